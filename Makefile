@@ -1,0 +1,49 @@
+# stormctl: `make` lists the targets.
+
+GO       ?= go
+LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ROUNDS   ?= 10
+FUZZTIME ?= 1m
+
+.DEFAULT_GOAL := help
+.PHONY: help build check test bench fuzz rulings deps
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## build bin/stormctl
+	$(GO) build -o bin/stormctl ./cmd/stormctl
+
+check: ## format, vet, lint and the short tests: fast
+	@test -z "$$(gofmt -l cmd load chaos targets reports)" || { gofmt -l cmd load chaos targets reports; exit 1; }
+	$(GO) vet ./...
+	$(LINT) run
+	$(GO) test -short ./...
+
+test: deps ## everything, with the race detector
+	$(GO) vet ./...
+	$(GO) test -race -timeout 20m ./...
+
+bench: ## the micro-benchmarks beside the hot files
+	$(GO) test -run '^$$' -bench . -benchmem ./load/... ./chaos/...
+
+fuzz: ## each fuzz target for FUZZTIME (default 1m)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+rulings: build deps ## every example ROUNDS times (default 10), quiet and with one core busy: the table of rulings
+	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS)
+
+# The packages that the tests need from the system; only what is missing is installed.
+deps:
+	@missing=""; \
+	command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing="$$missing haproxy"; \
+	command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$$missing nginx-light"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing for the tests:$$missing"; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi

@@ -1,0 +1,187 @@
+package hist
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Tagged is a histogram and what it is of.
+type Tagged struct {
+	Tag       string
+	Histogram *Histogram
+}
+
+// LogWriter writes histograms in the HdrHistogram log format (lines of
+// version 1.3, histograms in compressed V2), which HistogramLogProcessor,
+// HistogramLogAnalyzer and their like read. It is not safe for concurrent use.
+type LogWriter struct {
+	out   io.Writer
+	lines bytes.Buffer
+}
+
+// NewLogWriter writes the head of a log to out: about says in a line what made
+// it, start is the time that all intervals count from.
+func NewLogWriter(out io.Writer, start time.Time, about string) (*LogWriter, error) {
+	l := &LogWriter{out: out}
+	epoch := float64(start.UnixMilli()) / 1000
+	fmt.Fprintf(&l.lines, "#[%s]\n", tagEscaper.Replace(about))
+	fmt.Fprintf(&l.lines, "#[Histogram log format version %s]\n", hdrhistogram.HISTOGRAM_LOG_FORMAT_VERSION)
+	fmt.Fprintf(&l.lines, "#[StartTime: %.3f (seconds since epoch), %s]\n", epoch, start.UTC().Format(time.RFC3339Nano))
+	// Without it readers have to guess what the intervals count from.
+	fmt.Fprintf(&l.lines, "#[BaseTime: %.3f (seconds since epoch)]\n", epoch)
+	fmt.Fprintf(&l.lines, "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n")
+	return l, l.flush()
+}
+
+// Write writes a line for each histogram, all of one interval [from, to) since
+// the start, and hands them to the underlying writer in one call. An empty tag
+// makes a line without one.
+func (l *LogWriter) Write(from, to time.Duration, histograms ...Tagged) error {
+	if from < 0 || to < from {
+		return fmt.Errorf("write histogram log: interval from %v to %v", from, to)
+	}
+	for _, t := range histograms {
+		payload, err := t.Histogram.counts.EncodeV2()
+		if err != nil {
+			return fmt.Errorf("write histogram log: encode %s: %w", t.Tag, err)
+		}
+		if n := t.Histogram.clamped; n > 0 { // a comment to other readers
+			fmt.Fprintf(&l.lines, "%s%d,%s]\n", clampedComment, n, tagEscaper.Replace(t.Tag))
+		}
+		if t.Tag != "" {
+			fmt.Fprintf(&l.lines, "Tag=%s,", tagEscaper.Replace(t.Tag))
+		}
+		fmt.Fprintf(&l.lines, "%.3f,%.3f,%.3f,%s\n", from.Seconds(), (to - from).Seconds(),
+			float64(t.Histogram.Quantile(1))/hdrhistogram.MsToNsRatio, payload)
+	}
+	return l.flush()
+}
+
+// flush hands over whole lines only: a log cut short by a kill has at most one
+// torn line, its last.
+func (l *LogWriter) flush() error {
+	_, err := l.out.Write(l.lines.Bytes())
+	l.lines.Reset()
+	if err != nil {
+		return fmt.Errorf("write histogram log: %w", err)
+	}
+	return nil
+}
+
+// A tag ends at a comma, a space or a line's end. A route may have any name.
+var (
+	tagEscaper   = strings.NewReplacer("%", "%25", ",", "%2C", " ", "%20", "\r", "%0D", "\n", "%0A")
+	tagUnescaper = strings.NewReplacer("%25", "%", "%2C", ",", "%20", " ", "%0D", "\r", "%0A", "\n")
+)
+
+const (
+	startComment   = "#[StartTime: "
+	clampedComment = "#[Clamped: "
+)
+
+// Log is what a histogram log holds.
+type Log struct {
+	Start      time.Time             // to the millisecond; zero if the log does not say
+	Histograms map[string]*Histogram // over all intervals, by tag; "" for lines without one
+	End        time.Duration         // end of the last interval, as its line counts
+	Torn       bool                  // the last line was cut short, and is left out
+}
+
+// ReadLog reads a histogram log, its own or another program's. A last line that
+// is cut short is left out; any other line that cannot be read is an error with
+// its number.
+func ReadLog(r io.Reader) (*Log, error) {
+	log := &Log{Histograms: map[string]*Histogram{}}
+	lines := bufio.NewReader(r)
+	for number := 1; ; number++ {
+		line, end := lines.ReadString('\n')
+		if end != nil && !errors.Is(end, io.EOF) {
+			return nil, fmt.Errorf("read histogram log: %w", end)
+		}
+		if line != "" {
+			err := log.add(strings.TrimRight(line, "\r\n"))
+			if err != nil && end == nil {
+				return nil, fmt.Errorf("read histogram log: line %d: %w", number, err)
+			}
+			log.Torn = err != nil
+		}
+		if end != nil {
+			return log, nil
+		}
+	}
+}
+
+// add takes one line.
+func (log *Log) add(line string) error {
+	switch {
+	case strings.HasPrefix(line, startComment):
+		text, _, whole := strings.Cut(line[len(startComment):], " ")
+		start, err := parseSeconds(text)
+		if err != nil || !whole {
+			return fmt.Errorf("start time %q", text)
+		}
+		log.Start = time.Unix(0, int64(start))
+		return nil
+	case strings.HasPrefix(line, clampedComment):
+		rest, whole := strings.CutSuffix(line[len(clampedComment):], "]")
+		count, tag, _ := strings.Cut(rest, ",")
+		n, err := strconv.ParseInt(count, 10, 64)
+		if err != nil || !whole {
+			return fmt.Errorf("clamped count %q", rest)
+		}
+		log.of(tag).clamped += n
+		return nil
+	case line == "" || line[0] == '#' || line[0] == '"':
+		return nil // a comment, or the legend
+	}
+	tag := ""
+	if rest, tagged := strings.CutPrefix(line, "Tag="); tagged {
+		tag, line, _ = strings.Cut(rest, ",")
+	}
+	fields := strings.Split(line, ",")
+	if len(fields) != 4 {
+		return fmt.Errorf("%d fields, not 4 (start, length, max, histogram)", len(fields))
+	}
+	var interval [2]time.Duration // start, length
+	for i := range interval {
+		var err error
+		if interval[i], err = parseSeconds(fields[i]); err != nil {
+			return err
+		}
+	}
+	counts, err := hdrhistogram.Decode([]byte(fields[3]))
+	if err != nil {
+		return fmt.Errorf("histogram: %w", err)
+	}
+	log.of(tag).Merge(&Histogram{counts: counts})
+	log.End = max(log.End, interval[0]+interval[1])
+	return nil
+}
+
+// parseSeconds reads a number of seconds to the millisecond.
+func parseSeconds(text string) (time.Duration, error) {
+	const most = float64(math.MaxInt64 / int64(time.Second))
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(math.Abs(seconds) < most) {
+		return 0, fmt.Errorf("%q is not a time in seconds", text)
+	}
+	return time.Duration(math.Round(seconds*1000)) * time.Millisecond, nil
+}
+
+// of is the histogram of a tag as it stands in the log.
+func (log *Log) of(escaped string) *Histogram {
+	tag := tagUnescaper.Replace(escaped)
+	if log.Histograms[tag] == nil {
+		log.Histograms[tag] = New()
+	}
+	return log.Histograms[tag]
+}

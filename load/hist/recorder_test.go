@@ -1,0 +1,190 @@
+package hist
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Whatever the writers and the taker do at the same time, each count is in
+// exactly one interval. Under -race this also checks that the plain counters are
+// never touched by two at once.
+func TestEachCountIsInOneInterval(t *testing.T) {
+	const routes, shards, intervals = 2, 2, 50
+	c := NewCollector(routes, shards)
+	var (
+		stop     atomic.Bool
+		writers  sync.WaitGroup
+		recorded [shards][routes]int64
+		sent     [shards][routes]int64
+	)
+	response := func(route int) time.Duration { return time.Duration(route+1) * time.Second }
+	for shard := range shards {
+		writers.Go(func() {
+			r := c.Recorder(shard)
+			for i := 0; !stop.Load(); i++ {
+				route, isSent := i%routes, i%3 == 0
+				r.Record(route, response(route), response(route)/1000, time.Duration(i%1000), isSent)
+				recorded[shard][route]++
+				if isSent {
+					sent[shard][route]++
+				}
+				if i%64 == 0 {
+					runtime.Gosched() // on few cores the taker would wait for its turn, not for us
+				}
+			}
+		})
+	}
+	sum, filled := NewSet(routes), 0
+	take := func() {
+		interval := c.Interval()
+		if interval.Lag.Count() > 0 {
+			filled++
+		}
+		sum.Merge(interval)
+	}
+	for filled < intervals { // until so many were taken while others were written
+		take()
+		runtime.Gosched()
+	}
+	stop.Store(true)
+	writers.Wait()
+	take() // what came after the last one
+
+	for name, s := range map[string]*Set{"sum of intervals": sum, "total": c.Total()} {
+		all := int64(0)
+		for route := range routes {
+			responses, services := s.Response[route], s.Service[route]
+			if got, want := responses.Count(), recorded[0][route]+recorded[1][route]; got != want {
+				t.Errorf("%s: route %d: %d responses, want %d", name, route, got, want)
+			}
+			if got, want := services.Count(), sent[0][route]+sent[1][route]; got != want {
+				t.Errorf("%s: route %d: %d services, want %d", name, route, got, want)
+			}
+			if got := responses.Quantile(1); !near(got, response(route)) {
+				t.Errorf("%s: route %d: response %v, want %v", name, route, got, response(route))
+			}
+			if got := services.Quantile(1); !near(got, response(route)/1000) {
+				t.Errorf("%s: route %d: service %v, want %v", name, route, got, response(route)/1000)
+			}
+			all += responses.Count()
+		}
+		if got := s.Lag.Count(); got != all {
+			t.Errorf("%s: %d send lags, but %d responses", name, got, all)
+		}
+		if s.Clamped() != 0 || s.Lost() != 0 {
+			t.Errorf("%s: clamped %d, lost %d", name, s.Clamped(), s.Lost())
+		}
+	}
+	if again := c.Interval(); again.Lag.Count() != 0 {
+		t.Errorf("%d counts came twice", again.Lag.Count())
+	}
+}
+
+// The taker must not read a set that is being recorded into, however long that
+// takes.
+func TestTakeWaitsForTheWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRecorder(1)
+		// A writer in the middle of a Record, between steps 3 and 5.
+		set := r.active.Load()
+		r.inside.Store(set)
+		set.Response[0].Record(time.Second)
+
+		into, taken := NewSet(1), false
+		var taker sync.WaitGroup
+		taker.Go(func() { r.Take(into); taken = true })
+		synctest.Wait() // until the taker waits, or is done
+		if taken || r.active.Load() == set {
+			t.Errorf("taken %t while the writer was inside, other set active %t; want false, true", taken, r.active.Load() != set)
+		}
+		set.Lag.Record(time.Second)
+		r.inside.Store(nil)
+		taker.Wait()
+		if into.Response[0].Count() != 1 || into.Lag.Count() != 1 {
+			t.Errorf("took %d responses, %d lags; want both", into.Response[0].Count(), into.Lag.Count())
+		}
+		r.Record(0, 1, 1, 1, true)
+		r.Take(into)
+		if into.Lag.Count() != 2 || set.Lag.Count() != 0 {
+			t.Errorf("%d lags after one more, %d left in the old set; want 2, 0", into.Lag.Count(), set.Lag.Count())
+		}
+	})
+}
+
+// A writer that read active just before it changed must notice, and record into
+// the other set.
+func TestWriterFollowsTheTaker(t *testing.T) {
+	r := NewRecorder(1)
+	first := r.active.Load()
+	r.Take(NewSet(1))
+	second := r.active.Load()
+	if first == second {
+		t.Fatal("a take did not change the active set")
+	}
+	r.Record(0, 1, 1, 1, true)
+	if first.Lag.Count() != 0 || second.Lag.Count() != 1 {
+		t.Errorf("%d in the taken set, %d in the active one; want 0, 1", first.Lag.Count(), second.Lag.Count())
+	}
+}
+
+func TestUnsentHasNoServiceTime(t *testing.T) {
+	c := NewCollector(1, 1)
+	c.Recorder(0).Record(0, 3*time.Second, 0, 3*time.Second, false)
+	s := c.Interval()
+	if s.Response[0].Count() != 1 || s.Service[0].Count() != 0 || s.Lag.Count() != 1 {
+		t.Errorf("responses %d, services %d, lags %d; want 1, 0, 1", s.Response[0].Count(), s.Service[0].Count(), s.Lag.Count())
+	}
+}
+
+func TestAllResponse(t *testing.T) {
+	c := NewCollector(2, 1)
+	c.Recorder(0).Record(0, time.Second, 0, 0, true)
+	c.Recorder(0).Record(1, 2*Highest, 0, 0, true)
+	all := c.Interval().AllResponse()
+	if all.Count() != 2 || all.Clamped() != 1 || all.Quantile(1) != Highest {
+		t.Errorf("%+v; want 2, one clamped", all.Summary())
+	}
+	if c.Total().Clamped() != 1 {
+		t.Errorf("total has %d clamped, want 1", c.Total().Clamped())
+	}
+}
+
+func TestRecordDoesNotAllocate(t *testing.T) {
+	r := NewRecorder(2)
+	if n := testing.AllocsPerRun(1000, func() { r.Record(1, 2*Highest, time.Millisecond, -1, true) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestTakeDoesNotAllocate(t *testing.T) { // steady memory however long a run is
+	c := NewCollector(2, 2)
+	if n := testing.AllocsPerRun(10, func() {
+		c.Recorder(1).Record(1, time.Second, time.Millisecond, 0, true)
+		c.Interval()
+	}); n > 16 { // hdrhistogram's iterators
+		t.Errorf("%v allocations for each interval", n)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	r := NewRecorder(1)
+	for i := 0; b.Loop(); i++ {
+		d := time.Duration(i&0xfffff) * 16
+		r.Record(0, d, d/2, d/4, true)
+	}
+}
+
+func BenchmarkInterval(b *testing.B) {
+	c := NewCollector(5, 2)
+	for b.Loop() {
+		for i := range 1000 {
+			d := time.Duration(i) * 10 * time.Microsecond
+			c.Recorder(i&1).Record(i%5, d, d, d, true)
+		}
+		c.Interval()
+	}
+}

@@ -1,0 +1,59 @@
+package hist
+
+// Set is the histograms of one load over some time: per route what callers
+// waited and what the service took, and over all routes how late the harness
+// was. It is not safe for concurrent use.
+type Set struct {
+	Response []*Histogram // done − intended, by route
+	Service  []*Histogram // done − sent, by route; of the sent arrivals
+	Lag      *Histogram   // sent − intended: the harness measuring itself
+}
+
+// NewSet returns an empty set for this many routes.
+func NewSet(routes int) *Set {
+	s := &Set{Lag: New()}
+	for range routes {
+		s.Response = append(s.Response, New())
+		s.Service = append(s.Service, New())
+	}
+	return s
+}
+
+// Merge adds what is in from, which must be for as many routes.
+func (s *Set) Merge(from *Set) {
+	for i := range s.Response {
+		s.Response[i].Merge(from.Response[i])
+		s.Service[i].Merge(from.Service[i])
+	}
+	s.Lag.Merge(from.Lag)
+}
+
+// Reset makes all histograms empty again.
+func (s *Set) Reset() {
+	for i := range s.Response {
+		s.Response[i].Reset()
+		s.Service[i].Reset()
+	}
+	s.Lag.Reset()
+}
+
+// AllResponse is a new histogram of the response times of all routes.
+func (s *Set) AllResponse() *Histogram {
+	all := New()
+	for _, h := range s.Response {
+		all.Merge(h)
+	}
+	return all
+}
+
+// Clamped and Lost sum up what is said of every histogram.
+func (s *Set) Clamped() (n int64) { return s.sum((*Histogram).Clamped) }
+func (s *Set) Lost() (n int64)    { return s.sum((*Histogram).Lost) }
+
+func (s *Set) sum(of func(*Histogram) int64) int64 {
+	n := of(s.Lag)
+	for i := range s.Response {
+		n += of(s.Response[i]) + of(s.Service[i])
+	}
+	return n
+}

@@ -1,0 +1,43 @@
+// Package wire reads and writes HTTP/1.1 as bytes: the event loops of package
+// load and the relays of chaos/proxy both stand on it. It opens no connection,
+// starts no goroutine and knows no clock.
+//
+//	Template ──Append──▶ request bytes          bytes ──Parse──▶ Request │ Response
+//	(encoded once, ids patched in)                                        │
+//	                                            bytes behind ──Next──▶  Body
+//
+// Nothing here allocates once its buffers have grown: names and values are
+// slices of the caller's buffer, and every error that a peer can provoke is
+// made beforehand.
+//
+// # Design
+//
+// Parse is a pure function of the bytes given: as long as the head is not
+// complete it returns 0, and the caller calls again with the same bytes and
+// more behind them. How the bytes were cut into reads never changes a result.
+// Body is the opposite, a state that is carried from read to read, because a
+// body can be longer than any buffer.
+//
+// The relay passes on the bytes it was given. So whatever is accepted here must
+// have one meaning only, or a request could hide in another one's body (request
+// smuggling, RFC 9112 section 11.2). Where RFC 9112 lets a recipient guess, we
+// refuse. Compared to net/http, which is what most systems under test are
+// measured against, these are stricter:
+//
+//   - Content-Length together with Transfer-Encoding (net/http lets the latter win)
+//   - Transfer-Encoding in HTTP/1.0 (net/http ignores it)
+//   - folded header lines, and white space inside a name or before the colon
+//   - a request head with lines that end in LF alone; response heads may, as
+//     hand-written servers do that
+//   - control characters in the reason phrase or in a chunk extension
+//   - a status line without exactly one space after the version, or with a
+//     status that is not three digits from 100 up
+//   - versions other than HTTP/1.x
+//   - a head over 64 KiB or 128 fields, a chunk header over 1 KiB or of more
+//     than 15 digits, trailers over 64 KiB or 128 fields or with lines that end
+//     in LF alone
+//
+// Two things are left to the system under test, and so accepted though net/http
+// refuses them: the syntax of a request target beyond its bytes (like "/%zz"),
+// and what a Trailer field announces.
+package wire

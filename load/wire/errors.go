@@ -1,0 +1,57 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrMalformed is wrapped by every error about bytes that are not HTTP/1.1, or
+// that two readers could read in two ways.
+var ErrMalformed = errors.New("malformed HTTP")
+
+// ErrTooLarge is wrapped by every error about a message past the bounds of this
+// package.
+var ErrTooLarge = errors.New("HTTP message too large")
+
+// Bounds of what is accepted.
+const (
+	MaxHead   = 64 << 10 // bytes of a head, its blank line included; and of trailers
+	MaxFields = 128      // fields of a head; and of trailers
+
+	maxChunkLine     = 1 << 10  // bytes of a chunk header, extensions included
+	maxChunkDigits   = 15       // so that a chunk's size fits an int64 with room to spare
+	maxChunkOverhead = 16 << 10 // see Body.chunkBegun
+)
+
+// Errors that a peer can provoke are made once: a system under test that
+// answers rubbish at full rate must not make the harness allocate.
+var (
+	errBareLF        = malformed("line ends in LF without CR")
+	errFieldName     = malformed("field name is empty, has a character that is not allowed, or is not followed by a colon")
+	errFieldValue    = malformed("control character in a field value")
+	errFolded        = malformed("folded or indented header line")
+	errRequestLine   = malformed("request line is not: method target HTTP/1.x")
+	errStatusLine    = malformed("status line is not: HTTP/1.x status reason")
+	errHosts         = malformed("more than one Host")
+	errLength        = malformed("Content-Length is not a number")
+	errLengths       = malformed("different Content-Lengths")
+	errCoding        = malformed("Transfer-Encoding other than one chunked")
+	errOldCoding     = malformed("Transfer-Encoding in HTTP/1.0")
+	errBothFramings  = malformed("both Content-Length and Transfer-Encoding")
+	errChunkSize     = malformed("chunk size")
+	errChunkLine     = malformed("chunk header")
+	errChunkEnd      = malformed("chunk does not end in CRLF")
+	errTrailer       = malformed("trailer")
+	errHeadSize      = tooLarge("head", MaxHead, "bytes")
+	errFields        = tooLarge("head", MaxFields, "fields")
+	errChunkLineSize = tooLarge("chunk header", maxChunkLine, "bytes")
+	errChunkOverhead = tooLarge("chunk headers with little in their chunks", maxChunkOverhead, "bytes")
+	errTrailerSize   = tooLarge("trailers", MaxHead, "bytes")
+	errTrailerFields = tooLarge("trailers", MaxFields, "fields")
+)
+
+func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
+
+func tooLarge(what string, limit int, unit string) error {
+	return fmt.Errorf("%w: %s over %d %s", ErrTooLarge, what, limit, unit)
+}
