@@ -1,0 +1,100 @@
+package targets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Process says how to start a service. The command must stay in the
+// foreground: what it leaves behind when it ends is killed.
+type Process struct {
+	Name       string        // Names it in errors.
+	Command    []string      // Program and arguments. A program without a slash is looked up in our PATH.
+	Env        []string      // K=V, added to our environment.
+	Dir        string        // Working folder; a program with a relative path is relative to it. Empty means ours.
+	Output     string        // File that stdout and stderr are appended to; empty discards them.
+	Ready      Probe         // How it shows that it is ready; zero means as soon as it runs.
+	StopWithin time.Duration // Between SIGTERM and SIGKILL in Stop; 0 means 3s.
+}
+
+const (
+	defaultStopWithin  = 3 * time.Second
+	defaultReadyWithin = 10 * time.Second
+)
+
+// Start starts a service and returns when it is ready. On an error nothing of
+// it is left; the error says what happened and ends in the last lines of its
+// output. A command that exits fails at once, not when the time is up.
+func Start(ctx context.Context, p Process) (*Running, error) {
+	if p.StopWithin == 0 {
+		p.StopWithin = defaultStopWithin
+	}
+	if p.Ready.Within == 0 {
+		p.Ready.Within = defaultReadyWithin
+	}
+	program, err := p.program()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	r := &Running{process: p, program: program}
+	if err := r.start(ctx); err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	return r, nil
+}
+
+// program finds the file to execute, so that a command that does not exist is
+// an error here and not a riddle in the supervisor.
+func (p Process) program() (string, error) {
+	if len(p.Command) == 0 || p.Command[0] == "" {
+		return "", errors.New("no command given")
+	}
+	name := p.Command[0]
+	if p.Dir != "" {
+		if info, err := os.Stat(p.Dir); err != nil {
+			return "", fmt.Errorf("working folder: %w", err)
+		} else if !info.IsDir() {
+			return "", fmt.Errorf("working folder %s is not a folder", p.Dir)
+		}
+	}
+	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
+		name = filepath.Join(p.Dir, name)
+	}
+	path, err := exec.LookPath(name)
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", fmt.Errorf("command %q not found in PATH", name)
+	}
+	if err != nil {
+		var wrapped *exec.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
+		return "", fmt.Errorf("command %q cannot be run: %w", name, err)
+	}
+	return filepath.Abs(path)
+}
+
+// openOutput opens the output file for appending and returns where this
+// incarnation's part of it begins.
+func (p Process) openOutput() (*os.File, int64, error) {
+	path := p.Output
+	if path == "" {
+		path = os.DevNull
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, 0, fmt.Errorf("output: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, fmt.Errorf("output: %w", err)
+	}
+	return f, info.Size(), nil
+}

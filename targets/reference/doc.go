@@ -1,0 +1,34 @@
+// Package reference holds the services that stormctl is tried on: a frontend
+// that protects its calls with the resilience patterns of the libraries people
+// really use, and a dependency for it to call.
+//
+//	caller ──▶ frontend: bulkhead( retry( breaker( timeout( transport )))) ──▶ dependency
+//
+// Each pattern has its flaws, each of which breaks that pattern in one way and
+// leaves all else sound: a claim that does not refute its flaw proves nothing.
+//
+// # Design
+//
+// The package imports nothing else of stormctl, so that judge and judged share
+// no bug.
+//
+// Patterns are http.RoundTrippers around each other, one chain per dependency.
+// The order is that of the .NET standard resilience handler, and of
+// resilience4j's aspects but for the bulkhead:
+//
+//   - timeout bounds one attempt, its answer read to the end.
+//   - breaker sees every attempt. It rejects retries as it rejects calls, so
+//     retries cannot hammer a dependency that it protects.
+//   - retry repeats attempts. It never repeats what a breaker rejected.
+//   - bulkhead is outermost. A permit is held for the whole call, waits between
+//     attempts included: a bulkhead bounds what one dependency can take from
+//     the caller, and a waiting call takes as much as a working one. Each call
+//     has at most one attempt in progress, so no more calls are in progress at
+//     the dependency than there are permits.
+//
+// An attempt is over when its answer has been read in full. No layer ever sees
+// half an answer, and no permit is given back while the dependency still sends.
+//
+// Sound code knows nothing of flaws. flaw.go turns settings into wrong ones,
+// or wraps a sound part into one that misbehaves.
+package reference

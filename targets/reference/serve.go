@@ -1,0 +1,95 @@
+package reference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Config says how to run a reference service.
+type Config struct {
+	Name   string            // Names the service in errors.
+	Listen string            // host:port; port 0 picks a free one.
+	Deps   map[string]string // What a frontend calls: link name → base URL.
+	With   map[string]string // Settings; see Describe.
+}
+
+// shutdownWithin bounds how long requests in progress may take at the end.
+const shutdownWithin = time.Second
+
+// Serve runs the reference service of that name until ctx is done, and then
+// returns nil. Ready is called once, with the address it listens on, when it
+// accepts requests; it may be nil.
+func Serve(ctx context.Context, name string, c Config, ready func(addr string)) error {
+	if c.Name == "" {
+		c.Name = name
+	}
+	if err := serve(ctx, name, c, ready); err != nil {
+		return fmt.Errorf("serve %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+func serve(ctx context.Context, name string, c Config, ready func(addr string)) error {
+	// What is in progress may finish, for a while, when ctx is done.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var handler http.Handler
+	switch name {
+	case "frontend":
+		settings, err := parseFrontend(c.With)
+		if err != nil {
+			return err
+		}
+		f, err := newFrontend(life, settings, c.Deps)
+		if err != nil {
+			return err
+		}
+		defer func() { end(); f.close() }()
+		handler = f
+	case "dependency":
+		settings, err := parseDependency(c.With)
+		if err != nil {
+			return err
+		}
+		if len(c.Deps) > 0 {
+			return errors.New("a dependency calls nobody: take the links from it out, or make it a frontend")
+		}
+		handler = newDependency(settings)
+	default:
+		return unknown("reference service", name, Names())
+	}
+
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:     handler,
+		BaseContext: func(net.Listener) context.Context { return life },
+		ErrorLog:    log.New(io.Discard, "", 0), // it would tell of callers that reset connections
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	if ready != nil {
+		ready(listener.Addr().String())
+	}
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	polite, cancel := context.WithTimeout(life, shutdownWithin)
+	defer cancel()
+	if server.Shutdown(polite) != nil {
+		end()
+		server.Close()
+	}
+	<-served
+	return nil
+}

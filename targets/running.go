@@ -1,0 +1,199 @@
+package targets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// killWithin bounds how long Kill waits for the kernel to end processes. Only
+// a process stuck in the kernel takes longer.
+const killWithin = 10 * time.Second
+
+// Running is a service that was started. All methods may be called at once.
+type Running struct {
+	process Process
+	program string
+
+	mu      sync.Mutex
+	now     *incarnation // the present one, or the last; set once Start has returned
+	stopped bool         // for good: no Restart after Stop
+}
+
+// start makes a new incarnation and returns when it is ready. On an error
+// nothing of it is left.
+func (r *Running) start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	probe := r.process.Ready
+	addr, err := probe.addr()
+	if err != nil {
+		return err
+	}
+	if err := r.startable(); err != nil {
+		return err
+	}
+	// Whoever answers there now is a stranger, and would be taken for ready.
+	if addr != "" {
+		asking, cancel := context.WithTimeout(ctx, probeTimeout)
+		taken := connect(asking, addr) == nil
+		cancel()
+		if taken {
+			return fmt.Errorf("%s is already in use by another process", addr)
+		}
+	}
+
+	r.mu.Lock()
+	if err := r.startableLocked(); err != nil {
+		r.mu.Unlock()
+		return err
+	}
+	inc, err := launch(r.process, r.program)
+	if err == nil {
+		r.now = inc
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+
+	waiting, cancel := context.WithTimeout(ctx, probe.Within)
+	defer cancel()
+	ready := make(chan error, 1)
+	go func() { ready <- await(waiting, probe.try) }()
+	select {
+	case err = <-ready:
+	case <-inc.done:
+		cancel()
+		<-ready
+	}
+	switch {
+	case inc.gone():
+		// Checked first: whatever answered the probe was not this process.
+		if inc.isDisowned() {
+			return errors.New("it was killed before it was ready")
+		}
+		return errors.New(inc.tell("exited early: " + inc.ending()))
+	case err == nil:
+		return nil
+	}
+	reason := fmt.Sprintf("not ready within %s: %s: %v", probe.Within, probe, err)
+	if ctx.Err() != nil {
+		reason = fmt.Sprintf("not ready yet: %v", context.Cause(ctx))
+	}
+	if err := inc.kill(); err != nil {
+		return fmt.Errorf("%s; and it cannot be killed: %w", inc.tell(reason), err)
+	}
+	return errors.New(inc.tell(reason))
+}
+
+func (r *Running) startable() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.startableLocked()
+}
+
+func (r *Running) startableLocked() error {
+	switch {
+	case r.stopped:
+		return errors.New("it was stopped")
+	case r.now != nil && !r.now.gone():
+		return errors.New("it is running")
+	}
+	return nil
+}
+
+func (r *Running) present() *incarnation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+// Pid returns the command's process id, which is also its group's. When the
+// command has ended it is that of the last incarnation.
+func (r *Running) Pid() int { return r.present().pid }
+
+// Pause stops the command's process group with SIGSTOP and returns once the
+// command stands still. Resume continues it; it may be called more than once,
+// and does nothing to a later incarnation.
+func (r *Running) Pause() (resume func() error, err error) {
+	inc := r.present()
+	if inc.gone() {
+		return nil, fmt.Errorf("pause %s: it is not running", r.process.Name)
+	}
+	resume = sync.OnceValue(func() error {
+		if err := inc.signal(syscall.SIGCONT); err != nil {
+			return fmt.Errorf("resume %s: %w", r.process.Name, err)
+		}
+		return nil
+	})
+	if err := inc.signal(syscall.SIGSTOP); err != nil {
+		return nil, fmt.Errorf("pause %s: %w", r.process.Name, err)
+	}
+	if err := inc.awaitStopped(); err != nil {
+		return nil, errors.Join(fmt.Errorf("pause %s: %w", r.process.Name, err), resume())
+	}
+	return resume, nil
+}
+
+// Kill ends the command and all its descendants with SIGKILL and returns when
+// they are gone. It is no error if they were gone before.
+func (r *Running) Kill() error {
+	if err := r.present().kill(); err != nil {
+		return fmt.Errorf("kill %s: %w", r.process.Name, err)
+	}
+	return nil
+}
+
+// Restart starts the service again after Kill, or after it ended by itself,
+// and returns when it is ready. On an error it is not running, and Restart may
+// be tried again. After Stop it is an error.
+func (r *Running) Restart(ctx context.Context) error {
+	if err := r.start(ctx); err != nil {
+		return fmt.Errorf("restart %s: %w", r.process.Name, err)
+	}
+	return nil
+}
+
+// Stop ends the service for good: SIGTERM to its group, SIGKILL to all that is
+// left after StopWithin or when the command has ended. It returns when all are
+// gone, and may be called more than once. A Restart under way fails.
+func (r *Running) Stop() error {
+	r.mu.Lock()
+	r.stopped = true
+	inc := r.now
+	r.mu.Unlock()
+	inc.disown()
+	// SIGTERM first: it is pending when SIGCONT wakes a paused group.
+	if errors.Join(inc.signal(syscall.SIGTERM), inc.signal(syscall.SIGCONT)) == nil {
+		timer := time.NewTimer(r.process.StopWithin)
+		defer timer.Stop()
+		select {
+		case <-inc.done:
+		case <-timer.C:
+		}
+	}
+	if err := inc.kill(); err != nil {
+		return fmt.Errorf("stop %s: %w", r.process.Name, err)
+	}
+	return nil
+}
+
+// Exited returns a channel that is closed when the present incarnation ends
+// without Kill or Stop. After Restart there is a new one.
+func (r *Running) Exited() <-chan struct{} { return r.present().exited }
+
+// Err says how the present incarnation ended by itself; nil if it did not.
+func (r *Running) Err() error {
+	inc := r.present()
+	select {
+	case <-inc.exited:
+		return errors.New(inc.tell(r.process.Name + " ended by itself: " + inc.ending()))
+	default:
+		return nil
+	}
+}
