@@ -1,0 +1,34 @@
+// Package load makes requests fall due on a schedule and tells what each of
+// them came to.
+//
+//	Schedule ──stripe k of n──▶ loop k ──request──▶ system under test
+//	                              │  ◀──response──
+//	                              └──Sample──▶ Observe(k, …)
+//
+// # Design
+//
+// The model is open: when a request is due is fixed before the run and does
+// not depend on how the system copes. Every time in a Sample counts from the
+// intended one's clock, so a stall of the system, of a connection or of this
+// package shows in response times and is not omitted.
+//
+// Event loops share nothing. Loop k of n has the arrivals k, k+n, k+2n, ... of
+// the schedule, its own connections, poller and deadlines, on a thread of its
+// own. Which route arrival i takes depends on the seed and on i alone, so a
+// run can be repeated with another number of loops.
+//
+// In one turn a loop sends all that is due, gives up what is overdue, sleeps,
+// and handles what became ready. A connection is registered once, edge
+// triggered. Requests are encoded before the run and patched with their id;
+// responses are parsed where they were read, and bodies are not kept. In the
+// steady state nothing is allocated.
+//
+// A request is never repeated. If the system closes an idle connection, that is
+// noticed and the connection is not used again; if the close crosses a request
+// on its way, the outcome is Reset: the caller of a real system sees the same,
+// and a retry that nobody knows of would falsify what is counted behind it.
+// So it is with a dial: the arrival that dials owns what becomes of it.
+//
+// Failures of the host are not blamed on the system: an arrival for which no
+// descriptor or local port is left is Unsent, not Refused.
+package load

@@ -1,0 +1,151 @@
+package load
+
+import (
+	"math/bits"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Meter measures what the host does to this process while a load runs: a
+// thread that does nothing but sleep notes how late it wakes up (the idea of
+// jHiccup, Gil Tene 2012). Send lag beyond that is the harness's own.
+//
+// The thread passes through the Go scheduler when it wakes, so pauses of the
+// runtime count as hiccups too: they delay everything in the process alike.
+//
+// It costs some 0.5% of a core. All methods may be called at once.
+type Meter struct {
+	stop chan struct{}
+	done chan struct{}
+
+	mu    sync.Mutex // guards what follows
+	late  lateness
+	since time.Time
+	cpu   time.Duration // of the process, at since
+	steal time.Duration // of the machine, at since; < 0 if unknown
+	woken atomic.Int64  // when the thread woke last, in nanoseconds after started
+	begun time.Time
+}
+
+// Hiccup is what a Meter saw in one interval.
+type Hiccup struct {
+	P99   time.Duration // 99 of 100 wake-ups were late by at most this much
+	Max   time.Duration // the latest wake-up, one that is still overdue included
+	CPU   float64       // cores used by this process
+	Steal float64       // cores the hypervisor gave to others; -1 if the system does not say
+}
+
+// nap is how long the thread sleeps each time.
+const nap = time.Millisecond
+
+// StartMeter begins to measure; the first interval begins now.
+func StartMeter() *Meter {
+	now := time.Now()
+	m := &Meter{stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now, cpu: cpuTime(), steal: stealTime()}
+	go m.run()
+	return m
+}
+
+// Stop ends the measurement and waits until it has ended. It must be called
+// once; Read still works afterwards.
+func (m *Meter) Stop() {
+	close(m.stop)
+	<-m.done
+}
+
+// Read returns what was measured since the last Read, or since the start, and
+// begins a new interval.
+func (m *Meter) Read() Hiccup {
+	cpu, steal, now := cpuTime(), stealTime(), time.Now()
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := Hiccup{P99: m.late.quantile(0.99), Max: m.late.max, Steal: -1}
+	select {
+	case <-m.done:
+	default:
+		// A thread that has not woken yet is at least this late.
+		h.Max = max(h.Max, now.Sub(m.begun)-time.Duration(m.woken.Load())-nap)
+	}
+	if span := now.Sub(m.since).Seconds(); span > 0 {
+		h.CPU = (cpu - m.cpu).Seconds() / span
+		if steal >= 0 && m.steal >= 0 {
+			h.Steal = max(0, (steal-m.steal).Seconds()/span)
+		}
+	}
+	m.late = lateness{}
+	m.since, m.cpu, m.steal = now, cpu, steal
+	return h
+}
+
+func (m *Meter) run() {
+	runtime.LockOSThread() // for good: the thread has a timer slack of its own and ends with the goroutine
+	defer close(m.done)
+	sharpenTimer()
+	at := time.Now()
+	for {
+		select {
+		case <-m.stop:
+			return
+		default:
+		}
+		nanosleep(nap)
+		woke := time.Now()
+		m.mu.Lock()
+		m.late.add(woke.Sub(at) - nap)
+		m.mu.Unlock()
+		m.woken.Store(int64(woke.Sub(m.begun)))
+		at = woke
+	}
+}
+
+// lateness counts durations in buckets of 1/16 of their magnitude, so a
+// quantile is at most 6.25% too high. It is small and of a fixed size; the
+// histograms of the load itself are in load/hist.
+type lateness struct {
+	count [64 * 16]uint32
+	total uint64
+	max   time.Duration
+}
+
+func (l *lateness) add(d time.Duration) {
+	d = max(0, d)
+	l.count[bucket(uint64(d))]++
+	l.total++
+	l.max = max(l.max, d)
+}
+
+// bucket is the index of v: values below 16 have their own, above that the four
+// bits that follow the leading one tell 16 buckets per power of two apart.
+func bucket(v uint64) int {
+	if v < 16 {
+		return int(v)
+	}
+	shift := bits.Len64(v) - 5
+	return 16*(shift+1) + int(v>>shift)&15
+}
+
+// upper is the highest value in bucket i.
+func upper(i int) uint64 {
+	if i < 16 {
+		return uint64(i)
+	}
+	shift := i/16 - 1
+	return (uint64(16+i%16)+1)<<shift - 1
+}
+
+// quantile returns a value that a share q of all durations do not exceed; 0
+// if there are none.
+func (l *lateness) quantile(q float64) time.Duration {
+	rank := uint64(q * float64(l.total))
+	seen := uint64(0)
+	for i, n := range l.count {
+		seen += uint64(n)
+		if seen > rank {
+			return min(time.Duration(upper(i)), l.max)
+		}
+	}
+	return l.max
+}

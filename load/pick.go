@@ -1,0 +1,48 @@
+package load
+
+import "sort"
+
+// picker tells which route an arrival takes: a pure function of the plan's
+// seed and the arrival's number, so that it depends neither on the number of
+// loops nor on what the system does.
+type picker struct {
+	seed  uint64
+	upper []float64 // upper[i] is the part of all weight that routes 0..i have; the last is 1
+}
+
+func newPicker(seed uint64, routes []Route) picker {
+	sum := 0.0
+	upper := make([]float64, len(routes))
+	for i, r := range routes {
+		sum += weight(r)
+		upper[i] = sum
+	}
+	for i := range upper {
+		upper[i] /= sum
+	}
+	return picker{seed: seed, upper: upper}
+}
+
+func weight(r Route) float64 {
+	if r.Weight == 0 {
+		return 1
+	}
+	return r.Weight
+}
+
+func (p picker) route(id uint64) int {
+	if len(p.upper) == 1 {
+		return 0
+	}
+	u := float64(mix(p.seed^mix(id))>>11) / (1 << 53) // uniform in [0, 1)
+	return sort.Search(len(p.upper)-1, func(i int) bool { return u < p.upper[i] })
+}
+
+// mix spreads every bit of x over all bits of the result (the finalizer of
+// SplitMix64; Steele, Lea and Flood, OOPSLA 2014).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,94 @@
+package load
+
+import (
+	"fmt"
+	"time"
+)
+
+// Outcome tells how one arrival ended. Exactly one applies; they are told
+// apart by what the caller would have to do about them.
+type Outcome uint8
+
+const (
+	OK          Outcome = iota // a complete response with status below 400
+	ClientError                // a complete response, 4xx
+	ServerError                // a complete response, 5xx
+	TimedOut                   // no complete response within the route's timeout, or no open connection; or it was cut off by the end of Plan.Grace
+	Refused                    // the connection could not be opened
+	Reset                      // the connection was reset or closed before the response was complete
+	Malformed                  // what came back is not HTTP
+	Unsent                     // due, but never sent: no connection came free before the run ended, or the host had no descriptor or port left for one
+	outcomes
+)
+
+// Outcomes is the number of different outcomes, for arrays indexed by Outcome.
+const Outcomes = int(outcomes)
+
+var outcomeNames = [Outcomes]string{"ok", "4xx", "5xx", "timed_out", "refused", "reset", "malformed", "unsent"}
+
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return fmt.Sprintf("outcome(%d)", uint8(o))
+}
+
+// ParseOutcome is the inverse of String.
+func ParseOutcome(s string) (Outcome, error) {
+	for i, name := range outcomeNames {
+		if s == name {
+			return Outcome(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown outcome %q", s)
+}
+
+// OutcomeOf classifies a complete response by its status. A 1xx or 3xx is a
+// success: the service answered as it meant to.
+func OutcomeOf(status int) Outcome {
+	switch {
+	case status >= 500:
+		return ServerError
+	case status >= 400:
+		return ClientError
+	default:
+		return OK
+	}
+}
+
+// Sample is what one arrival came to. All times count from the start of the
+// run on the monotonic clock. There is no field called latency: a caller
+// waited ResponseTime, the service took ServiceTime, the harness was late by
+// SendLag.
+type Sample struct {
+	ID       uint64        // the arrival's number in the run, from 1; the same number travels in the request
+	Route    int           // index into Plan.Routes
+	Intended time.Duration // when the schedule wanted it sent
+	Sent     time.Duration // when its first byte was handed to the kernel; when the dial began if no connection opened; 0 if Unsent
+	Done     time.Duration // when its outcome was known
+	Status   int           // 0 unless a complete response came
+	Outcome  Outcome
+}
+
+// ResponseTime is what a caller waited: done − intended. It counts the time an
+// arrival spent queueing in the harness because the system was slow, so a
+// stall is not omitted (coordinated omission, Gil Tene 2013).
+func (s Sample) ResponseTime() time.Duration { return s.Done - s.Intended }
+
+// ServiceTime is done − sent; 0 if the arrival was never sent.
+func (s Sample) ServiceTime() time.Duration {
+	if s.Outcome == Unsent {
+		return 0
+	}
+	return s.Done - s.Sent
+}
+
+// SendLag is sent − intended: the harness measuring itself. It includes the
+// wait for a free connection, and for one that had to be dialled. For an
+// arrival that was never sent it is how long it waited in vain.
+func (s Sample) SendLag() time.Duration {
+	if s.Outcome == Unsent {
+		return s.Done - s.Intended
+	}
+	return s.Sent - s.Intended
+}
