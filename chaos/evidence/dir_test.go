@@ -1,0 +1,182 @@
+package evidence
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stormctl/stormctl/load"
+)
+
+// record makes a run directory with one fault, as a run that ended well does.
+func record(t *testing.T, samples []load.Sample, exchanges []Exchange, events ...Event) string {
+	t.Helper()
+	dir := t.TempDir()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Mkdir(filepath.Join(dir, "evidence"), 0o755))
+	tl, err := CreateTimeline(filepath.Join(dir, TimelineFile))
+	must(err)
+	for _, e := range events {
+		tl.Add(e)
+	}
+	must(tl.Close())
+	front, err := CreateFront(filepath.Join(dir, FrontFile), []string{"pay", "browse"}, 0)
+	must(err)
+	front.Write(samples)
+	must(front.Close())
+	behind, err := CreateBehind(filepath.Join(dir, BehindFile("payments")), 0)
+	must(err)
+	behind.Write(exchanges)
+	must(behind.Close())
+	return dir
+}
+
+var start = Event{Kind: KindStart, Start: &Header{
+	Name: "x", Seed: 7, Started: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Load: Seconds(10 * time.Second),
+	Routes: []string{"pay", "browse"},
+	Links:  []Link{{Name: "payments", From: "checkout", To: "bank"}},
+	Faults: []Injection{{Index: 0, Name: "errors", Kind: "errors", On: "payments", Statuses: []int{503}, Share: 1, At: Seconds(time.Second), For: Seconds(2 * time.Second)}},
+	Rates:  []RateStep{{0, 500}},
+}}
+
+func TestReadReturnsWhatWasWritten(t *testing.T) {
+	samples := []load.Sample{ // by Intended, as Read returns them
+		{ID: 1, Route: 1, Intended: 1, Sent: 2, Done: 3, Status: 200},
+		{ID: 2, Route: 0, Intended: 1_000_000_007, Sent: 1_000_000_009, Done: 2_000_000_001, Outcome: load.TimedOut},
+	}
+	exchanges := []Exchange{
+		{Seq: 1, ID: 2, Conn: 3, Begin: 4, End: 5, Method: "POST", Path: "/a%2Cb", Status: 503, Ending: Injected, InFlight: 40,
+			Faults: 1 << 63, Key: 1<<64 - 1, Payload: 9, RetryAfter: 2 * time.Second},
+	}
+	written := append([]Exchange(nil), exchanges...)
+	written[0].Path = "/a,b" // comes back percent-encoded: one field stays one field
+	// A completion order other than the order of arrival must not matter.
+	dir := record(t, []load.Sample{samples[1], samples[0]}, written, start,
+		Event{At: Seconds(1_000_000_123), Kind: KindInject, Fault: 1},
+		Event{At: Seconds(3_000_000_456), Kind: KindHeal, Fault: 1},
+		Event{At: Seconds(time.Second), Kind: KindTick, Tick: &Tick{Offered: 500, HiccupMax: Seconds(time.Millisecond)}},
+		Event{At: Seconds(10 * time.Second), Kind: KindEnd})
+	got, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fault := start.Start.Faults[0]
+	fault.Injected, fault.Healed = 1_000_000_123, 3_000_000_456
+	want := &Run{
+		Name: "x", Seed: 7, Started: start.Start.Started, Load: 10 * time.Second, End: 10 * time.Second,
+		Routes: []string{"pay", "browse"}, Front: samples,
+		Links:  map[string]*Link{"payments": {Name: "payments", From: "checkout", To: "bank", Exchanges: exchanges}},
+		Faults: []Injection{fault},
+		Ticks:  []Tick{{At: time.Second, Offered: 500, HiccupMax: Seconds(time.Millisecond)}},
+		Lost:   map[string]uint64{}, Rates: []RateStep{{0, 500}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read differs from written (-want +got):\n%s", diff)
+	}
+}
+
+// A kill -9 can stop a write anywhere: whatever is left must be readable, and
+// whole records before the cut must all be there.
+func TestReadOfAKilledRun(t *testing.T) {
+	samples := []load.Sample{{ID: 1, Intended: 1, Done: 3}, {ID: 2, Intended: 2_000_000_000, Done: 2_000_000_100}}
+	events := []Event{start, {At: Seconds(time.Second), Kind: KindInject, Fault: 1}}
+	whole := record(t, samples, nil, events...)
+	for _, name := range []string{FrontFile, TimelineFile} {
+		data, err := os.ReadFile(filepath.Join(whole, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		firstLine := 1
+		for data[firstLine-1] != '\n' {
+			firstLine++
+		}
+		for cut := firstLine; cut <= len(data); cut++ {
+			dir := record(t, samples, nil, events...)
+			if err := os.Truncate(filepath.Join(dir, name), int64(cut)); err != nil {
+				t.Fatal(err)
+			}
+			run, err := Read(dir)
+			if err != nil {
+				t.Fatalf("%s cut to %d bytes: %v", name, cut, err)
+			}
+			if !run.Partial || run.Stopped == "" {
+				t.Errorf("%s cut to %d bytes: not marked as cut short", name, cut)
+			}
+			lines := 0
+			for _, b := range data[firstLine:cut] {
+				if b == '\n' {
+					lines++
+				}
+			}
+			got := len(run.Front)
+			if name == TimelineFile {
+				got = 0
+				if run.Faults[0].Injected >= 0 {
+					got = 1
+				}
+			}
+			if got != lines {
+				t.Errorf("%s cut to %d bytes: %d whole records, %d read", name, cut, lines, got)
+			}
+		}
+	}
+}
+
+func TestReadSaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct{ name, file, content, want string }{
+		{"not a run directory", TimelineFile, "", "timeline.jsonl has no start event: the run was killed before it began"},
+		{"broken line in the middle", FrontFile, frontHeader + "1,pay,x,0,0,0,ok\n1,pay,0,0,0,0,ok\n", `front.csv: line 2: strconv.ParseInt: parsing "x": invalid syntax`},
+		{"unknown route", FrontFile, frontHeader + "1,nope,0,0,0,0,ok\n", `front.csv: line 2: unknown route "nope"`},
+		{"another version", FrontFile, "id,when\n", `front.csv: line 1: not the columns of this version: "id,when"`},
+		{"too few fields", FrontFile, frontHeader + "1,pay\n", "front.csv: line 2: 2 fields instead of 7"},
+	} {
+		dir := record(t, nil, nil, start)
+		if err := os.WriteFile(filepath.Join(dir, c.file), []byte(c.content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Read(dir)
+		if err == nil || !endsWith(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want ...%s", c.name, err, c.want)
+		}
+	}
+}
+
+func endsWith(s, suffix string) bool {
+	return len(s) >= len(suffix) && s[len(s)-len(suffix):] == suffix
+}
+
+// Past its bound a file takes nothing more, says so, and counts what it left out.
+func TestWriterCountsWhatItCannotKeep(t *testing.T) {
+	w, err := CreateFront(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(make([]load.Sample, 1)) // header 53 bytes + "0,pay,0,0,0,0,ok\n" 17 bytes = 70
+	w.Write(make([]load.Sample, 2)) // + 34 = 104 > 100
+	w.Write(make([]load.Sample, 3))
+	if got, want := w.Lost(), uint64(5); got != want {
+		t.Errorf("lost %d, want %d", got, want)
+	}
+	if err := w.Close(); err == nil {
+		t.Error("Close did not say that records were lost")
+	}
+}
+
+func TestWindowIsHalfOpen(t *testing.T) {
+	run := &Run{}
+	for i := range 10 {
+		run.Front = append(run.Front, load.Sample{ID: uint64(i), Intended: time.Duration(i)})
+	}
+	got := run.Window(3, 6)
+	if len(got) != 3 || got[0].ID != 3 || got[2].ID != 5 {
+		t.Errorf("Window(3, 6) = %v, want ids 3, 4, 5", got)
+	}
+}

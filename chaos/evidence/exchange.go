@@ -1,0 +1,67 @@
+package evidence
+
+import (
+	"fmt"
+	"time"
+)
+
+// Ending tells how an exchange ended, seen from the link.
+type Ending uint8
+
+const (
+	Answered   Ending = iota // the dependency's response was passed on whole
+	Injected                 // a fault answered in the dependency's place
+	CallerGone               // the caller closed before it had its response: it timed out or was cancelled
+	Failed                   // the dependency refused, reset or closed before a whole response
+	Broken                   // a fault reset the connection
+	Cut                      // the run or the relay ended first
+	endings
+)
+
+var endingNames = [endings]string{"answered", "injected", "caller_gone", "failed", "broken", "cut"}
+
+func (e Ending) String() string {
+	if int(e) < len(endingNames) {
+		return endingNames[e]
+	}
+	return fmt.Sprintf("ending(%d)", uint8(e))
+}
+
+// ParseEnding is the inverse of String.
+func ParseEnding(s string) (Ending, error) {
+	for i, name := range endingNames {
+		if s == name {
+			return Ending(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown ending %q", s)
+}
+
+// Exchange is one request and its response seen at a link. The relay stamps
+// Begin when the request's head is there, and End just before the last bytes
+// are given to the caller (or when the caller is seen gone): a caller that
+// holds at most N calls at a time is never seen holding more for longer than
+// the relay's own scheduling delay.
+type Exchange struct {
+	Seq      uint64 // order of Begin on this link, from 1
+	ID       uint64 // number of the arrival that caused it; 0 if the request carried none of this run
+	Conn     uint64 // the caller's connection on this link, from 1
+	Begin    time.Duration
+	End      time.Duration
+	Method   string
+	Path     string // without query
+	Status   int    // what the caller got; 0 if no response head reached it
+	Ending   Ending
+	InFlight int    // exchanges in progress on this link at Begin, this one included
+	Faults   uint64 // bit i is set if the fault with Injection.Index i hit it
+	Key      uint64 // hash of Idempotency-Key; 0 if it carried none
+	Payload  uint64 // hash of the request body; 0 if it had none
+
+	RetryAfter time.Duration // what the response asked the caller to wait; 0 if nothing
+}
+
+// Duration is how long the exchange took, as far as the link saw.
+func (x Exchange) Duration() time.Duration { return x.End - x.Begin }
+
+// HitBy tells whether the fault with this index touched the exchange.
+func (x Exchange) HitBy(fault int) bool { return x.Faults&(1<<uint(fault)) != 0 }

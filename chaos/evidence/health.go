@@ -1,0 +1,49 @@
+package evidence
+
+import (
+	"fmt"
+	"time"
+)
+
+// lateBy is the send lag that the harness owes nobody an explanation for. At
+// that size it is visible next to the latencies that claims bound.
+const lateBy = 20 * time.Millisecond
+
+// Problems says why the harness was not well in [from, to], worst first; nil
+// means that it was. Each is a sentence with its figure.
+func (r *Run) Problems(from, to time.Duration) []string {
+	var problems []string
+	var lost uint64
+	for _, n := range r.Lost {
+		lost += n
+	}
+	if lost > 0 {
+		problems = append(problems, fmt.Sprintf("%d evidence records were lost: counts are lower bounds", lost))
+	}
+	var unsent uint64
+	var worst Tick
+	seconds := 0
+	for _, t := range r.Ticks {
+		if t.At < from || t.At-time.Second > to {
+			continue
+		}
+		unsent += t.Unsent
+		if t.LagP99 > Seconds(max(lateBy, 2*t.HiccupMax.Duration())) {
+			seconds++
+			if t.LagP99 > worst.LagP99 {
+				worst = t
+			}
+		}
+	}
+	if unsent > 0 {
+		problems = append(problems, fmt.Sprintf("%d arrivals were due but never sent", unsent))
+	}
+	if seconds > 0 {
+		problems = append(problems, fmt.Sprintf(
+			"requests were sent late in %d s of the run: by %v (p99) at %v, where the host's own hiccups were at most %v; they waited for a free connection, or the load is too much for this machine",
+			seconds, round(worst.LagP99), worst.At.Round(time.Second), round(worst.HiccupMax)))
+	}
+	return problems
+}
+
+func round(s Seconds) time.Duration { return s.Duration().Round(100 * time.Microsecond) }

@@ -1,0 +1,125 @@
+package evidence
+
+import (
+	"sort"
+	"time"
+
+	"github.com/stormctl/stormctl/load"
+)
+
+// Run is everything a claim may look at. It is read-only once read.
+type Run struct {
+	Name    string
+	About   string
+	Seed    uint64
+	Started time.Time
+	Load    time.Duration // how long arrivals were to come
+	End     time.Duration // when the last arrival was due; less than Load if Partial
+	Partial bool          // the run was cut short: what is missing is missing
+	Stopped string        // why it was
+
+	Routes []string          // names, indexed by load.Sample.Route
+	Front  []load.Sample     // by Intended
+	Links  map[string]*Link  // by name
+	Faults []Injection       // by Index; those that were planned and never injected are here too
+	Ticks  []Tick            // one per second
+	Notes  []Note            // what happened besides, by At
+	Lost   map[string]uint64 // records that could not be kept, by where; any makes counts a lower bound
+	Rates  []RateStep        // the offered rate over time
+}
+
+// Note is something worth knowing that is neither load nor fault: a target that
+// ended by itself, or could not be stopped.
+type Note struct {
+	At   time.Duration
+	Text string
+}
+
+type sample = load.Sample
+
+// Link is the behind: everything one link saw.
+type Link struct {
+	Name      string     `json:"name"`
+	From      string     `json:"from"`
+	To        string     `json:"to"`
+	Exchanges []Exchange `json:"-"` // by Begin
+}
+
+// Injection is one fault of the timeline with the times it really happened.
+type Injection struct {
+	Index    int           `json:"index"`              // position in the experiment's chaos section; bit in Exchange.Faults
+	Name     string        `json:"name"`               // for people: "errors 503 on payments"
+	Kind     string        `json:"kind"`               // latency, errors, reset, partition, restart, pause
+	On       string        `json:"on"`                 // link or target
+	Statuses []int         `json:"statuses,omitempty"` // what an errors fault answers with; nil otherwise
+	Delay    Seconds       `json:"delay_s,omitempty"`  // what a latency fault adds on average; 0 otherwise
+	Share    float64       `json:"share"`              // 0 to 1 of the matching exchanges it takes
+	Match    bool          `json:"match,omitempty"`    // it takes only matching exchanges
+	At       Seconds       `json:"at_s"`               // when it was planned
+	For      Seconds       `json:"for_s"`              // how long it was planned to last
+	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
+	Healed   time.Duration `json:"-"`                  // when it was gone; -1 if the evidence ends with it in force
+	Error    string        `json:"-"`                  // why it could not be injected or healed
+}
+
+// Active tells whether the fault was in force at any moment of [from, to].
+func (f Injection) Active(from, to time.Duration) bool {
+	return f.Injected >= 0 && f.Injected <= to && (f.Healed < 0 || f.Healed >= from)
+}
+
+// RateStep says that from At on the offered rate was Rate per second.
+type RateStep struct {
+	At   Seconds `json:"at_s"`
+	Rate float64 `json:"per_s"`
+}
+
+// Tick is what the harness knew at the end of one second. It is kept for every
+// second of a run of any length, even where the single records are not.
+type Tick struct {
+	At        time.Duration                    `json:"-"`       // end of the second
+	Offered   uint64                           `json:"offered"` // arrivals due in this second
+	Sent      uint64                           `json:"sent"`    // requests that ended in this second, sent in this or an earlier one
+	Unsent    uint64                           `json:"unsent"`  // arrivals given up in this second
+	Routes    map[string][load.Outcomes]uint64 `json:"routes"`  // what ended in this second, by route and load.Outcome
+	P50       Seconds                          `json:"p50_s"`   // response time of what ended in this second
+	P99       Seconds                          `json:"p99_s"`
+	LagP50    Seconds                          `json:"lag_p50_s"` // send lag of the same
+	LagP99    Seconds                          `json:"lag_p99_s"`
+	LagMax    Seconds                          `json:"lag_max_s"`
+	HiccupP99 Seconds                          `json:"hiccup_p99_s"` // how late a sleeping thread woke up: the host's part
+	HiccupMax Seconds                          `json:"hiccup_max_s"`
+	CPU       float64                          `json:"cpu_cores"`   // used by this process
+	Steal     float64                          `json:"steal_cores"` // taken away by the hypervisor; -1 if unknown
+	Lost      uint64                           `json:"lost"`        // evidence records dropped so far
+}
+
+// Window returns the samples due in [from, to).
+func (r *Run) Window(from, to time.Duration) []load.Sample { return window(r.Front, from, to) }
+
+// Window returns the exchanges that began in [from, to).
+func (l *Link) Window(from, to time.Duration) []Exchange {
+	lo := sort.Search(len(l.Exchanges), func(i int) bool { return l.Exchanges[i].Begin >= from })
+	hi := sort.Search(len(l.Exchanges), func(i int) bool { return l.Exchanges[i].Begin >= to })
+	return l.Exchanges[lo:hi]
+}
+
+func window(s []load.Sample, from, to time.Duration) []load.Sample {
+	lo := sort.Search(len(s), func(i int) bool { return s[i].Intended >= from })
+	hi := sort.Search(len(s), func(i int) bool { return s[i].Intended >= to })
+	return s[lo:hi]
+}
+
+// Noise is the most that the host and the harness delayed anything in
+// [from, to]: a measured duration may be too long by this much for reasons
+// that are not the system's. It is the largest of the hiccups and of a floor
+// for timer slack.
+func (r *Run) Noise(from, to time.Duration) time.Duration {
+	noise := 10 * time.Millisecond // PATTERNS §3: ε is at least 10 ms
+	for _, t := range r.Ticks {
+		if t.At < from || t.At-time.Second > to {
+			continue
+		}
+		noise = max(noise, t.HiccupMax.Duration())
+	}
+	return noise
+}

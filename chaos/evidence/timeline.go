@@ -1,0 +1,133 @@
+package evidence
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Seconds is a duration that is written as a number of seconds, exact to the
+// nanosecond for runs of up to a hundred days.
+type Seconds time.Duration
+
+func (s Seconds) Duration() time.Duration { return time.Duration(s) }
+
+func (s Seconds) String() string { return time.Duration(s).String() }
+
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), nil
+}
+
+func (s *Seconds) UnmarshalJSON(text []byte) error {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return fmt.Errorf("seconds: %w", err)
+	}
+	*s = Seconds(math.Round(v * 1e9))
+	return nil
+}
+
+// Event is one line of timeline.jsonl. Kind tells which of the other fields
+// are set.
+type Event struct {
+	At    Seconds `json:"at_s"` // since the start of the load; negative before it
+	Kind  string  `json:"event"`
+	Text  string  `json:"text,omitempty"`  // for people
+	Fault int     `json:"fault,omitempty"` // inject, heal: 1 + Injection.Index, so that 0 means none
+	Error string  `json:"error,omitempty"` // inject, heal: why it did not work
+	Start *Header `json:"start,omitempty"`
+	Tick  *Tick   `json:"tick,omitempty"`
+}
+
+// Kinds of Event.
+const (
+	KindStart  = "start"  // the first line: Start is set
+	KindPhase  = "phase"  // Text names the phase that begins
+	KindInject = "inject" // Fault is in force from At on
+	KindHeal   = "heal"   // Fault is gone from At on
+	KindTick   = "tick"   // Tick is set
+	KindNote   = "note"   // Text is worth knowing: a target that died, for one
+	KindStop   = "stop"   // the run is cut short; Text says why
+	KindEnd    = "end"    // the last line; At is the end of the evidence
+)
+
+// Header is the first line of the timeline: what was going to happen.
+type Header struct {
+	Name    string      `json:"name"`
+	About   string      `json:"about,omitempty"`
+	Seed    uint64      `json:"seed"`
+	Started time.Time   `json:"started"`
+	Load    Seconds     `json:"load_s"` // how long arrivals come
+	Routes  []string    `json:"routes"`
+	Links   []Link      `json:"links"`
+	Faults  []Injection `json:"faults"`
+	Rates   []RateStep  `json:"rates"`
+}
+
+// Timeline writes timeline.jsonl, each event at once: it survives a kill -9.
+// It may be used by many goroutines.
+type Timeline struct {
+	mu   sync.Mutex
+	file *os.File
+	err  error
+}
+
+// CreateTimeline makes the file, which must not exist.
+func CreateTimeline(path string) (*Timeline, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return &Timeline{file: f}, nil
+}
+
+// Add appends an event. An error is kept and returned by Close, so that a
+// full disk does not stop a heal.
+func (t *Timeline) Add(e Event) {
+	line, err := json.Marshal(e)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		_, err = t.file.Write(append(line, '\n'))
+	}
+	if err != nil && t.err == nil {
+		t.err = fmt.Errorf("write %s event: %w", e.Kind, err)
+	}
+}
+
+// Close closes the file and returns the first error of any Add.
+func (t *Timeline) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.file.Close(); t.err == nil {
+		t.err = err
+	}
+	return t.err
+}
+
+// readTimeline calls each with every whole line of a timeline. A torn last
+// line is left out.
+func readTimeline(r io.Reader, each func(Event)) error {
+	br := bufio.NewReaderSize(r, 1<<16)
+	for n := 1; ; n++ {
+		line, err := br.ReadBytes('\n')
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var e Event
+		if err := json.Unmarshal(bytes.TrimSpace(line), &e); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+		each(e)
+	}
+}
