@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// answer answers the request in the dependency's place.
+func (c *conn) answer() step {
+	c.final.Lock()
+	c.mu.Lock()
+	x := &c.x
+	x.Status = x.answer.Status
+	x.RetryAfter = time.Duration(wholeSeconds(x.answer.RetryAfter)) * time.Second
+	text := appendAnswer(nil, x.answer, x.toHEAD, c.last)
+	e, ok := c.finish(evidence.Injected)
+	c.mu.Unlock()
+	if !ok {
+		c.final.Unlock()
+		return stop
+	}
+	_, err := c.caller.Write(text)
+	c.final.Unlock()
+	if err != nil {
+		e.unwritten(c)
+		e.Status = 0
+	}
+	e.tell()
+	if err != nil {
+		return stop
+	}
+	c.in.release()
+	c.phase = reading
+	if c.last {
+		// Closing before the caller has would reset the connection if it still
+		// sends, and might take the answer from it.
+		_ = c.caller.CloseWrite()
+		c.drainBy = time.Now().Add(linger)
+		c.phase = draining
+	}
+	return again
+}
+
+// appendAnswer encodes the answer of a Respond.
+func appendAnswer(b []byte, f Fate, toHEAD, last bool) []byte {
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(f.Status), 10)
+	b = append(b, ' ')
+	b = append(b, http.StatusText(f.Status)...)
+	b = append(b, "\r\n"...)
+	if f.RetryAfter > 0 {
+		b = append(b, "Retry-After: "...)
+		b = strconv.AppendInt(b, wholeSeconds(f.RetryAfter), 10)
+		b = append(b, "\r\n"...)
+	}
+	if last {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	if bodiless(f.Status) {
+		return append(b, "\r\n"...)
+	}
+	if f.Body != "" {
+		b = append(b, "Content-Type: text/plain; charset=utf-8\r\n"...)
+	}
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, int64(len(f.Body)), 10)
+	b = append(b, "\r\n\r\n"...)
+	if !toHEAD {
+		b = append(b, f.Body...)
+	}
+	return b
+}

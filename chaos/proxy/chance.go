@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"math/rand/v2"
+	"sync"
+)
+
+// draw is the chance of one toxic about one exchange: a source that is seeded
+// only when it is drawn from, so that a toxic that leaves nothing to chance
+// costs nothing.
+//
+// What it yields depends on the seed, the link's name, the toxic's index, the
+// request id, and which attempt of that request this is among those the toxic
+// drew for: not on connections, nor on time. So the same seed hits the same
+// requests, and the retry of a request is a new draw. A request that carries no
+// id has only its place in the order of exchanges to depend on.
+type draw struct {
+	active *active
+	id     uint64
+	seq    uint64
+	seeded bool
+	pcg    rand.PCG
+}
+
+func (d *draw) about(a *active, id, seq uint64) {
+	d.active, d.id, d.seq, d.seeded = a, id, seq, false
+}
+
+// Uint64 makes draw a rand.Source.
+func (d *draw) Uint64() uint64 {
+	if !d.seeded {
+		d.seeded = true
+		subject, attempt := d.id, uint64(0)
+		if subject != 0 {
+			attempt = d.active.attempts.next(subject)
+		} else {
+			subject = ^d.seq // not to draw as the request with that id would
+		}
+		d.pcg.Seed(mix(d.active.seed^mix(subject)), mix(d.active.seed+attempt))
+	}
+	return d.pcg.Uint64()
+}
+
+// toxicSeed is the part of the seed that all draws of one toxic share.
+func toxicSeed(seed uint64, link string, index int) uint64 {
+	return mix(mix(seed^hashString(link)) + uint64(index))
+}
+
+// mix is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): neighbouring
+// numbers come out unrelated.
+func mix(v uint64) uint64 {
+	v += 0x9e3779b97f4a7c15
+	v = (v ^ v>>30) * 0xbf58476d1ce4e5b9
+	v = (v ^ v>>27) * 0x94d049bb133111eb
+	return v ^ v>>31
+}
+
+// attempts counts how often each request id came. It is bounded: an id that
+// was not seen while rememberedIDs others came is forgotten, and its next
+// attempt counts as its first.
+type attempts struct {
+	mu         sync.Mutex
+	young, old map[uint64]uint64
+}
+
+const rememberedIDs = 1 << 16
+
+// next returns how many attempts of id came before.
+func (a *attempts) next(id uint64) uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n, ok := a.young[id]
+	if !ok {
+		n = a.old[id]
+		if len(a.young) >= rememberedIDs || a.young == nil {
+			a.old, a.young = a.young, make(map[uint64]uint64)
+		}
+	}
+	a.young[id] = n + 1
+	return n
+}
+
+// FNV-1a, 64 bits: stable across processes, so that evidence of different runs
+// can be compared. A hash of 0 means that there was nothing to hash.
+const (
+	fnvOffset = 0xcbf29ce484222325
+	fnvPrime  = 0x100000001b3
+)
+
+func hashOn(h uint64, b []byte) uint64 {
+	for _, c := range b {
+		h = (h ^ uint64(c)) * fnvPrime
+	}
+	return h
+}
+
+func hashBytes(b []byte) uint64 { return nonZero(hashOn(fnvOffset, b)) }
+
+func hashString(s string) uint64 {
+	h := uint64(fnvOffset)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * fnvPrime
+	}
+	return h
+}
+
+func nonZero(h uint64) uint64 { return max(h, 1) }

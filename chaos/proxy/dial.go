@@ -1,0 +1,39 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// dialTimeout bounds a dial to the dependency.
+const dialTimeout = 10 * time.Second
+
+// dialer dials the dependency, and asks whether each address may be touched
+// before the first packet goes to it: a name may resolve to something else
+// than it did before.
+func dialer(allow func(netip.AddrPort) error) *net.Dialer {
+	d := &net.Dialer{
+		Timeout: dialTimeout,
+		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			addr, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return fmt.Errorf("%s is not an address: %w", address, err)
+			}
+			return allow(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
+		},
+	}
+	d.SetMultipathTCP(false)
+	return d
+}
+
+// onlyLoopback allows what no other machine can be hurt by.
+func onlyLoopback(addr netip.AddrPort) error {
+	if !addr.Addr().IsLoopback() {
+		return fmt.Errorf("%s is not allowed: it is not on loopback", addr)
+	}
+	return nil
+}

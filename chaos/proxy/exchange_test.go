@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"testing"
+	"time"
+)
+
+// TestRequestDelay follows the due time of a request while latencies come and
+// go. Times are seconds since the exchange began.
+func TestRequestDelay(t *testing.T) {
+	begin := time.Unix(1000, 0)
+	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
+	x := exchange{open: true, since: begin}
+	ten, five, three, hold := &active{index: 0}, &active{index: 1}, &active{index: 2}, &active{index: 3}
+	seconds := func(s int) Fate { return Fate{Delay: time.Duration(s) * time.Second} }
+	due := func(step string, now, want int) {
+		t.Helper()
+		verb, until := x.requestGate(at(now))
+		switch {
+		case want <= now && (verb != Pass || !until.IsZero()):
+			t.Errorf("%s: at %d: %v until %v, want it to pass", step, now, verb, until)
+		case want > now && (verb != Hold || !until.Equal(at(want))):
+			t.Errorf("%s: at %d: %v until %v, want it held until %d", step, now, verb, until.Sub(begin), want)
+		}
+	}
+
+	x.add(ten, seconds(10), at(0))
+	due("10", 0, 10)
+	x.add(five, seconds(5), at(4)) // behind the first
+	due("10+5", 4, 15)
+	x.drop([]*active{five})
+	due("5 left", 4, 5)
+	due("5 left", 5, 5)
+	x.add(three, seconds(3), at(8)) // the others are over since 5
+	due("5, and 3 from 8 on", 8, 11)
+	x.add(hold, Fate{Verb: Hold}, at(9))
+	if verb, until := x.requestGate(at(20)); verb != Hold || !until.IsZero() {
+		t.Errorf("held: %v until %v, want no end", verb, until)
+	}
+	x.drop([]*active{five, three})
+	due("healed", 9, 11)
+	due("healed", 11, 11)
+	if x.Faults != 0b1111 {
+		t.Errorf("faults %b, want all four, healed or not", x.Faults)
+	}
+}
+
+// TestResponseDelay counts from when the response is there.
+func TestResponseDelay(t *testing.T) {
+	begin := time.Unix(1000, 0)
+	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
+	ten := &active{}
+	x := exchange{open: true, passed: true}
+	x.add(ten, Fate{Delay: 10 * time.Second}, at(0))
+	if verb, _ := x.requestGate(at(1)); verb != Pass {
+		t.Errorf("the rest of the request: %v, want it to pass", verb)
+	}
+	if verb, _ := x.responseGate(at(2), false); verb != Pass {
+		t.Errorf("an interim response: %v, want it to pass", verb)
+	}
+	for _, now := range []int{3, 7} { // 3 + 10
+		if verb, until := x.responseGate(at(now), true); verb != Hold || !until.Equal(at(13)) {
+			t.Errorf("at %d: %v until %v, want it held until 13", now, verb, until.Sub(begin))
+		}
+	}
+	if verb, _ := x.responseGate(at(13), true); verb != Pass {
+		t.Errorf("at 13: %v, want it to pass", verb)
+	}
+	x.drop(nil)
+	if verb, _ := x.responseGate(at(8), true); verb != Pass {
+		t.Errorf("healed: %v, want it to pass", verb)
+	}
+}
+
+// TestWhatComesTooLate for an exchange whose response is on its way.
+func TestWhatComesTooLate(t *testing.T) {
+	for _, tt := range []struct {
+		fate Fate
+		hit  bool
+		want Verb // of the rest of the response
+	}{
+		{Fate{Delay: time.Hour}, false, Pass},
+		{Fate{Verb: Respond, Status: 503}, false, Pass},
+		{Fate{Verb: Break}, true, Break},
+		{Fate{Verb: Hold}, true, Hold},
+	} {
+		x := exchange{open: true, passed: true, answering: true}
+		if hit := x.add(&active{index: 9}, tt.fate, time.Unix(1000, 0)); hit != tt.hit || (x.Faults == 1<<9) != tt.hit {
+			t.Errorf("%+v: hit %v, faults %b; want %v", tt.fate, hit, x.Faults, tt.hit)
+		}
+		if verb, _ := x.responseGate(time.Unix(1000, 0), true); verb != tt.want {
+			t.Errorf("%+v: %v, want %v", tt.fate, verb, tt.want)
+		}
+	}
+}

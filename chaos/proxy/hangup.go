@@ -1,0 +1,26 @@
+package proxy
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// hungUp tells whether the peer has closed or reset the connection, also while
+// there are bytes before that which nobody has read. It does not block.
+func hungUp(conn syscall.RawConn) bool {
+	gone := false
+	err := conn.Control(func(fd uintptr) {
+		poll := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(poll[:], 0)
+		gone = err == nil && n > 0 && poll[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	})
+	return err != nil || gone
+}
+
+// reset closes conn with a RST instead of a FIN, dropping what is unsent.
+func reset(conn *net.TCPConn) {
+	_ = conn.SetLinger(0) // fails only on a connection that is gone already
+	_ = conn.Close()
+}

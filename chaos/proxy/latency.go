@@ -1,0 +1,105 @@
+package proxy
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// Latency delays the request on its way to the dependency. An exchange whose
+// request has been passed on already when the fault is injected has its
+// response delayed instead.
+type Latency struct {
+	Delay        time.Duration `yaml:"delay"`        // The mean or the least delay, see distribution.
+	Jitter       time.Duration `yaml:"jitter"`       // Width of the distribution.
+	Distribution string        `yaml:"distribution"` // uniform (delay ± jitter, the default), normal (standard deviation jitter), pareto (at least delay, heavy tail of scale jitter).
+	Select       `yaml:",inline"`
+}
+
+// Decide delays what Select takes. A draw below zero delays by nothing.
+func (l Latency) Decide(x *Head, rng *rand.Rand) Fate {
+	if !l.takes(x, rng) {
+		return Fate{}
+	}
+	d := float64(l.Delay)
+	if l.Jitter > 0 {
+		d += float64(l.Jitter) * l.draw(rng)
+	}
+	return Fate{Delay: time.Duration(min(max(d, 0), float64(maxDelay)))}
+}
+
+// maxDelay bounds what a heavy tail may draw; nobody waits longer in a test.
+const maxDelay = time.Hour
+
+// draw is a deviation from Delay in units of Jitter.
+func (l Latency) draw(rng *rand.Rand) float64 {
+	switch l.Distribution {
+	case "normal":
+		return rng.NormFloat64()
+	case "pareto":
+		// Lomax (Pareto type II) with shape 2 by inversion: mean 1, infinite
+		// variance. 1−U is in (0, 1], so the power is finite.
+		return math.Pow(1-rng.Float64(), -1.0/2) - 1
+	default:
+		return 2*rng.Float64() - 1
+	}
+}
+
+// Least is what an exchange it takes is delayed by at least.
+func (l Latency) Least() time.Duration {
+	switch l.Distribution {
+	case "normal":
+		if l.Jitter > 0 {
+			return 0
+		}
+		return l.Delay
+	case "pareto":
+		return l.Delay
+	default:
+		return max(l.Delay-l.Jitter, 0)
+	}
+}
+
+// Check reports what is wrong with l, by key.
+func (l Latency) Check(report func(field, problem string)) {
+	switch l.Distribution {
+	case "", "uniform", "normal", "pareto":
+	default:
+		report("distribution", fmt.Sprintf("%q is not one of uniform, normal, pareto", l.Distribution))
+	}
+	if l.Delay < 0 || l.Delay > maxDelay {
+		report("delay", fmt.Sprintf("must be 0 to %v", maxDelay))
+	}
+	if l.Jitter < 0 || l.Jitter > maxDelay {
+		report("jitter", fmt.Sprintf("must be 0 to %v", maxDelay))
+	}
+	if l.Delay == 0 && l.Jitter == 0 {
+		report("delay", "is missing")
+	}
+	if (l.Distribution == "" || l.Distribution == "uniform") && l.Jitter > l.Delay {
+		report("jitter", fmt.Sprintf("is more than the delay of %v: half of the draws would be below zero", l.Delay))
+	}
+	l.Select.Check(report)
+}
+
+// String is like "latency 100ms ± 20ms to POST /pay".
+func (l Latency) String() string {
+	var b strings.Builder
+	b.WriteString("latency ")
+	b.WriteString(l.Delay.String())
+	if l.Jitter > 0 {
+		switch l.Distribution {
+		case "normal":
+			fmt.Fprintf(&b, " (normal, σ %v)", l.Jitter)
+		case "pareto":
+			fmt.Fprintf(&b, " (pareto, + %v)", l.Jitter)
+		default:
+			fmt.Fprintf(&b, " ± %v", l.Jitter)
+		}
+	}
+	b.WriteString(" to ")
+	b.WriteString(l.Select.String())
+	return b.String()
+}
