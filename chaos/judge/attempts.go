@@ -1,0 +1,151 @@
+package judge
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// call is what one request did over a link for one purpose: a method and a
+// path. More than one attempt at the same purpose is a retry, unless the
+// system does so even when nothing fails.
+type call struct {
+	id       uint64
+	attempts []evidence.Exchange // by Begin
+	hidden   int                 // further exchanges that the caller's HTTP library made by itself, not in attempts
+	reused   bool                // the last attempt went over a connection that had carried an exchange before
+}
+
+// callsOf groups the exchanges of a link by the request that caused them, for
+// one route ("" means all), in order of the first attempt. It returns too how
+// many exchanges carried no id and could not be told apart.
+//
+// A client may repeat by itself, at once, a request whose reused connection
+// broke before the first byte of a response: net/http does so for requests
+// that may be repeated (transport.go, shouldRetryRequest), and not on a fresh
+// connection. Only the last exchange of such a row counts as the attempt:
+// nothing between them was the retry policy's doing. At once means two noises:
+// one until the caller learns of the break, one until the relay sees the next.
+func callsOf(run *evidence.Run, link *evidence.Link, route string, noise time.Duration) (calls []call, anonymous int) {
+	own, _ := frontOf(run, route)
+	front := sampleByID(own)
+	type purpose struct {
+		id           uint64
+		method, path string
+	}
+	index := make(map[purpose]int)
+	used := make(map[uint64]bool) // connections that carried an exchange before
+	for _, x := range link.Exchanges {
+		reused := used[x.Conn]
+		used[x.Conn] = true
+		if x.ID == 0 {
+			anonymous++
+			continue
+		}
+		if _, ok := front[x.ID]; !ok && route != "" {
+			continue
+		}
+		p := purpose{x.ID, x.Method, x.Path}
+		i, ok := index[p]
+		if !ok {
+			i = len(calls)
+			index[p] = i
+			calls = append(calls, call{id: x.ID})
+		}
+		c := &calls[i]
+		if n := len(c.attempts); n > 0 && transparent(c.attempts[n-1], c.reused) && x.Begin-c.attempts[n-1].End <= 2*noise {
+			c.attempts[n-1] = x
+			c.hidden++
+		} else {
+			c.attempts = append(c.attempts, x)
+		}
+		c.reused = reused
+	}
+	return calls, anonymous
+}
+
+// transparent tells whether an HTTP library may repeat the exchange by itself.
+func transparent(x evidence.Exchange, reused bool) bool {
+	return reused && snapped(x) && (!writes(x) || x.Key != 0)
+}
+
+// snapped tells whether the connection broke before the caller got a byte.
+func snapped(x evidence.Exchange) bool {
+	return x.Status == 0 && (x.Ending == evidence.Broken || x.Ending == evidence.Failed)
+}
+
+// writes tells whether repeating the exchange may have a second effect:
+// POST and PATCH are not idempotent (RFC 9110 §9.2.2).
+func writes(x evidence.Exchange) bool {
+	return x.Method == http.MethodPost || x.Method == http.MethodPatch
+}
+
+// came returns what the caller was told: a status, or 0 for a network error or
+// a timeout.
+func came(x evidence.Exchange) int {
+	if x.Ending == evidence.Answered || x.Ending == evidence.Injected {
+		return x.Status
+	}
+	return 0
+}
+
+// succeeded tells whether the caller has no reason to try again.
+func succeeded(x evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 }
+
+// fanout looks at calls in which nothing failed: quiet is how many there were
+// before the faults began, and fanned lists those that nevertheless made more
+// than one exchange. With such calls, attempts cannot be told from design.
+func fanout(calls []call, before time.Duration) (quiet int, fanned []uint64) {
+	for _, c := range calls {
+		if c.attempts[0].Begin >= before || slices.ContainsFunc(c.attempts, func(x evidence.Exchange) bool { return !succeeded(x) }) {
+			continue
+		}
+		quiet++
+		if len(c.attempts) > 1 {
+			fanned = append(fanned, c.id)
+		}
+	}
+	return quiet, fanned
+}
+
+// quietBefore is how many calls without a failure it takes to say that the
+// system makes one exchange per call when nothing fails.
+const quietBefore = 20
+
+// firstInjection is when the first fault of the run came into force, whatever
+// it was on; the end of the run if none did.
+func firstInjection(run *evidence.Run) time.Duration {
+	first := run.End
+	for _, f := range run.Faults {
+		if f.Injected >= 0 {
+			first = min(first, f.Injected)
+		}
+	}
+	return first
+}
+
+// unfinished tells whether a fault on the path of a link was planned but is
+// not in the evidence because the run was cut.
+func unfinished(run *evidence.Run, links ...string) bool {
+	return run.Partial && slices.ContainsFunc(run.Faults, func(f evidence.Injection) bool {
+		return Links(links).onPath(run, f) && (f.Injected < 0 || f.Healed < 0)
+	})
+}
+
+// hitOf counts the exchanges of a link that a fault on its path touched. A
+// stopped or killed target touches whatever began, or was on its way, then.
+func hitOf(link *evidence.Link, spans []span) int {
+	n := 0
+	for _, x := range link.Exchanges {
+		if slices.ContainsFunc(spans, func(s span) bool {
+			return s.hit(x) || slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
+				return (f.Kind == "restart" || f.Kind == "pause") && f.Active(x.Begin, x.End)
+			})
+		}) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,124 @@
+package judge
+
+import (
+	"embed"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Source is the source of the claims: the comments of their fields are the
+// manual of their keys.
+//
+//go:embed backoff.go breaker.go bulkhead.go recovery.go retry.go steady.go timeout.go
+var Source embed.FS
+
+// What a claim means by keys that are absent, which it cannot do without, and
+// what is wrong with it, seen alone. Check reports by key; it is told nothing
+// of the file, so that a zero bound is to it the same as an absent one.
+
+func (c Steady) Check(report func(field, problem string)) {
+	if c.Success == 0 && c.P50 == 0 && c.P99 == 0 {
+		report("", "claims nothing: give success, p50 or p99")
+	}
+	if c.P50 > c.P99 && c.P99 > 0 {
+		report("p50", fmt.Sprintf("%v is longer than p99, which is never below it", c.P50))
+	}
+}
+
+func (Breaker) Required() []string { return []string{"link", "route"} }
+
+func (c Breaker) Check(report func(field, problem string)) {
+	count(report, "failures", c.Failures)
+	count(report, "probes", c.Probes)
+	if c.WaitsAtMost > 0 && c.WaitsAtMost < c.Waits {
+		report("waits_at_most", "must not be less than waits")
+	}
+	statuses(report, "ignores", c.Ignores)
+}
+
+func (c *Retry) Defaults() { c.On = []int{429, 502, 503, 504} }
+
+func (Retry) Required() []string { return []string{"link"} }
+
+func (c Retry) Check(report func(field, problem string)) {
+	count(report, "attempts", c.Attempts)
+	ratio(report, "amplification", c.Amplification)
+	statuses(report, "on", c.On)
+	statuses(report, "never", c.Never)
+	for i, status := range c.Never {
+		if slices.Contains(c.On, status) {
+			report(fmt.Sprintf("never[%d]", i), fmt.Sprintf("%d may be retried: it is in on", status))
+		}
+	}
+}
+
+func (c *Backoff) Defaults() { c.Factor, c.Law = 2, "add" }
+
+func (Backoff) Required() []string { return []string{"link", "base"} }
+
+func (c Backoff) Check(report func(field, problem string)) {
+	ratio(report, "factor", c.Factor)
+	ratio(report, "herd", c.Herd)
+	if c.Cap > 0 && c.Cap < c.Base {
+		report("cap", fmt.Sprintf("%v is shorter than base, the first wait", c.Cap))
+	}
+	switch c.Law {
+	case "add":
+	case "spread":
+		if c.Jitter == 0 {
+			report("jitter", "is missing: law spread needs it")
+		}
+	case "full":
+		if c.Jitter != 0 {
+			report("jitter", "does not go with law full, which spreads a wait over all of itself")
+		}
+	default:
+		report("law", fmt.Sprintf("%q is unknown: laws are add, spread, full", c.Law))
+	}
+}
+
+func (c *Bulkhead) Defaults() {
+	c.Goodput, c.Slowdown, c.FreedWithin = 0.95, 1.5, 5*time.Second
+}
+
+func (Bulkhead) Required() []string { return []string{"link"} }
+
+func (c Bulkhead) Check(report func(field, problem string)) {
+	count(report, "limit", c.Limit)
+	ratio(report, "slowdown", c.Slowdown)
+	if c.Limit == 0 && len(c.Unaffected) == 0 && c.RejectsWithin == 0 {
+		report("", "claims nothing: give limit, unaffected or rejects_within")
+	}
+}
+
+func (Timeout) Required() []string { return []string{"link", "route", "within"} }
+
+func (c *Recovery) Defaults() { c.Goodput, c.For = 0.95, time.Second }
+
+func (Recovery) Required() []string { return []string{"within"} }
+
+func count(report func(field, problem string), key string, n int) {
+	if n < 0 {
+		report(key, fmt.Sprintf("%d is negative", n))
+	}
+}
+
+// ratio checks a factor by which something grows; 0 is absent.
+func ratio(report func(field, problem string), key string, x float64) {
+	if x != 0 && !(x >= 1) {
+		report(key, fmt.Sprintf("%v is less than 1", x))
+	}
+}
+
+func statuses(report func(field, problem string), key string, list []int) {
+	for i, status := range list {
+		key := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case status < 100 || status > 599:
+			report(key, fmt.Sprintf("%d is not an HTTP status: they are 100 to 599", status))
+		case slices.Index(list, status) < i:
+			report(key, fmt.Sprintf("%d is given twice", status))
+		}
+	}
+}

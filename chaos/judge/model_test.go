@@ -1,0 +1,313 @@
+package judge
+
+import (
+	"cmp"
+	"container/heap"
+	"flag"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+const ms = time.Millisecond
+
+// More seeds cost only time: go test -model-seeds 500 ./chaos/judge
+var modelSeeds = flag.Int("model-seeds", 4, "how many seeds each modelled case is judged with")
+
+// world is a model of a run: callers, a system with a breaker and a timeout, a
+// link with faults, and a host that stalls. It shares no code with the judge:
+// what is open is a state here and an observation there.
+type world struct {
+	seed    uint64
+	rate    float64
+	poisson bool
+	total   time.Duration
+	service time.Duration // of the dependency
+	timeout time.Duration // of the system's calls; 0 means none
+	faults  []evidence.Injection
+	late    map[int]time.Duration // exact delay by fault index
+	breaker breakerModel
+	cached  float64       // share of the arrivals that make no call
+	stalls  int           // how many times the whole host stops
+	stall   time.Duration // for how long at most
+	lag     time.Duration // how late every request is sent
+	ids     bool          // the system passes ids on
+	cut     time.Duration // the run is killed then; 0 means never
+	wait    time.Duration // how long callers wait; 0 means 10 s
+	backlog bool          // metastable: once it failed, it goes on failing
+	spread  float64       // of the dependency's service time
+}
+
+type breakerModel struct {
+	none     bool
+	failures int
+	open     time.Duration
+	probes   int
+	rejects  time.Duration // how long it takes to say no
+	statuses []int         // 4xx that count as failures
+	leak     float64       // part of the calls let through while open
+	lapse    float64       // the same, but only once a probe has failed
+	ghost    bool          // while open it answers at once and calls all the same
+	flood    bool          // half-open lets everything through
+	stuck    bool          // a successful probe does not close it
+	silent   bool          // it never probes
+}
+
+const (
+	closed = iota
+	open
+	halfOpen
+)
+
+type moment struct {
+	at  time.Duration
+	seq int
+	do  func()
+}
+
+type agenda []moment
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].seq < a[j].seq
+}
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(m any)   { *a = append(*a, m.(moment)) }
+func (a *agenda) Pop() any     { m := (*a)[len(*a)-1]; *a = (*a)[:len(*a)-1]; return m }
+
+// play runs the model and returns what stormctl would have recorded.
+func (w world) play() *evidence.Run {
+	rng := rand.New(rand.NewPCG(w.seed, 1))
+	var todo agenda
+	var now time.Duration
+	seq := 0
+	type pause struct{ from, to time.Duration }
+	var pauses []pause
+	for range w.stalls {
+		from := time.Duration(rng.Float64() * float64(w.total))
+		pauses = append(pauses, pause{from, from + time.Duration(rng.Float64()*float64(w.stall))})
+	}
+	slices.SortFunc(pauses, func(a, b pause) int { return cmp.Compare(a.from, b.from) })
+	for i := len(pauses) - 1; i > 0; i-- { // a stall within a stall makes one
+		if pauses[i].from <= pauses[i-1].to {
+			pauses[i-1].to = max(pauses[i-1].to, pauses[i].to)
+			pauses = slices.Delete(pauses, i, i+1)
+		}
+	}
+	after := func(d time.Duration, do func()) {
+		at := now + d
+		for _, p := range pauses {
+			if at >= p.from && at < p.to {
+				at = p.to
+			}
+		}
+		seq++
+		heap.Push(&todo, moment{at, seq, do})
+	}
+	hop := func() time.Duration {
+		d := 50*time.Microsecond + time.Duration(rng.ExpFloat64()*float64(80*time.Microsecond))
+		if rng.IntN(2000) == 0 {
+			d += time.Duration(rng.Float64() * float64(6*ms))
+		}
+		return d
+	}
+	run := &evidence.Run{Name: "model", Seed: w.seed, End: w.total, Load: w.total, Routes: []string{"pay", "browse"}, Faults: w.faults,
+		Links: map[string]*evidence.Link{"payments": {Name: "payments", From: "checkout", To: "bank"}}}
+	link := run.Links["payments"]
+	for t := time.Second; t <= w.total; t += time.Second {
+		tick := evidence.Tick{At: t, LagP99: evidence.Seconds(ms + w.lag), HiccupMax: evidence.Seconds(2 * ms)}
+		for _, p := range pauses {
+			if p.to > t-time.Second && p.from < t {
+				tick.HiccupMax = max(tick.HiccupMax, evidence.Seconds(p.to-p.from))
+			}
+		}
+		run.Ticks = append(run.Ticks, tick)
+	}
+
+	state, generation, row, admitted, good := closed, 0, 0, 0, 0
+	var expiry time.Duration
+	lapsed := false
+	become := func(s int) {
+		state, row, admitted, good = s, 0, 0, 0
+		generation++
+		if s == open {
+			expiry = now + w.breaker.open
+		}
+	}
+	b := w.breaker
+	admit := func() (ok, ghost bool) {
+		if b.none {
+			return true, false
+		}
+		if state == open && now >= expiry && !b.silent {
+			become(halfOpen)
+		}
+		switch {
+		case state == closed:
+			return true, false
+		case state == halfOpen && (b.flood || admitted < b.probes):
+			admitted++
+			return true, false
+		case b.ghost:
+			return true, true
+		default:
+			return rng.Float64() < b.leak || lapsed && rng.Float64() < b.lapse, false
+		}
+	}
+	result := func(gen int, bad bool) {
+		if b.none || gen != generation {
+			return
+		}
+		switch {
+		case state == closed && bad:
+			if row++; row >= b.failures {
+				become(open)
+			}
+		case state == closed:
+			row = 0
+		case state == halfOpen && bad:
+			become(open)
+			lapsed = true
+		case state == halfOpen:
+			if good++; good >= b.probes {
+				if b.stuck {
+					become(open)
+				} else {
+					become(closed)
+				}
+			}
+		}
+	}
+	broken := false
+	arrive := func(id uint64, intended time.Duration, route int) {
+		s := load.Sample{ID: id, Route: route, Intended: intended, Sent: now}
+		giveUp := w.wait
+		if giveUp == 0 {
+			giveUp = 10 * time.Second
+		}
+		answer := func(status int) {
+			after(hop(), func() {
+				s.Done, s.Status, s.Outcome = now, status, load.OutcomeOf(status)
+				if s.ServiceTime() > giveUp {
+					s.Done, s.Status, s.Outcome = s.Sent+giveUp, 0, load.TimedOut
+				}
+				run.Front = append(run.Front, s)
+			})
+		}
+		after(hop(), func() {
+			if route == 1 || rng.Float64() < w.cached {
+				answer(200)
+				return
+			}
+			if w.backlog && broken {
+				answer(503)
+				return
+			}
+			ok, ghost := admit()
+			if !ok || ghost {
+				after(b.rejects+hop(), func() { answer(503) })
+			}
+			if !ok {
+				return
+			}
+			gen := generation
+			after(hop(), func() { // the relay has the head
+				x := evidence.Exchange{ID: id, Begin: now, Method: "GET", Path: "/charge", Status: 200}
+				if !w.ids {
+					x.ID = 0
+				}
+				length := time.Duration(float64(w.service) * (1 + w.spread*rng.Float64()))
+				for _, f := range w.faults {
+					if f.Injected < 0 || !f.Active(now, now) || rng.Float64() >= f.Share {
+						continue
+					}
+					x.Faults |= 1 << f.Index
+					switch f.Kind {
+					case "latency":
+						length += w.late[f.Index]
+					case "partition":
+						length += f.Healed - now
+					case "errors":
+						x.Status, x.Ending = f.Statuses[rng.IntN(len(f.Statuses))], evidence.Injected
+						length -= w.service
+					}
+				}
+				length = max(length, 0) + hop()
+				if w.timeout > 0 && length > w.timeout {
+					length, x.Status, x.Ending = w.timeout+hop(), 0, evidence.CallerGone
+				}
+				after(length, func() {
+					x.End = now
+					link.Exchanges = append(link.Exchanges, x)
+					bad := x.Status == 0 || x.Status >= 500 || slices.Contains(b.statuses, x.Status)
+					if bad {
+						broken = true
+					}
+					after(hop(), func() {
+						result(gen, bad)
+						switch {
+						case ghost:
+						case x.Status == 0:
+							answer(504)
+						case bad:
+							answer(502)
+						default:
+							answer(x.Status)
+						}
+					})
+				})
+			})
+		})
+	}
+	id := uint64(0)
+	for t := time.Duration(0); t < w.total; {
+		gap := 1.0
+		if w.poisson {
+			gap = rng.ExpFloat64()
+		}
+		t += time.Duration(gap / w.rate * float64(time.Second))
+		if t >= w.total {
+			break
+		}
+		id++
+		n, route := id, 0
+		if id%5 == 0 {
+			route = 1
+		}
+		after(t-now+w.lag, func() { arrive(n, t, route) })
+	}
+	for len(todo) > 0 {
+		m := heap.Pop(&todo).(moment)
+		now = m.at
+		m.do()
+	}
+	if w.cut > 0 {
+		run.Partial = true
+		run.End = w.cut
+		run.Ticks = slices.DeleteFunc(run.Ticks, func(t evidence.Tick) bool { return t.At > w.cut })
+		run.Front = slices.DeleteFunc(run.Front, func(s load.Sample) bool { return s.Done > w.cut })
+		link.Exchanges = slices.DeleteFunc(link.Exchanges, func(x evidence.Exchange) bool { return x.End > w.cut-800*ms })
+		for i := range run.Faults {
+			if run.Faults[i].Injected > w.cut {
+				run.Faults[i].Injected, run.Faults[i].Healed = -1, -1
+			} else if run.Faults[i].Healed > w.cut {
+				run.Faults[i].Healed = -1
+			}
+		}
+	}
+	slices.SortFunc(run.Front, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
+	slices.SortFunc(link.Exchanges, func(a, b evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
+	for i := range link.Exchanges {
+		link.Exchanges[i].Seq = uint64(i + 1)
+	}
+	return run
+}
+
+// fault is one injection on the modelled link.
+func fault(index int, kind string, from, length time.Duration, statuses ...int) evidence.Injection {
+	return evidence.Injection{Index: index, Name: kind, Kind: kind, On: "payments", Statuses: statuses, Share: 1,
+		At: evidence.Seconds(from), For: evidence.Seconds(length), Injected: from, Healed: from + length}
+}

@@ -1,0 +1,475 @@
+package judge
+
+import (
+	"cmp"
+	"container/heap"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+// simulation is a small discrete-event model of a run: open-model callers, a
+// system with a retry policy and a bulkhead, one link with its relay, and the
+// dependency behind it. The same seed gives the same evidence. It knows
+// nothing of the claims.
+type simulation struct {
+	seed     uint64
+	rate     float64 // arrivals per second
+	constant bool
+	total    time.Duration
+	routes   []simRoute
+	faults   []simFault
+	busy     bool // one core is kept busy by something else
+
+	service   time.Duration // of the dependency, ±20%
+	timeout   time.Duration // of one attempt
+	deadline  time.Duration // of the caller
+	anonymous bool          // request ids are not passed on
+	calls     int           // exchanges a request makes even if all is well; 0 means 1
+
+	attempts int                                       // 0 means 1
+	retries  func(status int) bool                     // 0 for no answer; nil means 429, 502, 503, 504 and no answer
+	posts    bool                                      // POST is retried without a key
+	rekey    bool                                      // each attempt gets a key of its own
+	obeys    bool                                      // Retry-After
+	wait     func(k int, rng *rand.Rand) time.Duration // nil means none
+	pool     bool                                      // keep-alive connections, with the library's hidden repeats
+
+	limit   int           // of the bulkhead; 0 means none
+	shared  bool          // it also holds the calls that do not use the link
+	rejects time.Duration // how long a call waits for a place
+	leaks   float64       // share of abandoned calls that keep their place
+	inside  bool          // each attempt takes a place of its own; else the whole call holds one
+}
+
+type simRoute struct {
+	name   string
+	weight float64
+	method string // "" means GET
+	keyed  bool
+	local  bool // does not use the link
+}
+
+type simFault struct {
+	kind     string // errors, latency, partition, reset
+	at, span time.Duration
+	statuses []int
+	after    time.Duration // Retry-After
+	delay    time.Duration
+	share    float64 // 0 means 1
+}
+
+type simEvent struct {
+	at  time.Duration
+	seq int
+	do  func()
+}
+
+type simQueue []simEvent
+
+func (q simQueue) Len() int { return len(q) }
+func (q simQueue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].seq < q[j].seq
+}
+func (q simQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *simQueue) Push(x any)   { *q = append(*q, x.(simEvent)) }
+func (q *simQueue) Pop() any {
+	old := *q
+	x := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return x
+}
+
+type simRun struct {
+	simulation
+	rng    *rand.Rand
+	now    time.Duration
+	queue  simQueue
+	seq    int
+	stalls [][2]time.Duration
+	worst  []time.Duration // longest delay of anything, by second
+
+	front     []load.Sample
+	exchanges []evidence.Exchange
+	injected  []evidence.Injection
+	conns     uint64
+	idle      []uint64
+	held      []func() // exchanges that wait for the healing
+	places    int      // taken in the bulkhead
+	waiting   []func()
+}
+
+// run plays the simulation and returns its evidence.
+func (s simulation) run() *evidence.Run {
+	r := &simRun{simulation: s, rng: rand.New(rand.NewPCG(s.seed, 0)), worst: make([]time.Duration, int(s.total/time.Second)+60)}
+	r.attempts = max(r.attempts, 1)
+	r.calls = max(r.calls, 1)
+	if r.retries == nil {
+		r.retries = func(status int) bool { return slices.Contains([]int{0, 429, 502, 503, 504}, status) }
+	}
+	if r.wait == nil {
+		r.wait = func(int, *rand.Rand) time.Duration { return 0 }
+	}
+	if s.busy {
+		// The host loses a core now and then: everything stands still.
+		for at := r.exp(time.Second); at < s.total; at += r.exp(2 * time.Second) {
+			r.stalls = append(r.stalls, [2]time.Duration{at, at + 5*time.Millisecond + r.upTo(25*time.Millisecond)})
+		}
+	}
+	for i, f := range s.faults {
+		index := i
+		r.injected = append(r.injected, evidence.Injection{
+			Index: i, Name: f.kind + " on payments", Kind: f.kind, On: "payments", Statuses: f.statuses,
+			Delay: evidence.Seconds(f.delay), Share: f.part(), At: evidence.Seconds(f.at), For: evidence.Seconds(f.span), Injected: -1, Healed: -1,
+		})
+		r.after(f.at, func() { r.injected[index].Injected = r.now })
+		r.after(f.at+f.span, func() {
+			r.injected[index].Healed = r.now
+			held := r.held
+			r.held = nil
+			for _, pass := range held {
+				pass()
+			}
+		})
+	}
+	r.arrive()
+	for r.queue.Len() > 0 {
+		e := heap.Pop(&r.queue).(simEvent)
+		r.now = e.at
+		e.do()
+	}
+	return r.evidence()
+}
+
+func (f simFault) part() float64 {
+	if f.share == 0 {
+		return 1
+	}
+	return f.share
+}
+
+func (r *simRun) evidence() *evidence.Run {
+	slices.SortStableFunc(r.front, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
+	slices.SortStableFunc(r.exchanges, func(a, b evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
+	var ends []time.Duration
+	for _, x := range r.exchanges {
+		ends = append(ends, x.End)
+	}
+	slices.Sort(ends)
+	over := 0
+	for i := range r.exchanges {
+		x := &r.exchanges[i]
+		for over < len(ends) && ends[over] <= x.Begin {
+			over++
+		}
+		x.Seq, x.InFlight = uint64(i+1), max(1, i+1-over)
+	}
+	run := &evidence.Run{
+		Name: "simulated", Seed: r.seed, End: r.total, Front: r.front, Faults: r.injected,
+		Links: map[string]*evidence.Link{"payments": {Name: "payments", From: "checkout", To: "payments", Exchanges: r.exchanges}},
+		Rates: []evidence.RateStep{{Rate: r.rate}},
+	}
+	for _, route := range r.routes {
+		run.Routes = append(run.Routes, route.name)
+	}
+	for at := time.Second; at <= r.total; at += time.Second {
+		// A sleeping thread wakes a hundred times a second and keeps the worst.
+		hiccup := time.Duration(0)
+		for range 100 {
+			hiccup = max(hiccup, r.delay())
+		}
+		for _, stall := range r.stalls {
+			if stall[0] < at && stall[1] > at-time.Second {
+				hiccup = max(hiccup, stall[1]-stall[0])
+			}
+		}
+		run.Ticks = append(run.Ticks, evidence.Tick{At: at, Offered: uint64(r.rate), Sent: uint64(r.rate), LagP99: evidence.Seconds(hiccup / 2), LagMax: evidence.Seconds(hiccup), HiccupP99: evidence.Seconds(hiccup / 2), HiccupMax: evidence.Seconds(hiccup), Steal: -1})
+	}
+	return run
+}
+
+// after does something later, not while the host stands still.
+func (r *simRun) after(d time.Duration, do func()) {
+	at := r.now + max(d, 0)
+	for _, stall := range r.stalls {
+		if at >= stall[0] && at < stall[1] {
+			at = stall[1] + time.Duration(r.seq%50)*10*time.Microsecond
+		}
+	}
+	r.seq++
+	heap.Push(&r.queue, simEvent{at, r.seq, do})
+}
+
+func (r *simRun) exp(mean time.Duration) time.Duration {
+	return time.Duration(r.rng.ExpFloat64() * float64(mean))
+}
+
+func (r *simRun) upTo(d time.Duration) time.Duration {
+	return time.Duration(r.rng.Float64() * float64(d))
+}
+
+// delay is how long anything waits for a processor.
+func (r *simRun) delay() time.Duration {
+	if r.busy {
+		return r.exp(5 * time.Millisecond)
+	}
+	return 20*time.Microsecond + r.exp(100*time.Microsecond)
+}
+
+func (r *simRun) arrive() {
+	weight := 0.0
+	for _, route := range r.routes {
+		weight += max(route.weight, 1)
+	}
+	id, at := uint64(0), 0.0
+	for {
+		gap := 1 / r.rate
+		if !r.constant {
+			gap *= r.rng.ExpFloat64()
+		}
+		at += gap
+		intended := time.Duration(at * 1e9)
+		if intended >= r.total {
+			return
+		}
+		id++
+		own := id
+		draw, route := r.rng.Float64()*weight, 0
+		for route < len(r.routes)-1 && draw >= max(r.routes[route].weight, 1) {
+			draw -= max(r.routes[route].weight, 1)
+			route++
+		}
+		r.after(intended, func() { r.request(own, route, intended) })
+	}
+}
+
+// request is one caller.
+func (r *simRun) request(id uint64, route int, intended time.Duration) {
+	r.after(r.delay()/2, func() {
+		sample := load.Sample{ID: id, Route: route, Intended: intended, Sent: r.now}
+		done := false
+		finish := func(status int, outcome load.Outcome) {
+			if done {
+				return
+			}
+			done = true
+			sample.Status, sample.Outcome, sample.Done = status, outcome, r.now
+			r.front = append(r.front, sample)
+		}
+		r.after(r.deadline, func() { finish(0, load.TimedOut) })
+		r.after(r.delay(), func() {
+			r.system(id, r.routes[route], func() bool { return done }, func(status int) {
+				r.after(r.delay(), func() { finish(status, load.OutcomeOf(status)) })
+			})
+		})
+	})
+}
+
+// system is what the system under test does for one request.
+func (r *simRun) system(id uint64, route simRoute, gone func() bool, reply func(status int)) {
+	if route.local {
+		work := func(release func()) {
+			r.after(r.service/2, func() { release(); reply(200) })
+		}
+		if r.shared {
+			r.acquire(work, func() { reply(503) })
+		} else {
+			work(func() {})
+		}
+		return
+	}
+	whole := func(release func()) {
+		left := r.calls
+		var next func(status int)
+		next = func(status int) {
+			left--
+			if left > 0 && status < 400 && status > 0 {
+				r.attempt(id, route, 1, gone, next)
+				return
+			}
+			if status != 0 || r.rng.Float64() >= r.leaks {
+				release()
+			}
+			if status == 0 {
+				status = 504
+			}
+			reply(status)
+		}
+		r.attempt(id, route, 1, gone, next)
+	}
+	if r.limit > 0 && !r.inside {
+		r.acquire(whole, func() { reply(503) })
+	} else {
+		whole(func() {})
+	}
+}
+
+// acquire takes a place in the bulkhead, waiting as long as it may.
+func (r *simRun) acquire(work func(release func()), full func()) {
+	var once bool
+	enter := func() {
+		r.places++
+		released := false
+		work(func() {
+			if released {
+				return
+			}
+			released = true
+			r.places--
+			for len(r.waiting) > 0 && r.places < r.limit {
+				next := r.waiting[0]
+				r.waiting = r.waiting[1:]
+				next()
+			}
+		})
+	}
+	if r.places < r.limit {
+		enter()
+		return
+	}
+	if r.rejects == 0 {
+		r.after(r.delay(), full)
+		return
+	}
+	r.waiting = append(r.waiting, func() {
+		if !once {
+			once = true
+			enter()
+		}
+	})
+	r.after(r.rejects, func() {
+		if !once {
+			once = true
+			full()
+		}
+	})
+}
+
+// attempt is the k-th attempt of a call and, by its policy, those after it.
+func (r *simRun) attempt(id uint64, route simRoute, k int, gone func() bool, reply func(status int)) {
+	done := func(x evidence.Exchange, release func()) {
+		if x.Ending != evidence.CallerGone || r.rng.Float64() >= r.leaks {
+			release()
+		}
+		status := came(x)
+		unkeyed := route.method == "POST" && !route.keyed && !r.posts
+		if k >= r.attempts || !r.retries(status) || unkeyed || gone() {
+			reply(status)
+			return
+		}
+		wait := r.wait(k, r.rng)
+		if r.obeys {
+			wait = max(wait, x.RetryAfter)
+		}
+		if wait > 0 {
+			wait += r.delay()
+		}
+		r.after(wait, func() { r.attempt(id, route, k+1, gone, reply) })
+	}
+	if r.limit > 0 && r.inside {
+		r.acquire(func(release func()) { r.exchange(id, route, k, func(x evidence.Exchange) { done(x, release) }) }, func() { reply(503) })
+		return
+	}
+	r.exchange(id, route, k, func(x evidence.Exchange) { done(x, func() {}) })
+}
+
+// exchange is one request over the link, as the relay stamps it.
+func (r *simRun) exchange(id uint64, route simRoute, k int, reply func(evidence.Exchange)) {
+	x := evidence.Exchange{ID: id, Method: "GET", Path: "/pay"}
+	if r.anonymous {
+		x.ID = 0
+	}
+	if route.method != "" {
+		x.Method, x.Payload = route.method, id*7919
+	}
+	if route.keyed {
+		x.Key = id * 104729
+		if r.rekey {
+			x.Key += uint64(k)
+		}
+	}
+	reused := false
+	if n := len(r.idle); r.pool && n > 0 {
+		x.Conn, r.idle, reused = r.idle[n-1], r.idle[:n-1], true
+	} else {
+		r.conns++
+		x.Conn = r.conns
+	}
+	over := false
+	end := func(ending evidence.Ending, status int, late time.Duration) {
+		if over {
+			return
+		}
+		over = true
+		x.Ending, x.Status, x.End = ending, status, r.now+late
+		r.exchanges = append(r.exchanges, x)
+		if r.pool && (ending == evidence.Answered || ending == evidence.Injected) {
+			r.idle = append(r.idle, x.Conn)
+		}
+		// The caller learns of it after the relay's stamp, except where it left by itself.
+		learn := r.delay()
+		if ending == evidence.CallerGone {
+			learn = 0
+		}
+		r.after(learn, func() {
+			if ending == evidence.Broken && reused && (x.Method == "GET" || x.Key != 0) {
+				r.exchange(id, route, k, reply) // net/http's own repeat
+				return
+			}
+			reply(x)
+		})
+	}
+	r.after(r.delay(), func() {
+		x.Begin = r.now
+		answer := r.service*8/10 + r.upTo(r.service*4/10)
+		pass := func() { r.after(answer, func() { end(evidence.Answered, 200, 0) }) }
+		act := pass
+		delay := time.Duration(0)
+		for i, f := range r.faults {
+			if r.injected[i].Injected < 0 || r.injected[i].Healed >= 0 || r.rng.Float64() >= f.part() {
+				continue
+			}
+			x.Faults |= 1 << uint(i)
+			switch f.kind {
+			case "errors":
+				act = func() {
+					x.RetryAfter = f.after
+					end(evidence.Injected, f.statuses[r.rng.IntN(len(f.statuses))], 0)
+				}
+			case "latency":
+				delay += f.delay
+			case "partition":
+				act = func() { r.held = append(r.held, pass) }
+			case "reset":
+				act = func() { end(evidence.Broken, 0, 0) }
+			}
+		}
+		if delay > 0 {
+			r.after(delay, act)
+		} else {
+			act()
+		}
+		if r.timeout > 0 {
+			r.after(r.timeout, func() { end(evidence.CallerGone, 0, r.delay()) })
+		}
+	})
+}
+
+// between draws a wait evenly from a range that depends on its rank.
+func between(law func(k int) (lower, upper time.Duration)) func(int, *rand.Rand) time.Duration {
+	return func(k int, rng *rand.Rand) time.Duration {
+		lower, upper := law(k)
+		return lower + time.Duration(rng.Float64()*float64(upper-lower))
+	}
+}
+
+// doubling is base·2^(k−1) with up to jitter parts of it on top.
+func doubling(base time.Duration, jitter float64) func(int, *rand.Rand) time.Duration {
+	return between(func(k int) (time.Duration, time.Duration) {
+		d := base << (k - 1)
+		return d, d + time.Duration(jitter*float64(d))
+	})
+}

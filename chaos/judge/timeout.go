@@ -1,0 +1,139 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+// Timeout claims that callers of Route are answered within a bound while the
+// dependency behind Link hangs.
+//
+// Every request of the route sent while a fault was in force counts, and every
+// one whose call a fault hit: those that queued in the system behind hanging
+// calls waited too. A bound that was never tested has not held: it takes calls
+// that a system without a timeout would have seen hang for longer. A breaker
+// that opens and spares the later callers is fine: ten will do.
+type Timeout struct {
+	Link   string        `yaml:"link"`   // The link whose calls hang.
+	Route  string        `yaml:"route"`  // The route that causes them.
+	Within time.Duration `yaml:"within"` // Longest service time of any answer while a fault is in force.
+}
+
+// leastHung is how many calls must have hung.
+const leastHung = 10
+
+func (c Timeout) String() string {
+	return fmt.Sprintf("timeout of %s over %s: callers are answered within %s while it hangs", orAll(c.Route), c.Link, c.Within)
+}
+
+// Judge implements Claim.
+func (c Timeout) Judge(run *evidence.Run) Verdict {
+	f := find(c, "timeout")
+	t, why := trafficOf(run, c.Link, c.Route)
+	if why != "" {
+		f.doubt("%s", why)
+		return f.verdict()
+	}
+	spans := episodes(run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) })
+	if len(spans) == 0 {
+		f.doubt("no fault was in force on %s: nothing hung", c.Link)
+		return f.verdict()
+	}
+	end := spans[len(spans)-1].to
+	f.distrust(illness(run, spans[0].from-time.Second, min(end, t.end)))
+	tried := c.tried(t, spans)
+	noise := run.Noise(spans[0].from, end+c.Within)
+	longest, p99 := percentile(serviceTimes(tried.waited), 1), percentile(serviceTimes(tried.waited), 0.99)
+	f.numbers.Add("hung", float64(tried.hung))
+	f.numbers.Add("requests", float64(len(tried.waited)))
+	f.numbers.Add("answered", float64(tried.answered))
+	f.numbers.Add("too_late", float64(len(tried.late)))
+	f.numbers.AddTime("max", longest)
+	f.numbers.AddTime("p99", p99)
+
+	switch ruling := bound(longest, c.Within, noise); {
+	case ruling == Refuted:
+		f.refute(tried.late, "%d of %d callers waited longer than %s while %s hung, the longest %s", len(tried.late), len(tried.waited), short(c.Within), c.Link, short(longest))
+	case ruling == Inconclusive:
+		f.doubt("the longest wait was %s, bound %s: within the noise of %s", short(longest), short(c.Within), short(noise))
+	case tried.gaveUp > 0:
+		f.doubt("the load gave up on %s after %s, before the bound of %s: give the route a longer timeout", were(tried.gaveUp, "request", "requests"), short(longest), short(c.Within))
+	case tried.hung < leastHung:
+		f.doubt("%s hardly ever hung for longer than %s: %s; at least %d are needed. Use a partition, or latency above the bound", c.Link, short(c.Within), were(tried.hung, "call would have", "calls would have"), leastHung)
+	default:
+		f.note("%d calls hung; all %d callers were answered, the last after %s (p99 %s)", tried.hung, tried.answered, short(longest), short(p99))
+	}
+	if !t.matched {
+		f.note("request ids do not reach %s: calls are told from requests by their time only", c.Link)
+	}
+	return f.verdict()
+}
+
+// trial is what the callers went through while the dependency hung.
+type trial struct {
+	hung     int           // calls that without a timeout would have lasted longer than the bound
+	waited   []load.Sample // requests that may have had to wait for it
+	answered int           // of them, those that got a whole response
+	gaveUp   int           // of them, those the load itself gave up on before the bound
+	late     []uint64      // of them, those that waited longer than the bound
+}
+
+func (c Timeout) tried(t *traffic, spans []span) trial {
+	var tr trial
+	hit, hung := map[uint64]bool{}, map[uint64]bool{}
+	for _, x := range t.calls {
+		for _, s := range spans {
+			if !s.hit(x) {
+				continue
+			}
+			hit[x.ID] = true
+			if c.hangs(t, s, x) && !(x.ID != 0 && hung[x.ID]) {
+				hung[x.ID] = true
+				tr.hung++
+			}
+		}
+	}
+	for _, s := range t.front {
+		if !(t.matched && hit[s.ID]) && !slices.ContainsFunc(spans, func(e span) bool { return s.Sent >= e.from && s.Sent < e.to }) {
+			continue
+		}
+		tr.waited = append(tr.waited, s)
+		switch {
+		case answered(s):
+			tr.answered++
+		case s.Outcome == load.TimedOut && s.ServiceTime() <= c.Within:
+			tr.gaveUp++
+		}
+		if s.ServiceTime() > c.Within {
+			tr.late = append(tr.late, s.ID)
+		}
+	}
+	return tr
+}
+
+// hangs tells whether a system without a timeout would have had to wait for
+// the call for longer than the bound: it did last that long, or a fault that
+// hit it would have held it that long had its caller not left.
+func (c Timeout) hangs(t *traffic, s span, x evidence.Exchange) bool {
+	if x.Duration() >= c.Within {
+		return true
+	}
+	return slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
+		switch f.Kind {
+		case "latency":
+			return x.HitBy(f.Index) && f.Delay.Duration() >= c.Within
+		case "partition", "pause":
+			held := f.Healed
+			if held < 0 {
+				held = t.end
+			}
+			touched := x.HitBy(f.Index) || f.Kind == "pause" && f.Active(x.Begin, x.End)
+			return touched && x.Ending == evidence.CallerGone && held-max(x.Begin, f.Injected) >= c.Within
+		}
+		return false
+	})
+}

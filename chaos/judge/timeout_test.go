@@ -1,0 +1,77 @@
+package judge
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// hung is a system without a breaker but with a timeout of 400 ms, whose
+// dependency hangs for three seconds.
+func hung(seed uint64) world {
+	return world{seed: seed, rate: 150 + float64(seed*37%300), poisson: seed%2 == 0, total: 7 * time.Second, ids: true, service: 5 * ms, spread: 1,
+		timeout: 400 * ms, wait: 2 * time.Second, breaker: breakerModel{none: true},
+		faults: []evidence.Injection{fault(0, "partition", 2*time.Second, 3*time.Second)}}
+}
+
+func TestTimeout(t *testing.T) {
+	claim := Timeout{Link: "payments", Route: "pay", Within: 500 * ms}
+	cases := []struct {
+		name   string
+		change func(*world)
+		claim  func(*Timeout)
+		want   Ruling
+		reason string
+	}{
+		{"sound", nil, nil, Held, "calls hung"},
+		{"sound by rate", func(w *world) { w.ids = false }, nil, Held, "by their time only"},
+		{"sound on an ordinary host", func(w *world) { w.stalls, w.stall = 7, 25*ms }, nil, Held, "calls hung"},
+		{"sound with a breaker", func(w *world) { w.breaker = breakerModel{failures: 5, open: 500 * ms, probes: 1} }, nil, Held, "calls hung"},
+		{"sound on latency", func(w *world) {
+			w.faults = []evidence.Injection{fault(0, "latency", 2*time.Second, 3*time.Second)}
+			w.faults[0].Delay = evidence.Seconds(800 * ms)
+			w.late = map[int]time.Duration{0: 800 * ms}
+		}, nil, Held, "calls hung"},
+		{"none", func(w *world) { w.timeout = 0 }, nil, Refuted, "waited longer than 500 ms"},
+		{"none, by rate", func(w *world) { w.timeout, w.ids = 0, false }, nil, Refuted, "waited longer than 500 ms"},
+		{"none, on a busy host", func(w *world) { w.timeout, w.stalls, w.stall = 0, 40, 80*ms }, nil, Refuted, "waited longer than 500 ms"},
+		{"too long", func(w *world) { w.timeout = 700 * ms }, nil, Refuted, "waited longer than 500 ms"},
+		{"too long within the noise", func(w *world) {
+			w.timeout = 501 * ms
+		}, nil, Inconclusive, "within the noise"},
+		{"the load gives up first", func(w *world) { w.timeout, w.wait = 0, 300*ms }, nil, Inconclusive, "longer timeout"},
+		{"hangs too shortly", func(w *world) { w.faults[0].Healed = 2*time.Second + 300*ms }, nil, Inconclusive, "hardly ever hung"},
+		{"latency below the bound", func(w *world) {
+			w.faults = []evidence.Injection{fault(0, "latency", 2*time.Second, 3*time.Second)}
+			w.faults[0].Delay = evidence.Seconds(100 * ms)
+			w.late = map[int]time.Duration{0: 100 * ms}
+		}, nil, Inconclusive, "hardly ever hung"},
+		{"errors do not hang", func(w *world) { w.faults = []evidence.Injection{fault(0, "errors", 2*time.Second, 3*time.Second, 503)} }, nil, Inconclusive, "hardly ever hung"},
+		{"no fault", func(w *world) { w.faults = nil }, nil, Inconclusive, "nothing hung"},
+		{"killed before the fault", func(w *world) { w.cut = 1900 * ms }, nil, Inconclusive, "nothing hung"},
+		{"no such link", nil, func(c *Timeout) { c.Link = "stock" }, Inconclusive, "no link stock"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); seed <= uint64(*modelSeeds); seed++ {
+				w, claim := hung(seed), claim
+				if c.change != nil {
+					c.change(&w)
+				}
+				if c.claim != nil {
+					c.claim(&claim)
+				}
+				v := claim.Judge(w.play())
+				if v.Ruling != c.want || !strings.Contains(v.Reason, c.reason) {
+					t.Fatalf("seed %d: %s: %s\n%v\nwant %s: %q", seed, v.Ruling, v.Reason, v.Numbers, c.want, c.reason)
+				}
+				if v.Ruling == Refuted && len(v.IDs) == 0 {
+					t.Fatalf("seed %d: refuted without an id", seed)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,308 @@
+package judge
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+// flush is how far the last records of a run that was cut may lag behind one
+// another on disk: front and links are each written once a second.
+const flush = 1500 * time.Millisecond
+
+// span is a stretch of a run, with the faults that make it one.
+type span struct {
+	from, to time.Duration // to is the horizon while a fault is not healed
+	healed   bool          // false if a fault was still in force when the evidence ended
+	faults   []evidence.Injection
+}
+
+func (s span) length() time.Duration { return s.to - s.from }
+
+// hit tells whether a fault of the span touched the exchange: the link says so
+// for its own faults; a target that was stopped or killed touches whatever was
+// on its way to it then.
+func (s span) hit(x evidence.Exchange) bool {
+	return slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
+		return x.HitBy(f.Index) || (f.Kind == "restart" || f.Kind == "pause") && f.Active(x.Begin, x.End)
+	})
+}
+
+// episodes merges the times in which the faults that keep selects were really
+// in force. Stretches less than gap apart count as one: a system that is still
+// busy with the first cannot be judged afresh on the second.
+func episodes(run *evidence.Run, gap time.Duration, keep func(evidence.Injection) bool) []span {
+	end := horizon(run)
+	var all []span
+	for _, f := range run.Faults {
+		if f.Injected < 0 || f.Injected >= end || !keep(f) {
+			continue
+		}
+		s := span{from: f.Injected, to: f.Healed, healed: true, faults: []evidence.Injection{f}}
+		if f.Healed < 0 || f.Healed > end {
+			s.to, s.healed = end, false
+		}
+		s.to = max(s.to, s.from)
+		all = append(all, s)
+	}
+	slices.SortStableFunc(all, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	var merged []span
+	for _, s := range all {
+		if n := len(merged); n > 0 && s.from-merged[n-1].to <= gap {
+			last := &merged[n-1]
+			last.to = max(last.to, s.to)
+			last.healed = last.healed && s.healed
+			last.faults = append(last.faults, s.faults...)
+			continue
+		}
+		merged = append(merged, s)
+	}
+	return merged
+}
+
+// onPath tells whether a fault concerns calls over the link: it is on the link
+// itself, or it stops or kills the target that the link leads to.
+func onPath(link *evidence.Link, f evidence.Injection) bool {
+	switch f.Kind {
+	case "restart", "pause":
+		return f.On == link.To
+	default:
+		return f.On == link.Name
+	}
+}
+
+// horizon is how far the evidence can be trusted to be whole: to the end of
+// the load, or, when the run was cut, to one flush before the last record.
+func horizon(run *evidence.Run) time.Duration {
+	if !run.Partial {
+		return run.End
+	}
+	var last time.Duration
+	for _, s := range run.Front {
+		last = max(last, s.Done)
+	}
+	for _, l := range run.Links {
+		if l == nil {
+			continue
+		}
+		for _, x := range l.Exchanges {
+			last = max(last, x.End)
+		}
+	}
+	for _, t := range run.Ticks {
+		last = max(last, t.At)
+	}
+	return max(0, min(run.End, last-flush))
+}
+
+// frontOf returns the samples of a route in order of Intended; "" means all
+// routes. It is false if the run has no such route.
+func frontOf(run *evidence.Run, route string) ([]load.Sample, bool) {
+	if route == "" {
+		return run.Front, true
+	}
+	index := slices.Index(run.Routes, route)
+	if index < 0 {
+		return nil, false
+	}
+	var own []load.Sample
+	for _, s := range run.Front {
+		if s.Route == index {
+			own = append(own, s)
+		}
+	}
+	return own, true
+}
+
+// due returns the samples due in [from, to).
+func due(samples []load.Sample, from, to time.Duration) []load.Sample {
+	var in []load.Sample
+	for _, s := range samples {
+		if s.Intended >= from && s.Intended < to {
+			in = append(in, s)
+		}
+	}
+	return in
+}
+
+// countOK returns how many of the samples ended well.
+func countOK(samples []load.Sample) int {
+	n := 0
+	for _, s := range samples {
+		if s.Outcome == load.OK {
+			n++
+		}
+	}
+	return n
+}
+
+// answered tells whether the caller got a whole response, whatever it said.
+func answered(s load.Sample) bool { return s.Outcome <= load.ServerError }
+
+// sampleByID finds the sample of an exchange.
+func sampleByID(samples []load.Sample) map[uint64]load.Sample {
+	index := make(map[uint64]load.Sample, len(samples))
+	for _, s := range samples {
+		index[s.ID] = s
+	}
+	return index
+}
+
+// exchangesByID groups a link's exchanges by the request that caused them,
+// each group by Begin. Those without an id of this run are left out.
+func exchangesByID(exchanges []evidence.Exchange) map[uint64][]evidence.Exchange {
+	index := make(map[uint64][]evidence.Exchange, len(exchanges))
+	for _, x := range exchanges {
+		if x.ID != 0 {
+			index[x.ID] = append(index[x.ID], x)
+		}
+	}
+	return index
+}
+
+// propagates tells whether the system passes request ids on to the link, so
+// that front and behind can be matched request by request. A system whose
+// health checks also use the link still does.
+func propagates(link *evidence.Link) bool {
+	return slices.ContainsFunc(link.Exchanges, func(x evidence.Exchange) bool { return x.ID != 0 })
+}
+
+// failed tells whether a caller must take the exchange for a failure: an
+// error of the server, a broken connection, or no answer while it waited.
+func failed(x evidence.Exchange) bool {
+	switch x.Ending {
+	case evidence.CallerGone, evidence.Failed, evidence.Broken:
+		return true
+	case evidence.Cut:
+		return false
+	}
+	return x.Status >= 500
+}
+
+// responseTimes and serviceTimes list what the samples took.
+func responseTimes(samples []load.Sample) []time.Duration {
+	times := make([]time.Duration, len(samples))
+	for i, s := range samples {
+		times[i] = s.ResponseTime()
+	}
+	return times
+}
+
+func serviceTimes(samples []load.Sample) []time.Duration {
+	times := make([]time.Duration, len(samples))
+	for i, s := range samples {
+		times[i] = s.ServiceTime()
+	}
+	return times
+}
+
+// percentile is the q-quantile (0 to 1) by nearest rank: the least value that
+// at least a share q does not exceed; 0 if there is none. It sorts a copy.
+func percentile(values []time.Duration, q float64) time.Duration {
+	if len(values) == 0 {
+		return 0
+	}
+	ordered := slices.Sorted(slices.Values(values))
+	// 0.95·20 is 19.000000000000004 in floats: a rank must not step over that.
+	rank := int(math.Ceil(q*float64(len(ordered)) - 1e-9))
+	return ordered[min(max(rank, 1), len(ordered))-1]
+}
+
+// bound rules on a measured time that must not exceed limit: over it by more
+// than the noise is refuted, over it by less cannot be told.
+func bound(value, limit, noise time.Duration) Ruling {
+	switch {
+	case value <= limit:
+		return Held
+	case value > limit+noise:
+		return Refuted
+	default:
+		return Inconclusive
+	}
+}
+
+// illness says why the harness was not well enough in [from, to] for a ruling
+// on it; "" if it was. Send lag alone is no illness: arrivals also queue when
+// a slow system holds every connection, and that is the system's. It is one
+// when it exceeds both the host's hiccups and the longest call that could have
+// held a connection.
+func illness(run *evidence.Run, from, to time.Duration) string {
+	if end := horizon(run); run.Partial && end < to {
+		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
+	}
+	var lost uint64
+	for _, n := range run.Lost {
+		if run.Partial && n == 1 {
+			continue // a torn last line, which lies beyond the horizon
+		}
+		lost += n
+	}
+	if lost > 0 {
+		return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", lost)
+	}
+	for _, t := range run.Ticks {
+		if t.At <= from || t.At-time.Second >= to {
+			continue
+		}
+		if t.Lost > 0 {
+			return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", t.Lost)
+		}
+		lag, excuse := t.LagP99.Duration(), max(100*time.Millisecond, 2*t.HiccupMax.Duration())
+		if lag <= excuse {
+			continue
+		}
+		for _, s := range run.Front {
+			if s.Sent < t.At && s.Done > t.At-2*time.Second {
+				excuse = max(excuse, s.ServiceTime())
+			}
+		}
+		if lag > excuse {
+			return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due", short(t.At), short(lag))
+		}
+	}
+	return ""
+}
+
+// short prints a duration for people: 212 ms, 2.01 s.
+func short(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-" + short(-max(d, -math.MaxInt64))
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d µs", d.Microseconds())
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	default:
+		return strings.TrimSuffix(fmt.Sprintf("%.2f", d.Seconds()), "0") + " s"
+	}
+}
+
+// calmly leaves out the samples of seconds in which the host itself stalled for
+// longer than half of limit, as long as at least a hundred and a quarter of
+// them remain: a percentile over a stall is the host's, not the system's.
+// Otherwise it returns all, and the noise of their time tells.
+func calmly(run *evidence.Run, samples []load.Sample, limit time.Duration) []load.Sample {
+	if limit <= 0 {
+		return samples
+	}
+	var calm []load.Sample
+	for _, s := range samples {
+		if !slices.ContainsFunc(run.Ticks, func(t evidence.Tick) bool {
+			return t.HiccupMax.Duration() > limit/2 && s.Intended < t.At && s.Done > t.At-time.Second
+		}) {
+			calm = append(calm, s)
+		}
+	}
+	if len(calm) < 100 || 4*len(calm) < len(samples) {
+		return samples
+	}
+	return calm
+}
