@@ -1,0 +1,195 @@
+package experiment
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/unit"
+)
+
+// MaxEvents is how many events an experiment may have: each is a bit in the
+// record of every exchange it hits.
+const MaxEvents = 64
+
+// Event injects one fault at a time and heals it after a while. Exactly one
+// kind is given.
+type Event struct {
+	At   time.Duration `yaml:"at"`   // When, counted from the start of the load.
+	For  time.Duration `yaml:"for"`  // How long it stays; it must be healed before the load ends. Not for restart.
+	On   string        `yaml:"on"`   // The link (latency, errors, reset, partition) or started target (restart, pause) it happens to.
+	Name string        `yaml:"name"` // For reports; absent means a description.
+
+	Latency   *proxy.Latency   `yaml:"latency"`   // Exchanges take longer.
+	Errors    *proxy.Errors    `yaml:"errors"`    // The link answers in the dependency's place.
+	Reset     *proxy.Reset     `yaml:"reset"`     // The caller's connection is reset.
+	Partition *proxy.Partition `yaml:"partition"` // Nothing passes: connections hang, new ones too.
+	Restart   *Restart         `yaml:"restart"`   // kill -9, then start again; for: is not used, it heals when ready.
+	Pause     *Pause           `yaml:"pause"`     // SIGSTOP, then SIGCONT; write pause: {}.
+}
+
+func (Event) Required() []string { return []string{"at", "on"} }
+
+// Restart kills a target that stormctl started with SIGKILL and starts it again.
+type Restart struct {
+	Downtime time.Duration `yaml:"downtime"` // Between death and the new start; absent means none.
+}
+
+// Pause stops a target that stormctl started with SIGSTOP and continues it with SIGCONT.
+type Pause struct{}
+
+// eventKinds are the keys of which an event has exactly one.
+var eventKinds = []string{"latency", "errors", "reset", "partition", "restart", "pause"}
+
+// Kind is the key of the fault: latency, errors, reset, partition, restart or
+// pause.
+func (e Event) Kind() string {
+	switch {
+	case e.Latency != nil:
+		return "latency"
+	case e.Errors != nil:
+		return "errors"
+	case e.Reset != nil:
+		return "reset"
+	case e.Partition != nil:
+		return "partition"
+	case e.Restart != nil:
+		return "restart"
+	case e.Pause != nil:
+		return "pause"
+	}
+	return ""
+}
+
+// Lasts is how long the fault is meant to be in force: For, and the downtime of
+// a restart.
+func (e Event) Lasts() time.Duration {
+	if e.Restart != nil {
+		return e.Restart.Downtime
+	}
+	return e.For
+}
+
+// Toxic is what a link does while the event is in force; nil for restart and
+// pause.
+func (e Event) Toxic() proxy.Toxic {
+	switch {
+	case e.Latency != nil:
+		return *e.Latency
+	case e.Errors != nil:
+		return *e.Errors
+	case e.Reset != nil:
+		return *e.Reset
+	case e.Partition != nil:
+		return *e.Partition
+	}
+	return nil
+}
+
+// String names the event for people: its name, or like "errors 503 to 100% on
+// payments".
+func (e Event) String() string {
+	if e.Name != "" {
+		return e.Name
+	}
+	what := e.Kind()
+	if t := e.Toxic(); t != nil {
+		what = t.String()
+	}
+	return what + " on " + e.On
+}
+
+func (r *rules) events() {
+	if n := len(r.x.Chaos); n > MaxEvents {
+		r.wrong(item("chaos", MaxEvents), fmt.Sprintf("chaos: has %d events", n), fmt.Sprintf("at most %d can be told apart in the records", MaxEvents))
+		return
+	}
+	names := map[string]bool{}
+	for i := range r.x.Chaos {
+		e, path := &r.x.Chaos[i], item("chaos", i)
+		if at := child(path, "name"); r.sound(at) {
+			if names[e.Name] {
+				r.wrong(at, fmt.Sprintf("name: event %s is given twice", quote(e.Name)), "")
+			}
+			names[e.Name] = true
+		}
+		kind := r.kind(path, eventKinds)
+		r.times(path, e, kind)
+		switch kind {
+		case "":
+		case "restart", "pause":
+			r.onTarget(path, e, kind)
+			r.apart(i, kind)
+		default:
+			r.onLink(path, e, kind)
+		}
+	}
+}
+
+// times checks that an event begins and ends while the load is there to show
+// what it does: a healing after it could not be judged.
+func (r *rules) times(path string, e *Event, kind string) {
+	at, length, until := child(path, "at"), child(path, "for"), e.For
+	switch {
+	case kind == "restart":
+		if r.has(length) {
+			r.wrongKey(length, "for: does not go with restart", "it is healed when the target is ready again; restart: {downtime: 2s} keeps it away longer")
+		}
+		length, until = child(child(path, "restart"), "downtime"), e.Restart.Downtime
+	case kind != "" && !r.has(length):
+		r.lacks(path, length+": is missing", "add for: 10s")
+	default:
+		r.positive(length, e.For > 0)
+	}
+	if r.length == 0 || !r.sound(at) {
+		return
+	}
+	switch {
+	case e.At >= r.length:
+		r.wrong(at, fmt.Sprintf("at: %s is too late", unit.FormatDuration(e.At)), r.end())
+	case r.sound(length) && until > r.length-e.At:
+		r.wrong(length, fmt.Sprintf("%s: it is not healed before the end", tail(length)),
+			fmt.Sprintf("%s, so this is at most %s", r.end(), unit.FormatDuration(r.length-e.At)))
+	}
+}
+
+func (r *rules) onLink(path string, e *Event, kind string) {
+	at := child(path, "on")
+	if t := r.x.Targets[e.On]; t != nil && r.x.Links[e.On] == nil && r.sound(at) {
+		r.wrong(at, fmt.Sprintf("on: %s is a target, %s takes a link", quote(e.On), kind), suggest("", "links", r.links))
+		return
+	}
+	r.toLink(at, e.On)
+}
+
+func (r *rules) onTarget(path string, e *Event, kind string) {
+	at := child(path, "on")
+	t := r.x.Targets[e.On]
+	switch {
+	case !r.sound(at):
+	case t == nil && r.x.Links[e.On] != nil:
+		r.wrong(at, fmt.Sprintf("on: %s is a link, %s takes a target", quote(e.On), kind), suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
+	case t == nil:
+		r.toTarget(at, e.On)
+	case r.has(child(child("targets", e.On), "url")):
+		r.wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot %s it", quote(e.On), kind), "make it a process")
+	}
+}
+
+// apart checks that a target is not paused or killed twice at a time: what
+// would be healed first is nobody's guess.
+func (r *rules) apart(i int, kind string) {
+	e := &r.x.Chaos[i]
+	for j := range r.x.Chaos[:i] {
+		o := &r.x.Chaos[j]
+		if o.On != e.On || o.Restart == nil && o.Pause == nil || !r.sound(item("chaos", j)) || !r.sound(item("chaos", i)) {
+			continue
+		}
+		if e.At <= o.At+o.Lasts() && o.At <= e.At+e.Lasts() {
+			r.wrong(child(item("chaos", i), "at"), fmt.Sprintf("at: this %s overlaps %s", kind, item("chaos", j)), "a target is stopped once at a time")
+			return
+		}
+	}
+}

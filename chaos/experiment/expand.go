@@ -1,0 +1,187 @@
+package experiment
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Expand replaces every ${NAME} in text by what lookup knows under that name.
+// $${ is a plain ${, and a $ without a brace is a plain $, so that most files
+// of other programs need no change. Names that lookup does not know are an
+// error; all of them are in it.
+func Expand(text string, lookup func(name string) (value string, ok bool)) (string, error) {
+	var out strings.Builder
+	var errs []error
+	for {
+		plain, v, rest, found := nextVariable(text)
+		out.WriteString(plain)
+		if !found {
+			return out.String(), errors.Join(errs...)
+		}
+		text = rest
+		if v.open {
+			errs = append(errs, fmt.Errorf("%s is not closed", quote(v.text)))
+			continue
+		}
+		value, ok := lookup(v.name)
+		if !ok {
+			errs = append(errs, fmt.Errorf("unknown variable ${%s}", v.name))
+		}
+		out.WriteString(value)
+	}
+}
+
+// variable is a ${NAME} in a text.
+type variable struct {
+	text string // as written
+	name string
+	open bool // the closing brace is missing
+}
+
+// nextVariable cuts text at its first variable. plain is what comes before it,
+// escapes undone.
+func nextVariable(text string) (plain string, v variable, rest string, found bool) {
+	var before strings.Builder
+	for {
+		i := strings.Index(text, "${")
+		if i < 0 {
+			before.WriteString(text)
+			return before.String(), variable{}, "", false
+		}
+		if i > 0 && text[i-1] == '$' {
+			before.WriteString(text[:i-1] + "${")
+			text = text[i+2:]
+			continue
+		}
+		before.WriteString(text[:i])
+		text = text[i:]
+		end := strings.IndexAny(text, "}\n")
+		if end < 0 || text[end] == '\n' {
+			line, _, _ := strings.Cut(text, "\n")
+			return before.String(), variable{text: line, open: true}, text[len(line):], true
+		}
+		return before.String(), variable{text: text[:end+1], name: text[2:end]}, text[end+1:], true
+	}
+}
+
+// variables lists those in a text.
+func variables(text string) []variable {
+	var all []variable
+	for {
+		_, v, rest, found := nextVariable(text)
+		if !found {
+			return all
+		}
+		all = append(all, v)
+		text = rest
+	}
+}
+
+// parts are what is known of an address, and ownVariables what a process is
+// told of itself.
+var (
+	addressParts = []string{"url", "addr", "host", "port"}
+	ownVariables = append([]string{"dir"}, addressParts...)
+)
+
+// variables checks every ${...} in a text of a process.
+func (r *rules) variables(path, text string) {
+	if !r.sound(path) {
+		return
+	}
+	for _, v := range variables(text) {
+		if len(r.errs) >= maxErrors {
+			return
+		}
+		if v.open {
+			r.variableAt(path, v, "close it with }, or write $${ if ${ is meant")
+		} else if r.knows(v.name) {
+			continue
+		} else if near := nearest(v.name, r.variableNames()); near != "" {
+			r.variableAt(path, v, fmt.Sprintf("did you mean ${%s}?", near))
+		} else {
+			r.variableAt(path, v, "variables are "+strings.Join(ownVariables, ", ")+", links.NAME.url, targets.NAME.url and env.NAME; write $${ if ${ is meant")
+		}
+	}
+}
+
+// knows tells whether there is a variable. Whether the environment has one is
+// seen when the run begins: a file may be checked on another machine.
+func (r *rules) knows(name string) bool {
+	if env, ok := strings.CutPrefix(name, "env."); ok {
+		return env != "" && !strings.Contains(env, "=")
+	}
+	space, rest, dotted := strings.Cut(name, ".")
+	if !dotted {
+		return slices.Contains(ownVariables, name)
+	}
+	last := strings.LastIndexByte(rest, '.')
+	if last < 0 || !slices.Contains(addressParts, rest[last+1:]) {
+		return false
+	}
+	return space == "links" && r.x.Links[rest[:last]] != nil || space == "targets" && r.x.Targets[rest[:last]] != nil
+}
+
+// variableNames lists what could have been meant, as far as names go.
+func (r *rules) variableNames() []string {
+	if r.names != nil {
+		return r.names
+	}
+	names := slices.Clone(ownVariables)
+	for _, part := range addressParts {
+		for _, link := range r.links {
+			names = append(names, "links."+link+"."+part)
+		}
+		for _, target := range slices.Sorted(maps.Keys(r.x.Targets)) {
+			names = append(names, "targets."+target+"."+part)
+		}
+	}
+	r.names = names
+	return names
+}
+
+// variableAt reports a variable where it stands in its text, if it can be seen
+// there: in a text with escapes it cannot.
+func (r *rules) variableAt(path string, v variable, hint string) {
+	problem := tail(path) + ": unknown variable " + v.text
+	if v.open {
+		problem = tail(path) + ": " + quote(v.text) + " is not closed"
+	}
+	n := r.places[path].value
+	at := *n
+	if r.flags[n] == "" {
+		at.Line, at.Column = r.find(v.text, n.Line, n.Column)
+	} else {
+		r.flags[&at] = r.flags[n]
+	}
+	r.report(&at, path, problem, hint)
+}
+
+// find is the first place of a text in the file from a place on; that place if
+// there is none.
+func (s *source) find(text string, line, column int) (int, int) {
+	for i := line - 1; i < len(s.lines) && i >= 0; i++ {
+		from := 0
+		if i == line-1 {
+			from = offset(s.lines[i], column)
+		}
+		if at := strings.Index(s.lines[i][from:], text); at >= 0 {
+			return i + 1, utf8.RuneCountInString(s.lines[i][:from+at]) + 1
+		}
+	}
+	return line, column
+}
+
+// offset is where the character of a column begins in a line, counted in bytes.
+func offset(line string, column int) int {
+	for at := range line {
+		if column--; column < 1 {
+			return at
+		}
+	}
+	return len(line)
+}

@@ -1,0 +1,47 @@
+package experiment
+
+import "time"
+
+// Experiment is one file: what to drive, what to break, and what must hold.
+//
+// The comments of the fields are the manual: `stormctl schema` prints them.
+type Experiment struct {
+	Name    string             `yaml:"name"`    // Names the run and its directory: letters, digits, dash, underscore, dot.
+	About   string             `yaml:"about"`   // What it proves, in a sentence for people.
+	Seed    uint64             `yaml:"seed"`    // Decides every random draw; absent or 0 draws one and prints it.
+	Targets map[string]*Target `yaml:"targets"` // Services by name: the system under test and what it leans on.
+	Links   map[string]*Link   `yaml:"links"`   // Call paths with a fault-injecting proxy in them, by name.
+	Load    Load               `yaml:"load"`    // What callers do.
+	Chaos   []Event            `yaml:"chaos"`   // What goes wrong, and when; at most 64 events.
+	Claims  []Claim            `yaml:"claims"`  // What must hold; each is ruled held, refuted or inconclusive.
+	Limits  Limits             `yaml:"limits"`  // What may be touched, and when to stop.
+	Reports []string           `yaml:"reports"` // Further files for the run directory: json, junit, text.
+}
+
+// Required lists the keys that a file cannot do without.
+func (Experiment) Required() []string { return []string{"name", "targets", "load", "claims"} }
+
+// Defaults lets a file say nothing of limits and still have some.
+func (x *Experiment) Defaults() { x.Limits.Defaults() }
+
+// Duration is how long arrivals come.
+func (x *Experiment) Duration() time.Duration { return x.Load.Length() }
+
+// resolve fills in the defaults that depend on other values: a route's timeout
+// is the load's, and a process works in the folder of the file.
+func (x *Experiment) resolve(folder string) error {
+	for i := range x.Load.Routes {
+		if r := &x.Load.Routes[i]; r.Timeout == 0 {
+			r.Timeout = x.Load.Timeout
+		}
+	}
+	for _, t := range x.Targets {
+		if t.Process == nil {
+			continue
+		}
+		if err := t.Process.resolve(folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}

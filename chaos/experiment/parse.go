@@ -1,0 +1,81 @@
+package experiment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+)
+
+// Options is what the reader of a file may need to know beside it. The zero
+// value checks all that the file alone can tell.
+type Options struct {
+	// Set changes the file before it is read: KEY=VALUE like load.rate=1k/s,
+	// chaos[0].for=2s, targets.checkout.with.flaw=never-opens.
+	Set []string
+
+	// References are the names of the reference services; nil accepts any.
+	References []string
+	// Reference checks the settings of a reference service; nil accepts any.
+	// An error that joins several is told as several, each at the setting that
+	// it names first.
+	Reference func(name string, with map[string]string) error
+}
+
+// ReadFile reads an experiment file. The error is of type Errors and holds all
+// that is wrong with the file.
+func ReadFile(file string, opts Options) (*Experiment, error) {
+	data, err := readBounded(file)
+	if err != nil {
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // the place says the file already
+		}
+		return nil, Errors{{File: file, Problem: "cannot be read: " + err.Error()}}
+	}
+	return Parse(file, data, opts)
+}
+
+// readBounded reads no more than Parse would take, so that a wrong name (a core
+// dump, /dev/zero) costs no memory.
+func readBounded(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		return nil, errors.New("it is a directory, not an experiment file")
+	}
+	return io.ReadAll(io.LimitReader(f, maxSize+1))
+}
+
+// Parse reads an experiment from data; name stands for the file in errors, and
+// relative paths in the file start at its folder. The experiment is as resolved: what
+// is absent has its default. The error is of type Errors and holds all that is
+// wrong.
+func Parse(name string, data []byte, opts Options) (*Experiment, error) {
+	s := newSource(name)
+	x := &Experiment{}
+	if s.parse(data); s.root != nil {
+		for _, assignment := range opts.Set {
+			s.set(assignment)
+		}
+		s.decode(nil, s.root, reflect.ValueOf(x).Elem(), "")
+		if s.aliased < maxAliased { // otherwise most of the file was not read
+			s.validate(x, opts)
+		}
+	}
+	if len(s.errs) > 0 {
+		return nil, s.all()
+	}
+	if err := x.resolve(filepath.Dir(name)); err != nil {
+		return nil, Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("resolve defaults: %v", err)}}
+	}
+	return x, nil
+}

@@ -1,0 +1,219 @@
+package experiment
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/proxy"
+)
+
+//go:embed claim.go event.go experiment.go limits.go link.go load.go route.go target.go
+var ownSource embed.FS
+
+// Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
+// and for people: every key with its comment, its notation and its default. It
+// says what one value may look like; that names are known and times fit
+// together is for Parse to see.
+func Schema() ([]byte, error) {
+	manual := comments{}
+	for _, source := range []embed.FS{ownSource, judge.Source, proxy.Source} {
+		if err := manual.read(source); err != nil {
+			return nil, fmt.Errorf("schema: %w", err)
+		}
+	}
+	r := jsonschema.Reflector{
+		Anonymous: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true, FieldNameTag: "yaml",
+		Mapper: notation,
+		LookupComment: func(t reflect.Type, field string) string {
+			return manual[t.Name()+"."+field]
+		},
+	}
+	root := r.Reflect(&Experiment{})
+	root.Title = "stormctl experiment"
+	for t := range structsOf(reflect.TypeFor[Experiment](), map[reflect.Type]bool{}) {
+		s := root.Definitions[t.Name()]
+		if t == reflect.TypeFor[Experiment]() {
+			s = root
+		}
+		refine(s, t)
+	}
+	text, err := json.Marshal(root)
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, text, "", "  "); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+// notation is the schema of the types that are not written as what they are in
+// Go; nil for the others.
+func notation(t reflect.Type) *jsonschema.Schema {
+	if u, ok := unitTypes[t]; ok {
+		return &jsonschema.Schema{Type: "string", Pattern: u.pattern}
+	}
+	switch {
+	case oneOrMany(t):
+		one := jsonschema.Reflector{Anonymous: true, Mapper: notation}
+		single, many := one.ReflectFromType(t.Elem()), one.ReflectFromType(t.Elem())
+		single.Version, many.Version = "", ""
+		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{single, {Type: "array", Items: many, MinItems: ptr(1)}}}
+	case t == reflect.TypeFor[map[string]string](): // any scalar, kept as it is written
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{
+			AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}}
+	}
+	return nil
+}
+
+// refine adds what a struct says about itself: required keys, defaults, and of
+// which keys there is exactly one.
+func refine(s *jsonschema.Schema, t reflect.Type) {
+	v := reflect.New(t).Elem()
+	defaults(v)
+	s.Required = required(v)
+	for _, f := range fieldsOf(t) {
+		p, ok := s.Properties.Get(f.key)
+		if x := v.FieldByIndex(f.index); ok && !empty(x) && x.Kind() != reflect.Struct {
+			p.Default = plain(x)
+		}
+	}
+	one := func(of []string) {
+		for _, key := range of {
+			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{key}})
+		}
+	}
+	named := func(keys ...string) {
+		for _, key := range keys {
+			p, _ := s.Properties.Get(key)
+			p.PropertyNames = &jsonschema.Schema{Pattern: nameSyntax.String()}
+		}
+	}
+	switch t {
+	case reflect.TypeFor[Experiment]():
+		p, _ := s.Properties.Get("name")
+		p.Pattern = nameSyntax.String()
+		named("targets", "links")
+		p, _ = s.Properties.Get("reports")
+		p.Items.Enum = words(knownReports)
+		p, _ = s.Properties.Get("chaos")
+		p.MaxItems = ptr(MaxEvents)
+	case reflect.TypeFor[Target]():
+		one(targetKinds)
+	case reflect.TypeFor[Load]():
+		one([]string{"rate", "stages"})
+		p, _ := s.Properties.Get("arrivals")
+		p.Enum = words(arrivalKinds)
+	case reflect.TypeFor[Stage]():
+		one([]string{"to", "hold"})
+	case reflect.TypeFor[Route]():
+		one(requestForms)
+	case reflect.TypeFor[Event]():
+		one(eventKinds)
+	case reflect.TypeFor[Claim]():
+		one(claimKinds)
+	}
+}
+
+// plain is a value as it stands in the file.
+func plain(v reflect.Value) any {
+	if u, ok := unitTypes[v.Type()]; ok {
+		return u.format(v)
+	}
+	return v.Interface()
+}
+
+func ptr(n uint64) *uint64 { return &n }
+
+func words(list []string) []any {
+	all := make([]any, len(list))
+	for i, w := range list {
+		all[i] = w
+	}
+	return all
+}
+
+// structsOf collects the structs that a type is made of, itself included, and
+// not those within another as its own keys.
+func structsOf(t reflect.Type, seen map[reflect.Type]bool) map[reflect.Type]bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return structsOf(t.Elem(), seen)
+	case reflect.Struct:
+		if seen[t] {
+			return seen
+		}
+		seen[t] = true
+		for _, f := range fieldsOf(t) {
+			structsOf(f.typ, seen)
+		}
+	}
+	return seen
+}
+
+// comments is what the source says of types ("NAME.") and of their fields
+// ("NAME.FIELD").
+type comments map[string]string
+
+// read takes the comments of the Go files in a folder.
+func (c comments) read(source embed.FS) error {
+	files, err := source.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		text, err := source.ReadFile(f.Name())
+		if err != nil {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range parsed.Decls {
+			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
+				c.add(d)
+			}
+		}
+	}
+	return nil
+}
+
+func (c comments) add(d *ast.GenDecl) {
+	for _, spec := range d.Specs {
+		t := spec.(*ast.TypeSpec)
+		c[t.Name.Name+"."] = firstParagraph(d.Doc, t.Doc)
+		object, ok := t.Type.(*ast.StructType)
+		if !ok {
+			continue
+		}
+		for _, f := range object.Fields.List {
+			for _, name := range f.Names {
+				c[t.Name.Name+"."+name.Name] = firstParagraph(f.Doc, f.Comment)
+			}
+		}
+	}
+}
+
+// firstParagraph is a comment without what only a reader of the code needs.
+func firstParagraph(groups ...*ast.CommentGroup) string {
+	for _, g := range groups {
+		text, _, _ := strings.Cut(g.Text(), "\n\n")
+		if text != "" {
+			return strings.Join(strings.Fields(text), " ")
+		}
+	}
+	return ""
+}

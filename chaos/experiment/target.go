@@ -1,0 +1,232 @@
+package experiment
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Target is one service. Exactly one of URL, Process and Reference is given.
+type Target struct {
+	URL       string            `yaml:"url"`       // A service that runs already: http://host:port.
+	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
+	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
+	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
+}
+
+// Process is a service that stormctl starts. Its address is a free port on
+// 127.0.0.1 unless Listen is given; the command learns it from ${port},
+// ${addr} or the variables PORT and ADDR.
+type Process struct {
+	Command     []string          `yaml:"command"`      // Program and arguments. ${dir}, ${port}, ${addr}, ${links.NAME.url|addr|host|port}, ${targets.NAME.url|addr|host|port} and ${env.NAME} are replaced; $${ is a plain ${.
+	Env         map[string]string `yaml:"env"`          // Added to the environment; variables are replaced as in command.
+	Dir         string            `yaml:"dir"`          // Working folder, relative to the experiment file; absent means the file's folder. Absolute once read.
+	Files       map[string]string `yaml:"files"`        // Written into ${dir} before the start, by name; variables are replaced in the content.
+	Listen      string            `yaml:"listen"`       // host:port it listens on; absent picks a free port.
+	Ready       string            `yaml:"ready"`        // How it shows that it is ready: an HTTP path that answers below 400, or "tcp" (the default).
+	ReadyWithin time.Duration     `yaml:"ready_within"` // How long that may take; absent means 10s.
+	StopWithin  time.Duration     `yaml:"stop_within"`  // Time between SIGTERM and SIGKILL at the end; absent means 3s.
+}
+
+func (p *Process) Defaults() {
+	p.Ready, p.ReadyWithin, p.StopWithin = "tcp", 10*time.Second, 3*time.Second
+}
+
+func (Process) Required() []string { return []string{"command"} }
+
+func (p *Process) resolve(folder string) error {
+	if filepath.IsAbs(p.Dir) {
+		return nil
+	}
+	dir, err := filepath.Abs(filepath.Join(folder, p.Dir))
+	p.Dir = dir
+	return err
+}
+
+// targetKinds are the keys of which a target has exactly one.
+var targetKinds = []string{"url", "process", "reference"}
+
+func (r *rules) target(name string, t *Target) {
+	path := child("targets", name)
+	r.name(path, name, r.wrongKey)
+	kind := r.kind(path, targetKinds)
+	if with := child(path, "with"); r.has(with) && kind != "" && kind != "reference" {
+		r.wrongKey(with, "with: does not go with "+kind, "it is for reference services; a process has env and command")
+	}
+	if at := child(path, "url"); r.sound(at) {
+		r.url(at, t.URL)
+	}
+	if r.has(child(path, "process")) {
+		r.process(child(path, "process"), t.Process)
+	}
+	if kind == "reference" {
+		r.reference(path, t)
+	}
+}
+
+// reference checks the name of a reference service, and lets it check its
+// settings.
+func (r *rules) reference(path string, t *Target) {
+	at, with := child(path, "reference"), child(path, "with")
+	if !r.sound(at) {
+		return
+	}
+	if r.opts.References != nil && !r.among(at, t.Reference, "reference services", r.opts.References) {
+		return
+	}
+	if r.opts.Reference == nil || r.has(with) && r.bad[with] {
+		return
+	}
+	for _, err := range flatten(r.opts.Reference(t.Reference, t.With)) {
+		switch setting := firstNamed(err.Error(), t.With); {
+		case setting != "":
+			r.wrong(child(with, setting), err.Error(), "")
+		case r.has(with):
+			r.wrongKey(with, "with: "+err.Error(), "")
+		default:
+			r.wrong(at, "reference: "+err.Error(), "")
+		}
+	}
+}
+
+// firstNamed is the setting that a text names first; "" if it names none.
+func firstNamed(text string, settings map[string]string) string {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if _, ok := settings[word]; ok {
+			return word
+		}
+	}
+	return ""
+}
+
+// flatten takes joined errors apart.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}
+
+// url checks the address of a service that is not ours to start.
+func (r *rules) url(path, text string) {
+	u, err := url.Parse(text)
+	const like = "write it like http://127.0.0.1:8080"
+	switch {
+	case err != nil || u.Opaque != "" || u.Scheme == "" || u.Hostname() == "":
+		r.wrong(path, fmt.Sprintf("url: %s is not a URL with a host", quote(text)), like)
+	case u.Scheme != "http":
+		r.wrong(path, fmt.Sprintf("url: scheme %s is not spoken", quote(u.Scheme)), "load and links speak plain HTTP/1.1: "+like)
+	case u.User != nil:
+		r.wrong(path, "url: a user does not belong here", "send an Authorization header from the routes")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		r.wrong(path, "url: path and query do not belong here", "the routes give them")
+	case strings.HasSuffix(u.Host, ":") || u.Port() != "" && !validPort(u.Port(), 1):
+		r.wrong(path, fmt.Sprintf("url: %s is not a port", quote(u.Port())), "ports are 1 to 65535")
+	default:
+		r.allowed(path, u.Hostname())
+	}
+}
+
+func validPort(text string, least uint64) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && port >= least
+}
+
+// allowed checks an address that needs no resolver to be known. Names are
+// resolved, and then checked, when the run begins.
+func (r *rules) allowed(path, host string) {
+	addr, err := netip.ParseAddr(host)
+	if err != nil || r.has("limits.allow") && r.bad["limits.allow"] {
+		return
+	}
+	for _, cidr := range r.x.Limits.Allow {
+		if p, err := netip.ParsePrefix(cidr); err == nil && p.Contains(addr.Unmap().WithZone("")) {
+			return
+		}
+	}
+	r.wrong(path, fmt.Sprintf("%s: %s is outside limits.allow", tail(path), host), fmt.Sprintf("it may be touched only if limits: {allow: [%s]} says so", netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen())))
+}
+
+func (r *rules) process(path string, p *Process) {
+	if at := child(path, "command"); r.sound(at) && (len(p.Command) == 0 || p.Command[0] == "") {
+		r.wrong(at, "command: names no program", "write it like [./server, --port, \"${port}\"]")
+	}
+	for i, arg := range p.Command {
+		r.variables(item(child(path, "command"), i), arg)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+		at := child(child(path, "env"), name)
+		if strings.ContainsAny(name, "=\x00") {
+			r.wrongKey(at, fmt.Sprintf("%s cannot be the name of an environment variable", quote(name)), "")
+		}
+		r.variables(at, p.Env[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Files)) {
+		at := child(child(path, "files"), name)
+		if !fs.ValidPath(name) || name == "." || strings.Contains(name, "\x00") {
+			r.wrongKey(at, fmt.Sprintf("%s is not a file below ${dir}", quote(name)), "write a relative path like conf/nginx.conf")
+		}
+		r.variables(at, p.Files[name])
+	}
+	if at := child(path, "ready"); r.sound(at) && p.Ready != "tcp" && !strings.HasPrefix(p.Ready, "/") {
+		r.wrong(at, fmt.Sprintf("ready: %s is neither a path nor tcp", quote(p.Ready)), "write it like /healthz")
+	}
+	r.positive(child(path, "ready_within"), p.ReadyWithin > 0)
+	if at := child(path, "listen"); r.sound(at) {
+		if host, ok := r.hostPort(at, p.Listen, 1); ok {
+			r.allowed(at, host)
+		}
+	}
+}
+
+// hostPort checks an address to listen on; least is the lowest port.
+func (r *rules) hostPort(path, text string, least uint64) (host string, ok bool) {
+	addr, err := netip.ParseAddrPort(text)
+	if err != nil && strings.HasPrefix(text, "localhost:") {
+		addr, err = netip.ParseAddrPort("127.0.0.1" + strings.TrimPrefix(text, "localhost"))
+	}
+	if err != nil || uint64(addr.Port()) < least {
+		r.wrong(path, fmt.Sprintf("%s: %s is not an address to listen on", tail(path), quote(text)), "write IP and port, like 127.0.0.1:8080")
+		return "", false
+	}
+	return addr.Addr().String(), true
+}
+
+// listeners checks that no two listen on the same address.
+func (r *rules) listeners() {
+	first := map[string]string{}
+	claim := func(path, addr string) {
+		if !r.sound(path) || strings.HasSuffix(addr, ":0") {
+			return
+		}
+		if other := first[addr]; other != "" {
+			r.wrong(path, fmt.Sprintf("listen: %s is taken by %s", addr, other), "leave listen out for a free port")
+			return
+		}
+		first[addr] = path
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.x.Targets)) {
+		if p := r.x.Targets[name].Process; p != nil {
+			claim(child(child(child("targets", name), "process"), "listen"), p.Listen)
+		}
+	}
+	for _, name := range r.links {
+		claim(child(child("links", name), "listen"), r.x.Links[name].Listen)
+	}
+}
