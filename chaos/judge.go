@@ -1,0 +1,206 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/hist"
+)
+
+// Judge rules on a run directory from what is on disk: right after the run,
+// years later, or after a kill -9. The same directory gives the same result.
+func Judge(dir string) (*Result, error) {
+	run, err := evidence.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, ExperimentFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	x, err := experiment.Parse(path, text, experiment.Options{})
+	if err != nil {
+		return nil, err
+	}
+	verdicts := verdicts(x, run)
+	r := &Result{
+		Schema: ResultSchema, Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started,
+		Seconds: run.End.Seconds(), Partial: run.Partial, Stopped: run.Stopped, Dir: dir,
+		Verdicts: verdicts, Ruling: worst(verdicts), Faults: faultResults(run),
+	}
+	if r.Routes, r.Harness, err = front(dir, run); err != nil {
+		return nil, err
+	}
+	r.Links = behind(run)
+	for _, n := range run.Notes {
+		r.Notes = append(r.Notes, fmt.Sprintf("%.1fs %s", n.At.Seconds(), n.Text))
+	}
+	return r, nil
+}
+
+func verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
+	var v []judge.Verdict
+	for _, c := range x.Claims {
+		v = append(v, c.Judge().Judge(run))
+	}
+	return v
+}
+
+// worst is the ruling on the whole: without a claim nothing was shown.
+func worst(verdicts []judge.Verdict) judge.Ruling {
+	if len(verdicts) == 0 {
+		return judge.Inconclusive
+	}
+	w := judge.Held
+	for _, v := range verdicts {
+		w = max(w, v.Ruling)
+	}
+	return w
+}
+
+// front is what the callers saw and how the harness did, from the histogram
+// log and the ticks: both are there for a run of any length.
+func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
+	log, err := readLog(filepath.Join(dir, frontLog))
+	if err != nil {
+		return nil, Harness{}, err
+	}
+	h := Harness{Steal: -1, SendLag: spread(log[lagTag])}
+	counts := map[string][load.Outcomes]uint64{}
+	var steal float64
+	var before time.Duration
+	for _, t := range run.Ticks {
+		part := float64(t.At-before) / float64(max(1, run.Ticks[len(run.Ticks)-1].At))
+		before = t.At
+		h.Unsent += t.Unsent
+		h.Sent += t.Sent
+		h.HiccupP99 = max(h.HiccupP99, ms(t.HiccupP99.Duration()))
+		h.HiccupMax = max(h.HiccupMax, ms(t.HiccupMax.Duration()))
+		h.CPU += t.CPU * part
+		steal += t.Steal * part
+		for route, outcomes := range t.Routes {
+			sum := counts[route]
+			for i, n := range outcomes {
+				sum[i] += n
+			}
+			counts[route] = sum
+		}
+	}
+	h.Offered = h.Sent + h.Unsent // each arrival that was due is one of the two
+	if len(run.Ticks) > 0 && steal >= 0 {
+		h.Steal = steal
+	}
+	for _, n := range run.Lost {
+		h.Lost += n
+	}
+	h.Problems = run.Problems(0, run.End)
+	h.Healthy = len(h.Problems) == 0
+
+	var routes []RouteResult
+	for _, name := range run.Routes {
+		r := RouteResult{Name: name, Outcomes: map[string]uint64{}, Response: spread(log[name]), Service: spread(log[name+serviceSuffix])}
+		for outcome, n := range counts[name] {
+			r.Requests += n
+			if n > 0 {
+				r.Outcomes[load.Outcome(outcome).String()] = n
+			}
+		}
+		if r.Requests > 0 {
+			r.Success = 100 * float64(counts[name][load.OK]) / float64(r.Requests)
+		}
+		routes = append(routes, r)
+	}
+	return routes, h, nil
+}
+
+// behind is what each link saw.
+func behind(run *evidence.Run) []LinkResult {
+	var links []LinkResult
+	for _, name := range sorted(run.Links) {
+		l := run.Links[name]
+		r := LinkResult{Name: name, From: l.From, To: l.To, Exchanges: uint64(len(l.Exchanges)),
+			Endings: map[string]uint64{}, Statuses: map[string]uint64{}}
+		durations := make([]time.Duration, 0, len(l.Exchanges))
+		for _, x := range l.Exchanges {
+			r.Endings[x.Ending.String()]++
+			if x.Status != 0 {
+				r.Statuses[strconv.Itoa(x.Status)]++
+			}
+			r.InFlight = max(r.InFlight, x.InFlight)
+			durations = append(durations, x.Duration())
+		}
+		r.Duration = exactSpread(durations)
+		links = append(links, r)
+	}
+	return links
+}
+
+func faultResults(run *evidence.Run) []FaultResult {
+	var faults []FaultResult
+	for _, f := range run.Faults {
+		r := FaultResult{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed), Error: f.Error}
+		if link := run.Links[f.On]; link != nil {
+			for _, x := range link.Exchanges {
+				if x.HitBy(f.Index) {
+					r.Hit++
+				}
+			}
+		} else if f.Injected >= 0 {
+			r.Hit = 1
+		}
+		faults = append(faults, r)
+	}
+	return faults
+}
+
+func seconds(t time.Duration) float64 {
+	if t < 0 {
+		return -1
+	}
+	return t.Seconds()
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func spread(h *hist.Histogram) Spread {
+	if h == nil {
+		return Spread{}
+	}
+	s := h.Summary()
+	return Spread{P50: ms(s.P50), P90: ms(s.P90), P99: ms(s.P99), P999: ms(s.P999), Max: ms(s.Max)}
+}
+
+// exactSpread sorts d.
+func exactSpread(d []time.Duration) Spread {
+	if len(d) == 0 {
+		return Spread{}
+	}
+	slices.Sort(d)
+	at := func(q float64) float64 { return ms(d[min(len(d)-1, int(q*float64(len(d))))]) }
+	return Spread{P50: at(.5), P90: at(.9), P99: at(.99), P999: at(.999), Max: ms(d[len(d)-1])}
+}
+
+func readLog(path string) (map[string]*hist.Histogram, error) {
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil, nil // killed before the first interval
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	log, err := hist.ReadLog(f)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return log.Histograms, nil
+}

@@ -1,0 +1,314 @@
+package chaos
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/hist"
+)
+
+const (
+	flushEvery = 100 * time.Millisecond // what a kill -9 may lose, and how long a ring must hold out
+	ringBits   = 16                     // 65,536 samples per loop: over half a second at 100,000/s through one
+	maxSheet   = 4 << 30                // bytes of one evidence file; past it records are counted as lost
+
+	lagTag        = "send_lag"
+	serviceSuffix = ".service"
+)
+
+// A recorder turns what happens into evidence while it happens. The event
+// loops and relays hand it records and go on; one goroutine of its own writes
+// them out.
+//
+//	loop ─observe─▶ histograms, counters, ring ─┐
+//	relay ─exchange─▶ batch ────────────────────┼─ every 100 ms ─▶ files ── every second ─▶ tick
+type recorder struct {
+	dir      string
+	header   evidence.Header
+	timeline *evidence.Timeline
+	shards   []*shard
+	front    *evidence.FrontWriter
+	frontLog *logFile
+	links    map[string]*linkRecorder
+
+	start  time.Time
+	meter  *load.Meter
+	onTick func(time.Duration, evidence.Tick)
+	syncs  chan chan struct{}
+	quit   chan struct{}
+	done   chan struct{}
+
+	collector *hist.Collector
+	batch     []load.Sample
+	last      []counts      // of all shards together, at the last tick
+	ticked    time.Duration // when that was
+	written   atomic.Uint64 // records, for whoever wants to read them back
+}
+
+// A shard is what one event loop writes to.
+type shard struct {
+	hist   *hist.Recorder
+	ring   *ring
+	counts []atomicCounts // by route
+}
+
+type (
+	counts       [load.Outcomes]uint64
+	atomicCounts [load.Outcomes]atomic.Uint64
+)
+
+// linkRecorder collects the exchanges of one link.
+type linkRecorder struct {
+	mu    sync.Mutex // held for an append or a swap
+	batch []evidence.Exchange
+	spare []evidence.Exchange
+
+	file *evidence.BehindWriter
+	hist *hist.Histogram
+	log  *logFile
+}
+
+// newRecorder makes the files. The first line of the timeline is on disk when
+// it returns.
+func newRecorder(dir string, h evidence.Header, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
+	rec = &recorder{dir: dir, header: h, links: map[string]*linkRecorder{}, last: make([]counts, len(h.Routes)),
+		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
+	if rec.timeline, err = evidence.CreateTimeline(filepath.Join(dir, evidence.TimelineFile)); err != nil {
+		return nil, err
+	}
+	rec.add(evidence.Event{Kind: evidence.KindStart, Start: &h})
+	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, maxSheet); err != nil {
+		return nil, err
+	}
+	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
+		return nil, err
+	}
+	rec.collector = hist.NewCollector(len(h.Routes), shards)
+	for i := range shards {
+		rec.shards = append(rec.shards, &shard{hist: rec.collector.Recorder(i), ring: newRing(ringBits), counts: make([]atomicCounts, len(h.Routes))})
+	}
+	for name := range relays {
+		l := &linkRecorder{hist: hist.New()}
+		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), maxSheet); err != nil {
+			return nil, err
+		}
+		if l.log, err = createLog(filepath.Join(dir, linkLog(name)), h.Started); err != nil {
+			return nil, err
+		}
+		rec.links[name] = l
+	}
+	return rec, nil
+}
+
+// add writes an event of the timeline at once.
+func (rec *recorder) add(e evidence.Event) { rec.timeline.Add(e) }
+
+// observe is on the event loops' hot path.
+func (rec *recorder) observe(i int, s load.Sample) {
+	sh := rec.shards[i]
+	sh.counts[s.Route][s.Outcome].Add(1)
+	sh.hist.Record(s.Route, s.ResponseTime(), s.ServiceTime(), s.SendLag(), s.Outcome != load.Unsent)
+	sh.ring.push(s)
+}
+
+// exchange returns what a link's relay calls for every exchange.
+func (rec *recorder) exchange(link string) func(evidence.Exchange) {
+	l := rec.links[link]
+	return func(x evidence.Exchange) {
+		l.mu.Lock()
+		l.batch = append(l.batch, x)
+		l.mu.Unlock()
+	}
+}
+
+// begin starts writing; onTick is told of every second.
+func (rec *recorder) begin(start time.Time, onTick func(at time.Duration, t evidence.Tick)) {
+	rec.start, rec.onTick, rec.meter = start, onTick, load.StartMeter()
+	go rec.loop()
+}
+
+func (rec *recorder) loop() {
+	defer close(rec.done)
+	flush := time.NewTicker(flushEvery)
+	defer flush.Stop()
+	second := time.Second
+	for {
+		select {
+		case <-flush.C:
+			rec.flush()
+			if now := time.Since(rec.start); now >= second {
+				rec.tick(now)
+				second = now.Truncate(time.Second) + time.Second
+			}
+		case synced := <-rec.syncs:
+			rec.flush()
+			close(synced)
+		case <-rec.quit:
+			return
+		}
+	}
+}
+
+// sync returns when all that was observed before is on disk.
+func (rec *recorder) sync() {
+	synced := make(chan struct{})
+	select {
+	case rec.syncs <- synced:
+		<-synced
+	case <-rec.done:
+	}
+}
+
+// flush writes the records that have come since the last one.
+func (rec *recorder) flush() {
+	rec.batch = rec.batch[:0]
+	for _, s := range rec.shards {
+		rec.batch = s.ring.drain(rec.batch)
+	}
+	rec.front.Write(rec.batch)
+	n := len(rec.batch)
+	for _, l := range rec.links {
+		n += l.flush()
+	}
+	rec.written.Add(uint64(n))
+}
+
+func (l *linkRecorder) flush() int {
+	l.mu.Lock()
+	batch := l.batch
+	l.batch = l.spare[:0]
+	l.mu.Unlock()
+	l.file.Write(batch)
+	for i := range batch {
+		l.hist.Record(batch[i].Duration())
+	}
+	l.spare = batch
+	return len(batch)
+}
+
+// tick closes one second at now.
+func (rec *recorder) tick(now time.Duration) {
+	front := rec.collector.Interval()
+	host := rec.meter.Read()
+	lag, all := front.Lag.Summary(), front.AllResponse().Summary()
+	t := evidence.Tick{
+		Offered: uint64(math.Round(rec.rate(now))), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
+		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
+		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
+		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal,
+	}
+	for i, name := range rec.header.Routes {
+		var sum, fresh counts
+		for _, s := range rec.shards {
+			for o := range sum {
+				sum[o] += s.counts[i][o].Load()
+			}
+		}
+		for o := range sum {
+			fresh[o] = sum[o] - rec.last[i][o]
+			t.Sent += fresh[o]
+		}
+		t.Sent -= fresh[load.Unsent]
+		t.Unsent += fresh[load.Unsent]
+		t.Routes[name], rec.last[i] = fresh, sum
+	}
+	rec.add(evidence.Event{At: evidence.Seconds(now), Kind: evidence.KindTick, Tick: &t})
+	rec.writeLogs(now, front)
+	rec.ticked = now
+	if rec.onTick != nil {
+		rec.onTick(now, t)
+	}
+}
+
+// rate is what the schedule offered in the second before now.
+func (rec *recorder) rate(now time.Duration) float64 {
+	rate := 0.0
+	for _, step := range rec.header.Rates {
+		if step.At.Duration() < now {
+			rate = step.Rate
+		}
+	}
+	return rate
+}
+
+// lost is how many records could not be kept so far.
+func (rec *recorder) lost() uint64 {
+	lost := rec.front.Lost()
+	for _, s := range rec.shards {
+		lost += s.ring.lost.Load()
+	}
+	for _, l := range rec.links {
+		lost += l.file.Lost()
+	}
+	return lost
+}
+
+// writeLogs appends the interval that ends now to the histogram logs.
+func (rec *recorder) writeLogs(now time.Duration, front *hist.Set) {
+	tagged := []hist.Tagged{{Tag: lagTag, Histogram: front.Lag}}
+	for i, name := range rec.header.Routes {
+		tagged = append(tagged, hist.Tagged{Tag: name, Histogram: front.Response[i]}, hist.Tagged{Tag: name + serviceSuffix, Histogram: front.Service[i]})
+	}
+	rec.frontLog.write(rec.ticked, now, tagged...)
+	for name, l := range rec.links {
+		l.log.write(rec.ticked, now, hist.Tagged{Tag: name, Histogram: l.hist})
+		l.hist.Reset()
+	}
+}
+
+// end writes what is left of the load, which ended at that time. The links may
+// go on until close.
+func (rec *recorder) end(at evidence.Seconds) {
+	close(rec.quit)
+	<-rec.done
+	rec.meter.Stop()
+	rec.flush()
+	rec.tick(time.Since(rec.start))
+	rec.add(evidence.Event{At: at, Kind: evidence.KindEnd})
+}
+
+// close writes what the links saw last, and says what could not be written.
+func (rec *recorder) close() error {
+	if rec.meter != nil {
+		rec.flush()
+	}
+	errs := []error{rec.front.Close(), rec.frontLog.close(), rec.timeline.Close()}
+	for _, l := range rec.links {
+		errs = append(errs, l.file.Close(), l.log.close())
+	}
+	return errors.Join(errs...)
+}
+
+// A logFile is a histogram log on disk. Its first error is kept for close: a
+// full disk must not stop a run, only be said.
+type logFile struct {
+	file *os.File
+	log  *hist.LogWriter
+	err  error
+}
+
+func createLog(path string, started time.Time) (*logFile, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	l := &logFile{file: f}
+	l.log, err = hist.NewLogWriter(f, started, "stormctl")
+	return l, err
+}
+
+func (l *logFile) write(from, to time.Duration, h ...hist.Tagged) {
+	if err := l.log.Write(from, to, h...); l.err == nil {
+		l.err = err
+	}
+}
+
+func (l *logFile) close() error { return errors.Join(l.err, l.file.Close()) }

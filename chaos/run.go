@@ -1,0 +1,321 @@
+package chaos
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/targets"
+)
+
+// Options are how to run, as opposed to what.
+type Options struct {
+	Out  string   // run directory, which must be empty or not exist; "" means runs/NAME-TIME
+	Base string   // folder of the experiment file: relative working folders start here
+	Self []string // the command that serves a reference target, without its arguments
+
+	// Watch is told of progress, by one goroutine at a time; nil is not told.
+	// While it does not return no further progress is told; the run goes on.
+	Watch func(Progress)
+}
+
+// Stopped is the cause of a run that ended before its time.
+type Stopped struct{ Why string }
+
+func (s Stopped) Error() string { return s.Why }
+
+// errNotSteady ends the load of a system that was not well to begin with.
+var errNotSteady = errors.New("not in its steady state")
+
+// Run executes an experiment. The error says why it could not run; what the
+// run found out, good or bad, is in the result. When ctx is done it heals,
+// stops, and returns what it has with Partial set; the cause of ctx, if it is
+// a Stopped, says why.
+//
+// Everything that the run started or injected is gone when it returns.
+func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *Result, err error) {
+	resolved := *x // the seed is drawn once and kept in the run directory
+	x = &resolved
+	if x.Seed == 0 {
+		x.Seed = random() >> 11 // a number that any JSON reader keeps exactly
+	}
+	dir, err := makeRunDir(opts.Out, x.Name, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	text, err := experiment.Marshal(x)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, ExperimentFile), text, 0o644); err != nil {
+		return nil, err
+	}
+	if err := execute(ctx, x, dir, opts); err != nil {
+		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
+	}
+	return Judge(dir)
+}
+
+// execute makes the evidence: it starts the services, drives the load and the
+// timeline, and ends everything.
+func execute(ctx context.Context, x *experiment.Experiment, dir string, opts Options) (err error) {
+	run := random()
+	teller := newTeller(x, opts.Watch)
+	defer teller.stop()
+
+	services, err := prepare(ctx, x, dir, run, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, services.stop()) }() // at the end there is nothing left to stop
+	if err := services.start(ctx, func(text string) { teller.phase("starting", text) }); err != nil {
+		return err
+	}
+	plan, timeline := services.plan(run), services.timeline()
+	rec, err := newRecorder(dir, header(x, plan, timeline), load.Shards(plan), services.relays)
+	if err != nil {
+		return err
+	}
+	drive(ctx, x, services, plan, timeline, rec, teller)
+	// From here on there are results: what goes wrong is said, not returned.
+	note := func(err error) {
+		rec.add(evidence.Event{At: evidence.Seconds(time.Since(rec.start)), Kind: evidence.KindNote, Text: err.Error()})
+		teller.event(err.Error())
+	}
+	if err := services.stop(); err != nil {
+		note(err)
+	}
+	if err := rec.close(); err != nil {
+		teller.event("evidence is incomplete: " + err.Error())
+	}
+	return nil
+}
+
+// drive runs load and timeline side by side from one start. What happens is
+// evidence, even where it went wrong, so there is no error to return.
+func drive(ctx context.Context, x *experiment.Experiment, services *services, plan load.Plan, timeline Timeline, rec *recorder, teller *teller) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	stops := newStopWatch(x.Limits.StopIf)
+	live := &soFar{x: x, rec: rec, tell: teller.verdicts}
+	defer live.wait()
+
+	start := time.Now()
+	now := func() evidence.Seconds { return evidence.Seconds(time.Since(start)) }
+	phase := func(name, event string) {
+		rec.add(evidence.Event{At: now(), Kind: evidence.KindPhase, Text: name})
+		teller.phase(name, event)
+	}
+	rec.begin(start, func(at time.Duration, t evidence.Tick) {
+		teller.tick(at, t)
+		if teller.watched() && int(at.Seconds())%2 == 0 {
+			live.look()
+		}
+		if why := stops.tick(t); why != "" {
+			stop(Stopped{why})
+		}
+	})
+	for name, relay := range services.relays {
+		relay.Record(start, rec.exchange(name))
+	}
+	watched := services.watch(ctx, func(text string) {
+		rec.add(evidence.Event{At: now(), Kind: evidence.KindNote, Text: text})
+		teller.event(text)
+	})
+	phase("steady state", "the load begins")
+
+	gate := func() bool {
+		if !steady(rec, x, now().Duration()) {
+			teller.event("not in its steady state: nothing is injected")
+			stop(errNotSteady)
+			return false
+		}
+		phase("chaos", "the system is steady: faults may come")
+		return true
+	}
+	watch := Watch{
+		Injected: func(e Event, err error) {
+			rec.add(faultEvent(evidence.KindInject, now(), e, err))
+			teller.injected(e.Index, describe(x.Chaos[e.Index], e.Fault), err)
+		},
+		Healed: func(e Event, err error) {
+			rec.add(faultEvent(evidence.KindHeal, now(), e, err))
+			teller.healed(e.Index, describe(x.Chaos[e.Index], e.Fault), err)
+		},
+	}
+	healed := make(chan struct{})
+	go func() {
+		defer close(healed)
+		_ = timeline.Run(ctx, start, gate, watch) // each error is in the evidence, with its fault
+		if ctx.Err() == nil && len(timeline) > 0 {
+			phase("healed", "all faults are healed")
+		}
+	}()
+
+	if err := load.Run(ctx, plan, start, rec.observe); err != nil && ctx.Err() == nil {
+		stop(Stopped{"the load could not go on: " + err.Error()})
+	}
+	end := min(now(), evidence.Seconds(plan.Schedule.Duration()))
+	cause := context.Cause(ctx)
+	stop(cause) // a timeline that outlives the load heals now
+	<-healed
+	watched.Wait()
+
+	if cause != nil && !errors.Is(cause, errNotSteady) {
+		rec.add(evidence.Event{At: now(), Kind: evidence.KindStop, Text: reason(cause)})
+	}
+	teller.phase("judging", "the load has ended")
+	rec.end(end)
+}
+
+// reason says why a run was stopped, for people.
+func reason(cause error) string {
+	var s Stopped
+	if errors.As(cause, &s) {
+		return s.Why
+	}
+	return "interrupted"
+}
+
+func faultEvent(kind string, at evidence.Seconds, e Event, err error) evidence.Event {
+	ev := evidence.Event{At: at, Kind: kind, Fault: e.Index + 1, Text: e.Fault.String()}
+	if err != nil {
+		ev.Error = err.Error()
+	}
+	return ev
+}
+
+// steady judges the steady claims on what is recorded until now.
+func steady(rec *recorder, x *experiment.Experiment, now time.Duration) bool {
+	rec.sync()
+	run, err := evidence.Read(rec.dir)
+	if err != nil {
+		return true // the judge reads it again at the end, and says what is wrong with it
+	}
+	for _, c := range x.Claims {
+		if c.Steady != nil && c.Steady.Ready(run, now).Ruling != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// plan is the load of the experiment, with addresses.
+func (s *services) plan(run uint64) load.Plan {
+	x := s.x
+	plan := load.Plan{Schedule: x.Load.Schedule(x.Seed), Seed: x.Seed, Run: run, IDHeader: x.Load.IDHeader, MaxConns: x.Load.Connections}
+	for _, r := range x.Load.Routes {
+		method, path := r.Request()
+		route := load.Route{
+			Name: r.Name, Weight: r.Weight, Addr: s.addrs[r.To].String(), Host: s.hosts[r.To],
+			Method: method, Path: path, Body: []byte(r.Body), Timeout: r.Timeout,
+		}
+		for _, name := range sorted(r.Headers) {
+			route.Headers = append(route.Headers, [2]string{name, r.Headers[name]})
+		}
+		plan.Routes = append(plan.Routes, route)
+	}
+	return plan
+}
+
+// timeline is the chaos of the experiment on what runs.
+func (s *services) timeline() Timeline {
+	var t Timeline
+	for i, e := range s.x.Chaos {
+		event := Event{Index: i, At: e.At, For: e.For}
+		switch {
+		case e.Restart != nil:
+			event.For = e.Restart.Downtime
+			event.Fault = restart{s.running[e.On]}
+		case e.Pause != nil:
+			event.Fault = pause{s.running[e.On]}
+		default:
+			event.Fault = onLink{s.relays[e.On], i, e.Toxic()}
+		}
+		t = append(t, event)
+	}
+	return t
+}
+
+// watch tells when a target ends that nobody ended, until ctx is done.
+func (s *services) watch(ctx context.Context, say func(string)) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	for name, r := range s.running {
+		wg.Go(func() { watchTarget(ctx, name, r, say) })
+	}
+	return &wg
+}
+
+func watchTarget(ctx context.Context, name string, r *targets.Running, say func(string)) {
+	again := time.NewTicker(time.Second) // a restarted target has a new end to watch for
+	defer again.Stop()
+	for told := (<-chan struct{})(nil); ; {
+		exited := r.Exited()
+		if exited == told {
+			exited = nil
+		}
+		select {
+		case <-exited:
+			told = exited
+			say(fmt.Sprintf("target %s ended by itself: %v", name, r.Err()))
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// header is what the evidence says of the experiment.
+func header(x *experiment.Experiment, plan load.Plan, timeline Timeline) evidence.Header {
+	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now(), Load: evidence.Seconds(plan.Schedule.Duration())}
+	for _, r := range plan.Routes {
+		h.Routes = append(h.Routes, r.Name)
+	}
+	for _, name := range sorted(x.Links) {
+		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
+	}
+	for i, e := range x.Chaos {
+		h.Faults = append(h.Faults, injection(i, e, timeline[i]))
+	}
+	last := -1.0
+	for at := time.Duration(0); at < plan.Schedule.Duration(); at += time.Second {
+		if rate := float64(plan.Schedule.Rate(at)); rate != last {
+			h.Rates = append(h.Rates, evidence.RateStep{At: evidence.Seconds(at), Rate: rate})
+			last = rate
+		}
+	}
+	return h
+}
+
+func injection(i int, e experiment.Event, t Event) evidence.Injection {
+	in := evidence.Injection{
+		Index: i, Name: describe(e, t.Fault), Kind: e.Kind(), On: e.On, Share: 1,
+		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
+	}
+	switch {
+	case e.Latency != nil:
+		in.Delay, in.Share, in.Match = evidence.Seconds(e.Latency.Delay), float64(e.Latency.Share), e.Latency.Match != nil
+	case e.Errors != nil:
+		in.Statuses, in.Share, in.Match = e.Errors.Status, float64(e.Errors.Share), e.Errors.Match != nil
+	case e.Reset != nil:
+		in.Share, in.Match = float64(e.Reset.Share), e.Reset.Match != nil
+	case e.Partition != nil:
+		in.Share, in.Match = float64(e.Partition.Share), e.Partition.Match != nil
+	}
+	return in
+}
+
+func random() uint64 {
+	var b [8]byte
+	_, _ = crand.Read(b[:]) // never fails: it ends the program instead (crypto/rand)
+	return binary.LittleEndian.Uint64(b[:])
+}

@@ -1,0 +1,303 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/targets"
+)
+
+// services are the targets and links of one run, from their addresses to
+// their end.
+type services struct {
+	x     *experiment.Experiment
+	opts  Options
+	dir   string
+	allow allowList
+
+	addrs   map[string]netip.AddrPort // of the targets, by name
+	hosts   map[string]string         // what a caller writes into the Host header
+	relays  map[string]*proxy.Relay   // by link
+	running map[string]*targets.Running
+}
+
+// prepare gives every target and link its address and binds the links. It
+// starts no target.
+func prepare(ctx context.Context, x *experiment.Experiment, dir string, run uint64, opts Options) (s *services, err error) {
+	s = &services{x: x, opts: opts, dir: dir, addrs: map[string]netip.AddrPort{}, hosts: map[string]string{},
+		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}()
+	if s.allow, err = parseAllow(x.Limits.Allow); err != nil {
+		return s, err
+	}
+	for _, name := range sorted(x.Targets) {
+		hostport, err := s.address(x.Targets[name])
+		if err != nil {
+			return s, fmt.Errorf("target %s: %w", name, err)
+		}
+		s.hosts[name] = hostport
+		if s.addrs[name], err = s.allow.resolve(ctx, hostport); err != nil {
+			return s, fmt.Errorf("target %s: %w", name, err)
+		}
+	}
+	for _, name := range sorted(x.Links) {
+		link := x.Links[name]
+		relay, err := proxy.Listen(proxy.Config{
+			Name: name, Listen: link.Listen, Upstream: s.addrs[link.To].String(),
+			Seed: x.Seed, Run: run, IDHeader: x.Load.IDHeader, Allow: s.allow.check,
+		})
+		if err != nil {
+			return s, fmt.Errorf("link %s: %w", name, err)
+		}
+		s.relays[name] = relay
+	}
+	return s, nil
+}
+
+// address is the host:port of a target, a free one where none is given.
+func (s *services) address(t *experiment.Target) (string, error) {
+	switch {
+	case t.URL != "":
+		u, err := url.Parse(t.URL)
+		if err != nil {
+			return "", err
+		}
+		if u.Port() != "" {
+			return u.Host, nil
+		}
+		return net.JoinHostPort(u.Hostname(), "80"), nil
+	case t.Process != nil && t.Process.Listen != "":
+		return t.Process.Listen, nil
+	default:
+		return freeAddress()
+	}
+}
+
+// freeAddress finds a free port on 127.0.0.1 below the range that the kernel
+// takes for outgoing connections: one that is free now cannot become somebody's
+// source port before the target binds it.
+func freeAddress() (string, error) {
+	for range 100 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10240+rand.IntN(32768-10240)))
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			l.Close()
+			return addr, nil
+		}
+	}
+	return "", errors.New("no free port on 127.0.0.1")
+}
+
+// start starts the targets, those that are called before their callers, and
+// returns when all are ready.
+func (s *services) start(ctx context.Context, say func(string)) error {
+	for _, name := range s.order() {
+		target := s.x.Targets[name]
+		say("starting " + name)
+		if target.URL != "" {
+			if err := targets.Reachable(ctx, target.URL, 5*time.Second); err != nil {
+				return fmt.Errorf("target %s: %w", name, err)
+			}
+			continue
+		}
+		p, err := s.process(name, target)
+		if err != nil {
+			return fmt.Errorf("target %s: %w", name, err)
+		}
+		r, err := targets.Start(ctx, p)
+		if err != nil {
+			return fmt.Errorf("target %s: %w", name, err)
+		}
+		s.running[name] = r
+	}
+	return nil
+}
+
+// order lists the targets so that the called come before the callers; a cycle
+// is broken where its first name in the alphabet stands.
+func (s *services) order() []string {
+	var order []string
+	var visit func(name string)
+	visit = func(name string) {
+		if slices.Contains(order, name) {
+			return
+		}
+		order = append(order, name) // marks a cycle's entry; moved to its place below
+		for _, link := range sorted(s.x.Links) {
+			if l := s.x.Links[link]; l.From == name {
+				visit(l.To)
+			}
+		}
+		i := slices.Index(order, name)
+		order = append(slices.Delete(order, i, i+1), name)
+	}
+	for _, name := range sorted(s.x.Targets) {
+		visit(name)
+	}
+	return order
+}
+
+// process is how to start a target of ours.
+func (s *services) process(name string, t *experiment.Target) (targets.Process, error) {
+	p := targets.Process{Name: name, Output: filepath.Join(s.dir, "targets", name+".log")}
+	if t.Reference != "" {
+		p.Command = s.referenceCommand(name, t)
+		p.Ready = targets.Probe{URL: "http://" + s.addrs[name].String() + "/healthz", Within: 10 * time.Second}
+		p.StopWithin = time.Second
+		return p, nil
+	}
+	lookup, err := s.variables(name)
+	if err != nil {
+		return p, err
+	}
+	expand := func(text string) string {
+		out, e := experiment.Expand(text, lookup)
+		err = errors.Join(err, e)
+		return out
+	}
+	for _, arg := range t.Process.Command {
+		p.Command = append(p.Command, expand(arg))
+	}
+	p.Env = []string{"ADDR=" + s.addrs[name].String(), "PORT=" + strconv.Itoa(int(s.addrs[name].Port()))}
+	for _, key := range sorted(t.Process.Env) {
+		p.Env = append(p.Env, key+"="+expand(t.Process.Env[key]))
+	}
+	for _, file := range sorted(t.Process.Files) {
+		content := expand(t.Process.Files[file])
+		if err == nil {
+			err = writeUnder(s.targetDir(name), file, content)
+		}
+	}
+	p.Dir = s.opts.Base
+	if d := t.Process.Dir; d != "" {
+		if p.Dir = d; !filepath.IsAbs(d) {
+			p.Dir = filepath.Join(s.opts.Base, d)
+		}
+	}
+	p.Ready = targets.Probe{Addr: s.addrs[name].String(), Within: t.Process.ReadyWithin}
+	if path := t.Process.Ready; strings.HasPrefix(path, "/") {
+		p.Ready = targets.Probe{URL: "http://" + s.addrs[name].String() + path, Within: t.Process.ReadyWithin}
+	}
+	p.StopWithin = t.Process.StopWithin
+	return p, err
+}
+
+func (s *services) referenceCommand(name string, t *experiment.Target) []string {
+	command := append(slices.Clone(s.opts.Self), t.Reference, "--name", name, "--listen", s.addrs[name].String())
+	for _, key := range sorted(t.With) {
+		command = append(command, "--with", key+"="+t.With[key])
+	}
+	for _, link := range sorted(s.x.Links) {
+		if s.x.Links[link].From == name {
+			command = append(command, "--dep", link+"=http://"+s.relays[link].Addr())
+		}
+	}
+	return command
+}
+
+func (s *services) targetDir(name string) string { return filepath.Join(s.dir, "targets", name) }
+
+// variables is what ${...} may name in a process target.
+func (s *services) variables(name string) (func(string) (string, bool), error) {
+	dir, err := filepath.Abs(s.targetDir(name))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	vars := map[string]string{"dir": dir}
+	for part, value := range parts(s.addrs[name].String()) {
+		vars[part] = value
+	}
+	for target, addr := range s.addrs {
+		for part, value := range parts(addr.String()) {
+			vars["targets."+target+"."+part] = value
+		}
+	}
+	for link, relay := range s.relays {
+		for part, value := range parts(relay.Addr()) {
+			vars["links."+link+"."+part] = value
+		}
+	}
+	return func(v string) (string, bool) {
+		if env, ok := strings.CutPrefix(v, "env."); ok {
+			return os.LookupEnv(env)
+		}
+		value, ok := vars[v]
+		return value, ok
+	}, nil
+}
+
+// parts names the parts of an address as variables do.
+func parts(hostport string) map[string]string {
+	host, port, _ := net.SplitHostPort(hostport)
+	return map[string]string{"url": "http://" + hostport, "addr": hostport, "host": host, "port": port}
+}
+
+// writeUnder writes a file below dir; a name that leads out of it is refused.
+func writeUnder(dir, name, content string) error {
+	if !fs.ValidPath(name) {
+		return fmt.Errorf("files: %q must be a plain path inside the target's folder", name)
+	}
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(content), 0o644)
+}
+
+// closeLinks ends the links, and with them every exchange in progress.
+func (s *services) closeLinks() error {
+	var errs []error
+	for name, relay := range s.relays {
+		if err := relay.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close link %s: %w", name, err))
+		}
+	}
+	clear(s.relays)
+	return errors.Join(errs...)
+}
+
+// stop ends links and targets, callers before the called. It may be called
+// again.
+func (s *services) stop() error {
+	errs := []error{s.closeLinks()}
+	order := s.order()
+	for _, name := range slices.Backward(order) {
+		if r := s.running[name]; r != nil {
+			if err := r.Stop(); err != nil {
+				errs = append(errs, fmt.Errorf("stop target %s: %w", name, err))
+			}
+			delete(s.running, name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func sorted[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
