@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/stormctl/stormctl/chaos"
+)
+
+// judgeOptions are the flags of judge.
+type judgeOptions struct {
+	json bool
+}
+
+func (o *judgeOptions) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print the result as JSON instead of the summary")
+}
+
+func newJudgeCommand() *cobra.Command {
+	var o judgeOptions
+	cmd := &cobra.Command{
+		Use:   "judge DIR",
+		Short: "Rules again on the evidence of a run",
+		Long: `Rules again on the claims of a run, from the evidence in its directory: the same
+rulings as at the time, also after a kill -9 in the middle. Nothing is written.
+The exit code is that of the run.`,
+		Example: `  stormctl run examples/breaker.yaml --out out
+  stormctl judge out`,
+		Args: exactly("DIR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			result, err := chaos.Judge(args[0])
+			if err != nil {
+				return err
+			}
+			if err := printResult(cmd.OutOrStdout(), result, o.json, os.Getenv); err != nil {
+				return err
+			}
+			return exitOf(result).err()
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}

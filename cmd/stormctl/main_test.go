@@ -1,0 +1,16 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stormctl/stormctl/targets"
+)
+
+// The test binary stands in for stormctl in scripts, and for the supervisors
+// and reference targets that a run of it starts.
+func TestMain(m *testing.M) {
+	targets.Supervise()
+	testscript.Main(m, map[string]func(){"stormctl": main})
+}

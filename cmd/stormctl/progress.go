@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/reports"
+)
+
+// progress shows people how runs go on. Its methods may be called from
+// different goroutines at once.
+type progress interface {
+	begin(name string)      // a run starts; runs come one after another
+	watch(p chaos.Progress) // it goes on
+	end()                   // it has ended; nothing of it is on its way to the screen when end returns
+	say(line string)        // something else people should know, at any time
+}
+
+// newProgress chooses how: in place on a terminal, in lines elsewhere.
+func newProgress(stderr io.Writer, quiet bool, getenv func(string) string) progress {
+	_, tty := terminal(stderr)
+	switch {
+	case quiet:
+		return &lines{out: stderr, quiet: true}
+	case tty && getenv("TERM") != "dumb":
+		return &live{out: stderr}
+	default:
+		return &lines{out: stderr}
+	}
+}
+
+// lines is progress for logs: a line a second, and one for each event.
+type lines struct {
+	quiet bool // say only
+
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (l *lines) begin(name string) {
+	if !l.quiet {
+		l.say("run " + name)
+	}
+}
+
+func (l *lines) watch(p chaos.Progress) {
+	if !l.quiet {
+		l.say(line(p))
+	}
+}
+
+func (l *lines) end() {}
+
+func (l *lines) say(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	io.WriteString(l.out, line+"\n") // if nobody reads it, the run goes on all the same
+}
+
+// line is one piece of progress in words and figures:
+//
+//	12s chaos  500/s (500)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms  faults: errors 503 on payments
+//
+// the offered rate, in parentheses the one achieved, how much of what ended
+// was ok, response times, the harness's own lag, what is in force.
+func line(p chaos.Progress) string {
+	where := strings.TrimSpace(clock(p.At) + " " + p.Phase)
+	switch p.Event {
+	case "":
+	case "phase: " + p.Phase: // the run says that it has begun
+		return strings.TrimSpace(clock(p.At) + " " + p.Event)
+	default:
+		return where + ": " + reports.Clean(p.Event)
+	}
+	text := where + "  " + strings.Join(figures(p), "  ")
+	if len(p.Faults) > 0 {
+		text += "  faults: " + reports.Clean(strings.Join(p.Faults, ", "))
+	}
+	if len(p.Verdicts) > 0 {
+		text += "  claims: " + claims(p.Verdicts)
+	}
+	return text
+}
+
+// figures are those of the last second, in groups.
+func figures(p chaos.Progress) []string {
+	rate := fmt.Sprintf("%s (%s)", reports.PerSecond(p.Offered), strings.TrimSuffix(reports.PerSecond(p.Achieved), "/s"))
+	lag := "lag " + reports.Millis(millis(p.LagP99))
+	if p.Success == 0 && p.P99 == 0 { // a response that came took some time
+		return []string{rate, "nothing ended", lag}
+	}
+	return []string{
+		rate,
+		"ok " + reports.Percent(p.Success*100),
+		fmt.Sprintf("p50 %s p99 %s", reports.Millis(millis(p.P50)), reports.Millis(millis(p.P99))),
+		lag,
+	}
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// clock is the time since the start of the load, in whole seconds; "" before.
+func clock(at time.Duration) string {
+	if at < 0 {
+		return ""
+	}
+	return at.Truncate(time.Second).String()
+}
+
+// claims are the rulings so far, a mark and a word each.
+func claims(verdicts []judge.Verdict) string {
+	parts := make([]string, len(verdicts))
+	for i, v := range verdicts {
+		parts[i] = reports.Mark(v.Ruling) + " " + v.Kind
+	}
+	return strings.Join(parts, "  ")
+}

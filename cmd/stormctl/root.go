@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/reports"
+)
+
+// execute runs one command line. Results go to stdout, progress and
+// diagnostics to stderr; each error is told once.
+func execute(args []string, stdout, stderr io.Writer) exitCode {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return exitHeld
+	}
+	var code exitCode
+	if errors.As(err, &code) {
+		return code
+	}
+	fmt.Fprintln(stderr, errorText(err))
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(stderr, "Run '%s --help' for what is possible.\n", cmd.CommandPath())
+	}
+	return exitFailed
+}
+
+// errorText is an error for people. What is wrong with an experiment file
+// stands alone, FILE:LINE:COLUMN at the start of its lines, as editors expect
+// it; anything else says that it comes from us.
+func errorText(err error) string {
+	var invalid experiment.Errors
+	if errors.As(err, &invalid) {
+		return invalid.Error()
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = reports.Clean(lines[i]) // it may quote what a target wrote
+	}
+	return "stormctl: " + strings.Join(lines, "\n  ")
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "stormctl VERB",
+		Short: "Proves that a system's resilience patterns hold",
+		Long: `stormctl drives load at a system, breaks what the system leans on, watches both
+sides on one clock, and rules on claims about its resilience patterns: breakers,
+retries, backoff, bulkheads, timeouts, recovery.
+
+Exit codes:
+  0  every claim held
+  1  at least one claim is refuted
+  2  could not run: usage, a bad file, a target that is not there
+  3  inconclusive: the evidence does not suffice for some claim, none is refuted
+  4  stopped early by a limit or a signal; everything is healed`,
+		Example: `  stormctl validate examples/breaker.yaml
+  stormctl run examples/breaker.yaml`,
+		Args:                  cobra.ArbitraryArgs, // so that we, not cobra, say what is wrong with them
+		DisableFlagsInUseLine: true,
+		SilenceUsage:          true,
+		SilenceErrors:         true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("no verb given")}
+			}
+			err := fmt.Errorf("unknown verb %q", args[0])
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				err = fmt.Errorf("%w: did you mean %s?", err, strings.Join(near, " or "))
+			}
+			return usageError{err}
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		newRunCommand(),
+		newValidateCommand(),
+		newSchemaCommand(),
+		newJudgeCommand(),
+		newReportCommand(),
+		newTargetCommand(),
+		newVersionCommand(),
+	)
+	return root
+}
+
+// usageError is a command line that cannot be understood; the way to help is
+// printed beside it.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// atLeastOne wants one argument or more, called what: "FILE".
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageError{fmt.Errorf("%s is missing", what)}
+		}
+		return nil
+	}
+}
+
+// exactly wants these arguments and no others.
+func exactly(what ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(what):
+			return usageError{fmt.Errorf("%s is missing", what[len(args)])}
+		case len(args) > len(what):
+			return usageError{fmt.Errorf("unexpected argument %q", args[len(what)])}
+		}
+		return nil
+	}
+}

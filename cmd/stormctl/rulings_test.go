@@ -1,0 +1,267 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/judge"
+)
+
+var rulingRounds = flag.Int("rulings", 0, "rounds of TestRulings, quiet and busy; 0 leaves it out")
+
+// A rulingCase is an experiment and the one claim that it must refute.
+type rulingCase struct {
+	file    string
+	set     []string
+	refutes string // kind of the claim; "" if all must hold
+}
+
+func (c rulingCase) String() string {
+	name := strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(c.file), "../../examples/"), ".yaml")
+	if len(c.set) > 0 {
+		name += " " + c.set[0][strings.LastIndex(c.set[0], ".")+1:]
+	}
+	return name
+}
+
+// refutedBy tells which claim each flaw contradicts.
+var refutedBy = map[string]string{
+	"breaker-never-opens": "breaker", "breaker-opens-late": "breaker", "breaker-keeps-calling": "breaker",
+	"breaker-half-open-flood": "breaker", "breaker-never-closes": "breaker", "breaker-trips-on-4xx": "breaker",
+	"backoff-immediate": "backoff", "backoff-no-growth": "backoff", "backoff-no-jitter": "backoff", "backoff-ignores-retry-after": "backoff",
+	"backoff-unbounded": "retry", "backoff-retries-400": "retry", "backoff-retries-post": "retry",
+	"bulkhead-shared-pool": "bulkhead", "bulkhead-over-limit": "bulkhead", "bulkhead-slow-reject": "bulkhead", "bulkhead-leaks": "bulkhead",
+	"timeout-none": "timeout",
+}
+
+// libraries are the sound examples with the other libraries people use.
+//
+// hystrix opens by percentage of the last 10 s, successes before the fault
+// included: 20 failures are 1% of more than it can have seen by then.
+var libraries = map[string][][]string{
+	"breaker": {
+		{"targets.checkout.with.breaker=failsafe"},
+		{"targets.checkout.with.breaker=hystrix", "targets.checkout.with.error_percent=1", "claims[1].breaker.failures=20"},
+	},
+	"backoff":  {{"targets.orders.with.retry=retryablehttp"}, {"targets.orders.with.retry=failsafe"}},
+	"bulkhead": {{"targets.shop.with.bulkhead=failsafe"}},
+}
+
+func rulingCases(t *testing.T) []rulingCase {
+	t.Helper()
+	var cases []rulingCase
+	sound, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil || len(sound) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range sound {
+		cases = append(cases, rulingCase{file: file})
+		for _, set := range libraries[strings.TrimSuffix(filepath.Base(file), ".yaml")] {
+			cases = append(cases, rulingCase{file: file, set: set})
+		}
+	}
+	broken, err := filepath.Glob("../../examples/broken/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(broken) != len(refutedBy) {
+		t.Errorf("%d broken examples, %d known flaws", len(broken), len(refutedBy))
+	}
+	for _, file := range broken {
+		claim, ok := refutedBy[strings.TrimSuffix(filepath.Base(file), ".yaml")]
+		if !ok {
+			t.Errorf("%s: nobody says what it refutes", file)
+		}
+		cases = append(cases, rulingCase{file: file, refutes: claim})
+	}
+	return cases
+}
+
+// A trial is one run of a case.
+type trial struct {
+	ruling judge.Ruling // of the case: held if it came out as it must, refuted if it contradicts that
+	detail string       // what was not as it must be
+}
+
+// run runs the case as a user does and compares the rulings. Where
+// inconclusive is allowed it is told apart from wrong.
+func (c rulingCase) run(t *testing.T, seed int) trial {
+	t.Helper()
+	program, err := exec.LookPath("stormctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	args := []string{"run", c.file, "--json", "--quiet", "--out", filepath.Join(dir, "run"), "--seed", fmt.Sprint(seed)}
+	for _, s := range c.set {
+		args = append(args, "--set", s)
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	code := cmd.ProcessState.ExitCode()
+	var r chaos.Result
+	if e := json.Unmarshal(out, &r); e != nil {
+		t.Fatalf("%s: exit code %d (%v), no result: %v\n%s", c, code, err, e, stderr.String())
+	}
+	wantCode := map[judge.Ruling]int{judge.Held: 0, judge.Refuted: 1, judge.Inconclusive: 3}[r.Ruling]
+	if code != wantCode {
+		t.Errorf("%s: exit code %d with ruling %s", c, code, r.Ruling)
+	}
+	var result trial
+	for _, v := range r.Verdicts {
+		want := judge.Held
+		if v.Kind == c.refutes {
+			want = judge.Refuted
+		}
+		if v.Ruling == want {
+			continue
+		}
+		result.detail += fmt.Sprintf("\n    %s is %s, must be %s: %s", v.Kind, v.Ruling, want, v.Reason)
+		if v.Ruling == judge.Inconclusive {
+			result.ruling = max(result.ruling, judge.Inconclusive)
+		} else {
+			result.ruling = judge.Refuted
+		}
+	}
+	if result.ruling != judge.Held {
+		result.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
+	}
+	return result
+}
+
+// Each flaw refutes exactly its own claim, the sound services none.
+func TestHarnessRefutes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs every example")
+	}
+	gate := make(chan struct{}, 2) // the machine has few cores, and every run wants some
+	for i, c := range rulingCases(t) {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			gate <- struct{}{}
+			defer func() { <-gate }()
+			if got := c.run(t, i+1); got.ruling != judge.Held {
+				t.Errorf("not as it must be:%s", got.detail)
+			}
+		})
+	}
+}
+
+// The same cases many times with different seeds, quiet and while one core is
+// kept busy by something else. Then inconclusive is allowed, wrong is not.
+func TestRulings(t *testing.T) {
+	if *rulingRounds == 0 {
+		t.Skip("run it with make rulings")
+	}
+	cases := rulingCases(t)
+	for _, busy := range []bool{false, true} {
+		table := make([][]trial, len(cases))
+		stop := func() {}
+		if busy {
+			stop = keepBusy(t)
+		}
+		for round := range *rulingRounds {
+			var wg sync.WaitGroup
+			gate := make(chan struct{}, 2)
+			results := make([]trial, len(cases))
+			for i, c := range cases {
+				wg.Go(func() {
+					gate <- struct{}{}
+					defer func() { <-gate }()
+					results[i] = c.run(t, 1000*round+i+1)
+				})
+			}
+			wg.Wait()
+			for i := range cases {
+				table[i] = append(table[i], results[i])
+			}
+		}
+		stop()
+		printRulings(t, cases, table, busy)
+	}
+}
+
+func printRulings(t *testing.T, cases []rulingCase, table [][]trial, busy bool) {
+	t.Helper()
+	var b strings.Builder
+	condition := "quiet"
+	if busy {
+		condition = "one core kept busy"
+	}
+	fmt.Fprintf(&b, "\n%-45s %-10s %6s %13s %6s   (%s)\n", "experiment", "refutes", "right", "inconclusive", "wrong", condition)
+	for i, c := range cases {
+		var n [3]int
+		for _, r := range table[i] {
+			n[r.ruling]++
+			if r.ruling == judge.Refuted || r.ruling == judge.Inconclusive && !busy {
+				t.Errorf("%s (%s):%s", c, condition, r.detail)
+			}
+		}
+		fmt.Fprintf(&b, "%-45s %-10s %6d %13d %6d\n", c, cmp.Or(c.refutes, "-"), n[judge.Held], n[judge.Inconclusive], n[judge.Refuted])
+	}
+	fmt.Println(b.String())
+}
+
+// keepBusy burns one core until stop.
+func keepBusy(t *testing.T) (stop func()) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", "while :; do :; done")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+// A broken example is its sound one with a flaw, and nothing else: what it
+// refutes is then the flaw's doing.
+func TestBrokenExamplesDifferOnlyByTheirFlaw(t *testing.T) {
+	for name := range refutedBy {
+		pattern, flaw, _ := strings.Cut(name, "-")
+		if flaw == "none" {
+			flaw = "no-timeout"
+		}
+		broken := readExample(t, "broken/"+name)
+		sound := readExample(t, pattern)
+		marked := slices.IndexFunc(broken, func(line string) bool { return strings.Contains(line, "flaw: "+flaw+", ") })
+		if marked < 0 {
+			t.Errorf("%s: no target has flaw: %s", name, flaw)
+			continue
+		}
+		broken[marked] = strings.Replace(broken[marked], "flaw: "+flaw+", ", "", 1)
+		if !slices.Equal(broken, sound) {
+			t.Errorf("%s differs from %s by more than its flaw", name, pattern)
+		}
+	}
+}
+
+// readExample returns the lines of an example without its name and comments
+// for people.
+func readExample(t *testing.T, name string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../examples/" + name + ".yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "name: ") && !strings.HasPrefix(line, "about: ") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return slices.DeleteFunc(lines, func(l string) bool { return l == "" })
+}

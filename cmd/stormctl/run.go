@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/reports"
+)
+
+// runOptions are the flags of run.
+type runOptions struct {
+	out     string   // run directory; with several files the folder of theirs
+	reports []string // formats beside those of the experiment
+	set     []string // KEY=VALUE
+	seed    seedFlag
+	dryRun  bool
+	json    bool
+	quiet   bool
+}
+
+func (o *runOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.out, "out", "", "run `directory`; with several files, the folder that theirs are made in (default runs/NAME-TIME)")
+	f.StringSliceVar(&o.reports, "report", nil, "further `formats` to write into the run directory: "+strings.Join(reports.Formats(), ", "))
+	f.StringArrayVar(&o.set, "set", nil, "change the experiment: `KEY=VALUE` like load.rate=1k/s or chaos[0].for=2s; may be repeated")
+	f.Var(&o.seed, "seed", "decides every random draw, instead of the experiment's seed")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done and start nothing")
+	f.BoolVar(&o.json, "json", false, "print results as JSON, one document per run, instead of the summary")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr")
+}
+
+func newRunCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run FILE...",
+		Short: "Runs experiments and rules on their claims",
+		Long: `Runs each experiment: starts its targets, drives its load, injects and heals its
+faults, and rules on its claims from the evidence. The summary goes to stdout,
+progress to stderr: in place on a terminal, elsewhere a line a second like
+
+  12s chaos  500/s (500)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms  faults: errors 503 on payments
+
+with the offered rate, the achieved rate in parentheses, how much of what ended
+in that second was ok, response times, and how late the harness itself was.
+
+Ctrl-C ends a run early: everything is healed first, then what was seen is ruled
+on and written, marked as partial.
+
+Several files are read first, all of them, and nothing runs if one is wrong.
+Then they run one after another. The exit code is the weightiest of theirs: 2
+(could not run) before 4 (stopped early) before 1 (refuted) before 3
+(inconclusive) before 0 (held).`,
+		Example: `  stormctl run examples/breaker.yaml
+  stormctl run examples/breaker.yaml --set load.rate=1k/s --seed 7 --out out --report junit
+  stormctl run examples/breaker.yaml --dry-run`,
+		Args: atLeastOne("FILE"),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if o.dryRun && o.json {
+				return usageError{errors.New("--json is for results, and --dry-run has none")}
+			}
+			if err := reports.Check(o.reports...); err != nil {
+				return usageError{fmt.Errorf("--report: %w", err)}
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find our own program, which serves reference targets: %w", err)
+			}
+			r := runner{
+				options: o, self: []string{self, "target"}, run: chaos.Run, getenv: os.Getenv,
+				stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
+			}
+			return r.runAll(cmd.Context(), files).err()
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+// runner runs experiments and tells about it.
+type runner struct {
+	options        runOptions
+	self           []string // the command that serves a reference target
+	run            func(context.Context, *experiment.Experiment, chaos.Options) (*chaos.Result, error)
+	getenv         func(string) string
+	stdout, stderr io.Writer
+}
+
+// job is one experiment with the file it came from.
+type job struct {
+	file string
+	x    *experiment.Experiment
+	out  string // "" is the default
+}
+
+// runAll runs the experiments of files one after another. Everything it has to
+// say is said when it returns.
+func (r *runner) runAll(ctx context.Context, files []string) exitCode {
+	shown := newProgress(r.stderr, r.options.quiet, r.getenv)
+	jobs, err := r.load(files)
+	if err != nil {
+		shown.say(errorText(err))
+		return exitFailed
+	}
+	if r.options.dryRun {
+		for _, j := range jobs {
+			if err := writePlan(r.stdout, j.file, j.x); err != nil {
+				shown.say(errorText(fmt.Errorf("print the plan of %s: %w", j.file, err)))
+				return exitFailed
+			}
+		}
+		return exitHeld
+	}
+
+	ctx, release := interruptible(ctx, shown.say)
+	defer release()
+	code := exitHeld
+	for _, j := range jobs {
+		if ctx.Err() != nil {
+			shown.say("not run: " + j.file)
+			code = worse(code, exitStopped)
+			continue
+		}
+		code = worse(code, r.runOne(ctx, shown, j))
+	}
+	return code
+}
+
+// runOne runs one experiment, writes its reports and prints its result.
+func (r *runner) runOne(ctx context.Context, shown progress, j job) exitCode {
+	shown.begin(j.x.Name)
+	result, err := r.run(ctx, j.x, chaos.Options{Out: j.out, Base: filepath.Dir(j.file), Self: r.self, Watch: shown.watch})
+	shown.end()
+	if err != nil {
+		shown.say(errorText(fmt.Errorf("run %s: %w", j.file, err)))
+		if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
+			return exitStopped // it could have run, had it been let
+		}
+		return exitFailed
+	}
+	code := exitOf(result)
+	formats := slices.Concat([]string{"json"}, j.x.Reports, r.options.reports)
+	if err := reports.Write(result.Dir, formats, result); err != nil {
+		shown.say(errorText(err))
+		code = exitFailed
+	}
+	if err := printResult(r.stdout, result, r.options.json, r.getenv); err != nil {
+		shown.say(errorText(fmt.Errorf("print result of %s: %w", j.file, err)))
+		code = exitFailed
+	}
+	return code
+}
+
+// load reads all files and decides where their runs go. The error tells
+// everything that is wrong with any of them.
+func (r *runner) load(files []string) ([]job, error) {
+	var jobs []job
+	var invalid experiment.Errors
+	byName := map[string]string{}
+	for _, file := range files {
+		x, err := loadExperiment(file, r.options.set)
+		var e experiment.Errors
+		if errors.As(err, &e) {
+			invalid = append(invalid, e...)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.options.seed.given {
+			x.Seed = r.options.seed.value
+		}
+		j := job{file: file, x: x, out: r.options.out}
+		if j.out != "" && len(files) > 1 {
+			if first := byName[x.Name]; first != "" {
+				return nil, fmt.Errorf("%s and %s are both named %s and would share a folder under %s: run them apart", first, file, x.Name, r.options.out)
+			}
+			byName[x.Name] = file
+			j.out = filepath.Join(r.options.out, x.Name)
+		}
+		jobs = append(jobs, j)
+	}
+	if invalid != nil {
+		return nil, invalid
+	}
+	return jobs, nil
+}
+
+// printResult prints a result for people, or for machines.
+func printResult(w io.Writer, result *chaos.Result, asJSON bool, getenv func(string) string) error {
+	if asJSON {
+		return reports.JSON(w, result)
+	}
+	return reports.Text(w, result, textOptions(w, getenv))
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/targets/reference"
+)
+
+// validateOptions are the flags of validate.
+type validateOptions struct {
+	set []string // KEY=VALUE
+}
+
+func (o *validateOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.set, "set", nil, "change the experiment: `KEY=VALUE`, as for run; may be repeated")
+}
+
+func newValidateCommand() *cobra.Command {
+	var o validateOptions
+	cmd := &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Checks experiment files without running them",
+		Long: `Checks experiment files without running them. A sound file is told on stdout as
+"FILE: ok"; all that is wrong with the others is told on stderr, a line each:
+FILE:LINE:COLUMN, what is wrong, and what would be right. The exit code is 0 if
+all are sound, otherwise 2.`,
+		Example: `  stormctl validate examples/breaker.yaml
+  stormctl validate examples/*.yaml`,
+		Args: atLeastOne("FILE"),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			return validate(cmd.OutOrStdout(), cmd.ErrOrStderr(), files, o.set).err()
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func validate(stdout, stderr io.Writer, files, set []string) exitCode {
+	code := exitHeld
+	for _, file := range files {
+		if _, err := loadExperiment(file, set); err != nil {
+			fmt.Fprintln(stderr, errorText(err))
+			code = exitFailed
+			continue
+		}
+		fmt.Fprintf(stdout, "%s: ok\n", file)
+	}
+	return code
+}
+
+// loadExperiment reads an experiment whose reference targets are those that
+// this program serves.
+func loadExperiment(file string, set []string) (*experiment.Experiment, error) {
+	return experiment.ReadFile(file, experiment.Options{Set: set, References: reference.Names(), Reference: reference.Check})
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Prints which stormctl this is",
+		Example: "  stormctl version",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			info, ok := debug.ReadBuildInfo()
+			if !ok {
+				info = &debug.BuildInfo{}
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version(info))
+			return err
+		},
+	}
+}
+
+// version says what the build knows of itself: nobody has to keep a number up
+// to date by hand.
+func version(info *debug.BuildInfo) string {
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	v := info.Main.Version
+	if v == "" {
+		v = "(devel)"
+	}
+	text := "stormctl " + v
+	if revision := settings["vcs.revision"]; revision != "" {
+		text += ", commit " + revision[:min(len(revision), 12)]
+		if settings["vcs.modified"] == "true" {
+			text += " with changes"
+		}
+	}
+	if info.GoVersion != "" {
+		text += ", " + info.GoVersion
+	}
+	if settings["GOOS"] != "" {
+		text += ", " + settings["GOOS"] + "/" + settings["GOARCH"]
+	}
+	return text
+}

@@ -1,0 +1,18 @@
+// Package reports renders what a run came to: the summary for people, JSON for
+// machines, JUnit for pipelines.
+//
+//	                   ┌─▶ Text   ─▶ terminal, summary.txt
+//	*chaos.Result ─────┼─▶ JSON   ─▶ result.json
+//	                   └─▶ JUnit  ─▶ junit.xml
+//
+// # Design
+//
+// A format is a pure function from the result to bytes, in one file; a new one
+// is a new file and a line in [Render] and one in [File]. Nothing here rules,
+// rounds a ruling away or looks at the evidence: what the result does not say,
+// a report does not know.
+//
+// All formats say the same in the same order: first what makes the rulings
+// weaker than they look (the run was cut short, the harness was not well),
+// then the rulings, then the figures.
+package reports

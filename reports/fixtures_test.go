@@ -1,0 +1,135 @@
+package reports
+
+import (
+	"time"
+
+	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/judge"
+)
+
+// fixtures are results as runs leave them, by the name of their golden files.
+func fixtures() map[string]*chaos.Result {
+	return map[string]*chaos.Result{
+		"held":         breakerRun(judge.Held),
+		"refuted":      breakerRun(judge.Refuted),
+		"inconclusive": breakerRun(judge.Inconclusive),
+		"partial":      partialRun(),
+		"unhealthy":    unhealthyRun(),
+		"hostile":      hostileRun(),
+		"empty":        {Schema: chaos.ResultSchema, Name: "nothing", Harness: chaos.Harness{Healthy: true, Steal: -1}},
+	}
+}
+
+// breakerRun is a run of a breaker whose second claim was ruled so.
+func breakerRun(ruling judge.Ruling) *chaos.Result {
+	r := &chaos.Result{
+		Dir:     "runs/checkout-breaker-20261123T231502",
+		Schema:  chaos.ResultSchema,
+		Name:    "checkout-breaker",
+		About:   "Checkout stops calling payments once it fails, and comes back by itself.",
+		Seed:    7,
+		Started: time.Date(2026, 11, 23, 23, 15, 2, 0, time.UTC),
+		Seconds: 30,
+		Ruling:  ruling,
+		Verdicts: []judge.Verdict{
+			{
+				Claim: "route pay: at least 99.9% succeed, p99 within 50ms", Kind: "steady", Ruling: judge.Held,
+				Reason:  "2,500 requests before the first fault: 100% succeeded, p99 4.2ms.",
+				Numbers: judge.Numbers{{Name: "requests", Value: 2500}, {Name: "success_pct", Value: 100}, {Name: "p99_ms", Value: 4.2}},
+			},
+			breakerVerdict(ruling),
+		},
+		Routes: []chaos.RouteResult{
+			{
+				Name: "pay", Requests: 7500, Success: 61.2,
+				Outcomes: map[string]uint64{"ok": 4590, "5xx": 2898, "timed_out": 12},
+				Response: chaos.Spread{P50: 1.21, P90: 3, P99: 9.04, P999: 20, Max: 10003},
+				Service:  chaos.Spread{P50: 1.1, P90: 2.9, P99: 8.8, P999: 19, Max: 10001},
+			},
+			{
+				Name: "browse", Requests: 7500, Success: 100, Outcomes: map[string]uint64{"ok": 7500},
+				Response: chaos.Spread{P50: 0.42, P90: 0.6, P99: 1.9, P999: 3, Max: 31.4},
+				Service:  chaos.Spread{P50: 0.4, P90: 0.5, P99: 1.8, P999: 2.9, Max: 31},
+			},
+		},
+		Links: []chaos.LinkResult{{
+			Name: "payments", From: "checkout", To: "payments", Exchanges: 4605, InFlight: 9,
+			Endings:  map[string]uint64{"answered": 4590, "injected": 15},
+			Statuses: map[string]uint64{"200": 4590, "503": 15},
+			Duration: chaos.Spread{P50: 0.2, P90: 0.3, P99: 0.9, P999: 1.5, Max: 4},
+		}},
+		Faults: []chaos.FaultResult{
+			{Name: "errors 503 on payments", Kind: "errors", On: "payments", Injected: 5.0004, Healed: 15.0012, Hit: 15},
+		},
+		Harness: chaos.Harness{
+			Healthy: true, Offered: 15000, Sent: 15000,
+			SendLag:   chaos.Spread{P50: 0.012, P90: 0.1, P99: 0.4, P999: 1, Max: 3.1},
+			HiccupP99: 0.2, HiccupMax: 4.4, CPU: 0.314, Steal: 0.02,
+		},
+	}
+	return r
+}
+
+func breakerVerdict(ruling judge.Ruling) judge.Verdict {
+	v := judge.Verdict{Claim: "breaker on payments: opens within 1s, waits 2s, 1 probe, rejects within 10ms, closes within 3s", Kind: "breaker", Ruling: ruling}
+	switch ruling {
+	case judge.Held:
+		v.Reason = "It opened 14ms after the injection, after 5 failures; none of 980 calls reached payments while open; probes went through at 7.02s, 9.03s, 11.03s and 13.04s, one at a time; it closed 0.04s after the healing."
+		v.Numbers = judge.Numbers{{Name: "opened_after_ms", Value: 14.2}, {Name: "failures", Value: 5}, {Name: "calls_while_open", Value: 0}, {Name: "probes", Value: 5}, {Name: "wait_min_ms", Value: 2003}, {Name: "rejects_p99_ms", Value: 1.9}, {Name: "closed_after_s", Value: 0.04}}
+	case judge.Refuted:
+		v.Reason = "37 calls reached payments while it was open, between 5.6s and 7.0s; none was due before 7.02s."
+		v.Numbers = judge.Numbers{{Name: "calls_while_open", Value: 37}, {Name: "opened_after_ms", Value: 14.2}}
+		for id := uint64(2801); id <= 2820; id++ {
+			v.IDs = append(v.IDs, id)
+		}
+	case judge.Inconclusive:
+		v.Reason = "It was never seen open: only 3 calls failed while the fault was in force, and 5 in a row are needed. Raise the rate of route pay or the fault's share."
+		v.Numbers = judge.Numbers{{Name: "failures", Value: 3}}
+		v.IDs = []uint64{2801, 2950, 3307}
+	}
+	return v
+}
+
+func partialRun() *chaos.Result {
+	r := breakerRun(judge.Inconclusive)
+	r.Partial, r.Stopped, r.Seconds = true, "stopped by interrupt", 12.34
+	r.Verdicts = append(r.Verdicts, judge.Verdict{Claim: "route browse recovers within 5s", Kind: "recovery", Ruling: judge.Refuted,
+		Reason: "Goodput was 41% of the baseline 5s after the healing."})
+	r.Ruling = judge.Refuted
+	r.Faults = append(r.Faults,
+		chaos.FaultResult{Name: "partition of payments", Kind: "partition", On: "payments", Injected: -1, Healed: -1},
+		chaos.FaultResult{Name: "restart of checkout", Kind: "restart", On: "checkout", Injected: 11.5, Healed: -1, Hit: 1},
+		chaos.FaultResult{Name: "latency 2s on a route that nothing takes", Kind: "latency", On: "payments", Injected: 2, Healed: 4},
+		chaos.FaultResult{Name: "pause of checkout", Kind: "pause", On: "checkout", Injected: -1, Healed: -1, Error: "inject pause of checkout: no such process"},
+	)
+	return r
+}
+
+func unhealthyRun() *chaos.Result {
+	r := breakerRun(judge.Inconclusive)
+	r.Dir = "/var/lib/runs of tonight/it's-late"
+	r.Harness = chaos.Harness{
+		Problems: []string{"send lag p99 was 310ms in second 7, and 20ms is the most that rulings bear", "1,204 arrivals were never sent"},
+		Offered:  15000, Sent: 13796, Unsent: 1204,
+		SendLag:   chaos.Spread{P50: 2, P90: 50, P99: 310, P999: 500, Max: 1234},
+		HiccupP99: 88, HiccupMax: 412, CPU: 1.98, Steal: -1, Lost: 12,
+	}
+	return r
+}
+
+// hostileRun has bytes in it that a system under test chose: they must neither
+// reach a terminal nor break XML.
+func hostileRun() *chaos.Result {
+	evil := "evil \x1b[2J\x07\x00 <b>&\"'\r\n\xff ]]> name"
+	claim := judge.Verdict{Claim: "claim " + evil, Kind: "retry", Ruling: judge.Refuted, Reason: "because " + evil,
+		Numbers: judge.Numbers{{Name: "n" + evil, Value: 1}}, IDs: []uint64{1}}
+	return &chaos.Result{
+		Schema: chaos.ResultSchema, Name: evil, About: evil, Ruling: judge.Refuted, Dir: "runs/" + evil, Seconds: 1,
+		Verdicts: []judge.Verdict{claim, claim},
+		Routes:   []chaos.RouteResult{{Name: evil, Requests: 1, Outcomes: map[string]uint64{evil: 1}}},
+		Links:    []chaos.LinkResult{{Name: evil, From: evil, To: evil, Endings: map[string]uint64{evil: 1}, Statuses: map[string]uint64{evil: 1}}},
+		Faults:   []chaos.FaultResult{{Name: evil, On: evil, Error: evil}},
+		Harness:  chaos.Harness{Problems: []string{evil}},
+		Partial:  true, Stopped: evil,
+	}
+}

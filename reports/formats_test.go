@@ -1,0 +1,169 @@
+package reports
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stormctl/stormctl/chaos"
+)
+
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestWriteMakesAFilePerFormat(t *testing.T) {
+	dir, r := t.TempDir(), fixtures()["refuted"]
+	if err := Write(dir, []string{"text", "json", "junit", "json"}, r); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"junit.xml", "result.json", "summary.txt"}, files(t, dir)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	for _, format := range Formats() {
+		file := filepath.Join(dir, File(format))
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want bytes.Buffer
+		if err := Render(&want, format, r); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.String(), string(got)); diff != "" {
+			t.Errorf("%s (-rendered +written):\n%s", file, diff)
+		}
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o644 {
+			t.Errorf("%s: %v, %v, want a file that others may read", file, info.Mode(), err)
+		}
+	}
+}
+
+func TestWriteRefusesAnUnknownFormatBeforeItWrites(t *testing.T) {
+	dir := t.TempDir()
+	err := Write(dir, []string{"json", "jnuit"}, fixtures()["held"])
+	if want := `unknown report format "jnuit": it is one of json, junit, text`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if got := files(t, dir); got != nil {
+		t.Errorf("left %v", got)
+	}
+}
+
+// A report that cannot be made leaves the old one, no torn one, and does not
+// keep the others from being written.
+func TestWriteKeepsTheOldFileWhenItFails(t *testing.T) {
+	dir, r := t.TempDir(), fixtures()["held"]
+	if err := Write(dir, []string{"json"}, r); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Routes[0].Success = math.NaN() // JSON has no such number
+	if err := Write(dir, []string{"json", "junit"}, r); err == nil || !strings.Contains(err.Error(), "result.json") {
+		t.Fatalf("got %v, want an error about result.json", err)
+	}
+	after, err := os.ReadFile(filepath.Join(dir, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(before), string(after)); diff != "" {
+		t.Errorf("result.json changed (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"junit.xml", "result.json"}, files(t, dir)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestWriteNamesTheFolderThatIsNotThere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	err := Write(dir, []string{"json"}, fixtures()["held"])
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("got %v, want not-exist and the folder's name", err)
+	}
+}
+
+func TestReadWritten(t *testing.T) {
+	for name, want := range fixtures() {
+		if name == "hostile" {
+			continue // bytes that are not UTF-8 do not survive JSON
+		}
+		dir := t.TempDir()
+		if err := Write(dir, []string{"json"}, want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Written again it is the same: nothing got lost on the way.
+		want.Dir = dir
+		var a, b bytes.Buffer
+		if err := errors.Join(JSON(&a, want), JSON(&b, got), Text(&a, want, TextOptions{}), Text(&b, got, TextOptions{})); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(a.String(), b.String()); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", name, diff)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	write := func(content string) string {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "result.json"), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	for _, c := range []struct {
+		name, dir string
+		is        error
+		says      string
+	}{
+		{"a killed run", t.TempDir(), ErrNoResult, "no result.json"},
+		{"no folder", filepath.Join(t.TempDir(), "gone"), os.ErrNotExist, "gone"},
+		{"half a file", write(`{"schema": 1, "na`), nil, "unexpected end of JSON"},
+		{"a later schema", write(`{"schema": 99}`), nil, "its schema is 99, this version reads 1"},
+		{"another ruling", write(`{"schema": 1, "ruling": "maybe"}`), nil, `unknown ruling "maybe"`},
+	} {
+		r, err := Read(c.dir)
+		if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %v, %v, want an error that says %q", c.name, r, err, c.says)
+		}
+	}
+	if _, err := Read(filepath.Join(t.TempDir(), "gone")); errors.Is(err, ErrNoResult) {
+		t.Error("a folder that is not there is taken for a killed run")
+	}
+}
+
+func TestEveryFormatHasAFile(t *testing.T) {
+	for _, f := range Formats() {
+		if File(f) == "" {
+			t.Errorf("%s has no file", f)
+		}
+		if err := Check(f); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := Render(&bytes.Buffer{}, "pdf", &chaos.Result{}); err == nil {
+		t.Error("rendered a format that is not there")
+	}
+}

@@ -1,0 +1,66 @@
+package reports
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stormctl/stormctl/chaos"
+)
+
+// JSON writes the result as one indented document that ends in a newline: the
+// content of result.json, and of `run --json`. The same result gives the same
+// bytes. Lists are lists even when they are empty.
+func JSON(w io.Writer, r *chaos.Result) error {
+	complete := *r
+	complete.Verdicts = orEmpty(r.Verdicts)
+	complete.Routes = orEmpty(r.Routes)
+	complete.Links = orEmpty(r.Links)
+	complete.Faults = orEmpty(r.Faults)
+	text, err := json.MarshalIndent(&complete, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write result of %s as JSON: %w", r.Name, err)
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// ErrNoResult says that a run directory has no result.json: the run was killed
+// before it could rule. Its evidence can still be judged.
+var ErrNoResult = errors.New("no result.json: the run did not end by itself")
+
+// Read reads the result of a run directory. A directory without one is
+// ErrNoResult; a result of a schema that this version does not know is an
+// error, because fields may have changed their meaning.
+func Read(dir string) (*chaos.Result, error) {
+	file := filepath.Join(dir, File("json"))
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if info, dirErr := os.Stat(dir); dirErr == nil && info.IsDir() {
+			return nil, fmt.Errorf("read %s: %w", dir, ErrNoResult)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read result: %w", err)
+	}
+	var r chaos.Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	if r.Schema != chaos.ResultSchema {
+		return nil, fmt.Errorf("read %s: its schema is %d, this version reads %d", file, r.Schema, chaos.ResultSchema)
+	}
+	r.Dir = dir
+	return &r, nil
+}
