@@ -371,7 +371,7 @@ func (c Bulkhead) judgeRejects(f *finding, run *evidence.Run, link *evidence.Lin
 		f.doubt("only %s turned away by the full bulkhead; at least %d are needed", were(len(full), "call was", "calls were"), leastRejects)
 		return
 	}
-	times := responseTimes(due(own, 0, firstInjection(run)))
+	times := responseTimes(untouched(run, own))
 	varies := percentile(times, 0.99) - percentile(times, 0.5)
 	calm := calmly(run, full, c.RejectsWithin)
 	p99 := percentile(responseTimes(calm), 0.99)
@@ -407,7 +407,7 @@ func persistently(samples []load.Sample, limit time.Duration) (slow []uint64, pr
 func (c Bulkhead) judgeUnaffected(f *finding, run *evidence.Run, route string, spans []span) {
 	samples, _ := frontOf(run, route)
 	sent := slices.DeleteFunc(slices.Clone(samples), func(s load.Sample) bool { return s.Outcome == load.Unsent })
-	before := due(sent, 0, firstInjection(run))
+	before := untouched(run, sent)
 	var within []load.Sample
 	for _, s := range spans {
 		within = append(within, due(sent, s.from, s.to)...)
@@ -455,7 +455,7 @@ func (c Bulkhead) judgeUnaffected(f *finding, run *evidence.Run, route string, s
 
 // judgeFreed looks for the route's goodput after each healing.
 func (c Bulkhead) judgeFreed(f *finding, run *evidence.Run, link *evidence.Link, own []load.Sample, fills []filling) {
-	before := due(own, 0, firstInjection(run))
+	before := untouched(run, own)
 	if len(before) < leastBaseline {
 		f.doubt("%s had only %d requests before the faults; at least %d are needed to tell when it is free again", orAll(c.Route), len(before), leastBaseline)
 		return

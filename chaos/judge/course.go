@@ -142,6 +142,7 @@ func (c *course) begunAfter(t *traffic, after time.Duration) []uint64 {
 // before the caller gets its last byte. So this is exact and needs no slack.
 type probing struct {
 	ids    []uint64      // of the calls let through, once each
+	begin  time.Duration // of the first of them
 	length time.Duration // until the first result
 	turned int           // requests that came and were rejected in that time
 	result time.Duration // when the first result was known at the link
@@ -150,13 +151,15 @@ type probing struct {
 
 // relapse lists the requests that were sent and called after a probe failed
 // and before the breaker had waited again, more of them than may be probes. A
-// breaker that lets several probes through may need all their results.
+// breaker that lets several probes through may need all their results. The new
+// wait counts from the begin of the probe, the kinder of the two moments that
+// breakers count from: hystrix takes it, gobreaker the result.
 func (p probing) relapse(t *traffic, waits, noise time.Duration, probes int) []uint64 {
 	if !p.bad {
 		return nil
 	}
 	var ids []uint64
-	for _, x := range t.begun(p.result+noise, min(p.result+waits-noise, t.end)) {
+	for _, x := range t.begun(p.result+noise, min(p.begin+waits-noise, t.end)) {
 		if !t.held(x, p.result+noise) {
 			ids = append(ids, x.ID)
 		}
@@ -170,7 +173,7 @@ func probingAfter(t *traffic, s silence) (probing, bool) {
 	if !s.ended {
 		return probing{}, false
 	}
-	p := probing{}
+	p := probing{begin: t.calls[s.next].Begin}
 	result := t.calls[s.next].End
 	seen := map[uint64]bool{}
 	for _, x := range t.calls[s.next:] {

@@ -84,7 +84,8 @@ type stretches struct {
 }
 
 func (c Recovery) compare(f *finding, run *evidence.Run, s stretches) {
-	baseline := float64(countOK(s.before)) / float64(len(s.before))
+	ended, _ := stopClock(s.before, s.first) // the others may have been hit by the fault
+	baseline := float64(countOK(ended)) / float64(max(len(ended), 1))
 	least := c.goodput() * baseline
 	lost := len(s.during) - countOK(s.during)
 	f.numbers.Add("baseline_pct", 100*baseline)

@@ -131,6 +131,14 @@ func due(samples []load.Sample, from, to time.Duration) []load.Sample {
 	return in
 }
 
+// untouched returns the samples that had ended when the first fault came: the
+// baseline. Those still under way may have been hit by it.
+func untouched(run *evidence.Run, samples []load.Sample) []load.Sample {
+	from := firstInjection(run)
+	ended, _ := stopClock(due(samples, 0, from), from)
+	return ended
+}
+
 // countOK returns how many of the samples ended well.
 func countOK(samples []load.Sample) int {
 	n := 0

@@ -34,6 +34,15 @@ func (c rulingCase) String() string {
 	return name
 }
 
+// open is the claim that a flaw leaves nothing to rule on: who waits for ever
+// fails no request, so there is no goodput to come back.
+func (c rulingCase) open() string {
+	if c.refutes == "timeout" {
+		return "recovery"
+	}
+	return ""
+}
+
 // refutedBy tells which claim each flaw contradicts.
 var refutedBy = map[string]string{
 	"breaker-never-opens": "breaker", "breaker-opens-late": "breaker", "breaker-keeps-calling": "breaker",
@@ -125,7 +134,7 @@ func (c rulingCase) run(t *testing.T, seed int) trial {
 		if v.Kind == c.refutes {
 			want = judge.Refuted
 		}
-		if v.Ruling == want {
+		if v.Ruling == want || v.Kind == c.open() && v.Ruling == judge.Inconclusive {
 			continue
 		}
 		result.detail += fmt.Sprintf("\n    %s is %s, must be %s: %s", v.Kind, v.Ruling, want, v.Reason)
@@ -152,8 +161,17 @@ func TestHarnessRefutes(t *testing.T) {
 			t.Parallel()
 			gate <- struct{}{}
 			defer func() { <-gate }()
-			if got := c.run(t, i+1); got.ruling != judge.Held {
-				t.Errorf("not as it must be:%s", got.detail)
+			// A machine that is busy with other tests may leave a ruling open:
+			// that is tried again. A wrong one is wrong at once.
+			for try := 1; ; try++ {
+				got := c.run(t, 100*i+try)
+				if got.ruling == judge.Held {
+					return
+				}
+				if got.ruling == judge.Refuted || try == 3 {
+					t.Fatalf("try %d is not as it must be:%s", try, got.detail)
+				}
+				t.Logf("try %d left it open:%s", try, got.detail)
 			}
 		})
 	}
