@@ -143,12 +143,12 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 		return true
 	}
 	watch := Watch{
-		Injected: func(e Event, err error) {
-			rec.add(faultEvent(evidence.KindInject, now(), e, err))
+		Injected: func(e Event, at time.Duration, err error) {
+			rec.add(faultEvent(evidence.KindInject, at, e, err))
 			teller.injected(e.Index, describe(x.Chaos[e.Index], e.Fault), err)
 		},
-		Healed: func(e Event, err error) {
-			rec.add(faultEvent(evidence.KindHeal, now(), e, err))
+		Healed: func(e Event, at time.Duration, err error) {
+			rec.add(faultEvent(evidence.KindHeal, at, e, err))
 			teller.healed(e.Index, describe(x.Chaos[e.Index], e.Fault), err)
 		},
 	}
@@ -186,8 +186,8 @@ func reason(cause error) string {
 	return "interrupted"
 }
 
-func faultEvent(kind string, at evidence.Seconds, e Event, err error) evidence.Event {
-	ev := evidence.Event{At: at, Kind: kind, Fault: e.Index + 1, Text: e.Fault.String()}
+func faultEvent(kind string, at time.Duration, e Event, err error) evidence.Event {
+	ev := evidence.Event{At: evidence.Seconds(at), Kind: kind, Fault: e.Index + 1, Text: e.Fault.String()}
 	if err != nil {
 		ev.Error = err.Error()
 	}

@@ -25,11 +25,13 @@ type Timeline []Event
 // reported as not healed.
 const healWithin = 30 * time.Second
 
-// Watch is told what really happened, at the time it happened. Its functions
-// may be nil, and are called from several goroutines at once.
+// Watch is told what really happened and when. A fault was in force at most
+// from the one time to the other: at is taken before it is injected and after
+// it is healed. Its functions may be nil, and are called from several
+// goroutines at once.
 type Watch struct {
-	Injected func(e Event, err error)
-	Healed   func(e Event, err error)
+	Injected func(e Event, at time.Duration, err error)
+	Healed   func(e Event, at time.Duration, err error)
 }
 
 // Run injects and heals on time, counted from start. Before the first
@@ -102,6 +104,7 @@ type inForce struct {
 }
 
 func (r *runner) inject(ctx context.Context, e Event) {
+	at := time.Since(r.start)
 	heal, err := e.Fault.Inject(ctx)
 	if err == nil {
 		r.active = append(r.active, &inForce{event: e, heal: heal})
@@ -110,7 +113,7 @@ func (r *runner) inject(ctx context.Context, e Event) {
 	}
 	r.note(err)
 	if r.watch.Injected != nil {
-		r.watch.Injected(e, err)
+		r.watch.Injected(e, at, err)
 	}
 }
 
@@ -134,7 +137,7 @@ func (r *runner) healNow(in *inForce) {
 	}
 	r.note(err)
 	if r.watch.Healed != nil {
-		r.watch.Healed(in.event, err)
+		r.watch.Healed(in.event, time.Since(r.start), err)
 	}
 }
 

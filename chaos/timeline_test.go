@@ -127,7 +127,7 @@ func TestTimelineTellsWhatItCouldNotHeal(t *testing.T) {
 			{Index: 1, For: time.Second, Fault: stub{w: w, name: 1}},
 		}
 		var told error
-		err := line.Run(context.Background(), w.start, nil, Watch{Healed: func(e Event, err error) {
+		err := line.Run(context.Background(), w.start, nil, Watch{Healed: func(e Event, _ time.Duration, err error) {
 			if e.Index == 0 {
 				told = err
 			}
