@@ -74,7 +74,7 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 	if err != nil {
 		return nil, Harness{}, err
 	}
-	h := Harness{Steal: -1, SendLag: spread(log[lagTag])}
+	h := Harness{Steal: -1, Pressure: -1, SendLag: spread(log[lagTag])}
 	counts := map[string][load.Outcomes]uint64{}
 	var steal float64
 	var before time.Duration
@@ -87,6 +87,7 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 		h.HiccupMax = max(h.HiccupMax, ms(t.HiccupMax.Duration()))
 		h.CPU += t.CPU * part
 		steal += t.Steal * part
+		h.Pressure = max(h.Pressure, t.Pressure)
 		for route, outcomes := range t.Routes {
 			sum := counts[route]
 			for i, n := range outcomes {

@@ -87,5 +87,6 @@ type Harness struct {
 	HiccupMax float64  `json:"hiccup_max_ms"`
 	CPU       float64  `json:"cpu_cores"` // mean
 	Steal     float64  `json:"steal_cores"`
+	Pressure  float64  `json:"cpu_pressure"` // largest of any second: part of it in which some thread waited for a core; -1 if unknown
 	Lost      uint64   `json:"evidence_lost"`
 }

@@ -25,6 +25,7 @@ type Meter struct {
 	since time.Time
 	cpu   time.Duration // of the process, at since
 	steal time.Duration // of the machine, at since; < 0 if unknown
+	stall time.Duration // of the machine, at since; < 0 if unknown
 	woken atomic.Int64  // when the thread woke last, in nanoseconds after started
 	begun time.Time
 }
@@ -35,6 +36,12 @@ type Hiccup struct {
 	Max   time.Duration // the latest wake-up, one that is still overdue included
 	CPU   float64       // cores used by this process
 	Steal float64       // cores the hypervisor gave to others; -1 if the system does not say
+
+	// Pressure is the part of the time, 0 to 1, in which some thread of the
+	// machine waited for a core; -1 if the system does not say. A sleeper is
+	// favoured by the scheduler when it wakes, so that it may see none of it
+	// while a chain of services does.
+	Pressure float64
 }
 
 // nap is how long the thread sleeps each time.
@@ -43,7 +50,7 @@ const nap = time.Millisecond
 // StartMeter begins to measure; the first interval begins now.
 func StartMeter() *Meter {
 	now := time.Now()
-	m := &Meter{stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now, cpu: cpuTime(), steal: stealTime()}
+	m := &Meter{stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now, cpu: cpuTime(), steal: stealTime(), stall: stallTime()}
 	go m.run()
 	return m
 }
@@ -58,11 +65,11 @@ func (m *Meter) Stop() {
 // Read returns what was measured since the last Read, or since the start, and
 // begins a new interval.
 func (m *Meter) Read() Hiccup {
-	cpu, steal, now := cpuTime(), stealTime(), time.Now()
+	cpu, steal, stall, now := cpuTime(), stealTime(), stallTime(), time.Now()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h := Hiccup{P99: m.late.quantile(0.99), Max: m.late.max, Steal: -1}
+	h := Hiccup{P99: m.late.quantile(0.99), Max: m.late.max, Steal: -1, Pressure: -1}
 	select {
 	case <-m.done:
 	default:
@@ -74,9 +81,12 @@ func (m *Meter) Read() Hiccup {
 		if steal >= 0 && m.steal >= 0 {
 			h.Steal = max(0, (steal-m.steal).Seconds()/span)
 		}
+		if stall >= 0 && m.stall >= 0 {
+			h.Pressure = min(1, max(0, (stall-m.stall).Seconds()/span))
+		}
 	}
 	m.late = lateness{}
-	m.since, m.cpu, m.steal = now, cpu, steal
+	m.since, m.cpu, m.steal, m.stall = now, cpu, steal, stall
 	return h
 }
 

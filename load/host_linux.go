@@ -58,6 +58,32 @@ func parseSteal(stat []byte) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
+// stallTime is for how long, since the system began, some thread on the machine
+// could have run and had to wait for a core; negative if the system does not
+// say (pressure stall information, Documentation/accounting/psi.rst).
+func stallTime() time.Duration {
+	psi, err := os.ReadFile("/proc/pressure/cpu")
+	if err != nil {
+		return -1
+	}
+	return parseStall(psi)
+}
+
+// parseStall reads the total, in microseconds, of the line "some avg10=0.00
+// avg60=0.00 avg300=0.00 total=0".
+func parseStall(psi []byte) time.Duration {
+	line, _, _ := bytes.Cut(psi, []byte("\n"))
+	some, total, ok := bytes.Cut(line, []byte(" total="))
+	if !ok || !bytes.HasPrefix(some, []byte("some ")) {
+		return -1
+	}
+	µs, err := strconv.ParseInt(string(total), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return time.Duration(µs) * time.Microsecond
+}
+
 // raiseFileLimit allows the process as many open files as the system lets it
 // have without privileges.
 func raiseFileLimit() {

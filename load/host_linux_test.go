@@ -23,3 +23,21 @@ func TestParseSteal(t *testing.T) {
 		})
 	}
 }
+
+func TestParseStall(t *testing.T) {
+	for _, tt := range []struct {
+		name, psi string
+		want      time.Duration
+	}{
+		{"total in microseconds", "some avg10=86.53 avg60=90.68 avg300=87.66 total=1754523779\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", 1754523779 * time.Microsecond},
+		{"empty", "", -1},
+		{"full first", "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", -1},
+		{"not a number", "some avg10=0.00 avg60=0.00 avg300=0.00 total=x\n", -1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := parseStall([]byte(tt.psi)); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

@@ -8,7 +8,9 @@ func sharpenTimer() {}
 
 func nanosleep(d time.Duration) { time.Sleep(d) }
 
-// cpuTime and stealTime are not known here.
+// cpuTime, stealTime and stallTime are not known here.
 func cpuTime() time.Duration { return 0 }
 
 func stealTime() time.Duration { return -1 }
+
+func stallTime() time.Duration { return -1 }

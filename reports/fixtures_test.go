@@ -64,7 +64,7 @@ func breakerRun(ruling judge.Ruling) *chaos.Result {
 		Harness: chaos.Harness{
 			Healthy: true, Offered: 15000, Sent: 15000,
 			SendLag:   chaos.Spread{P50: 0.012, P90: 0.1, P99: 0.4, P999: 1, Max: 3.1},
-			HiccupP99: 0.2, HiccupMax: 4.4, CPU: 0.314, Steal: 0.02,
+			HiccupP99: 0.2, HiccupMax: 4.4, CPU: 0.314, Steal: 0.02, Pressure: 0.08,
 		},
 	}
 	return r
@@ -112,7 +112,7 @@ func unhealthyRun() *chaos.Result {
 		Problems: []string{"send lag p99 was 310ms in second 7, and 20ms is the most that rulings bear", "1,204 arrivals were never sent"},
 		Offered:  15000, Sent: 13796, Unsent: 1204,
 		SendLag:   chaos.Spread{P50: 2, P90: 50, P99: 310, P999: 500, Max: 1234},
-		HiccupP99: 88, HiccupMax: 412, CPU: 1.98, Steal: -1, Lost: 12,
+		HiccupP99: 88, HiccupMax: 412, CPU: 1.98, Steal: -1, Pressure: 0.08, Lost: 12,
 	}
 	return r
 }

@@ -335,7 +335,11 @@ func (s *summary) harness() {
 	if h.Steal >= 0 {
 		steal = fixed(h.Steal, 2) + " stolen by the host"
 	}
-	s.prose(label("CPU"), labelWidth, fmt.Sprintf("%s cores, %s", fixed(h.CPU, 2), steal))
+	pressure := "pressure unknown"
+	if h.Pressure >= 0 {
+		pressure = "threads waited for a core in " + Percent(100*h.Pressure) + " of the worst second"
+	}
+	s.prose(label("CPU"), labelWidth, fmt.Sprintf("%s cores, %s, %s", fixed(h.CPU, 2), steal, pressure))
 	lost := "no record lost"
 	if h.Lost > 0 {
 		lost = number(h.Lost, "record") + " lost: counts are lower bounds"

@@ -22,12 +22,15 @@ func (r *Run) Problems(from, to time.Duration) []string {
 	}
 	var unsent uint64
 	var worst Tick
-	seconds := 0
+	seconds, full := 0, 0
 	for _, t := range r.Ticks {
 		if t.At < from || t.At-time.Second > to {
 			continue
 		}
 		unsent += t.Unsent
+		if t.Pressure >= saturated {
+			full++
+		}
 		if t.LagP99 > Seconds(max(lateBy, 2*t.HiccupMax.Duration())) {
 			seconds++
 			if t.LagP99 > worst.LagP99 {
@@ -42,6 +45,9 @@ func (r *Run) Problems(from, to time.Duration) []string {
 		problems = append(problems, fmt.Sprintf(
 			"requests were sent late in %d s of the run: by %v (p99) at %v, where the host's own hiccups were at most %v; they waited for a free connection, or the load is too much for this machine",
 			seconds, round(worst.LagP99), worst.At.Round(time.Second), round(worst.HiccupMax)))
+	}
+	if full > 0 {
+		problems = append(problems, fmt.Sprintf("the machine's cores were taken in %d s of the run: some thread was waiting for one nearly all the time, so times may be too long by up to %v", full, saturatedNoise))
 	}
 	return problems
 }
