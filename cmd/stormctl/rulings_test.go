@@ -17,7 +17,10 @@ import (
 	"github.com/stormctl/stormctl/chaos/judge"
 )
 
-var rulingRounds = flag.Int("rulings", 0, "rounds of TestRulings, quiet and busy; 0 leaves it out")
+var (
+	rulingRounds = flag.Int("rulings", 0, "rounds of TestRulings, quiet and busy; 0 leaves it out")
+	rulingJobs   = flag.Int("jobs", 4, "runs at a time in TestRulings")
+)
 
 // A rulingCase is an experiment and the one claim that it must refute.
 type rulingCase struct {
@@ -192,7 +195,7 @@ func TestRulings(t *testing.T) {
 		}
 		for round := range *rulingRounds {
 			var wg sync.WaitGroup
-			gate := make(chan struct{}, 2)
+			gate := make(chan struct{}, *rulingJobs)
 			results := make([]trial, len(cases))
 			for i, c := range cases {
 				wg.Go(func() {
