@@ -22,7 +22,8 @@ check: ## format, vet, lint and the short tests: fast
 
 test: deps ## everything, with the race detector
 	$(GO) vet ./...
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /cmd/)
+	$(GO) test -race -timeout 15m -parallel 3 ./cmd/... # apart: it measures, and the other tests would be noise
 
 bench: ## the micro-benchmarks beside the hot files
 	$(GO) test -run '^$$' -bench . -benchmem ./load/... ./chaos/...
@@ -33,7 +34,7 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-rulings: build deps ## every example ROUNDS times (default 10), quiet and with one core busy: the table of rulings
+rulings: deps ## every example ROUNDS times (default 10), quiet and with one core busy: the table of rulings
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS)
 
 # The packages that the tests need from the system; only what is missing is installed.

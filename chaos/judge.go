@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,9 @@ func Judge(dir string) (*Result, error) {
 		return nil, err
 	}
 	r.Links = behind(run)
+	if run.NotSteady != "" {
+		r.Notes = append(r.Notes, "nothing was injected: "+run.NotSteady)
+	}
 	for _, n := range run.Notes {
 		r.Notes = append(r.Notes, fmt.Sprintf("%.1fs %s", n.At.Seconds(), n.Text))
 	}
@@ -48,11 +52,16 @@ func Judge(dir string) (*Result, error) {
 }
 
 func verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
-	var v []judge.Verdict
+	var all []judge.Verdict
 	for _, c := range x.Claims {
-		v = append(v, c.Judge().Judge(run))
+		v := c.Judge().Judge(run)
+		if run.NotSteady != "" && c.Steady == nil {
+			v = judge.Verdict{Claim: v.Claim, Kind: v.Kind, Ruling: judge.Inconclusive,
+				Reason: "nothing was injected, because the steady state was not confirmed"}
+		}
+		all = append(all, v)
 	}
-	return v
+	return all
 }
 
 // worst is the ruling on the whole: without a claim nothing was shown.
@@ -82,7 +91,7 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 		part := float64(t.At-before) / float64(max(1, run.Ticks[len(run.Ticks)-1].At))
 		before = t.At
 		h.Unsent += t.Unsent
-		h.Sent += t.Sent
+		h.Sent += t.Ended
 		h.HiccupP99 = max(h.HiccupP99, ms(t.HiccupP99.Duration()))
 		h.HiccupMax = max(h.HiccupMax, ms(t.HiccupMax.Duration()))
 		h.CPU += t.CPU * part
@@ -149,7 +158,7 @@ func faultResults(run *evidence.Run) []FaultResult {
 	var faults []FaultResult
 	for _, f := range run.Faults {
 		r := FaultResult{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed), Error: f.Error}
-		if link := run.Links[f.On]; link != nil {
+		if link := run.Links[f.On]; f.Kind != "restart" && f.Kind != "pause" && link != nil {
 			for _, x := range link.Exchanges {
 				if x.HitBy(f.Index) {
 					r.Hit++
@@ -186,7 +195,7 @@ func exactSpread(d []time.Duration) Spread {
 		return Spread{}
 	}
 	slices.Sort(d)
-	at := func(q float64) float64 { return ms(d[min(len(d)-1, int(q*float64(len(d))))]) }
+	at := func(q float64) float64 { return ms(d[max(0, int(math.Ceil(q*float64(len(d))))-1)]) }
 	return Spread{P50: at(.5), P90: at(.9), P99: at(.99), P999: at(.999), Max: ms(d[len(d)-1])}
 }
 

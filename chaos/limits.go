@@ -78,16 +78,28 @@ func (l allowList) resolve(ctx context.Context, hostport string) (netip.AddrPort
 // stopWatch ends a run whose callers suffer more than was agreed. Its zero
 // value watches nothing.
 type stopWatch struct {
-	stops []experiment.Stop
-	bad   []int // seconds in a row that each stop has been true
+	stops  []experiment.Stop
+	shares map[string]float64 // of the arrivals, by route; "" is all
+	bad    []int              // seconds in a row that each stop has been true
 }
 
-func newStopWatch(stops []experiment.Stop) *stopWatch {
-	return &stopWatch{stops: stops, bad: make([]int, len(stops))}
+func newStopWatch(stops []experiment.Stop, routes []experiment.Route) *stopWatch {
+	w := &stopWatch{stops: stops, bad: make([]int, len(stops)), shares: map[string]float64{"": 1}}
+	var sum float64
+	for _, r := range routes {
+		sum += r.Weight
+	}
+	for _, r := range routes {
+		w.shares[r.Name] = r.Weight / sum
+	}
+	return w
 }
 
-// tick returns why the run must stop, or "". A second in which nothing of the
-// route ended says nothing and changes nothing.
+// hung is how many arrivals of a route must have been due in a second in which
+// none ended, for that second to be a bad one and not an empty one.
+const hung = 5
+
+// tick returns why the run must stop, or "".
 func (w *stopWatch) tick(t evidence.Tick) string {
 	for i, stop := range w.stops {
 		var ok, ended uint64
@@ -100,20 +112,22 @@ func (w *stopWatch) tick(t evidence.Tick) string {
 				ended += n
 			}
 		}
+		share := float64(ok) / float64(max(ended, 1))
 		switch {
-		case ended == 0:
-		case float64(ok)/float64(ended) >= float64(stop.SuccessBelow):
-			w.bad[i] = 0
-		default:
+		case ended == 0 && float64(t.Offered)*w.shares[stop.Route] < hung: // says nothing
+			continue
+		case share < float64(stop.SuccessBelow):
 			w.bad[i]++
+		default:
+			w.bad[i] = 0
 		}
 		if need := int((stop.For + time.Second - 1) / time.Second); w.bad[i] >= max(need, 1) {
 			route := stop.Route
 			if route == "" {
 				route = "all routes"
 			}
-			return fmt.Sprintf("limit: success of %s was below %s for %d s (last second %.1f%%)",
-				route, stop.SuccessBelow, w.bad[i], 100*float64(ok)/float64(ended))
+			return fmt.Sprintf("limit: success of %s was below %s for %d s (in the last second %d of %d requests that ended)",
+				route, stop.SuccessBelow, w.bad[i], ok, ended)
 		}
 	}
 	return ""

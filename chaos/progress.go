@@ -15,7 +15,7 @@ type Progress struct {
 	Total    time.Duration   // how long the load lasts
 	Event    string          // what just happened, in a line; "" for the tick of a second
 	Offered  float64         // arrivals per second, over the last second
-	Achieved float64         // requests sent per second, over the last second
+	Achieved float64         // requests that ended per second, over the last second
 	Success  float64         // share of ok among what ended in the last second, 0 to 1
 	P50, P99 time.Duration   // response time over the last second
 	LagP99   time.Duration   // send lag over the last second

@@ -18,10 +18,11 @@ import (
 const (
 	flushEvery = 100 * time.Millisecond // what a kill -9 may lose, and how long a ring must hold out
 	ringBits   = 16                     // 65,536 samples per loop: over half a second at 100,000/s through one
-	maxSheet   = 4 << 30                // bytes of one evidence file; past it records are counted as lost
+	maxSheet   = 1 << 30                // bytes of one evidence file, because a ruling reads it whole; past it records are counted as lost
 
-	lagTag        = "send_lag"
-	serviceSuffix = ".service"
+	// Tags of front.hlog beside the routes' names, which have no slash.
+	lagTag        = "/send_lag"
+	serviceSuffix = "/service"
 )
 
 // A recorder turns what happens into evidence while it happens. The event
@@ -33,7 +34,8 @@ const (
 type recorder struct {
 	dir      string
 	header   evidence.Header
-	timeline *evidence.Timeline
+	schedule load.Schedule
+	timeline *evidence.TimelineWriter
 	shards   []*shard
 	front    *evidence.FrontWriter
 	frontLog *logFile
@@ -78,18 +80,23 @@ type linkRecorder struct {
 
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
-func newRecorder(dir string, h evidence.Header, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
-	rec = &recorder{dir: dir, header: h, links: map[string]*linkRecorder{}, last: make([]counts, len(h.Routes)),
+func newRecorder(dir string, h evidence.Header, schedule load.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
+	rec = &recorder{dir: dir, header: h, schedule: schedule, links: map[string]*linkRecorder{}, last: make([]counts, len(h.Routes)),
 		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, rec.closeFiles())
+		}
+	}()
 	if rec.timeline, err = evidence.CreateTimeline(filepath.Join(dir, evidence.TimelineFile)); err != nil {
-		return nil, err
+		return rec, err
 	}
 	rec.add(evidence.Event{Kind: evidence.KindStart, Start: &h})
 	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, maxSheet); err != nil {
-		return nil, err
+		return rec, err
 	}
 	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
-		return nil, err
+		return rec, err
 	}
 	rec.collector = hist.NewCollector(len(h.Routes), shards)
 	for i := range shards {
@@ -97,13 +104,13 @@ func newRecorder(dir string, h evidence.Header, shards int, relays map[string]*p
 	}
 	for name := range relays {
 		l := &linkRecorder{hist: hist.New()}
+		rec.links[name] = l
 		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), maxSheet); err != nil {
-			return nil, err
+			return rec, err
 		}
 		if l.log, err = createLog(filepath.Join(dir, linkLog(name)), h.Started); err != nil {
-			return nil, err
+			return rec, err
 		}
-		rec.links[name] = l
 	}
 	return rec, nil
 }
@@ -200,7 +207,7 @@ func (rec *recorder) tick(now time.Duration) {
 	host := rec.meter.Read()
 	lag, all := front.Lag.Summary(), front.AllResponse().Summary()
 	t := evidence.Tick{
-		Offered: uint64(math.Round(rec.rate(now))), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
+		Offered: rec.offered(now), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
@@ -214,9 +221,9 @@ func (rec *recorder) tick(now time.Duration) {
 		}
 		for o := range sum {
 			fresh[o] = sum[o] - rec.last[i][o]
-			t.Sent += fresh[o]
+			t.Ended += fresh[o]
 		}
-		t.Sent -= fresh[load.Unsent]
+		t.Ended -= fresh[load.Unsent]
 		t.Unsent += fresh[load.Unsent]
 		t.Routes[name], rec.last[i] = fresh, sum
 	}
@@ -228,15 +235,14 @@ func (rec *recorder) tick(now time.Duration) {
 	}
 }
 
-// rate is what the schedule offered in the second before now.
-func (rec *recorder) rate(now time.Duration) float64 {
-	rate := 0.0
-	for _, step := range rec.header.Rates {
-		if step.At.Duration() < now {
-			rate = step.Rate
-		}
+// offered is how many arrivals the schedule has since the last tick, by its
+// rate in the middle.
+func (rec *recorder) offered(now time.Duration) uint64 {
+	from, to := rec.ticked, min(now, rec.schedule.Duration())
+	if to <= from {
+		return 0
 	}
-	return rate
+	return uint64(math.Round(float64(rec.schedule.Rate((from+to)/2)) * (to - from).Seconds()))
 }
 
 // lost is how many records could not be kept so far.
@@ -264,25 +270,41 @@ func (rec *recorder) writeLogs(now time.Duration, front *hist.Set) {
 	}
 }
 
-// end writes what is left of the load, which ended at that time. The links may
-// go on until close.
-func (rec *recorder) end(at evidence.Seconds) {
+// stop ends the writing in the background. The links may go on until close.
+func (rec *recorder) stop() {
 	close(rec.quit)
 	<-rec.done
-	rec.meter.Stop()
-	rec.flush()
-	rec.tick(time.Since(rec.start))
-	rec.add(evidence.Event{At: at, Kind: evidence.KindEnd})
 }
 
-// close writes what the links saw last, and says what could not be written.
-func (rec *recorder) close() error {
-	if rec.meter != nil {
-		rec.flush()
+// close writes what has come since, ends the evidence of a load whose last
+// arrival was due at end, and says what could not be written.
+func (rec *recorder) close(end time.Duration) error {
+	rec.flush()
+	rec.tick(time.Since(rec.start))
+	rec.meter.Stop()
+	rec.add(evidence.Event{At: evidence.Seconds(end), Kind: evidence.KindEnd})
+	return rec.closeFiles()
+}
+
+// closeFiles closes the files that were made.
+func (rec *recorder) closeFiles() error {
+	var errs []error
+	if rec.timeline != nil {
+		errs = append(errs, rec.timeline.Close())
 	}
-	errs := []error{rec.front.Close(), rec.frontLog.close(), rec.timeline.Close()}
+	if rec.front != nil {
+		errs = append(errs, rec.front.Close())
+	}
+	if rec.frontLog != nil {
+		errs = append(errs, rec.frontLog.close())
+	}
 	for _, l := range rec.links {
-		errs = append(errs, l.file.Close(), l.log.close())
+		if l.file != nil {
+			errs = append(errs, l.file.Close())
+		}
+		if l.log != nil {
+			errs = append(errs, l.log.close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -300,14 +322,16 @@ func createLog(path string, started time.Time) (*logFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logFile{file: f}
-	l.log, err = hist.NewLogWriter(f, started, "stormctl")
-	return l, err
+	log, err := hist.NewLogWriter(f, started, "stormctl")
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &logFile{file: f, log: log}, nil
 }
 
 func (l *logFile) write(from, to time.Duration, h ...hist.Tagged) {
-	if err := l.log.Write(from, to, h...); l.err == nil {
-		l.err = err
+	if l.err == nil { // after a torn line no other may come
+		l.err = l.log.Write(from, to, h...)
 	}
 }
 

@@ -6,13 +6,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/targets"
 )
@@ -20,7 +21,6 @@ import (
 // Options are how to run, as opposed to what.
 type Options struct {
 	Out  string   // run directory, which must be empty or not exist; "" means runs/NAME-TIME
-	Base string   // folder of the experiment file: relative working folders start here
 	Self []string // the command that serves a reference target, without its arguments
 
 	// Watch is told of progress, by one goroutine at a time; nil is not told.
@@ -56,7 +56,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, ExperimentFile), text, 0o644); err != nil {
+	if err := writeNew(filepath.Join(dir, ExperimentFile), text); err != nil {
 		return nil, err
 	}
 	if err := execute(ctx, x, dir, opts); err != nil {
@@ -81,40 +81,45 @@ func execute(ctx context.Context, x *experiment.Experiment, dir string, opts Opt
 		return err
 	}
 	plan, timeline := services.plan(run), services.timeline()
-	rec, err := newRecorder(dir, header(x, plan, timeline), load.Shards(plan), services.relays)
+	rec, err := newRecorder(dir, header(x, plan, timeline), plan.Schedule, load.Shards(plan), services.relays)
 	if err != nil {
 		return err
 	}
-	drive(ctx, x, services, plan, timeline, rec, teller)
+	end := drive(ctx, x, services, plan, timeline, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
-	note := func(err error) {
+	if err := services.stop(); err != nil {
 		rec.add(evidence.Event{At: evidence.Seconds(time.Since(rec.start)), Kind: evidence.KindNote, Text: err.Error()})
 		teller.event(err.Error())
 	}
-	if err := services.stop(); err != nil {
-		note(err)
-	}
-	if err := rec.close(); err != nil {
+	if err := rec.close(end); err != nil {
 		teller.event("evidence is incomplete: " + err.Error())
 	}
 	return nil
 }
 
-// drive runs load and timeline side by side from one start. What happens is
-// evidence, even where it went wrong, so there is no error to return.
-func drive(ctx context.Context, x *experiment.Experiment, services *services, plan load.Plan, timeline Timeline, rec *recorder, teller *teller) {
+// drive runs load and timeline side by side from one start, and returns when
+// the last arrival was due. What happens is evidence, even where it went wrong,
+// so there is no error to return.
+func drive(ctx context.Context, x *experiment.Experiment, services *services, plan load.Plan, timeline Timeline, rec *recorder, teller *teller) time.Duration {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	stops := newStopWatch(x.Limits.StopIf)
+	stops := newStopWatch(x.Limits.StopIf, x.Load.Routes)
 	live := &soFar{x: x, rec: rec, tell: teller.verdicts}
 	defer live.wait()
 
 	start := time.Now()
-	now := func() evidence.Seconds { return evidence.Seconds(time.Since(start)) }
+	now := func() time.Duration { return time.Since(start) }
+	add := func(e evidence.Event) {
+		e.At = evidence.Seconds(now())
+		rec.add(e)
+	}
 	phase := func(name, event string) {
-		rec.add(evidence.Event{At: now(), Kind: evidence.KindPhase, Text: name})
+		add(evidence.Event{Kind: evidence.KindPhase, Text: name})
 		teller.phase(name, event)
 	}
+	var stoppedAt atomic.Int64
+	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
+
 	rec.begin(start, func(at time.Duration, t evidence.Tick) {
 		teller.tick(at, t)
 		if teller.watched() && int(at.Seconds())%2 == 0 {
@@ -127,35 +132,36 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	for name, relay := range services.relays {
 		relay.Record(start, rec.exchange(name))
 	}
-	watched := services.watch(ctx, func(text string) {
-		rec.add(evidence.Event{At: now(), Kind: evidence.KindNote, Text: text})
-		teller.event(text)
+	watched := services.watch(ctx, func(target string, err error) {
+		add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
+		teller.event(err.Error())
 	})
 	phase("steady state", "the load begins")
 
 	gate := func() bool {
-		if !steady(rec, x, now().Duration()) {
-			teller.event("not in its steady state: nothing is injected")
+		if why := notSteady(rec, x, now()); why != "" {
+			add(evidence.Event{Kind: evidence.KindGate, Text: why})
+			teller.event("nothing is injected: " + why)
 			stop(errNotSteady)
 			return false
 		}
 		phase("chaos", "the system is steady: faults may come")
 		return true
 	}
-	watch := Watch{
-		Injected: func(e Event, at time.Duration, err error) {
-			rec.add(faultEvent(evidence.KindInject, at, e, err))
-			teller.injected(e.Index, describe(x.Chaos[e.Index], e.Fault), err)
-		},
-		Healed: func(e Event, at time.Duration, err error) {
-			rec.add(faultEvent(evidence.KindHeal, at, e, err))
-			teller.healed(e.Index, describe(x.Chaos[e.Index], e.Fault), err)
-		},
-	}
 	healed := make(chan struct{})
 	go func() {
 		defer close(healed)
-		_ = timeline.Run(ctx, start, gate, watch) // each error is in the evidence, with its fault
+		// Each error is in the evidence, with its fault.
+		_ = timeline.Run(ctx, start, gate, Notify{
+			Injected: func(e Event, at time.Duration, err error) {
+				rec.add(faultEvent(evidence.KindInject, at, e, err))
+				teller.injected(e.Index, x.Chaos[e.Index].String(), err)
+			},
+			Healed: func(e Event, at time.Duration, err error) {
+				rec.add(faultEvent(evidence.KindHeal, at, e, err))
+				teller.healed(e.Index, x.Chaos[e.Index].String(), err)
+			},
+		})
 		if ctx.Err() == nil && len(timeline) > 0 {
 			phase("healed", "all faults are healed")
 		}
@@ -164,17 +170,20 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	if err := load.Run(ctx, plan, start, rec.observe); err != nil && ctx.Err() == nil {
 		stop(Stopped{"the load could not go on: " + err.Error()})
 	}
-	end := min(now(), evidence.Seconds(plan.Schedule.Duration()))
-	cause := context.Cause(ctx)
+	end, cause := min(now(), plan.Schedule.Duration()), context.Cause(ctx)
+	if !forget() { // it was stopped, and requests in flight were waited for since
+		end = min(end, time.Duration(stoppedAt.Load()))
+	}
 	stop(cause) // a timeline that outlives the load heals now
 	<-healed
 	watched.Wait()
 
 	if cause != nil && !errors.Is(cause, errNotSteady) {
-		rec.add(evidence.Event{At: now(), Kind: evidence.KindStop, Text: reason(cause)})
+		add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
 	}
 	teller.phase("judging", "the load has ended")
-	rec.end(end)
+	rec.stop()
+	return end
 }
 
 // reason says why a run was stopped, for people.
@@ -194,19 +203,23 @@ func faultEvent(kind string, at time.Duration, e Event, err error) evidence.Even
 	return ev
 }
 
-// steady judges the steady claims on what is recorded until now.
-func steady(rec *recorder, x *experiment.Experiment, now time.Duration) bool {
+// notSteady says why the steady state is not confirmed by what is recorded
+// until now; "" if it is.
+func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) string {
 	rec.sync()
 	run, err := evidence.Read(rec.dir)
 	if err != nil {
-		return true // the judge reads it again at the end, and says what is wrong with it
+		return "the evidence cannot be read back: " + err.Error()
 	}
 	for _, c := range x.Claims {
-		if c.Steady != nil && c.Steady.Ready(run, now).Ruling != 0 {
-			return false
+		if c.Steady == nil {
+			continue
+		}
+		if v := c.Steady.Ready(run, now); v.Ruling != judge.Held {
+			return v.Claim + ": " + v.Reason
 		}
 	}
-	return true
+	return ""
 }
 
 // plan is the load of the experiment, with addresses.
@@ -247,15 +260,15 @@ func (s *services) timeline() Timeline {
 }
 
 // watch tells when a target ends that nobody ended, until ctx is done.
-func (s *services) watch(ctx context.Context, say func(string)) *sync.WaitGroup {
+func (s *services) watch(ctx context.Context, say func(target string, err error)) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for name, r := range s.running {
-		wg.Go(func() { watchTarget(ctx, name, r, say) })
+		wg.Go(func() { watchTarget(ctx, r, func(err error) { say(name, err) }) })
 	}
 	return &wg
 }
 
-func watchTarget(ctx context.Context, name string, r *targets.Running, say func(string)) {
+func watchTarget(ctx context.Context, r *targets.Running, say func(error)) {
 	again := time.NewTicker(time.Second) // a restarted target has a new end to watch for
 	defer again.Stop()
 	for told := (<-chan struct{})(nil); ; {
@@ -266,7 +279,9 @@ func watchTarget(ctx context.Context, name string, r *targets.Running, say func(
 		select {
 		case <-exited:
 			told = exited
-			say(fmt.Sprintf("target %s ended by itself: %v", name, r.Err()))
+			if err := r.Err(); err != nil { // nil: it runs again already
+				say(err)
+			}
 		case <-again.C:
 		case <-ctx.Done():
 			return
@@ -286,19 +301,12 @@ func header(x *experiment.Experiment, plan load.Plan, timeline Timeline) evidenc
 	for i, e := range x.Chaos {
 		h.Faults = append(h.Faults, injection(i, e, timeline[i]))
 	}
-	last := -1.0
-	for at := time.Duration(0); at < plan.Schedule.Duration(); at += time.Second {
-		if rate := float64(plan.Schedule.Rate(at)); rate != last {
-			h.Rates = append(h.Rates, evidence.RateStep{At: evidence.Seconds(at), Rate: rate})
-			last = rate
-		}
-	}
 	return h
 }
 
 func injection(i int, e experiment.Event, t Event) evidence.Injection {
 	in := evidence.Injection{
-		Index: i, Name: describe(e, t.Fault), Kind: e.Kind(), On: e.On, Share: 1,
+		Index: i, Name: e.String(), Kind: e.Kind(), On: e.On, Share: 1,
 		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
 	}
 	switch {

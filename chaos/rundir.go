@@ -21,7 +21,8 @@ const (
 func linkLog(link string) string { return "link-" + link + ".hlog" }
 
 // makeRunDir makes the directory of a run. A directory that holds something
-// already is refused: one run must not bury another.
+// already is refused: one run must not bury another. Of two runs that take the
+// same empty one, the second fails to write its experiment.
 func makeRunDir(out, name string, now time.Time) (string, error) {
 	if out != "" {
 		if err := os.MkdirAll(out, 0o755); err != nil {
@@ -53,6 +54,16 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 			return "", err
 		}
 	}
+}
+
+// writeNew writes a file that must not exist.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 func subdirs(dir string) error {

@@ -113,7 +113,7 @@ func (s *services) start(ctx context.Context, say func(string)) error {
 		target := s.x.Targets[name]
 		say("starting " + name)
 		if target.URL != "" {
-			if err := targets.Reachable(ctx, target.URL, 5*time.Second); err != nil {
+			if err := targets.Reachable(ctx, "http://"+s.addrs[name].String(), 5*time.Second); err != nil {
 				return fmt.Errorf("target %s: %w", name, err)
 			}
 			continue
@@ -186,12 +186,7 @@ func (s *services) process(name string, t *experiment.Target) (targets.Process, 
 			err = writeUnder(s.targetDir(name), file, content)
 		}
 	}
-	p.Dir = s.opts.Base
-	if d := t.Process.Dir; d != "" {
-		if p.Dir = d; !filepath.IsAbs(d) {
-			p.Dir = filepath.Join(s.opts.Base, d)
-		}
-	}
+	p.Dir = t.Process.Dir
 	p.Ready = targets.Probe{Addr: s.addrs[name].String(), Within: t.Process.ReadyWithin}
 	if path := t.Process.Ready; strings.HasPrefix(path, "/") {
 		p.Ready = targets.Probe{URL: "http://" + s.addrs[name].String() + path, Within: t.Process.ReadyWithin}

@@ -27,7 +27,11 @@ type soFar struct {
 // look judges in the background, unless it still does or there is too much to
 // read.
 func (s *soFar) look() {
-	if s.rec.written.Load() > judgeUpTo || !s.busy.CompareAndSwap(false, true) {
+	if s.rec.written.Load() > judgeUpTo {
+		s.tell(nil) // rather none than old ones
+		return
+	}
+	if !s.busy.CompareAndSwap(false, true) {
 		return
 	}
 	s.wg.Go(func() {

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -12,9 +11,8 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// A teller tells the watcher of progress. It never makes the run wait: a
-// watcher that is slow misses ticks, and the last things told before the end
-// are told before stop returns.
+// A teller tells the watcher of progress. It never makes the run wait: what a
+// watcher is too slow for it misses, and stop gives up on one that hangs.
 type teller struct {
 	watch func(Progress)
 	queue chan Progress
@@ -45,7 +43,10 @@ func (t *teller) stop() {
 	t.closed = true
 	close(t.queue)
 	t.mu.Unlock()
-	<-t.done
+	select {
+	case <-t.done:
+	case <-time.After(time.Second): // its stderr is full and nobody reads it: results must come out all the same
+	}
 }
 
 // tell changes the state and passes it on with an event, or with "" for a tick.
@@ -117,19 +118,11 @@ func (t *teller) tick(at time.Duration, tick evidence.Tick) {
 	}
 	t.tell("", func(p *Progress) {
 		p.At = at
-		p.Offered, p.Achieved = float64(tick.Offered), float64(tick.Sent)
+		p.Offered, p.Achieved = float64(tick.Offered), float64(tick.Ended)
 		p.Success = 0
 		if ended > 0 {
 			p.Success = float64(ok) / float64(ended)
 		}
 		p.P50, p.P99, p.LagP99 = tick.P50.Duration(), tick.P99.Duration(), tick.LagP99.Duration()
 	})
-}
-
-// describe is how a fault is called in reports.
-func describe(e experiment.Event, f Fault) string {
-	if e.Name != "" {
-		return e.Name
-	}
-	return fmt.Sprintf("%s on %s", f, e.On)
 }

@@ -33,11 +33,13 @@ type stub struct {
 	w       *world
 	name    int
 	healing time.Duration
-	fails   error // inject fails
-	stuck   error // heal fails
+	slow    time.Duration // inject takes this long, as a kill may
+	fails   error         // inject fails
+	stuck   error         // heal fails
 }
 
 func (s stub) Inject(context.Context) (Heal, error) {
+	time.Sleep(s.slow)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if s.fails != nil {
@@ -69,10 +71,10 @@ func TestTimelineInjectsAndHealsOnTime(t *testing.T) {
 			{Index: 2, At: 3 * time.Second, For: time.Second, Fault: stub{w: w, name: 2, healing: time.Second}}, // heals slowly: nobody waits
 			{Index: 3, At: 4500 * time.Millisecond, Fault: stub{w: w, name: 3}},                                 // For 0: healed at once
 		}
-		if err := line.Run(context.Background(), w.start, nil, Watch{}); err != nil {
+		if err := line.Run(context.Background(), w.start, nil, Notify{}); err != nil {
 			t.Fatal(err)
 		}
-		want := []string{"1s inject 0", "2s heal 0", "2s inject 1", "3s inject 2", "4.5s inject 3", "4.500000001s heal 3", "5s heal 1", "5s heal 2"}
+		want := []string{"1s inject 0", "2s heal 0", "2s inject 1", "3s inject 2", "4.5s heal 3", "4.5s inject 3", "5s heal 1", "5s heal 2"}
 		slices.Sort(w.log) // what happens at one moment has no order of its own,
 		slices.Sort(want)  // and neither has 4.5 s before 10 s as text
 		if !slices.Equal(w.log, want) {
@@ -93,9 +95,11 @@ func TestTimelineAlwaysHeals(t *testing.T) {
 			if rapid.Bool().Draw(rt, "fails") {
 				s.fails = errors.New("cannot")
 			}
+			s.slow = seconds("slow")
 			line = append(line, Event{Index: i, At: seconds("at"), For: seconds("for"), Fault: s})
 		}
 		cut := seconds("cut") + time.Millisecond
+		deciding := seconds("gate")
 		var left []int
 		var log []string
 		synctest.Test(t, func(*testing.T) {
@@ -107,7 +111,8 @@ func TestTimelineAlwaysHeals(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), cut)
 			defer cancel()
-			_ = line.Run(ctx, w.start, nil, Watch{})
+			gate := func() bool { time.Sleep(deciding); return true }
+			_ = line.Run(ctx, w.start, gate, Notify{})
 			for name := range w.force {
 				left = append(left, name)
 			}
@@ -127,7 +132,7 @@ func TestTimelineTellsWhatItCouldNotHeal(t *testing.T) {
 			{Index: 1, For: time.Second, Fault: stub{w: w, name: 1}},
 		}
 		var told error
-		err := line.Run(context.Background(), w.start, nil, Watch{Healed: func(e Event, _ time.Duration, err error) {
+		err := line.Run(context.Background(), w.start, nil, Notify{Healed: func(e Event, _ time.Duration, err error) {
 			if e.Index == 0 {
 				told = err
 			}
@@ -147,11 +152,44 @@ func TestTimelineGateKeepsEverythingOut(t *testing.T) {
 		w := newWorld()
 		asked := 0
 		line := Timeline{{Index: 0, At: time.Second, For: time.Second, Fault: stub{w: w, name: 0}}, {Index: 1, At: 2 * time.Second, For: time.Second, Fault: stub{w: w, name: 1}}}
-		if err := line.Run(context.Background(), w.start, func() bool { asked++; return false }, Watch{}); err != nil {
+		if err := line.Run(context.Background(), w.start, func() bool { asked++; return false }, Notify{}); err != nil {
 			t.Fatal(err)
 		}
 		if len(w.log) > 0 || asked != 1 {
 			t.Errorf("injected %q, gate asked %d times; want nothing, once", w.log, asked)
+		}
+	})
+}
+
+// What comes late lasts as long as planned all the same: a fault of a second
+// that the gate held up for five would otherwise be none.
+func TestTimelineLateFaultLastsItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		line := Timeline{{Index: 0, At: time.Second, For: time.Second, Fault: stub{w: w, name: 0}}}
+		if err := line.Run(context.Background(), w.start, func() bool { time.Sleep(5 * time.Second); return true }, Notify{}); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"6s inject 0", "7s heal 0"} // 1 s + 5 s, and 1 s more
+		if !slices.Equal(w.log, want) {
+			t.Errorf("got %q, want %q", w.log, want)
+		}
+	})
+}
+
+// Nothing is injected any more once the run is being stopped, not even what
+// the gate was still thinking about.
+func TestTimelineStopsAtTheGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		line := Timeline{{Index: 0, At: time.Second, For: time.Second, Fault: stub{w: w, name: 0}}}
+		if err := line.Run(ctx, w.start, func() bool { time.Sleep(5 * time.Second); return true }, Notify{}); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.log) > 0 {
+			t.Errorf("got %q, want nothing", w.log)
 		}
 	})
 }

@@ -94,7 +94,7 @@ func TestScheduleDoesNotDrift(t *testing.T) {
 	const hz, seconds = 30, 1e6
 	c := &even{inverse: inverse{profile: Constant(hz, 2*seconds*time.Second).(*profile)}, i: hz * seconds, n: 1}
 	got, ok := c.next()
-	if want := time.Duration(seconds * time.Second); !ok || got != want {
+	if want := seconds * time.Second; !ok || got != want {
 		t.Errorf("arrival %d: got %v, want %v", int(hz*seconds), got, want)
 	}
 }

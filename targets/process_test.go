@@ -143,8 +143,8 @@ func TestStartLeavesNothingWhenItFails(t *testing.T) {
 	_, err := Start(ctx, Process{
 		Name: "family", Command: []string{"sh", "-c", script}, Ready: byTCP(freeAddr(t)),
 	})
-	if err == nil || !strings.Contains(err.Error(), changed.Error()) {
-		t.Errorf("got error %v, want %v in it", err, changed)
+	if !errors.Is(err, changed) {
+		t.Errorf("got error %v, want one that wraps %v", err, changed)
 	}
 	for _, file := range files {
 		if pid := pidIn(t, file); alive(pid) {

@@ -24,7 +24,7 @@ type Running struct {
 }
 
 // start makes a new incarnation and returns when it is ready. On an error
-// nothing of it is left.
+// nothing of it is left. If ctx ended the wait, the error wraps its cause.
 func (r *Running) start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -81,14 +81,15 @@ func (r *Running) start(ctx context.Context) error {
 	case err == nil:
 		return nil
 	}
-	reason := fmt.Sprintf("not ready within %s: %s: %v", probe.Within, probe, err)
+	why := fmt.Errorf("not ready within %s: %s: %w", probe.Within, probe, err)
 	if ctx.Err() != nil {
-		reason = fmt.Sprintf("not ready yet: %v", context.Cause(ctx))
+		why = fmt.Errorf("not ready yet: %w", context.Cause(ctx))
 	}
+	wrote := inc.tell("")
 	if err := inc.kill(); err != nil {
-		return fmt.Errorf("%s; and it cannot be killed: %w", inc.tell(reason), err)
+		return fmt.Errorf("%w%s; and it cannot be killed: %w", why, wrote, err)
 	}
-	return errors.New(inc.tell(reason))
+	return fmt.Errorf("%w%s", why, wrote)
 }
 
 func (r *Running) startable() error {

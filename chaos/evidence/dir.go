@@ -109,8 +109,13 @@ func (r *Run) readTimeline(dir string) error {
 			if e.Tick.Lost > 0 {
 				r.Lost["records"] = e.Tick.Lost
 			}
+		case e.Kind == KindDeath:
+			r.Deaths = append(r.Deaths, Death{e.At.Duration(), e.Target})
+			r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
 		case e.Kind == KindNote:
 			r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
+		case e.Kind == KindGate:
+			r.NotSteady = e.Text
 		case e.Kind == KindStop:
 			r.Stopped = e.Text
 		case e.Kind == KindEnd:
@@ -131,7 +136,7 @@ func (r *Run) has(fault int) bool { return fault >= 1 && fault <= len(r.Faults) 
 
 func (r *Run) begin(h *Header) {
 	r.Name, r.About, r.Seed, r.Started, r.Load = h.Name, h.About, h.Seed, h.Started, h.Load.Duration()
-	r.Routes, r.Faults, r.Rates = h.Routes, h.Faults, h.Rates
+	r.Routes, r.Faults = h.Routes, h.Faults
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1
 	}

@@ -44,7 +44,6 @@ var start = Event{Kind: KindStart, Start: &Header{
 	Routes: []string{"pay", "browse"},
 	Links:  []Link{{Name: "payments", From: "checkout", To: "bank"}},
 	Faults: []Injection{{Index: 0, Name: "errors", Kind: "errors", On: "payments", Statuses: []int{503}, Share: 1, At: Seconds(time.Second), For: Seconds(2 * time.Second)}},
-	Rates:  []RateStep{{0, 500}},
 }}
 
 func TestReadReturnsWhatWasWritten(t *testing.T) {
@@ -76,7 +75,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 		Links:  map[string]*Link{"payments": {Name: "payments", From: "checkout", To: "bank", Exchanges: exchanges}},
 		Faults: []Injection{fault},
 		Ticks:  []Tick{{At: time.Second, Offered: 500, HiccupMax: Seconds(time.Millisecond)}},
-		Lost:   map[string]uint64{}, Rates: []RateStep{{0, 500}},
+		Lost:   map[string]uint64{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("read differs from written (-want +got):\n%s", diff)

@@ -4,7 +4,7 @@
 // did. It records; it does not judge.
 //
 //	load ──Sample──▶ front.csv ─┐
-//	relay ─Exchange▶ LINK.csv  ─┼─▶ Read ──▶ *Run ──▶ chaos/judge
+//	relay ─Exchange▶ link-*.csv ┼─▶ Read ──▶ *Run ──▶ chaos/judge
 //	run ───Event───▶ timeline.jsonl
 //
 // # Design

@@ -9,8 +9,8 @@ import (
 // that size it is visible next to the latencies that claims bound.
 const lateBy = 20 * time.Millisecond
 
-// Problems says why the harness was not well in [from, to], worst first; nil
-// means that it was. Each is a sentence with its figure.
+// Problems says why the harness was not well in [from, to]; nil means that it
+// was. Each is a sentence with its figure. What was lost counts whenever it was.
 func (r *Run) Problems(from, to time.Duration) []string {
 	var problems []string
 	var lost uint64

@@ -18,14 +18,18 @@ type Run struct {
 	Partial bool          // the run was cut short: what is missing is missing
 	Stopped string        // why it was
 
+	// NotSteady says why nothing was injected although it was planned: the
+	// steady state could not be confirmed. "" if it was.
+	NotSteady string
+
 	Routes []string          // names, indexed by load.Sample.Route
 	Front  []load.Sample     // by Intended
 	Links  map[string]*Link  // by name
 	Faults []Injection       // by Index; those that were planned and never injected are here too
 	Ticks  []Tick            // one per second
+	Deaths []Death           // targets that ended by themselves, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that could not be kept, by where; any makes counts a lower bound
-	Rates  []RateStep        // the offered rate over time
 }
 
 // Note is something worth knowing that is neither load nor fault: a target that
@@ -33,6 +37,12 @@ type Run struct {
 type Note struct {
 	At   time.Duration
 	Text string
+}
+
+// Death is a target of ours that ended and nobody ended.
+type Death struct {
+	At     time.Duration
+	Target string
 }
 
 type sample = load.Sample
@@ -67,18 +77,12 @@ func (f Injection) Active(from, to time.Duration) bool {
 	return f.Injected >= 0 && f.Injected <= to && (f.Healed < 0 || f.Healed >= from)
 }
 
-// RateStep says that from At on the offered rate was Rate per second.
-type RateStep struct {
-	At   Seconds `json:"at_s"`
-	Rate float64 `json:"per_s"`
-}
-
 // Tick is what the harness knew at the end of one second. It is kept for every
 // second of a run of any length, even where the single records are not.
 type Tick struct {
 	At        time.Duration                    `json:"-"`       // end of the second
-	Offered   uint64                           `json:"offered"` // arrivals due in this second
-	Sent      uint64                           `json:"sent"`    // requests that ended in this second, sent in this or an earlier one
+	Offered   uint64                           `json:"offered"` // arrivals that the schedule has in this second
+	Ended     uint64                           `json:"ended"`   // requests that ended in this second, sent in this or an earlier one
 	Unsent    uint64                           `json:"unsent"`  // arrivals given up in this second
 	Routes    map[string][load.Outcomes]uint64 `json:"routes"`  // what ended in this second, by route and load.Outcome
 	P50       Seconds                          `json:"p50_s"`   // response time of what ended in this second
@@ -114,24 +118,32 @@ func window(s []load.Sample, from, to time.Duration) []load.Sample {
 // busy loops on two cores, p99 of a 5 ms call through four processes was seen
 // at 340 ms while a sleeping thread woke up at most 21 ms late.
 const (
-	saturated      = 0.8 // of a second in which some thread waited for a core
+	saturated      = 0.7 // of a second in which some thread waited for a core
 	saturatedNoise = 500 * time.Millisecond
 )
+
+// LeastNoise is what timer slack and a scheduling or two take on any host.
+const LeastNoise = 10 * time.Millisecond
 
 // Noise is the most that the host and the harness delayed anything in
 // [from, to]: a measured duration may be too long by this much for reasons
 // that are not the system's. It is the largest of the hiccups, of what a
 // saturated host does beyond them, and of a floor for timer slack.
 func (r *Run) Noise(from, to time.Duration) time.Duration {
-	noise := 10 * time.Millisecond // timer slack and a scheduling or two
+	noise := LeastNoise
 	for _, t := range r.Ticks {
 		if t.At < from || t.At-time.Second > to {
 			continue
 		}
-		noise = max(noise, t.HiccupMax.Duration())
-		if t.Pressure >= saturated {
-			noise = max(noise, saturatedNoise)
-		}
+		noise = max(noise, t.Noise())
 	}
 	return noise
+}
+
+// Noise is the same for the second of the tick, without the floor.
+func (t Tick) Noise() time.Duration {
+	if t.Pressure >= saturated {
+		return max(saturatedNoise, t.HiccupMax.Duration())
+	}
+	return t.HiccupMax.Duration()
 }

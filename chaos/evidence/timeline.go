@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -37,25 +38,28 @@ func (s *Seconds) UnmarshalJSON(text []byte) error {
 // Event is one line of timeline.jsonl. Kind tells which of the other fields
 // are set.
 type Event struct {
-	At    Seconds `json:"at_s"` // since the start of the load; negative before it
-	Kind  string  `json:"event"`
-	Text  string  `json:"text,omitempty"`  // for people
-	Fault int     `json:"fault,omitempty"` // inject, heal: 1 + Injection.Index, so that 0 means none
-	Error string  `json:"error,omitempty"` // inject, heal: why it did not work
-	Start *Header `json:"start,omitempty"`
-	Tick  *Tick   `json:"tick,omitempty"`
+	At     Seconds `json:"at_s"` // since the start of the load; negative before it
+	Kind   string  `json:"event"`
+	Text   string  `json:"text,omitempty"`   // for people
+	Fault  int     `json:"fault,omitempty"`  // inject, heal: 1 + Injection.Index, so that 0 means none
+	Error  string  `json:"error,omitempty"`  // inject, heal: why it did not work
+	Target string  `json:"target,omitempty"` // death: who
+	Start  *Header `json:"start,omitempty"`
+	Tick   *Tick   `json:"tick,omitempty"`
 }
 
 // Kinds of Event.
 const (
 	KindStart  = "start"  // the first line: Start is set
 	KindPhase  = "phase"  // Text names the phase that begins
-	KindInject = "inject" // Fault is in force from At on
-	KindHeal   = "heal"   // Fault is gone from At on
+	KindInject = "inject" // Fault is in force, from soon after At at the latest
+	KindHeal   = "heal"   // Fault is gone, from soon before At at the latest
 	KindTick   = "tick"   // Tick is set
-	KindNote   = "note"   // Text is worth knowing: a target that died, for one
+	KindDeath  = "death"  // Target ended by itself; Text says how
+	KindNote   = "note"   // Text is worth knowing besides
+	KindGate   = "gate"   // nothing is injected, because the steady state was not confirmed; Text says why
 	KindStop   = "stop"   // the run is cut short; Text says why
-	KindEnd    = "end"    // the last line; At is the end of the evidence
+	KindEnd    = "end"    // the last line; At is when the last arrival was due
 )
 
 // Header is the first line of the timeline: what was going to happen.
@@ -68,42 +72,47 @@ type Header struct {
 	Routes  []string    `json:"routes"`
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
-	Rates   []RateStep  `json:"rates"`
 }
 
-// Timeline writes timeline.jsonl, each event at once: it survives a kill -9.
-// It may be used by many goroutines.
-type Timeline struct {
+// TimelineWriter writes timeline.jsonl, each event at once: it survives a
+// kill -9. It may be used by many goroutines.
+type TimelineWriter struct {
 	mu   sync.Mutex
 	file *os.File
+	size int64 // of all that was written whole
 	err  error
 }
 
 // CreateTimeline makes the file, which must not exist.
-func CreateTimeline(path string) (*Timeline, error) {
+func CreateTimeline(path string) (*TimelineWriter, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	return &Timeline{file: f}, nil
+	return &TimelineWriter{file: f}, nil
 }
 
-// Add appends an event. An error is kept and returned by Close, so that a
-// full disk does not stop a heal.
-func (t *Timeline) Add(e Event) {
+// Add appends an event, whole or not at all. An error is kept and returned by
+// Close, so that a full disk does not stop a heal.
+func (t *TimelineWriter) Add(e Event) {
 	line, err := json.Marshal(e)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
-		_, err = t.file.Write(append(line, '\n'))
+		_, err = t.file.WriteAt(append(line, '\n'), t.size)
 	}
-	if err != nil && t.err == nil {
-		t.err = fmt.Errorf("write %s event: %w", e.Kind, err)
+	if err != nil {
+		err = errors.Join(err, t.file.Truncate(t.size)) // half a line would hide all that follow it
+		if t.err == nil {
+			t.err = fmt.Errorf("write %s event: %w", e.Kind, err)
+		}
+		return
 	}
+	t.size += int64(len(line)) + 1
 }
 
 // Close closes the file and returns the first error of any Add.
-func (t *Timeline) Close() error {
+func (t *TimelineWriter) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.file.Close(); t.err == nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
@@ -341,7 +340,6 @@ func TestKinds(t *testing.T) {
 	if e, c := (Event{}), (Claim{}); e.Kind() != "" || e.Toxic() != nil || c.Kind() != "" || c.Judge() != nil {
 		t.Error("an event or claim without a kind must have none")
 	}
-	var _ judge.Claim = Claim{Steady: &judge.Steady{}}.Judge()
 }
 
 func fieldNamed(t *testing.T, v reflect.Value, key string) reflect.Value {

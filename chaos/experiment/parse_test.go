@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,7 +107,7 @@ func TestBrokenFiles(t *testing.T) {
 			got := c.told()
 			if *update {
 				text, _, _ := bytes.Cut(archive.Files[i].Data, []byte("----\n"))
-				archive.Files[i].Data = append(text[:len(text):len(text)], "----\n"+got...)
+				archive.Files[i].Data = slices.Concat(text, []byte("----\n"+got))
 				continue
 			}
 			t.Run(group+"/"+c.name, func(t *testing.T) {

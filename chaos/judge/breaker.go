@@ -438,9 +438,11 @@ func (b Breaker) judgeRejects(f *finding, courses []course, t *traffic) {
 	if b.RejectsWithin == 0 {
 		return
 	}
-	from, to := courses[0].from, courses[len(courses)-1].over()
-	noise := t.run.Noise(from, to)
+	noise := noiseAround(t.run, calm)
 	ruling := bound(p99, b.RejectsWithin, noise)
+	if _, proven := persistently(calm, b.RejectsWithin+noise); ruling == Refuted && !proven {
+		ruling = Inconclusive // a burst or two: the host's, as far as one can tell
+	}
 	if ruling == Refuted && bound(service, b.RejectsWithin, noise) != Refuted {
 		f.doubt("99%% of the rejected callers were answered within %s, bound %s, but that includes a wait in the harness: from sending it took %s", short(p99), short(b.RejectsWithin), short(service))
 		return

@@ -155,7 +155,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	if c.judgeLimit(f, link, noise) {
 		c.judgeFilling(f, link, fills)
 	}
-	c.judgeRejects(f, run, link, own, fills, noise)
+	c.judgeRejects(f, run, link, own, fills)
 	for _, route := range c.Unaffected {
 		c.judgeUnaffected(f, run, route, spans)
 	}
@@ -351,7 +351,7 @@ func retries(link *evidence.Link) int {
 // judgeRejects looks at how fast calls are turned away that find the bulkhead
 // full. What the same route's quick answers vary by before the faults is the
 // host's and not the bulkhead's.
-func (c Bulkhead) judgeRejects(f *finding, run *evidence.Run, link *evidence.Link, own []load.Sample, fills []filling, noise time.Duration) {
+func (c Bulkhead) judgeRejects(f *finding, run *evidence.Run, link *evidence.Link, own []load.Sample, fills []filling) {
 	var full []load.Sample
 	for _, e := range fills {
 		full = append(full, e.full()...)
@@ -374,6 +374,7 @@ func (c Bulkhead) judgeRejects(f *finding, run *evidence.Run, link *evidence.Lin
 	times := responseTimes(untouched(run, own))
 	varies := percentile(times, 0.99) - percentile(times, 0.5)
 	calm := calmly(run, full, c.RejectsWithin)
+	noise := noiseAround(run, calm)
 	p99 := percentile(responseTimes(calm), 0.99)
 	what := fmt.Sprintf("of %d calls turned away by the full bulkhead, 99%% were within %s (bound %s)", len(calm), short(p99), short(c.RejectsWithin))
 	if p99 <= c.RejectsWithin {

@@ -17,24 +17,24 @@ var Source embed.FS
 // what is wrong with it, seen alone. Check reports by key; it is told nothing
 // of the file, so that a zero bound is to it the same as an absent one.
 
-func (c Steady) Check(report func(field, problem string)) {
-	if c.Success == 0 && c.P50 == 0 && c.P99 == 0 {
+func (s Steady) Check(report func(field, problem string)) {
+	if s.Success == 0 && s.P50 == 0 && s.P99 == 0 {
 		report("", "claims nothing: give success, p50 or p99")
 	}
-	if c.P50 > c.P99 && c.P99 > 0 {
-		report("p50", fmt.Sprintf("%v is longer than p99, which is never below it", c.P50))
+	if s.P50 > s.P99 && s.P99 > 0 {
+		report("p50", fmt.Sprintf("%v is longer than p99, which is never below it", s.P50))
 	}
 }
 
 func (Breaker) Required() []string { return []string{"link", "route"} }
 
-func (c Breaker) Check(report func(field, problem string)) {
-	count(report, "failures", c.Failures)
-	count(report, "probes", c.Probes)
-	if c.WaitsAtMost > 0 && c.WaitsAtMost < c.Waits {
+func (b Breaker) Check(report func(field, problem string)) {
+	count(report, "failures", b.Failures)
+	count(report, "probes", b.Probes)
+	if b.WaitsAtMost > 0 && b.WaitsAtMost < b.Waits {
 		report("waits_at_most", "must not be less than waits")
 	}
-	statuses(report, "ignores", c.Ignores)
+	statuses(report, "ignores", b.Ignores)
 }
 
 func (c *Retry) Defaults() { c.On = []int{429, 502, 503, 504} }

@@ -170,7 +170,6 @@ func (r *simRun) evidence() *evidence.Run {
 	run := &evidence.Run{
 		Name: "simulated", Seed: r.seed, End: r.total, Front: r.front, Faults: r.injected,
 		Links: map[string]*evidence.Link{"payments": {Name: "payments", From: "checkout", To: "payments", Exchanges: r.exchanges}},
-		Rates: []evidence.RateStep{{Rate: r.rate}},
 	}
 	for _, route := range r.routes {
 		run.Routes = append(run.Routes, route.name)
@@ -186,7 +185,7 @@ func (r *simRun) evidence() *evidence.Run {
 				hiccup = max(hiccup, stall[1]-stall[0])
 			}
 		}
-		run.Ticks = append(run.Ticks, evidence.Tick{At: at, Offered: uint64(r.rate), Sent: uint64(r.rate), LagP99: evidence.Seconds(hiccup / 2), LagMax: evidence.Seconds(hiccup), HiccupP99: evidence.Seconds(hiccup / 2), HiccupMax: evidence.Seconds(hiccup), Steal: -1})
+		run.Ticks = append(run.Ticks, evidence.Tick{At: at, Offered: uint64(r.rate), Ended: uint64(r.rate), LagP99: evidence.Seconds(hiccup / 2), LagMax: evidence.Seconds(hiccup), HiccupP99: evidence.Seconds(hiccup / 2), HiccupMax: evidence.Seconds(hiccup), Steal: -1})
 	}
 	return run
 }

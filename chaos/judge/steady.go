@@ -147,8 +147,11 @@ func (s Steady) judgeTime(f *finding, run *evidence.Run, samples []load.Sample, 
 	if limit == 0 {
 		return
 	}
-	noise := run.Noise(0, samples[len(samples)-1].Intended)
+	noise := noiseAround(run, samples)
 	ruling := bound(response, limit, noise)
+	if _, proven := persistently(samples, limit+noise); ruling == Refuted && !proven {
+		ruling = Inconclusive // a burst or two: the host's, as far as one can tell
+	}
 	if ruling == Refuted && service <= limit {
 		f.doubt("%s is %s, bound %s, but that is the harness sending late: from sending it took %s", name, short(response), short(limit), short(service))
 		return

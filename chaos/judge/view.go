@@ -254,6 +254,11 @@ func illness(run *evidence.Run, from, to time.Duration) string {
 	if lost > 0 {
 		return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", lost)
 	}
+	for _, d := range run.Deaths {
+		if d.At < to && !calls(run, d.Target) {
+			return fmt.Sprintf("%s ended by itself at %s: what came after is not the work of the faults", d.Target, short(d.At))
+		}
+	}
 	for _, t := range run.Ticks {
 		if t.At <= from || t.At-time.Second >= to {
 			continue
@@ -275,6 +280,17 @@ func illness(run *evidence.Run, from, to time.Duration) string {
 		}
 	}
 	return ""
+}
+
+// calls tells whether a target calls another one over a link: then it is the
+// system under test, and that it died is its own doing.
+func calls(run *evidence.Run, target string) bool {
+	for _, l := range run.Links {
+		if l != nil && l.From == target {
+			return true
+		}
+	}
+	return false
 }
 
 // short prints a duration for people: 212 ms, 2.01 s.
@@ -303,9 +319,7 @@ func calmly(run *evidence.Run, samples []load.Sample, limit time.Duration) []loa
 	}
 	var calm []load.Sample
 	for _, s := range samples {
-		if !slices.ContainsFunc(run.Ticks, func(t evidence.Tick) bool {
-			return t.HiccupMax.Duration() > limit/2 && s.Intended < t.At && s.Done > t.At-time.Second
-		}) {
+		if !slices.ContainsFunc(run.Ticks, func(t evidence.Tick) bool { return t.Noise() > limit/2 && underWay(s, t) }) {
 			calm = append(calm, s)
 		}
 	}
@@ -313,4 +327,21 @@ func calmly(run *evidence.Run, samples []load.Sample, limit time.Duration) []loa
 		return samples
 	}
 	return calm
+}
+
+// noiseAround is the host's noise in the seconds of the samples: what calmly
+// left out does not blur what it kept.
+func noiseAround(run *evidence.Run, samples []load.Sample) time.Duration {
+	noise := evidence.LeastNoise
+	for _, t := range run.Ticks {
+		if t.Noise() > noise && slices.ContainsFunc(samples, func(s load.Sample) bool { return underWay(s, t) }) {
+			noise = t.Noise()
+		}
+	}
+	return noise
+}
+
+// underWay tells whether a sample was under way in the second of a tick.
+func underWay(s load.Sample, t evidence.Tick) bool {
+	return s.Intended < t.At && s.Done > t.At-time.Second
 }

@@ -102,7 +102,7 @@ func (c *conn) watch() error {
 // goneHalf tells whether a read that failed means only that the caller closed
 // its side of a tunnel.
 func (c *conn) goneHalf(err error) bool {
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return false
 	}
 	c.mu.Lock()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -325,7 +326,7 @@ func (u *upstream) ended(err error) {
 		return
 	}
 	c := u.c
-	clean := err == io.EOF
+	clean := errors.Is(err, io.EOF)
 	c.mu.Lock()
 	if c.up != u {
 		c.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -12,9 +13,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
@@ -22,7 +24,8 @@ import (
 
 // paused is an experiment that is in the middle of two faults for a long time:
 // a partition on a link, and a target stopped by SIGSTOP, which would stay
-// stopped if nobody healed it.
+// stopped if nobody healed it. What is answered is answered before the pause:
+// in it requests end by their timeout of 10 s.
 const paused = `
 name: paused
 targets:
@@ -35,8 +38,8 @@ load:
   duration: 50s
   routes: [{name: pay, to: checkout, get: /payments}]
 chaos:
-  - {at: 1s, for: 45s, on: payments, partition: {}}
-  - {at: 1s, for: 45s, on: checkout, pause: {}}
+  - {at: 2s, for: 45s, on: payments, partition: {}}
+  - {at: 2s, for: 45s, on: checkout, pause: {}}
 claims:
   - timeout: {link: payments, route: pay, within: 1s}
 `
@@ -92,12 +95,55 @@ func (s *started) until(t *testing.T, text string) {
 	t.Fatalf("stderr never said %q:\n%s", text, strings.Join(seen, "\n"))
 }
 
-// drain reads what is left of stderr, so that nothing blocks on it, and waits.
+// wait reads what is left of stderr, so that nothing blocks on it, and returns
+// the exit code.
 func (s *started) wait() int {
 	for s.lines.Scan() {
 	}
 	_ = s.cmd.Wait()
 	return s.cmd.ProcessState.ExitCode()
+}
+
+// readStat returns state and parent of a process (proc_pid_stat(5)); ok is
+// false if there is none.
+func readStat(pid int) (state string, parent int, ok bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", 0, false
+	}
+	after := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // the name may contain anything
+	parent, err = strconv.Atoi(after[1])
+	return after[0], parent, err == nil
+}
+
+// alive tells whether a process can still do anything: one that has ended and
+// waits for its parent to ask (Z, then X) cannot.
+func alive(pid int) bool {
+	state, _, ok := readStat(pid)
+	return ok && state != "Z" && state != "X"
+}
+
+func TestAlive(t *testing.T) {
+	if !alive(os.Getpid()) {
+		t.Error("we are not alive")
+	}
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// It returns when the process has ended, and leaves it to be waited for.
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if state, _, _ := readStat(cmd.Process.Pid); state != "Z" || alive(cmd.Process.Pid) {
+		t.Errorf("a process in state %q is alive: %v, want Z, which is not", state, alive(cmd.Process.Pid))
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if alive(cmd.Process.Pid) {
+		t.Error("it was waited for, and is alive")
+	}
 }
 
 // descendants lists the processes below pid, with their state.
@@ -110,13 +156,9 @@ func descendants(pid int) map[int]string {
 		if err != nil {
 			continue
 		}
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue
+		if state, parent, ok := readStat(id); ok {
+			parents[id], states[id] = parent, state
 		}
-		after := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		parents[id], _ = strconv.Atoi(after[1])
-		states[id] = after[0]
 	}
 	found := map[int]string{}
 	for id := range parents {
@@ -133,21 +175,23 @@ func descendants(pid int) map[int]string {
 // gone waits until none of the processes is left.
 func gone(t *testing.T, pids map[int]string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		var left []int
+	eventually(t, fmt.Sprintf("end of processes %v", slices.Sorted(maps.Keys(pids))), func() bool {
 		for pid := range pids {
-			if syscall.Kill(pid, 0) == nil {
-				left = append(left, pid)
+			if alive(pid) {
+				return false
 			}
 		}
-		if len(left) == 0 {
-			return
-		}
+		return true
+	})
+}
+
+// eventually looks until it is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("10 s later these are still there: %v", left)
+			t.Fatalf("waited 30 s for: %s", what)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
@@ -184,6 +228,99 @@ func TestInterruptHealsAndKeepsWhatWasSeen(t *testing.T) {
 	}
 }
 
+// Nobody reads what it says, as after Ctrl-S: that must keep it neither from
+// running nor from stopping, healing and writing what it has seen.
+func TestInterruptHealsThoughNobodyReads(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "experiment.yaml")
+	if err := os.WriteFile(file, []byte(paused), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program, err := exec.LookPath("stormctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	cmd := exec.Command(program, "run", file, "--out", filepath.Join(dir, "run"))
+	cmd.Stdout, cmd.Stderr = &out, fullPipe(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+
+	below := func() []string { return values(descendants(cmd.Process.Pid)) }
+	eventually(t, "a target stands still", func() bool { return slices.Contains(below(), "T") })
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("30 s after Ctrl-C it still runs")
+	}
+	if code := cmd.ProcessState.ExitCode(); code != 4 {
+		t.Errorf("exit code %d, want 4", code)
+	}
+	r := readResult(t, filepath.Join(dir, "run"))
+	for _, f := range r.Faults {
+		if f.Injected >= 0 && f.Healed < f.Injected {
+			t.Errorf("fault %s was not healed: %+v", f.Name, f)
+		}
+	}
+	if !strings.Contains(out.String(), "STOPPED EARLY") {
+		t.Errorf("the summary is not there:\n%s", out.String())
+	}
+}
+
+// fullPipe is where writing blocks until the test ends.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	fd := int(w.Fd())
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = unix.Write(fd, []byte{'.'})
+	}
+	if err != unix.EAGAIN {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(fd, false); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// What ends before its load begins was stopped all the same: a target that
+// takes its time to get ready is no target that failed.
+func TestInterruptWhileATargetGetsReady(t *testing.T) {
+	t.Parallel()
+	s := startRun(t, `
+name: slow to start
+targets: {web: {process: {command: [sleep, "600"], ready_within: 60s}}}
+load: {rate: 10/s, duration: 1s, routes: [{name: home, to: web, get: /}]}
+claims: [{steady: {success: 99%}}]
+`)
+	s.until(t, "starting web")
+	eventually(t, "the target runs under its supervisor", func() bool { return len(descendants(s.cmd.Process.Pid)) > 1 })
+	below := descendants(s.cmd.Process.Pid)
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.wait(); code != 4 {
+		t.Errorf("exit code %d, want 4", code)
+	}
+	gone(t, below)
+}
+
 func TestKillLeavesNoProcessAndAReadableRun(t *testing.T) {
 	t.Parallel()
 	s := startRun(t, paused)
@@ -204,11 +341,12 @@ func TestKillLeavesNoProcessAndAReadableRun(t *testing.T) {
 	if e := json.Unmarshal(out, &r); e != nil {
 		t.Fatalf("judge: %v, %v", err, e)
 	}
-	if !r.Partial || len(r.Verdicts) != 1 || r.Routes[0].Requests < 100 {
+	// 2 s at 100/s are answered before the pause. All of it is older than a
+	// second, which is what may be lost; a busy machine may have answered less.
+	if !r.Partial || len(r.Verdicts) != 1 || r.Routes[0].Requests < 50 {
 		t.Errorf("judge on what was left: %+v", r)
 	}
-	// At 100/s for 4 s, and a second at most is lost.
-	if front := countLines(t, filepath.Join(s.dir, "evidence", "front.csv")); front < 100 {
+	if front := countLines(t, filepath.Join(s.dir, "evidence", "front.csv")); front < 50 {
 		t.Errorf("only %d lines of front evidence", front)
 	}
 }

@@ -16,6 +16,9 @@ import (
 // person is. Later signals only say so. A broken pipe, because the reader of
 // our output has gone, does not end the process for the same reason.
 //
+// say is called by one goroutine, once the context has ended; it must not
+// block, or later signals are not taken.
+//
 // release gives the signals their usual effect back.
 func interruptible(parent context.Context, say func(string)) (ctx context.Context, release func()) {
 	signals := make(chan os.Signal, 8)
@@ -47,8 +50,8 @@ func untilSignal(parent context.Context, signals <-chan os.Signal, say func(stri
 					say("still healing: stormctl ends when nothing that it injected is left")
 					continue
 				}
+				cancel(chaos.Stopped{Why: "stopped by a signal: " + s.String()}) // before anything that could get stuck
 				say(s.String() + ": stopping, healing everything, then ruling on what was seen")
-				cancel(chaos.Stopped{Why: "stopped by a signal: " + s.String()})
 			case <-released:
 				return
 			}

@@ -45,6 +45,19 @@ func TestTheFirstSignalStopsAndLaterOnesOnlySay(t *testing.T) {
 	}
 }
 
+// Saying may take long, if nobody reads it; healing may not wait for that.
+func TestASignalStopsBeforeItIsSaid(t *testing.T) {
+	signals := make(chan os.Signal)
+	var ctx context.Context
+	stopped := false
+	ctx, stop := untilSignal(context.Background(), signals, func(string) { stopped = ctx.Err() != nil })
+	signals <- os.Interrupt
+	stop()
+	if !stopped {
+		t.Error("it was said, and nothing was stopped yet")
+	}
+}
+
 func TestWithoutASignalNothingStops(t *testing.T) {
 	ctx, stop := untilSignal(context.Background(), make(chan os.Signal), func(text string) { t.Errorf("said %q", text) })
 	if err := ctx.Err(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos"
@@ -12,8 +11,9 @@ import (
 	"github.com/stormctl/stormctl/reports"
 )
 
-// progress shows people how runs go on. Its methods may be called from
-// different goroutines at once.
+// progress shows people how runs go on. Its methods return when it is shown,
+// which a screen that takes nothing may put off for ever, and are called one at
+// a time: a courier does, on behalf of whoever may not wait.
 type progress interface {
 	begin(name string)      // a run starts; runs come one after another
 	watch(p chaos.Progress) // it goes on
@@ -37,9 +37,7 @@ func newProgress(stderr io.Writer, quiet bool, getenv func(string) string) progr
 // lines is progress for logs: a line a second, and one for each event.
 type lines struct {
 	quiet bool // say only
-
-	mu  sync.Mutex
-	out io.Writer
+	out   io.Writer
 }
 
 func (l *lines) begin(name string) {
@@ -57,8 +55,6 @@ func (l *lines) watch(p chaos.Progress) {
 func (l *lines) end() {}
 
 func (l *lines) say(line string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	io.WriteString(l.out, line+"\n") // if nobody reads it, the run goes on all the same
 }
 
@@ -70,11 +66,7 @@ func (l *lines) say(line string) {
 // was ok, response times, the harness's own lag, what is in force.
 func line(p chaos.Progress) string {
 	where := strings.TrimSpace(clock(p.At) + " " + p.Phase)
-	switch p.Event {
-	case "":
-	case "phase: " + p.Phase: // the run says that it has begun
-		return strings.TrimSpace(clock(p.At) + " " + p.Event)
-	default:
+	if p.Event != "" {
 		return where + ": " + reports.Clean(p.Event)
 	}
 	text := where + "  " + strings.Join(figures(p), "  ")

@@ -34,8 +34,6 @@ func TestLine(t *testing.T) {
 			"starting: starting payments"},
 		{"an event", with(func(p *chaos.Progress) { p.Event = "healed errors 503 on payments" }),
 			"12s chaos: healed errors 503 on payments"},
-		{"a phase begins", with(func(p *chaos.Progress) { p.Phase, p.Event = "healed", "phase: healed" }), "12s phase: healed"},
-		{"the first phase", chaos.Progress{Phase: "starting", At: -1, Event: "phase: starting"}, "phase: starting"},
 		{"falling behind", with(func(p *chaos.Progress) { p.Offered, p.Achieved, p.Faults = 100000, 71234.4, nil }),
 			"12s chaos  100,000/s (71,234)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms"},
 		{"two faults", with(func(p *chaos.Progress) { p.Faults = []string{"a", "b"} }),

@@ -103,9 +103,10 @@ type job struct {
 }
 
 // runAll runs the experiments of files one after another. Everything it has to
-// say is said when it returns.
+// say is said when it returns, unless stderr takes nothing.
 func (r *runner) runAll(ctx context.Context, files []string) exitCode {
-	shown := newProgress(r.stderr, r.options.quiet, r.getenv)
+	shown := newCourier(newProgress(r.stderr, r.options.quiet, r.getenv))
+	defer shown.close()
 	jobs, err := r.load(files)
 	if err != nil {
 		shown.say(errorText(err))
@@ -136,13 +137,17 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 }
 
 // runOne runs one experiment, writes its reports and prints its result.
-func (r *runner) runOne(ctx context.Context, shown progress, j job) exitCode {
+func (r *runner) runOne(ctx context.Context, shown *courier, j job) exitCode {
+	options := chaos.Options{Out: j.out, Self: r.self}
+	if !r.options.quiet {
+		options.Watch = shown.watch // who is not told costs nothing either: no provisional rulings
+	}
 	shown.begin(j.x.Name)
-	result, err := r.run(ctx, j.x, chaos.Options{Out: j.out, Base: filepath.Dir(j.file), Self: r.self, Watch: shown.watch})
+	result, err := r.run(ctx, j.x, options)
 	shown.end()
 	if err != nil {
 		shown.say(errorText(fmt.Errorf("run %s: %w", j.file, err)))
-		if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
+		if ctx.Err() != nil {
 			return exitStopped // it could have run, had it been let
 		}
 		return exitFailed

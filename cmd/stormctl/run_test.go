@@ -138,7 +138,7 @@ func TestRunWritesReportsAndPrintsTheSummary(t *testing.T) {
 	if diff := cmp.Diff([]uint64{7}, h.seeds); diff != "" {
 		t.Errorf("seed (-want +got):\n%s", diff)
 	}
-	if got := h.ran[0]; got.Out != "out" || got.Base != "." || got.Watch == nil {
+	if got := h.ran[0]; got.Out != "out" || got.Watch == nil {
 		t.Errorf("ran with %+v", got)
 	}
 	if diff := cmp.Diff([]string{"/bin/stormctl", "target"}, h.ran[0].Self); diff != "" {
@@ -153,6 +153,19 @@ func TestRunGivesEachOfSeveralItsOwnFolder(t *testing.T) {
 	got := []string{h.ran[0].Out, h.ran[1].Out}
 	if diff := cmp.Diff([]string{"out/held", "out/open"}, got); diff != "" {
 		t.Errorf("folders (-want +got):\n%s", diff)
+	}
+}
+
+// A run that is watched rules on its claims every two seconds, to show them.
+func TestAQuietRunIsNotWatched(t *testing.T) {
+	h := newHarness(t, answers())
+	h.options.quiet = true
+	h.runAll(t.Context(), []string{file(t, "held")})
+	if h.ran[0].Watch != nil {
+		t.Error("progress is made for nobody")
+	}
+	if got := h.stderr.String(); got != "" {
+		t.Errorf("it said %q", got)
 	}
 }
 
@@ -177,7 +190,7 @@ func TestRunRefusesTwoOfOneNameInOneFolder(t *testing.T) {
 func TestRunRunsNothingIfOneFileIsWrong(t *testing.T) {
 	h := newHarness(t, answers())
 	for _, name := range []string{"bad", "worse"} {
-		if err := os.WriteFile(name+".yaml", []byte("nmae: x\n"), 0o644); err != nil {
+		if err := os.WriteFile(name+".yaml", []byte("naem: x\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -252,7 +265,7 @@ func TestRunStoppedWhileStarting(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-ctx.Done()
-		return nil, errors.Join(errors.New("target web"), ctx.Err())
+		return nil, errors.New("target web: exited early: killed by signal 15") // which says nothing of why
 	}
 	if code := h.runAll(t.Context(), []string{file(t, "held")}); code != exitStopped {
 		t.Errorf("exit code %d, want 4\n%s", code, h.stderr.String())

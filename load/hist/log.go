@@ -108,11 +108,11 @@ func ReadLog(r io.Reader) (*Log, error) {
 			return nil, fmt.Errorf("read histogram log: %w", end)
 		}
 		if line != "" {
-			err := log.add(strings.TrimRight(line, "\r\n"))
-			if err != nil && end == nil {
-				return nil, fmt.Errorf("read histogram log: line %d: %w", number, err)
+			bad := log.add(strings.TrimRight(line, "\r\n"))
+			if bad != nil && end == nil {
+				return nil, fmt.Errorf("read histogram log: line %d: %w", number, bad)
 			}
-			log.Torn = err != nil
+			log.Torn = bad != nil
 		}
 		if end != nil {
 			return log, nil

@@ -10,7 +10,6 @@ import (
 
 // want is what a row of a table expects of a head.
 type want struct {
-	err     error
 	head    int // length of the head
 	framing Framing
 	close   bool

@@ -130,7 +130,7 @@ func TestBulkheadLingersAfterHangingUp(t *testing.T) {
 			if _, err := c.get(); rejectedBy(err) != "bulkhead" {
 				t.Errorf("%s, just before the linger is over: %v, want a rejection", name, err)
 			}
-			time.Sleep(2)
+			time.Sleep(2 * time.Nanosecond)
 			if _, err := c.get(); err != nil {
 				t.Errorf("%s, after it: %v", name, err)
 			}

@@ -139,9 +139,9 @@ func rejectedBy(err error) string {
 	return ""
 }
 
-func merge(maps_ ...map[string]string) map[string]string {
+func merge(parts ...map[string]string) map[string]string {
 	all := map[string]string{}
-	for _, m := range maps_ {
+	for _, m := range parts {
 		maps.Copy(all, m)
 	}
 	return all

@@ -148,7 +148,9 @@ func (k *keepsCalling) RoundTrip(req *http.Request) (*http.Response, error) {
 	if errors.As(err, &rejected) && k.rejected.Add(1)%2 == 0 {
 		k.background.Go(func() {
 			// Its result interests nobody.
-			_, _ = k.guard.next.RoundTrip(req.WithContext(k.life))
+			if resp, err := k.guard.next.RoundTrip(req.WithContext(k.life)); err == nil {
+				resp.Body.Close()
+			}
 		})
 	}
 	return resp, err

@@ -152,6 +152,7 @@ func (f *frontend) pass(w http.ResponseWriter, r *http.Request, c *callee, rest 
 	}
 	resp, err := c.call.RoundTrip(f.outgoing(ctx, r, c, rest, body))
 	if err == nil {
+		defer resp.Body.Close()
 		copyHeader(w.Header(), resp.Header)
 		w.WriteHeader(resp.StatusCode)
 		_, _ = io.Copy(w, resp.Body) // an error is the caller's, who has gone

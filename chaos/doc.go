@@ -1,0 +1,20 @@
+// Package chaos runs experiments: it starts the targets, drives the load,
+// injects and heals the faults of a timeline, records what both sides saw, and
+// has it judged.
+//
+//	experiment ──▶ services (targets, links) ──▶ load + timeline ──▶ recorder ──▶ run directory ──▶ Judge ──▶ Result
+//	                                             one start             │
+//	                                                                   └─▶ limits, progress
+//
+// # Design
+//
+// Every injection returns its heal, and a timeline returns only when all of
+// them have been tried: there is no list of faults to clean up after.
+//
+// Nothing but what is on disk is judged. A run that was killed and one that
+// ended well are read by the same code.
+//
+// What goes wrong once the load has begun is a finding, not an error: it is
+// recorded with its time, healed, and told. Errors are for runs that could not
+// begin.
+package chaos

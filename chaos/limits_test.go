@@ -1,0 +1,93 @@
+package chaos
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/load"
+)
+
+func TestAllowList(t *testing.T) {
+	for _, c := range []struct {
+		allow   []string
+		addr    string
+		allowed bool
+	}{
+		{nil, "127.0.0.1:80", true},
+		{nil, "127.255.255.254:80", true},
+		{nil, "[::1]:80", true},
+		{nil, "[::ffff:127.0.0.1]:80", true}, // the same address in other clothes
+		{nil, "[::ffff:10.0.0.1]:80", false},
+		{nil, "10.0.0.1:80", false},
+		{nil, "0.0.0.0:80", false},
+		{[]string{"10.0.0.0/8"}, "10.1.2.3:80", true},
+		{[]string{"10.1.2.3/8"}, "10.9.9.9:80", true}, // host bits mean nothing
+		{[]string{"10.0.0.0/8"}, "127.0.0.1:80", false},
+	} {
+		list, err := parseAllow(c.allow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := list.check(netip.MustParseAddrPort(c.addr)); (err == nil) != c.allowed {
+			t.Errorf("allow %v: %s: %v, want allowed %v", c.allow, c.addr, err, c.allowed)
+		}
+	}
+	if _, err := parseAllow([]string{"127.0.0.1"}); err == nil {
+		t.Error("an address that is no CIDR was taken")
+	}
+}
+
+func TestResolveRefusesWhatIsOutside(t *testing.T) {
+	list, err := parseAllow(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := list.resolve(context.Background(), "localhost:8080")
+	if err != nil || !got.Addr().IsLoopback() || got.Port() != 8080 {
+		t.Errorf("localhost:8080 is %v, %v", got, err)
+	}
+	if got, err := list.resolve(context.Background(), "10.0.0.1:80"); err == nil || !strings.Contains(err.Error(), "10.0.0.1:80 is outside limits.allow") {
+		t.Errorf("10.0.0.1:80 is %v, %v", got, err)
+	}
+}
+
+// seconds of one route with 100 arrivals each: how many of them ended well, and
+// how many ended at all.
+func TestStopWatch(t *testing.T) {
+	type second struct{ ok, ended uint64 }
+	for _, c := range []struct {
+		name    string
+		stop    experiment.Stop
+		seconds []second
+		fires   int // after which second; 0 never
+	}{
+		{"well", experiment.Stop{Route: "pay", SuccessBelow: 0.5, For: 2 * time.Second}, []second{{100, 100}, {50, 100}, {100, 100}}, 0},
+		{"bad for long enough", experiment.Stop{Route: "pay", SuccessBelow: 0.5, For: 2 * time.Second}, []second{{100, 100}, {49, 100}, {0, 100}}, 3},
+		{"bad with a good second between", experiment.Stop{Route: "pay", SuccessBelow: 0.5, For: 2 * time.Second}, []second{{0, 100}, {100, 100}, {0, 100}}, 0},
+		{"nothing ends: it hangs", experiment.Stop{Route: "pay", SuccessBelow: 0.5, For: 2 * time.Second}, []second{{100, 100}, {0, 0}, {0, 0}}, 3},
+		{"part of a second counts whole", experiment.Stop{Route: "pay", SuccessBelow: 0.5, For: 1500 * time.Millisecond}, []second{{0, 100}, {0, 100}}, 2},
+		{"another route", experiment.Stop{Route: "browse", SuccessBelow: 0.5, For: time.Second}, []second{{0, 100}, {0, 100}}, 0},
+		{"all routes", experiment.Stop{SuccessBelow: 0.5, For: time.Second}, []second{{0, 100}}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newStopWatch([]experiment.Stop{c.stop}, []experiment.Route{{Name: "pay", Weight: 1}, {Name: "browse", Weight: 0.01}})
+			fired := 0
+			for i, s := range c.seconds {
+				var outcomes [load.Outcomes]uint64
+				outcomes[load.OK], outcomes[load.ServerError] = s.ok, s.ended-s.ok
+				why := w.tick(evidence.Tick{Offered: 101, Routes: map[string][load.Outcomes]uint64{"pay": outcomes}})
+				if why != "" && fired == 0 {
+					fired = i + 1
+				}
+			}
+			if fired != c.fires {
+				t.Errorf("fired after second %d, want %d", fired, c.fires)
+			}
+		})
+	}
+}

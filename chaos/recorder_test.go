@@ -1,0 +1,160 @@
+package chaos
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/load"
+)
+
+// Whatever the loops and relays hand over comes out of the files again, each
+// once, and the ticks and histograms agree with it.
+func TestRecorderKeepsEverything(t *testing.T) {
+	dir := t.TempDir()
+	if err := subdirs(dir); err != nil {
+		t.Fatal(err)
+	}
+	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay", "send_lag"},
+		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
+	schedule := load.Constant(1000, time.Second)
+	rec, err := newRecorder(dir, h, schedule, 2, map[string]*proxy.Relay{"front": nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.begin(time.Now(), nil)
+	const each = 5000
+	done := make(chan struct{})
+	for shard := range 2 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for i := range each {
+				outcome := load.OK
+				if i%10 == 0 {
+					outcome = load.Unsent
+				}
+				rec.observe(shard, load.Sample{ID: uint64(shard*each + i + 1), Route: shard, Sent: 1, Done: time.Millisecond, Outcome: outcome})
+			}
+		}()
+	}
+	exchange := rec.exchange("front")
+	for i := range each {
+		exchange(evidence.Exchange{Seq: uint64(i + 1), End: 2 * time.Millisecond, Status: 200})
+	}
+	<-done
+	<-done
+	rec.sync()
+	if run, err := evidence.Read(dir); err != nil || len(run.Front) != 2*each || !run.Partial {
+		t.Errorf("after sync: %v, %d samples of %d", err, len(run.Front), 2*each)
+	}
+	rec.stop()
+	exchange(evidence.Exchange{Seq: each + 1, End: time.Second}) // the links go on after the load
+	if err := rec.close(time.Second); err != nil {
+		t.Fatal(err)
+	}
+
+	run, err := evidence.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(run.Front) != 2*each || len(run.Links["front"].Exchanges) != each+1 || run.Partial || run.End != time.Second || len(run.Lost) > 0 {
+		t.Errorf("read back %d samples and %d exchanges, partial %v, end %v, lost %v", len(run.Front), len(run.Links["front"].Exchanges), run.Partial, run.End, run.Lost)
+	}
+	routes, harness, err := front(dir, run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if harness.Sent != 2*each*9/10 || harness.Unsent != 2*each/10 || routes[0].Requests != each || routes[0].Outcomes["unsent"] != each/10 {
+		t.Errorf("sent %d, unsent %d, route %+v", harness.Sent, harness.Unsent, routes[0])
+	}
+	// A route may be called like one of our own tags: 1 ms of response, 0 of lag.
+	if got := routes[1].Response.P50; got < 1 || got > 1.01 {
+		t.Errorf("response p50 of %s is %v ms, want 1", routes[1].Name, got)
+	}
+	log, err := readLog(filepath.Join(dir, linkLog("front")))
+	if err != nil || log["front"].Count() != each+1 {
+		t.Errorf("link log: %v, %d of %d", err, log["front"].Count(), each+1)
+	}
+}
+
+// What cannot be written is said and counted, and does not stop anything.
+func TestRecorderThatCannotBegin(t *testing.T) {
+	dir := t.TempDir() // without its folders
+	_, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, load.Constant(1, time.Second), 1, nil)
+	if err == nil {
+		t.Fatal("it began")
+	}
+	if fds := openFiles(t, dir); fds > 0 {
+		t.Errorf("%d files are still open", fds)
+	}
+}
+
+func openFiles(t *testing.T, below string) int {
+	t.Helper()
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, l := range links {
+		if target, err := os.Readlink(l); err == nil && len(target) > len(below) && target[:len(below)] == below {
+			n++
+		}
+	}
+	return n
+}
+
+func BenchmarkObserve(b *testing.B) {
+	dir := b.TempDir()
+	if err := subdirs(dir); err != nil {
+		b.Fatal(err)
+	}
+	rec, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, load.Constant(1, time.Second), 1, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		rec.observe(0, load.Sample{ID: 1, Done: time.Millisecond})
+	}
+}
+
+// A watcher that hangs holds up neither the run nor its end.
+func TestTellerGivesUpOnAWatcherThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		teller := newTeller(&experiment.Experiment{Name: "x"}, func(Progress) { <-release })
+		began := time.Now()
+		for range 1000 {
+			teller.event("something")
+		}
+		teller.stop()
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("stop took %v, want 1s", took)
+		}
+		close(release)
+	})
+}
+
+func TestTellerTellsWhatIsInForce(t *testing.T) {
+	var told []Progress
+	teller := newTeller(&experiment.Experiment{Name: "x"}, func(p Progress) { told = append(told, p) })
+	teller.phase("chaos", "begins")
+	teller.injected(1, "second", nil)
+	teller.injected(0, "first", nil)
+	teller.healed(1, "second", nil)
+	teller.tick(3*time.Second, evidence.Tick{Offered: 100, Ended: 90, Routes: map[string][load.Outcomes]uint64{"pay": {load.OK: 45, load.ServerError: 45}}})
+	teller.stop()
+	last := told[len(told)-1]
+	if len(told) != 5 || last.Event != "" || last.Phase != "chaos" || len(last.Faults) != 1 || last.Faults[0] != "first" || last.Success != 0.5 || last.At != 3*time.Second {
+		t.Errorf("told %d times, last %+v", len(told), last)
+	}
+	if two := told[2]; len(two.Faults) != 2 || two.Faults[0] != "first" || two.Event != "injected first" {
+		t.Errorf("third %+v", two)
+	}
+}
