@@ -69,7 +69,7 @@ func (r *Running) start(ctx context.Context) error {
 	case err = <-ready:
 	case <-inc.done:
 		cancel()
-		<-ready
+		_ = <-ready
 	}
 	switch {
 	case inc.gone():

@@ -90,6 +90,6 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 		end()
 		server.Close()
 	}
-	<-served
+	_ = <-served
 	return nil
 }
