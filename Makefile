@@ -23,7 +23,7 @@ check: ## format, vet, lint and the short tests: fast
 test: deps ## everything, with the race detector
 	$(GO) vet ./...
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /cmd/)
-	$(GO) test -race -timeout 15m -parallel 3 ./cmd/... # apart: it measures, and the other tests would be noise
+	$(GO) test -race -timeout 15m -parallel 2 ./cmd/... # apart: it measures, and the other tests would be noise
 
 bench: ## the micro-benchmarks beside the hot files
 	$(GO) test -run '^$$' -bench . -benchmem ./load/... ./chaos/...

@@ -218,7 +218,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	}
 	if c.judgeLaw(f, byRank, noise) { // where the ranges are not kept, a spread within them means nothing
 		if c.Jitter > 0 || c.Law == "full" {
-			c.judgeJitter(f, byRank, noise)
+			c.judgeJitter(f, byRank, noise, smear(link, noise))
 		}
 		if c.Herd > 0 {
 			c.judgeHerd(f, run, byRank)
@@ -354,7 +354,7 @@ func within(lower, upper time.Duration) string {
 // lies between stays open. Of the shape, only what no deadline and no noise
 // explains refutes: a Kolmogorov–Smirnov distance above 0.35 from at least 200
 // waits.
-func (c Backoff) judgeJitter(f *finding, byRank []waits, noise time.Duration) {
+func (c Backoff) judgeJitter(f *finding, byRank []waits, noise, smear time.Duration) {
 	best, width := c.widest(byRank, 0.9)
 	if best < 0 {
 		best, width = c.widest(byRank, 0.5)
@@ -392,8 +392,8 @@ func (c Backoff) judgeJitter(f *finding, byRank []waits, noise time.Duration) {
 			r = Refuted
 		}
 		f.part(r, all(w.all), "the waits of %s are not spread evenly over the claimed %s: their distance from the uniform law is %.2f (Kolmogorov–Smirnov)", which, short(width), distance)
-	case expected/2 < noise:
-		f.doubt("the jitter cannot be told: the waits of %s are spread over %s, but this host alone delays by up to %s; longer waits would show it", which, short(spread), short(noise))
+	case expected/2 < smear:
+		f.doubt("the jitter cannot be told: the waits of %s are spread over %s, but this host alone may spread them over %s; longer waits would show it", which, short(spread), short(smear))
 	default:
 		f.note("jitter spreads the middle 80%% of retries number %d over %s (%s claimed)", best+1, short(spread), short(expected))
 	}
@@ -531,4 +531,20 @@ func all(ws []wait) []uint64 {
 		ids[i] = w.id
 	}
 	return ids
+}
+
+// smear is by how much the host spreads the middle 80% of waits that are all
+// alike. Its noise says how late the latest may be, which is far more; where
+// the dependency's own answers are alike, twice their spread is nearer.
+func smear(link *evidence.Link, noise time.Duration) time.Duration {
+	var took []time.Duration
+	for _, x := range link.Exchanges {
+		if x.Ending == evidence.Answered && succeeded(x) {
+			took = append(took, x.Duration())
+		}
+	}
+	if len(took) < 100 {
+		return noise
+	}
+	return min(noise, 2*(percentile(took, 0.9)-percentile(took, 0.1)))
 }

@@ -62,6 +62,11 @@ func TestBackoffRules(t *testing.T) {
 			s.faults = append(s.faults, simFault{kind: "errors", at: 6 * time.Second, span: time.Second, statuses: []int{429}, after: time.Second})
 			c.RetryAfter = true
 		}, Held, "none of"},
+		{"sound, deadlines cut the longer waits off", func(s *simulation, _ *Backoff) { s.deadline = 820 * ms }, Held, "number 2"},
+		{"sound, Retry-After begins the law anew", func(s *simulation, c *Backoff) {
+			s.faults = append(s.faults, simFault{kind: "errors", at: 2 * time.Second, span: 3 * time.Second, statuses: []int{429}, after: time.Second, share: 0.3})
+			c.RetryAfter = true
+		}, Held, "none of"},
 		{"immediate", func(s *simulation, _ *Backoff) { s.wait = doubling(0, 0) }, Refuted, "do not wait"},
 		{"immediate, full claimed", func(s *simulation, c *Backoff) {
 			c.Law, s.wait = "full", doubling(0, 0)

@@ -12,7 +12,7 @@ import (
 )
 
 // seeds is how many runs of each case are judged, each with its own seed.
-var seeds = flag.Uint64("seeds", 10, "simulated runs of each case that are judged, on a quiet and on a busy host")
+var seeds = flag.Uint64("seeds", 5, "simulated runs of each case that are judged, on a quiet and on a busy host")
 
 // rules judges many simulated runs of one case, quiet and busy. On a quiet
 // host the ruling must be want, every time. On a busy one it may also be
@@ -117,6 +117,12 @@ func TestRetryRules(t *testing.T) {
 		{"a new key for each attempt", func(s *simulation, _ *Retry) { s.rekey = true }, Refuted, "under another Idempotency-Key"},
 		{"amplifies", func(_ *simulation, c *Retry) { c.Amplification = 1.5 }, Refuted, "calls per request while the fault was in force, more than 1.5"},
 		{"retries nothing", func(s *simulation, _ *Retry) { s.attempts = 1 }, Inconclusive, "was retried"},
+		{"unbounded, but never put to the test", func(s *simulation, c *Retry) {
+			s.attempts, c.Never = 50, nil
+			for i := range s.faults {
+				s.faults[i].share = 0.1
+			}
+		}, Inconclusive, "hardly put to the test"},
 		{"no fault", func(s *simulation, _ *Retry) { s.faults = nil }, Inconclusive, "nothing had to be retried"},
 		{"404 never seen", func(s *simulation, _ *Retry) { s.faults[0].statuses = []int{503, 503, 400} }, Inconclusive, "404 (never seen)"},
 		{"ids are not passed on", func(s *simulation, _ *Retry) { s.anonymous = true }, Inconclusive, "X-Request-Id"},

@@ -286,7 +286,7 @@ func (r *simRun) system(id uint64, route simRoute, gone func() bool, reply func(
 		next = func(status int) {
 			left--
 			if left > 0 && status < 400 && status > 0 {
-				r.attempt(id, route, 1, gone, next)
+				r.attempt(id, route, 1, 1, gone, next)
 				return
 			}
 			if status != 0 || r.rng.Float64() >= r.leaks {
@@ -297,7 +297,7 @@ func (r *simRun) system(id uint64, route simRoute, gone func() bool, reply func(
 			}
 			reply(status)
 		}
-		r.attempt(id, route, 1, gone, next)
+		r.attempt(id, route, 1, 1, gone, next)
 	}
 	if r.limit > 0 && !r.inside {
 		r.acquire(whole, func() { reply(503) })
@@ -347,8 +347,9 @@ func (r *simRun) acquire(work func(release func()), full func()) {
 	})
 }
 
-// attempt is the k-th attempt of a call and, by its policy, those after it.
-func (r *simRun) attempt(id uint64, route simRoute, k int, gone func() bool, reply func(status int)) {
+// attempt is the k-th attempt of a call and, by its policy, those after it; the
+// next wait is the one of this rank.
+func (r *simRun) attempt(id uint64, route simRoute, k, rank int, gone func() bool, reply func(status int)) {
 	done := func(x evidence.Exchange, release func()) {
 		if x.Ending != evidence.CallerGone || r.rng.Float64() >= r.leaks {
 			release()
@@ -359,14 +360,24 @@ func (r *simRun) attempt(id uint64, route simRoute, k int, gone func() bool, rep
 			reply(status)
 			return
 		}
-		wait := r.wait(k, r.rng)
+		wait := r.wait(rank, r.rng)
 		if r.obeys {
 			wait = max(wait, x.RetryAfter)
 		}
 		if wait > 0 {
 			wait += r.delay()
 		}
-		r.after(wait, func() { r.attempt(id, route, k+1, gone, reply) })
+		rank++
+		if r.obeys && x.RetryAfter > 0 {
+			rank = 1 // cenkalti/backoff begins its law anew
+		}
+		r.after(wait, func() {
+			if gone() {
+				reply(status)
+				return
+			}
+			r.attempt(id, route, k+1, rank, gone, reply)
+		})
 	}
 	if r.limit > 0 && r.inside {
 		r.acquire(func(release func()) { r.exchange(id, route, k, func(x evidence.Exchange) { done(x, release) }) }, func() { reply(503) })

@@ -1,20 +1,14 @@
 package main
 
 import (
-	"cmp"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/stormctl/stormctl/chaos"
-	"github.com/stormctl/stormctl/chaos/judge"
 )
 
 var (
@@ -99,60 +93,6 @@ func rulingCases(t *testing.T) []rulingCase {
 	return cases
 }
 
-// A trial is one run of a case.
-type trial struct {
-	ruling judge.Ruling // of the case: held if it came out as it must, refuted if it contradicts that
-	detail string       // what was not as it must be
-}
-
-// run runs the case as a user does and compares the rulings. Where
-// inconclusive is allowed it is told apart from wrong.
-func (c rulingCase) run(t *testing.T, seed int) trial {
-	t.Helper()
-	program, err := exec.LookPath("stormctl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	args := []string{"run", c.file, "--json", "--quiet", "--out", filepath.Join(dir, "run"), "--seed", fmt.Sprint(seed)}
-	for _, s := range c.set {
-		args = append(args, "--set", s)
-	}
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	code := cmd.ProcessState.ExitCode()
-	var r chaos.Result
-	if e := json.Unmarshal(out, &r); e != nil {
-		t.Fatalf("%s: exit code %d (%v), no result: %v\n%s", c, code, err, e, stderr.String())
-	}
-	wantCode := map[judge.Ruling]int{judge.Held: 0, judge.Refuted: 1, judge.Inconclusive: 3}[r.Ruling]
-	if code != wantCode {
-		t.Errorf("%s: exit code %d with ruling %s", c, code, r.Ruling)
-	}
-	var result trial
-	for _, v := range r.Verdicts {
-		want := judge.Held
-		if v.Kind == c.refutes {
-			want = judge.Refuted
-		}
-		if v.Ruling == want || v.Kind == c.open() && v.Ruling == judge.Inconclusive {
-			continue
-		}
-		result.detail += fmt.Sprintf("\n    %s is %s, must be %s: %s", v.Kind, v.Ruling, want, v.Reason)
-		if v.Ruling == judge.Inconclusive {
-			result.ruling = max(result.ruling, judge.Inconclusive)
-		} else {
-			result.ruling = judge.Refuted
-		}
-	}
-	if result.ruling != judge.Held {
-		result.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
-	}
-	return result
-}
-
 // Each flaw refutes exactly its own claim, the sound services none.
 func TestHarnessRefutes(t *testing.T) {
 	if testing.Short() {
@@ -164,11 +104,11 @@ func TestHarnessRefutes(t *testing.T) {
 			// A machine that is busy with other tests may leave a ruling open:
 			// that is tried again. A wrong one is wrong at once.
 			for try := 1; ; try++ {
-				got := c.run(t, 100*i+try)
-				if got.ruling == judge.Held {
+				got := c.run(t.Context(), 100*i+try)
+				if got.outcome == right {
 					return
 				}
-				if got.ruling == judge.Refuted || try == 3 {
+				if got.outcome != leftOpen || try == 3 {
 					t.Fatalf("try %d is not as it must be:%s", try, got.detail)
 				}
 				t.Logf("try %d left it open:%s", try, got.detail)
@@ -188,7 +128,7 @@ func TestRulings(t *testing.T) {
 		table := make([][]trial, len(cases))
 		stop := func() {}
 		if busy {
-			stop = keepBusy(t)
+			_, stop = keepBusy(t)
 		}
 		for round := range *rulingRounds {
 			var wg sync.WaitGroup
@@ -198,7 +138,7 @@ func TestRulings(t *testing.T) {
 				wg.Go(func() {
 					gate <- struct{}{}
 					defer func() { <-gate }()
-					results[i] = c.run(t, 1000*round+i+1)
+					results[i] = c.run(t.Context(), 1000*round+i+1)
 				})
 			}
 			wg.Wait()
@@ -207,41 +147,11 @@ func TestRulings(t *testing.T) {
 			}
 		}
 		stop()
-		printRulings(t, cases, table, busy)
-	}
-}
-
-func printRulings(t *testing.T, cases []rulingCase, table [][]trial, busy bool) {
-	t.Helper()
-	var b strings.Builder
-	condition := "quiet"
-	if busy {
-		condition = "one core kept busy"
-	}
-	fmt.Fprintf(&b, "\n%-45s %-10s %6s %13s %6s   (%s)\n", "experiment", "refutes", "right", "inconclusive", "wrong", condition)
-	for i, c := range cases {
-		var n [3]int
-		for _, r := range table[i] {
-			n[r.ruling]++
-			if r.ruling == judge.Refuted || r.ruling == judge.Inconclusive && !busy {
-				t.Errorf("%s (%s):%s", c, condition, r.detail)
-			}
+		text, ok := rulingTable(cases, table, *rulingJobs, busy)
+		fmt.Println(text)
+		if !ok {
+			t.Error("not all rulings are as they must be: see the table")
 		}
-		fmt.Fprintf(&b, "%-45s %-10s %6d %13d %6d\n", c, cmp.Or(c.refutes, "-"), n[judge.Held], n[judge.Inconclusive], n[judge.Refuted])
-	}
-	fmt.Println(b.String())
-}
-
-// keepBusy burns one core until stop.
-func keepBusy(t *testing.T) (stop func()) {
-	t.Helper()
-	cmd := exec.Command("sh", "-c", "while :; do :; done")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
 	}
 }
 

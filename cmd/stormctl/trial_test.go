@@ -1,0 +1,217 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/judge"
+)
+
+// An outcome is how a trial compares with what the case must come out as.
+type outcome int
+
+const (
+	broken   outcome = iota // no result came, or one that does not fit its case: nothing was tried
+	right                   // each claim came out as it must
+	leftOpen                // some claim is inconclusive, the others came out as they must
+	wrong                   // some claim came out as the opposite
+)
+
+// A trial is one run of a case. One that was never made is broken.
+type trial struct {
+	outcome outcome
+	detail  string // what was not as it must be
+}
+
+// run runs the case as a user does. It may be called from any goroutine: what
+// keeps it from running is a broken trial.
+func (c rulingCase) run(ctx context.Context, seed int) trial {
+	no := func(what string, err error) trial {
+		return trial{broken, fmt.Sprintf("\n    seed %d, %s: %v", seed, what, err)}
+	}
+	program, err := exec.LookPath("stormctl")
+	if err != nil {
+		return no("find the program", err)
+	}
+	dir, err := os.MkdirTemp("", "rulings")
+	if err != nil {
+		return no("make a folder", err)
+	}
+	defer os.RemoveAll(dir)
+	args := []string{"run", c.file, "--json", "--quiet", "--out", filepath.Join(dir, "run"), "--seed", fmt.Sprint(seed)}
+	for _, s := range c.set {
+		args = append(args, "--set", s)
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if cmd.ProcessState == nil {
+		return no("start", err)
+	}
+	code := cmd.ProcessState.ExitCode()
+	var r chaos.Result
+	if e := json.Unmarshal(out, &r); e != nil {
+		return no(fmt.Sprintf("exit code %d (%v), no result", code, err), fmt.Errorf("%w\n%s", e, stderr.String()))
+	}
+	got := c.compare(code, r)
+	if got.outcome != right {
+		got.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
+	}
+	return got
+}
+
+// compare compares a result, and the exit code that came with it, with what the
+// case must come out as.
+func (c rulingCase) compare(code int, r chaos.Result) trial {
+	if want := map[judge.Ruling]int{judge.Held: 0, judge.Refuted: 1, judge.Inconclusive: 3}[r.Ruling]; code != want {
+		return trial{broken, fmt.Sprintf("\n    exit code %d with ruling %s", code, r.Ruling)}
+	}
+	if len(r.Verdicts) == 0 || c.refutes != "" && !slices.ContainsFunc(r.Verdicts, func(v judge.Verdict) bool { return v.Kind == c.refutes }) {
+		return trial{broken, fmt.Sprintf("\n    %d verdicts, none on %s", len(r.Verdicts), cmp.Or(c.refutes, "anything"))}
+	}
+	got := trial{outcome: right}
+	for _, v := range r.Verdicts {
+		want := judge.Held
+		if v.Kind == c.refutes {
+			want = judge.Refuted
+		}
+		if v.Ruling == want || v.Kind == c.open() && v.Ruling == judge.Inconclusive {
+			continue
+		}
+		got.detail += fmt.Sprintf("\n    %s is %s, must be %s: %s", v.Kind, v.Ruling, want, v.Reason)
+		if v.Ruling == judge.Inconclusive {
+			got.outcome = max(got.outcome, leftOpen)
+		} else {
+			got.outcome = wrong
+		}
+	}
+	return got
+}
+
+// rulingTable counts the trials of each case, and then tells about each that
+// was not as it must be. ok is false if any was broken or wrong; busy allows
+// for those left open.
+func rulingTable(cases []rulingCase, table [][]trial, jobs int, busy bool) (text string, ok bool) {
+	condition := "quiet"
+	if busy {
+		condition = "one core kept busy"
+	}
+	var b, details strings.Builder
+	fmt.Fprintf(&b, "\n%s, %d at a time:\n", condition, jobs)
+	fmt.Fprintf(&b, "%-45s %-10s %6s %13s %6s %7s\n", "experiment", "refutes", "right", "inconclusive", "wrong", "broken")
+	ok = true
+	for i, c := range cases {
+		var n [4]int
+		var detail string
+		for _, r := range table[i] {
+			n[r.outcome]++
+			if r.outcome == broken || r.outcome == wrong || r.outcome == leftOpen && !busy {
+				detail += r.detail
+			}
+		}
+		fmt.Fprintf(&b, "%-45s %-10s %6d %13d %6d %7d\n", c, cmp.Or(c.refutes, "-"), n[right], n[leftOpen], n[wrong], n[broken])
+		if n[broken]+n[wrong] > 0 || n[leftOpen] > 0 && !busy {
+			ok = false
+			fmt.Fprintf(&details, "%s, %d trials, %d wrong, %d left open, %d broken:%s\n", c, len(table[i]), n[wrong], n[leftOpen], n[broken], detail)
+		}
+	}
+	if details.Len() > 0 {
+		fmt.Fprintf(&b, "\nNot as it must be, %s:\n%s", condition, details.String())
+	}
+	return b.String(), ok
+}
+
+func TestRulingTable(t *testing.T) {
+	cases := []rulingCase{{file: "../../examples/a.yaml"}, {file: "../../examples/b.yaml", refutes: "retry"}}
+	for _, c := range []struct {
+		name string
+		row  []trial // of the second case; the first is right
+		busy bool
+		ok   bool
+		want []string
+	}{
+		{"all right", []trial{{right, ""}, {right, ""}}, false, true,
+			[]string{"quiet, 3 at a time", "\nb retry 2 0 0 0\n"}},
+		{"one wrong", []trial{{right, ""}, {wrong, "\n    X"}}, true, false,
+			[]string{"one core kept busy, 3 at a time", "\nb retry 1 0 1 0\n", "b, 2 trials, 1 wrong, 0 left open, 0 broken:\n X\n"}},
+		{"one that could not run", []trial{{right, ""}, {broken, "\n    X"}}, true, false,
+			[]string{"\nb retry 1 0 0 1\n", "b, 2 trials, 0 wrong, 0 left open, 1 broken:\n X\n"}},
+		{"one that nobody ran", []trial{{right, ""}, {}}, true, false, []string{"\nb retry 1 0 0 1\n"}},
+		{"one open", []trial{{leftOpen, "\n    X"}}, false, false, []string{"\nb retry 0 1 0 0\n", "b, 1 trials, 0 wrong, 1 left open, 0 broken:\n X\n"}},
+		{"one open while busy", []trial{{leftOpen, "\n    X"}}, true, true, []string{"\nb retry 0 1 0 0\n"}},
+	} {
+		text, ok := rulingTable(cases, [][]trial{{{right, ""}}, c.row}, 3, c.busy)
+		if ok != c.ok {
+			t.Errorf("%s: ok is %v, want %v", c.name, ok, c.ok)
+		}
+		squeezed := regexp.MustCompile(` +`).ReplaceAllString(text, " ")
+		for _, want := range append(c.want, "\na - 1 0 0 0\n") {
+			if !strings.Contains(squeezed, want) {
+				t.Errorf("%s: no %q in\n%s", c.name, want, squeezed)
+			}
+		}
+	}
+}
+
+func TestCompareRulings(t *testing.T) {
+	result := func(all judge.Ruling, breaker, recovery judge.Ruling) chaos.Result {
+		return chaos.Result{Ruling: all, Verdicts: []judge.Verdict{{Kind: "breaker", Ruling: breaker}, {Kind: "recovery", Ruling: recovery}}}
+	}
+	for _, c := range []struct {
+		name    string
+		refutes string
+		code    int
+		result  chaos.Result
+		want    outcome
+	}{
+		{"sound and held", "", 0, result(judge.Held, judge.Held, judge.Held), right},
+		{"sound and refuted", "", 1, result(judge.Refuted, judge.Held, judge.Refuted), wrong},
+		{"sound and open", "", 3, result(judge.Inconclusive, judge.Held, judge.Inconclusive), leftOpen},
+		{"its own claim is refuted", "breaker", 1, result(judge.Refuted, judge.Refuted, judge.Held), right},
+		{"another too", "breaker", 1, result(judge.Refuted, judge.Refuted, judge.Refuted), wrong},
+		{"wrong outweighs open", "breaker", 1, result(judge.Refuted, judge.Inconclusive, judge.Refuted), wrong},
+		{"and does so in any order", "recovery", 1, result(judge.Refuted, judge.Refuted, judge.Inconclusive), wrong},
+		{"held although broken", "breaker", 0, result(judge.Held, judge.Held, judge.Held), wrong},
+		{"another code than its ruling's", "", 4, result(judge.Held, judge.Held, judge.Held), broken},
+		{"no verdict", "", 0, chaos.Result{Ruling: judge.Held}, broken},
+		{"no verdict on its claim", "retry", 0, result(judge.Held, judge.Held, judge.Held), broken},
+	} {
+		if got := (rulingCase{refutes: c.refutes}).compare(c.code, c.result); got.outcome != c.want {
+			t.Errorf("%s: outcome %d, want %d:%s", c.name, got.outcome, c.want, got.detail)
+		}
+	}
+}
+
+// A run that gives no result must not pass for one that came out right.
+func TestATrialThatCannotRunIsBroken(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	missing := rulingCase{file: "x.yaml"}.run(t.Context(), 1)
+	if err := os.WriteFile(filepath.Join(dir, "stormctl"), []byte("#!/bin/sh\necho no port >&2; exit 2\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	failing := rulingCase{file: "x.yaml"}.run(t.Context(), 2)
+	for _, c := range []struct {
+		got  trial
+		want string
+	}{
+		{missing, "seed 1, find the program: "},
+		{failing, "seed 2, exit code 2"},
+		{failing, "no port"},
+	} {
+		if c.got.outcome != broken || !strings.Contains(c.got.detail, c.want) {
+			t.Errorf("outcome %d, want %d, with %q in%s", c.got.outcome, broken, c.want, c.got.detail)
+		}
+	}
+}
