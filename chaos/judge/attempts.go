@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
 )
 
 // call is what one request did over a link for one purpose: a method and a
@@ -113,6 +114,29 @@ func fanout(calls []call, before time.Duration) (quiet int, fanned []uint64) {
 // quietBefore is how many calls without a failure it takes to say that the
 // system makes one exchange per call when nothing fails.
 const quietBefore = 20
+
+// callers returns the requests of a route; for "", those of all routes whose
+// requests call over the link.
+func callers(run *evidence.Run, link *evidence.Link, route string) []load.Sample {
+	if route != "" {
+		own, _ := frontOf(run, route)
+		return own
+	}
+	front := sampleByID(run.Front)
+	uses := make(map[int]bool)
+	for _, x := range link.Exchanges {
+		if s, ok := front[x.ID]; ok && x.ID > 0 {
+			uses[s.Route] = true
+		}
+	}
+	var own []load.Sample
+	for _, s := range run.Front {
+		if uses[s.Route] {
+			own = append(own, s)
+		}
+	}
+	return own
+}
 
 // firstInjection is when the first fault of the run came into force, whatever
 // it was on; the end of the run if none did.

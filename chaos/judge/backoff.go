@@ -10,6 +10,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/unit"
+	"github.com/stormctl/stormctl/load"
 )
 
 // Backoff claims that the k-th retry of a call over Link waits
@@ -218,7 +219,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	}
 	if c.judgeLaw(f, byRank, noise) { // where the ranges are not kept, a spread within them means nothing
 		if c.Jitter > 0 || c.Law == "full" {
-			c.judgeJitter(f, byRank, noise, smear(link, noise))
+			c.judgeJitter(f, byRank, noise, smear(run, link, callers(run, link, c.Route), noise))
 		}
 		if c.Herd > 0 {
 			c.judgeHerd(f, run, byRank)
@@ -535,16 +536,21 @@ func all(ws []wait) []uint64 {
 
 // smear is by how much the host spreads the middle 80% of waits that are all
 // alike. Its noise says how late the latest may be, which is far more; where
-// the dependency's own answers are alike, twice their spread is nearer.
-func smear(link *evidence.Link, noise time.Duration) time.Duration {
-	var took []time.Duration
+// answers are alike while nothing is wrong, twice their spread is nearer. It
+// takes the greater of two: of the dependency's own answers, and of the
+// requests' service times before the faults. The waits are the system's, and a
+// system that lacks a processor need not share that with its dependency.
+func smear(run *evidence.Run, link *evidence.Link, own []load.Sample, noise time.Duration) time.Duration {
+	var answers []time.Duration
 	for _, x := range link.Exchanges {
 		if x.Ending == evidence.Answered && succeeded(x) {
-			took = append(took, x.Duration())
+			answers = append(answers, x.Duration())
 		}
 	}
-	if len(took) < 100 {
+	calm := serviceTimes(untouched(run, own))
+	if len(answers) < 100 || len(calm) < 100 {
 		return noise
 	}
-	return min(noise, 2*(percentile(took, 0.9)-percentile(took, 0.1)))
+	spread := func(took []time.Duration) time.Duration { return percentile(took, 0.9) - percentile(took, 0.1) }
+	return min(noise, 2*max(spread(answers), spread(calm)))
 }

@@ -96,6 +96,14 @@ func TestBackoffRules(t *testing.T) {
 			c.Law, c.Factor = "full", 1
 			s.wait = between(func(int) (time.Duration, time.Duration) { return 60 * ms, 60 * ms })
 		}, Refuted, "no jitter"},
+		{"no jitter, where a busy host makes as much", func(s *simulation, c *Backoff) {
+			c.Base, c.Factor = 60*ms, 1
+			s.wait = between(func(int) (time.Duration, time.Duration) { return 60 * ms, 60 * ms })
+		}, Refuted, "no jitter"},
+		{"no jitter, and only the caller's host is busy", func(s *simulation, c *Backoff) {
+			c.Base, c.Factor, s.spared = 60*ms, 1, true
+			s.wait = between(func(int) (time.Duration, time.Duration) { return 60 * ms, 60 * ms })
+		}, Refuted, "no jitter"},
 		{"jitter of two values", func(s *simulation, _ *Backoff) {
 			s.rate = 400
 			s.wait = func(k int, rng *rand.Rand) time.Duration {

@@ -53,6 +53,7 @@ func TestBreaker(t *testing.T) {
 			w.faults = w.faults[:1:1]
 			w.faults = append(w.faults, fault(2, "errors", 4*time.Second, 5*time.Second, 503))
 		}, nil, Inconclusive, "add latency"},
+		{"sound, some calls held up on their way", func(w *world) { w.held = 0.02 }, nil, Held, "closed"},
 		{"sound and sent late", func(w *world) { w.lag = 8 * ms }, nil, Held, "closed"},
 
 		{"never opens", func(w *world) { w.breaker.none = true }, nil, Refuted, "never opened"},
@@ -91,6 +92,10 @@ func TestBreaker(t *testing.T) {
 			w.breaker.none = true
 			w.faults[1].Healed, w.faults[2].Healed = 4*time.Second+60*ms, 4*time.Second+60*ms
 		}, func(b *Breaker) { b.Failures = 100; b.Ignores = nil }, Inconclusive, "needed"},
+		{"the fault is shorter than it has to open", func(w *world) {
+			w.breaker.none = true
+			w.faults[1].Healed, w.faults[2].Healed = 4900*ms, 4900*ms
+		}, func(b *Breaker) { b.Failures = 0 }, Inconclusive, "over too soon"},
 		{"too few arrivals", func(w *world) { w.rate = 12 }, nil, Inconclusive, "too few"},
 		{"ends while open", func(w *world) { w.total = 5 * time.Second; w.faults[1].Healed, w.faults[2].Healed = -1, -1 }, nil, Inconclusive, "before its first probe"},
 		{"ends before it can close", func(w *world) { w.total = 9500 * ms }, nil, Inconclusive, "too soon to see it close"},

@@ -149,7 +149,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	f.distrust(illness(run, 0, min(spans[len(spans)-1].to, horizon(run))))
 	noise := run.Noise(spans[0].from, run.End)
 	f.numbers.AddTime("noise", noise)
-	own := c.own(run, link)
+	own := callers(run, link, c.Route)
 	fills := fillings(link, own, spans, noise)
 
 	if c.judgeLimit(f, link, noise) {
@@ -164,29 +164,6 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 		f.doubt("the run was cut before its faults on %s were over", c.Link)
 	}
 	return f.verdict()
-}
-
-// own returns the requests that the claim is about: those of its route, or of
-// all routes whose requests call over the link.
-func (c Bulkhead) own(run *evidence.Run, link *evidence.Link) []load.Sample {
-	if c.Route != "" {
-		own, _ := frontOf(run, c.Route)
-		return own
-	}
-	front := sampleByID(run.Front)
-	uses := make(map[int]bool)
-	for _, x := range link.Exchanges {
-		if s, ok := front[x.ID]; ok && x.ID > 0 {
-			uses[s.Route] = true
-		}
-	}
-	var own []load.Sample
-	for _, s := range run.Front {
-		if uses[s.Route] {
-			own = append(own, s)
-		}
-	}
-	return own
 }
 
 // asSeen takes the ends of exchanges as they are recorded.

@@ -39,6 +39,7 @@ type world struct {
 	wait    time.Duration // how long callers wait; 0 means 10 s
 	backlog bool          // metastable: once it failed, it goes on failing
 	spread  float64       // of the dependency's service time
+	held    float64       // share of the calls that reach the link 400 ms late
 }
 
 type breakerModel struct {
@@ -214,7 +215,11 @@ func (w world) play() *evidence.Run {
 				return
 			}
 			gen := generation
-			after(hop(), func() { // the relay has the head
+			way := hop()
+			if w.held > 0 && rng.Float64() < w.held {
+				way += 400 * ms
+			}
+			after(way, func() { // the relay has the head
 				x := evidence.Exchange{ID: id, Begin: now, Method: "GET", Path: "/charge", Status: 200}
 				if !w.ids {
 					x.ID = 0

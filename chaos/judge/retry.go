@@ -36,6 +36,11 @@ const (
 	leastArrivals = 20 // requests due in an episode, to speak of calls per request
 )
 
+// gaveUpUnseen is from what noise of the host on a caller's own timeout may
+// have ended its wait for an answer that was on its way: the link saw a
+// success, the caller did not.
+const gaveUpUnseen = 100 * time.Millisecond
+
 func (c Retry) String() string {
 	var parts []string
 	if c.Attempts > 0 {
@@ -103,6 +108,8 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	} else if len(tally.afterSuccess) > 0 && quiet < quietBefore {
 		f.doubt("%d calls were repeated after a success, but only %d calls without a fault were seen: that may be the system's normal way; start the faults later", len(tally.afterSuccess), quiet)
+	} else if len(tally.afterSuccess) > 0 && noise > gaveUpUnseen {
+		f.doubt("%s repeated after a success, but the host stalled for up to %s: the callers may have given up on the answers that the link passed on", were(len(tally.afterSuccess), "call was", "calls were"), short(noise))
 	} else if len(tally.afterSuccess) > 0 {
 		f.refute(tally.afterSuccess, "%s repeated after a success", were(len(tally.afterSuccess), "call was", "calls were"))
 	}

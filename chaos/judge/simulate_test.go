@@ -23,6 +23,7 @@ type simulation struct {
 	routes   []simRoute
 	faults   []simFault
 	busy     bool // one core is kept busy by something else
+	spared   bool // the dependency has a host of its own, which is not busy
 
 	service   time.Duration // of the dependency, ±20%
 	timeout   time.Duration // of one attempt
@@ -435,6 +436,9 @@ func (r *simRun) exchange(id uint64, route simRoute, k int, reply func(evidence.
 	r.after(r.delay(), func() {
 		x.Begin = r.now
 		answer := r.service*8/10 + r.upTo(r.service*4/10)
+		if !r.spared {
+			answer += r.delay() + r.delay() // the way to the dependency and back waits for a processor too
+		}
 		pass := func() { r.after(answer, func() { end(evidence.Answered, 200, 0) }) }
 		act := pass
 		delay := time.Duration(0)

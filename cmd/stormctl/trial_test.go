@@ -31,13 +31,14 @@ const (
 type trial struct {
 	outcome outcome
 	detail  string // what was not as it must be
+	taken   bool   // the harness said itself that the machine was not its own
 }
 
 // run runs the case as a user does. It may be called from any goroutine: what
 // keeps it from running is a broken trial.
 func (c rulingCase) run(ctx context.Context, seed int) trial {
 	no := func(what string, err error) trial {
-		return trial{broken, fmt.Sprintf("\n    seed %d, %s: %v", seed, what, err)}
+		return trial{outcome: broken, detail: fmt.Sprintf("\n    seed %d, %s: %v", seed, what, err)}
 	}
 	program, err := exec.LookPath("stormctl")
 	if err != nil {
@@ -67,6 +68,7 @@ func (c rulingCase) run(ctx context.Context, seed int) trial {
 	got := c.compare(code, r)
 	if got.outcome != right {
 		got.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
+		got.taken = !r.Harness.Healthy
 	}
 	return got
 }
@@ -75,10 +77,10 @@ func (c rulingCase) run(ctx context.Context, seed int) trial {
 // case must come out as.
 func (c rulingCase) compare(code int, r chaos.Result) trial {
 	if want := map[judge.Ruling]int{judge.Held: 0, judge.Refuted: 1, judge.Inconclusive: 3}[r.Ruling]; code != want {
-		return trial{broken, fmt.Sprintf("\n    exit code %d with ruling %s", code, r.Ruling)}
+		return trial{outcome: broken, detail: fmt.Sprintf("\n    exit code %d with ruling %s", code, r.Ruling)}
 	}
 	if len(r.Verdicts) == 0 || c.refutes != "" && !slices.ContainsFunc(r.Verdicts, func(v judge.Verdict) bool { return v.Kind == c.refutes }) {
-		return trial{broken, fmt.Sprintf("\n    %d verdicts, none on %s", len(r.Verdicts), cmp.Or(c.refutes, "anything"))}
+		return trial{outcome: broken, detail: fmt.Sprintf("\n    %d verdicts, none on %s", len(r.Verdicts), cmp.Or(c.refutes, "anything"))}
 	}
 	got := trial{outcome: right}
 	for _, v := range r.Verdicts {
@@ -141,17 +143,17 @@ func TestRulingTable(t *testing.T) {
 		ok   bool
 		want []string
 	}{
-		{"all right", []trial{{right, ""}, {right, ""}}, false, true,
+		{"all right", []trial{{outcome: right, detail: ""}, {outcome: right, detail: ""}}, false, true,
 			[]string{"quiet, 3 at a time", "\nb retry 2 0 0 0\n"}},
-		{"one wrong", []trial{{right, ""}, {wrong, "\n    X"}}, true, false,
+		{"one wrong", []trial{{outcome: right, detail: ""}, {outcome: wrong, detail: "\n    X"}}, true, false,
 			[]string{"one core kept busy, 3 at a time", "\nb retry 1 0 1 0\n", "b, 2 trials, 1 wrong, 0 left open, 0 broken:\n X\n"}},
-		{"one that could not run", []trial{{right, ""}, {broken, "\n    X"}}, true, false,
+		{"one that could not run", []trial{{outcome: right, detail: ""}, {outcome: broken, detail: "\n    X"}}, true, false,
 			[]string{"\nb retry 1 0 0 1\n", "b, 2 trials, 0 wrong, 0 left open, 1 broken:\n X\n"}},
-		{"one that nobody ran", []trial{{right, ""}, {}}, true, false, []string{"\nb retry 1 0 0 1\n"}},
-		{"one open", []trial{{leftOpen, "\n    X"}}, false, false, []string{"\nb retry 0 1 0 0\n", "b, 1 trials, 0 wrong, 1 left open, 0 broken:\n X\n"}},
-		{"one open while busy", []trial{{leftOpen, "\n    X"}}, true, true, []string{"\nb retry 0 1 0 0\n"}},
+		{"one that nobody ran", []trial{{outcome: right, detail: ""}, {}}, true, false, []string{"\nb retry 1 0 0 1\n"}},
+		{"one open", []trial{{outcome: leftOpen, detail: "\n    X"}}, false, false, []string{"\nb retry 0 1 0 0\n", "b, 1 trials, 0 wrong, 1 left open, 0 broken:\n X\n"}},
+		{"one open while busy", []trial{{outcome: leftOpen, detail: "\n    X"}}, true, true, []string{"\nb retry 0 1 0 0\n"}},
 	} {
-		text, ok := rulingTable(cases, [][]trial{{{right, ""}}, c.row}, 3, c.busy)
+		text, ok := rulingTable(cases, [][]trial{{{outcome: right}}, c.row}, 3, c.busy)
 		if ok != c.ok {
 			t.Errorf("%s: ok is %v, want %v", c.name, ok, c.ok)
 		}
