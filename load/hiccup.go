@@ -15,7 +15,9 @@ import (
 // The thread passes through the Go scheduler when it wakes, so pauses of the
 // runtime count as hiccups too: they delay everything in the process alike.
 //
-// It costs some 0.5% of a core. All methods may be called at once.
+// It costs about 1% of a core beside a running load, and 3% in a process that
+// is idle otherwise, where each wake-up rouses the Go scheduler too. All methods
+// may be called at once.
 type Meter struct {
 	stop chan struct{}
 	done chan struct{}

@@ -60,10 +60,10 @@ func TestBreaker(t *testing.T) {
 		{"never opens, only a time is claimed", func(w *world) { w.breaker.none = true }, func(b *Breaker) { b.Failures = 0 }, Refuted, "never opened"},
 		{"never opens, only failures are claimed", func(w *world) { w.breaker.none = true }, func(b *Breaker) { b.OpensWithin = 0 }, Refuted, "never opened"},
 		{"never opens, by rate", func(w *world) { w.breaker.none, w.ids = true, false }, nil, Refuted, "never opened"},
-		{"opens late", func(w *world) { w.breaker.failures = 150 }, nil, Refuted, "opened late"},
+		{"opens late", func(w *world) { w.breaker.failures = 40 }, nil, Refuted, "opened late"},
 		{"opens late, only a time is claimed", func(w *world) { w.breaker.failures = 300 }, func(b *Breaker) { b.Failures, b.OpensWithin = 0, 200*ms }, Refuted, "bound 200 ms"},
 		{"keeps calling in the background", func(w *world) { w.breaker.ghost = true }, nil, Refuted, "kept calling while open"},
-		{"keeps calling with a fifth", func(w *world) { w.breaker.leak = 0.2 }, nil, Refuted, "kept calling while open"},
+		{"keeps calling with a fifth", func(w *world) { w.breaker.leak = 0.2 }, nil, Refuted, "after 5 calls had failed, although"},
 		{"keeps calling with one in fifty", func(w *world) { w.breaker.leak = 0.02 }, nil, Refuted, ""},
 		{"keeps calling once a probe failed", func(w *world) { w.breaker.lapse = 0.05 }, nil, Refuted, "of a failed probe"},
 		{"half-open flood", func(w *world) { w.breaker.flood = true }, nil, Refuted, "half-open let"},
@@ -90,7 +90,7 @@ func TestBreaker(t *testing.T) {
 		{"only latency and nothing fails", func(w *world) { w.faults = w.faults[:2] }, nil, Inconclusive, "none of them failed"},
 		{"too few calls fail", func(w *world) {
 			w.breaker.none = true
-			w.faults[1].Healed, w.faults[2].Healed = 4*time.Second+60*ms, 4*time.Second+60*ms
+			w.faults[1].Share, w.faults[2].Healed = 0, 4*time.Second+60*ms
 		}, func(b *Breaker) { b.Failures = 100; b.Ignores = nil }, Inconclusive, "needed"},
 		{"the fault is shorter than it has to open", func(w *world) {
 			w.breaker.none = true
@@ -140,7 +140,7 @@ func TestBreakerOnBusyHost(t *testing.T) {
 	flaws := map[string]func(*world){
 		"sound":                           func(*world) {},
 		"never opens":                     func(w *world) { w.breaker.none = true },
-		"opens late":                      func(w *world) { w.breaker.failures = 150 },
+		"opens late":                      func(w *world) { w.breaker.failures = 40 },
 		"keeps calling in the background": func(w *world) { w.breaker.ghost = true },
 		"keeps calling with a fifth":      func(w *world) { w.breaker.leak = 0.2 },
 		"half-open flood":                 func(w *world) { w.breaker.flood = true },

@@ -19,6 +19,7 @@ type course struct {
 	touched  int           // calls before it opened that a fault hit
 	mixed    bool          // before it opened, calls also succeeded under the fault
 	tripped  time.Duration // End of the failure after which it had to open; -1 if that was never reached
+	learned  time.Duration // by then the system surely knew of that failure; -1 likewise
 	cutoff   time.Duration // Begin of the last call before it opened; the end of the episode if it did not
 	closed   time.Duration // when calls flowed again after healing; -1 if they were not seen to
 }
@@ -26,7 +27,7 @@ type course struct {
 // courseOf follows the breaker through one episode. count is after how many
 // consecutive failures it must open; 0 means that is not claimed.
 func courseOf(t *traffic, e span, limit time.Duration, silences []silence, count int) course {
-	c := course{span: e, limit: limit, tripped: -1, closed: -1, cutoff: min(e.to, limit)}
+	c := course{span: e, limit: limit, tripped: -1, learned: -1, closed: -1, cutoff: min(e.to, limit)}
 	c.noise = t.slack(e.from, c.cutoff)
 	for _, s := range silences {
 		switch {
@@ -87,22 +88,41 @@ func (c *course) follow(t *traffic, count int) {
 		ended = append(ended, x)
 	}
 	slices.SortStableFunc(ended, func(a, b evidence.Exchange) int { return cmp.Compare(a.End, b.End) })
-	row := 0
+	row, sure := 0, 0
+	var good, learned time.Duration // when the system surely knew of the last success, and of the failures since
 	for _, x := range ended {
-		bad := failed(x)
 		if c.hit(x) {
 			c.touched++
 		}
-		if !bad {
-			row = 0
-			c.mixed = c.mixed || x.Begin > c.from+c.noise
+		if !failed(x) {
+			row, sure, learned = 0, 0, 0
+			good = max(good, c.knownAt(t, x))
+			c.mixed = c.mixed || x.Begin > c.from+c.noise && x.End < c.to-c.noise // healing lets go of what is delayed
 			continue
 		}
 		c.failures = append(c.failures, x)
 		if row++; row == count && c.tripped < 0 {
 			c.tripped = x.End
 		}
+		if x.End <= good {
+			continue // the system may have learned of it before that success
+		}
+		learned = max(learned, c.knownAt(t, x))
+		if sure++; sure == count && c.learned < 0 {
+			c.learned = learned
+		}
 	}
+}
+
+// knownAt is when the system surely knew what a call came to: once its caller
+// had the answer made of it. This is cause and effect, read off one clock, and
+// needs no allowance for a host that stalls. Where the caller was answered
+// without it, the noise must do.
+func (c *course) knownAt(t *traffic, x evidence.Exchange) time.Duration {
+	if s, ok := t.byID[x.ID]; ok && t.matched && answered(s) && s.Done >= x.End {
+		return s.Done
+	}
+	return x.End + c.noise
 }
 
 // failuresAtOpening counts the calls that had failed when it opened: at the
@@ -134,72 +154,4 @@ func (c *course) begunAfter(t *traffic, after time.Duration) []uint64 {
 		ids = append(ids, x.ID)
 	}
 	return ids
-}
-
-// probing is one half-open state: what was let through after a silence before
-// the first result was known. A call that began before the End of another was
-// let through before that one's result could be known: the relay stamps End
-// before the caller gets its last byte. So this is exact and needs no slack.
-type probing struct {
-	ids    []uint64      // of the calls let through, once each
-	begin  time.Duration // of the first of them
-	length time.Duration // until the first result
-	turned int           // requests that came and were rejected in that time
-	result time.Duration // when the first result was known at the link
-	bad    bool          // it was a failure
-}
-
-// relapse lists the requests that were sent and called after a probe failed
-// and before the breaker had waited again, more of them than may be probes. A
-// breaker that lets several probes through may need all their results. The new
-// wait counts from the begin of the probe, the kinder of the two moments that
-// breakers count from: hystrix takes it, gobreaker the result.
-func (p probing) relapse(t *traffic, waits, noise time.Duration, probes int) []uint64 {
-	if !p.bad {
-		return nil
-	}
-	var ids []uint64
-	for _, x := range t.begun(p.result+noise, min(p.begin+waits-noise, t.end)) {
-		if !t.held(x, p.result+noise) {
-			ids = append(ids, x.ID)
-		}
-	}
-	return ids[min(len(ids), max(0, probes-len(p.ids))):]
-}
-
-// probingAfter returns the half-open state that ended a silence; false if the
-// evidence ends before its first result.
-func probingAfter(t *traffic, s silence) (probing, bool) {
-	if !s.ended {
-		return probing{}, false
-	}
-	p := probing{begin: t.calls[s.next].Begin}
-	result := t.calls[s.next].End
-	seen := map[uint64]bool{}
-	for _, x := range t.calls[s.next:] {
-		if x.Begin >= result && len(p.ids) > 0 {
-			break
-		}
-		if x.Ending == evidence.Cut {
-			return probing{}, false
-		}
-		if x.ID != 0 && seen[x.ID] || t.held(x, s.from) {
-			continue
-		}
-		if x.End <= result {
-			result, p.bad = x.End, failed(x)
-		}
-		seen[x.ID] = true
-		p.ids = append(p.ids, x.ID)
-	}
-	if result >= t.end {
-		return probing{}, false
-	}
-	p.result, p.length = result, result-s.to
-	for _, sample := range t.sent(s.to, result) {
-		if t.rejected(sample) && sample.Done <= result {
-			p.turned++
-		}
-	}
-	return p, true
 }

@@ -225,6 +225,7 @@ func (w world) play() *evidence.Run {
 					x.ID = 0
 				}
 				length := time.Duration(float64(w.service) * (1 + w.spread*rng.Float64()))
+				healed := false
 				for _, f := range w.faults {
 					if f.Injected < 0 || !f.Active(now, now) || rng.Float64() >= f.Share {
 						continue
@@ -232,13 +233,20 @@ func (w world) play() *evidence.Run {
 					x.Faults |= 1 << f.Index
 					switch f.Kind {
 					case "latency":
-						length += w.late[f.Index]
+						late := w.late[f.Index]
+						if left := f.Healed - now; f.Healed >= 0 && left < late {
+							late, healed = left, true // healing lets go of what is delayed
+						}
+						length += late
 					case "partition":
 						length += f.Healed - now
 					case "errors":
 						x.Status, x.Ending = f.Statuses[rng.IntN(len(f.Statuses))], evidence.Injected
 						length -= w.service
 					}
+				}
+				if healed {
+					x.Status, x.Ending = 200, evidence.Answered
 				}
 				length = max(length, 0) + hop()
 				if w.timeout > 0 && length > w.timeout {
