@@ -67,6 +67,7 @@ func TestBulkheadRules(t *testing.T) {
 			}
 		}, Inconclusive, "hit only 0 calls"},
 		{"never full", func(s *simulation, _ *Bulkhead) {
+			s.rate = 150 // 75 calls a second of some 50 ms on a busy host: 4 at a time
 			for i := range s.faults {
 				s.faults[i] = simFault{kind: "latency", at: s.faults[i].at, span: s.faults[i].span, delay: 20 * ms}
 			}
