@@ -140,7 +140,28 @@ func (r *Run) Noise(from, to time.Duration) time.Duration {
 	return noise
 }
 
-// Noise is the same for the second of the tick, without the floor.
+// What a process may wait for its turn where others want the cores too, and
+// from when on they do. It is for judging what a system does next once it knows
+// something, where LeastNoise is too little: with one of two cores taken and
+// four experiments on them, haproxy was seen to send calls to a server for more
+// than 10 ms after the answer that made it mark that server down.
+const (
+	contended = 0.3 // of a second in which some thread waited for a core
+	turn      = 50 * time.Millisecond
+)
+
+// Turn is how long a process may wait for its turn in [from, to): LeastNoise
+// where it had the cores to itself.
+func (r *Run) Turn(from, to time.Duration) time.Duration {
+	for _, t := range r.Ticks {
+		if t.At >= from && t.At-time.Second <= to && t.Pressure >= contended {
+			return turn
+		}
+	}
+	return LeastNoise
+}
+
+// Noise is that of the tick's second, without the floor.
 func (t Tick) Noise() time.Duration {
 	if t.Pressure >= saturated {
 		return max(saturatedNoise, t.HiccupMax.Duration())

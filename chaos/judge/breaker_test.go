@@ -210,6 +210,33 @@ func TestBreakerIsRuledOnByAHealthyHarnessOnly(t *testing.T) {
 	}
 }
 
+// What a breaker lets through for a moment after the failure that should have
+// opened it is its fault where it had the host to itself, and not where it had
+// to wait for its turn.
+func TestOpeningLateOnAContendedHost(t *testing.T) {
+	w := sound(3)
+	w.rate, w.poisson = 500, false
+	w.breaker.failures = 20 // 15 more than claimed: 30 ms
+	run := w.play()
+	if v := protects.Judge(run); v.Ruling != Refuted || !strings.Contains(v.Reason, "opened late") {
+		t.Errorf("alone: %s: %s; want refuted: opened late", v.Ruling, v.Reason)
+	}
+	for i := range run.Ticks {
+		run.Ticks[i].Pressure = 0.4
+	}
+	if v := protects.Judge(run); v.Ruling == Refuted {
+		t.Errorf("contended: %s: %s; want it not refuted", v.Ruling, v.Reason)
+	}
+	w.breaker.failures = 60
+	run = w.play()
+	for i := range run.Ticks {
+		run.Ticks[i].Pressure = 0.4
+	}
+	if v := protects.Judge(run); v.Ruling != Refuted {
+		t.Errorf("contended and far too late: %s: %s; want refuted", v.Ruling, v.Reason)
+	}
+}
+
 func TestBreakerString(t *testing.T) {
 	got := protects.String()
 	want := "breaker of pay over payments: opens after 5 failures, opens within 1s, waits 1.5s, lets 1 probe through, rejects within 20ms, closes within 2.5s, ignores 404"

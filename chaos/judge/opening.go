@@ -3,8 +3,6 @@ package judge
 import (
 	"fmt"
 	"time"
-
-	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
 // judgeUnopened rules on an episode without a silence: the breaker never
@@ -114,10 +112,11 @@ func (b Breaker) judgeOpening(f *finding, courses []course, t *traffic) {
 
 // tooLate lists the calls of requests that were sent when the system already
 // knew of the failure after which it had to open. Breakers that count beside
-// the path of the calls, like hystrix-go's, get the time of a timer's slack.
+// the path of the calls, like hystrix-go's, get the time of a timer's slack, and
+// those on a host that others use too get that of a turn.
 func (b Breaker) tooLate(t *traffic, c course) []uint64 {
 	if c.learned < 0 {
 		return nil
 	}
-	return c.begunAfter(t, c.learned+evidence.LeastNoise)
+	return c.begunAfter(t, c.learned+t.run.Turn(c.learned, c.cutoff))
 }
