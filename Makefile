@@ -3,6 +3,8 @@
 GO       ?= go
 LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ROUNDS   ?= 10
+JOBS     ?= 4
+ONLY     ?=
 FUZZTIME ?= 1m
 
 .DEFAULT_GOAL := help
@@ -34,8 +36,8 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-rulings: deps ## every example ROUNDS times (default 10), quiet and with one core busy: the table of rulings
-	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS)
+rulings: deps ## examples (ONLY=REGEXP) ROUNDS times (default 10), JOBS at once (default 4), quiet and with a core busy
+	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)'
 
 # The packages that the tests need from the system; only what is missing is installed.
 deps:

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 var (
 	rulingRounds = flag.Int("rulings", 0, "rounds of TestRulings, quiet and busy; 0 leaves it out")
 	rulingJobs   = flag.Int("jobs", 4, "runs at a time in TestRulings")
+	rulingOnly   = flag.String("only", "", "a regular expression: the experiments of TestRulings that match it")
 )
 
 // A rulingCase is an experiment and the one claim that it must refute.
@@ -129,7 +131,11 @@ func TestRulings(t *testing.T) {
 	if *rulingRounds == 0 {
 		t.Skip("run it with make rulings")
 	}
-	cases := rulingCases(t)
+	only, err := regexp.Compile(*rulingOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := slices.DeleteFunc(rulingCases(t), func(c rulingCase) bool { return !only.MatchString(c.String()) })
 	for _, busy := range []bool{false, true} {
 		table := make([][]trial, len(cases))
 		stop := func() {}
