@@ -18,6 +18,7 @@ type Progress struct {
 	Achieved float64         // requests that ended per second, over the last second
 	Success  float64         // share of ok among what ended in the last second, 0 to 1
 	P50, P99 time.Duration   // response time over the last second
+	P999     time.Duration   // the same, where it is known
 	LagP99   time.Duration   // send lag over the last second
 	Faults   []string        // in force now
 	Verdicts []judge.Verdict // so far, provisional; nil if not judged now

@@ -36,7 +36,8 @@ type recorder struct {
 	header   evidence.Header
 	schedule load.Schedule
 	timeline *evidence.TimelineWriter
-	shards   []*shard
+	tally    *load.Tally
+	rings    []*load.Ring // by event loop
 	front    *evidence.FrontWriter
 	frontLog *logFile
 	links    map[string]*linkRecorder
@@ -48,24 +49,10 @@ type recorder struct {
 	quit   chan struct{}
 	done   chan struct{}
 
-	collector *hist.Collector
-	batch     []load.Sample
-	last      []counts      // of all shards together, at the last tick
-	ticked    time.Duration // when that was
-	written   atomic.Uint64 // records, for whoever wants to read them back
+	batch   []load.Sample
+	ticked  time.Duration // when the last tick was
+	written atomic.Uint64 // records, for whoever wants to read them back
 }
-
-// A shard is what one event loop writes to.
-type shard struct {
-	hist   *hist.Recorder
-	ring   *ring
-	counts []atomicCounts // by route
-}
-
-type (
-	counts       [load.Outcomes]uint64
-	atomicCounts [load.Outcomes]atomic.Uint64
-)
 
 // linkRecorder collects the exchanges of one link.
 type linkRecorder struct {
@@ -81,7 +68,7 @@ type linkRecorder struct {
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
 func newRecorder(dir string, h evidence.Header, schedule load.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
-	rec = &recorder{dir: dir, header: h, schedule: schedule, links: map[string]*linkRecorder{}, last: make([]counts, len(h.Routes)),
+	rec = &recorder{dir: dir, header: h, schedule: schedule, links: map[string]*linkRecorder{},
 		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
 	defer func() {
 		if err != nil {
@@ -98,9 +85,9 @@ func newRecorder(dir string, h evidence.Header, schedule load.Schedule, shards i
 	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
 		return rec, err
 	}
-	rec.collector = hist.NewCollector(len(h.Routes), shards)
-	for i := range shards {
-		rec.shards = append(rec.shards, &shard{hist: rec.collector.Recorder(i), ring: newRing(ringBits), counts: make([]atomicCounts, len(h.Routes))})
+	rec.tally = load.NewTally(len(h.Routes), shards)
+	for range shards {
+		rec.rings = append(rec.rings, load.NewRing(ringBits))
 	}
 	for name := range relays {
 		l := &linkRecorder{hist: hist.New()}
@@ -120,10 +107,8 @@ func (rec *recorder) add(e evidence.Event) { rec.timeline.Add(e) }
 
 // observe is on the event loops' hot path.
 func (rec *recorder) observe(i int, s load.Sample) {
-	sh := rec.shards[i]
-	sh.counts[s.Route][s.Outcome].Add(1)
-	sh.hist.Record(s.Route, s.ResponseTime(), s.ServiceTime(), s.SendLag(), s.Outcome != load.Unsent)
-	sh.ring.push(s)
+	rec.tally.Observe(i, s)
+	rec.rings[i].Push(s)
 }
 
 // exchange returns what a link's relay calls for every exchange.
@@ -177,8 +162,8 @@ func (rec *recorder) sync() {
 // flush writes the records that have come since the last one.
 func (rec *recorder) flush() {
 	rec.batch = rec.batch[:0]
-	for _, s := range rec.shards {
-		rec.batch = s.ring.drain(rec.batch)
+	for _, r := range rec.rings {
+		rec.batch = r.Drain(rec.batch)
 	}
 	rec.front.Write(rec.batch)
 	n := len(rec.batch)
@@ -203,7 +188,8 @@ func (l *linkRecorder) flush() int {
 
 // tick closes one second at now.
 func (rec *recorder) tick(now time.Duration) {
-	front := rec.collector.Interval()
+	interval := rec.tally.Interval()
+	front := interval.Times
 	host := rec.meter.Read()
 	lag, all := front.Lag.Summary(), front.AllResponse().Summary()
 	t := evidence.Tick{
@@ -213,19 +199,13 @@ func (rec *recorder) tick(now time.Duration) {
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
 	}
 	for i, name := range rec.header.Routes {
-		var sum, fresh counts
-		for _, s := range rec.shards {
-			for o := range sum {
-				sum[o] += s.counts[i][o].Load()
-			}
+		ended := interval.Outcomes[i]
+		for _, n := range ended {
+			t.Ended += n
 		}
-		for o := range sum {
-			fresh[o] = sum[o] - rec.last[i][o]
-			t.Ended += fresh[o]
-		}
-		t.Ended -= fresh[load.Unsent]
-		t.Unsent += fresh[load.Unsent]
-		t.Routes[name], rec.last[i] = fresh, sum
+		t.Ended -= ended[load.Unsent]
+		t.Unsent += ended[load.Unsent]
+		t.Routes[name] = ended
 	}
 	rec.add(evidence.Event{At: evidence.Seconds(now), Kind: evidence.KindTick, Tick: &t})
 	rec.writeLogs(now, front)
@@ -248,8 +228,8 @@ func (rec *recorder) offered(now time.Duration) uint64 {
 // lost is how many records could not be kept so far.
 func (rec *recorder) lost() uint64 {
 	lost := rec.front.Lost()
-	for _, s := range rec.shards {
-		lost += s.ring.lost.Load()
+	for _, r := range rec.rings {
+		lost += r.Lost()
 	}
 	for _, l := range rec.links {
 		lost += l.file.Lost()

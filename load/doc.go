@@ -1,8 +1,8 @@
 // Package load makes requests fall due on a schedule and tells what each of
 // them came to.
 //
-//	Schedule ──stripe k of n──▶ loop k ──request──▶ system under test
-//	                              │  ◀──response──
+//	Schedule ──stripe k of n──▶ loop k ──dialect──▶ transport ──▶ system under test
+//	                              │     ◀──dialect──  ◀──────────
 //	                              └──Sample──▶ Observe(k, …)
 //
 // # Design
@@ -16,6 +16,16 @@
 // the schedule, its own connections, poller and deadlines, on a thread of its
 // own. Which route arrival i takes depends on the seed and on i alone, so a
 // run can be repeated with another number of loops.
+//
+// A loop knows arrivals, connections and deadlines. How a request is written and
+// its response read is a dialect's business (http1.go); how bytes travel is a
+// transport's: epoll (epoll.go), io_uring (submit.go), or package net where
+// there is neither (portable.go). All pass the same tests.
+//
+// The closed model (closed.go) is there for comparison with other tools.
+//
+// While it waits, a loop keeps its right to run Go code and does not tell the
+// scheduler: see patience.
 //
 // In one turn a loop sends all that is due, gives up what is overdue, sleeps,
 // and handles what became ready. A connection is registered once, edge

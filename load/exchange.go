@@ -1,282 +1,271 @@
-//go:build linux
-
 package load
 
 import (
+	"errors"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// This file is the part of the loop that talks to connections: what becomes of
-// an arrival once it has one.
+// exchange is an arrival on a connection, until its outcome is known. Its
+// memory is used again.
+type exchange struct {
+	arrival
+	conn     *conn
+	sent     time.Duration // when the dial began; once written, when its first byte was given to the kernel
+	deadline time.Duration
+	received int64 // bytes of the response so far
+
+	prev, next *exchange // in its line
+}
+
+// line holds the exchanges that have the same timeout, in the order of their
+// deadlines: one joins at the end, so no timer is needed, and they are linked
+// through themselves, so that to join or to leave costs no memory and no
+// search.
+type line struct {
+	timeout     time.Duration
+	first, last *exchange
+}
+
+func (q *line) push(e *exchange) {
+	e.prev, e.next = q.last, nil
+	if q.last != nil {
+		q.last.next = e
+	} else {
+		q.first = e
+	}
+	q.last = e
+}
+
+func (q *line) remove(e *exchange) {
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		q.first = e.next
+	}
+	if e.next != nil {
+		e.next.prev = e.prev
+	} else {
+		q.last = e.prev
+	}
+	e.prev, e.next = nil, nil
+}
+
+// dialect is how requests and responses are put on connections of a kind. It
+// has no state of its own: that is in the conn.
+type dialect interface {
+	// streams is how many exchanges a connection is expected to take at once.
+	streams() int
+	// open prepares a connection that has been opened.
+	open(l *loop, c *conn)
+	// room is how many more exchanges the connection takes now.
+	room(c *conn) int
+	// send writes the exchange's request; false if the connection is broken.
+	send(l *loop, e *exchange) bool
+	// received takes what came in. more tells that there is more to read
+	// already.
+	received(l *loop, c *conn, p []byte, more bool)
+	// ended is told that the peer has sent its last.
+	ended(l *loop, c *conn)
+	// cancel ends an exchange whose time has run out.
+	cancel(l *loop, e *exchange)
+}
+
+// begin gives an arrival to a connection and starts its time.
+func (l *loop) begin(c *conn, a arrival, now time.Duration) *exchange {
+	var e *exchange
+	if n := len(l.spare); n > 0 {
+		e, l.spare = l.spare[n-1], l.spare[:n-1]
+	} else {
+		e = &exchange{}
+	}
+	e.arrival, e.conn, e.sent, e.received = a, c, now, 0
+	q := &l.lines[l.routes[a.route].timeout]
+	e.deadline = now + q.timeout
+	q.push(e)
+	c.flying = append(c.flying, e)
+	c.began++
+	return e
+}
+
+// finish ends an exchange and tells its outcome. What becomes of its connection
+// is the caller's business.
+func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duration) {
+	s := Sample{ID: e.id, Route: int(e.route), Intended: e.intended, Late: e.late, Sent: e.sent, Done: now, Received: e.received, Status: status, Outcome: outcome}
+	c := e.conn
+	for i := range c.flying { // the oldest, mostly
+		if c.flying[i] == e {
+			c.flying = c.flying[:i+copy(c.flying[i:], c.flying[i+1:])]
+			break
+		}
+	}
+	l.lines[l.routes[e.route].timeout].remove(e)
+	e.conn = nil
+	l.spare = append(l.spare, e)
+	if outcome == Unsent {
+		s.Sent = 0
+	}
+	l.report(s)
+}
 
 // dial opens a connection for an arrival. The arrival owns what comes of it:
 // it does not go over to a connection that comes free meanwhile, and if the
 // dial fails that is its outcome.
 func (l *loop) dial(p *pool, a arrival) {
-	began := l.clock.now()
-	fd, errno := connect(p.family, p.to)
-	if errno != 0 && errno != unix.EINPROGRESS {
-		l.reportDial(a, began, errno)
-		return
-	}
-	c := l.place()
-	c.fd, c.pool, c.peerDone = fd, p, false
-	c.arrival, c.sent, c.state = a, began, dialling
+	c := l.place(p)
+	c.state = dialling
 	p.open++
-	l.startTimer(c, began)
-	if err := l.poller.add(fd, c.slot, c.generation); err != nil {
-		l.unsent(a, l.clock.now()) // the kernel's bound on watched descriptors
-		l.drop(c)
-		return
-	}
-	if errno == 0 {
-		l.write(c, l.clock.now())
-	}
+	p.dialling++
+	l.stats.dials()
+	l.begin(c, a, l.clock.now())
+	l.net.dial(c)
 }
-
-// opened goes on when a dial has ended.
-func (l *loop) opened(c *conn) {
-	if errno := connectError(c.fd); errno != 0 {
-		l.reportDial(c.arrival, c.sent, errno)
-		l.drop(c)
-		return
-	}
-	l.write(c, l.clock.now())
-}
-
-// reportDial tells what a failed dial came to. Where the host has run out of
-// something, the service never had the chance to answer: that is Unsent.
-func (l *loop) reportDial(a arrival, began time.Duration, errno unix.Errno) {
-	now := l.clock.now()
-	outcome := Refused
-	switch errno {
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL, unix.EAGAIN:
-		l.unsent(a, now)
-		return
-	case unix.ETIMEDOUT:
-		outcome = TimedOut
-	}
-	l.report(Sample{ID: a.id, Route: int(a.route), Intended: a.intended, Sent: began, Done: now, Outcome: outcome})
-}
-
-// token means one connection, and none that has its place later.
-type token struct {
-	conn       *conn
-	generation int32
-}
-
-// readBatch is how many reads of readSize one connection gets in a turn.
-const readBatch = 16
 
 // place returns an unused conn.
-func (l *loop) place() *conn {
+func (l *loop) place(p *pool) *conn {
+	var c *conn
 	if n := len(l.unused); n > 0 {
-		c := l.unused[n-1]
-		l.unused = l.unused[:n-1]
-		return c
+		c, l.unused = l.unused[n-1], l.unused[:n-1]
+	} else {
+		c = &conn{slot: int32(len(l.conns)), readyAt: -1}
+		l.conns = append(l.conns, c)
 	}
-	c := &conn{slot: int32(len(l.conns))}
-	l.conns = append(l.conns, c)
+	c.pool, c.spent, c.peerDone, c.began = p, false, false, 0
 	return c
 }
 
-// request sends an arrival on a connection that was idle, or that has just
-// answered another.
-func (l *loop) request(c *conn, a arrival) {
-	c.leave()
-	c.arrival = a
+// opened goes on when a dial has succeeded.
+func (l *loop) opened(c *conn) {
+	c.state = open
+	c.pool.dialling--
 	now := l.clock.now()
-	l.startTimer(c, now)
-	l.write(c, now)
-}
-
-// startTimer gives a request its time from began on.
-func (l *loop) startTimer(c *conn, began time.Duration) {
-	line := &l.lines[l.routes[c.arrival.route].timeout]
-	c.deadline = began + line.timeout
-	line.push(c)
-}
-
-// write sends the request of the connection's arrival.
-func (l *loop) write(c *conn, now time.Duration) {
-	l.out = l.routes[c.arrival.route].request.Append(l.out[:0], c.arrival.id)
-	c.take(now)
-	n, errno := send(c.fd, l.out)
-	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
-		l.fail(c, Reset, l.clock.now())
-		return
+	c.opened = now
+	c.dialect = c.pool.dialect
+	c.dialect.open(l, c)
+	for _, e := range c.flying {
+		e.sent = now
+		if !c.dialect.send(l, e) {
+			l.broken(c)
+			return
+		}
 	}
-	if n < len(l.out) {
-		c.unwritten = append(c.unwritten, l.out[n:]...)
-		l.flush(c)
-	}
+	l.release(c)
+	l.refill = l.refill || c.pool.queue.size > 0
 }
 
-// flush writes on until the kernel takes no more; an event tells when it does.
-func (l *loop) flush(c *conn) {
-	for len(c.unwritten) > 0 {
-		n, errno := send(c.fd, c.unwritten)
+// dialFailed goes on when a dial has not. Where the host has run out of
+// something, the service never had the chance to answer: that is Unsent.
+func (l *loop) dialFailed(c *conn, err error) {
+	outcome := Refused
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
 		switch errno {
-		case 0:
-			c.unwritten = c.unwritten[:copy(c.unwritten, c.unwritten[n:])]
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return
-		default:
-			// The peer may have answered before it stopped to read: look first.
-			c.peerDone = true
-			l.read(c)
-			return
+		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.EADDRNOTAVAIL, syscall.EAGAIN:
+			outcome = Unsent
+		case syscall.ETIMEDOUT:
+			outcome = TimedOut
 		}
+	}
+	l.closed.pause(l.clock.now())
+	l.lose(c, outcome)
+}
+
+// request sends an arrival on a connection that has room.
+func (l *loop) request(c *conn, a arrival, now time.Duration) {
+	e := l.begin(c, a, now)
+	if c.dialect.room(c) <= 0 {
+		c.pool.withdraw(c)
+	}
+	if !c.dialect.send(l, e) {
+		l.broken(c)
 	}
 }
 
-// handle works off what the poller found.
-func (l *loop) handle(events []unix.EpollEvent) {
-	// First take the connections out of use that the peer has closed or has
-	// sent something unasked on, lest a request be written to one of them in
-	// the same turn.
-	for i := range events {
-		c := l.connOf(&events[i])
-		if c == nil {
-			continue
-		}
-		c.peerDone = c.peerDone || events[i].Events&hungUp != 0
-		// None at all is an event about bytes that were read already.
-		if c.state == idle && (c.peerDone || events[i].Events&readable != 0 && !c.drained()) {
+// received takes what came in on an open connection.
+func (l *loop) received(c *conn, p []byte, more bool) { c.dialect.received(l, c, p, more) }
+
+// ended is told that the peer has sent its last.
+func (l *loop) ended(c *conn) { c.dialect.ended(l, c) }
+
+// broken is told that the connection is of no use any more.
+func (l *loop) broken(c *conn) { l.lose(c, Reset) }
+
+// answered ends an exchange by its response and gives the connection to the
+// next.
+func (l *loop) answered(e *exchange, status int) {
+	c := e.conn
+	l.finish(e, OutcomeOf(status), status, l.clock.now())
+	l.release(c)
+}
+
+// release gives a connection that has room to the arrivals that wait for it.
+func (l *loop) release(c *conn) {
+	if c.spent || c.peerDone || l.outlived(c) {
+		c.spent = true
+		c.pool.withdraw(c)
+		if len(c.flying) == 0 {
 			l.drop(c)
 		}
+		return
 	}
-	for i := range events {
-		if c := l.connOf(&events[i]); c != nil {
-			l.ready(c, events[i].Events)
+	for generation := c.generation; c.dialect.room(c) > 0; {
+		now := l.clock.now()
+		a, waits := l.waiting(c.pool, now)
+		if !waits {
+			c.pool.offer(c)
+			return
 		}
-		// A batch can take milliseconds: arrivals do not wait for its end.
-		l.sendDue()
-	}
-	l.readOn()
-}
-
-// connOf returns the connection an event is about, nil if that is gone.
-func (l *loop) connOf(e *unix.EpollEvent) *conn {
-	if e.Fd == wakeSlot {
-		return nil
-	}
-	if c := l.conns[e.Fd]; c.generation == e.Pad && c.state != unused {
-		return c
-	}
-	return nil
-}
-
-func (l *loop) ready(c *conn, events uint32) {
-	switch c.state {
-	case dialling:
-		l.opened(c)
-		if c.state == busy && events&(readable|hungUp) != 0 {
-			l.read(c)
-		}
-	case busy:
-		if events&writable != 0 && len(c.unwritten) > 0 {
-			l.flush(c)
-		}
-		if c.state == busy && events&(readable|hungUp) != 0 {
-			l.read(c)
+		l.request(c, a, now)
+		if c.generation != generation {
+			return
 		}
 	}
 }
 
-// read takes what the peer has sent, up to the end of the response.
-func (l *loop) read(c *conn) {
-	toHEAD := l.routes[c.arrival.route].request.IsHEAD()
-	for range readBatch {
-		n, errno := receive(c.fd, l.in)
-		switch {
-		case errno == unix.EINTR:
-			continue
-		case errno == unix.EAGAIN:
-			return
-		case errno != 0:
-			l.fail(c, Reset, l.clock.now())
-			return
-		case n == 0:
-			if c.endsWell() {
-				l.succeed(c, l.clock.now())
-				l.drop(c)
-			} else {
-				l.fail(c, Reset, l.clock.now())
-			}
-			return
-		}
-		complete, rest, err := c.parse(&l.head, l.in[:n], toHEAD)
-		switch {
-		case err != nil:
-			l.fail(c, Malformed, l.clock.now())
-			return
-		case complete:
-			l.succeed(c, l.clock.now())
-			// Edge triggered: if the buffer was filled there may be more, and
-			// no event would tell.
-			if rest > 0 || n == len(l.in) && !c.drained() {
-				c.closesAfter = true
-			}
-			l.release(c)
-			return
-		case n < len(l.in) && !c.peerDone:
-			return // all there is for now
-		}
-	}
-	// A body without end must not keep the loop from everything else.
-	l.unread = append(l.unread, token{c, c.generation})
+// outlived tells whether a connection has been used as much as the plan wants.
+func (l *loop) outlived(c *conn) bool {
+	return l.ConnRequests > 0 && c.began >= l.ConnRequests ||
+		l.ConnLifetime > 0 && l.clock.now()-c.opened >= l.ConnLifetime
 }
 
-// readOn goes on with responses that the last turn left, as no event would
-// tell of what is there already.
-func (l *loop) readOn() {
-	for n := len(l.unread); n > 0; n-- {
-		t := l.unread[0]
-		l.unread = l.unread[:copy(l.unread, l.unread[1:])]
-		if t.conn.generation == t.generation && t.conn.state == busy {
-			l.read(t.conn)
-		}
-	}
-}
-
-// release gives a connection that has answered to the next arrival.
-func (l *loop) release(c *conn) {
-	c.leave()
-	p := c.pool
+// waiting returns an arrival that can be sent at once.
+func (l *loop) waiting(p *pool, now time.Duration) (a arrival, ok bool) {
 	switch {
-	case c.closesAfter || c.peerDone || len(c.unwritten) > 0:
-		l.drop(c)
+	case l.closed != nil:
+		return l.another(now)
 	case p.queue.size > 0:
-		l.request(c, p.queue.pop())
+		return p.queue.pop(), true
 	default:
-		c.state = idle
-		p.idle.push(c)
+		return arrival{}, false
 	}
 }
 
-func (l *loop) succeed(c *conn, now time.Duration) {
-	a := &c.arrival
-	l.report(Sample{ID: a.id, Route: int(a.route), Intended: a.intended, Sent: c.sent, Done: now, Status: c.status, Outcome: OutcomeOf(c.status)})
-}
-
-// fail ends a connection together with the arrival it works on.
-func (l *loop) fail(c *conn, outcome Outcome, now time.Duration) {
-	a := &c.arrival
-	l.report(Sample{ID: a.id, Route: int(a.route), Intended: a.intended, Sent: c.sent, Done: now, Outcome: outcome})
+// lose ends a connection with all it works on. The oldest exchange is the one
+// that the outcome is about; what came behind it was reset.
+func (l *loop) lose(c *conn, outcome Outcome) {
+	now := l.clock.now()
+	for len(c.flying) > 0 {
+		l.finish(c.flying[0], outcome, 0, now)
+		if outcome != Unsent {
+			outcome = Reset
+		}
+	}
 	l.drop(c)
 }
 
-// drop closes a connection.
+// drop closes a connection that works on nothing.
 func (l *loop) drop(c *conn) {
-	c.leave()
-	_ = unix.Close(c.fd)
+	p := c.pool
+	p.withdraw(c)
+	if c.state == dialling {
+		p.dialling--
+	}
+	l.net.close(c)
+	l.stats.drops()
 	c.state = unused
 	c.generation++
-	c.pool.open--
-	l.refill = l.refill || c.pool.queue.size > 0
+	p.open--
+	l.refill = l.refill || p.queue.size > 0
 	l.unused = append(l.unused, c)
+	l.closed.lost()
 }

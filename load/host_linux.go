@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,19 +18,50 @@ func sharpenTimer() {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 }
 
-// nanosleep blocks the thread, without Go's timers between: those round up.
+// nanosleep blocks the thread, without Go's timers between: those round up. It
+// does not tell Go's scheduler, so that the wake-up does not pass through it;
+// the caller has a P to spare. A signal ends the sleep.
 func nanosleep(d time.Duration) {
 	ts := unix.NsecToTimespec(int64(d))
-	_ = unix.Nanosleep(&ts, nil) // cut short by a signal it is just not late
+	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 }
 
-// cpuTime is what all threads of this process have used so far.
-func cpuTime() time.Duration {
+// CPUTime is what all threads of this process have used so far.
+func CPUTime() time.Duration {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// threadID is the calling thread's.
+func threadID() int64 { return int64(unix.Gettid()) }
+
+// threadTime is the CPU time that a thread of this process has used; 0 if there
+// is no such thread.
+func threadTime(id int64) time.Duration {
+	if id == 0 {
+		return 0
+	}
+	// The clock of a thread, by its id: MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED)
+	// in the kernel's include/linux/posix-timers_types.h.
+	const perThread, sched = 4, 2
+	var ts unix.Timespec
+	if unix.ClockGettime(int32(^id<<3|perThread|sched), &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}
+
+// MaxResident is the most memory this process has had resident, in bytes; 0 if
+// the system does not say.
+func MaxResident() int64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return u.Maxrss << 10
 }
 
 // stealTime is what the hypervisor has taken from all cores so far; negative

@@ -1,5 +1,3 @@
-//go:build linux
-
 package load
 
 import (
@@ -7,70 +5,67 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// loop is an event loop: one thread with its own stripe of the schedule, its
-// own connections and its own poller. It shares nothing with other loops.
+// loop is an event loop: one thread with its own part of the load, its own
+// connections and its own transport. It shares nothing with other loops.
 //
 //	sleep until the next is due ◀────────────────────────┐
 //	   ▼                                                 │
-//	events ──▶ opened │ answered │ closed by the peer    │
-//	arrivals due ──▶ idle connection │ dial │ queue      │
+//	transport ──▶ opened │ received │ ended │ broken     │
+//	arrivals due ──▶ connection with room │ dial │ queue │
 //	requests overdue ──▶ TimedOut ───────────────────────┘
 type loop struct {
 	*program
 	shard   int
 	clock   clock
 	observe Observe
-	poller  *poller
+	net     transport
 	pacer   pacer
+	stats   *loopStats
 
 	stripe     cursor
 	stopStripe func()
 	next       arrival       // the arrival that falls due next; its route is not drawn yet
 	gap        time.Duration // between it and the one before
+	closed     *rounds       // the closed model, in the place of the stripe; nil for the open model
 
 	conns      []*conn // by slot
 	unused     []*conn
-	pools      []pool // by way.addr
+	spare      []*exchange
+	pools      []pool // by way.endpoint
 	lines      []line // by way.timeout
 	unfinished int    // arrivals that are due and not yet observed
 	end        time.Duration
-	refill     bool    // some pool may have room for a queued arrival
-	unread     []token // connections with more to read than a turn allows
+	refill     bool // some pool may have room for a queued arrival
+	nextDial   time.Duration
 
 	halted  atomic.Bool // set from outside
 	halting bool        // and seen
 
 	head wire.Response // scratch
 	out  []byte        // the request being sent
-	in   []byte        // what was read last
 }
 
 const (
 	never     = time.Duration(math.MaxInt64)
-	readSize  = 64 << 10
-	dialBatch = 64 // queued arrivals that one turn dials for, so that it does not starve the rest
+	dialBatch = 64                    // connections that one turn dials, so that it does not starve the rest
+	dialBurst = 10 * time.Millisecond // how long a right to dial that was not used lasts
 )
 
 func newLoop(g *program, shard int, clock clock, observe Observe) (*loop, error) {
 	l := &loop{
 		program: g, shard: shard, clock: clock, observe: observe,
-		pacer: pacer{margin: firstMargin},
-		pools: make([]pool, len(g.addrs)),
-		lines: make([]line, len(g.timeouts)),
-		in:    make([]byte, readSize),
-		end:   g.end,
+		pacer:  pacer{margin: firstMargin},
+		stats:  g.Stats.loop(shard),
+		closed: g.Closed.rounds(shard, g.shards),
+		pools:  make([]pool, len(g.endpoints)),
+		lines:  make([]line, len(g.timeouts)),
+		end:    g.end,
 	}
-	for i, addr := range g.addrs {
-		family, to, err := sockaddr(addr)
-		if err != nil {
-			return nil, err
-		}
-		l.pools[i] = pool{family: family, to: to, limit: g.connsOf(shard)}
+	for i, e := range g.endpoints {
+		l.pools[i] = pool{endpoint: e, index: i, limit: g.connsOf(shard), maxQueue: g.queueOf(shard)}
 	}
 	for i, d := range g.timeouts {
 		l.lines[i].timeout = d
@@ -81,31 +76,39 @@ func newLoop(g *program, shard int, clock clock, observe Observe) (*loop, error)
 	}
 	l.out = make([]byte, 0, longest)
 	var err error
-	l.poller, err = newPoller()
+	l.net, err = g.transport(l)
 	return l, err
 }
 
 // close frees what the loop holds; it must not be running.
 func (l *loop) close() {
+	l.hangUp()
+	l.net.stop()
+}
+
+// hangUp closes all connections.
+func (l *loop) hangUp() {
 	for _, c := range l.conns {
 		if c.state != unused {
-			_ = unix.Close(c.fd)
+			l.net.close(c)
+			c.state = unused
 		}
 	}
-	l.poller.close()
 }
 
 // halt makes the loop send nothing more. Any goroutine may call it.
 func (l *loop) halt() {
 	l.halted.Store(true)
-	l.poller.wake()
+	l.net.wake()
 }
 
 func (l *loop) run() error {
 	sharpenTimer()
-	l.begin()
+	l.stats.runs()
+	l.start()
 	defer func() { l.stopStripe() }()
-	for l.next.intended != never || l.unfinished > 0 {
+	defer l.hangUp() // by the thread that the transport knows
+	for l.unfinished > 0 || l.next.intended != never || l.closed.vacancy() != never {
 		if err := l.turn(); err != nil {
 			return err
 		}
@@ -113,25 +116,29 @@ func (l *loop) run() error {
 	return nil
 }
 
-func (l *loop) begin() {
-	l.stripe, l.stopStripe = stripe(l.schedule, l.shard, l.shards)
+// start makes the loop ready for its first turn.
+func (l *loop) start() {
 	l.next.id = uint64(l.shard) + 1 - uint64(l.shards)
+	if l.closed != nil {
+		l.next.intended, l.stopStripe = never, func() {}
+		return
+	}
+	l.stripe, l.stopStripe = stripe(l.Schedule, l.shard, l.shards)
 	l.advance()
 }
 
 // turn sleeps until there is something to do, and does all of it.
 func (l *loop) turn() error {
-	events, err := l.wait()
-	if err != nil {
+	if err := l.wait(); err != nil {
 		return err
 	}
-	l.handle(events)
 	if l.halted.Load() && !l.halting {
 		l.stop()
 	}
 	l.sendDue()
 	l.expire()
 	l.dialForQueued()
+	l.dialVacant()
 	return nil
 }
 
@@ -152,20 +159,33 @@ func (l *loop) sendDue() {
 	if l.halted.Load() {
 		return
 	}
-	for now := l.clock.now(); l.next.intended <= now; l.advance() {
+	if l.next.intended == never {
+		return
+	}
+	for now := l.clock.now(); l.next.intended <= now; now = l.clock.now() {
 		a := l.next
-		a.route = int32(l.pick.route(a.id))
+		a.route, a.late = int32(l.pick.route(a.id)), now-a.intended
 		l.unfinished++
-		p := &l.pools[l.routes[a.route].addr]
-		switch {
-		case p.idle.last != nil:
-			l.request(p.idle.last, a)
-		case p.open < p.limit && p.queue.size == 0:
-			l.dial(p, a)
-		default:
-			p.queue.push(a)
-			l.refill = l.refill || p.open < p.limit
-		}
+		l.advance()
+		l.send(a, now)
+	}
+}
+
+// send puts an arrival on its way: on a connection that has room, on a new one,
+// or into the queue.
+func (l *loop) send(a arrival, now time.Duration) {
+	p := &l.pools[l.routes[a.route].endpoint]
+	c := p.pick()
+	switch {
+	case c != nil:
+		l.request(c, a, now)
+	case p.open < p.limit && p.queue.size == 0 && !p.awaited() && l.mayDial():
+		l.dial(p, a)
+	case p.queue.size >= p.maxQueue:
+		l.unsent(a, now)
+	default:
+		p.queue.push(a)
+		l.refill = l.refill || p.open < p.limit
 	}
 }
 
@@ -177,9 +197,9 @@ func (l *loop) dialForQueued() {
 	l.refill = false
 	for i := range l.pools {
 		p := &l.pools[i]
-		for n := 0; p.queue.size > 0 && p.open < p.limit; n++ {
-			if n == dialBatch {
-				l.refill = true // the rest in the next turn
+		for n := 0; p.queue.size > 0 && p.open < p.limit && !p.awaited(); n++ {
+			if n == dialBatch || !l.mayDial() {
+				l.refill = true // the rest in a later turn
 				break
 			}
 			l.dial(p, p.queue.pop())
@@ -187,12 +207,26 @@ func (l *loop) dialForQueued() {
 	}
 }
 
-// wait sleeps until an arrival, a deadline or the end is due, and returns the
-// connections that have become ready.
-func (l *loop) wait() ([]unix.EpollEvent, error) {
+// mayDial tells whether the plan's rate of new connections allows one now, and
+// counts it.
+func (l *loop) mayDial() bool {
+	if l.dialGap == 0 {
+		return true
+	}
+	now := l.clock.now()
+	if now < l.nextDial {
+		return false
+	}
+	l.nextDial = max(l.nextDial, now-dialBurst) + l.dialGap
+	return true
+}
+
+// wait sleeps until an arrival, a deadline or the end is due, and takes what
+// has happened on the connections.
+func (l *loop) wait() error {
 	now := l.clock.now()
 	sleep, paced := never, false
-	if first := l.deadline(); first != never {
+	if first := min(l.deadline(), l.closed.vacancy()); first != never {
 		sleep = max(0, first-now)
 	}
 	if l.next.intended == never {
@@ -200,22 +234,25 @@ func (l *loop) wait() ([]unix.EpollEvent, error) {
 	} else if s := l.pacer.sleep(now, l.next.intended, l.gap); s < sleep {
 		sleep, paced = s, s > 0
 	}
-	if l.refill || len(l.unread) > 0 {
-		sleep, paced = 0, false
+	if l.refill {
+		if s := max(0, l.nextDial-now); s < sleep {
+			sleep, paced = s, false
+		}
 	}
-	events, elapsed, err := l.poller.wait(sleep)
+	elapsed, err := l.net.wait(sleep)
 	if paced && elapsed {
 		l.pacer.woke(l.clock.now() - now - sleep)
 	}
-	return events, err
+	l.net.deliver()
+	return err
 }
 
 // deadline is when the first request runs out of time.
 func (l *loop) deadline() time.Duration {
 	first := never
 	for i := range l.lines {
-		if c := l.lines[i].first; c != nil {
-			first = min(first, c.deadline)
+		if e := l.lines[i].first; e != nil {
+			first = min(first, e.deadline)
 		}
 	}
 	return first
@@ -230,8 +267,12 @@ func (l *loop) expire() {
 	}
 	for i := range l.lines {
 		line := &l.lines[i]
-		for c := line.first; c != nil && (over || c.deadline <= now); c = line.first {
-			l.fail(c, TimedOut, now)
+		for e := line.first; e != nil && (over || e.deadline <= now); e = line.first {
+			if c := e.conn; c.state == dialling {
+				l.lose(c, TimedOut)
+			} else {
+				c.dialect.cancel(l, e)
+			}
 		}
 	}
 }
@@ -249,6 +290,9 @@ func (l *loop) dropQueued(now time.Duration) {
 func (l *loop) stop() {
 	l.halting = true
 	now := l.clock.now()
+	if l.closed != nil {
+		l.closed.left = 0
+	}
 	for ; l.next.intended <= now; l.advance() {
 		a := l.next
 		a.route = int32(l.pick.route(a.id))
@@ -259,15 +303,14 @@ func (l *loop) stop() {
 	l.dropQueued(now)
 	for _, c := range l.conns {
 		if c.state == dialling {
-			l.unsent(c.arrival, now)
-			l.drop(c)
+			l.lose(c, Unsent)
 		}
 	}
 	l.end = now + l.grace
 }
 
 func (l *loop) unsent(a arrival, now time.Duration) {
-	l.report(Sample{ID: a.id, Route: int(a.route), Intended: a.intended, Done: now, Outcome: Unsent})
+	l.report(Sample{ID: a.id, Route: int(a.route), Intended: a.intended, Late: a.late, Done: now, Outcome: Unsent})
 }
 
 // report is the only place where an arrival becomes a sample.

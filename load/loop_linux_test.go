@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -26,12 +27,14 @@ func step(t *testing.T, addr string) *stepper {
 		t.Fatal(err)
 	}
 	s := &stepper{t: t}
+	runtime.LockOSThread() // an io_uring is its first user's
+	t.Cleanup(runtime.UnlockOSThread)
 	s.loop, err = newLoop(g, 0, newClock(time.Now()), func(_ int, sample Sample) { s.samples = append(s.samples, sample) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.close)
-	s.begin()
+	s.start()
 	t.Cleanup(s.stopStripe)
 	return s
 }
@@ -58,6 +61,16 @@ func (s *stepper) until(what string, holds func() bool) {
 
 func (s *stepper) answered(n int) func() bool {
 	return func() bool { return len(s.samples) == n }
+}
+
+// epollOf is the loop's transport, where a test is about epoll.
+func epollOf(t *testing.T, l *loop) *epoll {
+	t.Helper()
+	e, ok := l.net.(*epoll)
+	if !ok {
+		t.Skip("about epoll")
+	}
+	return e
 }
 
 type script struct{ times []time.Duration }
@@ -103,7 +116,7 @@ func TestIdleCloseIsNoFailure(t *testing.T) {
 			s := step(t, addr)
 			s.due()
 			s.until("the first is answered", s.answered(1))
-			if s.pools[0].open != 1 || s.pools[0].idle.last == nil {
+			if s.pools[0].open != 1 || len(s.pools[0].ready) == 0 {
 				t.Fatal("the connection is not kept")
 			}
 			answered <- true
@@ -139,13 +152,14 @@ func TestIdleCloseInTheSameTurn(t *testing.T) {
 	s.until("the first is answered", s.answered(1))
 	leave <- true
 	<-left
-	events, _, err := s.poller.wait(patient)
+	net := epollOf(t, s.loop)
+	events, _, err := net.poller.wait(patient)
 	if err != nil || len(events) != 1 {
 		t.Fatalf("%d events, error %v", len(events), err)
 	}
 	// Another connection's event comes before it, and an arrival falls due.
 	s.due()
-	s.handle(append([]unix.EpollEvent{{Fd: wakeSlot}}, slices.Clone(events)...))
+	net.handle(append([]unix.EpollEvent{{Fd: wakeSlot}}, slices.Clone(events)...))
 	if s.next.intended != time.Hour {
 		t.Error("an arrival that falls due during a batch waits for its end")
 	}
@@ -185,7 +199,12 @@ func TestDialErrors(t *testing.T) {
 	} {
 		s := step(t, "127.0.0.1:1")
 		s.unfinished++
-		s.reportDial(arrival{id: 1}, 5, errno)
+		c := s.place(&s.pools[0])
+		c.fd, c.state = -1, dialling
+		c.pool.open++
+		c.pool.dialling++
+		s.begin(c, arrival{id: 1}, 5)
+		s.dialFailed(c, errno)
 		if len(s.samples) != 1 || s.samples[0].Outcome != want {
 			t.Errorf("%v: got %+v, want %v", errno, s.samples, want)
 		} else if sent := s.samples[0].Sent; (want == Unsent) != (sent == 0) {
@@ -203,21 +222,23 @@ func TestEndlessBodyLeavesTheLoopItsTurns(t *testing.T) {
 	}
 	defer unix.Close(b)
 	s := step(t, "127.0.0.1:1")
-	c := s.place()
-	c.fd, c.pool, c.state, c.arrival = a, &s.pools[0], busy, arrival{id: 1}
+	c := s.place(&s.pools[0])
+	c.fd, c.state, c.dialect = a, open, c.pool.dialect
 	c.pool.open++
+	s.begin(c, arrival{id: 1}, 0)
 	s.unfinished++
-	s.in = s.in[:16] // a turn reads 16 times 16 bytes
+	net := epollOf(t, s.loop)
+	net.in = net.in[:16] // a turn reads 16 times 16 bytes
 	if n, errno := send(b, append([]byte("HTTP/1.1 200 OK\r\n\r\n"), make([]byte, 1000)...)); errno != 0 || n != 1019 {
 		t.Fatalf("sent %d, %v", n, errno)
 	}
-	s.read(c)
-	if len(s.unread) != 1 {
-		t.Fatalf("%d connections wait for their next turn, want 1", len(s.unread))
+	net.read(c)
+	if len(net.unread) != 1 {
+		t.Fatalf("%d connections wait for their next turn, want 1", len(net.unread))
 	}
 	turns := 1
-	for ; len(s.unread) > 0; turns++ {
-		s.readOn()
+	for ; len(net.unread) > 0; turns++ {
+		net.readOn()
 	}
 	if want := 4; turns != want { // ⌈1019/256⌉
 		t.Errorf("%d turns, want %d", turns, want)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -182,6 +183,8 @@ func TestTimeoutsByRoute(t *testing.T) {
 	}
 	defer l.close()
 	defer context.AfterFunc(ctx, l.halt)()
+	runtime.LockOSThread() // an io_uring is its first user's
+	defer runtime.UnlockOSThread()
 	if err := l.run(); err != nil {
 		t.Fatal(err)
 	}

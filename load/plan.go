@@ -1,18 +1,32 @@
 package load
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
 
 // Plan is everything one load needs to know. It is read-only while it runs.
 type Plan struct {
-	Schedule Schedule
-	Seed     uint64 // decides which arrival takes which route
-	Run      uint64 // identifies the run in request ids, so that a relay knows its own; not 0
-	Routes   []Route
-	Loops    int    // event loops; 0 means one per core (GOMAXPROCS)
-	IDHeader string // header that carries the request id beside traceparent; "" means X-Request-Id
+	Schedule  Schedule // the open model
+	Closed    *Closed  // the closed model instead; one of the two must be given
+	Seed      uint64   // decides which arrival takes which route
+	Run       uint64   // identifies the run in request ids, so that a relay knows its own; not 0
+	Routes    []Route
+	Loops     int    // event loops; 0 means one per core (GOMAXPROCS)
+	Transport string // Epoll or Portable; "" means the best that the system has
+	IDHeader  string // header that carries the request id beside traceparent; "" means X-Request-Id
 
-	MaxConns int           // connections per address over all loops; past this, arrivals queue and their wait counts; 0 means 1024
+	Stats *Stats // where the event loops tell of themselves; nil is nowhere
+
+	MaxConns int           // connections per address over all loops; past this, arrivals queue and their wait counts; 0 means 1024. The closed model has its own number
+	MaxQueue int           // arrivals per address that may queue, over all loops; past this, one that falls due is Unsent at once; 0 means no limit, negative means none may
+	Pipeline int           // requests under way on one HTTP/1.1 connection; 0 means 1
 	Grace    time.Duration // how long after the schedule's end queued arrivals may still be sent and requests finish; 0 means the longest route timeout
+
+	ConnRequests int           // close a connection after this many requests; 0 means never
+	ConnLifetime time.Duration // close a connection after the request in which it reaches this age; 0 means never
+	DialRate     rate.Limit    // new connections per second over all loops; past this, arrivals queue; 0 means no limit. Not for the closed model
 }
 
 // Route is a named kind of request. Arrivals are spread over the routes by
@@ -20,8 +34,8 @@ type Plan struct {
 type Route struct {
 	Name    string
 	Weight  float64 // share of the arrivals relative to the other routes; 0 means 1
-	Addr    string  // ip:port to dial, the name already resolved
-	Host    string  // Host header; "" means Addr
+	Addr    string  // ip:port to dial, the name already resolved; or unix:PATH
+	Host    string  // Host header; "" means Addr, or localhost for a unix socket
 	Method  string  // "" means GET
 	Path    string  // origin form with query; "" means /. ${id} is replaced by the request id
 	Headers [][2]string

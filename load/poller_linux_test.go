@@ -90,18 +90,21 @@ func TestLoopTellsGenerationsApart(t *testing.T) {
 	}
 	defer unix.Close(b)
 	l := &loop{}
-	c := l.place()
-	c.fd, c.pool, c.state = a, &pool{open: 1}, busy
+	net := &epoll{loop: l}
+	l.net = net
+	p := &pool{open: 1}
+	c := l.place(p)
+	c.fd, c.state = a, open
 	event := unix.EpollEvent{Fd: c.slot, Pad: c.generation}
-	if l.connOf(&event) != c {
+	if net.connOf(&event) != c {
 		t.Error("the event's connection is not found")
 	}
 	l.drop(c) // closes a
-	if again := l.place(); again != c {
+	if again := l.place(p); again != c {
 		t.Fatal("the place is not used again")
 	}
-	c.state = busy
-	if l.connOf(&event) != nil {
+	c.state = open
+	if net.connOf(&event) != nil {
 		t.Error("an event of a closed connection is taken for one of the next in its place")
 	}
 }
@@ -114,7 +117,7 @@ func socketpair() (a, b int, err error) {
 // The whole loop on an old kernel.
 func TestRunOnOldKernel(t *testing.T) {
 	g := prepared(t, listen(t, says(okAnswer)).addr)
-	g.schedule = Constant(1000, 100*time.Millisecond)
+	g.Schedule = Constant(1000, 100*time.Millisecond)
 	g.end = time.Minute
 	n := 0
 	l, err := newLoop(g, 0, newClock(time.Now()), func(_ int, s Sample) {
@@ -128,29 +131,27 @@ func TestRunOnOldKernel(t *testing.T) {
 	}
 	defer l.close()
 	g.shards = 1
-	l.poller.noPwait2 = true
+	epollOf(t, l).poller.noPwait2 = true
 	if err := l.run(); err != nil || n != 100 {
 		t.Errorf("%d samples of 100, error %v", n, err)
 	}
 }
 
-func TestListOfConnections(t *testing.T) {
-	var l, other list
-	c := make([]conn, 4)
-	for i := range c {
-		l.push(&c[i])
+func TestLineOfExchanges(t *testing.T) {
+	var q line
+	e := make([]exchange, 4)
+	for i := range e {
+		q.push(&e[i])
 	}
-	c[1].leave() // middle
-	c[3].leave() // last
-	c[0].leave() // first
-	other.push(&c[1])
-	c[3].leave() // twice is once
-	if l.first != &c[2] || l.last != &c[2] || other.first != &c[1] || c[2].next != nil || c[2].prev != nil {
-		t.Errorf("got %v .. %v", l.first, l.last)
+	q.remove(&e[1]) // middle
+	q.remove(&e[3]) // last
+	q.remove(&e[0]) // first
+	if q.first != &e[2] || q.last != &e[2] || e[2].next != nil || e[2].prev != nil {
+		t.Errorf("got %v .. %v", q.first, q.last)
 	}
-	c[2].leave()
-	if l.first != nil || l.last != nil {
-		t.Error("an empty list has members")
+	q.remove(&e[2])
+	if q.first != nil || q.last != nil {
+		t.Error("an empty line has members")
 	}
 }
 

@@ -6,6 +6,7 @@ import "time"
 type arrival struct {
 	id       uint64
 	intended time.Duration
+	late     time.Duration // see Sample
 	route    int32
 }
 
@@ -17,7 +18,7 @@ type queue struct {
 	size int
 }
 
-// keepRing is the largest ring that an empty queue keeps (24 B each).
+// keepRing is the largest ring that an empty queue keeps (32 B each).
 const keepRing = 1 << 12
 
 func (q *queue) push(a arrival) {

@@ -3,8 +3,7 @@ package load
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"runtime"
+	"math"
 	"slices"
 	"time"
 
@@ -22,47 +21,56 @@ const (
 func Shards(p Plan) int {
 	loops := p.Loops
 	if loops <= 0 {
-		loops = runtime.GOMAXPROCS(0)
+		loops = cores()
 	}
 	return min(loops, maxConns(p))
 }
 
 func maxConns(p Plan) int {
-	if p.MaxConns <= 0 {
+	switch {
+	case p.Closed != nil && p.Closed.Connections > 0:
+		return p.Closed.Connections
+	case p.Closed != nil || p.MaxConns <= 0:
 		return defaultMaxConns
+	default:
+		return p.MaxConns
 	}
-	return p.MaxConns
 }
 
 // program is a Plan made ready to run: requests encoded, addresses parsed,
 // defaults filled in. It is read-only and shared by all loops.
 type program struct {
-	schedule Schedule
-	pick     picker
-	routes   []way
-	addrs    []netip.AddrPort // different addresses; a loop has a pool for each
-	timeouts []time.Duration  // different timeouts; a loop has a line for each
-	shards   int
-	maxConns int           // per address, over all loops
-	end      time.Duration // when everything still unfinished is given up
-	grace    time.Duration
+	Plan
+	pick      picker
+	routes    []way
+	endpoints []endpoint      // different ones; a loop has a pool for each
+	timeouts  []time.Duration // different ones; a loop has a line for each
+	transport func(*loop) (transport, error)
+	shards    int
+	end       time.Duration // when everything still unfinished is given up
+	grace     time.Duration
+	dialGap   time.Duration // between two dials of one loop; 0 means none
 }
 
 // way is a route made ready.
 type way struct {
-	request *wire.Template
-	addr    int // index into program.addrs
-	timeout int // index into program.timeouts
+	request  *wire.Template
+	endpoint int // index into program.endpoints
+	timeout  int // index into program.timeouts
 }
 
 func prepare(p Plan) (*program, error) {
-	if p.Schedule == nil {
-		return nil, errors.New("load: plan has no schedule")
+	if (p.Schedule == nil) == (p.Closed == nil) {
+		return nil, errors.New("load: a plan needs a schedule or the closed model, and not both")
 	}
 	if len(p.Routes) == 0 {
 		return nil, errors.New("load: plan has no routes")
 	}
-	g := &program{schedule: p.Schedule, shards: Shards(p), maxConns: maxConns(p), grace: p.Grace}
+	transport, err := transportOf(p.Transport)
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	g := &program{Plan: p, transport: transport, shards: Shards(p), grace: p.Grace}
 	longest := time.Duration(0)
 	for i, r := range p.Routes {
 		w, err := g.prepare(r, p)
@@ -75,7 +83,16 @@ func prepare(p Plan) (*program, error) {
 	if g.grace <= 0 {
 		g.grace = longest
 	}
-	g.end = p.Schedule.Duration() + g.grace
+	if p.DialRate > 0 {
+		g.dialGap = time.Duration(float64(g.shards) / float64(p.DialRate) * 1e9)
+	}
+	last := p.Closed.end()
+	if p.Closed == nil {
+		last = p.Schedule.Duration()
+	} else if len(g.endpoints) > 1 {
+		return nil, errors.New("load: routes of the closed model go to one address, because its connections are kept busy")
+	}
+	g.end = last + min(g.grace, never-last)
 	g.pick = newPicker(p.Seed, p.Routes)
 	return g, nil
 }
@@ -84,13 +101,14 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if !(r.Weight >= 0 && r.Weight < 1e300) { // NaN too
 		return way{}, fmt.Errorf("weight %v is not a share", r.Weight)
 	}
-	addr, err := netip.ParseAddrPort(r.Addr)
+	e, err := parseEndpoint(r.Addr)
 	if err != nil {
-		return way{}, fmt.Errorf("address %q is not ip:port: %w", r.Addr, err)
+		return way{}, err
 	}
+	e.dialect = speaksHTTP1{depth: max(1, p.Pipeline)}
 	host := r.Host
 	if host == "" {
-		host = r.Addr
+		host = e.host()
 	}
 	request, err := wire.Encode(r.Method, r.Path, host, r.Headers, r.Body, p.IDHeader, p.Run)
 	if err != nil {
@@ -100,7 +118,7 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	return way{request: request, addr: indexOf(&g.addrs, addr), timeout: indexOf(&g.timeouts, timeout)}, nil
+	return way{request: request, endpoint: indexOf(&g.endpoints, e), timeout: indexOf(&g.timeouts, timeout)}, nil
 }
 
 // indexOf returns where v is in list, and appends it if it is not.
@@ -114,8 +132,18 @@ func indexOf[T comparable](list *[]T, v T) int {
 }
 
 // connsOf is how many connections per address loop k may have.
-func (g *program) connsOf(k int) int {
-	return g.maxConns*(k+1)/g.shards - g.maxConns*k/g.shards
+func (g *program) connsOf(k int) int { return share(maxConns(g.Plan), k, g.shards) }
+
+// queueOf is how many arrivals per address may queue in loop k.
+func (g *program) queueOf(k int) int {
+	switch {
+	case g.MaxQueue < 0:
+		return 0
+	case g.MaxQueue == 0:
+		return math.MaxInt
+	default:
+		return share(g.MaxQueue, k, g.shards)
+	}
 }
 
 // clock counts from the start of the load, on the monotonic clock even if the

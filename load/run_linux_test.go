@@ -342,9 +342,9 @@ func TestRunOverIPv6(t *testing.T) {
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Logf("this host has no IPv6 (%v): only the address is checked", err)
-		family, sa, err := sockaddr(prepared(t, "[::1]:80").addrs[0])
-		if six, ok := sa.(*unix.SockaddrInet6); err != nil || family != unix.AF_INET6 || !ok || six.Port != 80 || six.Addr[15] != 1 {
-			t.Errorf("got %v %+v %v", family, sa, err)
+		a, err := addressOf(prepared(t, "[::1]:80").endpoints[0])
+		if six, ok := a.to.(*unix.SockaddrInet6); err != nil || a.family != unix.AF_INET6 || !ok || six.Port != 80 || six.Addr[15] != 1 {
+			t.Errorf("got %+v %v", a, err)
 		}
 		return
 	}
@@ -429,7 +429,8 @@ func TestShards(t *testing.T) {
 func TestConnectionsAreDealtOut(t *testing.T) {
 	for conns := 1; conns < 40; conns++ {
 		for loops := 1; loops < 9; loops++ {
-			g := &program{shards: Shards(Plan{Loops: loops, MaxConns: conns}), maxConns: conns}
+			p := Plan{Loops: loops, MaxConns: conns}
+			g := &program{Plan: p, shards: Shards(p)}
 			sum := 0
 			for k := range g.shards {
 				if g.connsOf(k) < 1 {
@@ -456,9 +457,9 @@ func TestPlanErrors(t *testing.T) {
 		plan Plan
 		want string
 	}{
-		{"no schedule", Plan{Routes: []Route{good}}, "no schedule"},
+		{"no schedule", Plan{Routes: []Route{good}}, "needs a schedule"},
 		{"no routes", Plan{Schedule: together(1)}, "no routes"},
-		{"name instead of address", Plan{Schedule: together(1), Routes: with(func(r *Route) { r.Addr = "localhost:80" })}, `route 1 "pay": address "localhost:80" is not ip:port`},
+		{"name instead of address", Plan{Schedule: together(1), Routes: with(func(r *Route) { r.Addr = "localhost:80" })}, `route 1 "pay": address "localhost:80" is neither ip:port nor unix:PATH`},
 		{"bad path", Plan{Schedule: together(1), Routes: with(func(r *Route) { r.Path = "pay" })}, `route 1 "pay": path "pay"`},
 		{"negative weight", Plan{Schedule: together(1), Routes: with(func(r *Route) { r.Weight = -1 })}, `route 1 "pay": weight -1`},
 	} {

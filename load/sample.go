@@ -65,7 +65,9 @@ type Sample struct {
 	Route    int           // index into Plan.Routes
 	Intended time.Duration // when the schedule wanted it sent
 	Sent     time.Duration // when its first byte was handed to the kernel; when the dial began if no connection opened; 0 if Unsent
+	Late     time.Duration // how long after Intended its event loop came to it: the harness's own part of SendLag
 	Done     time.Duration // when its outcome was known
+	Received int64         // bytes of the response that came, its head included
 	Status   int           // 0 unless a complete response came
 	Outcome  Outcome
 }
@@ -83,8 +85,8 @@ func (s Sample) ServiceTime() time.Duration {
 	return s.Done - s.Sent
 }
 
-// SendLag is sent − intended: the harness measuring itself. It includes the
-// wait for a free connection, and for one that had to be dialled. For an
+// SendLag is sent − intended. Late of it is the harness's doing; the rest is the
+// wait for a free connection, or for one that had to be dialled. For an
 // arrival that was never sent it is how long it waited in vain.
 func (s Sample) SendLag() time.Duration {
 	if s.Outcome == Unsent {

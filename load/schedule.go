@@ -81,3 +81,38 @@ func arrivals(s striper) iter.Seq[time.Duration] {
 		}
 	}
 }
+
+// First is a schedule that ends after its first n arrivals.
+func First(n uint64, s Schedule) Schedule { return first{s, n} }
+
+type first struct {
+	Schedule
+	n uint64
+}
+
+func (f first) Arrivals() iter.Seq[time.Duration] { return arrivals(f) }
+
+func (f first) stripe(k, n int) cursor {
+	c, stop := stripe(f.Schedule, k, n)
+	left := uint64(0)
+	if f.n > uint64(k) {
+		left = (f.n - uint64(k) + uint64(n) - 1) / uint64(n)
+	}
+	return &limited{cursor: c, left: left, stop: stop}
+}
+
+// limited is a cursor that ends early.
+type limited struct {
+	cursor
+	left uint64
+	stop func()
+}
+
+func (c *limited) next() (time.Duration, bool) {
+	if c.left == 0 {
+		c.stop()
+		return 0, false
+	}
+	c.left--
+	return c.cursor.next()
+}

@@ -3,10 +3,13 @@ package load
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"iter"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,7 +21,39 @@ import (
 	"golang.org/x/time/rate"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The tests run on the best transport, and TestTransports has them run again on
+// each other one.
+const transportVariable = "STORMCTL_TEST_TRANSPORT"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(transportVariable); name != "" {
+		make, err := transportOf(name)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		systemTransports[""] = make
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func TestTransports(t *testing.T) {
+	if testing.Short() || os.Getenv(transportVariable) != "" {
+		t.Skip("the other transports take as long again each")
+	}
+	for _, name := range []string{Portable, IOURing} {
+		t.Run(name, func(t *testing.T) {
+			if name == IOURing && !hasIOURing() {
+				t.Skip("this kernel, or a sandbox, has no io_uring for us")
+			}
+			child := exec.Command(os.Args[0], "-test.timeout=4m", "-test.skip=^(TestTransports|TestSchedule|TestStages|TestPoisson|TestRing|TestMeter).*")
+			child.Env = append(os.Environ(), transportVariable+"="+name)
+			if out, err := child.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
 
 // peer is a server of which the tests decide every byte.
 type peer struct {

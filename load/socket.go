@@ -5,23 +5,31 @@ package load
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
+// address is where a socket connects to, made once for all dials. connect
+// writes into it, so loops do not share one.
+type address struct {
+	family int
+	to     unix.Sockaddr
+}
+
 // connect begins to open a connection that never blocks. It returns errno 0 if
 // it is open already and EINPROGRESS if that will show; with any other errno
 // there is no connection.
-func connect(family int, to unix.Sockaddr) (fd int, errno unix.Errno) {
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func (a address) connect() (fd int, errno unix.Errno) {
+	fd, err := unix.Socket(a.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err.(unix.Errno)
 	}
-	// Without it a request written in two parts waits for an acknowledgement.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	switch err := unix.Connect(fd, to); err {
+	if a.family != unix.AF_UNIX {
+		// Without it a request written in two parts waits for an acknowledgement.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	switch err := unix.Connect(fd, a.to); err {
 	case nil:
 		return fd, 0
 	case unix.EINPROGRESS, unix.EINTR: // a signal does not stop it
@@ -32,22 +40,23 @@ func connect(family int, to unix.Sockaddr) (fd int, errno unix.Errno) {
 	}
 }
 
-// sockaddr translates an address once, for all dials to it. The result is
-// scratch space of connect, so loops do not share one.
-func sockaddr(addr netip.AddrPort) (family int, sa unix.Sockaddr, err error) {
-	ip := addr.Addr().Unmap()
-	if ip.Is4() {
-		return unix.AF_INET, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}, nil
+func addressOf(e endpoint) (address, error) {
+	if e.path != "" {
+		return address{unix.AF_UNIX, &unix.SockaddrUnix{Name: e.path}}, nil
 	}
-	six := &unix.SockaddrInet6{Port: int(addr.Port()), Addr: ip.As16()}
+	ip := e.addr.Addr().Unmap()
+	if ip.Is4() {
+		return address{unix.AF_INET, &unix.SockaddrInet4{Port: int(e.addr.Port()), Addr: ip.As4()}}, nil
+	}
+	six := &unix.SockaddrInet6{Port: int(e.addr.Port()), Addr: ip.As16()}
 	if zone := ip.Zone(); zone != "" {
 		i, err := net.InterfaceByName(zone)
 		if err != nil {
-			return 0, nil, fmt.Errorf("address %s: %w", addr, err)
+			return address{}, fmt.Errorf("address %s: %w", e.addr, err)
 		}
 		six.ZoneId = uint32(i.Index)
 	}
-	return unix.AF_INET6, six, nil
+	return address{unix.AF_INET6, six}, nil
 }
 
 // connectError is how a connect that was in progress ended: 0 if it is open.
@@ -75,4 +84,12 @@ func receive(fd int, p []byte) (n int, errno unix.Errno) {
 		return 0, e
 	}
 	return int(r), 0
+}
+
+// readyToRead tells whether there is something to read: bytes, the end, or an
+// error.
+func readyToRead(fd int) bool {
+	var one [1]byte
+	_, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&one[0])), 1, unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
+	return e != unix.EAGAIN
 }

@@ -8,7 +8,7 @@ type Collector struct {
 }
 
 // NewCollector returns a collector for this many routes and shards. It takes
-// 192 KiB for each histogram: (2·routes + 1) · (2·shards + 2) of them.
+// 192 KiB for each histogram: (2·routes + 2) · (2·shards + 2) of them.
 func NewCollector(routes, shards int) *Collector {
 	c := &Collector{interval: NewSet(routes), total: NewSet(routes)}
 	for range shards {

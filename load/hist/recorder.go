@@ -47,9 +47,14 @@ func NewRecorder(routes int) *Recorder {
 	return r
 }
 
-// Record counts one arrival of a route: its response time, its send lag, and
-// its service time if it was sent. One goroutine may call it at a time.
-func (r *Recorder) Record(route int, response, service, lag time.Duration, sent bool) {
+// Times is what one arrival comes to; see load.Sample.
+type Times struct {
+	Response, Service, Lag, Late time.Duration
+	Sent                         bool // otherwise it has no service time
+}
+
+// Record counts one arrival of a route. One goroutine may call it at a time.
+func (r *Recorder) Record(route int, t Times) {
 	s := r.active.Load()
 	for {
 		r.inside.Store(s)
@@ -59,10 +64,11 @@ func (r *Recorder) Record(route int, response, service, lag time.Duration, sent 
 		}
 		s = now
 	}
-	s.Response[route].Record(response)
-	s.Lag.Record(lag)
-	if sent {
-		s.Service[route].Record(service)
+	s.Response[route].Record(t.Response)
+	s.Lag.Record(t.Lag)
+	s.Late.Record(t.Late)
+	if t.Sent {
+		s.Service[route].Record(t.Service)
 	}
 	r.inside.Store(nil)
 }

@@ -27,7 +27,7 @@ func TestEachCountIsInOneInterval(t *testing.T) {
 			r := c.Recorder(shard)
 			for i := 0; !stop.Load(); i++ {
 				route, isSent := i%routes, i%3 == 0
-				r.Record(route, response(route), response(route)/1000, time.Duration(i%1000), isSent)
+				r.Record(route, Times{Response: response(route), Service: response(route) / 1000, Lag: time.Duration(i % 1000), Sent: isSent})
 				recorded[shard][route]++
 				if isSent {
 					sent[shard][route]++
@@ -107,7 +107,7 @@ func TestTakeWaitsForTheWriter(t *testing.T) {
 		if into.Response[0].Count() != 1 || into.Lag.Count() != 1 {
 			t.Errorf("took %d responses, %d lags; want both", into.Response[0].Count(), into.Lag.Count())
 		}
-		r.Record(0, 1, 1, 1, true)
+		r.Record(0, Times{Response: 1, Service: 1, Lag: 1, Sent: true})
 		r.Take(into)
 		if into.Lag.Count() != 2 || set.Lag.Count() != 0 {
 			t.Errorf("%d lags after one more, %d left in the old set; want 2, 0", into.Lag.Count(), set.Lag.Count())
@@ -125,7 +125,7 @@ func TestWriterFollowsTheTaker(t *testing.T) {
 	if first == second {
 		t.Fatal("a take did not change the active set")
 	}
-	r.Record(0, 1, 1, 1, true)
+	r.Record(0, Times{Response: 1, Service: 1, Lag: 1, Sent: true})
 	if first.Lag.Count() != 0 || second.Lag.Count() != 1 {
 		t.Errorf("%d in the taken set, %d in the active one; want 0, 1", first.Lag.Count(), second.Lag.Count())
 	}
@@ -133,7 +133,7 @@ func TestWriterFollowsTheTaker(t *testing.T) {
 
 func TestUnsentHasNoServiceTime(t *testing.T) {
 	c := NewCollector(1, 1)
-	c.Recorder(0).Record(0, 3*time.Second, 0, 3*time.Second, false)
+	c.Recorder(0).Record(0, Times{Response: 3 * time.Second, Lag: 3 * time.Second})
 	s := c.Interval()
 	if s.Response[0].Count() != 1 || s.Service[0].Count() != 0 || s.Lag.Count() != 1 {
 		t.Errorf("responses %d, services %d, lags %d; want 1, 0, 1", s.Response[0].Count(), s.Service[0].Count(), s.Lag.Count())
@@ -142,8 +142,8 @@ func TestUnsentHasNoServiceTime(t *testing.T) {
 
 func TestAllResponse(t *testing.T) {
 	c := NewCollector(2, 1)
-	c.Recorder(0).Record(0, time.Second, 0, 0, true)
-	c.Recorder(0).Record(1, 2*Highest, 0, 0, true)
+	c.Recorder(0).Record(0, Times{Response: time.Second, Sent: true})
+	c.Recorder(0).Record(1, Times{Response: 2 * Highest, Sent: true})
 	all := c.Interval().AllResponse()
 	if all.Count() != 2 || all.Clamped() != 1 || all.Quantile(1) != Highest {
 		t.Errorf("%+v; want 2, one clamped", all.Summary())
@@ -155,7 +155,7 @@ func TestAllResponse(t *testing.T) {
 
 func TestRecordDoesNotAllocate(t *testing.T) {
 	r := NewRecorder(2)
-	if n := testing.AllocsPerRun(1000, func() { r.Record(1, 2*Highest, time.Millisecond, -1, true) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { r.Record(1, Times{Response: 2 * Highest, Service: time.Millisecond, Lag: -1, Sent: true}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -163,7 +163,7 @@ func TestRecordDoesNotAllocate(t *testing.T) {
 func TestTakeDoesNotAllocate(t *testing.T) { // steady memory however long a run is
 	c := NewCollector(2, 2)
 	if n := testing.AllocsPerRun(10, func() {
-		c.Recorder(1).Record(1, time.Second, time.Millisecond, 0, true)
+		c.Recorder(1).Record(1, Times{Response: time.Second, Service: time.Millisecond, Sent: true})
 		c.Interval()
 	}); n > 16 { // hdrhistogram's iterators
 		t.Errorf("%v allocations for each interval", n)
@@ -174,7 +174,7 @@ func BenchmarkRecord(b *testing.B) {
 	r := NewRecorder(1)
 	for i := 0; b.Loop(); i++ {
 		d := time.Duration(i&0xfffff) * 16
-		r.Record(0, d, d/2, d/4, true)
+		r.Record(0, Times{Response: d, Service: d / 2, Lag: d / 4, Sent: true})
 	}
 }
 
@@ -183,7 +183,7 @@ func BenchmarkInterval(b *testing.B) {
 	for b.Loop() {
 		for i := range 1000 {
 			d := time.Duration(i) * 10 * time.Microsecond
-			c.Recorder(i&1).Record(i%5, d, d, d, true)
+			c.Recorder(i&1).Record(i%5, Times{Response: d, Service: d, Lag: d, Sent: true})
 		}
 		c.Interval()
 	}

@@ -1,17 +1,18 @@
 package hist
 
 // Set is the histograms of one load over some time: per route what callers
-// waited and what the service took, and over all routes how late the harness
-// was. It is not safe for concurrent use.
+// waited and what the service took, and over all routes how late requests were
+// sent. It is not safe for concurrent use.
 type Set struct {
 	Response []*Histogram // done − intended, by route
 	Service  []*Histogram // done − sent, by route; of the sent arrivals
-	Lag      *Histogram   // sent − intended: the harness measuring itself
+	Lag      *Histogram   // sent − intended: what an arrival waited to be sent, for a connection too
+	Late     *Histogram   // the part of it that is the harness's alone
 }
 
 // NewSet returns an empty set for this many routes.
 func NewSet(routes int) *Set {
-	s := &Set{Lag: New()}
+	s := &Set{Lag: New(), Late: New()}
 	for range routes {
 		s.Response = append(s.Response, New())
 		s.Service = append(s.Service, New())
@@ -26,6 +27,7 @@ func (s *Set) Merge(from *Set) {
 		s.Service[i].Merge(from.Service[i])
 	}
 	s.Lag.Merge(from.Lag)
+	s.Late.Merge(from.Late)
 }
 
 // Reset makes all histograms empty again.
@@ -35,6 +37,7 @@ func (s *Set) Reset() {
 		s.Service[i].Reset()
 	}
 	s.Lag.Reset()
+	s.Late.Reset()
 }
 
 // AllResponse is a new histogram of the response times of all routes.
@@ -51,7 +54,7 @@ func (s *Set) Clamped() (n int64) { return s.sum((*Histogram).Clamped) }
 func (s *Set) Lost() (n int64)    { return s.sum((*Histogram).Lost) }
 
 func (s *Set) sum(of func(*Histogram) int64) int64 {
-	n := of(s.Lag)
+	n := of(s.Lag) + of(s.Late)
 	for i := range s.Response {
 		n += of(s.Response[i]) + of(s.Service[i])
 	}

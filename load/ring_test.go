@@ -1,26 +1,22 @@
-package chaos
+package load
 
-import (
-	"testing"
-
-	"github.com/stormctl/stormctl/load"
-)
+import "testing"
 
 // What goes in comes out, in order and once; what does not fit is counted.
 func TestRingLosesNothingInSilence(t *testing.T) {
 	const total = 200_000
-	r := newRing(6)
+	r := NewRing(6)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for i := range uint64(total) {
-			r.push(load.Sample{ID: i + 1, Status: int(i + 1)})
+			r.Push(Sample{ID: i + 1, Status: int(i + 1)})
 		}
 	}()
 	var got, last uint64
-	var batch []load.Sample
+	var batch []Sample
 	drain := func() {
-		batch = r.drain(batch[:0])
+		batch = r.Drain(batch[:0])
 		for _, s := range batch {
 			if s.ID <= last || s.Status != int(s.ID) {
 				t.Fatalf("sample %d with status %d after sample %d", s.ID, s.Status, last)
@@ -38,29 +34,29 @@ func TestRingLosesNothingInSilence(t *testing.T) {
 		drain()
 	}
 	drain()
-	if lost := r.lost.Load(); got+lost != total {
+	if lost := r.Lost(); got+lost != total {
 		t.Errorf("%d came out and %d were counted as lost, of %d", got, lost, total)
 	}
 }
 
 func TestRingCountsOverflow(t *testing.T) {
-	r := newRing(2) // 4 slots
+	r := NewRing(2) // 4 slots
 	for i := range 7 {
-		r.push(load.Sample{ID: uint64(i)})
+		r.Push(Sample{ID: uint64(i)})
 	}
-	if got, lost := len(r.drain(nil)), r.lost.Load(); got != 4 || lost != 3 {
+	if got, lost := len(r.Drain(nil)), r.Lost(); got != 4 || lost != 3 {
 		t.Errorf("%d kept and %d lost, want 4 and 3", got, lost)
 	}
 }
 
 func BenchmarkRing(b *testing.B) {
-	r := newRing(10)
-	batch := make([]load.Sample, 0, 1024)
+	r := NewRing(10)
+	batch := make([]Sample, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		r.push(load.Sample{ID: 1})
+		r.Push(Sample{ID: 1})
 		if r.head.Load()&511 == 0 {
-			batch = r.drain(batch[:0])
+			batch = r.Drain(batch[:0])
 		}
 	}
 }

@@ -35,6 +35,7 @@ func Run(ctx context.Context, p Plan, start time.Time, observe Observe) error {
 		return err
 	}
 	raiseFileLimit()
+	defer spareProcs(program.shards)()
 	clock := newClock(start)
 
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -1,0 +1,109 @@
+package load
+
+import (
+	"math"
+	"time"
+)
+
+// Closed is the closed model: each connection sends its next request when the
+// one before is answered, as wrk and its like do. A system that stalls is asked
+// less, so response times from it omit what callers would have waited
+// (coordinated omission); it is for comparing programs at their limit.
+type Closed struct {
+	Connections int           // kept open and busy, over all loops; 0 means one per loop
+	Requests    uint64        // end after this many; 0 means no such end
+	Duration    time.Duration // begin no request after this; 0 means no such end
+}
+
+// redialPause is how long a loop waits after a dial that failed before it
+// dials again: without arrivals that fall due, nothing else would hold it back.
+const redialPause = 10 * time.Millisecond
+
+// rounds is a loop's part of a closed model. A nil one is the open model.
+type rounds struct {
+	left   uint64        // requests that may still begin
+	until  time.Duration // none begins from here on
+	vacant int           // connections to open
+	redial time.Duration // not before this
+}
+
+func (m *Closed) rounds(k, n int) *rounds {
+	if m == nil {
+		return nil
+	}
+	r := &rounds{left: math.MaxUint64, until: m.end(), vacant: share(max(m.Connections, n), k, n)}
+	if m.Requests > 0 {
+		r.left = m.Requests*uint64(k+1)/uint64(n) - m.Requests*uint64(k)/uint64(n)
+	}
+	return r
+}
+
+// end is when the last request may begin; never if that is not bounded.
+func (m *Closed) end() time.Duration {
+	if m == nil || m.Duration <= 0 {
+		return never
+	}
+	return m.Duration
+}
+
+// share is part k of n of a whole, such that all parts make it up.
+func share(whole, k, n int) int { return whole*(k+1)/n - whole*k/n }
+
+// over tells whether no request begins any more.
+func (r *rounds) over(now time.Duration) bool { return r.left == 0 || now >= r.until }
+
+// pause is told of a dial that failed.
+func (r *rounds) pause(now time.Duration) {
+	if r != nil {
+		r.redial = now + redialPause
+	}
+}
+
+// lost is told that a connection is gone.
+func (r *rounds) lost() {
+	if r != nil {
+		r.vacant++
+	}
+}
+
+// another is the next request of the closed model: it is due when somebody is
+// free to send it.
+func (l *loop) another(now time.Duration) (arrival, bool) {
+	if l.closed.over(now) {
+		l.closed.left = 0
+		return arrival{}, false
+	}
+	l.closed.left--
+	l.next.id += uint64(l.shards)
+	l.unfinished++
+	return arrival{id: l.next.id, intended: now, route: int32(l.pick.route(l.next.id))}, true
+}
+
+// dialVacant opens the connections that the closed model lacks.
+func (l *loop) dialVacant() {
+	r := l.closed
+	if r == nil || r.vacant == 0 {
+		return
+	}
+	for n := 0; r.vacant > 0 && n < dialBatch; n++ {
+		now := l.clock.now()
+		if now < r.redial {
+			return
+		}
+		a, ok := l.another(now)
+		if !ok {
+			r.vacant = 0
+			return
+		}
+		r.vacant--
+		l.dial(&l.pools[l.routes[a.route].endpoint], a)
+	}
+}
+
+// vacancy is when dialVacant has something to do.
+func (r *rounds) vacancy() time.Duration {
+	if r == nil || r.vacant == 0 || r.left == 0 {
+		return never
+	}
+	return min(r.redial, r.until)
+}

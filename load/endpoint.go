@@ -1,0 +1,51 @@
+package load
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// endpoint is where the connections of a pool lead, and what is spoken there.
+// It is comparable: routes with equal endpoints share connections.
+type endpoint struct {
+	addr    netip.AddrPort
+	path    string // of a unix socket, instead of addr
+	dialect dialect
+}
+
+const unixPrefix = "unix:"
+
+func parseEndpoint(text string) (endpoint, error) {
+	if path, ok := strings.CutPrefix(text, unixPrefix); ok {
+		if path == "" || len(path) > maxUnixPath {
+			return endpoint{}, fmt.Errorf("unix socket %q: a path has 1 to %d bytes", path, maxUnixPath)
+		}
+		return endpoint{path: path}, nil
+	}
+	addr, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return endpoint{}, fmt.Errorf("address %q is neither ip:port nor unix:PATH: %w", text, err)
+	}
+	return endpoint{addr: addr}, nil
+}
+
+// maxUnixPath is what fits into a sockaddr_un on Linux with its final zero
+// byte; elsewhere it is a little less (unix(7)).
+const maxUnixPath = 107
+
+// host is what a request says it wants if the route does not.
+func (e endpoint) host() string {
+	if e.path != "" {
+		return "localhost"
+	}
+	return e.addr.String()
+}
+
+// dialArgs are what package net wants to know.
+func (e endpoint) dialArgs() (network, addr string) {
+	if e.path != "" {
+		return "unix", e.path
+	}
+	return "tcp", e.addr.String()
+}

@@ -1,0 +1,243 @@
+//go:build linux
+
+package load
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// epoll is the transport that reads and writes when the kernel says that it
+// can be done.
+type epoll struct {
+	loop   *loop
+	poller *poller
+	to     []address // by pool.index
+	events []unix.EpollEvent
+	unread []token // connections with more to read than a turn allows
+	redial []token // connections to unix sockets whose backlog is full
+	in     []byte  // what was read last
+}
+
+const (
+	readBatch = 16 // how many reads of readSize one connection gets in a turn
+)
+
+// backlogPause is how long a dial waits for room in the backlog of a unix
+// socket: where TCP would try again by itself, connect(2) says EAGAIN.
+const backlogPause = time.Millisecond
+
+func newEpoll(l *loop) (transport, error) {
+	t := &epoll{loop: l, in: make([]byte, readSize)}
+	for i := range l.pools {
+		a, err := addressOf(l.pools[i].endpoint)
+		if err != nil {
+			return nil, err
+		}
+		t.to = append(t.to, a)
+	}
+	var err error
+	t.poller, err = newPoller()
+	return t, err
+}
+
+func (t *epoll) stop() { t.poller.close() }
+
+func (t *epoll) wake() { t.poller.wake() }
+
+func (t *epoll) dial(c *conn) {
+	c.fd, c.unwritten = -1, c.unwritten[:0]
+	to := t.to[c.pool.index]
+	fd, errno := to.connect()
+	switch {
+	case errno == unix.EAGAIN && to.family == unix.AF_UNIX:
+		t.redial = append(t.redial, token{c, c.generation})
+		return
+	case errno != 0 && errno != unix.EINPROGRESS:
+		t.loop.dialFailed(c, errno)
+		return
+	}
+	c.fd = fd
+	if err := t.poller.add(fd, c.slot, c.generation); err != nil {
+		t.loop.dialFailed(c, err) // the kernel's bound on watched descriptors
+		return
+	}
+	if errno == 0 {
+		t.loop.opened(c)
+	}
+}
+
+// dialAgain dials the connections that there was no room for.
+func (t *epoll) dialAgain() {
+	again := t.redial
+	t.redial = nil
+	for _, next := range again {
+		if next.conn.generation == next.generation && next.conn.state == dialling {
+			t.dial(next.conn)
+		}
+	}
+}
+
+func (t *epoll) close(c *conn) {
+	if c.fd >= 0 {
+		_ = unix.Close(c.fd)
+		c.fd = -1
+	}
+}
+
+func (t *epoll) send(c *conn, p []byte) bool {
+	if len(c.unwritten) > 0 {
+		c.unwritten = append(c.unwritten, p...)
+		return true
+	}
+	n, errno := send(c.fd, p)
+	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
+		return false
+	}
+	if n < len(p) {
+		c.unwritten = append(c.unwritten, p[n:]...)
+		t.flush(c)
+	}
+	return true
+}
+
+// flush writes on until the kernel takes no more; an event tells when it does.
+func (t *epoll) flush(c *conn) {
+	for len(c.unwritten) > 0 {
+		n, errno := send(c.fd, c.unwritten)
+		switch errno {
+		case 0:
+			c.unwritten = c.unwritten[:copy(c.unwritten, c.unwritten[n:])]
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return
+		default:
+			// The peer may have answered before it stopped to read: look first,
+			// in the next turn.
+			c.peerDone = true
+			t.unread = append(t.unread, token{c, c.generation})
+			return
+		}
+	}
+}
+
+func (t *epoll) wait(timeout time.Duration) (elapsed bool, err error) {
+	if len(t.unread) > 0 {
+		timeout = 0
+	}
+	if len(t.redial) > 0 {
+		timeout = min(timeout, backlogPause)
+	}
+	t.events, elapsed, err = t.poller.wait(timeout)
+	return elapsed, err
+}
+
+func (t *epoll) deliver() {
+	t.handle(t.events)
+	t.events = nil
+	t.dialAgain()
+}
+
+// handle works off what the poller found.
+func (t *epoll) handle(events []unix.EpollEvent) {
+	// First the connections that nothing is under way on: those that the peer
+	// has closed must be out of use before a request is written to one of them
+	// in the same turn.
+	for i := range events {
+		e := &events[i]
+		c := t.connOf(e)
+		if c == nil || c.state != open {
+			continue
+		}
+		if e.Events&hungUp != 0 {
+			c.peerDone = true
+			c.pool.withdraw(c)
+		}
+		if len(c.flying) > 0 {
+			continue
+		}
+		// None at all is an event about bytes that were read already.
+		if e.Events&(readable|hungUp) != 0 {
+			t.read(c)
+			e.Fd = wakeSlot
+		}
+	}
+	for i := range events {
+		if c := t.connOf(&events[i]); c != nil {
+			t.ready(c, events[i].Events)
+		}
+		// A batch can take milliseconds: arrivals do not wait for its end.
+		t.loop.sendDue()
+	}
+	t.readOn()
+}
+
+// connOf returns the connection an event is about, nil if that is gone.
+func (t *epoll) connOf(e *unix.EpollEvent) *conn {
+	if e.Fd == wakeSlot {
+		return nil
+	}
+	if c := t.loop.conns[e.Fd]; c.generation == e.Pad && c.state != unused {
+		return c
+	}
+	return nil
+}
+
+func (t *epoll) ready(c *conn, events uint32) {
+	c.peerDone = c.peerDone || events&hungUp != 0
+	generation := c.generation
+	if c.state == dialling {
+		if errno := connectError(c.fd); errno != 0 {
+			t.loop.dialFailed(c, errno)
+			return
+		}
+		t.loop.opened(c)
+	} else if events&writable != 0 && len(c.unwritten) > 0 {
+		t.flush(c)
+	}
+	if c.generation == generation && events&(readable|hungUp) != 0 {
+		t.read(c)
+	}
+}
+
+// read takes what the peer has sent.
+func (t *epoll) read(c *conn) {
+	generation := c.generation
+	for range readBatch {
+		n, errno := receive(c.fd, t.in)
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno == unix.EAGAIN:
+			return
+		case errno != 0:
+			t.loop.broken(c)
+			return
+		case n == 0:
+			t.loop.ended(c)
+			return
+		}
+		// Edge triggered: if the buffer was filled there may be more, and no
+		// event would tell.
+		more := n == len(t.in) && readyToRead(c.fd)
+		t.loop.received(c, t.in[:n], more)
+		if c.generation != generation || !more && !c.peerDone {
+			return // gone, or all there is for now
+		}
+	}
+	// A body without end must not keep the loop from everything else.
+	t.unread = append(t.unread, token{c, generation})
+}
+
+// readOn goes on with what the last turn left, as no event would tell of what
+// is there already.
+func (t *epoll) readOn() {
+	for n := len(t.unread); n > 0; n-- {
+		next := t.unread[0]
+		t.unread = t.unread[:copy(t.unread, t.unread[1:])]
+		if next.conn.generation == next.generation && next.conn.state == open {
+			t.read(next.conn)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package load
+
+import "github.com/stormctl/stormctl/load/wire"
+
+// http1 is where an HTTP/1.1 connection stands in the response it reads. The
+// zero value is between two.
+type http1 struct {
+	unparsed []byte // beginning of a response head that is not complete
+	inBody   bool   // the head is there; what follows is about that response
+	closes   bool   // the connection ends with this response
+	status   int
+	body     wire.Body
+}
+
+// speaksHTTP1 is the dialect of HTTP/1.1: requests are answered in their
+// order, at most depth of them under way.
+type speaksHTTP1 struct{ depth int }
+
+func (d speaksHTTP1) streams() int { return d.depth }
+
+func (d speaksHTTP1) open(_ *loop, c *conn) {
+	c.http1 = http1{unparsed: c.http1.unparsed[:0]}
+}
+
+func (d speaksHTTP1) room(c *conn) int { return d.depth - len(c.flying) }
+
+func (d speaksHTTP1) send(l *loop, e *exchange) bool {
+	l.out = l.routes[e.route].request.Append(l.out[:0], e.id)
+	return l.net.send(e.conn, l.out)
+}
+
+func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {
+	for h := &c.http1; len(c.flying) > 0; {
+		e := c.flying[0]
+		complete, rest, err := h.parse(&l.head, p, l.routes[e.route].request.IsHEAD())
+		e.received += int64(len(p) - rest)
+		if err != nil {
+			l.lose(c, Malformed)
+			return
+		}
+		if !complete {
+			return
+		}
+		p = p[len(p)-rest:]
+		last := len(c.flying) == 1
+		if h.closes || last && (rest > 0 || more || c.writing()) {
+			c.spent = true // what follows is no answer to anything we asked, or we have not asked to the end
+		}
+		closes, generation := h.closes, c.generation
+		l.answered(e, h.status)
+		switch {
+		case c.generation != generation:
+			return
+		case closes:
+			l.broken(c)
+			return
+		case rest == 0:
+			return
+		}
+	}
+	l.drop(c) // a word that nobody asked for
+}
+
+func (d speaksHTTP1) ended(l *loop, c *conn) {
+	c.spent = true
+	if len(c.flying) > 0 && c.http1.endsWell() {
+		generation := c.generation
+		l.answered(c.flying[0], c.http1.status)
+		if c.generation != generation {
+			return
+		}
+	}
+	l.broken(c)
+}
+
+// cancel closes the connection: there is no other way to call a request back.
+func (d speaksHTTP1) cancel(l *loop, e *exchange) {
+	c := e.conn
+	l.finish(e, TimedOut, 0, l.clock.now())
+	l.broken(c)
+}
+
+// parse goes on with the response by bytes that came behind those it has seen.
+// head is scratch space. It returns whether the response is complete, and how
+// many bytes came behind it.
+func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool) (complete bool, rest int, err error) {
+	if len(h.unparsed) > 0 {
+		h.unparsed = append(h.unparsed, p...)
+		p = h.unparsed
+	}
+	for !h.inBody {
+		n, err := head.Parse(p, toHEAD)
+		if err != nil {
+			return false, 0, err
+		}
+		if n == 0 {
+			h.unparsed = append(h.unparsed[:0], p...) // p may be its own tail
+			return false, 0, nil
+		}
+		p = p[n:]
+		if head.Interim() {
+			continue
+		}
+		h.inBody = true
+		h.status, h.closes, h.body = head.Status, head.Close || head.Upgrade, head.Body
+	}
+	h.unparsed = h.unparsed[:0]
+	n, complete, err := h.body.Next(p)
+	if complete {
+		h.inBody = false
+	}
+	return complete, len(p) - n, err
+}
+
+// endsWell tells whether the peer may close here, as it does to end a response
+// that has no length.
+func (h *http1) endsWell() bool { return h.inBody && h.body.EOF() == nil }

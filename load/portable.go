@@ -1,0 +1,225 @@
+package load
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// portable is the transport on net.Conn, for systems without another. Each
+// connection has a goroutine that reads and one that writes; what they have to
+// tell waits in a mailbox for the loop. Its timers are Go's, which are up to a
+// millisecond late.
+type portable struct {
+	loop  *loop
+	timer *time.Timer
+	bell  chan struct{} // holds one if the mailbox is not empty, or after wake
+	done  sync.WaitGroup
+
+	mu   sync.Mutex
+	mail []letter
+
+	reading []letter // what the loop works off
+}
+
+// letter is what a goroutine tells the loop of a connection.
+type letter struct {
+	token
+	peer  *farSide
+	event portableEvent
+	bytes []byte
+	err   error
+}
+
+type portableEvent uint8
+
+const (
+	hasOpened portableEvent = iota
+	hasFailed
+	hasReceived
+	hasEnded
+	hasBroken
+)
+
+// farSide is the far side of a connection: what its goroutines work with.
+type farSide struct {
+	mail   func(*farSide, portableEvent, []byte, error)
+	cancel context.CancelFunc
+	conn   net.Conn      // set before hasOpened
+	eaten  chan struct{} // one for each hasReceived that the loop has worked off
+
+	mu     sync.Mutex
+	more   *sync.Cond // out is longer, or closed
+	out    []byte
+	closed bool
+}
+
+func newPortable(l *loop) (transport, error) {
+	t := &portable{loop: l, timer: time.NewTimer(time.Hour), bell: make(chan struct{}, 1)}
+	t.timer.Stop()
+	return t, nil
+}
+
+func (t *portable) stop() { t.done.Wait() }
+
+func (t *portable) wake() {
+	select {
+	case t.bell <- struct{}{}:
+	default:
+	}
+}
+
+func (t *portable) dial(c *conn) {
+	ctx, cancel := context.WithCancel(context.Background())
+	to := token{c, c.generation}
+	p := &farSide{cancel: cancel, eaten: make(chan struct{}, 1)}
+	p.more = sync.NewCond(&p.mu)
+	p.mail = func(p *farSide, event portableEvent, bytes []byte, err error) {
+		t.mu.Lock()
+		t.mail = append(t.mail, letter{to, p, event, bytes, err})
+		t.mu.Unlock()
+		t.wake()
+	}
+	c.far = p
+	network, addr := c.pool.dialArgs()
+	t.done.Go(func() {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		if err != nil {
+			p.mail(p, hasFailed, nil, err)
+			return
+		}
+		p.mu.Lock()
+		p.conn = conn
+		closed := p.closed
+		p.mu.Unlock()
+		if closed {
+			_ = conn.Close()
+			return
+		}
+		t.done.Go(p.write)
+		p.mail(p, hasOpened, nil, nil)
+		p.read(ctx)
+	})
+}
+
+func (p *farSide) read(ctx context.Context) {
+	in := make([]byte, readSize)
+	for {
+		n, err := p.conn.Read(in)
+		if n > 0 {
+			p.mail(p, hasReceived, in[:n], nil)
+			select {
+			case <-p.eaten:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err != nil {
+			event := hasBroken
+			if isEnd(err) {
+				event = hasEnded
+			}
+			p.mail(p, event, nil, err)
+			return
+		}
+	}
+}
+
+func (p *farSide) write() {
+	var going []byte
+	for {
+		p.mu.Lock()
+		for len(p.out) == 0 && !p.closed {
+			p.more.Wait()
+		}
+		if p.closed {
+			p.mu.Unlock()
+			return
+		}
+		p.out, going = going[:0], p.out
+		p.mu.Unlock()
+		if _, err := p.conn.Write(going); err != nil {
+			return // the peer may have answered before it stopped to read: that read tells
+		}
+	}
+}
+
+func (t *portable) send(c *conn, b []byte) bool {
+	p := c.far
+	p.mu.Lock()
+	p.out = append(p.out, b...)
+	p.mu.Unlock()
+	p.more.Signal()
+	return true
+}
+
+func (t *portable) close(c *conn) {
+	p := c.far
+	if p == nil {
+		return
+	}
+	c.far = nil
+	p.cancel()
+	p.mu.Lock()
+	p.closed = true
+	conn := p.conn
+	p.mu.Unlock()
+	p.more.Signal()
+	if conn != nil {
+		_ = conn.Close()
+	}
+}
+
+func (t *portable) wait(timeout time.Duration) (elapsed bool, err error) {
+	switch {
+	case timeout == 0:
+		select {
+		case <-t.bell:
+		default:
+		}
+	case timeout == never || timeout < 0:
+		<-t.bell
+	default:
+		t.timer.Reset(timeout)
+		select {
+		case <-t.bell:
+			t.timer.Stop()
+		case <-t.timer.C:
+			elapsed = true
+		}
+	}
+	return elapsed, nil
+}
+
+func (t *portable) deliver() {
+	t.mu.Lock()
+	t.mail, t.reading = t.reading[:0], t.mail
+	t.mu.Unlock()
+	for i := range t.reading {
+		if l := &t.reading[i]; l.conn.generation == l.generation && l.conn.state != unused {
+			t.open(l)
+		}
+		// A batch can take milliseconds: arrivals do not wait for its end.
+		t.loop.sendDue()
+	}
+	clear(t.reading)
+}
+
+// open takes one letter.
+func (t *portable) open(l *letter) {
+	switch l.event {
+	case hasOpened:
+		t.loop.opened(l.conn)
+	case hasFailed:
+		t.loop.dialFailed(l.conn, l.err)
+	case hasReceived:
+		t.loop.received(l.conn, l.bytes, false)
+		l.peer.eaten <- struct{}{}
+	case hasEnded:
+		l.conn.peerDone = true
+		t.loop.ended(l.conn)
+	case hasBroken:
+		t.loop.broken(l.conn)
+	}
+}

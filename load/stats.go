@@ -1,0 +1,86 @@
+package load
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats is where event loops tell of themselves while they run. One goroutine
+// may read it meanwhile.
+type Stats struct {
+	loops []loopStats
+	start time.Time
+	last  []time.Duration // CPU time until the last Read, by loop
+	read  time.Duration   // when that was
+	most  int
+}
+
+// loopStats is written by its loop only. A nil one is not written.
+type loopStats struct {
+	thread  atomic.Int64 // that it runs on; 0 if it does not run
+	dialled atomic.Uint64
+	open    atomic.Int64
+
+	_ [64]byte // keeps the next loop's off the cache line this one writes to
+}
+
+// NewStats returns what Plan.Stats wants, for so many shards and a load that
+// starts at start.
+func NewStats(shards int, start time.Time) *Stats {
+	return &Stats{loops: make([]loopStats, shards), start: start, last: make([]time.Duration, shards)}
+}
+
+func (s *Stats) loop(i int) *loopStats {
+	if s == nil {
+		return nil
+	}
+	return &s.loops[i]
+}
+
+// runs tells that the calling thread is the loop's from now on.
+func (s *loopStats) runs() {
+	if s != nil {
+		s.thread.Store(threadID())
+	}
+}
+
+func (s *loopStats) dials() {
+	if s != nil {
+		add(&s.dialled, 1)
+		s.open.Store(s.open.Load() + 1)
+	}
+}
+
+func (s *loopStats) drops() {
+	if s != nil {
+		s.open.Store(s.open.Load() - 1)
+	}
+}
+
+// Reading is what Stats had to tell.
+type Reading struct {
+	Busy    float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
+	Dialled uint64  // connections so far
+	Open    int     // connections now, those being dialled included
+	Most    int     // open at any Read
+}
+
+// Read returns how the loops are.
+func (s *Stats) Read() Reading {
+	var r Reading
+	now := time.Since(s.start)
+	for i := range s.loops {
+		l := &s.loops[i]
+		if used := threadTime(l.thread.Load()); used > 0 {
+			if span := now - s.read; span > 0 {
+				r.Busy = max(r.Busy, min(1, (used-s.last[i]).Seconds()/span.Seconds()))
+			}
+			s.last[i] = used
+		}
+		r.Dialled += l.dialled.Load()
+		r.Open += int(l.open.Load())
+	}
+	s.most = max(s.most, r.Open)
+	r.Most, s.read = s.most, now
+	return r
+}

@@ -1,0 +1,370 @@
+//go:build linux
+
+package load
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// submit is the transport on io_uring: it tells the kernel what is to be sent
+// and hears of what has come, all with one system call per turn.
+//
+// Each connection has one receive that goes on until it is cancelled and puts
+// what comes into buffers that all connections share. A send is told of only if
+// it fails, where it is small and nothing is sent behind it before the answer.
+type submit struct {
+	loop    *loop
+	ring    *uring
+	buffers *bufferRing
+	to      []rawAddress // by pool.index
+	wakefd  int
+	enabled bool
+	patience
+	done []cqe
+}
+
+// rawAddress is an address as the kernel reads it.
+type rawAddress struct {
+	family int
+	raw    unix.RawSockaddrAny
+	len    uint32
+}
+
+const (
+	submitEntries   = 1 << 12
+	completeEntries = 1 << 14
+	recvBuffers     = 1 << 8
+	recvSize        = 16 << 10
+	smallSend       = 4 << 10 // always fits into a socket's buffer that is empty
+)
+
+// What a completion is about, in the lowest bits of its user data; above are
+// 24 bits of the connection's generation and 32 of its slot.
+const (
+	doneConnect = iota
+	doneReceive
+	doneSend
+	doneWake
+	doneCancel
+)
+
+func (c *conn) tag(done uint64) uint64 {
+	return uint64(c.slot)<<32 | uint64(c.generation&0xffffff)<<8 | done
+}
+
+func newSubmit(l *loop) (t transport, err error) {
+	s := &submit{loop: l, wakefd: -1}
+	defer func() {
+		if err != nil {
+			s.stop()
+		}
+	}()
+	files := 0 // places in the kernel's table of our connections
+	for i := range l.pools {
+		a, err := addressOf(l.pools[i].endpoint)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := rawOf(a)
+		if err != nil {
+			return nil, err
+		}
+		s.to = append(s.to, raw)
+		files += l.pools[i].limit
+	}
+	if s.ring, err = newUring(submitEntries, completeEntries); err != nil {
+		return nil, err
+	}
+	if s.buffers, err = newBufferRing(s.ring, recvBuffers, recvSize); err != nil {
+		return nil, err
+	}
+	// No more can be open, and the kernel gives no larger table.
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, os.NewSyscallError("getrlimit", err)
+	}
+	files = min(files, int(min(limit.Cur, math.MaxInt32)))
+	table := struct {
+		n, flags      uint32
+		_, data, tags uint64
+	}{n: uint32(files), flags: sparse}
+	if err := s.ring.register(registerFiles2, unsafe.Pointer(&table), unsafe.Sizeof(table)); err != nil {
+		return nil, err
+	}
+	if s.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	return s, nil
+}
+
+func rawOf(a address) (rawAddress, error) {
+	r := rawAddress{family: a.family}
+	put := func(b []byte, family uint16) {
+		p := unsafe.Slice((*byte)(unsafe.Pointer(&r.raw)), unsafe.Sizeof(r.raw))
+		*(*uint16)(unsafe.Pointer(&p[0])) = family
+		copy(p[2:], b)
+		r.len = uint32(2 + len(b))
+	}
+	switch to := a.to.(type) {
+	case *unix.SockaddrInet4:
+		b := make([]byte, 14)
+		b[0], b[1] = byte(to.Port>>8), byte(to.Port)
+		copy(b[2:], to.Addr[:])
+		put(b, unix.AF_INET)
+	case *unix.SockaddrInet6:
+		b := make([]byte, 26)
+		b[0], b[1] = byte(to.Port>>8), byte(to.Port)
+		copy(b[6:], to.Addr[:])
+		*(*uint32)(unsafe.Pointer(&b[22])) = to.ZoneId
+		put(b, unix.AF_INET6)
+	case *unix.SockaddrUnix:
+		b := append([]byte(to.Name), 0)
+		if b[0] == '@' { // an abstract name starts with a zero byte and has none at its end
+			b[0] = 0
+			b = b[:len(b)-1]
+		}
+		put(b, unix.AF_UNIX)
+	default:
+		return r, fmt.Errorf("address %v is of an unknown kind", a.to)
+	}
+	return r, nil
+}
+
+func (t *submit) stop() {
+	if t.ring != nil {
+		t.ring.close()
+	}
+	if t.buffers != nil {
+		t.buffers.close()
+	}
+	if t.wakefd >= 0 {
+		_ = unix.Close(t.wakefd)
+	}
+}
+
+func (t *submit) wake() {
+	one := [8]byte{1} // any number, in any byte order
+	_, _ = unix.Write(t.wakefd, one[:])
+}
+
+// begin makes the calling thread, which is the loop's own, the one that uses
+// the ring.
+func (t *submit) begin() error {
+	if t.enabled {
+		return nil
+	}
+	t.enabled = true
+	if err := t.ring.enable(); err != nil {
+		return err
+	}
+	t.awaitWake()
+	return nil
+}
+
+func (t *submit) awaitWake() {
+	e := t.ring.next()
+	e.opcode, e.fd, e.len, e.opFlags, e.userData = opPollAdd, int32(t.wakefd), pollMultishot, unix.POLLIN, doneWake
+}
+
+func (t *submit) dial(c *conn) {
+	c.fd, c.sending, c.unwritten = -1, false, c.unwritten[:0]
+	if err := t.begin(); err != nil {
+		t.loop.dialFailed(c, err)
+		return
+	}
+	to := &t.to[c.pool.index]
+	// It must block: io_uring takes a socket that does not at its word, and
+	// says EAGAIN instead of waiting.
+	fd, err := unix.Socket(to.family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.loop.dialFailed(c, err)
+		return
+	}
+	c.fd = fd
+	if to.family != unix.AF_UNIX {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if err := t.file(c.slot, fd); err != nil {
+		t.loop.dialFailed(c, err)
+		return
+	}
+	e := t.ring.next()
+	e.opcode, e.flags, e.fd, e.userData = opConnect, sqeFixedFile, c.slot, c.tag(doneConnect)
+	e.addr, e.off = uint64(uintptr(unsafe.Pointer(&to.raw))), uint64(to.len)
+}
+
+// file puts a descriptor into the kernel's table of our connections; -1 takes
+// out what is there.
+func (t *submit) file(slot int32, fd int) error {
+	fds := [1]int32{int32(fd)}
+	update := struct {
+		offset, _ uint32
+		fds       uint64
+	}{offset: uint32(slot), fds: uint64(uintptr(unsafe.Pointer(&fds)))}
+	return t.ring.register(registerFilesUpdate, unsafe.Pointer(&update), 1)
+}
+
+func (t *submit) receive(c *conn) {
+	e := t.ring.next()
+	e.opcode, e.flags, e.ioprio, e.fd, e.userData = opRecv, sqeFixedFile|sqeBufferSelect, recvMultishot|recvPollFirst, c.slot, c.tag(doneReceive)
+}
+
+func (t *submit) close(c *conn) {
+	if c.fd < 0 {
+		return
+	}
+	// What is under way holds the socket open, and reads c.out: it ends before
+	// the place in the table is given away.
+	e := t.ring.next()
+	e.opcode, e.flags, e.fd, e.opFlags, e.userData = opAsyncCancel, sqeSkipSuccess, c.slot, cancelAll|cancelFd|cancelFdFixed, doneCancel
+	_ = t.ring.enter(0, false, true)
+	_ = t.file(c.slot, -1)
+	_ = unix.Close(c.fd)
+	c.fd, c.sending = -1, false
+}
+
+func (t *submit) send(c *conn, p []byte) bool {
+	if c.sending {
+		c.unwritten = append(c.unwritten, p...)
+		return true
+	}
+	c.out = append(c.out[:0], p...)
+	t.flush(c, len(p) <= smallSend && c.pool.dialect.streams() == 1)
+	return true
+}
+
+// flush sends what is in c.out, which must not be touched before that is done.
+// A quiet send is done when the peer has answered: nothing else is sent before.
+func (t *submit) flush(c *conn, quiet bool) {
+	e := t.ring.next()
+	e.opcode, e.flags, e.fd, e.userData = opSend, sqeFixedFile, c.slot, c.tag(doneSend)
+	e.addr, e.len, e.opFlags = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(c.out)))), uint32(len(c.out)), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
+	if quiet {
+		e.flags |= sqeSkipSuccess
+	} else {
+		c.sending = true
+	}
+}
+
+func (t *submit) wait(timeout time.Duration) (elapsed bool, err error) {
+	if err := t.begin(); err != nil {
+		return false, err
+	}
+	wait, keep := t.next(timeout)
+	switch errno := t.ring.enter(wait, wait != 0 && !t.ring.completed(), keep); errno {
+	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY: // the last two: take completions first
+		t.idle = false
+	case unix.ETIME:
+		elapsed = t.was(timeout, wait, true)
+	default:
+		return false, os.NewSyscallError("io_uring_enter", errno)
+	}
+	t.done = t.ring.take(t.done[:0])
+	return elapsed, nil
+}
+
+func (t *submit) deliver() {
+	// First what the peer has closed: it must be out of use before a request is
+	// written to it in the same turn.
+	for i := range t.done {
+		d := &t.done[i]
+		c := t.connOf(d.userData)
+		if c == nil || d.userData&0xff != doneReceive || d.res > 0 || d.res == -int32(unix.ENOBUFS) {
+			continue
+		}
+		c.peerDone = true
+		c.pool.withdraw(c)
+	}
+	for i := range t.done {
+		t.complete(&t.done[i])
+		// A batch can take milliseconds: arrivals do not wait for its end.
+		t.loop.sendDue()
+	}
+	t.done = t.done[:0]
+}
+
+// connOf returns the connection that a completion is about, nil if it is gone.
+func (t *submit) connOf(tag uint64) *conn {
+	if done := tag & 0xff; done == doneWake || done == doneCancel {
+		return nil
+	}
+	c := t.loop.conns[tag>>32]
+	if c.state == unused || uint64(c.generation&0xffffff) != tag>>8&0xffffff {
+		return nil
+	}
+	return c
+}
+
+func (t *submit) complete(d *cqe) {
+	c := t.connOf(d.userData)
+	switch d.userData & 0xff {
+	case doneWake:
+		var count [8]byte
+		_, _ = unix.Read(t.wakefd, count[:])
+		if d.flags&cqeMore == 0 {
+			t.awaitWake()
+		}
+	case doneConnect:
+		switch {
+		case c == nil:
+		case d.res < 0:
+			t.loop.dialFailed(c, unix.Errno(-d.res))
+		default:
+			t.receive(c)
+			t.loop.opened(c)
+		}
+	case doneSend:
+		if c != nil {
+			t.sent(c, d.res)
+		}
+	case doneReceive:
+		t.received(c, d)
+	}
+}
+
+// sent goes on when a send has ended.
+func (t *submit) sent(c *conn, res int32) {
+	c.sending = false
+	if res < 0 {
+		c.peerDone = true // it may have answered before it stopped to read: that receive tells
+		if len(c.flying) == 0 {
+			t.loop.broken(c)
+		}
+		return
+	}
+	rest := c.out[:copy(c.out, c.out[res:])]
+	c.out = append(rest, c.unwritten...)
+	c.unwritten = c.unwritten[:0]
+	if len(c.out) > 0 {
+		t.flush(c, false)
+	}
+}
+
+func (t *submit) received(c *conn, d *cqe) {
+	if d.flags&cqeBuffer != 0 {
+		id := uint16(d.flags >> cqeBufferShift)
+		if c != nil && d.res > 0 {
+			generation := c.generation
+			t.loop.received(c, t.buffers.bytes(id, int(d.res)), d.flags&cqeSockNonempty != 0)
+			if c.generation != generation {
+				c = nil
+			}
+		}
+		t.buffers.give(id)
+	}
+	switch {
+	case c == nil:
+	case d.res == 0:
+		t.loop.ended(c)
+	case d.res < 0 && d.res != -int32(unix.ENOBUFS):
+		t.loop.broken(c)
+	case d.flags&cqeMore == 0:
+		t.receive(c)
+	}
+}

@@ -1,0 +1,104 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// transport carries the bytes of one loop's connections. The loop is the only
+// caller, but for wake. What happens on a connection the loop hears through
+// its methods
+//
+//	opened(c)      or dialFailed(c, err): once after each dial
+//	received(c, p) bytes that came, valid during the call
+//	ended(c)       the peer has sent its last
+//	broken(c)      the connection is of no use any more
+//
+// from inside of deliver, and of dial where that ends at once. After a close, and
+// after broken or dialFailed, nothing more is heard of that connection; the
+// loop closes it all the same.
+type transport interface {
+	// dial begins to open a connection to where its pool leads.
+	dial(c *conn)
+	// send takes p whole: what cannot go now goes as soon as it can. It returns
+	// false if the connection is broken.
+	send(c *conn, p []byte) bool
+	// close closes a connection, at whatever stage it is.
+	close(c *conn)
+	// wait sleeps until something happens, or for timeout; 0 does not block.
+	// elapsed tells that nothing came before the timeout: not so after a signal.
+	wait(timeout time.Duration) (elapsed bool, err error)
+	// deliver tells the loop what the last wait has found.
+	deliver()
+	// wake ends a wait. Any goroutine may call it.
+	wake()
+	// stop frees what the transport holds; all connections are closed.
+	stop()
+}
+
+// socket is what a transport keeps about a connection.
+type socket struct {
+	fd        int      // -1 if there is none
+	unwritten []byte   // what the kernel has not taken yet
+	out       []byte   // of io_uring: what the kernel was told to send
+	sending   bool     // of io_uring: it has not said that this is done
+	far       *farSide // of the portable transport
+}
+
+// writing tells whether the kernel has not taken all yet.
+func (s *socket) writing() bool { return s.sending || len(s.unwritten) > 0 }
+
+// readSize is how much one read takes at most.
+const readSize = 64 << 10
+
+// token means one connection, and none that has its place later.
+type token struct {
+	conn       *conn
+	generation int32
+}
+
+// The transports that a plan can name.
+const (
+	Epoll    = "epoll"
+	IOURing  = "io_uring"
+	Portable = "portable"
+)
+
+// transportOf returns what makes the transport that a plan names; "" is the
+// best one that the system has.
+func transportOf(name string) (func(*loop) (transport, error), error) {
+	if name == Portable {
+		return newPortable, nil
+	}
+	if make, ok := systemTransports[name]; ok {
+		return make, nil
+	}
+	return nil, fmt.Errorf("transport %q is not one of this system's: %s", name, strings.Join(Transports(), ", "))
+}
+
+// Transports are the names that a plan can choose from on this system.
+func Transports() []string {
+	names := []string{Portable}
+	for name := range systemTransports {
+		if name != "" && name != Portable {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// isEnd tells whether a read failed because the peer has sent its last.
+func isEnd(err error) bool { return errors.Is(err, io.EOF) }
+
+// TransportName is the transport that a plan with this name uses.
+func TransportName(name string) string {
+	if name == "" {
+		return bestTransport
+	}
+	return name
+}

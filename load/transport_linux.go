@@ -1,0 +1,9 @@
+package load
+
+const bestTransport = Epoll
+
+var systemTransports = map[string]func(*loop) (transport, error){
+	"":      newEpoll,
+	Epoll:   newEpoll,
+	IOURing: newSubmit,
+}
