@@ -8,7 +8,7 @@ ONLY     ?=
 FUZZTIME ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench fuzz rulings deps
+.PHONY: help build check test bench bench-peers fuzz rulings deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ test: deps ## everything, with the race detector
 
 bench: ## the micro-benchmarks beside the hot files
 	$(GO) test -run '^$$' -bench . -benchmem ./load/... ./chaos/...
+
+bench-peers: deps ## the load engine beside wrk, vegeta, fortio ... whichever are installed: BENCH='-rounds 5 -modes closed,5000'
+	$(GO) build -o bin/stormctl ./cmd/stormctl
+	$(GO) run ./load/benchmarks -stormctl $(CURDIR)/bin/stormctl $(BENCH)
 
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -89,9 +89,17 @@ func figures(p chaos.Progress) []string {
 	return []string{
 		rate,
 		"ok " + reports.Percent(p.Success*100),
-		fmt.Sprintf("p50 %s p99 %s", reports.Millis(millis(p.P50)), reports.Millis(millis(p.P99))),
+		percentiles(p),
 		lag,
 	}
+}
+
+func percentiles(p chaos.Progress) string {
+	text := fmt.Sprintf("p50 %s p99 %s", reports.Millis(millis(p.P50)), reports.Millis(millis(p.P99)))
+	if p.P999 > 0 {
+		text += " p99.9 " + reports.Millis(millis(p.P999))
+	}
+	return text
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -85,6 +85,7 @@ Exit codes:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newRunCommand(),
+		newLoadCommand(),
 		newValidateCommand(),
 		newSchemaCommand(),
 		newJudgeCommand(),

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/time/rate"
+
+	"github.com/stormctl/stormctl/chaos/unit"
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/reports"
+)
+
+// loadOptions are the flags of load.
+type loadOptions struct {
+	rate     rateFlag
+	closed   bool
+	poisson  bool
+	duration time.Duration
+	requests uint64
+
+	connections  int
+	pipeline     int
+	connRequests int
+	connLifetime time.Duration
+	dialRate     rateFlag
+	maxQueue     int
+
+	method  string
+	headers []string
+	body    string
+	timeout time.Duration
+	unix    string
+
+	loops     int
+	transport string
+	seed      uint64
+
+	failIf []string
+	json   bool
+	hlog   string
+	record string
+	quiet  bool
+}
+
+func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.VarP(&o.rate, "rate", "r", "offered `rate` of the open model: 500/s, 100k/s, or a number per second (default 100/s)")
+	f.BoolVar(&o.closed, "closed", false, "closed model: each connection sends its next request when the last is answered, as wrk does")
+	f.BoolVar(&o.poisson, "poisson", false, "exponential gaps between arrivals instead of even ones")
+	f.DurationVarP(&o.duration, "duration", "d", 0, "how long (default 10s, or as long as --requests take)")
+	f.Uint64VarP(&o.requests, "requests", "n", 0, "end after this many `requests`")
+	f.IntVarP(&o.connections, "connections", "c", 0, "most `connections` at a time; in the closed model as many (default 1024; closed 64)")
+	f.IntVar(&o.pipeline, "pipeline", 1, "`requests` under way on one HTTP/1.1 connection")
+	f.IntVar(&o.maxQueue, "max-queue", 0, "`arrivals` that may wait for a connection; past it they are not sent: 0 means no limit, -1 none")
+	f.IntVar(&o.connRequests, "conn-requests", 0, "close a connection after this many `requests`")
+	f.DurationVar(&o.connLifetime, "conn-lifetime", 0, "close a connection at this age")
+	f.Var(&o.dialRate, "dial-rate", "most new connections per second, a `rate`; not for the closed model")
+	f.StringVarP(&o.method, "method", "X", "GET", "HTTP `method`")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "`NAME:VALUE`; may be repeated; ${id} is the request's id")
+	f.StringVarP(&o.body, "body", "b", "", "request body: `TEXT`, or @FILE")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "for one request, until its last byte")
+	f.StringVar(&o.unix, "unix", "", "connect to this unix `socket` instead of the URL's host")
+	f.IntVar(&o.loops, "loops", 0, "event `loops` (default one per core)")
+	f.StringVar(&o.transport, "transport", "", "`name` of what carries bytes: "+strings.Join(load.Transports(), ", ")+" (default the best)")
+	f.Uint64Var(&o.seed, "seed", 1, "decides every random draw, a `number`")
+	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit 1 if this `holds`, like 'p99>50ms' or 'success<99.9%'; of "+metricNames+"; may be repeated")
+	f.BoolVar(&o.json, "json", false, "print the result as JSON")
+	f.StringVar(&o.hlog, "hlog", "", "write a HdrHistogram log of every second to this `file`")
+	f.StringVar(&o.record, "record", "", "write a line for every request, as CSV, to this `file`")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on stderr")
+}
+
+func newLoadCommand() *cobra.Command {
+	var o loadOptions
+	cmd := &cobra.Command{
+		Use:   "load URL",
+		Short: "Drives load at a URL and tells what callers would have got",
+		Long: `Drives load at a URL. When requests are due is fixed beforehand and does not
+depend on how the system copes (open model), and every response time counts from
+there: a stall shows in full. --closed sends the next request when the last one
+is answered instead, for comparison with tools that do so.
+
+The summary goes to stdout, a line a second to stderr. If the harness itself was
+late or short of something, that is the summary's first line, and latencies that
+fail a --fail-if are then inconclusive.
+
+Exit codes:
+  0  done, and no --fail-if holds
+  1  some --fail-if holds
+  2  could not run: usage, or nothing listens there
+  3  inconclusive: some --fail-if holds, but the harness was not well
+  4  stopped early by a signal`,
+		Example: `  stormctl load http://127.0.0.1:8080/ --rate 5k/s --duration 30s
+  stormctl load http://127.0.0.1:8080/ --rate 500/s --fail-if 'p99>50ms' --fail-if 'success<99.9%'
+  stormctl load http://localhost/ --unix /run/app.sock --closed --connections 64 --json`,
+		Args: exactly("URL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			job, err := o.job(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return runLoad(cmd.Context(), job, o, cmd.OutOrStdout(), cmd.ErrOrStderr()).err()
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	return cmd
+}
+
+// loadJob is a load that can be run.
+type loadJob struct {
+	url        string
+	plan       load.Plan
+	words      string        // what is offered
+	offered    time.Duration // for how long; 0 if that is not known beforehand
+	thresholds []threshold
+}
+
+// job makes of the command line what is to be done.
+func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) {
+	j := &loadJob{url: target}
+	for _, text := range o.failIf {
+		t, err := parseThreshold(text)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--fail-if %w", err)}
+		}
+		j.thresholds = append(j.thresholds, t)
+	}
+	p := load.Plan{
+		Seed: o.seed, Run: randomRun(), Loops: o.loops, Transport: o.transport,
+		MaxConns: o.connections, MaxQueue: o.maxQueue, Pipeline: o.pipeline,
+		ConnRequests: o.connRequests, ConnLifetime: o.connLifetime, DialRate: o.dialRate.limit,
+	}
+	if err := o.schedule(&p, j); err != nil {
+		return nil, usageError{err}
+	}
+	route, err := o.route(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	p.Routes = []load.Route{route}
+	j.plan = p
+	return j, nil
+}
+
+const (
+	defaultRate        = 100 // per second
+	defaultDuration    = 10 * time.Second
+	defaultConnections = 64 // of the closed model
+)
+
+// schedule decides which model it is, and its length.
+func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
+	for _, bad := range []struct {
+		is   bool
+		text string
+	}{
+		{o.closed && o.rate.given, "--rate and --closed exclude each other: the closed model has no rate of its own"},
+		{o.closed && o.poisson, "--poisson is about arrivals, and the closed model has none"},
+		{o.closed && o.dialRate.given, "--dial-rate is for the open model"},
+		{o.rate.given && o.rate.limit <= 0, "--rate must be above 0"},
+		{o.duration < 0 || o.timeout <= 0 || o.connLifetime < 0, "durations must not be negative, and --timeout not 0"},
+		{o.connections < 0 || o.pipeline < 1 || o.connRequests < 0 || o.loops < 0, "--connections, --conn-requests and --loops must not be negative, and --pipeline at least 1"},
+		{o.transport != "" && !slices.Contains(load.Transports(), o.transport), fmt.Sprintf("--transport %q: this system has %s", o.transport, strings.Join(load.Transports(), ", "))},
+		{o.duration > 0 && o.requests > 0 && !o.closed, "--requests and --duration exclude each other: the rate makes one of the other"},
+	} {
+		if bad.is {
+			return errors.New(bad.text)
+		}
+	}
+	if o.closed {
+		c := load.Closed{Connections: o.connections, Requests: o.requests, Duration: o.duration}
+		if c.Connections == 0 {
+			c.Connections = defaultConnections
+		}
+		j.words = fmt.Sprintf("closed model, %d connections", c.Connections)
+		if c.Requests == 0 && c.Duration == 0 {
+			c.Duration = defaultDuration
+		}
+		if c.Duration > 0 {
+			j.words += " for " + unit.FormatDuration(c.Duration)
+		}
+		p.Closed = &c
+		return nil
+	}
+	limit, length := o.rate.limit, o.duration
+	if !o.rate.given {
+		limit = defaultRate
+	}
+	if length == 0 {
+		length = defaultDuration
+	}
+	if o.requests > 0 {
+		seconds := float64(o.requests) / float64(limit)
+		if seconds > (1000 * time.Hour).Seconds() {
+			return fmt.Errorf("--requests %d at %s take more than 1000 hours", o.requests, unit.FormatRate(limit))
+		}
+		length = time.Duration(math.Ceil(seconds * 1e9))
+	}
+	spread := "even"
+	if !o.poisson || o.requests == 0 {
+		j.offered = length
+	}
+	if o.poisson {
+		spread = "Poisson"
+		p.Schedule = load.Poisson(limit, length+length/2, o.seed)
+		if o.requests == 0 {
+			p.Schedule = load.Poisson(limit, length, o.seed)
+		}
+	} else {
+		p.Schedule = load.Constant(limit, length+time.Microsecond)
+		if o.requests == 0 {
+			p.Schedule = load.Constant(limit, length)
+		}
+	}
+	if o.requests > 0 {
+		p.Schedule = load.First(o.requests, p.Schedule)
+	}
+	j.words = fmt.Sprintf("open model, %s (%s arrivals) for %s", unit.FormatRate(limit), spread, unit.FormatDuration(length))
+	return nil
+}
+
+// body is what --body means.
+func (o *loadOptions) bodyBytes() ([]byte, error) {
+	file, isFile := strings.CutPrefix(o.body, "@")
+	if !isFile {
+		return []byte(o.body), nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--body: %w", err)
+	}
+	return b, nil
+}
+
+// headerList reads the --header flags.
+func (o *loadOptions) headerList() ([][2]string, error) {
+	var list [][2]string
+	for _, h := range o.headers {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return nil, usageError{fmt.Errorf("--header %q: write NAME:VALUE", h)}
+		}
+		list = append(list, [2]string{strings.TrimSpace(name), strings.TrimSpace(value)})
+	}
+	return list, nil
+}
+
+// writeLoad prints what a load came to.
+func writeLoad(w io.Writer, l *reports.Load, asJSON bool, getenv func(string) string) error {
+	if asJSON {
+		return reports.LoadJSON(w, l)
+	}
+	return reports.LoadText(w, l, textOptions(w, getenv))
+}
+
+// rateFlag is a rate that knows whether it was given. A bare number is per
+// second, as other load tools have it.
+type rateFlag struct {
+	limit rate.Limit
+	given bool
+}
+
+func (f *rateFlag) String() string {
+	if !f.given {
+		return ""
+	}
+	return unit.FormatRate(f.limit)
+}
+
+func (f *rateFlag) Set(text string) error {
+	if !strings.Contains(text, "/") {
+		text += "/s"
+	}
+	limit, err := unit.ParseRate(text)
+	if err != nil {
+		return err
+	}
+	f.limit, f.given = limit, true
+	return nil
+}
+
+func (*rateFlag) Type() string { return "rate" }

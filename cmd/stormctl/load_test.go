@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/reports"
+)
+
+// loaded runs `stormctl load` against a handler and returns what it printed.
+func loaded(t *testing.T, handler http.HandlerFunc, args ...string) (code exitCode, stdout, stderr string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	var out, diagnostics bytes.Buffer
+	code = execute(append([]string{"load", server.URL + "/path?q=1"}, args...), &out, &diagnostics)
+	return code, out.String(), diagnostics.String()
+}
+
+func TestLoadSendsWhatItWasTold(t *testing.T) {
+	const n = 200
+	var wrong, count atomic.Int64
+	dir := t.TempDir()
+	code, out, diagnostics := loaded(t, func(w http.ResponseWriter, r *http.Request) {
+		count.Add(1)
+		var body bytes.Buffer
+		body.ReadFrom(r.Body)
+		if r.Method != "POST" || r.URL.String() != "/path?q=1" || body.String() != "hello" || r.Header.Get("X-A") != "b: c" || r.Header.Get("X-Request-Id") == "" {
+			wrong.Add(1)
+		}
+		w.WriteHeader(map[bool]int{true: 503, false: 201}[count.Load()%10 == 0])
+	}, "-X", "POST", "-b", "hello", "-H", "X-A: b: c", "--rate", "1000", "-n", "200", "--json", "--quiet",
+		"--record", filepath.Join(dir, "all.csv"), "--hlog", filepath.Join(dir, "all.hlog"))
+	if code != exitHeld || diagnostics != "" {
+		t.Fatalf("exit %d, stderr %q", code, diagnostics)
+	}
+	var l reports.Load
+	if err := json.Unmarshal([]byte(out), &l); err != nil {
+		t.Fatal(err)
+	}
+	if wrong.Load() != 0 || count.Load() != n {
+		t.Errorf("%d requests came, %d of them wrong; want %d and none", count.Load(), wrong.Load(), n)
+	}
+	if l.Requests != n || l.Statuses["201"] != n*9/10 || l.Statuses["503"] != n/10 || l.Outcomes["5xx"] != n/10 || l.Success != 90 || l.Model != "open" || l.Received == 0 {
+		t.Errorf("got %+v", l)
+	}
+	if l.Response.P50 <= 0 || l.Response.P50 < l.Service.P50 || l.Response.Max < l.Response.P99 {
+		t.Errorf("times: %+v and %+v", l.Response, l.Service)
+	}
+	sum := int64(0)
+	for _, b := range l.Spectrum {
+		sum += b.Count
+	}
+	if sum != n {
+		t.Errorf("the spectrum has %d of %d", sum, n)
+	}
+	record, err := os.ReadFile(filepath.Join(dir, "all.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(record), "\n"); lines != n+1 {
+		t.Errorf("%d lines of record, want %d and a head", lines, n)
+	}
+	file, err := os.Open(filepath.Join(dir, "all.hlog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	log, err := hist.ReadLog(file)
+	if err != nil || log.Histograms["response"].Count() != n || log.Histograms["send_lag"].Count() != n {
+		t.Errorf("histogram log: %+v, %v", log, err)
+	}
+}
+
+func TestLoadThresholds(t *testing.T) {
+	slow := func(w http.ResponseWriter, _ *http.Request) { time.Sleep(20 * time.Millisecond) }
+	code, out, _ := loaded(t, slow, "--rate", "100", "-d", "300ms", "-q", "--fail-if", "p50>10ms", "--fail-if", "success<99%", "--fail-if", "unsent>0")
+	if code != exitRefuted || !strings.Contains(out, "FAILED  fails if p50 > 10ms") || !strings.Contains(out, "passed  fails if success < 99%: it is 100%") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	code, out, _ = loaded(t, slow, "--rate", "100", "-d", "300ms", "-q", "--fail-if", "p50<10ms")
+	if code != exitHeld || strings.Contains(out, "FAILED") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+}
+
+// A harness that was not well makes latencies worse, never better: what fails
+// then is open, and what passes has passed.
+func TestThresholdsOfAnUnwellHarness(t *testing.T) {
+	for _, tt := range []struct {
+		text         string
+		healthy      bool
+		failed, open bool
+	}{
+		{"p99>50ms", true, true, false},
+		{"p99>50ms", false, false, true},
+		{"p99>200ms", false, false, false},
+		{"success<99%", false, true, false},
+		{"rate<100/s", false, false, true},
+	} {
+		threshold, err := parseThreshold(tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &reports.Load{Success: 90, Rate: 50}
+		l.Response.P99, l.Harness.Healthy = 100, tt.healthy
+		if got := threshold.judge(l); got.Failed != tt.failed || got.Open != tt.open {
+			t.Errorf("%s, healthy %v: %+v", tt.text, tt.healthy, got)
+		}
+	}
+}
+
+func TestClosedLoad(t *testing.T) {
+	code, out, _ := loaded(t, func(http.ResponseWriter, *http.Request) {}, "--closed", "-c", "4", "-n", "500", "--json", "-q")
+	var l reports.Load
+	if err := json.Unmarshal([]byte(out), &l); err != nil {
+		t.Fatal(err)
+	}
+	if code != exitHeld || l.Requests != 500 || l.Model != "closed" || l.Connections.Dialled != 4 {
+		t.Errorf("exit %d: %+v", code, l)
+	}
+}
+
+func TestLoadShowsProgress(t *testing.T) {
+	_, out, diagnostics := loaded(t, func(http.ResponseWriter, *http.Request) {}, "--rate", "100", "-d", "1500ms")
+	if !strings.Contains(diagnostics, "1s load  100/s (") || !strings.Contains(diagnostics, "ok 100%") {
+		t.Errorf("stderr:\n%s", diagnostics)
+	}
+	for _, want := range []string{"open model, 100/s (even arrivals) for 1.5s", "requests    150 in 1.5", "Latency spectrum", "send lag"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}

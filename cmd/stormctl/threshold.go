@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/unit"
+	"github.com/stormctl/stormctl/reports"
+)
+
+// threshold is a bound of `load --fail-if`: what must not be, such as
+// "p99>50ms".
+type threshold struct {
+	text   string
+	metric metric
+	above  bool // fails above bound, otherwise below it
+	bound  float64
+}
+
+// metric is a figure of a load that can be bounded.
+type metric struct {
+	of      func(*reports.Load) float64
+	parse   func(string) (float64, error)
+	format  func(float64) string
+	latency bool // a harness that was not well may have caused it
+}
+
+var loadMetrics = map[string]metric{
+	"p50":     latencyMetric(func(l *reports.Load) float64 { return l.Response.P50 }),
+	"p90":     latencyMetric(func(l *reports.Load) float64 { return l.Response.P90 }),
+	"p99":     latencyMetric(func(l *reports.Load) float64 { return l.Response.P99 }),
+	"p99.9":   latencyMetric(func(l *reports.Load) float64 { return l.Response.P999 }),
+	"max":     latencyMetric(func(l *reports.Load) float64 { return l.Response.Max }),
+	"success": {of: func(l *reports.Load) float64 { return l.Success }, parse: parsePercent, format: reports.Percent},
+	"rate":    {of: func(l *reports.Load) float64 { return l.Rate }, parse: parsePerSecond, format: reports.PerSecond, latency: true},
+	"unsent":  {of: func(l *reports.Load) float64 { return float64(l.Unsent) }, parse: parseNumber, format: formatNumber, latency: true},
+}
+
+func latencyMetric(of func(*reports.Load) float64) metric {
+	return metric{of: of, parse: parseMillis, format: reports.Millis, latency: true}
+}
+
+const metricNames = "p50, p90, p99, p99.9, max, success, rate, unsent"
+
+// parseThreshold reads METRIC>BOUND or METRIC<BOUND.
+func parseThreshold(text string) (threshold, error) {
+	at := strings.IndexAny(text, "<>")
+	if at < 0 {
+		return threshold{}, fmt.Errorf("%q: write what must not be, like p99>50ms or success<99.9%%", text)
+	}
+	t := threshold{above: text[at] == '>'}
+	name := strings.TrimSpace(text[:at])
+	m, known := loadMetrics[name]
+	if !known {
+		return threshold{}, fmt.Errorf("%q: there is no figure %q; there are %s", text, name, metricNames)
+	}
+	var err error
+	if t.bound, err = m.parse(strings.TrimSpace(text[at+1:])); err != nil {
+		return threshold{}, fmt.Errorf("%q: %w", text, err)
+	}
+	t.metric = m
+	t.text = name + " " + text[at:at+1] + " " + m.format(t.bound)
+	return t, nil
+}
+
+// judge holds a load against the bound. A harness that was not well makes
+// figures worse, never better: what passes all the same has passed.
+func (t threshold) judge(l *reports.Load) reports.Threshold {
+	v := t.metric.of(l)
+	failed := v < t.bound
+	if t.above {
+		failed = v > t.bound
+	}
+	open := failed && t.metric.latency && !l.Harness.Healthy
+	return reports.Threshold{Text: t.text, Value: t.metric.format(v), Failed: failed && !open, Open: open}
+}
+
+func parseMillis(text string) (float64, error) {
+	d, err := unit.ParseDuration(text)
+	return float64(d) / float64(time.Millisecond), err
+}
+
+func parsePercent(text string) (float64, error) {
+	s, err := unit.ParseShare(text)
+	return float64(s) * 100, err
+}
+
+func parsePerSecond(text string) (float64, error) {
+	r, err := unit.ParseRate(text)
+	return float64(r), err
+}
+
+func parseNumber(text string) (v float64, err error) {
+	if _, err = fmt.Sscanf(text, "%f", &v); err != nil || v < 0 {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return v, nil
+}
+
+func formatNumber(v float64) string { return reports.Count(uint64(v)) }

@@ -1,0 +1,212 @@
+// Command benchmarks measures stormctl's load engine beside its peers: each
+// that is installed (wrk, h2load, hey, vegeta, bombardier, fortio, k6), in turns
+// against the same nginx, and prints medians.
+//
+// The load of every program is counted by nginx, its CPU time and memory by the
+// kernel, so that all are measured alike. Latencies are what each program says
+// of itself: they do not all count from the same instant.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 5, "alternating rounds")
+	duration := flag.Duration("duration", 5*time.Second, "of each measurement")
+	conns := flag.Int("connections", 64, "of each program")
+	stormctl := flag.String("stormctl", "", "the program to measure (required)")
+	modes := flag.String("modes", "closed,unix,1000,5000,20000", "what to measure: closed, unix (closed over a unix socket), or rates per second")
+	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *stormctl, *rounds, *duration, *conns, strings.Split(*modes, ","), *only); err != nil {
+		fmt.Fprintln(os.Stderr, "benchmarks:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, stormctl string, rounds int, duration time.Duration, conns int, modes []string, only string) error {
+	if stormctl == "" {
+		return errors.New("-stormctl PROGRAM is missing; `make bench-peers` gives it")
+	}
+	dir, err := os.MkdirTemp("", "bench-peers")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	server, err := startNginx(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer server.stop()
+
+	for _, mode := range modes {
+		s := setup{target: server, dir: dir, conns: conns, duration: duration}
+		if err := s.setMode(mode); err != nil {
+			return err
+		}
+		var peers []peer
+		for _, p := range allPeers(stormctl) {
+			if _, err := exec.LookPath(p.program); err == nil && p.args(s) != nil && (only == "" || slices.Contains(strings.Split(only, ","), p.name)) {
+				peers = append(peers, p)
+			}
+		}
+		results := make([][]measurement, len(peers))
+		for round := range rounds {
+			for i := range peers {
+				k := (i + round) % len(peers) // nobody is always first
+				m, err := measure(ctx, s, peers[k])
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", mode, peers[k].name, err)
+				}
+				results[k] = append(results[k], m)
+				fmt.Fprintf(os.Stderr, "%s round %d of %d: %-18s %s\n", mode, round+1, rounds, peers[k].name, m)
+			}
+		}
+		print(s, peers, results, rounds)
+	}
+	return nil
+}
+
+// setup is one thing to measure.
+type setup struct {
+	target   *nginx
+	dir      string
+	conns    int
+	duration time.Duration
+	rate     int // 0 is the closed model
+	unix     bool
+	name     string
+}
+
+func (s *setup) setMode(mode string) error {
+	switch mode {
+	case "closed":
+		s.name = fmt.Sprintf("closed model, %d connections, TCP", s.conns)
+	case "unix":
+		s.unix = true
+		s.name = fmt.Sprintf("closed model, %d connections, unix socket", s.conns)
+	default:
+		if _, err := fmt.Sscanf(mode, "%d", &s.rate); err != nil || s.rate <= 0 {
+			return fmt.Errorf("mode %q: closed, unix or a rate per second", mode)
+		}
+		s.name = fmt.Sprintf("open model, %d/s, %d connections, TCP", s.rate, s.conns)
+	}
+	return nil
+}
+
+// measurement is one program once.
+type measurement struct {
+	cpu      float64 // µs per request
+	rate     float64 // requests per second, by nginx
+	p50, p99 float64 // ms, by the program; negative if it does not say
+	memory   float64 // MiB
+}
+
+func (m measurement) String() string {
+	return fmt.Sprintf("%6.2f us/request %7.0f/s  p50 %.3f ms  p99 %.3f ms  %.0f MiB", m.cpu, m.rate, m.p50, m.p99, m.memory)
+}
+
+func measure(ctx context.Context, s setup, p peer) (measurement, error) {
+	before, err := s.target.requests()
+	if err != nil {
+		return measurement{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.duration+time.Minute)
+	defer cancel()
+	args := p.args(s)
+	cmd := exec.CommandContext(ctx, p.program, args...)
+	var out, diagnostics strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &diagnostics
+	cmd.Dir = s.dir
+	if err := cmd.Run(); err != nil {
+		return measurement{}, fmt.Errorf("%s %s: %w\n%s%s", p.program, strings.Join(args, " "), err, out.String(), diagnostics.String())
+	}
+	after, err := s.target.requests()
+	if err != nil {
+		return measurement{}, err
+	}
+	n := float64(after - before - 1) // without the one that asked
+	if n <= 0 {
+		return measurement{}, errors.New("it sent nothing")
+	}
+	m := measurement{
+		cpu:    float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Microseconds()) / n,
+		rate:   n / s.duration.Seconds(),
+		memory: float64(maxResident(cmd.ProcessState)) / (1 << 20),
+	}
+	m.p50, m.p99, err = p.latencies(s, out.String())
+	return m, err
+}
+
+// print prints the medians, and their ratio to wrk's: the bar for the closed
+// model.
+func print(s setup, peers []peer, results [][]measurement, rounds int) {
+	fmt.Printf("\n%s, %v, medians of %d alternating rounds\n\n", s.name, s.duration, rounds)
+	bar := slices.IndexFunc(peers, func(p peer) bool { return p.name == "wrk" })
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "program\tCPU us/request\tx wrk\trequests/s\tx wrk\tp50 ms\tp99 ms\tMiB\t")
+	for i, p := range peers {
+		m := medians(results[i])
+		cpu, rate := "-", "-"
+		if bar >= 0 {
+			cpu = fmt.Sprintf("%.2f", medianOf(results[i], results[bar], func(m measurement) float64 { return m.cpu }))
+			rate = fmt.Sprintf("%.2f", medianOf(results[i], results[bar], func(m measurement) float64 { return m.rate }))
+		}
+		fmt.Fprintf(w, "%s\t%.2f\t%s\t%.0f\t%s\t%s\t%s\t%.0f\t\n", p.name, m.cpu, cpu, m.rate, rate, latencyText(m.p50), latencyText(m.p99), m.memory)
+	}
+	_ = w.Flush()
+}
+
+func latencyText(ms float64) string {
+	if ms < 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", ms)
+}
+
+func medians(ms []measurement) measurement {
+	of := func(f func(measurement) float64) float64 {
+		values := make([]float64, len(ms))
+		for i, m := range ms {
+			values[i] = f(m)
+		}
+		return median(values)
+	}
+	return measurement{
+		cpu: of(func(m measurement) float64 { return m.cpu }), rate: of(func(m measurement) float64 { return m.rate }),
+		p50: of(func(m measurement) float64 { return m.p50 }), p99: of(func(m measurement) float64 { return m.p99 }),
+		memory: of(func(m measurement) float64 { return m.memory }),
+	}
+}
+
+// medianOf is the median of the ratios within each round: what slows the
+// machine for a while slows both.
+func medianOf(a, b []measurement, f func(measurement) float64) float64 {
+	ratios := make([]float64, len(a))
+	for i := range a {
+		ratios[i] = f(a[i]) / f(b[i])
+	}
+	return median(ratios)
+}
+
+func median[T cmp.Ordered](values []T) T {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+func inDir(s setup, name string) string { return filepath.Join(s.dir, name) }

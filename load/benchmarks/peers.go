@@ -1,0 +1,249 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// peer is a program that makes load.
+type peer struct {
+	name    string
+	program string
+	// args is its command line; nil if it has no such mode.
+	args func(setup) []string
+	// latencies are its p50 and p99 in ms, from what it printed; negative if it
+	// does not say.
+	latencies func(s setup, out string) (p50, p99 float64, err error)
+}
+
+func (s setup) url() string { return "http://" + s.target.addr + "/" }
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
+
+func allPeers(stormctl string) []peer {
+	peers := []peer{wrk()}
+	for _, transport := range []string{"epoll", "io_uring"} {
+		peers = append(peers, ours(stormctl, transport, false), ours(stormctl, transport, true))
+	}
+	return append(peers, h2load(), hey(), bombardier(), fortio(), vegeta(), k6())
+}
+
+func ours(program, transport string, record bool) peer {
+	name := "stormctl " + transport
+	if record {
+		name += " +record"
+	}
+	return peer{name, program, func(s setup) []string {
+		args := []string{"load", s.url(), "--json", "--quiet", "--transport", transport, "-c", strconv.Itoa(s.conns), "-d", s.duration.String()}
+		if s.unix {
+			args = append(args, "--unix", s.target.socket)
+		}
+		if record {
+			args = append(args, "--hlog", inDir(s, "ours.hlog"), "--record", inDir(s, "ours.csv"))
+			_ = os.Remove(inDir(s, "ours.csv"))
+		}
+		if s.rate == 0 {
+			return append(args, "--closed")
+		}
+		return append(args, "--rate", strconv.Itoa(s.rate))
+	}, func(_ setup, out string) (float64, float64, error) {
+		var l struct {
+			Response struct {
+				P50 float64 `json:"p50_ms"`
+				P99 float64 `json:"p99_ms"`
+			} `json:"response"`
+		}
+		err := json.Unmarshal([]byte(out), &l)
+		return l.Response.P50, l.Response.P99, err
+	}}
+}
+
+func wrk() peer {
+	return peer{"wrk", "wrk", func(s setup) []string {
+		if s.rate > 0 || s.unix {
+			return nil
+		}
+		return []string{"-t2", "-c" + strconv.Itoa(s.conns), "-d" + seconds(s.duration) + "s", "--latency", s.url()}
+	}, func(_ setup, out string) (float64, float64, error) {
+		p50, err := durationAfter(out, `50%\s+(\S+)`)
+		if err != nil {
+			return 0, 0, err
+		}
+		p99, err := durationAfter(out, `99%\s+(\S+)`)
+		return p50, p99, err
+	}}
+}
+
+func h2load() peer {
+	return peer{"h2load", "h2load", func(s setup) []string {
+		if s.rate > 0 || s.unix {
+			return nil
+		}
+		return []string{"--h1", "-t2", "-c" + strconv.Itoa(s.conns), "-D" + seconds(s.duration), s.url()}
+	}, unknown}
+}
+
+func hey() peer {
+	return peer{"hey", "hey", func(s setup) []string {
+		if s.unix {
+			return nil
+		}
+		args := []string{"-z", s.duration.String(), "-c", strconv.Itoa(s.conns)}
+		if s.rate > 0 {
+			args = append(args, "-q", strconv.FormatFloat(float64(s.rate)/float64(s.conns), 'f', 3, 64))
+		}
+		return append(args, s.url())
+	}, func(_ setup, out string) (float64, float64, error) {
+		p50, err := number(out, `50%%? in (\S+) secs`)
+		if err != nil {
+			return 0, 0, err
+		}
+		p99, err := number(out, `99%%? in (\S+) secs`)
+		return p50 * 1000, p99 * 1000, err
+	}}
+}
+
+func bombardier() peer {
+	return peer{"bombardier", "bombardier", func(s setup) []string {
+		if s.unix {
+			return nil
+		}
+		args := []string{"-c", strconv.Itoa(s.conns), "-d", s.duration.String(), "-l", "-p", "r", "-o", "json"}
+		if s.rate > 0 {
+			args = append(args, "-r", strconv.Itoa(s.rate))
+		}
+		return append(args, s.url())
+	}, func(_ setup, out string) (float64, float64, error) {
+		var r struct {
+			Result struct {
+				Latency struct {
+					Percentiles map[string]float64 `json:"percentiles"`
+				} `json:"latency"`
+			} `json:"result"`
+		}
+		err := json.Unmarshal([]byte(out), &r)
+		p := r.Result.Latency.Percentiles // in µs
+		return p["50"] / 1000, p["99"] / 1000, err
+	}}
+}
+
+func fortio() peer {
+	return peer{"fortio", "fortio", func(s setup) []string {
+		if s.unix {
+			return nil
+		}
+		return []string{"load", "-quiet", "-c", strconv.Itoa(s.conns), "-qps", strconv.Itoa(s.rate), "-t", s.duration.String(), "-r", "0.00001",
+			"-p", "50,99", "-json", inDir(s, "fortio.json"), s.url()}
+	}, func(s setup, _ string) (float64, float64, error) {
+		text, err := os.ReadFile(inDir(s, "fortio.json"))
+		if err != nil {
+			return 0, 0, err
+		}
+		var r struct {
+			DurationHistogram struct {
+				Percentiles []struct{ Percentile, Value float64 }
+			}
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			return 0, 0, err
+		}
+		p := r.DurationHistogram.Percentiles
+		if len(p) != 2 {
+			return 0, 0, fmt.Errorf("fortio gave %d percentiles", len(p))
+		}
+		return p[0].Value * 1000, p[1].Value * 1000, nil
+	}}
+}
+
+func vegeta() peer {
+	return peer{"vegeta", "vegeta", func(s setup) []string {
+		if s.unix {
+			return nil
+		}
+		targets := inDir(s, "vegeta.targets")
+		if os.WriteFile(targets, []byte("GET "+s.url()+"\n"), 0o644) != nil {
+			return nil
+		}
+		args := []string{"attack", "-targets", targets, "-duration", s.duration.String(), "-output", inDir(s, "vegeta.bin"), "-connections", strconv.Itoa(s.conns)}
+		if s.rate == 0 {
+			return append(args, "-rate", "0", "-max-workers", strconv.Itoa(s.conns))
+		}
+		return append(args, "-rate", strconv.Itoa(s.rate))
+	}, func(s setup, _ string) (float64, float64, error) {
+		out, err := exec.Command("vegeta", "report", "-type", "json", inDir(s, "vegeta.bin")).Output()
+		if err != nil {
+			return 0, 0, err
+		}
+		var r struct {
+			Latencies map[string]float64 `json:"latencies"` // in ns
+		}
+		err = json.Unmarshal(out, &r)
+		return r.Latencies["50th"] / 1e6, r.Latencies["99th"] / 1e6, err
+	}}
+}
+
+func k6() peer {
+	return peer{"k6", "k6", func(s setup) []string {
+		if s.unix {
+			return nil
+		}
+		how := fmt.Sprintf("executor:'constant-vus',vus:%d", s.conns)
+		if s.rate > 0 {
+			how = fmt.Sprintf("executor:'constant-arrival-rate',rate:%d,timeUnit:'1s',preAllocatedVUs:%d", s.rate, s.conns)
+		}
+		script := fmt.Sprintf("import http from 'k6/http';export const options={summaryTrendStats:['p(50)','p(99)'],scenarios:{a:{%s,duration:'%s'}}};export default function(){http.get('%s')}", how, s.duration, s.url())
+		if os.WriteFile(inDir(s, "k6.js"), []byte(script), 0o644) != nil {
+			return nil
+		}
+		return []string{"run", "--quiet", "--no-usage-report", "--summary-export", inDir(s, "k6.json"), inDir(s, "k6.js")}
+	}, func(s setup, _ string) (float64, float64, error) {
+		text, err := os.ReadFile(inDir(s, "k6.json"))
+		if err != nil {
+			return 0, 0, err
+		}
+		var r struct {
+			Metrics map[string]map[string]any `json:"metrics"`
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			return 0, 0, err
+		}
+		p50, _ := r.Metrics["http_req_duration"]["p(50)"].(float64)
+		p99, _ := r.Metrics["http_req_duration"]["p(99)"].(float64)
+		return p50, p99, nil
+	}}
+}
+
+func unknown(setup, string) (float64, float64, error) { return -1, -1, nil }
+
+// durationAfter reads a duration such as 1.23ms, in ms.
+func durationAfter(out, pattern string) (float64, error) {
+	m := regexp.MustCompile(pattern).FindStringSubmatch(out)
+	if m == nil {
+		return 0, fmt.Errorf("no %s in:\n%s", pattern, out)
+	}
+	d, err := time.ParseDuration(strings.TrimSpace(m[1]))
+	return float64(d) / float64(time.Millisecond), err
+}
+
+func number(out, pattern string) (float64, error) {
+	m := regexp.MustCompile(pattern).FindStringSubmatch(out)
+	if m == nil {
+		return 0, fmt.Errorf("no %s in:\n%s", pattern, out)
+	}
+	return strconv.ParseFloat(m[1], 64)
+}
+
+// maxResident is the most memory that an ended process had, in bytes.
+func maxResident(p *os.ProcessState) int64 {
+	if u, ok := p.SysUsage().(*syscall.Rusage); ok {
+		return u.Maxrss << 10
+	}
+	return 0
+}

@@ -1,0 +1,240 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos"
+)
+
+// LoadSchema is the version of the document that LoadJSON writes. Fields may be
+// added under the same version; a change of meaning raises it.
+const LoadSchema = 1
+
+// Load is what an ad-hoc load came to. Durations are in milliseconds under
+// names ending in _ms, lengths in seconds under names ending in _s.
+type Load struct {
+	Schema      int               `json:"schema"`
+	URL         string            `json:"url"`
+	Model       string            `json:"model"`    // "open" or "closed"
+	Schedule    string            `json:"schedule"` // what was offered, in words
+	Started     time.Time         `json:"started"`
+	Seconds     float64           `json:"duration_s"` // from the start to the last outcome
+	Partial     string            `json:"partial,omitempty"`
+	Due         uint64            `json:"due"`      // arrivals that fell due; requests and unsent make it up
+	Requests    uint64            `json:"requests"` // of these, sent
+	Unsent      uint64            `json:"unsent"`
+	Offered     float64           `json:"offered_per_s"` // what the schedule wanted; 0 in the closed model
+	Rate        float64           `json:"rate_per_s"`    // requests that ended per second
+	Success     float64           `json:"success_pct"`   // share of ok among those due
+	Outcomes    map[string]uint64 `json:"outcomes"`      // by load.Outcome, zeros left out
+	Statuses    map[string]uint64 `json:"statuses"`      // of complete responses
+	Received    int64             `json:"received_bytes"`
+	Response    chaos.Spread      `json:"response"` // done − intended; in the closed model it omits what callers would have waited
+	Service     chaos.Spread      `json:"service"`  // done − sent
+	Harness     LoadHarness       `json:"harness"`
+	Thresholds  []Threshold       `json:"thresholds,omitempty"`
+	Spectrum    []Bin             `json:"spectrum"` // of response times
+	Connections Connections       `json:"connections"`
+}
+
+// LoadHarness is the harness measuring itself.
+type LoadHarness struct {
+	Healthy    bool         `json:"healthy"`
+	Problems   []string     `json:"problems,omitempty"` // why not, each with its figure
+	SendLag    chaos.Spread `json:"send_lag"`           // sent − intended
+	Late       chaos.Spread `json:"late"`               // the part of it that is the harness's own
+	HiccupP99  float64      `json:"hiccup_p99_ms"`      // over the whole load
+	HiccupMax  float64      `json:"hiccup_max_ms"`
+	CPU        float64      `json:"cpu_cores"` // mean
+	CPURequest float64      `json:"cpu_per_request_us"`
+	Busy       float64      `json:"loop_busy_pct"` // of a core, by the busiest loop in its busiest second
+	Pressure   float64      `json:"cpu_pressure"`  // largest of any second; -1 if unknown
+	Steal      float64      `json:"steal_cores"`   // mean; -1 if unknown
+	GCPause    float64      `json:"gc_pause_max_ms"`
+	Memory     int64        `json:"memory_bytes"` // resident, the most there was; 0 if unknown
+	Loops      int          `json:"loops"`
+	Transport  string       `json:"transport"`
+}
+
+// Connections is how they were used.
+type Connections struct {
+	Dialled uint64 `json:"dialled"`
+	Most    int    `json:"most_open"`
+}
+
+// Threshold is a bound that the user has set, and how it came out.
+type Threshold struct {
+	Text   string `json:"text"` // the failure: "p99 > 50ms"
+	Value  string `json:"value"`
+	Failed bool   `json:"failed"`
+	Open   bool   `json:"inconclusive,omitempty"` // the harness was not well enough to tell
+}
+
+// Bin is how many times fell in a stretch of the spectrum.
+type Bin struct {
+	From  float64 `json:"from_ms"`
+	To    float64 `json:"to_ms"`
+	Count int64   `json:"count"`
+}
+
+// LoadJSON writes the load as one indented document that ends in a newline.
+func LoadJSON(w io.Writer, l *Load) error {
+	complete := *l
+	complete.Spectrum = orEmpty(l.Spectrum)
+	text, err := json.MarshalIndent(&complete, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write load of %s as JSON: %w", l.URL, err)
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}
+
+// LoadText writes the summary of a load for people: first what weakens it.
+func LoadText(w io.Writer, l *Load, o TextOptions) error {
+	if o.Width == 0 {
+		o.Width = defaultWidth
+	}
+	s := loadSummary{load: l, width: max(o.Width, leastWidth)}
+	s.head()
+	s.counts()
+	s.times()
+	s.harness()
+	s.spectrum()
+	s.thresholds()
+	_, err := w.Write(s.out.Bytes())
+	return err
+}
+
+type loadSummary struct {
+	out   bytes.Buffer
+	load  *Load
+	width int
+}
+
+func (s *loadSummary) prose(lead string, indent int, text string) {
+	for i, line := range wrap(text, s.width-indent) {
+		if i > 0 {
+			lead = strings.Repeat(" ", indent)
+		}
+		endLine(&s.out, lead+line)
+	}
+}
+
+func (s *loadSummary) head() {
+	l := s.load
+	if !l.Harness.Healthy {
+		const mark = "HARNESS NOT WELL  "
+		s.prose(mark, len(mark), "The figures may be the harness's own and not the system's: "+strings.Join(l.Harness.Problems, "; ")+".")
+	}
+	if l.Partial != "" {
+		const mark = "STOPPED EARLY  "
+		s.prose(mark, len(mark), "What follows is only what was seen until then: "+Clean(l.Partial)+".")
+	}
+	s.prose("", 0, Clean(l.URL)+"  "+l.Schedule)
+}
+
+func (s *loadSummary) line(name, text string) { s.prose(label(name), labelWidth, text) }
+
+func (s *loadSummary) counts() {
+	l := s.load
+	text := fmt.Sprintf("%s in %s, %s", Count(l.Requests), Seconds(l.Seconds), PerSecond(l.Rate))
+	if l.Unsent > 0 {
+		text += fmt.Sprintf("; %s more were due and never sent", Count(l.Unsent))
+	}
+	s.out.WriteByte('\n')
+	s.line("requests", text)
+	s.line("success", Percent(l.Success)+"  "+counts(l.Outcomes))
+	s.line("statuses", counts(l.Statuses))
+	s.line("received", bytesText(float64(l.Received))+", "+bytesText(float64(l.Received)/max(l.Seconds, 1e-9))+"/s")
+	s.line("connections", fmt.Sprintf("%s dialled, at most %s open", Count(l.Connections.Dialled), Count(uint64(l.Connections.Most))))
+}
+
+func (s *loadSummary) times() {
+	l := s.load
+	s.out.WriteByte('\n')
+	row := func(name string, d chaos.Spread, about string) []string {
+		return []string{name, Millis(d.P50), Millis(d.P90), Millis(d.P99), Millis(d.P999), Millis(d.Max), about}
+	}
+	since := "since the request was due"
+	if l.Model == "closed" {
+		since = "closed model: what callers would have waited is not in it"
+	}
+	table(&s.out, s.width, []column{{"", false}, {"p50", true}, {"p90", true}, {"p99", true}, {"p99.9", true}, {"max", true}, {"", false}}, [][]string{
+		row("response", l.Response, since),
+		row("service", l.Service, "since it was sent"),
+		row("send lag", l.Harness.SendLag, "from due to sent"),
+		row("of it late", l.Harness.Late, "the harness's own part"),
+	})
+}
+
+func (s *loadSummary) harness() {
+	h := s.load.Harness
+	state := "well"
+	if !h.Healthy {
+		state = "NOT WELL, see above"
+	}
+	s.out.WriteByte('\n')
+	text := fmt.Sprintf("%s; host hiccups p99 %s, max %s; %s cores, %s us a request; loops (%d, %s) at most %s of a core",
+		state, Millis(h.HiccupP99), Millis(h.HiccupMax), fixed(h.CPU, 2), fixed(h.CPURequest, 1), h.Loops, h.Transport, Percent(h.Busy))
+	if h.Steal > 0.005 {
+		text += fmt.Sprintf("; %s cores stolen by the hypervisor", fixed(h.Steal, 2))
+	}
+	s.line("harness", text)
+}
+
+// spectrum draws the distribution, a line for each bin.
+func (s *loadSummary) spectrum() {
+	bins := s.load.Spectrum
+	if len(bins) == 0 {
+		return
+	}
+	s.out.WriteString("\nLatency spectrum (response time)\n")
+	var most, all, sum int64
+	for _, b := range bins {
+		most = max(most, b.Count)
+		all += b.Count
+	}
+	const figures = 40 // what stands beside the bar
+	room := int64(max(s.width-figures, 10))
+	for _, b := range bins {
+		sum += b.Count
+		bar := strings.Repeat("#", int((b.Count*room+most-1)/most))
+		endLine(&s.out, fmt.Sprintf("  %8s %8s  %9s  %s", Millis(b.To), Percent(100*float64(sum)/float64(all)), Count(uint64(b.Count)), bar))
+	}
+}
+
+func (s *loadSummary) thresholds() {
+	if len(s.load.Thresholds) == 0 {
+		return
+	}
+	s.out.WriteByte('\n')
+	for _, t := range s.load.Thresholds {
+		word := "passed"
+		switch {
+		case t.Failed:
+			word = "FAILED"
+		case t.Open:
+			word = "INCONCLUSIVE"
+		}
+		s.prose(word+"  ", len(word)+2, fmt.Sprintf("fails if %s: it is %s", t.Text, t.Value))
+	}
+}
+
+// bytesText prints an amount in binary units: 1536 is "1.5KiB".
+func bytesText(v float64) string {
+	const units = "KMGTP"
+	if v < 1024 {
+		return strconv.FormatFloat(v, 'f', 0, 64) + "B"
+	}
+	i := -1
+	for ; v >= 1024 && i < len(units)-1; i++ {
+		v /= 1024
+	}
+	return fixed(v, 1) + units[i:i+1] + "iB"
+}
