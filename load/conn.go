@@ -1,6 +1,9 @@
 package load
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // conn is one connection of one loop, or an empty place for one: its memory
 // is used again. While it is dialling, the arrival that dials is its first
@@ -23,6 +26,8 @@ type conn struct {
 	opened     time.Duration
 	dialect    dialect
 	http1      http1
+	secure     *secure            // nil without TLS
+	cancel     context.CancelFunc // of its handshake; nil without
 
 	socket // belongs to the transport
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -10,7 +11,8 @@ import (
 // It is comparable: routes with equal endpoints share connections.
 type endpoint struct {
 	addr    netip.AddrPort
-	path    string // of a unix socket, instead of addr
+	path    string      // of a unix socket, instead of addr
+	tls     *tls.Config // nil is without
 	dialect dialect
 }
 

@@ -3,6 +3,7 @@
 package load
 
 import (
+	"net"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -66,6 +67,15 @@ func (t *epoll) dial(c *conn) {
 	if errno == 0 {
 		t.loop.opened(c)
 	}
+}
+
+func (t *epoll) adopt(c *conn, from net.Conn) error {
+	c.unwritten = c.unwritten[:0]
+	var err error
+	if c.fd, err = takeDescriptor(from); err != nil {
+		return err
+	}
+	return t.poller.add(c.fd, c.slot, c.generation)
 }
 
 // dialAgain dials the connections that there was no room for.

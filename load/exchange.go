@@ -118,7 +118,11 @@ func (l *loop) dial(p *pool, a arrival) {
 	p.dialling++
 	l.stats.dials()
 	l.begin(c, a, l.clock.now())
-	l.net.dial(c)
+	if p.tls != nil {
+		l.handshake(c)
+	} else {
+		l.net.dial(c)
+	}
 }
 
 // place returns an unused conn.
@@ -182,10 +186,23 @@ func (l *loop) request(c *conn, a arrival, now time.Duration) {
 }
 
 // received takes what came in on an open connection.
-func (l *loop) received(c *conn, p []byte, more bool) { c.dialect.received(l, c, p, more) }
+func (l *loop) received(c *conn, p []byte, more bool) {
+	if c.secure != nil {
+		c.secure.receive(p, more)
+		return
+	}
+	c.dialect.received(l, c, p, more)
+}
 
-// ended is told that the peer has sent its last.
-func (l *loop) ended(c *conn) { c.dialect.ended(l, c) }
+// ended is told that the peer has sent its last. By TLS it would have said so
+// itself: there this is a connection cut off.
+func (l *loop) ended(c *conn) {
+	if c.secure != nil {
+		l.broken(c)
+		return
+	}
+	c.dialect.ended(l, c)
+}
 
 // broken is told that the connection is of no use any more.
 func (l *loop) broken(c *conn) { l.lose(c, Reset) }
@@ -260,7 +277,7 @@ func (l *loop) drop(c *conn) {
 	if c.state == dialling {
 		p.dialling--
 	}
-	l.net.close(c)
+	l.disconnect(c)
 	l.stats.drops()
 	c.state = unused
 	c.generation++
@@ -268,4 +285,14 @@ func (l *loop) drop(c *conn) {
 	l.refill = l.refill || p.queue.size > 0
 	l.unused = append(l.unused, c)
 	l.closed.lost()
+}
+
+// disconnect closes what a connection stands on, at whatever stage it is.
+func (l *loop) disconnect(c *conn) {
+	if c.cancel != nil {
+		c.cancel()
+		c.cancel = nil
+	}
+	c.secure = nil
+	l.net.close(c)
 }

@@ -26,7 +26,7 @@ func (d speaksHTTP1) room(c *conn) int { return d.depth - len(c.flying) }
 
 func (d speaksHTTP1) send(l *loop, e *exchange) bool {
 	l.out = l.routes[e.route].request.Append(l.out[:0], e.id)
-	return l.net.send(e.conn, l.out)
+	return l.write(e.conn, l.out)
 }
 
 func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {

@@ -193,10 +193,21 @@ func (u *uring) next() *sqe {
 	for u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize {
 		_ = u.enter(0, false, true)
 	}
-	e := &u.sqes[u.tail&u.sqMask]
+	e := u.at(u.tail)
 	*e = sqe{}
 	u.tail++
 	return e
+}
+
+// at is the entry that next has returned as the i-th.
+func (u *uring) at(i uint32) *sqe { return &u.sqes[i&u.sqMask] }
+
+// handedOver tells whether the kernel has taken the i-th entry.
+func (u *uring) handedOver(i uint32) bool { return int32(i-u.submitted) < 0 }
+
+// holds makes p what a send sends.
+func (e *sqe) holds(p []byte) {
+	e.addr, e.len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), uint32(len(p))
 }
 
 // enter hands over what is filled in, and waits for a completion if wait is

@@ -34,6 +34,7 @@ type loop struct {
 	conns      []*conn // by slot
 	unused     []*conn
 	spare      []*exchange
+	secured    handshakes
 	pools      []pool // by way.endpoint
 	lines      []line // by way.timeout
 	unfinished int    // arrivals that are due and not yet observed
@@ -90,10 +91,13 @@ func (l *loop) close() {
 func (l *loop) hangUp() {
 	for _, c := range l.conns {
 		if c.state != unused {
-			l.net.close(c)
+			l.disconnect(c)
 			c.state = unused
+			c.generation++
 		}
 	}
+	l.secured.running.Wait() // they are cancelled
+	l.takeSecured()
 }
 
 // halt makes the loop send nothing more. Any goroutine may call it.
@@ -244,6 +248,7 @@ func (l *loop) wait() error {
 		l.pacer.woke(l.clock.now() - now - sleep)
 	}
 	l.net.deliver()
+	l.takeSecured()
 	return err
 }
 

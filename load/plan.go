@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -33,11 +34,12 @@ type Plan struct {
 // weight, by a draw that depends only on Plan.Seed and the arrival's number.
 type Route struct {
 	Name    string
-	Weight  float64 // share of the arrivals relative to the other routes; 0 means 1
-	Addr    string  // ip:port to dial, the name already resolved; or unix:PATH
-	Host    string  // Host header; "" means Addr, or localhost for a unix socket
-	Method  string  // "" means GET
-	Path    string  // origin form with query; "" means /. ${id} is replaced by the request id
+	Weight  float64     // share of the arrivals relative to the other routes; 0 means 1
+	Addr    string      // ip:port to dial, the name already resolved; or unix:PATH
+	Host    string      // Host header; "" means Addr, or localhost for a unix socket
+	Method  string      // "" means GET
+	Path    string      // origin form with query; "" means /. ${id} is replaced by the request id
+	TLS     *tls.Config // nil is plain HTTP; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify
 	Headers [][2]string
 	Body    []byte        // ${id} is replaced here too
 	Timeout time.Duration // from sending to the last byte, or from the beginning of the dial if the request had to wait for one; 0 means 10s

@@ -71,17 +71,7 @@ func (t *portable) wake() {
 }
 
 func (t *portable) dial(c *conn) {
-	ctx, cancel := context.WithCancel(context.Background())
-	to := token{c, c.generation}
-	p := &farSide{cancel: cancel, eaten: make(chan struct{}, 1)}
-	p.more = sync.NewCond(&p.mu)
-	p.mail = func(p *farSide, event portableEvent, bytes []byte, err error) {
-		t.mu.Lock()
-		t.mail = append(t.mail, letter{to, p, event, bytes, err})
-		t.mu.Unlock()
-		t.wake()
-	}
-	c.far = p
+	p, ctx := t.far(c)
 	network, addr := c.pool.dialArgs()
 	t.done.Go(func() {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
@@ -101,6 +91,30 @@ func (t *portable) dial(c *conn) {
 		p.mail(p, hasOpened, nil, nil)
 		p.read(ctx)
 	})
+}
+
+func (t *portable) adopt(c *conn, from net.Conn) error {
+	p, ctx := t.far(c)
+	p.conn = from
+	t.done.Go(p.write)
+	t.done.Go(func() { p.read(ctx) })
+	return nil
+}
+
+// far makes the far side of a connection. The context ends when it is closed.
+func (t *portable) far(c *conn) (*farSide, context.Context) {
+	ctx, cancel := context.WithCancel(context.Background())
+	to := token{c, c.generation}
+	p := &farSide{cancel: cancel, eaten: make(chan struct{}, 1)}
+	p.more = sync.NewCond(&p.mu)
+	p.mail = func(p *farSide, event portableEvent, bytes []byte, err error) {
+		t.mu.Lock()
+		t.mail = append(t.mail, letter{to, p, event, bytes, err})
+		t.mu.Unlock()
+		t.wake()
+	}
+	c.far = p
+	return p, ctx
 }
 
 func (p *farSide) read(ctx context.Context) {

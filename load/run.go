@@ -49,6 +49,7 @@ type program struct {
 	shards    int
 	end       time.Duration // when everything still unfinished is given up
 	grace     time.Duration
+	hasTLS    bool          // some endpoint has
 	dialGap   time.Duration // between two dials of one loop; 0 means none
 }
 
@@ -106,6 +107,12 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 		return way{}, err
 	}
 	e.dialect = speaksHTTP1{depth: max(1, p.Pipeline)}
+	if r.TLS != nil {
+		if r.TLS.ServerName == "" && !r.TLS.InsecureSkipVerify {
+			return way{}, errors.New("TLS needs a server name to verify")
+		}
+		e.tls, g.hasTLS = r.TLS, true
+	}
 	host := r.Host
 	if host == "" {
 		host = e.host()

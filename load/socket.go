@@ -3,8 +3,11 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -92,4 +95,21 @@ func readyToRead(fd int) bool {
 	var one [1]byte
 	_, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&one[0])), 1, unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
 	return e != unix.EAGAIN
+}
+
+// takeDescriptor takes the socket out of a connection of package net, which is
+// closed.
+func takeDescriptor(from net.Conn) (fd int, err error) {
+	raw, err := from.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var dupErr error
+	err = raw.Control(func(old uintptr) {
+		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err = errors.Join(err, os.NewSyscallError("fcntl", dupErr)); err != nil {
+		fd = -1
+	}
+	return fd, errors.Join(err, from.Close())
 }

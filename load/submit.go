@@ -5,6 +5,7 @@ package load
 import (
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"time"
 	"unsafe"
@@ -199,6 +200,25 @@ func (t *submit) dial(c *conn) {
 	e.addr, e.off = uint64(uintptr(unsafe.Pointer(&to.raw))), uint64(to.len)
 }
 
+func (t *submit) adopt(c *conn, from net.Conn) error {
+	c.sending, c.unwritten = false, c.unwritten[:0]
+	if err := t.begin(); err != nil {
+		return err
+	}
+	var err error
+	if c.fd, err = takeDescriptor(from); err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(c.fd, false); err != nil { // see dial
+		return os.NewSyscallError("fcntl", err)
+	}
+	if err := t.file(c.slot, c.fd); err != nil {
+		return err
+	}
+	t.receive(c)
+	return nil
+}
+
 // file puts a descriptor into the kernel's table of our connections; -1 takes
 // out what is there.
 func (t *submit) file(slot int32, fd int) error {
@@ -230,12 +250,16 @@ func (t *submit) close(c *conn) {
 }
 
 func (t *submit) send(c *conn, p []byte) bool {
-	if c.sending {
+	switch {
+	case !c.sending:
+		c.out = append(c.out[:0], p...)
+		t.flush(c, len(p) <= smallSend && c.secure == nil && c.pool.dialect.streams() == 1)
+	case t.ring.handedOver(c.entry):
 		c.unwritten = append(c.unwritten, p...)
-		return true
+	default: // the kernel does not know of it yet: let it be more
+		c.out = append(c.out, p...)
+		t.ring.at(c.entry).holds(c.out)
 	}
-	c.out = append(c.out[:0], p...)
-	t.flush(c, len(p) <= smallSend && c.pool.dialect.streams() == 1)
 	return true
 }
 
@@ -243,12 +267,12 @@ func (t *submit) send(c *conn, p []byte) bool {
 // A quiet send is done when the peer has answered: nothing else is sent before.
 func (t *submit) flush(c *conn, quiet bool) {
 	e := t.ring.next()
-	e.opcode, e.flags, e.fd, e.userData = opSend, sqeFixedFile, c.slot, c.tag(doneSend)
-	e.addr, e.len, e.opFlags = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(c.out)))), uint32(len(c.out)), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
+	e.opcode, e.flags, e.fd, e.userData, e.opFlags = opSend, sqeFixedFile, c.slot, c.tag(doneSend), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
+	e.holds(c.out)
 	if quiet {
 		e.flags |= sqeSkipSuccess
 	} else {
-		c.sending = true
+		c.sending, c.entry = true, t.ring.tail-1
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ import (
 type transport interface {
 	// dial begins to open a connection to where its pool leads.
 	dial(c *conn)
+	// adopt takes over a connection that package net has opened. What is heard of
+	// it begins with what is received.
+	adopt(c *conn, from net.Conn) error
 	// send takes p whole: what cannot go now goes as soon as it can. It returns
 	// false if the connection is broken.
 	send(c *conn, p []byte) bool
@@ -46,6 +50,7 @@ type socket struct {
 	unwritten []byte   // what the kernel has not taken yet
 	out       []byte   // of io_uring: what the kernel was told to send
 	sending   bool     // of io_uring: it has not said that this is done
+	entry     uint32   // of io_uring: where it was told so
 	far       *farSide // of the portable transport
 }
 

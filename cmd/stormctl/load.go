@@ -41,6 +41,12 @@ type loadOptions struct {
 	timeout time.Duration
 	unix    string
 
+	insecure   bool
+	serverName string
+	caFile     string
+	certFile   string
+	keyFile    string
+
 	loops     int
 	transport string
 	seed      uint64
@@ -70,6 +76,11 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.body, "body", "b", "", "request body: `TEXT`, or @FILE")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "for one request, until its last byte")
 	f.StringVar(&o.unix, "unix", "", "connect to this unix `socket` instead of the URL's host")
+	f.BoolVar(&o.insecure, "insecure", false, "take any certificate")
+	f.StringVar(&o.serverName, "server-name", "", "`name` to ask for and to verify by TLS (default the URL's host)")
+	f.StringVar(&o.caFile, "cacert", "", "PEM `file` of the authorities to trust (default the system's)")
+	f.StringVar(&o.certFile, "cert", "", "PEM `file` of a client certificate")
+	f.StringVar(&o.keyFile, "key", "", "PEM `file` of its key (default that of --cert)")
 	f.IntVar(&o.loops, "loops", 0, "event `loops` (default one per core)")
 	f.StringVar(&o.transport, "transport", "", "`name` of what carries bytes: "+strings.Join(load.Transports(), ", ")+" (default the best)")
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random draw, a `number`")

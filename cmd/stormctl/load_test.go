@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -127,6 +130,38 @@ func TestClosedLoad(t *testing.T) {
 	}
 	if code != exitHeld || l.Requests != 500 || l.Model != "closed" || l.Connections.Dialled != 4 {
 		t.Errorf("exit %d: %+v", code, l)
+	}
+}
+
+func TestLoadOverTLS(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer server.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args  []string
+		fails string // "" means that it works
+	}{
+		{[]string{"--insecure"}, ""},
+		{[]string{"--cacert", ca}, ""},
+		{[]string{"--cacert", ca, "--server-name", "somebody.else"}, "not somebody.else"},
+		{nil, "unknown authority"},
+	} {
+		var out, diagnostics bytes.Buffer
+		code := execute(append([]string{"load", server.URL, "-n", "20", "--json", "-q"}, tt.args...), &out, &diagnostics)
+		if tt.fails != "" {
+			if code != exitFailed || !strings.Contains(diagnostics.String(), tt.fails) {
+				t.Errorf("%v: exit %d, %s", tt.args, code, diagnostics.String())
+			}
+			continue
+		}
+		var l reports.Load
+		if err := json.Unmarshal(out.Bytes(), &l); err != nil || l.Outcomes["ok"] != 20 {
+			t.Errorf("%v: %v, %v, %s", tt.args, l.Outcomes, err, diagnostics.String())
+		}
 	}
 }
 

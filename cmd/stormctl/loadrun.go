@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	crand "crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func (o *loadOptions) route(ctx context.Context, target string) (load.Route, err
 	if err != nil {
 		return load.Route{}, usageError{fmt.Errorf("%q is not a URL: %w", target, err)}
 	}
-	if u.Scheme != "http" || u.Hostname() == "" {
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return load.Route{}, usageError{fmt.Errorf("%q: a URL like http://host:port/path is needed", target)}
 	}
 	headers, err := o.headerList()
@@ -40,13 +41,19 @@ func (o *loadOptions) route(ctx context.Context, target string) (load.Route, err
 		return load.Route{}, err
 	}
 	r := load.Route{Name: "load", Host: u.Host, Method: o.method, Path: u.RequestURI(), Headers: headers, Body: body, Timeout: o.timeout}
+	port := "80"
+	if u.Scheme == "https" {
+		port = "443"
+		if r.TLS, err = o.tlsConfig(u.Hostname()); err != nil {
+			return load.Route{}, err
+		}
+	}
 	network, addr := "unix", o.unix
 	if o.unix != "" {
 		r.Addr = "unix:" + o.unix
 	} else {
-		port := u.Port()
-		if port == "" {
-			port = "80"
+		if u.Port() != "" {
+			port = u.Port()
 		}
 		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
 		if err != nil {
@@ -55,11 +62,23 @@ func (o *loadOptions) route(ctx context.Context, target string) (load.Route, err
 		network, addr = "tcp", net.JoinHostPort(ips[0].Unmap().String(), port)
 		r.Addr = addr
 	}
-	conn, err := (&net.Dialer{Timeout: o.timeout}).DialContext(ctx, network, addr)
+	return r, o.knock(ctx, network, addr, r.TLS)
+}
+
+// knock finds out whether somebody is there that we can talk to.
+func (o *loadOptions) knock(ctx context.Context, network, addr string, config *tls.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
-		return load.Route{}, fmt.Errorf("nothing answers at %s: %w", addr, err)
+		return fmt.Errorf("nothing answers at %s: %w", addr, err)
 	}
-	return r, conn.Close()
+	if config != nil {
+		if err := tls.Client(conn, config).HandshakeContext(ctx); err != nil {
+			return errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
+		}
+	}
+	return conn.Close()
 }
 
 // randomRun identifies the run in the ids of its requests.

@@ -1,0 +1,192 @@
+package load
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+)
+
+// secure is TLS on one connection, between its dialect and its transport.
+//
+// The handshake goes on beside the loop, in a goroutine with a net.Conn, because
+// crypto/tls waits for its bytes. After it the loop has both the socket and the
+// tls.Conn. That now reads from what the transport has brought, and when there
+// is no more it gets an error that is temporary, which crypto/tls passes on and
+// does not remember: so it is called again with the next bytes.
+type secure struct {
+	*tls.Conn
+	tunnel *tunnel
+	plain  []byte
+}
+
+// tunnel is the net.Conn under a tls.Conn.
+type tunnel struct {
+	net.Conn        // during the handshake
+	loop     *loop  // after it
+	conn     *conn  // of loop
+	in       []byte // what was brought and not read yet
+	broken   bool   // a write failed
+}
+
+// errNoMore is what a tunnel reads when all that was brought is read.
+var errNoMore net.Error = noMore{}
+
+type noMore struct{}
+
+func (noMore) Error() string   { return "no more for now" }
+func (noMore) Timeout() bool   { return true }
+func (noMore) Temporary() bool { return true }
+
+func (t *tunnel) Read(p []byte) (int, error) {
+	if t.loop == nil {
+		return t.Conn.Read(p)
+	}
+	if len(t.in) == 0 {
+		return 0, errNoMore
+	}
+	n := copy(p, t.in)
+	t.in = t.in[n:]
+	return n, nil
+}
+
+func (t *tunnel) Write(p []byte) (int, error) {
+	if t.loop == nil {
+		return t.Conn.Write(p)
+	}
+	if t.broken || !t.loop.net.send(t.conn, p) {
+		t.broken = true
+		return 0, net.ErrClosed
+	}
+	return len(p), nil
+}
+
+// recordSize is the most plaintext of one TLS record.
+const recordSize = 16 << 10
+
+// handshakes are those of one loop that go on beside it.
+type handshakes struct {
+	running sync.WaitGroup
+
+	mu   sync.Mutex
+	done []handshake
+}
+
+// handshake is one that has ended.
+type handshake struct {
+	token
+	secure *secure
+	err    error
+}
+
+// handshake opens a connection for a pool with TLS.
+func (l *loop) handshake(c *conn) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.fd, c.cancel = -1, cancel
+	to, p := token{c, c.generation}, c.pool
+	l.secured.running.Go(func() {
+		s, err := p.handshake(ctx)
+		l.secured.mu.Lock()
+		l.secured.done = append(l.secured.done, handshake{to, s, err})
+		l.secured.mu.Unlock()
+		l.net.wake()
+	})
+}
+
+func (e endpoint) handshake(ctx context.Context) (*secure, error) {
+	network, addr := e.dialArgs()
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	t := &tunnel{Conn: conn}
+	s := &secure{Conn: tls.Client(t, e.tls), tunnel: t}
+	if err := s.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return s, nil
+}
+
+// takeSecured goes on with the connections whose handshake has ended.
+func (l *loop) takeSecured() {
+	if len(l.pools) == 0 || !l.hasTLS {
+		return
+	}
+	l.secured.mu.Lock()
+	done := l.secured.done
+	l.secured.done = nil
+	l.secured.mu.Unlock()
+	for _, h := range done {
+		c := h.conn
+		switch {
+		case c.generation != h.generation || c.state != dialling:
+			if h.err == nil {
+				_ = h.secure.tunnel.Conn.Close()
+			}
+		case h.err != nil:
+			l.dialFailed(c, h.err)
+		default:
+			l.adopt(c, h.secure)
+		}
+	}
+}
+
+// adopt makes a connection whose handshake has succeeded one of the loop's.
+func (l *loop) adopt(c *conn, s *secure) {
+	if err := l.net.adopt(c, s.tunnel.Conn); err != nil {
+		l.dialFailed(c, err)
+		return
+	}
+	s.tunnel.Conn, s.tunnel.loop, s.tunnel.conn = nil, l, c
+	c.secure = s
+	generation := c.generation
+	l.opened(c)
+	if c.generation == generation {
+		s.receive(nil, false) // what came behind the handshake
+	}
+}
+
+// send writes p to the connection, by TLS if it has that; false if it is broken.
+func (l *loop) write(c *conn, p []byte) bool {
+	if c.secure == nil {
+		return l.net.send(c, p)
+	}
+	_, err := c.secure.Write(p)
+	return err == nil
+}
+
+// receive takes what came on the wire.
+func (s *secure) receive(p []byte, more bool) {
+	t := s.tunnel
+	l, c := t.loop, t.conn
+	generation := c.generation
+	t.in = p
+	if s.plain == nil {
+		s.plain = make([]byte, recordSize)
+	}
+	for {
+		n, err := s.Read(s.plain)
+		if n > 0 {
+			// What is left in the tunnel may be the beginning of a record, a
+			// session ticket or the end: none of that is an answer.
+			c.dialect.received(l, c, s.plain[:n], more)
+			if c.generation != generation {
+				return
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, errNoMore):
+			return
+		case errors.Is(err, io.EOF): // the peer has said so
+			c.peerDone = true
+			c.dialect.ended(l, c)
+			return
+		default:
+			l.broken(c)
+			return
+		}
+	}
+}
