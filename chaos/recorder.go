@@ -195,7 +195,7 @@ func (rec *recorder) tick(now time.Duration) {
 	t := evidence.Tick{
 		Offered: rec.offered(now), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
-		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
+		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max), LateP99: evidence.Seconds(front.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
 	}
 	for i, name := range rec.header.Routes {

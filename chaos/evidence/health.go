@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// lateBy is the send lag that the harness owes nobody an explanation for. At
-// that size it is visible next to the latencies that claims bound.
-const lateBy = 20 * time.Millisecond
+// lateBy is how late the harness may send without an explanation. From there on
+// it is visible next to the latencies that claims bound.
+const lateBy = LeastNoise
 
 // Problems says why the harness was not well in [from, to]; nil means that it
 // was. Each is a sentence with its figure. What was lost counts whenever it was.
@@ -31,9 +31,9 @@ func (r *Run) Problems(from, to time.Duration) []string {
 		if t.Pressure >= saturated {
 			full++
 		}
-		if t.LagP99 > Seconds(max(lateBy, 2*t.HiccupMax.Duration())) {
+		if t.LateP99 > Seconds(max(lateBy, 2*t.HiccupMax.Duration())) {
 			seconds++
-			if t.LagP99 > worst.LagP99 {
+			if t.LateP99 > worst.LateP99 {
 				worst = t
 			}
 		}
@@ -43,8 +43,8 @@ func (r *Run) Problems(from, to time.Duration) []string {
 	}
 	if seconds > 0 {
 		problems = append(problems, fmt.Sprintf(
-			"requests were sent late in %d s of the run: by %v (p99) at %v, where the host's own hiccups were at most %v; they waited for a free connection, or the load is too much for this machine",
-			seconds, round(worst.LagP99), worst.At.Round(time.Second), round(worst.HiccupMax)))
+			"requests were sent late in %d s of the run, by the harness's own doing: by %v (p99) at %v, where the host's hiccups were at most %v; the load is too much for this machine",
+			seconds, round(worst.LateP99), worst.At.Round(time.Second), round(worst.HiccupMax)))
 	}
 	if full > 0 {
 		problems = append(problems, fmt.Sprintf("the machine's cores were taken in %d s of the run: some thread was waiting for one nearly all the time, so times may be too long by up to %v", full, saturatedNoise))

@@ -195,8 +195,7 @@ func TestBreakerIsRuledOnByAHealthyHarnessOnly(t *testing.T) {
 	}{
 		{"evidence lost", func(r *evidence.Run) { r.Lost = map[string]uint64{"link-payments.csv": 40} }, "40 evidence records were lost"},
 		{"lost while it ran", func(r *evidence.Run) { r.Ticks[5].Lost = 7 }, "7 evidence records were lost"},
-		// No call took a second, so waiting for a connection cannot explain a lag of 5 s.
-		{"sent late", func(r *evidence.Run) { r.Ticks[5].LagP99 = evidence.Seconds(5 * time.Second) }, "the harness was late"},
+		{"sent late", func(r *evidence.Run) { r.Ticks[5].LateP99 = evidence.Seconds(5 * time.Second) }, "the harness was late"},
 	} {
 		for _, flaw := range []bool{false, true} {
 			w := sound(3)

@@ -119,7 +119,7 @@ func (w world) play() *evidence.Run {
 		Links: map[string]*evidence.Link{"payments": {Name: "payments", From: "checkout", To: "bank"}}}
 	link := run.Links["payments"]
 	for t := time.Second; t <= w.total; t += time.Second {
-		tick := evidence.Tick{At: t, LagP99: evidence.Seconds(ms + w.lag), HiccupMax: evidence.Seconds(2 * ms)}
+		tick := evidence.Tick{At: t, LateP99: evidence.Seconds(ms + w.lag), HiccupMax: evidence.Seconds(2 * ms)}
 		for _, p := range pauses {
 			if p.to > t-time.Second && p.from < t {
 				tick.HiccupMax = max(tick.HiccupMax, evidence.Seconds(p.to-p.from))

@@ -81,7 +81,7 @@ func oddRun(rng *rand.Rand) *evidence.Run {
 		run.Faults = append(run.Faults, evidence.Injection{Index: i * 40, Kind: kinds[rng.IntN(7)], On: "payments", Injected: at(), Healed: at()})
 	}
 	for i := range rng.IntN(6) {
-		run.Ticks = append(run.Ticks, evidence.Tick{At: time.Duration(i) * time.Second, LagP99: evidence.Seconds(at()), HiccupMax: evidence.Seconds(at())})
+		run.Ticks = append(run.Ticks, evidence.Tick{At: time.Duration(i) * time.Second, LateP99: evidence.Seconds(at()), HiccupMax: evidence.Seconds(at())})
 	}
 	return run
 }

@@ -186,7 +186,7 @@ func (r *simRun) evidence() *evidence.Run {
 				hiccup = max(hiccup, stall[1]-stall[0])
 			}
 		}
-		run.Ticks = append(run.Ticks, evidence.Tick{At: at, Offered: uint64(r.rate), Ended: uint64(r.rate), LagP99: evidence.Seconds(hiccup / 2), LagMax: evidence.Seconds(hiccup), HiccupP99: evidence.Seconds(hiccup / 2), HiccupMax: evidence.Seconds(hiccup), Steal: -1})
+		run.Ticks = append(run.Ticks, evidence.Tick{At: at, Offered: uint64(r.rate), Ended: uint64(r.rate), LagP99: evidence.Seconds(hiccup / 2), LateP99: evidence.Seconds(hiccup / 2), LagMax: evidence.Seconds(hiccup), HiccupP99: evidence.Seconds(hiccup / 2), HiccupMax: evidence.Seconds(hiccup), Steal: -1})
 	}
 	return run
 }

@@ -65,7 +65,7 @@ func TestSteady(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			run := &evidence.Run{End: time.Second, Routes: []string{"pay", "browse"}, Front: evenly(c.bad, c.slow), Faults: c.faults,
-				Ticks: []evidence.Tick{{At: time.Second, HiccupMax: evidence.Seconds(c.hiccup), LagP99: evidence.Seconds(c.lag)}}}
+				Ticks: []evidence.Tick{{At: time.Second, HiccupMax: evidence.Seconds(c.hiccup), LateP99: evidence.Seconds(c.lag)}}}
 			for i := range run.Front {
 				run.Front[i].Sent += c.lag
 				run.Front[i].Done += c.lag
