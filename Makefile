@@ -8,7 +8,7 @@ ONLY     ?=
 FUZZTIME ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers fuzz rulings deps
+.PHONY: help build check test bench bench-peers bench-truth fuzz rulings deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ bench: ## the micro-benchmarks beside the hot files
 bench-peers: deps ## the load engine beside wrk, vegeta, fortio ... whichever are installed: BENCH='-rounds 5 -modes closed,5000'
 	$(GO) build -o bin/stormctl ./cmd/stormctl
 	$(GO) run ./load/benchmarks -stormctl $(CURDIR)/bin/stormctl $(BENCH)
+
+bench-truth: ## what stormctl and its peers say of targets whose behaviour is known
+	$(GO) build -o bin/stormctl ./cmd/stormctl
+	$(GO) run ./load/benchmarks -stormctl $(CURDIR)/bin/stormctl -truth -duration 20s $(BENCH)
 
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -29,10 +29,18 @@ func main() {
 	conns := flag.Int("connections", 64, "of each program")
 	stormctl := flag.String("stormctl", "", "the program to measure (required)")
 	modes := flag.String("modes", "closed,unix,1000,5000,20000", "what to measure: closed, unix (closed over a unix socket), or rates per second")
+	truths := flag.Bool("truth", false, "instead: what each program says of a target whose behaviour is known")
 	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *truths {
+		if err := truth(ctx, *stormctl, *duration, *only); err != nil {
+			fmt.Fprintln(os.Stderr, "benchmarks:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctx, *stormctl, *rounds, *duration, *conns, strings.Split(*modes, ","), *only); err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(1)
@@ -55,21 +63,16 @@ func run(ctx context.Context, stormctl string, rounds int, duration time.Duratio
 	defer server.stop()
 
 	for _, mode := range modes {
-		s := setup{target: server, dir: dir, conns: conns, duration: duration}
+		s := setup{addr: server.addr, socket: server.socket, dir: dir, conns: conns, duration: duration}
 		if err := s.setMode(mode); err != nil {
 			return err
 		}
-		var peers []peer
-		for _, p := range allPeers(stormctl) {
-			if _, err := exec.LookPath(p.program); err == nil && p.args(s) != nil && (only == "" || slices.Contains(strings.Split(only, ","), p.name)) {
-				peers = append(peers, p)
-			}
-		}
+		peers := installed(s, stormctl, only)
 		results := make([][]measurement, len(peers))
 		for round := range rounds {
 			for i := range peers {
 				k := (i + round) % len(peers) // nobody is always first
-				m, err := measure(ctx, s, peers[k])
+				m, err := measure(ctx, s, peers[k], server.requests)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", mode, peers[k].name, err)
 				}
@@ -82,9 +85,21 @@ func run(ctx context.Context, stormctl string, rounds int, duration time.Duratio
 	return nil
 }
 
+// installed are the programs that are there, wanted, and able to.
+func installed(s setup, stormctl, only string) []peer {
+	var peers []peer
+	for _, p := range allPeers(stormctl) {
+		if _, err := exec.LookPath(p.program); err == nil && p.args(s) != nil && (only == "" || slices.Contains(strings.Split(only, ","), p.name)) {
+			peers = append(peers, p)
+		}
+	}
+	return peers
+}
+
 // setup is one thing to measure.
 type setup struct {
-	target   *nginx
+	addr     string // ip:port of the target
+	socket   string // of the target as well
 	dir      string
 	conns    int
 	duration time.Duration
@@ -111,18 +126,20 @@ func (s *setup) setMode(mode string) error {
 
 // measurement is one program once.
 type measurement struct {
-	cpu      float64 // µs per request
-	rate     float64 // requests per second, by nginx
-	p50, p99 float64 // ms, by the program; negative if it does not say
-	memory   float64 // MiB
+	cpu       float64 // µs per request
+	rate      float64 // requests per second, by the target
+	quantiles         // by the program
+	memory    float64 // MiB
 }
 
 func (m measurement) String() string {
 	return fmt.Sprintf("%6.2f us/request %7.0f/s  p50 %.3f ms  p99 %.3f ms  %.0f MiB", m.cpu, m.rate, m.p50, m.p99, m.memory)
 }
 
-func measure(ctx context.Context, s setup, p peer) (measurement, error) {
-	before, err := s.target.requests()
+// measure runs a program; answered is how many requests the target has answered
+// so far, that question included.
+func measure(ctx context.Context, s setup, p peer, answered func() (int64, error)) (measurement, error) {
+	before, err := answered()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -136,7 +153,7 @@ func measure(ctx context.Context, s setup, p peer) (measurement, error) {
 	if err := cmd.Run(); err != nil {
 		return measurement{}, fmt.Errorf("%s %s: %w\n%s%s", p.program, strings.Join(args, " "), err, out.String(), diagnostics.String())
 	}
-	after, err := s.target.requests()
+	after, err := answered()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -149,7 +166,7 @@ func measure(ctx context.Context, s setup, p peer) (measurement, error) {
 		rate:   n / s.duration.Seconds(),
 		memory: float64(maxResident(cmd.ProcessState)) / (1 << 20),
 	}
-	m.p50, m.p99, err = p.latencies(s, out.String())
+	m.quantiles, err = p.says(s, out.String())
 	return m, err
 }
 
@@ -189,7 +206,10 @@ func medians(ms []measurement) measurement {
 	}
 	return measurement{
 		cpu: of(func(m measurement) float64 { return m.cpu }), rate: of(func(m measurement) float64 { return m.rate }),
-		p50: of(func(m measurement) float64 { return m.p50 }), p99: of(func(m measurement) float64 { return m.p99 }),
+		quantiles: quantiles{
+			p50: of(func(m measurement) float64 { return m.p50 }), p99: of(func(m measurement) float64 { return m.p99 }),
+			p999: of(func(m measurement) float64 { return m.p999 }), max: of(func(m measurement) float64 { return m.max }),
+		},
 		memory: of(func(m measurement) float64 { return m.memory }),
 	}
 }

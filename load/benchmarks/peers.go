@@ -18,12 +18,16 @@ type peer struct {
 	program string
 	// args is its command line; nil if it has no such mode.
 	args func(setup) []string
-	// latencies are its p50 and p99 in ms, from what it printed; negative if it
-	// does not say.
-	latencies func(s setup, out string) (p50, p99 float64, err error)
+	// says is what it printed of latencies, in ms.
+	says func(s setup, out string) (quantiles, error)
 }
 
-func (s setup) url() string { return "http://" + s.target.addr + "/" }
+// quantiles are latencies in ms; those that are not told are unknown.
+type quantiles struct{ p50, p99, p999, max float64 }
+
+const unknown = -1
+
+func (s setup) url() string { return "http://" + s.addr + "/" }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
@@ -43,7 +47,7 @@ func ours(program, transport string, record bool) peer {
 	return peer{name, program, func(s setup) []string {
 		args := []string{"load", s.url(), "--json", "--quiet", "--transport", transport, "-c", strconv.Itoa(s.conns), "-d", s.duration.String()}
 		if s.unix {
-			args = append(args, "--unix", s.target.socket)
+			args = append(args, "--unix", s.socket)
 		}
 		if record {
 			args = append(args, "--hlog", inDir(s, "ours.hlog"), "--record", inDir(s, "ours.csv"))
@@ -53,15 +57,17 @@ func ours(program, transport string, record bool) peer {
 			return append(args, "--closed")
 		}
 		return append(args, "--rate", strconv.Itoa(s.rate))
-	}, func(_ setup, out string) (float64, float64, error) {
+	}, func(_ setup, out string) (quantiles, error) {
 		var l struct {
 			Response struct {
-				P50 float64 `json:"p50_ms"`
-				P99 float64 `json:"p99_ms"`
+				P50  float64 `json:"p50_ms"`
+				P99  float64 `json:"p99_ms"`
+				P999 float64 `json:"p99_9_ms"`
+				Max  float64 `json:"max_ms"`
 			} `json:"response"`
 		}
 		err := json.Unmarshal([]byte(out), &l)
-		return l.Response.P50, l.Response.P99, err
+		return quantiles{l.Response.P50, l.Response.P99, l.Response.P999, l.Response.Max}, err
 	}}
 }
 
@@ -71,13 +77,17 @@ func wrk() peer {
 			return nil
 		}
 		return []string{"-t2", "-c" + strconv.Itoa(s.conns), "-d" + seconds(s.duration) + "s", "--latency", s.url()}
-	}, func(_ setup, out string) (float64, float64, error) {
+	}, func(_ setup, out string) (quantiles, error) {
 		p50, err := durationAfter(out, `50%\s+(\S+)`)
 		if err != nil {
-			return 0, 0, err
+			return quantiles{}, err
 		}
 		p99, err := durationAfter(out, `99%\s+(\S+)`)
-		return p50, p99, err
+		if err != nil {
+			return quantiles{}, err
+		}
+		most, err := durationAfter(out, `Latency\s+\S+\s+\S+\s+(\S+)`)
+		return quantiles{p50, p99, unknown, most}, err
 	}}
 }
 
@@ -87,7 +97,7 @@ func h2load() peer {
 			return nil
 		}
 		return []string{"--h1", "-t2", "-c" + strconv.Itoa(s.conns), "-D" + seconds(s.duration), s.url()}
-	}, unknown}
+	}, func(setup, string) (quantiles, error) { return quantiles{unknown, unknown, unknown, unknown}, nil }}
 }
 
 func hey() peer {
@@ -100,13 +110,17 @@ func hey() peer {
 			args = append(args, "-q", strconv.FormatFloat(float64(s.rate)/float64(s.conns), 'f', 3, 64))
 		}
 		return append(args, s.url())
-	}, func(_ setup, out string) (float64, float64, error) {
+	}, func(_ setup, out string) (quantiles, error) {
 		p50, err := number(out, `50%%? in (\S+) secs`)
 		if err != nil {
-			return 0, 0, err
+			return quantiles{}, err
 		}
 		p99, err := number(out, `99%%? in (\S+) secs`)
-		return p50 * 1000, p99 * 1000, err
+		if err != nil {
+			return quantiles{}, err
+		}
+		most, err := number(out, `Slowest:\s+(\S+) secs`)
+		return quantiles{p50 * 1000, p99 * 1000, unknown, most * 1000}, err
 	}}
 }
 
@@ -120,17 +134,18 @@ func bombardier() peer {
 			args = append(args, "-r", strconv.Itoa(s.rate))
 		}
 		return append(args, s.url())
-	}, func(_ setup, out string) (float64, float64, error) {
+	}, func(_ setup, out string) (quantiles, error) {
 		var r struct {
 			Result struct {
 				Latency struct {
 					Percentiles map[string]float64 `json:"percentiles"`
+					Max         float64            `json:"max"`
 				} `json:"latency"`
 			} `json:"result"`
 		}
 		err := json.Unmarshal([]byte(out), &r)
-		p := r.Result.Latency.Percentiles // in µs
-		return p["50"] / 1000, p["99"] / 1000, err
+		l := r.Result.Latency // in µs
+		return quantiles{l.Percentiles["50"] / 1000, l.Percentiles["99"] / 1000, unknown, l.Max / 1000}, err
 	}}
 }
 
@@ -140,25 +155,26 @@ func fortio() peer {
 			return nil
 		}
 		return []string{"load", "-quiet", "-c", strconv.Itoa(s.conns), "-qps", strconv.Itoa(s.rate), "-t", s.duration.String(), "-r", "0.00001",
-			"-p", "50,99", "-json", inDir(s, "fortio.json"), s.url()}
-	}, func(s setup, _ string) (float64, float64, error) {
+			"-p", "50,99,99.9", "-json", inDir(s, "fortio.json"), s.url()}
+	}, func(s setup, _ string) (quantiles, error) {
 		text, err := os.ReadFile(inDir(s, "fortio.json"))
 		if err != nil {
-			return 0, 0, err
+			return quantiles{}, err
 		}
 		var r struct {
 			DurationHistogram struct {
+				Max         float64
 				Percentiles []struct{ Percentile, Value float64 }
 			}
 		}
 		if err := json.Unmarshal(text, &r); err != nil {
-			return 0, 0, err
+			return quantiles{}, err
 		}
 		p := r.DurationHistogram.Percentiles
-		if len(p) != 2 {
-			return 0, 0, fmt.Errorf("fortio gave %d percentiles", len(p))
+		if len(p) != 3 {
+			return quantiles{}, fmt.Errorf("fortio gave %d percentiles", len(p))
 		}
-		return p[0].Value * 1000, p[1].Value * 1000, nil
+		return quantiles{p[0].Value * 1000, p[1].Value * 1000, p[2].Value * 1000, r.DurationHistogram.Max * 1000}, nil
 	}}
 }
 
@@ -176,16 +192,16 @@ func vegeta() peer {
 			return append(args, "-rate", "0", "-max-workers", strconv.Itoa(s.conns))
 		}
 		return append(args, "-rate", strconv.Itoa(s.rate))
-	}, func(s setup, _ string) (float64, float64, error) {
+	}, func(s setup, _ string) (quantiles, error) {
 		out, err := exec.Command("vegeta", "report", "-type", "json", inDir(s, "vegeta.bin")).Output()
 		if err != nil {
-			return 0, 0, err
+			return quantiles{}, err
 		}
 		var r struct {
 			Latencies map[string]float64 `json:"latencies"` // in ns
 		}
 		err = json.Unmarshal(out, &r)
-		return r.Latencies["50th"] / 1e6, r.Latencies["99th"] / 1e6, err
+		return quantiles{r.Latencies["50th"] / 1e6, r.Latencies["99th"] / 1e6, unknown, r.Latencies["max"] / 1e6}, err
 	}}
 }
 
@@ -198,29 +214,29 @@ func k6() peer {
 		if s.rate > 0 {
 			how = fmt.Sprintf("executor:'constant-arrival-rate',rate:%d,timeUnit:'1s',preAllocatedVUs:%d", s.rate, s.conns)
 		}
-		script := fmt.Sprintf("import http from 'k6/http';export const options={summaryTrendStats:['p(50)','p(99)'],scenarios:{a:{%s,duration:'%s'}}};export default function(){http.get('%s')}", how, s.duration, s.url())
+		script := fmt.Sprintf("import http from 'k6/http';export const options={summaryTrendStats:['p(50)','p(99)','p(99.9)','max'],scenarios:{a:{%s,duration:'%s'}}};export default function(){http.get('%s')}", how, s.duration, s.url())
 		if os.WriteFile(inDir(s, "k6.js"), []byte(script), 0o644) != nil {
 			return nil
 		}
 		return []string{"run", "--quiet", "--no-usage-report", "--summary-export", inDir(s, "k6.json"), inDir(s, "k6.js")}
-	}, func(s setup, _ string) (float64, float64, error) {
+	}, func(s setup, _ string) (quantiles, error) {
 		text, err := os.ReadFile(inDir(s, "k6.json"))
 		if err != nil {
-			return 0, 0, err
+			return quantiles{}, err
 		}
 		var r struct {
 			Metrics map[string]map[string]any `json:"metrics"`
 		}
 		if err := json.Unmarshal(text, &r); err != nil {
-			return 0, 0, err
+			return quantiles{}, err
 		}
-		p50, _ := r.Metrics["http_req_duration"]["p(50)"].(float64)
-		p99, _ := r.Metrics["http_req_duration"]["p(99)"].(float64)
-		return p50, p99, nil
+		of := func(name string) float64 {
+			v, _ := r.Metrics["http_req_duration"][name].(float64)
+			return v
+		}
+		return quantiles{of("p(50)"), of("p(99)"), of("p(99.9)"), of("max")}, nil
 	}}
 }
-
-func unknown(setup, string) (float64, float64, error) { return -1, -1, nil }
 
 // durationAfter reads a duration such as 1.23ms, in ms.
 func durationAfter(out, pattern string) (float64, error) {
