@@ -30,7 +30,7 @@ type targetOptions struct {
 func (o *targetOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.list, "list", false, "print the services, their settings and their flaws")
 	f.StringVar(&o.name, "name", "", "what it calls itself (default NAME)")
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` to serve on; port 0 picks a free one")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` to serve on, host:port or unix:PATH; port 0 picks a free one")
 	f.StringArrayVar(&o.with, "with", nil, "a setting: `KEY=VALUE`; may be repeated")
 	f.StringArrayVar(&o.deps, "dep", nil, "a dependency to call: `NAME=URL`; may be repeated")
 	f.StringVar(&o.flaw, "flaw", "", "break one pattern in one way; short for --with flaw=`NAME`")
@@ -131,7 +131,10 @@ func serveTarget(ctx context.Context, stderr io.Writer, service string, o target
 		return usageError{err}
 	}
 	return reference.Serve(ctx, service, config, func(addr string) {
-		fmt.Fprintf(stderr, "%s listens on http://%s\n", o.called(service), addr)
+		if !strings.HasPrefix(addr, "unix:") {
+			addr = "http://" + addr
+		}
+		fmt.Fprintf(stderr, "%s listens on %s\n", o.called(service), addr)
 	})
 }
 

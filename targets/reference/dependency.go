@@ -1,14 +1,15 @@
 package reference
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -25,78 +26,124 @@ import (
 //
 // A request is processed even if its caller has gone meanwhile, as most
 // services do: that is how retries double effects.
+//
+// What it answers is decided here for every protocol: take, wait, then done.
 type dependency struct {
 	settings *dependencySettings
 	effects  *effects
-
-	// Encoded once. The server only reads them.
-	body        []byte
-	length      []string
-	contentType []string
+	body     []byte // only read
+	idHeader string // in lower case, as it is compared
 }
 
 func newDependency(s *dependencySettings) *dependency {
 	return &dependency{
-		settings:    s,
-		effects:     newEffects(s.remember),
-		body:        []byte(strings.Repeat("ok", s.body/2+1)[:s.body]),
-		length:      []string{strconv.Itoa(s.body)},
-		contentType: []string{"text/plain"},
+		settings: s,
+		effects:  newEffects(s.remember),
+		body:     bytes.Repeat([]byte("ok"), s.body/2+1)[:s.body],
+		idHeader: strings.ToLower(s.idHeader),
 	}
 }
 
-func (d *dependency) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch path := r.URL.Path; {
-	case path == "/healthz":
-		d.answer(w, http.StatusOK)
-	case path == "/effects":
-		writeJSON(w, d.effects.totals())
-	case strings.HasPrefix(path, "/effects/"):
-		id := strings.TrimPrefix(path, "/effects/")
-		writeJSON(w, struct {
+// ask is what the dependency looks at in a request.
+type ask struct {
+	path, query string
+	id          string // of its id header
+	trace       string // its traceparent, which counts if there is no id
+}
+
+// reply is what becomes of an ask.
+type reply struct {
+	wait        time.Duration // before anything is processed or sent
+	effect      effect        // what is counted once the wait is over
+	id          string        // what an effect is counted for
+	status      int
+	contentType string
+	retryAfter  string // "" is none
+	body        []byte // only lent; left out if the status has none
+}
+
+type effect uint8
+
+const (
+	none effect = iota
+	processed
+	refused
+)
+
+// take decides what becomes of an ask. It neither waits nor counts.
+func (d *dependency) take(a ask) reply {
+	switch {
+	case a.path == "/healthz":
+		return d.answer(http.StatusOK)
+	case a.path == "/effects":
+		return inJSON(d.effects.totals())
+	case strings.HasPrefix(a.path, "/effects/"):
+		id := strings.TrimPrefix(a.path, "/effects/")
+		return inJSON(struct {
 			ID      string `json:"id"`
 			Effects uint32 `json:"effects"`
 		}{id, d.effects.of(id)})
-	default:
-		d.work(w, r)
 	}
+	return d.work(a)
 }
 
-func (d *dependency) work(w http.ResponseWriter, r *http.Request) {
+func (d *dependency) work(a ask) reply {
 	o := override{status: http.StatusOK}
-	if r.URL.RawQuery != "" {
+	if a.query != "" {
 		var err error
-		if o, err = parseOverride(r); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
+		if o, err = parseOverride(a.query); err != nil {
+			return reply{status: http.StatusBadRequest, contentType: "text/plain; charset=utf-8", body: []byte(err.Error() + "\n")}
 		}
 	}
-	took := d.settings.serviceTime + o.delay
+	r := d.answer(o.status)
+	r.retryAfter = o.retryAfter
+	r.wait = d.settings.serviceTime + o.delay
 	if d.settings.jitter > 0 {
-		took += rand.N(d.settings.jitter)
+		r.wait += rand.N(d.settings.jitter)
 	}
-	sleep(took)
-	if o.retryAfter != "" {
-		w.Header().Set("Retry-After", o.retryAfter)
-	}
+	r.effect = refused
 	if o.status < 400 {
-		d.effects.count(requestID(r.Header, d.settings.idHeader))
-	} else {
-		d.effects.refused.Add(1)
+		r.effect, r.id = processed, requestID(a.id, a.trace)
 	}
-	d.answer(w, o.status)
+	return r
 }
 
-func (d *dependency) answer(w http.ResponseWriter, status int) {
+func (d *dependency) answer(status int) reply {
+	return reply{status: status, contentType: "text/plain", body: d.body}
+}
+
+// done counts the effect of what was taken, after its wait.
+func (d *dependency) done(r *reply) {
+	switch r.effect {
+	case processed:
+		d.effects.count(r.id)
+	case refused:
+		d.effects.refused.Add(1)
+	}
+}
+
+// bodiless tells whether answers of that status end with their header.
+func bodiless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+// ServeHTTP serves what the server leaves to net/http.
+func (d *dependency) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	reply := d.take(ask{r.URL.Path, r.URL.RawQuery, r.Header.Get(d.settings.idHeader), r.Header.Get("Traceparent")})
+	sleep(reply.wait)
+	d.done(&reply)
 	h := w.Header()
-	h["Content-Type"] = d.contentType
-	if status == http.StatusNoContent || status == http.StatusNotModified {
-		w.WriteHeader(status)
+	h.Set("Content-Type", reply.contentType)
+	if reply.retryAfter != "" {
+		h.Set("Retry-After", reply.retryAfter)
+	}
+	if bodiless(reply.status) {
+		w.WriteHeader(reply.status)
 		return
 	}
-	h["Content-Length"] = d.length
-	w.WriteHeader(status)
-	_, _ = w.Write(d.body) // an error is the caller's, who has gone
+	h.Set("Content-Length", strconv.Itoa(len(reply.body)))
+	w.WriteHeader(reply.status)
+	_, _ = w.Write(reply.body) // an error is the caller's, who has gone
 }
 
 // override is what a query changes.
@@ -106,9 +153,9 @@ type override struct {
 	delay      time.Duration
 }
 
-func parseOverride(r *http.Request) (override, error) {
+func parseOverride(raw string) (override, error) {
 	o := override{status: http.StatusOK}
-	query := r.URL.Query()
+	query, _ := url.ParseQuery(raw) // what cannot be read changes nothing
 	var errs []error
 	if v := query.Get("status"); v != "" {
 		n, err := strconv.Atoi(v)
@@ -125,38 +172,50 @@ func parseOverride(r *http.Request) (override, error) {
 		o.delay = d
 	}
 	o.retryAfter = query.Get("retry_after")
+	if !isValue(o.retryAfter) {
+		errs = append(errs, fmt.Errorf("retry_after %.20q: must be at most %d bytes that a header may carry", o.retryAfter, longestValue))
+	}
 	return o, errors.Join(errs...)
 }
 
-// requestID returns the id header, or the trace id of traceparent (W3C Trace
+// longestValue of a header that a query asks for: it fits in any frame.
+const longestValue = 256
+
+func isValue(s string) bool {
+	return len(s) <= longestValue && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
+// requestID returns the id, or the trace id of a traceparent (W3C Trace
 // Context: version-traceid-spanid-flags), or "".
-func requestID(h http.Header, name string) string {
-	if id := h[name]; len(id) > 0 {
-		return id[0]
+func requestID(id, trace string) string {
+	if id != "" || trace == "" {
+		return id
 	}
-	if trace := h["Traceparent"]; len(trace) > 0 {
-		if parts := strings.SplitN(trace[0], "-", 4); len(parts) == 4 {
-			return parts[1]
-		}
+	if parts := strings.SplitN(trace, "-", 4); len(parts) == 4 {
+		return parts[1]
 	}
 	return ""
 }
 
-// sleep waits for d. The runtime's timers round short waits up to 1 ms
-// (golang/go#53824), so the last of it is left to the kernel.
-func sleep(d time.Duration) {
-	const coarse = 2 * time.Millisecond
-	end := time.Now().Add(d)
-	if d > coarse {
-		time.Sleep(d - coarse)
+// locate takes a request's target apart, as sent; false if it is none.
+func locate(target string) (path, query string, ok bool) {
+	path, query, _ = strings.Cut(target, "?")
+	if path == "" || path[0] != '/' && path != "*" || strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return "", "", false
 	}
-	for left := time.Until(end); left > 0; left = time.Until(end) {
-		spec := syscall.NsecToTimespec(int64(left))
-		_ = syscall.Nanosleep(&spec, nil) // interrupted: the loop sleeps on
+	if strings.IndexByte(path, '%') >= 0 {
+		var err error
+		if path, err = url.PathUnescape(path); err != nil {
+			return "", "", false
+		}
 	}
+	return path, query, true
 }
 
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // an error is the caller's, who has gone
+func inJSON(v any) reply {
+	text, err := json.Marshal(v)
+	if err != nil { // of numbers and strings: cannot be
+		return reply{status: http.StatusInternalServerError, contentType: "text/plain", body: []byte(err.Error())}
+	}
+	return reply{status: http.StatusOK, contentType: "application/json", body: append(text, '\n')}
 }

@@ -8,13 +8,14 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // Config says how to run a reference service.
 type Config struct {
 	Name   string            // Names the service in errors.
-	Listen string            // host:port; port 0 picks a free one.
+	Listen string            // host:port, or unix:PATH; port 0 picks a free one.
 	Deps   map[string]string // What a frontend calls: link name → base URL.
 	With   map[string]string // Settings; see Describe.
 }
@@ -35,11 +36,26 @@ func Serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 	return nil
 }
 
+// listening is what serves a listener: net/http's server, or ours.
+type listening interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+	Close() error
+}
+
+func overNetHTTP(life context.Context, handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:     handler,
+		BaseContext: func(net.Listener) context.Context { return life },
+		ErrorLog:    log.New(io.Discard, "", 0), // it would tell of callers that reset connections
+	}
+}
+
 func serve(ctx context.Context, name string, c Config, ready func(addr string)) error {
 	// What is in progress may finish, for a while, when ctx is done.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	var handler http.Handler
+	var server listening
 	switch name {
 	case "frontend":
 		settings, err := parseFrontend(c.With)
@@ -51,7 +67,7 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 			return err
 		}
 		defer func() { end(); f.close() }()
-		handler = f
+		server = overNetHTTP(life, f)
 	case "dependency":
 		settings, err := parseDependency(c.With)
 		if err != nil {
@@ -60,24 +76,28 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 		if len(c.Deps) > 0 {
 			return errors.New("a dependency calls nobody: take the links from it out, or make it a frontend")
 		}
-		handler = newDependency(settings)
+		d := newDependency(settings)
+		server = newServer(d, overNetHTTP(life, d))
 	default:
 		return unknown("reference service", name, Names())
 	}
 
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	network, address := "tcp", c.Listen
+	if path, ok := strings.CutPrefix(c.Listen, "unix:"); ok {
+		network, address = "unix", path
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, network, address)
 	if err != nil {
 		return err
-	}
-	server := &http.Server{
-		Handler:     handler,
-		BaseContext: func(net.Listener) context.Context { return life },
-		ErrorLog:    log.New(io.Discard, "", 0), // it would tell of callers that reset connections
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	if ready != nil {
-		ready(listener.Addr().String())
+		address = listener.Addr().String()
+		if network == "unix" {
+			address = "unix:" + address
+		}
+		ready(address)
 	}
 	select {
 	case err := <-served:
@@ -88,7 +108,7 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 	defer cancel()
 	if server.Shutdown(polite) != nil {
 		end()
-		server.Close()
+		_ = server.Close() // what is still in progress is cut off
 	}
 	_ = <-served
 	return nil
