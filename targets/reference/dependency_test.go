@@ -3,6 +3,8 @@ package reference
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,55 +22,91 @@ func totalsOf(t *testing.T, url string) effectTotals {
 	return totals
 }
 
+// protocols are the ways to the dependency: each has its own code.
+func protocols(t *testing.T) map[string]http.RoundTripper {
+	plain := new(http.Transport)
+	t.Cleanup(plain.CloseIdleConnections)
+	return map[string]http.RoundTripper{
+		"h2c":   h2cTransport(t),
+		"http1": plain,
+		"net/http": roundTrip(func(req *http.Request) (*http.Response, error) {
+			req.Header.Set("Upgrade", "nothing") // not plain
+			return plain.RoundTrip(req)
+		}),
+	}
+}
+
 func TestDependencyAnswers(t *testing.T) {
 	url := serving(t, "dependency", Config{With: map[string]string{"body": "5B", "service_time": "1ms", "jitter": "1ms"}})
 	tests := []struct {
-		path, after string
-		status      int
-		body        string
+		method, path, body string
+		status             int
+		after, want        string
 	}{
-		{"/", "", 200, "okoko"},
-		{"/any/path", "", 200, "okoko"},
-		{"/healthz", "", 200, "okoko"},
-		{"/?status=503&retry_after=1", "1", 503, "okoko"},
-		{"/?status=204", "", 204, ""},
-		{"/?status=99", "", 400, "status \"99\": must be from 200 to 599\n"},
-		{"/?delay=soon&status=x", "", 400, "status \"x\": must be from 200 to 599\ndelay \"soon\": must be a duration like 50ms\n"},
+		{"GET", "/", "", 200, "", "okoko"},
+		{"GET", "/any/path", "", 200, "", "okoko"},
+		{"GET", "/healthz", "", 200, "", "okoko"},
+		{"GET", "/%68ealthz", "", 200, "", "okoko"},
+		{"HEAD", "/", "", 200, "", ""},
+		{"PUT", "/", "order", 200, "", "okoko"},
+		{"POST", "/", strings.Repeat("x", 1<<20), 200, "", "okoko"},
+		{"POST", "/", strings.Repeat("x", 3<<20), 200, "", "okoko"}, // more than any window
+		{"GET", "/?status=503&retry_after=1", "", 503, "1", "okoko"},
+		{"GET", "/?status=204", "", 204, "", ""},
+		{"GET", "/?status=99", "", 400, "", "status \"99\": must be from 200 to 599\n"},
+		{"GET", "/?retry_after=1%0aX:y", "", 400, "", "retry_after \"1\\nX:y\": must be at most 256 bytes that a header may carry\n"},
+		{"GET", "/?delay=soon&status=x", "", 400, "", "status \"x\": must be from 200 to 599\ndelay \"soon\": must be a duration like 50ms\n"},
 	}
-	for _, test := range tests {
-		status, header, body := fetch(t, "GET", url+test.path, "")
-		if status != test.status || body != test.body || header.Get("Retry-After") != test.after {
-			t.Errorf("%s: got %d %q after %q, want %d %q after %q", test.path, status, body, header.Get("Retry-After"), test.status, test.body, test.after)
-		}
-	}
-	began := time.Now()
-	fetch(t, "GET", url+"/?delay=50ms", "")
-	if took := time.Since(began); took < 51*ms {
-		t.Errorf("1ms of service time and 50ms of delay took %s", took)
+	for name, transport := range protocols(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, test := range tests {
+				status, header, body := fetchBy(t, transport, test.method, url+test.path, test.body)
+				if status != test.status || body != test.want || header.Get("Retry-After") != test.after {
+					t.Errorf("%s %s: got %d %q after %q, want %d %q after %q", test.method, test.path,
+						status, body, header.Get("Retry-After"), test.status, test.want, test.after)
+				}
+				if date, err := http.ParseTime(header.Get("Date")); err != nil || time.Since(date).Abs() > 2*time.Second {
+					t.Errorf("%s %s: Date is %q", test.method, test.path, header.Get("Date"))
+				}
+			}
+			began := time.Now()
+			fetchBy(t, transport, "GET", url+"/?delay=50ms", "")
+			if took := time.Since(began); took < 51*ms {
+				t.Errorf("1ms of service time and 50ms of delay took %s", took)
+			}
+		})
 	}
 }
 
 func TestDependencyCountsEffects(t *testing.T) {
-	url := serving(t, "dependency", Config{With: map[string]string{"id_header": "X-Order"}})
-	trace := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	for range 3 {
-		fetch(t, "POST", url+"/", "", "X-Order", "a", "Traceparent", trace)
-	}
-	fetch(t, "POST", url+"/", "", "X-Order", "b")
-	fetch(t, "POST", url+"/", "", "Traceparent", trace)
-	fetch(t, "POST", url+"/", "", "Traceparent", trace)
-	fetch(t, "POST", url+"/", "")
-	fetch(t, "POST", url+"/?status=503", "", "X-Order", "c")
-	// Ids: a 3 times, b, the trace twice: 2 + 1 duplicates; one anonymous.
-	want := effectTotals{Requests: 7, IDs: 3, Anonymous: 1, Duplicates: 3, MaxPerID: 3, Refused: 1}
-	if diff := cmp.Diff(want, totalsOf(t, url)); diff != "" {
-		t.Errorf("totals (-want +got):\n%s", diff)
-	}
-	for id, want := range map[string]int{"a": 3, "b": 1, "c": 0, "0af7651916cd43dd8448eb211c80319c": 2} {
-		_, _, body := fetch(t, "GET", url+"/effects/"+id, "")
-		if wanted := fmt.Sprintf("{\"id\":%q,\"effects\":%d}\n", id, want); body != wanted {
-			t.Errorf("effects of %s: %q, want %q", id, body, wanted)
-		}
+	for name, transport := range protocols(t) {
+		t.Run(name, func(t *testing.T) {
+			url := serving(t, "dependency", Config{With: map[string]string{"id_header": "X-Order"}})
+			fetch := func(method, path string, header ...string) string {
+				_, _, body := fetchBy(t, transport, method, url+path, "", header...)
+				return body
+			}
+			trace := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+			for range 3 {
+				fetch("POST", "/", "X-Order", "a", "Traceparent", trace)
+			}
+			fetch("POST", "/", "X-Order", "b")
+			fetch("POST", "/", "Traceparent", trace)
+			fetch("POST", "/", "Traceparent", trace)
+			fetch("POST", "/")
+			fetch("POST", "/?status=503", "X-Order", "c")
+			// Ids: a 3 times, b, the trace twice: 2 + 1 duplicates; one anonymous.
+			want := effectTotals{Requests: 7, IDs: 3, Anonymous: 1, Duplicates: 3, MaxPerID: 3, Refused: 1}
+			if diff := cmp.Diff(want, totalsOf(t, url)); diff != "" {
+				t.Errorf("totals (-want +got):\n%s", diff)
+			}
+			for id, want := range map[string]int{"a": 3, "b": 1, "c": 0, "0af7651916cd43dd8448eb211c80319c": 2} {
+				body := fetch("GET", "/effects/"+id)
+				if wanted := fmt.Sprintf("{\"id\":%q,\"effects\":%d}\n", id, want); body != wanted {
+					t.Errorf("effects of %s: %q, want %q", id, body, wanted)
+				}
+			}
+		})
 	}
 }
 

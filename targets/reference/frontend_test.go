@@ -39,6 +39,11 @@ func serving(t *testing.T, name string, c Config) string {
 
 func fetch(t *testing.T, method, url, body string, header ...string) (int, http.Header, string) {
 	t.Helper()
+	return fetchBy(t, http.DefaultTransport, method, url, body, header...)
+}
+
+func fetchBy(t *testing.T, transport http.RoundTripper, method, url, body string, header ...string) (int, http.Header, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +51,7 @@ func fetch(t *testing.T, method, url, body string, header ...string) (int, http.
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}

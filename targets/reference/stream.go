@@ -2,6 +2,7 @@ package reference
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,6 @@ type stream struct {
 	kept     bool // in streams
 	open     bool // its body is still arriving
 	forsaken bool // reset while it waited: its effect counts, its answer is not sent
-	over     bool // answered or reset, and no longer in streams
 
 	ask       ask
 	method    string
@@ -127,9 +127,9 @@ func (c *h2c) keep(s *stream) *stream {
 }
 
 func (c *h2c) forget(s *stream) {
-	s.over = true
-	if s.kept {
-		delete(c.streams, s.id)
+	delete(c.streams, s.id)
+	if len(s.rest) > 0 {
+		c.blocked = slices.DeleteFunc(c.blocked, func(b *stream) bool { return b == s })
 	}
 	if s.forsaken {
 		c.forsaken--

@@ -102,9 +102,7 @@ func (c *h2c) unblock() {
 	blocked := c.blocked
 	c.blocked = blocked[:0]
 	for _, s := range blocked {
-		if !s.over {
-			c.send(s) // which appends it again if need be, behind what is being read
-		}
+		c.send(s) // which appends it again if need be, behind what is being read
 	}
 	clear(blocked[len(c.blocked):])
 }
