@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"testing"
 )
@@ -39,5 +40,25 @@ func TestTargetServesUntilItIsTold(t *testing.T) {
 	stop()
 	if err := <-served; err != nil {
 		t.Errorf("ended with %v, want nil: it was told to", err)
+	}
+}
+
+func TestTargetSaysWhichSocket(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	path := filepath.Join(t.TempDir(), "pay.sock")
+	r, w := io.Pipe()
+	served := make(chan error, 1)
+	go func() {
+		served <- serveTarget(ctx, w, "dependency", targetOptions{listen: "unix:" + path})
+		w.Close()
+	}()
+	said, err := bufio.NewReader(r).ReadString('\n')
+	if want := "dependency listens on unix:" + path + "\n"; said != want {
+		t.Errorf("said %q, %v, want %q", said, err, want)
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
 	}
 }

@@ -132,7 +132,7 @@ func (c *h2c) flush() {
 		_, c.failed = c.conn.Write(c.out)
 	}
 	c.out = c.out[:0]
-	if c.leaving && len(c.streams) == 0 && c.failed == nil {
+	if c.leaving && len(c.streams) == 0 && c.block == 0 && c.failed == nil {
 		c.failed = errRetired
 		c.hangUp()
 	}
@@ -381,7 +381,9 @@ func (c *h2c) fragment(f *frame, content []byte) error {
 	return c.trailers(f)
 }
 
-// trailers end a body; they say nothing to us.
+// trailers end a body; they say nothing to us. Those of a stream that we reset
+// may have been sent before its peer knew, so no stream is too old for them,
+// though one that had ended would deserve a worse error (section 5.1).
 func (c *h2c) trailers(f *frame) error {
 	s, err := c.find(f)
 	switch {

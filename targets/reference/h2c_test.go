@@ -221,6 +221,9 @@ func TestH2CAnswersWhatIsLegal(t *testing.T) {
 		{"connection header", func(p *peer) [][]byte {
 			return [][]byte{frameOf(frameHeaders, endBoth, 1, p.get("/", "connection", "close"))}
 		}, []string{"RST_STREAM 1 0x1"}},
+		{"a TE of HTTP/1.1", func(p *peer) [][]byte {
+			return [][]byte{frameOf(frameHeaders, endBoth, 1, p.get("/", "te", "trailers")), frameOf(frameHeaders, endBoth, 3, p.get("/", "te", "gzip"))}
+		}, []string{answer1, body1, "RST_STREAM 3 0x1"}},
 		{"body shorter than announced", func(p *peer) [][]byte {
 			return [][]byte{frameOf(frameHeaders, flagEndHeaders, 1, p.post("/", "content-length", "4")), frameOf(frameData, flagEndStream, 1, []byte("abc"))}
 		}, []string{"RST_STREAM 1 0x1"}},

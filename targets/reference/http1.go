@@ -41,7 +41,7 @@ const (
 )
 
 // longestPlain is the longest header of a plain request.
-const longestPlain = 16 << 10
+const longestPlain = 8 << 10
 
 func newHTTP1(d *dependency, conn net.Conn) *http1 {
 	return &http1{dependency: d, conn: conn, buffer: make([]byte, longestPlain)}
@@ -137,7 +137,8 @@ func (c *http1) answer(p *plain) bool {
 	c.date.update()
 	leaving := c.leaving.Load()
 
-	b := append(c.out, "HTTP/1.1 "...)
+	b := c.out
+	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(r.status), 10)
 	b = append(b, ' ')
 	b = append(b, http.StatusText(r.status)...)
@@ -156,7 +157,8 @@ func (c *http1) answer(p *plain) bool {
 	}
 	b = append(b, "\r\nDate: "...)
 	b = append(b, c.date.text...)
-	c.out = append(b, "\r\n\r\n"...)
+	b = append(b, "\r\n\r\n"...)
+	c.out = b
 	if !bodiless(r.status) && !p.head {
 		if len(r.body) > sendAtOnce {
 			if !c.flush() {

@@ -55,7 +55,7 @@ func (s *server) Serve(l net.Listener) error {
 		l.Close()
 	})
 	defer helper.Wait()
-	defer s.handed.Close()
+	defer s.handed.end()
 	for {
 		conn, err := l.Accept()
 		switch {
@@ -124,7 +124,7 @@ func (s *server) check() {
 
 // stop accepts no more and returns the connections there are.
 func (s *server) stop() []connection {
-	s.handed.Close()
+	s.handed.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leaving = true
@@ -186,9 +186,11 @@ func (h *handover) Accept() (net.Conn, error) {
 func (h *handover) Addr() net.Addr { return h.addr }
 
 func (h *handover) Close() error {
-	h.once.Do(func() { close(h.closed) })
+	h.end()
 	return nil
 }
+
+func (h *handover) end() { h.once.Do(func() { close(h.closed) }) }
 
 func (h *handover) isClosed() bool {
 	select {

@@ -53,6 +53,8 @@ func (c *h2c) field(f hpack.HeaderField) {
 		s.length = int(n)
 	case "expect":
 		s.goOn = f.Value == "100-continue"
+	case "te":
+		s.malformed = s.malformed || f.Value != "trailers"
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
 		s.malformed = true // of HTTP/1.1: RFC 9113, section 8.2.2
 	}

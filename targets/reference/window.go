@@ -90,8 +90,8 @@ func (c *h2c) send(s *stream) {
 		if n == len(s.rest) {
 			flags = flagEndStream
 		}
-		b := appendFrameHeader(c.room(), n, frameData, flags, s.id)
-		c.out = append(b, s.rest[:n]...)
+		c.out = appendFrameHeader(c.room(), n, frameData, flags, s.id)
+		c.out = append(c.out, s.rest[:n]...)
 		s.rest = s.rest[n:]
 	}
 	c.forget(s)
