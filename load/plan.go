@@ -15,7 +15,7 @@ type Plan struct {
 	Run       uint64   // identifies the run in request ids, so that a relay knows its own; not 0
 	Routes    []Route
 	Loops     int    // event loops; 0 means one per core (GOMAXPROCS)
-	Transport string // Epoll or Portable; "" means the best that the system has
+	Transport string // IOURing, Epoll or Portable; "" means the best that the system has
 	IDHeader  string // header that carries the request id beside traceparent; "" means X-Request-Id
 
 	Stats *Stats // where the event loops tell of themselves; nil is nowhere

@@ -103,7 +103,7 @@ func isEnd(err error) bool { return errors.Is(err, io.EOF) }
 // TransportName is the transport that a plan with this name uses.
 func TransportName(name string) string {
 	if name == "" {
-		return bestTransport
+		return bestTransport()
 	}
 	return name
 }

@@ -2,7 +2,7 @@
 
 package load
 
-const bestTransport = Portable
+func bestTransport() string { return Portable }
 
 var systemTransports = map[string]func(*loop) (transport, error){
 	"": newPortable,

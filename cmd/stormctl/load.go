@@ -82,7 +82,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.certFile, "cert", "", "PEM `file` of a client certificate")
 	f.StringVar(&o.keyFile, "key", "", "PEM `file` of its key (default that of --cert)")
 	f.IntVar(&o.loops, "loops", 0, "event `loops` (default one per core)")
-	f.StringVar(&o.transport, "transport", "", "`name` of what carries bytes: "+strings.Join(load.Transports(), ", ")+" (default the best)")
+	f.StringVar(&o.transport, "poller", "", "`name` of what tells of bytes: "+strings.Join(load.Transports(), ", ")+" (default the best)")
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random draw, a `number`")
 	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit 1 if this `holds`, like 'p99>50ms' or 'success<99.9%'; of "+metricNames+"; may be repeated")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
@@ -181,7 +181,7 @@ func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
 		{o.rate.given && o.rate.limit <= 0, "--rate must be above 0"},
 		{o.duration < 0 || o.timeout <= 0 || o.connLifetime < 0, "durations must not be negative, and --timeout not 0"},
 		{o.connections < 0 || o.pipeline < 1 || o.connRequests < 0 || o.loops < 0, "--connections, --conn-requests and --loops must not be negative, and --pipeline at least 1"},
-		{o.transport != "" && !slices.Contains(load.Transports(), o.transport), fmt.Sprintf("--transport %q: this system has %s", o.transport, strings.Join(load.Transports(), ", "))},
+		{o.transport != "" && !slices.Contains(load.Transports(), o.transport), fmt.Sprintf("--poller %q: this system has %s", o.transport, strings.Join(load.Transports(), ", "))},
 		{o.duration > 0 && o.requests > 0 && !o.closed, "--requests and --duration exclude each other: the rate makes one of the other"},
 	} {
 		if bad.is {

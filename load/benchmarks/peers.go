@@ -45,7 +45,7 @@ func ours(program, transport string, record bool) peer {
 		name += " +record"
 	}
 	return peer{name, program, func(s setup) []string {
-		args := []string{"load", s.url(), "--json", "--quiet", "--transport", transport, "-c", strconv.Itoa(s.conns), "-d", s.duration.String()}
+		args := []string{"load", s.url(), "--json", "--quiet", "--poller", transport, "-c", strconv.Itoa(s.conns), "-d", s.duration.String()}
 		if s.unix {
 			args = append(args, "--unix", s.socket)
 		}
