@@ -29,8 +29,8 @@
 //
 // In one turn a loop sends all that is due, gives up what is overdue, sleeps,
 // and handles what became ready. A connection is registered once, edge
-// triggered. Requests are encoded before the run and patched with their id;
-// responses are parsed where they were read, and bodies are not kept. In the
+// triggered. Requests are encoded before the run and their holes filled as
+// they are sent; responses are parsed where they were read, and bodies are not kept. In the
 // steady state nothing is allocated.
 //
 // A request is never repeated. If the system closes an idle connection, that is

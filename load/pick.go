@@ -1,6 +1,10 @@
 package load
 
-import "sort"
+import (
+	"sort"
+
+	"github.com/stormctl/stormctl/load/wire"
+)
 
 // picker tells which route an arrival takes: a pure function of the plan's
 // seed and the arrival's number, so that it depends neither on the number of
@@ -34,15 +38,6 @@ func (p picker) route(id uint64) int {
 	if len(p.upper) == 1 {
 		return 0
 	}
-	u := float64(mix(p.seed^mix(id))>>11) / (1 << 53) // uniform in [0, 1)
+	u := float64(wire.Mix(p.seed^wire.Mix(id))>>11) / (1 << 53) // uniform in [0, 1)
 	return sort.Search(len(p.upper)-1, func(i int) bool { return u < p.upper[i] })
-}
-
-// mix spreads every bit of x over all bits of the result (the finalizer of
-// SplitMix64; Steele, Lea and Flood, OOPSLA 2014).
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }

@@ -5,18 +5,21 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // Plan is everything one load needs to know. It is read-only while it runs.
 type Plan struct {
 	Schedule  Schedule // the open model
 	Closed    *Closed  // the closed model instead; one of the two must be given
-	Seed      uint64   // decides which arrival takes which route
+	Seed      uint64   // decides which arrival takes which route, and every ${rand}
 	Run       uint64   // identifies the run in request ids, so that a relay knows its own; not 0
 	Routes    []Route
-	Loops     int    // event loops; 0 means one per core (GOMAXPROCS)
-	Transport string // IOURing, Epoll or Portable; "" means the best that the system has
-	IDHeader  string // header that carries the request id beside traceparent; "" means X-Request-Id
+	Data      *wire.Table // of ${data.COLUMN} in routes; nil means there is none
+	Loops     int         // event loops; 0 means one per core (GOMAXPROCS)
+	Transport string      // IOURing, Epoll or Portable; "" means the best that the system has
+	IDHeader  string      // header that carries the request id beside traceparent; "" means X-Request-Id
 
 	Stats *Stats // where the event loops tell of themselves; nil is nowhere
 
@@ -38,10 +41,10 @@ type Route struct {
 	Addr    string      // ip:port to dial, the name already resolved; or unix:PATH
 	Host    string      // Host header; "" means Addr, or localhost for a unix socket
 	Method  string      // "" means GET
-	Path    string      // origin form with query; "" means /. ${id} is replaced by the request id
+	Path    string      // origin form with query; "" means /. Here, in header values and in the body the placeholders of wire.Fill are replaced
 	TLS     *tls.Config // nil is plain HTTP; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify
 	Headers [][2]string
-	Body    []byte        // ${id} is replaced here too
+	Body    []byte
 	Timeout time.Duration // from sending to the last byte, or from the beginning of the dial if the request had to wait for one; 0 means 10s
 }
 

@@ -117,7 +117,7 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if host == "" {
 		host = e.host()
 	}
-	request, err := wire.Encode(r.Method, r.Path, host, r.Headers, r.Body, p.IDHeader, p.Run)
+	request, err := wire.Encode(r.Method, r.Path, host, r.Headers, r.Body, p.IDHeader, wire.Fill{Run: p.Run, Seed: p.Seed, Data: p.Data})
 	if err != nil {
 		return way{}, err
 	}

@@ -105,7 +105,7 @@ func (r *rules) load() {
 	r.positive("load.connections", l.Connections > 0)
 	r.positive("load.timeout", l.Timeout > 0)
 	if r.sound("load.id_header") {
-		if _, err := wire.Encode("GET", "/", "host", nil, nil, l.IDHeader, 0); err != nil {
+		if _, err := wire.Encode("GET", "/", "host", nil, nil, l.IDHeader, wire.Fill{}); err != nil {
 			r.wrong("load.id_header", "id_header: "+err.Error(), "")
 		}
 	}

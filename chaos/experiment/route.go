@@ -19,9 +19,9 @@ type Route struct {
 	Put     string            `yaml:"put"`     // Path; short for method: PUT.
 	Delete  string            `yaml:"delete"`  // Path; short for method: DELETE.
 	Method  string            `yaml:"method"`  // Any other method, with path.
-	Path    string            `yaml:"path"`    // For method. ${id} is replaced by the request id, here, in headers and in the body.
-	Headers map[string]string `yaml:"headers"` // Sent as they are; ${id} is replaced.
-	Body    string            `yaml:"body"`    // Sent as it is; ${id} is replaced.
+	Path    string            `yaml:"path"`    // For method. ${id} is replaced by the request id, ${seq} by the arrival's number and ${rand:1-6} by a number drawn, here, in headers and in the body; $${ is a plain ${.
+	Headers map[string]string `yaml:"headers"` // Sent as they are, but for ${...}.
+	Body    string            `yaml:"body"`    // Sent as it is, but for ${...}.
 	Weight  float64           `yaml:"weight"`  // Share of the arrivals relative to the other routes; absent means 1.
 	Timeout time.Duration     `yaml:"timeout"` // From sending to the last byte; absent means the load's.
 }
@@ -70,8 +70,13 @@ func (r *rules) route(i int) {
 // part, so that each is found wrong at its own place.
 func (r *rules) request(path string, route *Route) {
 	try := func(at, method, target string, headers [][2]string) {
-		if _, err := wire.Encode(method, target, "host", headers, nil, "", 0); err != nil && r.sound(at) {
+		if _, err := wire.Encode(method, target, "host", headers, nil, "", wire.Fill{}); err != nil && r.sound(at) {
 			r.wrong(at, err.Error(), "")
+		}
+	}
+	tryPath := func(at, method, target string) {
+		if r.sound(at) && r.placeholders(at, target) {
+			try(at, method, target, nil)
 		}
 	}
 	form := ""
@@ -89,24 +94,36 @@ func (r *rules) request(path string, route *Route) {
 		if !r.has(child(path, "path")) {
 			r.lacks(path, child(path, "path")+": is missing", "add path: /")
 		}
-		try(child(path, "path"), "GET", route.Path, nil)
+		tryPath(child(path, "path"), "GET", route.Path)
 	case form != "" && r.has(child(path, "path")):
 		r.wrongKey(child(path, "path"), "path: goes with method only", "give the path to the verb, like get: /pay")
 	}
 	for _, v := range route.verbs() {
-		try(child(path, v.key), v.method, v.path, nil)
+		tryPath(child(path, v.key), v.method, v.path)
+	}
+	if at := child(path, "body"); r.sound(at) {
+		r.placeholders(at, route.Body)
 	}
 	for _, name := range slices.Sorted(maps.Keys(route.Headers)) {
 		at, value := child(child(path, "headers"), name), route.Headers[name]
-		try(at, "GET", "/", [][2]string{{name, value}})
-		for _, v := range variables(value) {
-			if v.open || v.name != "id" {
-				r.variableAt(at, v, "only ${id} is replaced in a route")
-			}
+		if r.placeholders(at, value) {
+			try(at, "GET", "/", [][2]string{{name, value}})
 		}
 		identity := strings.EqualFold(name, r.x.Load.IDHeader) || strings.EqualFold(name, "traceparent")
 		if identity && !strings.Contains(value, wire.Placeholder) {
 			r.wrongKey(at, fmt.Sprintf("header %s carries the request id", name), "leave it to stormctl, or use ${id} in it")
 		}
 	}
+}
+
+// placeholders checks those of a text, and tells whether all are right.
+func (r *rules) placeholders(at, text string) bool {
+	right := true
+	for _, v := range variables(text) {
+		if v.open || !wire.IsPlaceholder(v.text) {
+			r.variableAt(at, v, "${id}, ${seq} and ${rand:1-6} are replaced in a route; a plain ${ is written $${")
+			right = false
+		}
+	}
+	return right
 }

@@ -27,7 +27,12 @@ func readOne(r *Response, wire []byte) (ok bool) {
 
 // steady are the things that happen once per request: none may allocate.
 func steady(tb testing.TB) map[string]func() (ok bool) {
-	template, err := Encode("POST", "/o/${id}", "a", nil, []byte("${id}"), "", 1)
+	template, err := Encode("POST", "/o/${id}", "a", nil, []byte("${id}"), "", Fill{Run: 1})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	varying, err := Encode("POST", "/o/${seq}?u=${data.user}", "a", [][2]string{{"X-Shard", "${rand:0-15}"}}, []byte(`{"id":"${id}","user":"${data.user}","n":${rand:1-1000}}`), "",
+		Fill{Run: 1, Data: &Table{Names: []string{"user"}, Columns: [][]string{{"ada", "grace hopper"}}}})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -37,6 +42,7 @@ func steady(tb testing.TB) map[string]func() (ok bool) {
 		id                      = []byte("00-0000000000000001000000000000002a-000000000000002a-01")
 		retryAfter              = []byte("120")
 		dst                     = make([]byte, 0, template.Len())
+		other                   = make([]byte, 0, varying.Len())
 		response                Response
 		r                       Request
 	)
@@ -46,6 +52,7 @@ func steady(tb testing.TB) map[string]func() (ok bool) {
 		"request":     func() bool { n, err := r.Parse(request); return n == len(request) && err == nil },
 		"malformed":   func() bool { _, err := response.Parse(bad, false); return err != nil },
 		"template":    func() bool { dst = template.Append(dst[:0], 42); return len(dst) == template.Len() },
+		"varying":     func() bool { other = varying.Append(other[:0], 42); return len(other) <= varying.Len() },
 		"id":          func() bool { seq, ok := ParseID(id, 1); return ok && seq == 42 },
 		"retry-after": func() bool { _, ok := ParseRetryAfter(retryAfter, time.Time{}); return ok },
 		"get":         func() bool { _, ok := r.Fields.Get("TRACEPARENT"); return ok },

@@ -3,7 +3,7 @@
 // starts no goroutine and knows no clock.
 //
 //	Template ──Append──▶ request bytes          bytes ──Parse──▶ Request │ Response
-//	(encoded once, ids patched in)                                        │
+//	(encoded once, holes filled)                                          │
 //	                                            bytes behind ──Next──▶  Body
 //
 // Nothing here allocates once its buffers have grown: names and values are

@@ -2,33 +2,46 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// Placeholder stands for the request id in a path, a header value or a body.
-const Placeholder = "${id}"
-
-// Template is a request encoded once, with holes where its id goes. It is
+// Template is a request encoded once, with holes where what differs goes. It is
 // read-only: many event loops may Append from one at once.
+//
+// Mostly only ids differ, which are all equally long: then the request is one
+// text, copied and patched. Otherwise it is written part by part.
 type Template struct {
-	text  []byte
-	seqs  []int // where the 16 digits of the seq go
-	spans []int // where the 16 digits of a traceparent's parent id go
+	text  []byte // the whole request; nil if its length varies
+	seqs  []int  // where in text the 16 digits of the seq go
+	parts []part // the request, if its length varies
+	body  int    // the parts from here on are its body
+	most  int    // how long it can be
 	head  bool
 }
 
+// part is a piece of a request, and the hole behind it.
+type part struct {
+	text []byte
+	hole
+}
+
 // Encode makes a template of a request. "" means GET for method, / for path and
-// DefaultIDHeader for idHeader. Placeholder is replaced in path, header values
-// and body.
+// DefaultIDHeader for idHeader. The placeholders that Fill tells of are replaced
+// in path, header values and body.
+//
+// Values from data are percent-encoded in a path, stand as they are in a body,
+// and must be possible in a header.
 //
 // These headers are added unless the given ones have them: Host (host),
 // User-Agent (stormctl), the id header, traceparent, and Content-Length if
 // there is a body or the method is POST, PUT or PATCH. A given Content-Length
-// must be right, and Transfer-Encoding is refused: the body is sent as it is.
+// must be right, and there must be none if the length of the body varies;
+// Transfer-Encoding is refused: the body is sent as it is.
 //
 // An error says what cannot be put on the wire as one request with one meaning.
-func Encode(method, path, host string, headers [][2]string, body []byte, idHeader string, run uint64) (*Template, error) {
+func Encode(method, path, host string, headers [][2]string, body []byte, idHeader string, fill Fill) (*Template, error) {
 	if method == "" {
 		method = "GET"
 	}
@@ -41,6 +54,11 @@ func Encode(method, path, host string, headers [][2]string, body []byte, idHeade
 	if err := check(method, path, host, headers, idHeader); err != nil {
 		return nil, err
 	}
+	content := draft{fill: fill}
+	content.add("body", string(body), inBody)
+	if content.err != nil {
+		return nil, content.err
+	}
 
 	given := func(name string) bool {
 		for _, h := range headers {
@@ -50,72 +68,198 @@ func Encode(method, path, host string, headers [][2]string, body []byte, idHeade
 		}
 		return false
 	}
-	t := &Template{head: method == "HEAD"}
-	t.add(method+" "+path+" HTTP/1.1\r\n", run)
-	field := func(name, value string) { t.add(name+": "+value+"\r\n", run) }
+	d := draft{fill: fill, salts: content.salts}
+	d.plain(method + " ")
+	d.add("path", path, inPath)
+	d.plain(" HTTP/1.1\r\n")
 	if !given("Host") {
-		field("Host", host)
+		d.field("Host", host)
 	}
 	for _, h := range headers {
-		field(h[0], h[1])
+		d.field(h[0], h[1])
 	}
 	if !given("User-Agent") {
-		field("User-Agent", "stormctl")
+		d.field("User-Agent", "stormctl")
 	}
 	if !given(idHeader) && !strings.EqualFold(idHeader, "traceparent") {
-		field(idHeader, Placeholder)
+		d.field(idHeader, Placeholder)
 	}
 	if !given("traceparent") {
-		t.add("traceparent: 00-"+Placeholder+"-", run)
-		t.spans = append(t.spans, len(t.text))
-		t.add(strings.Repeat("0", halfID)+"-01\r\n", run)
+		d.plain("traceparent: 00-")
+		d.id()
+		d.plain("-")
+		d.hole(hole{kind: digits})
+		d.plain("-01\r\n")
 	}
-	length := len(body) + strings.Count(string(body), Placeholder)*(idWidth-len(Placeholder))
-	for _, h := range headers {
-		if strings.EqualFold(h[0], "Content-Length") && h[1] != strconv.Itoa(length) {
-			return nil, fmt.Errorf("header Content-Length: %q, but the body has %d bytes", h[1], length)
-		}
+	if err := d.contentLength(headers, &content, given("Content-Length") || !hasBody(method, body)); err != nil {
+		return nil, err
 	}
-	if !given("Content-Length") && (length > 0 || method == "POST" || method == "PUT" || method == "PATCH") {
-		field("Content-Length", strconv.Itoa(length))
+	d.plain("\r\n")
+	if d.err != nil {
+		return nil, d.err
 	}
-	t.add("\r\n", run)
-	t.add(string(body), run)
-	return t, nil
+	return newTemplate(d.parts, content.parts, method == "HEAD"), nil
 }
 
-// add appends text, with run in the place of each placeholder and a hole behind
-// it.
-func (t *Template) add(text string, run uint64) {
-	for {
-		before, after, found := strings.Cut(text, Placeholder)
-		t.text = append(t.text, before...)
-		if !found {
+// hasBody tells whether a request says how long its body is.
+func hasBody(method string, body []byte) bool {
+	return len(body) > 0 || method == "POST" || method == "PUT" || method == "PATCH"
+}
+
+func newTemplate(head, body []part, isHEAD bool) *Template {
+	t := &Template{parts: append(head, body...), body: len(head), head: isHEAD}
+	content := most(body, 0)
+	t.most = most(head, content) + content
+	for i := range t.parts {
+		if !t.parts[i].fixed() {
+			return t
+		}
+	}
+	t.text = make([]byte, 0, t.most)
+	for _, p := range t.parts {
+		t.text = append(t.text, p.text...)
+		if p.kind == digits {
+			t.seqs = append(t.seqs, len(t.text))
+			t.text = append(t.text, strings.Repeat("0", halfID)...)
+		}
+	}
+	t.parts = nil
+	return t
+}
+
+// most is how long parts can be.
+func most(parts []part, body int) (n int) {
+	for i := range parts {
+		n += len(parts[i].text) + parts[i].most(body)
+	}
+	return n
+}
+
+// draft is a request, or a part of one, that is being taken apart.
+type draft struct {
+	fill  Fill
+	parts []part
+	salts uint64 // how many holes have random numbers
+	err   error  // the first
+}
+
+// plain adds text as it is.
+func (d *draft) plain(text string) {
+	if n := len(d.parts); n > 0 && d.parts[n-1].kind == none {
+		d.parts[n-1].text = append(d.parts[n-1].text, text...)
+		return
+	}
+	d.parts = append(d.parts, part{text: []byte(text)})
+}
+
+func (d *draft) hole(h hole) {
+	if h.kind == random {
+		d.salts++
+		h.salt = Mix(d.fill.Seed ^ Mix(d.salts<<32)) // unlike the draw of the route
+	}
+	d.plain("")
+	d.parts[len(d.parts)-1].hole = h
+}
+
+func (d *draft) id() {
+	run := hex16(d.fill.Run)
+	d.plain(string(run[:]))
+	d.hole(hole{kind: digits})
+}
+
+// add adds text with its placeholders. what names it in errors.
+func (d *draft) add(what, text string, where place) {
+	for d.err == nil {
+		before, name, after, found, err := nextHole(text)
+		if err != nil {
+			d.err = fmt.Errorf("%s: %w", what, err)
 			return
 		}
-		t.text = AppendID(t.text, ID{Run: run})
-		t.seqs = append(t.seqs, len(t.text)-halfID)
+		d.plain(before)
+		switch {
+		case !found:
+			return
+		case name == "id":
+			d.id()
+		default:
+			h, err := d.fill.hole(name, where)
+			if err != nil {
+				d.err = fmt.Errorf("%s: %w", what, err)
+				return
+			}
+			d.hole(h)
+		}
 		text = after
 	}
 }
 
-// Append appends the request number seq to dst. It does not allocate if dst has
-// room for Len more bytes.
+func (d *draft) field(name, value string) {
+	where := inHeader
+	if strings.EqualFold(name, "Host") {
+		where = inHost
+	}
+	d.plain(name + ": ")
+	d.add("header "+name, value, where)
+	d.plain("\r\n")
+}
+
+// contentLength adds the header unless it is not wanted, and checks one that is
+// given.
+func (d *draft) contentLength(headers [][2]string, body *draft, unwanted bool) error {
+	varies := slices.ContainsFunc(body.parts, func(p part) bool { return !p.fixed() })
+	size := strconv.Itoa(most(body.parts, 0))
+	for _, h := range headers {
+		switch {
+		case !strings.EqualFold(h[0], "Content-Length"):
+		case varies:
+			return fmt.Errorf("header Content-Length: the length of the body varies: leave the header to us")
+		case h[1] != size:
+			return fmt.Errorf("header Content-Length: %q, but the body has %s bytes", h[1], size)
+		}
+	}
+	switch {
+	case unwanted:
+	case varies:
+		d.plain("Content-Length: ")
+		d.hole(hole{kind: length})
+		d.plain("\r\n")
+	default:
+		d.field("Content-Length", size)
+	}
+	return nil
+}
+
+// Append appends the request number seq, which counts from 1, to dst. It does
+// not allocate if dst has room for Len more bytes.
 func (t *Template) Append(dst []byte, seq uint64) []byte {
+	if t.parts != nil {
+		return t.appendParts(dst, seq)
+	}
 	start := len(dst)
 	dst = append(dst, t.text...)
 	request, text := dst[start:], hex16(seq)
 	for _, at := range t.seqs {
 		copy(request[at:], text[:])
 	}
-	for _, at := range t.spans {
-		copy(request[at:], text[:])
+	return dst
+}
+
+func (t *Template) appendParts(dst []byte, seq uint64) []byte {
+	body := 0
+	for i := t.body; i < len(t.parts); i++ {
+		body += len(t.parts[i].text) + t.parts[i].size(seq)
+	}
+	for i := range t.parts {
+		p := &t.parts[i]
+		dst = append(dst, p.text...)
+		dst = p.append(dst, seq, body)
 	}
 	return dst
 }
 
-// Len is how many bytes Append appends: the same for every seq.
-func (t *Template) Len() int { return len(t.text) }
+// Len is how many bytes Append appends at most: the same for every seq, unless
+// there are placeholders whose length varies.
+func (t *Template) Len() int { return t.most }
 
 // IsHEAD tells what Response.Parse has to know of the request it answers.
 func (t *Template) IsHEAD() bool { return t.head }
@@ -130,8 +274,9 @@ func check(method, path, host string, headers [][2]string, idHeader string) erro
 	if path[0] != '/' && path != "*" {
 		return fmt.Errorf("path %q does not start with /", path)
 	}
-	for i := range len(path) {
-		switch c := path[i]; {
+	bare := blank(path)
+	for i := range len(bare) {
+		switch c := bare[i]; {
 		case c <= ' ' || c >= 0x7f:
 			return fmt.Errorf("path %q: byte %#02x at %d must be percent-encoded", path, c, i)
 		case c == '#':
@@ -146,7 +291,7 @@ func check(method, path, host string, headers [][2]string, idHeader string) erro
 		if !isToken(h[0]) {
 			return fmt.Errorf("header %q is not a header name", h[0])
 		}
-		if !only([]byte(h[1]), inValue) {
+		if !only([]byte(blank(h[1])), inValue) {
 			return fmt.Errorf("header %s: value %q has a control character", h[0], h[1])
 		}
 		switch {
@@ -162,12 +307,40 @@ func check(method, path, host string, headers [][2]string, idHeader string) erro
 	if host == "" {
 		return fmt.Errorf("host is empty")
 	}
+	return checkHost(blank(host))
+}
+
+func checkHost(host string) error {
 	for i := range len(host) {
 		if c := host[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("/?#@,", c) >= 0 {
 			return fmt.Errorf("host %q: byte %#02x at %d is not part of a host", host, c, i)
 		}
 	}
 	return nil
+}
+
+// blank puts zeros in the place of placeholders: their names are no part of the
+// request, and what they are replaced by is checked elsewhere.
+func blank(text string) string {
+	rest := text
+	var out strings.Builder
+	for {
+		at := strings.Index(rest, "${")
+		end := -1
+		if at >= 0 {
+			end = strings.IndexByte(rest[at:], '}')
+		}
+		if end < 0 {
+			return out.String() + rest
+		}
+		if at > 0 && rest[at-1] == '$' { // a plain ${
+			out.WriteString(rest[:at+2])
+			rest = rest[at+2:]
+			continue
+		}
+		out.WriteString(rest[:at] + strings.Repeat("0", end+1))
+		rest = rest[at+end+1:]
+	}
 }
 
 func isToken(s string) bool { return s != "" && only([]byte(s), inToken) }

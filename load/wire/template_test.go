@@ -43,12 +43,12 @@ func TestTemplate(t *testing.T) {
 			name: "traceparent alone", host: "a", idHeader: "Traceparent",
 			want: "GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: stormctl\r\n" + trace + "\r\n",
 		}, {
-			name: "not quite a placeholder", host: "a", path: "/${id", headers: [][2]string{{"A", "$${id}}"}}, idHeader: "Traceparent",
-			want: "GET /${id HTTP/1.1\r\nHost: a\r\nA: $" + id + "}\r\nUser-Agent: stormctl\r\n" + trace + "\r\n",
+			name: "not quite a placeholder", host: "a", path: "/$id$${id", headers: [][2]string{{"A", "$${id}$$${x}${id}}$"}}, idHeader: "Traceparent",
+			want: "GET /$id${id HTTP/1.1\r\nHost: a\r\nA: ${id}$${x}" + id + "}$\r\nUser-Agent: stormctl\r\n" + trace + "\r\n",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			template, err := Encode(c.method, c.path, c.host, c.headers, []byte(c.body), c.idHeader, run)
+			template, err := Encode(c.method, c.path, c.host, c.headers, []byte(c.body), c.idHeader, Fill{Run: run})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,9 +106,21 @@ func TestEncodeRefuses(t *testing.T) {
 		{host: "a", headers: [][2]string{{"Host", "a b"}}, want: "is not part of a host"},
 		{host: "a", headers: [][2]string{{"transfer-encoding", "chunked"}}, want: "Transfer-Encoding"},
 		{host: "a", headers: [][2]string{{"Content-Length", "5"}}, body: "${id}", want: `Content-Length: "5", but the body has 32 bytes`},
+		{host: "a", path: "/${id", want: `path: placeholder "${id" is not closed by }; a plain ${ is written $${`},
+		{host: "a", path: "/${Id}", want: "path: unknown placeholder ${Id}: there are ${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}"},
+		{host: "a", headers: [][2]string{{"A", "${}"}}, want: "header A: unknown placeholder ${}"},
+		{host: "a", body: "x${prev.x}", want: "body: unknown placeholder ${prev.x}"},
+		{host: "a", body: "${rand}", want: "body: unknown placeholder ${rand}"},
+		{host: "a", body: "${rand:5}", want: "like ${rand:1-1000}"},
+		{host: "a", body: "${rand:5-4}", want: "the lower first"},
+		{host: "a", body: "${rand:-1-4}", want: "two whole numbers"},
+		{host: "a", body: "${rand:0-9223372036854775808}", want: "two whole numbers"},
+		{host: "a", path: "/${data.name}", want: "${data.name}: there is no data"},
+		{host: "a", path: "/${data.x y}", want: "${data.x y}: there is no data"},
+		{host: "a", method: "PUT", headers: [][2]string{{"Content-Length", "2"}}, body: "${seq}", want: "the length of the body varies"},
 		{host: "a", idHeader: "X Id", want: `id header "X Id" is not a header name`},
 	} {
-		template, err := Encode(c.method, c.path, c.host, c.headers, []byte(c.body), c.idHeader, 1)
+		template, err := Encode(c.method, c.path, c.host, c.headers, []byte(c.body), c.idHeader, Fill{Run: 1})
 		if err == nil {
 			t.Errorf("no error, but %q; want %s", template.Append(nil, 1), c.want)
 		} else if !strings.Contains(err.Error(), c.want) {
@@ -119,7 +131,7 @@ func TestEncodeRefuses(t *testing.T) {
 
 func TestTemplateIsHEAD(t *testing.T) {
 	for method, want := range map[string]bool{"HEAD": true, "GET": false, "": false, "head": false} {
-		template, err := Encode(method, "", "a", nil, nil, "", 1)
+		template, err := Encode(method, "", "a", nil, nil, "", Fill{Run: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
