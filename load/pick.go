@@ -10,9 +10,13 @@ import (
 // seed and the arrival's number, so that it depends neither on the number of
 // loops nor on what the system does.
 type picker struct {
+	turns uint64 // that many routes are taken in turn; 0 draws
 	seed  uint64
 	upper []float64 // upper[i] is the part of all weight that routes 0..i have; the last is 1
 }
+
+// inTurn takes one route after the other, and the first again after the last.
+func inTurn(routes int) picker { return picker{turns: uint64(routes)} }
 
 func newPicker(seed uint64, routes []Route) picker {
 	sum := 0.0
@@ -35,6 +39,9 @@ func weight(r Route) float64 {
 }
 
 func (p picker) route(id uint64) int {
+	if p.turns > 0 {
+		return int((id - 1) % p.turns)
+	}
 	if len(p.upper) == 1 {
 		return 0
 	}

@@ -69,6 +69,16 @@ func TestPickDependsOnSeed(t *testing.T) {
 	}
 }
 
+// Arrivals count from 1, and the first takes the first route: as vegeta does it.
+func TestPickInTurn(t *testing.T) {
+	p := inTurn(3)
+	for i, want := range []int{0, 1, 2, 0, 1, 2, 0} {
+		if got := p.route(uint64(i + 1)); got != want {
+			t.Errorf("arrival %d: got route %d, want %d", i+1, got, want)
+		}
+	}
+}
+
 func BenchmarkPick(b *testing.B) {
 	p := newPicker(1, []Route{{Weight: 3}, {}, {}, {Weight: 2}})
 	id := uint64(0)

@@ -16,6 +16,7 @@ type Plan struct {
 	Seed      uint64   // decides which arrival takes which route, and every ${rand}
 	Run       uint64   // identifies the run in request ids, so that a relay knows its own; not 0
 	Routes    []Route
+	InOrder   bool        // arrival i, counted from 0, takes route i mod len(Routes), and weights mean nothing; false draws a route for each
 	Data      *wire.Table // of ${data.COLUMN} in routes; nil means there is none
 	Loops     int         // event loops; 0 means one per core (GOMAXPROCS)
 	Transport string      // IOURing, Epoll or Portable; "" means the best that the system has
@@ -34,7 +35,8 @@ type Plan struct {
 }
 
 // Route is a named kind of request. Arrivals are spread over the routes by
-// weight, by a draw that depends only on Plan.Seed and the arrival's number.
+// weight, by a draw that depends only on Plan.Seed and the arrival's number; or
+// they take them in turn, see Plan.InOrder.
 type Route struct {
 	Name    string
 	Weight  float64     // share of the arrivals relative to the other routes; 0 means 1

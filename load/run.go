@@ -95,6 +95,9 @@ func prepare(p Plan) (*program, error) {
 	}
 	g.end = last + min(g.grace, never-last)
 	g.pick = newPicker(p.Seed, p.Routes)
+	if p.InOrder {
+		g.pick = inTurn(len(p.Routes))
+	}
 	return g, nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,10 @@ type loadOptions struct {
 	connLifetime time.Duration
 	dialRate     rateFlag
 	maxQueue     int
+
+	targets string
+	har     string
+	data    string
 
 	method  string
 	headers []string
@@ -71,8 +76,11 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.connRequests, "conn-requests", 0, "close a connection after this many `requests`")
 	f.DurationVar(&o.connLifetime, "conn-lifetime", 0, "close a connection at this age")
 	f.Var(&o.dialRate, "dial-rate", "most new connections per second, a `rate`; not for the closed model")
+	f.StringVar(&o.targets, "targets", "", "send vegeta's targets of this `file` in turn, HTTP or JSON format; a URL beside it says where to instead")
+	f.StringVar(&o.har, "har", "", "send the requests of this HAR `file`, drawn as often as they are in it; a URL beside it says where to instead")
+	f.StringVar(&o.data, "data", "", "CSV or JSON-lines `file`: its columns are ${data.COLUMN} in requests, a row for each")
 	f.StringVarP(&o.method, "method", "X", "GET", "HTTP `method`")
-	f.StringArrayVarP(&o.headers, "header", "H", nil, "`NAME:VALUE`; may be repeated; ${id} is the request's id")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "`NAME:VALUE`; may be repeated; ${id} is the request's id, ${seq} its number, ${rand:1-6} one drawn")
 	f.StringVarP(&o.body, "body", "b", "", "request body: `TEXT`, or @FILE")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "for one request, until its last byte")
 	f.StringVar(&o.unix, "unix", "", "connect to this unix `socket` instead of the URL's host")
@@ -94,12 +102,15 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 func newLoadCommand() *cobra.Command {
 	var o loadOptions
 	cmd := &cobra.Command{
-		Use:   "load URL",
+		Use:   "load [URL]",
 		Short: "Drives load at a URL and tells what callers would have got",
 		Long: `Drives load at a URL. When requests are due is fixed beforehand and does not
 depend on how the system copes (open model), and every response time counts from
 there: a stall shows in full. --closed sends the next request when the last one
 is answered instead, for comparison with tools that do so.
+
+The path, the values of headers and the body may have ${id}, ${seq},
+${rand:LOW-HIGH} and, with --data, ${data.COLUMN}; a plain ${ is written $${.
 
 The summary goes to stdout, a line a second to stderr. If the harness itself was
 late or short of something, that is the summary's first line, and latencies that
@@ -113,12 +124,22 @@ Exit codes:
   4  stopped early by a signal`,
 		Example: `  stormctl load http://127.0.0.1:8080/ --rate 5k/s --duration 30s
   stormctl load http://127.0.0.1:8080/ --rate 500/s --fail-if 'p99>50ms' --fail-if 'success<99.9%'
+  stormctl load 'http://127.0.0.1:8080/users/${data.user}' --data users.csv --rate 1k/s
+  stormctl load --targets targets.txt --rate 200/s --duration 1m
+  stormctl load http://staging:8080 --har shop.har --rate 50/s
   stormctl load http://localhost/ --unix /run/app.sock --closed --connections 64 --json`,
-		Args: exactly("URL"),
+		Args: upTo("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			job, err := o.job(cmd.Context(), args[0])
+			target := ""
+			if len(args) > 0 {
+				target = args[0]
+			}
+			job, err := o.job(cmd.Context(), target)
 			if err != nil {
 				return err
+			}
+			for _, note := range job.notes {
+				fmt.Fprintln(cmd.ErrOrStderr(), note)
 			}
 			return runLoad(cmd.Context(), job, o, cmd.OutOrStdout(), cmd.ErrOrStderr()).err()
 		},
@@ -133,12 +154,14 @@ type loadJob struct {
 	plan       load.Plan
 	words      string        // what is offered
 	offered    time.Duration // for how long; 0 if that is not known beforehand
+	notes      []string      // what the user should know before
 	thresholds []threshold
 }
 
-// job makes of the command line what is to be done.
+// job makes of the command line what is to be done. target is "" if none is
+// given.
 func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) {
-	j := &loadJob{url: target}
+	j := &loadJob{url: cmp.Or(target, o.targets, o.har)}
 	for _, text := range o.failIf {
 		t, err := parseThreshold(text)
 		if err != nil {
@@ -154,11 +177,9 @@ func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) 
 	if err := o.schedule(&p, j); err != nil {
 		return nil, usageError{err}
 	}
-	route, err := o.route(ctx, target)
-	if err != nil {
+	if err := o.routes(ctx, target, &p, j); err != nil {
 		return nil, err
 	}
-	p.Routes = []load.Route{route}
 	j.plan = p
 	return j, nil
 }

@@ -4,14 +4,11 @@ import (
 	"bufio"
 	"context"
 	crand "crypto/rand"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"net"
-	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -22,64 +19,6 @@ import (
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/reports"
 )
-
-// route finds out where the URL leads, and that somebody is there.
-func (o *loadOptions) route(ctx context.Context, target string) (load.Route, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		return load.Route{}, usageError{fmt.Errorf("%q is not a URL: %w", target, err)}
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return load.Route{}, usageError{fmt.Errorf("%q: a URL like http://host:port/path is needed", target)}
-	}
-	headers, err := o.headerList()
-	if err != nil {
-		return load.Route{}, err
-	}
-	body, err := o.bodyBytes()
-	if err != nil {
-		return load.Route{}, err
-	}
-	r := load.Route{Name: "load", Host: u.Host, Method: o.method, Path: u.RequestURI(), Headers: headers, Body: body, Timeout: o.timeout}
-	port := "80"
-	if u.Scheme == "https" {
-		port = "443"
-		if r.TLS, err = o.tlsConfig(u.Hostname()); err != nil {
-			return load.Route{}, err
-		}
-	}
-	network, addr := "unix", o.unix
-	if o.unix != "" {
-		r.Addr = "unix:" + o.unix
-	} else {
-		if u.Port() != "" {
-			port = u.Port()
-		}
-		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
-		if err != nil {
-			return load.Route{}, err
-		}
-		network, addr = "tcp", net.JoinHostPort(ips[0].Unmap().String(), port)
-		r.Addr = addr
-	}
-	return r, o.knock(ctx, network, addr, r.TLS)
-}
-
-// knock finds out whether somebody is there that we can talk to.
-func (o *loadOptions) knock(ctx context.Context, network, addr string, config *tls.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err != nil {
-		return fmt.Errorf("nothing answers at %s: %w", addr, err)
-	}
-	if config != nil {
-		if err := tls.Client(conn, config).HandshakeContext(ctx); err != nil {
-			return errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
-		}
-	}
-	return conn.Close()
-}
 
 // randomRun identifies the run in the ids of its requests.
 func randomRun() uint64 {
@@ -147,13 +86,17 @@ func loadExit(l *reports.Load) exitCode {
 func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load, err error) {
 	shards := load.Shards(r.plan)
 	r.tally = load.NewTally(1, shards)
-	observe := r.tally.Observe
+	count := func(shard int, s load.Sample) {
+		s.Route = 0 // a file may have more targets than there is room for histograms
+		r.tally.Observe(shard, s)
+	}
+	observe := count
 	if o.record != "" {
-		if r.record, err = createRecord(o.record, shards); err != nil {
+		if r.record, err = createRecord(o.record, routeNames(r.plan), shards); err != nil {
 			return nil, fmt.Errorf("--record: %w", err)
 		}
 		observe = func(shard int, s load.Sample) {
-			r.tally.Observe(shard, s)
+			count(shard, s)
 			r.record.rings[shard].Push(s)
 		}
 	}
@@ -350,8 +293,8 @@ type recordFile struct {
 	batch []load.Sample
 }
 
-func createRecord(file string, shards int) (*recordFile, error) {
-	out, err := evidence.CreateFront(file, []string{"load"}, math.MaxInt64)
+func createRecord(file string, routes []string, shards int) (*recordFile, error) {
+	out, err := evidence.CreateFront(file, routes, math.MaxInt64)
 	if err != nil {
 		return nil, err
 	}

@@ -124,3 +124,13 @@ func exactly(what ...string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// upTo allows these arguments, from the first on, and no others.
+func upTo(what ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > len(what) {
+			return usageError{fmt.Errorf("unexpected argument %q", args[len(what)])}
+		}
+		return nil
+	}
+}

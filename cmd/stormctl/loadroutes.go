@@ -1,0 +1,220 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/requests"
+)
+
+// routes decides what is requested, finds out where that leads, and that
+// somebody is there.
+func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j *loadJob) error {
+	list, err := o.wanted(target, j)
+	if err != nil {
+		return err
+	}
+	if o.data != "" {
+		if p.Data, err = readFile(o.data, requests.ReadTable); err != nil {
+			return fmt.Errorf("--data: %w", err)
+		}
+	}
+	p.InOrder = o.targets != ""
+	hosts := map[string]reached{} // by scheme and host
+	for _, q := range list {
+		base := q.Scheme + "://" + q.Host
+		to, known := hosts[base]
+		if !known {
+			if to, err = o.reach(ctx, q.Scheme, q.Host); err != nil {
+				return err
+			}
+			hosts[base] = to
+		}
+		p.Routes = append(p.Routes, load.Route{
+			Name: q.Name(), Weight: q.Weight, Addr: to.addr, TLS: to.tls, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers, Body: q.Body, Timeout: o.timeout,
+		})
+	}
+	if len(list) > 1 {
+		order := "by weight"
+		if p.InOrder {
+			order = "in turn"
+		}
+		j.words += fmt.Sprintf("; %d requests %s", len(list), order)
+		if len(hosts) > 1 {
+			j.words += fmt.Sprintf(" to %d hosts", len(hosts))
+		}
+	}
+	return nil
+}
+
+// wanted are the requests of the URL or of a file, with the headers of the
+// command line.
+func (o *loadOptions) wanted(target string, j *loadJob) ([]requests.Request, error) {
+	headers, err := o.headerList()
+	if err != nil {
+		return nil, err
+	}
+	var list []requests.Request
+	switch fromFile := o.targets != "" || o.har != ""; {
+	case o.targets != "" && o.har != "":
+		return nil, usageError{errors.New("--targets and --har exclude each other")}
+	case fromFile && (o.method != "GET" || o.body != ""):
+		return nil, usageError{errors.New("--method and --body are for a URL: each request of a file has its own")}
+	case fromFile:
+		if list, err = o.fromFile(j); err == nil && target != "" {
+			err = redirect(list, target)
+		}
+	case target == "":
+		return nil, usageError{errors.New("URL is missing; a file of requests, by --targets or --har, can be in its place")}
+	default:
+		list, err = o.fromURL(target)
+	}
+	for i := range list {
+		list[i].Headers = withHeaders(list[i].Headers, headers)
+	}
+	return list, err
+}
+
+func (o *loadOptions) fromURL(target string) ([]requests.Request, error) {
+	q, err := requests.New(o.method, target)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	q.Body, err = o.bodyBytes()
+	return []requests.Request{q}, err
+}
+
+func (o *loadOptions) fromFile(j *loadJob) ([]requests.Request, error) {
+	if o.targets != "" {
+		list, err := readFile(o.targets, func(r io.Reader) ([]requests.Request, error) { return requests.ReadVegeta(r, os.ReadFile) })
+		if err != nil {
+			return nil, fmt.Errorf("--targets: %w", err)
+		}
+		return list, nil
+	}
+	list, err := readFile(o.har, func(r io.Reader) ([]requests.Request, error) {
+		list, skipped, err := requests.ReadHAR(r)
+		if skipped > 0 {
+			j.notes = append(j.notes, fmt.Sprintf("%s: %d entries that are no HTTP requests are left out", o.har, skipped))
+		}
+		return list, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--har: %w", err)
+	}
+	return list, nil
+}
+
+// readFile gives a file to what reads it. Errors name the file.
+func readFile[T any](name string, read func(io.Reader) (T, error)) (v T, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return v, err
+	}
+	defer f.Close()
+	if v, err = read(f); err != nil {
+		return v, fmt.Errorf("%s: %w", name, err)
+	}
+	return v, nil
+}
+
+// withHeaders are the headers of a request with those of the command line, which
+// stand in the place of others with their name.
+func withHeaders(own, given [][2]string) [][2]string {
+	kept := slices.DeleteFunc(own, func(h [2]string) bool {
+		return slices.ContainsFunc(given, func(g [2]string) bool { return strings.EqualFold(g[0], h[0]) })
+	})
+	return append(kept, given...)
+}
+
+// redirect has all requests of a file go to a URL's host.
+func redirect(list []requests.Request, target string) error {
+	q, err := requests.New("GET", target)
+	if err != nil {
+		return usageError{err}
+	}
+	if q.Path != "/" {
+		return usageError{fmt.Errorf("%s: beside a file of requests a URL has no path: it says which host they go to", target)}
+	}
+	for i := range list {
+		list[i].Scheme, list[i].Host = q.Scheme, q.Host
+	}
+	return nil
+}
+
+// reached is where requests to a host go.
+type reached struct {
+	addr string
+	tls  *tls.Config // nil is without
+}
+
+// reach resolves a host and dials it once, so that one which is not there, or
+// which we cannot talk to, is told of before anything begins.
+func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reached, err error) {
+	u := url.URL{Host: host}
+	port := "80"
+	switch scheme {
+	case "http":
+	case "https":
+		port = "443"
+		if to.tls, err = o.tlsConfig(u.Hostname()); err != nil {
+			return to, err
+		}
+	default:
+		return to, usageError{fmt.Errorf("%s://%s: a URL like http://host:port/path is needed", scheme, host)}
+	}
+	network, addr := "unix", o.unix
+	to.addr = "unix:" + o.unix
+	if o.unix == "" {
+		if u.Hostname() == "" {
+			return to, usageError{fmt.Errorf("%q is not a host: a URL like http://host:port/path is needed", host)}
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
+		if err != nil {
+			return to, err
+		}
+		network, addr = "tcp", net.JoinHostPort(ips[0].Unmap().String(), cmp.Or(u.Port(), port))
+		to.addr = addr
+	}
+	return to, o.knock(ctx, network, addr, to.tls)
+}
+
+// knock finds out whether somebody is there that we can talk to.
+func (o *loadOptions) knock(ctx context.Context, network, addr string, config *tls.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return fmt.Errorf("nothing answers at %s: %w", addr, err)
+	}
+	if config != nil {
+		if err := tls.Client(conn, config).HandshakeContext(ctx); err != nil {
+			return errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
+		}
+	}
+	return conn.Close()
+}
+
+// routeNames are what a --record calls the routes: "load", or their numbers in a
+// file. Names of requests may hold what a CSV must not.
+func routeNames(p load.Plan) []string {
+	if len(p.Routes) == 1 {
+		return []string{"load"}
+	}
+	names := make([]string, len(p.Routes))
+	for i := range names {
+		names[i] = strconv.Itoa(i + 1)
+	}
+	return names
+}

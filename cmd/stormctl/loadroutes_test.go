@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// hearing is a server that writes down what it is asked.
+type hearing struct {
+	*httptest.Server
+	mu    sync.Mutex
+	heard []string
+}
+
+func newHearing(t *testing.T) *hearing {
+	h := &hearing{}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.heard = append(h.heard, strings.TrimSpace(r.Method+" "+r.RequestURI+" "+r.Header.Get("X")+" "+string(body)))
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+// drive runs `stormctl load` with arguments, in which DIR is the test's
+// directory and HOST the server's.
+func (h *hearing) drive(t *testing.T, dir string, args ...string) (stdout string, err error) {
+	t.Helper()
+	host := strings.TrimPrefix(h.URL, "http://")
+	cmd := newLoadCommand()
+	var out, said strings.Builder
+	for i := range args {
+		args[i] = strings.NewReplacer("DIR", dir, "HOST", host).Replace(args[i])
+	}
+	cmd.SetArgs(append(args, "--quiet", "--rate", "1000/s"))
+	cmd.SetOut(&out)
+	cmd.SetErr(&said)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	err = cmd.ExecuteContext(t.Context())
+	if err != nil {
+		err = fmt.Errorf("%s%w", said.String(), err)
+	}
+	return out.String(), err
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLoadSendsWhatFilesSay(t *testing.T) {
+	h := newHearing(t)
+	host := strings.TrimPrefix(h.URL, "http://")
+	dir := t.TempDir()
+	write(t, dir, "body", `{"n":${seq}}`)
+	write(t, dir, "targets", "GET http://"+host+"/a\nX: file\n\nPOST http://"+host+"/b?q=${data.user}\n@"+filepath.Join(dir, "body")+"\n")
+	write(t, dir, "json", `{"method":"PUT","url":"http://`+host+`/c","body":"aGk="}`)
+	write(t, dir, "users.csv", "user\nada\ngrace hopper\n")
+	write(t, dir, "shop.har", `{"log":{"entries":[{"request":{"method":"GET","url":"https://shop.example/x?${id}"}},{"request":{"method":"GET","url":"ws://shop.example/"}}]}}`)
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"targets in turn", []string{"--targets", "DIR/targets", "--data", "DIR/users.csv", "-n", "4"}, []string{"GET /a file", "GET /a file", `POST /b?q=grace%20hopper  {"n":2}`, `POST /b?q=grace%20hopper  {"n":4}`}},
+		{"JSON targets and a header", []string{"--targets", "DIR/json", "-H", "X: mine", "-n", "1"}, []string{"PUT /c mine hi"}},
+		{"a header takes the place of the file's", []string{"--targets", "DIR/targets", "--data", "DIR/users.csv", "-H", "x: mine", "-n", "1"}, []string{"GET /a mine"}},
+		{"a recording, sent elsewhere", []string{"http://HOST", "--har", "DIR/shop.har", "-n", "2"}, []string{"GET /x?${id}", "GET /x?${id}"}},
+		{"a URL with placeholders", []string{"http://HOST/${data.user}/${seq}?r=${rand:7-7}", "--data", "DIR/users.csv", "-n", "3"}, []string{"GET /ada/1?r=7", "GET /ada/3?r=7", "GET /grace%20hopper/2?r=7"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h.heard = nil
+			out, err := h.drive(t, dir, tt.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(out, "100% ok:") {
+				t.Errorf("not all went well:\n%s", out)
+			}
+			if diff := cmp.Diff(tt.want, slices.Sorted(slices.Values(h.heard))); diff != "" {
+				t.Errorf("the server heard (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadRecordsWhichTarget(t *testing.T) {
+	h, dir := newHearing(t), t.TempDir()
+	write(t, dir, "targets", "GET "+h.URL+"/a,b\nGET "+h.URL+"/c\n")
+	if _, err := h.drive(t, dir, "--targets", "DIR/targets", "-n", "3", "--record", "DIR/record.csv"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "record.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
+		fields := strings.Split(line, ",")
+		got[fields[0]] = fields[1]
+	}
+	if want := map[string]string{"1": "1", "2": "2", "3": "1"}; !maps.Equal(got, want) {
+		t.Errorf("got targets %v by arrival, want %v", got, want)
+	}
+}
+
+func TestLoadRefusesRequests(t *testing.T) {
+	h, dir := newHearing(t), t.TempDir()
+	write(t, dir, "targets", "GET http://HOST/\nX\n")
+	write(t, dir, "https", "GET https://a/\n")
+	write(t, dir, "csv", "a,a\n")
+	write(t, dir, "har", "{}")
+	write(t, dir, "fine", "GET "+h.URL+"/\nGET "+h.URL+"/${data.x}\n")
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"nothing", nil, "URL is missing; a file of requests, by --targets or --har, can be in its place"},
+		{"two URLs", []string{"http://HOST/", "http://HOST/"}, "unexpected argument"},
+		{"no URL", []string{"HOST"}, "is not a URL like http://host:port/path"},
+		{"https", []string{"https://HOST/"}, "only http:// can be sent"},
+		{"a bad target", []string{"--targets", "DIR/targets"}, "targets: line 2: "},
+		{"an https target", []string{"--targets", "DIR/https"}, "https://a/: only http:// can be sent"},
+		{"no such file", []string{"--targets", "DIR/none"}, "--targets: open "},
+		{"a bad recording", []string{"--har", "DIR/har"}, "har: not a HAR file: it has no log"},
+		{"both", []string{"--har", "DIR/har", "--targets", "DIR/fine"}, "exclude each other"},
+		{"a method", []string{"--targets", "DIR/fine", "-X", "PUT"}, "--method and --body are for a URL"},
+		{"a URL with a path", []string{"http://HOST/x", "--targets", "DIR/fine"}, "beside a file of requests a URL has no path"},
+		{"bad data", []string{"http://HOST/", "--data", "DIR/csv"}, "--data: "},
+		{"no data", []string{"--targets", "DIR/fine"}, `route 1 "GET /${data.x}": path: placeholder ${data.x}: there is no data`},
+		{"no such placeholder", []string{"http://HOST/${sqe}"}, "path: unknown placeholder ${sqe}: there are ${id}, ${seq}"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+
+			_, err := h.drive(t, dir, append(tt.args, "-n", "1")...)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got error %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
