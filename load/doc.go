@@ -29,9 +29,10 @@
 //
 // In one turn a loop sends all that is due, gives up what is overdue, sleeps,
 // and handles what became ready. A connection is registered once, edge
-// triggered. Requests are encoded before the run and their holes filled as
-// they are sent; responses are parsed where they were read, and bodies are not kept. In the
-// steady state nothing is allocated.
+// triggered. Requests are encoded before the run and their holes filled as they
+// are sent; responses are parsed where they were read, and bodies are not kept
+// unless a route checks them. In the steady state nothing is allocated, but for
+// checks of JSON.
 //
 // A request is never repeated. If the system closes an idle connection, that is
 // noticed and the connection is not used again; if the close crosses a request

@@ -14,6 +14,7 @@ type exchange struct {
 	sent     time.Duration // when the dial began; once written, when its first byte was given to the kernel
 	deadline time.Duration
 	received int64 // bytes of the response so far
+	review   review
 
 	prev, next *exchange // in its line
 }
@@ -80,6 +81,7 @@ func (l *loop) begin(c *conn, a arrival, now time.Duration) *exchange {
 		e = &exchange{}
 	}
 	e.arrival, e.conn, e.sent, e.received = a, c, now, 0
+	e.review.begin(l.routes[a.route].checks)
 	q := &l.lines[l.routes[a.route].timeout]
 	e.deadline = now + q.timeout
 	q.push(e)
@@ -210,8 +212,11 @@ func (l *loop) broken(c *conn) { l.lose(c, Reset) }
 // answered ends an exchange by its response and gives the connection to the
 // next.
 func (l *loop) answered(e *exchange, status int) {
-	c := e.conn
-	l.finish(e, OutcomeOf(status), status, l.clock.now())
+	c, now, outcome := e.conn, l.clock.now(), OutcomeOf(status)
+	if !e.review.passed() {
+		outcome = Wrong
+	}
+	l.finish(e, outcome, status, now)
 	l.release(c)
 }
 

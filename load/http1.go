@@ -32,7 +32,7 @@ func (d speaksHTTP1) send(l *loop, e *exchange) bool {
 func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {
 	for h := &c.http1; len(c.flying) > 0; {
 		e := c.flying[0]
-		complete, rest, err := h.parse(&l.head, p, l.routes[e.route].request.IsHEAD())
+		complete, rest, err := h.parse(&l.head, p, l.routes[e.route].request.IsHEAD(), &e.review)
 		e.received += int64(len(p) - rest)
 		if err != nil {
 			l.lose(c, Malformed)
@@ -81,9 +81,9 @@ func (d speaksHTTP1) cancel(l *loop, e *exchange) {
 }
 
 // parse goes on with the response by bytes that came behind those it has seen.
-// head is scratch space. It returns whether the response is complete, and how
+// head is scratch space; the response is shown to review. It returns whether the response is complete, and how
 // many bytes came behind it.
-func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool) (complete bool, rest int, err error) {
+func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool, review *review) (complete bool, rest int, err error) {
 	if len(h.unparsed) > 0 {
 		h.unparsed = append(h.unparsed, p...)
 		p = h.unparsed
@@ -102,14 +102,31 @@ func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool) (complete bool
 			continue
 		}
 		h.inBody = true
+		review.head(head.Status, head.Fields)
 		h.status, h.closes, h.body = head.Status, head.Close || head.Upgrade, head.Body
 	}
 	h.unparsed = h.unparsed[:0]
-	n, complete, err := h.body.Next(p)
+	n, complete, err := h.follow(p, review)
 	if complete {
 		h.inBody = false
 	}
 	return complete, len(p) - n, err
+}
+
+// follow is wire.Body.Next, and gives the payload to a review that wants it.
+func (h *http1) follow(p []byte, review *review) (n int, done bool, err error) {
+	for n < len(p) && !h.body.Done() && review.wantsBody() {
+		span, payload, err := h.body.Span(p[n:])
+		if payload {
+			review.payload(p[n : n+span])
+		}
+		n += span
+		if err != nil {
+			return n, false, err
+		}
+	}
+	rest, done, err := h.body.Next(p[n:])
+	return n + rest, done, err
 }
 
 // endsWell tells whether the peer may close here, as it does to end a response

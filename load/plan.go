@@ -47,6 +47,7 @@ type Route struct {
 	TLS     *tls.Config // nil is plain HTTP; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify
 	Headers [][2]string
 	Body    []byte
+	Checks  []Check       // what a right answer has, whatever its status; others are Wrong. A body is kept, up to 1 MiB, if it is checked: a longer one is Wrong
 	Timeout time.Duration // from sending to the last byte, or from the beginning of the dial if the request had to wait for one; 0 means 10s
 }
 

@@ -56,6 +56,7 @@ type program struct {
 // way is a route made ready.
 type way struct {
 	request  *wire.Template
+	checks   *checks
 	endpoint int // index into program.endpoints
 	timeout  int // index into program.timeouts
 }
@@ -124,11 +125,15 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if err != nil {
 		return way{}, err
 	}
+	checks, err := compile(r.Checks)
+	if err != nil {
+		return way{}, fmt.Errorf("check: %w", err)
+	}
 	timeout := r.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	return way{request: request, endpoint: indexOf(&g.endpoints, e), timeout: indexOf(&g.timeouts, timeout)}, nil
+	return way{request: request, checks: checks, endpoint: indexOf(&g.endpoints, e), timeout: indexOf(&g.timeouts, timeout)}, nil
 }
 
 // indexOf returns where v is in list, and appends it if it is not.

@@ -17,6 +17,7 @@ const (
 	Refused                    // the connection could not be opened
 	Reset                      // the connection was reset or closed before the response was complete
 	Malformed                  // what came back is not HTTP
+	Wrong                      // a complete response of any status that fails one of Route.Checks
 	Unsent                     // due, but never sent: no connection came free before the run ended, or the host had no descriptor or port left for one
 	outcomes
 )
@@ -24,7 +25,7 @@ const (
 // Outcomes is the number of different outcomes, for arrays indexed by Outcome.
 const Outcomes = int(outcomes)
 
-var outcomeNames = [Outcomes]string{"ok", "4xx", "5xx", "timed_out", "refused", "reset", "malformed", "unsent"}
+var outcomeNames = [Outcomes]string{"ok", "4xx", "5xx", "timed_out", "refused", "reset", "malformed", "wrong", "unsent"}
 
 func (o Outcome) String() string {
 	if int(o) < len(outcomeNames) {
@@ -42,6 +43,9 @@ func ParseOutcome(s string) (Outcome, error) {
 	}
 	return 0, fmt.Errorf("unknown outcome %q", s)
 }
+
+// Answered tells whether a complete response came.
+func (o Outcome) Answered() bool { return o <= ServerError || o == Wrong }
 
 // OutcomeOf classifies a complete response by its status. A 1xx or 3xx is a
 // success: the service answered as it meant to.

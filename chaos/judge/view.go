@@ -151,7 +151,7 @@ func countOK(samples []load.Sample) int {
 }
 
 // answered tells whether the caller got a whole response, whatever it said.
-func answered(s load.Sample) bool { return s.Outcome <= load.ServerError }
+func answered(s load.Sample) bool { return s.Outcome.Answered() }
 
 // sampleByID finds the sample of an exchange.
 func sampleByID(samples []load.Sample) map[uint64]load.Sample {

@@ -43,6 +43,7 @@ type loadOptions struct {
 	method  string
 	headers []string
 	body    string
+	checks  []string
 	timeout time.Duration
 	unix    string
 
@@ -82,6 +83,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.method, "method", "X", "GET", "HTTP `method`")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "`NAME:VALUE`; may be repeated; ${id} is the request's id, ${seq} its number, ${rand:1-6} one drawn")
 	f.StringVarP(&o.body, "body", "b", "", "request body: `TEXT`, or @FILE")
+	f.StringArrayVar(&o.checks, "check", nil, "a response is wrong unless this `holds`: status=2xx, header:X-Cache=hit, body~\"ok\", body~/REGEXP/, json:$.state=ready; may be repeated")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "for one request, until its last byte")
 	f.StringVar(&o.unix, "unix", "", "connect to this unix `socket` instead of the URL's host")
 	f.BoolVar(&o.insecure, "insecure", false, "take any certificate")
@@ -125,6 +127,7 @@ Exit codes:
 		Example: `  stormctl load http://127.0.0.1:8080/ --rate 5k/s --duration 30s
   stormctl load http://127.0.0.1:8080/ --rate 500/s --fail-if 'p99>50ms' --fail-if 'success<99.9%'
   stormctl load 'http://127.0.0.1:8080/users/${data.user}' --data users.csv --rate 1k/s
+  stormctl load http://127.0.0.1:8080/ --check status=2xx --check 'json:$.state=ready' --fail-if 'success<99.9%'
   stormctl load --targets targets.txt --rate 200/s --duration 1m
   stormctl load http://staging:8080 --har shop.har --rate 50/s
   stormctl load http://localhost/ --unix /run/app.sock --closed --connections 64 --json`,

@@ -21,6 +21,10 @@ import (
 // routes decides what is requested, finds out where that leads, and that
 // somebody is there.
 func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j *loadJob) error {
+	checks, err := o.checkList()
+	if err != nil {
+		return err
+	}
 	list, err := o.wanted(target, j)
 	if err != nil {
 		return err
@@ -42,7 +46,8 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			hosts[base] = to
 		}
 		p.Routes = append(p.Routes, load.Route{
-			Name: q.Name(), Weight: q.Weight, Addr: to.addr, TLS: to.tls, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers, Body: q.Body, Timeout: o.timeout,
+			Name: q.Name(), Weight: q.Weight, Addr: to.addr, TLS: to.tls, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
+			Body: q.Body, Checks: checks, Timeout: o.timeout,
 		})
 	}
 	if len(list) > 1 {
@@ -56,6 +61,19 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 		}
 	}
 	return nil
+}
+
+// checkList reads the --check flags.
+func (o *loadOptions) checkList() ([]load.Check, error) {
+	var list []load.Check
+	for _, text := range o.checks {
+		c, err := load.ParseCheck(text)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--check %w", err)}
+		}
+		list = append(list, c)
+	}
+	return list, nil
 }
 
 // wanted are the requests of the URL or of a file, with the headers of the

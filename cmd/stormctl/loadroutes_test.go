@@ -142,6 +142,8 @@ func TestLoadRefusesRequests(t *testing.T) {
 		{"both", []string{"--har", "DIR/har", "--targets", "DIR/fine"}, "exclude each other"},
 		{"a method", []string{"--targets", "DIR/fine", "-X", "PUT"}, "--method and --body are for a URL"},
 		{"a URL with a path", []string{"http://HOST/x", "--targets", "DIR/fine"}, "beside a file of requests a URL has no path"},
+		{"a bad check", []string{"http://HOST/", "--check", "status=2yy"}, `--check "status=2yy": "2yy" is not a status like 200 or 2xx`},
+		{"no check", []string{"http://HOST/", "--check", "body=x"}, "is not a check; write one like status=2xx"},
 		{"bad data", []string{"http://HOST/", "--data", "DIR/csv"}, "--data: "},
 		{"no data", []string{"--targets", "DIR/fine"}, `route 1 "GET /${data.x}": path: placeholder ${data.x}: there is no data`},
 		{"no such placeholder", []string{"http://HOST/${sqe}"}, "path: unknown placeholder ${sqe}: there are ${id}, ${seq}"},
@@ -153,5 +155,29 @@ func TestLoadRefusesRequests(t *testing.T) {
 				t.Errorf("got error %v, want %q in it", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestLoadChecksResponses(t *testing.T) {
+	h := newHearing(t)
+	for _, tt := range []struct {
+		checks []string
+		want   string
+	}{
+		{[]string{"status=200", "header:Date", "header:Content-Length=0"}, "100% ok: 3"},
+		{[]string{"status=201"}, "0% wrong: 3"},
+		{[]string{"status=200", `body~"ok"`}, "0% wrong: 3"},
+	} {
+		args := []string{"http://HOST/", "-n", "3"}
+		for _, c := range tt.checks {
+			args = append(args, "--check", c)
+		}
+		out, err := h.drive(t, "", args...)
+		if err != nil || !strings.Contains(out, tt.want) || !strings.Contains(out, "200: 3") {
+			t.Errorf("%v: error %v, want %q in\n%s", tt.checks, err, tt.want, out)
+		}
+	}
+	if _, err := h.drive(t, "", "http://HOST/", "-n", "3", "--check", "status=201", "--fail-if", "success<100%"); err == nil || !strings.Contains(err.Error(), "exit code 1") {
+		t.Errorf("wrong answers and --fail-if success: got %v, want exit code 1", err)
 	}
 }

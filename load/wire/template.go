@@ -265,7 +265,7 @@ func (t *Template) Len() int { return t.most }
 func (t *Template) IsHEAD() bool { return t.head }
 
 func check(method, path, host string, headers [][2]string, idHeader string) error {
-	if !isToken(method) {
+	if !IsToken(method) {
 		return fmt.Errorf("method %q is not a token", method)
 	}
 	if method == "CONNECT" {
@@ -283,12 +283,12 @@ func check(method, path, host string, headers [][2]string, idHeader string) erro
 			return fmt.Errorf("path %q: a fragment is never sent; write %%23 if # is meant", path)
 		}
 	}
-	if !isToken(idHeader) {
+	if !IsToken(idHeader) {
 		return fmt.Errorf("id header %q is not a header name", idHeader)
 	}
 	hosts := 0
 	for _, h := range headers {
-		if !isToken(h[0]) {
+		if !IsToken(h[0]) {
 			return fmt.Errorf("header %q is not a header name", h[0])
 		}
 		if !only([]byte(blank(h[1])), inValue) {
@@ -343,4 +343,6 @@ func blank(text string) string {
 	}
 }
 
-func isToken(s string) bool { return s != "" && only([]byte(s), inToken) }
+// IsToken tells whether s can be a method or the name of a header (RFC 9110
+// section 5.6.2).
+func IsToken(s string) bool { return s != "" && only([]byte(s), inToken) }

@@ -1,0 +1,403 @@
+package load
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/stormctl/stormctl/load/wire"
+)
+
+// Check is something that must hold of a response for it to be right. Bodies
+// are looked at as they were sent: one that is compressed is not unpacked.
+//
+//	Of      Test     holds if
+//	Status  Equals   the status is one of Want, like 200 or 2xx, separated by commas
+//	Header  Present  there is a header Name
+//	Header  Equals   one of the headers Name has the value Want
+//	Header  Contains one of the headers Name has Want in its value
+//	Body    Contains the body has Want in it
+//	Body    Matches  the regular expression Want (RE2) matches somewhere in the body
+//	JSON    Equals   the body is JSON, and the value at Name, like $.a.b[0].c, is Want
+//
+// For JSON, Want is a number, true, false, null, or text, which needs quotes
+// only where it would be one of these.
+type Check struct {
+	Of   CheckOf
+	Name string // of the header; of the JSON value, its path
+	Test CheckTest
+	Want string
+}
+
+// CheckOf is the part of a response that a Check looks at.
+type CheckOf uint8
+
+const (
+	CheckStatus CheckOf = iota
+	CheckHeader
+	CheckBody
+	CheckJSON
+)
+
+// CheckTest is how a Check looks at it.
+type CheckTest uint8
+
+const (
+	Equals CheckTest = iota
+	Present
+	Contains
+	Matches
+)
+
+const checkExamples = `status=2xx, status=200,404, header:X-Cache, header:X-Cache=hit, header:X-Cache~hit, body~"ok", body~/o+k/, json:$.state=ready`
+
+// ParseCheck reads a check as the command line has it: status=LIST, header:NAME,
+// header:NAME=VALUE, header:NAME~TEXT, body~TEXT, body~/REGEXP/ or
+// json:PATH=VALUE. TEXT may stand in double quotes. The check can be used.
+func ParseCheck(text string) (Check, error) {
+	c, ok := parseCheck(text)
+	if !ok {
+		return Check{}, fmt.Errorf("%q is not a check; write one like %s", text, checkExamples)
+	}
+	if _, err := compile([]Check{c}); err != nil {
+		return Check{}, fmt.Errorf("%q: %w", text, err)
+	}
+	return c, nil
+}
+
+func parseCheck(text string) (c Check, ok bool) {
+	if list, ok := strings.CutPrefix(text, "status="); ok {
+		return Check{Of: CheckStatus, Want: list}, true
+	}
+	if path, ok := strings.CutPrefix(text, "json:"); ok {
+		path, want, found := strings.Cut(path, "=")
+		return Check{Of: CheckJSON, Name: path, Want: want}, found
+	}
+	if want, ok := strings.CutPrefix(text, "body~"); ok {
+		if len(want) > 2 && want[0] == '/' && want[len(want)-1] == '/' {
+			return Check{Of: CheckBody, Test: Matches, Want: want[1 : len(want)-1]}, true
+		}
+		return Check{Of: CheckBody, Test: Contains, Want: unquote(want)}, true
+	}
+	name, ok := strings.CutPrefix(text, "header:")
+	c = Check{Of: CheckHeader, Name: name, Test: Present}
+	if at := strings.IndexAny(name, "=~"); at >= 0 {
+		c.Name, c.Test, c.Want = name[:at], Equals, unquote(name[at+1:])
+		if name[at] == '~' {
+			c.Test = Contains
+		}
+	}
+	return c, ok
+}
+
+func unquote(text string) string {
+	if plain, err := strconv.Unquote(text); err == nil && text[0] == '"' {
+		return plain
+	}
+	return text
+}
+
+// checks are those of a route made ready. They are read-only: many loops use
+// them at once. nil holds of everything.
+type checks struct {
+	statuses []span
+	headers  []headerCheck
+	bodies   []func(body []byte) bool
+}
+
+// span is what a status may be: from low to high.
+type span struct{ low, high int }
+
+type headerCheck struct {
+	name []byte
+	test CheckTest
+	want []byte
+}
+
+// compile makes checks ready; nil if there are none.
+func compile(list []Check) (*checks, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	c := &checks{}
+	for _, check := range list {
+		if err := c.add(check); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *checks) add(check Check) error {
+	want := []byte(check.Want)
+	switch {
+	case check.Of == CheckStatus && check.Test == Equals:
+		if len(c.statuses) > 0 {
+			return errors.New("there are two lists of statuses: write one, like status=200,404")
+		}
+		return c.addStatuses(check.Want)
+	case check.Of == CheckHeader && check.Test != Matches:
+		if !wire.IsToken(check.Name) {
+			return fmt.Errorf("%q is not a header name", check.Name)
+		}
+		if len(want) == 0 && check.Test == Contains {
+			return errors.New("it holds of everything: write what must be in it")
+		}
+		c.headers = append(c.headers, headerCheck{[]byte(check.Name), check.Test, want})
+	case check.Of == CheckBody && check.Test == Contains:
+		if len(want) == 0 {
+			return errors.New("it holds of everything: write what must be in it")
+		}
+		c.bodies = append(c.bodies, func(body []byte) bool { return bytes.Contains(body, want) })
+	case check.Of == CheckBody && check.Test == Matches:
+		pattern, err := regexp.Compile(check.Want)
+		if err != nil {
+			return err
+		}
+		c.bodies = append(c.bodies, pattern.Match)
+	case check.Of == CheckJSON && check.Test == Equals:
+		path, err := parseJSONPath(check.Name)
+		if err != nil {
+			return err
+		}
+		value := newJSONValue(check.Want)
+		c.bodies = append(c.bodies, func(body []byte) bool { return value.is(path.in(body)) })
+	default:
+		return fmt.Errorf("there is no check %d of part %d", check.Test, check.Of)
+	}
+	return nil
+}
+
+// addStatuses reads a list like 200,3xx.
+func (c *checks) addStatuses(list string) error {
+	for text := range strings.SplitSeq(list, ",") {
+		text = strings.TrimSpace(text)
+		low, err := strconv.Atoi(strings.Replace(text, "xx", "00", 1))
+		high := low
+		if strings.HasSuffix(text, "xx") {
+			high = low + 99
+		}
+		if err != nil || len(text) != 3 || low < 100 || high > 999 {
+			return fmt.Errorf("%q is not a status like 200 or 2xx", text)
+		}
+		c.statuses = append(c.statuses, span{low, high})
+	}
+	return nil
+}
+
+// head tells whether what is known before the body comes is right.
+func (c *checks) head(status int, fields wire.Fields) bool {
+	listed := len(c.statuses) == 0
+	for _, s := range c.statuses {
+		listed = listed || s.low <= status && status <= s.high
+	}
+	for i := range c.headers {
+		listed = listed && c.headers[i].holds(fields)
+	}
+	return listed
+}
+
+func (h *headerCheck) holds(fields wire.Fields) bool {
+	for _, f := range fields {
+		if !bytes.EqualFold(f.Name, h.name) {
+			continue
+		}
+		if h.test == Present || h.test == Equals && bytes.Equal(f.Value, h.want) || h.test == Contains && bytes.Contains(f.Value, h.want) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *checks) body(body []byte) bool {
+	for _, holds := range c.bodies {
+		if !holds(body) {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	maxBody  = 1 << 20  // of a response whose body is checked; a longer one is Wrong
+	keepBody = 64 << 10 // memory for a body that a response leaves to the next
+)
+
+// review holds one response against the checks of its route, as it comes in:
+// head, payload as often as there is some, passed. It knows nothing of the
+// protocol. Its memory is used again.
+type review struct {
+	checks *checks
+	wrong  bool
+	kept   []byte
+}
+
+func (r *review) begin(c *checks) {
+	r.checks, r.wrong, r.kept = c, false, r.kept[:0]
+}
+
+// head takes the head of the final response.
+func (r *review) head(status int, fields wire.Fields) {
+	r.wrong = r.checks != nil && !r.checks.head(status, fields)
+}
+
+// wantsBody tells whether payload is of use.
+func (r *review) wantsBody() bool { return r.checks != nil && len(r.checks.bodies) > 0 && !r.wrong }
+
+func (r *review) payload(p []byte) {
+	if len(r.kept)+len(p) > maxBody {
+		r.wrong = true
+		return
+	}
+	r.kept = append(r.kept, p...)
+}
+
+// passed ends the review of a complete response.
+func (r *review) passed() bool {
+	if r.wantsBody() {
+		r.wrong = !r.checks.body(r.kept)
+	}
+	if cap(r.kept) > keepBody {
+		r.kept = nil
+	}
+	return !r.wrong
+}
+
+// jsonPath leads to a value: names are strings, indices are ints.
+type jsonPath []any
+
+// parseJSONPath reads $, .name, ["name"] and [0], one after the other.
+func parseJSONPath(text string) (jsonPath, error) {
+	bad := fmt.Errorf("%q is not a path like $.a.b[0].c", text)
+	rest, found := strings.CutPrefix(text, "$")
+	if !found {
+		return nil, bad
+	}
+	path := jsonPath{}
+	for rest != "" {
+		end := len(rest)
+		switch {
+		case rest[0] == '.':
+			if n := strings.IndexAny(rest[1:], ".["); n >= 0 {
+				end = n + 1
+			}
+			if end == 1 {
+				return nil, bad
+			}
+			path = append(path, rest[1:end])
+		case strings.HasPrefix(rest, `["`):
+			quoted, err := strconv.QuotedPrefix(rest[1:])
+			end = len(quoted) + 2
+			if err != nil || !strings.HasPrefix(rest[end-1:], "]") {
+				return nil, bad
+			}
+			name, _ := strconv.Unquote(quoted) // it is quoted
+			path = append(path, name)
+		case rest[0] == '[':
+			end = strings.IndexByte(rest, ']') + 1
+			if end == 0 {
+				return nil, bad
+			}
+			index, err := strconv.ParseUint(rest[1:end-1], 10, 31)
+			if err != nil {
+				return nil, bad
+			}
+			path = append(path, int(index))
+		default:
+			return nil, bad
+		}
+		rest = rest[end:]
+	}
+	return path, nil
+}
+
+// in finds the value in a document. found is false if it is not there, or the
+// document is not JSON.
+func (p jsonPath) in(document []byte) (value any, found bool) {
+	in := json.NewDecoder(bytes.NewReader(document))
+	in.UseNumber()
+	if err := in.Decode(&value); err != nil {
+		return nil, false
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return nil, false
+	}
+	for _, step := range p {
+		switch step := step.(type) {
+		case string:
+			object, _ := value.(map[string]any)
+			if value, found = object[step]; !found {
+				return nil, false
+			}
+		case int:
+			array, _ := value.([]any)
+			if step >= len(array) {
+				return nil, false
+			}
+			value = array[step]
+		}
+	}
+	return value, true
+}
+
+// jsonValue is what a value in a document must be.
+type jsonValue struct {
+	text   string // a string with this text
+	quoted bool   // and nothing else
+}
+
+func newJSONValue(text string) jsonValue {
+	plain := unquote(text)
+	return jsonValue{text: plain, quoted: plain != text}
+}
+
+func (v jsonValue) is(value any, found bool) bool {
+	if !found {
+		return false
+	}
+	switch value := value.(type) {
+	case string:
+		return value == v.text && (v.quoted || !v.isLiteral())
+	case json.Number:
+		return !v.quoted && sameNumber(string(value), v.text)
+	case bool:
+		return !v.quoted && strconv.FormatBool(value) == v.text
+	case nil:
+		return !v.quoted && v.text == "null"
+	default: // an object or an array
+		return false
+	}
+}
+
+// isLiteral tells whether the text without quotes is no string.
+func (v jsonValue) isLiteral() bool {
+	switch v.text {
+	case "true", "false", "null":
+		return true
+	}
+	return isNumber(v.text)
+}
+
+func isNumber(text string) bool {
+	return text != "" && (text[0] == '-' || '0' <= text[0] && text[0] <= '9') && json.Valid([]byte(text))
+}
+
+// sameNumber compares whole numbers digit by digit, as they may be larger than
+// what a float64 tells apart, and others as float64.
+func sameNumber(a, b string) bool {
+	if a == b {
+		return true
+	}
+	whole := func(text string) bool { return !strings.ContainsAny(text, ".eE") }
+	if !isNumber(b) || whole(a) && whole(b) {
+		return false
+	}
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	return errX == nil && errY == nil && x == y
+}
