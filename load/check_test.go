@@ -210,7 +210,7 @@ func TestReviewIsUsedAgain(t *testing.T) {
 		{"right again", "ok", c, true},
 		{"without checks", "no", nil, true},
 		{"as long as may be", strings.Repeat("x", maxBody-2) + "ok", c, true},
-		{"longer", strings.Repeat("x", maxBody-1) + "ok", c, false},
+		{"longer", "ok" + strings.Repeat("x", maxBody-1), c, false},
 		{"right after that", "ok", c, true},
 	} {
 		r.begin(tt.checks)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,27 @@ func TestScheduleArrivals(t *testing.T) {
 			Stages([]Stage{{To: 3, Hold: 500 * ms}, {To: 2, Hold: 500 * ms}}, Spacing{}),
 			[]time.Duration{0, 333333333, 750 * ms},
 		},
+		{
+			"a spike of 4/s in 1/s, from 2 s for 1 s: 2 before it, 4 in it, 1 behind it",
+			Spike(1, 4, 2*time.Second, time.Second, 4*time.Second),
+			times(0, 1000, 2000, 2250, 2500, 2750, 3000),
+		},
+		{"a spike that reaches past the end", Spike(1, 2, time.Second, time.Hour, 2*time.Second), times(0, 1000, 1500)},
+		{"a spike behind the end", Spike(1, 100, time.Hour, time.Hour, 2*time.Second), times(0, 1000)},
+		{"a spike before the start has its whole length", Spike(1, 2, -time.Second, time.Second, 2*time.Second), times(0, 500, 1000)},
+		{"a spike of nothing", Spike(1, 2, 0, 0, -1), nil},
+		{
+			// Λ(t) = 2t + (1 − cos 2πt)/2π·2: Λ(1/2) = 1 + 2/π, Λ(1) = 2, and by symmetry Λ is i at whole seconds for even i.
+			// Arrival 1: t + (1 − cos 2πt)/2π = 1/2 ⇒ t = 0.2877… by bisection to 20 digits.
+			"sine of 2/s ± 2/s around 1 s", Sine(2, 2, time.Second, 2*time.Second), []time.Duration{0, sineAt(1), time.Second, time.Second + sineAt(1)},
+		},
+		{"a flat sine is constant", Sine(10, 0, time.Second, 400*ms), times(0, 100, 200, 300)},
+		{"a sine without a period is constant", Sine(10, 5, 0, 400*ms), times(0, 100, 200, 300)},
+		{"a sine of nothing", Sine(0, 5, time.Second, time.Second), nil},
+		{"a sine without time", Sine(5, 5, time.Second, -1), nil},
+		{"a sine cannot go below 0: 2/s ± 9/s is 2/s ± 2/s", Sine(2, 9, time.Second, time.Second), []time.Duration{0, sineAt(1)}},
+		{"a replay", mustReplay(t, 5, 5, time.Second), []time.Duration{5, 5, time.Second}},
+		{"a replay of nothing", mustReplay(t), nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,6 +91,136 @@ func TestScheduleArrivals(t *testing.T) {
 				t.Errorf("arrivals (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// sineAt is when the count-th arrival of 2/s ± 2/s around 1 s is due, by
+// bisection of what the rate integrates to.
+func sineAt(count float64) time.Duration {
+	low, high := 0.0, 1.0
+	for range 100 {
+		t := (low + high) / 2
+		if 2*t+(1-math.Cos(2*math.Pi*t))/math.Pi < count {
+			low = t
+		} else {
+			high = t
+		}
+	}
+	return time.Duration(math.Round(low * 1e9))
+}
+
+func mustReplay(t *testing.T, times ...time.Duration) Schedule {
+	t.Helper()
+	s, err := Replay(times)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestReplayRefuses(t *testing.T) {
+	for _, times := range [][]time.Duration{{-1}, {0, 2, 1}} {
+		if s, err := Replay(times); err == nil {
+			t.Errorf("%v: got %v and no error", times, s)
+		}
+	}
+}
+
+// However long a sine lasts, arrival i is where the integrated rate is i: after
+// 10,000 hours, with 36 billion arrivals before, as in the first period.
+func TestSineDoesNotDrift(t *testing.T) {
+	const before = 600_000 // periods of a minute, each with 60,000 arrivals
+	s := Sine(1000, 900, time.Minute, 2*before*time.Minute).(*sine)
+	first, later := &sineCursor{s, 0, 1}, &sineCursor{s, before * 60_000, 1}
+	for i := range 60_000 {
+		a, _ := first.next()
+		b, ok := later.next()
+		if d := b - a - before*time.Minute; !ok || d != 0 {
+			t.Fatalf("arrival %d of the period: %v into the first, %v off in period %d", i, a, d, before)
+		}
+	}
+}
+
+// Where the rate is 0 for a moment hardly anything is due, and the inverse of
+// its integral is steep: nothing may come out of order there.
+func TestSineIsMonotone(t *testing.T) {
+	for _, mid := range []rate.Limit{0.1, 7, 1e3, 1e5} {
+		s := Sine(mid, mid, 10*time.Second, 30*time.Second)
+		n, last := 0, time.Duration(-1)
+		for at := range s.Arrivals() {
+			if at < last {
+				t.Fatalf("%v/s: arrival %d at %v, after one at %v", mid, n, at, last)
+			}
+			last = at
+			n++
+		}
+		if want := int(math.Ceil(float64(mid) * 30)); n != want {
+			t.Errorf("%v/s: %d arrivals in three periods of 10 s, want %d", mid, n, want)
+		}
+	}
+}
+
+func TestSineRate(t *testing.T) {
+	s := Sine(100, 50, 4*time.Second, 9*time.Second)
+	for _, tt := range []struct {
+		at   time.Duration
+		want rate.Limit
+	}{
+		{-1, 0}, {0, 100}, {time.Second, 150}, {2 * time.Second, 100}, {3 * time.Second, 50}, {5 * time.Second, 150}, {9*time.Second - 1, 150}, {9 * time.Second, 0},
+	} {
+		if got := s.Rate(tt.at); math.Abs(float64(got-tt.want)) > 1e-6 {
+			t.Errorf("rate at %v: got %v, want %v", tt.at, got, tt.want)
+		}
+	}
+}
+
+func TestReplayRate(t *testing.T) {
+	s := mustReplay(t, 0, 999*time.Millisecond, time.Second, 3500*time.Millisecond)
+	if got, want := s.Duration(), 4*time.Second; got != want {
+		t.Errorf("duration: got %v, want %v", got, want)
+	}
+	for at, want := range map[time.Duration]rate.Limit{-1: 0, 0: 2, time.Second - 1: 2, time.Second: 1, 2 * time.Second: 0, 4*time.Second - 1: 1, 4 * time.Second: 0} {
+		if got := s.Rate(at); got != want {
+			t.Errorf("rate at %v: got %v, want %v", at, got, want)
+		}
+	}
+}
+
+func TestReadTimes(t *testing.T) {
+	for text, want := range map[string][]time.Duration{
+		"0\n0.25\n\n# more\n 1e1 \r\n": times(0, 250, 10_000),
+		"0s\n250ms\n250ms\n1m":         times(0, 250, 250, 60_000),
+		"2026-11-24T03:00:00Z\n2026-11-24T03:00:00.5Z\n2026-11-24T04:00:01+01:00\n": times(0, 500, 1000),
+	} {
+		got, err := ReadTimes(strings.NewReader(text))
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%q: error %v, -want +got:\n%s", text, err, diff)
+		}
+	}
+}
+
+func TestReadTimesRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                        "there are no times",
+		"# 1\n\n":                 "there are no times",
+		"now":                     `line 1: "now" is neither seconds`,
+		"NaN":                     `line 1: "NaN" is neither seconds`,
+		"-1":                      `line 1: "-1" is before the start`,
+		"-1s":                     `line 1: "-1s" is before the start`,
+		"1\n\n0.5":                `line 3: "0.5" is before the line above it`,
+		"0\n-1e300":               `line 2: "-1e300" is before the line above it`,
+		"1700000000":              `line 1: "1700000000" is more than a year after the start`,
+		"0\n1e300":                "line 2: \"1e300\" is more than a year",
+		"9000h":                   "line 1: \"9000h\" is more than a year",
+		"1\n250ms":                `line 2: "250ms" is neither`,
+		"1s\n2":                   `line 2: "2" is not a duration`,
+		"2026-11-24T03:00:00Z\n5": `line 2: "5" is not a timestamp`,
+		"2026-11-24T03:00:00Z\n2026-11-23T03:00:00Z": "line 2: ",
+		"1\n" + strings.Repeat("1", 100_000):         "line 2: ",
+	} {
+		if got, err := ReadTimes(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: got %v and error %v, want %q in it", text, got, err, want)
+		}
 	}
 }
 
@@ -100,6 +252,23 @@ func TestScheduleDoesNotDrift(t *testing.T) {
 }
 
 func anySchedule(t *rapid.T) Schedule {
+	limit := func(name string) rate.Limit { return rate.Limit(rapid.Float64Range(0, 500).Draw(t, name)) }
+	span := func(name string) time.Duration { return time.Duration(rapid.Int64Range(0, 3e9).Draw(t, name)) }
+	switch rapid.SampledFrom([]string{"stages", "spike", "sine", "replay"}).Draw(t, "kind") {
+	case "spike":
+		return Spike(limit("base"), limit("peak"), span("at"), span("for"), span("duration"))
+	case "sine":
+		mid := limit("mid")
+		return Sine(mid, min(mid, limit("amplitude")), 1+span("period"), span("duration"))
+	case "replay":
+		times := rapid.SliceOf(rapid.Map(rapid.Int64Range(0, 3e9), func(n int64) time.Duration { return time.Duration(n) })).Draw(t, "times")
+		slices.Sort(times)
+		s, err := Replay(times)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	var stages []Stage
 	for range rapid.IntRange(1, 4).Draw(t, "stages") {
 		stages = append(stages, Stage{
@@ -162,15 +331,40 @@ func TestArrivalsFollowTheRate(t *testing.T) {
 		if len(got) > 0 && (got[0] < 0 || got[len(got)-1] >= s.Duration()) {
 			t.Fatalf("arrivals from %v to %v are not within [0, %v)", got[0], got[len(got)-1], s.Duration())
 		}
-		if p := s.(*profile); !p.spacing.Poisson {
-			at := time.Duration(rapid.Int64Range(0, int64(s.Duration())).Draw(t, "at"))
-			due, _ := slices.BinarySearch(got, at)
-			// Arrival i comes when the area reaches i: by then there are ⌈area⌉.
-			if area := area(p, at); math.Abs(float64(due)-area) > 1+1e-6 {
-				t.Fatalf("%d arrivals before %v, area under the rate %.3f", due, at, area)
+		at := time.Duration(rapid.Int64Range(0, int64(s.Duration())).Draw(t, "at"))
+		var want float64
+		switch s := s.(type) {
+		case *profile:
+			if s.spacing.Poisson {
+				return
+			}
+			want = area(s, at)
+		case *sine:
+			want = sineArea(s, at)
+		case replay:
+			at = at.Truncate(time.Second)
+			for second := time.Duration(0); second < at; second += time.Second {
+				want += float64(s.Rate(second + 1)) // for one second
 			}
 		}
+		due, _ := slices.BinarySearch(got, at)
+		// Arrival i comes when the area reaches i: by then there are ⌈area⌉.
+		if math.Abs(float64(due)-want) > 1+1e-3 {
+			t.Fatalf("%d arrivals before %v, area under the rate %.3f", due, at, want)
+		}
 	})
+}
+
+// sineArea sums the rate up period by period, by the midpoint rule: of a whole
+// period it is exact, of a part with 1000 steps good to 10⁻⁶ of what is due.
+func sineArea(s *sine, until time.Duration) float64 {
+	const steps = 1000
+	h := (until % s.period).Seconds() / steps
+	sum := s.mid * (until - until%s.period).Seconds()
+	for i := range steps {
+		sum += h * (s.mid + s.amplitude*math.Sin(2*math.Pi*h*(float64(i)+0.5)/s.period.Seconds()))
+	}
+	return sum
 }
 
 // area sums the rate up in small steps, to be independent of the closed form.
@@ -262,6 +456,7 @@ func BenchmarkStripe(b *testing.B) {
 		{"constant", Constant(1e5, long)},
 		{"poisson", Poisson(1e5, long, 1)},
 		{"ramp", Stages([]Stage{{To: 1e5, Over: long}}, Spacing{})},
+		{"sine", Sine(1e5, 9e4, time.Hour, long)},
 		{"foreign", foreign{Constant(1e5, long)}},
 	} {
 		b.Run(bb.name, func(b *testing.B) {

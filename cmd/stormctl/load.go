@@ -26,6 +26,7 @@ type loadOptions struct {
 	rate     rateFlag
 	closed   bool
 	poisson  bool
+	replay   string
 	duration time.Duration
 	requests uint64
 
@@ -69,6 +70,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.VarP(&o.rate, "rate", "r", "offered `rate` of the open model: 500/s, 100k/s, or a number per second (default 100/s)")
 	f.BoolVar(&o.closed, "closed", false, "closed model: each connection sends its next request when the last is answered, as wrk does")
 	f.BoolVar(&o.poisson, "poisson", false, "exponential gaps between arrivals instead of even ones")
+	f.StringVar(&o.replay, "replay", "", "arrivals at the times in this `file`, one in a line: seconds or durations since the start, or RFC 3339 timestamps")
 	f.DurationVarP(&o.duration, "duration", "d", 0, "how long (default 10s, or as long as --requests take)")
 	f.Uint64VarP(&o.requests, "requests", "n", 0, "end after this many `requests`")
 	f.IntVarP(&o.connections, "connections", "c", 0, "most `connections` at a time; in the closed model as many (default 1024; closed 64)")
@@ -128,6 +130,7 @@ Exit codes:
   stormctl load http://127.0.0.1:8080/ --rate 500/s --fail-if 'p99>50ms' --fail-if 'success<99.9%'
   stormctl load 'http://127.0.0.1:8080/users/${data.user}' --data users.csv --rate 1k/s
   stormctl load http://127.0.0.1:8080/ --check status=2xx --check 'json:$.state=ready' --fail-if 'success<99.9%'
+  stormctl load http://127.0.0.1:8080/ --replay arrivals.txt
   stormctl load --targets targets.txt --rate 200/s --duration 1m
   stormctl load http://staging:8080 --har shop.har --rate 50/s
   stormctl load http://localhost/ --unix /run/app.sock --closed --connections 64 --json`,
@@ -156,7 +159,8 @@ type loadJob struct {
 	url        string
 	plan       load.Plan
 	words      string        // what is offered
-	offered    time.Duration // for how long; 0 if that is not known beforehand
+	offered    rate.Limit    // on average; 0 in the closed model
+	span       time.Duration // for how long; 0 if that is not known beforehand
 	notes      []string      // what the user should know before
 	thresholds []threshold
 }
@@ -202,6 +206,7 @@ func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
 		{o.closed && o.rate.given, "--rate and --closed exclude each other: the closed model has no rate of its own"},
 		{o.closed && o.poisson, "--poisson is about arrivals, and the closed model has none"},
 		{o.closed && o.dialRate.given, "--dial-rate is for the open model"},
+		{o.replay != "" && (o.closed || o.rate.given || o.poisson || o.duration > 0), "--replay goes with none of --rate, --closed, --poisson and --duration: the file says when requests are due"},
 		{o.rate.given && o.rate.limit <= 0, "--rate must be above 0"},
 		{o.duration < 0 || o.timeout <= 0 || o.connLifetime < 0, "durations must not be negative, and --timeout not 0"},
 		{o.connections < 0 || o.pipeline < 1 || o.connRequests < 0 || o.loops < 0, "--connections, --conn-requests and --loops must not be negative, and --pipeline at least 1"},
@@ -227,6 +232,9 @@ func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
 		p.Closed = &c
 		return nil
 	}
+	if o.replay != "" {
+		return o.replayed(p, j)
+	}
 	limit, length := o.rate.limit, o.duration
 	if !o.rate.given {
 		limit = defaultRate
@@ -243,7 +251,7 @@ func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
 	}
 	spread := "even"
 	if !o.poisson || o.requests == 0 {
-		j.offered = length
+		j.span = length
 	}
 	if o.poisson {
 		spread = "Poisson"
@@ -260,11 +268,31 @@ func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
 	if o.requests > 0 {
 		p.Schedule = load.First(o.requests, p.Schedule)
 	}
+	j.offered = limit
 	j.words = fmt.Sprintf("open model, %s (%s arrivals) for %s", unit.FormatRate(limit), spread, unit.FormatDuration(length))
 	return nil
 }
 
-// body is what --body means.
+// replayed makes the schedule of a file's times.
+func (o *loadOptions) replayed(p *load.Plan, j *loadJob) error {
+	times, err := readFile(o.replay, load.ReadTimes)
+	if err != nil {
+		return fmt.Errorf("--replay: %w", err)
+	}
+	if p.Schedule, err = load.Replay(times); err != nil {
+		return fmt.Errorf("--replay: %w", err)
+	}
+	if o.requests > 0 {
+		times = times[:min(o.requests, uint64(len(times)))]
+		p.Schedule = load.First(o.requests, p.Schedule)
+	}
+	last := times[len(times)-1]
+	j.offered = rate.Limit(float64(len(times)) / math.Max(last.Seconds(), 1))
+	j.words = fmt.Sprintf("open model, %d arrivals of %s over %s", len(times), o.replay, unit.FormatDuration(last))
+	return nil
+}
+
+// bodyBytes is what --body means.
 func (o *loadOptions) bodyBytes() ([]byte, error) {
 	file, isFile := strings.CutPrefix(o.body, "@")
 	if !isFile {

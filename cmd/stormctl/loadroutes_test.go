@@ -45,7 +45,10 @@ func (h *hearing) drive(t *testing.T, dir string, args ...string) (stdout string
 	for i := range args {
 		args[i] = strings.NewReplacer("DIR", dir, "HOST", host).Replace(args[i])
 	}
-	cmd.SetArgs(append(args, "--quiet", "--rate", "1000/s"))
+	if !slices.Contains(args, "--replay") {
+		args = append(args, "--rate", "1000/s")
+	}
+	cmd.SetArgs(append(args, "--quiet"))
 	cmd.SetOut(&out)
 	cmd.SetErr(&said)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
@@ -125,6 +128,7 @@ func TestLoadRefusesRequests(t *testing.T) {
 	write(t, dir, "https", "GET https://a/\n")
 	write(t, dir, "csv", "a,a\n")
 	write(t, dir, "har", "{}")
+	write(t, dir, "times", "1\n0\n")
 	write(t, dir, "fine", "GET "+h.URL+"/\nGET "+h.URL+"/${data.x}\n")
 	for _, tt := range []struct {
 		name string
@@ -144,6 +148,8 @@ func TestLoadRefusesRequests(t *testing.T) {
 		{"a URL with a path", []string{"http://HOST/x", "--targets", "DIR/fine"}, "beside a file of requests a URL has no path"},
 		{"a bad check", []string{"http://HOST/", "--check", "status=2yy"}, `--check "status=2yy": "2yy" is not a status like 200 or 2xx`},
 		{"no check", []string{"http://HOST/", "--check", "body=x"}, "is not a check; write one like status=2xx"},
+		{"bad times", []string{"http://HOST/", "--replay", "DIR/times"}, `times: line 2: "0" is before the line above it`},
+		{"times and a rate", []string{"http://HOST/", "--replay", "DIR/times", "--rate", "5"}, "--replay goes with none of --rate"},
 		{"bad data", []string{"http://HOST/", "--data", "DIR/csv"}, "--data: "},
 		{"no data", []string{"--targets", "DIR/fine"}, `route 1 "GET /${data.x}": path: placeholder ${data.x}: there is no data`},
 		{"no such placeholder", []string{"http://HOST/${sqe}"}, "path: unknown placeholder ${sqe}: there are ${id}, ${seq}"},
@@ -179,5 +185,30 @@ func TestLoadChecksResponses(t *testing.T) {
 	}
 	if _, err := h.drive(t, "", "http://HOST/", "-n", "3", "--check", "status=201", "--fail-if", "success<100%"); err == nil || !strings.Contains(err.Error(), "exit code 1") {
 		t.Errorf("wrong answers and --fail-if success: got %v, want exit code 1", err)
+	}
+}
+
+func TestLoadReplays(t *testing.T) {
+	h, dir := newHearing(t), t.TempDir()
+	write(t, dir, "times", "2026-11-24T03:00:00Z\n2026-11-24T03:00:00.010Z\n2026-11-24T03:00:00.050Z\n")
+	for _, tt := range []struct {
+		args []string
+		want []string
+		due  string
+	}{
+		{nil, []string{"GET /1", "GET /2", "GET /3"}, "50000000"},
+		{[]string{"-n", "2"}, []string{"GET /1", "GET /2"}, "10000000"},
+	} {
+		h.heard = nil
+		record := filepath.Join(t.TempDir(), "record.csv")
+		if out, err := h.drive(t, dir, append([]string{"http://HOST/${seq}", "--replay", "DIR/times", "--record", record}, tt.args...)...); err != nil || !strings.Contains(out, " arrivals of ") {
+			t.Fatalf("error %v in\n%s", err, out)
+		}
+		if diff := cmp.Diff(tt.want, slices.Sorted(slices.Values(h.heard))); diff != "" {
+			t.Errorf("the server heard (-want +got):\n%s", diff)
+		}
+		if text, err := os.ReadFile(record); err != nil || !strings.Contains(string(text), ","+tt.due+",") {
+			t.Errorf("error %v; want an arrival due at %s ns in\n%s", err, tt.due, text)
+		}
 	}
 }

@@ -131,7 +131,7 @@ func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load,
 		return nil, runErr
 	}
 	if runErr == nil {
-		seconds = max(seconds, r.offered.Seconds()) // the last arrival is due a gap before the schedule's end
+		seconds = max(seconds, r.span.Seconds()) // the last arrival is due a gap before the schedule's end
 	}
 	result = r.result(seconds, cpu, o)
 	result.Harness.GCPause = millis(pauses.longestSince())
@@ -219,7 +219,7 @@ func (r *loadRun) result(seconds float64, cpu time.Duration, o loadOptions) *rep
 	outcomes := total.All()
 	reading := r.stats.Read()
 	l := &reports.Load{
-		Schema: reports.LoadSchema, URL: r.url, Model: "open", Schedule: r.words, Started: r.start, Seconds: seconds,
+		Schema: reports.LoadSchema, URL: r.url, Model: "open", Schedule: r.words, Offered: float64(r.offered), Started: r.start, Seconds: seconds,
 		Unsent: outcomes[load.Unsent], Outcomes: map[string]uint64{}, Statuses: map[string]uint64{}, Received: total.Received,
 		Response: spread(total.Times.Response[0]), Service: spread(total.Times.Service[0]),
 		Connections: reports.Connections{Dialled: reading.Dialled, Most: reading.Most},
@@ -231,8 +231,6 @@ func (r *loadRun) result(seconds float64, cpu time.Duration, o loadOptions) *rep
 	}
 	if r.plan.Closed != nil {
 		l.Model = "closed"
-	} else {
-		l.Offered = float64(r.plan.Schedule.Rate(0))
 	}
 	for o, n := range outcomes {
 		l.Due += n
