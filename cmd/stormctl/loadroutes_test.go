@@ -35,6 +35,16 @@ func newHearing(t *testing.T) *hearing {
 	return h
 }
 
+// all returns what it was asked since the last call, in the order of the
+// alphabet.
+func (h *hearing) all() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	heard := slices.Sorted(slices.Values(h.heard))
+	h.heard = nil
+	return heard
+}
+
 // drive runs `stormctl load` with arguments, in which DIR is the test's
 // directory and HOST the server's.
 func (h *hearing) drive(t *testing.T, dir string, args ...string) (stdout string, err error) {
@@ -87,7 +97,6 @@ func TestLoadSendsWhatFilesSay(t *testing.T) {
 		{"a URL with placeholders", []string{"http://HOST/${data.user}/${seq}?r=${rand:7-7}", "--data", "DIR/users.csv", "-n", "3"}, []string{"GET /ada/1?r=7", "GET /ada/3?r=7", "GET /grace%20hopper/2?r=7"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h.heard = nil
 			out, err := h.drive(t, dir, tt.args...)
 			if err != nil {
 				t.Fatal(err)
@@ -95,7 +104,7 @@ func TestLoadSendsWhatFilesSay(t *testing.T) {
 			if !strings.Contains(out, "100% ok:") {
 				t.Errorf("not all went well:\n%s", out)
 			}
-			if diff := cmp.Diff(tt.want, slices.Sorted(slices.Values(h.heard))); diff != "" {
+			if diff := cmp.Diff(tt.want, h.all()); diff != "" {
 				t.Errorf("the server heard (-want +got):\n%s", diff)
 			}
 		})
@@ -199,12 +208,11 @@ func TestLoadReplays(t *testing.T) {
 		{nil, []string{"GET /1", "GET /2", "GET /3"}, "50000000"},
 		{[]string{"-n", "2"}, []string{"GET /1", "GET /2"}, "10000000"},
 	} {
-		h.heard = nil
 		record := filepath.Join(t.TempDir(), "record.csv")
 		if out, err := h.drive(t, dir, append([]string{"http://HOST/${seq}", "--replay", "DIR/times", "--record", record}, tt.args...)...); err != nil || !strings.Contains(out, " arrivals of ") {
 			t.Fatalf("error %v in\n%s", err, out)
 		}
-		if diff := cmp.Diff(tt.want, slices.Sorted(slices.Values(h.heard))); diff != "" {
+		if diff := cmp.Diff(tt.want, h.all()); diff != "" {
 			t.Errorf("the server heard (-want +got):\n%s", diff)
 		}
 		if text, err := os.ReadFile(record); err != nil || !strings.Contains(string(text), ","+tt.due+",") {
