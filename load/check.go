@@ -108,6 +108,8 @@ type checks struct {
 	statuses []span
 	headers  []headerCheck
 	bodies   []func(body []byte) bool
+	takes    []take // for the step that follows
+	takeBody bool   // some of them from the body
 }
 
 // span is what a status may be: from low to high.
@@ -235,19 +237,41 @@ type review struct {
 	checks *checks
 	wrong  bool
 	kept   []byte
+	taken  []string // by checks.takes
 }
 
 func (r *review) begin(c *checks) {
-	r.checks, r.wrong, r.kept = c, false, r.kept[:0]
+	r.checks, r.wrong, r.kept, r.taken = c, false, r.kept[:0], nil
 }
 
 // head takes the head of the final response.
 func (r *review) head(status int, fields wire.Fields) {
-	r.wrong = r.checks != nil && !r.checks.head(status, fields)
+	if r.checks == nil {
+		return
+	}
+	r.wrong = !r.checks.head(status, fields)
+	if len(r.checks.takes) > 0 && !r.wrong && OutcomeOf(status) == OK {
+		r.taken = make([]string, len(r.checks.takes)) // the next request keeps it
+		r.wrong = !r.takeAll(func(t *take) (string, bool) { return t.header(fields) })
+	}
+}
+
+// takeAll takes by all that find something in this part of a response.
+func (r *review) takeAll(find func(*take) (string, bool)) bool {
+	for i := range r.checks.takes {
+		v, found := find(&r.checks.takes[i])
+		if !found || !wire.IsValue(v) {
+			return false
+		}
+		r.taken[i] += v
+	}
+	return true
 }
 
 // wantsBody tells whether payload is of use.
-func (r *review) wantsBody() bool { return r.checks != nil && len(r.checks.bodies) > 0 && !r.wrong }
+func (r *review) wantsBody() bool {
+	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.taken != nil && r.checks.takeBody)
+}
 
 func (r *review) payload(p []byte) {
 	if len(r.kept)+len(p) > maxBody {
@@ -261,6 +285,9 @@ func (r *review) payload(p []byte) {
 func (r *review) passed() bool {
 	if r.wantsBody() {
 		r.wrong = !r.checks.body(r.kept)
+		if r.taken != nil && r.checks.takeBody && !r.wrong {
+			r.wrong = !r.takeAll(func(t *take) (string, bool) { return t.body(r.kept) })
+		}
 	}
 	if cap(r.kept) > keepBody {
 		r.kept = nil

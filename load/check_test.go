@@ -158,6 +158,13 @@ func reviewed(t *testing.T, list []Check, head, body string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, passed := took(t, c, head, body)
+	return passed
+}
+
+// took is reviewed with what was taken for the next step.
+func took(t *testing.T, c *checks, head, body string) (taken []string, passed bool) {
+	t.Helper()
 	var response wire.Response
 	if n, err := response.Parse([]byte(head), false); n != len(head) || err != nil {
 		t.Fatal(n, err)
@@ -170,7 +177,8 @@ func reviewed(t *testing.T, list []Check, head, body string) bool {
 			r.payload([]byte(body[i : i+1]))
 		}
 	}
-	return r.passed()
+	passed = r.passed()
+	return r.taken, passed
 }
 
 func TestAllChecksMustHold(t *testing.T) {

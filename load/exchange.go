@@ -11,6 +11,8 @@ import (
 type exchange struct {
 	arrival
 	conn     *conn
+	way      *way
+	given    []string      // for the request, from the response before
 	sent     time.Duration // when the dial began; once written, when its first byte was given to the kernel
 	deadline time.Duration
 	received int64 // bytes of the response so far
@@ -74,15 +76,20 @@ type dialect interface {
 
 // begin gives an arrival to a connection and starts its time.
 func (l *loop) begin(c *conn, a arrival, now time.Duration) *exchange {
+	return l.beginWay(c, a, &l.routes[a.route], now)
+}
+
+// beginWay begins one of the requests of an arrival.
+func (l *loop) beginWay(c *conn, a arrival, w *way, now time.Duration) *exchange {
 	var e *exchange
 	if n := len(l.spare); n > 0 {
 		e, l.spare = l.spare[n-1], l.spare[:n-1]
 	} else {
 		e = &exchange{}
 	}
-	e.arrival, e.conn, e.sent, e.received = a, c, now, 0
-	e.review.begin(l.routes[a.route].checks)
-	q := &l.lines[l.routes[a.route].timeout]
+	e.arrival, e.conn, e.way, e.given, e.sent, e.received = a, c, w, nil, now, 0
+	e.review.begin(w.checks)
+	q := &l.lines[w.timeout]
 	e.deadline = now + q.timeout
 	q.push(e)
 	c.flying = append(c.flying, e)
@@ -93,7 +100,7 @@ func (l *loop) begin(c *conn, a arrival, now time.Duration) *exchange {
 // finish ends an exchange and tells its outcome. What becomes of its connection
 // is the caller's business.
 func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duration) {
-	s := Sample{ID: e.id, Route: int(e.route), Intended: e.intended, Late: e.late, Sent: e.sent, Done: now, Received: e.received, Status: status, Outcome: outcome}
+	s := Sample{ID: e.id, Route: int(e.route), Step: e.way.step, Intended: e.intended, Late: e.late, Sent: e.sent, Done: now, Received: e.received, Status: status, Outcome: outcome}
 	c := e.conn
 	for i := range c.flying { // the oldest, mostly
 		if c.flying[i] == e {
@@ -101,7 +108,7 @@ func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duratio
 			break
 		}
 	}
-	l.lines[l.routes[e.route].timeout].remove(e)
+	l.lines[e.way.timeout].remove(e)
 	e.conn = nil
 	l.spare = append(l.spare, e)
 	if outcome == Unsent {
@@ -216,7 +223,11 @@ func (l *loop) answered(e *exchange, status int) {
 	if !e.review.passed() {
 		outcome = Wrong
 	}
+	a, next, taken := e.arrival, e.way.next, e.review.taken
 	l.finish(e, outcome, status, now)
+	if next != nil && outcome == OK && l.goOn(c, a, next, taken) {
+		return
+	}
 	l.release(c)
 }
 

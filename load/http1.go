@@ -25,14 +25,14 @@ func (d speaksHTTP1) open(_ *loop, c *conn) {
 func (d speaksHTTP1) room(c *conn) int { return d.depth - len(c.flying) }
 
 func (d speaksHTTP1) send(l *loop, e *exchange) bool {
-	l.out = l.routes[e.route].request.Append(l.out[:0], e.id)
+	l.out = e.way.request.Append(l.out[:0], e.id, e.given...)
 	return l.write(e.conn, l.out)
 }
 
 func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {
 	for h := &c.http1; len(c.flying) > 0; {
 		e := c.flying[0]
-		complete, rest, err := h.parse(&l.head, p, l.routes[e.route].request.IsHEAD(), &e.review)
+		complete, rest, err := h.parse(&l.head, p, e.way.request.IsHEAD(), &e.review)
 		e.received += int64(len(p) - rest)
 		if err != nil {
 			l.lose(c, Malformed)

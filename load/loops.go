@@ -27,6 +27,9 @@ import (
 //     flight get Grace and are then TimedOut; arrivals that have not fallen due
 //     are not observed.
 //
+// What follows an arrival, by Route.Then, is observed when it falls due: see
+// Step.
+//
 // Run returns the cause of ctx's end if that came first, and otherwise an error
 // only if it could not run: what the service does is a Sample, not an error.
 func Run(ctx context.Context, p Plan, start time.Time, observe Observe) error {

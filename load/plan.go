@@ -48,10 +48,11 @@ type Route struct {
 	Headers [][2]string
 	Body    []byte
 	Checks  []Check       // what a right answer has, whatever its status; others are Wrong. A body is kept, up to 1 MiB, if it is checked: a longer one is Wrong
+	Then    []Step        // what follows a right answer, on the same connection
 	Timeout time.Duration // from sending to the last byte, or from the beginning of the dial if the request had to wait for one; 0 means 10s
 }
 
-// Observe receives each arrival exactly once, from the loop that owns the
+// Observe receives each arrival exactly once, and each Step that falls due, from the loop that owns the
 // shard. It is on the path of the next arrival: it must not block or allocate.
 // Calls for one shard never overlap; different shards call at once.
 type Observe func(shard int, s Sample)

@@ -57,8 +57,11 @@ type program struct {
 type way struct {
 	request  *wire.Template
 	checks   *checks
-	endpoint int // index into program.endpoints
-	timeout  int // index into program.timeouts
+	next     *way // the step that follows; nil if none does
+	step     int
+	after    time.Duration // see Step.After
+	endpoint int           // index into program.endpoints
+	timeout  int           // index into program.timeouts
 }
 
 func prepare(p Plan) (*program, error) {
@@ -80,7 +83,9 @@ func prepare(p Plan) (*program, error) {
 			return nil, fmt.Errorf("load: route %d %q: %w", i, r.Name, err)
 		}
 		g.routes = append(g.routes, w)
-		longest = max(longest, g.timeouts[w.timeout])
+		for step := &w; step != nil; step = step.next {
+			longest = max(longest, g.timeouts[step.timeout])
+		}
 	}
 	if g.grace <= 0 {
 		g.grace = longest
@@ -121,19 +126,30 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if host == "" {
 		host = e.host()
 	}
-	request, err := wire.Encode(r.Method, r.Path, host, r.Headers, r.Body, p.IDHeader, wire.Fill{Run: p.Run, Seed: p.Seed, Data: p.Data})
+	w, err := g.prepareRequest(r.Method, r.Path, host, r.Headers, r.Body, r.Checks, r.Timeout, nil)
 	if err != nil {
 		return way{}, err
 	}
-	checks, err := compile(r.Checks)
+	w.endpoint = indexOf(&g.endpoints, e)
+	err = g.prepareSteps(&w, r, host)
+	return w, err
+}
+
+// prepareRequest makes a request ready, but not where it goes. prev, if not nil,
+// answers for what is taken from the response before.
+func (g *program) prepareRequest(method, path, host string, headers [][2]string, body []byte, list []Check, timeout time.Duration, prev func(string) (int, error)) (way, error) {
+	request, err := wire.Encode(method, path, host, headers, body, g.IDHeader, wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Prev: prev})
+	if err != nil {
+		return way{}, err
+	}
+	checks, err := compile(list)
 	if err != nil {
 		return way{}, fmt.Errorf("check: %w", err)
 	}
-	timeout := r.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	return way{request: request, checks: checks, endpoint: indexOf(&g.endpoints, e), timeout: indexOf(&g.timeouts, timeout)}, nil
+	return way{request: request, checks: checks, timeout: indexOf(&g.timeouts, timeout)}, nil
 }
 
 // indexOf returns where v is in list, and appends it if it is not.

@@ -67,6 +67,7 @@ func OutcomeOf(status int) Outcome {
 type Sample struct {
 	ID       uint64        // the arrival's number in the run, from 1; the same number travels in the request
 	Route    int           // index into Plan.Routes
+	Step     int           // 0 is the route's own request, n the n-th of Route.Then
 	Intended time.Duration // when the schedule wanted it sent
 	Sent     time.Duration // when its first byte was handed to the kernel; when the dial began if no connection opened; 0 if Unsent
 	Late     time.Duration // how long after Intended its event loop came to it: the harness's own part of SendLag

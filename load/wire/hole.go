@@ -19,6 +19,7 @@ const placeholders = "${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}; a plai
 //	${seq}            the request's number seq, decimal
 //	${rand:LOW-HIGH}  a whole number from LOW to HIGH, both included
 //	${data.COLUMN}    a value of row (seq−1) mod rows of Data: request 1 has the first
+//	${prev.WHAT}      what was taken from the response before, see Prev
 //	$${               a plain ${
 //
 // A random number depends on Seed, on seq and on which ${rand} of the template
@@ -26,7 +27,8 @@ const placeholders = "${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}; a plai
 type Fill struct {
 	Run  uint64
 	Seed uint64
-	Data *Table // nil: there is no ${data.COLUMN}
+	Data *Table                                   // nil: there is no ${data.COLUMN}
+	Prev func(what string) (given int, err error) // asked about each ${prev.WHAT}: which of the values given to Append it is; nil: there is none
 }
 
 // hole is a place in a request that is filled anew each time.
@@ -36,6 +38,8 @@ type hole struct {
 	count  uint64   // how many different ones
 	salt   uint64   // keeps the random numbers of one request apart
 	values []string // of a column, as they are written in this place
+	index  int      // of a given value
+	where  place    // of a given value
 }
 
 type holeKind uint8
@@ -47,10 +51,11 @@ const (
 	random          // ${rand}
 	datum           // ${data}
 	length          // of the body, decimal
+	given           // ${prev}
 )
 
 // append fills the hole. body is the length of the request's body.
-func (h *hole) append(dst []byte, seq uint64, body int) []byte {
+func (h *hole) append(dst []byte, seq uint64, body int, values []string) []byte {
 	switch h.kind {
 	case digits:
 		text := hex16(seq)
@@ -63,14 +68,22 @@ func (h *hole) append(dst []byte, seq uint64, body int) []byte {
 		return append(dst, h.row(seq)...)
 	case length:
 		return strconv.AppendUint(dst, uint64(body), 10)
+	case given:
+		switch h.where {
+		case inPath:
+			return appendEncoded(dst, values[h.index])
+		case atPathStart:
+			return appendTarget(dst, values[h.index])
+		default:
+			return append(dst, values[h.index]...)
+		}
 	default:
 		return dst
 	}
 }
 
-// size is how many bytes append appends; the length of a body is not part of
-// one.
-func (h *hole) size(seq uint64) int {
+// size is how many bytes append appends in a body.
+func (h *hole) size(seq uint64, values []string) int {
 	switch h.kind {
 	case digits:
 		return halfID
@@ -80,13 +93,15 @@ func (h *hole) size(seq uint64) int {
 		return decimals(h.draw(seq))
 	case datum:
 		return len(h.row(seq))
+	case given:
+		return len(values[h.index])
 	default:
 		return 0
 	}
 }
 
 // most is the largest size that the hole can have, in a request whose body is
-// at most body long.
+// at most body long; nothing is known of a given value.
 func (h *hole) most(body int) int {
 	switch h.kind {
 	case digits:
@@ -163,6 +178,7 @@ const (
 	inHeader
 	inHost
 	inBody
+	atPathStart // where the path begins, and where a URL may stand
 )
 
 // hole makes the hole that name, which is not "id", stands for.
@@ -175,6 +191,16 @@ func (f *Fill) hole(name string, where place) (hole, error) {
 	}
 	if column, ok := strings.CutPrefix(name, "data."); ok {
 		return f.dataHole(column, where)
+	}
+	if what, ok := strings.CutPrefix(name, "prev."); ok {
+		if f.Prev == nil {
+			return hole{}, fmt.Errorf("placeholder ${%s}: there is no response before this request", name)
+		}
+		index, err := f.Prev(what)
+		if err != nil {
+			return hole{}, fmt.Errorf("placeholder ${%s}: %w", name, err)
+		}
+		return hole{kind: given, index: index, where: where}, nil
 	}
 	return hole{}, fmt.Errorf("unknown placeholder ${%s}: there are %s", name, placeholders)
 }
@@ -214,19 +240,46 @@ func (f *Fill) dataHole(column string, where place) (hole, error) {
 	return h, nil
 }
 
-// percentEncode encodes all but the unreserved characters (RFC 3986 section
-// 2.3), so that a value means itself in a path and in a query alike.
-func percentEncode(v string) string {
-	var b strings.Builder
+// percentEncode is appendEncoded for what is known beforehand.
+func percentEncode(v string) string { return string(appendEncoded(nil, v)) }
+
+// appendEncoded percent-encodes all but the unreserved characters (RFC 3986
+// section 2.3), so that a value means itself in a path and in a query alike.
+func appendEncoded(dst []byte, v string) []byte {
 	for i := range len(v) {
 		switch c := v[i]; {
 		case '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-._~", c) >= 0:
-			b.WriteByte(c)
+			dst = append(dst, c)
 		default:
-			fmt.Fprintf(&b, "%%%02X", c)
+			dst = appendByte(dst, c)
 		}
 	}
-	return b.String()
+	return dst
+}
+
+func appendByte(dst []byte, c byte) []byte {
+	const hex = "0123456789ABCDEF"
+	return append(dst, '%', hex[c>>4], hex[c&15])
+}
+
+// appendTarget appends a path with its query, or that of a URL, such as Location
+// has it; what cannot be sent is percent-encoded.
+func appendTarget(dst []byte, v string) []byte {
+	if _, rest, isURL := strings.Cut(v, "://"); isURL && !strings.HasPrefix(v, "/") {
+		v = rest[min(len(rest), strings.IndexAny(rest+"/", "/?")):]
+	}
+	v, _, _ = strings.Cut(v, "#")
+	if !strings.HasPrefix(v, "/") {
+		dst = append(dst, '/')
+	}
+	for i := range len(v) {
+		if c := v[i]; c <= ' ' || c >= 0x7f {
+			dst = appendByte(dst, c)
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 // nextHole returns what comes before the first placeholder, its name, and what

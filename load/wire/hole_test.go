@@ -182,3 +182,41 @@ func TestIsPlaceholder(t *testing.T) {
 		}
 	}
 }
+
+func TestGivenValues(t *testing.T) {
+	var asked []string
+	fill := Fill{Run: 1, Prev: func(what string) (int, error) {
+		asked = append(asked, what)
+		return len(asked) - 1, nil
+	}}
+	for _, c := range []struct{ path, given, want string }{
+		{"/a/${prev.x}", "b/c?d=é", "/a/b%2Fc%3Fd%3D%C3%A9"},
+		{"${prev.x}", "/a?b=c&d", "/a?b=c&d"},
+		{"${prev.x}", "http://other:80/a?b#c", "/a?b"},
+		{"${prev.x}", "http://other", "/"},
+		{"${prev.x}", "http://other?q", "/?q"},
+		{"${prev.x}", "a", "/a"},
+		{"${prev.x}", "", "/"},
+		{"${prev.x}", "/a b\u00e9", "/a%20b%C3%A9"},
+		{"${prev.x}", "/a?next=http://b/", "/a?next=http://b/"},
+		{"${prev.x}${seq}", "/a/", "/a/5"},
+	} {
+		asked = nil
+		template, err := Encode("PUT", c.path, "a", [][2]string{{"X", "<${prev.y}>"}}, []byte("${prev.z}"), "", fill)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "[z x y]"; fmt.Sprint(asked) != want {
+			t.Errorf("asked for %v, want %s", asked, want)
+		}
+		wire := template.Append(nil, 5, "body", c.given, "h")
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(wire)))
+		if err != nil {
+			t.Fatalf("%v in %q", err, wire)
+		}
+		body, err := io.ReadAll(r.Body)
+		if r.RequestURI != c.want || r.Header.Get("X") != "<h>" || string(body) != "body" || err != nil {
+			t.Errorf("%s with %q: got %q, X %q, body %q, %v; want %q", c.path, c.given, r.RequestURI, r.Header.Get("X"), body, err, c.want)
+		}
+	}
+}

@@ -70,6 +70,7 @@ func Encode(method, path, host string, headers [][2]string, body []byte, idHeade
 	}
 	d := draft{fill: fill, salts: content.salts}
 	d.plain(method + " ")
+	d.bare = true
 	d.add("path", path, inPath)
 	d.plain(" HTTP/1.1\r\n")
 	if !given("Host") {
@@ -140,6 +141,7 @@ type draft struct {
 	fill  Fill
 	parts []part
 	salts uint64 // how many holes have random numbers
+	bare  bool   // nothing of the path is there yet
 	err   error  // the first
 }
 
@@ -182,6 +184,9 @@ func (d *draft) add(what, text string, where place) {
 		case name == "id":
 			d.id()
 		default:
+			if where == inPath && before == "" && d.bare {
+				where = atPathStart
+			}
 			h, err := d.fill.hole(name, where)
 			if err != nil {
 				d.err = fmt.Errorf("%s: %w", what, err)
@@ -189,6 +194,10 @@ func (d *draft) add(what, text string, where place) {
 			}
 			d.hole(h)
 		}
+		if where == atPathStart {
+			where = inPath
+		}
+		d.bare = false
 		text = after
 	}
 }
@@ -230,10 +239,11 @@ func (d *draft) contentLength(headers [][2]string, body *draft, unwanted bool) e
 }
 
 // Append appends the request number seq, which counts from 1, to dst. It does
-// not allocate if dst has room for Len more bytes.
-func (t *Template) Append(dst []byte, seq uint64) []byte {
+// not allocate if dst has room for Len more bytes. given are the values that
+// Fill.Prev has promised; they have no control characters.
+func (t *Template) Append(dst []byte, seq uint64, given ...string) []byte {
 	if t.parts != nil {
-		return t.appendParts(dst, seq)
+		return t.appendParts(dst, seq, given)
 	}
 	start := len(dst)
 	dst = append(dst, t.text...)
@@ -244,21 +254,21 @@ func (t *Template) Append(dst []byte, seq uint64) []byte {
 	return dst
 }
 
-func (t *Template) appendParts(dst []byte, seq uint64) []byte {
+func (t *Template) appendParts(dst []byte, seq uint64, given []string) []byte {
 	body := 0
 	for i := t.body; i < len(t.parts); i++ {
-		body += len(t.parts[i].text) + t.parts[i].size(seq)
+		body += len(t.parts[i].text) + t.parts[i].size(seq, given)
 	}
 	for i := range t.parts {
 		p := &t.parts[i]
 		dst = append(dst, p.text...)
-		dst = p.append(dst, seq, body)
+		dst = p.append(dst, seq, body, given)
 	}
 	return dst
 }
 
 // Len is how many bytes Append appends at most: the same for every seq, unless
-// there are placeholders whose length varies.
+// there are placeholders whose length varies. Given values are not counted.
 func (t *Template) Len() int { return t.most }
 
 // IsHEAD tells what Response.Parse has to know of the request it answers.
@@ -271,7 +281,7 @@ func check(method, path, host string, headers [][2]string, idHeader string) erro
 	if method == "CONNECT" {
 		return fmt.Errorf("method CONNECT opens a tunnel, it is not a request to load a service with")
 	}
-	if path[0] != '/' && path != "*" {
+	if path[0] != '/' && path != "*" && !strings.HasPrefix(path, "${prev.") {
 		return fmt.Errorf("path %q does not start with /", path)
 	}
 	bare := blank(path)
@@ -342,6 +352,10 @@ func blank(text string) string {
 		rest = rest[at+end+1:]
 	}
 }
+
+// IsValue tells whether s can be the value of a header: it has no control
+// characters (RFC 9110 section 5.5).
+func IsValue(s string) bool { return only([]byte(s), inValue) }
 
 // IsToken tells whether s can be a method or the name of a header (RFC 9110
 // section 5.6.2).

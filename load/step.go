@@ -1,0 +1,178 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/load/wire"
+)
+
+// Step is a request that follows another one, once that has had a right answer:
+// outcome OK. It goes over the same connection, to the same host. Besides the
+// placeholders of every request it may have what the response before says:
+//
+//	${prev.json:$.a.b}    a string, number or bool in a JSON body
+//	${prev.header:NAME}   the first header of that name
+//	${prev.body~REGEXP}   the first group of the first match, or all of it; no } in it
+//
+// A path that begins with one, as with ${prev.header:Location}, takes a path or
+// a URL, of which only the path counts. A response that lacks what the step
+// needs, or has control characters in it, is Wrong, and a longer body than 1 MiB
+// too.
+//
+// # When a step is due
+//
+// A step falls due at
+//
+//	min(intended time of the request before + After, now)
+//
+// where now is when that request was answered. After is the plan's expectation
+// of the response time; the actual one of a late predecessor never counts. If it
+// did, a stall in the login would make everything behind it due later and hide
+// in it, which is coordinated omission again: the intended start of a dependent
+// request depends on the intended start and the expected response time of the
+// one it depends on (Gil Tene in HdrHistogram/HdrHistogram#148). Service times
+// that were measured are no expectation either: the stall is in them. A
+// predecessor that was quicker than expected lets the step begin at once, and
+// makes it due then, so that nothing is sent before it is due.
+//
+// With After 0 a step's response time counts from when its chain was due: what
+// the caller of the whole chain waited so far.
+//
+// Each step that falls due is observed, under its arrival's ID and with its
+// number in Sample.Step. It is Unsent if the connection ended with the response
+// before, or the run was stopped; Plan.ConnRequests and ConnLifetime do not end
+// it within a chain. Steps behind an answer that is not OK never fall due and are
+// not observed.
+type Step struct {
+	After   time.Duration // expected response time of the request before; 0 counts from that one's intended time
+	Method  string        // this and the others as in Route
+	Path    string
+	Headers [][2]string
+	Body    []byte
+	Checks  []Check
+	Timeout time.Duration
+}
+
+// prepareSteps makes what follows w ready.
+func (g *program) prepareSteps(w *way, r Route, host string) error {
+	for i, s := range r.Then {
+		if s.After < 0 {
+			return fmt.Errorf("step %d: %v is before the request it follows", i+1, s.After)
+		}
+		next, err := g.prepareRequest(s.Method, s.Path, host, s.Headers, s.Body, s.Checks, s.Timeout, w.promise)
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+		next.step, next.after, next.endpoint = i+1, s.After, w.endpoint
+		w.next = &next
+		w = w.next
+	}
+	return nil
+}
+
+// promise has something taken from the responses to w.
+func (w *way) promise(what string) (int, error) {
+	t, err := parseTake(what)
+	if err != nil {
+		return 0, err
+	}
+	if w.checks == nil {
+		w.checks = &checks{}
+	}
+	w.checks.takes = append(w.checks.takes, t)
+	w.checks.takeBody = w.checks.takeBody || t.find != nil
+	return len(w.checks.takes) - 1, nil
+}
+
+// take is a value to be taken from a response: from a header, or by find from
+// the body. The part that has nothing for it gives "".
+type take struct {
+	name []byte // of the header
+	find func(body []byte) (string, bool)
+}
+
+func parseTake(what string) (take, error) {
+	if name, ok := strings.CutPrefix(what, "header:"); ok && wire.IsToken(name) {
+		return take{name: []byte(name)}, nil
+	}
+	if text, ok := strings.CutPrefix(what, "json:"); ok {
+		path, err := parseJSONPath(text)
+		if err != nil {
+			return take{}, err
+		}
+		return take{find: path.text}, nil
+	}
+	if text, ok := strings.CutPrefix(what, "body~"); ok && text != "" {
+		pattern, err := regexp.Compile(text)
+		if err != nil {
+			return take{}, err
+		}
+		return take{find: func(body []byte) (string, bool) {
+			match := pattern.FindSubmatch(body)
+			if match == nil {
+				return "", false
+			}
+			return string(match[min(1, len(match)-1)]), true
+		}}, nil
+	}
+	return take{}, fmt.Errorf("write prev.json:$.token, prev.header:Location or prev.body~REGEXP")
+}
+
+func (t *take) header(fields wire.Fields) (string, bool) {
+	if t.name == nil {
+		return "", true
+	}
+	for _, f := range fields {
+		if bytes.EqualFold(f.Name, t.name) {
+			return string(f.Value), true
+		}
+	}
+	return "", false
+}
+
+func (t *take) body(body []byte) (string, bool) {
+	if t.find == nil {
+		return "", true
+	}
+	return t.find(body)
+}
+
+// text is the plain value that the path leads to.
+func (p jsonPath) text(document []byte) (string, bool) {
+	value, _ := p.in(document)
+	switch value.(type) {
+	case nil, map[string]any, []any:
+		return "", false
+	default:
+		return fmt.Sprint(value), true
+	}
+}
+
+// due is when a step falls due that follows a request which was meant to be sent
+// at intended and is answered now.
+func (w *way) due(intended, now time.Duration) time.Duration { return min(intended+w.after, now) }
+
+// goOn sends the step that follows, and tells whether the connection is taken
+// care of.
+func (l *loop) goOn(c *conn, a arrival, w *way, given []string) bool {
+	now := l.clock.now()
+	a.intended, a.late = w.due(a.intended, now), 0
+	l.unfinished++
+	if c.spent || c.peerDone || c.dialect.room(c) <= 0 || l.halted.Load() {
+		l.report(Sample{ID: a.id, Route: int(a.route), Step: w.step, Intended: a.intended, Done: now, Outcome: Unsent})
+		return false
+	}
+	e := l.beginWay(c, a, w, now)
+	e.given = given
+	if c.dialect.room(c) <= 0 {
+		c.pool.withdraw(c)
+	}
+	if !c.dialect.send(l, e) {
+		l.broken(c)
+	}
+	return true
+}
