@@ -1,6 +1,8 @@
 package evidence
 
 import (
+	"encoding/json"
+	"errors"
 	"sort"
 	"time"
 
@@ -97,6 +99,26 @@ type Tick struct {
 	Steal     float64                          `json:"steal_cores"`  // taken away by the hypervisor; -1 if unknown
 	Pressure  float64                          `json:"cpu_pressure"` // part of the second in which some thread of the machine waited for a core; -1 if unknown
 	Lost      uint64                           `json:"lost"`         // evidence records dropped so far
+}
+
+// UnmarshalJSON also reads ticks from before there was load.Wrong: they have one
+// outcome less, and Unsent in its place.
+func (t *Tick) UnmarshalJSON(text []byte) error {
+	type tick Tick // without this method
+	var counts struct {
+		Routes map[string][]uint64 `json:"routes"`
+	}
+	if err := errors.Join(json.Unmarshal(text, (*tick)(t)), json.Unmarshal(text, &counts)); err != nil {
+		return err
+	}
+	for route, list := range counts.Routes {
+		if len(list) == load.Outcomes-1 {
+			n := t.Routes[route]
+			n[load.Unsent], n[load.Wrong] = n[load.Wrong], 0
+			t.Routes[route] = n
+		}
+	}
+	return nil
 }
 
 // Window returns the samples due in [from, to).
