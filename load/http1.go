@@ -25,7 +25,11 @@ func (d speaksHTTP1) open(_ *loop, c *conn) {
 func (d speaksHTTP1) room(c *conn) int { return d.depth - len(c.flying) }
 
 func (d speaksHTTP1) send(l *loop, e *exchange) bool {
-	l.out = e.way.request.Append(l.out[:0], e.id, e.given...)
+	if e.given == nil {
+		l.out = e.way.request.Append(l.out[:0], e.id)
+	} else {
+		l.out = e.way.request.AppendGiven(l.out[:0], e.id, e.given)
+	}
 	return l.write(e.conn, l.out)
 }
 

@@ -73,9 +73,15 @@ func (s *shop) serve(c net.Conn) {
 }
 
 func TestChain(t *testing.T) {
+	for _, transport := range []string{"", Portable} {
+		t.Run("transport "+transport, func(t *testing.T) { testChain(t, transport) })
+	}
+}
+
+func testChain(t *testing.T, transport string) {
 	s := &shop{heard: map[string][]string{}, login: func() {}}
 	addr := listen(t, s.serve).addr
-	got := chain(t, Plan{Schedule: together(6), Run: 1, Loops: 1, MaxConns: 2, Routes: []Route{{
+	got := chain(t, Plan{Schedule: together(6), Run: 1, Transport: transport, Loops: 1, MaxConns: 2, Routes: []Route{{
 		Addr: addr, Path: "/login?user=${seq}", Timeout: patient,
 		Then: []Step{
 			{Method: "POST", Path: "/orders?t=${prev.json:$.token}", Headers: [][2]string{{"Authorization", "Bearer ${prev.json:$.token}"}}, Body: []byte("<${prev.body~t/.}>"), Timeout: patient},

@@ -28,7 +28,7 @@ type Fill struct {
 	Run  uint64
 	Seed uint64
 	Data *Table                                   // nil: there is no ${data.COLUMN}
-	Prev func(what string) (given int, err error) // asked about each ${prev.WHAT}: which of the values given to Append it is; nil: there is none
+	Prev func(what string) (given int, err error) // asked about each ${prev.WHAT}: which of the values given to AppendGiven it is; nil: there is none
 }
 
 // hole is a place in a request that is filled anew each time.

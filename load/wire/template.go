@@ -239,11 +239,11 @@ func (d *draft) contentLength(headers [][2]string, body *draft, unwanted bool) e
 }
 
 // Append appends the request number seq, which counts from 1, to dst. It does
-// not allocate if dst has room for Len more bytes. given are the values that
-// Fill.Prev has promised; they have no control characters.
-func (t *Template) Append(dst []byte, seq uint64, given ...string) []byte {
+// not allocate if dst has room for Len more bytes. If Fill.Prev has promised
+// values, it is AppendGiven that must be called.
+func (t *Template) Append(dst []byte, seq uint64) []byte {
 	if t.parts != nil {
-		return t.appendParts(dst, seq, given)
+		return t.AppendGiven(dst, seq, nil)
 	}
 	start := len(dst)
 	dst = append(dst, t.text...)
@@ -254,7 +254,12 @@ func (t *Template) Append(dst []byte, seq uint64, given ...string) []byte {
 	return dst
 }
 
-func (t *Template) appendParts(dst []byte, seq uint64, given []string) []byte {
+// AppendGiven is Append with the values that Fill.Prev has promised. They have
+// no control characters.
+func (t *Template) AppendGiven(dst []byte, seq uint64, given []string) []byte {
+	if t.parts == nil {
+		return t.Append(dst, seq)
+	}
 	body := 0
 	for i := t.body; i < len(t.parts); i++ {
 		body += len(t.parts[i].text) + t.parts[i].size(seq, given)
