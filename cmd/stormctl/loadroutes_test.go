@@ -164,7 +164,6 @@ func TestLoadRefusesRequests(t *testing.T) {
 		{"no such placeholder", []string{"http://HOST/${sqe}"}, "path: unknown placeholder ${sqe}: there are ${id}, ${seq}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-
 			_, err := h.drive(t, dir, append(tt.args, "-n", "1")...)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v, want %q in it", err, tt.want)
