@@ -109,6 +109,7 @@ func (l *loop) halt() {
 func (l *loop) run() error {
 	sharpenTimer()
 	l.stats.runs()
+	defer l.stats.ends()
 	l.start()
 	defer func() { l.stopStripe() }()
 	defer l.hangUp() // by the thread that the transport knows

@@ -18,6 +18,7 @@ type Stats struct {
 // loopStats is written by its loop only. A nil one is not written.
 type loopStats struct {
 	thread  atomic.Int64 // that it runs on; 0 if it does not run
+	used    atomic.Int64 // CPU time of that thread when it ended
 	dialled atomic.Uint64
 	open    atomic.Int64
 
@@ -41,6 +42,14 @@ func (s *Stats) loop(i int) *loopStats {
 func (s *loopStats) runs() {
 	if s != nil {
 		s.thread.Store(threadID())
+	}
+}
+
+// ends tells that it is not any more.
+func (s *loopStats) ends() {
+	if s != nil {
+		s.used.Store(int64(threadTime(s.thread.Load())))
+		s.thread.Store(0)
 	}
 }
 
@@ -71,7 +80,7 @@ func (s *Stats) Read() Reading {
 	now := time.Since(s.start)
 	for i := range s.loops {
 		l := &s.loops[i]
-		if used := threadTime(l.thread.Load()); used > 0 {
+		if used := max(threadTime(l.thread.Load()), time.Duration(l.used.Load())); used > 0 {
 			if span := now - s.read; span > 0 {
 				r.Busy = max(r.Busy, min(1, (used-s.last[i]).Seconds()/span.Seconds()))
 			}

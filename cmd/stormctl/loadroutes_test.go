@@ -134,7 +134,7 @@ func TestLoadRecordsWhichTarget(t *testing.T) {
 func TestLoadRefusesRequests(t *testing.T) {
 	h, dir := newHearing(t), t.TempDir()
 	write(t, dir, "targets", "GET http://HOST/\nX\n")
-	write(t, dir, "https", "GET https://a/\n")
+	write(t, dir, "https", "GET https"+strings.TrimPrefix(h.URL, "http")+"/\n")
 	write(t, dir, "csv", "a,a\n")
 	write(t, dir, "har", "{}")
 	write(t, dir, "times", "1\n0\n")
@@ -147,9 +147,9 @@ func TestLoadRefusesRequests(t *testing.T) {
 		{"nothing", nil, "URL is missing; a file of requests, by --targets or --har, can be in its place"},
 		{"two URLs", []string{"http://HOST/", "http://HOST/"}, "unexpected argument"},
 		{"no URL", []string{"HOST"}, "is not a URL like http://host:port/path"},
-		{"https", []string{"https://HOST/"}, "only http:// can be sent"},
+		{"https where http is spoken", []string{"https://HOST/"}, "TLS with 127.0.0.1:"},
 		{"a bad target", []string{"--targets", "DIR/targets"}, "targets: line 2: "},
-		{"an https target", []string{"--targets", "DIR/https"}, "https://a/: only http:// can be sent"},
+		{"an https target", []string{"--targets", "DIR/https"}, "TLS with 127.0.0.1:"},
 		{"no such file", []string{"--targets", "DIR/none"}, "--targets: open "},
 		{"a bad recording", []string{"--har", "DIR/har"}, "har: not a HAR file: it has no log"},
 		{"both", []string{"--har", "DIR/har", "--targets", "DIR/fine"}, "exclude each other"},

@@ -187,7 +187,7 @@ func (r *loadRun) tick(now time.Duration) {
 	r.pressure = max(r.pressure, host.Pressure)
 	reading := r.stats.Read()
 	span := (now - r.ticked).Seconds()
-	if span > 0.5 {
+	if span > 0.2 {
 		r.busy = max(r.busy, reading.Busy)
 	}
 	r.hlog.write(r.ticked, now, interval.Times)
@@ -258,15 +258,25 @@ func spread(h *hist.Histogram) chaos.Spread {
 	return chaos.Spread{P50: millis(s.P50), P90: millis(s.P90), P99: millis(s.P99), P999: millis(s.P999), Max: millis(s.Max)}
 }
 
-// What the harness may be late without a word: p99 of its own lateness, beside
-// twice what the host's hiccups explain.
-const lateBy = time.Millisecond
+// lateBy is how late the harness may be without an explanation, at p99. With
+// fewer arrivals than fewArrivals a p99 is the lateness of one or two, at the
+// start, when connections are opened: that is compared with the host's longest
+// hiccup, and may be lateByOnce.
+const (
+	lateBy      = 2 * time.Millisecond
+	lateByOnce  = 10 * time.Millisecond
+	fewArrivals = 1000
+)
 
 // problems says why the harness was not well.
 func (r *loadRun) problems(l *reports.Load) []string {
 	var problems []string
 	h := l.Harness
-	if allowed := max(millis(lateBy), 2*h.HiccupP99); r.plan.Closed == nil && h.Late.P99 > allowed {
+	allowed := max(millis(lateBy), 2*h.HiccupP99)
+	if l.Due < fewArrivals {
+		allowed = max(millis(lateByOnce), 2*h.HiccupMax)
+	}
+	if r.plan.Closed == nil && h.Late.P99 > allowed {
 		problems = append(problems, fmt.Sprintf("requests were sent %s late (p99) by its own doing, where the host's hiccups were %s (p99): its busiest loop took %s of a core, so offer less or give it more cores",
 			reports.Millis(h.Late.P99), reports.Millis(h.HiccupP99), reports.Percent(h.Busy)))
 	}
