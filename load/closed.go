@@ -6,7 +6,8 @@ import (
 )
 
 // Closed is the closed model: each connection sends its next request when the
-// one before is answered, as wrk and its like do. A system that stalls is asked
+// one before is answered, as wrk and its like do; where several are under way on
+// it (Plan.Pipeline, Plan.Streams), as many are kept so. A system that stalls is asked
 // less, so response times from it omit what callers would have waited
 // (coordinated omission); it is for comparing programs at their limit.
 type Closed struct {

@@ -28,6 +28,10 @@ type conn struct {
 	http1      http1
 	secure     *secure            // nil without TLS
 	cancel     context.CancelFunc // of its handshake; nil without
+	http2      *http2             // nil before the first time that this place speaks it
+	unasked    bool               // the dialect also sends what has no answer
+	pending    []byte             // what is sent at the end of the turn
+	dirty      bool               // it is in loop.dirty
 
 	socket // belongs to the transport
 }
@@ -82,6 +86,6 @@ func (p *pool) withdraw(c *conn) {
 	c.readyAt = -1
 }
 
-// awaited tells whether the connections being dialled will take all that is
-// queued and one more, so that there is no need to dial another.
-func (p *pool) awaited() bool { return p.dialling*(p.dialect.streams()-1) > p.queue.size }
+// awaited tells whether the connections being dialled will take n arrivals
+// beside those that dial, so that there is no need to dial another.
+func (p *pool) awaited(n int) bool { return p.dialling*(p.dialect.streams()-1) >= n }

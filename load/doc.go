@@ -34,6 +34,13 @@
 // unless a route checks them. In the steady state nothing is allocated, but for
 // checks of JSON.
 //
+// A dialect is how a protocol uses a connection: HTTP/1.1 takes turns on it, and
+// HTTP/2 shares it between streams. What HTTP/2 has to send in one turn is
+// gathered and written at its end, once per connection, so that most of the cost
+// of a request, which is the kernel's, is paid by many together. A request that
+// runs out of time ends its stream; the connection lives on, as it does in most
+// clients, even if it is the connection that is dead.
+//
 // A request is never repeated. If the system closes an idle connection, that is
 // noticed and the connection is not used again; if the close crosses a request
 // on its way, the outcome is Reset: the caller of a real system sees the same,

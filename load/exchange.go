@@ -17,6 +17,8 @@ type exchange struct {
 	deadline time.Duration
 	received int64 // bytes of the response so far
 	review   review
+	written  bool // of a dialect that sends at the end of the turn: it has been
+	stream   stream
 
 	prev, next *exchange // in its line
 }
@@ -63,7 +65,8 @@ type dialect interface {
 	open(l *loop, c *conn)
 	// room is how many more exchanges the connection takes now.
 	room(c *conn) int
-	// send writes the exchange's request; false if the connection is broken.
+	// send writes the exchange's request, now or by later; false if the
+	// connection is broken.
 	send(l *loop, e *exchange) bool
 	// received takes what came in. more tells that there is more to read
 	// already.
@@ -87,7 +90,7 @@ func (l *loop) beginWay(c *conn, a arrival, w *way, now time.Duration) *exchange
 	} else {
 		e = &exchange{}
 	}
-	e.arrival, e.conn, e.way, e.given, e.sent, e.received = a, c, w, nil, now, 0
+	e.arrival, e.conn, e.way, e.given, e.sent, e.received, e.written = a, c, w, nil, now, 0, false
 	e.review.begin(w.checks)
 	q := &l.lines[w.timeout]
 	e.deadline = now + q.timeout
@@ -144,6 +147,7 @@ func (l *loop) place(p *pool) *conn {
 		l.conns = append(l.conns, c)
 	}
 	c.pool, c.spent, c.peerDone, c.began = p, false, false, 0
+	c.unasked, c.pending = false, c.pending[:0]
 	return c
 }
 
@@ -186,12 +190,45 @@ func (l *loop) dialFailed(c *conn, err error) {
 // request sends an arrival on a connection that has room.
 func (l *loop) request(c *conn, a arrival, now time.Duration) {
 	e := l.begin(c, a, now)
-	if c.dialect.room(c) <= 0 {
+	if c.dialect.room(c) <= 0 || l.outlived(c) {
 		c.pool.withdraw(c)
 	}
 	if !c.dialect.send(l, e) {
 		l.broken(c)
 	}
+}
+
+// later sends what is pending on a connection at the end of the turn, so that
+// all of a turn goes out at once.
+func (l *loop) later(c *conn) {
+	if !c.dirty {
+		c.dirty = true
+		l.dirty = append(l.dirty, c)
+	}
+}
+
+// flush sends what the turn has left pending.
+func (l *loop) flush() {
+	for i := 0; i < len(l.dirty); i++ { // what breaks may lead to more
+		c := l.dirty[i]
+		c.dirty = false
+		if c.state == open && len(c.pending) > 0 && !l.writePending(c) {
+			l.broken(c)
+		}
+	}
+	l.dirty = l.dirty[:0]
+}
+
+// writePending sends what is pending: only now the requests in it are on their
+// way. It returns false if the connection is broken.
+func (l *loop) writePending(c *conn) bool {
+	now := l.clock.now()
+	for i := len(c.flying) - 1; i >= 0 && !c.flying[i].written; i-- {
+		c.flying[i].written, c.flying[i].sent = true, now
+	}
+	ok := l.write(c, c.pending)
+	c.pending = c.pending[:0]
+	return ok
 }
 
 // received takes what came in on an open connection.
@@ -234,8 +271,7 @@ func (l *loop) answered(e *exchange, status int) {
 // release gives a connection that has room to the arrivals that wait for it.
 func (l *loop) release(c *conn) {
 	if c.spent || c.peerDone || l.outlived(c) {
-		c.spent = true
-		c.pool.withdraw(c)
+		l.retire(c)
 		if len(c.flying) == 0 {
 			l.drop(c)
 		}
@@ -249,10 +285,16 @@ func (l *loop) release(c *conn) {
 			return
 		}
 		l.request(c, a, now)
-		if c.generation != generation {
+		if c.generation != generation || l.outlived(c) {
 			return
 		}
 	}
+}
+
+// retire begins no more exchanges on a connection.
+func (l *loop) retire(c *conn) {
+	c.spent = true
+	c.pool.withdraw(c)
 }
 
 // outlived tells whether a connection has been used as much as the plan wants.

@@ -15,7 +15,8 @@ import (
 //	   ▼                                                 │
 //	transport ──▶ opened │ received │ ended │ broken     │
 //	arrivals due ──▶ connection with room │ dial │ queue │
-//	requests overdue ──▶ TimedOut ───────────────────────┘
+//	requests overdue ──▶ TimedOut                        │
+//	what is pending ──▶ transport ───────────────────────┘
 type loop struct {
 	*program
 	shard   int
@@ -32,6 +33,7 @@ type loop struct {
 	closed     *rounds       // the closed model, in the place of the stripe; nil for the open model
 
 	conns      []*conn // by slot
+	dirty      []*conn // those with something pending
 	unused     []*conn
 	spare      []*exchange
 	secured    handshakes
@@ -73,7 +75,9 @@ func newLoop(g *program, shard int, clock clock, observe Observe) (*loop, error)
 	}
 	longest := 0
 	for _, w := range g.routes {
-		longest = max(longest, w.request.Len())
+		if w.request != nil {
+			longest = max(longest, w.request.Len())
+		}
 	}
 	l.out = make([]byte, 0, longest)
 	var err error
@@ -144,6 +148,7 @@ func (l *loop) turn() error {
 	l.expire()
 	l.dialForQueued()
 	l.dialVacant()
+	l.flush()
 	return nil
 }
 
@@ -184,7 +189,7 @@ func (l *loop) send(a arrival, now time.Duration) {
 	switch {
 	case c != nil:
 		l.request(c, a, now)
-	case p.open < p.limit && p.queue.size == 0 && !p.awaited() && l.mayDial():
+	case p.open < p.limit && p.queue.size == 0 && !p.awaited(1) && l.mayDial():
 		l.dial(p, a)
 	case p.queue.size >= p.maxQueue:
 		l.unsent(a, now)
@@ -202,7 +207,7 @@ func (l *loop) dialForQueued() {
 	l.refill = false
 	for i := range l.pools {
 		p := &l.pools[i]
-		for n := 0; p.queue.size > 0 && p.open < p.limit && !p.awaited(); n++ {
+		for n := 0; p.queue.size > 0 && p.open < p.limit && !p.awaited(p.queue.size); n++ {
 			if n == dialBatch || !l.mayDial() {
 				l.refill = true // the rest in a later turn
 				break

@@ -22,7 +22,12 @@ type stepper struct {
 
 func step(t *testing.T, addr string) *stepper {
 	t.Helper()
-	g, err := prepare(Plan{Schedule: at(time.Hour), Run: 1, Loops: 1, Grace: patient, Routes: []Route{{Addr: addr, Timeout: patient}}})
+	return stepRoute(t, Route{Addr: addr, Timeout: patient})
+}
+
+func stepRoute(t *testing.T, r Route) *stepper {
+	t.Helper()
+	g, err := prepare(Plan{Schedule: at(time.Hour), Run: 1, Loops: 1, Grace: patient, Routes: []Route{r}})
 	if err != nil {
 		t.Fatal(err)
 	}

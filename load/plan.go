@@ -27,6 +27,7 @@ type Plan struct {
 	MaxConns int           // connections per address over all loops; past this, arrivals queue and their wait counts; 0 means 1024. The closed model has its own number
 	MaxQueue int           // arrivals per address that may queue, over all loops; past this, one that falls due is Unsent at once; 0 means no limit, negative means none may
 	Pipeline int           // requests under way on one HTTP/1.1 connection; 0 means 1
+	Streams  int           // requests under way on one HTTP/2 connection, as far as the peer allows as many; 0 means 100
 	Grace    time.Duration // how long after the schedule's end queued arrivals may still be sent and requests finish; 0 means the longest route timeout
 
 	ConnRequests int           // close a connection after this many requests; 0 means never
@@ -38,18 +39,19 @@ type Plan struct {
 // weight, by a draw that depends only on Plan.Seed and the arrival's number; or
 // they take them in turn, see Plan.InOrder.
 type Route struct {
-	Name    string
-	Weight  float64     // share of the arrivals relative to the other routes; 0 means 1
-	Addr    string      // ip:port to dial, the name already resolved; or unix:PATH
-	Host    string      // Host header; "" means Addr, or localhost for a unix socket
-	Method  string      // "" means GET
-	Path    string      // origin form with query; "" means /. Here, in header values and in the body the placeholders of wire.Fill are replaced
-	TLS     *tls.Config // nil is plain HTTP; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify
-	Headers [][2]string
-	Body    []byte
-	Checks  []Check       // what a right answer has, whatever its status; others are Wrong. A body is kept, up to 1 MiB, if it is checked: a longer one is Wrong
-	Then    []Step        // what follows a right answer, on the same connection
-	Timeout time.Duration // from sending to the last byte, or from the beginning of the dial if the request had to wait for one; 0 means 10s
+	Name     string
+	Weight   float64     // share of the arrivals relative to the other routes; 0 means 1
+	Addr     string      // ip:port to dial, the name already resolved; or unix:PATH
+	TLS      *tls.Config // nil is without; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify; its NextProtos are left aside
+	Protocol string      // HTTP1, HTTP2 (without TLS by prior knowledge) or GRPC; "" means HTTP1
+	Host     string      // Host header; "" means Addr, or localhost for a unix socket
+	Method   string      // "" means GET, of GRPC always POST
+	Path     string      // origin form with query; "" means /. Here, in header values and in the body the placeholders of wire.Fill are replaced; over HTTP/2 ${id} alone. Of GRPC /package.Service/Method
+	Headers  [][2]string
+	Body     []byte        // of GRPC the encoded message; what frames it is added
+	Checks   []Check       // what a right answer has, whatever its status; others are Wrong. A body is kept, up to 1 MiB, if it is checked: a longer one is Wrong. Over HTTP/2 the status alone can be checked
+	Then     []Step        // what follows a right answer, on the same connection; not over HTTP/2
+	Timeout  time.Duration // from sending to the last byte, or from the beginning of the dial if the request had to wait for one; 0 means 10s. GRPC tells it to the server too
 }
 
 // Observe receives each arrival exactly once, and each Step that falls due, from the loop that owns the

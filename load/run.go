@@ -55,7 +55,9 @@ type program struct {
 
 // way is a route made ready.
 type way struct {
-	request  *wire.Template
+	request  *wire.Template       // of HTTP/1.1
+	streamed *wire.StreamTemplate // of HTTP/2
+	grpc     bool                 // over HTTP/2
 	checks   *checks
 	next     *way // the step that follows; nil if none does
 	step     int
@@ -115,23 +117,32 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if err != nil {
 		return way{}, err
 	}
-	e.dialect = speaksHTTP1{depth: max(1, p.Pipeline)}
+	if e.dialect, err = r.dialect(p); err != nil {
+		return way{}, err
+	}
 	if r.TLS != nil {
-		if r.TLS.ServerName == "" && !r.TLS.InsecureSkipVerify {
-			return way{}, errors.New("TLS needs a server name to verify")
+		if e.tls, err = r.tlsFor(); err != nil {
+			return way{}, err
 		}
-		e.tls, g.hasTLS = r.TLS, true
+		g.hasTLS = true
 	}
-	host := r.Host
-	if host == "" {
-		host = e.host()
+	if r.Host == "" {
+		r.Host = e.host()
 	}
-	w, err := g.prepareRequest(r.Method, r.Path, host, r.Headers, r.Body, r.Checks, r.Timeout, nil)
+	if r.Timeout <= 0 {
+		r.Timeout = defaultTimeout
+	}
+	var w way
+	if r.streams() {
+		w, err = g.prepareStream(r)
+	} else {
+		w, err = g.prepareRequest(r.Method, r.Path, r.Host, r.Headers, r.Body, r.Checks, r.Timeout, nil)
+	}
 	if err != nil {
 		return way{}, err
 	}
 	w.endpoint = indexOf(&g.endpoints, e)
-	err = g.prepareSteps(&w, r, host)
+	err = g.prepareSteps(&w, r, r.Host)
 	return w, err
 }
 

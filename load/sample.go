@@ -16,7 +16,7 @@ const (
 	TimedOut                   // no complete response within the route's timeout, or no open connection; or it was cut off by the end of Plan.Grace
 	Refused                    // the connection could not be opened
 	Reset                      // the connection was reset or closed before the response was complete
-	Malformed                  // what came back is not HTTP
+	Malformed                  // what came back is not HTTP, or not gRPC
 	Wrong                      // a complete response of any status that fails one of Route.Checks
 	Unsent                     // due, but never sent: no connection came free before the run ended, or the host had no descriptor or port left for one
 	outcomes
@@ -73,7 +73,7 @@ type Sample struct {
 	Late     time.Duration // how long after Intended its event loop came to it: the harness's own part of SendLag
 	Done     time.Duration // when its outcome was known
 	Received int64         // bytes of the response that came, its head included
-	Status   int           // 0 unless a complete response came
+	Status   int           // 0 unless a complete response came; of GRPC the HTTP status that stands for the call's (wire.GRPCToHTTP), as that of HTTP is 200 whatever came of the call
 	Outcome  Outcome
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -105,6 +106,9 @@ func (e endpoint) handshake(ctx context.Context) (*secure, error) {
 	s := &secure{Conn: tls.Client(t, e.tls), tunnel: t}
 	if err := s.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
+	}
+	if got := s.ConnectionState().NegotiatedProtocol; slices.Contains(e.tls.NextProtos, alpnHTTP2) && got != alpnHTTP2 {
+		return nil, errors.Join(errors.New("the server does not speak HTTP/2 by TLS"), conn.Close())
 	}
 	return s, nil
 }

@@ -253,7 +253,7 @@ func (t *submit) send(c *conn, p []byte) bool {
 	switch {
 	case !c.sending:
 		c.out = append(c.out[:0], p...)
-		t.flush(c, len(p) <= smallSend && c.secure == nil && c.pool.dialect.streams() == 1)
+		t.flush(c, len(p) <= smallSend && c.secure == nil && !c.unasked && c.pool.dialect.streams() == 1)
 	case t.ring.handedOver(c.entry):
 		c.unwritten = append(c.unwritten, p...)
 	default: // the kernel does not know of it yet: let it be more

@@ -31,6 +31,8 @@ type loadOptions struct {
 	requests uint64
 
 	connections  int
+	protocol     string
+	streams      int
 	pipeline     int
 	connRequests int
 	connLifetime time.Duration
@@ -74,6 +76,8 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.DurationVarP(&o.duration, "duration", "d", 0, "how long (default 10s, or as long as --requests take)")
 	f.Uint64VarP(&o.requests, "requests", "n", 0, "end after this many `requests`")
 	f.IntVarP(&o.connections, "connections", "c", 0, "most `connections` at a time; in the closed model as many (default 1024; closed 64)")
+	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message)")
+	f.IntVar(&o.streams, "streams", 100, "`requests` under way on one HTTP/2 connection")
 	f.IntVar(&o.pipeline, "pipeline", 1, "`requests` under way on one HTTP/1.1 connection")
 	f.IntVar(&o.maxQueue, "max-queue", 0, "`arrivals` that may wait for a connection; past it they are not sent: 0 means no limit, -1 none")
 	f.IntVar(&o.connRequests, "conn-requests", 0, "close a connection after this many `requests`")
@@ -178,7 +182,7 @@ func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) 
 	}
 	p := load.Plan{
 		Seed: o.seed, Run: randomRun(), Loops: o.loops, Transport: o.transport,
-		MaxConns: o.connections, MaxQueue: o.maxQueue, Pipeline: o.pipeline,
+		MaxConns: o.connections, MaxQueue: o.maxQueue, Pipeline: o.pipeline, Streams: o.streams,
 		ConnRequests: o.connRequests, ConnLifetime: o.connLifetime, DialRate: o.dialRate.limit,
 	}
 	if err := o.schedule(&p, j); err != nil {
@@ -190,6 +194,8 @@ func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) 
 	j.plan = p
 	return j, nil
 }
+
+var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC}
 
 const (
 	defaultRate        = 100 // per second
@@ -209,6 +215,9 @@ func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
 		{o.replay != "" && (o.closed || o.rate.given || o.poisson || o.duration > 0), "--replay goes with none of --rate, --closed, --poisson and --duration: the file says when requests are due"},
 		{o.rate.given && o.rate.limit <= 0, "--rate must be above 0"},
 		{o.duration < 0 || o.timeout <= 0 || o.connLifetime < 0, "durations must not be negative, and --timeout not 0"},
+		{!slices.Contains(protocols, o.protocol), fmt.Sprintf("--protocol %q: there are %s", o.protocol, strings.Join(protocols, ", "))},
+		{o.protocol != load.HTTP1 && o.pipeline != 1, "--pipeline is for http1; HTTP/2 has --streams"},
+		{o.streams < 1, "--streams must be at least 1"},
 		{o.connections < 0 || o.pipeline < 1 || o.connRequests < 0 || o.loops < 0, "--connections, --conn-requests and --loops must not be negative, and --pipeline at least 1"},
 		{o.transport != "" && !slices.Contains(load.Transports(), o.transport), fmt.Sprintf("--poller %q: this system has %s", o.transport, strings.Join(load.Transports(), ", "))},
 		{o.duration > 0 && o.requests > 0 && !o.closed, "--requests and --duration exclude each other: the rate makes one of the other"},

@@ -165,6 +165,41 @@ func TestLoadOverTLS(t *testing.T) {
 	}
 }
 
+func TestLoadOverHTTP2(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		var wrong atomic.Int64
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor != 2 {
+				wrong.Add(1)
+			}
+		}))
+		if secure {
+			server.EnableHTTP2 = true
+			server.StartTLS()
+		} else {
+			server.Config.Protocols = &http.Protocols{}
+			server.Config.Protocols.SetUnencryptedHTTP2(true)
+			server.Start()
+		}
+		var out, diagnostics bytes.Buffer
+		code := execute([]string{"load", server.URL, "--protocol", "h2", "--insecure", "--closed", "-c", "2", "--streams", "10", "-n", "300", "--json", "-q"}, &out, &diagnostics)
+		server.Close()
+		var l reports.Load
+		if err := json.Unmarshal(out.Bytes(), &l); err != nil {
+			t.Fatalf("%v: %s", err, diagnostics.String())
+		}
+		if code != exitHeld || l.Outcomes["ok"] != 300 || wrong.Load() != 0 || l.Connections.Dialled != 2 {
+			t.Errorf("TLS %v: exit %d, %v, %d not over HTTP/2, %+v", secure, code, l.Outcomes, wrong.Load(), l.Connections)
+		}
+	}
+	server := httptest.NewTLSServer(http.NotFoundHandler()) // HTTP/1.1 only
+	defer server.Close()
+	var out, diagnostics bytes.Buffer
+	if code := execute([]string{"load", server.URL, "--protocol", "h2", "--insecure", "-n", "1"}, &out, &diagnostics); code != exitFailed || !strings.Contains(diagnostics.String(), "does not speak HTTP/2") && !strings.Contains(diagnostics.String(), "no application protocol") {
+		t.Errorf("exit %d, %s", code, diagnostics.String())
+	}
+}
+
 func TestLoadShowsProgress(t *testing.T) {
 	_, out, diagnostics := loaded(t, func(http.ResponseWriter, *http.Request) {}, "--rate", "100", "-d", "1500ms")
 	if !strings.Contains(diagnostics, "1s load  100/s (") || !strings.Contains(diagnostics, "ok 100%") {

@@ -46,9 +46,14 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			hosts[base] = to
 		}
 		p.Routes = append(p.Routes, load.Route{
-			Name: q.Name(), Weight: q.Weight, Addr: to.addr, TLS: to.tls, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
+			Name: q.Name(), Weight: q.Weight, Addr: to.addr, TLS: to.tls, Protocol: o.protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
 			Body: q.Body, Checks: checks, Timeout: o.timeout,
 		})
+	}
+	if o.protocol == load.GRPC {
+		for i := range p.Routes {
+			p.Routes[i].Method = ""
+		}
 	}
 	if len(list) > 1 {
 		order := "by weight"
@@ -217,8 +222,12 @@ func (o *loadOptions) knock(ctx context.Context, network, addr string, config *t
 		return fmt.Errorf("nothing answers at %s: %w", addr, err)
 	}
 	if config != nil {
-		if err := tls.Client(conn, config).HandshakeContext(ctx); err != nil {
+		secure := tls.Client(conn, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
 			return errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
+		}
+		if got := secure.ConnectionState().NegotiatedProtocol; o.protocol != load.HTTP1 && got != "h2" {
+			return errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())
 		}
 	}
 	return conn.Close()

@@ -5,11 +5,16 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+
+	"github.com/stormctl/stormctl/load"
 )
 
 // tlsConfig is what the flags say of TLS, for a URL with this host.
 func (o *loadOptions) tlsConfig(host string) (*tls.Config, error) {
 	c := &tls.Config{ServerName: host, InsecureSkipVerify: o.insecure, NextProtos: []string{"http/1.1"}} //nolint:gosec // the user asked for it by --insecure
+	if o.protocol != load.HTTP1 {
+		c.NextProtos = []string{"h2"}
+	}
 	if o.serverName != "" {
 		c.ServerName = o.serverName
 	}

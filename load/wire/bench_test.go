@@ -45,14 +45,33 @@ func steady(tb testing.TB) map[string]func() (ok bool) {
 		other                   = make([]byte, 0, varying.Len())
 		response                Response
 		r                       Request
+		frames                  FrameReader
+		blocks                  = NewBlockReader()
+		answer                  = []byte(raw(FrameHeaders, 4, 1, "\x08\x03503\x0f\x12\x03now") + raw(FrameData, 1, 1, "ok"))
 	)
+	streamed, err := EncodeStream("http", "POST", "/o/${id}", "a", nil, []byte("${id}"), "", 1)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dst = append(dst, make([]byte, 1024)...)
 	return map[string]func() bool{
-		"response":    func() bool { return readOne(&response, small) },
-		"chunked":     func() bool { return readOne(&response, chunked) },
-		"request":     func() bool { n, err := r.Parse(request); return n == len(request) && err == nil },
-		"malformed":   func() bool { _, err := response.Parse(bad, false); return err != nil },
-		"template":    func() bool { dst = template.Append(dst[:0], 42); return len(dst) == template.Len() },
-		"varying":     func() bool { other = varying.Append(other[:0], 42); return len(other) <= varying.Len() },
+		"response":  func() bool { return readOne(&response, small) },
+		"chunked":   func() bool { return readOne(&response, chunked) },
+		"request":   func() bool { n, err := r.Parse(request); return n == len(request) && err == nil },
+		"malformed": func() bool { _, err := response.Parse(bad, false); return err != nil },
+		"template":  func() bool { dst = template.Append(dst[:0], 42); return len(dst) == template.Len() },
+		"varying":   func() bool { other = varying.Append(other[:0], 42); return len(other) <= varying.Len() },
+		"frames": func() bool {
+			n, ok, err := frames.Next(answer)
+			block, blockErr := blocks.Read(frames.Frame.Payload, false)
+			m, okData, errData := frames.Next(answer[n:])
+			return ok && err == nil && blockErr == nil && block.Status == 503 && okData && errData == nil && n+m == len(answer)
+		},
+		"stream": func() bool {
+			dst = streamed.AppendHead(dst[:0], 1, 42)
+			dst = streamed.AppendData(dst, 1, 42, 0, streamed.BodyLen())
+			return len(dst) > streamed.BodyLen()
+		},
 		"id":          func() bool { seq, ok := ParseID(id, 1); return ok && seq == 42 },
 		"retry-after": func() bool { _, ok := ParseRetryAfter(retryAfter, time.Time{}); return ok },
 		"get":         func() bool { _, ok := r.Fields.Get("TRACEPARENT"); return ok },

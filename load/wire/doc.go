@@ -1,10 +1,14 @@
-// Package wire reads and writes HTTP/1.1 as bytes: the event loops of package
-// load and the relays of chaos/proxy both stand on it. It opens no connection,
-// starts no goroutine and knows no clock.
+// Package wire reads and writes HTTP/1.1, and HTTP/2 as a client does, as bytes:
+// the event loops of package load and the relays of chaos/proxy both stand on
+// it. It opens no connection, starts no goroutine and knows no clock.
 //
 //	Template ──Append──▶ request bytes          bytes ──Parse──▶ Request │ Response
 //	(encoded once, holes filled)                                          │
 //	                                            bytes behind ──Next──▶  Body
+//
+//	StreamTemplate ──AppendHead──▶ HEADERS      bytes ──FrameReader──▶ Frame
+//	               ──AppendData──▶ DATA                                  │
+//	                                            header block ──BlockReader──▶ Block
 //
 // Nothing here allocates once its buffers have grown: names and values are
 // slices of the caller's buffer, and every error that a peer can provoke is
@@ -36,6 +40,15 @@
 //   - a head over 64 KiB or 128 fields, a chunk header over 1 KiB or of more
 //     than 15 digits, trailers over 64 KiB or 128 fields or with lines that end
 //     in LF alone
+//
+// Of HTTP/2 we are only ever the client, so what we send may be as simple as
+// the protocol allows: header blocks of the static table and of literals, which
+// need no state that is shared with the peer, and frames of at most 16 KiB,
+// which every peer takes. What we read is watched for what a harness has to
+// know, the framing (RFC 9113) and the status; other fields pass through HPACK,
+// whose table they change, and are not checked. FrameReader carries a state from
+// read to read like Body: DATA is counted and not kept, and of the other frames
+// the one that is cut.
 //
 // Two things are left to the system under test, and so accepted though net/http
 // refuses them: the syntax of a request target beyond its bytes (like "/%zz"),

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrMalformed is wrapped by every error about bytes that are not HTTP/1.1, or
-// that two readers could read in two ways.
+// ErrMalformed is wrapped by every error about bytes that are not HTTP/1.1 or
+// HTTP/2, or that two readers could read in two ways.
 var ErrMalformed = errors.New("malformed HTTP")
 
 // ErrTooLarge is wrapped by every error about a message past the bounds of this
@@ -48,6 +48,14 @@ var (
 	errChunkOverhead = tooLarge("chunk headers with little in their chunks", maxChunkOverhead, "bytes")
 	errTrailerSize   = tooLarge("trailers", MaxHead, "bytes")
 	errTrailerFields = tooLarge("trailers", MaxFields, "fields")
+
+	errFrame        = malformed("frame that must not have this length, this content or this stream")
+	errContinuation = malformed("header block is not continued, or what continues is none")
+	errPadding      = malformed("padding is longer than its frame")
+	errSetting      = malformed("setting with a value that it must not have")
+	errBlock        = malformed("header block")
+	errFrameSize    = tooLarge("frame", MaxFrame, "bytes")
+	errBlockSize    = tooLarge("header block", MaxHead, "bytes")
 )
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }

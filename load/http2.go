@@ -1,0 +1,184 @@
+package load
+
+import "github.com/stormctl/stormctl/load/wire"
+
+// http2 is where an HTTP/2 connection stands.
+type http2 struct {
+	frames    wire.FrameReader
+	blocks    *wire.BlockReader
+	peer      wire.Settings
+	settled   bool   // the peer has said what its settings are
+	next      uint32 // id of the stream that the next exchange takes
+	window    int64  // bytes of bodies that the peer takes
+	taken     int    // bytes of bodies since the peer was last allowed more
+	waiting   int    // exchanges whose body waits for a window
+	cancelled bool   // we have reset a stream: more of it may come
+	chatter   int    // frames that we had to answer since the peer last sent a header block
+}
+
+// stream is where an exchange stands on an HTTP/2 connection.
+type stream struct {
+	id     uint32
+	window int64 // bytes of the request's body that the peer takes
+	taken  int   // bytes of the response's body since the peer was last allowed more
+	sent   int   // bytes of the request's body
+	status int   // of the response; 0 before its head is there
+}
+
+const (
+	// What responses may be ahead of us. Their bodies are counted and not kept,
+	// so the windows are large, and opened again when half of them is taken.
+	// A peer that goes past one does no harm, and is not found out.
+	streamWindow = 1 << 20
+	connWindow   = 1 << 30
+
+	// Before a peer has said how many streams it takes it is taken to take this
+	// many: the least that RFC 9113 recommends, and what Go's client does.
+	assumedStreams = 100
+
+	// flushAt is how much a connection gathers at most before it is sent within
+	// the turn.
+	flushAt = 64 << 10
+
+	// maxChatter bounds what a peer makes us answer without answering itself.
+	maxChatter = 10_000
+)
+
+// speaksHTTP2 is the dialect of HTTP/2, and of gRPC on top of it: at most limit
+// exchanges share a connection, each on a stream of its own. What a turn has to
+// send on a connection is gathered and sent at its end.
+//
+// A request that is cancelled or whose response is malformed ends its stream
+// alone. A peer that breaks the rules of the connection (RFC 9113 section 5.4.1)
+// loses all that is under way.
+type speaksHTTP2 struct{ limit int }
+
+func (d speaksHTTP2) streams() int { return d.limit }
+
+func (d speaksHTTP2) open(l *loop, c *conn) {
+	if c.http2 == nil {
+		c.http2 = &http2{}
+	}
+	h := c.http2
+	h.frames.Reset()
+	*h = http2{
+		frames: h.frames, blocks: wire.NewBlockReader(), peer: wire.DefaultSettings(),
+		next: 1, window: wire.DefaultWindow,
+	}
+	c.unasked = true
+	c.pending = wire.AppendPreface(c.pending[:0], streamWindow, connWindow)
+	l.later(c)
+}
+
+func (d speaksHTTP2) room(c *conn) int {
+	h := c.http2
+	if h.next > wire.MaxStream {
+		return 0
+	}
+	most := min(d.limit, h.peer.MaxStreams)
+	if !h.settled {
+		most = min(d.limit, assumedStreams)
+	}
+	return most - len(c.flying)
+}
+
+func (d speaksHTTP2) send(l *loop, e *exchange) bool {
+	c := e.conn
+	h, request := c.http2, e.way.streamed
+	e.stream = stream{id: h.next, window: h.peer.Window}
+	if h.next += 2; h.next > wire.MaxStream {
+		l.retire(c)
+	}
+	c.pending = request.AppendHead(c.pending, e.stream.id, e.id)
+	if request.BodyLen() > 0 {
+		h.waiting++
+		d.sendBody(l, e)
+	}
+	l.later(c)
+	return len(c.pending) < flushAt || l.writePending(c)
+}
+
+// sendBody adds what the windows allow of the body to what is pending.
+func (d speaksHTTP2) sendBody(l *loop, e *exchange) {
+	c, s, request := e.conn, &e.stream, e.way.streamed
+	for s.sent < request.BodyLen() {
+		n := int(min(int64(request.BodyLen()-s.sent), c.http2.window, s.window, wire.MaxFrame))
+		if n <= 0 {
+			return
+		}
+		c.pending = request.AppendData(c.pending, s.id, e.id, s.sent, n)
+		s.sent += n
+		s.window -= int64(n)
+		c.http2.window -= int64(n)
+	}
+	c.http2.waiting--
+}
+
+// sendBodies goes on with the bodies that wait for a window, oldest first.
+func (d speaksHTTP2) sendBodies(l *loop, c *conn) {
+	for i := 0; i < len(c.flying) && c.http2.waiting > 0 && c.http2.window > 0; i++ {
+		if e := c.flying[i]; d.waits(l, e) {
+			d.sendBody(l, e)
+			l.later(c)
+		}
+	}
+}
+
+// waits tells whether some of the body is not sent.
+func (d speaksHTTP2) waits(l *loop, e *exchange) bool {
+	return e.stream.sent < e.way.streamed.BodyLen()
+}
+
+func (d speaksHTTP2) ended(l *loop, c *conn) { l.broken(c) }
+
+func (d speaksHTTP2) cancel(l *loop, e *exchange) {
+	c := e.conn
+	d.reset(l, e, wire.CodeCancel)
+	l.finish(e, TimedOut, 0, l.clock.now())
+	l.release(c)
+}
+
+// spoil ends an exchange whose response is malformed, and not the connection.
+func (d speaksHTTP2) spoil(l *loop, e *exchange) {
+	c := e.conn
+	d.reset(l, e, wire.CodeProtocol)
+	l.finish(e, Malformed, 0, l.clock.now())
+	l.release(c)
+}
+
+// reset tells the peer that a stream is over before its end.
+func (d speaksHTTP2) reset(l *loop, e *exchange, code uint32) {
+	c := e.conn
+	d.forget(l, e)
+	c.http2.cancelled = true
+	c.pending = wire.AppendReset(c.pending, e.stream.id, code)
+	l.later(c)
+}
+
+// forget gives up the body that was not sent.
+func (d speaksHTTP2) forget(l *loop, e *exchange) {
+	if d.waits(l, e) {
+		e.conn.http2.waiting--
+	}
+}
+
+// complete ends an exchange by its response. A server may answer before it has
+// all of the request, which it does not want then. grpcStatus is −1 if there is
+// none.
+func (d speaksHTTP2) complete(l *loop, e *exchange, grpcStatus int) {
+	status := e.stream.status
+	if e.way.grpc {
+		switch {
+		case grpcStatus >= 0:
+			status = wire.GRPCToHTTP(grpcStatus)
+		case status < 400: // not the word of a proxy: a call without an outcome
+			d.spoil(l, e)
+			return
+		}
+	}
+	if d.waits(l, e) {
+		d.reset(l, e, wire.CodeCancel)
+	}
+	e.review.head(status, nil)
+	l.answered(e, status)
+}

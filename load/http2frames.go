@@ -1,0 +1,199 @@
+package load
+
+import "github.com/stormctl/stormctl/load/wire"
+
+// received takes frames. What breaks the rules of the connection is Malformed.
+func (d speaksHTTP2) received(l *loop, c *conn, p []byte, _ bool) {
+	generation := c.generation
+	for len(p) > 0 {
+		n, ok, err := c.http2.frames.Next(p)
+		if err == nil && !ok {
+			return
+		}
+		if err != nil || !d.take(l, c, &c.http2.frames.Frame) {
+			l.lose(c, Malformed)
+			return
+		}
+		if c.generation != generation {
+			return
+		}
+		p = p[n:]
+	}
+}
+
+// take acts on one frame; false if the peer must not send it.
+func (d speaksHTTP2) take(l *loop, c *conn, f *wire.Frame) bool {
+	h := c.http2
+	if !h.settled && (f.Type != wire.FrameSettings || f.Ack) {
+		return false // the server's settings come first: RFC 9113 section 3.4
+	}
+	switch f.Type {
+	case wire.FrameData:
+		return d.data(l, c, f)
+	case wire.FrameHeaders:
+		return d.headers(l, c, f)
+	case wire.FrameReset:
+		e := c.on(f.Stream)
+		if e == nil {
+			return h.began(f.Stream)
+		}
+		d.forget(l, e)
+		l.finish(e, Reset, 0, l.clock.now())
+		l.release(c)
+	case wire.FrameSettings:
+		return f.Ack || d.settings(l, c, f)
+	case wire.FramePing:
+		if !f.Ack {
+			c.pending = wire.AppendPong(c.pending, f.Payload)
+			return d.answers(l, c)
+		}
+	case wire.FrameGoAway:
+		d.goAway(l, c, f.Number())
+	case wire.FrameWindowUpdate:
+		return d.windowUpdate(l, c, f)
+	}
+	return true
+}
+
+// on returns the exchange on a stream, nil if there is none.
+func (c *conn) on(stream uint32) *exchange {
+	for _, e := range c.flying { // one of the oldest, mostly
+		if e.stream.id == stream {
+			return e
+		}
+	}
+	return nil
+}
+
+// began tells whether a stream was ours, and is over now.
+func (h *http2) began(stream uint32) bool { return stream&1 == 1 && stream < h.next }
+
+// answers counts what the peer has made us say.
+func (d speaksHTTP2) answers(l *loop, c *conn) bool {
+	l.later(c)
+	c.http2.chatter++
+	return c.http2.chatter <= maxChatter
+}
+
+// data counts a piece of a response's body.
+func (d speaksHTTP2) data(l *loop, c *conn, f *wire.Frame) bool {
+	h := c.http2
+	if h.taken += f.Flow; h.taken >= connWindow/2 {
+		c.pending = wire.AppendWindowUpdate(c.pending, 0, h.taken)
+		h.taken = 0
+		l.later(c)
+	}
+	e := c.on(f.Stream)
+	if e == nil {
+		return h.began(f.Stream) && h.cancelled
+	}
+	e.received += int64(f.Size)
+	s := &e.stream
+	s.taken += f.Flow
+	switch {
+	case s.status == 0:
+		d.spoil(l, e)
+	case f.End:
+		d.complete(l, e, -1)
+	case s.taken >= streamWindow/2:
+		c.pending = wire.AppendWindowUpdate(c.pending, s.id, s.taken)
+		s.taken = 0
+		l.later(c)
+	}
+	return true
+}
+
+// headers takes a header block: interim responses, a response's head, and its
+// trailers.
+func (d speaksHTTP2) headers(l *loop, c *conn, f *wire.Frame) bool {
+	h := c.http2
+	h.chatter = 0
+	e := c.on(f.Stream)
+	block, err := h.blocks.Read(f.Payload, f.End && e != nil && e.way.grpc)
+	if err != nil {
+		return false
+	}
+	if e == nil {
+		return h.began(f.Stream) && h.cancelled
+	}
+	e.received += int64(f.Size)
+	interim := block.Status >= 100 && block.Status < 200
+	switch trailers := e.stream.status != 0; {
+	case trailers && (block.Status != 0 || !f.End),
+		!trailers && block.Status < 100,
+		interim && (f.End || block.Status == 101): // nothing is upgraded here
+		d.spoil(l, e)
+	case interim:
+	case f.End && trailers:
+		d.complete(l, e, block.GRPCStatus)
+	case f.End:
+		e.stream.status = block.Status
+		d.complete(l, e, block.GRPCStatus)
+	default:
+		e.stream.status = block.Status
+	}
+	return true
+}
+
+// settings takes the peer's settings. A change of the first window changes
+// those of all streams by as much, even to below 0.
+func (d speaksHTTP2) settings(l *loop, c *conn, f *wire.Frame) bool {
+	h := c.http2
+	before := h.peer.Window
+	if h.peer.Update(f.Payload) != nil {
+		return false
+	}
+	h.settled = true
+	for _, e := range c.flying {
+		if e.stream.window += h.peer.Window - before; e.stream.window > wire.MaxStream {
+			return false
+		}
+	}
+	c.pending = wire.AppendSettingsAck(c.pending)
+	if !d.answers(l, c) {
+		return false
+	}
+	d.sendBodies(l, c)
+	if d.room(c) <= 0 {
+		c.pool.withdraw(c)
+		return true
+	}
+	l.release(c)
+	return true
+}
+
+// windowUpdate lets go what waits for it.
+func (d speaksHTTP2) windowUpdate(l *loop, c *conn, f *wire.Frame) bool {
+	h, n := c.http2, int64(f.Number())
+	if f.Stream == 0 {
+		if h.window += n; h.window > wire.MaxStream {
+			return false
+		}
+		d.sendBodies(l, c)
+		return true
+	}
+	e := c.on(f.Stream)
+	if e == nil {
+		return h.began(f.Stream)
+	}
+	if e.stream.window += n; e.stream.window > wire.MaxStream {
+		return false
+	}
+	if d.waits(l, e) {
+		d.sendBody(l, e)
+		l.later(c)
+	}
+	return true
+}
+
+// goAway lets the connection end with what the peer still answers: streams up
+// to last.
+func (d speaksHTTP2) goAway(l *loop, c *conn, last uint32) {
+	l.retire(c)
+	now := l.clock.now()
+	for n := len(c.flying); n > 0 && c.flying[n-1].stream.id > last; n-- {
+		d.forget(l, c.flying[n-1])
+		l.finish(c.flying[n-1], Reset, 0, now)
+	}
+	l.release(c)
+}
