@@ -88,23 +88,24 @@ func (l *loop) dialVacant() {
 	}
 	for n := 0; r.vacant > 0 && n < dialBatch; n++ {
 		now := l.clock.now()
-		if now < r.redial {
+		if r.over(now) {
+			r.left, r.vacant = 0, 0
 			return
 		}
-		a, ok := l.another(now)
-		if !ok {
-			r.vacant = 0
+		if now < r.redial || !l.mayDial() {
 			return
 		}
+		a, _ := l.another(now)
 		r.vacant--
 		l.dial(&l.pools[l.routes[a.route].endpoint], a)
 	}
 }
 
-// vacancy is when dialVacant has something to do.
-func (r *rounds) vacancy() time.Duration {
+// vacancy is when dialVacant has something to do; nextDial is when the rate of
+// dials allows the next.
+func (r *rounds) vacancy(nextDial time.Duration) time.Duration {
 	if r == nil || r.vacant == 0 || r.left == 0 {
 		return never
 	}
-	return min(r.redial, r.until)
+	return min(max(r.redial, nextDial), r.until)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // exchange is an arrival on a connection, until its outcome is known. Its
@@ -298,9 +300,17 @@ func (l *loop) retire(c *conn) {
 }
 
 // outlived tells whether a connection has been used as much as the plan wants.
+// Lifetimes vary by half, so that connections opened together do not all end
+// together.
 func (l *loop) outlived(c *conn) bool {
-	return l.ConnRequests > 0 && c.began >= l.ConnRequests ||
-		l.ConnLifetime > 0 && l.clock.now()-c.opened >= l.ConnLifetime
+	if l.ConnRequests > 0 && c.began >= l.ConnRequests {
+		return true
+	}
+	if l.ConnLifetime <= 0 {
+		return false
+	}
+	share := 0.5 + float64(wire.Mix(l.Seed^uint64(c.slot)<<32^uint64(c.generation))>>11)/(1<<53)
+	return l.clock.now()-c.opened >= time.Duration(share*float64(l.ConnLifetime))
 }
 
 // waiting returns an arrival that can be sent at once.

@@ -117,7 +117,7 @@ func (l *loop) run() error {
 	l.start()
 	defer func() { l.stopStripe() }()
 	defer l.hangUp() // by the thread that the transport knows
-	for l.unfinished > 0 || l.next.intended != never || l.closed.vacancy() != never {
+	for l.unfinished > 0 || l.next.intended != never || l.closed.vacancy(l.nextDial) != never {
 		if err := l.turn(); err != nil {
 			return err
 		}
@@ -236,12 +236,12 @@ func (l *loop) mayDial() bool {
 func (l *loop) wait() error {
 	now := l.clock.now()
 	sleep, paced := never, false
-	if first := min(l.deadline(), l.closed.vacancy()); first != never {
+	if first := min(l.deadline(), l.closed.vacancy(l.nextDial)); first != never {
 		sleep = max(0, first-now)
 	}
 	if l.next.intended == never {
 		sleep = min(sleep, max(0, l.end-now))
-	} else if s := l.pacer.sleep(now, l.next.intended, l.gap); s < sleep {
+	} else if s := l.pacer.sleep(now, l.due(), l.gap); s < sleep {
 		sleep, paced = s, s > 0
 	}
 	if l.refill {
@@ -256,6 +256,14 @@ func (l *loop) wait() error {
 	l.net.deliver()
 	l.takeSecured()
 	return err
+}
+
+// due is when the loop wakes up for the next arrival.
+func (l *loop) due() time.Duration {
+	if l.Batch <= 0 || l.next.intended <= 0 {
+		return l.next.intended
+	}
+	return (l.next.intended + l.Batch - 1) / l.Batch * l.Batch
 }
 
 // deadline is when the first request runs out of time.

@@ -28,11 +28,12 @@ type Plan struct {
 	MaxQueue int           // arrivals per address that may queue, over all loops; past this, one that falls due is Unsent at once; 0 means no limit, negative means none may
 	Pipeline int           // requests under way on one HTTP/1.1 connection; 0 means 1
 	Streams  int           // requests under way on one HTTP/2 connection, as far as the peer allows as many; 0 means 100
+	Batch    time.Duration // a loop that has nothing else to do wakes up for arrivals at multiples of this only, and sends those that have fallen due together: it costs less, and makes them late by as much; 0 wakes up for each
 	Grace    time.Duration // how long after the schedule's end queued arrivals may still be sent and requests finish; 0 means the longest route timeout
 
 	ConnRequests int           // close a connection after this many requests; 0 means never
-	ConnLifetime time.Duration // close a connection after the request in which it reaches this age; 0 means never
-	DialRate     rate.Limit    // new connections per second over all loops; past this, arrivals queue; 0 means no limit. Not for the closed model
+	ConnLifetime time.Duration // close a connection after the request in which it reaches this age, give or take half; 0 means never
+	DialRate     rate.Limit    // new connections per second over all loops; past this, arrivals queue; 0 means no limit
 }
 
 // Route is a named kind of request. Arrivals are spread over the routes by

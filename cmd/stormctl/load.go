@@ -37,6 +37,7 @@ type loadOptions struct {
 	connRequests int
 	connLifetime time.Duration
 	dialRate     rateFlag
+	batch        time.Duration
 	maxQueue     int
 
 	targets string
@@ -79,10 +80,11 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message)")
 	f.IntVar(&o.streams, "streams", 100, "`requests` under way on one HTTP/2 connection")
 	f.IntVar(&o.pipeline, "pipeline", 1, "`requests` under way on one HTTP/1.1 connection")
+	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time` together: cheaper at high rates, and late by as much")
 	f.IntVar(&o.maxQueue, "max-queue", 0, "`arrivals` that may wait for a connection; past it they are not sent: 0 means no limit, -1 none")
 	f.IntVar(&o.connRequests, "conn-requests", 0, "close a connection after this many `requests`")
-	f.DurationVar(&o.connLifetime, "conn-lifetime", 0, "close a connection at this age")
-	f.Var(&o.dialRate, "dial-rate", "most new connections per second, a `rate`; not for the closed model")
+	f.DurationVar(&o.connLifetime, "conn-lifetime", 0, "close a connection at about this age, give or take half")
+	f.Var(&o.dialRate, "dial-rate", "most new connections per second, a `rate`")
 	f.StringVar(&o.targets, "targets", "", "send vegeta's targets of this `file` in turn, HTTP or JSON format; a URL beside it says where to instead")
 	f.StringVar(&o.har, "har", "", "send the requests of this HAR `file`, drawn as often as they are in it; a URL beside it says where to instead")
 	f.StringVar(&o.data, "data", "", "CSV or JSON-lines `file`: its columns are ${data.COLUMN} in requests, a row for each")
@@ -182,7 +184,7 @@ func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) 
 	}
 	p := load.Plan{
 		Seed: o.seed, Run: randomRun(), Loops: o.loops, Transport: o.transport,
-		MaxConns: o.connections, MaxQueue: o.maxQueue, Pipeline: o.pipeline, Streams: o.streams,
+		MaxConns: o.connections, MaxQueue: o.maxQueue, Pipeline: o.pipeline, Streams: o.streams, Batch: o.batch,
 		ConnRequests: o.connRequests, ConnLifetime: o.connLifetime, DialRate: o.dialRate.limit,
 	}
 	if err := o.schedule(&p, j); err != nil {
@@ -211,10 +213,9 @@ func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
 	}{
 		{o.closed && o.rate.given, "--rate and --closed exclude each other: the closed model has no rate of its own"},
 		{o.closed && o.poisson, "--poisson is about arrivals, and the closed model has none"},
-		{o.closed && o.dialRate.given, "--dial-rate is for the open model"},
 		{o.replay != "" && (o.closed || o.rate.given || o.poisson || o.duration > 0), "--replay goes with none of --rate, --closed, --poisson and --duration: the file says when requests are due"},
 		{o.rate.given && o.rate.limit <= 0, "--rate must be above 0"},
-		{o.duration < 0 || o.timeout <= 0 || o.connLifetime < 0, "durations must not be negative, and --timeout not 0"},
+		{o.duration < 0 || o.timeout <= 0 || o.connLifetime < 0 || o.batch < 0, "durations must not be negative, and --timeout not 0"},
 		{!slices.Contains(protocols, o.protocol), fmt.Sprintf("--protocol %q: there are %s", o.protocol, strings.Join(protocols, ", "))},
 		{o.protocol != load.HTTP1 && o.pipeline != 1, "--pipeline is for http1; HTTP/2 has --streams"},
 		{o.streams < 1, "--streams must be at least 1"},

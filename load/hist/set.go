@@ -40,8 +40,12 @@ func (s *Set) Reset() {
 	s.Late.Reset()
 }
 
-// AllResponse is a new histogram of the response times of all routes.
+// AllResponse is the response times of all routes: of one route its own
+// histogram, of more a new one.
 func (s *Set) AllResponse() *Histogram {
+	if len(s.Response) == 1 {
+		return s.Response[0]
+	}
 	all := New()
 	for _, h := range s.Response {
 		all.Merge(h)
