@@ -230,7 +230,11 @@ func (s *services) plan(run uint64) load.Plan {
 		method, path := r.Request()
 		route := load.Route{
 			Name: r.Name, Weight: r.Weight, Addr: s.addrs[r.To].String(), Host: s.hosts[r.To],
-			Method: method, Path: path, Body: []byte(r.Body), Timeout: r.Timeout,
+			Protocol: x.Targets[r.To].Protocol, Method: method, Path: path, Body: []byte(r.Body), Timeout: r.Timeout,
+		}
+		for _, text := range r.Checks {
+			check, _ := load.ParseCheck(text) // it was tried when the file was read
+			route.Checks = append(route.Checks, check)
 		}
 		for _, name := range sorted(r.Headers) {
 			route.Headers = append(route.Headers, [2]string{name, r.Headers[name]})

@@ -92,7 +92,7 @@ type Tick struct {
 	LagP50    Seconds                          `json:"lag_p50_s"` // send lag of the same
 	LagP99    Seconds                          `json:"lag_p99_s"`
 	LagMax    Seconds                          `json:"lag_max_s"`
-	LateP99   Seconds                          `json:"late_p99_s"` // the harness's own part of the lag
+	LateP99   Seconds                          `json:"late_p99_s"`   // the harness's own part of the lag
 	HiccupP99 Seconds                          `json:"hiccup_p99_s"` // how late a sleeping thread woke up: the host's part
 	HiccupMax Seconds                          `json:"hiccup_max_s"`
 	CPU       float64                          `json:"cpu_cores"`    // used by this process

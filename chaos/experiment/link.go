@@ -20,6 +20,9 @@ func (r *rules) link(name string, l *Link) {
 	if from && to && l.From == l.To {
 		r.wrong(child(path, "to"), fmt.Sprintf("to: %s is also from", quote(l.To)), "a link lies between two targets")
 	}
+	if t := r.x.Targets[l.To]; to && t != nil && t.Streams() {
+		r.wrong(child(path, "to"), fmt.Sprintf("to: %s speaks %s", quote(l.To), t.Protocol), "a link speaks http1 alone")
+	}
 	if at := child(path, "listen"); r.sound(at) {
 		r.hostPort(at, l.Listen, 0)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -22,6 +23,7 @@ type Route struct {
 	Path    string            `yaml:"path"`    // For method. ${id} is replaced by the request id, ${seq} by the arrival's number and ${rand:1-6} by a number drawn, here, in headers and in the body; $${ is a plain ${.
 	Headers map[string]string `yaml:"headers"` // Sent as they are, but for ${...}.
 	Body    string            `yaml:"body"`    // Sent as it is, but for ${...}.
+	Checks  []string          `yaml:"checks"`  // What a right answer has, like status=2xx, header:X-Cache=hit, body~"ok" or json:$.state=ready; an answer without is wrong, whatever its status.
 	Weight  float64           `yaml:"weight"`  // Share of the arrivals relative to the other routes; absent means 1.
 	Timeout time.Duration     `yaml:"timeout"` // From sending to the last byte; absent means the load's.
 }
@@ -69,8 +71,16 @@ func (r *rules) route(i int) {
 // request checks that a route can be put on the wire, by trying it: part by
 // part, so that each is found wrong at its own place.
 func (r *rules) request(path string, route *Route) {
+	streams := false
+	if t := r.x.Targets[route.To]; t != nil {
+		streams = t.Streams()
+	}
 	try := func(at, method, target string, headers [][2]string) {
-		if _, err := wire.Encode(method, target, "host", headers, nil, "", wire.Fill{}); err != nil && r.sound(at) {
+		_, err := wire.Encode(method, target, "host", headers, nil, "", wire.Fill{})
+		if err == nil && streams {
+			_, err = wire.EncodeStream("http", method, target, "host", headers, nil, "", 0)
+		}
+		if err != nil && r.sound(at) {
 			r.wrong(at, err.Error(), "")
 		}
 	}
@@ -101,8 +111,21 @@ func (r *rules) request(path string, route *Route) {
 	for _, v := range route.verbs() {
 		tryPath(child(path, v.key), v.method, v.path)
 	}
+	if t := r.x.Targets[route.To]; t != nil && t.Protocol == load.GRPC && form != "" && form != "post" {
+		r.wrong(child(path, form), form+": a gRPC call is a POST", "write post: /package.Service/Method")
+	}
 	if at := child(path, "body"); r.sound(at) {
 		r.placeholders(at, route.Body)
+	}
+	for i, text := range route.Checks {
+		at := item(child(path, "checks"), i)
+		switch c, err := load.ParseCheck(text); {
+		case !r.sound(at):
+		case err != nil:
+			r.wrong(at, err.Error(), "")
+		case streams && c.Of != load.CheckStatus:
+			r.wrong(at, fmt.Sprintf("%s: over HTTP/2 only the status can be checked", quote(text)), "")
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(route.Headers)) {
 		at, value := child(child(path, "headers"), name), route.Headers[name]

@@ -112,6 +112,8 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p.MaxItems = ptr(MaxEvents)
 	case reflect.TypeFor[Target]():
 		one(targetKinds)
+		p, _ := s.Properties.Get("protocol")
+		p.Enum = words(protocols)
 	case reflect.TypeFor[Load]():
 		one([]string{"rate", "stages"})
 		p, _ := s.Properties.Get("arrivals")

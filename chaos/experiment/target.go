@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/stormctl/stormctl/load"
 )
 
 // Target is one service. Exactly one of URL, Process and Reference is given.
@@ -20,6 +22,7 @@ type Target struct {
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
+	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge) or grpc (unary; the body is the encoded message). Links speak http1 alone.
 }
 
 // Process is a service that stormctl starts. Its address is a free port on
@@ -51,6 +54,12 @@ func (p *Process) resolve(folder string) error {
 	return err
 }
 
+// protocols are the values of Target.Protocol.
+var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC}
+
+// Streams tells whether it is HTTP/2 that is spoken.
+func (t *Target) Streams() bool { return t.Protocol == load.HTTP2 || t.Protocol == load.GRPC }
+
 // targetKinds are the keys of which a target has exactly one.
 var targetKinds = []string{"url", "process", "reference"}
 
@@ -63,6 +72,9 @@ func (r *rules) target(name string, t *Target) {
 	}
 	if at := child(path, "url"); r.sound(at) {
 		r.url(at, t.URL)
+	}
+	if at := child(path, "protocol"); r.has(at) {
+		r.among(at, t.Protocol, "protocols", protocols)
 	}
 	if r.has(child(path, "process")) {
 		r.process(child(path, "process"), t.Process)
@@ -131,7 +143,7 @@ func (r *rules) url(path, text string) {
 	case err != nil || u.Opaque != "" || u.Scheme == "" || u.Hostname() == "":
 		r.wrong(path, fmt.Sprintf("url: %s is not a URL with a host", quote(text)), like)
 	case u.Scheme != "http":
-		r.wrong(path, fmt.Sprintf("url: scheme %s is not spoken", quote(u.Scheme)), "load and links speak plain HTTP/1.1: "+like)
+		r.wrong(path, fmt.Sprintf("url: scheme %s is not spoken", quote(u.Scheme)), "routes and links speak without TLS: "+like)
 	case u.User != nil:
 		r.wrong(path, "url: a user does not belong here", "send an Authorization header from the routes")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
