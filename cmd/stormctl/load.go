@@ -51,6 +51,9 @@ type loadOptions struct {
 	timeout time.Duration
 	unix    string
 
+	protoset string
+	hex      bool
+
 	insecure   bool
 	serverName string
 	caFile     string
@@ -77,7 +80,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.DurationVarP(&o.duration, "duration", "d", 0, "how long (default 10s, or as long as --requests take)")
 	f.Uint64VarP(&o.requests, "requests", "n", 0, "end after this many `requests`")
 	f.IntVarP(&o.connections, "connections", "c", 0, "most `connections` at a time; in the closed model as many (default 1024; closed 64)")
-	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message)")
+	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message, or see --protoset)")
 	f.IntVar(&o.streams, "streams", 100, "`requests` under way on one HTTP/2 connection")
 	f.IntVar(&o.pipeline, "pipeline", 1, "`requests` under way on one HTTP/1.1 connection")
 	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time` together: cheaper at high rates, and late by as much")
@@ -92,6 +95,8 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "`NAME:VALUE`; may be repeated; ${id} is the request's id, ${seq} its number, ${rand:1-6} one drawn")
 	f.StringVarP(&o.body, "body", "b", "", "request body: `TEXT`, or @FILE")
 	f.StringArrayVar(&o.checks, "check", nil, "a response is wrong unless this `holds`: status=2xx, header:X-Cache=hit, body~\"ok\", body~/REGEXP/, json:$.state=ready; may be repeated")
+	f.StringVar(&o.protoset, "protoset", "", "for grpc: `file` of descriptors (protoc --include_imports --descriptor_set_out); the body is then JSON")
+	f.BoolVar(&o.hex, "hex", false, "the body is in hexadecimal digits")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "for one request, until its last byte")
 	f.StringVar(&o.unix, "unix", "", "connect to this unix `socket` instead of the URL's host")
 	f.BoolVar(&o.insecure, "insecure", false, "take any certificate")
@@ -219,6 +224,8 @@ func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
 		{!slices.Contains(protocols, o.protocol), fmt.Sprintf("--protocol %q: there are %s", o.protocol, strings.Join(protocols, ", "))},
 		{o.protocol != load.HTTP1 && o.pipeline != 1, "--pipeline is for http1; HTTP/2 has --streams"},
 		{o.streams < 1, "--streams must be at least 1"},
+		{o.protoset != "" && o.protocol != load.GRPC, "--protoset is for --protocol grpc"},
+		{o.protoset != "" && o.hex, "--hex and --protoset exclude each other: the body is one or the other"},
 		{o.connections < 0 || o.pipeline < 1 || o.connRequests < 0 || o.loops < 0, "--connections, --conn-requests and --loops must not be negative, and --pipeline at least 1"},
 		{o.transport != "" && !slices.Contains(load.Transports(), o.transport), fmt.Sprintf("--poller %q: this system has %s", o.transport, strings.Join(load.Transports(), ", "))},
 		{o.duration > 0 && o.requests > 0 && !o.closed, "--requests and --duration exclude each other: the rate makes one of the other"},

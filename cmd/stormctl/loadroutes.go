@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/requests"
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // routes decides what is requested, finds out where that leads, and that
@@ -114,8 +117,40 @@ func (o *loadOptions) fromURL(target string) ([]requests.Request, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	q.Body, err = o.bodyBytes()
+	if q.Body, err = o.bodyBytes(); err == nil {
+		q.Body, err = o.encoded(q.Path, q.Body)
+	}
 	return []requests.Request{q}, err
+}
+
+// encoded is the body as it is sent, where the command line has it in another
+// form.
+func (o *loadOptions) encoded(path string, body []byte) ([]byte, error) {
+	switch {
+	case o.hex:
+		out, err := hex.DecodeString(strings.Join(strings.Fields(string(body)), ""))
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--hex: %w", err)}
+		}
+		if o.protocol == load.HTTP1 {
+			out = []byte(wire.Literal(string(out))) // what looks like a placeholder is none
+		}
+		return out, nil
+	case o.protoset != "":
+		if bytes.Contains(body, []byte("${")) {
+			return nil, usageError{errors.New("--protoset: a message in JSON has no placeholders: they would change lengths that it holds")}
+		}
+		methods, err := readFile(o.protoset, requests.ReadDescriptors)
+		if err == nil {
+			body, err = methods.Encode(path, body)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--protoset: %w", err)
+		}
+		return body, nil
+	default:
+		return body, nil
+	}
 }
 
 func (o *loadOptions) fromFile(j *loadJob) ([]requests.Request, error) {

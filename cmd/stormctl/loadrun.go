@@ -43,7 +43,6 @@ type loadRun struct {
 	host     load.Hiccup // the worst seen
 	busy     float64
 	pressure float64
-	failed   error // what could not be written
 }
 
 // runLoad drives a load and tells what it came to.
@@ -266,6 +265,7 @@ const (
 	lateBy      = 2 * time.Millisecond
 	lateByOnce  = 10 * time.Millisecond
 	fewArrivals = 1000
+	noTimeLeft  = 95 // percent of a core, by one loop
 )
 
 // problems says why the harness was not well.
@@ -279,6 +279,12 @@ func (r *loadRun) problems(l *reports.Load) []string {
 	if r.plan.Closed == nil && h.Late.P99 > allowed {
 		problems = append(problems, fmt.Sprintf("requests were sent %s late (p99) by its own doing, where the host's hiccups were %s (p99): its busiest loop took %s of a core, so offer less or give it more cores",
 			reports.Millis(h.Late.P99), reports.Millis(h.HiccupP99), reports.Percent(h.Busy)))
+	}
+	if r.plan.Closed == nil && h.Busy >= noTimeLeft {
+		problems = append(problems, fmt.Sprintf("an event loop took %s of a core in some second, so that it had no time left: offer less or give it more cores", reports.Percent(h.Busy)))
+	}
+	if h.GCPause > allowed {
+		problems = append(problems, fmt.Sprintf("Go stopped the harness for up to %s to collect garbage", reports.Millis(h.GCPause)))
 	}
 	if l.Unsent > 0 {
 		problems = append(problems, fmt.Sprintf("%s arrivals were due and never sent, because no connection came free or the host had no descriptor or port left", reports.Count(l.Unsent)))

@@ -80,7 +80,7 @@ func run(ctx context.Context, stormctl string, rounds int, duration time.Duratio
 				fmt.Fprintf(os.Stderr, "%s round %d of %d: %-18s %s\n", mode, round+1, rounds, peers[k].name, m)
 			}
 		}
-		print(s, peers, results, rounds)
+		printTable(s, peers, results, rounds)
 	}
 	return nil
 }
@@ -170,9 +170,9 @@ func measure(ctx context.Context, s setup, p peer, answered func() (int64, error
 	return m, err
 }
 
-// print prints the medians, and their ratio to wrk's: the bar for the closed
+// printTable prints the medians, and their ratio to wrk's: the bar for the closed
 // model.
-func print(s setup, peers []peer, results [][]measurement, rounds int) {
+func printTable(s setup, peers []peer, results [][]measurement, rounds int) {
 	fmt.Printf("\n%s, %v, medians of %d alternating rounds\n\n", s.name, s.duration, rounds)
 	bar := slices.IndexFunc(peers, func(p peer) bool { return p.name == "wrk" })
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
