@@ -28,14 +28,24 @@ func (x *Experiment) Defaults() { x.Limits.Defaults() }
 func (x *Experiment) Duration() time.Duration { return x.Load.Length() }
 
 // resolve fills in the defaults that depend on other values: a route's timeout
-// is the load's, and a process works in the folder of the file.
+// is the load's, and a process works in the folder of the file, from where all
+// paths are seen.
 func (x *Experiment) resolve(folder string) error {
 	for i := range x.Load.Routes {
 		if r := &x.Load.Routes[i]; r.Timeout == 0 {
 			r.Timeout = x.Load.Timeout
 		}
 	}
+	for i := range x.Chaos {
+		x.Chaos[i].resolve(folder)
+	}
+	if x.Limits.StopFile != "" {
+		x.Limits.StopFile = under(folder, x.Limits.StopFile)
+	}
 	for _, t := range x.Targets {
+		if t.PidFile != "" {
+			t.PidFile = under(folder, t.PidFile)
+		}
 		if t.Process == nil {
 			continue
 		}

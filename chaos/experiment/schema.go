@@ -17,7 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
-//go:embed claim.go event.go experiment.go limits.go link.go load.go route.go target.go
+//go:embed claim.go event.go experiment.go hostfault.go limits.go link.go load.go route.go target.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
@@ -124,6 +124,8 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		one(requestForms)
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
+	case reflect.TypeFor[Stop]():
+		one(stopKinds)
 	case reflect.TypeFor[Claim]():
 		one(claimKinds)
 	}

@@ -19,6 +19,7 @@ import (
 // Target is one service. Exactly one of URL, Process and Reference is given.
 type Target struct {
 	URL       string            `yaml:"url"`       // A service that runs already: http://host:port.
+	PidFile   string            `yaml:"pid_file"`  // With url: the file that holds the pid of the service's process, for faults on it; limits: {processes: [...]} must allow its program. Relative to the experiment file, absolute once read.
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
@@ -69,6 +70,9 @@ func (r *rules) target(name string, t *Target) {
 	kind := r.kind(path, targetKinds)
 	if with := child(path, "with"); r.has(with) && kind != "" && kind != "reference" {
 		r.wrongKey(with, "with: does not go with "+kind, "it is for reference services; a process has env and command")
+	}
+	if file := child(path, "pid_file"); r.has(file) && kind != "" && kind != "url" {
+		r.wrongKey(file, "pid_file: does not go with "+kind, "stormctl knows the process that it starts")
 	}
 	if at := child(path, "url"); r.sound(at) {
 		r.url(at, t.URL)

@@ -109,7 +109,7 @@ func TestStuckRunLosesItsLease(t *testing.T) {
 		t.Error("the journal of a run that may come back is gone")
 	}
 	for _, p := range plans[:3] { // as if the run had been in the middle of it
-		if err := p.Undo.break_(); err != nil {
+		if err := p.Undo.inflict(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,7 +190,7 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	undo := Undo{Kind: Remove, File: file}
 	_, err = l.Make(t.Context(), "half", []Undo{undo}, func(context.Context, *Making) error {
-		_ = undo.break_()
+		_ = undo.inflict()
 		return errors.New("half way")
 	})
 	if err == nil || err.Error() != "half way" || exists(file) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +52,7 @@ func playRun(text string) {
 				fmt.Println("command")
 				return m.Run(ctx, Command{Argv: p.Command})
 			}
-			return p.Undo.break_()
+			return p.Undo.inflict()
 		})
 		if err != nil {
 			fmt.Println("error:", err)
@@ -71,8 +70,8 @@ func playRun(text string) {
 	select {}
 }
 
-// break_ is the inverse of perform.
-func (u Undo) break_() error {
+// inflict is the inverse of perform.
+func (u Undo) inflict() error {
 	switch u.Kind {
 	case Continue:
 		return u.Process.Stop()
@@ -214,7 +213,3 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 func exists(path string) bool { _, err := os.Lstat(path); return err == nil }
-
-func contains(lines []string, part string) bool {
-	return slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, part) })
-}

@@ -73,8 +73,8 @@ func (p Process) signalOne(sig unix.Signal) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", p, err)
 	}
-	defer unix.Close(fd)
-	if !p.there() { // looked at after it was opened: the descriptor cannot pass to another any more
+	defer func() { _ = unix.Close(fd) }() // nothing was written to it
+	if !p.there() {                       // looked at after it was opened: the descriptor cannot pass to another any more
 		return nil
 	}
 	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {

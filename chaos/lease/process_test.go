@@ -97,7 +97,7 @@ func TestRestoreLeavesALimitAloneThatIsNotOurs(t *testing.T) {
 	if err := u.perform(t.Context()); err != nil || softLimit(t, p, "nofile") != was {
 		t.Errorf("limit is %d, want %d; %v", softLimit(t, p, "nofile"), was, err)
 	}
-	if err := u.break_(); err != nil {
+	if err := u.inflict(); err != nil {
 		t.Fatal(err)
 	}
 	if err := u.perform(t.Context()); err != nil || softLimit(t, p, "nofile") != 100 {
