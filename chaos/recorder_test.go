@@ -23,7 +23,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay", "send_lag"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := load.Constant(1000, time.Second)
-	rec, err := newRecorder(dir, h, schedule, 2, map[string]*proxy.Relay{"front": nil})
+	rec, err := newRecorder(dir, h, schedule, 2, map[string]*proxy.Relay{"front": {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ type FaultResult struct {
 	On       string  `json:"on"`
 	Injected float64 `json:"injected_s"` // −1 if it never was
 	Healed   float64 `json:"healed_s"`   // −1 if it was not
-	Hit      uint64  `json:"hit"`        // exchanges it touched; for restart and pause 1 when it was done
+	Hit      uint64  `json:"hit"`        // exchanges it touched; for what is not a link's own 1 when it was done
 	Error    string  `json:"error,omitempty"`
 }
 

@@ -126,13 +126,12 @@ func (c Timeout) hangs(t *traffic, s span, x evidence.Exchange) bool {
 		switch f.Kind {
 		case "latency":
 			return x.HitBy(f.Index) && f.Delay.Duration() >= c.Within
-		case "partition", "pause":
+		case "partition", "pause", "net_partition":
 			held := f.Healed
 			if held < 0 {
 				held = t.end
 			}
-			touched := x.HitBy(f.Index) || f.Kind == "pause" && f.Active(x.Begin, x.End)
-			return touched && x.Ending == evidence.CallerGone && held-max(x.Begin, f.Injected) >= c.Within
+			return f.Touched(x) && x.Ending == evidence.CallerGone && held-max(x.Begin, f.Injected) >= c.Within
 		}
 		return false
 	})

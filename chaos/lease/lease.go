@@ -45,6 +45,7 @@ type Lease struct {
 	steps   int
 	holds   int
 	open    map[int]step // journalled, and not undone
+	closed  bool
 }
 
 // Open makes the run known to the machine, and starts its guardian.
@@ -172,12 +173,12 @@ type Making struct {
 
 // Make makes a fault that could outlive us. What undoes it is journalled
 // first; undo in the order in which it would be needed had it been made: the
-// last is performed first. make then makes the fault; on its error, or if the
+// last is performed first. inject then makes the fault; on its error, or if the
 // lease was lost meanwhile, all is undone at once.
 //
-// heal undoes it and may be called again after an error. It works after the
-// context of make is done.
-func (l *Lease) Make(ctx context.Context, why string, undo []Undo, make func(ctx context.Context, m *Making) error) (heal func(context.Context) error, err error) {
+// heal undoes it and may be called again after an error. It works after
+// ctx is done.
+func (l *Lease) Make(ctx context.Context, why string, undo []Undo, inject func(ctx context.Context, m *Making) error) (heal func(context.Context) error, err error) {
 	if err := l.held(); err != nil {
 		return nil, err
 	}
@@ -191,7 +192,7 @@ func (l *Lease) Make(ctx context.Context, why string, undo []Undo, make func(ctx
 			return nil, errors.Join(err, heal(ctx))
 		}
 	}
-	err = make(ctx, m)
+	err = inject(ctx, m)
 	if err == nil {
 		err = l.held()
 	}
@@ -270,10 +271,16 @@ func (l *Lease) undo(ctx context.Context, hold int) error {
 
 // Close undoes what is still in force and ends the guardian. If something could
 // not be undone it stays in the journal, for the guardian to try and for heal.
+// It may be called again, and then does nothing.
 func (l *Lease) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), undoWithin)
 	defer cancel()
 	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
 	var steps []step
 	for _, s := range l.open {
 		steps = append(steps, s)

@@ -149,12 +149,17 @@ func claimRows(x *experiment.Experiment) (rows [][]string) {
 
 func limitRows(l experiment.Limits) (rows [][]string) {
 	rows = append(rows, []string{"touches only", strings.Join(l.Allow, ", ")})
+	if len(l.Processes) > 0 {
+		rows = append(rows, []string{"", "processes of " + strings.Join(l.Processes, ", ")})
+	}
+	if len(l.Netns) > 0 {
+		rows = append(rows, []string{"", "network namespaces " + strings.Join(l.Netns, ", ")})
+	}
+	if l.StopFile != "" {
+		rows = append(rows, []string{"stops if", l.StopFile + " is there"})
+	}
 	for _, s := range l.StopIf {
-		route := "all routes together"
-		if s.Route != "" {
-			route = "route " + s.Route
-		}
-		rows = append(rows, []string{"stops if", fmt.Sprintf("success of %s is below %v for %v", route, s.SuccessBelow, max(s.For, time.Second))})
+		rows = append(rows, []string{"stops if", fmt.Sprintf("%s for %v", s, max(s.For, time.Second))})
 	}
 	return rows
 }
