@@ -6,9 +6,10 @@ ROUNDS   ?= 10
 JOBS     ?= 4
 ONLY     ?=
 FUZZTIME ?= 1m
+KILLS    ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth fuzz rulings deps
+.PHONY: help build check test bench bench-peers bench-truth fuzz rulings kill-test deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +48,9 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 rulings: deps ## examples (ONLY=REGEXP) ROUNDS times (default 10), JOBS at once (default 4), quiet and with a core busy
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)'
 
+kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
+	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)
+
 # The packages that the tests need from the system; only what is missing is installed.
 deps:
 	@missing=""; \
@@ -54,6 +58,9 @@ deps:
 	command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$$missing nginx-light"; \
 	command -v nghttpd >/dev/null || missing="$$missing nghttp2-server"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing="$$missing iproute2"; \
+	command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing="$$missing nftables"; \
+	command -v python3 >/dev/null || missing="$$missing python3"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing for the tests:$$missing"; \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \

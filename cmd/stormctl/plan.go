@@ -12,15 +12,17 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // writePlan prints what a run of x would do, in the order in which it would
-// happen: what is started, what is called, what is broken when, what is
-// claimed, and what would end it. Only x is looked at: nothing is started,
-// resolved or called. Addresses that a run would choose are told as such.
-func writePlan(w io.Writer, file string, x *experiment.Experiment) error {
+// happen: what is started, what is called, what is broken when, what that
+// touches and how it is undone, what is claimed, and what would end it. Addresses
+// that a run would choose are told as such.
+func writePlan(w io.Writer, file string, x *experiment.Experiment, look chaos.Preflight) error {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s (%s): a dry run, nothing is started\n", x.Name, file)
 	if x.About != "" {
@@ -31,12 +33,18 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment) error {
 	} else {
 		fmt.Fprintf(&out, "Seed %d.\n", x.Seed)
 	}
-	planSection(&out, "Targets", targetRows(x))
+	planSection(&out, "Targets", targetRows(x, look.Addresses))
 	planSection(&out, "Links", linkRows(x))
 	planSection(&out, "Load", loadRows(x.Load))
 	planSection(&out, "Timeline", timelineRows(x))
+	if rows := touchRows(x, look.Plans); len(rows) > 0 {
+		planSection(&out, "Touches outside stormctl", rows)
+	}
 	planSection(&out, "Claims", claimRows(x))
 	planSection(&out, "Limits", limitRows(x.Limits))
+	if len(look.Refusals) > 0 {
+		planSection(&out, "Could not run", refusalRows(look.Refusals))
+	}
 	_, err := w.Write(out.Bytes())
 	return err
 }
@@ -55,12 +63,18 @@ func planSection(out *bytes.Buffer, title string, rows [][]string) {
 	columns.Flush() // into memory: it cannot fail
 }
 
-func targetRows(x *experiment.Experiment) (rows [][]string) {
+func targetRows(x *experiment.Experiment, addresses map[string]string) (rows [][]string) {
 	for _, name := range slices.Sorted(maps.Keys(x.Targets)) {
 		t := x.Targets[name]
 		switch {
 		case t.URL != "":
 			rows = append(rows, []string{name, "runs already", t.URL})
+			if addr := addresses[name]; addr != "" && !strings.HasSuffix(t.URL, "//"+addr) {
+				rows = append(rows, []string{"", "", "which is " + addr + " now"})
+			}
+			if t.PidFile != "" {
+				rows = append(rows, []string{"", "", "its process is in " + t.PidFile})
+			}
 		case t.Process != nil:
 			p := t.Process
 			rows = append(rows, []string{name, "process", strings.Join(p.Command, " ")})
@@ -118,10 +132,35 @@ func timelineRows(x *experiment.Experiment) (rows [][]string) {
 	slices.SortStableFunc(events, func(a, b experiment.Event) int { return cmp.Compare(a.At, b.At) })
 	for _, e := range events {
 		until := fmt.Sprintf("to %v", e.At+e.For)
-		if e.Restart != nil {
+		switch {
+		case e.Restart != nil:
 			until = "until ready"
+		case e.Kill != nil && e.Kill.ForGood:
+			until = "to the end"
 		}
 		rows = append(rows, []string{e.At.String(), until, e.On, faultText(e)})
+	}
+	return rows
+}
+
+// touchRows are the faults that happen outside our process, by their place in
+// the file.
+func touchRows(x *experiment.Experiment, plans map[int]host.Plan) (rows [][]string) {
+	for i, e := range x.Chaos {
+		p, outside := plans[i]
+		if !outside {
+			continue
+		}
+		rows = append(rows, []string{e.At.String(), e.String(), p.Touches}, []string{"", "", "undo: " + p.Undo})
+	}
+	return rows
+}
+
+func refusalRows(refusals []error) (rows [][]string) {
+	for _, err := range refusals {
+		for line := range strings.Lines(err.Error()) {
+			rows = append(rows, []string{strings.TrimSpace(line)})
+		}
 	}
 	return rows
 }
@@ -133,6 +172,13 @@ func faultText(e experiment.Event) string {
 		text = t.String()
 	} else if e.Restart != nil && e.Restart.Downtime > 0 {
 		text = fmt.Sprintf("restart after %v", e.Restart.Downtime)
+	}
+	if e.Restart != nil && len(e.Restart.Others) > 0 {
+		how := "at once with "
+		if e.Restart.Rolling {
+			how = "then "
+		}
+		text += ", " + how + strings.Join(e.Restart.Others, ", ")
 	}
 	if e.Name != "" {
 		text = e.Name + ": " + text

@@ -48,8 +48,9 @@ func TestPlanRows(t *testing.T) {
 		section   string
 		got, want [][]string
 	}{
-		{"targets", targetRows(x), [][]string{
+		{"targets", targetRows(x, map[string]string{"api": "10.0.0.7:80"}), [][]string{
 			{"api", "runs already", "http://api:80"},
+			{"", "", "which is 10.0.0.7:80 now"},
 			{"lb", "process", "haproxy -f ${dir}/lb.cfg"},
 			{"", "", "listens on 127.0.0.1:81, ready by /healthz within 10s"},
 			{"own", "process", "./own"},
