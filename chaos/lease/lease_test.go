@@ -233,6 +233,33 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	}
 }
 
+// A run that was stopped between the making of a fault and its end undoes it
+// itself: its guardian may have undone it before it was made.
+func TestLeaseLostWhileMaking(t *testing.T) {
+	t.Setenv(StateEnv, stateDir(t))
+	lost := make(chan string, 1)
+	l, err := Open(Options{Name: "here", Dir: t.TempDir(), Guardian: true, Lost: func(why string) { lost <- why }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	undo := Undo{Kind: Remove, File: filepath.Join(t.TempDir(), "file")}
+	_, err = l.Make(t.Context(), "late", []Undo{undo}, func(context.Context, *Making) error {
+		l.mu.Lock()
+		l.renewed = time.Now().Add(-length - time.Millisecond) // as if it had stood still
+		l.mu.Unlock()
+		return undo.inflict()
+	})
+	if err == nil || !strings.Contains(err.Error(), "the lease ran out") || exists(undo.File) {
+		t.Errorf("error %v; the file is there: %v", err, exists(undo.File))
+	}
+	if why := <-lost; !strings.Contains(why, "the lease ran out") {
+		t.Errorf("the run was told %q", why)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // What cannot be undone stays, with the way to do it by hand, until it can.
 func TestHealTellsWhatItCannotUndo(t *testing.T) {
 	state := stateDir(t)
