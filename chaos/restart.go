@@ -96,8 +96,10 @@ func (f rolling) Inject(run context.Context) (Heal, error) {
 	return func(ctx context.Context) error {
 		for len(left) > 0 {
 			if !down {
-				if run.Err() != nil {
-					return nil
+				select {
+				case <-run.Done():
+					return nil // nobody is down
+				default:
 				}
 				if err := left[0].Kill(); err != nil {
 					return err

@@ -33,7 +33,11 @@ func (l *serviceLog) add(what, name string) {
 func (s *service) Kill() error { s.log.add("kill", s.name); return nil }
 
 func (s *service) Restart(ctx context.Context) error {
-	time.Sleep(time.Second)
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if s.fail > 0 {
 		s.fail--
 		return errors.New(s.name + " does not start")
@@ -58,6 +62,18 @@ func TestRollingRestart(t *testing.T) {
 		want := []string{"1s kill a", "4s ready a", "4s kill b", "7s ready b", "7s kill c", "10s ready c"} // 2 s down, 1 s to start
 		if err != nil || !slices.Equal(log.lines, want) || healed != 10*time.Second {
 			t.Errorf("%v, healed at %v, %v\nwant %v", log.lines, healed, err, want)
+		}
+	})
+}
+
+// Many that take their time are not cut by the bound of an ordinary heal.
+func TestRollingRestartMayTakeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &serviceLog{begin: time.Now()}
+		f := rolling{three(log), []string{"a", "b", "c"}, 40 * time.Second}
+		err := Timeline{{For: f.downtime, Fault: f}}.Run(t.Context(), log.begin, nil, Notify{})
+		if want := 123 * time.Second; err != nil || time.Since(log.begin) != want { // 3 × (40 s + 1 s)
+			t.Errorf("it took %v, %v, want %v", time.Since(log.begin), err, want)
 		}
 	})
 }

@@ -113,14 +113,14 @@ func (s *services) hold(ctx context.Context, lost, say func(string)) error {
 	}
 	guardian := s.timeline().outlives()
 	held, err := lease.Open(lease.Options{Name: s.x.Name, Dir: s.dir, Guardian: guardian, Lost: lost})
-	if err != nil && guardian {
+	switch {
+	case err == nil:
+		s.lease = held
+	case guardian:
 		return fmt.Errorf("some faults of the experiment would outlive stormctl, and cannot be held: %w", err)
-	}
-	if err != nil {
+	default:
 		say("stormctl halt will not find this run: " + err.Error())
-		return nil
 	}
-	s.lease = held
 	return nil
 }
 

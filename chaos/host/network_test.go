@@ -83,7 +83,6 @@ func TestRateBoundsWhatLeaves(t *testing.T) {
 	a, b, device := netns(t)
 	const size = 1 << 20
 	send := func() time.Duration {
-		begin := time.Now()
 		l := exec.Command("ip", "netns", "exec", b, "bash", "-c", "exec 2>&1; timeout 60 python3 -c '"+
 			"import socket\ns=socket.create_server((\"10.77.0.2\", 7778))\nprint(\"up\", flush=True)\nc,_=s.accept()\nn=0\nwhile True:\n  d=c.recv(65536)\n  if not d: break\n  n+=len(d)\nprint(n, flush=True)'")
 		out, err := l.StdoutPipe()
@@ -97,7 +96,7 @@ func TestRateBoundsWhatLeaves(t *testing.T) {
 		if _, err := io.ReadFull(out, up); err != nil {
 			t.Fatal(err)
 		}
-		begin = time.Now()
+		begin := time.Now()
 		if text, err := exec.Command("ip", "netns", "exec", a, "bash", "-c", "head -c 1048576 /dev/zero > /dev/tcp/10.77.0.2/7778").CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, text)
 		}

@@ -74,6 +74,27 @@ func TestHaltTellsWhatItCouldNotEnd(t *testing.T) {
 	}
 }
 
+// A run whose guardian is killed heals itself, and does not go on without one.
+func TestRunEndsWithoutItsGuardian(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	run := r.start()
+	eventually(t, "it is in the middle of it", func() bool { return len(r.broken()) > 2 })
+	if err := unix.Kill(guardian(run.Process.Pid), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = run.Wait()
+	if code := run.ProcessState.ExitCode(); code != 4 {
+		t.Errorf("exit code %d, want 4", code)
+	}
+	if got := readResult(t, r.file("run")).Stopped; !strings.Contains(got, "the guardian is gone") {
+		t.Errorf("stopped because %q", got)
+	}
+	if left := r.left(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 func exitCodeOf(err error) int {
 	if exit, ok := err.(*exec.ExitError); ok {
 		return exit.ExitCode()
