@@ -44,7 +44,8 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	}
 	exchange := rec.exchange("front")
 	for i := range each {
-		exchange(evidence.Exchange{Seq: uint64(i + 1), End: 2 * time.Millisecond, Status: 200})
+		status := []int{200, 404, 503, 0, 200}[i%5]
+		exchange(evidence.Exchange{Seq: uint64(i + 1), End: 2 * time.Millisecond, Status: status})
 	}
 	<-done
 	<-done
@@ -75,6 +76,15 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	// A route may be called like one of our own tags: 1 ms of response, 0 of lag.
 	if got := routes[1].Response.P50; got < 1 || got > 1.01 {
 		t.Errorf("response p50 of %s is %v ms, want 1", routes[1].Name, got)
+	}
+	var link evidence.LinkTick
+	for _, tick := range run.Ticks {
+		l := tick.Links["front"]
+		link.Ended, link.Errors, link.P99 = link.Ended+l.Ended, link.Errors+l.Errors, max(link.P99, l.P99)
+	}
+	// Two of five have status 500 or none, and so has the last one.
+	if link.Ended != each+1 || link.Errors != each*2/5+1 || link.P99.Duration() < 2*time.Millisecond {
+		t.Errorf("the ticks tell of the link %+v", link)
 	}
 	log, err := readLog(filepath.Join(dir, linkLog("front")))
 	if err != nil || log["front"].Count() != each+1 {

@@ -33,7 +33,7 @@ const markEnv = "STORMCTL_HELD"
 const keptOutput = 2 << 10
 
 // runCommand runs it in a process group of its own, which is killed when the
-// time is up or ctx is done.
+// time is up or ctx is done. The error says how it ended and what it wrote last.
 func runCommand(ctx context.Context, c Command) error {
 	if c.Within == 0 {
 		c.Within = commandWithin
@@ -69,9 +69,17 @@ func runCommand(ctx context.Context, c Command) error {
 		err = fmt.Errorf("it did not end within %s", c.Within)
 	}
 	if text := strings.TrimSpace(kept.String()); text != "" {
-		return fmt.Errorf("%s: %w: %s", strings.Join(c.Argv, " "), err, text)
+		return fmt.Errorf("%w: %s", err, text)
 	}
-	return fmt.Errorf("%s: %w", strings.Join(c.Argv, " "), err)
+	return err
+}
+
+// named is an error of a command with its words.
+func named(argv []string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", strings.Join(argv, " "), err)
 }
 
 // tailWriter keeps the last of what is written.

@@ -87,5 +87,8 @@ func haltDirs() ([]string, error) {
 
 // String names the run for people.
 func (h Header) String() string {
+	if h.Process.Pid == 0 {
+		return "a run that had not begun"
+	}
 	return fmt.Sprintf("%s (process %d, %s)", h.Name, h.Process.Pid, h.Dir)
 }

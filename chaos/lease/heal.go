@@ -76,7 +76,7 @@ func Heal(ctx context.Context, dir string, force bool) ([]Found, error) {
 	for _, path := range paths {
 		found, err := healOne(ctx, path, force)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // done by its guardian just now
+			continue // done by its guardian just now, or not begun
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -97,7 +97,11 @@ func healOne(ctx context.Context, path string, force bool) (Found, error) {
 	if f.Alive, err = j.alive(); err != nil {
 		return f, err
 	}
-	if f.Header, _, err = j.read(); err != nil && !errors.Is(err, errNoHeader) {
+	f.Header, _, err = j.read()
+	if errors.Is(err, errNoHeader) && j.young() {
+		return f, fs.ErrNotExist // a run that is about to begin, and has not taken its lock yet
+	}
+	if err != nil && !errors.Is(err, errNoHeader) {
 		return f, err
 	}
 	if f.Alive && !force {

@@ -142,6 +142,12 @@ func parse(text []byte) (Header, []step, error) {
 // before it could break anything.
 var errNoHeader = errors.New("it does not say whose it is")
 
+// young tells whether the file was made or written to just now.
+func (j *journal) young() bool {
+	info, err := j.file.Stat()
+	return err == nil && time.Since(info.ModTime()) < time.Minute
+}
+
 // The locks, bytes of the journal: who has the first is the run, and alive; who
 // has the second is undoing.
 const (

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	length     = 4 * time.Second        // of a lease that is not renewed
+	length     = 5 * time.Second        // of a lease that is not renewed
 	renewEvery = 500 * time.Millisecond // several fit into a lease: one that is late on a busy machine ends no run
 	undoWithin = 30 * time.Second       // of one fault, when it is undone
 )
@@ -65,6 +65,7 @@ func Open(o Options) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	sweep(o.State)
 	path := filepath.Join(o.State, strconv.Itoa(self.Pid)+"-"+crand.Text()[:8]+suffix)
 	j, err := openJournal(path, os.O_CREATE|os.O_EXCL)
 	if err != nil {
@@ -92,6 +93,24 @@ func Open(o Options) (*Lease, error) {
 	return l, nil
 }
 
+// sweep removes the journals of runs that were killed and left nothing behind:
+// those without a guardian, who would have done it.
+func sweep(dir string) {
+	paths, _ := journals(dir) // it is tidying; what matters is told by heal
+	for _, path := range paths {
+		j, err := openJournal(path, 0)
+		if err != nil {
+			continue
+		}
+		alive, err := j.alive()
+		// A header is written under the lock: with one and without a lock it is dead.
+		if _, open, e := j.read(); err == nil && e == nil && !alive && len(open) == 0 {
+			os.Remove(path)
+		}
+		j.file.Close()
+	}
+}
+
 // Journal is the path of the run's journal.
 func (l *Lease) Journal() string { return l.journal.path }
 
@@ -113,7 +132,7 @@ func (l *Lease) renew() {
 		}
 		l.mu.Unlock()
 		if late > length {
-			l.lose(fmt.Sprintf("the lease ran out: for %s the run could not renew it, and its guardian has undone what was in force", late.Round(100*time.Millisecond)))
+			l.lose(fmt.Sprintf("the lease ran out: for %s the run could not renew it, and its guardian may have undone what was in force", late.Round(100*time.Millisecond)))
 			return
 		}
 		if err := l.guardian.renew(); err != nil {
@@ -223,7 +242,7 @@ func (m *Making) Run(ctx context.Context, c Command) error {
 		return err
 	}
 	if err := runCommand(ctx, c); err != nil {
-		return err // the mark stays: what is left of it is killed before it is undone
+		return named(c.Argv, err) // the mark stays: what is left of it is killed before it is undone
 	}
 	return m.lease.done(number)
 }

@@ -273,7 +273,7 @@ func TestHealTellsWhatItCannotUndo(t *testing.T) {
 	}
 	eventually(t, "the guardian gives up", func() bool { return !g.there() })
 	found, err := Heal(t.Context(), state, false)
-	want := []Left{{Fault: "fault 0", Undo: "run test -e " + mark, ByHand: "test -e '" + mark + "'", Why: "run test -e " + mark + ": test -e " + mark + ": exit status 1"}}
+	want := []Left{{Fault: "fault 0", Undo: "run test -e " + mark, ByHand: "test -e '" + mark + "'", Why: "run test -e " + mark + ": exit status 1"}}
 	if err != nil || len(found) != 1 || !slices.Equal(found[0].Left, want) {
 		t.Errorf("heal: %+v, %v\nwant left %+v", found, err, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -190,6 +191,31 @@ func victim(t *testing.T) Process {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// A script is a shell of ours, and what it reads.
+type script struct {
+	Process
+	in io.Writer
+}
+
+func shell(t *testing.T, text string) script {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", text)
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL); _ = cmd.Wait() })
+	p, err := Identify(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return script{p, in}
 }
 
 func softLimit(t *testing.T, p Process, resource string) uint64 {

@@ -178,7 +178,7 @@ func HasQdisc(shown, device, handle string) bool {
 func output(ctx context.Context, command []string) (string, error) {
 	var out bytes.Buffer
 	err := runCommand(ctx, Command{Argv: command, Stdout: &out})
-	return out.String(), err
+	return out.String(), named(command, err)
 }
 
 func (u Undo) exec(ctx context.Context) error {

@@ -44,6 +44,9 @@ const commandWithin = 10 * time.Second
 
 // String says what is done, for people.
 func (u Undo) String() string {
+	if u.Check() != nil {
+		return "an undo that cannot be read, of kind " + u.Kind
+	}
 	switch u.Kind {
 	case Continue:
 		return "continue " + u.Process.String()
@@ -62,11 +65,14 @@ func (u Undo) String() string {
 	case Exec:
 		return "run " + strings.Join(u.Command, " ")
 	}
-	return "undo of unknown kind " + u.Kind
+	return ""
 }
 
 // ByHand is the command line that does the same, for whoever must.
 func (u Undo) ByHand() string {
+	if u.Check() != nil {
+		return "# see the journal"
+	}
 	switch u.Kind {
 	case Continue:
 		if u.Process.Group {
@@ -93,7 +99,7 @@ func (u Undo) ByHand() string {
 		}
 		return line
 	}
-	return "# nothing is known"
+	return ""
 }
 
 // Check refuses an undo that could not be performed.
