@@ -136,7 +136,7 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if r.streams() {
 		w, err = g.prepareStream(r)
 	} else {
-		w, err = g.prepareRequest(r.Method, r.Path, r.Host, r.Headers, r.Body, r.Checks, r.Timeout, nil)
+		w, err = g.prepareRequest(r.Method, r.Path, r.Host, r.Headers, r.Body, r.Checks, r.Timeout, 0, nil)
 	}
 	if err != nil {
 		return way{}, err
@@ -146,10 +146,11 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	return w, err
 }
 
-// prepareRequest makes a request ready, but not where it goes. prev, if not nil,
+// prepareRequest makes a request ready, but not where it goes. step is its number
+// in a chain, 0 for the first. prev, if not nil,
 // answers for what is taken from the response before.
-func (g *program) prepareRequest(method, path, host string, headers [][2]string, body []byte, list []Check, timeout time.Duration, prev func(string) (int, error)) (way, error) {
-	request, err := wire.Encode(method, path, host, headers, body, g.IDHeader, wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Prev: prev})
+func (g *program) prepareRequest(method, path, host string, headers [][2]string, body []byte, list []Check, timeout time.Duration, step int, prev func(string) (int, error)) (way, error) {
+	request, err := wire.Encode(method, path, host, headers, body, g.IDHeader, wire.Fill{Run: g.Run, First: uint64(step) * StepIDs, Seed: g.Seed, Data: g.Data, Prev: prev})
 	if err != nil {
 		return way{}, err
 	}

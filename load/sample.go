@@ -65,7 +65,7 @@ func OutcomeOf(status int) Outcome {
 // waited ResponseTime, the service took ServiceTime, the harness was late by
 // SendLag.
 type Sample struct {
-	ID       uint64        // the arrival's number in the run, from 1; the same number travels in the request
+	ID       uint64        // the arrival's number in the run, from 1; see RequestID for what travels in the request
 	Route    int           // index into Plan.Routes
 	Step     int           // 0 is the route's own request, n the n-th of Route.Then
 	Intended time.Duration // when the schedule wanted it sent
@@ -76,6 +76,14 @@ type Sample struct {
 	Status   int           // 0 unless a complete response came; of GRPC the HTTP status that stands for the call's (wire.GRPCToHTTP), as that of HTTP is 200 whatever came of the call
 	Outcome  Outcome
 }
+
+// StepIDs keeps the request ids of steps apart from those of arrivals: a run has
+// fewer arrivals, and a person can read both numbers from an id.
+const StepIDs = 1_000_000_000_000
+
+// RequestID is the number that the request carries: ID, and of the n-th step
+// n·StepIDs + ID, because each request has an id of its own.
+func (s Sample) RequestID() uint64 { return s.ID + uint64(s.Step)*StepIDs }
 
 // ResponseTime is what a caller waited: done − intended. It counts the time an
 // arrival spent queueing in the harness because the system was slow, so a

@@ -43,7 +43,8 @@ import (
 // the caller of the whole chain waited so far.
 //
 // Each step that falls due is observed, under its arrival's ID and with its
-// number in Sample.Step. It is Unsent if the connection ended with the response
+// number in Sample.Step; in what it sends it has a request id of its own, see
+// Sample.RequestID. It is Unsent if the connection ended with the response
 // before, or the run was stopped; Plan.ConnRequests and ConnLifetime do not end
 // it within a chain. Steps behind an answer that is not OK never fall due and are
 // not observed.
@@ -63,7 +64,7 @@ func (g *program) prepareSteps(w *way, r Route, host string) error {
 		if s.After < 0 {
 			return fmt.Errorf("step %d: %v is before the request it follows", i+1, s.After)
 		}
-		next, err := g.prepareRequest(s.Method, s.Path, host, s.Headers, s.Body, s.Checks, s.Timeout, w.promise)
+		next, err := g.prepareRequest(s.Method, s.Path, host, s.Headers, s.Body, s.Checks, s.Timeout, i+1, w.promise)
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
@@ -93,6 +94,12 @@ func (w *way) promise(what string) (int, error) {
 type take struct {
 	name []byte // of the header
 	find func(body []byte) (string, bool)
+}
+
+// CheckPrev tells what is wrong with a ${prev.WHAT}.
+func CheckPrev(what string) error {
+	_, err := parseTake(what)
+	return err
 }
 
 func parseTake(what string) (take, error) {

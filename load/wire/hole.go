@@ -15,7 +15,7 @@ const placeholders = "${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}; a plai
 
 // Fill is what the placeholders of a template are replaced by:
 //
-//	${id}             the request id: 32 hexadecimal digits, of Run and seq
+//	${id}             the request id: 32 hexadecimal digits, of Run and First + seq
 //	${seq}            the request's number seq, decimal
 //	${rand:LOW-HIGH}  a whole number from LOW to HIGH, both included
 //	${data.COLUMN}    a value of row (seq−1) mod rows of Data: request 1 has the first
@@ -25,16 +25,17 @@ const placeholders = "${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}; a plai
 // A random number depends on Seed, on seq and on which ${rand} of the template
 // it is, and on nothing else: with the same seed a run says the same again.
 type Fill struct {
-	Run  uint64
-	Seed uint64
-	Data *Table                                   // nil: there is no ${data.COLUMN}
-	Prev func(what string) (given int, err error) // asked about each ${prev.WHAT}: which of the values given to AppendGiven it is; nil: there is none
+	Run   uint64
+	First uint64 // keeps the ids of this template apart from those of others that are sent under the same numbers
+	Seed  uint64
+	Data  *Table                                   // nil: there is no ${data.COLUMN}
+	Prev  func(what string) (given int, err error) // asked about each ${prev.WHAT}: which of the values given to AppendGiven it is; nil: there is none
 }
 
 // hole is a place in a request that is filled anew each time.
 type hole struct {
 	kind   holeKind
-	low    uint64   // of a random number
+	low    uint64   // of a random number; of digits, Fill.First
 	count  uint64   // how many different ones
 	salt   uint64   // keeps the random numbers of one request apart
 	values []string // of a column, as they are written in this place
@@ -46,7 +47,7 @@ type holeKind uint8
 
 const (
 	none   holeKind = iota
-	digits          // the 16 hexadecimal digits of seq
+	digits          // the 16 hexadecimal digits of the id's second half
 	number          // seq, decimal
 	random          // ${rand}
 	datum           // ${data}
@@ -58,7 +59,7 @@ const (
 func (h *hole) append(dst []byte, seq uint64, body int, values []string) []byte {
 	switch h.kind {
 	case digits:
-		text := hex16(seq)
+		text := hex16(h.low + seq)
 		return append(dst, text[:]...)
 	case number:
 		return strconv.AppendUint(dst, seq, 10)

@@ -14,7 +14,8 @@ import (
 // text, copied and patched. Otherwise it is written part by part.
 type Template struct {
 	text  []byte // the whole request; nil if its length varies
-	seqs  []int  // where in text the 16 digits of the seq go
+	seqs  []int  // where in text the 16 digits of the id's second half go
+	first uint64 // Fill.First
 	parts []part // the request, if its length varies
 	body  int    // the parts from here on are its body
 	most  int    // how long it can be
@@ -99,7 +100,9 @@ func Encode(method, path, host string, headers [][2]string, body []byte, idHeade
 	if d.err != nil {
 		return nil, d.err
 	}
-	return newTemplate(d.parts, content.parts, method == "HEAD"), nil
+	t := newTemplate(d.parts, content.parts, method == "HEAD")
+	t.first = fill.First
+	return t, nil
 }
 
 // hasBody tells whether a request says how long its body is.
@@ -158,6 +161,9 @@ func (d *draft) hole(h hole) {
 	if h.kind == random {
 		d.salts++
 		h.salt = Mix(d.fill.Seed ^ Mix(d.salts<<32)) // unlike the draw of the route
+	}
+	if h.kind == digits {
+		h.low = d.fill.First
 	}
 	d.plain("")
 	d.parts[len(d.parts)-1].hole = h
@@ -247,7 +253,7 @@ func (t *Template) Append(dst []byte, seq uint64) []byte {
 	}
 	start := len(dst)
 	dst = append(dst, t.text...)
-	request, text := dst[start:], hex16(seq)
+	request, text := dst[start:], hex16(t.first+seq)
 	for _, at := range t.seqs {
 		copy(request[at:], text[:])
 	}
