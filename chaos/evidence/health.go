@@ -38,7 +38,7 @@ func (r *Run) Problems(from, to time.Duration) []string {
 			}
 		}
 	}
-	if unsent > 0 {
+	if unsent > 0 && !r.gaveUpByChoice() {
 		problems = append(problems, fmt.Sprintf("%d arrivals were due but never sent", unsent))
 	}
 	if seconds > 0 {
@@ -51,5 +51,9 @@ func (r *Run) Problems(from, to time.Duration) []string {
 	}
 	return problems
 }
+
+// gaveUpByChoice tells whether arrivals may be unsent because the experiment asks
+// for it: then they are the system's stall, and count as failures of its.
+func (r *Run) gaveUpByChoice() bool { return r.Stalled != "" && r.Stalled != "queue" }
 
 func round(s Seconds) time.Duration { return s.Duration().Round(100 * time.Microsecond) }

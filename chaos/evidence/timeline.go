@@ -68,8 +68,9 @@ type Header struct {
 	About   string      `json:"about,omitempty"`
 	Seed    uint64      `json:"seed"`
 	Started time.Time   `json:"started"`
-	Load    Seconds     `json:"load_s"` // how long arrivals come
-	Routes  []string    `json:"routes"`
+	Load    Seconds     `json:"load_s"`                 // how long arrivals come
+	Routes  []string    `json:"routes"`                 // each with the steps that follow it
+	Stalled string      `json:"when_stalled,omitempty"` // queue, burst or skip; "" is queue
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
 }
