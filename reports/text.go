@@ -338,7 +338,7 @@ func (s *summary) harness() {
 	s.heading("Harness: " + state)
 	arrivals := fmt.Sprintf("%s due, %s sent, %s unsent", Count(h.Offered), Count(h.Sent), Count(h.Unsent))
 	if h.Stalled != "" {
-		arrivals += fmt.Sprintf(", by choice when none of the connections is free (when_stalled: %s)", Clean(h.Stalled))
+		arrivals += fmt.Sprintf(" (when_stalled: %s)", Clean(h.Stalled))
 	}
 	if h.Steps > 0 {
 		arrivals += fmt.Sprintf("; %s of them followed an answer", Count(h.Steps))

@@ -32,7 +32,7 @@ func loadRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
 		weights += r.Weight
 	}
 	for _, r := range l.Routes {
-		share := strconv.FormatFloat(100*r.Weight/weights, 'f', -1, 64) + "% of the arrivals"
+		share := strconv.FormatFloat(100*r.Weight/weights, 'g', 4, 64) + "% of the arrivals"
 		if l.InTurn {
 			share = "in turn"
 		}
