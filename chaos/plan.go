@@ -16,11 +16,12 @@ func (s *services) plan(run uint64, schedule load.Schedule) load.Plan {
 		Pipeline: l.Pipeline, Streams: l.Streams, Batch: l.Batch, Grace: l.Grace,
 		ConnRequests: l.RequestsPerConnection, ConnLifetime: l.ConnectionLifetime, DialRate: l.NewConnections,
 	}
-	for _, r := range l.Routes {
+	for i := range l.Routes {
+		r := &l.Routes[i]
 		route := s.way(r.To)
 		route.Name, route.Weight = r.Name, r.Weight
 		route.Method, route.Path = r.Line()
-		route.Headers, route.Body, route.Checks, route.Timeout = headers(r.Request), []byte(r.Body), checks(r.Request), r.Timeout
+		route.Headers, route.Body, route.Checks, route.Timeout = headers(r.Request), s.in.Body(r), checks(r.Request), r.Timeout
 		for _, step := range r.Then {
 			then := load.Step{After: step.After, Headers: headers(step.Request), Body: []byte(step.Body), Checks: checks(step.Request), Timeout: step.Timeout}
 			then.Method, then.Path = step.Line()

@@ -18,9 +18,10 @@ import (
 // Inputs is what stands in the files that an experiment names. It is for who
 // runs it: a run is judged without them.
 type Inputs struct {
-	Times []time.Duration        // of load.replay; nil without
-	Data  *wire.Table            // of load.data; nil without
-	TLS   map[string]*tls.Config // of the targets that are reached by it
+	Times  []time.Duration        // of load.replay; nil without
+	Data   *wire.Table            // of load.data; nil without
+	TLS    map[string]*tls.Config // of the targets that are reached by it
+	Bodies map[string][]byte      // of the routes whose target has descriptors, encoded
 }
 
 // ReadInputs reads the files. Who parsed with Options.Here has tried all of
@@ -50,7 +51,18 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 			return nil, fmt.Errorf("target %s: tls: %w", name, err)
 		}
 	}
+	if in.Bodies, err = x.readMessages(); err != nil {
+		return nil, err
+	}
 	return in, nil
+}
+
+// Body is what a route sends.
+func (in *Inputs) Body(r *Route) []byte {
+	if body, ok := in.Bodies[r.Name]; ok {
+		return body
+	}
+	return []byte(r.Body)
 }
 
 // host is what a target's certificate must be for, unless its TLS says more.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/stormctl/stormctl/load"
 )
@@ -147,6 +149,76 @@ func TestFilesAreTriedHere(t *testing.T) {
 			if _, err := ReadFile(file, Options{}); err != nil {
 				t.Errorf("%q for %q: told elsewhere too: %v", row.new, row.old, err)
 			}
+		}
+	}
+}
+
+// shopDescriptors is what protoc writes of a service shop.Shop with a method Buy
+// that takes {"item": "tea"}.
+func shopDescriptors(t *testing.T) []byte {
+	t.Helper()
+	file := &descriptorpb.FileDescriptorProto{
+		Name: proto.String("shop.proto"), Package: proto.String("shop"), Syntax: proto.String("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Order"), Field: []*descriptorpb.FieldDescriptorProto{{
+			Name: proto.String("item"), Number: proto.Int32(1), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		}}}},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("Shop"), Method: []*descriptorpb.MethodDescriptorProto{{
+			Name: proto.String("Buy"), InputType: proto.String(".shop.Order"), OutputType: proto.String(".shop.Order"),
+		}}}},
+	}
+	text, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestProtoset(t *testing.T) {
+	const text = `name: calls
+targets: {bank: {url: "http://127.0.0.1:9", protocol: grpc, protoset: shop.binpb}}
+load:
+  rate: 1/s
+  duration: 9s
+  routes:
+    - {name: buy, to: bank, post: /shop.Shop/Buy, body: '{"item": "tea"}'}
+    - {name: none, to: bank, post: /shop.Shop/Buy}
+claims: [{steady: {success: 99%}}]
+`
+	for _, row := range []struct{ old, new, want string }{
+		{"", "", ""},
+		{"shop.binpb", "none.binpb", "2:71: protoset: open DIR/none.binpb: no such file or directory"},
+		{"shop.binpb", "calls.yaml", "2:71: protoset: DIR/calls.yaml: not a set of descriptors: "},
+		{"protocol: grpc, ", "", "2:45: protoset: goes with protocol: grpc only"},
+		{"item\"", "itm\"", `7:57: body: /shop.Shop/Buy: message shop.Order: `},
+		{"tea", "${id}", "7:57: body: a message in JSON has no placeholders: they would change lengths that it holds"},
+		{"/shop.Shop/Buy}", "/shop.Shop/Sell}", "8:36: post: /shop.Shop/Sell: service shop.Shop has no method Sell"},
+	} {
+		file := filepath.Join(t.TempDir(), "calls.yaml")
+		for name, content := range map[string][]byte{"shop.binpb": shopDescriptors(t), "calls.yaml": []byte(strings.Replace(text, row.old, row.new, 1))} {
+			if err := os.WriteFile(filepath.Join(filepath.Dir(file), name), content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		x, err := ReadFile(file, Options{Here: true})
+		if err != nil {
+			got := strings.ReplaceAll(strings.ReplaceAll(err.Error(), file+":2", "2"), filepath.Dir(file), "DIR")
+			got = strings.TrimPrefix(got, "DIR/calls.yaml:")
+			if row.want == "" || !strings.HasPrefix(got, row.want) {
+				t.Errorf("%q for %q: got %s\nwant %s", row.new, row.old, got, row.want)
+			}
+			continue
+		}
+		in, err := x.ReadInputs()
+		if row.want != "" || err != nil {
+			t.Errorf("%q for %q: nothing told, %v", row.new, row.old, err)
+			continue
+		}
+		// Field 1 with 3 bytes: 0a 03 "tea" (Protocol Buffers, "Encoding").
+		if got := string(in.Body(&x.Load.Routes[0])); got != "\x0a\x03tea" {
+			t.Errorf("the message is %q", got)
+		}
+		if got := in.Body(&x.Load.Routes[1]); len(got) != 0 {
+			t.Errorf("the empty message is %q", got)
 		}
 	}
 }

@@ -49,6 +49,7 @@ func (r Request) verbs() []verb {
 type asked struct {
 	*Request
 	path string
+	name string  // of the target
 	to   *Target // nil if it is not known
 	step bool    // it follows another one
 }
@@ -85,7 +86,11 @@ func (r *rules) request(a asked) {
 	if a.to != nil && a.to.Protocol == load.GRPC && form != "" && form != "post" {
 		r.wrong(child(path, form), form+": a gRPC call is a POST", "write post: /package.Service/Method")
 	}
-	r.try(a, child(path, "body"), wireParts{method: "POST", body: a.Body})
+	if a.to != nil && a.to.Protoset != "" && form == "post" {
+		r.message(a)
+	} else {
+		r.try(a, child(path, "body"), wireParts{method: "POST", body: a.Body})
+	}
 	r.checks(a)
 	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
 		at, value := child(child(path, "headers"), name), a.Headers[name]

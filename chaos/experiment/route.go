@@ -62,7 +62,7 @@ func (r *rules) route(i int) {
 	route, path := &r.x.Load.Routes[i], item("load.routes", i)
 	r.toTarget(child(path, "to"), route.To)
 	to := r.x.Targets[route.To]
-	r.request(asked{&route.Request, path, to, false})
+	r.request(asked{&route.Request, path, route.To, to, false})
 	at := child(path, "weight")
 	r.positive(at, route.Weight > 0)
 	if r.sound(at) && route.Weight > 1e9 {
@@ -79,7 +79,7 @@ func (r *rules) route(i int) {
 		r.wrongKey(then, fmt.Sprintf("then: %s speaks %s", quote(route.To), to.Protocol), "steps go over HTTP/1.1 only")
 	}
 	for j := range route.Then {
-		r.request(asked{&route.Then[j].Request, item(then, j), to, true})
+		r.request(asked{&route.Then[j].Request, item(then, j), route.To, to, true})
 		r.positive(child(item(then, j), "after"), route.Then[j].After > 0)
 	}
 }

@@ -22,6 +22,7 @@ type Target struct {
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
 	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge) or grpc (unary; the body is the encoded message). Links speak http1 alone.
+	Protoset  string            `yaml:"protoset"`  // Of protocol: grpc, a file of descriptors (protoc --include_imports --descriptor_set_out), relative to the experiment file: the bodies of routes are then JSON. Absolute once read.
 	TLS       *TLS              `yaml:"tls"`       // How routes reach it by TLS; for a process, that they do. Links speak without.
 }
 
@@ -62,6 +63,9 @@ func (t *Target) resolve(folder string) error {
 		if err := t.TLS.resolve(folder); err != nil {
 			return err
 		}
+	}
+	if err := absolute(folder, &t.Protoset); err != nil {
+		return err
 	}
 	socket, ok := t.Socket()
 	if !ok {
@@ -109,6 +113,7 @@ func (r *rules) target(name string, t *Target) {
 		r.among(at, t.Protocol, "protocols", protocols)
 	}
 	r.tls(path, kind, t)
+	r.protoset(name, child(path, "protoset"), t)
 	if r.has(child(path, "process")) {
 		r.process(child(path, "process"), t.Process)
 	}

@@ -68,8 +68,8 @@ func (r *Recorder) Record(route int, t Times) {
 	s.Response[route].Record(t.Response)
 	if !t.Follows {
 		s.Lag.Record(t.Lag)
+		s.Late.Record(t.Late)
 	}
-	s.Late.Record(t.Late)
 	if t.Sent {
 		s.Service[route].Record(t.Service)
 	}

@@ -39,6 +39,18 @@ func sent(t testing.TB, path, header, body string, fill Fill, seq uint64) (uri, 
 	return r.RequestURI, r.Header.Get("X"), string(b)
 }
 
+// The ids of a template with a First lie behind it, whether its length varies or
+// not; its numbers do not.
+func TestFirst(t *testing.T) {
+	for _, tt := range []struct{ body, want string }{
+		{"${id}", "00000000000000010000000000000107"}, {"${id} ${seq}", "00000000000000010000000000000107 7"}, // 0x100 + 7
+	} {
+		if _, _, got := sent(t, "/", "", tt.body, Fill{Run: 1, First: 0x100}, 7); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.body, got, tt.want)
+		}
+	}
+}
+
 func TestHoles(t *testing.T) {
 	const last = 1<<64 - 1
 	for _, c := range []struct {
