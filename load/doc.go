@@ -27,6 +27,11 @@
 // While it waits, a loop keeps its right to run Go code and does not tell the
 // scheduler: see patience.
 //
+// Over TCP the kernel notes when it received a response (stamped.go), and a loop
+// that sleeps until a request falls due within a millisecond lets responses
+// wait until then (gather.go): half of the wake-ups, which are most of the cost
+// at a fixed rate, and Done is no later for it.
+//
 // In one turn a loop sends all that is due, gives up what is overdue, sleeps,
 // and handles what became ready. A connection is registered once, edge
 // triggered. Requests are encoded before the run and their holes filled as they

@@ -258,7 +258,7 @@ func (l *loop) broken(c *conn) { l.lose(c, Reset) }
 // answered ends an exchange by its response and gives the connection to the
 // next.
 func (l *loop) answered(e *exchange, status int) {
-	c, now, outcome := e.conn, l.clock.now(), OutcomeOf(status)
+	c, now, outcome := e.conn, max(e.sent, l.came()), OutcomeOf(status)
 	if !e.review.passed() {
 		outcome = Wrong
 	}

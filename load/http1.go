@@ -43,6 +43,7 @@ func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {
 			return
 		}
 		if !complete {
+			l.midway = true
 			return
 		}
 		p = p[len(p)-rest:]

@@ -44,6 +44,10 @@ type loop struct {
 	refill     bool // some pool may have room for a queued arrival
 	nextDial   time.Duration
 
+	stamp  int64            // see cameAt
+	turns  [2]time.Duration // when this turn and the one before began to wait
+	midway bool             // the last turn has read a part of a response
+
 	halted  atomic.Bool // set from outside
 	halting bool        // and seen
 
@@ -249,7 +253,9 @@ func (l *loop) wait() error {
 			sleep, paced = s, false
 		}
 	}
+	l.turns = [2]time.Duration{now, l.turns[0]}
 	elapsed, err := l.net.wait(sleep)
+	l.midway = false
 	if paced && elapsed {
 		l.pacer.woke(l.clock.now() - now - sleep)
 	}

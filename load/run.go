@@ -50,6 +50,7 @@ type program struct {
 	end       time.Duration // when everything still unfinished is given up
 	grace     time.Duration
 	hasTLS    bool          // some endpoint has
+	gather    bool          // see gathers
 	dialGap   time.Duration // between two dials of one loop; 0 means none
 }
 
@@ -106,6 +107,7 @@ func prepare(p Plan) (*program, error) {
 	if p.InOrder {
 		g.pick = inTurn(len(p.Routes))
 	}
+	g.gather = g.gathers()
 	return g, nil
 }
 
@@ -202,3 +204,6 @@ func newClock(start time.Time) clock {
 }
 
 func (c clock) now() time.Duration { return c.offset + time.Since(c.base) }
+
+// at is what the clock says at t, which time.Now has returned.
+func (c clock) at(t time.Time) time.Duration { return c.offset + t.Sub(c.base) }

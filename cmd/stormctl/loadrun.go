@@ -225,7 +225,7 @@ func (r *loadRun) result(seconds float64, cpu time.Duration, o loadOptions) *rep
 		Harness: reports.LoadHarness{
 			SendLag: spread(total.Times.Lag), Late: spread(total.Times.Late),
 			HiccupP99: millis(r.host.P99), HiccupMax: millis(r.host.Max), Steal: r.host.Steal, Pressure: r.pressure,
-			CPU: cpu.Seconds() / seconds, Busy: 100 * r.busy, Loops: load.Shards(r.plan), Transport: load.TransportName(o.transport),
+			CPU: cpu.Seconds() / seconds, Busy: 100 * r.busy, Loops: load.Shards(r.plan), Transport: load.TransportName(r.plan),
 		},
 	}
 	if r.plan.Closed != nil {
