@@ -43,7 +43,7 @@ type Route struct {
 	Name     string
 	Weight   float64     // share of the arrivals relative to the other routes; 0 means 1
 	Addr     string      // ip:port to dial, the name already resolved; or unix:PATH
-	TLS      *tls.Config // nil is without; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify; its NextProtos are left aside
+	TLS      *tls.Config // nil is without; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify; its NextProtos are left aside: Protocol alone is offered
 	Protocol string      // HTTP1, HTTP2 (without TLS by prior knowledge) or GRPC; "" means HTTP1
 	Host     string      // Host header; "" means Addr, or localhost for a unix socket
 	Method   string      // "" means GET, of GRPC always POST

@@ -45,6 +45,7 @@ type program struct {
 	routes    []way
 	endpoints []endpoint      // different ones; a loop has a pool for each
 	timeouts  []time.Duration // different ones; a loop has a line for each
+	offers    []offer
 	transport func(*loop) (transport, error)
 	shards    int
 	end       time.Duration // when everything still unfinished is given up
@@ -121,7 +122,7 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 		return way{}, err
 	}
 	if r.TLS != nil {
-		if e.tls, err = r.tlsFor(); err != nil {
+		if e.tls, err = g.tlsFor(r); err != nil {
 			return way{}, err
 		}
 		g.hasTLS = true
