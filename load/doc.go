@@ -32,7 +32,8 @@
 // triggered. Requests are encoded before the run and their holes filled as they
 // are sent; responses are parsed where they were read, and bodies are not kept
 // unless a route checks them. In the steady state nothing is allocated, but for
-// checks of JSON.
+// checks of JSON, for headers that are checked over HTTP/2, and for what one
+// request of a chain gives to the next.
 //
 // A dialect is how a protocol uses a connection: HTTP/1.1 takes turns on it, and
 // HTTP/2 shares it between streams. What HTTP/2 has to send in one turn is

@@ -69,33 +69,18 @@ func (g *program) tlsFor(r Route) (*tls.Config, error) {
 	return config, nil
 }
 
-// prepareStream makes a request over HTTP/2 ready, but not where it goes. Host
-// and Timeout are given.
-func (g *program) prepareStream(r Route) (w way, err error) {
-	if len(r.Then) > 0 {
-		return way{}, errors.New("steps that follow an answer go over HTTP/1.1 only")
-	}
-	for _, c := range r.Checks {
-		if c.Of != CheckStatus {
-			return way{}, errors.New("check: over HTTP/2 only the status can be checked")
-		}
-	}
-	if w.checks, err = compile(r.Checks); err != nil {
-		return way{}, fmt.Errorf("check: %w", err)
-	}
-	w.timeout = indexOf(&g.timeouts, r.Timeout)
+// encodeStream makes the route's request ready, as HTTP/2 has it. Host and
+// Timeout are given.
+func (r *Route) encodeStream(idHeader string, fill wire.Fill) (*wire.StreamTemplate, error) {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
 	if r.Protocol == HTTP2 {
-		w.streamed, err = wire.EncodeStream(scheme, r.Method, r.Path, r.Host, r.Headers, r.Body, g.IDHeader, g.Run)
-		return w, err
+		return wire.EncodeStream(scheme, r.Method, r.Path, r.Host, r.Headers, r.Body, idHeader, fill)
 	}
 	if r.Method != "" && r.Method != "POST" {
-		return way{}, fmt.Errorf("method %s: a gRPC call is a POST", r.Method)
+		return nil, fmt.Errorf("method %s: a gRPC call is a POST", r.Method)
 	}
-	w.grpc = true
-	w.streamed, err = wire.EncodeGRPC(scheme, r.Path, r.Host, r.Headers, r.Body, r.Timeout, g.IDHeader, g.Run)
-	return w, err
+	return wire.EncodeGRPC(scheme, r.Path, r.Host, r.Headers, r.Body, r.Timeout, idHeader, fill)
 }

@@ -65,7 +65,7 @@ func OutcomeOf(status int) Outcome {
 // waited ResponseTime, the service took ServiceTime, the harness was late by
 // SendLag.
 type Sample struct {
-	ID       uint64        // the arrival's number in the run, from 1; the same number travels in the request
+	ID       uint64        // travels in the request: the arrival's number in the run, from 1, and of a step its number too (wire.SeqOf)
 	Route    int           // index into Plan.Routes
 	Step     int           // 0 is the route's own request, n the n-th of Route.Then
 	Intended time.Duration // when the schedule wanted it sent

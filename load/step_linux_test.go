@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // chain runs a plan and returns its samples by arrival and step. Each is there
@@ -24,7 +26,10 @@ func chain(t *testing.T, p Plan) map[[2]int]Sample {
 	err := Run(context.Background(), p, time.Now(), func(_ int, s Sample) {
 		mu.Lock()
 		defer mu.Unlock()
-		key := [2]int{int(s.ID), s.Step}
+		key := [2]int{int(wire.ArrivalOf(s.ID)), s.Step}
+		if want := wire.SeqOf(uint64(key[0]), s.Step); s.ID != want {
+			t.Errorf("step %d of arrival %d has the id %x, want %x", s.Step, key[0], s.ID, want)
+		}
 		if old, twice := got[key]; twice {
 			t.Errorf("observed twice: %+v and %+v", old, s)
 		}
