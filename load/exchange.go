@@ -15,7 +15,7 @@ type exchange struct {
 	conn     *conn
 	way      *way
 	given    []string      // for the request, from the response before
-	sent     time.Duration // when the dial began; once written, when its first byte was given to the kernel
+	sent     time.Duration // when the dial began; once written, when its first byte was given to the kernel; of one that is sent again, the last time
 	deadline time.Duration
 	received int64 // bytes of the response so far
 	review   review
@@ -126,17 +126,6 @@ func (l *loop) leave(e *exchange) {
 	l.lines[e.way.timeout].remove(e)
 	e.conn = nil
 	l.spare = append(l.spare, e)
-}
-
-// elsewhere puts an arrival into the queue that has left its connection, or
-// must not begin there: this turn gives it to another.
-func (l *loop) elsewhere(p *pool, a arrival, now time.Duration) {
-	if l.halted.Load() {
-		l.unsent(a, now)
-		return
-	}
-	p.queue.insert(a)
-	l.requeued, l.refill = true, true
 }
 
 // seq tells the request apart from all others of the run.

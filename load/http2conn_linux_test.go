@@ -81,29 +81,6 @@ func TestHTTP2LateAnswer(t *testing.T) {
 	}
 }
 
-// A peer that goes away answers what it has begun; the rest is reset, and what
-// is still to be sent goes elsewhere.
-func TestHTTP2GoAway(t *testing.T) {
-	peer := listen(t, asked(noSettings, func(c net.Conn, stream uint32) bool {
-		if stream == 9 {
-			io.WriteString(c, frame(goAway, 0, 0, number(5)+number(0)))
-			for _, s := range []uint32{5, 1, 3} {
-				io.WriteString(c, frame(headers, 5, s, status200))
-			}
-		}
-		return true // the client closes
-	}))
-	samples := mustCollect(t, Plan{Schedule: at(0, 0, 0, 0, 0, brief), Run: 1, Loops: 1, Routes: []Route{{Addr: peer.addr, Protocol: HTTP2, Timeout: 3 * brief}}})
-	for i, want := range []Outcome{OK, OK, OK, Reset, Reset, TimedOut} {
-		if samples[i].Outcome != want {
-			t.Errorf("arrival %d: got %v, want %v", i+1, samples[i].Outcome, want)
-		}
-	}
-	if got := peer.accepted.Load(); got != 2 {
-		t.Errorf("%d connections, want 2", got)
-	}
-}
-
 // The peer's bound on streams is obeyed once it is known, also when it changes.
 func TestHTTP2PeerBoundsStreams(t *testing.T) {
 	const n, bound = 200, 3

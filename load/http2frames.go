@@ -38,6 +38,10 @@ func (d speaksHTTP2) take(l *loop, c *conn, f *wire.Frame) bool {
 			return h.began(f.Stream)
 		}
 		d.forget(l, e)
+		if f.Number() == wire.CodeRefused && e.stream.status == 0 {
+			d.refused(l, e)
+			return true
+		}
 		l.finish(e, Reset, 0, l.clock.now())
 		l.release(c)
 	case wire.FrameSettings:
@@ -209,14 +213,26 @@ func (d speaksHTTP2) windowUpdate(l *loop, c *conn, f *wire.Frame) bool {
 	return true
 }
 
+// refused sends a request again that the peer has refused. The connection gets
+// no other before one of those that it has taken is answered; one that takes
+// nothing is closed.
+func (d speaksHTTP2) refused(l *loop, e *exchange) {
+	c := e.conn
+	l.again(e, true)
+	c.pool.withdraw(c)
+	if len(c.flying) == 0 {
+		l.retire(c)
+		l.release(c)
+	}
+}
+
 // goAway lets the connection end with what the peer still answers: streams up
 // to last.
 func (d speaksHTTP2) goAway(l *loop, c *conn, last uint32) {
 	l.retire(c)
-	now := l.clock.now()
 	for n := len(c.flying); n > 0 && c.flying[n-1].stream.id > last; n-- {
 		d.forget(l, c.flying[n-1])
-		l.finish(c.flying[n-1], Reset, 0, now)
+		l.again(c.flying[n-1], last == 0)
 	}
 	l.release(c)
 }

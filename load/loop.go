@@ -154,21 +154,6 @@ func (l *loop) turn() error {
 	return nil
 }
 
-// sendAgain gives what has come back to the queues to connections that have
-// room: until then, none of a pool is ready while arrivals are queued.
-func (l *loop) sendAgain() {
-	if !l.requeued {
-		return
-	}
-	l.requeued = false
-	for i := range l.pools {
-		p := &l.pools[i]
-		for c := p.pick(); c != nil && p.queue.size > 0; c = p.pick() {
-			l.request(c, p.queue.pop(), l.clock.now())
-		}
-	}
-}
-
 // advance makes the stripe's next arrival the one to wait for.
 func (l *loop) advance() {
 	t, ok := l.stripe.next()

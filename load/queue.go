@@ -11,22 +11,6 @@ type arrival struct {
 	errand   *errand // nil for its route's own request that was not sent before
 }
 
-// errand is what an arrival is about that does not begin with it: a step on its
-// way to another connection, or a request that is sent again.
-type errand struct {
-	way   *way
-	given []string // see exchange
-	vain  int      // how often it was sent in vain: see loop.again
-}
-
-// way is the request that is to be sent, and given is for it.
-func (l *loop) way(a arrival) (w *way, given []string) {
-	if a.errand != nil {
-		return a.errand.way, a.errand.given
-	}
-	return &l.routes[a.route], nil
-}
-
 // queue holds arrivals for which no connection is free, first in first out.
 // It grows with the system's stall and gives the memory back afterwards.
 type queue struct {

@@ -279,6 +279,7 @@ func AppendWindowUpdate(dst []byte, stream uint32, n int) []byte {
 // Why a stream is reset (RFC 9113 section 7).
 const (
 	CodeProtocol uint32 = 1
+	CodeRefused  uint32 = 7 // the peer has done nothing with it: section 8.7
 	CodeCancel   uint32 = 8
 )
 
