@@ -110,7 +110,7 @@ func (rec *recorder) add(e evidence.Event) { rec.timeline.Add(e) }
 // observe is on the event loops' hot path.
 func (rec *recorder) observe(i int, s load.Sample) {
 	if rec.rows != nil {
-		s.ID, s.Route = s.RequestID(), rec.rows[s.Route]+s.Step
+		s.Route = rec.rows[s.Route] + s.Step
 	}
 	rec.tally.Observe(i, s)
 	rec.rings[i].Push(s)

@@ -18,7 +18,7 @@ const (
 	Reset                      // the connection was reset or closed before the response was complete
 	Malformed                  // what came back is not HTTP, or not gRPC
 	Wrong                      // a complete response of any status that fails one of Route.Checks
-	Unsent                     // due, but never sent: no connection came free before the run ended, or the host had no descriptor or port left for one
+	Unsent                     // due, but never sent: no connection came free before the run ended, or the host had no descriptor or port left for one. Over HTTP/2 also what was sent, but not processed as the service said itself, and could not be sent again before the run ended
 	outcomes
 )
 
@@ -65,25 +65,17 @@ func OutcomeOf(status int) Outcome {
 // waited ResponseTime, the service took ServiceTime, the harness was late by
 // SendLag.
 type Sample struct {
-	ID       uint64        // the arrival's number in the run, from 1; see RequestID for what travels in the request
+	ID       uint64        // travels in the request: the arrival's number in the run, from 1, and of a step its number too (wire.SeqOf)
 	Route    int           // index into Plan.Routes
 	Step     int           // 0 is the route's own request, n the n-th of Route.Then
 	Intended time.Duration // when the schedule wanted it sent
-	Sent     time.Duration // when its first byte was handed to the kernel; when the dial began if no connection opened; 0 if Unsent
+	Sent     time.Duration // when its first byte was handed to the kernel; when the dial began if no connection opened; the last time, if it was sent again; 0 if Unsent
 	Late     time.Duration // how long after Intended its event loop came to it: the harness's own part of SendLag
 	Done     time.Duration // when its outcome was known
 	Received int64         // bytes of the response that came, its head included
 	Status   int           // 0 unless a complete response came; of GRPC the HTTP status that stands for the call's (wire.GRPCToHTTP), as that of HTTP is 200 whatever came of the call
 	Outcome  Outcome
 }
-
-// StepIDs keeps the request ids of steps apart from those of arrivals: a run has
-// fewer arrivals, and a person can read both numbers from an id.
-const StepIDs = 1_000_000_000_000
-
-// RequestID is the number that the request carries: ID, and of the n-th step
-// n·StepIDs + ID, because each request has an id of its own.
-func (s Sample) RequestID() uint64 { return s.ID + uint64(s.Step)*StepIDs }
 
 // ResponseTime is what a caller waited: done − intended. It counts the time an
 // arrival spent queueing in the harness because the system was slow, so a

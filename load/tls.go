@@ -30,14 +30,11 @@ func (e *TLSError) Error() string { return e.Of + ": " + e.Err.Error() }
 
 func (e *TLSError) Unwrap() error { return e.Err }
 
-// Config reads the files, for routes to a host by a protocol. Routes that share
+// Config reads the files, for routes to a host. Routes that share
 // it share connections. The
 // error is a *TLSError.
-func (t TLS) Config(host, protocol string) (*tls.Config, error) {
-	c := &tls.Config{ServerName: host, InsecureSkipVerify: t.Insecure, NextProtos: []string{"http/1.1"}} //nolint:gosec // the user asked for it
-	if protocol == HTTP2 || protocol == GRPC {
-		c.NextProtos = []string{alpnHTTP2}
-	}
+func (t TLS) Config(host string) (*tls.Config, error) {
+	c := &tls.Config{ServerName: host, InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName
 	}
@@ -73,7 +70,7 @@ func Knock(ctx context.Context, r Route) error {
 		return err
 	}
 	if r.TLS != nil {
-		if e.tls, err = r.tlsFor(); err != nil {
+		if e.tls, err = new(program).tlsFor(r); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,7 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 		if t.TLS != nil {
 			files = load.TLS(*t.TLS)
 		}
-		if in.TLS[name], err = files.Config(t.host(), t.Protocol); err != nil {
+		if in.TLS[name], err = files.Config(t.host()); err != nil {
 			return nil, fmt.Errorf("target %s: tls: %w", name, err)
 		}
 	}

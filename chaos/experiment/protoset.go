@@ -6,6 +6,7 @@ import (
 
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/requests"
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // protoset reads the descriptors of a target that speaks gRPC.
@@ -76,9 +77,11 @@ func (x *Experiment) readMessages() (map[string][]byte, error) {
 				return nil, fmt.Errorf("target %s: protoset: %w", route.To, err)
 			}
 		}
-		if messages[route.Name], err = encodeMessage(known[file], &route.Request); err != nil {
+		message, err := encodeMessage(known[file], &route.Request)
+		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", route.Name, err)
 		}
+		messages[route.Name] = []byte(wire.Literal(string(message))) // what looks like a placeholder is none
 	}
 	return messages, nil
 }

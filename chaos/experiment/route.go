@@ -12,7 +12,7 @@ type Route struct {
 	To      string `yaml:"to"`   // The target that is called.
 	Request `yaml:",inline"`
 	Weight  float64 `yaml:"weight"` // Share of the arrivals relative to the other routes; absent means 1.
-	Then    []Step  `yaml:"then"`   // Requests that follow a right answer, one after the other over the same connection; not over HTTP/2.
+	Then    []Step  `yaml:"then"`   // Requests that follow a right answer, one after the other over HTTP/1.1 on the same connection.
 }
 
 func (r *Route) Defaults() { r.Weight = 1 }
@@ -74,9 +74,6 @@ func (r *rules) route(i int) {
 	then := child(path, "then")
 	if r.sound(then) && len(route.Then) == 0 {
 		r.wrong(then, "then: is empty", "add a step like {name: pay, post: /pay}, or remove the key")
-	}
-	if r.has(then) && to != nil && to.Streams() {
-		r.wrongKey(then, fmt.Sprintf("then: %s speaks %s", quote(route.To), to.Protocol), "steps go over HTTP/1.1 only")
 	}
 	for j := range route.Then {
 		r.request(asked{&route.Then[j].Request, item(then, j), route.To, to, true})

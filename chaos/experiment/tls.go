@@ -49,7 +49,7 @@ func (r *rules) tls(path, kind string, t *Target) {
 		}
 	}
 	var wrong *load.TLSError
-	if _, err := files.Config("host", t.Protocol); errors.As(err, &wrong) {
+	if _, err := files.Config("host"); errors.As(err, &wrong) {
 		r.wrong(child(at, wrong.Of), fmt.Sprintf("%s: %v", wrong.Of, wrong.Err), "")
 	}
 }

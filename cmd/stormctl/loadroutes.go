@@ -132,10 +132,7 @@ func (o *loadOptions) encoded(path string, body []byte) ([]byte, error) {
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--hex: %w", err)}
 		}
-		if o.protocol == load.HTTP1 {
-			out = []byte(wire.Literal(string(out))) // what looks like a placeholder is none
-		}
-		return out, nil
+		return literal(out), nil
 	case o.protoset != "":
 		if bytes.Contains(body, []byte("${")) {
 			return nil, usageError{errors.New("--protoset: a message in JSON has no placeholders: they would change lengths that it holds")}
@@ -147,11 +144,14 @@ func (o *loadOptions) encoded(path string, body []byte) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--protoset: %w", err)
 		}
-		return body, nil
+		return literal(body), nil
 	default:
 		return body, nil
 	}
 }
+
+// literal is a body in which what looks like a placeholder is none.
+func literal(body []byte) []byte { return []byte(wire.Literal(string(body))) }
 
 func (o *loadOptions) fromFile(j *loadJob) ([]requests.Request, error) {
 	if o.targets != "" {
