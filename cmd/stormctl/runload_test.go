@@ -41,11 +41,14 @@ func runText(t *testing.T, dir, text string) (r chaos.Result, code int, diagnost
 }
 
 // shopByTLS lets callers log in and takes orders from those who have.
-func shopByTLS(t *testing.T, dir string) (url string, heard *atomic.Int64) {
+func shopByTLS(t *testing.T, dir, protocol string) (url string, heard *atomic.Int64) {
 	t.Helper()
 	heard = new(atomic.Int64)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		heard.Add(1)
+		if want := map[string]int{"http1": 1, "h2": 2}[protocol]; r.ProtoMajor != want {
+			t.Errorf("asked by HTTP/%d, want %d", r.ProtoMajor, want)
+		}
 		body, _ := io.ReadAll(r.Body)
 		switch user := r.URL.Query().Get("user"); {
 		case r.URL.Path == "/login":
@@ -57,6 +60,7 @@ func shopByTLS(t *testing.T, dir string) (url string, heard *atomic.Int64) {
 		}
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
@@ -69,7 +73,7 @@ func shopByTLS(t *testing.T, dir string) (url string, heard *atomic.Int64) {
 }
 
 const loadOfShop = `name: shop
-targets: {shop: {url: "%s", tls: {%s}}}
+targets: {shop: {url: "%s", protocol: %s, tls: {%s}}}
 load:
   sine: {mean: 100/s, amplitude: 50/s, period: 500ms}
   duration: 1s
@@ -90,9 +94,15 @@ claims: [{steady: {route: order, success: 100%%}}]
 // By TLS, on a sine, with data, and with a step that has what the answer before
 // said: all of it from files beside the experiment.
 func TestRunStepsByTLS(t *testing.T) {
+	for _, protocol := range []string{"http1", "h2"} {
+		t.Run(protocol, func(t *testing.T) { testRunStepsByTLS(t, protocol) })
+	}
+}
+
+func testRunStepsByTLS(t *testing.T, protocol string) {
 	dir := t.TempDir()
-	url, heard := shopByTLS(t, dir)
-	r, code, diagnostics := runText(t, dir, fmt.Sprintf(loadOfShop, url, "ca: ca.pem, server_name: example.com"))
+	url, heard := shopByTLS(t, dir, protocol)
+	r, code, diagnostics := runText(t, dir, fmt.Sprintf(loadOfShop, url, protocol, "ca: ca.pem, server_name: example.com"))
 	if len(r.Routes) != 2 {
 		t.Fatalf("exit %d: %s%+v", code, diagnostics, r)
 	}
@@ -126,8 +136,8 @@ func TestRunWithoutTrustDoesNotBegin(t *testing.T) {
 		{"ca: none.pem", "none.pem: no such file"},
 	} {
 		dir := t.TempDir()
-		url, heard := shopByTLS(t, dir)
-		_, code, diagnostics := runText(t, dir, fmt.Sprintf(loadOfShop, url, row.tls))
+		url, heard := shopByTLS(t, dir, "http1")
+		_, code, diagnostics := runText(t, dir, fmt.Sprintf(loadOfShop, url, "http1", row.tls))
 		if code != int(exitFailed) || !strings.Contains(diagnostics, row.want) || heard.Load() != 0 {
 			t.Errorf("tls: {%s}: exit %d, %d requests, %s", row.tls, code, heard.Load(), diagnostics)
 		}
