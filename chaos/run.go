@@ -282,8 +282,8 @@ func watchTarget(ctx context.Context, r *targets.Running, say func(error)) {
 
 // header is what the evidence says of the experiment.
 func header(x *experiment.Experiment, plan load.Plan, timeline Timeline) evidence.Header {
-	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now(), Load: evidence.Seconds(plan.Schedule.Duration())}
-	h.Routes, h.Stalled = x.Load.Names(), x.Load.WhenStalled
+	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now(), Load: evidence.Seconds(plan.Schedule.Duration()), Skips: plan.MaxQueue != 0}
+	h.Routes = x.Load.Names()
 	for _, name := range sorted(x.Links) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}

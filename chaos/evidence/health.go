@@ -38,7 +38,7 @@ func (r *Run) Problems(from, to time.Duration) []string {
 			}
 		}
 	}
-	if unsent > 0 && !r.gaveUpByChoice() {
+	if unsent > 0 && !r.Skips {
 		problems = append(problems, fmt.Sprintf("%d arrivals were due but never sent", unsent))
 	}
 	if seconds > 0 {
@@ -51,9 +51,5 @@ func (r *Run) Problems(from, to time.Duration) []string {
 	}
 	return problems
 }
-
-// gaveUpByChoice tells whether arrivals may be unsent because the experiment asks
-// for it: then they are the system's stall, and count as failures of its.
-func (r *Run) gaveUpByChoice() bool { return r.Stalled != "" && r.Stalled != "queue" }
 
 func round(s Seconds) time.Duration { return s.Duration().Round(100 * time.Microsecond) }

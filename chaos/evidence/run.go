@@ -16,6 +16,7 @@ type Run struct {
 	Seed    uint64
 	Started time.Time
 	Load    time.Duration // how long arrivals were to come
+	Skips   bool          // arrivals that find no connection were not to wait for one, or not all of them
 	End     time.Duration // when the last arrival was due; less than Load if Partial
 	Partial bool          // the run was cut short: what is missing is missing
 	Stopped string        // why it was
@@ -23,8 +24,6 @@ type Run struct {
 	// NotSteady says why nothing was injected although it was planned: the
 	// steady state could not be confirmed. "" if it was.
 	NotSteady string
-
-	Stalled string // queue, burst or skip: what was to become of arrivals that no connection was free for; "" is queue
 
 	Routes []string          // names, indexed by load.Sample.Route; a step of a route is one too, and its samples have an ID of their own
 	Front  []load.Sample     // by Intended
