@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"encoding/binary"
 
 	"github.com/stormctl/stormctl/load/wire"
@@ -39,8 +40,9 @@ const (
 	streamWindow = 1 << 20
 	connWindow   = 1 << 30
 
-	// Before a peer has said how many streams it takes it is taken to take this
-	// many: the least that RFC 9113 recommends, and what Go's client does.
+	// Before a peer has said how many streams it takes, and none has said so that
+	// was there before, it is taken to take this many: the least that RFC 9113
+	// recommends, and what Go's client does.
 	assumedStreams = 100
 
 	// flushAt is how much a connection gathers at most before it is sent within
@@ -84,7 +86,7 @@ func (d speaksHTTP2) room(c *conn) int {
 	}
 	most := min(d.limit, h.peer.MaxStreams)
 	if !h.settled {
-		most = min(d.limit, assumedStreams)
+		most = min(d.limit, cmp.Or(c.pool.streams, assumedStreams))
 	}
 	return most - len(c.flying)
 }

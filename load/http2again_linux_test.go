@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -183,13 +184,19 @@ func TestHTTP2FewOnEachConnection(t *testing.T) {
 }
 
 // Go's server refuses streams above its bound as long as that is not known: all
-// are answered in the end, over one connection.
+// are answered in the end, however many connections find it out.
 func TestHTTP2RefusedByGo(t *testing.T) {
-	const n = 100
+	const n = 1000
+	for _, tt := range []struct{ conns, each int }{{1, 0}, {20, 0}, {20, 5}} {
+		t.Run(fmt.Sprintf("%d of %d requests", tt.conns, tt.each), func(t *testing.T) { refusedByGo(t, n, tt.conns, tt.each) })
+	}
+}
+
+func refusedByGo(t *testing.T, n, conns, each int) {
 	peer := serveHTTP2(t, func(http.ResponseWriter, *http.Request) { time.Sleep(time.Millisecond) }, func(s *http.Server) {
 		s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 2}
 	})
-	for _, s := range mustCollect(t, Plan{Schedule: together(n), Run: 1, Loops: 1, MaxConns: 1, Routes: []Route{h2(peer.addr)}}) {
+	for _, s := range mustCollect(t, Plan{Schedule: together(n), Run: 1, Loops: 1, MaxConns: conns, ConnRequests: each, Routes: []Route{h2(peer.addr)}}) {
 		if s.Outcome != OK {
 			t.Errorf("arrival %d: got %v", s.ID, s.Outcome)
 		}

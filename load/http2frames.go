@@ -170,7 +170,7 @@ func (d speaksHTTP2) settings(l *loop, c *conn, f *wire.Frame) bool {
 	if h.peer.Update(f.Payload) != nil {
 		return false
 	}
-	h.settled = true
+	h.settled, c.pool.streams = true, h.peer.MaxStreams
 	for _, e := range c.flying {
 		if e.stream.window += h.peer.Window - before; e.stream.window > wire.MaxStream {
 			return false
