@@ -102,14 +102,14 @@ func (d speaksHTTP2) send(l *loop, e *exchange) bool {
 	c.pending = request.AppendHead(c.pending, e.stream.id, seq, e.given)
 	if e.stream.size > 0 {
 		h.waiting++
-		d.sendBody(l, e)
+		d.sendBody(e)
 	}
 	l.later(c)
 	return len(c.pending) < flushAt || l.writePending(c)
 }
 
 // sendBody adds what the windows allow of the body to what is pending.
-func (d speaksHTTP2) sendBody(l *loop, e *exchange) {
+func (d speaksHTTP2) sendBody(e *exchange) {
 	c, s, request := e.conn, &e.stream, e.way.streamed
 	for s.sent < s.size {
 		n := int(min(int64(s.size-s.sent), c.http2.window, s.window, wire.MaxFrame))
@@ -127,15 +127,15 @@ func (d speaksHTTP2) sendBody(l *loop, e *exchange) {
 // sendBodies goes on with the bodies that wait for a window, oldest first.
 func (d speaksHTTP2) sendBodies(l *loop, c *conn) {
 	for i := 0; i < len(c.flying) && c.http2.waiting > 0 && c.http2.window > 0; i++ {
-		if e := c.flying[i]; d.waits(l, e) {
-			d.sendBody(l, e)
+		if e := c.flying[i]; d.waits(e) {
+			d.sendBody(e)
 			l.later(c)
 		}
 	}
 }
 
 // waits tells whether some of the body is not sent.
-func (d speaksHTTP2) waits(l *loop, e *exchange) bool {
+func (d speaksHTTP2) waits(e *exchange) bool {
 	return e.stream.sent < e.stream.size
 }
 
@@ -159,15 +159,15 @@ func (d speaksHTTP2) spoil(l *loop, e *exchange) {
 // reset tells the peer that a stream is over before its end.
 func (d speaksHTTP2) reset(l *loop, e *exchange, code uint32) {
 	c := e.conn
-	d.forget(l, e)
+	d.forget(e)
 	c.http2.cancelled = true
 	c.pending = wire.AppendReset(c.pending, e.stream.id, code)
 	l.later(c)
 }
 
 // forget gives up the body that was not sent.
-func (d speaksHTTP2) forget(l *loop, e *exchange) {
-	if d.waits(l, e) {
+func (d speaksHTTP2) forget(e *exchange) {
+	if d.waits(e) {
 		e.conn.http2.waiting--
 	}
 }
@@ -191,7 +191,7 @@ func (d speaksHTTP2) complete(l *loop, e *exchange, grpcStatus int) {
 		}
 		e.review.head(status, e.review.noted)
 	}
-	if d.waits(l, e) {
+	if d.waits(e) {
 		d.reset(l, e, wire.CodeCancel)
 	}
 	l.answered(e, status)

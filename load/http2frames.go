@@ -37,7 +37,7 @@ func (d speaksHTTP2) take(l *loop, c *conn, f *wire.Frame) bool {
 		if e == nil {
 			return h.began(f.Stream)
 		}
-		d.forget(l, e)
+		d.forget(e)
 		if f.Number() == wire.CodeRefused && e.stream.status == 0 {
 			d.refused(l, e)
 			return true
@@ -206,8 +206,8 @@ func (d speaksHTTP2) windowUpdate(l *loop, c *conn, f *wire.Frame) bool {
 	if e.stream.window += n; e.stream.window > wire.MaxStream {
 		return false
 	}
-	if d.waits(l, e) {
-		d.sendBody(l, e)
+	if d.waits(e) {
+		d.sendBody(e)
 		l.later(c)
 	}
 	return true
@@ -231,7 +231,7 @@ func (d speaksHTTP2) refused(l *loop, e *exchange) {
 func (d speaksHTTP2) goAway(l *loop, c *conn, last uint32) {
 	l.retire(c)
 	for n := len(c.flying); n > 0 && c.flying[n-1].stream.id > last; n-- {
-		d.forget(l, c.flying[n-1])
+		d.forget(c.flying[n-1])
 		l.again(c.flying[n-1], last == 0)
 	}
 	l.release(c)

@@ -28,8 +28,6 @@ func ArrivalOf(seq uint64) uint64 { return seq & arrivals }
 const (
 	halfID  = 16         // digits of a run or of a seq
 	idWidth = 2 * halfID // digits of an ID
-
-	traceWidth = len("00-") + idWidth + len("-") + halfID + len("-01") // of a traceparent
 )
 
 // AppendID appends the text of id to dst.
