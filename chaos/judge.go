@@ -42,6 +42,9 @@ func Judge(dir string) (*Result, error) {
 		return nil, err
 	}
 	r.Links = behind(run)
+	if w := run.Warmup; w != nil {
+		r.Warmup = NewWarmup(w.Length.Duration(), w.Outcomes, w.P50.Duration(), w.P99.Duration())
+	}
 	if run.NotSteady != "" {
 		r.Notes = append(r.Notes, "nothing was injected: "+run.NotSteady)
 	}

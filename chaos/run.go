@@ -81,14 +81,14 @@ func execute(ctx context.Context, x *experiment.Experiment, dir string, opts Opt
 		return err
 	}
 	plan, timeline := services.plan(run), services.timeline()
-	rec, err := newRecorder(dir, header(x, plan, timeline), plan.Schedule, load.Shards(plan), services.relays)
+	rec, err := newRecorder(dir, header(x, plan, timeline), x.Load.Warmup, plan.Schedule, load.Shards(plan), services.relays)
 	if err != nil {
 		return err
 	}
 	end := drive(ctx, x, services, plan, timeline, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
 	if err := services.stop(); err != nil {
-		rec.add(evidence.Event{At: evidence.Seconds(time.Since(rec.start)), Kind: evidence.KindNote, Text: err.Error()})
+		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: err.Error()})
 		teller.event(err.Error())
 	}
 	if err := rec.close(end); err != nil {
@@ -107,8 +107,10 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	live := &soFar{x: x, rec: rec, tell: teller.verdicts}
 	defer live.wait()
 
-	start := time.Now()
-	now := func() time.Duration { return time.Since(start) }
+	begun := time.Now()
+	start := begun.Add(x.Load.Warmup) // of the clock that every time of the experiment is on
+	now := func() time.Duration { return max(0, time.Since(start)) }
+	plan.Stats = load.NewStats(load.Shards(plan), begun)
 	add := func(e evidence.Event) {
 		e.At = evidence.Seconds(now())
 		rec.add(e)
@@ -120,9 +122,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	var stoppedAt atomic.Int64
 	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
 
-	rec.begin(start, func(at time.Duration, t evidence.Tick) {
+	rec.begin(start, plan.Stats, func(at time.Duration, t evidence.Tick) {
 		teller.tick(at, t)
-		if teller.watched() && int(at.Seconds())%2 == 0 {
+		if at > 0 && teller.watched() && int(at.Seconds())%2 == 0 {
 			live.look()
 		}
 		if why := stops.tick(t); why != "" {
@@ -136,7 +138,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 		add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
 		teller.event(err.Error())
 	})
-	phase("steady state", "the load begins")
+	if x.Load.Warmup > 0 {
+		teller.phase("warm-up", "the warm-up begins")
+	}
 
 	gate := func() bool {
 		if why := notSteady(rec, x, now()); why != "" {
@@ -151,6 +155,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	healed := make(chan struct{})
 	go func() {
 		defer close(healed)
+		if sleepUntil(ctx, start) {
+			phase("steady state", "the load begins")
+		}
 		// Each error is in the evidence, with its fault.
 		_ = timeline.Run(ctx, start, gate, Notify{
 			Injected: func(e Event, at time.Duration, err error) {
@@ -167,10 +174,10 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 		}
 	}()
 
-	if err := load.Run(ctx, plan, start, rec.observe); err != nil && ctx.Err() == nil {
+	if err := load.Run(ctx, plan, begun, rec.observer()); err != nil && ctx.Err() == nil {
 		stop(Stopped{"the load could not go on: " + err.Error()})
 	}
-	end, cause := min(now(), plan.Schedule.Duration()), context.Cause(ctx)
+	end, cause := min(now(), x.Load.Length()), context.Cause(ctx)
 	if !forget() { // it was stopped, and requests in flight were waited for since
 		end = min(end, time.Duration(stoppedAt.Load()))
 	}
@@ -225,7 +232,7 @@ func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) strin
 // plan is the load of the experiment, with addresses.
 func (s *services) plan(run uint64) load.Plan {
 	x := s.x
-	plan := load.Plan{Schedule: x.Load.Schedule(x.Seed), Seed: x.Seed, Run: run, IDHeader: x.Load.IDHeader, MaxConns: x.Load.Connections}
+	plan := load.Plan{Schedule: x.Load.Warmed(x.Seed), Seed: x.Seed, Run: run, IDHeader: x.Load.IDHeader, MaxConns: x.Load.Connections}
 	for _, r := range x.Load.Routes {
 		method, path := r.Request()
 		route := load.Route{
@@ -295,7 +302,7 @@ func watchTarget(ctx context.Context, r *targets.Running, say func(error)) {
 
 // header is what the evidence says of the experiment.
 func header(x *experiment.Experiment, plan load.Plan, timeline Timeline) evidence.Header {
-	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now(), Load: evidence.Seconds(plan.Schedule.Duration())}
+	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(x.Load.Length()), Skips: plan.MaxQueue != 0}
 	for _, r := range plan.Routes {
 		h.Routes = append(h.Routes, r.Name)
 	}

@@ -18,6 +18,7 @@ type Load struct {
 	Stages      []Stage       `yaml:"stages"`      // Instead of rate and duration: a sequence of ramps and holds.
 	Arrivals    string        `yaml:"arrivals"`    // constant (default) or poisson.
 	Duration    time.Duration `yaml:"duration"`    // How long arrivals come.
+	Warmup      time.Duration `yaml:"warmup"`      // Before that: as long at the rate that the load begins with (of stages the first above 0), sent and shown, but kept out of every result.
 	Connections int           `yaml:"connections"` // Bound per address; past it arrivals queue and their wait counts. Absent means 1024.
 	Timeout     time.Duration `yaml:"timeout"`     // For routes that give none, from sending to the last byte; absent means 10s.
 	IDHeader    string        `yaml:"id_header"`   // Carries the request id beside traceparent; absent means X-Request-Id.
@@ -46,7 +47,8 @@ type Stage struct {
 	Hold time.Duration `yaml:"hold"` // How long the rate stays.
 }
 
-// Length is how long arrivals come, however the load is written.
+// Length is how long arrivals come, however the load is written, a warm-up
+// aside.
 func (l Load) Length() time.Duration {
 	sum := l.Duration
 	for _, s := range l.Stages {
@@ -70,6 +72,26 @@ func (l Load) Schedule(seed uint64) load.Schedule {
 		stages = append(stages, load.Stage{To: now, Over: s.Over, Hold: s.Hold})
 	}
 	return load.Stages(stages, spacing)
+}
+
+// Warmed is the schedule with the warm-up before it. Every time of an
+// experiment (at: of an event, within a claim or report) counts from where the
+// warm-up ends: that is where its load begins, as it is written, and adding
+// warmup: 30s to a file that works must not make another experiment of it. Were
+// the times to count from the first request, each event would have to be moved
+// by hand, and with one forgotten a fault would strike a system that is cold.
+func (l Load) Warmed(seed uint64) load.Schedule {
+	return load.Warmed(l.First(), l.Warmup, l.Schedule(seed))
+}
+
+// First is the rate that the load begins with, or the first above 0.
+func (l Load) First() rate.Limit {
+	for _, s := range l.Stages {
+		if s.To != nil && *s.To > 0 {
+			return *s.To
+		}
+	}
+	return l.Rate
 }
 
 // maxLength bounds a load, and with it every time in a run: no sum of them can
@@ -99,6 +121,12 @@ func (r *rules) load() {
 		r.lacks("load", "load: has neither rate nor stages", "add rate: 500/s and duration: 30s")
 	}
 	r.measure(l)
+	if r.has("load.warmup") {
+		r.positive("load.warmup", l.Warmup > 0)
+		if r.sound("load.warmup") && l.Warmup > maxLength {
+			r.wrong("load.warmup", "warmup: is longer than a year", "")
+		}
+	}
 	if r.has("load.arrivals") {
 		r.among("load.arrivals", l.Arrivals, "arrivals", arrivalKinds)
 	}

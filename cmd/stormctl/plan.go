@@ -96,6 +96,9 @@ func loadRows(l experiment.Load) (rows [][]string) {
 	}
 	rows = append(rows, []string{fmt.Sprintf("%v in all, at most %d connections per address", l.Length(), l.Connections)})
 
+	if l.Warmup > 0 {
+		rows = append(rows, []string{fmt.Sprintf("before it a warm-up of %v, kept out of all results; times count from its end", l.Warmup)})
+	}
 	var weights float64
 	for _, r := range l.Routes {
 		weights += r.Weight
