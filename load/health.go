@@ -47,6 +47,8 @@ type Whole struct {
 // What happened in less than a hundredth of the seconds cannot move a p99 of the
 // load, and is left to the figures themselves.
 type Checkup struct {
+	Batch time.Duration // Plan.Batch, by which it sends late on purpose
+
 	seconds   int
 	worst     [ailments]Second  // the second of each that was the worst
 	how       [ailments]float64 // bad that was
@@ -96,7 +98,7 @@ func (c *Checkup) Add(s Second) {
 	c.seconds++
 	c.hiccupP99, c.hiccupMax = max(c.hiccupP99, s.HiccupP99), max(c.hiccupMax, s.HiccupMax)
 	allowed := allowance(s.Ended, s.HiccupP99, s.HiccupMax)
-	c.note(late, s, s.Late > allowed, float64(s.Late))
+	c.note(late, s, s.Late > allowed+c.Batch, float64(s.Late))
 	c.note(paused, s, s.Pause > allowed, float64(s.Pause))
 	if s.Length > 0 && s.Length < short {
 		return
@@ -177,7 +179,7 @@ func (c *Checkup) lateness(w Whole, say func(string, ...any)) {
 	if s, n, is := c.has(late); is {
 		say("requests were sent late in %d s, by the harness's own doing: by %v (p99) around %v, where the host's hiccups were %v (p99) and at most %v; offer less, or give it more cores",
 			n, round(s.Late), s.At.Round(time.Second), round(s.HiccupP99), round(s.HiccupMax))
-	} else if w.Late > allowance(w.Due, c.hiccupP99, c.hiccupMax) {
+	} else if w.Late > allowance(w.Due, c.hiccupP99, c.hiccupMax)+c.Batch {
 		say("requests were sent %v late (p99), by the harness's own doing, where the host's hiccups were %v (p99): offer less, or give it more cores",
 			round(w.Late), round(c.hiccupP99))
 	}

@@ -84,3 +84,14 @@ func TestCheckup(t *testing.T) {
 		})
 	}
 }
+
+// What is sent together on purpose is late on purpose.
+func TestCheckupOfBatches(t *testing.T) {
+	for batch, want := range map[time.Duration]int{0: 1, 3 * msec: 0, 2 * msec: 1} {
+		c := Checkup{Batch: batch}
+		c.Add(Second{Ended: 5000, Late: 5 * msec})
+		if got := c.Problems(Whole{Due: 5000, Late: 5 * msec}); len(got) != want {
+			t.Errorf("batches of %v, 5ms late: %q", batch, got)
+		}
+	}
+}

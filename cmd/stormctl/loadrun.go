@@ -66,7 +66,7 @@ func runLoad(ctx context.Context, j *loadJob, o loadOptions, stdout, stderr io.W
 	}, shown.say)
 	defer release()
 
-	r := &loadRun{loadJob: j, shown: shown, pressure: -1}
+	r := &loadRun{loadJob: j, shown: shown, pressure: -1, check: load.Checkup{Batch: o.batch}}
 	result, err := r.run(ctx, o)
 	if err != nil {
 		shown.say(errorText(err))
