@@ -148,7 +148,7 @@ func TestClosedLoad(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &l); err != nil {
 		t.Fatal(err)
 	}
-	if code != exitHeld || l.Requests != 500 || l.Model != "closed" || l.Connections.Dialled != 4 {
+	if code != exitHeld || l.Requests != 500 || l.Model != "closed" || l.Connections.Dialled != 4 || l.Connections.Most != 4 || strings.Contains(out, "connections were open") {
 		t.Errorf("exit %d: %+v", code, l)
 	}
 }

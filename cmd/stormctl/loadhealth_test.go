@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stormctl/stormctl/reports"
 )
@@ -73,6 +74,26 @@ func TestSkippingIsNoIllness(t *testing.T) {
 		}
 		if told := strings.Contains(strings.Join(l.Harness.Problems, " "), "never sent"); told != tt.told {
 			t.Errorf("%s: problems %q, want of what was not sent: %v", tt.when, l.Harness.Problems, tt.told)
+		}
+	}
+}
+
+// Arrivals that wait for our own limit of new connections make response times
+// longer that are none of the system's doing; those that wait for one of a full
+// set of connections are.
+func TestWaitingForOurOwnLimitIsToldOf(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		told bool
+	}{{[]string{"--dial-rate", "5/s"}, true}, {[]string{"-c", "5"}, false}, {[]string{"-c", "5", "--dial-rate", "1k/s"}, false}} {
+		slow := func(http.ResponseWriter, *http.Request) { time.Sleep(100 * time.Millisecond) }
+		_, out, _ := loaded(t, slow, append(tt.args, "--rate", "200/s", "-d", "600ms", "--json", "-q")...)
+		var l reports.Load
+		if err := json.Unmarshal([]byte(out), &l); err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(strings.Join(l.Harness.Problems, " "), "the limit of new connections per second allowed none"); told != tt.told || l.Requests != 120 {
+			t.Errorf("%v: %d requests, problems %q, want the limit told of: %v", tt.args, l.Requests, l.Harness.Problems, tt.told)
 		}
 	}
 }
