@@ -41,6 +41,7 @@ func Judge(dir string) (*Result, error) {
 	if r.Routes, r.Harness, err = front(dir, run); err != nil {
 		return nil, err
 	}
+	follow(x.Load.Routes, r.Routes)
 	r.Links = behind(run)
 	if w := run.Warmup; w != nil {
 		r.Warmup = NewWarmup(w.Length.Duration(), w.Outcomes, w.P50.Duration(), w.P99.Duration())
@@ -95,6 +96,7 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 		before = t.At
 		h.Unsent += t.Unsent
 		h.Sent += t.Ended
+		h.Steps += t.Steps
 		h.HiccupP99 = max(h.HiccupP99, ms(t.HiccupP99.Duration()))
 		h.HiccupMax = max(h.HiccupMax, ms(t.HiccupMax.Duration()))
 		h.CPU += t.CPU * part
@@ -115,6 +117,9 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 	for _, n := range run.Lost {
 		h.Lost += n
 	}
+	if run.Stalled != experiment.Queue {
+		h.Stalled = run.Stalled
+	}
 	h.Problems = run.Problems(0, run.End)
 	h.Healthy = len(h.Problems) == 0
 
@@ -133,6 +138,20 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 		routes = append(routes, r)
 	}
 	return routes, h, nil
+}
+
+// follow tells the steps among results what they follow. Both lists are in the
+// order of the experiment, each route with its steps behind it.
+func follow(routes []experiment.Route, results []RouteResult) {
+	i := 0
+	for _, r := range routes {
+		for step := range r.Then {
+			if at := i + step + 1; at < len(results) {
+				results[at].Follows = results[at-1].Name
+			}
+		}
+		i += 1 + len(r.Then)
+	}
 }
 
 // behind is what each link saw.

@@ -37,6 +37,8 @@ type recorder struct {
 	header   evidence.Header
 	warmup   time.Duration
 	schedule load.Schedule // the warm-up included
+	rows     []int         // where in header.Routes each route of the plan is, its steps behind it; nil is where it is in the plan
+	steps    []bool        // which of header.Routes are steps; nil is none
 	timeline *evidence.TimelineWriter
 	tally    *load.Tally
 	warm     *load.Tally // of the warm-up; nil without one
@@ -56,7 +58,7 @@ type recorder struct {
 
 	batch   []load.Sample
 	ticked  time.Duration // when the last tick was
-	starved uint64        // arrivals until then
+	loops   load.Reading  // of that time
 	written atomic.Uint64 // records, for whoever wants to read them back
 }
 
@@ -117,8 +119,17 @@ func (rec *recorder) add(e evidence.Event) { rec.timeline.Add(e) }
 
 // observe records what is no warm-up.
 func (rec *recorder) observe(i int, s load.Sample) {
+	s = rec.inRow(s)
 	rec.tally.Observe(i, s)
 	rec.rings[i].Push(s)
+}
+
+// inRow gives a step the place of its own.
+func (rec *recorder) inRow(s load.Sample) load.Sample {
+	if rec.rows != nil {
+		s.Route = rec.rows[s.Route] + s.Step
+	}
+	return s
 }
 
 // observer is what the load gives its samples to. It is on the event loops' hot
@@ -127,7 +138,20 @@ func (rec *recorder) observer() load.Observe {
 	if rec.warm == nil {
 		return rec.observe
 	}
-	return load.Apart(rec.warmup, rec.warm.Observe, rec.observe)
+	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.warm.Observe(i, rec.inRow(s)) }, rec.observe)
+}
+
+// tellSteps has the steps of routes recorded apart from them, as if each were a
+// route: they have their own times, and their own calls behind the system. It
+// must be called before anything is observed.
+func (rec *recorder) tellSteps(routes []load.Route) {
+	for _, r := range routes {
+		rec.rows = append(rec.rows, len(rec.steps))
+		rec.steps = append(rec.steps, false)
+		for range r.Then {
+			rec.steps = append(rec.steps, true)
+		}
+	}
 }
 
 // exchange returns what a link's relay calls for every exchange. Those of the
@@ -253,15 +277,19 @@ func (rec *recorder) second(interval *load.Interval, now time.Duration) evidence
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max), LateP99: evidence.Seconds(front.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
-		Cores: runtime.NumCPU(), Busy: loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: loops.Starved - rec.starved,
+		Cores: runtime.NumCPU(), Busy: loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: loops.Starved - rec.loops.Starved, Held: loops.Held - rec.loops.Held,
 	}
-	rec.starved = loops.Starved
+	rec.loops = loops
 	for i, name := range rec.header.Routes {
 		ended := interval.Outcomes[i]
+		before := t.Ended
 		for _, n := range ended {
 			t.Ended += n
 		}
 		t.Ended -= ended[load.Unsent]
+		if rec.steps != nil && rec.steps[i] {
+			t.Steps += t.Ended - before
+		}
 		t.Unsent += ended[load.Unsent]
 		t.Routes[name] = ended
 	}

@@ -1,6 +1,10 @@
 package load
 
-import "github.com/stormctl/stormctl/load/wire"
+import (
+	"encoding/binary"
+
+	"github.com/stormctl/stormctl/load/wire"
+)
 
 // http2 is where an HTTP/2 connection stands.
 type http2 struct {
@@ -19,15 +23,18 @@ type http2 struct {
 // stream is where an exchange stands on an HTTP/2 connection.
 type stream struct {
 	id     uint32
-	window int64 // bytes of the request's body that the peer takes
-	taken  int   // bytes of the response's body since the peer was last allowed more
-	sent   int   // bytes of the request's body
-	status int   // of the response; 0 before its head is there
+	window int64   // bytes of the request's body that the peer takes
+	taken  int     // bytes of the response's body since the peer was last allowed more
+	size   int     // of the request's body
+	sent   int     // bytes of it
+	body   int     // bytes of the response's body
+	prefix [5]byte // of a gRPC response: the head of its message
+	status int     // of the response; 0 before its head is there
 }
 
 const (
-	// What responses may be ahead of us. Their bodies are counted and not kept,
-	// so the windows are large, and opened again when half of them is taken.
+	// What responses may be ahead of us. Their bodies are taken as they come, so
+	// the windows are large, and opened again when half of them is taken.
 	// A peer that goes past one does no harm, and is not found out.
 	streamWindow = 1 << 20
 	connWindow   = 1 << 30
@@ -85,12 +92,13 @@ func (d speaksHTTP2) room(c *conn) int {
 func (d speaksHTTP2) send(l *loop, e *exchange) bool {
 	c := e.conn
 	h, request := c.http2, e.way.streamed
-	e.stream = stream{id: h.next, window: h.peer.Window}
+	seq := e.seq()
+	e.stream = stream{id: h.next, window: h.peer.Window, size: request.BodyLen(seq, e.given)}
 	if h.next += 2; h.next > wire.MaxStream {
 		l.retire(c)
 	}
-	c.pending = request.AppendHead(c.pending, e.stream.id, e.id)
-	if request.BodyLen() > 0 {
+	c.pending = request.AppendHead(c.pending, e.stream.id, seq, e.given)
+	if e.stream.size > 0 {
 		h.waiting++
 		d.sendBody(l, e)
 	}
@@ -101,12 +109,12 @@ func (d speaksHTTP2) send(l *loop, e *exchange) bool {
 // sendBody adds what the windows allow of the body to what is pending.
 func (d speaksHTTP2) sendBody(l *loop, e *exchange) {
 	c, s, request := e.conn, &e.stream, e.way.streamed
-	for s.sent < request.BodyLen() {
-		n := int(min(int64(request.BodyLen()-s.sent), c.http2.window, s.window, wire.MaxFrame))
+	for s.sent < s.size {
+		n := int(min(int64(s.size-s.sent), c.http2.window, s.window, wire.MaxFrame))
 		if n <= 0 {
 			return
 		}
-		c.pending = request.AppendData(c.pending, s.id, e.id, s.sent, n)
+		c.pending = request.AppendData(c.pending, s.id, e.seq(), e.given, s.sent, n)
 		s.sent += n
 		s.window -= int64(n)
 		c.http2.window -= int64(n)
@@ -126,7 +134,7 @@ func (d speaksHTTP2) sendBodies(l *loop, c *conn) {
 
 // waits tells whether some of the body is not sent.
 func (d speaksHTTP2) waits(l *loop, e *exchange) bool {
-	return e.stream.sent < e.way.streamed.BodyLen()
+	return e.stream.sent < e.stream.size
 }
 
 func (d speaksHTTP2) ended(l *loop, c *conn) { l.broken(c) }
@@ -175,10 +183,34 @@ func (d speaksHTTP2) complete(l *loop, e *exchange, grpcStatus int) {
 			d.spoil(l, e)
 			return
 		}
+		if grpcStatus == 0 && !e.stream.oneMessage() {
+			d.spoil(l, e)
+			return
+		}
+		e.review.head(status, e.review.noted)
 	}
 	if d.waits(l, e) {
 		d.reset(l, e, wire.CodeCancel)
 	}
-	e.review.head(status, nil)
 	l.answered(e, status)
+}
+
+// body takes a piece of a response's body.
+func (d speaksHTTP2) body(e *exchange, p []byte) {
+	s := &e.stream
+	if e.way.grpc && s.body < len(s.prefix) {
+		n := copy(s.prefix[s.body:], p)
+		s.body += n
+		p = p[n:]
+	}
+	s.body += len(p)
+	if len(p) > 0 && e.review.wantsBody() {
+		e.review.payload(p)
+	}
+}
+
+// oneMessage tells whether the response's body is one gRPC message, as that of a
+// unary call is.
+func (s *stream) oneMessage() bool {
+	return s.body >= len(s.prefix) && uint64(binary.BigEndian.Uint32(s.prefix[1:])) == uint64(s.body-len(s.prefix))
 }

@@ -23,6 +23,7 @@ type loopStats struct {
 	most    atomic.Int64
 	starved atomic.Uint64
 	held    atomic.Uint64
+	resent  atomic.Uint64
 
 	_ [64]byte // keeps the next loop's off the cache line this one writes to
 }
@@ -84,6 +85,12 @@ func (s *loopStats) holds() {
 	}
 }
 
+func (s *loopStats) resends() {
+	if s != nil {
+		add(&s.resent, 1)
+	}
+}
+
 // Reading is what Stats had to tell.
 type Reading struct {
 	Busy    float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
@@ -92,6 +99,7 @@ type Reading struct {
 	Most    int     // the most that there were: of each loop its own, added up
 	Starved uint64  // arrivals so far that are Unsent because the host had no descriptor or port left
 	Held    uint64  // arrivals so far that had to wait for Plan.DialRate to allow a connection
+	Resent  uint64  // requests so far that were sent again, as the service said that it had not processed them
 }
 
 // Read returns how the loops are.
@@ -111,6 +119,7 @@ func (s *Stats) Read() Reading {
 		r.Most += int(l.most.Load())
 		r.Starved += l.starved.Load()
 		r.Held += l.held.Load()
+		r.Resent += l.resent.Load()
 	}
 	s.read = now
 	return r

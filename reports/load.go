@@ -71,6 +71,7 @@ type Connections struct {
 	Dialled uint64  `json:"dialled"`
 	Most    int     `json:"most_open"`
 	Rate    float64 `json:"most_dialled_per_s"` // in any second
+	Resent  uint64  `json:"resent"`             // requests sent again over HTTP/2, as the service said that it had not processed them
 }
 
 // Threshold is a bound that the user has set, and how it came out.
@@ -158,7 +159,11 @@ func (s *loadSummary) counts() {
 	s.line("success", Percent(l.Success)+"  "+counts(l.Outcomes))
 	s.line("statuses", counts(l.Statuses))
 	s.line("received", bytesText(float64(l.Received))+", "+bytesText(float64(l.Received)/max(l.Seconds, 1e-9))+"/s")
-	s.line("connections", fmt.Sprintf("%s dialled, at most %s in a second; at most %s open", Count(l.Connections.Dialled), Count(uint64(math.Ceil(l.Connections.Rate))), Count(uint64(l.Connections.Most))))
+	text = fmt.Sprintf("%s dialled, at most %s in a second; at most %s open", Count(l.Connections.Dialled), Count(uint64(math.Ceil(l.Connections.Rate))), Count(uint64(l.Connections.Most)))
+	if n := l.Connections.Resent; n > 0 {
+		text += fmt.Sprintf("; %s requests not processed and sent again", Count(n))
+	}
+	s.line("connections", text)
 	if l.Warmup != nil {
 		s.line("warm-up", warmupText(l.Warmup)+"; in no other figure")
 	}

@@ -17,7 +17,7 @@ func (t Tick) Second() load.Second {
 // Problems says why the harness was not well in [from, to]; nil means that it
 // was. Each is a sentence with its figure. What was lost counts whenever it was.
 func (r *Run) Problems(from, to time.Duration) []string {
-	var check load.Checkup
+	check := load.Checkup{Batch: r.Batch}
 	var whole load.Whole
 	for _, n := range r.Lost {
 		whole.Lost += n
@@ -32,9 +32,14 @@ func (r *Run) Problems(from, to time.Duration) []string {
 		check.Add(s)
 		whole.Due += t.Ended + t.Unsent
 		whole.Starved += t.Starved
-		if !r.Skips {
+		whole.Held += t.Held
+		if !r.gaveUpByChoice() {
 			whole.Unsent += t.Unsent
 		}
 	}
 	return check.Problems(whole)
 }
+
+// gaveUpByChoice tells whether arrivals may be unsent because the experiment asks
+// for it: then they are the system's stall, and count as failures of its.
+func (r *Run) gaveUpByChoice() bool { return r.Stalled != "" && r.Stalled != "queue" }

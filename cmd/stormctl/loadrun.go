@@ -281,7 +281,7 @@ func (r *loadRun) result(seconds float64, cpu time.Duration) *reports.Load {
 		Schema: reports.LoadSchema, URL: r.url, Model: "open", Schedule: r.words, Offered: float64(r.offered), Started: r.start, Seconds: seconds,
 		Unsent: outcomes[load.Unsent], Statuses: map[string]uint64{}, Received: total.Received,
 		Response: spread(all), Service: spread(total.Times.AllService()),
-		Connections: reports.Connections{Dialled: reading.Dialled, Most: reading.Most, Rate: r.dials.most},
+		Connections: reports.Connections{Dialled: reading.Dialled, Most: reading.Most, Rate: r.dials.most, Resent: reading.Resent},
 		Harness: reports.LoadHarness{
 			SendLag: spread(total.Times.Lag), Late: spread(total.Times.Late),
 			HiccupP99: millis(r.host.P99), HiccupMax: millis(r.host.Max), Steal: r.host.Steal, Pressure: r.pressure,

@@ -167,7 +167,10 @@ func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
 		p.Schedule = load.Sine(base, s.by, s.every, length)
 		j.words += ", and up to " + s.text + " more and less"
 	default:
-		p.Schedule = o.plain(base, length)
+		var err error
+		if p.Schedule, err = o.plain(base, length); err != nil {
+			return err
+		}
 	}
 	if o.requests == 0 || o.arrivals == experiment.Constant {
 		j.span = length
@@ -178,23 +181,27 @@ func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
 
 // plain is one rate. A number of requests must not fail to fall due by rounding
 // or by chance, so there the schedule has some more of them.
-func (o *loadOptions) plain(limit rate.Limit, length time.Duration) load.Schedule {
+func (o *loadOptions) plain(limit rate.Limit, length time.Duration) (load.Schedule, error) {
 	l := experiment.Load{Rate: limit, Arrivals: o.arrivals, Duration: length}
 	switch {
 	case o.requests == 0:
-		return l.Schedule(o.seed)
+		return l.Schedule(o.seed, nil)
 	case o.arrivals == experiment.Poisson:
 		l.Duration += l.Duration/2 + time.Duration(10/float64(limit)*1e9)
 	default:
 		l.Duration += time.Microsecond
 	}
-	return load.First(o.requests, l.Schedule(o.seed))
+	s, err := l.Schedule(o.seed, nil)
+	return load.First(o.requests, s), err
 }
 
 // staged is a load in stages, as in an experiment.
 func (o *loadOptions) staged(p *load.Plan, j *loadJob) error {
 	l := experiment.Load{Stages: o.stages, Arrivals: o.arrivals, Warmup: o.warmup}
-	p.Schedule = l.Schedule(o.seed)
+	var err error
+	if p.Schedule, err = l.Schedule(o.seed, nil); err != nil {
+		return err
+	}
 	j.offered, j.span = mean(l), l.Length()
 	if o.requests > 0 {
 		p.Schedule, j.span = load.First(o.requests, p.Schedule), 0
