@@ -42,6 +42,9 @@ func Judge(dir string) (*Result, error) {
 		return nil, err
 	}
 	follow(x.Load.Routes, r.Routes)
+	if x.Load.MaxQueue() != 0 {
+		r.Harness.Stalled = x.Load.WhenStalled
+	}
 	r.Links = behind(run)
 	if w := run.Warmup; w != nil {
 		r.Warmup = NewWarmup(w.Length.Duration(), w.Outcomes, w.P50.Duration(), w.P99.Duration())
@@ -116,9 +119,6 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 	}
 	for _, n := range run.Lost {
 		h.Lost += n
-	}
-	if run.Stalled != experiment.Queue {
-		h.Stalled = run.Stalled
 	}
 	h.Problems = run.Problems(0, run.End)
 	h.Healthy = len(h.Problems) == 0

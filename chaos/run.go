@@ -289,8 +289,9 @@ func watchTarget(ctx context.Context, r *targets.Running, say func(error)) {
 
 // header is what the evidence says of the experiment.
 func header(x *experiment.Experiment, schedule load.Schedule, timeline Timeline) evidence.Header {
-	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(schedule.Duration())}
-	h.Routes, h.Stalled, h.Batch = x.Load.Names(), x.Load.WhenStalled, evidence.Seconds(x.Load.Batch)
+	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(schedule.Duration()),
+		Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch)}
+	h.Routes = x.Load.Names()
 	for _, name := range sorted(x.Links) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}

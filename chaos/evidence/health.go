@@ -33,13 +33,9 @@ func (r *Run) Problems(from, to time.Duration) []string {
 		whole.Due += t.Ended + t.Unsent
 		whole.Starved += t.Starved
 		whole.Held += t.Held
-		if !r.gaveUpByChoice() {
+		if !r.Skips {
 			whole.Unsent += t.Unsent
 		}
 	}
 	return check.Problems(whole)
 }
-
-// gaveUpByChoice tells whether arrivals may be unsent because the experiment asks
-// for it: then they are the system's stall, and count as failures of its.
-func (r *Run) gaveUpByChoice() bool { return r.Stalled != "" && r.Stalled != "queue" }

@@ -16,6 +16,8 @@ type Run struct {
 	Seed    uint64
 	Started time.Time
 	Load    time.Duration // how long arrivals were to come
+	Skips   bool          // arrivals that find no connection were not to wait for one, or not all of them
+	Batch   time.Duration // by as much arrivals were sent late on purpose
 	Warmup  *Warmup       // nil if there was none
 	End     time.Duration // when the last arrival was due; less than Load if Partial
 	Partial bool          // the run was cut short: what is missing is missing
@@ -24,9 +26,6 @@ type Run struct {
 	// NotSteady says why nothing was injected although it was planned: the
 	// steady state could not be confirmed. "" if it was.
 	NotSteady string
-
-	Stalled string        // queue, burst or skip: what was to become of arrivals that no connection was free for; "" is queue
-	Batch   time.Duration // by as much arrivals were sent late on purpose
 
 	Routes []string          // names, indexed by load.Sample.Route; a step of a route is one too, and its samples have an ID of their own
 	Front  []load.Sample     // by Intended

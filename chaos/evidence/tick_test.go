@@ -38,10 +38,10 @@ func TestTickOfAnEarlierVersion(t *testing.T) {
 // Arrivals that were not to wait are unsent by choice: the harness is well, and
 // what they are is in the routes' outcomes.
 func TestUnsentByChoiceIsNoProblem(t *testing.T) {
-	for stalled, want := range map[string]int{"": 1, "queue": 1, "burst": 0, "skip": 0} {
-		run := Run{Stalled: stalled, Ticks: []Tick{{At: time.Second, Unsent: 5}}}
+	for skips, want := range map[bool]int{false: 1, true: 0} {
+		run := Run{Skips: skips, Ticks: []Tick{{At: time.Second, Unsent: 5}}}
 		if got := run.Problems(0, time.Second); len(got) != want {
-			t.Errorf("when_stalled %q: %q, want %d", stalled, got, want)
+			t.Errorf("skips %v: %q, want %d", skips, got, want)
 		}
 	}
 }

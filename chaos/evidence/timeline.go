@@ -70,10 +70,10 @@ type Header struct {
 	About   string      `json:"about,omitempty"`
 	Seed    uint64      `json:"seed"`
 	Started time.Time   `json:"started"`
-	Load    Seconds     `json:"load_s"`                 // how long arrivals come, a warm-up aside
-	Routes  []string    `json:"routes"`                 // each with the steps that follow it
-	Stalled string      `json:"when_stalled,omitempty"` // queue, burst or skip; "" is queue
-	Batch   Seconds     `json:"batch_s,omitempty"`      // by as much arrivals are sent late on purpose
+	Load    Seconds     `json:"load_s"`            // how long arrivals come, a warm-up aside
+	Skips   bool        `json:"skips,omitempty"`   // see Run
+	Batch   Seconds     `json:"batch_s,omitempty"` // by as much arrivals are sent late on purpose
+	Routes  []string    `json:"routes"`            // each with the steps that follow it
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
 }
