@@ -20,7 +20,7 @@ func (s *services) timeline() Timeline {
 	for i, e := range s.x.Chaos {
 		event := Event{Index: i, At: e.At, For: e.Lasts(), Fault: s.fault(i, e)}
 		if e.Kill != nil && e.Kill.ForGood {
-			event.For = s.x.Duration() - e.At
+			event.For = max(0, s.length-e.At)
 		}
 		t = append(t, event)
 	}

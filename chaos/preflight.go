@@ -32,6 +32,9 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 	}
 	for _, name := range sorted(x.Targets) {
 		t := x.Targets[name]
+		if _, ok := t.Socket(); ok {
+			continue // its url is its address
+		}
 		if t.URL == "" && (t.Process == nil || t.Process.Listen == "") {
 			continue
 		}

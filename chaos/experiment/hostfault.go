@@ -143,24 +143,17 @@ func (e Event) Everybody() []string {
 }
 
 // resolve makes the paths of a fault absolute.
-func (e *Event) resolve(folder string) {
+func (e *Event) resolve(folder string) error {
 	if e.DiskFull != nil {
-		e.DiskFull.Dir = under(folder, e.DiskFull.Dir)
+		return absolute(folder, &e.DiskFull.Dir)
 	}
 	if e.Exec != nil {
-		e.Exec.Dir = under(folder, e.Exec.Dir)
+		if e.Exec.Dir == "" {
+			e.Exec.Dir = "."
+		}
+		return absolute(folder, &e.Exec.Dir)
 	}
-}
-
-// under is a path of an experiment file, seen from anywhere.
-func under(folder, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	if abs, err := filepath.Abs(filepath.Join(folder, path)); err == nil {
-		return abs
-	}
-	return path // our own folder is gone: it will be told when it is used
+	return nil
 }
 
 // hostFault checks what a fault that is not a link's says.
