@@ -323,6 +323,7 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 		Index: i, Name: e.String(), Kind: e.Kind(), On: e.On, Share: 1,
 		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
 	}
+	in.Others = e.Everybody()[1:]
 	in.Target = e.Toxic() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
 	switch {
 	case e.Latency != nil:

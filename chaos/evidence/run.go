@@ -77,6 +77,7 @@ type Injection struct {
 	Kind     string        `json:"kind"`               // key of the fault in the experiment: latency, errors, pause, ...
 	On       string        `json:"on"`                 // link or target
 	Target   bool          `json:"target,omitempty"`   // On is a target
+	Others   []string      `json:"others,omitempty"`   // further targets that it happens to
 	Statuses []int         `json:"statuses,omitempty"` // what an errors fault answers with; nil otherwise
 	Delay    Seconds       `json:"delay_s,omitempty"`  // what a latency fault adds on average; 0 otherwise
 	Share    float64       `json:"share"`              // 0 to 1 of the matching exchanges it takes

@@ -101,6 +101,13 @@ type NetRate struct {
 
 func (NetRate) Required() []string { return []string{"netns", "device", "limit"} }
 
+// The words that some keys take.
+var (
+	cpuWays    = []string{"cgroup", "stop"}
+	memoryWays = []string{"max", "high", "rlimit"}
+	directions = []string{"both", "in", "out"}
+)
+
 // processKinds are the faults that happen to a target's process.
 var processKinds = []string{"restart", "pause", "kill", "cpu", "memory", "fd"}
 
@@ -179,14 +186,14 @@ func (r *rules) hostFault(path string, e *Event, kind string) {
 			r.wrongKey(at, fmt.Sprintf("kill: stormctl did not start target %s, so it cannot start it again", quote(e.On)), "write kill: {for_good: true} without for:, or use exec")
 		}
 	case "cpu":
-		r.among(child(at, "by"), e.CPU.By, "ways", []string{"cgroup", "stop"})
+		r.among(child(at, "by"), e.CPU.By, "ways", cpuWays)
 		cores := child(at, "cores")
 		r.positive(cores, e.CPU.Cores > 0)
 		if r.sound(cores) && e.CPU.By == "stop" && e.CPU.Cores >= 1 {
 			r.wrong(cores, fmt.Sprintf("cores: %v is not less than 1", e.CPU.Cores), "with by: stop it is the part of the time in which the processes run")
 		}
 	case "memory":
-		r.among(child(at, "by"), e.Memory.By, "ways", []string{"max", "high", "rlimit"})
+		r.among(child(at, "by"), e.Memory.By, "ways", memoryWays)
 		r.positive(child(at, "free"), e.Memory.Free > 0)
 	case "fd":
 		if free := child(at, "free"); r.sound(free) && e.FD.Free < 0 {
@@ -205,7 +212,7 @@ func (r *rules) hostFault(path string, e *Event, kind string) {
 		}
 	case "net_partition":
 		r.netns(child(at, "netns"), e.NetPartition.Netns)
-		r.among(child(at, "direction"), e.NetPartition.Direction, "directions", []string{"both", "in", "out"})
+		r.among(child(at, "direction"), e.NetPartition.Direction, "directions", directions)
 		for i, cidr := range e.NetPartition.Peers {
 			r.cidr(item(child(at, "peers"), i), "peers", cidr)
 		}

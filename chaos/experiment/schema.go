@@ -95,6 +95,10 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{key}})
 		}
 	}
+	choice := func(key string, of []string) {
+		p, _ := s.Properties.Get(key)
+		p.Enum = words(of)
+	}
 	named := func(keys ...string) {
 		for _, key := range keys {
 			p, _ := s.Properties.Get(key)
@@ -130,6 +134,12 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		one(eventKinds)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
+	case reflect.TypeFor[CPU]():
+		choice("by", cpuWays)
+	case reflect.TypeFor[Memory]():
+		choice("by", memoryWays)
+	case reflect.TypeFor[NetPartition]():
+		choice("direction", directions)
 	case reflect.TypeFor[Claim]():
 		one(claimKinds)
 	}

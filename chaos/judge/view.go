@@ -68,7 +68,7 @@ func episodes(run *evidence.Run, gap time.Duration, keep func(evidence.Injection
 // itself, or it happens to the target that the link leads to.
 func onPath(link *evidence.Link, f evidence.Injection) bool {
 	if f.OnTarget() {
-		return f.On == link.To
+		return f.On == link.To || slices.Contains(f.Others, link.To)
 	}
 	return f.On == link.Name
 }

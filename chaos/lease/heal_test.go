@@ -228,3 +228,21 @@ func TestRestoreFindsChildrenThatInherited(t *testing.T) {
 		}
 	}
 }
+
+// The file of a halt ends the runs that began before it, and no later one,
+// though it stays.
+func TestHaltFileEndsOnlyRunsFromBefore(t *testing.T) {
+	state := stateDir(t)
+	before := time.Now().Add(-time.Second)
+	if Halted(state, before) {
+		t.Error("halted without a halt")
+	}
+	for range 2 { // a second halt is as good as the first
+		if err := askToHalt(state); err != nil {
+			t.Fatal(err)
+		}
+		if !Halted(state, before) || Halted(state, time.Now().Add(time.Second)) {
+			t.Errorf("a run from before ends: %v, one from after: %v", Halted(state, before), Halted(state, time.Now().Add(time.Second)))
+		}
+	}
+}
