@@ -9,7 +9,7 @@ FUZZTIME ?= 1m
 KILLS    ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth fuzz rulings kill-test deps
+.PHONY: help build check test bench bench-peers bench-truth fuzz rulings kill-test cgroup2-test deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,10 @@ rulings: deps ## examples (ONLY=REGEXP) ROUNDS times (default 10), JOBS at once 
 
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)
+
+cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs Debian's user-mode-linux
+	$(GO) test -c -o bin/host.test ./chaos/host
+	chaos/host/testdata/cgroup2.sh bin/host.test
 
 # The packages that the tests need from the system; only what is missing is installed.
 deps:

@@ -212,3 +212,41 @@ func TestMemoryIsBounded(t *testing.T) {
 	default:
 	}
 }
+
+// Past high nobody is killed: who takes more is held up, and goes on once it is
+// healed.
+func TestMemoryHighHoldsUp(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("no python3 to take memory")
+	}
+	c := spawn(t, nil, "sh", "-c", "read x; exec python3 -c 'b = bytearray(100 << 20); print(\"had it\")'")
+	f := Memory{Held: held(t), Subject: subject{c.Process}, Free: 32 << 20, High: true}
+	if err := f.Check(t.Context()); err != nil {
+		if p, e := cgroups.find(c.Pid, "memory"); e == nil && p.v1 && !strings.Contains(err.Error(), "which has no memory.high") {
+			t.Errorf("on version 1: %v", err)
+		}
+		t.Skipf("NOTHING IS SHOWN about memory.high: %v", err)
+	}
+	where, err := cgroups.find(c.Pid, "memory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heal := inject(t, f)
+	groups, err := filepath.Glob(filepath.Join(where.parent, "stormctl-*"))
+	if err != nil || len(groups) != 1 {
+		t.Fatalf("groups %v, %v", groups, err)
+	}
+	if _, err := c.in.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is held up", func() bool {
+		return strings.Contains(readAll(t, groups[0]+"/memory.events"), "high ") && !strings.Contains(readAll(t, groups[0]+"/memory.events"), "high 0")
+	})
+	if len(c.Family()) == 0 {
+		t.Error("it was killed")
+	}
+	heal()
+	if got := c.out.next(t); got != "had it" {
+		t.Errorf("it said %q", got)
+	}
+}

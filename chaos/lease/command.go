@@ -97,12 +97,12 @@ func (w *tailWriter) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// killMarked kills all that carry a mark and returns when none is left. Twice
-// in a row none must be seen: for a moment between fork and the program's start
-// a process shows no environment.
+// killMarked kills all that carry a mark and returns when none is left. Three
+// times in a row none must be seen: for a moment of its start a program shows no
+// environment.
 func killMarked(ctx context.Context, mark string) error {
 	want := []byte(markEnv + "=" + mark)
-	for none := 0; none < 2; {
+	for none := 0; none < 3; {
 		left := 0
 		for _, st := range processes() {
 			environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", st.pid))
@@ -121,7 +121,7 @@ func killMarked(ctx context.Context, mark string) error {
 		if none++; left > 0 {
 			none = 0
 		}
-		if !pause(ctx, 5*time.Millisecond) {
+		if !pause(ctx, 10*time.Millisecond) {
 			return fmt.Errorf("kill what carries %s: %w", want, context.Cause(ctx))
 		}
 	}

@@ -32,7 +32,7 @@ func Halt(ctx context.Context, within time.Duration) (ended, left []Run, err err
 		runs = append(runs, found...)
 	}
 	for _, r := range runs {
-		if r.Process.Pid == 0 || !mayEnd(r) {
+		if !mayEnd(r) {
 			continue // the file tells it
 		}
 		errs = append(errs, r.Process.Signal(unix.SIGTERM))
@@ -87,8 +87,5 @@ func haltDirs() ([]string, error) {
 
 // String names the run for people.
 func (h Header) String() string {
-	if h.Process.Pid == 0 {
-		return "a run that had not begun"
-	}
 	return fmt.Sprintf("%s (process %d, %s)", h.Name, h.Process.Pid, h.Dir)
 }

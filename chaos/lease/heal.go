@@ -76,7 +76,7 @@ func Heal(ctx context.Context, dir string, force bool) ([]Found, error) {
 	for _, path := range paths {
 		found, err := healOne(ctx, path, force)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // done by its guardian just now, or not begun
+			continue // done by its guardian just now
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -94,14 +94,10 @@ func healOne(ctx context.Context, path string, force bool) (Found, error) {
 	}
 	defer j.file.Close()
 	f := Found{Journal: path}
-	if f.Alive, err = j.alive(); err != nil {
+	if f.Header, _, err = j.read(); err != nil {
 		return f, err
 	}
-	f.Header, _, err = j.read()
-	if errors.Is(err, errNoHeader) && j.young() {
-		return f, fs.ErrNotExist // a run that is about to begin, and has not taken its lock yet
-	}
-	if err != nil && !errors.Is(err, errNoHeader) {
+	if f.Alive, err = j.alive(f.Header); err != nil {
 		return f, err
 	}
 	if f.Alive && !force {
@@ -119,7 +115,7 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 	}
 	defer func() { err = errors.Join(err, j.unlock(lockUndo)) }()
 	header, open, err := j.read() // under the lock: another may have been at it
-	if err != nil && !errors.Is(err, errNoHeader) {
+	if err != nil {
 		return nil, nil, err
 	}
 	boot, namespace := here()
@@ -200,12 +196,12 @@ func Runs(dir string) ([]Run, error) {
 			continue
 		}
 		j := &journal{path: path, file: f}
-		alive, err := j.alive()
-		if err == nil && alive {
-			h, _, e := j.read()
-			if err = e; errors.Is(e, errNoHeader) {
-				err = nil // it begins just now, and hears of a halt by the file
-			}
+		h, _, err := j.read()
+		alive := false
+		if err == nil {
+			alive, err = j.alive(h)
+		}
+		if alive {
 			runs = append(runs, Run{h, path})
 		}
 		errs = append(errs, err, f.Close())

@@ -169,8 +169,8 @@ func TestHaltEndsOnlyTheWritersProcess(t *testing.T) {
 	}
 }
 
-// Runs of which nothing is left go without a word; those that only begin are
-// left alone.
+// Runs of which nothing is left go without a word; what only begins to be a
+// journal is left alone.
 func TestSweep(t *testing.T) {
 	state := stateDir(t)
 	t.Setenv(StateEnv, state)
@@ -179,28 +179,65 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := write(t, state, func(*Header) {}, Undo{Kind: Remove, File: "/nonexistent"})
-	begun := filepath.Join(state, "begun"+suffix)
-	if err := os.WriteFile(begun, nil, 0o600); err != nil {
-		t.Fatal(err)
+	young, old := filepath.Join(state, "young"+suffix+unfinished), filepath.Join(state, "old"+suffix+unfinished)
+	for path, age := range map[string]time.Duration{young: 0, old: time.Hour} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	l, err := Open(Options{Name: "new", Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if exists(filepath.Join(state, "done"+suffix)) || !exists(open) || !exists(begun) || !exists(l.Journal()) {
+	if exists(filepath.Join(state, "done"+suffix)) || !exists(open) || !exists(young) || exists(old) || !exists(l.Journal()) {
 		t.Error("the wrong journals are swept")
 	}
 	found, err := Heal(t.Context(), state, false)
-	if err != nil || len(found) != 2 || exists(open) || !exists(begun) {
-		t.Errorf("heal: %+v, %v; the one that begins is there: %v", found, err, exists(begun))
+	if err != nil || len(found) != 2 || exists(open) || !exists(young) {
+		t.Errorf("heal: %+v, %v; the one that begins is there: %v", found, err, exists(young))
 	}
-	old := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(begun, old, old); err != nil {
+}
+
+// A run that is killed while it forks leaves its lock to the child until that
+// has executed its program. Until then the child could break something after it
+// was undone; and it is not the run, which is dead.
+func TestHealWaitsForAChildThatIsBeingForked(t *testing.T) {
+	state := stateDir(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Heal(t.Context(), state, false); err != nil || exists(begun) {
-		t.Errorf("one that never began: %v, it is there: %v", err, exists(begun))
+	path := write(t, state, func(*Header) {}, Undo{Kind: Remove, File: file})
+	child, err := openJournal(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := child.lock(lockRun, false); err != nil {
+		t.Fatal(err)
+	}
+	healed := make(chan []Found)
+	go func() {
+		found, err := Heal(context.Background(), state, false)
+		if err != nil {
+			t.Error(err)
+		}
+		healed <- found
+	}()
+	select {
+	case found := <-healed:
+		t.Errorf("it did not wait: %+v", found)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if !exists(file) {
+		t.Error("it was undone while the child was not yet a program")
+	}
+	child.file.Close()
+	if found := <-healed; len(found) != 1 || found[0].Alive || len(found[0].Undone) != 1 || exists(file) {
+		t.Errorf("%+v; the file is there: %v", found, exists(file))
 	}
 }
 

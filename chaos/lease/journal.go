@@ -142,12 +142,6 @@ func parse(text []byte) (Header, []step, error) {
 // before it could break anything.
 var errNoHeader = errors.New("it does not say whose it is")
 
-// young tells whether the file was made or written to just now.
-func (j *journal) young() bool {
-	info, err := j.file.Stat()
-	return err == nil && time.Since(info.ModTime()) < time.Minute
-}
-
 // The locks, bytes of the journal: who has the first is the run, and alive; who
 // has the second is undoing.
 const (
@@ -178,8 +172,32 @@ func (j *journal) unlock(which int64) error {
 	return unix.FcntlFlock(j.file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Whence: io.SeekStart, Start: which, Len: 1})
 }
 
-// alive tells whether another process holds the lock of the run.
-func (j *journal) alive() (bool, error) {
+// alive tells whether the run of a journal is. A run that was killed while it
+// forked leaves its lock, for a moment, to a child that has not executed its
+// program yet, and might still break what the program breaks: that is waited
+// for.
+func (j *journal) alive(h Header) (bool, error) {
+	boot, namespace := here()
+	seen := h.Boot == boot && h.Namespace == namespace
+	for end := time.Now().Add(forkWithin); ; time.Sleep(5 * time.Millisecond) {
+		locked, err := j.locked()
+		if err != nil || !locked {
+			return false, err
+		}
+		if !seen || h.Process.there() {
+			return true, nil
+		}
+		if time.Now().After(end) {
+			return false, nil // whoever has it, it is not the run
+		}
+	}
+}
+
+// forkWithin is how long a child may take from its fork to its program.
+const forkWithin = 5 * time.Second
+
+// locked tells whether another process holds the lock of the run.
+func (j *journal) locked() (bool, error) {
 	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: lockRun, Len: 1}
 	if err := unix.FcntlFlock(j.file.Fd(), unix.F_OFD_GETLK, &l); err != nil {
 		return false, fmt.Errorf("look at the lock of %s: %w", j.path, err)

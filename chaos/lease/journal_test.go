@@ -85,7 +85,7 @@ func TestLocksTellWhoIsAlive(t *testing.T) {
 		if got, err := ours.lock(lockRun, false); err != nil || !got {
 			t.Fatalf("lock: %v, %v", got, err)
 		}
-		if got, err := theirs.alive(); err != nil || !got {
+		if got, err := theirs.locked(); err != nil || !got {
 			t.Errorf("locked, and alive: %v, %v", got, err)
 		}
 		if got, err := theirs.lock(lockUndo, false); err != nil || got != want {
@@ -102,7 +102,7 @@ func TestLocksTellWhoIsAlive(t *testing.T) {
 		}
 	}
 	ours.file.Close()
-	if got, err := theirs.alive(); err != nil || got {
+	if got, err := theirs.locked(); err != nil || got {
 		t.Errorf("closed, and alive: %v, %v", got, err)
 	}
 }

@@ -67,7 +67,7 @@ func Open(o Options) (*Lease, error) {
 	}
 	sweep(o.State)
 	path := filepath.Join(o.State, strconv.Itoa(self.Pid)+"-"+crand.Text()[:8]+suffix)
-	j, err := openJournal(path, os.O_CREATE|os.O_EXCL)
+	j, err := openJournal(path+unfinished, os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -77,12 +77,17 @@ func Open(o Options) (*Lease, error) {
 	if _, err = j.lock(lockRun, false); err == nil {
 		err = j.append(entry{Run: &h})
 	}
+	// Only now is it a journal: none is ever seen without its lock and header.
+	if err == nil {
+		err = os.Rename(path+unfinished, path)
+		j.path = path
+	}
 	if err == nil && o.Guardian {
 		l.renewed = time.Now()
 		l.guardian, err = startGuardian(path)
 	}
 	if err != nil {
-		os.Remove(path)
+		os.Remove(j.path)
 		j.file.Close()
 		return nil, err
 	}
@@ -94,7 +99,8 @@ func Open(o Options) (*Lease, error) {
 }
 
 // sweep removes the journals of runs that were killed and left nothing behind:
-// those without a guardian, who would have done it.
+// those without a guardian, who would have done it, and those that had not
+// become journals.
 func sweep(dir string) {
 	paths, _ := journals(dir) // it is tidying; what matters is told by heal
 	for _, path := range paths {
@@ -102,12 +108,19 @@ func sweep(dir string) {
 		if err != nil {
 			continue
 		}
-		alive, err := j.alive()
-		// A header is written under the lock: with one and without a lock it is dead.
-		if _, open, e := j.read(); err == nil && e == nil && !alive && len(open) == 0 {
-			os.Remove(path)
+		h, open, err := j.read()
+		if err == nil && len(open) == 0 {
+			if alive, err := j.alive(h); err == nil && !alive {
+				os.Remove(path)
+			}
 		}
 		j.file.Close()
+	}
+	begun, _ := filepath.Glob(filepath.Join(dir, "*"+suffix+unfinished))
+	for _, path := range begun {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > time.Minute {
+			os.Remove(path)
+		}
 	}
 }
 

@@ -17,8 +17,9 @@ import (
 const StateEnv = "STORMCTL_STATE"
 
 const (
-	suffix   = ".jsonl"
-	haltFile = "halt" // its time is that of the last halt
+	suffix     = ".jsonl"
+	unfinished = ".new"
+	haltFile   = "halt" // its time is that of the last halt
 )
 
 // StateDir makes sure of the folder where this user's runs leave their
