@@ -139,3 +139,29 @@ func TestStopFileEndsTheRun(t *testing.T) {
 		t.Error("it was begun all the same")
 	}
 }
+
+// What is seen behind ends a run as well: callers may not notice yet.
+func TestLimitOfALinkStopsTheRun(t *testing.T) {
+	t.Parallel()
+	s := startRun(t, `
+name: behind
+targets:
+  bank: {reference: dependency}
+  checkout: {reference: frontend}
+links: {payments: {from: checkout, to: bank}}
+load: {rate: 100/s, duration: 40s, routes: [{name: pay, to: checkout, get: /payments}]}
+chaos: [{at: 1s, for: 38s, on: payments, errors: {status: 503}}]
+claims: [{recovery: {within: 5s}}]
+limits: {stop_if: [{link: payments, errors_above: 50%, for: 2s}]}
+`)
+	if code := s.wait(); code != 4 {
+		t.Errorf("exit code %d, want 4", code)
+	}
+	r := readResult(t, s.dir)
+	if !strings.Contains(r.Stopped, "errors of link payments were above 50% for 2 s") {
+		t.Errorf("stopped because %q", r.Stopped)
+	}
+	if f := r.Faults[0]; f.Healed < 0 || f.Healed > 30 {
+		t.Errorf("not healed when it was stopped: %+v", f)
+	}
+}
