@@ -9,12 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stormctl/stormctl/chaos/lease"
 )
-
-func accessible(path string) error { return unix.Access(path, unix.W_OK) }
 
 // Subject is whose process a fault happens to.
 type Subject interface {
