@@ -39,9 +39,11 @@ type Relay struct {
 	recorder atomic.Pointer[recorder]  // nil until Record
 	seq      atomic.Uint64
 	inFlight atomic.Int64
-	hits     [MaxIndex + 1]atomic.Uint64
 	names    interned
 	closing  atomic.Bool
+	closed   chan struct{} // closed with closing
+
+	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 
 	mu    sync.Mutex // the control plane's: guards what follows, and orders changes of toxics
 	conns map[*conn]struct{}
@@ -82,7 +84,7 @@ func Listen(c Config) (*Relay, error) {
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}}
+	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}, closed: make(chan struct{})}
 	r.toxics.Store(new([]*active))
 	r.wg.Go(r.accept)
 	return r, nil
@@ -107,7 +109,9 @@ func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 // returns. It may be called again.
 func (r *Relay) Close() error {
 	r.mu.Lock()
-	r.closing.Store(true)
+	if !r.closing.Swap(true) {
+		close(r.closed)
+	}
 	open := make([]*conn, 0, len(r.conns))
 	for c := range r.conns {
 		open = append(open, c)
