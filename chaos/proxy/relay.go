@@ -41,7 +41,8 @@ type Relay struct {
 	inFlight atomic.Int64
 	names    interned
 	closing  atomic.Bool
-	closed   chan struct{} // closed with closing
+	ctx      context.Context // done when it is closing
+	cancel   context.CancelFunc
 
 	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 
@@ -84,7 +85,8 @@ func Listen(c Config) (*Relay, error) {
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}, closed: make(chan struct{})}
+	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.toxics.Store(new([]*active))
 	r.wg.Go(r.accept)
 	return r, nil
@@ -109,9 +111,8 @@ func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 // returns. It may be called again.
 func (r *Relay) Close() error {
 	r.mu.Lock()
-	if !r.closing.Swap(true) {
-		close(r.closed)
-	}
+	r.closing.Store(true)
+	r.cancel()
 	open := make([]*conn, 0, len(r.conns))
 	for c := range r.conns {
 		open = append(open, c)
