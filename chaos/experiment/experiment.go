@@ -35,6 +35,14 @@ func (x *Experiment) resolve(folder string) error {
 			r.Timeout = x.Load.Timeout
 		}
 	}
+	for _, e := range x.Chaos {
+		if e.Latency == nil {
+			continue
+		}
+		if err := e.Latency.Resolve(folder); err != nil {
+			return err
+		}
+	}
 	for _, t := range x.Targets {
 		if t.Process == nil {
 			continue
