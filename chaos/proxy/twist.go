@@ -119,8 +119,8 @@ func (r *Relay) deliver(request []byte, toHEAD bool) error {
 	if err != nil {
 		return err
 	}
+	defer dialled.Close()
 	conn := dialled.(*net.TCPConn)
-	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patienceAgain)) // fails only if closed
 	defer context.AfterFunc(r.ctx, func() { _ = conn.SetDeadline(longAgo) })()
 	if _, err := conn.Write(request); err != nil {
