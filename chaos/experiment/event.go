@@ -202,7 +202,7 @@ func (r *rules) onLink(path string, e *Event, kind string) {
 
 // recording reads what a latency is drawn from.
 func (r *rules) recording(path string, l *proxy.Latency) {
-	if l == nil || l.Recorded == "" || !r.opts.Recordings || !r.sound(child(path, "recorded")) {
+	if l == nil || l.Recorded == "" || !r.opts.Here || !r.sound(child(path, "recorded")) {
 		return
 	}
 	err := l.Load(filepath.Dir(r.file))
