@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
 )
 
@@ -210,7 +212,11 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 				teller.injected(e.Index, x.Chaos[e.Index].String(), err)
 			},
 			Healed: func(e Event, at time.Duration, err error) {
-				rec.add(faultEvent(evidence.KindHeal, at, e, err))
+				healed := faultEvent(evidence.KindHeal, at, e, err)
+				if f, ok := e.Fault.(onLink); ok {
+					healed.Overflow = f.relay.Overflow(f.index)
+				}
+				rec.add(healed)
 				teller.healed(e.Index, x.Chaos[e.Index].String(), err)
 			},
 		})
@@ -325,15 +331,21 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 	}
 	in.Others = e.Everybody()[1:]
 	in.Target = e.Toxic() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
+	if t := e.Toxic(); t != nil {
+		s := t.Selection()
+		in.Share, in.Match, in.Cycle = float64(s.Share), s.Match != nil, s.Cycle != nil
+	}
 	switch {
 	case e.Latency != nil:
-		in.Delay, in.Share, in.Match = evidence.Seconds(e.Latency.Delay), float64(e.Latency.Share), e.Latency.Match != nil
+		in.Delay = evidence.Seconds(e.Latency.Delay)
+		if e.Latency.Recorded != "" {
+			in.Delay = evidence.Seconds(e.Latency.Draws.Mean())
+		}
 	case e.Errors != nil:
-		in.Statuses, in.Share, in.Match = e.Errors.Status, float64(e.Errors.Share), e.Errors.Match != nil
-	case e.Reset != nil:
-		in.Share, in.Match = float64(e.Reset.Share), e.Reset.Match != nil
-	case e.Partition != nil:
-		in.Share, in.Match = float64(e.Partition.Share), e.Partition.Match != nil
+		in.Statuses = e.Errors.Status
+		if code := int(e.Errors.GRPC); code != 0 {
+			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
+		}
 	}
 	return in
 }

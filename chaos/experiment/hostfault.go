@@ -151,6 +151,9 @@ func (e Event) Everybody() []string {
 
 // resolve makes the paths of a fault absolute.
 func (e *Event) resolve(folder string) error {
+	if e.Latency != nil {
+		return e.Latency.Resolve(folder)
+	}
 	if e.DiskFull != nil {
 		return absolute(folder, &e.DiskFull.Dir)
 	}
