@@ -125,11 +125,7 @@ func (e Event) String() string {
 	if e.Name != "" {
 		return e.Name
 	}
-	what := e.Kind()
-	if t := e.Toxic(); t != nil {
-		what = t.String()
-	}
-	return what + " on " + e.On
+	return e.What() + " on " + e.On
 }
 
 func (r *rules) events() {

@@ -138,6 +138,41 @@ func (e Event) hostKind() string {
 	return ""
 }
 
+// hostFigure is what a fault that is not a link's has for a figure, or names;
+// "" if nothing.
+func (e Event) hostFigure() string {
+	switch {
+	case e.CPU != nil && e.CPU.By == "stop":
+		return fmt.Sprintf("%v of the time", e.CPU.Cores)
+	case e.CPU != nil:
+		return fmt.Sprintf("%v cores", e.CPU.Cores)
+	case e.Memory != nil:
+		return fmt.Sprintf("%v more", e.Memory.Free)
+	case e.FD != nil:
+		return fmt.Sprintf("%d free", e.FD.Free)
+	case e.DiskFull != nil:
+		return e.DiskFull.Dir
+	case e.Exec != nil:
+		return strings.Join(e.Exec.Inject, " ")
+	case e.NetPartition != nil:
+		return "of " + e.NetPartition.Netns
+	case e.NetRate != nil:
+		return fmt.Sprintf("%v/s", e.NetRate.Limit)
+	case e.Kill != nil && e.Kill.ForGood:
+		return "for good"
+	}
+	return ""
+}
+
+// What is the fault with its figures, like "errors 503 to 100%" or "cpu 0.5
+// cores".
+func (e Event) What() string {
+	if t := e.Toxic(); t != nil {
+		return t.String()
+	}
+	return strings.TrimSpace(e.Kind() + " " + e.hostFigure())
+}
+
 // onProcess tells whether it happens to a target's process.
 func (e Event) onProcess() bool { return slices.Contains(processKinds, e.hostKind()) }
 

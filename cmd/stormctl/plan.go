@@ -158,10 +158,8 @@ func refusalRows(refusals []error) (rows [][]string) {
 
 // faultText is what an event injects, with its figures.
 func faultText(e experiment.Event) string {
-	text := e.Kind()
-	if t := e.Toxic(); t != nil {
-		text = t.String()
-	} else if e.Restart != nil && e.Restart.Downtime > 0 {
+	text := e.What()
+	if e.Restart != nil && e.Restart.Downtime > 0 {
 		text = fmt.Sprintf("restart after %v", e.Restart.Downtime)
 	}
 	if e.Restart != nil && len(e.Restart.Others) > 0 {
