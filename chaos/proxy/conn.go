@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,7 +28,7 @@ import (
 type conn struct {
 	relay  *Relay
 	number uint64
-	caller *net.TCPConn
+	caller transport
 	raw    syscall.RawConn // of caller
 
 	phase phase
@@ -79,7 +78,7 @@ const (
 	draining                // answered for the last time: reading until the caller has closed
 )
 
-func newConn(r *Relay, number uint64, caller *net.TCPConn) *conn {
+func newConn(r *Relay, number uint64, caller transport) *conn {
 	c := &conn{relay: r, number: number, caller: caller, nudge: make(chan struct{}, 1)}
 	c.raw, _ = caller.SyscallConn() // fails only on a nil connection
 	c.in.b = make([]byte, 4<<10)
@@ -99,7 +98,7 @@ func (c *conn) begin(head bool) {
 	} else {
 		c.head.Method, c.head.Path = c.req.Method, c.req.Path()
 		x.Method, x.Path = r.names.of(c.head.Method), r.names.of(c.head.Path)
-		x.ID = c.requestID()
+		x.ID = r.requestID(c.req.Fields.Get)
 		if key, ok := c.req.Fields.Get("Idempotency-Key"); ok {
 			x.Key = hashBytes(key)
 		}
@@ -130,10 +129,10 @@ func (c *conn) begin(head bool) {
 
 // requestID is the number of the arrival that caused the request, 0 if it
 // carries none of this run.
-func (c *conn) requestID() uint64 {
-	for _, name := range [...]string{c.relay.config.IDHeader, "traceparent"} {
-		if value, ok := c.req.Fields.Get(name); ok {
-			if id, ok := wire.ParseID(value, c.relay.config.Run); ok {
+func (r *Relay) requestID(header func(name string) (value []byte, ok bool)) uint64 {
+	for _, name := range [...]string{r.config.IDHeader, "traceparent"} {
+		if value, ok := header(name); ok {
+			if id, ok := wire.ParseID(value, r.config.Run); ok {
 				return id
 			}
 		}
@@ -219,9 +218,9 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 
 // unwritten corrects what was finished, because the bytes that end it could not
 // be written.
-func (e *ended) unwritten(c *conn) {
+func (e *ended) unwritten(r *Relay) {
 	e.Ending = evidence.CallerGone
-	if c.relay.closing.Load() {
+	if r.closing.Load() {
 		e.Ending = evidence.Cut
 	}
 }
@@ -230,6 +229,12 @@ func (e *ended) tell() {
 	if e.recorder != nil {
 		e.recorder.observe(e.Exchange)
 	}
+}
+
+// cut ends everything, because the relay is closed.
+func (c *conn) cut() {
+	c.end(evidence.Cut)
+	c.shut(false)
 }
 
 // end ends the exchange in progress, if there is one, without another byte.

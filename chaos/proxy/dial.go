@@ -37,3 +37,12 @@ func onlyLoopback(addr netip.AddrPort) error {
 	}
 	return nil
 }
+
+// dial connects to the dependency.
+func (r *Relay) dial(ctx context.Context, streams bool) (transport, error) {
+	conn, err := r.dialer.DialContext(ctx, "tcp", r.config.Upstream)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
+}

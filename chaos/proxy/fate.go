@@ -25,6 +25,10 @@ type Fate struct {
 	Status     int
 	RetryAfter time.Duration // 0 sends no Retry-After
 	Body       string
+	GRPCStatus int // to a gRPC call, if not 0; then Status may be 0
+
+	// For Break.
+	Connection bool // the connection of a stream, and not the stream alone
 }
 
 // And joins two fates of one exchange: delays add up, the greater verb wins

@@ -14,11 +14,19 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
+// The values of Config.Protocol.
+const (
+	HTTP1 = "http1"
+	HTTP2 = "h2"   // by prior knowledge, or by ALPN where there is TLS; HTTP/1.1 passes too
+	GRPC  = "grpc" // HTTP2, and calls are answered and recorded by their gRPC status
+)
+
 // Config is what a relay needs to know.
 type Config struct {
 	Name      string // of the link; part of what chance depends on
 	Listen    string // host:port; "" takes a free port on 127.0.0.1
 	Upstream  string // host:port of the dependency, dialled when the first request comes
+	Protocol  string // HTTP1 (also if empty), HTTP2 or GRPC
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 
@@ -44,10 +52,17 @@ type Relay struct {
 	closing  atomic.Bool
 
 	mu    sync.Mutex // the control plane's: guards what follows, and orders changes of toxics
-	conns map[*conn]struct{}
+	conns map[connection]struct{}
 	last  uint64 // number of the last connection
 
 	wg sync.WaitGroup
+}
+
+// connection is a caller's, with its own to the dependency.
+type connection interface {
+	run()                    // until the end
+	review(toxics []*active) // brings exchanges in progress into line with the toxics in force
+	cut()                    // ends it, and all exchanges in progress
 }
 
 // recorder is who is told about exchanges.
@@ -68,6 +83,11 @@ func Listen(c Config) (*Relay, error) {
 		c.Allow = onlyLoopback
 	}
 	fail := func(err error) (*Relay, error) { return nil, fmt.Errorf("listen for link %s: %w", c.Name, err) }
+	switch c.Protocol {
+	case "", HTTP1, HTTP2, GRPC:
+	default:
+		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s", c.Protocol, HTTP1, HTTP2, GRPC))
+	}
 	if _, _, err := net.SplitHostPort(c.Upstream); err != nil {
 		return fail(fmt.Errorf("upstream: %w", err))
 	}
@@ -82,7 +102,7 @@ func Listen(c Config) (*Relay, error) {
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}}
+	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[connection]struct{}{}}
 	r.toxics.Store(new([]*active))
 	r.wg.Go(r.accept)
 	return r, nil
@@ -108,15 +128,14 @@ func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 func (r *Relay) Close() error {
 	r.mu.Lock()
 	r.closing.Store(true)
-	open := make([]*conn, 0, len(r.conns))
+	open := make([]connection, 0, len(r.conns))
 	for c := range r.conns {
 		open = append(open, c)
 	}
 	r.mu.Unlock()
 	err := r.listener.Close()
 	for _, c := range open {
-		c.end(evidence.Cut)
-		c.shut(false)
+		c.cut()
 	}
 	r.wg.Wait()
 	if err != nil && !errors.Is(err, net.ErrClosed) {
@@ -151,12 +170,39 @@ func (r *Relay) serve(caller *net.TCPConn) {
 		return
 	}
 	r.last++
-	c := newConn(r, r.last, caller)
+	var c connection
+	switch r.config.Protocol {
+	case HTTP2, GRPC:
+		c = newMux(r, r.last, caller)
+	default:
+		c = newConn(r, r.last, caller)
+	}
 	r.conns[c] = struct{}{}
 	r.wg.Go(c.run)
 }
 
-func (r *Relay) forget(c *conn) {
+// demote serves a caller that does not speak HTTP/2 after all as one of
+// HTTP/1.1.
+func (r *Relay) demote(m *mux) {
+	c := newConn(r, m.number, m.caller.conn)
+	for read, _ := m.in.Peek(m.in.Buffered()); len(read) > 0; {
+		n := copy(c.in.room(), read)
+		c.in.filled(n)
+		read = read[n:]
+	}
+	r.mu.Lock()
+	delete(r.conns, m)
+	if r.closing.Load() {
+		r.mu.Unlock()
+		c.cut()
+		return
+	}
+	r.conns[c] = struct{}{}
+	r.mu.Unlock()
+	c.run()
+}
+
+func (r *Relay) forget(c connection) {
 	r.mu.Lock()
 	delete(r.conns, c)
 	r.mu.Unlock()
