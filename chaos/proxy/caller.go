@@ -213,7 +213,7 @@ func (c *conn) passGate() (s step, breaks bool) {
 		return stop, false
 	}
 	var now time.Time
-	if x.delay > 0 {
+	if x.delay > 0 || x.late > 0 {
 		now = time.Now()
 	}
 	switch verb, until := x.requestGate(now); verb {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -83,6 +84,7 @@ func newConn(r *Relay, number uint64, caller transport) *conn {
 	c.raw, _ = caller.SyscallConn() // fails only on a nil connection
 	c.in.b = make([]byte, 4<<10)
 	c.rng = rand.New(&c.draw)
+	c.head.Conn = number
 	c.head.Header = func(name string) ([]byte, bool) { return c.req.Fields.Get(name) }
 	return c
 }
@@ -147,9 +149,18 @@ func (c *conn) decide(toxics []*active) {
 			continue
 		}
 		c.draw.about(a, c.x.ID, c.x.Seq)
-		if c.x.add(a, a.toxic.Decide(&c.head, c.rng), time.Now()) {
-			c.relay.hits[a.index].Add(1)
+		if c.x.add(a, a.decide(&c.head, c.rng), time.Now()) {
+			c.relay.overflows[a.index].Add(1)
 		}
+	}
+	c.struck(Fate.atOnce)
+}
+
+// struck notes that those toxics have touched the exchange whose fates are
+// such, and counts it for them. c.mu is held.
+func (c *conn) struck(such func(Fate) bool) {
+	for by := c.x.struck(such); by != 0; by &= by - 1 {
+		c.relay.hits[bits.TrailingZeros64(by)].Add(1)
 	}
 }
 
@@ -205,6 +216,7 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 		return e, false
 	}
 	x.open = false
+	x.letGo()
 	c.relay.inFlight.Add(-1)
 	if c.relay.closing.Load() && (how == evidence.CallerGone || how == evidence.Failed) {
 		how = evidence.Cut

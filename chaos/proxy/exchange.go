@@ -23,7 +23,7 @@ type exchange struct {
 	answer    Fate // what we answer with; its Verb is Respond if we do
 
 	decided []decision
-	fate    Fate          // of all of them; its Delay is not used, these are:
+	fate    Fate          // of all of them; its Delay and Late are not used, these are:
 	since   time.Time     // when the delay of the request counts from
 	delay   time.Duration // of the request
 	ready   time.Time     // when the response's head was there; zero before
@@ -33,8 +33,8 @@ type exchange struct {
 // decision is what one toxic decided.
 type decision struct {
 	by   *active
-	fate Fate
-	late bool // its delay is one of the response
+	fate Fate // zero if it lets the exchange go, and if it is too late
+	late bool // its Delay is one of the response
 }
 
 // knows tells whether the toxic has decided already.
@@ -43,13 +43,13 @@ func (x *exchange) knows(a *active) bool {
 }
 
 // add takes in what a toxic decided at the time now, as far as it is not too
-// late for it. It tells whether the toxic touches the exchange.
-func (x *exchange) add(a *active, f Fate, now time.Time) bool {
-	if x.answering {
-		f.Delay = 0
-		if f.Verb == Respond {
-			f = Fate{}
-		}
+// late for it. over tells that the toxic would have touched the exchange, but
+// for its bound.
+func (x *exchange) add(a *active, f Fate, now time.Time) (over bool) {
+	f = x.inTime(f)
+	if f != (Fate{}) && !a.grasp() {
+		over = true
+		f = Fate{}
 	}
 	if !x.passed && f.Delay > 0 {
 		// A delay counts from the end of those before it, or from now if they
@@ -58,26 +58,67 @@ func (x *exchange) add(a *active, f Fate, now time.Time) bool {
 			x.since = x.since.Add(over)
 		}
 	}
-	x.decided = append(x.decided, decision{a, f, x.passed})
+	x.decided = append(x.decided, decision{by: a, fate: f, late: x.passed})
 	x.sum()
-	if f == (Fate{}) {
-		return false
+	return over
+}
+
+// struck notes in the record that those toxics have touched the exchange whose
+// fates are such. It returns which of them had not before, as bits.
+func (x *exchange) struck(such func(Fate) bool) (fresh uint64) {
+	for _, d := range x.decided {
+		if such(d.fate) {
+			fresh |= 1 << uint(d.by.index)
+		}
 	}
-	x.Faults |= 1 << uint(a.index)
-	return true
+	fresh &^= x.Faults
+	x.Faults |= fresh
+	return fresh
+}
+
+// inTime leaves out of a fate what it is too late for.
+func (x *exchange) inTime(f Fate) Fate {
+	if x.answering {
+		f.Delay, f.Late = 0, 0
+		f.Acts &^= Drop | DropBreak
+		if f.Verb == Respond || f.Verb == Hang {
+			f = Fate{}
+		}
+	}
+	return f
 }
 
 // drop forgets what toxics decided that are not in force any more; the rest of
 // their delay is dropped with it.
 func (x *exchange) drop(toxics []*active) {
-	x.decided = slices.DeleteFunc(x.decided, func(d decision) bool { return !slices.Contains(toxics, d.by) })
+	x.decided = slices.DeleteFunc(x.decided, func(d decision) bool {
+		gone := !slices.Contains(toxics, d.by)
+		if gone {
+			d.letGo()
+		}
+		return gone
+	})
 	x.sum()
+}
+
+// letGo says that no toxic has hold of the exchange any more.
+func (x *exchange) letGo() {
+	for _, d := range x.decided {
+		d.letGo()
+	}
+}
+
+func (d decision) letGo() {
+	if d.fate != (Fate{}) {
+		d.by.letGo()
+	}
 }
 
 func (x *exchange) sum() {
 	x.fate, x.delay, x.late = Fate{}, 0, 0
 	for _, d := range x.decided {
 		x.fate = x.fate.And(d.fate)
+		x.late += d.fate.Late
 		if d.late {
 			x.late += d.fate.Delay
 		} else {
@@ -94,10 +135,17 @@ func (x *exchange) requestGate(now time.Time) (verb Verb, until time.Time) {
 	if verb == Respond && x.answering {
 		verb = Pass // it is being answered, by us or by the dependency
 	}
+	if verb == Hang {
+		verb = Hold
+	}
 	if verb == Hold || verb == Break || x.passed || x.answering {
 		return verb, time.Time{}
 	}
-	if due := x.since.Add(x.delay); x.delay > 0 && now.Before(due) {
+	wait := x.delay
+	if verb == Respond {
+		wait += x.late
+	}
+	if due := x.since.Add(wait); wait > 0 && now.Before(due) {
 		return Hold, due
 	}
 	return verb, time.Time{}
@@ -111,7 +159,7 @@ func (x *exchange) responseGate(now time.Time, final bool) (verb Verb, until tim
 	switch x.fate.Verb {
 	case Break:
 		return Break, time.Time{}
-	case Hold:
+	case Hang, Hold:
 		return Hold, time.Time{}
 	case Respond:
 		if !x.answering {

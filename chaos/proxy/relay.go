@@ -47,9 +47,11 @@ type Relay struct {
 	recorder atomic.Pointer[recorder]  // nil until Record
 	seq      atomic.Uint64
 	inFlight atomic.Int64
-	hits     [MaxIndex + 1]atomic.Uint64
 	names    interned
 	closing  atomic.Bool
+	closed   chan struct{} // closed with closing
+
+	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 
 	mu    sync.Mutex // the control plane's: guards what follows, and orders changes of toxics
 	conns map[connection]struct{}
@@ -102,7 +104,7 @@ func Listen(c Config) (*Relay, error) {
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[connection]struct{}{}}
+	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[connection]struct{}{}, closed: make(chan struct{})}
 	r.toxics.Store(new([]*active))
 	r.wg.Go(r.accept)
 	return r, nil
@@ -127,7 +129,9 @@ func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 // returns. It may be called again.
 func (r *Relay) Close() error {
 	r.mu.Lock()
-	r.closing.Store(true)
+	if !r.closing.Swap(true) {
+		close(r.closed)
+	}
 	open := make([]connection, 0, len(r.conns))
 	for c := range r.conns {
 		open = append(open, c)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -47,10 +48,20 @@ func (m *mux) answer(s *stream) {
 // answerHead is the head of a Respond, and its body. To gRPC it is one of
 // trailers alone, as the gRPC project's "gRPC over HTTP2" has it.
 func answerHead(a Fate, grpc bool) (head []hpack.HeaderField, body string) {
+	typed := false
 	field := func(name, value string) { head = append(head, hpack.HeaderField{Name: name, Value: value}) }
+	more := func() {
+		for name, value := range a.Fields.All() {
+			name = strings.ToLower(name)
+			field(name, value)
+			typed = typed || name == "content-type"
+		}
+	}
 	if grpc {
 		field(":status", "200")
-		field("content-type", "application/grpc")
+		if more(); !typed {
+			field("content-type", "application/grpc")
+		}
 		field("grpc-status", decimal(int64(a.grpcStatus())))
 		if a.Body != "" {
 			field("grpc-message", grpcMessage(a.Body))
@@ -62,13 +73,14 @@ func answerHead(a Fate, grpc bool) (head []hpack.HeaderField, body string) {
 	}
 	status := a.httpStatus()
 	field(":status", decimal(int64(status)))
+	more()
 	if a.RetryAfter > 0 {
 		field("retry-after", decimal(wholeSeconds(a.RetryAfter)))
 	}
 	if bodiless(status) {
 		return head, ""
 	}
-	if a.Body != "" {
+	if a.Body != "" && !typed {
 		field("content-type", "text/plain; charset=utf-8")
 	}
 	field("content-length", decimal(int64(len(a.Body))))

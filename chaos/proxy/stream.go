@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math/bits"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func (m *mux) begin(id uint32, fields []hpack.HeaderField, complete bool) *strea
 			s.waits = strings.EqualFold(f.Value, "100-continue")
 		}
 	}
-	s.head.Header = s.field
+	s.head.Header, s.head.Conn = s.field, m.number
 	x := evidence.Exchange{Conn: m.number, Method: r.names.of(s.head.Method), Path: r.names.of(s.head.Path), ID: r.requestID(s.field)}
 	if key, ok := s.field("Idempotency-Key"); ok {
 		x.Key = hashBytes(key)
@@ -105,9 +106,18 @@ func (m *mux) decide(s *stream, toxics []*active) {
 			continue
 		}
 		m.draw.about(a, s.x.ID, s.x.Seq)
-		if s.x.add(a, a.toxic.Decide(&s.head, m.rng), time.Now()) {
-			m.relay.hits[a.index].Add(1)
+		if s.x.add(a, a.decide(&s.head, m.rng), time.Now()) {
+			m.relay.overflows[a.index].Add(1)
 		}
+	}
+	m.struck(s, Fate.atOnce)
+}
+
+// struck notes that those toxics have touched an exchange whose fates are such,
+// and counts it for them. mu is held.
+func (m *mux) struck(s *stream, such func(Fate) bool) {
+	for by := s.x.struck(such); by != 0; by &= by - 1 {
+		m.relay.hits[bits.TrailingZeros64(by)].Add(1)
 	}
 }
 
@@ -399,6 +409,7 @@ func (m *mux) finish(s *stream, how evidence.Ending, l *leg) {
 		return
 	}
 	x.open = false
+	x.letGo()
 	r := m.relay
 	r.inFlight.Add(-1)
 	if r.closing.Load() && (how == evidence.CallerGone || how == evidence.Failed) {
