@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -30,6 +31,12 @@ type Config struct {
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 
+	// Terminate makes callers speak TLS to the relay, and Originate the relay to
+	// the dependency; nil leaves it plain. The protocols of ALPN are set by
+	// Protocol, and a ServerName that is missing by Upstream. Both may ask for
+	// the other's certificate, and show one.
+	Terminate, Originate *tls.Config
+
 	// Allow is asked about each address before it is dialled; nil allows
 	// loopback only.
 	Allow func(netip.AddrPort) error
@@ -57,7 +64,11 @@ type Relay struct {
 	conns map[connection]struct{}
 	last  uint64 // number of the last connection
 
-	wg sync.WaitGroup
+	wg   sync.WaitGroup
+	life context.Context // ends with Close
+	die  context.CancelFunc
+
+	unsafe atomic.Uint64
 }
 
 // connection is a caller's, with its own to the dependency.
@@ -105,6 +116,7 @@ func Listen(c Config) (*Relay, error) {
 		return fail(err)
 	}
 	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[connection]struct{}{}, closed: make(chan struct{})}
+	r.life, r.die = context.WithCancel(context.Background())
 	r.toxics.Store(new([]*active))
 	r.wg.Go(r.accept)
 	return r, nil
@@ -124,6 +136,9 @@ func (r *Relay) Record(start time.Time, observe func(evidence.Exchange)) {
 // InFlight is how many exchanges are in progress.
 func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 
+// Unsafe is how many callers came with whom no TLS could be agreed on.
+func (r *Relay) Unsafe() uint64 { return r.unsafe.Load() }
+
 // Close closes the listener and all connections, and waits for every
 // goroutine: exchanges in progress have been observed, as evidence.Cut, when it
 // returns. It may be called again.
@@ -131,6 +146,7 @@ func (r *Relay) Close() error {
 	r.mu.Lock()
 	if !r.closing.Swap(true) {
 		close(r.closed)
+		r.die()
 	}
 	open := make([]connection, 0, len(r.conns))
 	for c := range r.conns {
@@ -174,12 +190,46 @@ func (r *Relay) serve(caller *net.TCPConn) {
 		return
 	}
 	r.last++
+	if r.config.Terminate == nil {
+		r.begin(r.last, caller, true)
+		return
+	}
+	number := r.last
+	r.wg.Go(func() { r.terminate(number, caller) })
+}
+
+// terminate serves a caller once it has agreed on TLS. A handshake that fails
+// is no exchange.
+func (r *Relay) terminate(number uint64, caller *net.TCPConn) {
+	config := r.config.Terminate.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	if r.streams() {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	s, err := handshake(r.life, caller, config, tls.Server)
+	if err != nil {
+		r.unsafe.Add(1)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing.Load() {
+		_ = s.Close()
+		return
+	}
+	r.begin(number, s, s.ConnectionState().NegotiatedProtocol != "http/1.1")
+}
+
+// streams tells whether it is HTTP/2 that is spoken.
+func (r *Relay) streams() bool { return r.config.Protocol == HTTP2 || r.config.Protocol == GRPC }
+
+// begin serves a connection. r.mu is held.
+func (r *Relay) begin(number uint64, caller transport, streams bool) {
 	var c connection
-	switch r.config.Protocol {
-	case HTTP2, GRPC:
-		c = newMux(r, r.last, caller)
-	default:
-		c = newConn(r, r.last, caller)
+	if streams && r.streams() {
+		c = newMux(r, number, caller)
+	} else {
+		c = newConn(r, number, caller)
 	}
 	r.conns[c] = struct{}{}
 	r.wg.Go(c.run)

@@ -22,7 +22,7 @@ type stream struct {
 	waits  bool // the caller sends the body when it has got a 100
 	until  time.Time
 
-	request, response flow
+	request, response half
 	hash              uint64 // of the request's body so far
 	messages          messages
 
@@ -32,7 +32,7 @@ type stream struct {
 	gone   bool // forgotten
 }
 
-func (s *stream) toward(l *leg) *flow {
+func (s *stream) toward(l *leg) *half {
 	if s.response.to == l {
 		return &s.response
 	}
@@ -64,8 +64,8 @@ func (s *stream) field(name string) (value []byte, ok bool) {
 func (m *mux) begin(id uint32, fields []hpack.HeaderField, complete bool) *stream {
 	r := m.relay
 	s := &stream{id: id, fields: fields, hash: fnvOffset}
-	s.request = flow{from: &m.caller, to: &m.up, room: window, complete: complete, window: m.up.initial}
-	s.response = flow{from: &m.up, to: &m.caller, room: window, window: m.caller.initial}
+	s.request = half{from: &m.caller, to: &m.up, room: window, complete: complete, window: m.up.initial}
+	s.response = half{from: &m.up, to: &m.caller, room: window, window: m.caller.initial}
 	for _, f := range fields {
 		switch f.Name {
 		case ":method":
@@ -298,8 +298,8 @@ func (m *mux) pass(s *stream) {
 	}
 }
 
-// queue has the writer take from a flow, if there is something.
-func (m *mux) queue(s *stream, f *flow) {
+// queue has the writer take from a half, if there is something.
+func (m *mux) queue(s *stream, f *half) {
 	if f.queued || f.held || f.done || s.gone || !f.begun && !f.reset {
 		return
 	}
@@ -313,8 +313,8 @@ func (m *mux) queue(s *stream, f *flow) {
 	f.to.ready = append(f.to.ready, s)
 }
 
-// pull writes a flow's next frame. mu is held.
-func (m *mux) pull(s *stream, f *flow) {
+// pull writes a half's next frame. mu is held.
+func (m *mux) pull(s *stream, f *half) {
 	f.queued = false
 	if s.gone || f.held || f.done || len(f.heads) > 0 || s.ours && f == &s.request {
 		return
@@ -359,7 +359,7 @@ func (m *mux) pull(s *stream, f *flow) {
 }
 
 // giveBack makes room for as much as was passed on.
-func (m *mux) giveBack(s *stream, f *flow, n int) {
+func (m *mux) giveBack(s *stream, f *half, n int) {
 	if f.complete || f.reset {
 		return
 	}
@@ -373,8 +373,8 @@ func (m *mux) giveBack(s *stream, f *flow, n int) {
 	}
 }
 
-// passedOn notes that a flow has been passed on whole.
-func (m *mux) passedOn(s *stream, f *flow) {
+// passedOn notes that a half has been passed on whole.
+func (m *mux) passedOn(s *stream, f *half) {
 	f.done = true
 	m.release(s)
 	if f == &s.response {

@@ -97,8 +97,8 @@ func (m *mux) requestHead(f *http2.MetaHeadersFrame) error {
 	return nil
 }
 
-// trailers takes the header block that ends a flow.
-func (m *mux) trailers(s *stream, f *flow, h *http2.MetaHeadersFrame) error {
+// trailers takes the header block that ends a half.
+func (m *mux) trailers(s *stream, f *half, h *http2.MetaHeadersFrame) error {
 	switch {
 	case f.complete:
 		return streamError(h.StreamID, http2.ErrCodeStreamClosed)
@@ -115,8 +115,8 @@ func (m *mux) trailers(s *stream, f *flow, h *http2.MetaHeadersFrame) error {
 	return nil
 }
 
-// completed notes that all of a flow is there.
-func (m *mux) completed(s *stream, f *flow) {
+// completed notes that all of a half is there.
+func (m *mux) completed(s *stream, f *half) {
 	f.complete = true
 	if f == &s.request && s.x.open && s.hash != fnvOffset {
 		s.x.Payload = nonZero(s.hash)
@@ -157,7 +157,7 @@ func (m *mux) requestData(s *stream, d *http2.DataFrame) error {
 }
 
 // data checks that DATA may come, and takes it into account.
-func (m *mux) data(s *stream, f *flow, d *http2.DataFrame) error {
+func (m *mux) data(s *stream, f *half, d *http2.DataFrame) error {
 	if f.complete {
 		return streamError(d.StreamID, http2.ErrCodeStreamClosed)
 	}
@@ -331,11 +331,11 @@ func (m *mux) windowUpdate(l *leg, f *http2.WindowUpdateFrame) error {
 	if s == nil {
 		return err
 	}
-	flow := s.toward(l)
-	if flow.window += n; flow.window > wire.MaxStream {
+	half := s.toward(l)
+	if half.window += n; half.window > wire.MaxStream {
 		return streamError(f.StreamID, http2.ErrCodeFlowControl)
 	}
-	m.queue(s, flow)
+	m.queue(s, half)
 	return nil
 }
 
@@ -389,8 +389,8 @@ func (m *mux) resize(l *leg, initial int64) error {
 	grown := initial - l.initial
 	l.initial = initial
 	for _, s := range m.streams {
-		flow := s.toward(l)
-		if flow.window += grown; flow.window > wire.MaxStream {
+		half := s.toward(l)
+		if half.window += grown; half.window > wire.MaxStream {
 			return flowError
 		}
 	}

@@ -4,12 +4,12 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// flow is one direction of a stream: what has come from one leg and was not
+// half is one direction of a stream: what has come from one leg and was not
 // passed on to the other. It holds no more than window bytes and maxInterim
 // heads, because the sender is given room only for what was passed on.
 //
 //	from ──▶ heads ──▶ data ──▶ trailers │ reset ──▶ to
-type flow struct {
+type half struct {
 	from, to *leg
 
 	heads    [][]hpack.HeaderField // in their order; all but the last are interim ones
@@ -35,10 +35,10 @@ type flow struct {
 const maxInterim = 16
 
 // left is how many bytes of data were not passed on.
-func (f *flow) left() int { return len(f.data) - f.at }
+func (f *half) left() int { return len(f.data) - f.at }
 
 // put takes bytes from the sender.
-func (f *flow) put(p []byte) {
+func (f *half) put(p []byte) {
 	if f.at == len(f.data) {
 		f.data, f.at = f.data[:0], 0
 	} else if len(f.data)+len(p) > cap(f.data) && f.at > 0 {
@@ -48,11 +48,11 @@ func (f *flow) put(p []byte) {
 }
 
 // empty drops what is held, and returns how much of it was data.
-func (f *flow) empty() int {
+func (f *half) empty() int {
 	n := f.left()
 	f.heads, f.data, f.at, f.trailers = nil, nil, 0, nil
 	return n
 }
 
 // last tells whether nothing comes behind the data.
-func (f *flow) last() bool { return f.complete && f.trailers == nil }
+func (f *half) last() bool { return f.complete && f.trailers == nil }
