@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -80,9 +81,9 @@ func (a *active) letGo() {
 //     begun to reach the caller, nothing.
 //   - Respond: until the response has begun to reach the caller. The connection
 //     to the dependency is closed then.
-//   - Hang, Late and Drop: until the response has begun to reach the caller.
+//   - Withhold, Late and Drop: until the response has begun to reach the caller.
 //   - What is done to a body: to what is left of it.
-//   - Duplicate: nothing, once the request has begun to be passed on.
+//   - Twice: nothing, once the request has begun to be passed on.
 func (r *Relay) Add(index int, t Toxic) (remove func()) {
 	if index < 0 || index > MaxIndex {
 		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
@@ -117,10 +118,11 @@ func (r *Relay) cycle(a *active) (still func()) {
 	if a.selects.Cycle == nil || r.closing.Load() {
 		return func() {}
 	}
-	stop, done := make(chan struct{}), make(chan struct{})
+	ctx, stop := context.WithCancel(r.ctx)
+	done := make(chan struct{})
 	r.wg.Go(func() {
 		defer close(done)
-		a.selects.Cycle.run(a.start, r.closed, stop, func(on bool) {
+		a.selects.Cycle.run(ctx, a.start, func(on bool) {
 			if on {
 				r.put(a)
 			} else {
@@ -129,7 +131,7 @@ func (r *Relay) cycle(a *active) (still func()) {
 		})
 	})
 	return func() {
-		close(stop)
+		stop()
 		<-done
 	}
 }

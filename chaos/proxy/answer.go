@@ -37,14 +37,16 @@ func (c *conn) answer() step {
 	if err != nil {
 		return stop
 	}
+	if e.breaks {
+		c.delivered()
+		c.shut(true)
+		return stop
+	}
 	c.in.release()
 	c.phase = reading
 	if c.last {
-		// Closing before the caller has would reset the connection if it still
-		// sends, and might take the answer from it.
-		_ = c.caller.CloseWrite()
-		c.drainBy = time.Now().Add(linger)
-		c.phase = draining
+		_ = c.caller.CloseWrite() // fails only if the caller is gone
+		return c.lastOnes()
 	}
 	return again
 }

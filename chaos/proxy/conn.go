@@ -36,11 +36,16 @@ type conn struct {
 	in    buffer
 	out   int // bytes at the front of in that belong to this request and have been looked at
 	req   wire.Request
+	twist twist
 	hash  uint64 // of the request's body so far
 	until time.Time
 	seen  uint64 // wakes when the state was last looked at
 	armed bool   // caller may have a read deadline
 	last  bool   // the connection ends behind this exchange
+
+	headSize int       // of the request
+	framing  wire.Body // of the request, before any of it
+	twisted  int       // bytes at the front of in that twist has done its work on
 
 	opaque  bool      // what the caller sends is not HTTP/1.1 any more, and passed on as it is
 	lost    bool      // the dependency takes no more: what is left of the request goes nowhere
@@ -63,6 +68,7 @@ type conn struct {
 	x      exchange
 	up     *upstream // nil until the first request is passed on, and once it is given up
 	sent   bool      // the request in progress, or just ended, has been read whole
+	ending ending    // no request follows the one in progress, or just ended
 	closed bool
 }
 
@@ -77,6 +83,15 @@ const (
 	discarding              // reading the request that a fault answers
 	tunneling               // passing bytes until the end
 	draining                // answered for the last time: reading until the caller has closed
+)
+
+// ending is how a fault ends a connection.
+type ending uint8
+
+const (
+	goesOn  ending = iota
+	toClose        // our side is closed; what still comes is read until the caller has closed
+	toReset        // it is about to be reset
 )
 
 func newConn(r *Relay, number uint64, caller transport) *conn {
@@ -205,6 +220,7 @@ type ended struct {
 	evidence.Exchange
 	recorder *recorder
 	waiting  bool
+	breaks   bool // the connection is to be reset behind it
 }
 
 // finish ends the exchange in progress, if there is one: it is not in flight
@@ -214,6 +230,11 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 	x := &c.x
 	if !x.open {
 		return e, false
+	}
+	breaks := x.fate.breaksAfter() && (how == evidence.Answered || how == evidence.Injected)
+	if breaks {
+		c.struck(Fate.breaksAfter)
+		c.ending = toReset
 	}
 	x.open = false
 	x.letGo()
@@ -225,7 +246,7 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 	if x.recorder != nil {
 		x.End = time.Since(x.recorder.start)
 	}
-	return ended{x.Exchange, x.recorder, x.waiting}, true
+	return ended{x.Exchange, x.recorder, x.waiting, breaks}, true
 }
 
 // unwritten corrects what was finished, because the bytes that end it could not
@@ -266,6 +287,22 @@ func (c *conn) breakOff() {
 	defer c.final.Unlock()
 	c.end(evidence.Broken)
 	c.shut(true)
+}
+
+// delivered waits until the caller's side of the network has all that was
+// written, for a while at most: a reset drops what it has not.
+func (c *conn) delivered() {
+	until := time.NewTimer(linger)
+	defer until.Stop()
+	for unsent(c.raw) && !hungUp(c.raw) {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-until.C:
+			return
+		case <-c.relay.ctx.Done():
+			return
+		}
+	}
 }
 
 // shut closes both connections, hard by a RST. What is in progress has to be

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -47,17 +48,15 @@ func (c Cycle) at(since time.Duration) (on bool, until time.Duration) {
 	return false, begun + period
 }
 
-// run calls turn with every change after an injection at start, until closed or
-// stop is. A change that is overdue is skipped if the next is due as well.
-func (c Cycle) run(start time.Time, closed, stop <-chan struct{}, turn func(on bool)) {
+// run calls turn with every change after an injection at start, until ctx is
+// done. A change that is overdue is skipped if the next is due as well.
+func (c Cycle) run(ctx context.Context, start time.Time, turn func(on bool)) {
 	on, until := c.at(0)
 	timer := time.NewTimer(time.Until(start.Add(until)))
 	defer timer.Stop()
 	for {
 		select {
-		case <-closed:
-			return
-		case <-stop:
+		case <-ctx.Done():
 			return
 		case <-timer.C:
 		}

@@ -20,6 +20,8 @@ type exchange struct {
 	answering bool // the response, or ours instead, has begun to reach the caller: too late for another
 	tunnel    bool // bytes pass both ways until both sides have closed; nobody takes turns
 	waiting   bool // the caller's side wants to be woken when it ends
+	dropped   bool // the response, which has begun to come, is dropped
+	lost      bool // it has come to its end
 	answer    Fate // what we answer with; its Verb is Respond if we do
 
 	decided []decision
@@ -81,7 +83,7 @@ func (x *exchange) inTime(f Fate) Fate {
 	if x.answering {
 		f.Delay, f.Late = 0, 0
 		f.Acts &^= Drop | DropBreak
-		if f.Verb == Respond || f.Verb == Hang {
+		if f.Verb == Respond || f.Verb == Withhold {
 			f = Fate{}
 		}
 	}
@@ -127,16 +129,27 @@ func (x *exchange) sum() {
 	}
 }
 
+// verb is what the toxics want. A response that was dropped does not come any
+// more, so all there is left for its caller when that heals is to be told.
+func (x *exchange) verb() Verb {
+	switch {
+	case x.fate.Verb == Withhold:
+		return Hold // there is a difference only in what it is too late for
+	case x.fate.Verb != Pass:
+		return x.fate.Verb
+	case x.dropped && !x.fate.drops(), x.lost && x.fate.Acts&Drop == 0:
+		return Break
+	}
+	return Pass
+}
+
 // requestGate tells what the caller's side has to do with the request at the
 // time now: Hold until it is woken or until comes (zero: no such time), or
 // whatever else the verb is. A delay is one more reason to hold.
 func (x *exchange) requestGate(now time.Time) (verb Verb, until time.Time) {
-	verb = x.fate.Verb
+	verb = x.verb()
 	if verb == Respond && x.answering {
 		verb = Pass // it is being answered, by us or by the dependency
-	}
-	if verb == Hang {
-		verb = Hold
 	}
 	if verb == Hold || verb == Break || x.passed || x.answering {
 		return verb, time.Time{}
@@ -156,10 +169,10 @@ func (x *exchange) requestGate(now time.Time) (verb Verb, until time.Time) {
 // until comes. What the caller's side is about to answer is held here. final
 // tells that this is part of the final response, not a 1xx before it.
 func (x *exchange) responseGate(now time.Time, final bool) (verb Verb, until time.Time) {
-	switch x.fate.Verb {
+	switch x.verb() {
 	case Break:
 		return Break, time.Time{}
-	case Hang, Hold:
+	case Hold:
 		return Hold, time.Time{}
 	case Respond:
 		if !x.answering {

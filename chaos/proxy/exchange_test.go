@@ -86,7 +86,7 @@ func TestWhatComesTooLate(t *testing.T) {
 		{Fate{Verb: Break}, true, Break},
 		{Fate{Verb: Hold}, true, Hold},
 		{Fate{Late: time.Hour}, false, Pass},
-		{Fate{Verb: Hang}, false, Pass},
+		{Fate{Verb: Withhold}, false, Pass},
 		{Fate{Acts: Drop | DropBreak}, false, Pass},
 	} {
 		x := exchange{open: true, passed: true, answering: true}

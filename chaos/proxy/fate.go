@@ -15,23 +15,22 @@ import (
 type Verb uint8
 
 const (
-	Pass    Verb = iota // let it through
-	Respond             // answer in the dependency's place, which never sees it
-	Break               // reset the caller's connection (RST)
-	Hang                // neither pass the request on nor begin the response, until the fault is healed or the caller leaves
-	Hold                // let nothing through, either way, until the fault is healed or the caller leaves
+	Pass     Verb = iota // let it through
+	Respond              // answer in the dependency's place, which never sees it
+	Break                // reset the caller's connection (RST)
+	Withhold             // neither pass the request on nor begin the response, until the fault is healed or the caller leaves
+	Hold                 // let nothing through, either way, until the fault is healed or the caller leaves
 )
 
-// Act is what the relay does to an exchange that it lets through, or to the
-// answer of a Respond: a set of bits.
+// Act is what the relay does to an exchange that it lets through: a set of bits.
 type Act uint8
 
 const (
-	Duplicate   Act = 1 << iota // deliver the request twice, and drop the second response
+	Twice       Act = 1 << iota // deliver the request twice, and drop the second response
 	Drop                        // drop the whole response, and leave the caller waiting until the fault is healed
 	DropBreak                   // drop the whole response, and reset the caller's connection; Drop wins over it
 	BreakDuring                 // reset the caller's connection in the middle of the response
-	BreakAfter                  // reset it behind the response
+	BreakAfter                  // reset it behind the response, also behind the answer of a Respond
 )
 
 // Fate is what happens to one exchange. The zero Fate lets it pass untouched.
@@ -92,8 +91,17 @@ func (f Fate) atOnce() bool { return f.Delay > 0 || f.Late > 0 || f.Verb != Pass
 
 // onBody tells whether something happens to the response's body.
 func (f Fate) onBody() bool {
-	return f.Truncate.On || f.Pace != (Pace{}) || f.Corrupt != (Corruption{}) || f.Acts&BreakDuring != 0
+	return f.truncates() || f.paces() || f.corrupts() || f.breaksDuring()
 }
+
+func (f Fate) truncates() bool       { return f.Truncate.On }
+func (f Fate) paces() bool           { return f.Pace != Pace{} }
+func (f Fate) corrupts() bool        { return f.Corrupt != Corruption{} }
+func (f Fate) corruptsRequest() bool { return f.CorruptRequest != Corruption{} }
+func (f Fate) duplicates() bool      { return f.Acts&Twice != 0 }
+func (f Fate) drops() bool           { return f.Acts&(Drop|DropBreak) != 0 }
+func (f Fate) breaksDuring() bool    { return f.Acts&BreakDuring != 0 }
+func (f Fate) breaksAfter() bool     { return f.Acts&BreakAfter != 0 }
 
 // Truncation ends a response before its end, as if it were whole (FIN).
 type Truncation struct {

@@ -56,7 +56,8 @@ type Relay struct {
 	inFlight atomic.Int64
 	names    interned
 	closing  atomic.Bool
-	closed   chan struct{} // closed with closing
+	ctx      context.Context // done when it is closing
+	cancel   context.CancelFunc
 
 	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 
@@ -64,10 +65,7 @@ type Relay struct {
 	conns map[connection]struct{}
 	last  uint64 // number of the last connection
 
-	wg   sync.WaitGroup
-	life context.Context // ends with Close
-	die  context.CancelFunc
-
+	wg     sync.WaitGroup
 	unsafe atomic.Uint64
 }
 
@@ -115,8 +113,8 @@ func Listen(c Config) (*Relay, error) {
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[connection]struct{}{}, closed: make(chan struct{})}
-	r.life, r.die = context.WithCancel(context.Background())
+	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[connection]struct{}{}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.toxics.Store(new([]*active))
 	r.wg.Go(r.accept)
 	return r, nil
@@ -144,10 +142,8 @@ func (r *Relay) Unsafe() uint64 { return r.unsafe.Load() }
 // returns. It may be called again.
 func (r *Relay) Close() error {
 	r.mu.Lock()
-	if !r.closing.Swap(true) {
-		close(r.closed)
-		r.die()
-	}
+	r.closing.Store(true)
+	r.cancel()
 	open := make([]connection, 0, len(r.conns))
 	for c := range r.conns {
 		open = append(open, c)
@@ -206,7 +202,7 @@ func (r *Relay) terminate(number uint64, caller *net.TCPConn) {
 	if r.streams() {
 		config.NextProtos = []string{"h2", "http/1.1"}
 	}
-	s, err := handshake(r.life, caller, config, tls.Server)
+	s, err := handshake(r.ctx, caller, config, tls.Server)
 	if err != nil {
 		r.unsafe.Add(1)
 		return

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ func TestFirstAndEvery(t *testing.T) {
 		{Select{Share: 1, Every: 2, First: 5}, []int{2, 4}},
 		{Select{Share: 1, First: 3, Match: &Match{Method: "POST"}}, nil}, // they are GETs
 	} {
-		a := &active{toxic: Reset{tt.selects}, selects: tt.selects}
+		a := &active{toxic: Reset{Select: tt.selects}, selects: tt.selects}
 		var got []int
 		for i := 1; i <= 10; i++ {
 			if a.decide(headOf("GET", "/", nil), rng()).Verb == Break {
@@ -38,7 +39,7 @@ func TestFirstAndEvery(t *testing.T) {
 // TestOnlyWhatMatchesIsCounted by first and every.
 func TestOnlyWhatMatchesIsCounted(t *testing.T) {
 	s := Select{Share: 1, First: 1, Match: &Match{Method: "POST"}}
-	a := &active{toxic: Reset{s}, selects: s}
+	a := &active{toxic: Reset{Select: s}, selects: s}
 	var got []string
 	for _, method := range []string{"GET", "POST", "GET", "POST"} {
 		if a.decide(headOf(method, "/", nil), rng()).Verb == Break {
@@ -67,7 +68,7 @@ func TestRamp(t *testing.T) {
 		const n = 20_000
 		r, taken := rng(), 0
 		for range n {
-			if (Reset{Select{Share: 0.5, Ramp: 10 * time.Second}}).Decide(x, r).Verb == Break {
+			if (Reset{Select: Select{Share: 0.5, Ramp: 10 * time.Second}}).Decide(x, r).Verb == Break {
 				taken++
 			}
 		}
@@ -124,9 +125,9 @@ func TestCycle(t *testing.T) {
 			On bool
 		}
 		var got []change
-		stop := make(chan struct{})
-		time.AfterFunc(11*time.Second, func() { close(stop) })
-		c.run(start, nil, stop, func(on bool) { got = append(got, change{time.Since(start), on}) })
+		ctx, cancel := context.WithTimeout(t.Context(), 11*time.Second)
+		defer cancel()
+		c.run(ctx, start, func(on bool) { got = append(got, change{time.Since(start), on}) })
 		want := []change{{2 * time.Second, false}, {5 * time.Second, true}, {7 * time.Second, false}, {10 * time.Second, true}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
