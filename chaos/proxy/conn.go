@@ -289,17 +289,19 @@ func (c *conn) breakOff() {
 	c.shut(true)
 }
 
+func (c *conn) delivered() { c.relay.delivered(c.raw) }
+
 // delivered waits until the caller's side of the network has all that was
 // written, for a while at most: a reset drops what it has not.
-func (c *conn) delivered() {
+func (r *Relay) delivered(raw syscall.RawConn) {
 	until := time.NewTimer(linger)
 	defer until.Stop()
-	for unsent(c.raw) && !hungUp(c.raw) {
+	for unsent(raw) && !hungUp(raw) {
 		select {
 		case <-time.After(time.Millisecond):
 		case <-until.C:
 			return
-		case <-c.relay.ctx.Done():
+		case <-r.ctx.Done():
 			return
 		}
 	}

@@ -26,6 +26,10 @@ type half struct {
 	queued bool // it is in to.ready
 	done   bool // nothing more is passed on
 
+	bounded bool // no more than allowed may be passed on
+	allowed int  // bytes of data
+	next    int  // of data behind those, which have been looked at and wait until they are due
+
 	room   int   // what the sender may still send
 	owed   int   // what was passed on and the sender was not told of
 	window int64 // what the receiver still takes of this stream

@@ -250,6 +250,11 @@ func (m *mux) end(hard bool) {
 	if !m.over {
 		m.over, m.hard = true, hard
 		m.close(&m.up, hard)
+		for _, s := range m.streams {
+			if s.x.dropped {
+				m.swallow(s)
+			}
+		}
 	}
 }
 
@@ -265,7 +270,7 @@ func (m *mux) settle() {
 	for _, s := range m.streams {
 		switch {
 		case !s.x.open:
-		case s.ours, s.x.fate.Verb == Hold, s.response.complete || s.response.reset:
+		case s.ours, s.x.verb() == Hold, s.x.dropped, s.response.complete || s.response.reset:
 			kept = true
 		default:
 			lost = true
@@ -275,7 +280,7 @@ func (m *mux) settle() {
 		return
 	}
 	for _, s := range m.streams {
-		if !s.ours && !s.response.complete && !s.response.reset || s.response.held {
+		if s.x.dropped || !s.ours && !s.response.complete && !s.response.reset || s.response.held {
 			m.finish(s, evidence.Failed, nil)
 		}
 	}
@@ -320,11 +325,22 @@ func (m *mux) write(l *leg) {
 		if !broken {
 			_, err = l.conn.Write(batch)
 		}
+		breaks := false
 		for i := range ends {
+			breaks = breaks || ends[i].breaks
 			if err != nil || broken && l == &m.caller {
 				ends[i].unwritten(m.relay)
 			}
 			ends[i].tell()
+		}
+		if breaks && err == nil {
+			if raw, err := l.conn.SyscallConn(); err == nil {
+				m.relay.delivered(raw)
+			}
+			m.mu.Lock()
+			m.finishAll(evidence.Broken)
+			m.shutBoth(true)
+			m.unlock()
 		}
 		if err != nil {
 			m.mu.Lock()

@@ -182,6 +182,9 @@ func (m *mux) fromDependency(f http2.Frame) error {
 		if s == nil {
 			return err
 		}
+		if s.shadow {
+			return m.shadowed(s, f)
+		}
 		return m.responseHead(s, f)
 	case *http2.DataFrame:
 		m.up.readBytes(int(f.Length))
@@ -189,11 +192,17 @@ func (m *mux) fromDependency(f http2.Frame) error {
 		if s == nil {
 			return err
 		}
+		if s.shadow {
+			return m.shadowed(s, f)
+		}
 		return m.responseData(s, f)
 	case *http2.RSTStreamFrame:
 		s, err := m.onUp(id)
 		if s == nil {
 			return err
+		}
+		if s.shadow {
+			return m.shadowed(s, f)
 		}
 		m.resetByDependency(s, f.ErrCode)
 	case *http2.WindowUpdateFrame:
@@ -305,8 +314,9 @@ func (m *mux) refuse(l *leg, err http2.StreamError) error {
 	s := m.passed[err.StreamID]
 	switch {
 	case s == nil:
-	case s.response.complete:
+	case s.response.complete, s.shadow:
 		delete(m.passed, s.up)
+		s.gone = s.shadow
 	default:
 		m.resetByDependency(s, err.Code)
 	}
@@ -340,7 +350,7 @@ func (m *mux) windowUpdate(l *leg, f *http2.WindowUpdateFrame) error {
 }
 
 func (m *mux) queueAll(l *leg) {
-	for _, s := range m.streams {
+	for _, s := range m.open(l) {
 		m.queue(s, s.toward(l))
 	}
 }
@@ -385,10 +395,18 @@ func (m *mux) settings(l *leg, f *http2.SettingsFrame) error {
 	return nil
 }
 
+// open are the streams that are open on a leg.
+func (m *mux) open(l *leg) map[uint32]*stream {
+	if l == &m.up {
+		return m.passed
+	}
+	return m.streams
+}
+
 func (m *mux) resize(l *leg, initial int64) error {
 	grown := initial - l.initial
 	l.initial = initial
-	for _, s := range m.streams {
+	for _, s := range m.open(l) {
 		half := s.toward(l)
 		if half.window += grown; half.window > wire.MaxStream {
 			return flowError

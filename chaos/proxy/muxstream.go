@@ -26,6 +26,14 @@ type stream struct {
 	hash              uint64 // of the request's body so far
 	messages          messages
 
+	body     shape // of the response
+	corrupts bool  // bytes of the request are changed
+	sent     int64 // bytes of the request that were passed on
+	noise    noise
+	copies   bool   // the request is to be delivered twice
+	copy     []byte // of its body, as it is passed on
+	shadow   bool   // it is the second delivery of another one's request: the caller knows nothing of it
+
 	ours   bool // a fault answers it
 	filled bool // and the answer is in response
 	queued bool // in mux.waiting
@@ -127,6 +135,10 @@ func (m *mux) advance(s *stream, now time.Time) {
 	if s.gone || !m.advanceRequest(s, now) {
 		return
 	}
+	if s.x.dropped {
+		m.swallow(s)
+		return
+	}
 	m.advanceResponse(s, now)
 }
 
@@ -165,29 +177,41 @@ func (m *mux) advanceResponse(s *stream, now time.Time) {
 	f.held = false
 	for len(f.heads) > 0 {
 		final := !interim(f.heads[0])
-		if !m.open(s, now, final) {
+		if !m.mayPass(s, now, final) {
 			return
 		}
 		fields := f.heads[0]
 		f.heads = f.heads[1:]
 		last := final && f.last() && f.left() == 0
+		broken := last && m.breaks(s, f)
+		if broken && s.x.fate.breaksDuring() {
+			// There is no body to break in the middle of.
+			m.breakAt(s)
+			return
+		}
 		if final {
 			f.begun = true
+			s.body.length, s.body.known = lengthOf(fields)
 			m.describe(s, fields)
 		}
-		f.to.head(s.id, fields, last)
-		if last {
+		f.to.head(s.id, fields, last && !broken)
+		switch {
+		case broken:
+			m.breakAt(s)
+			return
+		case last:
 			m.passedOn(s, f)
 		}
 	}
-	if f.done || !m.open(s, now, f.begun) {
+	if f.done || !m.mayPass(s, now, f.begun) {
 		return
 	}
+	m.shape(s, now)
 	m.queue(s, f)
 }
 
-// open asks whether more of the response may be passed on.
-func (m *mux) open(s *stream, now time.Time, final bool) bool {
+// mayPass asks whether more of the response may be passed on.
+func (m *mux) mayPass(s *stream, now time.Time, final bool) bool {
 	if !s.x.open {
 		return true
 	}
@@ -201,7 +225,13 @@ func (m *mux) open(s *stream, now time.Time, final bool) bool {
 		m.hold(s, until)
 		return false
 	}
-	if final {
+	if final && !s.x.answering {
+		if s.x.fate.drops() {
+			s.x.dropped = true
+			m.struck(s, Fate.drops)
+			m.swallow(s)
+			return false
+		}
 		s.x.answering = true
 	}
 	return true
@@ -286,6 +316,8 @@ func (m *mux) pass(s *stream) {
 	m.next += 2
 	m.passed[s.up] = s
 	s.x.passed = true
+	s.corrupts = s.x.fate.corruptsRequest()
+	s.copies = s.x.fate.duplicates() && !s.x.toCONNECT
 	f := &s.request
 	f.begun = true
 	f.window = m.up.initial
@@ -306,8 +338,8 @@ func (m *mux) queue(s *stream, f *half) {
 	if f.left() == 0 && !f.complete && !f.reset {
 		return
 	}
-	if f.left() > 0 && !f.reset && min(f.window, f.to.window) <= 0 {
-		return // until there is a WINDOW_UPDATE
+	if f.left() > 0 && (f.bounded && f.allowed == 0 || !f.reset && min(f.window, f.to.window) <= 0) {
+		return // until it is due, or there is a WINDOW_UPDATE
 	}
 	f.queued = true
 	f.to.ready = append(f.to.ready, s)
@@ -316,7 +348,7 @@ func (m *mux) queue(s *stream, f *half) {
 // pull writes a half's next frame. mu is held.
 func (m *mux) pull(s *stream, f *half) {
 	f.queued = false
-	if s.gone || f.held || f.done || len(f.heads) > 0 || s.ours && f == &s.request {
+	if s.gone || f.held || f.done || len(f.heads) > 0 || s.ours && f == &s.request || s.x.dropped && f == &s.response {
 		return
 	}
 	if f.reset && f.left() > 0 && f.window <= 0 {
@@ -324,23 +356,39 @@ func (m *mux) pull(s *stream, f *half) {
 	}
 	if n := f.left(); n > 0 {
 		n = int(min(int64(n), wire.MaxFrame, f.window, f.to.window))
+		if f.bounded {
+			n = min(n, f.allowed)
+		}
 		if n <= 0 {
 			return
 		}
-		last := n == f.left() && f.last()
-		f.to.bytes(s.on(f.to), f.data[f.at:f.at+n], last)
+		p := f.data[f.at : f.at+n]
+		if f == &s.request {
+			m.twist(s, p)
+		}
+		last := n == f.left() && f.last() && !m.breaks(s, f)
+		f.to.bytes(s.on(f.to), p, last)
 		f.at += n
 		f.window -= int64(n)
 		f.to.window -= int64(n)
 		m.giveBack(s, f, n)
-		if last {
+		switch {
+		case last:
 			m.passedOn(s, f)
 			return
+		case f == &s.request:
+		case !f.bounded:
+			s.body.at += int64(n)
+		default:
+			f.allowed -= n
+			m.shape(s, time.Now())
 		}
 		m.queue(s, f)
 		return
 	}
 	switch {
+	case f.complete && m.breaks(s, f):
+		m.breakAt(s)
 	case f.complete:
 		if f.trailers != nil {
 			if f == &s.response && s.x.Status == 0 {
@@ -377,6 +425,10 @@ func (m *mux) giveBack(s *stream, f *half, n int) {
 func (m *mux) passedOn(s *stream, f *half) {
 	f.done = true
 	m.release(s)
+	if f == &s.request && s.copies && s.x.open && s.x.fate.duplicates() {
+		m.struck(s, Fate.duplicates)
+		m.deliverAgain(s)
+	}
 	if f == &s.response {
 		how := evidence.Answered
 		if s.ours {
@@ -408,6 +460,10 @@ func (m *mux) finish(s *stream, how evidence.Ending, l *leg) {
 	if !x.open {
 		return
 	}
+	breaks := x.fate.Connection && x.fate.breaksAfter() && (how == evidence.Answered || how == evidence.Injected)
+	if breaks {
+		m.struck(s, Fate.breaksAfter)
+	}
 	x.open = false
 	x.letGo()
 	r := m.relay
@@ -419,7 +475,7 @@ func (m *mux) finish(s *stream, how evidence.Ending, l *leg) {
 	if x.recorder != nil {
 		x.End = time.Since(x.recorder.start)
 	}
-	e := ended{Exchange: x.Exchange, recorder: x.recorder}
+	e := ended{Exchange: x.Exchange, recorder: x.recorder, breaks: breaks}
 	if l != nil {
 		l.ends = append(l.ends, e)
 	} else {
@@ -468,6 +524,11 @@ func (m *mux) breakOff(s *stream) {
 
 // refused resets a stream that the dependency will not see.
 func (m *mux) refused(s *stream) {
+	if s.shadow {
+		m.drop(s, http2.ErrCodeCancel)
+		s.gone = true
+		return
+	}
 	m.finish(s, evidence.Failed, nil)
 	m.caller.reset(s.id, uint32(http2.ErrCodeRefusedStream))
 	m.forget(s)
