@@ -44,6 +44,14 @@ func (x *Experiment) resolve(folder string) error {
 			return err
 		}
 	}
+	for _, e := range x.Chaos {
+		if e.Latency == nil {
+			continue
+		}
+		if err := e.Latency.Resolve(folder); err != nil {
+			return err
+		}
+	}
 	for _, t := range x.Targets {
 		if t.Process == nil {
 			continue

@@ -49,7 +49,7 @@ const Generated = "generated"
 func (Link) Required() []string { return []string{"from", "to"} }
 
 // linkProtocols are the values of Link.Protocol.
-var linkProtocols = []string{proxy.HTTP1, proxy.HTTP2, proxy.GRPC}
+var linkProtocols = []string{proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.ProtocolGRPC}
 
 // tlsParts are what is known of a link with TLS, beside its address.
 var tlsParts = []string{"ca", "cert", "key"}

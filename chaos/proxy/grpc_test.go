@@ -58,7 +58,7 @@ const check = "/grpc.health.v1.Health/Check"
 
 func TestGRPC(t *testing.T) {
 	addr, known := grpcServer(t)
-	l := listen(t, addr, speaks(GRPC))
+	l := listen(t, addr, speaks(ProtocolGRPC))
 	client := grpcClient(t, l.Addr(), insecure.NewCredentials())
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -186,7 +186,7 @@ func TestGRPC(t *testing.T) {
 func TestGRPCOverTLS(t *testing.T) {
 	front, behind := newAuthority(t), newAuthority(t)
 	addr, _ := grpcServer(t, grpc.Creds(credentials.NewTLS(behind.server())))
-	l := listen(t, addr, speaks(GRPC), secured(front, behind))
+	l := listen(t, addr, speaks(ProtocolGRPC), secured(front, behind))
 	client := grpcClient(t, l.Addr(), credentials.NewTLS(front.client()))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

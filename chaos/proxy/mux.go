@@ -72,7 +72,7 @@ const unsettledLimit = 100
 
 func newMux(r *Relay, number uint64, caller transport) *mux {
 	m := &mux{
-		relay: r, number: number, grpc: r.config.Protocol == GRPC, in: bufio.NewReaderSize(caller, 16<<10),
+		relay: r, number: number, grpc: r.config.Protocol == ProtocolGRPC, in: bufio.NewReaderSize(caller, 16<<10),
 		streams: map[uint32]*stream{}, passed: map[uint32]*stream{},
 		next: 1, served: lastStream, accepts: lastStream, offered: maxStreams, limit: unsettledLimit,
 	}

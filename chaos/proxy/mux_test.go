@@ -106,7 +106,7 @@ func TestStreamsPass(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	})
-	l := listen(t, addr, speaks(HTTP2))
+	l := listen(t, addr, speaks(ProtocolHTTP2))
 	client := h2client(t)
 	url := "http://" + l.Addr()
 
@@ -201,7 +201,7 @@ func TestStreamsFaults(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "ok")
 	})
-	l := listen(t, addr, speaks(HTTP2))
+	l := listen(t, addr, speaks(ProtocolHTTP2))
 	client := h2client(t)
 	url := "http://" + l.Addr()
 	only := Select{Share: 1, Match: &Match{Path: "/pay*"}}
@@ -380,7 +380,7 @@ func TestStreamsOfSlowCallerHoldUpTheDependency(t *testing.T) {
 			}
 		}
 	})
-	l := listen(t, addr, speaks(HTTP2))
+	l := listen(t, addr, speaks(ProtocolHTTP2))
 	// Windows as small as they can be, so that it is the relay's that count.
 	transport := &http.Transport{Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}}
 	transport.Protocols.SetUnencryptedHTTP2(true)

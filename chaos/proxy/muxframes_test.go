@@ -149,7 +149,7 @@ const gotGet = "HEADERS :method=GET :scheme=http :authority=a :path="
 func streaming(t *testing.T, settings ...http2.Setting) (l *link, d *dependency, c, up *peer) {
 	t.Helper()
 	d = newDependency(t)
-	l = listen(t, d.addr(), speaks(HTTP2))
+	l = listen(t, d.addr(), speaks(ProtocolHTTP2))
 	c = l.h2dial()
 	c.get(1, "/")
 	up = d.h2accept(settings...)
@@ -250,7 +250,7 @@ func TestStreamsEndAsTheyDo(t *testing.T) {
 	})
 	t.Run("a dependency that is not there", func(t *testing.T) {
 		d := newDependency(t)
-		l := listen(t, d.addr(), speaks(HTTP2))
+		l := listen(t, d.addr(), speaks(ProtocolHTTP2))
 		d.Close()
 		c := l.h2dial()
 		c.get(1, "/")
@@ -261,7 +261,7 @@ func TestStreamsEndAsTheyDo(t *testing.T) {
 	})
 	t.Run("a dependency that speaks something else", func(t *testing.T) {
 		d := newDependency(t)
-		l := listen(t, d.addr(), speaks(HTTP2))
+		l := listen(t, d.addr(), speaks(ProtocolHTTP2))
 		c := l.h2dial()
 		c.get(1, "/")
 		d.accept().send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -345,7 +345,7 @@ func TestPingsPass(t *testing.T) {
 	up.expect("PONG 12345678")
 
 	d := newDependency(t)
-	c = listen(t, d.addr(), speaks(HTTP2)).h2dial()
+	c = listen(t, d.addr(), speaks(ProtocolHTTP2)).h2dial()
 	c.must(c.WritePing(false, data)) // there is nobody to pass it on to
 	c.expect("PONG 12345678")
 }
@@ -368,7 +368,7 @@ func TestStreamLimitOfTheDependency(t *testing.T) {
 	l.next()
 
 	d := newDependency(t)
-	l = listen(t, d.addr(), speaks(HTTP2))
+	l = listen(t, d.addr(), speaks(ProtocolHTTP2))
 	c = l.h2dial()
 	c.limits = true
 	c.get(1, "/")
@@ -405,7 +405,7 @@ func TestOvertaking(t *testing.T) {
 func TestWindows(t *testing.T) {
 	t.Run("of the caller", func(t *testing.T) {
 		d := newDependency(t)
-		l := listen(t, d.addr(), speaks(HTTP2))
+		l := listen(t, d.addr(), speaks(ProtocolHTTP2))
 		c := l.h2dial(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 3})
 		c.get(1, "/")
 		up := d.h2accept()

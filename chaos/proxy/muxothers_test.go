@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -15,57 +14,6 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
-
-// installed is where a program is; the test is skipped if it is nowhere.
-func installed(t *testing.T, name string) string {
-	t.Helper()
-	for _, path := range []string{name, "/usr/sbin/" + name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
-// started runs a server until the test ends, and waits until it listens.
-func started(t *testing.T, addr string, command ...string) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	var said strings.Builder
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait() // killed
-		if t.Failed() {
-			t.Logf("%s said: %s", command[0], said.String())
-		}
-	})
-	eventually(t, command[0]+" listens", func() bool {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-}
-
-// free is an address that nothing listens on.
-func free(t *testing.T) (addr, port string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	_, port, _ = net.SplitHostPort(l.Addr().String())
-	return l.Addr().String(), port
-}
 
 // pem writes a certificate and its key where other programs can read them.
 func (a authority) pem(t *testing.T, dir string) (cert, key, ca string) {
@@ -118,7 +66,7 @@ func TestOthersSpeakThroughIt(t *testing.T) {
 			if err := os.WriteFile(config, fmt.Appendf(nil, nginxHTTP2, dir, addr, ssl, verify), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			started(t, addr, installed(t, "nginx"), "-c", config)
+			start(t, addr, installed(t, "nginx"), "-c", config)
 		}
 	}
 	for _, tt := range []struct {
@@ -129,16 +77,17 @@ func TestOthersSpeakThroughIt(t *testing.T) {
 		{"nginx", nginx("", "off"), false},
 		{"nginx with TLS", nginx("ssl", "on"), true},
 		{"nghttpd", func(t *testing.T, addr, port string) {
-			started(t, addr, installed(t, "nghttpd"), "--no-tls", "-d", dir, "-a", "127.0.0.1", port)
+			start(t, addr, installed(t, "nghttpd"), "--no-tls", "-d", dir, "-a", "127.0.0.1", port)
 		}, false},
 		{"nghttpd with TLS", func(t *testing.T, addr, port string) {
-			started(t, addr, installed(t, "nghttpd"), "-d", dir, "-a", "127.0.0.1", port, filepath.Join(dir, "key.pem"), filepath.Join(dir, "cert.pem"))
+			start(t, addr, installed(t, "nghttpd"), "-d", dir, "-a", "127.0.0.1", port, filepath.Join(dir, "key.pem"), filepath.Join(dir, "cert.pem"))
 		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			addr, port := free(t)
+			addr := freeAddr(t)
+			_, port, _ := net.SplitHostPort(addr)
 			tt.start(t, addr, port)
-			l := listen(t, addr, speaks(HTTP2), func(c *Config) {
+			l := listen(t, addr, speaks(ProtocolHTTP2), func(c *Config) {
 				if tt.tls {
 					secured(front, behind)(c)
 				}

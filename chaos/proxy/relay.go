@@ -17,9 +17,9 @@ import (
 
 // The values of Config.Protocol.
 const (
-	HTTP1 = "http1"
-	HTTP2 = "h2"   // by prior knowledge, or by ALPN where there is TLS; HTTP/1.1 passes too
-	GRPC  = "grpc" // HTTP2, and calls are answered and recorded by their gRPC status
+	ProtocolHTTP1 = "http1"
+	ProtocolHTTP2 = "h2"   // by prior knowledge, or by ALPN where there is TLS; HTTP/1.1 passes too
+	ProtocolGRPC  = "grpc" // ProtocolHTTP2, and calls are answered and recorded by their gRPC status
 )
 
 // Config is what a relay needs to know.
@@ -27,7 +27,7 @@ type Config struct {
 	Name      string // of the link; part of what chance depends on
 	Listen    string // host:port; "" takes a free port on 127.0.0.1
 	Upstream  string // host:port of the dependency, dialled when the first request comes
-	Protocol  string // HTTP1 (also if empty), HTTP2 or GRPC
+	Protocol  string // one of the Protocols; "" means ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 
@@ -95,9 +95,9 @@ func Listen(c Config) (*Relay, error) {
 	}
 	fail := func(err error) (*Relay, error) { return nil, fmt.Errorf("listen for link %s: %w", c.Name, err) }
 	switch c.Protocol {
-	case "", HTTP1, HTTP2, GRPC:
+	case "", ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC:
 	default:
-		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s", c.Protocol, HTTP1, HTTP2, GRPC))
+		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s", c.Protocol, ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC))
 	}
 	if _, _, err := net.SplitHostPort(c.Upstream); err != nil {
 		return fail(fmt.Errorf("upstream: %w", err))
@@ -217,7 +217,9 @@ func (r *Relay) terminate(number uint64, caller *net.TCPConn) {
 }
 
 // streams tells whether it is HTTP/2 that is spoken.
-func (r *Relay) streams() bool { return r.config.Protocol == HTTP2 || r.config.Protocol == GRPC }
+func (r *Relay) streams() bool {
+	return r.config.Protocol == ProtocolHTTP2 || r.config.Protocol == ProtocolGRPC
+}
 
 // begin serves a connection. r.mu is held.
 func (r *Relay) begin(number uint64, caller transport, streams bool) {

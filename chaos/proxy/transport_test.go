@@ -55,7 +55,7 @@ func TestTLS(t *testing.T) {
 	for _, tt := range []struct {
 		protocol string
 		major    int
-	}{{HTTP1, 1}, {HTTP2, 2}} {
+	}{{ProtocolHTTP1, 1}, {ProtocolHTTP2, 2}} {
 		t.Run(tt.protocol, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.ProtoMajor != tt.major || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
@@ -115,7 +115,7 @@ func TestTLSNotTrusted(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	defer server.Close()
-	for _, protocol := range []string{HTTP1, HTTP2} {
+	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
 		l := listen(t, server.Listener.Addr().String(), speaks(protocol), secured(front, behind))
 		transport := &http.Transport{TLSClientConfig: front.client(), ForceAttemptHTTP2: true}
 		_, err := (&http.Client{Transport: transport}).Get("https://" + l.Addr())
@@ -245,11 +245,11 @@ func TestTLSSlowDependency(t *testing.T) {
 func TestTLSGivesUpOnDeafPeers(t *testing.T) {
 	front, behind := newAuthority(t), newAuthority(t)
 	d := newDependency(t)
-	for _, protocol := range []string{HTTP1, HTTP2} {
+	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
 		l := listen(t, d.addr(), speaks(protocol), secured(front, behind))
 		l.dial() // says nothing
 		c := tls.Client(l.dial().TCPConn, clientOf(front))
-		if protocol == HTTP1 {
+		if protocol == ProtocolHTTP1 {
 			go func() { _, _ = io.WriteString(c, get) }()
 			d.accept() // says nothing either
 			eventually(t, "there is a call", func() bool { return l.InFlight() == 1 })
