@@ -23,11 +23,16 @@ func (l Latency) Decide(x *Head, rng *rand.Rand) Fate {
 	if !l.takes(x, rng) {
 		return Fate{}
 	}
+	return Fate{Delay: l.amount(rng)}
+}
+
+// amount is one draw from the distribution.
+func (l Latency) amount(rng *rand.Rand) time.Duration {
 	d := float64(l.Delay)
 	if l.Jitter > 0 {
 		d += float64(l.Jitter) * l.draw(rng)
 	}
-	return Fate{Delay: time.Duration(min(max(d, 0), float64(maxDelay)))}
+	return time.Duration(min(max(d, 0), float64(maxDelay)))
 }
 
 // maxDelay bounds what a heavy tail may draw; nobody waits longer in a test.
@@ -85,7 +90,9 @@ func (l Latency) Check(report func(field, problem string)) {
 }
 
 // String is like "latency 100ms ± 20ms to POST /pay".
-func (l Latency) String() string {
+func (l Latency) String() string { return l.what() + " to " + l.Select.String() }
+
+func (l Latency) what() string {
 	var b strings.Builder
 	b.WriteString("latency ")
 	b.WriteString(l.Delay.String())
@@ -99,7 +106,5 @@ func (l Latency) String() string {
 			fmt.Fprintf(&b, " ± %v", l.Jitter)
 		}
 	}
-	b.WriteString(" to ")
-	b.WriteString(l.Select.String())
 	return b.String()
 }

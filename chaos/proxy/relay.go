@@ -20,6 +20,7 @@ type Config struct {
 	Listen    string // host:port; "" takes a free port on 127.0.0.1
 	Upstream  string // host:port of the dependency, dialled when the first request comes
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
+	Protocol  string // ProtocolHTTP1, which "" means, or ProtocolTCP
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 
 	// Allow is asked about each address before it is dialled; nil allows
@@ -66,6 +67,9 @@ func Listen(c Config) (*Relay, error) {
 	}
 	if c.Allow == nil {
 		c.Allow = onlyLoopback
+	}
+	if c.Protocol == "" {
+		c.Protocol = ProtocolHTTP1
 	}
 	fail := func(err error) (*Relay, error) { return nil, fmt.Errorf("listen for link %s: %w", c.Name, err) }
 	if _, _, err := net.SplitHostPort(c.Upstream); err != nil {

