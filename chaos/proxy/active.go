@@ -26,7 +26,7 @@ type active struct {
 // called again, and after Close.
 //
 // index is the toxic's bit in Exchange.Faults; it panics if that is not 0 to
-// MaxIndex. A fault counts as having hit an exchange if it decided anything but
+// MaxIndex, and if the relay's protocol is one of streams. A fault counts as having hit an exchange if it decided anything but
 // to let it pass, even where a stronger one hid it.
 //
 // What a toxic may still do to an exchange in flight:
@@ -40,6 +40,9 @@ type active struct {
 func (r *Relay) Add(index int, t Toxic) (remove func()) {
 	if index < 0 || index > MaxIndex {
 		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
+	}
+	if r.streams != nil {
+		panic(fmt.Sprintf("proxy: %s is for exchanges, and link %s knows connections only", t, r.config.Name))
 	}
 	a := &active{toxic: t, index: index, seed: toxicSeed(r.config.Seed, r.config.Name, index)}
 	r.change(func(toxics []*active) []*active { return append(toxics, a) })

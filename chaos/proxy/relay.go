@@ -35,6 +35,7 @@ type Relay struct {
 	config   Config
 	listener net.Listener
 	dialer   *net.Dialer
+	streams  *streams // in the place of all that is about exchanges, if the protocol is ProtocolTCP
 
 	toxics   atomic.Pointer[[]*active] // never nil; what it points to never changes
 	recorder atomic.Pointer[recorder]  // nil until Record
@@ -80,20 +81,38 @@ func Listen(c Config) (*Relay, error) {
 			return fail(fmt.Errorf("upstream: %w", err))
 		}
 	}
+	r := &Relay{config: c}
+	r.toxics.Store(new([]*active))
+	switch c.Protocol {
+	case ProtocolHTTP1:
+	case ProtocolTCP:
+		var err error
+		if r.streams, err = newStreams(r); err != nil {
+			return fail(err)
+		}
+		r.wg.Go(r.streams.run)
+		return r, nil
+	default:
+		return fail(fmt.Errorf("protocol %q is not one of %s, %s", c.Protocol, ProtocolHTTP1, ProtocolTCP))
+	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	listener, err := lc.Listen(context.Background(), "tcp", c.Listen)
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}}
-	r.toxics.Store(new([]*active))
+	r.listener, r.dialer, r.conns = listener, dialer(c.Allow), map[*conn]struct{}{}
 	r.wg.Go(r.accept)
 	return r, nil
 }
 
 // Addr is the host:port that callers dial.
-func (r *Relay) Addr() string { return r.listener.Addr().String() }
+func (r *Relay) Addr() string {
+	if r.streams != nil {
+		return r.streams.door.addr.String()
+	}
+	return r.listener.Addr().String()
+}
 
 // Record gives every exchange that begins from now on to observe when it ends,
 // each exactly once; times count from start. observe is called from many
@@ -110,6 +129,9 @@ func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 // goroutine: exchanges in progress have been observed, as evidence.Cut, when it
 // returns. It may be called again.
 func (r *Relay) Close() error {
+	if r.streams != nil {
+		return r.closeStreams()
+	}
 	r.mu.Lock()
 	r.closing.Store(true)
 	open := make([]*conn, 0, len(r.conns))
