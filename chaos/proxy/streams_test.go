@@ -168,8 +168,8 @@ func TestStreamCarriesBulk(t *testing.T) {
 			way[0].CloseWrite()
 		})
 		wg.Go(func() {
-			if n := verify(t, way[1].in, uint64(i)); n != size {
-				t.Errorf("got %d bytes, want %d", n, size)
+			if n, err := arrives(way[1].in, uint64(i)); err != nil || n != size {
+				t.Errorf("%v; got %d bytes, want %d", err, n, size)
 			}
 		})
 	}
@@ -177,6 +177,57 @@ func TestStreamCarriesBulk(t *testing.T) {
 	l.recorded(evidence.Answered, 0)
 	if l.Bytes(Both) != 2*size {
 		t.Errorf("counted %d bytes, want %d", l.Bytes(Both), 2*size)
+	}
+}
+
+// TestStreamToxicsMeetBulk: what is in the relay's pipe when a toxic comes goes on
+// before what comes behind it.
+func TestStreamToxicsMeetBulk(t *testing.T) {
+	for _, toxic := range []Stream{
+		StreamLatency{Delay: time.Millisecond, Conns: AllConns}, LimitData{Bytes: 1 << 40, Conns: AllConns},
+		Slicer{Size: 60_000, Conns: AllConns},
+	} {
+		t.Run(toxic.String(), func(t *testing.T) {
+			l, c, up := linked(t)
+			var wg sync.WaitGroup
+			const size = 40 << 20 // more than all buffers on the way
+			wg.Go(func() {
+				all := make([]byte, size)
+				fill(all, 1, 0)
+				if _, err := c.Write(all); err != nil {
+					t.Error(err)
+				}
+				c.CloseWrite()
+			})
+			// Nobody reads, until nothing has moved for a while.
+			for last := ^uint64(0); l.Bytes(Upstream) != last || last == 0; time.Sleep(50 * time.Millisecond) {
+				last = l.Bytes(Upstream)
+			}
+			remove := l.AddStream(0, Upstream, toxic)
+			first := make([]byte, 10<<20)
+			if _, err := io.ReadFull(up.in, first); err == nil {
+				want := make([]byte, len(first))
+				if fill(want, 1, 0); !bytes.Equal(first, want) {
+					t.Error("the first bytes are not those that were sent")
+				}
+			} else {
+				t.Error(err)
+			}
+			remove()
+			rest, err := io.ReadAll(up.in)
+			want := make([]byte, len(rest))
+			if fill(want, 1, len(first)); err != nil || len(rest) != size-len(first) || !bytes.Equal(rest, want) {
+				t.Errorf("%d bytes followed, %v; want the %d others", len(rest), err, size-len(first))
+			}
+			wg.Wait()
+			up.Close()
+			c.end()
+			var faults uint64 = 1
+			if _, never := toxic.(LimitData); never {
+				faults = 0 // it is not reached
+			}
+			l.recorded(evidence.Answered, faults)
+		})
 	}
 }
 
@@ -195,23 +246,21 @@ func fill(b []byte, stream uint64, from int) {
 	}
 }
 
-// verify reads to the end, and that each byte is where it was sent to.
-func verify(t *testing.T, r io.Reader, stream uint64) int {
+// arrives reads to the end, and checks that each byte is where it was sent to.
+func arrives(r io.Reader, stream uint64) (at int, err error) {
 	got, want := make([]byte, 64<<10), make([]byte, 64<<10)
-	for at := 0; ; {
+	for {
 		n, err := r.Read(got)
 		fill(want[:n], stream, at)
 		if !bytes.Equal(got[:n], want[:n]) {
-			t.Errorf("stream %d: wrong bytes between %d and %d", stream, at, at+n)
-			return at
+			return at, fmt.Errorf("stream %d: wrong bytes between %d and %d", stream, at, at+n)
 		}
 		at += n
 		if err == io.EOF {
-			return at
+			return at, nil
 		}
 		if err != nil {
-			t.Errorf("stream %d at %d: %v", stream, at, err)
-			return at
+			return at, fmt.Errorf("stream %d at %d: %w", stream, at, err)
 		}
 	}
 }
