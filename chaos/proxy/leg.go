@@ -23,9 +23,9 @@ const (
 	maxStreams = 1000
 	// maxList bounds the header list of a message, as SETTINGS count it.
 	maxList = 256 << 10
-	// maxBacklog is how many bytes of frames other than DATA may wait to be
+	// maxPending is how many bytes of frames other than DATA may wait to be
 	// written before nothing more is read.
-	maxBacklog = 1 << 20
+	maxPending = 1 << 20
 	// maxBatch is about how much is given to the kernel in one write.
 	maxBatch = 64 << 10
 )
@@ -64,7 +64,7 @@ func (l *leg) signal() {
 }
 
 // clogged tells whether too much waits to be written.
-func (l *leg) clogged() bool { return l.conn != nil && !l.broken && len(l.out) > maxBacklog }
+func (l *leg) clogged() bool { return l.conn != nil && !l.broken && len(l.out) > maxPending }
 
 // spoil drops what goes out, and returns the exchanges that were to end with it.
 func (l *leg) spoil(r *Relay) []ended {

@@ -17,9 +17,10 @@ import (
 
 // The values of Config.Protocol.
 const (
-	ProtocolHTTP1 = "http1"
-	ProtocolHTTP2 = "h2"   // by prior knowledge, or by ALPN where there is TLS; HTTP/1.1 passes too
-	ProtocolGRPC  = "grpc" // ProtocolHTTP2, and calls are answered and recorded by their gRPC status
+	ProtocolHTTP1 = "http1" // exchanges: Toxic
+	ProtocolTCP   = "tcp"   // connections, whatever is spoken on them: Stream
+	ProtocolHTTP2 = "h2"    // exchanges, by prior knowledge, or by ALPN where there is TLS; HTTP/1.1 passes too
+	ProtocolGRPC  = "grpc"  // ProtocolHTTP2, and calls are answered and recorded by their gRPC status
 )
 
 // Config is what a relay needs to know.
@@ -49,6 +50,7 @@ type Relay struct {
 	config   Config
 	listener net.Listener
 	dialer   *net.Dialer
+	streams  *streams // in the place of all that is about exchanges, if the protocol is ProtocolTCP
 
 	toxics   atomic.Pointer[[]*active] // never nil; what it points to never changes
 	recorder atomic.Pointer[recorder]  // nil until Record
@@ -93,12 +95,10 @@ func Listen(c Config) (*Relay, error) {
 	if c.Allow == nil {
 		c.Allow = onlyLoopback
 	}
-	fail := func(err error) (*Relay, error) { return nil, fmt.Errorf("listen for link %s: %w", c.Name, err) }
-	switch c.Protocol {
-	case "", ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC:
-	default:
-		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s", c.Protocol, ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC))
+	if c.Protocol == "" {
+		c.Protocol = ProtocolHTTP1
 	}
+	fail := func(err error) (*Relay, error) { return nil, fmt.Errorf("listen for link %s: %w", c.Name, err) }
 	if _, _, err := net.SplitHostPort(c.Upstream); err != nil {
 		return fail(fmt.Errorf("upstream: %w", err))
 	}
@@ -107,21 +107,39 @@ func Listen(c Config) (*Relay, error) {
 			return fail(fmt.Errorf("upstream: %w", err))
 		}
 	}
+	r := &Relay{config: c}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.toxics.Store(new([]*active))
+	switch c.Protocol {
+	case ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC:
+	case ProtocolTCP:
+		var err error
+		if r.streams, err = newStreams(r); err != nil {
+			return fail(err)
+		}
+		r.wg.Go(r.streams.run)
+		return r, nil
+	default:
+		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s, %s", c.Protocol, ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC, ProtocolTCP))
+	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	listener, err := lc.Listen(context.Background(), "tcp", c.Listen)
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[connection]struct{}{}}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.toxics.Store(new([]*active))
+	r.listener, r.dialer, r.conns = listener, dialer(c.Allow), map[connection]struct{}{}
 	r.wg.Go(r.accept)
 	return r, nil
 }
 
 // Addr is the host:port that callers dial.
-func (r *Relay) Addr() string { return r.listener.Addr().String() }
+func (r *Relay) Addr() string {
+	if r.streams != nil {
+		return r.streams.door.addr.String()
+	}
+	return r.listener.Addr().String()
+}
 
 // Record gives every exchange that begins from now on to observe when it ends,
 // each exactly once; times count from start. observe is called from many
@@ -141,6 +159,9 @@ func (r *Relay) Unsafe() uint64 { return r.unsafe.Load() }
 // goroutine: exchanges in progress have been observed, as evidence.Cut, when it
 // returns. It may be called again.
 func (r *Relay) Close() error {
+	if r.streams != nil {
+		return r.closeStreams()
+	}
 	r.mu.Lock()
 	r.closing.Store(true)
 	r.cancel()
@@ -199,7 +220,7 @@ func (r *Relay) serve(caller *net.TCPConn) {
 func (r *Relay) terminate(number uint64, caller *net.TCPConn) {
 	config := r.config.Terminate.Clone()
 	config.NextProtos = []string{"http/1.1"}
-	if r.streams() {
+	if r.multiplexed() {
 		config.NextProtos = []string{"h2", "http/1.1"}
 	}
 	s, err := handshake(r.ctx, caller, config, tls.Server)
@@ -216,15 +237,15 @@ func (r *Relay) terminate(number uint64, caller *net.TCPConn) {
 	r.begin(number, s, s.ConnectionState().NegotiatedProtocol != "http/1.1")
 }
 
-// streams tells whether it is HTTP/2 that is spoken.
-func (r *Relay) streams() bool {
+// multiplexed tells whether it is HTTP/2 that is spoken.
+func (r *Relay) multiplexed() bool {
 	return r.config.Protocol == ProtocolHTTP2 || r.config.Protocol == ProtocolGRPC
 }
 
 // begin serves a connection. r.mu is held.
 func (r *Relay) begin(number uint64, caller transport, streams bool) {
 	var c connection
-	if streams && r.streams() {
+	if streams && r.multiplexed() {
 		c = newMux(r, number, caller)
 	} else {
 		c = newConn(r, number, caller)

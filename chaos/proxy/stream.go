@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/unit"
+)
+
+// Direction is a way that bytes go, or both.
+type Direction uint8
+
+const (
+	Both       Direction = iota // the zero value: each way for itself
+	Upstream                    // from the caller to the dependency
+	Downstream                  // from the dependency to the caller
+)
+
+var directionNames = [...]string{"both", "upstream", "downstream"}
+
+func (d Direction) String() string {
+	if int(d) < len(directionNames) {
+		return directionNames[d]
+	}
+	return fmt.Sprintf("direction(%d)", uint8(d))
+}
+
+// ParseDirection is the inverse of String.
+func ParseDirection(s string) (Direction, error) {
+	for i, name := range directionNames {
+		if s == name {
+			return Direction(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not one of both, upstream, downstream", s)
+}
+
+// covers tells whether what has direction d is about bytes that go the way of
+// one, which is not Both.
+func (d Direction) covers(one Direction) bool { return d == Both || d == one }
+
+// Stream is a toxic for the bytes of connections, whatever they mean. It
+// decides, and only the relay acts. All its methods are pure: they draw chance
+// only from rng. The relay calls them from one goroutine.
+//
+// One that decides about bytes as well is a Shaper.
+type Stream interface {
+	// Takes tells whether the toxic is for the connection with this number. It
+	// is asked once for each.
+	Takes(conn uint64, rng *rand.Rand) bool
+	// Decide tells what holds for a connection that it takes.
+	Decide(m Moment) StreamFate
+	String() string
+}
+
+// Shaper is a Stream that delays bytes.
+type Shaper interface {
+	Stream
+	// Cut tells how many of the next n bytes go on in one piece: 1 to n.
+	Cut(n int, rng *rand.Rand) int
+	// Release tells when a piece of n bytes that arrives at a time goes on; free
+	// is when the piece before it did, and 0 for the first. The relay keeps
+	// pieces in order, whatever it answers. Times have an origin of the
+	// relay's.
+	Release(n int, at, free time.Duration, rng *rand.Rand) time.Duration
+	// Waits tells whether the sender is to wait until its bytes go on, as
+	// behind a narrow link; otherwise they are under way, as on a long one.
+	Waits() bool
+}
+
+// Moment is when a Stream is asked about a connection.
+type Moment struct {
+	Injected time.Duration // since the toxic was injected
+	Opened   time.Duration // since the relay accepted the caller's connection
+	Fresh    bool          // the connection came after the toxic
+}
+
+// Age is how long the toxic has had the connection.
+func (m Moment) Age() time.Duration { return min(m.Injected, m.Opened) }
+
+// Course is what a connection does, or one direction of it, ordered by how much
+// it hides: of two the greater one wins.
+type Course uint8
+
+const (
+	Flow   Course = iota // bytes pass
+	Stall                // nothing passes, no end either, until the toxic is healed or decides otherwise
+	Finish               // the relay closes the connection to both sides (FIN)
+	Abort                // the relay resets the connection to both sides (RST)
+	Forget               // nothing passes, and the toxic's end brings nothing back: then whatever a side sends is answered by a RST
+)
+
+// StreamFate is what happens to a connection, or to one direction of it. The
+// zero value lets it pass untouched.
+type StreamFate struct {
+	Course Course
+	NoDial bool          // the dependency is not dialled yet
+	Ends   time.Duration // the end of the direction (FIN or RST) comes that much later
+	Limit  int64         // with Limited: as many bytes pass, counted since the toxic has had the connection, then Finish
+	Again  time.Duration // how long this holds; 0 is until the toxic is healed
+
+	Limited bool
+}
+
+// Conns narrows a Stream to some connections. Every Stream embeds one. Its zero
+// value takes nothing: who builds one in Go sets Share.
+type Conns struct {
+	Share unit.Share `yaml:"share"` // Part of the connections it takes, drawn once for each; absent means 100%.
+	Nth   int        `yaml:"nth"`   // Only the connection with this number, counted from 1 since the link began; absent means any.
+}
+
+// AllConns takes every connection.
+var AllConns = Conns{Share: 1}
+
+// Defaults sets what an absent key means.
+func (c *Conns) Defaults() { c.Share = 1 }
+
+// Check reports what is wrong with c, by key.
+func (c Conns) Check(report func(field, problem string)) {
+	if !(c.Share > 0 && c.Share <= 1) {
+		report("share", "must be more than 0% and at most 100%: a fault that takes nothing proves nothing")
+	}
+	if c.Nth < 0 {
+		report("nth", "counts connections from 1")
+	}
+}
+
+// Takes makes every toxic that embeds Conns take the same connections for the
+// same seed.
+func (c Conns) Takes(conn uint64, rng *rand.Rand) bool {
+	if c.Nth > 0 && conn != uint64(c.Nth) {
+		return false
+	}
+	return c.Share >= 1 || rng.Float64() < float64(c.Share)
+}
+
+// every tells whether no connection is spared.
+func (c Conns) every() bool { return c.Share >= 1 && c.Nth == 0 }
+
+// String describes which connections: "100%", "30%", "connection 3".
+func (c Conns) String() string {
+	switch {
+	case c.Nth == 0:
+		return c.Share.String()
+	case c.Share >= 1:
+		return fmt.Sprintf("connection %d", c.Nth)
+	default:
+		return fmt.Sprintf("%s of connection %d", c.Share, c.Nth)
+	}
+}
+
+// notNegative reports a duration below zero or past what anybody waits for.
+func notNegative(report func(field, problem string), field string, d time.Duration) {
+	if d < 0 || d > maxDelay {
+		report(field, fmt.Sprintf("must be 0 to %v", maxDelay))
+	}
+}
