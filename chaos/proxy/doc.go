@@ -68,7 +68,8 @@
 //
 // # TLS
 //
-// Either side may have it (transport.go), whatever is spoken. A caller's
+// Either side may have it, whatever is spoken (transport.go; edge.go for
+// connections). A caller's
 // handshake comes before there is an exchange; one with the dependency that
 // fails is a dependency that cannot be reached. FIN and RST pass as they are; a
 // FIN without the alert that should come before it counts as one with it.
