@@ -1,7 +1,5 @@
 package experiment
 
-import "time"
-
 // Experiment is one file: what to drive, what to break, and what must hold.
 //
 // The comments of the fields are the manual: `stormctl schema` prints them.
@@ -24,24 +22,13 @@ func (Experiment) Required() []string { return []string{"name", "targets", "load
 // Defaults lets a file say nothing of limits and still have some.
 func (x *Experiment) Defaults() { x.Limits.Defaults() }
 
-// Duration is how long arrivals come.
-func (x *Experiment) Duration() time.Duration { return x.Load.Length() }
-
 // resolve fills in the defaults that depend on other values: a route's timeout
-// is the load's, and a process works in the folder of the file.
+// is the load's, and files are beside the experiment's.
 func (x *Experiment) resolve(folder string) error {
-	for i := range x.Load.Routes {
-		if r := &x.Load.Routes[i]; r.Timeout == 0 {
-			r.Timeout = x.Load.Timeout
-		}
-	}
 	for _, t := range x.Targets {
-		if t.Process == nil {
-			continue
-		}
-		if err := t.Process.resolve(folder); err != nil {
+		if err := t.resolve(folder); err != nil {
 			return err
 		}
 	}
-	return nil
+	return x.Load.resolve(folder)
 }

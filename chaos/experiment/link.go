@@ -23,6 +23,15 @@ func (r *rules) link(name string, l *Link) {
 	if t := r.x.Targets[l.To]; to && t != nil && t.Streams() {
 		r.wrong(child(path, "to"), fmt.Sprintf("to: %s speaks %s", quote(l.To), t.Protocol), "a link speaks http1 alone")
 	}
+	if t := r.x.Targets[l.To]; to && t != nil {
+		_, socket := t.Socket()
+		switch {
+		case t.Secure():
+			r.wrong(child(path, "to"), fmt.Sprintf("to: %s is reached by TLS", quote(l.To)), "a link speaks without")
+		case socket:
+			r.wrong(child(path, "to"), fmt.Sprintf("to: %s listens on a unix socket", quote(l.To)), "a link leads to host and port")
+		}
+	}
 	if at := child(path, "listen"); r.sound(at) {
 		r.hostPort(at, l.Listen, 0)
 	}

@@ -17,6 +17,10 @@ type Options struct {
 	// chaos[0].for=2s, targets.checkout.with.flaw=never-opens.
 	Set []string
 
+	// Here says that the experiment is to run on this machine: the files that it
+	// names must be there and in order, and what it asks of the system too.
+	Here bool
+
 	// References are the names of the reference services; nil accepts any.
 	References []string
 	// Reference checks the settings of a reference service; nil accepts any.

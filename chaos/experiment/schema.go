@@ -17,7 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
-//go:embed claim.go event.go experiment.go limits.go link.go load.go route.go target.go
+//go:embed claim.go event.go experiment.go limits.go link.go load.go request.go route.go schedule.go target.go tls.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
@@ -115,12 +115,16 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p, _ := s.Properties.Get("protocol")
 		p.Enum = words(protocols)
 	case reflect.TypeFor[Load]():
-		one([]string{"rate", "stages"})
+		one(scheduleKinds)
 		p, _ := s.Properties.Get("arrivals")
 		p.Enum = words(arrivalKinds)
+		p, _ = s.Properties.Get("when_stalled")
+		p.Enum = words(stallKinds)
+		p, _ = s.Properties.Get("poller")
+		p.Enum = words(pollers)
 	case reflect.TypeFor[Stage]():
 		one([]string{"to", "hold"})
-	case reflect.TypeFor[Route]():
+	case reflect.TypeFor[Route](), reflect.TypeFor[Step]():
 		one(requestForms)
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
