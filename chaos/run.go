@@ -14,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/targets"
 )
@@ -242,6 +243,8 @@ func (s *services) timeline() Timeline {
 			event.Fault = restart{s.running[e.On]}
 		case e.Pause != nil:
 			event.Fault = pause{s.running[e.On]}
+		case s.x.Links[e.On].Protocol == proxy.ProtocolTCP:
+			event.Fault = onStream{s.relays[e.On], i, e.Way(), e.Stream()}
 		default:
 			event.Fault = onLink{s.relays[e.On], i, e.Toxic()}
 		}
@@ -307,6 +310,10 @@ func injection(i int, e experiment.Event, t Event) evidence.Injection {
 		in.Share, in.Match = float64(e.Reset.Share), e.Reset.Match != nil
 	case e.Partition != nil:
 		in.Share, in.Match = float64(e.Partition.Share), e.Partition.Match != nil
+	default:
+		if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
+			in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil
+		}
 	}
 	return in
 }

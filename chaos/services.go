@@ -67,7 +67,7 @@ func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	for _, name := range sorted(x.Links) {
 		link := x.Links[name]
 		relay, err := proxy.Listen(proxy.Config{
-			Name: name, Listen: link.Listen, Upstream: s.addrs[link.To].String(),
+			Name: name, Listen: link.Listen, Upstream: s.addrs[link.To].String(), Protocol: link.Protocol,
 			Seed: x.Seed, Run: run, IDHeader: x.Load.IDHeader, Allow: s.allow.check,
 		})
 		if err != nil {

@@ -19,7 +19,7 @@ const MaxEvents = 64
 type Event struct {
 	At   time.Duration `yaml:"at"`   // When, counted from the start of the load.
 	For  time.Duration `yaml:"for"`  // How long it stays; it must be healed before the load ends. Not for restart.
-	On   string        `yaml:"on"`   // The link (latency, errors, reset, partition) or started target (restart, pause) it happens to.
+	On   string        `yaml:"on"`   // The link, or the started target (restart, pause), that it happens to.
 	Name string        `yaml:"name"` // For reports; absent means a description.
 
 	Latency   *proxy.Latency   `yaml:"latency"`   // Exchanges take longer.
@@ -28,6 +28,8 @@ type Event struct {
 	Partition *proxy.Partition `yaml:"partition"` // Nothing passes: connections hang, new ones too.
 	Restart   *Restart         `yaml:"restart"`   // kill -9, then start again; for: is not used, it heals when ready.
 	Pause     *Pause           `yaml:"pause"`     // SIGSTOP, then SIGCONT; write pause: {}.
+
+	LinkEvent `yaml:",inline"`
 }
 
 func (Event) Required() []string { return []string{"at", "on"} }
@@ -41,10 +43,9 @@ type Restart struct {
 type Pause struct{}
 
 // eventKinds are the keys of which an event has exactly one.
-var eventKinds = []string{"latency", "errors", "reset", "partition", "restart", "pause"}
+var eventKinds = append([]string{"latency", "errors", "reset", "partition", "restart", "pause"}, streamKinds...)
 
-// Kind is the key of the fault: latency, errors, reset, partition, restart or
-// pause.
+// Kind is the key of the fault, like latency or restart.
 func (e Event) Kind() string {
 	switch {
 	case e.Latency != nil:
@@ -60,7 +61,8 @@ func (e Event) Kind() string {
 	case e.Pause != nil:
 		return "pause"
 	}
-	return ""
+	kind, _ := e.LinkEvent.stream()
+	return kind
 }
 
 // Lasts is how long the fault is meant to be in force: For, and the downtime of
@@ -97,6 +99,8 @@ func (e Event) String() string {
 	what := e.Kind()
 	if t := e.Toxic(); t != nil {
 		what = t.String()
+	} else if t := e.Stream(); t != nil {
+		what = t.String()
 	}
 	return what + " on " + e.On
 }
@@ -124,6 +128,7 @@ func (r *rules) events() {
 			r.apart(i, kind)
 		default:
 			r.onLink(path, e, kind)
+			r.onProtocol(path, e, kind)
 		}
 	}
 }

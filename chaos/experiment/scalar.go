@@ -43,6 +43,11 @@ var unitTypes = map[reflect.Type]struct {
 		func(v reflect.Value) string { return unit.Size(v.Int()).String() },
 		`^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)$`,
 	},
+	reflect.TypeFor[unit.Bandwidth](): {
+		func(t string) (any, error) { return unit.ParseBandwidth(t) },
+		func(v reflect.Value) string { return unit.Bandwidth(v.Int()).String() },
+		`^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$`,
+	},
 }
 
 // scalar decodes one value that is neither map nor list. n is a scalar and not
