@@ -35,6 +35,8 @@ type recorder struct {
 	dir      string
 	header   evidence.Header
 	schedule load.Schedule
+	rows     []int  // where in header.Routes each route of the plan is, its steps behind it; nil is where it is in the plan
+	steps    []bool // which of header.Routes are steps; nil is none
 	timeline *evidence.TimelineWriter
 	tally    *load.Tally
 	rings    []*load.Ring // by event loop
@@ -107,8 +109,24 @@ func (rec *recorder) add(e evidence.Event) { rec.timeline.Add(e) }
 
 // observe is on the event loops' hot path.
 func (rec *recorder) observe(i int, s load.Sample) {
+	if rec.rows != nil {
+		s.Route = rec.rows[s.Route] + s.Step
+	}
 	rec.tally.Observe(i, s)
 	rec.rings[i].Push(s)
+}
+
+// tellSteps has the steps of routes recorded apart from them, as if each were a
+// route: they have their own times, and their own calls behind the system. It
+// must be called before anything is observed.
+func (rec *recorder) tellSteps(routes []load.Route) {
+	for _, r := range routes {
+		rec.rows = append(rec.rows, len(rec.steps))
+		rec.steps = append(rec.steps, false)
+		for range r.Then {
+			rec.steps = append(rec.steps, true)
+		}
+	}
 }
 
 // exchange returns what a link's relay calls for every exchange.
@@ -200,10 +218,14 @@ func (rec *recorder) tick(now time.Duration) {
 	}
 	for i, name := range rec.header.Routes {
 		ended := interval.Outcomes[i]
+		before := t.Ended
 		for _, n := range ended {
 			t.Ended += n
 		}
 		t.Ended -= ended[load.Unsent]
+		if rec.steps != nil && rec.steps[i] {
+			t.Steps += t.Ended - before
+		}
 		t.Unsent += ended[load.Unsent]
 		t.Routes[name] = ended
 	}

@@ -128,7 +128,7 @@ func BenchmarkObserve(b *testing.B) {
 func TestTellerGivesUpOnAWatcherThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		teller := newTeller(&experiment.Experiment{Name: "x"}, func(Progress) { <-release })
+		teller := newTeller(&experiment.Experiment{Name: "x"}, 0, func(Progress) { <-release })
 		began := time.Now()
 		for range 1000 {
 			teller.event("something")
@@ -143,7 +143,7 @@ func TestTellerGivesUpOnAWatcherThatHangs(t *testing.T) {
 
 func TestTellerTellsWhatIsInForce(t *testing.T) {
 	var told []Progress
-	teller := newTeller(&experiment.Experiment{Name: "x"}, func(p Progress) { told = append(told, p) })
+	teller := newTeller(&experiment.Experiment{Name: "x"}, 0, func(p Progress) { told = append(told, p) })
 	teller.phase("chaos", "begins")
 	teller.injected(1, "second", nil)
 	teller.injected(0, "first", nil)

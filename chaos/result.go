@@ -45,6 +45,7 @@ type Spread struct {
 // RouteResult is the front of one route over the whole run.
 type RouteResult struct {
 	Name     string            `json:"name"`
+	Follows  string            `json:"follows,omitempty"` // of a step, the route or step whose right answer it follows
 	Requests uint64            `json:"requests"`
 	Success  float64           `json:"success_pct"` // share of ok among the requests
 	Outcomes map[string]uint64 `json:"outcomes"`    // by load.Outcome, zeros left out
@@ -83,6 +84,8 @@ type Harness struct {
 	Offered   uint64   `json:"offered"`
 	Sent      uint64   `json:"sent"`
 	Unsent    uint64   `json:"unsent"`
+	Steps     uint64   `json:"steps,omitempty"`        // of those sent, the ones that followed an answer: no arrivals of the schedule
+	Stalled   string   `json:"when_stalled,omitempty"` // burst or skip, where arrivals that no connection was free for were not to wait
 	SendLag   Spread   `json:"send_lag"`
 	HiccupP99 float64  `json:"hiccup_p99_ms"` // largest of any second
 	HiccupMax float64  `json:"hiccup_max_ms"`

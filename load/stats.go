@@ -21,6 +21,7 @@ type loopStats struct {
 	used    atomic.Int64 // CPU time of that thread when it ended
 	dialled atomic.Uint64
 	open    atomic.Int64
+	resent  atomic.Uint64
 
 	_ [64]byte // keeps the next loop's off the cache line this one writes to
 }
@@ -66,12 +67,19 @@ func (s *loopStats) drops() {
 	}
 }
 
+func (s *loopStats) resends() {
+	if s != nil {
+		add(&s.resent, 1)
+	}
+}
+
 // Reading is what Stats had to tell.
 type Reading struct {
 	Busy    float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
 	Dialled uint64  // connections so far
 	Open    int     // connections now, those being dialled included
 	Most    int     // open at any Read
+	Resent  uint64  // requests so far that were sent again, as the service said that it had not processed them
 }
 
 // Read returns how the loops are.
@@ -88,6 +96,7 @@ func (s *Stats) Read() Reading {
 		}
 		r.Dialled += l.dialled.Load()
 		r.Open += int(l.open.Load())
+		r.Resent += l.resent.Load()
 	}
 	s.most = max(s.most, r.Open)
 	r.Most, s.read = s.most, now

@@ -66,6 +66,7 @@ type LoadHarness struct {
 type Connections struct {
 	Dialled uint64 `json:"dialled"`
 	Most    int    `json:"most_open"`
+	Resent  uint64 `json:"resent"` // requests sent again over HTTP/2, as the service said that it had not processed them
 }
 
 // Threshold is a bound that the user has set, and how it came out.
@@ -152,7 +153,11 @@ func (s *loadSummary) counts() {
 	s.line("success", Percent(l.Success)+"  "+counts(l.Outcomes))
 	s.line("statuses", counts(l.Statuses))
 	s.line("received", bytesText(float64(l.Received))+", "+bytesText(float64(l.Received)/max(l.Seconds, 1e-9))+"/s")
-	s.line("connections", fmt.Sprintf("%s dialled, at most %s open", Count(l.Connections.Dialled), Count(uint64(l.Connections.Most))))
+	text = fmt.Sprintf("%s dialled, at most %s open", Count(l.Connections.Dialled), Count(uint64(l.Connections.Most)))
+	if n := l.Connections.Resent; n > 0 {
+		text += fmt.Sprintf("; %s requests not processed and sent again", Count(n))
+	}
+	s.line("connections", text)
 }
 
 func (s *loadSummary) times() {

@@ -237,7 +237,7 @@ func (s *summary) routes() {
 		others := maps.Clone(r.Outcomes)
 		delete(others, load.OK.String())
 		rows = append(rows, []string{
-			Clean(r.Name), Count(r.Requests), PerSecond(float64(r.Requests) / s.result.Seconds), Percent(r.Success),
+			routeTitle(r), Count(r.Requests), PerSecond(float64(r.Requests) / s.result.Seconds), Percent(r.Success),
 			Millis(r.Response.P50), Millis(r.Response.P99), Millis(r.Response.Max),
 			Millis(r.Service.P50), Millis(r.Service.P99), counts(others),
 		})
@@ -246,6 +246,14 @@ func (s *summary) routes() {
 	table(&s.out, s.width, []column{{"route", false}, {"requests", true}, {"rate", true}, {"success", true},
 		{"response p50", true}, {"p99", true}, {"max", true}, {"service p50", true}, {"p99", true},
 		{"other than ok", false}}, rows)
+}
+
+// routeTitle is a route for people, or a step with what it follows.
+func routeTitle(r chaos.RouteResult) string {
+	if r.Follows == "" {
+		return Clean(r.Name)
+	}
+	return Clean(r.Name + " (after " + r.Follows + ")")
 }
 
 // links is the behind: what the dependencies' links saw.
@@ -330,7 +338,14 @@ func (s *summary) harness() {
 		state = "NOT WELL, see above"
 	}
 	s.heading("Harness: " + state)
-	s.prose(label("arrivals"), labelWidth, fmt.Sprintf("%s due, %s sent, %s unsent", Count(h.Offered), Count(h.Sent), Count(h.Unsent)))
+	arrivals := fmt.Sprintf("%s due, %s sent, %s unsent", Count(h.Offered), Count(h.Sent), Count(h.Unsent))
+	if h.Stalled != "" {
+		arrivals += fmt.Sprintf(" (when_stalled: %s)", Clean(h.Stalled))
+	}
+	if h.Steps > 0 {
+		arrivals += fmt.Sprintf("; %s of them followed an answer", Count(h.Steps))
+	}
+	s.prose(label("arrivals"), labelWidth, arrivals)
 	s.prose(label("send lag"), labelWidth, fmt.Sprintf("p50 %s, p99 %s, max %s", Millis(h.SendLag.P50), Millis(h.SendLag.P99), Millis(h.SendLag.Max)))
 	s.prose(label("hiccups"), labelWidth, fmt.Sprintf("p99 %s in the worst second, max %s", Millis(h.HiccupP99), Millis(h.HiccupMax)))
 	steal := "steal unknown"

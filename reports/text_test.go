@@ -35,6 +35,24 @@ func TestTheFirstLineSaysWhatMattersMost(t *testing.T) {
 	}
 }
 
+// Steps are told with what they follow, and a choice with what came of it: it is
+// why arrivals may be unsent.
+func TestStepsAndChoicesAreTold(t *testing.T) {
+	r := fixtures()["held"]
+	r.Routes[1].Follows = r.Routes[0].Name
+	r.Harness.Steps, r.Harness.Stalled, r.Harness.Unsent = 1234, "skip", 7
+	var out bytes.Buffer
+	if err := Text(&out, r, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{r.Routes[1].Name + " (after " + r.Routes[0].Name + ") ", "7 unsent (when_stalled: skip); 1,234 of them followed an answer"} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
 func TestTextIsASCIIBesideItsMarks(t *testing.T) {
 	for name := range fixtures() {
 		if name == "hostile" {

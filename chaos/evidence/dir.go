@@ -136,7 +136,7 @@ func (r *Run) has(fault int) bool { return fault >= 1 && fault <= len(r.Faults) 
 
 func (r *Run) begin(h *Header) {
 	r.Name, r.About, r.Seed, r.Started, r.Load = h.Name, h.About, h.Seed, h.Started, h.Load.Duration()
-	r.Routes, r.Faults = h.Routes, h.Faults
+	r.Routes, r.Faults, r.Skips = h.Routes, h.Faults, h.Skips
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1
 	}

@@ -38,7 +38,7 @@ func (r *Run) Problems(from, to time.Duration) []string {
 			}
 		}
 	}
-	if unsent > 0 {
+	if unsent > 0 && !r.Skips {
 		problems = append(problems, fmt.Sprintf("%d arrivals were due but never sent", unsent))
 	}
 	if seconds > 0 {

@@ -16,6 +16,7 @@ type Run struct {
 	Seed    uint64
 	Started time.Time
 	Load    time.Duration // how long arrivals were to come
+	Skips   bool          // arrivals that find no connection were not to wait for one, or not all of them
 	End     time.Duration // when the last arrival was due; less than Load if Partial
 	Partial bool          // the run was cut short: what is missing is missing
 	Stopped string        // why it was
@@ -24,7 +25,7 @@ type Run struct {
 	// steady state could not be confirmed. "" if it was.
 	NotSteady string
 
-	Routes []string          // names, indexed by load.Sample.Route
+	Routes []string          // names, indexed by load.Sample.Route; a step of a route is one too, and its samples have an ID of their own
 	Front  []load.Sample     // by Intended
 	Links  map[string]*Link  // by name
 	Faults []Injection       // by Index; those that were planned and never injected are here too
@@ -84,12 +85,13 @@ func (f Injection) Active(from, to time.Duration) bool {
 // Tick is what the harness knew at the end of one second. It is kept for every
 // second of a run of any length, even where the single records are not.
 type Tick struct {
-	At        time.Duration                    `json:"-"`       // end of the second
-	Offered   uint64                           `json:"offered"` // arrivals that the schedule has in this second
-	Ended     uint64                           `json:"ended"`   // requests that ended in this second, sent in this or an earlier one
-	Unsent    uint64                           `json:"unsent"`  // arrivals given up in this second
-	Routes    map[string][load.Outcomes]uint64 `json:"routes"`  // what ended in this second, by route and load.Outcome
-	P50       Seconds                          `json:"p50_s"`   // response time of what ended in this second
+	At        time.Duration                    `json:"-"`               // end of the second
+	Offered   uint64                           `json:"offered"`         // arrivals that the schedule has in this second
+	Ended     uint64                           `json:"ended"`           // requests that ended in this second, sent in this or an earlier one
+	Unsent    uint64                           `json:"unsent"`          // arrivals given up in this second
+	Steps     uint64                           `json:"steps,omitempty"` // of ended, requests that followed an answer: no arrivals
+	Routes    map[string][load.Outcomes]uint64 `json:"routes"`          // what ended in this second, by route and load.Outcome
+	P50       Seconds                          `json:"p50_s"`           // response time of what ended in this second
 	P99       Seconds                          `json:"p99_s"`
 	LagP50    Seconds                          `json:"lag_p50_s"` // send lag of the same
 	LagP99    Seconds                          `json:"lag_p99_s"`

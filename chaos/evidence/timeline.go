@@ -71,8 +71,9 @@ type Header struct {
 	About   string      `json:"about,omitempty"`
 	Seed    uint64      `json:"seed"`
 	Started time.Time   `json:"started"`
-	Load    Seconds     `json:"load_s"` // how long arrivals come
-	Routes  []string    `json:"routes"`
+	Load    Seconds     `json:"load_s"`          // how long arrivals come
+	Skips   bool        `json:"skips,omitempty"` // see Run
+	Routes  []string    `json:"routes"`          // each with the steps that follow it
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
 }

@@ -83,7 +83,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message, or see --protoset)")
 	f.IntVar(&o.streams, "streams", 100, "`requests` under way on one HTTP/2 connection")
 	f.IntVar(&o.pipeline, "pipeline", 1, "`requests` under way on one HTTP/1.1 connection")
-	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time` together: cheaper at high rates, and late by as much")
+	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time` together: much cheaper at a fixed rate, and sent late by as much; response times stay true")
 	f.IntVar(&o.maxQueue, "max-queue", 0, "`arrivals` that may wait for a connection; past it they are not sent: 0 means no limit, -1 none")
 	f.IntVar(&o.connRequests, "conn-requests", 0, "close a connection after this many `requests`")
 	f.DurationVar(&o.connLifetime, "conn-lifetime", 0, "close a connection at about this age, give or take half")

@@ -132,10 +132,7 @@ func (o *loadOptions) encoded(path string, body []byte) ([]byte, error) {
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--hex: %w", err)}
 		}
-		if o.protocol == load.HTTP1 {
-			out = []byte(wire.Literal(string(out))) // what looks like a placeholder is none
-		}
-		return out, nil
+		return literal(out), nil
 	case o.protoset != "":
 		if bytes.Contains(body, []byte("${")) {
 			return nil, usageError{errors.New("--protoset: a message in JSON has no placeholders: they would change lengths that it holds")}
@@ -147,11 +144,14 @@ func (o *loadOptions) encoded(path string, body []byte) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--protoset: %w", err)
 		}
-		return body, nil
+		return literal(body), nil
 	default:
 		return body, nil
 	}
 }
+
+// literal is a body in which what looks like a placeholder is none.
+func literal(body []byte) []byte { return []byte(wire.Literal(string(body))) }
 
 func (o *loadOptions) fromFile(j *loadJob) ([]requests.Request, error) {
 	if o.targets != "" {
@@ -232,7 +232,6 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reache
 	default:
 		return to, usageError{fmt.Errorf("%s://%s: a URL like http://host:port/path is needed", scheme, host)}
 	}
-	network, addr := "unix", o.unix
 	to.addr = "unix:" + o.unix
 	if o.unix == "" {
 		if u.Hostname() == "" {
@@ -242,30 +241,11 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reache
 		if err != nil {
 			return to, err
 		}
-		network, addr = "tcp", net.JoinHostPort(ips[0].Unmap().String(), cmp.Or(u.Port(), port))
-		to.addr = addr
+		to.addr = net.JoinHostPort(ips[0].Unmap().String(), cmp.Or(u.Port(), port))
 	}
-	return to, o.knock(ctx, network, addr, to.tls)
-}
-
-// knock finds out whether somebody is there that we can talk to.
-func (o *loadOptions) knock(ctx context.Context, network, addr string, config *tls.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err != nil {
-		return fmt.Errorf("nothing answers at %s: %w", addr, err)
-	}
-	if config != nil {
-		secure := tls.Client(conn, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
-		}
-		if got := secure.ConnectionState().NegotiatedProtocol; o.protocol != load.HTTP1 && got != "h2" {
-			return errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())
-		}
-	}
-	return conn.Close()
+	return to, load.Knock(ctx, load.Route{Addr: to.addr, TLS: to.tls, Protocol: o.protocol})
 }
 
 // routeNames are what a --record calls the routes: "load", or their numbers in a

@@ -221,11 +221,11 @@ func (r *loadRun) result(seconds float64, cpu time.Duration, o loadOptions) *rep
 		Schema: reports.LoadSchema, URL: r.url, Model: "open", Schedule: r.words, Offered: float64(r.offered), Started: r.start, Seconds: seconds,
 		Unsent: outcomes[load.Unsent], Outcomes: map[string]uint64{}, Statuses: map[string]uint64{}, Received: total.Received,
 		Response: spread(total.Times.Response[0]), Service: spread(total.Times.Service[0]),
-		Connections: reports.Connections{Dialled: reading.Dialled, Most: reading.Most},
+		Connections: reports.Connections{Dialled: reading.Dialled, Most: reading.Most, Resent: reading.Resent},
 		Harness: reports.LoadHarness{
 			SendLag: spread(total.Times.Lag), Late: spread(total.Times.Late),
 			HiccupP99: millis(r.host.P99), HiccupMax: millis(r.host.Max), Steal: r.host.Steal, Pressure: r.pressure,
-			CPU: cpu.Seconds() / seconds, Busy: 100 * r.busy, Loops: load.Shards(r.plan), Transport: load.TransportName(o.transport),
+			CPU: cpu.Seconds() / seconds, Busy: 100 * r.busy, Loops: load.Shards(r.plan), Transport: load.TransportName(r.plan),
 		},
 	}
 	if r.plan.Closed != nil {
