@@ -61,7 +61,7 @@ func (e Event) Kind() string {
 	case e.Pause != nil:
 		return "pause"
 	}
-	kind, _ := e.LinkEvent.stream()
+	kind, _ := e.stream()
 	return kind
 }
 

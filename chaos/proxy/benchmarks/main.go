@@ -34,13 +34,13 @@ func main() {
 	upstream := flag.String("upstream", "", "host:port")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	var err error
 	if *relay != "" {
 		err = serve(ctx, *relay, *upstream, o.profile)
 	} else {
 		err = run(ctx, o)
 	}
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(1)
