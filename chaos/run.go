@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
 )
 
@@ -48,6 +50,14 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 	x = &resolved
 	if x.Seed == 0 {
 		x.Seed = random() >> 11 // a number that any JSON reader keeps exactly
+	}
+	for i, e := range x.Chaos {
+		if e.Latency == nil || e.Latency.Draws != nil {
+			continue
+		}
+		if err := e.Latency.Load("."); err != nil {
+			return nil, fmt.Errorf("chaos[%d].latency: %w", i, err)
+		}
 	}
 	in, err := x.ReadInputs()
 	if err != nil {
@@ -175,7 +185,11 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 				teller.injected(e.Index, x.Chaos[e.Index].String(), err)
 			},
 			Healed: func(e Event, at time.Duration, err error) {
-				rec.add(faultEvent(evidence.KindHeal, at, e, err))
+				healed := faultEvent(evidence.KindHeal, at, e, err)
+				if f, ok := e.Fault.(onLink); ok {
+					healed.Overflow = f.relay.Overflow(f.index)
+				}
+				rec.add(healed)
 				teller.healed(e.Index, x.Chaos[e.Index].String(), err)
 			},
 		})
@@ -309,15 +323,21 @@ func injection(i int, e experiment.Event, t Event) evidence.Injection {
 		Index: i, Name: e.String(), Kind: e.Kind(), On: e.On, Share: 1,
 		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
 	}
+	if t := e.Toxic(); t != nil {
+		s := t.Selection()
+		in.Share, in.Match, in.Cycle = float64(s.Share), s.Match != nil, s.Cycle != nil
+	}
 	switch {
 	case e.Latency != nil:
-		in.Delay, in.Share, in.Match = evidence.Seconds(e.Latency.Delay), float64(e.Latency.Share), e.Latency.Match != nil
+		in.Delay = evidence.Seconds(e.Latency.Delay)
+		if e.Latency.Recorded != "" {
+			in.Delay = evidence.Seconds(e.Latency.Draws.Mean())
+		}
 	case e.Errors != nil:
-		in.Statuses, in.Share, in.Match = e.Errors.Status, float64(e.Errors.Share), e.Errors.Match != nil
-	case e.Reset != nil:
-		in.Share, in.Match = float64(e.Reset.Share), e.Reset.Match != nil
-	case e.Partition != nil:
-		in.Share, in.Match = float64(e.Partition.Share), e.Partition.Match != nil
+		in.Statuses = e.Errors.Status
+		if code := int(e.Errors.GRPC); code != 0 {
+			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
+		}
 	default:
 		if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
 			in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil

@@ -13,7 +13,7 @@ const (
 	Injected                 // a fault answered in the dependency's place
 	CallerGone               // the caller closed before it had its response: it timed out or was cancelled
 	Failed                   // the dependency refused, reset or closed before a whole response
-	Broken                   // a fault reset the connection
+	Broken                   // a fault ended the connection before a whole response
 	Cut                      // the run or the relay ended first
 	endings
 )

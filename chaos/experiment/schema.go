@@ -71,6 +71,10 @@ func definition(t reflect.Type) string {
 // notation is the schema of the types that are not written as what they are in
 // Go; nil for the others.
 func notation(t reflect.Type) *jsonschema.Schema {
+	if t == reflect.TypeFor[proxy.GRPCCode]() {
+		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+			{Type: "string", Pattern: unitTypes[t].pattern}, {Type: "integer", Minimum: "1", Maximum: "16"}}}
+	}
 	if u, ok := unitTypes[t]; ok {
 		return &jsonschema.Schema{Type: "string", Pattern: u.pattern}
 	}

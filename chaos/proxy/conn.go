@@ -1,8 +1,8 @@
 package proxy
 
 import (
+	"math/bits"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,18 +29,23 @@ import (
 type conn struct {
 	relay  *Relay
 	number uint64
-	caller *net.TCPConn
+	caller transport
 	raw    syscall.RawConn // of caller
 
 	phase phase
 	in    buffer
 	out   int // bytes at the front of in that belong to this request and have been looked at
 	req   wire.Request
+	twist twist
 	hash  uint64 // of the request's body so far
 	until time.Time
 	seen  uint64 // wakes when the state was last looked at
 	armed bool   // caller may have a read deadline
 	last  bool   // the connection ends behind this exchange
+
+	headSize int       // of the request
+	framing  wire.Body // of the request, before any of it
+	twisted  int       // bytes at the front of in that twist has done its work on
 
 	opaque  bool      // what the caller sends is not HTTP/1.1 any more, and passed on as it is
 	lost    bool      // the dependency takes no more: what is left of the request goes nowhere
@@ -63,6 +68,7 @@ type conn struct {
 	x      exchange
 	up     *upstream // nil until the first request is passed on, and once it is given up
 	sent   bool      // the request in progress, or just ended, has been read whole
+	ending ending    // no request follows the one in progress, or just ended
 	closed bool
 }
 
@@ -79,11 +85,21 @@ const (
 	draining                // answered for the last time: reading until the caller has closed
 )
 
-func newConn(r *Relay, number uint64, caller *net.TCPConn) *conn {
+// ending is how a fault ends a connection.
+type ending uint8
+
+const (
+	goesOn  ending = iota
+	toClose        // our side is closed; what still comes is read until the caller has closed
+	toReset        // it is about to be reset
+)
+
+func newConn(r *Relay, number uint64, caller transport) *conn {
 	c := &conn{relay: r, number: number, caller: caller, nudge: make(chan struct{}, 1)}
 	c.raw, _ = caller.SyscallConn() // fails only on a nil connection
 	c.in.b = make([]byte, 4<<10)
 	c.rng = rand.New(&c.draw)
+	c.head.Conn = number
 	c.head.Header = func(name string) ([]byte, bool) { return c.req.Fields.Get(name) }
 	return c
 }
@@ -99,7 +115,7 @@ func (c *conn) begin(head bool) {
 	} else {
 		c.head.Method, c.head.Path = c.req.Method, c.req.Path()
 		x.Method, x.Path = r.names.of(c.head.Method), r.names.of(c.head.Path)
-		x.ID = c.requestID()
+		x.ID = r.requestID(c.req.Fields.Get)
 		if key, ok := c.req.Fields.Get("Idempotency-Key"); ok {
 			x.Key = hashBytes(key)
 		}
@@ -130,10 +146,10 @@ func (c *conn) begin(head bool) {
 
 // requestID is the number of the arrival that caused the request, 0 if it
 // carries none of this run.
-func (c *conn) requestID() uint64 {
-	for _, name := range [...]string{c.relay.config.IDHeader, "traceparent"} {
-		if value, ok := c.req.Fields.Get(name); ok {
-			if id, ok := wire.ParseID(value, c.relay.config.Run); ok {
+func (r *Relay) requestID(header func(name string) (value []byte, ok bool)) uint64 {
+	for _, name := range [...]string{r.config.IDHeader, "traceparent"} {
+		if value, ok := header(name); ok {
+			if id, ok := wire.ParseID(value, r.config.Run); ok {
 				return id
 			}
 		}
@@ -148,9 +164,18 @@ func (c *conn) decide(toxics []*active) {
 			continue
 		}
 		c.draw.about(a, c.x.ID, c.x.Seq)
-		if c.x.add(a, a.toxic.Decide(&c.head, c.rng), time.Now()) {
-			c.relay.hits[a.index].Add(1)
+		if c.x.add(a, a.decide(&c.head, c.rng), time.Now()) {
+			c.relay.overflows[a.index].Add(1)
 		}
+	}
+	c.struck(Fate.atOnce)
+}
+
+// struck notes that those toxics have touched the exchange whose fates are
+// such, and counts it for them. c.mu is held.
+func (c *conn) struck(such func(Fate) bool) {
+	for by := c.x.struck(such); by != 0; by &= by - 1 {
+		c.relay.hits[bits.TrailingZeros64(by)].Add(1)
 	}
 }
 
@@ -195,6 +220,7 @@ type ended struct {
 	evidence.Exchange
 	recorder *recorder
 	waiting  bool
+	breaks   bool // the connection is to be reset behind it
 }
 
 // finish ends the exchange in progress, if there is one: it is not in flight
@@ -205,7 +231,13 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 	if !x.open {
 		return e, false
 	}
+	breaks := x.fate.breaksAfter() && (how == evidence.Answered || how == evidence.Injected)
+	if breaks {
+		c.struck(Fate.breaksAfter)
+		c.ending = toReset
+	}
 	x.open = false
+	x.letGo()
 	c.relay.inFlight.Add(-1)
 	if c.relay.closing.Load() && (how == evidence.CallerGone || how == evidence.Failed) {
 		how = evidence.Cut
@@ -214,14 +246,14 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 	if x.recorder != nil {
 		x.End = time.Since(x.recorder.start)
 	}
-	return ended{x.Exchange, x.recorder, x.waiting}, true
+	return ended{x.Exchange, x.recorder, x.waiting, breaks}, true
 }
 
 // unwritten corrects what was finished, because the bytes that end it could not
 // be written.
-func (e *ended) unwritten(c *conn) {
+func (e *ended) unwritten(r *Relay) {
 	e.Ending = evidence.CallerGone
-	if c.relay.closing.Load() {
+	if r.closing.Load() {
 		e.Ending = evidence.Cut
 	}
 }
@@ -230,6 +262,12 @@ func (e *ended) tell() {
 	if e.recorder != nil {
 		e.recorder.observe(e.Exchange)
 	}
+}
+
+// cut ends everything, because the relay is closed.
+func (c *conn) cut() {
+	c.end(evidence.Cut)
+	c.shut(false)
 }
 
 // end ends the exchange in progress, if there is one, without another byte.
@@ -249,6 +287,24 @@ func (c *conn) breakOff() {
 	defer c.final.Unlock()
 	c.end(evidence.Broken)
 	c.shut(true)
+}
+
+func (c *conn) delivered() { c.relay.delivered(c.raw) }
+
+// delivered waits until the caller's side of the network has all that was
+// written, for a while at most: a reset drops what it has not.
+func (r *Relay) delivered(raw syscall.RawConn) {
+	until := time.NewTimer(linger)
+	defer until.Stop()
+	for unsent(raw) && !hungUp(raw) {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-until.C:
+			return
+		case <-r.ctx.Done():
+			return
+		}
+	}
 }
 
 // shut closes both connections, hard by a RST. What is in progress has to be

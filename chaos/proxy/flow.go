@@ -45,7 +45,7 @@ func directionOf(way int) Direction { return Upstream + Direction(way) }
 
 // shapedBy tells the flow which toxics there are.
 func (f *flow) shapedBy(grips []*grip, way int) {
-	f.shapers = shape(f.shapers, grips, directionOf(way))
+	f.shapers = shapedBy(f.shapers, grips, directionOf(way))
 	f.narrow, f.cut, f.resume = false, 0, 0
 	for _, g := range f.shapers {
 		f.narrow = f.narrow || g.by.shaper.Waits()

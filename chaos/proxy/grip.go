@@ -95,8 +95,8 @@ func stage(s Shaper) int {
 	}
 }
 
-// shape brings the shapers among grips that cover one direction in order.
-func shape(shapers, grips []*grip, way Direction) []*grip {
+// shapedBy brings the shapers among grips that cover one direction in order.
+func shapedBy(shapers, grips []*grip, way Direction) []*grip {
 	shapers = shapers[:0]
 	for _, g := range grips {
 		if g.by.shaper != nil && g.by.direction.covers(way) {

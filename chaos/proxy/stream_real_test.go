@@ -86,8 +86,8 @@ func startServer(t *testing.T, cmd *exec.Cmd, ready func() bool) {
 	}
 }
 
-// client runs a client to its end, and returns what it said and how long it took.
-func client(t *testing.T, stdin io.Reader, name string, args ...string) (out string, took time.Duration, err error) {
+// runClient runs a client to its end, and returns what it said and how long it took.
+func runClient(t *testing.T, stdin io.Reader, name string, args ...string) (out string, took time.Duration, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -271,7 +271,7 @@ func TestStreamRedis(t *testing.T) {
 	})
 	s := newService(t, port)
 	run := func(port string, args ...string) (string, time.Duration, error) {
-		return client(t, nil, cli, append([]string{"-p", port}, args...)...)
+		return runClient(t, nil, cli, append([]string{"-p", port}, args...)...)
 	}
 	s.ask = func(port string) (string, time.Duration, error) {
 		out, took, err := run(port, "PING")
@@ -302,7 +302,7 @@ func TestStreamRedis(t *testing.T) {
 		fmt.Fprintf(&commands, "SET key:%d value:%d\r\n", i, i)
 	}
 	stop := s.shake()
-	out, _, err := client(t, strings.NewReader(commands.String()), cli, "-p", s.relayed, "--pipe")
+	out, _, err := runClient(t, strings.NewReader(commands.String()), cli, "-p", s.relayed, "--pipe")
 	stop()
 	if err != nil || !strings.Contains(out, "errors: 0, replies: 20000") {
 		t.Errorf("redis-cli --pipe: %v\n%s", err, out)
@@ -376,7 +376,7 @@ func TestStreamPostgreSQL(t *testing.T) {
 	}
 	port := freePort(t)
 	run := func(port string, sql string) (string, time.Duration, error) {
-		return client(t, nil, psql, "-X", "-h", "127.0.0.1", "-p", port, "-U", "storm", "-d", "postgres", "-At", "-c", sql)
+		return runClient(t, nil, psql, "-X", "-h", "127.0.0.1", "-p", port, "-U", "storm", "-d", "postgres", "-At", "-c", sql)
 	}
 	startServer(t, as(exec.Command(filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-p", port, "-h", "127.0.0.1", "-k", dir, "-F")), func() bool {
 		_, _, err := run(port, "select 1")
@@ -398,11 +398,11 @@ func TestStreamPostgreSQL(t *testing.T) {
 	}
 	s.faults()
 
-	if out, _, err := client(t, nil, pgbench, "-h", "127.0.0.1", "-p", port, "-U", "storm", "-i", "-q", "postgres"); err != nil {
+	if out, _, err := runClient(t, nil, pgbench, "-h", "127.0.0.1", "-p", port, "-U", "storm", "-i", "-q", "postgres"); err != nil {
 		t.Fatalf("pgbench -i: %v\n%s", err, out)
 	}
 	stop := s.shake()
-	out, _, err := client(t, nil, pgbench, "-h", "127.0.0.1", "-p", s.relayed, "-U", "storm", "-n", "-c", "8", "-t", "40", "postgres")
+	out, _, err := runClient(t, nil, pgbench, "-h", "127.0.0.1", "-p", s.relayed, "-U", "storm", "-n", "-c", "8", "-t", "40", "postgres")
 	stop()
 	if err != nil || !strings.Contains(out, "number of transactions actually processed: 320/320") {
 		t.Errorf("pgbench: %v\n%s", err, out)
@@ -456,7 +456,7 @@ func TestStreamNginx(t *testing.T) {
 		for i := range 3 {
 			wg.Go(func() {
 				got := filepath.Join(dir, fmt.Sprintf("got-%v-%d", shaken, i))
-				if out, _, err := client(t, nil, curl, "-sS", "-o", got, "http://127.0.0.1:"+s.relayed+"/large"); err != nil {
+				if out, _, err := runClient(t, nil, curl, "-sS", "-o", got, "http://127.0.0.1:"+s.relayed+"/large"); err != nil {
 					t.Errorf("curl: %v\n%s", err, out)
 				}
 				text, err := os.ReadFile(got)
@@ -476,7 +476,7 @@ func TestStreamNginx(t *testing.T) {
 
 	// Cut short, curl knows: it was promised more.
 	remove := s.AddStream(0, Downstream, LimitData{Bytes: 1 << 20, Conns: AllConns})
-	out, _, err := client(t, nil, curl, "-sS", "-o", filepath.Join(dir, "part"), "http://127.0.0.1:"+s.relayed+"/large")
+	out, _, err := runClient(t, nil, curl, "-sS", "-o", filepath.Join(dir, "part"), "http://127.0.0.1:"+s.relayed+"/large")
 	if info, statErr := os.Stat(filepath.Join(dir, "part")); err == nil || statErr != nil || info.Size() > 1<<20 || info.Size() < 1<<20-1000 || !strings.Contains(out, "(18)") {
 		t.Errorf("curl got %v of a limit of 1 MiB, %v: %s", info, err, out)
 	}

@@ -27,8 +27,8 @@ func linked(t *testing.T) (l *link, c, up *caller) {
 	return l, c, d.accept()
 }
 
-// recorded checks the next record.
-func (l *link) recorded(how evidence.Ending, faults uint64) evidence.Exchange {
+// tellsOf checks the next record.
+func (l *link) tellsOf(how evidence.Ending, faults uint64) evidence.Exchange {
 	l.t.Helper()
 	x := l.next()
 	if x.Ending != how || x.Faults != faults {
@@ -56,7 +56,7 @@ func TestStreamPassesBytes(t *testing.T) {
 	if err := c.end(); err != nil {
 		t.Errorf("the caller saw the end as %v, want a FIN", err)
 	}
-	x := l.recorded(evidence.Answered, 0)
+	x := l.tellsOf(evidence.Answered, 0)
 	if x.Conn != 1 || x.Seq != 1 || x.InFlight != 1 || x.End < x.Begin || x.BytesUp != 6 || x.BytesDown != 35 {
 		t.Errorf("recorded %+v", x)
 	}
@@ -92,7 +92,7 @@ func TestStreamPassesEnds(t *testing.T) {
 					t.Errorf("the other side saw %v, want %v", err, tt.want)
 				}
 			}
-			l.recorded(tt.how, 0)
+			l.tellsOf(tt.how, 0)
 		})
 	}
 }
@@ -112,7 +112,7 @@ func TestStreamBackpressure(t *testing.T) {
 			t.Errorf("the dependency saw %v, want a reset", err)
 		}
 	}
-	l.recorded(evidence.CallerGone, 0)
+	l.tellsOf(evidence.CallerGone, 0)
 }
 
 func TestStreamDependencyRefuses(t *testing.T) {
@@ -127,7 +127,7 @@ func TestStreamDependencyRefuses(t *testing.T) {
 	if !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the caller saw %v, want a reset", err)
 	}
-	l.recorded(evidence.Failed, 0)
+	l.tellsOf(evidence.Failed, 0)
 }
 
 // TestStreamDialsNames: a name is looked up for each dial, without keeping others
@@ -143,7 +143,7 @@ func TestStreamDialsNames(t *testing.T) {
 	c.Close()
 	up.end()
 	up.Close()
-	l.recorded(evidence.Answered, 0)
+	l.tellsOf(evidence.Answered, 0)
 }
 
 // TestStreamCarriesBulk sends much both ways at once: in bulk and back to small
@@ -174,7 +174,7 @@ func TestStreamCarriesBulk(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	l.recorded(evidence.Answered, 0)
+	l.tellsOf(evidence.Answered, 0)
 	if l.Bytes(Both) != 2*size {
 		t.Errorf("counted %d bytes, want %d", l.Bytes(Both), 2*size)
 	}
@@ -226,14 +226,14 @@ func TestStreamToxicsMeetBulk(t *testing.T) {
 			if _, never := toxic.(LimitData); never {
 				faults = 0 // it is not reached
 			}
-			l.recorded(evidence.Answered, faults)
+			l.tellsOf(evidence.Answered, faults)
 		})
 	}
 }
 
-// noise is what streams consist of: its length has nothing in common with
+// static is what streams consist of: its length has nothing in common with
 // that of any buffer.
-var noise = func() []byte {
+var babble = func() []byte {
 	b := make([]byte, 1<<16+1)
 	rand.NewChaCha8([32]byte{7}).Read(b)
 	return b
@@ -241,8 +241,8 @@ var noise = func() []byte {
 
 // fill makes each byte depend on where it is in its stream.
 func fill(b []byte, stream uint64, from int) {
-	for at := (from + int(mix(stream)>>40)) % len(noise); len(b) > 0; at = 0 {
-		b = b[copy(b, noise[at:]):]
+	for at := (from + int(mix(stream)>>40)) % len(babble); len(b) > 0; at = 0 {
+		b = b[copy(b, babble[at:]):]
 	}
 }
 
