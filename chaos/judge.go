@@ -46,6 +46,9 @@ func Judge(dir string) (*Result, error) {
 		r.Harness.Stalled = x.Load.WhenStalled
 	}
 	r.Links = behind(run)
+	if w := run.Warmup; w != nil {
+		r.Warmup = NewWarmup(w.Length.Duration(), w.Outcomes, w.P50.Duration(), w.P99.Duration())
+	}
 	if run.NotSteady != "" {
 		r.Notes = append(r.Notes, "nothing was injected: "+run.NotSteady)
 	}

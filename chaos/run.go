@@ -99,8 +99,8 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err := services.start(ctx, func(text string) { teller.phase("starting", text) }); err != nil {
 		return err
 	}
-	plan, timeline := services.plan(run, schedule), services.timeline()
-	rec, err := newRecorder(dir, header(x, plan, timeline), plan.Schedule, load.Shards(plan), services.relays)
+	plan, timeline := services.plan(run, x.Load.Warmed(schedule)), services.timeline()
+	rec, err := newRecorder(dir, header(x, schedule, timeline), x.Load.Warmup, plan.Schedule, load.Shards(plan), services.relays)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	end := drive(ctx, x, services, plan, timeline, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
 	note := func(text string) {
-		rec.add(evidence.Event{At: evidence.Seconds(time.Since(rec.start)), Kind: evidence.KindNote, Text: text})
+		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
 		teller.event(text)
 	}
 	services.tellUnsafe(note)
@@ -131,8 +131,10 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	live := &soFar{x: x, rec: rec, tell: teller.verdicts}
 	defer live.wait()
 
-	start := time.Now()
-	now := func() time.Duration { return time.Since(start) }
+	begun := time.Now()
+	start := begun.Add(x.Load.Warmup) // of the clock that every time of the experiment is on
+	now := func() time.Duration { return max(0, time.Since(start)) }
+	plan.Stats = load.NewStats(load.Shards(plan), begun)
 	add := func(e evidence.Event) {
 		e.At = evidence.Seconds(now())
 		rec.add(e)
@@ -144,9 +146,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	var stoppedAt atomic.Int64
 	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
 
-	rec.begin(start, func(at time.Duration, t evidence.Tick) {
+	rec.begin(start, plan.Stats, func(at time.Duration, t evidence.Tick) {
 		teller.tick(at, t)
-		if teller.watched() && int(at.Seconds())%2 == 0 {
+		if at > 0 && teller.watched() && int(at.Seconds())%2 == 0 {
 			live.look()
 		}
 		if why := stops.tick(t); why != "" {
@@ -160,7 +162,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 		add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
 		teller.event(err.Error())
 	})
-	phase("steady state", "the load begins")
+	if x.Load.Warmup > 0 {
+		teller.phase("warm-up", "the warm-up begins")
+	}
 
 	gate := func() bool {
 		if why := notSteady(rec, x, now()); why != "" {
@@ -175,6 +179,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	healed := make(chan struct{})
 	go func() {
 		defer close(healed)
+		if sleepUntil(ctx, start) {
+			phase("steady state", "the load begins")
+		}
 		// Each error is in the evidence, with its fault.
 		_ = timeline.Run(ctx, start, gate, Notify{
 			Injected: func(e Event, at time.Duration, err error) {
@@ -195,10 +202,10 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 		}
 	}()
 
-	if err := load.Run(ctx, plan, start, rec.observe); err != nil && ctx.Err() == nil {
+	if err := load.Run(ctx, plan, begun, rec.observer()); err != nil && ctx.Err() == nil {
 		stop(Stopped{"the load could not go on: " + err.Error()})
 	}
-	end, cause := min(now(), plan.Schedule.Duration()), context.Cause(ctx)
+	end, cause := min(now(), plan.Schedule.Duration()-x.Load.Warmup), context.Cause(ctx)
 	if !forget() { // it was stopped, and requests in flight were waited for since
 		end = min(end, time.Duration(stoppedAt.Load()))
 	}
@@ -302,8 +309,9 @@ func watchTarget(ctx context.Context, r *targets.Running, say func(error)) {
 }
 
 // header is what the evidence says of the experiment.
-func header(x *experiment.Experiment, plan load.Plan, timeline Timeline) evidence.Header {
-	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now(), Load: evidence.Seconds(plan.Schedule.Duration()), Skips: plan.MaxQueue != 0}
+func header(x *experiment.Experiment, schedule load.Schedule, timeline Timeline) evidence.Header {
+	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(schedule.Duration()),
+		Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch)}
 	h.Routes = x.Load.Names()
 	for _, name := range sorted(x.Links) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})

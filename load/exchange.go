@@ -190,6 +190,7 @@ func (l *loop) dialFailed(c *conn, err error) {
 		switch errno {
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.EADDRNOTAVAIL, syscall.EAGAIN:
 			outcome = Unsent
+			l.stats.starves()
 		case syscall.ETIMEDOUT:
 			outcome = TimedOut
 		}

@@ -201,6 +201,9 @@ func (l *loop) send(a arrival, now time.Duration) {
 	case p.queue.size >= p.maxQueue:
 		l.unsent(a, now)
 	default:
+		if l.dialGap > 0 && p.open < p.limit && !p.awaited(p.queue.size+1) {
+			l.stats.holds()
+		}
 		p.queue.push(a)
 		l.refill = l.refill || p.open < p.limit
 	}

@@ -42,6 +42,7 @@ func Text(w io.Writer, r *chaos.Result, o TextOptions) error {
 	s.overall()
 	s.claims()
 	s.routes()
+	s.warmup()
 	s.links()
 	s.faults()
 	s.harness()
@@ -98,24 +99,30 @@ func (s *summary) prose(lead string, indent int, text string) {
 	}
 }
 
+// What the first line says where the harness was not well.
+const (
+	unhealthy      = "HARNESS UNHEALTHY"
+	unhealthyMeans = "The figures may be the harness's own and not the system's: "
+)
+
 // warnings come before anything else: they change how all of the rest is to
 // be read.
 func (s *summary) warnings() {
 	warn := func(label, text string) {
 		s.prose(s.paint(judge.Inconclusive, label)+"  ", len(label)+2, text)
 	}
-	if s.result.Partial {
-		warn("STOPPED EARLY", stopped(s.result)+" What follows is only what was seen until then.")
-	}
-	for _, note := range s.result.Notes {
-		warn("NOTE", Clean(note))
-	}
 	if h := s.result.Harness; !h.Healthy {
 		why := "no figure says why"
 		if len(h.Problems) > 0 {
 			why = strings.Join(h.Problems, "; ")
 		}
-		warn("HARNESS NOT WELL", "The figures may be the harness's own and not the system's: "+why+".")
+		warn(unhealthy, unhealthyMeans+why+".")
+	}
+	if s.result.Partial {
+		warn("STOPPED EARLY", stopped(s.result)+" What follows is only what was seen until then.")
+	}
+	for _, note := range s.result.Notes {
+		warn("NOTE", Clean(note))
 	}
 }
 
@@ -248,6 +255,17 @@ func (s *summary) routes() {
 		{"other than ok", false}}, rows)
 }
 
+// warmup is told on its own, as it is in none of the other figures.
+func (s *summary) warmup() {
+	if w := s.result.Warmup; w != nil {
+		s.heading("Warm-up, before the clock began and in no other figure: " + warmupText(w))
+	}
+}
+
+func warmupText(w *chaos.Warmup) string {
+	return fmt.Sprintf("%s in %s, success %s, p50 %s, p99 %s", number(w.Requests, "request"), Seconds(w.Seconds), Percent(w.Success), Millis(w.P50), Millis(w.P99))
+}
+
 // routeTitle is a route for people, or a step with what it follows.
 func routeTitle(r chaos.RouteResult) string {
 	if r.Follows == "" {
@@ -335,7 +353,7 @@ func (s *summary) harness() {
 	h := s.result.Harness
 	state := "well"
 	if !h.Healthy {
-		state = "NOT WELL, see above"
+		state = "UNHEALTHY, see above"
 	}
 	s.heading("Harness: " + state)
 	arrivals := fmt.Sprintf("%s due, %s sent, %s unsent", Count(h.Offered), Count(h.Sent), Count(h.Unsent))

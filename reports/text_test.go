@@ -25,7 +25,7 @@ func TestTheFirstLineSaysWhatMattersMost(t *testing.T) {
 		"refuted":      "REFUTED  checkout-breaker: 1 of 2 claims refuted, 1 held.",
 		"inconclusive": "INCONCLUSIVE  checkout-breaker: 1 of 2 claims inconclusive, 1 held.",
 		"partial":      "STOPPED EARLY  The run ended after 12.3s, before its time: stopped by interrupt.",
-		"unhealthy":    "HARNESS NOT WELL  The figures may be the harness's own",
+		"unhealthy":    "HARNESS UNHEALTHY  The figures may be the harness's own",
 		"empty":        "INCONCLUSIVE  nothing: Nothing was claimed", // a ruling on nothing proves nothing
 	} {
 		first, _, _ := strings.Cut(text(t, name, TextOptions{}), "\n")

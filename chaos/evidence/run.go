@@ -17,6 +17,8 @@ type Run struct {
 	Started time.Time
 	Load    time.Duration // how long arrivals were to come
 	Skips   bool          // arrivals that find no connection were not to wait for one, or not all of them
+	Batch   time.Duration // by as much arrivals were sent late on purpose
+	Warmup  *Warmup       // nil if there was none
 	End     time.Duration // when the last arrival was due; less than Load if Partial
 	Partial bool          // the run was cut short: what is missing is missing
 	Stopped string        // why it was
@@ -33,6 +35,16 @@ type Run struct {
 	Deaths []Death           // targets that ended by themselves, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that could not be kept, by where; any makes counts a lower bound
+}
+
+// Warmup is what was sent before the clock of the run began. It is shown, and
+// nothing is made of it: neither routes, links, claims nor the harness's health
+// have it in them.
+type Warmup struct {
+	Length   Seconds               `json:"length_s"`
+	Outcomes [load.Outcomes]uint64 `json:"outcomes"` // by load.Outcome
+	P50      Seconds               `json:"p50_s"`    // of the response time
+	P99      Seconds               `json:"p99_s"`
 }
 
 // Note is something worth knowing that is neither load nor fault: a target that
@@ -99,10 +111,15 @@ type Tick struct {
 	LateP99   Seconds                          `json:"late_p99_s"`   // the harness's own part of the lag
 	HiccupP99 Seconds                          `json:"hiccup_p99_s"` // how late a sleeping thread woke up: the host's part
 	HiccupMax Seconds                          `json:"hiccup_max_s"`
-	CPU       float64                          `json:"cpu_cores"`    // used by this process
-	Steal     float64                          `json:"steal_cores"`  // taken away by the hypervisor; -1 if unknown
-	Pressure  float64                          `json:"cpu_pressure"` // part of the second in which some thread of the machine waited for a core; -1 if unknown
-	Lost      uint64                           `json:"lost"`         // evidence records dropped so far
+	CPU       float64                          `json:"cpu_cores"`            // used by this process
+	Steal     float64                          `json:"steal_cores"`          // taken away by the hypervisor; -1 if unknown
+	Cores     int                              `json:"cores,omitempty"`      // of the machine; 0 in runs from before it was recorded, as what follows
+	Busy      float64                          `json:"loop_busy,omitempty"`  // part of the second in which the busiest event loop used a core
+	Pause     Seconds                          `json:"gc_pause_s,omitempty"` // the longest of Go's runtime
+	Held      uint64                           `json:"held,omitempty"`       // arrivals that had to wait for the load's own bound on new connections
+	Starved   uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
+	Pressure  float64                          `json:"cpu_pressure"`         // part of the second in which some thread of the machine waited for a core; -1 if unknown
+	Lost      uint64                           `json:"lost"`                 // evidence records dropped so far
 }
 
 // UnmarshalJSON also reads ticks from before there was load.Wrong: they have one
@@ -145,7 +162,7 @@ func window(s []load.Sample, from, to time.Duration) []load.Sample {
 // busy loops on two cores, p99 of a 5 ms call through four processes was seen
 // at 340 ms while a sleeping thread woke up at most 21 ms late.
 const (
-	saturated      = 0.7 // of a second in which some thread waited for a core
+	saturated      = load.Crowded
 	saturatedNoise = 500 * time.Millisecond
 )
 

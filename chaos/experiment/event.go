@@ -84,7 +84,7 @@ func (e Event) Kind() string {
 	case e.Pause != nil:
 		return "pause"
 	}
-	kind, _ := e.LinkEvent.stream()
+	kind, _ := e.stream()
 	return kind
 }
 

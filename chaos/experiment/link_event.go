@@ -10,8 +10,7 @@ import (
 
 // LinkEvent is the faults of links with protocol: tcp, which know connections
 // and bytes. Latency and partition are there too, with the keys that mean
-// something: latency: {delay, jitter, distribution, share} and partition:
-// {share}.
+// something: see shared.
 type LinkEvent struct {
 	Direction string `yaml:"direction"` // Which way's bytes it is about, for a link with protocol: tcp: upstream (from the caller), downstream (to the caller) or both (the default).
 
@@ -65,12 +64,21 @@ var directions = []string{proxy.Both.String(), proxy.Upstream.String(), proxy.Do
 func (e Event) Stream() proxy.Stream {
 	switch {
 	case e.Latency != nil:
-		return proxy.StreamLatency{Delay: e.Latency.Delay, Jitter: e.Latency.Jitter, Distribution: e.Latency.Distribution, Conns: proxy.Conns{Share: e.Latency.Share}}
+		return proxy.StreamLatency{Delay: e.Latency.Delay, Jitter: e.Latency.Jitter, Distribution: e.Latency.Distribution, Conns: connsOf(e.Latency.Select)}
 	case e.Partition != nil:
-		return proxy.StreamPartition{Conns: proxy.Conns{Share: e.Partition.Share}}
+		return proxy.StreamPartition{Conns: connsOf(e.Partition.Select)}
 	}
 	_, t := e.stream()
 	return t
+}
+
+// connsOf is what is left of a Select where there are connections only.
+func connsOf(s proxy.Select) proxy.Conns {
+	c := proxy.Conns{Share: s.Share, First: s.First, Every: s.Every}
+	if s.Match != nil {
+		c.Match = &proxy.ConnMatch{Connection: s.Match.Connection}
+	}
+	return c
 }
 
 // Way is the direction that the event is about.
@@ -81,31 +89,43 @@ func (e LinkEvent) Way() proxy.Direction {
 
 // shared are the kinds that happen to links of every protocol, with the keys
 // that mean something on one with protocol: tcp.
-var shared = map[string][]string{"latency": {"delay", "jitter", "distribution", "share"}, "partition": {"share"}}
+var shared = map[string][]string{"latency": {"delay", "jitter", "distribution", "share", "match", "first", "every"}, "partition": {"share", "match", "first", "every"}}
 
 // onProtocol checks that the link speaks what the fault is about.
 func (r *rules) onProtocol(path string, e *Event, kind string) {
 	link, at := r.x.Links[e.On], child(path, kind)
-	if link == nil || !r.sound(child(path, "on")) || !r.sound(child(child("links", e.On), "protocol")) && r.has(child(child("links", e.On), "protocol")) {
+	spoken := child(child("links", e.On), "protocol")
+	if link == nil || !r.sound(child(path, "on")) || r.has(spoken) && !r.sound(spoken) {
 		return
 	}
 	direction := child(path, "direction")
 	if r.has(direction) && r.sound(direction) && r.among(direction, e.Direction, "directions", directions) && link.Protocol != proxy.ProtocolTCP {
 		r.wrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", quote(e.On)), "leave it out, or give the link protocol: tcp")
 	}
+	if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
+		r.positive(child(at, "first"), t.Selection().First != 0)
+		r.positive(child(at, "every"), t.Selection().Every != 0)
+	}
 	keys, both := shared[kind]
 	isStream := slices.Contains(streamKinds, kind)
 	switch {
 	case both && link.Protocol == proxy.ProtocolTCP:
-		for _, key := range r.keysOf(at) {
-			if !slices.Contains(keys, key) {
-				r.wrongKey(child(at, key), fmt.Sprintf("%s: link %s knows connections, not exchanges", key, quote(e.On)), "of "+kind+" it takes "+strings.Join(keys, ", "))
-			}
-		}
+		r.only(at, keys, e.On)
+		r.only(child(at, "match"), []string{"connection"}, e.On)
 	case !both && isStream && link.Protocol != proxy.ProtocolTCP:
 		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", quote(e.On), kind), "give the link protocol: tcp")
 	case !both && !isStream && link.Protocol == proxy.ProtocolTCP:
 		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(streamKinds, ", "))
+	}
+}
+
+// only refuses the keys of a map that mean nothing to a link that knows
+// connections.
+func (r *rules) only(path string, keys []string, link string) {
+	for _, key := range r.keysOf(path) {
+		if !slices.Contains(keys, key) {
+			r.wrongKey(child(path, key), fmt.Sprintf("%s: link %s knows connections, not exchanges", key, quote(link)), "of "+tail(path)+" it takes "+strings.Join(keys, ", "))
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type Load struct {
 	Replay   string        `yaml:"replay"`   // Instead of rate and duration: a file with a time in each line, relative to the experiment file: seconds or durations since the start, or RFC 3339 timestamps. Absolute once read.
 	Arrivals string        `yaml:"arrivals"` // constant (default) or poisson.
 	Duration time.Duration `yaml:"duration"` // How long arrivals come.
+	Warmup   time.Duration `yaml:"warmup"`   // Before that: as long at the rate that the load begins with (of stages the first above 0, of a sine its mean), sent and shown, but kept out of every result. Not with replay.
 
 	WhenStalled string `yaml:"when_stalled"` // What becomes of an arrival when no connection is free: queue (default) waits, and its wait counts; burst waits while not too many do; skip does not wait. What does not wait is unsent, and no success.
 	Burst       int    `yaml:"burst"`        // Of when_stalled: burst, how many may wait per address.
@@ -77,7 +78,8 @@ func (Load) Refuse(key string) (problem, hint string) {
 		"callers that wait for an answer ask less of a system that stalls, and so hide that it did; give rate, or compare tools by stormctl load --closed"
 }
 
-// Length is how long arrivals come; 0 if a file says when they do.
+// Length is how long arrivals come, a warm-up aside; 0 if a file says when they
+// do.
 func (l Load) Length() time.Duration {
 	sum := l.Duration
 	for _, s := range l.Stages {
@@ -96,6 +98,30 @@ func (l Load) MaxQueue() int {
 	default:
 		return 0
 	}
+}
+
+// Warmed is the schedule with the warm-up before it. Every time of an
+// experiment (at: of an event, within a claim or report) counts from where the
+// warm-up ends: that is where its load begins, as it is written, and adding
+// warmup: 30s to a file that works must not make another experiment of it. Were
+// the times to count from the first request, each event would have to be moved
+// by hand, and with one forgotten a fault would strike a system that is cold.
+func (l Load) Warmed(s load.Schedule) load.Schedule { return load.Warmed(l.First(), l.Warmup, s) }
+
+// First is the rate that the load begins with, or the first above 0.
+func (l Load) First() rate.Limit {
+	switch {
+	case l.Spike != nil:
+		return l.Spike.From
+	case l.Sine != nil:
+		return l.Sine.Mean
+	}
+	for _, s := range l.Stages {
+		if s.To != nil && *s.To > 0 {
+			return *s.To
+		}
+	}
+	return l.Rate
 }
 
 // Names are those of the routes, each with its steps behind it: what claims and
@@ -141,6 +167,7 @@ func (r *rules) load() {
 	}
 	l := &r.x.Load
 	r.schedule(l)
+	r.warmup(l)
 	r.stalled(l)
 	r.connections(l)
 	r.positive("load.timeout", l.Timeout > 0)
@@ -157,6 +184,21 @@ func (r *rules) load() {
 	r.nameRoutes(l.Routes)
 	for i := range l.Routes {
 		r.route(i)
+	}
+}
+
+// warmup checks what comes before the load.
+func (r *rules) warmup(l *Load) {
+	if !r.has("load.warmup") {
+		return
+	}
+	r.positive("load.warmup", l.Warmup > 0)
+	switch {
+	case !r.sound("load.warmup"):
+	case l.Warmup > maxLength:
+		r.wrong("load.warmup", "warmup: is longer than a year", "")
+	case r.has("load.replay"):
+		r.wrongKey("load.warmup", "warmup: does not go with replay", "the file has no rate that it could have: begin it with the warm-up")
 	}
 }
 

@@ -19,6 +19,9 @@ func loadRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
 	}
 	rows = append(rows, scheduleRows(l, in)...)
 	rows = append(rows, []string{fmt.Sprintf("%v in all, at most %d connections per address", length, l.Connections)})
+	if l.Warmup > 0 {
+		rows = append(rows, []string{fmt.Sprintf("before it a warm-up of %v, kept out of all results; times count from its end", l.Warmup)})
+	}
 	for _, text := range []string{stallText(l), connectionText(l)} {
 		if text != "" {
 			rows = append(rows, []string{text})
