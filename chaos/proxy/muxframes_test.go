@@ -589,3 +589,37 @@ func TestFoulDependencies(t *testing.T) {
 		})
 	}
 }
+
+// TestFloodIsBounded lets a caller ask and ask and never read an answer: what
+// waits for it stays bounded, because it is not read any more.
+func TestFloodIsBounded(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr(), speaks(ProtocolHTTP2))
+	c := l.h2dial()
+	var pings bytes.Buffer
+	framer := http2.NewFramer(&pings, nil)
+	for range 10_000 {
+		c.must(framer.WritePing(false, [8]byte{}))
+	}
+	stuck := time.Now()
+	for wrote := 0; time.Since(stuck) < 200*time.Millisecond; { // it takes nothing any more
+		c.conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		n, _ := c.conn.Write(pings.Bytes()[wrote%pings.Len():])
+		if wrote += n; n > 0 {
+			stuck = time.Now()
+		}
+		if wrote > 1<<30 {
+			t.Fatal("it takes everything")
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for each := range l.conns {
+		m := each.(*mux)
+		m.mu.Lock()
+		if n := len(m.caller.out); n > 2*maxPending {
+			t.Errorf("%d bytes wait to be written", n)
+		}
+		m.mu.Unlock()
+	}
+}
