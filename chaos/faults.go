@@ -11,6 +11,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -60,6 +61,9 @@ func (s *services) fault(i int, e experiment.Event) Fault {
 		return host.Partition{Held: held, Netns: n.Netns, Peers: prefixes(n.Peers), In: n.Direction != "out", Out: n.Direction != "in"}
 	case e.NetRate != nil:
 		return host.Rate{Held: held, Netns: e.NetRate.Netns, Device: e.NetRate.Device, Limit: e.NetRate.Limit}
+	}
+	if s.x.Links[e.On].Protocol == proxy.ProtocolTCP {
+		return onStream{s.relays[e.On], i, e.Way(), e.Stream()}
 	}
 	return onLink{s.relays[e.On], i, e.Toxic()}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
@@ -107,9 +108,13 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	rec.tellSteps(plan.Routes)
 	end := drive(ctx, x, services, plan, timeline, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
+	note := func(text string) {
+		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
+		teller.event(text)
+	}
+	services.tellUnsafe(note)
 	if err := errors.Join(services.stop(), services.release()); err != nil {
-		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: err.Error()})
-		teller.event(err.Error())
+		note(err.Error())
 	}
 	if err := rec.close(end); err != nil {
 		teller.event("evidence is incomplete: " + err.Error())
@@ -330,7 +335,7 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
 	}
 	in.Others = e.Everybody()[1:]
-	in.Target = e.Toxic() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
+	in.Target = e.Toxic() == nil && e.Stream() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
 	if t := e.Toxic(); t != nil {
 		s := t.Selection()
 		in.Share, in.Match, in.Cycle = float64(s.Share), s.Match != nil, s.Cycle != nil
@@ -345,6 +350,10 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 		in.Statuses = e.Errors.Status
 		if code := int(e.Errors.GRPC); code != 0 {
 			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
+		}
+	default:
+		if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
+			in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil
 		}
 	}
 	return in

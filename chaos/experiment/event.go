@@ -45,15 +45,16 @@ type Event struct {
 	Exec         *Exec         `yaml:"exec"`          // A command injects, another heals.
 	NetPartition *NetPartition `yaml:"net_partition"` // Packets are lost in a network namespace.
 	NetRate      *NetRate      `yaml:"net_rate"`      // A device of a network namespace is slow.
+	LinkEvent    `yaml:",inline"`
 }
 
 func (Event) Required() []string { return []string{"at", "on"} }
 
 // eventKinds are the keys of which an event has exactly one.
-var eventKinds = []string{
+var eventKinds = append([]string{
 	"latency", "errors", "hang", "reset", "drop_response", "truncate", "corrupt", "slow_body", "duplicate", "partition",
 	"restart", "pause", "kill", "cpu", "memory", "fd", "disk_full", "exec", "net_partition", "net_rate",
-}
+}, streamKinds...)
 
 // Kind is the key of the fault, like latency or restart.
 func (e Event) Kind() string {
@@ -79,7 +80,11 @@ func (e Event) Kind() string {
 	case e.Partition != nil:
 		return "partition"
 	}
-	return e.hostKind()
+	if kind := e.hostKind(); kind != "" {
+		return kind
+	}
+	kind, _ := e.stream()
+	return kind
 }
 
 // Lasts is how long the fault is meant to be in force: For, and the downtime of
@@ -156,6 +161,7 @@ func (r *rules) events() {
 			r.onLink(path, e, kind)
 			r.selects(child(path, kind), e)
 			r.recording(child(path, kind), e.Latency)
+			r.onProtocol(path, e, kind)
 		}
 	}
 }
@@ -221,7 +227,11 @@ func (r *rules) recording(path string, l *proxy.Latency) {
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
 func (r *rules) selects(path string, e *Event) {
-	s := e.Toxic().Selection()
+	t := e.Toxic()
+	if t == nil {
+		return // a fault of connections, which has Conns
+	}
+	s := t.Selection()
 	r.positive(child(path, "first"), s.First != 0)
 	r.positive(child(path, "every"), s.Every != 0)
 	r.positive(child(path, "max_active"), s.MaxActive != 0)

@@ -23,7 +23,8 @@ func (Experiment) Required() []string { return []string{"name", "targets", "load
 func (x *Experiment) Defaults() { x.Limits.Defaults() }
 
 // resolve fills in the defaults that depend on other values: a route's timeout
-// is the load's, and files are beside the experiment's.
+// is the load's, a link speaks what the target it leads to speaks, and paths are
+// relative to the folder of the file.
 func (x *Experiment) resolve(folder string) error {
 	for i := range x.Chaos {
 		if err := x.Chaos[i].resolve(folder); err != nil {
@@ -32,6 +33,14 @@ func (x *Experiment) resolve(folder string) error {
 	}
 	if err := absolute(folder, &x.Limits.StopFile); err != nil {
 		return err
+	}
+	for _, l := range x.Links {
+		if t := x.Targets[l.To]; l.Protocol == "" && t != nil {
+			l.Protocol = t.Protocol
+		}
+		if err := l.resolve(folder); err != nil {
+			return err
+		}
 	}
 	for _, t := range x.Targets {
 		if err := t.resolve(folder); err != nil {
