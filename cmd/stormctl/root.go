@@ -90,6 +90,7 @@ Exit codes:
 		newSchemaCommand(),
 		newJudgeCommand(),
 		newReportCommand(),
+		newProxyCommand(),
 		newTargetCommand(),
 		newVersionCommand(),
 	)

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-var toxiproxy = flag.String("toxiproxy", "", "write testdata/toxiproxy.golden from what this toxiproxy server of version 2.12.0 answers")
+var toxiproxyServer = flag.String("toxiproxy", "", "write testdata/toxiproxy.golden from what this toxiproxy server of version 2.12.0 answers")
 
 // golden holds requests, and what toxiproxy 2.12.0 answers to each. Where we
 // answer something else on purpose that stands beside it, with the reason.
@@ -41,7 +41,7 @@ type exchange struct {
 //	go test ./chaos/proxy/api -run TestAnswersAsToxiproxy -toxiproxy $PWD/bin/server
 func TestAnswersAsToxiproxy(t *testing.T) {
 	entries := readGolden(t)
-	if *toxiproxy != "" {
+	if *toxiproxyServer != "" {
 		url := startToxiproxy(t)
 		replay(t, url, entries, func(x *exchange, got []string) { x.theirs = got })
 	}
@@ -49,7 +49,7 @@ func TestAnswersAsToxiproxy(t *testing.T) {
 	defer s.Close()
 	server := httptest.NewServer(s)
 	defer server.Close()
-	if *toxiproxy != "" {
+	if *toxiproxyServer != "" {
 		replay(t, server.URL, entries, func(x *exchange, got []string) {
 			if x.ours = nil; x.reason != "" {
 				x.ours = got
@@ -239,7 +239,7 @@ func startToxiproxy(t *testing.T) (url string) {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
-	cmd := exec.Command(*toxiproxy, "-port", port, "-host", "127.0.0.1")
+	cmd := exec.Command(*toxiproxyServer, "-port", port, "-host", "127.0.0.1")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -252,6 +252,6 @@ func startToxiproxy(t *testing.T) (url string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("%s does not answer", *toxiproxy)
+	t.Fatalf("%s does not answer", *toxiproxyServer)
 	return ""
 }

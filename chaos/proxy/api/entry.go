@@ -155,18 +155,15 @@ func (e *entry) become(c checked) error {
 // launch binds and serves, with the toxics in force.
 func (e *entry) launch(to settings, toxics []*toxic) (relay, error) {
 	e.refusal.Store(nil)
-	r, err := e.server.listen(proxy.Config{
+	return e.server.listen(proxy.Config{
 		Name: e.name, Listen: to.listen, Upstream: to.upstream, Protocol: to.protocol, Seed: e.server.config.Seed, Allow: e.allow,
+	}, func(r relay) {
+		r.Record(time.Now(), func(x evidence.Exchange) { e.endings[x.Ending].Add(1) })
+		for _, t := range toxics {
+			t.since = 0
+			t.install(r)
+		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	r.Record(time.Now(), func(x evidence.Exchange) { e.endings[x.Ending].Add(1) })
-	for _, t := range toxics {
-		t.since = 0
-		t.install(r)
-	}
-	return r, nil
 }
 
 // start enables e, if it is not enabled already. e.ops is held.

@@ -37,6 +37,8 @@ func badRequest(format string, args ...any) *problem {
 // missingField is for what a proxy cannot do without.
 func missingField(field string) *problem { return badRequest("missing required field: %s", field) }
 
+const badBodyPrefix = "bad request body: "
+
 // badBody is for a body that cannot be read, or not as what it should be.
 func badBody(err error) *problem {
 	text := err.Error()
@@ -46,9 +48,9 @@ func badBody(err error) *problem {
 	case errors.As(err, &kind):
 		text = fmt.Sprintf("%s must be %s, not %s", cmp.Or(kind.Field, "it"), jsonName(kind), article(kind.Value))
 	case errors.As(err, &long):
-		return &problem{fmt.Sprintf("bad request body: it is longer than %d bytes", long.Limit), http.StatusRequestEntityTooLarge}
+		return &problem{fmt.Sprintf("%sit is longer than %d bytes", badBodyPrefix, long.Limit), http.StatusRequestEntityTooLarge}
 	}
-	return badRequest("bad request body: %s", text)
+	return badRequest("%s%s", badBodyPrefix, text)
 }
 
 // jsonName is what JSON calls a value of the type that was expected.

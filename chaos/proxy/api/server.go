@@ -35,7 +35,7 @@ type Server struct {
 	allow   allowList
 	token   [sha256.Size]byte
 	tallies tallies
-	listen  func(proxy.Config) (relay, error) // proxy.Listen, but for tests
+	listen  func(proxy.Config, func(relay)) (relay, error) // listen, but for tests
 
 	mu      sync.Mutex // guards what follows; held for a few assignments
 	entries map[string]*entry
@@ -47,10 +47,18 @@ type Server struct {
 
 // New is a server without any proxy.
 func New(c Config) *Server {
-	return &Server{
-		config: c, allow: newAllowList(c.Allow), token: sha256.Sum256([]byte(c.Token)), entries: map[string]*entry{},
-		listen: func(c proxy.Config) (relay, error) { return proxy.Listen(c) },
+	return &Server{config: c, allow: newAllowList(c.Allow), token: sha256.Sum256([]byte(c.Token)), entries: map[string]*entry{}, listen: listen}
+}
+
+// listen returns a relay that is bound and serving, and had been prepared
+// before its first connection.
+func listen(c proxy.Config, prepare func(relay)) (relay, error) {
+	r, err := proxy.Listen(c)
+	if err != nil {
+		return nil, err // not a relay that is nil
 	}
+	prepare(r)
+	return r, nil
 }
 
 // readTimeout and the like bound what one request may take, and how long an
