@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestToken(t *testing.T) {
@@ -89,6 +90,30 @@ func TestNamesOfAllKinds(t *testing.T) {
 	}
 }
 
+func TestResolveListen(t *testing.T) {
+	for listen, want := range map[string]string{
+		"":                  "127.0.0.1:0",
+		"127.0.0.1:80":      "127.0.0.1:80",
+		"localhost:80":      "127.0.0.1:80",
+		"localhost:http":    "127.0.0.1:80",
+		"[::1]:80":          "[::1]:80",
+		":80":               "[::]:80", // what the system calls it once it is bound
+		"0.0.0.0:80":        "[::]:80",
+		"[::]:80":           "[::]:80",
+		"[::ffff:1.2.3.4]:": "1.2.3.4:0",
+		"local373":          "address local373: missing port in address",
+		"127.0.0.1:x":       "lookup tcp/x: unknown port",
+	} {
+		got, err := resolveListen(t.Context(), listen)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: got %s, want %s", listen, got, want)
+		}
+	}
+}
+
 func TestLongBody(t *testing.T) {
 	f := newFake(t, Config{})
 	defer f.Close()
@@ -143,10 +168,16 @@ func TestExchanges(t *testing.T) {
 	get("/pay", 429)
 	f.do(`DELETE /proxies/p/toxics/errors_downstream`, 204)
 	get("/pay", 200)
+	// An exchange is counted just after its last byte is written: the caller
+	// can be here before.
+	answered := `stormctl_proxy_exchanges_total{proxy="p",ending="answered"} 4` + "\n" // the 200s
 	metrics := f.do("GET /metrics", 200)
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(metrics, answered) && time.Now().Before(end); metrics = f.do("GET /metrics", 200) {
+		time.Sleep(time.Millisecond)
+	}
 	for _, want := range []string{
+		strings.TrimSpace(answered),
 		`stormctl_toxic_hits_total{proxy="p",stream="downstream",toxic="errors_downstream",type="errors"} 3`, // 503, 429, 429
-		`stormctl_proxy_exchanges_total{proxy="p",ending="answered"} 4`,                                      // the 200s
 		`stormctl_proxy_exchanges_total{proxy="p",ending="injected"} 3`,
 		`stormctl_proxy_enabled{proxy="p",protocol="http1"} 1`,
 		`stormctl_proxy_open_connections{proxy="p"} 1`,

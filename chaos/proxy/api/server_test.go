@@ -70,6 +70,16 @@ func TestLeases(t *testing.T) {
 		}
 		f.do(createP, 201) // the name is free
 
+		// One that ran out just as it was renewed, or its toxic replaced.
+		f.do(`POST /proxies/p/toxics {"type":"latency","ttl":"10s"}`, 200)
+		e, err := f.get("p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.expire("latency_downstream", &lease{})
+		e.expire("", &lease{})
+		have("latency_downstream")
+
 		want := []string{
 			"the lease of toxic latency_downstream of proxy p has run out: it is taken out",
 			"the lease of proxy p has run out: it is deleted",
@@ -291,6 +301,7 @@ func TestAllow(t *testing.T) {
 		{[]netip.Prefix{netip.MustParsePrefix("192.0.2.9/24")}, "192.0.2.1:80", 201},
 		{[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, "192.0.3.1:80", 403},
 		{[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, "127.0.0.1:80", 201},
+		{[]netip.Prefix{netip.MustParsePrefix("fe80::/10")}, "[fe80::1%lo]:80", 201},
 		{nil, "127.0.0.1", 400},
 		{nil, "127.0.0.1:nothing", 400},
 	} {
