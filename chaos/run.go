@@ -313,15 +313,14 @@ func injection(i int, e experiment.Event, t Event) evidence.Injection {
 		Index: i, Name: e.String(), Kind: e.Kind(), On: e.On, Share: 1,
 		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
 	}
+	if t := e.Toxic(); t != nil {
+		in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil
+	}
 	switch {
 	case e.Latency != nil:
-		in.Delay, in.Share, in.Match = evidence.Seconds(e.Latency.Delay), float64(e.Latency.Share), e.Latency.Match != nil
+		in.Delay = evidence.Seconds(e.Latency.Delay)
 	case e.Errors != nil:
-		in.Statuses, in.Share, in.Match = e.Errors.Status, float64(e.Errors.Share), e.Errors.Match != nil
-	case e.Reset != nil:
-		in.Share, in.Match = float64(e.Reset.Share), e.Reset.Match != nil
-	case e.Partition != nil:
-		in.Share, in.Match = float64(e.Partition.Share), e.Partition.Match != nil
+		in.Statuses = e.Errors.Status
 	}
 	return in
 }

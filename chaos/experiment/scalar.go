@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/time/rate"
 
+	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -42,6 +43,16 @@ var unitTypes = map[reflect.Type]struct {
 		func(t string) (any, error) { return unit.ParseSize(t) },
 		func(v reflect.Value) string { return unit.Size(v.Int()).String() },
 		`^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)$`,
+	},
+	reflect.TypeFor[unit.Bandwidth](): {
+		func(t string) (any, error) { return unit.ParseBandwidth(t) },
+		func(v reflect.Value) string { return unit.Bandwidth(v.Int()).String() },
+		`^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$`,
+	},
+	reflect.TypeFor[proxy.GRPCCode](): {
+		func(t string) (any, error) { return proxy.ParseGRPCCode(t) },
+		func(v reflect.Value) string { return proxy.GRPCCode(v.Int()).String() },
+		`^[A-Z_]+$`,
 	},
 }
 

@@ -62,6 +62,10 @@ func Schema() ([]byte, error) {
 // notation is the schema of the types that are not written as what they are in
 // Go; nil for the others.
 func notation(t reflect.Type) *jsonschema.Schema {
+	if t == reflect.TypeFor[proxy.GRPCCode]() {
+		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+			{Type: "string", Pattern: unitTypes[t].pattern}, {Type: "integer", Minimum: "1", Maximum: "16"}}}
+	}
 	if u, ok := unitTypes[t]; ok {
 		return &jsonschema.Schema{Type: "string", Pattern: u.pattern}
 	}

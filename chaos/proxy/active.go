@@ -1,9 +1,13 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // MaxIndex is the greatest index a toxic may have: each is a bit of
@@ -11,12 +15,51 @@ import (
 const MaxIndex = 63
 
 // active is a toxic in force. Its address is its identity: the same toxic
-// added twice is two of them.
+// added twice is two of them. What it counts it counts by atomics: the data
+// path takes no lock of the control plane.
 type active struct {
 	toxic    Toxic
+	selects  Select
 	index    int
-	seed     uint64 // of its draws
+	seed     uint64    // of its draws
+	start    time.Time // when it was injected
+	matched  atomic.Uint64
+	holding  atomic.Int64 // exchanges it has hold of; counted only if that is bounded
 	attempts attempts
+}
+
+// decide asks the toxic about an exchange.
+func (a *active) decide(x *Head, rng *rand.Rand) Fate {
+	x.Ordinal, x.Since = 0, 0
+	if a.selects.counts() && a.selects.matches(x) {
+		x.Ordinal = a.matched.Add(1)
+	}
+	if a.selects.Ramp > 0 {
+		x.Since = time.Since(a.start)
+	}
+	return a.toxic.Decide(x, rng)
+}
+
+// grasp tells whether the toxic may have hold of one more exchange, and counts
+// it until letGo.
+func (a *active) grasp() bool {
+	most := int64(a.selects.MaxActive)
+	for most > 0 {
+		n := a.holding.Load()
+		if n >= most {
+			return false
+		}
+		if a.holding.CompareAndSwap(n, n+1) {
+			break
+		}
+	}
+	return true
+}
+
+func (a *active) letGo() {
+	if a.selects.MaxActive > 0 {
+		a.holding.Add(-1)
+	}
 }
 
 // Add puts a toxic in force and returns what takes it out again. Both act at
@@ -26,8 +69,9 @@ type active struct {
 // called again, and after Close.
 //
 // index is the toxic's bit in Exchange.Faults; it panics if that is not 0 to
-// MaxIndex. A fault counts as having hit an exchange if it decided anything but
-// to let it pass, even where a stronger one hid it.
+// MaxIndex. A fault counts as having hit an exchange if it delayed it or decided
+// its verb, even where a stronger one hid it; what happens to a response or on
+// the way there counts when it happens.
 //
 // What a toxic may still do to an exchange in flight:
 //
@@ -37,17 +81,59 @@ type active struct {
 //     begun to reach the caller, nothing.
 //   - Respond: until the response has begun to reach the caller. The connection
 //     to the dependency is closed then.
+//   - Withhold, Late and Drop: until the response has begun to reach the caller.
+//   - What is done to a body: to what is left of it.
+//   - Twice: nothing, once the request has begun to be passed on.
 func (r *Relay) Add(index int, t Toxic) (remove func()) {
 	if index < 0 || index > MaxIndex {
 		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
 	}
-	a := &active{toxic: t, index: index, seed: toxicSeed(r.config.Seed, r.config.Name, index)}
-	r.change(func(toxics []*active) []*active { return append(toxics, a) })
+	a := &active{
+		toxic: t, selects: t.Selection(), index: index,
+		seed: toxicSeed(r.config.Seed, r.config.Name, index), start: time.Now(),
+	}
+	r.put(a)
+	still := r.cycle(a)
 	return sync.OnceFunc(func() {
-		r.change(func(toxics []*active) []*active {
-			return slices.DeleteFunc(toxics, func(b *active) bool { return b == a })
+		still()
+		r.take(a)
+	})
+}
+
+func (r *Relay) put(a *active) {
+	r.change(func(toxics []*active) []*active { return append(toxics, a) })
+}
+
+func (r *Relay) take(a *active) {
+	r.change(func(toxics []*active) []*active {
+		return slices.DeleteFunc(toxics, func(b *active) bool { return b == a })
+	})
+}
+
+// cycle lets a toxic that was just put in force come and go, if it is one that
+// does, until still is called. When that returns, it stays as it is.
+func (r *Relay) cycle(a *active) (still func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a.selects.Cycle == nil || r.closing.Load() {
+		return func() {}
+	}
+	ctx, stop := context.WithCancel(r.ctx)
+	done := make(chan struct{})
+	r.wg.Go(func() {
+		defer close(done)
+		a.selects.Cycle.run(ctx, a.start, func(on bool) {
+			if on {
+				r.put(a)
+			} else {
+				r.take(a)
+			}
 		})
 	})
+	return func() {
+		stop()
+		<-done
+	}
 }
 
 // change publishes a new snapshot of the toxics and brings the exchanges in
@@ -69,4 +155,13 @@ func (r *Relay) Hit(index int) uint64 {
 		return 0
 	}
 	return r.hits[index].Load()
+}
+
+// Overflow is how many exchanges the toxics with this index have let go
+// because they had hold of as many as they may (Select.MaxActive).
+func (r *Relay) Overflow(index int) uint64 {
+	if index < 0 || index > MaxIndex {
+		return 0
+	}
+	return r.overflows[index].Load()
 }

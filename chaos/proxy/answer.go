@@ -3,9 +3,11 @@ package proxy
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // answer answers the request in the dependency's place.
@@ -13,6 +15,9 @@ func (c *conn) answer() step {
 	c.final.Lock()
 	c.mu.Lock()
 	x := &c.x
+	if x.answer.Status == 0 { // it was meant for gRPC calls, which this is none of
+		x.answer.Status = wire.GRPCToHTTP(x.answer.GRPCStatus)
+	}
 	x.Status = x.answer.Status
 	x.RetryAfter = time.Duration(wholeSeconds(x.answer.RetryAfter)) * time.Second
 	text := appendAnswer(nil, x.answer, x.toHEAD, c.last)
@@ -32,14 +37,16 @@ func (c *conn) answer() step {
 	if err != nil {
 		return stop
 	}
+	if e.breaks {
+		c.delivered()
+		c.shut(true)
+		return stop
+	}
 	c.in.release()
 	c.phase = reading
 	if c.last {
-		// Closing before the caller has would reset the connection if it still
-		// sends, and might take the answer from it.
-		_ = c.caller.CloseWrite()
-		c.drainBy = time.Now().Add(linger)
-		c.phase = draining
+		_ = c.caller.CloseWrite() // fails only if the caller is gone
+		return c.lastOnes()
 	}
 	return again
 }
@@ -59,10 +66,15 @@ func appendAnswer(b []byte, f Fate, toHEAD, last bool) []byte {
 	if last {
 		b = append(b, "Connection: close\r\n"...)
 	}
+	typed := false
+	for name, value := range f.Fields.All() {
+		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
+		typed = typed || strings.EqualFold(name, "Content-Type")
+	}
 	if bodiless(f.Status) {
 		return append(b, "\r\n"...)
 	}
-	if f.Body != "" {
+	if f.Body != "" && !typed {
 		b = append(b, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	}
 	b = append(b, "Content-Length: "...)

@@ -143,6 +143,7 @@ func (c *conn) readHead() step {
 	c.opaque = err != nil
 	if err == nil {
 		c.in.keep(n)
+		c.headSize, c.framing = n, c.req.Body
 		c.out, c.last = n, c.req.Close
 		c.opaque = c.scan() != nil
 	}
@@ -213,7 +214,7 @@ func (c *conn) passGate() (s step, breaks bool) {
 		return stop, false
 	}
 	var now time.Time
-	if x.delay > 0 {
+	if x.delay > 0 || x.late > 0 {
 		now = time.Now()
 	}
 	switch verb, until := x.requestGate(now); verb {
@@ -233,6 +234,7 @@ func (c *conn) passGate() (s step, breaks bool) {
 		return read, false // until it is dialled
 	}
 	x.passed = true
+	c.beginTwist()
 	c.phase = passing
 	if c.opaque {
 		c.phase = tunneling
@@ -256,7 +258,7 @@ func (c *conn) verdict() (s step, ok bool) {
 		verb, _ = x.requestGate(time.Time{})
 	}
 	switch {
-	case !x.open && c.lost || c.closed:
+	case !x.open && c.lost && c.ending == goesOn || c.closed:
 		s = stop
 	case verb == Hold:
 		s = read
@@ -290,7 +292,12 @@ func (c *conn) pass() step {
 	}
 	switch {
 	case c.out > 0:
-		return c.write(c.out)
+		twice := c.twistOut()
+		s := c.write(c.out)
+		if twice {
+			c.deliverAgain()
+		}
+		return s
 	case !c.req.Body.Done():
 		return read
 	default:
@@ -337,6 +344,7 @@ func (c *conn) write(n int) step {
 func (c *conn) took(n int) {
 	c.in.take(n)
 	c.out = max(c.out-n, 0)
+	c.twisted = max(c.twisted-n, 0)
 }
 
 // await waits for the end of the response, and goes on to the next request.
@@ -350,6 +358,10 @@ func (c *conn) await() step {
 	case c.x.open:
 		c.x.waiting = !c.in.empty()
 		return read
+	case c.ending == toReset:
+		return read // until it is
+	case c.ending == toClose:
+		return c.lastOnes()
 	case c.up == nil || c.up.eof:
 		return stop
 	default:
@@ -407,6 +419,15 @@ func (c *conn) tunnelEnd() step {
 	}
 	_ = up.conn.CloseWrite() // fails only if that side is gone, which is what it is for
 	return read
+}
+
+// lastOnes is for when the caller has been told that nothing more comes. Closing
+// before it has would reset the connection if it still sends, and might take
+// from it what it has not read yet.
+func (c *conn) lastOnes() step {
+	c.drainBy = time.Now().Add(linger)
+	c.phase = draining
+	return again
 }
 
 // drain reads what still comes behind the last answer.

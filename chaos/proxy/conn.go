@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -36,11 +37,16 @@ type conn struct {
 	in    buffer
 	out   int // bytes at the front of in that belong to this request and have been looked at
 	req   wire.Request
+	twist twist
 	hash  uint64 // of the request's body so far
 	until time.Time
 	seen  uint64 // wakes when the state was last looked at
 	armed bool   // caller may have a read deadline
 	last  bool   // the connection ends behind this exchange
+
+	headSize int       // of the request
+	framing  wire.Body // of the request, before any of it
+	twisted  int       // bytes at the front of in that twist has done its work on
 
 	opaque  bool      // what the caller sends is not HTTP/1.1 any more, and passed on as it is
 	lost    bool      // the dependency takes no more: what is left of the request goes nowhere
@@ -63,6 +69,7 @@ type conn struct {
 	x      exchange
 	up     *upstream // nil until the first request is passed on, and once it is given up
 	sent   bool      // the request in progress, or just ended, has been read whole
+	ending ending    // no request follows the one in progress, or just ended
 	closed bool
 }
 
@@ -79,11 +86,21 @@ const (
 	draining                // answered for the last time: reading until the caller has closed
 )
 
+// ending is how a fault ends a connection.
+type ending uint8
+
+const (
+	goesOn  ending = iota
+	toClose        // our side is closed; what still comes is read until the caller has closed
+	toReset        // it is about to be reset
+)
+
 func newConn(r *Relay, number uint64, caller *net.TCPConn) *conn {
 	c := &conn{relay: r, number: number, caller: caller, nudge: make(chan struct{}, 1)}
 	c.raw, _ = caller.SyscallConn() // fails only on a nil connection
 	c.in.b = make([]byte, 4<<10)
 	c.rng = rand.New(&c.draw)
+	c.head.Conn = number
 	c.head.Header = func(name string) ([]byte, bool) { return c.req.Fields.Get(name) }
 	return c
 }
@@ -148,9 +165,18 @@ func (c *conn) decide(toxics []*active) {
 			continue
 		}
 		c.draw.about(a, c.x.ID, c.x.Seq)
-		if c.x.add(a, a.toxic.Decide(&c.head, c.rng), time.Now()) {
-			c.relay.hits[a.index].Add(1)
+		if c.x.add(a, a.decide(&c.head, c.rng), time.Now()) {
+			c.relay.overflows[a.index].Add(1)
 		}
+	}
+	c.struck(Fate.atOnce)
+}
+
+// struck notes that those toxics have touched the exchange whose fates are
+// such, and counts it for them. c.mu is held.
+func (c *conn) struck(such func(Fate) bool) {
+	for by := c.x.struck(such); by != 0; by &= by - 1 {
+		c.relay.hits[bits.TrailingZeros64(by)].Add(1)
 	}
 }
 
@@ -195,6 +221,7 @@ type ended struct {
 	evidence.Exchange
 	recorder *recorder
 	waiting  bool
+	breaks   bool // the connection is to be reset behind it
 }
 
 // finish ends the exchange in progress, if there is one: it is not in flight
@@ -205,7 +232,13 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 	if !x.open {
 		return e, false
 	}
+	breaks := x.fate.breaksAfter() && (how == evidence.Answered || how == evidence.Injected)
+	if breaks {
+		c.struck(Fate.breaksAfter)
+		c.ending = toReset
+	}
 	x.open = false
+	x.letGo()
 	c.relay.inFlight.Add(-1)
 	if c.relay.closing.Load() && (how == evidence.CallerGone || how == evidence.Failed) {
 		how = evidence.Cut
@@ -214,7 +247,7 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 	if x.recorder != nil {
 		x.End = time.Since(x.recorder.start)
 	}
-	return ended{x.Exchange, x.recorder, x.waiting}, true
+	return ended{x.Exchange, x.recorder, x.waiting, breaks}, true
 }
 
 // unwritten corrects what was finished, because the bytes that end it could not
@@ -249,6 +282,22 @@ func (c *conn) breakOff() {
 	defer c.final.Unlock()
 	c.end(evidence.Broken)
 	c.shut(true)
+}
+
+// delivered waits until the caller's side of the network has all that was
+// written, for a while at most: a reset drops what it has not.
+func (c *conn) delivered() {
+	until := time.NewTimer(linger)
+	defer until.Stop()
+	for unsent(c.raw) && !hungUp(c.raw) {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-until.C:
+			return
+		case <-c.relay.ctx.Done():
+			return
+		}
+	}
 }
 
 // shut closes both connections, hard by a RST. What is in progress has to be

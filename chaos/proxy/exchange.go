@@ -20,10 +20,12 @@ type exchange struct {
 	answering bool // the response, or ours instead, has begun to reach the caller: too late for another
 	tunnel    bool // bytes pass both ways until both sides have closed; nobody takes turns
 	waiting   bool // the caller's side wants to be woken when it ends
+	dropped   bool // the response, which has begun to come, is dropped
+	lost      bool // it has come to its end
 	answer    Fate // what we answer with; its Verb is Respond if we do
 
 	decided []decision
-	fate    Fate          // of all of them; its Delay is not used, these are:
+	fate    Fate          // of all of them; its Delay and Late are not used, these are:
 	since   time.Time     // when the delay of the request counts from
 	delay   time.Duration // of the request
 	ready   time.Time     // when the response's head was there; zero before
@@ -33,8 +35,8 @@ type exchange struct {
 // decision is what one toxic decided.
 type decision struct {
 	by   *active
-	fate Fate
-	late bool // its delay is one of the response
+	fate Fate // zero if it lets the exchange go, and if it is too late
+	late bool // its Delay is one of the response
 }
 
 // knows tells whether the toxic has decided already.
@@ -43,13 +45,13 @@ func (x *exchange) knows(a *active) bool {
 }
 
 // add takes in what a toxic decided at the time now, as far as it is not too
-// late for it. It tells whether the toxic touches the exchange.
-func (x *exchange) add(a *active, f Fate, now time.Time) bool {
-	if x.answering {
-		f.Delay = 0
-		if f.Verb == Respond {
-			f = Fate{}
-		}
+// late for it. over tells that the toxic would have touched the exchange, but
+// for its bound.
+func (x *exchange) add(a *active, f Fate, now time.Time) (over bool) {
+	f = x.inTime(f)
+	if f != (Fate{}) && !a.grasp() {
+		over = true
+		f = Fate{}
 	}
 	if !x.passed && f.Delay > 0 {
 		// A delay counts from the end of those before it, or from now if they
@@ -58,26 +60,67 @@ func (x *exchange) add(a *active, f Fate, now time.Time) bool {
 			x.since = x.since.Add(over)
 		}
 	}
-	x.decided = append(x.decided, decision{a, f, x.passed})
+	x.decided = append(x.decided, decision{by: a, fate: f, late: x.passed})
 	x.sum()
-	if f == (Fate{}) {
-		return false
+	return over
+}
+
+// struck notes in the record that those toxics have touched the exchange whose
+// fates are such. It returns which of them had not before, as bits.
+func (x *exchange) struck(such func(Fate) bool) (fresh uint64) {
+	for _, d := range x.decided {
+		if such(d.fate) {
+			fresh |= 1 << uint(d.by.index)
+		}
 	}
-	x.Faults |= 1 << uint(a.index)
-	return true
+	fresh &^= x.Faults
+	x.Faults |= fresh
+	return fresh
+}
+
+// inTime leaves out of a fate what it is too late for.
+func (x *exchange) inTime(f Fate) Fate {
+	if x.answering {
+		f.Delay, f.Late = 0, 0
+		f.Acts &^= Drop | DropBreak
+		if f.Verb == Respond || f.Verb == Withhold {
+			f = Fate{}
+		}
+	}
+	return f
 }
 
 // drop forgets what toxics decided that are not in force any more; the rest of
 // their delay is dropped with it.
 func (x *exchange) drop(toxics []*active) {
-	x.decided = slices.DeleteFunc(x.decided, func(d decision) bool { return !slices.Contains(toxics, d.by) })
+	x.decided = slices.DeleteFunc(x.decided, func(d decision) bool {
+		gone := !slices.Contains(toxics, d.by)
+		if gone {
+			d.letGo()
+		}
+		return gone
+	})
 	x.sum()
+}
+
+// letGo says that no toxic has hold of the exchange any more.
+func (x *exchange) letGo() {
+	for _, d := range x.decided {
+		d.letGo()
+	}
+}
+
+func (d decision) letGo() {
+	if d.fate != (Fate{}) {
+		d.by.letGo()
+	}
 }
 
 func (x *exchange) sum() {
 	x.fate, x.delay, x.late = Fate{}, 0, 0
 	for _, d := range x.decided {
 		x.fate = x.fate.And(d.fate)
+		x.late += d.fate.Late
 		if d.late {
 			x.late += d.fate.Delay
 		} else {
@@ -86,18 +129,36 @@ func (x *exchange) sum() {
 	}
 }
 
+// verb is what the toxics want. A response that was dropped does not come any
+// more, so all there is left for its caller when that heals is to be told.
+func (x *exchange) verb() Verb {
+	switch {
+	case x.fate.Verb == Withhold:
+		return Hold // there is a difference only in what it is too late for
+	case x.fate.Verb != Pass:
+		return x.fate.Verb
+	case x.dropped && !x.fate.drops(), x.lost && x.fate.Acts&Drop == 0:
+		return Break
+	}
+	return Pass
+}
+
 // requestGate tells what the caller's side has to do with the request at the
 // time now: Hold until it is woken or until comes (zero: no such time), or
 // whatever else the verb is. A delay is one more reason to hold.
 func (x *exchange) requestGate(now time.Time) (verb Verb, until time.Time) {
-	verb = x.fate.Verb
+	verb = x.verb()
 	if verb == Respond && x.answering {
 		verb = Pass // it is being answered, by us or by the dependency
 	}
 	if verb == Hold || verb == Break || x.passed || x.answering {
 		return verb, time.Time{}
 	}
-	if due := x.since.Add(x.delay); x.delay > 0 && now.Before(due) {
+	wait := x.delay
+	if verb == Respond {
+		wait += x.late
+	}
+	if due := x.since.Add(wait); wait > 0 && now.Before(due) {
 		return Hold, due
 	}
 	return verb, time.Time{}
@@ -108,7 +169,7 @@ func (x *exchange) requestGate(now time.Time) (verb Verb, until time.Time) {
 // until comes. What the caller's side is about to answer is held here. final
 // tells that this is part of the final response, not a 1xx before it.
 func (x *exchange) responseGate(now time.Time, final bool) (verb Verb, until time.Time) {
-	switch x.fate.Verb {
+	switch x.verb() {
 	case Break:
 		return Break, time.Time{}
 	case Hold:

@@ -28,6 +28,7 @@ func TestRequestDelay(t *testing.T) {
 	due("10", 0, 10)
 	x.add(five, seconds(5), at(4)) // behind the first
 	due("10+5", 4, 15)
+	x.struck(Fate.atOnce)
 	x.drop([]*active{five})
 	due("5 left", 4, 5)
 	due("5 left", 5, 5)
@@ -37,6 +38,7 @@ func TestRequestDelay(t *testing.T) {
 	if verb, until := x.requestGate(at(20)); verb != Hold || !until.IsZero() {
 		t.Errorf("held: %v until %v, want no end", verb, until)
 	}
+	x.struck(Fate.atOnce)
 	x.drop([]*active{five, three})
 	due("healed", 9, 11)
 	due("healed", 11, 11)
@@ -83,13 +85,46 @@ func TestWhatComesTooLate(t *testing.T) {
 		{Fate{Verb: Respond, Status: 503}, false, Pass},
 		{Fate{Verb: Break}, true, Break},
 		{Fate{Verb: Hold}, true, Hold},
+		{Fate{Late: time.Hour}, false, Pass},
+		{Fate{Verb: Withhold}, false, Pass},
+		{Fate{Acts: Drop | DropBreak}, false, Pass},
 	} {
 		x := exchange{open: true, passed: true, answering: true}
-		if hit := x.add(&active{index: 9}, tt.fate, time.Unix(1000, 0)); hit != tt.hit || (x.Faults == 1<<9) != tt.hit {
-			t.Errorf("%+v: hit %v, faults %b; want %v", tt.fate, hit, x.Faults, tt.hit)
+		x.add(&active{index: 9}, tt.fate, time.Unix(1000, 0))
+		x.struck(Fate.atOnce)
+		if (x.Faults == 1<<9) != tt.hit || x.fate != (Fate{}) && !tt.hit {
+			t.Errorf("%+v: faults %b, left is %+v; want hit: %v", tt.fate, x.Faults, x.fate, tt.hit)
 		}
 		if verb, _ := x.responseGate(time.Unix(1000, 0), true); verb != tt.want {
 			t.Errorf("%+v: %v, want %v", tt.fate, verb, tt.want)
 		}
+	}
+}
+
+// TestOverflow: what goes past a toxic's bound is let go and not counted as
+// touched; what it has hold of is let go when the exchange ends or it heals.
+func TestOverflow(t *testing.T) {
+	now := time.Unix(1000, 0)
+	a := &active{selects: Select{MaxActive: 1}}
+	first, second, third, free := exchange{open: true}, exchange{open: true}, exchange{open: true}, exchange{open: true}
+	if first.add(a, Fate{Verb: Hold}, now) {
+		t.Error("the first is past the bound")
+	}
+	if !second.add(a, Fate{Verb: Hold}, now) || second.fate != (Fate{}) || second.struck(Fate.atOnce) != 0 {
+		t.Errorf("the second is touched: %+v", second.fate)
+	}
+	if free.add(a, Fate{}, now) {
+		t.Error("what it does not take is past its bound")
+	}
+	first.drop(nil)
+	first.letGo() // it ends: nothing is let go twice
+	second.letGo()
+	free.letGo()
+	if third.add(a, Fate{Verb: Hold}, now); third.fate.Verb != Hold || a.holding.Load() != 1 {
+		t.Errorf("the third is not touched: %+v, %d held", third.fate, a.holding.Load())
+	}
+	third.letGo()
+	if n := a.holding.Load(); n != 0 {
+		t.Errorf("%d held, want none", n)
 	}
 }

@@ -19,6 +19,16 @@ func hungUp(conn syscall.RawConn) bool {
 	return err != nil || gone
 }
 
+// unsent tells whether there are bytes written that the peer has not
+// acknowledged.
+func unsent(conn syscall.RawConn) bool {
+	left := 0
+	err := conn.Control(func(fd uintptr) {
+		left, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) // fails only on what is no socket
+	})
+	return err == nil && left > 0
+}
+
 // reset closes conn with a RST instead of a FIN, dropping what is unsent.
 func reset(conn *net.TCPConn) {
 	_ = conn.SetLinger(0) // fails only on a connection that is gone already

@@ -8,22 +8,27 @@ import (
 	"time"
 )
 
-// Latency delays the request on its way to the dependency. An exchange whose
-// request has been passed on already when the fault is injected has its
-// response delayed instead.
+// Latency delays the request on its way to the dependency, or the response on
+// its way back. An exchange whose request has been passed on already when the
+// fault is injected has its response delayed.
 type Latency struct {
 	Delay        time.Duration `yaml:"delay"`        // The mean or the least delay, see distribution.
 	Jitter       time.Duration `yaml:"jitter"`       // Width of the distribution.
 	Distribution string        `yaml:"distribution"` // uniform (delay ± jitter, the default), normal (standard deviation jitter), pareto (at least delay, heavy tail of scale jitter).
+	On           string        `yaml:"on"`           // What is delayed: request (the default) or response.
 	Select       `yaml:",inline"`
 }
 
 // Decide delays what Select takes. A draw below zero delays by nothing.
 func (l Latency) Decide(x *Head, rng *rand.Rand) Fate {
-	if !l.takes(x, rng) {
+	if !l.takesFull(x, rng) {
 		return Fate{}
 	}
-	return Fate{Delay: l.amount(rng)}
+	delay := time.Duration(float64(l.amount(rng)) * l.grown(x))
+	if l.On == onResponse {
+		return Fate{Late: delay}
+	}
+	return Fate{Delay: delay}
 }
 
 // amount is one draw from the distribution.
@@ -33,6 +38,21 @@ func (l Latency) amount(rng *rand.Rand) time.Duration {
 		d += float64(l.Jitter) * l.draw(rng)
 	}
 	return time.Duration(min(max(d, 0), float64(maxDelay)))
+}
+
+// What a fault is on, where it can be on either.
+const (
+	onRequest  = "request"
+	onResponse = "response"
+)
+
+// checkOn reports a direction that is none.
+func checkOn(on string, report func(field, problem string)) {
+	switch on {
+	case "", onRequest, onResponse:
+	default:
+		report("on", fmt.Sprintf("%q is neither request nor response", on))
+	}
 }
 
 // maxDelay bounds what a heavy tail may draw; nobody waits longer in a test.
@@ -54,6 +74,9 @@ func (l Latency) draw(rng *rand.Rand) float64 {
 
 // Least is what an exchange it takes is delayed by at least.
 func (l Latency) Least() time.Duration {
+	if l.Ramp > 0 {
+		return 0
+	}
 	switch l.Distribution {
 	case "normal":
 		if l.Jitter > 0 {
@@ -86,6 +109,7 @@ func (l Latency) Check(report func(field, problem string)) {
 	if (l.Distribution == "" || l.Distribution == "uniform") && l.Jitter > l.Delay {
 		report("jitter", fmt.Sprintf("is more than the delay of %v: half of the draws would be below zero", l.Delay))
 	}
+	checkOn(l.On, report)
 	l.Select.Check(report)
 }
 
@@ -95,6 +119,9 @@ func (l Latency) String() string { return l.what() + " to " + l.Select.String() 
 func (l Latency) what() string {
 	var b strings.Builder
 	b.WriteString("latency ")
+	if l.On == onResponse {
+		b.WriteString("of the response ")
+	}
 	b.WriteString(l.Delay.String())
 	if l.Jitter > 0 {
 		switch l.Distribution {

@@ -40,9 +40,12 @@ type Relay struct {
 	recorder atomic.Pointer[recorder]  // nil until Record
 	seq      atomic.Uint64
 	inFlight atomic.Int64
-	hits     [MaxIndex + 1]atomic.Uint64
 	names    interned
 	closing  atomic.Bool
+	ctx      context.Context // done when it is closing
+	cancel   context.CancelFunc
+
+	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 
 	mu    sync.Mutex // the control plane's: guards what follows, and orders changes of toxics
 	conns map[*conn]struct{}
@@ -87,6 +90,7 @@ func Listen(c Config) (*Relay, error) {
 		return fail(err)
 	}
 	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.toxics.Store(new([]*active))
 	r.wg.Go(r.accept)
 	return r, nil
@@ -112,6 +116,7 @@ func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 func (r *Relay) Close() error {
 	r.mu.Lock()
 	r.closing.Store(true)
+	r.cancel()
 	open := make([]*conn, 0, len(r.conns))
 	for c := range r.conns {
 		open = append(open, c)

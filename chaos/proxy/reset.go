@@ -1,10 +1,15 @@
 package proxy
 
-import "math/rand/v2"
+import (
+	"fmt"
+	"math/rand/v2"
+)
 
-// Reset resets the caller's connection (RST) instead of answering; calls in
-// progress when it is injected are reset too.
+// Reset resets the caller's connection (RST): instead of answering, in the
+// middle of the answer, or behind it. Calls in progress when it is injected are
+// reset too, as far as it is not too late.
 type Reset struct {
+	When   string `yaml:"when"` // before the request is passed on (the default), during (half of the response's body has passed; one byte, if its length is not known), after the response.
 	Select `yaml:",inline"`
 }
 
@@ -13,8 +18,31 @@ func (r Reset) Decide(x *Head, rng *rand.Rand) Fate {
 	if !r.takes(x, rng) {
 		return Fate{}
 	}
-	return Fate{Verb: Break}
+	switch r.When {
+	case "during":
+		return Fate{Acts: BreakDuring}
+	case "after":
+		return Fate{Acts: BreakAfter}
+	default:
+		return Fate{Verb: Break}
+	}
 }
 
-// String is like "reset to 5%".
-func (r Reset) String() string { return "reset to " + r.Select.String() }
+// Check reports what is wrong with r, by key.
+func (r Reset) Check(report func(field, problem string)) {
+	switch r.When {
+	case "", "before", "during", "after":
+	default:
+		report("when", fmt.Sprintf("%q is not one of before, during, after", r.When))
+	}
+	r.Select.Check(report)
+}
+
+// String is like "reset to 5%", "reset during the response to 5%".
+func (r Reset) String() string {
+	when := ""
+	if r.When == "during" || r.When == "after" {
+		when = " " + r.When + " the response"
+	}
+	return "reset" + when + " to " + r.Select.String()
+}

@@ -87,6 +87,7 @@ func TestGlobIsTheRegexp(t *testing.T) {
 
 func TestMatch(t *testing.T) {
 	x := headOf("POST", "/pay/7", map[string]string{"X-Tier": "gold"})
+	x.Conn = 3
 	for _, tt := range []struct {
 		match Match
 		want  bool
@@ -99,9 +100,34 @@ func TestMatch(t *testing.T) {
 		{Match{Header: map[string]string{"x-tier": "Gold"}}, false},
 		{Match{Header: map[string]string{"x-tier": "*"}}, true},
 		{Match{Header: map[string]string{"x-tier": "*", "x-other": "*"}}, false},
+		{Match{Connection: 3}, true},
+		{Match{Connection: 2}, false},
+		{Match{Connection: 3, Method: "GET"}, false},
+		{Match{GRPC: "pay/7"}, false}, // it is not a gRPC call
 	} {
 		if got := tt.match.Matches(x); got != tt.want {
 			t.Errorf("%v: %v, want %v", tt.match, got, tt.want)
+		}
+	}
+}
+
+func TestMatchGRPC(t *testing.T) {
+	for _, tt := range []struct {
+		grpc, path, content string
+		want                bool
+	}{
+		{"shop.v1.Cart/Add", "/shop.v1.Cart/Add", "application/grpc", true},
+		{"shop.v1.Cart/*", "/shop.v1.Cart/Add", "application/grpc+proto", true},
+		{"shop.v1.*/Add", "/shop.v1.Cart/Add", "application/grpc; a=b", true},
+		{"**", "/shop.v1.Cart/Add", "application/grpc", true},
+		{"shop.v1.Cart/Add", "/shop.v1.Cart/Remove", "application/grpc", false},
+		{"shop.v1.Cart/Add", "/shop.v1.Cart/Add", "application/json", false},
+		{"shop.v1.Cart/Add", "/shop.v1.Cart/Add", "application/grpc-web", false}, // another protocol
+		{"**", "", "application/grpc", false},
+	} {
+		m := Match{GRPC: tt.grpc}
+		if got := m.Matches(headOf("POST", tt.path, map[string]string{"Content-Type": tt.content})); got != tt.want {
+			t.Errorf("%s, %s of %s: %v, want %v", tt.grpc, tt.path, tt.content, got, tt.want)
 		}
 	}
 }
@@ -122,6 +148,11 @@ func TestDecide(t *testing.T) {
 		{Reset{Select: none}, Fate{}},
 		{Partition{Select: none}, Fate{}},
 		{Reset{}, Fate{}}, // the zero Select takes nothing
+		{Latency{Delay: time.Second, On: "response", Select: All}, Fate{Late: time.Second}},
+		{Latency{Delay: time.Second, On: "request", Select: All}, Fate{Delay: time.Second}},
+		{Errors{GRPC: 14, Select: All}, Fate{Verb: Respond, GRPCStatus: 14}},
+		{Errors{Select: All}, Fate{}}, // it has nothing to answer with
+		{Errors{Status: Statuses{503}, Headers: map[string]string{"X-B": "2", "X-A": "1"}, Select: All}, Fate{Verb: Respond, Status: 503, Fields: "X-A: 1\nX-B: 2\n"}},
 	} {
 		if got := tt.toxic.Decide(x, rng()); got != tt.want {
 			t.Errorf("%v: %+v, want %+v", tt.toxic, got, tt.want)
@@ -192,11 +223,18 @@ func TestString(t *testing.T) {
 	}{
 		{Errors{Status: Statuses{503}, Select: All}, "errors 503 to 100%"},
 		{Errors{Status: Statuses{502, 503}, RetryAfter: 1500 * time.Millisecond, Select: Select{Share: 0.3, Match: pay}}, "errors 502 or 503 (Retry-After 2 s) to 30% of POST /pay"},
+		{Errors{GRPC: 14, Select: All}, "errors UNAVAILABLE to 100%"},
+		{Errors{Status: Statuses{503}, GRPC: 8, Select: All}, "errors 503 or RESOURCE_EXHAUSTED to 100%"},
 		{Latency{Delay: 100 * time.Millisecond, Jitter: 20 * time.Millisecond, Select: Select{Share: 1, Match: pay}}, "latency 100ms ± 20ms to POST /pay"},
 		{Latency{Delay: 100 * time.Millisecond, Jitter: 20 * time.Millisecond, Distribution: "pareto", Select: All}, "latency 100ms (pareto, + 20ms) to 100%"},
 		{Latency{Delay: time.Second, Jitter: time.Millisecond, Distribution: "normal", Select: All}, "latency 1s (normal, σ 1ms) to 100%"},
 		{Reset{Select: Select{Share: 1, Match: &Match{Header: map[string]string{"b": "*", "a": "1"}}}}, "reset to with a: 1, b: *"},
 		{Partition{Select: Select{Share: 0.005}}, "partition to 0.5%"},
+		{Latency{Delay: time.Second, On: "response", Select: All}, "latency of the response 1s to 100%"},
+		{Reset{Select: Select{Share: 1, First: 3}}, "reset to 100%, the first 3"},
+		{Reset{Select: Select{Share: 0.5, Match: pay, Every: 2, Cycle: &Cycle{2 * time.Second, 3 * time.Second}, Ramp: time.Minute, MaxActive: 5}},
+			"reset to 50% of POST /pay, every 2nd, 2s on, 3s off, growing over 1m, at most 5 at a time"},
+		{Reset{Select: Select{Share: 1, Match: &Match{GRPC: "shop.v1.Cart/*", Connection: 2}}}, "reset to gRPC shop.v1.Cart/* on connection 2"},
 	} {
 		if got := tt.toxic.String(); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
@@ -217,6 +255,9 @@ func TestCheck(t *testing.T) {
 		{"sound latency", Latency{Delay: 1, Jitter: 1, Select: All}, nil},
 		{"sound match", Match{Method: "M-SEARCH", Path: "/a/**", Header: map[string]string{"x-a": "*"}}, nil},
 		{"no status", Errors{Select: All}, []string{"status"}},
+		{"gRPC status alone", Errors{GRPC: 14, Select: All}, nil},
+		{"both statuses", Errors{Status: Statuses{503}, GRPC: 14, Select: All}, nil},
+		{"gRPC status past the last", Errors{GRPC: 17, Select: All}, []string{"grpc_status"}},
 		{"status out of range", Errors{Status: Statuses{199, 600}, Select: All}, []string{"status", "status"}},
 		{"body of a 204", Errors{Status: Statuses{204}, Body: "x", Select: All}, []string{"body"}},
 		{"negative wait", Errors{Status: Statuses{503}, RetryAfter: -1, Select: All}, []string{"retry_after"}},
@@ -233,6 +274,20 @@ func TestCheck(t *testing.T) {
 		{"two methods", Match{Method: "GET POST"}, []string{"method"}},
 		{"relative path", Match{Path: "pay"}, []string{"path"}},
 		{"path with query", Match{Path: "/pay?x"}, []string{"path"}},
+		{"sound select", Select{Share: 1, First: 1, Every: 1, Ramp: 1, MaxActive: 1}, nil},
+		{"counts below zero", Select{Share: 1, First: -1, Every: -1, Ramp: -1, MaxActive: -1}, []string{"first", "every", "max_active", "ramp"}},
+		{"sound cycle", Cycle{time.Millisecond, time.Second}, nil},
+		{"cycle without phases", Cycle{}, []string{"on", "off"}},
+		{"latency of nothing", Latency{Delay: 1, On: "answer", Select: All}, []string{"on"}},
+		{"sound headers", Errors{Status: Statuses{503}, Headers: map[string]string{"X-A": "a\tb"}, Select: All}, nil},
+		{"headers of the link", Errors{Status: Statuses{503}, Headers: map[string]string{"Content-Length": "5", "retry-after": "5", "Connection": "close"}, Select: All}, []string{"headers", "headers", "headers"}},
+		{"header that ends the line", Errors{Status: Statuses{503}, Headers: map[string]string{"X-A": "a\r\nX-B: b"}, Select: All}, []string{"headers"}},
+		{"header without name", Errors{Status: Statuses{503}, Headers: map[string]string{"": "a"}, Select: All}, []string{"headers"}},
+		{"sound gRPC", Match{GRPC: "shop.v1.Cart/Add"}, nil},
+		{"gRPC with a slash first", Match{GRPC: "/shop.v1.Cart/Add"}, []string{"grpc"}},
+		{"gRPC service without method", Match{GRPC: "shop.v1.Cart"}, []string{"grpc"}},
+		{"gRPC by GET", Match{GRPC: "shop.v1.Cart/*", Method: "GET"}, []string{"method"}},
+		{"connection before the first", Match{Connection: -1}, []string{"connection"}},
 		{"header with colon", Match{Header: map[string]string{"x:": "1"}}, []string{"header"}},
 	} {
 		var got []string
@@ -251,12 +306,32 @@ func TestCheck(t *testing.T) {
 // TestFatesJoinInAnyOrder: And commutes and associates, so that the order of
 // toxics means nothing.
 func TestFatesJoinInAnyOrder(t *testing.T) {
+	small := rapid.Int64Range(0, 2)
+	corruption := func(t *rapid.T, label string) (c Corruption) {
+		if c.Share = float64(small.Draw(t, label)) / 2; c.Share > 0 {
+			c.Seed = uint64(small.Draw(t, label+" seed"))
+		}
+		return c
+	}
 	fate := rapid.Custom(func(t *rapid.T) Fate {
-		f := Fate{Delay: time.Duration(rapid.IntRange(0, 3).Draw(t, "delay")), Verb: Verb(rapid.IntRange(0, int(Hold)).Draw(t, "verb"))}
+		f := Fate{
+			Delay: time.Duration(small.Draw(t, "delay")), Late: time.Duration(small.Draw(t, "late")),
+			Verb: Verb(rapid.IntRange(0, int(Hold)).Draw(t, "verb")), Acts: Act(rapid.IntRange(0, int(BreakAfter)*2-1).Draw(t, "acts")),
+			Corrupt: corruption(t, "corrupt"), CorruptRequest: corruption(t, "corrupt request"),
+		}
+		f.Connection = f.Verb == Break && rapid.Bool().Draw(t, "connection")
+		if f.Truncate.On = rapid.Bool().Draw(t, "truncate"); f.Truncate.On {
+			f.Truncate.After = small.Draw(t, "after")
+		}
+		if f.Pace.Piece = small.Draw(t, "piece"); f.Pace.Piece > 0 {
+			f.Pace.Pause = time.Duration(1 + small.Draw(t, "pause"))
+		}
 		if f.Verb == Respond {
 			f.Status = rapid.IntRange(500, 502).Draw(t, "status")
 			f.RetryAfter = time.Duration(rapid.IntRange(0, 2).Draw(t, "retry after"))
 			f.Body = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "body")
+			f.GRPCStatus = int(small.Draw(t, "gRPC status"))
+			f.Fields = rapid.SampledFrom([]Fields{"", "a: 1\n", "a: 2\n"}).Draw(t, "fields")
 		}
 		return f
 	})

@@ -29,15 +29,18 @@ type upstream struct {
 	out  int // bytes at the front of in that belong to this response and have been looked at
 	res  wire.Response
 	part part
+	fate Fate // of the exchange, when gate last let something pass
+	body shape
 }
 
 // part is which part of a response comes next.
 type part uint8
 
 const (
-	head part = iota
-	body      // with out bytes of the head still to be passed on, at first
-	rest      // everything until the connection ends
+	head    part = iota
+	body         // with out bytes of the head still to be passed on, at first
+	rest         // everything until the connection ends
+	dropped      // the rest of a response that the caller never hears
 )
 
 // newUpstream starts a connection to the dependency. c.mu is held.
@@ -129,6 +132,10 @@ func (u *upstream) process() bool {
 			if !u.passBody() {
 				return false
 			}
+		case dropped:
+			if !u.swallow() {
+				return false
+			}
 		case rest:
 			if !u.pass(len(u.in.unread()), true) {
 				return false
@@ -164,30 +171,54 @@ func (u *upstream) readHead() (complete, ok bool) {
 		return true, u.upgrade(n)
 	}
 	u.part, u.out = body, n
+	u.body = shape{}
+	u.body.length, u.body.known = u.res.Body.Left()
 	return true, true
 }
 
 // passBody passes on what there is of a response, head included.
 func (u *upstream) passBody() bool {
-	n, done, err := u.res.Body.Next(u.in.unread()[u.out:])
-	u.out += n
-	switch {
-	case err != nil:
-		// The caller may understand it in its own way; we cannot tell where
-		// it ends.
-		u.part = rest
-		return u.pass(len(u.in.unread()), true)
-	case done:
-		return u.passLast()
-	default:
-		return u.pass(u.out, true)
+	if len(*u.c.relay.toxics.Load()) > 0 {
+		// What is to be done to the body is known when it may be passed on.
+		switch {
+		case !u.gate(true, nil):
+			return false
+		case u.part == dropped:
+			return u.swallow()
+		case u.fate.onBody():
+			return u.passPiece()
+		}
 	}
+	for fresh := u.in.unread()[u.out:]; len(fresh) > 0 && !u.res.Body.Done(); fresh = u.in.unread()[u.out:] {
+		n, payload, err := u.res.Body.Span(fresh)
+		if err != nil {
+			return u.passUnread()
+		}
+		if payload {
+			u.body.at += int64(n)
+		}
+		u.out += n
+	}
+	if u.res.Body.Done() {
+		return u.passLast()
+	}
+	return u.pass(u.out, true)
+}
+
+// passUnread passes on what is not HTTP/1.1 any more. The caller may understand
+// it in its own way; we cannot tell where it ends.
+func (u *upstream) passUnread() bool {
+	u.part = rest
+	return u.pass(len(u.in.unread()), true)
 }
 
 // pass passes on n bytes of which more may follow.
 func (u *upstream) pass(n int, final bool) bool {
 	if !u.gate(final, nil) {
 		return false
+	}
+	if u.part == dropped {
+		return u.swallow()
 	}
 	_, err := u.c.caller.Write(u.in.unread()[:n])
 	u.in.take(n)
@@ -207,6 +238,10 @@ func (u *upstream) passLast() bool {
 	if !u.gate(true, &e) { // takes c.final
 		return false
 	}
+	if u.part == dropped {
+		c.final.Unlock()
+		return u.swallow()
+	}
 	_, err := c.caller.Write(u.in.unread()[:u.out])
 	c.final.Unlock()
 	u.in.take(u.out)
@@ -215,11 +250,15 @@ func (u *upstream) passLast() bool {
 		e.unwritten(c)
 	}
 	e.tell()
-	if err != nil {
+	switch {
+	case err != nil:
 		c.shut(true)
 		return false
-	}
-	if e.waiting {
+	case e.breaks:
+		c.delivered()
+		c.shut(true)
+		return false
+	case e.waiting:
 		c.wakeCaller()
 	}
 	return true
@@ -230,6 +269,9 @@ func (u *upstream) upgrade(n int) bool {
 	u.part = body // of no bytes, for look to describe it
 	if !u.gate(true, nil) {
 		return false
+	}
+	if u.part == dropped {
+		return u.swallow()
 	}
 	u.part = rest
 	u.c.mu.Lock()
@@ -254,7 +296,7 @@ func (u *upstream) gate(final bool, last *ended) bool {
 		}
 		c.mu.Lock()
 		verb, until, given := u.look(final)
-		if last != nil && verb == Pass && !given {
+		if last != nil && verb == Pass && !given && u.part != dropped {
 			*last, _ = c.finish(evidence.Answered)
 		}
 		c.mu.Unlock()
@@ -281,21 +323,36 @@ func (u *upstream) look(final bool) (verb Verb, until time.Time, given bool) {
 	if u.c.up != u {
 		return Pass, time.Time{}, true
 	}
+	u.fate = Fate{}
 	if !x.open {
 		return Pass, time.Time{}, false
 	}
 	var now time.Time
-	if x.late > 0 {
+	if x.late > 0 || !u.body.due.IsZero() {
 		now = time.Now()
 	}
 	verb, until = x.responseGate(now, final)
-	if verb == Pass && final && !x.answering {
+	if verb != Pass {
+		return verb, until, false
+	}
+	if u.part == body && x.fate.paces() && now.Before(u.body.due) {
+		return Hold, u.body.due, false
+	}
+	if final && !x.answering {
+		if u.part == body && x.fate.drops() {
+			u.part, x.dropped = dropped, true
+			u.c.struck(Fate.drops)
+			return Pass, time.Time{}, false
+		}
 		x.answering = true
 		if u.part == body {
 			u.describe(&x.Exchange)
 		}
 	}
-	return verb, until, false
+	if len(x.decided) > 0 {
+		u.fate = x.fate
+	}
+	return Pass, time.Time{}, false
 }
 
 // describe records what the caller is told.
@@ -323,6 +380,10 @@ func (u *upstream) wait(until time.Time) {
 // connection: the caller gets to see the same, idle or not.
 func (u *upstream) ended(err error) {
 	if !u.gate(false, nil) {
+		return
+	}
+	if u.part == dropped {
+		u.dropLast()
 		return
 	}
 	c := u.c
@@ -366,5 +427,8 @@ func (u *upstream) ended(err error) {
 		c.wakeCaller()
 		return
 	}
-	c.shut(!clean)
+	if e.breaks {
+		c.delivered()
+	}
+	c.shut(!clean || e.breaks)
 }

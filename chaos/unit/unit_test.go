@@ -136,3 +136,20 @@ func TestPrintedReadsBack(t *testing.T) {
 		}
 	})
 }
+
+func TestBandwidth(t *testing.T) {
+	for text, want := range map[string]Bandwidth{"512B/s": 512, "64KiB/s": 65536, "10MB/s": 10_000_000, " 1 KiB/s ": 1024} {
+		got, err := ParseBandwidth(text)
+		if err != nil || got != want {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+		if back, err := ParseBandwidth(got.String()); err != nil || back != got {
+			t.Errorf("%v is printed as %s and read as %v, %v", want, got, back, err)
+		}
+	}
+	for _, text := range []string{"", "5", "5/s", "64KiB", "64KiB/m", "-1B/s", "1e3B/s", "64Kib/s", "0.1B/s"} {
+		if got, err := ParseBandwidth(text); err == nil {
+			t.Errorf("%q is read as %v", text, got)
+		}
+	}
+}

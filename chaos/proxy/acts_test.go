@@ -1,0 +1,863 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/unit"
+)
+
+// bodied is a response with this body.
+func bodied(body string) string {
+	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// empty is a response without a body.
+const empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+// recorded checks the next record: how it ended, with which status, and that
+// fault 4 is named in it or not.
+func (l *link) recorded(how evidence.Ending, status int, named bool) evidence.Exchange {
+	l.t.Helper()
+	x := l.next()
+	faults := uint64(0)
+	if named {
+		faults = 1 << 4
+	}
+	if x.Ending != how || x.Status != status || x.Faults != faults {
+		l.t.Errorf("recorded %v, status %d, faults %b; want %v, %d, %b", x.Ending, x.Status, x.Faults, how, status, faults)
+	}
+	return x
+}
+
+// wasReset checks that the connection ends by a reset and without another byte.
+func (c *caller) wasReset() {
+	c.t.Helper()
+	if err := c.end(); !errors.Is(err, syscall.ECONNRESET) {
+		c.t.Errorf("it saw %v, want a reset", err)
+	}
+}
+
+// wasClosed checks that it ends by a FIN and without another byte.
+func (c *caller) wasClosed() {
+	c.t.Helper()
+	if err := c.end(); err != nil {
+		c.t.Errorf("it saw %v, want a FIN", err)
+	}
+}
+
+func TestTruncate(t *testing.T) {
+	chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, tt := range []struct {
+		name           string
+		after          int64
+		response, want string
+		whole          bool
+	}{
+		{"in the body", 4, bodied("0123456789"), strings.TrimSuffix(bodied("0123456789"), "456789"), false},
+		{"behind the head", 0, bodied("0123456789"), strings.TrimSuffix(bodied("0123456789"), "0123456789"), false},
+		{"before its last byte", 9, bodied("0123456789"), strings.TrimSuffix(bodied("0123456789"), "9"), false},
+		{"at its end", 10, bodied("0123456789"), bodied("0123456789"), true},
+		{"no body", 0, "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n", true},
+		{"in a chunk", 4, chunked + "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n", chunked + "3\r\nabc\r\n3\r\nd", false},
+		{"before the last chunk", 6, chunked + "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n", chunked + "3\r\nabc\r\n3\r\ndef", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDependency(t)
+			l := listen(t, d.addr())
+			c, up := warm(l, d) // open when it is injected
+			remove := l.Add(4, Truncate{After: unit.Size(tt.after), Select: All})
+			c.send(get)
+			up.expect(get)
+			up.send(tt.response)
+			c.expect(tt.want)
+			if tt.whole {
+				status, _ := strconv.Atoi(tt.response[9:12])
+				l.recorded(evidence.Answered, status, false) // there was nothing to truncate
+				remove()
+				untouched(l, c, up)
+				return
+			}
+			c.wasClosed()
+			l.recorded(evidence.Broken, 200, true)
+			if n := l.Hit(4); n != 1 {
+				t.Errorf("hit %d, want 1", n)
+			}
+			remove()
+			c, up = warm(l, d)
+			c.send(get)
+			up.expect(get)
+			up.send(tt.response)
+			c.expect(tt.response)
+			l.recorded(evidence.Answered, 200, false)
+		})
+	}
+
+	t.Run("injected in the middle of the body", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		c.send(get)
+		up.expect(get)
+		head := "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+		up.send(head + "0123")
+		c.expect(head + "0123")
+		l.Add(4, Truncate{After: 6, Select: All})
+		up.send("456789")
+		c.expect("45")
+		c.wasClosed()
+		l.recorded(evidence.Broken, 200, true)
+	})
+
+	t.Run("injected past it", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		c.send(get)
+		up.expect(get)
+		head := "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+		up.send(head + "0123")
+		c.expect(head + "0123")
+		l.Add(4, Truncate{After: 2, Select: All})
+		up.send("456789")
+		c.wasClosed()
+		l.recorded(evidence.Broken, 200, true)
+	})
+
+	t.Run("while the response is held", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		c.send(get)
+		up.expect(get)
+		heal := l.Add(3, Partition{Select: All})
+		up.send(bodied("0123456789"))
+		c.silent()
+		l.Add(4, Truncate{After: 4, Select: All})
+		heal()
+		c.expect(strings.TrimSuffix(bodied("0123456789"), "456789"))
+		c.wasClosed()
+		if x := l.next(); x.Ending != evidence.Broken || x.Faults != 1<<3|1<<4 {
+			t.Errorf("recorded %+v", x)
+		}
+	})
+
+	t.Run("the caller is still sending", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, Truncate{After: 4, Select: All})
+		head := "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
+		c.send(head + "ab")
+		up.expect(head + "ab")
+		up.send(bodied("0123456789"))
+		c.expect(strings.TrimSuffix(bodied("0123456789"), "456789"))
+		c.wasClosed() // its own side is open
+		c.send("cdefghij")
+		l.recorded(evidence.Broken, 200, true)
+	})
+}
+
+func TestResetDuring(t *testing.T) {
+	chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, tt := range []struct {
+		name           string
+		response, want string
+	}{
+		{"half of the body", bodied("0123456789"), strings.TrimSuffix(bodied("0123456789"), "56789")},
+		{"a body of one byte", bodied("0"), strings.TrimSuffix(bodied("0"), "0")},
+		{"a body of unknown length", chunked + "3\r\nabc\r\n0\r\n\r\n", chunked + "3\r\na"},
+		{"until the connection ends", "HTTP/1.0 200 OK\r\n\r\nabc", "HTTP/1.0 200 OK\r\n\r\na"},
+		{"no body", empty, empty[:len(empty)-2]},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDependency(t)
+			l := listen(t, d.addr())
+			c, up := warm(l, d)
+			remove := l.Add(4, Reset{When: "during", Select: All})
+			c.send(get)
+			up.expect(get)
+			up.send(tt.response)
+			c.expect(tt.want) // what was sent before the reset is not lost by it
+			c.wasReset()
+			status := 200
+			if tt.response == empty {
+				status = 0 // it never had the whole head
+			}
+			l.recorded(evidence.Broken, status, true)
+			remove()
+			c, up = warm(l, d)
+			untouched(l, c, up)
+		})
+	}
+
+	t.Run("half of a long body", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, Reset{When: "during", Select: All})
+		c.send(get)
+		up.expect(get)
+		body := strings.Repeat("x", 4<<20)
+		go io.WriteString(up, bodied(body)) // fails when the connection is closed in the middle of it
+		c.expect(bodied(body)[:len(bodied(""))+len("4194304")-1])
+		c.expect(body[:2<<20])
+		c.wasReset()
+		l.recorded(evidence.Broken, 200, true)
+	})
+}
+
+func TestResetAfter(t *testing.T) {
+	t.Run("the dependency's response", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		remove := l.Add(4, Reset{When: "after", Select: All})
+		c.send(get)
+		up.expect(get)
+		up.send(bodied("0123456789"))
+		c.expect(bodied("0123456789"))
+		c.wasReset()
+		l.recorded(evidence.Answered, 200, true)
+		remove()
+		c, up = warm(l, d)
+		untouched(l, c, up)
+	})
+
+	t.Run("the next request waits already", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, Reset{When: "after", Select: All})
+		c.send(get + get)
+		up.expect(get)
+		up.send(ok)
+		c.expect(ok)
+		c.wasReset()
+		l.recorded(evidence.Answered, 200, true) // and none of the second
+	})
+
+	t.Run("an answer of ours", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, _ := warm(l, d)
+		l.Add(4, Reset{When: "after", Select: All})
+		l.Add(3, Errors{Status: Statuses{503}, Select: All})
+		c.send(get)
+		c.expect("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+		c.wasReset()
+		if x := l.next(); x.Ending != evidence.Injected || x.Faults != 1<<3|1<<4 {
+			t.Errorf("recorded %+v", x)
+		}
+	})
+
+	t.Run("a long response that is read slowly", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, Reset{When: "after", Select: All})
+		c.send(get)
+		up.expect(get)
+		body := strings.Repeat("x", 1<<20)
+		go io.WriteString(up, bodied(body))
+		time.Sleep(20 * time.Millisecond) // most of it is in buffers; the test cannot fail for it
+		c.expect(bodied(body))
+		c.wasReset()
+		l.recorded(evidence.Answered, 200, true)
+	})
+}
+
+func TestDropResponse(t *testing.T) {
+	t.Run("the caller waits until it leaves", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		remove := l.Add(4, DropResponse{Select: All})
+		c.send(get)
+		up.expect(get) // the dependency does the work
+		up.send(bodied("0123456789"))
+		up.wasClosed() // and the link has read its response
+		c.silent()
+		c.Close()
+		l.recorded(evidence.CallerGone, 0, true)
+		remove()
+		c, up = warm(l, d)
+		untouched(l, c, up)
+	})
+
+	t.Run("a caller that still waits at the heal is reset", func(t *testing.T) {
+		for name, all := range map[string]bool{"the response is there": true, "half of the response is there": false} {
+			t.Run(name, func(t *testing.T) {
+				d := newDependency(t)
+				l := listen(t, d.addr())
+				c, up := warm(l, d)
+				remove := l.Add(4, DropResponse{Select: All})
+				c.send(get)
+				up.expect(get)
+				response := bodied("0123456789")
+				if !all {
+					response = response[:len(response)-5]
+				}
+				up.send(response)
+				eventually(t, "it is dropped", func() bool { return l.any(func(c *conn) bool { return c.x.dropped && c.x.lost == all }) })
+				c.silent()
+				remove()
+				c.wasReset()
+				l.recorded(evidence.Broken, 0, true)
+			})
+		}
+	})
+
+	t.Run("then reset", func(t *testing.T) {
+		for name, response := range map[string]string{
+			"a length": bodied("0123456789"), "no body": empty, "an upgrade": "HTTP/1.1 101 X\r\n\r\n",
+			"chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+		} {
+			t.Run(name, func(t *testing.T) {
+				d := newDependency(t)
+				l := listen(t, d.addr())
+				c, up := warm(l, d)
+				remove := l.Add(4, DropResponse{Then: "reset", Select: All})
+				c.send(get)
+				up.expect(get)
+				up.send("HTTP/1.1 103 Early Hints\r\n\r\n") // is no response yet
+				c.expect("HTTP/1.1 103 Early Hints\r\n\r\n")
+				up.send(response)
+				c.wasReset()
+				l.recorded(evidence.Broken, 0, true)
+				remove()
+				c, up = warm(l, d)
+				untouched(l, c, up)
+			})
+		}
+	})
+
+	t.Run("its end is the connection's", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, DropResponse{Then: "reset", Select: All})
+		c.send(get)
+		up.expect(get)
+		up.send("HTTP/1.0 200 OK\r\n\r\nall of it")
+		c.silent()
+		up.Close()
+		c.wasReset()
+		l.recorded(evidence.Broken, 0, true)
+	})
+
+	t.Run("the dependency fails by itself", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, DropResponse{Select: All})
+		c.send(get)
+		up.expect(get)
+		up.Close()
+		c.wasClosed()
+		l.recorded(evidence.Failed, 0, false) // no response, none dropped
+	})
+
+	t.Run("injected in flight", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		c.send(get)
+		up.expect(get)
+		l.Add(4, DropResponse{Then: "reset", Select: All})
+		up.send(ok)
+		c.wasReset()
+		l.recorded(evidence.Broken, 0, true)
+	})
+
+	t.Run("too late", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		c.send(get)
+		up.expect(get)
+		up.send(ok[:len(ok)-1])
+		c.expect(ok[:len(ok)-1])
+		l.Add(4, DropResponse{Select: All})
+		l.Add(4, Hang{Select: All})
+		l.Add(4, Latency{Delay: time.Hour, On: "response", Select: All})
+		up.send(ok[len(ok)-1:])
+		c.expect(ok[len(ok)-1:])
+		l.recorded(evidence.Answered, 200, false)
+	})
+
+	t.Run("an error comes after all", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, DropResponse{Select: All})
+		c.send(get)
+		up.expect(get)
+		up.send(ok)
+		up.wasClosed()
+		remove := l.Add(4, Errors{Status: Statuses{503}, Select: All})
+		c.expect("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+		l.recorded(evidence.Injected, 503, true)
+		remove()
+	})
+}
+
+func TestHang(t *testing.T) {
+	t.Run("until the heal", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		remove := l.Add(4, Hang{Select: All})
+		c.send(get)
+		c.silent()
+		up.silent()
+		remove()
+		up.expect(get)
+		up.send(ok)
+		c.expect(ok)
+		l.recorded(evidence.Answered, 200, true)
+		untouched(l, c, up)
+	})
+	t.Run("until the caller leaves", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, Hang{Select: All})
+		c.send(get)
+		eventually(t, "it begins", func() bool { return l.InFlight() == 1 })
+		c.Close()
+		l.recorded(evidence.CallerGone, 0, true)
+		up.wasClosed() // without a request
+	})
+	t.Run("a response that has not begun", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		c.send(get)
+		up.expect(get)
+		remove := l.Add(4, Hang{Select: All})
+		up.send(ok)
+		c.silent()
+		remove()
+		c.expect(ok)
+		l.recorded(evidence.Answered, 200, true)
+	})
+}
+
+func TestLatencyOfTheResponse(t *testing.T) {
+	t.Run("the dependency has the request at once", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		remove := l.Add(4, Latency{Delay: time.Hour, On: "response", Select: All})
+		c.send(get)
+		up.expect(get)
+		up.send(ok)
+		c.silent()
+		remove()
+		c.expect(ok)
+		l.recorded(evidence.Answered, 200, true)
+		untouched(l, c, up)
+	})
+	t.Run("delays by what it says at least", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, Latency{Delay: 40 * time.Millisecond, On: "response", Select: All})
+		c.send(get)
+		up.expect(get)
+		sent := time.Now()
+		up.send(ok)
+		c.expect(ok)
+		if took := time.Since(sent); took < 40*time.Millisecond {
+			t.Errorf("the response took %v, want 40ms at least", took)
+		}
+		l.recorded(evidence.Answered, 200, true)
+	})
+	t.Run("delays an answer too", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, _ := warm(l, d)
+		l.Add(4, Latency{Delay: 20 * time.Millisecond, Select: All})
+		l.Add(4, Latency{Delay: 30 * time.Millisecond, On: "response", Select: All})
+		l.Add(4, Errors{Status: Statuses{503}, Select: All})
+		c.send(get)
+		c.expect("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+		// 20 ms + 30 ms
+		if x := l.recorded(evidence.Injected, 503, true); x.Duration() < 50*time.Millisecond {
+			t.Errorf("it took %v, want 50ms at least", x.Duration())
+		}
+	})
+}
+
+func TestCorrupt(t *testing.T) {
+	body := strings.Repeat("0123456789", 1000)
+	exchange := func(l *link, c, up *caller, request, response string) (gotUp, gotCaller string) {
+		l.t.Helper()
+		c.send(request)
+		in := make([]byte, len(request))
+		if _, err := io.ReadFull(up.in, in); err != nil {
+			l.t.Fatal(err)
+		}
+		up.send(response)
+		out := make([]byte, len(response))
+		if _, err := io.ReadFull(c.in, out); err != nil {
+			l.t.Fatal(err)
+		}
+		return string(in), string(out)
+	}
+	put := fmt.Sprintf("PUT /pay HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	chunks := "\r\n64\r\n" + strings.Repeat("x", 100) + "\r\n64\r\n" + strings.Repeat("y", 100) + "\r\n0\r\n\r\n"
+
+	t.Run("the response", func(t *testing.T) {
+		for name, response := range map[string]string{"a length": bodied(body), "chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + chunks} {
+			t.Run(name, func(t *testing.T) {
+				d := newDependency(t)
+				l := listen(t, d.addr())
+				c, up := warm(l, d)
+				remove := l.Add(4, Corrupt{Bytes: 0.1, Select: All})
+				in, out := exchange(l, c, up, put, response)
+				if in != put {
+					t.Error("the request is changed")
+				}
+				same, changed := compare(t, response, out)
+				if !same {
+					t.Error("the head or the chunks' framing are changed")
+				}
+				// A tenth of 10,000 or 200 bytes; five standard deviations are
+				// 150 and 22.
+				if n := float64(payloadOf(response)); float64(changed) < n*0.1-150 || float64(changed) > n*0.1+150 || changed == 0 {
+					t.Errorf("%d of %v bytes are changed, want about a tenth", changed, n)
+				}
+				l.recorded(evidence.Answered, 200, true)
+				remove()
+				if in, out := exchange(l, c, up, put, response); in != put || out != response {
+					t.Error("something is changed after the heal")
+				}
+				l.recorded(evidence.Answered, 200, false)
+			})
+		}
+	})
+
+	t.Run("the request", func(t *testing.T) {
+		for name, request := range map[string]string{"a length": put, "chunks": "PUT /pay HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + chunks} {
+			t.Run(name, func(t *testing.T) {
+				d := newDependency(t)
+				l := listen(t, d.addr())
+				c, up := warm(l, d)
+				exchange(l, c, up, request, ok)
+				hash := l.recorded(evidence.Answered, 200, false).Payload
+				remove := l.Add(4, Corrupt{Bytes: 0.1, On: "request", Select: All})
+				in, out := exchange(l, c, up, request, bodied(body))
+				if out != bodied(body) {
+					t.Error("the response is changed")
+				}
+				if same, changed := compare(t, request, in); !same || changed == 0 {
+					t.Errorf("%d bytes of payload are changed, framing the same: %v", changed, same)
+				}
+				if x := l.recorded(evidence.Answered, 200, true); x.Payload != hash {
+					t.Error("the record has not the payload that the caller sent")
+				}
+				remove()
+				if in, _ := exchange(l, c, up, request, ok); in != request {
+					t.Error("something is changed after the heal")
+				}
+				l.recorded(evidence.Answered, 200, false)
+			})
+		}
+	})
+
+	t.Run("every byte, and none of an empty body", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, Corrupt{Bytes: 1, Select: All})
+		l.Add(4, Corrupt{Bytes: 1, On: "request", Select: All})
+		in, out := exchange(l, c, up, put, bodied(body))
+		_, changedIn := compare(t, put, in)
+		_, changedOut := compare(t, bodied(body), out)
+		if changedIn != len(body) || changedOut != len(body) {
+			t.Errorf("%d and %d bytes are changed, want all %d", changedIn, changedOut, len(body))
+		}
+		l.recorded(evidence.Answered, 200, true)
+		if in, out := exchange(l, c, up, get, empty); in != get || out != empty {
+			t.Error("a message without a body is changed")
+		}
+		l.recorded(evidence.Answered, 200, false)
+	})
+}
+
+// compare counts the bytes of payload (digits, x and y: all that is not framing
+// in these tests stands behind the head) that differ, and tells whether the
+// rest is the same.
+func compare(t *testing.T, want, got string) (same bool, changed int) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Fatalf("%d bytes came of %d", len(got), len(want))
+	}
+	same = true
+	mask := payloadMask(want)
+	for i := range mask {
+		if want[i] == got[i] {
+			continue
+		}
+		if mask[i] {
+			changed++
+		} else {
+			same = false
+		}
+	}
+	return same, changed
+}
+
+func payloadOf(message string) (n int) {
+	for _, yes := range payloadMask(message) {
+		if yes {
+			n++
+		}
+	}
+	return n
+}
+
+// payloadMask tells which bytes of a message are payload: behind the head all,
+// or of these tests' chunks the x and y.
+func payloadMask(message string) []bool {
+	mask := make([]bool, len(message))
+	head := strings.Index(message, "\r\n\r\n")
+	chunked := strings.Contains(message, "chunked")
+	if chunked {
+		head = strings.Index(message, "chunked")
+	}
+	for i := head + 4; i < len(message); i++ {
+		mask[i] = !chunked || i > head+8 && (message[i] == 'x' || message[i] == 'y')
+	}
+	return mask
+}
+
+func TestSlowBody(t *testing.T) {
+	t.Run("pieces with a pause", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, SlowBody{Piece: 4, Pause: 20 * time.Millisecond, Select: All})
+		c.send(get)
+		up.expect(get)
+		response := bodied("0123456789")
+		begun := time.Now()
+		up.send(response)
+		c.expect(response)
+		// Pieces of 4, 4 and 2 bytes: 20 + 20 + 10 ms.
+		if took := time.Since(begun); took < 50*time.Millisecond {
+			t.Errorf("the response took %v, want 50ms at least", took)
+		}
+		l.recorded(evidence.Answered, 200, true)
+	})
+
+	t.Run("a rate", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, SlowBody{Rate: 100_000, Select: All})
+		c.send(get)
+		up.expect(get)
+		body := strings.Repeat("x", 20_000)
+		begun := time.Now()
+		up.send(bodied(body))
+		c.expect(bodied(body))
+		// 20,000 bytes at 100,000 a second: 0.2 s, and never faster.
+		if took := time.Since(begun); took < 200*time.Millisecond {
+			t.Errorf("the response took %v, want 200ms at least", took)
+		}
+		l.recorded(evidence.Answered, 200, true)
+	})
+
+	t.Run("the head comes at once, and all the rest at the heal", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		remove := l.Add(4, SlowBody{Piece: 1, Pause: time.Hour, Select: All})
+		c.send(get)
+		up.expect(get)
+		chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+		up.send(chunked + "3\r\nabc\r\n0\r\n\r\n")
+		c.expect(chunked)
+		c.expect("3\r\n")
+		c.silent()
+		remove()
+		c.expect("abc\r\n0\r\n\r\n")
+		l.recorded(evidence.Answered, 200, true)
+		untouched(l, c, up)
+	})
+
+	t.Run("injected in the middle of the body", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		c.send(get)
+		up.expect(get)
+		head := "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+		up.send(head + "01234")
+		c.expect(head + "01234")
+		remove := l.Add(4, SlowBody{Piece: 1, Pause: time.Hour, Select: All})
+		up.send("56789")
+		c.silent()
+		remove()
+		c.expect("56789")
+		l.recorded(evidence.Answered, 200, true)
+	})
+
+	t.Run("the caller leaves", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		c, up := warm(l, d)
+		l.Add(4, SlowBody{Piece: 1, Pause: time.Hour, Select: All})
+		c.send(get)
+		up.expect(get)
+		up.send(bodied("0123456789"))
+		c.expect("HTTP/1.1 200 OK\r\n")
+		c.Close()
+		l.recorded(evidence.CallerGone, 200, true)
+	})
+}
+
+func TestDuplicate(t *testing.T) {
+	t.Run("twice, and one answer", func(t *testing.T) {
+		for name, request := range map[string]string{
+			"no body":     get,
+			"a length":    "POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+			"chunks":      "POST /pay HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+			"a long body": fmt.Sprintf("POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", 1<<20, strings.Repeat("x", 1<<20)),
+		} {
+			t.Run(name, func(t *testing.T) {
+				d := newDependency(t)
+				l := listen(t, d.addr())
+				c, up := warm(l, d)
+				remove := l.Add(4, Duplicate{Select: All})
+				go io.WriteString(c, request)
+				up.expect(request)
+				second := d.accept()
+				second.expect(request)
+				second.send(bodied("of the second"))
+				second.wasClosed()
+				up.send(bodied("of the first"))
+				c.expect(bodied("of the first"))
+				l.recorded(evidence.Answered, 200, true)
+				remove()
+				untouched(l, c, up)
+			})
+		}
+	})
+
+	t.Run("the first is answered and closed at once", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		l.Add(4, Duplicate{Select: All})
+		for range 20 {
+			c := l.dial()
+			c.send(get)
+			for range 2 { // whichever is the first
+				up := d.accept()
+				up.expect(get)
+				up.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+				up.Close()
+			}
+			c.expect("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+			l.recorded(evidence.Answered, 200, true)
+		}
+	})
+
+	t.Run("the link closes before the second is answered", func(t *testing.T) {
+		d := newDependency(t)
+		l := listen(t, d.addr())
+		l.Add(4, Duplicate{Select: All})
+		c := l.dial()
+		c.send(get)
+		for range 2 {
+			d.accept().expect(get)
+		}
+		l.Close() // waits for every goroutine
+		l.recorded(evidence.Cut, 0, true)
+	})
+
+	t.Run("once, as it asks for an upgrade or is too long", func(t *testing.T) {
+		long := fmt.Sprintf("POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", maxCopy, strings.Repeat("x", maxCopy))
+		for name, request := range map[string]string{
+			"upgrade": "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+			"CONNECT": "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
+			"long":    long,
+		} {
+			t.Run(name, func(t *testing.T) {
+				d := newDependency(t)
+				l := listen(t, d.addr())
+				c, up := warm(l, d)
+				l.Add(4, Duplicate{Select: All})
+				go io.WriteString(c, request)
+				up.expect(request)
+				up.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+				c.expect("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+				l.recorded(evidence.Answered, 400, false)
+			})
+		}
+	})
+}
+
+// TestFaultsTogether does several things to one response.
+func TestFaultsTogether(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr())
+	c, up := warm(l, d)
+	l.Add(0, Truncate{After: 8, Select: All})
+	l.Add(1, Corrupt{Bytes: 1, Select: All})
+	l.Add(2, SlowBody{Piece: 3, Pause: time.Millisecond, Select: All})
+	l.Add(3, Latency{Delay: time.Millisecond, On: "response", Select: All})
+	l.Add(5, Reset{When: "during", Select: All}) // after 10 bytes: the truncation comes first
+	c.send(get)
+	up.expect(get)
+	up.send(bodied("0123456789abcdefghij"))
+	c.expect("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
+	got, err := io.ReadAll(c.in)
+	if err != nil || len(got) != 8 {
+		t.Errorf("the caller got %d bytes of the body and %v, want 8 and a FIN", len(got), err)
+	}
+	for i, b := range got {
+		if b == "0123456789"[i] {
+			t.Errorf("byte %d of the body is not changed", i)
+		}
+	}
+	if x := l.next(); x.Faults != 0b1111 || x.Ending != evidence.Broken {
+		t.Errorf("recorded %v, faults %b; want it broken, and all but the reset", x.Ending, x.Faults)
+	}
+}
+
+// TestNoise: which bytes change does not depend on how the body is cut up.
+func TestNoise(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789"), 500)
+	change := func(c Corruption, piece int) []byte {
+		var n noise
+		got := bytes.Clone(body)
+		for at := 0; at < len(got); at += piece {
+			n.on(c, int64(at), got[at:min(at+piece, len(got))])
+		}
+		return got
+	}
+	whole := change(Corruption{Share: 0.05, Seed: 1}, len(body))
+	for _, piece := range []int{1, 7, 100} {
+		if !bytes.Equal(whole, change(Corruption{Share: 0.05, Seed: 1}, piece)) {
+			t.Errorf("pieces of %d bytes are changed otherwise than the whole", piece)
+		}
+	}
+	if bytes.Equal(whole, change(Corruption{Share: 0.05, Seed: 2}, len(body))) {
+		t.Error("another seed changes the same")
+	}
+	if !bytes.Equal(body, change(Corruption{Share: 1e-300, Seed: 1}, len(body))) {
+		t.Error("next to no share changes something")
+	}
+}

@@ -1,0 +1,174 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// shape is how far a response's body has been passed on, for what is done to it.
+type shape struct {
+	length int64 // of the body
+	known  bool  // length is known
+
+	at    int64     // bytes of payload that have been looked at
+	due   time.Time // when the next bytes may be passed on; zero if nothing slows them down
+	noise noise
+}
+
+// passPiece passes on the next piece of a response to whose body something is
+// done, as u.fate wants it:
+//
+//	head ─▶ piece ─▶ piece ─▶ ... ─▶ end       a piece waits for the pace
+//	           │        └─ cut: FIN or RST      its bytes may be corrupted
+//	           └─ framing is passed on as it is
+func (u *upstream) passPiece() bool {
+	f, s := u.fate, &u.body
+	if u.out > 0 { // the head
+		switch {
+		case !u.res.Body.Done():
+			return u.pass(u.out, true) && (!u.cutIsDue(f) || u.cut(f))
+		case f.breaksDuring():
+			// There is no body to break in the middle of: the head does not
+			// come to its end.
+			if !u.pass(u.out-len("\r\n"), true) {
+				return false
+			}
+			u.c.mu.Lock()
+			u.c.x.Status = 0
+			u.c.mu.Unlock()
+			return u.cut(f)
+		default:
+			return u.passLast()
+		}
+	}
+	if u.cutIsDue(f) {
+		return u.cut(f)
+	}
+	fresh := u.in.unread()
+	if at, _, cuts := u.cutAt(f); cuts {
+		fresh = fresh[:min(int64(len(fresh)), at-s.at)]
+	}
+	if f.paces() {
+		fresh = fresh[:min(int64(len(fresh)), f.Pace.Piece)]
+	}
+	n, payload, err := u.res.Body.Span(fresh)
+	if err != nil {
+		return u.passUnread()
+	}
+	if payload {
+		u.shapePayload(f, fresh[:n])
+	}
+	u.out = n
+	if u.res.Body.Done() {
+		return u.passLast()
+	}
+	return u.pass(n, true) && (!u.cutIsDue(f) || u.cut(f))
+}
+
+// shapePayload corrupts the next bytes of payload, and says when they are due.
+func (u *upstream) shapePayload(f Fate, payload []byte) {
+	s := &u.body
+	corrupted := s.noise.on(f.Corrupt, s.at, payload)
+	s.at += int64(len(payload))
+	if f.paces() {
+		now := time.Now()
+		if least := now.Add(-f.Pace.Pause); s.due.Before(least) {
+			s.due = now // it has just begun, or the caller takes no more than this anyway
+		}
+		s.due = s.due.Add(time.Duration(float64(f.Pace.Pause) * float64(len(payload)) / float64(f.Pace.Piece)))
+	}
+	u.c.mu.Lock()
+	defer u.c.mu.Unlock()
+	if !u.c.x.open {
+		return
+	}
+	if corrupted {
+		u.c.struck(Fate.corrupts)
+	}
+	u.c.struck(Fate.paces)
+}
+
+// cutAt is how much of the body reaches the caller before the fate cuts it off,
+// by a reset if it is hard and by a FIN if not.
+func (u *upstream) cutAt(f Fate) (at int64, hard, cuts bool) {
+	if f.breaksDuring() {
+		hard, cuts = true, true
+		if at = 1; u.body.known {
+			at = u.body.length / 2
+		}
+	}
+	if f.truncates() && (!cuts || f.Truncate.After < at) {
+		return f.Truncate.After, false, true
+	}
+	return at, hard, cuts
+}
+
+// cutIsDue tells whether the fate cuts the response off here. Behind its last
+// byte there is nothing to cut off.
+func (u *upstream) cutIsDue(f Fate) bool {
+	at, _, cuts := u.cutAt(f)
+	return cuts && u.body.at >= at && !u.res.Body.Done()
+}
+
+// cut ends the response here.
+func (u *upstream) cut(f Fate) bool {
+	c := u.c
+	if _, hard, _ := u.cutAt(f); hard {
+		c.delivered()
+		c.mu.Lock()
+		given := c.up != u
+		if !given && c.x.open {
+			c.struck(Fate.breaksDuring)
+		}
+		c.mu.Unlock()
+		if !given {
+			c.breakOff()
+		}
+		return false
+	}
+	c.mu.Lock()
+	if c.up != u {
+		c.mu.Unlock()
+		return false
+	}
+	if c.x.open {
+		c.struck(Fate.truncates)
+	}
+	e, ok := c.finish(evidence.Broken)
+	c.ending = toClose
+	c.giveUp(false)
+	c.mu.Unlock()
+	if ok {
+		e.tell()
+	}
+	_ = c.caller.CloseWrite() // fails only if the caller is gone, whom its own side sees
+	c.wakeCaller()
+	return false
+}
+
+// swallow drops what there is of a response that the caller never hears.
+func (u *upstream) swallow() bool {
+	u.in.take(u.out)
+	u.out = 0
+	n, done, err := u.res.Body.Next(u.in.unread())
+	u.in.take(n)
+	if done || err != nil {
+		u.dropLast()
+		return false
+	}
+	return true
+}
+
+// dropLast is for when a response that the caller never hears has come to its
+// end: the dependency has done all of its work.
+func (u *upstream) dropLast() {
+	c := u.c
+	c.mu.Lock()
+	if c.up == u {
+		c.x.lost = true
+		c.giveUp(false)
+	}
+	c.mu.Unlock()
+	c.wakeCaller() // who breaks it off, or waits for the heal
+}
