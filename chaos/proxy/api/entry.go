@@ -19,6 +19,7 @@ type relay interface {
 	AddStream(index int, d proxy.Direction, t proxy.Stream) (remove func())
 	Record(start time.Time, observe func(evidence.Exchange))
 	Hit(index int) uint64
+	Overflow(index int) uint64
 	InFlight() int
 	Connections() int
 	Bytes(d proxy.Direction) uint64
@@ -141,7 +142,7 @@ func (e *entry) become(c checked) error {
 	}
 	e.dropAll()
 	for i, t := range c.toxics {
-		t.hits = e.server.tallies.of(e.key(t))
+		t.tally = e.server.tallies.of(e.key(t))
 		t.lease = e.server.renewed(nil, c.lease[i], func(l *lease) { e.expire(t.name, l) })
 	}
 	e.lease.end()
@@ -160,7 +161,7 @@ func (e *entry) launch(to settings, toxics []*toxic) (relay, error) {
 	}, func(r relay) {
 		r.Record(time.Now(), func(x evidence.Exchange) { e.endings[x.Ending].Add(1) })
 		for _, t := range toxics {
-			t.since = 0
+			t.since = deeds{}
 			t.install(r)
 		}
 	})
@@ -226,10 +227,10 @@ func (e *entry) add(t *toxic, lasts *ttl) error {
 		return errTooManyToxics
 	}
 	t.index = e.freeIndex()
-	t.hits = e.server.tallies.of(e.key(t))
+	t.tally = e.server.tallies.of(e.key(t))
 	t.lease = e.server.renewed(nil, lasts, func(l *lease) { e.expire(t.name, l) })
 	if e.relay != nil {
-		t.since = e.relay.Hit(t.index)
+		t.since = deedsOf(e.relay, t.index)
 		t.install(e.relay)
 	}
 	e.mu.Lock()
@@ -238,7 +239,7 @@ func (e *entry) add(t *toxic, lasts *ttl) error {
 	return nil
 }
 
-// key is what the hits of t are counted by.
+// key is what t is counted by.
 func (e *entry) key(t *toxic) tallyKey { return tallyKey{e.name, t.name, t.typ, t.stream} }
 
 // maxToxics is how many toxics a proxy has at most: each has an index of its

@@ -73,6 +73,9 @@ func (r *fakeRelay) Hit(index int) uint64 {
 	return r.hits[index]
 }
 
+// Overflow is a tenth of the hits.
+func (r *fakeRelay) Overflow(index int) uint64 { return r.Hit(index) / 10 }
+
 func (r *fakeRelay) Close() error {
 	r.mu.Lock()
 	r.closed = true

@@ -86,6 +86,18 @@ func exchangeAttributes(typ string) attributes {
 		return newKeys[proxy.Reset]()
 	case "partition":
 		return newKeys[proxy.Partition]()
+	case "hang":
+		return newKeys[proxy.Hang]()
+	case "drop_response":
+		return newKeys[proxy.DropResponse]()
+	case "truncate":
+		return newKeys[proxy.Truncate]()
+	case "corrupt":
+		return newKeys[proxy.Corrupt]()
+	case "slow_body":
+		return newKeys[proxy.SlowBody]()
+	case "duplicate":
+		return newKeys[proxy.Duplicate]()
 	}
 	return nil
 }

@@ -17,11 +17,36 @@ import (
 // hit after it is taken out, too.
 type tallies struct {
 	mu      sync.Mutex
-	hits    map[tallyKey]*atomic.Uint64
+	toxics  map[tallyKey]*tally
 	expired map[expiry]uint64
 }
 
-// tallyKey is what hits are counted by.
+// deeds are what a toxic has done.
+type deeds struct {
+	hits     uint64 // exchanges that it has hit, or connections
+	overflow uint64 // exchanges that it let go because it had hold of enough
+}
+
+// deedsOf is what all toxics with an index have done in a relay.
+func deedsOf(r relay, index int) deeds { return deeds{r.Hit(index), r.Overflow(index)} }
+
+func (d deeds) plus(e deeds) deeds  { return deeds{d.hits + e.hits, d.overflow + e.overflow} }
+func (d deeds) minus(e deeds) deeds { return deeds{d.hits - e.hits, d.overflow - e.overflow} }
+
+// tally adds up the deeds of all toxics with one key.
+type tally struct {
+	key            tallyKey
+	hits, overflow atomic.Uint64
+}
+
+func (t *tally) add(d deeds) {
+	t.hits.Add(d.hits)
+	t.overflow.Add(d.overflow)
+}
+
+func (t *tally) total() deeds { return deeds{t.hits.Load(), t.overflow.Load()} }
+
+// tallyKey is what toxics are counted by.
 type tallyKey struct{ proxy, toxic, typ, stream string }
 
 // expiry is what leases that ran out are counted by.
@@ -31,20 +56,20 @@ type expiry struct{ proxy, of string }
 // time. What comes when it is full counts together, without names.
 const maxTallies = 10_000
 
-// of is the count with that key.
-func (t *tallies) of(key tallyKey) *atomic.Uint64 {
+// of is the tally with that key.
+func (t *tallies) of(key tallyKey) *tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.hits == nil {
-		t.hits = map[tallyKey]*atomic.Uint64{}
+	if t.toxics == nil {
+		t.toxics = map[tallyKey]*tally{}
 	}
-	if t.hits[key] == nil && len(t.hits) >= maxTallies {
+	if t.toxics[key] == nil && len(t.toxics) >= maxTallies {
 		key = tallyKey{typ: key.typ}
 	}
-	if t.hits[key] == nil {
-		t.hits[key] = new(atomic.Uint64)
+	if t.toxics[key] == nil {
+		t.toxics[key] = &tally{key: key}
 	}
-	return t.hits[key]
+	return t.toxics[key]
 }
 
 // expire counts a lease that has run out.
@@ -61,14 +86,14 @@ func (t *tallies) expire(key expiry) {
 }
 
 // totals is a copy of all there is.
-func (t *tallies) totals() (hits map[tallyKey]uint64, expired map[expiry]uint64) {
+func (t *tallies) totals() (toxics map[tallyKey]deeds, expired map[expiry]uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	hits = make(map[tallyKey]uint64, len(t.hits))
-	for key, n := range t.hits {
-		hits[key] = n.Load()
+	toxics = make(map[tallyKey]deeds, len(t.toxics))
+	for key, n := range t.toxics {
+		toxics[key] = n.total()
 	}
-	return hits, maps.Clone(t.expired)
+	return toxics, maps.Clone(t.expired)
 }
 
 // reading is what a proxy has counted up to a moment.
@@ -81,13 +106,13 @@ type reading struct {
 	inFlight int
 	endings  [endings]uint64
 	refusals uint64
-	active   []tallyKey          // toxics in force
-	hits     map[tallyKey]uint64 // that are not in the tallies yet
+	active   []tallyKey         // toxics in force
+	toxics   map[tallyKey]deeds // of those there are, up to now
 }
 
 // read reads the counts of e.
 func (e *entry) read() reading {
-	r := reading{name: e.name, hits: map[tallyKey]uint64{}, refusals: e.refusals.Load()}
+	r := reading{name: e.name, toxics: map[tallyKey]deeds{}, refusals: e.refusals.Load()}
 	for i := range e.endings {
 		r.endings[i] = e.endings[i].Load()
 	}
@@ -98,7 +123,9 @@ func (e *entry) read() reading {
 		r.up += relay.Bytes(proxy.Upstream)
 		r.down += relay.Bytes(proxy.Downstream)
 		for _, t := range e.toxics {
-			r.hits[e.key(t)] += relay.Hit(t.index) - t.since
+			if e.key(t) == t.tally.key {
+				r.toxics[t.tally.key] = t.tally.total().plus(t.done(relay))
+			}
 			if t.remove != nil {
 				r.active = append(r.active, e.key(t))
 			}
@@ -113,14 +140,15 @@ func (e *entry) read() reading {
 
 // metrics is all that is counted, in Prometheus's text format.
 func (s *Server) metrics() []byte {
-	hits, expired := s.tallies.totals()
 	var reads []reading
 	for _, e := range s.all() {
-		r := e.read()
-		for key, n := range r.hits {
-			hits[key] += n
-		}
-		reads = append(reads, r)
+		reads = append(reads, e.read())
+	}
+	// Afterwards: what a toxic had done that has gone meanwhile is in its tally
+	// by now, and no count goes back.
+	toxics, expired := s.tallies.totals()
+	for _, r := range reads {
+		maps.Copy(toxics, r.toxics)
 	}
 
 	var x exposition
@@ -158,8 +186,13 @@ func (s *Server) metrics() []byte {
 		}
 	}
 	x.family("stormctl_toxic_hits_total", "counter", "Exchanges that the toxic has hit; of tcp, connections. It stays when the toxic is taken out.")
-	for _, key := range slices.SortedFunc(maps.Keys(hits), tallyKey.compare) {
-		x.sample(hits[key], key.labels()...)
+	keys := slices.SortedFunc(maps.Keys(toxics), tallyKey.compare)
+	for _, key := range keys {
+		x.sample(toxics[key].hits, key.labels()...)
+	}
+	x.family("stormctl_toxic_overflow_total", "counter", "Exchanges that the toxic let go, because it had hold of max_active others.")
+	for _, key := range keys {
+		x.sample(toxics[key].overflow, key.labels()...)
 	}
 	x.family("stormctl_lease_expiries_total", "counter", "Toxics and proxies whose lease has run out.")
 	for _, key := range slices.SortedFunc(maps.Keys(expired), expiry.compare) {

@@ -195,6 +195,9 @@ func TestHitsOutliveToxics(t *testing.T) {
 	f.do(`DELETE /proxies/p`, 204)
 	hits("a", 14)
 	hits("b", 7)
+	if want := `stormctl_toxic_overflow_total{proxy="p",stream="downstream",toxic="a",type="latency"} 1` + "\n"; !strings.Contains(f.do("GET /metrics", 200), want) {
+		t.Errorf("metrics lack %s", want)
+	}
 }
 
 // TestWhatIsListedIsInForce does anything in any order: the toxics in force are

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/unit"
@@ -44,10 +43,10 @@ type toxic struct {
 	index  int    // among the proxy's toxics; an update keeps it
 	remove func() // takes it out of the relay; nil while it is in none
 
-	// hits is how many connections or exchanges it has hit, in relays that
-	// there are no more; since is what the relay's own count was when it came.
-	hits  *atomic.Uint64
-	since uint64
+	// tally is what it did in relays that there are no more; since is what the
+	// relay had counted for its index before it came.
+	tally *tally
+	since deeds
 }
 
 // newToxic is a toxic for a proxy that speaks protocol. It is checked in the
@@ -73,13 +72,13 @@ func newToxic(protocol string, in toxicInput) (*toxic, error) {
 }
 
 // updated is the toxic with what an update says: attributes and toxicity. Its
-// place in the chain, its lease and its hits are those of t.
+// place in the chain, its lease and what it did are those of t.
 func (t *toxic) updated(protocol string, in toxicInput) (*toxic, error) {
 	told, err := json.Marshal(t.attributes)
 	if err != nil {
 		return nil, err
 	}
-	u := &toxic{name: t.name, typ: t.typ, stream: t.stream, toxicity: t.toxicity, lease: t.lease, index: t.index, hits: t.hits, since: t.since}
+	u := &toxic{name: t.name, typ: t.typ, stream: t.stream, toxicity: t.toxicity, lease: t.lease, index: t.index, tally: t.tally, since: t.since}
 	set(&u.toxicity, in.Toxicity)
 	if u.attributes, err = newAttributes(protocol, t.typ); err != nil {
 		return nil, err
@@ -150,8 +149,13 @@ func set[T any](at *T, given *T) {
 	}
 }
 
-// settle takes over what r has counted of its hits.
+// done is what it has done in r.
+func (t *toxic) done(r relay) deeds {
+	return deedsOf(r, t.index).minus(t.since)
+}
+
+// settle takes over what r has counted.
 func (t *toxic) settle(r relay) {
-	t.hits.Add(r.Hit(t.index) - t.since)
-	t.since = 0
+	t.tally.add(t.done(r))
+	t.since = deeds{}
 }
