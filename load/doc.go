@@ -25,7 +25,7 @@
 // The closed model (closed.go) is there for comparison with other tools.
 //
 // While it waits, a loop keeps its right to run Go code and does not tell the
-// scheduler: see patience.
+// scheduler: see poll.Patience.
 //
 // In one turn a loop sends all that is due, gives up what is overdue, sleeps,
 // and handles what became ready. A connection is registered once, edge

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // epoll is the transport that reads and writes when the kernel says that it
 // can be done.
 type epoll struct {
 	loop   *loop
-	poller *poller
+	poller *poll.Poller
 	to     []address // by pool.index
 	events []unix.EpollEvent
 	unread []token // connections with more to read than a turn allows
@@ -39,13 +41,13 @@ func newEpoll(l *loop) (transport, error) {
 		t.to = append(t.to, a)
 	}
 	var err error
-	t.poller, err = newPoller()
+	t.poller, err = poll.New()
 	return t, err
 }
 
-func (t *epoll) stop() { t.poller.close() }
+func (t *epoll) stop() { t.poller.Close() }
 
-func (t *epoll) wake() { t.poller.wake() }
+func (t *epoll) wake() { t.poller.Wake() }
 
 func (t *epoll) dial(c *conn) {
 	c.fd, c.unwritten = -1, c.unwritten[:0]
@@ -60,7 +62,7 @@ func (t *epoll) dial(c *conn) {
 		return
 	}
 	c.fd = fd
-	if err := t.poller.add(fd, c.slot, c.generation); err != nil {
+	if err := t.poller.Add(fd, c.slot, c.generation); err != nil {
 		t.loop.dialFailed(c, err) // the kernel's bound on watched descriptors
 		return
 	}
@@ -75,7 +77,7 @@ func (t *epoll) adopt(c *conn, from net.Conn) error {
 	if c.fd, err = takeDescriptor(from); err != nil {
 		return err
 	}
-	return t.poller.add(c.fd, c.slot, c.generation)
+	return t.poller.Add(c.fd, c.slot, c.generation)
 }
 
 // dialAgain dials the connections that there was no room for.
@@ -101,7 +103,7 @@ func (t *epoll) send(c *conn, p []byte) bool {
 		c.unwritten = append(c.unwritten, p...)
 		return true
 	}
-	n, errno := send(c.fd, p)
+	n, errno := poll.Send(c.fd, p)
 	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
 		return false
 	}
@@ -115,7 +117,7 @@ func (t *epoll) send(c *conn, p []byte) bool {
 // flush writes on until the kernel takes no more; an event tells when it does.
 func (t *epoll) flush(c *conn) {
 	for len(c.unwritten) > 0 {
-		n, errno := send(c.fd, c.unwritten)
+		n, errno := poll.Send(c.fd, c.unwritten)
 		switch errno {
 		case 0:
 			c.unwritten = c.unwritten[:copy(c.unwritten, c.unwritten[n:])]
@@ -139,7 +141,7 @@ func (t *epoll) wait(timeout time.Duration) (elapsed bool, err error) {
 	if len(t.redial) > 0 {
 		timeout = min(timeout, backlogPause)
 	}
-	t.events, elapsed, err = t.poller.wait(timeout)
+	t.events, elapsed, err = t.poller.Wait(timeout)
 	return elapsed, err
 }
 
@@ -160,7 +162,7 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 		if c == nil || c.state != open {
 			continue
 		}
-		if e.Events&hungUp != 0 {
+		if e.Events&poll.HungUp != 0 {
 			c.peerDone = true
 			c.pool.withdraw(c)
 		}
@@ -168,9 +170,9 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 			continue
 		}
 		// None at all is an event about bytes that were read already.
-		if e.Events&(readable|hungUp) != 0 {
+		if e.Events&(poll.Readable|poll.HungUp) != 0 {
 			t.read(c)
-			e.Fd = wakeSlot
+			e.Fd = poll.WakeSlot
 		}
 	}
 	for i := range events {
@@ -185,7 +187,7 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 
 // connOf returns the connection an event is about, nil if that is gone.
 func (t *epoll) connOf(e *unix.EpollEvent) *conn {
-	if e.Fd == wakeSlot {
+	if e.Fd == poll.WakeSlot {
 		return nil
 	}
 	if c := t.loop.conns[e.Fd]; c.generation == e.Pad && c.state != unused {
@@ -195,18 +197,18 @@ func (t *epoll) connOf(e *unix.EpollEvent) *conn {
 }
 
 func (t *epoll) ready(c *conn, events uint32) {
-	c.peerDone = c.peerDone || events&hungUp != 0
+	c.peerDone = c.peerDone || events&poll.HungUp != 0
 	generation := c.generation
 	if c.state == dialling {
-		if errno := connectError(c.fd); errno != 0 {
+		if errno := poll.ConnectError(c.fd); errno != 0 {
 			t.loop.dialFailed(c, errno)
 			return
 		}
 		t.loop.opened(c)
-	} else if events&writable != 0 && len(c.unwritten) > 0 {
+	} else if events&poll.Writable != 0 && len(c.unwritten) > 0 {
 		t.flush(c)
 	}
-	if c.generation == generation && events&(readable|hungUp) != 0 {
+	if c.generation == generation && events&(poll.Readable|poll.HungUp) != 0 {
 		t.read(c)
 	}
 }
@@ -215,7 +217,7 @@ func (t *epoll) ready(c *conn, events uint32) {
 func (t *epoll) read(c *conn) {
 	generation := c.generation
 	for range readBatch {
-		n, errno := receive(c.fd, t.in)
+		n, errno := poll.Receive(c.fd, t.in)
 		switch {
 		case errno == unix.EINTR:
 			continue
@@ -230,7 +232,7 @@ func (t *epoll) read(c *conn) {
 		}
 		// Edge triggered: if the buffer was filled there may be more, and no
 		// event would tell.
-		more := n == len(t.in) && readyToRead(c.fd)
+		more := n == len(t.in) && poll.ReadyToRead(c.fd)
 		t.loop.received(c, t.in[:n], more)
 		if c.generation != generation || !more && !c.peerDone {
 			return // gone, or all there is for now

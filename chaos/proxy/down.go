@@ -10,7 +10,7 @@ type Down struct {
 
 // Decide closes what was open, and resets what comes.
 func (d Down) Decide(m Moment) StreamFate {
-	if m.Fresh() {
+	if m.Fresh {
 		return StreamFate{Course: Abort, NoDial: true}
 	}
 	return StreamFate{Course: Finish}

@@ -23,6 +23,10 @@ type Config struct {
 	Protocol  string // ProtocolHTTP1, which "" means, or ProtocolTCP
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 
+	// Prepare is called before the first connection is accepted: toxics that it
+	// adds are in force from the first byte on. nil does nothing.
+	Prepare func(*Relay)
+
 	// Allow is asked about each address before it is dialled; nil allows
 	// loopback only.
 	Allow func(netip.AddrPort) error
@@ -35,6 +39,7 @@ type Relay struct {
 	config   Config
 	listener net.Listener
 	dialer   *net.Dialer
+	streams  *streams // in the place of all that is about exchanges, if the protocol is ProtocolTCP
 
 	toxics   atomic.Pointer[[]*active] // never nil; what it points to never changes
 	recorder atomic.Pointer[recorder]  // nil until Record
@@ -68,6 +73,9 @@ func Listen(c Config) (*Relay, error) {
 	if c.IDHeader == "" {
 		c.IDHeader = wire.DefaultIDHeader
 	}
+	if c.Prepare == nil {
+		c.Prepare = func(*Relay) {}
+	}
 	if c.Allow == nil {
 		c.Allow = onlyLoopback
 	}
@@ -83,21 +91,43 @@ func Listen(c Config) (*Relay, error) {
 			return fail(fmt.Errorf("upstream: %w", err))
 		}
 	}
+	r := &Relay{config: c}
+	r.toxics.Store(new([]*active))
+	switch c.Protocol {
+	case ProtocolHTTP1:
+	case ProtocolTCP:
+		var err error
+		if r.streams, err = newStreams(r); err != nil {
+			return fail(err)
+		}
+		r.wg.Go(r.streams.run)
+		c.Prepare(r)
+		r.streams.prepared.Store(true)
+		r.streams.wake()
+		return r, nil
+	default:
+		return fail(fmt.Errorf("protocol %q is not one of %s, %s", c.Protocol, ProtocolHTTP1, ProtocolTCP))
+	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	listener, err := lc.Listen(context.Background(), "tcp", c.Listen)
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}}
+	r.listener, r.dialer, r.conns = listener, dialer(c.Allow), map[*conn]struct{}{}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.toxics.Store(new([]*active))
+	c.Prepare(r)
 	r.wg.Go(r.accept)
 	return r, nil
 }
 
 // Addr is the host:port that callers dial.
-func (r *Relay) Addr() string { return r.listener.Addr().String() }
+func (r *Relay) Addr() string {
+	if r.streams != nil {
+		return r.streams.door.addr.String()
+	}
+	return r.listener.Addr().String()
+}
 
 // Record gives every exchange that begins from now on to observe when it ends,
 // each exactly once; times count from start. observe is called from many
@@ -114,6 +144,9 @@ func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 // goroutine: exchanges in progress have been observed, as evidence.Cut, when it
 // returns. It may be called again.
 func (r *Relay) Close() error {
+	if r.streams != nil {
+		return r.closeStreams()
+	}
 	r.mu.Lock()
 	r.closing.Store(true)
 	r.cancel()

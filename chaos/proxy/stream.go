@@ -73,13 +73,11 @@ type Shaper interface {
 type Moment struct {
 	Injected time.Duration // since the toxic was injected
 	Opened   time.Duration // since the relay accepted the caller's connection
+	Fresh    bool          // the connection came after the toxic
 }
 
 // Age is how long the toxic has had the connection.
 func (m Moment) Age() time.Duration { return min(m.Injected, m.Opened) }
-
-// Fresh tells whether the connection came after the toxic.
-func (m Moment) Fresh() bool { return m.Opened < m.Injected }
 
 // Course is what a connection does, or one direction of it, ordered by how much
 // it hides: of two the greater one wins.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -26,11 +27,39 @@ func (r *Relay) AddStream(index int, d Direction, t Stream) (remove func()) {
 	if r.config.Protocol != ProtocolTCP {
 		panic(fmt.Sprintf("proxy: %s is for protocol %s, and link %s speaks %s", t, ProtocolTCP, r.config.Name, r.config.Protocol))
 	}
-	return sync.OnceFunc(func() {})
+	a := &activeStream{toxic: t, direction: d, index: index, seed: toxicSeed(r.config.Seed, r.config.Name, index)}
+	a.shaper, _ = t.(Shaper)
+	r.changeStreams(func(toxics []*activeStream) []*activeStream { return append(toxics, a) })
+	return sync.OnceFunc(func() {
+		r.changeStreams(func(toxics []*activeStream) []*activeStream {
+			return slices.DeleteFunc(toxics, func(b *activeStream) bool { return b == a })
+		})
+	})
+}
+
+// changeStreams gives the loop a new snapshot of the toxics, and waits until
+// every connection is in line with it.
+func (r *Relay) changeStreams(edit func([]*activeStream) []*activeStream) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.streams
+	next := &streamToxics{edit(slices.Clone(l.next.Load().list)), make(chan struct{})}
+	if r.closing.Load() { // there is nobody to wait for, and nothing to wake
+		return
+	}
+	l.next.Store(next)
+	l.wake()
+	select {
+	case <-next.applied:
+	case <-l.done:
+	}
 }
 
 // Connections is how many connections of callers are open.
 func (r *Relay) Connections() int {
+	if r.streams != nil {
+		return int(r.streams.open.Load())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.conns)
@@ -38,4 +67,17 @@ func (r *Relay) Connections() int {
 
 // Bytes is how many bytes have been given to the dependency (Upstream) or to
 // callers (Downstream); Both is their sum. Only relays of ProtocolTCP count.
-func (r *Relay) Bytes(d Direction) uint64 { return 0 }
+func (r *Relay) Bytes(d Direction) uint64 {
+	if r.streams == nil {
+		return 0
+	}
+	up, down := r.streams.bytes[0].Load(), r.streams.bytes[1].Load()
+	switch d {
+	case Upstream:
+		return up
+	case Downstream:
+		return down
+	default:
+		return up + down
+	}
+}

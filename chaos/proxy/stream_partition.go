@@ -19,7 +19,7 @@ func (p StreamPartition) Decide(m Moment) StreamFate {
 	switch {
 	case !p.HalfOpen:
 		return StreamFate{Course: Stall}
-	case m.Fresh():
+	case m.Fresh:
 		return StreamFate{}
 	default:
 		return StreamFate{Course: Forget}

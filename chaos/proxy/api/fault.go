@@ -105,15 +105,20 @@ func exchangeAttributes(typ string) attributes {
 // keys are the keys of a fault as an experiment file has them, kept as they
 // were sent.
 type keys struct {
-	sent     map[string]json.RawMessage
-	millis   map[string]string // keys that may come as whole milliseconds, as toxiproxy has them, and what they are then
-	newFault func() any
+	sent   map[string]json.RawMessage
+	millis map[string]string // keys that may come as whole milliseconds, as toxiproxy has them, and what they are then
+	read   func(text []byte) (fault any, err error)
 }
 
 // newKeys is for the fault T. millis are pairs: the key that toxiproxy has for
 // a whole number of milliseconds, and ours.
 func newKeys[T any](millis ...string) *keys {
-	k := &keys{sent: map[string]json.RawMessage{}, millis: map[string]string{}, newFault: func() any { return new(T) }}
+	k := &keys{sent: map[string]json.RawMessage{}, millis: map[string]string{}}
+	k.read = func(text []byte) (any, error) {
+		var fault T // not a pointer to it: the relay knows some by their type
+		err := experiment.ReadValue("attributes", text, &fault)
+		return fault, err
+	}
 	for i := 0; i < len(millis); i += 2 {
 		k.millis[millis[i]] = millis[i+1]
 	}
@@ -163,8 +168,8 @@ func (k *keys) behave(share unit.Share) (behaviour, error) {
 	if err != nil {
 		return behaviour{}, err
 	}
-	fault := k.newFault()
-	if err := experiment.ReadValue("attributes", text, fault); err != nil {
+	fault, err := k.read(text)
+	if err != nil {
 		return behaviour{}, badRequest("%s", problemsOf(err))
 	}
 	switch f := fault.(type) {

@@ -50,14 +50,14 @@ func New(c Config) *Server {
 	return &Server{config: c, allow: newAllowList(c.Allow), token: sha256.Sum256([]byte(c.Token)), entries: map[string]*entry{}, listen: listen}
 }
 
-// listen returns a relay that is bound and serving, and had been prepared
-// before its first connection.
+// listen returns a relay that is bound and serving, and was prepared before its
+// first connection.
 func listen(c proxy.Config, prepare func(relay)) (relay, error) {
+	c.Prepare = func(r *proxy.Relay) { prepare(r) }
 	r, err := proxy.Listen(c)
 	if err != nil {
 		return nil, err // not a relay that is nil
 	}
-	prepare(r)
 	return r, nil
 }
 
