@@ -47,7 +47,9 @@ type Relay struct {
 	inFlight atomic.Int64
 	names    interned
 	closing  atomic.Bool
-	ctx      context.Context // done when it is closing
+	accepted atomic.Uint64    // connections
+	passed   [2]atomic.Uint64 // bytes, if the protocol is not one of streams
+	ctx      context.Context  // done when it is closing
 	cancel   context.CancelFunc
 
 	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
@@ -58,6 +60,12 @@ type Relay struct {
 
 	wg sync.WaitGroup
 }
+
+// The ways that bytes are counted by, as streams has them.
+const (
+	toDependency = iota
+	toCaller
+)
 
 // recorder is who is told about exchanges.
 type recorder struct {
@@ -193,6 +201,7 @@ func (r *Relay) serve(caller *net.TCPConn) {
 		return
 	}
 	r.last++
+	r.accepted.Add(1)
 	c := newConn(r, r.last, caller)
 	r.conns[c] = struct{}{}
 	r.wg.Go(c.run)

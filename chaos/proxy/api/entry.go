@@ -22,6 +22,7 @@ type relay interface {
 	Overflow(index int) uint64
 	InFlight() int
 	Connections() int
+	Accepted() uint64
 	Bytes(d proxy.Direction) uint64
 	Close() error
 }
@@ -44,7 +45,7 @@ type entry struct {
 	relay  relay    // nil while it is disabled
 	toxics []*toxic // in the order of their creation
 	lease  *lease
-	past   counts // of relays that there are no more
+	past   traffic // of relays that there are no more
 
 	refusals atomic.Uint64
 	refusal  atomic.Pointer[string] // why the last dial was refused
@@ -62,9 +63,18 @@ type settings struct {
 	protocol string
 }
 
-// counts are what a relay counts.
-type counts struct {
-	up, down uint64 // bytes given to the dependency, to callers
+// traffic is what has passed through a relay.
+type traffic struct {
+	connections uint64 // that callers have made
+	up, down    uint64 // bytes given to the dependency, to callers
+}
+
+func trafficOf(r relay) traffic {
+	return traffic{r.Accepted(), r.Bytes(proxy.Upstream), r.Bytes(proxy.Downstream)}
+}
+
+func (t traffic) plus(u traffic) traffic {
+	return traffic{t.connections + u.connections, t.up + u.up, t.down + u.down}
 }
 
 // proxyView is a proxy as it is answered.
@@ -202,8 +212,7 @@ func (e *entry) stop() {
 		t.remove = nil
 		t.settle(r)
 	}
-	e.past.up += r.Bytes(proxy.Upstream)
-	e.past.down += r.Bytes(proxy.Downstream)
+	e.past = e.past.plus(trafficOf(r))
 	e.relay = nil
 }
 

@@ -90,7 +90,8 @@ func (r *fakeRelay) Close() error {
 func (r *fakeRelay) Record(time.Time, func(evidence.Exchange)) {}
 func (r *fakeRelay) InFlight() int                             { return 0 }
 func (r *fakeRelay) Connections() int                          { return 0 }
-func (r *fakeRelay) Bytes(proxy.Direction) uint64              { return 0 }
+func (r *fakeRelay) Accepted() uint64                          { return 2 }
+func (r *fakeRelay) Bytes(d proxy.Direction) uint64            { return uint64(d) * 100 }
 
 // fake is a server whose relays are fakes.
 type fake struct {

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
 // tallies are counts that outlive what they count: a toxic has hit what it has
@@ -99,10 +98,10 @@ func (t *tallies) totals() (toxics map[tallyKey]deeds, expired map[expiry]uint64
 // reading is what a proxy has counted up to a moment.
 type reading struct {
 	settings
-	name     string
-	enabled  bool
-	up, down uint64 // bytes given to the dependency, to callers
-	open     int    // connections of callers
+	name    string
+	enabled bool
+	traffic
+	open     int // connections of callers
 	inFlight int
 	endings  [endings]uint64
 	refusals uint64
@@ -118,15 +117,14 @@ func (e *entry) read() reading {
 	}
 	e.mu.Lock()
 	relay := e.relay
-	r.settings, r.enabled, r.up, r.down = e.settings, relay != nil, e.past.up, e.past.down
+	r.settings, r.enabled, r.traffic = e.settings, relay != nil, e.past
 	if relay != nil {
-		r.up += relay.Bytes(proxy.Upstream)
-		r.down += relay.Bytes(proxy.Downstream)
+		r.traffic = r.plus(trafficOf(relay))
 		for _, t := range e.toxics {
 			if e.key(t) == t.tally.key {
 				r.toxics[t.tally.key] = t.tally.total().plus(t.done(relay))
 			}
-			if t.remove != nil {
+			if !t.idle() {
 				r.active = append(r.active, e.key(t))
 			}
 		}
@@ -155,6 +153,10 @@ func (s *Server) metrics() []byte {
 	x.family("stormctl_proxy_enabled", "gauge", "1 if the proxy listens, 0 if it is disabled.")
 	for _, r := range reads {
 		x.sample(count(r.enabled), "proxy", r.name, "protocol", r.protocol)
+	}
+	x.family("stormctl_proxy_connections_total", "counter", "Connections that callers have made.")
+	for _, r := range reads {
+		x.sample(r.connections, "proxy", r.name)
 	}
 	x.family("stormctl_proxy_open_connections", "gauge", "Connections of callers that are open.")
 	for _, r := range reads {

@@ -346,3 +346,29 @@ func TestAllow(t *testing.T) {
 		t.Errorf("metrics do not count it:\n%s", metrics)
 	}
 }
+
+// TestTrafficOutlivesRelays: what has passed counts on when a proxy is stopped
+// and started.
+func TestTrafficOutlivesRelays(t *testing.T) {
+	f := newFake(t, Config{})
+	defer f.Close()
+	f.do(createP, 201)
+	counted := func(times int) {
+		t.Helper()
+		metrics := f.do("GET /metrics", 200)
+		for name, each := range map[string]int{ // as fakeRelay has them
+			`stormctl_proxy_connections_total{proxy="p"}`: 2,
+			`toxiproxy_proxy_sent_bytes_total{direction="upstream",listener="` + f.last().Addr() + `",proxy="p",upstream="127.0.0.1:1"}`:   100,
+			`toxiproxy_proxy_sent_bytes_total{direction="downstream",listener="` + f.last().Addr() + `",proxy="p",upstream="127.0.0.1:1"}`: 200,
+		} {
+			if want := fmt.Sprintf("%s %d\n", name, times*each); !strings.Contains(metrics, want) {
+				t.Errorf("metrics lack %s in\n%s", want, metrics)
+			}
+		}
+	}
+	counted(1)
+	f.do(`PATCH /proxies/p {"enabled":false}`, 200)
+	counted(1)
+	f.do(`PATCH /proxies/p {"enabled":true}`, 200)
+	counted(2)
+}

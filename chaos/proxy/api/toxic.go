@@ -108,8 +108,10 @@ func (t *toxic) share() unit.Share {
 	return unit.Share(v)
 }
 
-// idle tells whether it is to do nothing for now.
-func (t *toxic) idle() bool { return t.toxicity <= 0 }
+// idle tells whether it does nothing: for now, or by its type.
+func (t *toxic) idle() bool {
+	return t.toxicity <= 0 || t.behaviour.stream == nil && t.behaviour.toxic == nil
+}
 
 // direction is which way the bytes go that it works on.
 func (t *toxic) direction() (proxy.Direction, bool) {
