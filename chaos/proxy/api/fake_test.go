@@ -103,7 +103,7 @@ type fake struct {
 
 func newFake(t testing.TB, c Config) *fake {
 	f := &fake{Server: New(c), t: t}
-	f.Server.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
+	f.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		r := &fakeRelay{config: c, addr: strings.Replace(c.Listen, ":0", fmt.Sprintf(":%d", 40000+len(f.relays)), 1), inForce: map[*int]string{}}

@@ -134,7 +134,7 @@ func TestExchanges(t *testing.T) {
 	if !strings.Contains(created, `"protocol":"http1"`) {
 		t.Errorf("created %s", created)
 	}
-	e, err := f.Server.get("p")
+	e, err := f.get("p")
 	if err != nil {
 		t.Fatal(err)
 	}

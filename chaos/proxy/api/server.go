@@ -76,21 +76,19 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := http.Server{
 		Handler: s, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 	}
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		patience, cancel := context.WithTimeout(context.Background(), endTimeout)
 		defer cancel()
-		err := server.Shutdown(patience)
-		if err != nil {
+		if server.Shutdown(patience) != nil {
 			_ = server.Close() // closes what Shutdown waited for
 		}
-		ended <- nil
 	})
 	err := server.Serve(l)
-	if stop() {
-		ended <- nil
+	if !stop() {
+		<-ended
 	}
-	<-ended
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

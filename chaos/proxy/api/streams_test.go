@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
 // muchPatience is how long a test waits for what must come.
@@ -40,7 +43,7 @@ func TestStreams(t *testing.T) {
 	f := &fake{Server: New(Config{Seed: 7}), t: t}
 	defer f.Close()
 	f.do(`POST /proxies {"name":"p","listen":"127.0.0.1:0","upstream":"`+echoServer(t)+`"}`, 201)
-	e, err := f.Server.get("p")
+	e, err := f.get("p")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +106,55 @@ func TestStreams(t *testing.T) {
 			}
 			f.do("DELETE /proxies/p/toxics/"+strings.ReplaceAll(name, " ", "%20"), 204)
 			sound("when it is taken out")
+		})
+	}
+}
+
+// TestNameThatMoves: a name that was on loopback when the proxy was asked for,
+// and stands for somewhere else by the time it is dialled, is not dialled.
+func TestNameThatMoves(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			upstream, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer upstream.Close()
+			_, port, _ := net.SplitHostPort(upstream.Addr().String())
+			s := New(Config{})
+			defer s.Close()
+			s.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
+				allow := c.Allow
+				c.Allow = func(netip.AddrPort) error { return allow(netip.MustParseAddrPort("192.0.2.1:80")) }
+				return listen(c, prepare)
+			}
+			f := &fake{Server: s, t: t}
+			f.do(`POST /proxies {"name":"p","listen":"127.0.0.1:0","protocol":"`+protocol+`","upstream":"localhost:`+port+`"}`, 201)
+			e, err := f.get("p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := net.Dial("tcp", e.view().Listen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.Write([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+			c.SetReadDeadline(time.Now().Add(muchPatience))
+			if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the caller got %d bytes, %v; want its end", n, err)
+			}
+			if v := e.view(); !strings.Contains(v.Refused, "upstream 192.0.2.1:80 is not allowed") {
+				t.Errorf("nothing tells of it: %+v", v)
+			}
+			if metrics := f.do("GET /metrics", 200); strings.Contains(metrics, `stormctl_proxy_refused_dials_total{proxy="p"} 0`) {
+				t.Error("metrics do not count it")
+			}
+			upstream.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond))
+			if c, err := upstream.Accept(); err == nil {
+				c.Close()
+				t.Error("it was dialled")
+			}
 		})
 	}
 }
