@@ -157,7 +157,7 @@ func behind(run *evidence.Run) []LinkResult {
 func faultResults(run *evidence.Run) []FaultResult {
 	var faults []FaultResult
 	for _, f := range run.Faults {
-		r := FaultResult{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed), Error: f.Error}
+		r := FaultResult{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed), Overflow: f.Overflow, Error: f.Error}
 		if link := run.Links[f.On]; f.Kind != "restart" && f.Kind != "pause" && link != nil {
 			for _, x := range link.Exchanges {
 				if x.HitBy(f.Index) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
 )
 
@@ -47,6 +49,14 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 	x = &resolved
 	if x.Seed == 0 {
 		x.Seed = random() >> 11 // a number that any JSON reader keeps exactly
+	}
+	for i, e := range x.Chaos {
+		if e.Latency == nil || e.Latency.Draws != nil {
+			continue
+		}
+		if err := e.Latency.Load("."); err != nil {
+			return nil, fmt.Errorf("chaos[%d].latency: %w", i, err)
+		}
 	}
 	dir, err := makeRunDir(opts.Out, x.Name, time.Now())
 	if err != nil {
@@ -158,7 +168,11 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 				teller.injected(e.Index, x.Chaos[e.Index].String(), err)
 			},
 			Healed: func(e Event, at time.Duration, err error) {
-				rec.add(faultEvent(evidence.KindHeal, at, e, err))
+				healed := faultEvent(evidence.KindHeal, at, e, err)
+				if f, ok := e.Fault.(onLink); ok {
+					healed.Overflow = f.relay.Overflow(f.index)
+				}
+				rec.add(healed)
 				teller.healed(e.Index, x.Chaos[e.Index].String(), err)
 			},
 		})
@@ -314,13 +328,20 @@ func injection(i int, e experiment.Event, t Event) evidence.Injection {
 		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
 	}
 	if t := e.Toxic(); t != nil {
-		in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil
+		s := t.Selection()
+		in.Share, in.Match, in.Cycle = float64(s.Share), s.Match != nil, s.Cycle != nil
 	}
 	switch {
 	case e.Latency != nil:
 		in.Delay = evidence.Seconds(e.Latency.Delay)
+		if e.Latency.Recorded != "" {
+			in.Delay = evidence.Seconds(e.Latency.Draws.Mean())
+		}
 	case e.Errors != nil:
 		in.Statuses = e.Errors.Status
+		if code := int(e.Errors.GRPC); code != 0 {
+			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
+		}
 	}
 	return in
 }

@@ -32,6 +32,8 @@ type services struct {
 	addrs   map[string]netip.AddrPort // of the targets, by name
 	hosts   map[string]string         // what a caller writes into the Host header
 	relays  map[string]*proxy.Relay   // by link
+	tls     authority
+	files   map[string]map[string]string // by link with TLS, and what they are: ca, cert, key
 	running map[string]*targets.Running
 }
 
@@ -39,7 +41,8 @@ type services struct {
 // starts no target.
 func prepare(ctx context.Context, x *experiment.Experiment, dir string, run uint64, opts Options) (s *services, err error) {
 	s = &services{x: x, opts: opts, dir: dir, addrs: map[string]netip.AddrPort{}, hosts: map[string]string{},
-		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{}}
+		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{},
+		tls: authority{dir: filepath.Join(dir, "tls")}, files: map[string]map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop())
@@ -59,17 +62,36 @@ func prepare(ctx context.Context, x *experiment.Experiment, dir string, run uint
 		}
 	}
 	for _, name := range sorted(x.Links) {
-		link := x.Links[name]
-		relay, err := proxy.Listen(proxy.Config{
-			Name: name, Listen: link.Listen, Upstream: s.addrs[link.To].String(),
-			Seed: x.Seed, Run: run, IDHeader: x.Load.IDHeader, Allow: s.allow.check,
-		})
+		relay, err := s.link(name, run)
 		if err != nil {
 			return s, fmt.Errorf("link %s: %w", name, err)
 		}
 		s.relays[name] = relay
 	}
 	return s, nil
+}
+
+// link binds a link.
+func (s *services) link(name string, run uint64) (*proxy.Relay, error) {
+	link := s.x.Links[name]
+	c := proxy.Config{
+		Name: name, Listen: link.Listen, Upstream: s.addrs[link.To].String(), Protocol: link.Protocol,
+		Seed: s.x.Seed, Run: run, IDHeader: s.x.Load.IDHeader, Allow: s.allow.check,
+	}
+	if link.TLS != nil {
+		var err error
+		if s.files[name], err = s.tls.issue(name, link); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		host, _, _ := net.SplitHostPort(s.hosts[link.To])
+		if c.Terminate, err = s.tls.terminate(name, link); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		if c.Originate, err = s.tls.originate(name, link, host); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	return proxy.Listen(c)
 }
 
 // address is the host:port of a target, a free one where none is given.
@@ -231,6 +253,12 @@ func (s *services) variables(name string) (func(string) (string, bool), error) {
 	for link, relay := range s.relays {
 		for part, value := range parts(relay.Addr()) {
 			vars["links."+link+"."+part] = value
+		}
+		for part, file := range s.files[link] {
+			vars["links."+link+"."+part] = file
+		}
+		if t := s.x.Links[link].TLS; t != nil && t.Terminate != nil {
+			vars["links."+link+".url"] = "https://" + relay.Addr()
 		}
 	}
 	return func(v string) (string, bool) {

@@ -100,6 +100,7 @@ func partialRun() *chaos.Result {
 		chaos.FaultResult{Name: "partition of payments", Kind: "partition", On: "payments", Injected: -1, Healed: -1},
 		chaos.FaultResult{Name: "restart of checkout", Kind: "restart", On: "checkout", Injected: 11.5, Healed: -1, Hit: 1},
 		chaos.FaultResult{Name: "latency 2s on a route that nothing takes", Kind: "latency", On: "payments", Injected: 2, Healed: 4},
+		chaos.FaultResult{Name: "hang to 100%, at most 40 at a time on payments", Kind: "hang", On: "payments", Injected: 6, Healed: 7, Hit: 52, Overflow: 1312},
 		chaos.FaultResult{Name: "pause of checkout", Kind: "pause", On: "checkout", Injected: -1, Healed: -1, Error: "inject pause of checkout: no such process"},
 	)
 	return r

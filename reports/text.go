@@ -291,6 +291,8 @@ func faultNote(f chaos.FaultResult) string {
 		return "not healed when the evidence ends"
 	case f.Hit == 0:
 		return "hit nothing"
+	case f.Overflow > 0:
+		return "let " + Count(f.Overflow) + " go past max_active"
 	}
 	return ""
 }

@@ -102,7 +102,7 @@ func (r *Run) readTimeline(dir string) error {
 			if e.Error == "" {
 				fault.Healed = e.At.Duration()
 			}
-			fault.Error = e.Error
+			fault.Error, fault.Overflow = e.Error, e.Overflow
 		case e.Kind == KindTick && e.Tick != nil:
 			e.Tick.At = e.At.Duration()
 			r.Ticks = append(r.Ticks, *e.Tick)

@@ -60,7 +60,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 	// A completion order other than the order of arrival must not matter.
 	dir := record(t, []load.Sample{samples[1], samples[0]}, written, start,
 		Event{At: Seconds(1_000_000_123), Kind: KindInject, Fault: 1},
-		Event{At: Seconds(3_000_000_456), Kind: KindHeal, Fault: 1},
+		Event{At: Seconds(3_000_000_456), Kind: KindHeal, Fault: 1, Overflow: 17},
 		Event{At: Seconds(time.Second), Kind: KindTick, Tick: &Tick{Offered: 500, HiccupMax: Seconds(time.Millisecond)}},
 		Event{At: Seconds(10 * time.Second), Kind: KindEnd})
 	got, err := Read(dir)
@@ -68,7 +68,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	fault := start.Start.Faults[0]
-	fault.Injected, fault.Healed = 1_000_000_123, 3_000_000_456
+	fault.Injected, fault.Healed, fault.Overflow = 1_000_000_123, 3_000_000_456, 17
 	want := &Run{
 		Name: "x", Seed: 7, Started: start.Start.Started, Load: 10 * time.Second, End: 10 * time.Second,
 		Routes: []string{"pay", "browse"}, Front: samples,

@@ -61,16 +61,18 @@ type Link struct {
 type Injection struct {
 	Index    int           `json:"index"`              // position in the experiment's chaos section; bit in Exchange.Faults
 	Name     string        `json:"name"`               // for people: "errors 503 on payments"
-	Kind     string        `json:"kind"`               // latency, errors, reset, partition, restart, pause
+	Kind     string        `json:"kind"`               // its key in the experiment: latency, errors, restart ...
 	On       string        `json:"on"`                 // link or target
-	Statuses []int         `json:"statuses,omitempty"` // what an errors fault answers with; nil otherwise
+	Statuses []int         `json:"statuses,omitempty"` // what an errors fault answers with, in terms of HTTP; nil otherwise
 	Delay    Seconds       `json:"delay_s,omitempty"`  // what a latency fault adds on average; 0 otherwise
 	Share    float64       `json:"share"`              // 0 to 1 of the matching exchanges it takes
 	Match    bool          `json:"match,omitempty"`    // it takes only matching exchanges
+	Cycle    bool          `json:"cycle,omitempty"`    // it comes and goes while it is in force
 	At       Seconds       `json:"at_s"`               // when it was planned
 	For      Seconds       `json:"for_s"`              // how long it was planned to last
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
 	Healed   time.Duration `json:"-"`                  // when it was gone; -1 if the evidence ends with it in force
+	Overflow uint64        `json:"-"`                  // exchanges that it let go because it had hold of as many as it may
 	Error    string        `json:"-"`                  // why it could not be injected or healed
 }
 

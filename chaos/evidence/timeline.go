@@ -44,8 +44,11 @@ type Event struct {
 	Fault  int     `json:"fault,omitempty"`  // inject, heal: 1 + Injection.Index, so that 0 means none
 	Error  string  `json:"error,omitempty"`  // inject, heal: why it did not work
 	Target string  `json:"target,omitempty"` // death: who
-	Start  *Header `json:"start,omitempty"`
-	Tick   *Tick   `json:"tick,omitempty"`
+
+	Overflow uint64 `json:"overflow,omitempty"` // heal: Injection.Overflow
+
+	Start *Header `json:"start,omitempty"`
+	Tick  *Tick   `json:"tick,omitempty"`
 }
 
 // Kinds of Event.

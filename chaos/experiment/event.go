@@ -3,7 +3,9 @@ package experiment
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
@@ -19,15 +21,21 @@ const MaxEvents = 64
 type Event struct {
 	At   time.Duration `yaml:"at"`   // When, counted from the start of the load.
 	For  time.Duration `yaml:"for"`  // How long it stays; it must be healed before the load ends. Not for restart.
-	On   string        `yaml:"on"`   // The link (latency, errors, reset, partition) or started target (restart, pause) it happens to.
+	On   string        `yaml:"on"`   // The link, or the started target (restart, pause), that it happens to.
 	Name string        `yaml:"name"` // For reports; absent means a description.
 
-	Latency   *proxy.Latency   `yaml:"latency"`   // Exchanges take longer.
-	Errors    *proxy.Errors    `yaml:"errors"`    // The link answers in the dependency's place.
-	Reset     *proxy.Reset     `yaml:"reset"`     // The caller's connection is reset.
-	Partition *proxy.Partition `yaml:"partition"` // Nothing passes: connections hang, new ones too.
-	Restart   *Restart         `yaml:"restart"`   // kill -9, then start again; for: is not used, it heals when ready.
-	Pause     *Pause           `yaml:"pause"`     // SIGSTOP, then SIGCONT; write pause: {}.
+	Latency      *proxy.Latency      `yaml:"latency"`       // Exchanges take longer.
+	Errors       *proxy.Errors       `yaml:"errors"`        // The link answers in the dependency's place.
+	Hang         *proxy.Hang         `yaml:"hang"`          // Requests are accepted and not answered.
+	Reset        *proxy.Reset        `yaml:"reset"`         // The caller's connection is reset.
+	DropResponse *proxy.DropResponse `yaml:"drop_response"` // The dependency does the work, and the caller never hears of it.
+	Truncate     *proxy.Truncate     `yaml:"truncate"`      // The response ends in the middle of its body.
+	Corrupt      *proxy.Corrupt      `yaml:"corrupt"`       // Bytes of the body are changed.
+	SlowBody     *proxy.SlowBody     `yaml:"slow_body"`     // The body of the response trickles.
+	Duplicate    *proxy.Duplicate    `yaml:"duplicate"`     // The dependency gets the request twice.
+	Partition    *proxy.Partition    `yaml:"partition"`     // Nothing passes: connections hang, new ones too.
+	Restart      *Restart            `yaml:"restart"`       // kill -9, then start again; for: is not used, it heals when ready.
+	Pause        *Pause              `yaml:"pause"`         // SIGSTOP, then SIGCONT; write pause: {}.
 }
 
 func (Event) Required() []string { return []string{"at", "on"} }
@@ -41,18 +49,32 @@ type Restart struct {
 type Pause struct{}
 
 // eventKinds are the keys of which an event has exactly one.
-var eventKinds = []string{"latency", "errors", "reset", "partition", "restart", "pause"}
+var eventKinds = []string{
+	"latency", "errors", "hang", "reset", "drop_response", "truncate", "corrupt", "slow_body", "duplicate", "partition",
+	"restart", "pause",
+}
 
-// Kind is the key of the fault: latency, errors, reset, partition, restart or
-// pause.
+// Kind is the key of the fault, like latency or restart.
 func (e Event) Kind() string {
 	switch {
 	case e.Latency != nil:
 		return "latency"
 	case e.Errors != nil:
 		return "errors"
+	case e.Hang != nil:
+		return "hang"
 	case e.Reset != nil:
 		return "reset"
+	case e.DropResponse != nil:
+		return "drop_response"
+	case e.Truncate != nil:
+		return "truncate"
+	case e.Corrupt != nil:
+		return "corrupt"
+	case e.SlowBody != nil:
+		return "slow_body"
+	case e.Duplicate != nil:
+		return "duplicate"
 	case e.Partition != nil:
 		return "partition"
 	case e.Restart != nil:
@@ -80,8 +102,20 @@ func (e Event) Toxic() proxy.Toxic {
 		return *e.Latency
 	case e.Errors != nil:
 		return *e.Errors
+	case e.Hang != nil:
+		return *e.Hang
 	case e.Reset != nil:
 		return *e.Reset
+	case e.DropResponse != nil:
+		return *e.DropResponse
+	case e.Truncate != nil:
+		return *e.Truncate
+	case e.Corrupt != nil:
+		return *e.Corrupt
+	case e.SlowBody != nil:
+		return *e.SlowBody
+	case e.Duplicate != nil:
+		return *e.Duplicate
 	case e.Partition != nil:
 		return *e.Partition
 	}
@@ -124,6 +158,8 @@ func (r *rules) events() {
 			r.apart(i, kind)
 		default:
 			r.onLink(path, e, kind)
+			r.selects(child(path, kind), e)
+			r.recording(child(path, kind), e.Latency)
 		}
 	}
 }
@@ -162,6 +198,43 @@ func (r *rules) onLink(path string, e *Event, kind string) {
 		return
 	}
 	r.toLink(at, e.On)
+}
+
+// recording reads what a latency is drawn from.
+func (r *rules) recording(path string, l *proxy.Latency) {
+	if l == nil || l.Recorded == "" || !r.opts.Recordings || !r.sound(child(path, "recorded")) {
+		return
+	}
+	err := l.Load(filepath.Dir(r.file))
+	if err == nil {
+		return
+	}
+	key, _, _ := strings.Cut(err.Error(), ":")
+	if at := child(path, key); r.sound(at) {
+		r.wrong(at, err.Error(), "")
+	} else {
+		r.wrong(path, "latency: "+err.Error(), "")
+	}
+}
+
+// selects checks that a count that is given means something, and that what
+// grows comes to its full size.
+func (r *rules) selects(path string, e *Event) {
+	s := e.Toxic().Selection()
+	r.positive(child(path, "first"), s.First != 0)
+	r.positive(child(path, "every"), s.Every != 0)
+	r.positive(child(path, "max_active"), s.MaxActive != 0)
+	if s.Match != nil {
+		r.positive(child(child(path, "match"), "connection"), s.Match.Connection != 0)
+	}
+	if on := child(child(path, "cycle"), "on"); s.Cycle != nil && r.sound(on) && s.Cycle.On >= e.For && e.For > 0 {
+		r.wrong(on, fmt.Sprintf("on: it does not go again in %s", unit.FormatDuration(e.For)), "make it shorter than for:, or leave out cycle:")
+	}
+	ramp := child(path, "ramp")
+	r.positive(ramp, s.Ramp != 0)
+	if r.sound(ramp) && s.Ramp > e.For && e.For > 0 {
+		r.wrong(ramp, fmt.Sprintf("ramp: it does not come to its full size in %s", unit.FormatDuration(e.For)), "make it shorter than for:")
+	}
 }
 
 func (r *rules) onTarget(path string, e *Event, kind string) {

@@ -28,11 +28,28 @@ func (x *Experiment) Defaults() { x.Limits.Defaults() }
 func (x *Experiment) Duration() time.Duration { return x.Load.Length() }
 
 // resolve fills in the defaults that depend on other values: a route's timeout
-// is the load's, and a process works in the folder of the file.
+// is the load's, a link speaks what the target it leads to speaks, and paths are
+// relative to the folder of the file.
 func (x *Experiment) resolve(folder string) error {
 	for i := range x.Load.Routes {
 		if r := &x.Load.Routes[i]; r.Timeout == 0 {
 			r.Timeout = x.Load.Timeout
+		}
+	}
+	for _, l := range x.Links {
+		if t := x.Targets[l.To]; l.Protocol == "" && t != nil {
+			l.Protocol = t.Protocol
+		}
+		if err := l.resolve(folder); err != nil {
+			return err
+		}
+	}
+	for _, e := range x.Chaos {
+		if e.Latency == nil {
+			continue
+		}
+		if err := e.Latency.Resolve(folder); err != nil {
+			return err
 		}
 	}
 	for _, t := range x.Targets {

@@ -154,7 +154,7 @@ func (s *source) found(path, name, problem string) func() {
 		return func() { s.wrong(at, name+": "+problem, "") }
 	case name != "" && s.has(at):
 		return nil
-	case name != "" && strings.HasPrefix(problem, "is missing"):
+	case name != "" && strings.HasPrefix(problem, "is missing") && !s.bad[path]: // otherwise what could not be read may stand for it
 		return func() { s.lacks(path, at+": "+problem, "") }
 	case s.bad[path]:
 		return nil // it may well be because of what could not be read

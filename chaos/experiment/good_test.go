@@ -330,7 +330,7 @@ func TestKinds(t *testing.T) {
 		if e.Kind() != kind {
 			t.Errorf("event with %s has kind %q", kind, e.Kind())
 		}
-		if toxic := e.Toxic(); (toxic != nil) != (i < 4) { // latency, errors, reset, partition
+		if toxic := e.Toxic(); (toxic != nil) != (i < len(eventKinds)-2) { // all but restart and pause
 			t.Errorf("toxic of %s is %v", kind, toxic)
 		}
 		if !strings.HasPrefix(e.String(), kind) || !strings.HasSuffix(e.String(), " on x") {

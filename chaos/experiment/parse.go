@@ -17,6 +17,10 @@ type Options struct {
 	// chaos[0].for=2s, targets.checkout.with.flaw=never-opens.
 	Set []string
 
+	// Recordings reads the recordings that latencies are drawn from; without
+	// it they draw nothing, which is enough to judge what was run.
+	Recordings bool
+
 	// References are the names of the reference services; nil accepts any.
 	References []string
 	// Reference checks the settings of a reference service; nil accepts any.

@@ -22,14 +22,14 @@ type Target struct {
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
-	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge) or grpc (unary; the body is the encoded message). Links speak http1 alone.
+	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge) or grpc (unary; the body is the encoded message).
 }
 
 // Process is a service that stormctl starts. Its address is a free port on
 // 127.0.0.1 unless Listen is given; the command learns it from ${port},
 // ${addr} or the variables PORT and ADDR.
 type Process struct {
-	Command     []string          `yaml:"command"`      // Program and arguments. ${dir}, ${port}, ${addr}, ${links.NAME.url|addr|host|port}, ${targets.NAME.url|addr|host|port} and ${env.NAME} are replaced; $${ is a plain ${.
+	Command     []string          `yaml:"command"`      // Program and arguments. ${dir}, ${port}, ${addr}, ${links.NAME.url|addr|host|port}, of links with tls ${links.NAME.ca|cert|key}, ${targets.NAME.url|addr|host|port} and ${env.NAME} are replaced; $${ is a plain ${.
 	Env         map[string]string `yaml:"env"`          // Added to the environment; variables are replaced as in command.
 	Dir         string            `yaml:"dir"`          // Working folder, relative to the experiment file; absent means the file's folder. Absolute once read.
 	Files       map[string]string `yaml:"files"`        // Written into ${dir} before the start, by name; variables are replaced in the content.
@@ -143,7 +143,7 @@ func (r *rules) url(path, text string) {
 	case err != nil || u.Opaque != "" || u.Scheme == "" || u.Hostname() == "":
 		r.wrong(path, fmt.Sprintf("url: %s is not a URL with a host", quote(text)), like)
 	case u.Scheme != "http":
-		r.wrong(path, fmt.Sprintf("url: scheme %s is not spoken", quote(u.Scheme)), "routes and links speak without TLS: "+like)
+		r.wrong(path, fmt.Sprintf("url: scheme %s is not spoken", quote(u.Scheme)), "routes speak without TLS; a link to it has tls: {originate: {}}, and this stays http://")
 	case u.User != nil:
 		r.wrong(path, "url: a user does not belong here", "send an Authorization header from the routes")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

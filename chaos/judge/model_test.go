@@ -238,7 +238,7 @@ func (w world) play() *evidence.Run {
 							late, healed = left, true // healing lets go of what is delayed
 						}
 						length += late
-					case "partition":
+					case "partition", "hang", "drop_response":
 						length += f.Healed - now
 					case "errors":
 						x.Status, x.Ending = f.Statuses[rng.IntN(len(f.Statuses))], evidence.Injected

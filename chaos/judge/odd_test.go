@@ -76,7 +76,7 @@ func oddRun(rng *rand.Rand) *evidence.Run {
 			Key: uint64(rng.IntN(3)), Payload: uint64(rng.IntN(3)), RetryAfter: at(),
 		})
 	}
-	kinds := []string{"errors", "latency", "partition", "reset", "restart", "pause", "?"}
+	kinds := []string{"errors", "latency", "partition", "reset", "hang", "drop_response", "truncate", "corrupt", "slow_body", "duplicate", "restart", "pause", "?"}
 	for i := range rng.IntN(5) {
 		run.Faults = append(run.Faults, evidence.Injection{Index: i * 40, Kind: kinds[rng.IntN(7)], On: "payments", Injected: at(), Healed: at()})
 	}

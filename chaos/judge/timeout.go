@@ -126,7 +126,10 @@ func (c Timeout) hangs(t *traffic, s span, x evidence.Exchange) bool {
 		switch f.Kind {
 		case "latency":
 			return x.HitBy(f.Index) && f.Delay.Duration() >= c.Within
-		case "partition", "pause":
+		case "partition", "hang", "drop_response", "pause":
+			if f.Cycle {
+				return false // how long it would have been held is not known
+			}
 			held := f.Healed
 			if held < 0 {
 				held = t.end

@@ -34,6 +34,9 @@ func TestTimeout(t *testing.T) {
 			w.faults[0].Delay = evidence.Seconds(800 * ms)
 			w.late = map[int]time.Duration{0: 800 * ms}
 		}, nil, Held, "calls hung"},
+		{"sound on a hang", func(w *world) { w.faults[0].Kind = "hang" }, nil, Held, "calls hung"},
+		{"sound on responses that are dropped", func(w *world) { w.faults[0].Kind = "drop_response" }, nil, Held, "calls hung"},
+		{"it may have come back by itself", func(w *world) { w.faults[0].Kind, w.faults[0].Cycle = "hang", true }, nil, Inconclusive, "hardly ever hung"},
 		{"none", func(w *world) { w.timeout = 0 }, nil, Refuted, "waited longer than 500 ms"},
 		{"none, by rate", func(w *world) { w.timeout, w.ids = 0, false }, nil, Refuted, "waited longer than 500 ms"},
 		{"none, on a busy host", func(w *world) { w.timeout, w.stalls, w.stall = 0, 40, 80*ms }, nil, Refuted, "waited longer than 500 ms"},

@@ -69,7 +69,7 @@ func (a *active) letGo() {
 // called again, and after Close.
 //
 // index is the toxic's bit in Exchange.Faults; it panics if that is not 0 to
-// MaxIndex, or if the relay's protocol is one of streams. A fault counts as
+// MaxIndex, and if the relay's protocol is one of streams. A fault counts as
 // having hit an exchange if it delayed it or decided its verb, even where a
 // stronger one hid it; what happens to a response or on the way there counts
 // when it happens.

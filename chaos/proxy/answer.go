@@ -30,7 +30,7 @@ func (c *conn) answer() step {
 	_, err := c.writeBack(text)
 	c.final.Unlock()
 	if err != nil {
-		e.unwritten(c)
+		e.unwritten(c.relay)
 		e.Status = 0
 	}
 	e.tell()

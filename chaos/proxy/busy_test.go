@@ -24,9 +24,15 @@ import (
 // TestNothingIsLostWhileToxicsChange sends bodies of all sizes both ways under
 // toxics that hold and delay and come and go all the time: what arrives is what
 // was sent, in its order. Those that end exchanges come and go as well, on
-// paths of their own.
+// paths of their own. With HTTP/2 callers of both paths share connections.
 func TestNothingIsLostWhileToxicsChange(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
+		t.Run(protocol, func(t *testing.T) { nothingIsLost(t, protocol) })
+	}
+}
+
+func nothingIsLost(t *testing.T, protocol string) {
+	addr := h2server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
@@ -41,21 +47,34 @@ func TestNothingIsLostWhileToxicsChange(t *testing.T) {
 			body = body[n:]
 		}
 	}))
-	defer server.Close()
-	l := listen(t, server.Listener.Addr().String())
+	l := listen(t, addr, speaks(protocol))
+	shared := []*http.Client{h2client(t), h2client(t)}
 	var recorded atomic.Int64
 	l.Record(time.Now(), func(evidence.Exchange) { recorded.Add(1) })
 
 	const callers = 24
-	end := time.Now().Add(3 * time.Second)
+	toxics := stormyToxics()
+	begun := time.Now()
+	goesOn := func() bool { // for 3 s, and on a slow machine until each has hit something
+		took := time.Since(begun)
+		for i := range toxics {
+			if l.Hit(i) == 0 && took < patience {
+				return true
+			}
+		}
+		return took < 3*time.Second
+	}
 	var wg sync.WaitGroup
 	for i := range callers {
 		wg.Go(func() {
-			path := []string{"/calm", "/calm", "/stormy"}[i%3]
+			path := []string{"/calm", "/stormy"}[i%2]
 			rng := rand.New(rand.NewPCG(7, uint64(i)))
-			client := http.Client{Transport: &http.Transport{}, Timeout: patience}
+			client := &http.Client{Transport: &http.Transport{}, Timeout: patience}
 			defer client.CloseIdleConnections()
-			for time.Now().Before(end) {
+			if protocol == ProtocolHTTP2 {
+				client = shared[i/2%2]
+			}
+			for goesOn() {
 				body := make([]byte, []int{0, 10, 3_000, 200_000}[rng.IntN(4)])
 				for i := range body {
 					body[i] = byte(rng.Uint32())
@@ -78,23 +97,18 @@ func TestNothingIsLostWhileToxicsChange(t *testing.T) {
 				switch {
 				case path == "/calm" && (err != nil || res.StatusCode != 200):
 					t.Errorf("a caller nothing should happen to: status %d, %v", res.StatusCode, err)
+				case protocol == ProtocolHTTP2 && path == "/stormy" && bytes.HasPrefix(body, got) && len(got) >= 5:
+					// Truncated: without a length there is nothing to tell it by.
 				case err == nil && res.StatusCode == 200 && !bytes.Equal(got, body):
 					t.Errorf("sent %d bytes, got %d others back", len(body), len(got))
 				}
 			}
 		})
 	}
-	stormy := func(share unit.Share) Select { return Select{Share: share, Match: &Match{Path: "/stormy"}} }
-	for i, toxic := range []Toxic{
-		Partition{Select: All},
-		Partition{Select: Select{Share: 0.5}},
-		Latency{Delay: 2 * time.Millisecond, Jitter: 2 * time.Millisecond, Select: All},
-		Errors{Status: Statuses{503}, Select: stormy(0.5)},
-		Reset{Select: stormy(0.2)},
-	} {
+	for i, toxic := range toxics {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(8, uint64(i)))
-			for time.Now().Before(end) {
+			for goesOn() {
 				remove := l.Add(i, toxic)
 				time.Sleep(time.Duration(rng.IntN(int(5 * time.Millisecond))))
 				remove()
@@ -109,10 +123,31 @@ func TestNothingIsLostWhileToxicsChange(t *testing.T) {
 	if got, want := recorded.Load(), int64(l.seq.Load()); got != want || got == 0 {
 		t.Errorf("%d exchanges observed of %d", got, want)
 	}
-	for i := range 5 {
+	for i := range toxics {
 		if l.Hit(i) == 0 {
 			t.Errorf("toxic %d hit nothing: this has shown nothing about it", i)
 		}
+	}
+}
+
+// stormyToxics end exchanges on one path, and hold and delay them on all.
+func stormyToxics() []Toxic {
+	stormy := func(share unit.Share) Select { return Select{Share: share, Match: &Match{Path: "/stormy"}} }
+	return []Toxic{
+		Partition{Select: All},
+		Partition{Select: Select{Share: 0.5}},
+		Latency{Delay: 2 * time.Millisecond, Jitter: 2 * time.Millisecond, Select: All},
+		Errors{Status: Statuses{503}, Select: stormy(0.5)},
+		Reset{Select: stormy(0.2)},
+		Hang{Select: Select{Share: 0.5, MaxActive: 5}},
+		Latency{Delay: time.Millisecond, On: "response", Select: Select{Share: 1, Every: 2}},
+		SlowBody{Rate: 20_000_000, Select: All},
+		Duplicate{Select: Select{Share: 0.2}},
+		Truncate{After: 5, Select: stormy(1)},
+		Reset{When: "during", Select: stormy(0.5)},
+		Reset{When: "after", Select: stormy(0.2)},
+		DropResponse{Select: stormy(0.2)},
+		DropResponse{Then: "reset", Select: Select{Share: 0.2, Match: &Match{Path: "/stormy"}, Cycle: &Cycle{On: time.Millisecond, Off: time.Millisecond}}},
 	}
 }
 

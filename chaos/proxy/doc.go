@@ -1,5 +1,5 @@
-// Package proxy is the link: a relay that passes HTTP/1.1 between a caller and
-// a dependency, records every exchange and does to it what the toxics in force
+// Package proxy is the link: a relay that passes HTTP/1.1, HTTP/2 and gRPC
+// between a caller and a dependency, records every exchange and does to it what the toxics in force
 // decide.
 //
 //	caller ──▶ request head ──▶ toxics decide ──▶ Fate ──▶ relay acts ──▶ dependency
@@ -38,6 +38,42 @@
 // the connection's lock, which nobody holds while reading or writing. What has
 // to wait for a delay waits in a read with a deadline, and what has to be woken
 // is woken by a deadline in the past: no timer and no allocation per exchange.
+//
+// # HTTP/2 and gRPC
+//
+// Every stream is an exchange (mux.go). It is a wire for streams, and ends them
+// as they end; heads are decoded and encoded again, because compression has a
+// state on each connection. Windows, settings and numbers of streams are each
+// leg's own: what a peer may send of a stream is what was passed on and a
+// little more, so that a slow caller holds up the dependency, and a stream that
+// a fault holds holds up no other. PING and GOAWAY pass from end to end, and the
+// number of streams that the dependency takes at once is the caller's too.
+//
+//   - What resets a connection of HTTP/1.1 resets a stream, by INTERNAL_ERROR, and
+//     the connection with its other calls goes on; Fate.Connection is for the
+//     connection. To gRPC the former is INTERNAL, the latter UNAVAILABLE.
+//   - An answer of ours waits for the end of the request, and to gRPC for its first
+//     message. Its status is that of gRPC which stands for the one of HTTP
+//     (httpToGRPC), in trailers alone; what is recorded is what callers make of
+//     it (wire.GRPCToHTTP), also of the dependency's own answers.
+//   - A stream that the dependency resets is one that it failed to answer. One that
+//     is not on its way when the dependency goes away (GOAWAY) is refused, which
+//     callers may take as leave to try again.
+//   - Priorities, pushes and extensions do not pass.
+//   - A truncated response ends as if it were whole; only a content-length, or
+//     what gRPC says of its messages, tells.
+//   - The second delivery of a request shares the connection with the first, and
+//     ends with it.
+//   - A caller that speaks HTTP/1.1 is served as on a link of HTTP/1.1.
+//
+// # TLS
+//
+// Either side may have it (transport.go), whatever is spoken. A caller's
+// handshake comes before there is an exchange; one with the dependency that
+// fails is a dependency that cannot be reached. FIN and RST pass as they are; a
+// FIN without the alert that should come before it counts as one with it.
+//
+// # In flight
 //
 // A caller that is out of a response's last byte can be in its next request
 // before our write returns. So an exchange ends, and leaves the number in

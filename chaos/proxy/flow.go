@@ -44,7 +44,7 @@ func directionOf(way int) Direction { return Upstream + Direction(way) }
 
 // shapedBy tells the flow which toxics there are.
 func (f *flow) shapedBy(grips []*grip, way int) {
-	f.shapers = arrange(f.shapers, grips, directionOf(way))
+	f.shapers = shapedBy(f.shapers, grips, directionOf(way))
 	f.narrow, f.cut, f.resume = false, 0, 0
 	for _, g := range f.shapers {
 		f.narrow = f.narrow || g.by.shaper.Waits()
@@ -124,9 +124,10 @@ func (f *flow) wake(now time.Duration) time.Duration {
 	return at
 }
 
-// goOnLater gives the flow a place in the next turn.
+// goOnLater gives the flow a place in the next turn, if there is anything to do.
 func (p *pair) goOnLater(way int) {
-	if f := &p.flows[way]; !f.queued {
+	f := &p.flows[way]
+	if idle := f.backlog.empty() && f.pipe == nil && !f.limited && !p.sides[way].readable; !idle && !f.queued {
 		f.queued = true
 		p.loop.again = append(p.loop.again, unfinished{p, p.generation, way})
 	}
@@ -153,7 +154,7 @@ func (p *pair) room(way int) int {
 		if f.cut == 0 {
 			f.cut = size
 			for _, g := range f.shapers {
-				f.cut = min(f.cut, g.by.shaper.Cut(f.cut, g.lanes[way].rng))
+				f.cut = min(f.cut, g.by.shaper.Cut(f.cut, g.lanes[way].draws(g.by, p.number, way)))
 			}
 		}
 		size = f.cut
@@ -258,7 +259,7 @@ func (p *pair) delay(way int, b []byte) {
 			f.cut = 0 // this is what was drawn
 		} else {
 			for _, g := range f.shapers {
-				n = min(n, g.by.shaper.Cut(n, g.lanes[way].rng))
+				n = min(n, g.by.shaper.Cut(n, g.lanes[way].draws(g.by, p.number, way)))
 			}
 		}
 		f.backlog.push(p.delayed(way, n), b[:n])
@@ -273,7 +274,7 @@ func (p *pair) delayed(way, n int) piece {
 	at := now
 	for _, g := range f.shapers {
 		lane := &g.lanes[way]
-		out := max(at, g.by.shaper.Release(n, at, lane.free, lane.rng))
+		out := max(at, g.by.shaper.Release(n, at, lane.free, lane.draws(g.by, p.number, way)))
 		lane.free = out
 		if out > at {
 			x.delays = append(x.delays, delay{g.by, out - at})

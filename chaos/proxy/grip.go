@@ -47,18 +47,36 @@ type lane struct {
 // What it draws depends on the seed, the link's name, the toxic's index, the
 // number, and in each direction on how much was drawn before: not on other
 // connections.
-func gripOn(a *activeStream, conn uint64) (g *grip, takes bool) {
-	draws := func(about uint64) *rand.Rand { return rand.New(rand.NewPCG(mix(a.seed^mix(conn)), mix(a.seed+about))) }
-	if !a.toxic.Takes(conn, draws(0)) {
+func gripOn(a *activeStream, conn uint64, d *draws) (g *grip, takes bool) {
+	d.seed(a, conn, 0)
+	if !a.toxic.Takes(conn, d.rng) {
 		return nil, false
 	}
-	g = &grip{by: a}
-	if a.shaper != nil {
-		for way := range g.lanes {
-			g.lanes[way].rng = draws(1 + uint64(way))
-		}
+	return &grip{by: a}, true
+}
+
+// draws is chance that can be seeded again.
+type draws struct {
+	pcg rand.PCG
+	rng *rand.Rand
+}
+
+// seed makes d the chance of a toxic about one thing of a connection.
+func (d *draws) seed(a *activeStream, conn, about uint64) {
+	d.pcg.Seed(mix(a.seed^mix(conn)), mix(a.seed+about))
+	if d.rng == nil {
+		d.rng = rand.New(&d.pcg)
 	}
-	return g, true
+}
+
+// draws is the chance about pieces.
+func (n *lane) draws(a *activeStream, conn uint64, way int) *rand.Rand {
+	if n.rng == nil {
+		var d draws
+		d.seed(a, conn, 1+uint64(way))
+		n.rng = d.rng
+	}
+	return n.rng
 }
 
 // stage is the place of a Shaper in a direction: pieces are cut before they
@@ -77,8 +95,8 @@ func stage(s Shaper) int {
 	}
 }
 
-// arrange brings the shapers among grips that cover one direction in order.
-func arrange(shapers, grips []*grip, way Direction) []*grip {
+// shapedBy brings the shapers among grips that cover one direction in order.
+func shapedBy(shapers, grips []*grip, way Direction) []*grip {
 	shapers = shapers[:0]
 	for _, g := range grips {
 		if g.by.shaper != nil && g.by.direction.covers(way) {

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/stormctl/stormctl/load/hist"
 )
 
 // Latency delays the request on its way to the dependency, or the response on
@@ -15,8 +18,12 @@ type Latency struct {
 	Delay        time.Duration `yaml:"delay"`        // The mean or the least delay, see distribution.
 	Jitter       time.Duration `yaml:"jitter"`       // Width of the distribution.
 	Distribution string        `yaml:"distribution"` // uniform (delay ± jitter, the default), normal (standard deviation jitter), pareto (at least delay, heavy tail of scale jitter).
+	Recorded     string        `yaml:"recorded"`     // An HdrHistogram log, like the front.hlog of a run, to draw delays from in place of delay; relative to the experiment file. Its values are nanoseconds.
+	Tag          string        `yaml:"tag"`          // Which tag of that log, like the name of a route; absent means the only one.
 	On           string        `yaml:"on"`           // What is delayed: request (the default) or response.
 	Select       `yaml:",inline"`
+
+	Draws *hist.Drawer `yaml:"-"` // of the recording; see Load
 }
 
 // Decide delays what Select takes. A draw below zero delays by nothing.
@@ -33,6 +40,9 @@ func (l Latency) Decide(x *Head, rng *rand.Rand) Fate {
 
 // amount is one draw from the distribution.
 func (l Latency) amount(rng *rand.Rand) time.Duration {
+	if l.Recorded != "" {
+		return min(l.Draws.Draw(rng.Float64()), maxDelay)
+	}
 	d := float64(l.Delay)
 	if l.Jitter > 0 {
 		d += float64(l.Jitter) * l.draw(rng)
@@ -74,7 +84,7 @@ func (l Latency) draw(rng *rand.Rand) float64 {
 
 // Least is what an exchange it takes is delayed by at least.
 func (l Latency) Least() time.Duration {
-	if l.Ramp > 0 {
+	if l.Ramp > 0 || l.Recorded != "" {
 		return 0
 	}
 	switch l.Distribution {
@@ -92,6 +102,15 @@ func (l Latency) Least() time.Duration {
 
 // Check reports what is wrong with l, by key.
 func (l Latency) Check(report func(field, problem string)) {
+	defer l.Select.Check(report)
+	checkOn(l.On, report)
+	if l.Recorded != "" {
+		l.checkRecorded(report)
+		return
+	}
+	if l.Tag != "" {
+		report("tag", "goes with recorded only")
+	}
 	switch l.Distribution {
 	case "", "uniform", "normal", "pareto":
 	default:
@@ -109,8 +128,17 @@ func (l Latency) Check(report func(field, problem string)) {
 	if (l.Distribution == "" || l.Distribution == "uniform") && l.Jitter > l.Delay {
 		report("jitter", fmt.Sprintf("is more than the delay of %v: half of the draws would be below zero", l.Delay))
 	}
-	checkOn(l.On, report)
-	l.Select.Check(report)
+}
+
+func (l Latency) checkRecorded(report func(field, problem string)) {
+	for _, key := range []struct {
+		name  string
+		given bool
+	}{{"delay", l.Delay != 0}, {"jitter", l.Jitter != 0}, {"distribution", l.Distribution != ""}} {
+		if key.given {
+			report(key.name, "does not go with recorded, which says how long")
+		}
+	}
 }
 
 // String is like "latency 100ms ± 20ms to POST /pay".
@@ -121,6 +149,13 @@ func (l Latency) what() string {
 	b.WriteString("latency ")
 	if l.On == onResponse {
 		b.WriteString("of the response ")
+	}
+	if l.Recorded != "" {
+		b.WriteString("as recorded in " + filepath.Base(l.Recorded))
+		if l.Tag != "" {
+			b.WriteString(" for " + l.Tag)
+		}
+		return b.String()
 	}
 	b.WriteString(l.Delay.String())
 	if l.Jitter > 0 {

@@ -98,7 +98,7 @@ func (p *pair) begin() {
 // that it came after them.
 func (p *pair) grip(toxics []*activeStream, fresh bool) {
 	for _, a := range toxics {
-		if g, takes := gripOn(a, p.number); takes {
+		if g, takes := gripOn(a, p.number, &p.loop.rng); takes {
 			g.fresh = fresh
 			p.grips = append(p.grips, g)
 		}
@@ -130,8 +130,9 @@ func (p *pair) hit(g *grip) {
 	}
 }
 
-// review asks all toxics what holds now, and acts on it.
-func (p *pair) review() {
+// review asks all toxics what holds now, and acts on it but for moving bytes. It
+// tells whether there may be some to move.
+func (p *pair) review() bool {
 	l := p.loop
 	worst, undialled, again := Flow, false, never
 	for way := range p.flows {
@@ -156,6 +157,8 @@ func (p *pair) review() {
 	}
 	l.alarms.set(p, again)
 	switch {
+	default:
+		return p.state == pairPassing
 	case worst == Abort:
 		p.close(evidence.Broken, true)
 	case worst == Finish:
@@ -166,9 +169,8 @@ func (p *pair) review() {
 		p.dial()
 	case p.state == pairDialling && l.now >= p.dialBy:
 		p.dialFailed()
-	default:
-		p.pumpBoth()
 	}
+	return false
 }
 
 // pumpBoth moves what can be moved, both ways.
@@ -285,7 +287,9 @@ func (p *pair) dialEnded(events uint32) {
 	p.state, s.writable = pairPassing, true
 	s.readable = events&(poll.Readable|poll.HungUp) != 0
 	s.hungUp = events&poll.HungUp != 0
-	p.review()
+	if p.review() {
+		p.pumpBoth()
+	}
 }
 
 // dialFailed tries elsewhere, or gives up: the caller, who is connected, is

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -14,18 +15,32 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
+// The values of Config.Protocol.
+const (
+	ProtocolHTTP1 = "http1" // exchanges: Toxic
+	ProtocolTCP   = "tcp"   // connections, whatever is spoken on them: Stream
+	ProtocolHTTP2 = "h2"    // exchanges, by prior knowledge, or by ALPN where there is TLS; HTTP/1.1 passes too
+	ProtocolGRPC  = "grpc"  // ProtocolHTTP2, and calls are answered and recorded by their gRPC status
+)
+
 // Config is what a relay needs to know.
 type Config struct {
 	Name      string // of the link; part of what chance depends on
 	Listen    string // host:port; "" takes a free port on 127.0.0.1
 	Upstream  string // host:port of the dependency, dialled when the first request comes
+	Protocol  string // one of the Protocols; "" means ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
-	Protocol  string // ProtocolHTTP1, which "" means, or ProtocolTCP
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 
 	// Prepare is called before the first connection is accepted: toxics that it
 	// adds are in force from the first byte on. nil does nothing.
 	Prepare func(*Relay)
+
+	// Terminate makes callers speak TLS to the relay, and Originate the relay to
+	// the dependency; nil leaves it plain. The protocols of ALPN are set by
+	// Protocol, and a ServerName that is missing by Upstream. Both may ask for
+	// the other's certificate, and show one.
+	Terminate, Originate *tls.Config
 
 	// Allow is asked about each address before it is dialled; nil allows
 	// loopback only.
@@ -55,10 +70,18 @@ type Relay struct {
 	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 
 	mu    sync.Mutex // the control plane's: guards what follows, and orders changes of toxics
-	conns map[*conn]struct{}
+	conns map[connection]struct{}
 	last  uint64 // number of the last connection
 
-	wg sync.WaitGroup
+	wg     sync.WaitGroup
+	unsafe atomic.Uint64
+}
+
+// connection is a caller's, with its own to the dependency.
+type connection interface {
+	run()                    // until the end
+	review(toxics []*active) // brings exchanges in progress into line with the toxics in force
+	cut()                    // ends it, and all exchanges in progress
 }
 
 // The ways that bytes are counted by, as streams has them.
@@ -100,9 +123,10 @@ func Listen(c Config) (*Relay, error) {
 		}
 	}
 	r := &Relay{config: c}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.toxics.Store(new([]*active))
 	switch c.Protocol {
-	case ProtocolHTTP1:
+	case ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC:
 	case ProtocolTCP:
 		var err error
 		if r.streams, err = newStreams(r); err != nil {
@@ -114,7 +138,7 @@ func Listen(c Config) (*Relay, error) {
 		r.streams.wake()
 		return r, nil
 	default:
-		return fail(fmt.Errorf("protocol %q is not one of %s, %s", c.Protocol, ProtocolHTTP1, ProtocolTCP))
+		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s, %s", c.Protocol, ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC, ProtocolTCP))
 	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
@@ -122,8 +146,7 @@ func Listen(c Config) (*Relay, error) {
 	if err != nil {
 		return fail(err)
 	}
-	r.listener, r.dialer, r.conns = listener, dialer(c.Allow), map[*conn]struct{}{}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.listener, r.dialer, r.conns = listener, dialer(c.Allow), map[connection]struct{}{}
 	c.Prepare(r)
 	r.wg.Go(r.accept)
 	return r, nil
@@ -148,6 +171,9 @@ func (r *Relay) Record(start time.Time, observe func(evidence.Exchange)) {
 // InFlight is how many exchanges are in progress.
 func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 
+// Unsafe is how many callers came with whom no TLS could be agreed on.
+func (r *Relay) Unsafe() uint64 { return r.unsafe.Load() }
+
 // Close closes the listener and all connections, and waits for every
 // goroutine: exchanges in progress have been observed, as evidence.Cut, when it
 // returns. It may be called again.
@@ -158,15 +184,14 @@ func (r *Relay) Close() error {
 	r.mu.Lock()
 	r.closing.Store(true)
 	r.cancel()
-	open := make([]*conn, 0, len(r.conns))
+	open := make([]connection, 0, len(r.conns))
 	for c := range r.conns {
 		open = append(open, c)
 	}
 	r.mu.Unlock()
 	err := r.listener.Close()
 	for _, c := range open {
-		c.end(evidence.Cut)
-		c.shut(false)
+		c.cut()
 	}
 	r.wg.Wait()
 	if err != nil && !errors.Is(err, net.ErrClosed) {
@@ -202,12 +227,75 @@ func (r *Relay) serve(caller *net.TCPConn) {
 	}
 	r.last++
 	r.accepted.Add(1)
-	c := newConn(r, r.last, caller)
+	if r.config.Terminate == nil {
+		r.begin(r.last, caller, true)
+		return
+	}
+	number := r.last
+	r.wg.Go(func() { r.terminate(number, caller) })
+}
+
+// terminate serves a caller once it has agreed on TLS. A handshake that fails
+// is no exchange.
+func (r *Relay) terminate(number uint64, caller *net.TCPConn) {
+	config := r.config.Terminate.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	if r.multiplexed() {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	s, err := handshake(r.ctx, caller, config, tls.Server)
+	if err != nil {
+		r.unsafe.Add(1)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing.Load() {
+		_ = s.Close()
+		return
+	}
+	r.begin(number, s, s.ConnectionState().NegotiatedProtocol != "http/1.1")
+}
+
+// multiplexed tells whether it is HTTP/2 that is spoken.
+func (r *Relay) multiplexed() bool {
+	return r.config.Protocol == ProtocolHTTP2 || r.config.Protocol == ProtocolGRPC
+}
+
+// begin serves a connection. r.mu is held.
+func (r *Relay) begin(number uint64, caller transport, streams bool) {
+	var c connection
+	if streams && r.multiplexed() {
+		c = newMux(r, number, caller)
+	} else {
+		c = newConn(r, number, caller)
+	}
 	r.conns[c] = struct{}{}
 	r.wg.Go(c.run)
 }
 
-func (r *Relay) forget(c *conn) {
+// demote serves a caller that does not speak HTTP/2 after all as one of
+// HTTP/1.1.
+func (r *Relay) demote(m *mux) {
+	c := newConn(r, m.number, m.caller.conn)
+	for read, _ := m.in.Peek(m.in.Buffered()); len(read) > 0; {
+		n := copy(c.in.room(), read)
+		c.in.filled(n)
+		read = read[n:]
+	}
+	r.mu.Lock()
+	delete(r.conns, m)
+	if r.closing.Load() {
+		r.mu.Unlock()
+		c.cut()
+		return
+	}
+	r.conns[c] = struct{}{}
+	r.mu.Unlock()
+	c.run()
+}
+
+func (r *Relay) forget(c connection) {
 	r.mu.Lock()
 	delete(r.conns, c)
 	r.mu.Unlock()

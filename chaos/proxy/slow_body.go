@@ -40,19 +40,20 @@ func (s SlowBody) pace() Pace {
 func (s SlowBody) Check(report func(field, problem string)) {
 	inPieces := s.Piece != 0 || s.Pause != 0
 	switch {
-	case s.Rate == 0 && !inPieces:
-		report("", "needs rate, or piece and pause")
+	case s.Rate <= 0 && !inPieces:
+		report("rate", "give a rate of at least 1B/s, or piece and pause")
 	case s.Rate != 0 && s.Piece != 0:
 		report("piece", "does not go with rate")
 	case s.Rate != 0 && s.Pause != 0:
 		report("pause", "does not go with rate")
-	case inPieces && s.Piece <= 0:
+	case s.Piece == 0 && inPieces:
+		report("piece", "is missing: how many bytes come between two pauses")
+	case s.Pause == 0 && inPieces:
+		report("pause", "is missing: how long it takes until the next piece")
+	case s.Piece < 0:
 		report("piece", "must be at least 1B")
-	case inPieces && (s.Pause <= 0 || s.Pause > maxDelay):
+	case s.Pause < 0 || s.Pause > maxDelay:
 		report("pause", fmt.Sprintf("must be more than 0 and at most %v", maxDelay))
-	}
-	if s.Rate < 0 {
-		report("rate", "must be at least 1B/s")
 	}
 	s.Select.Check(report)
 }

@@ -6,12 +6,6 @@ import (
 	"sync"
 )
 
-// ProtocolHTTP1 and ProtocolTCP are values of Config.Protocol.
-const (
-	ProtocolHTTP1 = "http1" // exchanges: Toxic
-	ProtocolTCP   = "tcp"   // connections, whatever is spoken on them: Stream
-)
-
 // AddStream puts a toxic in force in a direction and returns what takes it out
 // again; it is what Add is for Toxic, on a relay of ProtocolTCP. Both act at
 // once, on open connections too, and lose no byte and reorder none: when remove

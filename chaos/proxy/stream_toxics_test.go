@@ -27,7 +27,7 @@ func (l *link) closes(c, up *caller, faults uint64) {
 	if err := c.end(); err != nil {
 		l.t.Errorf("the caller saw %v, want a FIN", err)
 	}
-	l.connection(evidence.Answered, faults)
+	l.tellsOf(evidence.Answered, faults)
 }
 
 // TestStreamDelays: what delays takes its time, and lets go of what it holds when
@@ -109,7 +109,7 @@ func TestStreamBandwidthMakesTheSenderWait(t *testing.T) {
 	}
 	up.Close()
 	c.end()
-	l.connection(evidence.Answered, 1)
+	l.tellsOf(evidence.Answered, 1)
 }
 
 // TestStreamJitterKeepsOrder: a piece that is drawn short does not overtake.
@@ -131,7 +131,7 @@ func TestStreamJitterKeepsOrder(t *testing.T) {
 	}
 	up.Close()
 	c.end()
-	l.connection(evidence.Answered, 1)
+	l.tellsOf(evidence.Answered, 1)
 }
 
 func TestStreamSlowClose(t *testing.T) {
@@ -152,7 +152,7 @@ func TestStreamSlowClose(t *testing.T) {
 	if err := c.end(); err != nil {
 		t.Errorf("the caller saw %v, want a FIN", err)
 	}
-	l.connection(evidence.Answered, 0b11)
+	l.tellsOf(evidence.Answered, 0b11)
 }
 
 func TestStreamTimeoutCloses(t *testing.T) {
@@ -165,7 +165,7 @@ func TestStreamTimeoutCloses(t *testing.T) {
 			t.Errorf("the %s saw %v after %v, want a FIN after 100 ms at least", name, err, time.Since(begin))
 		}
 	}
-	l.connection(evidence.Broken, 1<<2)
+	l.tellsOf(evidence.Broken, 1<<2)
 }
 
 func TestStreamResetPeer(t *testing.T) {
@@ -186,7 +186,7 @@ func TestStreamResetPeer(t *testing.T) {
 					t.Errorf("the %s saw %v after %v, want a reset after %v at least", name, err, time.Since(begin), after)
 				}
 			}
-			l.connection(evidence.Broken, 1<<2)
+			l.tellsOf(evidence.Broken, 1<<2)
 			remove()
 			again := l.dial()
 			up = d.accept()
@@ -213,7 +213,7 @@ func TestStreamLimitData(t *testing.T) {
 			t.Errorf("the %s saw %v, want a FIN", name, err)
 		}
 	}
-	l.connection(evidence.Broken, 1<<4)
+	l.tellsOf(evidence.Broken, 1<<4)
 }
 
 func TestStreamLimitDataHeals(t *testing.T) {
@@ -242,7 +242,7 @@ func TestStreamDown(t *testing.T) {
 			t.Errorf("the %s saw %v, want a FIN", name, err)
 		}
 	}
-	l.connection(evidence.Broken, 1)
+	l.tellsOf(evidence.Broken, 1)
 	if _, err := net.Dial("tcp", l.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dialling gave %v, want refused", err)
 	}
@@ -360,12 +360,12 @@ func TestStreamPartitionHoldsEnds(t *testing.T) {
 	if err := upResets.end(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the dependency saw %v, want a reset", err)
 	}
-	l.connection(evidence.CallerGone, 1)
+	l.tellsOf(evidence.CallerGone, 1)
 	upFresh := d.accept()
 	upFresh.expect("anybody?")
 	upCloses.Close()
 	closes.end()
-	l.connection(evidence.Answered, 1)
+	l.tellsOf(evidence.Answered, 1)
 	l.closes(fresh, upFresh, 1)
 }
 
@@ -392,7 +392,7 @@ func TestStreamHalfOpen(t *testing.T) {
 	if err := up.end(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the dependency saw %v, want a reset", err)
 	}
-	l.connection(evidence.Broken, 1)
+	l.tellsOf(evidence.Broken, 1)
 	l.closes(fresh, upFresh, 0)
 }
 

@@ -35,6 +35,7 @@ type streams struct {
 	again  []unfinished // connections with more to do than a turn allows
 	pipes  pipes
 	buf    []byte // what was read last
+	rng    draws
 
 	next     atomic.Pointer[streamToxics] // what the control plane wants
 	prepared atomic.Bool                  // Config.Prepare has been called: it may accept
@@ -134,7 +135,9 @@ func (l *streams) turn() error {
 	l.takeDialled()
 	l.goOn()
 	for p := l.alarms.ring(l.now); p != nil; p = l.alarms.ring(l.now) {
-		p.review()
+		if p.review() {
+			p.pumpBoth()
+		}
 	}
 	return nil
 }
@@ -142,6 +145,7 @@ func (l *streams) turn() error {
 // goOn gives those that had more to do one more try each.
 func (l *streams) goOn() {
 	for n := len(l.again); n > 0; n-- {
+		l.obey()
 		next := l.again[0]
 		l.again = l.again[:copy(l.again, l.again[1:])]
 		if next.pair.generation == next.generation {
@@ -171,7 +175,10 @@ func (l *streams) obey() {
 		if p.state != pairUnused {
 			p.heal(next.holds)
 			p.grip(fresh, false)
-			p.review()
+			if p.review() {
+				p.goOnLater(0)
+				p.goOnLater(1)
+			}
 		}
 	}
 	close(next.applied)

@@ -27,8 +27,8 @@ func linked(t *testing.T) (l *link, c, up *caller) {
 	return l, c, d.accept()
 }
 
-// connection checks the next record, which is a whole connection.
-func (l *link) connection(how evidence.Ending, faults uint64) evidence.Exchange {
+// tellsOf checks the next record.
+func (l *link) tellsOf(how evidence.Ending, faults uint64) evidence.Exchange {
 	l.t.Helper()
 	x := l.next()
 	if x.Ending != how || x.Faults != faults {
@@ -56,7 +56,7 @@ func TestStreamPassesBytes(t *testing.T) {
 	if err := c.end(); err != nil {
 		t.Errorf("the caller saw the end as %v, want a FIN", err)
 	}
-	x := l.connection(evidence.Answered, 0)
+	x := l.tellsOf(evidence.Answered, 0)
 	if x.Conn != 1 || x.Seq != 1 || x.InFlight != 1 || x.End < x.Begin {
 		t.Errorf("recorded %+v", x)
 	}
@@ -92,7 +92,7 @@ func TestStreamPassesEnds(t *testing.T) {
 					t.Errorf("the other side saw %v, want %v", err, tt.want)
 				}
 			}
-			l.connection(tt.how, 0)
+			l.tellsOf(tt.how, 0)
 		})
 	}
 }
@@ -112,7 +112,7 @@ func TestStreamBackpressure(t *testing.T) {
 			t.Errorf("the dependency saw %v, want a reset", err)
 		}
 	}
-	l.connection(evidence.CallerGone, 0)
+	l.tellsOf(evidence.CallerGone, 0)
 }
 
 func TestStreamDependencyRefuses(t *testing.T) {
@@ -127,7 +127,7 @@ func TestStreamDependencyRefuses(t *testing.T) {
 	if !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the caller saw %v, want a reset", err)
 	}
-	l.connection(evidence.Failed, 0)
+	l.tellsOf(evidence.Failed, 0)
 }
 
 // TestStreamDialsNames: a name is looked up for each dial, without keeping others
@@ -143,7 +143,7 @@ func TestStreamDialsNames(t *testing.T) {
 	c.Close()
 	up.end()
 	up.Close()
-	l.connection(evidence.Answered, 0)
+	l.tellsOf(evidence.Answered, 0)
 }
 
 // TestStreamCarriesBulk sends much both ways at once: in bulk and back to small
@@ -168,21 +168,72 @@ func TestStreamCarriesBulk(t *testing.T) {
 			way[0].CloseWrite()
 		})
 		wg.Go(func() {
-			if n := verify(t, way[1].in, uint64(i)); n != size {
-				t.Errorf("got %d bytes, want %d", n, size)
+			if n, err := arrives(way[1].in, uint64(i)); err != nil || n != size {
+				t.Errorf("%v; got %d bytes, want %d", err, n, size)
 			}
 		})
 	}
 	wg.Wait()
-	l.connection(evidence.Answered, 0)
+	l.tellsOf(evidence.Answered, 0)
 	if l.Bytes(Both) != 2*size {
 		t.Errorf("counted %d bytes, want %d", l.Bytes(Both), 2*size)
 	}
 }
 
-// filler is what streams consist of: its length has nothing in common with
+// TestStreamToxicsMeetBulk: what is in the relay's pipe when a toxic comes goes on
+// before what comes behind it.
+func TestStreamToxicsMeetBulk(t *testing.T) {
+	for _, toxic := range []Stream{
+		StreamLatency{Delay: time.Millisecond, Conns: AllConns}, LimitData{Bytes: 1 << 40, Conns: AllConns},
+		Slicer{Size: 60_000, Conns: AllConns},
+	} {
+		t.Run(toxic.String(), func(t *testing.T) {
+			l, c, up := linked(t)
+			var wg sync.WaitGroup
+			const size = 40 << 20 // more than all buffers on the way
+			wg.Go(func() {
+				all := make([]byte, size)
+				fill(all, 1, 0)
+				if _, err := c.Write(all); err != nil {
+					t.Error(err)
+				}
+				c.CloseWrite()
+			})
+			// Nobody reads, until nothing has moved for a while.
+			for last := ^uint64(0); l.Bytes(Upstream) != last || last == 0; time.Sleep(50 * time.Millisecond) {
+				last = l.Bytes(Upstream)
+			}
+			remove := l.AddStream(0, Upstream, toxic)
+			first := make([]byte, 10<<20)
+			if _, err := io.ReadFull(up.in, first); err == nil {
+				want := make([]byte, len(first))
+				if fill(want, 1, 0); !bytes.Equal(first, want) {
+					t.Error("the first bytes are not those that were sent")
+				}
+			} else {
+				t.Error(err)
+			}
+			remove()
+			rest, err := io.ReadAll(up.in)
+			want := make([]byte, len(rest))
+			if fill(want, 1, len(first)); err != nil || len(rest) != size-len(first) || !bytes.Equal(rest, want) {
+				t.Errorf("%d bytes followed, %v; want the %d others", len(rest), err, size-len(first))
+			}
+			wg.Wait()
+			up.Close()
+			c.end()
+			var faults uint64 = 1
+			if _, never := toxic.(LimitData); never {
+				faults = 0 // it is not reached
+			}
+			l.tellsOf(evidence.Answered, faults)
+		})
+	}
+}
+
+// static is what streams consist of: its length has nothing in common with
 // that of any buffer.
-var filler = func() []byte {
+var babble = func() []byte {
 	b := make([]byte, 1<<16+1)
 	rand.NewChaCha8([32]byte{7}).Read(b)
 	return b
@@ -190,28 +241,26 @@ var filler = func() []byte {
 
 // fill makes each byte depend on where it is in its stream.
 func fill(b []byte, stream uint64, from int) {
-	for at := (from + int(mix(stream)>>40)) % len(filler); len(b) > 0; at = 0 {
-		b = b[copy(b, filler[at:]):]
+	for at := (from + int(mix(stream)>>40)) % len(babble); len(b) > 0; at = 0 {
+		b = b[copy(b, babble[at:]):]
 	}
 }
 
-// verify reads to the end, and that each byte is where it was sent to.
-func verify(t *testing.T, r io.Reader, stream uint64) int {
+// arrives reads to the end, and checks that each byte is where it was sent to.
+func arrives(r io.Reader, stream uint64) (at int, err error) {
 	got, want := make([]byte, 64<<10), make([]byte, 64<<10)
-	for at := 0; ; {
+	for {
 		n, err := r.Read(got)
 		fill(want[:n], stream, at)
 		if !bytes.Equal(got[:n], want[:n]) {
-			t.Errorf("stream %d: wrong bytes between %d and %d", stream, at, at+n)
-			return at
+			return at, fmt.Errorf("stream %d: wrong bytes between %d and %d", stream, at, at+n)
 		}
 		at += n
 		if err == io.EOF {
-			return at
+			return at, nil
 		}
 		if err != nil {
-			t.Errorf("stream %d at %d: %v", stream, at, err)
-			return at
+			return at, fmt.Errorf("stream %d at %d: %w", stream, at, err)
 		}
 	}
 }

@@ -19,8 +19,8 @@ type upstream struct {
 	cancel context.CancelFunc // ends the dial
 	nudge  chan struct{}
 
-	conn *net.TCPConn // nil until dialled; set once, under c.mu
-	eof  bool         // the dependency has closed its side; guarded by c.mu
+	conn transport // nil until dialled; set once, under c.mu
+	eof  bool      // the dependency has closed its side; guarded by c.mu
 
 	timed bool // conn has a write deadline; belongs to the caller's side
 
@@ -99,13 +99,13 @@ func (u *upstream) run(ctx context.Context) {
 }
 
 func (u *upstream) dial(ctx context.Context) error {
-	conn, err := u.c.relay.dialer.DialContext(ctx, "tcp", u.c.relay.config.Upstream)
+	conn, err := u.c.relay.dial(ctx, false)
 	if err != nil {
 		return err
 	}
 	u.c.mu.Lock()
 	given := u.c.up != u
-	u.conn = conn.(*net.TCPConn)
+	u.conn = conn
 	u.c.mu.Unlock()
 	if given {
 		_ = conn.Close()
@@ -247,7 +247,7 @@ func (u *upstream) passLast() bool {
 	u.in.take(u.out)
 	u.out, u.part = 0, head
 	if err != nil {
-		e.unwritten(c)
+		e.unwritten(c.relay)
 	}
 	e.tell()
 	switch {

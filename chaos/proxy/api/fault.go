@@ -13,13 +13,11 @@ import (
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
-// The protocols that a proxy may speak.
-const (
-	tcp   = "tcp" // the default: bytes, whatever they mean
-	http1 = "http1"
-)
+// protocols are those that a proxy may speak; tcp is the default.
+var protocols = []string{tcp, proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.ProtocolGRPC}
 
-var protocols = []string{tcp, http1}
+// tcp is bytes, whatever they mean; all others are exchanges.
+const tcp = proxy.ProtocolTCP
 
 // newAttributes is what a toxic of this type can be told on a proxy that speaks
 // this protocol. Toxiproxy's types take toxiproxy's attributes, all others the
@@ -37,7 +35,7 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	case a != nil:
 		return a, nil
 	case exchanges != nil:
-		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q", typ, protocol, http1)
+		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q", typ, protocol, proxy.ProtocolHTTP1)
 	case bytes != nil:
 		return nil, badRequest("toxic type %s is for bytes, and this proxy speaks %s: create it without \"protocol\"", typ, protocol)
 	default:

@@ -259,7 +259,7 @@ func TestToxicsOfProtocols(t *testing.T) {
 		}
 		send(f.Server, "DELETE /proxies/"+tt.proxy+"/toxics/t")
 	}
-	if status, body := send(f.Server, `POST /proxies {"name":"x","protocol":"smtp","upstream":"127.0.0.1:1"}`); status != 400 || !strings.Contains(body, `protocol \"smtp\" is not one of tcp, http1`) {
+	if status, body := send(f.Server, `POST /proxies {"name":"x","protocol":"smtp","upstream":"127.0.0.1:1"}`); status != 400 || !strings.Contains(body, `protocol \"smtp\" is not one of tcp, http1, h2, grpc`) {
 		t.Errorf("%d %s", status, body)
 	}
 	if status, body := send(f.Server, `PATCH /proxies/tcp {"protocol":"http1"}`); status != 400 || !strings.Contains(body, "the protocol of a proxy cannot change") {
