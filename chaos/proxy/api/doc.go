@@ -13,15 +13,16 @@
 // compared with recordings of it (testdata/toxiproxy.golden), and what differs
 // on purpose stands there with its reason. What it breaks, we do not:
 //
-//   - A call never waits for the data path. A proxy's changes are ordered by a
-//     lock of its own that readers do not take; the relay's data path takes no
-//     lock of ours; a relay that is closed has given up its port and its
-//     connections before anybody waits for it, and nobody waits for long.
+//   - No call hangs, whatever the data path does. A proxy's changes are ordered
+//     by a lock of its own that readers do not take; a change of toxics waits
+//     for the turn that the relay is in, and for no peer; a relay that is closed
+//     has given up its port and its connections before anybody waits for it, and
+//     nobody waits for long.
 //   - No input ends the process, and chance has a seed.
 //   - A proxy is created with its toxics in force, before its first connection.
 //
 // Beyond toxiproxy there are fields that its clients leave out: "protocol"
-// makes a proxy speak HTTP/1.1, so that toxics work on exchanges; "ttl" makes a
+// makes a proxy speak HTTP or gRPC, so that toxics work on exchanges; "ttl" makes a
 // toxic or a proxy a lease, which ends by itself if nobody renews it, because
 // a test that is killed takes nothing out; stream "both" is for both ways.
 // Types that toxiproxy does not have take the keys that they have in an

@@ -171,6 +171,11 @@ func (k *keys) behave(share unit.Share) (behaviour, error) {
 		return behaviour{}, badRequest("%s", problemsOf(err))
 	}
 	switch f := fault.(type) {
+	case proxy.Latency:
+		if f.Recorded != "" {
+			return behaviour{}, badRequest("recorded is for experiment files: the API reads no files of this machine")
+		}
+		return behaviour{toxic: f}, nil
 	case proxy.Stream:
 		return behaviour{stream: f}, nil
 	case proxy.Toxic:

@@ -200,7 +200,8 @@ func TestToxicsOfProtocols(t *testing.T) {
 	defer f.Close()
 	f.do(`POST /proxies {"name":"tcp","upstream":"127.0.0.1:1"}`, 201)
 	f.do(`POST /proxies {"name":"http","protocol":"http1","upstream":"127.0.0.1:1"}`, 201)
-	relays := map[string]*fakeRelay{"tcp": f.relays[0], "http": f.relays[1]}
+	f.do(`POST /proxies {"name":"grpc","protocol":"grpc","upstream":"127.0.0.1:1"}`, 201)
+	relays := map[string]*fakeRelay{"tcp": f.relays[0], "http": f.relays[1], "grpc": f.relays[2]}
 	for _, tt := range []struct {
 		proxy, toxic string
 		want         string // in force, or in the error
@@ -232,6 +233,7 @@ func TestToxicsOfProtocols(t *testing.T) {
 		{"http", `"type":"latency","attributes":{"latency":100,"jitter":20}`, "latency 100ms ± 20ms to 100%"},
 		{"http", `"type":"latency","attributes":{"delay":"100ms","jitter":"20ms","distribution":"normal"}`, "latency 100ms (normal, σ 20ms) to 100%"},
 		{"http", `"type":"latency","attributes":{"delay":"100ms","latency":100}`, "delay is given twice"},
+		{"http", `"type":"latency","attributes":{"recorded":"/etc/passwd"}`, "the API reads no files"},
 		{"http", `"type":"reset","attributes":{"match":{"method":"POST"}}`, "reset to POST"},
 		{"http", `"type":"partition"`, "partition to 100%"},
 		{"http", `"type":"hang","attributes":{"first":3}`, "hang to 100%, the first 3"},
@@ -243,6 +245,8 @@ func TestToxicsOfProtocols(t *testing.T) {
 		{"http", `"type":"noop"`, ""},
 		{"http", `"type":"bandwidth"`, `toxic type bandwidth is for bytes, and this proxy speaks http1: create it without \"protocol\"`},
 		{"http", `"type":"nothing"`, "invalid toxic type"},
+		{"grpc", `"type":"errors","attributes":{"grpc_status":"UNAVAILABLE"}`, "errors UNAVAILABLE to 100%"},
+		{"grpc", `"type":"slicer"`, `toxic type slicer is for bytes, and this proxy speaks grpc: create it without \"protocol\"`},
 	} {
 		status, body := send(f.Server, "POST /proxies/"+tt.proxy+`/toxics {"name":"t",`+tt.toxic+`}`)
 		switch inForce := relays[tt.proxy].toxics(); {
