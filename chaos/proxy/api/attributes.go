@@ -83,8 +83,8 @@ func (a *slicer) behave(share unit.Share) (behaviour, error) {
 		return behaviour{}, badRequest("average_size must be at least 1: no data fits into slices of 0 bytes")
 	}
 	return behaviour{stream: proxy.Slicer{
-		Size: int(a.AverageSize), Variation: int(min(a.SizeVariation, a.AverageSize-1)), Delay: times(a.Delay, time.Microsecond),
-		Conns: proxy.Conns{Share: share},
+		Size: int(min(a.AverageSize, maxSlice)), Variation: int(min(a.SizeVariation, a.AverageSize-1, maxSlice-1)),
+		Delay: times(a.Delay, time.Microsecond), Conns: proxy.Conns{Share: share},
 	}}, notNegative("average_size", a.AverageSize, "size_variation", a.SizeVariation, "delay", a.Delay)
 }
 
@@ -100,11 +100,12 @@ type noop struct{}
 
 func (*noop) behave(unit.Share) (behaviour, error) { return behaviour{}, nil }
 
-// maxWait bounds what an attribute may ask to wait, and maxRate what it may let
-// through: nobody waits longer in a test, no machine sends more.
+// What attributes may ask for at most: nobody waits longer in a test, no machine
+// sends more, and nothing is sent in larger pieces.
 const (
-	maxWait = time.Hour
-	maxRate = 1e12 // 1000 bytes a second
+	maxWait  = time.Hour
+	maxRate  = 1e12 // 1000 bytes a second
+	maxSlice = 1 << 30
 )
 
 func times(n int64, unit time.Duration) time.Duration {

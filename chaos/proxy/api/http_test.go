@@ -216,6 +216,7 @@ func TestToxicsOfProtocols(t *testing.T) {
 		{"tcp", `"type":"reset_peer","attributes":{"timeout":100}`, "downstream reset_peer after 100ms to 100%"},
 		{"tcp", `"type":"slicer","attributes":{"average_size":10,"size_variation":5,"delay":1000}`, "downstream slicer 10 ± 5 bytes, 1ms apart, to 100%"},
 		{"tcp", `"type":"slicer","attributes":{"average_size":10,"size_variation":10}`, "downstream slicer 10 ± 9 bytes to 100%"},
+		{"tcp", `"type":"slicer","attributes":{"average_size":9223372036854775807,"size_variation":9223372036854775807}`, "downstream slicer 1073741824 ± 1073741823 bytes to 100%"},
 		{"tcp", `"type":"limit_data","attributes":{"bytes":1000}`, "downstream limit_data 1000B to 100%"},
 		{"tcp", `"type":"down","stream":"both","toxicity":0.3`, "both down to 30%"},
 		{"tcp", `"type":"slow_connect","stream":"both","attributes":{"delay":"3s"}`, "both slow_connect 3s to 100%"},
