@@ -7,6 +7,18 @@ import (
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
+// span finds something wrong with a key that is not there.
+type span struct {
+	Least int `yaml:"least"`
+	Most  int `yaml:"most"`
+}
+
+func (s span) Check(report func(field, problem string)) {
+	if s.Most < s.Least {
+		report("most", "must not be less than least")
+	}
+}
+
 func TestReadValue(t *testing.T) {
 	var errors proxy.Errors
 	if err := ReadValue("x", []byte(`{"status": [502, 503], "share": "5%"}`), &errors); err != nil {
@@ -30,7 +42,7 @@ func TestReadValue(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
 	}
-	if err := ReadValue("x", []byte(`{up: 1s}`), new(proxy.Flap)); err == nil || err.Error() != "x:1:1: down: must be 1ms to 1h0m0s" {
+	if err := ReadValue("x", []byte(`{least: 5}`), new(span)); err == nil || err.Error() != "x:1:1: most: must not be less than least" {
 		t.Errorf("got %v", err)
 	}
 	if err := ReadValue("x", nil, 5); err == nil {
