@@ -6,9 +6,10 @@ ROUNDS   ?= 10
 JOBS     ?= 4
 ONLY     ?=
 FUZZTIME ?= 1m
+TOXIPROXY ?= toxiproxy-server
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth fuzz rulings deps
+.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay fuzz rulings deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +39,14 @@ bench-truth: ## what stormctl and its peers say of targets whose behaviour is kn
 	$(GO) build -o bin/stormctl ./cmd/stormctl
 	$(GO) run ./load/benchmarks -stormctl $(CURDIR)/bin/stormctl -truth -duration 20s $(BENCH)
 
+bench-relay: deps ## the relay beside haproxy and toxiproxy (TOXIPROXY=path of its server): BENCH='-rounds 5 -duration 5s'
+	@command -v wrk >/dev/null || { echo "wrk is not installed"; exit 1; }
+	$(GO) build -o bin/bench-relay ./chaos/proxy/benchmarks
+	bin/bench-relay -toxiproxy $(TOXIPROXY) $(BENCH)
+
+busy-relay: ## toxics change 1,000 times a second under 200 busy connections for 60 s
+	$(GO) test -count=1 -run '^TestStreamNothingIsLostWhileToxicsChange$$' -v ./chaos/proxy -busy 60s -busy-connections 200
+
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -57,6 +66,8 @@ deps:
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	command -v redis-cli >/dev/null || missing="$$missing redis-tools"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing for the tests:$$missing"; \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \

@@ -34,6 +34,21 @@ func (f onLink) Inject(context.Context) (Heal, error) {
 
 func (f onLink) String() string { return f.toxic.String() }
 
+// onStream is a toxic in the relay of a link that knows connections.
+type onStream struct {
+	relay     *proxy.Relay
+	index     int
+	direction proxy.Direction
+	toxic     proxy.Stream
+}
+
+func (f onStream) Inject(context.Context) (Heal, error) {
+	remove := f.relay.AddStream(f.index, f.direction, f.toxic)
+	return func(context.Context) error { remove(); return nil }, nil
+}
+
+func (f onStream) String() string { return f.toxic.String() }
+
 // restart kills a process target; its heal starts it again and returns when
 // it is ready.
 type restart struct {

@@ -41,7 +41,14 @@ func Judge(dir string) (*Result, error) {
 	if r.Routes, r.Harness, err = front(dir, run); err != nil {
 		return nil, err
 	}
+	follow(x.Load.Routes, r.Routes)
+	if x.Load.MaxQueue() != 0 {
+		r.Harness.Stalled = x.Load.WhenStalled
+	}
 	r.Links = behind(run)
+	if w := run.Warmup; w != nil {
+		r.Warmup = NewWarmup(w.Length.Duration(), w.Outcomes, w.P50.Duration(), w.P99.Duration())
+	}
 	if run.NotSteady != "" {
 		r.Notes = append(r.Notes, "nothing was injected: "+run.NotSteady)
 	}
@@ -92,6 +99,7 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 		before = t.At
 		h.Unsent += t.Unsent
 		h.Sent += t.Ended
+		h.Steps += t.Steps
 		h.HiccupP99 = max(h.HiccupP99, ms(t.HiccupP99.Duration()))
 		h.HiccupMax = max(h.HiccupMax, ms(t.HiccupMax.Duration()))
 		h.CPU += t.CPU * part
@@ -130,6 +138,20 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 		routes = append(routes, r)
 	}
 	return routes, h, nil
+}
+
+// follow tells the steps among results what they follow. Both lists are in the
+// order of the experiment, each route with its steps behind it.
+func follow(routes []experiment.Route, results []RouteResult) {
+	i := 0
+	for _, r := range routes {
+		for step := range r.Then {
+			if at := i + step + 1; at < len(results) {
+				results[at].Follows = results[at-1].Name
+			}
+		}
+		i += 1 + len(r.Then)
+	}
 }
 
 // behind is what each link saw.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,9 +35,15 @@ const (
 type recorder struct {
 	dir      string
 	header   evidence.Header
-	schedule load.Schedule
+	warmup   time.Duration
+	schedule load.Schedule // the warm-up included
+	rows     []int         // where in header.Routes each route of the plan is, its steps behind it; nil is where it is in the plan
+	steps    []bool        // which of header.Routes are steps; nil is none
 	timeline *evidence.TimelineWriter
 	tally    *load.Tally
+	warm     *load.Tally // of the warm-up; nil without one
+	warmed   uint64      // arrivals that are the warm-up's: those up to this number
+	stats    *load.Stats
 	rings    []*load.Ring // by event loop
 	front    *evidence.FrontWriter
 	frontLog *logFile
@@ -51,6 +58,7 @@ type recorder struct {
 
 	batch   []load.Sample
 	ticked  time.Duration // when the last tick was
+	loops   load.Reading  // of that time
 	written atomic.Uint64 // records, for whoever wants to read them back
 }
 
@@ -67,8 +75,8 @@ type linkRecorder struct {
 
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
-func newRecorder(dir string, h evidence.Header, schedule load.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
-	rec = &recorder{dir: dir, header: h, schedule: schedule, links: map[string]*linkRecorder{},
+func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule load.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
+	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
 		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
 	defer func() {
 		if err != nil {
@@ -86,6 +94,10 @@ func newRecorder(dir string, h evidence.Header, schedule load.Schedule, shards i
 		return rec, err
 	}
 	rec.tally = load.NewTally(len(h.Routes), shards)
+	if warmup > 0 {
+		rec.warm = load.NewTally(len(h.Routes), shards)
+		rec.warmed = load.DueBefore(schedule, warmup)
+	}
 	for range shards {
 		rec.rings = append(rec.rings, load.NewRing(ringBits))
 	}
@@ -105,25 +117,63 @@ func newRecorder(dir string, h evidence.Header, schedule load.Schedule, shards i
 // add writes an event of the timeline at once.
 func (rec *recorder) add(e evidence.Event) { rec.timeline.Add(e) }
 
-// observe is on the event loops' hot path.
+// observe records what is no warm-up.
 func (rec *recorder) observe(i int, s load.Sample) {
+	s = rec.inRow(s)
 	rec.tally.Observe(i, s)
 	rec.rings[i].Push(s)
 }
 
-// exchange returns what a link's relay calls for every exchange.
+// inRow gives a step the place of its own.
+func (rec *recorder) inRow(s load.Sample) load.Sample {
+	if rec.rows != nil {
+		s.Route = rec.rows[s.Route] + s.Step
+	}
+	return s
+}
+
+// observer is what the load gives its samples to. It is on the event loops' hot
+// path.
+func (rec *recorder) observer() load.Observe {
+	if rec.warm == nil {
+		return rec.observe
+	}
+	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.warm.Observe(i, rec.inRow(s)) }, rec.observe)
+}
+
+// tellSteps has the steps of routes recorded apart from them, as if each were a
+// route: they have their own times, and their own calls behind the system. It
+// must be called before anything is observed.
+func (rec *recorder) tellSteps(routes []load.Route) {
+	for _, r := range routes {
+		rec.rows = append(rec.rows, len(rec.steps))
+		rec.steps = append(rec.steps, false)
+		for range r.Then {
+			rec.steps = append(rec.steps, true)
+		}
+	}
+}
+
+// exchange returns what a link's relay calls for every exchange. Those of the
+// warm-up are left out as its requests are, and so are late retries of them:
+// evidence of the one without the other would be of a call that nobody made.
 func (rec *recorder) exchange(link string) func(evidence.Exchange) {
 	l := rec.links[link]
 	return func(x evidence.Exchange) {
+		if x.Begin < 0 || x.ID > 0 && x.ID <= rec.warmed {
+			return
+		}
 		l.mu.Lock()
 		l.batch = append(l.batch, x)
 		l.mu.Unlock()
 	}
 }
 
-// begin starts writing; onTick is told of every second.
-func (rec *recorder) begin(start time.Time, onTick func(at time.Duration, t evidence.Tick)) {
-	rec.start, rec.onTick, rec.meter = start, onTick, load.StartMeter()
+// begin starts writing; onTick is told of every second, those of the warm-up
+// included. The clock of the evidence is at 0 at start, where the warm-up ends.
+func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
+	rec.start, rec.stats, rec.onTick, rec.meter = start, stats, onTick, load.StartMeter()
+	rec.ticked = -rec.warmup
 	go rec.loop()
 }
 
@@ -131,15 +181,21 @@ func (rec *recorder) loop() {
 	defer close(rec.done)
 	flush := time.NewTicker(flushEvery)
 	defer flush.Stop()
-	second := time.Second
+	second := rec.ticked + time.Second
 	for {
 		select {
 		case <-flush.C:
 			rec.flush()
-			if now := time.Since(rec.start); now >= second {
+			now := time.Since(rec.start)
+			switch {
+			case rec.ticked < 0 && now >= min(second, 0):
+				rec.tickWarm(min(now, 0))
+			case now >= second:
 				rec.tick(now)
-				second = now.Truncate(time.Second) + time.Second
+			default:
+				continue
 			}
+			second = now.Truncate(time.Second) + time.Second
 		case synced := <-rec.syncs:
 			rec.flush()
 			close(synced)
@@ -189,36 +245,77 @@ func (l *linkRecorder) flush() int {
 // tick closes one second at now.
 func (rec *recorder) tick(now time.Duration) {
 	interval := rec.tally.Interval()
-	front := interval.Times
-	host := rec.meter.Read()
-	lag, all := front.Lag.Summary(), front.AllResponse().Summary()
-	t := evidence.Tick{
-		Offered: rec.offered(now), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
-		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
-		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max), LateP99: evidence.Seconds(front.Late.Quantile(0.99)),
-		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
-	}
-	for i, name := range rec.header.Routes {
-		ended := interval.Outcomes[i]
-		for _, n := range ended {
-			t.Ended += n
-		}
-		t.Ended -= ended[load.Unsent]
-		t.Unsent += ended[load.Unsent]
-		t.Routes[name] = ended
-	}
+	t := rec.second(interval, now)
 	rec.add(evidence.Event{At: evidence.Seconds(now), Kind: evidence.KindTick, Tick: &t})
-	rec.writeLogs(now, front)
+	rec.writeLogs(now, interval.Times)
 	rec.ticked = now
 	if rec.onTick != nil {
 		rec.onTick(now, t)
 	}
 }
 
+// tickWarm closes one second of the warm-up: it is no evidence, but the limits
+// that protect the system hold there too.
+func (rec *recorder) tickWarm(now time.Duration) {
+	t := rec.second(rec.warm.Interval(), now)
+	rec.ticked = now
+	if now == 0 {
+		rec.noteWarmup() // what is still under way is in a second note, if nobody kills us
+	}
+	if rec.onTick != nil {
+		rec.onTick(now, t)
+	}
+}
+
+// second is what ended since the last tick, and how the harness did.
+func (rec *recorder) second(interval *load.Interval, now time.Duration) evidence.Tick {
+	front := interval.Times
+	host, loops := rec.meter.Read(), rec.stats.Read()
+	lag, all := front.Lag.Summary(), front.AllResponse().Summary()
+	t := evidence.Tick{
+		Offered: rec.offered(now), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
+		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
+		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max), LateP99: evidence.Seconds(front.Late.Quantile(0.99)),
+		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
+		Cores: runtime.NumCPU(), Busy: loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: loops.Starved - rec.loops.Starved, Held: loops.Held - rec.loops.Held,
+	}
+	rec.loops = loops
+	for i, name := range rec.header.Routes {
+		ended := interval.Outcomes[i]
+		before := t.Ended
+		for _, n := range ended {
+			t.Ended += n
+		}
+		t.Ended -= ended[load.Unsent]
+		if rec.steps != nil && rec.steps[i] {
+			t.Steps += t.Ended - before
+		}
+		t.Unsent += ended[load.Unsent]
+		t.Routes[name] = ended
+	}
+	return t
+}
+
+// noteWarmup tells what the warm-up came to.
+func (rec *recorder) noteWarmup() {
+	if rec.warm == nil {
+		return
+	}
+	rec.warm.Interval()
+	total := rec.warm.Total()
+	all := total.Times.AllResponse().Summary()
+	rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindWarmup, Warmup: &evidence.Warmup{
+		Length: evidence.Seconds(rec.warmup), Outcomes: total.All(), P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
+	}})
+}
+
+// now is the time on the clock of the evidence, which begins at 0.
+func (rec *recorder) now() time.Duration { return max(0, time.Since(rec.start)) }
+
 // offered is how many arrivals the schedule has since the last tick, by its
 // rate in the middle.
 func (rec *recorder) offered(now time.Duration) uint64 {
-	from, to := rec.ticked, min(now, rec.schedule.Duration())
+	from, to := rec.ticked+rec.warmup, min(now+rec.warmup, rec.schedule.Duration())
 	if to <= from {
 		return 0
 	}
@@ -260,7 +357,14 @@ func (rec *recorder) stop() {
 // arrival was due at end, and says what could not be written.
 func (rec *recorder) close(end time.Duration) error {
 	rec.flush()
-	rec.tick(time.Since(rec.start))
+	now := time.Since(rec.start)
+	if rec.ticked < 0 {
+		rec.tickWarm(min(now, 0))
+	}
+	if now > 0 {
+		rec.tick(now)
+	}
+	rec.noteWarmup()
 	rec.meter.Stop()
 	rec.add(evidence.Event{At: evidence.Seconds(end), Kind: evidence.KindEnd})
 	return rec.closeFiles()

@@ -23,11 +23,11 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay", "send_lag"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := load.Constant(1000, time.Second)
-	rec, err := newRecorder(dir, h, schedule, 2, map[string]*proxy.Relay{"front": nil})
+	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]*proxy.Relay{"front": nil})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec.begin(time.Now(), nil)
+	rec.begin(time.Now(), load.NewStats(2, time.Now()), nil)
 	const each = 5000
 	done := make(chan struct{})
 	for shard := range 2 {
@@ -82,10 +82,72 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	}
 }
 
+// What belongs to the warm-up is told of in a note of its own, and is nowhere
+// else: not in the front, the links, the ticks or the histograms. What watches
+// over the system is told all the same.
+func TestRecorderKeepsTheWarmupApart(t *testing.T) {
+	const warmup = 300 * time.Millisecond
+	dir := t.TempDir()
+	if err := subdirs(dir); err != nil {
+		t.Fatal(err)
+	}
+	h := evidence.Header{Name: "x", Started: time.Now().Add(warmup), Load: evidence.Seconds(time.Second), Routes: []string{"pay"},
+		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
+	schedule := load.Warmed(10, warmup, load.Constant(10, time.Second)) // arrivals 1 to 3 are the warm-up's
+	rec, err := newRecorder(dir, h, warmup, schedule, 1, map[string]*proxy.Relay{"front": nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	observe, exchange := rec.observer(), rec.exchange("front")
+	observe(0, load.Sample{ID: 1, Intended: 0, Sent: 1, Done: 10 * time.Millisecond, Outcome: load.ServerError})
+	observe(0, load.Sample{ID: 2, Intended: 100 * time.Millisecond, Done: 110 * time.Millisecond, Outcome: load.Unsent})
+	exchange(evidence.Exchange{Seq: 1, ID: 1, Begin: -warmup, End: -warmup + 1})
+	exchange(evidence.Exchange{Seq: 2, ID: 3, Begin: 5 * time.Millisecond, End: 7 * time.Millisecond}) // a late retry
+	exchange(evidence.Exchange{Seq: 3, Begin: -1, End: 1})                                             // of nobody we know
+	var watched []evidence.Tick
+	rec.begin(time.Now().Add(warmup), load.NewStats(1, time.Now()), func(_ time.Duration, tick evidence.Tick) { watched = append(watched, tick) })
+	time.Sleep(warmup + 4*flushEvery)
+	observe(0, load.Sample{ID: 3, Intended: 200 * time.Millisecond, Sent: 1, Done: time.Second}) // answered after its end
+	observe(0, load.Sample{ID: 4, Intended: warmup, Sent: warmup + 1, Done: warmup + time.Millisecond})
+	exchange(evidence.Exchange{Seq: 4, ID: 4, Begin: 1, End: 3})
+	exchange(evidence.Exchange{Seq: 5, Begin: 2, End: 4})
+	rec.stop()
+	if err := rec.close(time.Second); err != nil {
+		t.Fatal(err)
+	}
+
+	run, err := evidence.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(run.Front) != 1 || run.Front[0].ID != 4 || run.Front[0].Intended != 0 || run.Front[0].Done != time.Millisecond {
+		t.Errorf("front: %+v", run.Front)
+	}
+	if x := run.Links["front"].Exchanges; len(x) != 2 || x[0].Seq != 4 || x[1].Seq != 5 {
+		t.Errorf("link: %+v", x)
+	}
+	if w := run.Warmup; w == nil || w.Length.Duration() != warmup || w.Outcomes[load.OK] != 1 || w.Outcomes[load.ServerError] != 1 || w.Outcomes[load.Unsent] != 1 || w.P99.Duration() < 700*time.Millisecond {
+		t.Errorf("warm-up: %+v", w)
+	}
+	var ended uint64
+	for _, tick := range run.Ticks {
+		ended += tick.Ended + tick.Unsent
+		if tick.At <= 0 {
+			t.Errorf("a tick at %v", tick.At)
+		}
+	}
+	if len(watched) < 2 || watched[0].Ended != 1 || watched[0].Unsent != 1 || ended != 1 {
+		t.Errorf("the watcher was told %+v; the evidence has %d", watched, ended)
+	}
+	if routes, harness, err := front(dir, run); err != nil || routes[0].Requests != 1 || harness.Unsent != 0 || routes[0].Response.Max > 2 {
+		t.Errorf("%v, %+v, %+v", err, routes, harness)
+	}
+}
+
 // What cannot be written is said and counted, and does not stop anything.
 func TestRecorderThatCannotBegin(t *testing.T) {
 	dir := t.TempDir() // without its folders
-	_, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, load.Constant(1, time.Second), 1, nil)
+	_, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, 0, load.Constant(1, time.Second), 1, nil)
 	if err == nil {
 		t.Fatal("it began")
 	}
@@ -114,7 +176,7 @@ func BenchmarkObserve(b *testing.B) {
 	if err := subdirs(dir); err != nil {
 		b.Fatal(err)
 	}
-	rec, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, load.Constant(1, time.Second), 1, nil)
+	rec, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, 0, load.Constant(1, time.Second), 1, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -128,7 +190,7 @@ func BenchmarkObserve(b *testing.B) {
 func TestTellerGivesUpOnAWatcherThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		teller := newTeller(&experiment.Experiment{Name: "x"}, func(Progress) { <-release })
+		teller := newTeller(&experiment.Experiment{Name: "x"}, 0, func(Progress) { <-release })
 		began := time.Now()
 		for range 1000 {
 			teller.event("something")
@@ -143,7 +205,7 @@ func TestTellerGivesUpOnAWatcherThatHangs(t *testing.T) {
 
 func TestTellerTellsWhatIsInForce(t *testing.T) {
 	var told []Progress
-	teller := newTeller(&experiment.Experiment{Name: "x"}, func(p Progress) { told = append(told, p) })
+	teller := newTeller(&experiment.Experiment{Name: "x"}, 0, func(p Progress) { told = append(told, p) })
 	teller.phase("chaos", "begins")
 	teller.injected(1, "second", nil)
 	teller.injected(0, "first", nil)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/load"
 )
 
 // ResultSchema is the version of result.json. Fields may be added under the
@@ -29,8 +30,29 @@ type Result struct {
 	Faults   []FaultResult   `json:"faults"`
 	Notes    []string        `json:"notes,omitempty"` // what happened besides, each with its time: a target that died, for one
 	Harness  Harness         `json:"harness"`
+	Warmup   *Warmup         `json:"warmup,omitempty"` // absent if there was none
 
 	Dir string `json:"-"` // the run directory
+}
+
+// Warmup is what was sent before everything else, and is nowhere else in.
+type Warmup struct {
+	Seconds  float64 `json:"duration_s"`
+	Requests uint64  `json:"requests"`    // sent
+	Success  float64 `json:"success_pct"` // share of ok among those due
+	P50      float64 `json:"p50_ms"`      // of the response time
+	P99      float64 `json:"p99_ms"`
+}
+
+// NewWarmup makes it of what was due in length and how it ended.
+func NewWarmup(length time.Duration, outcomes [load.Outcomes]uint64, p50, p99 time.Duration) *Warmup {
+	w := &Warmup{Seconds: length.Seconds(), P50: ms(p50), P99: ms(p99)}
+	for _, n := range outcomes {
+		w.Requests += n
+	}
+	w.Success = 100 * float64(outcomes[load.OK]) / float64(max(1, w.Requests))
+	w.Requests -= outcomes[load.Unsent]
+	return w
 }
 
 // Spread is a distribution in milliseconds.
@@ -45,6 +67,7 @@ type Spread struct {
 // RouteResult is the front of one route over the whole run.
 type RouteResult struct {
 	Name     string            `json:"name"`
+	Follows  string            `json:"follows,omitempty"` // of a step, the route or step whose right answer it follows
 	Requests uint64            `json:"requests"`
 	Success  float64           `json:"success_pct"` // share of ok among the requests
 	Outcomes map[string]uint64 `json:"outcomes"`    // by load.Outcome, zeros left out
@@ -83,6 +106,8 @@ type Harness struct {
 	Offered   uint64   `json:"offered"`
 	Sent      uint64   `json:"sent"`
 	Unsent    uint64   `json:"unsent"`
+	Steps     uint64   `json:"steps,omitempty"`        // of those sent, the ones that followed an answer: no arrivals of the schedule
+	Stalled   string   `json:"when_stalled,omitempty"` // burst or skip, where arrivals that no connection was free for were not to wait
 	SendLag   Spread   `json:"send_lag"`
 	HiccupP99 float64  `json:"hiccup_p99_ms"` // largest of any second
 	HiccupMax float64  `json:"hiccup_max_ms"`

@@ -15,6 +15,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
@@ -58,6 +59,14 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 			return nil, fmt.Errorf("chaos[%d].latency: %w", i, err)
 		}
 	}
+	in, err := x.ReadInputs()
+	if err != nil {
+		return nil, err
+	}
+	schedule, err := x.Load.Schedule(x.Seed, in.Times)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := makeRunDir(opts.Out, x.Name, time.Now())
 	if err != nil {
 		return nil, err
@@ -69,7 +78,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 	if err := writeNew(filepath.Join(dir, ExperimentFile), text); err != nil {
 		return nil, err
 	}
-	if err := execute(ctx, x, dir, opts); err != nil {
+	if err := execute(ctx, x, in, schedule, dir, opts); err != nil {
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
 	return Judge(dir)
@@ -77,12 +86,12 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 
 // execute makes the evidence: it starts the services, drives the load and the
 // timeline, and ends everything.
-func execute(ctx context.Context, x *experiment.Experiment, dir string, opts Options) (err error) {
+func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule load.Schedule, dir string, opts Options) (err error) {
 	run := random()
-	teller := newTeller(x, opts.Watch)
+	teller := newTeller(x, schedule.Duration(), opts.Watch)
 	defer teller.stop()
 
-	services, err := prepare(ctx, x, dir, run, opts)
+	services, err := prepare(ctx, x, in, dir, run, opts)
 	if err != nil {
 		return err
 	}
@@ -90,15 +99,16 @@ func execute(ctx context.Context, x *experiment.Experiment, dir string, opts Opt
 	if err := services.start(ctx, func(text string) { teller.phase("starting", text) }); err != nil {
 		return err
 	}
-	plan, timeline := services.plan(run), services.timeline()
-	rec, err := newRecorder(dir, header(x, plan, timeline), plan.Schedule, load.Shards(plan), services.relays)
+	plan, timeline := services.plan(run, x.Load.Warmed(schedule)), services.timeline()
+	rec, err := newRecorder(dir, header(x, schedule, timeline), x.Load.Warmup, plan.Schedule, load.Shards(plan), services.relays)
 	if err != nil {
 		return err
 	}
+	rec.tellSteps(plan.Routes)
 	end := drive(ctx, x, services, plan, timeline, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
 	if err := services.stop(); err != nil {
-		rec.add(evidence.Event{At: evidence.Seconds(time.Since(rec.start)), Kind: evidence.KindNote, Text: err.Error()})
+		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: err.Error()})
 		teller.event(err.Error())
 	}
 	if err := rec.close(end); err != nil {
@@ -117,8 +127,10 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	live := &soFar{x: x, rec: rec, tell: teller.verdicts}
 	defer live.wait()
 
-	start := time.Now()
-	now := func() time.Duration { return time.Since(start) }
+	begun := time.Now()
+	start := begun.Add(x.Load.Warmup) // of the clock that every time of the experiment is on
+	now := func() time.Duration { return max(0, time.Since(start)) }
+	plan.Stats = load.NewStats(load.Shards(plan), begun)
 	add := func(e evidence.Event) {
 		e.At = evidence.Seconds(now())
 		rec.add(e)
@@ -130,9 +142,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	var stoppedAt atomic.Int64
 	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
 
-	rec.begin(start, func(at time.Duration, t evidence.Tick) {
+	rec.begin(start, plan.Stats, func(at time.Duration, t evidence.Tick) {
 		teller.tick(at, t)
-		if teller.watched() && int(at.Seconds())%2 == 0 {
+		if at > 0 && teller.watched() && int(at.Seconds())%2 == 0 {
 			live.look()
 		}
 		if why := stops.tick(t); why != "" {
@@ -146,7 +158,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 		add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
 		teller.event(err.Error())
 	})
-	phase("steady state", "the load begins")
+	if x.Load.Warmup > 0 {
+		teller.phase("warm-up", "the warm-up begins")
+	}
 
 	gate := func() bool {
 		if why := notSteady(rec, x, now()); why != "" {
@@ -161,6 +175,9 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	healed := make(chan struct{})
 	go func() {
 		defer close(healed)
+		if sleepUntil(ctx, start) {
+			phase("steady state", "the load begins")
+		}
 		// Each error is in the evidence, with its fault.
 		_ = timeline.Run(ctx, start, gate, Notify{
 			Injected: func(e Event, at time.Duration, err error) {
@@ -181,10 +198,10 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 		}
 	}()
 
-	if err := load.Run(ctx, plan, start, rec.observe); err != nil && ctx.Err() == nil {
+	if err := load.Run(ctx, plan, begun, rec.observer()); err != nil && ctx.Err() == nil {
 		stop(Stopped{"the load could not go on: " + err.Error()})
 	}
-	end, cause := min(now(), plan.Schedule.Duration()), context.Cause(ctx)
+	end, cause := min(now(), plan.Schedule.Duration()-x.Load.Warmup), context.Cause(ctx)
 	if !forget() { // it was stopped, and requests in flight were waited for since
 		end = min(end, time.Duration(stoppedAt.Load()))
 	}
@@ -236,28 +253,6 @@ func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) strin
 	return ""
 }
 
-// plan is the load of the experiment, with addresses.
-func (s *services) plan(run uint64) load.Plan {
-	x := s.x
-	plan := load.Plan{Schedule: x.Load.Schedule(x.Seed), Seed: x.Seed, Run: run, IDHeader: x.Load.IDHeader, MaxConns: x.Load.Connections}
-	for _, r := range x.Load.Routes {
-		method, path := r.Request()
-		route := load.Route{
-			Name: r.Name, Weight: r.Weight, Addr: s.addrs[r.To].String(), Host: s.hosts[r.To],
-			Protocol: x.Targets[r.To].Protocol, Method: method, Path: path, Body: []byte(r.Body), Timeout: r.Timeout,
-		}
-		for _, text := range r.Checks {
-			check, _ := load.ParseCheck(text) // it was tried when the file was read
-			route.Checks = append(route.Checks, check)
-		}
-		for _, name := range sorted(r.Headers) {
-			route.Headers = append(route.Headers, [2]string{name, r.Headers[name]})
-		}
-		plan.Routes = append(plan.Routes, route)
-	}
-	return plan
-}
-
 // timeline is the chaos of the experiment on what runs.
 func (s *services) timeline() Timeline {
 	var t Timeline
@@ -269,6 +264,8 @@ func (s *services) timeline() Timeline {
 			event.Fault = restart{s.running[e.On]}
 		case e.Pause != nil:
 			event.Fault = pause{s.running[e.On]}
+		case s.x.Links[e.On].Protocol == proxy.ProtocolTCP:
+			event.Fault = onStream{s.relays[e.On], i, e.Way(), e.Stream()}
 		default:
 			event.Fault = onLink{s.relays[e.On], i, e.Toxic()}
 		}
@@ -308,11 +305,10 @@ func watchTarget(ctx context.Context, r *targets.Running, say func(error)) {
 }
 
 // header is what the evidence says of the experiment.
-func header(x *experiment.Experiment, plan load.Plan, timeline Timeline) evidence.Header {
-	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now(), Load: evidence.Seconds(plan.Schedule.Duration())}
-	for _, r := range plan.Routes {
-		h.Routes = append(h.Routes, r.Name)
-	}
+func header(x *experiment.Experiment, schedule load.Schedule, timeline Timeline) evidence.Header {
+	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(schedule.Duration()),
+		Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch)}
+	h.Routes = x.Load.Names()
 	for _, name := range sorted(x.Links) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}
@@ -341,6 +337,10 @@ func injection(i int, e experiment.Event, t Event) evidence.Injection {
 		in.Statuses = e.Errors.Status
 		if code := int(e.Errors.GRPC); code != 0 {
 			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
+		}
+	default:
+		if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
+			in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil
 		}
 	}
 	return in

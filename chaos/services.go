@@ -18,6 +18,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/targets"
 )
 
@@ -25,11 +26,12 @@ import (
 // their end.
 type services struct {
 	x     *experiment.Experiment
+	in    *experiment.Inputs
 	opts  Options
 	dir   string
 	allow allowList
 
-	addrs   map[string]netip.AddrPort // of the targets, by name
+	addrs   map[string]netip.AddrPort // of the targets, by name; none of one on a unix socket
 	hosts   map[string]string         // what a caller writes into the Host header
 	relays  map[string]*proxy.Relay   // by link
 	tls     authority
@@ -39,8 +41,8 @@ type services struct {
 
 // prepare gives every target and link its address and binds the links. It
 // starts no target.
-func prepare(ctx context.Context, x *experiment.Experiment, dir string, run uint64, opts Options) (s *services, err error) {
-	s = &services{x: x, opts: opts, dir: dir, addrs: map[string]netip.AddrPort{}, hosts: map[string]string{},
+func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, dir string, run uint64, opts Options) (s *services, err error) {
+	s = &services{x: x, in: in, opts: opts, dir: dir, addrs: map[string]netip.AddrPort{}, hosts: map[string]string{},
 		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{},
 		tls: authority{dir: filepath.Join(dir, "tls")}, files: map[string]map[string]string{}}
 	defer func() {
@@ -52,6 +54,10 @@ func prepare(ctx context.Context, x *experiment.Experiment, dir string, run uint
 		return s, err
 	}
 	for _, name := range sorted(x.Targets) {
+		if _, ok := x.Targets[name].Socket(); ok { // it leads to no other machine
+			s.hosts[name] = "localhost"
+			continue
+		}
 		hostport, err := s.address(x.Targets[name])
 		if err != nil {
 			return s, fmt.Errorf("target %s: %w", name, err)
@@ -105,6 +111,9 @@ func (s *services) address(t *experiment.Target) (string, error) {
 		if u.Port() != "" {
 			return u.Host, nil
 		}
+		if u.Scheme == "https" {
+			return net.JoinHostPort(u.Hostname(), "443"), nil
+		}
 		return net.JoinHostPort(u.Hostname(), "80"), nil
 	case t.Process != nil && t.Process.Listen != "":
 		return t.Process.Listen, nil
@@ -135,7 +144,7 @@ func (s *services) start(ctx context.Context, say func(string)) error {
 		target := s.x.Targets[name]
 		say("starting " + name)
 		if target.URL != "" {
-			if err := targets.Reachable(ctx, "http://"+s.addrs[name].String(), 5*time.Second); err != nil {
+			if err := s.reach(ctx, name); err != nil {
 				return fmt.Errorf("target %s: %w", name, err)
 			}
 			continue
@@ -149,8 +158,34 @@ func (s *services) start(ctx context.Context, say func(string)) error {
 			return fmt.Errorf("target %s: %w", name, err)
 		}
 		s.running[name] = r
+		if target.Secure() {
+			if err := s.knock(ctx, name); err != nil {
+				return fmt.Errorf("target %s: %w", name, err)
+			}
+		}
 	}
 	return nil
+}
+
+// reach finds out whether a target that runs already is there, and lets us in.
+func (s *services) reach(ctx context.Context, name string) error {
+	_, socket := s.x.Targets[name].Socket()
+	if !socket {
+		if err := targets.Reachable(ctx, "http://"+s.addrs[name].String(), knockWithin); err != nil {
+			return err
+		}
+	}
+	if socket || s.x.Targets[name].Secure() {
+		return s.knock(ctx, name)
+	}
+	return nil
+}
+
+// knock opens a connection to a target as routes do.
+func (s *services) knock(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, knockWithin)
+	defer cancel()
+	return load.Knock(ctx, s.way(name))
 }
 
 // order lists the targets so that the called come before the callers; a cycle
@@ -242,16 +277,16 @@ func (s *services) variables(name string) (func(string) (string, bool), error) {
 		return nil, err
 	}
 	vars := map[string]string{"dir": dir}
-	for part, value := range parts(s.addrs[name].String()) {
-		vars[part] = value
-	}
-	for target, addr := range s.addrs {
-		for part, value := range parts(addr.String()) {
+	for target, t := range s.x.Targets {
+		for part, value := range s.parts(target, t) {
 			vars["targets."+target+"."+part] = value
+			if target == name {
+				vars[part] = value
+			}
 		}
 	}
 	for link, relay := range s.relays {
-		for part, value := range parts(relay.Addr()) {
+		for part, value := range parts("http", relay.Addr()) {
 			vars["links."+link+"."+part] = value
 		}
 		for part, file := range s.files[link] {
@@ -270,10 +305,21 @@ func (s *services) variables(name string) (func(string) (string, bool), error) {
 	}, nil
 }
 
-// parts names the parts of an address as variables do.
-func parts(hostport string) map[string]string {
+// parts names the parts of a target's address as variables do.
+func (s *services) parts(name string, t *experiment.Target) map[string]string {
+	switch _, socket := t.Socket(); {
+	case socket:
+		return map[string]string{"url": t.URL, "addr": t.URL}
+	case t.Secure():
+		return parts("https", s.addrs[name].String())
+	default:
+		return parts("http", s.addrs[name].String())
+	}
+}
+
+func parts(scheme, hostport string) map[string]string {
 	host, port, _ := net.SplitHostPort(hostport)
-	return map[string]string{"url": "http://" + hostport, "addr": hostport, "host": host, "port": port}
+	return map[string]string{"url": scheme + "://" + hostport, "addr": hostport, "host": host, "port": port}
 }
 
 // writeUnder writes a file below dir; a name that leads out of it is refused.

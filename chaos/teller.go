@@ -24,9 +24,10 @@ type teller struct {
 	closed bool
 }
 
-func newTeller(x *experiment.Experiment, watch func(Progress)) *teller {
+// newTeller begins to tell of a run whose load lasts for length.
+func newTeller(x *experiment.Experiment, length time.Duration, watch func(Progress)) *teller {
 	t := &teller{watch: watch, queue: make(chan Progress, 256), done: make(chan struct{}), names: map[int]string{},
-		state: Progress{Name: x.Name, Phase: "starting", Total: x.Duration(), At: -1}}
+		state: Progress{Name: x.Name, Phase: "starting", Total: length, At: -1}}
 	go func() {
 		defer close(t.done)
 		for p := range t.queue {
@@ -118,7 +119,7 @@ func (t *teller) tick(at time.Duration, tick evidence.Tick) {
 	}
 	t.tell("", func(p *Progress) {
 		p.At = at
-		p.Offered, p.Achieved = float64(tick.Offered), float64(tick.Ended)
+		p.Offered, p.Achieved = float64(tick.Offered), float64(tick.Ended-tick.Steps)
 		p.Success = 0
 		if ended > 0 {
 			p.Success = float64(ok) / float64(ended)

@@ -110,6 +110,7 @@ type checks struct {
 	bodies   []func(body []byte) bool
 	takes    []take // for the step that follows
 	takeBody bool   // some of them from the body
+	fields   bool   // headers are looked at
 }
 
 // span is what a status may be: from low to high.
@@ -150,6 +151,7 @@ func (c *checks) add(check Check) error {
 		if len(want) == 0 && check.Test == Contains {
 			return errors.New("it holds of everything: write what must be in it")
 		}
+		c.fields = true
 		c.headers = append(c.headers, headerCheck{[]byte(check.Name), check.Test, want})
 	case check.Of == CheckBody && check.Test == Contains:
 		if len(want) == 0 {
@@ -231,17 +233,34 @@ const (
 )
 
 // review holds one response against the checks of its route, as it comes in:
-// head, payload as often as there is some, passed. It knows nothing of the
-// protocol. Its memory is used again.
+// head, payload as often as there is some, passed. Where the status comes last,
+// head comes behind the payload, and what is noted before it is for it. It knows
+// nothing of the protocol. Its memory is used again.
 type review struct {
 	checks *checks
 	wrong  bool
+	headed bool // the head was there
 	kept   []byte
 	taken  []string // by checks.takes
+	noted  wire.Fields
+	text   []byte // of noted
 }
 
 func (r *review) begin(c *checks) {
-	r.checks, r.wrong, r.kept, r.taken = c, false, r.kept[:0], nil
+	r.checks, r.wrong, r.headed, r.kept, r.taken = c, false, false, r.kept[:0], nil
+	r.noted, r.text = r.noted[:0], r.text[:0]
+}
+
+// wantsFields tells whether headers are of use.
+func (r *review) wantsFields() bool { return r.checks != nil && r.checks.fields }
+
+// note keeps headers for the head to come.
+func (r *review) note(fields wire.Fields) {
+	for _, f := range fields {
+		start, end := len(r.text), len(r.text)+len(f.Name)
+		r.text = append(append(r.text, f.Name...), f.Value...)
+		r.noted = append(r.noted, wire.Field{Name: r.text[start:end], Value: r.text[end:]})
+	}
 }
 
 // head takes the head of the final response.
@@ -249,7 +268,7 @@ func (r *review) head(status int, fields wire.Fields) {
 	if r.checks == nil {
 		return
 	}
-	r.wrong = !r.checks.head(status, fields)
+	r.headed, r.wrong = true, r.wrong || !r.checks.head(status, fields)
 	if len(r.checks.takes) > 0 && !r.wrong && OutcomeOf(status) == OK {
 		r.taken = make([]string, len(r.checks.takes)) // the next request keeps it
 		r.wrong = !r.takeAll(func(t *take) (string, bool) { return t.header(fields) })
@@ -270,7 +289,7 @@ func (r *review) takeAll(find func(*take) (string, bool)) bool {
 
 // wantsBody tells whether payload is of use.
 func (r *review) wantsBody() bool {
-	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.taken != nil && r.checks.takeBody)
+	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.checks.takeBody && (r.taken != nil || !r.headed))
 }
 
 func (r *review) payload(p []byte) {

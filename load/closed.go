@@ -86,26 +86,35 @@ func (l *loop) dialVacant() {
 	if r == nil || r.vacant == 0 {
 		return
 	}
+	p := &l.pools[0] // the only one
 	for n := 0; r.vacant > 0 && n < dialBatch; n++ {
 		now := l.clock.now()
-		if r.over(now) {
+		if r.over(now) && p.queue.size == 0 {
 			r.left, r.vacant = 0, 0
 			return
 		}
 		if now < r.redial || !l.mayDial() {
 			return
 		}
-		a, _ := l.another(now)
+		a, _ := l.waiting(p, now)
 		r.vacant--
-		l.dial(&l.pools[l.routes[a.route].endpoint], a)
+		l.dial(p, a)
 	}
 }
 
-// vacancy is when dialVacant has something to do; nextDial is when the rate of
-// dials allows the next.
-func (r *rounds) vacancy(nextDial time.Duration) time.Duration {
-	if r == nil || r.vacant == 0 || r.left == 0 {
+// vacancy is when dialVacant has something to do; never in the open model.
+func (l *loop) vacancy() time.Duration {
+	r := l.closed
+	if r == nil || r.vacant == 0 {
 		return never
 	}
-	return min(max(r.redial, nextDial), r.until)
+	at := max(r.redial, l.nextDial)
+	switch {
+	case l.pools[0].queue.size > 0:
+		return at
+	case r.left == 0:
+		return never
+	default:
+		return min(at, r.until)
+	}
 }

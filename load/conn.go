@@ -55,6 +55,7 @@ type pool struct {
 	dialling int     // of these
 	ready    []*conn // those that take another exchange
 	queue    queue   // arrivals for which there was none
+	streams  int     // of HTTP/2: how many a peer there has said last that it takes; 0 if none has
 }
 
 // pick returns a connection that takes another exchange, nil if there is none:

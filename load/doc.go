@@ -27,12 +27,18 @@
 // While it waits, a loop keeps its right to run Go code and does not tell the
 // scheduler: see poll.Patience.
 //
+// Over TCP the kernel notes when it received a response (stamped.go), and a loop
+// that sleeps until a request falls due within a millisecond lets responses
+// wait until then (gather.go): half of the wake-ups, which are most of the cost
+// at a fixed rate, and Done is no later for it.
+//
 // In one turn a loop sends all that is due, gives up what is overdue, sleeps,
 // and handles what became ready. A connection is registered once, edge
 // triggered. Requests are encoded before the run and their holes filled as they
 // are sent; responses are parsed where they were read, and bodies are not kept
 // unless a route checks them. In the steady state nothing is allocated, but for
-// checks of JSON.
+// checks of JSON, for headers that are checked over HTTP/2, and for what one
+// request of a chain gives to the next.
 //
 // A dialect is how a protocol uses a connection: HTTP/1.1 takes turns on it, and
 // HTTP/2 shares it between streams. What HTTP/2 has to send in one turn is
@@ -41,11 +47,20 @@
 // runs out of time ends its stream; the connection lives on, as it does in most
 // clients, even if it is the connection that is dead.
 //
-// A request is never repeated. If the system closes an idle connection, that is
-// noticed and the connection is not used again; if the close crosses a request
-// on its way, the outcome is Reset: the caller of a real system sees the same,
-// and a retry that nobody knows of would falsify what is counted behind it.
-// So it is with a dial: the arrival that dials owns what becomes of it.
+// A request that the system may have processed is never repeated. If the system
+// closes an idle connection, that is noticed and the connection is not used
+// again; if the close crosses a request on its way, the outcome is Reset: the
+// caller of a real system sees the same, and a retry that nobody knows of would
+// falsify what is counted behind it. So it is with a dial: the arrival that dials
+// owns what becomes of it.
+//
+// Over HTTP/2 a server says which requests it has not processed: those on streams
+// above the last one of its GOAWAY (RFC 9113 section 6.8), and those whose stream
+// it refuses (8.7). It does so in ordinary operation, and clients send them again
+// on another connection. So do we: such a request goes back to the queue with its
+// intended time, so that its response time counts all of it, and Stats counts it.
+// A server that takes nothing at all has its requests three times; then they are
+// Reset. What nobody has processed by the run's end is Unsent.
 //
 // Failures of the host are not blamed on the system: an arrival for which no
 // descriptor or local port is left is Unsent, not Refused.

@@ -20,8 +20,8 @@ const unixPrefix = "unix:"
 
 func parseEndpoint(text string) (endpoint, error) {
 	if path, ok := strings.CutPrefix(text, unixPrefix); ok {
-		if path == "" || len(path) > maxUnixPath {
-			return endpoint{}, fmt.Errorf("unix socket %q: a path has 1 to %d bytes", path, maxUnixPath)
+		if path == "" || len(path) > MaxUnixPath {
+			return endpoint{}, fmt.Errorf("unix socket %q: a path has 1 to %d bytes", path, MaxUnixPath)
 		}
 		return endpoint{path: path}, nil
 	}
@@ -32,9 +32,9 @@ func parseEndpoint(text string) (endpoint, error) {
 	return endpoint{addr: addr}, nil
 }
 
-// maxUnixPath is what fits into a sockaddr_un on Linux with its final zero
+// MaxUnixPath is what fits into a sockaddr_un on Linux with its final zero
 // byte; elsewhere it is a little less (unix(7)).
-const maxUnixPath = 107
+const MaxUnixPath = 107
 
 // host is what a request says it wants if the route does not.
 func (e endpoint) host() string {

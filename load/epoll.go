@@ -21,6 +21,9 @@ type epoll struct {
 	unread []token // connections with more to read than a turn allows
 	redial []token // connections to unix sockets whose backlog is full
 	in     []byte  // what was read last
+
+	stamped  *stamped // nil where what came is read as it comes
+	gathered bool     // the last wait left alone what came
 }
 
 const (
@@ -39,6 +42,9 @@ func newEpoll(l *loop) (transport, error) {
 			return nil, err
 		}
 		t.to = append(t.to, a)
+	}
+	if l.gather {
+		t.stamped = newStamped()
 	}
 	var err error
 	t.poller, err = poll.New()
@@ -62,6 +68,9 @@ func (t *epoll) dial(c *conn) {
 		return
 	}
 	c.fd = fd
+	if t.stamped != nil {
+		t.stamped.wanted(fd)
+	}
 	if err := t.poller.Add(fd, c.slot, c.generation); err != nil {
 		t.loop.dialFailed(c, err) // the kernel's bound on watched descriptors
 		return
@@ -76,6 +85,9 @@ func (t *epoll) adopt(c *conn, from net.Conn) error {
 	var err error
 	if c.fd, err = takeDescriptor(from); err != nil {
 		return err
+	}
+	if t.stamped != nil {
+		t.stamped.wanted(c.fd)
 	}
 	return t.poller.Add(c.fd, c.slot, c.generation)
 }
@@ -135,6 +147,13 @@ func (t *epoll) flush(c *conn) {
 }
 
 func (t *epoll) wait(timeout time.Duration) (elapsed bool, err error) {
+	if len(t.unread) == 0 && len(t.redial) == 0 && t.stamped != nil && t.loop.mayGather(timeout) {
+		elapsed = nanosleep(timeout)
+		t.gathered = true
+		t.events, _, err = t.poller.Wait(0)
+		return elapsed, err
+	}
+	t.gathered = false
 	if len(t.unread) > 0 {
 		timeout = 0
 	}
@@ -179,8 +198,11 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 		if c := t.connOf(&events[i]); c != nil {
 			t.ready(c, events[i].Events)
 		}
-		// A batch can take milliseconds: arrivals do not wait for its end.
-		t.loop.sendDue()
+		// A batch can take milliseconds: arrivals do not wait for its end, unless
+		// it holds the connections that they would go out on.
+		if !t.gathered {
+			t.loop.sendDue()
+		}
 	}
 	t.readOn()
 }
@@ -215,9 +237,14 @@ func (t *epoll) ready(c *conn, events uint32) {
 
 // read takes what the peer has sent.
 func (t *epoll) read(c *conn) {
+	t.readSome(c)
+	t.loop.cameAt(0)
+}
+
+func (t *epoll) readSome(c *conn) {
 	generation := c.generation
 	for range readBatch {
-		n, errno := poll.Receive(c.fd, t.in)
+		n, errno := t.receive(c.fd)
 		switch {
 		case errno == unix.EINTR:
 			continue
@@ -240,6 +267,18 @@ func (t *epoll) read(c *conn) {
 	}
 	// A body without end must not keep the loop from everything else.
 	t.unread = append(t.unread, token{c, generation})
+}
+
+// receive reads into t.in, and tells the loop when that came if it knows.
+func (t *epoll) receive(fd int) (n int, errno unix.Errno) {
+	if t.stamped == nil {
+		return poll.Receive(fd, t.in)
+	}
+	n, stamp, errno := t.stamped.receive(fd, t.in)
+	if n > 0 { // the end came with the bytes before it, if there were any just now
+		t.loop.cameAt(stamp)
+	}
+	return n, errno
 }
 
 // readOn goes on with what the last turn left, as no event would tell of what

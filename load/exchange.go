@@ -15,7 +15,7 @@ type exchange struct {
 	conn     *conn
 	way      *way
 	given    []string      // for the request, from the response before
-	sent     time.Duration // when the dial began; once written, when its first byte was given to the kernel
+	sent     time.Duration // when the dial began; once written, when its first byte was given to the kernel; of one that is sent again, the last time
 	deadline time.Duration
 	received int64 // bytes of the response so far
 	review   review
@@ -81,18 +81,19 @@ type dialect interface {
 
 // begin gives an arrival to a connection and starts its time.
 func (l *loop) begin(c *conn, a arrival, now time.Duration) *exchange {
-	return l.beginWay(c, a, &l.routes[a.route], now)
+	w, given := l.way(a)
+	return l.beginWay(c, a, w, given, now)
 }
 
 // beginWay begins one of the requests of an arrival.
-func (l *loop) beginWay(c *conn, a arrival, w *way, now time.Duration) *exchange {
+func (l *loop) beginWay(c *conn, a arrival, w *way, given []string, now time.Duration) *exchange {
 	var e *exchange
 	if n := len(l.spare); n > 0 {
 		e, l.spare = l.spare[n-1], l.spare[:n-1]
 	} else {
 		e = &exchange{}
 	}
-	e.arrival, e.conn, e.way, e.given, e.sent, e.received, e.written = a, c, w, nil, now, 0, false
+	e.arrival, e.conn, e.way, e.given, e.sent, e.received, e.written = a, c, w, given, now, 0, false
 	e.review.begin(w.checks)
 	q := &l.lines[w.timeout]
 	e.deadline = now + q.timeout
@@ -105,7 +106,16 @@ func (l *loop) beginWay(c *conn, a arrival, w *way, now time.Duration) *exchange
 // finish ends an exchange and tells its outcome. What becomes of its connection
 // is the caller's business.
 func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duration) {
-	s := Sample{ID: e.id, Route: int(e.route), Step: e.way.step, Intended: e.intended, Late: e.late, Sent: e.sent, Done: now, Received: e.received, Status: status, Outcome: outcome}
+	s := Sample{ID: e.seq(), Route: int(e.route), Step: e.way.step, Intended: e.intended, Late: e.late, Sent: e.sent, Done: now, Received: e.received, Status: status, Outcome: outcome}
+	l.leave(e)
+	if outcome == Unsent {
+		s.Sent = 0
+	}
+	l.report(s)
+}
+
+// leave takes an exchange off its connection.
+func (l *loop) leave(e *exchange) {
 	c := e.conn
 	for i := range c.flying { // the oldest, mostly
 		if c.flying[i] == e {
@@ -116,11 +126,10 @@ func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duratio
 	l.lines[e.way.timeout].remove(e)
 	e.conn = nil
 	l.spare = append(l.spare, e)
-	if outcome == Unsent {
-		s.Sent = 0
-	}
-	l.report(s)
 }
+
+// seq tells the request apart from all others of the run.
+func (e *exchange) seq() uint64 { return wire.SeqOf(e.id, e.way.step) }
 
 // dial opens a connection for an arrival. The arrival owns what comes of it:
 // it does not go over to a connection that comes free meanwhile, and if the
@@ -181,6 +190,7 @@ func (l *loop) dialFailed(c *conn, err error) {
 		switch errno {
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.EADDRNOTAVAIL, syscall.EAGAIN:
 			outcome = Unsent
+			l.stats.starves()
 		case syscall.ETIMEDOUT:
 			outcome = TimedOut
 		}
@@ -258,7 +268,7 @@ func (l *loop) broken(c *conn) { l.lose(c, Reset) }
 // answered ends an exchange by its response and gives the connection to the
 // next.
 func (l *loop) answered(e *exchange, status int) {
-	c, now, outcome := e.conn, l.clock.now(), OutcomeOf(status)
+	c, now, outcome := e.conn, max(e.sent, l.came()), OutcomeOf(status)
 	if !e.review.passed() {
 		outcome = Wrong
 	}
@@ -316,10 +326,10 @@ func (l *loop) outlived(c *conn) bool {
 // waiting returns an arrival that can be sent at once.
 func (l *loop) waiting(p *pool, now time.Duration) (a arrival, ok bool) {
 	switch {
-	case l.closed != nil:
-		return l.another(now)
 	case p.queue.size > 0:
 		return p.queue.pop(), true
+	case l.closed != nil:
+		return l.another(now)
 	default:
 		return arrival{}, false
 	}

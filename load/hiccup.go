@@ -32,12 +32,14 @@ type Meter struct {
 	stall time.Duration // of the machine, at since; < 0 if unknown
 	woken atomic.Int64  // when the thread woke last, in nanoseconds after started
 	begun time.Time
+	pause *pauses
 }
 
 // Hiccup is what a Meter saw in one interval.
 type Hiccup struct {
-	P99   time.Duration // 99 of 100 wake-ups were late by at most this much
+	P99   time.Duration // whoever wanted to wake up at some time was, 99 times of 100, late by at most this much
 	Max   time.Duration // the latest wake-up, one that is still overdue included
+	Pause time.Duration // the longest of Go's runtime to collect garbage, which is no hiccup; 0 if there was none
 	CPU   float64       // cores used by this process
 	Steal float64       // cores the hypervisor gave to others; -1 if the system does not say
 
@@ -54,7 +56,7 @@ const nap = time.Millisecond
 // StartMeter begins to measure; the first interval begins now.
 func StartMeter() *Meter {
 	now := time.Now()
-	m := &Meter{stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now, cpu: CPUTime(), steal: stealTime(), stall: stallTime()}
+	m := &Meter{stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now, cpu: CPUTime(), steal: stealTime(), stall: stallTime(), pause: startPauses()}
 	go m.run()
 	return m
 }
@@ -73,7 +75,7 @@ func (m *Meter) Read() Hiccup {
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h := Hiccup{P99: m.late.quantile(0.99), Max: m.late.max, Steal: -1, Pressure: -1}
+	h := Hiccup{P99: m.late.quantile(0.99), Max: m.late.max, Pause: m.pause.longest(), Steal: -1, Pressure: -1}
 	select {
 	case <-m.done:
 	default:
@@ -108,12 +110,17 @@ func (m *Meter) run() {
 		}
 		nanosleep(nap)
 		woke := time.Now()
-		m.mu.Lock()
-		m.late.add(woke.Sub(at) - nap)
-		m.mu.Unlock()
-		m.woken.Store(int64(woke.Sub(m.begun)))
+		m.note(woke, woke.Sub(at)-nap)
 		at = woke
 	}
+}
+
+// note takes a wake-up into account that was late by so much.
+func (m *Meter) note(woke time.Time, late time.Duration) {
+	m.mu.Lock()
+	m.late.stall(late)
+	m.mu.Unlock()
+	m.woken.Store(int64(woke.Sub(m.begun)))
 }
 
 // lateness counts durations in buckets of 1/16 of their magnitude, so a
@@ -123,6 +130,17 @@ type lateness struct {
 	count [64 * 16]uint32
 	total uint64
 	max   time.Duration
+}
+
+// stall adds a wake-up that was late by d, and those that would have been late
+// in the meantime: a thread that sleeps through a stall of 50 ms notes it once,
+// where one that wanted to wake up every nap would have been late 50 times. Like
+// callers, the meter must not omit them because it stood still itself.
+func (l *lateness) stall(d time.Duration) {
+	l.add(d)
+	for d = min(d, time.Hour) - nap; d > 0; d -= nap {
+		l.add(d)
+	}
 }
 
 func (l *lateness) add(d time.Duration) {

@@ -1,8 +1,10 @@
 package load
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"testing"
 	"time"
@@ -41,6 +43,59 @@ func TestLatenessBuckets(t *testing.T) {
 	}
 	if i := bucket(1<<63 - 1); i >= len(lateness{}.count) {
 		t.Errorf("the longest duration has bucket %d of %d", i, len(lateness{}.count))
+	}
+}
+
+// One stall of 50 ms in a second of naps is 5% of the time: the p99 must tell.
+func TestStallsAreNotOmitted(t *testing.T) {
+	var l lateness
+	for range 950 {
+		l.stall(20 * time.Microsecond)
+	}
+	l.stall(50 * time.Millisecond)
+	// 1000 wake-ups in all: 950 on time, and of the others the 10 latest are
+	// late by 41 ms and more.
+	if got := l.quantile(0.99); got < 40*time.Millisecond || got > 44*time.Millisecond || l.total != 1000 {
+		t.Errorf("p99 is %v of %d, want 41ms of 1000", got, l.total)
+	}
+	if got := l.quantile(0.94); got > time.Millisecond {
+		t.Errorf("p94 is %v", got)
+	}
+	m := StartMeter()
+	m.Stop()
+	m.Read()
+	m.note(time.Now(), 50*time.Millisecond)
+	if h := m.Read(); h.Max != 50*time.Millisecond || h.P99 < 48*time.Millisecond || m.late.total != 0 {
+		t.Errorf("the meter tells of %+v", h)
+	}
+	m.note(time.Now(), 10*time.Second)
+	for range 90_000 {
+		m.note(time.Now(), 0)
+	}
+	if h := m.Read(); h.P99 < 8*time.Second { // 10,000 of 100,000 are late
+		t.Errorf("of a stall of 10s in 100s the meter tells %+v", h)
+	}
+}
+
+func TestLongestPause(t *testing.T) {
+	h := &metrics.Float64Histogram{Buckets: []float64{math.Inf(-1), 0.001, 0.002, 0.004, math.Inf(1)}, Counts: []uint64{5, 1, 2, 1}}
+	for _, tt := range []struct {
+		before []uint64
+		want   time.Duration
+	}{
+		{[]uint64{5, 1, 2, 1}, 0},
+		{[]uint64{4, 1, 2, 1}, time.Millisecond},
+		{[]uint64{0, 1, 1, 1}, 4 * time.Millisecond},
+		{[]uint64{5, 1, 2, 0}, 4 * time.Millisecond}, // at least
+	} {
+		if got := longest(h, tt.before); got != tt.want {
+			t.Errorf("since %v: got %v, want %v", tt.before, got, tt.want)
+		}
+	}
+	p := startPauses()
+	runtime.GC()
+	if p.longest() <= 0 {
+		t.Error("a collection without a pause")
 	}
 }
 

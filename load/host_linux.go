@@ -12,10 +12,12 @@ import (
 
 // nanosleep blocks the thread, without Go's timers between: those round up. It
 // does not tell Go's scheduler, so that the wake-up does not pass through it;
-// the caller has a P to spare. A signal ends the sleep.
-func nanosleep(d time.Duration) {
+// the caller has a P to spare. A signal ends the sleep early: then it is not
+// whole.
+func nanosleep(d time.Duration) (whole bool) {
 	ts := unix.NsecToTimespec(int64(d))
-	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	_, _, errno := unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	return errno == 0
 }
 
 // CPUTime is what all threads of this process have used so far.

@@ -4,7 +4,7 @@ package load
 
 import "time"
 
-func nanosleep(d time.Duration) { time.Sleep(d) }
+func nanosleep(d time.Duration) (whole bool) { time.Sleep(d); return true }
 
 // CPUTime, MaxResident, threadTime, stealTime and stallTime are not known here.
 func CPUTime() time.Duration { return 0 }

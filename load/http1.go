@@ -26,9 +26,9 @@ func (d speaksHTTP1) room(c *conn) int { return d.depth - len(c.flying) }
 
 func (d speaksHTTP1) send(l *loop, e *exchange) bool {
 	if e.given == nil {
-		l.out = e.way.request.Append(l.out[:0], e.id)
+		l.out = e.way.request.Append(l.out[:0], e.seq())
 	} else {
-		l.out = e.way.request.AppendGiven(l.out[:0], e.id, e.given)
+		l.out = e.way.request.AppendGiven(l.out[:0], e.seq(), e.given)
 	}
 	return l.write(e.conn, l.out)
 }
@@ -43,6 +43,7 @@ func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {
 			return
 		}
 		if !complete {
+			l.midway = true
 			return
 		}
 		p = p[len(p)-rest:]

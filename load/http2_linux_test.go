@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -272,12 +273,14 @@ func TestHTTP2Outcomes(t *testing.T) {
 		{name: "continued, though it ends", serve: replies(frame(headers, 1, 1, status200), frame(continuation, 4, 1, date)), outcome: OK, status: 200},
 		{name: "frames of no interest", serve: replies(frame(200, 0xff, 1, "what"), frame(priority, 0, 1, "\x00\x00\x00\x00\x10"), frame(ping, 0, 0, "12345678"), frame(ping, 1, 0, "12345678"), frame(settings, 1, 0, ""), frame(windowUpdate, 0, 0, number(9)), frame(windowUpdate, 0, 1, number(9)), okHead, end), outcome: OK, status: 200},
 		{name: "byte by byte", serve: byteByByte(frame(headers, 0, 1, status200), frame(continuation, 4, 1, date), frame(200, 0, 0, "what"), frame(data, 8, 1, "\x01some\x00"), end), outcome: OK, status: 200},
+		{name: "body beyond the windows", serve: replies(slices.Concat([]string{okHead}, slices.Repeat([]string{frame(data, 0, 1, strings.Repeat("x", wire.MaxFrame))}, 2*streamWindow/wire.MaxFrame), []string{end})...), outcome: OK, status: 200}, // does no harm
 		{name: "settings change between", serve: replies(frame(settings, 0, 0, setting(3, 7)+setting(4, 0)+setting(99, 1)), okHead, end), outcome: OK, status: 200},
 
 		{name: "reset", serve: replies(frame(reset, 0, 1, number(2))), outcome: Reset},
-		{name: "refused stream", serve: replies(frame(reset, 0, 1, number(7))), outcome: Reset},
+		{name: "refused stream, always", serve: replies(frame(reset, 0, 1, number(7))), outcome: Reset},
+		{name: "refused stream that has a head", serve: replies(okHead, frame(reset, 0, 1, number(7))), outcome: Reset},
 		{name: "reset within the body", serve: replies(okHead, frame(data, 0, 1, "some"), frame(reset, 0, 1, number(0))), outcome: Reset},
-		{name: "going away", serve: replies(frame(goAway, 0, 0, number(0)+number(0)+"bye")), outcome: Reset},
+		{name: "going away, always", serve: replies(frame(goAway, 0, 0, number(0)+number(0)+"bye")), outcome: Reset},
 		{name: "closed at once", serve: func(net.Conn) {}, outcome: Reset},
 		{name: "closed after settings", serve: thenClose(), outcome: Reset},
 		{name: "closed within the head", serve: thenClose(okHead[:9]), outcome: Reset},
@@ -332,6 +335,10 @@ func TestHTTP2Outcomes(t *testing.T) {
 		{name: "call, deadline exceeded", grpc: true, serve: replies(okHead, frame(headers, 5, 1, grpcStatus("4"))), outcome: ServerError, status: 504},
 		{name: "call, status unknown to gRPC", grpc: true, serve: replies(okHead, frame(headers, 5, 1, grpcStatus("77"))), outcome: ServerError, status: 500},
 		{name: "call answered by a proxy", grpc: true, serve: replies(frame(headers, 4, 1, statusLiteral+"502"), end), outcome: ServerError, status: 502},
+		{name: "call without a message", grpc: true, serve: replies(frame(headers, 5, 1, status200+grpcStatus("0"))), outcome: Malformed},
+		{name: "call with half a message", grpc: true, serve: replies(okHead, frame(data, 0, 1, "\x00\x00\x00\x00\x03ab"), frame(headers, 5, 1, grpcStatus("0"))), outcome: Malformed},
+		{name: "call with two messages", grpc: true, serve: replies(okHead, frame(data, 0, 1, "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), frame(headers, 5, 1, grpcStatus("0"))), outcome: Malformed},
+		{name: "call in pieces", grpc: true, serve: replies(okHead, frame(data, 0, 1, "\x00\x00\x00"), frame(data, 8, 1, "\x02\x00\x03ab\x00\x00"), frame(data, 0, 1, "c"), frame(headers, 5, 1, grpcStatus("0"))), outcome: OK, status: 200},
 		{name: "call without status", grpc: true, serve: replies(okHead, end), outcome: Malformed},
 		{name: "call with a status that is none", grpc: true, serve: replies(okHead, frame(headers, 5, 1, grpcStatus("OK"))), outcome: Malformed},
 		{name: "call with a status too early", grpc: true, serve: replies(frame(headers, 4, 1, status200+grpcStatus("0")), end), outcome: Malformed},

@@ -81,29 +81,6 @@ func TestHTTP2LateAnswer(t *testing.T) {
 	}
 }
 
-// A peer that goes away answers what it has begun; the rest is reset, and what
-// is still to be sent goes elsewhere.
-func TestHTTP2GoAway(t *testing.T) {
-	peer := listen(t, asked(noSettings, func(c net.Conn, stream uint32) bool {
-		if stream == 9 {
-			io.WriteString(c, frame(goAway, 0, 0, number(5)+number(0)))
-			for _, s := range []uint32{5, 1, 3} {
-				io.WriteString(c, frame(headers, 5, s, status200))
-			}
-		}
-		return true // the client closes
-	}))
-	samples := mustCollect(t, Plan{Schedule: at(0, 0, 0, 0, 0, brief), Run: 1, Loops: 1, Routes: []Route{{Addr: peer.addr, Protocol: HTTP2, Timeout: 3 * brief}}})
-	for i, want := range []Outcome{OK, OK, OK, Reset, Reset, TimedOut} {
-		if samples[i].Outcome != want {
-			t.Errorf("arrival %d: got %v, want %v", i+1, samples[i].Outcome, want)
-		}
-	}
-	if got := peer.accepted.Load(); got != 2 {
-		t.Errorf("%d connections, want 2", got)
-	}
-}
-
 // The peer's bound on streams is obeyed once it is known, also when it changes.
 func TestHTTP2PeerBoundsStreams(t *testing.T) {
 	const n, bound = 200, 3
@@ -471,7 +448,8 @@ func TestHTTP2Closed(t *testing.T) {
 }
 
 // In the steady state nothing is allocated, also by responses that have a
-// status of the dynamic table or a literal one, and trailers.
+// status of the dynamic table or a literal one, and trailers; nor by requests
+// that vary in length, nor by checks of a body.
 func TestHTTP2DoesNotAllocate(t *testing.T) {
 	const warm, measured = 5_000, 20_000
 	serve := func(c net.Conn) {
@@ -511,13 +489,21 @@ func TestHTTP2DoesNotAllocate(t *testing.T) {
 			have = copy(in, in[at:have])
 		}
 	}
-	for _, transport := range transports {
-		t.Run(transport, func(t *testing.T) {
-			addr := listen(t, serve).addr
+	plain := h2("")
+	varying := plain
+	varying.Path, varying.Headers = "/${seq}", [][2]string{{"x", "${rand:1-1000}"}}
+	varying.Checks = []Check{{Want: "207"}, {Of: CheckBody, Test: Contains, Want: "k"}}
+	for i := range 2 * len(transports) {
+		transport, route, name := transports[i/2], plain, "plain"
+		if i%2 == 1 {
+			route, name = varying, "varying"
+		}
+		t.Run(transport+"/"+name, func(t *testing.T) {
+			route.Addr = listen(t, serve).addr
 			var before, after runtime.MemStats
 			n := 0
-			err := Run(t.Context(), Plan{Schedule: Constant(1e9, warm+measured), Run: 1, Loops: 1, MaxConns: 2, Transport: transport, Grace: patient, Routes: []Route{h2(addr)}}, time.Now(), func(_ int, s Sample) {
-				if s.Status != 207 {
+			err := Run(t.Context(), Plan{Schedule: Constant(1e9, warm+measured), Run: 1, Loops: 1, MaxConns: 2, Transport: transport, Grace: patient, Routes: []Route{route}}, time.Now(), func(_ int, s Sample) {
+				if s.Outcome != OK || s.Status != 207 {
 					t.Errorf("arrival %d: %v %d", s.ID, s.Outcome, s.Status)
 				}
 				switch n++; n {

@@ -37,7 +37,11 @@ func (d speaksHTTP2) take(l *loop, c *conn, f *wire.Frame) bool {
 		if e == nil {
 			return h.began(f.Stream)
 		}
-		d.forget(l, e)
+		d.forget(e)
+		if f.Number() == wire.CodeRefused && e.stream.status == 0 {
+			d.refused(l, e)
+			return true
+		}
 		l.finish(e, Reset, 0, l.clock.now())
 		l.release(c)
 	case wire.FrameSettings:
@@ -75,7 +79,7 @@ func (d speaksHTTP2) answers(l *loop, c *conn) bool {
 	return c.http2.chatter <= maxChatter
 }
 
-// data counts a piece of a response's body.
+// data takes a piece of a response's body.
 func (d speaksHTTP2) data(l *loop, c *conn, f *wire.Frame) bool {
 	h := c.http2
 	if h.taken += f.Flow; h.taken >= connWindow/2 {
@@ -90,9 +94,12 @@ func (d speaksHTTP2) data(l *loop, c *conn, f *wire.Frame) bool {
 	e.received += int64(f.Size)
 	s := &e.stream
 	s.taken += f.Flow
-	switch {
-	case s.status == 0:
+	if s.status == 0 {
 		d.spoil(l, e)
+		return true
+	}
+	d.body(e, f.Payload)
+	switch {
 	case f.End:
 		d.complete(l, e, -1)
 	case s.taken >= streamWindow/2:
@@ -109,7 +116,7 @@ func (d speaksHTTP2) headers(l *loop, c *conn, f *wire.Frame) bool {
 	h := c.http2
 	h.chatter = 0
 	e := c.on(f.Stream)
-	block, err := h.blocks.Read(f.Payload, f.End && e != nil && e.way.grpc)
+	block, err := h.blocks.Read(f.Payload, d.wants(e, f.End))
 	if err != nil {
 		return false
 	}
@@ -124,15 +131,35 @@ func (d speaksHTTP2) headers(l *loop, c *conn, f *wire.Frame) bool {
 		interim && (f.End || block.Status == 101): // nothing is upgraded here
 		d.spoil(l, e)
 	case interim:
-	case f.End && trailers:
-		d.complete(l, e, block.GRPCStatus)
-	case f.End:
-		e.stream.status = block.Status
-		d.complete(l, e, block.GRPCStatus)
 	default:
-		e.stream.status = block.Status
+		if !trailers {
+			e.stream.status = block.Status
+		}
+		switch {
+		case e.way.grpc:
+			e.review.note(h.blocks.Fields()) // the status of the call is to come
+		case !trailers:
+			e.review.head(block.Status, h.blocks.Fields())
+		}
+		if f.End {
+			d.complete(l, e, block.GRPCStatus)
+		}
 	}
 	return true
+}
+
+// wants is what a header block is read for, for an exchange or for none.
+func (d speaksHTTP2) wants(e *exchange, end bool) (want wire.Want) {
+	if e == nil {
+		return 0
+	}
+	if e.way.grpc && end {
+		want = wire.WantGRPCStatus
+	}
+	if e.review.wantsFields() && (e.way.grpc || e.stream.status == 0) {
+		want |= wire.WantFields
+	}
+	return want
 }
 
 // settings takes the peer's settings. A change of the first window changes
@@ -143,7 +170,7 @@ func (d speaksHTTP2) settings(l *loop, c *conn, f *wire.Frame) bool {
 	if h.peer.Update(f.Payload) != nil {
 		return false
 	}
-	h.settled = true
+	h.settled, c.pool.streams = true, h.peer.MaxStreams
 	for _, e := range c.flying {
 		if e.stream.window += h.peer.Window - before; e.stream.window > wire.MaxStream {
 			return false
@@ -179,21 +206,33 @@ func (d speaksHTTP2) windowUpdate(l *loop, c *conn, f *wire.Frame) bool {
 	if e.stream.window += n; e.stream.window > wire.MaxStream {
 		return false
 	}
-	if d.waits(l, e) {
-		d.sendBody(l, e)
+	if d.waits(e) {
+		d.sendBody(e)
 		l.later(c)
 	}
 	return true
+}
+
+// refused sends a request again that the peer has refused. The connection gets
+// no other before one of those that it has taken is answered; one that takes
+// nothing is closed.
+func (d speaksHTTP2) refused(l *loop, e *exchange) {
+	c := e.conn
+	l.again(e, true)
+	c.pool.withdraw(c)
+	if len(c.flying) == 0 {
+		l.retire(c)
+		l.release(c)
+	}
 }
 
 // goAway lets the connection end with what the peer still answers: streams up
 // to last.
 func (d speaksHTTP2) goAway(l *loop, c *conn, last uint32) {
 	l.retire(c)
-	now := l.clock.now()
 	for n := len(c.flying); n > 0 && c.flying[n-1].stream.id > last; n-- {
-		d.forget(l, c.flying[n-1])
-		l.finish(c.flying[n-1], Reset, 0, now)
+		d.forget(c.flying[n-1])
+		l.again(c.flying[n-1], last == 0)
 	}
 	l.release(c)
 }

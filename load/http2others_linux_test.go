@@ -63,7 +63,7 @@ daemon off; master_process off; worker_processes 1; pid %[1]s/pid; error_log %[1
 events { worker_connections 64; }
 http {
 	access_log off; client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
-	keepalive_requests 10000; # past them nginx goes away, and what crosses that is reset
+	keepalive_requests 100; # past them nginx goes away
 	server {
 		listen %[2]s http2;
 		root %[1]s;
@@ -72,6 +72,57 @@ http {
 	}
 }
 `
+
+func startNginx(t *testing.T, dir, addr string) {
+	t.Helper()
+	config := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, nginxHTTP2, dir, addr), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	started(t, addr, installed(t, "nginx"), "-c", config)
+}
+
+// nginx goes away after so many requests of a connection, with others on their
+// way: none of them is lost, and none is done twice.
+func TestHTTP2GoAwayOfNginx(t *testing.T) {
+	const n = 3000
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "small"), []byte("ok"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := free(t)
+	startNginx(t, dir, addr)
+	route := h2(addr)
+	route.Path, route.Checks = "/small?${seq}", []Check{{Of: CheckBody, Test: Contains, Want: "ok"}, {Of: CheckHeader, Name: "content-length", Want: "2"}}
+	chained := route
+	chained.Then = []Step{{Path: "/small?again", Checks: route.Checks, Timeout: patient}}
+	for _, transport := range transports {
+		for name, p := range map[string]Plan{
+			"all at once":  {Schedule: together(n), Routes: []Route{route}},
+			"as they come": {Schedule: Constant(20_000, n*time.Second/20_000), Routes: []Route{route}},
+			"chained":      {Schedule: together(n / 2), Routes: []Route{chained}},
+			"closed":       {Closed: &Closed{Connections: 2, Requests: n}, Routes: []Route{route}},
+		} {
+			stats := NewStats(1, time.Now())
+			p.Run, p.Loops, p.MaxConns, p.Transport, p.Stats, p.Grace = 1, 1, 2, transport, stats, patient
+			samples, err := collect(t, t.Context(), p, time.Now())
+			if err != nil || len(samples) != n {
+				t.Fatalf("%s: %d samples, error %v", name, len(samples), err)
+			}
+			bad := map[Outcome]int{}
+			for _, s := range samples {
+				if s.Outcome != OK {
+					bad[s.Outcome]++
+				}
+			}
+			r := stats.Read()
+			t.Logf("%s, %s: %d connections, %d sent again", transport, name, r.Dialled, r.Resent)
+			if len(bad) > 0 || r.Dialled < n/100 {
+				t.Errorf("%s, %s: not ok: %v, on %d connections; want none, on %d at least", transport, name, bad, r.Dialled, n/100)
+			}
+		}
+	}
+}
 
 // Servers that are not Go's.
 func TestHTTP2AgainstOthers(t *testing.T) {
@@ -88,13 +139,7 @@ func TestHTTP2AgainstOthers(t *testing.T) {
 		start func(t *testing.T, addr, port string)
 		busy  int
 	}{
-		{"nginx", func(t *testing.T, addr, _ string) {
-			config := filepath.Join(dir, "nginx.conf")
-			if err := os.WriteFile(config, fmt.Appendf(nil, nginxHTTP2, dir, addr), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			started(t, addr, installed(t, "nginx"), "-c", config)
-		}, 503},
+		{"nginx", func(t *testing.T, addr, _ string) { startNginx(t, dir, addr) }, 503},
 		{"nghttpd", func(t *testing.T, addr, port string) {
 			started(t, addr, installed(t, "nghttpd"), "--no-tls", "-d", dir, "-a", "127.0.0.1", port)
 		}, 404},

@@ -43,7 +43,12 @@ type loop struct {
 	unfinished int    // arrivals that are due and not yet observed
 	end        time.Duration
 	refill     bool // some pool may have room for a queued arrival
+	requeued   bool // an arrival has come back to a queue, though some connection may have room
 	nextDial   time.Duration
+
+	stamp  int64            // see cameAt
+	turns  [2]time.Duration // when this turn and the one before began to wait
+	midway bool             // the last turn has read a part of a response
 
 	halted  atomic.Bool // set from outside
 	halting bool        // and seen
@@ -118,7 +123,7 @@ func (l *loop) run() error {
 	l.start()
 	defer func() { l.stopStripe() }()
 	defer l.hangUp() // by the thread that the transport knows
-	for l.unfinished > 0 || l.next.intended != never || l.closed.vacancy(l.nextDial) != never {
+	for l.unfinished > 0 || l.next.intended != never || l.vacancy() != never {
 		if err := l.turn(); err != nil {
 			return err
 		}
@@ -145,6 +150,7 @@ func (l *loop) turn() error {
 	if l.halted.Load() && !l.halting {
 		l.stop()
 	}
+	l.sendAgain()
 	l.sendDue()
 	l.expire()
 	l.dialForQueued()
@@ -195,6 +201,9 @@ func (l *loop) send(a arrival, now time.Duration) {
 	case p.queue.size >= p.maxQueue:
 		l.unsent(a, now)
 	default:
+		if l.dialGap > 0 && p.open < p.limit && !p.awaited(p.queue.size+1) {
+			l.stats.holds()
+		}
 		p.queue.push(a)
 		l.refill = l.refill || p.open < p.limit
 	}
@@ -206,6 +215,9 @@ func (l *loop) dialForQueued() {
 		return
 	}
 	l.refill = false
+	if l.closed != nil {
+		return // dialVacant does
+	}
 	for i := range l.pools {
 		p := &l.pools[i]
 		for n := 0; p.queue.size > 0 && p.open < p.limit && !p.awaited(p.queue.size); n++ {
@@ -237,7 +249,7 @@ func (l *loop) mayDial() bool {
 func (l *loop) wait() error {
 	now := l.clock.now()
 	sleep, paced := never, false
-	if first := min(l.deadline(), l.closed.vacancy(l.nextDial)); first != never {
+	if first := min(l.deadline(), l.vacancy()); first != never {
 		sleep = max(0, first-now)
 	}
 	if l.next.intended == never {
@@ -250,7 +262,9 @@ func (l *loop) wait() error {
 			sleep, paced = s, false
 		}
 	}
+	l.turns = [2]time.Duration{now, l.turns[0]}
 	elapsed, err := l.net.wait(sleep)
+	l.midway = false
 	if paced && elapsed {
 		l.pacer.woke(l.clock.now() - now - sleep)
 	}
@@ -330,7 +344,8 @@ func (l *loop) stop() {
 }
 
 func (l *loop) unsent(a arrival, now time.Duration) {
-	l.report(Sample{ID: a.id, Route: int(a.route), Intended: a.intended, Late: a.late, Done: now, Outcome: Unsent})
+	w, _ := l.way(a)
+	l.report(Sample{ID: wire.SeqOf(a.id, w.step), Route: int(a.route), Step: w.step, Intended: a.intended, Late: a.late, Done: now, Outcome: Unsent})
 }
 
 // report is the only place where an arrival becomes a sample.

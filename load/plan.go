@@ -43,15 +43,15 @@ type Route struct {
 	Name     string
 	Weight   float64     // share of the arrivals relative to the other routes; 0 means 1
 	Addr     string      // ip:port to dial, the name already resolved; or unix:PATH
-	TLS      *tls.Config // nil is without; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify; its NextProtos are left aside
+	TLS      *tls.Config // nil is without; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify; its NextProtos are left aside: Protocol alone is offered
 	Protocol string      // HTTP1, HTTP2 (without TLS by prior knowledge) or GRPC; "" means HTTP1
 	Host     string      // Host header; "" means Addr, or localhost for a unix socket
 	Method   string      // "" means GET, of GRPC always POST
-	Path     string      // origin form with query; "" means /. Here, in header values and in the body the placeholders of wire.Fill are replaced; over HTTP/2 ${id} alone. Of GRPC /package.Service/Method
+	Path     string      // origin form with query; "" means /. Here, in header values and in the body the placeholders of wire.Fill are replaced. Of GRPC /package.Service/Method
 	Headers  [][2]string
-	Body     []byte        // of GRPC the encoded message; what frames it is added
-	Checks   []Check       // what a right answer has, whatever its status; others are Wrong. A body is kept, up to 1 MiB, if it is checked: a longer one is Wrong. Over HTTP/2 the status alone can be checked
-	Then     []Step        // what follows a right answer, on the same connection; not over HTTP/2
+	Body     []byte        // of GRPC the encoded message, in which placeholders change no lengths; what frames it is added
+	Checks   []Check       // what a right answer has, whatever its status; others are Wrong. A body is kept, up to 1 MiB, if it is checked: a longer one is Wrong. Of GRPC the status is that of HTTP which stands for the call's, headers are those before and behind the message, and the body is the message
+	Then     []Step        // what follows a right answer
 	Timeout  time.Duration // from sending to the last byte, or from the beginning of the dial if the request had to wait for one; 0 means 10s. GRPC tells it to the server too
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -36,49 +35,52 @@ func (r *Route) dialect(p Plan) (dialect, error) {
 // streams tells whether it is HTTP/2 that is spoken.
 func (r *Route) streams() bool { return r.Protocol == HTTP2 || r.Protocol == GRPC }
 
-// tlsFor is the route's TLS, which offers its protocol and no other.
-func (r *Route) tlsFor() (*tls.Config, error) {
+// offer is a TLS configuration with the protocol that it offers.
+type offer struct {
+	from     *tls.Config // as routes have it
+	protocol string
+	config   *tls.Config
+}
+
+// The names that ALPN has for protocols.
+const (
+	alpnHTTP1 = "http/1.1"
+	alpnHTTP2 = "h2"
+)
+
+// tlsFor is the route's TLS, which offers its protocol and no other. It is the
+// same one for routes that have the same one.
+func (g *program) tlsFor(r Route) (*tls.Config, error) {
 	if r.TLS.ServerName == "" && !r.TLS.InsecureSkipVerify {
 		return nil, errors.New("TLS needs a server name to verify")
 	}
-	if r.streams() && !slices.Equal(r.TLS.NextProtos, []string{alpnHTTP2}) {
-		return nil, fmt.Errorf("TLS offers %q by ALPN, where %s needs %s alone", r.TLS.NextProtos, r.Protocol, alpnHTTP2)
+	protocol := alpnHTTP1
+	if r.streams() {
+		protocol = alpnHTTP2
 	}
-	if !r.streams() && slices.Contains(r.TLS.NextProtos, alpnHTTP2) {
-		return nil, fmt.Errorf("TLS offers %s by ALPN, and HTTP/1.1 is what will be spoken", alpnHTTP2)
-	}
-	return r.TLS, nil
-}
-
-const alpnHTTP2 = "h2"
-
-// prepareStream makes a request over HTTP/2 ready, but not where it goes. Host
-// and Timeout are given.
-func (g *program) prepareStream(r Route) (w way, err error) {
-	if len(r.Then) > 0 {
-		return way{}, errors.New("steps that follow an answer go over HTTP/1.1 only")
-	}
-	for _, c := range r.Checks {
-		if c.Of != CheckStatus {
-			return way{}, errors.New("check: over HTTP/2 only the status can be checked")
+	for _, o := range g.offers {
+		if o.from == r.TLS && o.protocol == protocol {
+			return o.config, nil
 		}
 	}
-	if w.checks, err = compile(r.Checks); err != nil {
-		return way{}, fmt.Errorf("check: %w", err)
-	}
-	w.timeout = indexOf(&g.timeouts, r.Timeout)
+	config := r.TLS.Clone()
+	config.NextProtos = []string{protocol}
+	g.offers = append(g.offers, offer{r.TLS, protocol, config})
+	return config, nil
+}
+
+// encodeStream makes the route's request ready, as HTTP/2 has it. Host and
+// Timeout are given.
+func (r *Route) encodeStream(idHeader string, fill wire.Fill) (*wire.StreamTemplate, error) {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
 	if r.Protocol == HTTP2 {
-		w.streamed, err = wire.EncodeStream(scheme, r.Method, r.Path, r.Host, r.Headers, r.Body, g.IDHeader, g.Run)
-		return w, err
+		return wire.EncodeStream(scheme, r.Method, r.Path, r.Host, r.Headers, r.Body, idHeader, fill)
 	}
 	if r.Method != "" && r.Method != "POST" {
-		return way{}, fmt.Errorf("method %s: a gRPC call is a POST", r.Method)
+		return nil, fmt.Errorf("method %s: a gRPC call is a POST", r.Method)
 	}
-	w.grpc = true
-	w.streamed, err = wire.EncodeGRPC(scheme, r.Path, r.Host, r.Headers, r.Body, r.Timeout, g.IDHeader, g.Run)
-	return w, err
+	return wire.EncodeGRPC(scheme, r.Path, r.Host, r.Headers, r.Body, r.Timeout, idHeader, fill)
 }

@@ -8,6 +8,7 @@ type arrival struct {
 	intended time.Duration
 	late     time.Duration // see Sample
 	route    int32
+	errand   *errand // nil for its route's own request that was not sent before
 }
 
 // queue holds arrivals for which no connection is free, first in first out.
@@ -18,7 +19,7 @@ type queue struct {
 	size int
 }
 
-// keepRing is the largest ring that an empty queue keeps (32 B each).
+// keepRing is the largest ring that an empty queue keeps (40 B each).
 const keepRing = 1 << 12
 
 func (q *queue) push(a arrival) {
@@ -29,9 +30,31 @@ func (q *queue) push(a arrival) {
 	q.size++
 }
 
+// insert puts an arrival before those that were due later. It is meant for one
+// that has waited already: the longer the others in front of it, the more it costs.
+func (q *queue) insert(a arrival) {
+	if q.size == len(q.ring) {
+		q.grow()
+	}
+	mask := len(q.ring) - 1
+	q.head = (q.head - 1) & mask
+	q.size++
+	at := q.head
+	for range q.size - 1 {
+		next := (at + 1) & mask
+		if q.ring[next].intended >= a.intended {
+			break
+		}
+		q.ring[at] = q.ring[next]
+		at = next
+	}
+	q.ring[at] = a
+}
+
 // pop must not be called on an empty queue.
 func (q *queue) pop() arrival {
 	a := q.ring[q.head]
+	q.ring[q.head].errand = nil
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.size--
 	if q.size == 0 && len(q.ring) > keepRing {

@@ -1,7 +1,10 @@
 package load
 
 import (
+	"cmp"
+	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -56,4 +59,38 @@ func TestQueueDoesNotAllocateWhenWarm(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// What comes back goes before what was due later, wherever the ring begins.
+func TestQueueInsert(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var q queue
+		var model []arrival
+		due, id := time.Duration(0), uint64(0)
+		for _, what := range rapid.SliceOf(rapid.IntRange(0, 9)).Draw(t, "what") {
+			id++
+			switch {
+			case what < 5:
+				due += time.Duration(what)
+				q.push(arrival{id: id, intended: due})
+				model = append(model, arrival{id: id, intended: due})
+			case what < 8 && q.size > 0:
+				if got := q.pop(); got != model[0] {
+					t.Fatalf("got %+v, want %+v", got, model[0])
+				}
+				model = model[1:]
+			default:
+				a := arrival{id: id, intended: time.Duration(rapid.IntRange(0, int(due)+1).Draw(t, "due"))}
+				due = max(due, a.intended)
+				q.insert(a)
+				at, _ := slices.BinarySearchFunc(model, a, func(b, a arrival) int { return cmp.Compare(b.intended, a.intended) })
+				model = slices.Insert(slices.Clone(model), at, a)
+			}
+		}
+		for _, want := range model {
+			if got := q.pop(); got != want {
+				t.Fatalf("got %+v, want %+v", got, want)
+			}
+		}
+	})
 }

@@ -46,11 +46,13 @@ type program struct {
 	routes    []way
 	endpoints []endpoint      // different ones; a loop has a pool for each
 	timeouts  []time.Duration // different ones; a loop has a line for each
+	offers    []offer
 	transport func(*loop) (transport, error)
 	shards    int
 	end       time.Duration // when everything still unfinished is given up
 	grace     time.Duration
 	hasTLS    bool          // some endpoint has
+	gather    bool          // see gathers
 	dialGap   time.Duration // between two dials of one loop; 0 means none
 }
 
@@ -107,6 +109,7 @@ func prepare(p Plan) (*program, error) {
 	if p.InOrder {
 		g.pick = inTurn(len(p.Routes))
 	}
+	g.gather = g.gathers()
 	return g, nil
 }
 
@@ -122,7 +125,7 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 		return way{}, err
 	}
 	if r.TLS != nil {
-		if e.tls, err = r.tlsFor(); err != nil {
+		if e.tls, err = g.tlsFor(r); err != nil {
 			return way{}, err
 		}
 		g.hasTLS = true
@@ -130,38 +133,36 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if r.Host == "" {
 		r.Host = e.host()
 	}
-	if r.Timeout <= 0 {
-		r.Timeout = defaultTimeout
-	}
-	var w way
-	if r.streams() {
-		w, err = g.prepareStream(r)
-	} else {
-		w, err = g.prepareRequest(r.Method, r.Path, r.Host, r.Headers, r.Body, r.Checks, r.Timeout, nil)
-	}
+	w, err := g.prepareRequest(r, nil)
 	if err != nil {
 		return way{}, err
 	}
 	w.endpoint = indexOf(&g.endpoints, e)
-	err = g.prepareSteps(&w, r, r.Host)
+	err = g.prepareSteps(&w, r)
 	return w, err
 }
 
 // prepareRequest makes a request ready, but not where it goes. prev, if not nil,
 // answers for what is taken from the response before.
-func (g *program) prepareRequest(method, path, host string, headers [][2]string, body []byte, list []Check, timeout time.Duration, prev func(string) (int, error)) (way, error) {
-	request, err := wire.Encode(method, path, host, headers, body, g.IDHeader, wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Prev: prev})
+func (g *program) prepareRequest(r Route, prev func(string) (int, error)) (w way, err error) {
+	if r.Timeout <= 0 {
+		r.Timeout = defaultTimeout
+	}
+	fill := wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Prev: prev}
+	if r.streams() {
+		w.grpc = r.Protocol == GRPC
+		w.streamed, err = r.encodeStream(g.IDHeader, fill)
+	} else {
+		w.request, err = wire.Encode(r.Method, r.Path, r.Host, r.Headers, r.Body, g.IDHeader, fill)
+	}
 	if err != nil {
 		return way{}, err
 	}
-	checks, err := compile(list)
-	if err != nil {
+	if w.checks, err = compile(r.Checks); err != nil {
 		return way{}, fmt.Errorf("check: %w", err)
 	}
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	return way{request: request, checks: checks, timeout: indexOf(&g.timeouts, timeout)}, nil
+	w.timeout = indexOf(&g.timeouts, r.Timeout)
+	return w, nil
 }
 
 // indexOf returns where v is in list, and appends it if it is not.
@@ -202,3 +203,6 @@ func newClock(start time.Time) clock {
 }
 
 func (c clock) now() time.Duration { return c.offset + time.Since(c.base) }
+
+// at is what the clock says at t, which time.Now has returned.
+func (c clock) at(t time.Time) time.Duration { return c.offset + t.Sub(c.base) }

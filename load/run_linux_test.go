@@ -481,12 +481,16 @@ func TestOutOfDescriptors(t *testing.T) {
 			t.Fatal(err)
 		}
 		by := map[Outcome]int{}
-		for _, s := range mustCollect(t, Plan{Schedule: together(n), Run: 1, Loops: 1, Routes: []Route{{Addr: addr, Timeout: brief}}}) {
+		stats := NewStats(1, time.Now())
+		for _, s := range mustCollect(t, Plan{Schedule: together(n), Run: 1, Loops: 1, Stats: stats, Routes: []Route{{Addr: addr, Timeout: brief}}}) {
 			by[s.Outcome]++
 		}
 		// Those that had a connection time out, as the server never answers.
 		if by[Unsent] < n-files || by[TimedOut] == 0 || by[Unsent]+by[TimedOut] != n {
 			t.Errorf("got %v, want at least %d unsent and the rest timed_out", by, n-files)
+		}
+		if r := stats.Read(); r.Starved != uint64(by[Unsent]) || r.Most < by[TimedOut] || r.Held != 0 {
+			t.Errorf("%d unsent, %d timed out, and the loop tells of %+v", by[Unsent], by[TimedOut], r)
 		}
 		return
 	}

@@ -18,7 +18,7 @@ const (
 	Reset                      // the connection was reset or closed before the response was complete
 	Malformed                  // what came back is not HTTP, or not gRPC
 	Wrong                      // a complete response of any status that fails one of Route.Checks
-	Unsent                     // due, but never sent: no connection came free before the run ended, or the host had no descriptor or port left for one
+	Unsent                     // due, but never sent: no connection came free before the run ended, or the host had no descriptor or port left for one. Over HTTP/2 also what was sent, but not processed as the service said itself, and could not be sent again before the run ended
 	outcomes
 )
 
@@ -65,11 +65,11 @@ func OutcomeOf(status int) Outcome {
 // waited ResponseTime, the service took ServiceTime, the harness was late by
 // SendLag.
 type Sample struct {
-	ID       uint64        // the arrival's number in the run, from 1; the same number travels in the request
+	ID       uint64        // travels in the request: the arrival's number in the run, from 1, and of a step its number too (wire.SeqOf)
 	Route    int           // index into Plan.Routes
 	Step     int           // 0 is the route's own request, n the n-th of Route.Then
 	Intended time.Duration // when the schedule wanted it sent
-	Sent     time.Duration // when its first byte was handed to the kernel; when the dial began if no connection opened; 0 if Unsent
+	Sent     time.Duration // when its first byte was handed to the kernel; when the dial began if no connection opened; the last time, if it was sent again; 0 if Unsent
 	Late     time.Duration // how long after Intended its event loop came to it: the harness's own part of SendLag
 	Done     time.Duration // when its outcome was known
 	Received int64         // bytes of the response that came, its head included

@@ -131,7 +131,7 @@ func TestReplayRefuses(t *testing.T) {
 func TestSineDoesNotDrift(t *testing.T) {
 	const before = 600_000 // periods of a minute, each with 60,000 arrivals
 	s := Sine(1000, 900, time.Minute, 2*before*time.Minute).(*sine)
-	first, later := &sineCursor{s, 0, 1}, &sineCursor{s, before * 60_000, 1}
+	first, later := &even{s, 0, 1}, &even{s, before * 60_000, 1}
 	for i := range 60_000 {
 		a, _ := first.next()
 		b, ok := later.next()
@@ -244,10 +244,43 @@ func TestScheduleRate(t *testing.T) {
 // A million seconds into a load the schedule is as exact as at its beginning.
 func TestScheduleDoesNotDrift(t *testing.T) {
 	const hz, seconds = 30, 1e6
-	c := &even{inverse: inverse{profile: Constant(hz, 2*seconds*time.Second).(*profile)}, i: hz * seconds, n: 1}
+	c := &even{inverse: &walk{profile: Constant(hz, 2*seconds*time.Second).(*profile)}, i: hz * seconds, n: 1}
 	got, ok := c.next()
 	if want := seconds * time.Second; !ok || got != want {
 		t.Errorf("arrival %d: got %v, want %v", int(hz*seconds), got, want)
+	}
+}
+
+func spaced(t *rapid.T, s Schedule) Schedule {
+	s, err := Spaced(s, Spacing{Poisson: rapid.Bool().Draw(t, "poisson"), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Under a sine with Poisson arrivals most come where the rate is high, and as
+// many in all as without, but for chance.
+func TestSpacedSine(t *testing.T) {
+	s, err := Spaced(Sine(1000, 1000, 10*time.Second, 10*time.Second), Spacing{Poisson: true, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	high, all := 0, 0
+	for at := range s.Arrivals() {
+		all++
+		if at < 5*time.Second {
+			high++
+		}
+	}
+	if all == 10_000 || all < 9_500 || all > 10_500 { // 10,000 ± 5·√10,000
+		t.Errorf("%d arrivals, want near 10,000 and not exactly that", all)
+	}
+	if high < 7_730 || high > 8_640 { // 5,000 + 1,000·10/π = 8,183 ± 5·√8,183
+		t.Errorf("%d in the first half, want near 8,183", high)
+	}
+	if _, err := Spaced(mustReplay(t, 0), Spacing{}); err == nil {
+		t.Error("a replay has its times and no others")
 	}
 }
 
@@ -256,10 +289,10 @@ func anySchedule(t *rapid.T) Schedule {
 	span := func(name string) time.Duration { return time.Duration(rapid.Int64Range(0, 3e9).Draw(t, name)) }
 	switch rapid.SampledFrom([]string{"stages", "spike", "sine", "replay"}).Draw(t, "kind") {
 	case "spike":
-		return Spike(limit("base"), limit("peak"), span("at"), span("for"), span("duration"))
+		return spaced(t, Spike(limit("base"), limit("peak"), span("at"), span("for"), span("duration")))
 	case "sine":
 		mid := limit("mid")
-		return Sine(mid, min(mid, limit("amplitude")), 1+span("period"), span("duration"))
+		return spaced(t, Sine(mid, min(mid, limit("amplitude")), 1+span("period"), span("duration")))
 	case "replay":
 		times := rapid.SliceOf(rapid.Map(rapid.Int64Range(0, 3e9), func(n int64) time.Duration { return time.Duration(n) })).Draw(t, "times")
 		slices.Sort(times)

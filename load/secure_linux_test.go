@@ -58,6 +58,41 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// A route's protocol is what is offered, whatever its TLS configuration says, and
+// routes that share one share connections.
+func TestTLSOffersTheProtocol(t *testing.T) {
+	for _, protos := range [][]string{nil, {"http/1.1"}, {"h2"}, {"spdy", "h2"}} {
+		var accepted atomic.Int64
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200 + r.ProtoMajor)
+		}))
+		s.EnableHTTP2, s.Config.ErrorLog = true, quietLog
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				accepted.Add(1)
+			}
+		}
+		s.StartTLS()
+		config := &tls.Config{InsecureSkipVerify: true, NextProtos: protos}
+		addr := s.Listener.Addr().String()
+		one := Route{Addr: addr, TLS: config, Timeout: patient}
+		two := one
+		two.Protocol = HTTP2
+		for _, x := range mustCollect(t, Plan{Schedule: at(0, 0, 0, 0, 0, 0, 0, 0), Run: 1, Loops: 1, MaxConns: 1, InOrder: true, Routes: []Route{one, two, one, two}}) {
+			if want := 201 + x.Route%2; x.Status != want {
+				t.Errorf("%q, route %d: got %v %d, want %d", protos, x.Route, x.Outcome, x.Status, want)
+			}
+		}
+		if got := accepted.Load(); got != 2 {
+			t.Errorf("%q: %d connections, want one for each protocol", protos, got)
+		}
+		if len(config.NextProtos) != len(protos) {
+			t.Errorf("the route's configuration was changed: %q", config.NextProtos)
+		}
+		s.Close()
+	}
+}
+
 func TestTLSFailures(t *testing.T) {
 	addr, trust := tlsServer(t, func(http.ResponseWriter, *http.Request) {})
 	other := trust.Clone()

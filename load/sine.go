@@ -41,6 +41,7 @@ type sine struct {
 	omega          float64 // radians per second
 	each           float64 // arrivals in a period
 	period, length time.Duration
+	spacing        Spacing
 }
 
 func (s *sine) Arrivals() iter.Seq[time.Duration] { return arrivals(s) }
@@ -57,21 +58,21 @@ func (s *sine) Rate(t time.Duration) rate.Limit {
 // at is the rate t seconds into a period. Rounding must not make it negative.
 func (s *sine) at(t float64) float64 { return max(0, s.mid+s.amplitude*math.Sin(s.omega*t)) }
 
-// due is how many arrivals are due in the first t seconds of a period. 1 − cos x
+// within is how many arrivals are due in the first t seconds of a period. 1 − cos x
 // is written so that it does not cancel.
-func (s *sine) due(t float64) float64 {
+func (s *sine) within(t float64) float64 {
 	half := math.Sin(s.omega * t / 2)
 	return s.mid*t + 2*s.amplitude/s.omega*half*half
 }
 
-// after is the inverse of due: Newton's method, kept within what is known to
+// after is the inverse of within: Newton's method, kept within what is known to
 // hold the answer, which halves where that method would leave it or be slow.
 func (s *sine) after(count float64) float64 {
 	const exact = 1e-11 // seconds
 	low, high := 0.0, s.period.Seconds()
 	t := count / s.each * high
 	for last := high; high-low > exact; {
-		miss := s.due(t) - count
+		miss := s.within(t) - count
 		if miss > 0 {
 			high = t
 		} else {
@@ -91,21 +92,19 @@ func (s *sine) after(count float64) float64 {
 	return t
 }
 
-func (s *sine) stripe(k, n int) cursor { return &sineCursor{sine: s, i: uint64(k), n: uint64(n)} }
-
-type sineCursor struct {
-	*sine
-	i, n uint64
+func (s *sine) stripe(k, n int) cursor {
+	if s.spacing.Poisson {
+		return &poisson{inverse: s, rng: newExponential(s.spacing.Seed), skip: k, gap: n - 1}
+	}
+	return &even{inverse: s, i: uint64(k), n: uint64(n)}
 }
 
-func (c *sineCursor) next() (time.Duration, bool) {
-	i := float64(c.i)
-	c.i += c.n
-	periods := math.Floor(i / c.each)
-	if !(periods*float64(c.period) < float64(c.length)) { // also if there are no arrivals at all
+func (s *sine) due(area float64) (time.Duration, bool) {
+	periods := math.Floor(area / s.each)
+	if !(periods*float64(s.period) < float64(s.length)) { // also if there are no arrivals at all
 		return 0, false
 	}
-	within := max(0, math.FMA(-periods, c.each, i))
-	t := time.Duration(periods)*c.period + time.Duration(math.Round(c.after(within)*1e9))
-	return t, t < c.length
+	within := max(0, math.FMA(-periods, s.each, area))
+	t := time.Duration(periods)*s.period + time.Duration(math.Round(s.after(within)*1e9))
+	return t, t < s.length
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"iter"
 	"math"
 	"sort"
@@ -53,6 +54,23 @@ func Stages(stages []Stage, spacing Spacing) Schedule {
 		at = to
 	}
 	return s
+}
+
+// Spaced is a schedule of Constant, Stages, Spike or Sine with its arrivals
+// spread in another way under the same rate.
+func Spaced(s Schedule, spacing Spacing) (Schedule, error) {
+	switch s := s.(type) {
+	case *profile:
+		other := *s
+		other.spacing = spacing
+		return &other, nil
+	case *sine:
+		other := *s
+		other.spacing = spacing
+		return &other, nil
+	default:
+		return nil, fmt.Errorf("arrivals of %T are not spread under a rate", s)
+	}
 }
 
 // maxRate is one arrival per nanosecond: time has no finer grain.
@@ -119,20 +137,24 @@ func (s *profile) Rate(t time.Duration) rate.Limit {
 
 func (s *profile) stripe(k, n int) cursor {
 	if s.spacing.Poisson {
-		return &poisson{inverse: inverse{profile: s}, rng: newExponential(s.spacing.Seed), skip: k, gap: n - 1}
+		return &poisson{inverse: &walk{profile: s}, rng: newExponential(s.spacing.Seed), skip: k, gap: n - 1}
 	}
-	return &even{inverse: inverse{profile: s}, i: uint64(k), n: uint64(n)}
+	return &even{inverse: &walk{profile: s}, i: uint64(k), n: uint64(n)}
 }
 
-// inverse is Λ⁻¹ for arguments that only grow, so that the piece need not be
-// searched for.
-type inverse struct {
+// inverse is Λ⁻¹ for arguments that only grow.
+type inverse interface {
+	// due returns when the integrated rate reaches area, and false if it never does.
+	due(area float64) (time.Duration, bool)
+}
+
+// walk is the inverse of a profile: the piece need not be searched for.
+type walk struct {
 	profile *profile
 	at      int // index of the current piece
 }
 
-// due returns when the integrated rate reaches area, and false if it never does.
-func (v *inverse) due(area float64) (time.Duration, bool) {
+func (v *walk) due(area float64) (time.Duration, bool) {
 	for ; v.at < len(v.profile.pieces); v.at++ {
 		p := &v.profile.pieces[v.at]
 		if area < p.before+p.count {

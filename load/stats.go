@@ -12,7 +12,6 @@ type Stats struct {
 	start time.Time
 	last  []time.Duration // CPU time until the last Read, by loop
 	read  time.Duration   // when that was
-	most  int
 }
 
 // loopStats is written by its loop only. A nil one is not written.
@@ -21,6 +20,10 @@ type loopStats struct {
 	used    atomic.Int64 // CPU time of that thread when it ended
 	dialled atomic.Uint64
 	open    atomic.Int64
+	most    atomic.Int64
+	starved atomic.Uint64
+	held    atomic.Uint64
+	resent  atomic.Uint64
 
 	_ [64]byte // keeps the next loop's off the cache line this one writes to
 }
@@ -56,7 +59,9 @@ func (s *loopStats) ends() {
 func (s *loopStats) dials() {
 	if s != nil {
 		add(&s.dialled, 1)
-		s.open.Store(s.open.Load() + 1)
+		n := s.open.Load() + 1
+		s.open.Store(n)
+		s.most.Store(max(n, s.most.Load()))
 	}
 }
 
@@ -66,12 +71,35 @@ func (s *loopStats) drops() {
 	}
 }
 
+// starves tells of an arrival for which the host had no descriptor or port left.
+func (s *loopStats) starves() {
+	if s != nil {
+		add(&s.starved, 1)
+	}
+}
+
+// holds tells of an arrival that waits because of Plan.DialRate alone.
+func (s *loopStats) holds() {
+	if s != nil {
+		add(&s.held, 1)
+	}
+}
+
+func (s *loopStats) resends() {
+	if s != nil {
+		add(&s.resent, 1)
+	}
+}
+
 // Reading is what Stats had to tell.
 type Reading struct {
 	Busy    float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
 	Dialled uint64  // connections so far
 	Open    int     // connections now, those being dialled included
-	Most    int     // open at any Read
+	Most    int     // the most that there were: of each loop its own, added up
+	Starved uint64  // arrivals so far that are Unsent because the host had no descriptor or port left
+	Held    uint64  // arrivals so far that had to wait for Plan.DialRate to allow a connection
+	Resent  uint64  // requests so far that were sent again, as the service said that it had not processed them
 }
 
 // Read returns how the loops are.
@@ -88,8 +116,11 @@ func (s *Stats) Read() Reading {
 		}
 		r.Dialled += l.dialled.Load()
 		r.Open += int(l.open.Load())
+		r.Most += int(l.most.Load())
+		r.Starved += l.starved.Load()
+		r.Held += l.held.Load()
+		r.Resent += l.resent.Load()
 	}
-	s.most = max(s.most, r.Open)
-	r.Most, s.read = s.most, now
+	s.read = now
 	return r
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // Step is a request that follows another one, once that has had a right answer:
-// outcome OK. It goes over the same connection, to the same host. Besides the
+// outcome OK. It goes to the same host, over the same connection; over HTTP/2, if
+// that takes no more requests, over another. Besides the
 // placeholders of every request it may have what the response before says:
 //
 //	${prev.json:$.a.b}    a string, number or bool in a JSON body
@@ -42,9 +43,11 @@ import (
 // With After 0 a step's response time counts from when its chain was due: what
 // the caller of the whole chain waited so far.
 //
-// Each step that falls due is observed, under its arrival's ID and with its
-// number in Sample.Step. It is Unsent if the connection ended with the response
-// before, or the run was stopped; Plan.ConnRequests and ConnLifetime do not end
+// Each step that falls due is observed, under an ID of its own, which the request
+// carries too (wire.SeqOf), and with its number in Sample.Step. So whoever counts
+// requests by their ids takes no step for a repetition of another. It is Unsent if
+// over HTTP/1.1 the connection ended with the response before, or the run was
+// stopped; Plan.ConnRequests and ConnLifetime do not end
 // it within a chain. Steps behind an answer that is not OK never fall due and are
 // not observed.
 type Step struct {
@@ -58,12 +61,16 @@ type Step struct {
 }
 
 // prepareSteps makes what follows w ready.
-func (g *program) prepareSteps(w *way, r Route, host string) error {
+func (g *program) prepareSteps(w *way, r Route) error {
+	if len(r.Then) > wire.MaxStep {
+		return fmt.Errorf("%d steps: there can be %d", len(r.Then), wire.MaxStep)
+	}
 	for i, s := range r.Then {
 		if s.After < 0 {
 			return fmt.Errorf("step %d: %v is before the request it follows", i+1, s.After)
 		}
-		next, err := g.prepareRequest(s.Method, s.Path, host, s.Headers, s.Body, s.Checks, s.Timeout, w.promise)
+		r.Method, r.Path, r.Headers, r.Body, r.Checks, r.Timeout = s.Method, s.Path, s.Headers, s.Body, s.Checks, s.Timeout
+		next, err := g.prepareRequest(r, w.promise)
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
@@ -85,6 +92,7 @@ func (w *way) promise(what string) (int, error) {
 	}
 	w.checks.takes = append(w.checks.takes, t)
 	w.checks.takeBody = w.checks.takeBody || t.find != nil
+	w.checks.fields = w.checks.fields || t.name != nil
 	return len(w.checks.takes) - 1, nil
 }
 
@@ -93,6 +101,12 @@ func (w *way) promise(what string) (int, error) {
 type take struct {
 	name []byte // of the header
 	find func(body []byte) (string, bool)
+}
+
+// CheckPrev tells what is wrong with a ${prev.WHAT}.
+func CheckPrev(what string) error {
+	_, err := parseTake(what)
+	return err
 }
 
 func parseTake(what string) (take, error) {
@@ -160,14 +174,18 @@ func (w *way) due(intended, now time.Duration) time.Duration { return min(intend
 // care of.
 func (l *loop) goOn(c *conn, a arrival, w *way, given []string) bool {
 	now := l.clock.now()
-	a.intended, a.late = w.due(a.intended, now), 0
+	a.intended, a.late, a.errand = w.due(a.intended, now), 0, nil
 	l.unfinished++
 	if c.spent || c.peerDone || c.dialect.room(c) <= 0 || l.halted.Load() {
-		l.report(Sample{ID: a.id, Route: int(a.route), Step: w.step, Intended: a.intended, Done: now, Outcome: Unsent})
+		a.errand = &errand{way: w, given: given}
+		if w.streamed != nil {
+			l.elsewhere(c.pool, a, now)
+		} else {
+			l.unsent(a, now)
+		}
 		return false
 	}
-	e := l.beginWay(c, a, w, now)
-	e.given = given
+	e := l.beginWay(c, a, w, given, now)
 	if c.dialect.room(c) <= 0 {
 		c.pool.withdraw(c)
 	}

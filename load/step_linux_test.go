@@ -7,12 +7,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // chain runs a plan and returns its samples by arrival and step. Each is there
@@ -24,7 +27,10 @@ func chain(t *testing.T, p Plan) map[[2]int]Sample {
 	err := Run(context.Background(), p, time.Now(), func(_ int, s Sample) {
 		mu.Lock()
 		defer mu.Unlock()
-		key := [2]int{int(s.ID), s.Step}
+		key := [2]int{int(wire.ArrivalOf(s.ID)), s.Step}
+		if want := wire.SeqOf(uint64(key[0]), s.Step); s.ID != want {
+			t.Errorf("step %d of arrival %d has the id %x, want %x", s.Step, key[0], s.ID, want)
+		}
 		if old, twice := got[key]; twice {
 			t.Errorf("observed twice: %+v and %+v", old, s)
 		}
@@ -43,6 +49,7 @@ type shop struct {
 	mu    sync.Mutex
 	conns atomic.Int64
 	heard map[string][]string // by connection
+	ids   []uint64            // of requests
 	login func()
 }
 
@@ -56,6 +63,9 @@ func (s *shop) serve(c net.Conn) {
 		body, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
 		s.heard[key] = append(s.heard[key], fmt.Sprintf("%s %s %s %s", r.Method, r.RequestURI, r.Header.Get("Authorization"), body))
+		if id, ok := wire.ParseID([]byte(r.Header.Get(wire.DefaultIDHeader)), 1); ok {
+			s.ids = append(s.ids, id)
+		}
 		s.mu.Unlock()
 		answer := "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 		switch r.URL.Path {
@@ -101,6 +111,15 @@ func testChain(t *testing.T, transport string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var ids []uint64
+	for _, sample := range got {
+		ids = append(ids, sample.ID)
+	}
+	slices.Sort(ids)
+	slices.Sort(s.ids)
+	if diff := cmp.Diff(ids, s.ids); diff != "" {
+		t.Errorf("each request carries its id: -observed +heard:\n%s", diff)
+	}
 	var all []string
 	for _, heard := range s.heard {
 		for len(heard) >= 3 { // a chain keeps its connection to itself

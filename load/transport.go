@@ -100,10 +100,11 @@ func Transports() []string {
 // isEnd tells whether a read failed because the peer has sent its last.
 func isEnd(err error) bool { return errors.Is(err, io.EOF) }
 
-// TransportName is the transport that a plan with this name uses.
-func TransportName(name string) string {
-	if name == "" {
-		return bestTransport()
+// TransportName is the transport that a plan uses.
+func TransportName(p Plan) string {
+	if p.Transport != "" {
+		return p.Transport
 	}
-	return name
+	g, err := prepare(p)
+	return bestTransport(err == nil && g.gather)
 }

@@ -2,7 +2,7 @@
 
 package load
 
-func bestTransport() string { return Portable }
+func bestTransport(bool) string { return Portable }
 
 var systemTransports = map[string]func(*loop) (transport, error){
 	"": newPortable,

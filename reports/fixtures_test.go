@@ -92,6 +92,7 @@ func breakerVerdict(ruling judge.Ruling) judge.Verdict {
 
 func partialRun() *chaos.Result {
 	r := breakerRun(judge.Inconclusive)
+	r.Warmup = &chaos.Warmup{Seconds: 5, Requests: 2500, Success: 99.96, P50: 3.1, P99: 412}
 	r.Partial, r.Stopped, r.Seconds = true, "stopped by interrupt", 12.34
 	r.Verdicts = append(r.Verdicts, judge.Verdict{Claim: "route browse recovers within 5s", Kind: "recovery", Ruling: judge.Refuted,
 		Reason: "Goodput was 41% of the baseline 5s after the healing."})

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -19,28 +21,30 @@ const LoadSchema = 1
 // Load is what an ad-hoc load came to. Durations are in milliseconds under
 // names ending in _ms, lengths in seconds under names ending in _s.
 type Load struct {
-	Schema      int               `json:"schema"`
-	URL         string            `json:"url"`
-	Model       string            `json:"model"`    // "open" or "closed"
-	Schedule    string            `json:"schedule"` // what was offered, in words
-	Started     time.Time         `json:"started"`
-	Seconds     float64           `json:"duration_s"` // from the start to the last outcome
-	Partial     string            `json:"partial,omitempty"`
-	Due         uint64            `json:"due"`      // arrivals that fell due; requests and unsent make it up
-	Requests    uint64            `json:"requests"` // of these, sent
-	Unsent      uint64            `json:"unsent"`
-	Offered     float64           `json:"offered_per_s"` // what the schedule wanted; 0 in the closed model
-	Rate        float64           `json:"rate_per_s"`    // requests that ended per second
-	Success     float64           `json:"success_pct"`   // share of ok among those due
-	Outcomes    map[string]uint64 `json:"outcomes"`      // by load.Outcome, zeros left out
-	Statuses    map[string]uint64 `json:"statuses"`      // of complete responses
-	Received    int64             `json:"received_bytes"`
-	Response    chaos.Spread      `json:"response"` // done − intended; in the closed model it omits what callers would have waited
-	Service     chaos.Spread      `json:"service"`  // done − sent
-	Harness     LoadHarness       `json:"harness"`
-	Thresholds  []Threshold       `json:"thresholds,omitempty"`
-	Spectrum    []Bin             `json:"spectrum"` // of response times
-	Connections Connections       `json:"connections"`
+	Schema      int                 `json:"schema"`
+	URL         string              `json:"url"`
+	Model       string              `json:"model"`    // "open" or "closed"
+	Schedule    string              `json:"schedule"` // what was offered, in words
+	Started     time.Time           `json:"started"`
+	Seconds     float64             `json:"duration_s"` // from the start to the last outcome
+	Partial     string              `json:"partial,omitempty"`
+	Due         uint64              `json:"due"`      // arrivals that fell due; requests and unsent make it up
+	Requests    uint64              `json:"requests"` // of these, sent
+	Unsent      uint64              `json:"unsent"`
+	Offered     float64             `json:"offered_per_s"` // what the schedule wanted; 0 in the closed model
+	Rate        float64             `json:"rate_per_s"`    // requests that ended per second
+	Success     float64             `json:"success_pct"`   // share of ok among those due
+	Outcomes    map[string]uint64   `json:"outcomes"`      // by load.Outcome, zeros left out
+	Statuses    map[string]uint64   `json:"statuses"`      // of complete responses
+	Received    int64               `json:"received_bytes"`
+	Response    chaos.Spread        `json:"response"`         // done − intended; in the closed model it omits what callers would have waited
+	Service     chaos.Spread        `json:"service"`          // done − sent
+	Routes      []chaos.RouteResult `json:"routes,omitempty"` // the same by kind of request, if there are several; requests count what was due
+	Warmup      *chaos.Warmup       `json:"warmup,omitempty"` // what was sent before, and is in no other figure; absent without one
+	Harness     LoadHarness         `json:"harness"`
+	Thresholds  []Threshold         `json:"thresholds,omitempty"`
+	Spectrum    []Bin               `json:"spectrum"` // of response times
+	Connections Connections         `json:"connections"`
 }
 
 // LoadHarness is the harness measuring itself.
@@ -64,8 +68,10 @@ type LoadHarness struct {
 
 // Connections is how they were used.
 type Connections struct {
-	Dialled uint64 `json:"dialled"`
-	Most    int    `json:"most_open"`
+	Dialled uint64  `json:"dialled"`
+	Most    int     `json:"most_open"`
+	Rate    float64 `json:"most_dialled_per_s"` // in any second
+	Resent  uint64  `json:"resent"`             // requests sent again over HTTP/2, as the service said that it had not processed them
 }
 
 // Threshold is a bound that the user has set, and how it came out.
@@ -104,6 +110,7 @@ func LoadText(w io.Writer, l *Load, o TextOptions) error {
 	s.head()
 	s.counts()
 	s.times()
+	s.routes()
 	s.harness()
 	s.spectrum()
 	s.thresholds()
@@ -129,8 +136,8 @@ func (s *loadSummary) prose(lead string, indent int, text string) {
 func (s *loadSummary) head() {
 	l := s.load
 	if !l.Harness.Healthy {
-		const mark = "HARNESS NOT WELL  "
-		s.prose(mark, len(mark), "The figures may be the harness's own and not the system's: "+strings.Join(l.Harness.Problems, "; ")+".")
+		const mark = unhealthy + "  "
+		s.prose(mark, len(mark), unhealthyMeans+strings.Join(l.Harness.Problems, "; ")+".")
 	}
 	if l.Partial != "" {
 		const mark = "STOPPED EARLY  "
@@ -152,7 +159,14 @@ func (s *loadSummary) counts() {
 	s.line("success", Percent(l.Success)+"  "+counts(l.Outcomes))
 	s.line("statuses", counts(l.Statuses))
 	s.line("received", bytesText(float64(l.Received))+", "+bytesText(float64(l.Received)/max(l.Seconds, 1e-9))+"/s")
-	s.line("connections", fmt.Sprintf("%s dialled, at most %s open", Count(l.Connections.Dialled), Count(uint64(l.Connections.Most))))
+	text = fmt.Sprintf("%s dialled, at most %s in a second; at most %s open", Count(l.Connections.Dialled), Count(uint64(math.Ceil(l.Connections.Rate))), Count(uint64(l.Connections.Most)))
+	if n := l.Connections.Resent; n > 0 {
+		text += fmt.Sprintf("; %s requests not processed and sent again", Count(n))
+	}
+	s.line("connections", text)
+	if l.Warmup != nil {
+		s.line("warm-up", warmupText(l.Warmup)+"; in no other figure")
+	}
 }
 
 func (s *loadSummary) times() {
@@ -173,11 +187,28 @@ func (s *loadSummary) times() {
 	})
 }
 
+// routes are the kinds of request, if there are several.
+func (s *loadSummary) routes() {
+	if len(s.load.Routes) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, r := range s.load.Routes {
+		others := maps.Clone(r.Outcomes)
+		delete(others, "ok")
+		rows = append(rows, []string{Clean(r.Name), Count(r.Requests), Percent(r.Success),
+			Millis(r.Response.P50), Millis(r.Response.P99), Millis(r.Response.Max), Millis(r.Service.P50), Millis(r.Service.P99), counts(others)})
+	}
+	s.out.WriteByte('\n')
+	table(&s.out, s.width, []column{{"route", false}, {"due", true}, {"success", true}, {"response p50", true}, {"p99", true}, {"max", true},
+		{"service p50", true}, {"p99", true}, {"other than ok", false}}, rows)
+}
+
 func (s *loadSummary) harness() {
 	h := s.load.Harness
 	state := "well"
 	if !h.Healthy {
-		state = "NOT WELL, see above"
+		state = "UNHEALTHY, see above"
 	}
 	s.out.WriteByte('\n')
 	text := fmt.Sprintf("%s; host hiccups p99 %s, max %s; %s cores, %s us a request; loops (%d, %s) at most %s of a core",

@@ -42,6 +42,7 @@ func Text(w io.Writer, r *chaos.Result, o TextOptions) error {
 	s.overall()
 	s.claims()
 	s.routes()
+	s.warmup()
 	s.links()
 	s.faults()
 	s.harness()
@@ -98,24 +99,30 @@ func (s *summary) prose(lead string, indent int, text string) {
 	}
 }
 
+// What the first line says where the harness was not well.
+const (
+	unhealthy      = "HARNESS UNHEALTHY"
+	unhealthyMeans = "The figures may be the harness's own and not the system's: "
+)
+
 // warnings come before anything else: they change how all of the rest is to
 // be read.
 func (s *summary) warnings() {
 	warn := func(label, text string) {
 		s.prose(s.paint(judge.Inconclusive, label)+"  ", len(label)+2, text)
 	}
-	if s.result.Partial {
-		warn("STOPPED EARLY", stopped(s.result)+" What follows is only what was seen until then.")
-	}
-	for _, note := range s.result.Notes {
-		warn("NOTE", Clean(note))
-	}
 	if h := s.result.Harness; !h.Healthy {
 		why := "no figure says why"
 		if len(h.Problems) > 0 {
 			why = strings.Join(h.Problems, "; ")
 		}
-		warn("HARNESS NOT WELL", "The figures may be the harness's own and not the system's: "+why+".")
+		warn(unhealthy, unhealthyMeans+why+".")
+	}
+	if s.result.Partial {
+		warn("STOPPED EARLY", stopped(s.result)+" What follows is only what was seen until then.")
+	}
+	for _, note := range s.result.Notes {
+		warn("NOTE", Clean(note))
 	}
 }
 
@@ -237,7 +244,7 @@ func (s *summary) routes() {
 		others := maps.Clone(r.Outcomes)
 		delete(others, load.OK.String())
 		rows = append(rows, []string{
-			Clean(r.Name), Count(r.Requests), PerSecond(float64(r.Requests) / s.result.Seconds), Percent(r.Success),
+			routeTitle(r), Count(r.Requests), PerSecond(float64(r.Requests) / s.result.Seconds), Percent(r.Success),
 			Millis(r.Response.P50), Millis(r.Response.P99), Millis(r.Response.Max),
 			Millis(r.Service.P50), Millis(r.Service.P99), counts(others),
 		})
@@ -246,6 +253,25 @@ func (s *summary) routes() {
 	table(&s.out, s.width, []column{{"route", false}, {"requests", true}, {"rate", true}, {"success", true},
 		{"response p50", true}, {"p99", true}, {"max", true}, {"service p50", true}, {"p99", true},
 		{"other than ok", false}}, rows)
+}
+
+// warmup is told on its own, as it is in none of the other figures.
+func (s *summary) warmup() {
+	if w := s.result.Warmup; w != nil {
+		s.heading("Warm-up, before the clock began and in no other figure: " + warmupText(w))
+	}
+}
+
+func warmupText(w *chaos.Warmup) string {
+	return fmt.Sprintf("%s in %s, success %s, p50 %s, p99 %s", number(w.Requests, "request"), Seconds(w.Seconds), Percent(w.Success), Millis(w.P50), Millis(w.P99))
+}
+
+// routeTitle is a route for people, or a step with what it follows.
+func routeTitle(r chaos.RouteResult) string {
+	if r.Follows == "" {
+		return Clean(r.Name)
+	}
+	return Clean(r.Name + " (after " + r.Follows + ")")
 }
 
 // links is the behind: what the dependencies' links saw.
@@ -327,10 +353,17 @@ func (s *summary) harness() {
 	h := s.result.Harness
 	state := "well"
 	if !h.Healthy {
-		state = "NOT WELL, see above"
+		state = "UNHEALTHY, see above"
 	}
 	s.heading("Harness: " + state)
-	s.prose(label("arrivals"), labelWidth, fmt.Sprintf("%s due, %s sent, %s unsent", Count(h.Offered), Count(h.Sent), Count(h.Unsent)))
+	arrivals := fmt.Sprintf("%s due, %s sent, %s unsent", Count(h.Offered), Count(h.Sent), Count(h.Unsent))
+	if h.Stalled != "" {
+		arrivals += fmt.Sprintf(" (when_stalled: %s)", Clean(h.Stalled))
+	}
+	if h.Steps > 0 {
+		arrivals += fmt.Sprintf("; %s of them followed an answer", Count(h.Steps))
+	}
+	s.prose(label("arrivals"), labelWidth, arrivals)
 	s.prose(label("send lag"), labelWidth, fmt.Sprintf("p50 %s, p99 %s, max %s", Millis(h.SendLag.P50), Millis(h.SendLag.P99), Millis(h.SendLag.Max)))
 	s.prose(label("hiccups"), labelWidth, fmt.Sprintf("p99 %s in the worst second, max %s", Millis(h.HiccupP99), Millis(h.HiccupMax)))
 	steal := "steal unknown"

@@ -25,12 +25,30 @@ func TestTheFirstLineSaysWhatMattersMost(t *testing.T) {
 		"refuted":      "REFUTED  checkout-breaker: 1 of 2 claims refuted, 1 held.",
 		"inconclusive": "INCONCLUSIVE  checkout-breaker: 1 of 2 claims inconclusive, 1 held.",
 		"partial":      "STOPPED EARLY  The run ended after 12.3s, before its time: stopped by interrupt.",
-		"unhealthy":    "HARNESS NOT WELL  The figures may be the harness's own",
+		"unhealthy":    "HARNESS UNHEALTHY  The figures may be the harness's own",
 		"empty":        "INCONCLUSIVE  nothing: Nothing was claimed", // a ruling on nothing proves nothing
 	} {
 		first, _, _ := strings.Cut(text(t, name, TextOptions{}), "\n")
 		if !strings.HasPrefix(first, want) {
 			t.Errorf("%s: the first line is %q, want %q", name, first, want)
+		}
+	}
+}
+
+// Steps are told with what they follow, and a choice with what came of it: it is
+// why arrivals may be unsent.
+func TestStepsAndChoicesAreTold(t *testing.T) {
+	r := fixtures()["held"]
+	r.Routes[1].Follows = r.Routes[0].Name
+	r.Harness.Steps, r.Harness.Stalled, r.Harness.Unsent = 1234, "skip", 7
+	var out bytes.Buffer
+	if err := Text(&out, r, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{r.Routes[1].Name + " (after " + r.Routes[0].Name + ") ", "7 unsent (when_stalled: skip); 1,234 of them followed an answer"} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
 }

@@ -109,6 +109,8 @@ func (r *Run) readTimeline(dir string) error {
 			if e.Tick.Lost > 0 {
 				r.Lost["records"] = e.Tick.Lost
 			}
+		case e.Kind == KindWarmup:
+			r.Warmup = e.Warmup
 		case e.Kind == KindDeath:
 			r.Deaths = append(r.Deaths, Death{e.At.Duration(), e.Target})
 			r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
@@ -136,7 +138,7 @@ func (r *Run) has(fault int) bool { return fault >= 1 && fault <= len(r.Faults) 
 
 func (r *Run) begin(h *Header) {
 	r.Name, r.About, r.Seed, r.Started, r.Load = h.Name, h.About, h.Seed, h.Started, h.Load.Duration()
-	r.Routes, r.Faults = h.Routes, h.Faults
+	r.Routes, r.Faults, r.Skips, r.Batch = h.Routes, h.Faults, h.Skips, h.Batch.Duration()
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1
 	}

@@ -1,55 +1,41 @@
 package evidence
 
 import (
-	"fmt"
 	"time"
+
+	"github.com/stormctl/stormctl/load"
 )
 
-// lateBy is how late the harness may send without an explanation. From there on
-// it is visible next to the latencies that claims bound.
-const lateBy = LeastNoise
+// Second is the tick as what the harness knew of itself.
+func (t Tick) Second() load.Second {
+	return load.Second{
+		At: t.At, Ended: t.Ended, Late: t.LateP99.Duration(), HiccupP99: t.HiccupP99.Duration(), HiccupMax: t.HiccupMax.Duration(),
+		Pause: t.Pause.Duration(), Busy: t.Busy, Pressure: t.Pressure, CPU: t.CPU, Cores: t.Cores,
+	}
+}
 
 // Problems says why the harness was not well in [from, to]; nil means that it
 // was. Each is a sentence with its figure. What was lost counts whenever it was.
 func (r *Run) Problems(from, to time.Duration) []string {
-	var problems []string
-	var lost uint64
+	check := load.Checkup{Batch: r.Batch}
+	var whole load.Whole
 	for _, n := range r.Lost {
-		lost += n
+		whole.Lost += n
 	}
-	if lost > 0 {
-		problems = append(problems, fmt.Sprintf("%d evidence records were lost: counts are lower bounds", lost))
-	}
-	var unsent uint64
-	var worst Tick
-	seconds, full := 0, 0
+	var before time.Duration
 	for _, t := range r.Ticks {
+		s := t.Second()
+		s.Length, before = t.At-before, t.At
 		if t.At < from || t.At-time.Second > to {
 			continue
 		}
-		unsent += t.Unsent
-		if t.Pressure >= saturated {
-			full++
-		}
-		if t.LateP99 > Seconds(max(lateBy, 2*t.HiccupMax.Duration())) {
-			seconds++
-			if t.LateP99 > worst.LateP99 {
-				worst = t
-			}
+		check.Add(s)
+		whole.Due += t.Ended + t.Unsent
+		whole.Starved += t.Starved
+		whole.Held += t.Held
+		if !r.Skips {
+			whole.Unsent += t.Unsent
 		}
 	}
-	if unsent > 0 {
-		problems = append(problems, fmt.Sprintf("%d arrivals were due but never sent", unsent))
-	}
-	if seconds > 0 {
-		problems = append(problems, fmt.Sprintf(
-			"requests were sent late in %d s of the run, by the harness's own doing: by %v (p99) at %v, where the host's hiccups were at most %v; the load is too much for this machine",
-			seconds, round(worst.LateP99), worst.At.Round(time.Second), round(worst.HiccupMax)))
-	}
-	if full > 0 {
-		problems = append(problems, fmt.Sprintf("the machine's cores were taken in %d s of the run: some thread was waiting for one nearly all the time, so times may be too long by up to %v", full, saturatedNoise))
-	}
-	return problems
+	return check.Problems(whole)
 }
-
-func round(s Seconds) time.Duration { return s.Duration().Round(100 * time.Microsecond) }

@@ -16,6 +16,9 @@ type Run struct {
 	Seed    uint64
 	Started time.Time
 	Load    time.Duration // how long arrivals were to come
+	Skips   bool          // arrivals that find no connection were not to wait for one, or not all of them
+	Batch   time.Duration // by as much arrivals were sent late on purpose
+	Warmup  *Warmup       // nil if there was none
 	End     time.Duration // when the last arrival was due; less than Load if Partial
 	Partial bool          // the run was cut short: what is missing is missing
 	Stopped string        // why it was
@@ -24,7 +27,7 @@ type Run struct {
 	// steady state could not be confirmed. "" if it was.
 	NotSteady string
 
-	Routes []string          // names, indexed by load.Sample.Route
+	Routes []string          // names, indexed by load.Sample.Route; a step of a route is one too, and its samples have an ID of their own
 	Front  []load.Sample     // by Intended
 	Links  map[string]*Link  // by name
 	Faults []Injection       // by Index; those that were planned and never injected are here too
@@ -32,6 +35,16 @@ type Run struct {
 	Deaths []Death           // targets that ended by themselves, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that could not be kept, by where; any makes counts a lower bound
+}
+
+// Warmup is what was sent before the clock of the run began. It is shown, and
+// nothing is made of it: neither routes, links, claims nor the harness's health
+// have it in them.
+type Warmup struct {
+	Length   Seconds               `json:"length_s"`
+	Outcomes [load.Outcomes]uint64 `json:"outcomes"` // by load.Outcome
+	P50      Seconds               `json:"p50_s"`    // of the response time
+	P99      Seconds               `json:"p99_s"`
 }
 
 // Note is something worth knowing that is neither load nor fault: a target that
@@ -84,12 +97,13 @@ func (f Injection) Active(from, to time.Duration) bool {
 // Tick is what the harness knew at the end of one second. It is kept for every
 // second of a run of any length, even where the single records are not.
 type Tick struct {
-	At        time.Duration                    `json:"-"`       // end of the second
-	Offered   uint64                           `json:"offered"` // arrivals that the schedule has in this second
-	Ended     uint64                           `json:"ended"`   // requests that ended in this second, sent in this or an earlier one
-	Unsent    uint64                           `json:"unsent"`  // arrivals given up in this second
-	Routes    map[string][load.Outcomes]uint64 `json:"routes"`  // what ended in this second, by route and load.Outcome
-	P50       Seconds                          `json:"p50_s"`   // response time of what ended in this second
+	At        time.Duration                    `json:"-"`               // end of the second
+	Offered   uint64                           `json:"offered"`         // arrivals that the schedule has in this second
+	Ended     uint64                           `json:"ended"`           // requests that ended in this second, sent in this or an earlier one
+	Unsent    uint64                           `json:"unsent"`          // arrivals given up in this second
+	Steps     uint64                           `json:"steps,omitempty"` // of ended, requests that followed an answer: no arrivals
+	Routes    map[string][load.Outcomes]uint64 `json:"routes"`          // what ended in this second, by route and load.Outcome
+	P50       Seconds                          `json:"p50_s"`           // response time of what ended in this second
 	P99       Seconds                          `json:"p99_s"`
 	LagP50    Seconds                          `json:"lag_p50_s"` // send lag of the same
 	LagP99    Seconds                          `json:"lag_p99_s"`
@@ -97,10 +111,15 @@ type Tick struct {
 	LateP99   Seconds                          `json:"late_p99_s"`   // the harness's own part of the lag
 	HiccupP99 Seconds                          `json:"hiccup_p99_s"` // how late a sleeping thread woke up: the host's part
 	HiccupMax Seconds                          `json:"hiccup_max_s"`
-	CPU       float64                          `json:"cpu_cores"`    // used by this process
-	Steal     float64                          `json:"steal_cores"`  // taken away by the hypervisor; -1 if unknown
-	Pressure  float64                          `json:"cpu_pressure"` // part of the second in which some thread of the machine waited for a core; -1 if unknown
-	Lost      uint64                           `json:"lost"`         // evidence records dropped so far
+	CPU       float64                          `json:"cpu_cores"`            // used by this process
+	Steal     float64                          `json:"steal_cores"`          // taken away by the hypervisor; -1 if unknown
+	Cores     int                              `json:"cores,omitempty"`      // of the machine; 0 in runs from before it was recorded, as what follows
+	Busy      float64                          `json:"loop_busy,omitempty"`  // part of the second in which the busiest event loop used a core
+	Pause     Seconds                          `json:"gc_pause_s,omitempty"` // the longest of Go's runtime
+	Held      uint64                           `json:"held,omitempty"`       // arrivals that had to wait for the load's own bound on new connections
+	Starved   uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
+	Pressure  float64                          `json:"cpu_pressure"`         // part of the second in which some thread of the machine waited for a core; -1 if unknown
+	Lost      uint64                           `json:"lost"`                 // evidence records dropped so far
 }
 
 // UnmarshalJSON also reads ticks from before there was load.Wrong: they have one
@@ -143,7 +162,7 @@ func window(s []load.Sample, from, to time.Duration) []load.Sample {
 // busy loops on two cores, p99 of a 5 ms call through four processes was seen
 // at 340 ms while a sleeping thread woke up at most 21 ms late.
 const (
-	saturated      = 0.7 // of a second in which some thread waited for a core
+	saturated      = load.Crowded
 	saturatedNoise = 500 * time.Millisecond
 )
 

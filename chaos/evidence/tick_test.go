@@ -3,6 +3,7 @@ package evidence
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,5 +32,16 @@ func TestTickOfAnEarlierVersion(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`{"routes":{"pay":["x"]}}`), &Tick{}); err == nil {
 		t.Error("a word for a count: no error")
+	}
+}
+
+// Arrivals that were not to wait are unsent by choice: the harness is well, and
+// what they are is in the routes' outcomes.
+func TestUnsentByChoiceIsNoProblem(t *testing.T) {
+	for skips, want := range map[bool]int{false: 1, true: 0} {
+		run := Run{Skips: skips, Ticks: []Tick{{At: time.Second, Unsent: 5}}}
+		if got := run.Problems(0, time.Second); len(got) != want {
+			t.Errorf("skips %v: %q, want %d", skips, got, want)
+		}
 	}
 }

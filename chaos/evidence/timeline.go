@@ -47,8 +47,9 @@ type Event struct {
 
 	Overflow uint64 `json:"overflow,omitempty"` // heal: Injection.Overflow
 
-	Start *Header `json:"start,omitempty"`
-	Tick  *Tick   `json:"tick,omitempty"`
+	Start  *Header `json:"start,omitempty"`
+	Tick   *Tick   `json:"tick,omitempty"`
+	Warmup *Warmup `json:"warmup,omitempty"`
 }
 
 // Kinds of Event.
@@ -58,6 +59,7 @@ const (
 	KindInject = "inject" // Fault is in force, from soon after At at the latest
 	KindHeal   = "heal"   // Fault is gone, from soon before At at the latest
 	KindTick   = "tick"   // Tick is set
+	KindWarmup = "warmup" // Warmup is set; the last one counts
 	KindDeath  = "death"  // Target ended by itself; Text says how
 	KindNote   = "note"   // Text is worth knowing besides
 	KindGate   = "gate"   // nothing is injected, because the steady state was not confirmed; Text says why
@@ -71,8 +73,10 @@ type Header struct {
 	About   string      `json:"about,omitempty"`
 	Seed    uint64      `json:"seed"`
 	Started time.Time   `json:"started"`
-	Load    Seconds     `json:"load_s"` // how long arrivals come
-	Routes  []string    `json:"routes"`
+	Load    Seconds     `json:"load_s"`            // how long arrivals come, a warm-up aside
+	Skips   bool        `json:"skips,omitempty"`   // see Run
+	Batch   Seconds     `json:"batch_s,omitempty"` // by as much arrivals are sent late on purpose
+	Routes  []string    `json:"routes"`            // each with the steps that follow it
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
 }

@@ -154,7 +154,7 @@ func (r *rules) judged(path string, claim reflect.Value) {
 // caller checks that the calls a breaker protects can be caused by its route.
 func (r *rules) caller(path, link, route string) {
 	from := r.x.Links[link].From
-	to := r.x.Load.Routes[slices.Index(r.routes, route)].To
+	to := r.leads[route]
 	if r.x.Targets[from] == nil || r.x.Targets[to] == nil || from == to {
 		return // not known, and told
 	}

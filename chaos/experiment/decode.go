@@ -178,6 +178,10 @@ func (s *source) object(n *yaml.Node, v reflect.Value, path string) {
 		f, known := fields[name]
 		if !known {
 			s.unread(path)
+			if problem, hint := refused(v, name); problem != "" {
+				s.report(key, path, problem, hint)
+				return
+			}
 			s.report(key, path, "unknown key "+quote(name), suggest(name, "valid keys", keysOf(v.Type())))
 			return
 		}

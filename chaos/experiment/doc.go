@@ -12,12 +12,13 @@
 // The structs are the file. A key is a field, the field's comment is its
 // manual (Schema prints it), and there is no second list of either.
 //
-// A type may say three things about itself, here as in the packages whose
+// A type may say four things about itself, here as in the packages whose
 // structs appear in the file:
 //
 //	Defaults()                                   what is meant by keys that are absent
 //	Required() []string                          keys that may not be absent
 //	Check(report func(field, problem string))    what is wrong with it, seen alone
+//	Refuse(key string) (problem, hint string)    why it has no such key
 //
 // What takes two nouns to see, like a route to a target that is not there, is
 // checked here afterwards, in the file of the noun that refers to the other.

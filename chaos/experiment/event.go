@@ -36,6 +36,8 @@ type Event struct {
 	Partition    *proxy.Partition    `yaml:"partition"`     // Nothing passes: connections hang, new ones too.
 	Restart      *Restart            `yaml:"restart"`       // kill -9, then start again; for: is not used, it heals when ready.
 	Pause        *Pause              `yaml:"pause"`         // SIGSTOP, then SIGCONT; write pause: {}.
+
+	LinkEvent `yaml:",inline"`
 }
 
 func (Event) Required() []string { return []string{"at", "on"} }
@@ -49,10 +51,10 @@ type Restart struct {
 type Pause struct{}
 
 // eventKinds are the keys of which an event has exactly one.
-var eventKinds = []string{
+var eventKinds = append([]string{
 	"latency", "errors", "hang", "reset", "drop_response", "truncate", "corrupt", "slow_body", "duplicate", "partition",
 	"restart", "pause",
-}
+}, streamKinds...)
 
 // Kind is the key of the fault, like latency or restart.
 func (e Event) Kind() string {
@@ -82,7 +84,8 @@ func (e Event) Kind() string {
 	case e.Pause != nil:
 		return "pause"
 	}
-	return ""
+	kind, _ := e.stream()
+	return kind
 }
 
 // Lasts is how long the fault is meant to be in force: For, and the downtime of
@@ -131,6 +134,8 @@ func (e Event) String() string {
 	what := e.Kind()
 	if t := e.Toxic(); t != nil {
 		what = t.String()
+	} else if t := e.Stream(); t != nil {
+		what = t.String()
 	}
 	return what + " on " + e.On
 }
@@ -160,6 +165,7 @@ func (r *rules) events() {
 			r.onLink(path, e, kind)
 			r.selects(child(path, kind), e)
 			r.recording(child(path, kind), e.Latency)
+			r.onProtocol(path, e, kind)
 		}
 	}
 }
@@ -202,7 +208,7 @@ func (r *rules) onLink(path string, e *Event, kind string) {
 
 // recording reads what a latency is drawn from.
 func (r *rules) recording(path string, l *proxy.Latency) {
-	if l == nil || l.Recorded == "" || !r.opts.Recordings || !r.sound(child(path, "recorded")) {
+	if l == nil || l.Recorded == "" || !r.opts.Here || !r.sound(child(path, "recorded")) {
 		return
 	}
 	err := l.Load(filepath.Dir(r.file))
@@ -220,7 +226,11 @@ func (r *rules) recording(path string, l *proxy.Latency) {
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
 func (r *rules) selects(path string, e *Event) {
-	s := e.Toxic().Selection()
+	t := e.Toxic()
+	if t == nil {
+		return // a fault of connections, which has Conns
+	}
+	s := t.Selection()
 	r.positive(child(path, "first"), s.First != 0)
 	r.positive(child(path, "every"), s.Every != 0)
 	r.positive(child(path, "max_active"), s.MaxActive != 0)

@@ -129,7 +129,11 @@ func (r *rules) knows(name string) bool {
 	if !slices.Contains(addressParts, rest[last+1:]) {
 		return false
 	}
-	return space == "links" && r.x.Links[rest[:last]] != nil || space == "targets" && r.x.Targets[rest[:last]] != nil
+	if t := r.x.Targets[rest[:last]]; space == "targets" && t != nil {
+		_, socket := t.Socket()
+		return !socket || rest[last+1:] == "url" || rest[last+1:] == "addr"
+	}
+	return space == "links" && r.x.Links[rest[:last]] != nil
 }
 
 // variableNames lists what could have been meant, as far as names go.

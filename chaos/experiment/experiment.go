@@ -1,7 +1,5 @@
 package experiment
 
-import "time"
-
 // Experiment is one file: what to drive, what to break, and what must hold.
 //
 // The comments of the fields are the manual: `stormctl schema` prints them.
@@ -24,18 +22,10 @@ func (Experiment) Required() []string { return []string{"name", "targets", "load
 // Defaults lets a file say nothing of limits and still have some.
 func (x *Experiment) Defaults() { x.Limits.Defaults() }
 
-// Duration is how long arrivals come.
-func (x *Experiment) Duration() time.Duration { return x.Load.Length() }
-
 // resolve fills in the defaults that depend on other values: a route's timeout
 // is the load's, a link speaks what the target it leads to speaks, and paths are
 // relative to the folder of the file.
 func (x *Experiment) resolve(folder string) error {
-	for i := range x.Load.Routes {
-		if r := &x.Load.Routes[i]; r.Timeout == 0 {
-			r.Timeout = x.Load.Timeout
-		}
-	}
 	for _, l := range x.Links {
 		if t := x.Targets[l.To]; l.Protocol == "" && t != nil {
 			l.Protocol = t.Protocol
@@ -53,12 +43,9 @@ func (x *Experiment) resolve(folder string) error {
 		}
 	}
 	for _, t := range x.Targets {
-		if t.Process == nil {
-			continue
-		}
-		if err := t.Process.resolve(folder); err != nil {
+		if err := t.resolve(folder); err != nil {
 			return err
 		}
 	}
-	return nil
+	return x.Load.resolve(folder)
 }

@@ -18,6 +18,9 @@ type (
 	checker   interface {
 		Check(report func(field, problem string))
 	}
+	refuser interface {
+		Refuse(key string) (problem, hint string)
+	}
 )
 
 // field is a key of a struct: exported, with a yaml tag. Those of structs
@@ -82,6 +85,15 @@ func required(v reflect.Value) []string {
 		return r.Required()
 	}
 	return nil
+}
+
+// refused says why a struct has no such key although one may look for it; "" if
+// there is nothing to say.
+func refused(v reflect.Value, key string) (problem, hint string) {
+	if r, ok := v.Addr().Interface().(refuser); ok {
+		return r.Refuse(key)
+	}
+	return "", ""
 }
 
 // check lets a struct, and before it those within it, say what is wrong.

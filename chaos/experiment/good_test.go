@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // minimal is a whole experiment in few lines, for tests that change one thing.
@@ -100,7 +102,7 @@ func TestMarshalKeepsAnyText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := mustParseMinimal()
 		route := &x.Load.Routes[0]
-		route.Body = texts.Draw(t, "body")
+		route.Body = wire.Literal(texts.Draw(t, "body"))
 		x.About = texts.Draw(t, "about")
 		x.Targets["bank"].With = map[string]string{keys.Draw(t, "key"): texts.Draw(t, "value"), "on": texts.Draw(t, "on")}
 		got, err := x.marshalled()
@@ -130,7 +132,9 @@ func TestEveryKeyIsTried(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := mustParse(t, string(text))
-	x.Load.Rate, x.Load.Duration = 1, 1 // in place of stages, tried elsewhere
+	x.Load.Rate, x.Load.Duration, x.Load.Replay = 1, 1, "x" // in place of stages, tried elsewhere
+	x.Load.InTurn = true                                    // in place of weights
+	x.Load.Spike, x.Load.Sine = &Spike{1, 1, 1, 1}, &Sine{1, 1, 1}
 	tried := map[reflect.Type]map[string]bool{}
 	shared := map[string]bool{} // by the type whose own key it is: the keys of a Select are read for every fault in the same way
 	var walk func(v reflect.Value)
@@ -306,31 +310,32 @@ func TestSetThroughAnAlias(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	for _, row := range []struct {
-		route        Route
+		request      Request
 		method, path string
 	}{
-		{Route{Get: "/a"}, "GET", "/a"},
-		{Route{Post: "/a"}, "POST", "/a"},
-		{Route{Put: "/a"}, "PUT", "/a"},
-		{Route{Delete: "/a"}, "DELETE", "/a"},
-		{Route{Method: "PATCH", Path: "/a"}, "PATCH", "/a"},
+		{Request{Get: "/a"}, "GET", "/a"},
+		{Request{Post: "/a"}, "POST", "/a"},
+		{Request{Put: "/a"}, "PUT", "/a"},
+		{Request{Delete: "/a"}, "DELETE", "/a"},
+		{Request{Method: "PATCH", Path: "/a"}, "PATCH", "/a"},
 	} {
-		if m, p := row.route.Request(); m != row.method || p != row.path {
-			t.Errorf("%+v: %s %s, want %s %s", row.route, m, p, row.method, row.path)
+		if m, p := row.request.Line(); m != row.method || p != row.path {
+			t.Errorf("%+v: %s %s, want %s %s", row.request, m, p, row.method, row.path)
 		}
 	}
 }
 
 // Every kind of event and of claim knows its key, and what it is.
 func TestKinds(t *testing.T) {
-	for i, kind := range eventKinds {
+	for _, kind := range eventKinds {
 		e := Event{On: "x"}
 		f := fieldNamed(t, reflect.ValueOf(&e).Elem(), kind)
 		f.Set(reflect.New(f.Type().Elem()))
 		if e.Kind() != kind {
 			t.Errorf("event with %s has kind %q", kind, e.Kind())
 		}
-		if toxic := e.Toxic(); (toxic != nil) != (i < len(eventKinds)-2) { // all but restart and pause
+		isStream := slices.Contains(streamKinds, kind)
+		if toxic := e.Toxic(); (toxic != nil) != (kind != "restart" && kind != "pause" && !isStream) {
 			t.Errorf("toxic of %s is %v", kind, toxic)
 		}
 		if !strings.HasPrefix(e.String(), kind) || !strings.HasSuffix(e.String(), " on x") {
@@ -367,7 +372,11 @@ func fieldNamed(t *testing.T, v reflect.Value, key string) reflect.Value {
 func TestLengthAndSchedule(t *testing.T) {
 	count := func(l Load) int {
 		n := 0
-		for range l.Schedule(1).Arrivals() {
+		s, err := l.Schedule(1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range s.Arrivals() {
 			n++
 		}
 		return n
@@ -380,11 +389,11 @@ func TestLengthAndSchedule(t *testing.T) {
 		t.Errorf("%d arrivals, want 500", got)
 	}
 	x := mustParse(t, minimal, "load={stages: [{to: 100/s, over: 2s}, {hold: 4s}, {to: 20/s}, {hold: 10s}], routes: [{name: buy, to: shop, get: /}]}")
-	if got := x.Duration(); got != 16*time.Second { // 2 + 4 + 0 + 10
+	if got := x.Load.Length(); got != 16*time.Second { // 2 + 4 + 0 + 10
 		t.Errorf("length %v, want 16s", got)
 	}
-	if s := x.Load.Schedule(1); s.Duration() != x.Duration() {
-		t.Errorf("the schedule lasts %v, the load %v", s.Duration(), x.Duration())
+	if s, err := x.Load.Schedule(1, nil); err != nil || s.Duration() != x.Load.Length() {
+		t.Errorf("the schedule lasts %v, the load %v: %v", s.Duration(), x.Load.Length(), err)
 	} else if got := s.Rate(7 * time.Second); got != 20 { // the jump at 6s
 		t.Errorf("rate at 7s is %v, want 20", got)
 	}

@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
@@ -13,7 +12,7 @@ type Link struct {
 	From     string   `yaml:"from"`     // The target that calls.
 	To       string   `yaml:"to"`       // The target that is called.
 	Listen   string   `yaml:"listen"`   // host:port of the link; absent picks a free port on 127.0.0.1.
-	Protocol string   `yaml:"protocol"` // What is spoken on it: http1, h2 (by prior knowledge; by ALPN with tls) or grpc (h2, where calls count by their gRPC status). Absent means the protocol of the target that is called.
+	Protocol string   `yaml:"protocol"` // What is spoken on it: http1, h2 (by prior knowledge; by ALPN with tls) grpc (h2, where calls count by their gRPC status), or tcp (connections and bytes, whatever is spoken). Absent means the protocol of the target that is called.
 	TLS      *LinkTLS `yaml:"tls"`      // TLS on it; absent leaves it plain.
 }
 
@@ -23,7 +22,7 @@ type Link struct {
 // ends of the link: a caller may show them, and a callee too.
 type LinkTLS struct {
 	Terminate *Terminate `yaml:"terminate"` // The caller speaks TLS with the link; {} with a generated certificate.
-	Originate *Originate `yaml:"originate"` // The link speaks TLS with the callee, whose url stays http://; {} trusts what the system trusts.
+	Originate *Originate `yaml:"originate"` // The link speaks TLS with the callee; {} trusts what the system trusts.
 }
 
 // Terminate is TLS between a caller and a link.
@@ -49,7 +48,7 @@ const Generated = "generated"
 func (Link) Required() []string { return []string{"from", "to"} }
 
 // linkProtocols are the values of Link.Protocol.
-var linkProtocols = []string{proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.ProtocolGRPC}
+var linkProtocols = []string{proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.ProtocolGRPC, proxy.ProtocolTCP}
 
 // tlsParts are what is known of a link with TLS, beside its address.
 var tlsParts = []string{"ca", "cert", "key"}
@@ -61,6 +60,16 @@ func (r *rules) link(name string, l *Link) {
 	to := r.toTarget(child(path, "to"), l.To)
 	if from && to && l.From == l.To {
 		r.wrong(child(path, "to"), fmt.Sprintf("to: %s is also from", quote(l.To)), "a link lies between two targets")
+	}
+	if t := r.x.Targets[l.To]; to && t != nil {
+		blind := l.Protocol == proxy.ProtocolTCP // what is spoken is not the link's business
+		_, socket := t.Socket()
+		switch {
+		case t.Secure() && !blind && (l.TLS == nil || l.TLS.Originate == nil):
+			r.wrong(child(path, "to"), fmt.Sprintf("to: %s is reached by TLS", quote(l.To)), "give the link tls: {originate: {}}, or protocol: tcp")
+		case socket:
+			r.wrong(child(path, "to"), fmt.Sprintf("to: %s listens on a unix socket", quote(l.To)), "a link leads to host and port")
+		}
 	}
 	if at := child(path, "listen"); r.sound(at) {
 		r.hostPort(at, l.Listen, 0)
@@ -133,14 +142,12 @@ func (l *Link) files() (all []*string) {
 // resolve makes paths absolute.
 func (l *Link) resolve(folder string) error {
 	for _, file := range l.files() {
-		if *file == "" || *file == Generated || filepath.IsAbs(*file) {
+		if *file == Generated {
 			continue
 		}
-		path, err := filepath.Abs(filepath.Join(folder, *file))
-		if err != nil {
+		if err := absolute(folder, file); err != nil {
 			return err
 		}
-		*file = path
 	}
 	return nil
 }

@@ -6,22 +6,41 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
 // Load is the open model: arrivals come when they are due, whatever the
-// system does.
+// system does. Exactly one of rate, stages, spike, sine and replay is given.
 type Load struct {
-	Rate        rate.Limit    `yaml:"rate"`        // Arrivals per second over all routes: 500/s, 100k/s, 6000/m.
-	Stages      []Stage       `yaml:"stages"`      // Instead of rate and duration: a sequence of ramps and holds.
-	Arrivals    string        `yaml:"arrivals"`    // constant (default) or poisson.
-	Duration    time.Duration `yaml:"duration"`    // How long arrivals come.
-	Connections int           `yaml:"connections"` // Bound per address; past it arrivals queue and their wait counts. Absent means 1024.
-	Timeout     time.Duration `yaml:"timeout"`     // For routes that give none, from sending to the last byte; absent means 10s.
-	IDHeader    string        `yaml:"id_header"`   // Carries the request id beside traceparent; absent means X-Request-Id.
-	Routes      []Route       `yaml:"routes"`      // Kinds of request.
+	Rate     rate.Limit    `yaml:"rate"`     // Arrivals per second over all routes: 500/s, 100k/s, 6000/m.
+	Stages   []Stage       `yaml:"stages"`   // Instead of rate and duration: a sequence of ramps and holds.
+	Spike    *Spike        `yaml:"spike"`    // Instead of rate: one that jumps and comes back.
+	Sine     *Sine         `yaml:"sine"`     // Instead of rate: one that goes up and down.
+	Replay   string        `yaml:"replay"`   // Instead of rate and duration: a file with a time in each line, relative to the experiment file: seconds or durations since the start, or RFC 3339 timestamps. Absolute once read.
+	Arrivals string        `yaml:"arrivals"` // constant (default) or poisson.
+	Duration time.Duration `yaml:"duration"` // How long arrivals come.
+	Warmup   time.Duration `yaml:"warmup"`   // Before that: as long at the rate that the load begins with (of stages the first above 0, of a sine its mean), sent and shown, but kept out of every result. Not with replay.
+
+	WhenStalled string `yaml:"when_stalled"` // What becomes of an arrival when no connection is free: queue (default) waits, and its wait counts; burst waits while not too many do; skip does not wait. What does not wait is unsent, and no success.
+	Burst       int    `yaml:"burst"`        // Of when_stalled: burst, how many may wait per address.
+
+	Connections           int           `yaml:"connections"`             // Bound per address; past it arrivals do as when_stalled says. Absent means 1024.
+	Pipeline              int           `yaml:"pipeline"`                // Requests under way on one HTTP/1.1 connection; absent means 1.
+	Streams               int           `yaml:"streams"`                 // Requests under way on one HTTP/2 connection; absent means 100.
+	RequestsPerConnection int           `yaml:"requests_per_connection"` // A connection is closed after as many; absent means never.
+	ConnectionLifetime    time.Duration `yaml:"connection_lifetime"`     // A connection is closed at about this age, give or take half; absent means never.
+	NewConnections        rate.Limit    `yaml:"new_connections"`         // Bound on new connections per second; past it arrivals do as when_stalled says. Absent means none.
+	Batch                 time.Duration `yaml:"batch"`                   // What falls due within this time is sent together: cheaper at high rates, and late by as much, which is at most 5ms.
+	Loops                 int           `yaml:"loops"`                   // Event loops; absent means one per core.
+	Poller                string        `yaml:"poller"`                  // What tells of bytes: io_uring, epoll or portable; absent means the best that the system has.
+
+	Timeout  time.Duration `yaml:"timeout"`   // For routes that give none, from sending to the last byte; absent means 10s.
+	Grace    time.Duration `yaml:"grace"`     // How long after the last arrival those that wait may still be sent, and requests finish; absent means the longest timeout.
+	IDHeader string        `yaml:"id_header"` // Carries the request id beside traceparent; absent means X-Request-Id.
+	Data     string        `yaml:"data"`      // CSV or JSON-lines file, relative to the experiment file: its columns are ${data.COLUMN} in requests, and arrival n has row n. Absolute once read.
+	InTurn   bool          `yaml:"in_turn"`   // Arrivals take the routes one after the other; absent draws one for each, by weight.
+	Routes   []Route       `yaml:"routes"`    // Kinds of request.
 }
 
 // The values of Load.Arrivals.
@@ -32,21 +51,35 @@ const (
 
 var arrivalKinds = []string{Constant, Poisson}
 
+// The values of Load.WhenStalled.
+const (
+	Queue = "queue"
+	Burst = "burst"
+	Skip  = "skip"
+)
+
+var stallKinds = []string{Queue, Burst, Skip}
+
+// pollers are the values of Load.Poller, on whatever system.
+var pollers = []string{load.IOURing, load.Epoll, load.Portable}
+
 func (l *Load) Defaults() {
-	l.Arrivals, l.Connections, l.Timeout, l.IDHeader = Constant, 1024, 10*time.Second, "X-Request-Id"
+	l.Arrivals, l.WhenStalled, l.Connections, l.Timeout, l.IDHeader = Constant, Queue, 1024, 10*time.Second, "X-Request-Id"
 }
 
 func (Load) Required() []string { return []string{"routes"} }
 
-// Stage is one part of a load: either {to: RATE, over: DURATION} ramps from
-// the rate before it (0 at first), or {hold: DURATION} keeps it.
-type Stage struct {
-	To   *rate.Limit   `yaml:"to"`   // Rate at the end of the ramp.
-	Over time.Duration `yaml:"over"` // How long the ramp takes; absent or 0 jumps.
-	Hold time.Duration `yaml:"hold"` // How long the rate stays.
+// Refuse implements refuser.
+func (Load) Refuse(key string) (problem, hint string) {
+	if key != "closed" {
+		return "", ""
+	}
+	return "closed: an experiment has the open model alone",
+		"callers that wait for an answer ask less of a system that stalls, and so hide that it did; give rate, or compare tools by stormctl load --closed"
 }
 
-// Length is how long arrivals come, however the load is written.
+// Length is how long arrivals come, a warm-up aside; 0 if a file says when they
+// do.
 func (l Load) Length() time.Duration {
 	sum := l.Duration
 	for _, s := range l.Stages {
@@ -55,128 +88,164 @@ func (l Load) Length() time.Duration {
 	return sum
 }
 
-// Schedule is when requests are due; the same seed gives the same arrivals.
-func (l Load) Schedule(seed uint64) load.Schedule {
-	spacing := load.Spacing{Poisson: l.Arrivals == Poisson, Seed: seed}
-	if len(l.Stages) == 0 {
-		return load.Stages([]load.Stage{{To: l.Rate, Hold: l.Duration}}, spacing)
+// MaxQueue is when_stalled as a plan has it.
+func (l Load) MaxQueue() int {
+	switch l.WhenStalled {
+	case Skip:
+		return -1
+	case Burst:
+		return l.Burst
+	default:
+		return 0
 	}
-	var stages []load.Stage
-	var now rate.Limit
-	for _, s := range l.Stages {
-		if s.To != nil {
-			now = *s.To
-		}
-		stages = append(stages, load.Stage{To: now, Over: s.Over, Hold: s.Hold})
-	}
-	return load.Stages(stages, spacing)
 }
 
-// maxLength bounds a load, and with it every time in a run: no sum of them can
-// overflow.
-const maxLength = 366 * 24 * time.Hour
+// Warmed is the schedule with the warm-up before it. Every time of an
+// experiment (at: of an event, within a claim or report) counts from where the
+// warm-up ends: that is where its load begins, as it is written, and adding
+// warmup: 30s to a file that works must not make another experiment of it. Were
+// the times to count from the first request, each event would have to be moved
+// by hand, and with one forgotten a fault would strike a system that is cold.
+func (l Load) Warmed(s load.Schedule) load.Schedule { return load.Warmed(l.First(), l.Warmup, s) }
+
+// First is the rate that the load begins with, or the first above 0.
+func (l Load) First() rate.Limit {
+	switch {
+	case l.Spike != nil:
+		return l.Spike.From
+	case l.Sine != nil:
+		return l.Sine.Mean
+	}
+	for _, s := range l.Stages {
+		if s.To != nil && *s.To > 0 {
+			return *s.To
+		}
+	}
+	return l.Rate
+}
+
+// Names are those of the routes, each with its steps behind it: what claims and
+// reports tell apart.
+func (l Load) Names() []string {
+	var names []string
+	for _, r := range l.Routes {
+		names = append(names, r.Name)
+		for _, s := range r.Then {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func (l *Load) resolve(folder string) error {
+	for i := range l.Routes {
+		r := &l.Routes[i]
+		if r.Timeout == 0 {
+			r.Timeout = l.Timeout
+		}
+		for j := range r.Then {
+			if r.Then[j].Timeout == 0 {
+				r.Then[j].Timeout = l.Timeout
+			}
+		}
+	}
+	return absolute(folder, &l.Replay, &l.Data)
+}
+
+const (
+	// maxLength bounds a load, and with it every time in a run: no sum of them can
+	// overflow.
+	maxLength = 366 * 24 * time.Hour
+
+	// maxBatch is half of what a harness may be late without being unwell.
+	maxBatch = 5 * time.Millisecond
+)
 
 func (r *rules) load() {
 	if !r.has("load") {
 		return
 	}
 	l := &r.x.Load
-	switch rated, staged := r.has("load.rate"), r.has("load.stages"); {
-	case rated && staged:
-		r.wrongKey("load.stages", "stages: does not go with rate", "a stage {to: 500/s} begins with that rate")
-	case rated:
-		r.positive("load.rate", l.Rate > 0)
-		r.positive("load.duration", l.Duration > 0)
-		if !r.has("load.duration") {
-			r.lacks("load", "load.duration: is missing", "add duration: 30s")
-		}
-	case staged:
-		if r.has("load.duration") {
-			r.wrongKey("load.duration", "duration: does not go with stages", "the load lasts as long as its stages")
-		}
-		r.stages(l.Stages)
-	default:
-		r.lacks("load", "load: has neither rate nor stages", "add rate: 500/s and duration: 30s")
-	}
-	r.measure(l)
-	if r.has("load.arrivals") {
-		r.among("load.arrivals", l.Arrivals, "arrivals", arrivalKinds)
-	}
-	r.positive("load.connections", l.Connections > 0)
+	r.schedule(l)
+	r.warmup(l)
+	r.stalled(l)
+	r.connections(l)
 	r.positive("load.timeout", l.Timeout > 0)
+	r.positive("load.grace", l.Grace > 0)
 	if r.sound("load.id_header") {
 		if _, err := wire.Encode("GET", "/", "host", nil, nil, l.IDHeader, wire.Fill{}); err != nil {
 			r.wrong("load.id_header", "id_header: "+err.Error(), "")
 		}
 	}
+	r.data(l.Data)
 	if r.sound("load.routes") && len(l.Routes) == 0 {
 		r.wrong("load.routes", "routes: is empty", "add a route like {name: pay, to: TARGET, get: /pay}")
 	}
-	readable := len(l.Routes) > 0
-	for i := range l.Routes {
-		at := child(item("load.routes", i), "name")
-		readable = readable && r.sound(at)
-	}
-	for i := range l.Routes {
-		if readable {
-			r.routes = append(r.routes, l.Routes[i].Name)
-		}
-	}
+	r.nameRoutes(l.Routes)
 	for i := range l.Routes {
 		r.route(i)
 	}
 }
 
-// measure finds how long the load is, if it could be read.
-func (r *rules) measure(l *Load) {
-	at, length := "load.duration", l.Duration
-	if r.has("load.stages") {
-		at, length = "load.stages", 0
-		for _, s := range l.Stages {
-			length = min(length+min(s.Over, maxLength)+min(s.Hold, maxLength), 2*maxLength)
-		}
+// warmup checks what comes before the load.
+func (r *rules) warmup(l *Load) {
+	if !r.has("load.warmup") {
+		return
 	}
+	r.positive("load.warmup", l.Warmup > 0)
 	switch {
-	case !r.sound(at):
-	case length > maxLength:
-		r.wrong(at, tail(at)+": is longer than a year", "")
-	default:
-		r.length = length
+	case !r.sound("load.warmup"):
+	case l.Warmup > maxLength:
+		r.wrong("load.warmup", "warmup: is longer than a year", "")
+	case r.has("load.replay"):
+		r.wrongKey("load.warmup", "warmup: does not go with replay", "the file has no rate that it could have: begin it with the warm-up")
 	}
 }
 
-func (r *rules) stages(stages []Stage) {
-	if r.sound("load.stages") && len(stages) == 0 {
-		r.wrong("load.stages", "stages: is empty", "write them like [{to: 500/s, over: 10s}, {hold: 30s}]")
-	}
-	moving := false
-	for i, s := range stages {
-		path := item("load.stages", i)
-		to, over, hold := r.has(child(path, "to")), r.has(child(path, "over")), r.has(child(path, "hold"))
-		switch {
-		case hold && (to || over):
-			r.wrongKey(child(path, "hold"), "hold: does not go with to", "write two stages: {to: 500/s} and {hold: 30s}")
-		case hold:
-			r.positive(child(path, "hold"), s.Hold > 0)
-			if i == 0 {
-				r.wrongKey(child(path, "hold"), "hold: there is no rate to hold yet", "begin with {to: 500/s}")
-			}
-		case over && !to:
-			r.lacks(path, child(path, "to")+": is missing", "add to: 500/s")
-		case !to:
-			r.lacks(path, path+": has neither to nor hold", "write {to: 500/s, over: 10s} or {hold: 30s}")
-		}
-		moving = moving || s.To != nil && *s.To > 0
-	}
-	if r.sound("load.stages") && !moving {
-		r.wrong("load.stages", "stages: none has a rate above 0", "write them like [{to: 500/s, over: 10s}, {hold: 30s}]")
-	}
-	if lasting := func(s Stage) bool { return s.Over > 0 || s.Hold > 0 }; r.sound("load.stages") && !slices.ContainsFunc(stages, lasting) {
-		r.wrong("load.stages", "stages: last no time at all", "add {hold: 30s}")
+// stalled checks what becomes of arrivals that find no connection free.
+func (r *rules) stalled(l *Load) {
+	known := !r.has("load.when_stalled") || r.among("load.when_stalled", l.WhenStalled, "choices", stallKinds)
+	r.positive("load.burst", l.Burst > 0)
+	switch {
+	case !known:
+	case r.has("load.burst") && l.WhenStalled != Burst:
+		r.wrongKey("load.burst", "burst: goes with when_stalled: burst only", "with "+l.WhenStalled+" there is nothing to bound")
+	case l.WhenStalled == Burst && !r.has("load.burst"):
+		r.lacks("load", "load.burst: is missing", "when_stalled: burst needs to know how many may wait, like burst: 100")
 	}
 }
 
-// end tells when the load is over, for messages.
-func (r *rules) end() string {
-	return "the load ends at " + unit.FormatDuration(r.length)
+// connections checks how connections are used, and by what.
+func (r *rules) connections(l *Load) {
+	for _, bound := range []struct {
+		key string
+		is  bool
+	}{
+		{"connections", l.Connections > 0}, {"pipeline", l.Pipeline > 0}, {"streams", l.Streams > 0},
+		{"requests_per_connection", l.RequestsPerConnection > 0}, {"connection_lifetime", l.ConnectionLifetime > 0},
+		{"new_connections", l.NewConnections > 0}, {"batch", l.Batch > 0}, {"loops", l.Loops > 0},
+	} {
+		r.positive(child("load", bound.key), bound.is)
+	}
+	if r.sound("load.batch") && l.Batch > maxBatch {
+		r.wrong("load.batch", "batch: requests would be so late that no claim could be ruled on", "at most 5ms")
+	}
+	if r.has("load.poller") && r.among("load.poller", l.Poller, "pollers", pollers) && r.opts.Here && !slices.Contains(load.Transports(), l.Poller) {
+		r.wrong("load.poller", "poller: this system has no "+l.Poller, suggest("", "those there", load.Transports()))
+	}
+	if len(l.Routes) == 0 || len(r.x.Targets) == 0 {
+		return
+	}
+	goes := func(streams bool) bool {
+		return slices.ContainsFunc(l.Routes, func(route Route) bool {
+			t := r.x.Targets[route.To]
+			return t == nil || t.Streams() == streams
+		})
+	}
+	if r.sound("load.pipeline") && !goes(false) {
+		r.wrongKey("load.pipeline", "pipeline: no route goes over HTTP/1.1", "HTTP/2 has streams")
+	}
+	if r.sound("load.streams") && !goes(true) {
+		r.wrongKey("load.streams", "streams: no route goes over HTTP/2", "HTTP/1.1 has pipeline; protocol: h2 is a target's")
+	}
 }

@@ -17,9 +17,9 @@ type Options struct {
 	// chaos[0].for=2s, targets.checkout.with.flaw=never-opens.
 	Set []string
 
-	// Recordings reads the recordings that latencies are drawn from; without
-	// it they draw nothing, which is enough to judge what was run.
-	Recordings bool
+	// Here says that the experiment is to run on this machine: the files that it
+	// names must be there and in order, and what it asks of the system too.
+	Here bool
 
 	// References are the names of the reference services; nil accepts any.
 	References []string

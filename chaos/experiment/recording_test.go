@@ -42,7 +42,7 @@ func TestRecordings(t *testing.T) {
 		} else if l := x.Chaos[0].Latency; l.Draws != nil || !filepath.IsAbs(l.Recorded) {
 			t.Errorf("%s: read without being asked, or %s is not absolute", tt.latency, l.Recorded)
 		}
-		x, err := Parse(name, text, Options{Recordings: true})
+		x, err := Parse(name, text, Options{Here: true})
 		switch {
 		case tt.want != "":
 			if err == nil || err.Error() != name+":"+tt.want {

@@ -36,7 +36,7 @@ func TestSchemaDescribesEveryKey(t *testing.T) {
 	for typ := range structsOf(reflect.TypeFor[Experiment](), map[reflect.Type]bool{}) {
 		object := s
 		if typ != reflect.TypeFor[Experiment]() {
-			found, ok := defs[typ.Name()].(map[string]any)
+			found, ok := defs[definition(typ)].(map[string]any)
 			if !ok {
 				t.Errorf("%s is not in the schema", typ)
 				continue

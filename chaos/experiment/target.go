@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,11 +17,13 @@ import (
 
 // Target is one service. Exactly one of URL, Process and Reference is given.
 type Target struct {
-	URL       string            `yaml:"url"`       // A service that runs already: http://host:port.
+	URL       string            `yaml:"url"`       // A service that runs already: http://host:port, https://host:port or unix:/path/of/socket.
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
 	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge) or grpc (unary; the body is the encoded message).
+	Protoset  string            `yaml:"protoset"`  // Of protocol: grpc, a file of descriptors (protoc --include_imports --descriptor_set_out), relative to the experiment file: the bodies of routes are then JSON. Absolute once read.
+	TLS       *TLS              `yaml:"tls"`       // How routes reach it by TLS; for a process, that they do.
 }
 
 // Process is a service that stormctl starts. Its address is a free port on
@@ -46,13 +47,48 @@ func (p *Process) Defaults() {
 func (Process) Required() []string { return []string{"command"} }
 
 func (p *Process) resolve(folder string) error {
-	if filepath.IsAbs(p.Dir) {
+	if p.Dir == "" {
+		p.Dir = "."
+	}
+	return absolute(folder, &p.Dir)
+}
+
+func (t *Target) resolve(folder string) error {
+	if t.Process != nil {
+		if err := t.Process.resolve(folder); err != nil {
+			return err
+		}
+	}
+	if t.TLS != nil {
+		if err := t.TLS.resolve(folder); err != nil {
+			return err
+		}
+	}
+	if err := absolute(folder, &t.Protoset); err != nil {
+		return err
+	}
+	socket, ok := t.Socket()
+	if !ok {
 		return nil
 	}
-	dir, err := filepath.Abs(filepath.Join(folder, p.Dir))
-	p.Dir = dir
+	err := absolute(folder, &socket)
+	t.URL = unixScheme + socket
 	return err
 }
+
+const unixScheme = "unix:"
+
+// Socket is the path of the unix socket that a target listens on, if it does.
+func (t *Target) Socket() (path string, ok bool) { return strings.CutPrefix(t.URL, unixScheme) }
+
+// scheme is that of the url.
+func (t *Target) scheme() string {
+	scheme, _, _ := strings.Cut(t.URL, ":")
+	return scheme
+}
+
+// Secure tells whether routes reach the target by TLS.
+func (t *Target) Secure() bool { return t.TLS != nil || t.scheme() == "https" }
 
 // protocols are the values of Target.Protocol.
 var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC}
@@ -76,6 +112,8 @@ func (r *rules) target(name string, t *Target) {
 	if at := child(path, "protocol"); r.has(at) {
 		r.among(at, t.Protocol, "protocols", protocols)
 	}
+	r.tls(path, kind, t)
+	r.protoset(name, child(path, "protoset"), t)
 	if r.has(child(path, "process")) {
 		r.process(child(path, "process"), t.Process)
 	}
@@ -135,15 +173,29 @@ func flatten(err error) []error {
 	return all
 }
 
+// socket checks the path of a unix socket.
+func (r *rules) socket(path, socket string) {
+	switch whole := r.beside(socket); {
+	case socket == "" || strings.HasPrefix(socket, "//"):
+		r.wrong(path, fmt.Sprintf("url: %s is not the path of a socket", quote(unixScheme+socket)), "write it like unix:/run/app.sock")
+	case len(whole) > load.MaxUnixPath || strings.Contains(socket, "\x00"):
+		r.wrong(path, fmt.Sprintf("url: %s cannot be the path of a socket", quote(whole)), fmt.Sprintf("it has at most %d bytes", load.MaxUnixPath))
+	}
+}
+
 // url checks the address of a service that is not ours to start.
 func (r *rules) url(path, text string) {
+	if socket, ok := strings.CutPrefix(text, unixScheme); ok {
+		r.socket(path, socket)
+		return
+	}
 	u, err := url.Parse(text)
 	const like = "write it like http://127.0.0.1:8080"
 	switch {
 	case err != nil || u.Opaque != "" || u.Scheme == "" || u.Hostname() == "":
 		r.wrong(path, fmt.Sprintf("url: %s is not a URL with a host", quote(text)), like)
-	case u.Scheme != "http":
-		r.wrong(path, fmt.Sprintf("url: scheme %s is not spoken", quote(u.Scheme)), "routes speak without TLS; a link to it has tls: {originate: {}}, and this stays http://")
+	case u.Scheme != "http" && u.Scheme != "https":
+		r.wrong(path, fmt.Sprintf("url: scheme %s is not spoken", quote(u.Scheme)), like+", https://shop.example or unix:/run/app.sock")
 	case u.User != nil:
 		r.wrong(path, "url: a user does not belong here", "send an Authorization header from the routes")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stormctl/stormctl/load/requests"
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // rules checks what takes more than one noun to see. The rules of a noun stand
@@ -20,10 +23,13 @@ type rules struct {
 	x    *Experiment
 	opts Options
 
-	links  []string // names, sorted
-	routes []string // names, in the order of the file; nil if some could not be read
-	length time.Duration
-	names  []string // of variables, once they were asked for
+	links   []string                     // names, sorted
+	routes  []string                     // names, those of steps too, in the order of the file; nil if some could not be read
+	leads   map[string]string            // from the name of a route or step to its target
+	table   *wire.Table                  // of load.data; nil if there is none, or it was not read
+	methods map[string]*requests.Methods // of the targets that have descriptors, where they were read
+	length  time.Duration                // of the load; 0 if it is not known
+	names   []string                     // of variables, once they were asked for
 }
 
 // validate reports what is wrong with an experiment that was decoded.

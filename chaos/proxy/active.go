@@ -68,6 +68,9 @@ func (a *active) letGo() {
 // is held or delayed by it any more. No byte is lost either way. remove may be
 // called again, and after Close.
 //
+// Of exchanges in flight it decides in no particular order, which matters to a
+// toxic that counts (Select.First, Select.Every).
+//
 // index is the toxic's bit in Exchange.Faults; it panics if that is not 0 to
 // MaxIndex, and if the relay's protocol is one of streams. A fault counts as
 // having hit an exchange if it delayed it or decided its verb, even where a

@@ -854,6 +854,11 @@ func TestNoise(t *testing.T) {
 			t.Errorf("pieces of %d bytes are changed otherwise than the whole", piece)
 		}
 	}
+	late := bytes.Clone(body[1000:]) // injected when a thousand bytes have passed
+	new(noise).on(Corruption{Share: 0.05, Seed: 1}, 1000, late)
+	if !bytes.Equal(whole[1000:], late) {
+		t.Error("what is left of a body is changed otherwise than in the whole")
+	}
 	if bytes.Equal(whole, change(Corruption{Share: 0.05, Seed: 2}, len(body))) {
 		t.Error("another seed changes the same")
 	}

@@ -42,8 +42,9 @@ const (
 )
 
 const (
-	keptBacklog = 128 << 10 // what an empty backlog keeps of its memory
-	compactPast = 64 << 10
+	keptBytes   = 128 << 10 // what an empty backlog keeps of its memory
+	keptPieces  = 1 << 10
+	compactPast = 64 << 10 // bytes that are gone
 )
 
 func (b *backlog) empty() bool { return b.first == len(b.pieces) }
@@ -115,10 +116,10 @@ func (b *backlog) drop() {
 	clear(b.pieces)
 	b.pieces, b.first = b.pieces[:0], 0
 	b.bytes, b.head = b.bytes[:0], 0
-	if cap(b.bytes) > keptBacklog {
+	if cap(b.bytes) > keptBytes {
 		b.bytes = nil
 	}
-	if cap(b.pieces) > keptBacklog/64 {
+	if cap(b.pieces) > keptPieces {
 		b.pieces = nil
 	}
 }

@@ -11,7 +11,7 @@ import (
 // Bandwidth is a narrow link: each direction of each connection that it takes
 // passes so many bytes a second, and the sender waits for the rest.
 type Bandwidth struct {
-	Rate  unit.Size `yaml:"rate"` // Bytes per second.
+	Rate  unit.Bandwidth `yaml:"rate"` // Bytes per second.
 	Conns `yaml:",inline"`
 }
 
@@ -50,5 +50,5 @@ func (b Bandwidth) Check(report func(field, problem string)) {
 
 // String is like "bandwidth 64KiB/s to 100%".
 func (b Bandwidth) String() string {
-	return fmt.Sprintf("bandwidth %s/s to %s", b.Rate, b.Conns)
+	return fmt.Sprintf("bandwidth %s to %s", b.Rate, b.Conns)
 }

@@ -53,9 +53,11 @@ func (r *Relay) dial(ctx context.Context, streams bool) (transport, error) {
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(r.config.Upstream)
 	}
-	config.NextProtos = []string{"http/1.1"}
-	if streams {
+	switch {
+	case streams:
 		config.NextProtos = []string{"h2"}
+	case r.config.Protocol != ProtocolTCP:
+		config.NextProtos = []string{"http/1.1"}
 	}
 	s, err := handshake(ctx, tcp, config, tls.Client)
 	if err != nil {

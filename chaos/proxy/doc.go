@@ -1,6 +1,7 @@
 // Package proxy is the link: a relay that passes HTTP/1.1, HTTP/2 and gRPC
-// between a caller and a dependency, records every exchange and does to it what the toxics in force
-// decide.
+// between a caller and a dependency, records every exchange and does to it what
+// the toxics in force decide. Whatever else is spoken it passes as connections
+// and bytes, and does to those what toxics decide: see Streams below.
 //
 //	caller ──▶ request head ──▶ toxics decide ──▶ Fate ──▶ relay acts ──▶ dependency
 //	                                                         │
@@ -68,7 +69,8 @@
 //
 // # TLS
 //
-// Either side may have it (transport.go), whatever is spoken. A caller's
+// Either side may have it, whatever is spoken (transport.go; edge.go for
+// connections). A caller's
 // handshake comes before there is an exchange; one with the dependency that
 // fails is a dependency that cannot be reached. FIN and RST pass as they are; a
 // FIN without the alert that should come before it counts as one with it.
@@ -79,4 +81,32 @@
 // before our write returns. So an exchange ends, and leaves the number in
 // flight, just before that write; whoever counts never sees more calls than the
 // callers hold.
+//
+// # Streams
+//
+// A relay of ProtocolTCP knows connections and bytes, whatever is spoken: redis,
+// PostgreSQL, TLS. One thread with an event loop serves all its connections,
+// because two goroutines for each cost more than the pass itself.
+//
+//	caller ──▶ read ──▶ Shapers ──▶ backlog ──when due──▶ write ──▶ dependency
+//	             ├──────── nothing shapes it ──────────────┤
+//	             └──────── in bulk: splice through a pipe ─┘
+//
+// A Stream decides what holds for a connection at a moment (StreamFate), and, if
+// it is a Shaper, when a piece of bytes goes on. Both are pure; the loop acts.
+// Chance is drawn per connection, from the seed and the connection's number.
+//
+// What is delayed waits in pieces that know what each toxic has added to them,
+// so that taking one toxic out leaves the delays of the others and the order of
+// the bytes. A toxic that comes is about bytes that come after it; one that
+// stalls is about those under way too. A change is a snapshot for the loop,
+// which brings every connection in line before it goes on with the bytes: the
+// control plane waits for what the loop is just doing, and never for a peer.
+//
+// As far as bytes and ends go the relay is a wire here too, and half-closed
+// connections stay so. What user space cannot do: the kernel accepts before we
+// are asked, and acknowledges what fits into its buffers. So SlowConnect and
+// StreamPartition show as silence behind a connect(2) that succeeds; only Down,
+// for all connections, stops listening, and callers are refused. A RST overtakes
+// bytes for which the receiver has no room.
 package proxy

@@ -32,7 +32,9 @@ func (f Flap) Check(report func(field, problem string)) {
 		key string
 		d   time.Duration
 	}{{"up", f.Up}, {"down", f.Down}} {
-		if phase.d < time.Millisecond || phase.d > maxDelay {
+		if phase.d == 0 {
+			report(phase.key, "is missing")
+		} else if phase.d < time.Millisecond || phase.d > maxDelay {
 			report(phase.key, fmt.Sprintf("must be 1ms to %v", maxDelay))
 		}
 	}

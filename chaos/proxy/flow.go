@@ -22,6 +22,7 @@ type flow struct {
 	cut     int           // size of the next piece, if narrow; 0 if it is not drawn yet
 	backlog backlog       // read and not yet written
 	resume  time.Duration // a narrow flow reads no more before
+	bytes   uint64        // given to dst
 	full    int           // how many times in a row a whole buffer was read
 	pipe    *pipe         // in bulk
 	ended   bool          // there is no more to read, or a toxic wants no more
@@ -239,7 +240,7 @@ func (p *pair) give(way int, b []byte) bool {
 		default:
 			return p.unwritable(way)
 		}
-		l.bytes[way].Add(uint64(n))
+		p.count(way, n)
 		if b = b[n:]; len(b) == 0 {
 			return true
 		}
@@ -247,6 +248,12 @@ func (p *pair) give(way int, b []byte) bool {
 	}
 	f.backlog.push(piece{at: l.now}, b)
 	return true
+}
+
+// count notes bytes that were given to the receiver.
+func (p *pair) count(way, n int) {
+	p.flows[way].bytes += uint64(n)
+	p.loop.bytes[way].Add(uint64(n))
 }
 
 // delay puts bytes into the backlog, in pieces that are due when the shapers
@@ -325,7 +332,7 @@ func (p *pair) flush(way int) bool {
 		n, errno := poll.Send(dst.fd, bytes)
 		switch errno {
 		case 0:
-			l.bytes[way].Add(uint64(n))
+			p.count(way, n)
 			f.backlog.pop(n)
 		case unix.EINTR:
 		case unix.EAGAIN:

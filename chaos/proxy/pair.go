@@ -352,6 +352,7 @@ func (p *pair) close(how evidence.Ending, hard bool) {
 	l.open.Add(-1)
 	l.relay.inFlight.Add(-1)
 	p.record.Ending = how
+	p.record.BytesUp, p.record.BytesDown = p.flows[0].bytes, p.flows[1].bytes
 	if p.recorder != nil {
 		p.record.End = time.Since(p.recorder.start)
 		p.recorder.observe(p.record)

@@ -75,6 +75,8 @@ type Relay struct {
 
 	wg     sync.WaitGroup
 	unsafe atomic.Uint64
+
+	front, back *edge // of a relay of connections with TLS; nil where it has none
 }
 
 // connection is a caller's, with its own to the dependency.
@@ -128,6 +130,9 @@ func Listen(c Config) (*Relay, error) {
 	switch c.Protocol {
 	case ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC:
 	case ProtocolTCP:
+		if c.Terminate != nil || c.Originate != nil {
+			return listenSecure(c)
+		}
 		var err error
 		if r.streams, err = newStreams(r); err != nil {
 			return fail(err)
@@ -154,6 +159,9 @@ func Listen(c Config) (*Relay, error) {
 
 // Addr is the host:port that callers dial.
 func (r *Relay) Addr() string {
+	if r.front != nil {
+		return r.front.listener.Addr().String()
+	}
 	if r.streams != nil {
 		return r.streams.door.addr.String()
 	}
@@ -179,7 +187,8 @@ func (r *Relay) Unsafe() uint64 { return r.unsafe.Load() }
 // returns. It may be called again.
 func (r *Relay) Close() error {
 	if r.streams != nil {
-		return r.closeStreams()
+		r.cancel()
+		return errors.Join(r.closeStreams(), r.front.close(), r.back.close())
 	}
 	r.mu.Lock()
 	r.closing.Store(true)

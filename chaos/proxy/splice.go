@@ -79,7 +79,7 @@ func (p *pair) splice(way int) bool {
 			switch errno {
 			case 0:
 				f.pipe.held -= moved
-				l.bytes[way].Add(uint64(moved))
+				p.count(way, moved)
 			case unix.EINTR:
 			case unix.EAGAIN:
 				dst.writable = false

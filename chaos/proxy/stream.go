@@ -107,7 +107,19 @@ type StreamFate struct {
 // value takes nothing: who builds one in Go sets Share.
 type Conns struct {
 	Share unit.Share `yaml:"share"` // Part of the connections it takes, drawn once for each; absent means 100%.
-	Nth   int        `yaml:"nth"`   // Only the connection with this number, counted from 1 since the link began; absent means any.
+	Match *ConnMatch `yaml:"match"` // Which connections match; absent means all.
+}
+
+// ConnMatch tells which connections a fault is for.
+type ConnMatch struct {
+	Connection int `yaml:"connection"` // Only the connection with this number, counted from 1 since the link began.
+}
+
+// Check reports what is wrong with m, by key.
+func (m ConnMatch) Check(report func(field, problem string)) {
+	if m.Connection <= 0 {
+		report("connection", "counts from 1")
+	}
 }
 
 // AllConns takes every connection.
@@ -121,32 +133,32 @@ func (c Conns) Check(report func(field, problem string)) {
 	if !(c.Share > 0 && c.Share <= 1) {
 		report("share", "must be more than 0% and at most 100%: a fault that takes nothing proves nothing")
 	}
-	if c.Nth < 0 {
-		report("nth", "counts connections from 1")
-	}
 }
+
+// Selection is the Conns that a toxic embeds.
+func (c Conns) Selection() Conns { return c }
 
 // Takes makes every toxic that embeds Conns take the same connections for the
 // same seed.
 func (c Conns) Takes(conn uint64, rng *rand.Rand) bool {
-	if c.Nth > 0 && conn != uint64(c.Nth) {
+	if c.Match != nil && conn != uint64(c.Match.Connection) {
 		return false
 	}
 	return c.Share >= 1 || rng.Float64() < float64(c.Share)
 }
 
 // every tells whether no connection is spared.
-func (c Conns) every() bool { return c.Share >= 1 && c.Nth == 0 }
+func (c Conns) every() bool { return c.Share >= 1 && c.Match == nil }
 
 // String describes which connections: "100%", "30%", "connection 3".
 func (c Conns) String() string {
 	switch {
-	case c.Nth == 0:
+	case c.Match == nil:
 		return c.Share.String()
 	case c.Share >= 1:
-		return fmt.Sprintf("connection %d", c.Nth)
+		return fmt.Sprintf("connection %d", c.Match.Connection)
 	default:
-		return fmt.Sprintf("%s of connection %d", c.Share, c.Nth)
+		return fmt.Sprintf("%s of connection %d", c.Share, c.Match.Connection)
 	}
 }
 

@@ -289,7 +289,7 @@ func TestStreamCallersComeAndGo(t *testing.T) {
 	}
 	for i, toxic := range []Stream{
 		Down{Conns{Share: 0.2}}, Down{AllConns}, ResetPeer{Conns: Conns{Share: 0.1}}, LimitData{Bytes: 1000, Conns: Conns{Share: 0.5}},
-		StreamPartition{HalfOpen: true, Conns: Conns{Share: 0.1}}, Timeout{After: time.Millisecond, Conns: Conns{Share: 0.3}},
+		HalfOpen{Conns{Share: 0.1}}, Timeout{After: time.Millisecond, Conns: Conns{Share: 0.3}},
 		SlowConnect{Delay: time.Millisecond, Conns: Conns{Share: 0.5}}, Slicer{Size: 100, Conns: Conns{Share: 0.5}},
 	} {
 		wg.Go(func() {

@@ -6,30 +6,13 @@ package proxy
 // still accepts new connections and acknowledges what fits into its buffers, so
 // callers see silence, not retransmissions.
 type StreamPartition struct {
-	// HalfOpen loses the connections that are open when it is injected, for
-	// good: both sides go on believing in theirs, and after it heals whoever
-	// sends is answered by a RST, as by a host that has been restarted. New
-	// connections pass. Its direction means nothing.
-	HalfOpen bool `yaml:"half_open"`
-	Conns    `yaml:",inline"`
+	Conns `yaml:",inline"`
 }
 
 // Decide stalls what is taken.
-func (p StreamPartition) Decide(m Moment) StreamFate {
-	switch {
-	case !p.HalfOpen:
-		return StreamFate{Course: Stall}
-	case m.Fresh:
-		return StreamFate{}
-	default:
-		return StreamFate{Course: Forget}
-	}
-}
+func (p StreamPartition) Decide(Moment) StreamFate { return StreamFate{Course: Stall} }
 
 // String is like "partition to 100%".
 func (p StreamPartition) String() string {
-	if p.HalfOpen {
-		return "half-open partition to " + p.Conns.String()
-	}
 	return "partition to " + p.Conns.String()
 }

@@ -298,7 +298,7 @@ func TestStreamTakesItsShare(t *testing.T) {
 	if b := hits(8, some); b == a {
 		t.Error("another seed took the same")
 	}
-	if got, want := hits(7, ResetPeer{Conns: Conns{Share: 1, Nth: 3}}), "..x"+strings.Repeat(".", 57); got != want {
+	if got, want := hits(7, ResetPeer{Conns: Conns{Share: 1, Match: &ConnMatch{3}}}), "..x"+strings.Repeat(".", 57); got != want {
 		t.Errorf("the third connection: %s", got)
 	}
 }
@@ -376,7 +376,7 @@ func TestStreamHalfOpen(t *testing.T) {
 	l := listen(t, d.addr(), overTCP)
 	c := l.dial()
 	up := d.accept()
-	remove := l.AddStream(0, Both, StreamPartition{HalfOpen: true, Conns: AllConns})
+	remove := l.AddStream(0, Both, HalfOpen{AllConns})
 	c.send("lost")
 	up.silent()
 	fresh := l.dial()
@@ -421,8 +421,8 @@ func TestStreamToxicsInGo(t *testing.T) {
 	}{
 		{StreamLatency{Delay: time.Second, Jitter: time.Millisecond, Conns: AllConns}, "latency 1s ± 1ms to 100%", ""},
 		{StreamLatency{Conns: Conns{Share: 2}}, "latency 0s to 200%", "delay share"},
-		{Bandwidth{Rate: 64 << 10, Conns: Conns{Share: 1, Nth: 2}}, "bandwidth 64KiB/s to connection 2", ""},
-		{Bandwidth{Conns: Conns{Share: 1, Nth: -2}}, "bandwidth 0B/s to -2", "rate nth"},
+		{Bandwidth{Rate: 64 << 10, Conns: Conns{Share: 1, Match: &ConnMatch{2}}}, "bandwidth 64KiB/s to connection 2", ""},
+		{Bandwidth{Conns: AllConns}, "bandwidth 0B/s to 100%", "rate"},
 		{SlowClose{Delay: time.Second, Conns: AllConns}, "slow_close 1s to 100%", ""},
 		{SlowClose{Conns: AllConns}, "slow_close 0s to 100%", "delay"},
 		{Timeout{After: time.Second, Conns: AllConns}, "timeout after 1s to 100%", ""},
@@ -438,7 +438,7 @@ func TestStreamToxicsInGo(t *testing.T) {
 		{SlowConnect{Delay: time.Second, Conns: AllConns}, "slow_connect 1s to 100%", ""},
 		{SlowConnect{Conns: AllConns}, "slow_connect 0s to 100%", "delay"},
 		{StreamPartition{Conns: Conns{Share: 0.3}}, "partition to 30%", ""},
-		{StreamPartition{HalfOpen: true, Conns: AllConns}, "half-open partition to 100%", ""},
+		{HalfOpen{AllConns}, "half_open to 100%", ""},
 		{Flap{Up: time.Second, Down: 2 * time.Second, Conns: AllConns}, "flap 2s down, 1s up, to 100%", ""},
 		{Flap{Conns: AllConns}, "flap 0s down, 0s up, to 100%", "up down"},
 	} {

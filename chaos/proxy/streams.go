@@ -119,13 +119,12 @@ func (l *streams) turn() error {
 	for i := range events {
 		// A batch can take milliseconds: the control plane does not wait for its end.
 		l.obey()
-		switch e := &events[i]; {
-		case e.Fd == poll.WakeSlot:
-		case e.Fd == doorSlot:
+		switch e := &events[i]; e.Fd {
+		case poll.WakeSlot:
+		case doorSlot:
 			l.door.more = true
 		default:
-			p := l.pairs[e.Fd>>1]
-			if p.generation == e.Pad {
+			if p := l.pairs[e.Fd>>1]; p.generation == e.Pad {
 				p.event(int(e.Fd&1), e.Events)
 			}
 		}

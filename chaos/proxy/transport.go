@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -92,7 +93,7 @@ func (s *secure) SetDeadline(t time.Time) error {
 func (s *secure) SetWriteDeadline(t time.Time) error { return s.records.TCPConn.SetWriteDeadline(t) }
 
 func (s *secure) SetLinger(sec int) error {
-	s.records.hard = sec == 0
+	s.records.hard.Store(sec == 0)
 	return s.records.SetLinger(sec)
 }
 
@@ -107,7 +108,7 @@ func (s *secure) CloseWrite() error {
 
 // Close never waits. What the kernel does not take at once is dropped.
 func (s *secure) Close() error {
-	if s.records.hard || !s.writing.TryLock() {
+	if s.records.hard.Load() || !s.writing.TryLock() {
 		return s.records.TCPConn.Close()
 	}
 	defer s.writing.Unlock()
@@ -118,8 +119,8 @@ func (s *secure) Close() error {
 // go to memory, to be flushed.
 type records struct {
 	*net.TCPConn
-	direct bool // during the handshake
-	hard   bool // it is to be closed by a RST
+	direct bool        // during the handshake
+	hard   atomic.Bool // it is to be closed by a RST
 
 	mu      sync.Mutex
 	pending []byte

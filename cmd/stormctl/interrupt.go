@@ -21,6 +21,22 @@ import (
 //
 // release gives the signals their usual effect back.
 func interruptible(parent context.Context, say func(string)) (ctx context.Context, release func()) {
+	return interruptibleIn(parent, untilHealed, say)
+}
+
+// ending is what the person at the terminal is told.
+type ending struct {
+	first string // after the name of the signal
+	again string // to those who cannot wait
+}
+
+var untilHealed = ending{
+	first: "stopping, healing everything, then ruling on what was seen",
+	again: "still healing: stormctl ends when nothing that it injected is left",
+}
+
+// interruptibleIn is interruptible, in other words.
+func interruptibleIn(parent context.Context, words ending, say func(string)) (ctx context.Context, release func()) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// Ignoring SIGPIPE would pass it on to the targets as ignored; a channel
@@ -28,7 +44,7 @@ func interruptible(parent context.Context, say func(string)) (ctx context.Contex
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 
-	ctx, stop := untilSignal(parent, signals, say)
+	ctx, stop := untilSignal(parent, signals, words, say)
 	return ctx, func() {
 		signal.Stop(signals)
 		signal.Stop(pipe)
@@ -38,7 +54,7 @@ func interruptible(parent context.Context, say func(string)) (ctx context.Contex
 
 // untilSignal does it for any source of signals. stop returns when nothing
 // more will be said.
-func untilSignal(parent context.Context, signals <-chan os.Signal, say func(string)) (ctx context.Context, stop func()) {
+func untilSignal(parent context.Context, signals <-chan os.Signal, words ending, say func(string)) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	released := make(chan struct{})
 	var listening sync.WaitGroup
@@ -47,11 +63,11 @@ func untilSignal(parent context.Context, signals <-chan os.Signal, say func(stri
 			select {
 			case s := <-signals:
 				if ctx.Err() != nil {
-					say("still healing: stormctl ends when nothing that it injected is left")
+					say(words.again)
 					continue
 				}
 				cancel(chaos.Stopped{Why: "stopped by a signal: " + s.String()}) // before anything that could get stuck
-				say(s.String() + ": stopping, healing everything, then ruling on what was seen")
+				say(s.String() + ": " + words.first)
 			case <-released:
 				return
 			}

@@ -15,7 +15,7 @@ import (
 func TestTheFirstSignalStopsAndLaterOnesOnlySay(t *testing.T) {
 	signals := make(chan os.Signal) // unbuffered: who has sent knows it was taken
 	said := make(chan string, 8)
-	ctx, stop := untilSignal(context.Background(), signals, func(text string) { said <- text })
+	ctx, stop := untilSignal(context.Background(), signals, untilHealed, func(text string) { said <- text })
 
 	if ctx.Err() != nil {
 		t.Fatal("stopped before any signal")
@@ -50,7 +50,7 @@ func TestASignalStopsBeforeItIsSaid(t *testing.T) {
 	signals := make(chan os.Signal)
 	var ctx context.Context
 	stopped := false
-	ctx, stop := untilSignal(context.Background(), signals, func(string) { stopped = ctx.Err() != nil })
+	ctx, stop := untilSignal(context.Background(), signals, untilHealed, func(string) { stopped = ctx.Err() != nil })
 	signals <- os.Interrupt
 	stop()
 	if !stopped {
@@ -59,7 +59,7 @@ func TestASignalStopsBeforeItIsSaid(t *testing.T) {
 }
 
 func TestWithoutASignalNothingStops(t *testing.T) {
-	ctx, stop := untilSignal(context.Background(), make(chan os.Signal), func(text string) { t.Errorf("said %q", text) })
+	ctx, stop := untilSignal(context.Background(), make(chan os.Signal), untilHealed, func(text string) { t.Errorf("said %q", text) })
 	if err := ctx.Err(); err != nil {
 		t.Error(err)
 	}

@@ -3,12 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/time/rate"
 
-	"github.com/stormctl/stormctl/chaos/unit"
+	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/reports"
 )
@@ -25,10 +22,14 @@ import (
 type loadOptions struct {
 	rate     rateFlag
 	closed   bool
-	poisson  bool
+	arrivals string
+	stages   stagesFlag
+	spike    spikeFlag
+	sine     sineFlag
 	replay   string
 	duration time.Duration
 	requests uint64
+	warmup   time.Duration
 
 	connections  int
 	protocol     string
@@ -38,7 +39,7 @@ type loadOptions struct {
 	connLifetime time.Duration
 	dialRate     rateFlag
 	batch        time.Duration
-	maxQueue     int
+	whenStalled  stalledFlag
 
 	targets string
 	har     string
@@ -52,6 +53,7 @@ type loadOptions struct {
 	unix    string
 
 	protoset string
+	reflect  bool
 	hex      bool
 
 	insecure   bool
@@ -75,19 +77,23 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.VarP(&o.rate, "rate", "r", "offered `rate` of the open model: 500/s, 100k/s, or a number per second (default 100/s)")
 	f.BoolVar(&o.closed, "closed", false, "closed model: each connection sends its next request when the last is answered, as wrk does")
-	f.BoolVar(&o.poisson, "poisson", false, "exponential gaps between arrivals instead of even ones")
+	f.StringVar(&o.arrivals, "arrivals", experiment.Constant, "`name` of how arrivals spread: constant, evenly, or poisson, with exponential gaps; of --rate and --stages")
+	f.Var(&o.stages, "stages", "instead of --rate and --duration: `stages` like 'to 1k/s over 10s, hold 30s, to 0/s over 5s'; the first ramp begins at 0, one without over jumps")
+	f.Var(&o.spike, "spike", "beside --rate: a `spike` like '2k/s at 10s for 5s', times since the load began")
+	f.Var(&o.sine, "sine", "beside --rate: a `wave` around it like '400/s every 1m': by up to 400/s more and less, up and down once a minute")
 	f.StringVar(&o.replay, "replay", "", "arrivals at the times in this `file`, one in a line: seconds or durations since the start, or RFC 3339 timestamps")
-	f.DurationVarP(&o.duration, "duration", "d", 0, "how long (default 10s, or as long as --requests take)")
+	f.DurationVarP(&o.duration, "duration", "d", 0, "how long, such as 30s or 5m; a warm-up comes before it (default 10s, or as long as --requests take)")
 	f.Uint64VarP(&o.requests, "requests", "n", 0, "end after this many `requests`")
+	f.DurationVar(&o.warmup, "warmup", 0, "before that, send for this `time` at the rate that the load begins with, and keep it out of all results but a line of its own")
 	f.IntVarP(&o.connections, "connections", "c", 0, "most `connections` at a time; in the closed model as many (default 1024; closed 64)")
-	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message, or see --protoset)")
+	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message, or JSON, which begins with {: see --protoset and --reflect)")
 	f.IntVar(&o.streams, "streams", 100, "`requests` under way on one HTTP/2 connection")
 	f.IntVar(&o.pipeline, "pipeline", 1, "`requests` under way on one HTTP/1.1 connection")
-	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time` together: cheaper at high rates, and late by as much")
-	f.IntVar(&o.maxQueue, "max-queue", 0, "`arrivals` that may wait for a connection; past it they are not sent: 0 means no limit, -1 none")
-	f.IntVar(&o.connRequests, "conn-requests", 0, "close a connection after this many `requests`")
-	f.DurationVar(&o.connLifetime, "conn-lifetime", 0, "close a connection at about this age, give or take half")
-	f.Var(&o.dialRate, "dial-rate", "most new connections per second, a `rate`")
+	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time`, like 1ms, together: much cheaper at a fixed rate, and sent late by as much; response times stay true")
+	f.Var(&o.whenStalled, "when-stalled", "what becomes of arrivals when every connection is taken, a `word`: queue (they wait, and their wait counts), skip (they are not sent, and counted) or burst=N (up to N wait at a time, the rest is skipped)")
+	f.IntVar(&o.connRequests, "conn-requests", 0, "close a connection after this many `requests` (default never)")
+	f.DurationVar(&o.connLifetime, "conn-lifetime", 0, "close a connection at about this age, like 30s, give or take half (default never)")
+	f.Var(&o.dialRate, "dial-rate", "most new connections per second, a `rate` like 200/s (default no limit)")
 	f.StringVar(&o.targets, "targets", "", "send vegeta's targets of this `file` in turn, HTTP or JSON format; a URL beside it says where to instead")
 	f.StringVar(&o.har, "har", "", "send the requests of this HAR `file`, drawn as often as they are in it; a URL beside it says where to instead")
 	f.StringVar(&o.data, "data", "", "CSV or JSON-lines `file`: its columns are ${data.COLUMN} in requests, a row for each")
@@ -96,6 +102,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.body, "body", "b", "", "request body: `TEXT`, or @FILE")
 	f.StringArrayVar(&o.checks, "check", nil, "a response is wrong unless this `holds`: status=2xx, header:X-Cache=hit, body~\"ok\", body~/REGEXP/, json:$.state=ready; may be repeated")
 	f.StringVar(&o.protoset, "protoset", "", "for grpc: `file` of descriptors (protoc --include_imports --descriptor_set_out); the body is then JSON")
+	f.BoolVar(&o.reflect, "reflect", false, "for grpc: ask the server for its descriptors (gRPC server reflection); the body is then JSON. By itself if the body begins with { and there is no --protoset")
 	f.BoolVar(&o.hex, "hex", false, "the body is in hexadecimal digits")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "for one request, until its last byte")
 	f.StringVar(&o.unix, "unix", "", "connect to this unix `socket` instead of the URL's host")
@@ -128,22 +135,29 @@ The path, the values of headers and the body may have ${id}, ${seq},
 ${rand:LOW-HIGH} and, with --data, ${data.COLUMN}; a plain ${ is written $${.
 
 The summary goes to stdout, a line a second to stderr. If the harness itself was
-late or short of something, that is the summary's first line, and latencies that
-fail a --fail-if are then inconclusive.
+unhealthy, as it was late or short of something, that is the summary's first
+line, and latencies that fail a --fail-if are then inconclusive.
+
+Durations are written 250ms, 5s or 1m30s, rates 500/s, 100k/s or 6000/m, shares
+99.9%.
 
 Exit codes:
   0  done, and no --fail-if holds
   1  some --fail-if holds
   2  could not run: usage, or nothing listens there
-  3  inconclusive: some --fail-if holds, but the harness was not well
+  3  inconclusive: some --fail-if holds, but the harness was unhealthy
   4  stopped early by a signal`,
 		Example: `  stormctl load http://127.0.0.1:8080/ --rate 5k/s --duration 30s
   stormctl load http://127.0.0.1:8080/ --rate 500/s --fail-if 'p99>50ms' --fail-if 'success<99.9%'
   stormctl load 'http://127.0.0.1:8080/users/${data.user}' --data users.csv --rate 1k/s
   stormctl load http://127.0.0.1:8080/ --check status=2xx --check 'json:$.state=ready' --fail-if 'success<99.9%'
+  stormctl load http://127.0.0.1:8080/ --warmup 5s --stages 'to 1k/s over 10s, hold 30s'
+  stormctl load http://127.0.0.1:8080/ --rate 200/s --spike '2k/s at 10s for 5s' --duration 30s
+  stormctl load http://127.0.0.1:8080/ --rate 1k/s --connections 50 --when-stalled skip
   stormctl load http://127.0.0.1:8080/ --replay arrivals.txt
   stormctl load --targets targets.txt --rate 200/s --duration 1m
   stormctl load http://staging:8080 --har shop.har --rate 50/s
+  stormctl load http://127.0.0.1:9090/shop.Orders/Get --protocol grpc --body '{"id": 7}' --rate 1k/s
   stormctl load http://localhost/ --unix /run/app.sock --closed --connections 64 --json`,
 		Args: upTo("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -170,6 +184,9 @@ type loadJob struct {
 	url        string
 	plan       load.Plan
 	words      string        // what is offered
+	warmup     time.Duration // before all of it
+	groups     []string      // kinds of request that are told apart in the result
+	group      []int         // which of them each route of the plan is
 	offered    rate.Limit    // on average; 0 in the closed model
 	span       time.Duration // for how long; 0 if that is not known beforehand
 	notes      []string      // what the user should know before
@@ -189,7 +206,7 @@ func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) 
 	}
 	p := load.Plan{
 		Seed: o.seed, Run: randomRun(), Loops: o.loops, Transport: o.transport,
-		MaxConns: o.connections, MaxQueue: o.maxQueue, Pipeline: o.pipeline, Streams: o.streams, Batch: o.batch,
+		MaxConns: o.connections, MaxQueue: o.whenStalled.queue, Pipeline: o.pipeline, Streams: o.streams, Batch: o.batch,
 		ConnRequests: o.connRequests, ConnLifetime: o.connLifetime, DialRate: o.dialRate.limit,
 	}
 	if err := o.schedule(&p, j); err != nil {
@@ -203,111 +220,6 @@ func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) 
 }
 
 var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC}
-
-const (
-	defaultRate        = 100 // per second
-	defaultDuration    = 10 * time.Second
-	defaultConnections = 64 // of the closed model
-)
-
-// schedule decides which model it is, and its length.
-func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
-	for _, bad := range []struct {
-		is   bool
-		text string
-	}{
-		{o.closed && o.rate.given, "--rate and --closed exclude each other: the closed model has no rate of its own"},
-		{o.closed && o.poisson, "--poisson is about arrivals, and the closed model has none"},
-		{o.replay != "" && (o.closed || o.rate.given || o.poisson || o.duration > 0), "--replay goes with none of --rate, --closed, --poisson and --duration: the file says when requests are due"},
-		{o.rate.given && o.rate.limit <= 0, "--rate must be above 0"},
-		{o.duration < 0 || o.timeout <= 0 || o.connLifetime < 0 || o.batch < 0, "durations must not be negative, and --timeout not 0"},
-		{!slices.Contains(protocols, o.protocol), fmt.Sprintf("--protocol %q: there are %s", o.protocol, strings.Join(protocols, ", "))},
-		{o.protocol != load.HTTP1 && o.pipeline != 1, "--pipeline is for http1; HTTP/2 has --streams"},
-		{o.streams < 1, "--streams must be at least 1"},
-		{o.protoset != "" && o.protocol != load.GRPC, "--protoset is for --protocol grpc"},
-		{o.protoset != "" && o.hex, "--hex and --protoset exclude each other: the body is one or the other"},
-		{o.connections < 0 || o.pipeline < 1 || o.connRequests < 0 || o.loops < 0, "--connections, --conn-requests and --loops must not be negative, and --pipeline at least 1"},
-		{o.transport != "" && !slices.Contains(load.Transports(), o.transport), fmt.Sprintf("--poller %q: this system has %s", o.transport, strings.Join(load.Transports(), ", "))},
-		{o.duration > 0 && o.requests > 0 && !o.closed, "--requests and --duration exclude each other: the rate makes one of the other"},
-	} {
-		if bad.is {
-			return errors.New(bad.text)
-		}
-	}
-	if o.closed {
-		c := load.Closed{Connections: o.connections, Requests: o.requests, Duration: o.duration}
-		if c.Connections == 0 {
-			c.Connections = defaultConnections
-		}
-		j.words = fmt.Sprintf("closed model, %d connections", c.Connections)
-		if c.Requests == 0 && c.Duration == 0 {
-			c.Duration = defaultDuration
-		}
-		if c.Duration > 0 {
-			j.words += " for " + unit.FormatDuration(c.Duration)
-		}
-		p.Closed = &c
-		return nil
-	}
-	if o.replay != "" {
-		return o.replayed(p, j)
-	}
-	limit, length := o.rate.limit, o.duration
-	if !o.rate.given {
-		limit = defaultRate
-	}
-	if length == 0 {
-		length = defaultDuration
-	}
-	if o.requests > 0 {
-		seconds := float64(o.requests) / float64(limit)
-		if seconds > (1000 * time.Hour).Seconds() {
-			return fmt.Errorf("--requests %d at %s take more than 1000 hours", o.requests, unit.FormatRate(limit))
-		}
-		length = time.Duration(math.Ceil(seconds * 1e9))
-	}
-	spread := "even"
-	if !o.poisson || o.requests == 0 {
-		j.span = length
-	}
-	if o.poisson {
-		spread = "Poisson"
-		p.Schedule = load.Poisson(limit, length+length/2, o.seed)
-		if o.requests == 0 {
-			p.Schedule = load.Poisson(limit, length, o.seed)
-		}
-	} else {
-		p.Schedule = load.Constant(limit, length+time.Microsecond)
-		if o.requests == 0 {
-			p.Schedule = load.Constant(limit, length)
-		}
-	}
-	if o.requests > 0 {
-		p.Schedule = load.First(o.requests, p.Schedule)
-	}
-	j.offered = limit
-	j.words = fmt.Sprintf("open model, %s (%s arrivals) for %s", unit.FormatRate(limit), spread, unit.FormatDuration(length))
-	return nil
-}
-
-// replayed makes the schedule of a file's times.
-func (o *loadOptions) replayed(p *load.Plan, j *loadJob) error {
-	times, err := readFile(o.replay, load.ReadTimes)
-	if err != nil {
-		return fmt.Errorf("--replay: %w", err)
-	}
-	if p.Schedule, err = load.Replay(times); err != nil {
-		return fmt.Errorf("--replay: %w", err)
-	}
-	if o.requests > 0 {
-		times = times[:min(o.requests, uint64(len(times)))]
-		p.Schedule = load.First(o.requests, p.Schedule)
-	}
-	last := times[len(times)-1]
-	j.offered = rate.Limit(float64(len(times)) / math.Max(last.Seconds(), 1))
-	j.words = fmt.Sprintf("open model, %d arrivals of %s over %s", len(times), o.replay, unit.FormatDuration(last))
-	return nil
-}
 
 // bodyBytes is what --body means.
 func (o *loadOptions) bodyBytes() ([]byte, error) {
@@ -342,31 +254,3 @@ func writeLoad(w io.Writer, l *reports.Load, asJSON bool, getenv func(string) st
 	}
 	return reports.LoadText(w, l, textOptions(w, getenv))
 }
-
-// rateFlag is a rate that knows whether it was given. A bare number is per
-// second, as other load tools have it.
-type rateFlag struct {
-	limit rate.Limit
-	given bool
-}
-
-func (f *rateFlag) String() string {
-	if !f.given {
-		return ""
-	}
-	return unit.FormatRate(f.limit)
-}
-
-func (f *rateFlag) Set(text string) error {
-	if !strings.Contains(text, "/") {
-		text += "/s"
-	}
-	limit, err := unit.ParseRate(text)
-	if err != nil {
-		return err
-	}
-	f.limit, f.given = limit, true
-	return nil
-}
-
-func (*rateFlag) Type() string { return "rate" }

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/reports"
 )
@@ -85,10 +89,23 @@ func TestLoadSendsWhatItWasTold(t *testing.T) {
 }
 
 func TestLoadThresholds(t *testing.T) {
-	slow := func(w http.ResponseWriter, _ *http.Request) { time.Sleep(20 * time.Millisecond) }
-	code, out, _ := loaded(t, slow, "--rate", "100", "-d", "300ms", "-q", "--fail-if", "p50>10ms", "--fail-if", "success<99%", "--fail-if", "unsent>0")
-	if code != exitRefuted || !strings.Contains(out, "FAILED  fails if p50 > 10ms") || !strings.Contains(out, "passed  fails if success < 99%: it is 100%") {
+	slow := func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(20 * time.Millisecond)
+		w.WriteHeader(503)
+	}
+	code, out, _ := loaded(t, slow, "--rate", "100", "-d", "300ms", "-q", "--fail-if", "success<99%", "--fail-if", "p50>1m", "--fail-if", "unsent>0")
+	if code != exitRefuted || !strings.Contains(out, "FAILED  fails if success < 99%: it is 0%") || !strings.Contains(out, "passed  fails if p50 > 1m") {
 		t.Errorf("exit %d:\n%s", code, out)
+	}
+	// A latency fails only if the harness was well, which depends on what else
+	// runs here.
+	code, out, _ = loaded(t, slow, "--rate", "100", "-d", "300ms", "-q", "--fail-if", "p50>10ms")
+	want, word := exitRefuted, "FAILED  fails if p50 > 10ms"
+	if strings.HasPrefix(out, "HARNESS UNHEALTHY") {
+		want, word = exitInconclusive, "INCONCLUSIVE  fails if p50 > 10ms"
+	}
+	if code != want || !strings.Contains(out, word) {
+		t.Errorf("exit %d, want %d and %q:\n%s", code, want, word, out)
 	}
 	code, out, _ = loaded(t, slow, "--rate", "100", "-d", "300ms", "-q", "--fail-if", "p50<10ms")
 	if code != exitHeld || strings.Contains(out, "FAILED") {
@@ -109,12 +126,15 @@ func TestThresholdsOfAnUnwellHarness(t *testing.T) {
 		{"p99>200ms", false, false, false},
 		{"success<99%", false, true, false},
 		{"rate<100/s", false, false, true},
+		{"success<85%", false, false, false},
+		{"success<95%", true, true, false},
+		{"success<95%", false, false, true}, // 90 of the 94 that were sent are 95.7%: what was not sent may be the harness's failure
 	} {
 		threshold, err := parseThreshold(tt.text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &reports.Load{Success: 90, Rate: 50}
+		l := &reports.Load{Due: 100, Requests: 94, Unsent: 6, Success: 90, Rate: 50}
 		l.Response.P99, l.Harness.Healthy = 100, tt.healthy
 		if got := threshold.judge(l); got.Failed != tt.failed || got.Open != tt.open {
 			t.Errorf("%s, healthy %v: %+v", tt.text, tt.healthy, got)
@@ -128,7 +148,7 @@ func TestClosedLoad(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &l); err != nil {
 		t.Fatal(err)
 	}
-	if code != exitHeld || l.Requests != 500 || l.Model != "closed" || l.Connections.Dialled != 4 {
+	if code != exitHeld || l.Requests != 500 || l.Model != "closed" || l.Connections.Dialled != 4 || l.Connections.Most != 4 || strings.Contains(out, "connections were open") {
 		t.Errorf("exit %d: %+v", code, l)
 	}
 }
@@ -209,5 +229,58 @@ func TestLoadShowsProgress(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
+	}
+}
+
+// What the help tells to write must be understood: each example is made ready,
+// up to where its first request would be sent.
+func TestLoadExamplesWork(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	t.Chdir(t.TempDir())
+	host := strings.TrimPrefix(server.URL, "http://")
+	socket, err := net.Listen("unix", "app.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	write(t, ".", "users.csv", "user\nada\n")
+	write(t, ".", "arrivals.txt", "0\n1.5\n")
+	write(t, ".", "targets.txt", "GET http://"+host+"/a\n")
+	write(t, ".", "shop.har", `{"log":{"entries":[{"request":{"method":"GET","url":"https://shop.example/"}}]}}`)
+	examples := strings.Split(newLoadCommand().Example, "\n")
+	for _, line := range examples {
+		var words []string
+		for i, part := range strings.Split(strings.TrimSpace(line), "'") { // every other one is quoted
+			if i%2 == 1 {
+				words = append(words, part)
+			} else {
+				words = append(words, strings.Fields(part)...)
+			}
+		}
+		for i := range words {
+			words[i] = strings.NewReplacer("127.0.0.1:8080", host, "127.0.0.1:9090", host, "staging:8080", host, "/run/app.sock", "app.sock").Replace(words[i])
+		}
+		var o loadOptions
+		flags := pflag.NewFlagSet("load", pflag.ContinueOnError)
+		o.AddFlags(flags)
+		if err := flags.Parse(words[2:]); err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		job, err := o.job(t.Context(), flags.Arg(0))
+		switch {
+		case o.protocol == load.GRPC: // there is no such server: it was asked
+			if err == nil || !strings.HasPrefix(err.Error(), "--reflect: ask "+host) {
+				t.Errorf("%s: %v", line, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", line, err)
+		case flags.NArg() > 1 || len(job.plan.Routes) != 1:
+			t.Errorf("%s: it is read as %q, %+v", line, flags.Args(), job.plan)
+		}
+	}
+	if len(examples) < 10 {
+		t.Errorf("%d examples", len(examples))
 	}
 }

@@ -28,7 +28,7 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 	if err != nil {
 		return err
 	}
-	list, err := o.wanted(target, j)
+	list, err := o.wanted(ctx, target, j)
 	if err != nil {
 		return err
 	}
@@ -58,6 +58,7 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			p.Routes[i].Method = ""
 		}
 	}
+	j.group, j.groups = grouped(list)
 	if len(list) > 1 {
 		order := "by weight"
 		if p.InOrder {
@@ -69,6 +70,30 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 		}
 	}
 	return nil
+}
+
+// mostGroups is how many kinds of request are told apart. Each takes memory on
+// every core, and a table of more is read by nobody.
+const mostGroups = 20
+
+// grouped finds the kinds of request: by method and path, without the query.
+// Where there are too many of them, all are one.
+func grouped(list []requests.Request) (group []int, names []string) {
+	group = make([]int, len(list))
+	index := map[string]int{}
+	for i := range list {
+		name := list[i].Name()
+		at, known := index[name]
+		if !known {
+			if len(names) == mostGroups {
+				return make([]int, len(list)), []string{"load"}
+			}
+			at = len(names)
+			index[name], names = at, append(names, name)
+		}
+		group[i] = at
+	}
+	return group, names
 }
 
 // checkList reads the --check flags.
@@ -86,7 +111,7 @@ func (o *loadOptions) checkList() ([]load.Check, error) {
 
 // wanted are the requests of the URL or of a file, with the headers of the
 // command line.
-func (o *loadOptions) wanted(target string, j *loadJob) ([]requests.Request, error) {
+func (o *loadOptions) wanted(ctx context.Context, target string, j *loadJob) ([]requests.Request, error) {
 	headers, err := o.headerList()
 	if err != nil {
 		return nil, err
@@ -104,7 +129,7 @@ func (o *loadOptions) wanted(target string, j *loadJob) ([]requests.Request, err
 	case target == "":
 		return nil, usageError{errors.New("URL is missing; a file of requests, by --targets or --har, can be in its place")}
 	default:
-		list, err = o.fromURL(target)
+		list, err = o.fromURL(ctx, target)
 	}
 	for i := range list {
 		list[i].Headers = withHeaders(list[i].Headers, headers)
@@ -112,46 +137,69 @@ func (o *loadOptions) wanted(target string, j *loadJob) ([]requests.Request, err
 	return list, err
 }
 
-func (o *loadOptions) fromURL(target string) ([]requests.Request, error) {
+func (o *loadOptions) fromURL(ctx context.Context, target string) ([]requests.Request, error) {
 	q, err := requests.New(o.method, target)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	if q.Body, err = o.bodyBytes(); err == nil {
-		q.Body, err = o.encoded(q.Path, q.Body)
+		q.Body, err = o.encoded(ctx, q)
 	}
 	return []requests.Request{q}, err
 }
 
 // encoded is the body as it is sent, where the command line has it in another
 // form.
-func (o *loadOptions) encoded(path string, body []byte) ([]byte, error) {
+func (o *loadOptions) encoded(ctx context.Context, q requests.Request) ([]byte, error) {
+	body, json := q.Body, bytes.HasPrefix(bytes.TrimSpace(q.Body), []byte("{")) // as no message begins, but with a group, which nobody writes any more
 	switch {
 	case o.hex:
 		out, err := hex.DecodeString(strings.Join(strings.Fields(string(body)), ""))
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--hex: %w", err)}
 		}
-		if o.protocol == load.HTTP1 {
-			out = []byte(wire.Literal(string(out))) // what looks like a placeholder is none
+		return literal(out), nil
+	case o.protocol == load.GRPC && (o.protoset != "" || o.reflect || json):
+		flag := "--protoset"
+		if o.protoset == "" {
+			flag = "--reflect"
 		}
-		return out, nil
-	case o.protoset != "":
 		if bytes.Contains(body, []byte("${")) {
-			return nil, usageError{errors.New("--protoset: a message in JSON has no placeholders: they would change lengths that it holds")}
+			return nil, usageError{fmt.Errorf("%s: a message in JSON has no placeholders: they would change lengths that it holds", flag)}
 		}
-		methods, err := readFile(o.protoset, requests.ReadDescriptors)
+		methods, err := o.descriptors(ctx, q)
 		if err == nil {
-			body, err = methods.Encode(path, body)
+			body, err = methods.Encode(q.Path, body)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("--protoset: %w", err)
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
-		return body, nil
+		return literal(body), nil
 	default:
 		return body, nil
 	}
 }
+
+// descriptors are those of --protoset, or of the server itself.
+func (o *loadOptions) descriptors(ctx context.Context, q requests.Request) (*requests.Methods, error) {
+	if o.protoset != "" {
+		return readFile(o.protoset, requests.ReadDescriptors)
+	}
+	to, err := o.reach(ctx, q.Scheme, q.Host)
+	if err != nil {
+		return nil, err
+	}
+	headers, err := o.headerList() // some servers tell nobody without a token
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	return requests.Reflect(ctx, requests.Server{Addr: to.addr, TLS: to.tls, Host: q.Host, Headers: headers}, q.Path)
+}
+
+// literal is a body in which what looks like a placeholder is none.
+func literal(body []byte) []byte { return []byte(wire.Literal(string(body))) }
 
 func (o *loadOptions) fromFile(j *loadJob) ([]requests.Request, error) {
 	if o.targets != "" {
@@ -232,7 +280,6 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reache
 	default:
 		return to, usageError{fmt.Errorf("%s://%s: a URL like http://host:port/path is needed", scheme, host)}
 	}
-	network, addr := "unix", o.unix
 	to.addr = "unix:" + o.unix
 	if o.unix == "" {
 		if u.Hostname() == "" {
@@ -242,30 +289,11 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reache
 		if err != nil {
 			return to, err
 		}
-		network, addr = "tcp", net.JoinHostPort(ips[0].Unmap().String(), cmp.Or(u.Port(), port))
-		to.addr = addr
+		to.addr = net.JoinHostPort(ips[0].Unmap().String(), cmp.Or(u.Port(), port))
 	}
-	return to, o.knock(ctx, network, addr, to.tls)
-}
-
-// knock finds out whether somebody is there that we can talk to.
-func (o *loadOptions) knock(ctx context.Context, network, addr string, config *tls.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err != nil {
-		return fmt.Errorf("nothing answers at %s: %w", addr, err)
-	}
-	if config != nil {
-		secure := tls.Client(conn, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
-		}
-		if got := secure.ConnectionState().NegotiatedProtocol; o.protocol != load.HTTP1 && got != "h2" {
-			return errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())
-		}
-	}
-	return conn.Close()
+	return to, load.Knock(ctx, load.Route{Addr: to.addr, TLS: to.tls, Protocol: o.protocol})
 }
 
 // routeNames are what a --record calls the routes: "load", or their numbers in a

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -9,11 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stormctl/stormctl/reports"
 )
 
 // hearing is a server that writes down what it is asked.
@@ -217,5 +221,49 @@ func TestLoadReplays(t *testing.T) {
 		if text, err := os.ReadFile(record); err != nil || !strings.Contains(string(text), ","+tt.due+",") {
 			t.Errorf("error %v; want an arrival due at %s ns in\n%s", err, tt.due, text)
 		}
+	}
+}
+
+func TestTargetsAreToldApart(t *testing.T) {
+	h, dir := newHearing(t), t.TempDir()
+	write(t, dir, "few", "GET "+h.URL+"/a?q=1\n\nGET "+h.URL+"/a?q=2\n\nPOST "+h.URL+"/a\n")
+	var many strings.Builder
+	for i := range mostGroups + 1 {
+		fmt.Fprintf(&many, "GET %s/%d\n\n", h.URL, i)
+	}
+	write(t, dir, "many", many.String())
+	for _, tt := range []struct {
+		file string
+		n    string
+		want map[string]uint64
+	}{
+		{"few", "9", map[string]uint64{"GET /a": 6, "POST /a": 3}},
+		{"many", "42", nil},
+	} {
+		out, err := h.drive(t, dir, "--targets", "DIR/"+tt.file, "-n", tt.n, "--json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var l reports.Load
+		if err := json.Unmarshal([]byte(out), &l); err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]uint64
+		for _, r := range l.Routes {
+			if got == nil {
+				got = map[string]uint64{}
+			}
+			got[r.Name] = r.Requests
+			if r.Success != 100 || r.Response.P50 <= 0 || r.Response.Max > l.Response.Max || r.Outcomes["ok"] != r.Requests {
+				t.Errorf("%s: %+v", tt.file, r)
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" || strconv.FormatUint(l.Requests, 10) != tt.n {
+			t.Errorf("%s: %d requests, by route (-want +got):\n%s", tt.file, l.Requests, diff)
+		}
+	}
+	out, err := h.drive(t, dir, "--targets", "DIR/few", "-n", "9")
+	if err != nil || !strings.Contains(out, "GET /a") || !strings.Contains(out, "POST /a") {
+		t.Errorf("%v:\n%s", err, out)
 	}
 }

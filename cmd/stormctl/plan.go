@@ -7,20 +7,22 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
-	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // writePlan prints what a run of x would do, in the order in which it would
 // happen: what is started, what is called, what is broken when, what is
-// claimed, and what would end it. Only x is looked at: nothing is started,
-// resolved or called. Addresses that a run would choose are told as such.
+// claimed, and what would end it. Only x and the files that it names are looked
+// at: nothing is started, resolved or called. Addresses that a run would choose are told as such.
 func writePlan(w io.Writer, file string, x *experiment.Experiment) error {
+	in, err := x.ReadInputs()
+	if err != nil {
+		return err
+	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s (%s): a dry run, nothing is started\n", x.Name, file)
 	if x.About != "" {
@@ -33,11 +35,11 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment) error {
 	}
 	planSection(&out, "Targets", targetRows(x))
 	planSection(&out, "Links", linkRows(x))
-	planSection(&out, "Load", loadRows(x.Load))
+	planSection(&out, "Load", loadRows(x.Load, in))
 	planSection(&out, "Timeline", timelineRows(x))
 	planSection(&out, "Claims", claimRows(x))
 	planSection(&out, "Limits", limitRows(x.Limits))
-	_, err := w.Write(out.Bytes())
+	_, err = w.Write(out.Bytes())
 	return err
 }
 
@@ -68,46 +70,35 @@ func targetRows(x *experiment.Experiment) (rows [][]string) {
 		default:
 			rows = append(rows, []string{name, "reference " + t.Reference, assignments(t.With)})
 		}
+		if t.Secure() {
+			rows = append(rows, []string{"", "", tlsText(t.TLS)})
+		}
 	}
 	return rows
+}
+
+// tlsText is how routes reach a target by TLS.
+func tlsText(t *experiment.TLS) string {
+	if t == nil {
+		t = &experiment.TLS{}
+	}
+	text := "reached by TLS, trusting " + or(t.CA, "the system's authorities")
+	if t.Insecure {
+		text = "reached by TLS, taking any certificate"
+	}
+	if t.ServerName != "" {
+		text += ", as " + t.ServerName
+	}
+	if t.Cert != "" {
+		text += ", with the certificate " + t.Cert
+	}
+	return text
 }
 
 func linkRows(x *experiment.Experiment) (rows [][]string) {
 	for _, name := range slices.Sorted(maps.Keys(x.Links)) {
 		l := x.Links[name]
 		rows = append(rows, []string{name, l.From + " > " + l.To, "listens on " + or(l.Listen, "a free port")})
-	}
-	return rows
-}
-
-func loadRows(l experiment.Load) (rows [][]string) {
-	if len(l.Stages) == 0 {
-		rows = append(rows, []string{fmt.Sprintf("%s for %v, %s arrivals", unit.FormatRate(l.Rate), l.Duration, l.Arrivals)})
-	}
-	for i, s := range l.Stages {
-		var what []string
-		if s.To != nil {
-			what = append(what, fmt.Sprintf("to %s over %v", unit.FormatRate(*s.To), s.Over))
-		}
-		if s.Hold > 0 {
-			what = append(what, fmt.Sprintf("hold %v", s.Hold))
-		}
-		rows = append(rows, []string{fmt.Sprintf("stage %d: %s, %s arrivals", i+1, strings.Join(what, ", "), l.Arrivals)})
-	}
-	rows = append(rows, []string{fmt.Sprintf("%v in all, at most %d connections per address", l.Length(), l.Connections)})
-
-	var weights float64
-	for _, r := range l.Routes {
-		weights += r.Weight
-	}
-	for _, r := range l.Routes {
-		method, path := r.Request()
-		timeout := r.Timeout
-		if timeout == 0 {
-			timeout = l.Timeout
-		}
-		rows = append(rows, []string{"route " + r.Name, method + " " + path, "to " + r.To,
-			strconv.FormatFloat(100*r.Weight/weights, 'f', -1, 64) + "% of the arrivals", fmt.Sprintf("timeout %v", timeout)})
 	}
 	return rows
 }

@@ -23,7 +23,13 @@ type metric struct {
 	of      func(*reports.Load) float64
 	parse   func(string) (float64, error)
 	format  func(float64) string
-	latency bool // a harness that was not well may have caused it
+	latency bool                        // a harness that was not well may have caused it
+	atBest  func(*reports.Load) float64 // the figure without what such a harness may have caused; nil is the same
+}
+
+// successOfSent leaves out what was never sent.
+func successOfSent(l *reports.Load) float64 {
+	return l.Success * float64(l.Due) / max(1, float64(l.Requests))
 }
 
 var loadMetrics = map[string]metric{
@@ -32,7 +38,7 @@ var loadMetrics = map[string]metric{
 	"p99":     latencyMetric(func(l *reports.Load) float64 { return l.Response.P99 }),
 	"p99.9":   latencyMetric(func(l *reports.Load) float64 { return l.Response.P999 }),
 	"max":     latencyMetric(func(l *reports.Load) float64 { return l.Response.Max }),
-	"success": {of: func(l *reports.Load) float64 { return l.Success }, parse: parsePercent, format: reports.Percent},
+	"success": {of: func(l *reports.Load) float64 { return l.Success }, parse: parsePercent, format: reports.Percent, atBest: successOfSent},
 	"rate":    {of: func(l *reports.Load) float64 { return l.Rate }, parse: parsePerSecond, format: reports.PerSecond, latency: true},
 	"unsent":  {of: func(l *reports.Load) float64 { return float64(l.Unsent) }, parse: parseNumber, format: formatNumber, latency: true},
 }
@@ -68,12 +74,16 @@ func parseThreshold(text string) (threshold, error) {
 // figures worse, never better: what passes all the same has passed.
 func (t threshold) judge(l *reports.Load) reports.Threshold {
 	v := t.metric.of(l)
-	failed := v < t.bound
-	if t.above {
-		failed = v > t.bound
-	}
-	open := failed && t.metric.latency && !l.Harness.Healthy
+	failed := t.failed(v)
+	open := failed && !l.Harness.Healthy && (t.metric.latency || t.metric.atBest != nil && !t.failed(t.metric.atBest(l)))
 	return reports.Threshold{Text: t.text, Value: t.metric.format(v), Failed: failed && !open, Open: open}
+}
+
+func (t threshold) failed(v float64) bool {
+	if t.above {
+		return v > t.bound
+	}
+	return v < t.bound
 }
 
 func parseMillis(text string) (float64, error) {

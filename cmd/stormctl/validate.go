@@ -56,5 +56,5 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 // loadExperiment reads an experiment whose reference targets are those that
 // this program serves.
 func loadExperiment(file string, set []string) (*experiment.Experiment, error) {
-	return experiment.ReadFile(file, experiment.Options{Set: set, Recordings: true, References: reference.Names(), Reference: reference.Check})
+	return experiment.ReadFile(file, experiment.Options{Here: true, Set: set, References: reference.Names(), Reference: reference.Check})
 }

@@ -28,14 +28,14 @@ func main() {
 	duration := flag.Duration("duration", 5*time.Second, "of each measurement")
 	conns := flag.Int("connections", 64, "of each program")
 	stormctl := flag.String("stormctl", "", "the program to measure (required)")
-	modes := flag.String("modes", "closed,unix,1000,5000,20000", "what to measure: closed, unix (closed over a unix socket), or rates per second")
+	modes := flag.String("modes", "closed,unix,1000,5000,20000", "what to measure: closed, unix (closed over a unix socket), rates per second, or highest (the highest rate that holds)")
 	truths := flag.Bool("truth", false, "instead: what each program says of a target whose behaviour is known")
 	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if *truths {
-		if err := truth(ctx, *stormctl, *duration, *only); err != nil {
+		if err := truth(ctx, *stormctl, *rounds, *duration, *only); err != nil {
 			fmt.Fprintln(os.Stderr, "benchmarks:", err)
 			os.Exit(1)
 		}
@@ -64,6 +64,12 @@ func run(ctx context.Context, stormctl string, rounds int, duration time.Duratio
 
 	for _, mode := range modes {
 		s := setup{addr: server.addr, socket: server.socket, dir: dir, conns: conns, duration: duration}
+		if mode == "highest" {
+			if err := highest(ctx, s, stormctl, rounds, server.requests); err != nil {
+				return fmt.Errorf("%s: %w", mode, err)
+			}
+			continue
+		}
 		if err := s.setMode(mode); err != nil {
 			return err
 		}
@@ -129,6 +135,7 @@ type measurement struct {
 	cpu       float64 // µs per request
 	rate      float64 // requests per second, by the target
 	quantiles         // by the program
+	lateness          // by stormctl
 	memory    float64 // MiB
 }
 
@@ -166,25 +173,64 @@ func measure(ctx context.Context, s setup, p peer, answered func() (int64, error
 		rate:   n / s.duration.Seconds(),
 		memory: float64(maxResident(cmd.ProcessState)) / (1 << 20),
 	}
+	if p.own {
+		r, err := readOurs(out.String())
+		if err != nil {
+			return m, err
+		}
+		m.lateness = r.lateness()
+	}
 	m.quantiles, err = p.says(s, out.String())
 	return m, err
 }
 
-// printTable prints the medians, and their ratio to wrk's: the bar for the closed
-// model.
+// bars are the programs that the others are compared with.
+func (s setup) bars() []string {
+	if s.rate == 0 {
+		return []string{"wrk"}
+	}
+	return []string{"fortio", "vegeta"}
+}
+
+// printTable prints the medians, and their ratios to those of the bars.
 func printTable(s setup, peers []peer, results [][]measurement, rounds int) {
 	fmt.Printf("\n%s, %v, medians of %d alternating rounds\n\n", s.name, s.duration, rounds)
-	bar := slices.IndexFunc(peers, func(p peer) bool { return p.name == "wrk" })
+	var bars []int
+	head := "program\tCPU us/request\t"
+	for _, name := range s.bars() {
+		if i := slices.IndexFunc(peers, func(p peer) bool { return p.name == name }); i >= 0 {
+			bars = append(bars, i)
+			head += "x " + name + "\t"
+		}
+	}
+	head += "requests/s\t"
+	if s.rate == 0 {
+		for _, bar := range bars {
+			head += "x " + peers[bar].name + "\t"
+		}
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "program\tCPU us/request\tx wrk\trequests/s\tx wrk\tp50 ms\tp99 ms\tMiB\t")
+	fmt.Fprintln(w, head+"p50 ms\tp99 ms\tservice p50\tlag p50\tlag p99\thiccup p99\tMiB\t")
 	for i, p := range peers {
 		m := medians(results[i])
-		cpu, rate := "-", "-"
-		if bar >= 0 {
-			cpu = fmt.Sprintf("%.2f", medianOf(results[i], results[bar], func(m measurement) float64 { return m.cpu }))
-			rate = fmt.Sprintf("%.2f", medianOf(results[i], results[bar], func(m measurement) float64 { return m.rate }))
+		ratios := func(f func(measurement) float64) string {
+			text := ""
+			for _, bar := range bars {
+				text += fmt.Sprintf("%.2f\t", medianOf(results[i], results[bar], f))
+			}
+			return text
 		}
-		fmt.Fprintf(w, "%s\t%.2f\t%s\t%.0f\t%s\t%s\t%s\t%.0f\t\n", p.name, m.cpu, cpu, m.rate, rate, latencyText(m.p50), latencyText(m.p99), m.memory)
+		row := fmt.Sprintf("%s\t%.2f\t%s%.0f\t", p.name, m.cpu, ratios(func(m measurement) float64 { return m.cpu }), m.rate)
+		if s.rate == 0 {
+			row += ratios(func(m measurement) float64 { return m.rate })
+		}
+		row += latencyText(m.p50) + "\t" + latencyText(m.p99) + "\t"
+		if p.own {
+			row += fmt.Sprintf("%.3f\t%.3f\t%.3f\t%.3f\t", m.service50, m.lag50, m.lag99, m.hiccup99)
+		} else {
+			row += "-\t-\t-\t-\t"
+		}
+		fmt.Fprintf(w, "%s%.0f\t\n", row, m.memory)
 	}
 	_ = w.Flush()
 }
@@ -209,6 +255,10 @@ func medians(ms []measurement) measurement {
 		quantiles: quantiles{
 			p50: of(func(m measurement) float64 { return m.p50 }), p99: of(func(m measurement) float64 { return m.p99 }),
 			p999: of(func(m measurement) float64 { return m.p999 }), max: of(func(m measurement) float64 { return m.max }),
+		},
+		lateness: lateness{
+			lag50: of(func(m measurement) float64 { return m.lag50 }), lag99: of(func(m measurement) float64 { return m.lag99 }),
+			service50: of(func(m measurement) float64 { return m.service50 }), hiccup99: of(func(m measurement) float64 { return m.hiccup99 }),
 		},
 		memory: of(func(m measurement) float64 { return m.memory }),
 	}

@@ -20,10 +20,14 @@ type peer struct {
 	args func(setup) []string
 	// says is what it printed of latencies, in ms.
 	says func(s setup, out string) (quantiles, error)
+	own  bool // it is stormctl
 }
 
 // quantiles are latencies in ms; those that are not told are unknown.
 type quantiles struct{ p50, p99, p999, max float64 }
+
+// lateness is what stormctl says of its own timing, in ms.
+type lateness struct{ lag50, lag99, service50, hiccup99 float64 }
 
 const unknown = -1
 
@@ -34,18 +38,21 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 func allPeers(stormctl string) []peer {
 	peers := []peer{wrk()}
 	for _, transport := range []string{"epoll", "io_uring"} {
-		peers = append(peers, ours(stormctl, transport, false), ours(stormctl, transport, true))
+		peers = append(peers, ours(stormctl, "stormctl "+transport, false, "--poller", transport), ours(stormctl, "stormctl "+transport+" +record", true, "--poller", transport))
 	}
+	batched := ours(stormctl, "stormctl --batch 1ms", false, "--batch", "1ms", "--loops", "1")
+	peers = append(peers, peer{batched.name, batched.program, func(s setup) []string {
+		if s.rate == 0 {
+			return nil
+		}
+		return batched.args(s)
+	}, batched.says, true})
 	return append(peers, h2load(), hey(), bombardier(), fortio(), vegeta(), k6())
 }
 
-func ours(program, transport string, record bool) peer {
-	name := "stormctl " + transport
-	if record {
-		name += " +record"
-	}
+func ours(program, name string, record bool, flags ...string) peer {
 	return peer{name, program, func(s setup) []string {
-		args := []string{"load", s.url(), "--json", "--quiet", "--poller", transport, "-c", strconv.Itoa(s.conns), "-d", s.duration.String()}
+		args := append([]string{"load", s.url(), "--json", "--quiet", "-c", strconv.Itoa(s.conns), "-d", s.duration.String()}, flags...)
 		if s.unix {
 			args = append(args, "--unix", s.socket)
 		}
@@ -58,17 +65,39 @@ func ours(program, transport string, record bool) peer {
 		}
 		return append(args, "--rate", strconv.Itoa(s.rate))
 	}, func(_ setup, out string) (quantiles, error) {
-		var l struct {
-			Response struct {
-				P50  float64 `json:"p50_ms"`
-				P99  float64 `json:"p99_ms"`
-				P999 float64 `json:"p99_9_ms"`
-				Max  float64 `json:"max_ms"`
-			} `json:"response"`
-		}
-		err := json.Unmarshal([]byte(out), &l)
+		l, err := readOurs(out)
 		return quantiles{l.Response.P50, l.Response.P99, l.Response.P999, l.Response.Max}, err
-	}}
+	}, true}
+}
+
+// report is what we need of what `stormctl load --json` prints.
+type report struct {
+	Requests uint64            `json:"requests"`
+	Unsent   uint64            `json:"unsent"`
+	Rate     float64           `json:"rate_per_s"`
+	Outcomes map[string]uint64 `json:"outcomes"`
+	Response spread            `json:"response"`
+	Service  spread            `json:"service"`
+	Harness  struct {
+		SendLag   spread  `json:"send_lag"`
+		HiccupP99 float64 `json:"hiccup_p99_ms"`
+	} `json:"harness"`
+}
+
+type spread struct {
+	P50  float64 `json:"p50_ms"`
+	P99  float64 `json:"p99_ms"`
+	P999 float64 `json:"p99_9_ms"`
+	Max  float64 `json:"max_ms"`
+}
+
+func readOurs(out string) (r report, err error) {
+	err = json.Unmarshal([]byte(out), &r)
+	return r, err
+}
+
+func (r report) lateness() lateness {
+	return lateness{r.Harness.SendLag.P50, r.Harness.SendLag.P99, r.Service.P50, r.Harness.HiccupP99}
 }
 
 func wrk() peer {
@@ -88,7 +117,7 @@ func wrk() peer {
 		}
 		most, err := durationAfter(out, `Latency\s+\S+\s+\S+\s+(\S+)`)
 		return quantiles{p50, p99, unknown, most}, err
-	}}
+	}, false}
 }
 
 func h2load() peer {
@@ -97,7 +126,7 @@ func h2load() peer {
 			return nil
 		}
 		return []string{"--h1", "-t2", "-c" + strconv.Itoa(s.conns), "-D" + seconds(s.duration), s.url()}
-	}, func(setup, string) (quantiles, error) { return quantiles{unknown, unknown, unknown, unknown}, nil }}
+	}, func(setup, string) (quantiles, error) { return quantiles{unknown, unknown, unknown, unknown}, nil }, false}
 }
 
 func hey() peer {
@@ -121,7 +150,7 @@ func hey() peer {
 		}
 		most, err := number(out, `Slowest:\s+(\S+) secs`)
 		return quantiles{p50 * 1000, p99 * 1000, unknown, most * 1000}, err
-	}}
+	}, false}
 }
 
 func bombardier() peer {
@@ -146,7 +175,7 @@ func bombardier() peer {
 		err := json.Unmarshal([]byte(out), &r)
 		l := r.Result.Latency // in µs
 		return quantiles{l.Percentiles["50"] / 1000, l.Percentiles["99"] / 1000, unknown, l.Max / 1000}, err
-	}}
+	}, false}
 }
 
 func fortio() peer {
@@ -175,7 +204,7 @@ func fortio() peer {
 			return quantiles{}, fmt.Errorf("fortio gave %d percentiles", len(p))
 		}
 		return quantiles{p[0].Value * 1000, p[1].Value * 1000, p[2].Value * 1000, r.DurationHistogram.Max * 1000}, nil
-	}}
+	}, false}
 }
 
 func vegeta() peer {
@@ -202,7 +231,7 @@ func vegeta() peer {
 		}
 		err = json.Unmarshal(out, &r)
 		return quantiles{r.Latencies["50th"] / 1e6, r.Latencies["99th"] / 1e6, unknown, r.Latencies["max"] / 1e6}, err
-	}}
+	}, false}
 }
 
 func k6() peer {
@@ -235,7 +264,7 @@ func k6() peer {
 			return v
 		}
 		return quantiles{of("p(50)"), of("p(99)"), of("p(99.9)"), of("max")}, nil
-	}}
+	}, false}
 }
 
 // durationAfter reads a duration such as 1.23ms, in ms.

@@ -148,9 +148,9 @@ func (k *known) note(took time.Duration) {
 
 func (k *known) requests() (int64, error) { return k.count.Load(), nil }
 
-// truth has each program measure each behaviour and prints what it says beside
-// what is so.
-func truth(ctx context.Context, stormctl string, duration time.Duration, only string) error {
+// truth has each program measure each behaviour and prints the medians of what
+// it says beside what is so.
+func truth(ctx context.Context, stormctl string, rounds int, duration time.Duration, only string) error {
 	if stormctl == "" {
 		return errors.New("-stormctl PROGRAM is missing; `make bench-truth` gives it")
 	}
@@ -166,12 +166,21 @@ func truth(ctx context.Context, stormctl string, duration time.Duration, only st
 		for _, rate := range b.rates {
 			e := b.expected(duration)
 			fmt.Fprintf(w, "%s\t%d/s\tthe truth\t%s\t%s\t%s\t%s\t\n", b.name, rate, latencyText(e.p50), latencyText(e.p99), latencyText(e.p999), latencyText(e.max))
-			for _, p := range installed(setup{dir: dir, conns: knownConns, duration: duration, rate: rate}, stormctl, only) {
-				m, took, err := tell(ctx, dir, b, p, rate, duration)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w", b.name, p.name, err)
+			peers := installed(setup{dir: dir, conns: knownConns, duration: duration, rate: rate}, stormctl, only)
+			results := make([][]measurement, len(peers))
+			for round := range rounds {
+				for i := range peers {
+					k := (i + round) % len(peers) // nobody is always first
+					m, took, err := tell(ctx, dir, b, peers[k], rate, duration)
+					if err != nil {
+						return fmt.Errorf("%s, %s: %w", b.name, peers[k].name, err)
+					}
+					results[k] = append(results[k], m)
+					fmt.Fprintf(os.Stderr, "%s %d/s round %d of %d: %s: %s; the target took p50 %v p99 %v p99.9 %v max %v\n", b.name, rate, round+1, rounds, peers[k].name, m, took.P50, took.P99, took.P999, took.Max)
 				}
-				fmt.Fprintf(os.Stderr, "%s %d/s %s: %s; the target took p50 %v p99 %v p99.9 %v max %v\n", b.name, rate, p.name, m, took.P50, took.P99, took.P999, took.Max)
+			}
+			for i, p := range peers {
+				m := medians(results[i])
 				fmt.Fprintf(w, "\t\t%s\t%s\t%s\t%s\t%s\t\n", p.name, latencyText(m.p50), latencyText(m.p99), latencyText(m.p999), latencyText(m.max))
 			}
 		}

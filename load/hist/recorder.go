@@ -51,6 +51,7 @@ func NewRecorder(routes int) *Recorder {
 type Times struct {
 	Response, Service, Lag, Late time.Duration
 	Sent                         bool // otherwise it has no service time
+	Follows                      bool // it waited for an answer before it, so that its lag is not counted
 }
 
 // Record counts one arrival of a route. One goroutine may call it at a time.
@@ -65,8 +66,10 @@ func (r *Recorder) Record(route int, t Times) {
 		s = now
 	}
 	s.Response[route].Record(t.Response)
-	s.Lag.Record(t.Lag)
-	s.Late.Record(t.Late)
+	if !t.Follows {
+		s.Lag.Record(t.Lag)
+		s.Late.Record(t.Late)
+	}
 	if t.Sent {
 		s.Service[route].Record(t.Service)
 	}

@@ -140,6 +140,15 @@ func TestUnsentHasNoServiceTime(t *testing.T) {
 	}
 }
 
+// What waited for an answer before it says nothing of the harness's lag.
+func TestWhatFollowsHasNoLag(t *testing.T) {
+	c := NewCollector(1, 1)
+	c.Recorder(0).Record(0, Times{Response: 1, Service: 1, Lag: time.Second, Sent: true, Follows: true})
+	if s := c.Interval(); s.Lag.Count() != 0 || s.Late.Count() != 0 || s.Response[0].Count() != 1 {
+		t.Errorf("lag %d, late %d, response %d, want 0, 0, 1", s.Lag.Count(), s.Late.Count(), s.Response[0].Count())
+	}
+}
+
 func TestAllResponse(t *testing.T) {
 	c := NewCollector(2, 1)
 	c.Recorder(0).Record(0, Times{Response: time.Second, Sent: true})

@@ -42,12 +42,17 @@ func (s *Set) Reset() {
 
 // AllResponse is the response times of all routes: of one route its own
 // histogram, of more a new one.
-func (s *Set) AllResponse() *Histogram {
-	if len(s.Response) == 1 {
-		return s.Response[0]
+func (s *Set) AllResponse() *Histogram { return together(s.Response) }
+
+// AllService is the same of the service times.
+func (s *Set) AllService() *Histogram { return together(s.Service) }
+
+func together(routes []*Histogram) *Histogram {
+	if len(routes) == 1 {
+		return routes[0]
 	}
 	all := New()
-	for _, h := range s.Response {
+	for _, h := range routes {
 		all.Merge(h)
 	}
 	return all

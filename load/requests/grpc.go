@@ -57,6 +57,9 @@ func (m *Methods) Encode(path string, json []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s: it streams; only unary calls can be made", path)
 	}
 	message := dynamicpb.NewMessage(method.Input())
+	if len(json) == 0 {
+		json = []byte("{}")
+	}
 	if err := (protojson.UnmarshalOptions{Resolver: dynamicpb.NewTypes(m.files)}).Unmarshal(json, message); err != nil {
 		return nil, fmt.Errorf("%s: message %s: %w", path, method.Input().FullName(), err)
 	}

@@ -49,11 +49,17 @@ func steady(tb testing.TB) map[string]func() (ok bool) {
 		blocks                  = NewBlockReader()
 		answer                  = []byte(raw(FrameHeaders, 4, 1, "\x08\x03503\x0f\x12\x03now") + raw(FrameData, 1, 1, "ok"))
 	)
-	streamed, err := EncodeStream("http", "POST", "/o/${id}", "a", nil, []byte("${id}"), "", 1)
+	streamed, err := EncodeStream("http", "POST", "/o/${id}", "a", nil, []byte("${id}"), "", Fill{Run: 1})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	dst = append(dst, make([]byte, 1024)...)
+	varyingStream, err := EncodeGRPC("http", "/o/${seq}?u=${data.user}", "a", [][2]string{{"X-Shard", "${rand:0-15}"}, {"X-Long", strings.Repeat("x", 200) + "${prev.x}"}}, []byte(`{"id":"${id}","user":"${data.user}","n":${rand:1-1000}}`), time.Second, "",
+		Fill{Run: 1, Data: &Table{Names: []string{"user"}, Columns: [][]string{{"ada", "grace hopper"}}}, Prev: func(string) (int, error) { return 0, nil }})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	given := []string{"token"}
+	dst, other = append(dst, make([]byte, 1024)...), append(other, make([]byte, 1024)...)
 	return map[string]func() bool{
 		"response":  func() bool { return readOne(&response, small) },
 		"chunked":   func() bool { return readOne(&response, chunked) },
@@ -63,14 +69,21 @@ func steady(tb testing.TB) map[string]func() (ok bool) {
 		"varying":   func() bool { other = varying.Append(other[:0], 42); return len(other) <= varying.Len() },
 		"frames": func() bool {
 			n, ok, err := frames.Next(answer)
-			block, blockErr := blocks.Read(frames.Frame.Payload, false)
+			block, blockErr := blocks.Read(frames.Frame.Payload, 0)
 			m, okData, errData := frames.Next(answer[n:])
 			return ok && err == nil && blockErr == nil && block.Status == 503 && okData && errData == nil && n+m == len(answer)
 		},
 		"stream": func() bool {
-			dst = streamed.AppendHead(dst[:0], 1, 42)
-			dst = streamed.AppendData(dst, 1, 42, 0, streamed.BodyLen())
-			return len(dst) > streamed.BodyLen()
+			dst = streamed.AppendHead(dst[:0], 1, 42, nil)
+			dst = streamed.AppendData(dst, 1, 42, nil, 0, streamed.BodyLen(42, nil))
+			return len(dst) > streamed.BodyLen(42, nil)
+		},
+		"varying stream": func() bool {
+			other = varyingStream.AppendHead(other[:0], 1, 42, given)
+			size := varyingStream.BodyLen(42, given)
+			other = varyingStream.AppendData(other, 1, 42, given, 0, size/2)
+			other = varyingStream.AppendData(other, 1, 42, given, size/2, size-size/2)
+			return len(other) > size
 		},
 		"id":          func() bool { seq, ok := ParseID(id, 1); return ok && seq == 42 },
 		"retry-after": func() bool { _, ok := ParseRetryAfter(retryAfter, time.Time{}); return ok },

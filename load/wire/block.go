@@ -11,14 +11,25 @@ type Block struct {
 
 // BlockReader decodes the header blocks of one connection (RFC 7541). All of
 // them must pass through it in their order. Fields other than those of Block
-// are not looked at, so that no strings are made of them but those that the
-// peer wants remembered.
+// are not looked at unless they are asked for, so that no strings are made of
+// them but those that the peer wants remembered.
 type BlockReader struct {
 	decoder *hpack.Decoder
 	first   bool // the next field emitted is the block's first
-	grpc    bool // grpc-status is looked for
+	want    Want
 	block   Block
+	fields  Fields
+	text    []byte // of fields
+	err     error
 }
+
+// Want is what is asked for of a block beside its status, as it costs.
+type Want uint8
+
+const (
+	WantGRPCStatus Want = 1 << iota
+	WantFields          // see BlockReader.Fields
+)
 
 // headerTable is the default of SETTINGS_HEADER_TABLE_SIZE.
 const headerTable = 4096
@@ -31,27 +42,29 @@ func NewBlockReader() *BlockReader {
 	return b
 }
 
-// Read decodes a complete block. Whether grpc-status is looked for is the
-// caller's choice, as it costs. An error wraps ErrMalformed; the connection is
-// of no use then.
-func (b *BlockReader) Read(block []byte, grpc bool) (Block, error) {
-	b.block = Block{GRPCStatus: -1}
+// Read decodes a complete block. An error wraps ErrMalformed or ErrTooLarge; the
+// connection is of no use then.
+func (b *BlockReader) Read(block []byte, want Want) (Block, error) {
+	b.block, b.fields, b.text = Block{GRPCStatus: -1}, b.fields[:0], b.text[:0]
 	status, n, ok := peekStatus(block)
 	if !ok {
 		return Block{}, errBlock
 	}
-	b.first, b.grpc = n > 0, grpc
+	b.first, b.want = n > 0, want
 	b.decoder.SetEmitEnabled(true)
 	if _, err := b.decoder.Write(block[:n]); err != nil {
 		return Block{}, errBlock
 	}
 	b.first = false
-	b.decoder.SetEmitEnabled(grpc)
+	b.decoder.SetEmitEnabled(want != 0)
 	if _, err := b.decoder.Write(block[n:]); err != nil {
 		return Block{}, errBlock
 	}
 	if err := b.decoder.Close(); err != nil {
 		return Block{}, errBlock
+	}
+	if b.err != nil {
+		return Block{}, b.err
 	}
 	if n == 0 {
 		b.block.Status = status
@@ -59,17 +72,41 @@ func (b *BlockReader) Read(block []byte, grpc bool) (Block, error) {
 	return b.block, nil
 }
 
+// Fields are those of the last block, if they were asked for, without pseudo
+// fields. They are valid until the next Read.
+func (b *BlockReader) Fields() Fields { return b.fields }
+
 func (b *BlockReader) emit(f hpack.HeaderField) {
 	if b.first && f.Name == ":status" {
 		b.block.Status = statusOf(f.Value)
 	}
 	b.first = false
-	if b.grpc && f.Name == "grpc-status" {
+	if b.want&WantGRPCStatus != 0 && f.Name == "grpc-status" {
 		b.block.GRPCStatus = -1
 		if n, ok := parseUint([]byte(f.Value)); ok && n < 1000 {
 			b.block.GRPCStatus = int(n)
 		}
 	}
+	if b.want&WantFields != 0 && !f.IsPseudo() {
+		b.keep(f)
+	}
+}
+
+// keep adds a field, within the bounds that a head has over HTTP/1.1 too: one
+// byte of a block can stand for thousands, by the table.
+func (b *BlockReader) keep(f hpack.HeaderField) {
+	if len(b.fields) == MaxFields {
+		b.err = errFields
+		return
+	}
+	if len(b.text)+len(f.Name)+len(f.Value) > MaxHead {
+		b.err = errHeadSize
+		return
+	}
+	start := len(b.text)
+	b.text = append(append(b.text, f.Name...), f.Value...)
+	text := b.text[start:]
+	b.fields = append(b.fields, Field{Name: text[:len(f.Name)], Value: text[len(f.Name):]})
 }
 
 // The static table from :status 200 on (RFC 7541 appendix A).

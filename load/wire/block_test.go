@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
@@ -58,11 +60,11 @@ func TestBlockReader(t *testing.T) {
 		{"table too late", "\x88\x48\x03418\x20", Block{}, false},
 		{"later field cut off", "\x88\x0f", Block{}, false},
 	} {
-		got, err := NewBlockReader().Read([]byte(tt.block), true)
+		got, err := NewBlockReader().Read([]byte(tt.block), WantGRPCStatus)
 		if tt.ok && (err != nil || got != tt.want) || !tt.ok && !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: got %v %v, want %v", tt.name, got, err, tt.want)
 		}
-		if got, err := NewBlockReader().Read([]byte(tt.block), false); tt.ok && (err != nil || got != Block{tt.want.Status, -1}) {
+		if got, err := NewBlockReader().Read([]byte(tt.block), 0); tt.ok && (err != nil || got != Block{tt.want.Status, -1}) {
 			t.Errorf("%s, without grpc-status: got %v %v", tt.name, got, err)
 		}
 	}
@@ -84,22 +86,62 @@ func TestBlockReaderKeepsItsTable(t *testing.T) {
 		r := NewBlockReader()
 		for i := range 500 {
 			buf.Reset()
+			var fields []string
 			if rng.IntN(20) == 0 {
 				enc.SetMaxDynamicTableSize(uint32(rng.IntN(headerTable + 1)))
 			}
 			want := Block{Status: 100 + rng.IntN(900), GRPCStatus: -1}
 			enc.WriteField(hpack.HeaderField{Name: ":status", Value: fmt.Sprint(want.Status), Sensitive: rng.IntN(2) == 0})
 			for range rng.IntN(10) {
-				enc.WriteField(hpack.HeaderField{Name: fmt.Sprint("x-", rng.IntN(30)), Value: fmt.Sprint(rng.IntN(100)), Sensitive: rng.IntN(3) == 0})
+				f := hpack.HeaderField{Name: fmt.Sprint("x-", rng.IntN(30)), Value: fmt.Sprint(rng.IntN(100)), Sensitive: rng.IntN(3) == 0}
+				enc.WriteField(f)
+				fields = append(fields, f.Name+": "+f.Value)
 			}
-			grpc := rng.IntN(2) == 0
-			if grpc {
+			wants := Want(rng.IntN(4))
+			if wants&WantGRPCStatus != 0 {
 				want.GRPCStatus = rng.IntN(17)
+				fields = append(fields, fmt.Sprint("grpc-status: ", want.GRPCStatus))
 				enc.WriteField(hpack.HeaderField{Name: "grpc-status", Value: fmt.Sprint(want.GRPCStatus), Sensitive: rng.IntN(3) == 0})
 			}
-			if got, err := r.Read(buf.Bytes(), grpc); err != nil || got != want {
+			if got, err := r.Read(buf.Bytes(), wants); err != nil || got != want {
 				t.Fatalf("seed %d, block %d: got %v %v, want %v", seed, i, got, err, want)
 			}
+			if wants&WantFields == 0 {
+				fields = nil
+			}
+			if got := r.texts(); !slices.Equal(got, fields) {
+				t.Fatalf("seed %d, block %d: got fields %q, want %q", seed, i, got, fields)
+			}
+		}
+	}
+}
+
+// texts are the fields of the last block.
+func (b *BlockReader) texts() (texts []string) {
+	for _, f := range b.Fields() {
+		texts = append(texts, string(f.Name)+": "+string(f.Value))
+	}
+	return texts
+}
+
+// A block of a few bytes can stand for fields without end: what is kept of it is
+// bounded as a head over HTTP/1.1 is.
+func TestBlockReaderBoundsFields(t *testing.T) {
+	remembered := "\x40\x01x\x7f\xa1\x1e" + strings.Repeat("y", 4000) // 0x7f + 0x21 + 0x1e·128 = 4000
+	for _, tt := range []struct {
+		name, block string
+		want        error
+	}{
+		{"as many as may be", "\x88" + strings.Repeat("\x90", MaxFields), nil}, // accept-encoding: gzip, deflate
+		{"too many", "\x88" + strings.Repeat("\x90", MaxFields+1), ErrTooLarge},
+		{"as long as may be", "\x88" + remembered + strings.Repeat("\xbe", 15), nil}, // 16 · 4001 = 64016
+		{"too long", "\x88" + remembered + strings.Repeat("\xbe", 16), ErrTooLarge},
+	} {
+		if _, err := NewBlockReader().Read([]byte(tt.block), WantFields); !errors.Is(err, tt.want) {
+			t.Errorf("%s: error %v, want %v", tt.name, err, tt.want)
+		}
+		if _, err := NewBlockReader().Read([]byte(tt.block), 0); err != nil {
+			t.Errorf("%s, not asked for: error %v", tt.name, err)
 		}
 	}
 }
@@ -118,7 +160,7 @@ func FuzzBlockReader(f *testing.F) {
 			block := data[1 : 1+n]
 			data = data[1+n:]
 			fields, err := theirs.DecodeFull(block)
-			got, ourErr := ours.Read(block, false)
+			got, ourErr := ours.Read(block, WantFields)
 			if err != nil {
 				// A string that is not wanted is not decoded, so a wrong one may pass.
 				return
@@ -130,8 +172,20 @@ func FuzzBlockReader(f *testing.F) {
 			if ourErr != nil && bytes.Contains(block, []byte{0x80, 0x80, 0x80}) {
 				return // a number of needless length
 			}
+			if errors.Is(ourErr, ErrTooLarge) {
+				return
+			}
 			if ourErr != nil || got != want {
 				t.Fatalf("%x: got %v %v, want %v", block, got, ourErr, want)
+			}
+			var texts []string
+			for _, f := range fields {
+				if !f.IsPseudo() {
+					texts = append(texts, f.Name+": "+f.Value)
+				}
+			}
+			if got := ours.texts(); !slices.Equal(got, texts) {
+				t.Fatalf("%x: got fields %q, want %q", block, got, texts)
 			}
 		}
 	})

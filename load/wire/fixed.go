@@ -1,38 +1,23 @@
 package wire
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // fixed is a text whose holes are all of the request's id, so that its length is
 // always the same.
 type fixed struct {
-	text  []byte
-	seqs  []int // where the 16 digits of the seq go
-	spans []int // where the 16 digits of a traceparent's parent id go
+	text []byte
+	seqs []int // where the 16 digits of an id's second half go
 }
 
-// add appends text, with run in the place of each Placeholder and a hole behind
-// it.
-func (t *fixed) add(text string, run uint64) {
-	for {
-		before, after, found := strings.Cut(text, Placeholder)
-		t.text = append(t.text, before...)
-		if !found {
-			return
+// addParts appends parts that are all of fixed length.
+func (t *fixed) addParts(parts []part) {
+	for _, p := range parts {
+		t.text = append(t.text, p.text...)
+		if p.kind == digits {
+			t.seqs = append(t.seqs, len(t.text))
+			t.text = append(t.text, strings.Repeat("0", halfID)...)
 		}
-		t.text = AppendID(t.text, ID{Run: run})
-		t.seqs = append(t.seqs, len(t.text)-halfID)
-		text = after
 	}
-}
-
-// addTrace appends the value of a traceparent.
-func (t *fixed) addTrace(run uint64) {
-	t.add("00-"+Placeholder+"-", run)
-	t.spans = append(t.spans, len(t.text))
-	t.add(strings.Repeat("0", halfID)+"-01", run)
 }
 
 // Append appends the text for request number seq.
@@ -43,15 +28,25 @@ func (t *fixed) Append(dst []byte, seq uint64) []byte {
 	for _, at := range t.seqs {
 		copy(request[at:], text[:])
 	}
-	for _, at := range t.spans {
-		copy(request[at:], text[:])
-	}
 	return dst
 }
 
-// filled is how long a text is once its ids are filled in.
-func filled(text string) int {
-	return len(text) + strings.Count(text, Placeholder)*(idWidth-len(Placeholder))
+// appendPart appends n bytes of what Append does, from some byte on. They may
+// begin and end within a hole.
+func (t *fixed) appendPart(dst []byte, seq uint64, from, n int) []byte {
+	start := len(dst)
+	dst = append(dst, t.text[from:from+n]...)
+	part, text := dst[start:], hex16(seq)
+	for _, at := range t.seqs {
+		switch at -= from; {
+		case at >= n || at <= -halfID:
+		case at < 0:
+			copy(part, text[-at:])
+		default:
+			copy(part[at:], text[:])
+		}
+	}
+	return dst
 }
 
 // has tells whether a header is given.
@@ -62,19 +57,4 @@ func has(headers [][2]string, name string) bool {
 		}
 	}
 	return false
-}
-
-// checkFixed refuses placeholders whose values vary in length, which frames
-// encoded beforehand have no room for.
-func checkFixed(path string, headers [][2]string, body []byte) error {
-	texts := [][2]string{{"path", path}, {"body", string(body)}}
-	for _, h := range headers {
-		texts = append(texts, [2]string{"header " + h[0], h[1]})
-	}
-	for _, t := range texts {
-		if rest := strings.ReplaceAll(t[1], Placeholder, ""); strings.Contains(rest, "${") {
-			return fmt.Errorf("%s: over HTTP/2 there is no placeholder but ${id}", t[0])
-		}
-	}
-	return nil
 }

@@ -42,7 +42,7 @@ type Frame struct {
 	Stream  uint32 // 0 is the connection
 	End     bool   // the peer sends nothing more on the stream
 	Ack     bool   // of SETTINGS and PING
-	Payload []byte // without padding and priority, valid until the next read; of HEADERS with all that continues it; of DATA none
+	Payload []byte // without padding and priority, valid until the next read; of HEADERS with all that continues it; of DATA this piece of the body
 	Flow    int    // of DATA: bytes of this piece that count against the windows, padding included
 	Size    int    // bytes on the wire that were not told of before, frame heads included
 }
@@ -59,7 +59,7 @@ func (f *Frame) Number() uint32 {
 
 // FrameReader follows the frames that a server sends through successive reads:
 // how those were cut changes no frame, but that DATA is told of piece by piece,
-// as its payload is counted and not kept. The zero value stands at the start of
+// as its payload is not kept. The zero value stands at the start of
 // a connection.
 type FrameReader struct {
 	Frame Frame
@@ -69,6 +69,7 @@ type FrameReader struct {
 	flags  uint8
 	length int    // of the payload
 	left   int    // of these, still to come
+	padded int    // of these, at the end of DATA
 	kept   []byte // payload of a frame that did not come in one read
 
 	block     []byte // header block that is to be continued
@@ -106,7 +107,7 @@ func (r *FrameReader) Next(p []byte) (n int, ok bool, err error) {
 // begin draws the conclusions from a complete frame head.
 func (r *FrameReader) begin() error {
 	r.length = int(r.head[0])<<16 | int(r.head[1])<<8 | int(r.head[2])
-	r.left, r.flags, r.kept = r.length, r.head[4], r.kept[:0]
+	r.left, r.padded, r.flags, r.kept = r.length, 0, r.head[4], r.kept[:0]
 	r.Frame = Frame{Type: FrameType(r.head[3]), Stream: binary.BigEndian.Uint32(r.head[5:]) & MaxStream, Size: frameHead}
 	f := &r.Frame
 	switch {
@@ -181,7 +182,7 @@ func (r *FrameReader) took(n int) {
 	}
 }
 
-// data counts a piece of DATA.
+// data takes a piece of DATA.
 func (r *FrameReader) data(p []byte) (n int, ok bool, err error) {
 	f := &r.Frame
 	if len(p) == 0 && r.length > 0 {
@@ -190,11 +191,18 @@ func (r *FrameReader) data(p []byte) (n int, ok bool, err error) {
 	if r.left < r.length {
 		f.Size = 0 // the head was told of
 	}
-	if r.left == r.length && r.flags&flagPadded != 0 && int(p[0]) >= r.length {
-		return 0, false, errPadding
-	}
-	f.Flow = len(p)
+	f.Flow, f.Payload = len(p), p
 	f.Size += len(p)
+	if r.flags&flagPadded != 0 {
+		if r.left == r.length {
+			if r.padded = int(p[0]); r.padded >= r.length {
+				return 0, false, errPadding
+			}
+			f.Payload = p[1:]
+		}
+		behind := r.padded - (r.left - len(p)) // bytes of the piece that are padding
+		f.Payload = f.Payload[:len(f.Payload)-min(max(behind, 0), len(f.Payload))]
+	}
 	r.took(len(p))
 	f.End = r.left == 0 && r.flags&flagEndStream != 0
 	return len(p), true, nil
@@ -271,6 +279,7 @@ func AppendWindowUpdate(dst []byte, stream uint32, n int) []byte {
 // Why a stream is reset (RFC 9113 section 7).
 const (
 	CodeProtocol uint32 = 1
+	CodeRefused  uint32 = 7 // the peer has done nothing with it: section 8.7
 	CodeCancel   uint32 = 8
 )
 

@@ -31,7 +31,7 @@ type told struct {
 // keeps of a piece must be its own: each is wiped once it is read.
 func readFrames(data []byte, cuts ...int) (got told) {
 	var r FrameReader
-	flow, open := 0, false
+	flow, open, body := 0, false, ""
 	from := 0
 	for _, to := range append(cuts, len(data)) {
 		piece := bytes.Clone(data[from:to])
@@ -55,10 +55,10 @@ func readFrames(data []byte, cuts ...int) (got told) {
 			got.Size += f.Size
 			if f.Type == FrameData {
 				if !open {
-					got.Frames, flow = append(got.Frames, ""), 0
+					got.Frames, flow, body = append(got.Frames, ""), 0, ""
 				}
-				flow, open = flow+f.Flow, r.have > 0
-				got.Frames[len(got.Frames)-1] = fmt.Sprintf("data on %d: %d of %d, end %t", f.Stream, flow, r.length, f.End)
+				flow, open, body = flow+f.Flow, r.have > 0, body+string(f.Payload)
+				got.Frames[len(got.Frames)-1] = fmt.Sprintf("data on %d: %d of %d, %q, end %t", f.Stream, flow, r.length, body, f.End)
 				continue
 			}
 			got.Frames = append(got.Frames, fmt.Sprintf("%d on %d: %q, end %t, ack %t", f.Type, f.Stream, f.Payload, f.End, f.Ack))
@@ -74,7 +74,8 @@ func TestFrameReader(t *testing.T) {
 		want       []string
 	}{
 		{"settings", raw(FrameSettings, 0, 0, "") + raw(FrameSettings, 0, 0, "123456") + raw(FrameSettings, 1, 0, ""), []string{`4 on 0: "", end false, ack false`, `4 on 0: "123456", end false, ack false`, `4 on 0: "", end false, ack true`}},
-		{"data", raw(FrameData, 0, 1, "abc") + raw(FrameData, 1, 3, "") + raw(FrameData, 9, 5, "\x02ab\x00\x00"), []string{"data on 1: 3 of 3, end false", "data on 3: 0 of 0, end true", "data on 5: 5 of 5, end true"}},
+		{"data", raw(FrameData, 0, 1, "abc") + raw(FrameData, 1, 3, "") + raw(FrameData, 9, 5, "\x02ab\x00\x00"), []string{`data on 1: 3 of 3, "abc", end false`, `data on 3: 0 of 0, "", end true`, `data on 5: 5 of 5, "ab", end true`}},
+		{"data that is all padding", raw(FrameData, 8, 1, "\x03\x00\x00\x00") + raw(FrameData, 8, 1, "\x00"), []string{`data on 1: 4 of 4, "", end false`, `data on 1: 1 of 1, "", end false`}},
 		{"head", raw(FrameHeaders, 5, 1, "block"), []string{`1 on 1: "block", end true, ack false`}},
 		{"head in padding with priority", raw(FrameHeaders, 0x2c, 1, "\x03"+"\x00\x00\x00\x07\x10"+"block"+"\x00\x00\x00"), []string{`1 on 1: "block", end false, ack false`}},
 		{"nothing but padding", raw(FrameHeaders, 0xc, 1, "\x01\x00"), []string{`1 on 1: "", end false, ack false`}},

@@ -7,28 +7,44 @@ import (
 	"time"
 )
 
+// messageHead is how long the head of a gRPC message is: whether it is
+// compressed, and how long it is in four bytes.
+const messageHead = 5
+
 // EncodeGRPC makes a template of a unary gRPC call. path is
 // /package.Service/Method, message the encoded request, which is sent
-// uncompressed; Placeholder is replaced in it as in any body, without a change
+// uncompressed; placeholders are replaced in it as in any body, without a change
 // to lengths that the message itself holds. timeout is told to the server, by
 // more rather than by less where it cannot be told exactly. What is said of
 // EncodeStream holds here too, but that there is no content-length, and that te,
 // content-type and grpc-timeout are added unless given.
 //
 // From the gRPC project's "gRPC over HTTP2".
-func EncodeGRPC(scheme, path, host string, headers [][2]string, message []byte, timeout time.Duration, idHeader string, run uint64) (*StreamTemplate, error) {
-	length := filled(string(message))
-	if length > math.MaxUint32 {
-		return nil, fmt.Errorf("message of %d bytes: a gRPC message has at most %d", length, uint32(math.MaxUint32))
+func EncodeGRPC(scheme, path, host string, headers [][2]string, message []byte, timeout time.Duration, idHeader string, fill Fill) (*StreamTemplate, error) {
+	content := draft{fill: fill}
+	content.add("message", string(message), inBody)
+	if content.err != nil {
+		return nil, content.err
 	}
+	if n := most(content.parts, 0); n > math.MaxUint32 {
+		return nil, fmt.Errorf("message of %d bytes: a gRPC message has at most %d", n, uint32(math.MaxUint32))
+	}
+	content.parts = append(messageFrame(content.parts), content.parts...)
 	headers = headers[:len(headers):len(headers)]
 	for _, h := range [][2]string{{"te", "trailers"}, {"content-type", "application/grpc"}, {"grpc-timeout", grpcTimeout(timeout)}} {
 		if !has(headers, h[0]) {
 			headers = append(headers, h)
 		}
 	}
-	body := binary.BigEndian.AppendUint32([]byte{0}, uint32(length)) // not compressed
-	return encodeStream(scheme, "POST", path, host, headers, append(body, message...), idHeader, run)
+	return encodeStream(scheme, "POST", path, host, headers, content, nil, idHeader)
+}
+
+// messageFrame is the head of a message that is not compressed.
+func messageFrame(content []part) []part {
+	if vary(content) {
+		return []part{{text: []byte{0}, hole: hole{kind: messageLength}}}
+	}
+	return []part{{text: binary.BigEndian.AppendUint32([]byte{0}, uint32(most(content, 0)))}}
 }
 
 // grpcTimeout is the value of a grpc-timeout field: at most eight digits and a

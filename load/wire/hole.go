@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -16,14 +17,16 @@ const placeholders = "${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}; a plai
 // Fill is what the placeholders of a template are replaced by:
 //
 //	${id}             the request id: 32 hexadecimal digits, of Run and seq
-//	${seq}            the request's number seq, decimal
+//	${seq}            the number of the request's arrival, decimal
 //	${rand:LOW-HIGH}  a whole number from LOW to HIGH, both included
-//	${data.COLUMN}    a value of row (seq−1) mod rows of Data: request 1 has the first
+//	${data.COLUMN}    a value of row (number−1) mod rows of Data: arrival 1 has the first
 //	${prev.WHAT}      what was taken from the response before, see Prev
 //	$${               a plain ${
 //
-// A random number depends on Seed, on seq and on which ${rand} of the template
-// it is, and on nothing else: with the same seed a run says the same again.
+// A random number depends on Seed, on the arrival and on which ${rand} of the
+// template it is, and on nothing else: with the same seed a run says the same
+// again. So the steps of a chain have the same number and the same row, and ids
+// of their own.
 type Fill struct {
 	Run  uint64
 	Seed uint64
@@ -45,13 +48,14 @@ type hole struct {
 type holeKind uint8
 
 const (
-	none   holeKind = iota
-	digits          // the 16 hexadecimal digits of seq
-	number          // seq, decimal
-	random          // ${rand}
-	datum           // ${data}
-	length          // of the body, decimal
-	given           // ${prev}
+	none          holeKind = iota
+	digits                 // the 16 hexadecimal digits of seq
+	number                 // seq, decimal
+	random                 // ${rand}
+	datum                  // ${data}
+	bodyLength             // of the body, decimal
+	messageLength          // in a body's first bytes: the length of the rest, as gRPC has it
+	given                  // ${prev}
 )
 
 // append fills the hole. body is the length of the request's body.
@@ -61,13 +65,15 @@ func (h *hole) append(dst []byte, seq uint64, body int, values []string) []byte 
 		text := hex16(seq)
 		return append(dst, text[:]...)
 	case number:
-		return strconv.AppendUint(dst, seq, 10)
+		return strconv.AppendUint(dst, ArrivalOf(seq), 10)
 	case random:
 		return strconv.AppendUint(dst, h.draw(seq), 10)
 	case datum:
 		return append(dst, h.row(seq)...)
-	case length:
+	case bodyLength:
 		return strconv.AppendUint(dst, uint64(body), 10)
+	case messageLength:
+		return binary.BigEndian.AppendUint32(dst, uint32(body-messageHead))
 	case given:
 		switch h.where {
 		case inPath:
@@ -88,11 +94,13 @@ func (h *hole) size(seq uint64, values []string) int {
 	case digits:
 		return halfID
 	case number:
-		return decimals(seq)
+		return decimals(ArrivalOf(seq))
 	case random:
 		return decimals(h.draw(seq))
 	case datum:
 		return len(h.row(seq))
+	case messageLength:
+		return messageHead - 1
 	case given:
 		return len(values[h.index])
 	default:
@@ -107,7 +115,7 @@ func (h *hole) most(body int) int {
 	case digits:
 		return halfID
 	case number:
-		return decimals(1<<64 - 1)
+		return decimals(arrivals)
 	case random:
 		return decimals(h.low + h.count - 1)
 	case datum:
@@ -116,8 +124,10 @@ func (h *hole) most(body int) int {
 			n = max(n, len(v))
 		}
 		return n
-	case length:
+	case bodyLength:
 		return decimals(uint64(body))
+	case messageLength:
+		return messageHead - 1
 	default:
 		return 0
 	}
@@ -129,11 +139,11 @@ func (h *hole) fixed() bool { return h.kind == none || h.kind == digits }
 // draw takes the high word of a product with count instead of a remainder: no
 // division, and a bias below count/2⁶⁴ (Lemire, ACM TOMACS 29, 2019).
 func (h *hole) draw(seq uint64) uint64 {
-	high, _ := bits.Mul64(Mix(h.salt^Mix(seq)), h.count)
+	high, _ := bits.Mul64(Mix(h.salt^Mix(ArrivalOf(seq))), h.count)
 	return h.low + high
 }
 
-func (h *hole) row(seq uint64) string { return h.values[(seq-1)%uint64(len(h.values))] }
+func (h *hole) row(seq uint64) string { return h.values[(ArrivalOf(seq)-1)%uint64(len(h.values))] }
 
 // decimals is the number of decimal digits of v.
 func decimals(v uint64) int {

@@ -8,13 +8,26 @@ const DefaultIDHeader = "X-Request-Id"
 // digits, the run's 16 first: the form of a W3C trace id, so that systems that
 // trace pass it on even if they do not know our header. Neither part is 0: W3C
 // Trace Context gives a trace id of zeros no meaning.
+//
+// Seq is the number of an arrival, from 1, and of the step of its chain that the
+// request is: see SeqOf. So requests that belong together have ids of their own.
 type ID struct{ Run, Seq uint64 }
+
+const (
+	stepAt   = 48            // the lowest bit of a Seq that is of the step
+	MaxStep  = 1<<16 - 1     // the last step that a Seq can tell
+	arrivals = 1<<stepAt - 1 // at a million a second that is eight years
+)
+
+// SeqOf is the Seq of a step of an arrival; 0 is the arrival's own request.
+func SeqOf(arrival uint64, step int) uint64 { return uint64(step)<<stepAt | arrival }
+
+// ArrivalOf is the arrival of a Seq.
+func ArrivalOf(seq uint64) uint64 { return seq & arrivals }
 
 const (
 	halfID  = 16         // digits of a run or of a seq
 	idWidth = 2 * halfID // digits of an ID
-
-	traceWidth = len("00-") + idWidth + len("-") + halfID + len("-01") // of a traceparent
 )
 
 // AppendID appends the text of id to dst.

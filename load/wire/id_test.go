@@ -55,3 +55,17 @@ func TestIDRoundTrip(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestSeqOf(t *testing.T) {
+	for _, c := range []struct {
+		arrival uint64
+		step    int
+		want    uint64
+	}{
+		{42, 0, 42}, {42, 1, 0x0001_0000_0000_002a}, {arrivals, MaxStep, 1<<64 - 1},
+	} {
+		if got := SeqOf(c.arrival, c.step); got != c.want || ArrivalOf(got) != c.arrival {
+			t.Errorf("step %d of %d: got %x, and %d back; want %x", c.step, c.arrival, got, ArrivalOf(got), c.want)
+		}
+	}
+}

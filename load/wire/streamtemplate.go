@@ -3,41 +3,59 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
 // StreamTemplate is a request encoded once as HTTP/2 frames, with holes where
-// its stream and its id go. Its header block uses the static table alone, so
-// that one template serves all connections, and no frame of it is above
+// its stream and what differs go. Its header block uses the static table alone,
+// so that one template serves all connections, and no frame of it is above
 // MaxFrame. It is read-only: many event loops may append from one at once.
+//
+// As with Template, mostly only ids differ, and then head and body are texts that
+// are copied and patched. The one whose length varies is written part by part.
 type StreamTemplate struct {
-	head    fixed // HEADERS and what continues it
-	streams []int // where in it the stream id goes
-	body    fixed
+	head    fixed   // HEADERS and what continues it; empty if its length varies
+	streams []int   // where in it the stream id goes
+	fields  []field // the head, if its length varies
+	body    fixed   // empty if its length varies
+	parts   []part  // the body, if its length varies
+}
+
+// field is a field of a header block.
+type field struct {
+	name  []byte // of a literal that is not to be remembered; or the whole field, if the static table has it
+	value []part // nil if it is in name
 }
 
 // EncodeStream makes a template of a request over HTTP/2. What is said of
 // Encode holds here too, but that Host becomes :authority, names become lower
 // case, and headers that are about an HTTP/1.1 connection are refused (RFC 9113
 // section 8.2.2). scheme is http or https.
-func EncodeStream(scheme, method, path, host string, headers [][2]string, body []byte, idHeader string, run uint64) (*StreamTemplate, error) {
+func EncodeStream(scheme, method, path, host string, headers [][2]string, body []byte, idHeader string, fill Fill) (*StreamTemplate, error) {
 	if method == "" {
 		method = "GET"
 	}
-	length := filled(string(body))
-	for _, h := range headers {
-		if strings.EqualFold(h[0], "Content-Length") && h[1] != strconv.Itoa(length) {
-			return nil, fmt.Errorf("header Content-Length: %q, but the body has %d bytes", h[1], length)
+	content := draft{fill: fill}
+	content.add("body", string(body), inBody)
+	if content.err != nil {
+		return nil, content.err
+	}
+	varies, size, err := bodySize(headers, content.parts)
+	if err != nil {
+		return nil, err
+	}
+	var length []part
+	if !has(headers, "Content-Length") && hasBody(method, body) {
+		length = []part{{text: []byte(size)}}
+		if varies {
+			length = []part{{hole: hole{kind: bodyLength}}}
 		}
 	}
-	if !has(headers, "Content-Length") && hasBody(method, body) {
-		headers = append(headers[:len(headers):len(headers)], [2]string{"content-length", strconv.Itoa(length)})
-	}
-	return encodeStream(scheme, method, path, host, headers, body, idHeader, run)
+	return encodeStream(scheme, method, path, host, headers, content, length, idHeader)
 }
 
-func encodeStream(scheme, method, path, host string, headers [][2]string, body []byte, idHeader string, run uint64) (*StreamTemplate, error) {
+// encodeStream is told the value of content-length, nil if there is none.
+func encodeStream(scheme, method, path, host string, headers [][2]string, body draft, length []part, idHeader string) (*StreamTemplate, error) {
 	if path == "" {
 		path = "/"
 	}
@@ -50,39 +68,94 @@ func encodeStream(scheme, method, path, host string, headers [][2]string, body [
 	if err := checkStream(headers); err != nil {
 		return nil, err
 	}
-	if err := checkFixed(path, headers, body); err != nil {
-		return nil, err
+	b := blockDraft{draft: draft{fill: body.fill, salts: body.salts}}
+	b.bare = true
+	target := b.value("path", path, inPath) // before all others, as Encode has it
+	others := blockDraft{draft: b.draft}
+	var authority []part
+	if !has(headers, "Host") {
+		authority = others.value("header Host", host, inHost)
 	}
-	var block fixed
 	for _, h := range headers {
-		if strings.EqualFold(h[0], "Host") {
-			host = h[1]
+		switch name := strings.ToLower(h[0]); name {
+		case "host":
+			authority = others.value("header "+h[0], h[1], inHost)
+		default:
+			others.add(name, others.value("header "+h[0], strings.Trim(h[1], " \t"), inHeader))
 		}
 	}
-	block.addField(":method", method, run)
-	block.addField(":scheme", scheme, run)
-	block.addField(":authority", host, run)
-	block.addField(":path", path, run)
-	for _, h := range headers {
-		if !strings.EqualFold(h[0], "Host") {
-			block.addField(strings.ToLower(h[0]), strings.Trim(h[1], " \t"), run)
-		}
+	if length != nil {
+		others.add("content-length", length)
 	}
 	if !has(headers, "User-Agent") {
-		block.addField("user-agent", "stormctl", run)
+		others.add("user-agent", []part{{text: []byte("stormctl")}})
 	}
 	if !has(headers, idHeader) && !strings.EqualFold(idHeader, "traceparent") {
-		block.addField(strings.ToLower(idHeader), Placeholder, run)
+		others.add(strings.ToLower(idHeader), others.value("", Placeholder, inHeader))
 	}
 	if !has(headers, "traceparent") {
-		block.addName("traceparent")
-		block.text = appendVarint(block.text, 0, 7, traceWidth)
-		block.addTrace(run)
+		d := draft{fill: body.fill}
+		d.plain("00-")
+		d.id()
+		d.plain("-")
+		d.hole(hole{kind: digits})
+		d.plain("-01")
+		others.add("traceparent", d.parts)
 	}
+	if others.err != nil {
+		return nil, others.err
+	}
+	b.add(":method", []part{{text: []byte(method)}})
+	b.add(":scheme", []part{{text: []byte(scheme)}})
+	b.add(":authority", authority)
+	b.add(":path", target)
+	return newStreamTemplate(append(b.fields, others.fields...), body.parts), nil
+}
+
+// blockDraft is a header block that is being made.
+type blockDraft struct {
+	draft
+	fields []field
+}
+
+// value takes the value of a field apart.
+func (b *blockDraft) value(what, text string, where place) []part {
+	b.parts = nil
+	b.draft.add(what, text, where)
+	return b.parts
+}
+
+func (b *blockDraft) add(name string, value []part) {
+	if len(value) == 1 && value[0].kind == none {
+		if index := staticFields[[2]string{name, string(value[0].text)}]; index > 0 {
+			b.fields = append(b.fields, field{name: appendVarint(nil, 0x80, 7, index)})
+			return
+		}
+	}
+	b.fields = append(b.fields, field{name: appendName(nil, name), value: value})
+}
+
+func newStreamTemplate(fields []field, body []part) *StreamTemplate {
 	t := &StreamTemplate{}
-	t.body.add(string(body), run)
+	if vary(body) {
+		t.parts = body
+	} else {
+		t.body.addParts(body)
+	}
+	var block fixed
+	for _, f := range fields {
+		if vary(f.value) {
+			t.fields = fields
+			return t
+		}
+		block.text = append(block.text, f.name...)
+		if f.value != nil {
+			block.text = appendVarint(block.text, 0, 7, most(f.value, 0))
+			block.addParts(f.value)
+		}
+	}
 	t.frame(&block)
-	return t, nil
+	return t
 }
 
 // checkStream refuses what means nothing where connections are shared.
@@ -112,25 +185,13 @@ var (
 	}
 )
 
-// addField appends a field as the static table has it, or as a literal that is
-// not to be remembered.
-func (t *fixed) addField(name, value string, run uint64) {
-	if index := staticFields[[2]string{name, value}]; index > 0 {
-		t.text = appendVarint(t.text, 0x80, 7, index)
-		return
-	}
-	t.addName(name)
-	t.text = appendVarint(t.text, 0, 7, filled(value))
-	t.add(value, run)
-}
-
-func (t *fixed) addName(name string) {
+// appendName begins a literal that is not to be remembered.
+func appendName(dst []byte, name string) []byte {
 	if index := staticNames[name]; index > 0 {
-		t.text = appendVarint(t.text, 0, 4, index)
-		return
+		return appendVarint(dst, 0, 4, index)
 	}
-	t.text = append(t.text, 0)
-	t.text = append(appendVarint(t.text, 0, 7, len(name)), name...)
+	dst = append(dst, 0)
+	return append(appendVarint(dst, 0, 7, len(name)), name...)
 }
 
 // appendVarint appends an integer behind a prefix (RFC 7541 section 5.1).
@@ -150,7 +211,7 @@ func appendVarint(dst []byte, prefix byte, bits, value int) []byte {
 // filled by one copy.
 func (t *StreamTemplate) frame(block *fixed) {
 	kind, flags := FrameHeaders, uint8(0)
-	if len(t.body.text) == 0 {
+	if t.bodiless() {
 		flags = flagEndStream
 	}
 	for start, end := 0, 0; start == 0 || start < len(block.text); start = end {
@@ -162,37 +223,35 @@ func (t *StreamTemplate) frame(block *fixed) {
 		t.head.text = appendFrameHead(t.head.text, end-start, kind, flags, 0)
 		moved := len(t.head.text) - start
 		t.head.text = append(t.head.text, block.text[start:end]...)
-		t.head.seqs = append(t.head.seqs, within(block.seqs, start, end, moved)...)
-		t.head.spans = append(t.head.spans, within(block.spans, start, end, moved)...)
+		for _, hole := range block.seqs {
+			if start <= hole && hole < end {
+				t.head.seqs = append(t.head.seqs, hole+moved)
+			}
+		}
 		kind, flags = frameContinuation, 0
 	}
 }
 
 // whole is at, or the start of the hole that at is in.
 func (t *fixed) whole(at int) int {
-	for _, holes := range [][]int{t.seqs, t.spans} {
-		for _, hole := range holes {
-			if hole < at && at < hole+halfID {
-				return hole
-			}
+	for _, hole := range t.seqs {
+		if hole < at && at < hole+halfID {
+			return hole
 		}
 	}
 	return at
 }
 
-// within are the holes from start to end, moved.
-func within(holes []int, start, end, moved int) (in []int) {
-	for _, hole := range holes {
-		if start <= hole && hole < end {
-			in = append(in, hole+moved)
-		}
-	}
-	return in
-}
+// bodiless tells whether no request has a body.
+func (t *StreamTemplate) bodiless() bool { return len(t.body.text) == 0 && t.parts == nil }
 
-// AppendHead appends the request's head, which ends it if it has no body. It
-// does not allocate if dst has room.
-func (t *StreamTemplate) AppendHead(dst []byte, stream uint32, seq uint64) []byte {
+// AppendHead appends the request's head, which ends it if it has no body. given
+// are the values that Fill.Prev has promised, without control characters; nil if
+// it has not. It does not allocate if dst has room.
+func (t *StreamTemplate) AppendHead(dst []byte, stream uint32, seq uint64, given []string) []byte {
+	if t.fields != nil {
+		return t.appendFields(dst, stream, seq, given)
+	}
 	start := len(dst)
 	dst = t.head.Append(dst, seq)
 	for _, at := range t.streams {
@@ -201,35 +260,108 @@ func (t *StreamTemplate) AppendHead(dst []byte, stream uint32, seq uint64) []byt
 	return dst
 }
 
+// appendFields appends a head whose length varies. How long it is is known when
+// it is there, so its frames are cut then.
+func (t *StreamTemplate) appendFields(dst []byte, stream uint32, seq uint64, given []string) []byte {
+	body := t.BodyLen(seq, given)
+	flags := uint8(0)
+	if t.parts != nil && body == 0 || t.bodiless() {
+		flags = flagEndStream
+	}
+	dst = appendFrameHead(dst, 0, FrameHeaders, flags, stream)
+	start := len(dst)
+	for i := range t.fields {
+		dst = t.fields[i].append(dst, seq, body, given)
+	}
+	return cutFrames(dst, start, stream)
+}
+
+// append appends the field with its value filled in.
+func (f *field) append(dst []byte, seq uint64, body int, given []string) []byte {
+	dst = append(dst, f.name...)
+	if f.value == nil {
+		return dst
+	}
+	at := len(dst)
+	dst = append(dst, 0) // a length, mostly
+	for i := range f.value {
+		dst = append(dst, f.value[i].text...)
+		dst = f.value[i].append(dst, seq, body, given)
+	}
+	value := trim(dst[at+1:]) // RFC 9113 section 8.2.1
+	size := len(value)
+	dst = dst[:at+1+copy(dst[at+1:], value)]
+	if size < 0x7f {
+		dst[at] = byte(size)
+		return dst
+	}
+	var digits [5]byte
+	length := appendVarint(digits[:0], 0, 7, size)
+	dst = append(dst, length[1:]...) // to make room
+	copy(dst[at+len(length):], dst[at+1:])
+	copy(dst[at:], length)
+	return dst
+}
+
+// cutFrames makes frames of a header block that stands from start on behind the
+// head of a frame with nothing of it filled in but its stream and END_STREAM.
+func cutFrames(dst []byte, start int, stream uint32) []byte {
+	size := len(dst) - start
+	more := max(0, (size-1)/MaxFrame) // frames that continue
+	for range more {
+		dst = append(dst, make([]byte, frameHead)...)
+	}
+	for i := more; i > 0; i-- { // the last one moves first
+		from := start + i*MaxFrame
+		length := min(MaxFrame, start+size-from)
+		to := from + i*frameHead
+		copy(dst[to:to+length], dst[from:])
+		flags := uint8(0)
+		if i == more {
+			flags = flagEndHeaders
+		}
+		appendFrameHead(dst[:to-frameHead], length, frameContinuation, flags, stream)
+	}
+	first, head := min(size, MaxFrame), dst[start-frameHead:]
+	head[0], head[1], head[2] = byte(first>>16), byte(first>>8), byte(first)
+	if more == 0 {
+		head[4] |= flagEndHeaders
+	}
+	return dst
+}
+
 // BodyLen is how many bytes the request's body has.
-func (t *StreamTemplate) BodyLen() int { return len(t.body.text) }
+func (t *StreamTemplate) BodyLen(seq uint64, given []string) int {
+	if t.parts == nil {
+		return len(t.body.text)
+	}
+	return length(t.parts, seq, given)
+}
 
 // AppendData appends a frame with n bytes of the body, at most MaxFrame,
 // starting at from. The last one ends the request. It does not allocate if dst
-// has room.
-func (t *StreamTemplate) AppendData(dst []byte, stream uint32, seq uint64, from, n int) []byte {
+// has room for a body.
+func (t *StreamTemplate) AppendData(dst []byte, stream uint32, seq uint64, given []string, from, n int) []byte {
+	size := t.BodyLen(seq, given)
 	flags := uint8(0)
-	if from+n == len(t.body.text) {
+	if from+n == size {
 		flags = flagEndStream
 	}
 	dst = appendFrameHead(dst, n, FrameData, flags, stream)
-	return t.body.appendPart(dst, seq, from, n)
-}
-
-// appendPart appends n bytes of what Append does, from some byte on. They may
-// begin and end within a hole.
-func (t *fixed) appendPart(dst []byte, seq uint64, from, n int) []byte {
-	start := len(dst)
-	dst = append(dst, t.text[from:from+n]...)
-	part, text := dst[start:], hex16(seq)
-	for _, at := range t.seqs {
-		switch at -= from; {
-		case at >= n || at <= -halfID:
-		case at < 0:
-			copy(part, text[-at:])
-		default:
-			copy(part[at:], text[:])
-		}
+	if t.parts == nil {
+		return t.body.appendPart(dst, seq, from, n)
 	}
-	return dst
+	end := len(dst) + n
+	for i := 0; len(dst) < end; i++ {
+		p := &t.parts[i]
+		before := min(from, len(p.text))
+		dst = append(dst, p.text[before:min(len(p.text), before+end-len(dst))]...)
+		from -= before
+		at := len(dst)
+		dst = p.append(dst, seq, size, given)
+		before = min(from, len(dst)-at)
+		dst = dst[:at+copy(dst[at:], dst[at+before:])]
+		from -= before
+	}
+	return dst[:end]
 }

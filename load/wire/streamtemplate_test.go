@@ -1,12 +1,18 @@
 package wire
 
 import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/http2/hpack"
+	"pgregory.net/rapid"
 )
 
 // seen is a request as a server sees it.
@@ -36,7 +42,7 @@ func decode(t *testing.T, wire []byte, stream uint32) (got seen) {
 			t.Fatalf("a frame on stream %d, want %d", f.Stream, stream)
 		}
 		if f.Type == FrameData {
-			got.Body += string(wire[len(wire)-len(p)-f.Flow : len(wire)-len(p)])
+			got.Body += string(f.Payload)
 			continue
 		}
 		d := hpack.NewDecoder(0, nil)
@@ -55,10 +61,10 @@ func decode(t *testing.T, wire []byte, stream uint32) (got seen) {
 }
 
 // all are the frames of a request of which the body is sent in parts.
-func (t *StreamTemplate) all(stream uint32, seq uint64, part int) []byte {
-	p := t.AppendHead(nil, stream, seq)
-	for from := 0; from < t.BodyLen(); from += part {
-		p = t.AppendData(p, stream, seq, from, min(part, t.BodyLen()-from))
+func (t *StreamTemplate) all(stream uint32, seq uint64, part int, given ...string) []byte {
+	p, size := t.AppendHead(nil, stream, seq, given), t.BodyLen(seq, given)
+	for from := 0; from < size; from += part {
+		p = t.AppendData(p, stream, seq, given, from, min(part, size-from))
 	}
 	return p
 }
@@ -93,7 +99,7 @@ func TestStreamTemplate(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			template, err := EncodeStream("http", tt.method, tt.path, tt.host, tt.headers, []byte(tt.body), tt.idHeader, run)
+			template, err := EncodeStream("http", tt.method, tt.path, tt.host, tt.headers, []byte(tt.body), tt.idHeader, Fill{Run: run})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +119,7 @@ func TestStreamTemplateContinues(t *testing.T) {
 	id := string(AppendID(nil, ID{1, 0xfedcba9876543210}))
 	for pad := MaxFrame - 300; pad < MaxFrame+20; pad++ {
 		value := strings.Repeat("v", pad)
-		template, err := EncodeStream("https", "", "", "a", [][2]string{{"x", value + Placeholder}, {"y", value + Placeholder}}, nil, "", 1)
+		template, err := EncodeStream("https", "", "", "a", [][2]string{{"x", value + Placeholder}, {"y", value + Placeholder}}, nil, "", Fill{Run: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,6 +127,98 @@ func TestStreamTemplateContinues(t *testing.T) {
 		want := []string{":method: GET", ":scheme: https", ":authority: a", ":path: /", "x: " + value + id, "y: " + value + id, "user-agent: stormctl", "x-request-id: " + id, "traceparent: 00-" + id + "-fedcba9876543210-01"}
 		if diff := cmp.Diff(want, got.Fields); diff != "" {
 			t.Fatalf("%d bytes of padding: %s", pad, diff)
+		}
+	}
+}
+
+// What varies in length is cut into frames when it is there, whatever its length.
+func TestStreamTemplateContinuesWhatVaries(t *testing.T) {
+	fill := Fill{Run: 1, Prev: func(string) (int, error) { return 0, nil }}
+	template, err := EncodeStream("http", "", "/${prev.x}", "a", [][2]string{{"x", "<${prev.x}>"}}, []byte("${prev.x}"), "", fill)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := string(AppendID(nil, ID{1, 5}))
+	for _, n := range []int{0, 1, 124, 125, 126, 127, 128, 250, 253, 254, 255, 8000, MaxFrame/2 - 130, MaxFrame - 300, MaxFrame, 16_500, 32_000} {
+		value := strings.Repeat("v", n)
+		got := decode(t, template.all(9, 5, 1000, value), 9)
+		want := seen{[]string{":method: GET", ":scheme: http", ":authority: a", ":path: /" + value, "x: <" + value + ">", fmt.Sprint("content-length: ", n), "user-agent: stormctl", "x-request-id: " + id, "traceparent: 00-" + id + "-0000000000000005-01"}, value}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%d bytes: %s", n, diff)
+		}
+	}
+	for n := MaxFrame/2 - 130; n < MaxFrame/2; n++ { // over the bound of the first frame
+		value := strings.Repeat("v", n)
+		if got := decode(t, template.all(9, 5, MaxFrame, value), 9); got.Fields[3] != ":path: /"+value || len(got.Fields) != 9 || got.Body != value {
+			t.Fatalf("%d bytes: got %d fields, and %d bytes of body", n, len(got.Fields), len(got.Body))
+		}
+	}
+}
+
+// The value of a field has no white space at its ends, whatever fills it.
+func TestStreamTemplateTrims(t *testing.T) {
+	template, err := EncodeStream("http", "", "", "a", [][2]string{{"x", " ${data.v} ${data.v} "}}, nil, "", Fill{Run: 1, Data: &Table{Names: []string{"v"}, Columns: [][]string{{" \ta ", " "}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq, want := range map[uint64]string{1: "x: a   \ta", 2: "x: "} {
+		if got := decode(t, template.all(1, seq, 1), 1).Fields[4]; got != want {
+			t.Errorf("row %d: got %q, want %q", seq, got, want)
+		}
+	}
+}
+
+// Over HTTP/2 a request says what it says over HTTP/1.1.
+func TestStreamTemplateAgreesWithTemplate(t *testing.T) {
+	texts := rapid.SliceOfN(rapid.SampledFrom([]string{
+		"a", "-", "${id}", "${seq}", "${rand:0-9}", "${rand:1-100000}", "${data.name}", "${data.x y}", "$${", "$", strings.Repeat("long", 40), "${prev.a}", "${prev.b}",
+	}), 0, 6)
+	rapid.Check(t, func(rt *rapid.T) {
+		text := func(label string) string { return strings.Join(texts.Draw(rt, label), "") }
+		path, header, body, seq := "/"+text("path"), "x"+text("header")+"x", text("body"), rapid.Uint64Range(1, 1<<48-1).Draw(rt, "seq")
+		host := rapid.SampledFrom([]string{"a", "a${seq}:80", "${id}", "${rand:1-100000}"}).Draw(rt, "host")
+		given := []string{"one", strings.Repeat("two?/ é", 30)}
+		fill := func() Fill {
+			return Fill{Run: 1, Seed: 9, Data: people, Prev: func(what string) (int, error) { return int(what[0] - 'a'), nil }}
+		}
+		one, err1 := Encode("POST", path, host, [][2]string{{"X", header}}, []byte(body), "", fill())
+		two, err2 := EncodeStream("http", "POST", path, host, [][2]string{{"X", header}}, []byte(body), "", fill())
+		if err1 != nil || err2 != nil {
+			if fmt.Sprint(err1) != fmt.Sprint(err2) {
+				rt.Fatalf("%v, but over HTTP/2 %v", err1, err2)
+			}
+			return
+		}
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(one.AppendGiven(nil, seq, given))))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		content, err := io.ReadAll(r.Body)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		want := seen{[]string{
+			":method: POST", ":scheme: http", ":authority: " + r.Host, ":path: " + r.RequestURI, "x: " + r.Header.Get("X"), fmt.Sprint("content-length: ", len(content)), "user-agent: stormctl",
+			"x-request-id: " + r.Header.Get("X-Request-Id"), "traceparent: " + r.Header.Get("Traceparent"),
+		}, string(content)}
+		got := decode(t, two.all(7, seq, rapid.IntRange(1, 100).Draw(rt, "part"), given...), 7)
+		if diff := cmp.Diff(want, got); diff != "" {
+			rt.Fatal(diff)
+		}
+	})
+}
+
+// The head of a call's message says how long it is, each time anew.
+func TestEncodeGRPCVaries(t *testing.T) {
+	template, err := EncodeGRPC("http", "/a.B/C", "a", nil, []byte("<${seq}>"), time.Second, "", Fill{Run: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq, want := range map[uint64]string{7: "\x00\x00\x00\x00\x03<7>", 12345: "\x00\x00\x00\x00\x07<12345>"} {
+		for part := 1; part < 10; part++ {
+			if got := decode(t, template.all(1, seq, part), 1).Body; got != want {
+				t.Errorf("request %d in parts of %d: got %q, want %q", seq, part, got, want)
+			}
 		}
 	}
 }
@@ -140,14 +238,14 @@ func TestEncodeStreamRefuses(t *testing.T) {
 		{[2]string{"Content-Length", "5"}, `Content-Length: "5", but the body has 0 bytes`},
 		{[2]string{"A", "b\nc"}, "control character"},
 	} {
-		if _, err := EncodeStream("http", "", "", "a", [][2]string{tt.header}, nil, "", 1); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := EncodeStream("http", "", "", "a", [][2]string{tt.header}, nil, "", Fill{Run: 1}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: error %v; want %q in it", tt.header, err, tt.want)
 		}
 	}
 }
 
 func TestEncodeGRPC(t *testing.T) {
-	template, err := EncodeGRPC("http", "/a.B/C", "a", [][2]string{{"Content-Type", "application/grpc+proto"}}, []byte("\x0a\x20"+Placeholder), 1500*time.Millisecond, "", 1)
+	template, err := EncodeGRPC("http", "/a.B/C", "a", [][2]string{{"Content-Type", "application/grpc+proto"}}, []byte("\x0a\x20"+Placeholder), 1500*time.Millisecond, "", Fill{Run: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

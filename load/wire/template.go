@@ -13,8 +13,7 @@ import (
 // Mostly only ids differ, which are all equally long: then the request is one
 // text, copied and patched. Otherwise it is written part by part.
 type Template struct {
-	text  []byte // the whole request; nil if its length varies
-	seqs  []int  // where in text the 16 digits of the seq go
+	fixed        // the whole request; empty if its length varies
 	parts []part // the request, if its length varies
 	body  int    // the parts from here on are its body
 	most  int    // how long it can be
@@ -60,39 +59,31 @@ func Encode(method, path, host string, headers [][2]string, body []byte, idHeade
 		return nil, content.err
 	}
 
-	given := func(name string) bool {
-		for _, h := range headers {
-			if strings.EqualFold(h[0], name) {
-				return true
-			}
-		}
-		return false
-	}
 	d := draft{fill: fill, salts: content.salts}
 	d.plain(method + " ")
 	d.bare = true
 	d.add("path", path, inPath)
 	d.plain(" HTTP/1.1\r\n")
-	if !given("Host") {
+	if !has(headers, "Host") {
 		d.field("Host", host)
 	}
 	for _, h := range headers {
 		d.field(h[0], h[1])
 	}
-	if !given("User-Agent") {
+	if !has(headers, "User-Agent") {
 		d.field("User-Agent", "stormctl")
 	}
-	if !given(idHeader) && !strings.EqualFold(idHeader, "traceparent") {
+	if !has(headers, idHeader) && !strings.EqualFold(idHeader, "traceparent") {
 		d.field(idHeader, Placeholder)
 	}
-	if !given("traceparent") {
+	if !has(headers, "traceparent") {
 		d.plain("traceparent: 00-")
 		d.id()
 		d.plain("-")
 		d.hole(hole{kind: digits})
 		d.plain("-01\r\n")
 	}
-	if err := d.contentLength(headers, &content, given("Content-Length") || !hasBody(method, body)); err != nil {
+	if err := d.contentLength(headers, &content, has(headers, "Content-Length") || !hasBody(method, body)); err != nil {
 		return nil, err
 	}
 	d.plain("\r\n")
@@ -111,21 +102,26 @@ func newTemplate(head, body []part, isHEAD bool) *Template {
 	t := &Template{parts: append(head, body...), body: len(head), head: isHEAD}
 	content := most(body, 0)
 	t.most = most(head, content) + content
-	for i := range t.parts {
-		if !t.parts[i].fixed() {
-			return t
-		}
+	if vary(t.parts) {
+		return t
 	}
 	t.text = make([]byte, 0, t.most)
-	for _, p := range t.parts {
-		t.text = append(t.text, p.text...)
-		if p.kind == digits {
-			t.seqs = append(t.seqs, len(t.text))
-			t.text = append(t.text, strings.Repeat("0", halfID)...)
-		}
-	}
+	t.addParts(t.parts)
 	t.parts = nil
 	return t
+}
+
+// vary tells whether the length of parts is not always the same.
+func vary(parts []part) bool {
+	return slices.ContainsFunc(parts, func(p part) bool { return !p.fixed() })
+}
+
+// length is how long parts are in a body.
+func length(parts []part, seq uint64, given []string) (n int) {
+	for i := range parts {
+		n += len(parts[i].text) + parts[i].size(seq, given)
+	}
+	return n
 }
 
 // most is how long parts can be.
@@ -215,27 +211,35 @@ func (d *draft) field(name, value string) {
 // contentLength adds the header unless it is not wanted, and checks one that is
 // given.
 func (d *draft) contentLength(headers [][2]string, body *draft, unwanted bool) error {
-	varies := slices.ContainsFunc(body.parts, func(p part) bool { return !p.fixed() })
-	size := strconv.Itoa(most(body.parts, 0))
-	for _, h := range headers {
-		switch {
-		case !strings.EqualFold(h[0], "Content-Length"):
-		case varies:
-			return fmt.Errorf("header Content-Length: the length of the body varies: leave the header to us")
-		case h[1] != size:
-			return fmt.Errorf("header Content-Length: %q, but the body has %s bytes", h[1], size)
-		}
-	}
+	varies, size, err := bodySize(headers, body.parts)
 	switch {
+	case err != nil:
+		return err
 	case unwanted:
 	case varies:
 		d.plain("Content-Length: ")
-		d.hole(hole{kind: length})
+		d.hole(hole{kind: bodyLength})
 		d.plain("\r\n")
 	default:
 		d.field("Content-Length", size)
 	}
 	return nil
+}
+
+// bodySize tells how long a body is, unless that varies, and checks a header
+// that says it.
+func bodySize(headers [][2]string, body []part) (varies bool, size string, err error) {
+	varies, size = vary(body), strconv.Itoa(most(body, 0))
+	for _, h := range headers {
+		switch {
+		case !strings.EqualFold(h[0], "Content-Length"):
+		case varies:
+			return false, "", fmt.Errorf("header Content-Length: the length of the body varies: leave the header to us")
+		case h[1] != size:
+			return false, "", fmt.Errorf("header Content-Length: %q, but the body has %s bytes", h[1], size)
+		}
+	}
+	return varies, size, nil
 }
 
 // Append appends the request number seq, which counts from 1, to dst. It does
@@ -245,25 +249,16 @@ func (t *Template) Append(dst []byte, seq uint64) []byte {
 	if t.parts != nil {
 		return t.AppendGiven(dst, seq, nil)
 	}
-	start := len(dst)
-	dst = append(dst, t.text...)
-	request, text := dst[start:], hex16(seq)
-	for _, at := range t.seqs {
-		copy(request[at:], text[:])
-	}
-	return dst
+	return t.fixed.Append(dst, seq)
 }
 
 // AppendGiven is Append with the values that Fill.Prev has promised. They have
 // no control characters.
 func (t *Template) AppendGiven(dst []byte, seq uint64, given []string) []byte {
 	if t.parts == nil {
-		return t.Append(dst, seq)
+		return t.fixed.Append(dst, seq)
 	}
-	body := 0
-	for i := t.body; i < len(t.parts); i++ {
-		body += len(t.parts[i].text) + t.parts[i].size(seq, given)
-	}
+	body := length(t.parts[t.body:], seq, given)
 	for i := range t.parts {
 		p := &t.parts[i]
 		dst = append(dst, p.text...)

@@ -45,7 +45,7 @@ type bandwidth struct {
 }
 
 func (a *bandwidth) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.Bandwidth{Rate: unit.Size(min(a.Rate, maxRate) * 1000), Conns: proxy.Conns{Share: share}}}, notNegative("rate", a.Rate)
+	return behaviour{stream: proxy.Bandwidth{Rate: unit.Bandwidth(min(a.Rate, maxRate) * 1000), Conns: proxy.Conns{Share: share}}}, notNegative("rate", a.Rate)
 }
 
 type slowClose struct {

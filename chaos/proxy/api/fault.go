@@ -66,6 +66,8 @@ func streamAttributes(typ string) attributes {
 		return newKeys[proxy.SlowConnect]()
 	case "partition":
 		return newKeys[proxy.StreamPartition]()
+	case "half_open":
+		return newKeys[proxy.HalfOpen]()
 	case "flap":
 		return newKeys[proxy.Flap]()
 	}

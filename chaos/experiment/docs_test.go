@@ -1,0 +1,108 @@
+package experiment
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestDocs reads every example of the pages about faults as an experiment or a
+// proxy would, and finds one of each kind of fault of links.
+func TestDocs(t *testing.T) {
+	const file = `name: docs
+targets: {shop: {url: "http://127.0.0.1:8080"}, bank: {reference: dependency}}
+links: {payments: {from: shop, to: bank}}
+load: {rate: 10/s, duration: 60s, routes: [{name: buy, to: shop, get: /buy}]}
+claims: [{steady: {success: 99%}}]
+`
+	found := map[string]int{}
+	for _, page := range []string{"../../docs/faults.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for language, blocks := range blocksOf(string(text)) {
+			for _, block := range blocks {
+				chaos := block
+				switch language {
+				case "yaml":
+				case "json":
+					var toxic struct {
+						Type       string
+						Attributes json.RawMessage
+					}
+					if err := json.Unmarshal([]byte(block), &toxic); err != nil {
+						t.Errorf("%s: %v\n%s", page, err, block)
+						continue
+					}
+					chaos = fmt.Sprintf("chaos: [{at: 5s, for: 5s, on: payments, %s: %s}]\n", toxic.Type, toxic.Attributes)
+				default:
+					continue
+				}
+				x, err := Parse("docs", []byte(file+chaos), Options{})
+				if err != nil {
+					t.Errorf("%s: %v\n%s", page, err, block)
+					continue
+				}
+				for _, e := range x.Chaos {
+					found[e.Kind()+" in "+language]++
+				}
+			}
+		}
+	}
+	for _, kind := range eventKinds {
+		if kind == "restart" || kind == "pause" || slices.Contains(streamKinds, kind) {
+			continue
+		}
+		if found[kind+" in yaml"] == 0 {
+			t.Errorf("the docs have no example of %s", kind)
+		}
+	}
+	if len(found) < 15 {
+		t.Errorf("%d kinds of examples found; the search is broken", len(found))
+	}
+}
+
+// blocksOf are the fenced blocks of a page by their language.
+func blocksOf(page string) map[string][]string {
+	blocks := map[string][]string{}
+	language, block := "", ""
+	for line := range strings.Lines(page) {
+		fence, ok := strings.CutPrefix(line, "```")
+		switch {
+		case ok && language == "":
+			language, block = strings.TrimSpace(fence)+" ", ""
+		case ok:
+			name := strings.TrimSpace(language)
+			blocks[name] = append(blocks[name], block)
+			language = ""
+		default:
+			block += line
+		}
+	}
+	return blocks
+}
+
+// TestDocsShowCodeThatCompiles: the Go on the page is that of a test.
+func TestDocsShowCodeThatCompiles(t *testing.T) {
+	page, err := os.ReadFile("../../docs/adding-a-fault.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile("../proxy/example_teapot_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := blocksOf(string(page))["go"]
+	if len(blocks) != 2 {
+		t.Errorf("%d blocks of Go on the page, want 2", len(blocks))
+	}
+	for _, block := range blocks {
+		if !strings.Contains(string(code), block) {
+			t.Errorf("example_teapot_test.go has not:\n%s", block)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package experiment
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/requests"
+	"github.com/stormctl/stormctl/load/wire"
+)
+
+// Inputs is what stands in the files that an experiment names. It is for who
+// runs it: a run is judged without them.
+type Inputs struct {
+	Times  []time.Duration        // of load.replay; nil without
+	Data   *wire.Table            // of load.data; nil without
+	TLS    map[string]*tls.Config // of the targets that are reached by it
+	Bodies map[string][]byte      // of the routes whose target has descriptors, encoded
+}
+
+// ReadInputs reads the files. Who parsed with Options.Here has tried all of
+// them.
+func (x *Experiment) ReadInputs() (*Inputs, error) {
+	in := &Inputs{TLS: map[string]*tls.Config{}}
+	var err error
+	if x.Load.Replay != "" {
+		if in.Times, err = readFile(x.Load.Replay, load.ReadTimes); err != nil {
+			return nil, fmt.Errorf("replay: %w", err)
+		}
+	}
+	if x.Load.Data != "" {
+		if in.Data, err = readFile(x.Load.Data, requests.ReadTable); err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+	}
+	for name, t := range x.Targets {
+		if !t.Secure() {
+			continue
+		}
+		files := load.TLS{}
+		if t.TLS != nil {
+			files = load.TLS(*t.TLS)
+		}
+		if in.TLS[name], err = files.Config(t.host()); err != nil {
+			return nil, fmt.Errorf("target %s: tls: %w", name, err)
+		}
+	}
+	if in.Bodies, err = x.readMessages(); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Body is what a route sends.
+func (in *Inputs) Body(r *Route) []byte {
+	if body, ok := in.Bodies[r.Name]; ok {
+		return body
+	}
+	return []byte(r.Body)
+}
+
+// host is what a target's certificate must be for, unless its TLS says more.
+func (t *Target) host() string {
+	if t.Process != nil && t.Process.Listen != "" {
+		host, _, _ := net.SplitHostPort(t.Process.Listen) // "" is refused by who dials
+		return host
+	}
+	if t.Process != nil {
+		return "127.0.0.1"
+	}
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// beside is where a file is that the experiment names.
+func (r *rules) beside(file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(filepath.Dir(r.file), file)
+}
+
+// absolute makes names of files that begin at folder independent of it; "" stays.
+func absolute(folder string, files ...*string) error {
+	for _, f := range files {
+		if *f == "" || filepath.IsAbs(*f) {
+			continue
+		}
+		path, err := filepath.Abs(filepath.Join(folder, *f))
+		if err != nil {
+			return err
+		}
+		*f = path
+	}
+	return nil
+}
+
+// data reads the table for ${data.COLUMN}.
+func (r *rules) data(file string) {
+	if !r.opts.Here || !r.sound("load.data") {
+		return
+	}
+	var err error
+	if r.table, err = readFile(r.beside(file), requests.ReadTable); err != nil {
+		r.wrong("load.data", "data: "+err.Error(), "")
+	}
+}
+
+// readFile gives a file to what reads it. Errors name the file.
+func readFile[T any](name string, read func(io.Reader) (T, error)) (v T, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return v, err
+	}
+	defer f.Close()
+	if v, err = read(f); err != nil {
+		return v, fmt.Errorf("%s: %w", name, err)
+	}
+	return v, nil
+}

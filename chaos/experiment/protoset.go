@@ -1,0 +1,87 @@
+package experiment
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/requests"
+	"github.com/stormctl/stormctl/load/wire"
+)
+
+// protoset reads the descriptors of a target that speaks gRPC.
+func (r *rules) protoset(name, at string, t *Target) {
+	if !r.has(at) {
+		return
+	}
+	if t.Protocol != load.GRPC {
+		r.wrongKey(at, "protoset: goes with protocol: grpc only", "")
+		return
+	}
+	if !r.opts.Here || !r.sound(at) {
+		return
+	}
+	methods, err := readFile(r.beside(t.Protoset), requests.ReadDescriptors)
+	if err != nil {
+		r.wrong(at, "protoset: "+err.Error(), "")
+		return
+	}
+	if r.methods == nil {
+		r.methods = map[string]*requests.Methods{}
+	}
+	r.methods[name] = methods
+}
+
+// message checks a gRPC message that is written as JSON.
+func (r *rules) message(a asked) {
+	body, post := child(a.path, "body"), child(a.path, "post")
+	if strings.Contains(a.Body, "${") && r.sound(body) {
+		r.wrong(body, "body: a message in JSON has no placeholders", "they would change lengths that it holds")
+		return
+	}
+	if r.methods[a.name] == nil || !r.sound(post) {
+		return
+	}
+	_, err := encodeMessage(r.methods[a.name], a.Request)
+	switch {
+	case err == nil:
+	case r.sound(body):
+		r.wrong(body, "body: "+err.Error(), "")
+	case !r.has(body):
+		r.wrong(post, "post: "+err.Error(), "")
+	}
+}
+
+// encodeMessage is what is sent for a body in JSON; none is the empty message.
+func encodeMessage(methods *requests.Methods, r *Request) ([]byte, error) {
+	body := r.Body
+	if body == "" {
+		body = "{}"
+	}
+	return methods.Encode(r.Post, []byte(body))
+}
+
+// readMessages encodes the bodies of the routes to targets with descriptors.
+func (x *Experiment) readMessages() (map[string][]byte, error) {
+	messages := map[string][]byte{}
+	known := map[string]*requests.Methods{}
+	for i := range x.Load.Routes {
+		route := &x.Load.Routes[i]
+		file := x.Targets[route.To].Protoset
+		if file == "" {
+			continue
+		}
+		var err error
+		if known[file] == nil {
+			if known[file], err = readFile(file, requests.ReadDescriptors); err != nil {
+				return nil, fmt.Errorf("target %s: protoset: %w", route.To, err)
+			}
+		}
+		message, err := encodeMessage(known[file], &route.Request)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", route.Name, err)
+		}
+		messages[route.Name] = []byte(wire.Literal(string(message))) // what looks like a placeholder is none
+	}
+	return messages, nil
+}

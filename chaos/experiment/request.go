@@ -1,0 +1,195 @@
+package experiment
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/wire"
+)
+
+// Request is what is sent, and what a right answer is. The verbs are short for
+// method and path.
+type Request struct {
+	Get     string            `yaml:"get"`     // Path; short for method: GET.
+	Post    string            `yaml:"post"`    // Path; short for method: POST.
+	Put     string            `yaml:"put"`     // Path; short for method: PUT.
+	Delete  string            `yaml:"delete"`  // Path; short for method: DELETE.
+	Method  string            `yaml:"method"`  // Any other method, with path.
+	Path    string            `yaml:"path"`    // For method. Here, in headers and in the body ${id} is replaced by the request id, ${seq} by the arrival's number, ${rand:1-6} by a number drawn, ${data.COLUMN} by a value of the load's data, and in a step ${prev.json:$.a.b}, ${prev.header:NAME} and ${prev.body~REGEXP} by what the answer before says; $${ is a plain ${.
+	Headers map[string]string `yaml:"headers"` // Sent as they are, but for ${...}.
+	Body    string            `yaml:"body"`    // Sent as it is, but for ${...}.
+	Checks  []string          `yaml:"checks"`  // What a right answer has, like status=2xx, header:X-Cache=hit, body~"ok" or json:$.state=ready; an answer without is wrong, whatever its status.
+	Timeout time.Duration     `yaml:"timeout"` // From sending to the last byte; absent means the load's.
+}
+
+// Line is the method and the path, however the request is written.
+func (r Request) Line() (method, path string) {
+	for _, short := range r.verbs() {
+		if short.path != "" {
+			return short.method, short.path
+		}
+	}
+	return r.Method, r.Path
+}
+
+// requestForms are the keys of which a request has exactly one.
+var requestForms = []string{"get", "post", "put", "delete", "method"}
+
+type verb struct{ key, method, path string }
+
+func (r Request) verbs() []verb {
+	return []verb{{"get", "GET", r.Get}, {"post", "POST", r.Post}, {"put", "PUT", r.Put}, {"delete", "DELETE", r.Delete}}
+}
+
+// asked is a request at its place in the file.
+type asked struct {
+	*Request
+	path string
+	name string  // of the target
+	to   *Target // nil if it is not known
+	step bool    // it follows another one
+}
+
+func (a asked) streams() bool { return a.to != nil && a.to.Streams() }
+
+// request checks that a request can be put on the wire, by trying it: part by
+// part, so that each is found wrong at its own place.
+func (r *rules) request(a asked) {
+	path := a.path
+	r.positive(child(path, "timeout"), a.Timeout > 0)
+	form := ""
+	if given := r.given(path, requestForms); len(given) == 0 && r.has(child(path, "path")) {
+		r.lacks(path, child(path, "method")+": is missing", "path goes with method; short is get: "+a.Path)
+	} else {
+		form = r.kind(path, requestForms)
+	}
+	switch {
+	case form == "method":
+		r.try(a, child(path, "method"), wireParts{method: a.Method})
+		if at := child(path, "method"); r.sound(at) && a.Method != strings.ToUpper(a.Method) {
+			r.wrong(at, fmt.Sprintf("method: %s is in lower case", quote(a.Method)), "methods are case-sensitive: write "+strings.ToUpper(a.Method))
+		}
+		if !r.has(child(path, "path")) {
+			r.lacks(path, child(path, "path")+": is missing", "add path: /")
+		}
+		r.try(a, child(path, "path"), wireParts{path: a.Path})
+	case form != "" && r.has(child(path, "path")):
+		r.wrongKey(child(path, "path"), "path: goes with method only", "give the path to the verb, like get: /pay")
+	}
+	for _, v := range a.verbs() {
+		r.try(a, child(path, v.key), wireParts{method: v.method, path: v.path})
+	}
+	if a.to != nil && a.to.Protocol == load.GRPC && form != "" && form != "post" {
+		r.wrong(child(path, form), form+": a gRPC call is a POST", "write post: /package.Service/Method")
+	}
+	if a.to != nil && a.to.Protoset != "" && form == "post" {
+		r.message(a)
+	} else {
+		r.try(a, child(path, "body"), wireParts{method: "POST", body: a.Body})
+	}
+	r.checks(a)
+	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
+		at, value := child(child(path, "headers"), name), a.Headers[name]
+		r.try(a, at, wireParts{headers: [][2]string{{name, value}}})
+		identity := strings.EqualFold(name, r.x.Load.IDHeader) || strings.EqualFold(name, "traceparent")
+		if identity && !strings.Contains(value, wire.Placeholder) {
+			r.wrongKey(at, fmt.Sprintf("header %s carries the request id", name), "leave it to stormctl, or use ${id} in it")
+		}
+	}
+}
+
+func (r *rules) checks(a asked) {
+	for i, text := range a.Checks {
+		at := item(child(a.path, "checks"), i)
+		if _, err := load.ParseCheck(text); err != nil && r.sound(at) {
+			r.wrong(at, err.Error(), "")
+		}
+	}
+}
+
+// wireParts are parts of a request to try, those absent such that nothing is
+// wrong with them.
+type wireParts struct {
+	method, path, body string
+	headers            [][2]string
+}
+
+// text is all that may have placeholders.
+func (p wireParts) text() string {
+	text := p.path + "\n" + p.body
+	for _, h := range p.headers {
+		text += "\n" + h[1]
+	}
+	return text
+}
+
+// try puts the part of a request that stands at a place on the wire.
+func (r *rules) try(a asked, at string, p wireParts) {
+	if !r.sound(at) || !r.placeholders(a, at, p.text()) {
+		return
+	}
+	fill := wire.Fill{Data: r.tableFor(p.text())}
+	if a.step {
+		fill.Prev = func(string) (int, error) { return 0, nil } // it was looked at with the other placeholders
+	}
+	_, err := wire.Encode(p.method, p.path, "host", p.headers, []byte(p.body), "", fill)
+	if err == nil && a.streams() {
+		_, err = wire.EncodeStream("http", p.method, p.path, "host", p.headers, []byte(p.body), "", fill)
+	}
+	if err != nil {
+		r.wrong(at, err.Error(), "")
+	}
+}
+
+// placeholders checks those of a text, and tells whether all are right.
+func (r *rules) placeholders(a asked, at, text string) bool {
+	right := true
+	for _, v := range variables(text) {
+		if hint := r.unfilled(a, v); hint != "" {
+			r.variableAt(at, v, hint)
+			right = false
+		}
+	}
+	return right
+}
+
+// unfilled says why nothing would stand in the place of a variable; "" if
+// something does.
+func (r *rules) unfilled(a asked, v variable) string {
+	column, ofData := strings.CutPrefix(v.name, "data.")
+	what, ofPrev := strings.CutPrefix(v.name, "prev.")
+	switch {
+	case v.open || !ofData && !ofPrev && !wire.IsPlaceholder(v.text) || column == "" && ofData:
+		return "${id}, ${seq}, ${rand:1-6} and ${data.COLUMN} are replaced in a route, and ${prev.json:$.a} in a step; a plain ${ is written $${"
+	case ofData && !r.has("load.data"):
+		return "the load has no data: add data: FILE"
+	case ofData && r.table != nil && !slices.Contains(r.table.Names, column):
+		return suggest(column, "columns", r.table.Names)
+	case ofPrev && !a.step:
+		return "there is no answer before this request; what follows it, under then, has one"
+	case ofPrev:
+		if err := load.CheckPrev(what); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// tableFor is the load's data; where it was not read, one that has the columns
+// that a text asks for.
+func (r *rules) tableFor(text string) *wire.Table {
+	if r.table != nil {
+		return r.table
+	}
+	t := &wire.Table{}
+	for _, v := range variables(text) {
+		if column, ok := strings.CutPrefix(v.name, "data."); ok {
+			t.Names, t.Columns = append(t.Names, column), append(t.Columns, []string{"x"})
+		}
+	}
+	return t
+}

@@ -1,0 +1,55 @@
+package experiment
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/stormctl/stormctl/load"
+)
+
+// TLS says how routes reach a target by TLS. Files are relative to the
+// experiment file, and absolute once read.
+type TLS struct {
+	CA         string `yaml:"ca"`          // PEM file of the authorities to trust; absent means the system's.
+	Cert       string `yaml:"cert"`        // PEM file of a client certificate.
+	Key        string `yaml:"key"`         // PEM file of its key; absent means that it is in the file of cert.
+	ServerName string `yaml:"server_name"` // Name to ask for and to verify; absent means the host of the url.
+	Insecure   bool   `yaml:"insecure"`    // Take any certificate.
+}
+
+func (t *TLS) resolve(folder string) error { return absolute(folder, &t.CA, &t.Cert, &t.Key) }
+
+// tls checks the TLS of a target that is of this kind.
+func (r *rules) tls(path, kind string, t *Target) {
+	at := child(path, "tls")
+	switch {
+	case !r.has(at):
+		return
+	case kind == "reference":
+		r.wrongKey(at, "tls: a reference service does not speak it", "it is for url and process")
+		return
+	case kind == "url" && t.scheme() == "http":
+		r.wrongKey(at, "tls: does not go with http in the url", "write https")
+	case kind == "url" && t.scheme() == "unix" && t.TLS.ServerName == "" && !t.TLS.Insecure:
+		r.lacks(at, child(at, "server_name")+": is missing", "a unix socket has no host to verify")
+	}
+	if key := child(at, "key"); r.has(key) && !r.has(child(at, "cert")) {
+		r.wrongKey(key, "key: is of no use without cert", "")
+	}
+	if ready := child(child(path, "process"), "ready"); r.sound(ready) && t.Process.Ready != "tcp" {
+		r.wrong(ready, "ready: a path is asked for without TLS", "leave it out: ready is then who takes connections")
+	}
+	if !r.opts.Here || !r.sound(at) {
+		return
+	}
+	files := load.TLS(*t.TLS)
+	for _, f := range []*string{&files.CA, &files.Cert, &files.Key} {
+		if *f != "" {
+			*f = r.beside(*f)
+		}
+	}
+	var wrong *load.TLSError
+	if _, err := files.Config("host"); errors.As(err, &wrong) {
+		r.wrong(child(at, wrong.Of), fmt.Sprintf("%s: %v", wrong.Of, wrong.Err), "")
+	}
+}

@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+)
+
+// Teapot answers what is asked for coffee with 418.
+type Teapot struct {
+	Select `yaml:",inline"`
+}
+
+// Decide answers what Select takes.
+func (t Teapot) Decide(x *Head, rng *rand.Rand) Fate {
+	if !t.takes(x, rng) {
+		return Fate{}
+	}
+	return Fate{Verb: Respond, Status: http.StatusTeapot, Body: "short and stout"}
+}
+
+// String is like "teapot to GET /coffee".
+func (t Teapot) String() string { return "teapot to " + t.Select.String() }
+
+func ExampleRelay_Add() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "coffee") }))
+	defer server.Close()
+	link, err := Listen(Config{Name: "kitchen", Upstream: server.Listener.Addr().String()})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer link.Close()
+	ask := func() {
+		res, err := http.Get("http://" + link.Addr() + "/coffee")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		fmt.Println(res.StatusCode, string(body))
+	}
+
+	heal := link.Add(0, Teapot{Select{Share: 1, First: 2}})
+	ask()
+	ask()
+	ask()
+	fmt.Println("hit", link.Hit(0))
+	heal()
+	ask()
+	// Output:
+	// 418 short and stout
+	// 418 short and stout
+	// 200 coffee
+	// hit 2
+	// 200 coffee
+}

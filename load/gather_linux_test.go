@@ -1,0 +1,86 @@
+package load
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestGatheredResponsesKeepTheirTimes: a response that the loop reads up to
+// 20 ms after it came is done when it came, which is while the server wrote it.
+func TestGatheredResponsesKeepTheirTimes(t *testing.T) {
+	type write struct{ before, after time.Time }
+	var (
+		mu     sync.Mutex
+		writes []write
+	)
+	p := listen(t, each(func(c net.Conn, _ *http.Request) bool {
+		before := time.Now()
+		_, err := io.WriteString(c, okAnswer)
+		mu.Lock()
+		defer mu.Unlock()
+		writes = append(writes, write{before, time.Now()})
+		return err == nil
+	}))
+	const batch = 20 * time.Millisecond
+	start := time.Now()
+	got, err := collect(t, t.Context(), Plan{
+		Schedule: Constant(50, time.Second), Run: 1, Loops: 1, MaxConns: 1, Batch: batch, Transport: Epoll,
+		Routes: []Route{{Addr: p.addr}},
+	}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(got) != 50 || len(writes) != 50 {
+		t.Fatalf("%d samples of %d answers, want 50 of 50", len(got), len(writes))
+	}
+	late := 0
+	for i, w := range writes {
+		done := start.Add(got[uint64(i+1)].Done)
+		// The wall clock may be slewed by 500 ppm, 10 µs in a batch.
+		if done.Before(w.before.Add(-100 * time.Microsecond)) {
+			t.Errorf("answer %d was done %v before it was written", i, w.before.Sub(done))
+		}
+		if done.Sub(w.after) > batch/4 {
+			late++
+		}
+	}
+	// A busy host may hand over what was written late; left to the end of their
+	// batch, all but the few of the first and last turns would be.
+	if late > 25 {
+		t.Errorf("%d of 50 responses were done more than %v after they were written: when they were read, not when they came", late, batch/4)
+	}
+}
+
+func TestMayGather(t *testing.T) {
+	ready := func() *loop {
+		return &loop{program: &program{}, next: arrival{intended: time.Second}, pools: make([]pool, 1)}
+	}
+	for _, tt := range []struct {
+		name    string
+		timeout time.Duration
+		but     func(*loop)
+		want    bool
+	}{
+		{"nothing waits", gatherFor, func(*loop) {}, true},
+		{"spinning", 0, func(*loop) {}, false},
+		{"the next is due in a while", gatherFor + 1, func(*loop) {}, false},
+		{"but in the next batch", gatherFor + 1, func(l *loop) { l.Batch = 2 * gatherFor }, true},
+		{"the schedule is over", gatherFor, func(l *loop) { l.next.intended = never }, false},
+		{"an arrival waits for a connection", gatherFor, func(l *loop) { l.pools[0].queue.push(arrival{}) }, false},
+		{"a connection is being dialled", gatherFor, func(l *loop) { l.pools[0].dialling = 1 }, false},
+		{"one will be", gatherFor, func(l *loop) { l.refill = true }, false},
+		{"a response is half read", gatherFor, func(l *loop) { l.midway = true }, false},
+	} {
+		l := ready()
+		tt.but(l)
+		if got := l.mayGather(tt.timeout); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package load
+
+import (
+	"fmt"
+	"time"
+)
+
+// Second is what a harness knows of itself at the end of one second. A figure
+// that is 0 was not known, or there was nothing to know.
+type Second struct {
+	At        time.Duration // when it ended
+	Length    time.Duration // of the last one, which the load's end has cut short; 0 is a second
+	Ended     uint64        // requests that did in it
+	Late      time.Duration // p99 of their Sample.Late
+	HiccupP99 time.Duration // see Hiccup
+	HiccupMax time.Duration
+	Pause     time.Duration // the longest of Go's runtime, to collect garbage
+	Busy      float64       // see Reading
+	Pressure  float64       // see Hiccup
+	CPU       float64       // cores used by this process
+	Cores     int           // that the machine has
+}
+
+// Whole is what it knows of a whole load.
+type Whole struct {
+	Closed    bool          // the model: then nothing is due and so nothing late, and it is meant to take what it can
+	Due       uint64        // arrivals
+	Late      time.Duration // p99 of their Sample.Late; 0 if it is not known
+	Unsent    uint64        // of them never sent, where they were to wait for a connection
+	Starved   uint64        // see Reading; they are Unsent too, whatever was to become of those without a connection
+	Held      uint64        // see Reading
+	Lost      uint64        // records of requests that could not be kept
+	Asked     int           // connections of the closed model
+	Open      int           // the most there were at a time
+	DialLimit bool          // Plan.DialRate is set
+}
+
+// Checkup rules whether a harness was well: whether what it measured is the
+// system's doing and not its own or its machine's. It is told every second with
+// Add, and its size does not grow with them. The zero Checkup is ready.
+//
+// It errs on neither side: it must not find a quiet machine wanting, or nobody
+// listens when it counts, and not let pass what shows in a p99. Where a bound is
+// compared with the host's hiccups, that is because the same hiccups delay the
+// system too, and every tool beside us: they are not the harness's doing, and
+// only a machine that keeps stalling is one that nothing can be measured on.
+// What happened in less than a hundredth of the seconds cannot move a p99 of the
+// load, and is left to the figures themselves.
+type Checkup struct {
+	Batch time.Duration // Plan.Batch, by which it sends late on purpose
+
+	seconds   int
+	worst     [ailments]Second  // the second of each that was the worst
+	how       [ailments]float64 // bad that was
+	count     [ailments]int     // in how many seconds
+	hiccupP99 time.Duration     // of the worst second
+	hiccupMax time.Duration
+}
+
+// ailment is what can be wrong in one second.
+type ailment int
+
+const (
+	late ailment = iota
+	busy
+	paused
+	stalled
+	crowded
+	ailments
+)
+
+// The bounds. Each is seen on no quiet machine of two cores, virtual ones
+// included, and passed at once by a busy loop for each core.
+const (
+	// LateBy is how late a harness may send, at p99, without an explanation.
+	LateBy = 2 * time.Millisecond
+
+	// A p99 of fewer requests than these is the lateness of one or two of them,
+	// at the start, when connections are opened. It is compared with the host's
+	// longest hiccup, and may be lateByOnce.
+	fewRequests = 1000
+	lateByOnce  = 10 * time.Millisecond
+
+	noTimeLeft = 0.95                  // of a core, by one loop
+	stallingBy = 10 * time.Millisecond // for a hundredth of more than half of the seconds
+
+	// Of less than this, shares of it say nothing: a thread that waits for its
+	// turn once is 90% of 20 ms.
+	short = 200 * time.Millisecond
+
+	// Crowded is how much of a second some thread of a crowded machine waits
+	// for a core.
+	Crowded = 0.7
+)
+
+// Add takes the next second into account.
+func (c *Checkup) Add(s Second) {
+	c.seconds++
+	c.hiccupP99, c.hiccupMax = max(c.hiccupP99, s.HiccupP99), max(c.hiccupMax, s.HiccupMax)
+	allowed := allowance(s.Ended, s.HiccupP99, s.HiccupMax)
+	c.note(late, s, s.Late > allowed+c.Batch, float64(s.Late))
+	c.note(paused, s, s.Pause > allowed, float64(s.Pause))
+	if s.Length > 0 && s.Length < short {
+		return
+	}
+	c.note(busy, s, s.Busy >= noTimeLeft, s.Busy)
+	c.note(stalled, s, s.HiccupP99 > stallingBy, float64(s.HiccupP99))
+	// Where the load itself takes most of the machine, as one at its limit does,
+	// being late and busy tell whether that is too much.
+	ours := s.Cores > 0 && s.CPU >= float64(s.Cores)/2
+	c.note(crowded, s, s.Pressure >= Crowded && !ours, s.Pressure)
+}
+
+// allowance is how late so many requests may be at p99.
+func allowance(requests uint64, hiccupP99, hiccupMax time.Duration) time.Duration {
+	if requests < fewRequests {
+		return max(lateByOnce, 2*hiccupMax)
+	}
+	return max(LateBy, 2*hiccupP99)
+}
+
+func (c *Checkup) note(a ailment, s Second, is bool, how float64) {
+	if !is {
+		return
+	}
+	if c.count[a] == 0 || how > c.how[a] {
+		c.worst[a], c.how[a] = s, how
+	}
+	c.count[a]++
+}
+
+// has tells whether the load suffered from it, and gives the worst second.
+func (c *Checkup) has(a ailment) (worst Second, n int, is bool) {
+	n = c.count[a]
+	is = n > 0 && 100*n >= c.seconds
+	if a == stalled {
+		is = 2*n > c.seconds
+	}
+	return c.worst[a], n, is
+}
+
+// Problems says why the harness was not well, each in a sentence with its
+// figures and what to do about it; none means that it was.
+func (c *Checkup) Problems(w Whole) []string {
+	var all []string
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if w.Lost > 0 {
+		say("%d records of requests were lost, because the disk was too slow: counts made from them are lower bounds; record to a faster one, or less", w.Lost)
+	}
+	if w.Starved > 0 {
+		say("%d arrivals were never sent, because the host had no descriptor or port left for a connection: allow fewer connections, or raise ulimit -n and net.ipv4.ip_local_port_range", w.Starved)
+	}
+	if n := w.Unsent - min(w.Unsent, w.Starved); n > 0 {
+		say("%d arrivals were due and never sent, because no connection came free until the end: allow more connections or offer less", n)
+	}
+	if !w.Closed {
+		c.lateness(w, say)
+	}
+	if s, n, is := c.has(paused); is {
+		say("Go stopped the harness for up to %v to collect garbage, in %d s of it: give it more memory (GOGC), or offer less", round(s.Pause), n)
+	}
+	if s, n, is := c.has(stalled); is {
+		say("the host kept stalling, in %d s: a hundredth of the time a sleeping thread would have woken up to %v late; measure on a machine that has its cores to itself", n, round(s.HiccupP99))
+	}
+	if s, n, is := c.has(crowded); is && !w.Closed {
+		say("the machine's cores were taken in %d s: some thread was waiting for one for up to %.0f%% of the time, so that times may be too long; end what else runs there, or offer less", n, 100*s.Pressure)
+	}
+	if w.Held > 0 && 100*w.Held >= w.Due {
+		say("%d of %d arrivals waited because the limit of new connections per second allowed none, and response times have that in them: raise it, or warm up first", w.Held, w.Due)
+	}
+	if w.Closed && w.Open < w.Asked && !w.DialLimit {
+		say("only %d of %d connections were open at a time: ask for fewer, or make the load longer", w.Open, w.Asked)
+	}
+	return all
+}
+
+// lateness says what kept arrivals from being sent when they were due.
+func (c *Checkup) lateness(w Whole, say func(string, ...any)) {
+	if s, n, is := c.has(late); is {
+		say("requests were sent late in %d s, by the harness's own doing: by %v (p99) around %v, where the host's hiccups were %v (p99) and at most %v; offer less, or give it more cores",
+			n, round(s.Late), s.At.Round(time.Second), round(s.HiccupP99), round(s.HiccupMax))
+	} else if w.Late > allowance(w.Due, c.hiccupP99, c.hiccupMax)+c.Batch {
+		say("requests were sent %v late (p99), by the harness's own doing, where the host's hiccups were %v (p99): offer less, or give it more cores",
+			round(w.Late), round(c.hiccupP99))
+	}
+	if s, n, is := c.has(busy); is {
+		say("an event loop took %.0f%% of a core in %d s, so that it had no time left: offer less, or give it more cores", 100*s.Busy, n)
+	}
+}
+
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
