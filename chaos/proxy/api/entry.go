@@ -41,7 +41,7 @@ type entry struct {
 
 	mu sync.Mutex // guards what follows; writers hold ops as well; held for a few assignments
 	settings
-	made   bool     // it is there for readers
+	shown  bool     // it is there for readers
 	relay  relay    // nil while it is disabled
 	toxics []*toxic // in the order of their creation
 	lease  *lease
@@ -87,6 +87,12 @@ type proxyView struct {
 	Refused  string `json:"refused,omitempty"`  // why the last dial to the upstream was
 	leaseView
 	Toxics []toxicView `json:"toxics"`
+}
+
+func (e *entry) isShown() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.shown
 }
 
 // view is e as it is answered.
@@ -159,7 +165,7 @@ func (e *entry) become(c checked) error {
 	lasts := e.server.renewed(nil, c.lasts, func(l *lease) { e.expire("", l) })
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.settings, e.toxics, e.relay, e.lease, e.made = c.settings, c.toxics, r, lasts, true
+	e.settings, e.toxics, e.relay, e.lease, e.shown = c.settings, c.toxics, r, lasts, true
 	return nil
 }
 
@@ -320,7 +326,7 @@ func (e *entry) expire(name string, l *lease) {
 // delete ends e for good. e.ops is held.
 func (e *entry) delete() {
 	e.mu.Lock()
-	e.made = false
+	e.shown = false
 	e.mu.Unlock()
 	e.gone = true
 	e.lease.end()

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 )
@@ -45,7 +46,7 @@ func (s *Server) showMetrics(call) (answer, error) {
 
 func (s *Server) listProxies(call) (answer, error) {
 	views := map[string]proxyView{}
-	for _, e := range s.all() {
+	for _, e := range s.shown() {
 		views[e.name] = e.view()
 	}
 	return answer{status: http.StatusOK, json: views}, nil
@@ -119,8 +120,8 @@ func (s *Server) resetProxy(c call) (answer, error) {
 
 // resetAll ends at the first proxy that cannot be started.
 func (s *Server) resetAll(c call) (answer, error) {
-	for _, e := range s.all() {
-		if err := s.reset(c.ctx, e); err != nil && err != errProxyNotFound { //nolint:errorlint // it is never wrapped
+	for _, e := range s.shown() {
+		if err := s.reset(c.ctx, e); err != nil && !errors.Is(err, errProxyNotFound) {
 			return answer{}, err
 		}
 	}
@@ -144,12 +145,12 @@ func (s *Server) createToxic(c call) (answer, error) {
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
-	t, err := newToxic(e.protocol, in)
-	if err != nil {
-		return answer{}, err
-	}
 	var v toxicView
 	err = e.change(func() error {
+		t, err := newToxic(e.protocol, in)
+		if err != nil {
+			return err
+		}
 		if err := e.add(t, in.TTL); err != nil {
 			return err
 		}

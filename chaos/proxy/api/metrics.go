@@ -139,7 +139,7 @@ func (e *entry) read() reading {
 // metrics is all that is counted, in Prometheus's text format.
 func (s *Server) metrics() []byte {
 	var reads []reading
-	for _, e := range s.all() {
+	for _, e := range s.shown() {
 		reads = append(reads, e.read())
 	}
 	// Afterwards: what a toxic had done that has gone meanwhile is in its tally

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -119,8 +120,8 @@ func (s *Server) populate(ctx context.Context, in []proxyInput) ([]proxyView, er
 }
 
 func (s *Server) makeOrReplace(ctx context.Context, c checked) (v proxyView, err error) {
-	e, err := s.get(c.name)
-	if err != nil {
+	e := s.lookup(c.name)
+	if e == nil {
 		return s.make(ctx, c)
 	}
 	at, err := resolveListen(ctx, c.listen)
@@ -139,6 +140,9 @@ func (s *Server) makeOrReplace(ctx context.Context, c checked) (v proxyView, err
 		v = e.view()
 		return nil
 	})
+	if errors.Is(err, errProxyNotFound) { // it was being deleted
+		return s.make(ctx, c)
+	}
 	return v, err
 }
 

@@ -122,7 +122,13 @@ func (s *Server) begin() error {
 	return nil
 }
 
-// all is every proxy there is, by name.
+// shown is every proxy there is for readers, by name.
+func (s *Server) shown() []*entry {
+	return slices.DeleteFunc(s.all(), func(e *entry) bool { return !e.isShown() })
+}
+
+// all is every proxy there is, and those that are being made or deleted, by
+// name.
 func (s *Server) all() []*entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,15 +140,21 @@ func (s *Server) all() []*entry {
 	return all
 }
 
-// get is the proxy with that name.
+// get is the proxy with that name that there is for readers.
 func (s *Server) get(name string) (*entry, error) {
-	s.mu.Lock()
-	e := s.entries[name]
-	s.mu.Unlock()
-	if e == nil {
+	e := s.lookup(name)
+	if e == nil || !e.isShown() {
 		return nil, errProxyNotFound
 	}
 	return e, nil
+}
+
+// lookup is the proxy with that name, be it being made or deleted, nil if there
+// is none.
+func (s *Server) lookup(name string) *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entries[name]
 }
 
 // claim takes a name for a proxy that is about to be made. It is e's alone

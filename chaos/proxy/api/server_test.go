@@ -372,3 +372,48 @@ func TestTrafficOutlivesRelays(t *testing.T) {
 	f.do(`PATCH /proxies/p {"enabled":true}`, 200)
 	counted(2)
 }
+
+// TestManyAtOnce does everything from many sides at once. The race detector
+// watches; in the end what is listed is in force, and nothing else is open.
+func TestManyAtOnce(t *testing.T) {
+	f := newFake(t, Config{})
+	requests := []string{
+		createP,
+		`POST /populate [{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","protocol":"http1","ttl":"1h","toxics":[{"type":"reset"}]}]`,
+		`POST /populate [{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:2"}]`,
+		`PATCH /proxies/p {"enabled":false,"ttl":"1ms"}`,
+		`PATCH /proxies/p {"enabled":true,"upstream":"127.0.0.1:3"}`,
+		`POST /proxies/p/toxics {"name":"a","type":"latency","ttl":"1ms"}`,
+		`POST /proxies/p/toxics {"name":"b","type":"partition"}`,
+		`PATCH /proxies/p/toxics/a {"toxicity":0.5,"ttl":"2ms"}`,
+		`PATCH /proxies/p/toxics/b {"attributes":{"share":"5%"}}`,
+		`DELETE /proxies/p/toxics/a`,
+		`DELETE /proxies/p`,
+		`POST /reset`,
+		`POST /proxies/p/reset`,
+		`GET /proxies`,
+		`GET /proxies/p/toxics/a`,
+		`GET /metrics`,
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for n := range 200 {
+				request := requests[(i*7+n*(2*i+1))%len(requests)]
+				if status, body := send(f.Server, request); status >= 500 {
+					t.Errorf("%s: %d %s", request, status, body)
+				}
+			}
+		})
+	}
+	all.Wait()
+	f.Close()
+	for i, r := range f.relays {
+		if !r.closed {
+			t.Errorf("relay %d of %d is open", i+1, len(f.relays))
+		}
+	}
+	if n := len(f.all()); n != 0 {
+		t.Errorf("%d proxies are left", n)
+	}
+}
