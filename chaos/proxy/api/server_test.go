@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
 func TestLeases(t *testing.T) {
@@ -416,4 +419,28 @@ func TestManyAtOnce(t *testing.T) {
 	if n := len(f.all()); n != 0 {
 		t.Errorf("%d proxies are left", n)
 	}
+}
+
+// TestHalfMade: while a proxy is being started, nobody sees it, and nobody else
+// gets its name.
+func TestHalfMade(t *testing.T) {
+	f := newFake(t, Config{})
+	defer f.Close()
+	whole := f.listen
+	f.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
+		f.do("GET /proxies/p", 404)
+		f.do(`PATCH /proxies/p {"enabled":false}`, 404)
+		f.do(createP, 409)
+		if body := f.do("GET /proxies", 200); body != "{}" {
+			t.Errorf("listed %s", body)
+		}
+		return whole(c, prepare)
+	}
+	f.do(createP, 201)
+	f.do("GET /proxies/p", 200)
+	f.listen = func(proxy.Config, func(relay)) (relay, error) { return nil, errors.New("no") }
+	f.do(`POST /proxies {"name":"q","upstream":"127.0.0.1:1"}`, 500)
+	f.do("GET /proxies/q", 404)
+	f.listen = whole
+	f.do(`POST /proxies {"name":"q","upstream":"127.0.0.1:1"}`, 201)
 }
