@@ -107,9 +107,13 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	rec.tellSteps(plan.Routes)
 	end := drive(ctx, x, services, plan, timeline, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
+	note := func(text string) {
+		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
+		teller.event(text)
+	}
+	services.tellUnsafe(note)
 	if err := services.stop(); err != nil {
-		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: err.Error()})
-		teller.event(err.Error())
+		note(err.Error())
 	}
 	if err := rec.close(end); err != nil {
 		teller.event("evidence is incomplete: " + err.Error())

@@ -10,8 +10,7 @@ import (
 
 // LinkEvent is the faults of links with protocol: tcp, which know connections
 // and bytes. Latency and partition are there too, with the keys that mean
-// something: latency: {delay, jitter, distribution, share, match} and partition:
-// {share, match}, and of match only connection.
+// something: see shared.
 type LinkEvent struct {
 	Direction string `yaml:"direction"` // Which way's bytes it is about, for a link with protocol: tcp: upstream (from the caller), downstream (to the caller) or both (the default).
 
@@ -75,7 +74,7 @@ func (e Event) Stream() proxy.Stream {
 
 // connsOf is what is left of a Select where there are connections only.
 func connsOf(s proxy.Select) proxy.Conns {
-	c := proxy.Conns{Share: s.Share}
+	c := proxy.Conns{Share: s.Share, First: s.First, Every: s.Every}
 	if s.Match != nil {
 		c.Match = &proxy.ConnMatch{Connection: s.Match.Connection}
 	}
@@ -90,7 +89,7 @@ func (e LinkEvent) Way() proxy.Direction {
 
 // shared are the kinds that happen to links of every protocol, with the keys
 // that mean something on one with protocol: tcp.
-var shared = map[string][]string{"latency": {"delay", "jitter", "distribution", "share", "match"}, "partition": {"share", "match"}}
+var shared = map[string][]string{"latency": {"delay", "jitter", "distribution", "share", "match", "first", "every"}, "partition": {"share", "match", "first", "every"}}
 
 // onProtocol checks that the link speaks what the fault is about.
 func (r *rules) onProtocol(path string, e *Event, kind string) {
@@ -102,6 +101,10 @@ func (r *rules) onProtocol(path string, e *Event, kind string) {
 	direction := child(path, "direction")
 	if r.has(direction) && r.sound(direction) && r.among(direction, e.Direction, "directions", directions) && link.Protocol != proxy.ProtocolTCP {
 		r.wrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", quote(e.On)), "leave it out, or give the link protocol: tcp")
+	}
+	if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
+		r.positive(child(at, "first"), t.Selection().First != 0)
+		r.positive(child(at, "every"), t.Selection().Every != 0)
 	}
 	keys, both := shared[kind]
 	isStream := slices.Contains(streamKinds, kind)

@@ -143,7 +143,7 @@ func (e *edge) close() error {
 
 // pass passes a connection until both sides have ended.
 func (e *edge) pass(conn *net.TCPConn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // of a caller that was not greeted
 	caller, err := e.greet(conn)
 	if err != nil || !e.keep(caller) {
 		return

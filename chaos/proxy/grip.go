@@ -15,6 +15,7 @@ type activeStream struct {
 	seed      uint64        // of its draws
 	since     time.Duration // when the loop put it in force, by its clock
 	seen      bool          // the loop has
+	asked     uint64        // about how many connections
 }
 
 // streamToxics is a snapshot of those in force; but for what the loop notes in
@@ -49,7 +50,8 @@ type lane struct {
 // connections.
 func gripOn(a *activeStream, conn uint64, d *draws) (g *grip, takes bool) {
 	d.seed(a, conn, 0)
-	if !a.toxic.Takes(conn, d.rng) {
+	a.asked++
+	if !a.toxic.Takes(Candidate{conn, a.asked}, d.rng) {
 		return nil, false
 	}
 	return &grip{by: a}, true

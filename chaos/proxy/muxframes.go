@@ -301,7 +301,7 @@ func (m *mux) goAway(f *http2.GoAwayFrame) {
 }
 
 // refuse resets a stream on which the peer has sent what it must not.
-func (m *mux) refuse(l *leg, err http2.StreamError) error {
+func (m *mux) refuse(l *leg, err http2.StreamError) {
 	l.reset(err.StreamID, uint32(err.Code))
 	if l == &m.caller {
 		m.last = max(m.last, err.StreamID)
@@ -309,7 +309,7 @@ func (m *mux) refuse(l *leg, err http2.StreamError) error {
 			m.finish(s, evidence.CallerGone, nil)
 			m.forget(s)
 		}
-		return nil
+		return
 	}
 	s := m.passed[err.StreamID]
 	switch {
@@ -320,7 +320,6 @@ func (m *mux) refuse(l *leg, err http2.StreamError) error {
 	default:
 		m.resetByDependency(s, err.Code)
 	}
-	return nil
 }
 
 // windowUpdate lets go what waits for it.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/unit"
@@ -46,12 +47,18 @@ func (d Direction) covers(one Direction) bool { return d == Both || d == one }
 //
 // One that decides about bytes as well is a Shaper.
 type Stream interface {
-	// Takes tells whether the toxic is for the connection with this number. It
-	// is asked once for each.
-	Takes(conn uint64, rng *rand.Rand) bool
+	// Takes tells whether the toxic is for a connection. It is asked once about
+	// each.
+	Takes(c Candidate, rng *rand.Rand) bool
 	// Decide tells what holds for a connection that it takes.
 	Decide(m Moment) StreamFate
 	String() string
+}
+
+// Candidate is a connection that a Stream may take.
+type Candidate struct {
+	Conn    uint64 // its number on the link, from 1
+	Ordinal uint64 // among those that the toxic was asked about, from 1; those that were open come first
 }
 
 // Shaper is a Stream that delays bytes.
@@ -108,6 +115,8 @@ type StreamFate struct {
 type Conns struct {
 	Share unit.Share `yaml:"share"` // Part of the connections it takes, drawn once for each; absent means 100%.
 	Match *ConnMatch `yaml:"match"` // Which connections match; absent means all.
+	First int        `yaml:"first"` // Only the first so many connections since it was injected, those that are open then included; absent means all.
+	Every int        `yaml:"every"` // Only every so manieth connection (3: the third, the sixth ...); absent means each.
 }
 
 // ConnMatch tells which connections a fault is for.
@@ -133,6 +142,12 @@ func (c Conns) Check(report func(field, problem string)) {
 	if !(c.Share > 0 && c.Share <= 1) {
 		report("share", "must be more than 0% and at most 100%: a fault that takes nothing proves nothing")
 	}
+	if c.First < 0 {
+		report("first", "must be more than 0")
+	}
+	if c.Every < 0 {
+		report("every", "must be more than 0")
+	}
 }
 
 // Selection is the Conns that a toxic embeds.
@@ -140,25 +155,39 @@ func (c Conns) Selection() Conns { return c }
 
 // Takes makes every toxic that embeds Conns take the same connections for the
 // same seed.
-func (c Conns) Takes(conn uint64, rng *rand.Rand) bool {
-	if c.Match != nil && conn != uint64(c.Match.Connection) {
+func (c Conns) Takes(x Candidate, rng *rand.Rand) bool {
+	switch {
+	case c.Match != nil && x.Conn != uint64(c.Match.Connection),
+		c.First > 0 && x.Ordinal > uint64(c.First),
+		c.Every > 1 && x.Ordinal%uint64(c.Every) != 0:
 		return false
 	}
 	return c.Share >= 1 || rng.Float64() < float64(c.Share)
 }
 
 // every tells whether no connection is spared.
-func (c Conns) every() bool { return c.Share >= 1 && c.Match == nil }
+func (c Conns) every() bool { return c.Share >= 1 && c.Match == nil && c.First <= 0 && c.Every <= 1 }
 
-// String describes which connections: "100%", "30%", "connection 3".
+// String describes which connections: "100%", "30%", "connection 3", "50% of the
+// first 2".
 func (c Conns) String() string {
+	var which []string
+	if c.First > 0 {
+		which = append(which, fmt.Sprintf("the first %d", c.First))
+	}
+	if c.Every > 1 {
+		which = append(which, fmt.Sprintf("one of %d", c.Every))
+	}
+	if c.Match != nil {
+		which = append(which, fmt.Sprintf("connection %d", c.Match.Connection))
+	}
 	switch {
-	case c.Match == nil:
+	case len(which) == 0:
 		return c.Share.String()
 	case c.Share >= 1:
-		return fmt.Sprintf("connection %d", c.Match.Connection)
+		return strings.Join(which, ", ")
 	default:
-		return fmt.Sprintf("%s of connection %d", c.Share, c.Match.Connection)
+		return c.Share.String() + " of " + strings.Join(which, ", ")
 	}
 }
 

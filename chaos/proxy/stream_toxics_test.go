@@ -298,8 +298,18 @@ func TestStreamTakesItsShare(t *testing.T) {
 	if b := hits(8, some); b == a {
 		t.Error("another seed took the same")
 	}
-	if got, want := hits(7, ResetPeer{Conns: Conns{Share: 1, Match: &ConnMatch{3}}}), "..x"+strings.Repeat(".", 57); got != want {
-		t.Errorf("the third connection: %s", got)
+	for _, tt := range []struct {
+		conns Conns
+		want  string
+	}{
+		{Conns{Share: 1, Match: &ConnMatch{3}}, "..x" + strings.Repeat(".", 57)},
+		{Conns{Share: 1, First: 2}, "xx" + strings.Repeat(".", 58)},
+		{Conns{Share: 1, Every: 3}, strings.Repeat("..x", 20)},
+		{Conns{Share: 1, First: 5, Every: 2}, ".x.x" + strings.Repeat(".", 56)},
+	} {
+		if got := hits(7, ResetPeer{Conns: tt.conns}); got != tt.want {
+			t.Errorf("%v took\n%s, want\n%s", tt.conns, got, tt.want)
+		}
 	}
 }
 
@@ -424,6 +434,8 @@ func TestStreamToxicsInGo(t *testing.T) {
 		{Bandwidth{Rate: 64 << 10, Conns: Conns{Share: 1, Match: &ConnMatch{2}}}, "bandwidth 64KiB/s to connection 2", ""},
 		{Bandwidth{Conns: AllConns}, "bandwidth 0B/s to 100%", "rate"},
 		{SlowClose{Delay: time.Second, Conns: AllConns}, "slow_close 1s to 100%", ""},
+		{SlowClose{Delay: time.Second, Conns: Conns{Share: 0.5, First: 2, Every: 3}}, "slow_close 1s to 50% of the first 2, one of 3", ""},
+		{SlowClose{Delay: time.Second, Conns: Conns{Share: 1, First: -2, Every: -3}}, "slow_close 1s to 100%", "first every"},
 		{SlowClose{Conns: AllConns}, "slow_close 0s to 100%", "delay"},
 		{Timeout{After: time.Second, Conns: AllConns}, "timeout after 1s to 100%", ""},
 		{Timeout{Conns: AllConns}, "timeout to 100%", ""},

@@ -103,7 +103,7 @@ func (s *secure) SyscallConn() (syscall.RawConn, error) { return s.records.Sysca
 func (s *secure) CloseWrite() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	return errors.Join(s.Conn.CloseWrite(), s.records.flush(), s.records.TCPConn.CloseWrite())
+	return errors.Join(s.Conn.CloseWrite(), s.records.flush(), s.records.CloseWrite())
 }
 
 // Close never waits. What the kernel does not take at once is dropped.

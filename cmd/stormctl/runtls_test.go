@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stormctl/stormctl/chaos"
@@ -94,5 +95,27 @@ func TestRunOverTLS(t *testing.T) {
 	key, err := os.Stat(filepath.Join(dir, "out", "tls", "payments.key"))
 	if err != nil || key.Mode().Perm() != 0o600 {
 		t.Errorf("the key is %v, %v; want it for its owner alone", key, err)
+	}
+}
+
+// A caller that does not trust the link is told of: no exchange shows it.
+func TestRunOverTLSWithoutTrust(t *testing.T) {
+	if _, err := exec.LookPath("nginx"); err != nil {
+		t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "tls.yaml")
+	text := strings.Replace(overTLS, "proxy_ssl_certificate ${links.payments.cert}; proxy_ssl_certificate_key ${links.payments.key};", "", 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, diagnostics bytes.Buffer
+	code := execute([]string{"run", file, "--out", filepath.Join(dir, "out"), "--json", "--quiet"}, &out, &diagnostics)
+	var r chaos.Result
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("exit %d: %v: %s", code, err, diagnostics.String())
+	}
+	if len(r.Links) != 1 || r.Links[0].Exchanges != 0 || !strings.Contains(strings.Join(r.Notes, "\n"), "could not agree on TLS") {
+		t.Errorf("exit %d: the link saw %+v, notes %q", code, r.Links, r.Notes)
 	}
 }
