@@ -119,7 +119,7 @@ func hostKinds() map[string]bool {
 				f.FieldByIndex(field.index).Set(reflect.New(field.typ.Elem()))
 			}
 		}
-		if e.Toxic() == nil {
+		if e.Toxic() == nil && e.Stream() == nil {
 			kinds[kind] = true
 		}
 	}

@@ -27,7 +27,7 @@ func (c *conn) answer() step {
 		c.final.Unlock()
 		return stop
 	}
-	_, err := c.caller.Write(text)
+	_, err := c.writeBack(text)
 	c.final.Unlock()
 	if err != nil {
 		e.unwritten(c.relay)

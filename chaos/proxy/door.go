@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -44,7 +43,7 @@ func openDoor(listen string) (d *door, err error) {
 	}
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	fail := func(err error) (*door, error) {
-		return nil, fmt.Errorf("listen tcp %s: %w", listen, err)
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
 	}
 	if addr.Port() == 0 {
 		// The kernel takes a port that it has chosen itself away from a socket
@@ -145,6 +144,9 @@ func (d *door) reopen(now time.Duration) {
 // accept takes the connections that wait.
 func (l *streams) accept() {
 	d := l.door
+	if !l.prepared.Load() {
+		return
+	}
 	if d.retry <= l.now {
 		d.retry = never
 		if d.shut {

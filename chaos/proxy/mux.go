@@ -211,6 +211,14 @@ func (m *mux) read(l *leg, in io.Reader, take func(http2.Frame) error) {
 	}
 }
 
+// way is which way the bytes go that are written on a leg.
+func (m *mux) way(l *leg) int {
+	if l == &m.caller {
+		return toCaller
+	}
+	return toDependency
+}
+
 // write writes what goes out on a leg until the end.
 func (m *mux) write(l *leg) {
 	var batch []byte
@@ -246,7 +254,9 @@ func (m *mux) write(l *leg) {
 		}
 		err := error(nil)
 		if !broken {
-			_, err = l.conn.Write(batch)
+			var n int
+			n, err = l.conn.Write(batch)
+			m.relay.passed[m.way(l)].Add(uint64(n))
 		}
 		breaks := false
 		for i := range ends {

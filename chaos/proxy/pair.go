@@ -72,6 +72,7 @@ func (l *streams) admit(fd int) {
 		return
 	}
 	l.last++
+	l.relay.accepted.Add(1)
 	p.state, p.number, p.alarm, p.gone = pairWaiting, l.last, never, false
 	l.now = time.Since(l.origin)
 	p.opened = l.now

@@ -32,6 +32,10 @@ type Config struct {
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 
+	// Prepare is called before the first connection is accepted: toxics that it
+	// adds are in force from the first byte on. nil does nothing.
+	Prepare func(*Relay)
+
 	// Terminate makes callers speak TLS to the relay, and Originate the relay to
 	// the dependency; nil leaves it plain. The protocols of ALPN are set by
 	// Protocol, and a ServerName that is missing by Upstream. Both may ask for
@@ -58,7 +62,9 @@ type Relay struct {
 	inFlight atomic.Int64
 	names    interned
 	closing  atomic.Bool
-	ctx      context.Context // done when it is closing
+	accepted atomic.Uint64    // connections
+	passed   [2]atomic.Uint64 // bytes, if the protocol is not one of streams
+	ctx      context.Context  // done when it is closing
 	cancel   context.CancelFunc
 
 	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
@@ -80,6 +86,12 @@ type connection interface {
 	cut()                    // ends it, and all exchanges in progress
 }
 
+// The ways that bytes are counted by, as streams has them.
+const (
+	toDependency = iota
+	toCaller
+)
+
 // recorder is who is told about exchanges.
 type recorder struct {
 	start   time.Time
@@ -93,6 +105,9 @@ func Listen(c Config) (*Relay, error) {
 	}
 	if c.IDHeader == "" {
 		c.IDHeader = wire.DefaultIDHeader
+	}
+	if c.Prepare == nil {
+		c.Prepare = func(*Relay) {}
 	}
 	if c.Allow == nil {
 		c.Allow = onlyLoopback
@@ -123,6 +138,9 @@ func Listen(c Config) (*Relay, error) {
 			return fail(err)
 		}
 		r.wg.Go(r.streams.run)
+		c.Prepare(r)
+		r.streams.prepared.Store(true)
+		r.streams.wake()
 		return r, nil
 	default:
 		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s, %s", c.Protocol, ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC, ProtocolTCP))
@@ -134,6 +152,7 @@ func Listen(c Config) (*Relay, error) {
 		return fail(err)
 	}
 	r.listener, r.dialer, r.conns = listener, dialer(c.Allow), map[connection]struct{}{}
+	c.Prepare(r)
 	r.wg.Go(r.accept)
 	return r, nil
 }
@@ -216,6 +235,7 @@ func (r *Relay) serve(caller *net.TCPConn) {
 		return
 	}
 	r.last++
+	r.accepted.Add(1)
 	if r.config.Terminate == nil {
 		r.begin(r.last, caller, true)
 		return

@@ -59,13 +59,17 @@ func (r *Relay) Connections() int {
 	return len(r.conns)
 }
 
+// Accepted is how many connections callers have made so far.
+func (r *Relay) Accepted() uint64 { return r.accepted.Load() }
+
 // Bytes is how many bytes have been given to the dependency (Upstream) or to
-// callers (Downstream); Both is their sum. Only relays of ProtocolTCP count.
+// callers (Downstream); Both is their sum.
 func (r *Relay) Bytes(d Direction) uint64 {
-	if r.streams == nil {
-		return 0
+	passed := &r.passed
+	if r.streams != nil {
+		passed = &r.streams.bytes
 	}
-	up, down := r.streams.bytes[0].Load(), r.streams.bytes[1].Load()
+	up, down := passed[toDependency].Load(), passed[toCaller].Load()
 	switch d {
 	case Upstream:
 		return up

@@ -37,12 +37,13 @@ type streams struct {
 	buf    []byte // what was read last
 	rng    draws
 
-	next    atomic.Pointer[streamToxics] // what the control plane wants
-	open    atomic.Int64
-	bytes   [2]atomic.Uint64 // by way
-	closing atomic.Bool
-	done    chan struct{} // closed when the loop has ended
-	err     error         // why, if it was not told to; read after done
+	next     atomic.Pointer[streamToxics] // what the control plane wants
+	prepared atomic.Bool                  // Config.Prepare has been called: it may accept
+	open     atomic.Int64
+	bytes    [2]atomic.Uint64 // by way
+	closing  atomic.Bool
+	done     chan struct{} // closed when the loop has ended
+	err      error         // why, if it was not told to; read after done
 
 	mu      sync.Mutex // guards dialled only, for moments
 	dialled []resolved

@@ -7,11 +7,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
@@ -291,5 +294,43 @@ func TestStreamListens(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Errorf("closing again: %v", err)
 		}
+	}
+}
+
+// TestStreamDialsDoNotBlock: while the dependency does not answer dials, callers
+// are accepted, toxics change, and who leaves is let go.
+func TestStreamDialsDoNotBlock(t *testing.T) {
+	// A listener whose backlog is full: the kernel drops further SYNs.
+	fd, addr, err := bound(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		conn, err := net.DialTimeout("tcp", addr.String(), 200*time.Millisecond)
+		if err != nil {
+			break
+		}
+		defer conn.Close()
+	}
+	l := listen(t, addr.String(), overTCP)
+	var callers []*caller
+	for range 5 {
+		callers = append(callers, l.dial())
+	}
+	eventually(t, "5 connections", func() bool { return l.Connections() == 5 })
+	remove := l.AddStream(0, Both, StreamPartition{Conns: AllConns})
+	remove()
+	reset(callers[0].TCPConn)
+	l.tellsOf(evidence.CallerGone, 1)
+	l.AddStream(1, Both, ResetPeer{Conns: AllConns})
+	for _, c := range callers[1:] {
+		if err := c.end(); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("a caller saw %v, want a reset", err)
+		}
+		l.tellsOf(evidence.Broken, 0b11)
 	}
 }

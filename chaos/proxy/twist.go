@@ -121,7 +121,9 @@ func (r *Relay) deliver(request []byte, toHEAD bool) error {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patienceAgain)) // fails only if closed
 	defer context.AfterFunc(r.ctx, func() { _ = conn.SetDeadline(longAgo) })()
-	if _, err := conn.Write(request); err != nil {
+	n, err := conn.Write(request)
+	r.passed[toDependency].Add(uint64(n))
+	if err != nil {
 		return err
 	}
 	in := buffer{b: make([]byte, 8<<10)}

@@ -220,7 +220,7 @@ func (u *upstream) pass(n int, final bool) bool {
 	if u.part == dropped {
 		return u.swallow()
 	}
-	_, err := u.c.caller.Write(u.in.unread()[:n])
+	_, err := u.c.writeBack(u.in.unread()[:n])
 	u.in.take(n)
 	u.out = 0
 	if err != nil {
@@ -242,7 +242,7 @@ func (u *upstream) passLast() bool {
 		c.final.Unlock()
 		return u.swallow()
 	}
-	_, err := c.caller.Write(u.in.unread()[:u.out])
+	_, err := c.writeBack(u.in.unread()[:u.out])
 	c.final.Unlock()
 	u.in.take(u.out)
 	u.out, u.part = 0, head
@@ -414,7 +414,7 @@ func (u *upstream) ended(err error) {
 	uploading := !c.sent
 	c.mu.Unlock()
 	if !u.in.empty() { // of a head that will never be complete
-		_, _ = c.caller.Write(u.in.unread())
+		_, _ = c.writeBack(u.in.unread())
 	}
 	if ok {
 		e.tell()

@@ -90,6 +90,7 @@ Exit codes:
 		newSchemaCommand(),
 		newJudgeCommand(),
 		newReportCommand(),
+		newProxyCommand(),
 		newHealCommand(),
 		newHaltCommand(),
 		newTargetCommand(),
