@@ -338,7 +338,7 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 	in.Target = e.Toxic() == nil && e.Stream() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
 	if t := e.Toxic(); t != nil {
 		s := t.Selection()
-		in.Share, in.Match, in.Cycle = float64(s.Share), s.Match != nil, s.Cycle != nil
+		in.Share, in.Match, in.Cycle, in.Ramp = float64(s.Share), s.Match != nil, s.Cycle != nil, evidence.Seconds(s.Ramp)
 	}
 	switch {
 	case e.Latency != nil:

@@ -83,6 +83,7 @@ type Injection struct {
 	Share    float64       `json:"share"`              // 0 to 1 of the matching exchanges it takes
 	Match    bool          `json:"match,omitempty"`    // it takes only matching exchanges
 	Cycle    bool          `json:"cycle,omitempty"`    // it comes and goes while it is in force
+	Ramp     Seconds       `json:"ramp_s,omitempty"`   // how long it takes to grow to its full size; 0 if it has it at once
 	At       Seconds       `json:"at_s"`               // when it was planned
 	For      Seconds       `json:"for_s"`              // how long it was planned to last
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was

@@ -125,7 +125,10 @@ func (c Timeout) hangs(t *traffic, s span, x evidence.Exchange) bool {
 	return slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
 		switch f.Kind {
 		case "latency":
-			return x.HitBy(f.Index) && f.Delay.Duration() >= c.Within
+			if f.Ramp > 0 && x.Begin-f.Injected < f.Ramp.Duration() || f.Delay.Duration() < c.Within {
+				return false // it is not that long, or had not grown so far
+			}
+			fallthrough
 		case "partition", "hang", "drop_response", "pause", "net_partition":
 			if f.Cycle {
 				return false // how long it would have been held is not known

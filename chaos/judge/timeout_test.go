@@ -51,6 +51,12 @@ func TestTimeout(t *testing.T) {
 			w.faults[0].Delay = evidence.Seconds(100 * ms)
 			w.late = map[int]time.Duration{0: 100 * ms}
 		}, nil, Inconclusive, "hardly ever hung"},
+		{"no timeout, and latency that grows and is healed before any call has waited that long", func(w *world) {
+			w.timeout = 0
+			w.faults = []evidence.Injection{fault(0, "latency", 2*time.Second, 3*time.Second)}
+			w.faults[0].Delay, w.faults[0].Ramp = evidence.Seconds(600*ms), evidence.Seconds(3*time.Second)
+			w.late = map[int]time.Duration{0: 450 * ms}
+		}, nil, Inconclusive, "hardly ever hung"},
 		{"errors do not hang", func(w *world) { w.faults = []evidence.Injection{fault(0, "errors", 2*time.Second, 3*time.Second, 503)} }, nil, Inconclusive, "hardly ever hung"},
 		{"no fault", func(w *world) { w.faults = nil }, nil, Inconclusive, "nothing hung"},
 		{"killed before the fault", func(w *world) { w.cut = 1900 * ms }, nil, Inconclusive, "nothing hung"},
