@@ -31,6 +31,21 @@ func write(t *testing.T, state string, change func(*Header), undo ...Undo) strin
 	return j.path
 }
 
+// Who is told that a journal is of no use has to know which.
+func TestHealNamesAJournalThatItCannotRead(t *testing.T) {
+	state := stateDir(t)
+	path := filepath.Join(state, "torn"+suffix)
+	if err := os.WriteFile(path, []byte(`{"half`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Heal(t.Context(), state, false); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("heal: %v, want it to name %s", err, path)
+	}
+	if _, err := Runs(state); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("runs: %v, want it to name %s", err, path)
+	}
+}
+
 // After a restart of the machine pids are others'; files are what they were.
 func TestHealAfterARestartOfTheMachine(t *testing.T) {
 	state, p := stateDir(t), victim(t)

@@ -111,7 +111,11 @@ func (j *journal) read() (Header, []step, error) {
 	if err != nil {
 		return Header{}, nil, fmt.Errorf("journal %s: %w", j.path, err)
 	}
-	return parse(text)
+	header, open, err := parse(text)
+	if err != nil {
+		err = fmt.Errorf("journal %s: %w", j.path, err)
+	}
+	return header, open, err
 }
 
 func parse(text []byte) (Header, []step, error) {
@@ -140,7 +144,7 @@ func parse(text []byte) (Header, []step, error) {
 
 // errNoHeader is a journal that was made and not begun: its run was killed
 // before it could break anything.
-var errNoHeader = errors.New("it does not say whose it is")
+var errNoHeader = errors.New("it does not say whose it is: look at what is in it, and remove it")
 
 // The locks, bytes of the journal: who has the first is the run, and alive; who
 // has the second is undoing.
