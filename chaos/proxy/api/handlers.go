@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -118,14 +119,16 @@ func (s *Server) resetProxy(c call) (answer, error) {
 	return answer{status: http.StatusNoContent}, s.reset(c.ctx, e)
 }
 
-// resetAll ends at the first proxy that cannot be started.
+// resetAll resets every proxy, whatever becomes of the others, and tells of the
+// first that cannot be started.
 func (s *Server) resetAll(c call) (answer, error) {
+	var first error
 	for _, e := range s.shown() {
 		if err := s.reset(c.ctx, e); err != nil && !errors.Is(err, errProxyNotFound) {
-			return answer{}, err
+			first = cmp.Or(first, err)
 		}
 	}
-	return answer{status: http.StatusNoContent}, nil
+	return answer{status: http.StatusNoContent}, first
 }
 
 func (s *Server) listToxics(c call) (answer, error) {

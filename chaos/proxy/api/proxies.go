@@ -187,13 +187,11 @@ func (s *Server) update(ctx context.Context, e *entry, in proxyInput) (v proxyVi
 	return v, err
 }
 
-// reset enables a proxy and takes all its toxics out. What is open stays open.
+// reset enables a proxy and takes all its toxics out, even if it cannot be
+// started. What is open stays open.
 func (s *Server) reset(ctx context.Context, e *entry) error {
 	return e.change(func() error {
-		if err := e.start(ctx); err != nil {
-			return err
-		}
 		e.dropAll()
-		return nil
+		return e.start(ctx)
 	})
 }

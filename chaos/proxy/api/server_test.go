@@ -444,3 +444,28 @@ func TestHalfMade(t *testing.T) {
 	f.listen = whole
 	f.do(`POST /proxies {"name":"q","upstream":"127.0.0.1:1"}`, 201)
 }
+
+// One proxy that cannot be started keeps no toxic of its own, nor those of
+// others, in force.
+func TestResetGoesOn(t *testing.T) {
+	f := newFake(t, Config{})
+	defer f.Close()
+	whole := f.listen
+	for _, name := range []string{"a", "b", "c"} {
+		f.do(`POST /proxies {"name":"`+name+`","upstream":"127.0.0.1:1"}`, 201)
+		f.do("POST /proxies/"+name+`/toxics {"type":"latency"}`, 200)
+	}
+	f.do(`POST /proxies/b {"enabled":false}`, 200)
+	f.listen = func(proxy.Config, func(relay)) (relay, error) { return nil, errors.New("no") }
+	f.do("POST /reset", 500)
+	for _, name := range []string{"a", "b", "c"} {
+		if body := f.do("GET /proxies/"+name+"/toxics", 200); body != "[]" {
+			t.Errorf("%s has %s", name, body)
+		}
+	}
+	f.listen = whole
+	f.do("POST /reset", 204)
+	if body := f.do("GET /proxies/b", 200); !strings.Contains(body, `"enabled":true`) {
+		t.Errorf("reset left %s", body)
+	}
+}
