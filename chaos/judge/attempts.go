@@ -95,6 +95,49 @@ func came(x evidence.Exchange) int {
 // succeeded tells whether the caller has no reason to try again.
 func succeeded(x evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 }
 
+// hearing knows of which answers a caller may have had no use, although the
+// link passed them on whole: those that a fault has spoilt, and those that it
+// held up for as long as the callers were seen to wait. Such a caller gives up
+// while the answer is on its way to it.
+type hearing struct {
+	faults []evidence.Injection
+	waited []time.Duration // how long callers waited until they left, ordered
+	within time.Duration   // how near to one of them a duration is the same
+}
+
+func hearingOf(run *evidence.Run, link *evidence.Link, noise time.Duration) hearing {
+	h := hearing{within: noise}
+	for _, f := range run.Faults {
+		if onPath(link, f) {
+			h.faults = append(h.faults, f)
+		}
+	}
+	for _, x := range link.Exchanges {
+		if x.Ending == evidence.CallerGone {
+			h.waited = append(h.waited, x.Duration())
+		}
+	}
+	slices.Sort(h.waited)
+	return h
+}
+
+// unsure tells whether the caller may not have had this answer.
+func (h hearing) unsure(x evidence.Exchange) bool {
+	touched := false
+	for _, f := range h.faults {
+		if !f.Touched(x) {
+			continue
+		}
+		touched = true
+		switch f.Kind {
+		case "corrupt", "reset", "truncate":
+			return true
+		}
+	}
+	i, _ := slices.BinarySearch(h.waited, x.Duration()-h.within)
+	return touched && i < len(h.waited) && h.waited[i] <= x.Duration()+h.within
+}
+
 // fanout looks at calls in which nothing failed: quiet is how many there were
 // before the faults began, and fanned lists those that nevertheless made more
 // than one exchange. With such calls, attempts cannot be told from design.

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -34,5 +35,45 @@ func TestStepsAreNoRetries(t *testing.T) {
 		if got := len(calls[step].attempts); got != want || wire.ArrivalOf(calls[step].id) != 7 {
 			t.Errorf("step %d: %d attempts under %x, want %d of arrival 7", step, got, calls[step].id, want)
 		}
+	}
+}
+
+// An answer that the link passed on whole is no success for a caller that gave
+// up while it came, nor for one that found it spoilt.
+func TestAnswersThatWereOfNoUse(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		took   time.Duration // callers wait for 300 ms
+		faults uint64        // bit 1 is the partition, bit 3 the corruption
+		want   Ruling
+		reason string
+	}{
+		{"as its caller gave up", 299 * time.Millisecond, 1 << 1, Held, "1 attempt was repeated after an answer that came as its caller gave up"},
+		{"long before that", 150 * time.Millisecond, 1 << 1, Refuted, "repeated after a success"},
+		{"late by no fault", 299 * time.Millisecond, 0, Refuted, "repeated after a success"},
+		{"spoilt", 5 * time.Millisecond, 1 << 3, Held, "or that a fault had spoilt"},
+		{"spoilt by nothing", 5 * time.Millisecond, 0, Refuted, "repeated after a success"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := retrying()
+			s.seed = 1
+			run := s.run()
+			run.Faults = append(run.Faults, evidence.Injection{Index: 3, Kind: "corrupt", On: "payments", Share: 1, Injected: 4 * time.Second, Healed: 5 * time.Second})
+			link := run.Links["payments"]
+			id := uint64(0)
+			for i, x := range link.Exchanges {
+				if x.Begin > 4500*time.Millisecond && x.Ending == evidence.CallerGone && x.Method == "GET" {
+					x.Ending, x.Status, x.End, x.Faults = evidence.Answered, 200, x.Begin+row.took, row.faults
+					link.Exchanges[i], id = x, x.ID
+					break
+				}
+			}
+			if id == 0 {
+				t.Fatal("no caller gave up")
+			}
+			if got := retryClaim().Judge(run); got.Ruling != row.want || !strings.Contains(got.Reason, row.reason) {
+				t.Errorf("call %d: %s: %s\nwant %s with %q", id, got.Ruling, got.Reason, row.want, row.reason)
+			}
+		})
 	}
 }

@@ -96,7 +96,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	if anonymous > 0 {
 		f.numbers.Add("calls_without_id", float64(anonymous))
 	}
-	tally := c.count(calls, noise)
+	tally := c.count(calls, noise, hearingOf(run, link, noise))
 	f.numbers.Add("calls", float64(len(calls)))
 	f.numbers.Add("calls_failed_retryably", float64(tally.retryable))
 	f.numbers.Add("calls_retried", float64(tally.retried))
@@ -112,6 +112,9 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		f.doubt("%s repeated after a success, but the host stalled for up to %s: the callers may have given up on the answers that the link passed on", were(len(tally.afterSuccess), "call was", "calls were"), short(noise))
 	} else if len(tally.afterSuccess) > 0 {
 		f.refute(tally.afterSuccess, "%s repeated after a success", were(len(tally.afterSuccess), "call was", "calls were"))
+	}
+	if tally.unheard > 0 {
+		f.note("%s repeated after an answer that came as its caller gave up, or that a fault had spoilt", were(tally.unheard, "attempt was", "attempts were"))
 	}
 	if len(spans) == 0 && tally.retryable == 0 && len(f.refutations) == 0 {
 		f.doubt("no fault was in force on %s and no call failed: nothing had to be retried", c.Link)
@@ -149,6 +152,7 @@ type tally struct {
 	answers       map[int]int
 	wrong         map[int][]uint64 // calls retried after a status that must not be, by status
 	afterSuccess  []uint64
+	unheard       int      // attempts that were repeated after a success that their caller may not have had
 	writes        int      // calls of POST or PATCH without a key that failed in a way that may be retried otherwise
 	writesWrong   []uint64 // of them, those repeated
 	keyed         int      // calls of POST or PATCH that were repeated under their key
@@ -161,7 +165,7 @@ type tally struct {
 func (t tally) idle() bool { return 20*t.retried < t.retryable && 10*t.doubtful < t.retryable }
 
 // count looks at every attempt of every call, and at each pair of attempts.
-func (c Retry) count(calls []call, noise time.Duration) tally {
+func (c Retry) count(calls []call, noise time.Duration, heard hearing) tally {
 	t := tally{answers: make(map[int]int), wrong: make(map[int][]uint64)}
 	for _, call := range calls {
 		t.hidden += call.hidden
@@ -188,6 +192,9 @@ func (c Retry) count(calls []call, noise time.Duration) tally {
 				library = 1
 			}
 			switch {
+			case succeeded(x) && next.Begin >= x.End && heard.unsure(x):
+				t.unheard++
+				continue
 			case succeeded(x) && next.Begin >= x.End:
 				t.afterSuccess = append(t.afterSuccess, call.id)
 				continue
