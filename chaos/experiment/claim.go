@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
 // Claim is one statement; exactly one kind is given.
@@ -108,12 +109,26 @@ func (r *rules) subjects(path string, claim reflect.Value) (link, route bool) {
 		x, at := v.FieldByIndex(f.index), child(path, f.key)
 		switch f.key {
 		case "link":
-			link = r.each(at, x, r.toLink)
+			link = r.each(at, x, r.toCalls)
 		case "route":
 			route = r.each(at, x, r.toRoute)
 		}
 	}
 	return link, route
+}
+
+// toCalls checks that a value names a link that knows calls. What a claim reads
+// in them is not to be read in connections: one that is kept alive for long
+// looks like a call that hangs.
+func (r *rules) toCalls(path, name string) bool {
+	if !r.toLink(path, name) {
+		return false
+	}
+	if link := r.x.Links[name]; link == nil || link.Protocol != proxy.ProtocolTCP {
+		return true
+	}
+	r.wrong(path, fmt.Sprintf("link: link %s knows connections, not calls", quote(name)), "claim what callers see of it by steady or recovery, or take out protocol: tcp")
+	return false
 }
 
 // each checks one name, or all of a list of names.
