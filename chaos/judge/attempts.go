@@ -95,6 +95,40 @@ func came(x evidence.Exchange) int {
 // succeeded tells whether the caller has no reason to try again.
 func succeeded(x evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 }
 
+// ofOne leaves out the calls of requests that came to the link's caller more
+// than once: delivered twice by a fault, or repeated by who called it. Each of
+// them makes calls of its own under the same id, which are no attempts at one.
+// It returns too how many it left out.
+func ofOne(run *evidence.Run, link *evidence.Link, calls []call) (own []call, mixed int) {
+	twice := map[int]bool{} // faults that deliver requests twice
+	for _, f := range run.Faults {
+		twice[f.Index] = f.Kind == "duplicate"
+	}
+	came := map[uint64]int{}
+	for _, l := range run.Links {
+		if l == nil || l == link || l.To != link.From {
+			continue
+		}
+		for _, x := range l.Exchanges {
+			if x.Ending == evidence.Injected {
+				continue // it did not get there
+			}
+			came[x.ID]++
+			for i, is := range twice {
+				if is && x.HitBy(i) {
+					came[x.ID]++
+				}
+			}
+		}
+	}
+	for _, c := range calls {
+		if came[c.id] < 2 {
+			own = append(own, c)
+		}
+	}
+	return own, len(calls) - len(own)
+}
+
 // hearing knows of which answers a caller may have had no use, although the
 // link passed them on whole: those that a fault has spoilt, and those that it
 // held up for as long as the callers were seen to wait. Such a caller gives up

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func TestAnswersThatWereOfNoUse(t *testing.T) {
 		want   Ruling
 		reason string
 	}{
-		{"as its caller gave up", 299 * time.Millisecond, 1 << 1, Held, "1 attempt was repeated after an answer that came as its caller gave up"},
+		{"as its caller gave up", 299 * time.Millisecond, 1 << 1, Held, "1 attempt was repeated after or before an answer that came as its caller gave up"},
 		{"long before that", 150 * time.Millisecond, 1 << 1, Refuted, "repeated after a success"},
 		{"late by no fault", 299 * time.Millisecond, 0, Refuted, "repeated after a success"},
 		{"spoilt", 5 * time.Millisecond, 1 << 3, Held, "or that a fault had spoilt"},
@@ -73,6 +74,66 @@ func TestAnswersThatWereOfNoUse(t *testing.T) {
 			}
 			if got := retryClaim().Judge(run); got.Ruling != row.want || !strings.Contains(got.Reason, row.reason) {
 				t.Errorf("call %d: %s: %s\nwant %s with %q", id, got.Ruling, got.Reason, row.want, row.reason)
+			}
+		})
+	}
+}
+
+// What a request's second delivery makes its receiver do is no retry of what the
+// first made it do: neither where a fault delivered it twice, nor where its
+// caller repeated it.
+func TestDeliveredTwiceIsNotRetried(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		before    bool // the link before is there
+		duplicate bool // a fault on it delivered the request twice
+		again     bool // its caller repeated the request
+		want      Ruling
+		reason    string
+	}{
+		{"by a fault", true, true, false, Held, "1 call is left out"},
+		{"by its caller", true, false, true, Held, "1 call is left out"},
+		{"once", true, false, false, Refuted, "after a success"},
+		{"by nobody who is seen", false, false, false, Refuted, "after a success"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := retrying()
+			s.seed = 1
+			run := s.run()
+			run.Faults = append(run.Faults, evidence.Injection{Index: 3, Kind: "duplicate", On: "front", Share: 1, Injected: time.Second, Healed: 2 * time.Second})
+			link := run.Links["payments"]
+			link.From = "shop"
+			front := &evidence.Link{Name: "front", From: "edge", To: "shop"}
+			again := uint64(0) // the request whose call is made once more
+			known := map[uint64]bool{}
+			for i, x := range link.Exchanges {
+				if again == 0 && x.Begin > time.Second && x.Method == "GET" {
+					again = x.ID
+					second := x
+					second.Begin, second.End = x.End, x.End+time.Millisecond
+					link.Exchanges = slices.Insert(link.Exchanges, i+1, second)
+					break
+				}
+			}
+			for _, x := range link.Exchanges {
+				if known[x.ID] {
+					continue
+				}
+				known[x.ID] = true
+				x = evidence.Exchange{ID: x.ID, Begin: x.Begin, End: x.End, Status: 200}
+				if x.ID == again && row.duplicate {
+					x.Faults = 1 << 3
+				}
+				front.Exchanges = append(front.Exchanges, x)
+				if x.ID == again && row.again {
+					front.Exchanges = append(front.Exchanges, x)
+				}
+			}
+			if row.before {
+				run.Links["front"] = front
+			}
+			if got := retryClaim().Judge(run); got.Ruling != row.want || !strings.Contains(got.Reason, row.reason) {
+				t.Errorf("%s: %s\nwant %s with %q", got.Ruling, got.Reason, row.want, row.reason)
 			}
 		})
 	}

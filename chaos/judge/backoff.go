@@ -192,6 +192,10 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	}
 	noise := run.Noise(from, to)
 	calls, _ := callsOf(run, link, c.Route, noise)
+	calls, mixed := ofOne(run, link, calls)
+	if mixed > 0 {
+		f.numbers.Add("calls_of_repeated_requests", float64(mixed))
+	}
 	if quiet, fanned := fanout(calls, firstInjection(run)); len(fanned) > 0 {
 		f.doubt("attempts cannot be told apart: %d of %d requests made several calls over %s for the same path even when nothing failed; name a route that makes one", len(fanned), quiet, c.Link)
 		return f.verdict()

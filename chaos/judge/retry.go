@@ -96,14 +96,19 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	if anonymous > 0 {
 		f.numbers.Add("calls_without_id", float64(anonymous))
 	}
-	tally := c.count(calls, noise, hearingOf(run, link, noise))
+	own, mixed := ofOne(run, link, calls)
+	if mixed > 0 {
+		f.numbers.Add("calls_of_repeated_requests", float64(mixed))
+		f.note("%s left out, because the requests behind them came to %s more than once", were(mixed, "call is", "calls are"), link.From)
+	}
+	tally := c.count(own, noise, hearingOf(run, link, noise))
 	f.numbers.Add("calls", float64(len(calls)))
 	f.numbers.Add("calls_failed_retryably", float64(tally.retryable))
 	f.numbers.Add("calls_retried", float64(tally.retried))
 	f.numbers.Add("attempts_max", float64(tally.most))
 	f.numbers.Add("hidden_repeats", float64(tally.hidden))
 
-	if quiet, fanned := fanout(calls, firstInjection(run)); len(fanned) > 0 {
+	if quiet, fanned := fanout(own, firstInjection(run)); len(fanned) > 0 {
 		f.doubt("attempts cannot be told apart: %d of %d requests made several calls over %s for the same path even when nothing failed; name a route that makes one", len(fanned), quiet, c.Link)
 		return f.verdict()
 	} else if len(tally.afterSuccess) > 0 && quiet < quietBefore {
@@ -114,7 +119,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		f.refute(tally.afterSuccess, "%s repeated after a success", were(len(tally.afterSuccess), "call was", "calls were"))
 	}
 	if tally.unheard > 0 {
-		f.note("%s repeated after an answer that came as its caller gave up, or that a fault had spoilt", were(tally.unheard, "attempt was", "attempts were"))
+		f.note("%s repeated after or before an answer that came as its caller gave up, or that a fault had spoilt", were(tally.unheard, "attempt was", "attempts were"))
 	}
 	if len(spans) == 0 && tally.retryable == 0 && len(f.refutations) == 0 {
 		f.doubt("no fault was in force on %s and no call failed: nothing had to be retried", c.Link)
@@ -192,10 +197,10 @@ func (c Retry) count(calls []call, noise time.Duration, heard hearing) tally {
 				library = 1
 			}
 			switch {
-			case succeeded(x) && next.Begin >= x.End && heard.unsure(x):
+			case succeeded(x) && (next.Begin < x.End || heard.unsure(x)):
 				t.unheard++
 				continue
-			case succeeded(x) && next.Begin >= x.End:
+			case succeeded(x):
 				t.afterSuccess = append(t.afterSuccess, call.id)
 				continue
 			case !c.may(status):
