@@ -139,10 +139,11 @@ type hearing struct {
 	within time.Duration   // how near to one of them a duration is the same
 }
 
-func hearingOf(run *evidence.Run, link *evidence.Link, noise time.Duration) hearing {
+// hearingOf reads link, which is what the links of a claim saw.
+func hearingOf(run *evidence.Run, links Links, link *evidence.Link, noise time.Duration) hearing {
 	h := hearing{within: noise}
 	for _, f := range run.Faults {
-		if onPath(link, f) {
+		if links.onPath(run, f) {
 			h.faults = append(h.faults, f)
 		}
 	}

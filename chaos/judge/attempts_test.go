@@ -72,8 +72,13 @@ func TestAnswersThatWereOfNoUse(t *testing.T) {
 			if id == 0 {
 				t.Fatal("no caller gave up")
 			}
-			if got := retryClaim().Judge(run); got.Ruling != row.want || !strings.Contains(got.Reason, row.reason) {
-				t.Errorf("call %d: %s: %s\nwant %s with %q", id, got.Ruling, got.Reason, row.want, row.reason)
+			run.Links["spare"] = &evidence.Link{Name: "spare", To: "another"}
+			for _, links := range []Links{{"payments"}, {"payments", "spare"}} {
+				claim := retryClaim()
+				claim.Link = links
+				if got := claim.Judge(run); got.Ruling != row.want || !strings.Contains(got.Reason, row.reason) {
+					t.Errorf("call %d over %s: %s: %s\nwant %s with %q", id, links, got.Ruling, got.Reason, row.want, row.reason)
+				}
 			}
 		})
 	}

@@ -101,7 +101,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		f.numbers.Add("calls_of_repeated_requests", float64(mixed))
 		f.note("%s left out, because the requests behind them came to %s more than once", were(mixed, "call is", "calls are"), link.From)
 	}
-	tally := c.count(own, noise, hearingOf(run, link, noise))
+	tally := c.count(own, noise, hearingOf(run, c.Link, link, noise))
 	f.numbers.Add("calls", float64(len(calls)))
 	f.numbers.Add("calls_failed_retryably", float64(tally.retryable))
 	f.numbers.Add("calls_retried", float64(tally.retried))
