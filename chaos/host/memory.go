@@ -122,6 +122,9 @@ func (h Held) lower(ctx context.Context, s Subject, resource string, value func(
 			var now unix.Rlimit
 			id := lease.Resources[resource]
 			err := unix.Prlimit(u.Process.Pid, id, nil, &now)
+			if err == nil && now.Cur != u.Was {
+				return fmt.Errorf("the limit %s of process %d has changed meanwhile", resource, u.Process.Pid)
+			}
 			if err == nil {
 				err = unix.Prlimit(u.Process.Pid, id, &unix.Rlimit{Cur: u.Set, Max: now.Max}, nil)
 			}

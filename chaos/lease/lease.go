@@ -219,10 +219,8 @@ func (l *Lease) Make(ctx context.Context, why string, undo []Undo, inject func(c
 	m := &Making{lease: l, hold: l.holds, why: why}
 	l.mu.Unlock()
 	heal = func(ctx context.Context) error { return l.undo(ctx, m.hold) }
-	for _, u := range undo {
-		if _, err := m.journal(u); err != nil {
-			return nil, errors.Join(err, heal(ctx))
-		}
+	if err := m.begin(ctx, undo); err != nil {
+		return nil, err
 	}
 	err = inject(ctx, m)
 	if err == nil {
@@ -237,6 +235,24 @@ func (l *Lease) Make(ctx context.Context, why string, undo []Undo, inject func(c
 		return nil, err
 	}
 	return heal, nil
+}
+
+// begin journals the undos of a fault, unless one of them is another fault's.
+func (m *Making) begin(ctx context.Context, undo []Undo) error {
+	release, err := m.lease.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := m.lease.taken(undo); err != nil {
+		return err
+	}
+	for _, u := range undo {
+		if _, err := m.journal(u); err != nil {
+			return errors.Join(err, m.lease.undo(ctx, m.hold))
+		}
+	}
+	return nil
 }
 
 // Undoes adds an undo that is known only now, before what it undoes is done.

@@ -284,3 +284,44 @@ func TestHealTellsWhatItCannotUndo(t *testing.T) {
 		t.Errorf("once it can be done: %+v, %v, journals %v", found, err, r.journals())
 	}
 }
+
+// Two runs must not do the same to one process: the one that ends last would
+// bring back what the other has made.
+func TestTwoRunsDoNotTakeOneProcess(t *testing.T) {
+	state, p, other := stateDir(t), victim(t), victim(t)
+	begin := func(name string) *Lease {
+		l, err := Open(Options{State: state, Name: name, Dir: t.TempDir(), Guardian: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	made := func(context.Context, *Making) error { return nil }
+	limit := func(p Process) []Undo {
+		return []Undo{{Kind: Rlimit, Process: &p, Resource: "nofile", Was: 20, Set: 7}}
+	}
+	one, two := begin("one"), begin("two")
+	heal, err := one.Make(t.Context(), "fd 4 free", limit(p), made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*Lease{one, two} {
+		_, err = l.Make(t.Context(), "fd 2 free", limit(p), func(context.Context, *Making) error { t.Error("it was made"); return nil })
+		if err == nil || !strings.Contains(err.Error(), "is under fd 4 free") {
+			t.Errorf("of %s: %v, want a refusal that names the other fault", l.options.Name, err)
+		}
+	}
+	if _, err := two.Make(t.Context(), "fd 2 free", limit(other), made); err != nil {
+		t.Errorf("another process: %v", err)
+	}
+	if _, err := two.Make(t.Context(), "pause", []Undo{{Kind: Continue, Process: &p}}, made); err != nil {
+		t.Errorf("something else: %v", err)
+	}
+	if err := heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.Make(t.Context(), "fd 2 free", limit(p), made); err != nil {
+		t.Errorf("after the heal: %v", err)
+	}
+}

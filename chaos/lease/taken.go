@@ -1,0 +1,86 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// taken refuses an undo that would bring back what another fault made, of this
+// run or of another one: whoever lowers a limit that is lowered already takes
+// that for what it was, and a process that two have stopped goes on when the
+// first of them lets go of it.
+func (l *Lease) taken(undo []Undo) error {
+	l.mu.Lock()
+	for _, s := range l.open {
+		if collides(s.undo, undo) {
+			l.mu.Unlock()
+			return fmt.Errorf("%s is under %s already", s.undo.Process, s.why)
+		}
+	}
+	l.mu.Unlock()
+	paths, err := journals(filepath.Dir(l.journal.path))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if path == l.journal.path {
+			continue
+		}
+		j, err := openJournal(path, 0)
+		if err != nil {
+			continue // it is done with
+		}
+		h, open, err := j.read()
+		_ = j.file.Close() // it was only read
+		if err != nil {
+			continue // nothing of it can be undone
+		}
+		for _, s := range open {
+			if collides(s.undo, undo) {
+				return fmt.Errorf("%s is under %s of run %s (process %d) already: wait for its end, or run stormctl halt if it is alive and stormctl heal if not", s.undo.Process, s.why, h.Name, h.Process.Pid)
+			}
+		}
+	}
+	return nil
+}
+
+// collides tells whether one of some undos does to a process what u does.
+func collides(u Undo, some []Undo) bool {
+	if u.Process == nil || !u.Process.there() {
+		return false
+	}
+	for _, v := range some {
+		if v.Process != nil && v.Kind == u.Kind && v.Resource == u.Resource && v.Process.Pid == u.Process.Pid && v.Process.Start == u.Process.Start {
+			return true
+		}
+	}
+	return false
+}
+
+// alone keeps other runs from journalling an undo until release is called: of
+// two that look at the same moment one has to see the other.
+func (l *Lease) alone(ctx context.Context) (release func(), err error) {
+	dir, err := os.Open(filepath.Dir(l.journal.path))
+	if err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(aloneWithin); ; {
+		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = dir.Close() }, nil // which unlocks it, and was only read
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) || time.Now().After(end) || !pause(ctx, time.Millisecond) {
+			_ = dir.Close() // the error is another
+			return nil, fmt.Errorf("lock %s, which another run has: %w", dir.Name(), err)
+		}
+	}
+}
+
+// aloneWithin is how long others may take to journal an undo, on a busy disk.
+const aloneWithin = 3 * time.Second
