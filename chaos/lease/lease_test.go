@@ -318,6 +318,17 @@ func TestTwoRunsDoNotTakeOneProcess(t *testing.T) {
 	if _, err := two.Make(t.Context(), "pause", []Undo{{Kind: Continue, Process: &p}}, made); err != nil {
 		t.Errorf("something else: %v", err)
 	}
+	group := func(home, made string) []Undo { return []Undo{{Kind: Regroup, Home: home, Group: made}} }
+	base := t.TempDir() // no cgroup: there is nothing to move back
+	if _, err := one.Make(t.Context(), "cpu 1", group(base, base+"/one"), made); err != nil {
+		t.Error(err)
+	}
+	if _, err := two.Make(t.Context(), "cpu 2", group(base+"/one", base+"/two"), made); err == nil || !strings.Contains(err.Error(), "is under cpu 1 of run one") {
+		t.Errorf("a group within that of another fault: %v", err)
+	}
+	if _, err := two.Make(t.Context(), "cpu 2", group(base, base+"/two"), made); err != nil {
+		t.Errorf("a group beside that of another fault: %v", err)
+	}
 	if err := heal(t.Context()); err != nil {
 		t.Fatal(err)
 	}

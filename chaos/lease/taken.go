@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ func (l *Lease) taken(undo []Undo) error {
 	for _, s := range l.open {
 		if collides(s.undo, undo) {
 			l.mu.Unlock()
-			return fmt.Errorf("%s is under %s already", s.undo.Process, s.why)
+			return fmt.Errorf("%s is under %s already", s.undo.subject(), s.why)
 		}
 	}
 	l.mu.Unlock()
@@ -43,24 +44,35 @@ func (l *Lease) taken(undo []Undo) error {
 		}
 		for _, s := range open {
 			if collides(s.undo, undo) {
-				return fmt.Errorf("%s is under %s of run %s (process %d) already: wait for its end, or run stormctl halt if it is alive and stormctl heal if not", s.undo.Process, s.why, h.Name, h.Process.Pid)
+				return fmt.Errorf("%s is under %s of run %s (process %d) already: wait for its end, or run stormctl halt if it is alive and stormctl heal if not", s.undo.subject(), s.why, h.Name, h.Process.Pid)
 			}
 		}
 	}
 	return nil
 }
 
-// collides tells whether one of some undos does to a process what u does.
+// collides tells whether one of some undos does to a process what u does, or
+// moves it back into the cgroup that goes with u.
 func collides(u Undo, some []Undo) bool {
-	if u.Process == nil || !u.Process.there() {
-		return false
-	}
 	for _, v := range some {
-		if v.Process != nil && v.Kind == u.Kind && v.Resource == u.Resource && v.Process.Pid == u.Process.Pid && v.Process.Start == u.Process.Start {
+		switch {
+		case v.Kind != u.Kind:
+		case u.Kind == Regroup && (v.Home == u.Group || strings.HasPrefix(v.Home, u.Group+"/")):
+			return true
+		case u.Process != nil && v.Process != nil && v.Resource == u.Resource &&
+			v.Process.Pid == u.Process.Pid && v.Process.Start == u.Process.Start && u.Process.there():
 			return true
 		}
 	}
 	return false
+}
+
+// subject is what it happens to, for people.
+func (u Undo) subject() string {
+	if u.Process != nil {
+		return u.Process.String()
+	}
+	return "what is in cgroup " + u.Group
 }
 
 // alone keeps other runs from journalling an undo until release is called: of
