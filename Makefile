@@ -7,9 +7,10 @@ JOBS     ?= 4
 ONLY     ?=
 FUZZTIME ?= 1m
 TOXIPROXY ?= toxiproxy-server
+KILLS    ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay fuzz rulings deps
+.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay fuzz rulings kill-test cgroup2-test deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +57,13 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 rulings: deps ## examples (ONLY=REGEXP) ROUNDS times (default 10), JOBS at once (default 4), quiet and with a core busy
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)'
 
+kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
+	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)
+
+cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs Debian's user-mode-linux
+	$(GO) test -c -o bin/host.test ./chaos/host
+	chaos/host/testdata/cgroup2.sh bin/host.test
+
 # The packages that the tests need from the system; only what is missing is installed.
 deps:
 	@missing=""; \
@@ -67,6 +75,9 @@ deps:
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v redis-cli >/dev/null || missing="$$missing redis-tools"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing="$$missing iproute2"; \
+	command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing="$$missing nftables"; \
+	command -v python3 >/dev/null || missing="$$missing python3"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing for the tests:$$missing"; \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \

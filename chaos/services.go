@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/targets"
@@ -30,6 +31,9 @@ type services struct {
 	opts  Options
 	dir   string
 	allow allowList
+	lease *lease.Lease // nil if nothing may outlive us
+
+	length time.Duration // of the load, the warm-up apart; 0 before it is known
 
 	addrs   map[string]netip.AddrPort // of the targets, by name; none of one on a unix socket
 	hosts   map[string]string         // what a caller writes into the Host header
@@ -58,13 +62,8 @@ func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 			s.hosts[name] = "localhost"
 			continue
 		}
-		hostport, err := s.address(x.Targets[name])
-		if err != nil {
-			return s, fmt.Errorf("target %s: %w", name, err)
-		}
-		s.hosts[name] = hostport
-		if s.addrs[name], err = s.allow.resolve(ctx, hostport); err != nil {
-			return s, fmt.Errorf("target %s: %w", name, err)
+		if s.addrs[name], err = s.resolve(ctx, name); err != nil {
+			return s, err
 		}
 	}
 	for _, name := range sorted(x.Links) {
@@ -98,6 +97,22 @@ func (s *services) link(name string, run uint64) (*proxy.Relay, error) {
 		}
 	}
 	return proxy.Listen(c)
+}
+
+// resolve finds the address of a target, which limits must allow.
+func (s *services) resolve(ctx context.Context, name string) (netip.AddrPort, error) {
+	hostport, err := s.address(s.x.Targets[name])
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("target %s: %w", name, err)
+	}
+	if s.hosts != nil {
+		s.hosts[name] = hostport
+	}
+	addr, err := s.allow.resolve(ctx, hostport)
+	if err != nil {
+		return addr, fmt.Errorf("target %s: %w", name, err)
+	}
+	return addr, nil
 }
 
 // address is the host:port of a target, a free one where none is given.

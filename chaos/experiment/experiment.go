@@ -34,13 +34,13 @@ func (x *Experiment) resolve(folder string) error {
 			return err
 		}
 	}
-	for _, e := range x.Chaos {
-		if e.Latency == nil {
-			continue
-		}
-		if err := e.Latency.Resolve(folder); err != nil {
+	for i := range x.Chaos {
+		if err := x.Chaos[i].resolve(folder); err != nil {
 			return err
 		}
+	}
+	if err := absolute(folder, &x.Limits.StopFile); err != nil {
+		return err
 	}
 	for _, t := range x.Targets {
 		if err := t.resolve(folder); err != nil {

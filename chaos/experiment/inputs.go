@@ -25,7 +25,7 @@ type Inputs struct {
 }
 
 // ReadInputs reads the files. Who parsed with Options.Here has tried all of
-// them.
+// them. What latencies are drawn from stays with the latencies.
 func (x *Experiment) ReadInputs() (*Inputs, error) {
 	in := &Inputs{TLS: map[string]*tls.Config{}}
 	var err error
@@ -49,6 +49,14 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 		}
 		if in.TLS[name], err = files.Config(t.host()); err != nil {
 			return nil, fmt.Errorf("target %s: tls: %w", name, err)
+		}
+	}
+	for i, e := range x.Chaos {
+		if e.Latency == nil || e.Latency.Draws != nil {
+			continue
+		}
+		if err := e.Latency.Load(""); err != nil { // its path is absolute
+			return nil, fmt.Errorf("chaos[%d].latency: %w", i, err)
 		}
 	}
 	if in.Bodies, err = x.readMessages(); err != nil {

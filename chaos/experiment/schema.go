@@ -17,7 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
-//go:embed claim.go event.go experiment.go limits.go link.go link_event.go load.go request.go route.go schedule.go target.go tls.go
+//go:embed claim.go event.go experiment.go hostfault.go limits.go link.go link_event.go load.go request.go route.go schedule.go target.go tls.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
@@ -108,6 +108,10 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{key}})
 		}
 	}
+	choice := func(key string, of []string) {
+		p, _ := s.Properties.Get(key)
+		p.Enum = words(of)
+	}
 	named := func(keys ...string) {
 		for _, key := range keys {
 			p, _ := s.Properties.Get(key)
@@ -145,7 +149,15 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
 		p, _ := s.Properties.Get("direction")
-		p.Enum = words(directions)
+		p.Enum = words(ways)
+	case reflect.TypeFor[Stop]():
+		one(stopKinds)
+	case reflect.TypeFor[CPU]():
+		choice("by", cpuWays)
+	case reflect.TypeFor[Memory]():
+		choice("by", memoryWays)
+	case reflect.TypeFor[NetPartition]():
+		choice("direction", directions)
 	case reflect.TypeFor[Claim]():
 		one(claimKinds)
 	}

@@ -18,6 +18,7 @@ import (
 // Target is one service. Exactly one of URL, Process and Reference is given.
 type Target struct {
 	URL       string            `yaml:"url"`       // A service that runs already: http://host:port, https://host:port or unix:/path/of/socket.
+	PidFile   string            `yaml:"pid_file"`  // With url: the file that holds the pid of the service's process, for faults on it; limits: {processes: [...]} must allow its program. Relative to the experiment file, absolute once read.
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
@@ -64,7 +65,7 @@ func (t *Target) resolve(folder string) error {
 			return err
 		}
 	}
-	if err := absolute(folder, &t.Protoset); err != nil {
+	if err := absolute(folder, &t.Protoset, &t.PidFile); err != nil {
 		return err
 	}
 	socket, ok := t.Socket()
@@ -105,6 +106,9 @@ func (r *rules) target(name string, t *Target) {
 	kind := r.kind(path, targetKinds)
 	if with := child(path, "with"); r.has(with) && kind != "" && kind != "reference" {
 		r.wrongKey(with, "with: does not go with "+kind, "it is for reference services; a process has env and command")
+	}
+	if file := child(path, "pid_file"); r.has(file) && kind != "" && kind != "url" {
+		r.wrongKey(file, "pid_file: does not go with "+kind, "stormctl knows the process that it starts")
 	}
 	if at := child(path, "url"); r.sound(at) {
 		r.url(at, t.URL)

@@ -18,6 +18,16 @@
 // request id, not from the order in which connections happen to be served:
 // the same seed hits the same requests.
 //
+// What a toxic counts (the third request, five at a time) the relay counts for
+// it, by atomics, and tells it: Decide stays pure. A toxic that comes and goes
+// (Cycle) is injected and healed again and again by a goroutine of its own.
+//
+// A fate is looked at as late as can be, and again after every wait. A response
+// to whose body something is done is passed on piece by piece for that, all
+// others in the pieces in which they are read. What happens to a body is noted
+// in the record when it happens, not when it is decided: a toxic that came to
+// nothing has not hit.
+//
 // The relay is a wire. Bytes pass unchanged, each caller's connection has one
 // of its own to the dependency, dialled when the first request comes, and how
 // one side ends is how the other sees it end: a FIN as a FIN, a reset as a

@@ -90,6 +90,8 @@ Exit codes:
 		newSchemaCommand(),
 		newJudgeCommand(),
 		newReportCommand(),
+		newHealCommand(),
+		newHaltCommand(),
 		newTargetCommand(),
 		newVersionCommand(),
 	)
