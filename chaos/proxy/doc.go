@@ -58,7 +58,8 @@
 // leg's own: what a peer may send of a stream is what was passed on and a
 // little more, so that a slow caller holds up the dependency, and a stream that
 // a fault holds holds up no other. PING and GOAWAY pass from end to end, and the
-// number of streams that the dependency takes at once is the caller's too.
+// number of streams that the dependency takes at once is the caller's too. A PING
+// waits while a partition holds all exchanges in progress.
 //
 //   - What resets a connection of HTTP/1.1 resets a stream, by INTERNAL_ERROR, and
 //     the connection with its other calls goes on; Fate.Connection is for the
@@ -80,10 +81,10 @@
 // # TLS
 //
 // Either side may have it, whatever is spoken (transport.go; edge.go for
-// connections). A caller's
-// handshake comes before there is an exchange; one with the dependency that
-// fails is a dependency that cannot be reached. FIN and RST pass as they are; a
-// FIN without the alert that should come before it counts as one with it.
+// connections). A caller's handshake comes before there is an exchange; one with
+// the dependency that fails is a dependency that cannot be reached. FIN and RST
+// pass as they are; a FIN without the alert that should come before it counts as
+// one with it.
 //
 // # In flight
 //

@@ -48,6 +48,7 @@ type mux struct {
 	streams  map[uint32]*stream // by their numbers on the caller's leg
 	passed   map[uint32]*stream // those that are open on the dependency's, by their numbers there
 	waiting  []*stream          // may be passed on, but for the connection or for the dependency's limit
+	pings    []ping             // held
 	told     []ended            // to be told when mu is unlocked
 	last     uint32             // the caller's highest stream
 	next     uint32             // the next on the dependency's leg
@@ -295,6 +296,12 @@ func (m *mux) review(toxics []*active) {
 
 // flush does what a change may have made possible. mu is held.
 func (m *mux) flush() {
+	if len(m.pings) > 0 && !m.partitioned() {
+		for _, p := range m.pings {
+			m.passPing(p)
+		}
+		m.pings = nil
+	}
 	m.pump()
 	m.settle()
 }

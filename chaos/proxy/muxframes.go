@@ -47,7 +47,7 @@ func (m *mux) fromCaller(f http2.Frame) error {
 	case *http2.SettingsFrame:
 		return m.settings(&m.caller, f)
 	case *http2.PingFrame:
-		m.ping(&m.caller, &m.up, f)
+		m.ping(&m.caller, f)
 	case *http2.GoAwayFrame:
 		if m.up.conn != nil {
 			m.up.goAway(0, uint32(f.ErrCode), f.DebugData())
@@ -210,7 +210,7 @@ func (m *mux) fromDependency(f http2.Frame) error {
 	case *http2.SettingsFrame:
 		return m.settings(&m.up, f)
 	case *http2.PingFrame:
-		m.ping(&m.up, &m.caller, f)
+		m.ping(&m.up, f)
 	case *http2.GoAwayFrame:
 		m.goAway(f)
 	case *http2.PushPromiseFrame:
@@ -415,12 +415,52 @@ func (m *mux) resize(l *leg, initial int64) error {
 }
 
 // ping passes a PING on to the other end, and its answer back, so that it tells
-// what it would tell without us. As long as there is no other end we answer.
-func (m *mux) ping(from, to *leg, f *http2.PingFrame) {
+// what it would tell without us. As long as there is no other end we answer. In
+// a partition it waits with the exchanges.
+func (m *mux) ping(from *leg, f *http2.PingFrame) {
+	p := ping{from, f.IsAck(), f.Data}
+	if !m.partitioned() {
+		m.passPing(p)
+	} else if len(m.pings) < maxPings {
+		m.pings = append(m.pings, p)
+	}
+}
+
+// ping is a PING or the answer to one.
+type ping struct {
+	from *leg
+	ack  bool
+	data [8]byte
+}
+
+// maxPings bounds those that are held; who sends more in a partition has given
+// up on the first.
+const maxPings = 16
+
+func (m *mux) passPing(p ping) {
+	to := &m.up
+	if p.from == to {
+		to = &m.caller
+	}
 	switch {
 	case to.conn != nil && !m.over:
-		to.ping(f.IsAck(), f.Data)
-	case !f.IsAck():
-		from.ping(true, f.Data)
+		to.ping(p.ack, p.data)
+	case !p.ack:
+		p.from.ping(true, p.data)
 	}
+}
+
+// partitioned tells whether a fault holds all exchanges in progress, both ways.
+func (m *mux) partitioned() bool {
+	open := false
+	for _, s := range m.streams {
+		if !s.x.open {
+			continue
+		}
+		if s.x.fate.Verb != Hold {
+			return false
+		}
+		open = true
+	}
+	return open
 }

@@ -333,7 +333,7 @@ func TestGoAway(t *testing.T) {
 }
 
 func TestPingsPass(t *testing.T) {
-	_, _, c, up := streaming(t)
+	l, _, c, up := streaming(t)
 	data := [8]byte{'1', '2', '3', '4', '5', '6', '7', '8'}
 	c.must(c.WritePing(false, data))
 	up.expect("PING 12345678")
@@ -343,6 +343,28 @@ func TestPingsPass(t *testing.T) {
 	c.expect("PING 12345678")
 	c.must(c.WritePing(true, data))
 	up.expect("PONG 12345678")
+
+	remove := l.Add(1, Partition{Select: All})
+	c.get(3, "/a")
+	c.must(c.WritePing(false, data))
+	c.head(5, true, ":method=GET", "Upper=x")
+	c.expect("5 RST_STREAM PROTOCOL_ERROR") // now it has been read
+	up.must(up.WritePing(false, data))
+	eventually(t, "both are held", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for m := range l.conns {
+			m.(*mux).mu.Lock()
+			defer m.(*mux).mu.Unlock()
+			return len(m.(*mux).pings) == 2
+		}
+		return false
+	})
+	remove()
+	c.expect("PING 12345678")
+	up.expect("PING 12345678", "3 "+gotGet+"/a END")
+	c.conn.Close()
+	l.next()
 
 	d := newDependency(t)
 	c = listen(t, d.addr(), speaks(ProtocolHTTP2)).h2dial()
@@ -495,6 +517,30 @@ func TestFoulCallers(t *testing.T) {
 			up.expect("FIN")
 		})
 	}
+	t.Run("a list of fields past the bound", func(t *testing.T) {
+		l, _, c, up := streaming(t)
+		c.block.Reset()
+		for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":path", "/a"}} {
+			c.must(c.encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}))
+		}
+		for range 9 { // the last of them is past it
+			c.must(c.encoder.WriteField(hpack.HeaderField{Name: "x", Value: strings.Repeat("~", maxList/9), Sensitive: true}))
+		}
+		c.must(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: c.block.Next(1000), EndStream: true}))
+		for c.block.Len() > 0 {
+			piece := c.block.Next(16384)
+			c.must(c.WriteContinuation(3, c.block.Len() == 0, piece))
+		}
+		c.expect("3 RST_STREAM ENHANCE_YOUR_CALM")
+		if x := l.next(); x.Path != "/a" || x.Ending != evidence.Failed {
+			t.Errorf("recorded %+v", x)
+		}
+		c.get(5, "/b")
+		up.expect("3 " + gotGet + "/b END")
+		up.head(3, true, ":status=200")
+		c.expect("5 HEADERS :status=200 END")
+		l.next()
+	})
 	t.Run("streams alone", func(t *testing.T) {
 		l, _, c, up := streaming(t)
 		c.head(3, true, ":method=GET", ":path=/", "Upper=x")
@@ -541,5 +587,39 @@ func TestFoulDependencies(t *testing.T) {
 				t.Errorf("recorded %+v", x)
 			}
 		})
+	}
+}
+
+// TestFloodIsBounded lets a caller ask and ask and never read an answer: what
+// waits for it stays bounded, because it is not read any more.
+func TestFloodIsBounded(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr(), speaks(ProtocolHTTP2))
+	c := l.h2dial()
+	var pings bytes.Buffer
+	framer := http2.NewFramer(&pings, nil)
+	for range 10_000 {
+		c.must(framer.WritePing(false, [8]byte{}))
+	}
+	stuck := time.Now()
+	for wrote := 0; time.Since(stuck) < 200*time.Millisecond; { // it takes nothing any more
+		c.conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		n, _ := c.conn.Write(pings.Bytes()[wrote%pings.Len():])
+		if wrote += n; n > 0 {
+			stuck = time.Now()
+		}
+		if wrote > 1<<30 {
+			t.Fatal("it takes everything")
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for each := range l.conns {
+		m := each.(*mux)
+		m.mu.Lock()
+		if n := len(m.caller.out); n > 2*maxPending {
+			t.Errorf("%d bytes wait to be written", n)
+		}
+		m.mu.Unlock()
 	}
 }
