@@ -70,13 +70,19 @@ func runLoad(ctx context.Context, j *loadJob, o loadOptions, stdout, stderr io.W
 	result, err := r.run(ctx, o)
 	if err != nil {
 		shown.say(errorText(err))
+	}
+	if result == nil {
 		return exitFailed
+	}
+	code := loadExit(result)
+	if err != nil {
+		code = exitFailed
 	}
 	if err := writeLoad(stdout, result, o.json, os.Getenv); err != nil {
 		shown.say(errorText(fmt.Errorf("print result: %w", err)))
 		return exitFailed
 	}
-	return loadExit(result)
+	return code
 }
 
 // loadExit is the exit code of a load.
@@ -96,6 +102,7 @@ func loadExit(l *reports.Load) exitCode {
 	return code
 }
 
+// run drives the load. A result with an error is whole, but a file beside it is not.
 func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load, err error) {
 	shards := load.Shards(r.plan)
 	observe := r.observer(shards)
