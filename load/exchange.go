@@ -267,7 +267,12 @@ func (l *loop) ended(c *conn) {
 }
 
 // broken is told that the connection is of no use any more.
-func (l *loop) broken(c *conn) { l.lose(c, Reset) }
+func (l *loop) broken(c *conn) {
+	if len(c.flying) > 0 {
+		l.unnoted(false)
+	}
+	l.lose(c, Reset)
+}
 
 // answered ends an exchange by its response and gives the connection to the
 // next.

@@ -47,6 +47,7 @@ type loop struct {
 
 	stamp  int64            // see cameAt
 	turns  [2]time.Duration // when this turn and the one before began to wait
+	prompt time.Duration    // until then nothing is gathered, see unnoted
 	midway bool             // the last turn has read a part of a response
 
 	halted  atomic.Bool // set from outside
