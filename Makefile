@@ -6,9 +6,11 @@ ROUNDS   ?= 10
 JOBS     ?= 4
 ONLY     ?=
 FUZZTIME ?= 1m
+KILLS    ?= 50
+TOXIPROXY ?= toxiproxy-server
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth fuzz rulings deps
+.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay fuzz rulings kill-test cgroup2-test deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +40,14 @@ bench-truth: ## what stormctl and its peers say of targets whose behaviour is kn
 	$(GO) build -o bin/stormctl ./cmd/stormctl
 	$(GO) run ./load/benchmarks -stormctl $(CURDIR)/bin/stormctl -truth -duration 20s $(BENCH)
 
+bench-relay: deps ## the relay beside haproxy and toxiproxy (TOXIPROXY=path of its server): BENCH='-rounds 5 -duration 5s'
+	@command -v wrk >/dev/null || { echo "wrk is not installed"; exit 1; }
+	$(GO) build -o bin/bench-relay ./chaos/proxy/benchmarks
+	bin/bench-relay -toxiproxy $(TOXIPROXY) $(BENCH)
+
+busy-relay: ## toxics change 1,000 times a second under 200 busy connections for 60 s
+	$(GO) test -count=1 -run '^TestStreamNothingIsLostWhileToxicsChange$$' -v ./chaos/proxy -busy 60s -busy-connections 200
+
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -47,13 +57,28 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 rulings: deps ## examples (ONLY=REGEXP) ROUNDS times (default 10), JOBS at once (default 4), quiet and with a core busy
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)'
 
+kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
+	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)
+
+cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs Debian's user-mode-linux
+	$(GO) test -c -o bin/host.test ./chaos/host
+	chaos/host/testdata/cgroup2.sh bin/host.test
+
 # The packages that the tests need from the system; only what is missing is installed.
 deps:
 	@missing=""; \
 	command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing="$$missing haproxy"; \
 	command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$$missing nginx-light"; \
 	command -v nghttpd >/dev/null || missing="$$missing nghttp2-server"; \
+	command -v h2load >/dev/null || missing="$$missing nghttp2-client"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing="$$missing iproute2"; \
+	command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing="$$missing nftables"; \
+	command -v python3 >/dev/null || missing="$$missing python3"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	command -v redis-cli >/dev/null || missing="$$missing redis-tools"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing for the tests:$$missing"; \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \

@@ -180,7 +180,7 @@ func faultResults(run *evidence.Run) []FaultResult {
 	var faults []FaultResult
 	for _, f := range run.Faults {
 		r := FaultResult{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed), Overflow: f.Overflow, Error: f.Error}
-		if link := run.Links[f.On]; f.Kind != "restart" && f.Kind != "pause" && link != nil {
+		if link := run.Links[f.On]; !f.OnTarget() && f.Kind != "exec" && link != nil {
 			for _, x := range link.Exchanges {
 				if x.HitBy(f.Index) {
 					r.Hit++

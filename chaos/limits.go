@@ -102,33 +102,77 @@ const hung = 5
 // tick returns why the run must stop, or "".
 func (w *stopWatch) tick(t evidence.Tick) string {
 	for i, stop := range w.stops {
-		var ok, ended uint64
-		for route, outcomes := range t.Routes {
-			if stop.Route != "" && stop.Route != route {
-				continue
-			}
-			ok += outcomes[load.OK]
-			for _, n := range outcomes {
-				ended += n
-			}
-		}
-		share := float64(ok) / float64(max(ended, 1))
+		bad, figure, says := w.look(stop, t)
 		switch {
-		case ended == 0 && float64(t.Offered)*w.shares[stop.Route] < hung: // says nothing
+		case !says:
 			continue
-		case share < float64(stop.SuccessBelow):
+		case bad:
 			w.bad[i]++
 		default:
 			w.bad[i] = 0
 		}
 		if need := int((stop.For + time.Second - 1) / time.Second); w.bad[i] >= max(need, 1) {
-			route := stop.Route
-			if route == "" {
-				route = "all routes"
-			}
-			return fmt.Sprintf("limit: success of %s was below %s for %d s (in the last second %d of %d requests that ended)",
-				route, stop.SuccessBelow, w.bad[i], ok, ended)
+			return fmt.Sprintf("limit: %s for %d s (in the last second %s)", past(stop), w.bad[i], figure)
 		}
 	}
 	return ""
+}
+
+// look tells whether a second was a bad one, and by which figure; says is false
+// if the second says nothing.
+func (w *stopWatch) look(stop experiment.Stop, t evidence.Tick) (bad bool, figure string, says bool) {
+	link := t.Links[stop.Link]
+	switch stop.Kind() {
+	case "success_below":
+		return w.success(stop, t)
+	case "errors_above":
+		share := float64(link.Errors) / float64(max(link.Ended, 1))
+		return share > float64(stop.ErrorsAbove), fmt.Sprintf("%d of %d exchanges that ended", link.Errors, link.Ended), link.Ended > 0
+	case "p99_above":
+		return link.P99.Duration() > stop.P99Above, link.P99.Duration().Round(time.Millisecond).String(), link.Ended > 0
+	case "in_flight_above":
+		return link.InFlight > stop.InFlightAbove, fmt.Sprint(link.InFlight), true
+	case "send_lag_above":
+		return t.LagP99.Duration() > stop.SendLagAbove, t.LagP99.Duration().Round(time.Millisecond).String(), t.Ended > 0
+	default:
+		return t.CPU > stop.CPUAbove, fmt.Sprintf("%.2f", t.CPU), true
+	}
+}
+
+func (w *stopWatch) success(stop experiment.Stop, t evidence.Tick) (bad bool, figure string, says bool) {
+	var ok, ended uint64
+	for route, outcomes := range t.Routes {
+		if stop.Route != "" && stop.Route != route {
+			continue
+		}
+		ok += outcomes[load.OK]
+		for _, n := range outcomes {
+			ended += n
+		}
+	}
+	says = ended > 0 || float64(t.Offered)*w.shares[stop.Route] >= hung
+	share := float64(ok) / float64(max(ended, 1))
+	return share < float64(stop.SuccessBelow), fmt.Sprintf("%d of %d requests that ended", ok, ended), says
+}
+
+// past is a condition that held.
+func past(stop experiment.Stop) string {
+	switch stop.Kind() {
+	case "success_below":
+		route := stop.Route
+		if route == "" {
+			route = "all routes"
+		}
+		return fmt.Sprintf("success of %s was below %s", route, stop.SuccessBelow)
+	case "errors_above":
+		return fmt.Sprintf("errors of link %s were above %s", stop.Link, stop.ErrorsAbove)
+	case "p99_above":
+		return fmt.Sprintf("p99 of link %s was above %s", stop.Link, stop.P99Above)
+	case "in_flight_above":
+		return fmt.Sprintf("more than %d exchanges of link %s were in flight", stop.InFlightAbove, stop.Link)
+	case "send_lag_above":
+		return fmt.Sprintf("p99 of the send lag was above %s", stop.SendLagAbove)
+	default:
+		return fmt.Sprintf("the harness used more than %v cores", stop.CPUAbove)
+	}
 }

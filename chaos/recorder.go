@@ -68,9 +68,11 @@ type linkRecorder struct {
 	batch []evidence.Exchange
 	spare []evidence.Exchange
 
-	file *evidence.BehindWriter
-	hist *hist.Histogram
-	log  *logFile
+	file   *evidence.BehindWriter
+	hist   *hist.Histogram
+	log    *logFile
+	errors uint64 // since the last tick
+	busy   func() int
 }
 
 // newRecorder makes the files. The first line of the timeline is on disk when
@@ -101,8 +103,8 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule l
 	for range shards {
 		rec.rings = append(rec.rings, load.NewRing(ringBits))
 	}
-	for name := range relays {
-		l := &linkRecorder{hist: hist.New()}
+	for name, relay := range relays {
+		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight}
 		rec.links[name] = l
 		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), maxSheet); err != nil {
 			return rec, err
@@ -237,6 +239,9 @@ func (l *linkRecorder) flush() int {
 	l.file.Write(batch)
 	for i := range batch {
 		l.hist.Record(batch[i].Duration())
+		if batch[i].Status == 0 || batch[i].Status >= 500 {
+			l.errors++
+		}
 	}
 	l.spare = batch
 	return len(batch)
@@ -292,6 +297,13 @@ func (rec *recorder) second(interval *load.Interval, now time.Duration) evidence
 		}
 		t.Unsent += ended[load.Unsent]
 		t.Routes[name] = ended
+	}
+	for name, l := range rec.links {
+		if t.Links == nil {
+			t.Links = map[string]evidence.LinkTick{}
+		}
+		t.Links[name] = evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors, P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy()}
+		l.errors = 0
 	}
 	return t
 }

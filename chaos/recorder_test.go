@@ -23,7 +23,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay", "send_lag"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := load.Constant(1000, time.Second)
-	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]*proxy.Relay{"front": nil})
+	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]*proxy.Relay{"front": {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,8 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	}
 	exchange := rec.exchange("front")
 	for i := range each {
-		exchange(evidence.Exchange{Seq: uint64(i + 1), End: 2 * time.Millisecond, Status: 200})
+		status := []int{200, 404, 503, 0, 200}[i%5]
+		exchange(evidence.Exchange{Seq: uint64(i + 1), End: 2 * time.Millisecond, Status: status})
 	}
 	<-done
 	<-done
@@ -76,6 +77,15 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	if got := routes[1].Response.P50; got < 1 || got > 1.01 {
 		t.Errorf("response p50 of %s is %v ms, want 1", routes[1].Name, got)
 	}
+	var link evidence.LinkTick
+	for _, tick := range run.Ticks {
+		l := tick.Links["front"]
+		link.Ended, link.Errors, link.P99 = link.Ended+l.Ended, link.Errors+l.Errors, max(link.P99, l.P99)
+	}
+	// Two of five have status 500 or none, and so has the last one.
+	if link.Ended != each+1 || link.Errors != each*2/5+1 || link.P99.Duration() < 2*time.Millisecond {
+		t.Errorf("the ticks tell of the link %+v", link)
+	}
 	log, err := readLog(filepath.Join(dir, linkLog("front")))
 	if err != nil || log["front"].Count() != each+1 {
 		t.Errorf("link log: %v, %d of %d", err, log["front"].Count(), each+1)
@@ -94,7 +104,7 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	h := evidence.Header{Name: "x", Started: time.Now().Add(warmup), Load: evidence.Seconds(time.Second), Routes: []string{"pay"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := load.Warmed(10, warmup, load.Constant(10, time.Second)) // arrivals 1 to 3 are the warm-up's
-	rec, err := newRecorder(dir, h, warmup, schedule, 1, map[string]*proxy.Relay{"front": nil})
+	rec, err := newRecorder(dir, h, warmup, schedule, 1, map[string]*proxy.Relay{"front": {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ type FaultResult struct {
 	On       string  `json:"on"`
 	Injected float64 `json:"injected_s"`         // −1 if it never was
 	Healed   float64 `json:"healed_s"`           // −1 if it was not
-	Hit      uint64  `json:"hit"`                // exchanges it touched; for restart and pause 1 when it was done
+	Hit      uint64  `json:"hit"`                // exchanges it touched; for what is not a link's own 1 when it was done
 	Overflow uint64  `json:"overflow,omitempty"` // exchanges that it let go because it had hold of max_active already
 	Error    string  `json:"error,omitempty"`
 }

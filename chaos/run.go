@@ -15,6 +15,8 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
@@ -78,7 +80,9 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 // execute makes the evidence: it starts the services, drives the load and the
 // timeline, and ends everything.
 func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule load.Schedule, dir string, opts Options) (err error) {
-	run := random()
+	run, began := random(), time.Now()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	teller := newTeller(x, schedule.Duration(), opts.Watch)
 	defer teller.stop()
 
@@ -86,10 +90,16 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, services.stop()) }() // at the end there is nothing left to stop
+	defer func() { err = errors.Join(err, services.stop(), services.release()) }() // at the end there is nothing left to stop
+	if err := services.hold(ctx, func(why string) { stop(Stopped{why}) }, teller.event); err != nil {
+		return err
+	}
+	watching := watchStopFiles(ctx, x.Limits.StopFile, services.lease, began, func(s Stopped) { stop(s) })
+	defer func() { stop(nil); watching.Wait() }()
 	if err := services.start(ctx, func(text string) { teller.phase("starting", text) }); err != nil {
 		return err
 	}
+	services.length = schedule.Duration()
 	plan, timeline := services.plan(run, x.Load.Warmed(schedule)), services.timeline()
 	rec, err := newRecorder(dir, header(x, schedule, timeline), x.Load.Warmup, plan.Schedule, load.Shards(plan), services.relays)
 	if err != nil {
@@ -98,14 +108,45 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	rec.tellSteps(plan.Routes)
 	end := drive(ctx, x, services, plan, timeline, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
-	if err := services.stop(); err != nil {
-		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: err.Error()})
-		teller.event(err.Error())
+	note := func(text string) {
+		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
+		teller.event(text)
+	}
+	services.tellUnsafe(note)
+	if err := errors.Join(services.stop(), services.release()); err != nil {
+		note(err.Error())
 	}
 	if err := rec.close(end); err != nil {
 		teller.event("evidence is incomplete: " + err.Error())
 	}
 	return nil
+}
+
+// hold makes the run known to the machine, and what it would break sure to be
+// undone. Nothing is started if a fault could not be made, or had no guardian.
+func (s *services) hold(ctx context.Context, lost, say func(string)) error {
+	if err := errors.Join(stopFileThere(s.x.Limits.StopFile), s.timeline().check(ctx, s.x)); err != nil {
+		return err
+	}
+	guardian := s.timeline().outlives()
+	held, err := lease.Open(lease.Options{Name: s.x.Name, Dir: s.dir, Guardian: guardian, Lost: lost})
+	switch {
+	case err == nil:
+		s.lease = held
+	case guardian:
+		return fmt.Errorf("some faults of the experiment would outlive stormctl, and cannot be held: %w", err)
+	default:
+		say("stormctl halt will not find this run: " + err.Error())
+	}
+	return nil
+}
+
+// release undoes what is still held. It may be called again.
+func (s *services) release() error {
+	if s.lease == nil {
+		return nil
+	}
+	return s.lease.Close()
 }
 
 // drive runs load and timeline side by side from one start, and returns when
@@ -244,25 +285,6 @@ func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) strin
 	return ""
 }
 
-// timeline is the chaos of the experiment on what runs.
-func (s *services) timeline() Timeline {
-	var t Timeline
-	for i, e := range s.x.Chaos {
-		event := Event{Index: i, At: e.At, For: e.For}
-		switch {
-		case e.Restart != nil:
-			event.For = e.Restart.Downtime
-			event.Fault = restart{s.running[e.On]}
-		case e.Pause != nil:
-			event.Fault = pause{s.running[e.On]}
-		default:
-			event.Fault = onLink{s.relays[e.On], i, e.Toxic()}
-		}
-		t = append(t, event)
-	}
-	return t
-}
-
 // watch tells when a target ends that nobody ended, until ctx is done.
 func (s *services) watch(ctx context.Context, say func(target string, err error)) *sync.WaitGroup {
 	var wg sync.WaitGroup
@@ -302,16 +324,18 @@ func header(x *experiment.Experiment, schedule load.Schedule, timeline Timeline)
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}
 	for i, e := range x.Chaos {
-		h.Faults = append(h.Faults, injection(i, e, timeline[i]))
+		h.Faults = append(h.Faults, injection(x, i, e, timeline[i]))
 	}
 	return h
 }
 
-func injection(i int, e experiment.Event, t Event) evidence.Injection {
+func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evidence.Injection {
 	in := evidence.Injection{
 		Index: i, Name: e.String(), Kind: e.Kind(), On: e.On, Share: 1,
 		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
 	}
+	in.Others = e.Everybody()[1:]
+	in.Target = e.Toxic() == nil && e.Stream() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
 	if t := e.Toxic(); t != nil {
 		s := t.Selection()
 		in.Share, in.Match, in.Cycle = float64(s.Share), s.Match != nil, s.Cycle != nil
@@ -326,6 +350,10 @@ func injection(i int, e experiment.Event, t Event) evidence.Injection {
 		in.Statuses = e.Errors.Status
 		if code := int(e.Errors.GRPC); code != 0 {
 			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
+		}
+	default:
+		if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
+			in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil
 		}
 	}
 	return in

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/targets"
@@ -30,10 +31,15 @@ type services struct {
 	opts  Options
 	dir   string
 	allow allowList
+	lease *lease.Lease // nil if nothing may outlive us
+
+	length time.Duration // of the load, the warm-up apart; 0 before it is known
 
 	addrs   map[string]netip.AddrPort // of the targets, by name; none of one on a unix socket
 	hosts   map[string]string         // what a caller writes into the Host header
 	relays  map[string]*proxy.Relay   // by link
+	tls     authority
+	files   map[string]map[string]string // by link with TLS, and what they are: ca, cert, key
 	running map[string]*targets.Running
 }
 
@@ -41,7 +47,8 @@ type services struct {
 // starts no target.
 func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, dir string, run uint64, opts Options) (s *services, err error) {
 	s = &services{x: x, in: in, opts: opts, dir: dir, addrs: map[string]netip.AddrPort{}, hosts: map[string]string{},
-		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{}}
+		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{},
+		tls: authority{dir: filepath.Join(dir, "tls")}, files: map[string]map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop())
@@ -55,27 +62,57 @@ func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 			s.hosts[name] = "localhost"
 			continue
 		}
-		hostport, err := s.address(x.Targets[name])
-		if err != nil {
-			return s, fmt.Errorf("target %s: %w", name, err)
-		}
-		s.hosts[name] = hostport
-		if s.addrs[name], err = s.allow.resolve(ctx, hostport); err != nil {
-			return s, fmt.Errorf("target %s: %w", name, err)
+		if s.addrs[name], err = s.resolve(ctx, name); err != nil {
+			return s, err
 		}
 	}
 	for _, name := range sorted(x.Links) {
-		link := x.Links[name]
-		relay, err := proxy.Listen(proxy.Config{
-			Name: name, Listen: link.Listen, Upstream: s.addrs[link.To].String(),
-			Seed: x.Seed, Run: run, IDHeader: x.Load.IDHeader, Allow: s.allow.check,
-		})
+		relay, err := s.link(name, run)
 		if err != nil {
 			return s, fmt.Errorf("link %s: %w", name, err)
 		}
 		s.relays[name] = relay
 	}
 	return s, nil
+}
+
+// resolve finds the address of a target, which limits must allow.
+func (s *services) resolve(ctx context.Context, name string) (netip.AddrPort, error) {
+	hostport, err := s.address(s.x.Targets[name])
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("target %s: %w", name, err)
+	}
+	if s.hosts != nil {
+		s.hosts[name] = hostport
+	}
+	addr, err := s.allow.resolve(ctx, hostport)
+	if err != nil {
+		return addr, fmt.Errorf("target %s: %w", name, err)
+	}
+	return addr, nil
+}
+
+// link binds a link.
+func (s *services) link(name string, run uint64) (*proxy.Relay, error) {
+	link := s.x.Links[name]
+	c := proxy.Config{
+		Name: name, Listen: link.Listen, Upstream: s.addrs[link.To].String(), Protocol: link.Protocol,
+		Seed: s.x.Seed, Run: run, IDHeader: s.x.Load.IDHeader, Allow: s.allow.check,
+	}
+	if link.TLS != nil {
+		var err error
+		if s.files[name], err = s.tls.issue(name, link); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		host, _, _ := net.SplitHostPort(s.hosts[link.To])
+		if c.Terminate, err = s.tls.terminate(name, link); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		if c.Originate, err = s.tls.originate(name, link, host); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	return proxy.Listen(c)
 }
 
 // address is the host:port of a target, a free one where none is given.
@@ -266,6 +303,12 @@ func (s *services) variables(name string) (func(string) (string, bool), error) {
 	for link, relay := range s.relays {
 		for part, value := range parts("http", relay.Addr()) {
 			vars["links."+link+"."+part] = value
+		}
+		for part, file := range s.files[link] {
+			vars["links."+link+"."+part] = file
+		}
+		if t := s.x.Links[link].TLS; t != nil && t.Terminate != nil {
+			vars["links."+link+".url"] = "https://" + relay.Addr()
 		}
 	}
 	return func(v string) (string, bool) {

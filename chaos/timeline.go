@@ -22,8 +22,16 @@ type Event struct {
 type Timeline []Event
 
 // healWithin bounds one heal. A restarted target that is not ready by then is
-// reported as not healed.
+// reported as not healed. A fault whose heal takes longer by its nature says so
+// by a method HealWithin.
 const healWithin = 30 * time.Second
+
+func within(f Fault) time.Duration {
+	if long, ok := f.(interface{ HealWithin() time.Duration }); ok {
+		return max(healWithin, long.HealWithin())
+	}
+	return healWithin
+}
 
 // Notify is told what really happened and when. A fault was in force at most
 // from the one time to the other: at is taken before it is injected and after
@@ -112,7 +120,7 @@ func (r *runner) firstToHeal() *inForce {
 func (r *runner) heal(in *inForce) {
 	r.active = slices.DeleteFunc(r.active, func(other *inForce) bool { return other == in })
 	r.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), healWithin)
+		ctx, cancel := context.WithTimeout(context.Background(), within(in.event.Fault))
 		defer cancel()
 		err := in.heal(ctx)
 		if err != nil {

@@ -25,7 +25,7 @@
 // The closed model (closed.go) is there for comparison with other tools.
 //
 // While it waits, a loop keeps its right to run Go code and does not tell the
-// scheduler: see patience.
+// scheduler: see poll.Patience.
 //
 // Over TCP the kernel notes when it received a response (stamped.go), and a loop
 // that sleeps until a request falls due within a millisecond lets responses

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // epoll is the transport that reads and writes when the kernel says that it
 // can be done.
 type epoll struct {
 	loop   *loop
-	poller *poller
+	poller *poll.Poller
 	to     []address // by pool.index
 	events []unix.EpollEvent
 	unread []token // connections with more to read than a turn allows
@@ -45,13 +47,13 @@ func newEpoll(l *loop) (transport, error) {
 		t.stamped = newStamped()
 	}
 	var err error
-	t.poller, err = newPoller()
+	t.poller, err = poll.New()
 	return t, err
 }
 
-func (t *epoll) stop() { t.poller.close() }
+func (t *epoll) stop() { t.poller.Close() }
 
-func (t *epoll) wake() { t.poller.wake() }
+func (t *epoll) wake() { t.poller.Wake() }
 
 func (t *epoll) dial(c *conn) {
 	c.fd, c.unwritten = -1, c.unwritten[:0]
@@ -69,7 +71,7 @@ func (t *epoll) dial(c *conn) {
 	if t.stamped != nil {
 		t.stamped.wanted(fd)
 	}
-	if err := t.poller.add(fd, c.slot, c.generation); err != nil {
+	if err := t.poller.Add(fd, c.slot, c.generation); err != nil {
 		t.loop.dialFailed(c, err) // the kernel's bound on watched descriptors
 		return
 	}
@@ -87,7 +89,7 @@ func (t *epoll) adopt(c *conn, from net.Conn) error {
 	if t.stamped != nil {
 		t.stamped.wanted(c.fd)
 	}
-	return t.poller.add(c.fd, c.slot, c.generation)
+	return t.poller.Add(c.fd, c.slot, c.generation)
 }
 
 // dialAgain dials the connections that there was no room for.
@@ -113,7 +115,7 @@ func (t *epoll) send(c *conn, p []byte) bool {
 		c.unwritten = append(c.unwritten, p...)
 		return true
 	}
-	n, errno := send(c.fd, p)
+	n, errno := poll.Send(c.fd, p)
 	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
 		return false
 	}
@@ -127,7 +129,7 @@ func (t *epoll) send(c *conn, p []byte) bool {
 // flush writes on until the kernel takes no more; an event tells when it does.
 func (t *epoll) flush(c *conn) {
 	for len(c.unwritten) > 0 {
-		n, errno := send(c.fd, c.unwritten)
+		n, errno := poll.Send(c.fd, c.unwritten)
 		switch errno {
 		case 0:
 			c.unwritten = c.unwritten[:copy(c.unwritten, c.unwritten[n:])]
@@ -148,7 +150,7 @@ func (t *epoll) wait(timeout time.Duration) (elapsed bool, err error) {
 	if len(t.unread) == 0 && len(t.redial) == 0 && t.stamped != nil && t.loop.mayGather(timeout) {
 		elapsed = nanosleep(timeout)
 		t.gathered = true
-		t.events, _, err = t.poller.wait(0)
+		t.events, _, err = t.poller.Wait(0)
 		return elapsed, err
 	}
 	t.gathered = false
@@ -158,7 +160,7 @@ func (t *epoll) wait(timeout time.Duration) (elapsed bool, err error) {
 	if len(t.redial) > 0 {
 		timeout = min(timeout, backlogPause)
 	}
-	t.events, elapsed, err = t.poller.wait(timeout)
+	t.events, elapsed, err = t.poller.Wait(timeout)
 	return elapsed, err
 }
 
@@ -179,7 +181,7 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 		if c == nil || c.state != open {
 			continue
 		}
-		if e.Events&hungUp != 0 {
+		if e.Events&poll.HungUp != 0 {
 			c.peerDone = true
 			c.pool.withdraw(c)
 		}
@@ -187,9 +189,9 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 			continue
 		}
 		// None at all is an event about bytes that were read already.
-		if e.Events&(readable|hungUp) != 0 {
+		if e.Events&(poll.Readable|poll.HungUp) != 0 {
 			t.read(c)
-			e.Fd = wakeSlot
+			e.Fd = poll.WakeSlot
 		}
 	}
 	for i := range events {
@@ -207,7 +209,7 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 
 // connOf returns the connection an event is about, nil if that is gone.
 func (t *epoll) connOf(e *unix.EpollEvent) *conn {
-	if e.Fd == wakeSlot {
+	if e.Fd == poll.WakeSlot {
 		return nil
 	}
 	if c := t.loop.conns[e.Fd]; c.generation == e.Pad && c.state != unused {
@@ -217,18 +219,18 @@ func (t *epoll) connOf(e *unix.EpollEvent) *conn {
 }
 
 func (t *epoll) ready(c *conn, events uint32) {
-	c.peerDone = c.peerDone || events&hungUp != 0
+	c.peerDone = c.peerDone || events&poll.HungUp != 0
 	generation := c.generation
 	if c.state == dialling {
-		if errno := connectError(c.fd); errno != 0 {
+		if errno := poll.ConnectError(c.fd); errno != 0 {
 			t.loop.dialFailed(c, errno)
 			return
 		}
 		t.loop.opened(c)
-	} else if events&writable != 0 && len(c.unwritten) > 0 {
+	} else if events&poll.Writable != 0 && len(c.unwritten) > 0 {
 		t.flush(c)
 	}
-	if c.generation == generation && events&(readable|hungUp) != 0 {
+	if c.generation == generation && events&(poll.Readable|poll.HungUp) != 0 {
 		t.read(c)
 	}
 }
@@ -257,7 +259,7 @@ func (t *epoll) readSome(c *conn) {
 		}
 		// Edge triggered: if the buffer was filled there may be more, and no
 		// event would tell.
-		more := n == len(t.in) && readyToRead(c.fd)
+		more := n == len(t.in) && poll.ReadyToRead(c.fd)
 		t.loop.received(c, t.in[:n], more)
 		if c.generation != generation || !more && !c.peerDone {
 			return // gone, or all there is for now
@@ -270,7 +272,7 @@ func (t *epoll) readSome(c *conn) {
 // receive reads into t.in, and tells the loop when that came if it knows.
 func (t *epoll) receive(fd int) (n int, errno unix.Errno) {
 	if t.stamped == nil {
-		return receive(fd, t.in)
+		return poll.Receive(fd, t.in)
 	}
 	n, stamp, errno := t.stamped.receive(fd, t.in)
 	if n > 0 { // the end came with the bytes before it, if there were any just now

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // Meter measures what the host does to this process while a load runs: a
@@ -96,9 +98,9 @@ func (m *Meter) Read() Hiccup {
 
 func (m *Meter) run() {
 	runtime.LockOSThread() // for good: the thread has a timer slack of its own and ends with the goroutine
-	defer spareProcs(1)()
+	defer poll.Spare(1)()
 	defer close(m.done)
-	sharpenTimer()
+	poll.SharpenTimer()
 	at := time.Now()
 	for {
 		select {

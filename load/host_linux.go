@@ -10,14 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sharpenTimer makes the kernel end the calling thread's sleeps as precisely
-// as it can, instead of up to 50 µs late to save wake-ups. The caller has
-// locked itself to its thread.
-func sharpenTimer() {
-	// It fails only where a sandbox forbids it; the pacer then learns the slack.
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-}
-
 // nanosleep blocks the thread, without Go's timers between: those round up. It
 // does not tell Go's scheduler, so that the wake-up does not pass through it;
 // the caller has a P to spare. A signal ends the sleep early: then it is not

@@ -4,8 +4,6 @@ package load
 
 import "time"
 
-func sharpenTimer() {}
-
 func nanosleep(d time.Duration) (whole bool) { time.Sleep(d); return true }
 
 // CPUTime, MaxResident, threadTime, stealTime and stallTime are not known here.

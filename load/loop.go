@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stormctl/stormctl/load/poll"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -117,7 +118,7 @@ func (l *loop) halt() {
 }
 
 func (l *loop) run() error {
-	sharpenTimer()
+	poll.SharpenTimer()
 	l.stats.runs()
 	defer l.stats.ends()
 	l.start()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // stepper is a loop that a test moves turn by turn: arrivals fall due when the
@@ -158,13 +160,13 @@ func TestIdleCloseInTheSameTurn(t *testing.T) {
 	leave <- true
 	<-left
 	net := epollOf(t, s.loop)
-	events, _, err := net.poller.wait(patient)
+	events, _, err := net.poller.Wait(patient)
 	if err != nil || len(events) != 1 {
 		t.Fatalf("%d events, error %v", len(events), err)
 	}
 	// Another connection's event comes before it, and an arrival falls due.
 	s.due()
-	net.handle(append([]unix.EpollEvent{{Fd: wakeSlot}}, slices.Clone(events)...))
+	net.handle(append([]unix.EpollEvent{{Fd: poll.WakeSlot}}, slices.Clone(events)...))
 	if s.next.intended != time.Hour {
 		t.Error("an arrival that falls due during a batch waits for its end")
 	}
@@ -234,7 +236,7 @@ func TestEndlessBodyLeavesTheLoopItsTurns(t *testing.T) {
 	s.unfinished++
 	net := epollOf(t, s.loop)
 	net.in = net.in[:16] // a turn reads 16 times 16 bytes
-	if n, errno := send(b, append([]byte("HTTP/1.1 200 OK\r\n\r\n"), make([]byte, 1000)...)); errno != 0 || n != 1019 {
+	if n, errno := poll.Send(b, append([]byte("HTTP/1.1 200 OK\r\n\r\n"), make([]byte, 1000)...)); errno != 0 || n != 1019 {
 		t.Fatalf("sent %d, %v", n, errno)
 	}
 	net.read(c)

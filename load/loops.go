@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // Run sends what the plan's schedule wants sent, when it wants it sent, and
@@ -38,7 +40,7 @@ func Run(ctx context.Context, p Plan, start time.Time, observe Observe) error {
 		return err
 	}
 	raiseFileLimit()
-	defer spareProcs(program.shards)()
+	defer poll.Spare(program.shards)()
 	clock := newClock(start)
 
 	ctx, cancel := context.WithCancelCause(ctx)

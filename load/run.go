@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stormctl/stormctl/load/poll"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -21,7 +22,7 @@ const (
 func Shards(p Plan) int {
 	loops := p.Loops
 	if loops <= 0 {
-		loops = cores()
+		loops = poll.Cores()
 	}
 	return min(loops, maxConns(p))
 }

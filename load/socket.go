@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,41 +59,6 @@ func addressOf(e endpoint) (address, error) {
 		six.ZoneId = uint32(i.Index)
 	}
 	return address{unix.AF_INET6, six}, nil
-}
-
-// connectError is how a connect that was in progress ended: 0 if it is open.
-func connectError(fd int) unix.Errno {
-	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil {
-		return err.(unix.Errno)
-	}
-	return unix.Errno(v)
-}
-
-// send and receive never block, so they need not tell Go's scheduler.
-
-func send(fd int, p []byte) (n int, errno unix.Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
-	if e != 0 {
-		return 0, e
-	}
-	return int(r), 0
-}
-
-func receive(fd int, p []byte) (n int, errno unix.Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
-	if e != 0 {
-		return 0, e
-	}
-	return int(r), 0
-}
-
-// readyToRead tells whether there is something to read: bytes, the end, or an
-// error.
-func readyToRead(fd int) bool {
-	var one [1]byte
-	_, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&one[0])), 1, unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
-	return e != unix.EAGAIN
 }
 
 // takeDescriptor takes the socket out of a connection of package net, which is

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // submit is the transport on io_uring: it tells the kernel what is to be sent
@@ -26,7 +28,7 @@ type submit struct {
 	to      []rawAddress // by pool.index
 	wakefd  int
 	enabled bool
-	patience
+	poll.Patience
 	done []cqe
 }
 
@@ -280,12 +282,12 @@ func (t *submit) wait(timeout time.Duration) (elapsed bool, err error) {
 	if err := t.begin(); err != nil {
 		return false, err
 	}
-	wait, keep := t.next(timeout)
+	wait, keep := t.Next(timeout)
 	switch errno := t.ring.enter(wait, wait != 0 && !t.ring.completed(), keep); errno {
 	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY: // the last two: take completions first
-		t.idle = false
+		t.Idle = false
 	case unix.ETIME:
-		elapsed = t.was(timeout, wait, true)
+		elapsed = t.Was(timeout, wait, true)
 	default:
 		return false, os.NewSyscallError("io_uring_enter", errno)
 	}

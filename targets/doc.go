@@ -1,5 +1,5 @@
 // Package targets owns the life of services: it starts them, waits until they
-// are ready, pauses, kills and restarts them, and leaves nothing behind.
+// are ready, kills and restarts them, and leaves nothing behind.
 //
 //	stormctl ──lifeline (pipe)──▶ supervisor ──fork──▶ command ──▶ its children ...
 //	         ◀──report (pipe)────  own session,         own process group

@@ -171,21 +171,6 @@ func (inc *incarnation) kill() error {
 	}
 }
 
-// awaitStopped returns when the command has stopped, or has ended.
-func (inc *incarnation) awaitStopped() error {
-	for end := time.Now().Add(probeTimeout); ; time.Sleep(time.Millisecond) {
-		st, err := readStat(inc.pid)
-		switch {
-		case err != nil || st.state == 'Z' || inc.gone():
-			return errors.New("it ended meanwhile")
-		case st.state == 'T' || st.state == 't':
-			return nil
-		case time.Now().After(end):
-			return fmt.Errorf("process %d does not stop: state %c", inc.pid, st.state)
-		}
-	}
-}
-
 // ending says how the command ended; valid when done is closed.
 func (inc *incarnation) ending() string {
 	inc.mu.Lock()

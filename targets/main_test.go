@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -55,7 +56,7 @@ func playOwner() {
 		for file := range strings.SplitSeq(os.Getenv("FILES"), " ") {
 			awaitFile(file)
 		}
-		if _, err := r.Pause(); err != nil {
+		if err := stand(r.Pid()); err != nil {
 			fmt.Println("error:", err)
 			os.Exit(1)
 		}
@@ -143,6 +144,20 @@ func pidIn(t *testing.T, path string) int {
 func alive(pid int) bool {
 	st, err := readStat(pid)
 	return err == nil && st.state != 'Z'
+}
+
+// stand stops a process group, as a pause does, and returns when its leader
+// stands.
+func stand(pid int) error {
+	if err := syscall.Kill(-pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if st, err := readStat(pid); err != nil || st.state == 'T' {
+			return err
+		}
+	}
+	return fmt.Errorf("process %d does not stand", pid)
 }
 
 // family is a script that leaves a child in its group, one in a session of its

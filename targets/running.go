@@ -118,29 +118,6 @@ func (r *Running) present() *incarnation {
 // command has ended it is that of the last incarnation.
 func (r *Running) Pid() int { return r.present().pid }
 
-// Pause stops the command's process group with SIGSTOP and returns once the
-// command stands still. Resume continues it; it may be called more than once,
-// and does nothing to a later incarnation.
-func (r *Running) Pause() (resume func() error, err error) {
-	inc := r.present()
-	if inc.gone() {
-		return nil, fmt.Errorf("pause %s: it is not running", r.process.Name)
-	}
-	resume = sync.OnceValue(func() error {
-		if err := inc.signal(syscall.SIGCONT); err != nil {
-			return fmt.Errorf("resume %s: %w", r.process.Name, err)
-		}
-		return nil
-	})
-	if err := inc.signal(syscall.SIGSTOP); err != nil {
-		return nil, fmt.Errorf("pause %s: %w", r.process.Name, err)
-	}
-	if err := inc.awaitStopped(); err != nil {
-		return nil, errors.Join(fmt.Errorf("pause %s: %w", r.process.Name, err), resume())
-	}
-	return resume, nil
-}
-
 // Kill ends the command and all its descendants with SIGKILL and returns when
 // they are gone. It is no error if they were gone before.
 func (r *Running) Kill() error {

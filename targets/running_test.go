@@ -50,50 +50,24 @@ func TestKillAndRestartOnTheSamePort(t *testing.T) {
 	}
 }
 
-func TestPauseAndResume(t *testing.T) {
+// One that others have stopped can be killed and started again all the same.
+func TestStandingTargetIsKilledAndRestarted(t *testing.T) {
 	p, addr := server(t, byHTTP)
 	r := start(t, p)
-	resume, err := r.Pause()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if st, err := readStat(r.Pid()); err != nil || st.state != 'T' {
-		t.Errorf("paused: state %c, %v, want T", st.state, err)
-	}
-	client := http.Client{Timeout: 200 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
-	if resp, err := client.Get("http://" + addr + "/healthz"); err == nil {
-		resp.Body.Close()
-		t.Error("paused, but it answers")
-	}
-	for range 2 {
-		if err := resume(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	client.Timeout = time.Minute
-	resp, err := client.Get("http://" + addr + "/healthz")
-	if err != nil {
-		t.Fatalf("resumed: %v", err)
-	}
-	resp.Body.Close()
-
-	// What ends a paused target also ends the right to resume it.
-	resume, err = r.Pause()
-	if err != nil {
+	if err := stand(r.Pid()); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Pause(); err == nil {
-		t.Error("Pause of a killed target succeeded")
-	}
 	if err := r.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := resume(); err != nil {
-		t.Errorf("resume after Restart: %v", err)
+	resp, err := http.Get("http://" + addr + "/healthz")
+	if err != nil {
+		t.Fatal(err)
 	}
+	resp.Body.Close()
 }
 
 func TestStopEndsAllDescendants(t *testing.T) {
@@ -122,7 +96,7 @@ func TestStopEndsAllDescendants(t *testing.T) {
 				pids = append(pids, pidIn(t, file))
 			}
 			if test.pause {
-				if _, err := r.Pause(); err != nil {
+				if err := stand(r.Pid()); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -17,7 +17,7 @@ import (
 // The columns, all times in nanoseconds since the start of the load.
 const (
 	frontHeader  = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n"
-	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns\n"
+	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down\n"
 )
 
 // A sheet is one file of records. Writes past its limit and after an error are
@@ -134,7 +134,9 @@ func (w *BehindWriter) Write(exchanges []Exchange) {
 		b = append(strconv.AppendUint(b, x.Faults, 10), ',')
 		b = append(strconv.AppendUint(b, x.Key, 10), ',')
 		b = append(strconv.AppendUint(b, x.Payload, 10), ',')
-		w.sheet.buf = append(strconv.AppendInt(b, int64(x.RetryAfter), 10), '\n')
+		b = append(strconv.AppendInt(b, int64(x.RetryAfter), 10), ',')
+		b = append(strconv.AppendUint(b, x.BytesUp, 10), ',')
+		w.sheet.buf = append(strconv.AppendUint(b, x.BytesDown, 10), '\n')
 	}
 	_ = w.sheet.flush(uint64(len(exchanges))) // counted in Lost, said by Close
 }
@@ -159,11 +161,13 @@ func appendPlain(b []byte, text string) []byte {
 	return b
 }
 
-// records calls each with the fields of every whole line but the header. It
+// records calls each with the fields of every whole line but the header. A run
+// of an earlier version may lack the last columns: their fields are zeros. It
 // tells whether a torn last line was left out.
 func records(r io.Reader, header string, each func(f []string) error) (torn bool, err error) {
 	br := bufio.NewReaderSize(r, 1<<18)
 	columns := strings.Count(header, ",") + 1
+	lacks := 0
 	fields := make([]string, 0, columns)
 	for n := 1; ; n++ {
 		line, err := br.ReadSlice('\n')
@@ -174,9 +178,11 @@ func records(r io.Reader, header string, each func(f []string) error) (torn bool
 			return false, fmt.Errorf("line %d: %w", n, err)
 		}
 		if n == 1 {
-			if string(line) != header {
+			had, ok := columnsOf(string(line), header)
+			if !ok {
 				return false, fmt.Errorf("line 1: not the columns of this version: %q", bytes.TrimSpace(line))
 			}
+			columns, lacks = had, columns-had
 			continue
 		}
 		fields = fields[:0]
@@ -189,10 +195,20 @@ func records(r io.Reader, header string, each func(f []string) error) (torn bool
 		if len(fields) != columns {
 			return false, fmt.Errorf("line %d: %d fields instead of %d", n, len(fields), columns)
 		}
+		for range lacks {
+			fields = append(fields, "0")
+		}
 		if err := each(fields); err != nil {
 			return false, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
+}
+
+// columnsOf is how many columns a file has; not ok if they are not the first of
+// those there are now.
+func columnsOf(line, header string) (n int, ok bool) {
+	line, header = strings.TrimSuffix(line, "\n"), strings.TrimSuffix(header, "\n")
+	return strings.Count(line, ",") + 1, line == header || line != "" && strings.HasPrefix(header, line+",")
 }
 
 // A reader of fields that keeps the first error, so that a record reads as a
@@ -270,6 +286,7 @@ func readBehind(r io.Reader) (exchanges []Exchange, torn bool, err error) {
 			return err
 		}
 		x.Ending, x.InFlight, x.Faults, x.Key, x.Payload, x.RetryAfter = ending, in.int(), in.uint(), in.uint(), in.uint(), in.time()
+		x.BytesUp, x.BytesDown = in.uint(), in.uint()
 		exchanges = append(exchanges, x)
 		return in.err
 	})

@@ -53,7 +53,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 	}
 	exchanges := []Exchange{
 		{Seq: 1, ID: 2, Conn: 3, Begin: 4, End: 5, Method: "POST", Path: "/a%2Cb", Status: 503, Ending: Injected, InFlight: 40,
-			Faults: 1 << 63, Key: 1<<64 - 1, Payload: 9, RetryAfter: 2 * time.Second},
+			Faults: 1 << 63, Key: 1<<64 - 1, Payload: 9, RetryAfter: 2 * time.Second, BytesUp: 10, BytesDown: 1 << 40},
 	}
 	written := append([]Exchange(nil), exchanges...)
 	written[0].Path = "/a,b" // comes back percent-encoded: one field stays one field
@@ -126,6 +126,24 @@ func TestReadOfAKilledRun(t *testing.T) {
 				t.Errorf("%s cut to %d bytes: %d whole records, %d read", name, cut, lines, got)
 			}
 		}
+	}
+}
+
+// TestReadsRunsOfEarlierVersions: what they did not record is zero.
+func TestReadsRunsOfEarlierVersions(t *testing.T) {
+	dir := record(t, nil, nil, start)
+	old := "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns\n" +
+		"1,2,3,4,5,GET,/a,200,answered,1,0,7,8,9\n"
+	if err := os.WriteFile(filepath.Join(dir, BehindFile("payments")), []byte(old), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Exchange{Seq: 1, ID: 2, Conn: 3, Begin: 4, End: 5, Method: "GET", Path: "/a", Status: 200, InFlight: 1, Key: 7, Payload: 8, RetryAfter: 9}
+	if got := run.Links["payments"].Exchanges; len(got) != 1 || got[0] != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -37,7 +37,8 @@ func ParseEnding(s string) (Ending, error) {
 	return 0, fmt.Errorf("unknown ending %q", s)
 }
 
-// Exchange is one request and its response seen at a link. The relay stamps
+// Exchange is one request and its response seen at a link; at a link that knows
+// connections only, one connection. The relay stamps
 // Begin when the request's head is there, and End just before the last bytes
 // are given to the caller (or when the caller is seen gone): a caller that
 // holds at most N calls at a time is never seen holding more for longer than
@@ -58,6 +59,8 @@ type Exchange struct {
 	Payload  uint64 // hash of the request body; 0 if it had none
 
 	RetryAfter time.Duration // what the response asked the caller to wait; 0 if nothing
+
+	BytesUp, BytesDown uint64 // given to the dependency and to the caller; 0 where only exchanges count
 }
 
 // Duration is how long the exchange took, as far as the link saw.

@@ -74,8 +74,10 @@ type Link struct {
 type Injection struct {
 	Index    int           `json:"index"`              // position in the experiment's chaos section; bit in Exchange.Faults
 	Name     string        `json:"name"`               // for people: "errors 503 on payments"
-	Kind     string        `json:"kind"`               // its key in the experiment: latency, errors, restart ...
+	Kind     string        `json:"kind"`               // key of the fault in the experiment: latency, errors, pause, ...
 	On       string        `json:"on"`                 // link or target
+	Target   bool          `json:"target,omitempty"`   // On is a target
+	Others   []string      `json:"others,omitempty"`   // further targets that it happens to
 	Statuses []int         `json:"statuses,omitempty"` // what an errors fault answers with, in terms of HTTP; nil otherwise
 	Delay    Seconds       `json:"delay_s,omitempty"`  // what a latency fault adds on average; 0 otherwise
 	Share    float64       `json:"share"`              // 0 to 1 of the matching exchanges it takes
@@ -92,6 +94,17 @@ type Injection struct {
 // Active tells whether the fault was in force at any moment of [from, to].
 func (f Injection) Active(from, to time.Duration) bool {
 	return f.Injected >= 0 && f.Injected <= to && (f.Healed < 0 || f.Healed >= from)
+}
+
+// OnTarget tells whether it happened to a target, not to a link. Runs from
+// before there was Target had two kinds that did.
+func (f Injection) OnTarget() bool { return f.Target || f.Kind == "restart" || f.Kind == "pause" }
+
+// Touched tells whether the fault touched the exchange. The link says so for
+// its own faults; what happens to a target, or is done by a command, touches
+// whatever was on its way then.
+func (f Injection) Touched(x Exchange) bool {
+	return x.HitBy(f.Index) || (f.OnTarget() || f.Kind == "exec") && f.Active(x.Begin, x.End)
 }
 
 // Tick is what the harness knew at the end of one second. It is kept for every
@@ -120,6 +133,15 @@ type Tick struct {
 	Starved   uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
 	Pressure  float64                          `json:"cpu_pressure"`         // part of the second in which some thread of the machine waited for a core; -1 if unknown
 	Lost      uint64                           `json:"lost"`                 // evidence records dropped so far
+	Links     map[string]LinkTick              `json:"links,omitempty"`
+}
+
+// LinkTick is what a link did in one second.
+type LinkTick struct {
+	Ended    uint64  `json:"ended"`  // exchanges that ended
+	Errors   uint64  `json:"errors"` // of them with status 500 or more, or with no response
+	P99      Seconds `json:"p99_s"`  // how long they took
+	InFlight int     `json:"in_flight"`
 }
 
 // UnmarshalJSON also reads ticks from before there was load.Wrong: they have one

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,7 +55,7 @@ claims: [{steady: {success: 99%}}]
 		}
 	}
 	for _, kind := range eventKinds {
-		if kind == "restart" || kind == "pause" {
+		if hostKinds()[kind] || slices.Contains(streamKinds, kind) {
 			continue
 		}
 		if found[kind+" in yaml"] == 0 {
@@ -63,6 +65,65 @@ claims: [{steady: {success: 99%}}]
 	if len(found) < 15 {
 		t.Errorf("%d kinds of examples found; the search is broken", len(found))
 	}
+}
+
+// The same for the page about faults of processes, hosts and networks.
+func TestDocsOfHostFaults(t *testing.T) {
+	const (
+		file = `name: docs
+load: {rate: 10/s, duration: 80s, routes: [{name: pay, to: shop, get: /pay}]}
+claims: [{steady: {success: 99%}}]
+`
+		targets = `targets: {shop: {url: "http://127.0.0.1:8080"}, bank: {reference: dependency}}
+links: {payments: {from: shop, to: bank}}
+`
+	)
+	text, err := os.ReadFile("../../docs/heal.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	blocks := blocksOf(string(text))["yaml"]
+	for _, block := range blocks {
+		whole := file + block
+		if !strings.Contains(block, "targets:") {
+			whole += targets
+		}
+		x, err := Parse("docs", []byte(whole), Options{})
+		if err != nil {
+			t.Errorf("%v\n%s", err, block)
+			continue
+		}
+		for _, e := range x.Chaos {
+			found[e.Kind()] = true
+		}
+	}
+	for kind := range hostKinds() {
+		if !found[kind] {
+			t.Errorf("the docs have no example of %s", kind)
+		}
+	}
+	if len(blocks) != 3 {
+		t.Errorf("%d blocks found, want 3; the search is broken", len(blocks))
+	}
+}
+
+// hostKinds are the kinds of faults that do not happen to a link.
+func hostKinds() map[string]bool {
+	kinds := map[string]bool{}
+	for _, kind := range eventKinds {
+		var e Event
+		f := reflect.ValueOf(&e).Elem()
+		for _, field := range fieldsOf(f.Type()) {
+			if field.key == kind {
+				f.FieldByIndex(field.index).Set(reflect.New(field.typ.Elem()))
+			}
+		}
+		if e.Toxic() == nil && e.Stream() == nil {
+			kinds[kind] = true
+		}
+	}
+	return kinds
 }
 
 // blocksOf are the fenced blocks of a page by their language.

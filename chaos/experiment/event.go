@@ -21,7 +21,7 @@ const MaxEvents = 64
 type Event struct {
 	At   time.Duration `yaml:"at"`   // When, counted from the start of the load.
 	For  time.Duration `yaml:"for"`  // How long it stays; it must be healed before the load ends. Not for restart.
-	On   string        `yaml:"on"`   // The link, or the started target (restart, pause), that it happens to.
+	On   string        `yaml:"on"`   // The link, or (from restart on; exec takes either) the target, that it happens to.
 	Name string        `yaml:"name"` // For reports; absent means a description.
 
 	Latency      *proxy.Latency      `yaml:"latency"`       // Exchanges take longer.
@@ -36,23 +36,25 @@ type Event struct {
 	Partition    *proxy.Partition    `yaml:"partition"`     // Nothing passes: connections hang, new ones too.
 	Restart      *Restart            `yaml:"restart"`       // kill -9, then start again; for: is not used, it heals when ready.
 	Pause        *Pause              `yaml:"pause"`         // SIGSTOP, then SIGCONT; write pause: {}.
+
+	Kill         *Kill         `yaml:"kill"`          // kill -9; started again when it is healed; write kill: {}.
+	CPU          *CPU          `yaml:"cpu"`           // The target's processes get less of the processor.
+	Memory       *Memory       `yaml:"memory"`        // The target's processes get no more than a little more memory.
+	FD           *FD           `yaml:"fd"`            // The target's processes run out of file descriptors; write fd: {}.
+	DiskFull     *DiskFull     `yaml:"disk_full"`     // A file system of the target is full.
+	Exec         *Exec         `yaml:"exec"`          // A command injects, another heals.
+	NetPartition *NetPartition `yaml:"net_partition"` // Packets are lost in a network namespace.
+	NetRate      *NetRate      `yaml:"net_rate"`      // A device of a network namespace is slow.
+	LinkEvent    `yaml:",inline"`
 }
 
 func (Event) Required() []string { return []string{"at", "on"} }
 
-// Restart kills a target that stormctl started with SIGKILL and starts it again.
-type Restart struct {
-	Downtime time.Duration `yaml:"downtime"` // Between death and the new start; absent means none.
-}
-
-// Pause stops a target that stormctl started with SIGSTOP and continues it with SIGCONT.
-type Pause struct{}
-
 // eventKinds are the keys of which an event has exactly one.
-var eventKinds = []string{
+var eventKinds = append([]string{
 	"latency", "errors", "hang", "reset", "drop_response", "truncate", "corrupt", "slow_body", "duplicate", "partition",
-	"restart", "pause",
-}
+	"restart", "pause", "kill", "cpu", "memory", "fd", "disk_full", "exec", "net_partition", "net_rate",
+}, streamKinds...)
 
 // Kind is the key of the fault, like latency or restart.
 func (e Event) Kind() string {
@@ -77,12 +79,12 @@ func (e Event) Kind() string {
 		return "duplicate"
 	case e.Partition != nil:
 		return "partition"
-	case e.Restart != nil:
-		return "restart"
-	case e.Pause != nil:
-		return "pause"
 	}
-	return ""
+	if kind := e.hostKind(); kind != "" {
+		return kind
+	}
+	kind, _ := e.stream()
+	return kind
 }
 
 // Lasts is how long the fault is meant to be in force: For, and the downtime of
@@ -94,8 +96,8 @@ func (e Event) Lasts() time.Duration {
 	return e.For
 }
 
-// Toxic is what a link does while the event is in force; nil for restart and
-// pause.
+// Toxic is what a link does while the event is in force; nil for what does not
+// happen to a link.
 func (e Event) Toxic() proxy.Toxic {
 	switch {
 	case e.Latency != nil:
@@ -128,11 +130,7 @@ func (e Event) String() string {
 	if e.Name != "" {
 		return e.Name
 	}
-	what := e.Kind()
-	if t := e.Toxic(); t != nil {
-		what = t.String()
-	}
-	return what + " on " + e.On
+	return e.What() + " on " + e.On
 }
 
 func (r *rules) events() {
@@ -153,13 +151,17 @@ func (r *rules) events() {
 		r.times(path, e, kind)
 		switch kind {
 		case "":
-		case "restart", "pause":
-			r.onTarget(path, e, kind)
+		case e.hostKind():
+			if kind != "exec" || r.x.Links[e.On] == nil {
+				r.onTarget(child(path, "on"), e.On, kind)
+			}
+			r.hostFault(path, e, kind)
 			r.apart(i, kind)
 		default:
 			r.onLink(path, e, kind)
 			r.selects(child(path, kind), e)
 			r.recording(child(path, kind), e.Latency)
+			r.onProtocol(path, e, kind)
 		}
 	}
 }
@@ -174,6 +176,11 @@ func (r *rules) times(path string, e *Event, kind string) {
 			r.wrongKey(length, "for: does not go with restart", "it is healed when the target is ready again; restart: {downtime: 2s} keeps it away longer")
 		}
 		length, until = child(child(path, "restart"), "downtime"), e.Restart.Downtime
+	case kind == "kill" && e.Kill.ForGood:
+		if r.has(length) {
+			r.wrongKey(length, "for: does not go with for_good", "it stays dead to the end of the run")
+		}
+		until = 0
 	case kind != "" && !r.has(length):
 		r.lacks(path, length+": is missing", "add for: 10s")
 	default:
@@ -220,7 +227,11 @@ func (r *rules) recording(path string, l *proxy.Latency) {
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
 func (r *rules) selects(path string, e *Event) {
-	s := e.Toxic().Selection()
+	t := e.Toxic()
+	if t == nil {
+		return // a fault of connections, which has Conns
+	}
+	s := t.Selection()
 	r.positive(child(path, "first"), s.First != 0)
 	r.positive(child(path, "every"), s.Every != 0)
 	r.positive(child(path, "max_active"), s.MaxActive != 0)
@@ -237,32 +248,43 @@ func (r *rules) selects(path string, e *Event) {
 	}
 }
 
-func (r *rules) onTarget(path string, e *Event, kind string) {
-	at := child(path, "on")
-	t := r.x.Targets[e.On]
+func (r *rules) onTarget(at, name, kind string) {
+	t := r.x.Targets[name]
 	switch {
 	case !r.sound(at):
-	case t == nil && r.x.Links[e.On] != nil:
-		r.wrong(at, fmt.Sprintf("on: %s is a link, %s takes a target", quote(e.On), kind), suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
+	case t == nil && r.x.Links[name] != nil:
+		r.wrong(at, fmt.Sprintf("%s: %s is a link, %s takes a target", tail(at), quote(name), kind), suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
 	case t == nil:
-		r.toTarget(at, e.On)
-	case r.has(child(child("targets", e.On), "url")):
-		r.wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot %s it", quote(e.On), kind), "make it a process")
+		r.toTarget(at, name)
+	case r.has(child(child("targets", name), "url")):
+		r.byPidFile(at, t, name, kind)
 	}
 }
 
-// apart checks that a target is not paused or killed twice at a time: what
+// apart checks that one fault at a time happens to a target's process: what
 // would be healed first is nobody's guess.
 func (r *rules) apart(i int, kind string) {
 	e := &r.x.Chaos[i]
+	if !e.onProcess() {
+		return
+	}
 	for j := range r.x.Chaos[:i] {
 		o := &r.x.Chaos[j]
-		if o.On != e.On || o.Restart == nil && o.Pause == nil || !r.sound(item("chaos", j)) || !r.sound(item("chaos", i)) {
+		shared := slices.ContainsFunc(e.Everybody(), func(name string) bool { return slices.Contains(o.Everybody(), name) })
+		if !shared || !o.onProcess() || !r.sound(item("chaos", j)) || !r.sound(item("chaos", i)) {
 			continue
 		}
-		if e.At <= o.At+o.Lasts() && o.At <= e.At+e.Lasts() {
-			r.wrong(child(item("chaos", i), "at"), fmt.Sprintf("at: this %s overlaps %s", kind, item("chaos", j)), "a target is stopped once at a time")
+		if e.At <= r.until(o) && o.At <= r.until(e) {
+			r.wrong(child(item("chaos", i), "at"), fmt.Sprintf("at: this %s overlaps %s", kind, item("chaos", j)), "one fault at a time happens to a target's process")
 			return
 		}
 	}
+}
+
+// until is when an event is over.
+func (r *rules) until(e *Event) time.Duration {
+	if e.Kill != nil && e.Kill.ForGood {
+		return r.length
+	}
+	return e.At + e.Lasts()
 }

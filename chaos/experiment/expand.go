@@ -120,7 +120,13 @@ func (r *rules) knows(name string) bool {
 		return slices.Contains(ownVariables, name)
 	}
 	last := strings.LastIndexByte(rest, '.')
-	if last < 0 || !slices.Contains(addressParts, rest[last+1:]) {
+	if last < 0 {
+		return false
+	}
+	if l := r.x.Links[rest[:last]]; space == "links" && l != nil && l.TLS != nil && slices.Contains(tlsParts, rest[last+1:]) {
+		return true
+	}
+	if !slices.Contains(addressParts, rest[last+1:]) {
 		return false
 	}
 	if t := r.x.Targets[rest[:last]]; space == "targets" && t != nil {
@@ -142,6 +148,13 @@ func (r *rules) variableNames() []string {
 		}
 		for _, target := range slices.Sorted(maps.Keys(r.x.Targets)) {
 			names = append(names, "targets."+target+"."+part)
+		}
+	}
+	for _, link := range r.links {
+		if r.x.Links[link].TLS != nil {
+			for _, part := range tlsParts {
+				names = append(names, "links."+link+"."+part)
+			}
 		}
 	}
 	r.names = names

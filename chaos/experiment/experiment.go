@@ -23,13 +23,22 @@ func (Experiment) Required() []string { return []string{"name", "targets", "load
 func (x *Experiment) Defaults() { x.Limits.Defaults() }
 
 // resolve fills in the defaults that depend on other values: a route's timeout
-// is the load's, and files are beside the experiment's.
+// is the load's, a link speaks what the target it leads to speaks, and paths are
+// relative to the folder of the file.
 func (x *Experiment) resolve(folder string) error {
-	for _, e := range x.Chaos {
-		if e.Latency == nil {
-			continue
+	for i := range x.Chaos {
+		if err := x.Chaos[i].resolve(folder); err != nil {
+			return err
 		}
-		if err := e.Latency.Resolve(folder); err != nil {
+	}
+	if err := absolute(folder, &x.Limits.StopFile); err != nil {
+		return err
+	}
+	for _, l := range x.Links {
+		if t := x.Targets[l.To]; l.Protocol == "" && t != nil {
+			l.Protocol = t.Protocol
+		}
+		if err := l.resolve(folder); err != nil {
 			return err
 		}
 	}

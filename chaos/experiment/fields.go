@@ -157,7 +157,10 @@ func example(t reflect.Type, key string) string {
 // below it like on[1], if the file has it, otherwise at the whole. It returns
 // how to report it, nil if the cause has been told.
 func (s *source) found(path, name, problem string) func() {
-	at := path + "." + name
+	at, whole := path+"."+name, tail(path)
+	if path == "" { // a value that stands alone
+		at, whole = name, name
+	}
 	switch {
 	case name != "" && s.sound(at):
 		return func() { s.wrong(at, name+": "+problem, "") }
@@ -168,5 +171,5 @@ func (s *source) found(path, name, problem string) func() {
 	case s.bad[path]:
 		return nil // it may well be because of what could not be read
 	}
-	return func() { s.lacks(path, tail(path)+": "+problem, "") }
+	return func() { s.lacks(path, whole+": "+problem, "") }
 }

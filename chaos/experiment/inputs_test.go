@@ -134,7 +134,7 @@ func TestFilesAreTriedHere(t *testing.T) {
 		{"pki/ca.pem", "pki/key.pem", "3:50: ca: DIR/pki/key.pem: there is no PEM certificate in it"},
 		{"pki/both.pem", "pki/ca.pem", "3:68: cert: tls: found a certificate rather than a key in the PEM for the private key"},
 		{"cert: pki/both.pem", "cert: pki/ca.pem, key: none.pem", "3:68: cert: open DIR/none.pem: no such file or directory"},
-		{"claims:", "chaos: [{at: 2s, for: 2s, on: web, pause: {}}]\nclaims:", "14:23: for: it is not healed before the end: the load ends at 3s, so this is at most 1s\n14:31: on: target \"web\" is a url: stormctl did not start it, so it cannot pause it: make it a process"},
+		{"claims:", "chaos: [{at: 2s, for: 2s, on: web, pause: {}}]\nclaims:", "14:23: for: it is not healed before the end: the load ends at 3s, so this is at most 1s\n14:31: on: target \"web\" is a url: stormctl did not start it, so it cannot pause it: make it a process, or name its process by pid_file"},
 	} {
 		file := namedFiles(t, strings.Replace(named, row.old, row.new, 1))
 		_, err := ReadFile(file, Options{Here: true})

@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/unit"
@@ -10,22 +9,72 @@ import (
 
 // Limits is the blast radius.
 type Limits struct {
-	Allow  []string `yaml:"allow"`   // CIDRs that may be touched; absent means loopback: 127.0.0.0/8 and ::1/128.
-	StopIf []Stop   `yaml:"stop_if"` // Conditions that end the run early, everything healed.
+	Allow     []string `yaml:"allow"`     // CIDRs that may be touched; absent means loopback: 127.0.0.0/8 and ::1/128.
+	Processes []string `yaml:"processes"` // Programs, by path or by name like nginx, whose processes faults may touch though stormctl did not start them; absent means none.
+	Netns     []string `yaml:"netns"`     // Network namespaces that faults may touch; absent means none.
+	StopFile  string   `yaml:"stop_file"` // A file that ends the run early, everything healed, as soon as it is there; relative to the experiment file, absolute once read.
+	StopIf    []Stop   `yaml:"stop_if"`   // Conditions that end the run early, everything healed.
 }
 
 func (l *Limits) Defaults() { l.Allow = []string{"127.0.0.0/8", "::1/128"} }
 
-// Stop ends the run when a route has been worse than this for a while.
+// Stop ends the run when something has been worse than this for a while.
+// Exactly one condition is given: of a route, of a link, or of the harness.
 type Stop struct {
-	Route        string        `yaml:"route"`         // Absent means all routes together.
-	SuccessBelow unit.Share    `yaml:"success_below"` // Share of responses below status 400.
-	For          time.Duration `yaml:"for"`           // For this long, in whole seconds; absent means 1s.
+	Route string        `yaml:"route"` // With success_below; absent means all routes together.
+	Link  string        `yaml:"link"`  // With errors_above, p99_above and in_flight_above; they need it.
+	For   time.Duration `yaml:"for"`   // For this long, in whole seconds; absent means 1s.
+
+	SuccessBelow  unit.Share    `yaml:"success_below"`   // Share of a route's responses below status 400.
+	ErrorsAbove   unit.Share    `yaml:"errors_above"`    // Share of a link's exchanges with status 500 or more, or with no response.
+	P99Above      time.Duration `yaml:"p99_above"`       // 99th percentile of the time that a link's exchanges took.
+	InFlightAbove int           `yaml:"in_flight_above"` // Exchanges in progress on a link at the end of a second.
+	SendLagAbove  time.Duration `yaml:"send_lag_above"`  // 99th percentile of the send lag: the harness sends late.
+	CPUAbove      float64       `yaml:"cpu_above"`       // Cores that the harness uses.
 }
 
 func (s *Stop) Defaults() { s.For = time.Second }
 
-func (Stop) Required() []string { return []string{"success_below"} }
+// stopKinds are the keys of which a condition has exactly one.
+var stopKinds = []string{"success_below", "errors_above", "p99_above", "in_flight_above", "send_lag_above", "cpu_above"}
+
+// Kind is the key of the condition.
+func (s Stop) Kind() string {
+	switch {
+	case s.SuccessBelow > 0:
+		return "success_below"
+	case s.ErrorsAbove > 0:
+		return "errors_above"
+	case s.P99Above > 0:
+		return "p99_above"
+	case s.InFlightAbove > 0:
+		return "in_flight_above"
+	case s.SendLagAbove > 0:
+		return "send_lag_above"
+	}
+	return "cpu_above"
+}
+
+// String is the condition for people, without how long it must last.
+func (s Stop) String() string {
+	switch s.Kind() {
+	case "success_below":
+		who := "route " + s.Route
+		if s.Route == "" {
+			who = "all routes together"
+		}
+		return fmt.Sprintf("success of %s is below %v", who, s.SuccessBelow)
+	case "errors_above":
+		return fmt.Sprintf("errors of link %s are above %v", s.Link, s.ErrorsAbove)
+	case "p99_above":
+		return fmt.Sprintf("p99 of link %s is above %v", s.Link, s.P99Above)
+	case "in_flight_above":
+		return fmt.Sprintf("more than %d exchanges of link %s are in flight", s.InFlightAbove, s.Link)
+	case "send_lag_above":
+		return fmt.Sprintf("p99 of the send lag is above %v", s.SendLagAbove)
+	}
+	return fmt.Sprintf("the harness uses more than %v cores", s.CPUAbove)
+}
 
 func (r *rules) limits() {
 	l := &r.x.Limits
@@ -33,17 +82,14 @@ func (r *rules) limits() {
 		r.wrong("limits.allow", "allow: is empty", "nothing could be touched; leave it out for loopback")
 	}
 	for i, cidr := range l.Allow {
-		at := item("limits.allow", i)
-		if !r.sound(at) {
-			continue
-		}
-		p, err := netip.ParsePrefix(cidr)
-		if addr, e := netip.ParseAddr(cidr); e == nil {
-			r.wrong(at, fmt.Sprintf("allow: %s is one address", quote(cidr)), fmt.Sprintf("write it as a CIDR: %s/%d", addr, addr.BitLen()))
-		} else if err != nil {
-			r.wrong(at, fmt.Sprintf("allow: %s is not a CIDR", quote(cidr)), "write it like 10.0.0.0/8 or ::1/128")
-		} else if p != p.Masked() {
-			r.wrong(at, fmt.Sprintf("allow: %s has bits behind its mask", quote(cidr)), fmt.Sprintf("write %s", p.Masked()))
+		r.cidr(item("limits.allow", i), "allow", cidr)
+	}
+	for i, program := range l.Processes {
+		r.program(item("limits.processes", i), program)
+	}
+	for i, netns := range l.Netns {
+		if at := item("limits.netns", i); r.sound(at) && !plainName(netns) {
+			r.wrong(at, fmt.Sprintf("netns: %s is not the name of a network namespace", quote(netns)), "write it as `ip netns list` shows it")
 		}
 	}
 }
@@ -51,8 +97,34 @@ func (r *rules) limits() {
 func (r *rules) stops() {
 	for i, s := range r.x.Limits.StopIf {
 		path := item("limits.stop_if", i)
-		r.toRoute(child(path, "route"), s.Route)
-		r.positive(child(path, "success_below"), s.SuccessBelow > 0)
+		kind := r.kind(path, stopKinds)
+		route, link := child(path, "route"), child(path, "link")
+		switch kind {
+		case "":
+		case "success_below":
+			if r.has(link) {
+				r.wrongKey(link, "link: does not go with "+kind, "it is a figure of routes")
+			}
+			r.toRoute(route, s.Route)
+		case "errors_above", "p99_above", "in_flight_above":
+			if r.has(route) {
+				r.wrongKey(route, "route: does not go with "+kind, "it is a figure of links")
+			}
+			if !r.has(link) {
+				r.lacks(path, link+": is missing", "add link: NAME")
+			} else {
+				r.toLink(link, s.Link)
+			}
+		default:
+			for _, at := range []string{route, link} {
+				if r.has(at) {
+					r.wrongKey(at, tail(at)+": does not go with "+kind, "it is a figure of the harness")
+				}
+			}
+		}
+		r.positive(child(path, kind), map[string]bool{
+			"success_below": s.SuccessBelow > 0, "errors_above": s.ErrorsAbove > 0, "p99_above": s.P99Above > 0,
+			"in_flight_above": s.InFlightAbove > 0, "send_lag_above": s.SendLagAbove > 0, "cpu_above": s.CPUAbove > 0}[kind])
 		if at := child(path, "for"); r.sound(at) && (s.For < time.Second || s.For%time.Second != 0) {
 			r.wrong(at, fmt.Sprintf("for: %s is not in whole seconds", unit.FormatDuration(s.For)), "it is looked at once a second")
 		}

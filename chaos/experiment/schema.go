@@ -17,7 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
-//go:embed claim.go event.go experiment.go limits.go link.go load.go request.go route.go schedule.go target.go tls.go
+//go:embed claim.go event.go experiment.go hostfault.go limits.go link.go link_event.go load.go request.go route.go schedule.go target.go tls.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
@@ -35,13 +35,14 @@ func Schema() ([]byte, error) {
 		Anonymous: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true, FieldNameTag: "yaml",
 		Mapper: notation,
 		LookupComment: func(t reflect.Type, field string) string {
-			return manual[t.Name()+"."+field]
+			return manual[t.String()+"."+field]
 		},
+		Namer: definition,
 	}
 	root := r.Reflect(&Experiment{})
 	root.Title = "stormctl experiment"
 	for t := range structsOf(reflect.TypeFor[Experiment](), map[reflect.Type]bool{}) {
-		s := root.Definitions[t.Name()]
+		s := root.Definitions[definition(t)]
 		if t == reflect.TypeFor[Experiment]() {
 			s = root
 		}
@@ -57,6 +58,14 @@ func Schema() ([]byte, error) {
 	}
 	out.WriteByte('\n')
 	return out.Bytes(), nil
+}
+
+// definition is the name of a struct in the schema: two packages have a Timeout.
+func definition(t reflect.Type) string {
+	if t.Name() == "" {
+		return ""
+	}
+	return strings.TrimPrefix(t.String(), "experiment.")
 }
 
 // notation is the schema of the types that are not written as what they are in
@@ -99,6 +108,10 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{key}})
 		}
 	}
+	choice := func(key string, of []string) {
+		p, _ := s.Properties.Get(key)
+		p.Enum = words(of)
+	}
 	named := func(keys ...string) {
 		for _, key := range keys {
 			p, _ := s.Properties.Get(key)
@@ -130,8 +143,20 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		one([]string{"to", "hold"})
 	case reflect.TypeFor[Route](), reflect.TypeFor[Step]():
 		one(requestForms)
+	case reflect.TypeFor[Link]():
+		p, _ := s.Properties.Get("protocol")
+		p.Enum = words(linkProtocols)
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
+		choice("direction", directions)
+	case reflect.TypeFor[Stop]():
+		one(stopKinds)
+	case reflect.TypeFor[CPU]():
+		choice("by", cpuWays)
+	case reflect.TypeFor[Memory]():
+		choice("by", memoryWays)
+	case reflect.TypeFor[NetPartition]():
+		choice("direction", netDirections)
 	case reflect.TypeFor[Claim]():
 		one(claimKinds)
 	}
@@ -173,8 +198,8 @@ func structsOf(t reflect.Type, seen map[reflect.Type]bool) map[reflect.Type]bool
 	return seen
 }
 
-// comments is what the source says of types ("NAME.") and of their fields
-// ("NAME.FIELD").
+// comments is what the source says of types ("PACKAGE.NAME.") and of their
+// fields ("PACKAGE.NAME.FIELD").
 type comments map[string]string
 
 // read takes the comments of the Go files in a folder.
@@ -194,24 +219,25 @@ func (c comments) read(source embed.FS) error {
 		}
 		for _, decl := range parsed.Decls {
 			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
-				c.add(d)
+				c.add(parsed.Name.Name, d)
 			}
 		}
 	}
 	return nil
 }
 
-func (c comments) add(d *ast.GenDecl) {
+func (c comments) add(pkg string, d *ast.GenDecl) {
 	for _, spec := range d.Specs {
 		t := spec.(*ast.TypeSpec)
-		c[t.Name.Name+"."] = firstParagraph(d.Doc, t.Doc)
+		name := pkg + "." + t.Name.Name + "."
+		c[name] = firstParagraph(d.Doc, t.Doc)
 		object, ok := t.Type.(*ast.StructType)
 		if !ok {
 			continue
 		}
 		for _, f := range object.Fields.List {
-			for _, name := range f.Names {
-				c[t.Name.Name+"."+name.Name] = firstParagraph(f.Doc, f.Comment)
+			for _, field := range f.Names {
+				c[name+field.Name] = firstParagraph(f.Doc, f.Comment)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func TestSchemaDescribesEveryKey(t *testing.T) {
 	for typ := range structsOf(reflect.TypeFor[Experiment](), map[reflect.Type]bool{}) {
 		object := s
 		if typ != reflect.TypeFor[Experiment]() {
-			found, ok := defs[typ.Name()].(map[string]any)
+			found, ok := defs[definition(typ)].(map[string]any)
 			if !ok {
 				t.Errorf("%s is not in the schema", typ)
 				continue
@@ -100,6 +100,9 @@ func TestSchemaRefuses(t *testing.T) {
 		{", errors: {status: 503}", "", "oneOf"},
 		{"errors: {status: 503}", "errors: {status: 503}, pause: {}", "oneOf"},
 		{"at: 2s, ", "", "at"},
+		{"errors: {status: 503}", "cpu: {cores: 1, by: magic}", "by"},
+		{"errors: {status: 503}", "memory: {free: 1MiB, by: magic}", "by"},
+		{"errors: {status: 503}", "net_partition: {netns: blue, direction: up}", "direction"},
 		{"get: /buy", "get: /buy, post: /buy", "oneOf"},
 		{"{reference: dependency}", "{reference: dependency, url: x}", "oneOf"},
 		{"{reference: dependency}", "{reference: dependency, with: {a: [b]}}", "with"},

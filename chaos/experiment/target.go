@@ -18,19 +18,20 @@ import (
 // Target is one service. Exactly one of URL, Process and Reference is given.
 type Target struct {
 	URL       string            `yaml:"url"`       // A service that runs already: http://host:port, https://host:port or unix:/path/of/socket.
+	PidFile   string            `yaml:"pid_file"`  // With url: the file that holds the pid of the service's process, for faults on it; limits: {processes: [...]} must allow its program. Relative to the experiment file, absolute once read.
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
-	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge) or grpc (unary; the body is the encoded message). Links speak http1 alone.
+	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge) or grpc (unary; the body is the encoded message).
 	Protoset  string            `yaml:"protoset"`  // Of protocol: grpc, a file of descriptors (protoc --include_imports --descriptor_set_out), relative to the experiment file: the bodies of routes are then JSON. Absolute once read.
-	TLS       *TLS              `yaml:"tls"`       // How routes reach it by TLS; for a process, that they do. Links speak without.
+	TLS       *TLS              `yaml:"tls"`       // How routes reach it by TLS; for a process, that they do.
 }
 
 // Process is a service that stormctl starts. Its address is a free port on
 // 127.0.0.1 unless Listen is given; the command learns it from ${port},
 // ${addr} or the variables PORT and ADDR.
 type Process struct {
-	Command     []string          `yaml:"command"`      // Program and arguments. ${dir}, ${port}, ${addr}, ${links.NAME.url|addr|host|port}, ${targets.NAME.url|addr|host|port} and ${env.NAME} are replaced; $${ is a plain ${.
+	Command     []string          `yaml:"command"`      // Program and arguments. ${dir}, ${port}, ${addr}, ${links.NAME.url|addr|host|port}, of links with tls ${links.NAME.ca|cert|key}, ${targets.NAME.url|addr|host|port} and ${env.NAME} are replaced; $${ is a plain ${.
 	Env         map[string]string `yaml:"env"`          // Added to the environment; variables are replaced as in command.
 	Dir         string            `yaml:"dir"`          // Working folder, relative to the experiment file; absent means the file's folder. Absolute once read.
 	Files       map[string]string `yaml:"files"`        // Written into ${dir} before the start, by name; variables are replaced in the content.
@@ -64,7 +65,7 @@ func (t *Target) resolve(folder string) error {
 			return err
 		}
 	}
-	if err := absolute(folder, &t.Protoset); err != nil {
+	if err := absolute(folder, &t.Protoset, &t.PidFile); err != nil {
 		return err
 	}
 	socket, ok := t.Socket()
@@ -105,6 +106,9 @@ func (r *rules) target(name string, t *Target) {
 	kind := r.kind(path, targetKinds)
 	if with := child(path, "with"); r.has(with) && kind != "" && kind != "reference" {
 		r.wrongKey(with, "with: does not go with "+kind, "it is for reference services; a process has env and command")
+	}
+	if file := child(path, "pid_file"); r.has(file) && kind != "" && kind != "url" {
+		r.wrongKey(file, "pid_file: does not go with "+kind, "stormctl knows the process that it starts")
 	}
 	if at := child(path, "url"); r.sound(at) {
 		r.url(at, t.URL)

@@ -158,16 +158,11 @@ func unfinished(run *evidence.Run, links ...string) bool {
 	})
 }
 
-// hitOf counts the exchanges of a link that a fault on its path touched. A
-// stopped or killed target touches whatever began, or was on its way, then.
+// hitOf counts the exchanges of a link that a fault on its path touched.
 func hitOf(link *evidence.Link, spans []span) int {
 	n := 0
 	for _, x := range link.Exchanges {
-		if slices.ContainsFunc(spans, func(s span) bool {
-			return s.hit(x) || slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
-				return (f.Kind == "restart" || f.Kind == "pause") && f.Active(x.Begin, x.End)
-			})
-		}) {
+		if slices.ContainsFunc(spans, func(s span) bool { return s.hit(x) }) {
 			n++
 		}
 	}

@@ -126,7 +126,7 @@ func (c Timeout) hangs(t *traffic, s span, x evidence.Exchange) bool {
 		switch f.Kind {
 		case "latency":
 			return x.HitBy(f.Index) && f.Delay.Duration() >= c.Within
-		case "partition", "hang", "drop_response", "pause":
+		case "partition", "hang", "drop_response", "pause", "net_partition":
 			if f.Cycle {
 				return false // how long it would have been held is not known
 			}
@@ -134,8 +134,7 @@ func (c Timeout) hangs(t *traffic, s span, x evidence.Exchange) bool {
 			if held < 0 {
 				held = t.end
 			}
-			touched := x.HitBy(f.Index) || f.Kind == "pause" && f.Active(x.Begin, x.End)
-			return touched && x.Ending == evidence.CallerGone && held-max(x.Begin, f.Injected) >= c.Within
+			return f.Touched(x) && x.Ending == evidence.CallerGone && held-max(x.Begin, f.Injected) >= c.Within
 		}
 		return false
 	})

@@ -25,12 +25,10 @@ type span struct {
 
 func (s span) length() time.Duration { return s.to - s.from }
 
-// hit tells whether a fault of the span touched the exchange: the link says so
-// for its own faults; a target that was stopped or killed touches whatever was
-// on its way to it then.
+// hit tells whether a fault of the span touched the exchange.
 func (s span) hit(x evidence.Exchange) bool {
 	return slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
-		return x.HitBy(f.Index) || (f.Kind == "restart" || f.Kind == "pause") && f.Active(x.Begin, x.End)
+		return f.Touched(x)
 	})
 }
 
@@ -67,14 +65,12 @@ func episodes(run *evidence.Run, gap time.Duration, keep func(evidence.Injection
 }
 
 // onPath tells whether a fault concerns calls over the link: it is on the link
-// itself, or it stops or kills the target that the link leads to.
+// itself, or it happens to the target that the link leads to.
 func onPath(link *evidence.Link, f evidence.Injection) bool {
-	switch f.Kind {
-	case "restart", "pause":
-		return f.On == link.To
-	default:
-		return f.On == link.Name
+	if f.OnTarget() {
+		return f.On == link.To || slices.Contains(f.Others, link.To)
 	}
+	return f.On == link.Name
 }
 
 // horizon is how far the evidence can be trusted to be whole: to the end of

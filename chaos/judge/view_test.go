@@ -138,3 +138,34 @@ func TestHorizon(t *testing.T) {
 		t.Errorf("empty: got %s, want 0", got)
 	}
 }
+
+// A fault on a target concerns the calls that go there, whatever the link is
+// called; a command concerns the link or target that it is said of.
+func TestFaultsOnTargetsAreOnThePath(t *testing.T) {
+	link := &evidence.Link{Name: "payments", From: "checkout", To: "bank"}
+	during := evidence.Exchange{Begin: 3 * time.Second, End: 4 * time.Second}
+	after := evidence.Exchange{Begin: 6 * time.Second, End: 7 * time.Second}
+	for _, row := range []struct {
+		fault          evidence.Injection
+		onPath, during bool
+	}{
+		{evidence.Injection{Kind: "pause", On: "bank"}, true, true}, // from before there was Target
+		{evidence.Injection{Kind: "cpu", On: "bank", Target: true}, true, true},
+		{evidence.Injection{Kind: "cpu", On: "checkout", Target: true}, false, true},
+		{evidence.Injection{Kind: "cpu", On: "payments", Target: true}, false, true}, // a target of the link's name
+		{evidence.Injection{Kind: "restart", On: "other", Others: []string{"bank"}, Target: true}, true, true},
+		{evidence.Injection{Kind: "exec", On: "payments"}, true, true},
+		{evidence.Injection{Kind: "exec", On: "bank", Target: true}, true, true},
+		{evidence.Injection{Kind: "errors", On: "payments"}, true, false}, // the link says which it hit: none
+		{evidence.Injection{Kind: "errors", On: "bank"}, false, false},
+	} {
+		f := row.fault
+		f.Injected, f.Healed = 2*time.Second, 5*time.Second
+		if got := onPath(link, f); got != row.onPath {
+			t.Errorf("%+v on the path: %v, want %v", f, got, row.onPath)
+		}
+		if got := f.Touched(during); got != row.during || f.Touched(after) {
+			t.Errorf("%+v touches what was on its way: %v, want %v; what began after it: %v", f, got, row.during, f.Touched(after))
+		}
+	}
+}

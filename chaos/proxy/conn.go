@@ -3,7 +3,6 @@ package proxy
 import (
 	"math/bits"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,7 +29,7 @@ import (
 type conn struct {
 	relay  *Relay
 	number uint64
-	caller *net.TCPConn
+	caller transport
 	raw    syscall.RawConn // of caller
 
 	phase phase
@@ -95,7 +94,7 @@ const (
 	toReset        // it is about to be reset
 )
 
-func newConn(r *Relay, number uint64, caller *net.TCPConn) *conn {
+func newConn(r *Relay, number uint64, caller transport) *conn {
 	c := &conn{relay: r, number: number, caller: caller, nudge: make(chan struct{}, 1)}
 	c.raw, _ = caller.SyscallConn() // fails only on a nil connection
 	c.in.b = make([]byte, 4<<10)
@@ -116,7 +115,7 @@ func (c *conn) begin(head bool) {
 	} else {
 		c.head.Method, c.head.Path = c.req.Method, c.req.Path()
 		x.Method, x.Path = r.names.of(c.head.Method), r.names.of(c.head.Path)
-		x.ID = c.requestID()
+		x.ID = r.requestID(c.req.Fields.Get)
 		if key, ok := c.req.Fields.Get("Idempotency-Key"); ok {
 			x.Key = hashBytes(key)
 		}
@@ -147,10 +146,10 @@ func (c *conn) begin(head bool) {
 
 // requestID is the number of the arrival that caused the request, 0 if it
 // carries none of this run.
-func (c *conn) requestID() uint64 {
-	for _, name := range [...]string{c.relay.config.IDHeader, "traceparent"} {
-		if value, ok := c.req.Fields.Get(name); ok {
-			if id, ok := wire.ParseID(value, c.relay.config.Run); ok {
+func (r *Relay) requestID(header func(name string) (value []byte, ok bool)) uint64 {
+	for _, name := range [...]string{r.config.IDHeader, "traceparent"} {
+		if value, ok := header(name); ok {
+			if id, ok := wire.ParseID(value, r.config.Run); ok {
 				return id
 			}
 		}
@@ -191,6 +190,13 @@ func (c *conn) review(toxics []*active) {
 	c.decide(toxics)
 	c.mu.Unlock()
 	c.wake()
+}
+
+// writeBack writes to the caller, and counts.
+func (c *conn) writeBack(b []byte) (n int, err error) {
+	n, err = c.caller.Write(b)
+	c.relay.passed[toCaller].Add(uint64(n))
+	return n, err
 }
 
 // wake makes both sides look at the state again, whatever they wait for. The
@@ -252,9 +258,9 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 
 // unwritten corrects what was finished, because the bytes that end it could not
 // be written.
-func (e *ended) unwritten(c *conn) {
+func (e *ended) unwritten(r *Relay) {
 	e.Ending = evidence.CallerGone
-	if c.relay.closing.Load() {
+	if r.closing.Load() {
 		e.Ending = evidence.Cut
 	}
 }
@@ -263,6 +269,12 @@ func (e *ended) tell() {
 	if e.recorder != nil {
 		e.recorder.observe(e.Exchange)
 	}
+}
+
+// cut ends everything, because the relay is closed.
+func (c *conn) cut() {
+	c.end(evidence.Cut)
+	c.shut(false)
 }
 
 // end ends the exchange in progress, if there is one, without another byte.
@@ -284,17 +296,19 @@ func (c *conn) breakOff() {
 	c.shut(true)
 }
 
+func (c *conn) delivered() { c.relay.delivered(c.raw) }
+
 // delivered waits until the caller's side of the network has all that was
 // written, for a while at most: a reset drops what it has not.
-func (c *conn) delivered() {
+func (r *Relay) delivered(raw syscall.RawConn) {
 	until := time.NewTimer(linger)
 	defer until.Stop()
-	for unsent(c.raw) && !hungUp(c.raw) {
+	for unsent(raw) && !hungUp(raw) {
 		select {
 		case <-time.After(time.Millisecond):
 		case <-until.C:
 			return
-		case <-c.relay.ctx.Done():
+		case <-r.ctx.Done():
 			return
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // bare is a connection that no goroutine serves.
 func bare(t *testing.T) (c *conn, caller net.Conn) {
 	t.Helper()
-	r := &Relay{conns: map[*conn]struct{}{}}
+	r := &Relay{conns: map[connection]struct{}{}}
 	r.toxics.Store(new([]*active))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

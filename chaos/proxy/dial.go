@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -36,4 +37,35 @@ func onlyLoopback(addr netip.AddrPort) error {
 		return fmt.Errorf("%s is not allowed: it is not on loopback", addr)
 	}
 	return nil
+}
+
+// dial connects to the dependency, streams tells whether to speak HTTP/2.
+func (r *Relay) dial(ctx context.Context, streams bool) (transport, error) {
+	conn, err := r.dialer.DialContext(ctx, "tcp", r.config.Upstream)
+	if err != nil {
+		return nil, err
+	}
+	tcp := conn.(*net.TCPConn)
+	if r.config.Originate == nil {
+		return tcp, nil
+	}
+	config := r.config.Originate.Clone()
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(r.config.Upstream)
+	}
+	switch {
+	case streams:
+		config.NextProtos = []string{"h2"}
+	case r.config.Protocol != ProtocolTCP:
+		config.NextProtos = []string{"http/1.1"}
+	}
+	s, err := handshake(ctx, tcp, config, tls.Client)
+	if err != nil {
+		return nil, err
+	}
+	if got := s.ConnectionState().NegotiatedProtocol; streams && got != "h2" && got != "" {
+		_ = s.Close()
+		return nil, fmt.Errorf("the dependency speaks %s, not h2", got)
+	}
+	return s, nil
 }

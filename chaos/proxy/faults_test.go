@@ -211,7 +211,8 @@ func (l *link) connected() bool { return l.any(func(c *conn) bool { return c.up 
 func (l *link) any(is func(*conn) bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.conns {
+	for each := range l.conns {
+		c := each.(*conn)
 		c.mu.Lock()
 		yes := is(c)
 		c.mu.Unlock()

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +29,7 @@ func unsent(conn syscall.RawConn) bool {
 }
 
 // reset closes conn with a RST instead of a FIN, dropping what is unsent.
-func reset(conn *net.TCPConn) {
+func reset(conn transport) {
 	_ = conn.SetLinger(0) // fails only on a connection that is gone already
 	_ = conn.Close()
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -14,13 +15,32 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
+// The values of Config.Protocol.
+const (
+	ProtocolHTTP1 = "http1" // exchanges: Toxic
+	ProtocolTCP   = "tcp"   // connections, whatever is spoken on them: Stream
+	ProtocolHTTP2 = "h2"    // exchanges, by prior knowledge, or by ALPN where there is TLS; HTTP/1.1 passes too
+	ProtocolGRPC  = "grpc"  // ProtocolHTTP2, and calls are answered and recorded by their gRPC status
+)
+
 // Config is what a relay needs to know.
 type Config struct {
 	Name      string // of the link; part of what chance depends on
 	Listen    string // host:port; "" takes a free port on 127.0.0.1
 	Upstream  string // host:port of the dependency, dialled when the first request comes
+	Protocol  string // one of the Protocols; "" means ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
+
+	// Prepare is called before the first connection is accepted: toxics that it
+	// adds are in force from the first byte on. nil does nothing.
+	Prepare func(*Relay)
+
+	// Terminate makes callers speak TLS to the relay, and Originate the relay to
+	// the dependency; nil leaves it plain. The protocols of ALPN are set by
+	// Protocol, and a ServerName that is missing by Upstream. Both may ask for
+	// the other's certificate, and show one.
+	Terminate, Originate *tls.Config
 
 	// Allow is asked about each address before it is dialled; nil allows
 	// loopback only.
@@ -34,6 +54,7 @@ type Relay struct {
 	config   Config
 	listener net.Listener
 	dialer   *net.Dialer
+	streams  *streams // in the place of all that is about exchanges, if the protocol is ProtocolTCP
 
 	toxics   atomic.Pointer[[]*active] // never nil; what it points to never changes
 	recorder atomic.Pointer[recorder]  // nil until Record
@@ -41,17 +62,35 @@ type Relay struct {
 	inFlight atomic.Int64
 	names    interned
 	closing  atomic.Bool
-	ctx      context.Context // done when it is closing
+	accepted atomic.Uint64    // connections
+	passed   [2]atomic.Uint64 // bytes, if the protocol is not one of streams
+	ctx      context.Context  // done when it is closing
 	cancel   context.CancelFunc
 
 	hits, overflows [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 
 	mu    sync.Mutex // the control plane's: guards what follows, and orders changes of toxics
-	conns map[*conn]struct{}
+	conns map[connection]struct{}
 	last  uint64 // number of the last connection
 
-	wg sync.WaitGroup
+	wg     sync.WaitGroup
+	unsafe atomic.Uint64
+
+	front, back *edge // of a relay of connections with TLS; nil where it has none
 }
+
+// connection is a caller's, with its own to the dependency.
+type connection interface {
+	run()                    // until the end
+	review(toxics []*active) // brings exchanges in progress into line with the toxics in force
+	cut()                    // ends it, and all exchanges in progress
+}
+
+// The ways that bytes are counted by, as streams has them.
+const (
+	toDependency = iota
+	toCaller
+)
 
 // recorder is who is told about exchanges.
 type recorder struct {
@@ -67,8 +106,14 @@ func Listen(c Config) (*Relay, error) {
 	if c.IDHeader == "" {
 		c.IDHeader = wire.DefaultIDHeader
 	}
+	if c.Prepare == nil {
+		c.Prepare = func(*Relay) {}
+	}
 	if c.Allow == nil {
 		c.Allow = onlyLoopback
+	}
+	if c.Protocol == "" {
+		c.Protocol = ProtocolHTTP1
 	}
 	fail := func(err error) (*Relay, error) { return nil, fmt.Errorf("listen for link %s: %w", c.Name, err) }
 	if _, _, err := net.SplitHostPort(c.Upstream); err != nil {
@@ -79,21 +124,49 @@ func Listen(c Config) (*Relay, error) {
 			return fail(fmt.Errorf("upstream: %w", err))
 		}
 	}
+	r := &Relay{config: c}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.toxics.Store(new([]*active))
+	switch c.Protocol {
+	case ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC:
+	case ProtocolTCP:
+		if c.Terminate != nil || c.Originate != nil {
+			return listenSecure(c)
+		}
+		var err error
+		if r.streams, err = newStreams(r); err != nil {
+			return fail(err)
+		}
+		r.wg.Go(r.streams.run)
+		c.Prepare(r)
+		r.streams.prepared.Store(true)
+		r.streams.wake()
+		return r, nil
+	default:
+		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s, %s", c.Protocol, ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC, ProtocolTCP))
+	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	listener, err := lc.Listen(context.Background(), "tcp", c.Listen)
 	if err != nil {
 		return fail(err)
 	}
-	r := &Relay{config: c, listener: listener, dialer: dialer(c.Allow), conns: map[*conn]struct{}{}}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.toxics.Store(new([]*active))
+	r.listener, r.dialer, r.conns = listener, dialer(c.Allow), map[connection]struct{}{}
+	c.Prepare(r)
 	r.wg.Go(r.accept)
 	return r, nil
 }
 
 // Addr is the host:port that callers dial.
-func (r *Relay) Addr() string { return r.listener.Addr().String() }
+func (r *Relay) Addr() string {
+	if r.front != nil {
+		return r.front.listener.Addr().String()
+	}
+	if r.streams != nil {
+		return r.streams.door.addr.String()
+	}
+	return r.listener.Addr().String()
+}
 
 // Record gives every exchange that begins from now on to observe when it ends,
 // each exactly once; times count from start. observe is called from many
@@ -106,22 +179,28 @@ func (r *Relay) Record(start time.Time, observe func(evidence.Exchange)) {
 // InFlight is how many exchanges are in progress.
 func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
 
+// Unsafe is how many callers came with whom no TLS could be agreed on.
+func (r *Relay) Unsafe() uint64 { return r.unsafe.Load() }
+
 // Close closes the listener and all connections, and waits for every
 // goroutine: exchanges in progress have been observed, as evidence.Cut, when it
 // returns. It may be called again.
 func (r *Relay) Close() error {
+	if r.streams != nil {
+		r.cancel()
+		return errors.Join(r.closeStreams(), r.front.close(), r.back.close())
+	}
 	r.mu.Lock()
 	r.closing.Store(true)
 	r.cancel()
-	open := make([]*conn, 0, len(r.conns))
+	open := make([]connection, 0, len(r.conns))
 	for c := range r.conns {
 		open = append(open, c)
 	}
 	r.mu.Unlock()
 	err := r.listener.Close()
 	for _, c := range open {
-		c.end(evidence.Cut)
-		c.shut(false)
+		c.cut()
 	}
 	r.wg.Wait()
 	if err != nil && !errors.Is(err, net.ErrClosed) {
@@ -156,12 +235,76 @@ func (r *Relay) serve(caller *net.TCPConn) {
 		return
 	}
 	r.last++
-	c := newConn(r, r.last, caller)
+	r.accepted.Add(1)
+	if r.config.Terminate == nil {
+		r.begin(r.last, caller, true)
+		return
+	}
+	number := r.last
+	r.wg.Go(func() { r.terminate(number, caller) })
+}
+
+// terminate serves a caller once it has agreed on TLS. A handshake that fails
+// is no exchange.
+func (r *Relay) terminate(number uint64, caller *net.TCPConn) {
+	config := r.config.Terminate.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	if r.multiplexed() {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	s, err := handshake(r.ctx, caller, config, tls.Server)
+	if err != nil {
+		r.unsafe.Add(1)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing.Load() {
+		_ = s.Close()
+		return
+	}
+	r.begin(number, s, s.ConnectionState().NegotiatedProtocol != "http/1.1")
+}
+
+// multiplexed tells whether it is HTTP/2 that is spoken.
+func (r *Relay) multiplexed() bool {
+	return r.config.Protocol == ProtocolHTTP2 || r.config.Protocol == ProtocolGRPC
+}
+
+// begin serves a connection. r.mu is held.
+func (r *Relay) begin(number uint64, caller transport, streams bool) {
+	var c connection
+	if streams && r.multiplexed() {
+		c = newMux(r, number, caller)
+	} else {
+		c = newConn(r, number, caller)
+	}
 	r.conns[c] = struct{}{}
 	r.wg.Go(c.run)
 }
 
-func (r *Relay) forget(c *conn) {
+// demote serves a caller that does not speak HTTP/2 after all as one of
+// HTTP/1.1.
+func (r *Relay) demote(m *mux) {
+	c := newConn(r, m.number, m.caller.conn)
+	for read, _ := m.in.Peek(m.in.Buffered()); len(read) > 0; {
+		n := copy(c.in.room(), read)
+		c.in.filled(n)
+		read = read[n:]
+	}
+	r.mu.Lock()
+	delete(r.conns, m)
+	if r.closing.Load() {
+		r.mu.Unlock()
+		c.cut()
+		return
+	}
+	r.conns[c] = struct{}{}
+	r.mu.Unlock()
+	c.run()
+}
+
+func (r *Relay) forget(c connection) {
 	r.mu.Lock()
 	delete(r.conns, c)
 	r.mu.Unlock()

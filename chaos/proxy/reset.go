@@ -8,9 +8,15 @@ import (
 // Reset resets the caller's connection (RST): instead of answering, in the
 // middle of the answer, or behind it. Calls in progress when it is injected are
 // reset too, as far as it is not too late.
+//
+// On links that speak h2 or grpc it resets the call's stream, and the connection
+// with its other calls goes on. Behind a response means there: in the place of
+// its end.
 type Reset struct {
-	When   string `yaml:"when"` // before the request is passed on (the default), during (half of the response's body has passed; one byte, if its length is not known), after the response.
-	Select `yaml:",inline"`
+	When string `yaml:"when"` // before the request is passed on (the default), during (half of the response's body has passed; one byte, if its length is not known), after the response.
+	// With h2 and grpc: resets the whole connection, with all calls on it.
+	Connection bool `yaml:"connection"`
+	Select     `yaml:",inline"`
 }
 
 // Decide breaks what Select takes.
@@ -20,11 +26,11 @@ func (r Reset) Decide(x *Head, rng *rand.Rand) Fate {
 	}
 	switch r.When {
 	case "during":
-		return Fate{Acts: BreakDuring}
+		return Fate{Acts: BreakDuring, Connection: r.Connection}
 	case "after":
-		return Fate{Acts: BreakAfter}
+		return Fate{Acts: BreakAfter, Connection: r.Connection}
 	default:
-		return Fate{Verb: Break}
+		return Fate{Verb: Break, Connection: r.Connection}
 	}
 }
 
@@ -44,5 +50,9 @@ func (r Reset) String() string {
 	if r.When == "during" || r.When == "after" {
 		when = " " + r.When + " the response"
 	}
-	return "reset" + when + " to " + r.Select.String()
+	what := "reset"
+	if r.Connection {
+		what += " of the connection"
+	}
+	return what + when + " to " + r.Select.String()
 }

@@ -46,7 +46,7 @@ func (u *upstream) passPiece() bool {
 		return u.cut(f)
 	}
 	fresh := u.in.unread()
-	if at, _, cuts := u.cutAt(f); cuts {
+	if at, _, cuts := u.body.cutAt(f); cuts {
 		fresh = fresh[:min(int64(len(fresh)), at-s.at)]
 	}
 	if f.paces() {
@@ -68,16 +68,7 @@ func (u *upstream) passPiece() bool {
 
 // shapePayload corrupts the next bytes of payload, and says when they are due.
 func (u *upstream) shapePayload(f Fate, payload []byte) {
-	s := &u.body
-	corrupted := s.noise.on(f.Corrupt, s.at, payload)
-	s.at += int64(len(payload))
-	if f.paces() {
-		now := time.Now()
-		if least := now.Add(-f.Pace.Pause); s.due.Before(least) {
-			s.due = now // it has just begun, or the caller takes no more than this anyway
-		}
-		s.due = s.due.Add(time.Duration(float64(f.Pace.Pause) * float64(len(payload)) / float64(f.Pace.Piece)))
-	}
+	corrupted := u.body.piece(f, payload, time.Now())
 	u.c.mu.Lock()
 	defer u.c.mu.Unlock()
 	if !u.c.x.open {
@@ -89,13 +80,27 @@ func (u *upstream) shapePayload(f Fate, payload []byte) {
 	u.c.struck(Fate.paces)
 }
 
+// piece corrupts the next bytes of payload, says when they are due, and tells
+// whether it changed any.
+func (s *shape) piece(f Fate, payload []byte, now time.Time) (corrupted bool) {
+	corrupted = s.noise.on(f.Corrupt, s.at, payload)
+	s.at += int64(len(payload))
+	if f.paces() {
+		if least := now.Add(-f.Pace.Pause); s.due.Before(least) {
+			s.due = now // it has just begun, or the caller takes no more than this anyway
+		}
+		s.due = s.due.Add(time.Duration(float64(f.Pace.Pause) * float64(len(payload)) / float64(f.Pace.Piece)))
+	}
+	return corrupted
+}
+
 // cutAt is how much of the body reaches the caller before the fate cuts it off,
 // by a reset if it is hard and by a FIN if not.
-func (u *upstream) cutAt(f Fate) (at int64, hard, cuts bool) {
+func (s *shape) cutAt(f Fate) (at int64, hard, cuts bool) {
 	if f.breaksDuring() {
 		hard, cuts = true, true
-		if at = 1; u.body.known {
-			at = u.body.length / 2
+		if at = 1; s.known {
+			at = s.length / 2
 		}
 	}
 	if f.truncates() && (!cuts || f.Truncate.After < at) {
@@ -107,14 +112,14 @@ func (u *upstream) cutAt(f Fate) (at int64, hard, cuts bool) {
 // cutIsDue tells whether the fate cuts the response off here. Behind its last
 // byte there is nothing to cut off.
 func (u *upstream) cutIsDue(f Fate) bool {
-	at, _, cuts := u.cutAt(f)
+	at, _, cuts := u.body.cutAt(f)
 	return cuts && u.body.at >= at && !u.res.Body.Done()
 }
 
 // cut ends the response here.
 func (u *upstream) cut(f Fate) bool {
 	c := u.c
-	if _, hard, _ := u.cutAt(f); hard {
+	if _, hard, _ := u.body.cutAt(f); hard {
 		c.delivered()
 		c.mu.Lock()
 		given := c.up != u

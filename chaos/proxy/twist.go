@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"github.com/stormctl/stormctl/load/wire"
@@ -115,15 +114,16 @@ const patienceAgain = time.Minute
 
 // deliver sends a request to the dependency, and reads and drops the response.
 func (r *Relay) deliver(request []byte, toHEAD bool) error {
-	dialled, err := r.dialer.DialContext(r.ctx, "tcp", r.config.Upstream)
+	conn, err := r.dial(r.ctx, false)
 	if err != nil {
 		return err
 	}
-	defer dialled.Close()
-	conn := dialled.(*net.TCPConn)
+	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patienceAgain)) // fails only if closed
 	defer context.AfterFunc(r.ctx, func() { _ = conn.SetDeadline(longAgo) })()
-	if _, err := conn.Write(request); err != nil {
+	n, err := conn.Write(request)
+	r.passed[toDependency].Add(uint64(n))
+	if err != nil {
 		return err
 	}
 	in := buffer{b: make([]byte, 8<<10)}

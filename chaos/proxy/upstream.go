@@ -19,8 +19,8 @@ type upstream struct {
 	cancel context.CancelFunc // ends the dial
 	nudge  chan struct{}
 
-	conn *net.TCPConn // nil until dialled; set once, under c.mu
-	eof  bool         // the dependency has closed its side; guarded by c.mu
+	conn transport // nil until dialled; set once, under c.mu
+	eof  bool      // the dependency has closed its side; guarded by c.mu
 
 	timed bool // conn has a write deadline; belongs to the caller's side
 
@@ -99,13 +99,13 @@ func (u *upstream) run(ctx context.Context) {
 }
 
 func (u *upstream) dial(ctx context.Context) error {
-	conn, err := u.c.relay.dialer.DialContext(ctx, "tcp", u.c.relay.config.Upstream)
+	conn, err := u.c.relay.dial(ctx, false)
 	if err != nil {
 		return err
 	}
 	u.c.mu.Lock()
 	given := u.c.up != u
-	u.conn = conn.(*net.TCPConn)
+	u.conn = conn
 	u.c.mu.Unlock()
 	if given {
 		_ = conn.Close()
@@ -220,7 +220,7 @@ func (u *upstream) pass(n int, final bool) bool {
 	if u.part == dropped {
 		return u.swallow()
 	}
-	_, err := u.c.caller.Write(u.in.unread()[:n])
+	_, err := u.c.writeBack(u.in.unread()[:n])
 	u.in.take(n)
 	u.out = 0
 	if err != nil {
@@ -242,12 +242,12 @@ func (u *upstream) passLast() bool {
 		c.final.Unlock()
 		return u.swallow()
 	}
-	_, err := c.caller.Write(u.in.unread()[:u.out])
+	_, err := c.writeBack(u.in.unread()[:u.out])
 	c.final.Unlock()
 	u.in.take(u.out)
 	u.out, u.part = 0, head
 	if err != nil {
-		e.unwritten(c)
+		e.unwritten(c.relay)
 	}
 	e.tell()
 	switch {
@@ -414,7 +414,7 @@ func (u *upstream) ended(err error) {
 	uploading := !c.sent
 	c.mu.Unlock()
 	if !u.in.empty() { // of a head that will never be complete
-		_, _ = c.caller.Write(u.in.unread())
+		_, _ = c.writeBack(u.in.unread())
 	}
 	if ok {
 		e.tell()

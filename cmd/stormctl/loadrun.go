@@ -154,7 +154,8 @@ func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load,
 	if r.ticked < 0 {
 		r.tickWarm(min(now, 0))
 	}
-	if now > 0 {
+	// The watch may have ticked since: then all that ended is in its tick.
+	if now > r.ticked {
 		r.tick(now)
 	}
 	seconds := max(now.Seconds(), 0)

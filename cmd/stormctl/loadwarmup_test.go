@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,17 +14,18 @@ import (
 	"github.com/stormctl/stormctl/reports"
 )
 
-// A server that is only good once it has heard of 60 requests: nothing of what
-// it was before may be in the result.
+// A server that is bad to the first 60 requests, whenever they come: nothing of
+// what it was to them may be in the result.
 func TestWarmupIsKeptApart(t *testing.T) {
 	var heard atomic.Int64
-	cold := func(w http.ResponseWriter, _ *http.Request) {
-		if heard.Add(1) <= 60 {
+	cold := func(w http.ResponseWriter, r *http.Request) {
+		heard.Add(1)
+		if n, err := strconv.Atoi(r.Header.Get("X-Number")); err != nil || n <= 60 {
 			w.WriteHeader(500)
 		}
 	}
 	dir := t.TempDir()
-	code, out, _ := loaded(t, cold, "--rate", "100/s", "-n", "50", "--warmup", "600ms", "--json", "-q", "--fail-if", "success<100%",
+	code, out, _ := loaded(t, cold, "--rate", "100/s", "-n", "50", "--warmup", "600ms", "-H", "X-Number: ${seq}", "--json", "-q", "--fail-if", "success<100%",
 		"--record", filepath.Join(dir, "all.csv"), "--hlog", filepath.Join(dir, "all.hlog"))
 	var l reports.Load
 	if err := json.Unmarshal([]byte(out), &l); err != nil {

@@ -5,12 +5,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/targets"
 )
 
-// The test binary stands in for stormctl in scripts, and for the supervisors
-// and reference targets that a run of it starts.
+// The test binary stands in for stormctl in scripts, and for the supervisors,
+// guardians and reference targets that a run of it starts.
 func TestMain(m *testing.M) {
 	targets.Supervise()
+	lease.Guard()
 	testscript.Main(m, map[string]func(){"stormctl": main})
 }

@@ -11,14 +11,16 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/host"
 )
 
 // writePlan prints what a run of x would do, in the order in which it would
-// happen: what is started, what is called, what is broken when, what is
-// claimed, and what would end it. Only x and the files that it names are looked
-// at: nothing is started, resolved or called. Addresses that a run would choose are told as such.
-func writePlan(w io.Writer, file string, x *experiment.Experiment) error {
+// happen: what is started, what is called, what is broken when, what that
+// touches and how it is undone, what is claimed, and what would end it. Addresses
+// that a run would choose are told as such.
+func writePlan(w io.Writer, file string, x *experiment.Experiment, look chaos.Preflight) error {
 	in, err := x.ReadInputs()
 	if err != nil {
 		return err
@@ -33,12 +35,18 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment) error {
 	} else {
 		fmt.Fprintf(&out, "Seed %d.\n", x.Seed)
 	}
-	planSection(&out, "Targets", targetRows(x))
+	planSection(&out, "Targets", targetRows(x, look.Addresses))
 	planSection(&out, "Links", linkRows(x))
 	planSection(&out, "Load", loadRows(x.Load, in))
 	planSection(&out, "Timeline", timelineRows(x))
+	if rows := touchRows(x, look.Plans); len(rows) > 0 {
+		planSection(&out, "Touches outside stormctl", rows)
+	}
 	planSection(&out, "Claims", claimRows(x))
 	planSection(&out, "Limits", limitRows(x.Limits))
+	if len(look.Refusals) > 0 {
+		planSection(&out, "Could not run", refusalRows(look.Refusals))
+	}
 	_, err = w.Write(out.Bytes())
 	return err
 }
@@ -57,12 +65,18 @@ func planSection(out *bytes.Buffer, title string, rows [][]string) {
 	columns.Flush() // into memory: it cannot fail
 }
 
-func targetRows(x *experiment.Experiment) (rows [][]string) {
+func targetRows(x *experiment.Experiment, addresses map[string]string) (rows [][]string) {
 	for _, name := range slices.Sorted(maps.Keys(x.Targets)) {
 		t := x.Targets[name]
 		switch {
 		case t.URL != "":
 			rows = append(rows, []string{name, "runs already", t.URL})
+			if addr := addresses[name]; addr != "" && !strings.HasSuffix(t.URL, "//"+addr) {
+				rows = append(rows, []string{"", "", "which is " + addr + " now"})
+			}
+			if t.PidFile != "" {
+				rows = append(rows, []string{"", "", "its process is in " + t.PidFile})
+			}
 		case t.Process != nil:
 			p := t.Process
 			rows = append(rows, []string{name, "process", strings.Join(p.Command, " ")})
@@ -109,21 +123,51 @@ func timelineRows(x *experiment.Experiment) (rows [][]string) {
 	slices.SortStableFunc(events, func(a, b experiment.Event) int { return cmp.Compare(a.At, b.At) })
 	for _, e := range events {
 		until := fmt.Sprintf("to %v", e.At+e.For)
-		if e.Restart != nil {
+		switch {
+		case e.Restart != nil:
 			until = "until ready"
+		case e.Kill != nil && e.Kill.ForGood:
+			until = "to the end"
 		}
 		rows = append(rows, []string{e.At.String(), until, e.On, faultText(e)})
 	}
 	return rows
 }
 
+// touchRows are the faults that happen outside our process, by their place in
+// the file.
+func touchRows(x *experiment.Experiment, plans map[int]host.Plan) (rows [][]string) {
+	for i, e := range x.Chaos {
+		p, outside := plans[i]
+		if !outside {
+			continue
+		}
+		rows = append(rows, []string{e.At.String(), e.String(), p.Touches}, []string{"", "", "undo: " + p.Undo})
+	}
+	return rows
+}
+
+func refusalRows(refusals []error) (rows [][]string) {
+	for _, err := range refusals {
+		for line := range strings.Lines(err.Error()) {
+			rows = append(rows, []string{strings.TrimSpace(line)})
+		}
+	}
+	return rows
+}
+
 // faultText is what an event injects, with its figures.
 func faultText(e experiment.Event) string {
-	text := e.Kind()
-	if t := e.Toxic(); t != nil {
-		text = t.String()
-	} else if e.Restart != nil && e.Restart.Downtime > 0 {
+	text := e.What()
+	if e.Restart != nil && e.Restart.Downtime > 0 {
 		text = fmt.Sprintf("restart after %v", e.Restart.Downtime)
+	}
+	if e.Restart != nil && len(e.Restart.Others) > 0 {
+		how := "at once with "
+		if e.Restart.Rolling {
+			how = "then "
+		}
+		text += ", " + how + strings.Join(e.Restart.Others, ", ")
 	}
 	if e.Name != "" {
 		text = e.Name + ": " + text
@@ -140,12 +184,17 @@ func claimRows(x *experiment.Experiment) (rows [][]string) {
 
 func limitRows(l experiment.Limits) (rows [][]string) {
 	rows = append(rows, []string{"touches only", strings.Join(l.Allow, ", ")})
+	if len(l.Processes) > 0 {
+		rows = append(rows, []string{"", "processes of " + strings.Join(l.Processes, ", ")})
+	}
+	if len(l.Netns) > 0 {
+		rows = append(rows, []string{"", "network namespaces " + strings.Join(l.Netns, ", ")})
+	}
+	if l.StopFile != "" {
+		rows = append(rows, []string{"stops if", l.StopFile + " is there"})
+	}
 	for _, s := range l.StopIf {
-		route := "all routes together"
-		if s.Route != "" {
-			route = "route " + s.Route
-		}
-		rows = append(rows, []string{"stops if", fmt.Sprintf("success of %s is below %v for %v", route, s.SuccessBelow, max(s.For, time.Second))})
+		rows = append(rows, []string{"stops if", fmt.Sprintf("%s for %v", s, max(s.For, time.Second))})
 	}
 	return rows
 }

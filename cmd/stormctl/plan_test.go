@@ -53,10 +53,11 @@ func TestPlanRows(t *testing.T) {
 		section   string
 		got, want [][]string
 	}{
-		{"targets", targetRows(x), [][]string{
+		{"targets", targetRows(x, map[string]string{"api": "10.0.0.7:80"}), [][]string{
 			{"any", "runs already", "https://any"},
 			{"", "", "reached by TLS, taking any certificate"},
 			{"api", "runs already", "http://api:80"},
+			{"", "", "which is 10.0.0.7:80 now"},
 			{"far", "runs already", "https://far"},
 			{"", "", "reached by TLS, trusting /ca.pem, as shop.example, with the certificate /me.pem"},
 			{"lb", "process", "haproxy -f ${dir}/lb.cfg"},

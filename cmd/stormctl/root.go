@@ -90,6 +90,9 @@ Exit codes:
 		newSchemaCommand(),
 		newJudgeCommand(),
 		newReportCommand(),
+		newProxyCommand(),
+		newHealCommand(),
+		newHaltCommand(),
 		newTargetCommand(),
 		newVersionCommand(),
 	)

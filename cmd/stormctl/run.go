@@ -34,7 +34,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.reports, "report", nil, "further `formats` to write into the run directory: "+strings.Join(reports.Formats(), ", "))
 	f.StringArrayVar(&o.set, "set", nil, "change the experiment: `KEY=VALUE` like load.rate=1k/s or chaos[0].for=2s; may be repeated")
 	f.Var(&o.seed, "seed", "decides every random draw, instead of the experiment's seed")
-	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done and start nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, touched and undone; start and break nothing")
 	f.BoolVar(&o.json, "json", false, "print results as JSON, one document per run, instead of the summary")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr")
 }
@@ -113,15 +113,8 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 		return exitFailed
 	}
 	if r.options.dryRun {
-		for _, j := range jobs {
-			if err := writePlan(r.stdout, j.file, j.x); err != nil {
-				shown.say(errorText(fmt.Errorf("print the plan of %s: %w", j.file, err)))
-				return exitFailed
-			}
-		}
-		return exitHeld
+		return r.plan(ctx, shown, jobs)
 	}
-
 	ctx, release := interruptible(ctx, shown.say)
 	defer release()
 	code := exitHeld
@@ -132,6 +125,24 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 			continue
 		}
 		code = worse(code, r.runOne(ctx, shown, j))
+	}
+	return code
+}
+
+// plan prints what each run would do. What would keep it from running is told,
+// and makes the exit code that of a run that could not.
+func (r *runner) plan(ctx context.Context, shown *courier, jobs []job) exitCode {
+	code := exitHeld
+	for _, j := range jobs {
+		look := chaos.Look(ctx, j.x)
+		if err := writePlan(r.stdout, j.file, j.x, look); err != nil {
+			shown.say(errorText(fmt.Errorf("print the plan of %s: %w", j.file, err)))
+			return exitFailed
+		}
+		if len(look.Refusals) > 0 {
+			shown.say(errorText(fmt.Errorf("%s could not run: %w", j.file, errors.Join(look.Refusals...))))
+			code = exitFailed
+		}
 	}
 	return code
 }
@@ -147,7 +158,7 @@ func (r *runner) runOne(ctx context.Context, shown *courier, j job) exitCode {
 	shown.end()
 	if err != nil {
 		shown.say(errorText(fmt.Errorf("run %s: %w", j.file, err)))
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.As(err, new(chaos.Stopped)) {
 			return exitStopped // it could have run, had it been let
 		}
 		return exitFailed

@@ -259,3 +259,29 @@ func TestServeRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestFrontendCallsByHTTP2 sends all calls of a dependency over one connection.
+func TestFrontendCallsByHTTP2(t *testing.T) {
+	var conns atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s", r.Proto, r.Header.Get("X-Request-Id"))
+	}))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	url := serving(t, "frontend", Config{With: map[string]string{"protocol": "h2"}, Deps: map[string]string{"bank": server.URL}})
+	for _, method := range []string{"GET", "POST"} {
+		if status, _, body := fetch(t, method, url+"/bank/x", "", "X-Request-Id", "7"); status != 200 || body != "HTTP/2.0 7" {
+			t.Errorf("%s: got %d %q", method, status, body)
+		}
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}

@@ -123,6 +123,7 @@ type frontendSettings struct {
 	timeout     time.Duration // 0 means none
 	dialTimeout time.Duration
 
+	protocol string
 	idHeader string
 	flaw     string
 }
@@ -171,6 +172,8 @@ var frontendKeys = []key[frontendSettings]{
 		func(s *frontendSettings) *time.Duration { return &s.timeout }),
 	wait("dial_timeout", "1s", "", "bound of connecting, within timeout", time.Millisecond, never,
 		func(s *frontendSettings) *time.Duration { return &s.dialTimeout }),
+	oneOf("protocol", "http1", "what dependencies are called by: HTTP/1.1, or HTTP/2 by prior knowledge", []string{"http1", "h2"},
+		func(s *frontendSettings) *string { return &s.protocol }),
 	header("id_header", "X-Request-Id", "header passed on to the dependency; traceparent, X-Request-Id and Idempotency-Key always are",
 		func(s *frontendSettings) *string { return &s.idHeader }),
 	{

@@ -78,12 +78,17 @@ func (a attempt) exchange(ctx context.Context, req *http.Request) (*http.Respons
 // all connections that were ever needed at once, so that load does not churn
 // them.
 func newTransport(s *frontendSettings) *http.Transport {
-	return &http.Transport{
+	t := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: s.dialTimeout}).DialContext,
 		MaxIdleConnsPerHost: 4096,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true, // answers pass through as they are
 	}
+	if s.protocol == "h2" {
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return t
 }
 
 // once keeps net/http from sending a request twice by itself. The transport

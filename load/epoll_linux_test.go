@@ -7,82 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Both ways to wait: epoll_pwait2, and ppoll where the kernel has no such call.
-func eachPoller(t *testing.T, test func(t *testing.T, p *poller)) {
-	for _, old := range []bool{false, true} {
-		name := "epoll_pwait2"
-		if old {
-			name = "ppoll"
-		}
-		t.Run(name, func(t *testing.T) {
-			p, err := newPoller()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.close()
-			p.noPwait2 = old
-			p.wait(0) // the eventfd is writable, which is news once
-			test(t, p)
-		})
-	}
-}
-
-func TestPollerWaitsItsTime(t *testing.T) {
-	eachPoller(t, func(t *testing.T, p *poller) {
-		for _, timeout := range []time.Duration{0, 300 * time.Microsecond, 5 * time.Millisecond} {
-			// A signal may cut it short, and says so.
-			for elapsed := false; !elapsed; {
-				begin := time.Now()
-				events, done, err := p.wait(timeout)
-				if err != nil || len(events) > 0 {
-					t.Fatalf("got %v, %v", events, err)
-				}
-				if took := time.Since(begin); done && took < timeout {
-					t.Errorf("waited %v, want %v", took, timeout)
-				}
-				elapsed = done
-			}
-		}
-	})
-}
-
-func TestPollerWakes(t *testing.T) {
-	eachPoller(t, func(t *testing.T, p *poller) {
-		go p.wake()
-		for {
-			events, elapsed, err := p.wait(time.Hour)
-			if err != nil || elapsed {
-				t.Fatalf("elapsed %v, error %v", elapsed, err)
-			}
-			if len(events) > 0 {
-				if events[0].Fd != wakeSlot {
-					t.Errorf("got an event of slot %d", events[0].Fd)
-				}
-				return
-			}
-		}
-	})
-}
-
-// An event names the connection it is about, not the place it had.
-func TestPollerTellsGenerationsApart(t *testing.T) {
-	eachPoller(t, func(t *testing.T, p *poller) {
-		a, b, err := socketpair()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(a)
-		defer unix.Close(b)
-		if err := p.add(a, 5, 7); err != nil {
-			t.Fatal(err)
-		}
-		events, _, err := p.wait(0)
-		if err != nil || len(events) != 1 || events[0].Fd != 5 || events[0].Pad != 7 {
-			t.Errorf("got %+v, %v", events, err)
-		}
-	})
-}
-
 func TestLoopTellsGenerationsApart(t *testing.T) {
 	a, b, err := socketpair()
 	if err != nil {
@@ -131,7 +55,7 @@ func TestRunOnOldKernel(t *testing.T) {
 	}
 	defer l.close()
 	g.shards = 1
-	epollOf(t, l).poller.noPwait2 = true
+	epollOf(t, l).poller.NoPwait2 = true
 	if err := l.run(); err != nil || n != 100 {
 		t.Errorf("%d samples of 100, error %v", n, err)
 	}

@@ -1,18 +1,18 @@
-package load
+package poll
 
 import (
 	"runtime"
 	"sync"
 )
 
-// procs is how many threads of ours keep a P while they wait.
+// procs is how many threads keep a P while they wait.
 var procs struct {
 	sync.Mutex
 	spared, before int
 }
 
-// cores is how many threads can run at a time, but for those.
-func cores() int {
+// Cores is how many threads can run at a time, but for those.
+func Cores() int {
 	procs.Lock()
 	defer procs.Unlock()
 	if procs.spared > 0 {
@@ -21,11 +21,11 @@ func cores() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// spareProcs lets n more goroutines run at a time, because so many threads will
+// Spare lets n more goroutines run at a time, because so many threads will
 // keep their P, the right to run Go code, while they wait: the scheduler is not
 // told, and would find none for anybody else. The function that it returns
 // undoes it.
-func spareProcs(n int) func() {
+func Spare(n int) func() {
 	change := func(by int) {
 		procs.Lock()
 		defer procs.Unlock()

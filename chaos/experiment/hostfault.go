@@ -1,0 +1,330 @@
+package experiment
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/unit"
+)
+
+// Restart kills a target that stormctl started with SIGKILL and starts it again.
+type Restart struct {
+	Downtime time.Duration `yaml:"downtime"` // Between death and the new start; absent means none.
+	Others   []string      `yaml:"others"`   // Further targets that are restarted as well: all at once, unless rolling.
+	Rolling  bool          `yaml:"rolling"`  // One after another: the next is killed when the one before is ready again.
+}
+
+// Pause stops a target's process with SIGSTOP and continues it with SIGCONT.
+type Pause struct{}
+
+// Kill ends a target's process with SIGKILL. A target that stormctl started is
+// started again when the fault is healed.
+type Kill struct {
+	ForGood bool `yaml:"for_good"` // It stays dead to the end of the run; for: is not used. A process from a pid_file can only be killed so.
+}
+
+// CPU leaves a target's processes less of the processor.
+type CPU struct {
+	Cores float64 `yaml:"cores"` // How many cores' worth they may use together, like 0.5.
+	By    string  `yaml:"by"`    // cgroup (default: the kernel's bandwidth control), or stop: they stand still for the rest of every 100 ms; then cores is below 1, and the part of the time in which all of them run.
+}
+
+func (c *CPU) Defaults() { c.By = "cgroup" }
+
+func (CPU) Required() []string { return []string{"cores"} }
+
+// Memory leaves a target's processes only so much more memory than they have.
+type Memory struct {
+	Free unit.Size `yaml:"free"` // How much more they may take; what they have already does not count.
+	By   string    `yaml:"by"`   // max (default: memory of a cgroup; past it the kernel kills), high (past it they are slowed down), or rlimit: address space per process; past it allocations fail.
+}
+
+func (m *Memory) Defaults() { m.By = "max" }
+
+func (Memory) Required() []string { return []string{"free"} }
+
+// DiskFull fills a file system of bounded size with a file, which is removed
+// when it is healed. The root file system, and those that stormctl itself
+// writes to, are refused.
+type DiskFull struct {
+	Dir    string    `yaml:"dir"`     // A folder on that file system, which is a mount of its own; relative to the experiment file, absolute once read.
+	Leave  unit.Size `yaml:"leave"`   // What stays free; absent means nothing does.
+	AtMost unit.Size `yaml:"at_most"` // Refuse to write more than this; absent means 1GiB.
+}
+
+func (d *DiskFull) Defaults() { d.AtMost = 1 << 30 }
+
+func (DiskFull) Required() []string { return []string{"dir"} }
+
+// FD leaves a target's processes few file descriptors (RLIMIT_NOFILE): what is
+// open stays so, and opening and accepting more fails.
+type FD struct {
+	Free int `yaml:"free"` // How many more each process can open; absent means none.
+}
+
+// Exec runs a command to inject and another to heal, for whatever stormctl has
+// no fault of its own for. Neither goes through a shell.
+type Exec struct {
+	Inject []string      `yaml:"inject"` // Program and arguments; the fault is in force when it has ended with status 0.
+	Heal   []string      `yaml:"heal"`   // Program and arguments; also run if inject failed, and after our death: it must be right to run it when there is nothing to heal, and twice.
+	Dir    string        `yaml:"dir"`    // Working folder, relative to the experiment file; absent means the file's folder. Absolute once read.
+	Within time.Duration `yaml:"within"` // How long each of them may take before it is killed; absent means 10s.
+}
+
+func (e *Exec) Defaults() { e.Within = 10 * time.Second }
+
+func (Exec) Required() []string { return []string{"inject", "heal"} }
+
+// NetPartition drops packets in a network namespace with nftables. on: names
+// the target that it concerns.
+type NetPartition struct {
+	Netns     string   `yaml:"netns"`     // The network namespace, as ip-netns names it; limits: {netns: [...]} must allow it.
+	Peers     []string `yaml:"peers"`     // CIDRs that are cut off; absent means everybody but the namespace's own loopback.
+	Direction string   `yaml:"direction"` // both (default), in (what comes from them is lost) or out (what goes to them is lost).
+}
+
+func (n *NetPartition) Defaults() { n.Direction = "both" }
+
+func (NetPartition) Required() []string { return []string{"netns"} }
+
+// NetRate bounds what leaves a device of a network namespace, with tc's token
+// bucket. on: names the target that it concerns.
+type NetRate struct {
+	Netns  string    `yaml:"netns"`  // The network namespace, as ip-netns names it; limits: {netns: [...]} must allow it.
+	Device string    `yaml:"device"` // The device in it, like eth0.
+	Limit  unit.Size `yaml:"limit"`  // Bytes per second.
+}
+
+func (NetRate) Required() []string { return []string{"netns", "device", "limit"} }
+
+// The words that some keys take.
+var (
+	cpuWays       = []string{"cgroup", "stop"}
+	memoryWays    = []string{"max", "high", "rlimit"}
+	netDirections = []string{"both", "in", "out"}
+)
+
+// processKinds are the faults that happen to a target's process.
+var processKinds = []string{"restart", "pause", "kill", "cpu", "memory", "fd"}
+
+// hostKind returns the key of a fault that is not a link's; "" if it is one.
+func (e Event) hostKind() string {
+	switch {
+	case e.Restart != nil:
+		return "restart"
+	case e.Pause != nil:
+		return "pause"
+	case e.Kill != nil:
+		return "kill"
+	case e.CPU != nil:
+		return "cpu"
+	case e.Memory != nil:
+		return "memory"
+	case e.FD != nil:
+		return "fd"
+	case e.DiskFull != nil:
+		return "disk_full"
+	case e.Exec != nil:
+		return "exec"
+	case e.NetPartition != nil:
+		return "net_partition"
+	case e.NetRate != nil:
+		return "net_rate"
+	}
+	return ""
+}
+
+// hostFigure is what a fault that is not a link's has for a figure, or names;
+// "" if nothing.
+func (e Event) hostFigure() string {
+	switch {
+	case e.CPU != nil && e.CPU.By == "stop":
+		return fmt.Sprintf("%v of the time", e.CPU.Cores)
+	case e.CPU != nil:
+		return fmt.Sprintf("%v cores", e.CPU.Cores)
+	case e.Memory != nil:
+		return fmt.Sprintf("%v more", e.Memory.Free)
+	case e.FD != nil:
+		return fmt.Sprintf("%d free", e.FD.Free)
+	case e.DiskFull != nil:
+		return e.DiskFull.Dir
+	case e.Exec != nil:
+		return strings.Join(e.Exec.Inject, " ")
+	case e.NetPartition != nil:
+		return "of " + e.NetPartition.Netns
+	case e.NetRate != nil:
+		return fmt.Sprintf("%v/s", e.NetRate.Limit)
+	case e.Kill != nil && e.Kill.ForGood:
+		return "for good"
+	}
+	return ""
+}
+
+// What is the fault with its figures, like "errors 503 to 100%" or "cpu 0.5
+// cores".
+func (e Event) What() string {
+	if t := e.Toxic(); t != nil {
+		return t.String()
+	}
+	if _, t := e.stream(); t != nil {
+		return t.String()
+	}
+	return strings.TrimSpace(e.Kind() + " " + e.hostFigure())
+}
+
+// onProcess tells whether it happens to a target's process.
+func (e Event) onProcess() bool { return slices.Contains(processKinds, e.hostKind()) }
+
+// Everybody is the target that it happens to and, with a restart, the others.
+func (e Event) Everybody() []string {
+	if e.Restart != nil {
+		return append([]string{e.On}, e.Restart.Others...)
+	}
+	return []string{e.On}
+}
+
+// resolve makes the paths of a fault absolute.
+func (e *Event) resolve(folder string) error {
+	if e.Latency != nil {
+		return e.Latency.Resolve(folder)
+	}
+	if e.DiskFull != nil {
+		return absolute(folder, &e.DiskFull.Dir)
+	}
+	if e.Exec != nil {
+		if e.Exec.Dir == "" {
+			e.Exec.Dir = "."
+		}
+		return absolute(folder, &e.Exec.Dir)
+	}
+	return nil
+}
+
+// hostFault checks what a fault that is not a link's says.
+func (r *rules) hostFault(path string, e *Event, kind string) {
+	at := child(path, kind)
+	if r.bad[at] {
+		return
+	}
+	switch kind {
+	case "restart":
+		for i, other := range e.Restart.Others {
+			o := item(child(at, "others"), i)
+			r.onTarget(o, other, kind)
+			if other == e.On || slices.Index(e.Restart.Others, other) < i {
+				r.wrong(o, fmt.Sprintf("others[%d]: %s is restarted already", i, quote(other)), "remove it")
+			}
+		}
+		if rolling := child(at, "rolling"); r.sound(rolling) && e.Restart.Rolling && len(e.Restart.Others) == 0 {
+			r.wrong(rolling, "rolling: there is one target alone", "add others: [...], which follow it")
+		}
+	case "kill":
+		if t := r.x.Targets[e.On]; t != nil && t.PidFile != "" && !e.Kill.ForGood {
+			r.wrongKey(at, fmt.Sprintf("kill: stormctl did not start target %s, so it cannot start it again", quote(e.On)), "write kill: {for_good: true} without for:, or use exec")
+		}
+	case "cpu":
+		r.among(child(at, "by"), e.CPU.By, "ways", cpuWays)
+		cores := child(at, "cores")
+		r.positive(cores, e.CPU.Cores > 0)
+		if r.sound(cores) && e.CPU.By == "stop" && e.CPU.Cores >= 1 {
+			r.wrong(cores, fmt.Sprintf("cores: %v is not less than 1", e.CPU.Cores), "with by: stop it is the part of the time in which the processes run")
+		}
+	case "memory":
+		r.among(child(at, "by"), e.Memory.By, "ways", memoryWays)
+		r.positive(child(at, "free"), e.Memory.Free > 0)
+	case "fd":
+		if free := child(at, "free"); r.sound(free) && e.FD.Free < 0 {
+			r.wrong(free, "free: must be 0 or more", "")
+		}
+	case "disk_full":
+		r.positive(child(at, "at_most"), e.DiskFull.AtMost > 0)
+	case "exec":
+		for key, command := range map[string][]string{"inject": e.Exec.Inject, "heal": e.Exec.Heal} {
+			if c := child(at, key); r.sound(c) && (len(command) == 0 || command[0] == "") {
+				r.wrong(c, key+": names no program", "write it like [docker, pause, shop]")
+			}
+		}
+		if within := child(at, "within"); r.sound(within) && (e.Exec.Within <= 0 || e.Exec.Within > 25*time.Second) {
+			r.wrong(within, fmt.Sprintf("within: %s is not more than 0 and at most 25s", unit.FormatDuration(e.Exec.Within)), "a heal has 30s in all")
+		}
+	case "net_partition":
+		r.netns(child(at, "netns"), e.NetPartition.Netns)
+		r.among(child(at, "direction"), e.NetPartition.Direction, "directions", netDirections)
+		for i, cidr := range e.NetPartition.Peers {
+			r.cidr(item(child(at, "peers"), i), "peers", cidr)
+		}
+	case "net_rate":
+		r.netns(child(at, "netns"), e.NetRate.Netns)
+		if device := child(at, "device"); r.sound(device) && !plainName(e.NetRate.Device) {
+			r.wrong(device, fmt.Sprintf("device: %s is not the name of a network device", quote(e.NetRate.Device)), "write it like eth0")
+		}
+		r.positive(child(at, "limit"), e.NetRate.Limit > 0)
+	}
+}
+
+// netns checks that a network namespace may be touched.
+func (r *rules) netns(path, name string) {
+	switch {
+	case !r.sound(path):
+	case !plainName(name):
+		r.wrong(path, fmt.Sprintf("netns: %s is not the name of a network namespace", quote(name)), "write it as `ip netns list` shows it")
+	case r.bad["limits.netns"]:
+	case !slices.Contains(r.x.Limits.Netns, name):
+		r.wrong(path, fmt.Sprintf("netns: %s is outside limits.netns", quote(name)), fmt.Sprintf("it may be touched only if limits: {netns: [%s]} says so", name))
+	}
+}
+
+// plainName is what names a network namespace or device: it becomes an argument
+// of other programs, and part of a path.
+func plainName(name string) bool {
+	return nameSyntax.MatchString(name) && len(name) <= 64
+}
+
+// cidr checks a prefix of a list.
+func (r *rules) cidr(at, key, cidr string) {
+	if !r.sound(at) {
+		return
+	}
+	p, err := netip.ParsePrefix(cidr)
+	if addr, e := netip.ParseAddr(cidr); e == nil {
+		r.wrong(at, fmt.Sprintf("%s: %s is one address", key, quote(cidr)), fmt.Sprintf("write it as a CIDR: %s/%d", addr, addr.BitLen()))
+	} else if err != nil {
+		r.wrong(at, fmt.Sprintf("%s: %s is not a CIDR", key, quote(cidr)), "write it like 10.0.0.0/8 or ::1/128")
+	} else if p != p.Masked() {
+		r.wrong(at, fmt.Sprintf("%s: %s has bits behind its mask", key, quote(cidr)), fmt.Sprintf("write %s", p.Masked()))
+	}
+}
+
+// byPidFile checks a fault on the process of a target that stormctl did not
+// start: it is named by a file, and limits allow its program.
+func (r *rules) byPidFile(at string, t *Target, name, kind string) {
+	switch {
+	case !slices.Contains(processKinds, kind):
+		return // its process is left alone
+	case t.PidFile == "":
+		hint := "make it a process"
+		if kind != "restart" {
+			hint += ", or name its process by pid_file"
+		}
+		r.wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot %s", quote(name), verbs[kind]), hint)
+	case kind == "restart":
+		r.wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot start it again", quote(name)), "make it a process, or use exec")
+	case len(r.x.Limits.Processes) == 0 && !r.bad["limits.processes"]:
+		r.wrong(at, fmt.Sprintf("on: the process of target %s is not stormctl's own, and limits.processes allows none", quote(name)),
+			"name its program: limits: {processes: [/usr/sbin/nginx]}")
+	}
+}
+
+// verbs say what a process fault does to its target.
+var verbs = map[string]string{"restart": "restart it", "pause": "pause it", "kill": "kill it", "cpu": "slow it down", "memory": "limit it", "fd": "limit it"}
+
+// program checks an entry of limits.processes.
+func (r *rules) program(at, text string) {
+	if r.sound(at) && (text == "" || strings.Contains(text, "/") && !filepath.IsAbs(text)) {
+		r.wrong(at, fmt.Sprintf("processes: %s is neither a path nor a name", quote(text)), "write the program like /usr/sbin/nginx or nginx")
+	}
+}

@@ -1,0 +1,206 @@
+package lease
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Header is the first line of a journal: whose it is.
+type Header struct {
+	Name      string    `json:"name"` // of the experiment
+	Dir       string    `json:"dir"`  // run directory
+	Process   Process   `json:"process"`
+	Boot      string    `json:"boot"`      // of the machine; after another all but commands and files has undone itself
+	Namespace string    `json:"namespace"` // of pids
+	Began     time.Time `json:"began"`
+}
+
+// entry is a line of a journal. One of Run, Step, Done and Failed is set.
+type entry struct {
+	Run *Header `json:"run,omitempty"`
+
+	Step int    `json:"step,omitempty"` // from 1: from here on Undo may be needed
+	Hold int    `json:"hold,omitempty"` // steps of one fault have one hold
+	Why  string `json:"why,omitempty"`  // the fault
+	Undo *Undo  `json:"undo,omitempty"`
+
+	Done   int    `json:"done,omitempty"`   // this step is undone, for good
+	Early  int    `json:"early,omitempty"`  // this step was undone while its run was stuck, and is once more when it ends
+	Failed int    `json:"failed,omitempty"` // this step could not be undone
+	By     string `json:"by,omitempty"`     // run, guardian or heal
+	Error  string `json:"error,omitempty"`
+}
+
+// step is one undo of a journal that may be needed.
+type step struct {
+	number, hold int
+	why          string
+	undo         Undo
+}
+
+// journal is an open journal file. Several processes may append to it; which
+// of them may undo is told by the locks.
+type journal struct {
+	path string
+	file *os.File
+
+	mu sync.Mutex // an append, with what must go with it
+}
+
+func openJournal(path string, flags int) (*journal, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|flags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &journal{path: path, file: f}, nil
+}
+
+// append writes entries as whole lines, and returns when they are on disk.
+func (j *journal) append(entries ...entry) error {
+	var lines []byte
+	for _, e := range entries {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if torn, err := j.torn(); err != nil {
+		return fmt.Errorf("journal %s: %w", j.path, err)
+	} else if torn {
+		lines = append([]byte{'\n'}, lines...)
+	}
+	_, err := j.file.Write(lines)
+	if err = errors.Join(err, j.file.Sync()); err != nil {
+		return fmt.Errorf("journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
+// torn tells whether the file ends in half a line: its writer was killed.
+func (j *journal) torn() (bool, error) {
+	size, err := j.file.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return false, err
+	}
+	last := make([]byte, 1)
+	_, err = j.file.ReadAt(last, size-1)
+	return last[0] != '\n', err
+}
+
+// read returns whose journal it is and which steps are open, in their order.
+// Half a line is left out: what it would have told of had not been made yet,
+// because a line is whole on disk before that.
+func (j *journal) read() (Header, []step, error) {
+	info, err := j.file.Stat()
+	if err != nil {
+		return Header{}, nil, err
+	}
+	text, err := io.ReadAll(io.NewSectionReader(j.file, 0, info.Size()))
+	if err != nil {
+		return Header{}, nil, fmt.Errorf("journal %s: %w", j.path, err)
+	}
+	return parse(text)
+}
+
+func parse(text []byte) (Header, []step, error) {
+	var header Header
+	var open []step
+	known := false
+	for line := range bytes.Lines(text) {
+		var e entry
+		if !bytes.HasSuffix(line, []byte{'\n'}) || json.Unmarshal(line, &e) != nil {
+			continue
+		}
+		switch {
+		case e.Run != nil:
+			header, known = *e.Run, true
+		case e.Step > 0 && e.Undo != nil:
+			open = append(open, step{e.Step, e.Hold, e.Why, *e.Undo})
+		case e.Done > 0:
+			open = slices.DeleteFunc(open, func(s step) bool { return s.number == e.Done })
+		}
+	}
+	if !known {
+		return header, open, errNoHeader
+	}
+	return header, open, nil
+}
+
+// errNoHeader is a journal that was made and not begun: its run was killed
+// before it could break anything.
+var errNoHeader = errors.New("it does not say whose it is")
+
+// The locks, bytes of the journal: who has the first is the run, and alive; who
+// has the second is undoing.
+const (
+	lockRun int64 = iota
+	lockUndo
+)
+
+// lock takes a lock; false means that another has it and wait was false.
+func (j *journal) lock(which int64, wait bool) (bool, error) {
+	how := unix.F_OFD_SETLK
+	if wait {
+		how = unix.F_OFD_SETLKW
+	}
+	for {
+		err := unix.FcntlFlock(j.file.Fd(), how, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: which, Len: 1})
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES):
+			return false, nil
+		case !errors.Is(err, unix.EINTR):
+			return false, fmt.Errorf("lock %s: %w", j.path, err)
+		}
+	}
+}
+
+func (j *journal) unlock(which int64) error {
+	return unix.FcntlFlock(j.file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Whence: io.SeekStart, Start: which, Len: 1})
+}
+
+// alive tells whether the run of a journal is. A run that was killed while it
+// forked leaves its lock, for a moment, to a child that has not executed its
+// program yet, and might still break what the program breaks: that is waited
+// for.
+func (j *journal) alive(h Header) (bool, error) {
+	boot, namespace := here()
+	seen := h.Boot == boot && h.Namespace == namespace
+	for end := time.Now().Add(forkWithin); ; time.Sleep(5 * time.Millisecond) {
+		locked, err := j.locked()
+		if err != nil || !locked {
+			return false, err
+		}
+		if !seen || h.Process.there() {
+			return true, nil
+		}
+		if time.Now().After(end) {
+			return false, nil // whoever has it, it is not the run
+		}
+	}
+}
+
+// forkWithin is how long a child may take from its fork to its program.
+const forkWithin = 5 * time.Second
+
+// locked tells whether another process holds the lock of the run.
+func (j *journal) locked() (bool, error) {
+	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: lockRun, Len: 1}
+	if err := unix.FcntlFlock(j.file.Fd(), unix.F_OFD_GETLK, &l); err != nil {
+		return false, fmt.Errorf("look at the lock of %s: %w", j.path, err)
+	}
+	return l.Type != unix.F_UNLCK, nil
+}

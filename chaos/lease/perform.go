@@ -1,0 +1,206 @@
+package lease
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Resources are the limits that Rlimit knows, by their names in prlimit(1).
+var Resources = map[string]int{"nofile": unix.RLIMIT_NOFILE, "as": unix.RLIMIT_AS, "fsize": unix.RLIMIT_FSIZE}
+
+// perform does it. That there is nothing to undo is no error.
+func (u Undo) perform(ctx context.Context) error {
+	if err := u.Check(); err != nil {
+		return err
+	}
+	switch u.Kind {
+	case Continue:
+		return u.Process.Signal(unix.SIGCONT)
+	case Kill:
+		return killMarked(ctx, u.Mark)
+	case Rlimit:
+		return u.restoreLimits()
+	case Regroup:
+		return u.regroup(ctx)
+	case Table:
+		return deleteTable(ctx, u.Netns, u.Name)
+	case Qdisc:
+		return deleteQdisc(ctx, u.Netns, u.Device, u.Name)
+	case Remove:
+		if err := os.Remove(u.File); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	default:
+		return u.exec(ctx)
+	}
+}
+
+// restoreLimits sets the soft limit back where it is still what the fault made
+// it: of the process, and of the children that inherited it.
+func (u Undo) restoreLimits() error {
+	var errs []error
+	for _, p := range u.Process.Family() {
+		var now unix.Rlimit
+		resource := Resources[u.Resource]
+		err := unix.Prlimit(p.Pid, resource, nil, &now)
+		if err == nil && now.Cur == u.Set && p.there() {
+			err = unix.Prlimit(p.Pid, resource, &unix.Rlimit{Cur: min(u.Was, now.Max), Max: now.Max}, nil)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("limit %s of process %d: %w", u.Resource, p.Pid, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// regroup moves until nobody is left: what is moved may fork meanwhile.
+func (u Undo) regroup(ctx context.Context) error {
+	home := u.Home
+	if _, err := os.Stat(home); errors.Is(err, fs.ErrNotExist) {
+		home = filepath.Dir(u.Group) // it was removed when its last process had left
+	}
+	for {
+		pids, err := groupPids(u.Group)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read cgroup %s: %w", u.Group, err)
+		}
+		var moved error
+		for _, pid := range pids {
+			moved = errors.Join(moved, MoveTo(home, pid))
+		}
+		if moved == nil {
+			err = os.Remove(u.Group)
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			moved = err // busy: who has ended is still being taken out of it
+		}
+		if !pause(ctx, 5*time.Millisecond) {
+			return fmt.Errorf("empty cgroup %s: %w", u.Group, moved)
+		}
+	}
+}
+
+func groupPids(group string) ([]int, error) {
+	text, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for line := range strings.Lines(string(text)) {
+		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// MoveTo moves a process into a cgroup; that it has ended is no error.
+func MoveTo(group string, pid int) error {
+	err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// InNetns is a command in a network namespace of ip-netns(8).
+func InNetns(netns string, command ...string) []string {
+	return append([]string{"ip", "netns", "exec", netns}, command...)
+}
+
+func nftDelete(netns, table string) []string {
+	return InNetns(netns, "nft", "delete", "table", "inet", table)
+}
+
+func tcDelete(netns, device string) []string {
+	return []string{"tc", "-n", netns, "qdisc", "del", "dev", device, "root"}
+}
+
+// NetnsThere tells whether a network namespace has this name.
+func NetnsThere(name string) bool {
+	_, err := os.Stat(filepath.Join("/run/netns", name))
+	return err == nil
+}
+
+func deleteTable(ctx context.Context, netns, table string) error {
+	if !NetnsThere(netns) {
+		return nil // its rules went with it
+	}
+	out, err := output(ctx, InNetns(netns, "nft", "list", "tables", "inet"))
+	if err != nil || !slices.Contains(strings.Fields(out), table) {
+		return err
+	}
+	_, err = output(ctx, nftDelete(netns, table))
+	return err
+}
+
+func deleteQdisc(ctx context.Context, netns, device, handle string) error {
+	if !NetnsThere(netns) {
+		return nil
+	}
+	out, err := output(ctx, []string{"tc", "-n", netns, "qdisc", "show"})
+	if err != nil || !HasQdisc(out, device, handle) {
+		return err
+	}
+	_, err = output(ctx, tcDelete(netns, device))
+	return err
+}
+
+// HasQdisc looks for a device's root discipline with a handle in what
+// `tc qdisc show` prints: "qdisc tbf 5c01: dev eth0 root refcnt 2 ...".
+func HasQdisc(shown, device, handle string) bool {
+	for line := range strings.Lines(shown) {
+		w := strings.Fields(line)
+		if len(w) > 5 && w[2] == handle && w[4] == device && w[5] == "root" {
+			return true
+		}
+	}
+	return false
+}
+
+// output runs a tool that reads or undoes; its error ends in what it wrote.
+func output(ctx context.Context, command []string) (string, error) {
+	var out bytes.Buffer
+	err := runCommand(ctx, Command{Argv: command, Stdout: &out})
+	return out.String(), named(command, err)
+}
+
+func (u Undo) exec(ctx context.Context) error {
+	c := Command{Argv: u.Command, Dir: u.Dir, Within: u.Timeout}
+	if u.Output != "" {
+		f, err := os.OpenFile(u.Output, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err == nil { // a folder that is gone must not keep it from being undone
+			defer f.Close()
+			c.Stdout = f
+		}
+	}
+	return runCommand(ctx, c)
+}
+
+// pause waits a little; false if ctx is done.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,159 @@
+package chaos
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/proxy"
+)
+
+// authority signs what the links of a run need. It is made for the first link
+// with TLS, and its key is never written down.
+type authority struct {
+	dir string // for the files, inside the run directory
+	ca  *proxy.CA
+}
+
+func (a *authority) made() (*proxy.CA, error) {
+	if a.ca != nil {
+		return a.ca, nil
+	}
+	ca, err := proxy.NewCA("stormctl run")
+	if err != nil {
+		return nil, err
+	}
+	if a.dir, err = filepath.Abs(a.dir); err != nil { // targets work in folders of their own
+		return nil, err
+	}
+	if err := os.MkdirAll(a.dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(a.path("ca.pem"), ca.PEM(), 0o644); err != nil {
+		return nil, err
+	}
+	a.ca = ca
+	return ca, nil
+}
+
+func (a *authority) path(file string) string { return filepath.Join(a.dir, file) }
+
+// issue writes a certificate for both ends of a link, and returns what names
+// its files in variables.
+func (a *authority) issue(name string, l *experiment.Link) (map[string]string, error) {
+	ca, err := a.made()
+	if err != nil {
+		return nil, err
+	}
+	cert, key, err := ca.Issue(hostsOf(name, l)...)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{"ca": a.path("ca.pem"), "cert": a.path(name + ".pem"), "key": a.path(name + ".key")}
+	if err := os.WriteFile(files["cert"], cert, 0o644); err != nil {
+		return nil, err
+	}
+	return files, os.WriteFile(files["key"], key, 0o600)
+}
+
+// hostsOf are the names under which the ends of a link may be called.
+func hostsOf(name string, l *experiment.Link) []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1", name, l.From, l.To}
+	if host, _, err := net.SplitHostPort(l.Listen); err == nil && host != "" {
+		hosts = append(hosts, host)
+	}
+	if t := l.TLS.Terminate; t != nil {
+		hosts = append(hosts, t.Names...)
+	}
+	return hosts
+}
+
+// terminate is how a link speaks TLS with its callers.
+func (a *authority) terminate(name string, l *experiment.Link) (*tls.Config, error) {
+	t := l.TLS.Terminate
+	if t == nil {
+		return nil, nil
+	}
+	cert := t.Cert
+	if cert == "" {
+		cert = experiment.Generated
+	}
+	config := &tls.Config{}
+	var err error
+	if config.Certificates, err = a.certificate(name, l, cert, t.Key); err != nil {
+		return nil, fmt.Errorf("terminate: %w", err)
+	}
+	if config.ClientCAs, err = a.pool(t.ClientCA); err != nil {
+		return nil, fmt.Errorf("terminate: client_ca: %w", err)
+	}
+	if config.ClientCAs != nil {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return config, nil
+}
+
+// originate is how a link speaks TLS with the callee, whose host is such.
+func (a *authority) originate(name string, l *experiment.Link, host string) (*tls.Config, error) {
+	o := l.TLS.Originate
+	if o == nil {
+		return nil, nil
+	}
+	config := &tls.Config{ServerName: o.ServerName, InsecureSkipVerify: o.Insecure}
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	var err error
+	if config.RootCAs, err = a.pool(o.CA); err != nil {
+		return nil, fmt.Errorf("originate: ca: %w", err)
+	}
+	if o.Cert != "" {
+		if config.Certificates, err = a.certificate(name, l, o.Cert, o.Key); err != nil {
+			return nil, fmt.Errorf("originate: %w", err)
+		}
+	}
+	return config, nil
+}
+
+func (a *authority) certificate(name string, l *experiment.Link, cert, key string) ([]tls.Certificate, error) {
+	var c tls.Certificate
+	var err error
+	if cert == experiment.Generated {
+		c, err = a.ca.Certificate(hostsOf(name, l)...)
+	} else {
+		c, err = tls.LoadX509KeyPair(cert, key)
+	}
+	return []tls.Certificate{c}, err
+}
+
+// pool reads the CA that is trusted; nil if none is named.
+func (a *authority) pool(file string) (*x509.CertPool, error) {
+	switch file {
+	case "":
+		return nil, nil
+	case experiment.Generated:
+		return a.ca.Pool(), nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate: it must be a PEM file", file)
+	}
+	return pool, nil
+}
+
+// tellUnsafe tells of callers who came to a link and could not agree on TLS
+// with it: no exchange shows them.
+func (s *services) tellUnsafe(note func(text string)) {
+	for _, name := range sorted(s.relays) {
+		if n := s.relays[name].Unsafe(); n > 0 {
+			note(fmt.Sprintf("link %s: %d connections came to nothing because caller and link could not agree on TLS: the caller must trust ${links.%s.ca}, and show a certificate if client_ca asks for one", name, n, name))
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// loopback is where upstreams may always be: no other machine can be hurt.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// lookupTimeout bounds how long a request waits for a name to resolve.
+const lookupTimeout = time.Second
+
+// allowList is where upstreams may be.
+type allowList []netip.Prefix
+
+func newAllowList(more []netip.Prefix) allowList {
+	list := append(allowList{}, loopback...)
+	for _, p := range more {
+		list = append(list, p.Masked())
+	}
+	return list
+}
+
+// check refuses an address outside the list.
+func (l allowList) check(addr netip.AddrPort) error {
+	ip := addr.Addr().Unmap().WithZone("")
+	for _, p := range l {
+		if p.Contains(ip) {
+			return nil
+		}
+	}
+	texts := make([]string, len(l))
+	for i, p := range l {
+		texts[i] = p.String()
+	}
+	return &problem{fmt.Sprintf("upstream %s is not allowed: it is outside %s; nothing was sent to it; start with --allow %s to allow it",
+		addr, strings.Join(texts, ", "), netip.PrefixFrom(ip, ip.BitLen())), http.StatusForbidden}
+}
+
+// checkUpstream refuses an upstream that could never be dialled, so that who
+// asks for it is told. A name that does not resolve yet, or not in time, is
+// taken: each dial checks the addresses that it resolves to then.
+func (l allowList) checkUpstream(ctx context.Context, upstream string) error {
+	host, port, err := net.SplitHostPort(upstream)
+	if err != nil {
+		return badRequest("upstream: %v", err)
+	}
+	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return badRequest("upstream: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil
+	}
+	var refused error
+	for _, ip := range ips {
+		err := l.check(netip.AddrPortFrom(ip.Unmap(), uint16(number)))
+		if err == nil {
+			return nil
+		}
+		if refused == nil {
+			refused = err
+		}
+	}
+	return refused
+}
+
+// resolveListen turns an address to listen on into the form that a bound
+// listener has, so that the two can be compared and binding needs no resolver.
+// "" is a free port on loopback.
+func resolveListen(ctx context.Context, listen string) (string, error) {
+	if listen == "" {
+		return "127.0.0.1:0", nil
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return "", err
+	}
+	text := func(ip netip.Addr) string {
+		if ip.Unmap().IsUnspecified() {
+			ip = netip.IPv6Unspecified() // of both families: how the system names it when bound
+		}
+		return netip.AddrPortFrom(ip.Unmap(), uint16(number)).String()
+	}
+	if host == "" {
+		return text(netip.IPv6Unspecified()), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return "", err
+	}
+	best := ips[0]
+	for _, ip := range ips {
+		if ip.Unmap().Is4() {
+			best = ip
+			break
+		}
+	}
+	return text(best), nil
+}

@@ -1,0 +1,209 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/unit"
+)
+
+// protocols are those that a proxy may speak; tcp is the default.
+var protocols = []string{tcp, proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.ProtocolGRPC}
+
+// tcp is bytes, whatever they mean; all others are exchanges.
+const tcp = proxy.ProtocolTCP
+
+// newAttributes is what a toxic of this type can be told on a proxy that speaks
+// this protocol. Toxiproxy's types take toxiproxy's attributes, all others the
+// keys that the fault has in an experiment file.
+func newAttributes(protocol, typ string) (attributes, error) {
+	if typ == "noop" {
+		return &noop{}, nil
+	}
+	bytes, exchanges := streamAttributes(typ), exchangeAttributes(typ)
+	a := bytes
+	if protocol != tcp {
+		a = exchanges
+	}
+	switch {
+	case a != nil:
+		return a, nil
+	case exchanges != nil:
+		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q", typ, protocol, proxy.ProtocolHTTP1)
+	case bytes != nil:
+		return nil, badRequest("toxic type %s is for bytes, and this proxy speaks %s: create it without \"protocol\"", typ, protocol)
+	default:
+		return nil, errToxicType
+	}
+}
+
+// streamAttributes are those of types that work on bytes; nil if it is none.
+func streamAttributes(typ string) attributes {
+	switch typ {
+	case "latency":
+		return &latency{}
+	case "bandwidth":
+		return &bandwidth{}
+	case "slow_close":
+		return &slowClose{}
+	case "timeout":
+		return &timeout{}
+	case "reset_peer":
+		return &resetPeer{}
+	case "slicer":
+		return &slicer{}
+	case "limit_data":
+		return &limitData{}
+	case "down":
+		return newKeys[proxy.Down]()
+	case "slow_connect":
+		return newKeys[proxy.SlowConnect]()
+	case "partition":
+		return newKeys[proxy.StreamPartition]()
+	case "half_open":
+		return newKeys[proxy.HalfOpen]()
+	case "flap":
+		return newKeys[proxy.Flap]()
+	}
+	return nil
+}
+
+// exchangeAttributes are those of types that work on exchanges; nil if it is
+// none.
+func exchangeAttributes(typ string) attributes {
+	switch typ {
+	case "latency":
+		return newKeys[proxy.Latency]("latency", "delay", "jitter", "jitter")
+	case "errors":
+		return newKeys[proxy.Errors]()
+	case "reset":
+		return newKeys[proxy.Reset]()
+	case "partition":
+		return newKeys[proxy.Partition]()
+	case "hang":
+		return newKeys[proxy.Hang]()
+	case "drop_response":
+		return newKeys[proxy.DropResponse]()
+	case "truncate":
+		return newKeys[proxy.Truncate]()
+	case "corrupt":
+		return newKeys[proxy.Corrupt]()
+	case "slow_body":
+		return newKeys[proxy.SlowBody]()
+	case "duplicate":
+		return newKeys[proxy.Duplicate]()
+	}
+	return nil
+}
+
+// keys are the keys of a fault as an experiment file has them, kept as they
+// were sent.
+type keys struct {
+	sent   map[string]json.RawMessage
+	millis map[string]string // keys that may come as whole milliseconds, as toxiproxy has them, and what they are then
+	read   func(text []byte) (fault any, err error)
+}
+
+// newKeys is for the fault T. millis are pairs: the key that toxiproxy has for
+// a whole number of milliseconds, and ours.
+func newKeys[T any](millis ...string) *keys {
+	k := &keys{sent: map[string]json.RawMessage{}, millis: map[string]string{}}
+	k.read = func(text []byte) (any, error) {
+		var fault T // not a pointer to it: the relay knows some by their type
+		err := experiment.ReadValue("attributes", text, &fault)
+		return fault, err
+	}
+	for i := 0; i < len(millis); i += 2 {
+		k.millis[millis[i]] = millis[i+1]
+	}
+	return k
+}
+
+// UnmarshalJSON takes keys over those that are there; one that is null goes.
+func (k *keys) UnmarshalJSON(data []byte) error {
+	var update map[string]json.RawMessage
+	if err := json.Unmarshal(data, &update); err != nil {
+		return err
+	}
+	sent := maps.Clone(k.sent)
+	for key, value := range update {
+		if string(value) == "null" {
+			delete(sent, key)
+		} else {
+			sent[key] = value
+		}
+	}
+	k.sent = sent
+	return nil
+}
+
+// MarshalJSON is what was sent.
+func (k *keys) MarshalJSON() ([]byte, error) { return json.Marshal(k.sent) }
+
+func (k *keys) behave(share unit.Share) (behaviour, error) {
+	told := map[string]json.RawMessage{}
+	for key, value := range k.sent {
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		if ours, ok := k.millis[key]; ok && err == nil {
+			key, value = ours, quoted(strconv.FormatInt(n, 10)+"ms")
+		}
+		if _, twice := told[key]; twice {
+			return behaviour{}, badRequest("%s is given twice", key)
+		}
+		told[key] = value
+	}
+	if _, given := told["share"]; share < 1 {
+		if given {
+			return behaviour{}, badRequest("share and toxicity are the same thing: give one of them")
+		}
+		told["share"] = quoted(share.String())
+	}
+	text, err := json.Marshal(told)
+	if err != nil {
+		return behaviour{}, err
+	}
+	fault, err := k.read(text)
+	if err != nil {
+		return behaviour{}, badRequest("%s", problemsOf(err))
+	}
+	switch f := fault.(type) {
+	case proxy.Latency:
+		if f.Recorded != "" {
+			return behaviour{}, badRequest("recorded is for experiment files: the API reads no files of this machine")
+		}
+		return behaviour{toxic: f}, nil
+	case proxy.Stream:
+		return behaviour{stream: f}, nil
+	case proxy.Toxic:
+		return behaviour{toxic: f}, nil
+	}
+	return behaviour{}, errToxicType
+}
+
+func quoted(text string) json.RawMessage { return json.RawMessage(strconv.Quote(text)) }
+
+// problemsOf is what is wrong with attributes, without the places that they
+// have in a text that nobody wrote.
+func problemsOf(err error) string {
+	var all experiment.Errors
+	if !errors.As(err, &all) {
+		return err.Error()
+	}
+	var texts []string
+	for _, e := range all {
+		text := e.Problem
+		if e.Hint != "" {
+			text += ": " + e.Hint
+		}
+		if !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, "; ")
+}

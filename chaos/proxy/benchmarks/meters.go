@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// cpuTime is what the process has used so far, all its threads.
+func cpuTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name, in parentheses, may have spaces in it.
+	_, rest, ok := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 13 {
+		return 0, fmt.Errorf("cannot read /proc/%d/stat", pid)
+	}
+	var ticks int64
+	for _, f := range fields[11:13] { // utime and stime
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100, nil // USER_HZ is 100 on Linux
+}
+
+var (
+	wrkRequests = regexp.MustCompile(`(\d+) requests in`)
+	wrkRate     = regexp.MustCompile(`Requests/sec:\s+(\S+)`)
+	wrkErrors   = regexp.MustCompile(`(?m)^\s*(Socket errors|Non-2xx).*$`)
+)
+
+// wrk makes load and tells how many requests were answered.
+func wrk(ctx context.Context, addr string, conns int, d time.Duration) (requests, rate float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d+30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "wrk", "-t1", "-c"+strconv.Itoa(conns), fmt.Sprintf("-d%ds", int(d.Seconds())), "http://"+addr+"/").CombinedOutput()
+	if err != nil {
+		return 0, 0, fmt.Errorf("wrk: %w\n%s", err, out)
+	}
+	if wrong := wrkErrors.Find(out); wrong != nil {
+		return 0, 0, fmt.Errorf("wrk: %s", wrong)
+	}
+	n, r := wrkRequests.FindSubmatch(out), wrkRate.FindSubmatch(out)
+	if n == nil || r == nil {
+		return 0, 0, fmt.Errorf("wrk says neither how many nor how fast:\n%s", out)
+	}
+	requests, err = strconv.ParseFloat(string(n[1]), 64)
+	rate, err2 := strconv.ParseFloat(string(r[1]), 64)
+	return requests, rate, errors.Join(err, err2)
+}
+
+// probe is the median time of n requests on one connection with pauses between.
+func probe(addr string, n int, gap time.Duration) (time.Duration, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Duration(n)*gap + time.Minute)); err != nil {
+		return 0, err
+	}
+	in := bufio.NewReader(conn)
+	request := []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	took := make([]time.Duration, 0, n)
+	for range n {
+		time.Sleep(gap)
+		begin := time.Now()
+		if _, err := conn.Write(request); err != nil {
+			return 0, err
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return 0, err
+		}
+		took = append(took, time.Since(begin))
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return 0, err
+		}
+		resp.Body.Close()
+	}
+	return middle(took), nil
+}
+
+// download is how many MiB per second curl gets of the large file.
+func download(ctx context.Context, addr string, size int64) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "curl", "-sS", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", "http://"+addr+"/large").CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("curl: %w\n%s", err, out)
+	}
+	var got int64
+	var seconds float64
+	if _, err := fmt.Sscan(string(out), &got, &seconds); err != nil || got != size {
+		return 0, fmt.Errorf("curl got %q of %d bytes", out, size)
+	}
+	return float64(got) / (1 << 20) / seconds, nil
+}
+
+func notify(c chan os.Signal) { signal.Notify(c, syscall.SIGTERM) }

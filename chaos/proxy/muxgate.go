@@ -1,0 +1,124 @@
+package proxy
+
+import (
+	"time"
+)
+
+// advance does with a stream what can be done at the time now. mu is held.
+func (m *mux) advance(s *stream, now time.Time) {
+	s.until = time.Time{}
+	if s.gone || !m.advanceRequest(s, now) {
+		return
+	}
+	if s.x.dropped {
+		m.swallow(s)
+		return
+	}
+	m.advanceResponse(s, now)
+}
+
+// advanceRequest reports false if the stream has been broken off.
+func (m *mux) advanceRequest(s *stream, now time.Time) bool {
+	f := &s.request
+	if s.ours {
+		m.answer(s)
+		return true
+	}
+	verb, until := Pass, time.Time{}
+	if s.x.open {
+		verb, until = s.x.requestGate(now)
+	}
+	f.held = verb == Hold
+	switch verb {
+	case Hold:
+		m.hold(s, until)
+	case Break:
+		m.breakOff(s)
+		return false
+	case Respond:
+		m.respond(s)
+	case Pass:
+		if !s.x.passed {
+			m.wait(s)
+		} else {
+			m.queue(s, f)
+		}
+	}
+	return true
+}
+
+func (m *mux) advanceResponse(s *stream, now time.Time) {
+	f := &s.response
+	f.held = false
+	for len(f.heads) > 0 {
+		final := !interim(f.heads[0])
+		if !m.mayPass(s, now, final) {
+			return
+		}
+		fields := f.heads[0]
+		f.heads = f.heads[1:]
+		last := final && f.last() && f.left() == 0
+		broken := last && m.breaks(s, f)
+		if broken && s.x.fate.breaksDuring() {
+			// There is no body to break in the middle of.
+			m.breakAt(s)
+			return
+		}
+		if final {
+			f.begun = true
+			s.body.length, s.body.known = lengthOf(fields)
+			m.describe(s, fields)
+		}
+		f.to.head(s.id, fields, last && !broken)
+		switch {
+		case broken:
+			m.breakAt(s)
+			return
+		case last:
+			m.passedOn(s, f)
+		}
+	}
+	if f.done || !m.mayPass(s, now, f.begun) {
+		return
+	}
+	m.shape(s, now)
+	m.queue(s, f)
+}
+
+// mayPass asks whether more of the response may be passed on.
+func (m *mux) mayPass(s *stream, now time.Time, final bool) bool {
+	if !s.x.open {
+		return true
+	}
+	verb, until := s.x.responseGate(now, final)
+	switch verb {
+	case Break:
+		m.breakOff(s)
+		return false
+	case Hold:
+		s.response.held = true
+		m.hold(s, until)
+		return false
+	}
+	if final && !s.x.answering {
+		if s.x.fate.drops() {
+			s.x.dropped = true
+			m.struck(s, Fate.drops)
+			m.swallow(s)
+			return false
+		}
+		s.x.answering = true
+	}
+	return true
+}
+
+// hold has a stream looked at when the time comes, if there is one.
+func (m *mux) hold(s *stream, until time.Time) {
+	if until.IsZero() {
+		return
+	}
+	if s.until.IsZero() || until.Before(s.until) {
+		s.until = until
+	}
+	m.at(until)
+}

@@ -1,0 +1,167 @@
+package proxy
+
+import (
+	"strconv"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// lengthOf is what a head says of the length of its body.
+func lengthOf(fields []hpack.HeaderField) (length int64, known bool) {
+	for _, f := range fields {
+		if f.Name == "content-length" {
+			length, err := strconv.ParseInt(f.Value, 10, 64)
+			return length, err == nil && length >= 0
+		}
+	}
+	return 0, false
+}
+
+// shape says how much of a response's data may be passed on now, if something
+// is done to it: pieces wait for the pace, their bytes may be corrupted, and it
+// may end before its end. mu is held, also in all that follows.
+func (m *mux) shape(s *stream, now time.Time) {
+	f, b, fate := &s.response, &s.body, s.x.fate
+	if !f.begun || !s.x.open || s.ours || !fate.onBody() {
+		b.at -= int64(f.allowed + f.next)
+		f.bounded, f.allowed, f.next = false, 0, 0
+		return
+	}
+	f.bounded = true
+	for f.allowed == 0 {
+		if f.next > 0 {
+			if fate.paces() && now.Before(b.due) {
+				m.hold(s, b.due)
+				return
+			}
+			f.allowed, f.next = f.next, 0
+			return
+		}
+		n := int64(f.left())
+		if at, hard, cuts := b.cutAt(fate); cuts {
+			if n > 0 && b.at >= at {
+				m.cutShort(s, hard)
+				return
+			}
+			n = min(n, at-b.at)
+		}
+		if n <= 0 {
+			return // until there is more
+		}
+		if fate.paces() {
+			n = min(n, fate.Pace.Piece)
+		}
+		f.next = int(n)
+		if b.piece(fate, f.data[f.at:f.at+f.next], now) {
+			m.struck(s, Fate.corrupts)
+		}
+		m.struck(s, Fate.paces)
+	}
+}
+
+// cutShort ends a response here: by a reset, or as if it were whole.
+func (m *mux) cutShort(s *stream, hard bool) {
+	if hard {
+		m.breakAt(s)
+		return
+	}
+	m.struck(s, Fate.truncates)
+	m.finish(s, evidence.Broken, &m.caller)
+	m.caller.bytes(s.id, nil, true)
+	if !s.request.complete {
+		m.caller.reset(s.id, uint32(http2.ErrCodeNo))
+	}
+	m.forget(s)
+}
+
+// breaks tells whether a fault puts a reset in the place of a response's end:
+// one that breaks it behind its last byte, or one that found no middle of it.
+func (m *mux) breaks(s *stream, f *half) bool {
+	if f != &s.response || !s.x.open {
+		return false
+	}
+	fate := s.x.fate
+	return fate.breaksAfter() && !fate.Connection || fate.breaksDuring() && !s.ours
+}
+
+// breakAt resets a stream behind what was passed on of its response; or the
+// whole connection.
+func (m *mux) breakAt(s *stream) {
+	m.struck(s, func(f Fate) bool { return f.breaksDuring() || f.breaksAfter() })
+	whole := s.x.fate.Connection
+	m.finish(s, evidence.Broken, &m.caller)
+	if whole {
+		m.caller.ends[len(m.caller.ends)-1].breaks = true
+		return
+	}
+	m.caller.reset(s.id, uint32(http2.ErrCodeInternal))
+	m.forget(s)
+}
+
+// swallow drops what there is of a response that the caller never hears.
+func (m *mux) swallow(s *stream) {
+	f := &s.response
+	if n := f.empty(); n > 0 {
+		m.giveBack(s, f, n)
+	}
+	s.x.lost = s.x.lost || f.complete || f.reset || m.over
+	if verb, _ := s.x.requestGate(time.Time{}); verb == Break {
+		m.breakOff(s)
+	}
+}
+
+// twist does to the next bytes of a request what the fate wants.
+func (m *mux) twist(s *stream, p []byte) {
+	if s.corrupts && s.noise.on(s.x.fate.CorruptRequest, s.sent, p) && s.x.open {
+		m.struck(s, Fate.corruptsRequest)
+	}
+	s.sent += int64(len(p))
+	if !s.copies {
+		return
+	}
+	if len(s.copy)+len(p) > maxCopy {
+		s.copies, s.copy = false, nil
+		return
+	}
+	s.copy = append(s.copy, p...)
+}
+
+// deliverAgain delivers a copy of the request to the dependency, on a stream of
+// its own. It ends with the connection.
+func (m *mux) deliverAgain(s *stream) {
+	again := &stream{fields: s.fields, shadow: true}
+	again.request = half{
+		from: &m.caller, to: &m.up, data: s.copy, trailers: s.request.trailers, complete: true, window: m.up.initial,
+	}
+	again.response = half{from: &m.up, room: window}
+	s.copy = nil
+	m.wait(again)
+	m.pump()
+}
+
+// shadowed drops what comes back for a second delivery.
+func (m *mux) shadowed(s *stream, f http2.Frame) error {
+	over := false
+	switch f := f.(type) {
+	case *http2.MetaHeadersFrame:
+		over = f.StreamEnded()
+	case *http2.DataFrame:
+		if s.response.room -= int(f.Length); s.response.room < 0 {
+			return streamError(s.up, http2.ErrCodeFlowControl)
+		}
+		m.giveBack(s, &s.response, int(f.Length))
+		over = f.StreamEnded()
+	case *http2.RSTStreamFrame:
+		s.response.reset, over = true, true
+	}
+	if over {
+		s.response.complete = true
+		m.drop(s, http2.ErrCodeNo)
+		s.gone = true
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// AddStream puts a toxic in force in a direction and returns what takes it out
+// again; it is what Add is for Toxic, on a relay of ProtocolTCP. Both act at
+// once, on open connections too, and lose no byte and reorder none: when remove
+// returns nothing is held or delayed by it any more. Neither waits for longer
+// than the relay takes for what it is just doing. remove may be called again,
+// and after Close.
+//
+// It panics if the relay is of another protocol, or the index out of range.
+func (r *Relay) AddStream(index int, d Direction, t Stream) (remove func()) {
+	if index < 0 || index > MaxIndex {
+		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
+	}
+	if r.config.Protocol != ProtocolTCP {
+		panic(fmt.Sprintf("proxy: %s is for protocol %s, and link %s speaks %s", t, ProtocolTCP, r.config.Name, r.config.Protocol))
+	}
+	a := &activeStream{toxic: t, direction: d, index: index, seed: toxicSeed(r.config.Seed, r.config.Name, index)}
+	a.shaper, _ = t.(Shaper)
+	r.changeStreams(func(toxics []*activeStream) []*activeStream { return append(toxics, a) })
+	return sync.OnceFunc(func() {
+		r.changeStreams(func(toxics []*activeStream) []*activeStream {
+			return slices.DeleteFunc(toxics, func(b *activeStream) bool { return b == a })
+		})
+	})
+}
+
+// changeStreams gives the loop a new snapshot of the toxics, and waits until
+// every connection is in line with it.
+func (r *Relay) changeStreams(edit func([]*activeStream) []*activeStream) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.streams
+	next := &streamToxics{edit(slices.Clone(l.next.Load().list)), make(chan struct{})}
+	if r.closing.Load() { // there is nobody to wait for, and nothing to wake
+		return
+	}
+	l.next.Store(next)
+	l.wake()
+	select {
+	case <-next.applied:
+	case <-l.done:
+	}
+}
+
+// Connections is how many connections of callers are open.
+func (r *Relay) Connections() int {
+	if r.streams != nil {
+		return int(r.streams.open.Load())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
+}
+
+// Accepted is how many connections callers have made so far.
+func (r *Relay) Accepted() uint64 { return r.accepted.Load() }
+
+// Bytes is how many bytes have been given to the dependency (Upstream) or to
+// callers (Downstream); Both is their sum.
+func (r *Relay) Bytes(d Direction) uint64 {
+	passed := &r.passed
+	if r.streams != nil {
+		passed = &r.streams.bytes
+	}
+	up, down := passed[toDependency].Load(), passed[toCaller].Load()
+	switch d {
+	case Upstream:
+		return up
+	case Downstream:
+		return down
+	default:
+		return up + down
+	}
+}

@@ -1,0 +1,492 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/unit"
+)
+
+const hour = time.Hour
+
+// closes ends a connection from the caller's side, which both sides see as FINs.
+func (l *link) closes(c, up *caller, faults uint64) {
+	l.t.Helper()
+	c.CloseWrite()
+	if err := up.end(); err != nil {
+		l.t.Errorf("the dependency saw %v, want a FIN", err)
+	}
+	up.Close()
+	if err := c.end(); err != nil {
+		l.t.Errorf("the caller saw %v, want a FIN", err)
+	}
+	l.tellsOf(evidence.Answered, faults)
+}
+
+// TestStreamDelays: what delays takes its time, and lets go of what it holds when
+// it is healed.
+func TestStreamDelays(t *testing.T) {
+	for _, tt := range []struct {
+		short  Stream
+		least  time.Duration // of 3000 bytes
+		longer Stream
+	}{
+		{StreamLatency{Delay: 80 * time.Millisecond, Conns: AllConns}, 80 * time.Millisecond, StreamLatency{Delay: hour, Conns: AllConns}},
+		{StreamLatency{Delay: 80 * time.Millisecond, Jitter: 20 * time.Millisecond, Conns: AllConns}, 60 * time.Millisecond, StreamLatency{Delay: hour, Conns: AllConns}},
+		{Bandwidth{Rate: 30_000, Conns: AllConns}, 99 * time.Millisecond, Bandwidth{Rate: 1, Conns: AllConns}},
+		{Slicer{Size: 100, Variation: 50, Delay: 5 * time.Millisecond, Conns: AllConns}, 19 * 5 * time.Millisecond, Slicer{Size: 1, Delay: hour, Conns: AllConns}},
+		{Flap{Down: 100 * time.Millisecond, Up: hour, Conns: AllConns}, 90 * time.Millisecond, Flap{Down: hour, Up: hour, Conns: AllConns}},
+		{nil, 0, Timeout{After: hour, Conns: AllConns}},
+		{nil, 0, Timeout{Conns: AllConns}},
+		{nil, 0, StreamPartition{Conns: AllConns}},
+		{nil, 0, Bandwidth{Conns: AllConns}},
+	} {
+		for _, d := range []Direction{Upstream, Downstream} {
+			t.Run(fmt.Sprint(tt.longer, " ", d), func(t *testing.T) {
+				l, c, up := linked(t)
+				from, to := c, up
+				if d == Downstream {
+					from, to = up, c
+				}
+				text := strings.Repeat("0123456789", 300)
+				if tt.short != nil {
+					begin := time.Now()
+					remove := l.AddStream(3, d, tt.short)
+					from.send(text)
+					to.expect(text)
+					if took := time.Since(begin); took < tt.least {
+						t.Errorf("it took %v, want %v at least", took, tt.least)
+					}
+					to.send("quick") // the other way
+					from.expect("quick")
+					remove()
+				}
+				remove := l.AddStream(5, d, tt.longer)
+				from.send(text)
+				if _, cuts := tt.longer.(Slicer); cuts {
+					to.expect(text[:1])
+					text = text[1:]
+				}
+				to.silent()
+				to.send("quick")
+				from.expect("quick")
+				if n := l.Hit(5); n != 1 {
+					t.Errorf("%d connections hit, want 1", n)
+				}
+				remove()
+				to.expect(text)
+				faults := uint64(1 << 5)
+				if tt.short != nil {
+					faults |= 1 << 3
+				}
+				l.closes(c, up, faults)
+			})
+		}
+	}
+}
+
+// TestStreamBandwidthMakesTheSenderWait: a narrow link is not a deep well.
+func TestStreamBandwidthMakesTheSenderWait(t *testing.T) {
+	l, c, up := linked(t)
+	remove := l.AddStream(0, Upstream, Bandwidth{Rate: 1000, Conns: AllConns})
+	much := make([]byte, 64<<20)
+	c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	n, err := c.Write(much)
+	if err == nil || n == 0 {
+		t.Fatalf("%d bytes found room somewhere", n)
+	}
+	remove()
+	c.CloseWrite()
+	if got, err := io.Copy(io.Discard, up); got != int64(n) || err != nil {
+		t.Errorf("%d bytes arrived, and %v; %d were sent", got, err, n)
+	}
+	up.Close()
+	c.end()
+	l.tellsOf(evidence.Answered, 1)
+}
+
+// TestStreamJitterKeepsOrder: a piece that is drawn short does not overtake.
+func TestStreamJitterKeepsOrder(t *testing.T) {
+	l, c, up := linked(t)
+	l.AddStream(0, Both, StreamLatency{Delay: 5 * time.Millisecond, Jitter: 5 * time.Millisecond, Conns: AllConns})
+	go func() {
+		for i := range 300 {
+			fmt.Fprintf(c, "%04d", i)
+			time.Sleep(100 * time.Microsecond)
+		}
+		c.CloseWrite()
+	}()
+	for i := range 300 {
+		up.expect(fmt.Sprintf("%04d", i))
+	}
+	if err := up.end(); err != nil {
+		t.Errorf("it ended with %v, want a FIN", err)
+	}
+	up.Close()
+	c.end()
+	l.tellsOf(evidence.Answered, 1)
+}
+
+func TestStreamSlowClose(t *testing.T) {
+	l, c, up := linked(t)
+	remove := l.AddStream(0, Upstream, SlowClose{Delay: 100 * time.Millisecond, Conns: AllConns})
+	begin := time.Now()
+	c.send("last")
+	c.CloseWrite()
+	up.expect("last")
+	if err := up.end(); err != nil || time.Since(begin) < 100*time.Millisecond {
+		t.Errorf("a FIN after %v, %v; want one after 100 ms at least", time.Since(begin), err)
+	}
+	remove()
+	remove = l.AddStream(1, Downstream, SlowClose{Delay: hour, Conns: AllConns})
+	up.Close()
+	c.silent()
+	remove()
+	if err := c.end(); err != nil {
+		t.Errorf("the caller saw %v, want a FIN", err)
+	}
+	l.tellsOf(evidence.Answered, 0b11)
+}
+
+func TestStreamTimeoutCloses(t *testing.T) {
+	l, c, up := linked(t)
+	begin := time.Now()
+	l.AddStream(2, Both, Timeout{After: 100 * time.Millisecond, Conns: AllConns})
+	c.send("lost")
+	for name, side := range map[string]*caller{"caller": c, "dependency": up} {
+		if err := side.end(); err != nil || time.Since(begin) < 100*time.Millisecond {
+			t.Errorf("the %s saw %v after %v, want a FIN after 100 ms at least", name, err, time.Since(begin))
+		}
+	}
+	l.tellsOf(evidence.Broken, 1<<2)
+}
+
+func TestStreamResetPeer(t *testing.T) {
+	for _, after := range []time.Duration{0, 100 * time.Millisecond} {
+		t.Run(after.String(), func(t *testing.T) {
+			d := newDependency(t)
+			l := listen(t, d.addr(), overTCP)
+			c := l.dial()
+			up := d.accept()
+			begin := time.Now()
+			remove := l.AddStream(2, Both, ResetPeer{After: after, Conns: AllConns})
+			if after > 0 {
+				c.send("passes")
+				up.expect("passes")
+			}
+			for name, side := range map[string]*caller{"caller": c, "dependency": up} {
+				if err := side.end(); !errors.Is(err, syscall.ECONNRESET) || time.Since(begin) < after {
+					t.Errorf("the %s saw %v after %v, want a reset after %v at least", name, err, time.Since(begin), after)
+				}
+			}
+			l.tellsOf(evidence.Broken, 1<<2)
+			remove()
+			again := l.dial()
+			up = d.accept()
+			again.send("fine")
+			up.expect("fine")
+			l.closes(again, up, 0)
+		})
+	}
+}
+
+func TestStreamLimitData(t *testing.T) {
+	l, c, up := linked(t)
+	c.send("before it counts")
+	up.expect("before it counts")
+	l.AddStream(4, Upstream, LimitData{Bytes: 10, Conns: AllConns})
+	up.send("the other way is not limited")
+	c.expect("the other way is not limited")
+	c.send("01234567")
+	up.expect("01234567")
+	c.send("89abcdef")
+	up.expect("89")
+	for name, side := range map[string]*caller{"caller": c, "dependency": up} {
+		if err := side.end(); err != nil {
+			t.Errorf("the %s saw %v, want a FIN", name, err)
+		}
+	}
+	l.tellsOf(evidence.Broken, 1<<4)
+}
+
+func TestStreamLimitDataHeals(t *testing.T) {
+	l, c, up := linked(t)
+	limit := l.AddStream(4, Upstream, LimitData{Bytes: 10, Conns: AllConns})
+	c.send("01234567")
+	up.expect("01234567")
+	// The limit is reached, but the end is still under way when it is healed.
+	latency := l.AddStream(5, Upstream, StreamLatency{Delay: hour, Conns: AllConns})
+	c.send("89abcdef")
+	up.silent()
+	limit()
+	latency()
+	up.expect("89abcdef")
+	l.closes(c, up, 1<<4|1<<5)
+}
+
+func TestStreamDown(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr(), overTCP)
+	c := l.dial()
+	up := d.accept()
+	remove := l.AddStream(0, Both, Down{Conns: AllConns})
+	for name, side := range map[string]*caller{"caller": c, "dependency": up} {
+		if err := side.end(); err != nil {
+			t.Errorf("the %s saw %v, want a FIN", name, err)
+		}
+	}
+	l.tellsOf(evidence.Broken, 1)
+	if _, err := net.Dial("tcp", l.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dialling gave %v, want refused", err)
+	}
+	// Nobody else gets the address meanwhile.
+	if other, err := net.Listen("tcp", l.Addr()); err == nil {
+		t.Log("another process with SO_REUSEADDR can listen there")
+		other.Close()
+	}
+	remove()
+	c = l.dial()
+	up = d.accept()
+	c.send("back")
+	up.expect("back")
+	l.closes(c, up, 0)
+}
+
+// TestStreamTakesItsShare: a part of the connections, those with a number, the
+// same for the same seed.
+func TestStreamTakesItsShare(t *testing.T) {
+	d := newDependency(t)
+	hits := func(seed uint64, toxic Stream) (pattern string) {
+		l := listen(t, d.addr(), overTCP, func(c *Config) { c.Seed = seed })
+		defer l.AddStream(6, Both, toxic)()
+		for range 60 {
+			conn, err := net.Dial("tcp", l.Addr())
+			if err == nil {
+				conn.SetDeadline(time.Now().Add(patience))
+				if _, err = conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+					t.Fatalf("connection: %v", err)
+				}
+				conn.Close()
+			}
+			switch x := l.next(); {
+			case x.Ending == evidence.Broken && x.HitBy(6):
+				pattern += "x"
+			case x.Ending == evidence.Failed && x.Faults == 0:
+				pattern += "."
+			default:
+				t.Fatalf("recorded %+v", x)
+			}
+		}
+		return pattern
+	}
+	d.Close() // so that those that are spared fail
+	some := Down{Conns{Share: 0.5}}
+	a := hits(7, some)
+	if n := strings.Count(a, "x"); n < 15 || n > 45 {
+		t.Errorf("a share of 50%% took %d of 60", n)
+	}
+	if b := hits(7, some); b != a {
+		t.Errorf("the same seed took\n%s, then\n%s", a, b)
+	}
+	if b := hits(8, some); b == a {
+		t.Error("another seed took the same")
+	}
+	for _, tt := range []struct {
+		conns Conns
+		want  string
+	}{
+		{Conns{Share: 1, Match: &ConnMatch{3}}, "..x" + strings.Repeat(".", 57)},
+		{Conns{Share: 1, First: 2}, "xx" + strings.Repeat(".", 58)},
+		{Conns{Share: 1, Every: 3}, strings.Repeat("..x", 20)},
+		{Conns{Share: 1, First: 5, Every: 2}, ".x.x" + strings.Repeat(".", 56)},
+	} {
+		if got := hits(7, ResetPeer{Conns: tt.conns}); got != tt.want {
+			t.Errorf("%v took\n%s, want\n%s", tt.conns, got, tt.want)
+		}
+	}
+}
+
+func TestStreamSlowConnect(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr(), overTCP)
+	remove := l.AddStream(0, Both, SlowConnect{Delay: 100 * time.Millisecond, Conns: AllConns})
+	begin := time.Now()
+	c := l.dial()
+	c.send("early")
+	up := d.accept()
+	if took := time.Since(begin); took < 100*time.Millisecond {
+		t.Errorf("the dependency was dialled after %v, want 100 ms at least", took)
+	}
+	up.expect("early")
+	remove()
+	l.closes(c, up, 1)
+
+	remove = l.AddStream(1, Both, SlowConnect{Delay: hour, Conns: AllConns})
+	c = l.dial()
+	c.send("early")
+	d.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := d.Accept(); err == nil {
+		t.Error("the dependency was dialled at once")
+	}
+	remove()
+	up = d.accept()
+	up.expect("early")
+	l.closes(c, up, 1<<1)
+}
+
+// TestStreamPartitionHoldsEnds: neither side learns of the other's end, nor does
+// the dependency of new callers, until it heals.
+func TestStreamPartitionHoldsEnds(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr(), overTCP)
+	closes, resets := l.dial(), (*caller)(nil)
+	upCloses := d.accept()
+	resets = l.dial()
+	upResets := d.accept()
+	remove := l.AddStream(0, Both, StreamPartition{Conns: AllConns})
+	closes.send("bye")
+	closes.CloseWrite()
+	reset(resets.TCPConn)
+	fresh := l.dial()
+	fresh.send("anybody?")
+	upCloses.silent()
+	upResets.silent()
+	d.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := d.Accept(); err == nil {
+		t.Error("the dependency was dialled through the partition")
+	}
+	remove()
+	upCloses.expect("bye")
+	if err := upCloses.end(); err != nil {
+		t.Errorf("the dependency saw %v, want a FIN", err)
+	}
+	if err := upResets.end(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the dependency saw %v, want a reset", err)
+	}
+	l.tellsOf(evidence.CallerGone, 1)
+	upFresh := d.accept()
+	upFresh.expect("anybody?")
+	upCloses.Close()
+	closes.end()
+	l.tellsOf(evidence.Answered, 1)
+	l.closes(fresh, upFresh, 1)
+}
+
+// TestStreamHalfOpen: what was open when it is injected is lost for good, and
+// both sides learn it only when they send.
+func TestStreamHalfOpen(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr(), overTCP)
+	c := l.dial()
+	up := d.accept()
+	remove := l.AddStream(0, Both, HalfOpen{AllConns})
+	c.send("lost")
+	up.silent()
+	fresh := l.dial()
+	upFresh := d.accept()
+	fresh.send("passes")
+	upFresh.expect("passes")
+	remove()
+	if err := c.end(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the caller, who has sent, saw %v; want a reset", err)
+	}
+	up.silent() // it has not
+	up.send("anybody?")
+	if err := up.end(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the dependency saw %v, want a reset", err)
+	}
+	l.tellsOf(evidence.Broken, 1)
+	l.closes(fresh, upFresh, 0)
+}
+
+// TestStreamFlapCycles: it goes down and up by itself.
+func TestStreamFlapCycles(t *testing.T) {
+	l, c, up := linked(t)
+	begin := time.Now()
+	l.AddStream(0, Upstream, Flap{Up: 20 * time.Millisecond, Down: 30 * time.Millisecond, Conns: AllConns})
+	for range 100 { // one in each phase, more or less
+		c.send("x")
+		up.expect("x")
+		time.Sleep(2 * time.Millisecond)
+	}
+	// 100 pauses of 2 ms, and while 20 ms of them pass there are 30 down.
+	if took := time.Since(begin); took < 400*time.Millisecond {
+		t.Errorf("it took %v: it was not down again", took)
+	}
+	l.closes(c, up, 1)
+}
+
+func TestStreamToxicsInGo(t *testing.T) {
+	for _, tt := range []struct {
+		toxic Stream
+		text  string
+		wrong string // fields that Check names
+	}{
+		{StreamLatency{Delay: time.Second, Jitter: time.Millisecond, Conns: AllConns}, "latency 1s ± 1ms to 100%", ""},
+		{StreamLatency{Conns: Conns{Share: 2}}, "latency 0s to 200%", "delay share"},
+		{Bandwidth{Rate: 64 << 10, Conns: Conns{Share: 1, Match: &ConnMatch{2}}}, "bandwidth 64KiB/s to connection 2", ""},
+		{Bandwidth{Conns: AllConns}, "bandwidth 0B/s to 100%", "rate"},
+		{SlowClose{Delay: time.Second, Conns: AllConns}, "slow_close 1s to 100%", ""},
+		{SlowClose{Delay: time.Second, Conns: Conns{Share: 0.5, First: 2, Every: 3}}, "slow_close 1s to 50% of the first 2, one of 3", ""},
+		{SlowClose{Delay: time.Second, Conns: Conns{Share: 1, First: -2, Every: -3}}, "slow_close 1s to 100%", "first every"},
+		{SlowClose{Conns: AllConns}, "slow_close 0s to 100%", "delay"},
+		{Timeout{After: time.Second, Conns: AllConns}, "timeout after 1s to 100%", ""},
+		{Timeout{Conns: AllConns}, "timeout to 100%", ""},
+		{Timeout{After: -1, Conns: AllConns}, "timeout to 100%", "after"},
+		{ResetPeer{Conns: AllConns}, "reset_peer to 100%", ""},
+		{ResetPeer{After: time.Second, Conns: AllConns}, "reset_peer after 1s to 100%", ""},
+		{Slicer{Size: 10, Variation: 5, Delay: time.Millisecond, Conns: AllConns}, "slicer 10 ± 5 bytes, 1ms apart, to 100%", ""},
+		{Slicer{Variation: 5, Conns: AllConns}, "slicer 0 ± 5 bytes to 100%", "size variation"},
+		{LimitData{Bytes: 1 << 20, Conns: AllConns}, "limit_data 1MiB to 100%", ""},
+		{LimitData{Bytes: -1, Conns: AllConns}, "limit_data -1B to 100%", "bytes"},
+		{Down{AllConns}, "down to 100%", ""},
+		{SlowConnect{Delay: time.Second, Conns: AllConns}, "slow_connect 1s to 100%", ""},
+		{SlowConnect{Conns: AllConns}, "slow_connect 0s to 100%", "delay"},
+		{StreamPartition{Conns: Conns{Share: 0.3}}, "partition to 30%", ""},
+		{HalfOpen{AllConns}, "half_open to 100%", ""},
+		{Flap{Up: time.Second, Down: 2 * time.Second, Conns: AllConns}, "flap 2s down, 1s up, to 100%", ""},
+		{Flap{Conns: AllConns}, "flap 0s down, 0s up, to 100%", "up down"},
+	} {
+		if tt.wrong == "" || !strings.Contains(tt.text, "-") {
+			if got := fmt.Sprint(tt.toxic); got != tt.text {
+				t.Errorf("got %q, want %q", got, tt.text)
+			}
+		}
+		var wrong []string
+		tt.toxic.(interface {
+			Check(func(field, problem string))
+		}).Check(func(field, problem string) { wrong = append(wrong, field) })
+		if got := strings.Join(wrong, " "); got != tt.wrong {
+			t.Errorf("%v: wrong are %q, want %q", tt.toxic, got, tt.wrong)
+		}
+	}
+}
+
+// TestStreamSeedsAreSafe: no value of a toxic hangs or breaks the relay, even one
+// that Check would refuse.
+func TestStreamSeedsAreSafe(t *testing.T) {
+	for _, toxic := range []Stream{
+		Slicer{Conns: AllConns}, Slicer{Size: -5, Variation: 100, Delay: -1, Conns: AllConns}, Bandwidth{Rate: -1, Conns: AllConns},
+		Flap{Conns: AllConns}, LimitData{Bytes: -1, Conns: AllConns}, StreamLatency{Delay: -hour, Conns: AllConns}, SlowClose{Delay: -1, Conns: AllConns},
+		SlowConnect{Delay: -1, Conns: AllConns}, Down{}, Timeout{After: -1, Conns: AllConns}, Down{Conns{Share: unit.Share(-1)}},
+	} {
+		t.Run(fmt.Sprintf("%#v", toxic), func(t *testing.T) {
+			d := newDependency(t)
+			l := listen(t, d.addr(), overTCP)
+			c := l.dial()
+			d.accept()
+			remove := l.AddStream(0, Both, toxic)
+			c.Write([]byte("some bytes"))
+			remove()
+			reset(c.TCPConn)
+			l.next()
+		})
+	}
+}

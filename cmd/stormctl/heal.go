@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stormctl/stormctl/chaos/lease"
+)
+
+func newHealCommand() *cobra.Command {
+	var force, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "heal",
+		Short: "Undoes what a killed run left behind",
+		Long: `Undoes what runs of this user left behind: processes that stand still, limits,
+firewall rules, filled disks, commands that were to be healed. A run has a
+guardian that does it within seconds of the run's death; heal is for when that
+was killed too. It can be run at any time and again.
+
+Runs that are alive are left alone: end them by stormctl halt. With --force what
+they have in force is undone, though they go on.
+
+What cannot be undone is listed with the command that does it by hand, and stays
+to be healed.
+
+Exit codes: 0 nothing is left, 2 something is.`,
+		Example: `  stormctl heal
+  stormctl heal --json`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runHeal(cmd.Context(), cmd.OutOrStdout(), force, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "undo also what runs have in force that are alive")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as JSON")
+	return cmd
+}
+
+func runHeal(ctx context.Context, w io.Writer, force, asJSON bool) error {
+	dirs, err := lease.StateDirs()
+	if err != nil {
+		return err
+	}
+	all := []lease.Found{}
+	var errs []error
+	for _, dir := range dirs {
+		found, err := lease.Heal(ctx, dir, force)
+		all = append(all, found...)
+		errs = append(errs, err)
+	}
+	left := 0
+	for _, f := range all {
+		left += len(f.Left)
+	}
+	text := healText(all)
+	if asJSON {
+		encoded, err := json.MarshalIndent(all, "", "  ")
+		if err != nil {
+			return err
+		}
+		text = string(encoded) + "\n"
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("heal: %w", err)
+	}
+	if left > 0 {
+		return exitFailed
+	}
+	return nil
+}
+
+// healText tells what was found, run by run.
+func healText(all []lease.Found) string {
+	var out bytes.Buffer
+	for _, f := range all {
+		if f.Alive && f.Undone == nil && f.Left == nil {
+			fmt.Fprintf(&out, "%s is alive and was left alone: stormctl halt ends it\n", f.Header)
+			continue
+		}
+		if f.Undone == nil && f.Left == nil {
+			fmt.Fprintf(&out, "%s left nothing behind\n", f.Header)
+			continue
+		}
+		fmt.Fprintf(&out, "%s:\n", f.Header)
+		for _, u := range f.Undone {
+			fmt.Fprintf(&out, "  undone      %s\n", u)
+		}
+		for _, l := range f.Left {
+			fmt.Fprintf(&out, "  NOT UNDONE  %s: %s\n", l.Fault, l.Why)
+			fmt.Fprintf(&out, "              by hand: %s\n", l.ByHand)
+		}
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(&out, "nothing to heal")
+	}
+	return out.String()
+}
+
+func newHaltCommand() *cobra.Command {
+	var within time.Duration
+	cmd := &cobra.Command{
+		Use:   "halt",
+		Short: "Ends every run of this machine, healed",
+		Long: `Tells every run of this user, and as root every run of the machine, to end as
+Ctrl-C would: it heals what it has in force, rules on what it saw, and exits with
+4. halt returns when they have.
+
+Runs of load alone are not known to the machine, and not ended.
+
+Exit codes: 0 no run is left, 2 some could not be ended.`,
+		Example: `  stormctl halt
+  stormctl halt --within 2m`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runHalt(cmd.Context(), cmd.OutOrStdout(), within)
+		},
+	}
+	cmd.Flags().DurationVar(&within, "within", time.Minute, "how `long` to wait for them")
+	return cmd
+}
+
+func runHalt(ctx context.Context, w io.Writer, within time.Duration) error {
+	ended, left, err := lease.Halt(ctx, within)
+	if len(ended)+len(left) == 0 && err == nil {
+		fmt.Fprintln(w, "no run is alive")
+	}
+	for _, r := range ended {
+		fmt.Fprintf(w, "ended, and nothing of it is in force: %s\n", r.Header)
+	}
+	for _, r := range left {
+		fmt.Fprintf(w, "NOT ENDED within %v: %s\n", within, r.Header)
+		fmt.Fprintf(w, "  by hand: kill -KILL %d  # its guardian then undoes what it has in force; then: stormctl heal\n", r.Process.Pid)
+	}
+	if err != nil {
+		return fmt.Errorf("halt: %w", err)
+	}
+	if len(left) > 0 {
+		return exitFailed
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package poll
+
+// SharpenTimer does nothing here.
+func SharpenTimer() {}
