@@ -201,10 +201,19 @@ func TestMaxQueue(t *testing.T) {
 	addr := listen(t, hang).addr
 	for _, tt := range []struct{ max, unsentAtOnce int }{{-1, 9}, {4, 5}, {0, 0}} {
 		atOnce := 0
+		tally := NewTally(1, 1)
 		for _, s := range mustCollect(t, Plan{Schedule: together(10), Run: 1, Loops: 1, MaxConns: 1, MaxQueue: tt.max, Routes: []Route{{Addr: addr, Timeout: brief}}}) {
 			if s.Outcome == Unsent && s.ResponseTime() < brief/2 {
 				atOnce++
 			}
+			if s.Skipped != (s.Outcome == Unsent && s.ResponseTime() < brief/2) {
+				t.Errorf("a queue of %d: skipped is %v of %+v", tt.max, s.Skipped, s)
+			}
+			tally.Observe(0, s)
+		}
+		// What may not wait says nothing of how long callers wait.
+		if p50, n := tally.Interval().Times.AllResponse().Quantile(0.5), tally.Total().All()[Unsent]; p50 < brief/2 || n != 9 {
+			t.Errorf("a queue of %d: %d unsent, p50 %v of response times where nothing answers within %v", tt.max, n, p50, brief)
 		}
 		if atOnce != tt.unsentAtOnce {
 			t.Errorf("a queue of %d: %d of 10 unsent at once, want %d", tt.max, atOnce, tt.unsentAtOnce)

@@ -19,6 +19,7 @@ type exchange struct {
 	deadline time.Duration
 	received int64 // bytes of the response so far
 	review   review
+	starved  bool // the host had no descriptor or port left for it
 	written  bool // of a dialect that sends at the end of the turn: it has been
 	stream   stream
 
@@ -93,7 +94,7 @@ func (l *loop) beginWay(c *conn, a arrival, w *way, given []string, now time.Dur
 	} else {
 		e = &exchange{}
 	}
-	e.arrival, e.conn, e.way, e.given, e.sent, e.received, e.written = a, c, w, given, now, 0, false
+	e.arrival, e.conn, e.way, e.given, e.sent, e.received, e.written, e.starved = a, c, w, given, now, 0, false, false
 	e.review.begin(w.checks)
 	q := &l.lines[w.timeout]
 	e.deadline = now + q.timeout
@@ -106,7 +107,7 @@ func (l *loop) beginWay(c *conn, a arrival, w *way, given []string, now time.Dur
 // finish ends an exchange and tells its outcome. What becomes of its connection
 // is the caller's business.
 func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duration) {
-	s := Sample{ID: e.seq(), Route: int(e.route), Step: e.way.step, Intended: e.intended, Late: e.late, Sent: e.sent, Done: now, Received: e.received, Status: status, Outcome: outcome}
+	s := Sample{ID: e.seq(), Route: int(e.route), Step: e.way.step, Intended: e.intended, Late: e.late, Sent: e.sent, Done: now, Received: e.received, Status: status, Outcome: outcome, Skipped: e.starved}
 	l.leave(e)
 	if outcome == Unsent {
 		s.Sent = 0
@@ -191,6 +192,9 @@ func (l *loop) dialFailed(c *conn, err error) {
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.EADDRNOTAVAIL, syscall.EAGAIN:
 			outcome = Unsent
 			l.stats.starves()
+			for _, e := range c.flying {
+				e.starved = true
+			}
 		case syscall.ETIMEDOUT:
 			outcome = TimedOut
 		}
@@ -263,7 +267,12 @@ func (l *loop) ended(c *conn) {
 }
 
 // broken is told that the connection is of no use any more.
-func (l *loop) broken(c *conn) { l.lose(c, Reset) }
+func (l *loop) broken(c *conn) {
+	if len(c.flying) > 0 {
+		l.unnoted(false)
+	}
+	l.lose(c, Reset)
+}
 
 // answered ends an exchange by its response and gives the connection to the
 // next.

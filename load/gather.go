@@ -41,7 +41,7 @@ func (g *program) gathers() bool {
 // not while an arrival waits for a connection, nor in the middle of a response,
 // whose sender may wait for us to read.
 func (l *loop) mayGather(timeout time.Duration) bool {
-	if timeout <= 0 || timeout > max(gatherFor, l.Batch) || l.refill || l.midway || l.next.intended == never {
+	if timeout <= 0 || timeout > max(gatherFor, l.Batch) || l.turns[0] < l.prompt || l.refill || l.midway || l.next.intended == never {
 		return false
 	}
 	for i := range l.pools {
@@ -50,6 +50,22 @@ func (l *loop) mayGather(timeout time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// promptFor is for how long a loop leaves nothing alone after a connection broke.
+const promptFor = time.Second
+
+// unnoted tells of an end of a connection that a request waited for: of that the
+// kernel takes no note, so that it is as late as we are. It came after all bytes
+// that were noted. Where responses end so, nothing is left alone any more; where
+// a connection broke, not for a while.
+func (l *loop) unnoted(always bool) {
+	l.stamp = 0
+	if always {
+		l.prompt = never
+	} else {
+		l.prompt = max(l.prompt, l.clock.now()+promptFor)
+	}
 }
 
 // cameAt is told when the bytes came that follow, by the wall clock in

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,10 +19,10 @@ func TestGatheredResponsesKeepTheirTimes(t *testing.T) {
 		writes []write
 	)
 	p := listen(t, each(func(c net.Conn, _ *http.Request) bool {
+		mu.Lock() // whoever has the answer waits for us to say when it was written
+		defer mu.Unlock()
 		before := time.Now()
 		_, err := io.WriteString(c, okAnswer)
-		mu.Lock()
-		defer mu.Unlock()
 		writes = append(writes, write{before, time.Now()})
 		return err == nil
 	}))
@@ -57,9 +58,56 @@ func TestGatheredResponsesKeepTheirTimes(t *testing.T) {
 	}
 }
 
+// TestEndsOfConnectionsAreNotLeftAlone: where responses end with their
+// connections, of which the kernel takes no note, none is left for the end of a
+// batch, nor done before its end.
+func TestEndsOfConnectionsAreNotLeftAlone(t *testing.T) {
+	const n, batch, pause = 250, 40 * time.Millisecond, 5 * time.Millisecond
+	var (
+		mu   sync.Mutex
+		ends = map[string][2]time.Time{} // by path
+	)
+	p := listen(t, each(func(c net.Conn, r *http.Request) bool {
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nok")
+		time.Sleep(pause)
+		mu.Lock() // whoever has the response waits for us to say when it ended
+		defer mu.Unlock()
+		before := time.Now()
+		_ = c.Close()
+		ends[r.URL.Path] = [2]time.Time{before, time.Now()}
+		return false
+	}))
+	start := time.Now()
+	got, err := collect(t, t.Context(), Plan{
+		Schedule: Constant(250, time.Second), Run: 1, Loops: 1, Batch: batch, Transport: Epoll,
+		Routes: []Route{{Addr: p.addr, Path: "/${seq}"}},
+	}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(got) != n || len(ends) != n {
+		t.Fatalf("%d samples of %d answers, want %d of %d", len(got), len(ends), n, n)
+	}
+	late := 0
+	for id, s := range got {
+		end, done := ends[fmt.Sprintf("/%d", id)], start.Add(s.Done)
+		if done.Before(end[0].Add(-100 * time.Microsecond)) {
+			t.Errorf("answer %d was done %v before it ended", id, end[0].Sub(done))
+		}
+		if done.Sub(end[1]) > 2*time.Millisecond {
+			late++
+		}
+	}
+	if late > n/3 {
+		t.Errorf("%d of %d responses were done more than 2ms after they ended", late, n)
+	}
+}
+
 func TestMayGather(t *testing.T) {
 	ready := func() *loop {
-		return &loop{program: &program{}, next: arrival{intended: time.Second}, pools: make([]pool, 1)}
+		return &loop{program: &program{}, clock: newClock(time.Now()), next: arrival{intended: time.Second}, pools: make([]pool, 1)}
 	}
 	for _, tt := range []struct {
 		name    string
@@ -75,6 +123,9 @@ func TestMayGather(t *testing.T) {
 		{"an arrival waits for a connection", gatherFor, func(l *loop) { l.pools[0].queue.push(arrival{}) }, false},
 		{"a connection is being dialled", gatherFor, func(l *loop) { l.pools[0].dialling = 1 }, false},
 		{"one will be", gatherFor, func(l *loop) { l.refill = true }, false},
+		{"a response has ended with its connection", gatherFor, func(l *loop) { l.unnoted(true) }, false},
+		{"a connection broke", gatherFor, func(l *loop) { l.unnoted(false) }, false},
+		{"it did long ago", gatherFor, func(l *loop) { l.unnoted(false); l.turns[0] = l.prompt }, true},
 		{"a response is half read", gatherFor, func(l *loop) { l.midway = true }, false},
 	} {
 		l := ready()

@@ -69,6 +69,7 @@ func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {
 func (d speaksHTTP1) ended(l *loop, c *conn) {
 	c.spent = true
 	if len(c.flying) > 0 && c.http1.endsWell() {
+		l.unnoted(true)
 		generation := c.generation
 		l.answered(c.flying[0], c.http1.status)
 		if c.generation != generation {

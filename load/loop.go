@@ -48,6 +48,7 @@ type loop struct {
 
 	stamp  int64            // see cameAt
 	turns  [2]time.Duration // when this turn and the one before began to wait
+	prompt time.Duration    // until then nothing is gathered, see unnoted
 	midway bool             // the last turn has read a part of a response
 
 	halted  atomic.Bool // set from outside
@@ -199,7 +200,7 @@ func (l *loop) send(a arrival, now time.Duration) {
 	case p.open < p.limit && p.queue.size == 0 && !p.awaited(1) && l.mayDial():
 		l.dial(p, a)
 	case p.queue.size >= p.maxQueue:
-		l.unsent(a, now)
+		l.skip(a, now)
 	default:
 		if l.dialGap > 0 && p.open < p.limit && !p.awaited(p.queue.size+1) {
 			l.stats.holds()
@@ -343,9 +344,14 @@ func (l *loop) stop() {
 	l.end = now + l.grace
 }
 
-func (l *loop) unsent(a arrival, now time.Duration) {
+// unsent gives up an arrival that has waited in vain, skip one that may not wait.
+func (l *loop) unsent(a arrival, now time.Duration) { l.neverSent(a, now, false) }
+
+func (l *loop) skip(a arrival, now time.Duration) { l.neverSent(a, now, true) }
+
+func (l *loop) neverSent(a arrival, now time.Duration, skipped bool) {
 	w, _ := l.way(a)
-	l.report(Sample{ID: wire.SeqOf(a.id, w.step), Route: int(a.route), Step: w.step, Intended: a.intended, Late: a.late, Done: now, Outcome: Unsent})
+	l.report(Sample{ID: wire.SeqOf(a.id, w.step), Route: int(a.route), Step: w.step, Intended: a.intended, Late: a.late, Done: now, Outcome: Unsent, Skipped: skipped})
 }
 
 // report is the only place where an arrival becomes a sample.

@@ -484,6 +484,9 @@ func TestOutOfDescriptors(t *testing.T) {
 		stats := NewStats(1, time.Now())
 		for _, s := range mustCollect(t, Plan{Schedule: together(n), Run: 1, Loops: 1, Stats: stats, Routes: []Route{{Addr: addr, Timeout: brief}}}) {
 			by[s.Outcome]++
+			if s.Skipped != (s.Outcome == Unsent) {
+				t.Errorf("skipped is %v of %+v", s.Skipped, s)
+			}
 		}
 		// Those that had a connection time out, as the server never answers.
 		if by[Unsent] < n-files || by[TimedOut] == 0 || by[Unsent]+by[TimedOut] != n {

@@ -75,6 +75,7 @@ type Sample struct {
 	Received int64         // bytes of the response that came, its head included
 	Status   int           // 0 unless a complete response came; of GRPC the HTTP status that stands for the call's (wire.GRPCToHTTP), as that of HTTP is 200 whatever came of the call
 	Outcome  Outcome
+	Skipped  bool // Unsent without having waited: Plan.MaxQueue let it wait no more, or the host had no descriptor or port left. How long a caller would have waited it does not tell
 }
 
 // ResponseTime is what a caller waited: done − intended. It counts the time an

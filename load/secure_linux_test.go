@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -188,5 +189,15 @@ func TestTLSNeedsAName(t *testing.T) {
 	err := Run(t.Context(), Plan{Schedule: together(1), Routes: []Route{{Addr: "127.0.0.1:1", TLS: &tls.Config{}}}}, time.Now(), func(int, Sample) {})
 	if err == nil || !strings.Contains(err.Error(), "server name") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What is said of a handshake that ran out of time is that, and nothing else.
+func TestKnockAtADeafServer(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), brief)
+	defer cancel()
+	err := Knock(ctx, Route{Addr: listen(t, hang).addr, TLS: &tls.Config{InsecureSkipVerify: true}})
+	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "close") {
+		t.Errorf("%v", err)
 	}
 }

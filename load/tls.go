@@ -84,7 +84,8 @@ func Knock(ctx context.Context, r Route) error {
 	}
 	secure := tls.Client(conn, e.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), conn.Close())
+		_ = conn.Close() // a handshake that ran out of time has closed it
+		return fmt.Errorf("TLS with %s: %w", addr, err)
 	}
 	if got := secure.ConnectionState().NegotiatedProtocol; r.streams() && got != alpnHTTP2 {
 		return errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())

@@ -126,6 +126,41 @@ func hostKinds() map[string]bool {
 	return kinds
 }
 
+// The same for the page about faults of connections.
+func TestDocsOfConnections(t *testing.T) {
+	const file = `name: docs
+load: {rate: 10/s, duration: 60s, routes: [{name: pay, to: shop, get: /pay}]}
+claims: [{steady: {success: 99%}}]
+`
+	text, err := os.ReadFile("../../docs/connections.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := blocksOf(string(text))["yaml"]
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks found, want 2; the search is broken", len(blocks))
+	}
+	setting, _, _ := strings.Cut(blocks[0], "chaos:") // the second is about the link of the first
+	found := map[string]bool{}
+	for _, whole := range []string{file + blocks[0], file + setting + blocks[1]} {
+		x, err := Parse("docs", []byte(whole), Options{})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, whole)
+		}
+		for _, e := range x.Chaos {
+			found[e.Kind()] = true
+		}
+	}
+	for _, kind := range append([]string{"latency", "partition"}, streamKinds...) {
+		if !found[kind] {
+			t.Errorf("the docs have no example of %s", kind)
+		}
+		if !strings.Contains(string(text), "| `"+kind+"` |") {
+			t.Errorf("the docs do not say what callers see of %s", kind)
+		}
+	}
+}
+
 // blocksOf are the fenced blocks of a page by their language.
 func blocksOf(page string) map[string][]string {
 	blocks := map[string][]string{}

@@ -80,11 +80,10 @@ func (e Event) Kind() string {
 	case e.Partition != nil:
 		return "partition"
 	}
-	if kind := e.hostKind(); kind != "" {
+	if kind, t := e.stream(); t != nil {
 		return kind
 	}
-	kind, _ := e.stream()
-	return kind
+	return e.hostKind()
 }
 
 // Lasts is how long the fault is meant to be in force: For, and the downtime of

@@ -26,14 +26,6 @@ func (x *Experiment) Defaults() { x.Limits.Defaults() }
 // is the load's, a link speaks what the target it leads to speaks, and paths are
 // relative to the folder of the file.
 func (x *Experiment) resolve(folder string) error {
-	for i := range x.Chaos {
-		if err := x.Chaos[i].resolve(folder); err != nil {
-			return err
-		}
-	}
-	if err := absolute(folder, &x.Limits.StopFile); err != nil {
-		return err
-	}
 	for _, l := range x.Links {
 		if t := x.Targets[l.To]; l.Protocol == "" && t != nil {
 			l.Protocol = t.Protocol
@@ -41,6 +33,14 @@ func (x *Experiment) resolve(folder string) error {
 		if err := l.resolve(folder); err != nil {
 			return err
 		}
+	}
+	for i := range x.Chaos {
+		if err := x.Chaos[i].resolve(folder); err != nil {
+			return err
+		}
+	}
+	if err := absolute(folder, &x.Limits.StopFile); err != nil {
+		return err
 	}
 	for _, t := range x.Targets {
 		if err := t.resolve(folder); err != nil {

@@ -103,9 +103,9 @@ func (NetRate) Required() []string { return []string{"netns", "device", "limit"}
 
 // The words that some keys take.
 var (
-	cpuWays       = []string{"cgroup", "stop"}
-	memoryWays    = []string{"max", "high", "rlimit"}
-	netDirections = []string{"both", "in", "out"}
+	cpuWays    = []string{"cgroup", "stop"}
+	memoryWays = []string{"max", "high", "rlimit"}
+	directions = []string{"both", "in", "out"}
 )
 
 // processKinds are the faults that happen to a target's process.
@@ -170,7 +170,7 @@ func (e Event) What() string {
 	if t := e.Toxic(); t != nil {
 		return t.String()
 	}
-	if _, t := e.stream(); t != nil {
+	if t := e.Stream(); t != nil {
 		return t.String()
 	}
 	return strings.TrimSpace(e.Kind() + " " + e.hostFigure())
@@ -253,7 +253,7 @@ func (r *rules) hostFault(path string, e *Event, kind string) {
 		}
 	case "net_partition":
 		r.netns(child(at, "netns"), e.NetPartition.Netns)
-		r.among(child(at, "direction"), e.NetPartition.Direction, "directions", netDirections)
+		r.among(child(at, "direction"), e.NetPartition.Direction, "directions", directions)
 		for i, cidr := range e.NetPartition.Peers {
 			r.cidr(item(child(at, "peers"), i), "peers", cidr)
 		}

@@ -56,8 +56,8 @@ func (e LinkEvent) stream() (kind string, t proxy.Stream) {
 	return "", nil
 }
 
-// directions are the values of LinkEvent.Direction.
-var directions = []string{proxy.Both.String(), proxy.Upstream.String(), proxy.Downstream.String()}
+// ways are the values of LinkEvent.Direction.
+var ways = []string{proxy.Both.String(), proxy.Upstream.String(), proxy.Downstream.String()}
 
 // Stream is what a link with protocol: tcp does while the event is in force; nil
 // for what does not happen to one.
@@ -99,7 +99,7 @@ func (r *rules) onProtocol(path string, e *Event, kind string) {
 		return
 	}
 	direction := child(path, "direction")
-	if r.has(direction) && r.sound(direction) && r.among(direction, e.Direction, "directions", directions) && link.Protocol != proxy.ProtocolTCP {
+	if r.has(direction) && r.sound(direction) && r.among(direction, e.Direction, "directions", ways) && link.Protocol != proxy.ProtocolTCP {
 		r.wrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", quote(e.On)), "leave it out, or give the link protocol: tcp")
 	}
 	if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {

@@ -148,7 +148,8 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p.Enum = words(linkProtocols)
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
-		choice("direction", directions)
+		p, _ := s.Properties.Get("direction")
+		p.Enum = words(ways)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
 	case reflect.TypeFor[CPU]():
@@ -156,7 +157,7 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 	case reflect.TypeFor[Memory]():
 		choice("by", memoryWays)
 	case reflect.TypeFor[NetPartition]():
-		choice("direction", netDirections)
+		choice("direction", directions)
 	case reflect.TypeFor[Claim]():
 		one(claimKinds)
 	}

@@ -141,6 +141,11 @@ func (s Steady) judgeSuccess(f *finding, samples []load.Sample) {
 // itself was late to send is no proof against the system: a refutation takes
 // that the service time alone contradicts the bound too.
 func (s Steady) judgeTime(f *finding, run *evidence.Run, samples []load.Sample, name string, q float64, limit time.Duration) {
+	all := len(samples)
+	if samples = telling(samples, limit); len(samples) == 0 && all > 0 && limit > 0 {
+		f.doubt("%s: none of %d arrivals was sent", name, all)
+		return
+	}
 	samples = calmly(run, samples, limit)
 	response, service := percentile(responseTimes(samples), q), percentile(serviceTimes(samples), q)
 	f.numbers.AddTime(name, response)

@@ -81,6 +81,39 @@ func TestSteady(t *testing.T) {
 	}
 }
 
+// Arrivals that no connection was free for, and that were not let wait, are no
+// fast responses; those that waited in vain for longer than the bound are slow.
+func TestSteadyTimesOfWhatWasNotSent(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		every  int           // one in so many is unsent
+		waited time.Duration // by those
+		from   int           // of the rest, those from here on are slow
+		p50    time.Duration
+		want   Ruling
+		reason string
+	}{
+		{"most are skipped, the rest is slow", 4, 0, 0, 20 * ms, Refuted, "p50 is 80 ms"},
+		{"one in 4 waits in vain", 4, 500 * ms, 1000, 20 * ms, Held, "p50 4.0 ms"},
+		{"nothing is sent", 1, 0, 0, 20 * ms, Inconclusive, "none of 1000 arrivals was sent"},
+	} {
+		all := evenly(0, 0)
+		for i := range all {
+			s := &all[i]
+			if unsent := i%c.every != 0 || c.every == 1; unsent == (c.waited == 0) {
+				*s = load.Sample{ID: s.ID, Intended: s.Intended, Done: s.Intended + c.waited, Outcome: load.Unsent}
+			} else if i >= c.from {
+				s.Done = s.Sent + 80*ms
+			}
+		}
+		run := &evidence.Run{End: 2 * time.Second, Routes: []string{"pay"}, Front: all, Ticks: []evidence.Tick{{At: time.Second}}}
+		v := Steady{P50: c.p50}.Judge(run)
+		if v.Ruling != c.want || !strings.Contains(v.Reason, c.reason) {
+			t.Errorf("%s: %s: %s, want %s: %s", c.name, v.Ruling, v.Reason, c.want, c.reason)
+		}
+	}
+}
+
 // Ready looks at what was due so far only.
 func TestSteadyReady(t *testing.T) {
 	run := &evidence.Run{End: time.Second, Routes: []string{"pay"}, Front: evenly(0, 0), Faults: []evidence.Injection{fault(0, "reset", 500*ms, time.Second)}}

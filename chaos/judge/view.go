@@ -198,6 +198,15 @@ func responseTimes(samples []load.Sample) []time.Duration {
 	return times
 }
 
+// telling leaves out what was never sent and had not waited for limit: how long
+// its caller would have waited nobody knows, and the little that it did is no
+// response time. What waited longer in vain is known to have been too slow.
+func telling(samples []load.Sample, limit time.Duration) []load.Sample {
+	return slices.DeleteFunc(slices.Clone(samples), func(s load.Sample) bool {
+		return s.Outcome == load.Unsent && s.ResponseTime() <= limit
+	})
+}
+
 func serviceTimes(samples []load.Sample) []time.Duration {
 	times := make([]time.Duration, len(samples))
 	for i, s := range samples {

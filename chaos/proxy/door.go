@@ -160,10 +160,10 @@ func (l *streams) accept() {
 		return
 	}
 	for n := 0; d.more && n < acceptBatch; n++ {
-		fd, _, err := unix.Accept4(d.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, from, err := unix.Accept4(d.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
 		case err == nil:
-			l.admit(fd)
+			l.admit(fd, from)
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 		case errors.Is(err, unix.EAGAIN):
 			d.more = false

@@ -38,13 +38,13 @@ func TestLoadSendsWhatItWasTold(t *testing.T) {
 	var wrong, count atomic.Int64
 	dir := t.TempDir()
 	code, out, diagnostics := loaded(t, func(w http.ResponseWriter, r *http.Request) {
-		count.Add(1)
+		nth := count.Add(1)
 		var body bytes.Buffer
 		body.ReadFrom(r.Body)
 		if r.Method != "POST" || r.URL.String() != "/path?q=1" || body.String() != "hello" || r.Header.Get("X-A") != "b: c" || r.Header.Get("X-Request-Id") == "" {
 			wrong.Add(1)
 		}
-		w.WriteHeader(map[bool]int{true: 503, false: 201}[count.Load()%10 == 0])
+		w.WriteHeader(map[bool]int{true: 503, false: 201}[nth%10 == 0])
 	}, "-X", "POST", "-b", "hello", "-H", "X-A: b: c", "--rate", "1000", "-n", "200", "--json", "--quiet",
 		"--record", filepath.Join(dir, "all.csv"), "--hlog", filepath.Join(dir, "all.hlog"))
 	if code != exitHeld || diagnostics != "" {
@@ -138,6 +138,34 @@ func TestThresholdsOfAnUnwellHarness(t *testing.T) {
 		l.Response.P99, l.Harness.Healthy = 100, tt.healthy
 		if got := threshold.judge(l); got.Failed != tt.failed || got.Open != tt.open {
 			t.Errorf("%s, healthy %v: %+v", tt.text, tt.healthy, got)
+		}
+	}
+}
+
+// No time is over a bound where there are no times.
+func TestThresholdsOfNothing(t *testing.T) {
+	for text, want := range map[string]reports.Threshold{
+		"p99>50ms":    {Open: true},
+		"max>1s":      {Open: true},
+		"success<99%": {Failed: true},
+		"unsent>100":  {},
+	} {
+		threshold, err := parseThreshold(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &reports.Load{Due: 100, Unsent: 100}
+		l.Harness.Healthy = true
+		if got := threshold.judge(l); got.Failed != want.Failed || got.Open != want.Open {
+			t.Errorf("%s: %+v", text, got)
+		}
+	}
+}
+
+func TestThresholdsThatAreNone(t *testing.T) {
+	for _, text := range []string{"", "p99", "p99>", "p99>50", "p99>=50ms", "p98>1ms", "p50>-1ms", "success<99", "success<NaN%", "unsent>5abc", "unsent>NaN", "unsent>Inf", "unsent>1e30", "unsent>-1"} {
+		if threshold, err := parseThreshold(text); err == nil {
+			t.Errorf("%q is %q", text, threshold.text)
 		}
 	}
 }

@@ -70,13 +70,19 @@ func runLoad(ctx context.Context, j *loadJob, o loadOptions, stdout, stderr io.W
 	result, err := r.run(ctx, o)
 	if err != nil {
 		shown.say(errorText(err))
+	}
+	if result == nil {
 		return exitFailed
+	}
+	code := loadExit(result)
+	if err != nil {
+		code = exitFailed
 	}
 	if err := writeLoad(stdout, result, o.json, os.Getenv); err != nil {
 		shown.say(errorText(fmt.Errorf("print result: %w", err)))
 		return exitFailed
 	}
-	return loadExit(result)
+	return code
 }
 
 // loadExit is the exit code of a load.
@@ -96,6 +102,7 @@ func loadExit(l *reports.Load) exitCode {
 	return code
 }
 
+// run drives the load. A result with an error is whole, but a file beside it is not.
 func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load, err error) {
 	shards := load.Shards(r.plan)
 	observe := r.observer(shards)
@@ -195,20 +202,29 @@ func (r *loadRun) watch(stop <-chan struct{}) {
 	flush := time.NewTicker(recordEvery)
 	defer flush.Stop()
 	second := r.ticked + time.Second
+	warm := time.NewTimer(-r.ticked) // what is used and opened from then on counts
+	defer warm.Stop()
 	for {
 		select {
 		case <-flush.C:
 			r.record.flush()
 			now := time.Since(r.start)
 			switch {
-			case r.ticked < 0 && now >= min(second, 0):
-				r.tickWarm(min(now, 0))
+			case r.ticked < 0 && now >= 0:
+				continue // it is warm's turn
+			case r.ticked < 0 && now >= second:
+				r.tickWarm(now)
 			case now >= second:
 				r.tick(now)
 			default:
 				continue
 			}
 			second = now.Truncate(time.Second) + time.Second
+		case <-warm.C:
+			if r.ticked < 0 {
+				r.tickWarm(0)
+				second = time.Second
+			}
 		case <-stop:
 			return
 		}
@@ -282,7 +298,7 @@ func (r *loadRun) result(seconds float64, cpu time.Duration) *reports.Load {
 		Schema: reports.LoadSchema, URL: r.url, Model: "open", Schedule: r.words, Offered: float64(r.offered), Started: r.start, Seconds: seconds,
 		Unsent: outcomes[load.Unsent], Statuses: map[string]uint64{}, Received: total.Received,
 		Response: spread(all), Service: spread(total.Times.AllService()),
-		Connections: reports.Connections{Dialled: reading.Dialled, Most: reading.Most, Rate: r.dials.most, Resent: reading.Resent},
+		Connections: reports.Connections{Dialled: reading.Dialled - r.before.Dialled, Most: reading.Most, Rate: r.dials.most, Resent: reading.Resent - r.before.Resent},
 		Harness: reports.LoadHarness{
 			SendLag: spread(total.Times.Lag), Late: spread(total.Times.Late),
 			HiccupP99: millis(r.host.P99), HiccupMax: millis(r.host.Max), Steal: r.host.Steal, Pressure: r.pressure,

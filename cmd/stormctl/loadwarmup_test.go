@@ -58,6 +58,21 @@ func TestWarmupIsKeptApart(t *testing.T) {
 	}
 }
 
+// Where every request has a connection of its own, those of the warm-up are in
+// no other figure either.
+func TestConnectionsOfAWarmupAreKeptApart(t *testing.T) {
+	code, out, _ := loaded(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") },
+		"--rate", "100/s", "-n", "50", "--warmup", "600ms", "--json", "-q")
+	var l reports.Load
+	if err := json.Unmarshal([]byte(out), &l); err != nil {
+		t.Fatal(err)
+	}
+	// A busy host may open those of a few requests on the other side of the line.
+	if n := l.Connections.Dialled; code != exitHeld || l.Requests != 50 || n < 30 || n > 70 {
+		t.Errorf("exit %d, %d requests after 60 of the warm-up, %d connections dialled", code, l.Requests, n)
+	}
+}
+
 func TestWarmupOfOtherModels(t *testing.T) {
 	for _, tt := range []struct {
 		args        []string

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type metric struct {
 	parse   func(string) (float64, error)
 	format  func(float64) string
 	latency bool                        // a harness that was not well may have caused it
+	ofSent  bool                        // there is none if nothing was sent
 	atBest  func(*reports.Load) float64 // the figure without what such a harness may have caused; nil is the same
 }
 
@@ -44,7 +46,7 @@ var loadMetrics = map[string]metric{
 }
 
 func latencyMetric(of func(*reports.Load) float64) metric {
-	return metric{of: of, parse: parseMillis, format: reports.Millis, latency: true}
+	return metric{of: of, parse: parseMillis, format: reports.Millis, latency: true, ofSent: true}
 }
 
 const metricNames = "p50, p90, p99, p99.9, max, success, rate, unsent"
@@ -71,11 +73,13 @@ func parseThreshold(text string) (threshold, error) {
 }
 
 // judge holds a load against the bound. A harness that was not well makes
-// figures worse, never better: what passes all the same has passed.
+// figures worse, never better: what passes all the same has passed, unless nothing
+// was sent at all.
 func (t threshold) judge(l *reports.Load) reports.Threshold {
 	v := t.metric.of(l)
 	failed := t.failed(v)
 	open := failed && !l.Harness.Healthy && (t.metric.latency || t.metric.atBest != nil && !t.failed(t.metric.atBest(l)))
+	open = open || !failed && t.metric.ofSent && l.Requests == 0
 	return reports.Threshold{Text: t.text, Value: t.metric.format(v), Failed: failed && !open, Open: open}
 }
 
@@ -102,7 +106,7 @@ func parsePerSecond(text string) (float64, error) {
 }
 
 func parseNumber(text string) (v float64, err error) {
-	if _, err = fmt.Sscanf(text, "%f", &v); err != nil || v < 0 {
+	if v, err = strconv.ParseFloat(text, 64); err != nil || !(v >= 0 && v < 1e18) { // NaN is neither
 		return 0, fmt.Errorf("%q is not a number", text)
 	}
 	return v, nil

@@ -51,6 +51,7 @@ func NewRecorder(routes int) *Recorder {
 type Times struct {
 	Response, Service, Lag, Late time.Duration
 	Sent                         bool // otherwise it has no service time
+	Skipped                      bool // nobody let it wait, so that it has no response time and no lag either
 	Follows                      bool // it waited for an answer before it, so that its lag is not counted
 }
 
@@ -65,9 +66,13 @@ func (r *Recorder) Record(route int, t Times) {
 		}
 		s = now
 	}
-	s.Response[route].Record(t.Response)
+	if !t.Skipped {
+		s.Response[route].Record(t.Response)
+	}
 	if !t.Follows {
-		s.Lag.Record(t.Lag)
+		if !t.Skipped {
+			s.Lag.Record(t.Lag)
+		}
 		s.Late.Record(t.Late)
 	}
 	if t.Sent {

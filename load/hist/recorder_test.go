@@ -149,6 +149,16 @@ func TestWhatFollowsHasNoLag(t *testing.T) {
 	}
 }
 
+// What may not wait has neither a response time nor a lag; that the harness came
+// to it late is true all the same.
+func TestWhatIsSkippedHasNoTimes(t *testing.T) {
+	c := NewCollector(1, 1)
+	c.Recorder(0).Record(0, Times{Response: 1, Lag: 1, Late: 1, Skipped: true})
+	if s := c.Interval(); s.Response[0].Count() != 0 || s.Service[0].Count() != 0 || s.Lag.Count() != 0 || s.Late.Count() != 1 {
+		t.Errorf("response %d, service %d, lag %d, late %d, want 0, 0, 0, 1", s.Response[0].Count(), s.Service[0].Count(), s.Lag.Count(), s.Late.Count())
+	}
+}
+
 func TestAllResponse(t *testing.T) {
 	c := NewCollector(2, 1)
 	c.Recorder(0).Record(0, Times{Response: time.Second, Sent: true})
