@@ -276,10 +276,14 @@ func (l *loop) wait() error {
 
 // due is when the loop wakes up for the next arrival.
 func (l *loop) due() time.Duration {
-	if l.Batch <= 0 || l.next.intended <= 0 {
+	batch := l.Batch
+	if batch <= 0 && l.gap < denseGap && l.dense(l.next.intended) {
+		batch = denseBatch
+	}
+	if batch <= 0 || l.next.intended <= 0 {
 		return l.next.intended
 	}
-	return (l.next.intended + l.Batch - 1) / l.Batch * l.Batch
+	return (l.next.intended + batch - 1) / batch * batch
 }
 
 // deadline is when the first request runs out of time.

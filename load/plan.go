@@ -28,7 +28,7 @@ type Plan struct {
 	MaxQueue int           // arrivals per address that may queue, over all loops; past this, one that falls due is Unsent at once; 0 means no limit, negative means none may
 	Pipeline int           // requests under way on one HTTP/1.1 connection; 0 means 1
 	Streams  int           // requests under way on one HTTP/2 connection, as far as the peer allows as many; 0 means 100
-	Batch    time.Duration // a loop that has nothing else to do wakes up for arrivals at multiples of this only, and sends those that have fallen due together: it costs less, and makes them late by as much; 0 wakes up for each
+	Batch    time.Duration // a loop that has nothing else to do wakes up for arrivals at multiples of this only, and sends those that have fallen due together: it costs less, and makes them late by as much; 0 wakes up for each, but every 300 µs for those that come less than 50 µs apart in a loop
 	Grace    time.Duration // how long after the schedule's end queued arrivals may still be sent and requests finish; 0 means the longest route timeout
 
 	ConnRequests int           // close a connection after this many requests; 0 means never

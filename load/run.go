@@ -53,6 +53,7 @@ type program struct {
 	grace     time.Duration
 	hasTLS    bool          // some endpoint has
 	gather    bool          // see gathers
+	ring      bool          // io_uring is the better transport, if it is to be had
 	dialGap   time.Duration // between two dials of one loop; 0 means none
 }
 
@@ -110,6 +111,7 @@ func prepare(p Plan) (*program, error) {
 		g.pick = inTurn(len(p.Routes))
 	}
 	g.gather = g.gathers()
+	g.ring = !g.gather || g.Batch <= 0 && g.everDense()
 	return g, nil
 }
 

@@ -106,5 +106,5 @@ func TransportName(p Plan) string {
 		return p.Transport
 	}
 	g, err := prepare(p)
-	return bestTransport(err == nil && g.gather)
+	return bestTransport(err != nil || g.ring)
 }

@@ -8,10 +8,11 @@ var systemTransports = map[string]func(*loop) (transport, error){
 	IOURing: newSubmit,
 }
 
-// bestTransport is epoll for loops that may gather, which it alone can; else
-// io_uring where we may have it: a container's seccomp filter mostly forbids it.
-func bestTransport(gather bool) string {
-	if !gather && ringAllowed() {
+// bestTransport is io_uring where it is the better one and we may have it: a
+// container's seccomp filter mostly forbids it. Else it is epoll, which alone
+// can gather.
+func bestTransport(ring bool) string {
+	if ring && ringAllowed() {
 		return IOURing
 	}
 	return Epoll
@@ -22,7 +23,7 @@ var ringAllowed = sync.OnceValue(hasIOURing)
 // newBest makes the best transport. A ring may be refused though a small one
 // was not, for its size: then it is epoll.
 func newBest(l *loop) (transport, error) {
-	if bestTransport(l.gather) == IOURing {
+	if bestTransport(l.ring) == IOURing {
 		if t, err := newSubmit(l); err == nil {
 			return t, nil
 		}
