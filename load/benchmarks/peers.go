@@ -107,11 +107,11 @@ func wrk() peer {
 		}
 		return []string{"-t2", "-c" + strconv.Itoa(s.conns), "-d" + seconds(s.duration) + "s", "--latency", s.url()}
 	}, func(_ setup, out string) (quantiles, error) {
-		p50, err := durationAfter(out, `50%\s+(\S+)`)
+		p50, err := durationAfter(out, `(?m)^\s+50%\s+(\S+)`)
 		if err != nil {
 			return quantiles{}, err
 		}
-		p99, err := durationAfter(out, `99%\s+(\S+)`)
+		p99, err := durationAfter(out, `(?m)^\s+99%\s+(\S+)`)
 		if err != nil {
 			return quantiles{}, err
 		}
