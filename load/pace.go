@@ -22,7 +22,7 @@ const (
 	firstMargin = 60 * time.Microsecond  // before anything is learned
 	maxMargin   = 150 * time.Microsecond // past this a wake-up is the host's hiccup, not its habit
 	marginStep  = time.Microsecond
-	spinShare   = 16 // at most 1/spinShare of the time between two arrivals is spun away
+	spinShare   = 8 // at most 1/spinShare of the time between two arrivals is spun away
 )
 
 // sleep returns how long to sleep at now for an arrival at due that comes gap
