@@ -127,7 +127,7 @@ func (l *loop) takeSecured() {
 		switch {
 		case c.generation != h.generation || c.state != dialling:
 			if h.err == nil {
-				_ = h.secure.tunnel.Conn.Close()
+				_ = h.secure.tunnel.Close()
 			}
 		case h.err != nil:
 			l.dialFailed(c, h.err)

@@ -58,7 +58,7 @@ func (s *loopStats) ends() {
 
 func (s *loopStats) dials() {
 	if s != nil {
-		add(&s.dialled, 1)
+		count(&s.dialled)
 		n := s.open.Load() + 1
 		s.open.Store(n)
 		s.most.Store(max(n, s.most.Load()))
@@ -74,20 +74,20 @@ func (s *loopStats) drops() {
 // starves tells of an arrival for which the host had no descriptor or port left.
 func (s *loopStats) starves() {
 	if s != nil {
-		add(&s.starved, 1)
+		count(&s.starved)
 	}
 }
 
 // holds tells of an arrival that waits because of Plan.DialRate alone.
 func (s *loopStats) holds() {
 	if s != nil {
-		add(&s.held, 1)
+		count(&s.held)
 	}
 }
 
 func (s *loopStats) resends() {
 	if s != nil {
-		add(&s.resent, 1)
+		count(&s.resent)
 	}
 }
 

@@ -364,8 +364,8 @@ func (t *submit) sent(c *conn, res int32) {
 		}
 		return
 	}
-	rest := c.out[:copy(c.out, c.out[res:])]
-	c.out = append(rest, c.unwritten...)
+	c.out = c.out[:copy(c.out, c.out[res:])]
+	c.out = append(c.out, c.unwritten...)
 	c.unwritten = c.unwritten[:0]
 	if len(c.out) > 0 {
 		t.flush(c, false)

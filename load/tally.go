@@ -54,9 +54,9 @@ func newInterval(routes int) Interval {
 // Observe counts a sample. It is an Observe of its own, or part of one.
 func (t *Tally) Observe(shard int, s Sample) {
 	sh := t.shards[shard]
-	add(&sh.outcomes[s.Route][s.Outcome], 1)
+	count(&sh.outcomes[s.Route][s.Outcome])
 	if s.Status != 0 {
-		add(&sh.statuses[min(max(s.Status, 0), maxStatus)], 1)
+		count(&sh.statuses[min(max(s.Status, 0), maxStatus)])
 	}
 	sh.received.Store(sh.received.Load() + s.Received)
 	sh.hist.Record(s.Route, hist.Times{
@@ -64,8 +64,8 @@ func (t *Tally) Observe(shard int, s Sample) {
 	})
 }
 
-// add is for counters with one writer, where it costs less than an Add.
-func add(c *atomic.Uint64, n uint64) { c.Store(c.Load() + n) }
+// count is for counters with one writer, where it costs less than an Add.
+func count(c *atomic.Uint64) { c.Store(c.Load() + 1) }
 
 // Interval returns what was counted since the last call, or since the start.
 // What it returns is valid until the next call.

@@ -33,15 +33,14 @@ func main() {
 	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	var err error
 	if *truths {
-		if err := truth(ctx, *stormctl, *rounds, *duration, *only); err != nil {
-			fmt.Fprintln(os.Stderr, "benchmarks:", err)
-			os.Exit(1)
-		}
-		return
+		err = truth(ctx, *stormctl, *rounds, *duration, *only)
+	} else {
+		err = run(ctx, *stormctl, *rounds, *duration, *conns, strings.Split(*modes, ","), *only)
 	}
-	if err := run(ctx, *stormctl, *rounds, *duration, *conns, strings.Split(*modes, ","), *only); err != nil {
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(1)
 	}
