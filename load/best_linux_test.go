@@ -1,0 +1,36 @@
+package load
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// TestBestTransport: epoll where a loop may let responses wait, and io_uring, if
+// it is to be had, where it may not or arrivals are dense.
+func TestBestTransport(t *testing.T) {
+	if os.Getenv(transportVariable) != "" {
+		t.Skip("here the best one is forced")
+	}
+	ring := Epoll
+	if ringAllowed() {
+		ring = IOURing
+	}
+	for _, tt := range []struct {
+		name string
+		plan Plan
+		want string
+	}{
+		{"sparse", Plan{Schedule: Constant(1000, time.Second)}, Epoll},
+		{"dense", Plan{Schedule: Constant(100_000, time.Second)}, ring},
+		{"dense, in batches", Plan{Schedule: Constant(100_000, time.Second), Batch: time.Millisecond}, Epoll},
+		{"pipelined", Plan{Schedule: Constant(1000, time.Second), Pipeline: 2}, ring},
+		{"closed", Plan{Closed: &Closed{Connections: 1, Duration: time.Second}}, ring},
+		{"forced", Plan{Schedule: Constant(1000, time.Second), Transport: Portable}, Portable},
+	} {
+		tt.plan.Run, tt.plan.Loops, tt.plan.Routes = 1, 1, []Route{{Addr: "127.0.0.1:1"}}
+		if got := TransportName(tt.plan); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
