@@ -16,7 +16,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
-	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
@@ -352,8 +351,9 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
 		}
 	default:
-		if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
-			in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil
+		if t := e.Stream(); t != nil {
+			c := t.Selection()
+			in.Share, in.Match, in.Cycle, in.Ramp = float64(c.Share), c.Match != nil, c.Cycle != nil, evidence.Seconds(c.Ramp)
 		}
 	}
 	return in

@@ -226,11 +226,15 @@ func (r *rules) recording(path string, l *proxy.Latency) {
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
 func (r *rules) selects(path string, e *Event) {
-	t := e.Toxic()
-	if t == nil {
-		return // a fault of connections, which has Conns
+	var s proxy.Select
+	if t := e.Toxic(); t != nil {
+		s = t.Selection()
+	} else if t := e.Stream(); t != nil {
+		c := t.Selection()
+		s = proxy.Select{First: c.First, Every: c.Every, Cycle: c.Cycle, Ramp: c.Ramp, MaxActive: c.MaxActive}
+	} else {
+		return
 	}
-	s := t.Selection()
 	r.positive(child(path, "first"), s.First != 0)
 	r.positive(child(path, "every"), s.Every != 0)
 	r.positive(child(path, "max_active"), s.MaxActive != 0)
