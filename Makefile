@@ -28,7 +28,7 @@ check: ## format, vet, lint and the short tests: fast
 # runs want many seeds, which the race detector makes slow; those on real runs
 # want a machine that is not slowed down by it; and what measures wants no other
 # tests beside it.
-MEASURED := ^TestHarnessRefutes$$
+MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive)$$
 
 test: export GORACE ?= atexit_sleep_ms=50
 test: deps ## everything, with the race detector
