@@ -218,8 +218,11 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 			},
 			Healed: func(e Event, at time.Duration, err error) {
 				healed := faultEvent(evidence.KindHeal, at, e, err)
-				if f, ok := e.Fault.(onLink); ok {
-					healed.Overflow = f.relay.Overflow(f.index)
+				switch f := e.Fault.(type) {
+				case onLink:
+					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
+				case onStream:
+					healed.Hit = f.relay.Hit(f.index)
 				}
 				rec.add(healed)
 				teller.healed(e.Index, x.Chaos[e.Index].String(), err)

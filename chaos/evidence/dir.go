@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -96,13 +97,13 @@ func (r *Run) readTimeline(dir string) error {
 			if e.Error == "" {
 				fault.Injected = e.At.Duration()
 			}
-			fault.Error = e.Error
+			fault.Error, fault.Why = e.Error, strings.TrimPrefix(e.Error, "inject "+e.Text+": ")
 		case e.Kind == KindHeal && r.has(e.Fault):
 			fault := &r.Faults[e.Fault-1]
 			if e.Error == "" {
 				fault.Healed = e.At.Duration()
 			}
-			fault.Error, fault.Overflow = e.Error, e.Overflow
+			fault.Error, fault.Hit, fault.Overflow = e.Error, e.Hit, e.Overflow
 		case e.Kind == KindTick && e.Tick != nil:
 			e.Tick.At = e.At.Duration()
 			r.Ticks = append(r.Ticks, *e.Tick)

@@ -88,8 +88,10 @@ type Injection struct {
 	For      Seconds       `json:"for_s"`              // how long it was planned to last
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
 	Healed   time.Duration `json:"-"`                  // when it was gone; -1 if the evidence ends with it in force
+	Hit      uint64        `json:"-"`                  // what its link counted until it was healed, also of what has no record; 0 in runs from before it did
 	Overflow uint64        `json:"-"`                  // exchanges that it let go because it had hold of as many as it may
 	Error    string        `json:"-"`                  // why it could not be injected or healed
+	Why      string        `json:"-"`                  // the same of the injection, without what was tried
 }
 
 // Active tells whether the fault was in force at any moment of [from, to].

@@ -45,6 +45,7 @@ type Event struct {
 	Error  string  `json:"error,omitempty"`  // inject, heal: why it did not work
 	Target string  `json:"target,omitempty"` // death: who
 
+	Hit      uint64 `json:"hit,omitempty"`      // heal: Injection.Hit
 	Overflow uint64 `json:"overflow,omitempty"` // heal: Injection.Overflow
 
 	Start  *Header `json:"start,omitempty"`
