@@ -52,6 +52,7 @@ type recorder struct {
 	start  time.Time
 	meter  *load.Meter
 	onTick func(time.Duration, evidence.Tick)
+	onFail func(error) // is told once of a file that cannot be written; nil is not told
 	syncs  chan chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
@@ -89,6 +90,9 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule l
 		return rec, err
 	}
 	rec.add(evidence.Event{Kind: evidence.KindStart, Start: &h})
+	if err = rec.timeline.Err(); err != nil {
+		return rec, err
+	}
 	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, maxSheet); err != nil {
 		return rec, err
 	}
@@ -188,6 +192,7 @@ func (rec *recorder) loop() {
 		select {
 		case <-flush.C:
 			rec.flush()
+			rec.tellFailure()
 			now := time.Since(rec.start)
 			switch {
 			case rec.ticked < 0 && now >= min(second, 0):
@@ -204,6 +209,31 @@ func (rec *recorder) loop() {
 		case <-rec.quit:
 			return
 		}
+	}
+}
+
+// failure is why a file cannot be written; nil if all can.
+func (rec *recorder) failure() error {
+	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.err}
+	for _, name := range sorted(rec.links) {
+		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.err)
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err // one is enough to know what to do
+		}
+	}
+	return nil
+}
+
+// tellFailure tells onFail what failed.
+func (rec *recorder) tellFailure() {
+	if rec.onFail == nil {
+		return
+	}
+	if err := rec.failure(); err != nil {
+		rec.onFail(err)
+		rec.onFail = nil
 	}
 }
 
@@ -405,8 +435,8 @@ func (rec *recorder) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// A logFile is a histogram log on disk. Its first error is kept for close: a
-// full disk must not stop a run, only be said.
+// A logFile is a histogram log on disk. Its first error is kept, and nothing is
+// written after it.
 type logFile struct {
 	file *os.File
 	log  *hist.LogWriter

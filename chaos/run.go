@@ -37,6 +37,13 @@ type Stopped struct{ Why string }
 
 func (s Stopped) Error() string { return s.Why }
 
+// Unwritten says that a run could not record what it saw, and was ended.
+type Unwritten struct{ Err error }
+
+func (u Unwritten) Error() string { return u.Err.Error() }
+
+func (u Unwritten) Unwrap() error { return u.Err }
+
 // errNotSteady ends the load of a system that was not well to begin with.
 var errNotSteady = errors.New("not in its steady state")
 
@@ -116,7 +123,11 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err := errors.Join(services.stop(), services.release()); err != nil {
 		note(err.Error())
 	}
-	if err := rec.close(end); err != nil {
+	err = rec.close(end)
+	if failed := rec.failure(); failed != nil {
+		return Unwritten{fmt.Errorf("%w: the run was ended %s after its start, and healed; what had been recorded is kept, and stormctl judge rules on it", failed, end.Round(100*time.Millisecond))}
+	}
+	if err != nil {
 		teller.event("evidence is incomplete: " + err.Error())
 	}
 	return nil
@@ -174,6 +185,7 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	var stoppedAt atomic.Int64
 	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
 
+	rec.onFail = func(err error) { stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	rec.begin(start, plan.Stats, func(at time.Duration, t evidence.Tick) {
 		teller.tick(at, t)
 		if at > 0 && teller.watched() && int(at.Seconds())%2 == 0 {
@@ -257,6 +269,9 @@ func reason(cause error) string {
 	var s Stopped
 	if errors.As(cause, &s) {
 		return s.Why
+	}
+	if u := (Unwritten{}); errors.As(cause, &u) {
+		return "its records could not be written: " + u.Error()
 	}
 	return "interrupted"
 }

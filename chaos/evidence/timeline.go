@@ -119,6 +119,13 @@ func (t *TimelineWriter) Add(e Event) {
 	t.size += int64(len(line)) + 1
 }
 
+// Err is the first error of any Add.
+func (t *TimelineWriter) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
 // Close closes the file and returns the first error of any Add.
 func (t *TimelineWriter) Close() error {
 	t.mu.Lock()
