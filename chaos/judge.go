@@ -19,6 +19,9 @@ import (
 // Judge rules on a run directory from what is on disk: right after the run,
 // years later, or after a kill -9. The same directory gives the same result.
 func Judge(dir string) (*Result, error) {
+	if err := begun(dir); err != nil {
+		return nil, err
+	}
 	run, err := evidence.Read(dir)
 	if err != nil {
 		return nil, err

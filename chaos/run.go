@@ -79,6 +79,9 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 		return nil, err
 	}
 	if err := execute(ctx, x, in, schedule, dir, opts); err != nil {
+		if !errors.As(err, new(Unwritten)) {
+			_ = noteNotStarted(dir, err) // without it the directory is not taken again
+		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
 	return Judge(dir)

@@ -58,6 +58,10 @@ on and written, marked as partial. So does a disk that is full, or a file of the
 run directory that cannot be written for another reason; it is told which, and
 that is exit code 2.
 
+A run that could not start leaves what its targets said in its run directory;
+the next one with the same --out takes its place. A directory with anything else
+in it is refused.
+
 Several files are read first, all of them, and nothing runs if one is wrong.
 Then they run one after another. The exit code is the weightiest of theirs: 2
 (could not run) before 4 (stopped early) before 1 (refuted) before 3
