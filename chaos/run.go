@@ -367,6 +367,8 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 		if e.Latency.Recorded != "" {
 			in.Delay = evidence.Seconds(e.Latency.Draws.Mean())
 		}
+	case e.DropResponse != nil:
+		in.Ends = e.DropResponse.Then == "reset"
 	case e.Errors != nil:
 		in.Statuses = e.Errors.Status
 		if code := int(e.Errors.GRPC); code != 0 {

@@ -82,6 +82,7 @@ type Injection struct {
 	Delay    Seconds       `json:"delay_s,omitempty"`  // what a latency fault adds on average; 0 otherwise
 	Share    float64       `json:"share"`              // 0 to 1 of the matching exchanges it takes
 	Match    bool          `json:"match,omitempty"`    // it takes only matching exchanges
+	Ends     bool          `json:"ends,omitempty"`     // it ends the calls that it drops the response of, which it keeps otherwise
 	Cycle    bool          `json:"cycle,omitempty"`    // it comes and goes while it is in force
 	Ramp     Seconds       `json:"ramp_s,omitempty"`   // how long it takes to grow to its full size; 0 if it has it at once
 	At       Seconds       `json:"at_s"`               // when it was planned
