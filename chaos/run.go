@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/binary"
@@ -188,6 +189,10 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	var stoppedAt atomic.Int64
 	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
 
+	if len(timeline) > 0 && claimsSteady(x) {
+		first := slices.MinFunc(timeline, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+		rec.remember(load.DueBefore(plan.Schedule, x.Load.Warmup+first.At))
+	}
 	rec.onFail = func(err error) { stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	rec.begin(start, plan.Stats, func(at time.Duration, t evidence.Tick) {
 		teller.tick(at, t)
@@ -288,10 +293,12 @@ func faultEvent(kind string, at time.Duration, e Event, err error) evidence.Even
 }
 
 // notSteady says why the steady state is not confirmed by what is recorded
-// until now; "" if it is.
+// until now; "" if it is, or nothing is claimed of it.
 func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) string {
-	rec.sync()
-	run, err := evidence.Read(rec.dir)
+	if !claimsSteady(x) {
+		return ""
+	}
+	run, err := rec.sofar()
 	if err != nil {
 		return "the evidence cannot be read back: " + err.Error()
 	}
@@ -304,6 +311,10 @@ func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) strin
 		}
 	}
 	return ""
+}
+
+func claimsSteady(x *experiment.Experiment) bool {
+	return slices.ContainsFunc(x.Claims, func(c experiment.Claim) bool { return c.Steady != nil })
 }
 
 // watch tells when a target ends that nobody ended, until ctx is done.
