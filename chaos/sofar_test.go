@@ -47,15 +47,15 @@ func filled(t testing.TB, n int, remember bool) *recorder {
 		}
 	}
 	rec.add(evidence.Event{At: evidence.Seconds(9 * time.Second), Kind: evidence.KindDeath, Target: "b", Text: "b ended"})
-	rec.tick(10100 * time.Millisecond)
 	rec.sync()
 	rec.stop()
+	rec.tick(10100 * time.Millisecond)
 	return rec
 }
 
 // What the gate is told from memory is what it would be told from disk.
 func TestGateSeesWhatIsOnDisk(t *testing.T) {
-	rec := filled(t, 5000, true)
+	rec := filled(t, 1000, true)
 	want, err := evidence.Read(rec.dir)
 	if err != nil {
 		t.Fatal(err)
