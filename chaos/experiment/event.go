@@ -160,6 +160,7 @@ func (r *rules) events() {
 			r.onLink(path, e, kind)
 			r.selects(child(path, kind), e)
 			r.recording(child(path, kind), e.Latency)
+			r.answers(child(path, kind), e.Errors)
 			r.onProtocol(path, e, kind)
 		}
 	}
@@ -220,6 +221,21 @@ func (r *rules) recording(path string, l *proxy.Latency) {
 		r.wrong(at, err.Error(), "")
 	} else {
 		r.wrong(path, "latency: "+err.Error(), "")
+	}
+}
+
+// answers checks that an answer in the dependency's place is one that a caller
+// could take for an error.
+func (r *rules) answers(path string, e *proxy.Errors) {
+	at := child(path, "status")
+	if e == nil || e.GRPC != 0 || e.Body != "" || len(e.Headers) > 0 || !r.sound(at) {
+		return
+	}
+	for _, status := range e.Status {
+		if status < 300 {
+			r.wrong(at, fmt.Sprintf("status: %d by itself is no error", status), "give the body: or headers: that make it one, or a status from 300 on")
+			return
+		}
 	}
 }
 

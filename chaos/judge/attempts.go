@@ -130,7 +130,8 @@ func ofOne(run *evidence.Run, link *evidence.Link, calls []call) (own []call, mi
 }
 
 // hearing knows of which answers a caller may have had no use, although the
-// link passed them on whole: those that a fault has spoilt, and those that it
+// link passed them on whole: those that a fault has spoilt or made up, whose
+// body may say that the call failed whatever the status; and those that it
 // held up for as long as the callers were seen to wait. Such a caller gives up
 // while the answer is on its way to it.
 type hearing struct {
@@ -158,6 +159,9 @@ func hearingOf(run *evidence.Run, links Links, link *evidence.Link, noise time.D
 
 // unsure tells whether the caller may not have had this answer.
 func (h hearing) unsure(x evidence.Exchange) bool {
+	if x.Ending == evidence.Injected {
+		return true
+	}
 	touched := false
 	for _, f := range h.faults {
 		if !f.Touched(x) {

@@ -119,7 +119,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		f.refute(tally.afterSuccess, "%s repeated after a success", were(len(tally.afterSuccess), "call was", "calls were"))
 	}
 	if tally.unheard > 0 {
-		f.note("%s repeated after or before an answer that came as its caller gave up, or that a fault had spoilt", were(tally.unheard, "attempt was", "attempts were"))
+		f.note("%s repeated after or before an answer that came as its caller gave up, or that a fault had spoilt or made up", were(tally.unheard, "attempt was", "attempts were"))
 	}
 	if len(spans) == 0 && tally.retryable == 0 && len(f.refutations) == 0 {
 		f.doubt("no fault was in force on %s and no call failed: nothing had to be retried", c.Link)
