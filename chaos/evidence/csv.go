@@ -42,21 +42,30 @@ func createSheet(path, header string, max int64) (*sheet, error) {
 
 // flush writes what is buffered, which holds that many records.
 func (s *sheet) flush(records uint64) error {
-	if len(s.buf) == 0 {
-		return nil
+	err := s.write(records, s.buf)
+	s.buf = s.buf[:0]
+	return err
+}
+
+// write writes so many records, which follow each other in parts.
+func (s *sheet) write(records uint64, parts ...[]byte) error {
+	size := int64(0)
+	for _, p := range parts {
+		size += int64(len(p))
 	}
-	if s.err == nil && s.max > 0 && s.size+int64(len(s.buf)) > s.max {
+	if s.err == nil && s.max > 0 && s.size+size > s.max {
 		s.err = fmt.Errorf("evidence is limited to %d bytes", s.max)
 	}
-	if s.err == nil {
-		var n int
-		n, s.err = s.file.Write(s.buf)
-		s.size += int64(n)
+	for _, p := range parts {
+		if s.err == nil && len(p) > 0 {
+			var n int
+			n, s.err = s.file.Write(p)
+			s.size += int64(n)
+		}
 	}
 	if s.err != nil {
 		s.lost += records
 	}
-	s.buf = s.buf[:0]
 	return s.err
 }
 
@@ -64,44 +73,6 @@ func (s *sheet) close() error {
 	err := s.file.Close()
 	return errors.Join(s.err, err)
 }
-
-// FrontWriter writes samples. It is used by one goroutine.
-type FrontWriter struct {
-	sheet  *sheet
-	routes []string
-}
-
-// CreateFront makes the file, which must not exist and will not grow past max
-// bytes; 0 means no bound.
-func CreateFront(path string, routes []string, max int64) (*FrontWriter, error) {
-	s, err := createSheet(path, frontHeader, max)
-	if err != nil {
-		return nil, err
-	}
-	return &FrontWriter{s, routes}, nil
-}
-
-// Write appends the samples and hands them to the kernel: what was written
-// survives a kill -9.
-func (w *FrontWriter) Write(samples []load.Sample) {
-	for _, s := range samples {
-		b := w.sheet.buf
-		b = append(strconv.AppendUint(b, s.ID, 10), ',')
-		b = append(append(b, w.routes[s.Route]...), ',')
-		b = append(strconv.AppendInt(b, int64(s.Intended), 10), ',')
-		b = append(strconv.AppendInt(b, int64(s.Sent), 10), ',')
-		b = append(strconv.AppendInt(b, int64(s.Done), 10), ',')
-		b = append(strconv.AppendInt(b, int64(s.Status), 10), ',')
-		w.sheet.buf = append(append(b, s.Outcome.String()...), '\n')
-	}
-	_ = w.sheet.flush(uint64(len(samples))) // counted in Lost, said by Close
-}
-
-// Lost is how many samples could not be kept.
-func (w *FrontWriter) Lost() uint64 { return w.sheet.lost }
-
-// Close closes the file and returns why samples were lost, if any were.
-func (w *FrontWriter) Close() error { return w.sheet.close() }
 
 // BehindWriter writes the exchanges of one link. It is used by one goroutine.
 type BehindWriter struct{ sheet *sheet }

@@ -113,7 +113,7 @@ func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load,
 		count := observe
 		observe = func(shard int, s load.Sample) {
 			count(shard, s)
-			r.record.rings[shard].Push(s)
+			r.record.out.Record(shard, s)
 		}
 	}
 	if r.warmup > 0 {
