@@ -191,7 +191,7 @@ func (rec *recorder) loop() {
 			default:
 				continue
 			}
-			second = now.Truncate(time.Second) + time.Second
+			second = load.NextSecond(now)
 		case synced := <-rec.syncs:
 			rec.flush()
 			close(synced)

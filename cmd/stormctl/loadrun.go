@@ -219,7 +219,7 @@ func (r *loadRun) watch(stop <-chan struct{}) {
 			default:
 				continue
 			}
-			second = now.Truncate(time.Second) + time.Second
+			second = load.NextSecond(now)
 		case <-warm.C:
 			if r.ticked < 0 {
 				r.tickWarm(0)
