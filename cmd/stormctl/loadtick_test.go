@@ -42,7 +42,7 @@ func TestTickLeavesLittleBehind(t *testing.T) {
 		tick()
 	}
 	runtime.ReadMemStats(&after)
-	const most = 2 << 10
+	const most = 3 << 10 // 1.5 KB, and 2 under the race detector; 7 when files were read as a whole
 	if got := (after.TotalAlloc - before.TotalAlloc) / ticks; got > most {
 		t.Errorf("a second leaves %d bytes behind in %d pieces, want at most %d", got, (after.Mallocs-before.Mallocs)/ticks, most)
 	}
