@@ -17,8 +17,7 @@ import (
 )
 
 const (
-	flushEvery = 100 * time.Millisecond // what a kill -9 may lose, and how long a ring must hold out
-	ringBits   = 16                     // 65,536 samples per loop: over half a second at 100,000/s through one
+	flushEvery = 100 * time.Millisecond // what a kill -9 may lose, and how long the rings of evidence must hold out
 	maxSheet   = 1 << 30                // bytes of one evidence file, because a ruling reads it whole; past it records are counted as lost
 
 	// Tags of front.hlog beside the routes' names, which have no slash.
@@ -45,7 +44,6 @@ type recorder struct {
 	warm     *load.Tally // of the warm-up; nil without one
 	warmed   uint64      // arrivals that are the warm-up's: those up to this number
 	stats    *load.Stats
-	rings    []*load.Ring // by event loop
 	front    *evidence.FrontWriter
 	frontLog *logFile
 	links    map[string]*linkRecorder
@@ -58,7 +56,6 @@ type recorder struct {
 	quit   chan struct{}
 	done   chan struct{}
 
-	batch   []load.Sample
 	ticked  time.Duration // when the last tick was
 	loops   load.Reading  // of that time
 	written atomic.Uint64 // records, for whoever wants to read them back
@@ -94,7 +91,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule l
 	if err = rec.timeline.Err(); err != nil {
 		return rec, err
 	}
-	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, maxSheet); err != nil {
+	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, maxSheet); err != nil {
 		return rec, err
 	}
 	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
@@ -104,9 +101,6 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule l
 	if warmup > 0 {
 		rec.warm = load.NewTally(len(h.Routes), shards)
 		rec.warmed = load.DueBefore(schedule, warmup)
-	}
-	for range shards {
-		rec.rings = append(rec.rings, load.NewRing(ringBits))
 	}
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight}
@@ -157,7 +151,7 @@ func (rec *recorder) sofar() (*evidence.Run, error) {
 func (rec *recorder) observe(i int, s load.Sample) {
 	s = rec.inRow(s)
 	rec.tally.Observe(i, s)
-	rec.rings[i].Push(s)
+	rec.front.Record(i, s)
 }
 
 // inRow gives a step the place of its own.
@@ -232,7 +226,7 @@ func (rec *recorder) loop() {
 			default:
 				continue
 			}
-			second = now.Truncate(time.Second) + time.Second
+			second = load.NextSecond(now)
 		case synced := <-rec.syncs:
 			rec.flush()
 			close(synced)
@@ -279,15 +273,7 @@ func (rec *recorder) sync() {
 
 // flush writes the records that have come since the last one.
 func (rec *recorder) flush() {
-	rec.batch = rec.batch[:0]
-	for _, r := range rec.rings {
-		rec.batch = r.Drain(rec.batch)
-	}
-	rec.front.Write(rec.batch)
-	if rec.memory != nil {
-		rec.memory.Samples(rec.batch)
-	}
-	n := len(rec.batch)
+	n := rec.front.Flush(rec.memory)
 	for name, l := range rec.links {
 		batch := l.flush()
 		if rec.memory != nil {
@@ -405,9 +391,6 @@ func (rec *recorder) offered(now time.Duration) uint64 {
 // lost is how many records could not be kept so far.
 func (rec *recorder) lost() uint64 {
 	lost := rec.front.Lost()
-	for _, r := range rec.rings {
-		lost += r.Lost()
-	}
 	for _, l := range rec.links {
 		lost += l.file.Lost()
 	}

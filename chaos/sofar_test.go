@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -88,13 +89,23 @@ func TestGateSeesWhatIsOnDisk(t *testing.T) {
 
 // What is too much to remember is read back.
 func TestGateRemembersSoMuch(t *testing.T) {
-	m := evidence.NewMemory(1, 3)
-	m.Event(evidence.Event{Kind: evidence.KindStart, Start: &evidence.Header{}})
-	m.Samples(make([]load.Sample, 3))
-	m.Samples(make([]load.Sample, 1))
-	m.Samples(nil)
-	if m.Take() != nil {
-		t.Error("more than three were kept")
+	for n, kept := range map[int]bool{3: true, 4: false} {
+		w, err := evidence.CreateFront(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := evidence.NewMemory(1, 3)
+		m.Event(evidence.Event{Kind: evidence.KindStart, Start: &evidence.Header{Routes: []string{"pay"}}})
+		for range n {
+			w.Record(0, load.Sample{})
+			w.Flush(m)
+		}
+		if run := m.Take(); (run != nil) != kept || kept && len(run.Front) != n {
+			t.Errorf("of %d samples it keeps %v", n, run)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package load
 
 import (
 	"bytes"
-	"os"
 	"strconv"
 	"time"
 	"unsafe"
@@ -61,11 +60,24 @@ func MaxResident() int64 {
 // stealTime is what the hypervisor has taken from all cores so far; negative
 // if the system does not say.
 func stealTime() time.Duration {
-	stat, err := os.ReadFile("/proc/stat")
+	var buf [512]byte
+	return parseSteal(beginning("/proc/stat", buf[:]))
+}
+
+// beginning is what a file begins with, as much as buf holds; nil if it cannot be
+// read. It leaves nothing for the collector: it is called every second of a load
+// that may last for days.
+func beginning(file string, buf []byte) []byte {
+	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1
+		return nil
 	}
-	return parseSteal(stat)
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return nil
+	}
+	return buf[:n]
 }
 
 // parseSteal reads the eighth number of the first line, "cpu user nice system
@@ -73,26 +85,29 @@ func stealTime() time.Duration {
 // USER_HZ is 100 on amd64 and arm64).
 func parseSteal(stat []byte) time.Duration {
 	line, _, _ := bytes.Cut(stat, []byte("\n"))
-	fields := bytes.Fields(line)
-	if len(fields) < 9 || string(fields[0]) != "cpu" {
-		return -1
+	n := 0
+	for field := range bytes.FieldsSeq(line) {
+		if n == 0 && string(field) != "cpu" {
+			return -1
+		}
+		if n == 8 {
+			ticks, err := strconv.ParseInt(string(field), 10, 64)
+			if err != nil {
+				return -1
+			}
+			return time.Duration(ticks) * 10 * time.Millisecond
+		}
+		n++
 	}
-	ticks, err := strconv.ParseInt(string(fields[8]), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return -1
 }
 
 // stallTime is for how long, since the system began, some thread on the machine
 // could have run and had to wait for a core; negative if the system does not
 // say (pressure stall information, Documentation/accounting/psi.rst).
 func stallTime() time.Duration {
-	psi, err := os.ReadFile("/proc/pressure/cpu")
-	if err != nil {
-		return -1
-	}
-	return parseStall(psi)
+	var buf [256]byte
+	return parseStall(beginning("/proc/pressure/cpu", buf[:]))
 }
 
 // parseStall reads the total, in microseconds, of the line "some avg10=0.00

@@ -95,6 +95,16 @@ func Apart(warmup time.Duration, warm, observe Observe) Observe {
 	}
 }
 
+// NextSecond is the first whole second after t, on a clock that may not have
+// come to 0 yet, as that of Apart during the warm-up.
+func NextSecond(t time.Duration) time.Duration {
+	second := t.Truncate(time.Second) // towards 0
+	if second > t {
+		return second
+	}
+	return second + time.Second
+}
+
 // DueBefore is how many arrivals of s are due before t.
 func DueBefore(s Schedule, t time.Duration) (n uint64) {
 	for due := range s.Arrivals() {

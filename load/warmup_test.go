@@ -71,3 +71,19 @@ func TestApart(t *testing.T) {
 		t.Errorf("what counts (-want +got):\n%s", diff)
 	}
 }
+
+// A warm-up is told of every second, and so is what follows it.
+func TestNextSecond(t *testing.T) {
+	for _, c := range []struct{ at, want time.Duration }{
+		{-3950 * time.Millisecond, -3 * time.Second},
+		{-4 * time.Second, -3 * time.Second},
+		{-1, 0},
+		{0, time.Second},
+		{999 * time.Millisecond, time.Second},
+		{time.Second, 2 * time.Second},
+	} {
+		if got := NextSecond(c.at); got != c.want {
+			t.Errorf("after %v: %v, want %v", c.at, got, c.want)
+		}
+	}
+}

@@ -43,21 +43,30 @@ func createSheet(path, header string, max int64) (*sheet, error) {
 
 // flush writes what is buffered, which holds that many records.
 func (s *sheet) flush(records uint64) error {
-	if len(s.buf) == 0 {
-		return nil
+	err := s.write(records, s.buf)
+	s.buf = s.buf[:0]
+	return err
+}
+
+// write writes so many records, which follow each other in parts.
+func (s *sheet) write(records uint64, parts ...[]byte) error {
+	size := int64(0)
+	for _, p := range parts {
+		size += int64(len(p))
 	}
-	if s.err == nil && s.max > 0 && s.size+int64(len(s.buf)) > s.max {
+	if s.err == nil && s.max > 0 && s.size+size > s.max {
 		s.err, s.full = fmt.Errorf("evidence is limited to %d bytes", s.max), true
 	}
-	if s.err == nil {
-		var n int
-		n, s.err = s.file.Write(s.buf)
-		s.size += int64(n)
+	for _, p := range parts {
+		if s.err == nil && len(p) > 0 {
+			var n int
+			n, s.err = s.file.Write(p)
+			s.size += int64(n)
+		}
 	}
 	if s.err != nil {
 		s.lost += records
 	}
-	s.buf = s.buf[:0]
 	return s.err
 }
 
@@ -73,48 +82,6 @@ func (s *sheet) close() error {
 	err := s.file.Close()
 	return errors.Join(s.err, err)
 }
-
-// FrontWriter writes samples. It is used by one goroutine.
-type FrontWriter struct {
-	sheet  *sheet
-	routes []string
-}
-
-// CreateFront makes the file, which must not exist and will not grow past max
-// bytes; 0 means no bound.
-func CreateFront(path string, routes []string, max int64) (*FrontWriter, error) {
-	s, err := createSheet(path, frontHeader, max)
-	if err != nil {
-		return nil, err
-	}
-	return &FrontWriter{s, routes}, nil
-}
-
-// Write appends the samples and hands them to the kernel: what was written
-// survives a kill -9.
-func (w *FrontWriter) Write(samples []load.Sample) {
-	for _, s := range samples {
-		b := w.sheet.buf
-		b = append(strconv.AppendUint(b, s.ID, 10), ',')
-		b = append(append(b, w.routes[s.Route]...), ',')
-		b = append(strconv.AppendInt(b, int64(s.Intended), 10), ',')
-		b = append(strconv.AppendInt(b, int64(s.Sent), 10), ',')
-		b = append(strconv.AppendInt(b, int64(s.Done), 10), ',')
-		b = append(strconv.AppendInt(b, int64(s.Status), 10), ',')
-		w.sheet.buf = append(append(b, s.Outcome.String()...), '\n')
-	}
-	_ = w.sheet.flush(uint64(len(samples))) // counted in Lost, said by Close
-}
-
-// Lost is how many samples could not be kept.
-func (w *FrontWriter) Lost() uint64 { return w.sheet.lost }
-
-// Err is why the file could not be written, which its bound is no case of; nil
-// if it could.
-func (w *FrontWriter) Err() error { return w.sheet.failed() }
-
-// Close closes the file and returns why samples were lost, if any were.
-func (w *FrontWriter) Close() error { return w.sheet.close() }
 
 // BehindWriter writes the exchanges of one link. It is used by one goroutine.
 type BehindWriter struct{ sheet *sheet }
@@ -202,13 +169,7 @@ func records(r io.Reader, header string, each func(f []string) error) (torn bool
 			columns, lacks = had, columns-had
 			continue
 		}
-		fields = fields[:0]
-		rest := string(line[:len(line)-1])
-		for more := true; more; {
-			var field string
-			field, rest, more = strings.Cut(rest, ",")
-			fields = append(fields, field)
-		}
+		fields = appendFields(fields[:0], string(line[:len(line)-1]))
 		if len(fields) != columns {
 			return false, fmt.Errorf("line %d: %d fields instead of %d", n, len(fields), columns)
 		}
@@ -219,6 +180,16 @@ func records(r io.Reader, header string, each func(f []string) error) (torn bool
 			return false, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
+}
+
+// appendFields appends the fields of a line.
+func appendFields(fields []string, line string) []string {
+	for more := true; more; {
+		var field string
+		field, line, more = strings.Cut(line, ",")
+		fields = append(fields, field)
+	}
+	return fields
 }
 
 // columnsOf is how many columns a file has; not ok if they are not the first of
@@ -260,28 +231,40 @@ func (r *fieldReader) time() time.Duration {
 }
 
 func readFront(r io.Reader, routes []string) (samples []load.Sample, torn bool, err error) {
-	index := map[string]int{}
-	for i, name := range routes {
-		index[name] = i
-	}
+	index := indexOf(routes)
 	torn, err = records(r, frontHeader, func(f []string) error {
-		in := fieldReader{fields: f}
-		s := load.Sample{ID: in.uint()}
-		name := in.next()
-		route, ok := index[name]
-		if !ok {
-			return fmt.Errorf("unknown route %q", name)
-		}
-		s.Route, s.Intended, s.Sent, s.Done, s.Status = route, in.time(), in.time(), in.time(), in.int()
-		outcome, err := load.ParseOutcome(in.next())
-		if err != nil {
-			return err
-		}
-		s.Outcome = outcome
+		s, err := sampleOf(f, index)
 		samples = append(samples, s)
-		return in.err
+		return err
 	})
 	return samples, torn, err
+}
+
+// indexOf tells where in a list each name is.
+func indexOf(names []string) map[string]int {
+	index := map[string]int{}
+	for i, name := range names {
+		index[name] = i
+	}
+	return index
+}
+
+// sampleOf reads a line of the front; index is that of its routes.
+func sampleOf(f []string, index map[string]int) (load.Sample, error) {
+	in := fieldReader{fields: f}
+	s := load.Sample{ID: in.uint()}
+	name := in.next()
+	route, ok := index[name]
+	if !ok {
+		return s, fmt.Errorf("unknown route %q", name)
+	}
+	s.Route, s.Intended, s.Sent, s.Done, s.Status = route, in.time(), in.time(), in.time(), in.int()
+	outcome, err := load.ParseOutcome(in.next())
+	if err != nil {
+		return s, err
+	}
+	s.Outcome = outcome
+	return s, in.err
 }
 
 func readBehind(r io.Reader) (exchanges []Exchange, torn bool, err error) {

@@ -28,9 +28,11 @@ func record(t *testing.T, samples []load.Sample, exchanges []Exchange, events ..
 		tl.Add(e)
 	}
 	must(tl.Close())
-	front, err := CreateFront(filepath.Join(dir, FrontFile), []string{"pay", "browse"}, 0)
+	front, err := CreateFront(filepath.Join(dir, FrontFile), []string{"pay", "browse"}, 1, 0)
 	must(err)
-	front.Write(samples)
+	for _, s := range samples {
+		front.Record(0, s)
+	}
 	must(front.Close())
 	behind, err := CreateBehind(filepath.Join(dir, BehindFile("payments")), 0)
 	must(err)
@@ -172,13 +174,22 @@ func endsWith(s, suffix string) bool {
 
 // Past its bound a file takes nothing more, says so, and counts what it left out.
 func TestWriterCountsWhatItCannotKeep(t *testing.T) {
-	w, err := CreateFront(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 100)
+	w, err := CreateFront(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 1, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Write(make([]load.Sample, 1)) // header 53 bytes + "0,pay,0,0,0,0,ok\n" 17 bytes = 70
-	w.Write(make([]load.Sample, 2)) // + 34 = 104 > 100
-	w.Write(make([]load.Sample, 3))
+	for _, n := range []int{
+		1, // header 53 bytes + "0,pay,0,0,0,0,ok\n" 17 bytes = 70
+		2, // + 34 = 104 > 100
+		3,
+	} {
+		for range n {
+			w.Record(0, load.Sample{})
+		}
+		if got := w.Flush(nil); got != n {
+			t.Errorf("flushed %d, want %d", got, n)
+		}
+	}
 	if got, want := w.Lost(), uint64(5); got != want {
 		t.Errorf("lost %d, want %d", got, want)
 	}

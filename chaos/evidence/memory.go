@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/stormctl/stormctl/load"
@@ -12,9 +13,11 @@ import (
 // samples, and of each link how far its exchanges reach. It may be used by many
 // goroutines.
 type Memory struct {
-	mu   sync.Mutex
-	run  *Run // nil once it is taken, or there is too much
-	most int
+	mu     sync.Mutex
+	run    *Run // nil once it is taken, or there is too much
+	most   int
+	routes map[string]int // of run, by name
+	fields []string       // scratch
 }
 
 // NewMemory keeps up to most samples; about as many are expected.
@@ -30,21 +33,31 @@ func (m *Memory) Event(e Event) {
 	defer m.mu.Unlock()
 	if m.run != nil {
 		m.run.add(e)
+		m.routes = indexOf(m.run.Routes)
 	}
 }
 
-// Samples keeps of each sample what FrontWriter writes. The slice is not kept.
-func (m *Memory) Samples(samples []load.Sample) {
+// samples keeps n samples from their lines, which follow each other in two parts.
+func (m *Memory) samples(n int, first, second []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case m.run == nil:
-	case len(m.run.Front)+len(samples) > m.most:
+	if m.run == nil {
+		return
+	}
+	if len(m.run.Front)+n > m.most {
 		m.run = nil
-	default:
-		for _, s := range samples {
-			m.run.Front = append(m.run.Front, load.Sample{ID: s.ID, Route: s.Route, Intended: s.Intended, Sent: s.Sent, Done: s.Done, Status: s.Status, Outcome: s.Outcome})
+		return
+	}
+	for lines := string(first) + string(second); lines != ""; {
+		var line string
+		line, lines, _ = strings.Cut(lines, "\n")
+		m.fields = appendFields(m.fields[:0], line)
+		s, err := sampleOf(m.fields, m.routes)
+		if err != nil { // then disk cannot be read either, and says so
+			m.run = nil
+			return
 		}
+		m.run.Front = append(m.run.Front, s)
 	}
 }
 

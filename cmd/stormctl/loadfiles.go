@@ -8,61 +8,39 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 )
 
-const (
-	recordEvery = 100 * time.Millisecond
-	recordRing  = 16 // 2^16 samples per loop: over half a second at 100,000/s through one
-)
+const recordEvery = 100 * time.Millisecond
 
 // recordFile is the file of --record. A nil one writes nothing.
-type recordFile struct {
-	out   *evidence.FrontWriter
-	rings []*load.Ring
-	batch []load.Sample
-}
+type recordFile struct{ out *evidence.FrontWriter }
 
 func createRecord(file string, routes []string, shards int) (*recordFile, error) {
-	out, err := evidence.CreateFront(file, routes, math.MaxInt64)
+	out, err := evidence.CreateFront(file, routes, shards, math.MaxInt64)
 	if err != nil {
 		return nil, err
 	}
-	f := &recordFile{out: out}
-	for range shards {
-		f.rings = append(f.rings, load.NewRing(recordRing))
-	}
-	return f, nil
+	return &recordFile{out}, nil
 }
 
 func (f *recordFile) flush() {
-	if f == nil {
-		return
+	if f != nil {
+		f.out.Flush(nil)
 	}
-	f.batch = f.batch[:0]
-	for _, r := range f.rings {
-		f.batch = r.Drain(f.batch)
-	}
-	f.out.Write(f.batch)
 }
 
 func (f *recordFile) lost() uint64 {
 	if f == nil {
 		return 0
 	}
-	n := f.out.Lost()
-	for _, r := range f.rings {
-		n += r.Lost()
-	}
-	return n
+	return f.out.Lost()
 }
 
 func (f *recordFile) close() error {
 	if f == nil {
 		return nil
 	}
-	f.flush()
 	return f.out.Close()
 }
 

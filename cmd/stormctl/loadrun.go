@@ -115,7 +115,7 @@ func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load,
 		count := observe
 		observe = func(shard int, s load.Sample) {
 			count(shard, s)
-			r.record.rings[shard].Push(s)
+			r.record.out.Record(shard, s)
 		}
 	}
 	if r.warmup > 0 {
@@ -221,7 +221,7 @@ func (r *loadRun) watch(stop <-chan struct{}) {
 			default:
 				continue
 			}
-			second = now.Truncate(time.Second) + time.Second
+			second = load.NextSecond(now)
 		case <-warm.C:
 			if r.ticked < 0 {
 				r.tickWarm(0)

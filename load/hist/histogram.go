@@ -35,8 +35,13 @@ func (h *Histogram) Record(d time.Duration) {
 		h.clamped++
 		d = min(max(d, 0), Highest)
 	}
-	if h.counts.RecordValue(int64(d)) != nil {
-		h.lost++ // more than 2^63 values: no other reason is left
+	h.add(d, 1)
+}
+
+// add counts n times that are in range.
+func (h *Histogram) add(d time.Duration, n int64) {
+	if h.counts.RecordValues(int64(d), n) != nil {
+		h.lost += n // more than 2^63 values: no other reason is left
 	}
 }
 

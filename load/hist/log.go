@@ -24,8 +24,9 @@ type Tagged struct {
 // version 1.3, histograms in compressed V2), which HistogramLogProcessor,
 // HistogramLogAnalyzer and their like read. It is not safe for concurrent use.
 type LogWriter struct {
-	out   io.Writer
-	lines bytes.Buffer
+	out     io.Writer
+	lines   bytes.Buffer
+	encoder encoder
 }
 
 // NewLogWriter writes the head of a log to out: about says in a line what made
@@ -50,7 +51,7 @@ func (l *LogWriter) Write(from, to time.Duration, histograms ...Tagged) error {
 		return fmt.Errorf("write histogram log: interval from %v to %v", from, to)
 	}
 	for _, t := range histograms {
-		payload, err := t.Histogram.counts.EncodeV2()
+		payload, err := l.encoder.encode(t.Histogram)
 		if err != nil {
 			return fmt.Errorf("write histogram log: encode %s: %w", t.Tag, err)
 		}

@@ -101,6 +101,63 @@ $`)
 	}
 }
 
+// Text of our making is of what the library would have written, and the encoder
+// keeps nothing from one histogram to the next.
+func TestEncoderWritesEveryCount(t *testing.T) {
+	var e encoder
+	rng := rand.New(rand.NewPCG(7, 0))
+	for round, n := range []int{0, 1, 100_000, 1, 0, 20} {
+		h := New()
+		for range n {
+			h.Record(time.Duration(rng.Int64N(int64(Highest))) >> rng.UintN(42))
+		}
+		if round == 3 {
+			h.add(0, 1<<53)
+			h.add(Highest, 1<<40)
+		}
+		if round == 5 {
+			h.add(time.Second, 1<<60)
+		}
+		text, err := e.encode(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := hdrhistogram.Decode(text)
+		if err != nil || !back.Equals(h.counts) || back.TotalCount() != h.Count() {
+			t.Errorf("round %d: of %d counts %v came back (%v)", round, h.Count(), back.TotalCount(), err)
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	h := New()
+	rng := rand.New(rand.NewPCG(7, 0))
+	for range 100_000 {
+		h.Record(time.Duration(rng.ExpFloat64() * float64(time.Millisecond)))
+	}
+	var e encoder
+	b.ReportAllocs()
+	for b.Loop() {
+		text, err := e.encode(h)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(text)), "bytes")
+	}
+}
+
+func BenchmarkEncodeByTheLibrary(b *testing.B) {
+	h := New()
+	rng := rand.New(rand.NewPCG(7, 0))
+	for range 100_000 {
+		h.Record(time.Duration(rng.ExpFloat64() * float64(time.Millisecond)))
+	}
+	for b.Loop() {
+		text, _ := h.counts.EncodeV2()
+		b.ReportMetric(float64(len(text)), "bytes")
+	}
+}
+
 // hdrhistogram-go's own reader must see what we wrote.
 func TestLogIsReadByTheLibrary(t *testing.T) {
 	text, want := sampleLog(t)

@@ -12,7 +12,7 @@ import (
 //
 // # Why this is right
 //
-// There are two sets. active names the one to record into; only the taker
+// There are two sets of trays. active names the one to record into; only the taker
 // changes it. inside names the one that is being recorded into right now, nil
 // for none; only the writer changes it.
 //
@@ -33,17 +33,17 @@ import (
 // count is in exactly one take. A writer that loses the race in 3 has counted
 // nothing yet, and goes round once more for each take: mostly once a second.
 type Recorder struct {
-	active atomic.Pointer[Set]
-	inside atomic.Pointer[Set]
-	spare  *Set // the taker's; empty between takes
+	active atomic.Pointer[trays]
+	inside atomic.Pointer[trays]
+	spare  *trays // the taker's; empty between takes
 
 	_ [64]byte // keeps the next shard's Recorder off the cache line this one writes to
 }
 
 // NewRecorder returns a recorder for this many routes.
 func NewRecorder(routes int) *Recorder {
-	r := &Recorder{spare: NewSet(routes)}
-	r.active.Store(NewSet(routes))
+	r := &Recorder{spare: newTrays(routes)}
+	r.active.Store(newTrays(routes))
 	return r
 }
 
@@ -67,24 +67,24 @@ func (r *Recorder) Record(route int, t Times) {
 		s = now
 	}
 	if !t.Skipped {
-		s.Response[route].Record(t.Response)
+		s.response[route].record(t.Response)
 	}
 	if !t.Follows {
 		if !t.Skipped {
-			s.Lag.Record(t.Lag)
+			s.lag.record(t.Lag)
 		}
-		s.Late.Record(t.Late)
+		s.late.record(t.Late)
 	}
 	if t.Sent {
-		s.Service[route].Record(t.Service)
+		s.service[route].record(t.Service)
 	}
 	r.inside.Store(nil)
 }
 
-// Take adds what was recorded since the last Take to the set into, which must
+// Take adds what was recorded since the last Take to both sets, which must
 // be for as many routes. One goroutine may call it at a time; it may be another
 // one than the one that records. It waits for at most one Record.
-func (r *Recorder) Take(into *Set) {
+func (r *Recorder) Take(interval, total *Set) {
 	old := r.active.Load()
 	r.active.Store(r.spare)
 	for tries := 0; r.inside.Load() == old; tries++ {
@@ -94,7 +94,6 @@ func (r *Recorder) Take(into *Set) {
 			time.Sleep(50 * time.Microsecond) // the writer lost its core in the middle of a Record
 		}
 	}
-	into.Merge(old)
-	old.Reset()
+	old.pour(interval, total)
 	r.spare = old
 }

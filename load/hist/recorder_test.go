@@ -1,6 +1,8 @@
 package hist
 
 import (
+	"math"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -44,7 +46,11 @@ func TestEachCountIsInOneInterval(t *testing.T) {
 		if interval.Lag.Count() > 0 {
 			filled++
 		}
-		sum.Merge(interval)
+		for route := range routes {
+			sum.Response[route].Merge(interval.Response[route])
+			sum.Service[route].Merge(interval.Service[route])
+		}
+		sum.Lag.Merge(interval.Lag)
 	}
 	for filled < intervals { // until so many were taken while others were written
 		take()
@@ -92,27 +98,35 @@ func TestTakeWaitsForTheWriter(t *testing.T) {
 		// A writer in the middle of a Record, between steps 3 and 5.
 		set := r.active.Load()
 		r.inside.Store(set)
-		set.Response[0].Record(time.Second)
+		set.response[0].record(time.Second)
 
-		into, taken := NewSet(1), false
+		into, total, taken := NewSet(1), NewSet(1), false
 		var taker sync.WaitGroup
-		taker.Go(func() { r.Take(into); taken = true })
+		taker.Go(func() { r.Take(into, total); taken = true })
 		synctest.Wait() // until the taker waits, or is done
 		if taken || r.active.Load() == set {
 			t.Errorf("taken %t while the writer was inside, other set active %t; want false, true", taken, r.active.Load() != set)
 		}
-		set.Lag.Record(time.Second)
+		set.lag.record(time.Second)
 		r.inside.Store(nil)
 		taker.Wait()
 		if into.Response[0].Count() != 1 || into.Lag.Count() != 1 {
 			t.Errorf("took %d responses, %d lags; want both", into.Response[0].Count(), into.Lag.Count())
 		}
 		r.Record(0, Times{Response: 1, Service: 1, Lag: 1, Sent: true})
-		r.Take(into)
-		if into.Lag.Count() != 2 || set.Lag.Count() != 0 {
-			t.Errorf("%d lags after one more, %d left in the old set; want 2, 0", into.Lag.Count(), set.Lag.Count())
+		r.Take(into, total)
+		if into.Lag.Count() != 2 || lags(set) != 0 {
+			t.Errorf("%d lags after one more, %d left in the old set; want 2, 0", into.Lag.Count(), lags(set))
 		}
 	})
+}
+
+// lags is how many lags are in the trays.
+func lags(t *trays) (n uint32) {
+	for _, c := range t.lag.counts {
+		n += c
+	}
+	return n
 }
 
 // A writer that read active just before it changed must notice, and record into
@@ -120,14 +134,48 @@ func TestTakeWaitsForTheWriter(t *testing.T) {
 func TestWriterFollowsTheTaker(t *testing.T) {
 	r := NewRecorder(1)
 	first := r.active.Load()
-	r.Take(NewSet(1))
+	r.Take(NewSet(1), NewSet(1))
 	second := r.active.Load()
 	if first == second {
 		t.Fatal("a take did not change the active set")
 	}
 	r.Record(0, Times{Response: 1, Service: 1, Lag: 1, Sent: true})
-	if first.Lag.Count() != 0 || second.Lag.Count() != 1 {
-		t.Errorf("%d in the taken set, %d in the active one; want 0, 1", first.Lag.Count(), second.Lag.Count())
+	if lags(first) != 0 || lags(second) != 1 {
+		t.Errorf("%d in the taken set, %d in the active one; want 0, 1", lags(first), lags(second))
+	}
+}
+
+// A tray must count in the cells of a Histogram.
+func TestTrayIsAHistogram(t *testing.T) {
+	recorded, poured, total, tray := New(), New(), New(), &tray{}
+	count := func(d time.Duration) {
+		recorded.Record(d)
+		tray.record(d)
+		if low := least(cell(min(max(d, 0), Highest))); low > max(d, 0) || cell(low) != cell(min(max(d, 0), Highest)) {
+			t.Errorf("%v is counted as %v", d, low)
+		}
+	}
+	for _, d := range []time.Duration{math.MinInt64, -1, 0, Highest, Highest + 1, math.MaxInt64} {
+		count(d)
+	}
+	for d := time.Duration(1); d < Highest; d *= 2 { // both sides of every power of two
+		count(d - 1)
+		count(d)
+		count(d + 1)
+	}
+	rng := rand.New(rand.NewPCG(7, 0))
+	for range 100_000 {
+		count(time.Duration(rng.Int64()) >> (20 + rng.UintN(43)))
+	}
+	tray.pour(poured, total)
+	for name, h := range map[string]*Histogram{"interval": poured, "total": total} {
+		if !h.counts.Equals(recorded.counts) || h.Clamped() != recorded.Clamped() || recorded.Clamped() < 4 {
+			t.Errorf("%s: %+v, want %+v", name, h.Summary(), recorded.Summary())
+		}
+	}
+	tray.pour(poured, total)
+	if poured.Count() != recorded.Count() {
+		t.Error("what was poured came twice")
 	}
 }
 
@@ -163,7 +211,9 @@ func TestAllResponse(t *testing.T) {
 	c := NewCollector(2, 1)
 	c.Recorder(0).Record(0, Times{Response: time.Second, Sent: true})
 	c.Recorder(0).Record(1, Times{Response: 2 * Highest, Sent: true})
-	all := c.Interval().AllResponse()
+	interval := c.Interval()
+	interval.AllResponse()
+	all := interval.AllResponse() // the second time must not add to the first
 	if all.Count() != 2 || all.Clamped() != 1 || all.Quantile(1) != Highest {
 		t.Errorf("%+v; want 2, one clamped", all.Summary())
 	}
@@ -184,7 +234,7 @@ func TestTakeDoesNotAllocate(t *testing.T) { // steady memory however long a run
 	if n := testing.AllocsPerRun(10, func() {
 		c.Recorder(1).Record(1, Times{Response: time.Second, Service: time.Millisecond, Sent: true})
 		c.Interval()
-	}); n > 16 { // hdrhistogram's iterators
+	}); n != 0 {
 		t.Errorf("%v allocations for each interval", n)
 	}
 }

@@ -8,6 +8,8 @@ type Set struct {
 	Service  []*Histogram // done − sent, by route; of the sent arrivals
 	Lag      *Histogram   // sent − intended: what an arrival waited to be sent, for a connection too
 	Late     *Histogram   // the part of it that is the harness's alone
+
+	allResponse, allService *Histogram // of more than one route
 }
 
 // NewSet returns an empty set for this many routes.
@@ -20,16 +22,6 @@ func NewSet(routes int) *Set {
 	return s
 }
 
-// Merge adds what is in from, which must be for as many routes.
-func (s *Set) Merge(from *Set) {
-	for i := range s.Response {
-		s.Response[i].Merge(from.Response[i])
-		s.Service[i].Merge(from.Service[i])
-	}
-	s.Lag.Merge(from.Lag)
-	s.Late.Merge(from.Late)
-}
-
 // Reset makes all histograms empty again.
 func (s *Set) Reset() {
 	for i := range s.Response {
@@ -40,22 +32,25 @@ func (s *Set) Reset() {
 	s.Late.Reset()
 }
 
-// AllResponse is the response times of all routes: of one route its own
-// histogram, of more a new one.
-func (s *Set) AllResponse() *Histogram { return together(s.Response) }
+// AllResponse is the response times of all routes. It is valid until the next
+// call, and while nothing is recorded in s.
+func (s *Set) AllResponse() *Histogram { return together(s.Response, &s.allResponse) }
 
 // AllService is the same of the service times.
-func (s *Set) AllService() *Histogram { return together(s.Service) }
+func (s *Set) AllService() *Histogram { return together(s.Service, &s.allService) }
 
-func together(routes []*Histogram) *Histogram {
+func together(routes []*Histogram, all **Histogram) *Histogram {
 	if len(routes) == 1 {
 		return routes[0]
 	}
-	all := New()
-	for _, h := range routes {
-		all.Merge(h)
+	if *all == nil {
+		*all = New()
 	}
-	return all
+	(*all).Reset()
+	for _, h := range routes {
+		(*all).Merge(h)
+	}
+	return *all
 }
 
 // Clamped and Lost sum up what is said of every histogram.
