@@ -184,12 +184,10 @@ func (c *conn) more() bool {
 		c.opaque = true
 		return false
 	}
-	if c.req.Body.Done() {
+	if c.req.Body.Done() && !c.sent { // only this side changes it
 		c.mu.Lock()
-		if !c.sent {
-			c.sent = true
-			c.x.Payload = c.payload()
-		}
+		c.sent = true
+		c.x.Payload = c.payload()
 		c.mu.Unlock()
 	}
 	return true
@@ -296,6 +294,9 @@ func (c *conn) pass() step {
 		s := c.write(c.out)
 		if twice {
 			c.deliverAgain()
+		}
+		if c.out == 0 && c.req.Body.Done() {
+			c.phase = awaiting
 		}
 		return s
 	case !c.req.Body.Done():

@@ -237,7 +237,7 @@ func (r *Relay) serve(caller *net.TCPConn) {
 	r.last++
 	r.accepted.Add(1)
 	if r.config.Terminate == nil {
-		r.begin(r.last, caller, true)
+		r.begin(r.last, newSocket(caller), true)
 		return
 	}
 	number := r.last
