@@ -70,6 +70,7 @@ func (c *conn) read() error {
 		}
 	}
 	n, err := c.caller.Read(room)
+	c.relay.received[toDependency].Add(uint64(n))
 	c.in.filled(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.armed = true

@@ -64,6 +64,7 @@ type Relay struct {
 	closing  atomic.Bool
 	accepted atomic.Uint64    // connections
 	passed   [2]atomic.Uint64 // bytes, if the protocol is not one of streams
+	received [2]atomic.Uint64 // bytes, by the way that they go
 	ctx      context.Context  // done when it is closing
 	cancel   context.CancelFunc
 

@@ -26,6 +26,7 @@ type relay interface {
 	Connections() int
 	Accepted() uint64
 	Bytes(d proxy.Direction) uint64
+	Received(d proxy.Direction) uint64
 	Close() error
 }
 
@@ -68,15 +69,30 @@ type settings struct {
 // traffic is what has passed through a relay.
 type traffic struct {
 	connections uint64 // that callers have made
-	up, down    uint64 // bytes given to the dependency, to callers
+	ways        [2]way // to the upstream, and back
 }
+
+// way is what has gone one way, in bytes.
+type way struct{ received, sent uint64 }
 
 func trafficOf(r relay) traffic {
-	return traffic{r.Accepted(), r.Bytes(proxy.Upstream), r.Bytes(proxy.Downstream)}
+	t := traffic{connections: r.Accepted()}
+	for i, d := range directions {
+		t.ways[i] = way{r.Received(d), r.Bytes(d)}
+	}
+	return t
 }
 
+// directions are those of traffic.ways.
+var directions = [2]proxy.Direction{proxy.Upstream, proxy.Downstream}
+
 func (t traffic) plus(u traffic) traffic {
-	return traffic{t.connections + u.connections, t.up + u.up, t.down + u.down}
+	t.connections += u.connections
+	for i := range t.ways {
+		t.ways[i].received += u.ways[i].received
+		t.ways[i].sent += u.ways[i].sent
+	}
+	return t
 }
 
 // proxyView is a proxy as it is answered.
