@@ -23,13 +23,13 @@ import (
 // it fails, where it is small and nothing is sent behind it before the answer.
 type submit struct {
 	loop    *loop
-	ring    *uring
-	buffers *bufferRing
+	ring    *poll.Ring
+	buffers *poll.Buffers
 	to      []rawAddress // by pool.index
 	wakefd  int
 	enabled bool
 	poll.Patience
-	done []cqe
+	done []poll.Completion
 }
 
 // rawAddress is an address as the kernel reads it.
@@ -81,10 +81,10 @@ func newSubmit(l *loop) (t transport, err error) {
 		s.to = append(s.to, raw)
 		files += l.pools[i].limit
 	}
-	if s.ring, err = newUring(submitEntries, completeEntries); err != nil {
+	if s.ring, err = poll.NewRing(submitEntries, completeEntries); err != nil {
 		return nil, err
 	}
-	if s.buffers, err = newBufferRing(s.ring, recvBuffers, recvSize); err != nil {
+	if s.buffers, err = poll.NewBuffers(s.ring, recvBuffers, recvSize); err != nil {
 		return nil, err
 	}
 	// No more can be open, and the kernel gives no larger table.
@@ -93,11 +93,7 @@ func newSubmit(l *loop) (t transport, err error) {
 		return nil, os.NewSyscallError("getrlimit", err)
 	}
 	files = min(files, int(min(limit.Cur, math.MaxInt32)))
-	table := struct {
-		n, flags      uint32
-		_, data, tags uint64
-	}{n: uint32(files), flags: sparse}
-	if err := s.ring.register(registerFiles2, unsafe.Pointer(&table), unsafe.Sizeof(table)); err != nil {
+	if err := s.ring.Files(files); err != nil {
 		return nil, err
 	}
 	if s.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
@@ -141,10 +137,10 @@ func rawOf(a address) (rawAddress, error) {
 
 func (t *submit) stop() {
 	if t.ring != nil {
-		t.ring.close()
+		t.ring.Close()
 	}
 	if t.buffers != nil {
-		t.buffers.close()
+		t.buffers.Close()
 	}
 	if t.wakefd >= 0 {
 		_ = unix.Close(t.wakefd)
@@ -163,7 +159,7 @@ func (t *submit) begin() error {
 		return nil
 	}
 	t.enabled = true
-	if err := t.ring.enable(); err != nil {
+	if err := t.ring.Enable(); err != nil {
 		return err
 	}
 	t.awaitWake()
@@ -171,8 +167,8 @@ func (t *submit) begin() error {
 }
 
 func (t *submit) awaitWake() {
-	e := t.ring.next()
-	e.opcode, e.fd, e.len, e.opFlags, e.userData = opPollAdd, int32(t.wakefd), pollMultishot, unix.POLLIN, doneWake
+	e := t.ring.Next()
+	e.Opcode, e.Fd, e.Len, e.OpFlags, e.UserData = poll.OpPollAdd, int32(t.wakefd), poll.PollMultishot, unix.POLLIN, doneWake
 }
 
 func (t *submit) dial(c *conn) {
@@ -193,13 +189,13 @@ func (t *submit) dial(c *conn) {
 	if to.family != unix.AF_UNIX {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
-	if err := t.file(c.slot, fd); err != nil {
+	if err := t.ring.File(c.slot, fd); err != nil {
 		t.loop.dialFailed(c, err)
 		return
 	}
-	e := t.ring.next()
-	e.opcode, e.flags, e.fd, e.userData = opConnect, sqeFixedFile, c.slot, c.tag(doneConnect)
-	e.addr, e.off = uint64(uintptr(unsafe.Pointer(&to.raw))), uint64(to.len)
+	e := t.ring.Next()
+	e.Opcode, e.Flags, e.Fd, e.UserData = poll.OpConnect, poll.FixedFile, c.slot, c.tag(doneConnect)
+	e.Addr, e.Off = uint64(uintptr(unsafe.Pointer(&to.raw))), uint64(to.len)
 }
 
 func (t *submit) adopt(c *conn, from net.Conn) error {
@@ -214,27 +210,16 @@ func (t *submit) adopt(c *conn, from net.Conn) error {
 	if err := unix.SetNonblock(c.fd, false); err != nil { // see dial
 		return os.NewSyscallError("fcntl", err)
 	}
-	if err := t.file(c.slot, c.fd); err != nil {
+	if err := t.ring.File(c.slot, c.fd); err != nil {
 		return err
 	}
 	t.receive(c)
 	return nil
 }
 
-// file puts a descriptor into the kernel's table of our connections; -1 takes
-// out what is there.
-func (t *submit) file(slot int32, fd int) error {
-	fds := [1]int32{int32(fd)}
-	update := struct {
-		offset, _ uint32
-		fds       uint64
-	}{offset: uint32(slot), fds: uint64(uintptr(unsafe.Pointer(&fds)))}
-	return t.ring.register(registerFilesUpdate, unsafe.Pointer(&update), 1)
-}
-
 func (t *submit) receive(c *conn) {
-	e := t.ring.next()
-	e.opcode, e.flags, e.ioprio, e.fd, e.userData = opRecv, sqeFixedFile|sqeBufferSelect, recvMultishot|recvPollFirst, c.slot, c.tag(doneReceive)
+	e := t.ring.Next()
+	e.Opcode, e.Flags, e.Ioprio, e.Fd, e.UserData = poll.OpRecv, poll.FixedFile|poll.BufferSelect, poll.RecvMultishot|poll.RecvPollFirst, c.slot, c.tag(doneReceive)
 }
 
 func (t *submit) close(c *conn) {
@@ -243,10 +228,10 @@ func (t *submit) close(c *conn) {
 	}
 	// What is under way holds the socket open, and reads c.out: it ends before
 	// the place in the table is given away.
-	e := t.ring.next()
-	e.opcode, e.flags, e.fd, e.opFlags, e.userData = opAsyncCancel, sqeSkipSuccess, c.slot, cancelAll|cancelFd|cancelFdFixed, doneCancel
-	_ = t.ring.enter(0, false, true)
-	_ = t.file(c.slot, -1)
+	e := t.ring.Next()
+	e.Opcode, e.Flags, e.Fd, e.OpFlags, e.UserData = poll.OpAsyncCancel, poll.SkipSuccess, c.slot, poll.CancelAll|poll.CancelFd|poll.CancelFdFixed, doneCancel
+	_ = t.ring.Enter(0, false, true)
+	_ = t.ring.File(c.slot, -1)
 	_ = unix.Close(c.fd)
 	c.fd, c.sending = -1, false
 }
@@ -256,11 +241,11 @@ func (t *submit) send(c *conn, p []byte) bool {
 	case !c.sending:
 		c.out = append(c.out[:0], p...)
 		t.flush(c, len(p) <= smallSend && c.secure == nil && !c.unasked && c.pool.dialect.streams() == 1)
-	case t.ring.handedOver(c.entry):
+	case t.ring.HandedOver(c.entry):
 		c.unwritten = append(c.unwritten, p...)
 	default: // the kernel does not know of it yet: let it be more
 		c.out = append(c.out, p...)
-		t.ring.at(c.entry).holds(c.out)
+		t.ring.At(c.entry).Holds(c.out)
 	}
 	return true
 }
@@ -268,13 +253,13 @@ func (t *submit) send(c *conn, p []byte) bool {
 // flush sends what is in c.out, which must not be touched before that is done.
 // A quiet send is done when the peer has answered: nothing else is sent before.
 func (t *submit) flush(c *conn, quiet bool) {
-	e := t.ring.next()
-	e.opcode, e.flags, e.fd, e.userData, e.opFlags = opSend, sqeFixedFile, c.slot, c.tag(doneSend), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
-	e.holds(c.out)
+	e := t.ring.Next()
+	e.Opcode, e.Flags, e.Fd, e.UserData, e.OpFlags = poll.OpSend, poll.FixedFile, c.slot, c.tag(doneSend), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
+	e.Holds(c.out)
 	if quiet {
-		e.flags |= sqeSkipSuccess
+		e.Flags |= poll.SkipSuccess
 	} else {
-		c.sending, c.entry = true, t.ring.tail-1
+		c.sending, c.entry = true, t.ring.Last()
 	}
 }
 
@@ -283,7 +268,7 @@ func (t *submit) wait(timeout time.Duration) (elapsed bool, err error) {
 		return false, err
 	}
 	wait, keep := t.Next(timeout)
-	switch errno := t.ring.enter(wait, wait != 0 && !t.ring.completed(), keep); errno {
+	switch errno := t.ring.Enter(wait, wait != 0 && !t.ring.Completed(), keep); errno {
 	case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY: // the last two: take completions first
 		t.Idle = false
 	case unix.ETIME:
@@ -291,7 +276,7 @@ func (t *submit) wait(timeout time.Duration) (elapsed bool, err error) {
 	default:
 		return false, os.NewSyscallError("io_uring_enter", errno)
 	}
-	t.done = t.ring.take(t.done[:0])
+	t.done = t.ring.Take(t.done[:0])
 	return elapsed, nil
 }
 
@@ -300,8 +285,8 @@ func (t *submit) deliver() {
 	// written to it in the same turn.
 	for i := range t.done {
 		d := &t.done[i]
-		c := t.connOf(d.userData)
-		if c == nil || d.userData&0xff != doneReceive || d.res > 0 || d.res == -int32(unix.ENOBUFS) {
+		c := t.connOf(d.UserData)
+		if c == nil || d.UserData&0xff != doneReceive || d.Res > 0 || d.Res == -int32(unix.ENOBUFS) {
 			continue
 		}
 		c.peerDone = true
@@ -327,27 +312,27 @@ func (t *submit) connOf(tag uint64) *conn {
 	return c
 }
 
-func (t *submit) complete(d *cqe) {
-	c := t.connOf(d.userData)
-	switch d.userData & 0xff {
+func (t *submit) complete(d *poll.Completion) {
+	c := t.connOf(d.UserData)
+	switch d.UserData & 0xff {
 	case doneWake:
 		var count [8]byte
 		_, _ = unix.Read(t.wakefd, count[:])
-		if d.flags&cqeMore == 0 {
+		if d.Flags&poll.More == 0 {
 			t.awaitWake()
 		}
 	case doneConnect:
 		switch {
 		case c == nil:
-		case d.res < 0:
-			t.loop.dialFailed(c, unix.Errno(-d.res))
+		case d.Res < 0:
+			t.loop.dialFailed(c, unix.Errno(-d.Res))
 		default:
 			t.receive(c)
 			t.loop.opened(c)
 		}
 	case doneSend:
 		if c != nil {
-			t.sent(c, d.res)
+			t.sent(c, d.Res)
 		}
 	case doneReceive:
 		t.received(c, d)
@@ -372,25 +357,25 @@ func (t *submit) sent(c *conn, res int32) {
 	}
 }
 
-func (t *submit) received(c *conn, d *cqe) {
-	if d.flags&cqeBuffer != 0 {
-		id := uint16(d.flags >> cqeBufferShift)
-		if c != nil && d.res > 0 {
+func (t *submit) received(c *conn, d *poll.Completion) {
+	if d.Flags&poll.HasBuffer != 0 {
+		id := uint16(d.Flags >> poll.BufferShift)
+		if c != nil && d.Res > 0 {
 			generation := c.generation
-			t.loop.received(c, t.buffers.bytes(id, int(d.res)), d.flags&cqeSockNonempty != 0)
+			t.loop.received(c, t.buffers.Bytes(id, int(d.Res)), d.Flags&poll.SockNonempty != 0)
 			if c.generation != generation {
 				c = nil
 			}
 		}
-		t.buffers.give(id)
+		t.buffers.Give(id)
 	}
 	switch {
 	case c == nil:
-	case d.res == 0:
+	case d.Res == 0:
 		t.loop.ended(c)
-	case d.res < 0 && d.res != -int32(unix.ENOBUFS):
+	case d.Res < 0 && d.Res != -int32(unix.ENOBUFS):
 		t.loop.broken(c)
-	case d.flags&cqeMore == 0:
+	case d.Flags&poll.More == 0:
 		t.receive(c)
 	}
 }

@@ -1,6 +1,10 @@
 package load
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/stormctl/stormctl/load/poll"
+)
 
 var systemTransports = map[string]func(*loop) (transport, error){
 	"":      newBest,
@@ -18,7 +22,7 @@ func bestTransport(ring bool) string {
 	return Epoll
 }
 
-var ringAllowed = sync.OnceValue(hasIOURing)
+var ringAllowed = sync.OnceValue(poll.HasRing)
 
 // newBest makes the best transport. A ring may be refused though a small one
 // was not, for its size: then it is epoll.

@@ -67,7 +67,7 @@ func (f *flow) end(pipes *pipes) {
 func (p *pair) pump(way int) {
 	f, src := &p.flows[way], &p.sides[way]
 	l := p.loop
-	if p.state != pairPassing || f.course != Flow || f.over {
+	if p.state != pairPassing || f.course != Flow || f.over || p.fast {
 		return
 	}
 	for n := 0; ; n++ {
@@ -209,6 +209,9 @@ func (p *pair) take(way, size int) bool {
 		f.full = 0
 	}
 	l.relay.received[way].Add(uint64(n))
+	if p.calm++; n >= fastBuffer {
+		p.calm = 0
+	}
 	return p.give(way, l.buf[:n])
 }
 

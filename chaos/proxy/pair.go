@@ -31,7 +31,11 @@ type pair struct {
 	sides [2]side // the caller's and the dependency's
 	flows [2]flow // from side 0 to side 1, and back
 	grips []*grip
+	calm  int  // small messages in a row that nothing kept up
 	gone  bool // forgotten, and nothing keeps it quiet any more: whoever sends is reset
+
+	fast    bool // on the fast path
+	leaving bool // and about to leave it
 
 	record   evidence.Exchange
 	recorder *recorder // who was to be told when it began; may be nil
@@ -55,6 +59,7 @@ type side struct {
 	writable bool // there may be room
 	hungUp   bool // the peer sends nothing after what it has sent: read on to the end
 	broken   bool // the peer has reset the connection, or the path has
+	seat          // on the fast path
 }
 
 const (
@@ -73,7 +78,7 @@ func (l *streams) admit(fd int, from unix.Sockaddr) {
 	}
 	l.last++
 	l.relay.accepted.Add(1)
-	p.state, p.number, p.alarm, p.gone = pairWaiting, l.last, never, false
+	p.state, p.number, p.alarm, p.gone, p.calm = pairWaiting, l.last, never, false, 0
 	l.now = time.Since(l.origin)
 	p.opened = l.now
 	p.sides = [2]side{{fd: fd}, {fd: -1}}
@@ -211,6 +216,9 @@ func (p *pair) event(k int, events uint32) {
 	}
 	if blocked && s.writable && p.generation == generation {
 		p.pump(1 - k)
+	}
+	if p.generation == generation && p.calm >= p.loop.fast.after {
+		p.loop.fast.board(p)
 	}
 }
 

@@ -45,6 +45,8 @@ type Config struct {
 	// Allow is asked about each address before it is dialled; nil allows
 	// loopback only.
 	Allow func(netip.AddrPort) error
+
+	calm int // small messages in a row that put a connection on the fast path; 0 means calmAfter
 }
 
 // Relay is one link. It passes the bytes of each caller's connection to a

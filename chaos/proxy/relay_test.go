@@ -39,7 +39,7 @@ type link struct {
 func listen(t *testing.T, upstream string, edit ...func(*Config)) *link {
 	t.Helper()
 	ignore := goleak.IgnoreCurrent()
-	c := Config{Name: "payments", Upstream: upstream, Seed: 7, Run: 1}
+	c := Config{Name: "payments", Upstream: upstream, Seed: 7, Run: 1, calm: boardAfter}
 	for _, e := range edit {
 		e(&c)
 	}

@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load/poll"
@@ -22,6 +25,7 @@ import (
 type streams struct {
 	relay  *Relay
 	poller *poll.Poller
+	fast   fastPath
 	door   *door
 	dialer dialler
 	origin time.Time
@@ -63,6 +67,7 @@ const (
 
 func newStreams(r *Relay) (*streams, error) {
 	l := &streams{relay: r, origin: time.Now(), buf: make([]byte, streamBuffer), done: make(chan struct{})}
+	l.fast.loop, l.fast.after = l, cmp.Or(r.config.calm, calmAfter)
 	l.toxics = &streamToxics{}
 	l.next.Store(l.toxics)
 	var err error
@@ -92,6 +97,7 @@ func (l *streams) run() {
 	defer l.door.close()
 	defer l.pipes.close()
 	defer l.dialer.wait()
+	defer l.fast.close()
 	defer l.hangUp()
 	defer poll.Spare(1)()
 	poll.SharpenTimer()
@@ -104,6 +110,7 @@ func (l *streams) run() {
 
 // turn sleeps until there is something to do, and does it.
 func (l *streams) turn() error {
+	l.fast.cancel()
 	timeout := time.Duration(-1)
 	if at := min(l.alarms.next(), l.door.retry); at != never {
 		timeout = max(0, at-time.Since(l.origin))
@@ -111,11 +118,12 @@ func (l *streams) turn() error {
 	if len(l.again) > 0 || l.door.more {
 		timeout = 0
 	}
-	events, _, err := l.poller.Wait(timeout)
+	events, err := l.wait(timeout)
 	if err != nil {
 		return err
 	}
 	l.now = time.Since(l.origin)
+	l.fast.deliver()
 	for i := range events {
 		// A batch can take milliseconds: the control plane does not wait for its end.
 		l.obey()
@@ -141,6 +149,15 @@ func (l *streams) turn() error {
 	return nil
 }
 
+// wait sleeps until something happens on a connection, timeout at most.
+func (l *streams) wait(timeout time.Duration) (events []unix.EpollEvent, err error) {
+	if l.fast.pairs > 0 {
+		return l.fast.wait(timeout)
+	}
+	events, _, err = l.poller.Wait(timeout)
+	return events, err
+}
+
 // goOn gives those that had more to do one more try each.
 func (l *streams) goOn() {
 	for n := len(l.again); n > 0; n-- {
@@ -160,6 +177,7 @@ func (l *streams) obey() {
 	if next == l.toxics {
 		return
 	}
+	l.fast.empty()
 	l.now = time.Since(l.origin)
 	l.toxics = next
 	var fresh []*activeStream
@@ -197,6 +215,7 @@ func (l *streams) place() *pair {
 
 // hangUp ends all connections.
 func (l *streams) hangUp() {
+	l.fast.empty()
 	for _, p := range l.pairs {
 		if p.state != pairUnused {
 			p.close(evidence.Cut, false)

@@ -19,6 +19,10 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
+// boardAfter is how many small messages put a connection on the fast path; 0 is
+// as in earnest.
+var boardAfter int
+
 func overTCP(c *Config) { c.Protocol = ProtocolTCP }
 
 // linked is one connection through a relay of ProtocolTCP.

@@ -91,6 +91,31 @@ func TestReceivedAndNotPassedOn(t *testing.T) {
 	}
 }
 
+// TestReceivedInSmall: so are many small messages, whichever way they are carried.
+func TestReceivedInSmall(t *testing.T) {
+	const messages = 100
+	d := newDependency(t)
+	l := listen(t, d.addr(), func(c *Config) { c.Protocol = ProtocolTCP })
+	c := l.dial()
+	var up *caller
+	for range messages {
+		c.send(get)
+		if up == nil {
+			up = d.accept()
+		}
+		up.expect(get)
+		up.send(ok)
+		c.expect(ok)
+	}
+	eventually(t, "it is counted", func() bool { return l.Received(Both) == l.Bytes(Both) })
+	if up, down := l.Received(Upstream), l.Received(Downstream); up != uint64(messages*len(get)) || down != uint64(messages*len(ok)) {
+		t.Errorf("%d bytes received up, %d down, want %d, %d", up, down, messages*len(get), messages*len(ok))
+	}
+	c.Close()
+	up.Close()
+	l.next()
+}
+
 // TestReceivedInBulk: what is spliced is counted, too.
 func TestReceivedInBulk(t *testing.T) {
 	const size = 8 << 20

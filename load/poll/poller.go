@@ -70,6 +70,14 @@ func (p *Poller) Add(fd int, slot, generation int32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epfd, unix.EPOLL_CTL_ADD, fd, &e))
 }
 
+// Remove ends the registration of fd.
+func (p *Poller) Remove(fd int) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, fd, nil))
+}
+
+// Fd is the poller's descriptor: readable when a wait would return events.
+func (p *Poller) Fd() int { return p.epfd }
+
 // Wake ends a wait. Any goroutine may call it.
 func (p *Poller) Wake() {
 	one := [8]byte{1} // any number, in any byte order

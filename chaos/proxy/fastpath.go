@@ -1,0 +1,325 @@
+package proxy
+
+import (
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/load/poll"
+)
+
+// fastPath carries, by io_uring, the connections that only ever pass small
+// messages on. The kernel has a receive under way for either side, and one
+// system call per turn brings what has come to all of them; with epoll, it takes
+// one more to hear of each message and one to read it.
+//
+//	epoll ──16 small messages in a row, no toxic── board ──▶ io_uring
+//	epoll ◀──a toxic, bulk, an end, no room────── leave ─── io_uring
+//
+// It knows nothing else: whatever is not a message that fits makes the pair leave,
+// and what to do then is decided where it always is. A pair that leaves first
+// hears all that its receives have brought, so nothing is lost or overtaken.
+// Where the kernel lets us have no ring, all stay with epoll.
+type fastPath struct {
+	loop    *streams
+	after   int          // so many small messages in a row make a pair board
+	boarded atomic.Int64 // how many times one has
+	ring    *poll.Ring   // nil as long as nobody has boarded
+	buffers *poll.Buffers
+	refused bool // there is no ring to be had
+	poll.Patience
+
+	pairs    int     // that are on it
+	leaving  []*pair // of these, those that are to go back to epoll
+	emptying bool    // all are
+	watched  bool    // a poll of the epoll descriptor is under way
+	news     bool    // and it has told of something
+	done     []poll.Completion
+	at       int // the first of them that is not dealt with
+}
+
+// seat is where a side of a pair is on the fast path.
+type seat struct {
+	receiving bool // the kernel has a receive for it
+	cancelled bool // and was told to end it
+}
+
+const (
+	calmAfter       = 16        // small messages in a row, after which a pair boards
+	fastBuffer      = 4 << 10   // what is larger is not small
+	fastBuffers     = 1 << 8    // a power of two
+	fastEntries     = 1 << 10   // submissions at a time
+	fastCompletions = 1 << 13   // completions that wait to be taken
+	watchTag        = 1 << 63   // of the poll of the epoll descriptor
+	cancelTag       = 1<<63 | 1 // of a cancel
+)
+
+// tag names a side of this very pair in completions.
+func (p *pair) tag(k int) uint64 {
+	return uint64(p.slot)<<33 | uint64(k)<<32 | uint64(uint32(p.generation))
+}
+
+// open makes the ring. It tells whether there is one.
+func (f *fastPath) open() bool {
+	if f.ring != nil || f.refused {
+		return !f.refused
+	}
+	f.refused = true
+	ring, err := poll.NewRing(fastEntries, fastCompletions)
+	if err != nil {
+		return false
+	}
+	buffers, err := poll.NewBuffers(ring, fastBuffers, fastBuffer)
+	if err == nil {
+		if err = ring.Enable(); err != nil {
+			buffers.Close()
+		}
+	}
+	if err != nil {
+		ring.Close()
+		return false
+	}
+	f.ring, f.buffers, f.refused = ring, buffers, false
+	return true
+}
+
+func (f *fastPath) close() {
+	if f.ring != nil {
+		f.ring.Close()
+		f.buffers.Close()
+	}
+}
+
+// board takes a pair from epoll if it can.
+func (f *fastPath) board(p *pair) {
+	p.calm = 0
+	if !p.plain() || !f.open() {
+		return
+	}
+	for k := range p.sides {
+		if f.loop.poller.Remove(p.sides[k].fd) != nil {
+			p.close(goneFrom(k), true) // it was registered: this does not happen
+			return
+		}
+	}
+	p.fast = true
+	f.pairs++
+	f.boarded.Add(1)
+	for k := range p.sides {
+		p.sides[k].seat = seat{}
+		f.receive(p, k)
+	}
+}
+
+// plain tells whether all that a pair has to do is to pass on what comes.
+func (p *pair) plain() bool {
+	if p.state != pairPassing || len(p.grips) > 0 {
+		return false
+	}
+	for k := range p.sides {
+		f, s := &p.flows[k], &p.sides[k]
+		if f.course != Flow || f.ended || f.over || f.queued || f.pipe != nil || !f.backlog.empty() || s.hungUp || s.broken || !s.writable {
+			return false
+		}
+	}
+	return true
+}
+
+// receive makes the kernel receive for a side until it is told to end.
+func (f *fastPath) receive(p *pair, k int) {
+	e := f.ring.Next()
+	e.Opcode, e.Flags, e.Ioprio = poll.OpRecv, poll.BufferSelect, poll.RecvMultishot|poll.RecvPollFirst
+	e.Fd, e.UserData = int32(p.sides[k].fd), p.tag(k)
+	p.sides[k].receiving = true
+}
+
+// leave makes a pair go back to epoll as soon as it has all that its receives
+// have brought.
+func (f *fastPath) leave(p *pair) {
+	if p.leaving {
+		return
+	}
+	p.leaving = true
+	f.leaving = append(f.leaving, p)
+}
+
+// cancel ends the receives of pairs that leave. Those that have none any more are
+// back with epoll.
+func (f *fastPath) cancel() {
+	for n := 0; n < len(f.leaving); {
+		p, receiving := f.leaving[n], false
+		for k := range p.sides {
+			s := &p.sides[k]
+			receiving = receiving || s.receiving
+			if s.receiving && !s.cancelled {
+				s.cancelled = true
+				e := f.ring.Next()
+				e.Opcode, e.Flags, e.Addr, e.UserData = poll.OpAsyncCancel, poll.SkipSuccess, p.tag(k), cancelTag
+			}
+		}
+		if receiving {
+			n++
+			continue
+		}
+		last := len(f.leaving) - 1
+		f.leaving[n], f.leaving[last] = f.leaving[last], nil
+		f.leaving = f.leaving[:last]
+		f.land(p)
+	}
+}
+
+// land gives a pair back to epoll.
+func (f *fastPath) land(p *pair) {
+	p.fast, p.leaving = false, false
+	f.pairs--
+	for k := range p.sides {
+		if f.loop.poller.Add(p.sides[k].fd, p.slot<<1|int32(k), p.generation) != nil {
+			p.close(goneFrom(k), true) // the kernel's bound on watched descriptors
+			return
+		}
+		p.sides[k].readable = true // look
+	}
+	p.pumpBoth()
+}
+
+// empty makes all leave, now: when it returns every pair is with epoll.
+func (f *fastPath) empty() {
+	if f.pairs == 0 {
+		return
+	}
+	for _, p := range f.loop.pairs {
+		if p.fast {
+			f.leave(p)
+		}
+	}
+	f.emptying = true
+	for f.cancel(); f.pairs > 0; f.cancel() {
+		if _, err := f.enter(time.Millisecond, true); err != nil {
+			break // the ring is broken: what it holds is lost with it
+		}
+		f.deliver()
+	}
+	f.emptying = false
+}
+
+// wait is Poller.Wait for when there are pairs on the fast path. What has come to
+// these is dealt with by deliver.
+func (f *fastPath) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
+	if !f.watched {
+		e := f.ring.Next()
+		e.Opcode, e.Fd, e.Len, e.OpFlags, e.UserData = poll.OpPollAdd, int32(f.loop.poller.Fd()), poll.PollMultishot, unix.POLLIN, watchTag
+		f.watched, f.news = true, true // what there was before
+	}
+	if f.news || f.at < len(f.done) || f.ring.Completed() {
+		timeout = 0
+	}
+	wait, keep := f.Next(timeout)
+	nothing, err := f.enter(wait, keep)
+	if err != nil {
+		return nil, err
+	}
+	f.Was(timeout, wait, nothing)
+	if !f.news {
+		return nil, nil
+	}
+	events, _, err := f.loop.poller.Wait(0)
+	f.news = len(events) > 0 // until there are none
+	return events, err
+}
+
+// enter hands over what is to be done, waits if timeout is not 0, and takes what
+// has been done. It tells whether nothing was in all that time.
+func (f *fastPath) enter(timeout time.Duration, keep bool) (nothing bool, err error) {
+	errno := f.ring.Enter(timeout, timeout != 0, keep)
+	switch errno {
+	case 0, unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY: // the last two: take completions first
+	default:
+		return false, os.NewSyscallError("io_uring_enter", errno)
+	}
+	if f.at == len(f.done) {
+		f.done, f.at = f.done[:0], 0
+	}
+	f.done = f.ring.Take(f.done)
+	return errno == unix.ETIME, nil
+}
+
+// deliver deals with what has come. What it calls may call it: then that goes on
+// where this is.
+func (f *fastPath) deliver() {
+	for f.at < len(f.done) {
+		if !f.emptying {
+			f.loop.obey()
+		}
+		if f.at == len(f.done) {
+			return
+		}
+		d := f.done[f.at]
+		f.at++
+		switch {
+		case d.UserData == watchTag:
+			f.news, f.watched = true, d.Flags&poll.More != 0
+		case d.UserData == cancelTag:
+		default:
+			f.received(f.loop.pairs[d.UserData>>33], int(d.UserData>>32&1), d)
+		}
+	}
+}
+
+// received passes on what has come to a side.
+func (f *fastPath) received(p *pair, k int, d poll.Completion) {
+	s := &p.sides[k]
+	if d.Flags&poll.HasBuffer != 0 {
+		id := uint16(d.Flags >> poll.BufferShift)
+		if d.Res > 0 {
+			f.loop.relay.received[k].Add(uint64(d.Res))
+			p.express(k, f.buffers.Bytes(id, int(d.Res)))
+		}
+		f.buffers.Give(id)
+	}
+	switch {
+	case d.Res > 0, d.Res == -int32(unix.ENOBUFS), d.Res == -int32(unix.ECANCELED):
+	case d.Res < 0:
+		s.broken = true // as in express
+		f.leave(p)
+	default:
+		f.leave(p)
+	}
+	if d.Flags&poll.More == 0 {
+		s.receiving = false
+		if !p.leaving {
+			f.receive(p, k)
+		}
+	}
+}
+
+// express passes a message on.
+func (p *pair) express(way int, b []byte) {
+	f, l := &p.flows[way], p.loop
+	if f.full++; len(b) < fastBuffer {
+		f.full = 0
+	}
+	if f.full >= bulkAfter {
+		f.full = 0
+		l.fast.leave(p)
+	}
+	if f.backlog.empty() {
+		n, errno := poll.Send(p.sides[1-way].fd, b)
+		switch errno {
+		case 0, unix.EINTR:
+		case unix.EAGAIN:
+			p.sides[1-way].writable = false
+		default:
+			p.sides[1-way].broken = true // this was the socket's error: no event tells of it again
+			l.fast.leave(p)
+			return
+		}
+		p.count(way, n)
+		if b = b[n:]; len(b) == 0 {
+			return
+		}
+	}
+	f.backlog.push(piece{at: l.now}, b)
+	l.fast.leave(p)
+}

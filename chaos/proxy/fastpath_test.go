@@ -1,0 +1,263 @@
+package proxy
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load/poll"
+)
+
+// TestFastPath: connections on the fast path are what they are without it. Here
+// they board after their first message, so each test leaves it when it asks for
+// more than that.
+func TestFastPath(t *testing.T) {
+	if !poll.HasRing() {
+		t.Skip("this kernel, or a sandbox, has no io_uring for us: there is no fast path")
+	}
+	boardAfter = 1
+	defer func() { boardAfter = 0 }()
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"bytes", TestStreamPassesBytes}, {"ends", TestStreamPassesEnds}, {"backpressure", TestStreamBackpressure},
+		{"bulk", TestStreamCarriesBulk}, {"toxics in bulk", TestStreamToxicsMeetBulk}, {"delays", TestStreamDelays},
+		{"bandwidth", TestStreamBandwidthMakesTheSenderWait}, {"jitter", TestStreamJitterKeepsOrder},
+		{"slow close", TestStreamSlowClose}, {"timeout", TestStreamTimeoutCloses}, {"reset peer", TestStreamResetPeer},
+		{"limit", TestStreamLimitData}, {"limit heals", TestStreamLimitDataHeals}, {"down", TestStreamDown},
+		{"partition", TestStreamPartitionHoldsEnds}, {"half open", TestStreamHalfOpen}, {"flap", TestStreamFlapCycles},
+		{"nothing is lost", TestStreamNothingIsLostWhileToxicsChange}, {"come and go", TestStreamCallersComeAndGo},
+		{"redis", TestStreamRedis},
+	} {
+		t.Run(tt.name, tt.test)
+	}
+}
+
+// onFastPath is one connection through a relay that is on the fast path. 40 bytes
+// have passed each way.
+func onFastPath(t *testing.T) (l *link, c, up *caller) {
+	t.Helper()
+	if !poll.HasRing() {
+		t.Skip("this kernel, or a sandbox, has no io_uring for us: there is no fast path")
+	}
+	l, c, up = linked(t)
+	for range 20 {
+		c.send("hi")
+		up.expect("hi")
+		up.send("ho")
+		c.expect("ho")
+	}
+	l.boards(1)
+	return l, c, up
+}
+
+// boards waits until connections have boarded so many times.
+func (l *link) boards(times int64) {
+	l.t.Helper()
+	for begin := time.Now(); l.streams.fast.boarded.Load() < times; time.Sleep(time.Millisecond) {
+		if time.Since(begin) > patience {
+			l.t.Fatalf("boarded %d times, want %d", l.streams.fast.boarded.Load(), times)
+		}
+	}
+}
+
+// TestFastPathEnds: every way to end is seen by the other side, behind what was
+// sent before, and the record tells.
+func TestFastPathEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		how  evidence.Ending
+		end  func(t *testing.T, c, up *caller)
+	}{
+		{"half-closes", evidence.Answered, func(t *testing.T, c, up *caller) {
+			c.send("last")
+			c.CloseWrite()
+			up.expect("last")
+			if err := up.end(); err != nil {
+				t.Errorf("the dependency saw %v, want a FIN", err)
+			}
+			up.send("still there")
+			up.CloseWrite()
+			c.expect("still there")
+			if err := c.end(); err != nil {
+				t.Errorf("the caller saw %v, want a FIN", err)
+			}
+		}},
+		{"the caller resets", evidence.CallerGone, func(t *testing.T, c, up *caller) {
+			reset(c.TCPConn)
+			if err := up.end(); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the dependency saw %v, want a reset", err)
+			}
+		}},
+		{"the dependency resets", evidence.Failed, func(t *testing.T, c, up *caller) {
+			reset(up.TCPConn)
+			if err := c.end(); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the caller saw %v, want a reset", err)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, c, up := onFastPath(t)
+			tt.end(t, c, up)
+			l.tellsOf(tt.how, 0)
+		})
+	}
+}
+
+// TestFastPathToxicTakesHold of a connection that is on it, with the next byte, and
+// when it is healed the connection boards again.
+func TestFastPathToxicTakesHold(t *testing.T) {
+	l, c, up := onFastPath(t)
+	remove := l.AddStream(1, Both, StreamPartition{Conns: AllConns})
+	c.send("held")
+	up.silent()
+	up.send("held, too")
+	c.silent()
+	remove()
+	up.expect("held")
+	c.expect("held, too")
+	for range 20 {
+		c.send("hi")
+		up.expect("hi")
+	}
+	l.boards(2)
+	if err := l.Close(); err != nil { // under a connection that is on it
+		t.Error(err)
+	}
+	if err := c.end(); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the caller saw %v", err)
+	}
+	if x := l.tellsOf(evidence.Cut, 1<<1); x.BytesUp != 40+4+40 || x.BytesDown != 40+9 {
+		t.Errorf("recorded %d bytes up and %d down", x.BytesUp, x.BytesDown)
+	}
+}
+
+// TestFastPathLimits: a limit counts from the byte on that came after it.
+func TestFastPathLimits(t *testing.T) {
+	l, c, up := onFastPath(t)
+	l.AddStream(2, Upstream, LimitData{Bytes: 3, Conns: AllConns})
+	c.send("abcdef")
+	up.expect("abc")
+	up.end()
+	if x := l.tellsOf(evidence.Broken, 1<<2); x.BytesUp != 40+3 {
+		t.Errorf("recorded %d bytes up", x.BytesUp)
+	}
+}
+
+// TestFastPathBackpressure: what finds no room waits, and the sender with it.
+func TestFastPathBackpressure(t *testing.T) {
+	l, c, up := onFastPath(t)
+	up.SetReadBuffer(4 << 10)
+	message, sent := make([]byte, 3000), 0
+	c.SetWriteDeadline(time.Now().Add(2 * time.Second))
+	for sent < 64<<20 { // more than all buffers on the way
+		fill(message, 3, sent)
+		n, err := c.Write(message)
+		if sent += n; err != nil {
+			break
+		}
+		if sent < 8<<20 {
+			time.Sleep(10 * time.Microsecond) // so that the relay sees small messages until there is no room
+		}
+	}
+	c.CloseWrite()
+	up.SetReadBuffer(4 << 20)
+	if n, err := arrives(up.in, 3); err != nil || n != sent || sent == 64<<20 {
+		t.Errorf("%d bytes arrived of %d, %v", n, sent, err)
+	}
+	up.Close()
+	c.end()
+	l.tellsOf(evidence.Answered, 0)
+}
+
+// TestFastPathResetUnderWay: a reset is one, whether the relay hears of it by what
+// it receives or by what it sends.
+func TestFastPathResetUnderWay(t *testing.T) {
+	for range 100 {
+		l, c, up := onFastPath(t)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for err := error(nil); err == nil; {
+				_, err = c.Write([]byte("more"))
+			}
+		})
+		up.expect("more")
+		reset(up.TCPConn)
+		l.tellsOf(evidence.Failed, 0)
+		wg.Wait()
+	}
+}
+
+// TestFastPathChanges: connections that board and leave all the time, for toxics
+// and for bulk, lose nothing.
+func TestFastPathChanges(t *testing.T) {
+	if !poll.HasRing() {
+		t.Skip("this kernel, or a sandbox, has no io_uring for us: there is no fast path")
+	}
+	d := newDependency(t)
+	l := listen(t, d.addr(), overTCP)
+	const conns, messages = 8, 400
+	var wg sync.WaitGroup
+	for i := range uint64(conns) {
+		c := l.dial()
+		up := d.accept()
+		for way, ends := range [][2]*caller{{c, up}, {up, c}} {
+			stream := 2*i + uint64(way)
+			wg.Go(func() {
+				if err := chatters(ends[0], stream, messages); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Go(func() {
+				if n, err := arrives(ends[1].in, stream); err != nil {
+					t.Errorf("after %d bytes: %v", n, err)
+				}
+			})
+		}
+	}
+	over := make(chan struct{})
+	var toxics sync.WaitGroup
+	toxics.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Duration(1+i%50) * time.Millisecond):
+			}
+			l.AddStream(0, Direction(i%3), Slicer{Size: 100, Conns: AllConns})()
+		}
+	})
+	wg.Wait()
+	close(over)
+	toxics.Wait()
+	if n := l.streams.fast.boarded.Load(); n < 5*conns {
+		t.Errorf("boarded %d times: this has not shown enough", n)
+	}
+	for range conns {
+		l.recordedAs(evidence.Answered)
+	}
+}
+
+// chatters sends messages, most of them small, and the end.
+func chatters(c *caller, stream uint64, messages int) error {
+	rng := rand.New(rand.NewPCG(9, stream))
+	chunk, sent := make([]byte, 300_000), 0
+	for n := range messages {
+		size := 1 + rng.IntN(2000)
+		if n%100 == 99 {
+			size = len(chunk)
+		}
+		fill(chunk[:size], stream, sent)
+		if _, err := c.Write(chunk[:size]); err != nil {
+			return err
+		}
+		sent += size
+		time.Sleep(time.Duration(rng.IntN(3)) * time.Millisecond)
+	}
+	return c.CloseWrite()
+}
