@@ -19,6 +19,9 @@ import (
 // Judge rules on a run directory from what is on disk: right after the run,
 // years later, or after a kill -9. The same directory gives the same result.
 func Judge(dir string) (*Result, error) {
+	if err := begun(dir); err != nil {
+		return nil, err
+	}
 	run, err := evidence.Read(dir)
 	if err != nil {
 		return nil, err
@@ -36,7 +39,7 @@ func Judge(dir string) (*Result, error) {
 	r := &Result{
 		Schema: ResultSchema, Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started,
 		Seconds: run.End.Seconds(), Partial: run.Partial, Stopped: run.Stopped, Dir: dir,
-		Verdicts: verdicts, Ruling: worst(verdicts), Faults: faultResults(run),
+		Verdicts: verdicts, Ruling: worst(verdicts), Missing: judge.Missing(run), Faults: faultResults(run),
 	}
 	if r.Routes, r.Harness, err = front(dir, run); err != nil {
 		return nil, err
@@ -52,16 +55,20 @@ func Judge(dir string) (*Result, error) {
 	if run.NotSteady != "" {
 		r.Notes = append(r.Notes, "nothing was injected: "+run.NotSteady)
 	}
+	r.Notes = append(r.Notes, judge.Spared(run)...)
 	for _, n := range run.Notes {
 		r.Notes = append(r.Notes, fmt.Sprintf("%.1fs %s", n.At.Seconds(), n.Text))
 	}
 	return r, nil
 }
 
+// verdicts rules on the claims of a run, for which the faults must have done
+// their part.
 func verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
 	var all []judge.Verdict
+	missing := judge.Missing(run)
 	for _, c := range x.Claims {
-		v := c.Judge().Judge(run)
+		v := c.Judge().Judge(run).Lacking(missing)
 		if run.NotSteady != "" && c.Steady == nil {
 			v = judge.Verdict{Claim: v.Claim, Kind: v.Kind, Ruling: judge.Inconclusive,
 				Reason: "nothing was injected, because the steady state was not confirmed"}
@@ -186,6 +193,7 @@ func faultResults(run *evidence.Run) []FaultResult {
 					r.Hit++
 				}
 			}
+			r.Hit = max(r.Hit, f.Hit)
 		} else if f.Injected >= 0 {
 			r.Hit = 1
 		}

@@ -40,6 +40,7 @@ type recorder struct {
 	rows     []int         // where in header.Routes each route of the plan is, its steps behind it; nil is where it is in the plan
 	steps    []bool        // which of header.Routes are steps; nil is none
 	timeline *evidence.TimelineWriter
+	memory   *evidence.Memory // for the gate; nil if nobody asks it
 	tally    *load.Tally
 	warm     *load.Tally // of the warm-up; nil without one
 	warmed   uint64      // arrivals that are the warm-up's: those up to this number
@@ -52,6 +53,7 @@ type recorder struct {
 	start  time.Time
 	meter  *load.Meter
 	onTick func(time.Duration, evidence.Tick)
+	onFail func(error) // is told once of a file that cannot be written; nil is not told
 	syncs  chan chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
@@ -89,6 +91,9 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule l
 		return rec, err
 	}
 	rec.add(evidence.Event{Kind: evidence.KindStart, Start: &h})
+	if err = rec.timeline.Err(); err != nil {
+		return rec, err
+	}
 	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, maxSheet); err != nil {
 		return rec, err
 	}
@@ -117,7 +122,36 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule l
 }
 
 // add writes an event of the timeline at once.
-func (rec *recorder) add(e evidence.Event) { rec.timeline.Add(e) }
+func (rec *recorder) add(e evidence.Event) {
+	rec.timeline.Add(e)
+	if rec.memory != nil {
+		rec.memory.Event(e)
+	}
+}
+
+// remembered is how many samples are kept in memory for the gate, some 60 MB.
+// 20,000/s for half a minute are fewer. With more it has to read them back.
+const remembered = 700_000
+
+// remember keeps what is recorded in memory until sofar is asked for it;
+// expected is about how many samples there will be by then. It must be called
+// before begin.
+func (rec *recorder) remember(expected uint64) {
+	rec.memory = evidence.NewMemory(int(min(expected, remembered)), remembered)
+	rec.memory.Event(evidence.Event{Kind: evidence.KindStart, Start: &rec.header})
+}
+
+// sofar is all that a steady state is judged by, of what was observed before.
+// It is quick the first time, after remember.
+func (rec *recorder) sofar() (*evidence.Run, error) {
+	rec.sync()
+	if rec.memory != nil {
+		if run := rec.memory.Take(); run != nil {
+			return run, nil
+		}
+	}
+	return evidence.Read(rec.dir)
+}
 
 // observe records what is no warm-up.
 func (rec *recorder) observe(i int, s load.Sample) {
@@ -188,6 +222,7 @@ func (rec *recorder) loop() {
 		select {
 		case <-flush.C:
 			rec.flush()
+			rec.tellFailure()
 			now := time.Since(rec.start)
 			switch {
 			case rec.ticked < 0 && now >= min(second, 0):
@@ -204,6 +239,31 @@ func (rec *recorder) loop() {
 		case <-rec.quit:
 			return
 		}
+	}
+}
+
+// failure is why a file cannot be written; nil if all can.
+func (rec *recorder) failure() error {
+	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.err}
+	for _, name := range sorted(rec.links) {
+		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.err)
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err // one is enough to know what to do
+		}
+	}
+	return nil
+}
+
+// tellFailure tells onFail what failed.
+func (rec *recorder) tellFailure() {
+	if rec.onFail == nil {
+		return
+	}
+	if err := rec.failure(); err != nil {
+		rec.onFail(err)
+		rec.onFail = nil
 	}
 }
 
@@ -224,14 +284,22 @@ func (rec *recorder) flush() {
 		rec.batch = r.Drain(rec.batch)
 	}
 	rec.front.Write(rec.batch)
+	if rec.memory != nil {
+		rec.memory.Samples(rec.batch)
+	}
 	n := len(rec.batch)
-	for _, l := range rec.links {
-		n += l.flush()
+	for name, l := range rec.links {
+		batch := l.flush()
+		if rec.memory != nil {
+			rec.memory.Exchanges(name, batch)
+		}
+		n += len(batch)
 	}
 	rec.written.Add(uint64(n))
 }
 
-func (l *linkRecorder) flush() int {
+// flush returns what it wrote, which holds until the next one.
+func (l *linkRecorder) flush() []evidence.Exchange {
 	l.mu.Lock()
 	batch := l.batch
 	l.batch = l.spare[:0]
@@ -244,7 +312,7 @@ func (l *linkRecorder) flush() int {
 		}
 	}
 	l.spare = batch
-	return len(batch)
+	return batch
 }
 
 // tick closes one second at now.
@@ -405,8 +473,8 @@ func (rec *recorder) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// A logFile is a histogram log on disk. Its first error is kept for close: a
-// full disk must not stop a run, only be said.
+// A logFile is a histogram log on disk. Its first error is kept, and nothing is
+// written after it.
 type logFile struct {
 	file *os.File
 	log  *hist.LogWriter

@@ -3,6 +3,7 @@ package chaos
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,5 +229,40 @@ func TestTellerTellsWhatIsInForce(t *testing.T) {
 	}
 	if two := told[2]; len(two.Faults) != 2 || two.Faults[0] != "first" || two.Event != "injected first" {
 		t.Errorf("third %+v", two)
+	}
+}
+
+// The first file that cannot be written is told, once, while the run goes on.
+// That evidence is bounded is no such case.
+func TestRecorderTellsWhatItCannotWrite(t *testing.T) {
+	dir := t.TempDir()
+	if err := subdirs(dir); err != nil {
+		t.Fatal(err)
+	}
+	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay"},
+		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
+	rec, err := newRecorder(dir, h, 0, load.Constant(10, time.Second), 1, map[string]*proxy.Relay{"front": {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 10)
+	rec.onFail = func(err error) { told <- err }
+	rec.begin(time.Now(), load.NewStats(1, time.Now()), nil)
+	if err := rec.failure(); err != nil {
+		t.Errorf("with nothing amiss: %v", err)
+	}
+	rec.sync()
+	_ = rec.links["front"].log.file.Close() // whatever is written to it from now on fails
+	if err := <-told; !strings.Contains(err.Error(), linkLog("front")) {
+		t.Errorf("told %q, want %s in it", err, linkLog("front"))
+	}
+	time.Sleep(2 * flushEvery)
+	rec.stop()
+	if n := len(told); n != 0 {
+		t.Errorf("told %d times more", n)
+	}
+	_ = rec.close(time.Second)
+	if rec.failure() == nil {
+		t.Error("it is forgotten when the files are closed")
 	}
 }

@@ -24,6 +24,7 @@ type Result struct {
 	Partial  bool            `json:"partial,omitempty"` // the run ended before its time
 	Stopped  string          `json:"stopped,omitempty"` // why it did
 	Ruling   judge.Ruling    `json:"ruling"`            // the worst of the verdicts
+	Missing  []string        `json:"missing,omitempty"` // faults that did not do their part, each a sentence: no claim has held without them
 	Verdicts []judge.Verdict `json:"verdicts"`
 	Routes   []RouteResult   `json:"routes"`
 	Links    []LinkResult    `json:"links"`

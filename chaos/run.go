@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/binary"
@@ -16,7 +17,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
-	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
@@ -36,6 +36,13 @@ type Options struct {
 type Stopped struct{ Why string }
 
 func (s Stopped) Error() string { return s.Why }
+
+// Unwritten says that a run could not record what it saw, and was ended.
+type Unwritten struct{ Err error }
+
+func (u Unwritten) Error() string { return u.Err.Error() }
+
+func (u Unwritten) Unwrap() error { return u.Err }
 
 // errNotSteady ends the load of a system that was not well to begin with.
 var errNotSteady = errors.New("not in its steady state")
@@ -72,6 +79,9 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 		return nil, err
 	}
 	if err := execute(ctx, x, in, schedule, dir, opts); err != nil {
+		if !errors.As(err, new(Unwritten)) {
+			_ = noteNotStarted(dir, err) // without it the directory is not taken again
+		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
 	return Judge(dir)
@@ -116,7 +126,11 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err := errors.Join(services.stop(), services.release()); err != nil {
 		note(err.Error())
 	}
-	if err := rec.close(end); err != nil {
+	err = rec.close(end)
+	if failed := rec.failure(); failed != nil {
+		return Unwritten{fmt.Errorf("%w: the run was ended %s after its start, and healed; what had been recorded is kept, and stormctl judge rules on it", failed, end.Round(100*time.Millisecond))}
+	}
+	if err != nil {
 		teller.event("evidence is incomplete: " + err.Error())
 	}
 	return nil
@@ -174,6 +188,11 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	var stoppedAt atomic.Int64
 	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
 
+	if len(timeline) > 0 && claimsSteady(x) {
+		first := slices.MinFunc(timeline, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+		rec.remember(load.DueBefore(plan.Schedule, x.Load.Warmup+first.At))
+	}
+	rec.onFail = func(err error) { stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	rec.begin(start, plan.Stats, func(at time.Duration, t evidence.Tick) {
 		teller.tick(at, t)
 		if at > 0 && teller.watched() && int(at.Seconds())%2 == 0 {
@@ -218,8 +237,11 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 			},
 			Healed: func(e Event, at time.Duration, err error) {
 				healed := faultEvent(evidence.KindHeal, at, e, err)
-				if f, ok := e.Fault.(onLink); ok {
-					healed.Overflow = f.relay.Overflow(f.index)
+				switch f := e.Fault.(type) {
+				case onLink:
+					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
+				case onStream:
+					healed.Hit = f.relay.Hit(f.index)
 				}
 				rec.add(healed)
 				teller.healed(e.Index, x.Chaos[e.Index].String(), err)
@@ -255,6 +277,9 @@ func reason(cause error) string {
 	if errors.As(cause, &s) {
 		return s.Why
 	}
+	if u := (Unwritten{}); errors.As(cause, &u) {
+		return "its records could not be written: " + u.Error()
+	}
 	return "interrupted"
 }
 
@@ -267,10 +292,12 @@ func faultEvent(kind string, at time.Duration, e Event, err error) evidence.Even
 }
 
 // notSteady says why the steady state is not confirmed by what is recorded
-// until now; "" if it is.
+// until now; "" if it is, or nothing is claimed of it.
 func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) string {
-	rec.sync()
-	run, err := evidence.Read(rec.dir)
+	if !claimsSteady(x) {
+		return ""
+	}
+	run, err := rec.sofar()
 	if err != nil {
 		return "the evidence cannot be read back: " + err.Error()
 	}
@@ -283,6 +310,10 @@ func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) strin
 		}
 	}
 	return ""
+}
+
+func claimsSteady(x *experiment.Experiment) bool {
+	return slices.ContainsFunc(x.Claims, func(c experiment.Claim) bool { return c.Steady != nil })
 }
 
 // watch tells when a target ends that nobody ended, until ctx is done.
@@ -346,14 +377,17 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 		if e.Latency.Recorded != "" {
 			in.Delay = evidence.Seconds(e.Latency.Draws.Mean())
 		}
+	case e.DropResponse != nil:
+		in.Ends = e.DropResponse.Then == "reset"
 	case e.Errors != nil:
 		in.Statuses = e.Errors.Status
 		if code := int(e.Errors.GRPC); code != 0 {
 			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
 		}
 	default:
-		if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
-			in.Share, in.Match = float64(t.Selection().Share), t.Selection().Match != nil
+		if t := e.Stream(); t != nil {
+			c := t.Selection()
+			in.Share, in.Match, in.Cycle, in.Ramp = float64(c.Share), c.Match != nil, c.Cycle != nil, evidence.Seconds(c.Ramp)
 		}
 	}
 	return in

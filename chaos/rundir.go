@@ -3,10 +3,15 @@ package chaos
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
 // The files of a run directory beside those of package evidence.
@@ -14,6 +19,8 @@ const (
 	ExperimentFile = "experiment.yaml" // as resolved: what the run really did
 	ResultFile     = "result.json"
 	frontLog       = "front.hlog"
+
+	notStartedFile = "not-started.txt" // why a run could not start, in the directory of one that did not
 )
 
 // linkLog is the histogram log of a link; a link called front is told apart
@@ -21,11 +28,15 @@ const (
 func linkLog(link string) string { return "link-" + link + ".hlog" }
 
 // makeRunDir makes the directory of a run. A directory that holds something
-// already is refused: one run must not bury another. Of two runs that take the
-// same empty one, the second fails to write its experiment.
+// already is refused: one run must not bury another. What a run left that could
+// not start is no run, and makes room. Of two runs that take the same empty one,
+// the second fails to write its experiment.
 func makeRunDir(out, name string, now time.Time) (string, error) {
 	if out != "" {
 		if err := os.MkdirAll(out, 0o755); err != nil {
+			return "", err
+		}
+		if err := clearNotStarted(out); err != nil {
 			return "", err
 		}
 		entries, err := os.ReadDir(out)
@@ -54,6 +65,55 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 			return "", err
 		}
 	}
+}
+
+// noteNotStarted leaves word in a run directory that its run could not start.
+// What is there stays to be looked at: the targets' output says why they did
+// not get ready.
+func noteNotStarted(dir string, why error) error {
+	return writeNew(filepath.Join(dir, notStartedFile), []byte(why.Error()+"\n"))
+}
+
+// clearNotStarted removes what a run left that could not start, and nothing
+// else: where there is more beside it, all of it stays.
+func clearNotStarted(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	made := []string{ExperimentFile, evidence.TimelineFile, "evidence", "targets", "tls", notStartedFile}
+	for _, e := range entries {
+		if !slices.Contains(made, e.Name()) && filepath.Ext(e.Name()) != filepath.Ext(frontLog) {
+			return nil
+		}
+	}
+	switch err := os.Remove(filepath.Join(dir, notStartedFile)); {
+	case errors.Is(err, fs.ErrNotExist): // it was another run, or another one makes room just now
+		return nil
+	case err != nil:
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return errors.Join(errs...)
+}
+
+// begun says what happened to a run that has no timeline; nil if it has one.
+func begun(dir string) error {
+	there := func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		return err == nil
+	}
+	if why, err := os.ReadFile(filepath.Join(dir, notStartedFile)); err == nil {
+		return fmt.Errorf("the run of %s could not start, and there is nothing to rule on: %s", dir, strings.TrimSpace(string(why)))
+	}
+	if there(evidence.TimelineFile) || !there(ExperimentFile) {
+		return nil
+	}
+	return fmt.Errorf("the run of %s has not begun, and there is nothing to rule on: it was killed before its targets were ready, or is starting them yet; nothing was injected (what they said is in %s)",
+		dir, filepath.Join(dir, "targets"))
 }
 
 // writeNew writes a file that must not exist.

@@ -16,9 +16,6 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// transports are those that every dialect must work on.
-var transports = []string{Epoll, IOURing, Portable}
-
 // serveHTTP2 is Go's server, for HTTP/2 by prior knowledge.
 func serveHTTP2(t testing.TB, h http.HandlerFunc, with func(*http.Server)) *peer {
 	t.Helper()
@@ -52,7 +49,7 @@ func serveHTTP2(t testing.TB, h http.HandlerFunc, with func(*http.Server)) *peer
 // answers is the outcome.
 func TestHTTP2AgainstGo(t *testing.T) {
 	const n, run = 300, 7
-	for _, transport := range transports {
+	for _, transport := range everyTransport(t) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			var wrong atomic.Int64
@@ -212,6 +209,7 @@ func onStream(stream uint32, text ...string) string {
 }
 
 func TestHTTP2Outcomes(t *testing.T) {
+	transports := everyTransport(t)
 	okHead, okAll := frame(headers, 4, 1, status200), frame(headers, 5, 1, status200)
 	end := frame(data, 1, 1, "end")
 	thenHang := func(text ...string) func(net.Conn) {

@@ -17,7 +17,7 @@ import (
 // A peer that goes away answers what it has begun. What it says it has not is
 // sent again on another connection, with the time at which it was due.
 func TestHTTP2GoAway(t *testing.T) {
-	for _, transport := range transports {
+	for _, transport := range everyTransport(t) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			var conns atomic.Int64
@@ -127,6 +127,7 @@ func TestHTTP2NothingTaken(t *testing.T) {
 // has all of them taken in the end, each once.
 func TestHTTP2FewOnEachConnection(t *testing.T) {
 	const n, each = 200, 3
+	transports := everyTransport(t)
 	for _, tt := range []struct {
 		name   string
 		closed bool

@@ -16,6 +16,7 @@ import (
 // its requests has an id of its own, by which the server can tell them apart.
 func TestHTTP2Chain(t *testing.T) {
 	const n = 30
+	transports := everyTransport(t)
 	for _, protocol := range []string{HTTP2, HTTP1} {
 		for _, each := range []int{0, 4} { // requests on a connection
 			if protocol == HTTP1 && each > 0 {

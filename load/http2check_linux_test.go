@@ -33,6 +33,7 @@ func TestHTTP2ChecksOnTheWire(t *testing.T) {
 		return frames
 	}
 	x := literal("x", "1")
+	transports := everyTransport(t)
 	for _, tt := range []struct {
 		name    string
 		answer  []string

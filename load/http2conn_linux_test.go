@@ -22,7 +22,7 @@ func h2(addr string) Route { return Route{Addr: addr, Protocol: HTTP2, Timeout: 
 // On one connection, what happens to one stream happens to no other: of each
 // four one is never answered, one is reset, one is malformed and one is well.
 func TestHTTP2StreamsAreApart(t *testing.T) {
-	for _, transport := range transports {
+	for _, transport := range everyTransport(t) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			const n = 60
@@ -147,7 +147,7 @@ func bodied(length int) func(net.Conn) {
 // A body goes as the windows allow, of its stream and of the connection.
 func TestHTTP2Windows(t *testing.T) {
 	const n, length = 4, 50_000 // together above the connection's 65,535
-	for _, transport := range transports {
+	for _, transport := range everyTransport(t) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			get := h2(listen(t, bodied(length)).addr)
@@ -403,6 +403,7 @@ func moodyHTTP2(t testing.TB, seed uint64) *peer {
 
 // Whatever the service does, every arrival is observed once.
 func TestHTTP2EachArrivalOnce(t *testing.T) {
+	transports := everyTransport(t)
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
@@ -412,7 +413,7 @@ func TestHTTP2EachArrivalOnce(t *testing.T) {
 			get.Method, get.Body = "", nil
 			mustCollect(t, Plan{
 				Schedule: Constant(4000, 150*time.Millisecond), Seed: seed, Run: 1, Loops: 1 + rng.IntN(2), MaxConns: 2 + rng.IntN(10), Streams: 1 + rng.IntN(30),
-				ConnRequests: rng.IntN(2) * 40, Grace: time.Duration(rng.IntN(200)) * time.Millisecond, Transport: transports[seed%3],
+				ConnRequests: rng.IntN(2) * 40, Grace: time.Duration(rng.IntN(200)) * time.Millisecond, Transport: transports[seed%uint64(len(transports))],
 				Routes: []Route{get, post, {Addr: moodyHTTP2(t, seed+100).addr, Protocol: GRPC, Timeout: 40 * time.Millisecond}},
 			})
 		})
@@ -422,7 +423,7 @@ func TestHTTP2EachArrivalOnce(t *testing.T) {
 // The closed model keeps each connection filled.
 func TestHTTP2Closed(t *testing.T) {
 	const n, conns, streams = 3000, 2, 10
-	for _, transport := range transports {
+	for _, transport := range everyTransport(t) {
 		t.Run(transport, func(t *testing.T) {
 			var now, most atomic.Int64
 			peer := serveHTTP2(t, func(http.ResponseWriter, *http.Request) {
@@ -493,6 +494,7 @@ func TestHTTP2DoesNotAllocate(t *testing.T) {
 	varying := plain
 	varying.Path, varying.Headers = "/${seq}", [][2]string{{"x", "${rand:1-1000}"}}
 	varying.Checks = []Check{{Want: "207"}, {Of: CheckBody, Test: Contains, Want: "k"}}
+	transports := everyTransport(t)
 	for i := range 2 * len(transports) {
 		transport, route, name := transports[i/2], plain, "plain"
 		if i%2 == 1 {

@@ -86,6 +86,7 @@ func startNginx(t *testing.T, dir, addr string) {
 // way: none of them is lost, and none is done twice.
 func TestHTTP2GoAwayOfNginx(t *testing.T) {
 	const n = 3000
+	transports := everyTransport(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "small"), []byte("ok"), 0o600); err != nil {
 		t.Fatal(err)
@@ -127,6 +128,7 @@ func TestHTTP2GoAwayOfNginx(t *testing.T) {
 // Servers that are not Go's.
 func TestHTTP2AgainstOthers(t *testing.T) {
 	const n = 500
+	transports := everyTransport(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "big"), make([]byte, 2<<20), 0o600); err != nil {
 		t.Fatal(err)

@@ -144,8 +144,12 @@ func TestSineDoesNotDrift(t *testing.T) {
 // Where the rate is 0 for a moment hardly anything is due, and the inverse of
 // its integral is steep: nothing may come out of order there.
 func TestSineIsMonotone(t *testing.T) {
-	for _, mid := range []rate.Limit{0.1, 7, 1e3, 1e5} {
-		s := Sine(mid, mid, 10*time.Second, 30*time.Second)
+	for _, tt := range []struct {
+		mid     rate.Limit
+		periods int
+	}{{0.1, 3}, {7, 3}, {1e3, 3}, {1e5, 1}} { // a million arrivals take seconds; the next period is like it, or it drifts
+		mid, total := tt.mid, time.Duration(tt.periods)*10*time.Second
+		s := Sine(mid, mid, 10*time.Second, total)
 		n, last := 0, time.Duration(-1)
 		for at := range s.Arrivals() {
 			if at < last {
@@ -154,8 +158,8 @@ func TestSineIsMonotone(t *testing.T) {
 			last = at
 			n++
 		}
-		if want := int(math.Ceil(float64(mid) * 30)); n != want {
-			t.Errorf("%v/s: %d arrivals in three periods of 10 s, want %d", mid, n, want)
+		if want := int(math.Ceil(float64(mid) * total.Seconds())); n != want {
+			t.Errorf("%v/s: %d arrivals in %d periods of 10 s, want %d", mid, n, tt.periods, want)
 		}
 	}
 }
@@ -373,6 +377,9 @@ func TestArrivalsFollowTheRate(t *testing.T) {
 			}
 			want = area(s, at)
 		case *sine:
+			if s.spacing.Poisson {
+				return
+			}
 			want = sineArea(s, at)
 		case replay:
 			at = at.Truncate(time.Second)

@@ -21,9 +21,23 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The tests run on the best transport for each plan, and TestTransports has them
-// all run again on each one.
-const transportVariable = "STORMCTL_TEST_TRANSPORT"
+// The tests run on the best transport for each plan, and TestTransports has those
+// run again on each one that neither go over all of them by themselves, by
+// everyTransport, nor run any plan, as notOfTransports says.
+const (
+	transportVariable = "STORMCTL_TEST_TRANSPORT"
+	notOfTransports   = "^(TestTransports|TestSchedule|TestSine|TestStages|TestPoisson|TestRing|TestMeter).*"
+)
+
+// everyTransport are those that this machine has, for a test that runs on each.
+// It skips the test where TestTransports would have it run again.
+func everyTransport(t *testing.T) []string {
+	t.Helper()
+	if os.Getenv(transportVariable) != "" {
+		t.Skip("it runs on every transport by itself")
+	}
+	return slices.DeleteFunc(Transports(), func(name string) bool { return name == IOURing && !ringAllowed() })
+}
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(transportVariable); name != "" {
@@ -46,7 +60,7 @@ func TestTransports(t *testing.T) {
 			if name == IOURing && !ringAllowed() {
 				t.Skip("this kernel, or a sandbox, has no io_uring for us")
 			}
-			child := exec.Command(os.Args[0], "-test.timeout=4m", "-test.skip=^(TestTransports|TestSchedule|TestStages|TestPoisson|TestRing|TestMeter).*")
+			child := exec.Command(os.Args[0], "-test.timeout=4m", "-test.skip="+notOfTransports)
 			child.Env = append(os.Environ(), transportVariable+"="+name)
 			if out, err := child.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)

@@ -14,6 +14,7 @@ func fixtures() map[string]*chaos.Result {
 		"refuted":      breakerRun(judge.Refuted),
 		"inconclusive": breakerRun(judge.Inconclusive),
 		"partial":      partialRun(),
+		"missing":      missingRun(),
 		"unhealthy":    unhealthyRun(),
 		"hostile":      hostileRun(),
 		"empty":        {Schema: chaos.ResultSchema, Name: "nothing", Harness: chaos.Harness{Healthy: true, Steal: -1}},
@@ -88,6 +89,24 @@ func breakerVerdict(ruling judge.Ruling) judge.Verdict {
 		v.IDs = []uint64{2801, 2950, 3307}
 	}
 	return v
+}
+
+// missingRun lacks two of its three faults.
+func missingRun() *chaos.Result {
+	r := breakerRun(judge.Held)
+	r.Faults = append(r.Faults,
+		chaos.FaultResult{Name: "exec cut-power on bank", Kind: "exec", On: "bank", Injected: -1, Healed: -1, Error: "inject exec cut-power: exit status 3"},
+		chaos.FaultResult{Name: "errors 500 to POST /refund on payments", Kind: "errors", On: "payments", Injected: 17, Healed: 19},
+	)
+	r.Missing = []string{
+		"fault exec cut-power on bank was not injected: exit status 3",
+		"fault errors 500 to POST /refund on payments hit none of the 998 calls that came over payments while it was in force",
+	}
+	for i, v := range r.Verdicts {
+		r.Verdicts[i] = v.Lacking(r.Missing)
+	}
+	r.Ruling = judge.Inconclusive
+	return r
 }
 
 func partialRun() *chaos.Result {

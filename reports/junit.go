@@ -58,8 +58,9 @@ type (
 
 // JUnit writes a test case per claim, so that a pipeline gates on claims as it
 // does on tests: refuted is a failure, inconclusive an error, because a claim
-// that nobody could check must not pass. A run that ended early, or that
-// claimed nothing, has one more case with an error, for the same reason.
+// that nobody could check must not pass. A run that ended early, that lacked a
+// fault or that claimed nothing has one more case with an error, for the same
+// reason.
 //
 // Each case carries the time of the whole run: that is how long its claim was
 // put to the test. Characters that XML 1.0 cannot hold become U+FFFD.
@@ -77,6 +78,9 @@ func JUnit(w io.Writer, r *chaos.Result) error {
 		},
 		SystemOut: r.About,
 		SystemErr: strings.Join(r.Harness.Problems, "\n"),
+	}
+	for _, fault := range r.Missing {
+		suite.Properties = append(suite.Properties, junitProperty{"fault_missing", fault})
 	}
 	if r.Dir != "" {
 		suite.Properties = append(suite.Properties, junitProperty{"run_directory", r.Dir})
@@ -132,6 +136,9 @@ func wholeRun(r *chaos.Result) *junitProblem {
 	switch {
 	case r.Partial:
 		return &junitProblem{Type: "partial", Message: stopped(r), Text: stopped(r)}
+	case len(r.Missing) > 0:
+		text := strings.Join(r.Missing, "\n")
+		return &junitProblem{Type: "fault_missing", Message: strings.Join(r.Missing, "; "), Text: text}
 	case len(r.Verdicts) == 0:
 		return &junitProblem{Type: "inconclusive", Message: nothingClaimed, Text: nothingClaimed}
 	}

@@ -105,6 +105,9 @@ const (
 	unhealthyMeans = "The figures may be the harness's own and not the system's: "
 )
 
+// faultMissing is what the first lines say where a fault did not do its part.
+const faultMissing = "FAULT MISSING"
+
 // warnings come before anything else: they change how all of the rest is to
 // be read.
 func (s *summary) warnings() {
@@ -120,6 +123,9 @@ func (s *summary) warnings() {
 	}
 	if s.result.Partial {
 		warn("STOPPED EARLY", stopped(s.result)+" What follows is only what was seen until then.")
+	}
+	for _, fault := range s.result.Missing {
+		warn(faultMissing, Clean(fault))
 	}
 	for _, note := range s.result.Notes {
 		warn("NOTE", Clean(note))

@@ -28,7 +28,8 @@ type sheet struct {
 	size int64
 	max  int64
 	lost uint64
-	err  error
+	err  error // why no more is written
+	full bool  // that it is as large as it may be
 }
 
 func createSheet(path, header string, max int64) (*sheet, error) {
@@ -46,7 +47,7 @@ func (s *sheet) flush(records uint64) error {
 		return nil
 	}
 	if s.err == nil && s.max > 0 && s.size+int64(len(s.buf)) > s.max {
-		s.err = fmt.Errorf("evidence is limited to %d bytes", s.max)
+		s.err, s.full = fmt.Errorf("evidence is limited to %d bytes", s.max), true
 	}
 	if s.err == nil {
 		var n int
@@ -57,6 +58,14 @@ func (s *sheet) flush(records uint64) error {
 		s.lost += records
 	}
 	s.buf = s.buf[:0]
+	return s.err
+}
+
+// failed is the error of a write; nil if all went well, or the bound was met.
+func (s *sheet) failed() error {
+	if s.full {
+		return nil
+	}
 	return s.err
 }
 
@@ -99,6 +108,10 @@ func (w *FrontWriter) Write(samples []load.Sample) {
 
 // Lost is how many samples could not be kept.
 func (w *FrontWriter) Lost() uint64 { return w.sheet.lost }
+
+// Err is why the file could not be written, which its bound is no case of; nil
+// if it could.
+func (w *FrontWriter) Err() error { return w.sheet.failed() }
 
 // Close closes the file and returns why samples were lost, if any were.
 func (w *FrontWriter) Close() error { return w.sheet.close() }
@@ -143,6 +156,10 @@ func (w *BehindWriter) Write(exchanges []Exchange) {
 
 // Lost is how many exchanges could not be kept.
 func (w *BehindWriter) Lost() uint64 { return w.sheet.lost }
+
+// Err is why the file could not be written, which its bound is no case of; nil
+// if it could.
+func (w *BehindWriter) Err() error { return w.sheet.failed() }
 
 // Close closes the file and returns why exchanges were lost, if any were.
 func (w *BehindWriter) Close() error { return w.sheet.close() }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,7 @@ func BehindFile(link string) string { return "evidence/link-" + link + ".csv" }
 // Read reads what a run left in dir, whether it ended well, was cut short or
 // was killed. Only whole records count.
 func Read(dir string) (*Run, error) {
-	run := &Run{Links: map[string]*Link{}, Lost: map[string]uint64{}, Partial: true}
+	run := newRun()
 	if err := run.readTimeline(dir); err != nil {
 		return nil, err
 	}
@@ -33,9 +34,7 @@ func Read(dir string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(run.Front, func(a, b sample) int {
-		return cmp.Or(cmp.Compare(a.Intended, b.Intended), cmp.Compare(a.ID, b.ID))
-	})
+	run.order()
 	for name, link := range run.Links {
 		err := readFile(dir, BehindFile(name), func(f *os.File) (torn bool, err error) {
 			link.Exchanges, torn, err = readBehind(f)
@@ -44,12 +43,24 @@ func Read(dir string) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		slices.SortStableFunc(link.Exchanges, func(a, b Exchange) int {
-			return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.Seq, b.Seq))
-		})
+		link.order()
 	}
 	run.settleEnd()
 	return run, nil
+}
+
+func newRun() *Run { return &Run{Links: map[string]*Link{}, Lost: map[string]uint64{}, Partial: true} }
+
+func (r *Run) order() {
+	slices.SortStableFunc(r.Front, func(a, b sample) int {
+		return cmp.Or(cmp.Compare(a.Intended, b.Intended), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+func (l *Link) order() {
+	slices.SortStableFunc(l.Exchanges, func(a, b Exchange) int {
+		return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.Seq, b.Seq))
+	})
 }
 
 // readFile lets read parse one file. A file that is not there holds nothing:
@@ -87,43 +98,8 @@ func (r *Run) readTimeline(dir string) error {
 	defer f.Close()
 	started := false
 	err = readTimeline(f, func(e Event) {
-		switch {
-		case e.Kind == KindStart && e.Start != nil:
-			started = true
-			r.begin(e.Start)
-		case e.Kind == KindInject && r.has(e.Fault):
-			fault := &r.Faults[e.Fault-1]
-			if e.Error == "" {
-				fault.Injected = e.At.Duration()
-			}
-			fault.Error = e.Error
-		case e.Kind == KindHeal && r.has(e.Fault):
-			fault := &r.Faults[e.Fault-1]
-			if e.Error == "" {
-				fault.Healed = e.At.Duration()
-			}
-			fault.Error, fault.Overflow = e.Error, e.Overflow
-		case e.Kind == KindTick && e.Tick != nil:
-			e.Tick.At = e.At.Duration()
-			r.Ticks = append(r.Ticks, *e.Tick)
-			if e.Tick.Lost > 0 {
-				r.Lost["records"] = e.Tick.Lost
-			}
-		case e.Kind == KindWarmup:
-			r.Warmup = e.Warmup
-		case e.Kind == KindDeath:
-			r.Deaths = append(r.Deaths, Death{e.At.Duration(), e.Target})
-			r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
-		case e.Kind == KindNote:
-			r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
-		case e.Kind == KindGate:
-			r.NotSteady = e.Text
-		case e.Kind == KindStop:
-			r.Stopped = e.Text
-		case e.Kind == KindEnd:
-			r.End = e.At.Duration()
-			r.Partial = r.Stopped != ""
-		}
+		started = started || e.Kind == KindStart && e.Start != nil
+		r.add(e)
 	})
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
@@ -134,11 +110,52 @@ func (r *Run) readTimeline(dir string) error {
 	return nil
 }
 
+// add takes in what an event tells.
+func (r *Run) add(e Event) {
+	switch {
+	case e.Kind == KindStart && e.Start != nil:
+		r.begin(e.Start)
+	case e.Kind == KindInject && r.has(e.Fault):
+		fault := &r.Faults[e.Fault-1]
+		if e.Error == "" {
+			fault.Injected = e.At.Duration()
+		}
+		fault.Error, fault.Why = e.Error, strings.TrimPrefix(e.Error, "inject "+e.Text+": ")
+	case e.Kind == KindHeal && r.has(e.Fault):
+		fault := &r.Faults[e.Fault-1]
+		if e.Error == "" {
+			fault.Healed = e.At.Duration()
+		}
+		fault.Error, fault.Hit, fault.Overflow = e.Error, e.Hit, e.Overflow
+	case e.Kind == KindTick && e.Tick != nil:
+		tick := *e.Tick
+		tick.At = e.At.Duration()
+		r.Ticks = append(r.Ticks, tick)
+		if tick.Lost > 0 {
+			r.Lost["records"] = tick.Lost
+		}
+	case e.Kind == KindWarmup:
+		r.Warmup = e.Warmup
+	case e.Kind == KindDeath:
+		r.Deaths = append(r.Deaths, Death{e.At.Duration(), e.Target})
+		r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
+	case e.Kind == KindNote:
+		r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
+	case e.Kind == KindGate:
+		r.NotSteady = e.Text
+	case e.Kind == KindStop:
+		r.Stopped = e.Text
+	case e.Kind == KindEnd:
+		r.End = e.At.Duration()
+		r.Partial = r.Stopped != ""
+	}
+}
+
 func (r *Run) has(fault int) bool { return fault >= 1 && fault <= len(r.Faults) }
 
 func (r *Run) begin(h *Header) {
 	r.Name, r.About, r.Seed, r.Started, r.Load = h.Name, h.About, h.Seed, h.Started, h.Load.Duration()
-	r.Routes, r.Faults, r.Skips, r.Batch = h.Routes, h.Faults, h.Skips, h.Batch.Duration()
+	r.Routes, r.Faults, r.Skips, r.Batch = h.Routes, slices.Clone(h.Faults), h.Skips, h.Batch.Duration()
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1
 	}

@@ -50,3 +50,22 @@ func TestProblems(t *testing.T) {
 		})
 	}
 }
+
+func TestBehind(t *testing.T) {
+	r := &Run{End: 8 * time.Second}
+	for i, pressure := range []float64{0, 1, 1, 0.96, 1, 0.5, 1, 0} {
+		r.Ticks = append(r.Ticks, Tick{At: time.Duration(i+1) * time.Second, Pressure: pressure})
+	}
+	for _, tt := range []struct{ from, to, want time.Duration }{
+		{0, 900 * time.Millisecond, LeastNoise},
+		{500 * time.Millisecond, 1500 * time.Millisecond, 500 * time.Millisecond}, // saturated, for a second
+		{0, 4500 * time.Millisecond, time.Second},
+		{4500 * time.Millisecond, 4600 * time.Millisecond, time.Second}, // what piled up before is still there
+		{5500 * time.Millisecond, 5600 * time.Millisecond, LeastNoise},
+		{6500 * time.Millisecond, 8 * time.Second, 500 * time.Millisecond},
+	} {
+		if got := r.Behind(tt.from, tt.to); got != tt.want {
+			t.Errorf("from %v to %v it may be behind by %v, want %v", tt.from, tt.to, got, tt.want)
+		}
+	}
+}

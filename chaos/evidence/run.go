@@ -82,14 +82,17 @@ type Injection struct {
 	Delay    Seconds       `json:"delay_s,omitempty"`  // what a latency fault adds on average; 0 otherwise
 	Share    float64       `json:"share"`              // 0 to 1 of the matching exchanges it takes
 	Match    bool          `json:"match,omitempty"`    // it takes only matching exchanges
+	Ends     bool          `json:"ends,omitempty"`     // it ends the calls that it drops the response of, which it keeps otherwise
 	Cycle    bool          `json:"cycle,omitempty"`    // it comes and goes while it is in force
 	Ramp     Seconds       `json:"ramp_s,omitempty"`   // how long it takes to grow to its full size; 0 if it has it at once
 	At       Seconds       `json:"at_s"`               // when it was planned
 	For      Seconds       `json:"for_s"`              // how long it was planned to last
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
 	Healed   time.Duration `json:"-"`                  // when it was gone; -1 if the evidence ends with it in force
+	Hit      uint64        `json:"-"`                  // what its link counted until it was healed, also of what has no record; 0 in runs from before it did
 	Overflow uint64        `json:"-"`                  // exchanges that it let go because it had hold of as many as it may
 	Error    string        `json:"-"`                  // why it could not be injected or healed
+	Why      string        `json:"-"`                  // the same of the injection, without what was tried
 }
 
 // Active tells whether the fault was in force at any moment of [from, to].
@@ -206,6 +209,26 @@ func (r *Run) Noise(from, to time.Duration) time.Duration {
 	}
 	return noise
 }
+
+// Behind is how late what a system does may be in [from, to) because there was
+// more to do than the host could: Noise, and where some thread waited for a core
+// nearly all the time for seconds in a row, a quarter of these, for then work piles
+// up. With a load of 20 on two cores, retries that wait 100 ms were seen after
+// 1.8 s.
+func (r *Run) Behind(from, to time.Duration) time.Duration {
+	behind := r.Noise(from, to)
+	var since time.Duration // of a stretch without a core to spare
+	for _, t := range r.Ticks {
+		if t.Pressure < piling {
+			since = t.At
+		} else if t.At >= from && t.At-time.Second <= to {
+			behind = max(behind, (t.At-since)/4)
+		}
+	}
+	return behind
+}
+
+const piling = 0.95 // of a second in which some thread waited for a core
 
 // What a process may wait for its turn where others want the cores too, and
 // from when on they do. It is for judging what a system does next once it knows

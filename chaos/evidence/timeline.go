@@ -45,6 +45,7 @@ type Event struct {
 	Error  string  `json:"error,omitempty"`  // inject, heal: why it did not work
 	Target string  `json:"target,omitempty"` // death: who
 
+	Hit      uint64 `json:"hit,omitempty"`      // heal: Injection.Hit
 	Overflow uint64 `json:"overflow,omitempty"` // heal: Injection.Overflow
 
 	Start  *Header `json:"start,omitempty"`
@@ -116,6 +117,13 @@ func (t *TimelineWriter) Add(e Event) {
 		return
 	}
 	t.size += int64(len(line)) + 1
+}
+
+// Err is the first error of any Add.
+func (t *TimelineWriter) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
 }
 
 // Close closes the file and returns the first error of any Add.

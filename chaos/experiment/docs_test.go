@@ -129,7 +129,7 @@ func hostKinds() map[string]bool {
 // The same for the page about faults of connections.
 func TestDocsOfConnections(t *testing.T) {
 	const file = `name: docs
-load: {rate: 10/s, duration: 60s, routes: [{name: pay, to: shop, get: /pay}]}
+load: {rate: 10/s, duration: 80s, routes: [{name: pay, to: shop, get: /pay}]}
 claims: [{steady: {success: 99%}}]
 `
 	text, err := os.ReadFile("../../docs/connections.md")

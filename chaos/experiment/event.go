@@ -160,6 +160,7 @@ func (r *rules) events() {
 			r.onLink(path, e, kind)
 			r.selects(child(path, kind), e)
 			r.recording(child(path, kind), e.Latency)
+			r.answers(child(path, kind), e.Errors)
 			r.onProtocol(path, e, kind)
 		}
 	}
@@ -223,14 +224,33 @@ func (r *rules) recording(path string, l *proxy.Latency) {
 	}
 }
 
+// answers checks that an answer in the dependency's place is one that a caller
+// could take for an error.
+func (r *rules) answers(path string, e *proxy.Errors) {
+	at := child(path, "status")
+	if e == nil || e.GRPC != 0 || e.Body != "" || len(e.Headers) > 0 || !r.sound(at) {
+		return
+	}
+	for _, status := range e.Status {
+		if status < 300 {
+			r.wrong(at, fmt.Sprintf("status: %d by itself is no error", status), "give the body: or headers: that make it one, or a status from 300 on")
+			return
+		}
+	}
+}
+
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
 func (r *rules) selects(path string, e *Event) {
-	t := e.Toxic()
-	if t == nil {
-		return // a fault of connections, which has Conns
+	var s proxy.Select
+	if t := e.Toxic(); t != nil {
+		s = t.Selection()
+	} else if t := e.Stream(); t != nil {
+		c := t.Selection()
+		s = proxy.Select{First: c.First, Every: c.Every, Cycle: c.Cycle, Ramp: c.Ramp, MaxActive: c.MaxActive}
+	} else {
+		return
 	}
-	s := t.Selection()
 	r.positive(child(path, "first"), s.First != 0)
 	r.positive(child(path, "every"), s.Every != 0)
 	r.positive(child(path, "max_active"), s.MaxActive != 0)

@@ -74,7 +74,7 @@ func (e Event) Stream() proxy.Stream {
 
 // connsOf is what is left of a Select where there are connections only.
 func connsOf(s proxy.Select) proxy.Conns {
-	c := proxy.Conns{Share: s.Share, First: s.First, Every: s.Every}
+	c := proxy.Conns{Share: s.Share, First: s.First, Every: s.Every, Cycle: s.Cycle, Ramp: s.Ramp, MaxActive: s.MaxActive}
 	if s.Match != nil {
 		c.Match = &proxy.ConnMatch{Connection: s.Match.Connection}
 	}
@@ -89,7 +89,10 @@ func (e LinkEvent) Way() proxy.Direction {
 
 // shared are the kinds that happen to links of every protocol, with the keys
 // that mean something on one with protocol: tcp.
-var shared = map[string][]string{"latency": {"delay", "jitter", "distribution", "share", "match", "first", "every"}, "partition": {"share", "match", "first", "every"}}
+var shared = map[string][]string{"latency": append([]string{"delay", "jitter", "distribution"}, narrows...), "partition": narrows}
+
+// narrows are the keys of what faults of links have in common.
+var narrows = []string{"share", "match", "first", "every", "cycle", "ramp", "max_active"}
 
 // onProtocol checks that the link speaks what the fault is about.
 func (r *rules) onProtocol(path string, e *Event, kind string) {
@@ -101,10 +104,6 @@ func (r *rules) onProtocol(path string, e *Event, kind string) {
 	direction := child(path, "direction")
 	if r.has(direction) && r.sound(direction) && r.among(direction, e.Direction, "directions", ways) && link.Protocol != proxy.ProtocolTCP {
 		r.wrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", quote(e.On)), "leave it out, or give the link protocol: tcp")
-	}
-	if t, ok := e.Stream().(interface{ Selection() proxy.Conns }); ok {
-		r.positive(child(at, "first"), t.Selection().First != 0)
-		r.positive(child(at, "every"), t.Selection().Every != 0)
 	}
 	keys, both := shared[kind]
 	isStream := slices.Contains(streamKinds, kind)

@@ -130,10 +130,12 @@ func ofOne(run *evidence.Run, link *evidence.Link, calls []call) (own []call, mi
 }
 
 // hearing knows of which answers a caller may have had no use, although the
-// link passed them on whole: those that a fault has spoilt, and those that it
+// link passed them on whole: those that a fault has spoilt or made up, whose
+// body may say that the call failed whatever the status; and those that it
 // held up for as long as the callers were seen to wait. Such a caller gives up
 // while the answer is on its way to it.
 type hearing struct {
+	run    *evidence.Run
 	faults []evidence.Injection
 	waited []time.Duration // how long callers waited until they left, ordered
 	within time.Duration   // how near to one of them a duration is the same
@@ -141,7 +143,7 @@ type hearing struct {
 
 // hearingOf reads link, which is what the links of a claim saw.
 func hearingOf(run *evidence.Run, links Links, link *evidence.Link, noise time.Duration) hearing {
-	h := hearing{within: noise}
+	h := hearing{run: run, within: noise}
 	for _, f := range run.Faults {
 		if links.onPath(run, f) {
 			h.faults = append(h.faults, f)
@@ -158,6 +160,9 @@ func hearingOf(run *evidence.Run, links Links, link *evidence.Link, noise time.D
 
 // unsure tells whether the caller may not have had this answer.
 func (h hearing) unsure(x evidence.Exchange) bool {
+	if x.Ending == evidence.Injected {
+		return true
+	}
 	touched := false
 	for _, f := range h.faults {
 		if !f.Touched(x) {
@@ -171,6 +176,17 @@ func (h hearing) unsure(x evidence.Exchange) bool {
 	}
 	i, _ := slices.BinarySearch(h.waited, x.Duration()-h.within)
 	return touched && i < len(h.waited) && h.waited[i] <= x.Duration()+h.within
+}
+
+// surely tells whether the caller had the answer when it began its next attempt:
+// it cannot have given up on it, because it was seen to wait for longer than the
+// answer can have taken to reach it, or because nothing kept it from reading it.
+func (h hearing) surely(x, next evidence.Exchange) bool {
+	noise := h.run.Noise(x.Begin, next.Begin)
+	if len(h.waited) == 0 {
+		return noise <= gaveUpUnseen
+	}
+	return noise <= gaveUpUnseen || x.Duration()+noise < h.waited[0]
 }
 
 // fanout looks at calls in which nothing failed: quiet is how many there were

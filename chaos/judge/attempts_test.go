@@ -40,20 +40,23 @@ func TestStepsAreNoRetries(t *testing.T) {
 }
 
 // An answer that the link passed on whole is no success for a caller that gave
-// up while it came, nor for one that found it spoilt.
+// up while it came, nor for one that found it spoilt, and need not be one where
+// a fault made it up: 200 and a body that says what went wrong.
 func TestAnswersThatWereOfNoUse(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		took   time.Duration // callers wait for 300 ms
-		faults uint64        // bit 1 is the partition, bit 3 the corruption
+		faults uint64        // bit 0 is the errors, bit 1 the partition, bit 3 the corruption
+		ending evidence.Ending
 		want   Ruling
 		reason string
 	}{
-		{"as its caller gave up", 299 * time.Millisecond, 1 << 1, Held, "1 attempt was repeated after or before an answer that came as its caller gave up"},
-		{"long before that", 150 * time.Millisecond, 1 << 1, Refuted, "repeated after a success"},
-		{"late by no fault", 299 * time.Millisecond, 0, Refuted, "repeated after a success"},
-		{"spoilt", 5 * time.Millisecond, 1 << 3, Held, "or that a fault had spoilt"},
-		{"spoilt by nothing", 5 * time.Millisecond, 0, Refuted, "repeated after a success"},
+		{"as its caller gave up", 299 * time.Millisecond, 1 << 1, evidence.Answered, Held, "1 attempt was repeated after or before an answer that came as its caller gave up"},
+		{"long before that", 150 * time.Millisecond, 1 << 1, evidence.Answered, Refuted, "repeated after a success"},
+		{"late by no fault", 299 * time.Millisecond, 0, evidence.Answered, Refuted, "repeated after a success"},
+		{"spoilt", 5 * time.Millisecond, 1 << 3, evidence.Answered, Held, "or that a fault had spoilt"},
+		{"spoilt by nothing", 5 * time.Millisecond, 0, evidence.Answered, Refuted, "repeated after a success"},
+		{"made up", 5 * time.Millisecond, 1 << 0, evidence.Injected, Held, "spoilt or made up"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := retrying()
@@ -64,7 +67,7 @@ func TestAnswersThatWereOfNoUse(t *testing.T) {
 			id := uint64(0)
 			for i, x := range link.Exchanges {
 				if x.Begin > 4500*time.Millisecond && x.Ending == evidence.CallerGone && x.Method == "GET" {
-					x.Ending, x.Status, x.End, x.Faults = evidence.Answered, 200, x.Begin+row.took, row.faults
+					x.Ending, x.Status, x.End, x.Faults = row.ending, 200, x.Begin+row.took, row.faults
 					link.Exchanges[i], id = x, x.ID
 					break
 				}

@@ -221,7 +221,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	case first < leastFirstWaits:
 		f.doubt("only %d first waits were seen; at least %d are needed", first, leastFirstWaits)
 	}
-	if c.judgeLaw(f, byRank, noise) { // where the ranges are not kept, a spread within them means nothing
+	if c.judgeLaw(f, byRank, noise, run.Behind(from, to)) { // where the ranges are not kept, a spread within them means nothing
 		if c.Jitter > 0 || c.Law == "full" {
 			c.judgeJitter(f, byRank, noise, smear(run, link, callers(run, link, c.Route), noise))
 		}
@@ -237,7 +237,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 
 // judgeLaw compares the waits of each rank with their range: none too early,
 // and their median not too late. It is false if that refutes the claim.
-func (c Backoff) judgeLaw(f *finding, byRank []waits, noise time.Duration) bool {
+func (c Backoff) judgeLaw(f *finding, byRank []waits, noise, behind time.Duration) bool {
 	var medians []time.Duration
 	for i, w := range byRank {
 		if len(w.all) < leastWaits || i == 0 && len(w.all) < leastFirstWaits {
@@ -271,11 +271,11 @@ func (c Backoff) judgeLaw(f *finding, byRank []waits, noise time.Duration) bool 
 		}
 		what := fmt.Sprintf("half of %d waited %s or more, where %s was claimed", len(gaps), short(middle), within(lower, upper))
 		switch {
-		case middle > upper+upper/4+2*noise:
+		case middle > upper+upper/4+2*behind:
 			f.refute(all(w.all), "retries number %d come too late: %s", k, what)
 			return false
 		case middle > upper+upper/10+noise:
-			f.doubt("retries number %d seem to come late: %s; the host's noise is %s", k, what, short(noise))
+			f.doubt("retries number %d seem to come late: %s; the host's noise is %s", k, what, short(behind))
 		}
 		medians = append(medians, middle)
 	}

@@ -115,15 +115,16 @@ func (e filling) full() []load.Sample {
 }
 
 // slows tells whether the episode's faults keep calls in progress: errors and
-// resets end them instead, and so do responses that are cut short; bytes that
-// are changed and requests that come twice take no longer.
+// resets end them instead, and so do responses that are cut short, or dropped
+// with a reset; bytes that are changed and requests that come twice take no
+// longer.
 func (e filling) slows() bool {
 	return slices.ContainsFunc(e.faults, func(f evidence.Injection) bool {
 		switch f.Kind {
 		case "errors", "reset", "truncate", "corrupt", "duplicate":
 			return false
 		}
-		return true
+		return !f.Ends
 	})
 }
 

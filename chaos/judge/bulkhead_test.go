@@ -89,6 +89,28 @@ func TestBulkheadRules(t *testing.T) {
 	}
 }
 
+// What ends calls fills no bulkhead, however many it hits.
+func TestSlows(t *testing.T) {
+	for _, row := range []struct {
+		fault evidence.Injection
+		want  bool
+	}{
+		{evidence.Injection{Kind: "latency"}, true},
+		{evidence.Injection{Kind: "drop_response"}, true},
+		{evidence.Injection{Kind: "drop_response", Ends: true}, false},
+		{evidence.Injection{Kind: "reset"}, false},
+		{evidence.Injection{Kind: "errors"}, false},
+	} {
+		if got := (filling{span: span{faults: []evidence.Injection{row.fault}}}).slows(); got != row.want {
+			t.Errorf("%s, ends %v: slows %v", row.fault.Kind, row.fault.Ends, got)
+		}
+	}
+	both := span{faults: []evidence.Injection{{Kind: "drop_response", Ends: true}, {Kind: "hang"}}}
+	if !(filling{span: both}).slows() {
+		t.Error("a hang beside it is forgotten")
+	}
+}
+
 // TestLeakInOneEpisode: with a single episode of faults there is no second
 // filling to compare with. What leaks then must not pass for sound, whether
 // enough is left afterwards to serve the healthy load or not.

@@ -90,6 +90,7 @@ func (b Breaker) judgeOpening(f *finding, courses []course, t *traffic) {
 	f.numbers.Add("failures_before_open", float64(failures))
 	ruling := Held
 	if b.OpensWithin > 0 {
+		slowest.noise = max(slowest.noise, t.run.Behind(slowest.from, slowest.cutoff))
 		ruling = bound(after, b.OpensWithin, slowest.noise)
 	}
 	what := fmt.Sprintf("opened %s after the fault after %s", short(after), were(failures, "failure", "failures"))

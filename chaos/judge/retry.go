@@ -119,7 +119,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		f.refute(tally.afterSuccess, "%s repeated after a success", were(len(tally.afterSuccess), "call was", "calls were"))
 	}
 	if tally.unheard > 0 {
-		f.note("%s repeated after or before an answer that came as its caller gave up, or that a fault had spoilt", were(tally.unheard, "attempt was", "attempts were"))
+		f.note("%s repeated after or before an answer that came as its caller gave up, or that a fault had spoilt or made up", were(tally.unheard, "attempt was", "attempts were"))
 	}
 	if len(spans) == 0 && tally.retryable == 0 && len(f.refutations) == 0 {
 		f.doubt("no fault was in force on %s and no call failed: nothing had to be retried", c.Link)
@@ -156,6 +156,7 @@ type tally struct {
 	doubtful      int      // of them, those that the HTTP library may have repeated by itself
 	answers       map[int]int
 	wrong         map[int][]uint64 // calls retried after a status that must not be, by status
+	unsure        map[int]int      // those that may have been retried because their caller had no answer by then, by status
 	afterSuccess  []uint64
 	unheard       int      // attempts that were repeated after a success that their caller may not have had
 	writes        int      // calls of POST or PATCH without a key that failed in a way that may be retried otherwise
@@ -171,7 +172,7 @@ func (t tally) idle() bool { return 20*t.retried < t.retryable && 10*t.doubtful 
 
 // count looks at every attempt of every call, and at each pair of attempts.
 func (c Retry) count(calls []call, noise time.Duration, heard hearing) tally {
-	t := tally{answers: make(map[int]int), wrong: make(map[int][]uint64)}
+	t := tally{answers: make(map[int]int), wrong: make(map[int][]uint64), unsure: make(map[int]int)}
 	for _, call := range calls {
 		t.hidden += call.hidden
 		t.most = max(t.most, len(call.attempts))
@@ -202,6 +203,9 @@ func (c Retry) count(calls []call, noise time.Duration, heard hearing) tally {
 				continue
 			case succeeded(x):
 				t.afterSuccess = append(t.afterSuccess, call.id)
+				continue
+			case !c.may(status) && !heard.surely(x, next):
+				t.unsure[status]++
 				continue
 			case !c.may(status):
 				t.wrong[status] = append(t.wrong[status], call.id)
@@ -268,12 +272,19 @@ func (c Retry) judgeCauses(f *finding, t tally) {
 		f.numbers.Add(fmt.Sprintf("retried_after_%d", status), float64(len(ids)))
 		f.refute(ids, "%s retried after %d, of %d such answers", were(len(ids), "call was", "calls were"), status, t.answers[status])
 	}
+	for _, status := range slices.Sorted(maps.Keys(t.unsure)) {
+		n := t.unsure[status]
+		f.numbers.Add(fmt.Sprintf("retried_after_%d_unsure", status), float64(n))
+		if len(t.wrong[status]) == 0 {
+			f.doubt("%s retried after %d, but the host kept processes from running so long that the callers may have given up on these answers before", were(n, "call was", "calls were"), status)
+		}
+	}
 	var missing, stood []string
 	for _, status := range c.Never {
 		f.numbers.Add(fmt.Sprintf("answers_%d", status), float64(t.answers[status]))
 		if n := t.answers[status]; n < leastNever {
 			missing = append(missing, fmt.Sprintf("%d (%s)", status, seen(n)))
-		} else if len(t.wrong[status]) == 0 {
+		} else if len(t.wrong[status])+t.unsure[status] == 0 {
 			stood = append(stood, fmt.Sprintf("%d (%s)", status, seen(n)))
 		}
 	}

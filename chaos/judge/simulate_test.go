@@ -451,7 +451,11 @@ func (r *simRun) exchange(id uint64, route simRoute, k int, reply func(evidence.
 			case "errors":
 				act = func() {
 					x.RetryAfter = f.after
-					end(evidence.Injected, f.statuses[r.rng.IntN(len(f.statuses))], 0)
+					status, ending := f.statuses[r.rng.IntN(len(f.statuses))], evidence.Injected
+					if status < 300 {
+						ending = evidence.Answered // by the dependency: what a fault makes up may say anything
+					}
+					end(ending, status, 0)
 				}
 			case "latency":
 				delay += f.delay

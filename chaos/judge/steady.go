@@ -97,6 +97,7 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 // stopClock returns the samples that had ended by then, and all of them with
 // no more waiting than there was by then.
 func stopClock(samples []load.Sample, then time.Duration) (ended, all []load.Sample) {
+	ended, all = make([]load.Sample, 0, len(samples)), make([]load.Sample, 0, len(samples))
 	for _, x := range samples {
 		if x.Done <= then {
 			ended = append(ended, x)

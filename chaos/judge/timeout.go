@@ -130,6 +130,9 @@ func (c Timeout) hangs(t *traffic, s span, x evidence.Exchange) bool {
 			}
 			fallthrough
 		case "partition", "hang", "drop_response", "pause", "net_partition":
+			if f.Ends {
+				return false
+			}
 			if f.Cycle {
 				return false // how long it would have been held is not known
 			}

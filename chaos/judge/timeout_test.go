@@ -36,6 +36,7 @@ func TestTimeout(t *testing.T) {
 		}, nil, Held, "calls hung"},
 		{"sound on a hang", func(w *world) { w.faults[0].Kind = "hang" }, nil, Held, "calls hung"},
 		{"sound on responses that are dropped", func(w *world) { w.faults[0].Kind = "drop_response" }, nil, Held, "calls hung"},
+		{"responses that are dropped with a reset do not hang", func(w *world) { w.faults[0].Kind, w.faults[0].Ends = "drop_response", true }, nil, Inconclusive, "hardly ever hung"},
 		{"it may have come back by itself", func(w *world) { w.faults[0].Kind, w.faults[0].Cycle = "hang", true }, nil, Inconclusive, "hardly ever hung"},
 		{"none", func(w *world) { w.timeout = 0 }, nil, Refuted, "waited longer than 500 ms"},
 		{"none, by rate", func(w *world) { w.timeout, w.ids = 0, false }, nil, Refuted, "waited longer than 500 ms"},

@@ -100,7 +100,13 @@ func (r *Relay) Add(index int, t Toxic) (remove func()) {
 		seed: toxicSeed(r.config.Seed, r.config.Name, index), start: time.Now(),
 	}
 	r.put(a)
-	still := r.cycle(a)
+	still := r.cycle(a.selects.Cycle, a.start, func(on bool) {
+		if on {
+			r.put(a)
+		} else {
+			r.take(a)
+		}
+	})
 	return sync.OnceFunc(func() {
 		still()
 		r.take(a)
@@ -117,25 +123,20 @@ func (r *Relay) take(a *active) {
 	})
 }
 
-// cycle lets a toxic that was just put in force come and go, if it is one that
-// does, until still is called. When that returns, it stays as it is.
-func (r *Relay) cycle(a *active) (still func()) {
+// cycle lets a toxic that was put in force at start come and go by turns, if it is
+// one that does (c is not nil), until still is called. When that returns, it stays
+// as it is.
+func (r *Relay) cycle(c *Cycle, start time.Time, turn func(on bool)) (still func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if a.selects.Cycle == nil || r.closing.Load() {
+	if c == nil || r.closing.Load() {
 		return func() {}
 	}
 	ctx, stop := context.WithCancel(r.ctx)
 	done := make(chan struct{})
 	r.wg.Go(func() {
 		defer close(done)
-		a.selects.Cycle.run(ctx, a.start, func(on bool) {
-			if on {
-				r.put(a)
-			} else {
-				r.take(a)
-			}
-		})
+		c.run(ctx, start, turn)
 	})
 	return func() {
 		stop()

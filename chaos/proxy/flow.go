@@ -286,6 +286,9 @@ func (p *pair) delayed(way, n int) piece {
 	for _, g := range f.shapers {
 		lane := &g.lanes[way]
 		out := max(at, g.by.shaper.Release(n, at, lane.free, lane.draws(g.by, p.number, way)))
+		if g.by.growsDelay() {
+			out = at + time.Duration(float64(out-at)*g.by.grown(now))
+		}
 		lane.free = out
 		if out > at {
 			x.delays = append(x.delays, delay{g.by, out - at})

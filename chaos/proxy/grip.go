@@ -9,13 +9,32 @@ import (
 // activeStream is a Stream in force. Its address is its identity.
 type activeStream struct {
 	toxic     Stream
+	selects   Conns
 	shaper    Shaper // toxic, if it is one
 	direction Direction
 	index     int
-	seed      uint64        // of its draws
-	since     time.Duration // when the loop put it in force, by its clock
-	seen      bool          // the loop has
-	asked     uint64        // about how many connections
+	seed      uint64 // of its draws
+
+	// What the loop notes, times by its clock.
+	first   time.Duration // when it was put in force first; never if it was not yet
+	since   time.Duration // when it was put in force
+	seen    bool          // it is
+	asked   uint64        // about how many connections, since then
+	holding int           // how many it has hold of
+}
+
+// grown is how far the toxic has grown, 0 to 1.
+func (a *activeStream) grown(now time.Duration) float64 {
+	if since := now - a.first; since < a.selects.Ramp {
+		return float64(since) / float64(a.selects.Ramp)
+	}
+	return 1
+}
+
+// growsDelay tells whether it grows in its delay, and not in its share.
+func (a *activeStream) growsDelay() bool {
+	_, delays := a.toxic.(StreamLatency)
+	return delays && a.selects.Ramp > 0
 }
 
 // streamToxics is a snapshot of those in force; but for what the loop notes in
@@ -31,8 +50,10 @@ func (t *streamToxics) holds(a *activeStream) bool { return slices.Contains(t.li
 // grip is a toxic's hold on a connection.
 type grip struct {
 	by    *activeStream
-	fresh bool // the connection came after the toxic
-	hit   bool // it has done something
+	from  time.Duration // when it has grown to this connection, by the loop's clock
+	holds bool          // it has
+	fresh bool          // the connection came after the toxic
+	hit   bool          // it has done something
 	fate  StreamFate
 	lanes [2]lane // by way
 }
@@ -54,7 +75,30 @@ func gripOn(a *activeStream, conn uint64, d *draws) (g *grip, takes bool) {
 	if !a.toxic.Takes(Candidate{conn, a.asked}, d.rng) {
 		return nil, false
 	}
-	return &grip{by: a}, true
+	g = &grip{by: a, from: a.since}
+	if a.selects.Ramp > 0 && !a.growsDelay() {
+		// It takes the connection when its share has grown to what was drawn.
+		d.seed(a, conn, 0)
+		g.from = max(a.since, a.first+time.Duration(d.rng.Float64()/float64(a.selects.Share)*float64(a.selects.Ramp)))
+	}
+	return g, true
+}
+
+// grasp lets the toxic take hold, unless it has hold of as many as it may.
+func (g *grip) grasp() bool {
+	if most := g.by.selects.MaxActive; most > 0 && g.by.holding >= most {
+		return false
+	}
+	g.by.holding++
+	g.holds = true
+	return true
+}
+
+// letGo is the end of grasp.
+func (g *grip) letGo() {
+	if g.holds {
+		g.by.holding--
+	}
 }
 
 // draws is chance that can be seeded again.
@@ -101,7 +145,7 @@ func stage(s Shaper) int {
 func shapedBy(shapers, grips []*grip, way Direction) []*grip {
 	shapers = shapers[:0]
 	for _, g := range grips {
-		if g.by.shaper != nil && g.by.direction.covers(way) {
+		if g.holds && g.by.shaper != nil && g.by.direction.covers(way) {
 			shapers = append(shapers, g)
 		}
 	}

@@ -108,15 +108,42 @@ func (p *pair) grip(toxics []*activeStream, fresh bool) {
 			p.grips = append(p.grips, g)
 		}
 	}
+	p.ripen()
 	for way := range p.flows {
 		p.flows[way].shapedBy(p.grips, way)
 	}
 }
 
+// ripen lets toxics take hold that have grown to the connection meanwhile. It
+// tells whether there were any, and when the next will have.
+func (p *pair) ripen() (any bool, next time.Duration) {
+	l := p.loop
+	next = never
+	p.grips = slices.DeleteFunc(p.grips, func(g *grip) bool {
+		if !g.holds && g.from > l.now {
+			next = min(next, g.from)
+		} else if !g.holds {
+			any = true
+			if !g.grasp() {
+				l.relay.overflows[g.by.index].Add(1)
+				return true
+			}
+		}
+		return false
+	})
+	return any, next
+}
+
 // heal drops what toxics did that are not in force any more, and lets others
 // take hold.
 func (p *pair) heal(inForce func(*activeStream) bool) {
-	p.grips = slices.DeleteFunc(p.grips, func(g *grip) bool { return !inForce(g.by) })
+	p.grips = slices.DeleteFunc(p.grips, func(g *grip) bool {
+		if inForce(g.by) {
+			return false
+		}
+		g.letGo()
+		return true
+	})
 	for way := range p.flows {
 		f := &p.flows[way]
 		f.backlog.heal(inForce)
@@ -130,8 +157,11 @@ func (p *pair) heal(inForce func(*activeStream) bool) {
 func (p *pair) hit(g *grip) {
 	if !g.hit {
 		g.hit = true
-		p.record.Faults |= 1 << uint(g.by.index)
-		p.loop.relay.hits[g.by.index].Add(1)
+		bit := uint64(1) << uint(g.by.index)
+		if p.record.Faults&bit == 0 { // else it was there before, and has come again
+			p.record.Faults |= bit
+			p.loop.relay.hits[g.by.index].Add(1)
+		}
 	}
 }
 
@@ -139,12 +169,21 @@ func (p *pair) hit(g *grip) {
 // tells whether there may be some to move.
 func (p *pair) review() bool {
 	l := p.loop
-	worst, undialled, again := Flow, false, never
+	worst, undialled := Flow, false
+	ripe, again := p.ripen()
+	if ripe {
+		for way := range p.flows {
+			p.flows[way].shapedBy(p.grips, way)
+		}
+	}
 	for way := range p.flows {
 		p.flows[way].course, p.flows[way].limited = Flow, false
 	}
 	for _, g := range p.grips {
-		f := g.by.toxic.Decide(Moment{Injected: l.now - g.by.since, Opened: l.now - p.opened, Fresh: g.fresh})
+		if !g.holds {
+			continue
+		}
+		f := g.by.toxic.Decide(Moment{Injected: l.now - g.by.since, Grown: g.from - g.by.since, Opened: l.now - p.opened, Fresh: g.fresh})
 		g.fate = f
 		if f.Again > 0 {
 			again = min(again, l.now+f.Again)
@@ -376,6 +415,9 @@ func (p *pair) close(how evidence.Ending, hard bool) {
 	}
 	for way := range p.flows {
 		p.flows[way].end(&l.pipes)
+	}
+	for _, g := range p.grips {
+		g.letGo()
 	}
 	clear(p.grips)
 	p.grips, p.addrs, p.recorder = p.grips[:0], nil, nil

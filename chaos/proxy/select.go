@@ -109,14 +109,21 @@ func (s Select) String() string {
 	if s.Every > 1 {
 		fmt.Fprintf(&b, ", every %s", ordinal(s.Every))
 	}
-	if s.Cycle != nil {
-		fmt.Fprintf(&b, ", %s", s.Cycle)
+	b.WriteString(inTime(s.Cycle, s.Ramp, s.MaxActive))
+	return b.String()
+}
+
+// inTime describes how a fault comes and goes, and how much it may hold.
+func inTime(c *Cycle, ramp time.Duration, maxActive int) string {
+	var b strings.Builder
+	if c != nil {
+		fmt.Fprintf(&b, ", %s", c)
 	}
-	if s.Ramp > 0 {
-		fmt.Fprintf(&b, ", growing over %s", unit.FormatDuration(s.Ramp))
+	if ramp > 0 {
+		fmt.Fprintf(&b, ", growing over %s", unit.FormatDuration(ramp))
 	}
-	if s.MaxActive > 0 {
-		fmt.Fprintf(&b, ", at most %d at a time", s.MaxActive)
+	if maxActive > 0 {
+		fmt.Fprintf(&b, ", at most %d at a time", maxActive)
 	}
 	return b.String()
 }

@@ -52,6 +52,9 @@ type Stream interface {
 	Takes(c Candidate, rng *rand.Rand) bool
 	// Decide tells what holds for a connection that it takes.
 	Decide(m Moment) StreamFate
+	// Selection is the Conns that it embeds: the relay sees to Cycle, Ramp and
+	// MaxActive.
+	Selection() Conns
 	String() string
 }
 
@@ -79,12 +82,13 @@ type Shaper interface {
 // Moment is when a Stream is asked about a connection.
 type Moment struct {
 	Injected time.Duration // since the toxic was injected
+	Grown    time.Duration // how long after that it had grown to the connection; 0 if it did not grow
 	Opened   time.Duration // since the relay accepted the caller's connection
 	Fresh    bool          // the connection came after the toxic
 }
 
 // Age is how long the toxic has had the connection.
-func (m Moment) Age() time.Duration { return min(m.Injected, m.Opened) }
+func (m Moment) Age() time.Duration { return min(m.Injected-m.Grown, m.Opened) }
 
 // Course is what a connection does, or one direction of it, ordered by how much
 // it hides: of two the greater one wins.
@@ -113,10 +117,13 @@ type StreamFate struct {
 // Conns narrows a Stream to some connections. Every Stream embeds one. Its zero
 // value takes nothing: who builds one in Go sets Share.
 type Conns struct {
-	Share unit.Share `yaml:"share"` // Part of the connections it takes, drawn once for each; absent means 100%.
-	Match *ConnMatch `yaml:"match"` // Which connections match; absent means all.
-	First int        `yaml:"first"` // Only the first so many connections since it was injected, those that are open then included; absent means all.
-	Every int        `yaml:"every"` // Only every so manieth connection (3: the third, the sixth ...); absent means each.
+	Share     unit.Share    `yaml:"share"`      // Part of the connections it takes, drawn once for each; absent means 100%.
+	Match     *ConnMatch    `yaml:"match"`      // Which connections match; absent means all.
+	First     int           `yaml:"first"`      // Only the first so many connections since it was injected, those that are open then included; absent means all.
+	Every     int           `yaml:"every"`      // Only every so manieth connection (3: the third, the sixth ...); absent means each.
+	Cycle     *Cycle        `yaml:"cycle"`      // Comes and goes while it is injected, each time as if anew; absent means it stays.
+	Ramp      time.Duration `yaml:"ramp"`       // Time in which it grows from nothing to full, in its share (latency: in its delay); absent means full at once.
+	MaxActive int           `yaml:"max_active"` // Connections it may have hold of at a time; those past it go free and are counted as overflow. Absent means no bound.
 }
 
 // ConnMatch tells which connections a fault is for.
@@ -148,12 +155,18 @@ func (c Conns) Check(report func(field, problem string)) {
 	if c.Every < 0 {
 		report("every", "must be more than 0")
 	}
+	if c.MaxActive < 0 {
+		report("max_active", "must be more than 0")
+	}
+	if c.Ramp < 0 {
+		report("ramp", "must not be negative")
+	}
 }
 
 // Selection is the Conns that a toxic embeds.
 func (c Conns) Selection() Conns { return c }
 
-// Takes makes every toxic that embeds Conns take the same connections for the
+// Takes is about connections once it has grown to its full share. It makes every toxic that embeds Conns take the same connections for the
 // same seed.
 func (c Conns) Takes(x Candidate, rng *rand.Rand) bool {
 	switch {
@@ -165,11 +178,13 @@ func (c Conns) Takes(x Candidate, rng *rand.Rand) bool {
 	return c.Share >= 1 || rng.Float64() < float64(c.Share)
 }
 
-// every tells whether no connection is spared.
-func (c Conns) every() bool { return c.Share >= 1 && c.Match == nil && c.First <= 0 && c.Every <= 1 }
+// every tells whether no connection is spared while it is in force.
+func (c Conns) every() bool {
+	return c.Share >= 1 && c.Match == nil && c.First <= 0 && c.Every <= 1 && c.Ramp <= 0 && c.MaxActive <= 0
+}
 
 // String describes which connections: "100%", "30%", "connection 3", "50% of the
-// first 2".
+// first 2, growing over 10s".
 func (c Conns) String() string {
 	var which []string
 	if c.First > 0 {
@@ -181,14 +196,14 @@ func (c Conns) String() string {
 	if c.Match != nil {
 		which = append(which, fmt.Sprintf("connection %d", c.Match.Connection))
 	}
+	what := strings.Join(which, ", ")
 	switch {
 	case len(which) == 0:
-		return c.Share.String()
-	case c.Share >= 1:
-		return strings.Join(which, ", ")
-	default:
-		return c.Share.String() + " of " + strings.Join(which, ", ")
+		what = c.Share.String()
+	case c.Share < 1:
+		what = c.Share.String() + " of " + what
 	}
+	return what + inTime(c.Cycle, c.Ramp, c.MaxActive)
 }
 
 // notNegative reports a duration below zero or past what anybody waits for.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // AddStream puts a toxic in force in a direction and returns what takes it out
@@ -23,13 +24,22 @@ func (r *Relay) AddStream(index int, d Direction, t Stream) (remove func()) {
 	if r.config.Protocol != ProtocolTCP {
 		panic(fmt.Sprintf("proxy: %s is for protocol %s, and link %s speaks %s", t, ProtocolTCP, r.config.Name, r.config.Protocol))
 	}
-	a := &activeStream{toxic: t, direction: d, index: index, seed: toxicSeed(r.config.Seed, r.config.Name, index)}
+	a := &activeStream{toxic: t, selects: t.Selection(), direction: d, index: index, seed: toxicSeed(r.config.Seed, r.config.Name, index), first: never}
 	a.shaper, _ = t.(Shaper)
-	r.changeStreams(func(toxics []*activeStream) []*activeStream { return append(toxics, a) })
-	return sync.OnceFunc(func() {
+	turn := func(on bool) {
 		r.changeStreams(func(toxics []*activeStream) []*activeStream {
+			if on {
+				return append(toxics, a)
+			}
 			return slices.DeleteFunc(toxics, func(b *activeStream) bool { return b == a })
 		})
+	}
+	start := time.Now()
+	turn(true)
+	still := r.cycle(a.selects.Cycle, start, turn)
+	return sync.OnceFunc(func() {
+		still()
+		turn(false)
 	})
 }
 

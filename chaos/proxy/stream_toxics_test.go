@@ -313,6 +313,141 @@ func TestStreamTakesItsShare(t *testing.T) {
 	}
 }
 
+// TestStreamCycles: a toxic that comes and goes holds what is sent while it is
+// there, and lets go of it when it goes, and so on.
+func TestStreamCycles(t *testing.T) {
+	l, c, up := linked(t)
+	cycle := Cycle{On: 120 * time.Millisecond, Off: 80 * time.Millisecond}
+	remove := l.AddStream(4, Both, StreamPartition{Conns: Conns{Share: 1, Cycle: &cycle}})
+	held, passed := 0, 0
+	for begin := time.Now(); (held < 3 || passed < 3) && time.Since(begin) < patience; {
+		sent := time.Now()
+		c.send("x")
+		up.expect("x")
+		if time.Since(sent) > 40*time.Millisecond {
+			held++
+		} else {
+			passed++
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	if held < 3 || passed < 3 {
+		t.Errorf("%d messages were held and %d passed, want some of each", held, passed)
+	}
+	remove()
+	time.Sleep(cycle.Off) // it does not come again
+	for range 20 {
+		sent := time.Now()
+		c.send("x")
+		up.expect("x")
+		if took := time.Since(sent); took > cycle.On {
+			t.Errorf("healed, a message took %v", took)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	l.closes(c, up, 1<<4)
+	if n := l.Hit(4); n != 1 {
+		t.Errorf("it hit %d connections, want 1", n)
+	}
+}
+
+// TestStreamGrows: a toxic that grows takes more and more of the connections that
+// are open, and each that comes with the chance that it has by then.
+func TestStreamGrows(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr(), overTCP)
+	const conns = 40
+	for range conns {
+		l.dial()
+		d.accept()
+	}
+	l.AddStream(1, Both, StreamPartition{Conns: Conns{Share: 1, Ramp: hour}})
+	if n := l.Hit(1); n > 0 {
+		t.Errorf("it has %d connections at once", n)
+	}
+	l.AddStream(2, Both, StreamPartition{Conns: Conns{Share: 1, Ramp: 400 * time.Millisecond}})
+	var seen []uint64
+	for n := uint64(0); n < conns; time.Sleep(time.Millisecond) {
+		if before := n; len(seen) == 0 || l.Hit(2) != before {
+			n = l.Hit(2)
+			seen = append(seen, n)
+		}
+	}
+	if len(seen) < 4 {
+		t.Errorf("it grew in these steps: %v", seen)
+	}
+	l.AddStream(3, Both, StreamPartition{Conns: Conns{Share: 0.5, Ramp: time.Millisecond}})
+	time.Sleep(5 * time.Millisecond)
+	eventually(t, "half of them are taken", func() bool { return l.Hit(3) >= conns/4 })
+	if n := l.Hit(3); n > conns*3/4 {
+		t.Errorf("a share of 50%% has grown to %d of %d", n, conns)
+	}
+	l.Close()
+	for range conns {
+		l.recordedAs(evidence.Cut)
+	}
+}
+
+// TestStreamLatencyGrows in its delay, for every connection.
+func TestStreamLatencyGrows(t *testing.T) {
+	l, c, up := linked(t)
+	remove := l.AddStream(0, Upstream, StreamLatency{Delay: hour, Conns: Conns{Share: 1, Ramp: 1000 * hour}})
+	c.send("at first next to nothing")
+	up.expect("at first next to nothing")
+	remove()
+	l.AddStream(1, Upstream, StreamLatency{Delay: 200 * time.Millisecond, Conns: Conns{Share: 1, Ramp: time.Second}})
+	for begin := time.Now(); time.Since(begin) < 1300*time.Millisecond; {
+		sent := time.Now()
+		c.send("x")
+		up.expect("x")
+		least := min(sent.Sub(begin), time.Second) / 5
+		if took := time.Since(sent); took < least {
+			t.Errorf("%v after it came a message takes %v, want %v at least", sent.Sub(begin), took, least)
+		}
+	}
+	l.closes(c, up, 3)
+}
+
+// TestStreamMaxActive: of the connections it takes a toxic holds no more than it
+// may, and counts the others.
+func TestStreamMaxActive(t *testing.T) {
+	d := newDependency(t)
+	l := listen(t, d.addr(), overTCP)
+	l.AddStream(5, Both, StreamPartition{Conns: Conns{Share: 1, MaxActive: 2}})
+	held := []*caller{l.dial(), l.dial()}
+	var pass []*caller
+	for range 3 {
+		c := l.dial()
+		up := d.accept()
+		c.send("passes")
+		up.expect("passes")
+		pass = append(pass, c)
+		c.CloseWrite()
+		up.CloseWrite()
+		c.end()
+		l.tellsOf(evidence.Answered, 0)
+	}
+	if n := l.Overflow(5); n != uint64(len(pass)) {
+		t.Errorf("%d went free, want %d", n, len(pass))
+	}
+	reset(held[0].TCPConn)
+	held[0].Close()
+	remove := l.AddStream(6, Both, ResetPeer{Conns: Conns{Share: 1, First: 1}}) // which ends one that is held
+	if x := l.next(); !x.HitBy(5) || x.Conn != 1 {
+		t.Errorf("recorded %+v", x)
+	}
+	remove()
+	again := l.dial()
+	again.send("held")
+	if n := l.Overflow(5); n != 3 {
+		t.Errorf("%d went free, want 3: there is room again", n)
+	}
+	again.silent()
+	l.Close()
+	l.recordedAs(evidence.Cut)
+	l.recordedAs(evidence.Cut)
+}
+
 func TestStreamSlowConnect(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr(), overTCP)

@@ -179,11 +179,15 @@ func (l *streams) obey() {
 	}
 	l.fast.empty()
 	l.now = time.Since(l.origin)
+	for _, a := range l.toxics.list {
+		a.seen = next.holds(a)
+	}
 	l.toxics = next
 	var fresh []*activeStream
 	for _, a := range next.list {
 		if !a.seen {
-			a.seen, a.since = true, l.now
+			a.seen, a.since, a.asked = true, l.now, 0
+			a.first = min(a.first, l.now)
 			fresh = append(fresh, a)
 		}
 	}

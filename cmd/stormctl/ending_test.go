@@ -271,10 +271,15 @@ func TestNoFaultIsInconclusive(t *testing.T) {
 			before, rest, _ := strings.Cut(string(text), "chaos:\n")
 			_, after, _ := strings.Cut(rest, "claims:\n")
 			s := startRun(t, cutLoad(before)+"claims:\n"+after)
-			if code := s.wait(); code != 3 {
+			code := s.wait()
+			r := readResult(t, s.dir)
+			// Where others take the machine, the system may not even be steady: that is
+			// refuted, and not what is looked for here.
+			unsteady := !r.Harness.Healthy && slices.ContainsFunc(r.Verdicts, func(v judge.Verdict) bool { return v.Kind == "steady" && v.Ruling == judge.Refuted })
+			if code != 3 && (code != 1 || !unsteady) {
 				t.Errorf("exit code %d, want 3\n%s", code, s.out)
 			}
-			for _, v := range readResult(t, s.dir).Verdicts {
+			for _, v := range r.Verdicts {
 				if v.Kind != "steady" && v.Ruling != judge.Inconclusive {
 					t.Errorf("%s is %s without a fault: %s", v.Kind, v.Ruling, v.Reason)
 				}

@@ -113,9 +113,7 @@ func newHaltCommand() *cobra.Command {
 		Short: "Ends every run of this machine, healed",
 		Long: `Tells every run of this user, and as root every run of the machine, to end as
 Ctrl-C would: it heals what it has in force, rules on what it saw, and exits with
-4. halt returns when they have.
-
-Runs of load alone are not known to the machine, and not ended.
+4. So does a stormctl load, which sums up what it saw. halt returns when they have.
 
 Exit codes: 0 no run is left, 2 some could not be ended.`,
 		Example: `  stormctl halt

@@ -385,6 +385,7 @@ func eachMoment(t *testing.T, do func(t *testing.T, r *rig, moment time.Duration
 	if testing.Short() {
 		t.Skip("it takes runs of some seconds")
 	}
+	t.Parallel()
 	seed := *killsSeed
 	if seed == 0 {
 		seed = rand.Uint64()

@@ -138,6 +138,9 @@ The summary goes to stdout, a line a second to stderr. If the harness itself was
 unhealthy, as it was late or short of something, that is the summary's first
 line, and latencies that fail a --fail-if are then inconclusive.
 
+Ctrl-C and stormctl halt end it early: nothing more is sent, what is under way has
+its --timeout, and the summary of what was seen follows.
+
 Durations are written 250ms, 5s or 1m30s, rates 500/s, 100k/s or 6000/m, shares
 99.9%.
 
@@ -146,7 +149,7 @@ Exit codes:
   1  some --fail-if holds
   2  could not run: usage, or nothing listens there
   3  inconclusive: some --fail-if holds, but the harness was unhealthy
-  4  stopped early by a signal`,
+  4  stopped early by a signal or by stormctl halt`,
 		Example: `  stormctl load http://127.0.0.1:8080/ --rate 5k/s --duration 30s
   stormctl load http://127.0.0.1:8080/ --rate 500/s --fail-if 'p99>50ms' --fail-if 'success<99.9%'
   stormctl load 'http://127.0.0.1:8080/users/${data.user}' --data users.csv --rate 1k/s

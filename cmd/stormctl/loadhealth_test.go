@@ -57,24 +57,27 @@ func TestSkippingIsNoIllness(t *testing.T) {
 		when string
 		told bool
 	}{{"skip", false}, {"burst=3", false}, {"queue", true}} {
-		block := make(chan struct{})
-		code, out, _ := loaded(t, func(w http.ResponseWriter, r *http.Request) {
-			select {
-			case <-block:
-			case <-r.Context().Done():
+		t.Run(tt.when, func(t *testing.T) {
+			t.Parallel()
+			block := make(chan struct{})
+			code, out, _ := loaded(t, func(w http.ResponseWriter, r *http.Request) {
+				select {
+				case <-block:
+				case <-r.Context().Done():
+				}
+			}, "--rate", "100/s", "-d", "500ms", "-c", "1", "--timeout", "300ms", "--when-stalled", tt.when, "--json", "-q")
+			close(block)
+			var l reports.Load
+			if err := json.Unmarshal([]byte(out), &l); err != nil {
+				t.Fatal(err)
 			}
-		}, "--rate", "100/s", "-d", "500ms", "-c", "1", "--timeout", "300ms", "--when-stalled", tt.when, "--json", "-q")
-		close(block)
-		var l reports.Load
-		if err := json.Unmarshal([]byte(out), &l); err != nil {
-			t.Fatal(err)
-		}
-		if code != exitHeld || l.Unsent < 30 || l.Due != 50 {
-			t.Errorf("%s: exit %d, %d of %d unsent", tt.when, code, l.Unsent, l.Due)
-		}
-		if told := strings.Contains(strings.Join(l.Harness.Problems, " "), "never sent"); told != tt.told {
-			t.Errorf("%s: problems %q, want of what was not sent: %v", tt.when, l.Harness.Problems, tt.told)
-		}
+			if code != exitHeld || l.Unsent < 30 || l.Due != 50 {
+				t.Errorf("%s: exit %d, %d of %d unsent", tt.when, code, l.Unsent, l.Due)
+			}
+			if told := strings.Contains(strings.Join(l.Harness.Problems, " "), "never sent"); told != tt.told {
+				t.Errorf("%s: problems %q, want of what was not sent: %v", tt.when, l.Harness.Problems, tt.told)
+			}
+		})
 	}
 }
 
@@ -86,14 +89,17 @@ func TestWaitingForOurOwnLimitIsToldOf(t *testing.T) {
 		args []string
 		told bool
 	}{{[]string{"--dial-rate", "5/s"}, true}, {[]string{"-c", "5"}, false}, {[]string{"-c", "5", "--dial-rate", "1k/s"}, false}} {
-		slow := func(http.ResponseWriter, *http.Request) { time.Sleep(100 * time.Millisecond) }
-		_, out, _ := loaded(t, slow, append(tt.args, "--rate", "200/s", "-d", "600ms", "--json", "-q")...)
-		var l reports.Load
-		if err := json.Unmarshal([]byte(out), &l); err != nil {
-			t.Fatal(err)
-		}
-		if told := strings.Contains(strings.Join(l.Harness.Problems, " "), "the limit of new connections per second allowed none"); told != tt.told || l.Requests != 120 {
-			t.Errorf("%v: %d requests, problems %q, want the limit told of: %v", tt.args, l.Requests, l.Harness.Problems, tt.told)
-		}
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			t.Parallel()
+			slow := func(http.ResponseWriter, *http.Request) { time.Sleep(100 * time.Millisecond) }
+			_, out, _ := loaded(t, slow, append(tt.args, "--rate", "200/s", "-d", "600ms", "--json", "-q")...)
+			var l reports.Load
+			if err := json.Unmarshal([]byte(out), &l); err != nil {
+				t.Fatal(err)
+			}
+			if told := strings.Contains(strings.Join(l.Harness.Problems, " "), "the limit of new connections per second allowed none"); told != tt.told || l.Requests != 120 {
+				t.Errorf("%v: %d requests, problems %q, want the limit told of: %v", tt.args, l.Requests, l.Harness.Problems, tt.told)
+			}
+		})
 	}
 }

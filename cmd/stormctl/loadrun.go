@@ -65,6 +65,8 @@ func runLoad(ctx context.Context, j *loadJob, o loadOptions, stdout, stderr io.W
 		again: "what is under way has until its --timeout of " + o.timeout.String(),
 	}, shown.say)
 	defer release()
+	ctx, unlist := haltable(ctx, "load "+j.url, shown.say)
+	defer unlist()
 
 	r := &loadRun{loadJob: j, shown: shown, pressure: -1, check: load.Checkup{Batch: o.batch}}
 	result, err := r.run(ctx, o)

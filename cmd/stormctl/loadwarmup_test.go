@@ -83,15 +83,21 @@ func TestWarmupOfOtherModels(t *testing.T) {
 		{[]string{"--rate", "50/s", "--spike", "500/s at 200ms for 100ms", "-d", "1s"}, 10, 95},
 		{[]string{"--rate", "100/s", "--arrivals", "poisson", "-n", "30"}, 20, 30},
 	} {
-		code, out, _ := loaded(t, func(http.ResponseWriter, *http.Request) {}, append(tt.args, "--warmup", "200ms", "--json", "-q")...)
-		var l reports.Load
-		if err := json.Unmarshal([]byte(out), &l); err != nil {
-			t.Fatal(err)
-		}
-		if code != exitHeld || l.Warmup.Requests != tt.warm || l.Requests < tt.least || l.Requests > tt.least+1 {
-			t.Errorf("%v: exit %d, %d + %d requests, want %d + %d", tt.args, code, l.Warmup.Requests, l.Requests, tt.warm, tt.least)
-		}
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			t.Parallel()
+			code, out, _ := loaded(t, func(http.ResponseWriter, *http.Request) {}, append(tt.args, "--warmup", "200ms", "--json", "-q")...)
+			var l reports.Load
+			if err := json.Unmarshal([]byte(out), &l); err != nil {
+				t.Fatal(err)
+			}
+			if code != exitHeld || l.Warmup.Requests != tt.warm || l.Requests < tt.least || l.Requests > tt.least+1 {
+				t.Errorf("exit %d, %d + %d requests, want %d + %d", code, l.Warmup.Requests, l.Requests, tt.warm, tt.least)
+			}
+		})
 	}
+}
+
+func TestWarmupOfTheClosedModel(t *testing.T) {
 	code, out, _ := loaded(t, func(http.ResponseWriter, *http.Request) {}, "--closed", "-c", "2", "-d", "300ms", "--warmup", "300ms", "-q")
 	if code != exitHeld || !strings.Contains(out, "    warm-up     ") || !strings.Contains(out, "; in no other figure\n") {
 		t.Errorf("exit %d:\n%s", code, out)

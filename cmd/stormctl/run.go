@@ -54,7 +54,13 @@ with the offered rate, the achieved rate in parentheses, how much of what ended
 in that second was ok, response times, and how late the harness itself was.
 
 Ctrl-C ends a run early: everything is healed first, then what was seen is ruled
-on and written, marked as partial.
+on and written, marked as partial. So does a disk that is full, or a file of the
+run directory that cannot be written for another reason; it is told which, and
+that is exit code 2.
+
+A run that could not start leaves what its targets said in its run directory;
+the next one with the same --out takes its place. A directory with anything else
+in it is refused.
 
 Several files are read first, all of them, and nothing runs if one is wrong.
 Then they run one after another. The exit code is the weightiest of theirs: 2
@@ -158,6 +164,9 @@ func (r *runner) runOne(ctx context.Context, shown *courier, j job) exitCode {
 	shown.end()
 	if err != nil {
 		shown.say(errorText(fmt.Errorf("run %s: %w", j.file, err)))
+		if errors.As(err, new(chaos.Unwritten)) {
+			return exitFailed
+		}
 		if ctx.Err() != nil || errors.As(err, new(chaos.Stopped)) {
 			return exitStopped // it could have run, had it been let
 		}

@@ -1,0 +1,69 @@
+package chaos
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What could not start makes room for the next attempt; a run does not, and
+// neither does what somebody put beside it.
+func TestFailedStartMakesRoom(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		files []string // beside what makeRunDir makes
+		taken bool
+	}{
+		{"it could not start", []string{ExperimentFile, "targets/web.log", "tls/ca.pem", notStartedFile}, true},
+		{"its recorder could not", []string{ExperimentFile, "timeline.jsonl", "evidence/front.csv", frontLog, linkLog("a"), notStartedFile}, true},
+		{"it was killed while it started", []string{ExperimentFile, "targets/web.log"}, false},
+		{"it ran", []string{ExperimentFile, "timeline.jsonl", ResultFile}, false},
+		{"there is something else", []string{ExperimentFile, notStartedFile, "thesis.doc"}, false},
+	} {
+		dir := t.TempDir()
+		if err := subdirs(dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range tt.files {
+			path := filepath.Join(dir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := makeRunDir(dir, "x", time.Now())
+		if (err == nil) != tt.taken {
+			t.Errorf("%s: %v, want it taken: %v", tt.name, err, tt.taken)
+		}
+		for _, name := range tt.files {
+			if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) == tt.taken {
+				t.Errorf("%s: %s: %v", tt.name, name, err)
+			}
+		}
+	}
+}
+
+// Who asks for a ruling on a run that has none is told what happened.
+func TestJudgeTellsWhatHasNotBegun(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"killed", map[string]string{ExperimentFile: "name: x"}, "it was killed before its targets were ready"},
+		{"failed", map[string]string{ExperimentFile: "name: x", notStartedFile: "no such program\n"}, "could not start, and there is nothing to rule on: no such program"},
+		{"something else", map[string]string{"a": ""}, "is not a run directory"},
+	} {
+		dir := t.TempDir()
+		for name, text := range tt.files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Judge(dir); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
