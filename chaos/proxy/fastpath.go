@@ -273,6 +273,7 @@ func (f *fastPath) received(p *pair, k int, d poll.Completion) {
 	if d.Flags&poll.HasBuffer != 0 {
 		id := uint16(d.Flags >> poll.BufferShift)
 		if d.Res > 0 {
+			f.loop.relay.received[k].Add(uint64(d.Res))
 			p.express(k, f.buffers.Bytes(id, int(d.Res)))
 		}
 		f.buffers.Give(id)
