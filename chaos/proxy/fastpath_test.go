@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"syscall"
@@ -172,7 +173,46 @@ func TestFastPathBackpressure(t *testing.T) {
 	}
 	up.Close()
 	c.end()
+	if x := l.tellsOf(evidence.Answered, 0); x.BytesUp != uint64(40+sent) || l.Bytes(Upstream) != x.BytesUp {
+		t.Errorf("%d bytes were sent, recorded %d, counted %d", 40+sent, x.BytesUp, l.Bytes(Upstream))
+	}
+}
+
+// TestFastPathSlowReader: a receiver that has room now and then gets all in order.
+func TestFastPathSlowReader(t *testing.T) {
+	l, c, up := onFastPath(t)
+	up.SetReadBuffer(16 << 10)
+	const messages = 8000
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		rng := rand.New(rand.NewPCG(9, 9))
+		message, sent := make([]byte, 3000), 0
+		for range messages {
+			n := 1 + rng.IntN(len(message))
+			fill(message[:n], 5, sent)
+			if _, err := c.Write(message[:n]); err != nil {
+				t.Error(err)
+				return
+			}
+			sent += n
+			time.Sleep(10 * time.Microsecond)
+		}
+		c.CloseWrite()
+	})
+	if n, err := arrives(slowly{up.in}, 5); err != nil {
+		t.Errorf("after %d bytes: %v", n, err)
+	}
+	wg.Wait()
+	up.Close()
 	l.tellsOf(evidence.Answered, 0)
+}
+
+// slowly reads some, and waits.
+type slowly struct{ io.Reader }
+
+func (s slowly) Read(b []byte) (int, error) {
+	time.Sleep(100 * time.Microsecond)
+	return s.Reader.Read(b[:min(len(b), 12_000)])
 }
 
 // TestFastPathResetUnderWay: a reset is one, whether the relay hears of it by what

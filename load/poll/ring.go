@@ -208,7 +208,7 @@ func (u *Ring) Enable() error { return u.register(registerEnable, nil, 0) }
 // Next returns an empty entry to fill in. It goes to the kernel with the next
 // Enter, or now if there is no room for another.
 func (u *Ring) Next() *Entry {
-	for u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize {
+	for u.Full() {
 		_ = u.Enter(0, false, true)
 	}
 	e := u.At(u.tail)
@@ -216,6 +216,9 @@ func (u *Ring) Next() *Entry {
 	u.tail++
 	return e
 }
+
+// Full tells that Next has to hand over what is filled in before it can return.
+func (u *Ring) Full() bool { return u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize }
 
 // At is the entry that next has returned as the i-th.
 func (u *Ring) At(i uint32) *Entry { return &u.sqes[i&u.sqMask] }
