@@ -46,12 +46,12 @@ type seat struct {
 	receiving bool   // the kernel has a receive for it
 	cancelled bool   // and was told to end it
 	message   []byte // what was sent to it last
-	entry     uint32 // by this entry of the ring
-	sends     bool   // which may not have been handed over yet
+	sends     bool   // which was not handed over yet
 }
 
 // loan is a buffer whose message is being sent by an entry of the ring.
 type loan struct {
+	to    *side
 	entry uint32
 	id    uint16
 }
@@ -166,7 +166,7 @@ func (f *fastPath) cancel() {
 		p, receiving := f.leaving[n], false
 		for k := range p.sides {
 			s := &p.sides[k]
-			receiving = receiving || s.receiving || f.sending(s)
+			receiving = receiving || s.receiving || s.sends
 			if s.receiving && !s.cancelled {
 				s.cancelled = true
 				e := f.next()
@@ -279,7 +279,8 @@ func (f *fastPath) enter(timeout time.Duration, keep bool) (nothing bool, err er
 func (f *fastPath) takeBack() {
 	kept := f.lent[:0]
 	for _, l := range f.lent {
-		if f.ring.HandedOver(l.entry) {
+		if f.ring.HandedOver(l.entry) { // asked soon: the numbers of entries come round
+			l.to.sends = false
 			f.buffers.Give(l.id)
 		} else {
 			kept = append(kept, l)
@@ -348,10 +349,10 @@ func (f *fastPath) pass(p *pair, way int, id uint16, n int) {
 		flow.full = 0
 		f.leave(p)
 	}
-	if f.sending(to) {
+	if to.sends {
 		_, _ = f.enter(0, true) // two under way could overtake each other; an error shows in the next wait
 	}
-	if !flow.backlog.empty() || f.sending(to) {
+	if !flow.backlog.empty() || to.sends {
 		flow.backlog.push(piece{at: f.loop.now}, b)
 		f.leave(p)
 		f.buffers.Give(id)
@@ -362,15 +363,9 @@ func (f *fastPath) pass(p *pair, way int, id uint16, n int) {
 	e.Opcode, e.Flags, e.Fd, e.UserData = poll.OpSend, poll.SkipSuccess, int32(to.fd), p.tag(1-way)|sendTag
 	e.OpFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT | unix.MSG_WAITALL
 	e.Holds(b)
-	to.message, to.entry, to.sends = b, f.ring.Last(), true
-	f.lent = append(f.lent, loan{to.entry, id})
+	to.message, to.sends = b, true
+	f.lent = append(f.lent, loan{to, f.ring.Last(), id})
 	p.count(way, n)
-}
-
-// sending tells whether what is sent to a side has not been handed over yet.
-func (f *fastPath) sending(s *side) bool {
-	s.sends = s.sends && !f.ring.HandedOver(s.entry)
-	return s.sends
 }
 
 // unsent keeps what could not be sent to a side.

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load/poll"
@@ -300,4 +303,41 @@ func chatters(c *caller, stream uint64, messages int) error {
 		time.Sleep(time.Duration(rng.IntN(3)) * time.Millisecond)
 	}
 	return c.CloseWrite()
+}
+
+// TestFastPathSendIsOver once it is handed over, however long nothing is sent to
+// that side again: the numbers of entries come round, in hours where there is
+// much to send to others.
+func TestFastPathSendIsOver(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l := &streams{}
+	f, p := &l.fast, &pair{loop: l, fast: true}
+	f.loop, l.pairs = l, []*pair{p}
+	if !f.open() {
+		t.Skip("this kernel, or a sandbox, has no io_uring for us: there is no fast path")
+	}
+	defer f.close()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	to := &p.sides[dependencySide]
+	to.fd = fds[0]
+	f.pass(p, callerSide, 0, 5)
+	if !to.sends {
+		t.Error("a message is said to be sent before it was handed over")
+	}
+	if _, err := f.enter(0, true); err != nil {
+		t.Fatal(err)
+	}
+	if to.sends || len(f.lent) > 0 {
+		t.Errorf("a message that was handed over is said to be on its way (%t), and holds %d buffers", to.sends, len(f.lent))
+	}
+	var got [6]byte
+	if n, errno := poll.Receive(fds[1], got[:]); n != 5 || errno != 0 {
+		t.Errorf("%d bytes came, %v", n, errno)
+	}
 }

@@ -32,8 +32,10 @@ type Ring struct {
 	cqMask         uint32
 	cqes           []Completion
 
+	// What the kernel is told the address of. A goroutine's stack may move.
 	timeout unix.Timespec
 	arg     enterArg
+	file    int32
 }
 
 type (
@@ -194,11 +196,11 @@ func (u *Ring) Files(n int) error {
 
 // File puts a descriptor into a place of that table; -1 takes out what is there.
 func (u *Ring) File(place int32, fd int) error {
-	fds := [1]int32{int32(fd)}
+	u.file = int32(fd)
 	update := struct {
 		offset, _ uint32
 		fds       uint64
-	}{offset: uint32(place), fds: uint64(uintptr(unsafe.Pointer(&fds)))}
+	}{offset: uint32(place), fds: uint64(uintptr(unsafe.Pointer(&u.file)))}
 	return u.register(registerFilesUpdate, unsafe.Pointer(&update), 1)
 }
 
