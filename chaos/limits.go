@@ -33,7 +33,7 @@ func parseAllow(cidrs []string) (allowList, error) {
 
 // check refuses an address outside the list.
 func (l allowList) check(addr netip.AddrPort) error {
-	ip := addr.Addr().Unmap()
+	ip := addr.Addr().Unmap().WithZone("") // no prefix contains an address with one
 	for _, p := range l {
 		if p.Contains(ip) {
 			return nil
@@ -58,17 +58,17 @@ func (l allowList) resolve(ctx context.Context, hostport string) (netip.AddrPort
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := load.Lookup(ctx, host)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	var first netip.AddrPort
 	for _, ip := range ips {
-		addr := netip.AddrPortFrom(ip.Unmap(), uint16(number))
+		addr := netip.AddrPortFrom(ip, uint16(number))
 		if err := l.check(addr); err != nil {
 			return netip.AddrPort{}, err
 		}
-		if !first.IsValid() || ip.Unmap().Is4() && !first.Addr().Is4() {
+		if !first.IsValid() || ip.Is4() && !first.Addr().Is4() {
 			first = addr // IPv4 first: "localhost" servers often listen there only
 		}
 	}

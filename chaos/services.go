@@ -105,6 +105,7 @@ func (s *services) link(name string, run uint64) (*proxy.Relay, error) {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 		host, _, _ := net.SplitHostPort(s.hosts[link.To])
+		host, _, _ = strings.Cut(host, "%") // a zone is in no certificate
 		if c.Terminate, err = s.tls.terminate(name, link); err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
@@ -186,7 +187,7 @@ func (s *services) start(ctx context.Context, say func(string)) error {
 func (s *services) reach(ctx context.Context, name string) error {
 	_, socket := s.x.Targets[name].Socket()
 	if !socket {
-		if err := targets.Reachable(ctx, "http://"+s.addrs[name].String(), knockWithin); err != nil {
+		if err := targets.Reachable(ctx, urlOf("http", s.addrs[name].String()), knockWithin); err != nil {
 			return err
 		}
 	}
@@ -232,7 +233,7 @@ func (s *services) process(name string, t *experiment.Target) (targets.Process, 
 	p := targets.Process{Name: name, Output: filepath.Join(s.dir, "targets", name+".log")}
 	if t.Reference != "" {
 		p.Command = s.referenceCommand(name, t)
-		p.Ready = targets.Probe{URL: "http://" + s.addrs[name].String() + "/healthz", Within: 10 * time.Second}
+		p.Ready = targets.Probe{URL: urlOf("http", s.addrs[name].String()) + "/healthz", Within: 10 * time.Second}
 		p.StopWithin = time.Second
 		return p, nil
 	}
@@ -261,7 +262,7 @@ func (s *services) process(name string, t *experiment.Target) (targets.Process, 
 	p.Dir = t.Process.Dir
 	p.Ready = targets.Probe{Addr: s.addrs[name].String(), Within: t.Process.ReadyWithin}
 	if path := t.Process.Ready; strings.HasPrefix(path, "/") {
-		p.Ready = targets.Probe{URL: "http://" + s.addrs[name].String() + path, Within: t.Process.ReadyWithin}
+		p.Ready = targets.Probe{URL: urlOf("http", s.addrs[name].String()) + path, Within: t.Process.ReadyWithin}
 	}
 	p.StopWithin = t.Process.StopWithin
 	return p, err
@@ -274,7 +275,7 @@ func (s *services) referenceCommand(name string, t *experiment.Target) []string 
 	}
 	for _, link := range sorted(s.x.Links) {
 		if s.x.Links[link].From == name {
-			command = append(command, "--dep", link+"=http://"+s.relays[link].Addr())
+			command = append(command, "--dep", link+"="+urlOf("http", s.relays[link].Addr()))
 		}
 	}
 	return command
@@ -308,7 +309,7 @@ func (s *services) variables(name string) (func(string) (string, bool), error) {
 			vars["links."+link+"."+part] = file
 		}
 		if t := s.x.Links[link].TLS; t != nil && t.Terminate != nil {
-			vars["links."+link+".url"] = "https://" + relay.Addr()
+			vars["links."+link+".url"] = urlOf("https", relay.Addr())
 		}
 	}
 	return func(v string) (string, bool) {
@@ -334,7 +335,12 @@ func (s *services) parts(name string, t *experiment.Target) map[string]string {
 
 func parts(scheme, hostport string) map[string]string {
 	host, port, _ := net.SplitHostPort(hostport)
-	return map[string]string{"url": scheme + "://" + hostport, "addr": hostport, "host": host, "port": port}
+	return map[string]string{"url": urlOf(scheme, hostport), "addr": hostport, "host": host, "port": port}
+}
+
+// urlOf is a URL of an address: there the % before a zone is %25.
+func urlOf(scheme, hostport string) string {
+	return (&url.URL{Scheme: scheme, Host: hostport}).String()
 }
 
 // writeUnder writes a file below dir; a name that leads out of it is refused.

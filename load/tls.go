@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 )
 
@@ -34,7 +35,7 @@ func (e *TLSError) Unwrap() error { return e.Err }
 // it share connections. The
 // error is a *TLSError.
 func (t TLS) Config(host string) (*tls.Config, error) {
-	c := &tls.Config{ServerName: host, InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
+	c := &tls.Config{ServerName: unzoned(host), InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName
 	}
@@ -60,6 +61,20 @@ func (t TLS) Config(host string) (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{cert}
 	}
 	return c, nil
+}
+
+// Lookup finds the addresses of a host, in the order in which the system would
+// try them. One that is an address itself keeps its zone, which a resolver
+// would lose.
+func Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip.Unmap()}, nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for i := range ips {
+		ips[i] = ips[i].Unmap()
+	}
+	return ips, err
 }
 
 // Knock finds out whether somebody is where a route leads that we can talk to,

@@ -134,6 +134,8 @@ is answered instead, for comparison with tools that do so.
 The path, the values of headers and the body may have ${id}, ${seq},
 ${rand:LOW-HIGH} and, with --data, ${data.COLUMN}; a plain ${ is written $${.
 
+The zone of a link-local address is written http://[fe80::1%25eth0]:8080/.
+
 The summary goes to stdout, a line a second to stderr. If the harness itself was
 unhealthy, as it was late or short of something, that is the summary's first
 line, and latencies that fail a --fail-if are then inconclusive.

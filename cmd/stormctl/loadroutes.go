@@ -268,7 +268,7 @@ type reached struct {
 // reach resolves a host and dials it once, so that one which is not there, or
 // which we cannot talk to, is told of before anything begins.
 func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reached, err error) {
-	u := url.URL{Host: host}
+	u := url.URL{Host: strings.Replace(host, "%25", "%", 1)} // of a zone (RFC 6874)
 	port := "80"
 	switch scheme {
 	case "http":
@@ -285,11 +285,11 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reache
 		if u.Hostname() == "" {
 			return to, usageError{fmt.Errorf("%q is not a host: a URL like http://host:port/path is needed", host)}
 		}
-		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
+		ips, err := load.Lookup(ctx, u.Hostname())
 		if err != nil {
 			return to, err
 		}
-		to.addr = net.JoinHostPort(ips[0].Unmap().String(), cmp.Or(u.Port(), port))
+		to.addr = net.JoinHostPort(ips[0].String(), cmp.Or(u.Port(), port))
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
