@@ -41,6 +41,7 @@ type services struct {
 	tls     authority
 	files   map[string]map[string]string // by link with TLS, and what they are: ca, cert, key
 	running map[string]*targets.Running
+	notes   []string // what was chosen, for whoever reads the result
 }
 
 // prepare gives every target and link its address and binds the links. It
@@ -62,9 +63,11 @@ func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 			s.hosts[name] = "localhost"
 			continue
 		}
-		if s.addrs[name], err = s.resolve(ctx, name); err != nil {
+		addrs, err := s.resolve(ctx, name)
+		if err != nil {
 			return s, err
 		}
+		s.addrs[name] = s.choose(ctx, name, addrs)
 	}
 	for _, name := range sorted(x.Links) {
 		relay, err := s.link(name, run)
@@ -76,20 +79,43 @@ func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	return s, nil
 }
 
-// resolve finds the address of a target, which limits must allow.
-func (s *services) resolve(ctx context.Context, name string) (netip.AddrPort, error) {
+// resolve finds the addresses of a target, which limits must allow.
+func (s *services) resolve(ctx context.Context, name string) ([]netip.AddrPort, error) {
 	hostport, err := s.address(s.x.Targets[name])
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("target %s: %w", name, err)
+		return nil, fmt.Errorf("target %s: %w", name, err)
 	}
 	if s.hosts != nil {
 		s.hosts[name] = hostport
 	}
-	addr, err := s.allow.resolve(ctx, hostport)
+	addrs, err := s.allow.resolve(ctx, hostport)
 	if err != nil {
-		return addr, fmt.Errorf("target %s: %w", name, err)
+		return nil, fmt.Errorf("target %s: %w", name, err)
 	}
-	return addr, nil
+	return addrs, nil
+}
+
+// choose takes one of the addresses of a target for the whole run: of one that
+// runs already the first that lets us in. If none does, it is the first, and
+// start tells what is wrong with it.
+func (s *services) choose(ctx context.Context, name string, addrs []netip.AddrPort) netip.AddrPort {
+	if len(addrs) == 1 || s.x.Targets[name].URL == "" {
+		return addrs[0]
+	}
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	door, err := load.Find(ctx, texts, s.way(name), knockWithin)
+	if err != nil {
+		return addrs[0]
+	}
+	text := fmt.Sprintf("target %s: %s is %s, one of its %d addresses", name, s.hosts[name], door.Addr, door.Of)
+	for _, why := range door.Passed {
+		text += fmt.Sprintf("; another is not used: %v", why)
+	}
+	s.notes = append(s.notes, text)
+	return addrs[len(door.Passed)]
 }
 
 // link binds a link.
