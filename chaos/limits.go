@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +35,7 @@ func parseAllow(cidrs []string) (allowList, error) {
 
 // check refuses an address outside the list.
 func (l allowList) check(addr netip.AddrPort) error {
-	ip := addr.Addr().Unmap()
+	ip := addr.Addr().Unmap().WithZone("") // no prefix contains an address with one
 	for _, p := range l {
 		if p.Contains(ip) {
 			return nil
@@ -46,33 +48,34 @@ func (l allowList) check(addr netip.AddrPort) error {
 	return fmt.Errorf("%s is outside limits.allow (%s): nothing was sent to it", addr, strings.Join(texts, ", "))
 }
 
-// resolve turns host:port into the one address that is used from then on, so
-// that a name cannot point elsewhere later. All addresses of the name must be
-// allowed, not only the one taken: which one a resolver gives first is chance.
-func (l allowList) resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
+// resolve turns host:port into addresses, in the order to try them; from then on
+// one of them is used, so that a name cannot point elsewhere later. All of them
+// must be allowed, not only the one taken: which one a resolver gives first is
+// chance. There is at least one.
+func (l allowList) resolve(ctx context.Context, hostport string) ([]netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return nil, err
 	}
 	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return nil, err
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := load.Lookup(ctx, host)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return nil, err
 	}
-	var first netip.AddrPort
+	var addrs []netip.AddrPort
 	for _, ip := range ips {
-		addr := netip.AddrPortFrom(ip.Unmap(), uint16(number))
+		addr := netip.AddrPortFrom(ip, uint16(number))
 		if err := l.check(addr); err != nil {
-			return netip.AddrPort{}, err
+			return nil, err
 		}
-		if !first.IsValid() || ip.Unmap().Is4() && !first.Addr().Is4() {
-			first = addr // IPv4 first: "localhost" servers often listen there only
-		}
+		addrs = append(addrs, addr)
 	}
-	return first, nil
+	// IPv4 first: "localhost" servers often listen there only.
+	slices.SortStableFunc(addrs, func(a, b netip.AddrPort) int { return cmp.Compare(a.Addr().BitLen(), b.Addr().BitLen()) })
+	return addrs, nil
 }
 
 // stopWatch ends a run whose callers suffer more than was agreed. Its zero

@@ -10,15 +10,15 @@ import (
 
 // Preflight is what a run would touch, and what keeps it from running.
 type Preflight struct {
-	Addresses map[string]string // of the targets by name: where load and links would go; absent for those that get a free port
-	Plans     map[int]host.Plan // of the faults that happen outside our process, by index of the event
+	Addresses map[string][]string // of the targets by name: where load and links would go, to the first that lets us in; absent for those that get a free port
+	Plans     map[int]host.Plan   // of the faults that happen outside our process, by index of the event
 	Refusals  []error
 }
 
 // Look finds out what a run of x would touch. It resolves names and asks the
 // kernel what it has, and starts, sends and breaks nothing.
 func Look(ctx context.Context, x *experiment.Experiment) Preflight {
-	p := Preflight{Addresses: map[string]string{}, Plans: map[int]host.Plan{}}
+	p := Preflight{Addresses: map[string][]string{}, Plans: map[int]host.Plan{}}
 	refuse := func(err error) {
 		if err != nil {
 			p.Refusals = append(p.Refusals, err)
@@ -38,12 +38,14 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 		if t.URL == "" && (t.Process == nil || t.Process.Listen == "") {
 			continue
 		}
-		addr, err := s.resolve(ctx, name)
+		addrs, err := s.resolve(ctx, name)
 		if err != nil {
 			refuse(err)
 			continue
 		}
-		p.Addresses[name] = addr.String()
+		for _, addr := range addrs {
+			p.Addresses[name] = append(p.Addresses[name], addr.String())
+		}
 	}
 	timeline := s.timeline()
 	for _, e := range timeline {

@@ -116,6 +116,10 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		return err
 	}
 	rec.tellSteps(plan.Routes)
+	for _, text := range services.notes {
+		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
+		teller.event(text)
+	}
 	end := drive(ctx, x, services, plan, timeline, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
 	note := func(text string) {

@@ -41,6 +41,7 @@ type services struct {
 	tls     authority
 	files   map[string]map[string]string // by link with TLS, and what they are: ca, cert, key
 	running map[string]*targets.Running
+	notes   []string // what was chosen, for whoever reads the result
 }
 
 // prepare gives every target and link its address and binds the links. It
@@ -62,9 +63,11 @@ func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 			s.hosts[name] = "localhost"
 			continue
 		}
-		if s.addrs[name], err = s.resolve(ctx, name); err != nil {
+		addrs, err := s.resolve(ctx, name)
+		if err != nil {
 			return s, err
 		}
+		s.addrs[name] = s.choose(ctx, name, addrs)
 	}
 	for _, name := range sorted(x.Links) {
 		relay, err := s.link(name, run)
@@ -76,20 +79,43 @@ func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	return s, nil
 }
 
-// resolve finds the address of a target, which limits must allow.
-func (s *services) resolve(ctx context.Context, name string) (netip.AddrPort, error) {
+// resolve finds the addresses of a target, which limits must allow.
+func (s *services) resolve(ctx context.Context, name string) ([]netip.AddrPort, error) {
 	hostport, err := s.address(s.x.Targets[name])
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("target %s: %w", name, err)
+		return nil, fmt.Errorf("target %s: %w", name, err)
 	}
 	if s.hosts != nil {
 		s.hosts[name] = hostport
 	}
-	addr, err := s.allow.resolve(ctx, hostport)
+	addrs, err := s.allow.resolve(ctx, hostport)
 	if err != nil {
-		return addr, fmt.Errorf("target %s: %w", name, err)
+		return nil, fmt.Errorf("target %s: %w", name, err)
 	}
-	return addr, nil
+	return addrs, nil
+}
+
+// choose takes one of the addresses of a target for the whole run: of one that
+// runs already the first that lets us in. If none does, it is the first, and
+// start tells what is wrong with it.
+func (s *services) choose(ctx context.Context, name string, addrs []netip.AddrPort) netip.AddrPort {
+	if len(addrs) == 1 || s.x.Targets[name].URL == "" {
+		return addrs[0]
+	}
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	door, err := load.Find(ctx, texts, s.way(name), knockWithin)
+	if err != nil {
+		return addrs[0]
+	}
+	text := fmt.Sprintf("target %s: %s is %s, one of its %d addresses", name, s.hosts[name], door.Addr, door.Of)
+	for _, why := range door.Passed {
+		text += fmt.Sprintf("; another is not used: %v", why)
+	}
+	s.notes = append(s.notes, text)
+	return addrs[len(door.Passed)]
 }
 
 // link binds a link.
@@ -105,6 +131,7 @@ func (s *services) link(name string, run uint64) (*proxy.Relay, error) {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 		host, _, _ := net.SplitHostPort(s.hosts[link.To])
+		host, _, _ = strings.Cut(host, "%") // a zone is in no certificate
 		if c.Terminate, err = s.tls.terminate(name, link); err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
@@ -186,7 +213,7 @@ func (s *services) start(ctx context.Context, say func(string)) error {
 func (s *services) reach(ctx context.Context, name string) error {
 	_, socket := s.x.Targets[name].Socket()
 	if !socket {
-		if err := targets.Reachable(ctx, "http://"+s.addrs[name].String(), knockWithin); err != nil {
+		if err := targets.Reachable(ctx, urlOf("http", s.addrs[name].String()), knockWithin); err != nil {
 			return err
 		}
 	}
@@ -232,7 +259,7 @@ func (s *services) process(name string, t *experiment.Target) (targets.Process, 
 	p := targets.Process{Name: name, Output: filepath.Join(s.dir, "targets", name+".log")}
 	if t.Reference != "" {
 		p.Command = s.referenceCommand(name, t)
-		p.Ready = targets.Probe{URL: "http://" + s.addrs[name].String() + "/healthz", Within: 10 * time.Second}
+		p.Ready = targets.Probe{URL: urlOf("http", s.addrs[name].String()) + "/healthz", Within: 10 * time.Second}
 		p.StopWithin = time.Second
 		return p, nil
 	}
@@ -261,7 +288,7 @@ func (s *services) process(name string, t *experiment.Target) (targets.Process, 
 	p.Dir = t.Process.Dir
 	p.Ready = targets.Probe{Addr: s.addrs[name].String(), Within: t.Process.ReadyWithin}
 	if path := t.Process.Ready; strings.HasPrefix(path, "/") {
-		p.Ready = targets.Probe{URL: "http://" + s.addrs[name].String() + path, Within: t.Process.ReadyWithin}
+		p.Ready = targets.Probe{URL: urlOf("http", s.addrs[name].String()) + path, Within: t.Process.ReadyWithin}
 	}
 	p.StopWithin = t.Process.StopWithin
 	return p, err
@@ -274,7 +301,7 @@ func (s *services) referenceCommand(name string, t *experiment.Target) []string 
 	}
 	for _, link := range sorted(s.x.Links) {
 		if s.x.Links[link].From == name {
-			command = append(command, "--dep", link+"=http://"+s.relays[link].Addr())
+			command = append(command, "--dep", link+"="+urlOf("http", s.relays[link].Addr()))
 		}
 	}
 	return command
@@ -308,7 +335,7 @@ func (s *services) variables(name string) (func(string) (string, bool), error) {
 			vars["links."+link+"."+part] = file
 		}
 		if t := s.x.Links[link].TLS; t != nil && t.Terminate != nil {
-			vars["links."+link+".url"] = "https://" + relay.Addr()
+			vars["links."+link+".url"] = urlOf("https", relay.Addr())
 		}
 	}
 	return func(v string) (string, bool) {
@@ -334,7 +361,12 @@ func (s *services) parts(name string, t *experiment.Target) map[string]string {
 
 func parts(scheme, hostport string) map[string]string {
 	host, port, _ := net.SplitHostPort(hostport)
-	return map[string]string{"url": scheme + "://" + hostport, "addr": hostport, "host": host, "port": port}
+	return map[string]string{"url": urlOf(scheme, hostport), "addr": hostport, "host": host, "port": port}
+}
+
+// urlOf is a URL of an address: there the % before a zone is %25.
+func urlOf(scheme, hostport string) string {
+	return (&url.URL{Scheme: scheme, Host: hostport}).String()
 }
 
 // writeUnder writes a file below dir; a name that leads out of it is refused.

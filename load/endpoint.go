@@ -41,7 +41,21 @@ func (e endpoint) host() string {
 	if e.path != "" {
 		return "localhost"
 	}
-	return e.addr.String()
+	return unzoned(e.addr.String())
+}
+
+// unzoned is a host, with or without a port, without the zone of its IPv6
+// address: that means something on this machine only, and no server is told of
+// it (RFC 6874, section 4).
+func unzoned(host string) string {
+	address, zone, found := strings.Cut(host, "%")
+	if !found || !strings.Contains(address, ":") {
+		return host
+	}
+	if _, port, bracketed := strings.Cut(zone, "]"); bracketed {
+		address += "]" + port
+	}
+	return address
 }
 
 // dialArgs are what package net wants to know.

@@ -135,6 +135,7 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	if r.Host == "" {
 		r.Host = e.host()
 	}
+	r.Host = unzoned(r.Host)
 	w, err := g.prepareRequest(r, nil)
 	if err != nil {
 		return way{}, err

@@ -1,12 +1,9 @@
 package load
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 )
 
@@ -34,7 +31,7 @@ func (e *TLSError) Unwrap() error { return e.Err }
 // it share connections. The
 // error is a *TLSError.
 func (t TLS) Config(host string) (*tls.Config, error) {
-	c := &tls.Config{ServerName: host, InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
+	c := &tls.Config{ServerName: unzoned(host), InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName
 	}
@@ -60,35 +57,4 @@ func (t TLS) Config(host string) (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{cert}
 	}
 	return c, nil
-}
-
-// Knock finds out whether somebody is where a route leads that we can talk to,
-// as far as a connection and a handshake tell.
-func Knock(ctx context.Context, r Route) error {
-	e, err := parseEndpoint(r.Addr)
-	if err != nil {
-		return err
-	}
-	if r.TLS != nil {
-		if e.tls, err = new(program).tlsFor(r); err != nil {
-			return err
-		}
-	}
-	network, addr := e.dialArgs()
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err != nil {
-		return fmt.Errorf("nothing answers at %s: %w", addr, err)
-	}
-	if e.tls == nil {
-		return conn.Close()
-	}
-	secure := tls.Client(conn, e.tls)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		_ = conn.Close() // a handshake that ran out of time has closed it
-		return fmt.Errorf("TLS with %s: %w", addr, err)
-	}
-	if got := secure.ConnectionState().NegotiatedProtocol; r.streams() && got != alpnHTTP2 {
-		return errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())
-	}
-	return conn.Close()
 }

@@ -25,6 +25,7 @@ type Load struct {
 	URL         string              `json:"url"`
 	Model       string              `json:"model"`    // "open" or "closed"
 	Schedule    string              `json:"schedule"` // what was offered, in words
+	Hosts       []Host              `json:"hosts,omitempty"`
 	Started     time.Time           `json:"started"`
 	Seconds     float64             `json:"duration_s"` // from the start to the last outcome
 	Partial     string              `json:"partial,omitempty"`
@@ -45,6 +46,13 @@ type Load struct {
 	Thresholds  []Threshold         `json:"thresholds,omitempty"`
 	Spectrum    []Bin               `json:"spectrum"` // of response times
 	Connections Connections         `json:"connections"`
+}
+
+// Host is where requests to a host went.
+type Host struct {
+	URL       string `json:"url"`       // scheme and host
+	Addr      string `json:"address"`   // ip:port, or unix:PATH
+	Addresses int    `json:"addresses"` // how many the host has, of which only that one was used
 }
 
 // LoadHarness is the harness measuring itself.
@@ -144,6 +152,11 @@ func (s *loadSummary) head() {
 		s.prose(mark, len(mark), "What follows is only what was seen until then: "+Clean(l.Partial)+".")
 	}
 	s.prose("", 0, Clean(l.URL)+"  "+l.Schedule)
+	for _, h := range l.Hosts {
+		if h.Addresses > 1 {
+			s.line("host", fmt.Sprintf("%s is %s, one of its %d addresses", Clean(h.URL), h.Addr, h.Addresses))
+		}
+	}
 }
 
 func (s *loadSummary) line(name, text string) { s.prose(label(name), labelWidth, text) }

@@ -134,6 +134,10 @@ is answered instead, for comparison with tools that do so.
 The path, the values of headers and the body may have ${id}, ${seq},
 ${rand:LOW-HIGH} and, with --data, ${data.COLUMN}; a plain ${ is written $${.
 
+A name with several addresses is tried at each in turn, and the first that lets
+us in takes all of the load. The zone of a link-local address is written
+http://[fe80::1%25eth0]:8080/.
+
 The summary goes to stdout, a line a second to stderr. If the harness itself was
 unhealthy, as it was late or short of something, that is the summary's first
 line, and latencies that fail a --fail-if are then inconclusive.
@@ -187,6 +191,7 @@ type loadJob struct {
 	url        string
 	plan       load.Plan
 	words      string        // what is offered
+	hosts      []reached     // that requests go to, in the order in which they were met
 	warmup     time.Duration // before all of it
 	groups     []string      // kinds of request that are told apart in the result
 	group      []int         // which of them each route of the plan is

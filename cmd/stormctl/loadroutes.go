@@ -19,6 +19,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
+	"github.com/stormctl/stormctl/reports"
 )
 
 // routes decides what is requested, finds out where that leads, and that
@@ -38,18 +39,13 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 		}
 	}
 	p.InOrder = o.targets != ""
-	hosts := map[string]reached{} // by scheme and host
 	for _, q := range list {
-		base := q.Scheme + "://" + q.Host
-		to, known := hosts[base]
-		if !known {
-			if to, err = o.reach(ctx, q.Scheme, q.Host); err != nil {
-				return err
-			}
-			hosts[base] = to
+		to, err := o.reach(ctx, q.Scheme, q.Host, j)
+		if err != nil {
+			return err
 		}
 		p.Routes = append(p.Routes, load.Route{
-			Name: q.Name(), Weight: q.Weight, Addr: to.addr, TLS: to.tls, Protocol: o.protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
+			Name: q.Name(), Weight: q.Weight, Addr: to.door.Addr, TLS: to.tls, Protocol: o.protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
 			Body: q.Body, Checks: checks, Timeout: o.timeout,
 		})
 	}
@@ -65,8 +61,8 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			order = "in turn"
 		}
 		j.words += fmt.Sprintf("; %d requests %s", len(list), order)
-		if len(hosts) > 1 {
-			j.words += fmt.Sprintf(" to %d hosts", len(hosts))
+		if len(j.hosts) > 1 {
+			j.words += fmt.Sprintf(" to %d hosts", len(j.hosts))
 		}
 	}
 	return nil
@@ -129,7 +125,7 @@ func (o *loadOptions) wanted(ctx context.Context, target string, j *loadJob) ([]
 	case target == "":
 		return nil, usageError{errors.New("URL is missing; a file of requests, by --targets or --har, can be in its place")}
 	default:
-		list, err = o.fromURL(ctx, target)
+		list, err = o.fromURL(ctx, target, j)
 	}
 	for i := range list {
 		list[i].Headers = withHeaders(list[i].Headers, headers)
@@ -137,20 +133,20 @@ func (o *loadOptions) wanted(ctx context.Context, target string, j *loadJob) ([]
 	return list, err
 }
 
-func (o *loadOptions) fromURL(ctx context.Context, target string) ([]requests.Request, error) {
+func (o *loadOptions) fromURL(ctx context.Context, target string, j *loadJob) ([]requests.Request, error) {
 	q, err := requests.New(o.method, target)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	if q.Body, err = o.bodyBytes(); err == nil {
-		q.Body, err = o.encoded(ctx, q)
+		q.Body, err = o.encoded(ctx, q, j)
 	}
 	return []requests.Request{q}, err
 }
 
 // encoded is the body as it is sent, where the command line has it in another
 // form.
-func (o *loadOptions) encoded(ctx context.Context, q requests.Request) ([]byte, error) {
+func (o *loadOptions) encoded(ctx context.Context, q requests.Request, j *loadJob) ([]byte, error) {
 	body, json := q.Body, bytes.HasPrefix(bytes.TrimSpace(q.Body), []byte("{")) // as no message begins, but with a group, which nobody writes any more
 	switch {
 	case o.hex:
@@ -167,7 +163,7 @@ func (o *loadOptions) encoded(ctx context.Context, q requests.Request) ([]byte, 
 		if bytes.Contains(body, []byte("${")) {
 			return nil, usageError{fmt.Errorf("%s: a message in JSON has no placeholders: they would change lengths that it holds", flag)}
 		}
-		methods, err := o.descriptors(ctx, q)
+		methods, err := o.descriptors(ctx, q, j)
 		if err == nil {
 			body, err = methods.Encode(q.Path, body)
 		}
@@ -181,11 +177,11 @@ func (o *loadOptions) encoded(ctx context.Context, q requests.Request) ([]byte, 
 }
 
 // descriptors are those of --protoset, or of the server itself.
-func (o *loadOptions) descriptors(ctx context.Context, q requests.Request) (*requests.Methods, error) {
+func (o *loadOptions) descriptors(ctx context.Context, q requests.Request, j *loadJob) (*requests.Methods, error) {
 	if o.protoset != "" {
 		return readFile(o.protoset, requests.ReadDescriptors)
 	}
-	to, err := o.reach(ctx, q.Scheme, q.Host)
+	to, err := o.reach(ctx, q.Scheme, q.Host, j)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +191,7 @@ func (o *loadOptions) descriptors(ctx context.Context, q requests.Request) (*req
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	return requests.Reflect(ctx, requests.Server{Addr: to.addr, TLS: to.tls, Host: q.Host, Headers: headers}, q.Path)
+	return requests.Reflect(ctx, requests.Server{Addr: to.door.Addr, TLS: to.tls, Host: q.Host, Headers: headers}, q.Path)
 }
 
 // literal is a body in which what looks like a placeholder is none.
@@ -261,14 +257,20 @@ func redirect(list []requests.Request, target string) error {
 
 // reached is where requests to a host go.
 type reached struct {
-	addr string
+	base string // the host as URLs have it, with their scheme
+	door load.Door
 	tls  *tls.Config // nil is without
 }
 
-// reach resolves a host and dials it once, so that one which is not there, or
-// which we cannot talk to, is told of before anything begins.
-func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reached, err error) {
-	u := url.URL{Host: host}
+// reach finds where a host is and knocks there, so that one which is not there,
+// or which we cannot talk to, is told of before anything begins. It does so
+// once.
+func (o *loadOptions) reach(ctx context.Context, scheme, host string, j *loadJob) (to reached, err error) {
+	to.base = scheme + "://" + host
+	if i := slices.IndexFunc(j.hosts, func(r reached) bool { return r.base == to.base }); i >= 0 {
+		return j.hosts[i], nil
+	}
+	u := url.URL{Host: strings.Replace(host, "%25", "%", 1)} // of a zone (RFC 6874)
 	port := "80"
 	switch scheme {
 	case "http":
@@ -278,22 +280,43 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string) (to reache
 			return to, err
 		}
 	default:
-		return to, usageError{fmt.Errorf("%s://%s: a URL like http://host:port/path is needed", scheme, host)}
+		return to, usageError{fmt.Errorf("%s: a URL like http://host:port/path is needed", to.base)}
 	}
-	to.addr = "unix:" + o.unix
+	addrs := []string{"unix:" + o.unix}
 	if o.unix == "" {
-		if u.Hostname() == "" {
-			return to, usageError{fmt.Errorf("%q is not a host: a URL like http://host:port/path is needed", host)}
-		}
-		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
-		if err != nil {
+		if addrs, err = addressesOf(ctx, u.Hostname(), cmp.Or(u.Port(), port)); err != nil {
 			return to, err
 		}
-		to.addr = net.JoinHostPort(ips[0].Unmap().String(), cmp.Or(u.Port(), port))
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	return to, load.Knock(ctx, load.Route{Addr: to.addr, TLS: to.tls, Protocol: o.protocol})
+	if to.door, err = load.Find(ctx, addrs, load.Route{TLS: to.tls, Protocol: o.protocol}, o.timeout); err != nil {
+		return to, err
+	}
+	for _, why := range to.door.Passed {
+		j.notes = append(j.notes, fmt.Sprintf("%s: an address is not used: %v", host, why))
+	}
+	j.hosts = append(j.hosts, to)
+	return to, nil
+}
+
+// addressesOf finds where a host may be.
+func addressesOf(ctx context.Context, host, port string) ([]string, error) {
+	if host == "" {
+		return nil, usageError{errors.New("the URL has no host: one like http://host:port/path is needed")}
+	}
+	ips, err := load.Lookup(ctx, host)
+	addrs := make([]string, len(ips))
+	for i, ip := range ips {
+		addrs[i] = net.JoinHostPort(ip.String(), port)
+	}
+	return addrs, err
+}
+
+// hostsOf is what a result says of the hosts.
+func hostsOf(list []reached) (hosts []reports.Host) {
+	for _, to := range list {
+		hosts = append(hosts, reports.Host{URL: to.base, Addr: to.door.Addr, Addresses: to.door.Of})
+	}
+	return hosts
 }
 
 // routeNames are what a --record calls the routes: "load", or their numbers in a

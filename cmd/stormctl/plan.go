@@ -65,14 +65,17 @@ func planSection(out *bytes.Buffer, title string, rows [][]string) {
 	columns.Flush() // into memory: it cannot fail
 }
 
-func targetRows(x *experiment.Experiment, addresses map[string]string) (rows [][]string) {
+func targetRows(x *experiment.Experiment, addresses map[string][]string) (rows [][]string) {
 	for _, name := range slices.Sorted(maps.Keys(x.Targets)) {
 		t := x.Targets[name]
 		switch {
 		case t.URL != "":
 			rows = append(rows, []string{name, "runs already", t.URL})
-			if addr := addresses[name]; addr != "" && !strings.HasSuffix(t.URL, "//"+addr) {
-				rows = append(rows, []string{"", "", "which is " + addr + " now"})
+			switch addrs := addresses[name]; {
+			case len(addrs) > 1:
+				rows = append(rows, []string{"", "", "which is the first that answers of " + strings.Join(addrs, ", ")})
+			case len(addrs) == 1 && !strings.HasSuffix(t.URL, "//"+addrs[0]):
+				rows = append(rows, []string{"", "", "which is " + addrs[0] + " now"})
 			}
 			if t.PidFile != "" {
 				rows = append(rows, []string{"", "", "its process is in " + t.PidFile})

@@ -53,7 +53,7 @@ func TestPlanRows(t *testing.T) {
 		section   string
 		got, want [][]string
 	}{
-		{"targets", targetRows(x, map[string]string{"api": "10.0.0.7:80"}), [][]string{
+		{"targets", targetRows(x, map[string][]string{"api": {"10.0.0.7:80"}}), [][]string{
 			{"any", "runs already", "https://any"},
 			{"", "", "reached by TLS, taking any certificate"},
 			{"api", "runs already", "http://api:80"},

@@ -1,0 +1,88 @@
+package load
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Lookup finds the addresses of a host, in the order in which the system would
+// try them. One that is an address itself keeps its zone, which a resolver
+// would lose.
+func Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip.Unmap()}, nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for i := range ips {
+		ips[i] = ips[i].Unmap()
+	}
+	return ips, err
+}
+
+// Door is where we were let in.
+type Door struct {
+	Addr   string  // as Route.Addr
+	Of     int     // how many addresses there were to try
+	Passed []error // why those before Addr are not used
+}
+
+// Find knocks at addresses in turn until one lets us in, as Knock does; r.Addr
+// means nothing. Each has so much time. The error is that of all of them.
+func Find(ctx context.Context, addrs []string, r Route, within time.Duration) (Door, error) {
+	d := Door{Of: len(addrs)}
+	for _, addr := range addrs {
+		r.Addr = addr
+		err := knockWithin(ctx, r, within)
+		if err == nil {
+			d.Addr = addr
+			return d, nil
+		}
+		d.Passed = append(d.Passed, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return d, errors.Join(d.Passed...)
+}
+
+func knockWithin(ctx context.Context, r Route, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return Knock(ctx, r)
+}
+
+// Knock finds out whether somebody is where a route leads that we can talk to,
+// as far as a connection and a handshake tell.
+func Knock(ctx context.Context, r Route) error {
+	e, err := parseEndpoint(r.Addr)
+	if err != nil {
+		return err
+	}
+	if r.TLS != nil {
+		if e.tls, err = new(program).tlsFor(r); err != nil {
+			return err
+		}
+	}
+	network, addr := e.dialArgs()
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return fmt.Errorf("nothing answers at %s: %w", addr, err)
+	}
+	if e.tls == nil {
+		return conn.Close()
+	}
+	secure := tls.Client(conn, e.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close() // a handshake that ran out of time has closed it
+		return fmt.Errorf("TLS with %s: %w", addr, err)
+	}
+	if got := secure.ConnectionState().NegotiatedProtocol; r.streams() && got != alpnHTTP2 {
+		return errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())
+	}
+	return conn.Close()
+}
