@@ -245,8 +245,11 @@ func (f *fastPath) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 
 // next is an entry to fill in.
 func (f *fastPath) next() *poll.Entry {
-	if f.ring.Full() {
-		_, _ = f.enter(0, true) // it hears of what could not be sent; an error shows in the next wait
+	for f.ring.Full() {
+		// It hears of what could not be sent.
+		if _, err := f.enter(0, true); err != nil {
+			return &poll.Entry{} // for nobody: the ring is broken, as the next wait says
+		}
 	}
 	return f.ring.Next()
 }

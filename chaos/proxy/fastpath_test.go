@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -340,4 +342,65 @@ func TestFastPathSendIsOver(t *testing.T) {
 	if n, errno := poll.Receive(fds[1], got[:]); n != 5 || errno != 0 {
 		t.Errorf("%d bytes came, %v", n, errno)
 	}
+}
+
+// TestFastPathRingBreaks: a ring that nothing can be handed over to any more is an
+// error of the next wait, and keeps nobody, however much there was to hand over.
+func TestFastPathRingBreaks(t *testing.T) {
+	over := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		l := &streams{}
+		l.fast.loop = l
+		if !l.fast.open() {
+			over <- nil
+			return
+		}
+		defer l.fast.close()
+		if err := breakRings(); err != nil {
+			over <- nil
+			t.Error(err)
+			return
+		}
+		for range 2 * fastEntries {
+			l.fast.next().Opcode = poll.OpPollAdd
+		}
+		_, err := l.fast.enter(0, true)
+		over <- err
+	}()
+	select {
+	case err := <-over:
+		if err == nil && poll.HasRing() {
+			t.Error("nothing is said of a broken ring")
+		}
+	case <-time.After(patience):
+		t.Fatal("it waits for a broken ring")
+	}
+}
+
+// breakRings puts something else in the place of this process's rings.
+func breakRings() error {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	const fds = "/proc/self/fd/"
+	entries, err := os.ReadDir(fds)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if to, err := os.Readlink(fds + e.Name()); err != nil || to != "anon_inode:[io_uring]" {
+			continue
+		}
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC); err != nil {
+			return err
+		}
+	}
+	return nil
 }
