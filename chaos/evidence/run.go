@@ -213,8 +213,8 @@ func (r *Run) Noise(from, to time.Duration) time.Duration {
 // Behind is how late what a system does may be in [from, to) because there was
 // more to do than the host could: Noise, and where some thread waited for a core
 // nearly all the time for seconds in a row, a quarter of these, for then work piles
-// up. With a load of 20 on two cores, retries that wait 100 ms were seen after
-// 1.8 s.
+// up; 3 s at the most. With a load of 20 on two cores, retries that wait 100 ms
+// were seen after 1.8 s.
 func (r *Run) Behind(from, to time.Duration) time.Duration {
 	behind := r.Noise(from, to)
 	var since time.Duration // of a stretch without a core to spare
@@ -222,13 +222,16 @@ func (r *Run) Behind(from, to time.Duration) time.Duration {
 		if t.Pressure < piling {
 			since = t.At
 		} else if t.At >= from && t.At-time.Second <= to {
-			behind = max(behind, (t.At-since)/4)
+			behind = max(behind, min((t.At-since)/4, mostBehind))
 		}
 	}
 	return behind
 }
 
-const piling = 0.95 // of a second in which some thread waited for a core
+const (
+	piling     = 0.95 // of a second in which some thread waited for a core
+	mostBehind = 3 * time.Second
+)
 
 // What a process may wait for its turn where others want the cores too, and
 // from when on they do. It is for judging what a system does next once it knows
