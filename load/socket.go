@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // address is where a socket connects to, made once for all dials. connect
@@ -27,10 +29,7 @@ func (a address) connect() (fd int, errno unix.Errno) {
 	if err != nil {
 		return -1, err.(unix.Errno)
 	}
-	if a.family != unix.AF_UNIX {
-		// Without it a request written in two parts waits for an acknowledgement.
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	}
+	poll.Tune(fd, a.to)
 	switch err := unix.Connect(fd, a.to); err {
 	case nil:
 		return fd, 0

@@ -34,9 +34,9 @@ type submit struct {
 
 // rawAddress is an address as the kernel reads it.
 type rawAddress struct {
-	family int
-	raw    unix.RawSockaddrAny
-	len    uint32
+	address
+	raw unix.RawSockaddrAny
+	len uint32
 }
 
 const (
@@ -103,7 +103,7 @@ func newSubmit(l *loop) (t transport, err error) {
 }
 
 func rawOf(a address) (rawAddress, error) {
-	r := rawAddress{family: a.family}
+	r := rawAddress{address: a}
 	put := func(b []byte, family uint16) {
 		p := unsafe.Slice((*byte)(unsafe.Pointer(&r.raw)), unsafe.Sizeof(r.raw))
 		*(*uint16)(unsafe.Pointer(&p[0])) = family
@@ -186,9 +186,7 @@ func (t *submit) dial(c *conn) {
 		return
 	}
 	c.fd = fd
-	if to.family != unix.AF_UNIX {
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	}
+	poll.Tune(fd, to.address.to)
 	if err := t.ring.File(c.slot, fd); err != nil {
 		t.loop.dialFailed(c, err)
 		return

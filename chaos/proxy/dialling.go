@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // dialler opens connections to the dependency without blocking. A name is
@@ -82,7 +84,7 @@ func (d *dialler) connect(addr netip.AddrPort) (fd int, errno unix.Errno) {
 	if err != nil {
 		return -1, errnoOf(err)
 	}
-	tune(fd, to)
+	poll.Tune(fd, to)
 	switch errno := errnoOf(unix.Connect(fd, to)); errno {
 	case 0:
 		return fd, 0
@@ -92,27 +94,6 @@ func (d *dialler) connect(addr netip.AddrPort) (fd int, errno unix.Errno) {
 		_ = unix.Close(fd)
 		return -1, errno
 	}
-}
-
-// tune sets how a connection with that peer sends: what is given to it at once,
-// and on loopback, where nothing is lost or congested, without the cost of a
-// congestion control that measures and paces, as BBR does (3% of a small
-// exchange). Both only make it faster, and may fail.
-func tune(fd int, peer unix.Sockaddr) {
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if loopback(peer) {
-		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
-	}
-}
-
-func loopback(peer unix.Sockaddr) bool {
-	switch a := peer.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrFrom4(a.Addr).IsLoopback()
-	case *unix.SockaddrInet6:
-		return netip.AddrFrom16(a.Addr).Unmap().IsLoopback()
-	}
-	return false
 }
 
 // errnoOf is the number of an error of package unix.

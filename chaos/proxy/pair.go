@@ -69,7 +69,7 @@ const (
 
 // admit makes a pair of an accepted connection.
 func (l *streams) admit(fd int, from unix.Sockaddr) {
-	tune(fd, from)
+	poll.Tune(fd, from)
 	p := l.place()
 	if l.poller.Add(fd, p.slot<<1|callerSide, p.generation) != nil {
 		resetSocket(fd) // the kernel's bound on watched descriptors

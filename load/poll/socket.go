@@ -3,10 +3,32 @@
 package poll
 
 import (
+	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+// Tune sets how a connection with a peer sends: what is given to it at once, and
+// on loopback, where nothing is lost or congested, without a congestion control
+// that measures and paces, as BBR does: that costs 3% of a small exchange, and
+// may hold up what is due. Both only make it faster, and may fail. What is no TCP
+// is left as it is.
+func Tune(fd int, peer unix.Sockaddr) {
+	var ip netip.Addr
+	switch a := peer.(type) {
+	case *unix.SockaddrInet4:
+		ip = netip.AddrFrom4(a.Addr)
+	case *unix.SockaddrInet6:
+		ip = netip.AddrFrom16(a.Addr).Unmap()
+	default:
+		return
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if ip.IsLoopback() {
+		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
+	}
+}
 
 // ConnectError is how a connect that was in progress ended: 0 if it is open.
 func ConnectError(fd int) unix.Errno {
