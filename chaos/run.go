@@ -245,7 +245,7 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 				case onLink:
 					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
 				case onStream:
-					healed.Hit = f.relay.Hit(f.index)
+					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
 				}
 				rec.add(healed)
 				teller.healed(e.Index, x.Chaos[e.Index].String(), err)

@@ -81,9 +81,10 @@ func clearNotStarted(dir string) error {
 	if err != nil {
 		return err
 	}
-	made := []string{ExperimentFile, evidence.TimelineFile, "evidence", "targets", "tls", notStartedFile}
+	made := []string{ExperimentFile, evidence.TimelineFile, "evidence", "targets", "tls", frontLog, notStartedFile}
 	for _, e := range entries {
-		if !slices.Contains(made, e.Name()) && filepath.Ext(e.Name()) != filepath.Ext(frontLog) {
+		link, isLog := strings.CutSuffix(strings.TrimPrefix(e.Name(), "link-"), ".hlog")
+		if !slices.Contains(made, e.Name()) && !(isLog && linkLog(link) == e.Name()) {
 			return nil
 		}
 	}

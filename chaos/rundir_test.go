@@ -22,6 +22,7 @@ func TestFailedStartMakesRoom(t *testing.T) {
 		{"it was killed while it started", []string{ExperimentFile, "targets/web.log"}, false},
 		{"it ran", []string{ExperimentFile, "timeline.jsonl", ResultFile}, false},
 		{"there is something else", []string{ExperimentFile, notStartedFile, "thesis.doc"}, false},
+		{"there are the histograms of something else", []string{ExperimentFile, notStartedFile, "load.hlog"}, false},
 	} {
 		dir := t.TempDir()
 		if err := subdirs(dir); err != nil {

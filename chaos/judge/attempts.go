@@ -181,8 +181,8 @@ func (h hearing) unsure(x evidence.Exchange) bool {
 // surely tells whether the caller had the answer when it began its next attempt:
 // it cannot have given up on it, because it was seen to wait for longer than the
 // answer can have taken to reach it, or because nothing kept it from reading it.
-func (h hearing) surely(x, next evidence.Exchange) bool {
-	noise := h.run.Noise(x.Begin, next.Begin)
+func (h hearing) surely(x evidence.Exchange, next time.Duration) bool {
+	noise := h.run.Noise(x.Begin, next)
 	if len(h.waited) == 0 {
 		return noise <= gaveUpUnseen
 	}

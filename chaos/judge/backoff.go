@@ -126,7 +126,7 @@ func (w waits) kept() float64 {
 // ranks sorts the waits of all calls by their rank. Waits after a Retry-After
 // follow that and not the law; libraries begin the law anew behind one
 // (cenkalti/backoff/v5 does), so the rest of such a call is left out.
-func ranks(calls []call, noise time.Duration) (byRank []waits, told []wait, overlaps int) {
+func ranks(calls []call, noise time.Duration, heard hearing) (byRank []waits, told []wait, overlaps int) {
 	type failure struct {
 		method string
 		keyed  bool
@@ -154,7 +154,7 @@ func ranks(calls []call, noise time.Duration) (byRank []waits, told []wait, over
 				break
 			}
 			w := wait{id: c.id, after: x, begin: c.attempts[i+1].Begin}
-			if came(x) == 0 {
+			if came(x) == 0 || !heard.surely(x, w.begin) {
 				w.blur = noise
 			}
 			if w.gap() < -w.blur {
@@ -200,7 +200,8 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		f.doubt("attempts cannot be told apart: %d of %d requests made several calls over %s for the same path even when nothing failed; name a route that makes one", len(fanned), quiet, c.Link)
 		return f.verdict()
 	}
-	byRank, told, overlaps := ranks(calls, noise)
+	heard := hearingOf(run, Links{c.Link}, link, noise)
+	byRank, told, overlaps := ranks(calls, noise, heard)
 	first := 0
 	if len(byRank) > 0 {
 		first = len(byRank[0].all)
@@ -212,7 +213,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	f.numbers.AddTime("noise", noise)
 
 	if c.RetryAfter {
-		c.judgeRetryAfter(f, link, told)
+		c.judgeRetryAfter(f, link, told, heard)
 	}
 	switch {
 	case first+len(told) == 0:
@@ -422,8 +423,8 @@ func (c Backoff) widest(byRank []waits, kept float64) (best int, width time.Dura
 // that is exact. A date has none but whole seconds, so whoever keeps to it may
 // come a second early; what is left until a date is no whole number of
 // seconds, which tells the two forms apart.
-func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait) {
-	asked := 0
+func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, heard hearing) {
+	asked, unsure := 0, 0
 	for _, x := range link.Exchanges {
 		if x.RetryAfter > 0 && came(x) > 0 {
 			asked++
@@ -438,6 +439,10 @@ func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait) {
 			margin = time.Second
 		}
 		over := w.gap() - w.after.RetryAfter
+		if over < -margin && !heard.surely(w.after, w.begin) {
+			unsure++
+			continue
+		}
 		least = min(least, over)
 		if over < -margin {
 			early = append(early, w.id)
@@ -447,6 +452,8 @@ func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait) {
 	case len(early) > 0:
 		f.numbers.Add("retry_after_ignored", float64(len(early)))
 		f.refute(early, "%d of %d retries came before the Retry-After they were given, up to %s too early", len(early), len(told), short(-least))
+	case unsure > 0:
+		f.doubt("%s before the Retry-After of the answer before, but the host kept processes from running so long that the callers may have given up on it", were(unsure, "retry came", "retries came"))
 	case asked == 0:
 		f.doubt("no answer carried a Retry-After: an errors fault with retry_after would show whether it is honoured")
 	case len(told) < leastTold:

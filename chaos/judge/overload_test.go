@@ -16,6 +16,9 @@ func TestNobodyIsLateOnAnOverloadedHost(t *testing.T) {
 	slow.wait = doubling(250*time.Millisecond, 0.5)
 	wrong := retrying()
 	wrong.retries = func(status int) bool { return status == 0 || status == 400 || status == 429 || status == 503 }
+	hasty := backingOff()
+	hasty.faults = append(hasty.faults, simFault{kind: "errors", at: 6 * time.Second, span: time.Second, statuses: []int{429}, after: time.Second})
+	hasty.obeys = false
 	late := sound(3)
 	late.rate, late.poisson, late.breaker.failures = 50, false, 100
 	opens := protects
@@ -28,6 +31,7 @@ func TestNobodyIsLateOnAnOverloadedHost(t *testing.T) {
 	}{
 		{"waits", slow.run(), Backoff{Link: "payments", Base: 100 * time.Millisecond, Jitter: 0.5}, "come too late"},
 		{"retries after 400", wrong.run(), retryClaim(), "retried after 400"},
+		{"ignores Retry-After", hasty.run(), Backoff{Link: "payments", Base: 100 * time.Millisecond, Jitter: 0.5, RetryAfter: true}, "before the Retry-After"},
 		{"opens", late.play(), opens, "opened"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

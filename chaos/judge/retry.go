@@ -204,7 +204,7 @@ func (c Retry) count(calls []call, noise time.Duration, heard hearing) tally {
 			case succeeded(x):
 				t.afterSuccess = append(t.afterSuccess, call.id)
 				continue
-			case !c.may(status) && !heard.surely(x, next):
+			case !c.may(status) && !heard.surely(x, next.Begin):
 				t.unsure[status]++
 				continue
 			case !c.may(status):

@@ -866,3 +866,39 @@ func TestNoise(t *testing.T) {
 		t.Error("next to no share changes something")
 	}
 }
+
+// TestTruncateUntilClose: where the end of the connection is the body's, less
+// of it comes, and the record names the fault. A body that is not longer is
+// left alone, also if that is known only when it ends.
+func TestTruncateUntilClose(t *testing.T) {
+	const response = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n0123456789"
+	for _, tt := range []struct {
+		after int64
+		want  string
+		cut   bool
+	}{
+		{0, strings.TrimSuffix(response, "0123456789"), true},
+		{4, strings.TrimSuffix(response, "456789"), true},
+		{9, strings.TrimSuffix(response, "9"), true},
+		{10, response, false},
+		{20, response, false},
+	} {
+		t.Run(strconv.Itoa(int(tt.after)), func(t *testing.T) {
+			d := newDependency(t)
+			l := listen(t, d.addr())
+			c, up := warm(l, d)
+			l.Add(4, Truncate{After: unit.Size(tt.after), Select: All})
+			c.send(get)
+			up.expect(get)
+			up.send(response)
+			c.expect(tt.want)
+			up.CloseWrite()
+			c.wasClosed()
+			if tt.cut {
+				l.recorded(evidence.Broken, 200, true)
+			} else {
+				l.recorded(evidence.Answered, 200, false)
+			}
+		})
+	}
+}

@@ -70,6 +70,7 @@ func (c *conn) read() error {
 		}
 	}
 	n, err := c.caller.Read(room)
+	c.relay.received[toDependency].Add(uint64(n))
 	c.in.filled(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.armed = true
@@ -184,12 +185,10 @@ func (c *conn) more() bool {
 		c.opaque = true
 		return false
 	}
-	if c.req.Body.Done() {
+	if c.req.Body.Done() && !c.sent { // only this side changes it
 		c.mu.Lock()
-		if !c.sent {
-			c.sent = true
-			c.x.Payload = c.payload()
-		}
+		c.sent = true
+		c.x.Payload = c.payload()
 		c.mu.Unlock()
 	}
 	return true
@@ -296,6 +295,9 @@ func (c *conn) pass() step {
 		s := c.write(c.out)
 		if twice {
 			c.deliverAgain()
+		}
+		if c.out == 0 && c.req.Body.Done() {
+			c.phase = awaiting
 		}
 		return s
 	case !c.req.Body.Done():

@@ -7,10 +7,13 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -143,4 +146,112 @@ func TestAttemptsAreBounded(t *testing.T) {
 	if n := a.next(0); n != 0 {
 		t.Errorf("id 0 came %d times before, want it forgotten", n)
 	}
+}
+
+// TestTimeDecidesAtTheEdgesOnly: a fault that comes and goes while requests are
+// under way hits, of those that come and go while it is in force, the ones that
+// seed and id say, in whatever order they come and whenever it does; and none
+// that were over before or came afterwards. Only what is under way as it comes
+// or goes can be either.
+func TestTimeDecidesAtTheEdgesOnly(t *testing.T) {
+	const n = 600
+	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
+		t.Run(protocol, func(t *testing.T) {
+			said := partlyHit(t, protocol, n, 0, 0).hit
+			for _, edges := range [][2]int{{n / 6, n / 2}, {n / 3, n * 5 / 6}} {
+				s := partlyHit(t, protocol, n, edges[0], edges[1])
+				if len(s.within) == 0 || len(s.outside) == 0 {
+					t.Fatalf("%d came and went while it was in force, %d while it was not", len(s.within), len(s.outside))
+				}
+				for id := range s.within {
+					if s.hit[id] != said[id] {
+						t.Errorf("request %d: hit is %v, but %v where the fault was in force all the time", id, s.hit[id], said[id])
+					}
+				}
+				for id := range s.outside {
+					if s.hit[id] {
+						t.Errorf("request %d is hit, which was over before the fault or came after it", id)
+					}
+				}
+			}
+		})
+	}
+}
+
+// seenAt tells which of some requests a fault hit, and which of them came and
+// went while it was in force, or not.
+type seenAt struct{ hit, within, outside map[uint64]bool }
+
+// partlyHit sends n requests in a random order, several at once, with a fault
+// from about when from of them have ended until to have; if from is 0, all the
+// time.
+func partlyHit(t *testing.T, protocol string, n, from, to int) seenAt {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+	}))
+	var protocols http.Protocols
+	protocols.SetHTTP1(protocol == ProtocolHTTP1)
+	protocols.SetUnencryptedHTTP2(protocol == ProtocolHTTP2)
+	s.Config.Protocols = &protocols
+	s.Start()
+	defer s.Close()
+	start := time.Now()
+	l := listen(t, s.Listener.Addr().String(), func(c *Config) { c.Protocol = protocol })
+	l.Record(start, func(x evidence.Exchange) { l.records <- x })
+	client := http.Client{Transport: &http.Transport{Protocols: &protocols}}
+	defer client.CloseIdleConnections()
+	fault := Errors{Status: Statuses{503}, Select: Select{Share: 0.4}}
+	if from == 0 {
+		defer l.Add(0, fault)()
+	}
+
+	ids := rand.Perm(n)
+	var next, ended atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				req, _ := http.NewRequest("GET", "http://"+l.Addr(), nil)
+				req.Header.Set("X-Request-Id", string(wire.AppendID(nil, wire.ID{Run: 1, Seq: uint64(ids[i-1]) + 1})))
+				res, err := client.Do(req)
+				if err != nil {
+					t.Error(err)
+				} else {
+					res.Body.Close()
+				}
+				ended.Add(1)
+			}
+		})
+	}
+	wait := func(count int) {
+		for ended.Load() < int64(count) {
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	var edges [4]time.Duration // it is about to come, has come, is about to go, has gone
+	if from > 0 {
+		wait(from)
+		edges[0] = time.Since(start)
+		remove := l.Add(0, fault)
+		edges[1] = time.Since(start)
+		wait(to)
+		edges[2] = time.Since(start)
+		remove()
+		edges[3] = time.Since(start)
+	}
+	wg.Wait()
+
+	seen := seenAt{map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}}
+	for range n {
+		x := l.next()
+		seen.hit[x.ID] = x.HitBy(0)
+		if edges[1] < x.Begin && x.End < edges[2] {
+			seen.within[x.ID] = true
+		}
+		if x.End < edges[0] || edges[3] < x.Begin {
+			seen.outside[x.ID] = true
+		}
+	}
+	return seen
 }

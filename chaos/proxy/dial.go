@@ -47,7 +47,7 @@ func (r *Relay) dial(ctx context.Context, streams bool) (transport, error) {
 	}
 	tcp := conn.(*net.TCPConn)
 	if r.config.Originate == nil {
-		return tcp, nil
+		return newSocket(tcp), nil
 	}
 	config := r.config.Originate.Clone()
 	if config.ServerName == "" {

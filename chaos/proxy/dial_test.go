@@ -92,10 +92,12 @@ func TestNameThatMovesOutside(t *testing.T) {
 			}
 			return nil
 		}
+		c.Prepare = func(r *Relay) {
+			r.dialer.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "udp", dns.LocalAddr().String())
+			}}
+		}
 	})
-	l.dialer.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", dns.LocalAddr().String())
-	}}
 
 	ask := func() (body string, err error) {
 		c, err := net.Dial("tcp", l.Addr())

@@ -72,8 +72,8 @@
 //     is not on its way when the dependency goes away (GOAWAY) is refused, which
 //     callers may take as leave to try again.
 //   - Priorities, pushes and extensions do not pass.
-//   - A truncated response ends as if it were whole; only a content-length, or
-//     what gRPC says of its messages, tells.
+//   - A truncated response ends as if it were whole if a content-length, or what
+//     gRPC says of its messages, tells that it is not; by a reset otherwise.
 //   - The second delivery of a request shares the connection with the first, and
 //     ends with it.
 //   - A caller that speaks HTTP/1.1 is served as on a link of HTTP/1.1.

@@ -12,8 +12,8 @@ import (
 
 // fastPath carries, by io_uring, the connections that only ever pass small
 // messages on. The kernel has a receive under way for either side, and one
-// system call per turn brings what has come to all of them; with epoll, it takes
-// one more to hear of each message and one to read it.
+// system call per turn brings what has come to all of them and takes what goes on;
+// with epoll, it takes one to hear of messages, and two more for each.
 //
 //	epoll ──16 small messages in a row, no toxic── board ──▶ io_uring
 //	epoll ◀──a toxic, bulk, an end, no room────── leave ─── io_uring
@@ -36,24 +36,35 @@ type fastPath struct {
 	emptying bool    // all are
 	watched  bool    // a poll of the epoll descriptor is under way
 	news     bool    // and it has told of something
+	lent     []loan  // of buffers to sends
 	done     []poll.Completion
 	at       int // the first of them that is not dealt with
 }
 
 // seat is where a side of a pair is on the fast path.
 type seat struct {
-	receiving bool // the kernel has a receive for it
-	cancelled bool // and was told to end it
+	receiving bool   // the kernel has a receive for it
+	cancelled bool   // and was told to end it
+	message   []byte // what was sent to it last
+	sends     bool   // which was not handed over yet
+}
+
+// loan is a buffer whose message is being sent by an entry of the ring.
+type loan struct {
+	to    *side
+	entry uint32
+	id    uint16
 }
 
 const (
-	calmAfter       = 16        // small messages in a row, after which a pair boards
-	fastBuffer      = 4 << 10   // what is larger is not small
-	fastBuffers     = 1 << 8    // a power of two
-	fastEntries     = 1 << 10   // submissions at a time
-	fastCompletions = 1 << 13   // completions that wait to be taken
-	watchTag        = 1 << 63   // of the poll of the epoll descriptor
-	cancelTag       = 1<<63 | 1 // of a cancel
+	calmAfter       = 16      // small messages in a row, after which a pair boards
+	fastBuffer      = 4 << 10 // what is larger is not small
+	fastBuffers     = 1 << 8  // a power of two
+	fastEntries     = 1 << 10 // submissions at a time
+	fastCompletions = 1 << 13 // completions that wait to be taken
+	watchTag        = 1 << 63 // of the poll of the epoll descriptor
+	cancelTag       = 1 << 61 // of a cancel
+	sendTag         = 1 << 62 // beside that of the side that is sent to
 )
 
 // tag names a side of this very pair in completions.
@@ -129,7 +140,7 @@ func (p *pair) plain() bool {
 
 // receive makes the kernel receive for a side until it is told to end.
 func (f *fastPath) receive(p *pair, k int) {
-	e := f.ring.Next()
+	e := f.next()
 	e.Opcode, e.Flags, e.Ioprio = poll.OpRecv, poll.BufferSelect, poll.RecvMultishot|poll.RecvPollFirst
 	e.Fd, e.UserData = int32(p.sides[k].fd), p.tag(k)
 	p.sides[k].receiving = true
@@ -148,14 +159,17 @@ func (f *fastPath) leave(p *pair) {
 // cancel ends the receives of pairs that leave. Those that have none any more are
 // back with epoll.
 func (f *fastPath) cancel() {
+	if len(f.leaving) > 0 {
+		_, _ = f.enter(0, true) // what is to be sent is, before anything else is; an error shows in the next wait
+	}
 	for n := 0; n < len(f.leaving); {
 		p, receiving := f.leaving[n], false
 		for k := range p.sides {
 			s := &p.sides[k]
-			receiving = receiving || s.receiving
+			receiving = receiving || s.receiving || s.sends
 			if s.receiving && !s.cancelled {
 				s.cancelled = true
-				e := f.ring.Next()
+				e := f.next()
 				e.Opcode, e.Flags, e.Addr, e.UserData = poll.OpAsyncCancel, poll.SkipSuccess, p.tag(k), cancelTag
 			}
 		}
@@ -208,7 +222,7 @@ func (f *fastPath) empty() {
 // these is dealt with by deliver.
 func (f *fastPath) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	if !f.watched {
-		e := f.ring.Next()
+		e := f.next()
 		e.Opcode, e.Fd, e.Len, e.OpFlags, e.UserData = poll.OpPollAdd, int32(f.loop.poller.Fd()), poll.PollMultishot, unix.POLLIN, watchTag
 		f.watched, f.news = true, true // what there was before
 	}
@@ -229,20 +243,50 @@ func (f *fastPath) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 	return events, err
 }
 
+// next is an entry to fill in.
+func (f *fastPath) next() *poll.Entry {
+	if f.ring.Full() {
+		_, _ = f.enter(0, true) // it hears of what could not be sent; an error shows in the next wait
+	}
+	return f.ring.Next()
+}
+
 // enter hands over what is to be done, waits if timeout is not 0, and takes what
 // has been done. It tells whether nothing was in all that time.
 func (f *fastPath) enter(timeout time.Duration, keep bool) (nothing bool, err error) {
+	if f.at == len(f.done) {
+		f.done, f.at = f.done[:0], 0
+	}
 	errno := f.ring.Enter(timeout, timeout != 0, keep)
 	switch errno {
 	case 0, unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY: // the last two: take completions first
 	default:
 		return false, os.NewSyscallError("io_uring_enter", errno)
 	}
-	if f.at == len(f.done) {
-		f.done, f.at = f.done[:0], 0
-	}
+	from := len(f.done)
 	f.done = f.ring.Take(f.done)
+	for _, d := range f.done[from:] {
+		if d.UserData&(watchTag|sendTag) == sendTag {
+			tag := d.UserData &^ sendTag
+			f.unsent(f.loop.pairs[tag>>33], int(tag>>32&1), d.Res)
+		}
+	}
+	f.takeBack()
 	return errno == unix.ETIME, nil
+}
+
+// takeBack gives the kernel the buffers again whose messages it has taken.
+func (f *fastPath) takeBack() {
+	kept := f.lent[:0]
+	for _, l := range f.lent {
+		if f.ring.HandedOver(l.entry) { // asked soon: the numbers of entries come round
+			l.to.sends = false
+			f.buffers.Give(l.id)
+		} else {
+			kept = append(kept, l)
+		}
+	}
+	f.lent = kept
 }
 
 // deliver deals with what has come. What it calls may call it: then that goes on
@@ -260,7 +304,7 @@ func (f *fastPath) deliver() {
 		switch {
 		case d.UserData == watchTag:
 			f.news, f.watched = true, d.Flags&poll.More != 0
-		case d.UserData == cancelTag:
+		case d.UserData&(cancelTag|sendTag) != 0: // of a cancel that came too late; of a send, see enter
 		default:
 			f.received(f.loop.pairs[d.UserData>>33], int(d.UserData>>32&1), d)
 		}
@@ -273,14 +317,16 @@ func (f *fastPath) received(p *pair, k int, d poll.Completion) {
 	if d.Flags&poll.HasBuffer != 0 {
 		id := uint16(d.Flags >> poll.BufferShift)
 		if d.Res > 0 {
-			p.express(k, f.buffers.Bytes(id, int(d.Res)))
+			f.loop.relay.received[k].Add(uint64(d.Res))
+			f.pass(p, k, id, int(d.Res))
+		} else {
+			f.buffers.Give(id)
 		}
-		f.buffers.Give(id)
 	}
 	switch {
 	case d.Res > 0, d.Res == -int32(unix.ENOBUFS), d.Res == -int32(unix.ECANCELED):
 	case d.Res < 0:
-		s.broken = true // as in express
+		s.broken = true // this was the socket's error: no event tells of it again
 		f.leave(p)
 	default:
 		f.leave(p)
@@ -293,32 +339,46 @@ func (f *fastPath) received(p *pair, k int, d poll.Completion) {
 	}
 }
 
-// express passes a message on.
-func (p *pair) express(way int, b []byte) {
-	f, l := &p.flows[way], p.loop
-	if f.full++; len(b) < fastBuffer {
-		f.full = 0
+// pass passes on a message of n bytes that is in a buffer.
+func (f *fastPath) pass(p *pair, way int, id uint16, n int) {
+	flow, to, b := &p.flows[way], &p.sides[1-way], f.buffers.Bytes(id, n)
+	if flow.full++; n < fastBuffer {
+		flow.full = 0
 	}
-	if f.full >= bulkAfter {
-		f.full = 0
-		l.fast.leave(p)
+	if flow.full >= bulkAfter {
+		flow.full = 0
+		f.leave(p)
 	}
-	if f.backlog.empty() {
-		n, errno := poll.Send(p.sides[1-way].fd, b)
-		switch errno {
-		case 0, unix.EINTR:
-		case unix.EAGAIN:
-			p.sides[1-way].writable = false
-		default:
-			p.sides[1-way].broken = true // this was the socket's error: no event tells of it again
-			l.fast.leave(p)
-			return
-		}
-		p.count(way, n)
-		if b = b[n:]; len(b) == 0 {
-			return
-		}
+	if to.sends {
+		_, _ = f.enter(0, true) // two under way could overtake each other; an error shows in the next wait
 	}
-	f.backlog.push(piece{at: l.now}, b)
-	l.fast.leave(p)
+	if !flow.backlog.empty() || to.sends {
+		flow.backlog.push(piece{at: f.loop.now}, b)
+		f.leave(p)
+		f.buffers.Give(id)
+		return
+	}
+	// It is sent at once or not at all, and told of only if it was not whole.
+	e := f.next()
+	e.Opcode, e.Flags, e.Fd, e.UserData = poll.OpSend, poll.SkipSuccess, int32(to.fd), p.tag(1-way)|sendTag
+	e.OpFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT | unix.MSG_WAITALL
+	e.Holds(b)
+	to.message, to.sends = b, true
+	f.lent = append(f.lent, loan{to, f.ring.Last(), id})
+	p.count(way, n)
+}
+
+// unsent keeps what could not be sent to a side.
+func (f *fastPath) unsent(p *pair, k int, res int32) {
+	s, way := &p.sides[k], 1-k
+	rest := s.message[max(0, res):]
+	p.flows[way].bytes -= uint64(len(rest))
+	f.loop.bytes[way].Add(-uint64(len(rest)))
+	f.leave(p)
+	if res < 0 && res != -int32(unix.EAGAIN) && res != -int32(unix.EINTR) {
+		s.broken = true // this was the socket's error: no event tells of it again
+		return
+	}
+	s.writable = false
+	p.flows[way].backlog.push(piece{at: f.loop.now}, rest)
 }

@@ -2,11 +2,15 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load/poll"
@@ -172,7 +176,46 @@ func TestFastPathBackpressure(t *testing.T) {
 	}
 	up.Close()
 	c.end()
+	if x := l.tellsOf(evidence.Answered, 0); x.BytesUp != uint64(40+sent) || l.Bytes(Upstream) != x.BytesUp {
+		t.Errorf("%d bytes were sent, recorded %d, counted %d", 40+sent, x.BytesUp, l.Bytes(Upstream))
+	}
+}
+
+// TestFastPathSlowReader: a receiver that has room now and then gets all in order.
+func TestFastPathSlowReader(t *testing.T) {
+	l, c, up := onFastPath(t)
+	up.SetReadBuffer(16 << 10)
+	const messages = 8000
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		rng := rand.New(rand.NewPCG(9, 9))
+		message, sent := make([]byte, 3000), 0
+		for range messages {
+			n := 1 + rng.IntN(len(message))
+			fill(message[:n], 5, sent)
+			if _, err := c.Write(message[:n]); err != nil {
+				t.Error(err)
+				return
+			}
+			sent += n
+			time.Sleep(10 * time.Microsecond)
+		}
+		c.CloseWrite()
+	})
+	if n, err := arrives(slowly{up.in}, 5); err != nil {
+		t.Errorf("after %d bytes: %v", n, err)
+	}
+	wg.Wait()
+	up.Close()
 	l.tellsOf(evidence.Answered, 0)
+}
+
+// slowly reads some, and waits.
+type slowly struct{ io.Reader }
+
+func (s slowly) Read(b []byte) (int, error) {
+	time.Sleep(100 * time.Microsecond)
+	return s.Reader.Read(b[:min(len(b), 12_000)])
 }
 
 // TestFastPathResetUnderWay: a reset is one, whether the relay hears of it by what
@@ -260,4 +303,41 @@ func chatters(c *caller, stream uint64, messages int) error {
 		time.Sleep(time.Duration(rng.IntN(3)) * time.Millisecond)
 	}
 	return c.CloseWrite()
+}
+
+// TestFastPathSendIsOver once it is handed over, however long nothing is sent to
+// that side again: the numbers of entries come round, in hours where there is
+// much to send to others.
+func TestFastPathSendIsOver(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l := &streams{}
+	f, p := &l.fast, &pair{loop: l, fast: true}
+	f.loop, l.pairs = l, []*pair{p}
+	if !f.open() {
+		t.Skip("this kernel, or a sandbox, has no io_uring for us: there is no fast path")
+	}
+	defer f.close()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	to := &p.sides[dependencySide]
+	to.fd = fds[0]
+	f.pass(p, callerSide, 0, 5)
+	if !to.sends {
+		t.Error("a message is said to be sent before it was handed over")
+	}
+	if _, err := f.enter(0, true); err != nil {
+		t.Fatal(err)
+	}
+	if to.sends || len(f.lent) > 0 {
+		t.Errorf("a message that was handed over is said to be on its way (%t), and holds %d buffers", to.sends, len(f.lent))
+	}
+	var got [6]byte
+	if n, errno := poll.Receive(fds[1], got[:]); n != 5 || errno != 0 {
+		t.Errorf("%d bytes came, %v", n, errno)
+	}
 }

@@ -208,6 +208,7 @@ func (p *pair) take(way, size int) bool {
 	} else {
 		f.full = 0
 	}
+	l.relay.received[way].Add(uint64(n))
 	if p.calm++; n >= fastBuffer {
 		p.calm = 0
 	}

@@ -72,7 +72,7 @@ const unsettledLimit = 100
 
 func newMux(r *Relay, number uint64, caller transport) *mux {
 	m := &mux{
-		relay: r, number: number, grpc: r.config.Protocol == ProtocolGRPC, in: bufio.NewReaderSize(caller, 16<<10),
+		relay: r, number: number, grpc: r.config.Protocol == ProtocolGRPC, in: bufio.NewReaderSize(counting{caller, &r.received[toDependency]}, 16<<10),
 		streams: map[uint32]*stream{}, passed: map[uint32]*stream{},
 		next: 1, served: lastStream, accepts: lastStream, offered: maxStreams, limit: unsettledLimit,
 	}
@@ -176,7 +176,7 @@ func (m *mux) runUp(ctx context.Context) {
 	var writer sync.WaitGroup
 	writer.Go(func() { m.write(u) })
 	defer writer.Wait()
-	m.read(u, bufio.NewReaderSize(conn, 16<<10), m.fromDependency)
+	m.read(u, bufio.NewReaderSize(counting{conn, &m.relay.received[toCaller]}, 16<<10), m.fromDependency)
 }
 
 // read reads frames until the connection ends.

@@ -80,6 +80,30 @@ func TestStreamsActs(t *testing.T) {
 	}
 }
 
+// TestStreamsTruncatedWithoutLength: a caller that was not told how much comes
+// must not take what was truncated for the whole.
+func TestStreamsTruncatedWithoutLength(t *testing.T) {
+	l, _, c, up := streaming(t)
+	l.Add(4, Truncate{After: 4, Select: All})
+	for id := uint32(3); id <= 5; id += 2 {
+		c.get(id, "/a")
+		up.expect(fmt.Sprintf("%d %s/a END", id, gotGet))
+		up.head(id, false, ":status=200")
+		up.must(up.WriteData(id, false, []byte("0123")))
+		c.expect(fmt.Sprintf("%d HEADERS :status=200", id), fmt.Sprintf("%d DATA 0123", id))
+		if id == 5 { // there is no more than this
+			up.must(up.WriteData(id, true, nil))
+			c.expect("5 DATA  END")
+			l.recorded(evidence.Answered, 200, false)
+			break
+		}
+		up.must(up.WriteData(id, false, []byte("4")))
+		c.expect(fmt.Sprintf("%d RST_STREAM INTERNAL_ERROR", id))
+		up.expect(fmt.Sprintf("%d RST_STREAM CANCEL", id))
+		l.recorded(evidence.Broken, 200, true)
+	}
+}
+
 // TestStreamsDropped lets a caller wait for what was dropped, until the heal.
 func TestStreamsDropped(t *testing.T) {
 	l, _, c, up := streaming(t)

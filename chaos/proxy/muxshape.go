@@ -63,7 +63,10 @@ func (m *mux) shape(s *stream, now time.Time) {
 	}
 }
 
-// cutShort ends a response here: by a reset, or as if it were whole.
+// cutShort ends a response here: by a reset, or as if it were whole. Where
+// neither a content-length nor what gRPC says of its messages would tell that it
+// is not, it takes a reset to be noticed at all, as on HTTP/1.1 an end without
+// the last chunk is.
 func (m *mux) cutShort(s *stream, hard bool) {
 	if hard {
 		m.breakAt(s)
@@ -71,9 +74,14 @@ func (m *mux) cutShort(s *stream, hard bool) {
 	}
 	m.struck(s, Fate.truncates)
 	m.finish(s, evidence.Broken, &m.caller)
-	m.caller.bytes(s.id, nil, true)
-	if !s.request.complete {
+	switch {
+	case !s.body.known && !s.grpc:
+		m.caller.reset(s.id, uint32(http2.ErrCodeInternal))
+	case !s.request.complete:
+		m.caller.bytes(s.id, nil, true)
 		m.caller.reset(s.id, uint32(http2.ErrCodeNo))
+	default:
+		m.caller.bytes(s.id, nil, true)
 	}
 	m.forget(s)
 }

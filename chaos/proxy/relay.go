@@ -66,6 +66,7 @@ type Relay struct {
 	closing  atomic.Bool
 	accepted atomic.Uint64    // connections
 	passed   [2]atomic.Uint64 // bytes, if the protocol is not one of streams
+	received [2]atomic.Uint64 // bytes, by the way that they go
 	ctx      context.Context  // done when it is closing
 	cancel   context.CancelFunc
 
@@ -239,7 +240,7 @@ func (r *Relay) serve(caller *net.TCPConn) {
 	r.last++
 	r.accepted.Add(1)
 	if r.config.Terminate == nil {
-		r.begin(r.last, caller, true)
+		r.begin(r.last, newSocket(caller), true)
 		return
 	}
 	number := r.last

@@ -110,10 +110,14 @@ func (s *shape) cutAt(f Fate) (at int64, hard, cuts bool) {
 }
 
 // cutIsDue tells whether the fate cuts the response off here. Behind its last
-// byte there is nothing to cut off.
+// byte there is nothing to cut off; if it is the end of the connection that tells
+// which one that is, there is when more has come.
 func (u *upstream) cutIsDue(f Fate) bool {
-	at, _, cuts := u.body.cutAt(f)
-	return cuts && u.body.at >= at && !u.res.Body.Done()
+	at, hard, cuts := u.body.cutAt(f)
+	if !cuts || u.body.at < at || u.res.Body.Done() {
+		return false
+	}
+	return hard || u.res.Body.EOF() != nil || len(u.in.unread()) > u.out
 }
 
 // cut ends the response here.

@@ -110,6 +110,7 @@ func (p *pair) splice(way int) bool {
 			src.readable = false
 			p.endFlow(way, endOf(src), nil)
 		default:
+			l.relay.received[way].Add(uint64(moved))
 			f.pipe.held = moved
 			f.pipe.small++
 			if moved >= bulkLeast {

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -79,7 +81,16 @@ func (r *Relay) Bytes(d Direction) uint64 {
 	if r.streams != nil {
 		passed = &r.streams.bytes
 	}
-	up, down := passed[toDependency].Load(), passed[toCaller].Load()
+	return bytesOf(passed, d)
+}
+
+// Received is how many bytes have come from callers (Upstream) or from the
+// dependency (Downstream); Both is their sum. They may be under way still, or
+// have been dropped.
+func (r *Relay) Received(d Direction) uint64 { return bytesOf(&r.received, d) }
+
+func bytesOf(by *[2]atomic.Uint64, d Direction) uint64 {
+	up, down := by[toDependency].Load(), by[toCaller].Load()
 	switch d {
 	case Upstream:
 		return up
@@ -88,4 +99,16 @@ func (r *Relay) Bytes(d Direction) uint64 {
 	default:
 		return up + down
 	}
+}
+
+// counting counts what is read.
+type counting struct {
+	io.Reader
+	count *atomic.Uint64
+}
+
+func (c counting) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.count.Add(uint64(n))
+	return n, err
 }

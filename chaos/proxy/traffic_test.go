@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestTraffic: what passes is counted, each way for itself.
@@ -23,6 +24,9 @@ func TestTraffic(t *testing.T) {
 			eventually(t, "it is counted", func() bool { return l.Bytes(Both) == uint64(len(get)+len(ok)) })
 			if up, down := l.Bytes(Upstream), l.Bytes(Downstream); up != uint64(len(get)) || down != uint64(len(ok)) {
 				t.Errorf("%d bytes up, %d down, want %d, %d", up, down, len(get), len(ok))
+			}
+			if up, down := l.Received(Upstream), l.Received(Downstream); up != uint64(len(get)) || down != uint64(len(ok)) {
+				t.Errorf("%d bytes received up, %d down, want %d, %d", up, down, len(get), len(ok))
 			}
 			if n := l.Accepted(); n != 1 {
 				t.Errorf("%d connections, want 1", n)
@@ -47,7 +51,83 @@ func TestTrafficOfStreams(t *testing.T) {
 	l.next()
 	const heads = 2_000
 	eventually(t, "it is counted", func() bool { return l.Bytes(Upstream) >= up && l.Bytes(Downstream) >= down })
-	if gotUp, gotDown := l.Bytes(Upstream), l.Bytes(Downstream); gotUp > up+heads || gotDown > down+heads {
-		t.Errorf("%d bytes up, %d down, want %d, %d and a little", gotUp, gotDown, up, down)
+	for what, of := range map[string]func(Direction) uint64{"sent": l.Bytes, "received": l.Received} {
+		if gotUp, gotDown := of(Upstream), of(Downstream); gotUp < up || gotUp > up+heads || gotDown < down || gotDown > down+heads {
+			t.Errorf("%d bytes %s up, %d down, want %d, %d and a little", gotUp, what, gotDown, up, down)
+		}
 	}
+}
+
+// TestReceivedAndNotPassedOn: what comes counts as received, whatever a fault
+// makes of it.
+func TestReceivedAndNotPassedOn(t *testing.T) {
+	for _, tt := range []struct {
+		protocol string
+		add      func(*link) func()
+	}{
+		{ProtocolHTTP1, func(l *link) func() { return l.Add(0, Hang{Select: All}) }},
+		{ProtocolTCP, func(l *link) func() {
+			return l.AddStream(0, Both, StreamLatency{Delay: time.Hour, Conns: AllConns})
+		}},
+	} {
+		t.Run(tt.protocol, func(t *testing.T) {
+			d := newDependency(t)
+			l := listen(t, d.addr(), func(c *Config) { c.Protocol = tt.protocol })
+			defer tt.add(l)()
+			c := l.dial()
+			c.send(get)
+			eventually(t, "it is counted", func() bool { return l.Received(Upstream) == uint64(len(get)) })
+			if n, back := l.Bytes(Both), l.Received(Downstream); n != 0 || back != 0 {
+				t.Errorf("%d bytes passed, %d came back, want none", n, back)
+			}
+			c.Close()
+			if tt.protocol == ProtocolHTTP1 {
+				l.next()
+				return
+			}
+			l.Close()
+			l.next()
+		})
+	}
+}
+
+// TestReceivedInSmall: so are many small messages, whichever way they are carried.
+func TestReceivedInSmall(t *testing.T) {
+	const messages = 100
+	d := newDependency(t)
+	l := listen(t, d.addr(), func(c *Config) { c.Protocol = ProtocolTCP })
+	c := l.dial()
+	var up *caller
+	for range messages {
+		c.send(get)
+		if up == nil {
+			up = d.accept()
+		}
+		up.expect(get)
+		up.send(ok)
+		c.expect(ok)
+	}
+	eventually(t, "it is counted", func() bool { return l.Received(Both) == l.Bytes(Both) })
+	if up, down := l.Received(Upstream), l.Received(Downstream); up != uint64(messages*len(get)) || down != uint64(messages*len(ok)) {
+		t.Errorf("%d bytes received up, %d down, want %d, %d", up, down, messages*len(get), messages*len(ok))
+	}
+	c.Close()
+	up.Close()
+	l.next()
+}
+
+// TestReceivedInBulk: what is spliced is counted, too.
+func TestReceivedInBulk(t *testing.T) {
+	const size = 8 << 20
+	d := newDependency(t)
+	l := listen(t, d.addr(), func(c *Config) { c.Protocol = ProtocolTCP })
+	c := l.dial()
+	go func() { _, _ = c.Write(make([]byte, size)); _ = c.CloseWrite() }() // ends with the test's connection
+	up := d.accept()
+	if n, err := io.Copy(io.Discard, up.in); n != size || err != nil {
+		t.Fatalf("%d bytes came, %v", n, err)
+	}
+	eventually(t, "it is counted", func() bool { return l.Received(Upstream) == size && l.Bytes(Upstream) == size })
+	up.Close()
+	l.next()
 }

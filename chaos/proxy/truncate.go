@@ -8,7 +8,8 @@ import (
 
 // Truncate ends the response in the middle of its body, with a FIN, as if it
 // were whole: less comes than Content-Length says, or the last chunk does not.
-// A body that is not longer than that is left alone.
+// On HTTP/2 it is END_STREAM, and RST_STREAM where nothing says how long the body
+// is. A body that is not longer than that is left alone.
 type Truncate struct {
 	After  unit.Size `yaml:"after"` // Bytes of the body that reach the caller; absent means none, the head alone.
 	Select `yaml:",inline"`

@@ -130,6 +130,7 @@ func (r *Relay) deliver(request []byte, toHEAD bool) error {
 	var res wire.Response
 	for headed := false; ; {
 		n, err := conn.Read(in.room())
+		r.received[toCaller].Add(uint64(n))
 		if err != nil {
 			return err
 		}

@@ -87,6 +87,7 @@ func (u *upstream) run(ctx context.Context) {
 	}
 	for {
 		n, err := u.conn.Read(u.in.room())
+		u.c.relay.received[toCaller].Add(uint64(n))
 		u.in.filled(n)
 		if !u.process() {
 			return

@@ -35,6 +35,7 @@ load: {rate: 100/s, duration: 3s, timeout: 1s, connections: 4, routes: [{name: p
 chaos:
   - {at: 1200ms, for: 500ms, on: bank, direction: downstream, latency: {delay: 20ms}}
   - {at: 2s, for: 300ms, on: bank, down: {}}
+  - {at: 2500ms, for: 400ms, on: bank, latency: {delay: 1ms, max_active: 1}}
 claims: [{steady: {route: pay, success: 50%%}}]
 `, server.URL, at, at)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -68,8 +69,11 @@ claims: [{steady: {route: pay, success: 50%%}}]
 	if slowed == 0 || broken == 0 {
 		t.Errorf("%d connections were slowed and %d closed, want some of both", slowed, broken)
 	}
-	if len(run.Faults) != 2 || run.Faults[0].Kind != "latency" || run.Faults[1].Kind != "down" || run.Faults[1].Healed < 0 {
+	if len(run.Faults) != 3 || run.Faults[0].Kind != "latency" || run.Faults[1].Kind != "down" || run.Faults[1].Healed < 0 {
 		t.Errorf("faults %+v", run.Faults)
+	}
+	if bounded := r.Faults[2]; bounded.Hit == 0 || bounded.Overflow == 0 {
+		t.Errorf("of four connections %d were slowed and %d let go, want one and the others", bounded.Hit, bounded.Overflow)
 	}
 	slow := 0
 	for _, s := range run.Front {

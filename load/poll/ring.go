@@ -32,8 +32,10 @@ type Ring struct {
 	cqMask         uint32
 	cqes           []Completion
 
+	// What the kernel is told the address of. A goroutine's stack may move.
 	timeout unix.Timespec
 	arg     enterArg
+	file    int32
 }
 
 type (
@@ -194,11 +196,11 @@ func (u *Ring) Files(n int) error {
 
 // File puts a descriptor into a place of that table; -1 takes out what is there.
 func (u *Ring) File(place int32, fd int) error {
-	fds := [1]int32{int32(fd)}
+	u.file = int32(fd)
 	update := struct {
 		offset, _ uint32
 		fds       uint64
-	}{offset: uint32(place), fds: uint64(uintptr(unsafe.Pointer(&fds)))}
+	}{offset: uint32(place), fds: uint64(uintptr(unsafe.Pointer(&u.file)))}
 	return u.register(registerFilesUpdate, unsafe.Pointer(&update), 1)
 }
 
@@ -208,7 +210,7 @@ func (u *Ring) Enable() error { return u.register(registerEnable, nil, 0) }
 // Next returns an empty entry to fill in. It goes to the kernel with the next
 // Enter, or now if there is no room for another.
 func (u *Ring) Next() *Entry {
-	for u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize {
+	for u.Full() {
 		_ = u.Enter(0, false, true)
 	}
 	e := u.At(u.tail)
@@ -216,6 +218,9 @@ func (u *Ring) Next() *Entry {
 	u.tail++
 	return e
 }
+
+// Full tells that Next has to hand over what is filled in before it can return.
+func (u *Ring) Full() bool { return u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize }
 
 // At is the entry that next has returned as the i-th.
 func (u *Ring) At(i uint32) *Entry { return &u.sqes[i&u.sqMask] }

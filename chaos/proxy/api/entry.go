@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -24,6 +26,7 @@ type relay interface {
 	Connections() int
 	Accepted() uint64
 	Bytes(d proxy.Direction) uint64
+	Received(d proxy.Direction) uint64
 	Close() error
 }
 
@@ -66,15 +69,30 @@ type settings struct {
 // traffic is what has passed through a relay.
 type traffic struct {
 	connections uint64 // that callers have made
-	up, down    uint64 // bytes given to the dependency, to callers
+	ways        [2]way // to the upstream, and back
 }
+
+// way is what has gone one way, in bytes.
+type way struct{ received, sent uint64 }
 
 func trafficOf(r relay) traffic {
-	return traffic{r.Accepted(), r.Bytes(proxy.Upstream), r.Bytes(proxy.Downstream)}
+	t := traffic{connections: r.Accepted()}
+	for i, d := range directions {
+		t.ways[i] = way{r.Received(d), r.Bytes(d)}
+	}
+	return t
 }
 
+// directions are those of traffic.ways.
+var directions = [2]proxy.Direction{proxy.Upstream, proxy.Downstream}
+
 func (t traffic) plus(u traffic) traffic {
-	return traffic{t.connections + u.connections, t.up + u.up, t.down + u.down}
+	t.connections += u.connections
+	for i := range t.ways {
+		t.ways[i].received += u.ways[i].received
+		t.ways[i].sent += u.ways[i].sent
+	}
+	return t
 }
 
 // proxyView is a proxy as it is answered.
@@ -145,16 +163,17 @@ func (e *entry) change(act func() error) error {
 }
 
 // become makes e what was asked for, whatever it was before. If that cannot be
-// started, e is as it was, but stopped. e.ops is held.
+// started, e stays as it is. e.ops is held.
 func (e *entry) become(c checked) error {
-	e.stop()
 	var r relay
 	if c.enabled {
 		var err error
-		if r, err = e.launch(c.settings, c.toxics); err != nil {
+		if r, err = e.swap(c.settings, c.toxics); err != nil {
 			return err
 		}
 		c.listen = r.Addr()
+	} else {
+		e.stop()
 	}
 	e.dropAll()
 	for i, t := range c.toxics {
@@ -169,12 +188,50 @@ func (e *entry) become(c checked) error {
 	return nil
 }
 
-// launch binds and serves, with the toxics in force.
+// swap launches a relay in the place of the one there is, if there is one.
+// That serves until the new one is bound, and goes on serving if that fails.
+// Only if the two cannot be bound at a time it is stopped before, and started
+// again if need be: its connections are lost then. What was e.relay is nil
+// afterwards if the new one serves; the caller puts it there. e.ops is held.
+func (e *entry) swap(to settings, toxics []*toxic) (relay, error) {
+	had, was := e.relay != nil, e.settings
+	if had && overlap(was.listen, to.listen) {
+		e.stop()
+	}
+	r, err := e.launch(to, toxics)
+	if err == nil || !had || e.relay != nil {
+		return r, err
+	}
+	again, err2 := e.launch(was, e.toxics)
+	if err2 != nil {
+		return nil, errors.Join(err, fmt.Errorf("and as it was before: %w: it is disabled", err2))
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.relay = again
+	return nil, err
+}
+
+// overlap tells whether one of two addresses to listen on, in the form of
+// resolveListen, keeps the other from being bound.
+func overlap(a, b string) bool {
+	x, errX := netip.ParseAddrPort(a)
+	y, errY := netip.ParseAddrPort(b)
+	if errX != nil || errY != nil {
+		return true // not to be told: take the way that always works
+	}
+	return x.Port() != 0 && x.Port() == y.Port() &&
+		(x.Addr() == y.Addr() || x.Addr().IsUnspecified() || y.Addr().IsUnspecified())
+}
+
+// launch binds and serves, with the toxics in force. Once it is bound, the relay
+// that e had before is stopped.
 func (e *entry) launch(to settings, toxics []*toxic) (relay, error) {
-	e.refusal.Store(nil)
 	return e.server.listen(proxy.Config{
 		Name: e.name, Listen: to.listen, Upstream: to.upstream, Protocol: to.protocol, Seed: e.server.config.Seed, Allow: e.allow,
 	}, func(r relay) {
+		e.stop()
+		e.refusal.Store(nil)
 		r.Record(time.Now(), func(x evidence.Exchange) { e.endings[x.Ending].Add(1) })
 		for _, t := range toxics {
 			t.since = deeds{}

@@ -92,6 +92,7 @@ func (r *fakeRelay) InFlight() int                             { return 0 }
 func (r *fakeRelay) Connections() int                          { return 0 }
 func (r *fakeRelay) Accepted() uint64                          { return 2 }
 func (r *fakeRelay) Bytes(d proxy.Direction) uint64            { return uint64(d) * 100 }
+func (r *fakeRelay) Received(d proxy.Direction) uint64         { return uint64(d) * 101 }
 
 // fake is a server whose relays are fakes.
 type fake struct {

@@ -176,11 +176,18 @@ func (s *Server) metrics() []byte {
 	for _, r := range reads {
 		x.sample(r.refusals, "proxy", r.name)
 	}
-	x.family("toxiproxy_proxy_sent_bytes_total", "counter", "Bytes given to the upstream (direction upstream) and to callers (downstream).")
-	for _, r := range reads {
-		x.sample(r.up, "direction", "upstream", "listener", r.listen, "proxy", r.name, "upstream", r.upstream)
-		x.sample(r.down, "direction", "downstream", "listener", r.listen, "proxy", r.name, "upstream", r.upstream)
+	bytes := func(name, help string, of func(way) uint64) {
+		x.family(name, "counter", help)
+		for _, r := range reads {
+			for i, d := range directions {
+				x.sample(of(r.ways[i]), "direction", d.String(), "listener", r.listen, "proxy", r.name, "upstream", r.upstream)
+			}
+		}
 	}
+	bytes("toxiproxy_proxy_received_bytes_total", "Bytes that came from callers (direction upstream) and from the upstream (downstream).",
+		func(w way) uint64 { return w.received })
+	bytes("toxiproxy_proxy_sent_bytes_total", "Bytes given to the upstream (direction upstream) and to callers (downstream).",
+		func(w way) uint64 { return w.sent })
 	x.family("stormctl_toxic_active", "gauge", "1 for each toxic in force.")
 	for _, r := range reads {
 		for _, key := range r.active {

@@ -146,7 +146,8 @@ func (s *Server) makeOrReplace(ctx context.Context, c checked) (v proxyView, err
 	return v, err
 }
 
-// update changes what is said; the rest stays.
+// update changes what is said; the rest stays. If the change cannot be made, all
+// of it stays.
 func (s *Server) update(ctx context.Context, e *entry, in proxyInput) (v proxyView, err error) {
 	listen := ""
 	if in.Listen != nil {
@@ -169,18 +170,25 @@ func (s *Server) update(ctx context.Context, e *entry, in proxyInput) (v proxyVi
 		}
 		set(&to.upstream, in.Upstream)
 		set(&enabled, in.Enabled)
-		if e.settings != to || !enabled {
+		var r relay
+		switch {
+		case !enabled:
 			e.stop()
+		case e.relay == nil || e.settings != to:
+			if to.listen, err = resolveListen(ctx, to.listen); err != nil {
+				return err
+			}
+			if r, err = e.swap(to, e.toxics); err != nil {
+				return err
+			}
+			to.listen = r.Addr()
+		default:
+			r = e.relay
 		}
 		lasts := s.renewed(e.lease, in.TTL, func(l *lease) { e.expire("", l) })
 		e.mu.Lock()
-		e.settings, e.lease = to, lasts
+		e.settings, e.lease, e.relay = to, lasts, r
 		e.mu.Unlock()
-		if enabled && e.relay == nil {
-			if err := e.start(ctx); err != nil {
-				return err
-			}
-		}
 		v = e.view()
 		return nil
 	})

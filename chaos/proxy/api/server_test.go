@@ -361,8 +361,10 @@ func TestTrafficOutlivesRelays(t *testing.T) {
 		metrics := f.do("GET /metrics", 200)
 		for name, each := range map[string]int{ // as fakeRelay has them
 			`stormctl_proxy_connections_total{proxy="p"}`: 2,
-			`toxiproxy_proxy_sent_bytes_total{direction="upstream",listener="` + f.last().Addr() + `",proxy="p",upstream="127.0.0.1:1"}`:   100,
-			`toxiproxy_proxy_sent_bytes_total{direction="downstream",listener="` + f.last().Addr() + `",proxy="p",upstream="127.0.0.1:1"}`: 200,
+			`toxiproxy_proxy_sent_bytes_total{direction="upstream",listener="` + f.last().Addr() + `",proxy="p",upstream="127.0.0.1:1"}`:       100,
+			`toxiproxy_proxy_received_bytes_total{direction="upstream",listener="` + f.last().Addr() + `",proxy="p",upstream="127.0.0.1:1"}`:   101,
+			`toxiproxy_proxy_sent_bytes_total{direction="downstream",listener="` + f.last().Addr() + `",proxy="p",upstream="127.0.0.1:1"}`:     200,
+			`toxiproxy_proxy_received_bytes_total{direction="downstream",listener="` + f.last().Addr() + `",proxy="p",upstream="127.0.0.1:1"}`: 202,
 		} {
 			if want := fmt.Sprintf("%s %d\n", name, times*each); !strings.Contains(metrics, want) {
 				t.Errorf("metrics lack %s in\n%s", want, metrics)
