@@ -36,6 +36,9 @@ func (s *services) plan(run uint64, schedule load.Schedule) load.Plan {
 func (s *services) way(target string) load.Route {
 	t := s.x.Targets[target]
 	r := load.Route{Addr: s.addrs[target].String(), Host: s.hosts[target], TLS: s.in.TLS[target], Protocol: t.Protocol}
+	if spoken := s.spoken[target]; spoken != "" {
+		r.Protocol = spoken
+	}
 	if path, ok := t.Socket(); ok {
 		r.Addr = "unix:" + path
 	}

@@ -41,14 +41,15 @@ type services struct {
 	tls     authority
 	files   map[string]map[string]string // by link with TLS, and what they are: ca, cert, key
 	running map[string]*targets.Running
-	notes   []string // what was chosen, for whoever reads the result
+	spoken  map[string]string // with the targets that had the choice
+	notes   []string          // what was chosen, for whoever reads the result
 }
 
 // prepare gives every target and link its address and binds the links. It
 // starts no target.
 func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, dir string, run uint64, opts Options) (s *services, err error) {
 	s = &services{x: x, in: in, opts: opts, dir: dir, addrs: map[string]netip.AddrPort{}, hosts: map[string]string{},
-		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{},
+		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{}, spoken: map[string]string{},
 		tls: authority{dir: filepath.Join(dir, "tls")}, files: map[string]map[string]string{}}
 	defer func() {
 		if err != nil {
@@ -223,11 +224,17 @@ func (s *services) reach(ctx context.Context, name string) error {
 	return nil
 }
 
-// knock opens a connection to a target as routes do.
+// knock opens a connection to a target as routes do. One that may choose what is
+// spoken does so then, for the whole run.
 func (s *services) knock(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, knockWithin)
 	defer cancel()
-	return load.Knock(ctx, s.way(name))
+	protocol, err := load.Knock(ctx, s.way(name))
+	if err == nil && s.x.Targets[name].Protocol == load.Auto {
+		s.spoken[name] = protocol
+		s.notes = append(s.notes, fmt.Sprintf("target %s speaks %s, as it chose itself", name, protocol))
+	}
+	return err
 }
 
 // order lists the targets so that the called come before the callers; a cycle

@@ -26,9 +26,10 @@ func Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 
 // Door is where we were let in.
 type Door struct {
-	Addr   string  // as Route.Addr
-	Of     int     // how many addresses there were to try
-	Passed []error // why those before Addr are not used
+	Addr     string  // as Route.Addr
+	Of       int     // how many addresses there were to try
+	Passed   []error // why those before Addr are not used
+	Protocol string  // what is spoken there, as Knock tells
 }
 
 // Find knocks at addresses in turn until one lets us in, as Knock does; r.Addr
@@ -37,8 +38,8 @@ func Find(ctx context.Context, addrs []string, r Route, within time.Duration) (D
 	d := Door{Of: len(addrs)}
 	for _, addr := range addrs {
 		r.Addr = addr
-		err := knockWithin(ctx, r, within)
-		if err == nil {
+		var err error
+		if d.Protocol, err = knockWithin(ctx, r, within); err == nil {
 			d.Addr = addr
 			return d, nil
 		}
@@ -50,39 +51,47 @@ func Find(ctx context.Context, addrs []string, r Route, within time.Duration) (D
 	return d, errors.Join(d.Passed...)
 }
 
-func knockWithin(ctx context.Context, r Route, within time.Duration) error {
+func knockWithin(ctx context.Context, r Route, within time.Duration) (protocol string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	return Knock(ctx, r)
 }
 
 // Knock finds out whether somebody is where a route leads that we can talk to,
-// as far as a connection and a handshake tell.
-func Knock(ctx context.Context, r Route) error {
+// as far as a connection and a handshake tell, and what is spoken there: the
+// route's protocol, or of Auto the one that Route.Protocol should be.
+func Knock(ctx context.Context, r Route) (protocol string, err error) {
+	protocol = r.Protocol
+	if protocol == "" || protocol == Auto {
+		protocol = HTTP1
+	}
 	e, err := parseEndpoint(r.Addr)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if r.TLS != nil {
 		if e.tls, err = new(program).tlsFor(r); err != nil {
-			return err
+			return "", err
 		}
 	}
 	network, addr := e.dialArgs()
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
-		return fmt.Errorf("nothing answers at %s: %w", addr, err)
+		return "", fmt.Errorf("nothing answers at %s: %w", addr, err)
 	}
 	if e.tls == nil {
-		return conn.Close()
+		return protocol, conn.Close()
 	}
 	secure := tls.Client(conn, e.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close() // a handshake that ran out of time has closed it
-		return fmt.Errorf("TLS with %s: %w", addr, err)
+		return "", fmt.Errorf("TLS with %s: %w", addr, err)
 	}
-	if got := secure.ConnectionState().NegotiatedProtocol; r.streams() && got != alpnHTTP2 {
-		return errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())
+	switch got := secure.ConnectionState().NegotiatedProtocol; {
+	case r.Protocol == Auto && got == alpnHTTP2:
+		protocol = HTTP2
+	case r.streams() && got != alpnHTTP2:
+		return "", errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())
 	}
-	return conn.Close()
+	return protocol, conn.Close()
 }

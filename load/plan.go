@@ -44,7 +44,7 @@ type Route struct {
 	Weight   float64     // share of the arrivals relative to the other routes; 0 means 1
 	Addr     string      // ip:port to dial, the name already resolved; or unix:PATH
 	TLS      *tls.Config // nil is without; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify; its NextProtos are left aside: Protocol alone is offered
-	Protocol string      // HTTP1, HTTP2 (without TLS by prior knowledge) or GRPC; "" means HTTP1
+	Protocol string      // HTTP1, HTTP2 (without TLS by prior knowledge) or GRPC; "" means HTTP1. What Auto comes to must be known: see Knock
 	Host     string      // Host header; "" means Addr, or localhost for a unix socket; the zone of an IPv6 address is left out
 	Method   string      // "" means GET, of GRPC always POST
 	Path     string      // origin form with query; "" means /. Here, in header values and in the body the placeholders of wire.Fill are replaced. Of GRPC /package.Service/Method

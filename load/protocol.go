@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -14,6 +15,10 @@ const (
 	HTTP2 = "h2"
 	GRPC  = "grpc" // unary calls
 )
+
+// Auto is what Knock and Find take instead of these: HTTP/2 or HTTP/1.1 by TLS,
+// as the server chooses (ALPN), and HTTP/1.1 without.
+const Auto = "auto"
 
 const defaultStreams = 100
 
@@ -37,9 +42,8 @@ func (r *Route) streams() bool { return r.Protocol == HTTP2 || r.Protocol == GRP
 
 // offer is a TLS configuration with the protocol that it offers.
 type offer struct {
-	from     *tls.Config // as routes have it
-	protocol string
-	config   *tls.Config
+	from   *tls.Config // as routes have it
+	config *tls.Config
 }
 
 // The names that ALPN has for protocols.
@@ -48,24 +52,33 @@ const (
 	alpnHTTP2 = "h2"
 )
 
+// offers are the protocols that the route offers, what it would like best first.
+func (r *Route) offers() []string {
+	switch {
+	case r.Protocol == Auto:
+		return []string{alpnHTTP2, alpnHTTP1}
+	case r.streams():
+		return []string{alpnHTTP2}
+	default:
+		return []string{alpnHTTP1}
+	}
+}
+
 // tlsFor is the route's TLS, which offers its protocol and no other. It is the
 // same one for routes that have the same one.
 func (g *program) tlsFor(r Route) (*tls.Config, error) {
 	if r.TLS.ServerName == "" && !r.TLS.InsecureSkipVerify {
 		return nil, errors.New("TLS needs a server name to verify")
 	}
-	protocol := alpnHTTP1
-	if r.streams() {
-		protocol = alpnHTTP2
-	}
+	protocols := r.offers()
 	for _, o := range g.offers {
-		if o.from == r.TLS && o.protocol == protocol {
+		if o.from == r.TLS && slices.Equal(o.config.NextProtos, protocols) {
 			return o.config, nil
 		}
 	}
 	config := r.TLS.Clone()
-	config.NextProtos = []string{protocol}
-	g.offers = append(g.offers, offer{r.TLS, protocol, config})
+	config.NextProtos = protocols
+	g.offers = append(g.offers, offer{r.TLS, config})
 	return config, nil
 }
 

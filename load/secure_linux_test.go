@@ -196,8 +196,49 @@ func TestTLSNeedsAName(t *testing.T) {
 func TestKnockAtADeafServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), brief)
 	defer cancel()
-	err := Knock(ctx, Route{Addr: listen(t, hang).addr, TLS: &tls.Config{InsecureSkipVerify: true}})
+	_, err := Knock(ctx, Route{Addr: listen(t, hang).addr, TLS: &tls.Config{InsecureSkipVerify: true}})
 	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "close") {
 		t.Errorf("%v", err)
+	}
+}
+
+// What the server chooses is what is spoken: HTTP/2 if it has that.
+func TestKnockFindsOutWhatIsSpoken(t *testing.T) {
+	server := func(begin func(*httptest.Server)) *httptest.Server {
+		s := httptest.NewUnstartedServer(http.NotFoundHandler())
+		s.Config.ErrorLog = quietLog
+		begin(s)
+		t.Cleanup(s.Close)
+		return s
+	}
+	plain := server((*httptest.Server).Start)
+	one := server((*httptest.Server).StartTLS)
+	two := server(func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() })
+	silent := server(func(s *httptest.Server) {
+		s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return &tls.Config{Certificates: s.TLS.Certificates}, nil // knows no ALPN
+		}}
+		s.StartTLS()
+	})
+	secure := &tls.Config{InsecureSkipVerify: true}
+	for _, tt := range []struct {
+		name  string
+		to    *httptest.Server
+		tls   *tls.Config
+		asked string
+		want  string
+	}{
+		{"without TLS", plain, nil, Auto, HTTP1},
+		{"HTTP/1.1 only", one, secure, Auto, HTTP1},
+		{"both", two, secure, Auto, HTTP2},
+		{"neither", silent, secure, Auto, HTTP1},
+		{"both, and given", two, secure, HTTP1, HTTP1},
+		{"both, and by default", two, secure, "", HTTP1},
+		{"gRPC", two, secure, GRPC, GRPC},
+	} {
+		d, err := Find(t.Context(), []string{tt.to.Listener.Addr().String()}, Route{TLS: tt.tls, Protocol: tt.asked}, patient)
+		if err != nil || d.Protocol != tt.want {
+			t.Errorf("%s: %q asked, got %q %v, want %q", tt.name, tt.asked, d.Protocol, err, tt.want)
+		}
 	}
 }

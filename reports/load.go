@@ -53,6 +53,8 @@ type Host struct {
 	URL       string `json:"url"`       // scheme and host
 	Addr      string `json:"address"`   // ip:port, or unix:PATH
 	Addresses int    `json:"addresses"` // how many the host has, of which only that one was used
+	Protocol  string `json:"protocol"`
+	Auto      bool   `json:"auto,omitempty"` // the protocol was not given, but chosen before the load began
 }
 
 // LoadHarness is the harness measuring itself.
@@ -153,10 +155,22 @@ func (s *loadSummary) head() {
 	}
 	s.prose("", 0, Clean(l.URL)+"  "+l.Schedule)
 	for _, h := range l.Hosts {
-		if h.Addresses > 1 {
-			s.line("host", fmt.Sprintf("%s is %s, one of its %d addresses", Clean(h.URL), h.Addr, h.Addresses))
+		if text := hostText(h); text != "" {
+			s.line("host", Clean(h.URL)+" "+text)
 		}
 	}
+}
+
+// hostText is what was found out about a host; "" if all of it was given.
+func hostText(h Host) string {
+	var parts []string
+	if h.Addresses > 1 {
+		parts = append(parts, fmt.Sprintf("is %s, one of its %d addresses", h.Addr, h.Addresses))
+	}
+	if h.Auto {
+		parts = append(parts, "speaks "+h.Protocol)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (s *loadSummary) line(name, text string) { s.prose(label(name), labelWidth, text) }

@@ -26,6 +26,9 @@ func (x *Experiment) Defaults() { x.Limits.Defaults() }
 // is the load's, a link speaks what the target it leads to speaks, and paths are
 // relative to the folder of the file.
 func (x *Experiment) resolve(folder string) error {
+	for _, t := range x.Targets {
+		t.Protocol = t.settled()
+	}
 	for _, l := range x.Links {
 		if t := x.Targets[l.To]; l.Protocol == "" && t != nil {
 			l.Protocol = t.Protocol

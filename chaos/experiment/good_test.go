@@ -406,3 +406,22 @@ func TestLengthAndSchedule(t *testing.T) {
 		t.Errorf("%d poisson arrivals, want near 500 and not exactly that", got)
 	}
 }
+
+// auto is settled at once where nobody has the choice, and links go by that.
+func TestAutoWithoutTLSIsHTTP1(t *testing.T) {
+	x := mustParse(t, `name: auto
+targets:
+  plain: {url: "http://127.0.0.1:8080", protocol: auto}
+  secure: {url: "https://127.0.0.1:8443", protocol: auto, tls: {insecure: true}}
+links:
+  inner: {from: secure, to: plain}
+  outer: {from: plain, to: secure, protocol: h2, tls: {originate: {insecure: true}}}
+load: {rate: 10/s, duration: 10s, pipeline: 2, streams: 2, routes: [{name: buy, to: secure, get: /buy}]}
+chaos: [{at: 2s, for: 2s, on: inner, errors: {status: 503}}]
+claims: [{steady: {success: 99%}}]
+`)
+	got := []string{x.Targets["plain"].Protocol, x.Targets["secure"].Protocol, x.Links["inner"].Protocol, x.Links["outer"].Protocol}
+	if want := []string{"http1", "auto", "http1", "h2"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

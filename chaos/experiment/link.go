@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/load"
 )
 
 // Link is a call path between two targets. The caller is given the link's
@@ -12,7 +13,7 @@ type Link struct {
 	From     string   `yaml:"from"`     // The target that calls.
 	To       string   `yaml:"to"`       // The target that is called.
 	Listen   string   `yaml:"listen"`   // host:port of the link; absent picks a free port on 127.0.0.1.
-	Protocol string   `yaml:"protocol"` // What is spoken on it: http1, h2 (by prior knowledge; by ALPN with tls) grpc (h2, where calls count by their gRPC status), or tcp (connections and bytes, whatever is spoken). Absent means the protocol of the target that is called.
+	Protocol string   `yaml:"protocol"` // What is spoken on it: http1, h2 (by prior knowledge; by ALPN with tls) grpc (h2, where calls count by their gRPC status), or tcp (connections and bytes, whatever is spoken). Absent means the protocol of the target that is called, which must not be auto by TLS.
 	TLS      *LinkTLS `yaml:"tls"`      // TLS on it; absent leaves it plain.
 }
 
@@ -76,6 +77,8 @@ func (r *rules) link(name string, l *Link) {
 	}
 	if at := child(path, "protocol"); r.has(at) {
 		r.among(at, l.Protocol, "protocols", linkProtocols)
+	} else if t := r.x.Targets[l.To]; to && t != nil && t.settled() == load.Auto {
+		r.lacks(path, at+": is missing", fmt.Sprintf("write protocol: h2 or http1 for link %s, whichever its caller speaks: what %s chooses is known only when the run begins", name, quote(l.To)))
 	}
 	if at := child(path, "tls"); r.sound(at) {
 		r.linkTLS(at, l)

@@ -239,7 +239,7 @@ func (r *rules) connections(l *Load) {
 	goes := func(streams bool) bool {
 		return slices.ContainsFunc(l.Routes, func(route Route) bool {
 			t := r.x.Targets[route.To]
-			return t == nil || t.Streams() == streams
+			return t == nil || t.speaks(streams)
 		})
 	}
 	if r.sound("load.pipeline") && !goes(false) {

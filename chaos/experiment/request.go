@@ -54,7 +54,8 @@ type asked struct {
 	step bool    // it follows another one
 }
 
-func (a asked) streams() bool { return a.to != nil && a.to.Streams() }
+// streams tells whether HTTP/2 may be spoken.
+func (a asked) streams() bool { return a.to != nil && a.to.speaks(true) }
 
 // request checks that a request can be put on the wire, by trying it: part by
 // part, so that each is found wrong at its own place.

@@ -22,7 +22,7 @@ type Target struct {
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
-	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge) or grpc (unary; the body is the encoded message).
+	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge; by ALPN with tls), grpc (unary; the body is the encoded message) or auto (h2 or http1 by TLS, as the service chooses when the run begins; http1 without).
 	Protoset  string            `yaml:"protoset"`  // Of protocol: grpc, a file of descriptors (protoc --include_imports --descriptor_set_out), relative to the experiment file: the bodies of routes are then JSON. Absolute once read.
 	TLS       *TLS              `yaml:"tls"`       // How routes reach it by TLS; for a process, that they do.
 }
@@ -92,10 +92,28 @@ func (t *Target) scheme() string {
 func (t *Target) Secure() bool { return t.TLS != nil || t.scheme() == "https" }
 
 // protocols are the values of Target.Protocol.
-var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC}
+var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC, load.Auto}
 
-// Streams tells whether it is HTTP/2 that is spoken.
-func (t *Target) Streams() bool { return t.Protocol == load.HTTP2 || t.Protocol == load.GRPC }
+// settled is the protocol as far as it is known before a run: without TLS nobody
+// chooses.
+func (t *Target) settled() string {
+	if t.Protocol == load.Auto && !t.Secure() {
+		return load.HTTP1
+	}
+	return t.Protocol
+}
+
+// speaks tells whether HTTP/2 may be spoken, if streams, or HTTP/1.1.
+func (t *Target) speaks(streams bool) bool {
+	switch t.settled() {
+	case load.Auto:
+		return true
+	case load.HTTP2, load.GRPC:
+		return streams
+	default:
+		return !streams
+	}
+}
 
 // targetKinds are the keys of which a target has exactly one.
 var targetKinds = []string{"url", "process", "reference"}

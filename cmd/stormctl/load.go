@@ -86,7 +86,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.Uint64VarP(&o.requests, "requests", "n", 0, "end after this many `requests`")
 	f.DurationVar(&o.warmup, "warmup", 0, "before that, send for this `time` at the rate that the load begins with, and keep it out of all results but a line of its own")
 	f.IntVarP(&o.connections, "connections", "c", 0, "most `connections` at a time; in the closed model as many (default 1024; closed 64)")
-	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message, or JSON, which begins with {: see --protoset and --reflect)")
+	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message, or JSON, which begins with {: see --protoset and --reflect), or auto (h2 or http1 by TLS, as the server chooses before the load begins; http1 without)")
 	f.IntVar(&o.streams, "streams", 100, "`requests` under way on one HTTP/2 connection")
 	f.IntVar(&o.pipeline, "pipeline", 1, "`requests` under way on one HTTP/1.1 connection")
 	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time`, like 1ms, together: much cheaper at a fixed rate, and sent late by as much; response times stay true")
@@ -165,6 +165,7 @@ Exit codes:
   stormctl load --targets targets.txt --rate 200/s --duration 1m
   stormctl load http://staging:8080 --har shop.har --rate 50/s
   stormctl load http://127.0.0.1:9090/shop.Orders/Get --protocol grpc --body '{"id": 7}' --rate 1k/s
+  stormctl load https://shop.example/ --protocol auto --rate 100/s
   stormctl load http://localhost/ --unix /run/app.sock --closed --connections 64 --json`,
 		Args: upTo("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -192,6 +193,7 @@ type loadJob struct {
 	plan       load.Plan
 	words      string        // what is offered
 	hosts      []reached     // that requests go to, in the order in which they were met
+	auto       bool          // what is spoken there was not given
 	warmup     time.Duration // before all of it
 	groups     []string      // kinds of request that are told apart in the result
 	group      []int         // which of them each route of the plan is
@@ -204,7 +206,7 @@ type loadJob struct {
 // job makes of the command line what is to be done. target is "" if none is
 // given.
 func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) {
-	j := &loadJob{url: cmp.Or(target, o.targets, o.har)}
+	j := &loadJob{url: cmp.Or(target, o.targets, o.har), auto: o.protocol == load.Auto}
 	for _, text := range o.failIf {
 		t, err := parseThreshold(text)
 		if err != nil {
@@ -227,7 +229,7 @@ func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) 
 	return j, nil
 }
 
-var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC}
+var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC, load.Auto}
 
 // bodyBytes is what --body means.
 func (o *loadOptions) bodyBytes() ([]byte, error) {

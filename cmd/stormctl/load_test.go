@@ -287,7 +287,7 @@ func TestLoadExamplesWork(t *testing.T) {
 			}
 		}
 		for i := range words {
-			words[i] = strings.NewReplacer("127.0.0.1:8080", host, "127.0.0.1:9090", host, "staging:8080", host, "/run/app.sock", "app.sock").Replace(words[i])
+			words[i] = strings.NewReplacer("127.0.0.1:8080", host, "127.0.0.1:9090", host, "staging:8080", host, "https://shop.example", server.URL, "/run/app.sock", "app.sock").Replace(words[i])
 		}
 		var o loadOptions
 		flags := pflag.NewFlagSet("load", pflag.ContinueOnError)

@@ -77,7 +77,7 @@ func TestLoadOfANameWithSeveralAddresses(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != exitHeld || r.Outcomes["ok"] != 10 {
 		t.Fatalf("exit %d, %v, %v %s", code, err, r.Outcomes, said.String())
 	}
-	if want := (reports.Host{URL: url, Addr: "127.0.0.1:" + port, Addresses: 3}); len(r.Hosts) != 1 || r.Hosts[0] != want {
+	if want := (reports.Host{URL: url, Addr: "127.0.0.1:" + port, Addresses: 3, Protocol: "http1"}); len(r.Hosts) != 1 || r.Hosts[0] != want {
 		t.Errorf("hosts %+v, want %+v", r.Hosts, want)
 	}
 	if want := "shop.test:" + port + ": an address is not used: nothing answers at 127.0.0.3:" + port; !strings.Contains(said.String(), want) || strings.Count(said.String(), "not used") != 1 {

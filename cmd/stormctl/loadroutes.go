@@ -45,7 +45,7 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			return err
 		}
 		p.Routes = append(p.Routes, load.Route{
-			Name: q.Name(), Weight: q.Weight, Addr: to.door.Addr, TLS: to.tls, Protocol: o.protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
+			Name: q.Name(), Weight: q.Weight, Addr: to.door.Addr, TLS: to.tls, Protocol: to.door.Protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
 			Body: q.Body, Checks: checks, Timeout: o.timeout,
 		})
 	}
@@ -311,10 +311,11 @@ func addressesOf(ctx context.Context, host, port string) ([]string, error) {
 	return addrs, err
 }
 
-// hostsOf is what a result says of the hosts.
-func hostsOf(list []reached) (hosts []reports.Host) {
+// hostsOf is what a result says of the hosts; auto says that their protocols
+// were not given.
+func hostsOf(list []reached, auto bool) (hosts []reports.Host) {
 	for _, to := range list {
-		hosts = append(hosts, reports.Host{URL: to.base, Addr: to.door.Addr, Addresses: to.door.Of})
+		hosts = append(hosts, reports.Host{URL: to.base, Addr: to.door.Addr, Addresses: to.door.Of, Protocol: to.door.Protocol, Auto: auto})
 	}
 	return hosts
 }

@@ -297,7 +297,7 @@ func (r *loadRun) result(seconds float64, cpu time.Duration) *reports.Load {
 	reading := r.stats.Read()
 	all := total.Times.AllResponse()
 	l := &reports.Load{
-		Schema: reports.LoadSchema, URL: r.url, Model: "open", Schedule: r.words, Hosts: hostsOf(r.hosts), Offered: float64(r.offered), Started: r.start, Seconds: seconds,
+		Schema: reports.LoadSchema, URL: r.url, Model: "open", Schedule: r.words, Hosts: hostsOf(r.hosts, r.auto), Offered: float64(r.offered), Started: r.start, Seconds: seconds,
 		Unsent: outcomes[load.Unsent], Statuses: map[string]uint64{}, Received: total.Received,
 		Response: spread(all), Service: spread(total.Times.AllService()),
 		Connections: reports.Connections{Dialled: reading.Dialled - r.before.Dialled, Most: reading.Most, Rate: r.dials.most, Resent: reading.Resent - r.before.Resent},

@@ -64,7 +64,7 @@ func (o *loadOptions) clash() error {
 		{poisson && shaped, "--arrivals poisson goes with --rate or --stages; --spike and --sine are even"},
 		{o.duration > 0 && o.requests > 0 && !o.closed, "--requests and --duration exclude each other: the rate makes one of the other"},
 		{shaped && o.requests > 0, "--requests goes with neither --spike nor --sine: give --duration"},
-		{o.protocol != load.HTTP1 && o.pipeline != 1, "--pipeline is for http1; HTTP/2 has --streams"},
+		{o.protocol != load.HTTP1 && o.pipeline != 1, "--pipeline is for --protocol http1; HTTP/2 has --streams"},
 		{o.protoset != "" && !grpc, "--protoset is for --protocol grpc"},
 		{o.reflect && !grpc, "--reflect is for --protocol grpc"},
 		{o.protoset != "" && o.reflect, "--protoset and --reflect exclude each other: the descriptors come from one of them"},

@@ -14,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
+	"github.com/stormctl/stormctl/load"
 )
 
 // writePlan prints what a run of x would do, in the order in which it would
@@ -89,6 +90,9 @@ func targetRows(x *experiment.Experiment, addresses map[string][]string) (rows [
 		}
 		if t.Secure() {
 			rows = append(rows, []string{"", "", tlsText(t.TLS)})
+		}
+		if t.Protocol == load.Auto {
+			rows = append(rows, []string{"", "", "speaks h2 or http1, whichever it chooses when the run begins"})
 		}
 	}
 	return rows

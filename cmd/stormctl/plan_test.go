@@ -22,7 +22,7 @@ func TestPlanRows(t *testing.T) {
 			"api": {URL: "http://api:80"},
 			"far": {URL: "https://far", TLS: &experiment.TLS{CA: "/ca.pem", ServerName: "shop.example", Cert: "/me.pem"}},
 			"any": {URL: "https://any", TLS: &experiment.TLS{Insecure: true}},
-			"sys": {URL: "https://sys"},
+			"sys": {URL: "https://sys", Protocol: "auto"},
 			"lb": {Process: &experiment.Process{Command: []string{"haproxy", "-f", "${dir}/lb.cfg"}, Listen: "127.0.0.1:81",
 				Ready: "/healthz", ReadyWithin: 10 * time.Second}},
 			"own":  {Process: &experiment.Process{Command: []string{"./own"}, Ready: "tcp", ReadyWithin: time.Second}},
@@ -67,6 +67,7 @@ func TestPlanRows(t *testing.T) {
 			{"shop", "reference frontend", "breaker=gobreaker, open=2s"},
 			{"sys", "runs already", "https://sys"},
 			{"", "", "reached by TLS, trusting the system's authorities"},
+			{"", "", "speaks h2 or http1, whichever it chooses when the run begins"},
 		}},
 		{"links", linkRows(x), [][]string{
 			{"a", "shop > lb", "listens on a free port"},
