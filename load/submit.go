@@ -186,7 +186,7 @@ func (t *submit) dial(c *conn) {
 		return
 	}
 	c.fd = fd
-	poll.Tune(fd, to.address.to)
+	poll.Tune(fd, to.to)
 	if err := t.ring.File(c.slot, fd); err != nil {
 		t.loop.dialFailed(c, err)
 		return
