@@ -71,11 +71,12 @@ func unmarked(run *evidence.Run, f evidence.Injection) bool {
 }
 
 // passedBy counts the calls that came while a fault was in force on their link.
-// Those at its edges may have come before or after.
+// Those at its edges may have come before or after; but however noisy the host is,
+// those in its middle half did not, or a fault that is shorter than twice the noise
+// could miss everything and be taken for one that was spared.
 func passedBy(run *evidence.Run, f evidence.Injection) int {
-	noise := run.Noise(f.Injected, f.Healed)
-	from, to := f.Injected+noise, f.Healed-noise
-	return len(run.Links[f.On].Window(from, max(from, to)))
+	edge := min(run.Noise(f.Injected, f.Healed), (f.Healed-f.Injected)/4)
+	return len(run.Links[f.On].Window(f.Injected+edge, f.Healed-edge))
 }
 
 // unused tells whether nothing ever went over the link of a fault. It may have

@@ -47,6 +47,11 @@ func TestMissing(t *testing.T) {
 		{"nothing was to be injected", func(run *evidence.Run, f *evidence.Injection) { f.Injected, f.Healed, run.NotSteady = -1, -1, "p99" }, "", ""},
 		// Of the 20 calls at 1 s to 1.95 s that at 1 s is within the noise of the edge.
 		{"calls passed it by", func(*evidence.Run, *evidence.Injection) {}, "hit none of the 19 calls that came over payments", ""},
+		{"calls passed it by on a host as noisy as it is long", func(run *evidence.Run, _ *evidence.Injection) {
+			for at := time.Second; at <= run.End; at += time.Second {
+				run.Ticks = append(run.Ticks, evidence.Tick{At: at, Pressure: 1})
+			}
+		}, "hit none of the 10 calls that came over payments", ""},
 		{"a breaker was open meanwhile", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, time.Second, 2*time.Second) }, "", "no call came over payments"},
 		{"only calls at its edges", func(run *evidence.Run, f *evidence.Injection) { leaveOut(run, 1050*ms, 2*time.Second) }, "", "no call came over payments"},
 		{"nobody ever called", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, 0, run.End) }, "no call went over payments in the whole run", ""},
