@@ -16,9 +16,9 @@ import (
 // lookForStop is how often the files are looked for that end a run.
 const lookForStop = 200 * time.Millisecond
 
-// watchStopFiles ends a run when its stop file appears, or the machine's runs
+// WatchStopFiles ends a run when its stop file appears, or the machine's runs
 // are halted, until ctx is done.
-func watchStopFiles(ctx context.Context, file string, held *lease.Lease, began time.Time, stop func(Stopped)) *sync.WaitGroup {
+func WatchStopFiles(ctx context.Context, file string, held *lease.Lease, began time.Time, stop func(Stopped)) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		ticker := time.NewTicker(lookForStop)

@@ -28,7 +28,7 @@ func TestStopFiles(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		why := make(chan string, 1)
-		watching := watchStopFiles(ctx, stop, held, time.Now().Add(-time.Second), func(s Stopped) { why <- s.Why })
+		watching := WatchStopFiles(ctx, stop, held, time.Now().Add(-time.Second), func(s Stopped) { why <- s.Why })
 		if err := os.WriteFile(row.file, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

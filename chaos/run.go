@@ -104,7 +104,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err := services.hold(ctx, func(why string) { stop(Stopped{why}) }, teller.event); err != nil {
 		return err
 	}
-	watching := watchStopFiles(ctx, x.Limits.StopFile, services.lease, began, func(s Stopped) { stop(s) })
+	watching := WatchStopFiles(ctx, x.Limits.StopFile, services.lease, began, func(s Stopped) { stop(s) })
 	defer func() { stop(nil); watching.Wait() }()
 	if err := services.start(ctx, func(text string) { teller.phase("starting", text) }); err != nil {
 		return err

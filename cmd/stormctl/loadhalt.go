@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/lease"
 )
-
-// lookForHalt is how often a load looks whether it is told to halt.
-const lookForHalt = 200 * time.Millisecond
 
 // haltable makes a load known to the machine, and returns a context that ends
 // when the machine's runs are told to halt. It holds nothing that would have to
@@ -27,22 +22,7 @@ func haltable(parent context.Context, name string, say func(string)) (ctx contex
 		return parent, func() {}
 	}
 	ctx, stop := context.WithCancelCause(parent)
-	var looking sync.WaitGroup
-	looking.Go(func() {
-		ticker := time.NewTicker(lookForHalt)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-			case <-ctx.Done():
-				return
-			}
-			if lease.Halted(filepath.Dir(held.Journal()), began) {
-				stop(chaos.Stopped{Why: "stopped by stormctl halt"})
-				return
-			}
-		}
-	})
+	looking := chaos.WatchStopFiles(ctx, "", held, began, func(s chaos.Stopped) { stop(s) })
 	return ctx, func() {
 		stop(nil)
 		looking.Wait()
