@@ -145,7 +145,7 @@ func (c *Checkup) Problems(w Whole) []string {
 	var all []string
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if w.Lost > 0 {
-		say("%d records of requests were lost, because the disk was too slow: counts made from them are lower bounds; record to a faster one, or less", w.Lost)
+		say("%d records of requests were lost, because the disk was too slow or full: counts made from them are lower bounds; record to another one, or less", w.Lost)
 	}
 	if w.Starved > 0 {
 		say("%d arrivals were never sent, because the host had no descriptor or port left for a connection: allow fewer connections, or raise ulimit -n and net.ipv4.ip_local_port_range", w.Starved)
