@@ -127,7 +127,7 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 	for _, n := range run.Lost {
 		h.Lost += n
 	}
-	h.Problems = run.Problems(0, run.End)
+	h.Problems = load.Texts(run.Problems(0, run.End))
 	h.Healthy = len(h.Problems) == 0
 
 	var routes []RouteResult

@@ -139,52 +139,86 @@ func (c *Checkup) has(a ailment) (worst Second, n int, is bool) {
 	return c.worst[a], n, is
 }
 
-// Problems says why the harness was not well, each in a sentence with its
-// figures and what to do about it; none means that it was.
-func (c *Checkup) Problems(w Whole) []string {
-	var all []string
-	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+// Trouble is a kind of problem, for those who must know what it bears on.
+type Trouble uint8
+
+const (
+	TroubleLost    Trouble = iota // records of requests are missing
+	TroubleStarved                // arrivals were not sent for want of a descriptor or port
+	TroubleUnsent                 // arrivals were not sent for want of a connection
+	TroubleLate                   // arrivals were sent late, by the harness's own doing
+	TroubleBusy                   // an event loop had no time left
+	TroublePaused                 // the runtime stopped the harness
+	TroubleStalled                // the host kept stalling
+	TroubleCrowded                // others took the host's cores
+	TroubleLimited                // the load's own bound on new connections held arrivals back
+	TroubleFew                    // fewer connections than a closed model was to have
+)
+
+// Problem is one reason why a harness was not well.
+type Problem struct {
+	Trouble Trouble
+	Text    string // a sentence with its figures and what to do about it
+}
+
+func (p Problem) String() string { return p.Text }
+
+// Texts are the sentences of problems, nil if there are none.
+func Texts(problems []Problem) []string {
+	var texts []string
+	for _, p := range problems {
+		texts = append(texts, p.Text)
+	}
+	return texts
+}
+
+// Problems says why the harness was not well; none means that it was.
+func (c *Checkup) Problems(w Whole) []Problem {
+	var all []Problem
+	say := func(t Trouble, format string, args ...any) {
+		all = append(all, Problem{t, fmt.Sprintf(format, args...)})
+	}
 	if w.Lost > 0 {
-		say("%d records of requests were lost, because the disk was too slow or full: counts made from them are lower bounds; record to another one, or less", w.Lost)
+		say(TroubleLost, "%d records of requests were lost, because the disk was too slow or full: counts made from them are lower bounds; record to another one, or less", w.Lost)
 	}
 	if w.Starved > 0 {
-		say("%d arrivals were never sent, because the host had no descriptor or port left for a connection: allow fewer connections, or raise ulimit -n and net.ipv4.ip_local_port_range", w.Starved)
+		say(TroubleStarved, "%d arrivals were never sent, because the host had no descriptor or port left for a connection: allow fewer connections, or raise ulimit -n and net.ipv4.ip_local_port_range", w.Starved)
 	}
 	if n := w.Unsent - min(w.Unsent, w.Starved); n > 0 {
-		say("%d arrivals were due and never sent, because no connection came free until the end: allow more connections or offer less", n)
+		say(TroubleUnsent, "%d arrivals were due and never sent, because no connection came free until the end: allow more connections or offer less", n)
 	}
 	if !w.Closed {
 		c.lateness(w, say)
 	}
 	if s, n, is := c.has(paused); is {
-		say("Go stopped the harness for up to %v to collect garbage, in %d s of it: give it more memory (GOGC), or offer less", round(s.Pause), n)
+		say(TroublePaused, "Go stopped the harness for up to %v to collect garbage, in %d s of it: give it more memory (GOGC), or offer less", round(s.Pause), n)
 	}
 	if s, n, is := c.has(stalled); is {
-		say("the host kept stalling, in %d s: a hundredth of the time a sleeping thread would have woken up to %v late; measure on a machine that has its cores to itself", n, round(s.HiccupP99))
+		say(TroubleStalled, "the host kept stalling, in %d s: a hundredth of the time a sleeping thread would have woken up to %v late; measure on a machine that has its cores to itself", n, round(s.HiccupP99))
 	}
 	if s, n, is := c.has(crowded); is && !w.Closed {
-		say("the machine's cores were taken in %d s: some thread was waiting for one for up to %.0f%% of the time, so that times may be too long; end what else runs there, or offer less", n, 100*s.Pressure)
+		say(TroubleCrowded, "the machine's cores were taken in %d s: some thread was waiting for one for up to %.0f%% of the time, so that times may be too long; end what else runs there, or offer less", n, 100*s.Pressure)
 	}
 	if w.Held > 0 && 100*w.Held >= w.Due {
-		say("%d of %d arrivals waited because the limit of new connections per second allowed none, and response times have that in them: raise it, or warm up first", w.Held, w.Due)
+		say(TroubleLimited, "%d of %d arrivals waited because the limit of new connections per second allowed none, and response times have that in them: raise it, or warm up first", w.Held, w.Due)
 	}
 	if w.Closed && w.Open < w.Asked && !w.DialLimit {
-		say("only %d of %d connections were open at a time: ask for fewer, or make the load longer", w.Open, w.Asked)
+		say(TroubleFew, "only %d of %d connections were open at a time: ask for fewer, or make the load longer", w.Open, w.Asked)
 	}
 	return all
 }
 
 // lateness says what kept arrivals from being sent when they were due.
-func (c *Checkup) lateness(w Whole, say func(string, ...any)) {
+func (c *Checkup) lateness(w Whole, say func(Trouble, string, ...any)) {
 	if s, n, is := c.has(late); is {
-		say("requests were sent late in %d s, by the harness's own doing: by %v (p99) around %v, where the host's hiccups were %v (p99) and at most %v; offer less, or give it more cores",
+		say(TroubleLate, "requests were sent late in %d s, by the harness's own doing: by %v (p99) around %v, where the host's hiccups were %v (p99) and at most %v; offer less, or give it more cores",
 			n, round(s.Late), s.At.Round(time.Second), round(s.HiccupP99), round(s.HiccupMax))
 	} else if w.Late > allowance(w.Due, c.hiccupP99, c.hiccupMax)+c.Batch {
-		say("requests were sent %v late (p99), by the harness's own doing, where the host's hiccups were %v (p99): offer less, or give it more cores",
+		say(TroubleLate, "requests were sent %v late (p99), by the harness's own doing, where the host's hiccups were %v (p99): offer less, or give it more cores",
 			round(w.Late), round(c.hiccupP99))
 	}
 	if s, n, is := c.has(busy); is {
-		say("an event loop took %.0f%% of a core in %d s, so that it had no time left: offer less, or give it more cores", 100*s.Busy, n)
+		say(TroubleBusy, "an event loop took %.0f%% of a core in %d s, so that it had no time left: offer less, or give it more cores", 100*s.Busy, n)
 	}
 }
 

@@ -15,8 +15,8 @@ func (t Tick) Second() load.Second {
 }
 
 // Problems says why the harness was not well in [from, to]; nil means that it
-// was. Each is a sentence with its figure. What was lost counts whenever it was.
-func (r *Run) Problems(from, to time.Duration) []string {
+// was. What was lost counts whenever it was.
+func (r *Run) Problems(from, to time.Duration) []load.Problem {
 	check := load.Checkup{Batch: r.Batch}
 	var whole load.Whole
 	for _, n := range r.Lost {

@@ -44,7 +44,7 @@ func TestProblems(t *testing.T) {
 			switch {
 			case tt.want == "" && len(got) > 0:
 				t.Errorf("it was well, but: %q", got)
-			case tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)):
+			case tt.want != "" && (len(got) != 1 || !strings.Contains(got[0].Text, tt.want)):
 				t.Errorf("got %q, want %q alone", got, tt.want)
 			}
 		})

@@ -261,3 +261,10 @@ func (t Tick) Noise() time.Duration {
 	}
 	return t.HiccupMax.Duration()
 }
+
+// TicksIn returns the ticks whose second overlaps [from, to].
+func (r *Run) TicksIn(from, to time.Duration) []Tick {
+	lo := sort.Search(len(r.Ticks), func(i int) bool { return r.Ticks[i].At >= from })
+	hi := sort.Search(len(r.Ticks), func(i int) bool { return r.Ticks[i].At-time.Second > to })
+	return r.Ticks[lo:max(lo, hi)]
+}

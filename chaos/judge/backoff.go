@@ -173,7 +173,7 @@ func ranks(calls []call, noise time.Duration, heard hearing) (byRank []waits, to
 
 // Judge implements Claim.
 func (c Backoff) Judge(run *evidence.Run) Verdict {
-	f := find(c, "backoff")
+	f := find(run, c, "backoff")
 	link := run.Links[c.Link]
 	if link == nil || len(link.Exchanges) == 0 {
 		f.doubt("no call went over %s", c.Link)
@@ -185,7 +185,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	}
 	spans := episodes(run, 0, func(i evidence.Injection) bool { return onPath(link, i) })
 	from, to := reach(run, spans)
-	f.distrust(illness(run, from, min(to, horizon(run))))
+	f.rests(from, min(to, horizon(run)), onDue|onTimes|onLoad)
 	if !propagates(link) {
 		f.doubt("attempts cannot be told apart: none of %d calls on %s carries a request id. The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
 		return f.verdict()

@@ -81,7 +81,7 @@ func (b Breaker) probes() int { return max(b.Probes, 1) }
 
 // Judge implements Claim.
 func (b Breaker) Judge(run *evidence.Run) Verdict {
-	f := find(b, "breaker")
+	f := find(run, b, "breaker")
 	t, why := trafficOf(run, b.Link, b.Route)
 	if why != "" {
 		f.doubt("%s", why)
@@ -95,7 +95,7 @@ func (b Breaker) Judge(run *evidence.Run) Verdict {
 	courses := b.courses(t, silences)
 	if len(courses) > 0 {
 		from, to := courses[0].from, min(courses[len(courses)-1].over(), t.end)
-		f.distrust(illness(run, from-time.Second, to))
+		f.rests(from-time.Second, to, onDue|onTimes|onLoad)
 		if noise, most := run.Noise(from, to), b.stall(); noise > most {
 			f.distrust(fmt.Sprintf("the host stalled for up to %s: more than the %s in which an open breaker can still be told from it", short(noise), short(most)))
 		}

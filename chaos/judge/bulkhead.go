@@ -130,7 +130,7 @@ func (e filling) slows() bool {
 
 // Judge implements Claim.
 func (c Bulkhead) Judge(run *evidence.Run) Verdict {
-	f := find(c, "bulkhead")
+	f := find(run, c, "bulkhead")
 	link := run.Links[c.Link]
 	if link == nil || len(link.Exchanges) == 0 {
 		f.doubt("no call went over %s", c.Link)
@@ -154,7 +154,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 		f.doubt("the faults on %s hit only %s; at least %d are needed", c.Link, were(hits, "call", "calls"), leastHits)
 		return f.verdict()
 	}
-	f.distrust(illness(run, 0, min(spans[len(spans)-1].to, horizon(run))))
+	f.rests(0, min(spans[len(spans)-1].to, horizon(run)), onDue|onTimes|onLoad)
 	noise := run.Noise(spans[0].from, run.End)
 	f.numbers.AddTime("noise", noise)
 	own := callers(run, link, c.Route)

@@ -4,49 +4,34 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
-// finding gathers what the parts of one claim came to and makes the verdict.
-// A refuted part refutes the claim; a part in doubt keeps it from having held.
+// finding gathers the parts of one claim and makes the verdict of them.
 type finding struct {
+	run         *evidence.Run
 	claim, kind string
 	numbers     Numbers
-	facts       []string // what stood, in reading order
-	doubts      []string
-	refutations []string
-	ids         []uint64
+	parts       []Part
 	void        string
+	leans       leaning
+	from, to    time.Duration // the stretch of the run that the claim rests on
 }
 
-func find(c Claim, kind string) *finding { return &finding{claim: c.String(), kind: kind} }
-
-// note adds a fact to the reason.
-func (f *finding) note(format string, args ...any) {
-	f.facts = append(f.facts, fmt.Sprintf(format, args...))
+// find begins a finding. The stretch that it rests on is the whole run until
+// rests says otherwise.
+func find(run *evidence.Run, c Claim, kind string) *finding {
+	return &finding{run: run, claim: c.String(), kind: kind, to: run.End}
 }
 
-// doubt keeps the claim from having held: something was missing.
-func (f *finding) doubt(format string, args ...any) {
-	f.doubts = append(f.doubts, fmt.Sprintf(format, args...))
-}
-
-// refute says what contradicts the claim, with the ids of the requests that
-// prove it.
-func (f *finding) refute(ids []uint64, format string, args ...any) {
-	f.refutations = append(f.refutations, fmt.Sprintf(format, args...))
-	f.ids = append(f.ids, ids...)
-}
-
-// part files what one part of the claim came to under its ruling.
-func (f *finding) part(r Ruling, ids []uint64, format string, args ...any) {
-	switch r {
-	case Held:
-		f.note(format, args...)
-	case Refuted:
-		f.refute(ids, format, args...)
-	default:
-		f.doubt(format, args...)
-	}
+// rests says on which stretch of the run the claim rests, and on what the
+// harness may have spoilt there. Nothing has held, and nothing is refuted, of
+// which the harness itself cannot tell.
+func (f *finding) rests(from, to time.Duration, leans leaning) {
+	f.from, f.to, f.leans = from, to, leans
+	f.distrust(blind(f.run, from, to, leans))
 }
 
 // distrust makes the claim inconclusive whatever else was found: the harness
@@ -57,33 +42,48 @@ func (f *finding) distrust(reason string) {
 	}
 }
 
-// verdict rules. The deciding reasons come first, then the other facts.
+// verdict rules.
 func (f *finding) verdict() Verdict {
-	v := Verdict{Claim: f.claim, Kind: f.kind, Numbers: f.numbers}
-	switch {
-	case f.void != "":
-		v.Ruling = Inconclusive
-		v.Reason = f.void
-		if len(f.refutations) > 0 {
-			v.Reason += ". What was seen may not be the system's: " + strings.Join(f.refutations, "; ")
+	v := Verdict{Claim: f.claim, Kind: f.kind, Numbers: f.numbers, Parts: f.parts}
+	v.Ruling = rulingOf(f.parts)
+	v.Reason = reasonOf(f.parts, v.Ruling)
+	if f.void != "" {
+		var seen []string
+		for _, p := range f.parts {
+			if p.Ruling == Refuted {
+				seen = append(seen, p.Reason)
+			}
+		}
+		v.Ruling, v.Reason, v.Parts = Inconclusive, f.void, undecided(f.parts)
+		if len(seen) > 0 {
+			v.Reason += ". What was seen may not be the system's: " + strings.Join(seen, "; ")
 		}
 		return v
-	case len(f.refutations) > 0:
-		v.Ruling = Refuted
-		v.Reason = strings.Join(f.refutations, "; ")
-		v.IDs = firstIDs(f.ids)
-	case len(f.doubts) > 0:
-		v.Ruling = Inconclusive
-		v.Reason = strings.Join(f.doubts, "; ")
-	default:
-		v.Ruling = Held
-		v.Reason = strings.Join(f.facts, "; ")
-		return v
 	}
-	if len(f.facts) > 0 {
-		v.Reason += ". Seen besides: " + strings.Join(f.facts, "; ")
+	if v.Ruling == Refuted {
+		var ids []uint64
+		for _, p := range f.parts {
+			if p.Ruling == Refuted && !p.Note {
+				ids = append(ids, p.IDs...)
+			}
+		}
+		v.IDs = firstIDs(ids)
+	}
+	if v.Ruling == Held {
+		v.Despite = despite(f.run, f.from, f.to, f.leans)
 	}
 	return v
+}
+
+// undecided are the parts of a claim of which the harness cannot tell.
+func undecided(parts []Part) []Part {
+	parts = slices.Clone(parts)
+	for i := range parts {
+		if !parts[i].Note {
+			parts[i].Ruling = Inconclusive
+		}
+	}
+	return parts
 }
 
 // firstIDs returns the lowest MaxIDs different ids, 0 left out.
@@ -102,4 +102,25 @@ func often(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
+}
+
+// What follows is gone once every claim rules by measures.
+
+func (f *finding) note(format string, args ...any) {
+	f.remark("", format, args...)
+	f.parts[len(f.parts)-1].Note = false
+}
+
+func (f *finding) doubt(format string, args ...any) { f.open("", format, args...) }
+
+func (f *finding) refute(ids []uint64, format string, args ...any) {
+	f.parts = append(f.parts, Part{Ruling: Refuted, Reason: fmt.Sprintf(format, args...), IDs: ids})
+}
+
+func (f *finding) part(r Ruling, ids []uint64, format string, args ...any) {
+	f.parts = append(f.parts, Part{Ruling: r, Reason: fmt.Sprintf(format, args...), IDs: ids})
+}
+
+func (f *finding) refuted() bool {
+	return slices.ContainsFunc(f.parts, func(p Part) bool { return p.Ruling == Refuted })
 }

@@ -103,6 +103,6 @@ func (v Verdict) Lacking(missing []string) Verdict {
 	if v.Ruling == Held {
 		between = ". Seen besides: "
 	}
-	v.Ruling, v.Reason = Inconclusive, why+between+v.Reason
+	v.Ruling, v.Reason, v.Parts, v.Despite = Inconclusive, why+between+v.Reason, undecided(v.Parts), ""
 	return v
 }

@@ -51,7 +51,7 @@ func (c Recovery) String() string {
 
 // Judge implements Claim.
 func (c Recovery) Judge(run *evidence.Run) Verdict {
-	f := find(c, "recovery")
+	f := find(run, c, "recovery")
 	all, ok := frontOf(run, c.Route)
 	if !ok {
 		f.doubt("the run has no route %s", c.Route)
@@ -100,8 +100,8 @@ func (c Recovery) compare(f *finding, run *evidence.Run, s stretches) {
 	if back {
 		reached = at + c.stays()
 	}
-	f.distrust(illness(run, 0, s.first))
-	f.distrust(illness(run, s.healed, min(reached, s.healed+c.Within+c.stays(), s.end)))
+	f.rests(0, s.first, onDue|onTimes|onLoad)
+	f.rests(s.healed, min(reached, s.healed+c.Within+c.stays(), s.end), onDue|onTimes|onLoad)
 	rate := (float64(len(s.after)) / (s.end - s.healed).Seconds()) / (float64(len(s.before)) / s.first.Seconds())
 	apart := sameLoad + 4*math.Sqrt(1/float64(len(s.before))+1/float64(max(len(s.after), 1)))
 	f.numbers.Add("load_after_pct", 100*rate)

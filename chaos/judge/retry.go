@@ -73,7 +73,7 @@ func (c Retry) may(status int) bool {
 
 // Judge implements Claim.
 func (c Retry) Judge(run *evidence.Run) Verdict {
-	f := find(c, "retry")
+	f := find(run, c, "retry")
 	link := c.Link.in(run)
 	if link == nil || len(link.Exchanges) == 0 {
 		f.doubt("no call went over %s", c.Link)
@@ -85,7 +85,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	}
 	spans := episodes(run, 0, func(i evidence.Injection) bool { return c.Link.onPath(run, i) })
 	from, to := reach(run, spans)
-	f.distrust(illness(run, from, min(to, horizon(run))))
+	f.rests(from, min(to, horizon(run)), onDue|onTimes|onLoad)
 	if !propagates(link) {
 		f.doubt("attempts cannot be told apart: none of %d calls on %s carries a request id. The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
 		c.amplifyByRate(f, run, link, spans)
@@ -121,7 +121,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	if tally.unheard > 0 {
 		f.note("%s repeated after or before an answer that came as its caller gave up, or that a fault had spoilt or made up", were(tally.unheard, "attempt was", "attempts were"))
 	}
-	if len(spans) == 0 && tally.retryable == 0 && len(f.refutations) == 0 {
+	if len(spans) == 0 && tally.retryable == 0 && !f.refuted() {
 		f.doubt("no fault was in force on %s and no call failed: nothing had to be retried", c.Link)
 		return f.verdict()
 	}
@@ -291,7 +291,7 @@ func (c Retry) judgeCauses(f *finding, t tally) {
 	if len(stood) > 0 {
 		f.note("none was retried after %s", strings.Join(stood, ", "))
 	}
-	if len(missing) > 0 && len(f.refutations) == 0 {
+	if len(missing) > 0 && !f.refuted() {
 		f.doubt("the link hardly ever answered %s: each status in never must be seen at least %d times", strings.Join(missing, ", "), leastNever)
 	}
 }

@@ -63,7 +63,7 @@ func (s Steady) Judge(run *evidence.Run) Verdict {
 // not the steady state's: the fault may have hit them. What they had waited by
 // then is.
 func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
-	f := find(s, "steady")
+	f := find(run, s, "steady")
 	if s.Success == 0 && s.P50 == 0 && s.P99 == 0 {
 		f.doubt("it claims nothing: give success, p50 or p99")
 		return f.verdict()
@@ -79,7 +79,7 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 		f.doubt("only %s due before the first injection; at least %d are needed to speak of a steady state", were(len(samples), "request was", "requests were"), leastSteady)
 		return f.verdict()
 	}
-	f.distrust(illness(run, 0, min(until, horizon(run))))
+	f.rests(0, min(until, horizon(run)), onDue|onTimes|onLoad)
 	ended := samples
 	if len(run.Faults) > 0 {
 		ended, samples = stopClock(samples, until)
@@ -87,9 +87,9 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 	s.judgeSuccess(f, ended)
 	s.judgeTime(f, run, samples, "p50", 0.5, s.P50)
 	s.judgeTime(f, run, samples, "p99", 0.99, s.P99)
-	if len(run.Faults) > 0 && len(f.refutations) > 0 {
-		f.distrust("the system was not in its steady state, so that nothing can be proven: " + strings.Join(f.refutations, "; "))
-		f.refutations = nil
+	if len(run.Faults) > 0 && f.refuted() {
+		f.parts = undecided(f.parts)
+		f.distrust("the system was not in its steady state, so that nothing can be proven: " + reasonOf(f.parts, Inconclusive))
 	}
 	return f.verdict()
 }

@@ -32,7 +32,7 @@ func (c Timeout) String() string {
 
 // Judge implements Claim.
 func (c Timeout) Judge(run *evidence.Run) Verdict {
-	f := find(c, "timeout")
+	f := find(run, c, "timeout")
 	t, why := trafficOf(run, c.Link, c.Route)
 	if why != "" {
 		f.doubt("%s", why)
@@ -44,7 +44,7 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	end := spans[len(spans)-1].to
-	f.distrust(illness(run, spans[0].from-time.Second, min(end, t.end)))
+	f.rests(spans[0].from-time.Second, min(end, t.end), onDue|onTimes|onLoad)
 	tried := c.tried(t, spans)
 	noise := run.Noise(spans[0].from, end+c.Within)
 	longest, p99 := percentile(serviceTimes(tried.waited), 1), percentile(serviceTimes(tried.waited), 0.99)

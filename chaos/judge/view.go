@@ -247,44 +247,6 @@ func bound(value, limit, noise time.Duration) Ruling {
 	}
 }
 
-// illness says why the harness was not well enough in [from, to] for a ruling
-// on it; "" if it was. Send lag alone is no illness: arrivals also queue when
-// a slow system holds every connection, and that is the system's. It is one
-// when it exceeds both the host's hiccups and the longest call that could have
-// held a connection.
-func illness(run *evidence.Run, from, to time.Duration) string {
-	if end := horizon(run); run.Partial && end < to {
-		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
-	}
-	var lost uint64
-	for _, n := range run.Lost {
-		if run.Partial && n == 1 {
-			continue // a torn last line, which lies beyond the horizon
-		}
-		lost += n
-	}
-	if lost > 0 {
-		return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", lost)
-	}
-	for _, d := range run.Deaths {
-		if d.At < to && !calls(run, d.Target) {
-			return fmt.Sprintf("%s ended by itself at %s: what came after is not the work of the faults", d.Target, short(d.At))
-		}
-	}
-	for _, t := range run.Ticks {
-		if t.At <= from || t.At-time.Second >= to {
-			continue
-		}
-		if t.Lost > 0 {
-			return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", t.Lost)
-		}
-		if late := t.LateP99.Duration(); late > max(100*time.Millisecond, 2*t.HiccupMax.Duration()) {
-			return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, by its own doing", short(t.At), short(late))
-		}
-	}
-	return ""
-}
-
 // calls tells whether a target calls another one over a link: then it is the
 // system under test, and that it died is its own doing.
 func calls(run *evidence.Run, target string) bool {

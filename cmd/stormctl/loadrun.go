@@ -370,7 +370,7 @@ func (r *loadRun) problems(l *reports.Load, reading load.Reading) []string {
 			w.Asked = int(min(uint64(w.Asked), c.Requests))
 		}
 	}
-	return r.check.Problems(w)
+	return load.Texts(r.check.Problems(w))
 }
 
 func spread(h *hist.Histogram) chaos.Spread {
