@@ -186,7 +186,9 @@ func TestFastPathBackpressure(t *testing.T) {
 // TestFastPathSlowReader: a receiver that has room now and then gets all in order.
 func TestFastPathSlowReader(t *testing.T) {
 	l, c, up := onFastPath(t)
-	up.SetReadBuffer(16 << 10)
+	// Room for one segment of the loopback's 64 KiB at the least: with less, the sender's
+	// kernel takes the window for silly and waits for its persist timer, 200 ms for each 4 KiB.
+	up.SetReadBuffer(128 << 10)
 	const messages = 8000
 	var wg sync.WaitGroup
 	wg.Go(func() {
