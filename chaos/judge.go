@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -18,7 +19,16 @@ import (
 
 // Judge rules on a run directory from what is on disk: right after the run,
 // years later, or after a kill -9. The same directory gives the same result.
-func Judge(dir string) (*Result, error) {
+//
+// Each of set, KEY=VALUE like claims[1].breaker.failures=3, changes what is
+// claimed before it rules. What the run did cannot be changed any more: another
+// key is an error.
+func Judge(dir string, set ...string) (*Result, error) {
+	for _, s := range set {
+		if key, _, _ := strings.Cut(s, "="); key != "claims" && !strings.HasPrefix(key, "claims[") {
+			return nil, fmt.Errorf("--set %s: the run has been made, and only its claims can be changed: claims[0].steady.p99=50ms, for one", s)
+		}
+	}
 	if err := begun(dir); err != nil {
 		return nil, err
 	}
@@ -31,7 +41,7 @@ func Judge(dir string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := experiment.Parse(path, text, experiment.Options{})
+	x, err := experiment.Parse(path, text, experiment.Options{Set: set})
 	if err != nil {
 		return nil, err
 	}

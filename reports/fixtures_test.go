@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"math"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos"
@@ -80,6 +81,7 @@ func breakerVerdict(ruling judge.Ruling) judge.Verdict {
 	case judge.Refuted:
 		v.Reason = "37 calls reached payments while it was open, between 5.6s and 7.0s; none was due before 7.02s."
 		v.Numbers = judge.Numbers{{Name: "calls_while_open", Value: 37}, {Name: "opened_after_ms", Value: 14.2}}
+		v.Parts = breakerParts()
 		for id := uint64(2801); id <= 2820; id++ {
 			v.IDs = append(v.IDs, id)
 		}
@@ -89,6 +91,18 @@ func breakerVerdict(ruling judge.Ruling) judge.Verdict {
 		v.IDs = []uint64{2801, 2950, 3307}
 	}
 	return v
+}
+
+// breakerParts has a part of each kind.
+func breakerParts() []judge.Part {
+	return []judge.Part{
+		{Name: "failures", Reason: "opened after 5 failures (at most 10 claimed)", Seen: &judge.Interval{Low: 5, High: 5}, Allowed: &judge.Bound{Low: math.Inf(-1), High: 10}, Sample: 1},
+		{Name: "silent", Ruling: judge.Refuted, Reason: "37 calls reached payments while it was open, between 5.6s and 7.0s, at most 0 claimed", Seen: &judge.Interval{Low: 37, High: 37},
+			Allowed: &judge.Bound{Low: math.Inf(-1), High: 0}, Sample: 980, IDs: []uint64{2801, 2802}},
+		{Name: "waits", Ruling: judge.Inconclusive, Reason: "probe after 1.4 s: it cannot be told whether 1.9 s to 2.1 s was kept, because the figure may be 1.2 s to 2.4 s, hidden by 400 ms of noise: " +
+			"run it on a machine of its own", Unit: "ms", Seen: &judge.Interval{Low: 1200, High: 2400}, Allowed: &judge.Bound{Low: 1900, High: 2100}, Sample: 2},
+		{Name: "probes", Note: true, Reason: "1 probe at a time", Seen: &judge.Interval{Low: 1, High: 1}, Sample: 4},
+	}
 }
 
 // missingRun lacks two of its three faults.

@@ -145,9 +145,20 @@ func wholeRun(r *chaos.Result) *junitProblem {
 	return nil
 }
 
-// figures is a verdict's numbers, one a line, named as in result.json.
+// figures is what a verdict's parts came to and its numbers, one a line, named
+// as in result.json.
 func figures(v judge.Verdict) string {
 	var b strings.Builder
+	for _, p := range v.Parts {
+		ruling := p.Ruling.String()
+		if p.Note {
+			ruling = "note"
+		}
+		fmt.Fprintf(&b, "%s: %s: %s\n", p.Name, ruling, p.Reason)
+	}
+	if v.Despite != "" {
+		fmt.Fprintf(&b, "stands although the harness was unwell: %s\n", v.Despite)
+	}
 	for _, n := range v.Numbers {
 		fmt.Fprintf(&b, "%s = %s\n", n.Name, strconv.FormatFloat(n.Value, 'g', -1, 64))
 	}

@@ -191,13 +191,26 @@ func tally(verdicts []judge.Verdict) string {
 }
 
 // claims is a paragraph per claim, in the order of the experiment file: what
-// was claimed, why it was ruled so with the deciding figures, what proves it.
-// All that was measured is in result.json: here it would bury the reason.
+// was claimed, what each of its parts came to, what proves it. All that was
+// measured is in result.json: here it would bury the reason.
 func (s *summary) claims() {
 	for _, v := range s.result.Verdicts {
 		s.out.WriteByte('\n')
 		s.prose(s.paint(v.Ruling, Mark(v.Ruling))+" ", 2, claimTitle(v))
-		s.prose("  ", 2, v.Ruling.String()+": "+v.Reason)
+		switch {
+		case len(v.Parts) == 0:
+			s.prose("  ", 2, v.Ruling.String()+": "+v.Reason)
+		case v.Void != "":
+			s.prose("  ", 2, v.Ruling.String()+": "+v.Void)
+		default:
+			s.prose("  ", 2, v.Ruling.String())
+		}
+		if v.Despite != "" {
+			s.prose("  ", 2, "stands although the harness was unwell: "+v.Despite)
+		}
+		for _, p := range v.Parts {
+			s.part(p)
+		}
 		if len(v.IDs) > 0 {
 			ids := joinIDs(v.IDs[:min(len(v.IDs), idsShown)])
 			if more := len(v.IDs) - idsShown; more > 0 {
@@ -207,6 +220,18 @@ func (s *summary) claims() {
 		}
 	}
 }
+
+// part is one sentence of a claim behind its name: the key that it is about.
+// What nobody claimed has no mark.
+func (s *summary) part(p judge.Part) {
+	mark := "-"
+	if !p.Note {
+		mark = s.paint(p.Ruling, Mark(p.Ruling))
+	}
+	s.prose(fmt.Sprintf("  %s %-*s ", mark, partName, Clean(p.Name)), partName+5, p.Reason)
+}
+
+const partName = 14 // rejects_within
 
 // label opens a line under a claim or under the harness.
 func label(text string) string { return fmt.Sprintf("    %-10s  ", text) }

@@ -54,7 +54,7 @@ func (f *finding) verdict() Verdict {
 				seen = append(seen, p.Reason)
 			}
 		}
-		v.Ruling, v.Reason, v.Parts = Inconclusive, f.void, undecided(f.parts)
+		v.Ruling, v.Void, v.Reason, v.Parts = Inconclusive, f.void, f.void, undecided(f.parts)
 		if len(seen) > 0 {
 			v.Reason += ". What was seen may not be the system's: " + strings.Join(seen, "; ")
 		}

@@ -137,6 +137,8 @@ func (u Unit) bound(b Bound) string {
 	switch low, high := math.IsInf(b.Low, -1), math.IsInf(b.High, 1); {
 	case low && high:
 		return "anything"
+	case low && u == counted && b.High == 0:
+		return "none"
 	case low:
 		return "at most " + u.print(b.High)
 	case high:

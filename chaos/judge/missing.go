@@ -103,6 +103,6 @@ func (v Verdict) Lacking(missing []string) Verdict {
 	if v.Ruling == Held {
 		between = ". Seen besides: "
 	}
-	v.Ruling, v.Reason, v.Parts, v.Despite = Inconclusive, why+between+v.Reason, undecided(v.Parts), ""
+	v.Ruling, v.Void, v.Reason, v.Parts, v.Despite = Inconclusive, why, why+between+v.Reason, undecided(v.Parts), ""
 	return v
 }

@@ -12,10 +12,12 @@ import (
 // judgeOptions are the flags of judge.
 type judgeOptions struct {
 	json bool
+	set  []string
 }
 
 func (o *judgeOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print the result as JSON instead of the summary")
+	f.StringArrayVar(&o.set, "set", nil, "claim something else of the same run: `KEY=VALUE` like claims[1].breaker.failures=3; may be given several times")
 }
 
 func newJudgeCommand() *cobra.Command {
@@ -25,12 +27,14 @@ func newJudgeCommand() *cobra.Command {
 		Short: "Rules again on the evidence of a run",
 		Long: `Rules again on the claims of a run, from the evidence in its directory: the same
 rulings as at the time, also after a kill -9 in the middle. Nothing is written.
-The exit code is that of the run.`,
+The exit code is that of the run. With --set it rules on other claims about the
+same run: what would have held?`,
 		Example: `  stormctl run examples/breaker.yaml --out out
-  stormctl judge out`,
+  stormctl judge out
+  stormctl judge out --set 'claims[1].breaker.failures=3'`,
 		Args: exactly("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			result, err := chaos.Judge(args[0])
+			result, err := chaos.Judge(args[0], o.set...)
 			if err != nil {
 				return err
 			}

@@ -112,7 +112,7 @@ func TestHarnessRefutes(t *testing.T) {
 			// the machine was not its own. A wrong one is wrong at once.
 			taken := false
 			for try := range 3 {
-				got := c.run(t.Context(), 100*i+try+1)
+				got := c.run(t.Context(), 100*i+try+1, oneStep)
 				if got.outcome == right {
 					return
 				}
@@ -165,7 +165,7 @@ func TestRulings(t *testing.T) {
 				wg.Go(func() {
 					gate <- struct{}{}
 					defer func() { <-gate }()
-					results[i] = c.run(t.Context(), 1000*round+i+1)
+					results[i] = c.run(t.Context(), 1000*round+i+1, allSteps)
 				})
 			}
 			wg.Wait()
@@ -176,6 +176,14 @@ func TestRulings(t *testing.T) {
 		stop()
 		text, ok := rulingTable(cases, table, *rulingJobs, busy)
 		fmt.Println(text)
+		fmt.Printf("Lies:\n%-24s %-22s %-18s %8s %13s %6s\n", "experiment", "about", "off by", "refuted", "inconclusive", "held")
+		for i, c := range cases {
+			var lies [][]toldLie
+			for _, r := range table[i] {
+				lies = append(lies, r.lies)
+			}
+			fmt.Print(lieTable(c.String(), lies))
+		}
 		if !ok {
 			t.Error("not all rulings are as they must be: see the table")
 		}

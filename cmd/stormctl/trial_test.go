@@ -30,13 +30,15 @@ const (
 // A trial is one run of a case. One that was never made is broken.
 type trial struct {
 	outcome outcome
-	detail  string // what was not as it must be
-	taken   bool   // the harness said itself that the machine was not its own
+	detail  string    // what was not as it must be
+	lies    []toldLie // what became of the lies about it
+	taken   bool      // the harness said itself that the machine was not its own
 }
 
 // run runs the case as a user does. It may be called from any goroutine: what
-// keeps it from running is a broken trial.
-func (c rulingCase) run(ctx context.Context, seed int) trial {
+// keeps it from running is a broken trial. A run that held is ruled on again with
+// lies that are off by these steps; one that is held is wrong.
+func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	no := func(what string, err error) trial {
 		return trial{outcome: broken, detail: fmt.Sprintf("\n    seed %d, %s: %v", seed, what, err)}
 	}
@@ -66,11 +68,32 @@ func (c rulingCase) run(ctx context.Context, seed int) trial {
 		return no(fmt.Sprintf("exit code %d (%v), no result", code, err), fmt.Errorf("%w\n%s", e, stderr.String()))
 	}
 	got := c.compare(code, r)
+	if got.lies, err = c.tell(filepath.Join(dir, "run"), steps); err != nil {
+		return no("lie about it", err)
+	}
+	if held := believed(got.lies); held != "" {
+		got.outcome, got.detail = wrong, got.detail+held
+	}
+	if why := silent(r); why != "" {
+		got.outcome, got.detail = wrong, got.detail+why
+	}
 	if got.outcome != right {
 		got.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
 		got.taken = !r.Harness.Healthy
 	}
 	return got
+}
+
+// silent says which claims held under a harness that was not well and do not
+// say why they stand; "" if none.
+func silent(r chaos.Result) string {
+	var b strings.Builder
+	for _, v := range r.Verdicts {
+		if !r.Harness.Healthy && v.Ruling == judge.Held && v.Despite == "" {
+			fmt.Fprintf(&b, "\n    %s is held under an unhealthy harness and does not say why", v.Kind)
+		}
+	}
+	return b.String()
 }
 
 // compare compares a result, and the exit code that came with it, with what the
@@ -199,11 +222,11 @@ func TestCompareRulings(t *testing.T) {
 func TestATrialThatCannotRunIsBroken(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
-	missing := rulingCase{file: "x.yaml"}.run(t.Context(), 1)
+	missing := rulingCase{file: "x.yaml"}.run(t.Context(), 1, nil)
 	if err := os.WriteFile(filepath.Join(dir, "stormctl"), []byte("#!/bin/sh\necho no port >&2; exit 2\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	failing := rulingCase{file: "x.yaml"}.run(t.Context(), 2)
+	failing := rulingCase{file: "x.yaml"}.run(t.Context(), 2, nil)
 	for _, c := range []struct {
 		got  trial
 		want string

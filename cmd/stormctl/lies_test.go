@@ -1,0 +1,261 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/judge"
+)
+
+// What the examples declare is true, by the settings of what they run. A claim
+// that declares something else of the same run is a lie, and must not be held:
+// a run is made once, and then ruled on with each number of each claim off by
+// steps, in each direction that makes it false.
+
+// truth is one number of a claim, and what it really is.
+type truth struct {
+	claim int
+	key   string // within the claim: breaker.failures
+	value any    // int, time.Duration, or float64 as a share or factor
+	most  bool   // the claim says "at most", so that more than the truth is no lie
+	words []string
+}
+
+// setting is a number that is claimed to be what it is, and most one that is
+// claimed not to be exceeded. words are whole values that are false.
+func setting(claim int, key string, value any) truth {
+	return truth{claim: claim, key: key, value: value}
+}
+func most(claim int, key string, value any) truth {
+	return truth{claim: claim, key: key, value: value, most: true}
+}
+func words(claim int, key string, values ...string) truth {
+	return truth{claim: claim, key: key, words: values}
+}
+
+// truths of the sound examples, by file and, where another library is set, by
+// its name behind a blank.
+var truths = map[string][]truth{
+	// The bank's failures take 150 ms in the slow episode, and nothing opens before one is known.
+	"breaker": {
+		most(0, "steady.p99", 2*time.Millisecond), // the bank takes as long
+		most(1, "breaker.failures", 5), setting(1, "breaker.waits", 2*time.Second),
+		most(1, "breaker.opens_within", 150*time.Millisecond), words(1, "breaker.ignores", "[404, 503]"),
+	},
+	"breaker breaker=failsafe": {most(1, "breaker.failures", 5), setting(1, "breaker.waits", 2*time.Second)},
+	"breaker breaker=hystrix":  {setting(1, "breaker.waits", 2*time.Second)},
+	"breaker-h2":               {most(1, "breaker.failures", 5), setting(1, "breaker.waits", 2*time.Second)},
+	"backoff": {
+		most(0, "steady.p99", 200*time.Millisecond),
+		most(1, "retry.attempts", 5), words(1, "retry.on", "[429]"),
+		setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0),
+		setting(2, "backoff.cap", 800*time.Millisecond), setting(2, "backoff.jitter", 0.5),
+		words(2, "backoff.jitter", "0%"), words(2, "backoff.law", "spread", "decorrelated"),
+	},
+	"backoff retry=retryablehttp": {most(1, "retry.attempts", 5), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
+	"backoff retry=failsafe":      {most(1, "retry.attempts", 5), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
+	"bulkhead": {
+		most(0, "steady.p99", 8*time.Millisecond), // the quickest of the dependency's answers
+		most(1, "bulkhead.limit", 40), words(1, "bulkhead.unaffected", "[drowning]"),
+	},
+	"bulkhead bulkhead=failsafe": {most(1, "bulkhead.limit", 40)},
+	"haproxy":                    {most(1, "bulkhead.limit", 20), most(2, "retry.attempts", 4), most(3, "breaker.failures", 10)},
+	"nginx":                      {most(2, "breaker.failures", 3), words(1, "retry.on", "[502]")},
+	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},
+}
+
+// steps are by what a number is off; whole numbers are besides off by one.
+var (
+	allSteps = []float64{0.5, 0.8, 0.9, 1.1, 1.25, 2}
+	oneStep  = []float64{0.9, 1.1}
+)
+
+// lie is one false claim.
+type lie struct {
+	claim int
+	set   string // for --set
+	about string // the key
+	step  string // by how much it is off: ×0.9, −1
+}
+
+func (t truth) lies(steps []float64) []lie {
+	path := fmt.Sprintf("claims[%d].%s", t.claim, t.key)
+	var all []lie
+	add := func(step, value string) {
+		l := lie{t.claim, path + "=" + value, t.key, step}
+		if !slices.ContainsFunc(all, func(o lie) bool { return o.set == l.set }) {
+			all = append(all, l)
+		}
+	}
+	for _, w := range t.words {
+		add(w, w)
+	}
+	for _, s := range steps {
+		if t.most && s > 1 {
+			continue
+		}
+		switch v := t.value.(type) {
+		case int:
+			n := int(math.Floor(float64(v) * s))
+			if s > 1 {
+				n = int(math.Ceil(float64(v) * s))
+			}
+			if n >= 1 && n != v {
+				add(fmt.Sprintf("×%v", s), strconv.Itoa(n))
+			}
+		case time.Duration:
+			add(fmt.Sprintf("×%v", s), time.Duration(float64(v)*s).Round(time.Microsecond).String())
+		case float64:
+			value := strconv.FormatFloat(v*s, 'g', 6, 64)
+			if strings.HasSuffix(t.key, "jitter") {
+				value = strconv.FormatFloat(100*v*s, 'g', 6, 64) + "%"
+			}
+			if !strings.HasSuffix(t.key, "factor") || v*s >= 1 {
+				add(fmt.Sprintf("×%v", s), value)
+			}
+		}
+	}
+	if v, ok := t.value.(int); ok {
+		if v > 1 {
+			add("−1", strconv.Itoa(v-1))
+		}
+		if !t.most {
+			add("+1", strconv.Itoa(v+1))
+		}
+	}
+	return all
+}
+
+// truthsOf finds the truths of a case.
+func (c rulingCase) truths() []truth {
+	if c.refutes != "" {
+		return nil
+	}
+	return truths[c.String()]
+}
+
+// toldLie is what became of a lie.
+type toldLie struct {
+	lie
+	ruling judge.Ruling
+	reason string
+}
+
+// tell rules on a run directory with each lie in turn. The run is read once.
+func (c rulingCase) tell(dir string, steps []float64) ([]toldLie, error) {
+	var all []lie
+	for _, t := range c.truths() {
+		all = append(all, t.lies(steps)...)
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	run, err := evidence.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, chaos.ExperimentFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	missing := judge.Missing(run)
+	var results []toldLie
+	for _, l := range all {
+		x, err := experiment.Parse(file, text, experiment.Options{Set: []string{l.set}})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", l.set, err)
+		}
+		v := x.Claims[l.claim].Judge().Judge(run).Lacking(missing)
+		results = append(results, toldLie{l, v.Ruling, v.Reason})
+	}
+	return results, nil
+}
+
+// believed are the lies that were held, each with its reason; "" if none was.
+func believed(all []toldLie) string {
+	var b strings.Builder
+	for _, t := range all {
+		if t.ruling == judge.Held {
+			fmt.Fprintf(&b, "\n    %s is a lie and was held: %s", t.set, t.reason)
+		}
+	}
+	return b.String()
+}
+
+// lieTable tells of each lie how often it came out as what.
+func lieTable(name string, rounds [][]toldLie) string {
+	type row struct {
+		about, step string
+		n           [3]int
+	}
+	var rows []*row
+	for _, round := range rounds {
+		for _, t := range round {
+			i := slices.IndexFunc(rows, func(r *row) bool { return r.about == t.about && r.step == t.step })
+			if i < 0 {
+				i = len(rows)
+				rows = append(rows, &row{about: t.about, step: t.step})
+			}
+			rows[i].n[t.ruling]++
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b *row) int { return cmp.Compare(a.about, b.about) })
+	var b strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&b, "%-24s %-22s %-18s %8d %13d %6d\n", name, r.about, r.step, r.n[judge.Refuted], r.n[judge.Inconclusive], r.n[judge.Held])
+	}
+	return b.String()
+}
+
+// Each lie is one, and what is no lie is not toldLie.
+func TestLies(t *testing.T) {
+	for _, c := range []struct {
+		truth truth
+		steps []float64
+		want  []string
+	}{
+		{most(1, "b.failures", 5), allSteps, []string{"claims[1].b.failures=2", "claims[1].b.failures=4"}},
+		{most(1, "b.probes", 1), allSteps, nil},
+		{setting(1, "b.limit", 10), oneStep, []string{"claims[1].b.limit=9", "claims[1].b.limit=11"}},
+		{setting(0, "b.waits", 2*time.Second), allSteps, []string{"claims[0].b.waits=1s", "claims[0].b.waits=1.6s", "claims[0].b.waits=1.8s",
+			"claims[0].b.waits=2.2s", "claims[0].b.waits=2.5s", "claims[0].b.waits=4s"}},
+		{setting(0, "b.jitter", 0.5), oneStep, []string{"claims[0].b.jitter=45%", "claims[0].b.jitter=55%"}},
+		{setting(0, "b.factor", 1.5), []float64{0.5, 1.1}, []string{"claims[0].b.factor=1.65"}},
+		{words(0, "r.on", "[429]"), allSteps, []string{"claims[0].r.on=[429]"}},
+	} {
+		var got []string
+		for _, l := range c.truth.lies(c.steps) {
+			got = append(got, l.set)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.truth.key, got, c.want)
+		}
+	}
+}
+
+// Every sound example declares true what the truths say, so that a change of
+// one is noticed by the other.
+func TestTruthsAreWhatTheExamplesDeclare(t *testing.T) {
+	for _, c := range rulingCases(t) {
+		if c.refutes == "" && len(c.truths()) == 0 && !strings.HasSuffix(c.file, "load.yaml") {
+			t.Errorf("%s: no truth is known of it", c)
+		}
+	}
+	for name := range truths {
+		if !slices.ContainsFunc(rulingCases(t), func(c rulingCase) bool { return c.String() == name }) {
+			t.Errorf("truths are known of %q, which is no case", name)
+		}
+	}
+}
