@@ -5,6 +5,8 @@ LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.
 ROUNDS   ?= 10
 JOBS     ?= 4
 ONLY     ?=
+SET      ?=
+BUSY     ?= 1
 FUZZTIME ?= 1m
 KILLS    ?= 50
 TOXIPROXY ?= toxiproxy-server
@@ -63,8 +65,8 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-rulings: deps ## examples (ONLY=REGEXP) ROUNDS times (default 10), JOBS at once (default 4), quiet and with a core busy
-	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)'
+rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUNDS times (10), JOBS at once (4), quiet and with BUSY cores busy (1)
+	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)' -set '$(SET)' -busy $(BUSY)
 
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)

@@ -38,6 +38,21 @@ func keepBusy(t *testing.T) (pid int, stop func()) {
 	return cmd.Process.Pid, stop
 }
 
+// keepCoresBusy burns so many.
+func keepCoresBusy(t *testing.T, cores int) (stop func()) {
+	t.Helper()
+	var stops []func()
+	for range cores {
+		_, stop := keepBusy(t)
+		stops = append(stops, stop)
+	}
+	return func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
+}
+
 func TestKeepBusyEndsWithUs(t *testing.T) {
 	const role = "STORMCTL_TEST_BUSY"
 	if os.Getenv(role) != "" {

@@ -194,29 +194,98 @@ func believed(all []toldLie) string {
 	return b.String()
 }
 
-// lieTable tells of each lie how often it came out as what.
-func lieTable(name string, rounds [][]toldLie) string {
-	type row struct {
-		about, step string
-		n           [3]int
-	}
-	var rows []*row
-	for _, round := range rounds {
-		for _, t := range round {
-			i := slices.IndexFunc(rows, func(r *row) bool { return r.about == t.about && r.step == t.step })
+// A lieRow is how often one lie about an experiment came out as what.
+type lieRow struct {
+	experiment, about, step string
+	n                       [3]int // by judge.Ruling
+}
+
+func lieRows(name string, row []trial) []*lieRow {
+	var rows []*lieRow
+	for _, trial := range row {
+		for _, l := range trial.lies {
+			i := slices.IndexFunc(rows, func(r *lieRow) bool { return r.about == l.about && r.step == l.step })
 			if i < 0 {
 				i = len(rows)
-				rows = append(rows, &row{about: t.about, step: t.step})
+				rows = append(rows, &lieRow{experiment: name, about: l.about, step: l.step})
 			}
-			rows[i].n[t.ruling]++
+			rows[i].n[l.ruling]++
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b *row) int { return cmp.Compare(a.about, b.about) })
+	slices.SortStableFunc(rows, func(a, b *lieRow) int { return cmp.Compare(a.about, b.about) })
+	return rows
+}
+
+// lieTables tells of each lie how often it came out as what, and of each number
+// the smallest lie that was refuted every time.
+func lieTables(cases []rulingCase, table [][]trial) string {
+	var rows []*lieRow
+	for i, c := range cases {
+		rows = append(rows, lieRows(c.String(), table[i])...)
+	}
 	var b strings.Builder
+	fmt.Fprintf(&b, "\n%-28s %-22s %-18s %8s %13s %6s\n", "experiment", "declared falsely", "off by", "refuted", "inconclusive", "held")
 	for _, r := range rows {
-		fmt.Fprintf(&b, "%-24s %-22s %-18s %8d %13d %6d\n", name, r.about, r.step, r.n[judge.Refuted], r.n[judge.Inconclusive], r.n[judge.Held])
+		fmt.Fprintf(&b, "%-28s %-22s %-18s %8d %13d %6d\n", r.experiment, r.about, r.step, r.n[judge.Refuted], r.n[judge.Inconclusive], r.n[judge.Held])
+	}
+	fmt.Fprintf(&b, "\n%-28s %-22s %-34s %s\n", "experiment", "number", "smallest lies always refuted", "never, nor held")
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].experiment == rows[0].experiment && rows[n].about == rows[0].about {
+			n++
+		}
+		refuted, open := resolution(rows[:n])
+		fmt.Fprintf(&b, "%-28s %-22s %-34s %s\n", rows[0].experiment, rows[0].about, cmp.Or(refuted, "-"), cmp.Or(open, "-"))
+		rows = rows[n:]
 	}
 	return b.String()
+}
+
+// resolution is the smallest lie to either side that was refuted every time, and
+// those that never were.
+func resolution(rows []*lieRow) (refuted, open string) {
+	var always, never []string
+	for _, below := range []bool{true, false} {
+		var least *lieRow
+		for _, r := range rows {
+			by, numeric := strings.CutPrefix(r.step, "×")
+			factor, err := strconv.ParseFloat(by, 64)
+			switch {
+			case !numeric || err != nil: // words, and whole numbers that are off by one
+				if below && r.n[judge.Held]+r.n[judge.Inconclusive] == 0 {
+					always = append(always, r.step)
+				}
+			case factor < 1 != below || r.n[judge.Held]+r.n[judge.Inconclusive] > 0:
+			case least == nil || math.Abs(math.Log(factor)) < math.Abs(math.Log(factorOf(least))):
+				least = r
+			}
+		}
+		if least != nil {
+			always = append(always, least.step)
+		}
+	}
+	for _, r := range rows {
+		if r.n[judge.Held]+r.n[judge.Refuted] == 0 {
+			never = append(never, r.step)
+		}
+	}
+	return strings.Join(always, " "), strings.Join(never, " ")
+}
+
+func factorOf(r *lieRow) float64 {
+	f, _ := strconv.ParseFloat(strings.TrimPrefix(r.step, "×"), 64)
+	return f
+}
+
+// The smallest lie that is refuted is the nearest to the truth on its side of it.
+func TestResolution(t *testing.T) {
+	row := func(step string, refuted, open, held int) *lieRow {
+		return &lieRow{step: step, n: [3]int{judge.Held: held, judge.Inconclusive: open, judge.Refuted: refuted}}
+	}
+	refuted, open := resolution([]*lieRow{row("×0.5", 3, 0, 0), row("×0.8", 3, 0, 0), row("×0.9", 1, 2, 0), row("×1.1", 0, 3, 0), row("×1.25", 2, 0, 1), row("×2", 3, 0, 0), row("−1", 3, 0, 0)})
+	if refuted != "−1 ×0.8 ×2" || open != "×1.1" {
+		t.Errorf("refuted %q, never %q", refuted, open)
+	}
 }
 
 // Each lie is one, and what is no lie is not toldLie.

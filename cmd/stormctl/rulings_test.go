@@ -16,13 +16,16 @@ var (
 	rulingRounds = flag.Int("rulings", 0, "rounds of TestRulings, quiet and busy; 0 leaves it out")
 	rulingJobs   = flag.Int("jobs", 4, "runs at a time in TestRulings")
 	rulingOnly   = flag.String("only", "", "a regular expression: the experiments of TestRulings that match it")
+	rulingSet    = flag.String("set", "", "KEY=VALUE for every run of TestRulings: load.rate=1k/s, for one")
+	rulingBusy   = flag.Int("busy", 1, "cores that TestRulings keeps busy in its second half")
 )
 
 // A rulingCase is an experiment and the one claim that it must refute.
 type rulingCase struct {
 	file    string
 	set     []string
-	refutes string // kind of the claim; "" if all must hold
+	also    []string // further settings, which are no part of its name
+	refutes string   // kind of the claim; "" if all must hold
 }
 
 func (c rulingCase) String() string {
@@ -155,7 +158,7 @@ func TestRulings(t *testing.T) {
 		table := make([][]trial, len(cases))
 		stop := func() {}
 		if busy {
-			_, stop = keepBusy(t)
+			stop = keepCoresBusy(t, *rulingBusy)
 		}
 		for round := range *rulingRounds {
 			var wg sync.WaitGroup
@@ -165,6 +168,9 @@ func TestRulings(t *testing.T) {
 				wg.Go(func() {
 					gate <- struct{}{}
 					defer func() { <-gate }()
+					if *rulingSet != "" {
+						c.also = []string{*rulingSet}
+					}
 					results[i] = c.run(t.Context(), 1000*round+i+1, allSteps)
 				})
 			}
@@ -176,14 +182,7 @@ func TestRulings(t *testing.T) {
 		stop()
 		text, ok := rulingTable(cases, table, *rulingJobs, busy)
 		fmt.Println(text)
-		fmt.Printf("Lies:\n%-24s %-22s %-18s %8s %13s %6s\n", "experiment", "about", "off by", "refuted", "inconclusive", "held")
-		for i, c := range cases {
-			var lies [][]toldLie
-			for _, r := range table[i] {
-				lies = append(lies, r.lies)
-			}
-			fmt.Print(lieTable(c.String(), lies))
-		}
+		fmt.Print(lieTables(cases, table))
 		if !ok {
 			t.Error("not all rulings are as they must be: see the table")
 		}

@@ -52,7 +52,7 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	}
 	defer os.RemoveAll(dir)
 	args := []string{"run", c.file, "--json", "--quiet", "--out", filepath.Join(dir, "run"), "--seed", fmt.Sprint(seed)}
-	for _, s := range c.set {
+	for _, s := range slices.Concat(c.set, c.also) {
 		args = append(args, "--set", s)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
