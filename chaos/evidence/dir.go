@@ -159,8 +159,9 @@ func (r *Run) begin(h *Header) {
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1
 	}
-	for _, l := range h.Links {
-		r.Links[l.Name] = &l
+	for i := range h.Links {
+		l := &h.Links[i] // the header is the writer's
+		r.Links[l.Name] = &Link{Name: l.Name, From: l.From, To: l.To}
 	}
 }
 

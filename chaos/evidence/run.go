@@ -35,6 +35,8 @@ type Run struct {
 	Deaths []Death           // targets that ended by themselves, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that could not be kept, by where; any makes counts a lower bound
+
+	byID, byRoute kept[load.Sample] // where in Front they are
 }
 
 // Warmup is what was sent before the clock of the run began. It is shown, and
@@ -68,6 +70,8 @@ type Link struct {
 	From      string     `json:"from"`
 	To        string     `json:"to"`
 	Exchanges []Exchange `json:"-"` // by Begin
+
+	byID kept[Exchange]
 }
 
 // Injection is one fault of the timeline with the times it really happened.
