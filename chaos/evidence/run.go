@@ -62,8 +62,6 @@ type Death struct {
 	Target string
 }
 
-type sample = load.Sample
-
 // Link is the behind: everything one link saw.
 type Link struct {
 	Name      string     `json:"name"`
