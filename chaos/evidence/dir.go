@@ -21,7 +21,12 @@ const (
 )
 
 // BehindFile is where the exchanges of a link are.
-func BehindFile(link string) string { return "evidence/link-" + link + ".csv" }
+func BehindFile(link string) string { return linkPrefix + link + linkSuffix }
+
+const (
+	linkPrefix = "evidence/link-"
+	linkSuffix = ".csv"
+)
 
 // Read reads what a run left in dir, whether it ended well, was cut short or
 // was killed. Only whole records count. The files are read side by side; what
