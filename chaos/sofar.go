@@ -82,7 +82,8 @@ func (s *soFar) judge() []judge.Verdict {
 	s.now = verdicts(s.x, stretch.Run)
 	if stretch.From > 0 || stretch.Ended {
 		for i := range s.now {
-			s.now[i].Reason += fmt.Sprintf(" (so far; of the run from %s to %s)", stretch.From.Round(time.Millisecond), stretch.To.Round(time.Millisecond))
+			s.now[i].Reason += fmt.Sprintf(" (so far; of the run from %s to %s)",
+				stretch.From.Round(time.Millisecond), stretch.To.Round(time.Millisecond))
 		}
 	}
 	return standing(s.before, s.now)

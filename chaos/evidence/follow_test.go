@@ -43,16 +43,19 @@ func grow(t *testing.T, seed uint64, rate int, length, every time.Duration) *gro
 	h.Load, h.Faults = Seconds(length), nil
 	g.events = []Event{{Kind: KindStart, Start: &h}}
 	for at := every; at+time.Second < length; at += every {
-		h.Faults = append(h.Faults, Injection{Index: len(h.Faults), Name: "f", Kind: "errors", On: "payments", At: Seconds(at), For: Seconds(time.Second)})
+		h.Faults = append(h.Faults, Injection{Index: len(h.Faults), Name: "f", Kind: "errors", On: "payments",
+			At: Seconds(at), For: Seconds(time.Second)})
 		n := len(h.Faults)
-		g.events = append(g.events, Event{At: Seconds(at), Kind: KindInject, Fault: n}, Event{At: Seconds(at + time.Second), Kind: KindHeal, Fault: n, Hit: 3})
+		g.events = append(g.events, Event{At: Seconds(at), Kind: KindInject, Fault: n},
+			Event{At: Seconds(at + time.Second), Kind: KindHeal, Fault: n, Hit: 3})
 	}
 	for at := time.Second; at <= length; at += time.Second {
 		g.events = append(g.events, Event{At: Seconds(at), Kind: KindTick, Tick: &Tick{Offered: uint64(rate), HiccupMax: Seconds(g.rng.IntN(30e6))}})
 	}
 	slices.SortStableFunc(g.events, func(a, b Event) int { return int(a.At - b.At) })
 	call := func(s load.Sample) {
-		x := Exchange{ID: s.ID, Conn: 1, Begin: s.Sent + (s.Done-s.Sent)/4, End: s.Done - (s.Done-s.Sent)/4, Method: "GET", Path: "/a", Status: 200}
+		x := Exchange{ID: s.ID, Conn: 1, Begin: s.Sent + (s.Done-s.Sent)/4, End: s.Done - (s.Done-s.Sent)/4,
+			Method: "GET", Path: "/a", Status: 200}
 		if i := int(x.Begin/every) - 1; i >= 0 && i < len(h.Faults) && x.Begin%every < time.Second {
 			x.Faults, x.Status, x.Ending = 1<<(i%64), 503, Injected
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// places tells where the records of an id are. It takes four bytes a record and
+// places finds where the records of an id are. It takes four bytes a record and
 // four for each id in the range of those there are, which is hardly more ids
 // than there are: arrivals are numbered one by one, and each step of a chain
 // counts them anew in the upper bits (wire.SeqOf). So a step is a part of its

@@ -277,7 +277,8 @@ func exchangesInOrder(a, b *Exchange) int {
 // readRecords reads all records of a file into memory that is just as large, and
 // arranges them. A file that is not there holds nothing: the run was killed
 // before it was made.
-func readRecords[T any](dir, name, header string, read func(x *T, line []byte, columns int) error, before func(a, b *T) int) (records []T, torn bool, err error) {
+func readRecords[T any](dir, name, header string, read func(x *T, line []byte, columns int) error,
+	before func(a, b *T) int) (records []T, torn bool, err error) {
 	f, err := os.Open(filepath.Join(dir, name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, false, nil
