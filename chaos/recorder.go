@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -56,9 +55,8 @@ type recorder struct {
 	quit   chan struct{}
 	done   chan struct{}
 
-	ticked  time.Duration // when the last tick was
-	loops   load.Reading  // of that time
-	written atomic.Uint64 // records, for whoever wants to read them back
+	ticked time.Duration // when the last tick was
+	loops  load.Reading  // of that time
 }
 
 // linkRecorder collects the exchanges of one link.
@@ -273,15 +271,13 @@ func (rec *recorder) sync() {
 
 // flush writes the records that have come since the last one.
 func (rec *recorder) flush() {
-	n := rec.front.Flush(rec.memory)
+	rec.front.Flush(rec.memory)
 	for name, l := range rec.links {
 		batch := l.flush()
 		if rec.memory != nil {
 			rec.memory.Exchanges(name, batch)
 		}
-		n += len(batch)
 	}
-	rec.written.Add(uint64(n))
 }
 
 // flush returns what it wrote, which holds until the next one.

@@ -1,20 +1,37 @@
 package chaos
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 )
 
-// judgeUpTo is the number of records up to which a watcher is told how the
-// claims stand. Reading back more would take the machine from the load.
-const judgeUpTo = 100_000
+const (
+	// judgedAtOnce is how many records a watcher is told of together: at 500/s, each
+	// with a call, half a minute. They take some 4 MB.
+	judgedAtOnce = 1 << 15
+
+	// A look that took a while is the last one for so many times as long: it takes
+	// no more than 2% of a core from the load.
+	lookShare = 50
+)
 
 // soFar judges a run that is still going on, for whoever watches it. The
 // rulings are provisional: what is not over counts as not seen.
+//
+// It judges what fits in its memory, one stretch of the run after the other (see
+// evidence.Follower), in bounded memory and time to the end of the run, at any
+// rate. A run of which all fits is judged as it will be on disk. Otherwise a
+// claim is shown with what the present stretch says of it, or an earlier one if
+// that says more: a contradiction stands until the run is over, and what was seen
+// to hold stands until it is contradicted. That is all that is shown, and is less
+// than a ruling: what shows only in all of the run together, like a leak from
+// one episode to the next, does not show yet.
 type soFar struct {
 	x    *experiment.Experiment
 	rec  *recorder
@@ -22,24 +39,70 @@ type soFar struct {
 
 	busy atomic.Bool
 	wg   sync.WaitGroup
+
+	// Of the look that is under way.
+	follower *evidence.Follower
+	stretch  int             // the one that now is of
+	now      []judge.Verdict // as it was ruled on last
+	before   []judge.Verdict // what the stretches before it came to
+	rest     time.Time       // no look before then
 }
 
-// look judges in the background, unless it still does or there is too much to
-// read.
+// look judges in the background, unless it still does or is to rest.
 func (s *soFar) look() {
-	if s.rec.written.Load() > judgeUpTo {
-		s.tell(nil) // rather none than old ones
+	if !s.busy.CompareAndSwap(false, true) {
 		return
 	}
-	if !s.busy.CompareAndSwap(false, true) {
+	began := time.Now()
+	if began.Before(s.rest) {
+		s.busy.Store(false)
 		return
 	}
 	s.wg.Go(func() {
 		defer s.busy.Store(false)
-		if run, err := evidence.Read(s.rec.dir); err == nil {
-			s.tell(verdicts(s.x, run))
+		if told := s.judge(); told != nil {
+			s.tell(told)
 		}
+		s.rest = time.Now().Add(lookShare * time.Since(began))
 	})
+}
+
+// judge is how the claims stand; nil if that has not changed.
+func (s *soFar) judge() []judge.Verdict {
+	if s.follower == nil {
+		s.follower = evidence.Follow(s.rec.dir, judgedAtOnce, s.rec.now)
+	}
+	stretch, err := s.follower.Read()
+	if err != nil || stretch == nil {
+		return nil
+	}
+	if stretch.Number != s.stretch {
+		s.stretch, s.before, s.now = stretch.Number, standing(s.before, s.now), nil
+	}
+	s.now = verdicts(s.x, stretch.Run)
+	if stretch.From > 0 || stretch.Ended {
+		for i := range s.now {
+			s.now[i].Reason += fmt.Sprintf(" (so far; of the run from %s to %s)",
+				stretch.From.Round(time.Millisecond), stretch.To.Round(time.Millisecond))
+		}
+	}
+	return standing(s.before, s.now)
+}
+
+// standing is how claims stand after what was before and what is now: what was
+// decided stands beside what was not, and a contradiction beside anything.
+func standing(before, now []judge.Verdict) []judge.Verdict {
+	if before == nil || now == nil {
+		return append(before, now...)
+	}
+	all := make([]judge.Verdict, len(now))
+	for i, v := range now {
+		if b := before[i].Ruling; v.Ruling != judge.Refuted && (b == judge.Refuted || b == judge.Held && v.Ruling == judge.Inconclusive) {
+			v = before[i]
+		}
+		all[i] = v
+	}
+	return all
 }
 
 // wait returns when no look is under way.

@@ -3,6 +3,7 @@ package chaos
 import (
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
@@ -65,7 +67,7 @@ func TestGateSeesWhatIsOnDisk(t *testing.T) {
 	if got == nil {
 		t.Fatal("nothing is remembered")
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(evidence.Link{}, "Exchanges"), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(evidence.Link{}, "Exchanges"), cmpopts.IgnoreUnexported(evidence.Run{}, evidence.Link{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("-disk +memory:\n%s", diff)
 	}
 	for _, claim := range []judge.Steady{
@@ -106,6 +108,111 @@ func TestGateRemembersSoMuch(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The claims of a run are told of to its end, in memory that does not grow.
+func TestSoFarToTheEnd(t *testing.T) {
+	x, err := experiment.Parse("x.yaml", []byte(`
+name: x
+targets: {a: {url: "http://127.0.0.1:1"}, b: {url: "http://127.0.0.1:2"}}
+links: {bank: {from: a, to: b}}
+load: {rate: 1k/s, duration: 160s, routes: [{name: pay, to: a, get: /}]}
+chaos: [{at: 20s, for: 2s, on: bank, errors: {status: 503, share: 100%}}, {at: 130s, for: 2s, on: bank, errors: {status: 503, share: 100%}}]
+claims:
+  - steady: {route: pay, success: 99%}
+  - recovery: {route: pay, within: 1s}
+  - timeout: {link: bank, route: pay, within: 1s}
+`), experiment.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := subdirs(dir); err != nil {
+		t.Fatal(err)
+	}
+	h := evidence.Header{Name: "x", Load: evidence.Seconds(160 * time.Second), Routes: []string{"pay"}, Links: []evidence.Link{{Name: "bank", From: "a", To: "b"}}}
+	for i, at := range []time.Duration{20 * time.Second, 130 * time.Second} {
+		h.Faults = append(h.Faults, evidence.Injection{Index: i, Name: "f", Kind: "errors", On: "bank", Statuses: []int{503}, Share: 1, At: evidence.Seconds(at), For: evidence.Seconds(2 * time.Second)})
+	}
+	rec, err := newRecorder(dir, h, 0, load.Constant(1000, 160*time.Second), 1, map[string]*proxy.Relay{"bank": {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.closeFiles()
+	var now time.Duration
+	s := &soFar{x: x, rec: rec, follower: evidence.Follow(dir, judgedAtOnce, func() time.Duration { return now })}
+	exchange, most := rec.exchange("bank"), uint64(0)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	rulings := map[time.Duration]string{}
+	id := uint64(0)
+	for now = 0; now < 160*time.Second; {
+		for due := now; due < now+time.Second; due += time.Millisecond {
+			id++
+			r := load.Sample{ID: id, Intended: due, Sent: due, Done: due + 5*time.Millisecond, Status: 200}
+			e := evidence.Exchange{Seq: id, ID: id, Begin: due + time.Millisecond, End: due + 4*time.Millisecond, Status: 200}
+			for i, f := range h.Faults {
+				if due >= f.At.Duration() && due < f.At.Duration()+2*time.Second {
+					r.Status, r.Outcome, e.Status, e.Ending, e.Faults = 503, load.ServerError, 503, evidence.Injected, 1<<i
+				}
+			}
+			rec.observe(0, r)
+			exchange(e)
+		}
+		rec.flush()
+		now += time.Second
+		rec.add(evidence.Event{At: evidence.Seconds(now), Kind: evidence.KindTick, Tick: &evidence.Tick{Offered: 1000}})
+		for i, f := range h.Faults {
+			switch now {
+			case f.At.Duration():
+				rec.add(evidence.Event{At: f.At, Kind: evidence.KindInject, Fault: i + 1})
+			case f.At.Duration() + 2*time.Second:
+				rec.add(evidence.Event{At: evidence.Seconds(now), Kind: evidence.KindHeal, Fault: i + 1, Hit: 2000})
+			}
+		}
+		if int(now.Seconds())%2 > 0 {
+			continue
+		}
+		for _, v := range s.judge() {
+			rulings[now] += v.Ruling.String() + " "
+		}
+		if int(now.Seconds())%20 == 0 {
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			most = max(most, after.HeapAlloc-min(before.HeapAlloc, after.HeapAlloc))
+		}
+	}
+	for at, want := range map[time.Duration]string{
+		18 * time.Second:  "held inconclusive inconclusive ", // there was no fault yet
+		32 * time.Second:  "held held inconclusive ",         // errors do not hang
+		128 * time.Second: "held held inconclusive ",         // it is remembered, 200,000 records later
+		158 * time.Second: "held held inconclusive ",
+	} {
+		if rulings[at] != want {
+			t.Errorf("at %s the claims are %q, want %q", at, rulings[at], want)
+		}
+	}
+	if most > 24<<20 {
+		t.Errorf("%d MiB are in use, want about 5 and a wide margin", most>>20)
+	}
+}
+
+// What an earlier stretch has shown is not forgotten, and held less than refuted.
+func TestStanding(t *testing.T) {
+	const h, q, r = judge.Held, judge.Inconclusive, judge.Refuted
+	for _, c := range []struct{ before, now, want judge.Ruling }{
+		{h, h, h}, {h, q, h}, {h, r, r}, {q, h, h}, {q, q, q}, {q, r, r}, {r, h, r}, {r, q, r}, {r, r, r},
+	} {
+		got := standing([]judge.Verdict{{Ruling: c.before, Reason: "before"}}, []judge.Verdict{{Ruling: c.now, Reason: "now"}})
+		if len(got) != 1 || got[0].Ruling != c.want || (got[0].Reason == "now") != (c.now == c.want) {
+			t.Errorf("%s and then %s is %v, want %s", c.before, c.now, got, c.want)
+		}
+	}
+	one := []judge.Verdict{{Ruling: r}}
+	if len(standing(nil, one)) != 1 || len(standing(one, nil)) != 1 || standing(nil, nil) != nil {
+		t.Error("nothing is more than what there is")
 	}
 }
 

@@ -1,11 +1,8 @@
 package evidence
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -145,41 +142,23 @@ func appendPlain(b []byte, text string) []byte {
 	return b
 }
 
-// records calls each with the fields of every whole line but the header. A run
-// of an earlier version may lack the last columns: their fields are zeros. It
-// tells whether a torn last line was left out.
-func records(r io.Reader, header string, each func(f []string) error) (torn bool, err error) {
-	br := bufio.NewReaderSize(r, 1<<18)
-	columns := strings.Count(header, ",") + 1
-	lacks := 0
-	fields := make([]string, 0, columns)
-	for n := 1; ; n++ {
-		line, err := br.ReadSlice('\n')
-		if err == io.EOF {
-			return len(line) > 0, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("line %d: %w", n, err)
-		}
-		if n == 1 {
-			had, ok := columnsOf(string(line), header)
-			if !ok {
-				return false, fmt.Errorf("line 1: not the columns of this version: %q", bytes.TrimSpace(line))
-			}
-			columns, lacks = had, columns-had
-			continue
-		}
-		fields = appendFields(fields[:0], string(line[:len(line)-1]))
-		if len(fields) != columns {
-			return false, fmt.Errorf("line %d: %d fields instead of %d", n, len(fields), columns)
-		}
-		for range lacks {
-			fields = append(fields, "0")
-		}
-		if err := each(fields); err != nil {
-			return false, fmt.Errorf("line %d: %w", n, err)
-		}
+// How many columns there are in this version.
+var (
+	frontColumns  = strings.Count(frontHeader, ",") + 1
+	behindColumns = strings.Count(behindHeader, ",") + 1
+)
+
+// fieldsOf appends the fields of a line that has so many columns of all. What a
+// run of an earlier version lacks are zeros.
+func fieldsOf(fields []string, line []byte, columns, all int) ([]string, error) {
+	fields = appendFields(fields, string(line))
+	if len(fields) != columns {
+		return fields, fmt.Errorf("%d fields instead of %d", len(fields), columns)
 	}
+	for len(fields) < all {
+		fields = append(fields, "0")
+	}
+	return fields, nil
 }
 
 // appendFields appends the fields of a line.
@@ -230,16 +209,6 @@ func (r *fieldReader) time() time.Duration {
 	return time.Duration(v)
 }
 
-func readFront(r io.Reader, routes []string) (samples []load.Sample, torn bool, err error) {
-	index := indexOf(routes)
-	torn, err = records(r, frontHeader, func(f []string) error {
-		s, err := sampleOf(f, index)
-		samples = append(samples, s)
-		return err
-	})
-	return samples, torn, err
-}
-
 // indexOf tells where in a list each name is.
 func indexOf(names []string) map[string]int {
 	index := map[string]int{}
@@ -267,28 +236,16 @@ func sampleOf(f []string, index map[string]int) (load.Sample, error) {
 	return s, in.err
 }
 
-func readBehind(r io.Reader) (exchanges []Exchange, torn bool, err error) {
-	names := map[string]string{} // methods and paths repeat: keep one copy each
-	intern := func(s string) string {
-		if kept, ok := names[s]; ok {
-			return kept
-		}
-		s = strings.Clone(s)
-		names[s] = s
-		return s
+// exchangeOf reads a line of a link; intern keeps its texts.
+func exchangeOf(f []string, intern func(string) string) (Exchange, error) {
+	in := fieldReader{fields: f}
+	x := Exchange{Seq: in.uint(), ID: in.uint(), Conn: in.uint(), Begin: in.time(), End: in.time(),
+		Method: intern(in.next()), Path: intern(in.next()), Status: in.int()}
+	ending, err := ParseEnding(in.next())
+	if err != nil {
+		return x, err
 	}
-	torn, err = records(r, behindHeader, func(f []string) error {
-		in := fieldReader{fields: f}
-		x := Exchange{Seq: in.uint(), ID: in.uint(), Conn: in.uint(), Begin: in.time(), End: in.time(),
-			Method: intern(in.next()), Path: intern(in.next()), Status: in.int()}
-		ending, err := ParseEnding(in.next())
-		if err != nil {
-			return err
-		}
-		x.Ending, x.InFlight, x.Faults, x.Key, x.Payload, x.RetryAfter = ending, in.int(), in.uint(), in.uint(), in.uint(), in.time()
-		x.BytesUp, x.BytesDown = in.uint(), in.uint()
-		exchanges = append(exchanges, x)
-		return in.err
-	})
-	return exchanges, torn, err
+	x.Ending, x.InFlight, x.Faults, x.Key, x.Payload, x.RetryAfter = ending, in.int(), in.uint(), in.uint(), in.uint(), in.time()
+	x.BytesUp, x.BytesDown = in.uint(), in.uint()
+	return x, in.err
 }

@@ -1,13 +1,16 @@
 package evidence
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,73 +21,71 @@ const (
 )
 
 // BehindFile is where the exchanges of a link are.
-func BehindFile(link string) string { return "evidence/link-" + link + ".csv" }
+func BehindFile(link string) string { return linkPrefix + link + linkSuffix }
+
+const (
+	linkPrefix = "evidence/link-"
+	linkSuffix = ".csv"
+)
 
 // Read reads what a run left in dir, whether it ended well, was cut short or
-// was killed. Only whole records count.
+// was killed. Only whole records count. The files are read side by side; what
+// comes of it, the error included, does not depend on which is done first.
 func Read(dir string) (*Run, error) {
 	run := newRun()
 	if err := run.readTimeline(dir); err != nil {
 		return nil, err
 	}
-	err := readFile(dir, FrontFile, func(f *os.File) (torn bool, err error) {
-		run.Front, torn, err = readFront(f, run.Routes)
-		return torn, err
-	}, run.Lost, run.Partial)
-	if err != nil {
-		return nil, err
+	links := slices.Sorted(maps.Keys(run.Links))
+	files := make([]string, 1+len(links))
+	torn, errs := make([]bool, len(files)), make([]error, len(files))
+	files[0] = FrontFile
+	reads := []func(k int){func(k int) {
+		in := sampleReader{index: indexOf(run.Routes)}
+		run.Front, torn[k], errs[k] = readRecords(dir, files[k], frontHeader, in.read, samplesInOrder)
+	}}
+	for i, name := range links {
+		files[1+i] = BehindFile(name)
+		link := run.Links[name]
+		reads = append(reads, func(k int) {
+			var in exchangeReader
+			link.Exchanges, torn[k], errs[k] = readRecords(dir, files[k], behindHeader, in.read, exchangesInOrder)
+		})
 	}
-	run.order()
-	for name, link := range run.Links {
-		err := readFile(dir, BehindFile(name), func(f *os.File) (torn bool, err error) {
-			link.Exchanges, torn, err = readBehind(f)
-			return torn, err
-		}, run.Lost, run.Partial)
+	sideBySide(reads)
+	for k, err := range errs {
 		if err != nil {
-			return nil, err
+			return nil, err // of the first file of them
 		}
-		link.order()
+		// A torn last line is what a kill leaves, and says no more than that the run
+		// was cut; in a run that ended well a record was lost.
+		if torn[k] && !run.Partial {
+			run.Lost[files[k]]++
+		}
 	}
 	run.settleEnd()
 	return run, nil
 }
 
+// sideBySide calls each with its index, as many at a time as there are processors.
+func sideBySide(each []func(k int)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(each)) {
+		wg.Go(func() {
+			for k := int(next.Add(1)) - 1; k < len(each); k = int(next.Add(1)) - 1 {
+				each[k](k)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func newRun() *Run { return &Run{Links: map[string]*Link{}, Lost: map[string]uint64{}, Partial: true} }
 
-func (r *Run) order() {
-	slices.SortStableFunc(r.Front, func(a, b sample) int {
-		return cmp.Or(cmp.Compare(a.Intended, b.Intended), cmp.Compare(a.ID, b.ID))
-	})
-}
+func (r *Run) order() { arrange(r.Front, samplesInOrder) }
 
-func (l *Link) order() {
-	slices.SortStableFunc(l.Exchanges, func(a, b Exchange) int {
-		return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.Seq, b.Seq))
-	})
-}
-
-// readFile lets read parse one file. A file that is not there holds nothing:
-// the run was killed before it was made. A torn last line is what a kill
-// leaves, and says no more than that the run was cut; in a run that ended well
-// a record was lost.
-func readFile(dir, name string, read func(*os.File) (torn bool, err error), lost map[string]uint64, killed bool) error {
-	f, err := os.Open(filepath.Join(dir, name))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	torn, err := read(f)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", f.Name(), err)
-	}
-	if torn && !killed {
-		lost[name]++
-	}
-	return nil
-}
+func (l *Link) order() { arrange(l.Exchanges, exchangesInOrder) }
 
 func (r *Run) readTimeline(dir string) error {
 	path := filepath.Join(dir, TimelineFile)
@@ -159,8 +160,9 @@ func (r *Run) begin(h *Header) {
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1
 	}
-	for _, l := range h.Links {
-		r.Links[l.Name] = &l
+	for i := range h.Links {
+		l := &h.Links[i] // the header is the writer's
+		r.Links[l.Name] = &Link{Name: l.Name, From: l.From, To: l.To}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stormctl/stormctl/load"
 )
@@ -79,7 +80,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 		Ticks:  []Tick{{At: time.Second, Offered: 500, HiccupMax: Seconds(time.Millisecond)}},
 		Lost:   map[string]uint64{},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Run{}, Link{})); diff != "" {
 		t.Errorf("read differs from written (-want +got):\n%s", diff)
 	}
 }

@@ -1,7 +1,8 @@
 package evidence
 
 import (
-	"strings"
+	"bytes"
+	"slices"
 	"sync"
 
 	"github.com/stormctl/stormctl/load"
@@ -16,8 +17,7 @@ type Memory struct {
 	mu     sync.Mutex
 	run    *Run // nil once it is taken, or there is too much
 	most   int
-	routes map[string]int // of run, by name
-	fields []string       // scratch
+	reader sampleReader // of its routes
 }
 
 // NewMemory keeps up to most samples; about as many are expected.
@@ -33,7 +33,7 @@ func (m *Memory) Event(e Event) {
 	defer m.mu.Unlock()
 	if m.run != nil {
 		m.run.add(e)
-		m.routes = indexOf(m.run.Routes)
+		m.reader.index = indexOf(m.run.Routes)
 	}
 }
 
@@ -48,12 +48,11 @@ func (m *Memory) samples(n int, first, second []byte) {
 		m.run = nil
 		return
 	}
-	for lines := string(first) + string(second); lines != ""; {
-		var line string
-		line, lines, _ = strings.Cut(lines, "\n")
-		m.fields = appendFields(m.fields[:0], line)
-		s, err := sampleOf(m.fields, m.routes)
-		if err != nil { // then disk cannot be read either, and says so
+	for lines := append(slices.Clip(first), second...); len(lines) > 0; {
+		line, rest, _ := bytes.Cut(lines, newline)
+		lines = rest
+		var s load.Sample
+		if err := m.reader.read(&s, line, frontColumns); err != nil { // then disk cannot be read either, and says so
 			m.run = nil
 			return
 		}

@@ -35,6 +35,8 @@ type Run struct {
 	Deaths []Death           // targets that ended by themselves, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that could not be kept, by where; any makes counts a lower bound
+
+	byID, byRoute kept[load.Sample] // where in Front they are
 }
 
 // Warmup is what was sent before the clock of the run began. It is shown, and
@@ -60,14 +62,14 @@ type Death struct {
 	Target string
 }
 
-type sample = load.Sample
-
 // Link is the behind: everything one link saw.
 type Link struct {
 	Name      string     `json:"name"`
 	From      string     `json:"from"`
 	To        string     `json:"to"`
 	Exchanges []Exchange `json:"-"` // by Begin
+
+	byID kept[Exchange]
 }
 
 // Injection is one fault of the timeline with the times it really happened.
@@ -182,89 +184,4 @@ func window(s []load.Sample, from, to time.Duration) []load.Sample {
 	lo := sort.Search(len(s), func(i int) bool { return s[i].Intended >= from })
 	hi := sort.Search(len(s), func(i int) bool { return s[i].Intended >= to })
 	return s[lo:hi]
-}
-
-// What a saturated host adds to a call, and when it is saturated. With four
-// busy loops on two cores, p99 of a 5 ms call through four processes was seen
-// at 340 ms while a sleeping thread woke up at most 21 ms late.
-const (
-	saturated      = load.Crowded
-	saturatedNoise = 500 * time.Millisecond
-)
-
-// LeastNoise is what timer slack and a scheduling or two take on any host.
-const LeastNoise = 10 * time.Millisecond
-
-// Noise is the most that the host and the harness delayed anything in
-// [from, to]: a measured duration may be too long by this much for reasons
-// that are not the system's. It is the largest of the hiccups, of what a
-// saturated host does beyond them, and of a floor for timer slack.
-func (r *Run) Noise(from, to time.Duration) time.Duration {
-	noise := LeastNoise
-	for _, t := range r.Ticks {
-		if t.At < from || t.At-time.Second > to {
-			continue
-		}
-		noise = max(noise, t.Noise())
-	}
-	return noise
-}
-
-// Behind is how late what a system does may be in [from, to) because there was
-// more to do than the host could: Noise, and where some thread waited for a core
-// nearly all the time for seconds in a row, a quarter of these, for then work piles
-// up; 3 s at the most. With a load of 20 on two cores, retries that wait 100 ms
-// were seen after 1.8 s.
-func (r *Run) Behind(from, to time.Duration) time.Duration {
-	behind := r.Noise(from, to)
-	var since time.Duration // of a stretch without a core to spare
-	for _, t := range r.Ticks {
-		if t.Pressure < piling {
-			since = t.At
-		} else if t.At >= from && t.At-time.Second <= to {
-			behind = max(behind, min((t.At-since)/4, mostBehind))
-		}
-	}
-	return behind
-}
-
-const (
-	piling     = 0.95 // of a second in which some thread waited for a core
-	mostBehind = 3 * time.Second
-)
-
-// What a process may wait for its turn where others want the cores too, and
-// from when on they do. It is for judging what a system does next once it knows
-// something, where LeastNoise is too little: with one of two cores taken and
-// four experiments on them, haproxy was seen to send calls to a server for more
-// than 10 ms after the answer that made it mark that server down.
-const (
-	contended = 0.3 // of a second in which some thread waited for a core
-	turn      = 50 * time.Millisecond
-)
-
-// Turn is how long a process may wait for its turn in [from, to): LeastNoise
-// where it had the cores to itself.
-func (r *Run) Turn(from, to time.Duration) time.Duration {
-	for _, t := range r.Ticks {
-		if t.At >= from && t.At-time.Second <= to && t.Pressure >= contended {
-			return turn
-		}
-	}
-	return LeastNoise
-}
-
-// Noise is that of the tick's second, without the floor.
-func (t Tick) Noise() time.Duration {
-	if t.Pressure >= saturated {
-		return max(saturatedNoise, t.HiccupMax.Duration())
-	}
-	return t.HiccupMax.Duration()
-}
-
-// TicksIn returns the ticks whose second overlaps [from, to].
-func (r *Run) TicksIn(from, to time.Duration) []Tick {
-	lo := sort.Search(len(r.Ticks), func(i int) bool { return r.Ticks[i].At >= from })
-	hi := sort.Search(len(r.Ticks), func(i int) bool { return r.Ticks[i].At-time.Second > to })
-	return r.Ticks[lo:max(lo, hi)]
 }

@@ -148,10 +148,15 @@ func readTimeline(r io.Reader, each func(Event)) error {
 		if err != nil {
 			return err
 		}
-		var e Event
-		if err := json.Unmarshal(bytes.TrimSpace(line), &e); err != nil {
+		e, err := eventOf(line)
+		if err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
 		each(e)
 	}
+}
+
+func eventOf(line []byte) (e Event, err error) {
+	err = json.Unmarshal(bytes.TrimSpace(line), &e)
+	return e, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -80,15 +81,15 @@ func horizon(run *evidence.Run) time.Duration {
 		return run.End
 	}
 	var last time.Duration
-	for _, s := range run.Front {
-		last = max(last, s.Done)
+	for i := range run.Front {
+		last = max(last, run.Front[i].Done)
 	}
 	for _, l := range run.Links {
 		if l == nil {
 			continue
 		}
-		for _, x := range l.Exchanges {
-			last = max(last, x.End)
+		for i := range l.Exchanges {
+			last = max(last, l.Exchanges[i].End)
 		}
 	}
 	for _, t := range run.Ticks {
@@ -103,15 +104,13 @@ func frontOf(run *evidence.Run, route string) ([]load.Sample, bool) {
 	if route == "" {
 		return run.Front, true
 	}
-	index := slices.Index(run.Routes, route)
-	if index < 0 {
+	places, ok := run.Route(route)
+	if !ok {
 		return nil, false
 	}
-	var own []load.Sample
-	for _, s := range run.Front {
-		if s.Route == index {
-			own = append(own, s)
-		}
+	own := make([]load.Sample, len(places)) // there may be a million, and a run waits
+	for i, at := range places {
+		own[i] = run.Front[at]
 	}
 	return own, true
 }
@@ -283,9 +282,10 @@ func calmly(run *evidence.Run, samples []load.Sample, limit time.Duration) []loa
 		return samples
 	}
 	var calm []load.Sample
-	for _, s := range samples {
-		if !slices.ContainsFunc(run.Ticks, func(t evidence.Tick) bool { return t.Noise() > limit/2 && underWay(s, t) }) {
-			calm = append(calm, s)
+	noisy := noisyTicks(run, limit/2)
+	for i := range samples {
+		if first, after := duringTicks(noisy, &samples[i]); first == after {
+			calm = append(calm, samples[i])
 		}
 	}
 	if len(calm) < 100 || 4*len(calm) < len(samples) {
@@ -297,16 +297,36 @@ func calmly(run *evidence.Run, samples []load.Sample, limit time.Duration) []loa
 // noiseAround is the host's noise in the seconds of the samples: what calmly
 // left out does not blur what it kept.
 func noiseAround(run *evidence.Run, samples []load.Sample) time.Duration {
-	noise := evidence.LeastNoise
-	for _, t := range run.Ticks {
-		if t.Noise() > noise && slices.ContainsFunc(samples, func(s load.Sample) bool { return underWay(s, t) }) {
-			noise = t.Noise()
+	noisy := noisyTicks(run, evidence.LeastNoise)
+	ways := make([]int, len(noisy)+1) // the sum of ways[:i+1] is how many were under way in the second of noisy[i]
+	for i := range samples {
+		first, after := duringTicks(noisy, &samples[i])
+		ways[first]++
+		ways[after]--
+	}
+	noise, under := evidence.LeastNoise, 0
+	for i := range noisy {
+		if under += ways[i]; under > 0 {
+			noise = max(noise, noisy[i].Noise())
 		}
 	}
 	return noise
 }
 
-// underWay tells whether a sample was under way in the second of a tick.
-func underWay(s load.Sample, t evidence.Tick) bool {
-	return s.Intended < t.At && s.Done > t.At-time.Second
+// noisyTicks lists the ticks with more noise than that.
+func noisyTicks(run *evidence.Run, than time.Duration) (noisy []*evidence.Tick) {
+	for i := range run.Ticks {
+		if t := &run.Ticks[i]; t.Noise() > than {
+			noisy = append(noisy, t)
+		}
+	}
+	return noisy
+}
+
+// duringTicks finds the ticks, of some that are ordered by time, in whose second a
+// sample was under way: ticks[first:after]. A second is the one before its tick.
+func duringTicks(ticks []*evidence.Tick, s *load.Sample) (first, after int) {
+	first = sort.Search(len(ticks), func(i int) bool { return ticks[i].At > s.Intended })
+	after = sort.Search(len(ticks), func(i int) bool { return ticks[i].At-time.Second >= s.Done })
+	return first, max(first, after)
 }

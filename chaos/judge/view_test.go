@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -166,6 +168,51 @@ func TestFaultsOnTargetsAreOnThePath(t *testing.T) {
 		}
 		if got := f.Touched(during); got != row.during || f.Touched(after) {
 			t.Errorf("%+v touches what was on its way: %v, want %v; what began after it: %v", f, got, row.during, f.Touched(after))
+		}
+	}
+}
+
+// What is found by a search among the noisy ticks is what looking at every tick
+// for every sample finds.
+func TestCalmOfAnySamples(t *testing.T) {
+	const seed = 4
+	rng := rand.New(rand.NewPCG(seed, 0))
+	underWay := func(s load.Sample, t evidence.Tick) bool { return s.Intended < t.At && s.Done > t.At-time.Second }
+	for range 300 {
+		run := &evidence.Run{}
+		at := time.Duration(0)
+		for range rng.IntN(30) {
+			at += time.Duration(1+rng.IntN(8)) * 200 * time.Millisecond
+			run.Ticks = append(run.Ticks, evidence.Tick{At: at, HiccupMax: evidence.Seconds(rng.IntN(5)) * evidence.Seconds(7*time.Millisecond), Pressure: float64(rng.IntN(12)) / 10})
+		}
+		samples := make([]load.Sample, rng.IntN(400))
+		for i := range samples { // in any order, and at the very edges
+			from := time.Duration(rng.IntN(200)) * 100 * time.Millisecond
+			samples[i] = load.Sample{ID: uint64(i), Intended: from, Done: from + time.Duration(rng.IntN(30)-1)*100*time.Millisecond}
+		}
+		limit := time.Duration(rng.IntN(60)) * time.Millisecond
+		var calm []load.Sample
+		noise := evidence.LeastNoise
+		for _, s := range samples {
+			stalled := false
+			for _, tick := range run.Ticks {
+				if underWay(s, tick) {
+					noise = max(noise, tick.Noise())
+					stalled = stalled || tick.Noise() > limit/2
+				}
+			}
+			if !stalled {
+				calm = append(calm, s)
+			}
+		}
+		if limit == 0 || len(calm) < 100 || 4*len(calm) < len(samples) {
+			calm = samples
+		}
+		if got := calmly(run, samples, limit); !slices.Equal(got, calm) {
+			t.Fatalf("seed %d: limit %s: %d samples are calm, want %d", seed, limit, len(got), len(calm))
+		}
+		if got := noiseAround(run, samples); got != noise {
+			t.Fatalf("seed %d: noise %s, want %s", seed, got, noise)
 		}
 	}
 }

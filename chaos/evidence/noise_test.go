@@ -1,0 +1,87 @@
+package evidence
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// manyTicks is a run of n seconds or so on a host of the worst kind: stalls, long
+// stretches without a core to spare, and seconds that are none.
+func manyTicks(rng *rand.Rand, n int) *Run {
+	r := &Run{}
+	at, pressure := time.Duration(0), 0.0
+	for range n {
+		switch rng.IntN(8) {
+		case 0:
+			at += time.Duration(rng.IntN(3e9)) // ticks are late, or missing
+		case 1:
+			at += 20 * time.Millisecond
+		default:
+			at += time.Second
+		}
+		if rng.IntN(9) == 0 {
+			pressure = []float64{0, 0.29, 0.3, 0.9, 0.95, 1}[rng.IntN(6)]
+		}
+		tick := Tick{At: at, Pressure: pressure}
+		if rng.IntN(3) == 0 {
+			tick.HiccupMax = Seconds(rng.IntN(8e8))
+		}
+		r.Ticks = append(r.Ticks, tick)
+	}
+	return r
+}
+
+// What is found by looking at the ticks in question is what looking at all of
+// them finds.
+func TestNoiseOfAStretch(t *testing.T) {
+	const seed = 3
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for range 300 {
+		r := manyTicks(rng, rng.IntN(60))
+		for range 200 {
+			from := time.Duration(rng.IntN(70e9)) - 5*time.Second
+			to := from + time.Duration(rng.IntN(20e9)) - time.Second
+			if len(r.Ticks) > 0 && rng.IntN(2) == 0 { // at the very edges too
+				from = r.Ticks[rng.IntN(len(r.Ticks))].At
+				to = r.Ticks[rng.IntN(len(r.Ticks))].At - time.Second
+			}
+			if rng.IntN(20) == 0 {
+				from, to = math.MinInt64, math.MaxInt64
+			}
+			noise, behind, turned, since, n := LeastNoise, time.Duration(0), LeastNoise, time.Duration(0), 0
+			for _, tick := range r.Ticks {
+				in := tick.At >= from && tick.At-time.Second <= to
+				if in {
+					noise, n = max(noise, tick.Noise()), n+1
+				}
+				if in && tick.Pressure >= contended {
+					turned = turn
+				}
+				if tick.Pressure < piling {
+					since = tick.At
+				} else if in {
+					behind = max(behind, min((tick.At-since)/4, mostBehind))
+				}
+			}
+			behind = max(behind, noise)
+			if a, b, c := r.Noise(from, to), r.Behind(from, to), r.Turn(from, to); a != noise || b != behind || c != turned {
+				t.Fatalf("seed %d: from %v to %v: noise %v, behind %v, turn %v; want %v, %v, %v", seed, from, to, a, b, c, noise, behind, turned)
+			}
+			if got := len(r.TicksIn(from, to)); got != n {
+				t.Fatalf("seed %d: from %v to %v: %d ticks, want %d", seed, from, to, got, n)
+			}
+		}
+	}
+}
+
+// The ticks are not remembered: one that changes is seen.
+func TestNoiseSeesATickThatChanges(t *testing.T) {
+	r := &Run{Ticks: []Tick{{At: time.Second}, {At: 2 * time.Second}}}
+	before := r.Noise(1500*time.Millisecond, 1600*time.Millisecond)
+	r.Ticks[1].HiccupMax = Seconds(time.Second)
+	if after := r.Noise(1500*time.Millisecond, 1600*time.Millisecond); before != LeastNoise || after != time.Second {
+		t.Errorf("%v, then %v; want %v and 1s", before, after, LeastNoise)
+	}
+}
