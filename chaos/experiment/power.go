@@ -1,0 +1,294 @@
+package experiment
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/wire"
+)
+
+// Weakness is a part of a claim that an experiment cannot decide, at its place
+// in the file. It is no error: the other parts may be what it is for.
+type Weakness struct {
+	File         string // as in Error
+	Line, Column int    // of the claim's key, or of what stands around it if the key is absent; as in Error
+	Path         string // of the part, like claims[1].breaker.probes
+	Why          string // what the plan lacks
+	Turn         string // what would settle it
+	Key          string // path of the key to turn, like chaos[0].for; "" is a new entry, or the part itself
+}
+
+func (w Weakness) String() string {
+	place := w.File
+	if w.Line > 0 {
+		place = fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column)
+	}
+	return place + ": warning: " + w.Text()
+}
+
+// Text is the weakness without its place.
+func (w Weakness) Text() string {
+	return fmt.Sprintf("%s cannot be decided: %s: %s", w.Path, w.Why, w.Turn)
+}
+
+// weaknesses tells opts.Weak of what the experiment cannot decide, in the order
+// of the file. It is asked of one that was resolved and has no errors.
+func (s *source) weaknesses(x *Experiment, opts Options) error {
+	plan, err := x.Plan()
+	if err != nil {
+		return err
+	}
+	var all []Weakness
+	add := func(claim string, found []judge.Weakness) {
+		for _, w := range found {
+			path := w.Part
+			switch {
+			case claim != "" && w.Part == "":
+				path = claim
+			case claim != "":
+				path = claim + "." + w.Part
+			}
+			all = append(all, s.placed(Weakness{Path: path, Why: w.Why, Turn: w.Turn, Key: w.Key}))
+		}
+	}
+	add("", plan.Power())
+	for i, c := range x.Claims {
+		if c, ok := c.Judge().(judge.Planned); ok {
+			add(child(item("claims", i), x.Claims[i].Kind()), c.Power(plan))
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Weakness) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	for _, w := range all {
+		opts.Weak(w)
+	}
+	return nil
+}
+
+// placed finds where a weakness stands: at the key of its part, or at the
+// nearest one around it that the file has.
+func (s *source) placed(w Weakness) Weakness {
+	w.File = s.file
+	for path := w.Path; ; path = path[:max(0, strings.LastIndexAny(path, ".["))] {
+		p, ok := s.places[path]
+		if !ok && path != "" {
+			continue
+		}
+		n := cmp.Or(p.key, p.value)
+		switch {
+		case n == nil:
+			w.Line, w.Column = 1, 1
+		case s.flags[n] != "":
+			w.File = s.flags[n]
+		default:
+			w.Line, w.Column = max(n.Line, 1), max(n.Column, 1)
+		}
+		return w
+	}
+}
+
+// Plan is what a run of the experiment would do, as far as its claims depend on
+// it. It reads the file of a replay.
+func (x *Experiment) Plan() (judge.Plan, error) {
+	var times []time.Duration
+	if x.Load.Replay != "" {
+		in, err := x.ReadInputs()
+		if err != nil {
+			return judge.Plan{}, err
+		}
+		times = in.Times
+	}
+	schedule, err := x.Load.Schedule(x.Seed, times)
+	if err != nil {
+		return judge.Plan{}, err
+	}
+	p := judge.Plan{End: schedule.Duration(), Routes: x.Load.planned(), Links: map[string]judge.PlannedLink{}}
+	p.Due = func(from, to time.Duration) float64 { return offered(schedule, times, from, min(to, p.End)) }
+	p.RateKey, p.LengthKey = x.Load.keys()
+	for name, l := range x.Links {
+		p.Links[name] = judge.PlannedLink{From: l.From, To: l.To, Unwired: !x.wires(name),
+			Patience: x.setting(l.From, "timeout"), Service: x.setting(l.To, "service_time")}
+	}
+	for i, e := range x.Chaos {
+		p.Faults = append(p.Faults, x.planned(i, e, p.End))
+	}
+	for _, c := range x.Claims {
+		p.Claims = append(p.Claims, c.Judge())
+	}
+	return p, nil
+}
+
+// steps is how finely a rate that changes is summed up.
+const steps = 1000
+
+// offered is how many arrivals are due in [from, to) on average.
+func offered(s load.Schedule, times []time.Duration, from, to time.Duration) (sum float64) {
+	if times != nil {
+		lo, _ := slices.BinarySearch(times, from)
+		hi, _ := slices.BinarySearch(times, to)
+		return float64(max(0, hi-lo))
+	}
+	if to <= from {
+		return 0
+	}
+	step := (to - from) / steps
+	for i := range steps {
+		sum += float64(s.Rate(from + time.Duration(i)*step + step/2))
+	}
+	return sum / steps * (to - from).Seconds()
+}
+
+// keys are those that say how much load there is, and for how long.
+func (l Load) keys() (rate, length string) {
+	switch {
+	case l.Replay != "":
+		return "load.replay", "load.replay"
+	case l.Spike != nil:
+		return "load.spike", "load.duration"
+	case l.Sine != nil:
+		return "load.sine", "load.duration"
+	case len(l.Stages) > 0:
+		return "load.stages", "load.stages"
+	}
+	return "load.rate", "load.duration"
+}
+
+// planned are the routes with the steps that follow them: as many of those come
+// as of their routes, if all goes well.
+func (l Load) planned() (all []judge.PlannedRoute) {
+	var weights float64
+	for _, r := range l.Routes {
+		weights += r.Weight
+	}
+	for i, r := range l.Routes {
+		path, part := item("load.routes", i), r.Weight/max(weights, 1e-9)
+		if l.InTurn {
+			part = 1 / float64(len(l.Routes))
+		}
+		all = append(all, r.Request.planned(r.Name, r.To, path, part))
+		for j, s := range r.Then {
+			all = append(all, s.Request.planned(s.Name, r.To, item(path+".then", j), part))
+		}
+	}
+	return all
+}
+
+func (r Request) planned(name, to, path string, part float64) judge.PlannedRoute {
+	p := judge.PlannedRoute{Name: name, To: to, Timeout: r.Timeout, Share: part, Path: path}
+	p.Method, _ = r.Line()
+	for header := range r.Headers {
+		p.Keyed = p.Keyed || strings.EqualFold(header, "Idempotency-Key") || strings.EqualFold(header, "X-Idempotency-Key")
+	}
+	return p
+}
+
+// planned is an event as the evidence will name it.
+func (x *Experiment) planned(i int, e Event, end time.Duration) judge.PlannedFault {
+	f := judge.PlannedFault{Injection: x.Injection(i, e)}
+	if e.Kill != nil && e.Kill.ForGood {
+		f.ForGood, f.For = true, evidence.Seconds(end-e.At)
+	}
+	f.Injected, f.Healed = e.At, e.At+f.For.Duration()
+	if e.Errors != nil {
+		f.RetryAfter = e.Errors.RetryAfter
+	}
+	var s proxy.Select
+	if t := e.Toxic(); t != nil {
+		s = t.Selection()
+	} else if t := e.Stream(); t != nil {
+		c := t.Selection()
+		s.First, s.Every = c.First, c.Every
+	}
+	f.First = s.First
+	f.Share /= float64(max(1, s.Every))
+	return f
+}
+
+// Injection is e, event i, as the evidence names it, with the times that it is
+// planned for.
+func (x *Experiment) Injection(i int, e Event) evidence.Injection {
+	in := evidence.Injection{
+		Index: i, Name: e.String(), Kind: e.Kind(), On: e.On, Share: 1,
+		At: evidence.Seconds(e.At), For: evidence.Seconds(e.Lasts()),
+	}
+	in.Others = e.Everybody()[1:]
+	in.Target = e.Toxic() == nil && e.Stream() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
+	if t := e.Toxic(); t != nil {
+		s := t.Selection()
+		in.Share, in.Match, in.Cycle, in.Ramp = float64(s.Share), s.Match != nil, s.Cycle != nil, evidence.Seconds(s.Ramp)
+	}
+	switch {
+	case e.Latency != nil:
+		in.Delay = evidence.Seconds(e.Latency.Delay)
+		if e.Latency.Recorded != "" && e.Latency.Draws != nil {
+			in.Delay = evidence.Seconds(e.Latency.Draws.Mean())
+		}
+	case e.DropResponse != nil:
+		in.Ends = e.DropResponse.Then == "reset"
+	case e.Errors != nil:
+		in.Statuses = e.Errors.Status
+		if code := int(e.Errors.GRPC); code != 0 {
+			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
+		}
+	default:
+		if t := e.Stream(); t != nil {
+			c := t.Selection()
+			in.Share, in.Match, in.Cycle, in.Ramp = float64(c.Share), c.Match != nil, c.Cycle != nil, evidence.Seconds(c.Ramp)
+		}
+	}
+	return in
+}
+
+// wires reports whether somebody is told the address of a link. Reference
+// services are told those of their own links; a process by a variable; and a
+// service that runs already knows only an address that was fixed.
+func (x *Experiment) wires(link string) bool {
+	l := x.Links[link]
+	if l.Listen != "" && !strings.HasSuffix(l.Listen, ":0") {
+		return true
+	}
+	if t := x.Targets[l.From]; t != nil && t.Reference != "" {
+		return true
+	}
+	for _, t := range x.Targets {
+		if t.Process != nil && slices.ContainsFunc(t.Process.texts(), func(text string) bool { return refersTo(text, link) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// texts are those in which variables are replaced.
+func (p *Process) texts() []string {
+	return slices.Concat(p.Command, slices.Collect(maps.Values(p.Env)), slices.Collect(maps.Values(p.Files)))
+}
+
+// refersTo reports whether a text has the address of a link in it.
+func refersTo(text, link string) bool {
+	return slices.ContainsFunc(variables(text), func(v variable) bool {
+		part, ok := strings.CutPrefix(v.name, "links."+link+".")
+		return ok && slices.Contains(addressParts, part)
+	})
+}
+
+// setting is a time that a reference service was given; 0 if it is not known.
+func (x *Experiment) setting(target, key string) time.Duration {
+	t := x.Targets[target]
+	if t == nil || t.Reference == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(t.With[key])
+	if err != nil {
+		return 0 // none, or the default
+	}
+	return d
+}
