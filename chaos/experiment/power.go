@@ -36,7 +36,11 @@ func (w Weakness) String() string {
 
 // Text is the weakness without its place.
 func (w Weakness) Text() string {
-	return fmt.Sprintf("%s cannot be decided: %s: %s", w.Path, w.Why, w.Turn)
+	what := "cannot be decided"
+	if !strings.HasPrefix(w.Path, "claims[") {
+		what = "leaves all claims undecided"
+	}
+	return fmt.Sprintf("%s %s: %s: %s", w.Path, what, w.Why, w.Turn)
 }
 
 // weaknesses tells opts.Weak of what the experiment cannot decide, in the order

@@ -119,13 +119,28 @@ func (p Plan) Power() []Weakness {
 				"nothing refers to it, so that no call goes over it and no fault on it hits anything")
 			continue
 		}
-		calls := p.calls(Links{f.On}, "", f.Injected, f.Healed)
-		if hits := p.hits(f, calls); hits < needHits {
-			w.weak(p.at(f, ""), p.at(f, "for"), p.longer(f, calls, needHits/f.Share),
-				"it is expected to hit %s, and a fault that hits none leaves every claim open", expected(hits, "call", "calls"))
-		}
+		p.weighHits(&w, f)
 	}
 	return w.found
+}
+
+// weighHits asks whether a fault of a link is sure to hit some call: those that
+// come while it is in force, and of a reset those in flight.
+func (p Plan) weighHits(w *weighing, f PlannedFault) {
+	links := Links{f.On}
+	calls := p.calls(links, "", f.Injected, f.Healed)
+	if f.Kind == "reset" {
+		calls += p.rate(links, "", f.Injected, f.Healed) * max(p.service(links), p.delay(links, f)).Seconds()
+	}
+	hits := p.hits(f, calls)
+	if hits >= needHits {
+		return
+	}
+	key, turn := p.at(f, "for"), p.longer(f, hits, needHits)
+	if f.Share < 1 {
+		key, turn = p.at(f, "share"), "raise its share, let it last longer, or offer more"
+	}
+	w.weak(p.at(f, ""), key, turn, "it is expected to hit %s, and a fault that hits none leaves every claim open", expected(hits, "call", "calls"))
 }
 
 // wired reports whether calls can come over the links of a claim; that they

@@ -84,7 +84,6 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 	f := longestOf(faults)
 	if first < needFirst {
 		w.weak("base", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, first, needFirst), "%s be retried, and at least %d first waits are needed", expected(first, "call would", "calls would"), needFirst)
-		return
 	}
 	if c.Law != "constant" {
 		c.weighRank(w, "factor", "grow", 2, faults, patience)
@@ -119,6 +118,9 @@ func (c Backoff) capped() int {
 
 // weighRank asks whether waits of a rank are to be seen often enough.
 func (c Backoff) weighRank(w *weighing, part, what string, k int, faults []retried, patience time.Duration) {
+	if patience > 0 {
+		patience = max(1, patience-c.pace(k)) // the attempt after the wait must come too
+	}
 	n := reaching(faults, k, c.pace, patience)
 	if n >= needWaits {
 		return
@@ -130,7 +132,7 @@ func (c Backoff) weighRank(w *weighing, part, what string, k int, faults []retri
 	}
 	if patience > 0 && lasts >= patience {
 		w.weak(part, "load.timeout", fmt.Sprintf("give the load a timeout above %s", roundUp(lasts+c.pace(k)+time.Second)),
-			"the load gives up after %s, before wait number %d", short(patience), k)
+			"the load gives up before wait number %d is over, about %s after the first attempt", k, short(lasts+c.pace(k)))
 		return
 	}
 	need := lasts + time.Duration(1.5*needWaits/max(f.rate*math.Pow(f.share, float64(k)), 1e-3)*float64(time.Second))
@@ -174,9 +176,8 @@ func (c Backoff) weighHerd(w *weighing, faults []retried) {
 		switch f.Kind {
 		case "reset", "restart", "kill":
 			snaps = true
-			hold := max(w.Links[c.Link].Service, f.delay)
-			known = known && hold > 0
-			n = max(n, f.rate*f.share*hold.Seconds())
+			known = known && (w.Links[c.Link].Service > 0 || f.delay > 0)
+			n = max(n, f.rate*f.share*f.flies.Seconds())
 		}
 		most = max(most, n)
 	}

@@ -44,13 +44,11 @@ func (c Bulkhead) weighFilling(w *weighing, faults []PlannedFault) {
 		return held == 0
 	})
 	if len(slow) == 0 {
-		part := "limit"
-		if c.Limit == 0 {
-			part = "rejects_within"
-		}
-		if c.Limit > 0 || c.RejectsWithin > 0 {
-			w.weak(part, "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, partition: {}}", c.Link),
-				"the faults on %s end calls at once, so that none of them takes a place", c.Link)
+		for part, claimed := range map[string]bool{"limit": c.Limit > 0, "rejects_within": c.RejectsWithin > 0} {
+			if claimed {
+				w.weak(part, "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, partition: {}}", c.Link),
+					"the faults on %s end calls at once, so that none of them keeps a place", c.Link)
+			}
 		}
 		return
 	}

@@ -15,6 +15,7 @@ type retried struct {
 	share float64       // of the calls that fail so
 	rate  float64       // calls per second that may be retried
 	delay time.Duration // of a call that fails
+	flies time.Duration // how long calls had been in flight that it makes fail when it comes; 0 for those that it does not
 }
 
 // retriedBy lists the faults on the links after which a retry may come.
@@ -43,15 +44,20 @@ func (p Plan) retriedBy(links Links, route string, may func(status int) bool, un
 			part *= float64(n) / float64(max(1, len(f.Statuses)))
 		}
 		if part > 0 {
-			all = append(all, retried{f, part, rate(f), p.delay(links, f)})
+			x := retried{PlannedFault: f, share: part, rate: rate(f), delay: p.delay(links, f)}
+			if f.Kind == "reset" || f.Kind == "restart" || f.Kind == "kill" {
+				x.flies = max(p.service(links), x.delay)
+			}
+			all = append(all, x)
 		}
 	}
 	return all
 }
 
-// reaching is how many calls are expected to have their first k attempts fail while
-// a fault is in force; wait is how long the system waits before retry i, from 1.
-// patience is when its callers are gone.
+// reaching is how many calls are expected to have their first k attempts fail
+// while a fault is in force; wait is how long the system waits before retry i,
+// from 1. patience is when its callers are gone. A reset strikes those in flight
+// besides.
 func reaching(faults []retried, k int, wait func(i int) time.Duration, patience time.Duration) (n float64) {
 	for _, f := range faults {
 		lasts := time.Duration(k) * f.delay
@@ -60,6 +66,9 @@ func reaching(faults []retried, k int, wait func(i int) time.Duration, patience 
 		}
 		if left := f.Healed - f.Injected - lasts; left > 0 && (patience == 0 || lasts < patience) {
 			n += f.rate * left.Seconds() * math.Pow(f.share, float64(k))
+			if k == 1 {
+				n += f.rate * f.flies.Seconds() * f.share
+			}
 		}
 	}
 	return n
