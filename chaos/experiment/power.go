@@ -119,7 +119,7 @@ func (x *Experiment) Plan() (judge.Plan, error) {
 	p.Due = func(from, to time.Duration) float64 { return offered(schedule, times, from, min(to, p.End)) }
 	p.RateKey, p.LengthKey = x.Load.keys()
 	for name, l := range x.Links {
-		p.Links[name] = judge.PlannedLink{From: l.From, To: l.To, Unwired: !x.wires(name),
+		p.Links[name] = judge.PlannedLink{From: l.From, To: l.To, Wire: x.wire(name),
 			Patience: x.setting(l.From, "timeout"), Service: x.setting(l.To, "service_time")}
 	}
 	for i, e := range x.Chaos {
@@ -252,23 +252,24 @@ func (x *Experiment) Injection(i int, e Event) evidence.Injection {
 	return in
 }
 
-// wires reports whether somebody is told the address of a link. Reference
-// services are told those of their own links; a process by a variable; and a
-// service that runs already knows only an address that was fixed.
-func (x *Experiment) wires(link string) bool {
+// wire is what would tell somebody the address of a link; "" if something does.
+// Reference services are told those of their own links, a process by a variable;
+// a service that runs already knows only an address that is fixed.
+func (x *Experiment) wire(link string) string {
 	l := x.Links[link]
-	if l.Listen != "" && !strings.HasSuffix(l.Listen, ":0") {
-		return true
-	}
-	if t := x.Targets[l.From]; t != nil && t.Reference != "" {
-		return true
+	caller := x.Targets[l.From]
+	if l.Listen != "" && !strings.HasSuffix(l.Listen, ":0") || caller == nil || caller.Reference != "" {
+		return ""
 	}
 	for _, t := range x.Targets {
 		if t.Process != nil && slices.ContainsFunc(t.Process.texts(), func(text string) bool { return refersTo(text, link) }) {
-			return true
+			return ""
 		}
 	}
-	return false
+	if caller.Process != nil {
+		return fmt.Sprintf("write ${links.%s.url} into command, env or files of %s", link, l.From)
+	}
+	return fmt.Sprintf("give it an address that %s knows, like listen: 127.0.0.1:9001", l.From)
 }
 
 // texts are those in which variables are replaced.

@@ -42,7 +42,7 @@ type PlannedRoute struct {
 // PlannedLink is a link as far as it is known before a run.
 type PlannedLink struct {
 	From, To string
-	Unwired  bool          // nothing in the experiment tells its caller the link's address
+	Wire     string        // what would tell its caller the link's address, in the imperative; "" if something does
 	Patience time.Duration // how long its caller waits for an answer; 0 is not known
 	Service  time.Duration // how long its callee takes when nothing is wrong; 0 is not known
 }
@@ -88,6 +88,10 @@ const (
 	needHits     = 3.0 // calls that a fault is expected to hit: none of 3 is a chance of 5%
 )
 
+// acts is what a system takes to act on what it knows: at a high rate calls fail
+// meanwhile that no breaker could have kept back.
+const acts = 2 * time.Millisecond
+
 // quick is what a call takes that nothing holds up, where nothing else is known.
 const quick = 5 * time.Millisecond
 
@@ -114,9 +118,8 @@ func (p Plan) Power() []Weakness {
 		if f.OnTarget() || f.Kind == "exec" || !ok {
 			continue
 		}
-		if link.Unwired {
-			w.weak("links."+f.On, "", fmt.Sprintf("give its address to %s: ${links.%s.url} in command, env or files, or a listen: that it knows", link.From, f.On),
-				"nothing refers to it, so that no call goes over it and no fault on it hits anything")
+		if link.Wire != "" {
+			w.weak("links."+f.On, "", link.Wire, "nothing refers to it, so that no call goes over it and no fault on it hits anything")
 			continue
 		}
 		p.weighHits(&w, f)
@@ -146,7 +149,7 @@ func (p Plan) weighHits(w *weighing, f PlannedFault) {
 // wired reports whether calls can come over the links of a claim; that they
 // cannot is told once, at the link.
 func (p Plan) wired(links Links) bool {
-	return !slices.ContainsFunc(links, func(name string) bool { return p.Links[name].Unwired })
+	return !slices.ContainsFunc(links, func(name string) bool { return p.Links[name].Wire != "" })
 }
 
 // onPath lists the faults that concern calls over any of the links.

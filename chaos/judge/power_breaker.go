@@ -112,6 +112,10 @@ func (b Breaker) weighOpening(w *weighing, e breaking) {
 		w.weak("failures", w.at(f, "share"), "let the fault take every call: share: 100%",
 			"only %.3g%% of the calls fail, and with successes between them failures in a row are not known", 100*e.share)
 	}
+	if n := e.rate * acts.Seconds(); b.Failures > 0 && n >= float64(b.Failures) {
+		w.weak("failures", w.RateKey, fmt.Sprintf("offer less than %.0f/s of %s", float64(b.Failures)/acts.Seconds(), orAll(b.Route)),
+			"at %.0f/s about %.0f calls fail within the %s that a system takes to act on one", e.rate, n, short(acts))
+	}
 	if b.Waits == 0 {
 		return
 	}
