@@ -136,12 +136,11 @@ func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
 	turned, fast := 0.0, false
 	for _, e := range episodes {
 		turned += e.rate * w.service(links).Seconds() // the probe after the healing
-		for at := b.opens(e) + b.Waits; at < e.to; at += max(b.Waits, time.Millisecond) + e.delay {
-			turned += e.rate * min(e.delay, e.to-at).Seconds()
-			fast = true
-			if turned > 100*needTurned {
-				return
-			}
+		first, period := b.opens(e)+b.Waits, max(b.Waits, minSilence)+e.delay
+		if first < e.to {
+			probes := (e.to - first) / period
+			turned += e.rate * (time.Duration(probes)*e.delay + min(e.delay, (e.to-first)%period)).Seconds()
+			fast = fast || first+e.delay <= e.to
 		}
 	}
 	if turned >= needTurned {

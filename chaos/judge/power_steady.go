@@ -7,7 +7,8 @@ import (
 )
 
 // Power implements Planned. A steady state takes requests before the first
-// fault: 30 to be one at all.
+// fault, and where it is not confirmed nothing is injected: then no claim of the
+// run can be decided.
 func (s Steady) Power(p Plan) []Weakness {
 	w := weighing{Plan: p}
 	until, fault := p.first()
@@ -21,7 +22,11 @@ func (s Steady) Power(p Plan) []Weakness {
 			}
 			turn += ", or offer more than " + rateUp(1.2*needSteady/n*p.rate(nil, "", 0, until))
 		}
-		w.weak("", key, turn, "%s due before the first fault, and at least %d are needed to speak of a steady state", dueText(n), needSteady)
+		why := fmt.Sprintf("%s due, and at least %d are needed to speak of a steady state", dueText(n), needSteady)
+		if fault >= 0 {
+			why = fmt.Sprintf("%s due before the first fault, and at least %d are needed to speak of a steady state, without which nothing is injected", dueText(n), needSteady)
+		}
+		w.weak("", key, turn, "%s", why)
 	}
 	return w.found
 }
