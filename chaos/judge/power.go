@@ -3,6 +3,7 @@ package judge
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -113,16 +114,15 @@ func (w *weighing) weak(part, key, turn, why string, args ...any) {
 // or the fault in the experiment.
 func (p Plan) Power() []Weakness {
 	w := weighing{Plan: p}
+	for _, name := range slices.Sorted(maps.Keys(p.Links)) {
+		if wire := p.Links[name].Wire; wire != "" {
+			w.weak("links."+name, "", wire, "nothing refers to it, so that no call goes over it and no fault on it hits anything")
+		}
+	}
 	for _, f := range p.Faults {
-		link, ok := p.Links[f.On]
-		if f.OnTarget() || f.Kind == "exec" || !ok {
-			continue
+		if link, ok := p.Links[f.On]; ok && link.Wire == "" && !f.OnTarget() && f.Kind != "exec" {
+			p.weighHits(&w, f)
 		}
-		if link.Wire != "" {
-			w.weak("links."+f.On, "", link.Wire, "nothing refers to it, so that no call goes over it and no fault on it hits anything")
-			continue
-		}
-		p.weighHits(&w, f)
 	}
 	return w.found
 }
@@ -133,7 +133,7 @@ func (p Plan) weighHits(w *weighing, f PlannedFault) {
 	links := Links{f.On}
 	calls := p.calls(links, "", f.Injected, f.Healed)
 	if f.Kind == "reset" {
-		calls += p.rate(links, "", f.Injected, f.Healed) * max(p.service(links), p.delay(links, f)).Seconds()
+		calls += p.rate(links, "", f.Injected, f.Healed) * p.flies(links, f).Seconds()
 	}
 	hits := p.hits(f, calls)
 	if hits >= needHits {
@@ -143,7 +143,8 @@ func (p Plan) weighHits(w *weighing, f PlannedFault) {
 	if f.Share < 1 {
 		key, turn = p.at(f, "share"), "raise its share, let it last longer, or offer more"
 	}
-	w.weak(p.at(f, ""), key, turn, "it is expected to hit %s, and a fault that hits none leaves every claim open", expected(hits, "call", "calls"))
+	w.weak(p.at(f, ""), key, turn,
+		"it is expected to hit %s, and a fault that hits none leaves every claim open", expected(hits, "call", "calls"))
 }
 
 // wired reports whether calls can come over the links of a claim; that they
@@ -286,19 +287,30 @@ func (p Plan) holds(links Links, f PlannedFault) (held time.Duration, fails bool
 	return held, true
 }
 
-// delay is how long a call takes that a fault makes fail: what the fault itself
-// holds it up, and the latency beside it.
-func (p Plan) delay(links Links, f PlannedFault) time.Duration {
-	held, _ := p.holds(links, f)
+// delay is how long a call takes at least that a fault makes fail, and at most:
+// what the fault itself holds it up, and the latency beside it. How long callers
+// wait for what hangs may not be known.
+func (p Plan) delay(links Links, f PlannedFault) (least, most time.Duration) {
+	patience := p.patience(links)
+	if most, _ = p.holds(links, f); patience > 0 {
+		least = most
+	}
 	for _, beside := range p.onPath(links) {
-		if beside.Kind == "latency" && beside.Share >= 0.5 && beside.Injected <= f.Injected && beside.Healed > f.Injected {
-			held = max(held, beside.Delay.Duration())
+		if beside.Kind == "latency" && f.Kind == "errors" && beside.Share >= 0.5 && beside.Injected <= f.Injected && beside.Healed > f.Injected {
+			least, most = max(least, beside.Delay.Duration()), max(most, beside.Delay.Duration())
 		}
 	}
-	if patience := p.patience(links); patience > 0 {
-		held = min(held, patience)
+	if patience > 0 {
+		least, most = min(least, patience), min(most, patience)
 	}
-	return held
+	return least, most
+}
+
+// flies is how long calls had been on their way that a fault strikes at once
+// when it comes.
+func (p Plan) flies(links Links, f PlannedFault) time.Duration {
+	_, most := p.delay(links, f)
+	return max(p.service(links), most)
 }
 
 // at is the path of a key of a fault; of its entry for "".

@@ -83,7 +83,8 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 	first := reaching(faults, 1, c.pace, patience)
 	f := longestOf(faults)
 	if first < needFirst {
-		w.weak("base", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, first, needFirst), "%s be retried, and at least %d first waits are needed", expected(first, "call would", "calls would"), needFirst)
+		w.weak("base", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, first, needFirst),
+			"%s be retried, and at least %d first waits are needed", expected(first, "call would", "calls would"), needFirst)
 	}
 	if c.Law != "constant" {
 		c.weighRank(w, "factor", "grow", 2, faults, patience)
@@ -137,7 +138,8 @@ func (c Backoff) weighRank(w *weighing, part, what string, k int, faults []retri
 	}
 	need := lasts + time.Duration(1.5*needWaits/max(f.rate*math.Pow(f.share, float64(k)), 1e-3)*float64(time.Second))
 	w.weak(part, w.at(f.PlannedFault, "for"), fmt.Sprintf("let %s last %s or longer", w.at(f.PlannedFault, ""), roundUp(need)),
-		"whether waits %s shows from wait number %d on, and the faults are healed before: %s have one, and at least %d are needed", what, k, expected(n, "call would", "calls would"), needWaits)
+		"whether waits %s shows from wait number %d on, and the faults are healed before: %s have one, and at least %d are needed", what, k,
+		expected(n, "call would", "calls would"), needWaits)
 }
 
 // weighRetryAfter asks whether retries after a Retry-After are to be seen.

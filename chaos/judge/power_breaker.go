@@ -13,7 +13,8 @@ type breaking struct {
 	faults   []PlannedFault
 	share    float64       // of the calls that fail
 	rate     float64       // calls per second
-	delay    time.Duration // how long those take that fail
+	delay    time.Duration // how long those take that fail, at least
+	probe    time.Duration // and at most
 }
 
 // fails is how much of the calls a fault makes fail in the breaker's eyes.
@@ -52,7 +53,8 @@ func (b Breaker) breakings(p Plan) (all []breaking) {
 		e.rate = p.rate(links, b.Route, e.from, e.to)
 		for _, f := range e.faults {
 			e.share = max(e.share, b.fails(p, f))
-			e.delay = max(e.delay, p.delay(links, f))
+			least, most := p.delay(links, f)
+			e.delay, e.probe = max(e.delay, least), max(e.probe, most)
 		}
 	}
 	return all
@@ -74,7 +76,8 @@ func (b Breaker) Power(p Plan) []Weakness {
 	}
 	episodes := b.breakings(p)
 	if len(episodes) == 0 {
-		w.weak("", "", fmt.Sprintf("add one like {at: 4s, for: 4s, on: %s, errors: {status: 503}}", b.Link), "no fault on %s makes calls fail", b.Link)
+		w.weak("", "", fmt.Sprintf("add one like {at: 4s, for: 4s, on: %s, errors: {status: 503}}", b.Link),
+			"no fault on %s makes calls fail", b.Link)
 		return w.found
 	}
 	longest := slices.MaxFunc(episodes, func(x, y breaking) int { return cmp.Compare(x.to-x.from, y.to-y.from) })
@@ -92,7 +95,8 @@ func (b Breaker) Power(p Plan) []Weakness {
 func (b Breaker) tooSlow(w *weighing, e breaking) bool {
 	if n := e.rate * b.Waits.Seconds(); b.Waits > 0 && n < needTell {
 		w.weak("", w.RateKey, fmt.Sprintf("offer at least %s of %s", rateUp(1.1*needTell/b.Waits.Seconds()), orAll(b.Route)),
-			"at %.3g/s only %s while it waits for %s, and %d are needed to tell an open breaker from chance", e.rate, expected(n, "request comes", "requests come"), short(b.Waits), needTell)
+			"at %.3g/s only %s while it waits for %s, and %d are needed to tell an open breaker from chance", e.rate,
+			expected(n, "request comes", "requests come"), short(b.Waits), needTell)
 		return true
 	}
 	need := float64(max(needFailing, 2*b.Failures))
@@ -100,7 +104,8 @@ func (b Breaker) tooSlow(w *weighing, e breaking) bool {
 		f := last(e.faults)
 		length := e.delay + time.Duration(need/max(e.rate*e.share, 1e-3)*float64(time.Second))
 		w.weak("", w.at(f, "for"), fmt.Sprintf("let %s last %s or longer, or offer more", w.at(f, ""), roundUp(length)),
-			"%s fail while the fault is in force, and at least %.0f are needed to say that it should have opened", expected(n, "call would", "calls would"), need)
+			"%s fail while the fault is in force, and at least %.0f are needed to say that it should have opened",
+			expected(n, "call would", "calls would"), need)
 		return true
 	}
 	return false
@@ -122,7 +127,8 @@ func (b Breaker) weighOpening(w *weighing, e breaking) {
 	probe := b.opens(e) + max(b.Waits, b.WaitsAtMost)
 	if probe >= w.End {
 		w.weak("waits", w.LengthKey, "let the load last "+roundUp(probe+time.Second)+" or longer",
-			"the load ends %s after the breaker has opened, before it has waited for %s", short(w.End-b.opens(e)), short(max(b.Waits, b.WaitsAtMost)))
+			"the load ends %s after the breaker has opened, before it has waited for %s", short(w.End-b.opens(e)),
+			short(max(b.Waits, b.WaitsAtMost)))
 	}
 }
 
@@ -136,11 +142,11 @@ func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
 	turned, fast := 0.0, false
 	for _, e := range episodes {
 		turned += e.rate * w.service(links).Seconds() // the probe after the healing
-		first, period := b.opens(e)+b.Waits, max(b.Waits, minSilence)+e.delay
+		first, period := b.opens(e)+b.Waits, max(b.Waits, minSilence)+e.probe
 		if first < e.to {
 			probes := (e.to - first) / period
-			turned += e.rate * (time.Duration(probes)*e.delay + min(e.delay, (e.to-first)%period)).Seconds()
-			fast = fast || first+e.delay <= e.to
+			turned += e.rate * (time.Duration(probes)*e.probe + min(e.probe, (e.to-first)%period)).Seconds()
+			fast = fast || first+e.probe <= e.to
 		}
 	}
 	if turned >= needTurned {
@@ -149,12 +155,14 @@ func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
 	e := slices.MaxFunc(episodes, func(x, y breaking) int { return cmp.Compare(x.to-x.from, y.to-y.from) })
 	f := last(e.faults)
 	enough := max(20*time.Millisecond, time.Duration(3*needTurned/e.rate*float64(time.Second)))
+	whole := roundUp(b.opens(e) - e.from + b.Waits + 2*enough)
 	if fast {
 		w.weak("probes", "", fmt.Sprintf("add latency of %s or more beside %s", roundUp(enough), w.at(f, "")),
 			"the fault fails at once, so that a probe is over before another request comes")
 		return
 	}
-	w.weak("probes", w.at(f, "for"), fmt.Sprintf("let %s last %s or longer, with latency of %s or more beside it", w.at(f, ""), roundUp(b.opens(e)-e.from+b.Waits+2*enough), roundUp(enough)),
+	w.weak("probes", w.at(f, "for"),
+		fmt.Sprintf("let %s last %s or longer, with latency of %s or more beside it", w.at(f, ""), whole, roundUp(enough)),
 		"the fault is healed before the first probe, which is then over before another request comes")
 }
 
@@ -170,7 +178,8 @@ func (b Breaker) weighClosing(w *weighing, episodes []breaking) {
 		}
 		window := max(300*time.Millisecond, time.Duration(50/max(e.rate, 1e-3)*float64(time.Second)))
 		if left := until - e.to; left < b.ClosesWithin+window {
-			w.weak("closes_within", key, fmt.Sprintf("leave %s or more after the healing at %s", roundUp(b.ClosesWithin+window+100*time.Millisecond), short(e.to)),
+			w.weak("closes_within", key,
+				fmt.Sprintf("leave %s or more after the healing at %s", roundUp(b.ClosesWithin+window+100*time.Millisecond), short(e.to)),
 				"%s %s after the healing, too soon to see whether it closes within %s", what, short(left), short(b.ClosesWithin))
 		}
 	}
@@ -185,7 +194,7 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 		injected, shown, total := false, 0.0, 0.0
 		var late PlannedFault
 		for _, f := range w.onPath(links) {
-			if f.Kind != "errors" || len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) }) {
+			if !b.spares(f) {
 				continue
 			}
 			calls := w.hits(f, b.undisturbed(w, f, episodes))
@@ -195,15 +204,25 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 				shown += calls / float64(len(f.Statuses))
 			}
 		}
-		need := float64(max(needFailing, 2*b.Failures))
+		need := max(needFailing, 2*b.Failures)
 		switch {
 		case !injected:
-			w.weak(part, "", fmt.Sprintf("add one like {at: 2s, for: 1s, on: %s, errors: {status: %d}}", b.Link, status), "no fault on %s answers with %d alone", b.Link, status)
-		case shown < needIgnored || total < need:
-			w.weak(part, w.at(late, "at"), fmt.Sprintf("inject %s before the other faults on %s, for long enough to have %.0f answers", w.at(late, ""), b.Link, max(need, needIgnored)),
-				"%d comes to %s while no other fault may have opened the breaker, and %.0f are needed", status, expected(shown, "call", "calls"), max(need, needIgnored))
+			w.weak(part, "", fmt.Sprintf("add one like {at: 2s, for: 1s, on: %s, errors: {status: %d}}", b.Link, status),
+				"no fault on %s answers with %d alone", b.Link, status)
+		case shown < needIgnored || total < float64(need):
+			w.weak(part, w.at(late, "at"),
+				fmt.Sprintf("inject %s before the other faults on %s, for long enough to have %d answers", w.at(late, ""), b.Link, need),
+				"%d comes to %s while no other fault may have opened the breaker, and %d are needed", status,
+				expected(shown, "call", "calls"), need)
 		}
 	}
+}
+
+// spares reports whether a fault answers with nothing but what must not open the
+// breaker.
+func (b Breaker) spares(f PlannedFault) bool {
+	return f.Kind == "errors" && len(f.Statuses) > 0 &&
+		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })
 }
 
 // undisturbed is how many calls come during a fault while the breaker cannot be

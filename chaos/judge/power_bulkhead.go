@@ -22,11 +22,13 @@ func (c Bulkhead) Power(p Plan) []Weakness {
 	}
 	switch {
 	case len(faults) == 0:
-		w.weak("", "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, partition: {}}", c.Link), "no fault is on %s, so that nothing drowns", c.Link)
+		w.weak("", "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, partition: {}}", c.Link),
+			"no fault is on %s, so that nothing drowns", c.Link)
 		return w.found
 	case hits < needHung:
 		f := last(faults)
-		w.weak("", p.at(f, "for"), p.longer(f, hits, needHung), "the faults on %s hit %s, and at least %d are needed", c.Link, expected(hits, "call", "calls"), needHung)
+		w.weak("", p.at(f, "for"), p.longer(f, hits, needHung),
+			"the faults on %s hit %s, and at least %d are needed", c.Link, expected(hits, "call", "calls"), needHung)
 		return w.found
 	}
 	c.weighFilling(w, faults)
@@ -59,9 +61,11 @@ func (c Bulkhead) weighFilling(w *weighing, faults []PlannedFault) {
 		rate := w.rate(links, c.Route, f.Injected, f.Healed) * f.Share
 		filled := rate * min(held, length).Seconds()
 		if filled < float64(c.Limit) {
-			key, turn := w.RateKey, "offer at least "+rateUp(1.3*float64(c.Limit)/max(min(held, length).Seconds()*f.Share, 1e-3))+" of "+orAll(c.Route)
+			key, turn := w.RateKey,
+				"offer at least "+rateUp(1.3*float64(c.Limit)/max(min(held, length).Seconds()*f.Share, 1e-3))+" of "+orAll(c.Route)
 			if f.Kind == "latency" && held < length {
-				key, turn = w.at(f, "delay"), turn+fmt.Sprintf(", or raise the delay to %s", roundUp(time.Duration(1.3*float64(c.Limit)/max(rate, 1e-3)*float64(time.Second))))
+				key, turn = w.at(f, "delay"),
+					turn+fmt.Sprintf(", or raise the delay to %s", roundUp(time.Duration(1.3*float64(c.Limit)/max(rate, 1e-3)*float64(time.Second))))
 			}
 			w.weak("limit", key, turn, "%s holds each of %.3g calls/s up for %s, so that %s in progress, and the limit is %d",
 				w.at(f, ""), rate, short(min(held, length)), expected(filled, "call is", "calls are"), c.Limit)
@@ -94,10 +98,12 @@ func (c Bulkhead) weighUnaffected(w *weighing, faults []PlannedFault) {
 		}
 		switch {
 		case before < needBaseline:
-			w.weak(part, fmt.Sprintf("chaos[%d].at", index), "inject it later, or offer more", "%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), orAll(route), needBaseline)
+			w.weak(part, fmt.Sprintf("chaos[%d].at", index), "inject it later, or offer more",
+				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), orAll(route), needBaseline)
 		case during < needBaseline:
 			f := last(faults)
-			w.weak(part, w.at(f, "for"), w.longer(f, during, needBaseline), "%s of %s due while a fault is in force on %s, and at least %d are needed", dueText(during), orAll(route), c.Link, needBaseline)
+			w.weak(part, w.at(f, "for"), w.longer(f, during, needBaseline),
+				"%s of %s due while a fault is in force on %s, and at least %d are needed", dueText(during), orAll(route), c.Link, needBaseline)
 		}
 	}
 }

@@ -14,7 +14,7 @@ type retried struct {
 	PlannedFault
 	share float64       // of the calls that fail so
 	rate  float64       // calls per second that may be retried
-	delay time.Duration // of a call that fails
+	delay time.Duration // of a call that fails, at least
 	flies time.Duration // how long calls had been in flight that it makes fail when it comes; 0 for those that it does not
 }
 
@@ -44,9 +44,10 @@ func (p Plan) retriedBy(links Links, route string, may func(status int) bool, un
 			part *= float64(n) / float64(max(1, len(f.Statuses)))
 		}
 		if part > 0 {
-			x := retried{PlannedFault: f, share: part, rate: rate(f), delay: p.delay(links, f)}
+			x := retried{PlannedFault: f, share: part, rate: rate(f)}
+			x.delay, _ = p.delay(links, f)
 			if f.Kind == "reset" || f.Kind == "restart" || f.Kind == "kill" {
-				x.flies = max(p.service(links), x.delay)
+				x.flies = p.flies(links, f)
 			}
 			all = append(all, x)
 		}
@@ -100,10 +101,12 @@ func (c Retry) Power(p Plan) []Weakness {
 		w.weak(whole, "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, errors: {status: %d}}", c.Link[0], c.on()[0]),
 			"no fault on %s makes calls fail in a way that may be retried (%s or no answer)", c.Link, list(c.on()))
 	case first == 0:
-		w.weak(whole, "", "add a route with another method, or with an Idempotency-Key", "all requests that may call over %s are POST or PATCH without an Idempotency-Key, which are not retried", c.Link)
+		w.weak(whole, "", "add a route with another method, or with an Idempotency-Key",
+			"all requests that may call over %s are POST or PATCH without an Idempotency-Key, which are not retried", c.Link)
 	case first < needFailing:
 		f := longestOf(faults)
-		w.weak(whole, p.at(f.PlannedFault, "for"), p.longer(f.PlannedFault, first, needFailing), "%s fail in a way that may be retried, and at least %d are needed", expected(first, "call would", "calls would"), needFailing)
+		w.weak(whole, p.at(f.PlannedFault, "for"), p.longer(f.PlannedFault, first, needFailing),
+			"%s fail in a way that may be retried, and at least %d are needed", expected(first, "call would", "calls would"), needFailing)
 	case c.Attempts > 0:
 		w.weighBound(faults, c.Attempts, wait, patience)
 	}
@@ -131,11 +134,13 @@ func (w *weighing) weighBound(faults []retried, attempts int, wait func(int) tim
 			"the load gives up after %s, and attempt %d comes about %s after the first", short(patience), attempts, short(lasts))
 	case f.share < 1 && math.Pow(f.share, float64(attempts)) < 0.05:
 		w.weak("attempts", w.at(f.PlannedFault, "share"), "raise the share, best to 100%",
-			"%.3g%% of the calls fail, so that %s would fail %d times in a row, and at least %d are needed", 100*f.share, expected(spent, "call", "calls"), attempts, needSpent)
+			"%.3g%% of the calls fail, so that %s would fail %d times in a row, and at least %d are needed", 100*f.share,
+			expected(spent, "call", "calls"), attempts, needSpent)
 	default:
 		need := lasts + time.Duration(2*needSpent/max(f.rate*math.Pow(f.share, float64(attempts)), 1e-3)*float64(time.Second))
 		w.weak("attempts", w.at(f.PlannedFault, "for"), fmt.Sprintf("let %s last %s or longer", w.at(f.PlannedFault, ""), roundUp(need)),
-			"the faults are healed before attempt %d: %s would fail that often, and at least %d are needed", attempts, expected(spent, "call", "calls"), needSpent)
+			"the faults are healed before attempt %d: %s would fail that often, and at least %d are needed", attempts,
+			expected(spent, "call", "calls"), needSpent)
 	}
 }
 
@@ -161,7 +166,8 @@ func (c Retry) weighAmplification(w *weighing) {
 		most = max(most, w.calls(c.Link, c.Route, f.Injected, f.Healed))
 	}
 	if most < needDue {
-		w.weak("amplification", "", "let a fault last longer, or offer more", "%s due while a fault is in force on %s, and at least %d are needed", dueText(most), c.Link, needDue)
+		w.weak("amplification", "", "let a fault last longer, or offer more",
+			"%s due while a fault is in force on %s, and at least %d are needed", dueText(most), c.Link, needDue)
 	}
 }
 

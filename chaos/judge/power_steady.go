@@ -22,11 +22,11 @@ func (s Steady) Power(p Plan) []Weakness {
 			}
 			turn += ", or offer more than " + rateUp(1.2*needSteady/n*p.rate(nil, "", 0, until))
 		}
-		why := fmt.Sprintf("%s due, and at least %d are needed to speak of a steady state", dueText(n), needSteady)
+		before, without := "", ""
 		if fault >= 0 {
-			why = fmt.Sprintf("%s due before the first fault, and at least %d are needed to speak of a steady state, without which nothing is injected", dueText(n), needSteady)
+			before, without = " before the first fault", ", without which nothing is injected"
 		}
-		w.weak("", key, turn, "%s", why)
+		w.weak("", key, turn, "%s due%s, and at least %d are needed to speak of a steady state%s", dueText(n), before, needSteady, without)
 	}
 	return w.found
 }
@@ -57,7 +57,8 @@ func (c Recovery) Power(p Plan) []Weakness {
 	}
 	if left, need := p.End-end.Healed, c.Within+c.For; left < need {
 		w.weak("within", p.LengthKey, "let the load last "+roundUp(end.Healed+need+quick)+" or longer",
-			"the load ends %s after the last healing, and a system that does not come back is told from one that does only after within and for, %s", short(left), short(need))
+			"the load ends %s after the last healing, and a system that does not come back is told from one that does only after within and for, %s",
+			short(left), short(need))
 	} else if after := p.calls(nil, c.Route, end.Healed, p.End); before > 0 {
 		ratio := after / (p.End - end.Healed).Seconds() / (before / first.Seconds())
 		if ratio < 1-0.1-4*math.Sqrt(1/before+1/max(after, 1)) {
@@ -66,7 +67,8 @@ func (c Recovery) Power(p Plan) []Weakness {
 		}
 	}
 	if !p.harms() {
-		w.weak("", p.at(p.Faults[0], ""), "let calls fail, or hang for longer than their callers wait", "no fault makes a request fail, so that there is nothing to recover from")
+		w.weak("", p.at(p.Faults[0], ""), "let calls fail, or hang for longer than their callers wait",
+			"no fault makes a request fail, so that there is nothing to recover from")
 	}
 	return w.found
 }
@@ -121,7 +123,8 @@ func (c Timeout) Power(p Plan) []Weakness {
 		f := last(hanging)
 		need := c.Within + time.Duration(1.5*needHung/max(p.rate(links, c.Route, f.Injected, f.Healed)*f.Share, 1e-3)*float64(time.Second))
 		w.weak("within", p.at(f, "for"), fmt.Sprintf("let %s last %s or longer", p.at(f, ""), roundUp(need)),
-			"%s would hang for longer than %s before the fault is healed, and at least %d are needed", expected(hung, "call", "calls"), short(c.Within), needHung)
+			"%s would hang for longer than %s before the fault is healed, and at least %d are needed", expected(hung, "call", "calls"),
+			short(c.Within), needHung)
 	}
 	for _, r := range p.routes(links, c.Route) {
 		if r.Timeout > 0 && r.Timeout <= c.Within {

@@ -53,6 +53,9 @@ func TestPower(t *testing.T) {
 		return []PlannedFault{faultOf("errors", 2*s, lasts), faultOf("latency", 2*s, lasts, delay(100*ms))}
 	}
 	with := func(p Plan, change func(*Plan)) Plan { change(&p); return p }
+	foreign := func(p Plan) Plan {
+		return with(p, func(p *Plan) { p.Links["payments"] = PlannedLink{From: "checkout", To: "bank"} })
+	}
 	for _, c := range []struct {
 		name  string
 		claim Planned
@@ -74,15 +77,19 @@ func TestPower(t *testing.T) {
 		{"a probe that fails at once", breaker, planOf(300, 9*s, faultOf("errors", 2*s, 3*s)), "probes ()"},
 		{"the same, probes not claimed", Breaker{Link: "payments", Route: "pay", Waits: s}, planOf(300, 9*s, faultOf("errors", 2*s, 3*s)), ""},
 		{"a latency that is no failure", breaker, planOf(300, 9*s, faultOf("latency", 2*s, 3*s, delay(900*ms))), " ()"},
-		{"a latency that is one", Breaker{Link: "payments", Route: "pay", Failures: 5}, planOf(300, 9*s, faultOf("latency", 2*s, 3*s, delay(s))), ""},
+		{"a latency that is one", Breaker{Link: "payments", Route: "pay", Failures: 5}, planOf(300, 9*s, faultOf("latency", 2*s, 3*s, delay(s))),
+			""},
+		{"a partition, and nobody knows how long callers wait", breaker, foreign(planOf(300, 9*s, faultOf("partition", 2*s, 3*s))), ""},
 		{"closing, 2.3 s after the healing", breaker, planOf(300, 7300*ms, outage(3*s)...), ""},
 		{"closing, 2.2 s after the healing", breaker, planOf(300, 7200*ms, outage(3*s)...), "closes_within (load.duration)"},
-		{"closing before the next fault", breaker, planOf(300, 20*s, append(outage(3*s), faultOf("errors", 7*s, s))...), "closes_within (chaos[2].at)"},
+		{"closing before the next fault", breaker, planOf(300, 20*s, append(outage(3*s), faultOf("errors", 7*s, s))...),
+			"closes_within (chaos[2].at)"},
 		{"half of the calls fail", breaker, planOf(300, 9*s, faultOf("errors", 2*s, 3*s, func(f *PlannedFault) { f.Share = 0.5 }),
 			faultOf("latency", 2*s, 3*s, delay(100*ms))), "failures (chaos[0].errors.share)"},
 		{"2,400/s × 2 ms are 4.8", breaker, planOf(2400, 9*s, outage(3*s)...), ""},
 		{"2,500/s × 2 ms are 5", breaker, planOf(2500, 9*s, outage(3*s)...), "failures (load.rate)"},
-		{"404 before", Breaker{Link: "payments", Route: "pay", Ignores: []int{404}}, planOf(300, 9*s, append(outage(3*s), faultOf("errors", s, s, status(404)))...), ""},
+		{"404 before", Breaker{Link: "payments", Route: "pay", Ignores: []int{404}},
+			planOf(300, 9*s, append(outage(3*s), faultOf("errors", s, s, status(404)))...), ""},
 		{"404 right after", Breaker{Link: "payments", Route: "pay", Waits: s, Ignores: []int{404}},
 			planOf(300, 9*s, append(outage(3*s), faultOf("errors", 5*s, s, status(404)))...), "ignores[0] (chaos[2].at)"},
 		{"404 once it has closed", Breaker{Link: "payments", Route: "pay", Waits: s, Ignores: []int{404}},
@@ -94,18 +101,23 @@ func TestPower(t *testing.T) {
 		{"9 calls to retry", retry, planOf(9, 9*s, faultOf("errors", 2*s, s)), "attempts (chaos[0].for)"},
 		{"half of them in on", retry, planOf(19, 9*s, faultOf("errors", 2*s, s, status(503, 400))), "attempts (chaos[0].for)"},
 		{"resets are retried", retry, planOf(100, 9*s, faultOf("reset", 2*s, s)), ""},
+		{"a partition, retried nobody knows when", retry, foreign(planOf(100, 9*s, faultOf("partition", 2*s, s))), ""},
 		{"400 in never", Retry{Link: Links{"payments"}, Never: []int{400}, On: []int{503}},
 			planOf(100, 9*s, faultOf("errors", 2*s, s), faultOf("errors", 4*s, 50*ms, status(400))), ""},
 		{"400 in never, 4 of them", Retry{Link: Links{"payments"}, Never: []int{400}, On: []int{503}},
 			planOf(100, 9*s, faultOf("errors", 2*s, s), faultOf("errors", 4*s, 40*ms, status(400))), "never[0] ()"},
 		// The third attempt comes after 125 and 250 ms: 425 − 375 are 50 ms, in which 5 calls begin.
-		{"the third attempt fails", retry, with(planOf(100, 9*s, faultOf("errors", 2*s, 425*ms)), func(p *Plan) { p.Claims = []Claim{backoff} }), ""},
-		{"the third attempt comes too late", retry, with(planOf(100, 9*s, faultOf("errors", 2*s, 415*ms)), func(p *Plan) { p.Claims = []Claim{backoff} }), "attempts (chaos[0].for)"},
+		{"the third attempt fails", retry, with(planOf(100, 9*s, faultOf("errors", 2*s, 425*ms)), func(p *Plan) { p.Claims = []Claim{backoff} }),
+			""},
+		{"the third attempt comes too late", retry,
+			with(planOf(100, 9*s, faultOf("errors", 2*s, 415*ms)), func(p *Plan) { p.Claims = []Claim{backoff} }), "attempts (chaos[0].for)"},
 		{"callers who leave before", retry, with(planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), func(p *Plan) {
 			p.Claims, p.Routes[0].Timeout = []Claim{backoff}, 375*ms
 		}), "attempts (load.timeout)"},
-		{"POST without a key", retry, with(planOf(100, 9*s, faultOf("errors", 2*s, s)), func(p *Plan) { p.Routes[0].Method = "POST" }), "attempts ()"},
-		{"POST with a key", retry, with(planOf(100, 9*s, faultOf("errors", 2*s, s)), func(p *Plan) { p.Routes[0].Method, p.Routes[0].Keyed = "POST", true }), ""},
+		{"POST without a key", retry, with(planOf(100, 9*s, faultOf("errors", 2*s, s)), func(p *Plan) { p.Routes[0].Method = "POST" }),
+			"attempts ()"},
+		{"POST with a key", retry,
+			with(planOf(100, 9*s, faultOf("errors", 2*s, s)), func(p *Plan) { p.Routes[0].Method, p.Routes[0].Keyed = "POST", true }), ""},
 
 		// First retries wait 125 ms: 500 − 125 = 375 ms, in which 37 calls begin.
 		{"backoff", backoff, planOf(100, 9*s, faultOf("errors", 2*s, 500*ms)), ""},
@@ -114,30 +126,43 @@ func TestPower(t *testing.T) {
 		{"a cap beyond the attempts", Backoff{Link: "payments", Base: 100 * ms, Factor: 2, Cap: s, Law: "add"},
 			with(planOf(1000, 9*s, faultOf("errors", 2*s, 3*s)), func(p *Plan) { p.Claims = []Claim{retry} }), "cap ()"},
 		{"a Retry-After that is not retried", Backoff{Link: "payments", Base: 100 * ms, Law: "constant", RetryAfter: true},
-			planOf(1000, 9*s, faultOf("errors", 2*s, s), faultOf("errors", 4*s, s, status(400), func(f *PlannedFault) { f.RetryAfter = s })), "retry_after ()"},
+			planOf(1000, 9*s, faultOf("errors", 2*s, s), faultOf("errors", 4*s, s, status(400), func(f *PlannedFault) { f.RetryAfter = s })),
+			"retry_after ()"},
 		{"a Retry-After beyond the end", Backoff{Link: "payments", Base: 100 * ms, Law: "constant", RetryAfter: true},
-			planOf(1000, 9*s, faultOf("errors", 2*s, s), faultOf("errors", 8*s, 900*ms, func(f *PlannedFault) { f.RetryAfter = s })), "retry_after (chaos[1].for)"},
+			planOf(1000, 9*s, faultOf("errors", 2*s, s), faultOf("errors", 8*s, 900*ms, func(f *PlannedFault) { f.RetryAfter = s })),
+			"retry_after (chaos[1].for)"},
 		{"a reset of 30 calls", Backoff{Link: "payments", Base: 100 * ms, Law: "constant", Herd: 4},
-			with(planOf(300, 9*s, faultOf("errors", 2*s, s), faultOf("reset", 5*s, 20*ms)), func(p *Plan) { p.Links["payments"] = PlannedLink{From: "checkout", To: "bank", Service: 100 * ms} }), ""},
+			with(planOf(300, 9*s, faultOf("errors", 2*s, s), faultOf("reset", 5*s, 20*ms)),
+				func(p *Plan) { p.Links["payments"] = PlannedLink{From: "checkout", To: "bank", Service: 100 * ms} }), ""},
 		{"a reset of 2 calls", Backoff{Link: "payments", Base: 100 * ms, Law: "constant", Herd: 4},
 			planOf(1000, 9*s, faultOf("errors", 2*s, s), faultOf("reset", 5*s, 20*ms)), "herd (load.rate)"},
 
-		{"bulkhead of 40, 40 in progress", Bulkhead{Link: "payments", Route: "pay", Limit: 40}, planOf(100, 9*s, faultOf("latency", 2*s, 3*s, delay(400*ms))), ""},
-		{"bulkhead of 40, 39 in progress", Bulkhead{Link: "payments", Route: "pay", Limit: 40}, planOf(100, 9*s, faultOf("latency", 2*s, 3*s, delay(390*ms))), "limit (chaos[0].latency.delay)"},
-		{"a partition that callers leave after 1 s", Bulkhead{Link: "payments", Route: "pay", Limit: 101}, planOf(100, 9*s, faultOf("partition", 2*s, 3*s)), "limit (load.rate)"},
-		{"30 refused", Bulkhead{Link: "payments", Route: "pay", Limit: 90, RejectsWithin: 9 * ms}, planOf(100, 9*s, faultOf("partition", 2*s, 3*s)), ""},
-		{"15 refused", Bulkhead{Link: "payments", Route: "pay", Limit: 95, RejectsWithin: 9 * ms}, planOf(100, 9*s, faultOf("partition", 2*s, 3*s)), "rejects_within (load.rate)"},
-		{"freed too late to see", Bulkhead{Link: "payments", Route: "pay", Limit: 40, FreedWithin: s}, planOf(100, 6400*ms, faultOf("partition", 2*s, 3*s)), "freed_within (load.duration)"},
-		{"freed, of which nobody wrote", Bulkhead{Link: "payments", Route: "pay", Limit: 40, FreedWithin: 5 * s}, planOf(100, 6400*ms, faultOf("partition", 2*s, 3*s)), ""},
+		{"bulkhead of 40, 40 in progress", Bulkhead{Link: "payments", Route: "pay", Limit: 40},
+			planOf(100, 9*s, faultOf("latency", 2*s, 3*s, delay(400*ms))), ""},
+		{"bulkhead of 40, 39 in progress", Bulkhead{Link: "payments", Route: "pay", Limit: 40},
+			planOf(100, 9*s, faultOf("latency", 2*s, 3*s, delay(390*ms))), "limit (chaos[0].latency.delay)"},
+		{"a partition that callers leave after 1 s", Bulkhead{Link: "payments", Route: "pay", Limit: 101},
+			planOf(100, 9*s, faultOf("partition", 2*s, 3*s)), "limit (load.rate)"},
+		{"30 refused", Bulkhead{Link: "payments", Route: "pay", Limit: 90, RejectsWithin: 9 * ms},
+			planOf(100, 9*s, faultOf("partition", 2*s, 3*s)), ""},
+		{"15 refused", Bulkhead{Link: "payments", Route: "pay", Limit: 95, RejectsWithin: 9 * ms},
+			planOf(100, 9*s, faultOf("partition", 2*s, 3*s)), "rejects_within (load.rate)"},
+		{"freed too late to see", Bulkhead{Link: "payments", Route: "pay", Limit: 40, FreedWithin: s},
+			planOf(100, 6400*ms, faultOf("partition", 2*s, 3*s)), "freed_within (load.duration)"},
+		{"freed, of which nobody wrote", Bulkhead{Link: "payments", Route: "pay", Limit: 40, FreedWithin: 5 * s},
+			planOf(100, 6400*ms, faultOf("partition", 2*s, 3*s)), ""},
 
 		{"timeout, 10 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1100*ms)), ""},
-		{"timeout, 9 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1090*ms)), "within (chaos[0].for)"},
-		{"a load that leaves first", Timeout{Link: "payments", Route: "pay", Within: 10 * s}, planOf(100, 30*s, faultOf("hang", 2*s, 15*s)), "within (load.routes[0].timeout)"},
+		{"timeout, 9 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1090*ms)),
+			"within (chaos[0].for)"},
+		{"a load that leaves first", Timeout{Link: "payments", Route: "pay", Within: 10 * s}, planOf(100, 30*s, faultOf("hang", 2*s, 15*s)),
+			"within (load.routes[0].timeout)"},
 
 		{"recovery", Recovery{Within: s, For: s}, planOf(100, 5*s, faultOf("errors", 2*s, s)), ""},
 		{"recovery, too soon", Recovery{Within: s, For: s}, planOf(100, 4900*ms, faultOf("errors", 2*s, s)), "within (load.duration)"},
 		{"recovery of nothing", Recovery{Within: s, For: s}, planOf(100, 5*s), " (chaos)"},
-		{"dead for good", Recovery{Within: s, For: s}, planOf(100, 5*s, faultOf("kill", 2*s, 3*s, func(f *PlannedFault) { f.ForGood = true })), " (chaos[0])"},
+		{"dead for good", Recovery{Within: s, For: s}, planOf(100, 5*s, faultOf("kill", 2*s, 3*s, func(f *PlannedFault) { f.ForGood = true })),
+			" (chaos[0])"},
 	} {
 		var got []string
 		for _, w := range c.claim.Power(c.plan) {
@@ -169,7 +194,8 @@ func TestPowerOfAnyPlan(t *testing.T) {
 		}
 		claims := []Planned{
 			Steady{P99: anyTime()}, Recovery{Within: anyTime(), For: anyTime()}, Timeout{Link: "payments", Within: anyTime()},
-			Breaker{Link: "payments", Failures: rng.IntN(9), Waits: anyTime(), Probes: rng.IntN(2), ClosesWithin: anyTime(), Ignores: []int{404, 500}},
+			Breaker{Link: "payments", Failures: rng.IntN(9), Waits: anyTime(), Probes: rng.IntN(2), ClosesWithin: anyTime(),
+				Ignores: []int{404, 500}},
 			Retry{Link: Links{"payments"}, Attempts: rng.IntN(9), Never: []int{400}, Amplification: 2},
 			Backoff{Link: "payments", Base: anyTime(), Factor: 1 + rng.Float64(), Cap: anyTime(), Jitter: 0.5, RetryAfter: true, Herd: 3},
 			Bulkhead{Link: "payments", Limit: rng.IntN(50), Unaffected: []string{"pay"}, RejectsWithin: anyTime(), FreedWithin: anyTime()},

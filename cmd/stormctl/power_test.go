@@ -77,8 +77,9 @@ var weakPlans = []plan{
 		[]string{"claims[1].retry.attempts", "claims[2].backoff.cap", "claims[2].backoff.retry_after"}},
 	{"retry", []string{"claims[2].backoff.herd=4"}, // 400/s × 10 ms = 4 calls at one instant, 30 are needed
 		[]string{"claims[2].backoff.herd"}},
-	{"retry", []string{"claims[1].retry.amplification=4", "chaos[0].for=40ms", "chaos[1].for=40ms", "chaos[2].for=40ms"}, // 16 requests in each
-		[]string{"claims[1].retry.attempts", "claims[1].retry.amplification", "claims[2].backoff.base", "claims[2].backoff.factor", "claims[2].backoff.cap"}},
+	{"retry", []string{"claims[1].retry.amplification=4", "chaos[0].for=40ms", "chaos[1].for=40ms", "chaos[2].for=40ms"}, // 16 requests
+		[]string{"claims[1].retry.attempts", "claims[1].retry.amplification", "claims[2].backoff.base", "claims[2].backoff.factor",
+			"claims[2].backoff.cap"}},
 	{"post", nil, []string{"claims[1].retry.attempts"}},
 	{"refused", nil, []string{"claims[1].retry.attempts", "claims[2].backoff.base"}},
 	{"herd", nil, nil},
@@ -254,9 +255,11 @@ func TestComparePower(t *testing.T) {
 	}{
 		{"decided, as it should", nil, breaker(judge.Held, part("waits", judge.Held)), 0},
 		{"open without a warning", nil, breaker(judge.Inconclusive, part("waits", judge.Inconclusive)), 2},
-		{"open as warned", []string{"claims[0].breaker.waits"}, breaker(judge.Inconclusive, part("waits", judge.Inconclusive), part("opens", judge.Held)), 0},
+		{"open as warned", []string{"claims[0].breaker.waits"},
+			breaker(judge.Inconclusive, part("waits", judge.Inconclusive), part("opens", judge.Held)), 0},
 		{"held despite the warning", []string{"claims[0].breaker.waits"}, breaker(judge.Held, part("waits", judge.Held)), 2},
-		{"another part is open", []string{"claims[0].breaker.waits"}, breaker(judge.Inconclusive, part("waits", judge.Inconclusive), part("opens", judge.Inconclusive)), 1},
+		{"another part is open", []string{"claims[0].breaker.waits"},
+			breaker(judge.Inconclusive, part("waits", judge.Inconclusive), part("opens", judge.Inconclusive)), 1},
 		{"one of a list", []string{"claims[0].breaker.ignores[1]"}, breaker(judge.Inconclusive, part("ignores", judge.Inconclusive)), 0},
 		{"all of it", []string{"claims[0].breaker"}, breaker(judge.Inconclusive, part("waits", judge.Held)), 0},
 		{"all of the run", []string{"links.a"}, breaker(judge.Inconclusive), 0},
@@ -284,7 +287,8 @@ func TestWeakRows(t *testing.T) {
 	if err != nil || len(weak) != 1 {
 		t.Fatalf("%v, error %v, want one", weak, err)
 	}
-	const why, turn = "the load ends 100 ms after the healing, too soon to see whether it closes within 1.5 s", "leave 1.9s or more after the healing at 3.5 s"
+	const why, turn = "the load ends 100 ms after the healing, too soon to see whether it closes within 1.5 s",
+		"leave 1.9s or more after the healing at 3.5 s"
 	want := [][]string{{"claims[1].breaker.closes_within", why}, {"", turn + " (load.duration)"}}
 	if diff := cmp.Diff(want, weakRows(weak)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
