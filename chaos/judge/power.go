@@ -73,25 +73,26 @@ type Planned interface {
 
 // What the claims need to be ruled on.
 const (
-	needSteady   = 30  // requests before the first fault, to speak of a steady state
-	needBaseline = 50  // requests of a route before the faults and during them, to compare the two
-	needTell     = 20  // requests that an open breaker rejects, to tell it from chance
-	needFailing  = 10  // calls that fail, to say that a breaker should have opened, or a retry should come
-	needIgnored  = 5   // answers with each status that must not open a breaker, or not be retried
-	needTurned   = 4   // requests rejected while probes are on their way
-	needFirst    = 50  // waits before a first retry
-	needWaits    = 20  // waits before a later one
-	needSpent    = 5   // calls that use up their attempts, and retries after a Retry-After
-	needHerd     = 30  // calls that fail at one instant
-	needDue      = 20  // requests during a fault, to speak of calls per request
-	needTurnAway = 20  // calls turned away, to speak of a 99th percentile
-	needHung     = 10  // calls that hang for longer than a bound, or that a fault hits
-	needHits     = 3.0 // calls that a fault is expected to hit: none of 3 is a chance of 5%
+	needSteady     = 30  // requests before the first fault, to speak of a steady state
+	needBaseline   = 50  // requests of a route before the faults and during them, to compare the two
+	needTell       = 20  // requests that an open breaker rejects, to tell it from chance
+	needFailing    = 10  // calls that fail, to say that a breaker should have opened, or a retry should come
+	needIgnored    = 5   // answers with each status that must not open a breaker, or not be retried
+	needTurned     = 4   // requests rejected while probes are on their way
+	needFirst      = 50  // waits before a first retry
+	needWaits      = 20  // waits before a later one
+	needSpent      = 5   // calls that use up their attempts, and retries after a Retry-After
+	needHerd       = 30  // calls that fail at one instant
+	needDue        = 20  // requests during a fault, to speak of calls per request
+	needWithin     = 2   // requests within the tolerance of a wait, for the first after it to be the probe
+	needPercentile = 300 // requests rejected by a breaker, to bound a 99th percentile from above
+	needTurnAway   = 20  // calls turned away, to speak of a 99th percentile
+	needHung       = 10  // calls that hang for longer than a bound, or that a fault hits
+	needHits       = 3.0 // calls that a fault is expected to hit: none of 3 is a chance of 5%
 )
 
-// acts is what a system takes to act on what it knows: at a high rate calls fail
-// meanwhile that no breaker could have kept back.
-const acts = 2 * time.Millisecond
+// atOnce is what a call takes that fails at once.
+const atOnce = time.Millisecond
 
 // quick is what a call takes that nothing holds up, where nothing else is known.
 const quick = 5 * time.Millisecond
@@ -298,6 +299,26 @@ func (p Plan) delay(links Links, f PlannedFault) (least, most time.Duration) {
 	for _, beside := range p.onPath(links) {
 		if beside.Kind == "latency" && f.Kind == "errors" && beside.Share >= 0.5 && beside.Injected <= f.Injected && beside.Healed > f.Injected {
 			least, most = max(least, beside.Delay.Duration()), max(most, beside.Delay.Duration())
+		}
+	}
+	if patience > 0 {
+		least, most = min(least, patience), min(most, patience)
+	}
+	return least, most
+}
+
+// slow is how long a call takes at least, and at most, that begins at a time: by
+// all that is in force on the links then.
+func (p Plan) slow(links Links, at time.Duration) (least, most time.Duration) {
+	patience := p.patience(links)
+	for _, f := range p.onPath(links) {
+		if f.Injected > at || f.Healed <= at || f.Share < 0.5 {
+			continue
+		}
+		held, _ := p.holds(links, f)
+		most = max(most, min(held, f.Healed-at))
+		if patience > 0 || f.Kind == "latency" {
+			least = max(least, held)
 		}
 	}
 	if patience > 0 {

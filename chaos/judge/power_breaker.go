@@ -3,6 +3,7 @@ package judge
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -13,8 +14,7 @@ type breaking struct {
 	faults   []PlannedFault
 	share    float64       // of the calls that fail
 	rate     float64       // calls per second
-	delay    time.Duration // how long those take that fail, at least
-	probe    time.Duration // and at most
+	delay    time.Duration // how long those take, at least, that fail when it begins
 }
 
 // fails is how much of the calls a fault makes fail in the breaker's eyes.
@@ -53,9 +53,8 @@ func (b Breaker) breakings(p Plan) (all []breaking) {
 		e.rate = p.rate(links, b.Route, e.from, e.to)
 		for _, f := range e.faults {
 			e.share = max(e.share, b.fails(p, f))
-			least, most := p.delay(links, f)
-			e.delay, e.probe = max(e.delay, least), max(e.probe, most)
 		}
+		e.delay, _ = p.slow(links, e.from)
 	}
 	return all
 }
@@ -84,8 +83,9 @@ func (b Breaker) Power(p Plan) []Weakness {
 	if b.tooSlow(w, longest) {
 		return w.found
 	}
-	b.weighOpening(w, longest)
+	b.weighOpening(w, episodes, longest)
 	b.weighProbes(w, episodes)
+	b.weighRejects(w, episodes)
 	b.weighClosing(w, episodes)
 	b.weighIgnored(w, episodes)
 	return w.found
@@ -111,59 +111,112 @@ func (b Breaker) tooSlow(w *weighing, e breaking) bool {
 	return false
 }
 
-func (b Breaker) weighOpening(w *weighing, e breaking) {
+// weighOpening asks whether the failures after which it opens can be counted, and
+// whether the load goes on until it has waited.
+func (b Breaker) weighOpening(w *weighing, episodes []breaking, e breaking) {
+	f := last(e.faults)
 	if b.Failures > 0 && e.share < 1 {
-		f := last(e.faults)
 		w.weak("failures", w.at(f, "share"), "let the fault take every call: share: 100%",
 			"only %.3g%% of the calls fail, and with successes between them failures in a row are not known", 100*e.share)
 	}
-	if n := e.rate * acts.Seconds(); b.Failures > 0 && n >= float64(b.Failures) {
-		w.weak("failures", w.RateKey, fmt.Sprintf("offer less than %.0f/s of %s", float64(b.Failures)/acts.Seconds(), orAll(b.Route)),
-			"at %.0f/s about %.0f calls fail within the %s that a system takes to act on one", e.rate, n, short(acts))
+	if flying := oneByOne(episodes); b.Failures > 0 && flying >= 1 {
+		w.weak("failures",
+			"", fmt.Sprintf("let %s begin without latency beside it, at less than %.0f/s of %s", w.at(f, ""), 1/atOnce.Seconds(), orAll(b.Route)),
+			"calls do not fail one by one: %s in progress when it opens, of which some fail before the next request can tell",
+			expected(flying, "call is", "calls are"))
 	}
 	if b.Waits == 0 {
 		return
 	}
-	probe := b.opens(e) + max(b.Waits, b.WaitsAtMost)
-	if probe >= w.End {
-		w.weak("waits", w.LengthKey, "let the load last "+roundUp(probe+time.Second)+" or longer",
-			"the load ends %s after the breaker has opened, before it has waited for %s", short(w.End-b.opens(e)),
-			short(max(b.Waits, b.WaitsAtMost)))
+	opened := b.opens(e)
+	longest := max(b.Waits, b.WaitsAtMost)
+	switch slack := longest - b.Waits + time.Duration(tolerance*float64(b.Waits)); {
+	case opened+longest >= w.End:
+		w.weak("waits", w.LengthKey, "let the load last "+roundUp(opened+longest+time.Second)+" or longer",
+			"the load ends %s after the breaker has opened, before it has waited for %s", short(w.End-opened), short(longest))
+	case e.rate*slack.Seconds() < needWithin:
+		w.weak("waits", w.RateKey, fmt.Sprintf("offer at least %s of %s", rateUp(1.5*needWithin/slack.Seconds()), orAll(b.Route)),
+			"its probe is a request that comes, and at %.3g/s %s within the tolerance of %s", e.rate,
+			expected(e.rate*slack.Seconds(), "request comes", "requests come"), short(slack))
 	}
 }
 
-// weighProbes asks whether others come while a probe is on its way: those that
-// are rejected then show how many are let through.
-func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
-	if b.Probes == 0 {
-		return
-	}
-	links := Links{b.Link}
-	turned, fast := 0.0, false
+// oneByOne is how many calls are in progress when the breaker opens, in the
+// episode in which they are the fewest.
+func oneByOne(episodes []breaking) float64 {
+	least := math.Inf(1)
 	for _, e := range episodes {
-		turned += e.rate * w.service(links).Seconds() // the probe after the healing
-		first, period := b.opens(e)+b.Waits, max(b.Waits, minSilence)+e.probe
-		if first < e.to {
-			probes := (e.to - first) / period
-			turned += e.rate * (time.Duration(probes)*e.probe + min(e.probe, (e.to-first)%period)).Seconds()
-			fast = fast || first+e.probe <= e.to
+		least = min(least, e.rate*(e.delay+atOnce).Seconds())
+	}
+	return least
+}
+
+// probe is how long a probe takes at most that begins at a time within an episode.
+func (b Breaker) probe(w *weighing, e breaking, at time.Duration) time.Duration {
+	_, most := w.slow(Links{b.Link}, at)
+	return min(most, e.to-at)
+}
+
+// weighProbes asks whether others come while a probe is on its way: those that
+// are rejected then show how many are let through. And whether a probe is over so
+// soon that it does not matter whether the next wait counts from it or its result.
+func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
+	turned, longest, whole, slowest := 0.0, time.Duration(0), false, episodes[0]
+	for _, e := range episodes {
+		turned = max(turned, e.rate*w.service(Links{b.Link}).Seconds()) // the probe after the healing
+		at := b.opens(e) + b.Waits
+		for range 100 {
+			if b.Waits == 0 && b.Probes == 0 || at >= e.to {
+				break
+			}
+			takes := b.probe(w, e, at)
+			turned, whole = max(turned, e.rate*takes.Seconds()), whole || at+takes < e.to
+			if at+takes < e.to {
+				longest = max(longest, takes)
+			}
+			at += max(b.Waits, minSilence) + takes
+		}
+		if e.to-e.from > slowest.to-slowest.from {
+			slowest = e
 		}
 	}
-	if turned >= needTurned {
+	e, f := slowest, last(slowest.faults)
+	if allowed := b.WaitsAtMost - b.Waits + time.Duration(tolerance*float64(b.Waits)); b.Waits > 0 && longest > max(allowed,
+		time.Duration(tolerance*float64(b.Waits))) {
+		w.weak("reopens", "", fmt.Sprintf("let probes take less than %s", roundUp(time.Duration(tolerance*float64(b.Waits)))),
+			"a probe takes %s, so that it is not known within 5%% whether the wait after it counts from its begin or from its result",
+			short(longest))
+	}
+	if b.Probes == 0 || turned >= needTurned {
 		return
 	}
-	e := slices.MaxFunc(episodes, func(x, y breaking) int { return cmp.Compare(x.to-x.from, y.to-y.from) })
-	f := last(e.faults)
 	enough := max(20*time.Millisecond, time.Duration(3*needTurned/e.rate*float64(time.Second)))
-	whole := roundUp(b.opens(e) - e.from + b.Waits + 2*enough)
-	if fast {
-		w.weak("probes", "", fmt.Sprintf("add latency of %s or more beside %s", roundUp(enough), w.at(f, "")),
+	if whole {
+		w.weak("probes", "", fmt.Sprintf("add latency of %s or more beside %s, once it has opened", roundUp(enough), w.at(f, "")),
 			"the fault fails at once, so that a probe is over before another request comes")
 		return
 	}
-	w.weak("probes", w.at(f, "for"),
-		fmt.Sprintf("let %s last %s or longer, with latency of %s or more beside it", w.at(f, ""), whole, roundUp(enough)),
+	w.weak("probes", w.at(f, "for"), fmt.Sprintf("let %s last %s or longer, with latency of %s or more beside it", w.at(f, ""),
+		roundUp(b.opens(e)-e.from+b.Waits+2*enough), roundUp(enough)),
 		"the fault is healed before the first probe, which is then over before another request comes")
+}
+
+// weighRejects asks for as many rejected requests as a 99th percentile takes.
+func (b Breaker) weighRejects(w *weighing, episodes []breaking) {
+	if b.RejectsWithin == 0 {
+		return
+	}
+	rejected := 0.0
+	for _, e := range episodes {
+		until := min(w.End, e.to+max(b.Waits, b.WaitsAtMost, b.ClosesWithin))
+		rejected += e.rate * max(0, (until-b.opens(e)).Seconds())
+	}
+	if rejected < needPercentile {
+		f := last(episodes[len(episodes)-1].faults)
+		w.weak("rejects_within", w.at(f, "for"), "let more requests come while it is open",
+			"%s be rejected, and at least %d are needed for a 99th percentile",
+			expected(rejected, "request would", "requests would"), needPercentile)
+	}
 }
 
 // weighClosing asks whether the load goes on for long enough after each episode.

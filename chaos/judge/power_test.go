@@ -50,7 +50,7 @@ func TestPower(t *testing.T) {
 	backoff := Backoff{Link: "payments", Base: 100 * ms, Factor: 2, Jitter: 0.5, Law: "add"}
 	retry := Retry{Link: Links{"payments"}, Attempts: 3, On: []int{503, 429}}
 	outage := func(lasts time.Duration) []PlannedFault {
-		return []PlannedFault{faultOf("errors", 2*s, lasts), faultOf("latency", 2*s, lasts, delay(100*ms))}
+		return []PlannedFault{faultOf("errors", 2*s, lasts), faultOf("latency", 2100*ms, lasts-100*ms, delay(40*ms))}
 	}
 	with := func(p Plan, change func(*Plan)) Plan { change(&p); return p }
 	foreign := func(p Plan) Plan {
@@ -67,27 +67,38 @@ func TestPower(t *testing.T) {
 		{"steady, 29 before a fault", Steady{Success: 0.9}, planOf(29, 9*s, faultOf("errors", s, s)), " (chaos[0].at)"},
 
 		{"breaker", breaker, planOf(300, 9*s, outage(3*s)...), ""},
-		{"20 requests while it waits", breaker, planOf(20, 20*s, outage(9*s)...), ""},
-		{"19 requests while it waits", breaker, planOf(19, 20*s, outage(9*s)...), " (load.rate)"},
+		{"20 requests while it waits, 1 in 5% of it", Breaker{Link: "payments", Route: "pay", Waits: s}, planOf(20, 20*s, outage(9*s)...),
+			"waits (load.rate)"},
+		{"40 requests while it waits, 2 in 5% of it", Breaker{Link: "payments", Route: "pay", Waits: s}, planOf(40, 20*s, outage(9*s)...), ""},
+		{"19 requests while it waits", Breaker{Link: "payments", Route: "pay", Waits: s}, planOf(19, 20*s, outage(9*s)...), " (load.rate)"},
 		{"10 calls fail", breaker, planOf(100, 9*s, faultOf("errors", 2*s, 100*ms)), "probes (chaos[0].for)"},
 		{"9 calls fail", breaker, planOf(100, 9*s, faultOf("errors", 2*s, 90*ms)), " (chaos[0].for)"},
-		// It opens 117 ms after the fault began, waits for 1 s, and its probe takes 100 ms.
-		{"the probe fails in time", breaker, planOf(300, 9*s, outage(1200*ms)...), ""},
-		{"the fault is healed as the probe comes", breaker, planOf(300, 9*s, outage(1120*ms)...), "probes (chaos[0].for)"},
+		// It opens 17 ms after the fault began, waits for 1 s, and its probe takes 40 ms.
+		{"the probe fails in time", breaker, planOf(300, 9*s, outage(1100*ms)...), ""},
+		{"the fault is healed as the probe comes", breaker, planOf(300, 9*s, outage(1020*ms)...), "probes (chaos[0].for)"},
 		{"a probe that fails at once", breaker, planOf(300, 9*s, faultOf("errors", 2*s, 3*s)), "probes ()"},
 		{"the same, probes not claimed", Breaker{Link: "payments", Route: "pay", Waits: s}, planOf(300, 9*s, faultOf("errors", 2*s, 3*s)), ""},
+		{"a probe that takes 6% of the wait", breaker,
+			planOf(300, 9*s, faultOf("errors", 2*s, 3*s), faultOf("latency", 2100*ms, 2*s, delay(60*ms))), "reopens ()"},
+		{"299 rejected", Breaker{Link: "payments", Route: "pay", RejectsWithin: 9 * ms}, planOf(100, 9*s, faultOf("errors", 2*s, 3*s)),
+			"rejects_within (chaos[0].for)"},
+		{"301 rejected", Breaker{Link: "payments", Route: "pay", RejectsWithin: 9 * ms}, planOf(100, 9*s, faultOf("errors", 2*s, 3020*ms)), ""},
 		{"a latency that is no failure", breaker, planOf(300, 9*s, faultOf("latency", 2*s, 3*s, delay(900*ms))), " ()"},
-		{"a latency that is one", Breaker{Link: "payments", Route: "pay", Failures: 5}, planOf(300, 9*s, faultOf("latency", 2*s, 3*s, delay(s))),
+		{"a latency that is one", Breaker{Link: "payments", Route: "pay", OpensWithin: 2 * s},
+			planOf(300, 9*s, faultOf("latency", 2*s, 3*s, delay(s))),
 			""},
-		{"a partition, and nobody knows how long callers wait", breaker, foreign(planOf(300, 9*s, faultOf("partition", 2*s, 3*s))), ""},
+		{"a partition, and nobody knows how long callers wait", Breaker{Link: "payments", Route: "pay", OpensWithin: s, Probes: 1},
+			foreign(planOf(300, 9*s, faultOf("partition", 2*s, 3*s))), ""},
 		{"closing, 2.3 s after the healing", breaker, planOf(300, 7300*ms, outage(3*s)...), ""},
 		{"closing, 2.2 s after the healing", breaker, planOf(300, 7200*ms, outage(3*s)...), "closes_within (load.duration)"},
 		{"closing before the next fault", breaker, planOf(300, 20*s, append(outage(3*s), faultOf("errors", 7*s, s))...),
 			"closes_within (chaos[2].at)"},
 		{"half of the calls fail", breaker, planOf(300, 9*s, faultOf("errors", 2*s, 3*s, func(f *PlannedFault) { f.Share = 0.5 }),
-			faultOf("latency", 2*s, 3*s, delay(100*ms))), "failures (chaos[0].errors.share)"},
-		{"2,400/s × 2 ms are 4.8", breaker, planOf(2400, 9*s, outage(3*s)...), ""},
-		{"2,500/s × 2 ms are 5", breaker, planOf(2500, 9*s, outage(3*s)...), "failures (load.rate)"},
+			faultOf("latency", 2100*ms, 2*s, delay(40*ms))), "failures (chaos[0].errors.share)"},
+		{"999/s × 1 ms: one by one", breaker, planOf(999, 9*s, outage(3*s)...), ""},
+		{"1,000/s × 1 ms", breaker, planOf(1000, 9*s, outage(3*s)...), "failures ()"},
+		{"slow failures, 300/s × 40 ms", breaker, planOf(300, 9*s, faultOf("errors", 2*s, 3*s), faultOf("latency", 2*s, 3*s, delay(40*ms))),
+			"failures ()"},
 		{"404 before", Breaker{Link: "payments", Route: "pay", Ignores: []int{404}},
 			planOf(300, 9*s, append(outage(3*s), faultOf("errors", s, s, status(404)))...), ""},
 		{"404 right after", Breaker{Link: "payments", Route: "pay", Waits: s, Ignores: []int{404}},
