@@ -89,6 +89,9 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 	if c.Law != "constant" {
 		c.weighRank(w, "factor", "grow", 2, faults, patience)
 	}
+	if c.Jitter > 0 || c.Law == "full" {
+		c.weighJitter(w, faults, patience)
+	}
 	if k := c.capped(); k > 1 {
 		if r, ok := w.retry(c.Link); ok && r.Attempts > 0 && r.Attempts <= k {
 			w.weak("cap", "", fmt.Sprintf("leave cap out, or claim it of a system that retries %d times or more", k),
@@ -96,6 +99,27 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 			return
 		}
 		c.weighRank(w, "cap", "reach "+short(c.Cap), k, faults, patience)
+	}
+}
+
+// leastSpread is over how much time waits must be spread for a host's own spread
+// not to hide it.
+const leastSpread = 10 * time.Millisecond
+
+// weighJitter asks whether the waits that are to be seen often enough are spread
+// over more time than any host spreads them.
+func (c Backoff) weighJitter(w *weighing, faults []retried, patience time.Duration) {
+	widest := c.spreads(1)
+	for k := 2; k <= 16 && reaching(faults, k, c.pace, patience) >= needFirst; k++ {
+		widest = max(widest, c.spreads(k))
+	}
+	if widest < leastSpread {
+		part := "jitter"
+		if c.Law == "full" {
+			part = "law"
+		}
+		w.weak(part, "", "let the system wait for longer, or the faults last until longer waits come",
+			"the waits that are to be seen are spread over %s, which any host does, and %s are needed", short(widest), short(leastSpread))
 	}
 }
 
@@ -170,7 +194,7 @@ func (c Backoff) weighRetryAfter(w *weighing, told []retried, patience time.Dura
 // failures.
 func (c Backoff) weighHerd(w *weighing, faults []retried) {
 	const bin = 0.01
-	width := max(c.spreads().Seconds(), bin)
+	width := max(c.spreads(1).Seconds(), bin)
 	need := max(needHerd, 5*width/bin)
 	most, snaps, known := 0.0, false, true
 	for _, f := range faults {
@@ -194,13 +218,19 @@ func (c Backoff) weighHerd(w *weighing, faults []retried) {
 	}
 }
 
-// spreads is over how much time the first waits are spread.
-func (c Backoff) spreads() time.Duration {
+// spreads is over how much time the k-th waits are spread.
+func (c Backoff) spreads(k int) time.Duration {
+	plain := c
+	plain.Jitter = 0
+	if plain.Law == "full" {
+		plain.Law = "spread" // whose mean is the whole of it
+	}
+	d := float64(plain.pace(k))
 	switch c.Law {
 	case "full":
-		return c.Base
+		return time.Duration(d)
 	case "spread":
-		return time.Duration(2 * float64(c.Jitter) * float64(c.Base))
+		return time.Duration(2 * float64(c.Jitter) * d)
 	}
-	return time.Duration(float64(c.Jitter) * float64(c.Base))
+	return time.Duration(float64(c.Jitter) * d)
 }
