@@ -12,7 +12,7 @@ KILLS    ?= 50
 TOXIPROXY ?= toxiproxy-server
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay fuzz rulings kill-test cgroup2-test deps
+.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay fuzz rulings power kill-test cgroup2-test deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,6 +67,9 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 
 rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUNDS times (10), JOBS at once (4), quiet and with BUSY cores busy (1)
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)' -set '$(SET)' -busy $(BUSY)
+
+power: ## what plans were warned of before their runs (ONLY=REGEXP), against what those come to; on a quiet machine
+	$(GO) test -count=1 -timeout 60m -run '^TestPowerAgainstRuns$$' -v ./cmd/stormctl -power 1 -only '$(ONLY)'
 
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)

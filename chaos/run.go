@@ -18,7 +18,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/load"
-	"github.com/stormctl/stormctl/load/wire"
 	"github.com/stormctl/stormctl/targets"
 )
 
@@ -364,36 +363,10 @@ func header(x *experiment.Experiment, schedule load.Schedule, timeline Timeline)
 	return h
 }
 
+// injection is e, event i, with the times that the timeline has it at.
 func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evidence.Injection {
-	in := evidence.Injection{
-		Index: i, Name: e.String(), Kind: e.Kind(), On: e.On, Share: 1,
-		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
-	}
-	in.Others = e.Everybody()[1:]
-	in.Target = e.Toxic() == nil && e.Stream() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
-	if t := e.Toxic(); t != nil {
-		s := t.Selection()
-		in.Share, in.Match, in.Cycle, in.Ramp = float64(s.Share), s.Match != nil, s.Cycle != nil, evidence.Seconds(s.Ramp)
-	}
-	switch {
-	case e.Latency != nil:
-		in.Delay = evidence.Seconds(e.Latency.Delay)
-		if e.Latency.Recorded != "" {
-			in.Delay = evidence.Seconds(e.Latency.Draws.Mean())
-		}
-	case e.DropResponse != nil:
-		in.Ends = e.DropResponse.Then == "reset"
-	case e.Errors != nil:
-		in.Statuses = e.Errors.Status
-		if code := int(e.Errors.GRPC); code != 0 {
-			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
-		}
-	default:
-		if t := e.Stream(); t != nil {
-			c := t.Selection()
-			in.Share, in.Match, in.Cycle, in.Ramp = float64(c.Share), c.Match != nil, c.Cycle != nil, evidence.Seconds(c.Ramp)
-		}
-	}
+	in := x.Injection(i, e)
+	in.At, in.For = evidence.Seconds(t.At), evidence.Seconds(t.For)
 	return in
 }
 

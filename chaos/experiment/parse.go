@@ -27,6 +27,10 @@ type Options struct {
 	// An error that joins several is told as several, each at the setting that
 	// it names first.
 	Reference func(name string, with map[string]string) error
+
+	// Weak is told of each part of a claim that the experiment cannot decide, in
+	// the order of the file, if nothing is wrong with it; nil is not asked.
+	Weak func(Weakness)
 }
 
 // ReadFile reads an experiment file. The error is of type Errors and holds all
@@ -80,6 +84,11 @@ func Parse(name string, data []byte, opts Options) (*Experiment, error) {
 	}
 	if err := x.resolve(filepath.Dir(name)); err != nil {
 		return nil, Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("resolve defaults: %v", err)}}
+	}
+	if opts.Weak != nil {
+		if err := s.weaknesses(x, opts); err != nil {
+			return nil, Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("look for what it cannot decide: %v", err)}}
+		}
 	}
 	return x, nil
 }

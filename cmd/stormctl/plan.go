@@ -19,9 +19,10 @@ import (
 
 // writePlan prints what a run of x would do, in the order in which it would
 // happen: what is started, what is called, what is broken when, what that
-// touches and how it is undone, what is claimed, and what would end it. Addresses
+// touches and how it is undone, what is claimed, what of that cannot be decided,
+// and what would end it. Addresses
 // that a run would choose are told as such.
-func writePlan(w io.Writer, file string, x *experiment.Experiment, look chaos.Preflight) error {
+func writePlan(w io.Writer, file string, x *experiment.Experiment, look chaos.Preflight, weak []experiment.Weakness) error {
 	in, err := x.ReadInputs()
 	if err != nil {
 		return err
@@ -44,6 +45,9 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment, look chaos.Pr
 		planSection(&out, "Touches outside stormctl", rows)
 	}
 	planSection(&out, "Claims", claimRows(x))
+	if len(weak) > 0 {
+		planSection(&out, "Power: what this plan cannot decide", weakRows(weak))
+	}
 	planSection(&out, "Limits", limitRows(x.Limits))
 	if len(look.Refusals) > 0 {
 		planSection(&out, "Could not run", refusalRows(look.Refusals))
@@ -185,6 +189,19 @@ func faultText(e experiment.Event) string {
 func claimRows(x *experiment.Experiment) (rows [][]string) {
 	for _, c := range x.Claims {
 		rows = append(rows, []string{c.Kind(), c.Judge().String()})
+	}
+	return rows
+}
+
+// weakRows are the parts of claims that the plan cannot decide: why, and below
+// it what would settle it.
+func weakRows(weak []experiment.Weakness) (rows [][]string) {
+	for _, w := range weak {
+		turn := w.Turn
+		if w.Key != "" {
+			turn += " (" + w.Key + ")"
+		}
+		rows = append(rows, []string{w.Path, w.Why}, []string{"", turn})
 	}
 	return rows
 }

@@ -36,7 +36,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Var(&o.seed, "seed", "decides every random draw, instead of the experiment's seed")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, touched and undone; start and break nothing")
 	f.BoolVar(&o.json, "json", false, "print results as JSON, one document per run, instead of the summary")
-	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr, nor what the plan cannot decide")
 }
 
 func newRunCommand() *cobra.Command {
@@ -61,6 +61,10 @@ that is exit code 2.
 A run that could not start leaves what its targets said in its run directory;
 the next one with the same --out takes its place. A directory with anything else
 in it is refused.
+
+Before it starts, a line on stderr names each part of a claim that its plan
+cannot decide, whatever the system does, and the key that would settle it, as
+validate does; --quiet leaves that out. The run goes on.
 
 Several files are read first, all of them, and nothing runs if one is wrong.
 Then they run one after another. The exit code is the weightiest of theirs: 2
@@ -105,7 +109,8 @@ type runner struct {
 type job struct {
 	file string
 	x    *experiment.Experiment
-	out  string // "" is the default
+	weak []experiment.Weakness // what its plan cannot decide
+	out  string                // "" is the default
 }
 
 // runAll runs the experiments of files one after another. Everything it has to
@@ -141,7 +146,7 @@ func (r *runner) plan(ctx context.Context, shown *courier, jobs []job) exitCode 
 	code := exitHeld
 	for _, j := range jobs {
 		look := chaos.Look(ctx, j.x)
-		if err := writePlan(r.stdout, j.file, j.x, look); err != nil {
+		if err := writePlan(r.stdout, j.file, j.x, look, j.weak); err != nil {
 			shown.say(errorText(fmt.Errorf("print the plan of %s: %w", j.file, err)))
 			return exitFailed
 		}
@@ -158,6 +163,11 @@ func (r *runner) runOne(ctx context.Context, shown *courier, j job) exitCode {
 	options := chaos.Options{Out: j.out, Self: r.self}
 	if !r.options.quiet {
 		options.Watch = shown.watch // who is not told costs nothing either: no provisional rulings
+	}
+	if !r.options.quiet {
+		for _, w := range j.weak {
+			shown.say(w.String())
+		}
 	}
 	shown.begin(j.x.Name)
 	result, err := r.run(ctx, j.x, options)
@@ -192,7 +202,7 @@ func (r *runner) load(files []string) ([]job, error) {
 	var invalid experiment.Errors
 	byName := map[string]string{}
 	for _, file := range files {
-		x, err := loadExperiment(file, r.options.set)
+		x, weak, err := loadExperiment(file, r.options.set)
 		var e experiment.Errors
 		if errors.As(err, &e) {
 			invalid = append(invalid, e...)
@@ -204,7 +214,7 @@ func (r *runner) load(files []string) ([]job, error) {
 		if r.options.seed.given {
 			x.Seed = r.options.seed.value
 		}
-		j := job{file: file, x: x, out: r.options.out}
+		j := job{file: file, x: x, weak: weak, out: r.options.out}
 		if j.out != "" && len(files) > 1 {
 			if first := byName[x.Name]; first != "" {
 				return nil, fmt.Errorf("%s and %s are both named %s and would share a folder under %s: run them apart", first, file, x.Name, r.options.out)

@@ -24,7 +24,7 @@ name: NAME
 targets:
   web: {url: http://127.0.0.1:9}
 load:
-  rate: 10/s
+  rate: 50/s
   duration: 1s
   routes:
     - {name: home, to: web, get: /}
@@ -166,6 +166,26 @@ func TestAQuietRunIsNotWatched(t *testing.T) {
 	}
 	if got := h.stderr.String(); got != "" {
 		t.Errorf("it said %q", got)
+	}
+}
+
+// What the plan cannot decide is said before the run, which goes on; a quiet one
+// does not say it.
+func TestRunWarnsOfWhatItsPlanCannotDecide(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		h := newHarness(t, answers())
+		h.options = runOptions{set: []string{"load.rate=20/s"}, quiet: quiet}
+		if code := h.runAll(t.Context(), []string{file(t, "held")}); code != exitHeld || len(h.ran) != 1 {
+			t.Errorf("quiet %v: exit code %d, %d ran, want 0 and 1", quiet, code, len(h.ran))
+		}
+		want := "held.yaml:11:5: warning: claims[0].steady cannot be decided: about 20 requests are due, and at least 30 are needed to " +
+			"speak of a steady state: let the load last 1.8s, or offer more than 36/s\nrun held\n"
+		if quiet {
+			want = ""
+		}
+		if diff := cmp.Diff(want, h.stderr.String()); diff != "" {
+			t.Errorf("quiet %v (-want +got):\n%s", quiet, diff)
+		}
 	}
 }
 

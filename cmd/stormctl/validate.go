@@ -28,7 +28,12 @@ func newValidateCommand() *cobra.Command {
 		Long: `Checks experiment files without running them. A sound file is told on stdout as
 "FILE: ok"; all that is wrong with the others is told on stderr, a line each:
 FILE:LINE:COLUMN, what is wrong, and what would be right. The exit code is 0 if
-all are sound, otherwise 2.`,
+all are sound, otherwise 2.
+
+Of a sound file it is told besides which parts of its claims the plan cannot
+decide, whatever the system does: too low a rate, a fault too short, a status
+that is never injected. Each is a line on stderr with the key that would settle
+it, marked "warning:"; the exit code stays 0.`,
 		Example: `  stormctl validate examples/breaker.yaml
   stormctl validate examples/*.yaml`,
 		Args: atLeastOne("FILE"),
@@ -43,10 +48,14 @@ all are sound, otherwise 2.`,
 func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 	code := exitHeld
 	for _, file := range files {
-		if _, err := loadExperiment(file, set); err != nil {
+		_, weak, err := loadExperiment(file, set)
+		if err != nil {
 			fmt.Fprintln(stderr, errorText(err))
 			code = exitFailed
 			continue
+		}
+		for _, w := range weak {
+			fmt.Fprintln(stderr, w)
 		}
 		fmt.Fprintf(stdout, "%s: ok\n", file)
 	}
@@ -54,7 +63,11 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 }
 
 // loadExperiment reads an experiment whose reference targets are those that
-// this program serves.
-func loadExperiment(file string, set []string) (*experiment.Experiment, error) {
-	return experiment.ReadFile(file, experiment.Options{Here: true, Set: set, References: reference.Names(), Reference: reference.Check})
+// this program serves, and what its plan cannot decide.
+func loadExperiment(file string, set []string) (x *experiment.Experiment, weak []experiment.Weakness, err error) {
+	x, err = experiment.ReadFile(file, experiment.Options{
+		Here: true, Set: set, References: reference.Names(), Reference: reference.Check,
+		Weak: func(w experiment.Weakness) { weak = append(weak, w) },
+	})
+	return x, weak, err
 }
