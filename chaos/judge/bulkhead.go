@@ -78,6 +78,7 @@ type filling struct {
 	span
 	peak   int      // most calls in progress
 	sure   int      // the same, less what the relay may have seen late
+	end    int      // the same of its last third
 	turned []turned // calls turned away
 	held   []int    // calls in progress when calls were turned away or kept waiting, and nothing else happened
 	level  int      // calls in progress when half of those turned away were, or fewer
@@ -188,6 +189,7 @@ func fillings(run *evidence.Run, link *evidence.Link, own []load.Sample, spans [
 		e := filling{span: s}
 		e.peak, _ = profile.most(s.from, s.to)
 		e.sure, _ = sure.most(s.from, s.to)
+		e.end, _ = sure.most(s.to-s.length()/3, s.to)
 		var levels []int
 		for _, x := range due(own, s.from, s.to) {
 			if !matched || x.Outcome == load.Unsent || x.Outcome == load.Refused {

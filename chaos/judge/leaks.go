@@ -20,7 +20,13 @@ func (c Bulkhead) judgeLeaks(f *finding, link *evidence.Link, fills []filling, k
 	for i, e := range slow[1:] {
 		c.lost(&m, link, slow[0], e, capacity, i+2)
 	}
-	if below := shrank(slow[len(slow)-1], capacity); below > 0 && m.seen == exactly(0) {
+	last := slow[len(slow)-1]
+	if last.end < capacity && m.seen == exactly(0) {
+		m.seen.High = float64(capacity - last.end)
+		m.says = fmt.Sprintf("it took %d calls at first, and towards the end of the last faults %d", capacity, last.end)
+		m.settle = "it may leak, which a further episode of faults would show"
+	}
+	if below := shrank(last, capacity); below > 0 && m.seen == exactly(0) {
 		m.seen.High = float64(below)
 		m.says = fmt.Sprintf("it took %d calls at first, but most of the last that it turned away came when no more than %d were in progress", capacity, capacity-below)
 		m.settle = "it may leak, which a further episode of faults would show"
