@@ -19,7 +19,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
-	"github.com/stormctl/stormctl/targets"
 )
 
 // Options are how to run, as opposed to what.
@@ -320,7 +319,7 @@ func claimsSteady(x *experiment.Experiment) bool {
 	return slices.ContainsFunc(x.Claims, func(c experiment.Claim) bool { return c.Steady != nil })
 }
 
-// watch tells when a target ends that nobody ended, until ctx is done.
+// watch says when a target ends that nobody ended, until ctx is done.
 func (s *services) watch(ctx context.Context, say func(target string, err error)) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for name, r := range s.running {
@@ -329,20 +328,29 @@ func (s *services) watch(ctx context.Context, say func(target string, err error)
 	return &wg
 }
 
-func watchTarget(ctx context.Context, r *targets.Running, say func(error)) {
-	again := time.NewTicker(time.Second) // a restarted target has a new end to watch for
+// watchEvery is how soon a target that was started again is watched anew: its
+// end is not noted later than that. A start takes longer.
+const watchEvery = 50 * time.Millisecond
+
+// A watchable target says how it ended by itself, as targets.Running does.
+type watchable interface {
+	Watch() (exited <-chan struct{}, how func() error)
+}
+
+// watchTarget says every end that nobody asked for, also of one that a fault has
+// started again since.
+func watchTarget(ctx context.Context, r watchable, say func(error)) {
+	again := time.NewTicker(watchEvery)
 	defer again.Stop()
 	for told := (<-chan struct{})(nil); ; {
-		exited := r.Exited()
+		exited, how := r.Watch()
 		if exited == told {
 			exited = nil
 		}
 		select {
 		case <-exited:
 			told = exited
-			if err := r.Err(); err != nil { // nil: it runs again already
-				say(err)
-			}
+			say(how())
 		case <-again.C:
 		case <-ctx.Done():
 			return
