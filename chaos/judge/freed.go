@@ -22,6 +22,7 @@ const (
 type returnedPlaces struct {
 	lost, open bool // they were not; that cannot be told
 	says       string
+	proof      string // the same where it is lost
 	ids        []uint64
 }
 
@@ -56,7 +57,7 @@ func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own []load.Sample,
 			m.ids = failures(due(after, e.to+c.FreedWithin, back.from))
 		} else {
 			lost := c.notBack(f, link, e, after, until, back)
-			m.says, m.ids = lost.says, lost.ids
+			m.says, m.refutes, m.ids = lost.says, lost.proof, lost.ids
 			kept = worse(kept, lost)
 		}
 		if judged == 1 || m.seen.High > worst.seen.High || m.seen.High == worst.seen.High && m.seen.Low > worst.seen.Low {
@@ -96,7 +97,7 @@ func (c Bulkhead) notBack(f *finding, link *evidence.Link, e filling, after []lo
 	}
 	busy, _ := profileOf(link.Exchanges, asSeen).most(from, until)
 	share := float64(countOK(rest)) / float64(len(rest))
-	p.says = fmt.Sprintf("places were not given back: from %s after the healing at %s on only %.3g%% of %s of %s succeeded, with at most %d calls in progress on %s", short(from-e.to), short(e.to), 100*share, were(len(rest), "request", "requests"), orAll(c.Route), busy, c.Link)
+	p.proof = fmt.Sprintf("places were not given back: from %s after the healing at %s on only %.3g%% of %s of %s succeeded, with at most %d calls in progress on %s", short(from-e.to), short(e.to), 100*share, were(len(rest), "request", "requests"), orAll(c.Route), busy, c.Link)
 	p.ids = failures(rest)
 	p.lost = back.after.Low >= float64(lostAfter)
 	return p

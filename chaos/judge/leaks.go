@@ -33,7 +33,7 @@ func (c Bulkhead) judgeLeaks(f *finding, link *evidence.Link, fills []filling, k
 	}
 	switch {
 	case kept.lost:
-		m.seen, m.says, m.ids = interval(max(1, capacity), max(1, capacity)), kept.says, kept.ids
+		m.seen, m.says, m.ids = exactly(max(1, capacity)), kept.proof, kept.ids
 	case kept.open && m.seen == exactly(0):
 		m.seen.High, m.says, m.settle = float64(capacity), kept.says, "let the load go on for longer after the healing"
 	case len(slow) == 1 && m.seen == exactly(0):

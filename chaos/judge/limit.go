@@ -39,8 +39,14 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, n
 	switch {
 	case !seen:
 		m.seen = Interval{float64(proven), math.Inf(1)}
-		m.says = "the bulkhead was never full: " + m.says + ", and none was turned away then"
-		m.settle = "offer more load or longer latency, and let the system pass on X-Request-Id or traceparent, which tells the calls that were turned away"
+		if turned := turnedAway(fills); turned > 0 {
+			m.says += fmt.Sprintf(", and %s turned away, but it was not seen that it was full then", were(turned, "was", "were"))
+			m.hidden = noiseText(noise)
+			m.settle = "longer calls, or a host that has its cores to itself, would show it"
+		} else {
+			m.says = "the bulkhead was never full: " + m.says + ", and none was turned away"
+			m.settle = "offer more load or longer latency, and let the system pass on X-Request-Id or traceparent, which tells the calls that are turned away"
+		}
 	default:
 		places = max(places, most, profileOf(link.Exchanges, asSeen).lasting(noise))
 		m.seen = interval(proven, max(proven, places))
@@ -52,6 +58,14 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, n
 		}
 	}
 	f.rule(m)
+}
+
+func turnedAway(fills []filling) int {
+	n := 0
+	for _, e := range fills {
+		n += len(e.turned)
+	}
+	return n
 }
 
 // slowest are the episodes whose faults keep calls in progress, all if there is

@@ -36,16 +36,16 @@ func goodputOf(run *evidence.Run, samples []load.Sample) Interval {
 	return Interval{low, high}
 }
 
-// kept is how much of a share another one is.
+// kept is what part of one figure another one is.
 func kept(before, after Interval) Interval {
-	high := math.Inf(1)
-	if before.Low > 0 {
-		high = after.High / before.Low
-	}
 	if before.High == 0 {
 		return anything()
 	}
-	return Interval{after.Low / before.High, high}
+	part := Interval{after.Low / before.High, math.Inf(1)}
+	if before.Low > 0 {
+		part.High = max(part.Low, after.High/before.Low)
+	}
+	return part
 }
 
 // failures lists the requests that did not end well.

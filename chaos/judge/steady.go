@@ -111,6 +111,9 @@ func stopClock(samples []load.Sample, then time.Duration) (ended, all []load.Sam
 		if x.Done <= then {
 			ended = append(ended, x)
 		}
+		if x.Outcome == load.Unsent && x.Done > then {
+			x.Outcome, x.Sent = load.TimedOut, then // it still waits; that it was given up later is another matter
+		}
 		x.Done = min(x.Done, then)
 		x.Sent = min(x.Sent, then)
 		all = append(all, x)

@@ -57,11 +57,8 @@ func (c Bulkhead) judgeSlowdown(f *finding, route string, before, within []load.
 	if !math.IsInf(p1.High, 1) {
 		f.numbers.AddTime(route+"_p99", time.Duration(p1.High))
 	}
-	seen := Interval{p1.Low / max(p0.High, 1), p1.High / max(usual, 1)}
-	if p0.High <= 0 || math.IsInf(p0.High, 1) {
-		seen = anything()
-	}
-	m := measure{name: "slowdown", unit: times, seen: Interval{min(seen.Low, seen.High), seen.High}, allowed: atMost(c.slowdown()), sample: len(within),
+	seen := kept(Interval{usual, p0.High}, p1)
+	m := measure{name: "slowdown", unit: times, seen: seen, allowed: atMost(c.slowdown()), sample: len(within),
 		ids:    slower(within, time.Duration(c.slowdown()*p0.High)),
 		says:   fmt.Sprintf("the p99 of %s went from %s to %s during the faults", route, timed.print(p0.High), timed.print(p1.High)),
 		hidden: noiseText(max(f.run.Noise(0, firstInjection(f.run)), f.run.Noise(within[0].Intended, within[len(within)-1].Done)))}
