@@ -26,6 +26,14 @@ type comeback struct {
 	calm  bool          // no host's stall explains that
 }
 
+// notBefore takes into account that it was not back yet so long after the
+// healing, unless it was lost by the host's doing.
+func (c *comeback) notBefore(after time.Duration) {
+	if c.lost == 0 || c.calm {
+		c.after.Low = float64(after)
+	}
+}
+
 // back reports whether it came back for good.
 func (c comeback) back() bool { return c.from > 0 }
 
@@ -40,12 +48,18 @@ func returned(run *evidence.Run, samples []load.Sample, healed, until, window ti
 	w.count()
 	least, surely := share*baseline.High, share*baseline.Low
 	c := comeback{after: anything(), first: -1}
-	lastShort, falling := -1, false // the last window with less; whether the present ones have less for sure, after it was back
+	lastShort, falling := -1, false // the last window with less; whether the present ones have less for sure
+	usual := 0                      // requests of a whole window
 	for i := range samples {
 		n, ok, whole := w.of(i)
 		if !whole {
-			break
+			// Were all of the rest of it to end well, is it short still?
+			if _, high := scoreInterval(max(n, usual)-(n-ok), max(n, usual), sureOfRelapse); falling && usual > 0 && high < surely {
+				c.notBefore(samples[i].Intended - healed)
+			}
+			continue
 		}
+		usual = n
 		if float64(ok) >= least*float64(n) {
 			if c.first < 0 && w.steady(i, least) {
 				c.first = samples[i].Intended - healed
@@ -58,22 +72,15 @@ func returned(run *evidence.Run, samples []load.Sample, healed, until, window ti
 			continue
 		}
 		if c.first >= 0 && !falling {
-			falling, c.lost = true, w.firstFailure(i)
+			c.lost = w.firstFailure(i)
 			c.calm = run.Noise(c.lost-time.Second, c.lost+window) < upset
 		}
-		if c.first < 0 || c.calm {
-			c.after.Low = float64(samples[i].Intended - healed)
-		}
+		falling = true
+		c.notBefore(samples[i].Intended - healed)
 	}
-	for i := lastShort + 1; i < len(samples); i++ {
-		if _, _, whole := w.of(i); !whole {
-			break
-		}
-		if w.steady(i, least) {
-			c.from = samples[i].Intended
-			c.after.High = float64(max(samples[i].Sent, c.from) - healed)
-			break
-		}
+	if i := w.firstSteady(lastShort+1, least); i >= 0 {
+		c.from = samples[i].Intended
+		c.after.High = float64(max(samples[i].Sent, c.from) - healed)
 	}
 	// The healing may have been noted late, and what was due sent late.
 	noise := float64(run.Noise(healed, healed))
@@ -126,6 +133,20 @@ func (w *windows) steady(i int, least float64) bool {
 		}
 	}
 	return true
+}
+
+// firstSteady is the first whole window from i on that is steady; -1 if there is
+// none.
+func (w *windows) firstSteady(i int, least float64) int {
+	for ; i < len(w.samples); i++ {
+		if _, _, whole := w.of(i); !whole {
+			break
+		}
+		if w.steady(i, least) {
+			return i
+		}
+	}
+	return -1
 }
 
 // firstFailure is when the first request of a window was due that did not end

@@ -54,6 +54,11 @@ func TestReturned(t *testing.T) {
 			}
 		})
 	}
+	// All that is seen after it fails: that it came back later than 3.8 s is sure.
+	none := requests(func(time.Duration) bool { return false })
+	if c := returned(&evidence.Run{}, none, healed, until, 500*ms, Interval{0.99, 1}, 0.95); c.after.Low < float64(3800*ms) {
+		t.Errorf("nothing succeeds for 4 s: back after %s or more, want more", time.Duration(c.after.Low))
+	}
 	if c := returned(&evidence.Run{}, nil, healed, until, 500*ms, Interval{0.99, 1}, 0.95); c.back() {
 		t.Error("nothing came, and that is back")
 	}
