@@ -159,10 +159,15 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 
 	c.judgeLimit(f, link, fills, noise)
 	c.judgeRejects(f, link, own, fills)
-	for _, route := range c.Unaffected {
-		c.judgeUnaffected(f, route, spans)
+	var kept returnedPlaces
+	if late := otherLoad(run, 0, spans[len(spans)-1].to); late == "" {
+		for _, route := range c.Unaffected {
+			c.judgeUnaffected(f, route, spans)
+		}
+		kept = c.judgeFreed(f, link, own, fills)
+	} else {
+		c.unjudged(f, late)
 	}
-	kept := c.judgeFreed(f, link, own, fills)
 	c.judgeLeaks(f, link, fills, kept)
 	if unfinished(run, c.Link) {
 		f.open("", "the run was cut before its faults on %s were over", c.Link)
@@ -170,13 +175,24 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	return f.verdict()
 }
 
-// leans is what the keys that are given depend on. The limit is a count.
+// leans is what the keys that are given depend on. The limit is a count. What
+// becomes of a load that was another one than declared is asked for the keys that
+// compare one time with another.
 func (c Bulkhead) leans() leaning {
-	leans := onTimes
 	if len(c.Unaffected) > 0 || c.RejectsWithin > 0 || c.FreedWithin > 0 {
-		leans |= onDue | onLoad
+		return onTimes | onDue
 	}
-	return leans
+	return onTimes
+}
+
+// unjudged leaves open what compares one time of the run with another.
+func (c Bulkhead) unjudged(f *finding, why string) {
+	if len(c.Unaffected) > 0 {
+		f.open("unaffected", "%s", why)
+	}
+	if c.FreedWithin > 0 {
+		f.open("freed_within", "%s", why)
+	}
 }
 
 // fillings is what each episode did.

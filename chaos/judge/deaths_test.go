@@ -108,6 +108,7 @@ func TestUnwellWhereItCounts(t *testing.T) {
 		{"a timeout does not ask when a request was due", "timeout", lateBy(300 * ms), true, "nothing in it counts from when they were due"},
 		{"the limit does not", "limit", lateBy(300 * ms), true, "nothing in it counts from when they were due"},
 		{"goodput before and after does", "recovery", lateBy(300 * ms), false, "the load was another one"},
+		{"the routes beside it do", "exhausted", lateBy(300 * ms), false, "the load was another one"},
 		{"what is sent a little late only looks slower", "steady", lateBy(30 * ms), true, "met their bounds all the same"},
 		{"trouble after what it rests on", "steady", func(run *evidence.Run) {
 			for i := range run.Ticks[5:] {
@@ -216,5 +217,14 @@ func TestRecoveryNamesWhoEnded(t *testing.T) {
 				t.Errorf("%s: %s: that is another thing", short(at), v.Reason)
 			}
 		}
+	}
+}
+
+// A limit that was exceeded was exceeded, however late requests were sent.
+func TestLateLoadLeavesTheLimitRefuted(t *testing.T) {
+	run := bulkheadRun(func(s *simulation) { s.limit = 26 }, lateBy(300*ms))(1, false)
+	v := Bulkhead{Link: "payments", Route: "pay", Limit: 20, Unaffected: []string{"browse"}, FreedWithin: time.Second}.Judge(run)
+	if v.Ruling != Refuted || !strings.Contains(v.Reason, "26 calls were in progress") {
+		t.Errorf("%s: %s", v.Ruling, v.Reason)
 	}
 }

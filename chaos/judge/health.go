@@ -39,13 +39,23 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 		return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", n)
 	}
 	until := ended(run, from, to)
-	if late, at := lateness(run, from, until); leans&onLoad != 0 && late > lateLoad {
-		return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, by its own doing, so that the load was another one", short(at), short(late))
+	if why := otherLoad(run, from, to); leans&onLoad != 0 && why != "" {
+		return why
 	}
 	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise {
 		return fmt.Sprintf("Go stopped the harness for %s to collect garbage, longer than the noise of %s that times are known within", short(pause), short(noise))
 	}
 	return ""
+}
+
+// otherLoad says why the load of [from, to] was not the one that was declared:
+// "" if it was.
+func otherLoad(run *evidence.Run, from, to time.Duration) string {
+	late, at := lateness(run, from, ended(run, from, to))
+	if late <= lateLoad {
+		return ""
+	}
+	return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, by its own doing, so that the load was another one", short(at), short(late))
 }
 
 // lost is how many records are missing. A torn last line of a run that was cut
