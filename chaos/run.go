@@ -342,18 +342,28 @@ type watchable interface {
 func watchTarget(ctx context.Context, r watchable, say func(error)) {
 	again := time.NewTicker(watchEvery)
 	defer again.Stop()
-	for told := (<-chan struct{})(nil); ; {
-		exited, how := r.Watch()
-		if exited == told {
-			exited = nil
-		}
+	exited, how := r.Watch()
+	waiting := exited // nil once its end is said
+	look := func() {
 		select {
-		case <-exited:
-			told = exited
+		case <-waiting:
+			waiting = nil
 			say(how())
+		default:
+		}
+	}
+	for {
+		select {
+		case <-waiting:
 		case <-again.C:
 		case <-ctx.Done():
+			look()
 			return
+		}
+		look()
+		if next, nextHow := r.Watch(); next != exited {
+			look() // it may have ended just before it was started again
+			exited, waiting, how = next, next, nextHow
 		}
 	}
 }

@@ -30,7 +30,7 @@ type Bulkhead struct {
 	Unaffected    []string      `yaml:"unaffected"`     // Routes that must not notice.
 	Goodput       unit.Share    `yaml:"goodput"`        // The unaffected keep at least this part of their baseline; absent means 95%.
 	Slowdown      float64       `yaml:"slowdown"`       // Their 99th percentile grows at most by this factor; absent means 1.5.
-	RejectsWithin time.Duration `yaml:"rejects_within"` // The 99th percentile of the response time of calls that found it full is at most this.
+	RejectsWithin time.Duration `yaml:"rejects_within"` // The 99th percentile of the response time of calls that find it full is at most this.
 	FreedWithin   time.Duration `yaml:"freed_within"`   // At most so long from each healing until the route's goodput is back for good.
 }
 

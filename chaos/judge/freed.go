@@ -31,7 +31,8 @@ func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own []load.Sample,
 	before := untouched(f.run, own)
 	if len(before) < leastBaseline || countOK(before) == 0 {
 		kept.open = true
-		kept.says = fmt.Sprintf("%s had only %d requests before the faults, of which %d succeeded; at least %d are needed to tell when it is free again", orAll(c.Route), len(before), countOK(before), leastBaseline)
+		kept.says = fmt.Sprintf("%s had only %d requests before the faults, of which %d succeeded; at least %d are needed to tell when "+
+			"it is free again", orAll(c.Route), len(before), countOK(before), leastBaseline)
 		c.unfreed(f, kept.says)
 		return kept
 	}
@@ -56,7 +57,7 @@ func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own []load.Sample,
 			m.says = fmt.Sprintf("%s was free again %s at %s", orAll(c.Route), back.text(e.to), short(e.to))
 			m.ids = failures(due(after, e.to+c.FreedWithin, back.from))
 		} else {
-			lost := c.notBack(f, link, e, after, until, back)
+			lost := c.notBack(link, e, after, until, back)
 			m.says, m.refutes, m.ids = lost.says, lost.proof, lost.ids
 			kept = worse(kept, lost)
 		}
@@ -87,9 +88,10 @@ func (c Bulkhead) unfreed(f *finding, why string) {
 
 // notBack says what it means that goodput did not come back before the next
 // fault or the end: after a while places are lost.
-func (c Bulkhead) notBack(f *finding, link *evidence.Link, e filling, after []load.Sample, until time.Duration, back comeback) returnedPlaces {
+func (c Bulkhead) notBack(link *evidence.Link, e filling, after []load.Sample, until time.Duration, back comeback) returnedPlaces {
 	p := returnedPlaces{open: true}
-	p.says = fmt.Sprintf("%s was not back when the evidence after the healing at %s ended %s later", orAll(c.Route), short(e.to), short(until-e.to))
+	p.says = fmt.Sprintf("%s was not back when the evidence after the healing at %s ended %s later",
+		orAll(c.Route), short(e.to), short(until-e.to))
 	from := e.to + max(c.FreedWithin, freedWindow)
 	rest := due(after, from, until)
 	if len(rest) == 0 {
@@ -97,7 +99,9 @@ func (c Bulkhead) notBack(f *finding, link *evidence.Link, e filling, after []lo
 	}
 	busy, _ := profileOf(link.Exchanges, asSeen).most(from, until)
 	share := float64(countOK(rest)) / float64(len(rest))
-	p.proof = fmt.Sprintf("places were not given back: from %s after the healing at %s on only %.3g%% of %s of %s succeeded, with at most %d calls in progress on %s", short(from-e.to), short(e.to), 100*share, were(len(rest), "request", "requests"), orAll(c.Route), busy, c.Link)
+	p.proof = fmt.Sprintf("places were not given back: from %s after the healing at %s on only %.3g%% of %s of %s succeeded, with at "+
+		"most %d calls in progress on %s",
+		short(from-e.to), short(e.to), 100*share, were(len(rest), "request", "requests"), orAll(c.Route), busy, c.Link)
 	p.ids = failures(rest)
 	p.lost = back.after.Low >= float64(lostAfter)
 	return p

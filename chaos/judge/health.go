@@ -43,7 +43,8 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 		return why
 	}
 	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise {
-		return fmt.Sprintf("Go stopped the harness for %s to collect garbage, longer than the noise of %s that times are known within", short(pause), short(noise))
+		return fmt.Sprintf("Go stopped the harness for %s to collect garbage, longer than the noise of %s that times are known within",
+			short(pause), short(noise))
 	}
 	return ""
 }
@@ -55,7 +56,8 @@ func otherLoad(run *evidence.Run, from, to time.Duration) string {
 	if late <= lateLoad {
 		return ""
 	}
-	return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, by its own doing, so that the load was another one", short(at), short(late))
+	return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, by its own "+
+		"doing, so that the load was another one", short(at), short(late))
 }
 
 // lost is how many records are missing. A torn last line of a run that was cut

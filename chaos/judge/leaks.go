@@ -28,7 +28,8 @@ func (c Bulkhead) judgeLeaks(f *finding, link *evidence.Link, fills []filling, k
 	}
 	if below := shrank(last, capacity); below > 0 && m.seen == exactly(0) {
 		m.seen.High = float64(below)
-		m.says = fmt.Sprintf("it took %d calls at first, but most of the last that it turned away came when no more than %d were in progress", capacity, capacity-below)
+		m.says = fmt.Sprintf("it took %d calls at first, but most of the last that it turned away came when no more than %d were in "+
+			"progress", capacity, capacity-below)
 		m.settle = "it may leak, which a further episode of faults would show"
 	}
 	switch {
@@ -58,10 +59,12 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capaci
 	retried := retries(link)
 	switch {
 	case len(e.turned) < leastPlateau:
-		m.says = fmt.Sprintf("episode %d of the faults did not fill the bulkhead again: %d of %d calls were in progress at most", episode, e.peak, capacity)
+		m.says = fmt.Sprintf("episode %d of the faults did not fill the bulkhead again: %d of %d calls were in progress at most",
+			episode, e.peak, capacity)
 		m.settle = "more load is needed there"
 	case retried > 0:
-		m.says = fmt.Sprintf("episode %d turned calls away though no more than %d were in progress, %d in the first, but %d calls were retried and may have held a place while they waited", episode, e.peak, capacity, retried)
+		m.says = fmt.Sprintf("episode %d turned calls away though no more than %d were in progress, %d in the first, but %d calls were "+
+			"retried and may have held a place while they waited", episode, e.peak, capacity, retried)
 		m.settle = "without retries it would show whether it leaks"
 	case !e.plateau():
 		m.says = fmt.Sprintf("episode %d turned %d calls away at any number in progress", episode, len(e.turned))
@@ -69,10 +72,12 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capaci
 	case min(capacity, first.top)-e.peak >= max(2, capacity/10):
 		lost := min(capacity, first.top) - e.peak
 		m.seen = interval(lost, max(lost, fewer))
-		m.says = fmt.Sprintf("the bulkhead leaks: in the first episode of faults it took %d calls, in episode %d no more than %d while it turned %d away", capacity, episode, e.peak, len(e.turned))
+		m.says = fmt.Sprintf("the bulkhead leaks: in the first episode of faults it took %d calls, in episode %d no more than %d while "+
+			"it turned %d away", capacity, episode, e.peak, len(e.turned))
 		m.ids = idsOf(e.turned)
 	default:
-		m.says = fmt.Sprintf("episode %d turned %d calls away though hardly more than %d were in progress, %d in the first", episode, len(e.turned), e.sure, capacity)
+		m.says = fmt.Sprintf("episode %d turned %d calls away though hardly more than %d were in progress, %d in the first",
+			episode, len(e.turned), e.sure, capacity)
 		m.settle = "too little to tell a leak from chance"
 	}
 }

@@ -45,7 +45,8 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, n
 			m.settle = "longer calls, or a host that has its cores to itself, would show it"
 		} else {
 			m.says = "the bulkhead was never full: " + m.says + ", and none was turned away"
-			m.settle = "offer more load or longer latency, and let the system pass on X-Request-Id or traceparent, which tells the calls that are turned away"
+			m.settle = "offer more load or longer latency, and let the system pass on X-Request-Id or traceparent, which tells the calls " +
+				"that are turned away"
 		}
 	default:
 		places = max(places, most, profileOf(link.Exchanges, asSeen).lasting(noise))

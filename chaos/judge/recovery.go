@@ -48,7 +48,8 @@ func (c Recovery) stays() time.Duration {
 }
 
 func (c Recovery) String() string {
-	return fmt.Sprintf("recovery of %s: %s of its goodput back for %s within %s of the healing", orAll(c.Route), unit.Share(c.goodput()), c.stays(), c.Within)
+	return fmt.Sprintf("recovery of %s: %s of its goodput back for %s within %s of the healing",
+		orAll(c.Route), unit.Share(c.goodput()), c.stays(), c.Within)
 }
 
 // Judge implements Claim.
@@ -72,7 +73,8 @@ func (c Recovery) Judge(run *evidence.Run) Verdict {
 	s := stretches{first: spans[0].from, healed: spans[len(spans)-1].to, end: end}
 	s.before, s.during, s.after = due(all, 0, s.first), due(all, s.first, s.healed), due(all, s.healed, end)
 	if len(s.before) < leastSteady || s.healed >= end {
-		f.open("within", "%s due before the first fault and %d after the last healing: too few to compare", were(len(s.before), "request was", "requests were"), len(s.after))
+		f.open("within", "%s due before the first fault and %d after the last healing: too few to compare",
+			were(len(s.before), "request was", "requests were"), len(s.after))
 		return f.verdict()
 	}
 	f.rests(0, s.first, onDue|onLoad)
@@ -124,7 +126,8 @@ func (c Recovery) compare(f *finding, s stretches) {
 // judgeBack rules on how long it took. Of a system that is asked for much more
 // than before, only that it came back says anything.
 func (c Recovery) judgeBack(f *finding, s stretches, back comeback, overloaded bool) {
-	m := measure{name: "within", unit: timed, seen: back.after, allowed: atMost(c.Within), sample: len(s.after), hidden: noiseText(f.run.Noise(s.healed, s.end))}
+	m := measure{name: "within",
+		unit: timed, seen: back.after, allowed: atMost(c.Within), sample: len(s.after), hidden: noiseText(f.run.Noise(s.healed, s.end))}
 	if back.back() {
 		f.numbers.AddTime("back_after", back.from-s.healed)
 		m.says = fmt.Sprintf("goodput was back %s and stayed until the run ended", back.text(s.healed))
@@ -136,7 +139,8 @@ func (c Recovery) judgeBack(f *finding, s stretches, back comeback, overloaded b
 		m.ids = failures(late)
 		m.says = fmt.Sprintf("goodput was not back when the evidence ended %s after the healing", short(s.end-s.healed))
 		m.settle = fmt.Sprintf("let the load go on for clearly more than %s after the healing", short(c.Within+c.stays()))
-		m.refutes = fmt.Sprintf("metastable: %s, of the last %s only %.3g%% succeeded, and no fault is in force", m.says, were(len(late), "request", "requests"), 100*share)
+		m.refutes = fmt.Sprintf("metastable: %s, of the last %s only %.3g%% succeeded, and no fault is in force",
+			m.says, were(len(late), "request", "requests"), 100*share)
 	}
 	if overloaded && !back.back() {
 		m.seen.Low = 0
@@ -144,7 +148,8 @@ func (c Recovery) judgeBack(f *finding, s stretches, back comeback, overloaded b
 	}
 	if back.lost > 0 {
 		f.numbers.AddTime("lost_again", back.lost-s.healed)
-		what := fmt.Sprintf("goodput was back %s after the healing and was lost again %s after it, without a fault", short(back.first), short(back.lost-s.healed))
+		what := fmt.Sprintf("goodput was back %s after the healing and was lost again %s after it, without a fault",
+			short(back.first), short(back.lost-s.healed))
 		if !back.calm {
 			what += ", while the host stood still"
 		}
@@ -156,7 +161,8 @@ func (c Recovery) judgeBack(f *finding, s stretches, back comeback, overloaded b
 	if by, _ := died(f.run, s.end); len(by) > 0 && !back.back() && ofSystem(f.run, by[0].Target) {
 		m.refutes = fmt.Sprintf("%s, and goodput did not come back after it", deathText(by[0]))
 		if back.lost > by[0].At-time.Second {
-			m.refutes = fmt.Sprintf("%s: goodput was back %s after the healing and was lost again %s after it", deathText(by[0]), short(back.first), short(back.lost-s.healed))
+			m.refutes = fmt.Sprintf("%s: goodput was back %s after the healing and was lost again %s after it",
+				deathText(by[0]), short(back.first), short(back.lost-s.healed))
 		}
 	}
 	f.rule(m)

@@ -25,17 +25,20 @@ func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own []load.Sampl
 	case c.RejectsWithin <= 0:
 		return
 	case !propagates(link):
-		f.open("rejects_within", "calls that were turned away cannot be told from others: none of %d calls on %s carries a request id. The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
+		f.open("rejects_within", "calls that were turned away cannot be told from others: none of %d calls on %s carries a request id. "+
+			"The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
 		return
 	case len(full) < leastRejects:
-		f.open("rejects_within", "only %s turned away by the full bulkhead; at least %d are needed", were(len(full), "call was", "calls were"), leastRejects)
+		f.open("rejects_within", "only %s turned away by the full bulkhead; at least %d are needed",
+			were(len(full), "call was", "calls were"), leastRejects)
 		return
 	}
 	usual := responseTimes(untouched(f.run, own))
 	varies := percentile(usual, 0.99) - percentile(usual, 0.5)
 	seen := quantile(f.run, full, 0.99)
 	seen.Low = max(0, seen.Low-float64(varies))
-	f.rule(measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: len(full), ids: slower(full, c.RejectsWithin),
+	f.rule(measure{name: "rejects_within",
+		unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: len(full), ids: slower(full, c.RejectsWithin),
 		says:   fmt.Sprintf("of %d calls turned away by the full bulkhead, 99%% were within %s", len(full), short(time.Duration(seen.High))),
 		hidden: noiseText(f.run.Noise(full[0].Intended, full[len(full)-1].Done) + varies)})
 }

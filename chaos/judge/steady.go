@@ -85,7 +85,8 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 	samples = due(samples, 0, until)
 	f.numbers.Add("requests", float64(len(samples)))
 	if len(samples) < leastSteady {
-		f.open("", "only %s due before the first injection; at least %d are needed to speak of a steady state", were(len(samples), "request was", "requests were"), leastSteady)
+		f.open("", "only %s due before the first injection; at least %d are needed to speak of a steady state",
+			were(len(samples), "request was", "requests were"), leastSteady)
 		return f.verdict()
 	}
 	f.rests(0, min(until, horizon(run)), onDue|onTimes|onLoad)
@@ -137,7 +138,8 @@ func (s Steady) judgeSuccess(f *finding, samples []load.Sample) {
 	}
 	m := measure{name: "success", unit: shared, allowed: atLeast(float64(s.Success)), sample: n, ids: failures(samples),
 		seen: interval(share, float64(ok)/float64(max(n-excused, 1))),
-		says: fmt.Sprintf("%d of %d requests succeeded", ok, n), refutes: fmt.Sprintf("only %d of %d requests succeeded (%.4g%%)", ok, n, 100*share),
+		says: fmt.Sprintf("%d of %d requests succeeded", ok, n), refutes: fmt.Sprintf("only %d of %d requests succeeded (%.4g%%)",
+			ok, n, 100*share),
 		hidden: fmt.Sprintf("%d that were not sent, or failed while the host stood still", excused)}
 	if n == 0 {
 		m.seen = interval(0.0, 1.0) // all of them were under way when the clock was stopped
@@ -166,5 +168,6 @@ func (s Steady) judgeTime(f *finding, samples []load.Sample, name string, q floa
 	if service := percentile(serviceTimes(samples), q); measured > limit && service <= limit {
 		hidden = fmt.Sprintf("the harness sending late: from sending it took %s", short(service))
 	}
-	f.rule(measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: len(samples), ids: slower(samples, limit), says: what, hidden: hidden})
+	f.rule(measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: len(samples),
+		ids: slower(samples, limit), says: what, hidden: hidden})
 }

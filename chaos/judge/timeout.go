@@ -56,9 +56,10 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	f.numbers.AddTime("p99", percentile(serviceTimes(tried.waited), 0.99))
 
 	m := measure{name: "within", unit: timed, seen: tried.longest, allowed: atMost(c.Within), sample: len(tried.waited), ids: tried.late,
-		says:    fmt.Sprintf("%d calls hung; all %d callers were answered, the last after %s", tried.hung, tried.answered, short(longest)),
-		refutes: fmt.Sprintf("%d of %d callers waited longer than %s while %s hung, the longest %s", len(tried.late), len(tried.waited), short(c.Within), c.Link, short(longest)),
-		hidden:  noiseText(longest - time.Duration(tried.longest.Low))}
+		says: fmt.Sprintf("%d calls hung; all %d callers were answered, the last after %s", tried.hung, tried.answered, short(longest)),
+		refutes: fmt.Sprintf("%d of %d callers waited longer than %s while %s hung, the longest %s",
+			len(tried.late), len(tried.waited), short(c.Within), c.Link, short(longest)),
+		hidden: noiseText(longest - time.Duration(tried.longest.Low))}
 	if tried.gaveUp > 0 {
 		m.seen.High, m.hidden = math.Inf(1), ""
 		m.says = fmt.Sprintf("the load gave up on %s after %s", were(tried.gaveUp, "request", "requests"), short(longest))
@@ -68,7 +69,8 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	if tried.hung >= leastHung || m.seen.against(m.allowed) != Held {
 		f.rule(m)
 	} else {
-		f.open("within", "%s hardly ever hung for longer than %s: %s; at least %d are needed. Use a partition, or latency above the bound", c.Link, short(c.Within), were(tried.hung, "call would have", "calls would have"), leastHung)
+		f.open("within", "%s hardly ever hung for longer than %s: %s; at least %d are needed. Use a partition, or latency above the bound",
+			c.Link, short(c.Within), were(tried.hung, "call would have", "calls would have"), leastHung)
 	}
 	if !t.matched {
 		f.remark("", "request ids do not reach %s: calls are told from requests by their time only", c.Link)

@@ -23,7 +23,8 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 		within = append(within, due(samples, s.from, s.to)...)
 	}
 	if len(sent) < leastBaseline || len(within) < leastBaseline {
-		f.open("unaffected", "%s had only %d requests before the faults and %d during them; at least %d each are needed", route, len(sent), len(within), leastBaseline)
+		f.open("unaffected", "%s had only %d requests before the faults and %d during them; at least %d each are needed",
+			route, len(sent), len(within), leastBaseline)
 		return
 	}
 	baseline, ok := float64(countOK(sent))/float64(len(sent)), countOK(within)
@@ -39,9 +40,10 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 		seen = exactly(1) // no sample: not one may fail, and none did
 	}
 	if f.rule(measure{name: "goodput", unit: shared, seen: seen, allowed: atLeast(c.goodput()), sample: len(within), ids: failures(within),
-		says:    fmt.Sprintf("%s kept %.4g%% of its successes", route, 100*min(share/baseline, 1)),
-		refutes: fmt.Sprintf("%s was affected: %.3g%% of its %d requests succeeded during the faults, %.4g%% before", route, 100*share, len(within), 100*baseline),
-		settle:  "too few to tell chance from harm: a higher rate or longer faults would"}) == Refuted {
+		says: fmt.Sprintf("%s kept %.4g%% of its successes", route, 100*min(share/baseline, 1)),
+		refutes: fmt.Sprintf("%s was affected: %.3g%% of its %d requests succeeded during the faults, %.4g%% before",
+			route, 100*share, len(within), 100*baseline),
+		settle: "too few to tell chance from harm: a higher rate or longer faults would"}) == Refuted {
 		return
 	}
 	c.judgeSlowdown(f, route, sent, within)
