@@ -54,6 +54,9 @@ func Judge(dir string, set ...string) (*Result, error) {
 	if r.Routes, r.Harness, err = front(dir, run); err != nil {
 		return nil, err
 	}
+	if !r.Harness.Healthy {
+		r.Harness.Effect = effect(verdicts)
+	}
 	follow(x.Load.Routes, r.Routes)
 	if x.Load.MaxQueue() != 0 {
 		r.Harness.Stalled = x.Load.WhenStalled
@@ -98,6 +101,31 @@ func worst(verdicts []judge.Verdict) judge.Ruling {
 		w = max(w, v.Ruling)
 	}
 	return w
+}
+
+// effect says what rulings came of a run whose harness was not well: "of 3 claims
+// 1 stands all the same, 1 is inconclusive, 1 is refuted".
+func effect(verdicts []judge.Verdict) string {
+	var count [judge.Refuted + 1]int
+	for _, v := range verdicts {
+		count[v.Ruling]++
+	}
+	var parts []string
+	for ruling, words := range [...][2]string{{"stands all the same", "stand all the same"}, {"is inconclusive", "are inconclusive"}, {"is refuted", "are refuted"}} {
+		switch n := count[ruling]; {
+		case n == 1:
+			parts = append(parts, "1 "+words[0])
+		case n > 1:
+			parts = append(parts, fmt.Sprintf("%d %s", n, words[1]))
+		}
+	}
+	switch len(verdicts) {
+	case 0:
+		return "there is no claim that it could bear on"
+	case 1:
+		return "the claim " + strings.TrimPrefix(parts[0], "1 ")
+	}
+	return fmt.Sprintf("of %d claims %s", len(verdicts), strings.Join(parts, ", "))
 }
 
 // front is what the callers saw and how the harness did, from the histogram

@@ -104,6 +104,7 @@ type FaultResult struct {
 type Harness struct {
 	Healthy   bool     `json:"healthy"`
 	Problems  []string `json:"problems,omitempty"` // why not, each with its figure
+	Effect    string   `json:"effect,omitempty"`   // what became of the claims, in a sentence; "" if it was well
 	Offered   uint64   `json:"offered"`
 	Sent      uint64   `json:"sent"`
 	Unsent    uint64   `json:"unsent"`

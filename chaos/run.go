@@ -18,7 +18,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/load"
-	"github.com/stormctl/stormctl/targets"
 )
 
 // Options are how to run, as opposed to what.
@@ -319,7 +318,7 @@ func claimsSteady(x *experiment.Experiment) bool {
 	return slices.ContainsFunc(x.Claims, func(c experiment.Claim) bool { return c.Steady != nil })
 }
 
-// watch tells when a target ends that nobody ended, until ctx is done.
+// watch says when a target ends that nobody ended, until ctx is done.
 func (s *services) watch(ctx context.Context, say func(target string, err error)) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for name, r := range s.running {
@@ -328,23 +327,42 @@ func (s *services) watch(ctx context.Context, say func(target string, err error)
 	return &wg
 }
 
-func watchTarget(ctx context.Context, r *targets.Running, say func(error)) {
-	again := time.NewTicker(time.Second) // a restarted target has a new end to watch for
+// watchEvery is how soon a target that was started again is watched anew: its
+// end is not noted later than that. A start takes longer.
+const watchEvery = 50 * time.Millisecond
+
+// A watchable target says how it ended by itself, as targets.Running does.
+type watchable interface {
+	Watch() (exited <-chan struct{}, how func() error)
+}
+
+// watchTarget says every end that nobody asked for, also of one that a fault has
+// started again since.
+func watchTarget(ctx context.Context, r watchable, say func(error)) {
+	again := time.NewTicker(watchEvery)
 	defer again.Stop()
-	for told := (<-chan struct{})(nil); ; {
-		exited := r.Exited()
-		if exited == told {
-			exited = nil
-		}
+	exited, how := r.Watch()
+	waiting := exited // nil once its end is said
+	look := func() {
 		select {
-		case <-exited:
-			told = exited
-			if err := r.Err(); err != nil { // nil: it runs again already
-				say(err)
-			}
+		case <-waiting:
+			waiting = nil
+			say(how())
+		default:
+		}
+	}
+	for {
+		select {
+		case <-waiting:
 		case <-again.C:
 		case <-ctx.Done():
+			look()
 			return
+		}
+		look()
+		if next, nextHow := r.Watch(); next != exited {
+			look() // it may have ended just before it was started again
+			exited, waiting, how = next, next, nextHow
 		}
 	}
 }

@@ -170,8 +170,19 @@ func (r *Running) Err() error {
 	inc := r.present()
 	select {
 	case <-inc.exited:
-		return errors.New(inc.tell(r.process.Name + " ended by itself: " + inc.ending()))
+		return r.endedOf(inc)
 	default:
 		return nil
 	}
+}
+
+// Watch returns the channel of Exited, and what says how that incarnation ended
+// once it is closed: also where another one runs by then.
+func (r *Running) Watch() (exited <-chan struct{}, how func() error) {
+	inc := r.present()
+	return inc.exited, func() error { return r.endedOf(inc) }
+}
+
+func (r *Running) endedOf(inc *incarnation) error {
+	return errors.New(inc.tell(r.process.Name + " ended by itself: " + inc.ending()))
 }

@@ -141,6 +141,7 @@ func TestExitedTellsOfADyingTarget(t *testing.T) {
 		t.Fatalf("still running, but exited: %v", r.Err())
 	default:
 	}
+	_, how := r.Watch()
 	if err := os.WriteFile(filepath.Join(dir, "end"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +168,9 @@ func TestExitedTellsOfADyingTarget(t *testing.T) {
 	}
 	if err := r.Err(); err != nil {
 		t.Errorf("Err of the new incarnation: %v", err)
+	}
+	if err := how(); !strings.Contains(err.Error(), "exit status 9") {
+		t.Errorf("of the one that ended: %v", err)
 	}
 }
 

@@ -138,7 +138,7 @@ func (r *Run) add(e Event) {
 	case e.Kind == KindWarmup:
 		r.Warmup = e.Warmup
 	case e.Kind == KindDeath:
-		r.Deaths = append(r.Deaths, Death{e.At.Duration(), e.Target})
+		r.Deaths = append(r.Deaths, Death{e.At.Duration(), e.Target, e.Text})
 		r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
 	case e.Kind == KindNote:
 		r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})

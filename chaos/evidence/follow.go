@@ -464,7 +464,8 @@ func (f *Follower) asRun() *Stretch {
 		run.Ticks = append(run.Ticks, t)
 	}
 	for _, d := range f.run.Deaths {
-		run.Deaths = append(run.Deaths, Death{d.At - f.from, d.Target})
+		d.At -= f.from
+		run.Deaths = append(run.Deaths, d)
 	}
 	for _, n := range f.run.Notes {
 		run.Notes = append(run.Notes, Note{n.At - f.from, n.Text})

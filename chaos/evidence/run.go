@@ -60,6 +60,7 @@ type Note struct {
 type Death struct {
 	At     time.Duration
 	Target string
+	Text   string // "checkout ended by itself: exit status 3", perhaps with its last output in lines of their own
 }
 
 // Link is the behind: everything one link saw.

@@ -49,7 +49,7 @@ func TestBulkheadRules(t *testing.T) {
 		{"smaller than claimed", func(s *simulation, _ *Bulkhead) { s.limit = 12 }, Held, "the real limit is smaller than 20"},
 		{"over the limit", func(s *simulation, _ *Bulkhead) { s.limit = 26 }, Refuted, "26 calls were in progress"},
 		{"one over the limit", func(s *simulation, _ *Bulkhead) { s.limit = 21 }, Refuted, "21 calls were in progress"},
-		{"no bulkhead", func(s *simulation, _ *Bulkhead) { s.limit = 0 }, Refuted, "more than 20"},
+		{"no bulkhead", func(s *simulation, _ *Bulkhead) { s.limit = 0 }, Refuted, "calls were in progress on payments at"},
 		{"shared pool", func(s *simulation, _ *Bulkhead) { s.shared = true }, Refuted, "browse was affected"},
 		{"shared pool with a queue", func(s *simulation, c *Bulkhead) {
 			s.shared, s.rejects, c.RejectsWithin = true, 500*ms, 0
@@ -124,47 +124,9 @@ func TestLeakInOneEpisode(t *testing.T) {
 	}
 }
 
-// TestFreed: goodput is back at the first request from which on it stays.
-func TestFreed(t *testing.T) {
-	const ms = time.Millisecond
-	healed, until := 10*time.Second, 14*time.Second
-	after := func(ok func(at time.Duration) bool) []load.Sample { // one every 10 ms
-		var samples []load.Sample
-		for at := time.Duration(0); healed+at < until; at += 10 * ms {
-			s := load.Sample{Intended: healed + at, Outcome: load.ServerError}
-			if ok(at) {
-				s.Outcome = load.OK
-			}
-			samples = append(samples, s)
-		}
-		return samples
-	}
-	for _, row := range []struct {
-		name string
-		ok   func(at time.Duration) bool
-		took time.Duration
-		back bool
-	}{
-		{"at once", func(time.Duration) bool { return true }, 0, true},
-		{"after 300 ms", func(at time.Duration) bool { return at >= 300*ms }, 300 * ms, true},
-		{"one in fifty fails", func(at time.Duration) bool { return at%(500*ms) != 0 }, 10 * ms, true},
-		{"a lucky second", func(at time.Duration) bool { return at >= time.Second && at < 2*time.Second }, 0, false},
-		{"half of them", func(at time.Duration) bool { return at%(20*ms) == 0 }, 0, false},
-		{"only at the very end", func(at time.Duration) bool { return at >= 3600*ms }, 0, false}, // 400 ms are less than the window
-	} {
-		took, back := freed(after(row.ok), healed, until, 0.95)
-		if took != row.took || back != row.back {
-			t.Errorf("%s: %s, %t, want %s, %t", row.name, took, back, row.took, row.back)
-		}
-	}
-	if _, back := freed(nil, healed, until, 0.95); back {
-		t.Error("nothing came, and that is back")
-	}
-}
-
 // TestUnaffectedByTime: every request of browse still succeeds; what the faults
-// do to it is its time. The baseline's p99 is 6 ms, so up to 16 ms is held and
-// clearly more than 46 ms is refuted, at a noise of 10 ms.
+// do to it is its time. The baseline's p99 is 6 ms, so up to 9 ms are held and,
+// at a noise of 10 ms, clearly more than 19 ms refuted.
 func TestUnaffectedByTime(t *testing.T) {
 	const ms = time.Millisecond
 	for _, row := range []struct {
@@ -173,8 +135,9 @@ func TestUnaffectedByTime(t *testing.T) {
 		want   Ruling
 		reason string
 	}{
-		{"8 ms", func(s *load.Sample) { s.Done += 8 * ms }, Held, "browse kept"},
-		{"20 ms", func(s *load.Sample) { s.Done += 20 * ms }, Inconclusive, "noise"},
+		{"2 ms", func(s *load.Sample) { s.Done += 2 * ms }, Held, "browse kept"},
+		{"8 ms", func(s *load.Sample) { s.Done += 8 * ms }, Inconclusive, "noise"},
+		{"20 ms", func(s *load.Sample) { s.Done += 20 * ms }, Refuted, "the p99 of browse went from"},
 		{"100 ms", func(s *load.Sample) { s.Done += 100 * ms }, Refuted, "the p99 of browse went from"},
 		{"one stall", func(s *load.Sample) {
 			if s.Intended >= 3*time.Second && s.Intended < 3200*ms {

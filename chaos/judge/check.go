@@ -79,7 +79,7 @@ func (c Backoff) Check(report func(field, problem string)) {
 }
 
 func (c *Bulkhead) Defaults() {
-	c.Goodput, c.Slowdown, c.FreedWithin = 0.95, 1.5, 5*time.Second
+	c.Goodput, c.Slowdown = 0.95, 1.5
 }
 
 func (Bulkhead) Required() []string { return []string{"link"} }
@@ -87,8 +87,8 @@ func (Bulkhead) Required() []string { return []string{"link"} }
 func (c Bulkhead) Check(report func(field, problem string)) {
 	count(report, "limit", c.Limit)
 	ratio(report, "slowdown", c.Slowdown)
-	if c.Limit == 0 && len(c.Unaffected) == 0 && c.RejectsWithin == 0 {
-		report("", "claims nothing: give limit, unaffected or rejects_within")
+	if c.Limit == 0 && len(c.Unaffected) == 0 && c.RejectsWithin == 0 && c.FreedWithin == 0 {
+		report("", "claims nothing: give limit, unaffected, rejects_within or freed_within")
 	}
 }
 

@@ -52,7 +52,7 @@ type Verdict struct {
 	Reason  string   `json:"reason"`            // one or two sentences with the deciding figures in them
 	Parts   []Part   `json:"parts,omitempty"`   // its sentences, in reading order: the ruling is the worst of those that were claimed
 	Void    string   `json:"void,omitempty"`    // why nothing can be told, whatever the parts came to
-	Despite string   `json:"despite,omitempty"` // of one that held although the harness was unwell: why it stands
+	Despite string   `json:"despite,omitempty"` // of one that held although the harness was unwell, or a target ended by itself: why it stands
 	Numbers Numbers  `json:"numbers,omitempty"` // everything measured, in reading order
 	IDs     []uint64 `json:"ids,omitempty"`     // request ids that prove it, at most MaxIDs
 }

@@ -17,21 +17,27 @@ type finding struct {
 	parts       []Part
 	void        string
 	leans       leaning
-	from, to    time.Duration // the stretch of the run that the claim rests on
+	rested      []stretch // what the claim rests on; nil until rests was called
 }
 
-// find begins a finding. The stretch that it rests on is the whole run until
-// rests says otherwise.
+// stretch is a part of a run, both ends included.
+type stretch struct{ from, to time.Duration }
+
+// find begins a finding.
 func find(run *evidence.Run, c Claim, kind string) *finding {
-	return &finding{run: run, claim: c.String(), kind: kind, to: run.End}
+	return &finding{run: run, claim: c.String(), kind: kind}
 }
 
 // rests says on which stretch of the run the claim rests, and on what the
 // harness may have spoilt there. Nothing has held, and nothing is refuted, of
-// which the harness itself cannot tell.
+// which the harness itself cannot tell; and nothing has held of a system that
+// had ended by itself. A claim that compares stretches calls it once for each;
+// one that never does rests on the whole run.
 func (f *finding) rests(from, to time.Duration, leans leaning) {
-	f.from, f.to, f.leans = from, to, leans
+	f.rested = append(f.rested, stretch{from, to})
+	f.leans |= leans
 	f.distrust(blind(f.run, from, to, leans))
+	f.outlived(to)
 }
 
 // distrust makes the claim inconclusive whatever else was found: the harness
@@ -44,6 +50,12 @@ func (f *finding) distrust(reason string) {
 
 // verdict rules.
 func (f *finding) verdict() Verdict {
+	if len(f.rested) == 0 && rulingOf(f.parts) == Held {
+		f.rests(0, f.run.End, onDue|onTimes|onLoad)
+	}
+	if why, stands := despite(f.run, f.rested, f.leans); !stands && rulingOf(f.parts) == Held {
+		f.distrust(why)
+	}
 	v := Verdict{Claim: f.claim, Kind: f.kind, Numbers: f.numbers, Parts: f.parts}
 	v.Ruling = rulingOf(f.parts)
 	v.Reason = reasonOf(f.parts, v.Ruling)
@@ -70,7 +82,7 @@ func (f *finding) verdict() Verdict {
 		v.IDs = firstIDs(ids)
 	}
 	if v.Ruling == Held {
-		v.Despite = despite(f.run, f.from, f.to, f.leans)
+		v.Despite, _ = despite(f.run, f.rested, f.leans)
 	}
 	return v
 }

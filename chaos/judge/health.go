@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,23 +35,55 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 	if end := horizon(run); run.Partial && end < to {
 		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
 	}
-	var lost uint64
-	for _, n := range run.Lost {
-		if run.Partial && n == 1 {
-			continue // a torn last line, which lies beyond the horizon
-		}
-		lost += n
+	if n := lost(run); n > 0 {
+		return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", n)
 	}
-	for _, t := range run.TicksIn(from, to) {
-		lost = max(lost, t.Lost)
+	until := ended(run, from, to)
+	if why := otherLoad(run, from, to); leans&onLoad != 0 && why != "" {
+		return why
 	}
-	if lost > 0 {
-		return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", lost)
-	}
-	if late, at := lateness(run, from, to); leans&onLoad != 0 && late > lateLoad {
-		return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, by its own doing, so that the load was another one", short(at), short(late))
+	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise {
+		return fmt.Sprintf("Go stopped the harness for %s to collect garbage, longer than the noise of %s that times are known within",
+			short(pause), short(noise))
 	}
 	return ""
+}
+
+// otherLoad says why the load of [from, to] was not the one that was declared:
+// "" if it was.
+func otherLoad(run *evidence.Run, from, to time.Duration) string {
+	late, at := lateness(run, from, ended(run, from, to))
+	if late <= lateLoad {
+		return ""
+	}
+	return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, by its own "+
+		"doing, so that the load was another one", short(at), short(late))
+}
+
+// lost is how many records are missing. A torn last line of a run that was cut
+// is not: it lies beyond the horizon.
+func lost(run *evidence.Run) uint64 {
+	var lost uint64
+	for _, n := range run.Lost {
+		if !run.Partial || n > 1 {
+			lost += n
+		}
+	}
+	for _, t := range run.Ticks {
+		lost = max(lost, t.Lost)
+	}
+	return lost
+}
+
+// ended is when the last request that was due in [from, to] had ended: what the
+// harness suffered until then bears on them. A second's figures are of what
+// ended in it.
+func ended(run *evidence.Run, from, to time.Duration) time.Duration {
+	last := to
+	for _, s := range run.Window(from, to) {
+		last = max(last, s.Done)
+	}
+	return last
 }
 
 // lateness is how late the harness itself sent a hundredth of the requests in
@@ -65,45 +98,119 @@ func lateness(run *evidence.Run, from, to time.Duration) (late, at time.Duration
 	return late, at
 }
 
-// despite says why a claim that rests on [from, to] holds although the harness
-// was not well in the run; "" if it was.
-func despite(run *evidence.Run, from, to time.Duration, leans leaning) string {
-	if len(run.Problems(0, run.End)) == 0 {
-		return ""
+func longestPause(run *evidence.Run, from, to time.Duration) (pause time.Duration) {
+	for _, t := range run.TicksIn(from, to) {
+		pause = max(pause, t.Pause.Duration())
 	}
-	inside := run.Problems(from, to)
-	if len(inside) == 0 {
-		return fmt.Sprintf("the harness was well from %s to %s, which it rests on", short(from), short(to))
+	return pause
+}
+
+// blur is by how much the times of callers in [from, to] may be too long: by
+// what the host did, to a system of several processes too, and by what the
+// harness itself did to those of its event loops and of its runtime.
+func blur(run *evidence.Run, from, to time.Duration) time.Duration {
+	blur := max(run.Noise(from, to), run.Turn(from, to))
+	for _, t := range run.TicksIn(from, to) {
+		blur = max(blur, t.LateP99.Duration(), t.Pause.Duration())
 	}
+	return blur
+}
+
+// despite says why a claim that rests on some stretches of a run holds although
+// the harness was not well in it, or a target ended by itself: "" if neither
+// is so. It is false if the claim does not stand, and says why not.
+func despite(run *evidence.Run, rested []stretch, leans leaning) (why string, stands bool) {
 	var whys []string
-	said := map[string]bool{}
-	for _, p := range inside {
-		if why := stands(run, from, to, leans, p.Trouble); why != "" && !said[why] {
-			said[why] = true
+	say := func(why string) {
+		if !slices.Contains(whys, why) {
 			whys = append(whys, why)
 		}
 	}
-	return strings.Join(whys, "; ")
+	if len(run.Problems(0, run.End)) > 0 {
+		inside := troubles(run, rested)
+		if len(inside) == 0 {
+			say("the harness was well " + when(rested) + ", which it rests on")
+		}
+		for _, trouble := range inside {
+			why := immune(run, rested, leans, trouble)
+			if why == "" {
+				return "the harness was not well, in a way that leaves it open what was seen", false
+			}
+			say(why)
+		}
+	}
+	var last time.Duration
+	for _, s := range rested {
+		last = max(last, s.to)
+	}
+	_, after := died(run, last)
+	for _, d := range after {
+		say(deathText(d) + ", after what it rests on")
+	}
+	return strings.Join(whys, "; "), true
 }
 
-// stands says why a trouble does not shake what held: it does not bear on it,
-// or is within the intervals already.
-func stands(run *evidence.Run, from, to time.Duration, leans leaning, trouble load.Trouble) string {
+// troubles are those that bear on some stretches of a run, each once.
+func troubles(run *evidence.Run, rested []stretch) []load.Trouble {
+	var all []load.Trouble
+	for _, s := range rested {
+		for _, p := range run.Problems(s.from, ended(run, s.from, s.to)) {
+			all = append(all, p.Trouble)
+		}
+		// Arrivals are given up at the end, long after they were due.
+		if slices.ContainsFunc(run.Window(s.from, s.to), func(x load.Sample) bool { return x.Outcome == load.Unsent && !run.Skips }) {
+			all = append(all, load.TroubleUnsent)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// when prints stretches: "from 0 µs to 2 s and from 5 s to 8 s".
+func when(rested []stretch) string {
+	var texts []string
+	for _, s := range rested {
+		texts = append(texts, fmt.Sprintf("from %s to %s", short(s.from), short(s.to)))
+	}
+	return strings.Join(texts, " and ")
+}
+
+// immune says why a trouble does not shake what held: it does not bear on it,
+// can only have made it harder to hold, or is within the intervals already. ""
+// is no reason: it does not stand.
+//
+//	trouble           bears on                              and what is done about it
+//	lost              every count                           blind: nothing stands
+//	starved, unsent   goodput, and quantiles of times       not sent counts as failed, and as an endless time
+//	late, limited     times since due; the load             a bound above is met by what is too long; blind beyond lateLoad
+//	busy              the times of callers                  as late
+//	paused            every time                            blind beyond the noise, within it as a hiccup
+//	stalled, crowded  every time; calls that time out       Noise is in the intervals; what failed, failed
+func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Trouble) string {
 	switch trouble {
-	case load.TroubleLate, load.TroubleBusy, load.TroublePaused, load.TroubleLimited:
+	case load.TroubleLate, load.TroubleLimited:
 		if leans&onDue == 0 {
 			return "requests were sent late, but nothing in it counts from when they were due"
 		}
 		return "requests were sent late, which makes times since they were due longer, and those met their bounds all the same"
-	case load.TroubleStalled, load.TroubleCrowded:
+	case load.TroubleBusy:
+		if leans&onDue == 0 {
+			return "an event loop had no time left, but nothing in it counts from when requests were due"
+		}
+		return "an event loop had no time left, which makes the times of callers longer, and those met their bounds all the same"
+	case load.TroubleStalled, load.TroubleCrowded, load.TroublePaused:
 		if leans == 0 {
 			return "the host was busy, but nothing in it is a time"
 		}
-		return fmt.Sprintf("the host was busy, and the %s that it may have added are in every interval", short(run.Noise(from, to)))
+		var noise time.Duration
+		for _, s := range rested {
+			noise = max(noise, run.Noise(s.from, s.to))
+		}
+		return fmt.Sprintf("the host was busy, and the %s that it may have added are in every interval", short(noise))
 	case load.TroubleStarved, load.TroubleUnsent:
 		return "arrivals that were never sent count as failed, or were not needed for it"
-	case load.TroubleFew:
-		return "fewer connections than asked for make no claim easier"
+	case load.TroubleLost:
+		return "of the records nothing is missing but a torn last line, from after what it rests on" // blind lets nothing else pass
 	}
-	return "" // records that are lost leave no claim held
+	return ""
 }

@@ -77,6 +77,31 @@ func (p profile) over(limit int) (longest, total time.Duration) {
 	return longest, total
 }
 
+// level is the most that were in progress at one time for longer than this,
+// all such times together.
+func (p profile) level(longer time.Duration) int {
+	most := 0
+	for _, s := range p {
+		most = max(most, s.n)
+	}
+	return sort.Search(most, func(n int) bool { _, total := p.over(n); return total <= longer })
+}
+
+// lasting is the most that were in progress for longer than this at a stretch.
+func (p profile) lasting(longer time.Duration) int {
+	most := 0
+	for _, s := range p {
+		most = max(most, s.n)
+	}
+	return sort.Search(most, func(n int) bool { longest, _ := p.over(n); return longest <= longer })
+}
+
+// still reports whether nothing began or ended in [from, to].
+func (p profile) still(from, to time.Duration) bool {
+	i := sort.Search(len(p), func(i int) bool { return p[i].at >= from })
+	return i == len(p) || p[i].at > to
+}
+
 // during lists the requests whose exchanges were in progress at a moment.
 func during(exchanges []evidence.Exchange, at time.Duration) []uint64 {
 	var ids []uint64
@@ -86,4 +111,24 @@ func during(exchanges []evidence.Exchange, at time.Duration) []uint64 {
 		}
 	}
 	return ids
+}
+
+// asSeen takes the ends of exchanges as they are recorded.
+func asSeen(evidence.Exchange) time.Duration { return 0 }
+
+// replied tells whether the caller was given a response. The end of such an
+// exchange was stamped before.
+func replied(x evidence.Exchange) bool {
+	return x.Ending == evidence.Answered || x.Ending == evidence.Injected
+}
+
+// late is how much later than the caller the relay may have seen the end of an
+// exchange.
+func late(noise time.Duration) func(evidence.Exchange) time.Duration {
+	return func(x evidence.Exchange) time.Duration {
+		if replied(x) {
+			return time.Millisecond // a caller may be done with the head, a write before the last bytes
+		}
+		return 2 * noise // once for the relay and once, among many calls, for what a sampled noise has missed
+	}
 }

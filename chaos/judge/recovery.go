@@ -11,20 +11,22 @@ import (
 )
 
 // Recovery claims that after the last healing the route's goodput comes back
-// at the same load. If it does not, the system is metastable: the trigger is
-// gone and the bad state stays (Bronson et al., HotOS 2021).
+// at the same load, and stays back until the run ends. If it does not come
+// back, the system is metastable: the trigger is gone and the bad state stays
+// (Bronson et al., HotOS 2021). If it is lost again, no fault did that.
 //
 // Goodput is counted per arrival due, not per second: the share of the arrivals
 // of a stretch that ended well, whenever that was. So a load that changes over
 // the run does not look like a loss, and neither does the chance of Poisson
-// arrivals. The baseline is the same share before the first injection. Much less
+// arrivals. The baseline is the same share before the first injection. Both are
+// samples: of a stretch that is short, its share is known only roughly. Much less
 // load than before proves no recovery, for a metastable system often comes back
 // when it is asked for less; much more proves no metastability.
 type Recovery struct {
 	Route   string        `yaml:"route"`   // Absent means all routes together.
-	Within  time.Duration `yaml:"within"`  // From the healing until goodput is back.
-	Goodput unit.Share    `yaml:"goodput"` // Part of the baseline that counts as back; absent means 95%.
-	For     time.Duration `yaml:"for"`     // How long it must stay back; absent means 1s.
+	Within  time.Duration `yaml:"within"`  // At most so long from the last healing until goodput is back, to stay until the run ends.
+	Goodput unit.Share    `yaml:"goodput"` // At least this part of the baseline counts as back; absent means 95%.
+	For     time.Duration `yaml:"for"`     // Over any so long stretch since then; absent means 1s.
 }
 
 // sameLoad is how far the rate after the healing may be from the rate before,
@@ -46,7 +48,8 @@ func (c Recovery) stays() time.Duration {
 }
 
 func (c Recovery) String() string {
-	return fmt.Sprintf("recovery of %s: %s of its goodput back for %s within %s of the healing", orAll(c.Route), unit.Share(c.goodput()), c.stays(), c.Within)
+	return fmt.Sprintf("recovery of %s: %s of its goodput back for %s within %s of the healing",
+		orAll(c.Route), unit.Share(c.goodput()), c.stays(), c.Within)
 }
 
 // Judge implements Claim.
@@ -54,26 +57,29 @@ func (c Recovery) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "recovery")
 	all, ok := frontOf(run, c.Route)
 	if !ok {
-		f.doubt("the run has no route %s", c.Route)
+		f.open("within", "the run has no route %s", c.Route)
 		return f.verdict()
 	}
 	end := horizon(run)
 	spans := episodes(run, 0, func(evidence.Injection) bool { return true })
 	switch {
 	case len(spans) == 0:
-		f.doubt("no fault was in force: there was nothing to recover from")
+		f.open("within", "no fault was in force: there was nothing to recover from")
 		return f.verdict()
 	case !spans[len(spans)-1].healed:
-		f.doubt("a fault was still in force when the evidence ended")
+		f.open("within", "a fault was still in force when the evidence ended")
 		return f.verdict()
 	}
-	first, healed := spans[0].from, spans[len(spans)-1].to
-	before, after := due(all, 0, first), due(all, healed, end)
-	if len(before) < leastSteady || healed >= end {
-		f.doubt("%s due before the first fault and %d after the last healing: too few to compare", were(len(before), "request was", "requests were"), len(after))
+	s := stretches{first: spans[0].from, healed: spans[len(spans)-1].to, end: end}
+	s.before, s.during, s.after = due(all, 0, s.first), due(all, s.first, s.healed), due(all, s.healed, end)
+	if len(s.before) < leastSteady || s.healed >= end {
+		f.open("within", "%s due before the first fault and %d after the last healing: too few to compare",
+			were(len(s.before), "request was", "requests were"), len(s.after))
 		return f.verdict()
 	}
-	c.compare(f, run, stretches{before, due(all, first, healed), after, first, healed, end})
+	f.rests(0, s.first, onDue|onLoad)
+	f.rests(s.healed, end, onDue|onLoad)
+	c.compare(f, s)
 	return f.verdict()
 }
 
@@ -83,89 +89,93 @@ type stretches struct {
 	first, healed, end    time.Duration
 }
 
-func (c Recovery) compare(f *finding, run *evidence.Run, s stretches) {
+// load is the rate of arrivals after the healing in parts of that before, and
+// how far from 1 chance may take it beside sameLoad.
+func (s stretches) load() (rate, apart float64) {
+	rate = (float64(len(s.after)) / (s.end - s.healed).Seconds()) / (float64(len(s.before)) / s.first.Seconds())
+	return rate, sameLoad + 4*math.Sqrt(1/float64(len(s.before))+1/float64(max(len(s.after), 1)))
+}
+
+func (c Recovery) compare(f *finding, s stretches) {
 	ended, _ := stopClock(s.before, s.first) // the others may have been hit by the fault
-	baseline := float64(countOK(ended)) / float64(max(len(ended), 1))
-	least := c.goodput() * baseline
-	lost := len(s.during) - countOK(s.during)
-	f.numbers.Add("baseline_pct", 100*baseline)
+	baseline := goodputOf(f.run, ended)
+	ok, lost := countOK(ended), len(s.during)-countOK(s.during)
+	f.numbers.Add("baseline_pct", 100*float64(ok)/float64(max(len(ended), 1)))
 	f.numbers.Add("failed_during_faults", float64(lost))
-	if baseline == 0 {
-		f.doubt("nothing succeeded before the first fault: there is no goodput to come back to")
+	if ok == 0 {
+		f.open("within", "nothing succeeded before the first fault: there is no goodput to come back to")
 		return
 	}
-	noise := run.Noise(s.healed, s.end)
-	at, back := c.returned(s, least)
-	reached := s.end
-	if back {
-		reached = at + c.stays()
-	}
-	f.rests(0, s.first, onDue|onTimes|onLoad)
-	f.rests(s.healed, min(reached, s.healed+c.Within+c.stays(), s.end), onDue|onTimes|onLoad)
-	rate := (float64(len(s.after)) / (s.end - s.healed).Seconds()) / (float64(len(s.before)) / s.first.Seconds())
-	apart := sameLoad + 4*math.Sqrt(1/float64(len(s.before))+1/float64(max(len(s.after), 1)))
+	rate, apart := s.load()
 	f.numbers.Add("load_after_pct", 100*rate)
-	if back {
-		took := at - s.healed
-		f.numbers.AddTime("back_after", took)
-		switch ruling := bound(took, c.Within, noise); {
-		case ruling != Held:
-			f.part(ruling, c.failedAfter(s.after, s.healed+c.Within), "goodput came back %s after the healing, bound %s", short(took), short(c.Within))
-		case lost == 0 && len(s.during) > 0:
-			f.doubt("no request failed while the faults were in force: there was nothing to recover from")
-		case rate < 1-apart:
-			f.doubt("goodput was back %s after the healing, but at %.0f%% of the load before: that is no proof", short(took), 100*rate)
-		default:
-			f.note("goodput was back at %.3g%% of its baseline or more %s after the healing and stayed for %s", 100*c.goodput(), short(took), short(c.stays()))
-		}
+	back := returned(f.run, s.after, s.healed, s.end, c.stays(), baseline, c.goodput())
+	c.judgeBack(f, s, back, rate > 1+apart)
+	if !back.back() {
 		return
 	}
-	if s.end-s.healed < c.Within+c.stays()+noise {
-		f.doubt("goodput was not back when the evidence ended %s after the healing; that is too soon to rule on %s for %s", short(s.end-s.healed), short(c.Within), short(c.stays()))
-		return
+	since := due(s.after, back.from, s.end)
+	c.judgeKept(f, since, baseline)
+	if lost == 0 && len(s.during) > 0 {
+		f.open("within", "no request failed while the faults were in force: there was nothing to recover from")
 	}
-	if rate > 1+apart {
-		f.doubt("goodput did not come back within %s, but the load after the healing was %.0f%% of the load before", short(c.Within), 100*rate)
-		return
+	if rate < 1-apart {
+		f.open("within", "the load after the healing was %.0f%% of the load before: that goodput came back then is no proof", 100*rate)
 	}
-	late := due(s.after, s.healed+c.Within, s.end)
-	share := float64(countOK(late)) / float64(max(len(late), 1))
-	f.numbers.Add("goodput_pct", 100*share)
-	f.refute(c.failedAfter(late, 0), "metastable: %s after the healing only %.3g%% of %d requests succeed, before the fault %.3g%%; the load is %.0f%% of what it was then and no fault is in force", short(s.end-s.healed), 100*share, len(late), 100*baseline, 100*rate)
 }
 
-// returned finds the first arrival after the healing from which on the share
-// of ok stays at least this for the whole of For.
-func (c Recovery) returned(s stretches, least float64) (time.Duration, bool) {
-	good := make([]int, len(s.after)+1) // good[i] is how many of after[:i] ended well
-	for i, x := range s.after {
-		good[i+1] = good[i]
-		if x.Outcome == load.OK {
-			good[i+1]++
+// judgeBack rules on how long it took. Of a system that is asked for much more
+// than before, only that it came back says anything.
+func (c Recovery) judgeBack(f *finding, s stretches, back comeback, overloaded bool) {
+	m := measure{name: "within",
+		unit: timed, seen: back.after, allowed: atMost(c.Within), sample: len(s.after), hidden: noiseText(f.run.Noise(s.healed, s.end))}
+	if back.back() {
+		f.numbers.AddTime("back_after", back.from-s.healed)
+		m.says = fmt.Sprintf("goodput was back %s and stayed until the run ended", back.text(s.healed))
+		m.ids = failures(due(s.after, s.healed+c.Within, back.from))
+	} else {
+		late := due(s.after, s.healed+c.Within, s.end)
+		share := float64(countOK(late)) / float64(max(len(late), 1))
+		f.numbers.Add("goodput_pct", 100*share)
+		m.ids = failures(late)
+		m.says = fmt.Sprintf("goodput was not back when the evidence ended %s after the healing", short(s.end-s.healed))
+		m.settle = fmt.Sprintf("let the load go on for clearly more than %s after the healing", short(c.Within+c.stays()))
+		m.refutes = fmt.Sprintf("metastable: %s, of the last %s only %.3g%% succeeded, and no fault is in force",
+			m.says, were(len(late), "request", "requests"), 100*share)
+	}
+	if overloaded && !back.back() {
+		m.seen.Low = 0
+		m.says, m.settle = m.says+", but the load was much more than before", "offer the same load after the healing as before"
+	}
+	if back.lost > 0 {
+		f.numbers.AddTime("lost_again", back.lost-s.healed)
+		what := fmt.Sprintf("goodput was back %s after the healing and was lost again %s after it, without a fault",
+			short(back.first), short(back.lost-s.healed))
+		if !back.calm {
+			what += ", while the host stood still"
+		}
+		m.says, m.refutes = what, what
+		if back.back() {
+			m.refutes += fmt.Sprintf(", for good only %s", back.text(s.healed))
 		}
 	}
-	j := 0
-	for i, x := range s.after {
-		if x.Intended+c.stays() > s.end {
-			return 0, false
-		}
-		for j < len(s.after) && s.after[j].Intended < x.Intended+c.stays() {
-			j++
-		}
-		if x.Outcome == load.OK && float64(good[j]-good[i]) >= least*float64(j-i) {
-			return x.Intended, true
+	if by, _ := died(f.run, s.end); len(by) > 0 && !back.back() && ofSystem(f.run, by[0].Target) {
+		m.refutes = fmt.Sprintf("%s, and goodput did not come back after it", deathText(by[0]))
+		if back.lost > by[0].At-time.Second {
+			m.refutes = fmt.Sprintf("%s: goodput was back %s after the healing and was lost again %s after it",
+				deathText(by[0]), short(back.first), short(back.lost-s.healed))
 		}
 	}
-	return 0, false
+	f.rule(m)
 }
 
-// failedAfter lists the requests due from a moment on that did not end well.
-func (c Recovery) failedAfter(samples []load.Sample, from time.Duration) []uint64 {
-	var ids []uint64
-	for _, s := range samples {
-		if s.Intended >= from && s.Outcome != load.OK {
-			ids = append(ids, s.ID)
-		}
+// judgeKept rules on how much came back. All of it is a count: not one may
+// fail.
+func (c Recovery) judgeKept(f *finding, since []load.Sample, baseline Interval) {
+	seen := kept(baseline, goodputOf(f.run, since))
+	if ok := countOK(since); c.goodput() >= 1 && ok == len(since) {
+		seen = exactly(1)
 	}
-	return ids
+	f.rule(measure{name: "goodput", unit: shared, seen: seen, allowed: atLeast(c.goodput()), sample: len(since), ids: failures(since),
+		says:   fmt.Sprintf("%d of the %d requests since then succeeded", countOK(since), len(since)),
+		settle: "more requests after the healing would tell"})
 }

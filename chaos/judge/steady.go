@@ -2,6 +2,8 @@ package judge
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,15 +16,22 @@ import (
 // arrivals due before the first injection, or over the whole run if nothing is
 // planned to be injected.
 //
+// It is a claim about the requests of that stretch, every one of which was seen:
+// a census and no sample, so that shares and quantiles are what they were
+// counted to be, and 741 of 741 are 100%. What the system does in the long run is
+// the matter of an objective over weeks, which no stretch of seconds proves.
+// What blurs a time is the noise of the host and what the harness sent late,
+// both of which only make it longer.
+//
 // A run that is about something else proves nothing on a system that was not
 // well to begin with: there a missed bound is inconclusive, and nothing is
 // injected. A run without faults is about the steady state itself: there it is
 // refuted.
 type Steady struct {
 	Route   string        `yaml:"route"`   // Absent means all routes together.
-	Success unit.Share    `yaml:"success"` // Least share of responses below status 400; absent is not judged.
-	P50     time.Duration `yaml:"p50"`     // Longest median response time; absent is not judged.
-	P99     time.Duration `yaml:"p99"`     // Longest 99th percentile of the response time; absent is not judged.
+	Success unit.Share    `yaml:"success"` // At least this share of the requests is answered below status 400; absent is not judged.
+	P50     time.Duration `yaml:"p50"`     // The median response time is at most this; absent is not judged.
+	P99     time.Duration `yaml:"p99"`     // The 99th percentile of the response time is at most this; absent is not judged.
 }
 
 // leastSteady is how many arrivals it takes to speak of a steady state.
@@ -65,18 +74,19 @@ func (s Steady) Judge(run *evidence.Run) Verdict {
 func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 	f := find(run, s, "steady")
 	if s.Success == 0 && s.P50 == 0 && s.P99 == 0 {
-		f.doubt("it claims nothing: give success, p50 or p99")
+		f.open("", "it claims nothing: give success, p50 or p99")
 		return f.verdict()
 	}
 	samples, ok := frontOf(run, s.Route)
 	if !ok {
-		f.doubt("the run has no route %s", s.Route)
+		f.open("", "the run has no route %s", s.Route)
 		return f.verdict()
 	}
 	samples = due(samples, 0, until)
 	f.numbers.Add("requests", float64(len(samples)))
 	if len(samples) < leastSteady {
-		f.doubt("only %s due before the first injection; at least %d are needed to speak of a steady state", were(len(samples), "request was", "requests were"), leastSteady)
+		f.open("", "only %s due before the first injection; at least %d are needed to speak of a steady state",
+			were(len(samples), "request was", "requests were"), leastSteady)
 		return f.verdict()
 	}
 	f.rests(0, min(until, horizon(run)), onDue|onTimes|onLoad)
@@ -85,9 +95,9 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 		ended, samples = stopClock(samples, until)
 	}
 	s.judgeSuccess(f, ended)
-	s.judgeTime(f, run, samples, "p50", 0.5, s.P50)
-	s.judgeTime(f, run, samples, "p99", 0.99, s.P99)
-	if len(run.Faults) > 0 && f.refuted() {
+	s.judgeTime(f, samples, "p50", 0.5, s.P50)
+	s.judgeTime(f, samples, "p99", 0.99, s.P99)
+	if len(run.Faults) > 0 && rulingOf(f.parts) == Refuted {
 		f.parts = undecided(f.parts)
 		f.distrust("the system was not in its steady state, so that nothing can be proven: " + reasonOf(f.parts, Inconclusive))
 	}
@@ -102,6 +112,9 @@ func stopClock(samples []load.Sample, then time.Duration) (ended, all []load.Sam
 		if x.Done <= then {
 			ended = append(ended, x)
 		}
+		if x.Outcome == load.Unsent && x.Done > then {
+			x.Outcome, x.Sent = load.TimedOut, then // it still waits; that it was given up later is another matter
+		}
 		x.Done = min(x.Done, then)
 		x.Sent = min(x.Sent, then)
 		all = append(all, x)
@@ -109,68 +122,52 @@ func stopClock(samples []load.Sample, then time.Duration) (ended, all []load.Sam
 	return ended, all
 }
 
-// judgeSuccess rules on the share that succeeded. The count is exact, but it
-// is a sample of what the system does: a bound that lies within the interval
-// of the share that was seen is not contradicted by it.
+// judgeSuccess rules on the share that succeeded, which is a count. What failed
+// while the host stood still may have failed by its doing.
 func (s Steady) judgeSuccess(f *finding, samples []load.Sample) {
-	ok, n := countOK(samples), len(samples)
+	ok, n, excused := countOK(samples), len(samples), 0
+	for _, x := range samples {
+		if x.Outcome != load.OK && (x.Outcome == load.Unsent || f.run.Noise(x.Intended, x.Done) >= upset) {
+			excused++
+		}
+	}
 	share := float64(ok) / float64(max(n, 1))
-	low, high := scoreInterval(ok, n, 1.96)
 	f.numbers.Add("success_pct", 100*share)
-	f.numbers.Add("success_low_pct", 100*low)
-	f.numbers.Add("success_high_pct", 100*high)
 	if s.Success == 0 {
 		return
 	}
-	var failed []uint64
-	for _, x := range samples {
-		if x.Outcome != load.OK {
-			failed = append(failed, x.ID)
-		}
+	m := measure{name: "success", unit: shared, allowed: atLeast(float64(s.Success)), sample: n, ids: failures(samples),
+		seen: interval(share, float64(ok)/float64(max(n-excused, 1))),
+		says: fmt.Sprintf("%d of %d requests succeeded", ok, n), refutes: fmt.Sprintf("only %d of %d requests succeeded (%.4g%%)",
+			ok, n, 100*share),
+		hidden: fmt.Sprintf("%d that were not sent, or failed while the host stood still", excused)}
+	if n == 0 {
+		m.seen = interval(0.0, 1.0) // all of them were under way when the clock was stopped
 	}
-	switch least := float64(s.Success); {
-	case share >= least:
-		f.note("%d of %d requests succeeded", ok, n)
-	case high < least:
-		f.refute(failed, "only %d of %d requests succeeded (%.4g%%, bound %s)", ok, n, 100*share, s.Success)
-	default:
-		f.doubt("%d of %d requests succeeded (%.4g%%, bound %s): too few to tell, the share may be up to %.4g%%", ok, n, 100*share, s.Success, 100*high)
-	}
+	f.rule(m)
 }
 
-// judgeTime rules on one percentile of the response time. What the harness
-// itself was late to send is no proof against the system: a refutation takes
-// that the service time alone contradicts the bound too.
-func (s Steady) judgeTime(f *finding, run *evidence.Run, samples []load.Sample, name string, q float64, limit time.Duration) {
-	all := len(samples)
-	if samples = telling(samples, limit); len(samples) == 0 && all > 0 && limit > 0 {
-		f.doubt("%s: none of %d arrivals was sent", name, all)
+// judgeTime rules on one percentile of the response time.
+func (s Steady) judgeTime(f *finding, samples []load.Sample, name string, q float64, limit time.Duration) {
+	seen := quantile(f.run, samples, q)
+	measured := time.Duration(min(seen.High, math.MaxInt64/2))
+	what := fmt.Sprintf("%s is %s", name, short(measured))
+	switch {
+	case !math.IsInf(seen.High, 1):
+		f.numbers.AddTime(name, measured)
+	case limit > 0 && !slices.ContainsFunc(samples, func(x load.Sample) bool { return x.Outcome != load.Unsent }):
+		f.open(name, "%s: none of %d arrivals was sent", name, len(samples))
 		return
+	default:
+		what = fmt.Sprintf("%s is %s, for more requests than it leaves out were never sent", name, timed.span(seen))
 	}
-	samples = calmly(run, samples, limit)
-	response, service := percentile(responseTimes(samples), q), percentile(serviceTimes(samples), q)
-	f.numbers.AddTime(name, response)
 	if limit == 0 {
 		return
 	}
-	noise := noiseAround(run, samples)
-	ruling := bound(response, limit, noise)
-	if _, proven := persistently(samples, limit+noise); ruling == Refuted && !proven {
-		ruling = Inconclusive // a burst or two: the host's, as far as one can tell
+	hidden := noiseText(f.run.Noise(0, samples[len(samples)-1].Intended))
+	if service := percentile(serviceTimes(samples), q); measured > limit && service <= limit {
+		hidden = fmt.Sprintf("the harness sending late: from sending it took %s", short(service))
 	}
-	if ruling == Refuted && service <= limit {
-		f.doubt("%s is %s, bound %s, but that is the harness sending late: from sending it took %s", name, short(response), short(limit), short(service))
-		return
-	}
-	var slow []uint64
-	for _, x := range samples {
-		if x.ResponseTime() > limit {
-			slow = append(slow, x.ID)
-		}
-	}
-	if ruling == Held {
-		f.note("%s %s", name, short(response))
-		return
-	}
-	f.part(ruling, slow, "%s is %s, bound %s, noise %s", name, short(response), short(limit), short(noise))
+	f.rule(measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: len(samples),
+		ids: slower(samples, limit), says: what, hidden: hidden})
 }

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -14,13 +15,14 @@ import (
 //
 // Every request of the route sent while a fault was in force counts, and every
 // one whose call a fault hit: those that queued in the system behind hanging
-// calls waited too. A bound that was never tested has not held: it takes calls
-// that a system without a timeout would have seen hang for longer. A breaker
-// that opens and spares the later callers is fine: ten will do.
+// calls waited too. A request that the load itself gave up on would have waited
+// for longer, nobody knows for how long. A bound that was never tested has not
+// held: it takes calls that a system without a timeout would have seen hang for
+// longer. A breaker that opens and spares the later callers is fine: ten will do.
 type Timeout struct {
 	Link   string        `yaml:"link"`   // The link whose calls hang.
 	Route  string        `yaml:"route"`  // The route that causes them.
-	Within time.Duration `yaml:"within"` // Longest service time of any answer while a fault is in force.
+	Within time.Duration `yaml:"within"` // No caller waits longer than this from sending to its answer while a fault is in force.
 }
 
 // leastHung is how many calls must have hung.
@@ -35,40 +37,43 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "timeout")
 	t, why := trafficOf(run, c.Link, c.Route)
 	if why != "" {
-		f.doubt("%s", why)
+		f.open("within", "%s", why)
 		return f.verdict()
 	}
 	spans := episodes(run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) })
 	if len(spans) == 0 {
-		f.doubt("no fault was in force on %s: nothing hung", c.Link)
+		f.open("within", "no fault was in force on %s: nothing hung", c.Link)
 		return f.verdict()
 	}
-	end := spans[len(spans)-1].to
-	f.rests(spans[0].from-time.Second, min(end, t.end), onDue|onTimes|onLoad)
+	f.rests(spans[0].from-time.Second, min(spans[len(spans)-1].to, t.end), onTimes)
 	tried := c.tried(t, spans)
-	noise := run.Noise(spans[0].from, end+c.Within)
-	longest, p99 := percentile(serviceTimes(tried.waited), 1), percentile(serviceTimes(tried.waited), 0.99)
+	longest := time.Duration(tried.longest.High)
 	f.numbers.Add("hung", float64(tried.hung))
 	f.numbers.Add("requests", float64(len(tried.waited)))
 	f.numbers.Add("answered", float64(tried.answered))
 	f.numbers.Add("too_late", float64(len(tried.late)))
 	f.numbers.AddTime("max", longest)
-	f.numbers.AddTime("p99", p99)
+	f.numbers.AddTime("p99", percentile(serviceTimes(tried.waited), 0.99))
 
-	switch ruling := bound(longest, c.Within, noise); {
-	case ruling == Refuted:
-		f.refute(tried.late, "%d of %d callers waited longer than %s while %s hung, the longest %s", len(tried.late), len(tried.waited), short(c.Within), c.Link, short(longest))
-	case ruling == Inconclusive:
-		f.doubt("the longest wait was %s, bound %s: within the noise of %s", short(longest), short(c.Within), short(noise))
-	case tried.gaveUp > 0:
-		f.doubt("the load gave up on %s after %s, before the bound of %s: give the route a longer timeout", were(tried.gaveUp, "request", "requests"), short(longest), short(c.Within))
-	case tried.hung < leastHung:
-		f.doubt("%s hardly ever hung for longer than %s: %s; at least %d are needed. Use a partition, or latency above the bound", c.Link, short(c.Within), were(tried.hung, "call would have", "calls would have"), leastHung)
-	default:
-		f.note("%d calls hung; all %d callers were answered, the last after %s (p99 %s)", tried.hung, tried.answered, short(longest), short(p99))
+	m := measure{name: "within", unit: timed, seen: tried.longest, allowed: atMost(c.Within), sample: len(tried.waited), ids: tried.late,
+		says: fmt.Sprintf("%d calls hung; all %d callers were answered, the last after %s", tried.hung, tried.answered, short(longest)),
+		refutes: fmt.Sprintf("%d of %d callers waited longer than %s while %s hung, the longest %s",
+			len(tried.late), len(tried.waited), short(c.Within), c.Link, short(longest)),
+		hidden: noiseText(longest - time.Duration(tried.longest.Low))}
+	if tried.gaveUp > 0 {
+		m.seen.High, m.hidden = math.Inf(1), ""
+		m.says = fmt.Sprintf("the load gave up on %s after %s", were(tried.gaveUp, "request", "requests"), short(longest))
+		m.settle = "give the route a longer timeout"
+	}
+	// What is refuted was tested well enough.
+	if tried.hung >= leastHung || m.seen.against(m.allowed) != Held {
+		f.rule(m)
+	} else {
+		f.open("within", "%s hardly ever hung for longer than %s: %s; at least %d are needed. Use a partition, or latency above the bound",
+			c.Link, short(c.Within), were(tried.hung, "call would have", "calls would have"), leastHung)
 	}
 	if !t.matched {
-		f.note("request ids do not reach %s: calls are told from requests by their time only", c.Link)
+		f.remark("", "request ids do not reach %s: calls are told from requests by their time only", c.Link)
 	}
 	return f.verdict()
 }
@@ -78,7 +83,8 @@ type trial struct {
 	hung     int           // calls that without a timeout would have lasted longer than the bound
 	waited   []load.Sample // requests that may have had to wait for it
 	answered int           // of them, those that got a whole response
-	gaveUp   int           // of them, those the load itself gave up on before the bound
+	gaveUp   int           // of them, those the load itself gave up on
+	longest  Interval      // wait of any of them, if the load gave up on none
 	late     []uint64      // of them, those that waited longer than the bound
 }
 
@@ -105,8 +111,12 @@ func (c Timeout) tried(t *traffic, spans []span) trial {
 		switch {
 		case answered(s):
 			tr.answered++
-		case s.Outcome == load.TimedOut && s.ServiceTime() <= c.Within:
+		case s.Outcome == load.TimedOut:
 			tr.gaveUp++
+		}
+		tr.longest.High = max(tr.longest.High, float64(s.ServiceTime()))
+		if float64(s.ServiceTime()) > tr.longest.Low {
+			tr.longest.Low = max(tr.longest.Low, float64(s.ServiceTime()-blur(t.run, s.Sent, s.Done)))
 		}
 		if s.ServiceTime() > c.Within {
 			tr.late = append(tr.late, s.ID)

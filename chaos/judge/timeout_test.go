@@ -44,7 +44,7 @@ func TestTimeout(t *testing.T) {
 		{"too long", func(w *world) { w.timeout = 700 * ms }, nil, Refuted, "waited longer than 500 ms"},
 		{"too long within the noise", func(w *world) {
 			w.timeout = 501 * ms
-		}, nil, Inconclusive, "within the noise"},
+		}, nil, Inconclusive, "10 ms of noise"},
 		{"the load gives up first", func(w *world) { w.timeout, w.wait = 0, 300*ms }, nil, Inconclusive, "longer timeout"},
 		{"hangs too shortly", func(w *world) { w.faults[0].Healed = 2*time.Second + 300*ms }, nil, Inconclusive, "hardly ever hung"},
 		{"latency below the bound", func(w *world) {

@@ -203,15 +203,6 @@ func responseTimes(samples []load.Sample) []time.Duration {
 	return times
 }
 
-// telling leaves out what was never sent and had not waited for limit: how long
-// its caller would have waited nobody knows, and the little that it did is no
-// response time. What waited longer in vain is known to have been too slow.
-func telling(samples []load.Sample, limit time.Duration) []load.Sample {
-	return slices.DeleteFunc(slices.Clone(samples), func(s load.Sample) bool {
-		return s.Outcome == load.Unsent && s.ResponseTime() <= limit
-	})
-}
-
 func serviceTimes(samples []load.Sample) []time.Duration {
 	times := make([]time.Duration, len(samples))
 	for i, s := range samples {
@@ -244,17 +235,6 @@ func bound(value, limit, noise time.Duration) Ruling {
 	default:
 		return Inconclusive
 	}
-}
-
-// calls tells whether a target calls another one over a link: then it is the
-// system under test, and that it died is its own doing.
-func calls(run *evidence.Run, target string) bool {
-	for _, l := range run.Links {
-		if l != nil && l.From == target {
-			return true
-		}
-	}
-	return false
 }
 
 // short prints a duration for people: 212 ms, 2.01 s.

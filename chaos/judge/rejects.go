@@ -1,0 +1,44 @@
+package judge
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+// judgeRejects looks at how fast calls are turned away that find the bulkhead
+// full. By what the same route's quick answers vary before the faults, these
+// may vary too, which is the host's doing and not the bulkhead's.
+func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own []load.Sample, fills []filling) {
+	var full []load.Sample
+	for _, e := range fills {
+		full = append(full, e.full()...)
+	}
+	f.numbers.Add("turned_away_when_full", float64(len(full)))
+	if len(full) > 0 {
+		f.numbers.AddTime("turned_away_p50", percentile(responseTimes(full), 0.5))
+		f.numbers.AddTime("turned_away_p99", percentile(responseTimes(full), 0.99))
+	}
+	switch {
+	case c.RejectsWithin <= 0:
+		return
+	case !propagates(link):
+		f.open("rejects_within", "calls that were turned away cannot be told from others: none of %d calls on %s carries a request id. "+
+			"The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
+		return
+	case len(full) < leastRejects:
+		f.open("rejects_within", "only %s turned away by the full bulkhead; at least %d are needed",
+			were(len(full), "call was", "calls were"), leastRejects)
+		return
+	}
+	usual := responseTimes(untouched(f.run, own))
+	varies := percentile(usual, 0.99) - percentile(usual, 0.5)
+	seen := quantile(f.run, full, 0.99)
+	seen.Low = max(0, seen.Low-float64(varies))
+	f.rule(measure{name: "rejects_within",
+		unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: len(full), ids: slower(full, c.RejectsWithin),
+		says:   fmt.Sprintf("of %d calls turned away by the full bulkhead, 99%% were within %s", len(full), short(time.Duration(seen.High))),
+		hidden: noiseText(f.run.Noise(full[0].Intended, full[len(full)-1].Done) + varies)})
+}

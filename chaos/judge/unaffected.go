@@ -1,0 +1,87 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+// judgeUnaffected compares a route that does not use the link with itself
+// before the faults: how much of its goodput it kept, and how much longer it
+// took. An arrival that was never sent, for want of a connection, was served
+// no better than one that failed; it may be the harness's doing, and is then no
+// failure of the system's.
+func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
+	samples, _ := frontOf(f.run, route)
+	sent := slices.DeleteFunc(untouched(f.run, samples), func(s load.Sample) bool { return s.Outcome == load.Unsent })
+	var within []load.Sample
+	for _, s := range spans {
+		within = append(within, due(samples, s.from, s.to)...)
+	}
+	if len(sent) < leastBaseline || len(within) < leastBaseline {
+		f.open("unaffected", "%s had only %d requests before the faults and %d during them; at least %d each are needed",
+			route, len(sent), len(within), leastBaseline)
+		return
+	}
+	baseline, ok := float64(countOK(sent))/float64(len(sent)), countOK(within)
+	share := float64(ok) / float64(len(within))
+	f.numbers.Add(route+"_baseline_success_pct", 100*baseline)
+	f.numbers.Add(route+"_success_pct", 100*share)
+	if baseline == 0 {
+		f.open("unaffected", "no request of %s succeeded before the faults: there is nothing it could keep", route)
+		return
+	}
+	seen := kept(goodputOf(f.run, sent), goodputOf(f.run, within))
+	if c.goodput() >= 1 && ok == len(within) {
+		seen = exactly(1) // no sample: not one may fail, and none did
+	}
+	if f.rule(measure{name: "goodput", unit: shared, seen: seen, allowed: atLeast(c.goodput()), sample: len(within), ids: failures(within),
+		says: fmt.Sprintf("%s kept %.4g%% of its successes", route, 100*min(share/baseline, 1)),
+		refutes: fmt.Sprintf("%s was affected: %.3g%% of its %d requests succeeded during the faults, %.4g%% before",
+			route, 100*share, len(within), 100*baseline),
+		settle: "too few to tell chance from harm: a higher rate or longer faults would"}) == Refuted {
+		return
+	}
+	c.judgeSlowdown(f, route, sent, within)
+}
+
+// judgeSlowdown rules on a factor: of two times, each of which the host blurs.
+// What the noise may have added to the baseline would otherwise be allowed to
+// the faults many times over.
+func (c Bulkhead) judgeSlowdown(f *finding, route string, before, within []load.Sample) {
+	p0, p1 := quantile(f.run, before, 0.99), quantile(f.run, within, 0.99)
+	usual := calmest(f.run, before, 0.99)
+	f.numbers.AddTime(route+"_baseline_p99", time.Duration(min(p0.High, math.MaxInt64/2)))
+	if !math.IsInf(p1.High, 1) {
+		f.numbers.AddTime(route+"_p99", time.Duration(p1.High))
+	}
+	seen := kept(Interval{usual, p0.High}, p1)
+	m := measure{name: "slowdown", unit: times, seen: seen, allowed: atMost(c.slowdown()), sample: len(within),
+		ids:    slower(within, time.Duration(c.slowdown()*p0.High)),
+		says:   fmt.Sprintf("the p99 of %s went from %s to %s during the faults", route, timed.print(p0.High), timed.print(p1.High)),
+		hidden: noiseText(max(f.run.Noise(0, firstInjection(f.run)), f.run.Noise(within[0].Intended, within[len(within)-1].Done)))}
+	m.refutes = route + " was affected: " + m.says
+	if percentile(serviceTimes(within), 0.99) <= time.Duration(c.slowdown()*p0.High) {
+		m.hidden += ", or by the harness, which had no free connection"
+		m.settle = "raise load.connections"
+	}
+	f.rule(m)
+}
+
+// calmest is what a quantile of response times is at least while the host does
+// not stall: by the service times, less what a hundredth of the wake-ups of a
+// sleeping thread came late by.
+func calmest(run *evidence.Run, samples []load.Sample, q float64) float64 {
+	var late time.Duration
+	for _, t := range run.TicksIn(samples[0].Intended, samples[len(samples)-1].Done) {
+		late = max(late, t.HiccupP99.Duration())
+		if t.Pressure >= load.Crowded {
+			late = max(late, t.Noise())
+		}
+	}
+	return float64(max(0, percentile(serviceTimes(samples), q)-late))
+}
