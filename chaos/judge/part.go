@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -109,8 +110,8 @@ func rulingOf(parts []Part) Ruling {
 func reasonOf(parts []Part, ruling Ruling) string {
 	var deciding, besides []string
 	for _, p := range parts {
-		if p.Reason == "" {
-			continue
+		if p.Reason == "" || slices.Contains(deciding, p.Reason) || slices.Contains(besides, p.Reason) {
+			continue // several parts may be open for one reason
 		}
 		if !p.Note && p.Ruling == ruling {
 			deciding = append(deciding, p.Reason)
