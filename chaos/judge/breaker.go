@@ -106,6 +106,9 @@ func (b Breaker) Judge(run *evidence.Run) Verdict {
 		b.judgeFailures(f, t, courses, th)
 		b.judgeOpens(f, t, courses)
 	}
+	if b.FailureRate > 0 {
+		b.judgeRate(f, t, o, courses)
+	}
 	b.judgeOpen(f, t, o, courses)
 	if len(b.Ignores) > 0 {
 		b.judgeIgnores(f, t, o, courses, th)
@@ -148,7 +151,7 @@ func (b Breaker) judgeOpen(f *finding, t *traffic, o *observed, courses []course
 			claimed = true
 		}
 	}
-	if !claimed && b.Failures == 0 && b.OpensWithin == 0 {
+	if !claimed && b.Failures == 0 && b.OpensWithin == 0 && b.FailureRate == 0 {
 		f.open("opens", "%s", why)
 	}
 }

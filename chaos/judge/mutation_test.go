@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // lie is a claim with one number declared false, and part is where that shows.
@@ -136,5 +135,3 @@ func leastOf(v Verdict, name string) time.Duration {
 	}
 	return ms
 }
-
-var _ = unit.Share(0)

@@ -65,7 +65,7 @@ func (m measure) part() Part {
 			p.Reason += ": " + m.settle
 		}
 	case Held:
-		if math.IsInf(m.allowed.Low, -1) && m.seen.High < far*m.allowed.High {
+		if claimed && math.IsInf(m.allowed.Low, -1) && m.seen.High < far*m.allowed.High {
 			p.Reason += fmt.Sprintf(" (%s claimed)", m.unit.bound(m.allowed))
 		}
 	}
