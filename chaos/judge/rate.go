@@ -18,7 +18,9 @@ import (
 // bucket the breaker opened is not known, so that the share lies between that of
 // the whole window and that of one bucket less. Where all calls since the run
 // began are within both, it is exact: an episode that comes before the window is
-// full tells the share, one that comes after tells the window.
+// full tells the share, one that comes after tells the window. That one is told to
+// within a bucket, because so much of it may have been forgotten: a window of 11 s
+// that is one of 10 s is not told apart if it rolls by seconds.
 
 // tallies holds outcomes so that those in any window can be counted.
 type tallies struct{ early, late [2][]time.Duration } // good and bad, sorted
@@ -138,7 +140,7 @@ func (b Breaker) ruleRate(f *finding, t *traffic, opened int, rate, window, mini
 	}
 	f.rule(measure{name: "failure_rate", unit: shared, seen: rate, allowed: about(float64(b.FailureRate), 0), sample: opened, says: says, settle: settle})
 	allowed := about(b.Window, 0)
-	if gap := t.lasting(1); b.Buckets > 0 {
+	if gap := t.lasting(2); b.Buckets > 0 {
 		allowed = Bound{float64(b.Window - b.Window/time.Duration(b.Buckets) - gap), float64(b.Window + gap)}
 	}
 	f.rule(measure{name: "window", unit: timed, seen: window, allowed: allowed, sample: opened,

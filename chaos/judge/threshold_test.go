@@ -210,7 +210,7 @@ func TestFailureRate(t *testing.T) {
 	rated := func(seed uint64, b breakerModel) world {
 		b.open, b.probes = 2*time.Second, 1
 		return world{seed: seed, rate: 25, total: 45 * time.Second, ids: true, service: ms, spread: 1, timeout: time.Second, breaker: b,
-			faults: []evidence.Injection{fault(0, "errors", 300*ms, 2*time.Second, 503), fault(1, "errors", 7*time.Second, 5*time.Second, 503),
+			faults: []evidence.Injection{fault(0, "errors", 300*ms, 2*time.Second, 503), fault(1, "errors", 7300*ms, 5*time.Second, 503),
 				fault(2, "errors", 30*time.Second, 7*time.Second, 503)}}
 	}
 	opossum := breakerModel{share: 0.5, window: 10 * time.Second, buckets: 10, minimum: 20}
@@ -234,9 +234,6 @@ func TestFailureRate(t *testing.T) {
 				} else if v.Ruling == Held {
 					held++
 				}
-				if seed == 1 {
-					t.Log(v.Ruling, v.Reason)
-				}
 				for _, x := range []float64{0.5, 0.8, 0.9, 1.1, 1.25, 2} {
 					for name, change := range map[string]func(*Breaker){
 						"failure_rate": func(b *Breaker) { b.FailureRate = c.claim.FailureRate * unit.Share(x) },
@@ -245,8 +242,8 @@ func TestFailureRate(t *testing.T) {
 					} {
 						lie := c.claim
 						change(&lie)
-						if lie.FailureRate >= 1 {
-							continue
+						if lie.FailureRate >= 1 || name == "window" && x == 1.1 && lie.Buckets > 0 {
+							continue // a bucket more is not told from a window that rolls by buckets
 						}
 						v := lie.Judge(run)
 						if clear := x == 0.5 || x == 2; v.Ruling == Held || clear && v.Ruling != Refuted {
@@ -255,7 +252,9 @@ func TestFailureRate(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("held %d of %d", held, *modelSeeds)
+			if 50*held < 49**modelSeeds {
+				t.Errorf("sound and held %d times of %d", held, *modelSeeds)
+			}
 		})
 	}
 }
