@@ -99,7 +99,7 @@ func (b Breaker) Judge(run *evidence.Run) Verdict {
 	courses := b.courses(t, o)
 	if len(courses) > 0 {
 		last := courses[len(courses)-1]
-		f.rests(courses[0].from-time.Second, min(max(last.over(), last.to), t.end), onDue|onTimes|onLoad)
+		f.rests(courses[0].from-time.Second, min(max(last.over(), last.to), t.end), onDue|onTimes)
 	}
 	th := b.threshold(t, o, courses)
 	if len(courses) > 0 {

@@ -13,7 +13,7 @@ import (
 // ranked is where the q-quantile lies of what the values are a sample of: between
 // two of them by their order, with a chance of 95% on either side. With too few
 // for that on a side it has no end there: no 99th percentile is known from above
-// by less than 299.
+// by fewer than 299.
 func ranked(values []time.Duration, q float64) Interval {
 	n := float64(len(values))
 	if n == 0 {
@@ -33,6 +33,9 @@ func ranked(values []time.Duration, q float64) Interval {
 	seen.High = float64(ordered[high])
 	return seen
 }
+
+// fewestRanked is how many values tell a 99th percentile from above: 0.99²⁹⁹ is 5%.
+const fewestRanked = 299
 
 // judgeRejects rules on how fast rejected callers were told. Since they were due
 // it took no longer than that, whoever they waited for; since they were sent, less
@@ -64,7 +67,10 @@ func (b Breaker) judgeRejects(f *finding, t *traffic, all []stayed) {
 	m := measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(b.RejectsWithin), sample: len(calm), ids: slow,
 		says:    fmt.Sprintf("rejected within %s (p99 of %d)", short(percentile(responseTimes(calm), 0.99)), len(calm)),
 		refutes: fmt.Sprintf("slow to reject: 99%% of %d rejected callers were answered within %s", len(calm), short(percentile(serviceTimes(calm), 0.99))),
-		settle:  "let more requests come while it is open, at least 300", hidden: "sampling and the host's noise"}
+		settle:  fmt.Sprintf("let more requests come while it is open, at least %d", fewestRanked), hidden: "sampling and the host's noise"}
+	if len(calm) >= fewestRanked {
+		m.settle = "give the run a machine of its own, or leave more room"
+	}
 	f.rule(m)
 }
 
@@ -138,9 +144,17 @@ func (t *traffic) lastAway(from, to time.Duration) time.Duration {
 		return max(from, to-t.flowWindow())
 	}
 	sent := t.sent(from, to)
+	row := 0 // without a call, of those that may need none
 	for i := len(sent) - 1; i >= 0; i-- {
-		if t.rejected(sent[i]) && (t.chance() == 0 || t.telling(sent[i])) {
+		switch {
+		case !t.rejected(sent[i]):
+			row = 0
+			continue
+		case t.chance() == 0 || t.telling(sent[i]):
 			return sent[i].Sent
+		}
+		if row++; row >= t.row {
+			return sent[i+row-1].Sent
 		}
 	}
 	return from

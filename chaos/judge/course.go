@@ -201,7 +201,7 @@ func (o *observed) inProgress(at time.Duration) int {
 }
 
 // openingOf finds when the breaker opened in an episode: when a request was
-// first turned away, and most that came after it were, too. It must have learned
+// first turned away, and many that came after it were, too. It must have learned
 // of a failure by then, and must have had room for the call if it is a bulkhead
 // as well: fewer are in progress than were at some other time. Of several
 // instances behind the link, all have opened when nothing is let through.
@@ -260,19 +260,20 @@ func (o *observed) turned(t *traffic, c course, until time.Duration) (first load
 			row = 0
 			continue
 		}
-		if row++; !t.telling(s) && row < t.row {
+		if row++; !t.telling(s) && row < t.chance() {
 			continue
 		}
 		if o.failuresMaybe(c.base, s.Done) == 0 || o.inProgress(s.Sent) >= o.most {
 			continue
 		}
-		away := 0
-		for _, next := range t.front[i:min(len(t.front), i+n)] {
-			if t.rejected(next) {
-				away++
+		next := t.front[i:min(len(t.front), i+n)]
+		through := 0
+		for _, s := range next {
+			if t.called(s) {
+				through++
 			}
 		}
-		if 5*away >= 2*n {
+		if len(next) >= minRejected && float64(through) <= 0.6*t.flow*float64(len(next)) {
 			return s, true
 		}
 	}

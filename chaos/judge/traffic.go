@@ -189,7 +189,7 @@ func (t *traffic) silences() []silence {
 			continue
 		}
 		for _, sample := range t.sent(s.from, s.to) {
-			if t.rejected(sample) {
+			if t.rejected(sample) && (sample.Done <= s.to || !t.matched) { // what a stalled host lets go of all at once is no silence
 				s.rejected = append(s.rejected, sample)
 			}
 		}
@@ -253,12 +253,14 @@ func (t *traffic) telling(s load.Sample) bool {
 	return t.matched && !slices.Contains(t.plain, s.Status)
 }
 
-// chance is how many requests in a row may need no call although calls flow.
+// chance is how many requests in a row may need no call although calls flow: less
+// than once in a thousand times there are more. It is for when something was, where
+// row is for whether it was.
 func (t *traffic) chance() int {
 	if t.matched && len(t.plain) == 0 || !t.matched && t.flow > 0.99 {
 		return 0
 	}
-	return t.row
+	return (t.row + 2) / 3
 }
 
 // sampleOf is the sample of the request that caused a call; false if it is not
