@@ -42,26 +42,38 @@ type Breaker struct {
 	// Absent means that it is not known, and both are measured.
 	Counts string `yaml:"counts"`
 
-	OpensWithin time.Duration `yaml:"opens_within"`  // At most so long from the injection until it lets nothing through.
-	Waits       time.Duration `yaml:"waits"`         // How long it stays open before it lets a call through, within 5%; after a failed probe again.
-	WaitsAtMost time.Duration `yaml:"waits_at_most"` // The same at most, for breakers that wait by a coarse clock or by chance; absent means waits.
-	Probes      int           `yaml:"probes"`        // At most so many calls let through before the first probe's result is known.
+	OpensWithin time.Duration `yaml:"opens_within"` // At most so long from the injection until it lets nothing through.
+
+	// How long it stays open before it lets a call through, within 5%, and again after a probe that failed.
+	Waits time.Duration `yaml:"waits"`
+
+	// The same at most, for breakers that wait by a coarse clock or by chance; absent means waits.
+	WaitsAtMost time.Duration `yaml:"waits_at_most"`
+
+	Probes int `yaml:"probes"` // At most so many calls let through before the first probe's result is known.
 
 	// How probes are counted beyond that: cumulative is all of a half-open state (gobreaker), concurrent is at a time (failsafe-go),
 	// window is one lot per waits, whether it has ended or not (hystrix).
 	Probing string `yaml:"probing"`
 
-	Instances     int           `yaml:"instances"`      // How many breakers there are behind the link, each with its own state; absent means 1. Failures and probes are of each.
+	// How many breakers there are behind the link, each with its own state: failures and probes are of each. Absent means 1.
+	Instances int `yaml:"instances"`
+
 	RejectsWithin time.Duration `yaml:"rejects_within"` // At most so long is the 99th percentile of the response time of rejected calls.
-	ClosesWithin  time.Duration `yaml:"closes_within"`  // At most so long from the healing until calls flow again, for good; it includes what is left of the wait.
-	Ignores       []int         `yaml:"ignores"`        // Statuses that must not open it, like 404: those of the caller's own making.
+
+	// At most so long from the healing until calls flow again, for good; it includes what is left of the wait.
+	ClosesWithin time.Duration `yaml:"closes_within"`
+
+	Ignores []int `yaml:"ignores"` // Statuses that must not open it, like 404: those of the caller's own making.
 
 	// It opens once this share of the calls of the last window have failed, within 5%. It takes window and minimum.
 	FailureRate unit.Share `yaml:"failure_rate"`
 
 	Window  time.Duration `yaml:"window"`  // Over how long the share is taken, within 5%, or within a bucket.
 	Minimum int           `yaml:"minimum"` // Exactly so many calls in the window are the fewest of which the share is taken; absent means 1.
-	Buckets int           `yaml:"buckets"` // In how many steps the window rolls, so that up to one of them is forgotten early; absent means that it slides.
+
+	// In how many steps the window rolls, so that up to one of them is forgotten early; absent means that it slides.
+	Buckets int `yaml:"buckets"`
 }
 
 func (b Breaker) String() string {
@@ -72,12 +84,14 @@ func (b Breaker) String() string {
 		}
 	}
 	add(b.Failures > 0, "opens after %s", were(b.Failures, "failure", "failures"))
+	add(b.Failures > 0 && b.Counts != "", "each %s counted", b.Counts)
 	add(b.FailureRate > 0, "opens when %s of the calls of %s fail", b.FailureRate, b.Window)
 	add(b.FailureRate > 0 && b.Minimum > 0, "of %d at least", b.Minimum)
 	add(b.OpensWithin > 0, "opens within %s", b.OpensWithin)
 	add(b.Waits > 0 && b.WaitsAtMost == 0, "waits %s", b.Waits)
 	add(b.Waits > 0 && b.WaitsAtMost > 0, "waits %s to %s", b.Waits, b.WaitsAtMost)
 	add(b.Probes > 0, "lets %s through", were(b.Probes, "probe", "probes"))
+	add(b.Instances > 1, "each of %d instances", b.Instances)
 	add(b.RejectsWithin > 0, "rejects within %s", b.RejectsWithin)
 	add(b.ClosesWithin > 0, "closes within %s", b.ClosesWithin)
 	add(len(b.Ignores) > 0, "ignores %s", list(b.Ignores))
@@ -138,14 +152,22 @@ func (b Breaker) judgeOpen(f *finding, t *traffic, o *observed, courses []course
 	}
 	why := b.idle(courses)
 	if need := float64(2 * max(minRejected, t.row)); b.Waits > 0 && t.rate*t.flow*b.Waits.Seconds() < need {
-		why = fmt.Sprintf("%.3g requests/s are too few to see it open for %s: offer at least %.0f/s", t.rate, short(b.Waits), need/t.flow/b.Waits.Seconds()+1)
+		why = fmt.Sprintf("%.3g requests/s are too few to see it open for %s: offer at least %.0f/s",
+			t.rate, short(b.Waits), need/t.flow/b.Waits.Seconds()+1)
 	}
 	claimed := false
 	none := len(courses) == 0
 	for _, part := range []struct {
 		name  string
 		given bool
-	}{{"failures", none && b.Failures > 0}, {"opens_within", none && b.OpensWithin > 0}, {"waits", b.Waits > 0}, {"probes", b.Probes > 0}, {"rejects_within", b.RejectsWithin > 0}, {"closes_within", b.ClosesWithin > 0}} {
+	}{
+		{"failures", none && b.Failures > 0},
+		{"opens_within", none && b.OpensWithin > 0},
+		{"waits", b.Waits > 0},
+		{"probes", b.Probes > 0},
+		{"rejects_within", b.RejectsWithin > 0},
+		{"closes_within", b.ClosesWithin > 0},
+	} {
 		if part.given {
 			f.open(part.name, "%s", why)
 			claimed = true

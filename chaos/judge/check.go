@@ -60,8 +60,7 @@ func (b Breaker) checkProbing(report func(field, problem string)) {
 	case "cumulative", "concurrent", "window":
 		if b.Probes == 0 {
 			report("probing", "goes with probes, which is missing")
-		}
-		if b.Probing == "window" && b.Waits == 0 {
+		} else if b.Probing == "window" && b.Waits == 0 {
 			report("probing", "window needs waits, which is as long")
 		}
 	default:

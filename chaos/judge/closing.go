@@ -43,9 +43,7 @@ const fewestRanked = 299
 func (b Breaker) judgeRejects(f *finding, t *traffic, all []stayed) {
 	var rejected []load.Sample
 	for _, c := range all {
-		for _, s := range c.silences {
-			rejected = append(rejected, s.rejected...)
-		}
+		rejected = append(rejected, c.rejected(t)...)
 	}
 	calm := calmly(t.run, rejected, 2*evidence.LeastNoise)
 	f.numbers.AddTime("rejected_p99", percentile(responseTimes(calm), 0.99))
@@ -65,9 +63,10 @@ func (b Breaker) judgeRejects(f *finding, t *traffic, all []stayed) {
 		}
 	}
 	m := measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(b.RejectsWithin), sample: len(calm), ids: slow,
-		says:    fmt.Sprintf("rejected within %s (p99 of %d)", short(percentile(responseTimes(calm), 0.99)), len(calm)),
-		refutes: fmt.Sprintf("slow to reject: 99%% of %d rejected callers were answered within %s", len(calm), short(percentile(serviceTimes(calm), 0.99))),
-		settle:  fmt.Sprintf("let more requests come while it is open, at least %d", fewestRanked), hidden: "sampling and the host's noise"}
+		says: fmt.Sprintf("rejected within %s (p99 of %d)", short(percentile(responseTimes(calm), 0.99)), len(calm)),
+		refutes: fmt.Sprintf("slow to reject: 99%% of %d rejected callers were answered within %s",
+			len(calm), short(percentile(serviceTimes(calm), 0.99))),
+		settle: fmt.Sprintf("let more requests come while it is open, at least %d", fewestRanked), hidden: "sampling and the host's noise"}
 	if len(calm) >= fewestRanked {
 		m.settle = "give the run a machine of its own, or leave more room"
 	}
@@ -106,8 +105,9 @@ func (b Breaker) judgeCloses(f *finding, t *traffic, o *observed, all []stayed) 
 	} else {
 		f.numbers.AddTime("open_after_healing", time.Duration(seen[i].Low))
 	}
-	f.rule(measure{name: "closes_within", unit: timed, seen: seen[i], allowed: allowed, sample: len(seen), ids: ids[i], note: b.ClosesWithin == 0,
-		says: says[i], settle: "let the load go on for longer after the healing", hidden: "the host's noise and the time between two requests"})
+	f.rule(measure{name: "closes_within", unit: timed, seen: seen[i], allowed: allowed, sample: len(seen), ids: ids[i],
+		note: b.ClosesWithin == 0, says: says[i],
+		settle: "let the load go on for longer after the healing", hidden: "the host's noise and the time between two requests"})
 }
 
 // closing is how long after the healing calls flowed for good.
@@ -127,7 +127,8 @@ func (b Breaker) closing(t *traffic, o *observed, c stayed) (Interval, string) {
 		if b.failedSince(o, c.flowed, c.closed) {
 			seen.Low = float64(max(0, first-noise))
 		}
-		return seen, fmt.Sprintf("closed %s after healing, and opened again without a fault until %s after it", short(first), short(c.closed-c.to))
+		return seen, fmt.Sprintf("closed %s after healing, and opened again without a fault until %s after it",
+			short(first), short(c.closed-c.to))
 	}
 	return interval(max(0, t.lastAway(c.to, c.closed)-c.to-noise), first), fmt.Sprintf("closed %s after healing", short(first))
 }

@@ -167,7 +167,10 @@ type observed struct {
 
 func (b Breaker) observe(t *traffic) *observed {
 	o := &observed{fails: func(x evidence.Exchange) bool { return failed(x) && !slices.Contains(b.Ignores, x.Status) }, silences: t.silences()}
-	o.outcomes = [2][]outcome{t.outcomes(false, o.fails), t.outcomes(true, o.fails)}
+	o.outcomes[attempts] = t.outcomes(true, o.fails)
+	if o.outcomes[requests] = o.outcomes[attempts]; t.matched && len(t.behind) < len(t.calls) {
+		o.outcomes[requests] = t.outcomes(false, o.fails)
+	}
 	for i, list := range o.outcomes {
 		for _, x := range list {
 			if x.bad {
@@ -175,7 +178,7 @@ func (b Breaker) observe(t *traffic) *observed {
 			}
 		}
 	}
-	o.strangers = t.strangers(o.fails)
+	o.strangers = t.failedStrangers(o.fails)
 	ends := make([]time.Duration, 0, len(t.calls))
 	for _, x := range t.calls {
 		o.begins = append(o.begins, x.Begin)

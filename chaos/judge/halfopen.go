@@ -199,16 +199,23 @@ func (t *traffic) lastSent(s silence) time.Duration {
 	return s.from - t.run.Noise(s.from, s.from)
 }
 
+// fewStrangers is how many calls of another route there may be while a breaker is
+// open, if it is theirs as well: those are its probes.
+const fewStrangers = 3
+
 // waited is how long it stayed open: from when it had surely opened to the last
 // request that was turned away, at least; from when it surely had not to the call
-// that was let through, at most.
+// that was let through, at most. Where few calls of another route came in the
+// midst of that, they may have been its probes, and failed, so that it waited
+// twice.
 func (t *traffic) waited(surely, notYet time.Duration, next evidence.Exchange, ended bool) Interval {
 	low := float64(max(0, t.lastTurned(surely, next, ended)-surely))
 	if !ended {
 		return Interval{low, anything().High}
 	}
-	if x, ok := t.otherIn((surely+next.Begin)/2, next.Begin); ok {
-		low = min(low, float64(x.Begin-surely))
+	third := (next.Begin - surely) / 3
+	if n, first := t.strangers(surely+third, next.Begin-third); n > 0 && n <= fewStrangers {
+		low = min(low, float64(first-surely))
 	}
 	return Interval{low, max(low, float64(next.Begin-notYet))}
 }

@@ -55,12 +55,14 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, courses []cou
 	f.numbers.Add("ignored_failures", float64(total))
 	if blackout > 0 {
 		f.rule(measure{name: "ignores", seen: exactly(len(ids)), allowed: atMost(0), sample: total, ids: ids,
-			says: fmt.Sprintf("opened on statuses it must ignore (%s): no call reached %s for up to %s, and %d requests were rejected", list(b.Ignores), b.Link, short(blackout), len(ids))})
+			says: fmt.Sprintf("opened on statuses it must ignore (%s): no call reached %s for up to %s, and %d requests were rejected",
+				list(b.Ignores), b.Link, short(blackout), len(ids))})
 		return
 	}
 	for _, status := range b.Ignores {
 		if shown[status] < leastIgnored {
-			f.open("ignores", "status %d, which it must ignore, came %s while nothing else failed: add an errors fault with it", status, often(shown[status]))
+			f.open("ignores", "status %d, which it must ignore, came %s while nothing else failed: add an errors fault with it",
+				status, often(shown[status]))
 			return
 		}
 	}
@@ -72,7 +74,8 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, courses []cou
 		f.open("ignores", "only %d calls ended in a status it must ignore; at least %d are needed", total, need)
 		return
 	}
-	f.rule(measure{name: "ignores", seen: exactly(0), allowed: atMost(0), sample: total, says: fmt.Sprintf("stayed closed through %d answers of %s", total, list(b.Ignores))})
+	f.rule(measure{name: "ignores", seen: exactly(0), allowed: atMost(0), sample: total,
+		says: fmt.Sprintf("stayed closed through %d answers of %s", total, list(b.Ignores))})
 }
 
 // alone is the part of an episode in which no course was under way.

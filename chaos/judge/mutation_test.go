@@ -77,6 +77,9 @@ func TestNoFalseBreakerIsHeld(t *testing.T) {
 	for _, rate := range []float64{100, 300, 1000} {
 		for _, failures := range []int{5, 8} {
 			for _, host := range hosts {
+				if rate > 300 && (host.name != "quiet" || failures > 5) {
+					continue // it takes long, and says the same
+				}
 				t.Run(fmt.Sprintf("%v/s, %d failures, %s", rate, failures, host.name), func(t *testing.T) {
 					t.Parallel()
 					sound, refuted := 0, map[string]int{}

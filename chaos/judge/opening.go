@@ -101,7 +101,8 @@ func (b Breaker) idleIn(c course) string {
 	case c.failed == 0:
 		return fmt.Sprintf("the fault on %s hit %d calls but none of them failed", b.Link, c.touched)
 	case c.failed < need:
-		return fmt.Sprintf("only %s while the fault was in force, and the breaker was not seen to open; at least %d are needed to say that it should have", were(c.failed, "call failed", "calls failed"), need)
+		return fmt.Sprintf("only %s while the fault was in force, and the breaker was not seen to open; "+
+			"at least %d are needed to say that it should have", were(c.failed, "call failed", "calls failed"), need)
 	}
 	return ""
 }

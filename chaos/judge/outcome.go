@@ -69,10 +69,9 @@ func (t *traffic) learnable(x evidence.Exchange) time.Duration {
 	return max(x.Begin, x.End-t.run.Noise(x.Begin, x.End))
 }
 
-// strangers lists when the system may have learned of failures on the link that
-// are other routes': a breaker that routes share counts them too. What carries no
-// request id is left out, as in otherIn.
-func (t *traffic) strangers(fails func(evidence.Exchange) bool) []time.Duration {
+// failedStrangers lists when the system may have learned of failures on the link
+// that are other routes': a breaker that routes share counts them too.
+func (t *traffic) failedStrangers(fails func(evidence.Exchange) bool) []time.Duration {
 	var list []time.Duration
 	for _, x := range t.link.Exchanges {
 		if _, own := t.byID[x.ID]; t.matched && x.ID != 0 && !own && fails(x) {

@@ -51,10 +51,12 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 	f.numbers.Add("rejected_during_probes", float64(turned))
 	slices.Sort(ids)
 	m := measure{name: "probes", seen: seen, allowed: atMost(b.Probes * b.instances()), sample: states, ids: ids, note: b.Probes == 0}
-	m.says = fmt.Sprintf("half-open let %s through before the first result (%s, %s meanwhile)", b.several(seen), were(states, "state", "states"), were(turned, "request turned away", "requests turned away"))
+	m.says = fmt.Sprintf("half-open let %s through before the first result (%s, %s meanwhile)",
+		several(seen), were(states, "state", "states"), were(turned, "request turned away", "requests turned away"))
 	if seen.High == anything().High {
 		need := time.Duration(float64(max(leastTurned, t.chance())+b.Probes*b.instances()+1) / (t.rate * t.flow) * float64(time.Second))
-		m.settle = fmt.Sprintf("probes took at most %s, too short for more requests to come: add latency of %s or more to the fault", short(longest), short(max(need+2*t.run.Noise(0, t.end), 50*time.Millisecond)))
+		m.settle = fmt.Sprintf("probes took at most %s, too short for more requests to come: add latency of %s or more to the fault",
+			short(longest), short(max(need+2*t.run.Noise(0, t.end), 50*time.Millisecond)))
 	} else if !agree {
 		m.settle = "half-open states contradict each other"
 	}
@@ -86,7 +88,7 @@ func (b Breaker) letThroughAtOnce(t *traffic, p probe) (Interval, bool) {
 }
 
 // several prints how many calls.
-func (b Breaker) several(seen Interval) string {
+func several(seen Interval) string {
 	if seen.High == 1 {
 		return "1 call"
 	}

@@ -138,7 +138,8 @@ func (b Breaker) ruleRate(f *finding, t *traffic, opened int, rate, window, mini
 	if !agree {
 		settle = "its openings contradict one another, so that another window or another rule is behind them"
 	}
-	f.rule(measure{name: "failure_rate", unit: shared, seen: rate, allowed: about(float64(b.FailureRate), 0), sample: opened, says: says, settle: settle})
+	f.rule(measure{name: "failure_rate", unit: shared, seen: rate, allowed: about(float64(b.FailureRate), 0), sample: opened,
+		says: says, settle: settle})
 	allowed := about(b.Window, 0)
 	if gap := t.lasting(2); b.Buckets > 0 {
 		allowed = Bound{float64(b.Window - b.Window/time.Duration(b.Buckets) - gap), float64(b.Window + gap)}

@@ -175,7 +175,8 @@ func (b Breaker) opened(t *traffic, courses []course, th threshold) string {
 		}
 	}
 	if 2*early >= max(calls, 1) {
-		return fmt.Sprintf("kept calling while open: calls reached %s when %s in a row were known, though %d of %d callers were answered without waiting for them", b.Link, known, early, calls)
+		return fmt.Sprintf("kept calling while open: calls reached %s when %s in a row were known, "+
+			"though %d of %d callers were answered without waiting for them", b.Link, known, early, calls)
 	}
 	return fmt.Sprintf("never opened: calls reached %s when %s in a row were known", b.Link, known)
 }

@@ -58,8 +58,8 @@ func TestFailures(t *testing.T) {
 				v := Breaker{Link: "payments", Route: "pay", Failures: c.declared}.Judge(w.play())
 				p := partOf(v, "failures")
 				// Where more come at once than the lie is large it is not held at the least.
-				wrong := p == nil || c.slow == 0 && p.Ruling != c.want || p.Ruling == Held && c.want == Refuted || p.Ruling == Refuted && c.want != Refuted
-				if wrong {
+				wrong := p == nil || c.slow == 0 && p.Ruling != c.want
+				if wrong || p.Ruling == Held && c.want == Refuted || p.Ruling == Refuted && c.want != Refuted {
 					t.Errorf("seed %d: %v: %s", seed, v.Ruling, v.Reason)
 					continue
 				}
@@ -120,7 +120,8 @@ func TestInstancesBehindOneLink(t *testing.T) {
 			w := failingFor(seed, 200, 0, breakerModel{failures: c.truth, probes: c.probes, instances: 4})
 			slow := fault(1, "latency", 4*time.Second, 2*time.Second)
 			w.faults, w.late[1] = append(w.faults, slow), 150*ms
-			claim := Breaker{Link: "payments", Route: "pay", Failures: c.declared, Probes: 1, Waits: 2 * time.Second, Instances: c.number, ClosesWithin: 3 * time.Second}
+			claim := Breaker{Link: "payments", Route: "pay", Failures: c.declared, Probes: 1,
+				Waits: 2 * time.Second, Instances: c.number, ClosesWithin: 3 * time.Second}
 			if v := claim.Judge(w.play()); v.Ruling != c.want {
 				t.Errorf("%s, seed %d: %s: %s; want %s", c.name, seed, v.Ruling, v.Reason, c.want)
 			}
@@ -133,8 +134,8 @@ func TestInstancesBehindOneLink(t *testing.T) {
 // neither, and leaves nothing else open.
 func TestProbes(t *testing.T) {
 	claim := Breaker{Link: "payments", Route: "pay", Failures: 20, Waits: 2 * time.Second, Probes: 1, ClosesWithin: 3 * time.Second}
-	two := claim
-	two.Probes = 2
+	two, all, lots := claim, claim, claim
+	two.Probes, all.Probing, lots.Probing = 2, "cumulative", "window"
 	for _, c := range []struct {
 		name   string
 		slow   time.Duration
@@ -148,6 +149,10 @@ func TestProbes(t *testing.T) {
 		{"one extra probe", 150 * ms, breakerModel{failures: 5, probes: 2}, claim, Refuted, "let 2 calls through"},
 		{"one extra probe, callers wait", 150 * ms, breakerModel{failures: 5, probes: 2, waiters: true}, claim, Refuted, "let 2 calls through"},
 		{"two", 150 * ms, breakerModel{failures: 5, probes: 2}, two, Held, "let 2 calls through"},
+		{"in all", 150 * ms, breakerModel{failures: 5}, all, Held, "let 1 call through"},
+		{"one extra probe in all", 150 * ms, breakerModel{failures: 5, probes: 2}, all, Refuted, "let 2 calls through"},
+		{"per wait", 150 * ms, breakerModel{failures: 5}, lots, Held, "let 1 call through"},
+		{"one extra probe per wait", 150 * ms, breakerModel{failures: 5, probes: 2}, lots, Refuted, "let 2 calls through"},
 		{"fails at once", 0, breakerModel{failures: 5}, claim, Inconclusive, "add latency of"},
 		{"fails at once, callers wait", 0, breakerModel{failures: 5, waiters: true}, claim, Inconclusive, "add latency of"},
 	} {
@@ -215,7 +220,8 @@ func TestFailureRate(t *testing.T) {
 	}
 	opossum := breakerModel{share: 0.5, window: 10 * time.Second, buckets: 10, minimum: 20}
 	sliding := breakerModel{share: 0.5, window: 10 * time.Second, minimum: 20, forgets: true}
-	claim := Breaker{Link: "payments", Route: "pay", FailureRate: 0.5, Window: 10 * time.Second, Minimum: 20, Buckets: 10, Waits: 2 * time.Second}
+	claim := Breaker{Link: "payments", Route: "pay", FailureRate: 0.5, Window: 10 * time.Second, Minimum: 20, Buckets: 10,
+		Waits: 2 * time.Second}
 	slides := claim
 	slides.Buckets = 0
 	for _, c := range []struct {

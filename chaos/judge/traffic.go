@@ -335,18 +335,19 @@ func (t *traffic) lasting(n float64) time.Duration {
 	return time.Duration(min(n/t.rate, float64(t.end)/float64(time.Second)) * float64(time.Second))
 }
 
-// otherIn is the first exchange on the link in [from, to) of another route: it
-// may be a call through the same breaker. What carries no request id is nobody's
-// request, as a health check, where the system passes ids on; false if there is
-// none.
-func (t *traffic) otherIn(from, to time.Duration) (evidence.Exchange, bool) {
+// strangers counts the calls of other routes over the link in [from, to): they may
+// go through the same breaker. What carries no request id is nobody's request, as
+// a health check, where the system passes ids on.
+func (t *traffic) strangers(from, to time.Duration) (n int, first time.Duration) {
 	if !t.matched || from >= to {
-		return evidence.Exchange{}, false
+		return 0, 0
 	}
 	for _, x := range t.link.Window(from, to) {
 		if _, own := t.byID[x.ID]; !own && x.ID != 0 {
-			return x, true
+			if n++; n == 1 {
+				first = x.Begin
+			}
 		}
 	}
-	return evidence.Exchange{}, false
+	return n, first
 }

@@ -3,12 +3,32 @@ package judge
 import (
 	"fmt"
 	"time"
+
+	"github.com/stormctl/stormctl/load"
 )
 
 // stayed is what is seen of the times for which the breaker stayed open.
 type stayed struct {
 	course
 	stays []stay
+}
+
+// rejected lists the requests that were turned away while nothing was let
+// through; if that never was, those since it opened.
+func (c stayed) rejected(t *traffic) []load.Sample {
+	var list []load.Sample
+	for _, s := range c.silences {
+		list = append(list, s.rejected...)
+	}
+	if len(c.silences) > 0 || !c.seen() {
+		return list
+	}
+	for _, s := range t.sent(c.opening.surely, min(c.to, c.limit)) {
+		if t.matched && t.rejected(s) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // waiting is what the claim allows the time to be for which it stays open.
@@ -19,54 +39,77 @@ func (b Breaker) waiting() Bound {
 // judgeWaits rules on how long it stayed open until it let a call through, at
 // each opening, and after each probe that failed.
 func (b Breaker) judgeWaits(f *finding, all []stayed) {
-	for _, again := range []bool{false, true} {
-		var seen []Interval
-		var ids [][]uint64
-		ended := 0
-		for _, c := range all {
-			for _, s := range c.stays {
-				if s.again == again {
-					seen, ids = append(seen, s.waited), append(ids, s.ids)
-				}
-				if s.again == again && s.waited.High != anything().High {
-					ended++
-				}
-			}
-		}
-		name, says := "waits", "probe after %s"
-		if again {
-			name, says = "reopens", "again %s after a failed probe"
-			f.numbers.Add("reopened", float64(len(seen)))
-		} else {
-			f.numbers.Add("probed", float64(ended))
-		}
-		if len(seen) == 0 {
-			continue
-		}
-		sample := len(seen)
-		if b.WaitsAtMost == 0 { // it is one setting, unless they contradict
-			if both, ok := allOf(seen); ok {
-				seen, ids = []Interval{both}, ids[:1]
-			}
-		}
-		i := worst(seen, b.waiting())
-		m := measure{name: name, unit: timed, seen: seen[i], allowed: b.waiting(), sample: sample, ids: ids[i], note: b.Waits == 0,
-			says: fmt.Sprintf(says, timed.span(seen[i])), refutes: fmt.Sprintf(says+" instead of "+short(b.Waits), timed.span(seen[i])), hidden: "the time between two requests", settle: "offer more requests per second"}
-		if !again {
-			f.numbers.AddTime("waited", time.Duration(seen[i].Low))
-		}
-		if m.note {
-			m.allowed = Bound{-anything().High, anything().High}
-		}
-		if seen[i].High == anything().High {
-			m.says = fmt.Sprintf("stayed open for %s and longer", short(time.Duration(seen[i].Low)))
-			m.refutes = m.says + " although it should probe"
-			m.hidden, m.settle = "", "the evidence ends before its first probe, so let the load go on for longer than its wait"
-		} else if again && seen[i].against(b.waiting()) == Inconclusive {
-			m.hidden, m.settle = "", "whether it counts from the probe or from its result cannot be told: let the probe take less than a twentieth of the wait"
-		}
+	first, again := staysOf(all, false), staysOf(all, true)
+	f.numbers.Add("probed", float64(ended(first)))
+	if m, ok := b.waited(first, "waits", "probe after %s"); ok {
+		f.numbers.AddTime("waited", time.Duration(m.seen.Low))
 		f.rule(m)
 	}
+	f.numbers.Add("reopened", float64(len(again)))
+	if m, ok := b.waited(again, "reopens", "again %s after a failed probe"); ok {
+		f.rule(m)
+	}
+}
+
+// staysOf lists the stays that began with an opening, or those that began with a
+// probe that failed.
+func staysOf(all []stayed, again bool) []stay {
+	var list []stay
+	for _, c := range all {
+		for _, s := range c.stays {
+			if s.again == again {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
+}
+
+// ended counts the stays of which the run saw the end.
+func ended(list []stay) int {
+	n := 0
+	for _, s := range list {
+		if s.waited.High != anything().High {
+			n++
+		}
+	}
+	return n
+}
+
+// waited makes one measure of all stays: it is one setting, and so what all of
+// them leave, unless it may vary or they contradict one another. Then it is the
+// worst. It is false if there are none.
+func (b Breaker) waited(list []stay, name, says string) (measure, bool) {
+	seen := make([]Interval, len(list))
+	for i, s := range list {
+		seen[i] = s.waited
+	}
+	if b.WaitsAtMost == 0 {
+		if both, ok := allOf(seen); ok && len(seen) > 0 {
+			seen = []Interval{both}
+		}
+	}
+	i := worst(seen, b.waiting())
+	if i < 0 {
+		return measure{}, false
+	}
+	m := measure{name: name, unit: timed, seen: seen[i], allowed: b.waiting(), sample: len(list), ids: list[i].ids, note: b.Waits == 0}
+	if m.note {
+		m.allowed = Bound{-anything().High, anything().High}
+	}
+	m.says = fmt.Sprintf(says, timed.span(m.seen))
+	m.refutes = m.says + " instead of " + short(b.Waits)
+	switch {
+	case m.seen.High == anything().High:
+		m.says = fmt.Sprintf("stayed open for %s and longer", short(time.Duration(m.seen.Low)))
+		m.refutes = m.says + " although it should probe"
+		m.settle = "the evidence ends before its first probe, so let the load go on for longer than its wait"
+	case name == "reopens":
+		m.settle = "whether it counts from the probe or from its result cannot be told: let the probe take less than a twentieth of the wait"
+	default:
+		m.hidden, m.settle = "the time between two requests", "offer more requests per second"
+	}
+	return m, true
 }
 
 // judgeSilent rules on the calls that were let through while it had to be open:
@@ -79,9 +122,7 @@ func (b Breaker) judgeSilent(f *finding, t *traffic, all []stayed) {
 	var ids []uint64
 	turned := 0
 	for _, c := range all {
-		for _, s := range c.silences {
-			turned += len(s.rejected)
-		}
+		turned += len(c.rejected(t))
 		for _, s := range c.stays {
 			if !s.again {
 				n := float64(b.letThroughOpen(t, s.surely, s.from, &ids))
@@ -109,9 +150,10 @@ func (b Breaker) judgeSilent(f *finding, t *traffic, all []stayed) {
 		return
 	}
 	f.rule(measure{name: "silent", seen: seen, allowed: atMost(0), sample: turned, ids: ids,
-		says:    fmt.Sprintf("%s of %d requests reached %s while open", counted.span(seen), turned, b.Link),
-		refutes: fmt.Sprintf("kept calling while open: %s reached %s although it had to wait %s, against %d rejected", were(int(seen.Low), "call", "calls"), b.Link, short(b.Waits), turned),
-		settle:  "say how many probes it lets through in all (probing: cumulative)"})
+		says: fmt.Sprintf("%s of %d requests reached %s while open", counted.span(seen), turned, b.Link),
+		refutes: fmt.Sprintf("kept calling while open: %s reached %s although it had to wait %s, against %d rejected",
+			were(int(seen.Low), "call", "calls"), b.Link, short(b.Waits), turned),
+		settle: "say how many probes it lets through in all (probing: cumulative)"})
 }
 
 // letThroughOpen counts the calls of requests that were sent after it surely was
