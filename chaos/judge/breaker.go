@@ -2,55 +2,79 @@ package judge
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Breaker claims that a circuit breaker protects the calls that Route makes
 // over Link: it opens when they fail, lets none through while open, waits,
-// probes, and closes once they succeed. What is absent is not judged, except
-// that a breaker that waits is claimed to probe with one call.
+// probes, and closes once they succeed. What is absent is not judged, but told
+// where it was seen.
 //
 // Open is seen from both sides: the route's arrivals are answered while no
 // call of theirs reaches the link. A fast failure alone proves nothing, a gap
-// in the calls alone neither. It has held only if it was seen open and seen to
-// probe; one that nobody saw open is refuted if enough calls failed for long
-// enough, and otherwise the run has shown nothing.
+// in the calls alone neither. Nothing has held of one that nobody saw open.
 //
 //	calls  ||||||||·····················|·····················|·····|||||||||
 //	fault    [——— injected ———————————————————————————— healed]
 //	         └ opens ┘└────── waits ─────┘└ probe fails,       └ probe succeeds,
 //	                    callers rejected     open again           closed again
 //
-// Where the moment of opening is uncertain, each bound is held against the
-// moment that is kinder to the system. Calls already in flight when it had to
-// open are free: they are the ones that began before. How many calls half-open
-// lets through shows only while a probe takes time: a fault that fails at once
-// (errors alone) leaves that open, the same with latency tells.
+// Each figure is an interval between what is known by cause and effect: a
+// request that was let through was so after it was sent, one that was turned
+// away was so before it was answered, and a result was known after the link had
+// its end and before its caller had the answer. So a host that stalls makes the
+// intervals wider and nothing else. How many calls half-open lets through shows
+// only while a probe takes time: a fault that fails at once (errors alone)
+// leaves that open, the same with latency tells. After how many failures it
+// opens shows best the other way round, where they come one by one.
 type Breaker struct {
-	Link          string        `yaml:"link"`           // The link the protected calls go over.
-	Route         string        `yaml:"route"`          // The route that causes them.
-	Failures      int           `yaml:"failures"`       // Failed calls after which it opens; those already in flight then are not counted against it.
-	OpensWithin   time.Duration `yaml:"opens_within"`   // From the injection to the last call before it opened.
-	Waits         time.Duration `yaml:"waits"`          // How long it stays open before a probe.
-	WaitsAtMost   time.Duration `yaml:"waits_at_most"`  // The same at most, for breakers that wait by a coarse clock or by chance; absent means waits.
-	Probes        int           `yaml:"probes"`         // Most calls let through before the first probe's result is known; absent means 1 with waits, and is not judged without: a system that health-checks has no half-open.
-	RejectsWithin time.Duration `yaml:"rejects_within"` // 99th percentile of the response time of rejected calls.
-	ClosesWithin  time.Duration `yaml:"closes_within"`  // From the healing until calls flow again; it includes what is left of the wait.
-	Ignores       []int         `yaml:"ignores"`        // Statuses that must not open it, like 404: those of the caller's own making.
-}
+	Link  string `yaml:"link"`  // The link the protected calls go over. What other routes send over it may count as failures too.
+	Route string `yaml:"route"` // The route that causes them.
 
-// What a run must have shown before a breaker is ruled on.
-const (
-	leastFailing = 10 // calls that failed, to say that it should have opened; twice Failures if that is more
-	leastTooMany = 10 // calls made although it should have been open, to say that it never opened
-	leastLate    = 3  // calls begun after the failure that had to open it, to say that it opened late
-	leastTurned  = 3  // requests rejected while probes were on their way, to say that no more were let through
-	leastIgnored = 5  // answers with each status to be ignored; together at least as many as leastFailing asks
-)
+	// At most so many failures in a row before it opens; calls that were in progress then are not counted.
+	Failures int `yaml:"failures"`
+
+	// What a failure is where requests are tried again: request for a breaker around the retries, attempt for one within them.
+	// Absent means that it is not known, and both are measured.
+	Counts string `yaml:"counts"`
+
+	OpensWithin time.Duration `yaml:"opens_within"` // At most so long from the injection until it lets nothing through.
+
+	// How long it stays open before it lets a call through, within 5%, and again after a probe that failed.
+	Waits time.Duration `yaml:"waits"`
+
+	// The same at most, for breakers that wait by a coarse clock or by chance; absent means waits.
+	WaitsAtMost time.Duration `yaml:"waits_at_most"`
+
+	Probes int `yaml:"probes"` // At most so many calls let through before the first probe's result is known.
+
+	// How probes are counted beyond that: cumulative is all of a half-open state (gobreaker), concurrent is at a time (failsafe-go),
+	// window is one lot per waits, whether it has ended or not (hystrix).
+	Probing string `yaml:"probing"`
+
+	// How many breakers there are behind the link, each with its own state: failures and probes are of each. Absent means 1.
+	Instances int `yaml:"instances"`
+
+	RejectsWithin time.Duration `yaml:"rejects_within"` // At most so long is the 99th percentile of the response time of rejected calls.
+
+	// At most so long from the healing until calls flow again, for good; it includes what is left of the wait.
+	ClosesWithin time.Duration `yaml:"closes_within"`
+
+	Ignores []int `yaml:"ignores"` // Statuses that must not open it, like 404: those of the caller's own making.
+
+	// It opens once this share of the calls of the last window have failed, within 5%. It takes window and minimum.
+	FailureRate unit.Share `yaml:"failure_rate"`
+
+	Window  time.Duration `yaml:"window"`  // Over how long the share is taken, within 5%, or within a bucket.
+	Minimum int           `yaml:"minimum"` // Exactly so many calls in the window are the fewest of which the share is taken; absent means 1.
+
+	// In how many steps the window rolls, so that up to one of them is forgotten early; absent means that it slides.
+	Buckets int `yaml:"buckets"`
+}
 
 func (b Breaker) String() string {
 	parts := []string{}
@@ -60,10 +84,14 @@ func (b Breaker) String() string {
 		}
 	}
 	add(b.Failures > 0, "opens after %s", were(b.Failures, "failure", "failures"))
+	add(b.Failures > 0 && b.Counts != "", "each %s counted", b.Counts)
+	add(b.FailureRate > 0, "opens when %s of the calls of %s fail", b.FailureRate, b.Window)
+	add(b.FailureRate > 0 && b.Minimum > 0, "of %d at least", b.Minimum)
 	add(b.OpensWithin > 0, "opens within %s", b.OpensWithin)
 	add(b.Waits > 0 && b.WaitsAtMost == 0, "waits %s", b.Waits)
 	add(b.Waits > 0 && b.WaitsAtMost > 0, "waits %s to %s", b.Waits, b.WaitsAtMost)
-	add(b.halfOpen(), "lets %s through", were(b.probes(), "probe", "probes"))
+	add(b.Probes > 0, "lets %s through", were(b.Probes, "probe", "probes"))
+	add(b.Instances > 1, "each of %d instances", b.Instances)
 	add(b.RejectsWithin > 0, "rejects within %s", b.RejectsWithin)
 	add(b.ClosesWithin > 0, "closes within %s", b.ClosesWithin)
 	add(len(b.Ignores) > 0, "ignores %s", list(b.Ignores))
@@ -71,174 +99,81 @@ func (b Breaker) String() string {
 	return fmt.Sprintf("breaker of %s over %s: %s", orAll(b.Route), b.Link, strings.Join(parts, ", "))
 }
 
-// halfOpen tells whether anything is claimed of the half-open state.
-func (b Breaker) halfOpen() bool { return b.Probes > 0 || b.Waits > 0 }
-
-// longest is how long it may stay open while it is asked.
-func (b Breaker) longest() time.Duration { return max(b.Waits, b.WaitsAtMost) }
-
-func (b Breaker) probes() int { return max(b.Probes, 1) }
+func (b Breaker) instances() int { return max(b.Instances, 1) }
 
 // Judge implements Claim.
 func (b Breaker) Judge(run *evidence.Run) Verdict {
 	f := find(run, b, "breaker")
 	t, why := trafficOf(run, b.Link, b.Route)
 	if why != "" {
-		f.doubt("%s", why)
+		f.open("opens", "%s", why)
 		return f.verdict()
 	}
-	if b.Waits > 0 && t.rate*t.flow*b.Waits.Seconds() < 20 {
-		f.doubt("%.3g requests/s are too few to tell an open breaker from chance within its wait of %s: offer at least %.0f/s", t.rate, short(b.Waits), 20/t.flow/b.Waits.Seconds()+1)
-		return f.verdict()
-	}
-	silences := t.silences(b.Waits / 2)
-	courses := b.courses(t, silences)
+	o := b.observe(t)
+	courses := b.courses(t, o)
 	if len(courses) > 0 {
-		from, to := courses[0].from, min(courses[len(courses)-1].over(), t.end)
-		f.rests(from-time.Second, to, onDue|onTimes|onLoad)
-		if noise, most := run.Noise(from, to), b.stall(); noise > most {
-			f.distrust(fmt.Sprintf("the host stalled for up to %s: more than the %s in which an open breaker can still be told from it", short(noise), short(most)))
-		}
+		last := courses[len(courses)-1]
+		f.rests(courses[0].from-time.Second, min(max(last.over(), last.to), t.end), onDue|onTimes)
 	}
-	b.judgeCourses(f, t, courses)
+	th := b.threshold(t, o, courses)
+	if len(courses) > 0 {
+		b.judgeFailures(f, t, courses, th)
+		b.judgeOpens(f, t, courses)
+	}
+	if b.FailureRate > 0 {
+		b.judgeRate(f, t, o, courses)
+	}
+	b.judgeOpen(f, t, o, courses)
 	if len(b.Ignores) > 0 {
-		b.judgeIgnored(f, t, silences, courses)
+		b.judgeIgnores(f, t, o, courses, th)
 	}
 	if !t.matched {
-		f.note("request ids do not reach %s, so that this rests on rates: every call there counts as the route's", b.Link)
+		f.remark("", "request ids do not reach %s, so that this rests on rates: every call there counts as the route's", b.Link)
 	}
 	return f.verdict()
 }
 
-// stall is how long the host may stall: a silence must be longer than half of
-// the wait without it, so at half of the wait an open breaker is not seen.
-func (b Breaker) stall() time.Duration {
-	if b.Waits == 0 {
-		return 250 * time.Millisecond
-	}
-	return b.Waits / 4
-}
-
-// courses follows the breaker through each episode of faults that make calls
-// fail. Episodes closer together than its wait are one to it.
-func (b Breaker) courses(t *traffic, silences []silence) []course {
-	spans := episodes(t.run, b.Waits, func(i evidence.Injection) bool { return onPath(t.link, i) && b.breaks(i) })
-	courses := make([]course, len(spans))
-	for i, e := range spans {
-		limit := t.end
-		if i+1 < len(spans) {
-			limit = spans[i+1].from
-		}
-		courses[i] = courseOf(t, e, limit, silences, b.Failures)
-	}
-	return courses
-}
-
-// breaks tells whether a fault must open the breaker, and ignored whether it
-// must not. A fault with client errors that are not declared as ignored is
-// neither: what it should do is not claimed.
-func (b Breaker) breaks(f evidence.Injection) bool {
-	if f.Kind != "errors" {
-		return true
-	}
-	return slices.ContainsFunc(f.Statuses, func(s int) bool { return s >= 500 && !slices.Contains(b.Ignores, s) })
-}
-
-func (b Breaker) ignored(f evidence.Injection) bool {
-	return f.Kind == "errors" && len(f.Statuses) > 0 &&
-		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })
-}
-
-// judgeCourses rules on what happened in the episodes. One in which nothing
-// failed says nothing, and spoils nothing if another says something.
-func (b Breaker) judgeCourses(f *finding, t *traffic, courses []course) {
-	if len(courses) == 0 {
-		f.doubt("no fault that makes calls fail was in force on %s: nothing was asked of the breaker", b.Link)
-		return
-	}
-	opened := slices.DeleteFunc(slices.Clone(courses), func(c course) bool { return !c.opened() })
+// judgeOpen rules on what it did while it was open, and after. Of that there is
+// nothing to see if it was not seen to open.
+func (b Breaker) judgeOpen(f *finding, t *traffic, o *observed, courses []course) {
+	var all []stayed
 	for _, c := range courses {
-		if c.opened() {
-			continue
-		}
-		if why := b.idle(c); why == "" {
-			b.judgeUnopened(f, t, c)
-		} else if len(opened) == 0 {
-			f.doubt("%s", why)
+		if c.seen() || c.already {
+			all = append(all, stayed{c, b.stays(t, o, c)})
 		}
 	}
-	if len(opened) == 0 {
+	if len(all) > 0 {
+		b.judgeWaits(f, all)
+		b.judgeSilent(f, t, all)
+		b.judgeProbes(f, t, all)
+		b.judgeRejects(f, t, all)
+		b.judgeCloses(f, t, o, all)
 		return
 	}
-	b.judgeOpening(f, opened, t)
-	b.judgeWaits(f, opened, t)
-	b.judgeProbes(f, opened, t)
-	b.judgeRejects(f, opened, t)
-	b.judgeClosing(f, opened, t)
-}
-
-// needed is how many calls must fail before anything is asked of the breaker.
-func (b Breaker) needed() int { return max(leastFailing, 2*b.Failures) }
-
-// idle says why an episode asked nothing of the breaker; "" if it did.
-func (b Breaker) idle(c course) string {
-	switch {
-	case c.touched == 0:
-		return fmt.Sprintf("the fault on %s hit no call", b.Link)
-	case len(c.failures) == 0:
-		return fmt.Sprintf("the fault on %s hit %d calls but none of them failed", b.Link, c.touched)
-	case len(c.failures) < b.needed():
-		return fmt.Sprintf("only %s while the fault was in force, and the breaker was not seen to open; at least %d are needed to say that it should have", were(len(c.failures), "call failed", "calls failed"), b.needed())
+	why := b.idle(courses)
+	if need := float64(2 * max(minRejected, t.row)); b.Waits > 0 && t.rate*t.flow*b.Waits.Seconds() < need {
+		why = fmt.Sprintf("%.3g requests/s are too few to see it open for %s: offer at least %.0f/s",
+			t.rate, short(b.Waits), need/t.flow/b.Waits.Seconds()+1)
 	}
-	return ""
-}
-
-// judgeIgnored rules on the times in which only ignored statuses came: there
-// it must stay closed. The aftermath of other faults is left out.
-func (b Breaker) judgeIgnored(f *finding, t *traffic, silences []silence, courses []course) {
-	shown := map[int]int{}
-	total := 0
-	var blackout time.Duration
-	var ids []uint64
-	for _, e := range episodes(t.run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) && b.ignored(i) }) {
-		from, to := e.from, e.to
-		for _, c := range courses {
-			if c.from <= from && c.over() > from {
-				from = c.over()
-			} else if c.from > from {
-				to = min(to, c.from)
-			}
-		}
-		for _, x := range t.begun(from, to) {
-			if e.hit(x) && slices.Contains(b.Ignores, x.Status) && t.end-x.End >= max(minSilence, b.Waits/2) {
-				shown[x.Status]++
-				total++
-			}
-		}
-		for _, s := range silences {
-			if s.first.Done < from || s.from >= to {
-				continue
-			}
-			blackout = max(blackout, s.to-s.from)
-			for _, r := range s.rejected {
-				ids = append(ids, r.ID)
-			}
+	claimed := false
+	none := len(courses) == 0
+	for _, part := range []struct {
+		name  string
+		given bool
+	}{
+		{"failures", none && b.Failures > 0},
+		{"opens_within", none && b.OpensWithin > 0},
+		{"waits", b.Waits > 0},
+		{"probes", b.Probes > 0},
+		{"rejects_within", b.RejectsWithin > 0},
+		{"closes_within", b.ClosesWithin > 0},
+	} {
+		if part.given {
+			f.open(part.name, "%s", why)
+			claimed = true
 		}
 	}
-	f.numbers.Add("ignored_failures", float64(total))
-	if blackout > 0 {
-		f.refute(ids, "opened on statuses it must ignore (%s): no call reached %s for up to %s, and %d requests were rejected", list(b.Ignores), b.Link, short(blackout), len(ids))
-		return
+	if !claimed && b.Failures == 0 && b.OpensWithin == 0 && b.FailureRate == 0 {
+		f.open("opens", "%s", why)
 	}
-	for _, status := range b.Ignores {
-		if shown[status] < leastIgnored {
-			f.doubt("status %d, which it must ignore, came %s while nothing else failed: add an errors fault with it", status, often(shown[status]))
-			return
-		}
-	}
-	if total < b.needed() {
-		f.doubt("only %d calls ended in a status it must ignore; at least %d are needed", total, b.needed())
-		return
-	}
-	f.note("stayed closed through %d answers of %s", total, list(b.Ignores))
 }

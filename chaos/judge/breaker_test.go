@@ -29,7 +29,10 @@ func sound(seed uint64) world {
 	}
 }
 
-var protects = Breaker{Link: "payments", Route: "pay", Failures: 5, OpensWithin: time.Second, Waits: 1500 * ms, Probes: 1,
+// Its calls fail slowly and many at a time, so that after how many it opened is
+// known within some only: the claim leaves room for that. TestFailures is about
+// the exact figure.
+var protects = Breaker{Link: "payments", Route: "pay", Failures: 12, OpensWithin: time.Second, Waits: 1500 * ms, Probes: 1,
 	RejectsWithin: 20 * ms, ClosesWithin: 2500 * ms, Ignores: []int{404}}
 
 func TestBreaker(t *testing.T) {
@@ -45,8 +48,8 @@ func TestBreaker(t *testing.T) {
 		{"sound on a hung dependency", func(w *world) {
 			w.timeout = 300 * ms
 			w.faults = []evidence.Injection{fault(0, "errors", time.Second, 2*time.Second, 404), fault(1, "partition", 4*time.Second, 5*time.Second)}
-		}, nil, Held, "closed"},
-		{"sound with three probes", func(w *world) { w.breaker.probes = 3 }, func(b *Breaker) { b.Probes = 3 }, Held, "probes"},
+		}, func(b *Breaker) { b.Failures = 40 }, Held, "closed"},
+		{"sound with three probes", func(w *world) { w.breaker.probes = 3 }, func(b *Breaker) { b.Probes = 3 }, Held, "3 calls"},
 		{"sound behind a cache", func(w *world) { w.cached = 0.4 }, nil, Held, "closed"},
 		{"sound, errors without delay", func(w *world) {
 			w.rate, w.service, w.spread = 200, 100*time.Microsecond, 0
@@ -60,18 +63,18 @@ func TestBreaker(t *testing.T) {
 		{"never opens, only a time is claimed", func(w *world) { w.breaker.none = true }, func(b *Breaker) { b.Failures = 0 }, Refuted, "never opened"},
 		{"never opens, only failures are claimed", func(w *world) { w.breaker.none = true }, func(b *Breaker) { b.OpensWithin = 0 }, Refuted, "never opened"},
 		{"never opens, by rate", func(w *world) { w.breaker.none, w.ids = true, false }, nil, Refuted, "never opened"},
-		{"opens late", func(w *world) { w.breaker.failures = 40 }, nil, Refuted, "opened late"},
-		{"opens late, only a time is claimed", func(w *world) { w.breaker.failures = 300 }, func(b *Breaker) { b.Failures, b.OpensWithin = 0, 200*ms }, Refuted, "bound 200 ms"},
+		{"opens late", func(w *world) { w.breaker.failures = 40 }, nil, Refuted, "at most 12 claimed"},
+		{"opens late, only a time is claimed", func(w *world) { w.breaker.failures = 300 }, func(b *Breaker) { b.Failures, b.OpensWithin = 0, 200*ms }, Refuted, "at most 200 ms claimed"},
 		{"keeps calling in the background", func(w *world) { w.breaker.ghost = true }, nil, Refuted, "kept calling while open"},
-		{"keeps calling with a fifth", func(w *world) { w.breaker.leak = 0.2 }, nil, Refuted, "after 5 calls had failed, although"},
+		{"keeps calling with a fifth", func(w *world) { w.breaker.leak = 0.2 }, nil, Refuted, "kept calling while open"},
 		{"keeps calling with one in fifty", func(w *world) { w.breaker.leak = 0.02 }, nil, Refuted, ""},
-		{"keeps calling once a probe failed", func(w *world) { w.breaker.lapse = 0.05 }, nil, Refuted, "of a failed probe"},
+		{"keeps calling once a probe failed", func(w *world) { w.breaker.lapse = 0.05 }, nil, Refuted, "kept calling while open"},
 		{"half-open flood", func(w *world) { w.breaker.flood = true }, nil, Refuted, "half-open let"},
 		{"never closes", func(w *world) { w.breaker.stuck = true }, nil, Refuted, "did not close"},
 		{"never probes", func(w *world) { w.breaker.silent = true }, nil, Refuted, "stayed open"},
 		{"trips on 404", func(w *world) { w.breaker.statuses = []int{404} }, nil, Refuted, "must ignore"},
-		{"waits too little", func(w *world) { w.breaker.open = time.Second }, nil, Refuted, "called again"},
-		{"waits too long", func(w *world) { w.breaker.open = 2 * time.Second }, nil, Refuted, "stayed open"},
+		{"waits too little", func(w *world) { w.breaker.open = time.Second }, nil, Refuted, "instead of 1.5 s"},
+		{"waits too long", func(w *world) { w.breaker.open = 2 * time.Second }, nil, Refuted, "instead of 1.5 s"},
 		{"rejects slowly", func(w *world) { w.breaker.rejects = 60 * ms }, nil, Refuted, "slow to reject"},
 
 		{"no fault", func(w *world) { w.faults = nil }, nil, Inconclusive, "no fault"},
@@ -95,14 +98,14 @@ func TestBreaker(t *testing.T) {
 		{"the fault is shorter than it has to open", func(w *world) {
 			w.breaker.none = true
 			w.faults[1].Healed, w.faults[2].Healed = 4900*ms, 4900*ms
-		}, func(b *Breaker) { b.Failures = 0 }, Inconclusive, "over too soon"},
-		{"too few arrivals", func(w *world) { w.rate = 12 }, nil, Inconclusive, "too few"},
+		}, func(b *Breaker) { b.Failures = 0 }, Inconclusive, "let the fault last longer"},
+		{"too few arrivals", func(w *world) { w.rate = 12 }, nil, Inconclusive, "add latency"},
 		{"ends while open", func(w *world) { w.total = 5 * time.Second; w.faults[1].Healed, w.faults[2].Healed = -1, -1 }, nil, Inconclusive, "before its first probe"},
-		{"ends before it can close", func(w *world) { w.total = 9500 * ms }, nil, Inconclusive, "too soon to see it close"},
+		{"ends before it can close", func(w *world) { w.total = 9500 * ms }, nil, Inconclusive, "let the load go on"},
 		{"killed in the fault", func(w *world) { w.cut = 6500 * ms }, nil, Inconclusive, ""},
 		{"killed in the fault, never opens", func(w *world) { w.breaker.none = true; w.cut = 8500 * ms }, nil, Refuted, "never opened"},
 		{"ignored status never shown", func(w *world) { w.faults[0].Injected, w.faults[0].Healed = -1, -1 }, nil, Inconclusive, "404"},
-		{"nothing says when", func(w *world) { w.breaker.none = true }, func(b *Breaker) { b.Failures, b.OpensWithin = 0, 0 }, Inconclusive, "neither"},
+		{"nothing says when", func(w *world) { w.breaker.none = true }, func(b *Breaker) { b.Failures, b.OpensWithin = 0, 0 }, Inconclusive, "not seen to open"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -195,7 +198,6 @@ func TestBreakerIsRuledOnByAHealthyHarnessOnly(t *testing.T) {
 	}{
 		{"evidence lost", func(r *evidence.Run) { r.Lost = map[string]uint64{"link-payments.csv": 40} }, "40 evidence records were lost"},
 		{"lost while it ran", func(r *evidence.Run) { r.Ticks[5].Lost = 7 }, "7 evidence records were lost"},
-		{"sent late", func(r *evidence.Run) { r.Ticks[5].LateP99 = evidence.Seconds(5 * time.Second) }, "the harness was late"},
 	} {
 		for _, flaw := range []bool{false, true} {
 			w := sound(3)
@@ -209,6 +211,16 @@ func TestBreakerIsRuledOnByAHealthyHarnessOnly(t *testing.T) {
 	}
 }
 
+// That requests were sent late is no reason to rule on nothing: none of its figures
+// counts from when they were due but the time of a rejection, which is longer then.
+func TestBreakerUnderALoadThatWasLate(t *testing.T) {
+	run := sound(3).play()
+	run.Ticks[5].LateP99 = evidence.Seconds(5 * time.Second)
+	if v := protects.Judge(run); v.Ruling != Held {
+		t.Errorf("sound: %s: %s", v.Ruling, v.Reason)
+	}
+}
+
 // What a breaker lets through for a moment after the failure that should have
 // opened it is its fault where it had the host to itself, and not where it had
 // to wait for its turn.
@@ -217,8 +229,8 @@ func TestOpeningLateOnAContendedHost(t *testing.T) {
 	w.rate, w.poisson = 500, false
 	w.breaker.failures = 20 // 15 more than claimed: 30 ms
 	run := w.play()
-	if v := protects.Judge(run); v.Ruling != Refuted || !strings.Contains(v.Reason, "opened late") {
-		t.Errorf("alone: %s: %s; want refuted: opened late", v.Ruling, v.Reason)
+	if v := protects.Judge(run); v.Ruling != Refuted || !strings.Contains(v.Reason, "at most 12 claimed") {
+		t.Errorf("alone: %s: %s; want refuted: at most 12", v.Ruling, v.Reason)
 	}
 	for i := range run.Ticks {
 		run.Ticks[i].Pressure = 0.4
@@ -238,7 +250,7 @@ func TestOpeningLateOnAContendedHost(t *testing.T) {
 
 func TestBreakerString(t *testing.T) {
 	got := protects.String()
-	want := "breaker of pay over payments: opens after 5 failures, opens within 1s, waits 1.5s, lets 1 probe through, rejects within 20ms, closes within 2.5s, ignores 404"
+	want := "breaker of pay over payments: opens after 12 failures, opens within 1s, waits 1.5s, lets 1 probe through, rejects within 20ms, closes within 2.5s, ignores 404"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -35,6 +35,37 @@ func (b Breaker) Check(report func(field, problem string)) {
 		report("waits_at_most", "must not be less than waits")
 	}
 	statuses(report, "ignores", b.Ignores)
+	count(report, "instances", b.Instances)
+	count(report, "minimum", b.Minimum)
+	count(report, "buckets", b.Buckets)
+	if b.Counts != "" && b.Counts != "request" && b.Counts != "attempt" {
+		report("counts", fmt.Sprintf("%q is unknown: failures are counted by request or by attempt", b.Counts))
+	}
+	b.checkProbing(report)
+	switch {
+	case b.FailureRate > 0 && b.Window == 0:
+		report("failure_rate", "needs window: over how long the share is taken")
+	case b.FailureRate == 0 && b.Window > 0:
+		report("window", "goes with failure_rate, which is missing")
+	case b.FailureRate == 0 && b.Minimum > 0:
+		report("minimum", "goes with failure_rate, which is missing")
+	case b.FailureRate == 0 && b.Buckets > 0:
+		report("buckets", "goes with failure_rate, which is missing")
+	}
+}
+
+func (b Breaker) checkProbing(report func(field, problem string)) {
+	switch b.Probing {
+	case "":
+	case "cumulative", "concurrent", "window":
+		if b.Probes == 0 {
+			report("probing", "goes with probes, which is missing")
+		} else if b.Probing == "window" && b.Waits == 0 {
+			report("probing", "window needs waits, which is as long")
+		}
+	default:
+		report("probing", fmt.Sprintf("%q is unknown: probes are counted cumulative, concurrent, window", b.Probing))
+	}
 }
 
 func (c *Retry) Defaults() { c.On = []int{429, 502, 503, 504} }

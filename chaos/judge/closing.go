@@ -2,98 +2,172 @@ package judge
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 )
 
-// judgeRejects rules on how fast rejected callers were told.
-func (b Breaker) judgeRejects(f *finding, courses []course, t *traffic) {
-	var rejected []load.Sample
-	for _, c := range courses {
-		for _, s := range c.silences {
-			rejected = append(rejected, s.rejected...)
-		}
+// ranked is where the q-quantile lies of what the values are a sample of: between
+// two of them by their order, with a chance of 95% on either side. With too few
+// for that on a side it has no end there: no 99th percentile is known from above
+// by fewer than 299.
+func ranked(values []time.Duration, q float64) Interval {
+	n := float64(len(values))
+	if n == 0 {
+		return anything()
 	}
-	calm := calmly(t.run, rejected, b.RejectsWithin)
-	p99, service := percentile(responseTimes(calm), 0.99), percentile(serviceTimes(calm), 0.99)
-	f.numbers.AddTime("rejected_p99", p99)
+	ordered := slices.Clone(values)
+	slices.Sort(ordered)
+	seen := anything()
+	half := 1.645 * math.Sqrt(n*q*(1-q))
+	if low := int(math.Floor(n*q - half)); low >= 1 {
+		seen.Low = float64(ordered[low-1])
+	}
+	if math.Pow(q, n) > 0.05 {
+		return seen
+	}
+	high := min(int(math.Ceil(n*q+half)), len(ordered)-1)
+	seen.High = float64(ordered[high])
+	return seen
+}
+
+// fewestRanked is how many values tell a 99th percentile from above: 0.99²⁹⁹ is 5%.
+const fewestRanked = 299
+
+// judgeRejects rules on how fast rejected callers were told. Since they were due
+// it took no longer than that, whoever they waited for; since they were sent, less
+// the host's noise, no shorter.
+func (b Breaker) judgeRejects(f *finding, t *traffic, all []stayed) {
+	var rejected []load.Sample
+	for _, c := range all {
+		rejected = append(rejected, c.rejected(t)...)
+	}
+	calm := calmly(t.run, rejected, 2*evidence.LeastNoise)
+	f.numbers.AddTime("rejected_p99", percentile(responseTimes(calm), 0.99))
 	if b.RejectsWithin == 0 {
 		return
 	}
-	noise := noiseAround(t.run, calm)
-	ruling := bound(p99, b.RejectsWithin, noise)
-	if _, proven := persistently(calm, b.RejectsWithin+noise); ruling == Refuted && !proven {
-		ruling = Inconclusive // a burst or two: the host's, as far as one can tell
-	}
-	if ruling == Refuted && bound(service, b.RejectsWithin, noise) != Refuted {
-		f.doubt("99%% of the rejected callers were answered within %s, bound %s, but that includes a wait in the harness: from sending it took %s", short(p99), short(b.RejectsWithin), short(service))
+	if len(calm) == 0 {
+		f.open("rejects_within", "no request was seen to be rejected")
 		return
 	}
+	seen := Interval{ranked(serviceTimes(calm), 0.99).Low, ranked(responseTimes(calm), 0.99).High}
+	seen.Low = max(0, seen.Low-float64(noiseAround(t.run, calm)))
 	var slow []uint64
 	for _, s := range calm {
 		if s.ResponseTime() > b.RejectsWithin {
 			slow = append(slow, s.ID)
 		}
 	}
-	what := fmt.Sprintf("rejected within %s (p99)", short(p99))
-	if ruling != Held {
-		what = fmt.Sprintf("slow to reject: 99%% of %d rejected callers were answered within %s, bound %s, noise %s", len(calm), short(p99), short(b.RejectsWithin), short(noise))
+	m := measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(b.RejectsWithin), sample: len(calm), ids: slow,
+		says: fmt.Sprintf("rejected within %s (p99 of %d)", short(percentile(responseTimes(calm), 0.99)), len(calm)),
+		refutes: fmt.Sprintf("slow to reject: 99%% of %d rejected callers were answered within %s",
+			len(calm), short(percentile(serviceTimes(calm), 0.99))),
+		settle: fmt.Sprintf("let more requests come while it is open, at least %d", fewestRanked), hidden: "sampling and the host's noise"}
+	if len(calm) >= fewestRanked {
+		m.settle = "give the run a machine of its own, or leave more room"
 	}
-	f.part(ruling, slow, "%s", what)
+	f.rule(m)
 }
 
-// judgeClosing rules on how soon calls flowed again after the healing.
-func (b Breaker) judgeClosing(f *finding, courses []course, t *traffic) {
-	slowest := time.Duration(-1)
-	ruling := Held
-	var stuck []course
-	for _, c := range courses {
-		if c.closed < 0 {
-			stuck = append(stuck, c)
+// judgeCloses rules on how soon after the healing calls flowed again, and that
+// they did so for good: one that opens again without a fault had not closed. Where
+// calls failed all the same before it did, it may have been right.
+func (b Breaker) judgeCloses(f *finding, t *traffic, o *observed, all []stayed) {
+	var seen []Interval
+	var says []string
+	var ids [][]uint64
+	for _, c := range all {
+		if !c.healed {
 			continue
 		}
-		took := max(0, c.closed-c.to)
-		slowest = max(slowest, took)
-		if b.ClosesWithin > 0 {
-			ruling = max(ruling, bound(took, b.ClosesWithin, t.slack(c.to, c.closed)))
-		}
+		one, say := b.closing(t, o, c)
+		seen, says = append(seen, one), append(says, say)
+		ids = append(ids, t.turnedAway(c.to+b.ClosesWithin, c.limit))
 	}
-	if slowest >= 0 {
-		f.numbers.AddTime("closed_after", slowest)
-		what := fmt.Sprintf("closed %s after healing", short(slowest))
-		if ruling != Held {
-			what += fmt.Sprintf(", bound %s", short(b.ClosesWithin))
-		}
-		f.part(ruling, nil, "%s", what)
+	switch {
+	case len(seen) == 0 && b.ClosesWithin > 0:
+		f.open("closes_within", "the fault was still in force when the evidence ended, so that it could not close")
+		return
+	case len(seen) == 0:
+		return
 	}
-	for _, c := range stuck {
-		b.judgeStuck(f, t, c)
+	allowed := atMost(b.ClosesWithin)
+	if b.ClosesWithin == 0 {
+		allowed = Bound{-anything().High, anything().High}
 	}
+	i := worst(seen, allowed)
+	if seen[i].High != anything().High {
+		f.numbers.AddTime("closed_after", time.Duration(seen[i].High))
+	} else {
+		f.numbers.AddTime("open_after_healing", time.Duration(seen[i].Low))
+	}
+	f.rule(measure{name: "closes_within", unit: timed, seen: seen[i], allowed: allowed, sample: len(seen), ids: ids[i],
+		note: b.ClosesWithin == 0, says: says[i],
+		settle: "let the load go on for longer after the healing", hidden: "the host's noise and the time between two requests"})
 }
 
-// judgeStuck rules on an opening after which calls were not seen to flow again.
-func (b Breaker) judgeStuck(f *finding, t *traffic, c course) {
-	left := c.limit - c.to
+// closing is how long after the healing calls flowed for good.
+func (b Breaker) closing(t *traffic, o *observed, c stayed) (Interval, string) {
+	noise := t.run.Noise(c.to, c.limit)
+	first := max(0, c.flowed-c.to)
 	switch {
-	case b.ClosesWithin == 0:
-		f.note("it was not seen to close, which is not claimed")
-		return
-	case !c.healed:
-		f.doubt("the fault was still in force when the evidence ended, so that it could not close")
-		return
-	case left < b.ClosesWithin+t.flowWindow()+2*t.slack(c.to, c.limit):
-		f.doubt("the evidence ends %s after the healing, too soon to see it close within %s", short(left), short(b.ClosesWithin))
-		return
+	case c.closed < 0:
+		last := t.lastAway(c.to, c.limit)
+		seen := Interval{float64(max(0, last-c.to-noise)), anything().High}
+		if c.twice > 0 {
+			return seen, fmt.Sprintf("did not close: it opened again without a fault, though calls had flowed %s after healing", short(first))
+		}
+		return seen, fmt.Sprintf("did not close: calls still did not flow %s after healing", short(last-c.to))
+	case c.twice > 0:
+		seen := interval(max(0, c.closed-c.to-noise), c.closed-c.to)
+		if b.failedSince(o, c.flowed, c.closed) {
+			seen.Low = float64(max(0, first-noise))
+		}
+		return seen, fmt.Sprintf("closed %s after healing, and opened again without a fault until %s after it",
+			short(first), short(c.closed-c.to))
 	}
-	late := t.sent(c.to+b.ClosesWithin, c.limit)
+	return interval(max(0, t.lastAway(c.to, c.closed)-c.to-noise), first), fmt.Sprintf("closed %s after healing", short(first))
+}
+
+// failedSince reports whether the breaker may have learned of a failure in (from, to].
+func (b Breaker) failedSince(o *observed, from, to time.Duration) bool {
+	return timesBy(o.bad[attempts], from, to)+timesBy(o.strangers, from, to) > 0
+}
+
+// lastAway is when the last request in [from, to) was sent that was surely turned
+// away; from if none was. By rates it is until when calls were not seen to flow.
+func (t *traffic) lastAway(from, to time.Duration) time.Duration {
+	if !t.matched {
+		return max(from, to-t.flowWindow())
+	}
+	sent := t.sent(from, to)
+	row := 0 // without a call, of those that may need none
+	for i := len(sent) - 1; i >= 0; i-- {
+		switch {
+		case !t.rejected(sent[i]):
+			row = 0
+			continue
+		case t.chance() == 0 || t.telling(sent[i]):
+			return sent[i].Sent
+		}
+		if row++; row >= t.row {
+			return sent[i+row-1].Sent
+		}
+	}
+	return from
+}
+
+// turnedAway lists requests sent in [from, to) that were turned away.
+func (t *traffic) turnedAway(from, to time.Duration) []uint64 {
 	var ids []uint64
-	for _, s := range late {
-		if t.rejected(s) {
+	for _, s := range t.sent(from, to) {
+		if t.rejected(s) && len(ids) < MaxIDs {
 			ids = append(ids, s.ID)
 		}
 	}
-	calls := len(t.begun(c.to+b.ClosesWithin, c.limit))
-	f.numbers.AddTime("open_after_healing", left)
-	f.refute(ids, "did not close: %s after the healing calls still do not flow, bound %s; only %d calls reached %s for %d requests since then", short(left), short(b.ClosesWithin), calls, b.Link, len(late))
+	return ids
 }

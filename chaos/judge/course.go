@@ -1,157 +1,301 @@
 package judge
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
 )
 
 // course is what a breaker did about one episode of faults.
 type course struct {
 	span
+	base     time.Duration // the breaker was closed then: the run began, or calls flowed after the episode before
 	limit    time.Duration // evidence for this episode ends here: at the next one, or with the run
-	noise    time.Duration // between the injection and the opening
+	calm     time.Duration // until then nothing else was injected after it
 	already  bool          // the breaker was open before the episode began
-	silences []silence     // the openings it caused, the first and the reopened
-	failures []evidence.Exchange
+	opening  *opening      // when it opened; nil if it was not seen to
+	silences []silence     // since then, in which nothing was let through
 	touched  int           // calls before it opened that a fault hit
+	failed   int           // of those that ended before it opened, the ones that failed
 	mixed    bool          // before it opened, calls also succeeded under the fault
-	tripped  time.Duration // End of the failure after which it had to open; -1 if that was never reached
-	learned  time.Duration // by then the system surely knew of that failure; -1 likewise
-	cutoff   time.Duration // Begin of the last call before it opened; the end of the episode if it did not
-	closed   time.Duration // when calls flowed again after healing; -1 if they were not seen to
+	flowed   time.Duration // when calls flowed again after healing; -1 if they were not seen to
+	closed   time.Duration // the same, and it did not open again until limit; -1 likewise
+	twice    int           // how many times it opened again after calls had flowed
 }
 
-// courseOf follows the breaker through one episode. count is after how many
-// consecutive failures it must open; 0 means that is not claimed.
-func courseOf(t *traffic, e span, limit time.Duration, silences []silence, count int) course {
-	c := course{span: e, limit: limit, tripped: -1, learned: -1, closed: -1, cutoff: min(e.to, limit)}
-	c.noise = t.slack(e.from, c.cutoff)
-	for _, s := range silences {
+// opening is when a breaker opened. It was closed when it let the last request
+// through, which was not before that was sent, and it had opened when it turned
+// the first away, which was not after that was answered.
+type opening struct {
+	notYet, surely time.Duration
+	admitted       int // how many of front[:admitted] were sent before it surely had
+}
+
+// seen reports whether the breaker was seen to open in the episode.
+func (c *course) seen() bool { return c.opening != nil }
+
+// until is when the breaker had surely opened, or the end of what it was asked.
+func (c *course) until() time.Duration {
+	if c.opening != nil {
+		return c.opening.surely
+	}
+	return min(c.to, c.limit)
+}
+
+// over is until when the episode and what follows from it lasts.
+func (c *course) over() time.Duration {
+	if c.flowed >= 0 {
+		return c.limit
+	}
+	return max(c.until(), min(c.to, c.limit))
+}
+
+// courses follows the breaker through each episode of faults that make calls
+// fail. An episode that finds it open yet is one with the episode before.
+func (b Breaker) courses(t *traffic, o *observed) []course {
+	spans := episodes(t.run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) && b.breaks(i) })
+	var all []course
+	var base time.Duration
+	for i := 0; i < len(spans); i++ {
+		e := spans[i]
+		var c course
+		for {
+			limit := t.end
+			if i+1 < len(spans) {
+				limit = spans[i+1].from
+			}
+			c = b.courseOf(t, o, e, base, limit)
+			if !c.seen() || c.closed >= 0 || i+1 == len(spans) {
+				break
+			}
+			i++
+			e.to, e.healed, e.faults = max(e.to, spans[i].to), e.healed && spans[i].healed, append(slices.Clone(e.faults), spans[i].faults...)
+		}
+		all = append(all, c)
 		switch {
-		case s.to <= e.from || s.from >= limit:
-		case s.first.Done < e.from:
-			c.already = true
-		case len(c.silences) == 0 && s.from > e.to+c.noise: // not this episode's doing
-		default:
+		case c.closed >= 0:
+			base = c.closed
+		case c.seen():
+			base = min(c.to, c.limit)
+		}
+	}
+	return all
+}
+
+// courseOf follows the breaker through one episode.
+func (b Breaker) courseOf(t *traffic, o *observed, e span, base, limit time.Duration) course {
+	c := course{span: e, base: base, limit: limit, calm: limit, flowed: -1, closed: -1}
+	for _, f := range t.run.Faults {
+		if f.Injected >= e.to {
+			c.calm = min(c.calm, f.Injected)
+		}
+	}
+	for _, s := range o.silences {
+		c.already = c.already || s.first.Done < e.from && s.to > e.from
+	}
+	if !c.already {
+		c.opening = o.openingOf(t, b.instances(), c)
+	}
+	for _, s := range o.silences {
+		if (c.already || c.seen() && s.to > c.opening.surely) && s.to > e.from && s.from < limit {
 			c.silences = append(c.silences, s)
 		}
 	}
-	if c.opened() {
-		c.cutoff = c.silences[0].from
-		c.noise = t.slack(e.from, max(c.silences[0].latest, e.from))
+	c.tally(t, o)
+	if !e.healed || !c.seen() && !c.already {
+		return c
 	}
-	c.follow(t, count)
-	if from := e.to; e.healed && c.opened() {
-		if at, ok := t.flowing(max(from, c.cutoff), limit, t.flowWindow()); ok {
-			c.closed = at
+	last := max(e.to, c.until())
+	if at, ok := t.flowing(last, limit, t.flowWindow()); ok {
+		c.flowed = at
+	}
+	for _, s := range c.silences {
+		if s.from >= c.calm {
+			break
 		}
+		if c.flowed >= 0 && s.from >= c.flowed {
+			c.twice++
+		}
+		last = max(last, min(s.to, limit))
+	}
+	if at, ok := t.flowing(last, limit, t.flowWindow()); ok {
+		c.closed = at
 	}
 	return c
 }
 
-func (c *course) opened() bool { return len(c.silences) > 0 }
-
-// over is until when the episode and what follows from it lasts.
-func (c *course) over() time.Duration {
-	if c.closed >= 0 {
-		return c.closed
-	}
-	return c.limit
-}
-
-// follow finds what the calls before the opening came to, in the order in
-// which the system learned it. Attempts of one request count as one call, at
-// its last attempt: whether a breaker sits within or around its retries cannot
-// be seen, and this is the later of the two.
-//
-// The moment of tripping counts consecutive failures, as the breakers that
-// count do. Order by End is the order at the link; where successes come
-// between, the system may have seen another one, which is why mixed is kept.
-func (c *course) follow(t *traffic, count int) {
-	index := map[uint64]int{}
-	var ended []evidence.Exchange
-	for _, x := range t.calls {
-		if x.Begin > c.cutoff || x.End < c.from || x.Ending == evidence.Cut {
+// tally counts what the calls before the opening came to.
+func (c *course) tally(t *traffic, o *observed) {
+	until := c.until()
+	seen := map[uint64]bool{}
+	for _, x := range t.begun(c.from-maxInFlight, until) {
+		if x.End < c.from || x.Ending == evidence.Cut {
 			continue
 		}
-		if i, ok := index[x.ID]; ok && x.ID != 0 {
-			if x.End >= ended[i].End {
-				x.Faults |= ended[i].Faults
-				ended[i] = x
-			}
-			continue
-		}
-		index[x.ID] = len(ended)
-		ended = append(ended, x)
-	}
-	slices.SortStableFunc(ended, func(a, b evidence.Exchange) int { return cmp.Compare(a.End, b.End) })
-	row, sure := 0, 0
-	var good, learned time.Duration // when the system surely knew of the last success, and of the failures since
-	for _, x := range ended {
 		if c.hit(x) {
 			c.touched++
 		}
-		if !failed(x) {
-			row, sure, learned = 0, 0, 0
-			good = max(good, c.knownAt(t, x))
-			c.mixed = c.mixed || x.Begin > c.from+c.noise && x.End < c.to-c.noise // healing lets go of what is delayed
+		switch bad := o.fails(x); {
+		case bad && x.ID != 0 && seen[x.ID]: // an attempt more of a request that has failed already
+		case bad:
+			c.failed++
+			seen[x.ID] = true
+		case x.Begin > c.from+evidence.LeastNoise && x.End < min(c.to, until)-evidence.LeastNoise: // healing lets go of what is delayed
+			c.mixed = true
+		}
+	}
+}
+
+// maxInFlight is how long before an episode the calls began that may end in it.
+const maxInFlight = time.Minute
+
+// observed is what the run shows of a breaker without regard to what is claimed
+// of it.
+type observed struct {
+	fails     func(evidence.Exchange) bool
+	outcomes  [2][]outcome       // by request and by attempt
+	bad       [2][]time.Duration // when it may have learned of the failures among them, sorted
+	strangers []time.Duration    // failures that may count beside them
+	silences  []silence
+	begins    []time.Duration // of calls, sorted
+	known     []time.Duration // when their callers knew what came of them, sorted
+	most      int             // calls in progress at once, at the most
+}
+
+func (b Breaker) observe(t *traffic) *observed {
+	o := &observed{fails: func(x evidence.Exchange) bool { return failed(x) && !slices.Contains(b.Ignores, x.Status) }, silences: t.silences()}
+	o.outcomes[attempts] = t.outcomes(true, o.fails)
+	if o.outcomes[requests] = o.outcomes[attempts]; t.matched && len(t.behind) < len(t.calls) {
+		o.outcomes[requests] = t.outcomes(false, o.fails)
+	}
+	for i, list := range o.outcomes {
+		for _, x := range list {
+			if x.bad {
+				o.bad[i] = append(o.bad[i], x.early)
+			}
+		}
+	}
+	o.strangers = t.failedStrangers(o.fails)
+	ends := make([]time.Duration, 0, len(t.calls))
+	for _, x := range t.calls {
+		o.begins = append(o.begins, x.Begin)
+		ends = append(ends, x.End)
+	}
+	for _, done := range o.outcomes[1] {
+		o.known = append(o.known, done.late)
+	}
+	slices.Sort(ends)
+	slices.Sort(o.known)
+	for i, j := 0, 0; i < len(o.begins); i++ {
+		for j < len(ends) && ends[j] <= o.begins[i] {
+			j++
+		}
+		o.most = max(o.most, i+1-j)
+	}
+	return o
+}
+
+// inProgress is how many calls may have been in progress at a moment.
+func (o *observed) inProgress(at time.Duration) int {
+	return timesBy(o.begins, -1, at) - timesBy(o.known, -1, at)
+}
+
+// openingOf finds when the breaker opened in an episode: when a request was
+// first turned away, and many that came after it were, too. It must have learned
+// of a failure by then, and must have had room for the call if it is a bulkhead
+// as well: fewer are in progress than were at some other time. Of several
+// instances behind the link, all have opened when nothing is let through.
+//
+// Where calls are known by their rates only, that nothing is let through is all
+// there is to see.
+func (o *observed) openingOf(t *traffic, instances int, c course) *opening {
+	noise := t.run.Noise(c.from, min(c.to, c.limit))
+	var quiet *silence
+	for i, s := range o.silences {
+		if s.to > c.from && s.first.Done >= c.from && s.from < c.limit && s.from <= c.to+noise && o.failuresMaybe(c.base, s.first.Done) > 0 {
+			quiet = &o.silences[i]
+			break
+		}
+	}
+	if !t.matched {
+		if quiet == nil {
+			return nil
+		}
+		first := quiet.rejected[len(quiet.rejected)-1]
+		if later := t.sent(quiet.from+1, quiet.to); len(later) > 0 {
+			first = later[0]
+		}
+		return &opening{notYet: max(c.from, quiet.from-noise), surely: first.Done, admitted: t.index(quiet.from - noise)}
+	}
+	first, ok := o.turned(t, c, min(c.limit, c.to+noise))
+	if !ok {
+		return nil
+	}
+	at := first
+	if instances > 1 {
+		if quiet == nil {
+			return nil
+		}
+		first = quiet.first
+	}
+	opens := &opening{surely: first.Done, admitted: t.index(first.Done + 1)}
+	for i := t.index(at.Done+1) - 1; i >= 0; i-- {
+		if t.called(t.front[i]) {
+			opens.notYet = t.front[i].Sent
+			break
+		}
+	}
+	opens.notYet = min(max(opens.notYet, o.firstFailure(c)), opens.surely)
+	return opens
+}
+
+// turned is the first request that the breaker turned away in an episode.
+func (o *observed) turned(t *traffic, c course, until time.Duration) (first load.Sample, ok bool) {
+	n := 2 * max(minRejected, t.row)
+	row := 0
+	lo, hi := t.index(c.from), t.index(until)
+	for i := lo; i < hi; i++ {
+		s := t.front[i]
+		if !t.rejected(s) {
+			row = 0
 			continue
 		}
-		c.failures = append(c.failures, x)
-		if row++; row == count && c.tripped < 0 {
-			c.tripped = x.End
-		}
-		if x.End <= good {
-			continue // the system may have learned of it before that success
-		}
-		learned = max(learned, c.knownAt(t, x))
-		if sure++; sure == count && c.learned < 0 {
-			c.learned = learned
-		}
-	}
-}
-
-// knownAt is when the system surely knew what a call came to: once its caller
-// had the answer made of it. This is cause and effect, read off one clock, and
-// needs no allowance for a host that stalls. Where the caller was answered
-// without it, the noise must do.
-func (c *course) knownAt(t *traffic, x evidence.Exchange) time.Duration {
-	if s, ok := t.byID[x.ID]; ok && t.matched && answered(s) && s.Done >= x.End {
-		return s.Done
-	}
-	return x.End + c.noise
-}
-
-// failuresAtOpening counts the calls that had failed when it opened: at the
-// failure that had to open it, or at the last call that began after that.
-func (c *course) failuresAtOpening() int {
-	at := c.silences[0].first.Sent
-	if c.tripped >= 0 {
-		at = max(c.tripped, c.cutoff)
-	}
-	n := 0
-	for _, x := range c.failures {
-		if x.End <= at {
-			n++
-		}
-	}
-	return n
-}
-
-// begunAfter lists the requests that were sent and called in (after, cutoff].
-// Those sent before may have been let through before.
-func (c *course) begunAfter(t *traffic, after time.Duration) []uint64 {
-	var ids []uint64
-	seen := map[uint64]bool{}
-	for _, x := range t.begun(after+1, c.cutoff+1) {
-		if x.ID != 0 && seen[x.ID] || t.held(x, after) {
+		if row++; !t.telling(s) && row < t.chance() {
 			continue
 		}
-		seen[x.ID] = true
-		ids = append(ids, x.ID)
+		if o.failuresMaybe(c.base, s.Done) == 0 || o.inProgress(s.Sent) >= o.most {
+			continue
+		}
+		next := t.front[i:min(len(t.front), i+n)]
+		through := 0
+		for _, s := range next {
+			if t.called(s) {
+				through++
+			}
+		}
+		if len(next) >= minRejected && float64(through) <= 0.6*t.flow*float64(len(next)) {
+			return s, true
+		}
 	}
-	return ids
+	return first, false
+}
+
+// failuresMaybe is how many failures it may have learned of in (since, at].
+func (o *observed) failuresMaybe(since, at time.Duration) int {
+	return timesBy(o.bad[attempts], since, at) + timesBy(o.strangers, since, at)
+}
+
+// firstFailure is when the breaker may have learned of a failure first, since it
+// was closed.
+func (o *observed) firstFailure(c course) time.Duration {
+	first := c.limit
+	for _, list := range [][]time.Duration{o.bad[attempts], o.strangers} {
+		if i := sort.Search(len(list), func(i int) bool { return list[i] > c.base }); i < len(list) {
+			first = min(first, list[i])
+		}
+	}
+	return first
 }

@@ -2,199 +2,220 @@ package judge
 
 import (
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
 )
 
-// probing is one half-open state: what was let through after a silence before
+// probe is one half-open state: what was let through after a silence before
 // the first result was known. A call that began before the End of another was
 // let through before that one's result could be known: the relay stamps End
 // before the caller gets its last byte. So this is exact and needs no slack.
-type probing struct {
-	ids    []uint64      // of the calls let through, once each
-	begin  time.Duration // of the first of them
-	length time.Duration // until the first result
-	turned int           // requests that came and were rejected in that time
-	result time.Duration // when the first result was known at the link
-	bad    bool          // it was a failure
+type probe struct {
+	ids        []uint64        // of the calls let through, once each
+	begins     []time.Duration // of the same
+	sent       time.Duration   // it was let through after this
+	begin      time.Duration   // of the first of them
+	length     time.Duration   // until the first result
+	turned     int             // requests that came in that time and were not let through
+	certain    int             // of them, those that need a call
+	result     time.Duration   // when the first result was known at the link
+	known      time.Duration   // when the system surely knew it
+	bad        bool            // it was a failure
+	all        []uint64        // of the calls until it opened again; nil if it did not
+	concurrent int             // the most of them at once
+	last       time.Duration   // when the system surely knew the result of the last of all
 }
 
-// relapse lists the requests that were sent and called after a probe failed
-// and before the breaker had waited again, more of them than may be probes. A
-// breaker that lets several probes through may need all their results. The new
-// wait counts from the begin of the probe, the kinder of the two moments that
-// breakers count from: hystrix takes it, gobreaker the result.
-func (p probing) relapse(t *traffic, waits, noise time.Duration, probes int) []uint64 {
-	if !p.bad {
-		return nil
-	}
-	var ids []uint64
-	for _, x := range t.begun(p.result+noise, min(p.begin+waits-noise, t.end)) {
-		if !t.held(x, p.result+noise) {
-			ids = append(ids, x.ID)
-		}
-	}
-	return ids[min(len(ids), max(0, probes-len(p.ids))):]
-}
-
-// probingAfter returns the half-open state that ended a silence; false if the
+// probeAfter returns the half-open state that ended a silence; false if the
 // evidence ends before its first result.
-func probingAfter(t *traffic, s silence) (probing, bool) {
+func (b Breaker) probeAfter(t *traffic, o *observed, s silence, next *silence) (probe, bool) {
 	if !s.ended {
-		return probing{}, false
+		return probe{}, false
 	}
-	p := probing{begin: t.calls[s.next].Begin}
-	result := t.calls[s.next].End
+	first := t.calls[s.next]
+	p := probe{begin: first.Begin, sent: first.Begin, result: first.End}
+	if sample, ok := t.sampleOf(first); ok {
+		p.sent = sample.Sent
+	}
 	seen := map[uint64]bool{}
 	for _, x := range t.calls[s.next:] {
-		if x.Begin >= result && len(p.ids) > 0 {
+		if x.Begin >= p.result && len(p.ids) > 0 {
 			break
 		}
 		if x.Ending == evidence.Cut {
-			return probing{}, false
+			return probe{}, false
 		}
 		if x.ID != 0 && seen[x.ID] || t.held(x, s.from) {
 			continue
 		}
-		if x.End <= result {
-			result, p.bad = x.End, failed(x)
+		if x.End <= p.result {
+			p.result, p.bad, p.known = x.End, o.fails(x), t.knownAt(x)
 		}
 		seen[x.ID] = true
-		p.ids = append(p.ids, x.ID)
+		p.ids, p.begins = append(p.ids, x.ID), append(p.begins, x.Begin)
 	}
-	if result >= t.end {
-		return probing{}, false
+	if p.result >= t.end {
+		return probe{}, false
 	}
-	p.result, p.length = result, result-s.to
-	for _, sample := range t.sent(s.to, result) {
-		if t.rejected(sample) && sample.Done <= result {
-			p.turned++
+	p.length = p.result - s.to
+	reach := t.run.Noise(s.to, p.result) // until a request would have made its call
+	for _, sample := range t.sent(s.to, p.result) {
+		if t.matched && t.calledBefore(sample, p.result) {
+			continue
 		}
+		decided := t.rejected(sample) && sample.Done <= p.result
+		if waited := t.matched && sample.Sent+reach <= p.result; !decided && !waited {
+			continue
+		}
+		p.turned++
+		if t.chance() == 0 || t.telling(sample) || t.matched && t.called(sample) {
+			p.certain++
+		}
+	}
+	if next != nil && p.bad {
+		p.untilOpen(t, s, *next)
 	}
 	return p, true
 }
 
-// judgeWaits rules on how long it stayed open, at each opening, and that
-// nothing passed in that time.
-func (b Breaker) judgeWaits(f *finding, courses []course, t *traffic) {
-	var rejected, reopened, probed int
-	var early, relapsed, stuck []uint64 // calls before the wait was over, the same after a failed probe, requests rejected after it was over
-	shortest, longest := time.Duration(-1), time.Duration(-1)
-	soon, late := Held, Held
-	for _, c := range courses {
-		for i, s := range c.silences {
-			rejected += len(s.rejected)
-			reopened += min(i, 1)
-			opening := s.earliest
-			if i == 0 && c.tripped >= c.from {
-				opening = min(opening, c.tripped)
-			}
-			noise := t.slack(opening, s.to)
-			if s.ended {
-				probed++
-				waited := s.to - opening
-				if shortest < 0 || waited < shortest {
-					shortest = waited
-				}
-				if r := bound(b.Waits-waited, noise, noise); b.Waits > 0 && r != Held {
-					soon = max(soon, r)
-					for _, x := range t.begun(s.to, opening+b.Waits-noise) {
-						early = append(early, x.ID)
-					}
-				}
-			}
-			if b.Waits == 0 {
-				continue
-			}
-			if p, ok := probingAfter(t, s); ok {
-				relapsed = append(relapsed, p.relapse(t, b.Waits, 2*t.slack(p.result, p.result+b.Waits), b.probes())...)
-			}
-			if !t.othersIn(opening+b.longest()-noise, s.to) {
-				last := s.lastTurned(t, noise)
-				if r := bound(last.Sent-s.latest-b.longest(), noise, noise); r != Held {
-					late = max(late, r)
-					stuck = append(stuck, last.ID)
-					longest = max(longest, last.Sent-s.latest)
-				}
-			}
+// untilOpen counts what was let through until it opened again.
+func (p *probe) untilOpen(t *traffic, s, next silence) {
+	var ends []time.Duration
+	for _, x := range t.calls[s.next:] {
+		if x.Begin > next.from {
+			break
 		}
-	}
-	slices.Sort(early)
-	early = slices.Compact(early)
-	f.numbers.Add("calls_while_open", float64(len(early)+len(relapsed)))
-	f.numbers.Add("rejected", float64(rejected))
-	if shortest >= 0 {
-		f.numbers.AddTime("waited", shortest)
-	}
-	f.numbers.Add("probed", float64(probed))
-	f.numbers.Add("reopened", float64(reopened))
-	if soon != Held {
-		f.part(soon, early, "called again %s after it opened instead of waiting %s: %d calls reached %s while it had to be open, against %d rejected", short(shortest), short(b.Waits), len(early), b.Link, rejected)
-	}
-	if len(relapsed) > 0 {
-		f.refute(relapsed, "kept calling while open: %d calls reached %s within %s of a failed probe", len(relapsed), b.Link, short(b.Waits))
-	}
-	if late != Held {
-		f.part(late, stuck, "stayed open for %s and longer although it should probe after %s", short(longest), short(b.longest()))
-	}
-	if soon == Held && len(relapsed) == 0 {
-		f.note("0 of %d requests reached %s while open", rejected, b.Link)
-	}
-	switch {
-	case probed > 0 && soon == Held:
-		f.note("probe after %s", short(shortest))
-	case probed == 0 && late == Held:
-		f.doubt("it opened, but the evidence ends before its first probe: let the load go on for longer than its wait")
-	}
-	if reopened > 0 {
-		f.note("reopened %s", often(reopened))
+		if t.held(x, s.from) {
+			continue
+		}
+		ends = slices.DeleteFunc(ends, func(end time.Duration) bool { return end <= x.Begin })
+		ends = append(ends, x.End)
+		p.concurrent = max(p.concurrent, len(ends))
+		p.last = max(p.last, t.knownAt(x))
+		p.all = append(p.all, x.ID)
+		if len(p.all) > 1000 {
+			break // no half-open state
+		}
 	}
 }
 
-// judgeProbes rules on what it let through while half-open.
-func (b Breaker) judgeProbes(f *finding, courses []course, t *traffic) {
-	if !b.halfOpen() {
-		return
+// knownAt is when the system surely knew what a call came to: once its caller
+// had the answer made of it, or by the noise where it was answered without.
+func (t *traffic) knownAt(x evidence.Exchange) time.Duration {
+	if s, ok := t.sampleOf(x); ok && answered(s) && s.Done >= x.End {
+		return s.Done
 	}
-	allowed := b.probes()
-	if !t.matched {
-		allowed++ // a client may repeat a request by itself on a reused connection that broke
+	return x.End + t.run.Noise(x.End, x.End)
+}
+
+// calledBefore reports whether a request made a call before a moment.
+func (t *traffic) calledBefore(s load.Sample, at time.Duration) bool {
+	xs := t.behind[s.ID]
+	return len(xs) > 0 && xs[0].Begin < at
+}
+
+// stay is one time for which it stayed open.
+type stay struct {
+	from, surely time.Duration // it opened between the two
+	waited       Interval
+	probe        probe
+	probed       bool // the half-open state after it was seen
+	again        bool // it opened by a probe that failed
+	ids          []uint64
+}
+
+// stays follows an episode from opening to opening. The first begins between two
+// moments that are known. Those after a probe that failed begin with the probe
+// (hystrix's) or with its result (gobreaker's): the reading is taken that fits the
+// first, where there is one, else both may be.
+func (b Breaker) stays(t *traffic, o *observed, c course) []stay {
+	var all []stay
+	silences := c.silences
+	if c.flowed >= 0 { // what comes then is no part of it
+		silences = slices.DeleteFunc(slices.Clone(silences), func(s silence) bool { return s.from >= c.flowed })
 	}
-	var most probing
-	states, turned, over := 0, 0, 0
-	var longest time.Duration
-	var ids []uint64
-	for _, c := range courses {
-		for _, s := range c.silences {
-			p, ok := probingAfter(t, s)
-			if !ok {
-				continue
-			}
-			states++
-			turned += p.turned
-			longest = max(longest, p.length)
-			if len(p.ids) > len(most.ids) {
-				most = p
-			}
-			if len(p.ids) > allowed {
-				over++
-				ids = append(ids, p.ids...)
+	if c.seen() && len(silences) == 0 { // calls went on
+		st := stay{from: c.opening.notYet, surely: c.opening.surely}
+		st.waited = Interval{0, anything().High}
+		if n, ok := t.after(st.surely); ok {
+			st.ids, st.waited = []uint64{t.calls[n].ID}, t.waited(st.surely, st.from, t.calls[n], true)
+		}
+		return []stay{st}
+	}
+	for i, s := range silences {
+		var next *silence
+		if i+1 < len(silences) {
+			next = &silences[i+1]
+		}
+		var st stay
+		switch {
+		case i > 0 && all[i-1].probed && all[i-1].probe.bad:
+			before := all[i-1].probe
+			st = stay{again: true, from: before.sent, surely: before.last}
+		case i == 0 && c.seen():
+			st = stay{from: c.opening.notYet, surely: c.opening.surely}
+		default: // it was open before, or had closed meanwhile
+			st = stay{from: t.lastSent(s), surely: s.first.Done}
+		}
+		end, x := t.end, evidence.Exchange{}
+		if n, ok := t.after(st.surely); ok && i == 0 {
+			x, end = t.calls[n], t.calls[n].Begin
+		} else if s.ended {
+			x, end = t.calls[s.next], s.to
+		}
+		ended := x.Begin > 0
+		st.ids = []uint64{x.ID}
+		st.waited = t.waited(st.surely, st.from, x, ended)
+		if st.again && ended && !all[0].again {
+			byBegin := t.waited(st.from, st.from, x, ended)
+			byResult := t.waited(st.surely, all[i-1].probe.result, x, ended)
+			_, fits := byBegin.and(all[0].waited)
+			_, fitsToo := byResult.and(all[0].waited)
+			switch {
+			case fits && !fitsToo:
+				st.waited = byBegin
+			case fitsToo && !fits:
+				st.waited = byResult
 			}
 		}
+		if end > st.surely {
+			st.probe, st.probed = b.probeAfter(t, o, s, next)
+		}
+		all = append(all, st)
 	}
-	if states == 0 {
-		return // judgeWaits has said so, or the first result came after the end
+	return all
+}
+
+// lastSent is when the request of the last call before a silence was sent: the
+// breaker was closed then.
+func (t *traffic) lastSent(s silence) time.Duration {
+	i := sort.Search(len(t.calls), func(i int) bool { return t.calls[i].Begin > s.from }) - 1
+	if sample, ok := t.sampleOf(t.calls[max(i, 0)]); ok {
+		return min(sample.Sent, s.first.Done)
 	}
-	f.numbers.Add("probes", float64(len(most.ids)))
-	f.numbers.AddTime("probe", longest)
-	f.numbers.Add("rejected_during_probes", float64(turned))
-	switch {
-	case over > 0:
-		f.refute(ids, "half-open let %d calls through before the first result was known, bound %d, %s in %d", len(most.ids), b.probes(), often(over), states)
-	case turned >= max(leastTurned, t.row):
-		f.note("%s at a time, %d requests rejected meanwhile", were(len(most.ids), "probe", "probes"), turned)
-	default:
-		f.doubt("whether more than %s through while half-open cannot be told: the probes took at most %s and only %s meanwhile; add latency to the fault", were(b.probes(), "call is let", "calls are let"), short(longest), were(turned, "request was rejected", "requests were rejected"))
+	return s.from - t.run.Noise(s.from, s.from)
+}
+
+// fewStrangers is how many calls of another route there may be while a breaker is
+// open, if it is theirs as well: those are its probes.
+const fewStrangers = 3
+
+// waited is how long it stayed open: from when it had surely opened to the last
+// request that was turned away, at least; from when it surely had not to the call
+// that was let through, at most. Where few calls of another route came in the
+// midst of that, they may have been its probes, and failed, so that it waited
+// twice.
+func (t *traffic) waited(surely, notYet time.Duration, next evidence.Exchange, ended bool) Interval {
+	low := float64(max(0, t.lastTurned(surely, next, ended)-surely))
+	if !ended {
+		return Interval{low, anything().High}
 	}
+	third := (next.Begin - surely) / 3
+	if n, first := t.strangers(surely+third, next.Begin-third); n > 0 && n <= fewStrangers {
+		low = min(low, float64(first-surely))
+	}
+	return Interval{low, max(low, float64(next.Begin-notYet))}
 }

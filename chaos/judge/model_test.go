@@ -55,6 +55,18 @@ type breakerModel struct {
 	flood    bool          // half-open lets everything through
 	stuck    bool          // a successful probe does not close it
 	silent   bool          // it never probes
+	one      time.Duration // one call is let through so long after it opened; 0 means none is
+	relapses time.Duration // it opens again so long after it closed, without a failure; 0 means it does not
+
+	instances int  // breakers that take turns, each with its own state; 0 means 1
+	waiters   bool // while a probe is out callers wait for its result
+	retries   int  // of a request that fails, within the breaker
+
+	share   float64 // it opens when this share of the calls of the window failed; 0 means by failures in a row
+	window  time.Duration
+	buckets int // in which the window rolls; 0 means it slides
+	minimum int
+	forgets bool // it begins anew when it closes
 }
 
 const (
@@ -128,60 +140,12 @@ func (w world) play() *evidence.Run {
 		run.Ticks = append(run.Ticks, tick)
 	}
 
-	state, generation, row, admitted, good := closed, 0, 0, 0, 0
-	var expiry time.Duration
-	lapsed := false
-	become := func(s int) {
-		state, row, admitted, good = s, 0, 0, 0
-		generation++
-		if s == open {
-			expiry = now + w.breaker.open
-		}
-	}
 	b := w.breaker
-	admit := func() (ok, ghost bool) {
-		if b.none {
-			return true, false
-		}
-		if state == open && now >= expiry && !b.silent {
-			become(halfOpen)
-		}
-		switch {
-		case state == closed:
-			return true, false
-		case state == halfOpen && (b.flood || admitted < b.probes):
-			admitted++
-			return true, false
-		case b.ghost:
-			return true, true
-		default:
-			return rng.Float64() < b.leak || lapsed && rng.Float64() < b.lapse, false
-		}
+	breakers := make([]*modelled, max(b.instances, 1))
+	for i := range breakers {
+		breakers[i] = &modelled{breakerModel: b, rng: rng, phase: time.Duration(rng.Float64() * float64(b.window))}
 	}
-	result := func(gen int, bad bool) {
-		if b.none || gen != generation {
-			return
-		}
-		switch {
-		case state == closed && bad:
-			if row++; row >= b.failures {
-				become(open)
-			}
-		case state == closed:
-			row = 0
-		case state == halfOpen && bad:
-			become(open)
-			lapsed = true
-		case state == halfOpen:
-			if good++; good >= b.probes {
-				if b.stuck {
-					become(open)
-				} else {
-					become(closed)
-				}
-			}
-		}
-	}
+	turn := 0
 	broken := false
 	arrive := func(id uint64, intended time.Duration, route int) {
 		s := load.Sample{ID: id, Route: route, Intended: intended, Sent: now}
@@ -207,72 +171,64 @@ func (w world) play() *evidence.Run {
 				answer(503)
 				return
 			}
-			ok, ghost := admit()
-			if !ok || ghost {
-				after(b.rejects+hop(), func() { answer(503) })
+			b := breakers[turn%len(breakers)]
+			turn++
+			var attempt func(gen, left int, ghost bool)
+			var decide func()
+			decide = func() {
+				ok, ghost := b.admit(now)
+				if !ok && b.waiters && b.state == halfOpen {
+					b.queue = append(b.queue, decide)
+					return
+				}
+				if !ok || ghost {
+					after(b.rejects+hop(), func() { answer(503) })
+				}
+				if ok {
+					attempt(b.generation, b.retries, ghost)
+				}
 			}
-			if !ok {
-				return
-			}
-			gen := generation
-			way := hop()
-			if w.held > 0 && rng.Float64() < w.held {
-				way += 400 * ms
-			}
-			after(way, func() { // the relay has the head
-				x := evidence.Exchange{ID: id, Begin: now, Method: "GET", Path: "/charge", Status: 200}
-				if !w.ids {
-					x.ID = 0
+			attempt = func(gen, left int, ghost bool) {
+				way := hop()
+				if w.held > 0 && rng.Float64() < w.held {
+					way += 400 * ms
 				}
-				length := time.Duration(float64(w.service) * (1 + w.spread*rng.Float64()))
-				healed := false
-				for _, f := range w.faults {
-					if f.Injected < 0 || !f.Active(now, now) || rng.Float64() >= f.Share {
-						continue
+				after(way, func() { // the relay has the head
+					x := evidence.Exchange{ID: id, Begin: now, Method: "GET", Path: "/charge", Status: 200}
+					if !w.ids {
+						x.ID = 0
 					}
-					x.Faults |= 1 << f.Index
-					switch f.Kind {
-					case "latency":
-						late := w.late[f.Index]
-						if left := f.Healed - now; f.Healed >= 0 && left < late {
-							late, healed = left, true // healing lets go of what is delayed
-						}
-						length += late
-					case "partition", "hang", "drop_response":
-						length += f.Healed - now
-					case "errors":
-						x.Status, x.Ending = f.Statuses[rng.IntN(len(f.Statuses))], evidence.Injected
-						length -= w.service
+					length := w.lasts(&x, now, rng) + hop()
+					if w.timeout > 0 && length > w.timeout {
+						length, x.Status, x.Ending = w.timeout+hop(), 0, evidence.CallerGone
 					}
-				}
-				if healed {
-					x.Status, x.Ending = 200, evidence.Answered
-				}
-				length = max(length, 0) + hop()
-				if w.timeout > 0 && length > w.timeout {
-					length, x.Status, x.Ending = w.timeout+hop(), 0, evidence.CallerGone
-				}
-				after(length, func() {
-					x.End = now
-					link.Exchanges = append(link.Exchanges, x)
-					bad := x.Status == 0 || x.Status >= 500 || slices.Contains(b.statuses, x.Status)
-					if bad {
-						broken = true
-					}
-					after(hop(), func() {
-						result(gen, bad)
-						switch {
-						case ghost:
-						case x.Status == 0:
-							answer(504)
-						case bad:
-							answer(502)
-						default:
-							answer(x.Status)
-						}
+					after(length, func() {
+						x.End = now
+						link.Exchanges = append(link.Exchanges, x)
+						bad := x.Status == 0 || x.Status >= 500 || slices.Contains(b.statuses, x.Status)
+						broken = broken || bad
+						after(hop(), func() {
+							if bad && left > 0 {
+								attempt(gen, left-1, ghost)
+								return
+							}
+							for _, waiting := range b.result(gen, bad, now) {
+								waiting()
+							}
+							switch {
+							case ghost:
+							case x.Status == 0:
+								answer(504)
+							case bad:
+								answer(502)
+							default:
+								answer(x.Status)
+							}
+						})
 					})
 				})
-			})
+			}
+			decide()
 		})
 	}
 	id := uint64(0)
@@ -317,6 +273,148 @@ func (w world) play() *evidence.Run {
 		link.Exchanges[i].Seq = uint64(i + 1)
 	}
 	return run
+}
+
+// lasts is how long the dependency takes for a call that begins now, and what
+// the faults make of it.
+func (w world) lasts(x *evidence.Exchange, now time.Duration, rng *rand.Rand) time.Duration {
+	length := time.Duration(float64(w.service) * (1 + w.spread*rng.Float64()))
+	healed := false
+	for _, f := range w.faults {
+		if f.Injected < 0 || !f.Active(now, now) || rng.Float64() >= f.Share {
+			continue
+		}
+		x.Faults |= 1 << f.Index
+		switch f.Kind {
+		case "latency":
+			late := w.late[f.Index]
+			if left := f.Healed - now; f.Healed >= 0 && left < late {
+				late, healed = left, true // healing lets go of what is delayed
+			}
+			length += late
+		case "partition", "hang", "drop_response":
+			length += f.Healed - now
+		case "errors":
+			x.Status, x.Ending = f.Statuses[rng.IntN(len(f.Statuses))], evidence.Injected
+			length -= w.service
+		}
+	}
+	if healed {
+		x.Status, x.Ending = 200, evidence.Answered
+	}
+	return max(length, 0)
+}
+
+// modelled is a breaker.
+type modelled struct {
+	breakerModel
+	rng                                    *rand.Rand
+	state, generation, row, admitted, good int
+	expiry, opened, closedAt, phase        time.Duration
+	lapsed, let                            bool
+	queue                                  []func()
+	past                                   []struct {
+		at  time.Duration
+		bad bool
+	}
+}
+
+func (m *modelled) become(s int, now time.Duration) {
+	m.state, m.row, m.admitted, m.good = s, 0, 0, 0
+	m.generation++
+	switch s {
+	case open:
+		m.expiry, m.opened, m.let = now+m.open, now, false
+	case closed:
+		m.closedAt = now
+		if m.forgets {
+			m.past = nil
+		}
+	}
+}
+
+func (m *modelled) admit(now time.Duration) (ok, ghost bool) {
+	if m.none {
+		return true, false
+	}
+	if m.state == closed && m.relapses > 0 && m.closedAt > 0 && now > m.closedAt+m.relapses {
+		m.become(open, now)
+		m.closedAt = 0
+	}
+	if m.state == open && now >= m.expiry && !m.silent {
+		m.become(halfOpen, now)
+	}
+	switch {
+	case m.state == closed:
+		return true, false
+	case m.state == halfOpen && (m.flood || m.admitted < m.probes):
+		m.admitted++
+		return true, false
+	case m.state == open && m.one > 0 && !m.let && now >= m.opened+m.one:
+		m.let = true
+		return true, false
+	case m.ghost:
+		return true, true
+	}
+	return m.rng.Float64() < m.leak || m.lapsed && m.rng.Float64() < m.lapse, false
+}
+
+// result is told what a call of a generation came to, and returns what waited
+// for it.
+func (m *modelled) result(gen int, bad bool, now time.Duration) (waiting []func()) {
+	if m.none || gen != m.generation {
+		return nil
+	}
+	switch {
+	case m.state == closed && m.trips(bad, now):
+		m.become(open, now)
+	case m.state == halfOpen && bad:
+		m.become(open, now)
+		m.lapsed = true
+	case m.state == halfOpen:
+		if m.good++; m.good < m.probes {
+			return nil
+		}
+		if m.stuck {
+			m.become(open, now)
+		} else {
+			m.become(closed, now)
+		}
+	}
+	waiting, m.queue = m.queue, nil
+	return waiting
+}
+
+// trips reports whether a result while closed opens it.
+func (m *modelled) trips(bad bool, now time.Duration) bool {
+	if m.share == 0 {
+		if m.row++; !bad {
+			m.row = 0
+		}
+		return m.row >= m.failures
+	}
+	m.past = append(m.past, struct {
+		at  time.Duration
+		bad bool
+	}{now, bad})
+	from := now - m.window
+	if m.buckets > 0 {
+		b := m.window / time.Duration(m.buckets)
+		from = (now+m.phase)/b*b + b - m.window - m.phase
+	}
+	if !bad {
+		return false
+	}
+	n, failed := 0, 0
+	for _, r := range m.past {
+		if r.at >= from {
+			n++
+			if r.bad {
+				failed++
+			}
+		}
+	}
+	return n >= m.minimum && float64(failed) >= m.share*float64(n)
 }
 
 // fault is one injection on the modelled link.

@@ -5,119 +5,122 @@ import (
 	"time"
 )
 
-// judgeUnopened rules on an episode without a silence: the breaker never
-// opened, or it did and calls went on all the same.
-func (b Breaker) judgeUnopened(f *finding, t *traffic, c course) {
-	due := c.cutoff + 1
-	var rule string
-	if b.OpensWithin > 0 {
-		due, rule = c.from+b.OpensWithin, fmt.Sprintf("the %s in which it should have opened", short(b.OpensWithin))
+// worst is the index of the interval whose ruling is the worst, of equals the
+// one that lies highest; -1 if there is none.
+func worst(seen []Interval, allowed Bound) int {
+	found := -1
+	for i, s := range seen {
+		if found < 0 {
+			found = i
+			continue
+		}
+		was, is := seen[found].against(allowed), s.against(allowed)
+		if is > was || is == was && s.High > seen[found].High {
+			found = i
+		}
 	}
-	if b.Failures > 0 && c.tripped >= 0 && !c.mixed && c.tripped < due {
-		due, rule = c.tripped, fmt.Sprintf("%d calls had failed", b.Failures)
-	}
-	due += 2 * c.noise
-	after := c.begunAfter(t, due)
-	f.numbers.Add("failed_calls", float64(len(c.failures)))
-	f.numbers.Add("calls_after_due", float64(len(after)))
-	switch {
-	case b.OpensWithin == 0 && b.Failures == 0:
-		f.doubt("it was not seen to open while %d calls failed in %s, but the claim says neither after how many failures nor within what time it opens", len(c.failures), short(c.length()))
-		return
-	case rule == "" && c.mixed:
-		f.doubt("it was not seen to open, but calls also succeeded under the fault: give opens_within, or let the fault take every call")
-		return
-	case len(after) < leastTooMany:
-		f.doubt("the fault was over too soon to see it open: only %s begun after it was due to be open", were(len(after), "call was", "calls were"))
-		return
-	}
-	rejected, early := b.meanwhile(t, due, c.cutoff)
-	f.numbers.Add("rejected", float64(rejected))
-	f.numbers.Add("answered_without_waiting", float64(early))
-	switch partly := rejected >= minRejected && rejected*20 >= len(after); {
-	case partly && b.Waits == 0:
-		f.doubt("%d calls reached %s after %s while %d requests were rejected: say how long it waits, so that open can be told from rejecting a part", len(after), b.Link, rule, rejected)
-	case partly:
-		f.refute(after, "kept calling while open: %d calls reached %s after %s, although %d requests were rejected meanwhile", len(after), b.Link, rule, rejected)
-	case 2*early >= len(after):
-		f.refute(after, "kept calling while open: %d calls reached %s after %s, though %d of their callers were answered without waiting for them", len(after), b.Link, rule, early)
-	default:
-		f.refute(after, "never opened: %d calls failed in %s, and %d still reached %s after %s", len(c.failures), short(c.length()), len(after), b.Link, rule)
-	}
+	return found
 }
 
-// meanwhile counts, among the requests sent in [from, to), those rejected, and
-// those answered before their call was over.
-func (b Breaker) meanwhile(t *traffic, from, to time.Duration) (rejected, early int) {
-	if !t.matched {
-		return 0, 0
+// allOf is what observations of one figure leave together; false if they
+// contradict one another.
+func allOf(seen []Interval) (both Interval, ok bool) {
+	both, ok = anything(), true
+	for _, s := range seen {
+		if both, ok = both.and(s); !ok {
+			break
+		}
 	}
+	return both, ok
+}
+
+// judgeOpens rules on how long after the fault it opened, at each episode that
+// asked it to. The time from the injection to the last request that was let
+// through is the least, and may be the host's by its noise, because whatever
+// stalls makes it longer.
+func (b Breaker) judgeOpens(f *finding, t *traffic, courses []course) {
+	var seen []Interval
+	var ids [][]uint64
+	for _, c := range courses {
+		if c.already || !c.seen() && (b.OpensWithin == 0 || b.idleIn(c) != "") {
+			continue
+		}
+		noise := t.run.Behind(c.from, c.until())
+		if c.seen() {
+			seen = append(seen, interval(max(0, c.opening.notYet-c.from-noise), c.opening.surely-c.from))
+		} else {
+			seen = append(seen, Interval{float64(max(0, c.until()-c.from-noise)), anything().High})
+		}
+		ids = append(ids, t.letThrough(c.from+b.OpensWithin, c.until()))
+	}
+	allowed := atMost(b.OpensWithin)
+	if b.OpensWithin == 0 {
+		allowed = Bound{Low: -anything().High, High: anything().High}
+	}
+	i := worst(seen, allowed)
+	switch {
+	case i < 0 && b.OpensWithin == 0:
+		return
+	case i < 0:
+		f.open("opens_within", "%s", b.idle(courses))
+		return
+	}
+	m := measure{name: "opens_within", unit: timed, seen: seen[i], allowed: allowed, sample: len(seen), ids: ids[i], note: b.OpensWithin == 0,
+		says: fmt.Sprintf("opened %s after the fault", timed.span(seen[i])), settle: "let the fault last longer than the bound",
+		hidden: "the host's noise and the time between two requests"}
+	if seen[i].High == anything().High {
+		m.says = fmt.Sprintf("was not seen to open in the %s in which calls failed", short(time.Duration(seen[i].Low)))
+		m.hidden = ""
+	} else {
+		f.numbers.AddTime("opened_after", time.Duration(seen[i].High))
+	}
+	f.rule(m)
+}
+
+// letThrough lists requests sent in [from, to) that made a call.
+func (t *traffic) letThrough(from, to time.Duration) []uint64 {
+	var ids []uint64
 	for _, s := range t.sent(from, to) {
-		if !answered(s) {
-			continue
-		}
-		xs := t.behind[s.ID]
-		if len(xs) == 0 {
-			rejected++
-		} else if last := xs[len(xs)-1]; s.Done < last.End && s.ServiceTime() < last.Duration()/2 {
-			early++
+		if t.called(s) && len(ids) < MaxIDs {
+			ids = append(ids, s.ID)
 		}
 	}
-	return rejected, early
+	return ids
 }
 
-// judgeOpening rules on when it opened.
-func (b Breaker) judgeOpening(f *finding, courses []course, t *traffic) {
-	var slowest, loosest course
-	for i, c := range courses {
-		if c.already {
-			continue
-		}
-		if i == 0 || slowest.silences == nil || c.cutoff-c.from > slowest.cutoff-slowest.from {
-			slowest = c
-		}
-		if loosest.silences == nil || len(b.tooLate(t, c)) > len(b.tooLate(t, loosest)) {
-			loosest = c
-		}
-	}
-	if slowest.silences == nil {
-		f.doubt("it was open already when the fault was injected, so that it was not seen to open")
-		return
-	}
-	after := max(0, slowest.cutoff-slowest.from)
-	failures := slowest.failuresAtOpening()
-	f.numbers.AddTime("opened_after", after)
-	f.numbers.Add("failures_before_open", float64(failures))
-	ruling := Held
-	if b.OpensWithin > 0 {
-		slowest.noise = max(slowest.noise, t.run.Behind(slowest.from, slowest.cutoff))
-		ruling = bound(after, b.OpensWithin, slowest.noise)
-	}
-	what := fmt.Sprintf("opened %s after the fault after %s", short(after), were(failures, "failure", "failures"))
-	if ruling != Held {
-		what += fmt.Sprintf(", bound %s, noise %s", short(b.OpensWithin), short(slowest.noise))
-	}
-	f.part(ruling, slowest.begunAfter(t, slowest.from+b.OpensWithin), "%s", what)
-	if b.Failures == 0 || loosest.silences == nil {
-		return
-	}
-	late := b.tooLate(t, loosest)
-	f.numbers.Add("calls_begun_too_late", float64(len(late)))
+// leastFailing is how many calls must fail, to say that it should have opened;
+// twice what opens it if that is more.
+const leastFailing = 10
+
+// idleIn says why an episode asked nothing of the breaker; "" if it did.
+func (b Breaker) idleIn(c course) string {
+	need := max(leastFailing, 2*b.Failures*b.instances())
 	switch {
-	case len(late) >= leastLate && !loosest.mixed:
-		f.refute(late, "opened late: %s, sent and begun when the system knew of failure %d; %d had failed when it opened at last", were(len(late), "call went on", "calls went on"), b.Failures, loosest.failuresAtOpening())
-	case len(late) > 0:
-		f.doubt("%s after failure %d: too few to rule on, or calls also succeeded under the fault", were(len(late), "call went on", "calls went on"), b.Failures)
+	case c.touched == 0:
+		return fmt.Sprintf("the fault on %s hit no call", b.Link)
+	case c.failed == 0:
+		return fmt.Sprintf("the fault on %s hit %d calls but none of them failed", b.Link, c.touched)
+	case c.failed < need:
+		return fmt.Sprintf("only %s while the fault was in force, and the breaker was not seen to open; "+
+			"at least %d are needed to say that it should have", were(c.failed, "call failed", "calls failed"), need)
 	}
+	return ""
 }
 
-// tooLate lists the calls of requests that were sent when the system already
-// knew of the failure after which it had to open. Breakers that count beside
-// the path of the calls, like hystrix-go's, get the time of a timer's slack, and
-// those on a host that others use too get that of a turn.
-func (b Breaker) tooLate(t *traffic, c course) []uint64 {
-	if c.learned < 0 {
-		return nil
+// idle says why nothing was seen of an open breaker.
+func (b Breaker) idle(courses []course) string {
+	if len(courses) == 0 {
+		return fmt.Sprintf("no fault that makes calls fail was in force on %s: nothing was asked of the breaker", b.Link)
 	}
-	return c.begunAfter(t, c.learned+t.run.Turn(c.learned, c.cutoff))
+	for _, c := range courses {
+		if c.already {
+			return "it was open already when the fault was injected, so that it was not seen to open"
+		}
+	}
+	for _, c := range courses {
+		if why := b.idleIn(c); why != "" {
+			return why
+		}
+	}
+	return fmt.Sprintf("it was not seen to open while %s", were(courses[0].failed, "call failed", "calls failed"))
 }

@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,7 +65,7 @@ func (m measure) part() Part {
 			p.Reason += ": " + m.settle
 		}
 	case Held:
-		if math.IsInf(m.allowed.Low, -1) && m.seen.High < far*m.allowed.High {
+		if claimed && math.IsInf(m.allowed.Low, -1) && m.seen.High < far*m.allowed.High {
 			p.Reason += fmt.Sprintf(" (%s claimed)", m.unit.bound(m.allowed))
 		}
 	}
@@ -109,8 +110,8 @@ func rulingOf(parts []Part) Ruling {
 func reasonOf(parts []Part, ruling Ruling) string {
 	var deciding, besides []string
 	for _, p := range parts {
-		if p.Reason == "" {
-			continue
+		if p.Reason == "" || slices.Contains(deciding, p.Reason) || slices.Contains(besides, p.Reason) {
+			continue // several parts may be open for one reason
 		}
 		if !p.Note && p.Ruling == ruling {
 			deciding = append(deciding, p.Reason)

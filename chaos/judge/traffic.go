@@ -21,8 +21,6 @@ type traffic struct {
 	link    *evidence.Link
 	front   []load.Sample       // what was sent, by Sent, up to end
 	calls   []evidence.Exchange // the route's, by Begin, up to end
-	ends    []time.Duration     // ends[i] is the latest End of calls[:i+1]
-	others  []time.Duration     // Begin of the exchanges on the link that are not the route's
 	behind  map[uint64][]evidence.Exchange
 	byID    map[uint64]load.Sample
 	matched bool          // request ids reach the link; otherwise every exchange on the link counts as the route's
@@ -31,6 +29,7 @@ type traffic struct {
 	rate    float64       // arrivals per second
 	flow    float64       // calls per arrival while nothing is wrong
 	row     int           // so many arrivals in a row without a call are no chance: less than 1 in 10⁹
+	plain   []int         // statuses of answers that needed no call before the first fault: those of a cache, say no rejection
 }
 
 // trafficOf matches route and link. The text says why it cannot; "" if it can.
@@ -59,21 +58,12 @@ func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 	slices.SortStableFunc(t.front, func(a, b load.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
 	for _, x := range link.Exchanges {
 		_, own := t.byID[x.ID]
-		switch {
-		case x.Begin >= t.end:
-		case own && x.ID != 0 || !t.matched:
+		if x.Begin < t.end && (own && x.ID != 0 || !t.matched) {
 			t.calls = append(t.calls, x)
-		default:
-			t.others = append(t.others, x.Begin)
 		}
 	}
 	slices.SortStableFunc(t.calls, func(a, b evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
 	t.behind = exchangesByID(t.calls)
-	var latest time.Duration
-	for _, x := range t.calls {
-		latest = max(latest, x.End)
-		t.ends = append(t.ends, latest)
-	}
 	t.measure()
 	switch {
 	case len(t.front) == 0:
@@ -99,6 +89,8 @@ func (t *traffic) measure() {
 		for _, s := range before {
 			if t.called(s) {
 				calls++
+			} else if answered(s) && !slices.Contains(t.plain, s.Status) {
+				t.plain = append(t.plain, s.Status)
 			}
 		}
 	}
@@ -122,6 +114,11 @@ func (t *traffic) sent(from, to time.Duration) []load.Sample {
 	return t.front[lo:max(lo, hi)]
 }
 
+// index is how many of the samples were sent before a moment.
+func (t *traffic) index(at time.Duration) int {
+	return sort.Search(len(t.front), func(i int) bool { return t.front[i].Sent >= at })
+}
+
 // begun returns the calls begun in [from, to).
 func (t *traffic) begun(from, to time.Duration) []evidence.Exchange {
 	lo := sort.Search(len(t.calls), func(i int) bool { return t.calls[i].Begin >= from })
@@ -132,11 +129,12 @@ func (t *traffic) begun(from, to time.Duration) []evidence.Exchange {
 // called tells whether the arrival made a call; only if matched.
 func (t *traffic) called(s load.Sample) bool { return len(t.behind[s.ID]) > 0 }
 
-// rejected tells whether the arrival was answered without a call. Without ids
+// rejected tells whether the arrival was answered without a call, before the end
+// of the evidence, which its call may lie beyond. Without ids
 // that cannot be told of a single one: then every answer counts, and it is for
 // the caller to look only where there were no calls at all.
 func (t *traffic) rejected(s load.Sample) bool {
-	return answered(s) && !(t.matched && t.called(s))
+	return answered(s) && s.Done < t.end && !(t.matched && t.called(s))
 }
 
 // slack is the noise in [from, to] between front and behind. Beside the host's
@@ -167,23 +165,17 @@ type silence struct {
 	next     int           // index in calls of the call that ended it
 	rejected []load.Sample // answered without a call in it, by Sent
 	first    load.Sample   // the first that was turned away; it may have been sent just before from
-	earliest time.Duration // the breaker opened no earlier than this
-	latest   time.Duration // and no later than this
 }
 
-// silences finds every stretch without calls of at least minimal in which at
-// least ten arrivals were answered: more than chance explains, and longer than
-// minimal without what the host may have stalled.
+// silences finds every stretch without calls of at least minSilence in which at
+// least ten arrivals were answered: more than chance explains. Where requests
+// are known one by one it is certain; where there are only rates, the host may
+// have stalled, and that must not be all of it.
 //
 // A few calls in it of requests that were sent before it are let pass: they
 // had been let through before and were held up on their way, by a stalled host
 // or a new connection.
-//
-// The moment of opening lies between the last call that was let through and
-// the first that was not. Rejections by something else (a full bulkhead) would
-// make it too early: the breaker may then have opened as late as the last
-// answer to the calls in flight.
-func (t *traffic) silences(minimal time.Duration) []silence {
+func (t *traffic) silences() []silence {
 	var all []silence
 	for i := 0; i < len(t.calls); i++ {
 		s := silence{from: t.calls[i].Begin, to: t.end, next: i + 1}
@@ -193,18 +185,24 @@ func (t *traffic) silences(minimal time.Duration) []silence {
 		if s.ended = s.next < len(t.calls); s.ended {
 			s.to = t.calls[s.next].Begin
 		}
-		if s.to-s.from-t.run.Noise(s.from, s.to) < max(minimal, minSilence) {
+		if s.to-s.from < minSilence || !t.matched && s.to-s.from-t.run.Noise(s.from, s.to) < minSilence {
 			continue
 		}
 		for _, sample := range t.sent(s.from, s.to) {
-			if t.rejected(sample) {
+			if t.rejected(sample) && (sample.Done <= s.to || !t.matched) { // what a stalled host lets go of all at once is no silence
 				s.rejected = append(s.rejected, sample)
 			}
 		}
 		if n := len(s.rejected); n < max(minRejected, t.row) || 20*(s.next-i-1) > n {
 			continue
 		}
-		s.bracket(t, i)
+		s.first = s.rejected[0]
+		before := t.sent(s.from-time.Second, s.from)
+		for i := len(before) - 1; i >= 0 && t.matched && !t.called(before[i]); i-- {
+			if t.rejected(before[i]) {
+				s.first = before[i]
+			}
+		}
 		all = append(all, s)
 		i = s.next - 1
 	}
@@ -222,39 +220,67 @@ const (
 	minRejected = 10
 )
 
-// bracket finds between which moments the breaker opened, last being the call
-// before the silence.
-func (s *silence) bracket(t *traffic, last int) {
-	first := s.rejected[0]
-	before := t.sent(s.from-time.Second, s.from)
-	for i := len(before) - 1; i >= 0 && t.matched && !t.called(before[i]); i-- {
-		if t.rejected(before[i]) {
-			first = before[i]
+// lastTurned is when the last request was sent that was surely turned away
+// after the moment opened and before the call next was let through: it was
+// answered before that one's own request was sent (one that came in between was
+// turned away because half-open lets no more through), and where some requests
+// need no call, more came after it than chance leaves without one. It is opened
+// if there was none.
+func (t *traffic) lastTurned(opened time.Duration, next evidence.Exchange, ended bool) time.Duration {
+	before := t.end
+	if ended && t.matched {
+		s, _ := t.sampleOf(next)
+		before = s.Sent
+	} else if ended {
+		before = next.Begin - t.run.Noise(opened, next.Begin)
+	}
+	left := t.chance()
+	sent := t.sent(opened, before)
+	for i := len(sent) - 1; i >= 0; i-- {
+		if s := sent[i]; s.Done <= before && t.rejected(s) {
+			if left == 0 || t.telling(s) {
+				return s.Sent
+			}
+			left--
 		}
 	}
-	s.first = first
-	s.earliest = min(s.from, first.Done)
-	s.latest = min(max(s.from, first.Done, min(t.ends[last], s.to)), s.to)
+	return opened
 }
 
-// lastTurned is the last request that was surely turned away while no probe was
-// on its way: it was answered before the probe's own request was sent (one that
-// came in between was turned away because half-open lets no more through), and
-// more came after it than chance leaves without a call.
-func (s *silence) lastTurned(t *traffic, noise time.Duration) load.Sample {
-	before := s.to
-	if s.ended && t.matched {
-		before = min(before, t.byID[t.calls[s.next].ID].Sent)
-	} else if s.ended {
-		before -= noise
+// telling reports whether the status of an answer without a call is one that
+// such answers never had before the first fault: then it is a rejection.
+func (t *traffic) telling(s load.Sample) bool {
+	return t.matched && !slices.Contains(t.plain, s.Status)
+}
+
+// chance is how many requests in a row may need no call although calls flow: less
+// than once in a thousand times there are more. It is for when something was, where
+// row is for whether it was.
+func (t *traffic) chance() int {
+	if t.matched && len(t.plain) == 0 || !t.matched && t.flow > 0.99 {
+		return 0
 	}
-	turned := []load.Sample{s.first}
-	for _, r := range s.rejected {
-		if r.Done <= before && r.Sent > s.first.Sent {
-			turned = append(turned, r)
-		}
+	return (t.row + 2) / 3
+}
+
+// sampleOf is the sample of the request that caused a call; false if it is not
+// known.
+func (t *traffic) sampleOf(x evidence.Exchange) (load.Sample, bool) {
+	if !t.matched {
+		return load.Sample{}, false
 	}
-	return turned[max(0, len(turned)-1-t.row)]
+	s, ok := t.byID[x.ID]
+	return s, ok
+}
+
+// after is the first call that was let through after a moment: that of a
+// request sent after it, where requests are known.
+func (t *traffic) after(at time.Duration) (i int, ok bool) {
+	i = sort.Search(len(t.calls), func(i int) bool { return t.calls[i].Begin > at })
+	for i < len(t.calls) && t.held(t.calls[i], at) {
+		i++
+	}
+	return i, i < len(t.calls)
 }
 
 // flowing finds the first moment in [from, to) from which on, over a window,
@@ -309,8 +335,19 @@ func (t *traffic) lasting(n float64) time.Duration {
 	return time.Duration(min(n/t.rate, float64(t.end)/float64(time.Second)) * float64(time.Second))
 }
 
-// othersIn tells whether the link saw an exchange in [from, to] that is not the
-// route's: it may have been the probe of a breaker that routes share.
-func (t *traffic) othersIn(from, to time.Duration) bool {
-	return slices.ContainsFunc(t.others, func(at time.Duration) bool { return at >= from && at <= to })
+// strangers counts the calls of other routes over the link in [from, to): they may
+// go through the same breaker. What carries no request id is nobody's request, as
+// a health check, where the system passes ids on.
+func (t *traffic) strangers(from, to time.Duration) (n int, first time.Duration) {
+	if !t.matched || from >= to {
+		return 0, 0
+	}
+	for _, x := range t.link.Window(from, to) {
+		if _, own := t.byID[x.ID]; !own && x.ID != 0 {
+			if n++; n == 1 {
+				first = x.Begin
+			}
+		}
+	}
+	return n, first
 }

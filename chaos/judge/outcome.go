@@ -1,0 +1,134 @@
+package judge
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// outcome is what the system learned of one call: that it failed, or that it
+// did not. When it did lies between two moments, and both are cause and effect
+// read off one clock: not before the link had the end of the answer, and not
+// after its caller had the answer that was made of it. Neither needs an
+// allowance for a host that stalls.
+type outcome struct {
+	early, late time.Duration // it was learned no earlier and no later
+	bad         bool
+	unsure      bool // whether it counts at all is not known: the system's own caller had left
+}
+
+// outcomes lists what the route's calls came to, by early. With each of several
+// attempts of a request counted, all are there; else each request is there once,
+// as what its last attempt came to.
+func (t *traffic) outcomes(each bool, fails func(evidence.Exchange) bool) []outcome {
+	later := make(map[uint64]int, len(t.calls)) // of a request's calls, the one after
+	list := make([]outcome, 0, len(t.calls))
+	for i := len(t.calls) - 1; i >= 0; i-- {
+		x := t.calls[i]
+		next, repeated := later[x.ID]
+		if t.matched {
+			later[x.ID] = i
+		}
+		if x.Ending == evidence.Cut || repeated && t.matched && !each {
+			continue
+		}
+		o := outcome{early: t.learnable(x), bad: fails(x)}
+		s, known := t.sampleOf(x)
+		switch {
+		case repeated && t.matched && t.calls[next].Begin >= x.End:
+			o.late = t.calls[next].Begin
+		case known && answered(s) && s.Done >= x.End:
+			o.late = s.Done
+		default:
+			o.late = x.End + t.run.Noise(x.End, x.End)
+			o.unsure = known && !answered(s) && x.Ending == evidence.CallerGone
+		}
+		list = append(list, o)
+	}
+	slices.SortStableFunc(list, func(a, b outcome) int { return cmp.Compare(a.early, b.early) })
+	return list
+}
+
+// learnable is the earliest moment at which the system may have known what a
+// call came to. The link stamps the end of an answer before it gives the last
+// bytes on; that a connection is gone, or that its caller has left, it sees
+// after them; and a body that trickles comes after its status.
+func (t *traffic) learnable(x evidence.Exchange) time.Duration {
+	switch x.Ending {
+	case evidence.Answered, evidence.Injected:
+		for _, f := range t.run.Faults {
+			if f.Kind == "slow_body" && x.HitBy(f.Index) {
+				return x.Begin
+			}
+		}
+		return x.End
+	}
+	return max(x.Begin, x.End-t.run.Noise(x.Begin, x.End))
+}
+
+// failedStrangers lists when the system may have learned of failures on the link
+// that are other routes': a breaker that routes share counts them too.
+func (t *traffic) failedStrangers(fails func(evidence.Exchange) bool) []time.Duration {
+	var list []time.Duration
+	for _, x := range t.link.Exchanges {
+		if _, own := t.byID[x.ID]; t.matched && x.ID != 0 && !own && fails(x) {
+			list = append(list, t.learnable(x))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// repeats reports whether a request sent in [from, to) made several calls.
+func (t *traffic) repeats(from, to time.Duration) bool {
+	return t.matched && slices.ContainsFunc(t.begun(from, to), func(x evidence.Exchange) bool { return len(t.behind[x.ID]) > 1 })
+}
+
+// inRow is the most failures in a row that the breaker surely knew of, with no
+// success that it may have learned of among or after them, at one of the
+// moments at, which are in order: those at which it let a request through.
+// Only what was learned after since counts, and settles is how long it may take
+// until the breaker counts what its callers know already.
+func inRow(list []outcome, at []time.Duration, since, settles time.Duration) int {
+	list = list[sort.Search(len(list), func(i int) bool { return list[i].early > since }):]
+	known := make([]int, 0, len(list)) // failures by late
+	for i, o := range list {
+		if o.bad && !o.unsure {
+			known = append(known, i)
+		}
+	}
+	slices.SortStableFunc(known, func(a, b int) int { return cmp.Compare(list[a].late, list[b].late) })
+	counted := make([]bool, len(list))
+	var good time.Duration // by then the last success that it may know of was learned
+	most, row, i, j, k := 0, 0, 0, 0, 0
+	for _, now := range at {
+		for ; i < len(list) && list[i].early <= now; i++ {
+			if !list[i].bad {
+				good = max(good, list[i].late+settles)
+			}
+		}
+		for ; k < len(list) && list[k].early < good; k++ {
+			if counted[k] {
+				row--
+			}
+		}
+		for ; j < len(known) && list[known[j]].late+settles <= now; j++ {
+			if known[j] >= k {
+				counted[known[j]] = true
+				row++
+			}
+		}
+		most = max(most, row)
+	}
+	return most
+}
+
+// timesBy counts the times in (since, at] of a sorted list.
+func timesBy(list []time.Duration, since, at time.Duration) int {
+	from := sort.Search(len(list), func(i int) bool { return list[i] > since })
+	to := sort.Search(len(list), func(i int) bool { return list[i] > at })
+	return max(0, to-from)
+}
