@@ -40,7 +40,7 @@ func (b Breaker) waiting() Bound {
 // each opening, and after each probe that failed.
 func (b Breaker) judgeWaits(f *finding, all []stayed) {
 	first, again := staysOf(all, false), staysOf(all, true)
-	f.numbers.Add("probed", float64(ended(first)))
+	f.numbers.Add("probed", float64(probedIn(first)))
 	if m, ok := b.waited(first, "waits", "probe after %s"); ok {
 		f.numbers.AddTime("waited", time.Duration(m.seen.Low))
 		f.rule(m)
@@ -65,8 +65,8 @@ func staysOf(all []stayed, again bool) []stay {
 	return list
 }
 
-// ended counts the stays of which the run saw the end.
-func ended(list []stay) int {
+// probedIn counts the stays of which the run saw the end.
+func probedIn(list []stay) int {
 	n := 0
 	for _, s := range list {
 		if s.waited.High != anything().High {
