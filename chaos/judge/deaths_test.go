@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,11 +40,11 @@ func sounds() map[string]struct {
 
 // copied is a run whose ticks and samples may be changed.
 func copied(run *evidence.Run) *evidence.Run {
-	c := *run
-	c.Ticks = append([]evidence.Tick(nil), run.Ticks...)
-	c.Front = append([]load.Sample(nil), run.Front...)
-	c.Deaths = append([]evidence.Death(nil), run.Deaths...)
-	return &c
+	return &evidence.Run{
+		Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started, Load: run.Load, Skips: run.Skips, Batch: run.Batch, Warmup: run.Warmup,
+		End: run.End, Partial: run.Partial, Stopped: run.Stopped, NotSteady: run.NotSteady, Routes: run.Routes, Links: run.Links, Faults: run.Faults,
+		Ticks: slices.Clone(run.Ticks), Front: slices.Clone(run.Front), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost,
+	}
 }
 
 // A run whose harness was not well holds no claim without the line that says
