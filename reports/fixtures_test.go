@@ -143,8 +143,10 @@ func partialRun() *chaos.Result {
 func unhealthyRun() *chaos.Result {
 	r := breakerRun(judge.Inconclusive)
 	r.Dir = "/var/lib/runs of tonight/it's-late"
+	r.Verdicts[0].Despite = "requests were sent late, but nothing in it counts from when they were due"
 	r.Harness = chaos.Harness{
 		Problems: []string{"send lag p99 was 310ms in second 7, and 20ms is the most that rulings bear", "1,204 arrivals were never sent"},
+		Effect:   "of 2 claims 1 stands all the same, 1 is inconclusive",
 		Offered:  15000, Sent: 13796, Unsent: 1204,
 		SendLag:   chaos.Spread{P50: 2, P90: 50, P99: 310, P999: 500, Max: 1234},
 		HiccupP99: 88, HiccupMax: 412, CPU: 1.98, Steal: -1, Pressure: 0.08, Lost: 12,

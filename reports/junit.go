@@ -157,7 +157,7 @@ func figures(v judge.Verdict) string {
 		fmt.Fprintf(&b, "%s: %s: %s\n", p.Name, ruling, p.Reason)
 	}
 	if v.Despite != "" {
-		fmt.Fprintf(&b, "stands although the harness was unwell: %s\n", v.Despite)
+		fmt.Fprintf(&b, "stands all the same: %s\n", v.Despite)
 	}
 	for _, n := range v.Numbers {
 		fmt.Fprintf(&b, "%s = %s\n", n.Name, strconv.FormatFloat(n.Value, 'g', -1, 64))

@@ -119,7 +119,11 @@ func (s *summary) warnings() {
 		if len(h.Problems) > 0 {
 			why = strings.Join(h.Problems, "; ")
 		}
-		warn(unhealthy, unhealthyMeans+why+".")
+		text := unhealthyMeans + why + "."
+		if h.Effect != "" {
+			text += " " + strings.ToUpper(h.Effect[:1]) + h.Effect[1:] + "."
+		}
+		warn(unhealthy, text)
 	}
 	if s.result.Partial {
 		warn("STOPPED EARLY", stopped(s.result)+" What follows is only what was seen until then.")
@@ -206,7 +210,7 @@ func (s *summary) claims() {
 			s.prose("  ", 2, v.Ruling.String())
 		}
 		if v.Despite != "" {
-			s.prose("  ", 2, "stands although the harness was unwell: "+v.Despite)
+			s.prose("  ", 2, "stands all the same: "+v.Despite)
 		}
 		for _, p := range v.Parts {
 			s.part(p)
