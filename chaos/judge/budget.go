@@ -10,11 +10,13 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// burden is what the requests sent while a fault was in force made of it.
+// burden is what came over a link while a fault was in force.
 type burden struct {
-	requests int // sent, of routes that call over the link
-	calls    int // made by them
-	attempts int // all of them, whenever they came: so nothing is lost at the edges
+	requests int // sent meanwhile, of routes that call over the link
+	attempts int // theirs, whenever they came: so nothing is lost at the edges
+	calls    int // begun meanwhile
+	retries  int // likewise, of whatever calls
+	later    int // retries of the calls begun meanwhile, whenever they came
 	hidden   int // exchanges that the HTTP library may have made besides
 	ids      []uint64
 }
@@ -24,39 +26,50 @@ func (b burden) perRequest() Interval {
 	return interval(float64(b.attempts), float64(b.attempts+b.hidden)).each(1 / float64(b.requests))
 }
 
-// retries is how many retries there are for one call.
-func (b burden) retries() Interval {
-	return interval(float64(b.attempts-b.calls), float64(b.attempts-b.calls+b.hidden)).each(1 / float64(b.calls))
+// perCall is how many retries there are for one call: of those that came
+// meanwhile, or of the calls that did, whose retries came somewhat later.
+func (b burden) perCall() Interval {
+	all := interval(b.retries, b.later)
+	all.High += float64(b.hidden)
+	return all.each(1 / float64(b.calls))
 }
 
 // burdens counts for each episode. A request counts where it was sent, not where
 // it was due: what a busy harness sent late met another dependency.
 func burdens(run *evidence.Run, calls []call, front requests, spans []span) []burden {
-	made := make([]int32, len(run.Front)) // by position in Front
-	all, hidden := make([]int32, len(run.Front)), make([]int32, len(run.Front))
-	uses := make(map[int]bool) // routes whose requests call over the link
+	all, hidden := make([]int32, len(run.Front)), make([]int32, len(run.Front)) // by position in Front
+	uses := make(map[int]bool)                                                  // routes whose requests call over the link
+	each := make([]burden, len(spans))
+	at := func(t time.Duration) *burden {
+		k := sort.Search(len(spans), func(k int) bool { return spans[k].to > t })
+		if k == len(spans) || t < spans[k].from {
+			return new(burden) // of no interest
+		}
+		return &each[k]
+	}
 	for _, c := range calls {
 		if i, ok := front.at[c.id]; ok {
-			made[i]++
 			all[i] += int32(len(c.attempts))
 			hidden[i] += c.hidden
 			uses[run.Front[i].Route] = true
 		}
-	}
-	each := make([]burden, len(spans))
-	for i := range run.Front {
-		s := &run.Front[i]
-		k := sort.Search(len(spans), func(k int) bool { return spans[k].to > s.Sent })
-		if k == len(spans) || s.Sent < spans[k].from || !uses[s.Route] || s.Outcome == load.Unsent {
-			continue
+		first := at(c.at(0).Begin)
+		first.calls++
+		first.later += len(c.attempts) - 1
+		for i := 1; i < len(c.attempts); i++ {
+			b := at(c.at(i).Begin)
+			b.retries++
+			if len(b.ids) < MaxIDs {
+				b.ids = append(b.ids, c.id)
+			}
 		}
-		b := &each[k]
-		b.requests++
-		b.calls += int(made[i])
-		b.attempts += int(all[i])
-		b.hidden += int(hidden[i])
-		if all[i] > made[i] && len(b.ids) < MaxIDs {
-			b.ids = append(b.ids, s.ID)
+	}
+	for i := range run.Front {
+		if s := &run.Front[i]; uses[s.Route] && s.Outcome != load.Unsent {
+			b := at(s.Sent)
+			b.requests++
+			b.attempts += int(all[i])
+			b.hidden += int(hidden[i])
 		}
 	}
 	return each
@@ -74,7 +87,7 @@ func (c Retry) amplify(f *finding, t tally, run *evidence.Run, calls []call, fro
 		if b.requests < leastArrivals || b.calls == 0 {
 			continue
 		}
-		one, retried := b.perRequest(), b.retries()
+		one, retried := b.perRequest(), b.perCall()
 		if worst.requests == 0 || one.Low > most.Low {
 			most.Low, worst = one.Low, b
 		}
@@ -101,16 +114,17 @@ func (c Retry) amplify(f *finding, t tally, run *evidence.Run, calls []call, fro
 	}
 }
 
-// judgeBudget rules on the share of retries. Only where calls were refused theirs
-// is that a bound.
+// judgeBudget rules on the share of retries, from the injection to the healing.
+// Tokens that were saved before it are within the tolerance or are not, and tell.
+// Only where many calls were refused theirs is it a bound.
 func (c Retry) judgeBudget(f *finding, t tally, retries Interval, b burden) {
 	f.numbers.Add("retries_pct", 100*retries.Low)
 	m := measure{
-		name: "budget", unit: shared, seen: retries, allowed: atMost(float64(c.Budget)), sample: b.calls, ids: b.ids,
+		name: "budget", unit: shared, seen: retries, allowed: atMost((1 + tolerance) * float64(c.Budget)), sample: b.calls, ids: b.ids,
 		says:   fmt.Sprintf("retries were %s of %d calls while a fault was in force, and %s refused theirs", shared.print(retries.Low), b.calls, were(t.denied, "call was", "calls were")),
 		settle: "repeats of the HTTP library on connections that broke may be retries too: faults that answer would tell",
 	}
-	if t.denied < leastFailures {
+	if t.denied < max(leastFailures, t.retried/2) {
 		m.seen.High, m.settle = math.Inf(1), "more calls must fail than the budget has retries for"
 	}
 	f.rule(m)

@@ -22,7 +22,7 @@ func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits
 		later.all, later.ends = append(later.all, w.all...), later.ends+w.ends
 	}
 	any := scatterOf(run, later, 0, hops, behind)
-	top := capOf(any)
+	top, known := capOf(any)
 	base := []figure{{first.low, first}}
 	if longest := float64(first.gaps[len(first.gaps)-1]); c.Cap == 0 || longest < top.Low || math.IsInf(top.High, 1) {
 		base = append(base, figure{first.low.plus(1, first.width).each(1.0 / triple), first})
@@ -37,6 +37,13 @@ func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits
 			}
 			return fmt.Sprintf("the longest waits are all of %s", timed.span(of.Interval))
 		})
+	} else if !known {
+		f.open("cap", "whether the waits have a cap, though none is claimed, is hidden by %s: longer waits, or a machine of its own, would tell", noiseText(any.noise))
+	} else if !math.IsInf(top.High, 1) {
+		f.rule(measure{
+			name: "cap", unit: timed, seen: top, allowed: Bound{math.MaxInt64, math.Inf(1)}, sample: any.n, ids: any.ids,
+			says: "no cap is claimed", refutes: fmt.Sprintf("the longest waits are all of %s, as a cap makes them, and none is claimed", timed.span(top)),
+		})
 	}
 	if len(all) == 1 {
 		f.open("law", "only first waits were seen often enough: that the next ones depend on them cannot be told")
@@ -45,16 +52,16 @@ func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits
 }
 
 // capOf is at which length many of the waits lie together, the longest of all;
-// no less than that where they do not.
-func capOf(s scatter) Interval {
+// no less than that where they do not. It is false if noise hides which.
+func capOf(s scatter) (top Interval, known bool) {
 	n := len(s.gaps)
-	top := s.gaps[n-1-min(max(2, n/100), n-1)]
-	band := 2*s.noise + top/50
-	i, _ := slices.BinarySearch(s.gaps, top-band)
-	if n-i < max(8, n/12) || 10*s.noise > top {
-		return Interval{max(0, float64(top-s.noise)), math.Inf(1)}
+	longest := s.gaps[n-1-min(max(2, n/100), n-1)]
+	known = 10*s.noise <= longest
+	i, _ := slices.BinarySearch(s.gaps, longest-2*s.noise-longest/50)
+	if n-i < max(8, n/12) || !known {
+		return Interval{max(0, float64(longest-s.noise)), math.Inf(1)}, known
 	}
-	return Interval{float64(top - s.noise), float64(top)}
+	return Interval{float64(longest - s.noise), float64(longest)}, known
 }
 
 // judgeCorrelation compares each wait with the range that the one before leaves
@@ -77,7 +84,9 @@ func (c Backoff) judgeCorrelation(f *finding, byRank []waits, first scatter, top
 			sum += upper - base
 			shares, ids = append(shares, (float64(x.gap())-base)/(upper-base)), append(ids, x.id)
 		}
-		ends += w.ends
+		if len(w.all) > 0 { // else it is where attempts are used up
+			ends += w.ends
+		}
 	}
 	n := len(shares)
 	if n < leastWaits {

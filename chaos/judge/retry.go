@@ -30,7 +30,7 @@ type Retry struct {
 	Unkeyed       bool       `yaml:"unkeyed"`       // Allows POST and PATCH to be retried without an Idempotency-Key, or under another one.
 	SameKey       bool       `yaml:"same_key"`      // Claims that all attempts of a call carry the same Idempotency-Key and the same body, of which the run must have shown some; absent is judged of POST and PATCH only, see unkeyed.
 	Amplification float64    `yaml:"amplification"` // At most so many calls over the link per request while a fault is in force; absent is not judged.
-	Budget        unit.Share `yaml:"budget"`        // At most so many retries, as a part of the calls made while a fault is in force, which must be too few for all that failed; absent is not judged.
+	Budget        unit.Share `yaml:"budget"`        // At most so many retries, within 5%, as a part of the calls begun while a fault is in force; more calls must fail than that is enough for. Absent is not judged.
 	Deadline      bool       `yaml:"deadline"`      // Claims that no attempt begins once the caller of its request has left and the system can know; absent is not judged.
 }
 

@@ -37,6 +37,9 @@ type simulation struct {
 	retries  func(status int) bool                                    // 0 for no answer; nil means 429, 502, 503, 504 and no answer
 	posts    bool                                                     // POST is retried without a key
 	rekey    bool                                                     // each attempt gets a key of its own
+	changes  bool                                                     // each attempt has a body of its own
+	budget   float64                                                  // retries for each call, at most; 0 means no bound
+	deaf     bool                                                     // goes on when the caller has left
 	obeys    bool                                                     // Retry-After
 	wait     func(k int, rng *rand.Rand) time.Duration                // nil means none
 	next     func(before time.Duration, rng *rand.Rand) time.Duration // in its place, by the wait before; 0 before the first
@@ -104,6 +107,7 @@ type simRun struct {
 	held      []func() // exchanges that wait for the healing
 	places    int      // taken in the bulkhead
 	waiting   []func()
+	tokens    float64 // of the budget of retries
 }
 
 // run plays the simulation and returns its evidence.
@@ -366,10 +370,15 @@ func (r *simRun) attempt(id uint64, route simRoute, k, rank int, before time.Dur
 		}
 		status := came(&x)
 		unkeyed := route.method == "POST" && !route.keyed && !r.posts
-		if k >= r.attempts || !r.retries(status) || unkeyed || gone() {
+		if k == 1 {
+			r.tokens = min(1, r.tokens+r.budget)
+		}
+		left := func() bool { return gone() && !r.deaf }
+		if k >= r.attempts || !r.retries(status) || unkeyed || left() || r.budget > 0 && r.tokens < 1 {
 			reply(status)
 			return
 		}
+		r.tokens--
 		wait := r.wait(rank, r.rng)
 		if r.next != nil {
 			wait = r.next(before, r.rng)
@@ -386,7 +395,7 @@ func (r *simRun) attempt(id uint64, route simRoute, k, rank int, before time.Dur
 			rank, drawn = 1, 0 // cenkalti/backoff begins its law anew
 		}
 		r.after(wait, func() {
-			if gone() {
+			if left() {
 				reply(status)
 				return
 			}
@@ -408,6 +417,9 @@ func (r *simRun) exchange(id uint64, route simRoute, k int, reply func(evidence.
 	}
 	if route.method != "" {
 		x.Method, x.Payload = route.method, id*7919
+		if r.changes {
+			x.Payload += uint64(k)
+		}
 	}
 	if route.keyed {
 		x.Key = id * 104729

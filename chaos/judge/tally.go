@@ -78,8 +78,8 @@ func (c Retry) count(calls []call, front requests, noise time.Duration, heard he
 
 // pairing is what the attempts of one call were, taken together.
 type pairing struct {
-	retryable, retried, doubtful, again, keyed bool
-	library                                    int // one repeat in the row may be the HTTP library's even on a connection that looks fresh
+	failed, retryable, retried, doubtful, again, keyed bool
+	library                                            int // one repeat in the row may be the HTTP library's even on a connection that looks fresh
 }
 
 // pairs looks at each attempt of a call and the next.
@@ -90,10 +90,9 @@ func (c Retry) pairs(t *tally, call call, noise time.Duration, heard hearing) pa
 		if status := came(x); status > 0 {
 			t.answers[status]++
 		}
-		if c.failed(x) {
-			p.retryable = true
-		}
+		p.failed = p.failed || c.failed(x)
 		if c.retryable(x) {
+			p.retryable = true
 			t.failedAt[i+1]++
 		}
 		if i+1 == len(call.attempts) {
@@ -163,7 +162,7 @@ func (t *tally) add(p pairing, call call) {
 	if p.keyed {
 		t.keyed++
 	}
-	if x := call.at(0); writes(x) && x.Key == 0 && p.retryable {
+	if x := call.at(0); writes(x) && x.Key == 0 && p.failed {
 		t.writes++
 	}
 	if p.again {

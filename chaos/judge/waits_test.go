@@ -1,15 +1,16 @@
 package judge
 
 import (
+	"flag"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
+
+// More seeds cost only time: go test -run NoFalse -lie-seeds 100 ./chaos/judge
+var lieSeeds = flag.Uint64("lie-seeds", 1, "how many simulated runs of each kind are judged by false claims")
 
 // backoffs are systems that wait by each of the laws, and what is true of them.
 // Each is told to come back later now and then, which takes the place of the law.
@@ -123,7 +124,7 @@ func TestNoFalseBackoffHolds(t *testing.T) {
 			t.Run(name+"/"+host, func(t *testing.T) {
 				t.Parallel()
 				held := uint64(0)
-				for seed := uint64(1); seed <= *seeds; seed++ {
+				for seed := uint64(1); seed <= *lieSeeds; seed++ {
 					s := b.system
 					suffers(&s)
 					s.seed = seed
@@ -143,10 +144,10 @@ func TestNoFalseBackoffHolds(t *testing.T) {
 						}
 					}
 				}
-				if host == "quiet" && 100*(*seeds-held) > max(2**seeds, 100) { // one of a few is too few to count
-					t.Errorf("held in %d of %d runs", held, *seeds)
+				if host == "quiet" && 100*(*lieSeeds-held) > max(2**lieSeeds, 100) { // one of a few is too few to count
+					t.Errorf("held in %d of %d runs", held, *lieSeeds)
 				}
-				t.Logf("held in %d of %d runs", held, *seeds)
+				t.Logf("held in %d of %d runs", held, *lieSeeds)
 			})
 		}
 	}
@@ -163,13 +164,9 @@ func TestBackoffLiesAreRefuted(t *testing.T) {
 			if by := what[len(what)-2:]; by != "×2" && by != ".5" {
 				continue
 			}
-			if v := lie.Judge(run); v.Ruling != Refuted && !(name == "exact and short" && false) {
+			if v := lie.Judge(run); v.Ruling != Refuted {
 				t.Errorf("%s, %s: %s: %s", name, what, v.Ruling, v.Reason)
 			}
 		}
 	}
 }
-
-var _ = slices.Sort[[]int]
-var _ *evidence.Run
-var _ *rand.Rand
