@@ -78,7 +78,7 @@ func boundsTold() []struct {
 // true is held on a quiet host, and never refuted on another.
 func TestNoFalseBoundHolds(t *testing.T) {
 	for _, b := range boundsTold() {
-		for host, suffers := range hosts {
+		for host, suffers := range machines {
 			t.Run(b.name+"/"+host, func(t *testing.T) {
 				t.Parallel()
 				held := uint64(0)
@@ -111,15 +111,15 @@ func TestBoundThatIsFarSaysSo(t *testing.T) {
 	run := s.run()
 	for _, n := range []int{5, 10} {
 		v := Retry{Link: Links{"payments"}, Attempts: n}.Judge(run)
-		p := partOf(v, "attempts")
+		p := partNamed(v, "attempts")
 		if said := strings.HasSuffix(p.Reason, "(at most 10 claimed)"); p.Ruling != Held || *p.Seen != exactly(5) || said != (n == 10) {
 			t.Errorf("at most %d: %s of %v: %s", n, p.Ruling, p.Seen, p.Reason)
 		}
 	}
 }
 
-// partOf is the first part of that name.
-func partOf(v Verdict, name string) Part {
+// partNamed is the first part of that name.
+func partNamed(v Verdict, name string) Part {
 	for _, p := range v.Parts {
 		if p.Name == name {
 			return p

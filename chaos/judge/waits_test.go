@@ -105,10 +105,10 @@ func (c Backoff) lies() map[string]Backoff {
 	return all
 }
 
-// hosts are what simulations run on: a quiet one, one with a core that something
+// machines are what simulations run on: a quiet one, one with a core that something
 // else keeps busy, and one with none to spare, where anything waits for as long
 // as retries do, which a thread that sleeps may or may not notice.
-var hosts = map[string]func(*simulation){
+var machines = map[string]func(*simulation){
 	"quiet":   func(*simulation) {},
 	"busy":    func(s *simulation) { s.busy = true },
 	"crowded": func(s *simulation) { s.crowded = 50 * ms },
@@ -116,11 +116,11 @@ var hosts = map[string]func(*simulation){
 }
 
 // TestNoFalseBackoffHolds declares each number of each law false, and its words,
-// on hosts of all kinds. What is false is never held. What is true is held on a
+// on machines of all kinds. What is false is never held. What is true is held on a
 // quiet host, in 98 of 100 runs, and never refuted on another.
 func TestNoFalseBackoffHolds(t *testing.T) {
 	for name, b := range backoffs() {
-		for host, suffers := range hosts {
+		for host, suffers := range machines {
 			t.Run(name+"/"+host, func(t *testing.T) {
 				t.Parallel()
 				held := uint64(0)
