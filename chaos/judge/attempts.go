@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -14,78 +15,123 @@ import (
 // system does so even when nothing fails.
 type call struct {
 	id       uint64
-	attempts []evidence.Exchange // by Begin
-	hidden   int                 // further exchanges that the caller's HTTP library made by itself, not in attempts
-	reused   bool                // the last attempt went over a connection that had carried an exchange before
+	over     *evidence.Link
+	attempts []int32 // positions in over.Exchanges, by Begin
+	hidden   int32   // further exchanges that the caller's HTTP library may have made by itself, not in attempts
 }
 
+// at is the i-th attempt, from 0. It is the run's own and must not be changed.
+func (c call) at(i int) *evidence.Exchange { return &c.over.Exchanges[c.attempts[i]] }
+
+// last is the last attempt.
+func (c call) last() *evidence.Exchange { return c.at(len(c.attempts) - 1) }
+
 // callsOf groups the exchanges of a link by the request that caused them, for
-// one route ("" means all), in order of the first attempt. It returns too how
-// many exchanges carried no id and could not be told apart.
+// one route ("" means all), by the request's id. It returns too how many
+// exchanges carried no id and could not be told apart.
 //
 // A client may repeat by itself, at once, a request whose reused connection
 // broke before the first byte of a response: net/http does so for requests
 // that may be repeated (transport.go, shouldRetryRequest), and not on a fresh
-// connection. Only the last exchange of such a row counts as the attempt:
-// nothing between them was the retry policy's doing. At once means two noises:
-// one until the caller learns of the break, one until the relay sees the next.
+// connection. Only the last exchange of such a row counts as the attempt. At
+// once means two noises: one until the caller learns of the break, one until
+// the relay sees the next.
 func callsOf(run *evidence.Run, link *evidence.Link, route string, noise time.Duration) (calls []call, anonymous int) {
-	own, _ := frontOf(run, route)
-	front := sampleByID(own)
-	type purpose struct {
-		id           uint64
-		method, path string
-	}
-	index := make(map[purpose]int)
-	used := make(map[uint64]bool) // connections that carried an exchange before
-	for _, x := range link.Exchanges {
-		reused := used[x.Conn]
-		used[x.Conn] = true
+	reused := reusedIn(link)
+	owner := slices.Index(run.Routes, route)
+	front := frontByID(run)
+	var own []int32
+	for i := range link.Exchanges {
+		x := &link.Exchanges[i]
 		if x.ID == 0 {
 			anonymous++
 			continue
 		}
-		if _, ok := front[x.ID]; !ok && route != "" {
+		if s, ok := front.sample(x.ID); route != "" && (!ok || s.Route != owner) {
 			continue
 		}
-		p := purpose{x.ID, x.Method, x.Path}
-		i, ok := index[p]
-		if !ok {
-			i = len(calls)
-			index[p] = i
-			calls = append(calls, call{id: x.ID})
+		own = append(own, int32(i))
+	}
+	purpose := func(a, b int32) int {
+		x, y := &link.Exchanges[a], &link.Exchanges[b]
+		return cmp.Or(cmp.Compare(x.ID, y.ID), cmp.Compare(x.Method, y.Method), cmp.Compare(x.Path, y.Path))
+	}
+	slices.SortFunc(own, func(a, b int32) int { return cmp.Or(purpose(a, b), cmp.Compare(a, b)) })
+	for len(own) > 0 {
+		n := 1
+		for n < len(own) && purpose(own[0], own[n]) == 0 {
+			n++
 		}
-		c := &calls[i]
-		if n := len(c.attempts); n > 0 && transparent(c.attempts[n-1], c.reused) && x.Begin-c.attempts[n-1].End <= 2*noise {
-			c.attempts[n-1] = x
-			c.hidden++
-		} else {
-			c.attempts = append(c.attempts, x)
+		c := call{id: link.Exchanges[own[0]].ID, over: link, attempts: own[:1:n]}
+		for _, i := range own[1:n] {
+			before := c.attempts[len(c.attempts)-1]
+			if x := &link.Exchanges[before]; transparent(x, reused[before]) && link.Exchanges[i].Begin-x.End <= 2*noise {
+				c.attempts[len(c.attempts)-1] = i
+				c.hidden++
+			} else {
+				c.attempts = append(c.attempts, i)
+			}
 		}
-		c.reused = reused
+		calls, own = append(calls, c), own[n:]
 	}
 	return calls, anonymous
 }
 
+// reusedIn reports of each exchange whether its connection had carried one
+// before.
+func reusedIn(link *evidence.Link) []bool {
+	reused := make([]bool, len(link.Exchanges))
+	used := make(map[uint64]bool)
+	for i := range link.Exchanges {
+		conn := link.Exchanges[i].Conn
+		reused[i] = used[conn]
+		used[conn] = true
+	}
+	return reused
+}
+
+// requests finds samples by their id.
+type requests struct {
+	run *evidence.Run
+	at  map[uint64]int32 // positions in Front
+}
+
+func frontByID(run *evidence.Run) requests {
+	r := requests{run, make(map[uint64]int32, len(run.Front))}
+	for i := range run.Front {
+		r.at[run.Front[i].ID] = int32(i)
+	}
+	return r
+}
+
+// sample reports whether there is a request with the id.
+func (r requests) sample(id uint64) (*load.Sample, bool) {
+	i, ok := r.at[id]
+	if !ok {
+		return nil, false
+	}
+	return &r.run.Front[i], true
+}
+
 // transparent tells whether an HTTP library may repeat the exchange by itself.
-func transparent(x evidence.Exchange, reused bool) bool {
+func transparent(x *evidence.Exchange, reused bool) bool {
 	return reused && snapped(x) && (!writes(x) || x.Key != 0)
 }
 
 // snapped tells whether the connection broke before the caller got a byte.
-func snapped(x evidence.Exchange) bool {
+func snapped(x *evidence.Exchange) bool {
 	return x.Status == 0 && (x.Ending == evidence.Broken || x.Ending == evidence.Failed)
 }
 
 // writes tells whether repeating the exchange may have a second effect:
 // POST and PATCH are not idempotent (RFC 9110 §9.2.2).
-func writes(x evidence.Exchange) bool {
+func writes(x *evidence.Exchange) bool {
 	return x.Method == http.MethodPost || x.Method == http.MethodPatch
 }
 
 // came returns what the caller was told: a status, or 0 for a network error or
 // a timeout.
-func came(x evidence.Exchange) int {
+func came(x *evidence.Exchange) int {
 	if x.Ending == evidence.Answered || x.Ending == evidence.Injected {
 		return x.Status
 	}
@@ -93,7 +139,7 @@ func came(x evidence.Exchange) int {
 }
 
 // succeeded tells whether the caller has no reason to try again.
-func succeeded(x evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 }
+func succeeded(x *evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 }
 
 // ofOne leaves out the calls of requests that came to the link's caller more
 // than once: delivered twice by a fault, or repeated by who called it. Each of
@@ -102,20 +148,23 @@ func succeeded(x evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 }
 func ofOne(run *evidence.Run, link *evidence.Link, calls []call) (own []call, mixed int) {
 	twice := map[int]bool{} // faults that deliver requests twice
 	for _, f := range run.Faults {
-		twice[f.Index] = f.Kind == "duplicate"
+		if f.Kind == "duplicate" {
+			twice[f.Index] = true
+		}
 	}
 	came := map[uint64]int{}
 	for _, l := range run.Links {
 		if l == nil || l == link || l.To != link.From {
 			continue
 		}
-		for _, x := range l.Exchanges {
+		for i := range l.Exchanges {
+			x := &l.Exchanges[i]
 			if x.Ending == evidence.Injected {
 				continue // it did not get there
 			}
 			came[x.ID]++
-			for i, is := range twice {
-				if is && x.HitBy(i) {
+			for f := range twice {
+				if x.HitBy(f) {
 					came[x.ID]++
 				}
 			}
@@ -129,72 +178,12 @@ func ofOne(run *evidence.Run, link *evidence.Link, calls []call) (own []call, mi
 	return own, len(calls) - len(own)
 }
 
-// hearing knows of which answers a caller may have had no use, although the
-// link passed them on whole: those that a fault has spoilt or made up, whose
-// body may say that the call failed whatever the status; and those that it
-// held up for as long as the callers were seen to wait. Such a caller gives up
-// while the answer is on its way to it.
-type hearing struct {
-	run    *evidence.Run
-	faults []evidence.Injection
-	waited []time.Duration // how long callers waited until they left, ordered
-	within time.Duration   // how near to one of them a duration is the same
-}
-
-// hearingOf reads link, which is what the links of a claim saw.
-func hearingOf(run *evidence.Run, links Links, link *evidence.Link, noise time.Duration) hearing {
-	h := hearing{run: run, within: noise}
-	for _, f := range run.Faults {
-		if links.onPath(run, f) {
-			h.faults = append(h.faults, f)
-		}
-	}
-	for _, x := range link.Exchanges {
-		if x.Ending == evidence.CallerGone {
-			h.waited = append(h.waited, x.Duration())
-		}
-	}
-	slices.Sort(h.waited)
-	return h
-}
-
-// unsure tells whether the caller may not have had this answer.
-func (h hearing) unsure(x evidence.Exchange) bool {
-	if x.Ending == evidence.Injected {
-		return true
-	}
-	touched := false
-	for _, f := range h.faults {
-		if !f.Touched(x) {
-			continue
-		}
-		touched = true
-		switch f.Kind {
-		case "corrupt", "reset", "truncate":
-			return true
-		}
-	}
-	i, _ := slices.BinarySearch(h.waited, x.Duration()-h.within)
-	return touched && i < len(h.waited) && h.waited[i] <= x.Duration()+h.within
-}
-
-// surely tells whether the caller had the answer when it began its next attempt:
-// it cannot have given up on it, because it was seen to wait for longer than the
-// answer can have taken to reach it, or because nothing kept it from reading it.
-func (h hearing) surely(x evidence.Exchange, next time.Duration) bool {
-	noise := h.run.Noise(x.Begin, next)
-	if len(h.waited) == 0 {
-		return noise <= gaveUpUnseen
-	}
-	return noise <= gaveUpUnseen || x.Duration()+noise < h.waited[0]
-}
-
 // fanout looks at calls in which nothing failed: quiet is how many there were
 // before the faults began, and fanned lists those that nevertheless made more
 // than one exchange. With such calls, attempts cannot be told from design.
 func fanout(calls []call, before time.Duration) (quiet int, fanned []uint64) {
 	for _, c := range calls {
-		if c.attempts[0].Begin >= before || slices.ContainsFunc(c.attempts, func(x evidence.Exchange) bool { return !succeeded(x) }) {
+		if c.at(0).Begin >= before || slices.ContainsFunc(c.attempts, func(i int32) bool { return !succeeded(&c.over.Exchanges[i]) }) {
 			continue
 		}
 		quiet++
@@ -208,6 +197,26 @@ func fanout(calls []call, before time.Duration) (quiet int, fanned []uint64) {
 // quietBefore is how many calls without a failure it takes to say that the
 // system makes one exchange per call when nothing fails.
 const quietBefore = 20
+
+// firstInjection is when the first fault of the run came into force, whatever
+// it was on; the end of the run if none did.
+func firstInjection(run *evidence.Run) time.Duration {
+	first := run.End
+	for _, f := range run.Faults {
+		if f.Injected >= 0 {
+			first = min(first, f.Injected)
+		}
+	}
+	return first
+}
+
+// unfinished tells whether a fault on the path of a link was planned but is
+// not in the evidence because the run was cut.
+func unfinished(run *evidence.Run, links ...string) bool {
+	return run.Partial && slices.ContainsFunc(run.Faults, func(f evidence.Injection) bool {
+		return Links(links).onPath(run, f) && (f.Injected < 0 || f.Healed < 0)
+	})
+}
 
 // callers returns the requests of a route; for "", those of all routes whose
 // requests call over the link.
@@ -230,26 +239,6 @@ func callers(run *evidence.Run, link *evidence.Link, route string) []load.Sample
 		}
 	}
 	return own
-}
-
-// firstInjection is when the first fault of the run came into force, whatever
-// it was on; the end of the run if none did.
-func firstInjection(run *evidence.Run) time.Duration {
-	first := run.End
-	for _, f := range run.Faults {
-		if f.Injected >= 0 {
-			first = min(first, f.Injected)
-		}
-	}
-	return first
-}
-
-// unfinished tells whether a fault on the path of a link was planned but is
-// not in the evidence because the run was cut.
-func unfinished(run *evidence.Run, links ...string) bool {
-	return run.Partial && slices.ContainsFunc(run.Faults, func(f evidence.Injection) bool {
-		return Links(links).onPath(run, f) && (f.Injected < 0 || f.Healed < 0)
-	})
 }
 
 // hitOf counts the exchanges of a link that a fault on its path touched.

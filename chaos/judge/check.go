@@ -74,6 +74,10 @@ func (Retry) Required() []string { return []string{"link"} }
 
 func (c Retry) Check(report func(field, problem string)) {
 	count(report, "attempts", c.Attempts)
+	count(report, "at_least", c.AtLeast)
+	if c.Attempts > 0 && c.AtLeast > c.Attempts {
+		report("at_least", fmt.Sprintf("%d is more than attempts", c.AtLeast))
+	}
 	ratio(report, "amplification", c.Amplification)
 	statuses(report, "on", c.On)
 	statuses(report, "never", c.Never)
@@ -94,18 +98,31 @@ func (c Backoff) Check(report func(field, problem string)) {
 	if c.Cap > 0 && c.Cap < c.Base {
 		report("cap", fmt.Sprintf("%v is shorter than base, the first wait", c.Cap))
 	}
+	if c.Jitter > 0 && c.Noise > 0 {
+		report("noise", "does not go with jitter: a wait is spread by a part of it, or by a time")
+	}
+	if c.Factor > 0 && c.Factor != 2 && (c.Law == "constant" || c.Law == "linear" || c.Law == "decorrelated") {
+		report("factor", "does not go with law "+c.Law)
+	}
 	switch c.Law {
-	case "add":
-	case "spread":
-		if c.Jitter == 0 {
-			report("jitter", "is missing: law spread needs it")
+	case "add", "linear":
+	case "constant":
+		if c.Cap > 0 {
+			report("cap", "does not go with law constant, by which waits do not grow")
 		}
-	case "full":
+	case "spread":
+		if c.Jitter == 0 && c.Noise == 0 {
+			report("jitter", "is missing: law spread needs it, or noise")
+		}
+	case "full", "decorrelated":
 		if c.Jitter != 0 {
-			report("jitter", "does not go with law full, which spreads a wait over all of itself")
+			report("jitter", "does not go with law "+c.Law+", which spreads waits by itself")
+		}
+		if c.Noise != 0 {
+			report("noise", "does not go with law "+c.Law+", which spreads waits by itself")
 		}
 	default:
-		report("law", fmt.Sprintf("%q is unknown: laws are add, spread, full", c.Law))
+		report("law", fmt.Sprintf("%q is unknown: laws are add, spread, full, constant, linear, decorrelated", c.Law))
 	}
 }
 

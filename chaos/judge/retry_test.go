@@ -115,7 +115,7 @@ func TestRetryRules(t *testing.T) {
 		}, Refuted, "after a success"},
 		{"retries POST", func(s *simulation, _ *Retry) { s.posts = true }, Refuted, "without an Idempotency-Key were repeated"},
 		{"a new key for each attempt", func(s *simulation, _ *Retry) { s.rekey = true }, Refuted, "under another Idempotency-Key"},
-		{"amplifies", func(_ *simulation, c *Retry) { c.Amplification = 1.5 }, Refuted, "calls per request while the fault was in force, more than 1.5"},
+		{"amplifies", func(_ *simulation, c *Retry) { c.Amplification = 1.5 }, Refuted, "calls per request while a fault was in force, at most 1.5"},
 		{"retries nothing", func(s *simulation, _ *Retry) { s.attempts = 1 }, Inconclusive, "was retried"},
 		{"unbounded, but never put to the test", func(s *simulation, c *Retry) {
 			s.attempts, c.Never = 50, nil

@@ -22,8 +22,10 @@ type simulation struct {
 	total    time.Duration
 	routes   []simRoute
 	faults   []simFault
-	busy     bool // one core is kept busy by something else
-	spared   bool // the dependency has a host of its own, which is not busy
+	busy     bool          // one core is kept busy by something else
+	crowded  time.Duration // on average, what anything waits for a core where all are kept busy; 0 means they are not
+	unseen   bool          // a thread that sleeps wakes up on time all the same
+	spared   bool          // the dependency has a host of its own, which is not busy
 
 	service   time.Duration // of the dependency, ±20%
 	timeout   time.Duration // of one attempt
@@ -31,13 +33,17 @@ type simulation struct {
 	anonymous bool          // request ids are not passed on
 	calls     int           // exchanges a request makes even if all is well; 0 means 1
 
-	attempts int                                       // 0 means 1
-	retries  func(status int) bool                     // 0 for no answer; nil means 429, 502, 503, 504 and no answer
-	posts    bool                                      // POST is retried without a key
-	rekey    bool                                      // each attempt gets a key of its own
-	obeys    bool                                      // Retry-After
-	wait     func(k int, rng *rand.Rand) time.Duration // nil means none
-	pool     bool                                      // keep-alive connections, with the library's hidden repeats
+	attempts int                                                      // 0 means 1
+	retries  func(status int) bool                                    // 0 for no answer; nil means 429, 502, 503, 504 and no answer
+	posts    bool                                                     // POST is retried without a key
+	rekey    bool                                                     // each attempt gets a key of its own
+	changes  bool                                                     // each attempt has a body of its own
+	budget   float64                                                  // retries for each call, at most; 0 means no bound
+	deaf     bool                                                     // goes on when the caller has left
+	obeys    bool                                                     // Retry-After
+	wait     func(k int, rng *rand.Rand) time.Duration                // nil means none
+	next     func(before time.Duration, rng *rand.Rand) time.Duration // in its place, by the wait before; 0 before the first
+	pool     bool                                                     // keep-alive connections, with the library's hidden repeats
 
 	limit   int           // of the bulkhead; 0 means none
 	shared  bool          // it also holds the calls that do not use the link
@@ -101,6 +107,7 @@ type simRun struct {
 	held      []func() // exchanges that wait for the healing
 	places    int      // taken in the bulkhead
 	waiting   []func()
+	tokens    float64 // of the budget of retries
 }
 
 // run plays the simulation and returns its evidence.
@@ -186,6 +193,9 @@ func (r *simRun) evidence() *evidence.Run {
 				hiccup = max(hiccup, stall[1]-stall[0])
 			}
 		}
+		if r.unseen {
+			hiccup = 2 * time.Millisecond
+		}
 		run.Ticks = append(run.Ticks, evidence.Tick{At: at, Offered: uint64(r.rate), Ended: uint64(r.rate), LagP99: evidence.Seconds(hiccup / 2), LateP99: evidence.Seconds(hiccup / 2), LagMax: evidence.Seconds(hiccup), HiccupP99: evidence.Seconds(hiccup / 2), HiccupMax: evidence.Seconds(hiccup), Steal: -1})
 	}
 	return run
@@ -213,6 +223,9 @@ func (r *simRun) upTo(d time.Duration) time.Duration {
 
 // delay is how long anything waits for a processor.
 func (r *simRun) delay() time.Duration {
+	if r.crowded > 0 {
+		return r.exp(r.crowded)
+	}
 	if r.busy {
 		return r.exp(5 * time.Millisecond)
 	}
@@ -287,7 +300,7 @@ func (r *simRun) system(id uint64, route simRoute, gone func() bool, reply func(
 		next = func(status int) {
 			left--
 			if left > 0 && status < 400 && status > 0 {
-				r.attempt(id, route, 1, 1, gone, next)
+				r.attempt(id, route, 1, 1, 0, gone, next)
 				return
 			}
 			if status != 0 || r.rng.Float64() >= r.leaks {
@@ -298,7 +311,7 @@ func (r *simRun) system(id uint64, route simRoute, gone func() bool, reply func(
 			}
 			reply(status)
 		}
-		r.attempt(id, route, 1, 1, gone, next)
+		r.attempt(id, route, 1, 1, 0, gone, next)
 	}
 	if r.limit > 0 && !r.inside {
 		r.acquire(whole, func() { reply(503) })
@@ -349,19 +362,28 @@ func (r *simRun) acquire(work func(release func()), full func()) {
 }
 
 // attempt is the k-th attempt of a call and, by its policy, those after it; the
-// next wait is the one of this rank.
-func (r *simRun) attempt(id uint64, route simRoute, k, rank int, gone func() bool, reply func(status int)) {
+// next wait is the one of this rank, or follows from the one before.
+func (r *simRun) attempt(id uint64, route simRoute, k, rank int, before time.Duration, gone func() bool, reply func(status int)) {
 	done := func(x evidence.Exchange, release func()) {
 		if x.Ending != evidence.CallerGone || r.rng.Float64() >= r.leaks {
 			release()
 		}
-		status := came(x)
+		status := came(&x)
 		unkeyed := route.method == "POST" && !route.keyed && !r.posts
-		if k >= r.attempts || !r.retries(status) || unkeyed || gone() {
+		if k == 1 {
+			r.tokens = min(1, r.tokens+r.budget)
+		}
+		left := func() bool { return gone() && !r.deaf }
+		if k >= r.attempts || !r.retries(status) || unkeyed || left() || r.budget > 0 && r.tokens < 1 {
 			reply(status)
 			return
 		}
+		r.tokens--
 		wait := r.wait(rank, r.rng)
+		if r.next != nil {
+			wait = r.next(before, r.rng)
+		}
+		drawn := wait
 		if r.obeys {
 			wait = max(wait, x.RetryAfter)
 		}
@@ -370,14 +392,14 @@ func (r *simRun) attempt(id uint64, route simRoute, k, rank int, gone func() boo
 		}
 		rank++
 		if r.obeys && x.RetryAfter > 0 {
-			rank = 1 // cenkalti/backoff begins its law anew
+			rank, drawn = 1, 0 // cenkalti/backoff begins its law anew
 		}
 		r.after(wait, func() {
-			if gone() {
+			if left() {
 				reply(status)
 				return
 			}
-			r.attempt(id, route, k+1, rank, gone, reply)
+			r.attempt(id, route, k+1, rank, drawn, gone, reply)
 		})
 	}
 	if r.limit > 0 && r.inside {
@@ -395,6 +417,9 @@ func (r *simRun) exchange(id uint64, route simRoute, k int, reply func(evidence.
 	}
 	if route.method != "" {
 		x.Method, x.Payload = route.method, id*7919
+		if r.changes {
+			x.Payload += uint64(k)
+		}
 	}
 	if route.keyed {
 		x.Key = id * 104729
@@ -490,4 +515,12 @@ func doubling(base time.Duration, jitter float64) func(int, *rand.Rand) time.Dur
 		d := base << (k - 1)
 		return d, d + time.Duration(jitter*float64(d))
 	})
+}
+
+// anywhere is decorrelated jitter: from base to times as long as the wait before.
+func anywhere(base, longest time.Duration, times float64) func(time.Duration, *rand.Rand) time.Duration {
+	return func(before time.Duration, rng *rand.Rand) time.Duration {
+		before = max(before, base)
+		return min(longest, base+time.Duration(rng.Float64()*(times*float64(before)-float64(base))))
+	}
 }

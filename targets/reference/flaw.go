@@ -72,7 +72,7 @@ func (s *frontendSettings) applyFlaw() {
 	case "no-growth":
 		s.law.factor = 1
 	case "no-jitter":
-		s.law.jitter = 0
+		s.law.jitter, s.law.noise = 0, 0
 	case "unbounded":
 		if s.law.cap == 0 {
 			s.law.cap = s.law.least(max(0, s.retries-1))

@@ -17,13 +17,23 @@ import (
 )
 
 // law is how long to wait before a retry: d(n) = base·factor^n, at most cap,
-// and then evenly spread from d to d·(1+jitter).
+// and then evenly spread from d to d·(1+jitter). By the kinds other than add
+//
+//	noise         from d to d+noise
+//	linear        d(n) = base·(n+1)
+//	decorrelated  from base to three times the wait before, at most cap
 type law struct {
+	kind   string // "" is add
 	base   time.Duration
 	factor float64
 	cap    time.Duration // 0 means none
 	jitter float64
+	noise  time.Duration
 }
+
+// own tells whether the libraries do not have the law, so that it is drawn for
+// them.
+func (l law) own() bool { return l.kind != "" && l.kind != "add" }
 
 // longest bounds every wait, so that growth does not overflow.
 const longest = 24 * time.Hour
@@ -34,7 +44,14 @@ func (l law) least(n int) time.Duration {
 	if l.cap > 0 {
 		most = min(most, l.cap)
 	}
-	d := float64(l.base) * math.Pow(l.factor, float64(n))
+	d := float64(l.base)
+	switch l.kind {
+	case "linear":
+		d *= float64(n + 1)
+	case "decorrelated":
+	default:
+		d *= math.Pow(l.factor, float64(n))
+	}
 	if d >= float64(most) {
 		return most
 	}
@@ -43,7 +60,24 @@ func (l law) least(n int) time.Duration {
 
 // spread adds the jitter to d; u is drawn evenly from [0, 1).
 func (l law) spread(d time.Duration, u float64) time.Duration {
+	if l.kind == "noise" {
+		return d + time.Duration(u*float64(l.noise))
+	}
 	return d + time.Duration(l.jitter*u*float64(d))
+}
+
+// drawn is the wait before retry n, where the one before was so long; 0 if there
+// was none.
+func (l law) drawn(n int, before time.Duration, u float64) time.Duration {
+	d := l.least(n)
+	if l.kind != "decorrelated" {
+		return l.spread(d, u)
+	}
+	most := longest
+	if l.cap > 0 {
+		most = min(most, l.cap)
+	}
+	return min(most, d+time.Duration(u*(3*float64(max(before, d))-float64(d))))
 }
 
 // centred gives the same law to libraries that spread around a middle m, from
@@ -105,6 +139,7 @@ type call struct {
 	next     http.RoundTripper
 	attempts int
 	after    time.Duration // the Retry-After of the last answer; 0 means none
+	before   time.Duration // the last wait that the law had drawn; 0 means none
 }
 
 func (c *call) attempt() (*http.Response, error) {
@@ -144,6 +179,20 @@ func (c *call) inTime() bool {
 // away together do not come back together.
 func (c *call) wait() time.Duration { return max(c.law.least(c.attempts-1), c.after) }
 
+// draw is the wait before the next attempt.
+func (c *call) draw() time.Duration {
+	n, u := c.attempts-1, rand.Float64()
+	if c.after > c.law.least(n) {
+		return c.law.spread(c.after, u)
+	}
+	c.before = c.law.drawn(n, c.before, u)
+	return c.before
+}
+
+// NextBackOff and Reset make a call a law of its own for cenkalti/backoff.
+func (c *call) NextBackOff() time.Duration { return c.draw() }
+func (c *call) Reset()                     {}
+
 // repeatable tells whether a request may be sent twice: by its method (RFC
 // 9110, 9.2.2) or because it carries an Idempotency-Key.
 func repeatable(req *http.Request) bool {
@@ -177,6 +226,10 @@ func runCenkalti(c *call) (*http.Response, error) {
 		most = c.law.cap
 	}
 	growth.MaxInterval, _ = c.law.centred(most) // the library caps before it spreads
+	var waits backoff.BackOff = atLeast{growth, c}
+	if c.law.own() {
+		waits = c
+	}
 	return backoff.Retry(c.req.Context(), func() (*http.Response, error) {
 		resp, err := c.attempt()
 		if !c.again(resp, err) {
@@ -190,7 +243,7 @@ func runCenkalti(c *call) (*http.Response, error) {
 		}
 		return resp, err
 	},
-		backoff.WithBackOff(atLeast{growth, c}),
+		backoff.WithBackOff(waits),
 		backoff.WithMaxTries(uint(c.retries+1)),
 		backoff.WithMaxElapsedTime(0), // else it gives up after 15 minutes
 	)
@@ -224,7 +277,7 @@ func runRetryablehttp(c *call) (*http.Response, error) {
 			return c.again(resp, err), nil
 		},
 		Backoff: func(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
-			return c.law.spread(c.wait(), rand.Float64())
+			return c.draw()
 		},
 		ErrorHandler: retryablehttp.PassthroughErrorHandler, // the last answer as it is
 	}
@@ -235,12 +288,18 @@ func runRetryablehttp(c *call) (*http.Response, error) {
 // runFailsafe leaves the loop and the jitter to failsafe-go.
 func runFailsafe(c *call) (*http.Response, error) {
 	_, jitter := c.law.centred(0)
+	if c.law.own() {
+		jitter = 0
+	}
 	policy := retrypolicy.NewBuilder[*http.Response]().
 		HandleIf(c.again).
 		WithMaxRetries(c.retries).
 		// Not WithBackoffFactor: its growth stands still while a DelayFunc
 		// answers with a Retry-After.
 		WithDelayFunc(func(failsafe.ExecutionAttempt[*http.Response]) time.Duration {
+			if c.law.own() {
+				return c.draw()
+			}
 			middle, _ := c.law.centred(c.wait())
 			return middle
 		}).

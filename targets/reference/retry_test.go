@@ -47,6 +47,7 @@ func TestRetryWaitsByTheLaw(t *testing.T) {
 		"textbook":  {nil, []time.Duration{100 * ms, 200 * ms, 400 * ms, 800 * ms}, 1.5},
 		"scaled":    {map[string]string{"retries": "2", "base": "10ms", "factor": "3", "jitter": "20%"}, []time.Duration{10 * ms, 30 * ms}, 1.2},
 		"capped":    {map[string]string{"cap": "250ms"}, []time.Duration{100 * ms, 200 * ms, 250 * ms, 250 * ms}, 1.5},
+		"linear":    {map[string]string{"law": "linear", "cap": "250ms"}, []time.Duration{100 * ms, 200 * ms, 250 * ms, 250 * ms}, 1.5},
 		"no-growth": {map[string]string{"flaw": "no-growth"}, []time.Duration{100 * ms, 100 * ms, 100 * ms, 100 * ms}, 1.5},
 	}
 	for name, test := range tests {
@@ -74,6 +75,45 @@ func TestRetryWaitsByTheLaw(t *testing.T) {
 				width := test.most - 1
 				if lowest > 1+width/10 || highest < test.most-width/10 {
 					t.Errorf("waits are spread from %.3f to %.3f, want 1 to %g", lowest, highest, test.most)
+				}
+			})
+		})
+	}
+}
+
+// The laws that no library has: each is kept, and reaches both of its ends.
+func TestRetryOwnLaws(t *testing.T) {
+	tests := map[string]struct {
+		with   map[string]string
+		within func(n int, before time.Duration) (least, most time.Duration)
+	}{
+		"noise": {map[string]string{"law": "noise", "noise": "40ms"}, func(n int, _ time.Duration) (time.Duration, time.Duration) {
+			return 100 * ms << n, 100*ms<<n + 40*ms
+		}},
+		"decorrelated": {map[string]string{"law": "decorrelated", "cap": "450ms"}, func(_ int, before time.Duration) (time.Duration, time.Duration) {
+			return 100 * ms, min(450*ms, 3*max(before, 100*ms))
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			eachRetry(t, test.with, func(t *testing.T, c *chain, s *script) {
+				lowest, highest := 1.0, 0.0
+				for range 200 {
+					s.forget()
+					c.get()
+					var before time.Duration
+					for n, gap := range s.gaps() {
+						least, most := test.within(n, before)
+						share := float64(gap-least) / float64(most-least)
+						if share < -0.000001 || share > 1.000001 {
+							t.Fatalf("retry %d came after %s, want %s to %s", n+1, gap, least, most)
+						}
+						lowest, highest, before = min(lowest, share), max(highest, share), gap
+					}
+				}
+				// 0.9^800 < 10^-36
+				if lowest > 0.1 || highest < 0.9 {
+					t.Errorf("waits are spread over %.3f to %.3f of their range", lowest, highest)
 				}
 			})
 		})

@@ -1,0 +1,168 @@
+package judge
+
+import (
+	"math"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// scatter is where the real waits of one rank lie, by what was measured of them.
+//
+// A measured wait g is never shorter than the real one t, but for its blur, and
+// longer by what the host adds. So the least and the greatest of the real ones
+// are found from either side:
+//
+//	low.High    no host makes a wait shorter: the least g, less a hundredth that may be strays
+//	low.Low     the least g less what the host adds to most, and less the gap that
+//	            chance leaves between the least of n and where they begin
+//	high.High   the greatest g, less the strays and those that a stall held up,
+//	            and more by what chance and the waits that are missing leave
+//	high.Low    the same g less what the host adds to 99% of all, or to 90% where
+//	            so many of the longest cannot be among the others
+//
+// What chance leaves is that of waits which are spread evenly. Whether they are
+// is measured besides, see evenness.
+type scatter struct {
+	rank   int // from 1
+	n      int
+	gaps   []time.Duration // ordered; those of calm moments, where there are enough
+	ids    []uint64
+	low    Interval // the least wait
+	width  Interval // from the least to the greatest
+	high   Interval // the greatest, of waits that begin at 0
+	noise  time.Duration
+	middle time.Duration // half of the measured ones are no longer
+}
+
+const (
+	leastWaits = 20   // waits of one rank to judge them at all
+	calmShare  = 0.25 // so many of the waits must be from calm moments to judge by them alone
+	deviations = 2.58 // of the normal law, beyond which a figure lies once in 200 times to either side
+	rare       = 0.005
+)
+
+// scatterOf measures the waits of a rank. Where the host let sleepers wake up
+// later than a tenth of the wait, only what came in calmer seconds counts; where
+// there is not enough of that, real waits may be shorter by all that a host that
+// has too much to do was seen to add.
+func scatterOf(run *evidence.Run, w waits, rank int, t transit, behind time.Duration) scatter {
+	s := scatter{rank: rank, middle: percentile(w.gaps(), 0.5)}
+	quiet := waits{ends: w.ends}
+	for _, x := range w.all {
+		if calm(run, x.after.End, s.middle/10) && calm(run, x.begin, s.middle/10) {
+			quiet.all = append(quiet.all, x)
+		}
+	}
+	if n := len(quiet.all); n < leastWaits || float64(n) < calmShare*float64(len(w.all)) || !t.known {
+		quiet = w
+		t = transit{typical: max(t.typical, behind), most: max(t.most, behind), tail: max(t.tail, behind)}
+	}
+	s.gaps, s.n, s.noise = quiet.gaps(), len(quiet.all), t.tail
+	blur := time.Duration(0)
+	for _, x := range quiet.all {
+		blur = max(blur, x.blur)
+		s.ids = append(s.ids, x.id)
+	}
+	s.measure(t, float64(blur), quiet.ends)
+	return s
+}
+
+func (s *scatter) measure(t transit, blur float64, ends int) {
+	typical, most, tail := float64(t.typical), float64(t.most), float64(t.tail)
+	n := len(s.gaps)
+	strays := min(max(2, n/100), n-1)
+	least, lowest := float64(s.gaps[0]), float64(s.gaps[strays])
+	top := n - 1 - strays
+	greatest := float64(s.gaps[max(top, 0)])
+
+	// From the least to the greatest of top+1 waits lies a share of the whole
+	// that is known but for chance; of what is missing, all may be longer.
+	above := float64(n - top) // spacings beyond, of n+1
+	missed := min(gammaQuantile(above+float64(ends), deviations)/float64(n+ends+1), 1)
+	sure := gammaQuantile(above, -deviations) / float64(n+1)
+	span := greatest - least
+	s.width = Interval{max(0, span-tail) / (1 - sure), math.Inf(1)}
+	s.high = Interval{max(0, greatest-tail) / (1 - sure), math.Inf(1)}
+	// Of the waits that are longer by more than most, which are a tenth, only those
+	// from the last stretch of tail come as far up. If these are surely fewer than
+	// the strays, there is one among the strays that is not.
+	if stretch := max(s.width.Low, 1); poissonTail(int(above), float64(n)/10*min(1, tail/stretch)) < rare {
+		s.width.Low = max(s.width.Low, span-most)
+		s.high.Low = max(s.high.Low, greatest-most)
+	}
+	if missed < 0.5 {
+		s.width.High = (max(0, span) + typical + blur) / (1 - missed)
+		s.high.High = (max(0, greatest) + blur) / (1 - missed)
+	}
+	// Of all waits half are longer by no more than typical, and 90% by no more than
+	// most. Among m of them the gap before the first is more than a part x of the
+	// width with the chance (1−x)^m.
+	gap := min(-math.Log(rare)/float64(n), 0.5) * s.width.High
+	s.low = Interval{max(0, least-typical-2*gap, least-most-gap/0.9), max(0, lowest+blur)}
+}
+
+// gammaQuantile is the quantile of the gamma law of shape k that lies z standard
+// deviations of the normal law from its middle (Wilson and Hilferty 1931); never
+// negative. It is how many of n evenly spread values lie where k−1 were counted.
+func gammaQuantile(k, z float64) float64 {
+	root := 1 - 1/(9*k) + z/(3*math.Sqrt(k))
+	return k * max(0, root*root*root)
+}
+
+// evenness is by how much the cumulative shares of the waits differ from those
+// of waits that are spread evenly from the least to the greatest, at the most
+// (Kolmogorov and Smirnov). What it may be follows from chance, which leaves
+// 1.73/√n at 1 in 200, from the host, which shifts waits by part of their width,
+// and from those that are missing.
+func (s scatter) evenness(ends int) Interval {
+	n := len(s.gaps)
+	least, width := float64(s.gaps[0]), (s.width.Low+min(s.width.High, 2*s.width.Low))/2
+	if width <= 0 {
+		return Interval{0, 1}
+	}
+	shares := make([]float64, n)
+	for i, g := range s.gaps {
+		shares[i] = (float64(g) - least) / width
+	}
+	d := uniformDistance(shares)
+	room := kolmogorovRoom/math.Sqrt(float64(n)) + float64(s.noise)/2/width + float64(ends)/float64(n+ends)
+	return Interval{max(0, d-room), min(1, d+room)}
+}
+
+const kolmogorovRoom = 1.73
+
+// settled is what several observations of one figure leave of it. It is false
+// if they contradict one another: then it was not one figure.
+func settled(all []Interval) (Interval, bool) {
+	if len(all) == 0 {
+		return Interval{}, false
+	}
+	one, ok := all[0], true
+	for _, i := range all[1:] {
+		if one, ok = one.and(i); !ok {
+			return one, false
+		}
+	}
+	return one, true
+}
+
+// over divides two figures that are not negative.
+func (i Interval) over(j Interval) Interval {
+	q := Interval{0, math.Inf(1)}
+	if !math.IsInf(j.High, 1) && j.High > 0 {
+		q.Low = i.Low / j.High
+	}
+	if j.Low > 0 {
+		q.High = i.High / j.Low
+	}
+	return q
+}
+
+// plus adds a part of another figure.
+func (i Interval) plus(share float64, j Interval) Interval {
+	return Interval{i.Low + share*j.Low, i.High + share*j.High}
+}
+
+// each scales a figure.
+func (i Interval) each(by float64) Interval { return Interval{i.Low * by, i.High * by} }
