@@ -135,7 +135,7 @@ func (b Breaker) closing(t *traffic, o *observed, c stayed) (Interval, string) {
 
 // failedSince reports whether the breaker may have learned of a failure in (from, to].
 func (b Breaker) failedSince(o *observed, from, to time.Duration) bool {
-	return timesBy(o.bad[attempts], from, to)+timesBy(o.strangers, from, to) > 0
+	return timesBy(o.bad[perAttempt], from, to)+timesBy(o.strangers, from, to) > 0
 }
 
 // lastAway is when the last request in [from, to) was sent that was surely turned

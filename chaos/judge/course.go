@@ -167,9 +167,9 @@ type observed struct {
 
 func (b Breaker) observe(t *traffic) *observed {
 	o := &observed{fails: func(x evidence.Exchange) bool { return failed(x) && !slices.Contains(b.Ignores, x.Status) }, silences: t.silences()}
-	o.outcomes[attempts] = t.outcomes(true, o.fails)
-	if o.outcomes[requests] = o.outcomes[attempts]; t.matched && len(t.behind) < len(t.calls) {
-		o.outcomes[requests] = t.outcomes(false, o.fails)
+	o.outcomes[perAttempt] = t.outcomes(true, o.fails)
+	if o.outcomes[perRequest] = o.outcomes[perAttempt]; t.matched && len(t.behind) < len(t.calls) {
+		o.outcomes[perRequest] = t.outcomes(false, o.fails)
 	}
 	for i, list := range o.outcomes {
 		for _, x := range list {
@@ -285,14 +285,14 @@ func (o *observed) turned(t *traffic, c course, until time.Duration) (first load
 
 // failuresMaybe is how many failures it may have learned of in (since, at].
 func (o *observed) failuresMaybe(since, at time.Duration) int {
-	return timesBy(o.bad[attempts], since, at) + timesBy(o.strangers, since, at)
+	return timesBy(o.bad[perAttempt], since, at) + timesBy(o.strangers, since, at)
 }
 
 // firstFailure is when the breaker may have learned of a failure first, since it
 // was closed.
 func (o *observed) firstFailure(c course) time.Duration {
 	first := c.limit
-	for _, list := range [][]time.Duration{o.bad[attempts], o.strangers} {
+	for _, list := range [][]time.Duration{o.bad[perAttempt], o.strangers} {
 		if i := sort.Search(len(list), func(i int) bool { return list[i] > c.base }); i < len(list) {
 			first = min(first, list[i])
 		}

@@ -90,9 +90,9 @@ func (c course) forgets() []time.Duration { return []time.Duration{-1, c.base} }
 
 // judgeRate rules on a breaker that opens by the share of calls that fail.
 func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, courses []course) {
-	reading := attempts
+	reading := perAttempt
 	if b.Counts == "request" {
-		reading = requests
+		reading = perRequest
 	}
 	all := talliesOf(o.outcomes[reading])
 	opened := 0

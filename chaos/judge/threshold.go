@@ -11,8 +11,8 @@ import (
 // What a failure is to a breaker: a request that failed in the end, or each of
 // its attempts. They index observed.outcomes.
 const (
-	requests = iota
-	attempts
+	perRequest = iota
+	perAttempt
 )
 
 // threshold is after how many failures the breaker opens: at least Low and at
@@ -103,11 +103,11 @@ func (t *traffic) settles(from, to time.Duration) time.Duration {
 
 // threshold is that of the claim's reading; without one, what either may be.
 func (b Breaker) threshold(t *traffic, o *observed, courses []course) threshold {
-	byAttempt := thresholdOf(t, o, courses, attempts, b.instances())
+	byAttempt := thresholdOf(t, o, courses, perAttempt, b.instances())
 	if b.Counts == "attempt" || !byAttempt.repeated {
 		return byAttempt
 	}
-	byRequest := thresholdOf(t, o, courses, requests, b.instances())
+	byRequest := thresholdOf(t, o, courses, perRequest, b.instances())
 	if b.Counts == "" {
 		byRequest.seen = byRequest.seen.or(byAttempt.seen)
 	}
