@@ -115,24 +115,3 @@ func often(n int) string {
 	}
 	return fmt.Sprintf("%d times", n)
 }
-
-// What follows is gone once every claim rules by measures.
-
-func (f *finding) note(format string, args ...any) {
-	f.remark("", format, args...)
-	f.parts[len(f.parts)-1].Note = false
-}
-
-func (f *finding) doubt(format string, args ...any) { f.open("", format, args...) }
-
-func (f *finding) refute(ids []uint64, format string, args ...any) {
-	f.parts = append(f.parts, Part{Ruling: Refuted, Reason: fmt.Sprintf(format, args...), IDs: ids})
-}
-
-func (f *finding) part(r Ruling, ids []uint64, format string, args ...any) {
-	f.parts = append(f.parts, Part{Ruling: r, Reason: fmt.Sprintf(format, args...), IDs: ids})
-}
-
-func (f *finding) refuted() bool {
-	return slices.ContainsFunc(f.parts, func(p Part) bool { return p.Ruling == Refuted })
-}

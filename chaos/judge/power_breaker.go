@@ -161,7 +161,7 @@ func (b Breaker) probe(w *weighing, e breaking, at time.Duration) time.Duration 
 // are rejected then show how many are let through. And whether a probe is over so
 // soon that it does not matter whether the next wait counts from it or its result.
 func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
-	turned, longest, whole, slowest := 0.0, time.Duration(0), false, episodes[0]
+	turned, whole, slowest := 0.0, false, episodes[0]
 	for _, e := range episodes {
 		turned = max(turned, e.rate*w.service(Links{b.Link}).Seconds()) // the probe after the healing
 		at := b.opens(e) + b.Waits
@@ -171,9 +171,6 @@ func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
 			}
 			takes := b.probe(w, e, at)
 			turned, whole = max(turned, e.rate*takes.Seconds()), whole || at+takes < e.to
-			if at+takes < e.to {
-				longest = max(longest, takes)
-			}
 			at += max(b.Waits, minSilence) + takes
 		}
 		if e.to-e.from > slowest.to-slowest.from {
@@ -181,12 +178,6 @@ func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
 		}
 	}
 	e, f := slowest, last(slowest.faults)
-	if allowed := b.WaitsAtMost - b.Waits + time.Duration(tolerance*float64(b.Waits)); b.Waits > 0 && longest > max(allowed,
-		time.Duration(tolerance*float64(b.Waits))) {
-		w.weak("reopens", "", fmt.Sprintf("let probes take less than %s", roundUp(time.Duration(tolerance*float64(b.Waits)))),
-			"a probe takes %s, so that it is not known within 5%% whether the wait after it counts from its begin or from its result",
-			short(longest))
-	}
 	if b.Probes == 0 || turned >= needTurned {
 		return
 	}

@@ -78,8 +78,6 @@ func TestPower(t *testing.T) {
 		{"the fault is healed as the probe comes", breaker, planOf(300, 9*s, outage(1020*ms)...), "probes (chaos[0].for)"},
 		{"a probe that fails at once", breaker, planOf(300, 9*s, faultOf("errors", 2*s, 3*s)), "probes ()"},
 		{"the same, probes not claimed", Breaker{Link: "payments", Route: "pay", Waits: s}, planOf(300, 9*s, faultOf("errors", 2*s, 3*s)), ""},
-		{"a probe that takes 6% of the wait", breaker,
-			planOf(300, 9*s, faultOf("errors", 2*s, 3*s), faultOf("latency", 2100*ms, 2*s, delay(60*ms))), "reopens ()"},
 		{"299 rejected", Breaker{Link: "payments", Route: "pay", RejectsWithin: 9 * ms}, planOf(100, 9*s, faultOf("errors", 2*s, 3*s)),
 			"rejects_within (chaos[0].for)"},
 		{"301 rejected", Breaker{Link: "payments", Route: "pay", RejectsWithin: 9 * ms}, planOf(100, 9*s, faultOf("errors", 2*s, 3020*ms)), ""},

@@ -29,16 +29,20 @@ type truth struct {
 	key   string // within the claim: breaker.failures
 	value any    // int, time.Duration, or float64 as a share or factor
 	most  bool   // the claim says "at most", so that more than the truth is no lie
+	least bool   // the claim says "at least", so that less is none
 	words []string
 }
 
-// setting is a number that is claimed to be what it is, and most one that is
-// claimed not to be exceeded. words are whole values that are false.
+// setting is a number that is claimed to be what it is, most one that is claimed
+// not to be exceeded, and least one that is claimed to be reached. words are whole values that are false.
 func setting(claim int, key string, value any) truth {
 	return truth{claim: claim, key: key, value: value}
 }
 func most(claim int, key string, value any) truth {
 	return truth{claim: claim, key: key, value: value, most: true}
+}
+func least(claim int, key string, value any) truth {
+	return truth{claim: claim, key: key, value: value, least: true}
 }
 func words(claim int, key string, values ...string) truth {
 	return truth{claim: claim, key: key, words: values}
@@ -58,9 +62,9 @@ var truths = map[string][]truth{
 	"breaker-h2":               {most(1, "breaker.failures", 5), setting(1, "breaker.waits", 2*time.Second)},
 	"backoff": {
 		most(0, "steady.p99", 200*time.Millisecond),
-		most(1, "retry.attempts", 5), words(1, "retry.on", "[429]"),
+		most(1, "retry.attempts", 5), least(1, "retry.at_least", 5), words(1, "retry.on", "[429]"),
 		setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0),
-		setting(2, "backoff.cap", 800*time.Millisecond), setting(2, "backoff.jitter", 0.5),
+		setting(2, "backoff.cap", 400*time.Millisecond), setting(2, "backoff.jitter", 0.5),
 		words(2, "backoff.jitter", "0%"), words(2, "backoff.law", "spread", "decorrelated"),
 	},
 	"backoff retry=retryablehttp": {most(1, "retry.attempts", 5), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
@@ -102,7 +106,7 @@ func (t truth) lies(steps []float64) []lie {
 		add(w, w)
 	}
 	for _, s := range steps {
-		if t.most && s > 1 {
+		if t.most && s > 1 || t.least && s < 1 {
 			continue
 		}
 		switch v := t.value.(type) {
@@ -127,7 +131,7 @@ func (t truth) lies(steps []float64) []lie {
 		}
 	}
 	if v, ok := t.value.(int); ok {
-		if v > 1 {
+		if v > 1 && !t.least {
 			add("−1", strconv.Itoa(v-1))
 		}
 		if !t.most {
@@ -297,6 +301,7 @@ func TestLies(t *testing.T) {
 	}{
 		{most(1, "b.failures", 5), allSteps, []string{"claims[1].b.failures=2", "claims[1].b.failures=4"}},
 		{most(1, "b.probes", 1), allSteps, nil},
+		{least(1, "b.at_least", 5), oneStep, []string{"claims[1].b.at_least=6"}},
 		{setting(1, "b.limit", 10), oneStep, []string{"claims[1].b.limit=9", "claims[1].b.limit=11"}},
 		{setting(0, "b.waits", 2*time.Second), allSteps, []string{"claims[0].b.waits=1s", "claims[0].b.waits=1.6s", "claims[0].b.waits=1.8s",
 			"claims[0].b.waits=2.2s", "claims[0].b.waits=2.5s", "claims[0].b.waits=4s"}},
