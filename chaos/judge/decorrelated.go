@@ -100,6 +100,7 @@ func (c Backoff) judgeCorrelation(f *finding, byRank []waits, first scatter, top
 	d := uniformDistance(shares)
 	room := kolmogorovRoom/math.Sqrt(float64(n)) + float64(first.noise)/2/(sum/float64(n)) + float64(ends)/float64(n+ends)
 	f.numbers.Add("ks_distance", d)
+	f.numbers.Add("ks_p", kolmogorov(n, d))
 	f.rule(measure{
 		name: "law", unit: times, seen: Interval{max(0, d-room), min(1, d+room)}, allowed: atMost(uneven), sample: n, ids: ids,
 		says: fmt.Sprintf("%d waits lie between base and %d times the one before, evenly but for a distance of %.2f (Kolmogorov–Smirnov)",
