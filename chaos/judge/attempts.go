@@ -36,45 +36,65 @@ func (c call) last() *evidence.Exchange { return c.at(len(c.attempts) - 1) }
 // connection. Only the last exchange of such a row counts as the attempt. At
 // once means two noises: one until the caller learns of the break, one until
 // the relay sees the next.
-func callsOf(run *evidence.Run, link *evidence.Link, route string, noise time.Duration) (calls []call, anonymous int) {
+func callsOf(front requests, link *evidence.Link, route string, noise time.Duration) (calls []call, anonymous int) {
+	own, anonymous := front.own(link, route)
+	purpose := func(a, b int32) int {
+		x, y := &link.Exchanges[a], &link.Exchanges[b]
+		return cmp.Or(cmp.Compare(x.ID, y.ID), cmp.Compare(x.Method, y.Method), cmp.Compare(x.Path, y.Path))
+	}
+	slices.SortFunc(own, func(a, b int32) int { return cmp.Or(purpose(a, b), cmp.Compare(a, b)) })
+	count := 0
+	for i := range own {
+		if i == 0 || purpose(own[i-1], own[i]) != 0 {
+			count++
+		}
+	}
 	reused := reusedIn(link)
-	owner := slices.Index(run.Routes, route)
-	front := frontByID(run)
-	var own []int32
+	calls = make([]call, 0, count)
+	for len(own) > 0 {
+		n := 1
+		for n < len(own) && purpose(own[0], own[n]) == 0 {
+			n++
+		}
+		calls = append(calls, callOf(link, own[:n:n], reused, noise))
+		own = own[n:]
+	}
+	return calls, anonymous
+}
+
+// own lists the exchanges of a route's requests, and counts those of nobody's.
+func (r requests) own(link *evidence.Link, route string) (own []int32, anonymous int) {
+	owner := slices.Index(r.run.Routes, route)
+	own = make([]int32, 0, len(link.Exchanges))
 	for i := range link.Exchanges {
 		x := &link.Exchanges[i]
 		if x.ID == 0 {
 			anonymous++
 			continue
 		}
-		if s, ok := front.sample(x.ID); route != "" && (!ok || s.Route != owner) {
-			continue
+		if route != "" {
+			if s, ok := r.sample(x.ID); !ok || s.Route != owner {
+				continue
+			}
 		}
 		own = append(own, int32(i))
 	}
-	purpose := func(a, b int32) int {
-		x, y := &link.Exchanges[a], &link.Exchanges[b]
-		return cmp.Or(cmp.Compare(x.ID, y.ID), cmp.Compare(x.Method, y.Method), cmp.Compare(x.Path, y.Path))
-	}
-	slices.SortFunc(own, func(a, b int32) int { return cmp.Or(purpose(a, b), cmp.Compare(a, b)) })
-	for len(own) > 0 {
-		n := 1
-		for n < len(own) && purpose(own[0], own[n]) == 0 {
-			n++
+	return own, anonymous
+}
+
+// callOf makes a call of exchanges, in their place.
+func callOf(link *evidence.Link, all []int32, reused []bool, noise time.Duration) call {
+	c := call{id: link.Exchanges[all[0]].ID, over: link, attempts: all[:1]}
+	for _, i := range all[1:] {
+		before := c.attempts[len(c.attempts)-1]
+		if x := &link.Exchanges[before]; transparent(x, reused[before]) && link.Exchanges[i].Begin-x.End <= 2*noise {
+			c.attempts[len(c.attempts)-1] = i
+			c.hidden++
+		} else {
+			c.attempts = append(c.attempts, i)
 		}
-		c := call{id: link.Exchanges[own[0]].ID, over: link, attempts: own[:1:n]}
-		for _, i := range own[1:n] {
-			before := c.attempts[len(c.attempts)-1]
-			if x := &link.Exchanges[before]; transparent(x, reused[before]) && link.Exchanges[i].Begin-x.End <= 2*noise {
-				c.attempts[len(c.attempts)-1] = i
-				c.hidden++
-			} else {
-				c.attempts = append(c.attempts, i)
-			}
-		}
-		calls, own = append(calls, c), own[n:]
 	}
-	return calls, anonymous
+	return c
 }
 
 // reusedIn reports of each exchange whether its connection had carried one
@@ -170,6 +190,12 @@ func ofOne(run *evidence.Run, link *evidence.Link, calls []call) (own []call, mi
 			}
 		}
 	}
+	for _, n := range came {
+		mixed = max(mixed, n)
+	}
+	if mixed < 2 {
+		return calls, 0
+	}
 	for _, c := range calls {
 		if came[c.id] < 2 {
 			own = append(own, c)
@@ -193,6 +219,14 @@ func fanout(calls []call, before time.Duration) (quiet int, fanned []uint64) {
 	}
 	return quiet, fanned
 }
+
+// Why attempts cannot be told apart.
+const (
+	noIDs = "attempts cannot be told apart: none of %d calls on %s carries a request id." +
+		" The system must pass on X-Request-Id or traceparent"
+	fannedOut = "attempts cannot be told apart: %d of %d requests made several calls over %s for the same path" +
+		" even when nothing failed; name a route that makes one"
+)
 
 // quietBefore is how many calls without a failure it takes to say that the
 // system makes one exchange per call when nothing fails.

@@ -28,7 +28,7 @@ func TestStepsAreNoRetries(t *testing.T) {
 			link.Exchanges = append(link.Exchanges, evidence.Exchange{ID: seq, Method: "GET", Path: "/pay", Status: 503, Begin: at, End: at + time.Millisecond, Ending: evidence.Answered})
 		}
 	}
-	calls, anonymous := callsOf(run, link, "buy", time.Millisecond)
+	calls, anonymous := callsOf(frontByID(run), link, "buy", time.Millisecond)
 	if len(calls) != 3 || anonymous != 0 {
 		t.Fatalf("%d calls and %d without an id, want 3 and none", len(calls), anonymous)
 	}

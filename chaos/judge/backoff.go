@@ -21,16 +21,30 @@ import (
 // known. Lower and upper end of each rank's waits follow from that (see
 // scatter), and from them the settings, none of which looks at the declared one.
 type Backoff struct {
-	Link       string        `yaml:"link"`        // The link the calls go over.
-	Route      string        `yaml:"route"`       // Judge only calls caused by this route; absent means all.
-	Base       time.Duration `yaml:"base"`        // The first wait, without jitter, within 5%.
-	Factor     float64       `yaml:"factor"`      // Growth from one wait to the next, within 5%; absent means 2. Not with the laws constant, linear and decorrelated.
-	Cap        time.Duration `yaml:"cap"`         // Longest wait without jitter, within 5%: waits must be seen to grow no more. Absent means none, so that they grow all along.
-	Jitter     unit.Share    `yaml:"jitter"`      // How far a wait d is spread, as a part of d, within 5% of it; absent means not at all: all waits within 5% of d.
-	Noise      time.Duration `yaml:"noise"`       // In place of jitter, the time that a wait is spread by however long it is, within 5%.
-	Law        string        `yaml:"law"`         // add: d to d(1+jitter) or d+noise, the default; spread: d(1−jitter) to d(1+jitter) or d±noise; full: 0 to d; constant and linear: as add, d being base each time, or k·base; decorrelated: base to three times the wait before, cap included.
-	RetryAfter bool          `yaml:"retry_after"` // Claims that no retry comes before the Retry-After it was given; what comes instead of it by the law is not judged then.
-	Herd       float64       `yaml:"herd"`        // When many calls fail at one instant: at most so many retries in any 10 ms, relative to an even spread over the claimed range; absent is not judged.
+	Link  string        `yaml:"link"`  // The link the calls go over.
+	Route string        `yaml:"route"` // Judge only calls caused by this route; absent means all.
+	Base  time.Duration `yaml:"base"`  // The first wait, without jitter, within 5%.
+	// Growth from one wait to the next, within 5%; absent means 2. Not with the laws constant, linear and
+	// decorrelated.
+	Factor float64 `yaml:"factor"`
+	// Longest wait without jitter, within 5%: waits must be seen to grow no more. Absent means none, so that they
+	// grow all along.
+	Cap time.Duration `yaml:"cap"`
+	// How far a wait d is spread, as a part of d, within 5% of it; absent means not at all: all waits within 5% of
+	// d.
+	Jitter unit.Share `yaml:"jitter"`
+	// In place of jitter, the time that a wait is spread by however long it is, within 5%.
+	Noise time.Duration `yaml:"noise"`
+	// add: d to d(1+jitter) or d+noise, the default; spread: d(1−jitter) to d(1+jitter) or d±noise; full: 0 to d;
+	// constant and linear: as add, d being base each time, or k·base; decorrelated: base to three times the wait
+	// before, cap included.
+	Law string `yaml:"law"`
+	// Claims that no retry comes before the Retry-After it was given; what comes instead of it by the law is not
+	// judged then.
+	RetryAfter bool `yaml:"retry_after"`
+	// When many calls fail at one instant: at most so many retries in any 10 ms, relative to an even spread over the
+	// claimed range; absent is not judged.
+	Herd float64 `yaml:"herd"`
 }
 
 const (
@@ -59,21 +73,24 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	from, to := reach(run, spans)
 	f.rests(from, min(to, horizon(run)), onTimes)
 	if !propagates(link) {
-		f.open("base", "attempts cannot be told apart: none of %d calls on %s carries a request id. The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
+		f.open("base", noIDs,
+			len(link.Exchanges), c.Link)
 		return f.verdict()
 	}
 	noise := run.Noise(from, to)
-	calls, _ := callsOf(run, link, c.Route, noise)
+	front := frontByID(run)
+	calls, _ := callsOf(front, link, c.Route, noise)
 	calls, mixed := ofOne(run, link, calls)
 	if mixed > 0 {
 		f.numbers.Add("calls_of_repeated_requests", float64(mixed))
 	}
 	if quiet, fanned := fanout(calls, firstInjection(run)); len(fanned) > 0 {
-		f.open("base", "attempts cannot be told apart: %d of %d requests made several calls over %s for the same path even when nothing failed; name a route that makes one", len(fanned), quiet, c.Link)
+		f.open("base", fannedOut,
+			len(fanned), quiet, c.Link)
 		return f.verdict()
 	}
 	heard := hearingOf(run, Links{c.Link}, link, noise)
-	hops := transitOf(run, calls, frontByID(run), from, to)
+	hops := transitOf(run, calls, front, from, to)
 	blur := noise
 	if hops.known && calm(run, from, blur) && noise <= evidence.LeastNoise {
 		blur = hops.tail
@@ -188,7 +205,8 @@ func (c Backoff) judgeEarly(f *finding, byRank []waits) {
 	if worst > 0 {
 		gaps := byRank[worst-1].gaps()
 		lower, upper := c.within(worst)
-		says = fmt.Sprintf("retries came too early: half of %d retries number %d within %s, where %s was claimed", len(gaps), worst, short(max(0, percentile(gaps, 0.5))), ranging(lower, upper))
+		says = fmt.Sprintf("retries came too early: half of %d retries number %d within %s, where %s was claimed",
+			len(gaps), worst, short(max(0, percentile(gaps, 0.5))), ranging(lower, upper))
 	}
 	f.rule(measure{
 		name: "early", seen: interval(sure, possible), allowed: atMost(0), sample: sample, ids: ids, says: says,

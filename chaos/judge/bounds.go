@@ -26,11 +26,13 @@ func (c Retry) judgeBounds(f *finding, t tally) {
 			says: fmt.Sprintf("no call made more than %d attempts, though %d failed that often", most, spent),
 		}
 		if t.most.High > t.most.Low {
-			m.settle = fmt.Sprintf("%s may be the HTTP library's, on connections that broke, or the policy's: faults that answer would tell", were(t.hidden, "repeat", "repeats"))
+			m.settle = were(t.hidden, "repeat", "repeats") +
+				" may be the HTTP library's, on connections that broke, or the policy's: faults that answer would tell"
 		}
 		if spent < leastSpent {
 			m.seen.High = math.Inf(1)
-			m.says = fmt.Sprintf("the bound was hardly put to the test: %s %d times and was given up while its caller waited", were(spent, "call failed", "calls failed"), most)
+			m.says = fmt.Sprintf("the bound was hardly put to the test: %s %d times and was given up while its caller waited",
+				were(spent, "call failed", "calls failed"), most)
 			m.settle = "longer faults, or callers that wait longer, would show it"
 		}
 		m.refutes = fmt.Sprintf("calls made more than %d attempts, up to %d", c.Attempts, most)
@@ -67,8 +69,10 @@ func (c Retry) judgeLeast(f *finding, t tally) {
 		f.open("at_least", "only %d calls failed in a way that may be retried; at least %d are needed", t.retryable, leastFailures)
 		return
 	case m.sample > 0:
-		m.says = fmt.Sprintf("no call was given up after fewer than %s attempts, of %d that were while their callers waited", counted.span(t.fewest), m.sample)
-		m.refutes = fmt.Sprintf("%s given up after %s while the caller waited", were(t.stops[int(t.fewest.Low)], "call was", "calls were"), were(int(t.fewest.Low), "attempt", "attempts"))
+		m.says = fmt.Sprintf("no call was given up after fewer than %s attempts, of %d that were while their callers waited",
+			counted.span(t.fewest), m.sample)
+		m.refutes = fmt.Sprintf("%s given up after %s while the caller waited",
+			were(t.stops[int(t.fewest.Low)], "call was", "calls were"), were(int(t.fewest.Low), "attempt", "attempts"))
 	default:
 		reached := 0
 		for n := 1; t.failedAt[n] >= leastFailures; n++ {
@@ -99,7 +103,8 @@ func (c Retry) judgeCauses(f *finding, t tally) {
 		}
 		f.rule(measure{
 			name: c.cause(status), seen: interval(len(ids), len(ids)+unsure), allowed: atMost(0), sample: t.answers[status], ids: ids,
-			says:   fmt.Sprintf("%s retried after %d, of %d such answers", were(len(ids)+unsure, "call was", "calls were"), status, t.answers[status]),
+			says: fmt.Sprintf("%s retried after %d, of %d such answers",
+				were(len(ids)+unsure, "call was", "calls were"), status, t.answers[status]),
 			settle: "the host kept processes from running so long that the callers may have given up on these answers before",
 		})
 	}
@@ -111,7 +116,8 @@ func (c Retry) judgeCauses(f *finding, t tally) {
 				n += seen
 			}
 		}
-		f.rule(measure{name: "on", seen: exactly(0), allowed: atMost(0), sample: n, says: fmt.Sprintf("none of %s retried", were(n, "other failure was", "other failures was"))})
+		f.rule(measure{name: "on", seen: exactly(0), allowed: atMost(0), sample: n, says: fmt.Sprintf("none of %s retried",
+			were(n, "other failure was", "other failures was"))})
 	}
 }
 
@@ -141,10 +147,12 @@ func (c Retry) judgeNever(f *finding, t tally) {
 		}
 	}
 	if len(stood) > 0 {
-		f.rule(measure{name: "never", seen: exactly(0), allowed: atMost(0), sample: sample, says: "none was retried after " + strings.Join(stood, ", ")})
+		says := "none was retried after " + strings.Join(stood, ", ")
+		f.rule(measure{name: "never", seen: exactly(0), allowed: atMost(0), sample: sample, says: says})
 	}
 	if len(missing) > 0 {
-		f.open("never", "the link hardly ever answered %s: each status in never must be seen at least %d times", strings.Join(missing, ", "), leastNever)
+		f.open("never", "the link hardly ever answered %s: each status in never must be seen at least %d times",
+			strings.Join(missing, ", "), leastNever)
 	}
 }
 
@@ -158,20 +166,24 @@ func (c Retry) judgeWrites(f *finding, t tally) {
 	none := func(name string, sample int, ids []uint64, says string) {
 		f.rule(measure{name: name, seen: exactly(len(ids)), allowed: atMost(0), sample: sample, ids: ids, says: says})
 	}
+	repeated := func(ids []uint64, how string) {
+		if n := len(ids); n > 0 && !c.Unkeyed {
+			none("unkeyed", n, ids, were(n, "POST or PATCH call was", "POST or PATCH calls were")+" repeated under "+how)
+		}
+	}
 	if n := len(t.writesWrong); !c.Unkeyed && n+t.writes > 0 {
-		none("unkeyed", max(n, t.writes), t.writesWrong, fmt.Sprintf("%d of %d failed POST or PATCH calls without an Idempotency-Key were repeated", n, max(n, t.writes)))
+		all := max(n, t.writes)
+		none("unkeyed", all, t.writesWrong, fmt.Sprintf("%d of %d failed POST or PATCH calls without an Idempotency-Key were repeated", n, all))
 	}
-	if n := len(t.keyChanged); !c.Unkeyed && n > 0 {
-		none("unkeyed", n, t.keyChanged, were(n, "POST or PATCH call was", "POST or PATCH calls were")+" repeated under another Idempotency-Key")
-	}
-	if n := len(t.payloadChange); !c.Unkeyed && n > 0 {
-		none("unkeyed", n, t.payloadChange, were(n, "POST or PATCH call was", "POST or PATCH calls were")+" repeated under the same Idempotency-Key with another body")
-	}
+	repeated(t.keyChanged, "another Idempotency-Key")
+	repeated(t.payloadChange, "the same Idempotency-Key with another body")
 	switch n := len(t.changed); {
 	case !c.SameKey:
 	case n == 0 && t.keyed < leastSpent:
-		f.open("same_key", "%s repeated that carried an Idempotency-Key: at least %d are needed", were(t.keyed, "call was", "calls were"), leastSpent)
+		f.open("same_key", "%s repeated that carried an Idempotency-Key: at least %d are needed",
+			were(t.keyed, "call was", "calls were"), leastSpent)
 	default:
-		none("same_key", t.keyed+n, t.changed, fmt.Sprintf("%s repeated under another Idempotency-Key or with another body, of %d that carried a key", were(n, "call was", "calls were"), t.keyed+n))
+		none("same_key", t.keyed+n, t.changed, fmt.Sprintf("%s repeated under another Idempotency-Key or with another body, of %d that carried a key",
+			were(n, "call was", "calls were"), t.keyed+n))
 	}
 }

@@ -47,7 +47,8 @@ func boundsTold() []struct {
 		add(fmt.Sprintf("at least %d of 5", n), as, Retry{AtLeast: n}, n > 5)
 	}
 	for _, share := range []float64{0.1, 0.16, 0.18, 0.2, 0.22, 0.25, 0.4} {
-		add(fmt.Sprintf("budget %v of 0.2", share), func(s *simulation) { s.budget, s.routes = 0.2, s.routes[:1] }, Retry{Budget: unit.Share(share)}, share < 0.2)
+		add(fmt.Sprintf("budget %v of 0.2",
+			share), func(s *simulation) { s.budget, s.routes = 0.2, s.routes[:1] }, Retry{Budget: unit.Share(share)}, share < 0.2)
 	}
 	few := func(s *simulation) { s.budget, s.faults[0].share = 0.2, 0.05 } // of which 5% fail, and are all retried
 	add("a budget that was not needed", few, Retry{Budget: 0.1}, true)
@@ -152,20 +153,24 @@ func TestLateLoadDoesNotBearOnRetries(t *testing.T) {
 // TestOnePostInAHundredThousand: one call that had its effect twice is found.
 func TestOnePostInAHundredThousand(t *testing.T) {
 	const calls = 100_000
-	run := &evidence.Run{End: 110 * time.Second, Routes: []string{"pay"}, Faults: []evidence.Injection{{Kind: "errors", On: "payments", Injected: 5 * time.Second, Healed: 105 * time.Second}}}
+	run := &evidence.Run{End: 110 * time.Second, Routes: []string{"pay"}}
+	run.Faults = []evidence.Injection{{Kind: "errors", On: "payments", Injected: 5 * time.Second, Healed: 105 * time.Second}}
 	link := &evidence.Link{Name: "payments"}
+	sent := func(id uint64, at time.Duration, method string, status int) evidence.Exchange {
+		return evidence.Exchange{ID: id, Conn: id % 50, Begin: at, End: at + ms/10, Method: method, Path: "/", Status: status}
+	}
 	add := func(id uint64, at time.Duration, method string, status int) {
-		link.Exchanges = append(link.Exchanges, evidence.Exchange{ID: id, Conn: id % 50, Begin: at, End: at + 100*time.Microsecond, Method: method, Path: "/", Status: status})
+		link.Exchanges = append(link.Exchanges, sent(id, at, method, status))
 	}
 	for id := uint64(1); id <= calls; id++ {
 		at := time.Duration(id) * ms
-		run.Front = append(run.Front, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 500*time.Microsecond, Status: 503, Outcome: load.ServerError})
+		run.Front = append(run.Front, load.Sample{ID: id, Intended: at, Sent: at, Done: at + ms/2, Status: 503, Outcome: load.ServerError})
 		switch {
 		case at < 5*time.Second:
 			add(id, at, "GET", 200)
 		case id%100 == 0: // retried, as it may be
 			add(id, at, "GET", 503)
-			add(id, at+300*time.Microsecond, "GET", 200)
+			add(id, at+3*ms/10, "GET", 200)
 		default:
 			add(id, at, "POST", 503)
 		}
@@ -176,7 +181,7 @@ func TestOnePostInAHundredThousand(t *testing.T) {
 		t.Fatalf("sound: %s: %s", v.Ruling, v.Reason)
 	}
 	at := 77777 * ms
-	again := evidence.Exchange{ID: 77777, Conn: 7, Begin: at + 200*time.Microsecond, End: at + 300*time.Microsecond, Method: "POST", Path: "/", Status: 503}
+	again := sent(77777, at+ms/5, "POST", 503)
 	for i, x := range link.Exchanges {
 		if x.Begin > again.Begin {
 			link.Exchanges = append(link.Exchanges[:i], append([]evidence.Exchange{again}, link.Exchanges[i:]...)...)

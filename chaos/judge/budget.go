@@ -121,7 +121,8 @@ func (c Retry) judgeBudget(f *finding, t tally, retries Interval, b burden) {
 	f.numbers.Add("retries_pct", 100*retries.Low)
 	m := measure{
 		name: "budget", unit: shared, seen: retries, allowed: atMost((1 + tolerance) * float64(c.Budget)), sample: b.calls, ids: b.ids,
-		says:   fmt.Sprintf("retries were %s of %d calls while a fault was in force, and %s refused theirs", shared.print(retries.Low), b.calls, were(t.denied, "call was", "calls were")),
+		says: fmt.Sprintf("retries were %s of %d calls while a fault was in force, and %s refused theirs",
+			shared.print(retries.Low), b.calls, were(t.denied, "call was", "calls were")),
 		settle: "repeats of the HTTP library on connections that broke may be retries too: faults that answer would tell",
 	}
 	if t.denied < max(leastFailures, t.retried/2) {
@@ -157,8 +158,9 @@ func (c Retry) amplifyByRate(f *finding, run *evidence.Run, link *evidence.Link,
 
 // judgeLeaving counts the attempts that began although the caller of the request
 // had left. The system learns of it later than it happened: within what a hop
-// takes it could not know, and what began then is not counted. What began within
-// the host's noise may not have been known of either.
+// takes it could not know, and what began then is not counted. Nor may it have
+// known of what began within two noises of the host: one until it learns, one
+// until the relay sees the attempt.
 func (c Retry) judgeLeaving(f *finding, run *evidence.Run, calls []call, front requests, hops transit) {
 	var late []uint64
 	left, unsure, longest := 0, 0, time.Duration(0)
@@ -183,7 +185,7 @@ func (c Retry) judgeLeaving(f *finding, run *evidence.Run, calls []call, front r
 		noise := run.Noise(s.Done, s.Done+max(began, 0))
 		switch {
 		case began < 0 || hops.known && noise <= evidence.LeastNoise && began <= hops.tail:
-		case began <= noise:
+		case began <= max(2*noise, hops.tail):
 			unsure++
 		default:
 			late, longest = append(late, call.id), max(longest, began)
@@ -192,7 +194,9 @@ func (c Retry) judgeLeaving(f *finding, run *evidence.Run, calls []call, front r
 	f.numbers.Add("callers_left", float64(left))
 	f.numbers.Add("attempts_after_leaving", float64(len(late)))
 	if left < leastFailures && len(late) == 0 {
-		f.open("deadline", "%s left while a call was failing: at least %d are needed; give the load's route a shorter timeout than the retries take", were(left, "caller", "callers"), leastFailures)
+		f.open("deadline", "%s left while a call was failing: at least %d are needed;"+
+			" give the load's route a shorter timeout than the retries take",
+			were(left, "caller", "callers"), leastFailures)
 		return
 	}
 	f.rule(measure{

@@ -21,28 +21,32 @@ func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits
 	for _, w := range byRank {
 		later.all, later.ends = append(later.all, w.all...), later.ends+w.ends
 	}
-	any := scatterOf(run, later, 0, hops, behind)
-	top, known := capOf(any)
+	whole := scatterOf(run, later, 0, hops, behind)
+	top, known := capOf(whole)
 	base := []figure{{first.low, first}}
 	if longest := float64(first.gaps[len(first.gaps)-1]); c.Cap == 0 || longest < top.Low || math.IsInf(top.High, 1) {
 		base = append(base, figure{first.low.plus(1, first.width).each(1.0 / triple), first})
 	}
 	f.setting(measure{name: "base", unit: timed, allowed: about(c.Base, grain(c.Base))}, base, func(of figure) string {
-		return fmt.Sprintf("the first waits say that base is %s (%d of them, half no longer than %s)", timed.span(of.Interval), first.n, short(first.middle))
+		return fmt.Sprintf("the first waits say that base is %s (%d of them, half no longer than %s)",
+			timed.span(of.Interval), first.n, short(first.middle))
 	})
 	if c.Cap > 0 {
-		f.setting(measure{name: "cap", unit: timed, allowed: about(c.Cap, grain(c.Cap))}, []figure{{top, any}}, func(of figure) string {
+		f.setting(measure{name: "cap", unit: timed, allowed: about(c.Cap, grain(c.Cap))}, []figure{{top, whole}}, func(of figure) string {
 			if math.IsInf(of.High, 1) {
-				return fmt.Sprintf("no cap was seen: the longest of %d waits are as long as any", any.n)
+				return fmt.Sprintf("no cap was seen: the longest of %d waits are as long as any", whole.n)
 			}
 			return fmt.Sprintf("the longest waits are all of %s", timed.span(of.Interval))
 		})
 	} else if !known {
-		f.open("cap", "whether the waits have a cap, though none is claimed, is hidden by %s: longer waits, or a machine of its own, would tell", noiseText(any.noise))
+		f.open("cap", "whether the waits have a cap, though none is claimed, is hidden by %s:"+
+			" longer waits, or a machine of its own, would tell",
+			noiseText(whole.noise))
 	} else if !math.IsInf(top.High, 1) {
 		f.rule(measure{
-			name: "cap", unit: timed, seen: top, allowed: Bound{math.MaxInt64, math.Inf(1)}, sample: any.n, ids: any.ids,
-			says: "no cap is claimed", refutes: fmt.Sprintf("the longest waits are all of %s, as a cap makes them, and none is claimed", timed.span(top)),
+			name: "cap", unit: timed, seen: top, allowed: Bound{math.MaxInt64, math.Inf(1)}, sample: whole.n, ids: whole.ids,
+			says: "no cap is claimed", refutes: fmt.Sprintf("the longest waits are all of %s, as a cap makes them, and none is claimed",
+				timed.span(top)),
 		})
 	}
 	if len(all) == 1 {
@@ -96,10 +100,14 @@ func (c Backoff) judgeCorrelation(f *finding, byRank []waits, first scatter, top
 	d := uniformDistance(shares)
 	room := kolmogorovRoom/math.Sqrt(float64(n)) + float64(first.noise)/2/(sum/float64(n)) + float64(ends)/float64(n+ends)
 	f.numbers.Add("ks_distance", d)
+	f.numbers.Add("ks_p", kolmogorov(n, d))
 	f.rule(measure{
 		name: "law", unit: times, seen: Interval{max(0, d-room), min(1, d+room)}, allowed: atMost(uneven), sample: n, ids: ids,
-		says:    fmt.Sprintf("%d waits lie between base and %d times the one before, evenly but for a distance of %.2f (Kolmogorov–Smirnov)", n, triple, d),
-		refutes: fmt.Sprintf("%d waits do not lie evenly between base and %d times the one before: the distance is %.2f (Kolmogorov–Smirnov)", n, triple, d),
-		settle:  "more calls that fail, or longer waits, would tell",
+		says: fmt.Sprintf("%d waits lie between base and %d times the one before, evenly but for a distance of %.2f (Kolmogorov–Smirnov)",
+			n, triple, d),
+		refutes: fmt.Sprintf("%d waits do not lie evenly between base and %d times the one before:"+
+			" the distance is %.2f (Kolmogorov–Smirnov)",
+			n, triple, d),
+		settle: "more calls that fail, or longer waits, would tell",
 	})
 }

@@ -80,7 +80,8 @@ func (c Backoff) judgeGrowth(f *finding, all []scatter, single bool) {
 			base = append(base, of)
 		}
 	}
-	f.setting(measure{name: "base", unit: timed, allowed: about(c.Base, grain(c.Base))}, base, func(of figure) string { return c.saysBase(of, all) })
+	m := measure{name: "base", unit: timed, allowed: about(c.Base, grain(c.Base))}
+	f.setting(m, base, func(of figure) string { return c.saysBase(of, all) })
 	if l.growth == geometric {
 		c.judgeFactor(f, all, waits, free)
 	} else if len(all) == 1 && !(single && l.growth == constant) {
@@ -104,7 +105,8 @@ func (c Backoff) saysBase(of figure, all []scatter) string {
 	case first.middle <= max(first.noise/3, 5*time.Millisecond) && of.of.rank == 1:
 		return fmt.Sprintf("retries do not wait: half of %d first retries came within %s", first.n, short(max(0, first.middle)))
 	case of.of.rank > 1:
-		return fmt.Sprintf("base is %s by the %d waits number %d, half of which were no longer than %s", timed.span(of.Interval), of.of.n, of.of.rank, short(of.of.middle))
+		return fmt.Sprintf("base is %s by the %d waits number %d, half of which were no longer than %s",
+			timed.span(of.Interval), of.of.n, of.of.rank, short(of.of.middle))
 	}
 	what := "the first waits are %s without jitter"
 	if of.Low > (1+tolerance)*float64(c.Base) {
@@ -131,7 +133,8 @@ func grown(waits []Interval) int {
 // the cap it follows only that the factor is no less.
 func (c Backoff) judgeFactor(f *finding, all []scatter, waits []Interval, free int) {
 	if len(all) == 1 {
-		f.open("factor", "only first waits were seen often enough (half of them within %s): that they grow cannot be told", short(all[0].middle))
+		f.open("factor", "only first waits were seen often enough (half of them within %s): that they grow cannot be told",
+			short(all[0].middle))
 		return
 	}
 	var seen []figure
@@ -176,7 +179,8 @@ func (c Backoff) judgeCap(f *finding, all []scatter, waits []Interval, free int)
 	says := "waits stop to grow at %s"
 	if len(seen) == 0 {
 		last := len(all) - 1
-		seen, says = []figure{{Interval{waits[last].Low, math.Inf(1)}, all[last]}}, "waits were not seen to stop to grow: the last of them is %s"
+		seen = []figure{{Interval{waits[last].Low, math.Inf(1)}, all[last]}}
+		says = "waits were not seen to stop to grow: the last of them is %s"
 	}
 	f.setting(m, seen, func(of figure) string {
 		if of.High < math.Inf(1) {

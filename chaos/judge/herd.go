@@ -51,15 +51,19 @@ func (c Backoff) judgeHerd(f *finding, run *evidence.Run, byRank []waits) {
 	}
 	f.numbers.Add("herd_cohorts", float64(cohorts))
 	if cohorts == 0 {
-		f.open("herd", "no %d calls failed at one instant: whether a herd comes back cannot be told; a reset of the link under more load would show it", leastCohort)
+		f.open("herd", "no %d calls failed at one instant: whether a herd comes back cannot be told;"+
+			" a reset of the link under more load would show it",
+			leastCohort)
 		return
 	}
 	f.numbers.Add("herd_peak", seen.High)
+	even := float64(len(worst.cohort)) * float64(bin) / float64(worst.width)
 	f.rule(measure{
 		name: "herd", unit: times, seen: seen, allowed: atMost(c.Herd), sample: len(worst.cohort), ids: all(worst.cohort),
 		says: fmt.Sprintf("calls that failed together came back at no more than %.1f times an even share in any 10 ms", seen.High),
-		refutes: fmt.Sprintf("a herd: of %d calls that failed together at %s, %d were retried within the same 10 ms, where an even spread over %s makes %.1f",
-			len(worst.cohort), short(worst.cohort[0].after.End), worst.peak, short(worst.width), float64(len(worst.cohort))*float64(bin)/float64(worst.width)),
+		refutes: fmt.Sprintf("a herd: of %d calls that failed together at %s, %d were retried within the same 10 ms,"+
+			" where an even spread over %s makes %.1f",
+			len(worst.cohort), short(worst.cohort[0].after.End), worst.peak, short(worst.width), even),
 		hidden: "chance and the host's stalls", settle: "more calls that fail at one instant would tell",
 	})
 }

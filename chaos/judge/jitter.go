@@ -64,18 +64,21 @@ const uneven = 0.25
 
 // judgeEvenness rules on the shape of the spread, in the rank that tells most.
 func (c Backoff) judgeEvenness(f *finding, all []scatter, byRank []waits) {
-	best, of := Interval{0, math.Inf(1)}, scatter{}
+	d, best, of := 0.0, Interval{0, math.Inf(1)}, scatter{}
 	for i, s := range all {
-		if e := s.evenness(byRank[i].ends); e.High-e.Low < best.High-best.Low {
-			best, of = e, s
+		if seen, may := s.evenness(byRank[i].ends); may.High-may.Low < best.High-best.Low {
+			d, best, of = seen, may, s
 		}
 	}
-	f.numbers.Add("ks_distance", (best.Low+best.High)/2)
-	says := fmt.Sprintf("the waits number %d are spread evenly but for a distance of %.2f from the even law (Kolmogorov–Smirnov, %d waits)", of.rank, (best.Low+best.High)/2, of.n)
+	f.numbers.Add("ks_distance", d)
+	f.numbers.Add("ks_p", kolmogorov(of.n, d))
 	f.rule(measure{
-		name: "law", unit: times, seen: best, allowed: atMost(uneven), sample: of.n, ids: of.ids, says: says,
-		refutes: fmt.Sprintf("the waits number %d are not spread evenly: their distance from the even law is %.2f (Kolmogorov–Smirnov, %d waits)", of.rank, (best.Low+best.High)/2, of.n),
-		settle:  "more calls that fail, or longer waits, would tell",
+		name: "law", unit: times, seen: best, allowed: atMost(uneven), sample: of.n, ids: of.ids,
+		says: fmt.Sprintf("the waits number %d are spread evenly but for a distance of %.2f from the even law (Kolmogorov–Smirnov, %d waits)",
+			of.rank, d, of.n),
+		refutes: fmt.Sprintf("the waits number %d are not spread evenly: their distance from the even law is %.2f (Kolmogorov–Smirnov, %d waits)",
+			of.rank, d, of.n),
+		settle: "more calls that fail, or longer waits, would tell",
 	})
 }
 

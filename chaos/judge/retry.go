@@ -21,17 +21,31 @@ import (
 // to wait before its retries, as those repeats come at once; where it was not,
 // they widen what was counted.
 type Retry struct {
-	Link          Links      `yaml:"link"`          // The link the calls go over, or a list of links to replicas of one dependency.
-	Route         string     `yaml:"route"`         // Judge only calls caused by this route; absent means all.
-	Attempts      int        `yaml:"attempts"`      // At most so many attempts for one request, the first included; absent is not judged.
-	AtLeast       int        `yaml:"at_least"`      // At least so many attempts, the first included, before a call that may be retried is given up while its caller waits; absent is not judged.
-	On            []int      `yaml:"on"`            // Statuses that may be retried; absent means 429, 502, 503, 504. Network errors and timeouts always may.
-	Never         []int      `yaml:"never"`         // Statuses that must not be retried, each of which the run must have shown; absent means any status not in on.
-	Unkeyed       bool       `yaml:"unkeyed"`       // Allows POST and PATCH to be retried without an Idempotency-Key, or under another one.
-	SameKey       bool       `yaml:"same_key"`      // Claims that all attempts of a call carry the same Idempotency-Key and the same body, of which the run must have shown some; absent is judged of POST and PATCH only, see unkeyed.
-	Amplification float64    `yaml:"amplification"` // At most so many calls over the link per request while a fault is in force; absent is not judged.
-	Budget        unit.Share `yaml:"budget"`        // At most so many retries, within 5%, as a part of the calls begun while a fault is in force; more calls must fail than that is enough for. Absent is not judged.
-	Deadline      bool       `yaml:"deadline"`      // Claims that no attempt begins once the caller of its request has left and the system can know; absent is not judged.
+	// The link the calls go over, or a list of links to replicas of one dependency.
+	Link  Links  `yaml:"link"`
+	Route string `yaml:"route"` // Judge only calls caused by this route; absent means all.
+	// At most so many attempts for one request, the first included; absent is not judged.
+	Attempts int `yaml:"attempts"`
+	// At least so many attempts, the first included, before a call that may be retried is given up while its caller
+	// waits; absent is not judged.
+	AtLeast int `yaml:"at_least"`
+	// Statuses that may be retried; absent means 429, 502, 503, 504. Network errors and timeouts always may.
+	On []int `yaml:"on"`
+	// Statuses that must not be retried, each of which the run must have shown; absent means any status not in on.
+	Never []int `yaml:"never"`
+	// Allows POST and PATCH to be retried without an Idempotency-Key, or under another one.
+	Unkeyed bool `yaml:"unkeyed"`
+	// Claims that all attempts of a call carry the same Idempotency-Key and the same body, of which the run must
+	// have shown some; absent is judged of POST and PATCH only, see unkeyed.
+	SameKey bool `yaml:"same_key"`
+	// At most so many calls over the link per request while a fault is in force; absent is not judged.
+	Amplification float64 `yaml:"amplification"`
+	// At most so many retries, within 5%, as a part of the calls begun while a fault is in force; more calls must
+	// fail than that is enough for. Absent is not judged.
+	Budget unit.Share `yaml:"budget"`
+	// Claims that no attempt begins once the caller of its request has left and the system can know; absent is not
+	// judged.
+	Deadline bool `yaml:"deadline"`
 }
 
 // What a run must have shown before a retry claim can hold.
@@ -100,26 +114,29 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	from, to := reach(run, spans)
 	f.rests(from, min(to, horizon(run)), onTimes)
 	if !propagates(link) {
-		f.open("on", "attempts cannot be told apart: none of %d calls on %s carries a request id. The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
+		f.open("on", noIDs,
+			len(link.Exchanges), c.Link)
 		c.amplifyByRate(f, run, link, spans)
 		return f.verdict()
 	}
 	noise := run.Noise(from, to)
-	calls, anonymous := callsOf(run, link, c.Route, noise)
+	front := frontByID(run)
+	calls, anonymous := callsOf(front, link, c.Route, noise)
 	if anonymous > 0 {
 		f.numbers.Add("calls_without_id", float64(anonymous))
 	}
 	own, mixed := ofOne(run, link, calls)
 	if mixed > 0 {
 		f.numbers.Add("calls_of_repeated_requests", float64(mixed))
-		f.remark("calls", "%s left out, because the requests behind them came to %s more than once", were(mixed, "call is", "calls are"), link.From)
+		f.remark("calls", "%s left out, because the requests behind them came to %s more than once",
+			were(mixed, "call is", "calls are"), link.From)
 	}
-	front := frontByID(run)
 	t := c.count(own, front, noise, hearingOf(run, c.Link, link, noise))
 	t.write(&f.numbers, len(calls))
 	quiet, fanned := fanout(own, firstInjection(run))
 	if len(fanned) > 0 {
-		f.open("on", "attempts cannot be told apart: %d of %d requests made several calls over %s for the same path even when nothing failed; name a route that makes one", len(fanned), quiet, c.Link)
+		f.open("on", fannedOut,
+			len(fanned), quiet, c.Link)
 		return f.verdict()
 	}
 	c.judgeSuccesses(f, t, quiet, noise)
@@ -147,19 +164,23 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 // as the caller goes, and is none of them.
 func (c Retry) judgeSuccesses(f *finding, t tally, quiet int, noise time.Duration) {
 	if t.unheard > 0 {
-		f.remark("on", "%s repeated after or before an answer that came as its caller gave up, or that a fault had spoilt or made up", were(t.unheard, "attempt was", "attempts were"))
+		f.remark("on", "%s repeated after or before an answer that came as its caller gave up, or that a fault had spoilt or made up",
+			were(t.unheard, "attempt was", "attempts were"))
 	}
 	n := len(t.afterSuccess)
 	if n == 0 {
 		return
 	}
-	m := measure{name: "on", seen: exactly(n), allowed: atMost(0), sample: t.calls, ids: t.afterSuccess, says: were(n, "call was", "calls were") + " repeated after a success"}
+	m := measure{name: "on", seen: exactly(n), allowed: atMost(0), sample: t.calls, ids: t.afterSuccess}
+	m.says = were(n, "call was", "calls were") + " repeated after a success"
 	switch {
 	case quiet < quietBefore:
-		m.seen.Low, m.settle = 0, fmt.Sprintf("only %d calls without a fault were seen, and it may be the system's normal way: start the faults later", quiet)
+		m.seen.Low = 0
+		m.settle = fmt.Sprintf("only %d calls without a fault were seen, and it may be the system's normal way: start the faults later", quiet)
 	case noise > gaveUpUnseen:
 		m.seen.Low, m.hidden = 0, noiseText(noise)
-		m.settle = fmt.Sprintf("the host stalled for up to %s, and the callers may have given up on the answers that the link passed on", short(noise))
+		m.settle = fmt.Sprintf("the host stalled for up to %s, and the callers may have given up on the answers that the link passed on",
+			short(noise))
 	}
 	f.rule(m)
 }

@@ -48,7 +48,8 @@ func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, h
 		f.open("retry_after", "no answer carried a Retry-After: an errors fault with retry_after would show whether it is honoured")
 		return
 	case len(told) < leastTold:
-		f.open("retry_after", "%d answers carried a Retry-After, but only %d of them were followed by a retry; at least %d are needed", asked, len(told), leastTold)
+		f.open("retry_after", "%d answers carried a Retry-After, but only %d of them were followed by a retry; at least %d are needed",
+			asked, len(told), leastTold)
 		return
 	}
 	f.numbers.Add("retry_after_ignored", float64(len(early)))
@@ -59,7 +60,8 @@ func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, h
 	}
 	f.rule(measure{
 		name: "retry_after", seen: interval(len(early), len(early)+unsure), allowed: atMost(0), sample: len(told), ids: early, says: says,
-		refutes: fmt.Sprintf("%d of %d retries came before the Retry-After they were given, up to %s too early", len(early), len(told), short(-least)),
-		settle:  "a host that lets processes run would tell",
+		refutes: fmt.Sprintf("%d of %d retries came before the Retry-After they were given, up to %s too early",
+			len(early), len(told), short(-least)),
+		settle: "a host that lets processes run would tell",
 	})
 }

@@ -114,20 +114,20 @@ func gammaQuantile(k, z float64) float64 {
 // of waits that are spread evenly from the least to the greatest, at the most
 // (Kolmogorov and Smirnov). What it may be follows from chance, which leaves
 // 1.73/√n at 1 in 200, from the host, which shifts waits by part of their width,
-// and from those that are missing.
-func (s scatter) evenness(ends int) Interval {
+// and from those that are missing. It returns what was measured too.
+func (s scatter) evenness(ends int) (d float64, may Interval) {
 	n := len(s.gaps)
 	least, width := float64(s.gaps[0]), (s.width.Low+min(s.width.High, 2*s.width.Low))/2
 	if width <= 0 {
-		return Interval{0, 1}
+		return 0, Interval{0, 1}
 	}
 	shares := make([]float64, n)
 	for i, g := range s.gaps {
 		shares[i] = (float64(g) - least) / width
 	}
-	d := uniformDistance(shares)
+	d = uniformDistance(shares)
 	room := kolmogorovRoom/math.Sqrt(float64(n)) + float64(s.noise)/2/width + float64(ends)/float64(n+ends)
-	return Interval{max(0, d-room), min(1, d+room)}
+	return d, Interval{max(0, d-room), min(1, d+room)}
 }
 
 const kolmogorovRoom = 1.73

@@ -12,7 +12,7 @@ type tally struct {
 	calls         int
 	most          Interval // most attempts of one call
 	mostIDs       map[int][]uint64
-	stops         map[int]int // calls that the system gave up while their caller waited and more was allowed, by the least attempts they made
+	stops         map[int]int // calls that the system gave up while their caller waited, by the attempts they made
 	fewest        Interval    // fewest attempts of one of those
 	fewestIDs     []uint64    // those of them that made so few
 	failedAt      map[int]int // calls whose attempt of this number failed in a way that may be retried, and may be repeated
@@ -52,7 +52,8 @@ func (t tally) write(n *Numbers, calls int) {
 // count looks at every attempt of every call, and at each pair of attempts.
 func (c Retry) count(calls []call, front requests, noise time.Duration, heard hearing) tally {
 	t := tally{
-		calls: len(calls), waits: waitsFirst(calls, noise), mostIDs: make(map[int][]uint64), stops: make(map[int]int), failedAt: make(map[int]int),
+		calls: len(calls), waits: waitsFirst(calls, noise),
+		mostIDs: make(map[int][]uint64), stops: make(map[int]int), failedAt: make(map[int]int),
 		answers: make(map[int]int), wrong: make(map[int][]uint64), unsure: make(map[int]int),
 	}
 	for _, call := range calls {
@@ -79,7 +80,8 @@ func (c Retry) count(calls []call, front requests, noise time.Duration, heard he
 // pairing is what the attempts of one call were, taken together.
 type pairing struct {
 	failed, retryable, retried, doubtful, again, keyed bool
-	library                                            int // one repeat in the row may be the HTTP library's even on a connection that looks fresh
+
+	library int // one repeat in the row may be the HTTP library's even on a connection that looks fresh
 }
 
 // pairs looks at each attempt of a call and the next.
@@ -175,8 +177,11 @@ func (t *tally) add(p pairing, call call) {
 // answer made of that. Whose caller had left shows no bound.
 func (c Retry) gaveUp(t *tally, call call, front requests, least, most int) {
 	last := call.last()
+	if !c.retryable(last) {
+		return
+	}
 	s, ok := front.sample(call.id)
-	if !c.retryable(last) || !ok || !answered(*s) || s.Done < last.End {
+	if !ok || !answered(*s) || s.Done < last.End {
 		return
 	}
 	if len(t.stops) == 0 {
