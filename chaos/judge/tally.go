@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -172,9 +173,14 @@ func (t *tally) add(p pairing, call call) {
 	}
 }
 
+// promptly is how soon a system that gives up answers its caller.
+const promptly = 2 * evidence.LeastNoise
+
 // gaveUp counts the call if the system gave it up by itself: its last attempt
 // failed, it could have made another one, and its caller waited until it had the
-// answer made of that. Whose caller had left shows no bound.
+// answer made of that. Whose caller had left shows no bound. Where that answer took
+// its time, there may have been one more attempt, whose own time was up before it
+// reached the link: on a host without a core to spare a new connection can take that long.
 func (c Retry) gaveUp(t *tally, call call, front requests, least, most int) {
 	last := call.last()
 	if !c.retryable(last) {
@@ -183,6 +189,9 @@ func (c Retry) gaveUp(t *tally, call call, front requests, least, most int) {
 	s, ok := front.sample(call.id)
 	if !ok || !answered(*s) || s.Done < last.End {
 		return
+	}
+	if s.Done-last.End > promptly {
+		most = math.MaxInt
 	}
 	if len(t.stops) == 0 {
 		t.fewest = Interval{float64(least), float64(most)}

@@ -31,10 +31,12 @@ type truth struct {
 	most  bool   // the claim says "at most", so that more than the truth is no lie
 	least bool   // the claim says "at least", so that less is none
 	words []string
+	with  string // KEY=VALUE within the claim that a lie about it needs
 }
 
 // setting is a number that is claimed to be what it is, most one that is claimed
-// not to be exceeded, and least one that is claimed to be reached. words are whole values that are false.
+// not to be exceeded, and least one that is claimed to be reached. words are
+// whole values that are false.
 func setting(claim int, key string, value any) truth {
 	return truth{claim: claim, key: key, value: value}
 }
@@ -44,6 +46,13 @@ func most(claim int, key string, value any) truth {
 func least(claim int, key string, value any) truth {
 	return truth{claim: claim, key: key, value: value, least: true}
 }
+
+// needing is a truth of which a lie would be refused without another key.
+func (t truth) needing(with string) truth {
+	t.with = with
+	return t
+}
+
 func words(claim int, key string, values ...string) truth {
 	return truth{claim: claim, key: key, words: values}
 }
@@ -62,16 +71,16 @@ var truths = map[string][]truth{
 	"breaker-h2":               {most(1, "breaker.failures", 5), setting(1, "breaker.waits", 2*time.Second)},
 	"backoff": {
 		most(0, "steady.p99", 200*time.Millisecond),
-		most(1, "retry.attempts", 5), least(1, "retry.at_least", 5), words(1, "retry.on", "[429]"),
+		most(1, "retry.attempts", 5).needing("retry.at_least=2"), least(1, "retry.at_least", 5).needing("retry.attempts=20"), words(1, "retry.on", "[429]"),
 		setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0),
 		setting(2, "backoff.cap", 400*time.Millisecond), setting(2, "backoff.jitter", 0.5),
 		words(2, "backoff.jitter", "0%"), words(2, "backoff.law", "spread", "decorrelated"),
 	},
-	"backoff retry=retryablehttp": {most(1, "retry.attempts", 5), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
-	"backoff retry=failsafe":      {most(1, "retry.attempts", 5), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
+	"backoff retry=retryablehttp": {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
+	"backoff retry=failsafe":      {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
 	"bulkhead": {
 		most(0, "steady.p99", 8*time.Millisecond), // the quickest of the dependency's answers
-		most(1, "bulkhead.limit", 40), words(1, "bulkhead.unaffected", "[drowning]"),
+		most(1, "bulkhead.limit", 40),
 	},
 	"bulkhead bulkhead=failsafe": {most(1, "bulkhead.limit", 40)},
 	"haproxy":                    {most(1, "bulkhead.limit", 20), most(2, "retry.attempts", 4), most(3, "breaker.failures", 10)},
@@ -89,15 +98,26 @@ var (
 type lie struct {
 	claim int
 	set   string // for --set
+	also  string // another one that the file would be refused without
 	about string // the key
 	step  string // by how much it is off: ×0.9, −1
+}
+
+func (l lie) sets() []string {
+	if l.also == "" {
+		return []string{l.set}
+	}
+	return []string{l.also, l.set}
 }
 
 func (t truth) lies(steps []float64) []lie {
 	path := fmt.Sprintf("claims[%d].%s", t.claim, t.key)
 	var all []lie
 	add := func(step, value string) {
-		l := lie{t.claim, path + "=" + value, t.key, step}
+		l := lie{claim: t.claim, set: path + "=" + value, about: t.key, step: step}
+		if t.with != "" {
+			l.also = fmt.Sprintf("claims[%d].%s", t.claim, t.with)
+		}
 		if !slices.ContainsFunc(all, func(o lie) bool { return o.set == l.set }) {
 			all = append(all, l)
 		}
@@ -177,7 +197,7 @@ func (c rulingCase) tell(dir string, steps []float64) ([]toldLie, error) {
 	missing := judge.Missing(run)
 	var results []toldLie
 	for _, l := range all {
-		x, err := experiment.Parse(file, text, experiment.Options{Set: []string{l.set}})
+		x, err := experiment.Parse(file, text, experiment.Options{Set: l.sets()})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", l.set, err)
 		}
