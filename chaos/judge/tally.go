@@ -156,9 +156,11 @@ func (t *tally) add(p pairing, call call) {
 	if p.retryable {
 		t.retryable++
 	}
-	if p.retried {
+	switch {
+	case !p.retryable:
+	case p.retried:
 		t.retried++
-	} else if p.doubtful {
+	case p.doubtful:
 		t.doubtful++
 	}
 	if p.keyed {
