@@ -50,7 +50,7 @@ func (t tally) write(n *Numbers, calls int) {
 }
 
 // count looks at every attempt of every call, and at each pair of attempts.
-func (c Retry) count(calls []call, front requests, noise time.Duration, heard hearing) tally {
+func (c Retry) count(calls []call, front arrivals, noise time.Duration, heard hearing) tally {
 	t := tally{
 		calls: len(calls), waits: waitsFirst(calls, noise),
 		mostIDs: make(map[int][]uint64), stops: make(map[int]int), failedAt: make(map[int]int),
@@ -177,7 +177,7 @@ func (t *tally) add(p pairing, call call) {
 // gaveUp counts the call if the system gave it up by itself: its last attempt
 // failed, it could have made another one, and its caller waited until it had the
 // answer made of that. Whose caller had left shows no bound.
-func (c Retry) gaveUp(t *tally, call call, front requests, least, most int) {
+func (c Retry) gaveUp(t *tally, call call, front arrivals, least, most int) {
 	last := call.last()
 	if !c.retryable(last) {
 		return
