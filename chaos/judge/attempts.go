@@ -36,7 +36,7 @@ func (c call) last() *evidence.Exchange { return c.at(len(c.attempts) - 1) }
 // connection. Only the last exchange of such a row counts as the attempt. At
 // once means two noises: one until the caller learns of the break, one until
 // the relay sees the next.
-func callsOf(front requests, link *evidence.Link, route string, noise time.Duration) (calls []call, anonymous int) {
+func callsOf(front arrivals, link *evidence.Link, route string, noise time.Duration) (calls []call, anonymous int) {
 	own, anonymous := front.own(link, route)
 	purpose := func(a, b int32) int {
 		x, y := &link.Exchanges[a], &link.Exchanges[b]
@@ -63,7 +63,7 @@ func callsOf(front requests, link *evidence.Link, route string, noise time.Durat
 }
 
 // own lists the exchanges of a route's requests, and counts those of nobody's.
-func (r requests) own(link *evidence.Link, route string) (own []int32, anonymous int) {
+func (r arrivals) own(link *evidence.Link, route string) (own []int32, anonymous int) {
 	owner := slices.Index(r.run.Routes, route)
 	own = make([]int32, 0, len(link.Exchanges))
 	for i := range link.Exchanges {
@@ -110,14 +110,14 @@ func reusedIn(link *evidence.Link) []bool {
 	return reused
 }
 
-// requests finds samples by their id.
-type requests struct {
+// arrivals finds samples by their id.
+type arrivals struct {
 	run *evidence.Run
 	at  map[uint64]int32 // positions in Front
 }
 
-func frontByID(run *evidence.Run) requests {
-	r := requests{run, make(map[uint64]int32, len(run.Front))}
+func frontByID(run *evidence.Run) arrivals {
+	r := arrivals{run, make(map[uint64]int32, len(run.Front))}
 	for i := range run.Front {
 		r.at[run.Front[i].ID] = int32(i)
 	}
@@ -125,7 +125,7 @@ func frontByID(run *evidence.Run) requests {
 }
 
 // sample reports whether there is a request with the id.
-func (r requests) sample(id uint64) (*load.Sample, bool) {
+func (r arrivals) sample(id uint64) (*load.Sample, bool) {
 	i, ok := r.at[id]
 	if !ok {
 		return nil, false

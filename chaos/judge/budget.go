@@ -36,7 +36,7 @@ func (b burden) perCall() Interval {
 
 // burdens counts for each episode. A request counts where it was sent, not where
 // it was due: what a busy harness sent late met another dependency.
-func burdens(run *evidence.Run, calls []call, front requests, spans []span) []burden {
+func burdens(run *evidence.Run, calls []call, front arrivals, spans []span) []burden {
 	all, hidden := make([]int32, len(run.Front)), make([]int32, len(run.Front)) // by position in Front
 	uses := make(map[int]bool)                                                  // routes whose requests call over the link
 	each := make([]burden, len(spans))
@@ -77,7 +77,7 @@ func burdens(run *evidence.Run, calls []call, front requests, spans []span) []bu
 
 // amplify rules on calls per request, and on the budget of retries, in the worst
 // of the episodes.
-func (c Retry) amplify(f *finding, t tally, run *evidence.Run, calls []call, front requests, spans []span) {
+func (c Retry) amplify(f *finding, t tally, run *evidence.Run, calls []call, front arrivals, spans []span) {
 	if c.Amplification <= 0 && c.Budget <= 0 {
 		return
 	}
@@ -161,7 +161,7 @@ func (c Retry) amplifyByRate(f *finding, run *evidence.Run, link *evidence.Link,
 // takes it could not know, and what began then is not counted. Nor may it have
 // known of what began within two noises of the host: one until it learns, one
 // until the relay sees the attempt.
-func (c Retry) judgeLeaving(f *finding, run *evidence.Run, calls []call, front requests, hops transit) {
+func (c Retry) judgeLeaving(f *finding, run *evidence.Run, calls []call, front arrivals, hops transit) {
 	var late []uint64
 	left, unsure, longest := 0, 0, time.Duration(0)
 	for _, call := range calls {

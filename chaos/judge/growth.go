@@ -102,7 +102,7 @@ func (c Backoff) judgeGrowth(f *finding, all []scatter, single bool) {
 func (c Backoff) saysBase(of figure, all []scatter) string {
 	first := all[0]
 	switch {
-	case of.High < float64(c.Base)/2 && first.middle <= max(first.noise/3, 5*time.Millisecond) && of.of.rank == 1:
+	case first.middle <= max(min(first.noise/3, c.Base/4), 5*time.Millisecond) && of.of.rank == 1:
 		return fmt.Sprintf("retries do not wait: half of %d first retries came within %s", first.n, short(max(0, first.middle)))
 	case of.of.rank > 1:
 		return fmt.Sprintf("base is %s by the %d waits number %d, half of which were no longer than %s",

@@ -51,7 +51,7 @@ func (t tally) write(n *Numbers, calls int) {
 }
 
 // count looks at every attempt of every call, and at each pair of attempts.
-func (c Retry) count(calls []call, front requests, noise time.Duration, heard hearing) tally {
+func (c Retry) count(calls []call, front arrivals, noise time.Duration, heard hearing) tally {
 	t := tally{
 		calls: len(calls), waits: waitsFirst(calls, noise),
 		mostIDs: make(map[int][]uint64), stops: make(map[int]int), failedAt: make(map[int]int),
@@ -157,9 +157,11 @@ func (t *tally) add(p pairing, call call) {
 	if p.retryable {
 		t.retryable++
 	}
-	if p.retried {
+	switch {
+	case !p.retryable:
+	case p.retried:
 		t.retried++
-	} else if p.doubtful {
+	case p.doubtful:
 		t.doubtful++
 	}
 	if p.keyed {
@@ -181,7 +183,7 @@ const promptly = 2 * evidence.LeastNoise
 // answer made of that. Whose caller had left shows no bound. Where that answer took
 // its time, there may have been one more attempt, whose own time was up before it
 // reached the link: on a host without a core to spare a new connection can take that long.
-func (c Retry) gaveUp(t *tally, call call, front requests, least, most int) {
+func (c Retry) gaveUp(t *tally, call call, front arrivals, least, most int) {
 	last := call.last()
 	if !c.retryable(last) {
 		return

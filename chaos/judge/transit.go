@@ -35,7 +35,7 @@ const (
 
 // transitOf reads the ways of the requests of the calls that were sent in
 // [from, to], while the host was not saturated.
-func transitOf(run *evidence.Run, calls []call, front requests, from, to time.Duration) transit {
+func transitOf(run *evidence.Run, calls []call, front arrivals, from, to time.Duration) transit {
 	var there, back []time.Duration
 	for _, c := range calls {
 		s, ok := front.sample(c.id)
