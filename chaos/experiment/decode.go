@@ -17,79 +17,81 @@ const maxAliased = 10_000
 const maxEntries = 1000
 
 // decode reads a node into v. key is the node of its key, nil if it has none.
-// What cannot be read is reported and left as it was.
-func (s *source) decode(key, n *yaml.Node, v reflect.Value, path string) {
+// A value that cannot be read is reported, and v left as it was.
+func (d *Doc) decode(key, n *yaml.Node, v reflect.Value, path Path) {
 	if n.Kind == yaml.AliasNode {
-		if s.aliases == 0 {
-			s.alias = n
+		if d.aliases == 0 {
+			d.alias = n
 		}
-		s.aliases++
-		defer func() { s.aliases-- }()
+		d.aliases++
+		defer func() { d.aliases-- }()
 		n = n.Alias
 	}
-	s.places[path] = place{key, n}
-	for v.Kind() == reflect.Pointer { // whatever follows: what is mentioned is not nil
+	d.places[path] = place{key, n}
+	for v.Kind() == reflect.Pointer { // even if an error follows: the pointer of a key that is there is not nil
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
 	}
-	if !s.affordable(path) {
+	if !d.affordable(path) {
 		return
 	}
 	if n.Style&yaml.TaggedStyle != 0 {
-		s.unread(path)
-		s.wrong(path, fmt.Sprintf("tag %s is not supported", quote(n.Tag)), "write the value without it")
+		d.unread(path)
+		d.Wrong(path, fmt.Sprintf("tag %s is not supported", Quote(n.Tag)), "write the value without it")
 		return
 	}
 	if isNull(n) {
-		s.null(v, path)
+		d.null(v, path)
 		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		if s.is(n, yaml.MappingNode, v.Type(), path) {
-			s.object(n, v, path)
+		if d.is(n, yaml.MappingNode, v.Type(), path) {
+			d.object(n, v, path)
 		}
 	case reflect.Map:
-		if s.is(n, yaml.MappingNode, v.Type(), path) {
-			s.table(n, v, path)
+		if d.is(n, yaml.MappingNode, v.Type(), path) {
+			d.table(n, v, path)
 		}
 	case reflect.Slice:
-		if n.Kind == yaml.ScalarNode && oneOrMany(v.Type()) {
+		if n.Kind == yaml.ScalarNode && OneOrMany(v.Type()) {
 			list := reflect.MakeSlice(v.Type(), 1, 1)
-			s.scalar(n, list.Index(0), path)
+			d.scalar(n, list.Index(0), path)
 			v.Set(list)
 			return
 		}
-		if s.is(n, yaml.SequenceNode, v.Type(), path) {
-			s.list(n, v, path)
+		if d.is(n, yaml.SequenceNode, v.Type(), path) {
+			d.list(n, v, path)
 		}
 	default:
-		if s.is(n, yaml.ScalarNode, v.Type(), path) {
-			s.scalar(n, v, path)
+		if d.is(n, yaml.ScalarNode, v.Type(), path) {
+			d.scalar(n, v, path)
 		}
 	}
 }
 
-// oneOrMany tells whether one value may stand for a list of it. A list type
-// says so by having a name of its own, as proxy.Statuses does.
-func oneOrMany(t reflect.Type) bool { return t.Kind() == reflect.Slice && t.Name() != "" }
+// OneOrMany reports whether one value may stand for a list of it. A list type
+// says so by having a name of its own.
+func OneOrMany(t reflect.Type) bool { return t.Kind() == reflect.Slice && t.Name() != "" }
 
-// affordable counts what is reached through aliases, and tells whether to go on.
-func (s *source) affordable(path string) bool {
-	if s.aliases == 0 {
+// affordable counts the values reached through aliases, and reports whether to
+// go on.
+func (d *Doc) affordable(path Path) bool {
+	if d.aliases == 0 {
 		return true
 	}
-	if s.aliased++; s.aliased == maxAliased {
-		s.report(s.alias, path, fmt.Sprintf("aliases stand for more than %d values", maxAliased), "write the file without aliases of aliases")
+	if d.aliased++; d.aliased == maxAliased {
+		d.report(d.alias, path, fmt.Sprintf("aliases stand for more than %d values", maxAliased),
+			"write the file without aliases of aliases")
 	}
-	if s.aliased >= maxAliased {
-		s.unread(path)
+	if d.aliased >= maxAliased {
+		d.unread(path)
 		return false
 	}
 	return true
 }
 
-// isNull tells whether a node is YAML's null: nothing at all, or a word for it.
+// isNull reports whether a node is YAML's null: nothing at all, or a word for it.
 func isNull(n *yaml.Node) bool {
 	if n.Kind != yaml.ScalarNode || quoted(n) {
 		return false
@@ -101,46 +103,47 @@ func isNull(n *yaml.Node) bool {
 	return false
 }
 
-// quoted tells whether a scalar can be nothing but text.
+// quoted reports whether a scalar can be nothing but text.
 func quoted(n *yaml.Node) bool {
 	return n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 }
 
 // null reports a key without a value. It could mean "absent" or "empty" or
-// "forgotten": the writer must say.
-func (s *source) null(v reflect.Value, path string) {
-	s.unread(path)
+// "forgotten": the file must say which.
+func (d *Doc) null(v reflect.Value, path Path) {
+	d.unread(path)
 	hint := "write one, or remove the key"
 	switch {
 	case path == "":
-		s.wrong(path, "the file holds no value", "an experiment is a map with name, targets, load and claims")
+		d.Wrong(path, "the file holds no value", d.subject.Map)
 		return
-	case v.Kind() == reflect.Struct && len(required(v)) == 0:
+	case v.Kind() == reflect.Struct && len(Required(v)) == 0:
 		hint = "write {} for its defaults, or remove the key"
 	}
-	if s.places[path].key == nil {
+	if d.places[path].key == nil {
 		hint = "write one, or remove the entry"
 	}
-	s.wrongKey(path, tail(path)+": has no value", hint)
+	d.WrongKey(path, path.Tail()+": has no value", hint)
 }
 
-// is reports a node that is not of the kind that the type is written as.
-func (s *source) is(n *yaml.Node, kind yaml.Kind, t reflect.Type, path string) bool {
+// is reports whether a node is of the kind that the type is written as. If not,
+// that is an error of the file.
+func (d *Doc) is(n *yaml.Node, kind yaml.Kind, t reflect.Type, path Path) bool {
 	if n.Kind == kind {
 		return true
 	}
-	s.unread(path)
-	name := tail(path) + ": "
+	d.unread(path)
+	name := path.Tail() + ": "
 	if path == "" {
-		name = "an experiment "
+		name = d.subject.Name + " "
 	}
 	switch kind {
 	case yaml.MappingNode:
 		hint := "write key: value"
-		if t.Kind() == reflect.Struct && len(fieldsOf(t)) > 0 {
+		if t.Kind() == reflect.Struct && len(Fields(t)) > 0 {
 			hint = "keys are " + strings.Join(keysOf(t), ", ")
 		}
-		s.wrong(path, name+"must be a map, not "+kindName(n), hint)
+		d.Wrong(path, name+"must be a map, not "+kindName(n), hint)
 	case yaml.SequenceNode:
 		hint := "begin each entry with -"
 		if n.Kind == yaml.ScalarNode {
@@ -149,9 +152,9 @@ func (s *source) is(n *yaml.Node, kind yaml.Kind, t reflect.Type, path string) b
 				hint = "put it in brackets"
 			}
 		}
-		s.wrong(path, name+"must be a list, not "+kindName(n), hint)
+		d.Wrong(path, name+"must be a list, not "+kindName(n), hint)
 	default:
-		s.wrong(path, name+"must be one value, not "+kindName(n), "")
+		d.Wrong(path, name+"must be one value, not "+kindName(n), "")
 	}
 	return false
 }
@@ -168,47 +171,47 @@ func kindName(n *yaml.Node) string {
 }
 
 // object reads a map with fixed keys.
-func (s *source) object(n *yaml.Node, v reflect.Value, path string) {
-	defaults(v)
-	fields := map[string]field{}
-	for _, f := range fieldsOf(v.Type()) {
-		fields[f.key] = f
+func (d *Doc) object(n *yaml.Node, v reflect.Value, path Path) {
+	Defaults(v)
+	fields := map[string]Field{}
+	for _, f := range Fields(v.Type()) {
+		fields[f.Key] = f
 	}
-	s.eachKey(n, path, func(name string, key, value *yaml.Node) {
+	d.eachKey(n, path, func(name string, key, value *yaml.Node) {
 		f, known := fields[name]
 		if !known {
-			s.unread(path)
+			d.unread(path)
 			if problem, hint := refused(v, name); problem != "" {
-				s.report(key, path, problem, hint)
+				d.report(key, path, problem, hint)
 				return
 			}
-			s.report(key, path, "unknown key "+quote(name), suggest(name, "valid keys", keysOf(v.Type())))
+			d.report(key, path, "unknown key "+Quote(name), Suggest(name, "valid keys", keysOf(v.Type())))
 			return
 		}
-		at := v.FieldByIndex(f.index)
-		s.decode(key, value, at, child(path, name))
-		if at.Kind() == reflect.String && at.Len() == 0 && s.sound(child(path, name)) {
-			s.wrong(child(path, name), name+": is empty", "write something, or remove the key")
+		x, at := v.FieldByIndex(f.Index), path.Child(name)
+		d.decode(key, value, x, at)
+		if x.Kind() == reflect.String && x.Len() == 0 && d.Sound(at) {
+			d.Wrong(at, name+": is empty", "write something, or remove the key")
 		}
 	})
-	for _, key := range required(v) {
-		if !s.has(child(path, key)) {
-			s.lacks(path, child(path, key)+": is missing", "add "+example(v.Type(), key))
+	for _, key := range Required(v) {
+		if !d.Has(path.Child(key)) {
+			d.Missing(path, key, "add "+example(v.Type(), key))
 		}
 	}
-	s.check(v, path)
+	d.check(v, path)
 }
 
 // table reads a map with free keys.
-func (s *source) table(n *yaml.Node, v reflect.Value, path string) {
+func (d *Doc) table(n *yaml.Node, v reflect.Value, path Path) {
 	t := v.Type()
-	if !s.few(len(n.Content)/2, path) {
+	if !d.few(len(n.Content)/2, path) {
 		return
 	}
 	m := reflect.MakeMap(t)
-	s.eachKey(n, path, func(name string, key, value *yaml.Node) {
+	d.eachKey(n, path, func(name string, key, value *yaml.Node) {
 		x := reflect.New(t.Elem()).Elem()
-		s.decode(key, value, x, child(path, name))
+		d.decode(key, value, x, path.Child(name))
 		m.SetMapIndex(reflect.ValueOf(name).Convert(t.Key()), x)
 	})
 	v.SetZero()
@@ -218,49 +221,49 @@ func (s *source) table(n *yaml.Node, v reflect.Value, path string) {
 }
 
 // list reads a list; it replaces a default rather than adding to it.
-func (s *source) list(n *yaml.Node, v reflect.Value, path string) {
+func (d *Doc) list(n *yaml.Node, v reflect.Value, path Path) {
 	v.SetZero()
-	if len(n.Content) == 0 || !s.few(len(n.Content), path) {
+	if len(n.Content) == 0 || !d.few(len(n.Content), path) {
 		return
 	}
 	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, entry := range n.Content {
-		s.decode(nil, entry, list.Index(i), item(path, i))
+		d.decode(nil, entry, list.Index(i), path.Item(i))
 	}
 	v.Set(list)
 }
 
-// few refuses more entries than a person would write, so that nothing that
+// few refuses more entries than are written by hand, so that no check that
 // compares each with each takes long.
-func (s *source) few(entries int, path string) bool {
+func (d *Doc) few(entries int, path Path) bool {
 	if entries <= maxEntries {
 		return true
 	}
-	s.unread(path)
-	s.wrong(path, fmt.Sprintf("%s: has %d entries", tail(path), entries), fmt.Sprintf("at most %d are read", maxEntries))
+	d.unread(path)
+	d.Wrong(path, fmt.Sprintf("%s: has %d entries", path.Tail(), entries), fmt.Sprintf("at most %d are read", maxEntries))
 	return false
 }
 
 // eachKey goes through a map whose keys are names, each there once.
-func (s *source) eachKey(n *yaml.Node, path string, visit func(name string, key, value *yaml.Node)) {
+func (d *Doc) eachKey(n *yaml.Node, path Path, visit func(name string, key, value *yaml.Node)) {
 	first := map[string]*yaml.Node{}
-	for i := 0; i+1 < len(n.Content) && s.affordable(path); i += 2 {
+	for i := 0; i+1 < len(n.Content) && d.affordable(path); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		for key.Kind == yaml.AliasNode {
 			key = key.Alias
 		}
 		switch earlier := first[key.Value]; {
 		case key.Kind != yaml.ScalarNode || isNull(key) || key.Value == "":
-			s.unread(path)
-			s.report(n.Content[i], path, "a key must be a name", "write key: value")
+			d.unread(path)
+			d.report(n.Content[i], path, "a key must be a name", "write key: value")
 		case key.Style&yaml.TaggedStyle != 0:
-			s.unread(path)
-			s.report(key, path, fmt.Sprintf("tag %s is not supported", quote(key.Tag)), "write the key without it")
+			d.unread(path)
+			d.report(key, path, fmt.Sprintf("tag %s is not supported", Quote(key.Tag)), "write the key without it")
 		case key.Value == "<<" && !quoted(key):
-			s.unread(path)
-			s.report(key, path, "merge key << is not supported", "write the keys out, or use an alias for a whole value")
+			d.unread(path)
+			d.report(key, path, "merge key << is not supported", "write the keys out, or use an alias for a whole value")
 		case earlier != nil:
-			s.report(n.Content[i], path, "key "+quote(key.Value)+" is given twice", s.before(earlier))
+			d.report(n.Content[i], path, "key "+Quote(key.Value)+" is given twice", d.before(earlier))
 		default:
 			first[key.Value] = key
 			visit(key.Value, n.Content[i], value)
@@ -268,9 +271,9 @@ func (s *source) eachKey(n *yaml.Node, path string, visit func(name string, key,
 	}
 }
 
-// before tells where the first of two is.
-func (s *source) before(n *yaml.Node) string {
-	if flag := s.flags[n]; flag != "" {
+// before says where the first of two is.
+func (d *Doc) before(n *yaml.Node) string {
+	if flag := d.flags[n]; flag != "" {
 		return "the first is " + flag
 	}
 	return fmt.Sprintf("the first is at %d:%d", n.Line, n.Column)

@@ -4,11 +4,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"time"
-
-	"golang.org/x/time/rate"
-
-	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // What a type may say about itself; see the package comment.
@@ -23,33 +18,33 @@ type (
 	}
 )
 
-// field is a key of a struct: exported, with a yaml tag. Those of structs
-// tagged ",inline" count as the outer struct's own.
-type field struct {
-	key   string
-	index []int
-	typ   reflect.Type
+// Field is a key of a struct: an exported field with a yaml tag. Those of
+// structs tagged ",inline" count as the outer struct's own.
+type Field struct {
+	Key   string
+	Index []int // for reflect's FieldByIndex
+	Type  reflect.Type
 }
 
-var fieldCache sync.Map // reflect.Type → []field
+var fieldCache sync.Map // reflect.Type → []Field
 
-// fieldsOf lists the keys of a struct in the order of its source.
-func fieldsOf(t reflect.Type) []field {
+// Fields lists the keys of a struct type in the order of its source.
+func Fields(t reflect.Type) []Field {
 	if known, ok := fieldCache.Load(t); ok {
-		return known.([]field)
+		return known.([]Field)
 	}
-	var fields []field
+	var fields []Field
 	for i := range t.NumField() {
 		f := t.Field(i)
 		key := f.Tag.Get("yaml")
 		switch {
 		case inline(f):
-			for _, inner := range fieldsOf(f.Type) {
-				inner.index = append([]int{i}, inner.index...)
+			for _, inner := range Fields(f.Type) {
+				inner.Index = append([]int{i}, inner.Index...)
 				fields = append(fields, inner)
 			}
 		case f.IsExported() && key != "" && key != "-":
-			fields = append(fields, field{key: key, index: []int{i}, typ: f.Type})
+			fields = append(fields, Field{Key: key, Index: []int{i}, Type: f.Type})
 		}
 	}
 	fieldCache.Store(t, fields)
@@ -60,18 +55,18 @@ func inline(f reflect.StructField) bool { return f.Tag.Get("yaml") == ",inline" 
 
 func keysOf(t reflect.Type) []string {
 	var keys []string
-	for _, f := range fieldsOf(t) {
-		keys = append(keys, f.key)
+	for _, f := range Fields(t) {
+		keys = append(keys, f.Key)
 	}
 	return keys
 }
 
-// defaults sets what a struct means by absent keys: first that of the structs
-// within it, then its own.
-func defaults(v reflect.Value) {
+// Defaults sets what a struct means by absent keys: first those of the structs
+// within it, then its own. v is addressable.
+func Defaults(v reflect.Value) {
 	for i := range v.NumField() {
 		if inline(v.Type().Field(i)) {
-			defaults(v.Field(i))
+			Defaults(v.Field(i))
 		}
 	}
 	if d, ok := v.Addr().Interface().(defaulter); ok {
@@ -79,8 +74,8 @@ func defaults(v reflect.Value) {
 	}
 }
 
-// required lists the keys that a struct may not leave out.
-func required(v reflect.Value) []string {
+// Required lists the keys that a struct may not leave out. v is addressable.
+func Required(v reflect.Value) []string {
 	if r, ok := v.Addr().Interface().(requirer); ok {
 		return r.Required()
 	}
@@ -97,46 +92,40 @@ func refused(v reflect.Value, key string) (problem, hint string) {
 }
 
 // check lets a struct, and before it those within it, say what is wrong.
-func (s *source) check(v reflect.Value, path string) {
+func (d *Doc) check(v reflect.Value, path Path) {
 	for i := range v.NumField() {
 		if inline(v.Type().Field(i)) {
-			s.check(v.Field(i), path)
+			d.check(v.Field(i), path)
 		}
 	}
 	c, ok := v.Addr().Interface().(checker)
 	if !ok {
 		return
 	}
-	var report []func()
+	var reports []func()
 	c.Check(func(name, problem string) {
-		if told := s.found(path, name, problem); told != nil {
-			report = append(report, told)
+		if report := d.found(path, name, problem); report != nil {
+			reports = append(reports, report)
 		}
 	})
-	for _, told := range report { // not before all are found: one must not hide the next
-		told()
+	for _, report := range reports { // not before all are found: one must not hide the next
+		report()
 	}
 }
 
 // example shows how a key could be written.
 func example(t reflect.Type, key string) string {
-	for _, f := range fieldsOf(t) {
-		if f.key != key {
+	for _, f := range Fields(t) {
+		if f.Key != key {
 			continue
 		}
-		for _, e := range []struct {
-			like reflect.Type
-			text string
-		}{
-			{reflect.TypeFor[time.Duration](), "10s"}, {reflect.TypeFor[rate.Limit](), "500/s"},
-			{reflect.TypeFor[unit.Share](), "50%"}, {reflect.TypeFor[unit.Size](), "64KiB"},
-		} {
-			if f.typ == e.like {
-				return key + ": " + e.text
+		typ := f.Type
+		if n := NotationOf(reflect.Zero(typ)); n != nil {
+			if _, text := n.Notation(); text != "" {
+				return key + ": " + text
 			}
 		}
-		typ := f.typ
-		if oneOrMany(typ) {
+		if OneOrMany(typ) {
 			typ = typ.Elem()
 		}
 		switch typ.Kind() {
@@ -153,23 +142,23 @@ func example(t reflect.Type, key string) string {
 	return key
 }
 
-// found places what a type found wrong with itself: at the named key, or path
-// below it like on[1], if the file has it, otherwise at the whole. It returns
-// how to report it, nil if the cause has been told.
-func (s *source) found(path, name, problem string) func() {
-	at, whole := path+"."+name, tail(path)
+// found returns how to report a problem that a struct found in itself: at the
+// named key, or path below it like on[1], if the file has it, otherwise at the
+// whole. It returns nil if the cause was reported already.
+func (d *Doc) found(path Path, name, problem string) func() {
+	at, whole := path+Path("."+name), path.Tail()
 	if path == "" { // a value that stands alone
-		at, whole = name, name
+		at, whole = Path(name), name
 	}
 	switch {
-	case name != "" && s.sound(at):
-		return func() { s.wrong(at, name+": "+problem, "") }
-	case name != "" && s.has(at):
+	case name != "" && d.Sound(at):
+		return func() { d.Wrong(at, name+": "+problem, "") }
+	case name != "" && d.Has(at):
 		return nil
-	case name != "" && strings.HasPrefix(problem, "is missing") && !s.bad[path]: // otherwise what could not be read may stand for it
-		return func() { s.lacks(path, at+": "+problem, "") }
-	case s.bad[path]:
+	case name != "" && strings.HasPrefix(problem, "is missing") && !d.bad[path]: // otherwise what could not be read may stand for it
+		return func() { d.Lacks(path, string(at)+": "+problem, "") }
+	case d.bad[path]:
 		return nil // it may well be because of what could not be read
 	}
-	return func() { s.lacks(path, whole+": "+problem, "") }
+	return func() { d.Lacks(path, whole+": "+problem, "") }
 }

@@ -6,24 +6,60 @@ import (
 	"strings"
 )
 
-// A path names a value in the experiment as a person would: load.rate,
-// chaos[0].errors.status[1], targets.lb.process.files["nginx.conf"].
+// Path names a value of a file as a person would: load.rate,
+// chaos[0].errors.status[1], targets.lb.process.files["nginx.conf"]. "" is the
+// whole file.
+type Path string
 
-// child is the path of the value under a key.
-func child(path, key string) string {
-	if !plainKey(key) {
-		return path + "[" + strconv.Quote(key) + "]"
+// Child is the path of the value under a key; with more keys, of the value
+// under those, one within the other.
+func (p Path) Child(keys ...string) Path {
+	for _, key := range keys {
+		switch {
+		case !plainKey(key):
+			p += Path("[" + strconv.Quote(key) + "]")
+		case p == "":
+			p = Path(key)
+		default:
+			p += Path("." + key)
+		}
 	}
-	if path == "" {
-		return key
-	}
-	return path + "." + key
+	return p
 }
 
-// item is the path of an entry of a list.
-func item(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+// Item is the path of an entry of a list.
+func (p Path) Item(i int) Path { return Path(fmt.Sprintf("%s[%d]", p, i)) }
 
-// plainKey tells whether a key can stand in a path without quotes.
+// Tail is the end of the path from its last plain key on, for messages that
+// stand at the value's place anyway: chaos[0].errors.status[1] has status[1].
+func (p Path) Tail() string {
+	steps, _, err := cutPath(string(p))
+	if err != nil {
+		return string(p)
+	}
+	first := len(steps) - 1
+	for first > 0 && (steps[first].index >= 0 || !plainKey(steps[first].key)) {
+		first--
+	}
+	end := Path("")
+	for _, s := range steps[max(first, 0):] {
+		end = s.after(end)
+	}
+	return string(end)
+}
+
+// around lists the path itself and those of all values that it lies in.
+func (p Path) around() []Path {
+	all := []Path{p, ""}
+	for i := len(p) - 1; i > 0; i-- {
+		if p[i] == '.' || p[i] == '[' {
+			all = append(all, p[:i])
+		}
+	}
+	return all
+}
+
+// plainKey reports whether a key can stand in a path without quotes.
 func plainKey(key string) bool {
 	for _, r := range key {
 		if !(r == '_' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') {
@@ -39,11 +75,12 @@ type step struct {
 	index int // -1 for a key
 }
 
-func (s step) join(path string) string {
+// after is the path of the value that the step leads to.
+func (s step) after(p Path) Path {
 	if s.index >= 0 {
-		return item(path, s.index)
+		return p.Item(s.index)
 	}
-	return child(path, s.key)
+	return p.Child(s.key)
 }
 
 // cutPath reads the path that text begins with, up to an = or the end.
@@ -54,7 +91,7 @@ func cutPath(text string) (steps []step, rest string, err error) {
 		case strings.HasPrefix(rest, `["`):
 			quoted, e := strconv.QuotedPrefix(rest[1:])
 			if e != nil || !strings.HasPrefix(rest[1+len(quoted):], "]") {
-				return nil, rest, fmt.Errorf("%s: a quoted key ends in \"]", quote(rest))
+				return nil, rest, fmt.Errorf("%s: a quoted key ends in \"]", Quote(rest))
 			}
 			key, _ := strconv.Unquote(quoted)
 			steps = append(steps, step{key: key, index: -1})
@@ -63,7 +100,7 @@ func cutPath(text string) (steps []step, rest string, err error) {
 			digits, after, ok := strings.Cut(rest[1:], "]")
 			i, e := strconv.ParseUint(digits, 10, 31)
 			if !ok || e != nil {
-				return nil, rest, fmt.Errorf("%s is not the index of a list entry, like [0]", quote(rest))
+				return nil, rest, fmt.Errorf("%s is not the index of a list entry, like [0]", Quote(rest))
 			}
 			steps = append(steps, step{index: int(i)})
 			rest = after
@@ -73,7 +110,7 @@ func cutPath(text string) (steps []step, rest string, err error) {
 					return steps, rest, nil
 				}
 				if rest[0] != '.' {
-					return nil, rest, fmt.Errorf("%s follows a key where . or [ is expected", quote(rest))
+					return nil, rest, fmt.Errorf("%s follows a key where . or [ is expected", Quote(rest))
 				}
 				rest = rest[1:]
 			}
@@ -82,29 +119,10 @@ func cutPath(text string) (steps []step, rest string, err error) {
 				end = len(rest)
 			}
 			if end == 0 {
-				return nil, rest, fmt.Errorf("a key is missing before %s", quote(rest))
+				return nil, rest, fmt.Errorf("a key is missing before %s", Quote(rest))
 			}
 			steps = append(steps, step{key: rest[:end], index: -1})
 			rest = rest[end:]
 		}
 	}
-}
-
-// tail is the end of a path from its last plain key on, for messages that
-// stand at the value's place anyway: chaos[0].errors.status[1] is told as
-// status[1].
-func tail(path string) string {
-	steps, _, err := cutPath(path)
-	if err != nil {
-		return path
-	}
-	first := len(steps) - 1
-	for first > 0 && (steps[first].index >= 0 || !plainKey(steps[first].key)) {
-		first--
-	}
-	end := ""
-	for _, s := range steps[max(first, 0):] {
-		end = s.join(end)
-	}
-	return end
 }

@@ -23,7 +23,7 @@ func TestBrokenBytes(t *testing.T) {
 		{"utf-16", "\xff\xfen\x00a\x00", "x:1:1: the file is UTF-16: save it as UTF-8"},
 		{"utf-16 the other way", "\xfe\xff\x00n\x00a", "x:1:1: the file is UTF-16: save it as UTF-8"},
 		{"only a byte order mark", "\ufeff", "x:1:1: the file is empty: an experiment has at least name, targets, load and claims"},
-		{"too large", strings.Repeat("#", maxSize+1), "x:1:1: the file is larger than 1 MiB: an experiment is a few kilobytes; keep payloads and configuration elsewhere"},
+		{"too large", strings.Repeat("#", MaxSize+1), "x:1:1: the file is larger than 1 MiB: an experiment is a few kilobytes; keep payloads and configuration elsewhere"},
 		{"too deep", strings.Repeat("[", 20_000), "x:1:10001: "},
 	} {
 		_, err := Parse("x", []byte(row.data), Options{})
@@ -35,7 +35,7 @@ func TestBrokenBytes(t *testing.T) {
 
 // A file of the largest size is read: what is wrong with it is something else.
 func TestLargestFile(t *testing.T) {
-	comment := "#" + strings.Repeat("x", maxSize-len(minimal)-2) + "\n"
+	comment := "#" + strings.Repeat("x", MaxSize-len(minimal)-2) + "\n"
 	mustParse(t, comment+minimal)
 }
 
@@ -63,19 +63,6 @@ func TestAliasesOfAliases(t *testing.T) {
 	}
 	if found != 1 || len(errs) > 10 {
 		t.Errorf("%d errors, %d of them %q:\n%v", len(errs), found, want, err)
-	}
-}
-
-// A file that is something else altogether is not told line by line.
-func TestErrorsAreBounded(t *testing.T) {
-	_, err := Parse("x", []byte(strings.Repeat("? [a]\n", 300)), Options{})
-	errs, _ := err.(Errors)
-	if len(errs) != maxErrors+1 {
-		t.Fatalf("%d errors, want %d and one for the rest", len(errs), maxErrors)
-	}
-	last := errs[maxErrors]
-	if want := "100 more errors are not told"; last.Problem != want || last.Line != maxErrors {
-		t.Errorf("the last is %v, want %q at line %d", last, want, maxErrors)
 	}
 }
 
@@ -113,7 +100,7 @@ func TestReadFile(t *testing.T) {
 		{filepath.Join(dir, "none.yaml"), ": cannot be read: no such file or directory"},
 		{dir, ": cannot be read: it is a directory, not an experiment file"},
 		{write("broken.yaml", "nam: x\n"), `:1:1: unknown key "nam": did you mean "name"?`},
-		{write("large.yaml", strings.Repeat("a: b\n", maxSize/4)), ":1:1: the file is larger than 1 MiB: an experiment is a few kilobytes; keep payloads and configuration elsewhere"},
+		{write("large.yaml", strings.Repeat("a: b\n", MaxSize/4)), ":1:1: the file is larger than 1 MiB: an experiment is a few kilobytes; keep payloads and configuration elsewhere"},
 	} {
 		_, err := ReadFile(row.file, Options{})
 		var errs Errors

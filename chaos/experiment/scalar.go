@@ -7,65 +7,19 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
-	"golang.org/x/time/rate"
-
-	"github.com/stormctl/stormctl/chaos/proxy"
-	"github.com/stormctl/stormctl/chaos/unit"
 )
-
-// unitTypes are the types with a notation of their own. Each is written as a
-// text; how it is read, and the pattern that the schema shows for it, stand
-// here together.
-var unitTypes = map[reflect.Type]struct {
-	parse   func(text string) (any, error)
-	format  func(v reflect.Value) string
-	pattern string
-}{
-	reflect.TypeFor[time.Duration](): {
-		func(t string) (any, error) { return unit.ParseDuration(t) },
-		func(v reflect.Value) string { return unit.FormatDuration(time.Duration(v.Int())) },
-		`^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`,
-	},
-	reflect.TypeFor[rate.Limit](): {
-		func(t string) (any, error) { return unit.ParseRate(t) },
-		func(v reflect.Value) string { return unit.FormatRate(rate.Limit(v.Float())) },
-		`^[0-9]+(\.[0-9]+)?[kKM]?/[smh]$`,
-	},
-	reflect.TypeFor[unit.Share](): {
-		func(t string) (any, error) { return unit.ParseShare(t) },
-		func(v reflect.Value) string { return unit.Share(v.Float()).String() },
-		`^[0-9]+(\.[0-9]+)?%$`,
-	},
-	reflect.TypeFor[unit.Size](): {
-		func(t string) (any, error) { return unit.ParseSize(t) },
-		func(v reflect.Value) string { return unit.Size(v.Int()).String() },
-		`^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)$`,
-	},
-	reflect.TypeFor[unit.Bandwidth](): {
-		func(t string) (any, error) { return unit.ParseBandwidth(t) },
-		func(v reflect.Value) string { return unit.Bandwidth(v.Int()).String() },
-		`^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$`,
-	},
-	reflect.TypeFor[proxy.GRPCCode](): {
-		func(t string) (any, error) { return proxy.ParseGRPCCode(t) },
-		func(v reflect.Value) string { return proxy.GRPCCode(v.Int()).String() },
-		`^[A-Z_]+$`,
-	},
-}
 
 // scalar decodes one value that is neither map nor list. n is a scalar and not
 // null.
-func (s *source) scalar(n *yaml.Node, v reflect.Value, path string) {
-	if u, ok := unitTypes[v.Type()]; ok {
-		x, err := u.parse(n.Value)
-		if err != nil {
-			s.wrong(path, tail(path)+": "+err.Error(), "")
+func (d *Doc) scalar(n *yaml.Node, v reflect.Value, path Path) {
+	if x := NotationOf(v); x != nil {
+		if err := x.Set(n.Value); err != nil {
+			d.Wrong(path, path.Tail()+": "+err.Error(), "")
 			return
 		}
-		v.Set(reflect.ValueOf(x).Convert(v.Type()))
+		v.Set(reflect.ValueOf(x).Elem().Convert(v.Type()))
 		return
 	}
 	quoted := quoted(n)
@@ -73,46 +27,47 @@ func (s *source) scalar(n *yaml.Node, v reflect.Value, path string) {
 	case reflect.String:
 		v.SetString(n.Value)
 	case reflect.Bool:
-		s.boolean(n.Value, quoted, v, path)
+		d.boolean(n.Value, quoted, v, path)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		if text, ok := s.digits(n.Value, quoted, path); ok {
+		if text, ok := d.digits(n.Value, quoted, path); ok {
 			x, err := strconv.ParseInt(text, 10, v.Type().Bits())
 			if err != nil {
-				s.wrong(path, fmt.Sprintf("%s: %s is out of range", tail(path), text), "")
+				d.Wrong(path, fmt.Sprintf("%s: %s is out of range", path.Tail(), text), "")
 				return
 			}
 			v.SetInt(x)
 		}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		if text, ok := s.digits(n.Value, quoted, path); ok {
+		if text, ok := d.digits(n.Value, quoted, path); ok {
 			x, err := strconv.ParseUint(text, 10, v.Type().Bits())
 			if err != nil {
-				s.wrong(path, fmt.Sprintf("%s: %s is out of range", tail(path), text), fmt.Sprintf("it is at least 0 and at most %d", uint64(math.MaxUint64)>>(64-v.Type().Bits())))
+				d.Wrong(path, fmt.Sprintf("%s: %s is out of range", path.Tail(), text),
+					fmt.Sprintf("it is at least 0 and at most %d", uint64(math.MaxUint64)>>(64-v.Type().Bits())))
 				return
 			}
 			v.SetUint(x)
 		}
 	case reflect.Float32, reflect.Float64:
-		s.number(n.Value, quoted, v, path)
+		d.number(n.Value, quoted, v, path)
 	default:
-		panic(fmt.Sprintf("experiment: no scalar can be read into %s at %s", v.Type(), path))
+		panic(fmt.Sprintf("strict: no scalar can be read into %s at %s", v.Type(), path))
 	}
 }
 
-// boolean takes true and false and nothing else: YAML 1.1 took yes, no, on, off,
-// y and n too, YAML 1.2 takes them for text.
-func (s *source) boolean(text string, quoted bool, v reflect.Value, path string) {
+// boolean reads true and false and nothing else: in YAML 1.1 yes, no, on, off, y
+// and n are booleans too, in YAML 1.2 they are text.
+func (d *Doc) boolean(text string, quoted bool, v reflect.Value, path Path) {
 	switch {
 	case !quoted && (text == "true" || text == "false"):
 		v.SetBool(text == "true")
 	case text == "true" || text == "false":
-		s.wrong(path, fmt.Sprintf("%s: %q is a text", tail(path), text), fmt.Sprintf("write %s without quotes", text))
+		d.Wrong(path, fmt.Sprintf("%s: %q is a text", path.Tail(), text), fmt.Sprintf("write %s without quotes", text))
 	case isOneOf(text, "true", "yes", "on", "y"):
-		s.wrong(path, fmt.Sprintf("%s: %s is neither true nor false", tail(path), quote(text)), "write true")
+		d.Wrong(path, fmt.Sprintf("%s: %s is neither true nor false", path.Tail(), Quote(text)), "write true")
 	case isOneOf(text, "false", "no", "off", "n"):
-		s.wrong(path, fmt.Sprintf("%s: %s is neither true nor false", tail(path), quote(text)), "write false")
+		d.Wrong(path, fmt.Sprintf("%s: %s is neither true nor false", path.Tail(), Quote(text)), "write false")
 	default:
-		s.wrong(path, fmt.Sprintf("%s: %s is neither true nor false", tail(path), quote(text)), "write true or false")
+		d.Wrong(path, fmt.Sprintf("%s: %s is neither true nor false", path.Tail(), Quote(text)), "write true or false")
 	}
 }
 
@@ -131,10 +86,10 @@ var (
 	leadingZero   = regexp.MustCompile(`^[+-]?0[0-9]`)
 )
 
-// digits takes a whole number in decimal. A leading zero means octal to one
-// YAML and nothing to the next; underscores, hexadecimal and base 60 are read
-// by some.
-func (s *source) digits(text string, quoted bool, path string) (string, bool) {
+// digits reads a whole number in decimal. A leading zero means octal to one
+// version of YAML and nothing to the next; some readers take underscores,
+// hexadecimal and base 60.
+func (d *Doc) digits(text string, quoted bool, path Path) (string, bool) {
 	problem, hint := "", ""
 	switch whole := wholeNumber.MatchString(text); {
 	case whole && quoted:
@@ -146,12 +101,12 @@ func (s *source) digits(text string, quoted bool, path string) (string, bool) {
 	default:
 		problem, hint = "is not a whole number", "write it in plain digits, like 5"
 	}
-	s.wrong(path, fmt.Sprintf("%s: %s %s", tail(path), quote(text), problem), hint)
+	d.Wrong(path, fmt.Sprintf("%s: %s %s", path.Tail(), Quote(text), problem), hint)
 	return "", false
 }
 
-// number takes a decimal number. Infinity and what is not a number are none.
-func (s *source) number(text string, quoted bool, v reflect.Value, path string) {
+// number reads a decimal number. Infinity and NaN are none.
+func (d *Doc) number(text string, quoted bool, v reflect.Value, path Path) {
 	problem, hint := "", ""
 	switch number := decimalNumber.MatchString(text); {
 	case number && quoted:
@@ -168,5 +123,5 @@ func (s *source) number(text string, quoted bool, v reflect.Value, path string) 
 	default:
 		problem, hint = "is not a number", "write it in plain digits, like 2 or 1.5"
 	}
-	s.wrong(path, fmt.Sprintf("%s: %s %s", tail(path), quote(text), problem), hint)
+	d.Wrong(path, fmt.Sprintf("%s: %s %s", path.Tail(), Quote(text), problem), hint)
 }

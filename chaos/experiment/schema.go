@@ -71,15 +71,16 @@ func definition(t reflect.Type) string {
 // notation is the schema of the types that are not written as what they are in
 // Go; nil for the others.
 func notation(t reflect.Type) *jsonschema.Schema {
-	if t == reflect.TypeFor[proxy.GRPCCode]() {
-		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
-			{Type: "string", Pattern: unitTypes[t].pattern}, {Type: "integer", Minimum: "1", Maximum: "16"}}}
-	}
-	if u, ok := unitTypes[t]; ok {
-		return &jsonschema.Schema{Type: "string", Pattern: u.pattern}
+	if n := NotationOf(reflect.Zero(t)); n != nil {
+		pattern, _ := n.Notation()
+		text := &jsonschema.Schema{Type: "string", Pattern: pattern}
+		if t == reflect.TypeFor[proxy.GRPCCode]() {
+			return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "integer", Minimum: "1", Maximum: "16"}}}
+		}
+		return text
 	}
 	switch {
-	case oneOrMany(t):
+	case OneOrMany(t):
 		one := jsonschema.Reflector{Anonymous: true, Mapper: notation}
 		single, many := one.ReflectFromType(t.Elem()), one.ReflectFromType(t.Elem())
 		single.Version, many.Version = "", ""
@@ -95,11 +96,11 @@ func notation(t reflect.Type) *jsonschema.Schema {
 // which keys there is exactly one.
 func refine(s *jsonschema.Schema, t reflect.Type) {
 	v := reflect.New(t).Elem()
-	defaults(v)
-	s.Required = required(v)
-	for _, f := range fieldsOf(t) {
-		p, ok := s.Properties.Get(f.key)
-		if x := v.FieldByIndex(f.index); ok && !empty(x) && x.Kind() != reflect.Struct {
+	Defaults(v)
+	s.Required = Required(v)
+	for _, f := range Fields(t) {
+		p, ok := s.Properties.Get(f.Key)
+		if x := v.FieldByIndex(f.Index); ok && !Empty(x) && x.Kind() != reflect.Struct {
 			p.Default = plain(x)
 		}
 	}
@@ -165,8 +166,8 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 
 // plain is a value as it stands in the file.
 func plain(v reflect.Value) any {
-	if u, ok := unitTypes[v.Type()]; ok {
-		return u.format(v)
+	if n := NotationOf(v); n != nil {
+		return n.String()
 	}
 	return v.Interface()
 }
@@ -192,8 +193,8 @@ func structsOf(t reflect.Type, seen map[reflect.Type]bool) map[reflect.Type]bool
 			return seen
 		}
 		seen[t] = true
-		for _, f := range fieldsOf(t) {
-			structsOf(f.typ, seen)
+		for _, f := range Fields(t) {
+			structsOf(f.Type, seen)
 		}
 	}
 	return seen

@@ -50,15 +50,15 @@ func TestSchemaDescribesEveryKey(t *testing.T) {
 			t.Errorf("%s takes any key", typ)
 		}
 		properties, _ := object["properties"].(map[string]any)
-		if len(properties) != len(fieldsOf(typ)) {
-			t.Errorf("%s has %d keys in the schema, %d in the file", typ, len(properties), len(fieldsOf(typ)))
+		if len(properties) != len(Fields(typ)) {
+			t.Errorf("%s has %d keys in the schema, %d in the file", typ, len(properties), len(Fields(typ)))
 		}
-		for _, f := range fieldsOf(typ) {
+		for _, f := range Fields(typ) {
 			keys++
-			p, _ := properties[f.key].(map[string]any)
+			p, _ := properties[f.Key].(map[string]any)
 			text, _ := p["description"].(string)
 			if len(text) < 10 || strings.Contains(text, "\n") {
-				t.Errorf("%s of %s is described as %q", f.key, typ, text)
+				t.Errorf("%s of %s is described as %q", f.Key, typ, text)
 			}
 		}
 	}

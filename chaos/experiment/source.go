@@ -1,38 +1,46 @@
 package experiment
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// maxSize bounds a file. The largest honest one is a few hundred lines with a
-// configuration file of some proxy in it.
-const maxSize = 1 << 20
-
-// maxErrors bounds what is told of one file. Who has more has given the wrong
-// file, or one that no person wrote.
+// maxErrors bounds what is reported of one file. A file with more errors is
+// the wrong file, or was generated.
 const maxErrors = 200
 
-// source is one file as YAML nodes, with where everything stands and what was
-// found wrong so far.
-type source struct {
-	file  string
-	lines []string
-	root  *yaml.Node // the value of the only document
+// Subject is what a file holds, in the words of messages about the whole file.
+// A hint may be "".
+type Subject struct {
+	Name   string // like "an experiment"
+	Map    string // hint where there is no map: which keys there are
+	Empty  string // hint for an empty file
+	Large  string // hint for a file of more than MaxSize bytes
+	Single string // hint for a second document
+	Set    string // hint for a --set that is not KEY=VALUE
+}
 
-	flags  map[*yaml.Node]string // nodes that --set brought in, with the flag
-	places map[string]place      // of every value that was met, by its path
-	bad    map[string]bool       // paths with an error at or below them
-	partly map[string]bool       // paths of what was not read whole: what it lacks is not told
-	told   map[Error]bool
-	errs   Errors
-	untold int // errors past maxErrors
+// Doc is one file as YAML nodes, with where every value stands and what was
+// found wrong so far. Checks that take more than one struct to see are made
+// after Read, and report here.
+type Doc struct {
+	File string // as it was given to Read
+
+	subject Subject
+	lines   []string
+	root    *yaml.Node // the value of the only document
+
+	flags    map[*yaml.Node]string // nodes that --set brought in, with the flag
+	places   map[Path]place        // of every value that was decoded
+	bad      map[Path]bool         // paths with an error at or below them
+	partly   map[Path]bool         // paths of values that were not read whole: missing keys are not reported
+	reported map[Error]bool        // without their paths
+	errs     Errors
+	dropped  int // errors past maxErrors
 
 	aliased int        // values reached through aliases so far
 	aliases int        // around the value being decoded
@@ -41,170 +49,130 @@ type source struct {
 
 // place is where a value stands.
 type place struct {
-	key   *yaml.Node // nil for the whole and for entries of lists
-	value *yaml.Node // of an alias, what it stands for: that is where the text is
+	key   *yaml.Node // nil for the whole file and for entries of lists
+	value *yaml.Node // for an alias, the node that it refers to: that is where the text is
 }
 
-func newSource(file string) *source {
-	return &source{file: file, flags: map[*yaml.Node]string{}, places: map[string]place{},
-		bad: map[string]bool{}, partly: map[string]bool{}, told: map[Error]bool{}}
-}
-
-// parse turns data into nodes. It reports what keeps it from that, and then
-// root is nil.
-func (s *source) parse(data []byte) {
-	if len(data) > maxSize {
-		s.at(1, 1, "the file is larger than 1 MiB", "an experiment is a few kilobytes; keep payloads and configuration elsewhere")
-		return
-	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if !s.readable(data) {
-		return
-	}
-	s.lines = strings.Split(string(data), "\n")
-	loader, err := yaml.NewLoader(bytes.NewReader(data))
-	if err != nil {
-		s.at(1, 1, err.Error(), "")
-		return
-	}
-	var document, more yaml.Node
-	switch err := loader.Load(&document); {
-	case errors.Is(err, io.EOF):
-		s.at(1, 1, "the file is empty", "an experiment has at least name, targets, load and claims")
-		return
-	case err != nil:
-		s.at(syntax(err, s.lines))
-		return
-	case document.Kind != yaml.DocumentNode || len(document.Content) != 1:
-		s.at(1, 1, "the file holds no value", "an experiment is a map with name, targets, load and claims")
-		return
-	}
-	switch err := loader.Load(&more); {
-	case errors.Is(err, io.EOF):
-		s.root = document.Content[0]
-	case err != nil:
-		s.at(syntax(err, s.lines))
-	default:
-		s.at(max(more.Line, 1), max(more.Column, 1), "a second document begins here", "one file holds one experiment")
-	}
-}
-
-// readable reports the first byte that no reader of YAML would take. The
-// library finds them too, but does not tell where.
-func (s *source) readable(data []byte) bool {
-	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
-		s.at(1, 1, "the file is UTF-16", "save it as UTF-8")
-		return false
-	}
-	line, column := 1, 1
-	for i := 0; i < len(data); {
-		r, size := utf8.DecodeRune(data[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			s.at(line, column, fmt.Sprintf("byte 0x%02x is not UTF-8", data[i]), "save the file as UTF-8")
-			return false
-		case r < ' ' && r != '\t' && r != '\n' && r != '\r', 0x7f <= r && r < 0xa0 && r != 0x85, r == 0xfffe, r == 0xffff:
-			s.at(line, column, fmt.Sprintf("control character %U is not allowed", r), `in a text write it as an escape in double quotes, like "\x1b"`)
-			return false
-		case r == '\n':
-			line, column = line+1, 0
+// Read decodes data, YAML or JSON, into the struct that v points to. file
+// stands for the file in errors. Each of set is a KEY=VALUE that changes the
+// file before it is decoded. The struct is usable only if Err returns nil.
+func Read(of Subject, file string, data []byte, set []string, v any) *Doc {
+	d := &Doc{File: file, subject: of, flags: map[*yaml.Node]string{}, places: map[Path]place{},
+		bad: map[Path]bool{}, partly: map[Path]bool{}, reported: map[Error]bool{}}
+	if d.parse(data); d.root != nil {
+		for _, assignment := range set {
+			d.set(assignment)
 		}
-		column++
-		i += size
+		d.decode(nil, d.root, reflect.ValueOf(v).Elem(), "")
 	}
-	return true
+	return d
 }
 
-// syntax tells what an error of the YAML parser means. Its words are kept unless
-// they describe the parser's state rather than the writer's slip.
-func syntax(err error, lines []string) (line, column int, problem, hint string) {
-	var e *yaml.LoadError
-	if !errors.As(err, &e) {
-		return 1, 1, "not YAML", err.Error()
+// Decoded reports whether the file was decoded, with errors perhaps, but not
+// broken off: further checks make sense only then.
+func (d *Doc) Decoded() bool { return d.root != nil && d.aliased < maxAliased }
+
+// Full reports whether as many errors were found as are kept.
+func (d *Doc) Full() bool { return len(d.errs) >= maxErrors }
+
+// Err is all that is wrong with the file, of type Errors; nil if nothing is.
+func (d *Doc) Err() error {
+	if len(d.errs) == 0 {
+		return nil
 	}
-	mark, problem := e.Mark, e.Message
-	switch {
-	case strings.HasPrefix(problem, "found character that cannot start any token"):
-		switch c := charAt(lines, mark.Line, mark.Column); c {
-		case '\t':
-			problem, hint = "a tab cannot indent", "use spaces"
-		default:
-			problem, hint = fmt.Sprintf("a value cannot begin with %q", c), "put it in quotes"
-		}
-	case strings.HasPrefix(problem, "mapping values are not allowed"):
-		problem, hint = "a key cannot begin here", "indent it like the keys around it, or put a text with a colon in quotes"
-	case strings.HasPrefix(problem, "could not find expected ':'"):
-		mark, problem, hint = e.ContextMark, "a key without a colon", "write key: value"
-	case strings.HasPrefix(problem, "found unexpected end of stream") && strings.Contains(e.ContextMsg, "quoted"):
-		mark, problem, hint = e.ContextMark, "a quote is opened here and never closed", "close it"
-	case strings.HasPrefix(problem, "found unknown escape character"):
-		problem, hint = "unknown escape", `in double quotes write \\ for a backslash, or use single quotes`
-	case strings.HasPrefix(problem, "did not find expected ',' or"):
-		problem += fmt.Sprintf(" of the brackets opened at %d:%d", e.ContextMark.Line, e.ContextMark.Column)
-		hint = "separate entries with commas and close the brackets"
-	case strings.HasPrefix(problem, "did not find expected '-' indicator"):
-		problem, hint = "a list is left for something else", "begin each entry with - in the same column"
-	case strings.HasPrefix(problem, "did not find expected key"):
-		problem, hint = "a key is expected here", "indent it like the keys around it"
-	case strings.HasPrefix(problem, "did not find expected node content"):
-		problem, hint = "a value is expected here", "close brackets and give every entry a value"
-	case strings.Contains(problem, "unknown anchor"):
-		problem = strings.Replace(problem, "referenced", "is referred to", 1)
-		hint = "define it before with &"
+	d.errs.sort()
+	if d.dropped == 0 {
+		return d.errs
 	}
-	if mark.Line < 1 {
-		mark = e.ContextMark
-	}
-	return max(mark.Line, 1), max(mark.Column, 1), problem, hint
+	last := *d.errs[len(d.errs)-1]
+	last.Path, last.Problem, last.Hint = "", fmt.Sprintf("%d more errors are not told", d.dropped), "is this the right file?"
+	return append(d.errs[:len(d.errs):len(d.errs)], &last)
 }
 
-// charAt is the character at a place, 0 if there is none.
-func charAt(lines []string, line, column int) rune {
-	if line < 1 || line > len(lines) {
-		return 0
-	}
-	text := []rune(lines[line-1])
-	if column < 1 || column > len(text) {
-		return 0
-	}
-	return text[column-1]
+// Has reports whether the file has a value at a path.
+func (d *Doc) Has(path Path) bool { return d.places[path].value != nil }
+
+// Sound reports whether a value is there and was read without an error.
+func (d *Doc) Sound(path Path) bool { return d.Has(path) && !d.bad[path] }
+
+// Bad reports whether an error was found at or below a path.
+func (d *Doc) Bad(path Path) bool { return d.bad[path] }
+
+// Wrong reports a problem of a value, at the value.
+func (d *Doc) Wrong(path Path, problem, hint string) {
+	d.report(d.places[path].value, path, problem, hint)
 }
 
-// at reports a problem of the file as text.
-func (s *source) at(line, column int, problem, hint string) {
-	s.add(&Error{File: s.file, Line: line, Column: column, Problem: problem, Hint: hint})
-}
-
-// wrong reports a problem of a value, at the value.
-func (s *source) wrong(path, problem, hint string) {
-	s.report(s.places[path].value, path, problem, hint)
-}
-
-// wrongKey reports a problem of a value at its key: that it is not there, or
-// that the key itself is the problem.
-func (s *source) wrongKey(path, problem, hint string) {
-	p := s.places[path]
+// WrongKey reports a problem of a value at its key: that something is missing
+// there, or that the key itself is the problem.
+func (d *Doc) WrongKey(path Path, problem, hint string) {
+	p := d.places[path]
 	if p.key == nil {
 		p.key = p.value
 	}
-	s.report(p.key, path, problem, hint)
+	d.report(p.key, path, problem, hint)
 }
 
-// unread notes that a value, or some key of it, could not be read at all.
-func (s *source) unread(path string) { s.partly[path] = true }
-
-// lacks reports that a map does not say something it must. If one of its keys
-// is unknown, that is most likely the slip, and has been told.
-func (s *source) lacks(path, problem, hint string) {
-	if !s.partly[path] {
-		s.wrongKey(path, problem, hint)
+// Lacks reports that a map does not say something that it must. If one of its
+// keys is unknown, then that is the likely slip, and was reported already.
+func (d *Doc) Lacks(path Path, problem, hint string) {
+	if !d.partly[path] {
+		d.WrongKey(path, problem, hint)
 	}
 }
 
+// Missing reports that a map lacks a key.
+func (d *Doc) Missing(path Path, key, hint string) {
+	d.Lacks(path, string(path.Child(key))+": is missing", hint)
+}
+
+// WrongText reports a problem of a part of a text, where the part stands if it
+// can be found there: within a text with escapes it cannot.
+func (d *Doc) WrongText(path Path, part, problem, hint string) {
+	n := d.places[path].value
+	at := *n
+	if flag := d.flags[n]; flag == "" {
+		at.Line, at.Column = d.find(part, n.Line, n.Column)
+	} else {
+		d.flags[&at] = flag
+	}
+	d.report(&at, path, problem, hint)
+}
+
+// find is the first place of a text in the file from a place on; that place if
+// there is none.
+func (d *Doc) find(text string, line, column int) (int, int) {
+	for i := line - 1; i < len(d.lines) && i >= 0; i++ {
+		from := 0
+		if i == line-1 {
+			from = offset(d.lines[i], column)
+		}
+		if at := strings.Index(d.lines[i][from:], text); at >= 0 {
+			return i + 1, utf8.RuneCountInString(d.lines[i][:from+at]) + 1
+		}
+	}
+	return line, column
+}
+
+// offset is where the character of a column begins in a line, counted in bytes.
+func offset(line string, column int) int {
+	for at := range line {
+		if column--; column < 1 {
+			return at
+		}
+	}
+	return len(line)
+}
+
+// at reports a problem of the file as text.
+func (d *Doc) at(line, column int, problem, hint string) {
+	d.add(&Error{File: d.File, Line: line, Column: column, Problem: problem, Hint: hint})
+}
+
 // report reports a problem at a node.
-func (s *source) report(n *yaml.Node, path, problem, hint string) {
-	e := &Error{File: s.file, Path: path, Problem: problem, Hint: hint}
-	switch flag := s.flags[n]; {
+func (d *Doc) report(n *yaml.Node, path Path, problem, hint string) {
+	e := &Error{File: d.File, Path: path, Problem: problem, Hint: hint}
+	switch flag := d.flags[n]; {
 	case flag != "":
 		e.File = flag
 	case n == nil:
@@ -212,50 +180,27 @@ func (s *source) report(n *yaml.Node, path, problem, hint string) {
 	default:
 		e.Line, e.Column = max(n.Line, 1), max(n.Column, 1)
 	}
-	s.add(e)
+	d.add(e)
 }
 
-// add keeps an error, unless the same was told: a value that is used through
-// several aliases is wrong once.
-func (s *source) add(e *Error) {
+// add keeps an error unless it is known: a value that is used through several
+// aliases is wrong once.
+func (d *Doc) add(e *Error) {
 	same := *e
 	same.Path = ""
-	if s.told[same] {
+	if d.reported[same] {
 		return
 	}
-	s.spoil(e.Path)
-	if len(s.errs) >= maxErrors {
-		s.untold++
+	for _, path := range e.Path.around() {
+		d.bad[path] = true
+	}
+	if d.Full() {
+		d.dropped++
 		return
 	}
-	s.told[same] = true
-	s.errs = append(s.errs, e)
+	d.reported[same] = true
+	d.errs = append(d.errs, e)
 }
 
-// all is what is wrong with the file, in order.
-func (s *source) all() Errors {
-	s.errs.sort()
-	if s.untold > 0 {
-		last := *s.errs[len(s.errs)-1]
-		last.Path, last.Problem, last.Hint = "", fmt.Sprintf("%d more errors are not told", s.untold), "is this the right file?"
-		s.errs = append(s.errs, &last)
-	}
-	return s.errs
-}
-
-// spoil marks a path and all around it as having an error.
-func (s *source) spoil(path string) {
-	s.bad[path] = true
-	for i := len(path) - 1; i > 0; i-- {
-		if path[i] == '.' || path[i] == '[' {
-			s.bad[path[:i]] = true
-		}
-	}
-	s.bad[""] = true
-}
-
-// has tells whether the file says anything at a path.
-func (s *source) has(path string) bool { return s.places[path].value != nil }
-
-// sound tells whether a value is there and was read without an error.
-func (s *source) sound(path string) bool { return s.has(path) && !s.bad[path] }
+// unread notes that a value, or some key of it, could not be read at all.
+func (d *Doc) unread(path Path) { d.partly[path] = true }

@@ -116,7 +116,7 @@ func newKeys[T any](millis ...string) *keys {
 	k := &keys{sent: map[string]json.RawMessage{}, millis: map[string]string{}}
 	k.read = func(text []byte) (any, error) {
 		var fault T // not a pointer to it: the relay knows some by their type
-		err := experiment.ReadValue("attributes", text, &fault)
+		err := experiment.Read(experiment.Subject{Name: "a fault"}, "attributes", text, nil, &fault).Err()
 		return fault, err
 	}
 	for i := 0; i < len(millis); i += 2 {
