@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
@@ -67,7 +68,7 @@ func (c Claim) Judge() judge.Claim {
 }
 
 func (r *rules) claim(i int) {
-	path := Path("claims").Item(i)
+	path := strict.Path("claims").Item(i)
 	c := &r.x.Claims[i]
 	kind := r.OneOf(path, claimKinds)
 	if kind == "" {
@@ -83,9 +84,9 @@ func (r *rules) claim(i int) {
 		for j, name := range c.Bulkhead.Unaffected {
 			at := path.Child("unaffected").Item(j)
 			if r.toRoute(at, name) && name == c.Bulkhead.Route {
-				r.Wrong(at, fmt.Sprintf("unaffected: %s is also the route that drowns", Quote(name)), "")
+				r.Wrong(at, fmt.Sprintf("unaffected: %s is also the route that drowns", strict.Quote(name)), "")
 			} else if slices.Index(c.Bulkhead.Unaffected, name) < j {
-				r.Wrong(at, fmt.Sprintf("unaffected: %s is given twice", Quote(name)), "remove one")
+				r.Wrong(at, fmt.Sprintf("unaffected: %s is given twice", strict.Quote(name)), "remove one")
 			}
 		}
 	}
@@ -103,9 +104,9 @@ func only(claim reflect.Value) reflect.Value {
 
 // subjects checks the links and the route that a claim is about, whatever its
 // kind. It reports whether the link and the route are known to be there.
-func (r *rules) subjects(path Path, claim reflect.Value) (link, route bool) {
+func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route bool) {
 	v := only(claim)
-	for _, f := range Fields(v.Type()) {
+	for _, f := range strict.Fields(v.Type()) {
 		x, at := v.FieldByIndex(f.Index), path.Child(f.Key)
 		switch f.Key {
 		case "link":
@@ -120,20 +121,20 @@ func (r *rules) subjects(path Path, claim reflect.Value) (link, route bool) {
 // toCalls checks that a value names a link that knows calls. What a claim reads
 // in them is not to be read in connections: one that is kept alive for long
 // looks like a call that hangs.
-func (r *rules) toCalls(path Path, name string) bool {
+func (r *rules) toCalls(path strict.Path, name string) bool {
 	if !r.toLink(path, name) {
 		return false
 	}
 	if link := r.x.Links[name]; link == nil || link.Protocol != proxy.ProtocolTCP {
 		return true
 	}
-	r.Wrong(path, fmt.Sprintf("link: link %s knows connections, not calls", Quote(name)),
+	r.Wrong(path, fmt.Sprintf("link: link %s knows connections, not calls", strict.Quote(name)),
 		"claim what callers see of it by steady or recovery, or take out protocol: tcp")
 	return false
 }
 
 // each checks one name, or all of a list of names.
-func (r *rules) each(path Path, x reflect.Value, check func(path Path, name string) bool) bool {
+func (r *rules) each(path strict.Path, x reflect.Value, check func(path strict.Path, name string) bool) bool {
 	if x.Kind() == reflect.String {
 		return check(path, x.String())
 	}
@@ -150,9 +151,9 @@ func (r *rules) each(path Path, x reflect.Value, check func(path Path, name stri
 
 // judged refuses a bound of zero. In a claim, zero means that the bound is not
 // judged, but a file with that zero means that it is.
-func (r *rules) judged(path Path, claim reflect.Value) {
+func (r *rules) judged(path strict.Path, claim reflect.Value) {
 	v := only(claim)
-	for _, f := range Fields(v.Type()) {
+	for _, f := range strict.Fields(v.Type()) {
 		x, at := v.FieldByIndex(f.Index), path.Child(f.Key)
 		switch x.Kind() {
 		case reflect.Int, reflect.Int64, reflect.Float64:
@@ -168,14 +169,14 @@ func (r *rules) judged(path Path, claim reflect.Value) {
 }
 
 // caller checks that the calls a breaker protects can be caused by its route.
-func (r *rules) caller(path Path, link, route string) {
+func (r *rules) caller(path strict.Path, link, route string) {
 	from := r.x.Links[link].From
 	to := r.leads[route]
 	if r.x.Targets[from] == nil || r.x.Targets[to] == nil || from == to {
 		return // not known, and told
 	}
 	problem := fmt.Sprintf("link: %s is called by %s, but route %s goes to %s",
-		Quote(link), Quote(from), Quote(route), Quote(to))
+		strict.Quote(link), strict.Quote(from), strict.Quote(route), strict.Quote(to))
 	r.Wrong(path.Child("link"), problem,
 		"a breaker is judged where its caller is called")
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 // TestDocs reads every example of the pages about faults as an experiment or a
@@ -114,7 +116,7 @@ func hostKinds() map[string]bool {
 	for _, kind := range eventKinds {
 		var e Event
 		f := reflect.ValueOf(&e).Elem()
-		for _, field := range Fields(f.Type()) {
+		for _, field := range strict.Fields(f.Type()) {
 			if field.Key == kind {
 				f.FieldByIndex(field.Index).Set(reflect.New(field.Type.Elem()))
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
@@ -134,15 +135,15 @@ func (e Event) String() string {
 
 func (r *rules) events() {
 	if n := len(r.x.Chaos); n > MaxEvents {
-		r.Wrong(Path("chaos").Item(MaxEvents), fmt.Sprintf("chaos: has %d events", n), fmt.Sprintf("at most %d can be told apart in the records", MaxEvents))
+		r.Wrong(strict.Path("chaos").Item(MaxEvents), fmt.Sprintf("chaos: has %d events", n), fmt.Sprintf("at most %d can be told apart in the records", MaxEvents))
 		return
 	}
 	names := map[string]bool{}
 	for i := range r.x.Chaos {
-		e, path := &r.x.Chaos[i], Path("chaos").Item(i)
+		e, path := &r.x.Chaos[i], strict.Path("chaos").Item(i)
 		if at := path.Child("name"); r.Sound(at) {
 			if names[e.Name] {
-				r.Wrong(at, fmt.Sprintf("name: event %s is given twice", Quote(e.Name)), "")
+				r.Wrong(at, fmt.Sprintf("name: event %s is given twice", strict.Quote(e.Name)), "")
 			}
 			names[e.Name] = true
 		}
@@ -168,7 +169,7 @@ func (r *rules) events() {
 
 // times checks that an event begins and ends while the load is there to show
 // what it does: a healing after it could not be judged.
-func (r *rules) times(path Path, e *Event, kind string) {
+func (r *rules) times(path strict.Path, e *Event, kind string) {
 	at, length, until := path.Child("at"), path.Child("for"), e.For
 	switch {
 	case kind == "restart":
@@ -198,17 +199,17 @@ func (r *rules) times(path Path, e *Event, kind string) {
 	}
 }
 
-func (r *rules) onLink(path Path, e *Event, kind string) {
+func (r *rules) onLink(path strict.Path, e *Event, kind string) {
 	at := path.Child("on")
 	if t := r.x.Targets[e.On]; t != nil && r.x.Links[e.On] == nil && r.Sound(at) {
-		r.Wrong(at, fmt.Sprintf("on: %s is a target, %s takes a link", Quote(e.On), kind), Suggest("", "links", r.links))
+		r.Wrong(at, fmt.Sprintf("on: %s is a target, %s takes a link", strict.Quote(e.On), kind), strict.Suggest("", "links", r.links))
 		return
 	}
 	r.toLink(at, e.On)
 }
 
 // recording reads what a latency is drawn from.
-func (r *rules) recording(path Path, l *proxy.Latency) {
+func (r *rules) recording(path strict.Path, l *proxy.Latency) {
 	if l == nil || l.Recorded == "" || !r.opts.Here || !r.Sound(path.Child("recorded")) {
 		return
 	}
@@ -226,7 +227,7 @@ func (r *rules) recording(path Path, l *proxy.Latency) {
 
 // answers checks that an answer in the dependency's place is one that a caller
 // could take for an error.
-func (r *rules) answers(path Path, e *proxy.Errors) {
+func (r *rules) answers(path strict.Path, e *proxy.Errors) {
 	at := path.Child("status")
 	if e == nil || e.GRPC != 0 || e.Body != "" || len(e.Headers) > 0 || !r.Sound(at) {
 		return
@@ -241,7 +242,7 @@ func (r *rules) answers(path Path, e *proxy.Errors) {
 
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
-func (r *rules) selects(path Path, e *Event) {
+func (r *rules) selects(path strict.Path, e *Event) {
 	var s proxy.Select
 	if t := e.Toxic(); t != nil {
 		s = t.Selection()
@@ -267,15 +268,15 @@ func (r *rules) selects(path Path, e *Event) {
 	}
 }
 
-func (r *rules) onTarget(at Path, name, kind string) {
+func (r *rules) onTarget(at strict.Path, name, kind string) {
 	t := r.x.Targets[name]
 	switch {
 	case !r.Sound(at):
 	case t == nil && r.x.Links[name] != nil:
-		r.Wrong(at, fmt.Sprintf("%s: %s is a link, %s takes a target", at.Tail(), Quote(name), kind), Suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
+		r.Wrong(at, fmt.Sprintf("%s: %s is a link, %s takes a target", at.Tail(), strict.Quote(name), kind), strict.Suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
 	case t == nil:
 		r.toTarget(at, name)
-	case r.Has(Path("targets").Child(name, "url")):
+	case r.Has(strict.Path("targets").Child(name, "url")):
 		r.byPidFile(at, t, name, kind)
 	}
 }
@@ -290,11 +291,11 @@ func (r *rules) apart(i int, kind string) {
 	for j := range r.x.Chaos[:i] {
 		o := &r.x.Chaos[j]
 		shared := slices.ContainsFunc(e.Everybody(), func(name string) bool { return slices.Contains(o.Everybody(), name) })
-		if !shared || !o.onProcess() || !r.Sound(Path("chaos").Item(j)) || !r.Sound(Path("chaos").Item(i)) {
+		if !shared || !o.onProcess() || !r.Sound(strict.Path("chaos").Item(j)) || !r.Sound(strict.Path("chaos").Item(i)) {
 			continue
 		}
 		if e.At <= r.until(o) && o.At <= r.until(e) {
-			r.Wrong(Path("chaos").Item(i).Child("at"), fmt.Sprintf("at: this %s overlaps %s", kind, Path("chaos").Item(j)), "one fault at a time happens to a target's process")
+			r.Wrong(strict.Path("chaos").Item(i).Child("at"), fmt.Sprintf("at: this %s overlaps %s", kind, strict.Path("chaos").Item(j)), "one fault at a time happens to a target's process")
 			return
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 // Expand replaces every ${NAME} in text by what lookup knows under that name.
@@ -23,7 +25,7 @@ func Expand(text string, lookup func(name string) (value string, ok bool)) (stri
 		}
 		text = rest
 		if v.open {
-			errs = append(errs, fmt.Errorf("%s is not closed", Quote(v.text)))
+			errs = append(errs, fmt.Errorf("%s is not closed", strict.Quote(v.text)))
 			continue
 		}
 		value, ok := lookup(v.name)
@@ -88,7 +90,7 @@ var (
 )
 
 // variables checks every ${...} in a text of a process.
-func (r *rules) variables(path Path, text string) {
+func (r *rules) variables(path strict.Path, text string) {
 	if !r.Sound(path) {
 		return
 	}
@@ -100,7 +102,7 @@ func (r *rules) variables(path Path, text string) {
 			r.variableAt(path, v, "close it with }, or write $${ if ${ is meant")
 		} else if r.knows(v.name) {
 			continue
-		} else if near := Nearest(v.name, r.variableNames()); near != "" {
+		} else if near := strict.Nearest(v.name, r.variableNames()); near != "" {
 			r.variableAt(path, v, fmt.Sprintf("did you mean ${%s}?", near))
 		} else {
 			r.variableAt(path,
@@ -163,10 +165,10 @@ func (r *rules) variableNames() []string {
 }
 
 // variableAt reports a variable where it stands in its text.
-func (r *rules) variableAt(path Path, v variable, hint string) {
+func (r *rules) variableAt(path strict.Path, v variable, hint string) {
 	problem := path.Tail() + ": unknown variable " + v.text
 	if v.open {
-		problem = path.Tail() + ": " + Quote(v.text) + " is not closed"
+		problem = path.Tail() + ": " + strict.Quote(v.text) + " is not closed"
 	}
 	r.WrongText(path, v.text, problem, hint)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -156,7 +157,7 @@ func TestEveryKeyIsTried(t *testing.T) {
 			if tried[v.Type()] == nil {
 				tried[v.Type()] = map[string]bool{}
 			}
-			for _, f := range Fields(v.Type()) {
+			for _, f := range strict.Fields(v.Type()) {
 				if x := v.FieldByIndex(f.Index); !x.IsZero() {
 					tried[v.Type()][f.Key] = true
 					shared[ownerOf(v.Type(), f)+"."+f.Key] = true
@@ -168,7 +169,7 @@ func TestEveryKeyIsTried(t *testing.T) {
 	walk(reflect.ValueOf(x))
 	keys := 0
 	for typ := range structsOf(reflect.TypeFor[Experiment](), map[reflect.Type]bool{}) {
-		for _, f := range Fields(typ) {
+		for _, f := range strict.Fields(typ) {
 			if keys++; !tried[typ][f.Key] && !shared[ownerOf(typ, f)+"."+f.Key] {
 				t.Errorf("%s of %s is not in everything.yaml", f.Key, typ)
 			}
@@ -181,7 +182,7 @@ func TestEveryKeyIsTried(t *testing.T) {
 
 // ownerOf is the type that has the key as its own: a struct within typ, if the
 // key is one of its keys.
-func ownerOf(typ reflect.Type, f Field) string {
+func ownerOf(typ reflect.Type, f strict.Field) string {
 	for _, i := range f.Index[:len(f.Index)-1] {
 		typ = typ.Field(i).Type
 	}
@@ -360,7 +361,7 @@ func TestKinds(t *testing.T) {
 
 func fieldNamed(t *testing.T, v reflect.Value, key string) reflect.Value {
 	t.Helper()
-	for _, f := range Fields(v.Type()) {
+	for _, f := range strict.Fields(v.Type()) {
 		if f.Key == key {
 			return v.FieldByIndex(f.Index)
 		}

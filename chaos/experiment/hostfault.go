@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -205,7 +206,7 @@ func (e *Event) resolve(folder string) error {
 }
 
 // hostFault checks what a fault that is not a link's says.
-func (r *rules) hostFault(path Path, e *Event, kind string) {
+func (r *rules) hostFault(path strict.Path, e *Event, kind string) {
 	at := path.Child(kind)
 	if r.Bad(at) {
 		return
@@ -216,7 +217,7 @@ func (r *rules) hostFault(path Path, e *Event, kind string) {
 			o := at.Child("others").Item(i)
 			r.onTarget(o, other, kind)
 			if other == e.On || slices.Index(e.Restart.Others, other) < i {
-				r.Wrong(o, fmt.Sprintf("others[%d]: %s is restarted already", i, Quote(other)), "remove it")
+				r.Wrong(o, fmt.Sprintf("others[%d]: %s is restarted already", i, strict.Quote(other)), "remove it")
 			}
 		}
 		if rolling := at.Child("rolling"); r.Sound(rolling) && e.Restart.Rolling && len(e.Restart.Others) == 0 {
@@ -224,7 +225,7 @@ func (r *rules) hostFault(path Path, e *Event, kind string) {
 		}
 	case "kill":
 		if t := r.x.Targets[e.On]; t != nil && t.PidFile != "" && !e.Kill.ForGood {
-			r.WrongKey(at, fmt.Sprintf("kill: stormctl did not start target %s, so it cannot start it again", Quote(e.On)),
+			r.WrongKey(at, fmt.Sprintf("kill: stormctl did not start target %s, so it cannot start it again", strict.Quote(e.On)),
 				"write kill: {for_good: true} without for:, or use exec")
 		}
 	case "cpu":
@@ -263,7 +264,7 @@ func (r *rules) hostFault(path Path, e *Event, kind string) {
 	case "net_rate":
 		r.netns(at.Child("netns"), e.NetRate.Netns)
 		if device := at.Child("device"); r.Sound(device) && !plainName(e.NetRate.Device) {
-			r.Wrong(device, fmt.Sprintf("device: %s is not the name of a network device", Quote(e.NetRate.Device)),
+			r.Wrong(device, fmt.Sprintf("device: %s is not the name of a network device", strict.Quote(e.NetRate.Device)),
 				"write it like eth0")
 		}
 		r.positive(at.Child("limit"), e.NetRate.Limit > 0)
@@ -271,15 +272,15 @@ func (r *rules) hostFault(path Path, e *Event, kind string) {
 }
 
 // netns checks that a network namespace may be touched.
-func (r *rules) netns(path Path, name string) {
+func (r *rules) netns(path strict.Path, name string) {
 	switch {
 	case !r.Sound(path):
 	case !plainName(name):
-		r.Wrong(path, fmt.Sprintf("netns: %s is not the name of a network namespace", Quote(name)),
+		r.Wrong(path, fmt.Sprintf("netns: %s is not the name of a network namespace", strict.Quote(name)),
 			"write it as `ip netns list` shows it")
 	case r.Bad("limits.netns"):
 	case !slices.Contains(r.x.Limits.Netns, name):
-		r.Wrong(path, fmt.Sprintf("netns: %s is outside limits.netns", Quote(name)),
+		r.Wrong(path, fmt.Sprintf("netns: %s is outside limits.netns", strict.Quote(name)),
 			fmt.Sprintf("it may be touched only if limits: {netns: [%s]} says so", name))
 	}
 }
@@ -291,24 +292,24 @@ func plainName(name string) bool {
 }
 
 // cidr checks a prefix of a list.
-func (r *rules) cidr(at Path, key, cidr string) {
+func (r *rules) cidr(at strict.Path, key, cidr string) {
 	if !r.Sound(at) {
 		return
 	}
 	p, err := netip.ParsePrefix(cidr)
 	if addr, e := netip.ParseAddr(cidr); e == nil {
-		r.Wrong(at, fmt.Sprintf("%s: %s is one address", key, Quote(cidr)),
+		r.Wrong(at, fmt.Sprintf("%s: %s is one address", key, strict.Quote(cidr)),
 			fmt.Sprintf("write it as a CIDR: %s/%d", addr, addr.BitLen()))
 	} else if err != nil {
-		r.Wrong(at, fmt.Sprintf("%s: %s is not a CIDR", key, Quote(cidr)), "write it like 10.0.0.0/8 or ::1/128")
+		r.Wrong(at, fmt.Sprintf("%s: %s is not a CIDR", key, strict.Quote(cidr)), "write it like 10.0.0.0/8 or ::1/128")
 	} else if p != p.Masked() {
-		r.Wrong(at, fmt.Sprintf("%s: %s has bits behind its mask", key, Quote(cidr)), fmt.Sprintf("write %s", p.Masked()))
+		r.Wrong(at, fmt.Sprintf("%s: %s has bits behind its mask", key, strict.Quote(cidr)), fmt.Sprintf("write %s", p.Masked()))
 	}
 }
 
 // byPidFile checks a fault on the process of a target that stormctl did not
 // start: it is named by a file, and limits allow its program.
-func (r *rules) byPidFile(at Path, t *Target, name, kind string) {
+func (r *rules) byPidFile(at strict.Path, t *Target, name, kind string) {
 	switch {
 	case !slices.Contains(processKinds, kind):
 		return // its process is left alone
@@ -317,13 +318,13 @@ func (r *rules) byPidFile(at Path, t *Target, name, kind string) {
 		if kind != "restart" {
 			hint += ", or name its process by pid_file"
 		}
-		r.Wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot %s", Quote(name), verbs[kind]),
+		r.Wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot %s", strict.Quote(name), verbs[kind]),
 			hint)
 	case kind == "restart":
-		r.Wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot start it again", Quote(name)),
+		r.Wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot start it again", strict.Quote(name)),
 			"make it a process, or use exec")
 	case len(r.x.Limits.Processes) == 0 && !r.Bad("limits.processes"):
-		r.Wrong(at, fmt.Sprintf("on: the process of target %s is not stormctl's own, and limits.processes allows none", Quote(name)),
+		r.Wrong(at, fmt.Sprintf("on: the process of target %s is not stormctl's own, and limits.processes allows none", strict.Quote(name)),
 			"name its program: limits: {processes: [/usr/sbin/nginx]}")
 	}
 }
@@ -332,9 +333,9 @@ func (r *rules) byPidFile(at Path, t *Target, name, kind string) {
 var verbs = map[string]string{"restart": "restart it", "pause": "pause it", "kill": "kill it", "cpu": "slow it down", "memory": "limit it", "fd": "limit it"}
 
 // program checks an entry of limits.processes.
-func (r *rules) program(at Path, text string) {
+func (r *rules) program(at strict.Path, text string) {
 	if r.Sound(at) && (text == "" || strings.Contains(text, "/") && !filepath.IsAbs(text)) {
-		r.Wrong(at, fmt.Sprintf("processes: %s is neither a path nor a name", Quote(text)),
+		r.Wrong(at, fmt.Sprintf("processes: %s is neither a path nor a name", strict.Quote(text)),
 			"write the program like /usr/sbin/nginx or nginx")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -82,14 +83,14 @@ func (r *rules) limits() {
 		r.Wrong("limits.allow", "allow: is empty", "nothing could be touched; leave it out for loopback")
 	}
 	for i, cidr := range l.Allow {
-		r.cidr(Path("limits.allow").Item(i), "allow", cidr)
+		r.cidr(strict.Path("limits.allow").Item(i), "allow", cidr)
 	}
 	for i, program := range l.Processes {
-		r.program(Path("limits.processes").Item(i), program)
+		r.program(strict.Path("limits.processes").Item(i), program)
 	}
 	for i, netns := range l.Netns {
-		if at := Path("limits.netns").Item(i); r.Sound(at) && !plainName(netns) {
-			r.Wrong(at, fmt.Sprintf("netns: %s is not the name of a network namespace", Quote(netns)),
+		if at := strict.Path("limits.netns").Item(i); r.Sound(at) && !plainName(netns) {
+			r.Wrong(at, fmt.Sprintf("netns: %s is not the name of a network namespace", strict.Quote(netns)),
 				"write it as `ip netns list` shows it")
 		}
 	}
@@ -97,7 +98,7 @@ func (r *rules) limits() {
 
 func (r *rules) stops() {
 	for i, s := range r.x.Limits.StopIf {
-		path := Path("limits.stop_if").Item(i)
+		path := strict.Path("limits.stop_if").Item(i)
 		kind := r.OneOf(path, stopKinds)
 		route, link := path.Child("route"), path.Child("link")
 		switch kind {
@@ -117,7 +118,7 @@ func (r *rules) stops() {
 				r.toLink(link, s.Link)
 			}
 		default:
-			for _, at := range []Path{route, link} {
+			for _, at := range []strict.Path{route, link} {
 				if r.Has(at) {
 					r.WrongKey(at, at.Tail()+": does not go with "+kind, "it is a figure of the harness")
 				}

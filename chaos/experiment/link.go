@@ -3,6 +3,7 @@ package experiment
 import (
 	"fmt"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 )
@@ -55,22 +56,22 @@ var linkProtocols = []string{proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.Pro
 var tlsParts = []string{"ca", "cert", "key"}
 
 func (r *rules) link(name string, l *Link) {
-	path := Path("links").Child(name)
+	path := strict.Path("links").Child(name)
 	r.name(path, name, r.WrongKey)
 	from := r.toTarget(path.Child("from"), l.From)
 	to := r.toTarget(path.Child("to"), l.To)
 	if from && to && l.From == l.To {
-		r.Wrong(path.Child("to"), fmt.Sprintf("to: %s is also from", Quote(l.To)), "a link lies between two targets")
+		r.Wrong(path.Child("to"), fmt.Sprintf("to: %s is also from", strict.Quote(l.To)), "a link lies between two targets")
 	}
 	if t := r.x.Targets[l.To]; to && t != nil {
 		blind := l.Protocol == proxy.ProtocolTCP // what is spoken is not the link's business
 		_, socket := t.Socket()
 		switch {
 		case t.Secure() && !blind && (l.TLS == nil || l.TLS.Originate == nil):
-			r.Wrong(path.Child("to"), fmt.Sprintf("to: %s is reached by TLS", Quote(l.To)),
+			r.Wrong(path.Child("to"), fmt.Sprintf("to: %s is reached by TLS", strict.Quote(l.To)),
 				"give the link tls: {originate: {}}, or protocol: tcp")
 		case socket:
-			r.Wrong(path.Child("to"), fmt.Sprintf("to: %s listens on a unix socket", Quote(l.To)), "a link leads to host and port")
+			r.Wrong(path.Child("to"), fmt.Sprintf("to: %s listens on a unix socket", strict.Quote(l.To)), "a link leads to host and port")
 		}
 	}
 	if at := path.Child("listen"); r.Sound(at) {
@@ -82,17 +83,17 @@ func (r *rules) link(name string, l *Link) {
 		r.Missing(path,
 			"protocol",
 			fmt.Sprintf("write protocol: h2 or http1 for link %s, whichever its caller speaks: what %s chooses is known only when the run begins",
-				name, Quote(l.To)))
+				name, strict.Quote(l.To)))
 	}
 	if at := path.Child("tls"); r.Sound(at) {
 		r.linkTLS(at, l)
 	}
 }
 
-func (r *rules) linkTLS(path Path, l *Link) {
-	plain := func(at Path, target, how string) {
+func (r *rules) linkTLS(path strict.Path, l *Link) {
+	plain := func(at strict.Path, target, how string) {
 		if t := r.x.Targets[target]; t != nil && t.Reference != "" && r.Has(at) {
-			r.WrongKey(at, fmt.Sprintf("%s: reference service %s %s without TLS", at.Tail(), Quote(target), how), "leave it out")
+			r.WrongKey(at, fmt.Sprintf("%s: reference service %s %s without TLS", at.Tail(), strict.Quote(target), how), "leave it out")
 		}
 	}
 	terminate, originate := path.Child("terminate"), path.Child("originate")
@@ -121,7 +122,7 @@ func (r *rules) linkTLS(path Path, l *Link) {
 }
 
 // pair checks that certificate and key come together.
-func (r *rules) pair(path Path, cert, key string) {
+func (r *rules) pair(path strict.Path, cert, key string) {
 	switch {
 	case cert == Generated && key != "":
 		r.WrongKey(path.Child("key"), "key: does not go with a generated cert", "leave it out")

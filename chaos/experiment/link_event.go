@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
@@ -95,15 +96,15 @@ var shared = map[string][]string{"latency": append([]string{"delay", "jitter", "
 var narrows = []string{"share", "match", "first", "every", "cycle", "ramp", "max_active"}
 
 // onProtocol checks that the link speaks what the fault is about.
-func (r *rules) onProtocol(path Path, e *Event, kind string) {
+func (r *rules) onProtocol(path strict.Path, e *Event, kind string) {
 	link, at := r.x.Links[e.On], path.Child(kind)
-	spoken := Path("links").Child(e.On, "protocol")
+	spoken := strict.Path("links").Child(e.On, "protocol")
 	if link == nil || !r.Sound(path.Child("on")) || r.Has(spoken) && !r.Sound(spoken) {
 		return
 	}
 	direction := path.Child("direction")
 	if r.Has(direction) && r.Sound(direction) && r.among(direction, e.Direction, "directions", ways) && link.Protocol != proxy.ProtocolTCP {
-		r.WrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", Quote(e.On)), "leave it out, or give the link protocol: tcp")
+		r.WrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", strict.Quote(e.On)), "leave it out, or give the link protocol: tcp")
 	}
 	keys, both := shared[kind]
 	isStream := slices.Contains(streamKinds, kind)
@@ -112,18 +113,18 @@ func (r *rules) onProtocol(path Path, e *Event, kind string) {
 		r.only(at, keys, e.On)
 		r.only(at.Child("match"), []string{"connection"}, e.On)
 	case !both && isStream && link.Protocol != proxy.ProtocolTCP:
-		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", Quote(e.On), kind), "give the link protocol: tcp")
+		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", strict.Quote(e.On), kind), "give the link protocol: tcp")
 	case !both && !isStream && link.Protocol == proxy.ProtocolTCP:
-		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", Quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(streamKinds, ", "))
+		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", strict.Quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(streamKinds, ", "))
 	}
 }
 
 // only refuses the keys of a map that mean nothing to a link that knows
 // connections.
-func (r *rules) only(path Path, keys []string, link string) {
+func (r *rules) only(path strict.Path, keys []string, link string) {
 	for _, key := range r.Keys(path) {
 		if !slices.Contains(keys, key) {
-			r.WrongKey(path.Child(key), fmt.Sprintf("%s: link %s knows connections, not exchanges", key, Quote(link)), "of "+path.Tail()+" it takes "+strings.Join(keys, ", "))
+			r.WrongKey(path.Child(key), fmt.Sprintf("%s: link %s knows connections, not exchanges", key, strict.Quote(link)), "of "+path.Tail()+" it takes "+strings.Join(keys, ", "))
 		}
 	}
 }

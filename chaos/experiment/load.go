@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -225,13 +226,13 @@ func (r *rules) connections(l *Load) {
 		{"requests_per_connection", l.RequestsPerConnection > 0}, {"connection_lifetime", l.ConnectionLifetime > 0},
 		{"new_connections", l.NewConnections > 0}, {"batch", l.Batch > 0}, {"loops", l.Loops > 0},
 	} {
-		r.positive(Path("load").Child(bound.key), bound.is)
+		r.positive(strict.Path("load").Child(bound.key), bound.is)
 	}
 	if r.Sound("load.batch") && l.Batch > maxBatch {
 		r.Wrong("load.batch", "batch: requests would be so late that no claim could be ruled on", "at most 5ms")
 	}
 	if r.Has("load.poller") && r.among("load.poller", l.Poller, "pollers", pollers) && r.opts.Here && !slices.Contains(load.Transports(), l.Poller) {
-		r.Wrong("load.poller", "poller: this system has no "+l.Poller, Suggest("", "those there", load.Transports()))
+		r.Wrong("load.poller", "poller: this system has no "+l.Poller, strict.Suggest("", "those there", load.Transports()))
 	}
 	if len(l.Routes) == 0 || len(r.x.Targets) == 0 {
 		return

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 // Options is what the reader of a file may need to know beside it. The zero
@@ -28,7 +30,7 @@ type Options struct {
 	Reference func(name string, with map[string]string) error
 }
 
-// ReadFile reads an experiment file. The error is of type Errors and holds all
+// ReadFile reads an experiment file. The error is of type strict.Errors and holds all
 // that is wrong with the file.
 func ReadFile(file string, opts Options) (*Experiment, error) {
 	data, err := readBounded(file)
@@ -37,7 +39,7 @@ func ReadFile(file string, opts Options) (*Experiment, error) {
 		if errors.As(err, &at) {
 			err = at.Err // the place says the file already
 		}
-		return nil, Errors{{File: file, Problem: "cannot be read: " + err.Error()}}
+		return nil, strict.Errors{{File: file, Problem: "cannot be read: " + err.Error()}}
 	}
 	return Parse(file, data, opts)
 }
@@ -55,16 +57,16 @@ func readBounded(file string) ([]byte, error) {
 	} else if info.IsDir() {
 		return nil, errors.New("it is a directory, not an experiment file")
 	}
-	return io.ReadAll(io.LimitReader(f, MaxSize+1))
+	return io.ReadAll(io.LimitReader(f, strict.MaxSize+1))
 }
 
 // Parse reads an experiment from data; name stands for the file in errors, and
 // relative paths in the file start at its folder. The experiment is as resolved: what
-// is absent has its default. The error is of type Errors and holds all that is
+// is absent has its default. The error is of type strict.Errors and holds all that is
 // wrong.
 func Parse(name string, data []byte, opts Options) (*Experiment, error) {
 	x := &Experiment{}
-	d := Read(subject, name, data, opts.Set, x)
+	d := strict.Read(subject, name, data, opts.Set, x)
 	if d.Decoded() {
 		validate(d, x, opts)
 	}
@@ -72,7 +74,7 @@ func Parse(name string, data []byte, opts Options) (*Experiment, error) {
 		return nil, err
 	}
 	if err := x.resolve(filepath.Dir(name)); err != nil {
-		return nil, Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("resolve defaults: %v", err)}}
+		return nil, strict.Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("resolve defaults: %v", err)}}
 	}
 	return x, nil
 }
@@ -81,7 +83,7 @@ func Parse(name string, data []byte, opts Options) (*Experiment, error) {
 // value. Defaults are written out, so that a later version with other defaults
 // still judges what was run.
 func Marshal(x *Experiment) ([]byte, error) {
-	text, err := marshal(x)
+	text, err := strict.Marshal(x)
 	if err != nil {
 		return nil, fmt.Errorf("marshal experiment %s: %w", x.Name, err)
 	}
@@ -89,7 +91,7 @@ func Marshal(x *Experiment) ([]byte, error) {
 }
 
 // subject is what a file is said to be in messages about the whole of it.
-var subject = Subject{
+var subject = strict.Subject{
 	Name:   "an experiment",
 	Map:    "an experiment is a map with name, targets, load and claims",
 	Empty:  "an experiment has at least name, targets, load and claims",

@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
 // protoset reads the descriptors of a target that speaks gRPC.
-func (r *rules) protoset(name string, at Path, t *Target) {
+func (r *rules) protoset(name string, at strict.Path, t *Target) {
 	if !r.Has(at) {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -48,7 +49,7 @@ func (r Request) verbs() []verb {
 // asked is a request at its place in the file.
 type asked struct {
 	*Request
-	path Path
+	path strict.Path
 	name string  // of the target
 	to   *Target // nil if it is not known
 	step bool    // it follows another one
@@ -72,7 +73,7 @@ func (r *rules) request(a asked) {
 	case form == "method":
 		r.try(a, path.Child("method"), wireParts{method: a.Method})
 		if at := path.Child("method"); r.Sound(at) && a.Method != strings.ToUpper(a.Method) {
-			r.Wrong(at, fmt.Sprintf("method: %s is in lower case", Quote(a.Method)),
+			r.Wrong(at, fmt.Sprintf("method: %s is in lower case", strict.Quote(a.Method)),
 				"methods are case-sensitive: write "+strings.ToUpper(a.Method))
 		}
 		if !r.Has(path.Child("path")) {
@@ -130,7 +131,7 @@ func (p wireParts) text() string {
 }
 
 // try puts the part of a request that stands at a place on the wire.
-func (r *rules) try(a asked, at Path, p wireParts) {
+func (r *rules) try(a asked, at strict.Path, p wireParts) {
 	if !r.Sound(at) || !r.placeholders(a, at, p.text()) {
 		return
 	}
@@ -148,7 +149,7 @@ func (r *rules) try(a asked, at Path, p wireParts) {
 }
 
 // placeholders checks those of a text, and reports whether all are right.
-func (r *rules) placeholders(a asked, at Path, text string) bool {
+func (r *rules) placeholders(a asked, at strict.Path, text string) bool {
 	right := true
 	for _, v := range variables(text) {
 		if hint := r.unfilled(a, v); hint != "" {
@@ -170,7 +171,7 @@ func (r *rules) unfilled(a asked, v variable) string {
 	case ofData && !r.Has("load.data"):
 		return "the load has no data: add data: FILE"
 	case ofData && r.table != nil && !slices.Contains(r.table.Names, column):
-		return Suggest(column, "columns", r.table.Names)
+		return strict.Suggest(column, "columns", r.table.Names)
 	case ofPrev && !a.step:
 		return "there is no answer before this request; what follows it, under then, has one"
 	case ofPrev:

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 // Route is a named kind of request.
@@ -33,12 +35,12 @@ func (Step) Required() []string { return []string{"name"} }
 // nameRoutes finds the names of routes and steps, and checks them.
 func (r *rules) nameRoutes(routes []Route) {
 	type named struct {
-		at       Path
+		at       strict.Path
 		name, to string
 	}
 	var all []named
 	for i := range routes {
-		route, path := &routes[i], Path("load.routes").Item(i)
+		route, path := &routes[i], strict.Path("load.routes").Item(i)
 		all = append(all, named{path.Child("name"), route.Name, route.To})
 		for j := range route.Then {
 			all = append(all, named{path.Child("then").Item(j).Child("name"), route.Then[j].Name, route.To})
@@ -52,7 +54,7 @@ func (r *rules) nameRoutes(routes []Route) {
 		}
 		r.name(n.at, n.name, r.Wrong)
 		if _, twice := r.leads[n.name]; twice && readable {
-			r.Wrong(n.at, fmt.Sprintf("name: route %s is given twice", Quote(n.name)), "")
+			r.Wrong(n.at, fmt.Sprintf("name: route %s is given twice", strict.Quote(n.name)), "")
 		}
 		r.leads[n.name] = n.to
 		if readable {
@@ -62,7 +64,7 @@ func (r *rules) nameRoutes(routes []Route) {
 }
 
 func (r *rules) route(i int) {
-	route, path := &r.x.Load.Routes[i], Path("load.routes").Item(i)
+	route, path := &r.x.Load.Routes[i], strict.Path("load.routes").Item(i)
 	r.toTarget(path.Child("to"), route.To)
 	to := r.x.Targets[route.To]
 	r.request(asked{&route.Request, path, route.To, to, false})

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 )
@@ -111,7 +112,7 @@ func (r *rules) schedule(l *Load) {
 
 // measure finds how long the load is, if it could be read.
 func (r *rules) measure(l *Load, form string) {
-	at, length := Path("load.duration"), l.Duration
+	at, length := strict.Path("load.duration"), l.Duration
 	switch form {
 	case "stages":
 		at, length = "load.stages", 0
@@ -153,7 +154,7 @@ func (r *rules) stages(stages []Stage) {
 	}
 	moving := false
 	for i, s := range stages {
-		path := Path("load.stages").Item(i)
+		path := strict.Path("load.stages").Item(i)
 		to, over, hold := r.Has(path.Child("to")), r.Has(path.Child("over")), r.Has(path.Child("hold"))
 		switch {
 		case hold && (to || over):

@@ -13,6 +13,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
@@ -71,7 +72,7 @@ func definition(t reflect.Type) string {
 // notation is the schema of the types that are not written as what they are in
 // Go; nil for the others.
 func notation(t reflect.Type) *jsonschema.Schema {
-	if n := NotationOf(reflect.Zero(t)); n != nil {
+	if n := strict.NotationOf(reflect.Zero(t)); n != nil {
 		pattern, _ := n.Notation()
 		text := &jsonschema.Schema{Type: "string", Pattern: pattern}
 		if t == reflect.TypeFor[proxy.GRPCCode]() {
@@ -80,7 +81,7 @@ func notation(t reflect.Type) *jsonschema.Schema {
 		return text
 	}
 	switch {
-	case OneOrMany(t):
+	case strict.OneOrMany(t):
 		one := jsonschema.Reflector{Anonymous: true, Mapper: notation}
 		single, many := one.ReflectFromType(t.Elem()), one.ReflectFromType(t.Elem())
 		single.Version, many.Version = "", ""
@@ -96,11 +97,11 @@ func notation(t reflect.Type) *jsonschema.Schema {
 // which keys there is exactly one.
 func refine(s *jsonschema.Schema, t reflect.Type) {
 	v := reflect.New(t).Elem()
-	Defaults(v)
-	s.Required = Required(v)
-	for _, f := range Fields(t) {
+	strict.Defaults(v)
+	s.Required = strict.Required(v)
+	for _, f := range strict.Fields(t) {
 		p, ok := s.Properties.Get(f.Key)
-		if x := v.FieldByIndex(f.Index); ok && !Empty(x) && x.Kind() != reflect.Struct {
+		if x := v.FieldByIndex(f.Index); ok && !strict.Empty(x) && x.Kind() != reflect.Struct {
 			p.Default = plain(x)
 		}
 	}
@@ -166,7 +167,7 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 
 // plain is a value as it stands in the file.
 func plain(v reflect.Value) any {
-	if n := NotationOf(v); n != nil {
+	if n := strict.NotationOf(v); n != nil {
 		return n.String()
 	}
 	return v.Interface()
@@ -193,7 +194,7 @@ func structsOf(t reflect.Type, seen map[reflect.Type]bool) map[reflect.Type]bool
 			return seen
 		}
 		seen[t] = true
-		for _, f := range Fields(t) {
+		for _, f := range strict.Fields(t) {
 			structsOf(f.Type, seen)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 func schema(t *testing.T) map[string]any {
@@ -50,10 +52,10 @@ func TestSchemaDescribesEveryKey(t *testing.T) {
 			t.Errorf("%s takes any key", typ)
 		}
 		properties, _ := object["properties"].(map[string]any)
-		if len(properties) != len(Fields(typ)) {
-			t.Errorf("%s has %d keys in the schema, %d in the file", typ, len(properties), len(Fields(typ)))
+		if len(properties) != len(strict.Fields(typ)) {
+			t.Errorf("%s has %d keys in the schema, %d in the file", typ, len(properties), len(strict.Fields(typ)))
 		}
-		for _, f := range Fields(typ) {
+		for _, f := range strict.Fields(typ) {
 			keys++
 			p, _ := properties[f.Key].(map[string]any)
 			text, _ := p["description"].(string)

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -119,7 +120,7 @@ func (t *Target) speaks(streams bool) bool {
 var targetKinds = []string{"url", "process", "reference"}
 
 func (r *rules) target(name string, t *Target) {
-	path := Path("targets").Child(name)
+	path := strict.Path("targets").Child(name)
 	r.name(path, name, r.WrongKey)
 	kind := r.OneOf(path, targetKinds)
 	if with := path.Child("with"); r.Has(with) && kind != "" && kind != "reference" {
@@ -146,7 +147,7 @@ func (r *rules) target(name string, t *Target) {
 
 // reference checks the name of a reference service, and lets it check its
 // settings.
-func (r *rules) reference(path Path, t *Target) {
+func (r *rules) reference(path strict.Path, t *Target) {
 	at, with := path.Child("reference"), path.Child("with")
 	if !r.Sound(at) {
 		return
@@ -197,19 +198,19 @@ func flatten(err error) []error {
 }
 
 // socket checks the path of a unix socket.
-func (r *rules) socket(path Path, socket string) {
+func (r *rules) socket(path strict.Path, socket string) {
 	switch whole := r.beside(socket); {
 	case socket == "" || strings.HasPrefix(socket, "//"):
-		r.Wrong(path, fmt.Sprintf("url: %s is not the path of a socket", Quote(unixScheme+socket)),
+		r.Wrong(path, fmt.Sprintf("url: %s is not the path of a socket", strict.Quote(unixScheme+socket)),
 			"write it like unix:/run/app.sock")
 	case len(whole) > load.MaxUnixPath || strings.Contains(socket, "\x00"):
-		r.Wrong(path, fmt.Sprintf("url: %s cannot be the path of a socket", Quote(whole)),
+		r.Wrong(path, fmt.Sprintf("url: %s cannot be the path of a socket", strict.Quote(whole)),
 			fmt.Sprintf("it has at most %d bytes", load.MaxUnixPath))
 	}
 }
 
 // url checks the address of a service that is not ours to start.
-func (r *rules) url(path Path, text string) {
+func (r *rules) url(path strict.Path, text string) {
 	if socket, ok := strings.CutPrefix(text, unixScheme); ok {
 		r.socket(path, socket)
 		return
@@ -218,16 +219,16 @@ func (r *rules) url(path Path, text string) {
 	const like = "write it like http://127.0.0.1:8080"
 	switch {
 	case err != nil || u.Opaque != "" || u.Scheme == "" || u.Hostname() == "":
-		r.Wrong(path, fmt.Sprintf("url: %s is not a URL with a host", Quote(text)), like)
+		r.Wrong(path, fmt.Sprintf("url: %s is not a URL with a host", strict.Quote(text)), like)
 	case u.Scheme != "http" && u.Scheme != "https":
-		r.Wrong(path, fmt.Sprintf("url: scheme %s is not spoken", Quote(u.Scheme)),
+		r.Wrong(path, fmt.Sprintf("url: scheme %s is not spoken", strict.Quote(u.Scheme)),
 			like+", https://shop.example or unix:/run/app.sock")
 	case u.User != nil:
 		r.Wrong(path, "url: a user does not belong here", "send an Authorization header from the routes")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		r.Wrong(path, "url: path and query do not belong here", "the routes give them")
 	case strings.HasSuffix(u.Host, ":") || u.Port() != "" && !validPort(u.Port(), 1):
-		r.Wrong(path, fmt.Sprintf("url: %s is not a port", Quote(u.Port())), "ports are 1 to 65535")
+		r.Wrong(path, fmt.Sprintf("url: %s is not a port", strict.Quote(u.Port())), "ports are 1 to 65535")
 	default:
 		r.allowed(path, u.Hostname())
 	}
@@ -240,7 +241,7 @@ func validPort(text string, least uint64) bool {
 
 // allowed checks an address that needs no resolver to be known. Names are
 // resolved, and then checked, when the run begins.
-func (r *rules) allowed(path Path, host string) {
+func (r *rules) allowed(path strict.Path, host string) {
 	addr, err := netip.ParseAddr(host)
 	if err != nil || r.Has("limits.allow") && r.Bad("limits.allow") {
 		return
@@ -255,7 +256,7 @@ func (r *rules) allowed(path Path, host string) {
 		fmt.Sprintf("it may be touched only if limits: {allow: [%s]} says so", netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen())))
 }
 
-func (r *rules) process(path Path, p *Process) {
+func (r *rules) process(path strict.Path, p *Process) {
 	if at := path.Child("command"); r.Sound(at) && (len(p.Command) == 0 || p.Command[0] == "") {
 		r.Wrong(at, "command: names no program", "write it like [./server, --port, \"${port}\"]")
 	}
@@ -265,19 +266,19 @@ func (r *rules) process(path Path, p *Process) {
 	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
 		at := path.Child("env", name)
 		if strings.ContainsAny(name, "=\x00") {
-			r.WrongKey(at, fmt.Sprintf("%s cannot be the name of an environment variable", Quote(name)), "")
+			r.WrongKey(at, fmt.Sprintf("%s cannot be the name of an environment variable", strict.Quote(name)), "")
 		}
 		r.variables(at, p.Env[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Files)) {
 		at := path.Child("files", name)
 		if !fs.ValidPath(name) || name == "." || strings.Contains(name, "\x00") {
-			r.WrongKey(at, fmt.Sprintf("%s is not a file below ${dir}", Quote(name)), "write a relative path like conf/nginx.conf")
+			r.WrongKey(at, fmt.Sprintf("%s is not a file below ${dir}", strict.Quote(name)), "write a relative path like conf/nginx.conf")
 		}
 		r.variables(at, p.Files[name])
 	}
 	if at := path.Child("ready"); r.Sound(at) && p.Ready != "tcp" && !strings.HasPrefix(p.Ready, "/") {
-		r.Wrong(at, fmt.Sprintf("ready: %s is neither a path nor tcp", Quote(p.Ready)), "write it like /healthz")
+		r.Wrong(at, fmt.Sprintf("ready: %s is neither a path nor tcp", strict.Quote(p.Ready)), "write it like /healthz")
 	}
 	r.positive(path.Child("ready_within"), p.ReadyWithin > 0)
 	if at := path.Child("listen"); r.Sound(at) {
@@ -288,13 +289,13 @@ func (r *rules) process(path Path, p *Process) {
 }
 
 // hostPort checks an address to listen on; least is the lowest port.
-func (r *rules) hostPort(path Path, text string, least uint64) (host string, ok bool) {
+func (r *rules) hostPort(path strict.Path, text string, least uint64) (host string, ok bool) {
 	addr, err := netip.ParseAddrPort(text)
 	if err != nil && strings.HasPrefix(text, "localhost:") {
 		addr, err = netip.ParseAddrPort("127.0.0.1" + strings.TrimPrefix(text, "localhost"))
 	}
 	if err != nil || uint64(addr.Port()) < least {
-		r.Wrong(path, fmt.Sprintf("%s: %s is not an address to listen on", path.Tail(), Quote(text)),
+		r.Wrong(path, fmt.Sprintf("%s: %s is not an address to listen on", path.Tail(), strict.Quote(text)),
 			"write IP and port, like 127.0.0.1:8080")
 		return "", false
 	}
@@ -303,8 +304,8 @@ func (r *rules) hostPort(path Path, text string, least uint64) (host string, ok 
 
 // listeners checks that no two listen on the same address.
 func (r *rules) listeners() {
-	first := map[string]Path{}
-	claim := func(path Path, addr string) {
+	first := map[string]strict.Path{}
+	claim := func(path strict.Path, addr string) {
 		if !r.Sound(path) || strings.HasSuffix(addr, ":0") {
 			return
 		}
@@ -316,10 +317,10 @@ func (r *rules) listeners() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.x.Targets)) {
 		if p := r.x.Targets[name].Process; p != nil {
-			claim(Path("targets").Child(name, "process", "listen"), p.Listen)
+			claim(strict.Path("targets").Child(name, "process", "listen"), p.Listen)
 		}
 	}
 	for _, name := range r.links {
-		claim(Path("links").Child(name, "listen"), r.x.Links[name].Listen)
+		claim(strict.Path("links").Child(name, "listen"), r.x.Links[name].Listen)
 	}
 }

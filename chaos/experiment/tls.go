@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -20,7 +21,7 @@ type TLS struct {
 func (t *TLS) resolve(folder string) error { return absolute(folder, &t.CA, &t.Cert, &t.Key) }
 
 // tls checks the TLS of a target that is of this kind.
-func (r *rules) tls(path Path, kind string, t *Target) {
+func (r *rules) tls(path strict.Path, kind string, t *Target) {
 	at := path.Child("tls")
 	switch {
 	case !r.Has(at):

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -17,7 +18,7 @@ import (
 // A rule looks at a value only if it was read without an error (Sound), and
 // reports one that is not there only through Lacks.
 type rules struct {
-	*Doc
+	*strict.Doc
 	x    *Experiment
 	opts Options
 
@@ -31,7 +32,7 @@ type rules struct {
 }
 
 // validate reports what is wrong with an experiment that was decoded.
-func validate(d *Doc, x *Experiment, opts Options) {
+func validate(d *strict.Doc, x *Experiment, opts Options) {
 	r := &rules{Doc: d, x: x, opts: opts, links: slices.Sorted(maps.Keys(x.Links))}
 	if r.Sound("name") {
 		r.name("name", x.Name, r.Wrong)
@@ -57,9 +58,9 @@ func validate(d *Doc, x *Experiment, opts Options) {
 		r.claim(i)
 	}
 	for i, report := range x.Reports {
-		r.among(Path("reports").Item(i), report, "reports", knownReports)
+		r.among(strict.Path("reports").Item(i), report, "reports", knownReports)
 		if slices.Index(x.Reports, report) < i {
-			r.Wrong(Path("reports").Item(i), fmt.Sprintf("report %s is given twice", Quote(report)), "remove one")
+			r.Wrong(strict.Path("reports").Item(i), fmt.Sprintf("report %s is given twice", strict.Quote(report)), "remove one")
 		}
 	}
 }
@@ -71,62 +72,62 @@ var knownReports = []string{"json", "junit", "text"}
 var nameSyntax = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // name checks what is used in file names and variables as well as in messages.
-func (r *rules) name(path Path, name string, report func(path Path, problem, hint string)) {
+func (r *rules) name(path strict.Path, name string, report func(path strict.Path, problem, hint string)) {
 	switch {
 	case len(name) > 64:
-		report(path, fmt.Sprintf("name %s is longer than 64 characters", Quote(name)), "")
+		report(path, fmt.Sprintf("name %s is longer than 64 characters", strict.Quote(name)), "")
 	case !nameSyntax.MatchString(name):
-		report(path, fmt.Sprintf("%s is not a name", Quote(name)), "use letters, digits, dash, underscore and dot, a letter or digit first")
+		report(path, fmt.Sprintf("%s is not a name", strict.Quote(name)), "use letters, digits, dash, underscore and dot, a letter or digit first")
 	}
 }
 
 // among checks that a value is one of a few words.
-func (r *rules) among(path Path, value, plural string, words []string) bool {
+func (r *rules) among(path strict.Path, value, plural string, words []string) bool {
 	if !r.Sound(path) {
 		return false
 	}
 	if slices.Contains(words, value) {
 		return true
 	}
-	r.Wrong(path, fmt.Sprintf("%s: %s is unknown", path.Tail(), Quote(value)), Suggest(value, plural, words))
+	r.Wrong(path, fmt.Sprintf("%s: %s is unknown", path.Tail(), strict.Quote(value)), strict.Suggest(value, plural, words))
 	return false
 }
 
 // refers checks that a value names something that is there.
-func (r *rules) refers(path Path, name, kind string, known []string) bool {
+func (r *rules) refers(path strict.Path, name, kind string, known []string) bool {
 	if !r.Sound(path) {
 		return false
 	}
 	if slices.Contains(known, name) {
 		return true
 	}
-	r.Wrong(path, fmt.Sprintf("%s: there is no %s %s", path.Tail(), kind, Quote(name)), Suggest(name, kind+"s", known))
+	r.Wrong(path, fmt.Sprintf("%s: there is no %s %s", path.Tail(), kind, strict.Quote(name)), strict.Suggest(name, kind+"s", known))
 	return false
 }
 
 // The names that can be referred to. If the place where they are defined could
 // not be read, what refers to them is not checked.
 
-func (r *rules) toTarget(path Path, name string) bool {
+func (r *rules) toTarget(path strict.Path, name string) bool {
 	if len(r.x.Targets) == 0 {
 		return false // told as missing or empty
 	}
 	return r.refers(path, name, "target", slices.Sorted(maps.Keys(r.x.Targets)))
 }
 
-func (r *rules) toLink(path Path, name string) bool {
+func (r *rules) toLink(path strict.Path, name string) bool {
 	if len(r.links) == 0 && r.Has("links") && r.Bad("links") {
 		return false
 	}
 	return r.refers(path, name, "link", r.links)
 }
 
-func (r *rules) toRoute(path Path, name string) bool {
+func (r *rules) toRoute(path strict.Path, name string) bool {
 	return r.routes != nil && r.refers(path, name, "route", r.routes)
 }
 
 // positive checks that a value that is given is more than zero.
-func (r *rules) positive(path Path, more bool) {
+func (r *rules) positive(path strict.Path, more bool) {
 	if r.Sound(path) && !more {
 		r.Wrong(path, path.Tail()+": must be more than 0", "")
 	}

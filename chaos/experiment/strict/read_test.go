@@ -1,4 +1,4 @@
-package experiment
+package strict
 
 import (
 	"errors"
@@ -84,7 +84,7 @@ func TestRead(t *testing.T) {
 	if diff := cmp.Diff([]string{"most"}, d.Keys("match")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	text2, err := marshal(&got)
+	text2, err := Marshal(&got)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package experiment
+package strict
 
 import (
 	"fmt"
@@ -11,10 +11,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// marshal writes the struct that v points to as a file that Read reads back to
+// Marshal writes the struct that v points to as a file that Read reads back to
 // an equal value. Defaults are written out; what is absent and has no default
 // stays absent.
-func marshal(v any) ([]byte, error) {
+func Marshal(v any) ([]byte, error) {
 	return yaml.Dump(encode(reflect.ValueOf(v).Elem()), yaml.WithIndent(2), yaml.WithLineWidth(-1))
 }
 
