@@ -22,49 +22,19 @@ type Claim struct {
 }
 
 // claimKinds are the keys of which a claim has exactly one.
-var claimKinds = []string{"steady", "breaker", "retry", "backoff", "bulkhead", "timeout", "recovery"}
+var claimKinds = kindsOf(reflect.TypeFor[Claim]())
 
-// Kind is the key of the claim: steady, breaker, retry, backoff, bulkhead,
-// timeout or recovery.
+// Kind is the key of the claim, like breaker; "" if none is given.
 func (c Claim) Kind() string {
-	switch {
-	case c.Steady != nil:
-		return "steady"
-	case c.Breaker != nil:
-		return "breaker"
-	case c.Retry != nil:
-		return "retry"
-	case c.Backoff != nil:
-		return "backoff"
-	case c.Bulkhead != nil:
-		return "bulkhead"
-	case c.Timeout != nil:
-		return "timeout"
-	case c.Recovery != nil:
-		return "recovery"
-	}
-	return ""
+	kind, _ := given(c)
+	return kind
 }
 
-// Judge is the claim itself; nil if no kind is given.
+// Judge is the claim itself; nil if none is given.
 func (c Claim) Judge() judge.Claim {
-	switch {
-	case c.Steady != nil:
-		return *c.Steady
-	case c.Breaker != nil:
-		return *c.Breaker
-	case c.Retry != nil:
-		return *c.Retry
-	case c.Backoff != nil:
-		return *c.Backoff
-	case c.Bulkhead != nil:
-		return *c.Bulkhead
-	case c.Timeout != nil:
-		return *c.Timeout
-	case c.Recovery != nil:
-		return *c.Recovery
-	}
-	return nil
+	_, value := given(c)
+	claim, _ := value.(judge.Claim)
+	return claim
 }
 
 func (r *rules) claim(i int) {
@@ -75,8 +45,9 @@ func (r *rules) claim(i int) {
 		return
 	}
 	path = path.Child(kind)
-	link, route := r.subjects(path, reflect.ValueOf(*c))
-	r.judged(path, reflect.ValueOf(*c))
+	claim := reflect.ValueOf(c.Judge())
+	link, route := r.subjects(path, claim)
+	r.judged(path, claim)
 	switch {
 	case c.Breaker != nil && link && route:
 		r.caller(path, c.Breaker.Link, c.Breaker.Route)
@@ -92,22 +63,11 @@ func (r *rules) claim(i int) {
 	}
 }
 
-// only is the claim behind the one pointer of a Claim that is set.
-func only(claim reflect.Value) reflect.Value {
-	for i := range claim.NumField() {
-		if f := claim.Field(i); f.Kind() == reflect.Pointer && !f.IsNil() {
-			return f.Elem()
-		}
-	}
-	return reflect.Value{}
-}
-
 // subjects checks the links and the route that a claim is about, whatever its
 // kind. It reports whether the link and the route are known to be there.
 func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route bool) {
-	v := only(claim)
-	for _, f := range strict.Fields(v.Type()) {
-		x, at := v.FieldByIndex(f.Index), path.Child(f.Key)
+	for _, f := range strict.Fields(claim.Type()) {
+		x, at := claim.FieldByIndex(f.Index), path.Child(f.Key)
 		switch f.Key {
 		case "link":
 			link = r.each(at, x, r.toCalls)
@@ -152,9 +112,8 @@ func (r *rules) each(path strict.Path, x reflect.Value, check func(path strict.P
 // judged refuses a bound of zero. In a claim, zero means that the bound is not
 // judged, but a file with that zero means that it is.
 func (r *rules) judged(path strict.Path, claim reflect.Value) {
-	v := only(claim)
-	for _, f := range strict.Fields(v.Type()) {
-		x, at := v.FieldByIndex(f.Index), path.Child(f.Key)
+	for _, f := range strict.Fields(claim.Type()) {
+		x, at := claim.FieldByIndex(f.Index), path.Child(f.Key)
 		switch x.Kind() {
 		case reflect.Int, reflect.Int64, reflect.Float64:
 			if x.IsZero() && r.Sound(at) {
