@@ -105,9 +105,7 @@ func (r *rules) schedule(l *Load) {
 	case "sine":
 		r.sine(l.Sine)
 	}
-	if r.Has("load.arrivals") {
-		r.among("load.arrivals", l.Arrivals, "arrivals", arrivalKinds)
-	}
+	r.among("load.arrivals", l.Arrivals, "arrivals", arrivalKinds)
 }
 
 // measure finds how long the load is, if it could be read.

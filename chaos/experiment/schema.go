@@ -131,27 +131,21 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p.MaxItems = ptr(MaxEvents)
 	case reflect.TypeFor[Target]():
 		one(targetKinds)
-		p, _ := s.Properties.Get("protocol")
-		p.Enum = words(protocols)
+		choice("protocol", protocols)
 	case reflect.TypeFor[Load]():
 		one(scheduleKinds)
-		p, _ := s.Properties.Get("arrivals")
-		p.Enum = words(arrivalKinds)
-		p, _ = s.Properties.Get("when_stalled")
-		p.Enum = words(stallKinds)
-		p, _ = s.Properties.Get("poller")
-		p.Enum = words(pollers)
+		choice("arrivals", arrivalKinds)
+		choice("when_stalled", stallKinds)
+		choice("poller", pollers)
 	case reflect.TypeFor[Stage]():
 		one([]string{"to", "hold"})
 	case reflect.TypeFor[Route](), reflect.TypeFor[Step]():
 		one(requestForms)
 	case reflect.TypeFor[Link]():
-		p, _ := s.Properties.Get("protocol")
-		p.Enum = words(linkProtocols)
+		choice("protocol", linkProtocols)
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
-		p, _ := s.Properties.Get("direction")
-		p.Enum = words(ways)
+		choice("direction", ways)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
 	case reflect.TypeFor[CPU]():

@@ -132,9 +132,7 @@ func (r *rules) target(name string, t *Target) {
 	if at := path.Child("url"); r.Sound(at) {
 		r.url(at, t.URL)
 	}
-	if at := path.Child("protocol"); r.Has(at) {
-		r.among(at, t.Protocol, "protocols", protocols)
-	}
+	r.among(path.Child("protocol"), t.Protocol, "protocols", protocols)
 	r.tls(path, kind, t)
 	r.protoset(name, path.Child("protoset"), t)
 	if r.Has(path.Child("process")) {

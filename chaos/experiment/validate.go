@@ -81,7 +81,8 @@ func (r *rules) name(path strict.Path, name string, report func(path strict.Path
 	}
 }
 
-// among checks that a value is one of a few words.
+// among reports whether a value is there and is one of a few words. One that is
+// not among them is an error of the file.
 func (r *rules) among(path strict.Path, value, plural string, words []string) bool {
 	if !r.Sound(path) {
 		return false

@@ -22,33 +22,42 @@ func (d *Doc) scalar(n *yaml.Node, v reflect.Value, path Path) {
 		v.Set(reflect.ValueOf(x).Elem().Convert(v.Type()))
 		return
 	}
-	quoted := quoted(n)
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(n.Value)
 	case reflect.Bool:
-		d.boolean(n.Value, quoted, v, path)
+		d.boolean(n.Value, quoted(n), v, path)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		if text, ok := d.digits(n.Value, quoted, path); ok {
-			x, err := strconv.ParseInt(text, 10, v.Type().Bits())
-			if err != nil {
-				d.Wrong(path, fmt.Sprintf("%s: %s is out of range", path.Tail(), text), "")
-				return
-			}
-			v.SetInt(x)
+		if !d.digits(n, wholeNumber, path) {
+			return
 		}
+		x, err := strconv.ParseInt(n.Value, 10, v.Type().Bits())
+		if err != nil {
+			d.Wrong(path, fmt.Sprintf("%s: %s is out of range", path.Tail(), n.Value), "")
+			return
+		}
+		v.SetInt(x)
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		if text, ok := d.digits(n.Value, quoted, path); ok {
-			x, err := strconv.ParseUint(text, 10, v.Type().Bits())
-			if err != nil {
-				d.Wrong(path, fmt.Sprintf("%s: %s is out of range", path.Tail(), text),
-					fmt.Sprintf("it is at least 0 and at most %d", uint64(math.MaxUint64)>>(64-v.Type().Bits())))
-				return
-			}
-			v.SetUint(x)
+		if !d.digits(n, wholeNumber, path) {
+			return
 		}
+		x, err := strconv.ParseUint(n.Value, 10, v.Type().Bits())
+		if err != nil {
+			d.Wrong(path, fmt.Sprintf("%s: %s is out of range", path.Tail(), n.Value),
+				fmt.Sprintf("it is at least 0 and at most %d", uint64(math.MaxUint64)>>(64-v.Type().Bits())))
+			return
+		}
+		v.SetUint(x)
 	case reflect.Float32, reflect.Float64:
-		d.number(n.Value, quoted, v, path)
+		if !d.digits(n, decimalNumber, path) {
+			return
+		}
+		x, err := strconv.ParseFloat(n.Value, v.Type().Bits())
+		if err != nil {
+			d.Wrong(path, fmt.Sprintf("%s: %s is out of range", path.Tail(), Quote(n.Value)), "")
+			return
+		}
+		v.SetFloat(x)
 	default:
 		panic(fmt.Sprintf("strict: no scalar can be read into %s at %s", v.Type(), path))
 	}
@@ -80,48 +89,33 @@ func isOneOf(text string, words ...string) bool {
 	return false
 }
 
-var (
-	wholeNumber   = regexp.MustCompile(`^[+-]?[0-9]+$`)
-	decimalNumber = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
-	leadingZero   = regexp.MustCompile(`^[+-]?0[0-9]`)
-)
-
-// digits reads a whole number in decimal. A leading zero means octal to one
-// version of YAML and nothing to the next; some readers take underscores,
-// hexadecimal and base 60.
-func (d *Doc) digits(text string, quoted bool, path Path) (string, bool) {
-	problem, hint := "", ""
-	switch whole := wholeNumber.MatchString(text); {
-	case whole && quoted:
-		problem, hint = "is a text", "write the number without quotes"
-	case whole && leadingZero.MatchString(text):
-		problem, hint = "begins with 0, which some read as octal", "write it without the 0"
-	case whole:
-		return text, true
-	default:
-		problem, hint = "is not a whole number", "write it in plain digits, like 5"
-	}
-	d.Wrong(path, fmt.Sprintf("%s: %s %s", path.Tail(), Quote(text), problem), hint)
-	return "", false
+// form is how a number is written, with what is said of one that is not.
+type form struct {
+	syntax        *regexp.Regexp
+	problem, hint string
 }
 
-// number reads a decimal number. Infinity and NaN are none.
-func (d *Doc) number(text string, quoted bool, v reflect.Value, path Path) {
-	problem, hint := "", ""
-	switch number := decimalNumber.MatchString(text); {
-	case number && quoted:
+var (
+	wholeNumber = form{regexp.MustCompile(`^[+-]?[0-9]+$`),
+		"is not a whole number", "write it in plain digits, like 5"}
+	decimalNumber = form{regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$`),
+		"is not a number", "write it in plain digits, like 2 or 1.5"} // infinity and NaN are none
+	leadingZero = regexp.MustCompile(`^[+-]?0[0-9]`)
+)
+
+// digits reports whether a scalar is a number of a form; if not, that is an
+// error of the file. A leading zero means octal to one version of YAML and
+// nothing to the next; some readers take underscores, hexadecimal and base 60.
+func (d *Doc) digits(n *yaml.Node, f form, path Path) bool {
+	problem, hint := f.problem, f.hint
+	switch number := f.syntax.MatchString(n.Value); {
+	case number && quoted(n):
 		problem, hint = "is a text", "write the number without quotes"
-	case number && leadingZero.MatchString(text):
+	case number && leadingZero.MatchString(n.Value):
 		problem, hint = "begins with 0, which some read as octal", "write it without the 0"
 	case number:
-		x, err := strconv.ParseFloat(text, v.Type().Bits())
-		if err == nil {
-			v.SetFloat(x)
-			return
-		}
-		problem = "is out of range"
-	default:
-		problem, hint = "is not a number", "write it in plain digits, like 2 or 1.5"
+		return true
 	}
-	d.Wrong(path, fmt.Sprintf("%s: %s %s", path.Tail(), Quote(text), problem), hint)
+	d.Wrong(path, fmt.Sprintf("%s: %s %s", path.Tail(), Quote(n.Value), problem), hint)
+	return false
 }
