@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 // TestDocs reads every example of the pages about faults as an experiment or a
@@ -114,9 +116,9 @@ func hostKinds() map[string]bool {
 	for _, kind := range eventKinds {
 		var e Event
 		f := reflect.ValueOf(&e).Elem()
-		for _, field := range fieldsOf(f.Type()) {
-			if field.key == kind {
-				f.FieldByIndex(field.index).Set(reflect.New(field.typ.Elem()))
+		for _, field := range strict.Fields(f.Type()) {
+			if field.Key == kind {
+				f.FieldByIndex(field.Index).Set(reflect.New(field.Type.Elem()))
 			}
 		}
 		if e.Toxic() == nil && e.Stream() == nil {

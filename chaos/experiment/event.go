@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
@@ -134,33 +135,33 @@ func (e Event) String() string {
 
 func (r *rules) events() {
 	if n := len(r.x.Chaos); n > MaxEvents {
-		r.wrong(item("chaos", MaxEvents), fmt.Sprintf("chaos: has %d events", n), fmt.Sprintf("at most %d can be told apart in the records", MaxEvents))
+		r.Wrong(strict.Path("chaos").Item(MaxEvents), fmt.Sprintf("chaos: has %d events", n), fmt.Sprintf("at most %d can be told apart in the records", MaxEvents))
 		return
 	}
 	names := map[string]bool{}
 	for i := range r.x.Chaos {
-		e, path := &r.x.Chaos[i], item("chaos", i)
-		if at := child(path, "name"); r.sound(at) {
+		e, path := &r.x.Chaos[i], strict.Path("chaos").Item(i)
+		if at := path.Child("name"); r.Sound(at) {
 			if names[e.Name] {
-				r.wrong(at, fmt.Sprintf("name: event %s is given twice", quote(e.Name)), "")
+				r.Wrong(at, fmt.Sprintf("name: event %s is given twice", strict.Quote(e.Name)), "")
 			}
 			names[e.Name] = true
 		}
-		kind := r.kind(path, eventKinds)
+		kind := r.OneOf(path, eventKinds)
 		r.times(path, e, kind)
 		switch kind {
 		case "":
 		case e.hostKind():
 			if kind != "exec" || r.x.Links[e.On] == nil {
-				r.onTarget(child(path, "on"), e.On, kind)
+				r.onTarget(path.Child("on"), e.On, kind)
 			}
 			r.hostFault(path, e, kind)
 			r.apart(i, kind)
 		default:
 			r.onLink(path, e, kind)
-			r.selects(child(path, kind), e)
-			r.recording(child(path, kind), e.Latency)
-			r.answers(child(path, kind), e.Errors)
+			r.selects(path.Child(kind), e)
+			r.recording(path.Child(kind), e.Latency)
+			r.answers(path.Child(kind), e.Errors)
 			r.onProtocol(path, e, kind)
 		}
 	}
@@ -168,72 +169,72 @@ func (r *rules) events() {
 
 // times checks that an event begins and ends while the load is there to show
 // what it does: a healing after it could not be judged.
-func (r *rules) times(path string, e *Event, kind string) {
-	at, length, until := child(path, "at"), child(path, "for"), e.For
+func (r *rules) times(path strict.Path, e *Event, kind string) {
+	at, length, until := path.Child("at"), path.Child("for"), e.For
 	switch {
 	case kind == "restart":
-		if r.has(length) {
-			r.wrongKey(length, "for: does not go with restart", "it is healed when the target is ready again; restart: {downtime: 2s} keeps it away longer")
+		if r.Has(length) {
+			r.WrongKey(length, "for: does not go with restart", "it is healed when the target is ready again; restart: {downtime: 2s} keeps it away longer")
 		}
-		length, until = child(child(path, "restart"), "downtime"), e.Restart.Downtime
+		length, until = path.Child("restart", "downtime"), e.Restart.Downtime
 	case kind == "kill" && e.Kill.ForGood:
-		if r.has(length) {
-			r.wrongKey(length, "for: does not go with for_good", "it stays dead to the end of the run")
+		if r.Has(length) {
+			r.WrongKey(length, "for: does not go with for_good", "it stays dead to the end of the run")
 		}
 		until = 0
-	case kind != "" && !r.has(length):
-		r.lacks(path, length+": is missing", "add for: 10s")
+	case kind != "" && !r.Has(length):
+		r.Missing(path, "for", "add for: 10s")
 	default:
 		r.positive(length, e.For > 0)
 	}
-	if r.length == 0 || !r.sound(at) {
+	if r.length == 0 || !r.Sound(at) {
 		return
 	}
 	switch {
 	case e.At >= r.length:
-		r.wrong(at, fmt.Sprintf("at: %s is too late", unit.FormatDuration(e.At)), r.end())
-	case r.sound(length) && until > r.length-e.At:
-		r.wrong(length, fmt.Sprintf("%s: it is not healed before the end", tail(length)),
+		r.Wrong(at, fmt.Sprintf("at: %s is too late", unit.FormatDuration(e.At)), r.end())
+	case r.Sound(length) && until > r.length-e.At:
+		r.Wrong(length, fmt.Sprintf("%s: it is not healed before the end", length.Tail()),
 			fmt.Sprintf("%s, so this is at most %s", r.end(), unit.FormatDuration(r.length-e.At)))
 	}
 }
 
-func (r *rules) onLink(path string, e *Event, kind string) {
-	at := child(path, "on")
-	if t := r.x.Targets[e.On]; t != nil && r.x.Links[e.On] == nil && r.sound(at) {
-		r.wrong(at, fmt.Sprintf("on: %s is a target, %s takes a link", quote(e.On), kind), suggest("", "links", r.links))
+func (r *rules) onLink(path strict.Path, e *Event, kind string) {
+	at := path.Child("on")
+	if t := r.x.Targets[e.On]; t != nil && r.x.Links[e.On] == nil && r.Sound(at) {
+		r.Wrong(at, fmt.Sprintf("on: %s is a target, %s takes a link", strict.Quote(e.On), kind), strict.Suggest("", "links", r.links))
 		return
 	}
 	r.toLink(at, e.On)
 }
 
 // recording reads what a latency is drawn from.
-func (r *rules) recording(path string, l *proxy.Latency) {
-	if l == nil || l.Recorded == "" || !r.opts.Here || !r.sound(child(path, "recorded")) {
+func (r *rules) recording(path strict.Path, l *proxy.Latency) {
+	if l == nil || l.Recorded == "" || !r.opts.Here || !r.Sound(path.Child("recorded")) {
 		return
 	}
-	err := l.Load(filepath.Dir(r.file))
+	err := l.Load(filepath.Dir(r.File))
 	if err == nil {
 		return
 	}
 	key, _, _ := strings.Cut(err.Error(), ":")
-	if at := child(path, key); r.sound(at) {
-		r.wrong(at, err.Error(), "")
+	if at := path.Child(key); r.Sound(at) {
+		r.Wrong(at, err.Error(), "")
 	} else {
-		r.wrong(path, "latency: "+err.Error(), "")
+		r.Wrong(path, "latency: "+err.Error(), "")
 	}
 }
 
 // answers checks that an answer in the dependency's place is one that a caller
 // could take for an error.
-func (r *rules) answers(path string, e *proxy.Errors) {
-	at := child(path, "status")
-	if e == nil || e.GRPC != 0 || e.Body != "" || len(e.Headers) > 0 || !r.sound(at) {
+func (r *rules) answers(path strict.Path, e *proxy.Errors) {
+	at := path.Child("status")
+	if e == nil || e.GRPC != 0 || e.Body != "" || len(e.Headers) > 0 || !r.Sound(at) {
 		return
 	}
 	for _, status := range e.Status {
 		if status < 300 {
-			r.wrong(at, fmt.Sprintf("status: %d by itself is no error", status), "give the body: or headers: that make it one, or a status from 300 on")
+			r.Wrong(at, fmt.Sprintf("status: %d by itself is no error", status), "give the body: or headers: that make it one, or a status from 300 on")
 			return
 		}
 	}
@@ -241,7 +242,7 @@ func (r *rules) answers(path string, e *proxy.Errors) {
 
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
-func (r *rules) selects(path string, e *Event) {
+func (r *rules) selects(path strict.Path, e *Event) {
 	var s proxy.Select
 	if t := e.Toxic(); t != nil {
 		s = t.Selection()
@@ -251,31 +252,31 @@ func (r *rules) selects(path string, e *Event) {
 	} else {
 		return
 	}
-	r.positive(child(path, "first"), s.First != 0)
-	r.positive(child(path, "every"), s.Every != 0)
-	r.positive(child(path, "max_active"), s.MaxActive != 0)
+	r.positive(path.Child("first"), s.First != 0)
+	r.positive(path.Child("every"), s.Every != 0)
+	r.positive(path.Child("max_active"), s.MaxActive != 0)
 	if s.Match != nil {
-		r.positive(child(child(path, "match"), "connection"), s.Match.Connection != 0)
+		r.positive(path.Child("match", "connection"), s.Match.Connection != 0)
 	}
-	if on := child(child(path, "cycle"), "on"); s.Cycle != nil && r.sound(on) && s.Cycle.On >= e.For && e.For > 0 {
-		r.wrong(on, fmt.Sprintf("on: it does not go again in %s", unit.FormatDuration(e.For)), "make it shorter than for:, or leave out cycle:")
+	if on := path.Child("cycle", "on"); s.Cycle != nil && r.Sound(on) && s.Cycle.On >= e.For && e.For > 0 {
+		r.Wrong(on, fmt.Sprintf("on: it does not go again in %s", unit.FormatDuration(e.For)), "make it shorter than for:, or leave out cycle:")
 	}
-	ramp := child(path, "ramp")
+	ramp := path.Child("ramp")
 	r.positive(ramp, s.Ramp != 0)
-	if r.sound(ramp) && s.Ramp > e.For && e.For > 0 {
-		r.wrong(ramp, fmt.Sprintf("ramp: it does not come to its full size in %s", unit.FormatDuration(e.For)), "make it shorter than for:")
+	if r.Sound(ramp) && s.Ramp > e.For && e.For > 0 {
+		r.Wrong(ramp, fmt.Sprintf("ramp: it does not come to its full size in %s", unit.FormatDuration(e.For)), "make it shorter than for:")
 	}
 }
 
-func (r *rules) onTarget(at, name, kind string) {
+func (r *rules) onTarget(at strict.Path, name, kind string) {
 	t := r.x.Targets[name]
 	switch {
-	case !r.sound(at):
+	case !r.Sound(at):
 	case t == nil && r.x.Links[name] != nil:
-		r.wrong(at, fmt.Sprintf("%s: %s is a link, %s takes a target", tail(at), quote(name), kind), suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
+		r.Wrong(at, fmt.Sprintf("%s: %s is a link, %s takes a target", at.Tail(), strict.Quote(name), kind), strict.Suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
 	case t == nil:
 		r.toTarget(at, name)
-	case r.has(child(child("targets", name), "url")):
+	case r.Has(strict.Path("targets").Child(name, "url")):
 		r.byPidFile(at, t, name, kind)
 	}
 }
@@ -290,11 +291,11 @@ func (r *rules) apart(i int, kind string) {
 	for j := range r.x.Chaos[:i] {
 		o := &r.x.Chaos[j]
 		shared := slices.ContainsFunc(e.Everybody(), func(name string) bool { return slices.Contains(o.Everybody(), name) })
-		if !shared || !o.onProcess() || !r.sound(item("chaos", j)) || !r.sound(item("chaos", i)) {
+		if !shared || !o.onProcess() || !r.Sound(strict.Path("chaos").Item(j)) || !r.Sound(strict.Path("chaos").Item(i)) {
 			continue
 		}
 		if e.At <= r.until(o) && o.At <= r.until(e) {
-			r.wrong(child(item("chaos", i), "at"), fmt.Sprintf("at: this %s overlaps %s", kind, item("chaos", j)), "one fault at a time happens to a target's process")
+			r.Wrong(strict.Path("chaos").Item(i).Child("at"), fmt.Sprintf("at: this %s overlaps %s", kind, strict.Path("chaos").Item(j)), "one fault at a time happens to a target's process")
 			return
 		}
 	}

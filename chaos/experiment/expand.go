@@ -6,7 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 // Expand replaces every ${NAME} in text by what lookup knows under that name.
@@ -24,7 +25,7 @@ func Expand(text string, lookup func(name string) (value string, ok bool)) (stri
 		}
 		text = rest
 		if v.open {
-			errs = append(errs, fmt.Errorf("%s is not closed", quote(v.text)))
+			errs = append(errs, fmt.Errorf("%s is not closed", strict.Quote(v.text)))
 			continue
 		}
 		value, ok := lookup(v.name)
@@ -89,27 +90,29 @@ var (
 )
 
 // variables checks every ${...} in a text of a process.
-func (r *rules) variables(path, text string) {
-	if !r.sound(path) {
+func (r *rules) variables(path strict.Path, text string) {
+	if !r.Sound(path) {
 		return
 	}
 	for _, v := range variables(text) {
-		if len(r.errs) >= maxErrors {
+		if r.Full() {
 			return
 		}
 		if v.open {
 			r.variableAt(path, v, "close it with }, or write $${ if ${ is meant")
 		} else if r.knows(v.name) {
 			continue
-		} else if near := nearest(v.name, r.variableNames()); near != "" {
+		} else if near := strict.Nearest(v.name, r.variableNames()); near != "" {
 			r.variableAt(path, v, fmt.Sprintf("did you mean ${%s}?", near))
 		} else {
-			r.variableAt(path, v, "variables are "+strings.Join(ownVariables, ", ")+", links.NAME.url, targets.NAME.url and env.NAME; write $${ if ${ is meant")
+			r.variableAt(path,
+				v,
+				"variables are "+strings.Join(ownVariables, ", ")+", links.NAME.url, targets.NAME.url and env.NAME; write $${ if ${ is meant")
 		}
 	}
 }
 
-// knows tells whether there is a variable. Whether the environment has one is
+// knows reports whether there is a variable. Whether the environment has one is
 // seen when the run begins: a file may be checked on another machine.
 func (r *rules) knows(name string) bool {
 	if env, ok := strings.CutPrefix(name, "env."); ok {
@@ -161,44 +164,11 @@ func (r *rules) variableNames() []string {
 	return names
 }
 
-// variableAt reports a variable where it stands in its text, if it can be seen
-// there: in a text with escapes it cannot.
-func (r *rules) variableAt(path string, v variable, hint string) {
-	problem := tail(path) + ": unknown variable " + v.text
+// variableAt reports a variable where it stands in its text.
+func (r *rules) variableAt(path strict.Path, v variable, hint string) {
+	problem := path.Tail() + ": unknown variable " + v.text
 	if v.open {
-		problem = tail(path) + ": " + quote(v.text) + " is not closed"
+		problem = path.Tail() + ": " + strict.Quote(v.text) + " is not closed"
 	}
-	n := r.places[path].value
-	at := *n
-	if r.flags[n] == "" {
-		at.Line, at.Column = r.find(v.text, n.Line, n.Column)
-	} else {
-		r.flags[&at] = r.flags[n]
-	}
-	r.report(&at, path, problem, hint)
-}
-
-// find is the first place of a text in the file from a place on; that place if
-// there is none.
-func (s *source) find(text string, line, column int) (int, int) {
-	for i := line - 1; i < len(s.lines) && i >= 0; i++ {
-		from := 0
-		if i == line-1 {
-			from = offset(s.lines[i], column)
-		}
-		if at := strings.Index(s.lines[i][from:], text); at >= 0 {
-			return i + 1, utf8.RuneCountInString(s.lines[i][:from+at]) + 1
-		}
-	}
-	return line, column
-}
-
-// offset is where the character of a column begins in a line, counted in bytes.
-func offset(line string, column int) int {
-	for at := range line {
-		if column--; column < 1 {
-			return at
-		}
-	}
-	return len(line)
+	r.WrongText(path, v.text, problem, hint)
 }

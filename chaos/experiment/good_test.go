@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -156,21 +157,21 @@ func TestEveryKeyIsTried(t *testing.T) {
 			if tried[v.Type()] == nil {
 				tried[v.Type()] = map[string]bool{}
 			}
-			for _, f := range fieldsOf(v.Type()) {
-				if x := v.FieldByIndex(f.index); !x.IsZero() {
-					tried[v.Type()][f.key] = true
-					shared[ownerOf(v.Type(), f)+"."+f.key] = true
+			for _, f := range strict.Fields(v.Type()) {
+				if x := v.FieldByIndex(f.Index); !x.IsZero() {
+					tried[v.Type()][f.Key] = true
+					shared[ownerOf(v.Type(), f)+"."+f.Key] = true
 				}
-				walk(v.FieldByIndex(f.index))
+				walk(v.FieldByIndex(f.Index))
 			}
 		}
 	}
 	walk(reflect.ValueOf(x))
 	keys := 0
 	for typ := range structsOf(reflect.TypeFor[Experiment](), map[reflect.Type]bool{}) {
-		for _, f := range fieldsOf(typ) {
-			if keys++; !tried[typ][f.key] && !shared[ownerOf(typ, f)+"."+f.key] {
-				t.Errorf("%s of %s is not in everything.yaml", f.key, typ)
+		for _, f := range strict.Fields(typ) {
+			if keys++; !tried[typ][f.Key] && !shared[ownerOf(typ, f)+"."+f.Key] {
+				t.Errorf("%s of %s is not in everything.yaml", f.Key, typ)
 			}
 		}
 	}
@@ -181,8 +182,8 @@ func TestEveryKeyIsTried(t *testing.T) {
 
 // ownerOf is the type that has the key as its own: a struct within typ, if the
 // key is one of its keys.
-func ownerOf(typ reflect.Type, f field) string {
-	for _, i := range f.index[:len(f.index)-1] {
+func ownerOf(typ reflect.Type, f strict.Field) string {
+	for _, i := range f.Index[:len(f.Index)-1] {
 		typ = typ.Field(i).Type
 	}
 	return typ.String()
@@ -360,9 +361,9 @@ func TestKinds(t *testing.T) {
 
 func fieldNamed(t *testing.T, v reflect.Value, key string) reflect.Value {
 	t.Helper()
-	for _, f := range fieldsOf(v.Type()) {
-		if f.key == key {
-			return v.FieldByIndex(f.index)
+	for _, f := range strict.Fields(v.Type()) {
+		if f.Key == key {
+			return v.FieldByIndex(f.Index)
 		}
 	}
 	t.Fatalf("%s has no key %s", v.Type(), key)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -176,7 +177,7 @@ func (e Event) What() string {
 	return strings.TrimSpace(e.Kind() + " " + e.hostFigure())
 }
 
-// onProcess tells whether it happens to a target's process.
+// onProcess reports whether it happens to a target's process.
 func (e Event) onProcess() bool { return slices.Contains(processKinds, e.hostKind()) }
 
 // Everybody is the target that it happens to and, with a restart, the others.
@@ -205,76 +206,82 @@ func (e *Event) resolve(folder string) error {
 }
 
 // hostFault checks what a fault that is not a link's says.
-func (r *rules) hostFault(path string, e *Event, kind string) {
-	at := child(path, kind)
-	if r.bad[at] {
+func (r *rules) hostFault(path strict.Path, e *Event, kind string) {
+	at := path.Child(kind)
+	if r.Bad(at) {
 		return
 	}
 	switch kind {
 	case "restart":
 		for i, other := range e.Restart.Others {
-			o := item(child(at, "others"), i)
+			o := at.Child("others").Item(i)
 			r.onTarget(o, other, kind)
 			if other == e.On || slices.Index(e.Restart.Others, other) < i {
-				r.wrong(o, fmt.Sprintf("others[%d]: %s is restarted already", i, quote(other)), "remove it")
+				r.Wrong(o, fmt.Sprintf("others[%d]: %s is restarted already", i, strict.Quote(other)), "remove it")
 			}
 		}
-		if rolling := child(at, "rolling"); r.sound(rolling) && e.Restart.Rolling && len(e.Restart.Others) == 0 {
-			r.wrong(rolling, "rolling: there is one target alone", "add others: [...], which follow it")
+		if rolling := at.Child("rolling"); r.Sound(rolling) && e.Restart.Rolling && len(e.Restart.Others) == 0 {
+			r.Wrong(rolling, "rolling: there is one target alone", "add others: [...], which follow it")
 		}
 	case "kill":
 		if t := r.x.Targets[e.On]; t != nil && t.PidFile != "" && !e.Kill.ForGood {
-			r.wrongKey(at, fmt.Sprintf("kill: stormctl did not start target %s, so it cannot start it again", quote(e.On)), "write kill: {for_good: true} without for:, or use exec")
+			r.WrongKey(at, fmt.Sprintf("kill: stormctl did not start target %s, so it cannot start it again", strict.Quote(e.On)),
+				"write kill: {for_good: true} without for:, or use exec")
 		}
 	case "cpu":
-		r.among(child(at, "by"), e.CPU.By, "ways", cpuWays)
-		cores := child(at, "cores")
+		r.among(at.Child("by"), e.CPU.By, "ways", cpuWays)
+		cores := at.Child("cores")
 		r.positive(cores, e.CPU.Cores > 0)
-		if r.sound(cores) && e.CPU.By == "stop" && e.CPU.Cores >= 1 {
-			r.wrong(cores, fmt.Sprintf("cores: %v is not less than 1", e.CPU.Cores), "with by: stop it is the part of the time in which the processes run")
+		if r.Sound(cores) && e.CPU.By == "stop" && e.CPU.Cores >= 1 {
+			r.Wrong(cores, fmt.Sprintf("cores: %v is not less than 1", e.CPU.Cores),
+				"with by: stop it is the part of the time in which the processes run")
 		}
 	case "memory":
-		r.among(child(at, "by"), e.Memory.By, "ways", memoryWays)
-		r.positive(child(at, "free"), e.Memory.Free > 0)
+		r.among(at.Child("by"), e.Memory.By, "ways", memoryWays)
+		r.positive(at.Child("free"), e.Memory.Free > 0)
 	case "fd":
-		if free := child(at, "free"); r.sound(free) && e.FD.Free < 0 {
-			r.wrong(free, "free: must be 0 or more", "")
+		if free := at.Child("free"); r.Sound(free) && e.FD.Free < 0 {
+			r.Wrong(free, "free: must be 0 or more", "")
 		}
 	case "disk_full":
-		r.positive(child(at, "at_most"), e.DiskFull.AtMost > 0)
+		r.positive(at.Child("at_most"), e.DiskFull.AtMost > 0)
 	case "exec":
 		for key, command := range map[string][]string{"inject": e.Exec.Inject, "heal": e.Exec.Heal} {
-			if c := child(at, key); r.sound(c) && (len(command) == 0 || command[0] == "") {
-				r.wrong(c, key+": names no program", "write it like [docker, pause, shop]")
+			if c := at.Child(key); r.Sound(c) && (len(command) == 0 || command[0] == "") {
+				r.Wrong(c, key+": names no program", "write it like [docker, pause, shop]")
 			}
 		}
-		if within := child(at, "within"); r.sound(within) && (e.Exec.Within <= 0 || e.Exec.Within > 25*time.Second) {
-			r.wrong(within, fmt.Sprintf("within: %s is not more than 0 and at most 25s", unit.FormatDuration(e.Exec.Within)), "a heal has 30s in all")
+		if within := at.Child("within"); r.Sound(within) && (e.Exec.Within <= 0 || e.Exec.Within > 25*time.Second) {
+			r.Wrong(within, fmt.Sprintf("within: %s is not more than 0 and at most 25s", unit.FormatDuration(e.Exec.Within)),
+				"a heal has 30s in all")
 		}
 	case "net_partition":
-		r.netns(child(at, "netns"), e.NetPartition.Netns)
-		r.among(child(at, "direction"), e.NetPartition.Direction, "directions", directions)
+		r.netns(at.Child("netns"), e.NetPartition.Netns)
+		r.among(at.Child("direction"), e.NetPartition.Direction, "directions", directions)
 		for i, cidr := range e.NetPartition.Peers {
-			r.cidr(item(child(at, "peers"), i), "peers", cidr)
+			r.cidr(at.Child("peers").Item(i), "peers", cidr)
 		}
 	case "net_rate":
-		r.netns(child(at, "netns"), e.NetRate.Netns)
-		if device := child(at, "device"); r.sound(device) && !plainName(e.NetRate.Device) {
-			r.wrong(device, fmt.Sprintf("device: %s is not the name of a network device", quote(e.NetRate.Device)), "write it like eth0")
+		r.netns(at.Child("netns"), e.NetRate.Netns)
+		if device := at.Child("device"); r.Sound(device) && !plainName(e.NetRate.Device) {
+			r.Wrong(device, fmt.Sprintf("device: %s is not the name of a network device", strict.Quote(e.NetRate.Device)),
+				"write it like eth0")
 		}
-		r.positive(child(at, "limit"), e.NetRate.Limit > 0)
+		r.positive(at.Child("limit"), e.NetRate.Limit > 0)
 	}
 }
 
 // netns checks that a network namespace may be touched.
-func (r *rules) netns(path, name string) {
+func (r *rules) netns(path strict.Path, name string) {
 	switch {
-	case !r.sound(path):
+	case !r.Sound(path):
 	case !plainName(name):
-		r.wrong(path, fmt.Sprintf("netns: %s is not the name of a network namespace", quote(name)), "write it as `ip netns list` shows it")
-	case r.bad["limits.netns"]:
+		r.Wrong(path, fmt.Sprintf("netns: %s is not the name of a network namespace", strict.Quote(name)),
+			"write it as `ip netns list` shows it")
+	case r.Bad("limits.netns"):
 	case !slices.Contains(r.x.Limits.Netns, name):
-		r.wrong(path, fmt.Sprintf("netns: %s is outside limits.netns", quote(name)), fmt.Sprintf("it may be touched only if limits: {netns: [%s]} says so", name))
+		r.Wrong(path, fmt.Sprintf("netns: %s is outside limits.netns", strict.Quote(name)),
+			fmt.Sprintf("it may be touched only if limits: {netns: [%s]} says so", name))
 	}
 }
 
@@ -285,23 +292,24 @@ func plainName(name string) bool {
 }
 
 // cidr checks a prefix of a list.
-func (r *rules) cidr(at, key, cidr string) {
-	if !r.sound(at) {
+func (r *rules) cidr(at strict.Path, key, cidr string) {
+	if !r.Sound(at) {
 		return
 	}
 	p, err := netip.ParsePrefix(cidr)
 	if addr, e := netip.ParseAddr(cidr); e == nil {
-		r.wrong(at, fmt.Sprintf("%s: %s is one address", key, quote(cidr)), fmt.Sprintf("write it as a CIDR: %s/%d", addr, addr.BitLen()))
+		r.Wrong(at, fmt.Sprintf("%s: %s is one address", key, strict.Quote(cidr)),
+			fmt.Sprintf("write it as a CIDR: %s/%d", addr, addr.BitLen()))
 	} else if err != nil {
-		r.wrong(at, fmt.Sprintf("%s: %s is not a CIDR", key, quote(cidr)), "write it like 10.0.0.0/8 or ::1/128")
+		r.Wrong(at, fmt.Sprintf("%s: %s is not a CIDR", key, strict.Quote(cidr)), "write it like 10.0.0.0/8 or ::1/128")
 	} else if p != p.Masked() {
-		r.wrong(at, fmt.Sprintf("%s: %s has bits behind its mask", key, quote(cidr)), fmt.Sprintf("write %s", p.Masked()))
+		r.Wrong(at, fmt.Sprintf("%s: %s has bits behind its mask", key, strict.Quote(cidr)), fmt.Sprintf("write %s", p.Masked()))
 	}
 }
 
 // byPidFile checks a fault on the process of a target that stormctl did not
 // start: it is named by a file, and limits allow its program.
-func (r *rules) byPidFile(at string, t *Target, name, kind string) {
+func (r *rules) byPidFile(at strict.Path, t *Target, name, kind string) {
 	switch {
 	case !slices.Contains(processKinds, kind):
 		return // its process is left alone
@@ -310,11 +318,13 @@ func (r *rules) byPidFile(at string, t *Target, name, kind string) {
 		if kind != "restart" {
 			hint += ", or name its process by pid_file"
 		}
-		r.wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot %s", quote(name), verbs[kind]), hint)
+		r.Wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot %s", strict.Quote(name), verbs[kind]),
+			hint)
 	case kind == "restart":
-		r.wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot start it again", quote(name)), "make it a process, or use exec")
-	case len(r.x.Limits.Processes) == 0 && !r.bad["limits.processes"]:
-		r.wrong(at, fmt.Sprintf("on: the process of target %s is not stormctl's own, and limits.processes allows none", quote(name)),
+		r.Wrong(at, fmt.Sprintf("on: target %s is a url: stormctl did not start it, so it cannot start it again", strict.Quote(name)),
+			"make it a process, or use exec")
+	case len(r.x.Limits.Processes) == 0 && !r.Bad("limits.processes"):
+		r.Wrong(at, fmt.Sprintf("on: the process of target %s is not stormctl's own, and limits.processes allows none", strict.Quote(name)),
 			"name its program: limits: {processes: [/usr/sbin/nginx]}")
 	}
 }
@@ -323,8 +333,9 @@ func (r *rules) byPidFile(at string, t *Target, name, kind string) {
 var verbs = map[string]string{"restart": "restart it", "pause": "pause it", "kill": "kill it", "cpu": "slow it down", "memory": "limit it", "fd": "limit it"}
 
 // program checks an entry of limits.processes.
-func (r *rules) program(at, text string) {
-	if r.sound(at) && (text == "" || strings.Contains(text, "/") && !filepath.IsAbs(text)) {
-		r.wrong(at, fmt.Sprintf("processes: %s is neither a path nor a name", quote(text)), "write the program like /usr/sbin/nginx or nginx")
+func (r *rules) program(at strict.Path, text string) {
+	if r.Sound(at) && (text == "" || strings.Contains(text, "/") && !filepath.IsAbs(text)) {
+		r.Wrong(at, fmt.Sprintf("processes: %s is neither a path nor a name", strict.Quote(text)),
+			"write the program like /usr/sbin/nginx or nginx")
 	}
 }

@@ -76,7 +76,7 @@ func (in *Inputs) Body(r *Route) []byte {
 // host is what a target's certificate must be for, unless its TLS says more.
 func (t *Target) host() string {
 	if t.Process != nil && t.Process.Listen != "" {
-		host, _, _ := net.SplitHostPort(t.Process.Listen) // "" is refused by who dials
+		host, _, _ := net.SplitHostPort(t.Process.Listen) // "" is refused when it is dialled
 		return host
 	}
 	if t.Process != nil {
@@ -94,7 +94,7 @@ func (r *rules) beside(file string) string {
 	if filepath.IsAbs(file) {
 		return file
 	}
-	return filepath.Join(filepath.Dir(r.file), file)
+	return filepath.Join(filepath.Dir(r.File), file)
 }
 
 // absolute makes names of files that begin at folder independent of it; "" stays.
@@ -114,12 +114,12 @@ func absolute(folder string, files ...*string) error {
 
 // data reads the table for ${data.COLUMN}.
 func (r *rules) data(file string) {
-	if !r.opts.Here || !r.sound("load.data") {
+	if !r.opts.Here || !r.Sound("load.data") {
 		return
 	}
 	var err error
 	if r.table, err = readFile(r.beside(file), requests.ReadTable); err != nil {
-		r.wrong("load.data", "data: "+err.Error(), "")
+		r.Wrong("load.data", "data: "+err.Error(), "")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -78,55 +79,56 @@ func (s Stop) String() string {
 
 func (r *rules) limits() {
 	l := &r.x.Limits
-	if r.sound("limits.allow") && len(l.Allow) == 0 {
-		r.wrong("limits.allow", "allow: is empty", "nothing could be touched; leave it out for loopback")
+	if r.Sound("limits.allow") && len(l.Allow) == 0 {
+		r.Wrong("limits.allow", "allow: is empty", "nothing could be touched; leave it out for loopback")
 	}
 	for i, cidr := range l.Allow {
-		r.cidr(item("limits.allow", i), "allow", cidr)
+		r.cidr(strict.Path("limits.allow").Item(i), "allow", cidr)
 	}
 	for i, program := range l.Processes {
-		r.program(item("limits.processes", i), program)
+		r.program(strict.Path("limits.processes").Item(i), program)
 	}
 	for i, netns := range l.Netns {
-		if at := item("limits.netns", i); r.sound(at) && !plainName(netns) {
-			r.wrong(at, fmt.Sprintf("netns: %s is not the name of a network namespace", quote(netns)), "write it as `ip netns list` shows it")
+		if at := strict.Path("limits.netns").Item(i); r.Sound(at) && !plainName(netns) {
+			r.Wrong(at, fmt.Sprintf("netns: %s is not the name of a network namespace", strict.Quote(netns)),
+				"write it as `ip netns list` shows it")
 		}
 	}
 }
 
 func (r *rules) stops() {
 	for i, s := range r.x.Limits.StopIf {
-		path := item("limits.stop_if", i)
-		kind := r.kind(path, stopKinds)
-		route, link := child(path, "route"), child(path, "link")
+		path := strict.Path("limits.stop_if").Item(i)
+		kind := r.OneOf(path, stopKinds)
+		route, link := path.Child("route"), path.Child("link")
 		switch kind {
 		case "":
 		case "success_below":
-			if r.has(link) {
-				r.wrongKey(link, "link: does not go with "+kind, "it is a figure of routes")
+			if r.Has(link) {
+				r.WrongKey(link, "link: does not go with "+kind, "it is a figure of routes")
 			}
 			r.toRoute(route, s.Route)
 		case "errors_above", "p99_above", "in_flight_above":
-			if r.has(route) {
-				r.wrongKey(route, "route: does not go with "+kind, "it is a figure of links")
+			if r.Has(route) {
+				r.WrongKey(route, "route: does not go with "+kind, "it is a figure of links")
 			}
-			if !r.has(link) {
-				r.lacks(path, link+": is missing", "add link: NAME")
+			if !r.Has(link) {
+				r.Missing(path, "link", "add link: NAME")
 			} else {
 				r.toLink(link, s.Link)
 			}
 		default:
-			for _, at := range []string{route, link} {
-				if r.has(at) {
-					r.wrongKey(at, tail(at)+": does not go with "+kind, "it is a figure of the harness")
+			for _, at := range []strict.Path{route, link} {
+				if r.Has(at) {
+					r.WrongKey(at, at.Tail()+": does not go with "+kind, "it is a figure of the harness")
 				}
 			}
 		}
-		r.positive(child(path, kind), map[string]bool{
+		r.positive(path.Child(kind), map[string]bool{
 			"success_below": s.SuccessBelow > 0, "errors_above": s.ErrorsAbove > 0, "p99_above": s.P99Above > 0,
 			"in_flight_above": s.InFlightAbove > 0, "send_lag_above": s.SendLagAbove > 0, "cpu_above": s.CPUAbove > 0}[kind])
-		if at := child(path, "for"); r.sound(at) && (s.For < time.Second || s.For%time.Second != 0) {
-			r.wrong(at, fmt.Sprintf("for: %s is not in whole seconds", unit.FormatDuration(s.For)), "it is looked at once a second")
+		if at := path.Child("for"); r.Sound(at) && (s.For < time.Second || s.For%time.Second != 0) {
+			r.Wrong(at, fmt.Sprintf("for: %s is not in whole seconds", unit.FormatDuration(s.For)), "it is looked at once a second")
 		}
 	}
 }

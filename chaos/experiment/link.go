@@ -3,6 +3,7 @@ package experiment
 import (
 	"fmt"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 )
@@ -55,76 +56,80 @@ var linkProtocols = []string{proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.Pro
 var tlsParts = []string{"ca", "cert", "key"}
 
 func (r *rules) link(name string, l *Link) {
-	path := child("links", name)
-	r.name(path, name, r.wrongKey)
-	from := r.toTarget(child(path, "from"), l.From)
-	to := r.toTarget(child(path, "to"), l.To)
+	path := strict.Path("links").Child(name)
+	r.name(path, name, r.WrongKey)
+	from := r.toTarget(path.Child("from"), l.From)
+	to := r.toTarget(path.Child("to"), l.To)
 	if from && to && l.From == l.To {
-		r.wrong(child(path, "to"), fmt.Sprintf("to: %s is also from", quote(l.To)), "a link lies between two targets")
+		r.Wrong(path.Child("to"), fmt.Sprintf("to: %s is also from", strict.Quote(l.To)), "a link lies between two targets")
 	}
 	if t := r.x.Targets[l.To]; to && t != nil {
 		blind := l.Protocol == proxy.ProtocolTCP // what is spoken is not the link's business
 		_, socket := t.Socket()
 		switch {
 		case t.Secure() && !blind && (l.TLS == nil || l.TLS.Originate == nil):
-			r.wrong(child(path, "to"), fmt.Sprintf("to: %s is reached by TLS", quote(l.To)), "give the link tls: {originate: {}}, or protocol: tcp")
+			r.Wrong(path.Child("to"), fmt.Sprintf("to: %s is reached by TLS", strict.Quote(l.To)),
+				"give the link tls: {originate: {}}, or protocol: tcp")
 		case socket:
-			r.wrong(child(path, "to"), fmt.Sprintf("to: %s listens on a unix socket", quote(l.To)), "a link leads to host and port")
+			r.Wrong(path.Child("to"), fmt.Sprintf("to: %s listens on a unix socket", strict.Quote(l.To)), "a link leads to host and port")
 		}
 	}
-	if at := child(path, "listen"); r.sound(at) {
+	if at := path.Child("listen"); r.Sound(at) {
 		r.hostPort(at, l.Listen, 0)
 	}
-	if at := child(path, "protocol"); r.has(at) {
+	if at := path.Child("protocol"); r.Has(at) {
 		r.among(at, l.Protocol, "protocols", linkProtocols)
 	} else if t := r.x.Targets[l.To]; to && t != nil && t.settled() == load.Auto {
-		r.lacks(path, at+": is missing", fmt.Sprintf("write protocol: h2 or http1 for link %s, whichever its caller speaks: what %s chooses is known only when the run begins", name, quote(l.To)))
+		r.Missing(path,
+			"protocol",
+			fmt.Sprintf("write protocol: h2 or http1 for link %s, whichever its caller speaks: what %s chooses is known only when the run begins",
+				name, strict.Quote(l.To)))
 	}
-	if at := child(path, "tls"); r.sound(at) {
+	if at := path.Child("tls"); r.Sound(at) {
 		r.linkTLS(at, l)
 	}
 }
 
-func (r *rules) linkTLS(path string, l *Link) {
-	plain := func(at, target, how string) {
-		if t := r.x.Targets[target]; t != nil && t.Reference != "" && r.has(at) {
-			r.wrongKey(at, fmt.Sprintf("%s: reference service %s %s without TLS", tail(at), quote(target), how), "leave it out")
+func (r *rules) linkTLS(path strict.Path, l *Link) {
+	plain := func(at strict.Path, target, how string) {
+		if t := r.x.Targets[target]; t != nil && t.Reference != "" && r.Has(at) {
+			r.WrongKey(at, fmt.Sprintf("%s: reference service %s %s without TLS", at.Tail(), strict.Quote(target), how), "leave it out")
 		}
 	}
-	terminate, originate := child(path, "terminate"), child(path, "originate")
-	if !r.has(terminate) && !r.has(originate) {
-		r.wrong(path, "tls: has neither terminate nor originate", "write {terminate: {}} for TLS between the caller and the link")
+	terminate, originate := path.Child("terminate"), path.Child("originate")
+	if !r.Has(terminate) && !r.Has(originate) {
+		r.Wrong(path, "tls: has neither terminate nor originate", "write {terminate: {}} for TLS between the caller and the link")
 	}
 	plain(terminate, l.From, "calls")
 	plain(originate, l.To, "answers")
 	if t := l.TLS.Terminate; t != nil {
 		r.pair(terminate, t.Cert, t.Key)
-		if at := child(terminate, "names"); r.sound(at) && t.Cert != "" {
-			r.wrongKey(at, "names: does not go with cert", "they are for a certificate that is generated")
+		if at := terminate.Child("names"); r.Sound(at) && t.Cert != "" {
+			r.WrongKey(at, "names: does not go with cert", "they are for a certificate that is generated")
 		}
-		if at := child(terminate, "cert"); r.sound(at) && t.Cert == Generated {
-			r.wrong(at, "cert: is generated anyway", "leave it out")
+		if at := terminate.Child("cert"); r.Sound(at) && t.Cert == Generated {
+			r.Wrong(at, "cert: is generated anyway", "leave it out")
 		}
 	}
 	if o := l.TLS.Originate; o != nil {
 		r.pair(originate, o.Cert, o.Key)
 		for _, key := range []string{"ca", "server_name"} {
-			if at := child(originate, key); r.sound(at) && o.Insecure {
-				r.wrongKey(at, key+": does not go with insecure", "insecure takes any certificate")
+			if at := originate.Child(key); r.Sound(at) && o.Insecure {
+				r.WrongKey(at, key+": does not go with insecure", "insecure takes any certificate")
 			}
 		}
 	}
 }
 
 // pair checks that certificate and key come together.
-func (r *rules) pair(path, cert, key string) {
+func (r *rules) pair(path strict.Path, cert, key string) {
 	switch {
 	case cert == Generated && key != "":
-		r.wrongKey(child(path, "key"), "key: does not go with a generated cert", "leave it out")
-	case cert != "" && cert != Generated && !r.has(child(path, "key")):
-		r.lacks(path, child(path, "key")+": is missing", "cert needs the file of its key")
-	case key != "" && !r.has(child(path, "cert")):
-		r.lacks(path, child(path, "cert")+": is missing", "key needs the file of its certificate")
+		r.WrongKey(path.Child("key"), "key: does not go with a generated cert", "leave it out")
+	case cert != "" && cert != Generated && !r.Has(path.Child("key")):
+		r.Missing(path, "key", "cert needs the file of its key")
+	case key != "" && !r.Has(path.Child("cert")):
+		r.Missing(path, "cert", "key needs the file of its certificate")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
@@ -95,47 +96,35 @@ var shared = map[string][]string{"latency": append([]string{"delay", "jitter", "
 var narrows = []string{"share", "match", "first", "every", "cycle", "ramp", "max_active"}
 
 // onProtocol checks that the link speaks what the fault is about.
-func (r *rules) onProtocol(path string, e *Event, kind string) {
-	link, at := r.x.Links[e.On], child(path, kind)
-	spoken := child(child("links", e.On), "protocol")
-	if link == nil || !r.sound(child(path, "on")) || r.has(spoken) && !r.sound(spoken) {
+func (r *rules) onProtocol(path strict.Path, e *Event, kind string) {
+	link, at := r.x.Links[e.On], path.Child(kind)
+	spoken := strict.Path("links").Child(e.On, "protocol")
+	if link == nil || !r.Sound(path.Child("on")) || r.Has(spoken) && !r.Sound(spoken) {
 		return
 	}
-	direction := child(path, "direction")
-	if r.has(direction) && r.sound(direction) && r.among(direction, e.Direction, "directions", ways) && link.Protocol != proxy.ProtocolTCP {
-		r.wrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", quote(e.On)), "leave it out, or give the link protocol: tcp")
+	direction := path.Child("direction")
+	if r.Has(direction) && r.Sound(direction) && r.among(direction, e.Direction, "directions", ways) && link.Protocol != proxy.ProtocolTCP {
+		r.WrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", strict.Quote(e.On)), "leave it out, or give the link protocol: tcp")
 	}
 	keys, both := shared[kind]
 	isStream := slices.Contains(streamKinds, kind)
 	switch {
 	case both && link.Protocol == proxy.ProtocolTCP:
 		r.only(at, keys, e.On)
-		r.only(child(at, "match"), []string{"connection"}, e.On)
+		r.only(at.Child("match"), []string{"connection"}, e.On)
 	case !both && isStream && link.Protocol != proxy.ProtocolTCP:
-		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", quote(e.On), kind), "give the link protocol: tcp")
+		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", strict.Quote(e.On), kind), "give the link protocol: tcp")
 	case !both && !isStream && link.Protocol == proxy.ProtocolTCP:
-		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(streamKinds, ", "))
+		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", strict.Quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(streamKinds, ", "))
 	}
 }
 
 // only refuses the keys of a map that mean nothing to a link that knows
 // connections.
-func (r *rules) only(path string, keys []string, link string) {
-	for _, key := range r.keysOf(path) {
+func (r *rules) only(path strict.Path, keys []string, link string) {
+	for _, key := range r.Keys(path) {
 		if !slices.Contains(keys, key) {
-			r.wrongKey(child(path, key), fmt.Sprintf("%s: link %s knows connections, not exchanges", key, quote(link)), "of "+tail(path)+" it takes "+strings.Join(keys, ", "))
+			r.WrongKey(path.Child(key), fmt.Sprintf("%s: link %s knows connections, not exchanges", key, strict.Quote(link)), "of "+path.Tail()+" it takes "+strings.Join(keys, ", "))
 		}
 	}
-}
-
-// keysOf are the keys that stand in a map.
-func (r *rules) keysOf(path string) []string {
-	var keys []string
-	for at := range r.places {
-		if key, ok := strings.CutPrefix(at, path+"."); ok && !strings.ContainsAny(key, ".[") {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -162,7 +163,7 @@ const (
 )
 
 func (r *rules) load() {
-	if !r.has("load") {
+	if !r.Has("load") {
 		return
 	}
 	l := &r.x.Load
@@ -172,14 +173,14 @@ func (r *rules) load() {
 	r.connections(l)
 	r.positive("load.timeout", l.Timeout > 0)
 	r.positive("load.grace", l.Grace > 0)
-	if r.sound("load.id_header") {
+	if r.Sound("load.id_header") {
 		if _, err := wire.Encode("GET", "/", "host", nil, nil, l.IDHeader, wire.Fill{}); err != nil {
-			r.wrong("load.id_header", "id_header: "+err.Error(), "")
+			r.Wrong("load.id_header", "id_header: "+err.Error(), "")
 		}
 	}
 	r.data(l.Data)
-	if r.sound("load.routes") && len(l.Routes) == 0 {
-		r.wrong("load.routes", "routes: is empty", "add a route like {name: pay, to: TARGET, get: /pay}")
+	if r.Sound("load.routes") && len(l.Routes) == 0 {
+		r.Wrong("load.routes", "routes: is empty", "add a route like {name: pay, to: TARGET, get: /pay}")
 	}
 	r.nameRoutes(l.Routes)
 	for i := range l.Routes {
@@ -189,29 +190,29 @@ func (r *rules) load() {
 
 // warmup checks what comes before the load.
 func (r *rules) warmup(l *Load) {
-	if !r.has("load.warmup") {
+	if !r.Has("load.warmup") {
 		return
 	}
 	r.positive("load.warmup", l.Warmup > 0)
 	switch {
-	case !r.sound("load.warmup"):
+	case !r.Sound("load.warmup"):
 	case l.Warmup > maxLength:
-		r.wrong("load.warmup", "warmup: is longer than a year", "")
-	case r.has("load.replay"):
-		r.wrongKey("load.warmup", "warmup: does not go with replay", "the file has no rate that it could have: begin it with the warm-up")
+		r.Wrong("load.warmup", "warmup: is longer than a year", "")
+	case r.Has("load.replay"):
+		r.WrongKey("load.warmup", "warmup: does not go with replay", "the file has no rate that it could have: begin it with the warm-up")
 	}
 }
 
 // stalled checks what becomes of arrivals that find no connection free.
 func (r *rules) stalled(l *Load) {
-	known := !r.has("load.when_stalled") || r.among("load.when_stalled", l.WhenStalled, "choices", stallKinds)
+	known := !r.Has("load.when_stalled") || r.among("load.when_stalled", l.WhenStalled, "choices", stallKinds)
 	r.positive("load.burst", l.Burst > 0)
 	switch {
 	case !known:
-	case r.has("load.burst") && l.WhenStalled != Burst:
-		r.wrongKey("load.burst", "burst: goes with when_stalled: burst only", "with "+l.WhenStalled+" there is nothing to bound")
-	case l.WhenStalled == Burst && !r.has("load.burst"):
-		r.lacks("load", "load.burst: is missing", "when_stalled: burst needs to know how many may wait, like burst: 100")
+	case r.Has("load.burst") && l.WhenStalled != Burst:
+		r.WrongKey("load.burst", "burst: goes with when_stalled: burst only", "with "+l.WhenStalled+" there is nothing to bound")
+	case l.WhenStalled == Burst && !r.Has("load.burst"):
+		r.Lacks("load", "load.burst: is missing", "when_stalled: burst needs to know how many may wait, like burst: 100")
 	}
 }
 
@@ -225,13 +226,13 @@ func (r *rules) connections(l *Load) {
 		{"requests_per_connection", l.RequestsPerConnection > 0}, {"connection_lifetime", l.ConnectionLifetime > 0},
 		{"new_connections", l.NewConnections > 0}, {"batch", l.Batch > 0}, {"loops", l.Loops > 0},
 	} {
-		r.positive(child("load", bound.key), bound.is)
+		r.positive(strict.Path("load").Child(bound.key), bound.is)
 	}
-	if r.sound("load.batch") && l.Batch > maxBatch {
-		r.wrong("load.batch", "batch: requests would be so late that no claim could be ruled on", "at most 5ms")
+	if r.Sound("load.batch") && l.Batch > maxBatch {
+		r.Wrong("load.batch", "batch: requests would be so late that no claim could be ruled on", "at most 5ms")
 	}
-	if r.has("load.poller") && r.among("load.poller", l.Poller, "pollers", pollers) && r.opts.Here && !slices.Contains(load.Transports(), l.Poller) {
-		r.wrong("load.poller", "poller: this system has no "+l.Poller, suggest("", "those there", load.Transports()))
+	if r.Has("load.poller") && r.among("load.poller", l.Poller, "pollers", pollers) && r.opts.Here && !slices.Contains(load.Transports(), l.Poller) {
+		r.Wrong("load.poller", "poller: this system has no "+l.Poller, strict.Suggest("", "those there", load.Transports()))
 	}
 	if len(l.Routes) == 0 || len(r.x.Targets) == 0 {
 		return
@@ -242,10 +243,10 @@ func (r *rules) connections(l *Load) {
 			return t == nil || t.speaks(streams)
 		})
 	}
-	if r.sound("load.pipeline") && !goes(false) {
-		r.wrongKey("load.pipeline", "pipeline: no route goes over HTTP/1.1", "HTTP/2 has streams")
+	if r.Sound("load.pipeline") && !goes(false) {
+		r.WrongKey("load.pipeline", "pipeline: no route goes over HTTP/1.1", "HTTP/2 has streams")
 	}
-	if r.sound("load.streams") && !goes(true) {
-		r.wrongKey("load.streams", "streams: no route goes over HTTP/2", "HTTP/1.1 has pipeline; protocol: h2 is a target's")
+	if r.Sound("load.streams") && !goes(true) {
+		r.WrongKey("load.streams", "streams: no route goes over HTTP/2", "HTTP/1.1 has pipeline; protocol: h2 is a target's")
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 // Options is what the reader of a file may need to know beside it. The zero
@@ -33,7 +34,7 @@ type Options struct {
 	Weak func(Weakness)
 }
 
-// ReadFile reads an experiment file. The error is of type Errors and holds all
+// ReadFile reads an experiment file. The error is of type strict.Errors and holds all
 // that is wrong with the file.
 func ReadFile(file string, opts Options) (*Experiment, error) {
 	data, err := readBounded(file)
@@ -42,7 +43,7 @@ func ReadFile(file string, opts Options) (*Experiment, error) {
 		if errors.As(err, &at) {
 			err = at.Err // the place says the file already
 		}
-		return nil, Errors{{File: file, Problem: "cannot be read: " + err.Error()}}
+		return nil, strict.Errors{{File: file, Problem: "cannot be read: " + err.Error()}}
 	}
 	return Parse(file, data, opts)
 }
@@ -60,35 +61,50 @@ func readBounded(file string) ([]byte, error) {
 	} else if info.IsDir() {
 		return nil, errors.New("it is a directory, not an experiment file")
 	}
-	return io.ReadAll(io.LimitReader(f, maxSize+1))
+	return io.ReadAll(io.LimitReader(f, strict.MaxSize+1))
 }
 
 // Parse reads an experiment from data; name stands for the file in errors, and
 // relative paths in the file start at its folder. The experiment is as resolved: what
-// is absent has its default. The error is of type Errors and holds all that is
+// is absent has its default. The error is of type strict.Errors and holds all that is
 // wrong.
 func Parse(name string, data []byte, opts Options) (*Experiment, error) {
-	s := newSource(name)
 	x := &Experiment{}
-	if s.parse(data); s.root != nil {
-		for _, assignment := range opts.Set {
-			s.set(assignment)
-		}
-		s.decode(nil, s.root, reflect.ValueOf(x).Elem(), "")
-		if s.aliased < maxAliased { // otherwise most of the file was not read
-			s.validate(x, opts)
-		}
+	d := strict.Read(subject, name, data, opts.Set, x)
+	if d.Decoded() {
+		validate(d, x, opts)
 	}
-	if len(s.errs) > 0 {
-		return nil, s.all()
+	if err := d.Err(); err != nil {
+		return nil, err
 	}
 	if err := x.resolve(filepath.Dir(name)); err != nil {
-		return nil, Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("resolve defaults: %v", err)}}
+		return nil, strict.Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("resolve defaults: %v", err)}}
 	}
 	if opts.Weak != nil {
-		if err := s.weaknesses(x, opts); err != nil {
-			return nil, Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("look for what it cannot decide: %v", err)}}
+		if err := x.weaknesses(d, opts); err != nil {
+			return nil, strict.Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("look for what it cannot decide: %v", err)}}
 		}
 	}
 	return x, nil
+}
+
+// Marshal writes an experiment as a file that Parse reads back to an equal
+// value. Defaults are written out, so that a later version with other defaults
+// still judges what was run.
+func Marshal(x *Experiment) ([]byte, error) {
+	text, err := strict.Marshal(x)
+	if err != nil {
+		return nil, fmt.Errorf("marshal experiment %s: %w", x.Name, err)
+	}
+	return text, nil
+}
+
+// subject is what a file is said to be in messages about the whole of it.
+var subject = strict.Subject{
+	Name:   "an experiment",
+	Map:    "an experiment is a map with name, targets, load and claims",
+	Empty:  "an experiment has at least name, targets, load and claims",
+	Large:  "an experiment is a few kilobytes; keep payloads and configuration elsewhere",
+	Single: "one file holds one experiment",
+	Set:    "write KEY=VALUE, like load.rate=1k/s or chaos[0].for=2s",
 }

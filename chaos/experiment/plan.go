@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
@@ -88,13 +89,13 @@ func (l Load) planned() (all []judge.PlannedRoute) {
 		weights += r.Weight
 	}
 	for i, r := range l.Routes {
-		path, part := item("load.routes", i), r.Weight/max(weights, 1e-9)
+		path, part := strict.Path("load.routes").Item(i), r.Weight/max(weights, 1e-9)
 		if l.InTurn {
 			part = 1 / float64(len(l.Routes))
 		}
-		all = append(all, r.Request.planned(r.Name, r.To, path, part))
+		all = append(all, r.Request.planned(r.Name, r.To, string(path), part))
 		for j, s := range r.Then {
-			all = append(all, s.Request.planned(s.Name, r.To, item(path+".then", j), part))
+			all = append(all, s.Request.planned(s.Name, r.To, string(path.Child("then").Item(j)), part))
 		}
 	}
 	return all

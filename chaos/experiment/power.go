@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 )
 
@@ -39,7 +40,7 @@ func (w Weakness) Text() string {
 
 // weaknesses tells opts.Weak of what the experiment cannot decide, in the order
 // of the file. It is asked of one that was resolved and has no errors.
-func (s *source) weaknesses(x *Experiment, opts Options) error {
+func (x *Experiment) weaknesses(d *strict.Doc, opts Options) error {
 	plan, err := x.Plan()
 	if err != nil {
 		return err
@@ -54,13 +55,15 @@ func (s *source) weaknesses(x *Experiment, opts Options) error {
 			case claim != "":
 				path = claim + "." + w.Part
 			}
-			all = append(all, s.placed(Weakness{Path: path, Why: w.Why, Turn: w.Turn, Key: w.Key}))
+			one := Weakness{Path: path, Why: w.Why, Turn: w.Turn, Key: w.Key}
+			one.File, one.Line, one.Column = d.Place(strict.Path(path))
+			all = append(all, one)
 		}
 	}
 	add("", plan.Power())
 	for i, c := range x.Claims {
 		if c, ok := c.Judge().(judge.Planned); ok {
-			add(child(item("claims", i), x.Claims[i].Kind()), c.Power(plan))
+			add(string(strict.Path("claims").Item(i).Child(x.Claims[i].Kind())), c.Power(plan))
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Weakness) int {
@@ -70,26 +73,4 @@ func (s *source) weaknesses(x *Experiment, opts Options) error {
 		opts.Weak(w)
 	}
 	return nil
-}
-
-// placed finds where a weakness stands: at the key of its part, or at the
-// nearest one around it that the file has.
-func (s *source) placed(w Weakness) Weakness {
-	w.File = s.file
-	for path := w.Path; ; path = path[:max(0, strings.LastIndexAny(path, ".["))] {
-		p, ok := s.places[path]
-		if !ok && path != "" {
-			continue
-		}
-		n := cmp.Or(p.key, p.value)
-		switch {
-		case n == nil:
-			w.Line, w.Column = 1, 1
-		case s.flags[n] != "":
-			w.File = s.flags[n]
-		default:
-			w.Line, w.Column = max(n.Line, 1), max(n.Column, 1)
-		}
-		return w
-	}
 }

@@ -4,26 +4,27 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
 // protoset reads the descriptors of a target that speaks gRPC.
-func (r *rules) protoset(name, at string, t *Target) {
-	if !r.has(at) {
+func (r *rules) protoset(name string, at strict.Path, t *Target) {
+	if !r.Has(at) {
 		return
 	}
 	if t.Protocol != load.GRPC {
-		r.wrongKey(at, "protoset: goes with protocol: grpc only", "")
+		r.WrongKey(at, "protoset: goes with protocol: grpc only", "")
 		return
 	}
-	if !r.opts.Here || !r.sound(at) {
+	if !r.opts.Here || !r.Sound(at) {
 		return
 	}
 	methods, err := readFile(r.beside(t.Protoset), requests.ReadDescriptors)
 	if err != nil {
-		r.wrong(at, "protoset: "+err.Error(), "")
+		r.Wrong(at, "protoset: "+err.Error(), "")
 		return
 	}
 	if r.methods == nil {
@@ -34,21 +35,21 @@ func (r *rules) protoset(name, at string, t *Target) {
 
 // message checks a gRPC message that is written as JSON.
 func (r *rules) message(a asked) {
-	body, post := child(a.path, "body"), child(a.path, "post")
-	if strings.Contains(a.Body, "${") && r.sound(body) {
-		r.wrong(body, "body: a message in JSON has no placeholders", "they would change lengths that it holds")
+	body, post := a.path.Child("body"), a.path.Child("post")
+	if strings.Contains(a.Body, "${") && r.Sound(body) {
+		r.Wrong(body, "body: a message in JSON has no placeholders", "they would change lengths that it holds")
 		return
 	}
-	if r.methods[a.name] == nil || !r.sound(post) {
+	if r.methods[a.name] == nil || !r.Sound(post) {
 		return
 	}
 	_, err := encodeMessage(r.methods[a.name], a.Request)
 	switch {
 	case err == nil:
-	case r.sound(body):
-		r.wrong(body, "body: "+err.Error(), "")
-	case !r.has(body):
-		r.wrong(post, "post: "+err.Error(), "")
+	case r.Sound(body):
+		r.Wrong(body, "body: "+err.Error(), "")
+	case !r.Has(body):
+		r.Wrong(post, "post: "+err.Error(), "")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -48,66 +49,67 @@ func (r Request) verbs() []verb {
 // asked is a request at its place in the file.
 type asked struct {
 	*Request
-	path string
+	path strict.Path
 	name string  // of the target
 	to   *Target // nil if it is not known
 	step bool    // it follows another one
 }
 
-// streams tells whether HTTP/2 may be spoken.
+// streams reports whether HTTP/2 may be spoken.
 func (a asked) streams() bool { return a.to != nil && a.to.speaks(true) }
 
 // request checks that a request can be put on the wire, by trying it: part by
 // part, so that each is found wrong at its own place.
 func (r *rules) request(a asked) {
 	path := a.path
-	r.positive(child(path, "timeout"), a.Timeout > 0)
+	r.positive(path.Child("timeout"), a.Timeout > 0)
 	form := ""
-	if given := r.given(path, requestForms); len(given) == 0 && r.has(child(path, "path")) {
-		r.lacks(path, child(path, "method")+": is missing", "path goes with method; short is get: "+a.Path)
+	if given := r.Given(path, requestForms); len(given) == 0 && r.Has(path.Child("path")) {
+		r.Missing(path, "method", "path goes with method; short is get: "+a.Path)
 	} else {
-		form = r.kind(path, requestForms)
+		form = r.OneOf(path, requestForms)
 	}
 	switch {
 	case form == "method":
-		r.try(a, child(path, "method"), wireParts{method: a.Method})
-		if at := child(path, "method"); r.sound(at) && a.Method != strings.ToUpper(a.Method) {
-			r.wrong(at, fmt.Sprintf("method: %s is in lower case", quote(a.Method)), "methods are case-sensitive: write "+strings.ToUpper(a.Method))
+		r.try(a, path.Child("method"), wireParts{method: a.Method})
+		if at := path.Child("method"); r.Sound(at) && a.Method != strings.ToUpper(a.Method) {
+			r.Wrong(at, fmt.Sprintf("method: %s is in lower case", strict.Quote(a.Method)),
+				"methods are case-sensitive: write "+strings.ToUpper(a.Method))
 		}
-		if !r.has(child(path, "path")) {
-			r.lacks(path, child(path, "path")+": is missing", "add path: /")
+		if !r.Has(path.Child("path")) {
+			r.Missing(path, "path", "add path: /")
 		}
-		r.try(a, child(path, "path"), wireParts{path: a.Path})
-	case form != "" && r.has(child(path, "path")):
-		r.wrongKey(child(path, "path"), "path: goes with method only", "give the path to the verb, like get: /pay")
+		r.try(a, path.Child("path"), wireParts{path: a.Path})
+	case form != "" && r.Has(path.Child("path")):
+		r.WrongKey(path.Child("path"), "path: goes with method only", "give the path to the verb, like get: /pay")
 	}
 	for _, v := range a.verbs() {
-		r.try(a, child(path, v.key), wireParts{method: v.method, path: v.path})
+		r.try(a, path.Child(v.key), wireParts{method: v.method, path: v.path})
 	}
 	if a.to != nil && a.to.Protocol == load.GRPC && form != "" && form != "post" {
-		r.wrong(child(path, form), form+": a gRPC call is a POST", "write post: /package.Service/Method")
+		r.Wrong(path.Child(form), form+": a gRPC call is a POST", "write post: /package.Service/Method")
 	}
 	if a.to != nil && a.to.Protoset != "" && form == "post" {
 		r.message(a)
 	} else {
-		r.try(a, child(path, "body"), wireParts{method: "POST", body: a.Body})
+		r.try(a, path.Child("body"), wireParts{method: "POST", body: a.Body})
 	}
 	r.checks(a)
 	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
-		at, value := child(child(path, "headers"), name), a.Headers[name]
+		at, value := path.Child("headers", name), a.Headers[name]
 		r.try(a, at, wireParts{headers: [][2]string{{name, value}}})
 		identity := strings.EqualFold(name, r.x.Load.IDHeader) || strings.EqualFold(name, "traceparent")
 		if identity && !strings.Contains(value, wire.Placeholder) {
-			r.wrongKey(at, fmt.Sprintf("header %s carries the request id", name), "leave it to stormctl, or use ${id} in it")
+			r.WrongKey(at, fmt.Sprintf("header %s carries the request id", name), "leave it to stormctl, or use ${id} in it")
 		}
 	}
 }
 
 func (r *rules) checks(a asked) {
 	for i, text := range a.Checks {
-		at := item(child(a.path, "checks"), i)
-		if _, err := load.ParseCheck(text); err != nil && r.sound(at) {
-			r.wrong(at, err.Error(), "")
+		at := a.path.Child("checks").Item(i)
+		if _, err := load.ParseCheck(text); err != nil && r.Sound(at) {
+			r.Wrong(at, err.Error(), "")
 		}
 	}
 }
@@ -129,8 +131,8 @@ func (p wireParts) text() string {
 }
 
 // try puts the part of a request that stands at a place on the wire.
-func (r *rules) try(a asked, at string, p wireParts) {
-	if !r.sound(at) || !r.placeholders(a, at, p.text()) {
+func (r *rules) try(a asked, at strict.Path, p wireParts) {
+	if !r.Sound(at) || !r.placeholders(a, at, p.text()) {
 		return
 	}
 	fill := wire.Fill{Data: r.tableFor(p.text())}
@@ -142,12 +144,12 @@ func (r *rules) try(a asked, at string, p wireParts) {
 		_, err = wire.EncodeStream("http", p.method, p.path, "host", p.headers, []byte(p.body), "", fill)
 	}
 	if err != nil {
-		r.wrong(at, err.Error(), "")
+		r.Wrong(at, err.Error(), "")
 	}
 }
 
-// placeholders checks those of a text, and tells whether all are right.
-func (r *rules) placeholders(a asked, at, text string) bool {
+// placeholders checks those of a text, and reports whether all are right.
+func (r *rules) placeholders(a asked, at strict.Path, text string) bool {
 	right := true
 	for _, v := range variables(text) {
 		if hint := r.unfilled(a, v); hint != "" {
@@ -166,10 +168,10 @@ func (r *rules) unfilled(a asked, v variable) string {
 	switch {
 	case v.open || !ofData && !ofPrev && !wire.IsPlaceholder(v.text) || column == "" && ofData:
 		return "${id}, ${seq}, ${rand:1-6} and ${data.COLUMN} are replaced in a route, and ${prev.json:$.a} in a step; a plain ${ is written $${"
-	case ofData && !r.has("load.data"):
+	case ofData && !r.Has("load.data"):
 		return "the load has no data: add data: FILE"
 	case ofData && r.table != nil && !slices.Contains(r.table.Names, column):
-		return suggest(column, "columns", r.table.Names)
+		return strict.Suggest(column, "columns", r.table.Names)
 	case ofPrev && !a.step:
 		return "there is no answer before this request; what follows it, under then, has one"
 	case ofPrev:

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 // Route is a named kind of request.
@@ -32,24 +34,27 @@ func (Step) Required() []string { return []string{"name"} }
 
 // nameRoutes finds the names of routes and steps, and checks them.
 func (r *rules) nameRoutes(routes []Route) {
-	type named struct{ at, name, to string }
+	type named struct {
+		at       strict.Path
+		name, to string
+	}
 	var all []named
 	for i := range routes {
-		route, path := &routes[i], item("load.routes", i)
-		all = append(all, named{child(path, "name"), route.Name, route.To})
+		route, path := &routes[i], strict.Path("load.routes").Item(i)
+		all = append(all, named{path.Child("name"), route.Name, route.To})
 		for j := range route.Then {
-			all = append(all, named{child(item(child(path, "then"), j), "name"), route.Then[j].Name, route.To})
+			all = append(all, named{path.Child("then").Item(j).Child("name"), route.Then[j].Name, route.To})
 		}
 	}
 	r.leads = map[string]string{}
-	readable := !slices.ContainsFunc(all, func(n named) bool { return !r.sound(n.at) })
+	readable := !slices.ContainsFunc(all, func(n named) bool { return !r.Sound(n.at) })
 	for _, n := range all {
-		if !r.sound(n.at) {
+		if !r.Sound(n.at) {
 			continue
 		}
-		r.name(n.at, n.name, r.wrong)
+		r.name(n.at, n.name, r.Wrong)
 		if _, twice := r.leads[n.name]; twice && readable {
-			r.wrong(n.at, fmt.Sprintf("name: route %s is given twice", quote(n.name)), "")
+			r.Wrong(n.at, fmt.Sprintf("name: route %s is given twice", strict.Quote(n.name)), "")
 		}
 		r.leads[n.name] = n.to
 		if readable {
@@ -59,24 +64,24 @@ func (r *rules) nameRoutes(routes []Route) {
 }
 
 func (r *rules) route(i int) {
-	route, path := &r.x.Load.Routes[i], item("load.routes", i)
-	r.toTarget(child(path, "to"), route.To)
+	route, path := &r.x.Load.Routes[i], strict.Path("load.routes").Item(i)
+	r.toTarget(path.Child("to"), route.To)
 	to := r.x.Targets[route.To]
 	r.request(asked{&route.Request, path, route.To, to, false})
-	at := child(path, "weight")
+	at := path.Child("weight")
 	r.positive(at, route.Weight > 0)
-	if r.sound(at) && route.Weight > 1e9 {
-		r.wrong(at, "weight: must be at most 1e9", "weights count relative to each other")
+	if r.Sound(at) && route.Weight > 1e9 {
+		r.Wrong(at, "weight: must be at most 1e9", "weights count relative to each other")
 	}
-	if r.sound(at) && route.Weight != 1 && r.x.Load.InTurn { // a resolved file has 1
-		r.wrongKey(at, "weight: does not go with in_turn", "each route has its turn")
+	if r.Sound(at) && route.Weight != 1 && r.x.Load.InTurn { // a resolved file has 1
+		r.WrongKey(at, "weight: does not go with in_turn", "each route has its turn")
 	}
-	then := child(path, "then")
-	if r.sound(then) && len(route.Then) == 0 {
-		r.wrong(then, "then: is empty", "add a step like {name: pay, post: /pay}, or remove the key")
+	then := path.Child("then")
+	if r.Sound(then) && len(route.Then) == 0 {
+		r.Wrong(then, "then: is empty", "add a step like {name: pay, post: /pay}, or remove the key")
 	}
 	for j := range route.Then {
-		r.request(asked{&route.Then[j].Request, item(then, j), route.To, to, true})
-		r.positive(child(item(then, j), "after"), route.Then[j].After > 0)
+		r.request(asked{&route.Then[j].Request, then.Item(j), route.To, to, true})
+		r.positive(then.Item(j).Child("after"), route.Then[j].After > 0)
 	}
 }

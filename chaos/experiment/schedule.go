@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 )
@@ -69,28 +70,28 @@ func (l Load) Schedule(seed uint64, replayed []time.Duration) (load.Schedule, er
 
 // schedule checks how much load there is, and for how long.
 func (r *rules) schedule(l *Load) {
-	form, duration := "", r.has("load.duration")
-	if len(r.given("load", scheduleKinds)) == 0 {
-		r.lacks("load", "load: has none of rate, stages, spike, sine or replay", "add rate: 500/s and duration: 30s")
+	form, duration := "", r.Has("load.duration")
+	if len(r.Given("load", scheduleKinds)) == 0 {
+		r.Lacks("load", "load: has none of rate, stages, spike, sine or replay", "add rate: 500/s and duration: 30s")
 	} else {
-		form = r.kind("load", scheduleKinds)
+		form = r.OneOf("load", scheduleKinds)
 	}
 	switch form {
 	case "rate", "spike", "sine":
 		r.positive("load.duration", l.Duration > 0)
 		if !duration {
-			r.lacks("load", "load.duration: is missing", "add duration: 30s")
+			r.Lacks("load", "load.duration: is missing", "add duration: 30s")
 		}
 	case "stages":
 		if duration {
-			r.wrongKey("load.duration", "duration: does not go with stages", "the load lasts as long as its stages")
+			r.WrongKey("load.duration", "duration: does not go with stages", "the load lasts as long as its stages")
 		}
 	case "replay":
 		if duration {
-			r.wrongKey("load.duration", "duration: does not go with replay", "the load lasts as long as the times in the file")
+			r.WrongKey("load.duration", "duration: does not go with replay", "the load lasts as long as the times in the file")
 		}
-		if r.has("load.arrivals") && l.Arrivals != Constant { // which a resolved file has
-			r.wrongKey("load.arrivals", "arrivals: does not go with replay", "the file says when each is due")
+		if r.Has("load.arrivals") && l.Arrivals != Constant { // which a resolved file has
+			r.WrongKey("load.arrivals", "arrivals: does not go with replay", "the file says when each is due")
 		}
 	}
 	r.measure(l, form)
@@ -104,14 +105,12 @@ func (r *rules) schedule(l *Load) {
 	case "sine":
 		r.sine(l.Sine)
 	}
-	if r.has("load.arrivals") {
-		r.among("load.arrivals", l.Arrivals, "arrivals", arrivalKinds)
-	}
+	r.among("load.arrivals", l.Arrivals, "arrivals", arrivalKinds)
 }
 
 // measure finds how long the load is, if it could be read.
 func (r *rules) measure(l *Load, form string) {
-	at, length := "load.duration", l.Duration
+	at, length := strict.Path("load.duration"), l.Duration
 	switch form {
 	case "stages":
 		at, length = "load.stages", 0
@@ -122,9 +121,9 @@ func (r *rules) measure(l *Load, form string) {
 		at, length = "load.replay", r.replayed(l.Replay)
 	}
 	switch {
-	case !r.sound(at):
+	case !r.Sound(at):
 	case length > maxLength:
-		r.wrong(at, tail(at)+": is longer than a year", "")
+		r.Wrong(at, at.Tail()+": is longer than a year", "")
 	default:
 		r.length = length
 	}
@@ -133,7 +132,7 @@ func (r *rules) measure(l *Load, form string) {
 // replayed reads the times of a replay and returns how long they last; 0 if that
 // is not known here.
 func (r *rules) replayed(file string) time.Duration {
-	if !r.opts.Here || !r.sound("load.replay") {
+	if !r.opts.Here || !r.Sound("load.replay") {
 		return 0
 	}
 	times, err := readFile(r.beside(file), load.ReadTimes)
@@ -143,38 +142,38 @@ func (r *rules) replayed(file string) time.Duration {
 			return s.Duration()
 		}
 	}
-	r.wrong("load.replay", "replay: "+err.Error(), "")
+	r.Wrong("load.replay", "replay: "+err.Error(), "")
 	return 0
 }
 
 func (r *rules) stages(stages []Stage) {
-	if r.sound("load.stages") && len(stages) == 0 {
-		r.wrong("load.stages", "stages: is empty", "write them like [{to: 500/s, over: 10s}, {hold: 30s}]")
+	if r.Sound("load.stages") && len(stages) == 0 {
+		r.Wrong("load.stages", "stages: is empty", "write them like [{to: 500/s, over: 10s}, {hold: 30s}]")
 	}
 	moving := false
 	for i, s := range stages {
-		path := item("load.stages", i)
-		to, over, hold := r.has(child(path, "to")), r.has(child(path, "over")), r.has(child(path, "hold"))
+		path := strict.Path("load.stages").Item(i)
+		to, over, hold := r.Has(path.Child("to")), r.Has(path.Child("over")), r.Has(path.Child("hold"))
 		switch {
 		case hold && (to || over):
-			r.wrongKey(child(path, "hold"), "hold: does not go with to", "write two stages: {to: 500/s} and {hold: 30s}")
+			r.WrongKey(path.Child("hold"), "hold: does not go with to", "write two stages: {to: 500/s} and {hold: 30s}")
 		case hold:
-			r.positive(child(path, "hold"), s.Hold > 0)
+			r.positive(path.Child("hold"), s.Hold > 0)
 			if i == 0 {
-				r.wrongKey(child(path, "hold"), "hold: there is no rate to hold yet", "begin with {to: 500/s}")
+				r.WrongKey(path.Child("hold"), "hold: there is no rate to hold yet", "begin with {to: 500/s}")
 			}
 		case over && !to:
-			r.lacks(path, child(path, "to")+": is missing", "add to: 500/s")
+			r.Missing(path, "to", "add to: 500/s")
 		case !to:
-			r.lacks(path, path+": has neither to nor hold", "write {to: 500/s, over: 10s} or {hold: 30s}")
+			r.Lacks(path, string(path)+": has neither to nor hold", "write {to: 500/s, over: 10s} or {hold: 30s}")
 		}
 		moving = moving || s.To != nil && *s.To > 0
 	}
-	if r.sound("load.stages") && !moving {
-		r.wrong("load.stages", "stages: none has a rate above 0", "write them like [{to: 500/s, over: 10s}, {hold: 30s}]")
+	if r.Sound("load.stages") && !moving {
+		r.Wrong("load.stages", "stages: none has a rate above 0", "write them like [{to: 500/s, over: 10s}, {hold: 30s}]")
 	}
-	if lasting := func(s Stage) bool { return s.Over > 0 || s.Hold > 0 }; r.sound("load.stages") && !slices.ContainsFunc(stages, lasting) {
-		r.wrong("load.stages", "stages: last no time at all", "add {hold: 30s}")
+	if lasting := func(s Stage) bool { return s.Over > 0 || s.Hold > 0 }; r.Sound("load.stages") && !slices.ContainsFunc(stages, lasting) {
+		r.Wrong("load.stages", "stages: last no time at all", "add {hold: 30s}")
 	}
 }
 
@@ -183,21 +182,22 @@ func (r *rules) stages(stages []Stage) {
 func (r *rules) spike(s *Spike) {
 	r.positive("load.spike.to", s.To > 0)
 	r.positive("load.spike.for", s.For > 0)
-	if r.length == 0 || !r.sound("load.spike.at") || !r.sound("load.spike.for") {
+	if r.length == 0 || !r.Sound("load.spike.at") || !r.Sound("load.spike.for") {
 		return
 	}
 	if s.At >= r.length {
-		r.wrong("load.spike.at", fmt.Sprintf("at: %s is too late", unit.FormatDuration(s.At)), r.end())
+		r.Wrong("load.spike.at", fmt.Sprintf("at: %s is too late", unit.FormatDuration(s.At)), r.end())
 	} else if s.For > r.length-s.At {
-		r.wrong("load.spike.for", "for: the spike is not over before the end", fmt.Sprintf("%s, so this is at most %s", r.end(), unit.FormatDuration(r.length-s.At)))
+		r.Wrong("load.spike.for", "for: the spike is not over before the end",
+			fmt.Sprintf("%s, so this is at most %s", r.end(), unit.FormatDuration(r.length-s.At)))
 	}
 }
 
 func (r *rules) sine(s *Sine) {
 	r.positive("load.sine.mean", s.Mean > 0)
 	r.positive("load.sine.period", s.Period > 0)
-	if r.sound("load.sine.mean") && r.sound("load.sine.amplitude") && s.Amplitude > s.Mean {
-		r.wrong("load.sine.amplitude", "amplitude: the rate would go below 0", "it is at most the mean, "+unit.FormatRate(s.Mean))
+	if r.Sound("load.sine.mean") && r.Sound("load.sine.amplitude") && s.Amplitude > s.Mean {
+		r.Wrong("load.sine.amplitude", "amplitude: the rate would go below 0", "it is at most the mean, "+unit.FormatRate(s.Mean))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
@@ -71,15 +72,16 @@ func definition(t reflect.Type) string {
 // notation is the schema of the types that are not written as what they are in
 // Go; nil for the others.
 func notation(t reflect.Type) *jsonschema.Schema {
-	if t == reflect.TypeFor[proxy.GRPCCode]() {
-		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
-			{Type: "string", Pattern: unitTypes[t].pattern}, {Type: "integer", Minimum: "1", Maximum: "16"}}}
-	}
-	if u, ok := unitTypes[t]; ok {
-		return &jsonschema.Schema{Type: "string", Pattern: u.pattern}
+	if n := strict.NotationOf(reflect.Zero(t)); n != nil {
+		pattern, _ := n.Notation()
+		text := &jsonschema.Schema{Type: "string", Pattern: pattern}
+		if t == reflect.TypeFor[proxy.GRPCCode]() {
+			return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "integer", Minimum: "1", Maximum: "16"}}}
+		}
+		return text
 	}
 	switch {
-	case oneOrMany(t):
+	case strict.OneOrMany(t):
 		one := jsonschema.Reflector{Anonymous: true, Mapper: notation}
 		single, many := one.ReflectFromType(t.Elem()), one.ReflectFromType(t.Elem())
 		single.Version, many.Version = "", ""
@@ -95,11 +97,11 @@ func notation(t reflect.Type) *jsonschema.Schema {
 // which keys there is exactly one.
 func refine(s *jsonschema.Schema, t reflect.Type) {
 	v := reflect.New(t).Elem()
-	defaults(v)
-	s.Required = required(v)
-	for _, f := range fieldsOf(t) {
-		p, ok := s.Properties.Get(f.key)
-		if x := v.FieldByIndex(f.index); ok && !empty(x) && x.Kind() != reflect.Struct {
+	strict.Defaults(v)
+	s.Required = strict.Required(v)
+	for _, f := range strict.Fields(t) {
+		p, ok := s.Properties.Get(f.Key)
+		if x := v.FieldByIndex(f.Index); ok && !strict.Empty(x) && x.Kind() != reflect.Struct {
 			p.Default = plain(x)
 		}
 	}
@@ -129,27 +131,21 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p.MaxItems = ptr(MaxEvents)
 	case reflect.TypeFor[Target]():
 		one(targetKinds)
-		p, _ := s.Properties.Get("protocol")
-		p.Enum = words(protocols)
+		choice("protocol", protocols)
 	case reflect.TypeFor[Load]():
 		one(scheduleKinds)
-		p, _ := s.Properties.Get("arrivals")
-		p.Enum = words(arrivalKinds)
-		p, _ = s.Properties.Get("when_stalled")
-		p.Enum = words(stallKinds)
-		p, _ = s.Properties.Get("poller")
-		p.Enum = words(pollers)
+		choice("arrivals", arrivalKinds)
+		choice("when_stalled", stallKinds)
+		choice("poller", pollers)
 	case reflect.TypeFor[Stage]():
 		one([]string{"to", "hold"})
 	case reflect.TypeFor[Route](), reflect.TypeFor[Step]():
 		one(requestForms)
 	case reflect.TypeFor[Link]():
-		p, _ := s.Properties.Get("protocol")
-		p.Enum = words(linkProtocols)
+		choice("protocol", linkProtocols)
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
-		p, _ := s.Properties.Get("direction")
-		p.Enum = words(ways)
+		choice("direction", ways)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
 	case reflect.TypeFor[CPU]():
@@ -165,8 +161,8 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 
 // plain is a value as it stands in the file.
 func plain(v reflect.Value) any {
-	if u, ok := unitTypes[v.Type()]; ok {
-		return u.format(v)
+	if n := strict.NotationOf(v); n != nil {
+		return n.String()
 	}
 	return v.Interface()
 }
@@ -192,8 +188,8 @@ func structsOf(t reflect.Type, seen map[reflect.Type]bool) map[reflect.Type]bool
 			return seen
 		}
 		seen[t] = true
-		for _, f := range fieldsOf(t) {
-			structsOf(f.typ, seen)
+		for _, f := range strict.Fields(t) {
+			structsOf(f.Type, seen)
 		}
 	}
 	return seen

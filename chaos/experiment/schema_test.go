@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 func schema(t *testing.T) map[string]any {
@@ -50,15 +52,15 @@ func TestSchemaDescribesEveryKey(t *testing.T) {
 			t.Errorf("%s takes any key", typ)
 		}
 		properties, _ := object["properties"].(map[string]any)
-		if len(properties) != len(fieldsOf(typ)) {
-			t.Errorf("%s has %d keys in the schema, %d in the file", typ, len(properties), len(fieldsOf(typ)))
+		if len(properties) != len(strict.Fields(typ)) {
+			t.Errorf("%s has %d keys in the schema, %d in the file", typ, len(properties), len(strict.Fields(typ)))
 		}
-		for _, f := range fieldsOf(typ) {
+		for _, f := range strict.Fields(typ) {
 			keys++
-			p, _ := properties[f.key].(map[string]any)
+			p, _ := properties[f.Key].(map[string]any)
 			text, _ := p["description"].(string)
 			if len(text) < 10 || strings.Contains(text, "\n") {
-				t.Errorf("%s of %s is described as %q", f.key, typ, text)
+				t.Errorf("%s of %s is described as %q", f.Key, typ, text)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -88,14 +89,14 @@ func (t *Target) scheme() string {
 	return scheme
 }
 
-// Secure tells whether routes reach the target by TLS.
+// Secure reports whether routes reach the target by TLS.
 func (t *Target) Secure() bool { return t.TLS != nil || t.scheme() == "https" }
 
 // protocols are the values of Target.Protocol.
 var protocols = []string{load.HTTP1, load.HTTP2, load.GRPC, load.Auto}
 
-// settled is the protocol as far as it is known before a run: without TLS nobody
-// chooses.
+// settled is the protocol as far as it is known before a run: without TLS there
+// is no choice.
 func (t *Target) settled() string {
 	if t.Protocol == load.Auto && !t.Secure() {
 		return load.HTTP1
@@ -103,7 +104,7 @@ func (t *Target) settled() string {
 	return t.Protocol
 }
 
-// speaks tells whether HTTP/2 may be spoken, if streams, or HTTP/1.1.
+// speaks reports whether HTTP/2 may be spoken, if streams, or HTTP/1.1.
 func (t *Target) speaks(streams bool) bool {
 	switch t.settled() {
 	case load.Auto:
@@ -119,25 +120,23 @@ func (t *Target) speaks(streams bool) bool {
 var targetKinds = []string{"url", "process", "reference"}
 
 func (r *rules) target(name string, t *Target) {
-	path := child("targets", name)
-	r.name(path, name, r.wrongKey)
-	kind := r.kind(path, targetKinds)
-	if with := child(path, "with"); r.has(with) && kind != "" && kind != "reference" {
-		r.wrongKey(with, "with: does not go with "+kind, "it is for reference services; a process has env and command")
+	path := strict.Path("targets").Child(name)
+	r.name(path, name, r.WrongKey)
+	kind := r.OneOf(path, targetKinds)
+	if with := path.Child("with"); r.Has(with) && kind != "" && kind != "reference" {
+		r.WrongKey(with, "with: does not go with "+kind, "it is for reference services; a process has env and command")
 	}
-	if file := child(path, "pid_file"); r.has(file) && kind != "" && kind != "url" {
-		r.wrongKey(file, "pid_file: does not go with "+kind, "stormctl knows the process that it starts")
+	if file := path.Child("pid_file"); r.Has(file) && kind != "" && kind != "url" {
+		r.WrongKey(file, "pid_file: does not go with "+kind, "stormctl knows the process that it starts")
 	}
-	if at := child(path, "url"); r.sound(at) {
+	if at := path.Child("url"); r.Sound(at) {
 		r.url(at, t.URL)
 	}
-	if at := child(path, "protocol"); r.has(at) {
-		r.among(at, t.Protocol, "protocols", protocols)
-	}
+	r.among(path.Child("protocol"), t.Protocol, "protocols", protocols)
 	r.tls(path, kind, t)
-	r.protoset(name, child(path, "protoset"), t)
-	if r.has(child(path, "process")) {
-		r.process(child(path, "process"), t.Process)
+	r.protoset(name, path.Child("protoset"), t)
+	if r.Has(path.Child("process")) {
+		r.process(path.Child("process"), t.Process)
 	}
 	if kind == "reference" {
 		r.reference(path, t)
@@ -146,32 +145,33 @@ func (r *rules) target(name string, t *Target) {
 
 // reference checks the name of a reference service, and lets it check its
 // settings.
-func (r *rules) reference(path string, t *Target) {
-	at, with := child(path, "reference"), child(path, "with")
-	if !r.sound(at) {
+func (r *rules) reference(path strict.Path, t *Target) {
+	at, with := path.Child("reference"), path.Child("with")
+	if !r.Sound(at) {
 		return
 	}
 	if r.opts.References != nil && !r.among(at, t.Reference, "reference services", r.opts.References) {
 		return
 	}
-	if r.opts.Reference == nil || r.has(with) && r.bad[with] {
+	if r.opts.Reference == nil || r.Has(with) && r.Bad(with) {
 		return
 	}
 	for _, err := range flatten(r.opts.Reference(t.Reference, t.With)) {
 		switch setting := firstNamed(err.Error(), t.With); {
 		case setting != "":
-			r.wrong(child(with, setting), err.Error(), "")
-		case r.has(with):
-			r.wrongKey(with, "with: "+err.Error(), "")
+			r.Wrong(with.Child(setting), err.Error(), "")
+		case r.Has(with):
+			r.WrongKey(with, "with: "+err.Error(), "")
 		default:
-			r.wrong(at, "reference: "+err.Error(), "")
+			r.Wrong(at, "reference: "+err.Error(), "")
 		}
 	}
 }
 
 // firstNamed is the setting that a text names first; "" if it names none.
 func firstNamed(text string, settings map[string]string) string {
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+	between := func(r rune) bool { return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	for _, word := range strings.FieldsFunc(text, between) {
 		if _, ok := settings[word]; ok {
 			return word
 		}
@@ -196,17 +196,19 @@ func flatten(err error) []error {
 }
 
 // socket checks the path of a unix socket.
-func (r *rules) socket(path, socket string) {
+func (r *rules) socket(path strict.Path, socket string) {
 	switch whole := r.beside(socket); {
 	case socket == "" || strings.HasPrefix(socket, "//"):
-		r.wrong(path, fmt.Sprintf("url: %s is not the path of a socket", quote(unixScheme+socket)), "write it like unix:/run/app.sock")
+		r.Wrong(path, fmt.Sprintf("url: %s is not the path of a socket", strict.Quote(unixScheme+socket)),
+			"write it like unix:/run/app.sock")
 	case len(whole) > load.MaxUnixPath || strings.Contains(socket, "\x00"):
-		r.wrong(path, fmt.Sprintf("url: %s cannot be the path of a socket", quote(whole)), fmt.Sprintf("it has at most %d bytes", load.MaxUnixPath))
+		r.Wrong(path, fmt.Sprintf("url: %s cannot be the path of a socket", strict.Quote(whole)),
+			fmt.Sprintf("it has at most %d bytes", load.MaxUnixPath))
 	}
 }
 
 // url checks the address of a service that is not ours to start.
-func (r *rules) url(path, text string) {
+func (r *rules) url(path strict.Path, text string) {
 	if socket, ok := strings.CutPrefix(text, unixScheme); ok {
 		r.socket(path, socket)
 		return
@@ -215,15 +217,16 @@ func (r *rules) url(path, text string) {
 	const like = "write it like http://127.0.0.1:8080"
 	switch {
 	case err != nil || u.Opaque != "" || u.Scheme == "" || u.Hostname() == "":
-		r.wrong(path, fmt.Sprintf("url: %s is not a URL with a host", quote(text)), like)
+		r.Wrong(path, fmt.Sprintf("url: %s is not a URL with a host", strict.Quote(text)), like)
 	case u.Scheme != "http" && u.Scheme != "https":
-		r.wrong(path, fmt.Sprintf("url: scheme %s is not spoken", quote(u.Scheme)), like+", https://shop.example or unix:/run/app.sock")
+		r.Wrong(path, fmt.Sprintf("url: scheme %s is not spoken", strict.Quote(u.Scheme)),
+			like+", https://shop.example or unix:/run/app.sock")
 	case u.User != nil:
-		r.wrong(path, "url: a user does not belong here", "send an Authorization header from the routes")
+		r.Wrong(path, "url: a user does not belong here", "send an Authorization header from the routes")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		r.wrong(path, "url: path and query do not belong here", "the routes give them")
+		r.Wrong(path, "url: path and query do not belong here", "the routes give them")
 	case strings.HasSuffix(u.Host, ":") || u.Port() != "" && !validPort(u.Port(), 1):
-		r.wrong(path, fmt.Sprintf("url: %s is not a port", quote(u.Port())), "ports are 1 to 65535")
+		r.Wrong(path, fmt.Sprintf("url: %s is not a port", strict.Quote(u.Port())), "ports are 1 to 65535")
 	default:
 		r.allowed(path, u.Hostname())
 	}
@@ -236,9 +239,9 @@ func validPort(text string, least uint64) bool {
 
 // allowed checks an address that needs no resolver to be known. Names are
 // resolved, and then checked, when the run begins.
-func (r *rules) allowed(path, host string) {
+func (r *rules) allowed(path strict.Path, host string) {
 	addr, err := netip.ParseAddr(host)
-	if err != nil || r.has("limits.allow") && r.bad["limits.allow"] {
+	if err != nil || r.Has("limits.allow") && r.Bad("limits.allow") {
 		return
 	}
 	for _, cidr := range r.x.Limits.Allow {
@@ -246,35 +249,37 @@ func (r *rules) allowed(path, host string) {
 			return
 		}
 	}
-	r.wrong(path, fmt.Sprintf("%s: %s is outside limits.allow", tail(path), host), fmt.Sprintf("it may be touched only if limits: {allow: [%s]} says so", netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen())))
+	r.Wrong(path,
+		fmt.Sprintf("%s: %s is outside limits.allow", path.Tail(), host),
+		fmt.Sprintf("it may be touched only if limits: {allow: [%s]} says so", netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen())))
 }
 
-func (r *rules) process(path string, p *Process) {
-	if at := child(path, "command"); r.sound(at) && (len(p.Command) == 0 || p.Command[0] == "") {
-		r.wrong(at, "command: names no program", "write it like [./server, --port, \"${port}\"]")
+func (r *rules) process(path strict.Path, p *Process) {
+	if at := path.Child("command"); r.Sound(at) && (len(p.Command) == 0 || p.Command[0] == "") {
+		r.Wrong(at, "command: names no program", "write it like [./server, --port, \"${port}\"]")
 	}
 	for i, arg := range p.Command {
-		r.variables(item(child(path, "command"), i), arg)
+		r.variables(path.Child("command").Item(i), arg)
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
-		at := child(child(path, "env"), name)
+		at := path.Child("env", name)
 		if strings.ContainsAny(name, "=\x00") {
-			r.wrongKey(at, fmt.Sprintf("%s cannot be the name of an environment variable", quote(name)), "")
+			r.WrongKey(at, fmt.Sprintf("%s cannot be the name of an environment variable", strict.Quote(name)), "")
 		}
 		r.variables(at, p.Env[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Files)) {
-		at := child(child(path, "files"), name)
+		at := path.Child("files", name)
 		if !fs.ValidPath(name) || name == "." || strings.Contains(name, "\x00") {
-			r.wrongKey(at, fmt.Sprintf("%s is not a file below ${dir}", quote(name)), "write a relative path like conf/nginx.conf")
+			r.WrongKey(at, fmt.Sprintf("%s is not a file below ${dir}", strict.Quote(name)), "write a relative path like conf/nginx.conf")
 		}
 		r.variables(at, p.Files[name])
 	}
-	if at := child(path, "ready"); r.sound(at) && p.Ready != "tcp" && !strings.HasPrefix(p.Ready, "/") {
-		r.wrong(at, fmt.Sprintf("ready: %s is neither a path nor tcp", quote(p.Ready)), "write it like /healthz")
+	if at := path.Child("ready"); r.Sound(at) && p.Ready != "tcp" && !strings.HasPrefix(p.Ready, "/") {
+		r.Wrong(at, fmt.Sprintf("ready: %s is neither a path nor tcp", strict.Quote(p.Ready)), "write it like /healthz")
 	}
-	r.positive(child(path, "ready_within"), p.ReadyWithin > 0)
-	if at := child(path, "listen"); r.sound(at) {
+	r.positive(path.Child("ready_within"), p.ReadyWithin > 0)
+	if at := path.Child("listen"); r.Sound(at) {
 		if host, ok := r.hostPort(at, p.Listen, 1); ok {
 			r.allowed(at, host)
 		}
@@ -282,13 +287,14 @@ func (r *rules) process(path string, p *Process) {
 }
 
 // hostPort checks an address to listen on; least is the lowest port.
-func (r *rules) hostPort(path, text string, least uint64) (host string, ok bool) {
+func (r *rules) hostPort(path strict.Path, text string, least uint64) (host string, ok bool) {
 	addr, err := netip.ParseAddrPort(text)
 	if err != nil && strings.HasPrefix(text, "localhost:") {
 		addr, err = netip.ParseAddrPort("127.0.0.1" + strings.TrimPrefix(text, "localhost"))
 	}
 	if err != nil || uint64(addr.Port()) < least {
-		r.wrong(path, fmt.Sprintf("%s: %s is not an address to listen on", tail(path), quote(text)), "write IP and port, like 127.0.0.1:8080")
+		r.Wrong(path, fmt.Sprintf("%s: %s is not an address to listen on", path.Tail(), strict.Quote(text)),
+			"write IP and port, like 127.0.0.1:8080")
 		return "", false
 	}
 	return addr.Addr().String(), true
@@ -296,23 +302,23 @@ func (r *rules) hostPort(path, text string, least uint64) (host string, ok bool)
 
 // listeners checks that no two listen on the same address.
 func (r *rules) listeners() {
-	first := map[string]string{}
-	claim := func(path, addr string) {
-		if !r.sound(path) || strings.HasSuffix(addr, ":0") {
+	first := map[string]strict.Path{}
+	claim := func(path strict.Path, addr string) {
+		if !r.Sound(path) || strings.HasSuffix(addr, ":0") {
 			return
 		}
 		if other := first[addr]; other != "" {
-			r.wrong(path, fmt.Sprintf("listen: %s is taken by %s", addr, other), "leave listen out for a free port")
+			r.Wrong(path, fmt.Sprintf("listen: %s is taken by %s", addr, other), "leave listen out for a free port")
 			return
 		}
 		first[addr] = path
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.x.Targets)) {
 		if p := r.x.Targets[name].Process; p != nil {
-			claim(child(child(child("targets", name), "process"), "listen"), p.Listen)
+			claim(strict.Path("targets").Child(name, "process", "listen"), p.Listen)
 		}
 	}
 	for _, name := range r.links {
-		claim(child(child("links", name), "listen"), r.x.Links[name].Listen)
+		claim(strict.Path("links").Child(name, "listen"), r.x.Links[name].Listen)
 	}
 }

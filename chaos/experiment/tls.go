@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -20,26 +21,26 @@ type TLS struct {
 func (t *TLS) resolve(folder string) error { return absolute(folder, &t.CA, &t.Cert, &t.Key) }
 
 // tls checks the TLS of a target that is of this kind.
-func (r *rules) tls(path, kind string, t *Target) {
-	at := child(path, "tls")
+func (r *rules) tls(path strict.Path, kind string, t *Target) {
+	at := path.Child("tls")
 	switch {
-	case !r.has(at):
+	case !r.Has(at):
 		return
 	case kind == "reference":
-		r.wrongKey(at, "tls: a reference service does not speak it", "it is for url and process")
+		r.WrongKey(at, "tls: a reference service does not speak it", "it is for url and process")
 		return
 	case kind == "url" && t.scheme() == "http":
-		r.wrongKey(at, "tls: does not go with http in the url", "write https")
+		r.WrongKey(at, "tls: does not go with http in the url", "write https")
 	case kind == "url" && t.scheme() == "unix" && t.TLS.ServerName == "" && !t.TLS.Insecure:
-		r.lacks(at, child(at, "server_name")+": is missing", "a unix socket has no host to verify")
+		r.Missing(at, "server_name", "a unix socket has no host to verify")
 	}
-	if key := child(at, "key"); r.has(key) && !r.has(child(at, "cert")) {
-		r.wrongKey(key, "key: is of no use without cert", "")
+	if key := at.Child("key"); r.Has(key) && !r.Has(at.Child("cert")) {
+		r.WrongKey(key, "key: is of no use without cert", "")
 	}
-	if ready := child(child(path, "process"), "ready"); r.sound(ready) && t.Process.Ready != "tcp" {
-		r.wrong(ready, "ready: a path is asked for without TLS", "leave it out: ready is then who takes connections")
+	if ready := path.Child("process", "ready"); r.Sound(ready) && t.Process.Ready != "tcp" {
+		r.Wrong(ready, "ready: a path is asked for without TLS", "leave it out: ready is then who takes connections")
 	}
-	if !r.opts.Here || !r.sound(at) {
+	if !r.opts.Here || !r.Sound(at) {
 		return
 	}
 	files := load.TLS(*t.TLS)
@@ -50,6 +51,6 @@ func (r *rules) tls(path, kind string, t *Target) {
 	}
 	var wrong *load.TLSError
 	if _, err := files.Config("host"); errors.As(err, &wrong) {
-		r.wrong(child(at, wrong.Of), fmt.Sprintf("%s: %v", wrong.Of, wrong.Err), "")
+		r.Wrong(at.Child(wrong.Of), fmt.Sprintf("%s: %v", wrong.Of, wrong.Err), "")
 	}
 }

@@ -35,6 +35,15 @@ func ParseGRPCCode(text string) (GRPCCode, error) {
 	return GRPCCode(n), nil
 }
 
+// Set reads what ParseGRPCCode does.
+func (c *GRPCCode) Set(text string) (err error) {
+	*c, err = ParseGRPCCode(text)
+	return err
+}
+
+// Notation is a regular expression for the names, and an example.
+func (GRPCCode) Notation() (pattern, example string) { return `^[A-Z_]+$`, "UNAVAILABLE" }
+
 func (c GRPCCode) String() string {
 	if c >= 0 && int(c) < len(grpcCodes) {
 		return grpcCodes[c]

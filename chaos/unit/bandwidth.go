@@ -21,4 +21,15 @@ func ParseBandwidth(text string) (Bandwidth, error) {
 	return Bandwidth(n), nil
 }
 
+// Set reads what ParseBandwidth does.
+func (b *Bandwidth) Set(text string) (err error) {
+	*b, err = ParseBandwidth(text)
+	return err
+}
+
 func (b Bandwidth) String() string { return Size(b).String() + "/s" }
+
+// Notation is a regular expression for the notation; hints show no example.
+func (Bandwidth) Notation() (pattern, example string) {
+	return `^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$`, ""
+}

@@ -59,6 +59,15 @@ func (s Share) String() string {
 	return unscaled(float64(s), -2) + "%"
 }
 
+// Set reads what ParseShare does.
+func (s *Share) Set(text string) (err error) {
+	*s, err = ParseShare(text)
+	return err
+}
+
+// Notation is a regular expression for the notation, and an example.
+func (Share) Notation() (pattern, example string) { return `^[0-9]+(\.[0-9]+)?%$`, "50%" }
+
 // ParseShare reads "5%". A bare number is refused, because 0.5 could mean
 // half or half a percent.
 func ParseShare(text string) (Share, error) {
@@ -181,6 +190,17 @@ func ParseSize(text string) (Size, error) {
 		return Size(v), nil
 	}
 	return 0, fmt.Errorf("%q is not a size: write it like 512B, 64KiB or 10MB", text)
+}
+
+// Set reads what ParseSize does.
+func (s *Size) Set(text string) (err error) {
+	*s, err = ParseSize(text)
+	return err
+}
+
+// Notation is a regular expression for the notation, and an example.
+func (Size) Notation() (pattern, example string) {
+	return `^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)$`, "64KiB"
 }
 
 func (s Size) String() string {

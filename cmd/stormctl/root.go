@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -39,7 +39,7 @@ func execute(args []string, stdout, stderr io.Writer) exitCode {
 // stands alone, FILE:LINE:COLUMN at the start of its lines, as editors expect
 // it; anything else says that it comes from us.
 func errorText(err error) string {
-	var invalid experiment.Errors
+	var invalid strict.Errors
 	if errors.As(err, &invalid) {
 		return invalid.Error()
 	}

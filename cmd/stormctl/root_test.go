@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
 func TestErrorText(t *testing.T) {
-	invalid := experiment.Errors{{File: "a.yaml", Line: 2, Column: 3, Problem: "p"}, {File: "a.yaml", Line: 4, Column: 5, Problem: "q", Hint: "h"}}
+	invalid := strict.Errors{{File: "a.yaml", Line: 2, Column: 3, Problem: "p"}, {File: "a.yaml", Line: 4, Column: 5, Problem: "q", Hint: "h"}}
 	for _, c := range []struct {
 		err  error
 		want string

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -199,11 +200,11 @@ func (r *runner) runOne(ctx context.Context, shown *courier, j job) exitCode {
 // everything that is wrong with any of them.
 func (r *runner) load(files []string) ([]job, error) {
 	var jobs []job
-	var invalid experiment.Errors
+	var invalid strict.Errors
 	byName := map[string]string{}
 	for _, file := range files {
 		x, weak, err := loadExperiment(file, r.options.set)
-		var e experiment.Errors
+		var e strict.Errors
 		if errors.As(err, &e) {
 			invalid = append(invalid, e...)
 			continue

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
@@ -116,7 +116,7 @@ func newKeys[T any](millis ...string) *keys {
 	k := &keys{sent: map[string]json.RawMessage{}, millis: map[string]string{}}
 	k.read = func(text []byte) (any, error) {
 		var fault T // not a pointer to it: the relay knows some by their type
-		err := experiment.ReadValue("attributes", text, &fault)
+		err := strict.Read(strict.Subject{Name: "a fault"}, "attributes", text, nil, &fault).Err()
 		return fault, err
 	}
 	for i := 0; i < len(millis); i += 2 {
@@ -191,7 +191,7 @@ func quoted(text string) json.RawMessage { return json.RawMessage(strconv.Quote(
 // problemsOf is what is wrong with attributes, without the places that they
 // have in a text that nobody wrote.
 func problemsOf(err error) string {
-	var all experiment.Errors
+	var all strict.Errors
 	if !errors.As(err, &all) {
 		return err.Error()
 	}

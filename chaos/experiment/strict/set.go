@@ -1,4 +1,4 @@
-package experiment
+package strict
 
 import (
 	"fmt"
@@ -7,25 +7,24 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// set changes the nodes as one --set KEY=VALUE asks, before they are decoded:
-// a value that is given on the command line is read, and refused, exactly like
-// one in the file. KEY is a path like load.rate, chaos[0].for or
-// targets.lb.process.files["nginx.conf"]. Maps on the way are made if they are
-// not there; entries of lists must be. A VALUE that begins with [ { " or ' is
+// set changes the nodes as one --set KEY=VALUE says, before they are decoded: a
+// value that is given on the command line is read, and refused, exactly like
+// one in the file. KEY is a path. Maps on the way are made if they are not
+// there; entries of lists must be. A VALUE that begins with [ { " or ' is
 // read as YAML, any other is taken as it stands.
-func (s *source) set(assignment string) {
+func (d *Doc) set(assignment string) {
 	flag := "--set " + assignment
 	fail := func(problem, hint string) {
-		s.add(&Error{File: flag, Problem: problem, Hint: hint})
+		d.add(&Error{File: flag, Problem: problem, Hint: hint})
 	}
 	steps, rest, err := cutPath(assignment)
 	if err != nil {
-		fail(err.Error(), "write KEY=VALUE, like load.rate=1k/s or chaos[0].for=2s")
+		fail(err.Error(), d.subject.Set)
 		return
 	}
 	text, ok := strings.CutPrefix(rest, "=")
 	if !ok {
-		fail("has no value", "write KEY=VALUE, like load.rate=1k/s or chaos[0].for=2s")
+		fail("has no value", d.subject.Set)
 		return
 	}
 	value, err := flagValue(text)
@@ -34,9 +33,9 @@ func (s *source) set(assignment string) {
 		fail("the value: "+problem, hint)
 		return
 	}
-	s.own(value, flag)
+	d.own(value, flag)
 
-	path, at := "", &s.root
+	path, at := Path(""), &d.root
 	for _, step := range steps {
 		if *at, err = unshare(*at); err != nil {
 			fail(err.Error(), "change the file instead")
@@ -53,22 +52,22 @@ func (s *source) set(assignment string) {
 		case step.index >= 0:
 			at = &n.Content[step.index]
 		case n.Kind != yaml.MappingNode && path == "":
-			fail("the file holds no map", "an experiment is a map with name, targets, load and claims")
+			fail("the file holds no map", d.subject.Map)
 			return
 		case n.Kind != yaml.MappingNode:
 			fail(fmt.Sprintf("%s is %s, not a map", path, kindName(n)), "")
 			return
 		default:
-			at = s.entry(n, step.key, flag)
+			at = d.entry(n, step.key, flag)
 		}
-		path = step.join(path)
+		path = step.after(path)
 	}
 	*at = value
 }
 
 // entry finds the value of a key in a map, and makes an empty map there if the
 // key is new.
-func (s *source) entry(n *yaml.Node, name, flag string) **yaml.Node {
+func (d *Doc) entry(n *yaml.Node, name, flag string) **yaml.Node {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Kind == yaml.ScalarNode && n.Content[i].Value == name {
 			return &n.Content[i+1]
@@ -76,21 +75,21 @@ func (s *source) entry(n *yaml.Node, name, flag string) **yaml.Node {
 	}
 	key := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}
 	value := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	s.flags[key], s.flags[value] = flag, flag
+	d.flags[key], d.flags[value] = flag, flag
 	n.Content = append(n.Content, key, value)
 	return &n.Content[len(n.Content)-1]
 }
 
 // own notes that a value and all in it came from a flag.
-func (s *source) own(n *yaml.Node, flag string) {
-	if n == nil || s.flags[n] == flag {
+func (d *Doc) own(n *yaml.Node, flag string) {
+	if n == nil || d.flags[n] == flag {
 		return
 	}
-	s.flags[n] = flag
+	d.flags[n] = flag
 	for _, inner := range n.Content {
-		s.own(inner, flag)
+		d.own(inner, flag)
 	}
-	s.own(n.Alias, flag)
+	d.own(n.Alias, flag)
 }
 
 // flagValue reads the VALUE of a flag.

@@ -1,4 +1,4 @@
-package experiment
+package strict
 
 import (
 	"strings"
@@ -24,7 +24,7 @@ func TestNearest(t *testing.T) {
 		{strings.Repeat("n", 1000), ""},
 		{"", ""},
 	} {
-		if got := nearest(row.name, known); got != row.want {
+		if got := Nearest(row.name, known); got != row.want {
 			t.Errorf("nearest to %q is %q, want %q", row.name, got, row.want)
 		}
 	}
@@ -59,11 +59,11 @@ func TestSuggestListsWhatThereIs(t *testing.T) {
 		{[]string{"pay", "ship"}, "links are pay, ship"},
 		{[]string{"pay", "stocks"}, `did you mean "stocks"?`},
 	} {
-		if got := suggest("stock", "links", row.known); got != row.want {
+		if got := Suggest("stock", "links", row.known); got != row.want {
 			t.Errorf("%v: %s, want %s", row.known, got, row.want)
 		}
 	}
-	if got := suggest("?", "links", strings.Split(strings.Repeat("x,", 500), ",")); len(got) > 200 {
+	if got := Suggest("?", "links", strings.Split(strings.Repeat("x,", 500), ",")); len(got) > 200 {
 		t.Errorf("a hint of %d characters helps nobody", len(got))
 	}
 }
@@ -80,86 +80,30 @@ func TestPathsReadBack(t *testing.T) {
 				want = append(want, step{key: keys.Draw(t, "key"), index: -1})
 			}
 		}
-		path := ""
+		path := Path("")
 		for _, s := range want {
-			path = s.join(path)
+			path = s.after(path)
 		}
-		got, rest, err := cutPath(path + "=value=x")
+		got, rest, err := cutPath(string(path) + "=value=x")
 		if err != nil || rest != "=value=x" {
 			t.Fatalf("%s: rest %q, error %v", path, rest, err)
 		}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(step{})); diff != "" {
 			t.Fatalf("%s: -want +got:\n%s", path, diff)
 		}
-		if !strings.HasSuffix(path, tail(path)) {
-			t.Fatalf("tail of %s is %s", path, tail(path))
+		if !strings.HasSuffix(string(path), path.Tail()) {
+			t.Fatalf("tail of %s is %s", path, path.Tail())
 		}
 	})
 }
 
 func TestTail(t *testing.T) {
-	for path, want := range map[string]string{
+	for path, want := range map[Path]string{
 		"name": "name", "load.rate": "rate", "chaos[0].errors.status[1]": "status[1]", "chaos[3]": "chaos[3]",
 		`targets.lb.process.files["a.b"]`: `files["a.b"]`, `targets["my.shop"].url`: "url", "": "",
 	} {
-		if got := tail(path); got != want {
+		if got := path.Tail(); got != want {
 			t.Errorf("tail of %s is %s, want %s", path, got, want)
 		}
 	}
-}
-
-func TestExpand(t *testing.T) {
-	lookup := func(name string) (string, bool) {
-		value, ok := map[string]string{"port": "80", "links.pay.url": "http://x", "empty": "", "again": "${port}"}[name]
-		return value, ok
-	}
-	for _, row := range []struct{ text, want, err string }{
-		{"", "", ""},
-		{"plain", "plain", ""},
-		{"${port}", "80", ""},
-		{"a${port}b${port}c", "a80b80c", ""},
-		{"to ${links.pay.url}/", "to http://x/", ""},
-		{"[${empty}]", "[]", ""},
-		{"${again}", "${port}", ""}, // a value is not looked through
-		{"$port $ $5 $", "$port $ $5 $", ""},
-		{"$${port}", "${port}", ""},
-		{"$${port} ${port}", "${port} 80", ""},
-		{"$$${port}", "$${port}", ""}, // a $, and then the escape
-		{"{port}", "{port}", ""},
-		{"line ${port}\nline $${x}", "line 80\nline ${x}", ""},
-		{"${prot} ${port} ${x}", "", "unknown variable ${prot}\nunknown variable ${x}"},
-		{"${}", "", "unknown variable ${}"},
-		{"${port", "", `"${port" is not closed`},
-		{"${port\n}", "", `"${port" is not closed`},
-	} {
-		got, err := Expand(row.text, lookup)
-		switch {
-		case row.err != "":
-			if err == nil || err.Error() != row.err {
-				t.Errorf("%q: error %v, want %s", row.text, err, row.err)
-			}
-		case err != nil || got != row.want:
-			t.Errorf("%q: %q, %v; want %q", row.text, got, err, row.want)
-		}
-	}
-}
-
-// What the check of a file lets through, the run can replace.
-func TestExpandKnowsWhatTheCheckKnows(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringOf(rapid.SampledFrom([]rune("${}p\n"))).Draw(t, "text")
-		var open, unknown int
-		for _, v := range variables(text) {
-			switch {
-			case v.open:
-				open++
-			case v.name != "p":
-				unknown++
-			}
-		}
-		_, err := Expand(text, func(name string) (string, bool) { return "", name == "p" })
-		if (err != nil) != (open+unknown > 0) {
-			t.Fatalf("%q: %d open, %d unknown, and Expand says %v", text, open, unknown, err)
-		}
-	})
 }

@@ -1,18 +1,17 @@
-package experiment
+package strict
 
 import (
 	"fmt"
 	"strings"
 )
 
-// suggest is the hint for a name that is not among those that are known: the
-// one that was probably meant, otherwise all of them. kind is their plural,
-// like "keys".
-func suggest(name, kind string, known []string) string {
+// Suggest is the hint for a name that is not among the known ones: the one that
+// was probably meant, otherwise all of them. kind is their plural, like "keys".
+func Suggest(name, kind string, known []string) string {
 	if len(known) == 0 {
 		return "there are no " + kind
 	}
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(known) > 30 {
@@ -21,11 +20,11 @@ func suggest(name, kind string, known []string) string {
 	return fmt.Sprintf("%s are %s", kind, strings.Join(known, ", "))
 }
 
-// nearest returns the name that is the fewest slips of a finger away, "" if
-// none is near: more than a third of the letters wrong is another word.
-func nearest(name string, known []string) string {
+// Nearest returns the known name that is the fewest typing errors away, "" if
+// none is near: with more than a third of its letters wrong it is another word.
+func Nearest(name string, known []string) string {
 	if len(name) > 64 || len(known) > 400 {
-		return "" // no person's slip, and it would take long
+		return "" // no typing error, and it would take long
 	}
 	best, most := "", max(1, (len([]rune(name))+1)/3)
 	for _, k := range known {
@@ -42,7 +41,7 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// distance counts the slips between two words: letters inserted, left out,
+// distance counts the typing errors between two words: letters inserted, left out,
 // replaced, or swapped with their neighbour (optimal string alignment; Damerau
 // 1964, Levenshtein 1966).
 func distance(a, b string) int {

@@ -1,4 +1,4 @@
-package experiment
+package strict
 
 import (
 	"fmt"
@@ -11,15 +11,11 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Marshal writes an experiment as a file that Parse reads back to an equal
-// value. Defaults are written out, so that a later version with other defaults
-// still judges what was run; what is absent and has no default stays absent.
-func Marshal(x *Experiment) ([]byte, error) {
-	text, err := yaml.Dump(encode(reflect.ValueOf(x).Elem()), yaml.WithIndent(2), yaml.WithLineWidth(-1))
-	if err != nil {
-		return nil, fmt.Errorf("marshal experiment %s: %w", x.Name, err)
-	}
-	return text, nil
+// Marshal writes the struct that v points to as a file that Read reads back to
+// an equal value. Defaults are written out; what is absent and has no default
+// stays absent.
+func Marshal(v any) ([]byte, error) {
+	return yaml.Dump(encode(reflect.ValueOf(v).Elem()), yaml.WithIndent(2), yaml.WithLineWidth(-1))
 }
 
 // encode is the inverse of decode.
@@ -27,8 +23,8 @@ func encode(v reflect.Value) *yaml.Node {
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	if u, ok := unitTypes[v.Type()]; ok {
-		return text(u.format(v))
+	if n := NotationOf(v); n != nil {
+		return text(n.String())
 	}
 	switch v.Kind() {
 	case reflect.Struct:
@@ -57,14 +53,14 @@ func encode(v reflect.Value) *yaml.Node {
 func encodeObject(v reflect.Value) *yaml.Node {
 	object := &yaml.Node{Kind: yaml.MappingNode}
 	absent := reflect.New(v.Type()).Elem()
-	defaults(absent)
-	needed := required(absent)
-	for _, f := range fieldsOf(v.Type()) {
-		x := v.FieldByIndex(f.index)
-		if empty(x) && empty(absent.FieldByIndex(f.index)) && (!slices.Contains(needed, f.key) || x.Kind() == reflect.Pointer) {
+	Defaults(absent)
+	needed := Required(absent)
+	for _, f := range Fields(v.Type()) {
+		x := v.FieldByIndex(f.Index)
+		if Empty(x) && Empty(absent.FieldByIndex(f.Index)) && (!slices.Contains(needed, f.Key) || x.Kind() == reflect.Pointer) {
 			continue
 		}
-		object.Content = append(object.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: f.key}, encode(x))
+		object.Content = append(object.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: f.Key}, encode(x))
 	}
 	if len(object.Content) == 0 {
 		object.Style = yaml.FlowStyle
@@ -82,14 +78,14 @@ func encodeTable(v reflect.Value) *yaml.Node {
 	return table
 }
 
-// empty tells whether leaving a value out says the same, defaults aside.
-func empty(v reflect.Value) bool {
+// Empty reports whether leaving a value out says the same, defaults aside.
+func Empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.Struct:
-		for _, f := range fieldsOf(v.Type()) {
-			if !empty(v.FieldByIndex(f.index)) {
+		for _, f := range Fields(v.Type()) {
+			if !Empty(v.FieldByIndex(f.Index)) {
 				return false
 			}
 		}
@@ -99,14 +95,14 @@ func empty(v reflect.Value) bool {
 	}
 }
 
-// plainText is what needs no quotes anywhere, also between brackets; a colon in
-// it is followed by something.
+// plainText matches what needs no quotes anywhere, between brackets neither; a
+// colon in it is followed by something.
 var plainText = regexp.MustCompile(`^[A-Za-z0-9_./][A-Za-z0-9_./+=*%()-]*( ?:?[A-Za-z0-9_./+=*%()-]+)*$`)
 
-// notText is what some reader of YAML takes for something else than text.
+// notText matches what some reader of YAML takes for something else than text.
 var notText = regexp.MustCompile(`^([-+.0-9][-+.0-9_:a-fA-FxXoO]*|~|(?i:null|true|false|yes|no|on|off|y|n|[-+]?\.inf|\.nan))$`)
 
-// text is a scalar that is read back as it is, by us and by others.
+// text is a scalar that is read back as it is, here and by other readers.
 func text(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Value: s}
 	switch {

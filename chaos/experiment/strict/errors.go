@@ -1,4 +1,4 @@
-package experiment
+package strict
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ type Error struct {
 	File    string // as it was given; for a value given by --set, the flag
 	Line    int    // from 1; 0 if the place is no line of a file: a flag, or a file that cannot be read
 	Column  int    // from 1, in characters; 0 if Line is
-	Path    string // of the value in the experiment, like chaos[0].errors.status; "" is the whole
+	Path    Path   // of the value, like chaos[0].errors.status
 	Problem string // what is wrong
 	Hint    string // what would be right; may be ""
 }
@@ -60,8 +60,8 @@ func (e Errors) sort() {
 	})
 }
 
-// quote shows a piece of the file in a message, cut if it is long.
-func quote(text string) string {
+// Quote shows a piece of the file in a message, cut if it is long.
+func Quote(text string) string {
 	const most = 60
 	if len(text) <= most {
 		return fmt.Sprintf("%q", text)
