@@ -13,6 +13,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
 )
 
@@ -35,9 +36,9 @@ type recorder struct {
 	dir      string
 	header   evidence.Header
 	warmup   time.Duration
-	schedule load.Schedule // the warm-up included
-	rows     []int         // where in header.Routes each route of the plan is, its steps behind it; nil is where it is in the plan
-	steps    []bool        // which of header.Routes are steps; nil is none
+	schedule arrivals.Schedule // the warm-up included
+	rows     []int             // where in header.Routes each route of the plan is, its steps behind it; nil is where it is in the plan
+	steps    []bool            // which of header.Routes are steps; nil is none
 	timeline *evidence.TimelineWriter
 	memory   *evidence.Memory // for the gate; nil if nobody asks it
 	tally    *load.Tally
@@ -76,7 +77,7 @@ type linkRecorder struct {
 
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
-func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule load.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
+func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
 	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
 		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
 	defer func() {
@@ -100,7 +101,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule l
 	rec.tally = load.NewTally(len(h.Routes), shards)
 	if warmup > 0 {
 		rec.warm = load.NewTally(len(h.Routes), shards)
-		rec.warmed = load.DueBefore(schedule, warmup)
+		rec.warmed = arrivals.DueBefore(schedule, warmup)
 	}
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // TestDenseArrivalsAreSentTogether: from 20,000/s and loop on, a loop wakes up
@@ -28,7 +30,7 @@ func TestDenseArrivalsAreSentTogether(t *testing.T) {
 		{"dense for each of two", 40_100, 2, 0, 49 * time.Microsecond, 1000200 * time.Microsecond},
 		{"as the plan wants it", 40_100, 1, time.Millisecond, 25 * time.Microsecond, 1001 * time.Millisecond},
 	} {
-		l := &loop{program: &program{Plan: Plan{Schedule: Constant(tt.offer, time.Minute), Batch: tt.batch}, shards: tt.shards}, gap: tt.gap}
+		l := &loop{program: &program{Plan: Plan{Schedule: arrivals.Constant(tt.offer, time.Minute), Batch: tt.batch}, shards: tt.shards}, gap: tt.gap}
 		l.next.intended = 1000010 * time.Microsecond
 		if got := l.due(); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
@@ -39,13 +41,13 @@ func TestDenseArrivalsAreSentTogether(t *testing.T) {
 func TestEverDense(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		s    Schedule
+		s    arrivals.Schedule
 		want bool
 	}{
-		{"never", Constant(20_000, time.Minute), false},
-		{"always", Constant(21_000, time.Minute), true},
-		{"at the end of a ramp", Stages([]Stage{{To: 30_000, Over: time.Minute}}, Spacing{}), true},
-		{"not to the end of it", Stages([]Stage{{To: 15_000, Over: time.Minute}}, Spacing{}), false},
+		{"never", arrivals.Constant(20_000, time.Minute), false},
+		{"always", arrivals.Constant(21_000, time.Minute), true},
+		{"at the end of a ramp", arrivals.Stages([]arrivals.Stage{{To: 30_000, Over: time.Minute}}, arrivals.Spacing{}), true},
+		{"not to the end of it", arrivals.Stages([]arrivals.Stage{{To: 15_000, Over: time.Minute}}, arrivals.Spacing{}), false},
 		{"no schedule", nil, false},
 	} {
 		g := &program{Plan: Plan{Schedule: tt.s}, shards: 1}

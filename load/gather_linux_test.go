@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // TestGatheredResponsesKeepTheirTimes: a response that the loop reads up to
@@ -29,7 +31,7 @@ func TestGatheredResponsesKeepTheirTimes(t *testing.T) {
 	const batch = 20 * time.Millisecond
 	start := time.Now()
 	got, err := collect(t, t.Context(), Plan{
-		Schedule: Constant(50, time.Second), Run: 1, Loops: 1, MaxConns: 1, Batch: batch, Transport: Epoll,
+		Schedule: arrivals.Constant(50, time.Second), Run: 1, Loops: 1, MaxConns: 1, Batch: batch, Transport: Epoll,
 		Routes: []Route{{Addr: p.addr}},
 	}, start)
 	if err != nil {
@@ -79,7 +81,7 @@ func TestEndsOfConnectionsAreNotLeftAlone(t *testing.T) {
 	}))
 	start := time.Now()
 	got, err := collect(t, t.Context(), Plan{
-		Schedule: Constant(250, time.Second), Run: 1, Loops: 1, Batch: batch, Transport: Epoll,
+		Schedule: arrivals.Constant(250, time.Second), Run: 1, Loops: 1, Batch: batch, Transport: Epoll,
 		Routes: []Route{{Addr: p.addr, Path: "/${seq}"}},
 	}, start)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -412,7 +413,7 @@ func TestHTTP2EachArrivalOnce(t *testing.T) {
 			get := post
 			get.Method, get.Body = "", nil
 			mustCollect(t, Plan{
-				Schedule: Constant(4000, 150*time.Millisecond), Seed: seed, Run: 1, Loops: 1 + rng.IntN(2), MaxConns: 2 + rng.IntN(10), Streams: 1 + rng.IntN(30),
+				Schedule: arrivals.Constant(4000, 150*time.Millisecond), Seed: seed, Run: 1, Loops: 1 + rng.IntN(2), MaxConns: 2 + rng.IntN(10), Streams: 1 + rng.IntN(30),
 				ConnRequests: rng.IntN(2) * 40, Grace: time.Duration(rng.IntN(200)) * time.Millisecond, Transport: transports[seed%uint64(len(transports))],
 				Routes: []Route{get, post, {Addr: moodyHTTP2(t, seed+100).addr, Protocol: GRPC, Timeout: 40 * time.Millisecond}},
 			})
@@ -504,7 +505,7 @@ func TestHTTP2DoesNotAllocate(t *testing.T) {
 			route.Addr = listen(t, serve).addr
 			var before, after runtime.MemStats
 			n := 0
-			err := Run(t.Context(), Plan{Schedule: Constant(1e9, warm+measured), Run: 1, Loops: 1, MaxConns: 2, Transport: transport, Grace: patient, Routes: []Route{route}}, time.Now(), func(_ int, s Sample) {
+			err := Run(t.Context(), Plan{Schedule: arrivals.Constant(1e9, warm+measured), Run: 1, Loops: 1, MaxConns: 2, Transport: transport, Grace: patient, Routes: []Route{route}}, time.Now(), func(_ int, s Sample) {
 				if s.Outcome != OK || s.Status != 207 {
 					t.Errorf("arrival %d: %v %d", s.ID, s.Outcome, s.Status)
 				}

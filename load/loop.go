@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/poll"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -27,7 +28,7 @@ type loop struct {
 	pacer   pacer
 	stats   *loopStats
 
-	stripe     cursor
+	stripe     arrivals.Cursor
 	stopStripe func()
 	next       arrival       // the arrival that falls due next; its route is not drawn yet
 	gap        time.Duration // between it and the one before
@@ -139,7 +140,7 @@ func (l *loop) start() {
 		l.next.intended, l.stopStripe = never, func() {}
 		return
 	}
-	l.stripe, l.stopStripe = stripe(l.Schedule, l.shard, l.shards)
+	l.stripe, l.stopStripe = arrivals.Stripe(l.Schedule, l.shard, l.shards)
 	l.advance()
 }
 
@@ -162,7 +163,7 @@ func (l *loop) turn() error {
 
 // advance makes the stripe's next arrival the one to wait for.
 func (l *loop) advance() {
-	t, ok := l.stripe.next()
+	t, ok := l.stripe.Next()
 	if !ok {
 		l.next.intended = never
 		return

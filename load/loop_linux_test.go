@@ -82,7 +82,7 @@ func epollOf(t *testing.T, l *loop) *epoll {
 
 type script struct{ times []time.Duration }
 
-func (s *script) next() (time.Duration, bool) {
+func (s *script) Next() (time.Duration, bool) {
 	if len(s.times) == 0 {
 		return 0, false
 	}

@@ -6,15 +6,16 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
 // Plan is everything one load needs to know. It is read-only while it runs.
 type Plan struct {
-	Schedule  Schedule // the open model
-	Closed    *Closed  // the closed model instead; one of the two must be given
-	Seed      uint64   // decides which arrival takes which route, and every ${rand}
-	Run       uint64   // identifies the run in request ids, so that a relay knows its own; not 0
+	Schedule  arrivals.Schedule // the open model
+	Closed    *Closed           // the closed model instead; one of the two must be given
+	Seed      uint64            // decides which arrival takes which route, and every ${rand}
+	Run       uint64            // identifies the run in request ids, so that a relay knows its own; not 0
 	Routes    []Route
 	InOrder   bool        // arrival i, counted from 0, takes route i mod len(Routes), and weights mean nothing; false draws a route for each
 	Data      *wire.Table // of ${data.COLUMN} in routes; nil means there is none

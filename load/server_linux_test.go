@@ -19,6 +19,8 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // The tests run on the best transport for each plan, and TestTransports has those
@@ -26,7 +28,7 @@ import (
 // everyTransport, nor run any plan, as notOfTransports says.
 const (
 	transportVariable = "STORMCTL_TEST_TRANSPORT"
-	notOfTransports   = "^(TestTransports|TestSchedule|TestSine|TestStages|TestPoisson|TestRing|TestMeter).*"
+	notOfTransports   = "^(TestTransports|TestMeter).*"
 )
 
 // everyTransport are those that this machine has, for a test that runs on each.
@@ -205,10 +207,10 @@ func fullBacklog(t *testing.T) string {
 }
 
 // at is a schedule of given times.
-func at(times ...time.Duration) Schedule { return listed(times) }
+func at(times ...time.Duration) arrivals.Schedule { return listed(times) }
 
 // together is n arrivals that are all due at once.
-func together(n int) Schedule { return listed(make([]time.Duration, n)) }
+func together(n int) arrivals.Schedule { return listed(make([]time.Duration, n)) }
 
 type listed []time.Duration
 

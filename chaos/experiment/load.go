@@ -7,6 +7,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -106,7 +107,9 @@ func (l Load) MaxQueue() int {
 // warmup: 30s to a file that works must not make another experiment of it. Were
 // the times to count from the first request, each event would have to be moved
 // by hand, and with one forgotten a fault would strike a system that is cold.
-func (l Load) Warmed(s load.Schedule) load.Schedule { return load.Warmed(l.First(), l.Warmup, s) }
+func (l Load) Warmed(s arrivals.Schedule) arrivals.Schedule {
+	return arrivals.Warmed(l.First(), l.Warmup, s)
+}
 
 // First is the rate that the load begins with, or the first above 0.
 func (l Load) First() rate.Limit {

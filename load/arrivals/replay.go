@@ -1,4 +1,4 @@
-package load
+package arrivals
 
 import (
 	"bufio"
@@ -54,14 +54,14 @@ func (r replay) Rate(t time.Duration) rate.Limit {
 	return rate.Limit(before(second+time.Second) - before(second))
 }
 
-func (r replay) stripe(k, n int) cursor { return &replayCursor{times: r, i: k, n: n} }
+func (r replay) stripe(k, n int) Cursor { return &replayCursor{times: r, i: k, n: n} }
 
 type replayCursor struct {
 	times []time.Duration
 	i, n  int
 }
 
-func (c *replayCursor) next() (time.Duration, bool) {
+func (c *replayCursor) Next() (time.Duration, bool) {
 	if c.i >= len(c.times) {
 		return 0, false
 	}

@@ -1,4 +1,4 @@
-package load
+package arrivals
 
 import (
 	"fmt"
@@ -122,7 +122,7 @@ func (p *piece) after(c float64) time.Duration {
 	return time.Duration(math.Round(2e9 * c / (p.rate + root)))
 }
 
-func (s *profile) Arrivals() iter.Seq[time.Duration] { return arrivals(s) }
+func (s *profile) Arrivals() iter.Seq[time.Duration] { return sequence(s) }
 
 func (s *profile) Duration() time.Duration { return s.length }
 
@@ -135,7 +135,7 @@ func (s *profile) Rate(t time.Duration) rate.Limit {
 	return rate.Limit(p.rate + p.slope*(t-p.begin).Seconds())
 }
 
-func (s *profile) stripe(k, n int) cursor {
+func (s *profile) stripe(k, n int) Cursor {
 	if s.spacing.Poisson {
 		return &poisson{inverse: &walk{profile: s}, rng: newExponential(s.spacing.Seed), skip: k, gap: n - 1}
 	}
@@ -176,7 +176,7 @@ type even struct {
 	i, n uint64
 }
 
-func (e *even) next() (time.Duration, bool) {
+func (e *even) Next() (time.Duration, bool) {
 	t, ok := e.due(float64(e.i))
 	e.i += e.n
 	return t, ok
