@@ -15,6 +15,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 const (
@@ -50,7 +51,7 @@ type recorder struct {
 	links    map[string]*linkRecorder
 
 	start  time.Time
-	meter  *load.Meter
+	meter  *meter.Meter
 	onTick func(time.Duration, evidence.Tick)
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
 	syncs  chan chan struct{}
@@ -203,7 +204,7 @@ func (rec *recorder) exchange(link string) func(evidence.Exchange) {
 // begin starts writing; onTick is told of every second, those of the warm-up
 // included. The clock of the evidence is at 0 at start, where the warm-up ends.
 func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
-	rec.start, rec.stats, rec.onTick, rec.meter = start, stats, onTick, load.StartMeter()
+	rec.start, rec.stats, rec.onTick, rec.meter = start, stats, onTick, meter.Start()
 	rec.ticked = -rec.warmup
 	go rec.loop()
 }

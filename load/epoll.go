@@ -148,7 +148,7 @@ func (t *epoll) flush(c *conn) {
 
 func (t *epoll) wait(timeout time.Duration) (elapsed bool, err error) {
 	if len(t.unread) == 0 && len(t.redial) == 0 && t.stamped != nil && t.loop.mayGather(timeout) {
-		elapsed = nanosleep(timeout)
+		elapsed = poll.Sleep(timeout)
 		t.gathered = true
 		t.events, _, err = t.poller.Wait(0)
 		return elapsed, err

@@ -3,6 +3,8 @@ package load
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 // Stats is where event loops tell of themselves while they run. One goroutine
@@ -44,14 +46,14 @@ func (s *Stats) loop(i int) *loopStats {
 // runs tells that the calling thread is the loop's from now on.
 func (s *loopStats) runs() {
 	if s != nil {
-		s.thread.Store(threadID())
+		s.thread.Store(meter.ThreadID())
 	}
 }
 
 // ends tells that it is not any more.
 func (s *loopStats) ends() {
 	if s != nil {
-		s.used.Store(int64(threadTime(s.thread.Load())))
+		s.used.Store(int64(meter.ThreadTime(s.thread.Load())))
 		s.thread.Store(0)
 	}
 }
@@ -108,7 +110,7 @@ func (s *Stats) Read() Reading {
 	now := time.Since(s.start)
 	for i := range s.loops {
 		l := &s.loops[i]
-		if used := max(threadTime(l.thread.Load()), time.Duration(l.used.Load())); used > 0 {
+		if used := max(meter.ThreadTime(l.thread.Load()), time.Duration(l.used.Load())); used > 0 {
 			if span := now - s.read; span > 0 {
 				r.Busy = max(r.Busy, min(1, (used-s.last[i]).Seconds()/span.Seconds()))
 			}

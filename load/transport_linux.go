@@ -3,6 +3,8 @@ package load
 import (
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/stormctl/stormctl/load/poll"
 )
 
@@ -33,4 +35,15 @@ func newBest(l *loop) (transport, error) {
 		}
 	}
 	return newEpoll(l)
+}
+
+// raiseFileLimit allows the process as many open files as the system lets it
+// have without privileges.
+func raiseFileLimit() {
+	var lim unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) == nil && lim.Cur < lim.Max {
+		lim.Cur = lim.Max
+		// If it is refused, dials past the limit come out as Unsent.
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &lim)
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 // TestTickLeavesLittleBehind holds what a second of a load allocates to what
@@ -21,7 +22,7 @@ func TestTickLeavesLittleBehind(t *testing.T) {
 	defer r.shown.close()
 	r.start = time.Now()
 	r.stats = load.NewStats(2, r.start)
-	r.meter = load.StartMeter()
+	r.meter = meter.Start()
 	defer r.meter.Stop()
 	observe := r.observer(2)
 	now := time.Duration(0)

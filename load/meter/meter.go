@@ -1,4 +1,4 @@
-package load
+package meter
 
 import (
 	"math/bits"
@@ -53,8 +53,8 @@ type Hiccup struct {
 // nap is how long the thread sleeps each time.
 const nap = time.Millisecond
 
-// StartMeter begins to measure; the first interval begins now.
-func StartMeter() *Meter {
+// Start begins to measure; the first interval begins now.
+func Start() *Meter {
 	now := time.Now()
 	m := &Meter{stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now, cpu: CPUTime(), steal: stealTime(), stall: stallTime(), pause: startPauses()}
 	go m.run()
@@ -108,7 +108,7 @@ func (m *Meter) run() {
 			return
 		default:
 		}
-		nanosleep(nap)
+		poll.Sleep(nap)
 		woke := time.Now()
 		m.note(woke, woke.Sub(at)-nap)
 		at = woke
