@@ -59,11 +59,7 @@ type loop struct {
 	out  []byte        // the request being sent
 }
 
-const (
-	never     = time.Duration(math.MaxInt64)
-	dialBatch = 64                    // connections that one turn dials, so that it does not starve the rest
-	dialBurst = 10 * time.Millisecond // how long a right to dial that was not used lasts
-)
+const never = time.Duration(math.MaxInt64)
 
 func newLoop(g *program, shard int, clock clock, observe Observe) (*loop, error) {
 	l := &loop{
@@ -190,62 +186,6 @@ func (l *loop) sendDue() {
 	}
 }
 
-// send puts an arrival on its way: on a connection that has room, on a new one,
-// or into the queue.
-func (l *loop) send(a arrival, now time.Duration) {
-	p := &l.pools[l.routes[a.route].endpoint]
-	c := p.pick()
-	switch {
-	case c != nil:
-		l.request(c, a, now)
-	case p.open < p.limit && p.queue.size == 0 && !p.awaited(1) && l.mayDial():
-		l.dial(p, a)
-	case p.queue.size >= p.maxQueue:
-		l.skip(a, now)
-	default:
-		if l.dialGap > 0 && p.open < p.limit && !p.awaited(p.queue.size+1) {
-			l.stats.holds()
-		}
-		p.queue.push(a)
-		l.refill = l.refill || p.open < p.limit
-	}
-}
-
-// dialForQueued uses the room that closed connections have left.
-func (l *loop) dialForQueued() {
-	if !l.refill {
-		return
-	}
-	l.refill = false
-	if l.closed != nil {
-		return // dialVacant does
-	}
-	for i := range l.pools {
-		p := &l.pools[i]
-		for n := 0; p.queue.size > 0 && p.open < p.limit && !p.awaited(p.queue.size); n++ {
-			if n == dialBatch || !l.mayDial() {
-				l.refill = true // the rest in a later turn
-				break
-			}
-			l.dial(p, p.queue.pop())
-		}
-	}
-}
-
-// mayDial tells whether the plan's rate of new connections allows one now, and
-// counts it.
-func (l *loop) mayDial() bool {
-	if l.dialGap == 0 {
-		return true
-	}
-	now := l.clock.now()
-	if now < l.nextDial {
-		return false
-	}
-	l.nextDial = max(l.nextDial, now-dialBurst) + l.dialGap
-	return true
-}
-
 // wait sleeps until an arrival, a deadline or the end is due, and takes what
 // has happened on the connections.
 func (l *loop) wait() error {
@@ -347,20 +287,4 @@ func (l *loop) stop() {
 		}
 	}
 	l.end = now + l.grace
-}
-
-// unsent gives up an arrival that has waited in vain, skip one that may not wait.
-func (l *loop) unsent(a arrival, now time.Duration) { l.neverSent(a, now, false) }
-
-func (l *loop) skip(a arrival, now time.Duration) { l.neverSent(a, now, true) }
-
-func (l *loop) neverSent(a arrival, now time.Duration, skipped bool) {
-	w, _ := l.way(a)
-	l.report(Sample{ID: wire.SeqOf(a.id, w.step), Route: int(a.route), Step: w.step, Intended: a.intended, Late: a.late, Done: now, Outcome: Unsent, Skipped: skipped})
-}
-
-// report is the only place where an arrival becomes a sample.
-func (l *loop) report(s Sample) {
-	l.unfinished--
-	l.observe(l.shard, s)
 }

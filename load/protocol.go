@@ -20,23 +20,6 @@ const (
 // as the server chooses (ALPN), and HTTP/1.1 without.
 const Auto = "auto"
 
-const defaultStreams = 100
-
-// dialect is what is spoken on the route's connections.
-func (r *Route) dialect(p Plan) (dialect, error) {
-	switch r.Protocol {
-	case "", HTTP1:
-		return speaksHTTP1{depth: max(1, p.Pipeline)}, nil
-	case HTTP2, GRPC:
-		if p.Streams <= 0 {
-			return speaksHTTP2{limit: defaultStreams}, nil
-		}
-		return speaksHTTP2{limit: p.Streams}, nil
-	default:
-		return nil, fmt.Errorf("protocol %q is not %s, %s or %s", r.Protocol, HTTP1, HTTP2, GRPC)
-	}
-}
-
 // streams tells whether it is HTTP/2 that is spoken.
 func (r *Route) streams() bool { return r.Protocol == HTTP2 || r.Protocol == GRPC }
 
