@@ -47,7 +47,7 @@ func (s *services) way(target string) load.Route {
 }
 
 // knockWithin bounds how long a target may take to let a connection in.
-const knockWithin = 5 * time.Second
+const probeTimeout = 5 * time.Second
 
 func headers(r experiment.Request) (list [][2]string) {
 	for _, name := range sorted(r.Headers) {

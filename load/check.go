@@ -54,7 +54,8 @@ const (
 	Matches
 )
 
-const checkExamples = `status=2xx, status=200,404, header:X-Cache, header:X-Cache=hit, header:X-Cache~hit, body~"ok", body~/o+k/, json:$.state=ready`
+const checkExamples = `status=2xx, status=200,404, header:X-Cache, header:X-Cache=hit, header:X-Cache~hit, ` +
+	`body~"ok", body~/o+k/, json:$.state=ready`
 
 // ParseCheck reads a check as the command line has it: status=LIST, header:NAME,
 // header:NAME=VALUE, header:NAME~TEXT, body~TEXT, body~/REGEXP/ or
@@ -103,14 +104,14 @@ func unquote(text string) string {
 }
 
 // checks are those of a route made ready. They are read-only: many loops use
-// them at once. nil holds of everything.
+// them at once. nil holds for every response.
 type checks struct {
-	statuses []span
-	headers  []headerCheck
-	bodies   []func(body []byte) bool
-	takes    []take // for the step that follows
-	takeBody bool   // some of them from the body
-	fields   bool   // headers are looked at
+	statuses     []span
+	headers      []headerCheck
+	bodies       []func(body []byte) bool
+	extractions  []extraction // for the step that follows
+	extractsBody bool         // some of them from the body
+	fields       bool         // headers are looked at
 }
 
 // span is what a status may be: from low to high.
@@ -194,7 +195,7 @@ func (c *checks) addStatuses(list string) error {
 	return nil
 }
 
-// head tells whether what is known before the body comes is right.
+// head reports whether what is known before the body comes is right.
 func (c *checks) head(status int, fields wire.Fields) bool {
 	listed := len(c.statuses) == 0
 	for _, s := range c.statuses {
@@ -232,30 +233,30 @@ const (
 	keepBody = 64 << 10 // memory for a body that a response leaves to the next
 )
 
-// review holds one response against the checks of its route, as it comes in:
-// head, payload as often as there is some, passed. Where the status comes last,
-// head comes behind the payload, and what is noted before it is for it. It knows
-// nothing of the protocol. Its memory is used again.
-type review struct {
-	checks *checks
-	wrong  bool
-	headed bool // the head was there
-	kept   []byte
-	taken  []string // by checks.takes
-	noted  wire.Fields
-	text   []byte // of noted
+// responseCheck compares one response with the checks of its route, as it comes
+// in: head, payload as often as there is some, passed. Where the status comes
+// last, head comes behind the payload, with the fields that note has kept. It
+// knows nothing of the protocol. Its memory is used again.
+type responseCheck struct {
+	checks    *checks
+	wrong     bool
+	headed    bool // the head was there
+	kept      []byte
+	extracted []string // by checks.extractions
+	noted     wire.Fields
+	text      []byte // of noted
 }
 
-func (r *review) begin(c *checks) {
-	r.checks, r.wrong, r.headed, r.kept, r.taken = c, false, false, r.kept[:0], nil
+func (r *responseCheck) begin(c *checks) {
+	r.checks, r.wrong, r.headed, r.kept, r.extracted = c, false, false, r.kept[:0], nil
 	r.noted, r.text = r.noted[:0], r.text[:0]
 }
 
-// wantsFields tells whether headers are of use.
-func (r *review) wantsFields() bool { return r.checks != nil && r.checks.fields }
+// wantsFields reports whether headers are of use.
+func (r *responseCheck) wantsFields() bool { return r.checks != nil && r.checks.fields }
 
 // note keeps headers for the head to come.
-func (r *review) note(fields wire.Fields) {
+func (r *responseCheck) note(fields wire.Fields) {
 	for _, f := range fields {
 		start, end := len(r.text), len(r.text)+len(f.Name)
 		r.text = append(append(r.text, f.Name...), f.Value...)
@@ -264,35 +265,36 @@ func (r *review) note(fields wire.Fields) {
 }
 
 // head takes the head of the final response.
-func (r *review) head(status int, fields wire.Fields) {
+func (r *responseCheck) head(status int, fields wire.Fields) {
 	if r.checks == nil {
 		return
 	}
 	r.headed, r.wrong = true, r.wrong || !r.checks.head(status, fields)
-	if len(r.checks.takes) > 0 && !r.wrong && OutcomeOf(status) == OK {
-		r.taken = make([]string, len(r.checks.takes)) // the next request keeps it
-		r.wrong = !r.takeAll(func(t *take) (string, bool) { return t.header(fields) })
+	if len(r.checks.extractions) > 0 && !r.wrong && OutcomeOf(status) == OK {
+		r.extracted = make([]string, len(r.checks.extractions)) // the next request keeps it
+		r.wrong = !r.extractAll(func(t *extraction) (string, bool) { return t.header(fields) })
 	}
 }
 
-// takeAll takes by all that find something in this part of a response.
-func (r *review) takeAll(find func(*take) (string, bool)) bool {
-	for i := range r.checks.takes {
-		v, found := find(&r.checks.takes[i])
+// extractAll adds what find has for each extraction in this part of a response;
+// false if it lacks one, or a value is none for a request.
+func (r *responseCheck) extractAll(find func(*extraction) (string, bool)) bool {
+	for i := range r.checks.extractions {
+		v, found := find(&r.checks.extractions[i])
 		if !found || !wire.IsValue(v) {
 			return false
 		}
-		r.taken[i] += v
+		r.extracted[i] += v
 	}
 	return true
 }
 
-// wantsBody tells whether payload is of use.
-func (r *review) wantsBody() bool {
-	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.checks.takeBody && (r.taken != nil || !r.headed))
+// wantsBody reports whether payload is of use.
+func (r *responseCheck) wantsBody() bool {
+	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.checks.extractsBody && (r.extracted != nil || !r.headed))
 }
 
-func (r *review) payload(p []byte) {
+func (r *responseCheck) payload(p []byte) {
 	if len(r.kept)+len(p) > maxBody {
 		r.wrong = true
 		return
@@ -300,12 +302,12 @@ func (r *review) payload(p []byte) {
 	r.kept = append(r.kept, p...)
 }
 
-// passed ends the review of a complete response.
-func (r *review) passed() bool {
+// passed reports whether a complete response is right, and ends the check.
+func (r *responseCheck) passed() bool {
 	if r.wantsBody() {
 		r.wrong = !r.checks.body(r.kept)
-		if r.taken != nil && r.checks.takeBody && !r.wrong {
-			r.wrong = !r.takeAll(func(t *take) (string, bool) { return t.body(r.kept) })
+		if r.extracted != nil && r.checks.extractsBody && !r.wrong {
+			r.wrong = !r.extractAll(func(t *extraction) (string, bool) { return t.body(r.kept) })
 		}
 	}
 	if cap(r.kept) > keepBody {
@@ -420,7 +422,7 @@ func (v jsonValue) is(value any, found bool) bool {
 	}
 }
 
-// isLiteral tells whether the text without quotes is no string.
+// isLiteral reports whether the text without quotes is no string.
 func (v jsonValue) isLiteral() bool {
 	switch v.text {
 	case "true", "false", "null":

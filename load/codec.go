@@ -2,11 +2,11 @@ package load
 
 import "fmt"
 
-// dialect is how requests and responses are put on connections of a kind. It
+// codec is how requests and responses are put on connections of a protocol. It
 // has no state of its own: that is in the conn.
-type dialect interface {
-	// streams is how many exchanges a connection is expected to take at once.
-	streams() int
+type codec interface {
+	// concurrency is how many exchanges a connection is expected to take at once.
+	concurrency() int
 	// open prepares a connection that has been opened.
 	open(l *loop, c *conn)
 	// room is how many more exchanges the connection takes now.
@@ -17,7 +17,7 @@ type dialect interface {
 	// received takes what came in. more tells that there is more to read
 	// already.
 	received(l *loop, c *conn, p []byte, more bool)
-	// ended is told that the peer has sent its last.
+	// ended goes on when the peer has sent its last.
 	ended(l *loop, c *conn)
 	// cancel ends an exchange whose time has run out.
 	cancel(l *loop, e *exchange)
@@ -25,16 +25,16 @@ type dialect interface {
 
 const defaultStreams = 100
 
-// dialect is what is spoken on the route's connections.
-func (r *Route) dialect(p Plan) (dialect, error) {
+// codec is that of the route's protocol.
+func (r *Route) codec(p Plan) (codec, error) {
 	switch r.Protocol {
 	case "", HTTP1:
-		return speaksHTTP1{depth: max(1, p.Pipeline)}, nil
+		return http1Codec{depth: max(1, p.Pipeline)}, nil
 	case HTTP2, GRPC:
 		if p.Streams <= 0 {
-			return speaksHTTP2{limit: defaultStreams}, nil
+			return http2Codec{limit: defaultStreams}, nil
 		}
-		return speaksHTTP2{limit: p.Streams}, nil
+		return http2Codec{limit: p.Streams}, nil
 	default:
 		return nil, fmt.Errorf("protocol %q is not %s, %s or %s", r.Protocol, HTTP1, HTTP2, GRPC)
 	}

@@ -17,11 +17,11 @@ const (
 // it does not go over to a connection that comes free meanwhile, and if the
 // dial fails that is its outcome.
 func (l *loop) dial(p *pool, a arrival) {
-	c := l.place(p)
+	c := l.newConn(p)
 	c.state = dialling
 	p.open++
 	p.dialling++
-	l.stats.dials()
+	l.stats.countDial()
 	l.begin(c, a, l.clock.now())
 	if p.tls != nil {
 		l.handshake(c)
@@ -51,7 +51,7 @@ func (l *loop) dialForQueued() {
 	}
 }
 
-// mayDial tells whether the plan's rate of new connections allows one now, and
+// mayDial reports whether the plan's rate of new connections allows one now, and
 // counts it.
 func (l *loop) mayDial() bool {
 	if l.dialGap == 0 {
@@ -65,8 +65,8 @@ func (l *loop) mayDial() bool {
 	return true
 }
 
-// place returns an unused conn.
-func (l *loop) place(p *pool) *conn {
+// newConn returns an unused conn, for a connection of the pool.
+func (l *loop) newConn(p *pool) *conn {
 	var c *conn
 	if n := len(l.unused); n > 0 {
 		c, l.unused = l.unused[n-1], l.unused[:n-1]
@@ -74,8 +74,8 @@ func (l *loop) place(p *pool) *conn {
 		c = &conn{slot: int32(len(l.conns)), readyAt: -1}
 		l.conns = append(l.conns, c)
 	}
-	c.pool, c.spent, c.peerDone, c.began = p, false, false, 0
-	c.unasked, c.pending = false, c.pending[:0]
+	c.pool, c.retired, c.peerDone, c.exchanges = p, false, false, 0
+	c.sendsControl, c.pending = false, c.pending[:0]
 	return c
 }
 
@@ -85,11 +85,11 @@ func (l *loop) opened(c *conn) {
 	c.pool.dialling--
 	now := l.clock.now()
 	c.opened = now
-	c.dialect = c.pool.dialect
-	c.dialect.open(l, c)
-	for _, e := range c.flying {
+	c.codec = c.pool.codec
+	c.codec.open(l, c)
+	for _, e := range c.inFlight {
 		e.sent = now
-		if !c.dialect.send(l, e) {
+		if !c.codec.send(l, e) {
 			l.broken(c)
 			return
 		}
@@ -107,29 +107,29 @@ func (l *loop) dialFailed(c *conn, err error) {
 		switch errno {
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.EADDRNOTAVAIL, syscall.EAGAIN:
 			outcome = Unsent
-			l.stats.starves()
-			for _, e := range c.flying {
+			l.stats.countStarved()
+			for _, e := range c.inFlight {
 				e.starved = true
 			}
 		case syscall.ETIMEDOUT:
 			outcome = TimedOut
 		}
 	}
-	l.closed.pause(l.clock.now())
+	l.closed.dialFailed(l.clock.now())
 	l.lose(c, outcome)
 }
 
 // retire begins no more exchanges on a connection.
 func (l *loop) retire(c *conn) {
-	c.spent = true
+	c.retired = true
 	c.pool.withdraw(c)
 }
 
-// outlived tells whether a connection has been used as much as the plan wants.
+// outlived reports whether a connection has been used as much as the plan wants.
 // Lifetimes vary by half, so that connections opened together do not all end
 // together.
 func (l *loop) outlived(c *conn) bool {
-	if l.ConnRequests > 0 && c.began >= l.ConnRequests {
+	if l.ConnRequests > 0 && c.exchanges >= l.ConnRequests {
 		return true
 	}
 	if l.ConnLifetime <= 0 {
@@ -139,10 +139,10 @@ func (l *loop) outlived(c *conn) bool {
 	return l.clock.now()-c.opened >= time.Duration(share*float64(l.ConnLifetime))
 }
 
-// broken is told that the connection is of no use any more.
+// broken goes on when a connection is of no use any more.
 func (l *loop) broken(c *conn) {
-	if len(c.flying) > 0 {
-		l.unnoted(false)
+	if len(c.inFlight) > 0 {
+		l.noTimestamp(false)
 	}
 	l.lose(c, Reset)
 }
@@ -151,8 +151,8 @@ func (l *loop) broken(c *conn) {
 // that the outcome is about; what came behind it was reset.
 func (l *loop) lose(c *conn, outcome Outcome) {
 	now := l.clock.now()
-	for len(c.flying) > 0 {
-		l.finish(c.flying[0], outcome, 0, now)
+	for len(c.inFlight) > 0 {
+		l.finish(c.inFlight[0], outcome, 0, now)
 		if outcome != Unsent {
 			outcome = Reset
 		}
@@ -168,13 +168,13 @@ func (l *loop) drop(c *conn) {
 		p.dialling--
 	}
 	l.disconnect(c)
-	l.stats.drops()
+	l.stats.countClosed()
 	c.state = unused
 	c.generation++
 	p.open--
 	l.refill = l.refill || p.queue.size > 0
 	l.unused = append(l.unused, c)
-	l.closed.lost()
+	l.closed.connClosed()
 }
 
 // disconnect closes what a connection stands on, at whatever stage it is.
@@ -183,6 +183,6 @@ func (l *loop) disconnect(c *conn) {
 		c.cancel()
 		c.cancel = nil
 	}
-	c.secure = nil
+	c.tls = nil
 	l.net.close(c)
 }

@@ -22,8 +22,8 @@ type epoll struct {
 	redial []token // connections to unix sockets whose backlog is full
 	in     []byte  // what was read last
 
-	stamped  *stamped // nil where what came is read as it comes
-	gathered bool     // the last wait left alone what came
+	rxTimestamp *rxTimestamp // nil where what came is read as it comes
+	coalesced   bool         // the last wait left alone what came
 }
 
 const (
@@ -43,8 +43,8 @@ func newEpoll(l *loop) (transport, error) {
 		}
 		t.to = append(t.to, a)
 	}
-	if l.gather {
-		t.stamped = newStamped()
+	if l.coalesce {
+		t.rxTimestamp = newRxTimestamp()
 	}
 	var err error
 	t.poller, err = poll.New()
@@ -68,8 +68,8 @@ func (t *epoll) dial(c *conn) {
 		return
 	}
 	c.fd = fd
-	if t.stamped != nil {
-		t.stamped.wanted(fd)
+	if t.rxTimestamp != nil {
+		t.rxTimestamp.enable(fd)
 	}
 	if err := t.poller.Add(fd, c.slot, c.generation); err != nil {
 		t.loop.dialFailed(c, err) // the kernel's bound on watched descriptors
@@ -86,8 +86,8 @@ func (t *epoll) adopt(c *conn, from net.Conn) error {
 	if c.fd, err = takeDescriptor(from); err != nil {
 		return err
 	}
-	if t.stamped != nil {
-		t.stamped.wanted(c.fd)
+	if t.rxTimestamp != nil {
+		t.rxTimestamp.enable(c.fd)
 	}
 	return t.poller.Add(c.fd, c.slot, c.generation)
 }
@@ -147,13 +147,13 @@ func (t *epoll) flush(c *conn) {
 }
 
 func (t *epoll) wait(timeout time.Duration) (elapsed bool, err error) {
-	if len(t.unread) == 0 && len(t.redial) == 0 && t.stamped != nil && t.loop.mayGather(timeout) {
+	if len(t.unread) == 0 && len(t.redial) == 0 && t.rxTimestamp != nil && t.loop.canCoalesce(timeout) {
 		elapsed = poll.Sleep(timeout)
-		t.gathered = true
+		t.coalesced = true
 		t.events, _, err = t.poller.Wait(0)
 		return elapsed, err
 	}
-	t.gathered = false
+	t.coalesced = false
 	if len(t.unread) > 0 {
 		timeout = 0
 	}
@@ -185,7 +185,7 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 			c.peerDone = true
 			c.pool.withdraw(c)
 		}
-		if len(c.flying) > 0 {
+		if len(c.inFlight) > 0 {
 			continue
 		}
 		// None at all is an event about bytes that were read already.
@@ -200,7 +200,7 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 		}
 		// A batch can take milliseconds: arrivals do not wait for its end, unless
 		// it holds the connections that they would go out on.
-		if !t.gathered {
+		if !t.coalesced {
 			t.loop.sendDue()
 		}
 	}
@@ -238,7 +238,7 @@ func (t *epoll) ready(c *conn, events uint32) {
 // read takes what the peer has sent.
 func (t *epoll) read(c *conn) {
 	t.readSome(c)
-	t.loop.cameAt(0)
+	t.loop.setRxTime(0)
 }
 
 func (t *epoll) readSome(c *conn) {
@@ -271,12 +271,12 @@ func (t *epoll) readSome(c *conn) {
 
 // receive reads into t.in, and tells the loop when that came if it knows.
 func (t *epoll) receive(fd int) (n int, errno unix.Errno) {
-	if t.stamped == nil {
+	if t.rxTimestamp == nil {
 		return poll.Receive(fd, t.in)
 	}
-	n, stamp, errno := t.stamped.receive(fd, t.in)
+	n, stamp, errno := t.rxTimestamp.receive(fd, t.in)
 	if n > 0 { // the end came with the bytes before it, if there were any just now
-		t.loop.cameAt(stamp)
+		t.loop.setRxTime(stamp)
 	}
 	return n, errno
 }

@@ -19,14 +19,14 @@ func TestLoopTellsGenerationsApart(t *testing.T) {
 	net := &epoll{loop: l}
 	l.net = net
 	p := &pool{open: 1}
-	c := l.place(p)
+	c := l.newConn(p)
 	c.fd, c.state = a, open
 	event := unix.EpollEvent{Fd: c.slot, Pad: c.generation}
 	if net.connOf(&event) != c {
 		t.Error("the event's connection is not found")
 	}
 	l.drop(c) // closes a
-	if again := l.place(p); again != c {
+	if again := l.newConn(p); again != c {
 		t.Fatal("the place is not used again")
 	}
 	c.state = open
@@ -64,7 +64,7 @@ func TestRunOnOldKernel(t *testing.T) {
 }
 
 func TestLineOfExchanges(t *testing.T) {
-	var q line
+	var q timeoutList
 	e := make([]exchange, 4)
 	for i := range e {
 		q.push(&e[i])

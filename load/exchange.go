@@ -10,33 +10,33 @@ import (
 // memory is used again.
 type exchange struct {
 	arrival
-	conn     *conn
-	way      *way
-	given    []string      // for the request, from the response before
-	sent     time.Duration // when the dial began; once written, when its first byte was given to the kernel; of one that is sent again, the last time
-	deadline time.Duration
-	received int64 // bytes of the response so far
-	review   review
-	starved  bool // the host had no descriptor or port left for it
-	written  bool // of a dialect that sends at the end of the turn: it has been
-	stream   stream
+	conn      *conn
+	prepared  *preparedRequest
+	extracted []string      // for the request, from the response before
+	sent      time.Duration // as Sample.Sent
+	deadline  time.Duration
+	received  int64 // bytes of the response so far
+	check     responseCheck
+	starved   bool // the host had no descriptor or port left for it
+	written   bool // of a codec that sends at the end of the turn: it has been
+	stream    stream
 
-	prev, next *exchange // in its line
+	prev, next *exchange // in its timeoutList
 }
 
 // seq tells the request apart from all others of the run.
-func (e *exchange) seq() uint64 { return wire.SeqOf(e.id, e.way.step) }
+func (e *exchange) seq() uint64 { return wire.SeqOf(e.id, e.prepared.step) }
 
-// line holds the exchanges that have the same timeout, in the order of their
+// timeoutList holds the exchanges that have the same timeout, in the order of their
 // deadlines: one joins at the end, so no timer is needed, and they are linked
 // through themselves, so that to join or to leave costs no memory and no
 // search.
-type line struct {
+type timeoutList struct {
 	timeout     time.Duration
 	first, last *exchange
 }
 
-func (q *line) push(e *exchange) {
+func (q *timeoutList) push(e *exchange) {
 	e.prev, e.next = q.last, nil
 	if q.last != nil {
 		q.last.next = e
@@ -46,7 +46,7 @@ func (q *line) push(e *exchange) {
 	q.last = e
 }
 
-func (q *line) remove(e *exchange) {
+func (q *timeoutList) remove(e *exchange) {
 	if e.prev != nil {
 		e.prev.next = e.next
 	} else {

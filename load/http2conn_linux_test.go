@@ -237,7 +237,7 @@ func TestHTTP2OpensItsWindow(t *testing.T) {
 	s := stepRoute(t, h2(addr))
 	s.due()
 	s.until("the connection is open", s.answered(1))
-	s.conns[0].http2.taken = connWindow/2 - 3
+	s.conns[0].http2.consumed = connWindow/2 - 3
 	s.due()
 	s.until("the second is answered", s.answered(2))
 	if _, err := s.net.wait(0); err != nil { // an io_uring sends when it waits
@@ -303,13 +303,13 @@ func TestHTTP2SendsOncePerTurn(t *testing.T) {
 	if err := s.turn(); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range s.conns[0].flying {
-		if e.sent != s.conns[0].flying[0].sent {
-			t.Errorf("sent at %v and at %v", s.conns[0].flying[0].sent, e.sent)
+	for _, e := range s.conns[0].inFlight {
+		if e.sent != s.conns[0].inFlight[0].sent {
+			t.Errorf("sent at %v and at %v", s.conns[0].inFlight[0].sent, e.sent)
 		}
 	}
-	if net.sends != 1 || len(s.conns) != 1 || len(s.conns[0].flying) != n {
-		t.Errorf("%d requests took %d sends on %d connections, want one on one", len(s.conns[0].flying), net.sends, len(s.conns))
+	if net.sends != 1 || len(s.conns) != 1 || len(s.conns[0].inFlight) != n {
+		t.Errorf("%d requests took %d sends on %d connections, want one on one", len(s.conns[0].inFlight), net.sends, len(s.conns))
 	}
 	s.until("all are answered", s.answered(n+1))
 }

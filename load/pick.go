@@ -6,7 +6,7 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// picker tells which route an arrival takes: a pure function of the plan's
+// picker decides which route an arrival takes: a pure function of the plan's
 // seed and the arrival's number, so that it depends neither on the number of
 // loops nor on what the system does.
 type picker struct {

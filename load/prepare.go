@@ -42,32 +42,32 @@ func maxConns(p Plan) int {
 // defaults filled in. It is read-only and shared by all loops.
 type program struct {
 	Plan
-	pick      picker
-	routes    []way
-	endpoints []endpoint      // different ones; a loop has a pool for each
-	timeouts  []time.Duration // different ones; a loop has a line for each
-	offers    []offer
-	transport func(*loop) (transport, error)
-	shards    int
-	end       time.Duration // when everything still unfinished is given up
-	grace     time.Duration
-	hasTLS    bool          // some endpoint has
-	gather    bool          // see gathers
-	ring      bool          // io_uring is the better transport, if it is to be had
-	dialGap   time.Duration // between two dials of one loop; 0 means none
+	pick        picker
+	routes      []preparedRequest
+	endpoints   []endpoint      // different ones; a loop has a pool for each
+	timeouts    []time.Duration // different ones; a loop has a timeoutList for each
+	alpnConfigs []alpnConfig
+	transport   func(*loop) (transport, error)
+	shards      int
+	end         time.Duration // when everything still unfinished is given up
+	grace       time.Duration
+	hasTLS      bool          // some endpoint has
+	coalesce    bool          // see mayCoalesce
+	ring        bool          // io_uring is the better transport, if it is to be had
+	dialGap     time.Duration // between two dials of one loop; 0 means none
 }
 
-// way is a route made ready.
-type way struct {
-	request  *wire.Template       // of HTTP/1.1
-	streamed *wire.StreamTemplate // of HTTP/2
-	grpc     bool                 // over HTTP/2
-	checks   *checks
-	next     *way // the step that follows; nil if none does
-	step     int
-	after    time.Duration // see Step.After
-	endpoint int           // index into program.endpoints
-	timeout  int           // index into program.timeouts
+// preparedRequest is a request made ready: a route's, or that of one of its steps.
+type preparedRequest struct {
+	template       *wire.Template       // of HTTP/1.1
+	streamTemplate *wire.StreamTemplate // of HTTP/2
+	grpc           bool                 // over HTTP/2
+	checks         *checks
+	next           *preparedRequest // the step that follows; nil if none does
+	step           int
+	after          time.Duration // see Step.After
+	endpoint       int           // index into program.endpoints
+	timeout        int           // index into program.timeouts
 }
 
 func prepare(p Plan) (*program, error) {
@@ -110,25 +110,25 @@ func prepare(p Plan) (*program, error) {
 	if p.InOrder {
 		g.pick = inTurn(len(p.Routes))
 	}
-	g.gather = g.gathers()
-	g.ring = !g.gather || g.Batch <= 0 && g.everDense()
+	g.coalesce = g.mayCoalesce()
+	g.ring = !g.coalesce || g.Batch <= 0 && g.everBatching()
 	return g, nil
 }
 
-func (g *program) prepare(r Route, p Plan) (way, error) {
+func (g *program) prepare(r Route, p Plan) (preparedRequest, error) {
 	if !(r.Weight >= 0 && r.Weight < 1e300) { // NaN too
-		return way{}, fmt.Errorf("weight %v is not a share", r.Weight)
+		return preparedRequest{}, fmt.Errorf("weight %v is not a share", r.Weight)
 	}
 	e, err := parseEndpoint(r.Addr)
 	if err != nil {
-		return way{}, err
+		return preparedRequest{}, err
 	}
-	if e.dialect, err = r.dialect(p); err != nil {
-		return way{}, err
+	if e.codec, err = r.codec(p); err != nil {
+		return preparedRequest{}, err
 	}
 	if r.TLS != nil {
 		if e.tls, err = g.tlsFor(r); err != nil {
-			return way{}, err
+			return preparedRequest{}, err
 		}
 		g.hasTLS = true
 	}
@@ -138,7 +138,7 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 	r.Host = unzoned(r.Host)
 	w, err := g.prepareRequest(r, nil)
 	if err != nil {
-		return way{}, err
+		return preparedRequest{}, err
 	}
 	w.endpoint = indexOf(&g.endpoints, e)
 	err = g.prepareSteps(&w, r)
@@ -146,23 +146,23 @@ func (g *program) prepare(r Route, p Plan) (way, error) {
 }
 
 // prepareRequest makes a request ready, but not where it goes. prev, if not nil,
-// answers for what is taken from the response before.
-func (g *program) prepareRequest(r Route, prev func(string) (int, error)) (w way, err error) {
+// registers what is to be extracted from the response before.
+func (g *program) prepareRequest(r Route, prev func(string) (int, error)) (w preparedRequest, err error) {
 	if r.Timeout <= 0 {
 		r.Timeout = defaultTimeout
 	}
 	fill := wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Prev: prev}
-	if r.streams() {
+	if r.isHTTP2() {
 		w.grpc = r.Protocol == GRPC
-		w.streamed, err = r.encodeStream(g.IDHeader, fill)
+		w.streamTemplate, err = r.encodeStream(g.IDHeader, fill)
 	} else {
-		w.request, err = wire.Encode(r.Method, r.Path, r.Host, r.Headers, r.Body, g.IDHeader, fill)
+		w.template, err = wire.Encode(r.Method, r.Path, r.Host, r.Headers, r.Body, g.IDHeader, fill)
 	}
 	if err != nil {
-		return way{}, err
+		return preparedRequest{}, err
 	}
 	if w.checks, err = compile(r.Checks); err != nil {
-		return way{}, fmt.Errorf("check: %w", err)
+		return preparedRequest{}, fmt.Errorf("check: %w", err)
 	}
 	w.timeout = indexOf(&g.timeouts, r.Timeout)
 	return w, nil

@@ -494,7 +494,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		if by[Unsent] < n-files || by[TimedOut] == 0 || by[Unsent]+by[TimedOut] != n {
 			t.Errorf("got %v, want at least %d unsent and the rest timed_out", by, n-files)
 		}
-		if r := stats.Read(); r.Starved != uint64(by[Unsent]) || r.Most < by[TimedOut] || r.Held != 0 {
+		if r := stats.Read(); r.Starved != uint64(by[Unsent]) || r.Most < by[TimedOut] || r.DialLimited != 0 {
 			t.Errorf("%d unsent, %d timed out, and the loop tells of %+v", by[Unsent], by[TimedOut], r)
 		}
 		return

@@ -7,7 +7,7 @@ import (
 	"github.com/stormctl/stormctl/load/meter"
 )
 
-// Stats is where event loops tell of themselves while they run. One goroutine
+// Stats is what event loops count of themselves while they run. One goroutine
 // may read it meanwhile.
 type Stats struct {
 	loops []loopStats
@@ -18,14 +18,14 @@ type Stats struct {
 
 // loopStats is written by its loop only. A nil one is not written.
 type loopStats struct {
-	thread  atomic.Int64 // that it runs on; 0 if it does not run
-	used    atomic.Int64 // CPU time of that thread when it ended
-	dialled atomic.Uint64
-	open    atomic.Int64
-	most    atomic.Int64
-	starved atomic.Uint64
-	held    atomic.Uint64
-	resent  atomic.Uint64
+	thread      atomic.Int64 // that it runs on; 0 if it does not run
+	used        atomic.Int64 // CPU time of that thread when it ended
+	dialled     atomic.Uint64
+	open        atomic.Int64
+	most        atomic.Int64
+	starved     atomic.Uint64
+	dialLimited atomic.Uint64
+	resent      atomic.Uint64
 
 	_ [64]byte // keeps the next loop's off the cache line this one writes to
 }
@@ -43,14 +43,14 @@ func (s *Stats) loop(i int) *loopStats {
 	return &s.loops[i]
 }
 
-// runs tells that the calling thread is the loop's from now on.
+// runs makes the calling thread the loop's.
 func (s *loopStats) runs() {
 	if s != nil {
 		s.thread.Store(meter.ThreadID())
 	}
 }
 
-// ends tells that it is not any more.
+// ends makes it the loop's no more.
 func (s *loopStats) ends() {
 	if s != nil {
 		s.used.Store(int64(meter.ThreadTime(s.thread.Load())))
@@ -58,7 +58,7 @@ func (s *loopStats) ends() {
 	}
 }
 
-func (s *loopStats) dials() {
+func (s *loopStats) countDial() {
 	if s != nil {
 		count(&s.dialled)
 		n := s.open.Load() + 1
@@ -67,41 +67,41 @@ func (s *loopStats) dials() {
 	}
 }
 
-func (s *loopStats) drops() {
+func (s *loopStats) countClosed() {
 	if s != nil {
 		s.open.Store(s.open.Load() - 1)
 	}
 }
 
-// starves tells of an arrival for which the host had no descriptor or port left.
-func (s *loopStats) starves() {
+// countStarved counts an arrival for which the host had no descriptor or port left.
+func (s *loopStats) countStarved() {
 	if s != nil {
 		count(&s.starved)
 	}
 }
 
-// holds tells of an arrival that waits because of Plan.DialRate alone.
-func (s *loopStats) holds() {
+// countDialLimited counts an arrival that waits because of Plan.DialRate alone.
+func (s *loopStats) countDialLimited() {
 	if s != nil {
-		count(&s.held)
+		count(&s.dialLimited)
 	}
 }
 
-func (s *loopStats) resends() {
+func (s *loopStats) countResent() {
 	if s != nil {
 		count(&s.resent)
 	}
 }
 
-// Reading is what Stats had to tell.
+// Reading is what Stats has counted.
 type Reading struct {
-	Busy    float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
-	Dialled uint64  // connections so far
-	Open    int     // connections now, those being dialled included
-	Most    int     // the most that there were: of each loop its own, added up
-	Starved uint64  // arrivals so far that are Unsent because the host had no descriptor or port left
-	Held    uint64  // arrivals so far that had to wait for Plan.DialRate to allow a connection
-	Resent  uint64  // requests so far that were sent again, as the service said that it had not processed them
+	Busy        float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
+	Dialled     uint64  // connections so far
+	Open        int     // connections now, those being dialled included
+	Most        int     // the most that there were: of each loop its own, added up
+	Starved     uint64  // arrivals so far that are Unsent because the host had no descriptor or port left
+	DialLimited uint64  // arrivals so far that had to wait for Plan.DialRate to allow a connection
+	Resent      uint64  // requests so far that were sent again, as the service said that it had not processed them
 }
 
 // Read returns how the loops are.
@@ -120,7 +120,7 @@ func (s *Stats) Read() Reading {
 		r.Open += int(l.open.Load())
 		r.Most += int(l.most.Load())
 		r.Starved += l.starved.Load()
-		r.Held += l.held.Load()
+		r.DialLimited += l.dialLimited.Load()
 		r.Resent += l.resent.Load()
 	}
 	s.read = now

@@ -11,12 +11,12 @@ import (
 var systemTransports = map[string]func(*loop) (transport, error){
 	"":      newBest,
 	Epoll:   newEpoll,
-	IOURing: newSubmit,
+	IOURing: newIOUring,
 }
 
 // bestTransport is io_uring where it is the better one and we may have it: a
 // container's seccomp filter mostly forbids it. Else it is epoll, which alone
-// can gather.
+// can coalesce.
 func bestTransport(ring bool) string {
 	if ring && ringAllowed() {
 		return IOURing
@@ -30,7 +30,7 @@ var ringAllowed = sync.OnceValue(poll.HasRing)
 // was not, for its size: then it is epoll.
 func newBest(l *loop) (transport, error) {
 	if bestTransport(l.ring) == IOURing {
-		if t, err := newSubmit(l); err == nil {
+		if t, err := newIOUring(l); err == nil {
 			return t, nil
 		}
 	}

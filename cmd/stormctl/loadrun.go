@@ -358,8 +358,8 @@ func ended(outcomes [load.Outcomes]uint64) (all uint64, by map[string]uint64) {
 
 // problems says why the harness was not well.
 func (r *loadRun) problems(l *reports.Load, reading load.Reading) []string {
-	w := load.Whole{
-		Due: l.Due, Late: time.Duration(l.Harness.Late.P99 * float64(time.Millisecond)), Starved: reading.Starved - r.before.Starved, Held: reading.Held - r.before.Held,
+	w := load.Totals{
+		Due: l.Due, Late: time.Duration(l.Harness.Late.P99 * float64(time.Millisecond)), Starved: reading.Starved - r.before.Starved, DialLimited: reading.DialLimited - r.before.DialLimited,
 		Lost: r.record.lost(), Open: reading.Most, DialLimit: r.plan.DialRate > 0,
 	}
 	if l.Partial == "" && r.plan.MaxQueue == 0 {

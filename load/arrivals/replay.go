@@ -135,7 +135,8 @@ func timeParser(first string) func(string) (time.Duration, error) {
 	return func(text string) (time.Duration, error) {
 		s, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsNaN(s) {
-			return 0, fmt.Errorf("%q is neither seconds like 0.25, a duration like 250ms, nor a timestamp like 2026-11-24T03:00:00Z, or not of the kind of the first line", text)
+			return 0, fmt.Errorf("%q is neither seconds like 0.25, a duration like 250ms, nor a timestamp like 2026-11-24T03:00:00Z,"+
+				" or not of the kind of the first line", text)
 		}
 		return time.Duration(math.Round(min(max(s, -1), 2*maxReplay.Seconds()) * 1e9)), nil
 	}

@@ -26,8 +26,8 @@ func Constant(limit rate.Limit, duration time.Duration) Schedule {
 	return Stages([]Stage{{To: limit, Hold: duration}}, Spacing{})
 }
 
-// Poisson offers limit for duration with exponential gaps, as many callers
-// who know nothing of each other do. The same seed gives the same arrivals.
+// Poisson offers limit for duration with exponential gaps, as many
+// independent callers do. The same seed gives the same arrivals.
 func Poisson(limit rate.Limit, duration time.Duration, seed uint64) Schedule {
 	return Stages([]Stage{{To: limit, Hold: duration}}, Spacing{Poisson: true, Seed: seed})
 }

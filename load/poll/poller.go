@@ -54,7 +54,7 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Close frees the poller; nobody may be waiting.
+// Close frees the poller; no Wait may be under way.
 func (p *Poller) Close() {
 	_ = unix.Close(p.epfd)
 	if p.wakefd >= 0 {
@@ -123,9 +123,11 @@ func (p *Poller) poll(timeout time.Duration, keep bool) (n int, errno unix.Errno
 	case timeout == 0:
 		r, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch, 0, 0, 0)
 	case keep:
-		r, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch, uintptr(until), 0, 0)
+		r, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch,
+			uintptr(until), 0, 0)
 	default:
-		r, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch, uintptr(until), 0, 0)
+		r, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch,
+			uintptr(until), 0, 0)
 	}
 	return int(r), errno
 }

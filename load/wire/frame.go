@@ -38,13 +38,15 @@ const (
 
 // Frame is what a FrameReader has read last.
 type Frame struct {
-	Type    FrameType
-	Stream  uint32 // 0 is the connection
-	End     bool   // the peer sends nothing more on the stream
-	Ack     bool   // of SETTINGS and PING
-	Payload []byte // without padding and priority, valid until the next read; of HEADERS with all that continues it; of DATA this piece of the body
-	Flow    int    // of DATA: bytes of this piece that count against the windows, padding included
-	Size    int    // bytes on the wire that were not told of before, frame heads included
+	Type   FrameType
+	Stream uint32 // 0 is the connection
+	End    bool   // the peer sends nothing more on the stream
+	Ack    bool   // of SETTINGS and PING
+	// Payload is without padding and priority, valid until the next read; of HEADERS
+	// with all that continues it; of DATA this piece of the body.
+	Payload []byte
+	Flow    int // of DATA: bytes of this piece that count against the windows, padding included
+	Size    int // bytes on the wire that were not told of before, frame heads included
 }
 
 // Number is the payload of WINDOW_UPDATE (the increment, never 0), of
@@ -122,7 +124,7 @@ func (r *FrameReader) begin() error {
 	return nil
 }
 
-// fits tells whether a frame may be on a stream and have a length.
+// fits reports whether a frame may be on a stream and have a length.
 func fits(t FrameType, stream uint32, length int, flags uint8) bool {
 	switch t {
 	case FrameData, FrameHeaders:

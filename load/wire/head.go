@@ -143,7 +143,7 @@ func (h *head) framing(minor int, otherwise Framing) (Framing, error) {
 	}
 }
 
-// closes tells whether the connection ends behind this message and its answer
+// closes reports whether the connection ends behind this message and its answer
 // (RFC 9112 section 9.3).
 func (h *head) closes(minor int) bool { return h.close || minor == 0 && !h.keep }
 

@@ -9,10 +9,10 @@ import (
 	"github.com/stormctl/stormctl/load/arrivals"
 )
 
-// TestDenseArrivalsAreSentTogether: from 20,000/s and loop on, a loop wakes up
-// at multiples of denseBatch; below, and whatever the plan's own batch is not,
+// TestBatchedArrivalsAreSentTogether: from 20,000/s and loop on, a loop wakes up
+// at multiples of batchingEvery; below, and whatever the plan's own batch is not,
 // for each arrival.
-func TestDenseArrivalsAreSentTogether(t *testing.T) {
+func TestBatchedArrivalsAreSentTogether(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		offer  rate.Limit
@@ -23,7 +23,7 @@ func TestDenseArrivalsAreSentTogether(t *testing.T) {
 	}{
 		{"sparse", 1000, 1, 0, time.Millisecond, 1000010 * time.Microsecond},
 		{"sparse, close by chance", 1000, 1, 0, time.Microsecond, 1000010 * time.Microsecond},
-		{"as sparse as may be", 20_000, 1, 0, 49 * time.Microsecond, 1000010 * time.Microsecond}, // 1/20,000 s is denseGap
+		{"as sparse as may be", 20_000, 1, 0, 49 * time.Microsecond, 1000010 * time.Microsecond}, // 1/20,000 s is batchingGap
 		{"dense", 20_100, 1, 0, 49 * time.Microsecond, 1000200 * time.Microsecond},               // 3334 × 300 µs
 		{"dense, far by chance", 20_100, 1, 0, time.Millisecond, 1000010 * time.Microsecond},
 		{"dealt out to two", 40_000, 2, 0, 49 * time.Microsecond, 1000010 * time.Microsecond},
@@ -38,7 +38,7 @@ func TestDenseArrivalsAreSentTogether(t *testing.T) {
 	}
 }
 
-func TestEverDense(t *testing.T) {
+func TestEverBatching(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		s    arrivals.Schedule
@@ -51,7 +51,7 @@ func TestEverDense(t *testing.T) {
 		{"no schedule", nil, false},
 	} {
 		g := &program{Plan: Plan{Schedule: tt.s}, shards: 1}
-		if got := g.everDense(); got != tt.want {
+		if got := g.everBatching(); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
