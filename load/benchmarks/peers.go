@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -38,7 +37,8 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 func allPeers(stormctl string) []peer {
 	peers := []peer{wrk()}
 	for _, transport := range []string{"epoll", "io_uring"} {
-		peers = append(peers, ours(stormctl, "stormctl "+transport, false, "--poller", transport), ours(stormctl, "stormctl "+transport+" +record", true, "--poller", transport))
+		name := "stormctl " + transport
+		peers = append(peers, ours(stormctl, name, false, "--poller", transport), ours(stormctl, name+" +record", true, "--poller", transport))
 	}
 	batched := ours(stormctl, "stormctl --batch 1ms", false, "--batch", "1ms", "--loops", "1")
 	peers = append(peers, peer{batched.name, batched.program, func(s setup) []string {
@@ -107,16 +107,7 @@ func wrk() peer {
 		}
 		return []string{"-t2", "-c" + strconv.Itoa(s.conns), "-d" + seconds(s.duration) + "s", "--latency", s.url()}
 	}, func(_ setup, out string) (quantiles, error) {
-		p50, err := durationAfter(out, `(?m)^\s+50%\s+(\S+)`)
-		if err != nil {
-			return quantiles{}, err
-		}
-		p99, err := durationAfter(out, `(?m)^\s+99%\s+(\S+)`)
-		if err != nil {
-			return quantiles{}, err
-		}
-		most, err := durationAfter(out, `Latency\s+\S+\s+\S+\s+(\S+)`)
-		return quantiles{p50, p99, unknown, most}, err
+		return find(out, "", `(?m)^\s+50%\s+(\S+)`, `(?m)^\s+99%\s+(\S+)`, `Latency\s+\S+\s+\S+\s+(\S+)`)
 	}, false}
 }
 
@@ -140,16 +131,7 @@ func hey() peer {
 		}
 		return append(args, s.url())
 	}, func(_ setup, out string) (quantiles, error) {
-		p50, err := number(out, `50%%? in (\S+) secs`)
-		if err != nil {
-			return quantiles{}, err
-		}
-		p99, err := number(out, `99%%? in (\S+) secs`)
-		if err != nil {
-			return quantiles{}, err
-		}
-		most, err := number(out, `Slowest:\s+(\S+) secs`)
-		return quantiles{p50 * 1000, p99 * 1000, unknown, most * 1000}, err
+		return find(out, "s", `50%%? in (\S+) secs`, `99%%? in (\S+) secs`, `Slowest:\s+(\S+) secs`)
 	}, false}
 }
 
@@ -186,17 +168,13 @@ func fortio() peer {
 		return []string{"load", "-quiet", "-c", strconv.Itoa(s.conns), "-qps", strconv.Itoa(s.rate), "-t", s.duration.String(), "-r", "0.00001",
 			"-p", "50,99,99.9", "-json", inDir(s, "fortio.json"), s.url()}
 	}, func(s setup, _ string) (quantiles, error) {
-		text, err := os.ReadFile(inDir(s, "fortio.json"))
-		if err != nil {
-			return quantiles{}, err
-		}
 		var r struct {
 			DurationHistogram struct {
 				Max         float64
 				Percentiles []struct{ Percentile, Value float64 }
 			}
 		}
-		if err := json.Unmarshal(text, &r); err != nil {
+		if err := read(inDir(s, "fortio.json"), &r); err != nil {
 			return quantiles{}, err
 		}
 		p := r.DurationHistogram.Percentiles
@@ -216,7 +194,8 @@ func vegeta() peer {
 		if os.WriteFile(targets, []byte("GET "+s.url()+"\n"), 0o644) != nil {
 			return nil
 		}
-		args := []string{"attack", "-targets", targets, "-duration", s.duration.String(), "-output", inDir(s, "vegeta.bin"), "-connections", strconv.Itoa(s.conns)}
+		args := []string{"attack", "-targets", targets, "-duration", s.duration.String(), "-output", inDir(s, "vegeta.bin"),
+			"-connections", strconv.Itoa(s.conns)}
 		if s.rate == 0 {
 			return append(args, "-rate", "0", "-max-workers", strconv.Itoa(s.conns))
 		}
@@ -243,20 +222,17 @@ func k6() peer {
 		if s.rate > 0 {
 			how = fmt.Sprintf("executor:'constant-arrival-rate',rate:%d,timeUnit:'1s',preAllocatedVUs:%d", s.rate, s.conns)
 		}
-		script := fmt.Sprintf("import http from 'k6/http';export const options={summaryTrendStats:['p(50)','p(99)','p(99.9)','max'],scenarios:{a:{%s,duration:'%s'}}};export default function(){http.get('%s')}", how, s.duration, s.url())
+		script := fmt.Sprintf("import http from 'k6/http';export const options={summaryTrendStats:['p(50)','p(99)','p(99.9)','max'],"+
+			"scenarios:{a:{%s,duration:'%s'}}};export default function(){http.get('%s')}", how, s.duration, s.url())
 		if os.WriteFile(inDir(s, "k6.js"), []byte(script), 0o644) != nil {
 			return nil
 		}
 		return []string{"run", "--quiet", "--no-usage-report", "--summary-export", inDir(s, "k6.json"), inDir(s, "k6.js")}
 	}, func(s setup, _ string) (quantiles, error) {
-		text, err := os.ReadFile(inDir(s, "k6.json"))
-		if err != nil {
-			return quantiles{}, err
-		}
 		var r struct {
 			Metrics map[string]map[string]any `json:"metrics"`
 		}
-		if err := json.Unmarshal(text, &r); err != nil {
+		if err := read(inDir(s, "k6.json"), &r); err != nil {
 			return quantiles{}, err
 		}
 		of := func(name string) float64 {
@@ -267,22 +243,31 @@ func k6() peer {
 	}, false}
 }
 
-// durationAfter reads a duration such as 1.23ms, in ms.
-func durationAfter(out, pattern string) (float64, error) {
-	m := regexp.MustCompile(pattern).FindStringSubmatch(out)
-	if m == nil {
-		return 0, fmt.Errorf("no %s in:\n%s", pattern, out)
+// find reads p50, p99 and the maximum, which the patterns find with a unit or in
+// the one that is given.
+func find(out, unit, p50, p99, most string) (quantiles, error) {
+	var ms [3]float64
+	for i, pattern := range []string{p50, p99, most} {
+		m := regexp.MustCompile(pattern).FindStringSubmatch(out)
+		if m == nil {
+			return quantiles{}, fmt.Errorf("no %s in:\n%s", pattern, out)
+		}
+		d, err := time.ParseDuration(m[1] + unit)
+		if err != nil {
+			return quantiles{}, err
+		}
+		ms[i] = float64(d) / float64(time.Millisecond)
 	}
-	d, err := time.ParseDuration(strings.TrimSpace(m[1]))
-	return float64(d) / float64(time.Millisecond), err
+	return quantiles{ms[0], ms[1], unknown, ms[2]}, nil
 }
 
-func number(out, pattern string) (float64, error) {
-	m := regexp.MustCompile(pattern).FindStringSubmatch(out)
-	if m == nil {
-		return 0, fmt.Errorf("no %s in:\n%s", pattern, out)
+// read decodes a file of JSON.
+func read(file string, into any) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
 	}
-	return strconv.ParseFloat(m[1], 64)
+	return json.Unmarshal(text, into)
 }
 
 // maxResident is the most memory that an ended process had, in bytes.

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
 
 // cpuTime is what the process has used so far, all its threads.
@@ -51,7 +53,8 @@ var (
 func wrk(ctx context.Context, addr string, conns int, d time.Duration) (requests, rate float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d+30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "wrk", "-t1", "-c"+strconv.Itoa(conns), fmt.Sprintf("-d%ds", int(d.Seconds())), "http://"+addr+"/").CombinedOutput()
+	args := []string{"-t1", "-c" + strconv.Itoa(conns), fmt.Sprintf("-d%ds", int(d.Seconds())), "http://" + addr + "/"}
+	out, err := exec.CommandContext(ctx, "wrk", args...).CombinedOutput()
 	if err != nil {
 		return 0, 0, fmt.Errorf("wrk: %w\n%s", err, out)
 	}
@@ -96,14 +99,15 @@ func probe(addr string, n int, gap time.Duration) (time.Duration, error) {
 		}
 		resp.Body.Close()
 	}
-	return middle(took), nil
+	return bench.Middle(took), nil
 }
 
 // download is how many MiB per second curl gets of the large file.
 func download(ctx context.Context, addr string, size int64) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "curl", "-sS", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", "http://"+addr+"/large").CombinedOutput()
+	args := []string{"-sS", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", "http://" + addr + "/large"}
+	out, err := exec.CommandContext(ctx, "curl", args...).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("curl: %w\n%s", err, out)
 	}
