@@ -107,7 +107,7 @@ func (l *loop) dialFailed(c *conn, err error) {
 		switch errno {
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.EADDRNOTAVAIL, syscall.EAGAIN:
 			outcome = Unsent
-			l.stats.countStarved()
+			count(&l.stats.starved)
 			for _, e := range c.inFlight {
 				e.starved = true
 			}

@@ -17,10 +17,10 @@ func (l *loop) send(a arrival, now time.Duration) {
 	case p.open < p.limit && p.queue.size == 0 && !p.awaited(1) && l.mayDial():
 		l.dial(p, a)
 	case p.queue.size >= p.maxQueue:
-		l.skip(a, now)
+		l.unsent(a, now, true)
 	default:
 		if l.dialGap > 0 && p.open < p.limit && !p.awaited(p.queue.size+1) {
-			l.stats.countDialLimited()
+			count(&l.stats.dialLimited)
 		}
 		p.queue.push(a)
 		l.refill = l.refill || p.open < p.limit
@@ -192,13 +192,9 @@ func (l *loop) waiting(p *pool, now time.Duration) (a arrival, ok bool) {
 	}
 }
 
-// unsent gives up an arrival that has waited to the end, skip one that may not
-// wait.
-func (l *loop) unsent(a arrival, now time.Duration) { l.neverSent(a, now, false) }
-
-func (l *loop) skip(a arrival, now time.Duration) { l.neverSent(a, now, true) }
-
-func (l *loop) neverSent(a arrival, now time.Duration, skipped bool) {
+// unsent gives up an arrival that has waited to the end; or skipped, one that may
+// not wait.
+func (l *loop) unsent(a arrival, now time.Duration, skipped bool) {
 	w, _ := l.preparedOf(a)
 	l.report(Sample{
 		ID: wire.SeqOf(a.id, w.step), Route: int(a.route), Step: w.step, Intended: a.intended, Late: a.late, Done: now,

@@ -15,7 +15,7 @@ func TestLoopTellsGenerationsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(b)
-	l := &loop{}
+	l := &loop{stats: &loopStats{}}
 	net := &epoll{loop: l}
 	l.net = net
 	p := &pool{open: 1}

@@ -261,7 +261,7 @@ func (l *loop) expire() {
 func (l *loop) dropQueued(now time.Duration) {
 	for i := range l.pools {
 		for q := &l.pools[i].queue; q.size > 0; {
-			l.unsent(q.pop(), now)
+			l.unsent(q.pop(), now, false)
 		}
 	}
 }
@@ -277,7 +277,7 @@ func (l *loop) stop() {
 		a := l.next
 		a.route = int32(l.pick.route(a.id))
 		l.unfinished++
-		l.unsent(a, now)
+		l.unsent(a, now, false)
 	}
 	l.next.intended = never
 	l.dropQueued(now)

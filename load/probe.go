@@ -38,8 +38,10 @@ func ProbeAny(ctx context.Context, addrs []string, r Route, within time.Duration
 	d := Reached{Candidates: len(addrs)}
 	for _, addr := range addrs {
 		r.Addr = addr
+		probing, cancel := context.WithTimeout(ctx, within)
 		var err error
-		if d.Protocol, err = probeWithin(ctx, r, within); err == nil {
+		d.Protocol, err = Probe(probing, r)
+		if cancel(); err == nil {
 			d.Addr = addr
 			return d, nil
 		}
@@ -49,12 +51,6 @@ func ProbeAny(ctx context.Context, addrs []string, r Route, within time.Duration
 		}
 	}
 	return d, errors.Join(d.Failed...)
-}
-
-func probeWithin(ctx context.Context, r Route, within time.Duration) (protocol string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	return Probe(ctx, r)
 }
 
 // Probe connects to where a route leads, shakes hands if it has TLS, and returns

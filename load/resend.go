@@ -46,7 +46,7 @@ func (l *loop) resend(e *exchange, processedNone bool) {
 	}
 	p := e.conn.pool
 	l.leave(e)
-	l.stats.countResent()
+	count(&l.stats.resent)
 	l.requeue(p, a, now)
 }
 
@@ -54,7 +54,7 @@ func (l *loop) resend(e *exchange, processedNone bool) {
 // must not begin there: this turn gives it to another.
 func (l *loop) requeue(p *pool, a arrival, now time.Duration) {
 	if l.halted.Load() {
-		l.unsent(a, now)
+		l.unsent(a, now, false)
 		return
 	}
 	p.queue.insert(a)

@@ -16,14 +16,14 @@ type Stats struct {
 	read  time.Duration   // when that was
 }
 
-// loopStats is written by its loop only. A nil one is not written.
+// loopStats is written by its loop only.
 type loopStats struct {
 	thread      atomic.Int64 // that it runs on; 0 if it does not run
 	used        atomic.Int64 // CPU time of that thread when it ended
 	dialled     atomic.Uint64
 	open        atomic.Int64
 	most        atomic.Int64
-	starved     atomic.Uint64
+	starved     atomic.Uint64 // this and the others as in Reading
 	dialLimited atomic.Uint64
 	resent      atomic.Uint64
 
@@ -36,62 +36,31 @@ func NewStats(shards int, start time.Time) *Stats {
 	return &Stats{loops: make([]loopStats, shards), start: start, last: make([]time.Duration, shards)}
 }
 
+// loop is where loop i counts; of nil Stats, where it is not read.
 func (s *Stats) loop(i int) *loopStats {
 	if s == nil {
-		return nil
+		return &loopStats{}
 	}
 	return &s.loops[i]
 }
 
 // runs makes the calling thread the loop's.
-func (s *loopStats) runs() {
-	if s != nil {
-		s.thread.Store(meter.ThreadID())
-	}
-}
+func (s *loopStats) runs() { s.thread.Store(meter.ThreadID()) }
 
 // ends makes it the loop's no more.
 func (s *loopStats) ends() {
-	if s != nil {
-		s.used.Store(int64(meter.ThreadTime(s.thread.Load())))
-		s.thread.Store(0)
-	}
+	s.used.Store(int64(meter.ThreadTime(s.thread.Load())))
+	s.thread.Store(0)
 }
 
 func (s *loopStats) countDial() {
-	if s != nil {
-		count(&s.dialled)
-		n := s.open.Load() + 1
-		s.open.Store(n)
-		s.most.Store(max(n, s.most.Load()))
-	}
+	count(&s.dialled)
+	n := s.open.Load() + 1
+	s.open.Store(n)
+	s.most.Store(max(n, s.most.Load()))
 }
 
-func (s *loopStats) countClosed() {
-	if s != nil {
-		s.open.Store(s.open.Load() - 1)
-	}
-}
-
-// countStarved counts an arrival for which the host had no descriptor or port left.
-func (s *loopStats) countStarved() {
-	if s != nil {
-		count(&s.starved)
-	}
-}
-
-// countDialLimited counts an arrival that waits because of Plan.DialRate alone.
-func (s *loopStats) countDialLimited() {
-	if s != nil {
-		count(&s.dialLimited)
-	}
-}
-
-func (s *loopStats) countResent() {
-	if s != nil {
-		count(&s.resent)
-	}
-}
+func (s *loopStats) countClosed() { s.open.Store(s.open.Load() - 1) }
 
 // Reading is what Stats has counted.
 type Reading struct {

@@ -184,7 +184,7 @@ func (l *loop) sendStep(c *conn, a arrival, w *preparedRequest, extracted []stri
 		if w.streamTemplate != nil {
 			l.requeue(c.pool, a, now)
 		} else {
-			l.unsent(a, now)
+			l.unsent(a, now, false)
 		}
 		return false
 	}
