@@ -99,8 +99,10 @@ func inRounds(rounds int, label string, peers []peer, measure func(peer) (bench.
 func installed(s setup, stormctl, only string) []peer {
 	var peers []peer
 	for _, p := range allPeers(stormctl) {
-		_, err := exec.LookPath(p.program)
-		if wanted := only == "" || slices.Contains(strings.Split(only, ","), p.name); err == nil && wanted && p.args(s) != nil {
+		if only != "" && !slices.Contains(strings.Split(only, ","), p.name) || s.unix && !p.own {
+			continue
+		}
+		if _, err := exec.LookPath(p.program); err == nil && p.args(s) != nil {
 			peers = append(peers, p)
 		}
 	}
@@ -184,19 +186,11 @@ func measure(ctx context.Context, s setup, p peer, answered func() (int64, error
 	if err != nil {
 		return nil, err
 	}
-	var l lateness
-	if p.own {
-		r, err := readOurs(out.String())
-		if err != nil {
-			return nil, err
-		}
-		l = r.lateness()
-	}
 	return bench.Measurement{
 		cpu:  float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Microseconds()) / n,
 		rate: n / s.duration.Seconds(),
 		p50:  q.p50, p99: q.p99, p999: q.p999, longest: q.max,
-		lag50: l.lag50, lag99: l.lag99, service50: l.service50, hiccup99: l.hiccup99,
+		lag50: q.lag50, lag99: q.lag99, service50: q.service50, hiccup99: q.hiccup99,
 		memory: float64(maxResident(cmd.ProcessState)) / (1 << 20),
 	}, nil
 }

@@ -43,7 +43,7 @@ var behaviours = []behaviour{
 	{
 		name: "1 ms, always", rates: []int{200, 2000},
 		takes:    func(int64, time.Duration) time.Duration { return time.Millisecond },
-		expected: func(time.Duration) quantiles { return quantiles{1, 1, 1, 1} },
+		expected: func(time.Duration) quantiles { return quantiles{p50: 1, p99: 1, p999: 1, max: 1} },
 	},
 	{
 		// An even share of the arrivals comes into the stall, and waits for the
@@ -56,7 +56,7 @@ var behaviours = []behaviour{
 			return max(200*time.Microsecond, rest)
 		},
 		expected: func(time.Duration) quantiles {
-			return quantiles{0.2, 0.2, 90, 100}
+			return quantiles{p50: 0.2, p99: 0.2, p999: 90, max: 100}
 		},
 	},
 	{
@@ -67,13 +67,13 @@ var behaviours = []behaviour{
 			}
 			return time.Millisecond
 		},
-		expected: func(time.Duration) quantiles { return quantiles{1, 20, 20, 20} },
+		expected: func(time.Duration) quantiles { return quantiles{p50: 1, p99: 20, p999: 20, max: 20} },
 	},
 	{
 		name: "1 ms, closes without an answer one time in 1,000", rates: []int{2000},
 		takes:    func(int64, time.Duration) time.Duration { return time.Millisecond },
 		refuses:  func(n int64) bool { return n%1000 == 0 },
-		expected: func(time.Duration) quantiles { return quantiles{1, 1, 1, 1} },
+		expected: func(time.Duration) quantiles { return quantiles{p50: 1, p99: 1, p999: 1, max: 1} },
 		failing:  0.1,
 	},
 }

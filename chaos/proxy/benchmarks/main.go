@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -34,7 +35,7 @@ func main() {
 	relay := flag.String("relay", "", "run as a relay of this protocol in front of -upstream instead")
 	upstream := flag.String("upstream", "", "host:port")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var err error
 	if *relay != "" {
 		err = serve(ctx, *relay, *upstream, o.profile)
@@ -114,19 +115,15 @@ func run(ctx context.Context, o options) error {
 func measure(ctx context.Context, o options, r *relay) (bench.Measurement, error) {
 	m := make(bench.Measurement, metrics)
 	if o.duration > 0 && r.Cmd != nil {
-		before, err := cpuTime(r.Cmd.Process.Pid)
+		var requests float64
+		used, err := r.cpuTimeOf(func() (err error) {
+			requests, m[rate], err = wrk(ctx, r.Addr, o.conns, o.duration)
+			return err
+		})
 		if err != nil {
 			return m, err
 		}
-		requests, perSecond, err := wrk(ctx, r.Addr, o.conns, o.duration)
-		if err != nil {
-			return m, err
-		}
-		after, err := cpuTime(r.Cmd.Process.Pid)
-		if err != nil {
-			return m, err
-		}
-		m[cpu], m[rate] = float64((after-before).Microseconds())/requests, perSecond
+		m[cpu] = float64(used.Microseconds()) / requests
 	}
 	if o.probes > 0 {
 		took, err := probe(r.Addr, o.probes, 2*time.Millisecond)
@@ -136,22 +133,14 @@ func measure(ctx context.Context, o options, r *relay) (bench.Measurement, error
 		m[p50] = float64(took.Nanoseconds()) / 1e3
 	}
 	if o.stream > 0 {
-		var before, after time.Duration
-		var err error
-		if r.Cmd != nil {
-			if before, err = cpuTime(r.Cmd.Process.Pid); err != nil {
-				return m, err
-			}
-		}
-		if m[stream], err = download(ctx, r.Addr, o.stream); err != nil {
+		used, err := r.cpuTimeOf(func() (err error) {
+			m[stream], err = download(ctx, r.Addr, o.stream)
+			return err
+		})
+		if err != nil {
 			return m, err
 		}
-		if r.Cmd != nil {
-			if after, err = cpuTime(r.Cmd.Process.Pid); err != nil {
-				return m, err
-			}
-		}
-		m[copied] = float64((after - before).Microseconds()) / float64(o.stream>>10)
+		m[copied] = float64(used.Microseconds()) / float64(o.stream>>10)
 	}
 	return m, nil
 }
@@ -162,50 +151,44 @@ func printTable(o options, relays []*relay, results [][]bench.Measurement) {
 	fmt.Printf("\nsmall GETs of wrk on %d kept connections for %v; one GET every 2 ms; a body of %d MiB by curl:"+
 		" medians of %d alternating rounds\n\n",
 		o.conns, o.duration, o.stream>>20, o.rounds)
-	index := func(name string) int {
-		return slices.IndexFunc(relays, func(r *relay) bool { return r.name == name })
+	of := func(name string) []bench.Measurement {
+		if i := slices.IndexFunc(relays, func(r *relay) bool { return r.name == name }); i >= 0 {
+			return results[i]
+		}
+		return nil
 	}
-	direct := index("direct")
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "relay\tCPU us/request\tx toxiproxy\tx haproxy tcp\tx haproxy http\trequests/s\t"+
 		"added p50 us\tstream MiB/s\tx haproxy tcp\tus/KiB\t")
 	for i, r := range relays {
 		ms := results[i]
-		of := func(metric int, verb string) string {
+		median := func(metric int, verb string) string {
 			if v := bench.Median(ms, metric); v > 0 {
 				return fmt.Sprintf(verb, v)
 			}
 			return "-"
 		}
 		times := func(bar string, metric int) string {
-			k := index(bar)
-			if k < 0 || bench.Median(ms, metric) == 0 || bench.Median(results[k], metric) == 0 {
+			other := of(bar)
+			if other == nil || bench.Median(ms, metric) == 0 || bench.Median(other, metric) == 0 {
 				return "-"
 			}
-			return fmt.Sprintf("%.2f", bench.Ratio(ms, results[k], metric))
+			return fmt.Sprintf("%.2f", bench.Ratio(ms, other, metric))
 		}
 		added := "-"
-		if direct >= 0 && i != direct && o.probes > 0 {
-			added = fmt.Sprintf("%.1f", bench.Difference(ms, results[direct], p50))
+		if direct := of("direct"); direct != nil && r.Cmd != nil && o.probes > 0 {
+			added = fmt.Sprintf("%.1f", bench.Difference(ms, direct, p50))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.name, of(cpu, "%.2f"),
-			times("toxiproxy", cpu), times("haproxy tcp", cpu), times("haproxy http", cpu), of(rate, "%.0f"), added,
-			of(stream, "%.0f"), times("haproxy tcp", stream), of(copied, "%.3f"))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.name, median(cpu, "%.2f"),
+			times("toxiproxy", cpu), times("haproxy tcp", cpu), times("haproxy http", cpu), median(rate, "%.0f"), added,
+			median(stream, "%.0f"), times("haproxy tcp", stream), median(copied, "%.3f"))
 	}
 	_ = w.Flush()
-	printBudgets(o, relays, results)
+	printBudgets(o, of)
 }
 
 // printBudgets says how what was measured stands to what was promised.
-func printBudgets(o options, relays []*relay, results [][]bench.Measurement) {
-	of := func(name string) []bench.Measurement {
-		for i, r := range relays {
-			if r.name == name {
-				return results[i]
-			}
-		}
-		return nil
-	}
+func printBudgets(o options, of func(name string) []bench.Measurement) {
 	say := func(what string, measured, budget float64, most bool) {
 		verdict := "met"
 		if most && measured > budget || !most && measured < budget {

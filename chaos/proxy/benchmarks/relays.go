@@ -109,12 +109,7 @@ func serve(ctx context.Context, protocol, upstream, profile string) error {
 	var recorded atomic.Uint64
 	r.Record(time.Now(), func(evidence.Exchange) { recorded.Add(1) })
 	fmt.Println(r.Addr())
-	term := make(chan os.Signal, 1)
-	notify(term)
-	select {
-	case <-ctx.Done():
-	case <-term:
-	}
+	<-ctx.Done()
 	return nil
 }
 
