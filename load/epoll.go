@@ -26,9 +26,7 @@ type epoll struct {
 	coalesced   bool         // the last wait left alone what came
 }
 
-const (
-	readBatch = 16 // how many reads of readSize one connection gets in a turn
-)
+const readBatch = 16 // how many reads of readSize one connection gets in a turn
 
 // backlogPause is how long a dial waits for room in the backlog of a unix
 // socket: where TCP would try again by itself, connect(2) says EAGAIN.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -132,10 +133,7 @@ func (g *program) prepare(r Route, p Plan) (preparedRequest, error) {
 		}
 		g.hasTLS = true
 	}
-	if r.Host == "" {
-		r.Host = e.host()
-	}
-	r.Host = unzoned(r.Host)
+	r.Host = unzoned(cmp.Or(r.Host, e.host()))
 	w, err := g.prepareRequest(r, nil)
 	if err != nil {
 		return preparedRequest{}, err

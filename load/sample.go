@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -40,10 +41,8 @@ func (o Outcome) String() string {
 
 // ParseOutcome is the inverse of String.
 func ParseOutcome(s string) (Outcome, error) {
-	for i, name := range outcomeNames {
-		if s == name {
-			return Outcome(i), nil
-		}
+	if i := slices.Index(outcomeNames[:], s); i >= 0 {
+		return Outcome(i), nil
 	}
 	return 0, fmt.Errorf("unknown outcome %q", s)
 }

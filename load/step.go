@@ -156,17 +156,6 @@ func (t *extraction) body(body []byte) (string, bool) {
 	return t.find(body)
 }
 
-// text is the plain value that the path leads to.
-func (p jsonPath) text(document []byte) (string, bool) {
-	value, _ := p.in(document)
-	switch value.(type) {
-	case nil, map[string]any, []any:
-		return "", false
-	default:
-		return fmt.Sprint(value), true
-	}
-}
-
 // due is when a step falls due that follows a request which was meant to be sent
 // at intended and is answered now.
 func (w *preparedRequest) due(intended, now time.Duration) time.Duration {

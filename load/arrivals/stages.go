@@ -135,11 +135,13 @@ func (s *profile) Rate(t time.Duration) rate.Limit {
 	return rate.Limit(p.rate + p.slope*(t-p.begin).Seconds())
 }
 
-func (s *profile) stripe(k, n int) Cursor {
-	if s.spacing.Poisson {
-		return &poisson{inverse: &walk{profile: s}, rng: newExponential(s.spacing.Seed), skip: k, gap: n - 1}
+func (s *profile) stripe(k, n int) Cursor { return s.spacing.stripe(&walk{profile: s}, k, n) }
+
+func (s Spacing) stripe(under inverse, k, n int) Cursor {
+	if s.Poisson {
+		return &poisson{inverse: under, rng: newExponential(s.Seed), skip: k, gap: n - 1}
 	}
-	return &even{inverse: &walk{profile: s}, i: uint64(k), n: uint64(n)}
+	return &even{inverse: under, i: uint64(k), n: uint64(n)}
 }
 
 // inverse is Λ⁻¹ for arguments that only grow.
