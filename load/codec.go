@@ -14,7 +14,7 @@ type codec interface {
 	// send writes the exchange's request, now or by later; false if the
 	// connection is broken.
 	send(l *loop, e *exchange) bool
-	// received takes what came in. more tells that there is more to read
+	// received takes what came in. more reports that there is more to read
 	// already.
 	received(l *loop, c *conn, p []byte, more bool)
 	// ended goes on when the peer has sent its last.

@@ -129,7 +129,7 @@ func (l *loop) answered(e *exchange, status int) {
 	l.release(c)
 }
 
-// finish ends an exchange and tells its outcome. What becomes of its connection
+// finish ends an exchange and reports its outcome. What becomes of its connection
 // is the caller's business.
 func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duration) {
 	s := Sample{

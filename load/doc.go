@@ -1,4 +1,4 @@
-// Package load makes requests fall due on a schedule and tells what each of
+// Package load makes requests fall due on a schedule and reports what each of
 // them came to.
 //
 //	Schedule ──stripe k of n──▶ loop k ──codec──▶ transport ──▶ system under test
@@ -11,6 +11,10 @@
 // not depend on how the system copes. Every time in a Sample counts from the
 // intended one's clock, so a stall of the system, of a connection or of this
 // package shows in response times and is not omitted.
+//
+// When requests are due is load/arrivals; what the machine does meanwhile is
+// measured by load/meter; health.go decides from both, and from what the loops
+// count (stats.go), whether the harness was well.
 //
 // Event loops share nothing. Loop k of n has the arrivals k, k+n, k+2n, ... of
 // the schedule, its own connections, poller and deadlines, on a thread of its

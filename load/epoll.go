@@ -124,7 +124,7 @@ func (t *epoll) send(c *conn, p []byte) bool {
 	return true
 }
 
-// flush writes on until the kernel takes no more; an event tells when it does.
+// flush writes on until the kernel takes no more; an event follows when it does.
 func (t *epoll) flush(c *conn) {
 	for len(c.unwritten) > 0 {
 		n, errno := poll.Send(c.fd, c.unwritten)

@@ -24,7 +24,7 @@ type exchange struct {
 	prev, next *exchange // in its timeoutList
 }
 
-// seq tells the request apart from all others of the run.
+// seq identifies the request in the run.
 func (e *exchange) seq() uint64 { return wire.SeqOf(e.id, e.prepared.step) }
 
 // timeoutList holds the exchanges that have the same timeout, in the order of their

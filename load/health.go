@@ -106,7 +106,7 @@ func (c *Checkup) Add(s Second) {
 	c.note(busy, s, s.Busy >= noTimeLeft, s.Busy)
 	c.note(stalled, s, s.HiccupP99 > stallingBy, float64(s.HiccupP99))
 	// Where the load itself takes most of the machine, as one at its limit does,
-	// being late and busy tell whether that is too much.
+	// being late and busy show whether that is too much.
 	ours := s.Cores > 0 && s.CPU >= float64(s.Cores)/2
 	c.note(crowded, s, s.Pressure >= Crowded && !ours, s.Pressure)
 }

@@ -156,7 +156,7 @@ func (d http2Codec) fail(l *loop, e *exchange) {
 	l.release(c)
 }
 
-// reset tells the peer that a stream is over before its end.
+// reset ends a stream before its end.
 func (d http2Codec) reset(l *loop, e *exchange, code uint32) {
 	c := e.conn
 	d.dropBody(e)

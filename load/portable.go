@@ -8,8 +8,8 @@ import (
 )
 
 // portable is the transport on net.Conn, for systems without another. Each
-// connection has a goroutine that reads and one that writes; what they have to
-// tell waits in an inbox for the loop. Its timers are Go's, which are up to a
+// connection has a goroutine that reads and one that writes; what they have
+// for the loop waits in an inbox. Its timers are Go's, which are up to a
 // millisecond late.
 type portable struct {
 	loop  *loop
@@ -23,7 +23,7 @@ type portable struct {
 	reading []message // what the loop works off
 }
 
-// message is what a goroutine tells the loop of a connection.
+// message is what a goroutine of a connection has for the loop.
 type message struct {
 	token
 	peer  *goConn
@@ -154,7 +154,7 @@ func (p *goConn) write() {
 		p.out, going = going[:0], p.out
 		p.mu.Unlock()
 		if _, err := p.conn.Write(going); err != nil {
-			return // the peer may have answered before it stopped to read: that read tells
+			return // the peer may have answered before it stopped to read: that read shows it
 		}
 	}
 }

@@ -8,7 +8,7 @@ import "time"
 type resend struct {
 	prepared  *preparedRequest
 	extracted []string // see exchange
-	attempts  int      // how often a peer that processed nothing had it: see loop.resend
+	attempts  int      // how often peers have refused it: see loop.resend
 }
 
 // preparedOf is the request that an arrival is to send, and what was extracted
@@ -20,24 +20,23 @@ func (l *loop) preparedOf(a arrival) (w *preparedRequest, extracted []string) {
 	return &l.routes[a.route], nil
 }
 
-// maxAttempts is how often a request is sent to servers that process nothing at
-// all before it is Reset.
+// maxAttempts is how often a request is sent to servers that refuse it before it is
+// Reset.
 const maxAttempts = 3
 
 // resend ends an exchange that the peer has said it has not processed (RFC 9113
 // sections 6.8 and 8.7), and sends its request on another connection: as an
 // arrival that has waited in the queue since it was due.
 //
-// processedNone says that the peer has processed no other request of the
-// connection either: after maxAttempts of these the outcome is Reset. A connection
-// that takes some requests before it goes away leaves fewer for the next, so that
-// needs no bound.
-func (l *loop) resend(e *exchange, processedNone bool) {
+// counted is false where the connection took other requests before it went away:
+// that leaves fewer for the next, and needs no bound. After maxAttempts that are
+// counted the outcome is Reset.
+func (l *loop) resend(e *exchange, counted bool) {
 	a, now := e.arrival, l.clock.now()
 	if a.resend == nil {
 		a.resend = &resend{prepared: e.prepared, extracted: e.extracted}
 	}
-	if processedNone {
+	if counted {
 		a.resend.attempts++
 	}
 	if a.resend.attempts == maxAttempts {

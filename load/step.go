@@ -104,7 +104,7 @@ type extraction struct {
 	find func(body []byte) (string, bool)
 }
 
-// CheckPrev tells what is wrong with a ${prev.WHAT}.
+// CheckPrev returns what is wrong with a ${prev.WHAT}.
 func CheckPrev(what string) error {
 	_, err := parseExtraction(what)
 	return err

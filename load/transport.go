@@ -34,9 +34,9 @@ type transport interface {
 	// close closes a connection, at whatever stage it is.
 	close(c *conn)
 	// wait sleeps until something happens, or for timeout; 0 does not block.
-	// elapsed tells that nothing came before the timeout: not so after a signal.
+	// elapsed reports that nothing came before the timeout: not so after a signal.
 	wait(timeout time.Duration) (elapsed bool, err error)
-	// deliver tells the loop what the last wait has found.
+	// deliver calls the loop for what the last wait has found.
 	deliver()
 	// wake ends a wait. Any goroutine may call it.
 	wake()
@@ -48,9 +48,9 @@ type transport interface {
 type socket struct {
 	fd        int     // -1 if there is none
 	unwritten []byte  // what the kernel has not taken yet
-	out       []byte  // of io_uring: what the kernel was told to send
+	out       []byte  // of io_uring: what the kernel is to send
 	sending   bool    // of io_uring: it has not said that this is done
-	entry     uint32  // of io_uring: where it was told so
+	entry     uint32  // of io_uring: where in the ring
 	goConn    *goConn // of the portable transport
 }
 

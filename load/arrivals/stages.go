@@ -18,7 +18,7 @@ type Stage struct {
 	Hold time.Duration // how long To stays
 }
 
-// Spacing tells how arrivals spread under the curve of the offered rate.
+// Spacing is how arrivals spread under the curve of the offered rate.
 type Spacing struct {
 	Poisson bool   // exponential gaps; otherwise one arrival at every whole number of the integrated rate
 	Seed    uint64 // for Poisson: the same seed gives the same arrivals

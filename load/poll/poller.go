@@ -13,7 +13,7 @@ import (
 
 // Poller waits for connections to become ready. Each is registered once, edge
 // triggered, for its whole life: a loop reads until there is nothing left, so
-// the kernel need not be told about interest again.
+// interest need not be set again.
 type Poller struct {
 	epfd     int
 	wakefd   int
@@ -87,7 +87,7 @@ func (p *Poller) Wake() {
 
 // Wait returns what became ready within timeout, to the nanosecond; negative
 // is for ever and 0 does not block. The events are valid until the next wait.
-// elapsed tells that nothing came before the timeout: not so after a signal.
+// elapsed reports that nothing came before the timeout: not so after a signal.
 func (p *Poller) Wait(timeout time.Duration) (events []unix.EpollEvent, elapsed bool, err error) {
 	wait, keep := p.Next(timeout)
 	n, errno := p.poll(wait, keep)

@@ -32,7 +32,7 @@ type Ring struct {
 	cqMask         uint32
 	cqes           []Completion
 
-	// What the kernel is told the address of. A goroutine's stack may move.
+	// What the kernel gets the address of. A goroutine's stack may move.
 	timeout unix.Timespec
 	arg     enterArg
 	file    int32
@@ -223,7 +223,7 @@ func (u *Ring) Next() *Entry {
 	return e
 }
 
-// Full tells that Next has to hand over what is filled in before it can return.
+// Full reports that Next has to hand over what is filled in before it can return.
 func (u *Ring) Full() bool { return u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize }
 
 // At is the entry that next has returned as the i-th.
@@ -267,7 +267,7 @@ func (u *Ring) Enter(timeout time.Duration, wait, keep bool) unix.Errno {
 	if errno == 0 {
 		u.submitted += uint32(r)
 	} else {
-		// What it says of the wait does not tell what it took.
+		// What it says of the wait does not say what it took.
 		u.submitted = atomic.LoadUint32(u.sqHead)
 	}
 	return errno

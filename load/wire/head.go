@@ -125,7 +125,7 @@ func (h *head) note(f Field) error {
 	return nil
 }
 
-// framing tells how the body of a message ends that may have one.
+// framing is how the body of a message ends that may have one.
 func (h *head) framing(minor int, otherwise Framing) (Framing, error) {
 	switch {
 	case h.coded && h.length >= 0:

@@ -226,7 +226,7 @@ func (d *draft) contentLength(headers [][2]string, body *draft, unwanted bool) e
 	return nil
 }
 
-// bodySize tells how long a body is, unless that varies, and checks a header
+// bodySize returns how long a body is, unless that varies, and checks a header
 // that says it.
 func bodySize(headers [][2]string, body []part) (varies bool, size string, err error) {
 	varies, size = vary(body), strconv.Itoa(most(body, 0))
@@ -271,7 +271,7 @@ func (t *Template) AppendExtracted(dst []byte, seq uint64, extracted []string) [
 // there are placeholders whose length varies. Extracted values are not counted.
 func (t *Template) Len() int { return t.most }
 
-// IsHEAD tells what Response.Parse has to know of the request it answers.
+// IsHEAD reports whether the method is HEAD, as Response.Parse needs.
 func (t *Template) IsHEAD() bool { return t.head }
 
 func check(method, path, host string, headers [][2]string, idHeader string) error {

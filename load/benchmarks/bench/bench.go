@@ -14,7 +14,7 @@ import (
 type Measurement []float64
 
 // Rounds measures programs in alternating rounds, and returns the results by
-// program. text is what is told of each.
+// program. text is what is printed of each.
 func Rounds(rounds int, label string, names []string, measure func(i int) (Measurement, error),
 	text func(Measurement) string) ([][]Measurement, error) {
 	results := make([][]Measurement, len(names))
