@@ -5,10 +5,11 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // plan is the load of the experiment, with addresses.
-func (s *services) plan(run uint64, schedule load.Schedule) load.Plan {
+func (s *services) plan(run uint64, schedule arrivals.Schedule) load.Plan {
 	l := s.x.Load
 	plan := load.Plan{
 		Schedule: schedule, Seed: s.x.Seed, Run: run, InOrder: l.InTurn, Data: s.in.Data, IDHeader: l.IDHeader,
@@ -46,7 +47,7 @@ func (s *services) way(target string) load.Route {
 }
 
 // knockWithin bounds how long a target may take to let a connection in.
-const knockWithin = 5 * time.Second
+const probeTimeout = 5 * time.Second
 
 func headers(r experiment.Request) (list [][2]string) {
 	for _, name := range sorted(r.Headers) {

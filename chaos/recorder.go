@@ -12,7 +12,9 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 const (
@@ -34,9 +36,9 @@ type recorder struct {
 	dir      string
 	header   evidence.Header
 	warmup   time.Duration
-	schedule load.Schedule // the warm-up included
-	rows     []int         // where in header.Routes each route of the plan is, its steps behind it; nil is where it is in the plan
-	steps    []bool        // which of header.Routes are steps; nil is none
+	schedule arrivals.Schedule // the warm-up included
+	rows     []int             // where in header.Routes each route of the plan is, its steps behind it; nil is where it is in the plan
+	steps    []bool            // which of header.Routes are steps; nil is none
 	timeline *evidence.TimelineWriter
 	memory   *evidence.Memory // for the gate; nil if nobody asks it
 	tally    *load.Tally
@@ -48,7 +50,7 @@ type recorder struct {
 	links    map[string]*linkRecorder
 
 	start  time.Time
-	meter  *load.Meter
+	meter  *meter.Meter
 	onTick func(time.Duration, evidence.Tick)
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
 	syncs  chan chan struct{}
@@ -74,7 +76,7 @@ type linkRecorder struct {
 
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
-func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule load.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
+func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
 	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
 		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
 	defer func() {
@@ -98,7 +100,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule l
 	rec.tally = load.NewTally(len(h.Routes), shards)
 	if warmup > 0 {
 		rec.warm = load.NewTally(len(h.Routes), shards)
-		rec.warmed = load.DueBefore(schedule, warmup)
+		rec.warmed = arrivals.DueBefore(schedule, warmup)
 	}
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight}
@@ -200,7 +202,7 @@ func (rec *recorder) exchange(link string) func(evidence.Exchange) {
 // begin starts writing; onTick is told of every second, those of the warm-up
 // included. The clock of the evidence is at 0 at start, where the warm-up ends.
 func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
-	rec.start, rec.stats, rec.onTick, rec.meter = start, stats, onTick, load.StartMeter()
+	rec.start, rec.stats, rec.onTick, rec.meter = start, stats, onTick, meter.Start()
 	rec.ticked = -rec.warmup
 	go rec.loop()
 }
@@ -332,7 +334,7 @@ func (rec *recorder) second(interval *load.Interval, now time.Duration) evidence
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max), LateP99: evidence.Seconds(front.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
-		Cores: runtime.NumCPU(), Busy: loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: loops.Starved - rec.loops.Starved, Held: loops.Held - rec.loops.Held,
+		Cores: runtime.NumCPU(), Busy: loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: loops.Starved - rec.loops.Starved, Held: loops.DialLimited - rec.loops.DialLimited,
 	}
 	rec.loops = loops
 	for i, name := range rec.header.Routes {

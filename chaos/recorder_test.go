@@ -12,6 +12,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // Whatever the loops and relays hand over comes out of the files again, each
@@ -23,7 +24,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	}
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay", "send_lag"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
-	schedule := load.Constant(1000, time.Second)
+	schedule := arrivals.Constant(1000, time.Second)
 	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]*proxy.Relay{"front": {}})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	}
 	h := evidence.Header{Name: "x", Started: time.Now().Add(warmup), Load: evidence.Seconds(time.Second), Routes: []string{"pay"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
-	schedule := load.Warmed(10, warmup, load.Constant(10, time.Second)) // arrivals 1 to 3 are the warm-up's
+	schedule := arrivals.Warmed(10, warmup, arrivals.Constant(10, time.Second)) // arrivals 1 to 3 are the warm-up's
 	rec, err := newRecorder(dir, h, warmup, schedule, 1, map[string]*proxy.Relay{"front": {}})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +159,7 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 // What cannot be written is said and counted, and does not stop anything.
 func TestRecorderThatCannotBegin(t *testing.T) {
 	dir := t.TempDir() // without its folders
-	_, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, 0, load.Constant(1, time.Second), 1, nil)
+	_, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, 0, arrivals.Constant(1, time.Second), 1, nil)
 	if err == nil {
 		t.Fatal("it began")
 	}
@@ -187,7 +188,7 @@ func BenchmarkObserve(b *testing.B) {
 	if err := subdirs(dir); err != nil {
 		b.Fatal(err)
 	}
-	rec, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, 0, load.Constant(1, time.Second), 1, nil)
+	rec, err := newRecorder(dir, evidence.Header{Routes: []string{"pay"}}, 0, arrivals.Constant(1, time.Second), 1, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -241,7 +242,7 @@ func TestRecorderTellsWhatItCannotWrite(t *testing.T) {
 	}
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
-	rec, err := newRecorder(dir, h, 0, load.Constant(10, time.Second), 1, map[string]*proxy.Relay{"front": {}})
+	rec, err := newRecorder(dir, h, 0, arrivals.Constant(10, time.Second), 1, map[string]*proxy.Relay{"front": {}})
 	if err != nil {
 		t.Fatal(err)
 	}

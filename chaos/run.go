@@ -18,6 +18,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // Options are how to run, as opposed to what.
@@ -87,7 +88,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *R
 
 // execute makes the evidence: it starts the services, drives the load and the
 // timeline, and ends everything.
-func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule load.Schedule, dir string, opts Options) (err error) {
+func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule, dir string, opts Options) (err error) {
 	run, began := random(), time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -192,7 +193,7 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 
 	if len(timeline) > 0 && claimsSteady(x) {
 		first := slices.MinFunc(timeline, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
-		rec.remember(load.DueBefore(plan.Schedule, x.Load.Warmup+first.At))
+		rec.remember(arrivals.DueBefore(plan.Schedule, x.Load.Warmup+first.At))
 	}
 	rec.onFail = func(err error) { stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	rec.begin(start, plan.Stats, func(at time.Duration, t evidence.Tick) {
@@ -368,7 +369,7 @@ func watchTarget(ctx context.Context, r watchable, say func(error)) {
 }
 
 // header is what the evidence says of the experiment.
-func header(x *experiment.Experiment, schedule load.Schedule, timeline Timeline) evidence.Header {
+func header(x *experiment.Experiment, schedule arrivals.Schedule, timeline Timeline) evidence.Header {
 	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(schedule.Duration()),
 		Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch)}
 	h.Routes = x.Load.Names()

@@ -97,7 +97,7 @@ func (s *services) resolve(ctx context.Context, name string) ([]netip.AddrPort, 
 }
 
 // choose takes one of the addresses of a target for the whole run: of one that
-// runs already the first that lets us in. If none does, it is the first, and
+// runs already the first that can be reached. If none does, it is the first, and
 // start tells what is wrong with it.
 func (s *services) choose(ctx context.Context, name string, addrs []netip.AddrPort) netip.AddrPort {
 	if len(addrs) == 1 || s.x.Targets[name].URL == "" {
@@ -107,16 +107,16 @@ func (s *services) choose(ctx context.Context, name string, addrs []netip.AddrPo
 	for i, a := range addrs {
 		texts[i] = a.String()
 	}
-	door, err := load.Find(ctx, texts, s.way(name), knockWithin)
+	reached, err := load.ProbeAny(ctx, texts, s.way(name), probeTimeout)
 	if err != nil {
 		return addrs[0]
 	}
-	text := fmt.Sprintf("target %s: %s is %s, one of its %d addresses", name, s.hosts[name], door.Addr, door.Of)
-	for _, why := range door.Passed {
+	text := fmt.Sprintf("target %s: %s is %s, one of its %d addresses", name, s.hosts[name], reached.Addr, reached.Candidates)
+	for _, why := range reached.Failed {
 		text += fmt.Sprintf("; another is not used: %v", why)
 	}
 	s.notes = append(s.notes, text)
-	return addrs[len(door.Passed)]
+	return addrs[len(reached.Failed)]
 }
 
 // link binds a link.
@@ -202,7 +202,7 @@ func (s *services) start(ctx context.Context, say func(string)) error {
 		}
 		s.running[name] = r
 		if target.Secure() {
-			if err := s.knock(ctx, name); err != nil {
+			if err := s.probe(ctx, name); err != nil {
 				return fmt.Errorf("target %s: %w", name, err)
 			}
 		}
@@ -214,22 +214,22 @@ func (s *services) start(ctx context.Context, say func(string)) error {
 func (s *services) reach(ctx context.Context, name string) error {
 	_, socket := s.x.Targets[name].Socket()
 	if !socket {
-		if err := targets.Reachable(ctx, urlOf("http", s.addrs[name].String()), knockWithin); err != nil {
+		if err := targets.Reachable(ctx, urlOf("http", s.addrs[name].String()), probeTimeout); err != nil {
 			return err
 		}
 	}
 	if socket || s.x.Targets[name].Secure() {
-		return s.knock(ctx, name)
+		return s.probe(ctx, name)
 	}
 	return nil
 }
 
-// knock opens a connection to a target as routes do. One that may choose what is
+// probe opens a connection to a target as routes do. One that may choose what is
 // spoken does so then, for the whole run.
-func (s *services) knock(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, knockWithin)
+func (s *services) probe(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	protocol, err := load.Knock(ctx, s.way(name))
+	protocol, err := load.Probe(ctx, s.way(name))
 	if err == nil && s.x.Targets[name].Protocol == load.Auto {
 		s.spoken[name] = protocol
 		s.notes = append(s.notes, fmt.Sprintf("target %s speaks %s, as it chose itself", name, protocol))

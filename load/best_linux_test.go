@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // TestBestTransport: epoll where a loop may let responses wait, and io_uring, if
@@ -21,12 +23,12 @@ func TestBestTransport(t *testing.T) {
 		plan Plan
 		want string
 	}{
-		{"sparse", Plan{Schedule: Constant(1000, time.Second)}, Epoll},
-		{"dense", Plan{Schedule: Constant(100_000, time.Second)}, ring},
-		{"dense, in batches", Plan{Schedule: Constant(100_000, time.Second), Batch: time.Millisecond}, Epoll},
-		{"pipelined", Plan{Schedule: Constant(1000, time.Second), Pipeline: 2}, ring},
+		{"sparse", Plan{Schedule: arrivals.Constant(1000, time.Second)}, Epoll},
+		{"dense", Plan{Schedule: arrivals.Constant(100_000, time.Second)}, ring},
+		{"dense, in batches", Plan{Schedule: arrivals.Constant(100_000, time.Second), Batch: time.Millisecond}, Epoll},
+		{"pipelined", Plan{Schedule: arrivals.Constant(1000, time.Second), Pipeline: 2}, ring},
 		{"closed", Plan{Closed: &Closed{Connections: 1, Duration: time.Second}}, ring},
-		{"forced", Plan{Schedule: Constant(1000, time.Second), Transport: Portable}, Portable},
+		{"forced", Plan{Schedule: arrivals.Constant(1000, time.Second), Transport: Portable}, Portable},
 	} {
 		tt.plan.Run, tt.plan.Loops, tt.plan.Routes = 1, 1, []Route{{Addr: "127.0.0.1:1"}}
 		if got := TransportName(tt.plan); got != tt.want {

@@ -2,10 +2,8 @@ package load
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -54,7 +52,8 @@ const (
 	Matches
 )
 
-const checkExamples = `status=2xx, status=200,404, header:X-Cache, header:X-Cache=hit, header:X-Cache~hit, body~"ok", body~/o+k/, json:$.state=ready`
+const checkExamples = `status=2xx, status=200,404, header:X-Cache, header:X-Cache=hit, header:X-Cache~hit, ` +
+	`body~"ok", body~/o+k/, json:$.state=ready`
 
 // ParseCheck reads a check as the command line has it: status=LIST, header:NAME,
 // header:NAME=VALUE, header:NAME~TEXT, body~TEXT, body~/REGEXP/ or
@@ -103,14 +102,14 @@ func unquote(text string) string {
 }
 
 // checks are those of a route made ready. They are read-only: many loops use
-// them at once. nil holds of everything.
+// them at once. nil holds for every response.
 type checks struct {
-	statuses []span
-	headers  []headerCheck
-	bodies   []func(body []byte) bool
-	takes    []take // for the step that follows
-	takeBody bool   // some of them from the body
-	fields   bool   // headers are looked at
+	statuses     []span
+	headers      []headerCheck
+	bodies       []func(body []byte) bool
+	extractions  []extraction // for the step that follows
+	extractsBody bool         // some of them from the body
+	fields       bool         // headers are looked at
 }
 
 // span is what a status may be: from low to high.
@@ -194,7 +193,7 @@ func (c *checks) addStatuses(list string) error {
 	return nil
 }
 
-// head tells whether what is known before the body comes is right.
+// head reports whether what is known before the body comes is right.
 func (c *checks) head(status int, fields wire.Fields) bool {
 	listed := len(c.statuses) == 0
 	for _, s := range c.statuses {
@@ -232,30 +231,30 @@ const (
 	keepBody = 64 << 10 // memory for a body that a response leaves to the next
 )
 
-// review holds one response against the checks of its route, as it comes in:
-// head, payload as often as there is some, passed. Where the status comes last,
-// head comes behind the payload, and what is noted before it is for it. It knows
-// nothing of the protocol. Its memory is used again.
-type review struct {
-	checks *checks
-	wrong  bool
-	headed bool // the head was there
-	kept   []byte
-	taken  []string // by checks.takes
-	noted  wire.Fields
-	text   []byte // of noted
+// responseCheck compares one response with the checks of its route, as it comes
+// in: head, payload as often as there is some, passed. Where the status comes
+// last, head comes behind the payload, with the fields that note has kept. It
+// knows nothing of the protocol. Its memory is used again.
+type responseCheck struct {
+	checks    *checks
+	wrong     bool
+	headed    bool // the head was there
+	kept      []byte
+	extracted []string // by checks.extractions
+	noted     wire.Fields
+	text      []byte // of noted
 }
 
-func (r *review) begin(c *checks) {
-	r.checks, r.wrong, r.headed, r.kept, r.taken = c, false, false, r.kept[:0], nil
+func (r *responseCheck) begin(c *checks) {
+	r.checks, r.wrong, r.headed, r.kept, r.extracted = c, false, false, r.kept[:0], nil
 	r.noted, r.text = r.noted[:0], r.text[:0]
 }
 
-// wantsFields tells whether headers are of use.
-func (r *review) wantsFields() bool { return r.checks != nil && r.checks.fields }
+// wantsFields reports whether headers are of use.
+func (r *responseCheck) wantsFields() bool { return r.checks != nil && r.checks.fields }
 
 // note keeps headers for the head to come.
-func (r *review) note(fields wire.Fields) {
+func (r *responseCheck) note(fields wire.Fields) {
 	for _, f := range fields {
 		start, end := len(r.text), len(r.text)+len(f.Name)
 		r.text = append(append(r.text, f.Name...), f.Value...)
@@ -264,35 +263,36 @@ func (r *review) note(fields wire.Fields) {
 }
 
 // head takes the head of the final response.
-func (r *review) head(status int, fields wire.Fields) {
+func (r *responseCheck) head(status int, fields wire.Fields) {
 	if r.checks == nil {
 		return
 	}
 	r.headed, r.wrong = true, r.wrong || !r.checks.head(status, fields)
-	if len(r.checks.takes) > 0 && !r.wrong && OutcomeOf(status) == OK {
-		r.taken = make([]string, len(r.checks.takes)) // the next request keeps it
-		r.wrong = !r.takeAll(func(t *take) (string, bool) { return t.header(fields) })
+	if len(r.checks.extractions) > 0 && !r.wrong && OutcomeOf(status) == OK {
+		r.extracted = make([]string, len(r.checks.extractions)) // the next request keeps it
+		r.wrong = !r.extractAll(func(t *extraction) (string, bool) { return t.header(fields) })
 	}
 }
 
-// takeAll takes by all that find something in this part of a response.
-func (r *review) takeAll(find func(*take) (string, bool)) bool {
-	for i := range r.checks.takes {
-		v, found := find(&r.checks.takes[i])
+// extractAll adds what find has for each extraction in this part of a response;
+// false if it lacks one, or a value is none for a request.
+func (r *responseCheck) extractAll(find func(*extraction) (string, bool)) bool {
+	for i := range r.checks.extractions {
+		v, found := find(&r.checks.extractions[i])
 		if !found || !wire.IsValue(v) {
 			return false
 		}
-		r.taken[i] += v
+		r.extracted[i] += v
 	}
 	return true
 }
 
-// wantsBody tells whether payload is of use.
-func (r *review) wantsBody() bool {
-	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.checks.takeBody && (r.taken != nil || !r.headed))
+// wantsBody reports whether payload is of use.
+func (r *responseCheck) wantsBody() bool {
+	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.checks.extractsBody && (r.extracted != nil || !r.headed))
 }
 
-func (r *review) payload(p []byte) {
+func (r *responseCheck) payload(p []byte) {
 	if len(r.kept)+len(p) > maxBody {
 		r.wrong = true
 		return
@@ -300,150 +300,16 @@ func (r *review) payload(p []byte) {
 	r.kept = append(r.kept, p...)
 }
 
-// passed ends the review of a complete response.
-func (r *review) passed() bool {
+// passed reports whether a complete response is right, and ends the check.
+func (r *responseCheck) passed() bool {
 	if r.wantsBody() {
 		r.wrong = !r.checks.body(r.kept)
-		if r.taken != nil && r.checks.takeBody && !r.wrong {
-			r.wrong = !r.takeAll(func(t *take) (string, bool) { return t.body(r.kept) })
+		if r.extracted != nil && r.checks.extractsBody && !r.wrong {
+			r.wrong = !r.extractAll(func(t *extraction) (string, bool) { return t.body(r.kept) })
 		}
 	}
 	if cap(r.kept) > keepBody {
 		r.kept = nil
 	}
 	return !r.wrong
-}
-
-// jsonPath leads to a value: names are strings, indices are ints.
-type jsonPath []any
-
-// parseJSONPath reads $, .name, ["name"] and [0], one after the other.
-func parseJSONPath(text string) (jsonPath, error) {
-	bad := fmt.Errorf("%q is not a path like $.a.b[0].c", text)
-	rest, found := strings.CutPrefix(text, "$")
-	if !found {
-		return nil, bad
-	}
-	path := jsonPath{}
-	for rest != "" {
-		end := len(rest)
-		switch {
-		case rest[0] == '.':
-			if n := strings.IndexAny(rest[1:], ".["); n >= 0 {
-				end = n + 1
-			}
-			if end == 1 {
-				return nil, bad
-			}
-			path = append(path, rest[1:end])
-		case strings.HasPrefix(rest, `["`):
-			quoted, err := strconv.QuotedPrefix(rest[1:])
-			end = len(quoted) + 2
-			if err != nil || !strings.HasPrefix(rest[end-1:], "]") {
-				return nil, bad
-			}
-			name, _ := strconv.Unquote(quoted) // it is quoted
-			path = append(path, name)
-		case rest[0] == '[':
-			end = strings.IndexByte(rest, ']') + 1
-			if end == 0 {
-				return nil, bad
-			}
-			index, err := strconv.ParseUint(rest[1:end-1], 10, 31)
-			if err != nil {
-				return nil, bad
-			}
-			path = append(path, int(index))
-		default:
-			return nil, bad
-		}
-		rest = rest[end:]
-	}
-	return path, nil
-}
-
-// in finds the value in a document. found is false if it is not there, or the
-// document is not JSON.
-func (p jsonPath) in(document []byte) (value any, found bool) {
-	in := json.NewDecoder(bytes.NewReader(document))
-	in.UseNumber()
-	if err := in.Decode(&value); err != nil {
-		return nil, false
-	}
-	if _, err := in.Token(); err != io.EOF {
-		return nil, false
-	}
-	for _, step := range p {
-		switch step := step.(type) {
-		case string:
-			object, _ := value.(map[string]any)
-			if value, found = object[step]; !found {
-				return nil, false
-			}
-		case int:
-			array, _ := value.([]any)
-			if step >= len(array) {
-				return nil, false
-			}
-			value = array[step]
-		}
-	}
-	return value, true
-}
-
-// jsonValue is what a value in a document must be.
-type jsonValue struct {
-	text   string // a string with this text
-	quoted bool   // and nothing else
-}
-
-func newJSONValue(text string) jsonValue {
-	plain := unquote(text)
-	return jsonValue{text: plain, quoted: plain != text}
-}
-
-func (v jsonValue) is(value any, found bool) bool {
-	if !found {
-		return false
-	}
-	switch value := value.(type) {
-	case string:
-		return value == v.text && (v.quoted || !v.isLiteral())
-	case json.Number:
-		return !v.quoted && sameNumber(string(value), v.text)
-	case bool:
-		return !v.quoted && strconv.FormatBool(value) == v.text
-	case nil:
-		return !v.quoted && v.text == "null"
-	default: // an object or an array
-		return false
-	}
-}
-
-// isLiteral tells whether the text without quotes is no string.
-func (v jsonValue) isLiteral() bool {
-	switch v.text {
-	case "true", "false", "null":
-		return true
-	}
-	return isNumber(v.text)
-}
-
-func isNumber(text string) bool {
-	return text != "" && (text[0] == '-' || '0' <= text[0] && text[0] <= '9') && json.Valid([]byte(text))
-}
-
-// sameNumber compares whole numbers digit by digit, as they may be larger than
-// what a float64 tells apart, and others as float64.
-func sameNumber(a, b string) bool {
-	if a == b {
-		return true
-	}
-	whole := func(text string) bool { return !strings.ContainsAny(text, ".eE") }
-	if !isNumber(b) || whole(a) && whole(b) {
-		return false
-	}
-	x, errX := strconv.ParseFloat(a, 64)
-	y, errY := strconv.ParseFloat(b, 64)
-	return errX == nil && errY == nil && x == y
 }

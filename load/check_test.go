@@ -163,13 +163,13 @@ func reviewed(t *testing.T, list []Check, head, body string) bool {
 }
 
 // took is reviewed with what was taken for the next step.
-func took(t *testing.T, c *checks, head, body string) (taken []string, passed bool) {
+func took(t *testing.T, c *checks, head, body string) (extracted []string, passed bool) {
 	t.Helper()
 	var response wire.Response
 	if n, err := response.Parse([]byte(head), false); n != len(head) || err != nil {
 		t.Fatal(n, err)
 	}
-	var r review
+	var r responseCheck
 	r.begin(c)
 	r.head(response.Status, response.Fields)
 	for i := range len(body) {
@@ -178,7 +178,7 @@ func took(t *testing.T, c *checks, head, body string) (taken []string, passed bo
 		}
 	}
 	passed = r.passed()
-	return r.taken, passed
+	return r.extracted, passed
 }
 
 func TestAllChecksMustHold(t *testing.T) {
@@ -207,7 +207,7 @@ func TestReviewIsUsedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r review
+	var r responseCheck
 	for _, tt := range []struct {
 		what, body string
 		checks     *checks
@@ -243,7 +243,7 @@ func TestReviewDoesNotAllocate(t *testing.T) {
 	if _, err := response.Parse([]byte(okAnswer), false); err != nil {
 		t.Fatal(err)
 	}
-	var r review
+	var r responseCheck
 	body, right := []byte("ok"), true
 	if n := testing.AllocsPerRun(100, func() {
 		r.begin(c)

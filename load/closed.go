@@ -20,19 +20,19 @@ type Closed struct {
 // dials again: without arrivals that fall due, nothing else would hold it back.
 const redialPause = 10 * time.Millisecond
 
-// rounds is a loop's part of a closed model. A nil one is the open model.
-type rounds struct {
-	left   uint64        // requests that may still begin
-	until  time.Duration // none begins from here on
-	vacant int           // connections to open
-	redial time.Duration // not before this
+// closedLoop is an event loop's part of a closed model; nil in the open model.
+type closedLoop struct {
+	left    uint64        // requests that may still begin
+	until   time.Duration // none begins from here on
+	missing int           // connections to open
+	redial  time.Duration // not before this
 }
 
-func (m *Closed) rounds(k, n int) *rounds {
+func (m *Closed) loopOf(k, n int) *closedLoop {
 	if m == nil {
 		return nil
 	}
-	r := &rounds{left: math.MaxUint64, until: m.end(), vacant: share(max(m.Connections, n), k, n)}
+	r := &closedLoop{left: math.MaxUint64, until: m.end(), missing: share(max(m.Connections, n), k, n)}
 	if m.Requests > 0 {
 		r.left = m.Requests*uint64(k+1)/uint64(n) - m.Requests*uint64(k)/uint64(n)
 	}
@@ -50,26 +50,26 @@ func (m *Closed) end() time.Duration {
 // share is part k of n of a whole, such that all parts make it up.
 func share(whole, k, n int) int { return whole*(k+1)/n - whole*k/n }
 
-// over tells whether no request begins any more.
-func (r *rounds) over(now time.Duration) bool { return r.left == 0 || now >= r.until }
+// over reports whether no request begins any more.
+func (r *closedLoop) over(now time.Duration) bool { return r.left == 0 || now >= r.until }
 
-// pause is told of a dial that failed.
-func (r *rounds) pause(now time.Duration) {
+// dialFailed puts the next dial off.
+func (r *closedLoop) dialFailed(now time.Duration) {
 	if r != nil {
 		r.redial = now + redialPause
 	}
 }
 
-// lost is told that a connection is gone.
-func (r *rounds) lost() {
+// connClosed makes room for another connection.
+func (r *closedLoop) connClosed() {
 	if r != nil {
-		r.vacant++
+		r.missing++
 	}
 }
 
-// another is the next request of the closed model: it is due when somebody is
-// free to send it.
-func (l *loop) another(now time.Duration) (arrival, bool) {
+// nextClosed is the next request of the closed model: it is due when a
+// connection has room for it.
+func (l *loop) nextClosed(now time.Duration) (arrival, bool) {
 	if l.closed.over(now) {
 		l.closed.left = 0
 		return arrival{}, false
@@ -80,32 +80,32 @@ func (l *loop) another(now time.Duration) (arrival, bool) {
 	return arrival{id: l.next.id, intended: now, route: int32(l.pick.route(l.next.id))}, true
 }
 
-// dialVacant opens the connections that the closed model lacks.
-func (l *loop) dialVacant() {
+// dialMissing opens the connections that the closed model lacks.
+func (l *loop) dialMissing() {
 	r := l.closed
-	if r == nil || r.vacant == 0 {
+	if r == nil || r.missing == 0 {
 		return
 	}
 	p := &l.pools[0] // the only one
-	for n := 0; r.vacant > 0 && n < dialBatch; n++ {
+	for n := 0; r.missing > 0 && n < dialBatch; n++ {
 		now := l.clock.now()
 		if r.over(now) && p.queue.size == 0 {
-			r.left, r.vacant = 0, 0
+			r.left, r.missing = 0, 0
 			return
 		}
 		if now < r.redial || !l.mayDial() {
 			return
 		}
 		a, _ := l.waiting(p, now)
-		r.vacant--
+		r.missing--
 		l.dial(p, a)
 	}
 }
 
-// vacancy is when dialVacant has something to do; never in the open model.
-func (l *loop) vacancy() time.Duration {
+// nextMissing is when dialMissing has something to do; never in the open model.
+func (l *loop) nextMissing() time.Duration {
 	r := l.closed
-	if r == nil || r.vacant == 0 {
+	if r == nil || r.missing == 0 {
 		return never
 	}
 	at := max(r.redial, l.nextDial)

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // The closed model sends as many as it was asked for, never more at a time than
@@ -232,7 +234,7 @@ func TestConnectionsAreRenewed(t *testing.T) {
 		t.Errorf("%d connections for 20 requests at 4 each, want 5", got)
 	}
 	p = listen(t, says(okAnswer))
-	mustCollect(t, Plan{Schedule: Constant(1000, 100*time.Millisecond), Run: 1, Loops: 1, MaxConns: 1, ConnLifetime: 10 * time.Millisecond, Routes: []Route{{Addr: p.addr, Timeout: patient}}})
+	mustCollect(t, Plan{Schedule: arrivals.Constant(1000, 100*time.Millisecond), Run: 1, Loops: 1, MaxConns: 1, ConnLifetime: 10 * time.Millisecond, Routes: []Route{{Addr: p.addr, Timeout: patient}}})
 	if got := p.accepted.Load(); got < 2 || got > 11 {
 		t.Errorf("%d connections of 10 ms in 100 ms", got)
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// conn is one connection of one loop, or an empty place for one: its memory
-// is used again. While it is dialling, the arrival that dials is its first
+// conn is one connection of one loop, or free to become one: its memory is
+// used again. While it is dialling, the arrival that dials is its first
 // exchange.
 //
 //	        dial        opened
@@ -14,24 +14,24 @@ import (
 //	   ▲             │             │
 //	   └──────────── drop ─────────┘
 type conn struct {
-	slot       int32
-	generation int32 // counts the connections that had this place
-	readyAt    int32 // its place in pool.ready; -1 if it takes no exchange now
-	state      connState
-	spent      bool // no exchange may begin any more: it is closed when the last one ends
-	peerDone   bool // the peer sends nothing after what it has sent: read to the end, then close
-	pool       *pool
-	flying     []*exchange // what it works on, oldest first
-	began      int         // exchanges so far
-	opened     time.Duration
-	dialect    dialect
-	http1      http1
-	secure     *secure            // nil without TLS
-	cancel     context.CancelFunc // of its handshake; nil without
-	http2      *http2             // nil before the first time that this place speaks it
-	unasked    bool               // the dialect also sends what has no answer
-	pending    []byte             // what is sent at the end of the turn
-	dirty      bool               // it is in loop.dirty
+	slot         int32
+	generation   int32 // counts the connections that had this slot
+	readyAt      int32 // its place in pool.ready; -1 if it takes no exchange now
+	state        connState
+	retired      bool // no exchange may begin any more: it is closed when the last one ends
+	peerDone     bool // the peer sends nothing after what it has sent: read to the end, then close
+	pool         *pool
+	inFlight     []*exchange // what it works on, oldest first
+	exchanges    int         // exchanges so far
+	opened       time.Duration
+	codec        codec
+	http1        http1
+	tls          *tlsConn           // nil without TLS
+	cancel       context.CancelFunc // of its handshake; nil without
+	http2        *http2             // nil before the first time that this conn speaks it
+	sendsControl bool               // the codec also sends what has no answer
+	pending      []byte             // what is sent at the end of the turn
+	dirty        bool               // it is in loop.dirty
 
 	socket // belongs to the transport
 }
@@ -48,14 +48,14 @@ const (
 // no connection is ready.
 type pool struct {
 	endpoint
-	index    int // in loop.pools
-	limit    int
-	maxQueue int
-	open     int     // dialling and open
-	dialling int     // of these
-	ready    []*conn // those that take another exchange
-	queue    queue   // arrivals for which there was none
-	streams  int     // of HTTP/2: how many a peer there has said last that it takes; 0 if none has
+	index      int // in loop.pools
+	limit      int
+	maxQueue   int
+	open       int     // dialling and open
+	dialling   int     // of these
+	ready      []*conn // those that take another exchange
+	queue      queue   // arrivals for which there was none
+	maxStreams int     // of HTTP/2: how many a peer there has said last that it takes; 0 if none has
 }
 
 // pick returns a connection that takes another exchange, nil if there is none:
@@ -87,6 +87,6 @@ func (p *pool) withdraw(c *conn) {
 	c.readyAt = -1
 }
 
-// awaited tells whether the connections being dialled will take n arrivals
+// awaited reports whether the connections being dialled will take n arrivals
 // beside those that dial, so that there is no need to dial another.
-func (p *pool) awaited(n int) bool { return p.dialling*(p.dialect.streams()-1) >= n }
+func (p *pool) awaited(n int) bool { return p.dialling*(p.codec.concurrency()-1) >= n }

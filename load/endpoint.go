@@ -10,10 +10,10 @@ import (
 // endpoint is where the connections of a pool lead, and what is spoken there.
 // It is comparable: routes with equal endpoints share connections.
 type endpoint struct {
-	addr    netip.AddrPort
-	path    string      // of a unix socket, instead of addr
-	tls     *tls.Config // nil is without
-	dialect dialect
+	addr  netip.AddrPort
+	path  string      // of a unix socket, instead of addr
+	tls   *tls.Config // nil is without
+	codec codec
 }
 
 const unixPrefix = "unix:"

@@ -22,13 +22,11 @@ type epoll struct {
 	redial []token // connections to unix sockets whose backlog is full
 	in     []byte  // what was read last
 
-	stamped  *stamped // nil where what came is read as it comes
-	gathered bool     // the last wait left alone what came
+	rxTimestamp *rxTimestamp // nil where what came is read as it comes
+	coalesced   bool         // the last wait left alone what came
 }
 
-const (
-	readBatch = 16 // how many reads of readSize one connection gets in a turn
-)
+const readBatch = 16 // how many reads of readSize one connection gets in a turn
 
 // backlogPause is how long a dial waits for room in the backlog of a unix
 // socket: where TCP would try again by itself, connect(2) says EAGAIN.
@@ -43,8 +41,8 @@ func newEpoll(l *loop) (transport, error) {
 		}
 		t.to = append(t.to, a)
 	}
-	if l.gather {
-		t.stamped = newStamped()
+	if l.coalesce {
+		t.rxTimestamp = newRxTimestamp()
 	}
 	var err error
 	t.poller, err = poll.New()
@@ -68,8 +66,8 @@ func (t *epoll) dial(c *conn) {
 		return
 	}
 	c.fd = fd
-	if t.stamped != nil {
-		t.stamped.wanted(fd)
+	if t.rxTimestamp != nil {
+		t.rxTimestamp.enable(fd)
 	}
 	if err := t.poller.Add(fd, c.slot, c.generation); err != nil {
 		t.loop.dialFailed(c, err) // the kernel's bound on watched descriptors
@@ -86,8 +84,8 @@ func (t *epoll) adopt(c *conn, from net.Conn) error {
 	if c.fd, err = takeDescriptor(from); err != nil {
 		return err
 	}
-	if t.stamped != nil {
-		t.stamped.wanted(c.fd)
+	if t.rxTimestamp != nil {
+		t.rxTimestamp.enable(c.fd)
 	}
 	return t.poller.Add(c.fd, c.slot, c.generation)
 }
@@ -126,7 +124,7 @@ func (t *epoll) send(c *conn, p []byte) bool {
 	return true
 }
 
-// flush writes on until the kernel takes no more; an event tells when it does.
+// flush writes on until the kernel takes no more; an event follows when it does.
 func (t *epoll) flush(c *conn) {
 	for len(c.unwritten) > 0 {
 		n, errno := poll.Send(c.fd, c.unwritten)
@@ -147,13 +145,13 @@ func (t *epoll) flush(c *conn) {
 }
 
 func (t *epoll) wait(timeout time.Duration) (elapsed bool, err error) {
-	if len(t.unread) == 0 && len(t.redial) == 0 && t.stamped != nil && t.loop.mayGather(timeout) {
-		elapsed = nanosleep(timeout)
-		t.gathered = true
+	if len(t.unread) == 0 && len(t.redial) == 0 && t.rxTimestamp != nil && t.loop.canCoalesce(timeout) {
+		elapsed = poll.Sleep(timeout)
+		t.coalesced = true
 		t.events, _, err = t.poller.Wait(0)
 		return elapsed, err
 	}
-	t.gathered = false
+	t.coalesced = false
 	if len(t.unread) > 0 {
 		timeout = 0
 	}
@@ -185,7 +183,7 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 			c.peerDone = true
 			c.pool.withdraw(c)
 		}
-		if len(c.flying) > 0 {
+		if len(c.inFlight) > 0 {
 			continue
 		}
 		// None at all is an event about bytes that were read already.
@@ -200,7 +198,7 @@ func (t *epoll) handle(events []unix.EpollEvent) {
 		}
 		// A batch can take milliseconds: arrivals do not wait for its end, unless
 		// it holds the connections that they would go out on.
-		if !t.gathered {
+		if !t.coalesced {
 			t.loop.sendDue()
 		}
 	}
@@ -238,7 +236,7 @@ func (t *epoll) ready(c *conn, events uint32) {
 // read takes what the peer has sent.
 func (t *epoll) read(c *conn) {
 	t.readSome(c)
-	t.loop.cameAt(0)
+	t.loop.setRxTime(0)
 }
 
 func (t *epoll) readSome(c *conn) {
@@ -271,12 +269,12 @@ func (t *epoll) readSome(c *conn) {
 
 // receive reads into t.in, and tells the loop when that came if it knows.
 func (t *epoll) receive(fd int) (n int, errno unix.Errno) {
-	if t.stamped == nil {
+	if t.rxTimestamp == nil {
 		return poll.Receive(fd, t.in)
 	}
-	n, stamp, errno := t.stamped.receive(fd, t.in)
+	n, stamp, errno := t.rxTimestamp.receive(fd, t.in)
 	if n > 0 { // the end came with the bytes before it, if there were any just now
-		t.loop.cameAt(stamp)
+		t.loop.setRxTime(stamp)
 	}
 	return n, errno
 }

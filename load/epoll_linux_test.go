@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 func TestLoopTellsGenerationsApart(t *testing.T) {
@@ -13,18 +15,18 @@ func TestLoopTellsGenerationsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(b)
-	l := &loop{}
+	l := &loop{stats: &loopStats{}}
 	net := &epoll{loop: l}
 	l.net = net
 	p := &pool{open: 1}
-	c := l.place(p)
+	c := l.newConn(p)
 	c.fd, c.state = a, open
 	event := unix.EpollEvent{Fd: c.slot, Pad: c.generation}
 	if net.connOf(&event) != c {
 		t.Error("the event's connection is not found")
 	}
 	l.drop(c) // closes a
-	if again := l.place(p); again != c {
+	if again := l.newConn(p); again != c {
 		t.Fatal("the place is not used again")
 	}
 	c.state = open
@@ -41,7 +43,7 @@ func socketpair() (a, b int, err error) {
 // The whole loop on an old kernel.
 func TestRunOnOldKernel(t *testing.T) {
 	g := prepared(t, listen(t, says(okAnswer)).addr)
-	g.Schedule = Constant(1000, 100*time.Millisecond)
+	g.Schedule = arrivals.Constant(1000, 100*time.Millisecond)
 	g.end = time.Minute
 	n := 0
 	l, err := newLoop(g, 0, newClock(time.Now()), func(_ int, s Sample) {
@@ -62,7 +64,7 @@ func TestRunOnOldKernel(t *testing.T) {
 }
 
 func TestLineOfExchanges(t *testing.T) {
-	var q line
+	var q timeoutList
 	e := make([]exchange, 4)
 	for i := range e {
 		q.push(&e[i])
@@ -83,7 +85,7 @@ func BenchmarkLoopback(b *testing.B) {
 	addr := listen(b, saysAnything).addr
 	b.ReportAllocs()
 	// All are due at the start: they go as fast as 64 connections let them.
-	p := Plan{Schedule: Constant(1e9, time.Duration(b.N)), Run: 1, Loops: 1, MaxConns: 64, Grace: time.Minute, Routes: []Route{{Addr: addr}}}
+	p := Plan{Schedule: arrivals.Constant(1e9, time.Duration(b.N)), Run: 1, Loops: 1, MaxConns: 64, Grace: time.Minute, Routes: []Route{{Addr: addr}}}
 	b.ResetTimer()
 	if err := Run(b.Context(), p, time.Now(), func(int, Sample) {}); err != nil {
 		b.Fatal(err)

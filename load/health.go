@@ -21,26 +21,26 @@ type Second struct {
 	Cores     int           // that the machine has
 }
 
-// Whole is what it knows of a whole load.
-type Whole struct {
-	Closed    bool          // the model: then nothing is due and so nothing late, and it is meant to take what it can
-	Due       uint64        // arrivals
-	Late      time.Duration // p99 of their Sample.Late; 0 if it is not known
-	Unsent    uint64        // of them never sent, where they were to wait for a connection
-	Starved   uint64        // see Reading; they are Unsent too, whatever was to become of those without a connection
-	Held      uint64        // see Reading
-	Lost      uint64        // records of requests that could not be kept
-	Asked     int           // connections of the closed model
-	Open      int           // the most there were at a time
-	DialLimit bool          // Plan.DialRate is set
+// Totals is what it knows of a load as a whole.
+type Totals struct {
+	Closed      bool          // the model: then nothing is due and so nothing late, and it is meant to take what it can
+	Due         uint64        // arrivals
+	Late        time.Duration // p99 of their Sample.Late; 0 if it is not known
+	Unsent      uint64        // of them never sent, where they were to wait for a connection
+	Starved     uint64        // see Reading; they are Unsent too
+	DialLimited uint64        // see Reading
+	Lost        uint64        // records of requests that could not be kept
+	Asked       int           // connections of the closed model
+	Open        int           // the most there were at a time
+	DialLimit   bool          // Plan.DialRate is set
 }
 
-// Checkup rules whether a harness was well: whether what it measured is the
-// system's doing and not its own or its machine's. It is told every second with
-// Add, and its size does not grow with them. The zero Checkup is ready.
+// Checkup decides whether a harness was well: whether what it measured is the
+// system's doing and not its own or its machine's. Add is called for every second,
+// and its size does not grow with them. The zero Checkup is ready.
 //
-// It errs on neither side: it must not find a quiet machine wanting, or nobody
-// listens when it counts, and not let pass what shows in a p99. Where a bound is
+// It errs on neither side: it must not warn of a quiet machine, or it is not
+// believed when it counts, and not let pass what shows in a p99. Where a bound is
 // compared with the host's hiccups, that is because the same hiccups delay the
 // system too, and every tool beside us: they are not the harness's doing, and
 // only a machine that keeps stalling is one that nothing can be measured on.
@@ -50,23 +50,23 @@ type Checkup struct {
 	Batch time.Duration // Plan.Batch, by which it sends late on purpose
 
 	seconds   int
-	worst     [ailments]Second  // the second of each that was the worst
-	how       [ailments]float64 // bad that was
-	count     [ailments]int     // in how many seconds
-	hiccupP99 time.Duration     // of the worst second
+	worst     [conditions]Second  // the worst second of each
+	severity  [conditions]float64 // how bad the worst one was
+	count     [conditions]int     // seconds with it
+	hiccupP99 time.Duration       // of the worst second
 	hiccupMax time.Duration
 }
 
-// ailment is what can be wrong in one second.
-type ailment int
+// condition is what can be wrong in one second.
+type condition int
 
 const (
-	late ailment = iota
+	late condition = iota
 	busy
 	paused
 	stalled
 	crowded
-	ailments
+	conditions
 )
 
 // The bounds. Each is seen on no quiet machine of two cores, virtual ones
@@ -106,7 +106,7 @@ func (c *Checkup) Add(s Second) {
 	c.note(busy, s, s.Busy >= noTimeLeft, s.Busy)
 	c.note(stalled, s, s.HiccupP99 > stallingBy, float64(s.HiccupP99))
 	// Where the load itself takes most of the machine, as one at its limit does,
-	// being late and busy tell whether that is too much.
+	// being late and busy show whether that is too much.
 	ours := s.Cores > 0 && s.CPU >= float64(s.Cores)/2
 	c.note(crowded, s, s.Pressure >= Crowded && !ours, s.Pressure)
 }
@@ -119,18 +119,18 @@ func allowance(requests uint64, hiccupP99, hiccupMax time.Duration) time.Duratio
 	return max(LateBy, 2*hiccupP99)
 }
 
-func (c *Checkup) note(a ailment, s Second, is bool, how float64) {
+func (c *Checkup) note(a condition, s Second, is bool, severity float64) {
 	if !is {
 		return
 	}
-	if c.count[a] == 0 || how > c.how[a] {
-		c.worst[a], c.how[a] = s, how
+	if c.count[a] == 0 || severity > c.severity[a] {
+		c.worst[a], c.severity[a] = s, severity
 	}
 	c.count[a]++
 }
 
-// has tells whether the load suffered from it, and gives the worst second.
-func (c *Checkup) has(a ailment) (worst Second, n int, is bool) {
+// has reports whether the load suffered from it, and gives the worst second.
+func (c *Checkup) has(a condition) (worst Second, n int, is bool) {
 	n = c.count[a]
 	is = n > 0 && 100*n >= c.seconds
 	if a == stalled {
@@ -139,7 +139,7 @@ func (c *Checkup) has(a ailment) (worst Second, n int, is bool) {
 	return c.worst[a], n, is
 }
 
-// Trouble is a kind of problem, for those who must know what it bears on.
+// Trouble is a kind of problem: it decides what that bears on.
 type Trouble uint8
 
 const (
@@ -173,34 +173,41 @@ func Texts(problems []Problem) []string {
 }
 
 // Problems says why the harness was not well; none means that it was.
-func (c *Checkup) Problems(w Whole) []Problem {
+func (c *Checkup) Problems(w Totals) []Problem {
 	var all []Problem
 	say := func(t Trouble, format string, args ...any) {
 		all = append(all, Problem{t, fmt.Sprintf(format, args...)})
 	}
 	if w.Lost > 0 {
-		say(TroubleLost, "%d records of requests were lost, because the disk was too slow or full: counts made from them are lower bounds; record to another one, or less", w.Lost)
+		say(TroubleLost, "%d records of requests were lost, because the disk was too slow or full: counts made from them"+
+			" are lower bounds; record to another one, or less", w.Lost)
 	}
 	if w.Starved > 0 {
-		say(TroubleStarved, "%d arrivals were never sent, because the host had no descriptor or port left for a connection: allow fewer connections, or raise ulimit -n and net.ipv4.ip_local_port_range", w.Starved)
+		say(TroubleStarved, "%d arrivals were never sent, because the host had no descriptor or port left for a connection:"+
+			" allow fewer connections, or raise ulimit -n and net.ipv4.ip_local_port_range", w.Starved)
 	}
 	if n := w.Unsent - min(w.Unsent, w.Starved); n > 0 {
-		say(TroubleUnsent, "%d arrivals were due and never sent, because no connection came free until the end: allow more connections or offer less", n)
+		say(TroubleUnsent, "%d arrivals were due and never sent, because no connection came free until the end: allow more"+
+			" connections or offer less", n)
 	}
 	if !w.Closed {
 		c.lateness(w, say)
 	}
 	if s, n, is := c.has(paused); is {
-		say(TroublePaused, "Go stopped the harness for up to %v to collect garbage, in %d s of it: give it more memory (GOGC), or offer less", round(s.Pause), n)
+		say(TroublePaused, "Go stopped the harness for up to %v to collect garbage, in %d s of it: give it more memory"+
+			" (GOGC), or offer less", round(s.Pause), n)
 	}
 	if s, n, is := c.has(stalled); is {
-		say(TroubleStalled, "the host kept stalling, in %d s: a hundredth of the time a sleeping thread would have woken up to %v late; measure on a machine that has its cores to itself", n, round(s.HiccupP99))
+		say(TroubleStalled, "the host kept stalling, in %d s: a hundredth of the time a sleeping thread would have woken up"+
+			" to %v late; measure on a machine that has its cores to itself", n, round(s.HiccupP99))
 	}
 	if s, n, is := c.has(crowded); is && !w.Closed {
-		say(TroubleCrowded, "the machine's cores were taken in %d s: some thread was waiting for one for up to %.0f%% of the time, so that times may be too long; end what else runs there, or offer less", n, 100*s.Pressure)
+		say(TroubleCrowded, "the machine's cores were taken in %d s: some thread was waiting for one for up to %.0f%% of"+
+			" the time, so that times may be too long; end what else runs there, or offer less", n, 100*s.Pressure)
 	}
-	if w.Held > 0 && 100*w.Held >= w.Due {
-		say(TroubleLimited, "%d of %d arrivals waited because the limit of new connections per second allowed none, and response times have that in them: raise it, or warm up first", w.Held, w.Due)
+	if w.DialLimited > 0 && 100*w.DialLimited >= w.Due {
+		say(TroubleLimited, "%d of %d arrivals waited because the limit of new connections per second allowed none, and"+
+			" response times have that in them: raise it, or warm up first", w.DialLimited, w.Due)
 	}
 	if w.Closed && w.Open < w.Asked && !w.DialLimit {
 		say(TroubleFew, "only %d of %d connections were open at a time: ask for fewer, or make the load longer", w.Open, w.Asked)
@@ -209,16 +216,19 @@ func (c *Checkup) Problems(w Whole) []Problem {
 }
 
 // lateness says what kept arrivals from being sent when they were due.
-func (c *Checkup) lateness(w Whole, say func(Trouble, string, ...any)) {
+func (c *Checkup) lateness(w Totals, say func(Trouble, string, ...any)) {
 	if s, n, is := c.has(late); is {
-		say(TroubleLate, "requests were sent late in %d s, by the harness's own doing: by %v (p99) around %v, where the host's hiccups were %v (p99) and at most %v; offer less, or give it more cores",
+		say(TroubleLate, "requests were sent late in %d s, by the harness's own doing: by %v (p99) around %v, where the"+
+			" host's hiccups were %v (p99) and at most %v; offer less, or give it more cores",
 			n, round(s.Late), s.At.Round(time.Second), round(s.HiccupP99), round(s.HiccupMax))
 	} else if w.Late > allowance(w.Due, c.hiccupP99, c.hiccupMax)+c.Batch {
-		say(TroubleLate, "requests were sent %v late (p99), by the harness's own doing, where the host's hiccups were %v (p99): offer less, or give it more cores",
+		say(TroubleLate, "requests were sent %v late (p99), by the harness's own doing, where the host's hiccups were %v"+
+			" (p99): offer less, or give it more cores",
 			round(w.Late), round(c.hiccupP99))
 	}
 	if s, n, is := c.has(busy); is {
-		say(TroubleBusy, "an event loop took %.0f%% of a core in %d s, so that it had no time left: offer less, or give it more cores", 100*s.Busy, n)
+		say(TroubleBusy, "an event loop took %.0f%% of a core in %d s, so that it had no time left: offer less, or give it"+
+			" more cores", 100*s.Busy, n)
 	}
 }
 

@@ -12,44 +12,44 @@ type http1 struct {
 	body     wire.Body
 }
 
-// speaksHTTP1 is the dialect of HTTP/1.1: requests are answered in their
-// order, at most depth of them under way.
-type speaksHTTP1 struct{ depth int }
+// http1Codec is that of HTTP/1.1: requests are answered in their order, at most
+// depth of them under way.
+type http1Codec struct{ depth int }
 
-func (d speaksHTTP1) streams() int { return d.depth }
+func (d http1Codec) concurrency() int { return d.depth }
 
-func (d speaksHTTP1) open(_ *loop, c *conn) {
+func (d http1Codec) open(_ *loop, c *conn) {
 	c.http1 = http1{unparsed: c.http1.unparsed[:0]}
 }
 
-func (d speaksHTTP1) room(c *conn) int { return d.depth - len(c.flying) }
+func (d http1Codec) room(c *conn) int { return d.depth - len(c.inFlight) }
 
-func (d speaksHTTP1) send(l *loop, e *exchange) bool {
-	if e.given == nil {
-		l.out = e.way.request.Append(l.out[:0], e.seq())
+func (d http1Codec) send(l *loop, e *exchange) bool {
+	if e.extracted == nil {
+		l.out = e.prepared.template.Append(l.out[:0], e.seq())
 	} else {
-		l.out = e.way.request.AppendGiven(l.out[:0], e.seq(), e.given)
+		l.out = e.prepared.template.AppendExtracted(l.out[:0], e.seq(), e.extracted)
 	}
 	return l.write(e.conn, l.out)
 }
 
-func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {
-	for h := &c.http1; len(c.flying) > 0; {
-		e := c.flying[0]
-		complete, rest, err := h.parse(&l.head, p, e.way.request.IsHEAD(), &e.review)
+func (d http1Codec) received(l *loop, c *conn, p []byte, more bool) {
+	for h := &c.http1; len(c.inFlight) > 0; {
+		e := c.inFlight[0]
+		complete, rest, err := h.parse(&l.head, p, e.prepared.template.IsHEAD(), &e.check)
 		e.received += int64(len(p) - rest)
 		if err != nil {
 			l.lose(c, Malformed)
 			return
 		}
 		if !complete {
-			l.midway = true
+			l.partial = true
 			return
 		}
 		p = p[len(p)-rest:]
-		last := len(c.flying) == 1
+		last := len(c.inFlight) == 1
 		if h.closes || last && (rest > 0 || more || c.writing()) {
-			c.spent = true // what follows is no answer to anything we asked, or we have not asked to the end
+			c.retired = true // what follows is no answer to anything we asked, or we have not asked to the end
 		}
 		closes, generation := h.closes, c.generation
 		l.answered(e, h.status)
@@ -63,15 +63,15 @@ func (d speaksHTTP1) received(l *loop, c *conn, p []byte, more bool) {
 			return
 		}
 	}
-	l.drop(c) // a word that nobody asked for
+	l.drop(c) // bytes that are no answer to a request
 }
 
-func (d speaksHTTP1) ended(l *loop, c *conn) {
-	c.spent = true
-	if len(c.flying) > 0 && c.http1.endsWell() {
-		l.unnoted(true)
+func (d http1Codec) ended(l *loop, c *conn) {
+	c.retired = true
+	if len(c.inFlight) > 0 && c.http1.endsWell() {
+		l.noTimestamp(true)
 		generation := c.generation
-		l.answered(c.flying[0], c.http1.status)
+		l.answered(c.inFlight[0], c.http1.status)
 		if c.generation != generation {
 			return
 		}
@@ -79,17 +79,17 @@ func (d speaksHTTP1) ended(l *loop, c *conn) {
 	l.broken(c)
 }
 
-// cancel closes the connection: there is no other way to call a request back.
-func (d speaksHTTP1) cancel(l *loop, e *exchange) {
+// cancel closes the connection: nothing else calls a request back.
+func (d http1Codec) cancel(l *loop, e *exchange) {
 	c := e.conn
 	l.finish(e, TimedOut, 0, l.clock.now())
 	l.broken(c)
 }
 
 // parse goes on with the response by bytes that came behind those it has seen.
-// head is scratch space; the response is shown to review. It returns whether the response is complete, and how
-// many bytes came behind it.
-func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool, review *review) (complete bool, rest int, err error) {
+// head is scratch space; the response is shown to check. It returns whether the
+// response is complete, and how many bytes came behind it.
+func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool, check *responseCheck) (complete bool, rest int, err error) {
 	if len(h.unparsed) > 0 {
 		h.unparsed = append(h.unparsed, p...)
 		p = h.unparsed
@@ -108,23 +108,23 @@ func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool, review *review
 			continue
 		}
 		h.inBody = true
-		review.head(head.Status, head.Fields)
+		check.head(head.Status, head.Fields)
 		h.status, h.closes, h.body = head.Status, head.Close || head.Upgrade, head.Body
 	}
 	h.unparsed = h.unparsed[:0]
-	n, complete, err := h.follow(p, review)
+	n, complete, err := h.follow(p, check)
 	if complete {
 		h.inBody = false
 	}
 	return complete, len(p) - n, err
 }
 
-// follow is wire.Body.Next, and gives the payload to a review that wants it.
-func (h *http1) follow(p []byte, review *review) (n int, done bool, err error) {
-	for n < len(p) && !h.body.Done() && review.wantsBody() {
+// follow is wire.Body.Next, and gives the payload to a check that wants it.
+func (h *http1) follow(p []byte, check *responseCheck) (n int, done bool, err error) {
+	for n < len(p) && !h.body.Done() && check.wantsBody() {
 		span, payload, err := h.body.Span(p[n:])
 		if payload {
-			review.payload(p[n : n+span])
+			check.payload(p[n : n+span])
 		}
 		n += span
 		if err != nil {
@@ -135,6 +135,6 @@ func (h *http1) follow(p []byte, review *review) (n int, done bool, err error) {
 	return n + rest, done, err
 }
 
-// endsWell tells whether the peer may close here, as it does to end a response
+// endsWell reports whether the peer may close here, as it does to end a response
 // that has no length.
 func (h *http1) endsWell() bool { return h.inBody && h.body.EOF() == nil }

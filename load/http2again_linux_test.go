@@ -115,8 +115,8 @@ func TestHTTP2NothingTaken(t *testing.T) {
 				for _, times := range h.times {
 					most = max(most, times)
 				}
-				if len(h.times) != n || most != maxVain {
-					t.Errorf("heard of %d requests, of one of them %d times; want %d, and %d times at most", len(h.times), most, n, maxVain)
+				if len(h.times) != n || most != maxAttempts {
+					t.Errorf("heard of %d requests, of one of them %d times; want %d, and %d times at most", len(h.times), most, n, maxAttempts)
 				}
 			})
 		}
@@ -137,7 +137,7 @@ func TestHTTP2FewOnEachConnection(t *testing.T) {
 			t.Run(tt.name+"/"+transport, func(t *testing.T) {
 				t.Parallel()
 				var mu sync.Mutex
-				taken := 0
+				extracted := 0
 				addr := listen(t, func(c net.Conn) {
 					began := 0
 					frames(noSettings, func(c net.Conn, kind, _ byte, stream uint32, _ string) bool {
@@ -150,7 +150,7 @@ func TestHTTP2FewOnEachConnection(t *testing.T) {
 							fallthrough
 						case began < each:
 							mu.Lock()
-							taken++
+							extracted++
 							mu.Unlock()
 							io.WriteString(c, frame(headers, 5, stream, status200))
 						}
@@ -176,8 +176,8 @@ func TestHTTP2FewOnEachConnection(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if got := stats.Read().Resent; taken != n || got == 0 {
-					t.Errorf("%d were taken and %d sent again, want %d and some", taken, got, n)
+				if got := stats.Read().Resent; extracted != n || got == 0 {
+					t.Errorf("%d were taken and %d sent again, want %d and some", extracted, got, n)
 				}
 			})
 		}
@@ -233,7 +233,7 @@ func TestHTTP2SentAgainAtOnce(t *testing.T) {
 	p, now := &s.pools[0], s.clock.now()
 	p.limit = 1
 	s.unfinished++
-	s.elsewhere(p, arrival{id: 2, intended: now, errand: &errand{way: &s.routes[0]}}, now)
+	s.requeue(p, arrival{id: 2, intended: now, resend: &resend{prepared: &s.routes[0]}}, now)
 	s.until("it is answered", s.answered(2))
 	if got := s.samples[1]; got.Outcome != OK || p.queue.size != 0 || s.unfinished != 0 {
 		t.Errorf("got %v, %d queued, %d unfinished", got.Outcome, p.queue.size, s.unfinished)

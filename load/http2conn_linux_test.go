@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -236,7 +237,7 @@ func TestHTTP2OpensItsWindow(t *testing.T) {
 	s := stepRoute(t, h2(addr))
 	s.due()
 	s.until("the connection is open", s.answered(1))
-	s.conns[0].http2.taken = connWindow/2 - 3
+	s.conns[0].http2.consumed = connWindow/2 - 3
 	s.due()
 	s.until("the second is answered", s.answered(2))
 	if _, err := s.net.wait(0); err != nil { // an io_uring sends when it waits
@@ -302,13 +303,13 @@ func TestHTTP2SendsOncePerTurn(t *testing.T) {
 	if err := s.turn(); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range s.conns[0].flying {
-		if e.sent != s.conns[0].flying[0].sent {
-			t.Errorf("sent at %v and at %v", s.conns[0].flying[0].sent, e.sent)
+	for _, e := range s.conns[0].inFlight {
+		if e.sent != s.conns[0].inFlight[0].sent {
+			t.Errorf("sent at %v and at %v", s.conns[0].inFlight[0].sent, e.sent)
 		}
 	}
-	if net.sends != 1 || len(s.conns) != 1 || len(s.conns[0].flying) != n {
-		t.Errorf("%d requests took %d sends on %d connections, want one on one", len(s.conns[0].flying), net.sends, len(s.conns))
+	if net.sends != 1 || len(s.conns) != 1 || len(s.conns[0].inFlight) != n {
+		t.Errorf("%d requests took %d sends on %d connections, want one on one", len(s.conns[0].inFlight), net.sends, len(s.conns))
 	}
 	s.until("all are answered", s.answered(n+1))
 }
@@ -412,7 +413,7 @@ func TestHTTP2EachArrivalOnce(t *testing.T) {
 			get := post
 			get.Method, get.Body = "", nil
 			mustCollect(t, Plan{
-				Schedule: Constant(4000, 150*time.Millisecond), Seed: seed, Run: 1, Loops: 1 + rng.IntN(2), MaxConns: 2 + rng.IntN(10), Streams: 1 + rng.IntN(30),
+				Schedule: arrivals.Constant(4000, 150*time.Millisecond), Seed: seed, Run: 1, Loops: 1 + rng.IntN(2), MaxConns: 2 + rng.IntN(10), Streams: 1 + rng.IntN(30),
 				ConnRequests: rng.IntN(2) * 40, Grace: time.Duration(rng.IntN(200)) * time.Millisecond, Transport: transports[seed%uint64(len(transports))],
 				Routes: []Route{get, post, {Addr: moodyHTTP2(t, seed+100).addr, Protocol: GRPC, Timeout: 40 * time.Millisecond}},
 			})
@@ -504,7 +505,7 @@ func TestHTTP2DoesNotAllocate(t *testing.T) {
 			route.Addr = listen(t, serve).addr
 			var before, after runtime.MemStats
 			n := 0
-			err := Run(t.Context(), Plan{Schedule: Constant(1e9, warm+measured), Run: 1, Loops: 1, MaxConns: 2, Transport: transport, Grace: patient, Routes: []Route{route}}, time.Now(), func(_ int, s Sample) {
+			err := Run(t.Context(), Plan{Schedule: arrivals.Constant(1e9, warm+measured), Run: 1, Loops: 1, MaxConns: 2, Transport: transport, Grace: patient, Routes: []Route{route}}, time.Now(), func(_ int, s Sample) {
 				if s.Outcome != OK || s.Status != 207 {
 					t.Errorf("arrival %d: %v %d", s.ID, s.Outcome, s.Status)
 				}

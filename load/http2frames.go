@@ -3,7 +3,7 @@ package load
 import "github.com/stormctl/stormctl/load/wire"
 
 // received takes frames. What breaks the rules of the connection is Malformed.
-func (d speaksHTTP2) received(l *loop, c *conn, p []byte, _ bool) {
+func (d http2Codec) received(l *loop, c *conn, p []byte, _ bool) {
 	generation := c.generation
 	for len(p) > 0 {
 		n, ok, err := c.http2.frames.Next(p)
@@ -22,7 +22,7 @@ func (d speaksHTTP2) received(l *loop, c *conn, p []byte, _ bool) {
 }
 
 // take acts on one frame; false if the peer must not send it.
-func (d speaksHTTP2) take(l *loop, c *conn, f *wire.Frame) bool {
+func (d http2Codec) take(l *loop, c *conn, f *wire.Frame) bool {
 	h := c.http2
 	if !h.settled && (f.Type != wire.FrameSettings || f.Ack) {
 		return false // the server's settings come first: RFC 9113 section 3.4
@@ -37,7 +37,7 @@ func (d speaksHTTP2) take(l *loop, c *conn, f *wire.Frame) bool {
 		if e == nil {
 			return h.began(f.Stream)
 		}
-		d.forget(e)
+		d.dropBody(e)
 		if f.Number() == wire.CodeRefused && e.stream.status == 0 {
 			d.refused(l, e)
 			return true
@@ -61,7 +61,7 @@ func (d speaksHTTP2) take(l *loop, c *conn, f *wire.Frame) bool {
 
 // on returns the exchange on a stream, nil if there is none.
 func (c *conn) on(stream uint32) *exchange {
-	for _, e := range c.flying { // one of the oldest, mostly
+	for _, e := range c.inFlight { // one of the oldest, mostly
 		if e.stream.id == stream {
 			return e
 		}
@@ -69,22 +69,23 @@ func (c *conn) on(stream uint32) *exchange {
 	return nil
 }
 
-// began tells whether a stream was ours, and is over now.
+// began reports whether a stream was ours, and is over now.
 func (h *http2) began(stream uint32) bool { return stream&1 == 1 && stream < h.next }
 
-// answers counts what the peer has made us say.
-func (d speaksHTTP2) answers(l *loop, c *conn) bool {
+// answers counts what the peer has made us send, and reports whether that is
+// within bounds.
+func (d http2Codec) answers(l *loop, c *conn) bool {
 	l.later(c)
-	c.http2.chatter++
-	return c.http2.chatter <= maxChatter
+	c.http2.unanswered++
+	return c.http2.unanswered <= maxUnanswered
 }
 
 // data takes a piece of a response's body.
-func (d speaksHTTP2) data(l *loop, c *conn, f *wire.Frame) bool {
+func (d http2Codec) data(l *loop, c *conn, f *wire.Frame) bool {
 	h := c.http2
-	if h.taken += f.Flow; h.taken >= connWindow/2 {
-		c.pending = wire.AppendWindowUpdate(c.pending, 0, h.taken)
-		h.taken = 0
+	if h.consumed += f.Flow; h.consumed >= connWindow/2 {
+		c.pending = wire.AppendWindowUpdate(c.pending, 0, h.consumed)
+		h.consumed = 0
 		l.later(c)
 	}
 	e := c.on(f.Stream)
@@ -93,18 +94,18 @@ func (d speaksHTTP2) data(l *loop, c *conn, f *wire.Frame) bool {
 	}
 	e.received += int64(f.Size)
 	s := &e.stream
-	s.taken += f.Flow
+	s.consumed += f.Flow
 	if s.status == 0 {
-		d.spoil(l, e)
+		d.fail(l, e)
 		return true
 	}
 	d.body(e, f.Payload)
 	switch {
 	case f.End:
 		d.complete(l, e, -1)
-	case s.taken >= streamWindow/2:
-		c.pending = wire.AppendWindowUpdate(c.pending, s.id, s.taken)
-		s.taken = 0
+	case s.consumed >= streamWindow/2:
+		c.pending = wire.AppendWindowUpdate(c.pending, s.id, s.consumed)
+		s.consumed = 0
 		l.later(c)
 	}
 	return true
@@ -112,9 +113,9 @@ func (d speaksHTTP2) data(l *loop, c *conn, f *wire.Frame) bool {
 
 // headers takes a header block: interim responses, a response's head, and its
 // trailers.
-func (d speaksHTTP2) headers(l *loop, c *conn, f *wire.Frame) bool {
+func (d http2Codec) headers(l *loop, c *conn, f *wire.Frame) bool {
 	h := c.http2
-	h.chatter = 0
+	h.unanswered = 0
 	e := c.on(f.Stream)
 	block, err := h.blocks.Read(f.Payload, d.wants(e, f.End))
 	if err != nil {
@@ -129,17 +130,17 @@ func (d speaksHTTP2) headers(l *loop, c *conn, f *wire.Frame) bool {
 	case trailers && (block.Status != 0 || !f.End),
 		!trailers && block.Status < 100,
 		interim && (f.End || block.Status == 101): // nothing is upgraded here
-		d.spoil(l, e)
+		d.fail(l, e)
 	case interim:
 	default:
 		if !trailers {
 			e.stream.status = block.Status
 		}
 		switch {
-		case e.way.grpc:
-			e.review.note(h.blocks.Fields()) // the status of the call is to come
+		case e.prepared.grpc:
+			e.check.note(h.blocks.Fields()) // the status of the call is to come
 		case !trailers:
-			e.review.head(block.Status, h.blocks.Fields())
+			e.check.head(block.Status, h.blocks.Fields())
 		}
 		if f.End {
 			d.complete(l, e, block.GRPCStatus)
@@ -149,14 +150,14 @@ func (d speaksHTTP2) headers(l *loop, c *conn, f *wire.Frame) bool {
 }
 
 // wants is what a header block is read for, for an exchange or for none.
-func (d speaksHTTP2) wants(e *exchange, end bool) (want wire.Want) {
+func (d http2Codec) wants(e *exchange, end bool) (want wire.Want) {
 	if e == nil {
 		return 0
 	}
-	if e.way.grpc && end {
+	if e.prepared.grpc && end {
 		want = wire.WantGRPCStatus
 	}
-	if e.review.wantsFields() && (e.way.grpc || e.stream.status == 0) {
+	if e.check.wantsFields() && (e.prepared.grpc || e.stream.status == 0) {
 		want |= wire.WantFields
 	}
 	return want
@@ -164,14 +165,14 @@ func (d speaksHTTP2) wants(e *exchange, end bool) (want wire.Want) {
 
 // settings takes the peer's settings. A change of the first window changes
 // those of all streams by as much, even to below 0.
-func (d speaksHTTP2) settings(l *loop, c *conn, f *wire.Frame) bool {
+func (d http2Codec) settings(l *loop, c *conn, f *wire.Frame) bool {
 	h := c.http2
 	before := h.peer.Window
 	if h.peer.Update(f.Payload) != nil {
 		return false
 	}
-	h.settled, c.pool.streams = true, h.peer.MaxStreams
-	for _, e := range c.flying {
+	h.settled, c.pool.maxStreams = true, h.peer.MaxStreams
+	for _, e := range c.inFlight {
 		if e.stream.window += h.peer.Window - before; e.stream.window > wire.MaxStream {
 			return false
 		}
@@ -189,8 +190,8 @@ func (d speaksHTTP2) settings(l *loop, c *conn, f *wire.Frame) bool {
 	return true
 }
 
-// windowUpdate lets go what waits for it.
-func (d speaksHTTP2) windowUpdate(l *loop, c *conn, f *wire.Frame) bool {
+// windowUpdate sends what has waited for it.
+func (d http2Codec) windowUpdate(l *loop, c *conn, f *wire.Frame) bool {
 	h, n := c.http2, int64(f.Number())
 	if f.Stream == 0 {
 		if h.window += n; h.window > wire.MaxStream {
@@ -206,7 +207,7 @@ func (d speaksHTTP2) windowUpdate(l *loop, c *conn, f *wire.Frame) bool {
 	if e.stream.window += n; e.stream.window > wire.MaxStream {
 		return false
 	}
-	if d.waits(e) {
+	if d.bodyPending(e) {
 		d.sendBody(e)
 		l.later(c)
 	}
@@ -216,11 +217,11 @@ func (d speaksHTTP2) windowUpdate(l *loop, c *conn, f *wire.Frame) bool {
 // refused sends a request again that the peer has refused. The connection gets
 // no other before one of those that it has taken is answered; one that takes
 // nothing is closed.
-func (d speaksHTTP2) refused(l *loop, e *exchange) {
+func (d http2Codec) refused(l *loop, e *exchange) {
 	c := e.conn
-	l.again(e, true)
+	l.resend(e, true)
 	c.pool.withdraw(c)
-	if len(c.flying) == 0 {
+	if len(c.inFlight) == 0 {
 		l.retire(c)
 		l.release(c)
 	}
@@ -228,11 +229,11 @@ func (d speaksHTTP2) refused(l *loop, e *exchange) {
 
 // goAway lets the connection end with what the peer still answers: streams up
 // to last.
-func (d speaksHTTP2) goAway(l *loop, c *conn, last uint32) {
+func (d http2Codec) goAway(l *loop, c *conn, last uint32) {
 	l.retire(c)
-	for n := len(c.flying); n > 0 && c.flying[n-1].stream.id > last; n-- {
-		d.forget(c.flying[n-1])
-		l.again(c.flying[n-1], last == 0)
+	for n := len(c.inFlight); n > 0 && c.inFlight[n-1].stream.id > last; n-- {
+		d.dropBody(c.inFlight[n-1])
+		l.resend(c.inFlight[n-1], last == 0)
 	}
 	l.release(c)
 }

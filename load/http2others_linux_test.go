@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // started starts a server of the system and waits until it takes connections.
@@ -100,7 +102,7 @@ func TestHTTP2GoAwayOfNginx(t *testing.T) {
 	for _, transport := range transports {
 		for name, p := range map[string]Plan{
 			"all at once":  {Schedule: together(n), Routes: []Route{route}},
-			"as they come": {Schedule: Constant(20_000, n*time.Second/20_000), Routes: []Route{route}},
+			"as they come": {Schedule: arrivals.Constant(20_000, n*time.Second/20_000), Routes: []Route{route}},
 			"chained":      {Schedule: together(n / 2), Routes: []Route{chained}},
 			"closed":       {Closed: &Closed{Connections: 2, Requests: n}, Routes: []Route{route}},
 		} {
@@ -155,7 +157,7 @@ func TestHTTP2AgainstOthers(t *testing.T) {
 			want := []int{200, tt.busy, 200}
 			got := map[string]int{}
 			for _, transport := range transports {
-				for _, s := range mustCollect(t, Plan{Schedule: Constant(5000, n*time.Second/5000), Run: 1, Loops: 1, MaxConns: 3, Transport: transport, Routes: routes}) {
+				for _, s := range mustCollect(t, Plan{Schedule: arrivals.Constant(5000, n*time.Second/5000), Run: 1, Loops: 1, MaxConns: 3, Transport: transport, Routes: routes}) {
 					got[s.Outcome.String()]++
 					if s.Status != want[s.Route] || s.Route == 2 && s.Received < 2<<20 {
 						t.Errorf("%s: %s: got %v %d with %d bytes, want %d", transport, routes[s.Route].Path, s.Outcome, s.Status, s.Received, want[s.Route])

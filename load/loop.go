@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/poll"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -27,29 +28,29 @@ type loop struct {
 	pacer   pacer
 	stats   *loopStats
 
-	stripe     cursor
+	stripe     arrivals.Cursor
 	stopStripe func()
 	next       arrival       // the arrival that falls due next; its route is not drawn yet
 	gap        time.Duration // between it and the one before
-	closed     *rounds       // the closed model, in the place of the stripe; nil for the open model
+	closed     *closedLoop   // the closed model, in the place of the stripe; nil for the open model
 
-	conns      []*conn // by slot
-	dirty      []*conn // those with something pending
-	unused     []*conn
-	spare      []*exchange
-	secured    handshakes
-	pools      []pool // by way.endpoint
-	lines      []line // by way.timeout
-	unfinished int    // arrivals that are due and not yet observed
-	end        time.Duration
-	refill     bool // some pool may have room for a queued arrival
-	requeued   bool // an arrival has come back to a queue, though some connection may have room
-	nextDial   time.Duration
+	conns        []*conn // by slot
+	dirty        []*conn // those with something pending
+	unused       []*conn
+	spare        []*exchange
+	handshakes   handshakes
+	pools        []pool        // by preparedRequest.endpoint
+	timeoutLists []timeoutList // by preparedRequest.timeout
+	unfinished   int           // arrivals that are due and not yet observed
+	end          time.Duration
+	refill       bool // some pool may have room for a queued arrival
+	requeued     bool // an arrival has come back to a queue, though some connection may have room
+	nextDial     time.Duration
 
-	stamp  int64            // see cameAt
-	turns  [2]time.Duration // when this turn and the one before began to wait
-	prompt time.Duration    // until then nothing is gathered, see unnoted
-	midway bool             // the last turn has read a part of a response
+	rxTime        int64            // see setRxTime
+	turns         [2]time.Duration // when this turn and the one before began to wait
+	coalesceAfter time.Duration    // until then each response is read as it comes, see noTimestamp
+	partial       bool             // the last turn has read a part of a response
 
 	halted  atomic.Bool // set from outside
 	halting bool        // and seen
@@ -58,32 +59,28 @@ type loop struct {
 	out  []byte        // the request being sent
 }
 
-const (
-	never     = time.Duration(math.MaxInt64)
-	dialBatch = 64                    // connections that one turn dials, so that it does not starve the rest
-	dialBurst = 10 * time.Millisecond // how long a right to dial that was not used lasts
-)
+const never = time.Duration(math.MaxInt64)
 
 func newLoop(g *program, shard int, clock clock, observe Observe) (*loop, error) {
 	l := &loop{
 		program: g, shard: shard, clock: clock, observe: observe,
-		pacer:  pacer{margin: firstMargin},
-		stats:  g.Stats.loop(shard),
-		closed: g.Closed.rounds(shard, g.shards),
-		pools:  make([]pool, len(g.endpoints)),
-		lines:  make([]line, len(g.timeouts)),
-		end:    g.end,
+		pacer:        pacer{margin: firstMargin},
+		stats:        g.Stats.loop(shard),
+		closed:       g.Closed.loopOf(shard, g.shards),
+		pools:        make([]pool, len(g.endpoints)),
+		timeoutLists: make([]timeoutList, len(g.timeouts)),
+		end:          g.end,
 	}
 	for i, e := range g.endpoints {
 		l.pools[i] = pool{endpoint: e, index: i, limit: g.connsOf(shard), maxQueue: g.queueOf(shard)}
 	}
 	for i, d := range g.timeouts {
-		l.lines[i].timeout = d
+		l.timeoutLists[i].timeout = d
 	}
 	longest := 0
 	for _, w := range g.routes {
-		if w.request != nil {
-			longest = max(longest, w.request.Len())
+		if w.template != nil {
+			longest = max(longest, w.template.Len())
 		}
 	}
 	l.out = make([]byte, 0, longest)
@@ -107,8 +104,8 @@ func (l *loop) hangUp() {
 			c.generation++
 		}
 	}
-	l.secured.running.Wait() // they are cancelled
-	l.takeSecured()
+	l.handshakes.running.Wait() // they are cancelled
+	l.finishHandshakes()
 }
 
 // halt makes the loop send nothing more. Any goroutine may call it.
@@ -124,7 +121,7 @@ func (l *loop) run() error {
 	l.start()
 	defer func() { l.stopStripe() }()
 	defer l.hangUp() // by the thread that the transport knows
-	for l.unfinished > 0 || l.next.intended != never || l.vacancy() != never {
+	for l.unfinished > 0 || l.next.intended != never || l.nextMissing() != never {
 		if err := l.turn(); err != nil {
 			return err
 		}
@@ -139,7 +136,7 @@ func (l *loop) start() {
 		l.next.intended, l.stopStripe = never, func() {}
 		return
 	}
-	l.stripe, l.stopStripe = stripe(l.Schedule, l.shard, l.shards)
+	l.stripe, l.stopStripe = arrivals.Stripe(l.Schedule, l.shard, l.shards)
 	l.advance()
 }
 
@@ -151,18 +148,18 @@ func (l *loop) turn() error {
 	if l.halted.Load() && !l.halting {
 		l.stop()
 	}
-	l.sendAgain()
+	l.sendRequeued()
 	l.sendDue()
 	l.expire()
 	l.dialForQueued()
-	l.dialVacant()
+	l.dialMissing()
 	l.flush()
 	return nil
 }
 
 // advance makes the stripe's next arrival the one to wait for.
 func (l *loop) advance() {
-	t, ok := l.stripe.next()
+	t, ok := l.stripe.Next()
 	if !ok {
 		l.next.intended = never
 		return
@@ -189,68 +186,12 @@ func (l *loop) sendDue() {
 	}
 }
 
-// send puts an arrival on its way: on a connection that has room, on a new one,
-// or into the queue.
-func (l *loop) send(a arrival, now time.Duration) {
-	p := &l.pools[l.routes[a.route].endpoint]
-	c := p.pick()
-	switch {
-	case c != nil:
-		l.request(c, a, now)
-	case p.open < p.limit && p.queue.size == 0 && !p.awaited(1) && l.mayDial():
-		l.dial(p, a)
-	case p.queue.size >= p.maxQueue:
-		l.skip(a, now)
-	default:
-		if l.dialGap > 0 && p.open < p.limit && !p.awaited(p.queue.size+1) {
-			l.stats.holds()
-		}
-		p.queue.push(a)
-		l.refill = l.refill || p.open < p.limit
-	}
-}
-
-// dialForQueued uses the room that closed connections have left.
-func (l *loop) dialForQueued() {
-	if !l.refill {
-		return
-	}
-	l.refill = false
-	if l.closed != nil {
-		return // dialVacant does
-	}
-	for i := range l.pools {
-		p := &l.pools[i]
-		for n := 0; p.queue.size > 0 && p.open < p.limit && !p.awaited(p.queue.size); n++ {
-			if n == dialBatch || !l.mayDial() {
-				l.refill = true // the rest in a later turn
-				break
-			}
-			l.dial(p, p.queue.pop())
-		}
-	}
-}
-
-// mayDial tells whether the plan's rate of new connections allows one now, and
-// counts it.
-func (l *loop) mayDial() bool {
-	if l.dialGap == 0 {
-		return true
-	}
-	now := l.clock.now()
-	if now < l.nextDial {
-		return false
-	}
-	l.nextDial = max(l.nextDial, now-dialBurst) + l.dialGap
-	return true
-}
-
 // wait sleeps until an arrival, a deadline or the end is due, and takes what
 // has happened on the connections.
 func (l *loop) wait() error {
 	now := l.clock.now()
 	sleep, paced := never, false
-	if first := min(l.deadline(), l.vacancy()); first != never {
+	if first := min(l.deadline(), l.nextMissing()); first != never {
 		sleep = max(0, first-now)
 	}
 	if l.next.intended == never {
@@ -265,20 +206,20 @@ func (l *loop) wait() error {
 	}
 	l.turns = [2]time.Duration{now, l.turns[0]}
 	elapsed, err := l.net.wait(sleep)
-	l.midway = false
+	l.partial = false
 	if paced && elapsed {
 		l.pacer.woke(l.clock.now() - now - sleep)
 	}
 	l.net.deliver()
-	l.takeSecured()
+	l.finishHandshakes()
 	return err
 }
 
 // due is when the loop wakes up for the next arrival.
 func (l *loop) due() time.Duration {
 	batch := l.Batch
-	if batch <= 0 && l.gap < denseGap && l.dense(l.next.intended) {
-		batch = denseBatch
+	if batch <= 0 && l.gap < batchingGap && l.batching(l.next.intended) {
+		batch = batchingEvery
 	}
 	if batch <= 0 || l.next.intended <= 0 {
 		return l.next.intended
@@ -289,8 +230,8 @@ func (l *loop) due() time.Duration {
 // deadline is when the first request runs out of time.
 func (l *loop) deadline() time.Duration {
 	first := never
-	for i := range l.lines {
-		if e := l.lines[i].first; e != nil {
+	for i := range l.timeoutLists {
+		if e := l.timeoutLists[i].first; e != nil {
 			first = min(first, e.deadline)
 		}
 	}
@@ -304,13 +245,13 @@ func (l *loop) expire() {
 	if over {
 		l.dropQueued(now)
 	}
-	for i := range l.lines {
-		line := &l.lines[i]
-		for e := line.first; e != nil && (over || e.deadline <= now); e = line.first {
+	for i := range l.timeoutLists {
+		list := &l.timeoutLists[i]
+		for e := list.first; e != nil && (over || e.deadline <= now); e = list.first {
 			if c := e.conn; c.state == dialling {
 				l.lose(c, TimedOut)
 			} else {
-				c.dialect.cancel(l, e)
+				c.codec.cancel(l, e)
 			}
 		}
 	}
@@ -320,7 +261,7 @@ func (l *loop) expire() {
 func (l *loop) dropQueued(now time.Duration) {
 	for i := range l.pools {
 		for q := &l.pools[i].queue; q.size > 0; {
-			l.unsent(q.pop(), now)
+			l.unsent(q.pop(), now, false)
 		}
 	}
 }
@@ -336,7 +277,7 @@ func (l *loop) stop() {
 		a := l.next
 		a.route = int32(l.pick.route(a.id))
 		l.unfinished++
-		l.unsent(a, now)
+		l.unsent(a, now, false)
 	}
 	l.next.intended = never
 	l.dropQueued(now)
@@ -346,20 +287,4 @@ func (l *loop) stop() {
 		}
 	}
 	l.end = now + l.grace
-}
-
-// unsent gives up an arrival that has waited in vain, skip one that may not wait.
-func (l *loop) unsent(a arrival, now time.Duration) { l.neverSent(a, now, false) }
-
-func (l *loop) skip(a arrival, now time.Duration) { l.neverSent(a, now, true) }
-
-func (l *loop) neverSent(a arrival, now time.Duration, skipped bool) {
-	w, _ := l.way(a)
-	l.report(Sample{ID: wire.SeqOf(a.id, w.step), Route: int(a.route), Step: w.step, Intended: a.intended, Late: a.late, Done: now, Outcome: Unsent, Skipped: skipped})
-}
-
-// report is the only place where an arrival becomes a sample.
-func (l *loop) report(s Sample) {
-	l.unfinished--
-	l.observe(l.shard, s)
 }

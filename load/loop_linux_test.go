@@ -82,7 +82,7 @@ func epollOf(t *testing.T, l *loop) *epoll {
 
 type script struct{ times []time.Duration }
 
-func (s *script) next() (time.Duration, bool) {
+func (s *script) Next() (time.Duration, bool) {
 	if len(s.times) == 0 {
 		return 0, false
 	}
@@ -206,7 +206,7 @@ func TestDialErrors(t *testing.T) {
 	} {
 		s := step(t, "127.0.0.1:1")
 		s.unfinished++
-		c := s.place(&s.pools[0])
+		c := s.newConn(&s.pools[0])
 		c.fd, c.state = -1, dialling
 		c.pool.open++
 		c.pool.dialling++
@@ -229,8 +229,8 @@ func TestEndlessBodyLeavesTheLoopItsTurns(t *testing.T) {
 	}
 	defer unix.Close(b)
 	s := step(t, "127.0.0.1:1")
-	c := s.place(&s.pools[0])
-	c.fd, c.state, c.dialect = a, open, c.pool.dialect
+	c := s.newConn(&s.pools[0])
+	c.fd, c.state, c.codec = a, open, c.pool.codec
 	c.pool.open++
 	s.begin(c, arrival{id: 1}, 0)
 	s.unfinished++

@@ -1,12 +1,13 @@
 package load
 
 import (
+	"cmp"
 	"sort"
 
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// picker tells which route an arrival takes: a pure function of the plan's
+// picker decides which route an arrival takes: a pure function of the plan's
 // seed and the arrival's number, so that it depends neither on the number of
 // loops nor on what the system does.
 type picker struct {
@@ -22,20 +23,13 @@ func newPicker(seed uint64, routes []Route) picker {
 	sum := 0.0
 	upper := make([]float64, len(routes))
 	for i, r := range routes {
-		sum += weight(r)
+		sum += cmp.Or(r.Weight, 1)
 		upper[i] = sum
 	}
 	for i := range upper {
 		upper[i] /= sum
 	}
 	return picker{seed: seed, upper: upper}
-}
-
-func weight(r Route) float64 {
-	if r.Weight == 0 {
-		return 1
-	}
-	return r.Weight
 }
 
 func (p picker) route(id uint64) int {

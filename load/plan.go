@@ -6,30 +6,43 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
 // Plan is everything one load needs to know. It is read-only while it runs.
 type Plan struct {
-	Schedule  Schedule // the open model
-	Closed    *Closed  // the closed model instead; one of the two must be given
-	Seed      uint64   // decides which arrival takes which route, and every ${rand}
-	Run       uint64   // identifies the run in request ids, so that a relay knows its own; not 0
-	Routes    []Route
-	InOrder   bool        // arrival i, counted from 0, takes route i mod len(Routes), and weights mean nothing; false draws a route for each
+	Schedule arrivals.Schedule // the open model
+	Closed   *Closed           // the closed model instead; one of the two must be given
+	Seed     uint64            // decides which arrival takes which route, and every ${rand}
+	Run      uint64            // identifies the run in request ids, so that a relay knows its own; not 0
+	Routes   []Route
+
+	// InOrder has arrival i, counted from 0, take route i mod len(Routes), and
+	// weights mean nothing; false draws a route for each.
+	InOrder   bool
 	Data      *wire.Table // of ${data.COLUMN} in routes; nil means there is none
 	Loops     int         // event loops; 0 means one per core (GOMAXPROCS)
 	Transport string      // IOURing, Epoll or Portable; "" means the best that the system has
 	IDHeader  string      // header that carries the request id beside traceparent; "" means X-Request-Id
+	Stats     *Stats      // where the event loops count what they do; nil is nowhere
 
-	Stats *Stats // where the event loops tell of themselves; nil is nowhere
-
-	MaxConns int           // connections per address over all loops; past this, arrivals queue and their wait counts; 0 means 1024. The closed model has its own number
-	MaxQueue int           // arrivals per address that may queue, over all loops; past this, one that falls due is Unsent at once; 0 means no limit, negative means none may
-	Pipeline int           // requests under way on one HTTP/1.1 connection; 0 means 1
-	Streams  int           // requests under way on one HTTP/2 connection, as far as the peer allows as many; 0 means 100
-	Batch    time.Duration // a loop that has nothing else to do wakes up for arrivals at multiples of this only, and sends those that have fallen due together: it costs less, and makes them late by as much; 0 wakes up for each, but every 300 µs for those that come less than 50 µs apart in a loop
-	Grace    time.Duration // how long after the schedule's end queued arrivals may still be sent and requests finish; 0 means the longest route timeout
+	// MaxConns bounds the connections per address over all loops: past it, arrivals
+	// queue and their wait counts; 0 means 1024. The closed model has its own number.
+	MaxConns int
+	// MaxQueue bounds the arrivals per address that queue, over all loops: past it,
+	// one that falls due is Unsent at once; 0 means no limit, negative none may.
+	MaxQueue int
+	Pipeline int // requests under way on one HTTP/1.1 connection; 0 means 1
+	Streams  int // requests under way on one HTTP/2 connection, as far as the peer allows as many; 0 means 100
+	// Batch has a loop that has nothing else to do wake up for arrivals at multiples
+	// of this only, and send those that have fallen due together: it costs less, and
+	// makes them late by as much. 0 wakes up for each, but every 300 µs for those that
+	// come less than 50 µs apart in a loop.
+	Batch time.Duration
+	// Grace is how long after the schedule's end queued arrivals may still be sent and
+	// requests finish; 0 means the longest route timeout.
+	Grace time.Duration
 
 	ConnRequests int           // close a connection after this many requests; 0 means never
 	ConnLifetime time.Duration // close a connection after the request in which it reaches this age, give or take half; 0 means never
@@ -40,22 +53,37 @@ type Plan struct {
 // weight, by a draw that depends only on Plan.Seed and the arrival's number; or
 // they take them in turn, see Plan.InOrder.
 type Route struct {
-	Name     string
-	Weight   float64     // share of the arrivals relative to the other routes; 0 means 1
-	Addr     string      // ip:port to dial, the name already resolved; or unix:PATH
-	TLS      *tls.Config // nil is without; routes with the same one share connections. ServerName must be set, or InsecureSkipVerify; its NextProtos are left aside: Protocol alone is offered
-	Protocol string      // HTTP1, HTTP2 (without TLS by prior knowledge) or GRPC; "" means HTTP1. What Auto comes to must be known: see Knock
-	Host     string      // Host header; "" means Addr, or localhost for a unix socket; the zone of an IPv6 address is left out
-	Method   string      // "" means GET, of GRPC always POST
-	Path     string      // origin form with query; "" means /. Here, in header values and in the body the placeholders of wire.Fill are replaced. Of GRPC /package.Service/Method
-	Headers  [][2]string
-	Body     []byte        // of GRPC the encoded message, in which placeholders change no lengths; what frames it is added
-	Checks   []Check       // what a right answer has, whatever its status; others are Wrong. A body is kept, up to 1 MiB, if it is checked: a longer one is Wrong. Of GRPC the status is that of HTTP which stands for the call's, headers are those before and behind the message, and the body is the message
-	Then     []Step        // what follows a right answer
-	Timeout  time.Duration // from sending to the last byte, or from the beginning of the dial if the request had to wait for one; 0 means 10s. GRPC tells it to the server too
+	Name   string
+	Weight float64 // share of the arrivals relative to the other routes; 0 means 1
+	Addr   string  // ip:port to dial, the name already resolved; or unix:PATH
+
+	// TLS, if not nil, has ServerName set, or InsecureSkipVerify. Its NextProtos are
+	// left aside: Protocol alone is offered. Routes with the same one share connections.
+	TLS *tls.Config
+	// Protocol is HTTP1, HTTP2 (without TLS by prior knowledge) or GRPC; "" means
+	// HTTP1. What Auto comes to must be known: see Probe.
+	Protocol string
+	Host     string // Host header; "" means Addr, or localhost for a unix socket; the zone of an IPv6 address is left out
+	Method   string // "" means GET, of GRPC always POST
+
+	// Path is in origin form with query, of GRPC /package.Service/Method; "" means /.
+	// Here, in header values and in the body the placeholders of wire.Fill are replaced.
+	Path    string
+	Headers [][2]string
+	Body    []byte // of GRPC the encoded message, in which placeholders change no lengths; what frames it is added
+
+	// Checks are what a right answer has, whatever its status; others are Wrong. A
+	// body is kept, up to 1 MiB, if it is checked: a longer one is Wrong. Of GRPC the
+	// status is that of HTTP which stands for the call's, headers are those before and
+	// behind the message, and the body is the message.
+	Checks []Check
+	Then   []Step // what follows a right answer
+	// Timeout is from sending to the last byte, or from the beginning of the dial if
+	// the request had to wait for one; 0 means 10s. GRPC tells it to the server too.
+	Timeout time.Duration
 }
 
-// Observe receives each arrival exactly once, and each Step that falls due, from the loop that owns the
-// shard. It is on the path of the next arrival: it must not block or allocate.
-// Calls for one shard never overlap; different shards call at once.
+// Observe receives each arrival exactly once, and each Step that falls due, from the
+// loop that owns the shard. It is on the path of the next arrival: it must not block
+// or allocate. Calls for one shard never overlap; different shards call at once.
 type Observe func(shard int, s Sample)

@@ -8,25 +8,25 @@ import (
 )
 
 // portable is the transport on net.Conn, for systems without another. Each
-// connection has a goroutine that reads and one that writes; what they have to
-// tell waits in a mailbox for the loop. Its timers are Go's, which are up to a
+// connection has a goroutine that reads and one that writes; what they have
+// for the loop waits in an inbox. Its timers are Go's, which are up to a
 // millisecond late.
 type portable struct {
 	loop  *loop
 	timer *time.Timer
-	bell  chan struct{} // holds one if the mailbox is not empty, or after wake
+	bell  chan struct{} // has one if the inbox is not empty, or after wake
 	done  sync.WaitGroup
 
-	mu   sync.Mutex
-	mail []letter
+	mu    sync.Mutex
+	inbox []message
 
-	reading []letter // what the loop works off
+	reading []message // what the loop works off
 }
 
-// letter is what a goroutine tells the loop of a connection.
-type letter struct {
+// message is what a goroutine of a connection has for the loop.
+type message struct {
 	token
-	peer  *farSide
+	peer  *goConn
 	event portableEvent
 	bytes []byte
 	err   error
@@ -42,12 +42,12 @@ const (
 	hasBroken
 )
 
-// farSide is the far side of a connection: what its goroutines work with.
-type farSide struct {
-	mail   func(*farSide, portableEvent, []byte, error)
-	cancel context.CancelFunc
-	conn   net.Conn      // set before hasOpened
-	eaten  chan struct{} // one for each hasReceived that the loop has worked off
+// goConn is what the goroutines of a connection work with.
+type goConn struct {
+	post     func(*goConn, portableEvent, []byte, error)
+	cancel   context.CancelFunc
+	conn     net.Conn      // set before hasOpened
+	consumed chan struct{} // one for each hasReceived that the loop has worked off
 
 	mu     sync.Mutex
 	more   *sync.Cond // out is longer, or closed
@@ -71,12 +71,12 @@ func (t *portable) wake() {
 }
 
 func (t *portable) dial(c *conn) {
-	p, ctx := t.far(c)
+	p, ctx := t.newGoConn(c)
 	network, addr := c.pool.dialArgs()
 	t.done.Go(func() {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 		if err != nil {
-			p.mail(p, hasFailed, nil, err)
+			p.post(p, hasFailed, nil, err)
 			return
 		}
 		p.mu.Lock()
@@ -88,43 +88,43 @@ func (t *portable) dial(c *conn) {
 			return
 		}
 		t.done.Go(p.write)
-		p.mail(p, hasOpened, nil, nil)
+		p.post(p, hasOpened, nil, nil)
 		p.read(ctx)
 	})
 }
 
 func (t *portable) adopt(c *conn, from net.Conn) error {
-	p, ctx := t.far(c)
+	p, ctx := t.newGoConn(c)
 	p.conn = from
 	t.done.Go(p.write)
 	t.done.Go(func() { p.read(ctx) })
 	return nil
 }
 
-// far makes the far side of a connection. The context ends when it is closed.
-func (t *portable) far(c *conn) (*farSide, context.Context) {
+// newGoConn makes it for a connection. The context ends when that is closed.
+func (t *portable) newGoConn(c *conn) (*goConn, context.Context) {
 	ctx, cancel := context.WithCancel(context.Background())
 	to := token{c, c.generation}
-	p := &farSide{cancel: cancel, eaten: make(chan struct{}, 1)}
+	p := &goConn{cancel: cancel, consumed: make(chan struct{}, 1)}
 	p.more = sync.NewCond(&p.mu)
-	p.mail = func(p *farSide, event portableEvent, bytes []byte, err error) {
+	p.post = func(p *goConn, event portableEvent, bytes []byte, err error) {
 		t.mu.Lock()
-		t.mail = append(t.mail, letter{to, p, event, bytes, err})
+		t.inbox = append(t.inbox, message{to, p, event, bytes, err})
 		t.mu.Unlock()
 		t.wake()
 	}
-	c.far = p
+	c.goConn = p
 	return p, ctx
 }
 
-func (p *farSide) read(ctx context.Context) {
+func (p *goConn) read(ctx context.Context) {
 	in := make([]byte, readSize)
 	for {
 		n, err := p.conn.Read(in)
 		if n > 0 {
-			p.mail(p, hasReceived, in[:n], nil)
+			p.post(p, hasReceived, in[:n], nil)
 			select {
-			case <-p.eaten:
+			case <-p.consumed:
 			case <-ctx.Done():
 				return
 			}
@@ -134,13 +134,13 @@ func (p *farSide) read(ctx context.Context) {
 			if isEnd(err) {
 				event = hasEnded
 			}
-			p.mail(p, event, nil, err)
+			p.post(p, event, nil, err)
 			return
 		}
 	}
 }
 
-func (p *farSide) write() {
+func (p *goConn) write() {
 	var going []byte
 	for {
 		p.mu.Lock()
@@ -154,13 +154,13 @@ func (p *farSide) write() {
 		p.out, going = going[:0], p.out
 		p.mu.Unlock()
 		if _, err := p.conn.Write(going); err != nil {
-			return // the peer may have answered before it stopped to read: that read tells
+			return // the peer may have answered before it stopped to read: that read shows it
 		}
 	}
 }
 
 func (t *portable) send(c *conn, b []byte) bool {
-	p := c.far
+	p := c.goConn
 	p.mu.Lock()
 	p.out = append(p.out, b...)
 	p.mu.Unlock()
@@ -169,11 +169,11 @@ func (t *portable) send(c *conn, b []byte) bool {
 }
 
 func (t *portable) close(c *conn) {
-	p := c.far
+	p := c.goConn
 	if p == nil {
 		return
 	}
-	c.far = nil
+	c.goConn = nil
 	p.cancel()
 	p.mu.Lock()
 	p.closed = true
@@ -208,7 +208,7 @@ func (t *portable) wait(timeout time.Duration) (elapsed bool, err error) {
 
 func (t *portable) deliver() {
 	t.mu.Lock()
-	t.mail, t.reading = t.reading[:0], t.mail
+	t.inbox, t.reading = t.reading[:0], t.inbox
 	t.mu.Unlock()
 	for i := range t.reading {
 		if l := &t.reading[i]; l.conn.generation == l.generation && l.conn.state != unused {
@@ -220,8 +220,8 @@ func (t *portable) deliver() {
 	clear(t.reading)
 }
 
-// open takes one letter.
-func (t *portable) open(l *letter) {
+// open takes one message.
+func (t *portable) open(l *message) {
 	switch l.event {
 	case hasOpened:
 		t.loop.opened(l.conn)
@@ -229,7 +229,7 @@ func (t *portable) open(l *letter) {
 		t.loop.dialFailed(l.conn, l.err)
 	case hasReceived:
 		t.loop.received(l.conn, l.bytes, false)
-		l.peer.eaten <- struct{}{}
+		l.peer.consumed <- struct{}{}
 	case hasEnded:
 		l.conn.peerDone = true
 		t.loop.ended(l.conn)

@@ -16,32 +16,15 @@ const (
 	GRPC  = "grpc" // unary calls
 )
 
-// Auto is what Knock and Find take instead of these: HTTP/2 or HTTP/1.1 by TLS,
+// Auto is what Probe and ProbeAny take instead of these: HTTP/2 or HTTP/1.1 by TLS,
 // as the server chooses (ALPN), and HTTP/1.1 without.
 const Auto = "auto"
 
-const defaultStreams = 100
-
-// dialect is what is spoken on the route's connections.
-func (r *Route) dialect(p Plan) (dialect, error) {
-	switch r.Protocol {
-	case "", HTTP1:
-		return speaksHTTP1{depth: max(1, p.Pipeline)}, nil
-	case HTTP2, GRPC:
-		if p.Streams <= 0 {
-			return speaksHTTP2{limit: defaultStreams}, nil
-		}
-		return speaksHTTP2{limit: p.Streams}, nil
-	default:
-		return nil, fmt.Errorf("protocol %q is not %s, %s or %s", r.Protocol, HTTP1, HTTP2, GRPC)
-	}
-}
-
-// streams tells whether it is HTTP/2 that is spoken.
-func (r *Route) streams() bool { return r.Protocol == HTTP2 || r.Protocol == GRPC }
+// streams reports whether it is HTTP/2 that is spoken.
+func (r *Route) isHTTP2() bool { return r.Protocol == HTTP2 || r.Protocol == GRPC }
 
 // offer is a TLS configuration with the protocol that it offers.
-type offer struct {
+type alpnConfig struct {
 	from   *tls.Config // as routes have it
 	config *tls.Config
 }
@@ -53,11 +36,11 @@ const (
 )
 
 // offers are the protocols that the route offers, what it would like best first.
-func (r *Route) offers() []string {
+func (r *Route) alpnProtocols() []string {
 	switch {
 	case r.Protocol == Auto:
 		return []string{alpnHTTP2, alpnHTTP1}
-	case r.streams():
+	case r.isHTTP2():
 		return []string{alpnHTTP2}
 	default:
 		return []string{alpnHTTP1}
@@ -70,15 +53,15 @@ func (g *program) tlsFor(r Route) (*tls.Config, error) {
 	if r.TLS.ServerName == "" && !r.TLS.InsecureSkipVerify {
 		return nil, errors.New("TLS needs a server name to verify")
 	}
-	protocols := r.offers()
-	for _, o := range g.offers {
+	protocols := r.alpnProtocols()
+	for _, o := range g.alpnConfigs {
 		if o.from == r.TLS && slices.Equal(o.config.NextProtos, protocols) {
 			return o.config, nil
 		}
 	}
 	config := r.TLS.Clone()
 	config.NextProtos = protocols
-	g.offers = append(g.offers, offer{r.TLS, config})
+	g.alpnConfigs = append(g.alpnConfigs, alpnConfig{r.TLS, config})
 	return config, nil
 }
 

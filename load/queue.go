@@ -8,7 +8,7 @@ type arrival struct {
 	intended time.Duration
 	late     time.Duration // see Sample
 	route    int32
-	errand   *errand // nil for its route's own request that was not sent before
+	resend   *resend // nil for its route's own request that was not sent before
 }
 
 // queue holds arrivals for which no connection is free, first in first out.
@@ -54,7 +54,7 @@ func (q *queue) insert(a arrival) {
 // pop must not be called on an empty queue.
 func (q *queue) pop() arrival {
 	a := q.ring[q.head]
-	q.ring[q.head].errand = nil
+	q.ring[q.head].resend = nil
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.size--
 	if q.size == 0 && len(q.ring) > keepRing {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -71,7 +73,7 @@ func TestEachArrivalOnce(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 0))
-			s := Stages([]Stage{{To: 4000, Over: 50 * time.Millisecond, Hold: 50 * time.Millisecond}}, Spacing{Poisson: seed%2 == 1, Seed: seed})
+			s := arrivals.Stages([]arrivals.Stage{{To: 4000, Over: 50 * time.Millisecond, Hold: 50 * time.Millisecond}}, arrivals.Spacing{Poisson: seed%2 == 1, Seed: seed})
 			closed, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -96,7 +98,7 @@ func TestEachDueArrivalOnceWhenCancelled(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 0))
 			p := Plan{
-				Schedule: Constant(2000, time.Minute), Run: 1, Loops: 1 + rng.IntN(3), MaxConns: 1 + rng.IntN(10), Grace: 20 * time.Millisecond,
+				Schedule: arrivals.Constant(2000, time.Minute), Run: 1, Loops: 1 + rng.IntN(3), MaxConns: 1 + rng.IntN(10), Grace: 20 * time.Millisecond,
 				Routes: []Route{{Addr: moody(t, seed).addr, Timeout: 20 * time.Millisecond}},
 			}
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -224,17 +226,17 @@ func TestNoCoordinatedOmission(t *testing.T) {
 			begun = time.Now()
 			go server.Serve(l)
 			defer server.Close()
-			samples := mustCollect(t, Plan{Schedule: Constant(hz, total), Run: 1, Loops: 1, MaxConns: conns, Routes: []Route{{Addr: l.Addr().String(), Timeout: patient}}})
-			var response, service lateness
+			samples := mustCollect(t, Plan{Schedule: arrivals.Constant(hz, total), Run: 1, Loops: 1, MaxConns: conns, Routes: []Route{{Addr: l.Addr().String(), Timeout: patient}}})
+			var response, service []time.Duration
 			for _, s := range samples {
 				if s.Outcome != OK {
 					t.Fatalf("got %v", s.Outcome)
 				}
-				response.add(s.ResponseTime())
-				service.add(s.ServiceTime())
+				response, service = append(response, s.ResponseTime()), append(service, s.ServiceTime())
 			}
-			t.Logf("p99 response time %v, service time %v", response.quantile(0.99), service.quantile(0.99))
-			if got, least := response.quantile(0.99), stall-15*time.Second/hz; got < least {
+			p99 := func(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)*99/100] }
+			t.Logf("p99 response time %v, service time %v", p99(response), p99(service))
+			if got, least := p99(response), stall-15*time.Second/hz; got < least {
 				t.Errorf("p99 response time %v hides a stall of %v: want at least %v", got, stall, least)
 			}
 		})
@@ -320,7 +322,7 @@ func TestRequestsCarryTheirID(t *testing.T) {
 		})(c)
 	}).addr
 	p := Plan{
-		Schedule: Constant(1000, 500*time.Millisecond), Seed: 9, Run: run, Loops: 2, IDHeader: "X-Call",
+		Schedule: arrivals.Constant(1000, 500*time.Millisecond), Seed: 9, Run: run, Loops: 2, IDHeader: "X-Call",
 		Routes: []Route{{Addr: addr, Path: "/a", Weight: 3, Timeout: patient}, {Addr: addr, Path: "/b?${id}", Timeout: patient}},
 	}
 	samples := mustCollect(t, p)
@@ -395,7 +397,7 @@ func TestRunDoesNotAllocate(t *testing.T) {
 	const warm, measured = 5_000, 20_000
 	var before, after runtime.MemStats
 	n := 0
-	err := Run(t.Context(), Plan{Schedule: Constant(1e9, warm+measured), Run: 1, Loops: 1, MaxConns: 8, Grace: patient, Routes: []Route{{Addr: addr, Timeout: patient}}}, time.Now(), func(_ int, s Sample) {
+	err := Run(t.Context(), Plan{Schedule: arrivals.Constant(1e9, warm+measured), Run: 1, Loops: 1, MaxConns: 8, Grace: patient, Routes: []Route{{Addr: addr, Timeout: patient}}}, time.Now(), func(_ int, s Sample) {
 		if s.Outcome != OK {
 			t.Errorf("arrival %d: %v", s.ID, s.Outcome)
 		}
@@ -492,7 +494,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		if by[Unsent] < n-files || by[TimedOut] == 0 || by[Unsent]+by[TimedOut] != n {
 			t.Errorf("got %v, want at least %d unsent and the rest timed_out", by, n-files)
 		}
-		if r := stats.Read(); r.Starved != uint64(by[Unsent]) || r.Most < by[TimedOut] || r.Held != 0 {
+		if r := stats.Read(); r.Starved != uint64(by[Unsent]) || r.Most < by[TimedOut] || r.DialLimited != 0 {
 			t.Errorf("%d unsent, %d timed out, and the loop tells of %+v", by[Unsent], by[TimedOut], r)
 		}
 		return

@@ -2,23 +2,28 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
-// Outcome tells how one arrival ended. Exactly one applies; they are told
-// apart by what the caller would have to do about them.
+// Outcome is how one arrival ended. Exactly one applies; they differ in what the
+// caller would have to do about them.
 type Outcome uint8
 
 const (
 	OK          Outcome = iota // a complete response with status below 400
 	ClientError                // a complete response, 4xx
 	ServerError                // a complete response, 5xx
-	TimedOut                   // no complete response within the route's timeout, or no open connection; or it was cut off by the end of Plan.Grace
+	TimedOut                   // no complete response, or no connection, within the route's timeout or the end of Plan.Grace
 	Refused                    // the connection could not be opened
 	Reset                      // the connection was reset or closed before the response was complete
 	Malformed                  // what came back is not HTTP, or not gRPC
 	Wrong                      // a complete response of any status that fails one of Route.Checks
-	Unsent                     // due, but never sent: no connection came free before the run ended, or the host had no descriptor or port left for one. Over HTTP/2 also what was sent, but not processed as the service said itself, and could not be sent again before the run ended
+
+	// Unsent is due, but never sent: no connection came free before the run ended, or
+	// the host had no descriptor or port left for one. Over HTTP/2 also what was sent,
+	// but not processed as the service said itself, and could not be sent again.
+	Unsent
 	outcomes
 )
 
@@ -36,15 +41,13 @@ func (o Outcome) String() string {
 
 // ParseOutcome is the inverse of String.
 func ParseOutcome(s string) (Outcome, error) {
-	for i, name := range outcomeNames {
-		if s == name {
-			return Outcome(i), nil
-		}
+	if i := slices.Index(outcomeNames[:], s); i >= 0 {
+		return Outcome(i), nil
 	}
 	return 0, fmt.Errorf("unknown outcome %q", s)
 }
 
-// Answered tells whether a complete response came.
+// Answered reports whether a complete response came.
 func (o Outcome) Answered() bool { return o <= ServerError || o == Wrong }
 
 // OutcomeOf classifies a complete response by its status. A 1xx or 3xx is a
@@ -69,13 +72,19 @@ type Sample struct {
 	Route    int           // index into Plan.Routes
 	Step     int           // 0 is the route's own request, n the n-th of Route.Then
 	Intended time.Duration // when the schedule wanted it sent
-	Sent     time.Duration // when its first byte was handed to the kernel; when the dial began if no connection opened; the last time, if it was sent again; 0 if Unsent
+	// Sent is when its first byte was handed to the kernel, the last time if it was
+	// sent again; when the dial began if no connection opened; 0 if Unsent.
+	Sent     time.Duration
 	Late     time.Duration // how long after Intended its event loop came to it: the harness's own part of SendLag
 	Done     time.Duration // when its outcome was known
 	Received int64         // bytes of the response that came, its head included
-	Status   int           // 0 unless a complete response came; of GRPC the HTTP status that stands for the call's (wire.GRPCToHTTP), as that of HTTP is 200 whatever came of the call
-	Outcome  Outcome
-	Skipped  bool // Unsent without having waited: Plan.MaxQueue let it wait no more, or the host had no descriptor or port left. How long a caller would have waited it does not tell
+	// Status is 0 unless a complete response came. Of GRPC it is the HTTP status that
+	// stands for the call's (wire.GRPCToHTTP): that of HTTP is 200 whatever came of it.
+	Status  int
+	Outcome Outcome
+	// Skipped is Unsent without having waited, by Plan.MaxQueue or for want of a
+	// descriptor or port: it does not tell how long a caller would have waited.
+	Skipped bool
 }
 
 // ResponseTime is what a caller waited: done − intended. It counts the time an
@@ -93,7 +102,7 @@ func (s Sample) ServiceTime() time.Duration {
 
 // SendLag is sent − intended. Late of it is the harness's doing; the rest is the
 // wait for a free connection, or for one that had to be dialled. For an
-// arrival that was never sent it is how long it waited in vain.
+// arrival that was never sent it is how long it waited.
 func (s Sample) SendLag() time.Duration {
 	if s.Outcome == Unsent {
 		return s.Done - s.Intended

@@ -19,15 +19,14 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // The tests run on the best transport for each plan, and TestTransports has those
-// run again on each one that neither go over all of them by themselves, by
-// everyTransport, nor run any plan, as notOfTransports says.
-const (
-	transportVariable = "STORMCTL_TEST_TRANSPORT"
-	notOfTransports   = "^(TestTransports|TestSchedule|TestSine|TestStages|TestPoisson|TestRing|TestMeter).*"
-)
+// run again on each one that do not go over all of them by themselves, by
+// everyTransport.
+const transportVariable = "STORMCTL_TEST_TRANSPORT"
 
 // everyTransport are those that this machine has, for a test that runs on each.
 // It skips the test where TestTransports would have it run again.
@@ -60,7 +59,7 @@ func TestTransports(t *testing.T) {
 			if name == IOURing && !ringAllowed() {
 				t.Skip("this kernel, or a sandbox, has no io_uring for us")
 			}
-			child := exec.Command(os.Args[0], "-test.timeout=4m", "-test.skip="+notOfTransports)
+			child := exec.Command(os.Args[0], "-test.timeout=4m")
 			child.Env = append(os.Environ(), transportVariable+"="+name)
 			if out, err := child.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
@@ -205,10 +204,10 @@ func fullBacklog(t *testing.T) string {
 }
 
 // at is a schedule of given times.
-func at(times ...time.Duration) Schedule { return listed(times) }
+func at(times ...time.Duration) arrivals.Schedule { return listed(times) }
 
 // together is n arrivals that are all due at once.
-func together(n int) Schedule { return listed(make([]time.Duration, n)) }
+func together(n int) arrivals.Schedule { return listed(make([]time.Duration, n)) }
 
 type listed []time.Duration
 

@@ -3,9 +3,11 @@ package load
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/stormctl/stormctl/load/meter"
 )
 
-// Stats is where event loops tell of themselves while they run. One goroutine
+// Stats is what event loops count of themselves while they run. One goroutine
 // may read it meanwhile.
 type Stats struct {
 	loops []loopStats
@@ -14,16 +16,16 @@ type Stats struct {
 	read  time.Duration   // when that was
 }
 
-// loopStats is written by its loop only. A nil one is not written.
+// loopStats is written by its loop only.
 type loopStats struct {
-	thread  atomic.Int64 // that it runs on; 0 if it does not run
-	used    atomic.Int64 // CPU time of that thread when it ended
-	dialled atomic.Uint64
-	open    atomic.Int64
-	most    atomic.Int64
-	starved atomic.Uint64
-	held    atomic.Uint64
-	resent  atomic.Uint64
+	thread      atomic.Int64 // that it runs on; 0 if it does not run
+	used        atomic.Int64 // CPU time of that thread when it ended
+	dialled     atomic.Uint64
+	open        atomic.Int64
+	most        atomic.Int64
+	starved     atomic.Uint64 // this and the others as in Reading
+	dialLimited atomic.Uint64
+	resent      atomic.Uint64
 
 	_ [64]byte // keeps the next loop's off the cache line this one writes to
 }
@@ -34,72 +36,41 @@ func NewStats(shards int, start time.Time) *Stats {
 	return &Stats{loops: make([]loopStats, shards), start: start, last: make([]time.Duration, shards)}
 }
 
+// loop is where loop i counts; of nil Stats, where it is not read.
 func (s *Stats) loop(i int) *loopStats {
 	if s == nil {
-		return nil
+		return &loopStats{}
 	}
 	return &s.loops[i]
 }
 
-// runs tells that the calling thread is the loop's from now on.
-func (s *loopStats) runs() {
-	if s != nil {
-		s.thread.Store(threadID())
-	}
-}
+// runs makes the calling thread the loop's.
+func (s *loopStats) runs() { s.thread.Store(meter.ThreadID()) }
 
-// ends tells that it is not any more.
+// ends makes it the loop's no more.
 func (s *loopStats) ends() {
-	if s != nil {
-		s.used.Store(int64(threadTime(s.thread.Load())))
-		s.thread.Store(0)
-	}
+	s.used.Store(int64(meter.ThreadTime(s.thread.Load())))
+	s.thread.Store(0)
 }
 
-func (s *loopStats) dials() {
-	if s != nil {
-		count(&s.dialled)
-		n := s.open.Load() + 1
-		s.open.Store(n)
-		s.most.Store(max(n, s.most.Load()))
-	}
+func (s *loopStats) countDial() {
+	count(&s.dialled)
+	n := s.open.Load() + 1
+	s.open.Store(n)
+	s.most.Store(max(n, s.most.Load()))
 }
 
-func (s *loopStats) drops() {
-	if s != nil {
-		s.open.Store(s.open.Load() - 1)
-	}
-}
+func (s *loopStats) countClosed() { s.open.Store(s.open.Load() - 1) }
 
-// starves tells of an arrival for which the host had no descriptor or port left.
-func (s *loopStats) starves() {
-	if s != nil {
-		count(&s.starved)
-	}
-}
-
-// holds tells of an arrival that waits because of Plan.DialRate alone.
-func (s *loopStats) holds() {
-	if s != nil {
-		count(&s.held)
-	}
-}
-
-func (s *loopStats) resends() {
-	if s != nil {
-		count(&s.resent)
-	}
-}
-
-// Reading is what Stats had to tell.
+// Reading is what Stats has counted.
 type Reading struct {
-	Busy    float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
-	Dialled uint64  // connections so far
-	Open    int     // connections now, those being dialled included
-	Most    int     // the most that there were: of each loop its own, added up
-	Starved uint64  // arrivals so far that are Unsent because the host had no descriptor or port left
-	Held    uint64  // arrivals so far that had to wait for Plan.DialRate to allow a connection
-	Resent  uint64  // requests so far that were sent again, as the service said that it had not processed them
+	Busy        float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
+	Dialled     uint64  // connections so far
+	Open        int     // connections now, those being dialled included
+	Most        int     // the most that there were: of each loop its own, added up
+	Starved     uint64  // arrivals so far that are Unsent because the host had no descriptor or port left
+	DialLimited uint64  // arrivals so far that had to wait for Plan.DialRate to allow a connection
+	Resent      uint64  // requests so far that were sent again, as the service said that it had not processed them
 }
 
 // Read returns how the loops are.
@@ -108,7 +79,7 @@ func (s *Stats) Read() Reading {
 	now := time.Since(s.start)
 	for i := range s.loops {
 		l := &s.loops[i]
-		if used := max(threadTime(l.thread.Load()), time.Duration(l.used.Load())); used > 0 {
+		if used := max(meter.ThreadTime(l.thread.Load()), time.Duration(l.used.Load())); used > 0 {
 			if span := now - s.read; span > 0 {
 				r.Busy = max(r.Busy, min(1, (used-s.last[i]).Seconds()/span.Seconds()))
 			}
@@ -118,7 +89,7 @@ func (s *Stats) Read() Reading {
 		r.Open += int(l.open.Load())
 		r.Most += int(l.most.Load())
 		r.Starved += l.starved.Load()
-		r.Held += l.held.Load()
+		r.DialLimited += l.dialLimited.Load()
 		r.Resent += l.resent.Load()
 	}
 	s.read = now

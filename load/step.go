@@ -44,7 +44,7 @@ import (
 // the caller of the whole chain waited so far.
 //
 // Each step that falls due is observed, under an ID of its own, which the request
-// carries too (wire.SeqOf), and with its number in Sample.Step. So whoever counts
+// carries too (wire.SeqOf), and with its number in Sample.Step. So a count of
 // requests by their ids takes no step for a repetition of another. It is Unsent if
 // over HTTP/1.1 the connection ended with the response before, or the run was
 // stopped; Plan.ConnRequests and ConnLifetime do not end
@@ -60,8 +60,8 @@ type Step struct {
 	Timeout time.Duration
 }
 
-// prepareSteps makes what follows w ready.
-func (g *program) prepareSteps(w *way, r Route) error {
+// prepareSteps makes the steps that follow w ready.
+func (g *program) prepareSteps(w *preparedRequest, r Route) error {
 	if len(r.Then) > wire.MaxStep {
 		return fmt.Errorf("%d steps: there can be %d", len(r.Then), wire.MaxStep)
 	}
@@ -70,7 +70,7 @@ func (g *program) prepareSteps(w *way, r Route) error {
 			return fmt.Errorf("step %d: %v is before the request it follows", i+1, s.After)
 		}
 		r.Method, r.Path, r.Headers, r.Body, r.Checks, r.Timeout = s.Method, s.Path, s.Headers, s.Body, s.Checks, s.Timeout
-		next, err := g.prepareRequest(r, w.promise)
+		next, err := g.prepareRequest(r, w.extract)
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
@@ -81,51 +81,52 @@ func (g *program) prepareSteps(w *way, r Route) error {
 	return nil
 }
 
-// promise has something taken from the responses to w.
-func (w *way) promise(what string) (int, error) {
-	t, err := parseTake(what)
+// extract adds something to extract from the responses to w, and returns its
+// index.
+func (w *preparedRequest) extract(what string) (int, error) {
+	t, err := parseExtraction(what)
 	if err != nil {
 		return 0, err
 	}
 	if w.checks == nil {
 		w.checks = &checks{}
 	}
-	w.checks.takes = append(w.checks.takes, t)
-	w.checks.takeBody = w.checks.takeBody || t.find != nil
+	w.checks.extractions = append(w.checks.extractions, t)
+	w.checks.extractsBody = w.checks.extractsBody || t.find != nil
 	w.checks.fields = w.checks.fields || t.name != nil
-	return len(w.checks.takes) - 1, nil
+	return len(w.checks.extractions) - 1, nil
 }
 
-// take is a value to be taken from a response: from a header, or by find from
+// extraction is a value to be taken from a response: from a header, or by find from
 // the body. The part that has nothing for it gives "".
-type take struct {
+type extraction struct {
 	name []byte // of the header
 	find func(body []byte) (string, bool)
 }
 
-// CheckPrev tells what is wrong with a ${prev.WHAT}.
+// CheckPrev returns what is wrong with a ${prev.WHAT}.
 func CheckPrev(what string) error {
-	_, err := parseTake(what)
+	_, err := parseExtraction(what)
 	return err
 }
 
-func parseTake(what string) (take, error) {
+func parseExtraction(what string) (extraction, error) {
 	if name, ok := strings.CutPrefix(what, "header:"); ok && wire.IsToken(name) {
-		return take{name: []byte(name)}, nil
+		return extraction{name: []byte(name)}, nil
 	}
 	if text, ok := strings.CutPrefix(what, "json:"); ok {
 		path, err := parseJSONPath(text)
 		if err != nil {
-			return take{}, err
+			return extraction{}, err
 		}
-		return take{find: path.text}, nil
+		return extraction{find: path.text}, nil
 	}
 	if text, ok := strings.CutPrefix(what, "body~"); ok && text != "" {
 		pattern, err := regexp.Compile(text)
 		if err != nil {
-			return take{}, err
+			return extraction{}, err
 		}
-		return take{find: func(body []byte) (string, bool) {
+		return extraction{find: func(body []byte) (string, bool) {
 			match := pattern.FindSubmatch(body)
 			if match == nil {
 				return "", false
@@ -133,10 +134,10 @@ func parseTake(what string) (take, error) {
 			return string(match[min(1, len(match)-1)]), true
 		}}, nil
 	}
-	return take{}, fmt.Errorf("write prev.json:$.token, prev.header:Location or prev.body~REGEXP")
+	return extraction{}, fmt.Errorf("write prev.json:$.token, prev.header:Location or prev.body~REGEXP")
 }
 
-func (t *take) header(fields wire.Fields) (string, bool) {
+func (t *extraction) header(fields wire.Fields) (string, bool) {
 	if t.name == nil {
 		return "", true
 	}
@@ -148,48 +149,39 @@ func (t *take) header(fields wire.Fields) (string, bool) {
 	return "", false
 }
 
-func (t *take) body(body []byte) (string, bool) {
+func (t *extraction) body(body []byte) (string, bool) {
 	if t.find == nil {
 		return "", true
 	}
 	return t.find(body)
 }
 
-// text is the plain value that the path leads to.
-func (p jsonPath) text(document []byte) (string, bool) {
-	value, _ := p.in(document)
-	switch value.(type) {
-	case nil, map[string]any, []any:
-		return "", false
-	default:
-		return fmt.Sprint(value), true
-	}
-}
-
 // due is when a step falls due that follows a request which was meant to be sent
 // at intended and is answered now.
-func (w *way) due(intended, now time.Duration) time.Duration { return min(intended+w.after, now) }
+func (w *preparedRequest) due(intended, now time.Duration) time.Duration {
+	return min(intended+w.after, now)
+}
 
-// goOn sends the step that follows, and tells whether the connection is taken
-// care of.
-func (l *loop) goOn(c *conn, a arrival, w *way, given []string) bool {
+// sendStep sends the step that follows, and reports whether it went out on c.
+// Over HTTP/2 another connection may have room for it.
+func (l *loop) sendStep(c *conn, a arrival, w *preparedRequest, extracted []string) bool {
 	now := l.clock.now()
-	a.intended, a.late, a.errand = w.due(a.intended, now), 0, nil
+	a.intended, a.late, a.resend = w.due(a.intended, now), 0, nil
 	l.unfinished++
-	if c.spent || c.peerDone || c.dialect.room(c) <= 0 || l.halted.Load() {
-		a.errand = &errand{way: w, given: given}
-		if w.streamed != nil {
-			l.elsewhere(c.pool, a, now)
+	if c.retired || c.peerDone || c.codec.room(c) <= 0 || l.halted.Load() {
+		a.resend = &resend{prepared: w, extracted: extracted}
+		if w.streamTemplate != nil {
+			l.requeue(c.pool, a, now)
 		} else {
-			l.unsent(a, now)
+			l.unsent(a, now, false)
 		}
 		return false
 	}
-	e := l.beginWay(c, a, w, given, now)
-	if c.dialect.room(c) <= 0 {
+	e := l.beginRequest(c, a, w, extracted, now)
+	if c.codec.room(c) <= 0 {
 		c.pool.withdraw(c)
 	}
-	if !c.dialect.send(l, e) {
+	if !c.codec.send(l, e) {
 		l.broken(c)
 	}
 	return true

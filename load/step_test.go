@@ -19,7 +19,7 @@ func TestStepIsDue(t *testing.T) {
 		{"sooner than expected", 10 * ms, 100 * ms, 103 * ms, 103 * ms},
 		{"nothing expected", 0, 100 * ms, 103 * ms, 100 * ms},
 	} {
-		w := way{after: tt.after}
+		w := preparedRequest{after: tt.after}
 		if got := w.due(tt.intended, tt.now); got != tt.wants {
 			t.Errorf("%s: due at %v, want %v", tt.name, got, tt.wants)
 		}
@@ -49,8 +49,8 @@ func TestTakes(t *testing.T) {
 		{"body~t-[2-9]", "", false},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
-			var w way
-			if i, err := w.promise(tt.what); i != 0 || err != nil {
+			var w preparedRequest
+			if i, err := w.extract(tt.what); i != 0 || err != nil {
 				t.Fatal(i, err)
 			}
 			got, passed := took(t, w.checks, head, body)
@@ -59,9 +59,9 @@ func TestTakes(t *testing.T) {
 			}
 		})
 	}
-	var w way
+	var w preparedRequest
 	for _, what := range []string{"json:$.token", "header:Location", "body~n"} {
-		if _, err := w.promise(what); err != nil {
+		if _, err := w.extract(what); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -60,7 +60,8 @@ func (t *Tally) Observe(shard int, s Sample) {
 	}
 	sh.received.Store(sh.received.Load() + s.Received)
 	sh.hist.Record(s.Route, hist.Times{
-		Response: s.ResponseTime(), Service: s.ServiceTime(), Lag: s.SendLag(), Late: s.Late, Sent: s.Outcome != Unsent, Skipped: s.Skipped, Follows: s.Step > 0,
+		Response: s.ResponseTime(), Service: s.ServiceTime(), Lag: s.SendLag(), Late: s.Late,
+		Sent: s.Outcome != Unsent, Skipped: s.Skipped, Follows: s.Step > 0,
 	})
 }
 

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -27,14 +28,10 @@ func (e *TLSError) Error() string { return e.Of + ": " + e.Err.Error() }
 
 func (e *TLSError) Unwrap() error { return e.Err }
 
-// Config reads the files, for routes to a host. Routes that share
-// it share connections. The
-// error is a *TLSError.
+// Config reads the files, for routes to a host. Routes that share it share
+// connections. The error is a *TLSError.
 func (t TLS) Config(host string) (*tls.Config, error) {
-	c := &tls.Config{ServerName: unzoned(host), InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
-	if t.ServerName != "" {
-		c.ServerName = t.ServerName
-	}
+	c := &tls.Config{ServerName: cmp.Or(t.ServerName, unzoned(host)), InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
 	if t.CA != "" {
 		pem, err := os.ReadFile(t.CA)
 		if err != nil {
@@ -46,11 +43,7 @@ func (t TLS) Config(host string) (*tls.Config, error) {
 		}
 	}
 	if t.Cert != "" {
-		key := t.Key
-		if key == "" {
-			key = t.Cert
-		}
-		cert, err := tls.LoadX509KeyPair(t.Cert, key)
+		cert, err := tls.LoadX509KeyPair(t.Cert, cmp.Or(t.Key, t.Cert))
 		if err != nil {
 			return nil, &TLSError{"cert", err}
 		}

@@ -34,9 +34,9 @@ type transport interface {
 	// close closes a connection, at whatever stage it is.
 	close(c *conn)
 	// wait sleeps until something happens, or for timeout; 0 does not block.
-	// elapsed tells that nothing came before the timeout: not so after a signal.
+	// elapsed reports that nothing came before the timeout: not so after a signal.
 	wait(timeout time.Duration) (elapsed bool, err error)
-	// deliver tells the loop what the last wait has found.
+	// deliver calls the loop for what the last wait has found.
 	deliver()
 	// wake ends a wait. Any goroutine may call it.
 	wake()
@@ -46,21 +46,21 @@ type transport interface {
 
 // socket is what a transport keeps about a connection.
 type socket struct {
-	fd        int      // -1 if there is none
-	unwritten []byte   // what the kernel has not taken yet
-	out       []byte   // of io_uring: what the kernel was told to send
-	sending   bool     // of io_uring: it has not said that this is done
-	entry     uint32   // of io_uring: where it was told so
-	far       *farSide // of the portable transport
+	fd        int     // -1 if there is none
+	unwritten []byte  // what the kernel has not taken yet
+	out       []byte  // of io_uring: what the kernel is to send
+	sending   bool    // of io_uring: it has not said that this is done
+	entry     uint32  // of io_uring: where in the ring
+	goConn    *goConn // of the portable transport
 }
 
-// writing tells whether the kernel has not taken all yet.
+// writing reports whether the kernel has not taken all yet.
 func (s *socket) writing() bool { return s.sending || len(s.unwritten) > 0 }
 
 // readSize is how much one read takes at most.
 const readSize = 64 << 10
 
-// token means one connection, and none that has its place later.
+// token means one connection, and none that has its slot later.
 type token struct {
 	conn       *conn
 	generation int32
@@ -97,7 +97,7 @@ func Transports() []string {
 	return names
 }
 
-// isEnd tells whether a read failed because the peer has sent its last.
+// isEnd reports whether a read failed because the peer has sent its last.
 func isEnd(err error) bool { return errors.Is(err, io.EOF) }
 
 // TransportName is the transport that a plan uses.

@@ -18,7 +18,7 @@ func (t Tick) Second() load.Second {
 // was. What was lost counts whenever it was.
 func (r *Run) Problems(from, to time.Duration) []load.Problem {
 	check := load.Checkup{Batch: r.Batch}
-	var whole load.Whole
+	var whole load.Totals
 	for _, n := range r.Lost {
 		whole.Lost += n
 	}
@@ -32,7 +32,7 @@ func (r *Run) Problems(from, to time.Duration) []load.Problem {
 		check.Add(s)
 		whole.Due += t.Ended + t.Unsent
 		whole.Starved += t.Starved
-		whole.Held += t.Held
+		whole.DialLimited += t.Held
 		if !r.Skips {
 			whole.Unsent += t.Unsent
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -30,7 +31,7 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 	in := &Inputs{TLS: map[string]*tls.Config{}}
 	var err error
 	if x.Load.Replay != "" {
-		if in.Times, err = readFile(x.Load.Replay, load.ReadTimes); err != nil {
+		if in.Times, err = readFile(x.Load.Replay, arrivals.ReadTimes); err != nil {
 			return nil, fmt.Errorf("replay: %w", err)
 		}
 	}

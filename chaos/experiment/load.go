@@ -8,6 +8,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -107,7 +108,9 @@ func (l Load) MaxQueue() int {
 // warmup: 30s to a file that works must not make another experiment of it. Were
 // the times to count from the first request, each event would have to be moved
 // by hand, and with one forgotten a fault would strike a system that is cold.
-func (l Load) Warmed(s load.Schedule) load.Schedule { return load.Warmed(l.First(), l.Warmup, s) }
+func (l Load) Warmed(s arrivals.Schedule) arrivals.Schedule {
+	return arrivals.Warmed(l.First(), l.Warmup, s)
+}
 
 // First is the rate that the load begins with, or the first above 0.
 func (l Load) First() rate.Limit {

@@ -11,7 +11,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
-	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -50,7 +50,7 @@ func (x *Experiment) Plan() (judge.Plan, error) {
 const steps = 1000
 
 // offered is how many arrivals are due in [from, to) on average.
-func offered(s load.Schedule, times []time.Duration, from, to time.Duration) (sum float64) {
+func offered(s arrivals.Schedule, times []time.Duration, from, to time.Duration) (sum float64) {
 	if times != nil {
 		lo, _ := slices.BinarySearch(times, from)
 		hi, _ := slices.BinarySearch(times, to)

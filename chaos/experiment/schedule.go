@@ -9,7 +9,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
-	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // Stage is one part of a load: either {to: RATE, over: DURATION} ramps from
@@ -45,27 +45,27 @@ var scheduleKinds = []string{"rate", "stages", "spike", "sine", "replay"}
 
 // Schedule is when requests are due; the same seed gives the same arrivals.
 // replayed are the times of a replay, see Inputs.
-func (l Load) Schedule(seed uint64, replayed []time.Duration) (load.Schedule, error) {
-	spacing := load.Spacing{Poisson: l.Arrivals == Poisson, Seed: seed}
+func (l Load) Schedule(seed uint64, replayed []time.Duration) (arrivals.Schedule, error) {
+	spacing := arrivals.Spacing{Poisson: l.Arrivals == Poisson, Seed: seed}
 	switch {
 	case l.Replay != "":
-		return load.Replay(replayed)
+		return arrivals.Replay(replayed)
 	case l.Spike != nil:
-		return load.Spaced(load.Spike(l.Spike.From, l.Spike.To, l.Spike.At, l.Spike.For, l.Duration), spacing)
+		return arrivals.Spaced(arrivals.Spike(l.Spike.From, l.Spike.To, l.Spike.At, l.Spike.For, l.Duration), spacing)
 	case l.Sine != nil:
-		return load.Spaced(load.Sine(l.Sine.Mean, l.Sine.Amplitude, l.Sine.Period, l.Duration), spacing)
+		return arrivals.Spaced(arrivals.Sine(l.Sine.Mean, l.Sine.Amplitude, l.Sine.Period, l.Duration), spacing)
 	case len(l.Stages) == 0:
-		return load.Stages([]load.Stage{{To: l.Rate, Hold: l.Duration}}, spacing), nil
+		return arrivals.Stages([]arrivals.Stage{{To: l.Rate, Hold: l.Duration}}, spacing), nil
 	}
-	var stages []load.Stage
+	var stages []arrivals.Stage
 	var now rate.Limit
 	for _, s := range l.Stages {
 		if s.To != nil {
 			now = *s.To
 		}
-		stages = append(stages, load.Stage{To: now, Over: s.Over, Hold: s.Hold})
+		stages = append(stages, arrivals.Stage{To: now, Over: s.Over, Hold: s.Hold})
 	}
-	return load.Stages(stages, spacing), nil
+	return arrivals.Stages(stages, spacing), nil
 }
 
 // schedule checks how much load there is, and for how long.
@@ -135,10 +135,10 @@ func (r *rules) replayed(file string) time.Duration {
 	if !r.opts.Here || !r.Sound("load.replay") {
 		return 0
 	}
-	times, err := readFile(r.beside(file), load.ReadTimes)
+	times, err := readFile(r.beside(file), arrivals.ReadTimes)
 	if err == nil {
-		var s load.Schedule
-		if s, err = load.Replay(times); err == nil {
+		var s arrivals.Schedule
+		if s, err = arrivals.Replay(times); err == nil {
 			return s.Duration()
 		}
 	}

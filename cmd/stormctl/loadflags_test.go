@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 // What a shape comes to: how many arrivals, over how long, and at what rate on
@@ -39,7 +40,7 @@ func TestShapesOfALoad(t *testing.T) {
 			t.Errorf("%s: %v", tt.words, err)
 			continue
 		}
-		if got := load.DueBefore(p.Schedule, time.Hour); got != tt.arrivals || j.span != tt.length || math.Abs(float64(j.offered)-tt.offered) > 1e-9 || j.words != tt.words {
+		if got := arrivals.DueBefore(p.Schedule, time.Hour); got != tt.arrivals || j.span != tt.length || math.Abs(float64(j.offered)-tt.offered) > 1e-9 || j.words != tt.words {
 			t.Errorf("got %d arrivals in %v, %v/s on average, %q; want %d, %v, %v, %q", got, j.span, float64(j.offered), j.words, tt.arrivals, tt.length, tt.offered, tt.words)
 		}
 	}
@@ -47,16 +48,16 @@ func TestShapesOfALoad(t *testing.T) {
 
 // The number of requests that was asked for is what is sent, also by chance.
 func TestAsManyRequestsAsAskedFor(t *testing.T) {
-	for _, arrivals := range []string{"constant", "poisson"} {
+	for _, spread := range []string{"constant", "poisson"} {
 		for _, n := range []uint64{1, 2, 7, 100} {
 			for seed := range uint64(50) {
-				o := loadOptions{arrivals: arrivals, timeout: time.Second, pipeline: 1, streams: 1, protocol: load.HTTP1, requests: n, seed: seed}
+				o := loadOptions{arrivals: spread, timeout: time.Second, pipeline: 1, streams: 1, protocol: load.HTTP1, requests: n, seed: seed}
 				var p load.Plan
 				if err := o.schedule(&p, &loadJob{}); err != nil {
 					t.Fatal(err)
 				}
-				if got := load.DueBefore(p.Schedule, time.Hour); got != n {
-					t.Errorf("%s, seed %d: %d of %d", arrivals, seed, got, n)
+				if got := arrivals.DueBefore(p.Schedule, time.Hour); got != n {
+					t.Errorf("%s, seed %d: %d of %d", spread, seed, got, n)
 				}
 			}
 		}

@@ -45,7 +45,7 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			return err
 		}
 		p.Routes = append(p.Routes, load.Route{
-			Name: q.Name(), Weight: q.Weight, Addr: to.door.Addr, TLS: to.tls, Protocol: to.door.Protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
+			Name: q.Name(), Weight: q.Weight, Addr: to.found.Addr, TLS: to.tls, Protocol: to.found.Protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
 			Body: q.Body, Checks: checks, Timeout: o.timeout,
 		})
 	}
@@ -191,7 +191,7 @@ func (o *loadOptions) descriptors(ctx context.Context, q requests.Request, j *lo
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	return requests.Reflect(ctx, requests.Server{Addr: to.door.Addr, TLS: to.tls, Host: q.Host, Headers: headers}, q.Path)
+	return requests.Reflect(ctx, requests.Server{Addr: to.found.Addr, TLS: to.tls, Host: q.Host, Headers: headers}, q.Path)
 }
 
 // literal is a body in which what looks like a placeholder is none.
@@ -257,12 +257,12 @@ func redirect(list []requests.Request, target string) error {
 
 // reached is where requests to a host go.
 type reached struct {
-	base string // the host as URLs have it, with their scheme
-	door load.Door
-	tls  *tls.Config // nil is without
+	base  string // the host as URLs have it, with their scheme
+	found load.Reached
+	tls   *tls.Config // nil is without
 }
 
-// reach finds where a host is and knocks there, so that one which is not there,
+// reach finds where a host is and probes it, so that one which is not there,
 // or which we cannot talk to, is told of before anything begins. It does so
 // once.
 func (o *loadOptions) reach(ctx context.Context, scheme, host string, j *loadJob) (to reached, err error) {
@@ -288,10 +288,10 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string, j *loadJob
 			return to, err
 		}
 	}
-	if to.door, err = load.Find(ctx, addrs, load.Route{TLS: to.tls, Protocol: o.protocol}, o.timeout); err != nil {
+	if to.found, err = load.ProbeAny(ctx, addrs, load.Route{TLS: to.tls, Protocol: o.protocol}, o.timeout); err != nil {
 		return to, err
 	}
-	for _, why := range to.door.Passed {
+	for _, why := range to.found.Failed {
 		j.notes = append(j.notes, fmt.Sprintf("%s: an address is not used: %v", host, why))
 	}
 	j.hosts = append(j.hosts, to)
@@ -315,7 +315,7 @@ func addressesOf(ctx context.Context, host, port string) ([]string, error) {
 // were not given.
 func hostsOf(list []reached, auto bool) (hosts []reports.Host) {
 	for _, to := range list {
-		hosts = append(hosts, reports.Host{URL: to.base, Addr: to.door.Addr, Addresses: to.door.Of, Protocol: to.door.Protocol, Auto: auto})
+		hosts = append(hosts, reports.Host{URL: to.base, Addr: to.found.Addr, Addresses: to.found.Candidates, Protocol: to.found.Protocol, Auto: auto})
 	}
 	return hosts
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -33,7 +34,7 @@ type loadRun struct {
 	tally  *load.Tally
 	warm   *load.Tally // of the warm-up
 	stats  *load.Stats
-	meter  *load.Meter
+	meter  *meter.Meter
 	shown  *courier
 	record *recordFile
 	hlog   *hlogFile
@@ -42,7 +43,7 @@ type loadRun struct {
 	ticked   time.Duration
 	cpu      time.Duration // used when the clock began
 	check    load.Checkup
-	host     load.Hiccup // the worst seen
+	host     meter.Hiccup // the worst seen
 	busy     float64
 	pressure float64
 	pause    time.Duration
@@ -127,7 +128,7 @@ func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load,
 	}, observe)
 	r.shown.begin(r.url)
 	defer r.shown.end()
-	r.meter = load.StartMeter()
+	r.meter = meter.Start()
 	defer r.meter.Stop()
 	begun := time.Now()
 	r.start, r.ticked = begun.Add(r.warmup), -r.warmup
@@ -140,14 +141,14 @@ func (r *loadRun) run(ctx context.Context, o loadOptions) (result *reports.Load,
 	r.plan.Stats = r.stats
 	r.state = chaos.Progress{Name: r.url, Phase: "load", Total: r.length()}
 
-	r.cpu = load.CPUTime()
+	r.cpu = meter.CPUTime()
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		r.watch(stop)
 	}()
 	runErr := load.Run(ctx, r.plan, begun, observe)
-	now, cpu := time.Since(r.start), load.CPUTime()
+	now, cpu := time.Since(r.start), meter.CPUTime()
 	close(stop)
 	<-done
 	if runErr != nil && ctx.Err() == nil {
@@ -241,7 +242,7 @@ func (r *loadRun) tickWarm(now time.Duration) {
 	r.show(interval, now)
 	r.ticked, r.dials.until = now, reading.Dialled
 	if now == 0 {
-		r.cpu, r.before = load.CPUTime(), reading
+		r.cpu, r.before = meter.CPUTime(), reading
 		r.state.Phase = "load"
 	}
 }
@@ -305,7 +306,7 @@ func (r *loadRun) result(seconds float64, cpu time.Duration) *reports.Load {
 			SendLag: spread(total.Times.Lag), Late: spread(total.Times.Late),
 			HiccupP99: millis(r.host.P99), HiccupMax: millis(r.host.Max), Steal: r.host.Steal, Pressure: r.pressure,
 			CPU: cpu.Seconds() / max(seconds, 1e-9), Busy: 100 * r.busy, Loops: load.Shards(r.plan), Transport: load.TransportName(r.plan),
-			GCPause: millis(r.pause), Memory: load.MaxResident(),
+			GCPause: millis(r.pause), Memory: meter.MaxResident(),
 		},
 	}
 	if r.plan.Closed != nil {
@@ -357,8 +358,8 @@ func ended(outcomes [load.Outcomes]uint64) (all uint64, by map[string]uint64) {
 
 // problems says why the harness was not well.
 func (r *loadRun) problems(l *reports.Load, reading load.Reading) []string {
-	w := load.Whole{
-		Due: l.Due, Late: time.Duration(l.Harness.Late.P99 * float64(time.Millisecond)), Starved: reading.Starved - r.before.Starved, Held: reading.Held - r.before.Held,
+	w := load.Totals{
+		Due: l.Due, Late: time.Duration(l.Harness.Late.P99 * float64(time.Millisecond)), Starved: reading.Starved - r.before.Starved, DialLimited: reading.DialLimited - r.before.DialLimited,
 		Lost: r.record.lost(), Open: reading.Most, DialLimit: r.plan.DialRate > 0,
 	}
 	if l.Partial == "" && r.plan.MaxQueue == 0 {

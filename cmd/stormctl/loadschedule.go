@@ -14,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
 const (
@@ -156,7 +157,7 @@ func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
 		if s.at+s.long > length {
 			return fmt.Errorf("--spike %q: the load ends before it, after %v", s.text, unit.FormatDuration(length))
 		}
-		p.Schedule = load.Spike(base, s.peak, s.at, s.long, length)
+		p.Schedule = arrivals.Spike(base, s.peak, s.at, s.long, length)
 		j.offered += (s.peak - base) * rate.Limit(s.long.Seconds()/length.Seconds())
 		j.words += ", spike to " + s.text
 	case o.sine.given:
@@ -164,7 +165,7 @@ func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
 		if s.by > base {
 			return fmt.Errorf("--sine %q: must be at most the --rate, %s", s.text, unit.FormatRate(base))
 		}
-		p.Schedule = load.Sine(base, s.by, s.every, length)
+		p.Schedule = arrivals.Sine(base, s.by, s.every, length)
 		j.words += ", and up to " + s.text + " more and less"
 	default:
 		var err error
@@ -175,13 +176,13 @@ func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
 	if o.requests == 0 || o.arrivals == experiment.Constant {
 		j.span = length
 	}
-	p.Schedule = load.Warmed(base, o.warmup, p.Schedule)
+	p.Schedule = arrivals.Warmed(base, o.warmup, p.Schedule)
 	return nil
 }
 
 // plain is one rate. A number of requests must not fail to fall due by rounding
 // or by chance, so there the schedule has some more of them.
-func (o *loadOptions) plain(limit rate.Limit, length time.Duration) (load.Schedule, error) {
+func (o *loadOptions) plain(limit rate.Limit, length time.Duration) (arrivals.Schedule, error) {
 	l := experiment.Load{Rate: limit, Arrivals: o.arrivals, Duration: length}
 	switch {
 	case o.requests == 0:
@@ -192,7 +193,7 @@ func (o *loadOptions) plain(limit rate.Limit, length time.Duration) (load.Schedu
 		l.Duration += time.Microsecond
 	}
 	s, err := l.Schedule(o.seed, nil)
-	return load.First(o.requests, s), err
+	return arrivals.First(o.requests, s), err
 }
 
 // staged is a load in stages, as in an experiment.
@@ -204,9 +205,9 @@ func (o *loadOptions) staged(p *load.Plan, j *loadJob) error {
 	}
 	j.offered, j.span = mean(l), l.Length()
 	if o.requests > 0 {
-		p.Schedule, j.span = load.First(o.requests, p.Schedule), 0
+		p.Schedule, j.span = arrivals.First(o.requests, p.Schedule), 0
 	}
-	p.Schedule = load.Warmed(l.First(), o.warmup, p.Schedule)
+	p.Schedule = arrivals.Warmed(l.First(), o.warmup, p.Schedule)
 	j.words = fmt.Sprintf("open model, %s", o.stages.String())
 	if o.arrivals == experiment.Poisson {
 		j.words += " (Poisson arrivals)"
@@ -231,16 +232,16 @@ func mean(l experiment.Load) rate.Limit {
 
 // replayed makes the schedule of a file's times.
 func (o *loadOptions) replayed(p *load.Plan, j *loadJob) error {
-	times, err := readFile(o.replay, load.ReadTimes)
+	times, err := readFile(o.replay, arrivals.ReadTimes)
 	if err != nil {
 		return fmt.Errorf("--replay: %w", err)
 	}
-	if p.Schedule, err = load.Replay(times); err != nil {
+	if p.Schedule, err = arrivals.Replay(times); err != nil {
 		return fmt.Errorf("--replay: %w", err)
 	}
 	if o.requests > 0 {
 		times = times[:min(o.requests, uint64(len(times)))]
-		p.Schedule = load.First(o.requests, p.Schedule)
+		p.Schedule = arrivals.First(o.requests, p.Schedule)
 	}
 	last := times[len(times)-1]
 	j.offered = rate.Limit(float64(len(times)) / math.Max(last.Seconds(), 1))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 // TestTickLeavesLittleBehind holds what a second of a load allocates to what
@@ -14,13 +16,13 @@ import (
 // collector waits for.
 func TestTickLeavesLittleBehind(t *testing.T) {
 	j := &loadJob{url: "http://127.0.0.1/", groups: []string{"a", "b"}, group: []int{0, 1}, plan: load.Plan{
-		Routes: make([]load.Route, 2), Schedule: load.Constant(1000, time.Hour),
+		Routes: make([]load.Route, 2), Schedule: arrivals.Constant(1000, time.Hour),
 	}}
 	r := &loadRun{loadJob: j, shown: newCourier(newProgress(io.Discard, false, func(string) string { return "" })), pressure: -1}
 	defer r.shown.close()
 	r.start = time.Now()
 	r.stats = load.NewStats(2, r.start)
-	r.meter = load.StartMeter()
+	r.meter = meter.Start()
 	defer r.meter.Stop()
 	observe := r.observer(2)
 	now := time.Duration(0)

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 	"time"
+
+	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
 
 // What holds means: of what was offered, so much was achieved, without an error,
@@ -29,14 +30,14 @@ func highest(ctx context.Context, s setup, stormctl string, rounds int, answered
 		held := 0
 		for low, high := 10, 41; low < high; { // in twentieths: 0.50 to 2.00
 			middle := (low + high) / 2
-			rate := int(flat.rate * float64(middle) / 20)
-			r, err := offer(ctx, s, stormctl, rate)
+			offered := int(flat[rate] * float64(middle) / 20)
+			r, err := offer(ctx, s, stormctl, offered)
 			if err != nil {
 				return err
 			}
-			ok := r.Outcomes["ok"] == r.Requests && r.Unsent == 0 && r.Rate >= achieved*float64(rate) && r.Response.P50 <= patience
+			ok := r.Outcomes["ok"] == r.Requests && r.Unsent == 0 && r.Rate >= achieved*float64(offered) && r.Response.P50 <= patience
 			fmt.Fprintf(os.Stderr, "highest round %d of %d: %d/s, %.2f x wrk's %.0f/s: %.0f/s achieved, p50 %.3f ms, %d not ok: holds %v\n",
-				round+1, rounds, rate, float64(middle)/20, flat.rate, r.Rate, r.Response.P50, r.Requests+r.Unsent-r.Outcomes["ok"], ok)
+				round+1, rounds, offered, float64(middle)/20, flat[rate], r.Rate, r.Response.P50, r.Requests+r.Unsent-r.Outcomes["ok"], ok)
 			if ok {
 				low, held = middle+1, middle
 			} else {
@@ -44,16 +45,18 @@ func highest(ctx context.Context, s setup, stormctl string, rounds int, answered
 			}
 		}
 		ratios = append(ratios, float64(held)/20)
-		rates = append(rates, flat.rate*float64(held)/20)
+		rates = append(rates, flat[rate]*float64(held)/20)
 	}
-	fmt.Printf("\nhighest rate that holds for %v over TCP: %.0f/s, %.2f x what wrk reaches flat out, medians of %d rounds\n", s.duration, median(rates), median(ratios), rounds)
+	fmt.Printf("\nhighest rate that holds for %v over TCP: %.0f/s, %.2f x what wrk reaches flat out, medians of %d rounds\n",
+		s.duration, bench.Middle(rates), bench.Middle(ratios), rounds)
 	return nil
 }
 
 func offer(ctx context.Context, s setup, stormctl string, rate int) (report, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.duration+time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, stormctl, "load", s.url(), "--json", "--quiet", "-c", strconv.Itoa(s.conns), "-d", s.duration.String(), "--rate", strconv.Itoa(rate))
+	s.rate = rate
+	cmd := exec.CommandContext(ctx, stormctl, ours(stormctl, "", false).args(s)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -8,7 +8,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -21,6 +20,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
 
 func main() {
@@ -28,7 +29,8 @@ func main() {
 	duration := flag.Duration("duration", 5*time.Second, "of each measurement")
 	conns := flag.Int("connections", 64, "of each program")
 	stormctl := flag.String("stormctl", "", "the program to measure (required)")
-	modes := flag.String("modes", "closed,unix,1000,5000,20000", "what to measure: closed, unix (closed over a unix socket), rates per second, or highest (the highest rate that holds)")
+	modes := flag.String("modes", "closed,unix,1000,5000,20000",
+		"what to measure: closed, unix (closed over a unix socket), rates per second, or highest (the highest rate that holds)")
 	truths := flag.Bool("truth", false, "instead: what each program says of a target whose behaviour is known")
 	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
 	flag.Parse()
@@ -55,16 +57,16 @@ func run(ctx context.Context, stormctl string, rounds int, duration time.Duratio
 		return err
 	}
 	defer os.RemoveAll(dir)
-	server, err := startNginx(ctx, dir)
+	server, err := bench.StartNginx(ctx, dir, 0)
 	if err != nil {
 		return err
 	}
-	defer server.stop()
+	defer server.Stop()
 
 	for _, mode := range modes {
-		s := setup{addr: server.addr, socket: server.socket, dir: dir, conns: conns, duration: duration}
+		s := setup{addr: server.Addr, socket: server.Socket, dir: dir, conns: conns, duration: duration}
 		if mode == "highest" {
-			if err := highest(ctx, s, stormctl, rounds, server.requests); err != nil {
+			if err := highest(ctx, s, stormctl, rounds, server.Requests); err != nil {
 				return fmt.Errorf("%s: %w", mode, err)
 			}
 			continue
@@ -73,28 +75,34 @@ func run(ctx context.Context, stormctl string, rounds int, duration time.Duratio
 			return err
 		}
 		peers := installed(s, stormctl, only)
-		results := make([][]measurement, len(peers))
-		for round := range rounds {
-			for i := range peers {
-				k := (i + round) % len(peers) // nobody is always first
-				m, err := measure(ctx, s, peers[k], server.requests)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w", mode, peers[k].name, err)
-				}
-				results[k] = append(results[k], m)
-				fmt.Fprintf(os.Stderr, "%s round %d of %d: %-18s %s\n", mode, round+1, rounds, peers[k].name, m)
-			}
+		results, err := inRounds(rounds, mode+" ", peers, func(p peer) (bench.Measurement, error) {
+			return measure(ctx, s, p, server.Requests)
+		}, text)
+		if err != nil {
+			return err
 		}
 		printTable(s, peers, results, rounds)
 	}
 	return nil
 }
 
+func inRounds(rounds int, label string, peers []peer, measure func(peer) (bench.Measurement, error),
+	text func(bench.Measurement) string) ([][]bench.Measurement, error) {
+	var names []string
+	for _, p := range peers {
+		names = append(names, p.name)
+	}
+	return bench.Rounds(rounds, label, names, func(i int) (bench.Measurement, error) { return measure(peers[i]) }, text)
+}
+
 // installed are the programs that are there, wanted, and able to.
 func installed(s setup, stormctl, only string) []peer {
 	var peers []peer
 	for _, p := range allPeers(stormctl) {
-		if _, err := exec.LookPath(p.program); err == nil && p.args(s) != nil && (only == "" || slices.Contains(strings.Split(only, ","), p.name)) {
+		if only != "" && !slices.Contains(strings.Split(only, ","), p.name) || s.unix && !p.own {
+			continue
+		}
+		if _, err := exec.LookPath(p.program); err == nil && p.args(s) != nil {
 			peers = append(peers, p)
 		}
 	}
@@ -129,25 +137,32 @@ func (s *setup) setMode(mode string) error {
 	return nil
 }
 
-// measurement is one program once.
-type measurement struct {
-	cpu       float64 // µs per request
-	rate      float64 // requests per second, by the target
-	quantiles         // by the program
-	lateness          // by stormctl
-	memory    float64 // MiB
-}
+// What is measured of a program.
+const (
+	cpu       = iota // µs per request
+	rate             // requests per second, by the target
+	p50              // by the program, in ms; and these three
+	p99              //
+	p999             //
+	longest          //
+	lag50            // by stormctl, in ms; and these three
+	lag99            //
+	service50        //
+	hiccup99         //
+	memory           // MiB
+	metrics
+)
 
-func (m measurement) String() string {
-	return fmt.Sprintf("%6.2f us/request %7.0f/s  p50 %.3f ms  p99 %.3f ms  %.0f MiB", m.cpu, m.rate, m.p50, m.p99, m.memory)
+func text(m bench.Measurement) string {
+	return fmt.Sprintf("%6.2f us/request %7.0f/s  p50 %.3f ms  p99 %.3f ms  %.0f MiB", m[cpu], m[rate], m[p50], m[p99], m[memory])
 }
 
 // measure runs a program; answered is how many requests the target has answered
 // so far, that question included.
-func measure(ctx context.Context, s setup, p peer, answered func() (int64, error)) (measurement, error) {
+func measure(ctx context.Context, s setup, p peer, answered func() (int64, error)) (bench.Measurement, error) {
 	before, err := answered()
 	if err != nil {
-		return measurement{}, err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.duration+time.Minute)
 	defer cancel()
@@ -157,30 +172,27 @@ func measure(ctx context.Context, s setup, p peer, answered func() (int64, error
 	cmd.Stdout, cmd.Stderr = &out, &diagnostics
 	cmd.Dir = s.dir
 	if err := cmd.Run(); err != nil {
-		return measurement{}, fmt.Errorf("%s %s: %w\n%s%s", p.program, strings.Join(args, " "), err, out.String(), diagnostics.String())
+		return nil, fmt.Errorf("%s %s: %w\n%s%s", p.program, strings.Join(args, " "), err, out.String(), diagnostics.String())
 	}
 	after, err := answered()
 	if err != nil {
-		return measurement{}, err
+		return nil, err
 	}
 	n := float64(after - before - 1) // without the one that asked
 	if n <= 0 {
-		return measurement{}, errors.New("it sent nothing")
+		return nil, errors.New("it sent nothing")
 	}
-	m := measurement{
-		cpu:    float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Microseconds()) / n,
-		rate:   n / s.duration.Seconds(),
+	q, err := p.says(s, out.String())
+	if err != nil {
+		return nil, err
+	}
+	return bench.Measurement{
+		cpu:  float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Microseconds()) / n,
+		rate: n / s.duration.Seconds(),
+		p50:  q.p50, p99: q.p99, p999: q.p999, longest: q.max,
+		lag50: q.lag50, lag99: q.lag99, service50: q.service50, hiccup99: q.hiccup99,
 		memory: float64(maxResident(cmd.ProcessState)) / (1 << 20),
-	}
-	if p.own {
-		r, err := readOurs(out.String())
-		if err != nil {
-			return m, err
-		}
-		m.lateness = r.lateness()
-	}
-	m.quantiles, err = p.says(s, out.String())
-	return m, err
+	}, nil
 }
 
 // bars are the programs that the others are compared with.
@@ -192,7 +204,7 @@ func (s setup) bars() []string {
 }
 
 // printTable prints the medians, and their ratios to those of the bars.
-func printTable(s setup, peers []peer, results [][]measurement, rounds int) {
+func printTable(s setup, peers []peer, results [][]bench.Measurement, rounds int) {
 	fmt.Printf("\n%s, %v, medians of %d alternating rounds\n\n", s.name, s.duration, rounds)
 	var bars []int
 	head := "program\tCPU us/request\t"
@@ -212,24 +224,24 @@ func printTable(s setup, peers []peer, results [][]measurement, rounds int) {
 	fmt.Fprintln(w, head+"p50 ms\tp99 ms\tservice p50\tlag p50\tlag p99\thiccup p99\tMiB\t")
 	for i, p := range peers {
 		m := medians(results[i])
-		ratios := func(f func(measurement) float64) string {
+		ratios := func(metric int) string {
 			text := ""
 			for _, bar := range bars {
-				text += fmt.Sprintf("%.2f\t", medianOf(results[i], results[bar], f))
+				text += fmt.Sprintf("%.2f\t", bench.Ratio(results[i], results[bar], metric))
 			}
 			return text
 		}
-		row := fmt.Sprintf("%s\t%.2f\t%s%.0f\t", p.name, m.cpu, ratios(func(m measurement) float64 { return m.cpu }), m.rate)
+		row := fmt.Sprintf("%s\t%.2f\t%s%.0f\t", p.name, m[cpu], ratios(cpu), m[rate])
 		if s.rate == 0 {
-			row += ratios(func(m measurement) float64 { return m.rate })
+			row += ratios(rate)
 		}
-		row += latencyText(m.p50) + "\t" + latencyText(m.p99) + "\t"
+		row += latencyText(m[p50]) + "\t" + latencyText(m[p99]) + "\t"
 		if p.own {
-			row += fmt.Sprintf("%.3f\t%.3f\t%.3f\t%.3f\t", m.service50, m.lag50, m.lag99, m.hiccup99)
+			row += fmt.Sprintf("%.3f\t%.3f\t%.3f\t%.3f\t", m[service50], m[lag50], m[lag99], m[hiccup99])
 		} else {
 			row += "-\t-\t-\t-\t"
 		}
-		fmt.Fprintf(w, "%s%.0f\t\n", row, m.memory)
+		fmt.Fprintf(w, "%s%.0f\t\n", row, m[memory])
 	}
 	_ = w.Flush()
 }
@@ -241,41 +253,12 @@ func latencyText(ms float64) string {
 	return fmt.Sprintf("%.3f", ms)
 }
 
-func medians(ms []measurement) measurement {
-	of := func(f func(measurement) float64) float64 {
-		values := make([]float64, len(ms))
-		for i, m := range ms {
-			values[i] = f(m)
-		}
-		return median(values)
+func medians(ms []bench.Measurement) bench.Measurement {
+	m := make(bench.Measurement, metrics)
+	for metric := range m {
+		m[metric] = bench.Median(ms, metric)
 	}
-	return measurement{
-		cpu: of(func(m measurement) float64 { return m.cpu }), rate: of(func(m measurement) float64 { return m.rate }),
-		quantiles: quantiles{
-			p50: of(func(m measurement) float64 { return m.p50 }), p99: of(func(m measurement) float64 { return m.p99 }),
-			p999: of(func(m measurement) float64 { return m.p999 }), max: of(func(m measurement) float64 { return m.max }),
-		},
-		lateness: lateness{
-			lag50: of(func(m measurement) float64 { return m.lag50 }), lag99: of(func(m measurement) float64 { return m.lag99 }),
-			service50: of(func(m measurement) float64 { return m.service50 }), hiccup99: of(func(m measurement) float64 { return m.hiccup99 }),
-		},
-		memory: of(func(m measurement) float64 { return m.memory }),
-	}
-}
-
-// medianOf is the median of the ratios within each round: what slows the
-// machine for a while slows both.
-func medianOf(a, b []measurement, f func(measurement) float64) float64 {
-	ratios := make([]float64, len(a))
-	for i := range a {
-		ratios[i] = f(a[i]) / f(b[i])
-	}
-	return median(ratios)
-}
-
-func median[T cmp.Ordered](values []T) T {
-	slices.Sort(values)
-	return values[len(values)/2]
+	return m
 }
 
 func inDir(s setup, name string) string { return filepath.Join(s.dir, name) }

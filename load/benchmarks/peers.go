@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -23,11 +22,9 @@ type peer struct {
 	own  bool // it is stormctl
 }
 
-// quantiles are latencies in ms; those that are not told are unknown.
-type quantiles struct{ p50, p99, p999, max float64 }
-
-// lateness is what stormctl says of its own timing, in ms.
-type lateness struct{ lag50, lag99, service50, hiccup99 float64 }
+// quantiles are latencies in ms; those that are not told are unknown. What
+// stormctl alone says of its timing is 0 for others.
+type quantiles struct{ p50, p99, p999, max, lag50, lag99, service50, hiccup99 float64 }
 
 const unknown = -1
 
@@ -38,16 +35,18 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 func allPeers(stormctl string) []peer {
 	peers := []peer{wrk()}
 	for _, transport := range []string{"epoll", "io_uring"} {
-		peers = append(peers, ours(stormctl, "stormctl "+transport, false, "--poller", transport), ours(stormctl, "stormctl "+transport+" +record", true, "--poller", transport))
+		name := "stormctl " + transport
+		peers = append(peers, ours(stormctl, name, false, "--poller", transport), ours(stormctl, name+" +record", true, "--poller", transport))
 	}
 	batched := ours(stormctl, "stormctl --batch 1ms", false, "--batch", "1ms", "--loops", "1")
-	peers = append(peers, peer{batched.name, batched.program, func(s setup) []string {
+	args := batched.args
+	batched.args = func(s setup) []string {
 		if s.rate == 0 {
 			return nil
 		}
-		return batched.args(s)
-	}, batched.says, true})
-	return append(peers, h2load(), hey(), bombardier(), fortio(), vegeta(), k6())
+		return args(s)
+	}
+	return append(peers, batched, h2load(), hey(), bombardier(), fortio(), vegeta(), k6())
 }
 
 func ours(program, name string, record bool, flags ...string) peer {
@@ -66,7 +65,10 @@ func ours(program, name string, record bool, flags ...string) peer {
 		return append(args, "--rate", strconv.Itoa(s.rate))
 	}, func(_ setup, out string) (quantiles, error) {
 		l, err := readOurs(out)
-		return quantiles{l.Response.P50, l.Response.P99, l.Response.P999, l.Response.Max}, err
+		return quantiles{
+			l.Response.P50, l.Response.P99, l.Response.P999, l.Response.Max,
+			l.Harness.SendLag.P50, l.Harness.SendLag.P99, l.Service.P50, l.Harness.HiccupP99,
+		}, err
 	}, true}
 }
 
@@ -96,68 +98,42 @@ func readOurs(out string) (r report, err error) {
 	return r, err
 }
 
-func (r report) lateness() lateness {
-	return lateness{r.Harness.SendLag.P50, r.Harness.SendLag.P99, r.Service.P50, r.Harness.HiccupP99}
-}
-
 func wrk() peer {
 	return peer{"wrk", "wrk", func(s setup) []string {
-		if s.rate > 0 || s.unix {
+		if s.rate > 0 {
 			return nil
 		}
 		return []string{"-t2", "-c" + strconv.Itoa(s.conns), "-d" + seconds(s.duration) + "s", "--latency", s.url()}
 	}, func(_ setup, out string) (quantiles, error) {
-		p50, err := durationAfter(out, `(?m)^\s+50%\s+(\S+)`)
-		if err != nil {
-			return quantiles{}, err
-		}
-		p99, err := durationAfter(out, `(?m)^\s+99%\s+(\S+)`)
-		if err != nil {
-			return quantiles{}, err
-		}
-		most, err := durationAfter(out, `Latency\s+\S+\s+\S+\s+(\S+)`)
-		return quantiles{p50, p99, unknown, most}, err
+		return find(out, "", `(?m)^\s+50%\s+(\S+)`, `(?m)^\s+99%\s+(\S+)`, `Latency\s+\S+\s+\S+\s+(\S+)`)
 	}, false}
 }
 
 func h2load() peer {
 	return peer{"h2load", "h2load", func(s setup) []string {
-		if s.rate > 0 || s.unix {
+		if s.rate > 0 {
 			return nil
 		}
 		return []string{"--h1", "-t2", "-c" + strconv.Itoa(s.conns), "-D" + seconds(s.duration), s.url()}
-	}, func(setup, string) (quantiles, error) { return quantiles{unknown, unknown, unknown, unknown}, nil }, false}
+	}, func(setup, string) (quantiles, error) {
+		return quantiles{p50: unknown, p99: unknown, p999: unknown, max: unknown}, nil
+	}, false}
 }
 
 func hey() peer {
 	return peer{"hey", "hey", func(s setup) []string {
-		if s.unix {
-			return nil
-		}
 		args := []string{"-z", s.duration.String(), "-c", strconv.Itoa(s.conns)}
 		if s.rate > 0 {
 			args = append(args, "-q", strconv.FormatFloat(float64(s.rate)/float64(s.conns), 'f', 3, 64))
 		}
 		return append(args, s.url())
 	}, func(_ setup, out string) (quantiles, error) {
-		p50, err := number(out, `50%%? in (\S+) secs`)
-		if err != nil {
-			return quantiles{}, err
-		}
-		p99, err := number(out, `99%%? in (\S+) secs`)
-		if err != nil {
-			return quantiles{}, err
-		}
-		most, err := number(out, `Slowest:\s+(\S+) secs`)
-		return quantiles{p50 * 1000, p99 * 1000, unknown, most * 1000}, err
+		return find(out, "s", `50%%? in (\S+) secs`, `99%%? in (\S+) secs`, `Slowest:\s+(\S+) secs`)
 	}, false}
 }
 
 func bombardier() peer {
 	return peer{"bombardier", "bombardier", func(s setup) []string {
-		if s.unix {
-			return nil
-		}
 		args := []string{"-c", strconv.Itoa(s.conns), "-d", s.duration.String(), "-l", "-p", "r", "-o", "json"}
 		if s.rate > 0 {
 			args = append(args, "-r", strconv.Itoa(s.rate))
@@ -174,49 +150,40 @@ func bombardier() peer {
 		}
 		err := json.Unmarshal([]byte(out), &r)
 		l := r.Result.Latency // in µs
-		return quantiles{l.Percentiles["50"] / 1000, l.Percentiles["99"] / 1000, unknown, l.Max / 1000}, err
+		return quantiles{p50: l.Percentiles["50"] / 1000, p99: l.Percentiles["99"] / 1000, p999: unknown, max: l.Max / 1000}, err
 	}, false}
 }
 
 func fortio() peer {
 	return peer{"fortio", "fortio", func(s setup) []string {
-		if s.unix {
-			return nil
-		}
 		return []string{"load", "-quiet", "-c", strconv.Itoa(s.conns), "-qps", strconv.Itoa(s.rate), "-t", s.duration.String(), "-r", "0.00001",
 			"-p", "50,99,99.9", "-json", inDir(s, "fortio.json"), s.url()}
 	}, func(s setup, _ string) (quantiles, error) {
-		text, err := os.ReadFile(inDir(s, "fortio.json"))
-		if err != nil {
-			return quantiles{}, err
-		}
 		var r struct {
 			DurationHistogram struct {
 				Max         float64
 				Percentiles []struct{ Percentile, Value float64 }
 			}
 		}
-		if err := json.Unmarshal(text, &r); err != nil {
+		if err := read(inDir(s, "fortio.json"), &r); err != nil {
 			return quantiles{}, err
 		}
 		p := r.DurationHistogram.Percentiles
 		if len(p) != 3 {
 			return quantiles{}, fmt.Errorf("fortio gave %d percentiles", len(p))
 		}
-		return quantiles{p[0].Value * 1000, p[1].Value * 1000, p[2].Value * 1000, r.DurationHistogram.Max * 1000}, nil
+		return quantiles{p50: p[0].Value * 1000, p99: p[1].Value * 1000, p999: p[2].Value * 1000, max: r.DurationHistogram.Max * 1000}, nil
 	}, false}
 }
 
 func vegeta() peer {
 	return peer{"vegeta", "vegeta", func(s setup) []string {
-		if s.unix {
-			return nil
-		}
 		targets := inDir(s, "vegeta.targets")
 		if os.WriteFile(targets, []byte("GET "+s.url()+"\n"), 0o644) != nil {
 			return nil
 		}
-		args := []string{"attack", "-targets", targets, "-duration", s.duration.String(), "-output", inDir(s, "vegeta.bin"), "-connections", strconv.Itoa(s.conns)}
+		args := []string{"attack", "-targets", targets, "-duration", s.duration.String(), "-output", inDir(s, "vegeta.bin"),
+			"-connections", strconv.Itoa(s.conns)}
 		if s.rate == 0 {
 			return append(args, "-rate", "0", "-max-workers", strconv.Itoa(s.conns))
 		}
@@ -230,59 +197,62 @@ func vegeta() peer {
 			Latencies map[string]float64 `json:"latencies"` // in ns
 		}
 		err = json.Unmarshal(out, &r)
-		return quantiles{r.Latencies["50th"] / 1e6, r.Latencies["99th"] / 1e6, unknown, r.Latencies["max"] / 1e6}, err
+		return quantiles{p50: r.Latencies["50th"] / 1e6, p99: r.Latencies["99th"] / 1e6, p999: unknown, max: r.Latencies["max"] / 1e6}, err
 	}, false}
 }
 
 func k6() peer {
 	return peer{"k6", "k6", func(s setup) []string {
-		if s.unix {
-			return nil
-		}
 		how := fmt.Sprintf("executor:'constant-vus',vus:%d", s.conns)
 		if s.rate > 0 {
 			how = fmt.Sprintf("executor:'constant-arrival-rate',rate:%d,timeUnit:'1s',preAllocatedVUs:%d", s.rate, s.conns)
 		}
-		script := fmt.Sprintf("import http from 'k6/http';export const options={summaryTrendStats:['p(50)','p(99)','p(99.9)','max'],scenarios:{a:{%s,duration:'%s'}}};export default function(){http.get('%s')}", how, s.duration, s.url())
+		script := fmt.Sprintf("import http from 'k6/http';export const options={summaryTrendStats:['p(50)','p(99)','p(99.9)','max'],"+
+			"scenarios:{a:{%s,duration:'%s'}}};export default function(){http.get('%s')}", how, s.duration, s.url())
 		if os.WriteFile(inDir(s, "k6.js"), []byte(script), 0o644) != nil {
 			return nil
 		}
 		return []string{"run", "--quiet", "--no-usage-report", "--summary-export", inDir(s, "k6.json"), inDir(s, "k6.js")}
 	}, func(s setup, _ string) (quantiles, error) {
-		text, err := os.ReadFile(inDir(s, "k6.json"))
-		if err != nil {
-			return quantiles{}, err
-		}
 		var r struct {
 			Metrics map[string]map[string]any `json:"metrics"`
 		}
-		if err := json.Unmarshal(text, &r); err != nil {
+		if err := read(inDir(s, "k6.json"), &r); err != nil {
 			return quantiles{}, err
 		}
 		of := func(name string) float64 {
 			v, _ := r.Metrics["http_req_duration"][name].(float64)
 			return v
 		}
-		return quantiles{of("p(50)"), of("p(99)"), of("p(99.9)"), of("max")}, nil
+		return quantiles{p50: of("p(50)"), p99: of("p(99)"), p999: of("p(99.9)"), max: of("max")}, nil
 	}, false}
 }
 
-// durationAfter reads a duration such as 1.23ms, in ms.
-func durationAfter(out, pattern string) (float64, error) {
-	m := regexp.MustCompile(pattern).FindStringSubmatch(out)
-	if m == nil {
-		return 0, fmt.Errorf("no %s in:\n%s", pattern, out)
+// find reads p50, p99 and the maximum, which the patterns find with a unit or in
+// the one that is given.
+func find(out, unit, p50, p99, most string) (quantiles, error) {
+	var ms [3]float64
+	for i, pattern := range []string{p50, p99, most} {
+		m := regexp.MustCompile(pattern).FindStringSubmatch(out)
+		if m == nil {
+			return quantiles{}, fmt.Errorf("no %s in:\n%s", pattern, out)
+		}
+		d, err := time.ParseDuration(m[1] + unit)
+		if err != nil {
+			return quantiles{}, err
+		}
+		ms[i] = float64(d) / float64(time.Millisecond)
 	}
-	d, err := time.ParseDuration(strings.TrimSpace(m[1]))
-	return float64(d) / float64(time.Millisecond), err
+	return quantiles{p50: ms[0], p99: ms[1], p999: unknown, max: ms[2]}, nil
 }
 
-func number(out, pattern string) (float64, error) {
-	m := regexp.MustCompile(pattern).FindStringSubmatch(out)
-	if m == nil {
-		return 0, fmt.Errorf("no %s in:\n%s", pattern, out)
+// read decodes a file of JSON.
+func read(file string, into any) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
 	}
-	return strconv.ParseFloat(m[1], 64)
+	return json.Unmarshal(text, into)
 }
 
 // maxResident is the most memory that an ended process had, in bytes.

@@ -14,11 +14,10 @@ import (
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/stormctl/stormctl/load/benchmarks/bench"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // behaviour is what a target does that is known exactly: how long it takes for
@@ -44,7 +43,7 @@ var behaviours = []behaviour{
 	{
 		name: "1 ms, always", rates: []int{200, 2000},
 		takes:    func(int64, time.Duration) time.Duration { return time.Millisecond },
-		expected: func(time.Duration) quantiles { return quantiles{1, 1, 1, 1} },
+		expected: func(time.Duration) quantiles { return quantiles{p50: 1, p99: 1, p999: 1, max: 1} },
 	},
 	{
 		// An even share of the arrivals comes into the stall, and waits for the
@@ -57,7 +56,7 @@ var behaviours = []behaviour{
 			return max(200*time.Microsecond, rest)
 		},
 		expected: func(time.Duration) quantiles {
-			return quantiles{0.2, 0.2, 90, 100}
+			return quantiles{p50: 0.2, p99: 0.2, p999: 90, max: 100}
 		},
 	},
 	{
@@ -68,13 +67,13 @@ var behaviours = []behaviour{
 			}
 			return time.Millisecond
 		},
-		expected: func(time.Duration) quantiles { return quantiles{1, 20, 20, 20} },
+		expected: func(time.Duration) quantiles { return quantiles{p50: 1, p99: 20, p999: 20, max: 20} },
 	},
 	{
 		name: "1 ms, closes without an answer one time in 1,000", rates: []int{2000},
 		takes:    func(int64, time.Duration) time.Duration { return time.Millisecond },
 		refuses:  func(n int64) bool { return n%1000 == 0 },
-		expected: func(time.Duration) quantiles { return quantiles{1, 1, 1, 1} },
+		expected: func(time.Duration) quantiles { return quantiles{p50: 1, p99: 1, p999: 1, max: 1} },
 		failing:  0.1,
 	},
 }
@@ -113,7 +112,7 @@ func serve(b behaviour) (*known, error) {
 
 func (k *known) connection(c net.Conn) {
 	runtime.LockOSThread() // for good: its timer slack is its own
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	poll.SharpenTimer()
 	defer c.Close()
 	in := bufio.NewReader(c)
 	for {
@@ -128,10 +127,7 @@ func (k *known) connection(c net.Conn) {
 		}
 		takes := k.takes(n, came.Sub(k.start))
 		for left := takes; left > 0; left = takes - time.Since(came) { // a signal ends a sleep
-			ts := unix.NsecToTimespec(int64(left))
-			// Go's scheduler is not told: it would take until its monitor's next
-			// look to let another connection's thread run. truth has enough Ps.
-			_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+			poll.Sleep(left) // truth has enough Ps
 		}
 		k.note(time.Since(came))
 		if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); err != nil || r.Close {
@@ -165,37 +161,45 @@ func truth(ctx context.Context, stormctl string, rounds int, duration time.Durat
 	for _, b := range behaviours {
 		for _, rate := range b.rates {
 			e := b.expected(duration)
-			fmt.Fprintf(w, "%s\t%d/s\tthe truth\t%s\t%s\t%s\t%s\t\n", b.name, rate, latencyText(e.p50), latencyText(e.p99), latencyText(e.p999), latencyText(e.max))
-			peers := installed(setup{dir: dir, conns: knownConns, duration: duration, rate: rate}, stormctl, only)
-			results := make([][]measurement, len(peers))
-			for round := range rounds {
-				for i := range peers {
-					k := (i + round) % len(peers) // nobody is always first
-					m, took, err := tell(ctx, dir, b, peers[k], rate, duration)
-					if err != nil {
-						return fmt.Errorf("%s, %s: %w", b.name, peers[k].name, err)
-					}
-					results[k] = append(results[k], m)
-					fmt.Fprintf(os.Stderr, "%s %d/s round %d of %d: %s: %s; the target took p50 %v p99 %v p99.9 %v max %v\n", b.name, rate, round+1, rounds, peers[k].name, m, took.P50, took.P99, took.P999, took.Max)
-				}
+			fmt.Fprintf(w, "%s\t%d/s\tthe truth\t%s\n", b.name, rate, latencies(e.p50, e.p99, e.p999, e.max))
+			s := setup{dir: dir, conns: knownConns, duration: duration, rate: rate}
+			peers := installed(s, stormctl, only)
+			var took hist.Summary
+			results, err := inRounds(rounds, fmt.Sprintf("%s %d/s ", b.name, rate), peers, func(p peer) (m bench.Measurement, err error) {
+				m, took, err = tell(ctx, s, b, p)
+				return m, err
+			}, func(m bench.Measurement) string {
+				return fmt.Sprintf("%s; the target took p50 %v p99 %v p99.9 %v max %v", text(m), took.P50, took.P99, took.P999, took.Max)
+			})
+			if err != nil {
+				return err
 			}
 			for i, p := range peers {
 				m := medians(results[i])
-				fmt.Fprintf(w, "\t\t%s\t%s\t%s\t%s\t%s\t\n", p.name, latencyText(m.p50), latencyText(m.p99), latencyText(m.p999), latencyText(m.max))
+				fmt.Fprintf(w, "\t\t%s\t%s\n", p.name, latencies(m[p50], m[p99], m[p999], m[longest]))
 			}
 		}
 	}
 	return w.Flush()
 }
 
-func tell(ctx context.Context, dir string, b behaviour, p peer, rate int, duration time.Duration) (m measurement, took hist.Summary, err error) {
+// latencies are cells of the table.
+func latencies(ms ...float64) (cells string) {
+	for _, ms := range ms {
+		cells += latencyText(ms) + "\t"
+	}
+	return cells
+}
+
+// tell has a program measure a behaviour; took is what it really was.
+func tell(ctx context.Context, s setup, b behaviour, p peer) (m bench.Measurement, took hist.Summary, err error) {
 	k, err := serve(b)
 	if err != nil {
 		return m, took, err
 	}
 	defer k.serving.Wait()
 	defer k.listener.Close()
-	s := setup{addr: k.listener.Addr().String(), dir: dir, conns: knownConns, duration: duration, rate: rate}
+	s.addr = k.listener.Addr().String()
 	m, err = measure(ctx, s, p, k.requests)
 	k.mu.Lock()
 	defer k.mu.Unlock()

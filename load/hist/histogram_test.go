@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// near tells whether a figure may stand for an exact time: never below it, and
+// near reports whether a figure may stand for an exact time: never below it, and
 // above it by 0.1 % or one step of 512 ns at most.
 func near(figure, exact time.Duration) bool {
 	return figure >= exact && figure <= min(exact+max(exact/1000, 512), Highest)

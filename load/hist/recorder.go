@@ -51,7 +51,7 @@ func NewRecorder(routes int) *Recorder {
 type Times struct {
 	Response, Service, Lag, Late time.Duration
 	Sent                         bool // otherwise it has no service time
-	Skipped                      bool // nobody let it wait, so that it has no response time and no lag either
+	Skipped                      bool // it was not let wait, so that it has no response time and no lag either
 	Follows                      bool // it waited for an answer before it, so that its lag is not counted
 }
 

@@ -257,3 +257,15 @@ func BenchmarkInterval(b *testing.B) {
 		c.Interval()
 	}
 }
+
+// Clamped and Lost sum up what is said of every histogram.
+func (s *Set) Clamped() (n int64) { return s.sum((*Histogram).Clamped) }
+func (s *Set) Lost() (n int64)    { return s.sum((*Histogram).Lost) }
+
+func (s *Set) sum(of func(*Histogram) int64) int64 {
+	n := of(s.Lag) + of(s.Late)
+	for i := range s.Response {
+		n += of(s.Response[i]) + of(s.Service[i])
+	}
+	return n
+}

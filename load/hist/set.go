@@ -52,15 +52,3 @@ func together(routes []*Histogram, all **Histogram) *Histogram {
 	}
 	return *all
 }
-
-// Clamped and Lost sum up what is said of every histogram.
-func (s *Set) Clamped() (n int64) { return s.sum((*Histogram).Clamped) }
-func (s *Set) Lost() (n int64)    { return s.sum((*Histogram).Lost) }
-
-func (s *Set) sum(of func(*Histogram) int64) int64 {
-	n := of(s.Lag) + of(s.Late)
-	for i := range s.Response {
-		n += of(s.Response[i]) + of(s.Service[i])
-	}
-	return n
-}

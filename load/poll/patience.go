@@ -29,7 +29,7 @@ func (p *Patience) Next(timeout time.Duration) (wait time.Duration, keep bool) {
 	return timeout, true
 }
 
-// Was is told what came of a wait, and returns whether the timeout that was
+// Was takes what came of a wait, and returns whether the timeout that was
 // asked for is over.
 func (p *Patience) Was(timeout, wait time.Duration, nothing bool) (elapsed bool) {
 	p.Idle = nothing && (p.Idle || wait == ShortWait)

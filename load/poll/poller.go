@@ -13,7 +13,7 @@ import (
 
 // Poller waits for connections to become ready. Each is registered once, edge
 // triggered, for its whole life: a loop reads until there is nothing left, so
-// the kernel need not be told about interest again.
+// interest need not be set again.
 type Poller struct {
 	epfd     int
 	wakefd   int
@@ -54,7 +54,7 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Close frees the poller; nobody may be waiting.
+// Close frees the poller; no Wait may be under way.
 func (p *Poller) Close() {
 	_ = unix.Close(p.epfd)
 	if p.wakefd >= 0 {
@@ -87,7 +87,7 @@ func (p *Poller) Wake() {
 
 // Wait returns what became ready within timeout, to the nanosecond; negative
 // is for ever and 0 does not block. The events are valid until the next wait.
-// elapsed tells that nothing came before the timeout: not so after a signal.
+// elapsed reports that nothing came before the timeout: not so after a signal.
 func (p *Poller) Wait(timeout time.Duration) (events []unix.EpollEvent, elapsed bool, err error) {
 	wait, keep := p.Next(timeout)
 	n, errno := p.poll(wait, keep)
@@ -123,9 +123,11 @@ func (p *Poller) poll(timeout time.Duration, keep bool) (n int, errno unix.Errno
 	case timeout == 0:
 		r, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch, 0, 0, 0)
 	case keep:
-		r, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch, uintptr(until), 0, 0)
+		r, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch,
+			uintptr(until), 0, 0)
 	default:
-		r, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch, uintptr(until), 0, 0)
+		r, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollBatch,
+			uintptr(until), 0, 0)
 	}
 	return int(r), errno
 }

@@ -23,7 +23,7 @@ func Cores() int {
 
 // Spare lets n more goroutines run at a time, because so many threads will
 // keep their P, the right to run Go code, while they wait: the scheduler is not
-// told, and would find none for anybody else. The function that it returns
+// told, and would find none for other goroutines. The function that it returns
 // undoes it.
 func Spare(n int) func() {
 	change := func(by int) {

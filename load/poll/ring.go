@@ -32,7 +32,7 @@ type Ring struct {
 	cqMask         uint32
 	cqes           []Completion
 
-	// What the kernel is told the address of. A goroutine's stack may move.
+	// What the kernel gets the address of. A goroutine's stack may move.
 	timeout unix.Timespec
 	arg     enterArg
 	file    int32
@@ -131,7 +131,10 @@ const (
 
 // NewRing makes a ring that is not enabled yet.
 func NewRing(sqEntries, cqEntries uint32) (u *Ring, err error) {
-	p := setupParams{cqEntries: cqEntries, flags: setupCQSize | setupClamp | setupDisabled | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun}
+	p := setupParams{
+		cqEntries: cqEntries,
+		flags:     setupCQSize | setupClamp | setupDisabled | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun,
+	}
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(sqEntries), uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
@@ -145,12 +148,13 @@ func NewRing(sqEntries, cqEntries uint32) (u *Ring, err error) {
 	if p.features&featureSingleMmap == 0 || p.features&featureExtArg == 0 {
 		return nil, errors.New("io_uring: the kernel is too old")
 	}
+	const access, shared = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_POPULATE
 	size := max(p.sqOff.array+p.sqEntries*4, p.cqOff.cqes+p.cqEntries*uint32(unsafe.Sizeof(Completion{})))
-	if u.sq, err = unix.Mmap(u.fd, offSQRing, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
+	if u.sq, err = unix.Mmap(u.fd, offSQRing, int(size), access, shared); err != nil {
 		return nil, os.NewSyscallError("mmap io_uring", err)
 	}
 	u.cq = u.sq
-	if u.entries, err = unix.Mmap(u.fd, offSQEs, int(p.sqEntries)*int(unsafe.Sizeof(Entry{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
+	if u.entries, err = unix.Mmap(u.fd, offSQEs, int(p.sqEntries)*int(unsafe.Sizeof(Entry{})), access, shared); err != nil {
 		return nil, os.NewSyscallError("mmap io_uring entries", err)
 	}
 	at := func(ring []byte, off uint32) *uint32 { return (*uint32)(unsafe.Pointer(&ring[off])) }
@@ -219,7 +223,7 @@ func (u *Ring) Next() *Entry {
 	return e
 }
 
-// Full tells that Next has to hand over what is filled in before it can return.
+// Full reports that Next has to hand over what is filled in before it can return.
 func (u *Ring) Full() bool { return u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize }
 
 // At is the entry that next has returned as the i-th.
@@ -228,7 +232,7 @@ func (u *Ring) At(i uint32) *Entry { return &u.sqes[i&u.sqMask] }
 // Last is where the entry is that Next has returned last.
 func (u *Ring) Last() uint32 { return u.tail - 1 }
 
-// HandedOver tells whether the kernel has taken the i-th entry.
+// HandedOver reports whether the kernel has taken the i-th entry.
 func (u *Ring) HandedOver(i uint32) bool { return int32(i-u.submitted) < 0 }
 
 // Holds makes p what a send sends.
@@ -263,13 +267,13 @@ func (u *Ring) Enter(timeout time.Duration, wait, keep bool) unix.Errno {
 	if errno == 0 {
 		u.submitted += uint32(r)
 	} else {
-		// What it says of the wait does not tell what it took.
+		// What it says of the wait does not say what it took.
 		u.submitted = atomic.LoadUint32(u.sqHead)
 	}
 	return errno
 }
 
-// Completed tells whether there is a completion that was not taken.
+// Completed reports whether there is a completion that was not taken.
 func (u *Ring) Completed() bool { return *u.cqHead != atomic.LoadUint32(u.cqTail) }
 
 // Take appends all completions to dst.
@@ -282,7 +286,7 @@ func (u *Ring) Take(dst []Completion) []Completion {
 	return dst
 }
 
-// HasRing tells whether the kernel lets us have a ring: an older one has not
+// HasRing reports whether the kernel lets us have a ring: an older one has not
 // what we need, and containers mostly forbid it.
 func HasRing() bool {
 	u, err := NewRing(8, 16)

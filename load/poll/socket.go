@@ -41,7 +41,8 @@ func ConnectError(fd int) unix.Errno {
 
 // Send writes to a socket without blocking, so it need not tell Go's scheduler.
 func Send(fd int, p []byte) (n int, errno unix.Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
 	if e != 0 {
 		return 0, e
 	}
@@ -50,14 +51,15 @@ func Send(fd int, p []byte) (n int, errno unix.Errno) {
 
 // Receive is Send the other way; 0 bytes are the end.
 func Receive(fd int, p []byte) (n int, errno unix.Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
+	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		unix.MSG_DONTWAIT, 0, 0)
 	if e != 0 {
 		return 0, e
 	}
 	return int(r), 0
 }
 
-// ReadyToRead tells whether there is something to read: bytes, the end, or an
+// ReadyToRead reports whether there is something to read: bytes, the end, or an
 // error.
 func ReadyToRead(fd int) bool {
 	var one [1]byte

@@ -126,7 +126,7 @@ func targetLine(text string) (method, url string, is bool) {
 	return method, strings.TrimSpace(url), is
 }
 
-// more adds a line to a target, and tells whether others may follow.
+// more adds a line to a target, and reports whether others may follow.
 func (r *Request) more(text string, open func(string) ([]byte, error)) (goesOn bool, err error) {
 	if file, isFile := strings.CutPrefix(text, "@"); isFile {
 		r.Body, err = open(file)

@@ -58,7 +58,7 @@ func steady(tb testing.TB) map[string]func() (ok bool) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	given := []string{"token"}
+	extracted := []string{"token"}
 	dst, other = append(dst, make([]byte, 1024)...), append(other, make([]byte, 1024)...)
 	return map[string]func() bool{
 		"response":  func() bool { return readOne(&response, small) },
@@ -79,10 +79,10 @@ func steady(tb testing.TB) map[string]func() (ok bool) {
 			return len(dst) > streamed.BodyLen(42, nil)
 		},
 		"varying stream": func() bool {
-			other = varyingStream.AppendHead(other[:0], 1, 42, given)
-			size := varyingStream.BodyLen(42, given)
-			other = varyingStream.AppendData(other, 1, 42, given, 0, size/2)
-			other = varyingStream.AppendData(other, 1, 42, given, size/2, size-size/2)
+			other = varyingStream.AppendHead(other[:0], 1, 42, extracted)
+			size := varyingStream.BodyLen(42, extracted)
+			other = varyingStream.AppendData(other, 1, 42, extracted, 0, size/2)
+			other = varyingStream.AppendData(other, 1, 42, extracted, size/2, size-size/2)
 			return len(other) > size
 		},
 		"id":          func() bool { seq, ok := ParseID(id, 1); return ok && seq == 42 },

@@ -63,7 +63,7 @@ func newBody(framing Framing, length int64) Body {
 // Framing is how the end of this body is known.
 func (b *Body) Framing() Framing { return b.framing }
 
-// Done tells whether the body is complete.
+// Done reports whether the body is complete.
 func (b *Body) Done() bool { return b.state == bodyDone }
 
 // Left is how many bytes are still to come, if that is known: a body by
@@ -72,7 +72,7 @@ func (b *Body) Left() (n int64, known bool) {
 	return b.left, b.framing == Length || b.state == bodyDone
 }
 
-// Next tells how many bytes at the start of p belong to this body, framing
+// Next returns how many bytes at the start of p belong to this body, framing
 // included: all of p unless done or err says otherwise. done means that the
 // body is complete with them. err wraps ErrMalformed or ErrTooLarge, n is then
 // what was still right; a body that failed once goes on failing.
@@ -87,7 +87,7 @@ func (b *Body) Next(p []byte) (n int, done bool, err error) {
 	return n, b.state == bodyDone, b.err
 }
 
-// Span is Next for callers to whom the payload matters: it tells how many bytes
+// Span is Next for callers that need the payload: it returns how many bytes
 // at the start of p belong to this body and are all payload, or all framing. It
 // takes at least one byte unless p is empty, the body is Done, or there is an
 // error.
@@ -113,7 +113,7 @@ func (b *Body) Span(p []byte) (n int, payload bool, err error) {
 	return n, true, nil
 }
 
-// EOF tells what it means that the connection ended here: nil if that is a
+// EOF says what it means that the connection ended here: nil if that is a
 // legal end of this body, io.ErrUnexpectedEOF if something is missing.
 func (b *Body) EOF() error {
 	switch {

@@ -46,7 +46,7 @@
 // need no state that is shared with the peer, and frames of at most 16 KiB,
 // which every peer takes. What we read is watched for what a harness has to
 // know, the framing (RFC 9113) and the status; other fields pass through HPACK,
-// whose table they change, and are made text only where somebody asks for them.
+// whose table they change, and are made text only where they are asked for.
 // FrameReader carries a state from read to read like Body: DATA is passed on and
 // not kept, and of the other frames the one that is cut.
 //

@@ -18,7 +18,7 @@ func (f Fields) Get(name string) (value []byte, ok bool) {
 	return nil, false
 }
 
-// HasToken tells whether a comma-separated list, such as the value of
+// HasToken reports whether a comma-separated list, such as the value of
 // Connection, has this element; case does not matter.
 func HasToken(list []byte, token string) bool {
 	for len(list) > 0 {
@@ -90,7 +90,7 @@ var class = func() (class [256]uint8) {
 	return class
 }()
 
-// only tells whether all bytes of b are of the class.
+// only reports whether all bytes of b are of the class.
 func only(b []byte, of uint8) bool {
 	for _, c := range b {
 		if class[c]&of == 0 {

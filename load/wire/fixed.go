@@ -49,7 +49,7 @@ func (t *fixed) appendPart(dst []byte, seq uint64, from, n int) []byte {
 	return dst
 }
 
-// has tells whether a header is given.
+// has reports whether a header is given.
 func has(headers [][2]string, name string) bool {
 	for _, h := range headers {
 		if strings.EqualFold(h[0], name) {

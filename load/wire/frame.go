@@ -2,7 +2,7 @@ package wire
 
 import "encoding/binary"
 
-// FrameType tells what an HTTP/2 frame is (RFC 9113 section 6).
+// FrameType is the type of an HTTP/2 frame (RFC 9113 section 6).
 type FrameType uint8
 
 const (
@@ -38,13 +38,15 @@ const (
 
 // Frame is what a FrameReader has read last.
 type Frame struct {
-	Type    FrameType
-	Stream  uint32 // 0 is the connection
-	End     bool   // the peer sends nothing more on the stream
-	Ack     bool   // of SETTINGS and PING
-	Payload []byte // without padding and priority, valid until the next read; of HEADERS with all that continues it; of DATA this piece of the body
-	Flow    int    // of DATA: bytes of this piece that count against the windows, padding included
-	Size    int    // bytes on the wire that were not told of before, frame heads included
+	Type   FrameType
+	Stream uint32 // 0 is the connection
+	End    bool   // the peer sends nothing more on the stream
+	Ack    bool   // of SETTINGS and PING
+	// Payload is without padding and priority, valid until the next read; of HEADERS
+	// with all that continues it; of DATA this piece of the body.
+	Payload []byte
+	Flow    int // of DATA: bytes of this piece that count against the windows, padding included
+	Size    int // bytes on the wire not counted before, frame heads included
 }
 
 // Number is the payload of WINDOW_UPDATE (the increment, never 0), of
@@ -58,7 +60,7 @@ func (f *Frame) Number() uint32 {
 }
 
 // FrameReader follows the frames that a server sends through successive reads:
-// how those were cut changes no frame, but that DATA is told of piece by piece,
+// how those were cut changes no frame, but that DATA comes piece by piece,
 // as its payload is not kept. The zero value stands at the start of
 // a connection.
 type FrameReader struct {
@@ -82,7 +84,7 @@ type FrameReader struct {
 // Reset makes r stand at the start of another connection. It keeps its memory.
 func (r *FrameReader) Reset() { *r = FrameReader{kept: r.kept[:0], block: r.block[:0]} }
 
-// Next takes n bytes from the start of p. ok tells that r.Frame is another
+// Next takes n bytes from the start of p. ok reports that r.Frame is another
 // frame, or another piece of DATA; if not, all of p was taken and more is
 // needed. err wraps ErrMalformed or ErrTooLarge, and stays.
 func (r *FrameReader) Next(p []byte) (n int, ok bool, err error) {
@@ -122,7 +124,7 @@ func (r *FrameReader) begin() error {
 	return nil
 }
 
-// fits tells whether a frame may be on a stream and have a length.
+// fits reports whether a frame may be on a stream and have a length.
 func fits(t FrameType, stream uint32, length int, flags uint8) bool {
 	switch t {
 	case FrameData, FrameHeaders:
@@ -189,7 +191,7 @@ func (r *FrameReader) data(p []byte) (n int, ok bool, err error) {
 		return 0, false, nil
 	}
 	if r.left < r.length {
-		f.Size = 0 // the head was told of
+		f.Size = 0 // the head was counted
 	}
 	f.Flow, f.Payload = len(p), p
 	f.Size += len(p)

@@ -20,7 +20,8 @@ const messageHead = 5
 // content-type and grpc-timeout are added unless given.
 //
 // From the gRPC project's "gRPC over HTTP2".
-func EncodeGRPC(scheme, path, host string, headers [][2]string, message []byte, timeout time.Duration, idHeader string, fill Fill) (*StreamTemplate, error) {
+func EncodeGRPC(scheme, path, host string, headers [][2]string, message []byte, timeout time.Duration,
+	idHeader string, fill Fill) (*StreamTemplate, error) {
 	content := draft{fill: fill}
 	content.add("message", string(message), inBody)
 	if content.err != nil {

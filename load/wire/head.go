@@ -125,7 +125,7 @@ func (h *head) note(f Field) error {
 	return nil
 }
 
-// framing tells how the body of a message ends that may have one.
+// framing is how the body of a message ends that may have one.
 func (h *head) framing(minor int, otherwise Framing) (Framing, error) {
 	switch {
 	case h.coded && h.length >= 0:
@@ -143,7 +143,7 @@ func (h *head) framing(minor int, otherwise Framing) (Framing, error) {
 	}
 }
 
-// closes tells whether the connection ends behind this message and its answer
+// closes reports whether the connection ends behind this message and its answer
 // (RFC 9112 section 9.3).
 func (h *head) closes(minor int) bool { return h.close || minor == 0 && !h.keep }
 

@@ -30,8 +30,10 @@ const placeholders = "${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}; a plai
 type Fill struct {
 	Run  uint64
 	Seed uint64
-	Data *Table                                   // nil: there is no ${data.COLUMN}
-	Prev func(what string) (given int, err error) // asked about each ${prev.WHAT}: which of the values given to AppendGiven it is; nil: there is none
+	Data *Table // nil: there is no ${data.COLUMN}
+	// Prev returns for each ${prev.WHAT} which of the values for AppendExtracted it
+	// is; nil: there is none.
+	Prev func(what string) (extracted int, err error)
 }
 
 // hole is a place in a request that is filled anew each time.
@@ -41,8 +43,8 @@ type hole struct {
 	count  uint64   // how many different ones
 	salt   uint64   // keeps the random numbers of one request apart
 	values []string // of a column, as they are written in this place
-	index  int      // of a given value
-	where  place    // of a given value
+	index  int      // of an extracted value
+	where  place    // of an extracted value
 }
 
 type holeKind uint8
@@ -55,7 +57,7 @@ const (
 	datum                  // ${data}
 	bodyLength             // of the body, decimal
 	messageLength          // in a body's first bytes: the length of the rest, as gRPC has it
-	given                  // ${prev}
+	prevValue              // ${prev}
 )
 
 // append fills the hole. body is the length of the request's body.
@@ -74,7 +76,7 @@ func (h *hole) append(dst []byte, seq uint64, body int, values []string) []byte 
 		return strconv.AppendUint(dst, uint64(body), 10)
 	case messageLength:
 		return binary.BigEndian.AppendUint32(dst, uint32(body-messageHead))
-	case given:
+	case prevValue:
 		switch h.where {
 		case inPath:
 			return appendEncoded(dst, values[h.index])
@@ -101,7 +103,7 @@ func (h *hole) size(seq uint64, values []string) int {
 		return len(h.row(seq))
 	case messageLength:
 		return messageHead - 1
-	case given:
+	case prevValue:
 		return len(values[h.index])
 	default:
 		return 0
@@ -109,7 +111,7 @@ func (h *hole) size(seq uint64, values []string) int {
 }
 
 // most is the largest size that the hole can have, in a request whose body is
-// at most body long; nothing is known of a given value.
+// at most body long; nothing is known of an extracted value.
 func (h *hole) most(body int) int {
 	switch h.kind {
 	case digits:
@@ -133,7 +135,7 @@ func (h *hole) most(body int) int {
 	}
 }
 
-// fixed tells whether the size is always the same.
+// fixed reports whether the size is always the same.
 func (h *hole) fixed() bool { return h.kind == none || h.kind == digits }
 
 // draw takes the high word of a product with count instead of a remainder: no
@@ -166,7 +168,7 @@ func Mix(x uint64) uint64 {
 // Literal writes text so that a template has it as it is.
 func Literal(text string) string { return strings.ReplaceAll(text, "${", "$${") }
 
-// IsPlaceholder tells whether text, with ${ and }, is one that needs no data.
+// IsPlaceholder reports whether text, with ${ and }, is one that needs no data.
 func IsPlaceholder(text string) bool {
 	name, found := strings.CutPrefix(text, "${")
 	name, closed := strings.CutSuffix(name, "}")
@@ -210,7 +212,7 @@ func (f *Fill) hole(name string, where place) (hole, error) {
 		if err != nil {
 			return hole{}, fmt.Errorf("placeholder ${%s}: %w", name, err)
 		}
-		return hole{kind: given, index: index, where: where}, nil
+		return hole{kind: prevValue, index: index, where: where}, nil
 	}
 	return hole{}, fmt.Errorf("unknown placeholder ${%s}: there are %s", name, placeholders)
 }

@@ -210,7 +210,7 @@ func TestGivenValues(t *testing.T) {
 		if want := "[z x y]"; fmt.Sprint(asked) != want {
 			t.Errorf("asked for %v, want %s", asked, want)
 		}
-		wire := template.AppendGiven(nil, 5, []string{"body", c.given, "h"})
+		wire := template.AppendExtracted(nil, 5, []string{"body", c.given, "h"})
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(wire)))
 		if err != nil {
 			t.Fatalf("%v in %q", err, wire)

@@ -14,7 +14,7 @@ type Response struct {
 	Body Body // ready to follow the bytes behind the head
 }
 
-// Interim tells that this is a 1xx other than 101: the real response is still
+// Interim reports that this is a 1xx other than 101: the real response is still
 // to come, on the same connection, right behind this head.
 func (r *Response) Interim() bool { return r.Status < 200 && r.Status != 101 }
 

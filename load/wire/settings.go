@@ -2,7 +2,7 @@ package wire
 
 import "encoding/binary"
 
-// Settings are those of a peer's settings that matter to who sends requests
+// Settings are those of a peer's settings that matter to a client
 // (RFC 9113 section 6.5.2). Its maximum frame size is not one of them, as no
 // frame of ours is above the least that it can be; nor is its header table, as
 // we use none.

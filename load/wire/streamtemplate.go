@@ -31,7 +31,8 @@ type field struct {
 // Encode holds here too, but that Host becomes :authority, names become lower
 // case, and headers that are about an HTTP/1.1 connection are refused (RFC 9113
 // section 8.2.2). scheme is http or https.
-func EncodeStream(scheme, method, path, host string, headers [][2]string, body []byte, idHeader string, fill Fill) (*StreamTemplate, error) {
+func EncodeStream(scheme, method, path, host string, headers [][2]string, body []byte,
+	idHeader string, fill Fill) (*StreamTemplate, error) {
 	if method == "" {
 		method = "GET"
 	}
@@ -55,7 +56,8 @@ func EncodeStream(scheme, method, path, host string, headers [][2]string, body [
 }
 
 // encodeStream is told the value of content-length, nil if there is none.
-func encodeStream(scheme, method, path, host string, headers [][2]string, body draft, length []part, idHeader string) (*StreamTemplate, error) {
+func encodeStream(scheme, method, path, host string, headers [][2]string, body draft, length []part,
+	idHeader string) (*StreamTemplate, error) {
 	if path == "" {
 		path = "/"
 	}
@@ -242,15 +244,15 @@ func (t *fixed) whole(at int) int {
 	return at
 }
 
-// bodiless tells whether no request has a body.
+// bodiless reports whether no request has a body.
 func (t *StreamTemplate) bodiless() bool { return len(t.body.text) == 0 && t.parts == nil }
 
-// AppendHead appends the request's head, which ends it if it has no body. given
+// AppendHead appends the request's head, which ends it if it has no body. extracted
 // are the values that Fill.Prev has promised, without control characters; nil if
 // it has not. It does not allocate if dst has room.
-func (t *StreamTemplate) AppendHead(dst []byte, stream uint32, seq uint64, given []string) []byte {
+func (t *StreamTemplate) AppendHead(dst []byte, stream uint32, seq uint64, extracted []string) []byte {
 	if t.fields != nil {
-		return t.appendFields(dst, stream, seq, given)
+		return t.appendFields(dst, stream, seq, extracted)
 	}
 	start := len(dst)
 	dst = t.head.Append(dst, seq)
@@ -262,8 +264,8 @@ func (t *StreamTemplate) AppendHead(dst []byte, stream uint32, seq uint64, given
 
 // appendFields appends a head whose length varies. How long it is is known when
 // it is there, so its frames are cut then.
-func (t *StreamTemplate) appendFields(dst []byte, stream uint32, seq uint64, given []string) []byte {
-	body := t.BodyLen(seq, given)
+func (t *StreamTemplate) appendFields(dst []byte, stream uint32, seq uint64, extracted []string) []byte {
+	body := t.BodyLen(seq, extracted)
 	flags := uint8(0)
 	if t.parts != nil && body == 0 || t.bodiless() {
 		flags = flagEndStream
@@ -271,13 +273,13 @@ func (t *StreamTemplate) appendFields(dst []byte, stream uint32, seq uint64, giv
 	dst = appendFrameHead(dst, 0, FrameHeaders, flags, stream)
 	start := len(dst)
 	for i := range t.fields {
-		dst = t.fields[i].append(dst, seq, body, given)
+		dst = t.fields[i].append(dst, seq, body, extracted)
 	}
 	return cutFrames(dst, start, stream)
 }
 
 // append appends the field with its value filled in.
-func (f *field) append(dst []byte, seq uint64, body int, given []string) []byte {
+func (f *field) append(dst []byte, seq uint64, body int, extracted []string) []byte {
 	dst = append(dst, f.name...)
 	if f.value == nil {
 		return dst
@@ -286,7 +288,7 @@ func (f *field) append(dst []byte, seq uint64, body int, given []string) []byte 
 	dst = append(dst, 0) // a length, mostly
 	for i := range f.value {
 		dst = append(dst, f.value[i].text...)
-		dst = f.value[i].append(dst, seq, body, given)
+		dst = f.value[i].append(dst, seq, body, extracted)
 	}
 	value := trim(dst[at+1:]) // RFC 9113 section 8.2.1
 	size := len(value)
@@ -331,18 +333,18 @@ func cutFrames(dst []byte, start int, stream uint32) []byte {
 }
 
 // BodyLen is how many bytes the request's body has.
-func (t *StreamTemplate) BodyLen(seq uint64, given []string) int {
+func (t *StreamTemplate) BodyLen(seq uint64, extracted []string) int {
 	if t.parts == nil {
 		return len(t.body.text)
 	}
-	return length(t.parts, seq, given)
+	return length(t.parts, seq, extracted)
 }
 
 // AppendData appends a frame with n bytes of the body, at most MaxFrame,
 // starting at from. The last one ends the request. It does not allocate if dst
 // has room for a body.
-func (t *StreamTemplate) AppendData(dst []byte, stream uint32, seq uint64, given []string, from, n int) []byte {
-	size := t.BodyLen(seq, given)
+func (t *StreamTemplate) AppendData(dst []byte, stream uint32, seq uint64, extracted []string, from, n int) []byte {
+	size := t.BodyLen(seq, extracted)
 	flags := uint8(0)
 	if from+n == size {
 		flags = flagEndStream
@@ -358,7 +360,7 @@ func (t *StreamTemplate) AppendData(dst []byte, stream uint32, seq uint64, given
 		dst = append(dst, p.text[before:min(len(p.text), before+end-len(dst))]...)
 		from -= before
 		at := len(dst)
-		dst = p.append(dst, seq, size, given)
+		dst = p.append(dst, seq, size, extracted)
 		before = min(from, len(dst)-at)
 		dst = dst[:at+copy(dst[at:], dst[at+before:])]
 		from -= before

@@ -61,10 +61,10 @@ func decode(t *testing.T, wire []byte, stream uint32) (got seen) {
 }
 
 // all are the frames of a request of which the body is sent in parts.
-func (t *StreamTemplate) all(stream uint32, seq uint64, part int, given ...string) []byte {
-	p, size := t.AppendHead(nil, stream, seq, given), t.BodyLen(seq, given)
+func (t *StreamTemplate) all(stream uint32, seq uint64, part int, extracted ...string) []byte {
+	p, size := t.AppendHead(nil, stream, seq, extracted), t.BodyLen(seq, extracted)
 	for from := 0; from < size; from += part {
-		p = t.AppendData(p, stream, seq, given, from, min(part, size-from))
+		p = t.AppendData(p, stream, seq, extracted, from, min(part, size-from))
 	}
 	return p
 }
@@ -177,7 +177,7 @@ func TestStreamTemplateAgreesWithTemplate(t *testing.T) {
 		text := func(label string) string { return strings.Join(texts.Draw(rt, label), "") }
 		path, header, body, seq := "/"+text("path"), "x"+text("header")+"x", text("body"), rapid.Uint64Range(1, 1<<48-1).Draw(rt, "seq")
 		host := rapid.SampledFrom([]string{"a", "a${seq}:80", "${id}", "${rand:1-100000}"}).Draw(rt, "host")
-		given := []string{"one", strings.Repeat("two?/ é", 30)}
+		extracted := []string{"one", strings.Repeat("two?/ é", 30)}
 		fill := func() Fill {
 			return Fill{Run: 1, Seed: 9, Data: people, Prev: func(what string) (int, error) { return int(what[0] - 'a'), nil }}
 		}
@@ -189,7 +189,7 @@ func TestStreamTemplateAgreesWithTemplate(t *testing.T) {
 			}
 			return
 		}
-		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(one.AppendGiven(nil, seq, given))))
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(one.AppendExtracted(nil, seq, extracted))))
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func TestStreamTemplateAgreesWithTemplate(t *testing.T) {
 			":method: POST", ":scheme: http", ":authority: " + r.Host, ":path: " + r.RequestURI, "x: " + r.Header.Get("X"), fmt.Sprint("content-length: ", len(content)), "user-agent: stormctl",
 			"x-request-id: " + r.Header.Get("X-Request-Id"), "traceparent: " + r.Header.Get("Traceparent"),
 		}, string(content)}
-		got := decode(t, two.all(7, seq, rapid.IntRange(1, 100).Draw(rt, "part"), given...), 7)
+		got := decode(t, two.all(7, seq, rapid.IntRange(1, 100).Draw(rt, "part"), extracted...), 7)
 		if diff := cmp.Diff(want, got); diff != "" {
 			rt.Fatal(diff)
 		}

@@ -93,7 +93,7 @@ func Encode(method, path, host string, headers [][2]string, body []byte, idHeade
 	return newTemplate(d.parts, content.parts, method == "HEAD"), nil
 }
 
-// hasBody tells whether a request says how long its body is.
+// hasBody reports whether a request says how long its body is.
 func hasBody(method string, body []byte) bool {
 	return len(body) > 0 || method == "POST" || method == "PUT" || method == "PATCH"
 }
@@ -111,15 +111,15 @@ func newTemplate(head, body []part, isHEAD bool) *Template {
 	return t
 }
 
-// vary tells whether the length of parts is not always the same.
+// vary reports whether the length of parts is not always the same.
 func vary(parts []part) bool {
 	return slices.ContainsFunc(parts, func(p part) bool { return !p.fixed() })
 }
 
 // length is how long parts are in a body.
-func length(parts []part, seq uint64, given []string) (n int) {
+func length(parts []part, seq uint64, extracted []string) (n int) {
 	for i := range parts {
-		n += len(parts[i].text) + parts[i].size(seq, given)
+		n += len(parts[i].text) + parts[i].size(seq, extracted)
 	}
 	return n
 }
@@ -226,7 +226,7 @@ func (d *draft) contentLength(headers [][2]string, body *draft, unwanted bool) e
 	return nil
 }
 
-// bodySize tells how long a body is, unless that varies, and checks a header
+// bodySize returns how long a body is, unless that varies, and checks a header
 // that says it.
 func bodySize(headers [][2]string, body []part) (varies bool, size string, err error) {
 	varies, size = vary(body), strconv.Itoa(most(body, 0))
@@ -244,34 +244,34 @@ func bodySize(headers [][2]string, body []part) (varies bool, size string, err e
 
 // Append appends the request number seq, which counts from 1, to dst. It does
 // not allocate if dst has room for Len more bytes. If Fill.Prev has promised
-// values, it is AppendGiven that must be called.
+// values, it is AppendExtracted that must be called.
 func (t *Template) Append(dst []byte, seq uint64) []byte {
 	if t.parts != nil {
-		return t.AppendGiven(dst, seq, nil)
+		return t.AppendExtracted(dst, seq, nil)
 	}
 	return t.fixed.Append(dst, seq)
 }
 
-// AppendGiven is Append with the values that Fill.Prev has promised. They have
+// AppendExtracted is Append with the values that Fill.Prev has promised. They have
 // no control characters.
-func (t *Template) AppendGiven(dst []byte, seq uint64, given []string) []byte {
+func (t *Template) AppendExtracted(dst []byte, seq uint64, extracted []string) []byte {
 	if t.parts == nil {
 		return t.fixed.Append(dst, seq)
 	}
-	body := length(t.parts[t.body:], seq, given)
+	body := length(t.parts[t.body:], seq, extracted)
 	for i := range t.parts {
 		p := &t.parts[i]
 		dst = append(dst, p.text...)
-		dst = p.append(dst, seq, body, given)
+		dst = p.append(dst, seq, body, extracted)
 	}
 	return dst
 }
 
 // Len is how many bytes Append appends at most: the same for every seq, unless
-// there are placeholders whose length varies. Given values are not counted.
+// there are placeholders whose length varies. Extracted values are not counted.
 func (t *Template) Len() int { return t.most }
 
-// IsHEAD tells what Response.Parse has to know of the request it answers.
+// IsHEAD reports whether the method is HEAD, as Response.Parse needs.
 func (t *Template) IsHEAD() bool { return t.head }
 
 func check(method, path, host string, headers [][2]string, idHeader string) error {
@@ -353,10 +353,10 @@ func blank(text string) string {
 	}
 }
 
-// IsValue tells whether s can be the value of a header: it has no control
+// IsValue reports whether s can be the value of a header: it has no control
 // characters (RFC 9110 section 5.5).
 func IsValue(s string) bool { return only([]byte(s), inValue) }
 
-// IsToken tells whether s can be a method or the name of a header (RFC 9110
+// IsToken reports whether s can be a method or the name of a header (RFC 9110
 // section 5.6.2).
 func IsToken(s string) bool { return s != "" && only([]byte(s), inToken) }

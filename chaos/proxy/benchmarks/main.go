@@ -8,7 +8,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -16,8 +15,11 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
 
 func main() {
@@ -33,7 +35,7 @@ func main() {
 	relay := flag.String("relay", "", "run as a relay of this protocol in front of -upstream instead")
 	upstream := flag.String("upstream", "", "host:port")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var err error
 	if *relay != "" {
 		err = serve(ctx, *relay, *upstream, o.profile)
@@ -54,17 +56,19 @@ type options struct {
 	toxiproxy, only, profile string
 }
 
-// measurement is one relay once; what was not measured is zero.
-type measurement struct {
-	cpu    float64 // µs per request
-	rate   float64 // requests per second
-	p50    float64 // µs, at a low rate
-	stream float64 // MiB per second
-	copied float64 // µs of CPU per KiB of the stream
-}
+// What is measured of a relay; what was not is zero.
+const (
+	cpu    = iota // µs per request
+	rate          // requests per second
+	p50           // µs, at a low rate
+	stream        // MiB per second
+	copied        // µs of CPU per KiB of the stream
+	metrics
+)
 
-func (m measurement) String() string {
-	return fmt.Sprintf("%6.2f us/request  %7.0f/s  p50 %6.1f us  stream %5.0f MiB/s (%.2f us/KiB)", m.cpu, m.rate, m.p50, m.stream, m.copied)
+func text(m bench.Measurement) string {
+	return fmt.Sprintf("%6.2f us/request  %7.0f/s  p50 %6.1f us  stream %5.0f MiB/s (%.2f us/KiB)",
+		m[cpu], m[rate], m[p50], m[stream], m[copied])
 }
 
 func run(ctx context.Context, o options) error {
@@ -73,22 +77,23 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	server, err := startNginx(ctx, dir, o.stream)
+	server, err := bench.StartNginx(ctx, dir, o.stream)
 	if err != nil {
 		return err
 	}
-	defer server.stop()
+	defer server.Stop()
 	var relays []*relay
+	var names []string
 	defer func() {
 		for _, r := range relays {
-			r.stop()
+			r.Stop()
 		}
 	}()
 	for _, p := range peers(o) {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), p.name) {
 			continue
 		}
-		r, err := p.start(ctx, dir, server.addr)
+		r, err := p.start(ctx, dir, server.Addr)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -97,121 +102,93 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		r.name = p.name
-		relays = append(relays, r)
+		relays, names = append(relays, r), append(names, p.name)
 	}
-	results := make([][]measurement, len(relays))
-	for round := range o.rounds {
-		for i := range relays {
-			k := (i + round) % len(relays) // nobody is always first
-			m, err := measure(ctx, o, relays[k])
-			if err != nil {
-				return fmt.Errorf("%s: %w", relays[k].name, err)
-			}
-			results[k] = append(results[k], m)
-			fmt.Fprintf(os.Stderr, "round %d of %d: %-16s %s\n", round+1, o.rounds, relays[k].name, m)
-		}
+	results, err := bench.Rounds(o.rounds, "", names, func(i int) (bench.Measurement, error) { return measure(ctx, o, relays[i]) }, text)
+	if err != nil {
+		return err
 	}
 	printTable(o, relays, results)
 	return nil
 }
 
-func measure(ctx context.Context, o options, r *relay) (measurement, error) {
-	var m measurement
-	if o.duration > 0 && r.pid > 0 {
-		before, err := cpuTime(r.pid)
+func measure(ctx context.Context, o options, r *relay) (bench.Measurement, error) {
+	m := make(bench.Measurement, metrics)
+	if o.duration > 0 && r.Cmd != nil {
+		var requests float64
+		used, err := r.cpuTimeOf(func() (err error) {
+			requests, m[rate], err = wrk(ctx, r.Addr, o.conns, o.duration)
+			return err
+		})
 		if err != nil {
 			return m, err
 		}
-		requests, rate, err := wrk(ctx, r.addr, o.conns, o.duration)
-		if err != nil {
-			return m, err
-		}
-		after, err := cpuTime(r.pid)
-		if err != nil {
-			return m, err
-		}
-		m.cpu, m.rate = float64((after-before).Microseconds())/requests, rate
+		m[cpu] = float64(used.Microseconds()) / requests
 	}
 	if o.probes > 0 {
-		p50, err := probe(r.addr, o.probes, 2*time.Millisecond)
+		took, err := probe(r.Addr, o.probes, 2*time.Millisecond)
 		if err != nil {
 			return m, err
 		}
-		m.p50 = float64(p50.Nanoseconds()) / 1e3
+		m[p50] = float64(took.Nanoseconds()) / 1e3
 	}
 	if o.stream > 0 {
-		var before, after time.Duration
-		var err error
-		if r.pid > 0 {
-			if before, err = cpuTime(r.pid); err != nil {
-				return m, err
-			}
-		}
-		if m.stream, err = download(ctx, r.addr, o.stream); err != nil {
+		used, err := r.cpuTimeOf(func() (err error) {
+			m[stream], err = download(ctx, r.Addr, o.stream)
+			return err
+		})
+		if err != nil {
 			return m, err
 		}
-		if r.pid > 0 {
-			if after, err = cpuTime(r.pid); err != nil {
-				return m, err
-			}
-		}
-		m.copied = float64((after - before).Microseconds()) / float64(o.stream>>10)
+		m[copied] = float64(used.Microseconds()) / float64(o.stream>>10)
 	}
 	return m, nil
 }
 
 // printTable prints the medians, and the medians of the ratios within each
-// round to those that set the bar: what slows the machine for a while slows
-// both.
-func printTable(o options, relays []*relay, results [][]measurement) {
-	fmt.Printf("\nsmall GETs of wrk on %d kept connections for %v; one GET every 2 ms; a body of %d MiB by curl: medians of %d alternating rounds\n\n",
+// round to those that set the bar.
+func printTable(o options, relays []*relay, results [][]bench.Measurement) {
+	fmt.Printf("\nsmall GETs of wrk on %d kept connections for %v; one GET every 2 ms; a body of %d MiB by curl:"+
+		" medians of %d alternating rounds\n\n",
 		o.conns, o.duration, o.stream>>20, o.rounds)
-	index := func(name string) int {
-		return slices.IndexFunc(relays, func(r *relay) bool { return r.name == name })
+	of := func(name string) []bench.Measurement {
+		if i := slices.IndexFunc(relays, func(r *relay) bool { return r.name == name }); i >= 0 {
+			return results[i]
+		}
+		return nil
 	}
-	direct := index("direct")
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "relay\tCPU us/request\tx toxiproxy\tx haproxy tcp\tx haproxy http\trequests/s\tadded p50 us\tstream MiB/s\tx haproxy tcp\tus/KiB\t")
+	fmt.Fprintln(w, "relay\tCPU us/request\tx toxiproxy\tx haproxy tcp\tx haproxy http\trequests/s\t"+
+		"added p50 us\tstream MiB/s\tx haproxy tcp\tus/KiB\t")
 	for i, r := range relays {
 		ms := results[i]
-		of := func(f func(measurement) float64, verb string) string {
-			if v := median(ms, f); v > 0 {
+		median := func(metric int, verb string) string {
+			if v := bench.Median(ms, metric); v > 0 {
 				return fmt.Sprintf(verb, v)
 			}
 			return "-"
 		}
-		times := func(bar string, f func(measurement) float64) string {
-			k := index(bar)
-			if k < 0 || median(ms, f) == 0 || median(results[k], f) == 0 {
+		times := func(bar string, metric int) string {
+			other := of(bar)
+			if other == nil || bench.Median(ms, metric) == 0 || bench.Median(other, metric) == 0 {
 				return "-"
 			}
-			return fmt.Sprintf("%.2f", ratio(ms, results[k], f))
+			return fmt.Sprintf("%.2f", bench.Ratio(ms, other, metric))
 		}
-		cpu := func(m measurement) float64 { return m.cpu }
-		stream := func(m measurement) float64 { return m.stream }
 		added := "-"
-		if direct >= 0 && i != direct && o.probes > 0 {
-			added = fmt.Sprintf("%.1f", difference(ms, results[direct], func(m measurement) float64 { return m.p50 }))
+		if direct := of("direct"); direct != nil && r.Cmd != nil && o.probes > 0 {
+			added = fmt.Sprintf("%.1f", bench.Difference(ms, direct, p50))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.name, of(cpu, "%.2f"),
-			times("toxiproxy", cpu), times("haproxy tcp", cpu), times("haproxy http", cpu),
-			of(func(m measurement) float64 { return m.rate }, "%.0f"), added,
-			of(stream, "%.0f"), times("haproxy tcp", stream), of(func(m measurement) float64 { return m.copied }, "%.3f"))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.name, median(cpu, "%.2f"),
+			times("toxiproxy", cpu), times("haproxy tcp", cpu), times("haproxy http", cpu), median(rate, "%.0f"), added,
+			median(stream, "%.0f"), times("haproxy tcp", stream), median(copied, "%.3f"))
 	}
 	_ = w.Flush()
-	printBudgets(o, relays, results)
+	printBudgets(o, of)
 }
 
 // printBudgets says how what was measured stands to what was promised.
-func printBudgets(o options, relays []*relay, results [][]measurement) {
-	of := func(name string) []measurement {
-		for i, r := range relays {
-			if r.name == name {
-				return results[i]
-			}
-		}
-		return nil
-	}
+func printBudgets(o options, of func(name string) []bench.Measurement) {
 	say := func(what string, measured, budget float64, most bool) {
 		verdict := "met"
 		if most && measured > budget || !most && measured < budget {
@@ -220,7 +197,6 @@ func printBudgets(o options, relays []*relay, results [][]measurement) {
 		fmt.Printf("%-7s %s: %.2f, promised %.2f\n", verdict, what, measured, budget)
 	}
 	fmt.Println()
-	cpu := func(m measurement) float64 { return m.cpu }
 	for _, b := range []struct {
 		ours, peer string
 		most       float64
@@ -228,43 +204,14 @@ func printBudgets(o options, relays []*relay, results [][]measurement) {
 		{"stormctl tcp", "toxiproxy", 0.6}, {"stormctl tcp", "haproxy tcp", 1.1}, {"stormctl http1", "haproxy http", 1.1},
 	} {
 		if ours, peer := of(b.ours), of(b.peer); o.duration > 0 && ours != nil && peer != nil {
-			say(fmt.Sprintf("CPU of %s x %s", b.ours, b.peer), ratio(ours, peer, cpu), b.most, true)
+			say(fmt.Sprintf("CPU of %s x %s", b.ours, b.peer), bench.Ratio(ours, peer, cpu), b.most, true)
 		}
 	}
 	ours := of("stormctl tcp")
 	if peer := of("haproxy tcp"); o.stream > 0 && ours != nil && peer != nil {
-		say("stream rate of stormctl tcp x haproxy tcp", ratio(ours, peer, func(m measurement) float64 { return m.stream }), 0.9, false)
+		say("stream rate of stormctl tcp x haproxy tcp", bench.Ratio(ours, peer, stream), 0.9, false)
 	}
 	if direct := of("direct"); o.probes > 0 && ours != nil && direct != nil {
-		say("p50 that stormctl tcp adds, in us", difference(ours, direct, func(m measurement) float64 { return m.p50 }), 100, true)
+		say("p50 that stormctl tcp adds, in us", bench.Difference(ours, direct, p50), 100, true)
 	}
-}
-
-func median(ms []measurement, f func(measurement) float64) float64 {
-	values := make([]float64, len(ms))
-	for i, m := range ms {
-		values[i] = f(m)
-	}
-	return middle(values)
-}
-
-func ratio(a, b []measurement, f func(measurement) float64) float64 {
-	values := make([]float64, len(a))
-	for i := range a {
-		values[i] = f(a[i]) / f(b[i])
-	}
-	return middle(values)
-}
-
-func difference(a, b []measurement, f func(measurement) float64) float64 {
-	values := make([]float64, len(a))
-	for i := range a {
-		values[i] = f(a[i]) - f(b[i])
-	}
-	return middle(values)
-}
-
-func middle[T cmp.Ordered](values []T) T {
-	slices.Sort(values)
-	return values[len(values)/2]
 }

@@ -10,13 +10,29 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
+
+// cpuTimeOf is what the relay uses while something is done; 0 if it is no process.
+func (r *relay) cpuTimeOf(do func() error) (time.Duration, error) {
+	if r.Cmd == nil {
+		return 0, do()
+	}
+	before, err := cpuTime(r.Cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	if err := do(); err != nil {
+		return 0, err
+	}
+	after, err := cpuTime(r.Cmd.Process.Pid)
+	return after - before, err
+}
 
 // cpuTime is what the process has used so far, all its threads.
 func cpuTime(pid int) (time.Duration, error) {
@@ -47,11 +63,12 @@ var (
 	wrkErrors   = regexp.MustCompile(`(?m)^\s*(Socket errors|Non-2xx).*$`)
 )
 
-// wrk makes load and tells how many requests were answered.
+// wrk makes load and returns how many requests were answered.
 func wrk(ctx context.Context, addr string, conns int, d time.Duration) (requests, rate float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d+30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "wrk", "-t1", "-c"+strconv.Itoa(conns), fmt.Sprintf("-d%ds", int(d.Seconds())), "http://"+addr+"/").CombinedOutput()
+	args := []string{"-t1", "-c" + strconv.Itoa(conns), fmt.Sprintf("-d%ds", int(d.Seconds())), "http://" + addr + "/"}
+	out, err := exec.CommandContext(ctx, "wrk", args...).CombinedOutput()
 	if err != nil {
 		return 0, 0, fmt.Errorf("wrk: %w\n%s", err, out)
 	}
@@ -96,14 +113,15 @@ func probe(addr string, n int, gap time.Duration) (time.Duration, error) {
 		}
 		resp.Body.Close()
 	}
-	return middle(took), nil
+	return bench.Middle(took), nil
 }
 
 // download is how many MiB per second curl gets of the large file.
 func download(ctx context.Context, addr string, size int64) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "curl", "-sS", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", "http://"+addr+"/large").CombinedOutput()
+	args := []string{"-sS", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", "http://" + addr + "/large"}
+	out, err := exec.CommandContext(ctx, "curl", args...).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("curl: %w\n%s", err, out)
 	}
@@ -114,5 +132,3 @@ func download(ctx context.Context, addr string, size int64) (float64, error) {
 	}
 	return float64(got) / (1 << 20) / seconds, nil
 }
-
-func notify(c chan os.Signal) { signal.Notify(c, syscall.SIGTERM) }

@@ -16,11 +16,11 @@ import (
 	"runtime/pprof"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
 
 // peer is a relay that can be started in front of upstream. start returns nil
@@ -33,21 +33,14 @@ type peer struct {
 // relay is one that runs.
 type relay struct {
 	name string
-	addr string
-	pid  int // 0 is no process of its own
-	cmd  *exec.Cmd
-}
-
-func (r *relay) stop() {
-	if r.cmd != nil {
-		_ = r.cmd.Process.Signal(syscall.SIGTERM)
-		_ = r.cmd.Wait()
-	}
+	bench.Process
 }
 
 func peers(o options) []peer {
 	return []peer{
-		{"direct", func(_ context.Context, _, upstream string) (*relay, error) { return &relay{addr: upstream}, nil }},
+		{"direct", func(_ context.Context, _, upstream string) (*relay, error) {
+			return &relay{Process: bench.Process{Addr: upstream}}, nil
+		}},
 		{"haproxy tcp", func(ctx context.Context, dir, upstream string) (*relay, error) {
 			return haproxy(ctx, dir, "tcp", upstream)
 		}},
@@ -87,9 +80,9 @@ func ours(ctx context.Context, protocol, upstream, profile string) (*relay, erro
 		return nil, err
 	}
 	addr, err := bufio.NewReader(out).ReadString('\n')
-	r := &relay{addr: strings.TrimSpace(addr), pid: cmd.Process.Pid, cmd: cmd}
+	r := &relay{Process: bench.Process{Addr: strings.TrimSpace(addr), Cmd: cmd}}
 	if err != nil {
-		r.stop()
+		r.Stop()
 		return nil, fmt.Errorf("it does not say where it listens: %w", err)
 	}
 	return r, nil
@@ -116,12 +109,7 @@ func serve(ctx context.Context, protocol, upstream, profile string) error {
 	var recorded atomic.Uint64
 	r.Record(time.Now(), func(evidence.Exchange) { recorded.Add(1) })
 	fmt.Println(r.Addr())
-	term := make(chan os.Signal, 1)
-	notify(term)
-	select {
-	case <-ctx.Done():
-	case <-term:
-	}
+	<-ctx.Done()
 	return nil
 }
 
@@ -139,11 +127,11 @@ listen bench
 `
 
 func haproxy(ctx context.Context, dir, mode, upstream string) (*relay, error) {
-	program := find("haproxy", "/usr/sbin/haproxy")
+	program := bench.Find("haproxy", "/usr/sbin/haproxy")
 	if program == "" {
 		return nil, nil
 	}
-	addr, err := freeAddr()
+	addr, err := bench.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +143,10 @@ func haproxy(ctx context.Context, dir, mode, upstream string) (*relay, error) {
 }
 
 func toxiproxy(ctx context.Context, program, upstream string) (*relay, error) {
-	if program = find(program); program == "" {
+	if program = bench.Find(program); program == "" {
 		return nil, nil
 	}
-	api, err := freeAddr()
+	api, err := bench.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +164,7 @@ func toxiproxy(ctx context.Context, program, upstream string) (*relay, error) {
 	}
 	resp, err := http.Post("http://"+api+"/proxies", "application/json", bytes.NewReader(body))
 	if err != nil {
-		r.stop()
+		r.Stop()
 		return nil, err
 	}
 	defer resp.Body.Close()
@@ -185,49 +173,14 @@ func toxiproxy(ctx context.Context, program, upstream string) (*relay, error) {
 	}
 	text, err := io.ReadAll(resp.Body)
 	if err = errors.Join(err, json.Unmarshal(text, &made)); err != nil {
-		r.stop()
+		r.Stop()
 		return nil, fmt.Errorf("create a proxy: %s: %w", text, err)
 	}
-	r.addr = made.Listen
+	r.Addr = made.Listen
 	return r, nil
 }
 
-// start starts a program and waits until it listens on addr.
 func start(ctx context.Context, addr, program string, args ...string) (*relay, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	r := &relay{addr: addr, pid: cmd.Process.Pid, cmd: cmd}
-	for range 200 {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return r, nil
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	r.stop()
-	return nil, fmt.Errorf("%s does not listen on %s", program, addr)
-}
-
-// find returns the first program that there is.
-func find(names ...string) string {
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
-}
-
-// freeAddr is one on which nobody listens.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	p, err := bench.Start(ctx, addr, program, args...)
+	return &relay{Process: p}, err
 }

@@ -1,4 +1,4 @@
-package load
+package arrivals
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ type Stage struct {
 	Hold time.Duration // how long To stays
 }
 
-// Spacing tells how arrivals spread under the curve of the offered rate.
+// Spacing is how arrivals spread under the curve of the offered rate.
 type Spacing struct {
 	Poisson bool   // exponential gaps; otherwise one arrival at every whole number of the integrated rate
 	Seed    uint64 // for Poisson: the same seed gives the same arrivals
@@ -122,7 +122,7 @@ func (p *piece) after(c float64) time.Duration {
 	return time.Duration(math.Round(2e9 * c / (p.rate + root)))
 }
 
-func (s *profile) Arrivals() iter.Seq[time.Duration] { return arrivals(s) }
+func (s *profile) Arrivals() iter.Seq[time.Duration] { return sequence(s) }
 
 func (s *profile) Duration() time.Duration { return s.length }
 
@@ -135,11 +135,13 @@ func (s *profile) Rate(t time.Duration) rate.Limit {
 	return rate.Limit(p.rate + p.slope*(t-p.begin).Seconds())
 }
 
-func (s *profile) stripe(k, n int) cursor {
-	if s.spacing.Poisson {
-		return &poisson{inverse: &walk{profile: s}, rng: newExponential(s.spacing.Seed), skip: k, gap: n - 1}
+func (s *profile) stripe(k, n int) Cursor { return s.spacing.stripe(&walk{profile: s}, k, n) }
+
+func (s Spacing) stripe(under inverse, k, n int) Cursor {
+	if s.Poisson {
+		return &poisson{inverse: under, rng: newExponential(s.Seed), skip: k, gap: n - 1}
 	}
-	return &even{inverse: &walk{profile: s}, i: uint64(k), n: uint64(n)}
+	return &even{inverse: under, i: uint64(k), n: uint64(n)}
 }
 
 // inverse is Λ⁻¹ for arguments that only grow.
@@ -176,7 +178,7 @@ type even struct {
 	i, n uint64
 }
 
-func (e *even) next() (time.Duration, bool) {
+func (e *even) Next() (time.Duration, bool) {
 	t, ok := e.due(float64(e.i))
 	e.i += e.n
 	return t, ok

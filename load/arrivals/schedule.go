@@ -1,4 +1,4 @@
-package load
+package arrivals
 
 import (
 	"iter"
@@ -26,29 +26,29 @@ func Constant(limit rate.Limit, duration time.Duration) Schedule {
 	return Stages([]Stage{{To: limit, Hold: duration}}, Spacing{})
 }
 
-// Poisson offers limit for duration with exponential gaps, as many callers
-// who know nothing of each other do. The same seed gives the same arrivals.
+// Poisson offers limit for duration with exponential gaps, as many
+// independent callers do. The same seed gives the same arrivals.
 func Poisson(limit rate.Limit, duration time.Duration, seed uint64) Schedule {
 	return Stages([]Stage{{To: limit, Hold: duration}}, Spacing{Poisson: true, Seed: seed})
 }
 
-// cursor walks through arrivals. It is what event loops read: a plain method
+// Cursor walks through arrivals. It is what event loops read: a plain method
 // call per arrival, where pulling from an iter.Seq is a coroutine switch.
-type cursor interface {
-	// next returns the next intended time, and false after the last one.
-	next() (time.Duration, bool)
+type Cursor interface {
+	// Next returns the next intended time, and false after the last one.
+	Next() (time.Duration, bool)
 }
 
 // striper is a Schedule that can be dealt out: stripe k of n has the arrivals
 // k, k+n, k+2n, ... counted from 0. All stripes together are the schedule.
 type striper interface {
-	stripe(k, n int) cursor
+	stripe(k, n int) Cursor
 }
 
-// stripe returns the cursor of stripe k of n, and a function that must be
+// Stripe returns the cursor of stripe k of n, and a function that must be
 // called when it is not needed any more. A Schedule from outside this package
 // is pulled through its iterator: that is right, but costs more per arrival.
-func stripe(s Schedule, k, n int) (cursor, func()) {
+func Stripe(s Schedule, k, n int) (Cursor, func()) {
 	if s, ok := s.(striper); ok {
 		return s.stripe(k, n), func() {}
 	}
@@ -63,7 +63,7 @@ type pulled struct {
 	gap  int // and between two of ours
 }
 
-func (p *pulled) next() (time.Duration, bool) {
+func (p *pulled) Next() (time.Duration, bool) {
 	for range p.skip {
 		if _, ok := p.pull(); !ok {
 			return 0, false
@@ -73,11 +73,11 @@ func (p *pulled) next() (time.Duration, bool) {
 	return p.pull()
 }
 
-// arrivals is the whole of a striped schedule as a sequence.
-func arrivals(s striper) iter.Seq[time.Duration] {
+// sequence is the whole of a striped schedule as a sequence.
+func sequence(s striper) iter.Seq[time.Duration] {
 	return func(yield func(time.Duration) bool) {
 		c := s.stripe(0, 1)
-		for t, ok := c.next(); ok && yield(t); t, ok = c.next() {
+		for t, ok := c.Next(); ok && yield(t); t, ok = c.Next() {
 		}
 	}
 }
@@ -90,29 +90,29 @@ type first struct {
 	n uint64
 }
 
-func (f first) Arrivals() iter.Seq[time.Duration] { return arrivals(f) }
+func (f first) Arrivals() iter.Seq[time.Duration] { return sequence(f) }
 
-func (f first) stripe(k, n int) cursor {
-	c, stop := stripe(f.Schedule, k, n)
+func (f first) stripe(k, n int) Cursor {
+	c, stop := Stripe(f.Schedule, k, n)
 	left := uint64(0)
 	if f.n > uint64(k) {
 		left = (f.n - uint64(k) + uint64(n) - 1) / uint64(n)
 	}
-	return &limited{cursor: c, left: left, stop: stop}
+	return &limited{Cursor: c, left: left, stop: stop}
 }
 
 // limited is a cursor that ends early.
 type limited struct {
-	cursor
+	Cursor
 	left uint64
 	stop func()
 }
 
-func (c *limited) next() (time.Duration, bool) {
+func (c *limited) Next() (time.Duration, bool) {
 	if c.left == 0 {
 		c.stop()
 		return 0, false
 	}
 	c.left--
-	return c.cursor.next()
+	return c.Cursor.Next()
 }

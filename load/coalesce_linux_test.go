@@ -8,11 +8,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/load/arrivals"
 )
 
-// TestGatheredResponsesKeepTheirTimes: a response that the loop reads up to
+// TestCoalescedResponsesKeepTheirTimes: a response that the loop reads up to
 // 20 ms after it came is done when it came, which is while the server wrote it.
-func TestGatheredResponsesKeepTheirTimes(t *testing.T) {
+func TestCoalescedResponsesKeepTheirTimes(t *testing.T) {
 	type write struct{ before, after time.Time }
 	var (
 		mu     sync.Mutex
@@ -29,7 +31,7 @@ func TestGatheredResponsesKeepTheirTimes(t *testing.T) {
 	const batch = 20 * time.Millisecond
 	start := time.Now()
 	got, err := collect(t, t.Context(), Plan{
-		Schedule: Constant(50, time.Second), Run: 1, Loops: 1, MaxConns: 1, Batch: batch, Transport: Epoll,
+		Schedule: arrivals.Constant(50, time.Second), Run: 1, Loops: 1, MaxConns: 1, Batch: batch, Transport: Epoll,
 		Routes: []Route{{Addr: p.addr}},
 	}, start)
 	if err != nil {
@@ -58,10 +60,10 @@ func TestGatheredResponsesKeepTheirTimes(t *testing.T) {
 	}
 }
 
-// TestEndsOfConnectionsAreNotLeftAlone: where responses end with their
+// TestEndsOfConnectionsAreNotCoalesced: where responses end with their
 // connections, of which the kernel takes no note, none is left for the end of a
 // batch, nor done before its end.
-func TestEndsOfConnectionsAreNotLeftAlone(t *testing.T) {
+func TestEndsOfConnectionsAreNotCoalesced(t *testing.T) {
 	const n, batch, pause = 250, 40 * time.Millisecond, 5 * time.Millisecond
 	var (
 		mu   sync.Mutex
@@ -79,7 +81,7 @@ func TestEndsOfConnectionsAreNotLeftAlone(t *testing.T) {
 	}))
 	start := time.Now()
 	got, err := collect(t, t.Context(), Plan{
-		Schedule: Constant(250, time.Second), Run: 1, Loops: 1, Batch: batch, Transport: Epoll,
+		Schedule: arrivals.Constant(250, time.Second), Run: 1, Loops: 1, Batch: batch, Transport: Epoll,
 		Routes: []Route{{Addr: p.addr, Path: "/${seq}"}},
 	}, start)
 	if err != nil {
@@ -105,7 +107,7 @@ func TestEndsOfConnectionsAreNotLeftAlone(t *testing.T) {
 	}
 }
 
-func TestMayGather(t *testing.T) {
+func TestCanCoalesce(t *testing.T) {
 	ready := func() *loop {
 		return &loop{program: &program{}, clock: newClock(time.Now()), next: arrival{intended: time.Second}, pools: make([]pool, 1)}
 	}
@@ -115,22 +117,22 @@ func TestMayGather(t *testing.T) {
 		but     func(*loop)
 		want    bool
 	}{
-		{"nothing waits", gatherFor, func(*loop) {}, true},
+		{"nothing waits", coalesceFor, func(*loop) {}, true},
 		{"spinning", 0, func(*loop) {}, false},
-		{"the next is due in a while", gatherFor + 1, func(*loop) {}, false},
-		{"but in the next batch", gatherFor + 1, func(l *loop) { l.Batch = 2 * gatherFor }, true},
-		{"the schedule is over", gatherFor, func(l *loop) { l.next.intended = never }, false},
-		{"an arrival waits for a connection", gatherFor, func(l *loop) { l.pools[0].queue.push(arrival{}) }, false},
-		{"a connection is being dialled", gatherFor, func(l *loop) { l.pools[0].dialling = 1 }, false},
-		{"one will be", gatherFor, func(l *loop) { l.refill = true }, false},
-		{"a response has ended with its connection", gatherFor, func(l *loop) { l.unnoted(true) }, false},
-		{"a connection broke", gatherFor, func(l *loop) { l.unnoted(false) }, false},
-		{"it did long ago", gatherFor, func(l *loop) { l.unnoted(false); l.turns[0] = l.prompt }, true},
-		{"a response is half read", gatherFor, func(l *loop) { l.midway = true }, false},
+		{"the next is due in a while", coalesceFor + 1, func(*loop) {}, false},
+		{"but in the next batch", coalesceFor + 1, func(l *loop) { l.Batch = 2 * coalesceFor }, true},
+		{"the schedule is over", coalesceFor, func(l *loop) { l.next.intended = never }, false},
+		{"an arrival waits for a connection", coalesceFor, func(l *loop) { l.pools[0].queue.push(arrival{}) }, false},
+		{"a connection is being dialled", coalesceFor, func(l *loop) { l.pools[0].dialling = 1 }, false},
+		{"one will be", coalesceFor, func(l *loop) { l.refill = true }, false},
+		{"a response has ended with its connection", coalesceFor, func(l *loop) { l.noTimestamp(true) }, false},
+		{"a connection broke", coalesceFor, func(l *loop) { l.noTimestamp(false) }, false},
+		{"it did long ago", coalesceFor, func(l *loop) { l.noTimestamp(false); l.turns[0] = l.coalesceAfter }, true},
+		{"a response is half read", coalesceFor, func(l *loop) { l.partial = true }, false},
 	} {
 		l := ready()
 		tt.but(l)
-		if got := l.mayGather(tt.timeout); got != tt.want {
+		if got := l.canCoalesce(tt.timeout); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}

@@ -193,17 +193,17 @@ func TestTLSNeedsAName(t *testing.T) {
 }
 
 // What is said of a handshake that ran out of time is that, and nothing else.
-func TestKnockAtADeafServer(t *testing.T) {
+func TestProbeOfADeafServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), brief)
 	defer cancel()
-	_, err := Knock(ctx, Route{Addr: listen(t, hang).addr, TLS: &tls.Config{InsecureSkipVerify: true}})
+	_, err := Probe(ctx, Route{Addr: listen(t, hang).addr, TLS: &tls.Config{InsecureSkipVerify: true}})
 	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "close") {
 		t.Errorf("%v", err)
 	}
 }
 
 // What the server chooses is what is spoken: HTTP/2 if it has that.
-func TestKnockFindsOutWhatIsSpoken(t *testing.T) {
+func TestProbeFindsOutWhatIsSpoken(t *testing.T) {
 	server := func(begin func(*httptest.Server)) *httptest.Server {
 		s := httptest.NewUnstartedServer(http.NotFoundHandler())
 		s.Config.ErrorLog = quietLog
@@ -236,7 +236,7 @@ func TestKnockFindsOutWhatIsSpoken(t *testing.T) {
 		{"both, and by default", two, secure, "", HTTP1},
 		{"gRPC", two, secure, GRPC, GRPC},
 	} {
-		d, err := Find(t.Context(), []string{tt.to.Listener.Addr().String()}, Route{TLS: tt.tls, Protocol: tt.asked}, patient)
+		d, err := ProbeAny(t.Context(), []string{tt.to.Listener.Addr().String()}, Route{TLS: tt.tls, Protocol: tt.asked}, patient)
 		if err != nil || d.Protocol != tt.want {
 			t.Errorf("%s: %q asked, got %q %v, want %q", tt.name, tt.asked, d.Protocol, err, tt.want)
 		}

@@ -10,14 +10,14 @@ import (
 	"sync"
 )
 
-// secure is TLS on one connection, between its dialect and its transport.
+// tlsConn is TLS on one connection, between its codec and its transport.
 //
 // The handshake goes on beside the loop, in a goroutine with a net.Conn, because
 // crypto/tls waits for its bytes. After it the loop has both the socket and the
 // tls.Conn. That now reads from what the transport has brought, and when there
 // is no more it gets an error that is temporary, which crypto/tls passes on and
 // does not remember: so it is called again with the next bytes.
-type secure struct {
+type tlsConn struct {
 	*tls.Conn
 	tunnel *tunnel
 	plain  []byte
@@ -78,8 +78,8 @@ type handshakes struct {
 // handshake is one that has ended.
 type handshake struct {
 	token
-	secure *secure
-	err    error
+	tls *tlsConn
+	err error
 }
 
 // handshake opens a connection for a pool with TLS.
@@ -87,23 +87,23 @@ func (l *loop) handshake(c *conn) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.fd, c.cancel = -1, cancel
 	to, p := token{c, c.generation}, c.pool
-	l.secured.running.Go(func() {
+	l.handshakes.running.Go(func() {
 		s, err := p.handshake(ctx)
-		l.secured.mu.Lock()
-		l.secured.done = append(l.secured.done, handshake{to, s, err})
-		l.secured.mu.Unlock()
+		l.handshakes.mu.Lock()
+		l.handshakes.done = append(l.handshakes.done, handshake{to, s, err})
+		l.handshakes.mu.Unlock()
 		l.net.wake()
 	})
 }
 
-func (e endpoint) handshake(ctx context.Context) (*secure, error) {
+func (e endpoint) handshake(ctx context.Context) (*tlsConn, error) {
 	network, addr := e.dialArgs()
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
 	t := &tunnel{Conn: conn}
-	s := &secure{Conn: tls.Client(t, e.tls), tunnel: t}
+	s := &tlsConn{Conn: tls.Client(t, e.tls), tunnel: t}
 	if err := s.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -113,38 +113,38 @@ func (e endpoint) handshake(ctx context.Context) (*secure, error) {
 	return s, nil
 }
 
-// takeSecured goes on with the connections whose handshake has ended.
-func (l *loop) takeSecured() {
+// finishHandshakes goes on with the connections whose handshake has ended.
+func (l *loop) finishHandshakes() {
 	if len(l.pools) == 0 || !l.hasTLS {
 		return
 	}
-	l.secured.mu.Lock()
-	done := l.secured.done
-	l.secured.done = nil
-	l.secured.mu.Unlock()
+	l.handshakes.mu.Lock()
+	done := l.handshakes.done
+	l.handshakes.done = nil
+	l.handshakes.mu.Unlock()
 	for _, h := range done {
 		c := h.conn
 		switch {
 		case c.generation != h.generation || c.state != dialling:
 			if h.err == nil {
-				_ = h.secure.tunnel.Close()
+				_ = h.tls.tunnel.Close()
 			}
 		case h.err != nil:
 			l.dialFailed(c, h.err)
 		default:
-			l.adopt(c, h.secure)
+			l.adopt(c, h.tls)
 		}
 	}
 }
 
 // adopt makes a connection whose handshake has succeeded one of the loop's.
-func (l *loop) adopt(c *conn, s *secure) {
+func (l *loop) adopt(c *conn, s *tlsConn) {
 	if err := l.net.adopt(c, s.tunnel.Conn); err != nil {
 		l.dialFailed(c, err)
 		return
 	}
 	s.tunnel.Conn, s.tunnel.loop, s.tunnel.conn = nil, l, c
-	c.secure = s
+	c.tls = s
 	generation := c.generation
 	l.opened(c)
 	if c.generation == generation {
@@ -152,17 +152,17 @@ func (l *loop) adopt(c *conn, s *secure) {
 	}
 }
 
-// send writes p to the connection, by TLS if it has that; false if it is broken.
+// write sends p on the connection, by TLS if it has that; false if it is broken.
 func (l *loop) write(c *conn, p []byte) bool {
-	if c.secure == nil {
+	if c.tls == nil {
 		return l.net.send(c, p)
 	}
-	_, err := c.secure.Write(p)
+	_, err := c.tls.Write(p)
 	return err == nil
 }
 
 // receive takes what came on the wire.
-func (s *secure) receive(p []byte, more bool) {
+func (s *tlsConn) receive(p []byte, more bool) {
 	t := s.tunnel
 	l, c := t.loop, t.conn
 	generation := c.generation
@@ -175,7 +175,7 @@ func (s *secure) receive(p []byte, more bool) {
 		if n > 0 {
 			// What is left in the tunnel may be the beginning of a record, a
 			// session ticket or the end: none of that is an answer.
-			c.dialect.received(l, c, s.plain[:n], more)
+			c.codec.received(l, c, s.plain[:n], more)
 			if c.generation != generation {
 				return
 			}
@@ -186,7 +186,7 @@ func (s *secure) receive(p []byte, more bool) {
 			return
 		case errors.Is(err, io.EOF): // the peer has said so
 			c.peerDone = true
-			c.dialect.ended(l, c)
+			c.codec.ended(l, c)
 			return
 		default:
 			l.broken(c)

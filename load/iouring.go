@@ -15,13 +15,13 @@ import (
 	"github.com/stormctl/stormctl/load/poll"
 )
 
-// submit is the transport on io_uring: it tells the kernel what is to be sent
+// ioUring is the transport on io_uring: it tells the kernel what is to be sent
 // and hears of what has come, all with one system call per turn.
 //
 // Each connection has one receive that goes on until it is cancelled and puts
 // what comes into buffers that all connections share. A send is told of only if
 // it fails, where it is small and nothing is sent behind it before the answer.
-type submit struct {
+type ioUring struct {
 	loop    *loop
 	ring    *poll.Ring
 	buffers *poll.Buffers
@@ -40,11 +40,11 @@ type rawAddress struct {
 }
 
 const (
-	submitEntries   = 1 << 12
-	completeEntries = 1 << 14
-	recvBuffers     = 1 << 8
-	recvSize        = 16 << 10
-	smallSend       = 4 << 10 // always fits into a socket's buffer that is empty
+	submissionEntries = 1 << 12
+	completionEntries = 1 << 14
+	recvBuffers       = 1 << 8
+	recvSize          = 16 << 10
+	smallSend         = 4 << 10 // always fits into a socket's buffer that is empty
 )
 
 // What a completion is about, in the lowest bits of its user data; above are
@@ -61,8 +61,8 @@ func (c *conn) tag(done uint64) uint64 {
 	return uint64(c.slot)<<32 | uint64(c.generation&0xffffff)<<8 | done
 }
 
-func newSubmit(l *loop) (t transport, err error) {
-	s := &submit{loop: l, wakefd: -1}
+func newIOUring(l *loop) (t transport, err error) {
+	s := &ioUring{loop: l, wakefd: -1}
 	defer func() {
 		if err != nil {
 			s.stop()
@@ -81,7 +81,7 @@ func newSubmit(l *loop) (t transport, err error) {
 		s.to = append(s.to, raw)
 		files += l.pools[i].limit
 	}
-	if s.ring, err = poll.NewRing(submitEntries, completeEntries); err != nil {
+	if s.ring, err = poll.NewRing(submissionEntries, completionEntries); err != nil {
 		return nil, err
 	}
 	if s.buffers, err = poll.NewBuffers(s.ring, recvBuffers, recvSize); err != nil {
@@ -135,7 +135,7 @@ func rawOf(a address) (rawAddress, error) {
 	return r, nil
 }
 
-func (t *submit) stop() {
+func (t *ioUring) stop() {
 	if t.ring != nil {
 		t.ring.Close()
 	}
@@ -147,14 +147,14 @@ func (t *submit) stop() {
 	}
 }
 
-func (t *submit) wake() {
+func (t *ioUring) wake() {
 	one := [8]byte{1} // any number, in any byte order
 	_, _ = unix.Write(t.wakefd, one[:])
 }
 
 // begin makes the calling thread, which is the loop's own, the one that uses
 // the ring.
-func (t *submit) begin() error {
+func (t *ioUring) begin() error {
 	if t.enabled {
 		return nil
 	}
@@ -166,12 +166,12 @@ func (t *submit) begin() error {
 	return nil
 }
 
-func (t *submit) awaitWake() {
+func (t *ioUring) awaitWake() {
 	e := t.ring.Next()
 	e.Opcode, e.Fd, e.Len, e.OpFlags, e.UserData = poll.OpPollAdd, int32(t.wakefd), poll.PollMultishot, unix.POLLIN, doneWake
 }
 
-func (t *submit) dial(c *conn) {
+func (t *ioUring) dial(c *conn) {
 	c.fd, c.sending, c.unwritten = -1, false, c.unwritten[:0]
 	if err := t.begin(); err != nil {
 		t.loop.dialFailed(c, err)
@@ -196,7 +196,7 @@ func (t *submit) dial(c *conn) {
 	e.Addr, e.Off = uint64(uintptr(unsafe.Pointer(&to.raw))), uint64(to.len)
 }
 
-func (t *submit) adopt(c *conn, from net.Conn) error {
+func (t *ioUring) adopt(c *conn, from net.Conn) error {
 	c.sending, c.unwritten = false, c.unwritten[:0]
 	if err := t.begin(); err != nil {
 		return err
@@ -215,30 +215,32 @@ func (t *submit) adopt(c *conn, from net.Conn) error {
 	return nil
 }
 
-func (t *submit) receive(c *conn) {
+func (t *ioUring) receive(c *conn) {
 	e := t.ring.Next()
-	e.Opcode, e.Flags, e.Ioprio, e.Fd, e.UserData = poll.OpRecv, poll.FixedFile|poll.BufferSelect, poll.RecvMultishot|poll.RecvPollFirst, c.slot, c.tag(doneReceive)
+	e.Opcode, e.Flags, e.Ioprio = poll.OpRecv, poll.FixedFile|poll.BufferSelect, poll.RecvMultishot|poll.RecvPollFirst
+	e.Fd, e.UserData = c.slot, c.tag(doneReceive)
 }
 
-func (t *submit) close(c *conn) {
+func (t *ioUring) close(c *conn) {
 	if c.fd < 0 {
 		return
 	}
 	// What is under way holds the socket open, and reads c.out: it ends before
 	// the place in the table is given away.
 	e := t.ring.Next()
-	e.Opcode, e.Flags, e.Fd, e.OpFlags, e.UserData = poll.OpAsyncCancel, poll.SkipSuccess, c.slot, poll.CancelAll|poll.CancelFd|poll.CancelFdFixed, doneCancel
+	e.Opcode, e.Flags, e.Fd, e.UserData = poll.OpAsyncCancel, poll.SkipSuccess, c.slot, doneCancel
+	e.OpFlags = poll.CancelAll | poll.CancelFd | poll.CancelFdFixed
 	_ = t.ring.Enter(0, false, true)
 	_ = t.ring.File(c.slot, -1)
 	_ = unix.Close(c.fd)
 	c.fd, c.sending = -1, false
 }
 
-func (t *submit) send(c *conn, p []byte) bool {
+func (t *ioUring) send(c *conn, p []byte) bool {
 	switch {
 	case !c.sending:
 		c.out = append(c.out[:0], p...)
-		t.flush(c, len(p) <= smallSend && c.secure == nil && !c.unasked && c.pool.dialect.streams() == 1)
+		t.flush(c, len(p) <= smallSend && c.tls == nil && !c.sendsControl && c.pool.codec.concurrency() == 1)
 	case t.ring.HandedOver(c.entry):
 		c.unwritten = append(c.unwritten, p...)
 	default: // the kernel does not know of it yet: let it be more
@@ -250,7 +252,7 @@ func (t *submit) send(c *conn, p []byte) bool {
 
 // flush sends what is in c.out, which must not be touched before that is done.
 // A quiet send is done when the peer has answered: nothing else is sent before.
-func (t *submit) flush(c *conn, quiet bool) {
+func (t *ioUring) flush(c *conn, quiet bool) {
 	e := t.ring.Next()
 	e.Opcode, e.Flags, e.Fd, e.UserData, e.OpFlags = poll.OpSend, poll.FixedFile, c.slot, c.tag(doneSend), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
 	e.Holds(c.out)
@@ -261,7 +263,7 @@ func (t *submit) flush(c *conn, quiet bool) {
 	}
 }
 
-func (t *submit) wait(timeout time.Duration) (elapsed bool, err error) {
+func (t *ioUring) wait(timeout time.Duration) (elapsed bool, err error) {
 	if err := t.begin(); err != nil {
 		return false, err
 	}
@@ -278,7 +280,7 @@ func (t *submit) wait(timeout time.Duration) (elapsed bool, err error) {
 	return elapsed, nil
 }
 
-func (t *submit) deliver() {
+func (t *ioUring) deliver() {
 	// First what the peer has closed: it must be out of use before a request is
 	// written to it in the same turn.
 	for i := range t.done {
@@ -299,7 +301,7 @@ func (t *submit) deliver() {
 }
 
 // connOf returns the connection that a completion is about, nil if it is gone.
-func (t *submit) connOf(tag uint64) *conn {
+func (t *ioUring) connOf(tag uint64) *conn {
 	if done := tag & 0xff; done == doneWake || done == doneCancel {
 		return nil
 	}
@@ -310,7 +312,7 @@ func (t *submit) connOf(tag uint64) *conn {
 	return c
 }
 
-func (t *submit) complete(d *poll.Completion) {
+func (t *ioUring) complete(d *poll.Completion) {
 	c := t.connOf(d.UserData)
 	switch d.UserData & 0xff {
 	case doneWake:
@@ -338,11 +340,11 @@ func (t *submit) complete(d *poll.Completion) {
 }
 
 // sent goes on when a send has ended.
-func (t *submit) sent(c *conn, res int32) {
+func (t *ioUring) sent(c *conn, res int32) {
 	c.sending = false
 	if res < 0 {
 		c.peerDone = true // it may have answered before it stopped to read: that receive tells
-		if len(c.flying) == 0 {
+		if len(c.inFlight) == 0 {
 			t.loop.broken(c)
 		}
 		return
@@ -355,7 +357,7 @@ func (t *submit) sent(c *conn, res int32) {
 	}
 }
 
-func (t *submit) received(c *conn, d *poll.Completion) {
+func (t *ioUring) received(c *conn, d *poll.Completion) {
 	if d.Flags&poll.HasBuffer != 0 {
 		id := uint16(d.Flags >> poll.BufferShift)
 		if c != nil && d.Res > 0 {

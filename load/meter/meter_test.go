@@ -1,4 +1,4 @@
-package load
+package meter
 
 import (
 	"math"
@@ -61,7 +61,7 @@ func TestStallsAreNotOmitted(t *testing.T) {
 	if got := l.quantile(0.94); got > time.Millisecond {
 		t.Errorf("p94 is %v", got)
 	}
-	m := StartMeter()
+	m := Start()
 	m.Stop()
 	m.Read()
 	m.note(time.Now(), 50*time.Millisecond)
@@ -111,7 +111,7 @@ func TestLatenessOfNothing(t *testing.T) {
 }
 
 func TestMeterSeesWork(t *testing.T) {
-	m := StartMeter()
+	m := Start()
 	begin := CPUTime()
 	for runtime.GOOS == "linux" && CPUTime()-begin < 30*time.Millisecond {
 	}

@@ -1,4 +1,4 @@
-package load
+package arrivals
 
 import (
 	"math/rand/v2"
@@ -17,7 +17,7 @@ type poisson struct {
 	gap  int     // and between two of ours
 }
 
-func (p *poisson) next() (time.Duration, bool) {
+func (p *poisson) Next() (time.Duration, bool) {
 	for range p.skip {
 		p.area += p.rng.ExpFloat64()
 	}

@@ -24,43 +24,39 @@ func Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return ips, err
 }
 
-// Door is where we were let in.
-type Door struct {
-	Addr     string  // as Route.Addr
-	Of       int     // how many addresses there were to try
-	Passed   []error // why those before Addr are not used
-	Protocol string  // what is spoken there, as Knock tells
+// Reached is which of several addresses can be connected to.
+type Reached struct {
+	Addr       string  // as Route.Addr
+	Candidates int     // how many addresses there were to try
+	Failed     []error // why those before Addr are not used, in their order
+	Protocol   string  // what is spoken there, as Probe says
 }
 
-// Find knocks at addresses in turn until one lets us in, as Knock does; r.Addr
-// means nothing. Each has so much time. The error is that of all of them.
-func Find(ctx context.Context, addrs []string, r Route, within time.Duration) (Door, error) {
-	d := Door{Of: len(addrs)}
+// ProbeAny probes addresses in turn until one can be reached; r.Addr means
+// nothing. Each has so much time. The error is that of all of them.
+func ProbeAny(ctx context.Context, addrs []string, r Route, within time.Duration) (Reached, error) {
+	d := Reached{Candidates: len(addrs)}
 	for _, addr := range addrs {
 		r.Addr = addr
+		probing, cancel := context.WithTimeout(ctx, within)
 		var err error
-		if d.Protocol, err = knockWithin(ctx, r, within); err == nil {
+		d.Protocol, err = Probe(probing, r)
+		if cancel(); err == nil {
 			d.Addr = addr
 			return d, nil
 		}
-		d.Passed = append(d.Passed, err)
+		d.Failed = append(d.Failed, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return d, errors.Join(d.Passed...)
+	return d, errors.Join(d.Failed...)
 }
 
-func knockWithin(ctx context.Context, r Route, within time.Duration) (protocol string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	return Knock(ctx, r)
-}
-
-// Knock finds out whether somebody is where a route leads that we can talk to,
-// as far as a connection and a handshake tell, and what is spoken there: the
-// route's protocol, or of Auto the one that Route.Protocol should be.
-func Knock(ctx context.Context, r Route) (protocol string, err error) {
+// Probe connects to where a route leads, shakes hands if it has TLS, and returns
+// the protocol that is spoken there: the route's, or for Auto the one that
+// Route.Protocol should be.
+func Probe(ctx context.Context, r Route) (protocol string, err error) {
 	protocol = r.Protocol
 	if protocol == "" || protocol == Auto {
 		protocol = HTTP1
@@ -90,7 +86,7 @@ func Knock(ctx context.Context, r Route) (protocol string, err error) {
 	switch got := secure.ConnectionState().NegotiatedProtocol; {
 	case r.Protocol == Auto && got == alpnHTTP2:
 		protocol = HTTP2
-	case r.streams() && got != alpnHTTP2:
+	case r.isHTTP2() && got != alpnHTTP2:
 		return "", errors.Join(fmt.Errorf("%s does not speak HTTP/2 by TLS: it chose %q", addr, got), conn.Close())
 	}
 	return protocol, conn.Close()

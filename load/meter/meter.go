@@ -1,4 +1,4 @@
-package load
+package meter
 
 import (
 	"math/bits"
@@ -37,7 +37,7 @@ type Meter struct {
 
 // Hiccup is what a Meter saw in one interval.
 type Hiccup struct {
-	P99   time.Duration // whoever wanted to wake up at some time was, 99 times of 100, late by at most this much
+	P99   time.Duration // a thread that wants to wake up at some time is, 99 times of 100, late by at most this much
 	Max   time.Duration // the latest wake-up, one that is still overdue included
 	Pause time.Duration // the longest of Go's runtime to collect garbage, which is no hiccup; 0 if there was none
 	CPU   float64       // cores used by this process
@@ -53,10 +53,13 @@ type Hiccup struct {
 // nap is how long the thread sleeps each time.
 const nap = time.Millisecond
 
-// StartMeter begins to measure; the first interval begins now.
-func StartMeter() *Meter {
+// Start begins to measure; the first interval begins now.
+func Start() *Meter {
 	now := time.Now()
-	m := &Meter{stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now, cpu: CPUTime(), steal: stealTime(), stall: stallTime(), pause: startPauses()}
+	m := &Meter{
+		stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now,
+		cpu: CPUTime(), steal: stealTime(), stall: stallTime(), pause: startPauses(),
+	}
 	go m.run()
 	return m
 }
@@ -108,7 +111,7 @@ func (m *Meter) run() {
 			return
 		default:
 		}
-		nanosleep(nap)
+		poll.Sleep(nap)
 		woke := time.Now()
 		m.note(woke, woke.Sub(at)-nap)
 		at = woke

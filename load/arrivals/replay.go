@@ -1,4 +1,4 @@
-package load
+package arrivals
 
 import (
 	"bufio"
@@ -54,14 +54,14 @@ func (r replay) Rate(t time.Duration) rate.Limit {
 	return rate.Limit(before(second+time.Second) - before(second))
 }
 
-func (r replay) stripe(k, n int) cursor { return &replayCursor{times: r, i: k, n: n} }
+func (r replay) stripe(k, n int) Cursor { return &replayCursor{times: r, i: k, n: n} }
 
 type replayCursor struct {
 	times []time.Duration
 	i, n  int
 }
 
-func (c *replayCursor) next() (time.Duration, bool) {
+func (c *replayCursor) Next() (time.Duration, bool) {
 	if c.i >= len(c.times) {
 		return 0, false
 	}
@@ -135,7 +135,8 @@ func timeParser(first string) func(string) (time.Duration, error) {
 	return func(text string) (time.Duration, error) {
 		s, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsNaN(s) {
-			return 0, fmt.Errorf("%q is neither seconds like 0.25, a duration like 250ms, nor a timestamp like 2026-11-24T03:00:00Z, or not of the kind of the first line", text)
+			return 0, fmt.Errorf("%q is neither seconds like 0.25, a duration like 250ms, nor a timestamp like 2026-11-24T03:00:00Z,"+
+				" or not of the kind of the first line", text)
 		}
 		return time.Duration(math.Round(min(max(s, -1), 2*maxReplay.Seconds()) * 1e9)), nil
 	}

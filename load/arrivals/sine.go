@@ -1,4 +1,4 @@
-package load
+package arrivals
 
 import (
 	"iter"
@@ -44,7 +44,7 @@ type sine struct {
 	spacing        Spacing
 }
 
-func (s *sine) Arrivals() iter.Seq[time.Duration] { return arrivals(s) }
+func (s *sine) Arrivals() iter.Seq[time.Duration] { return sequence(s) }
 
 func (s *sine) Duration() time.Duration { return s.length }
 
@@ -92,12 +92,7 @@ func (s *sine) after(count float64) float64 {
 	return t
 }
 
-func (s *sine) stripe(k, n int) cursor {
-	if s.spacing.Poisson {
-		return &poisson{inverse: s, rng: newExponential(s.spacing.Seed), skip: k, gap: n - 1}
-	}
-	return &even{inverse: s, i: uint64(k), n: uint64(n)}
-}
+func (s *sine) stripe(k, n int) Cursor { return s.spacing.stripe(s, k, n) }
 
 func (s *sine) due(area float64) (time.Duration, bool) {
 	periods := math.Floor(area / s.each)

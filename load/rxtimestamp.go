@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stamped reads from sockets and tells when the kernel received what it read:
+// rxTimestamp reads from sockets, with the time at which the kernel received it:
 // SO_TIMESTAMPNS, socket(7), where TCP notes the time of the last segment that
 // a read takes from.
-type stamped struct {
+type rxTimestamp struct {
 	header unix.Msghdr
 	vector unix.Iovec
 	note   struct {
@@ -20,22 +20,22 @@ type stamped struct {
 	}
 }
 
-func newStamped() *stamped {
-	s := &stamped{}
+func newRxTimestamp() *rxTimestamp {
+	s := &rxTimestamp{}
 	s.header.Iov, s.header.Iovlen = &s.vector, 1
 	s.header.Control = (*byte)(unsafe.Pointer(&s.note))
 	return s
 }
 
-// wanted asks the kernel to note when it receives something for fd. Where it
-// will not, receive says 0.
-func (s *stamped) wanted(fd int) {
+// enable asks the kernel to note when it receives something for fd. Where it
+// will not, receive returns 0.
+func (s *rxTimestamp) enable(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 }
 
 // receive reads what there is into p, and never blocks. stamp is when it came, by the
 // wall clock in nanoseconds since 1970; 0 if the kernel did not note it.
-func (s *stamped) receive(fd int, p []byte) (n int, stamp int64, errno unix.Errno) {
+func (s *rxTimestamp) receive(fd int, p []byte) (n int, stamp int64, errno unix.Errno) {
 	s.vector.Base = unsafe.SliceData(p)
 	s.vector.SetLen(len(p))
 	s.header.SetControllen(int(unsafe.Sizeof(s.note)))

@@ -1,4 +1,4 @@
-package load
+package arrivals
 
 import (
 	"math"
@@ -134,8 +134,8 @@ func TestSineDoesNotDrift(t *testing.T) {
 	s := Sine(1000, 900, time.Minute, 2*before*time.Minute).(*sine)
 	first, later := &even{s, 0, 1}, &even{s, before * 60_000, 1}
 	for i := range 60_000 {
-		a, _ := first.next()
-		b, ok := later.next()
+		a, _ := first.Next()
+		b, ok := later.Next()
 		if d := b - a - before*time.Minute; !ok || d != 0 {
 			t.Fatalf("arrival %d of the period: %v into the first, %v off in period %d", i, a, d, before)
 		}
@@ -250,7 +250,7 @@ func TestScheduleRate(t *testing.T) {
 func TestScheduleDoesNotDrift(t *testing.T) {
 	const hz, seconds = 30, 1e6
 	c := &even{inverse: &walk{profile: Constant(hz, 2*seconds*time.Second).(*profile)}, i: hz * seconds, n: 1}
-	got, ok := c.next()
+	got, ok := c.Next()
 	if want := seconds * time.Second; !ok || got != want {
 		t.Errorf("arrival %d: got %v, want %v", int(hz*seconds), got, want)
 	}
@@ -341,9 +341,9 @@ func TestStripesAreTheSchedule(t *testing.T) {
 		got := make([]time.Duration, len(want))
 		seen := 0
 		for k := range n {
-			c, stop := stripe(s, k, n)
+			c, stop := Stripe(s, k, n)
 			for i := k; ; i += n {
-				at, ok := c.next()
+				at, ok := c.Next()
 				if !ok {
 					break
 				}
@@ -508,11 +508,11 @@ func BenchmarkStripe(b *testing.B) {
 		{"foreign", foreign{Constant(1e5, long)}},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			c, stop := stripe(bb.s, 0, 1)
+			c, stop := Stripe(bb.s, 0, 1)
 			defer stop()
 			b.ReportAllocs()
 			for b.Loop() {
-				c.next()
+				c.Next()
 			}
 		})
 	}

@@ -1,23 +1,12 @@
-package load
+package meter
 
 import (
 	"bytes"
 	"strconv"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// nanosleep blocks the thread, without Go's timers between: those round up. It
-// does not tell Go's scheduler, so that the wake-up does not pass through it;
-// the caller has a P to spare. A signal ends the sleep early: then it is not
-// whole.
-func nanosleep(d time.Duration) (whole bool) {
-	ts := unix.NsecToTimespec(int64(d))
-	_, _, errno := unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
-	return errno == 0
-}
 
 // CPUTime is what all threads of this process have used so far.
 func CPUTime() time.Duration {
@@ -28,12 +17,12 @@ func CPUTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// threadID is the calling thread's.
-func threadID() int64 { return int64(unix.Gettid()) }
+// ThreadID is the calling thread's.
+func ThreadID() int64 { return int64(unix.Gettid()) }
 
-// threadTime is the CPU time that a thread of this process has used; 0 if there
+// ThreadTime is the CPU time that a thread of this process has used; 0 if there
 // is no such thread.
-func threadTime(id int64) time.Duration {
+func ThreadTime(id int64) time.Duration {
 	if id == 0 {
 		return 0
 	}
@@ -123,15 +112,4 @@ func parseStall(psi []byte) time.Duration {
 		return -1
 	}
 	return time.Duration(µs) * time.Microsecond
-}
-
-// raiseFileLimit allows the process as many open files as the system lets it
-// have without privileges.
-func raiseFileLimit() {
-	var lim unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) == nil && lim.Cur < lim.Max {
-		lim.Cur = lim.Max
-		// If it is refused, dials past the limit come out as Unsent.
-		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &lim)
-	}
 }
