@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // Heal undoes one injection. It works after the context of the injection is
@@ -23,7 +24,7 @@ type Fault interface {
 type onLink struct {
 	relay *proxy.Relay
 	index int
-	toxic proxy.Toxic
+	toxic toxic.Toxic
 }
 
 func (f onLink) Inject(context.Context) (Heal, error) {
@@ -37,8 +38,8 @@ func (f onLink) String() string { return f.toxic.String() }
 type onStream struct {
 	relay     *proxy.Relay
 	index     int
-	direction proxy.Direction
-	toxic     proxy.Stream
+	direction toxic.Direction
+	toxic     toxic.Stream
 }
 
 func (f onStream) Inject(context.Context) (Heal, error) {

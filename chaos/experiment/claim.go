@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/stormctl/stormctl/chaos/judge"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // Claim is one statement; exactly one kind is given.
@@ -124,7 +124,7 @@ func (r *rules) toCalls(path, name string) bool {
 	if !r.toLink(path, name) {
 		return false
 	}
-	if link := r.x.Links[name]; link == nil || link.Protocol != proxy.ProtocolTCP {
+	if link := r.x.Links[name]; link == nil || link.Protocol != toxic.ProtocolTCP {
 		return true
 	}
 	r.wrong(path, fmt.Sprintf("link: link %s knows connections, not calls", quote(name)), "claim what callers see of it by steady or recovery, or take out protocol: tcp")

@@ -71,7 +71,7 @@ func (s *source) decode(key, n *yaml.Node, v reflect.Value, path string) {
 }
 
 // oneOrMany tells whether one value may stand for a list of it. A list type
-// says so by having a name of its own, as proxy.Statuses does.
+// says so by having a name of its own, as toxic.Statuses does.
 func oneOrMany(t reflect.Type) bool { return t.Kind() == reflect.Slice && t.Name() != "" }
 
 // affordable counts what is reached through aliases, and tells whether to go on.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -24,16 +24,16 @@ type Event struct {
 	On   string        `yaml:"on"`   // The link, or (from restart on; exec takes either) the target, that it happens to.
 	Name string        `yaml:"name"` // For reports; absent means a description.
 
-	Latency      *proxy.Latency      `yaml:"latency"`       // Exchanges take longer.
-	Errors       *proxy.Errors       `yaml:"errors"`        // The link answers in the dependency's place.
-	Hang         *proxy.Hang         `yaml:"hang"`          // Requests are accepted and not answered.
-	Reset        *proxy.Reset        `yaml:"reset"`         // The caller's connection is reset.
-	DropResponse *proxy.DropResponse `yaml:"drop_response"` // The dependency does the work, and the caller never hears of it.
-	Truncate     *proxy.Truncate     `yaml:"truncate"`      // The response ends in the middle of its body.
-	Corrupt      *proxy.Corrupt      `yaml:"corrupt"`       // Bytes of the body are changed.
-	SlowBody     *proxy.SlowBody     `yaml:"slow_body"`     // The body of the response trickles.
-	Duplicate    *proxy.Duplicate    `yaml:"duplicate"`     // The dependency gets the request twice.
-	Partition    *proxy.Partition    `yaml:"partition"`     // Nothing passes: connections hang, new ones too.
+	Latency      *toxic.Latency      `yaml:"latency"`       // Exchanges take longer.
+	Errors       *toxic.Errors       `yaml:"errors"`        // The link answers in the dependency's place.
+	Hang         *toxic.Hang         `yaml:"hang"`          // Requests are accepted and not answered.
+	Reset        *toxic.Reset        `yaml:"reset"`         // The caller's connection is reset.
+	DropResponse *toxic.DropResponse `yaml:"drop_response"` // The dependency does the work, and the caller never hears of it.
+	Truncate     *toxic.Truncate     `yaml:"truncate"`      // The response ends in the middle of its body.
+	Corrupt      *toxic.Corrupt      `yaml:"corrupt"`       // Bytes of the body are changed.
+	SlowBody     *toxic.SlowBody     `yaml:"slow_body"`     // The body of the response trickles.
+	Duplicate    *toxic.Duplicate    `yaml:"duplicate"`     // The dependency gets the request twice.
+	Partition    *toxic.Partition    `yaml:"partition"`     // Nothing passes: connections hang, new ones too.
 	Restart      *Restart            `yaml:"restart"`       // kill -9, then start again; for: is not used, it heals when ready.
 	Pause        *Pause              `yaml:"pause"`         // SIGSTOP, then SIGCONT; write pause: {}.
 
@@ -97,7 +97,7 @@ func (e Event) Lasts() time.Duration {
 
 // Toxic is what a link does while the event is in force; nil for what does not
 // happen to a link.
-func (e Event) Toxic() proxy.Toxic {
+func (e Event) Toxic() toxic.Toxic {
 	switch {
 	case e.Latency != nil:
 		return *e.Latency
@@ -208,7 +208,7 @@ func (r *rules) onLink(path string, e *Event, kind string) {
 }
 
 // recording reads what a latency is drawn from.
-func (r *rules) recording(path string, l *proxy.Latency) {
+func (r *rules) recording(path string, l *toxic.Latency) {
 	if l == nil || l.Recorded == "" || !r.opts.Here || !r.sound(child(path, "recorded")) {
 		return
 	}
@@ -226,7 +226,7 @@ func (r *rules) recording(path string, l *proxy.Latency) {
 
 // answers checks that an answer in the dependency's place is one that a caller
 // could take for an error.
-func (r *rules) answers(path string, e *proxy.Errors) {
+func (r *rules) answers(path string, e *toxic.Errors) {
 	at := child(path, "status")
 	if e == nil || e.GRPC != 0 || e.Body != "" || len(e.Headers) > 0 || !r.sound(at) {
 		return
@@ -242,12 +242,12 @@ func (r *rules) answers(path string, e *proxy.Errors) {
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
 func (r *rules) selects(path string, e *Event) {
-	var s proxy.Select
+	var s toxic.Select
 	if t := e.Toxic(); t != nil {
 		s = t.Selection()
 	} else if t := e.Stream(); t != nil {
 		c := t.Selection()
-		s = proxy.Select{First: c.First, Every: c.Every, Cycle: c.Cycle, Ramp: c.Ramp, MaxActive: c.MaxActive}
+		s = toxic.Select{First: c.First, Every: c.Every, Cycle: c.Cycle, Ramp: c.Ramp, MaxActive: c.MaxActive}
 	} else {
 		return
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // LinkEvent is the faults of links with protocol: tcp, which know connections
@@ -14,23 +14,23 @@ import (
 type LinkEvent struct {
 	Direction string `yaml:"direction"` // Which way's bytes it is about, for a link with protocol: tcp: upstream (from the caller), downstream (to the caller) or both (the default).
 
-	Bandwidth   *proxy.Bandwidth   `yaml:"bandwidth"`    // So many bytes a second pass.
-	SlowClose   *proxy.SlowClose   `yaml:"slow_close"`   // The end of a connection comes late.
-	Timeout     *proxy.Timeout     `yaml:"timeout"`      // Nothing passes, and the connection is closed after a while.
-	ResetPeer   *proxy.ResetPeer   `yaml:"reset_peer"`   // The connection is reset to both sides.
-	Slicer      *proxy.Slicer      `yaml:"slicer"`       // Bytes come in small pieces.
-	LimitData   *proxy.LimitData   `yaml:"limit_data"`   // The connection is closed after so many bytes.
-	Down        *proxy.Down        `yaml:"down"`         // Nobody listens: connections are closed, new ones refused; write down: {}.
-	SlowConnect *proxy.SlowConnect `yaml:"slow_connect"` // New connections are usable late.
-	HalfOpen    *proxy.HalfOpen    `yaml:"half_open"`    // Connections are lost, and neither side is told; write half_open: {}.
-	Flap        *proxy.Flap        `yaml:"flap"`         // Nothing passes, then it does, again and again.
+	Bandwidth   *toxic.Bandwidth   `yaml:"bandwidth"`    // So many bytes a second pass.
+	SlowClose   *toxic.SlowClose   `yaml:"slow_close"`   // The end of a connection comes late.
+	Timeout     *toxic.Timeout     `yaml:"timeout"`      // Nothing passes, and the connection is closed after a while.
+	ResetPeer   *toxic.ResetPeer   `yaml:"reset_peer"`   // The connection is reset to both sides.
+	Slicer      *toxic.Slicer      `yaml:"slicer"`       // Bytes come in small pieces.
+	LimitData   *toxic.LimitData   `yaml:"limit_data"`   // The connection is closed after so many bytes.
+	Down        *toxic.Down        `yaml:"down"`         // Nobody listens: connections are closed, new ones refused; write down: {}.
+	SlowConnect *toxic.SlowConnect `yaml:"slow_connect"` // New connections are usable late.
+	HalfOpen    *toxic.HalfOpen    `yaml:"half_open"`    // Connections are lost, and neither side is told; write half_open: {}.
+	Flap        *toxic.Flap        `yaml:"flap"`         // Nothing passes, then it does, again and again.
 }
 
 // streamKinds are the keys of which a LinkEvent has at most one.
 var streamKinds = []string{"bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data", "down", "slow_connect", "half_open", "flap"}
 
 // stream is its key and what the link does; "" and nil if it has none.
-func (e LinkEvent) stream() (kind string, t proxy.Stream) {
+func (e LinkEvent) stream() (kind string, t toxic.Stream) {
 	switch {
 	case e.Bandwidth != nil:
 		return "bandwidth", *e.Bandwidth
@@ -57,33 +57,33 @@ func (e LinkEvent) stream() (kind string, t proxy.Stream) {
 }
 
 // ways are the values of LinkEvent.Direction.
-var ways = []string{proxy.Both.String(), proxy.Upstream.String(), proxy.Downstream.String()}
+var ways = []string{toxic.Both.String(), toxic.Upstream.String(), toxic.Downstream.String()}
 
 // Stream is what a link with protocol: tcp does while the event is in force; nil
 // for what does not happen to one.
-func (e Event) Stream() proxy.Stream {
+func (e Event) Stream() toxic.Stream {
 	switch {
 	case e.Latency != nil:
-		return proxy.StreamLatency{Delay: e.Latency.Delay, Jitter: e.Latency.Jitter, Distribution: e.Latency.Distribution, Conns: connsOf(e.Latency.Select)}
+		return toxic.StreamLatency{Delay: e.Latency.Delay, Jitter: e.Latency.Jitter, Distribution: e.Latency.Distribution, Conns: connsOf(e.Latency.Select)}
 	case e.Partition != nil:
-		return proxy.StreamPartition{Conns: connsOf(e.Partition.Select)}
+		return toxic.StreamPartition{Conns: connsOf(e.Partition.Select)}
 	}
 	_, t := e.stream()
 	return t
 }
 
 // connsOf is what is left of a Select where there are connections only.
-func connsOf(s proxy.Select) proxy.Conns {
-	c := proxy.Conns{Share: s.Share, First: s.First, Every: s.Every, Cycle: s.Cycle, Ramp: s.Ramp, MaxActive: s.MaxActive}
+func connsOf(s toxic.Select) toxic.Conns {
+	c := toxic.Conns{Share: s.Share, First: s.First, Every: s.Every, Cycle: s.Cycle, Ramp: s.Ramp, MaxActive: s.MaxActive}
 	if s.Match != nil {
-		c.Match = &proxy.ConnMatch{Connection: s.Match.Connection}
+		c.Match = &toxic.ConnMatch{Connection: s.Match.Connection}
 	}
 	return c
 }
 
 // Way is the direction that the event is about.
-func (e LinkEvent) Way() proxy.Direction {
-	d, _ := proxy.ParseDirection(e.Direction) // what cannot be parsed was refused, and "" is both
+func (e LinkEvent) Way() toxic.Direction {
+	d, _ := toxic.ParseDirection(e.Direction) // what cannot be parsed was refused, and "" is both
 	return d
 }
 
@@ -102,18 +102,18 @@ func (r *rules) onProtocol(path string, e *Event, kind string) {
 		return
 	}
 	direction := child(path, "direction")
-	if r.has(direction) && r.sound(direction) && r.among(direction, e.Direction, "directions", ways) && link.Protocol != proxy.ProtocolTCP {
+	if r.has(direction) && r.sound(direction) && r.among(direction, e.Direction, "directions", ways) && link.Protocol != toxic.ProtocolTCP {
 		r.wrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", quote(e.On)), "leave it out, or give the link protocol: tcp")
 	}
 	keys, both := shared[kind]
 	isStream := slices.Contains(streamKinds, kind)
 	switch {
-	case both && link.Protocol == proxy.ProtocolTCP:
+	case both && link.Protocol == toxic.ProtocolTCP:
 		r.only(at, keys, e.On)
 		r.only(child(at, "match"), []string{"connection"}, e.On)
-	case !both && isStream && link.Protocol != proxy.ProtocolTCP:
+	case !both && isStream && link.Protocol != toxic.ProtocolTCP:
 		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", quote(e.On), kind), "give the link protocol: tcp")
-	case !both && !isStream && link.Protocol == proxy.ProtocolTCP:
+	case !both && !isStream && link.Protocol == toxic.ProtocolTCP:
 		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(streamKinds, ", "))
 	}
 }

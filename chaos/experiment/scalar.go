@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/time/rate"
 
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -49,9 +49,9 @@ var unitTypes = map[reflect.Type]struct {
 		func(v reflect.Value) string { return unit.Bandwidth(v.Int()).String() },
 		`^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$`,
 	},
-	reflect.TypeFor[proxy.GRPCCode](): {
-		func(t string) (any, error) { return proxy.ParseGRPCCode(t) },
-		func(v reflect.Value) string { return proxy.GRPCCode(v.Int()).String() },
+	reflect.TypeFor[toxic.GRPCCode](): {
+		func(t string) (any, error) { return toxic.ParseGRPCCode(t) },
+		func(v reflect.Value) string { return toxic.GRPCCode(v.Int()).String() },
 		`^[A-Z_]+$`,
 	},
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/stormctl/stormctl/chaos/judge"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 //go:embed claim.go event.go experiment.go hostfault.go limits.go link.go link_event.go load.go request.go route.go schedule.go target.go tls.go
@@ -26,7 +26,7 @@ var ownSource embed.FS
 // together is for Parse to see.
 func Schema() ([]byte, error) {
 	manual := comments{}
-	for _, source := range []embed.FS{ownSource, judge.Source, proxy.Source} {
+	for _, source := range []embed.FS{ownSource, judge.Source, toxic.Source} {
 		if err := manual.read(source); err != nil {
 			return nil, fmt.Errorf("schema: %w", err)
 		}
@@ -71,7 +71,7 @@ func definition(t reflect.Type) string {
 // notation is the schema of the types that are not written as what they are in
 // Go; nil for the others.
 func notation(t reflect.Type) *jsonschema.Schema {
-	if t == reflect.TypeFor[proxy.GRPCCode]() {
+	if t == reflect.TypeFor[toxic.GRPCCode]() {
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
 			{Type: "string", Pattern: unitTypes[t].pattern}, {Type: "integer", Minimum: "1", Maximum: "16"}}}
 	}

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // span finds something wrong with a key that is not there.
@@ -20,7 +20,7 @@ func (s span) Check(report func(field, problem string)) {
 }
 
 func TestReadValue(t *testing.T) {
-	var errors proxy.Errors
+	var errors toxic.Errors
 	if err := ReadValue("x", []byte(`{"status": [502, 503], "share": "5%"}`), &errors); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestReadValue(t *testing.T) {
 		`{status: 503, body: [1]}`:     "x:1:21: body: must be one value, not a list",
 		`{status: 204, body: "there"}`: "x:1:21: body: a 204 has no body",
 	} {
-		err := ReadValue("x", []byte(text), new(proxy.Errors))
+		err := ReadValue("x", []byte(text), new(toxic.Errors))
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}

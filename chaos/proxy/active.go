@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // MaxIndex is the greatest index a toxic may have: each is a bit of
@@ -18,8 +20,8 @@ const MaxIndex = 63
 // added twice is two of them. What it counts it counts by atomics: the data
 // path takes no lock of the control plane.
 type active struct {
-	toxic    Toxic
-	selects  Select
+	toxic    toxic.Toxic
+	selects  toxic.Select
 	index    int
 	seed     uint64    // of its draws
 	start    time.Time // when it was injected
@@ -29,9 +31,9 @@ type active struct {
 }
 
 // decide asks the toxic about an exchange.
-func (a *active) decide(x *Head, rng *rand.Rand) Fate {
+func (a *active) decide(x *toxic.Head, rng *rand.Rand) toxic.Fate {
 	x.Ordinal, x.Since = 0, 0
-	if a.selects.counts() && a.selects.matches(x) {
+	if a.selects.Counts() && a.selects.Matches(x) {
 		x.Ordinal = a.matched.Add(1)
 	}
 	if a.selects.Ramp > 0 {
@@ -88,7 +90,7 @@ func (a *active) letGo() {
 //   - Withhold, Late and Drop: until the response has begun to reach the caller.
 //   - What is done to a body: to what is left of it.
 //   - Twice: nothing, once the request has begun to be passed on.
-func (r *Relay) Add(index int, t Toxic) (remove func()) {
+func (r *Relay) Add(index int, t toxic.Toxic) (remove func()) {
 	if index < 0 || index > MaxIndex {
 		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
 	}
@@ -97,7 +99,7 @@ func (r *Relay) Add(index int, t Toxic) (remove func()) {
 	}
 	a := &active{
 		toxic: t, selects: t.Selection(), index: index,
-		seed: toxicSeed(r.config.Seed, r.config.Name, index), start: time.Now(),
+		seed: toxic.Seed(r.config.Seed, r.config.Name, index), start: time.Now(),
 	}
 	r.put(a)
 	still := r.cycle(a.selects.Cycle, a.start, func(on bool) {
@@ -126,7 +128,7 @@ func (r *Relay) take(a *active) {
 // cycle lets a toxic that was put in force at start come and go by turns, if it is
 // one that does (c is not nil), until still is called. When that returns, it stays
 // as it is.
-func (r *Relay) cycle(c *Cycle, start time.Time, turn func(on bool)) (still func()) {
+func (r *Relay) cycle(c *toxic.Cycle, start time.Time, turn func(on bool)) (still func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c == nil || r.closing.Load() {
@@ -136,7 +138,7 @@ func (r *Relay) cycle(c *Cycle, start time.Time, turn func(on bool)) (still func
 	done := make(chan struct{})
 	r.wg.Go(func() {
 		defer close(done)
-		c.run(ctx, start, turn)
+		c.Run(ctx, start, turn)
 	})
 	return func() {
 		stop()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -74,7 +75,7 @@ func TestTruncate(t *testing.T) {
 			d := newDependency(t)
 			l := listen(t, d.addr())
 			c, up := warm(l, d) // open when it is injected
-			remove := l.Add(4, Truncate{After: unit.Size(tt.after), Select: All})
+			remove := l.Add(4, toxic.Truncate{After: unit.Size(tt.after), Select: toxic.All})
 			c.send(get)
 			up.expect(get)
 			up.send(tt.response)
@@ -110,7 +111,7 @@ func TestTruncate(t *testing.T) {
 		head := "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 		up.send(head + "0123")
 		c.expect(head + "0123")
-		l.Add(4, Truncate{After: 6, Select: All})
+		l.Add(4, toxic.Truncate{After: 6, Select: toxic.All})
 		up.send("456789")
 		c.expect("45")
 		c.wasClosed()
@@ -126,7 +127,7 @@ func TestTruncate(t *testing.T) {
 		head := "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 		up.send(head + "0123")
 		c.expect(head + "0123")
-		l.Add(4, Truncate{After: 2, Select: All})
+		l.Add(4, toxic.Truncate{After: 2, Select: toxic.All})
 		up.send("456789")
 		c.wasClosed()
 		l.recorded(evidence.Broken, 200, true)
@@ -138,10 +139,10 @@ func TestTruncate(t *testing.T) {
 		c, up := warm(l, d)
 		c.send(get)
 		up.expect(get)
-		heal := l.Add(3, Partition{Select: All})
+		heal := l.Add(3, toxic.Partition{Select: toxic.All})
 		up.send(bodied("0123456789"))
 		c.silent()
-		l.Add(4, Truncate{After: 4, Select: All})
+		l.Add(4, toxic.Truncate{After: 4, Select: toxic.All})
 		heal()
 		c.expect(strings.TrimSuffix(bodied("0123456789"), "456789"))
 		c.wasClosed()
@@ -154,7 +155,7 @@ func TestTruncate(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, Truncate{After: 4, Select: All})
+		l.Add(4, toxic.Truncate{After: 4, Select: toxic.All})
 		head := "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
 		c.send(head + "ab")
 		up.expect(head + "ab")
@@ -182,7 +183,7 @@ func TestResetDuring(t *testing.T) {
 			d := newDependency(t)
 			l := listen(t, d.addr())
 			c, up := warm(l, d)
-			remove := l.Add(4, Reset{When: "during", Select: All})
+			remove := l.Add(4, toxic.Reset{When: "during", Select: toxic.All})
 			c.send(get)
 			up.expect(get)
 			up.send(tt.response)
@@ -203,7 +204,7 @@ func TestResetDuring(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, Reset{When: "during", Select: All})
+		l.Add(4, toxic.Reset{When: "during", Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		body := strings.Repeat("x", 4<<20)
@@ -220,7 +221,7 @@ func TestResetAfter(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		remove := l.Add(4, Reset{When: "after", Select: All})
+		remove := l.Add(4, toxic.Reset{When: "after", Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		up.send(bodied("0123456789"))
@@ -236,7 +237,7 @@ func TestResetAfter(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, Reset{When: "after", Select: All})
+		l.Add(4, toxic.Reset{When: "after", Select: toxic.All})
 		c.send(get + get)
 		up.expect(get)
 		up.send(ok)
@@ -249,8 +250,8 @@ func TestResetAfter(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, _ := warm(l, d)
-		l.Add(4, Reset{When: "after", Select: All})
-		l.Add(3, Errors{Status: Statuses{503}, Select: All})
+		l.Add(4, toxic.Reset{When: "after", Select: toxic.All})
+		l.Add(3, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All})
 		c.send(get)
 		c.expect("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 		c.wasReset()
@@ -263,7 +264,7 @@ func TestResetAfter(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, Reset{When: "after", Select: All})
+		l.Add(4, toxic.Reset{When: "after", Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		body := strings.Repeat("x", 1<<20)
@@ -280,7 +281,7 @@ func TestDropResponse(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		remove := l.Add(4, DropResponse{Select: All})
+		remove := l.Add(4, toxic.DropResponse{Select: toxic.All})
 		c.send(get)
 		up.expect(get) // the dependency does the work
 		up.send(bodied("0123456789"))
@@ -299,7 +300,7 @@ func TestDropResponse(t *testing.T) {
 				d := newDependency(t)
 				l := listen(t, d.addr())
 				c, up := warm(l, d)
-				remove := l.Add(4, DropResponse{Select: All})
+				remove := l.Add(4, toxic.DropResponse{Select: toxic.All})
 				c.send(get)
 				up.expect(get)
 				response := bodied("0123456789")
@@ -325,7 +326,7 @@ func TestDropResponse(t *testing.T) {
 				d := newDependency(t)
 				l := listen(t, d.addr())
 				c, up := warm(l, d)
-				remove := l.Add(4, DropResponse{Then: "reset", Select: All})
+				remove := l.Add(4, toxic.DropResponse{Then: "reset", Select: toxic.All})
 				c.send(get)
 				up.expect(get)
 				up.send("HTTP/1.1 103 Early Hints\r\n\r\n") // is no response yet
@@ -344,7 +345,7 @@ func TestDropResponse(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, DropResponse{Then: "reset", Select: All})
+		l.Add(4, toxic.DropResponse{Then: "reset", Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		up.send("HTTP/1.0 200 OK\r\n\r\nall of it")
@@ -358,7 +359,7 @@ func TestDropResponse(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, DropResponse{Select: All})
+		l.Add(4, toxic.DropResponse{Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		up.Close()
@@ -372,7 +373,7 @@ func TestDropResponse(t *testing.T) {
 		c, up := warm(l, d)
 		c.send(get)
 		up.expect(get)
-		l.Add(4, DropResponse{Then: "reset", Select: All})
+		l.Add(4, toxic.DropResponse{Then: "reset", Select: toxic.All})
 		up.send(ok)
 		c.wasReset()
 		l.recorded(evidence.Broken, 0, true)
@@ -386,9 +387,9 @@ func TestDropResponse(t *testing.T) {
 		up.expect(get)
 		up.send(ok[:len(ok)-1])
 		c.expect(ok[:len(ok)-1])
-		l.Add(4, DropResponse{Select: All})
-		l.Add(4, Hang{Select: All})
-		l.Add(4, Latency{Delay: time.Hour, On: "response", Select: All})
+		l.Add(4, toxic.DropResponse{Select: toxic.All})
+		l.Add(4, toxic.Hang{Select: toxic.All})
+		l.Add(4, toxic.Latency{Delay: time.Hour, On: "response", Select: toxic.All})
 		up.send(ok[len(ok)-1:])
 		c.expect(ok[len(ok)-1:])
 		l.recorded(evidence.Answered, 200, false)
@@ -398,12 +399,12 @@ func TestDropResponse(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, DropResponse{Select: All})
+		l.Add(4, toxic.DropResponse{Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		up.send(ok)
 		up.wasClosed()
-		remove := l.Add(4, Errors{Status: Statuses{503}, Select: All})
+		remove := l.Add(4, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All})
 		c.expect("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 		l.recorded(evidence.Injected, 503, true)
 		remove()
@@ -415,7 +416,7 @@ func TestHang(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		remove := l.Add(4, Hang{Select: All})
+		remove := l.Add(4, toxic.Hang{Select: toxic.All})
 		c.send(get)
 		c.silent()
 		up.silent()
@@ -430,7 +431,7 @@ func TestHang(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, Hang{Select: All})
+		l.Add(4, toxic.Hang{Select: toxic.All})
 		c.send(get)
 		eventually(t, "it begins", func() bool { return l.InFlight() == 1 })
 		c.Close()
@@ -443,7 +444,7 @@ func TestHang(t *testing.T) {
 		c, up := warm(l, d)
 		c.send(get)
 		up.expect(get)
-		remove := l.Add(4, Hang{Select: All})
+		remove := l.Add(4, toxic.Hang{Select: toxic.All})
 		up.send(ok)
 		c.silent()
 		remove()
@@ -457,7 +458,7 @@ func TestLatencyOfTheResponse(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		remove := l.Add(4, Latency{Delay: time.Hour, On: "response", Select: All})
+		remove := l.Add(4, toxic.Latency{Delay: time.Hour, On: "response", Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		up.send(ok)
@@ -471,7 +472,7 @@ func TestLatencyOfTheResponse(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, Latency{Delay: 40 * time.Millisecond, On: "response", Select: All})
+		l.Add(4, toxic.Latency{Delay: 40 * time.Millisecond, On: "response", Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		sent := time.Now()
@@ -486,9 +487,9 @@ func TestLatencyOfTheResponse(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, _ := warm(l, d)
-		l.Add(4, Latency{Delay: 20 * time.Millisecond, Select: All})
-		l.Add(4, Latency{Delay: 30 * time.Millisecond, On: "response", Select: All})
-		l.Add(4, Errors{Status: Statuses{503}, Select: All})
+		l.Add(4, toxic.Latency{Delay: 20 * time.Millisecond, Select: toxic.All})
+		l.Add(4, toxic.Latency{Delay: 30 * time.Millisecond, On: "response", Select: toxic.All})
+		l.Add(4, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All})
 		c.send(get)
 		c.expect("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 		// 20 ms + 30 ms
@@ -523,7 +524,7 @@ func TestCorrupt(t *testing.T) {
 				d := newDependency(t)
 				l := listen(t, d.addr())
 				c, up := warm(l, d)
-				remove := l.Add(4, Corrupt{Bytes: 0.1, Select: All})
+				remove := l.Add(4, toxic.Corrupt{Bytes: 0.1, Select: toxic.All})
 				in, out := exchange(l, c, up, put, response)
 				if in != put {
 					t.Error("the request is changed")
@@ -555,7 +556,7 @@ func TestCorrupt(t *testing.T) {
 				c, up := warm(l, d)
 				exchange(l, c, up, request, ok)
 				hash := l.recorded(evidence.Answered, 200, false).Payload
-				remove := l.Add(4, Corrupt{Bytes: 0.1, On: "request", Select: All})
+				remove := l.Add(4, toxic.Corrupt{Bytes: 0.1, On: "request", Select: toxic.All})
 				in, out := exchange(l, c, up, request, bodied(body))
 				if out != bodied(body) {
 					t.Error("the response is changed")
@@ -579,8 +580,8 @@ func TestCorrupt(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, Corrupt{Bytes: 1, Select: All})
-		l.Add(4, Corrupt{Bytes: 1, On: "request", Select: All})
+		l.Add(4, toxic.Corrupt{Bytes: 1, Select: toxic.All})
+		l.Add(4, toxic.Corrupt{Bytes: 1, On: "request", Select: toxic.All})
 		in, out := exchange(l, c, up, put, bodied(body))
 		_, changedIn := compare(t, put, in)
 		_, changedOut := compare(t, bodied(body), out)
@@ -647,7 +648,7 @@ func TestSlowBody(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, SlowBody{Piece: 4, Pause: 20 * time.Millisecond, Select: All})
+		l.Add(4, toxic.SlowBody{Piece: 4, Pause: 20 * time.Millisecond, Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		response := bodied("0123456789")
@@ -665,7 +666,7 @@ func TestSlowBody(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, SlowBody{Rate: 100_000, Select: All})
+		l.Add(4, toxic.SlowBody{Rate: 100_000, Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		body := strings.Repeat("x", 20_000)
@@ -683,7 +684,7 @@ func TestSlowBody(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		remove := l.Add(4, SlowBody{Piece: 1, Pause: time.Hour, Select: All})
+		remove := l.Add(4, toxic.SlowBody{Piece: 1, Pause: time.Hour, Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -706,7 +707,7 @@ func TestSlowBody(t *testing.T) {
 		head := "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 		up.send(head + "01234")
 		c.expect(head + "01234")
-		remove := l.Add(4, SlowBody{Piece: 1, Pause: time.Hour, Select: All})
+		remove := l.Add(4, toxic.SlowBody{Piece: 1, Pause: time.Hour, Select: toxic.All})
 		up.send("56789")
 		c.silent()
 		remove()
@@ -718,7 +719,7 @@ func TestSlowBody(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(4, SlowBody{Piece: 1, Pause: time.Hour, Select: All})
+		l.Add(4, toxic.SlowBody{Piece: 1, Pause: time.Hour, Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		up.send(bodied("0123456789"))
@@ -740,7 +741,7 @@ func TestDuplicate(t *testing.T) {
 				d := newDependency(t)
 				l := listen(t, d.addr())
 				c, up := warm(l, d)
-				remove := l.Add(4, Duplicate{Select: All})
+				remove := l.Add(4, toxic.Duplicate{Select: toxic.All})
 				go io.WriteString(c, request)
 				up.expect(request)
 				second := d.accept()
@@ -759,7 +760,7 @@ func TestDuplicate(t *testing.T) {
 	t.Run("the first is answered and closed at once", func(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
-		l.Add(4, Duplicate{Select: All})
+		l.Add(4, toxic.Duplicate{Select: toxic.All})
 		for range 20 {
 			c := l.dial()
 			c.send(get)
@@ -777,7 +778,7 @@ func TestDuplicate(t *testing.T) {
 	t.Run("the link closes before the second is answered", func(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
-		l.Add(4, Duplicate{Select: All})
+		l.Add(4, toxic.Duplicate{Select: toxic.All})
 		c := l.dial()
 		c.send(get)
 		for range 2 {
@@ -798,7 +799,7 @@ func TestDuplicate(t *testing.T) {
 				d := newDependency(t)
 				l := listen(t, d.addr())
 				c, up := warm(l, d)
-				l.Add(4, Duplicate{Select: All})
+				l.Add(4, toxic.Duplicate{Select: toxic.All})
 				go io.WriteString(c, request)
 				up.expect(request)
 				up.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -814,11 +815,11 @@ func TestFaultsTogether(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr())
 	c, up := warm(l, d)
-	l.Add(0, Truncate{After: 8, Select: All})
-	l.Add(1, Corrupt{Bytes: 1, Select: All})
-	l.Add(2, SlowBody{Piece: 3, Pause: time.Millisecond, Select: All})
-	l.Add(3, Latency{Delay: time.Millisecond, On: "response", Select: All})
-	l.Add(5, Reset{When: "during", Select: All}) // after 10 bytes: the truncation comes first
+	l.Add(0, toxic.Truncate{After: 8, Select: toxic.All})
+	l.Add(1, toxic.Corrupt{Bytes: 1, Select: toxic.All})
+	l.Add(2, toxic.SlowBody{Piece: 3, Pause: time.Millisecond, Select: toxic.All})
+	l.Add(3, toxic.Latency{Delay: time.Millisecond, On: "response", Select: toxic.All})
+	l.Add(5, toxic.Reset{When: "during", Select: toxic.All}) // after 10 bytes: the truncation comes first
 	c.send(get)
 	up.expect(get)
 	up.send(bodied("0123456789abcdefghij"))
@@ -840,7 +841,7 @@ func TestFaultsTogether(t *testing.T) {
 // TestNoise: which bytes change does not depend on how the body is cut up.
 func TestNoise(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789"), 500)
-	change := func(c Corruption, piece int) []byte {
+	change := func(c toxic.Corruption, piece int) []byte {
 		var n noise
 		got := bytes.Clone(body)
 		for at := 0; at < len(got); at += piece {
@@ -848,21 +849,21 @@ func TestNoise(t *testing.T) {
 		}
 		return got
 	}
-	whole := change(Corruption{Share: 0.05, Seed: 1}, len(body))
+	whole := change(toxic.Corruption{Share: 0.05, Seed: 1}, len(body))
 	for _, piece := range []int{1, 7, 100} {
-		if !bytes.Equal(whole, change(Corruption{Share: 0.05, Seed: 1}, piece)) {
+		if !bytes.Equal(whole, change(toxic.Corruption{Share: 0.05, Seed: 1}, piece)) {
 			t.Errorf("pieces of %d bytes are changed otherwise than the whole", piece)
 		}
 	}
 	late := bytes.Clone(body[1000:]) // injected when a thousand bytes have passed
-	new(noise).on(Corruption{Share: 0.05, Seed: 1}, 1000, late)
+	new(noise).on(toxic.Corruption{Share: 0.05, Seed: 1}, 1000, late)
 	if !bytes.Equal(whole[1000:], late) {
 		t.Error("what is left of a body is changed otherwise than in the whole")
 	}
-	if bytes.Equal(whole, change(Corruption{Share: 0.05, Seed: 2}, len(body))) {
+	if bytes.Equal(whole, change(toxic.Corruption{Share: 0.05, Seed: 2}, len(body))) {
 		t.Error("another seed changes the same")
 	}
-	if !bytes.Equal(body, change(Corruption{Share: 1e-300, Seed: 1}, len(body))) {
+	if !bytes.Equal(body, change(toxic.Corruption{Share: 1e-300, Seed: 1}, len(body))) {
 		t.Error("next to no share changes something")
 	}
 }
@@ -887,7 +888,7 @@ func TestTruncateUntilClose(t *testing.T) {
 			d := newDependency(t)
 			l := listen(t, d.addr())
 			c, up := warm(l, d)
-			l.Add(4, Truncate{After: unit.Size(tt.after), Select: All})
+			l.Add(4, toxic.Truncate{After: unit.Size(tt.after), Select: toxic.All})
 			c.send(get)
 			up.expect(get)
 			up.send(response)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -19,7 +20,7 @@ func (c *conn) answer() step {
 		x.answer.Status = wire.GRPCToHTTP(x.answer.GRPCStatus)
 	}
 	x.Status = x.answer.Status
-	x.RetryAfter = time.Duration(wholeSeconds(x.answer.RetryAfter)) * time.Second
+	x.RetryAfter = time.Duration(toxic.WholeSeconds(x.answer.RetryAfter)) * time.Second
 	text := appendAnswer(nil, x.answer, x.toHEAD, c.last)
 	e, ok := c.finish(evidence.Injected)
 	c.mu.Unlock()
@@ -52,7 +53,7 @@ func (c *conn) answer() step {
 }
 
 // appendAnswer encodes the answer of a Respond.
-func appendAnswer(b []byte, f Fate, toHEAD, last bool) []byte {
+func appendAnswer(b []byte, f toxic.Fate, toHEAD, last bool) []byte {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(f.Status), 10)
 	b = append(b, ' ')
@@ -60,7 +61,7 @@ func appendAnswer(b []byte, f Fate, toHEAD, last bool) []byte {
 	b = append(b, "\r\n"...)
 	if f.RetryAfter > 0 {
 		b = append(b, "Retry-After: "...)
-		b = strconv.AppendInt(b, wholeSeconds(f.RetryAfter), 10)
+		b = strconv.AppendInt(b, toxic.WholeSeconds(f.RetryAfter), 10)
 		b = append(b, "\r\n"...)
 	}
 	if last {
@@ -71,7 +72,7 @@ func appendAnswer(b []byte, f Fate, toHEAD, last bool) []byte {
 		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 		typed = typed || strings.EqualFold(name, "Content-Type")
 	}
-	if bodiless(f.Status) {
+	if toxic.Bodiless(f.Status) {
 		return append(b, "\r\n"...)
 	}
 	if f.Body != "" && !typed {

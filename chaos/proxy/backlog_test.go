@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // TestBacklogKeepsOrder: whatever is delayed by whom, and healed when, bytes come
@@ -103,8 +105,8 @@ func TestBacklogHealsEnds(t *testing.T) {
 func TestStreamDrawsRepeat(t *testing.T) {
 	draw := func(seed uint64, index int, conn uint64, way int) (sizes [5]int) {
 		var d draws
-		a := &activeStream{toxic: Slicer{Size: 1000, Variation: 900, Conns: AllConns}, seed: toxicSeed(seed, "db", index)}
-		a.shaper = a.toxic.(Shaper)
+		a := &activeStream{toxic: toxic.Slicer{Size: 1000, Variation: 900, Conns: toxic.AllConns}, seed: toxic.Seed(seed, "db", index)}
+		a.shaper = a.toxic.(toxic.Shaper)
 		gripOn(a, conn+17, &d) // another's draws do not matter
 		g, takes := gripOn(a, conn, &d)
 		if !takes {

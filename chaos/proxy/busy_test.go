@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -26,7 +27,7 @@ import (
 // was sent, in its order. Those that end exchanges come and go as well, on
 // paths of their own. With HTTP/2 callers of both paths share connections.
 func TestNothingIsLostWhileToxicsChange(t *testing.T) {
-	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
+	for _, protocol := range []string{toxic.ProtocolHTTP1, toxic.ProtocolHTTP2} {
 		t.Run(protocol, func(t *testing.T) { nothingIsLost(t, protocol) })
 	}
 }
@@ -71,7 +72,7 @@ func nothingIsLost(t *testing.T, protocol string) {
 			rng := rand.New(rand.NewPCG(7, uint64(i)))
 			client := &http.Client{Transport: &http.Transport{}, Timeout: patience}
 			defer client.CloseIdleConnections()
-			if protocol == ProtocolHTTP2 {
+			if protocol == toxic.ProtocolHTTP2 {
 				client = shared[i/2%2]
 			}
 			for goesOn() {
@@ -103,11 +104,11 @@ func nothingIsLost(t *testing.T, protocol string) {
 			}
 		})
 	}
-	for i, toxic := range toxics {
+	for i, tx := range toxics {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(8, uint64(i)))
 			for goesOn() {
-				remove := l.Add(i, toxic)
+				remove := l.Add(i, tx)
 				time.Sleep(time.Duration(rng.IntN(int(5 * time.Millisecond))))
 				remove()
 				time.Sleep(time.Duration(rng.IntN(int(10 * time.Millisecond))))
@@ -129,23 +130,25 @@ func nothingIsLost(t *testing.T, protocol string) {
 }
 
 // stormyToxics end exchanges on one path, and hold and delay them on all.
-func stormyToxics() []Toxic {
-	stormy := func(share unit.Share) Select { return Select{Share: share, Match: &Match{Path: "/stormy"}} }
-	return []Toxic{
-		Partition{Select: All},
-		Partition{Select: Select{Share: 0.5}},
-		Latency{Delay: 2 * time.Millisecond, Jitter: 2 * time.Millisecond, Select: All},
-		Errors{Status: Statuses{503}, Select: stormy(0.5)},
-		Reset{Select: stormy(0.2)},
-		Hang{Select: Select{Share: 0.5, MaxActive: 5}},
-		Latency{Delay: time.Millisecond, On: "response", Select: Select{Share: 1, Every: 2}},
-		SlowBody{Rate: 20_000_000, Select: All},
-		Duplicate{Select: Select{Share: 0.2}},
-		Truncate{After: 5, Select: stormy(1)},
-		Reset{When: "during", Select: stormy(0.5)},
-		Reset{When: "after", Select: stormy(0.2)},
-		DropResponse{Select: stormy(0.2)},
-		DropResponse{Then: "reset", Select: Select{Share: 0.2, Match: &Match{Path: "/stormy"}, Cycle: &Cycle{On: time.Millisecond, Off: time.Millisecond}}},
+func stormyToxics() []toxic.Toxic {
+	stormy := func(share unit.Share) toxic.Select {
+		return toxic.Select{Share: share, Match: &toxic.Match{Path: "/stormy"}}
+	}
+	return []toxic.Toxic{
+		toxic.Partition{Select: toxic.All},
+		toxic.Partition{Select: toxic.Select{Share: 0.5}},
+		toxic.Latency{Delay: 2 * time.Millisecond, Jitter: 2 * time.Millisecond, Select: toxic.All},
+		toxic.Errors{Status: toxic.Statuses{503}, Select: stormy(0.5)},
+		toxic.Reset{Select: stormy(0.2)},
+		toxic.Hang{Select: toxic.Select{Share: 0.5, MaxActive: 5}},
+		toxic.Latency{Delay: time.Millisecond, On: "response", Select: toxic.Select{Share: 1, Every: 2}},
+		toxic.SlowBody{Rate: 20_000_000, Select: toxic.All},
+		toxic.Duplicate{Select: toxic.Select{Share: 0.2}},
+		toxic.Truncate{After: 5, Select: stormy(1)},
+		toxic.Reset{When: "during", Select: stormy(0.5)},
+		toxic.Reset{When: "after", Select: stormy(0.2)},
+		toxic.DropResponse{Select: stormy(0.2)},
+		toxic.DropResponse{Then: "reset", Select: toxic.Select{Share: 0.2, Match: &toxic.Match{Path: "/stormy"}, Cycle: &toxic.Cycle{On: time.Millisecond, Off: time.Millisecond}}},
 	}
 }
 
@@ -162,7 +165,7 @@ func TestInFlightIsExact(t *testing.T) {
 	for _, keepAlive := range []bool{true, false} {
 		t.Run(fmt.Sprintf("keep-alive %v", keepAlive), func(t *testing.T) {
 			l := listen(t, server.Listener.Addr().String())
-			l.Add(0, Errors{Status: Statuses{503}, Select: Select{Share: 0.5}})
+			l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 0.5}})
 			transport := &http.Transport{DisableKeepAlives: !keepAlive, MaxIdleConnsPerHost: n}
 			defer transport.CloseIdleConnections()
 			client := http.Client{Transport: transport}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -217,12 +218,12 @@ func (c *conn) passGate() (s step, breaks bool) {
 		now = time.Now()
 	}
 	switch verb, until := x.requestGate(now); verb {
-	case Hold:
+	case toxic.Hold:
 		c.until = until
 		return read, false
-	case Break:
+	case toxic.Break:
 		return stop, true
-	case Respond:
+	case toxic.Respond:
 		c.respond()
 		return again, false
 	}
@@ -252,20 +253,20 @@ func (c *conn) respond() {
 func (c *conn) verdict() (s step, ok bool) {
 	c.mu.Lock()
 	x := &c.x
-	verb := Pass
+	verb := toxic.Pass
 	if x.open {
 		verb, _ = x.requestGate(time.Time{})
 	}
 	switch {
 	case !x.open && c.lost && c.ending == goesOn || c.closed:
 		s = stop
-	case verb == Hold:
+	case verb == toxic.Hold:
 		s = read
-	case verb == Break:
+	case verb == toxic.Break:
 		c.mu.Unlock()
 		c.breakOff()
 		return stop, false
-	case verb == Respond:
+	case verb == toxic.Respond:
 		c.respond()
 		c.giveUp(false)
 		s = again

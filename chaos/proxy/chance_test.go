@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -24,7 +25,7 @@ func hits(t *testing.T, seed uint64, concurrency, n int) []string {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	l := listen(t, server.Listener.Addr().String(), func(c *Config) { c.Seed = seed })
-	l.Add(0, Errors{Status: Statuses{503}, Select: Select{Share: 0.3}})
+	l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 0.3}})
 	ids := make(chan uint64)
 	go func() {
 		defer close(ids)
@@ -100,7 +101,7 @@ func TestSameSeedHitsTheSameRequests(t *testing.T) {
 // TestDrawDependsOn each of its inputs, and on nothing else.
 func TestDrawDependsOn(t *testing.T) {
 	first := func(seed uint64, link string, index int, id, seq uint64, before int) uint64 {
-		a := &active{seed: toxicSeed(seed, link, index)}
+		a := &active{seed: toxic.Seed(seed, link, index)}
 		var d draw
 		for range before {
 			d.about(a, id, seq)
@@ -155,7 +156,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 // or goes can be either.
 func TestTimeDecidesAtTheEdgesOnly(t *testing.T) {
 	const n = 600
-	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
+	for _, protocol := range []string{toxic.ProtocolHTTP1, toxic.ProtocolHTTP2} {
 		t.Run(protocol, func(t *testing.T) {
 			said := partlyHit(t, protocol, n, 0, 0).hit
 			for _, edges := range [][2]int{{n / 6, n / 2}, {n / 3, n * 5 / 6}} {
@@ -191,8 +192,8 @@ func partlyHit(t *testing.T, protocol string, n, from, to int) seenAt {
 		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
 	}))
 	var protocols http.Protocols
-	protocols.SetHTTP1(protocol == ProtocolHTTP1)
-	protocols.SetUnencryptedHTTP2(protocol == ProtocolHTTP2)
+	protocols.SetHTTP1(protocol == toxic.ProtocolHTTP1)
+	protocols.SetUnencryptedHTTP2(protocol == toxic.ProtocolHTTP2)
 	s.Config.Protocols = &protocols
 	s.Start()
 	defer s.Close()
@@ -201,7 +202,7 @@ func partlyHit(t *testing.T, protocol string, n, from, to int) seenAt {
 	l.Record(start, func(x evidence.Exchange) { l.records <- x })
 	client := http.Client{Transport: &http.Transport{Protocols: &protocols}}
 	defer client.CloseIdleConnections()
-	fault := Errors{Status: Statuses{503}, Select: Select{Share: 0.4}}
+	fault := toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 0.4}}
 	if from == 0 {
 		defer l.Add(0, fault)()
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // page is what the servers of these tests answer with.
@@ -190,29 +191,29 @@ func says(status int, body string) string {
 func TestEveryFault(t *testing.T) {
 	servers := map[string]server{"Go": goServer(t), "nginx": nginx(t)}
 	for _, tt := range []struct {
-		toxic  Toxic
+		toxic  toxic.Toxic
 		client string
 		server int
 		ending evidence.Ending
 		status int
 		least  time.Duration // that the exchange takes
 	}{
-		{Latency{Delay: 30 * time.Millisecond, Select: All}, "whole", 1, evidence.Answered, 200, 30 * time.Millisecond},
-		{Latency{Delay: 30 * time.Millisecond, On: "response", Select: All}, "whole", 1, evidence.Answered, 200, 30 * time.Millisecond},
-		{Latency{Delay: time.Hour, On: "response", Select: All}, "it waited", 1, evidence.CallerGone, 0, 0},
-		{Errors{Status: Statuses{503}, Body: "down", Headers: map[string]string{"X-Why": "test"}, Select: All}, "503 down", 0, evidence.Injected, 503, 0},
-		{Hang{Select: All}, "it waited", 0, evidence.CallerGone, 0, 0},
-		{Reset{Select: All}, "reset after 0", 0, evidence.Broken, 0, 0},
-		{Reset{When: "during", Select: All}, "reset after 500", 1, evidence.Broken, 200, 0},
-		{Reset{When: "after", Select: All}, "whole", 1, evidence.Answered, 200, 0},
-		{DropResponse{Select: All}, "it waited", 1, evidence.CallerGone, 0, 0},
-		{DropResponse{Then: "reset", Select: All}, "reset after 0", 1, evidence.Broken, 0, 0},
-		{Truncate{After: 10, Select: All}, "cut after 10", 1, evidence.Broken, 200, 0},
-		{Corrupt{Bytes: 0.5, Select: All}, "changed", 1, evidence.Answered, 200, 0},
-		{SlowBody{Rate: 20_000, Select: All}, "whole", 1, evidence.Answered, 200, 50 * time.Millisecond}, // 1000 B at 20 kB/s
-		{SlowBody{Piece: 100, Pause: time.Hour, Select: All}, "it waited", 1, evidence.CallerGone, 200, 0},
-		{Duplicate{Select: All}, "whole", 2, evidence.Answered, 200, 0},
-		{Partition{Select: All}, "it waited", 0, evidence.CallerGone, 0, 0},
+		{toxic.Latency{Delay: 30 * time.Millisecond, Select: toxic.All}, "whole", 1, evidence.Answered, 200, 30 * time.Millisecond},
+		{toxic.Latency{Delay: 30 * time.Millisecond, On: "response", Select: toxic.All}, "whole", 1, evidence.Answered, 200, 30 * time.Millisecond},
+		{toxic.Latency{Delay: time.Hour, On: "response", Select: toxic.All}, "it waited", 1, evidence.CallerGone, 0, 0},
+		{toxic.Errors{Status: toxic.Statuses{503}, Body: "down", Headers: map[string]string{"X-Why": "test"}, Select: toxic.All}, "503 down", 0, evidence.Injected, 503, 0},
+		{toxic.Hang{Select: toxic.All}, "it waited", 0, evidence.CallerGone, 0, 0},
+		{toxic.Reset{Select: toxic.All}, "reset after 0", 0, evidence.Broken, 0, 0},
+		{toxic.Reset{When: "during", Select: toxic.All}, "reset after 500", 1, evidence.Broken, 200, 0},
+		{toxic.Reset{When: "after", Select: toxic.All}, "whole", 1, evidence.Answered, 200, 0},
+		{toxic.DropResponse{Select: toxic.All}, "it waited", 1, evidence.CallerGone, 0, 0},
+		{toxic.DropResponse{Then: "reset", Select: toxic.All}, "reset after 0", 1, evidence.Broken, 0, 0},
+		{toxic.Truncate{After: 10, Select: toxic.All}, "cut after 10", 1, evidence.Broken, 200, 0},
+		{toxic.Corrupt{Bytes: 0.5, Select: toxic.All}, "changed", 1, evidence.Answered, 200, 0},
+		{toxic.SlowBody{Rate: 20_000, Select: toxic.All}, "whole", 1, evidence.Answered, 200, 50 * time.Millisecond}, // 1000 B at 20 kB/s
+		{toxic.SlowBody{Piece: 100, Pause: time.Hour, Select: toxic.All}, "it waited", 1, evidence.CallerGone, 200, 0},
+		{toxic.Duplicate{Select: toxic.All}, "whole", 2, evidence.Answered, 200, 0},
+		{toxic.Partition{Select: toxic.All}, "it waited", 0, evidence.CallerGone, 0, 0},
 	} {
 		for serverName, s := range servers {
 			for clientName, get := range clients {
@@ -264,20 +265,20 @@ func TestEveryFault(t *testing.T) {
 // TestBehindHaproxy: what a load balancer makes of the faults of its server.
 func TestBehindHaproxy(t *testing.T) {
 	for _, tt := range []struct {
-		toxic  Toxic
+		toxic  toxic.Toxic
 		client string
 		server int
 		ending evidence.Ending
 		status int
 	}{
-		{Errors{Status: Statuses{503}, Body: "down", Select: All}, "503 down", 0, evidence.Injected, 503},
-		{Hang{Select: All}, "504", 0, evidence.CallerGone, 0},
-		{Reset{Select: All}, "502", 0, evidence.Broken, 0},
-		{DropResponse{Select: All}, "504", 1, evidence.CallerGone, 0},
-		{DropResponse{Then: "reset", Select: All}, "502", 1, evidence.Broken, 0},
-		{Truncate{After: 10, Select: All}, "cut after 10", 1, evidence.Broken, 200},
-		{Corrupt{Bytes: 0.5, Select: All}, "changed", 1, evidence.Answered, 200},
-		{Duplicate{Select: All}, "whole", 2, evidence.Answered, 200},
+		{toxic.Errors{Status: toxic.Statuses{503}, Body: "down", Select: toxic.All}, "503 down", 0, evidence.Injected, 503},
+		{toxic.Hang{Select: toxic.All}, "504", 0, evidence.CallerGone, 0},
+		{toxic.Reset{Select: toxic.All}, "502", 0, evidence.Broken, 0},
+		{toxic.DropResponse{Select: toxic.All}, "504", 1, evidence.CallerGone, 0},
+		{toxic.DropResponse{Then: "reset", Select: toxic.All}, "502", 1, evidence.Broken, 0},
+		{toxic.Truncate{After: 10, Select: toxic.All}, "cut after 10", 1, evidence.Broken, 200},
+		{toxic.Corrupt{Bytes: 0.5, Select: toxic.All}, "changed", 1, evidence.Answered, 200},
+		{toxic.Duplicate{Select: toxic.All}, "whole", 2, evidence.Answered, 200},
 	} {
 		t.Run(fmt.Sprint(tt.toxic), func(t *testing.T) {
 			s := goServer(t)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -52,8 +53,8 @@ type conn struct {
 	half    bool      // the caller has closed its side of a tunnel
 	drainBy time.Time // when draining ends
 
-	head  Head // of the exchange in progress; read by review too, under mu
-	draw  draw // guarded by mu
+	head  toxic.Head // of the exchange in progress; read by review too, under mu
+	draw  draw       // guarded by mu
 	rng   *rand.Rand
 	wakes atomic.Uint64
 	nudge chan struct{}
@@ -168,12 +169,12 @@ func (c *conn) decide(toxics []*active) {
 			c.relay.overflows[a.index].Add(1)
 		}
 	}
-	c.struck(Fate.atOnce)
+	c.struck(toxic.Fate.AtOnce)
 }
 
 // struck notes that those toxics have touched the exchange whose fates are
 // such, and counts it for them. c.mu is held.
-func (c *conn) struck(such func(Fate) bool) {
+func (c *conn) struck(such func(toxic.Fate) bool) {
 	for by := c.x.struck(such); by != 0; by &= by - 1 {
 		c.relay.hits[bits.TrailingZeros64(by)].Add(1)
 	}
@@ -238,9 +239,9 @@ func (c *conn) finish(how evidence.Ending) (e ended, ok bool) {
 	if !x.open {
 		return e, false
 	}
-	breaks := x.fate.breaksAfter() && (how == evidence.Answered || how == evidence.Injected)
+	breaks := x.fate.BreaksAfter() && (how == evidence.Answered || how == evidence.Injected)
 	if breaks {
-		c.struck(Fate.breaksAfter)
+		c.struck(toxic.Fate.BreaksAfter)
 		c.ending = toReset
 	}
 	x.open = false

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // dialTimeout bounds a dial to the dependency.
@@ -56,7 +58,7 @@ func (r *Relay) dial(ctx context.Context, streams bool) (transport, error) {
 	switch {
 	case streams:
 		config.NextProtos = []string{"h2"}
-	case r.config.Protocol != ProtocolTCP:
+	case r.config.Protocol != toxic.ProtocolTCP:
 		config.NextProtos = []string{"http/1.1"}
 	}
 	s, err := handshake(ctx, tcp, config, tls.Client)

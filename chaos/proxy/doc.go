@@ -95,7 +95,7 @@
 //
 // # Streams
 //
-// A relay of ProtocolTCP knows connections and bytes, whatever is spoken: redis,
+// A relay of toxic.ProtocolTCP knows connections and bytes, whatever is spoken: redis,
 // PostgreSQL, TLS. One thread with an event loop serves all its connections,
 // because two goroutines for each cost more than the pass itself.
 //

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // door is the socket that callers connect to. While it is shut nobody listens,
@@ -116,8 +118,8 @@ func (d *door) close() { _ = unix.Close(d.fd) }
 // any more.
 func (d *door) mind(toxics *streamToxics, now time.Duration) {
 	shut := slices.ContainsFunc(toxics.list, func(a *activeStream) bool {
-		t, ok := a.toxic.(Down)
-		return ok && t.every()
+		t, ok := a.toxic.(toxic.Down)
+		return ok && t.TakesAll()
 	})
 	switch {
 	case shut == d.shut:

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // edged is a relay of connections with TLS on both sides, and a connection
@@ -85,7 +86,7 @@ func TestTLSOverTCP(t *testing.T) {
 	})
 	t.Run("a fault of connections", func(t *testing.T) {
 		l, c, up := edged(t)
-		remove := l.AddStream(4, Downstream, LimitData{Bytes: 3, Conns: AllConns})
+		remove := l.AddStream(4, toxic.Downstream, toxic.LimitData{Bytes: 3, Conns: toxic.AllConns})
 		defer remove()
 		_, _ = io.WriteString(up, "0123456789")
 		if got, err := io.ReadAll(c); string(got) != "012" || err != nil {

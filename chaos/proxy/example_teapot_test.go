@@ -6,19 +6,21 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // Teapot answers what is asked for coffee with 418.
 type Teapot struct {
-	Select `yaml:",inline"`
+	toxic.Select `yaml:",inline"`
 }
 
 // Decide answers what Select takes.
-func (t Teapot) Decide(x *Head, rng *rand.Rand) Fate {
-	if !t.takes(x, rng) {
-		return Fate{}
+func (t Teapot) Decide(x *toxic.Head, rng *rand.Rand) toxic.Fate {
+	if !t.Takes(x, rng) {
+		return toxic.Fate{}
 	}
-	return Fate{Verb: Respond, Status: http.StatusTeapot, Body: "short and stout"}
+	return toxic.Fate{Verb: toxic.Respond, Status: http.StatusTeapot, Body: "short and stout"}
 }
 
 // String is like "teapot to GET /coffee".
@@ -44,7 +46,7 @@ func ExampleRelay_Add() {
 		fmt.Println(res.StatusCode, string(body))
 	}
 
-	heal := link.Add(0, Teapot{Select{Share: 1, First: 2}})
+	heal := link.Add(0, Teapot{toxic.Select{Share: 1, First: 2}})
 	ask()
 	ask()
 	ask()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // exchange is the one in progress on a connection, if it is open: how far it
@@ -16,16 +17,16 @@ type exchange struct {
 
 	toHEAD, toCONNECT bool // the request's method, as far as it frames the response
 
-	passed    bool // the request has begun to reach the dependency: what delays it now delays its response
-	answering bool // the response, or ours instead, has begun to reach the caller: too late for another
-	tunnel    bool // bytes pass both ways until both sides have closed; nobody takes turns
-	waiting   bool // the caller's side wants to be woken when it ends
-	dropped   bool // the response, which has begun to come, is dropped
-	lost      bool // it has come to its end
-	answer    Fate // what we answer with; its Verb is Respond if we do
+	passed    bool       // the request has begun to reach the dependency: what delays it now delays its response
+	answering bool       // the response, or ours instead, has begun to reach the caller: too late for another
+	tunnel    bool       // bytes pass both ways until both sides have closed; nobody takes turns
+	waiting   bool       // the caller's side wants to be woken when it ends
+	dropped   bool       // the response, which has begun to come, is dropped
+	lost      bool       // it has come to its end
+	answer    toxic.Fate // what we answer with; its Verb is Respond if we do
 
 	decided []decision
-	fate    Fate          // of all of them; its Delay and Late are not used, these are:
+	fate    toxic.Fate    // of all of them; its Delay and Late are not used, these are:
 	since   time.Time     // when the delay of the request counts from
 	delay   time.Duration // of the request
 	ready   time.Time     // when the response's head was there; zero before
@@ -35,8 +36,8 @@ type exchange struct {
 // decision is what one toxic decided.
 type decision struct {
 	by   *active
-	fate Fate // zero if it lets the exchange go, and if it is too late
-	late bool // its Delay is one of the response
+	fate toxic.Fate // zero if it lets the exchange go, and if it is too late
+	late bool       // its Delay is one of the response
 }
 
 // knows tells whether the toxic has decided already.
@@ -47,11 +48,11 @@ func (x *exchange) knows(a *active) bool {
 // add takes in what a toxic decided at the time now, as far as it is not too
 // late for it. over tells that the toxic would have touched the exchange, but
 // for its bound.
-func (x *exchange) add(a *active, f Fate, now time.Time) (over bool) {
+func (x *exchange) add(a *active, f toxic.Fate, now time.Time) (over bool) {
 	f = x.inTime(f)
-	if f != (Fate{}) && !a.grasp() {
+	if f != (toxic.Fate{}) && !a.grasp() {
 		over = true
-		f = Fate{}
+		f = toxic.Fate{}
 	}
 	if !x.passed && f.Delay > 0 {
 		// A delay counts from the end of those before it, or from now if they
@@ -67,7 +68,7 @@ func (x *exchange) add(a *active, f Fate, now time.Time) (over bool) {
 
 // struck notes in the record that those toxics have touched the exchange whose
 // fates are such. It returns which of them had not before, as bits.
-func (x *exchange) struck(such func(Fate) bool) (fresh uint64) {
+func (x *exchange) struck(such func(toxic.Fate) bool) (fresh uint64) {
 	for _, d := range x.decided {
 		if such(d.fate) {
 			fresh |= 1 << uint(d.by.index)
@@ -79,12 +80,12 @@ func (x *exchange) struck(such func(Fate) bool) (fresh uint64) {
 }
 
 // inTime leaves out of a fate what it is too late for.
-func (x *exchange) inTime(f Fate) Fate {
+func (x *exchange) inTime(f toxic.Fate) toxic.Fate {
 	if x.answering {
 		f.Delay, f.Late = 0, 0
-		f.Acts &^= Drop | DropBreak
-		if f.Verb == Respond || f.Verb == Withhold {
-			f = Fate{}
+		f.Acts &^= toxic.Drop | toxic.DropBreak
+		if f.Verb == toxic.Respond || f.Verb == toxic.Withhold {
+			f = toxic.Fate{}
 		}
 	}
 	return f
@@ -111,13 +112,13 @@ func (x *exchange) letGo() {
 }
 
 func (d decision) letGo() {
-	if d.fate != (Fate{}) {
+	if d.fate != (toxic.Fate{}) {
 		d.by.letGo()
 	}
 }
 
 func (x *exchange) sum() {
-	x.fate, x.delay, x.late = Fate{}, 0, 0
+	x.fate, x.delay, x.late = toxic.Fate{}, 0, 0
 	for _, d := range x.decided {
 		x.fate = x.fate.And(d.fate)
 		x.late += d.fate.Late
@@ -131,35 +132,35 @@ func (x *exchange) sum() {
 
 // verb is what the toxics want. A response that was dropped does not come any
 // more, so all there is left for its caller when that heals is to be told.
-func (x *exchange) verb() Verb {
+func (x *exchange) verb() toxic.Verb {
 	switch {
-	case x.fate.Verb == Withhold:
-		return Hold // there is a difference only in what it is too late for
-	case x.fate.Verb != Pass:
+	case x.fate.Verb == toxic.Withhold:
+		return toxic.Hold // there is a difference only in what it is too late for
+	case x.fate.Verb != toxic.Pass:
 		return x.fate.Verb
-	case x.dropped && !x.fate.drops(), x.lost && x.fate.Acts&Drop == 0:
-		return Break
+	case x.dropped && !x.fate.Drops(), x.lost && x.fate.Acts&toxic.Drop == 0:
+		return toxic.Break
 	}
-	return Pass
+	return toxic.Pass
 }
 
 // requestGate tells what the caller's side has to do with the request at the
 // time now: Hold until it is woken or until comes (zero: no such time), or
 // whatever else the verb is. A delay is one more reason to hold.
-func (x *exchange) requestGate(now time.Time) (verb Verb, until time.Time) {
+func (x *exchange) requestGate(now time.Time) (verb toxic.Verb, until time.Time) {
 	verb = x.verb()
-	if verb == Respond && x.answering {
-		verb = Pass // it is being answered, by us or by the dependency
+	if verb == toxic.Respond && x.answering {
+		verb = toxic.Pass // it is being answered, by us or by the dependency
 	}
-	if verb == Hold || verb == Break || x.passed || x.answering {
+	if verb == toxic.Hold || verb == toxic.Break || x.passed || x.answering {
 		return verb, time.Time{}
 	}
 	wait := x.delay
-	if verb == Respond {
+	if verb == toxic.Respond {
 		wait += x.late
 	}
 	if due := x.since.Add(wait); wait > 0 && now.Before(due) {
-		return Hold, due
+		return toxic.Hold, due
 	}
 	return verb, time.Time{}
 }
@@ -168,15 +169,15 @@ func (x *exchange) requestGate(now time.Time) (verb Verb, until time.Time) {
 // with more of the response: Pass it on, Break, or Hold until it is woken or
 // until comes. What the caller's side is about to answer is held here. final
 // tells that this is part of the final response, not a 1xx before it.
-func (x *exchange) responseGate(now time.Time, final bool) (verb Verb, until time.Time) {
+func (x *exchange) responseGate(now time.Time, final bool) (verb toxic.Verb, until time.Time) {
 	switch x.verb() {
-	case Break:
-		return Break, time.Time{}
-	case Hold:
-		return Hold, time.Time{}
-	case Respond:
+	case toxic.Break:
+		return toxic.Break, time.Time{}
+	case toxic.Hold:
+		return toxic.Hold, time.Time{}
+	case toxic.Respond:
 		if !x.answering {
-			return Hold, time.Time{}
+			return toxic.Hold, time.Time{}
 		}
 	}
 	if final && !x.answering && x.late > 0 {
@@ -184,8 +185,8 @@ func (x *exchange) responseGate(now time.Time, final bool) (verb Verb, until tim
 			x.ready = now
 		}
 		if due := x.ready.Add(x.late); now.Before(due) {
-			return Hold, due
+			return toxic.Hold, due
 		}
 	}
-	return Pass, time.Time{}
+	return toxic.Pass, time.Time{}
 }

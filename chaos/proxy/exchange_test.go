@@ -3,6 +3,8 @@ package proxy
 import (
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // TestRequestDelay follows the due time of a request while latencies come and
@@ -12,14 +14,14 @@ func TestRequestDelay(t *testing.T) {
 	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
 	x := exchange{open: true, since: begin}
 	ten, five, three, hold := &active{index: 0}, &active{index: 1}, &active{index: 2}, &active{index: 3}
-	seconds := func(s int) Fate { return Fate{Delay: time.Duration(s) * time.Second} }
+	seconds := func(s int) toxic.Fate { return toxic.Fate{Delay: time.Duration(s) * time.Second} }
 	due := func(step string, now, want int) {
 		t.Helper()
 		verb, until := x.requestGate(at(now))
 		switch {
-		case want <= now && (verb != Pass || !until.IsZero()):
+		case want <= now && (verb != toxic.Pass || !until.IsZero()):
 			t.Errorf("%s: at %d: %v until %v, want it to pass", step, now, verb, until)
-		case want > now && (verb != Hold || !until.Equal(at(want))):
+		case want > now && (verb != toxic.Hold || !until.Equal(at(want))):
 			t.Errorf("%s: at %d: %v until %v, want it held until %d", step, now, verb, until.Sub(begin), want)
 		}
 	}
@@ -28,17 +30,17 @@ func TestRequestDelay(t *testing.T) {
 	due("10", 0, 10)
 	x.add(five, seconds(5), at(4)) // behind the first
 	due("10+5", 4, 15)
-	x.struck(Fate.atOnce)
+	x.struck(toxic.Fate.AtOnce)
 	x.drop([]*active{five})
 	due("5 left", 4, 5)
 	due("5 left", 5, 5)
 	x.add(three, seconds(3), at(8)) // the others are over since 5
 	due("5, and 3 from 8 on", 8, 11)
-	x.add(hold, Fate{Verb: Hold}, at(9))
-	if verb, until := x.requestGate(at(20)); verb != Hold || !until.IsZero() {
+	x.add(hold, toxic.Fate{Verb: toxic.Hold}, at(9))
+	if verb, until := x.requestGate(at(20)); verb != toxic.Hold || !until.IsZero() {
 		t.Errorf("held: %v until %v, want no end", verb, until)
 	}
-	x.struck(Fate.atOnce)
+	x.struck(toxic.Fate.AtOnce)
 	x.drop([]*active{five, three})
 	due("healed", 9, 11)
 	due("healed", 11, 11)
@@ -53,23 +55,23 @@ func TestResponseDelay(t *testing.T) {
 	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
 	ten := &active{}
 	x := exchange{open: true, passed: true}
-	x.add(ten, Fate{Delay: 10 * time.Second}, at(0))
-	if verb, _ := x.requestGate(at(1)); verb != Pass {
+	x.add(ten, toxic.Fate{Delay: 10 * time.Second}, at(0))
+	if verb, _ := x.requestGate(at(1)); verb != toxic.Pass {
 		t.Errorf("the rest of the request: %v, want it to pass", verb)
 	}
-	if verb, _ := x.responseGate(at(2), false); verb != Pass {
+	if verb, _ := x.responseGate(at(2), false); verb != toxic.Pass {
 		t.Errorf("an interim response: %v, want it to pass", verb)
 	}
 	for _, now := range []int{3, 7} { // 3 + 10
-		if verb, until := x.responseGate(at(now), true); verb != Hold || !until.Equal(at(13)) {
+		if verb, until := x.responseGate(at(now), true); verb != toxic.Hold || !until.Equal(at(13)) {
 			t.Errorf("at %d: %v until %v, want it held until 13", now, verb, until.Sub(begin))
 		}
 	}
-	if verb, _ := x.responseGate(at(13), true); verb != Pass {
+	if verb, _ := x.responseGate(at(13), true); verb != toxic.Pass {
 		t.Errorf("at 13: %v, want it to pass", verb)
 	}
 	x.drop(nil)
-	if verb, _ := x.responseGate(at(8), true); verb != Pass {
+	if verb, _ := x.responseGate(at(8), true); verb != toxic.Pass {
 		t.Errorf("healed: %v, want it to pass", verb)
 	}
 }
@@ -77,22 +79,22 @@ func TestResponseDelay(t *testing.T) {
 // TestWhatComesTooLate for an exchange whose response is on its way.
 func TestWhatComesTooLate(t *testing.T) {
 	for _, tt := range []struct {
-		fate Fate
+		fate toxic.Fate
 		hit  bool
-		want Verb // of the rest of the response
+		want toxic.Verb // of the rest of the response
 	}{
-		{Fate{Delay: time.Hour}, false, Pass},
-		{Fate{Verb: Respond, Status: 503}, false, Pass},
-		{Fate{Verb: Break}, true, Break},
-		{Fate{Verb: Hold}, true, Hold},
-		{Fate{Late: time.Hour}, false, Pass},
-		{Fate{Verb: Withhold}, false, Pass},
-		{Fate{Acts: Drop | DropBreak}, false, Pass},
+		{toxic.Fate{Delay: time.Hour}, false, toxic.Pass},
+		{toxic.Fate{Verb: toxic.Respond, Status: 503}, false, toxic.Pass},
+		{toxic.Fate{Verb: toxic.Break}, true, toxic.Break},
+		{toxic.Fate{Verb: toxic.Hold}, true, toxic.Hold},
+		{toxic.Fate{Late: time.Hour}, false, toxic.Pass},
+		{toxic.Fate{Verb: toxic.Withhold}, false, toxic.Pass},
+		{toxic.Fate{Acts: toxic.Drop | toxic.DropBreak}, false, toxic.Pass},
 	} {
 		x := exchange{open: true, passed: true, answering: true}
 		x.add(&active{index: 9}, tt.fate, time.Unix(1000, 0))
-		x.struck(Fate.atOnce)
-		if (x.Faults == 1<<9) != tt.hit || x.fate != (Fate{}) && !tt.hit {
+		x.struck(toxic.Fate.AtOnce)
+		if (x.Faults == 1<<9) != tt.hit || x.fate != (toxic.Fate{}) && !tt.hit {
 			t.Errorf("%+v: faults %b, left is %+v; want hit: %v", tt.fate, x.Faults, x.fate, tt.hit)
 		}
 		if verb, _ := x.responseGate(time.Unix(1000, 0), true); verb != tt.want {
@@ -105,22 +107,22 @@ func TestWhatComesTooLate(t *testing.T) {
 // touched; what it has hold of is let go when the exchange ends or it heals.
 func TestOverflow(t *testing.T) {
 	now := time.Unix(1000, 0)
-	a := &active{selects: Select{MaxActive: 1}}
+	a := &active{selects: toxic.Select{MaxActive: 1}}
 	first, second, third, free := exchange{open: true}, exchange{open: true}, exchange{open: true}, exchange{open: true}
-	if first.add(a, Fate{Verb: Hold}, now) {
+	if first.add(a, toxic.Fate{Verb: toxic.Hold}, now) {
 		t.Error("the first is past the bound")
 	}
-	if !second.add(a, Fate{Verb: Hold}, now) || second.fate != (Fate{}) || second.struck(Fate.atOnce) != 0 {
+	if !second.add(a, toxic.Fate{Verb: toxic.Hold}, now) || second.fate != (toxic.Fate{}) || second.struck(toxic.Fate.AtOnce) != 0 {
 		t.Errorf("the second is touched: %+v", second.fate)
 	}
-	if free.add(a, Fate{}, now) {
+	if free.add(a, toxic.Fate{}, now) {
 		t.Error("what it does not take is past its bound")
 	}
 	first.drop(nil)
 	first.letGo() // it ends: nothing is let go twice
 	second.letGo()
 	free.letGo()
-	if third.add(a, Fate{Verb: Hold}, now); third.fate.Verb != Hold || a.holding.Load() != 1 {
+	if third.add(a, toxic.Fate{Verb: toxic.Hold}, now); third.fate.Verb != toxic.Hold || a.holding.Load() != 1 {
 		t.Errorf("the third is not touched: %+v, %d held", third.fate, a.holding.Load())
 	}
 	third.letGo()

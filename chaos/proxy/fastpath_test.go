@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/poll"
 )
 
@@ -119,7 +120,7 @@ func TestFastPathEnds(t *testing.T) {
 // when it is healed the connection boards again.
 func TestFastPathToxicTakesHold(t *testing.T) {
 	l, c, up := onFastPath(t)
-	remove := l.AddStream(1, Both, StreamPartition{Conns: AllConns})
+	remove := l.AddStream(1, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns})
 	c.send("held")
 	up.silent()
 	up.send("held, too")
@@ -146,7 +147,7 @@ func TestFastPathToxicTakesHold(t *testing.T) {
 // TestFastPathLimits: a limit counts from the byte on that came after it.
 func TestFastPathLimits(t *testing.T) {
 	l, c, up := onFastPath(t)
-	l.AddStream(2, Upstream, LimitData{Bytes: 3, Conns: AllConns})
+	l.AddStream(2, toxic.Upstream, toxic.LimitData{Bytes: 3, Conns: toxic.AllConns})
 	c.send("abcdef")
 	up.expect("abc")
 	up.end()
@@ -178,8 +179,8 @@ func TestFastPathBackpressure(t *testing.T) {
 	}
 	up.Close()
 	c.end()
-	if x := l.tellsOf(evidence.Answered, 0); x.BytesUp != uint64(40+sent) || l.Bytes(Upstream) != x.BytesUp {
-		t.Errorf("%d bytes were sent, recorded %d, counted %d", 40+sent, x.BytesUp, l.Bytes(Upstream))
+	if x := l.tellsOf(evidence.Answered, 0); x.BytesUp != uint64(40+sent) || l.Bytes(toxic.Upstream) != x.BytesUp {
+		t.Errorf("%d bytes were sent, recorded %d, counted %d", 40+sent, x.BytesUp, l.Bytes(toxic.Upstream))
 	}
 }
 
@@ -276,7 +277,7 @@ func TestFastPathChanges(t *testing.T) {
 				return
 			case <-time.After(time.Duration(1+i%50) * time.Millisecond):
 			}
-			l.AddStream(0, Direction(i%3), Slicer{Size: 100, Conns: AllConns})()
+			l.AddStream(0, toxic.Direction(i%3), toxic.Slicer{Size: 100, Conns: toxic.AllConns})()
 		}
 	})
 	wg.Wait()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // silent tells that nothing comes for a short while. It cannot fail on a busy
@@ -53,34 +54,34 @@ func TestErrorsAnswer(t *testing.T) {
 	post := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 	for _, tt := range []struct {
 		name        string
-		fault       Errors
+		fault       toxic.Errors
 		request     string
 		want        string
 		wantClose   bool
 		wantPayload bool
 		wantRetry   time.Duration
 	}{
-		{name: "status alone", fault: Errors{Status: Statuses{503}}, request: get,
+		{name: "status alone", fault: toxic.Errors{Status: toxic.Statuses{503}}, request: get,
 			want: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"},
-		{name: "body", fault: Errors{Status: Statuses{429}, Body: "slow down"}, request: get,
+		{name: "body", fault: toxic.Errors{Status: toxic.Statuses{429}, Body: "slow down"}, request: get,
 			want: "HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 9\r\n\r\nslow down"},
-		{name: "Retry-After is rounded up", fault: Errors{Status: Statuses{503}, RetryAfter: 1001 * time.Millisecond}, request: get,
+		{name: "Retry-After is rounded up", fault: toxic.Errors{Status: toxic.Statuses{503}, RetryAfter: 1001 * time.Millisecond}, request: get,
 			want: "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n", wantRetry: 2 * time.Second},
-		{name: "HEAD", fault: Errors{Status: Statuses{500}, Body: "x"}, request: "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+		{name: "HEAD", fault: toxic.Errors{Status: toxic.Statuses{500}, Body: "x"}, request: "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
 			want: "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 1\r\n\r\n"},
-		{name: "no body with 204", fault: Errors{Status: Statuses{204}}, request: get,
+		{name: "no body with 204", fault: toxic.Errors{Status: toxic.Statuses{204}}, request: get,
 			want: "HTTP/1.1 204 No Content\r\n\r\n"},
-		{name: "status without a name", fault: Errors{Status: Statuses{599}}, request: get,
+		{name: "status without a name", fault: toxic.Errors{Status: toxic.Statuses{599}}, request: get,
 			want: "HTTP/1.1 599 \r\nContent-Length: 0\r\n\r\n"},
-		{name: "request body is discarded", fault: Errors{Status: Statuses{503}}, request: post, wantPayload: true,
+		{name: "request body is discarded", fault: toxic.Errors{Status: toxic.Statuses{503}}, request: post, wantPayload: true,
 			want: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"},
-		{name: "chunks are discarded", fault: Errors{Status: Statuses{503}}, wantPayload: true,
+		{name: "chunks are discarded", fault: toxic.Errors{Status: toxic.Statuses{503}}, wantPayload: true,
 			request: "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 			want:    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"},
-		{name: "caller wants it closed", fault: Errors{Status: Statuses{503}}, wantClose: true,
+		{name: "caller wants it closed", fault: toxic.Errors{Status: toxic.Statuses{503}}, wantClose: true,
 			request: "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
 			want:    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"},
-		{name: "caller waits for a 100", fault: Errors{Status: Statuses{503}}, wantClose: true,
+		{name: "caller waits for a 100", fault: toxic.Errors{Status: toxic.Statuses{503}}, wantClose: true,
 			request: "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
 			want:    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"},
 	} {
@@ -88,7 +89,7 @@ func TestErrorsAnswer(t *testing.T) {
 			d := newDependency(t)
 			l := listen(t, d.addr())
 			c, up := warm(l, d) // open when it is injected
-			tt.fault.Select = All
+			tt.fault.Select = toxic.All
 			remove := l.Add(5, tt.fault)
 			for range 2 {
 				c.send(tt.request)
@@ -121,7 +122,7 @@ func TestErrorsAnswer(t *testing.T) {
 
 func TestErrorsInFlight(t *testing.T) {
 	const answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
-	fault := Errors{Status: Statuses{503}, Select: All}
+	fault := toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All}
 
 	t.Run("waiting for the response", func(t *testing.T) {
 		d := newDependency(t)
@@ -176,7 +177,7 @@ func TestErrorsInFlight(t *testing.T) {
 		up.send(ok[:len(ok)-1])
 		c.expect(ok[:len(ok)-1])
 		l.Add(0, fault)
-		l.Add(1, Latency{Delay: time.Hour, Select: All})
+		l.Add(1, toxic.Latency{Delay: time.Hour, Select: toxic.All})
 		up.send(ok[len(ok)-1:])
 		c.expect(ok[len(ok)-1:])
 		if x := l.next(); x.Ending != evidence.Answered || x.Status != 200 || x.Faults != 0 {
@@ -228,8 +229,8 @@ func TestLatency(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(2, Latency{Delay: 40 * time.Millisecond, Select: All})
-		l.Add(3, Latency{Delay: 20 * time.Millisecond, Select: All})
+		l.Add(2, toxic.Latency{Delay: 40 * time.Millisecond, Select: toxic.All})
+		l.Add(3, toxic.Latency{Delay: 20 * time.Millisecond, Select: toxic.All})
 		c.send(get)
 		up.expect(get)
 		up.send(ok)
@@ -244,7 +245,7 @@ func TestLatency(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		remove := l.Add(2, Latency{Delay: time.Hour, Select: All})
+		remove := l.Add(2, toxic.Latency{Delay: time.Hour, Select: toxic.All})
 		c.send(get)
 		up.silent()
 		remove()
@@ -263,7 +264,7 @@ func TestLatency(t *testing.T) {
 		c, up := warm(l, d)
 		c.send(get)
 		up.expect(get)
-		remove := l.Add(2, Latency{Delay: time.Hour, Select: All})
+		remove := l.Add(2, toxic.Latency{Delay: time.Hour, Select: toxic.All})
 		up.send(ok)
 		c.silent()
 		remove()
@@ -273,7 +274,7 @@ func TestLatency(t *testing.T) {
 		}
 		c.send(get)
 		up.expect(get)
-		l.Add(2, Latency{Delay: 40 * time.Millisecond, Select: All})
+		l.Add(2, toxic.Latency{Delay: 40 * time.Millisecond, Select: toxic.All})
 		up.send(ok)
 		c.expect(ok)
 		if x := l.next(); x.Duration() < 40*time.Millisecond {
@@ -284,7 +285,7 @@ func TestLatency(t *testing.T) {
 	t.Run("a caller who leaves is seen meanwhile", func(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
-		l.Add(2, Latency{Delay: time.Hour, Select: All})
+		l.Add(2, toxic.Latency{Delay: time.Hour, Select: toxic.All})
 		c := l.dial()
 		c.send(get)
 		eventually(t, "it begins", func() bool { return l.InFlight() == 1 })
@@ -297,8 +298,8 @@ func TestLatency(t *testing.T) {
 	t.Run("delays an answer", func(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
-		l.Add(2, Latency{Delay: 40 * time.Millisecond, Select: All})
-		l.Add(3, Errors{Status: Statuses{503}, Select: All})
+		l.Add(2, toxic.Latency{Delay: 40 * time.Millisecond, Select: toxic.All})
+		l.Add(3, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All})
 		c := l.dial()
 		c.send(get)
 		c.expect("HTTP/1.1 503")
@@ -315,32 +316,32 @@ func TestReset(t *testing.T) {
 		status int
 	}{
 		{"next call on an open connection", func(l *link, c, up *caller) func() {
-			remove := l.Add(1, Reset{Select: All})
+			remove := l.Add(1, toxic.Reset{Select: toxic.All})
 			c.send(get)
 			return remove
 		}, 0},
 		{"waiting for the response", func(l *link, c, up *caller) func() {
 			c.send(get)
 			up.expect(get)
-			return l.Add(1, Reset{Select: All})
+			return l.Add(1, toxic.Reset{Select: toxic.All})
 		}, 0},
 		{"in the response", func(l *link, c, up *caller) func() {
 			c.send(get)
 			up.expect(get)
 			up.send(ok[:len(ok)-1])
 			c.expect(ok[:len(ok)-1])
-			return l.Add(1, Reset{Select: All})
+			return l.Add(1, toxic.Reset{Select: toxic.All})
 		}, 200},
 		{"in the request", func(l *link, c, up *caller) func() {
 			c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
 			up.expect("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
-			return l.Add(1, Reset{Select: All})
+			return l.Add(1, toxic.Reset{Select: toxic.All})
 		}, 0},
 		{"in a delay", func(l *link, c, up *caller) func() {
-			l.Add(1, Latency{Delay: time.Hour, Select: All})
+			l.Add(1, toxic.Latency{Delay: time.Hour, Select: toxic.All})
 			c.send(get)
 			eventually(l.t, "it begins", func() bool { return l.InFlight() == 1 })
-			return l.Add(1, Reset{Select: All})
+			return l.Add(1, toxic.Reset{Select: toxic.All})
 		}, 0},
 		{"in a tunnel", func(l *link, c, up *caller) func() {
 			c.send(get)
@@ -351,7 +352,7 @@ func TestReset(t *testing.T) {
 			if err := up.end(); err != nil {
 				l.t.Errorf("the dependency saw %v, want a FIN", err)
 			}
-			return l.Add(1, Reset{Select: All})
+			return l.Add(1, toxic.Reset{Select: toxic.All})
 		}, 101},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -372,13 +373,13 @@ func TestReset(t *testing.T) {
 		d := newDependency(t)
 		l := listen(t, d.addr())
 		c, up := warm(l, d)
-		l.Add(1, Reset{Select: All})()
+		l.Add(1, toxic.Reset{Select: toxic.All})()
 		untouched(l, c, up)
 	})
 }
 
 func TestPartition(t *testing.T) {
-	partition := func(l *link) (heal func()) { return l.Add(6, Partition{Select: All}) }
+	partition := func(l *link) (heal func()) { return l.Add(6, toxic.Partition{Select: toxic.All}) }
 	held := func(l *link) {
 		l.t.Helper()
 		if x := l.next(); x.Ending != evidence.Answered || x.Status != 200 || x.Faults != 1<<6 {
@@ -575,7 +576,7 @@ func TestOnlyWhatMatches(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr())
 	c, up := warm(l, d)
-	l.Add(0, Errors{Status: Statuses{503}, Select: Select{Share: 1, Match: &Match{Method: "GET", Path: "/pay/*", Header: map[string]string{"x-tier": "gold"}}}})
+	l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 1, Match: &toxic.Match{Method: "GET", Path: "/pay/*", Header: map[string]string{"x-tier": "gold"}}}})
 	untouched(l, c, up) // GET /pay
 	gold := "GET /pay/7?a=b HTTP/1.1\r\nHost: a\r\nX-Tier: gold\r\n\r\n"
 	c.send(gold)
@@ -591,7 +592,7 @@ func TestOnlyWhatMatches(t *testing.T) {
 func TestAnswersKeepTheOrderOfPipelinedRequests(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr())
-	l.Add(0, Errors{Status: Statuses{503}, Select: Select{Share: 1, Match: &Match{Path: "/b"}}})
+	l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 1, Match: &toxic.Match{Path: "/b"}}})
 	b := strings.Replace(get, "/pay", "/b", 1)
 	const rounds = 200
 	c := l.dial()

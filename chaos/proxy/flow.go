@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/poll"
 )
 
@@ -15,7 +16,7 @@ import (
 //	            └──▶ backlog ──when due──▶ write
 //	src ──▶ pipe ──▶ dst                              in bulk: no copy is made
 type flow struct {
-	course  Course
+	course  toxic.Course
 	limited bool // some toxic counts its bytes
 	shapers []*grip
 	narrow  bool          // one of them makes the sender wait
@@ -41,7 +42,7 @@ const (
 	bulkAfter = 4
 )
 
-func directionOf(way int) Direction { return Upstream + Direction(way) }
+func directionOf(way int) toxic.Direction { return toxic.Upstream + toxic.Direction(way) }
 
 // shapedBy tells the flow which toxics there are.
 func (f *flow) shapedBy(grips []*grip, way int) {
@@ -67,7 +68,7 @@ func (f *flow) end(pipes *pipes) {
 func (p *pair) pump(way int) {
 	f, src := &p.flows[way], &p.sides[way]
 	l := p.loop
-	if p.state != pairPassing || f.course != Flow || f.over || p.fast {
+	if p.state != pairPassing || f.course != toxic.Flow || f.over || p.fast {
 		return
 	}
 	for n := 0; ; n++ {
@@ -162,7 +163,7 @@ func (p *pair) room(way int) int {
 	}
 	if f.limited {
 		for _, g := range p.grips {
-			if !g.fate.Limited || !g.by.direction.covers(directionOf(way)) {
+			if !g.fate.Limited || !g.by.direction.Covers(directionOf(way)) {
 				continue
 			}
 			left := g.fate.Limit - g.lanes[way].passed
@@ -228,7 +229,7 @@ func (p *pair) give(way int, b []byte) bool {
 	f, dst, l := &p.flows[way], &p.sides[1-way], p.loop
 	if f.limited {
 		for _, g := range p.grips {
-			if g.fate.Limited && g.by.direction.covers(directionOf(way)) {
+			if g.fate.Limited && g.by.direction.Covers(directionOf(way)) {
 				g.lanes[way].passed += int64(len(b))
 			}
 		}
@@ -308,7 +309,7 @@ func (p *pair) endFlow(way int, how end, by *activeStream) {
 	x.end, x.by = how, by
 	if how != endCut {
 		for _, g := range p.grips {
-			if g.fate.Ends > 0 && g.by.direction.covers(directionOf(way)) {
+			if g.fate.Ends > 0 && g.by.direction.Covers(directionOf(way)) {
 				p.hit(g)
 				x.delays = append(x.delays, delay{g.by, g.fate.Ends})
 			}

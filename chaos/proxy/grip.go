@@ -4,14 +4,16 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // activeStream is a Stream in force. Its address is its identity.
 type activeStream struct {
-	toxic     Stream
-	selects   Conns
-	shaper    Shaper // toxic, if it is one
-	direction Direction
+	toxic     toxic.Stream
+	selects   toxic.Conns
+	shaper    toxic.Shaper // toxic, if it is one
+	direction toxic.Direction
 	index     int
 	seed      uint64 // of its draws
 
@@ -33,7 +35,7 @@ func (a *activeStream) grown(now time.Duration) float64 {
 
 // growsDelay tells whether it grows in its delay, and not in its share.
 func (a *activeStream) growsDelay() bool {
-	_, delays := a.toxic.(StreamLatency)
+	_, delays := a.toxic.(toxic.StreamLatency)
 	return delays && a.selects.Ramp > 0
 }
 
@@ -54,7 +56,7 @@ type grip struct {
 	holds bool          // it has
 	fresh bool          // the connection came after the toxic
 	hit   bool          // it has done something
-	fate  StreamFate
+	fate  toxic.StreamFate
 	lanes [2]lane // by way
 }
 
@@ -72,7 +74,7 @@ type lane struct {
 func gripOn(a *activeStream, conn uint64, d *draws) (g *grip, takes bool) {
 	d.seed(a, conn, 0)
 	a.asked++
-	if !a.toxic.Takes(Candidate{conn, a.asked}, d.rng) {
+	if !a.toxic.Takes(toxic.Candidate{Conn: conn, Ordinal: a.asked}, d.rng) {
 		return nil, false
 	}
 	g = &grip{by: a, from: a.since}
@@ -109,7 +111,7 @@ type draws struct {
 
 // seed makes d the chance of a toxic about one thing of a connection.
 func (d *draws) seed(a *activeStream, conn, about uint64) {
-	d.pcg.Seed(mix(a.seed^mix(conn)), mix(a.seed+about))
+	toxic.Reseed(&d.pcg, a.seed, conn, about)
 	if d.rng == nil {
 		d.rng = rand.New(&d.pcg)
 	}
@@ -128,13 +130,13 @@ func (n *lane) draws(a *activeStream, conn uint64, way int) *rand.Rand {
 // stage is the place of a Shaper in a direction: pieces are cut before they
 // wait for a narrow link, and a long one is behind that, so that how long it is
 // takes nothing from its width.
-func stage(s Shaper) int {
+func stage(s toxic.Shaper) int {
 	switch s.(type) {
-	case Slicer:
+	case toxic.Slicer:
 		return 0
-	case Bandwidth:
+	case toxic.Bandwidth:
 		return 1
-	case StreamLatency:
+	case toxic.StreamLatency:
 		return 3
 	default:
 		return 2
@@ -142,10 +144,10 @@ func stage(s Shaper) int {
 }
 
 // shapedBy brings the shapers among grips that cover one direction in order.
-func shapedBy(shapers, grips []*grip, way Direction) []*grip {
+func shapedBy(shapers, grips []*grip, way toxic.Direction) []*grip {
 	shapers = shapers[:0]
 	for _, g := range grips {
-		if g.holds && g.by.shaper != nil && g.by.direction.covers(way) {
+		if g.holds && g.by.shaper != nil && g.by.direction.Covers(way) {
 			shapers = append(shapers, g)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -99,16 +100,16 @@ func (m *messages) next(p []byte) {
 	}
 }
 
-// grpcStatus is the gRPC status of an answer.
-func (f Fate) grpcStatus() int {
+// answerGRPC is the gRPC status of an answer.
+func answerGRPC(f toxic.Fate) int {
 	if f.GRPCStatus != 0 {
 		return f.GRPCStatus
 	}
 	return httpToGRPC(f.Status)
 }
 
-// httpStatus is the status of HTTP of an answer.
-func (f Fate) httpStatus() int {
+// answerHTTP is the status of HTTP of an answer.
+func answerHTTP(f toxic.Fate) int {
 	if f.Status == 0 {
 		return wire.GRPCToHTTP(f.GRPCStatus)
 	}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -58,7 +59,7 @@ const check = "/grpc.health.v1.Health/Check"
 
 func TestGRPC(t *testing.T) {
 	addr, known := grpcServer(t)
-	l := listen(t, addr, speaks(ProtocolGRPC))
+	l := listen(t, addr, speaks(toxic.ProtocolGRPC))
 	client := grpcClient(t, l.Addr(), insecure.NewCredentials())
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -90,17 +91,17 @@ func TestGRPC(t *testing.T) {
 	})
 	for _, tt := range []struct {
 		name   string
-		errors Errors
+		errors toxic.Errors
 		code   codes.Code
 		status int
 	}{
-		{"by status", Errors{Status: Statuses{503}}, codes.Unavailable, 503},
-		{"by a status that has no code of its own", Errors{Status: Statuses{502}}, codes.Unavailable, 503},
-		{"by code", Errors{GRPC: 8}, codes.ResourceExhausted, 429},
-		{"by both", Errors{Status: Statuses{503}, GRPC: 10}, codes.Aborted, 409},
+		{"by status", toxic.Errors{Status: toxic.Statuses{503}}, codes.Unavailable, 503},
+		{"by a status that has no code of its own", toxic.Errors{Status: toxic.Statuses{502}}, codes.Unavailable, 503},
+		{"by code", toxic.Errors{GRPC: 8}, codes.ResourceExhausted, 429},
+		{"by both", toxic.Errors{Status: toxic.Statuses{503}, GRPC: 10}, codes.Aborted, 409},
 	} {
 		t.Run("errors "+tt.name, func(t *testing.T) {
-			tt.errors.Select = Select{Share: 1, Match: &Match{GRPC: "grpc.health.v1.Health/*"}}
+			tt.errors.Select = toxic.Select{Share: 1, Match: &toxic.Match{GRPC: "grpc.health.v1.Health/*"}}
 			tt.errors.Body, tt.errors.RetryAfter = "50% off, sorry: é", time.Second
 			remove := l.Add(3, tt.errors)
 			defer remove()
@@ -118,7 +119,7 @@ func TestGRPC(t *testing.T) {
 		})
 	}
 	t.Run("latency and deadline", func(t *testing.T) {
-		remove := l.Add(4, Latency{Delay: time.Hour, Select: All})
+		remove := l.Add(4, toxic.Latency{Delay: time.Hour, Select: toxic.All})
 		defer remove()
 		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
@@ -128,19 +129,19 @@ func TestGRPC(t *testing.T) {
 		recorded(t, evidence.CallerGone, 0, 1<<4)
 	})
 	t.Run("reset", func(t *testing.T) {
-		remove := l.Add(5, Reset{Select: All})
+		remove := l.Add(5, toxic.Reset{Select: toxic.All})
 		defer remove()
 		call(t, "shop", codes.Internal)
 		recorded(t, evidence.Broken, 0, 1<<5)
 	})
 	t.Run("reset in the place of the status", func(t *testing.T) {
-		remove := l.Add(5, Reset{When: "after", Select: All})
+		remove := l.Add(5, toxic.Reset{When: "after", Select: toxic.All})
 		defer remove()
 		call(t, "shop", codes.Internal)
 		recorded(t, evidence.Broken, 0, 1<<5)
 	})
 	t.Run("truncate", func(t *testing.T) {
-		remove := l.Add(6, Truncate{After: 3, Select: All})
+		remove := l.Add(6, toxic.Truncate{After: 3, Select: toxic.All})
 		defer remove()
 		if _, err := client.Check(ctx, ask("shop")); err == nil {
 			t.Error("a response of three bytes was taken for whole")
@@ -160,7 +161,7 @@ func TestGRPC(t *testing.T) {
 			}
 			known.SetServingStatus("shop", healthpb.HealthCheckResponse_NOT_SERVING)
 		}
-		remove := l.Add(7, Partition{Select: All})
+		remove := l.Add(7, toxic.Partition{Select: toxic.All})
 		known.SetServingStatus("shop", healthpb.HealthCheckResponse_SERVING)
 		got := make(chan *healthpb.HealthCheckResponse, 1)
 		go func() {
@@ -186,7 +187,7 @@ func TestGRPC(t *testing.T) {
 func TestGRPCOverTLS(t *testing.T) {
 	front, behind := newAuthority(t), newAuthority(t)
 	addr, _ := grpcServer(t, grpc.Creds(credentials.NewTLS(behind.server())))
-	l := listen(t, addr, speaks(ProtocolGRPC), secured(front, behind))
+	l := listen(t, addr, speaks(toxic.ProtocolGRPC), secured(front, behind))
 	client := grpcClient(t, l.Addr(), credentials.NewTLS(front.client()))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

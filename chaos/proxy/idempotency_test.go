@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // ledger is a server that does work: it books an amount. If it is sound it does
@@ -50,16 +51,16 @@ func (s *ledger) of(key string) (asked, effects int) {
 // show which of two servers is right.
 func TestIdempotency(t *testing.T) {
 	for _, sound := range []bool{true, false} {
-		for _, toxic := range []Toxic{
-			Duplicate{Select: Select{Share: 1, Match: &Match{Method: "POST"}}},
-			DropResponse{Then: "reset", Select: Select{Share: 1, First: 1, Match: &Match{Method: "POST"}}},
+		for _, tx := range []toxic.Toxic{
+			toxic.Duplicate{Select: toxic.Select{Share: 1, Match: &toxic.Match{Method: "POST"}}},
+			toxic.DropResponse{Then: "reset", Select: toxic.Select{Share: 1, First: 1, Match: &toxic.Match{Method: "POST"}}},
 		} {
-			t.Run(fmt.Sprintf("%v, sound: %v", toxic, sound), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%v, sound: %v", tx, sound), func(t *testing.T) {
 				book := &ledger{sound: sound, asked: map[string]int{}, effects: map[string]int{}}
 				server := httptest.NewServer(book)
 				defer server.Close()
 				l := listen(t, server.Listener.Addr().String())
-				remove := l.Add(4, toxic)
+				remove := l.Add(4, tx)
 
 				const key = "order-7"
 				tries := 0

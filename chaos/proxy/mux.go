@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -72,7 +73,7 @@ const unsettledLimit = 100
 
 func newMux(r *Relay, number uint64, caller transport) *mux {
 	m := &mux{
-		relay: r, number: number, grpc: r.config.Protocol == ProtocolGRPC, in: bufio.NewReaderSize(counting{caller, &r.received[toDependency]}, 16<<10),
+		relay: r, number: number, grpc: r.config.Protocol == toxic.ProtocolGRPC, in: bufio.NewReaderSize(counting{caller, &r.received[toDependency]}, 16<<10),
 		streams: map[uint32]*stream{}, passed: map[uint32]*stream{},
 		next: 1, served: lastStream, accepts: lastStream, offered: maxStreams, limit: unsettledLimit,
 	}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // speaks makes a relay speak a protocol.
@@ -106,7 +107,7 @@ func TestStreamsPass(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	})
-	l := listen(t, addr, speaks(ProtocolHTTP2))
+	l := listen(t, addr, speaks(toxic.ProtocolHTTP2))
 	client := h2client(t)
 	url := "http://" + l.Addr()
 
@@ -201,10 +202,10 @@ func TestStreamsFaults(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "ok")
 	})
-	l := listen(t, addr, speaks(ProtocolHTTP2))
+	l := listen(t, addr, speaks(toxic.ProtocolHTTP2))
 	client := h2client(t)
 	url := "http://" + l.Addr()
-	only := Select{Share: 1, Match: &Match{Path: "/pay*"}}
+	only := toxic.Select{Share: 1, Match: &toxic.Match{Path: "/pay*"}}
 	untouched := func(t *testing.T) {
 		t.Helper()
 		before := served.Load()
@@ -222,7 +223,7 @@ func TestStreamsFaults(t *testing.T) {
 
 	t.Run("errors", func(t *testing.T) {
 		before := served.Load()
-		remove := l.Add(3, Errors{Status: Statuses{503}, RetryAfter: 1500 * time.Millisecond, Body: "no", Select: only})
+		remove := l.Add(3, toxic.Errors{Status: toxic.Statuses{503}, RetryAfter: 1500 * time.Millisecond, Body: "no", Select: only})
 		defer remove()
 		for _, body := range []string{"", "abc"} {
 			resp, got := fetch(t, client, "POST", url+"/pay", body)
@@ -244,7 +245,7 @@ func TestStreamsFaults(t *testing.T) {
 		untouched(t)
 	})
 	t.Run("reset", func(t *testing.T) {
-		remove := l.Add(4, Reset{Select: only})
+		remove := l.Add(4, toxic.Reset{Select: only})
 		defer remove()
 		_, err := client.Get(url + "/pay")
 		var reset http2.StreamError
@@ -257,7 +258,7 @@ func TestStreamsFaults(t *testing.T) {
 		untouched(t)
 	})
 	t.Run("latency", func(t *testing.T) {
-		remove := l.Add(5, Latency{Delay: time.Hour, Select: only})
+		remove := l.Add(5, toxic.Latency{Delay: time.Hour, Select: only})
 		defer remove()
 		before := served.Load()
 		ctx, leave := context.WithCancel(t.Context())
@@ -279,7 +280,7 @@ func TestStreamsFaults(t *testing.T) {
 		}
 	})
 	t.Run("a short latency", func(t *testing.T) {
-		remove := l.Add(5, Latency{Delay: 30 * time.Millisecond, Select: only})
+		remove := l.Add(5, toxic.Latency{Delay: 30 * time.Millisecond, Select: only})
 		defer remove()
 		if resp, _ := fetch(t, client, "GET", url+"/pay", ""); resp.StatusCode != 200 {
 			t.Errorf("got %d", resp.StatusCode)
@@ -289,7 +290,7 @@ func TestStreamsFaults(t *testing.T) {
 		}
 	})
 	t.Run("partition and heal", func(t *testing.T) {
-		remove := l.Add(6, Partition{Select: only})
+		remove := l.Add(6, toxic.Partition{Select: only})
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
@@ -316,7 +317,7 @@ func TestStreamsFaults(t *testing.T) {
 			got <- resp.StatusCode
 		}()
 		eventually(t, "the dependency works on it", func() bool { return served.Load() > before })
-		remove := l.Add(7, Errors{Status: Statuses{502}, Select: Select{Share: 1, Match: &Match{Path: "/wait"}}})
+		remove := l.Add(7, toxic.Errors{Status: toxic.Statuses{502}, Select: toxic.Select{Share: 1, Match: &toxic.Match{Path: "/wait"}}})
 		defer remove()
 		if status := <-got; status != 502 {
 			t.Errorf("got %d, want 502", status)
@@ -333,7 +334,7 @@ func TestStreamsFaults(t *testing.T) {
 			done <- err
 		}()
 		eventually(t, "a call is in flight", func() bool { return l.InFlight() == 1 })
-		remove := l.Add(8, fated{Fate{Verb: Break, Connection: true}, only})
+		remove := l.Add(8, fated{toxic.Fate{Verb: toxic.Break, Connection: true}, only})
 		defer remove()
 		if _, err := client.Get(url + "/pay"); err == nil {
 			t.Error("the stream was answered")
@@ -352,13 +353,13 @@ func TestStreamsFaults(t *testing.T) {
 
 // fated is a toxic that decides the same for all that it takes.
 type fated struct {
-	fate Fate
-	Select
+	fate toxic.Fate
+	toxic.Select
 }
 
-func (f fated) Decide(x *Head, rng *rand.Rand) Fate {
-	if !f.takes(x, rng) {
-		return Fate{}
+func (f fated) Decide(x *toxic.Head, rng *rand.Rand) toxic.Fate {
+	if !f.Takes(x, rng) {
+		return toxic.Fate{}
 	}
 	return f.fate
 }
@@ -380,7 +381,7 @@ func TestStreamsOfSlowCallerHoldUpTheDependency(t *testing.T) {
 			}
 		}
 	})
-	l := listen(t, addr, speaks(ProtocolHTTP2))
+	l := listen(t, addr, speaks(toxic.ProtocolHTTP2))
 	// Windows as small as they can be, so that it is the relay's that count.
 	transport := &http.Transport{Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}}
 	transport.Protocols.SetUnencryptedHTTP2(true)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -16,33 +17,33 @@ func TestStreamsActs(t *testing.T) {
 	const begun = "3 HEADERS :status=200 content-length=10"
 	for _, tt := range []struct {
 		name   string
-		toxic  Toxic
+		toxic  toxic.Toxic
 		caller []string // what it sees
 		reset  bool     // the dependency's stream is
 		ending evidence.Ending
 		status int
 	}{
-		{"truncate", Truncate{After: 4, Select: All}, []string{begun, "3 DATA 0123", "3 DATA  END"}, true, evidence.Broken, 200},
-		{"truncate to the head", Truncate{Select: All}, []string{begun, "3 DATA  END"}, true, evidence.Broken, 200},
-		{"truncate behind the end", Truncate{After: 10, Select: All}, []string{begun, "3 DATA 0123456789", "3 HEADERS sum=x END"}, false, evidence.Answered, 200},
-		{"reset", Reset{Select: All}, []string{"3 RST_STREAM INTERNAL_ERROR"}, true, evidence.Broken, 0},
-		{"reset in the middle", Reset{When: "during", Select: All}, []string{begun, "3 DATA 01234", "3 RST_STREAM INTERNAL_ERROR"}, true, evidence.Broken, 200},
-		{"reset behind it", Reset{When: "after", Select: All}, []string{begun, "3 DATA 0123456789", "3 RST_STREAM INTERNAL_ERROR"}, false, evidence.Broken, 200},
-		{"reset of the connection in the middle", Reset{When: "during", Connection: true, Select: All}, []string{begun, "3 DATA 01234", "RST"}, true, evidence.Broken, 200},
-		{"reset of the connection behind it", Reset{When: "after", Connection: true, Select: All},
+		{"truncate", toxic.Truncate{After: 4, Select: toxic.All}, []string{begun, "3 DATA 0123", "3 DATA  END"}, true, evidence.Broken, 200},
+		{"truncate to the head", toxic.Truncate{Select: toxic.All}, []string{begun, "3 DATA  END"}, true, evidence.Broken, 200},
+		{"truncate behind the end", toxic.Truncate{After: 10, Select: toxic.All}, []string{begun, "3 DATA 0123456789", "3 HEADERS sum=x END"}, false, evidence.Answered, 200},
+		{"reset", toxic.Reset{Select: toxic.All}, []string{"3 RST_STREAM INTERNAL_ERROR"}, true, evidence.Broken, 0},
+		{"reset in the middle", toxic.Reset{When: "during", Select: toxic.All}, []string{begun, "3 DATA 01234", "3 RST_STREAM INTERNAL_ERROR"}, true, evidence.Broken, 200},
+		{"reset behind it", toxic.Reset{When: "after", Select: toxic.All}, []string{begun, "3 DATA 0123456789", "3 RST_STREAM INTERNAL_ERROR"}, false, evidence.Broken, 200},
+		{"reset of the connection in the middle", toxic.Reset{When: "during", Connection: true, Select: toxic.All}, []string{begun, "3 DATA 01234", "RST"}, true, evidence.Broken, 200},
+		{"reset of the connection behind it", toxic.Reset{When: "after", Connection: true, Select: toxic.All},
 			[]string{begun, "3 DATA 0123456789", "3 HEADERS sum=x END", "RST"}, false, evidence.Answered, 200},
-		{"drop", DropResponse{Then: "reset", Select: All}, []string{"3 RST_STREAM INTERNAL_ERROR"}, false, evidence.Broken, 0},
-		{"corrupt", Corrupt{Bytes: 1, Select: All}, []string{begun, "corrupt", "3 HEADERS sum=x END"}, false, evidence.Answered, 200},
-		{"slow body", SlowBody{Piece: 4, Pause: time.Millisecond, Select: All},
+		{"drop", toxic.DropResponse{Then: "reset", Select: toxic.All}, []string{"3 RST_STREAM INTERNAL_ERROR"}, false, evidence.Broken, 0},
+		{"corrupt", toxic.Corrupt{Bytes: 1, Select: toxic.All}, []string{begun, "corrupt", "3 HEADERS sum=x END"}, false, evidence.Answered, 200},
+		{"slow body", toxic.SlowBody{Piece: 4, Pause: time.Millisecond, Select: toxic.All},
 			[]string{begun, "3 DATA 0123", "3 DATA 4567", "3 DATA 89", "3 HEADERS sum=x END"}, false, evidence.Answered, 200},
-		{"late", Latency{Delay: time.Millisecond, On: "response", Select: All}, []string{begun, "3 DATA 0123456789", "3 HEADERS sum=x END"}, false, evidence.Answered, 200},
+		{"late", toxic.Latency{Delay: time.Millisecond, On: "response", Select: toxic.All}, []string{begun, "3 DATA 0123456789", "3 HEADERS sum=x END"}, false, evidence.Answered, 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, _, c, up := streaming(t)
 			remove := l.Add(4, tt.toxic)
 			defer remove()
 			c.get(3, "/a")
-			if r, ok := tt.toxic.(Reset); ok && r.When == "" {
+			if r, ok := tt.toxic.(toxic.Reset); ok && r.When == "" {
 				c.expect(tt.caller...)
 				l.recorded(tt.ending, tt.status, true)
 				return
@@ -84,7 +85,7 @@ func TestStreamsActs(t *testing.T) {
 // must not take what was truncated for the whole.
 func TestStreamsTruncatedWithoutLength(t *testing.T) {
 	l, _, c, up := streaming(t)
-	l.Add(4, Truncate{After: 4, Select: All})
+	l.Add(4, toxic.Truncate{After: 4, Select: toxic.All})
 	for id := uint32(3); id <= 5; id += 2 {
 		c.get(id, "/a")
 		up.expect(fmt.Sprintf("%d %s/a END", id, gotGet))
@@ -107,7 +108,7 @@ func TestStreamsTruncatedWithoutLength(t *testing.T) {
 // TestStreamsDropped lets a caller wait for what was dropped, until the heal.
 func TestStreamsDropped(t *testing.T) {
 	l, _, c, up := streaming(t)
-	remove := l.Add(4, DropResponse{Select: All})
+	remove := l.Add(4, toxic.DropResponse{Select: toxic.All})
 	c.get(3, "/a")
 	up.expect("3 " + gotGet + "/a END")
 	up.head(3, false, ":status=200")
@@ -129,7 +130,7 @@ func TestStreamsDropped(t *testing.T) {
 func TestStreamsWithoutBodyAreReset(t *testing.T) {
 	for _, when := range []string{"during", "after"} {
 		l, _, c, up := streaming(t)
-		remove := l.Add(4, Reset{When: when, Select: All})
+		remove := l.Add(4, toxic.Reset{When: when, Select: toxic.All})
 		c.get(3, "/a")
 		up.expect("3 " + gotGet + "/a END")
 		up.head(3, true, ":status=200")
@@ -146,7 +147,7 @@ func TestStreamsWithoutBodyAreReset(t *testing.T) {
 
 func TestStreamsDuplicate(t *testing.T) {
 	l, _, c, up := streaming(t)
-	remove := l.Add(4, Duplicate{Select: All})
+	remove := l.Add(4, toxic.Duplicate{Select: toxic.All})
 	body := strings.Repeat("0123456789abcdef", 1024)
 	c.post(3, "/a")
 	c.must(c.WriteData(3, false, []byte(body[:8192])))
@@ -186,7 +187,7 @@ func TestStreamsDuplicate(t *testing.T) {
 
 func TestStreamsCorruptRequests(t *testing.T) {
 	l, _, c, up := streaming(t)
-	remove := l.Add(4, Corrupt{Bytes: 1, On: "request", Select: All})
+	remove := l.Add(4, toxic.Corrupt{Bytes: 1, On: "request", Select: toxic.All})
 	c.post(3, "/a")
 	c.must(c.WriteData(3, true, []byte("0123456789")))
 	up.expect("3 HEADERS :method=POST :scheme=http :authority=a :path=/a")
@@ -204,7 +205,7 @@ func TestStreamsCorruptRequests(t *testing.T) {
 // TestStreamsSlowBodyHeals stops slowing a body down in the middle of it.
 func TestStreamsSlowBodyHeals(t *testing.T) {
 	l, _, c, up := streaming(t)
-	remove := l.Add(4, SlowBody{Rate: unit.Bandwidth(1), Select: All})
+	remove := l.Add(4, toxic.SlowBody{Rate: unit.Bandwidth(1), Select: toxic.All})
 	c.get(3, "/a")
 	up.expect("3 " + gotGet + "/a END")
 	up.head(3, false, ":status=200")

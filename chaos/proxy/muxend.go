@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // ended handles that a leg is over: its connection has ended, or what came on
@@ -71,7 +72,7 @@ func (m *mux) settle() {
 	for _, s := range m.streams {
 		switch {
 		case !s.x.open:
-		case s.ours, s.x.verb() == Hold, s.x.dropped, s.response.complete || s.response.reset:
+		case s.ours, s.x.verb() == toxic.Hold, s.x.dropped, s.response.complete || s.response.reset:
 			kept = true
 		default:
 			lost = true

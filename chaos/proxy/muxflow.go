@@ -6,6 +6,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -49,8 +50,8 @@ func (m *mux) pass(s *stream) {
 	m.next += 2
 	m.passed[s.up] = s
 	s.x.passed = true
-	s.corrupts = s.x.fate.corruptsRequest()
-	s.copies = s.x.fate.duplicates() && !s.x.toCONNECT
+	s.corrupts = s.x.fate.CorruptsRequest()
+	s.copies = s.x.fate.Duplicates() && !s.x.toCONNECT
 	f := &s.request
 	f.begun = true
 	f.window = m.up.initial
@@ -158,8 +159,8 @@ func (m *mux) giveBack(s *stream, f *half, n int) {
 func (m *mux) passedOn(s *stream, f *half) {
 	f.done = true
 	m.release(s)
-	if f == &s.request && s.copies && s.x.open && s.x.fate.duplicates() {
-		m.struck(s, Fate.duplicates)
+	if f == &s.request && s.copies && s.x.open && s.x.fate.Duplicates() {
+		m.struck(s, toxic.Fate.Duplicates)
 		m.deliverAgain(s)
 	}
 	if f == &s.response {

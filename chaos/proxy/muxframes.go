@@ -8,6 +8,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -457,7 +458,7 @@ func (m *mux) partitioned() bool {
 		if !s.x.open {
 			continue
 		}
-		if s.x.fate.Verb != Hold {
+		if s.x.fate.Verb != toxic.Hold {
 			return false
 		}
 		open = true

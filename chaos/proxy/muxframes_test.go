@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // peer is a caller or a dependency that sees every frame.
@@ -149,7 +150,7 @@ const gotGet = "HEADERS :method=GET :scheme=http :authority=a :path="
 func streaming(t *testing.T, settings ...http2.Setting) (l *link, d *dependency, c, up *peer) {
 	t.Helper()
 	d = newDependency(t)
-	l = listen(t, d.addr(), speaks(ProtocolHTTP2))
+	l = listen(t, d.addr(), speaks(toxic.ProtocolHTTP2))
 	c = l.h2dial()
 	c.get(1, "/")
 	up = d.h2accept(settings...)
@@ -250,7 +251,7 @@ func TestStreamsEndAsTheyDo(t *testing.T) {
 	})
 	t.Run("a dependency that is not there", func(t *testing.T) {
 		d := newDependency(t)
-		l := listen(t, d.addr(), speaks(ProtocolHTTP2))
+		l := listen(t, d.addr(), speaks(toxic.ProtocolHTTP2))
 		d.Close()
 		c := l.h2dial()
 		c.get(1, "/")
@@ -261,7 +262,7 @@ func TestStreamsEndAsTheyDo(t *testing.T) {
 	})
 	t.Run("a dependency that speaks something else", func(t *testing.T) {
 		d := newDependency(t)
-		l := listen(t, d.addr(), speaks(ProtocolHTTP2))
+		l := listen(t, d.addr(), speaks(toxic.ProtocolHTTP2))
 		c := l.h2dial()
 		c.get(1, "/")
 		d.accept().send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -272,7 +273,7 @@ func TestStreamsEndAsTheyDo(t *testing.T) {
 	})
 	t.Run("a FIN waits for what a fault holds", func(t *testing.T) {
 		l, _, c, up := streaming(t)
-		remove := l.Add(1, Partition{Select: All})
+		remove := l.Add(1, toxic.Partition{Select: toxic.All})
 		c.get(3, "/a")
 		eventually(t, "it is held", func() bool { return l.Hit(1) == 1 })
 		up.conn.CloseWrite()
@@ -344,7 +345,7 @@ func TestPingsPass(t *testing.T) {
 	c.must(c.WritePing(true, data))
 	up.expect("PONG 12345678")
 
-	remove := l.Add(1, Partition{Select: All})
+	remove := l.Add(1, toxic.Partition{Select: toxic.All})
 	c.get(3, "/a")
 	c.must(c.WritePing(false, data))
 	c.head(5, true, ":method=GET", "Upper=x")
@@ -367,7 +368,7 @@ func TestPingsPass(t *testing.T) {
 	l.next()
 
 	d := newDependency(t)
-	c = listen(t, d.addr(), speaks(ProtocolHTTP2)).h2dial()
+	c = listen(t, d.addr(), speaks(toxic.ProtocolHTTP2)).h2dial()
 	c.must(c.WritePing(false, data)) // there is nobody to pass it on to
 	c.expect("PONG 12345678")
 }
@@ -390,7 +391,7 @@ func TestStreamLimitOfTheDependency(t *testing.T) {
 	l.next()
 
 	d := newDependency(t)
-	l = listen(t, d.addr(), speaks(ProtocolHTTP2))
+	l = listen(t, d.addr(), speaks(toxic.ProtocolHTTP2))
 	c = l.h2dial()
 	c.limits = true
 	c.get(1, "/")
@@ -405,7 +406,7 @@ func TestStreamLimitOfTheDependency(t *testing.T) {
 // leg they have other numbers, and what comes back has the right ones again.
 func TestOvertaking(t *testing.T) {
 	l, _, c, up := streaming(t)
-	remove := l.Add(1, Partition{Select: Select{Share: 1, Match: &Match{Path: "/slow"}}})
+	remove := l.Add(1, toxic.Partition{Select: toxic.Select{Share: 1, Match: &toxic.Match{Path: "/slow"}}})
 	c.post(3, "/slow")
 	c.must(c.WriteData(3, true, []byte("body")))
 	c.get(5, "/fast")
@@ -427,7 +428,7 @@ func TestOvertaking(t *testing.T) {
 func TestWindows(t *testing.T) {
 	t.Run("of the caller", func(t *testing.T) {
 		d := newDependency(t)
-		l := listen(t, d.addr(), speaks(ProtocolHTTP2))
+		l := listen(t, d.addr(), speaks(toxic.ProtocolHTTP2))
 		c := l.h2dial(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 3})
 		c.get(1, "/")
 		up := d.h2accept()
@@ -449,7 +450,7 @@ func TestWindows(t *testing.T) {
 	})
 	t.Run("of the relay, overrun", func(t *testing.T) {
 		l, _, c, up := streaming(t)
-		remove := l.Add(1, Partition{Select: All})
+		remove := l.Add(1, toxic.Partition{Select: toxic.All})
 		defer remove()
 		c.post(3, "/a")
 		for range window / 16384 {
@@ -594,7 +595,7 @@ func TestFoulDependencies(t *testing.T) {
 // waits for it stays bounded, because it is not read any more.
 func TestFloodIsBounded(t *testing.T) {
 	d := newDependency(t)
-	l := listen(t, d.addr(), speaks(ProtocolHTTP2))
+	l := listen(t, d.addr(), speaks(toxic.ProtocolHTTP2))
 	c := l.h2dial()
 	var pings bytes.Buffer
 	framer := http2.NewFramer(&pings, nil)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // drain is a connection that takes everything.
@@ -91,22 +92,22 @@ func FuzzMux(f *testing.F) {
 		_ = framer.WriteGoAway(3, 0, nil)
 		_ = framer.WriteRSTStream(5, http2.ErrCodeNo)
 	})
-	toxics := []Toxic{
-		nil, Errors{Status: Statuses{503}, Body: "no", Select: All}, Reset{Select: All}, Reset{When: "during", Select: All},
-		Reset{When: "after", Connection: true, Select: All}, Truncate{After: 3, Select: All}, Corrupt{Bytes: 0.5, Select: All},
-		Corrupt{Bytes: 0.5, On: "request", Select: All}, SlowBody{Piece: 4, Pause: time.Microsecond, Select: All}, Duplicate{Select: All},
-		DropResponse{Then: "reset", Select: All}, DropResponse{Select: All}, Latency{Delay: time.Microsecond, Select: All},
-		Partition{Select: All}, Hang{Select: All}, Reset{Connection: true, Select: All}, Reset{When: "after", Select: All},
+	toxics := []toxic.Toxic{
+		nil, toxic.Errors{Status: toxic.Statuses{503}, Body: "no", Select: toxic.All}, toxic.Reset{Select: toxic.All}, toxic.Reset{When: "during", Select: toxic.All},
+		toxic.Reset{When: "after", Connection: true, Select: toxic.All}, toxic.Truncate{After: 3, Select: toxic.All}, toxic.Corrupt{Bytes: 0.5, Select: toxic.All},
+		toxic.Corrupt{Bytes: 0.5, On: "request", Select: toxic.All}, toxic.SlowBody{Piece: 4, Pause: time.Microsecond, Select: toxic.All}, toxic.Duplicate{Select: toxic.All},
+		toxic.DropResponse{Then: "reset", Select: toxic.All}, toxic.DropResponse{Select: toxic.All}, toxic.Latency{Delay: time.Microsecond, Select: toxic.All},
+		toxic.Partition{Select: toxic.All}, toxic.Hang{Select: toxic.All}, toxic.Reset{Connection: true, Select: toxic.All}, toxic.Reset{When: "after", Select: toxic.All},
 	}
 	for i := range toxics {
 		f.Add(caller, up, uint8(i))
 	}
-	f.Fuzz(func(t *testing.T, caller, up []byte, toxic uint8) {
+	f.Fuzz(func(t *testing.T, caller, up []byte, pick uint8) {
 		defer time.AfterFunc(patience, func() { panic("it hangs") }).Stop()
-		r := &Relay{config: Config{Protocol: ProtocolGRPC}, conns: map[connection]struct{}{}}
+		r := &Relay{config: Config{Protocol: toxic.ProtocolGRPC}, conns: map[connection]struct{}{}}
 		list := []*active{}
-		if toxic := toxics[int(toxic)%len(toxics)]; toxic != nil {
-			list = append(list, &active{toxic: toxic, selects: toxic.Selection(), start: time.Now()})
+		if tx := toxics[int(pick)%len(toxics)]; tx != nil {
+			list = append(list, &active{toxic: tx, selects: tx.Selection(), start: time.Now()})
 		}
 		r.toxics.Store(&list)
 		var mu sync.Mutex

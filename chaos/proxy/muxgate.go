@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // advance does with a stream what can be done at the time now. mu is held.
@@ -24,20 +26,20 @@ func (m *mux) advanceRequest(s *stream, now time.Time) bool {
 		m.answer(s)
 		return true
 	}
-	verb, until := Pass, time.Time{}
+	verb, until := toxic.Pass, time.Time{}
 	if s.x.open {
 		verb, until = s.x.requestGate(now)
 	}
-	f.held = verb == Hold
+	f.held = verb == toxic.Hold
 	switch verb {
-	case Hold:
+	case toxic.Hold:
 		m.hold(s, until)
-	case Break:
+	case toxic.Break:
 		m.breakOff(s)
 		return false
-	case Respond:
+	case toxic.Respond:
 		m.respond(s)
-	case Pass:
+	case toxic.Pass:
 		if !s.x.passed {
 			m.wait(s)
 		} else {
@@ -59,7 +61,7 @@ func (m *mux) advanceResponse(s *stream, now time.Time) {
 		f.heads = f.heads[1:]
 		last := final && f.last() && f.left() == 0
 		broken := last && m.breaks(s, f)
-		if broken && s.x.fate.breaksDuring() {
+		if broken && s.x.fate.BreaksDuring() {
 			// There is no body to break in the middle of.
 			m.breakAt(s)
 			return
@@ -92,18 +94,18 @@ func (m *mux) mayPass(s *stream, now time.Time, final bool) bool {
 	}
 	verb, until := s.x.responseGate(now, final)
 	switch verb {
-	case Break:
+	case toxic.Break:
 		m.breakOff(s)
 		return false
-	case Hold:
+	case toxic.Hold:
 		s.response.held = true
 		m.hold(s, until)
 		return false
 	}
 	if final && !s.x.answering {
-		if s.x.fate.drops() {
+		if s.x.fate.Drops() {
 			s.x.dropped = true
-			m.struck(s, Fate.drops)
+			m.struck(s, toxic.Fate.Drops)
 			m.swallow(s)
 			return false
 		}

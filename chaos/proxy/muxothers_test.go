@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // pem writes a certificate and its key where other programs can read them.
@@ -87,7 +88,7 @@ func TestOthersSpeakThroughIt(t *testing.T) {
 			addr := freeAddr(t)
 			_, port, _ := net.SplitHostPort(addr)
 			tt.start(t, addr, port)
-			l := listen(t, addr, speaks(ProtocolHTTP2), func(c *Config) {
+			l := listen(t, addr, speaks(toxic.ProtocolHTTP2), func(c *Config) {
 				if tt.tls {
 					secured(front, behind)(c)
 				}
@@ -125,7 +126,7 @@ func TestOthersSpeakThroughIt(t *testing.T) {
 			}
 			said(` 2 404$`, append(curl, url+"/none")...)
 			said(`(?s)content-length: 2.* 2 200$`, append(curl, "--head", url+"/small")...)
-			remove := l.Add(1, Errors{Status: Statuses{503}, RetryAfter: time.Second, Body: "injected", Select: All})
+			remove := l.Add(1, toxic.Errors{Status: toxic.Statuses{503}, RetryAfter: time.Second, Body: "injected", Select: toxic.All})
 			said(`(?s)retry-after: 1.*injected 2 503$`, append(curl, "-i", "-d", "x", url+"/small")...)
 			remove()
 			eventually(t, "4 are recorded as answered and 1 as injected", func() bool { return injected.Load() == 1 && answered.Load() == 4 })
@@ -134,7 +135,7 @@ func TestOthersSpeakThroughIt(t *testing.T) {
 				return // h2load shows no certificate
 			}
 			h2load := installed(t, "h2load")
-			remove = l.Add(2, Latency{Delay: 20 * time.Millisecond, Select: Select{Share: 0.01}})
+			remove = l.Add(2, toxic.Latency{Delay: 20 * time.Millisecond, Select: toxic.Select{Share: 0.01}})
 			said(`5000 succeeded, 0 failed, 0 errored, 0 timeout`, h2load, "-n", "5000", "-c", "4", "-m", "50", url+"/small")
 			remove()
 			said(`50 succeeded, 0 failed, 0 errored, 0 timeout`, h2load, "-n", "50", "-c", "2", "-m", "10", "-w", "14", "-W", "16", url+"/big")

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // lengthOf is what a head says of the length of its body.
@@ -26,7 +27,7 @@ func lengthOf(fields []hpack.HeaderField) (length int64, known bool) {
 // may end before its end. mu is held, also in all that follows.
 func (m *mux) shape(s *stream, now time.Time) {
 	f, b, fate := &s.response, &s.body, s.x.fate
-	if !f.begun || !s.x.open || s.ours || !fate.onBody() {
+	if !f.begun || !s.x.open || s.ours || !fate.OnBody() {
 		b.at -= int64(f.allowed + f.next)
 		f.bounded, f.allowed, f.next = false, 0, 0
 		return
@@ -34,7 +35,7 @@ func (m *mux) shape(s *stream, now time.Time) {
 	f.bounded = true
 	for f.allowed == 0 {
 		if f.next > 0 {
-			if fate.paces() && now.Before(b.due) {
+			if fate.Paces() && now.Before(b.due) {
 				m.hold(s, b.due)
 				return
 			}
@@ -52,14 +53,14 @@ func (m *mux) shape(s *stream, now time.Time) {
 		if n <= 0 {
 			return // until there is more
 		}
-		if fate.paces() {
+		if fate.Paces() {
 			n = min(n, fate.Pace.Piece)
 		}
 		f.next = int(n)
 		if b.piece(fate, f.data[f.at:f.at+f.next], now) {
-			m.struck(s, Fate.corrupts)
+			m.struck(s, toxic.Fate.Corrupts)
 		}
-		m.struck(s, Fate.paces)
+		m.struck(s, toxic.Fate.Paces)
 	}
 }
 
@@ -72,7 +73,7 @@ func (m *mux) cutShort(s *stream, hard bool) {
 		m.breakAt(s)
 		return
 	}
-	m.struck(s, Fate.truncates)
+	m.struck(s, toxic.Fate.Truncates)
 	m.finish(s, evidence.Broken, &m.caller)
 	switch {
 	case !s.body.known && !s.grpc:
@@ -93,13 +94,13 @@ func (m *mux) breaks(s *stream, f *half) bool {
 		return false
 	}
 	fate := s.x.fate
-	return fate.breaksAfter() && !fate.Connection || fate.breaksDuring() && !s.ours
+	return fate.BreaksAfter() && !fate.Connection || fate.BreaksDuring() && !s.ours
 }
 
 // breakAt resets a stream behind what was passed on of its response; or the
 // whole connection.
 func (m *mux) breakAt(s *stream) {
-	m.struck(s, func(f Fate) bool { return f.breaksDuring() || f.breaksAfter() })
+	m.struck(s, func(f toxic.Fate) bool { return f.BreaksDuring() || f.BreaksAfter() })
 	whole := s.x.fate.Connection
 	m.finish(s, evidence.Broken, &m.caller)
 	if whole {
@@ -117,7 +118,7 @@ func (m *mux) swallow(s *stream) {
 		m.giveBack(s, f, n)
 	}
 	s.x.lost = s.x.lost || f.complete || f.reset || m.over
-	if verb, _ := s.x.requestGate(time.Time{}); verb == Break {
+	if verb, _ := s.x.requestGate(time.Time{}); verb == toxic.Break {
 		m.breakOff(s)
 	}
 }
@@ -125,7 +126,7 @@ func (m *mux) swallow(s *stream) {
 // twist does to the next bytes of a request what the fate wants.
 func (m *mux) twist(s *stream, p []byte) {
 	if s.corrupts && s.noise.on(s.x.fate.CorruptRequest, s.sent, p) && s.x.open {
-		m.struck(s, Fate.corruptsRequest)
+		m.struck(s, toxic.Fate.CorruptsRequest)
 	}
 	s.sent += int64(len(p))
 	if !s.copies {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -16,7 +17,7 @@ import (
 type stream struct {
 	id, up uint32 // its numbers on the two legs; up is 0 until it was passed on
 	x      exchange
-	head   Head
+	head   toxic.Head
 	fields []hpack.HeaderField // of the request
 	grpc   bool
 	waits  bool // the caller sends the body when it has got a 100
@@ -118,12 +119,12 @@ func (m *mux) decide(s *stream, toxics []*active) {
 			m.relay.overflows[a.index].Add(1)
 		}
 	}
-	m.struck(s, Fate.atOnce)
+	m.struck(s, toxic.Fate.AtOnce)
 }
 
 // struck notes that those toxics have touched an exchange whose fates are such,
 // and counts it for them. mu is held.
-func (m *mux) struck(s *stream, such func(Fate) bool) {
+func (m *mux) struck(s *stream, such func(toxic.Fate) bool) {
 	for by := s.x.struck(such); by != 0; by &= by - 1 {
 		m.relay.hits[bits.TrailingZeros64(by)].Add(1)
 	}
@@ -164,9 +165,9 @@ func (m *mux) finish(s *stream, how evidence.Ending, l *leg) {
 	if !x.open {
 		return
 	}
-	breaks := x.fate.Connection && x.fate.breaksAfter() && (how == evidence.Answered || how == evidence.Injected)
+	breaks := x.fate.Connection && x.fate.BreaksAfter() && (how == evidence.Answered || how == evidence.Injected)
 	if breaks {
-		m.struck(s, Fate.breaksAfter)
+		m.struck(s, toxic.Fate.BreaksAfter)
 	}
 	x.open = false
 	x.letGo()

@@ -3,18 +3,20 @@ package proxy
 import (
 	"math"
 	"math/rand/v2"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // noise changes the bytes of one body that a Corruption takes, as they come.
 type noise struct {
-	of   Corruption
+	of   toxic.Corruption
 	rng  *rand.Rand
 	next int64 // which byte of the body it changes next
 }
 
 // on changes bytes of a piece that begins at byte at of the body, and tells
 // whether it did.
-func (n *noise) on(c Corruption, at int64, piece []byte) (changed bool) {
+func (n *noise) on(c toxic.Corruption, at int64, piece []byte) (changed bool) {
 	if c.Share <= 0 {
 		return false
 	}

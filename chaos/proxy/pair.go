@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/poll"
 )
 
@@ -169,7 +170,7 @@ func (p *pair) hit(g *grip) {
 // tells whether there may be some to move.
 func (p *pair) review() bool {
 	l := p.loop
-	worst, undialled := Flow, false
+	worst, undialled := toxic.Flow, false
 	ripe, again := p.ripen()
 	if ripe {
 		for way := range p.flows {
@@ -177,25 +178,25 @@ func (p *pair) review() bool {
 		}
 	}
 	for way := range p.flows {
-		p.flows[way].course, p.flows[way].limited = Flow, false
+		p.flows[way].course, p.flows[way].limited = toxic.Flow, false
 	}
 	for _, g := range p.grips {
 		if !g.holds {
 			continue
 		}
-		f := g.by.toxic.Decide(Moment{Injected: l.now - g.by.since, Grown: g.from - g.by.since, Opened: l.now - p.opened, Fresh: g.fresh})
+		f := g.by.toxic.Decide(toxic.Moment{Injected: l.now - g.by.since, Grown: g.from - g.by.since, Opened: l.now - p.opened, Fresh: g.fresh})
 		g.fate = f
 		if f.Again > 0 {
 			again = min(again, l.now+f.Again)
 		}
 		worst, undialled = max(worst, f.Course), undialled || f.NoDial
 		for way := range p.flows {
-			if flow := &p.flows[way]; g.by.direction.covers(directionOf(way)) {
+			if flow := &p.flows[way]; g.by.direction.Covers(directionOf(way)) {
 				flow.course = max(flow.course, f.Course)
 				flow.limited = flow.limited || f.Limited
 			}
 		}
-		if f.Course != Flow || f.NoDial && p.state == pairWaiting {
+		if f.Course != toxic.Flow || f.NoDial && p.state == pairWaiting {
 			p.hit(g)
 		}
 	}
@@ -203,13 +204,13 @@ func (p *pair) review() bool {
 	switch {
 	default:
 		return p.state == pairPassing
-	case worst == Abort:
+	case worst == toxic.Abort:
 		p.close(evidence.Broken, true)
-	case worst == Finish:
+	case worst == toxic.Finish:
 		p.finish()
-	case worst == Forget || p.state == pairForgotten:
+	case worst == toxic.Forget || p.state == pairForgotten:
 		p.forget(worst)
-	case p.state == pairWaiting && !undialled && worst == Flow:
+	case p.state == pairWaiting && !undialled && worst == toxic.Flow:
 		p.dial()
 	case p.state == pairDialling && l.now >= p.dialBy:
 		p.dialFailed()
@@ -262,7 +263,9 @@ func (p *pair) event(k int, events uint32) {
 }
 
 // stalled tells whether a toxic lets nothing pass in some direction.
-func (p *pair) stalled() bool { return p.flows[0].course != Flow || p.flows[1].course != Flow }
+func (p *pair) stalled() bool {
+	return p.flows[0].course != toxic.Flow || p.flows[1].course != toxic.Flow
+}
 
 // dial begins to dial the dependency.
 func (p *pair) dial() {
@@ -355,11 +358,11 @@ func (p *pair) dialFailed() {
 // forget makes the pair one that each side goes on to believe in. When nothing
 // keeps it quiet any more, what they send, or have sent meanwhile, is answered
 // by a RST.
-func (p *pair) forget(worst Course) {
+func (p *pair) forget(worst toxic.Course) {
 	if p.state == pairWaiting { // nobody knows of it but the caller
 		p.sides[dependencySide].fd = -1
 	}
-	p.state, p.gone = pairForgotten, worst == Flow
+	p.state, p.gone = pairForgotten, worst == toxic.Flow
 	generation := p.generation
 	for k := range p.sides {
 		if p.gone && p.generation == generation {

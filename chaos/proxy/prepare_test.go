@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // TestPrepared: a caller that connects as soon as the kernel lets it, and sends
@@ -18,8 +20,8 @@ func TestPrepared(t *testing.T) {
 		add      func(*Relay)
 		answer   string // what the caller gets; "" is nothing
 	}{
-		{ProtocolHTTP1, func(r *Relay) { r.Add(0, Errors{Status: Statuses{503}, Select: All}) }, "HTTP/1.1 503"},
-		{ProtocolTCP, func(r *Relay) { r.AddStream(0, Both, StreamPartition{Conns: AllConns}) }, ""},
+		{toxic.ProtocolHTTP1, func(r *Relay) { r.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All}) }, "HTTP/1.1 503"},
+		{toxic.ProtocolTCP, func(r *Relay) { r.AddStream(0, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns}) }, ""},
 	} {
 		t.Run(tt.protocol, func(t *testing.T) {
 			d := newDependency(t)

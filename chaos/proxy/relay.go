@@ -12,15 +12,8 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
-)
-
-// The values of Config.Protocol.
-const (
-	ProtocolHTTP1 = "http1" // exchanges: Toxic
-	ProtocolTCP   = "tcp"   // connections, whatever is spoken on them: Stream
-	ProtocolHTTP2 = "h2"    // exchanges, by prior knowledge, or by ALPN where there is TLS; HTTP/1.1 passes too
-	ProtocolGRPC  = "grpc"  // ProtocolHTTP2, and calls are answered and recorded by their gRPC status
 )
 
 // Config is what a relay needs to know.
@@ -28,7 +21,7 @@ type Config struct {
 	Name      string // of the link; part of what chance depends on
 	Listen    string // host:port; "" takes a free port on 127.0.0.1
 	Upstream  string // host:port of the dependency, dialled when the first request comes
-	Protocol  string // one of the Protocols; "" means ProtocolHTTP1
+	Protocol  string // one of the Protocols; "" means toxic.ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 
@@ -56,7 +49,7 @@ type Relay struct {
 	config   Config
 	listener net.Listener
 	dialer   *net.Dialer
-	streams  *streams // in the place of all that is about exchanges, if the protocol is ProtocolTCP
+	streams  *streams // in the place of all that is about exchanges, if the protocol is toxic.ProtocolTCP
 
 	toxics   atomic.Pointer[[]*active] // never nil; what it points to never changes
 	recorder atomic.Pointer[recorder]  // nil until Record
@@ -116,7 +109,7 @@ func Listen(c Config) (*Relay, error) {
 		c.Allow = onlyLoopback
 	}
 	if c.Protocol == "" {
-		c.Protocol = ProtocolHTTP1
+		c.Protocol = toxic.ProtocolHTTP1
 	}
 	fail := func(err error) (*Relay, error) { return nil, fmt.Errorf("listen for link %s: %w", c.Name, err) }
 	if _, _, err := net.SplitHostPort(c.Upstream); err != nil {
@@ -131,8 +124,8 @@ func Listen(c Config) (*Relay, error) {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.toxics.Store(new([]*active))
 	switch c.Protocol {
-	case ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC:
-	case ProtocolTCP:
+	case toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC:
+	case toxic.ProtocolTCP:
 		if c.Terminate != nil || c.Originate != nil {
 			return listenSecure(c)
 		}
@@ -146,7 +139,7 @@ func Listen(c Config) (*Relay, error) {
 		r.streams.wake()
 		return r, nil
 	default:
-		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s, %s", c.Protocol, ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC, ProtocolTCP))
+		return fail(fmt.Errorf("protocol %q is not one of %s, %s, %s, %s", c.Protocol, toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC, toxic.ProtocolTCP))
 	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
@@ -271,7 +264,7 @@ func (r *Relay) terminate(number uint64, caller *net.TCPConn) {
 
 // multiplexed tells whether it is HTTP/2 that is spoken.
 func (r *Relay) multiplexed() bool {
-	return r.config.Protocol == ProtocolHTTP2 || r.config.Protocol == ProtocolGRPC
+	return r.config.Protocol == toxic.ProtocolHTTP2 || r.config.Protocol == toxic.ProtocolGRPC
 }
 
 // begin serves a connection. r.mu is held.

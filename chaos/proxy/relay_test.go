@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -654,8 +655,8 @@ func TestAllowIsAskedBeforeEveryDial(t *testing.T) {
 func TestCloseCutsWhatIsInProgress(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr())
-	remove := l.Add(3, Latency{Delay: time.Hour, Select: Select{Share: 1, Match: &Match{Path: "/slow"}}})
-	l.Add(4, Partition{Select: Select{Share: 1, Match: &Match{Path: "/held"}}})
+	remove := l.Add(3, toxic.Latency{Delay: time.Hour, Select: toxic.Select{Share: 1, Match: &toxic.Match{Path: "/slow"}}})
+	l.Add(4, toxic.Partition{Select: toxic.Select{Share: 1, Match: &toxic.Match{Path: "/held"}}})
 	l.dial() // idle
 	l.dial().send("GET /half HTTP/1.1\r\n")
 	waiting := l.dial()
@@ -790,7 +791,7 @@ func TestCurl(t *testing.T) {
 		t.Errorf("recorded %+v", x)
 	}
 
-	remove := l.Add(0, Errors{Status: Statuses{503}, RetryAfter: 1500 * time.Millisecond, Body: "down", Select: All})
+	remove := l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, RetryAfter: 1500 * time.Millisecond, Body: "down", Select: toxic.All})
 	if got, want := curl("", url), "down 503 2"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -804,7 +805,7 @@ func TestCurl(t *testing.T) {
 	}
 	remove()
 
-	remove = l.Add(1, Reset{Select: All})
+	remove = l.Add(1, toxic.Reset{Select: toxic.All})
 	if got := curl("", url); !strings.Contains(got, "reset by peer") {
 		t.Errorf("got %q, want a reset", got)
 	}

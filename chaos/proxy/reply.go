@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // respond decides that we answer, and with what. The dependency's stream is
@@ -42,12 +44,12 @@ func (m *mux) answer(s *stream) {
 	if !x.toHEAD {
 		f.data = append(f.data, body...)
 	}
-	x.RetryAfter = time.Duration(wholeSeconds(x.answer.RetryAfter)) * time.Second
+	x.RetryAfter = time.Duration(toxic.WholeSeconds(x.answer.RetryAfter)) * time.Second
 }
 
 // answerHead is the head of a Respond, and its body. To gRPC it is one of
 // trailers alone, as the gRPC project's "gRPC over HTTP2" has it.
-func answerHead(a Fate, grpc bool) (head []hpack.HeaderField, body string) {
+func answerHead(a toxic.Fate, grpc bool) (head []hpack.HeaderField, body string) {
 	typed := false
 	field := func(name, value string) { head = append(head, hpack.HeaderField{Name: name, Value: value}) }
 	more := func() {
@@ -62,22 +64,22 @@ func answerHead(a Fate, grpc bool) (head []hpack.HeaderField, body string) {
 		if more(); !typed {
 			field("content-type", "application/grpc")
 		}
-		field("grpc-status", decimal(int64(a.grpcStatus())))
+		field("grpc-status", decimal(int64(answerGRPC(a))))
 		if a.Body != "" {
 			field("grpc-message", grpcMessage(a.Body))
 		}
 		if a.RetryAfter > 0 {
-			field("grpc-retry-pushback-ms", decimal(wholeSeconds(a.RetryAfter)*1000))
+			field("grpc-retry-pushback-ms", decimal(toxic.WholeSeconds(a.RetryAfter)*1000))
 		}
 		return head, ""
 	}
-	status := a.httpStatus()
+	status := answerHTTP(a)
 	field(":status", decimal(int64(status)))
 	more()
 	if a.RetryAfter > 0 {
-		field("retry-after", decimal(wholeSeconds(a.RetryAfter)))
+		field("retry-after", decimal(toxic.WholeSeconds(a.RetryAfter)))
 	}
-	if bodiless(status) {
+	if toxic.Bodiless(status) {
 		return head, ""
 	}
 	if a.Body != "" && !typed {

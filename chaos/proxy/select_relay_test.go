@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -43,13 +44,13 @@ func serve200(t *testing.T) string {
 
 func TestFailThenSucceed(t *testing.T) {
 	l := listen(t, serve200(t))
-	remove := l.Add(0, Errors{Status: Statuses{503}, Select: Select{Share: 1, First: 2}})
+	remove := l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 1, First: 2}})
 	if diff := cmp.Diff([]int{503, 503, 200, 200}, l.statuses(4)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	remove()
-	l.Add(0, Errors{Status: Statuses{503}, Select: Select{Share: 1, First: 1}}) // counts afresh
-	l.Add(1, Errors{Status: Statuses{500}, Select: Select{Share: 1, Every: 3}})
+	l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 1, First: 1}}) // counts afresh
+	l.Add(1, toxic.Errors{Status: toxic.Statuses{500}, Select: toxic.Select{Share: 1, Every: 3}})
 	if diff := cmp.Diff([]int{503, 200, 500, 200, 200, 500}, l.statuses(6)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -58,7 +59,7 @@ func TestFailThenSucceed(t *testing.T) {
 func TestNthConnection(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr())
-	l.Add(0, Errors{Status: Statuses{503}, Select: Select{Share: 1, Match: &Match{Connection: 2}}})
+	l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 1, Match: &toxic.Match{Connection: 2}}})
 	first, up := warm(l, d)
 	second := l.dial()
 	second.send(get)
@@ -73,7 +74,7 @@ func TestNthConnection(t *testing.T) {
 func TestMaxActiveOnALink(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr())
-	remove := l.Add(4, Hang{Select: Select{Share: 1, MaxActive: 2}})
+	remove := l.Add(4, toxic.Hang{Select: toxic.Select{Share: 1, MaxActive: 2}})
 	held := []*caller{l.dial(), l.dial()}
 	for i, c := range held {
 		c.send(get)
@@ -112,7 +113,7 @@ func TestMaxActiveOnALink(t *testing.T) {
 // time it goes.
 func TestCycleOnALink(t *testing.T) {
 	l := listen(t, serve200(t))
-	remove := l.Add(4, Hang{Select: Select{Share: 1, Cycle: &Cycle{On: 30 * time.Millisecond, Off: 30 * time.Millisecond}}})
+	remove := l.Add(4, toxic.Hang{Select: toxic.Select{Share: 1, Cycle: &toxic.Cycle{On: 30 * time.Millisecond, Off: 30 * time.Millisecond}}})
 	client := http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	held, free := 0, 0
@@ -139,19 +140,19 @@ func TestCycleOnALink(t *testing.T) {
 		t.Errorf("after the heal: %v", got)
 	}
 	// A cycle that is never healed ends with the link: its goroutine is looked for.
-	l.Add(4, Hang{Select: Select{Share: 1, Cycle: &Cycle{On: time.Millisecond, Off: time.Millisecond}}})
+	l.Add(4, toxic.Hang{Select: toxic.Select{Share: 1, Cycle: &toxic.Cycle{On: time.Millisecond, Off: time.Millisecond}}})
 }
 
 // TestRampOnALink: it takes next to nothing at first, and all in the end.
 func TestRampOnALink(t *testing.T) {
 	l := listen(t, serve200(t))
-	remove := l.Add(4, Errors{Status: Statuses{503}, Select: Select{Share: 1, Ramp: 10_000 * time.Hour}})
+	remove := l.Add(4, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 1, Ramp: 10_000 * time.Hour}})
 	// The share stays below one in a million for as long as this test may take.
 	if got := l.statuses(3); slices.Contains(got, 503) {
 		t.Errorf("at its beginning: %v", got)
 	}
 	remove()
-	l.Add(4, Errors{Status: Statuses{503}, Select: Select{Share: 1, Ramp: time.Nanosecond}})
+	l.Add(4, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 1, Ramp: time.Nanosecond}})
 	if got := l.statuses(3); !slices.Equal(got, []int{503, 503, 503}) {
 		t.Errorf("at its full size: %v", got)
 	}
@@ -161,23 +162,23 @@ func TestRampOnALink(t *testing.T) {
 // requests, whatever the faults and how they choose; one with another does not.
 func TestSameSeedSameFaults(t *testing.T) {
 	const n = 300
-	toxics := []Toxic{
-		Latency{Delay: 2 * time.Microsecond, Jitter: time.Microsecond, Distribution: "pareto", Select: Select{Share: 0.4}},
-		Errors{Status: Statuses{500, 502, 503}, Select: Select{Share: 0.2, Every: 2}},
-		Reset{When: "during", Select: Select{Share: 0.1}},
-		Reset{When: "after", Select: Select{Share: 0.1}},
-		Truncate{After: 5, Select: Select{Share: 0.1}},
-		Corrupt{Bytes: 0.3, Select: Select{Share: 0.3}},
-		SlowBody{Piece: 4, Pause: time.Microsecond, Select: Select{Share: 0.2, First: 200}},
-		DropResponse{Then: "reset", Select: Select{Share: 0.1}},
-		Duplicate{Select: Select{Share: 0.1, Match: &Match{Method: "GET"}}},
+	toxics := []toxic.Toxic{
+		toxic.Latency{Delay: 2 * time.Microsecond, Jitter: time.Microsecond, Distribution: "pareto", Select: toxic.Select{Share: 0.4}},
+		toxic.Errors{Status: toxic.Statuses{500, 502, 503}, Select: toxic.Select{Share: 0.2, Every: 2}},
+		toxic.Reset{When: "during", Select: toxic.Select{Share: 0.1}},
+		toxic.Reset{When: "after", Select: toxic.Select{Share: 0.1}},
+		toxic.Truncate{After: 5, Select: toxic.Select{Share: 0.1}},
+		toxic.Corrupt{Bytes: 0.3, Select: toxic.Select{Share: 0.3}},
+		toxic.SlowBody{Piece: 4, Pause: time.Microsecond, Select: toxic.Select{Share: 0.2, First: 200}},
+		toxic.DropResponse{Then: "reset", Select: toxic.Select{Share: 0.1}},
+		toxic.Duplicate{Select: toxic.Select{Share: 0.1, Match: &toxic.Match{Method: "GET"}}},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "0123456789") }))
 	defer server.Close()
 	run := func(seed uint64) (seen []string) {
 		l := listen(t, server.Listener.Addr().String(), func(c *Config) { c.Seed = seed })
-		for i, toxic := range toxics {
-			l.Add(i, toxic)
+		for i, tx := range toxics {
+			l.Add(i, tx)
 		}
 		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		for id := range uint64(n) {

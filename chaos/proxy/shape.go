@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // shape is how far a response's body has been passed on, for what is done to it.
@@ -28,7 +29,7 @@ func (u *upstream) passPiece() bool {
 		switch {
 		case !u.res.Body.Done():
 			return u.pass(u.out, true) && (!u.cutIsDue(f) || u.cut(f))
-		case f.breaksDuring():
+		case f.BreaksDuring():
 			// There is no body to break in the middle of: the head does not
 			// come to its end.
 			if !u.pass(u.out-len("\r\n"), true) {
@@ -49,7 +50,7 @@ func (u *upstream) passPiece() bool {
 	if at, _, cuts := u.body.cutAt(f); cuts {
 		fresh = fresh[:min(int64(len(fresh)), at-s.at)]
 	}
-	if f.paces() {
+	if f.Paces() {
 		fresh = fresh[:min(int64(len(fresh)), f.Pace.Piece)]
 	}
 	n, payload, err := u.res.Body.Span(fresh)
@@ -67,7 +68,7 @@ func (u *upstream) passPiece() bool {
 }
 
 // shapePayload corrupts the next bytes of payload, and says when they are due.
-func (u *upstream) shapePayload(f Fate, payload []byte) {
+func (u *upstream) shapePayload(f toxic.Fate, payload []byte) {
 	corrupted := u.body.piece(f, payload, time.Now())
 	u.c.mu.Lock()
 	defer u.c.mu.Unlock()
@@ -75,17 +76,17 @@ func (u *upstream) shapePayload(f Fate, payload []byte) {
 		return
 	}
 	if corrupted {
-		u.c.struck(Fate.corrupts)
+		u.c.struck(toxic.Fate.Corrupts)
 	}
-	u.c.struck(Fate.paces)
+	u.c.struck(toxic.Fate.Paces)
 }
 
 // piece corrupts the next bytes of payload, says when they are due, and tells
 // whether it changed any.
-func (s *shape) piece(f Fate, payload []byte, now time.Time) (corrupted bool) {
+func (s *shape) piece(f toxic.Fate, payload []byte, now time.Time) (corrupted bool) {
 	corrupted = s.noise.on(f.Corrupt, s.at, payload)
 	s.at += int64(len(payload))
-	if f.paces() {
+	if f.Paces() {
 		if least := now.Add(-f.Pace.Pause); s.due.Before(least) {
 			s.due = now // it has just begun, or the caller takes no more than this anyway
 		}
@@ -96,14 +97,14 @@ func (s *shape) piece(f Fate, payload []byte, now time.Time) (corrupted bool) {
 
 // cutAt is how much of the body reaches the caller before the fate cuts it off,
 // by a reset if it is hard and by a FIN if not.
-func (s *shape) cutAt(f Fate) (at int64, hard, cuts bool) {
-	if f.breaksDuring() {
+func (s *shape) cutAt(f toxic.Fate) (at int64, hard, cuts bool) {
+	if f.BreaksDuring() {
 		hard, cuts = true, true
 		if at = 1; s.known {
 			at = s.length / 2
 		}
 	}
-	if f.truncates() && (!cuts || f.Truncate.After < at) {
+	if f.Truncates() && (!cuts || f.Truncate.After < at) {
 		return f.Truncate.After, false, true
 	}
 	return at, hard, cuts
@@ -112,7 +113,7 @@ func (s *shape) cutAt(f Fate) (at int64, hard, cuts bool) {
 // cutIsDue tells whether the fate cuts the response off here. Behind its last
 // byte there is nothing to cut off; if it is the end of the connection that tells
 // which one that is, there is when more has come.
-func (u *upstream) cutIsDue(f Fate) bool {
+func (u *upstream) cutIsDue(f toxic.Fate) bool {
 	at, hard, cuts := u.body.cutAt(f)
 	if !cuts || u.body.at < at || u.res.Body.Done() {
 		return false
@@ -121,14 +122,14 @@ func (u *upstream) cutIsDue(f Fate) bool {
 }
 
 // cut ends the response here.
-func (u *upstream) cut(f Fate) bool {
+func (u *upstream) cut(f toxic.Fate) bool {
 	c := u.c
 	if _, hard, _ := u.body.cutAt(f); hard {
 		c.delivered()
 		c.mu.Lock()
 		given := c.up != u
 		if !given && c.x.open {
-			c.struck(Fate.breaksDuring)
+			c.struck(toxic.Fate.BreaksDuring)
 		}
 		c.mu.Unlock()
 		if !given {
@@ -142,7 +143,7 @@ func (u *upstream) cut(f Fate) bool {
 		return false
 	}
 	if c.x.open {
-		c.struck(Fate.truncates)
+		c.struck(toxic.Fate.Truncates)
 	}
 	e, ok := c.finish(evidence.Broken)
 	c.ending = toClose

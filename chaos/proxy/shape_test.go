@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -31,11 +32,11 @@ func TestPiecesAreExact(t *testing.T) {
 		if chunked {
 			response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + inChunks(rng, body)
 		}
-		remove := l.Add(3, SlowBody{Piece: unit.Size(1 + rng.IntN(3000)), Pause: time.Microsecond, Select: All})
+		remove := l.Add(3, toxic.SlowBody{Piece: unit.Size(1 + rng.IntN(3000)), Pause: time.Microsecond, Select: toxic.All})
 		after, heal := len(body)+1, func() {}
 		if rng.IntN(2) == 0 {
 			after = rng.IntN(len(body) + 2)
-			heal = l.Add(4, Truncate{After: unit.Size(after), Select: All})
+			heal = l.Add(4, toxic.Truncate{After: unit.Size(after), Select: toxic.All})
 		}
 		cut := after < len(body) || chunked && after == len(body)
 

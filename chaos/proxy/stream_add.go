@@ -7,25 +7,27 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // AddStream puts a toxic in force in a direction and returns what takes it out
-// again; it is what Add is for Toxic, on a relay of ProtocolTCP. Both act at
+// again; it is what Add is for Toxic, on a relay of toxic.ProtocolTCP. Both act at
 // once, on open connections too, and lose no byte and reorder none: when remove
 // returns nothing is held or delayed by it any more. Neither waits for longer
 // than the relay takes for what it is just doing. remove may be called again,
 // and after Close.
 //
 // It panics if the relay is of another protocol, or the index out of range.
-func (r *Relay) AddStream(index int, d Direction, t Stream) (remove func()) {
+func (r *Relay) AddStream(index int, d toxic.Direction, t toxic.Stream) (remove func()) {
 	if index < 0 || index > MaxIndex {
 		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
 	}
-	if r.config.Protocol != ProtocolTCP {
-		panic(fmt.Sprintf("proxy: %s is for protocol %s, and link %s speaks %s", t, ProtocolTCP, r.config.Name, r.config.Protocol))
+	if r.config.Protocol != toxic.ProtocolTCP {
+		panic(fmt.Sprintf("proxy: %s is for protocol %s, and link %s speaks %s", t, toxic.ProtocolTCP, r.config.Name, r.config.Protocol))
 	}
-	a := &activeStream{toxic: t, selects: t.Selection(), direction: d, index: index, seed: toxicSeed(r.config.Seed, r.config.Name, index), first: never}
-	a.shaper, _ = t.(Shaper)
+	a := &activeStream{toxic: t, selects: t.Selection(), direction: d, index: index, seed: toxic.Seed(r.config.Seed, r.config.Name, index), first: never}
+	a.shaper, _ = t.(toxic.Shaper)
 	turn := func(on bool) {
 		r.changeStreams(func(toxics []*activeStream) []*activeStream {
 			if on {
@@ -76,7 +78,7 @@ func (r *Relay) Accepted() uint64 { return r.accepted.Load() }
 
 // Bytes is how many bytes have been given to the dependency (Upstream) or to
 // callers (Downstream); Both is their sum.
-func (r *Relay) Bytes(d Direction) uint64 {
+func (r *Relay) Bytes(d toxic.Direction) uint64 {
 	passed := &r.passed
 	if r.streams != nil {
 		passed = &r.streams.bytes
@@ -87,14 +89,14 @@ func (r *Relay) Bytes(d Direction) uint64 {
 // Received is how many bytes have come from callers (Upstream) or from the
 // dependency (Downstream); Both is their sum. They may be under way still, or
 // have been dropped.
-func (r *Relay) Received(d Direction) uint64 { return bytesOf(&r.received, d) }
+func (r *Relay) Received(d toxic.Direction) uint64 { return bytesOf(&r.received, d) }
 
-func bytesOf(by *[2]atomic.Uint64, d Direction) uint64 {
+func bytesOf(by *[2]atomic.Uint64, d toxic.Direction) uint64 {
 	up, down := by[toDependency].Load(), by[toCaller].Load()
 	switch d {
-	case Upstream:
+	case toxic.Upstream:
 		return up
-	case Downstream:
+	case toxic.Downstream:
 		return down
 	default:
 		return up + down

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 var (
@@ -150,19 +151,19 @@ func TestStreamNothingIsLostWhileToxicsChange(t *testing.T) {
 		t.Fatal(out.Text())
 	}
 
-	some := Conns{Share: 0.5}
-	toxics := []Stream{
-		StreamLatency{Delay: 3 * time.Millisecond, Jitter: 3 * time.Millisecond, Conns: AllConns},
-		StreamLatency{Delay: 10 * time.Millisecond, Conns: some},
-		Bandwidth{Rate: 100_000, Conns: some},
-		Slicer{Size: 300, Variation: 200, Delay: 50 * time.Microsecond, Conns: some},
-		StreamPartition{Conns: some},
-		Timeout{Conns: some},
-		Flap{Up: 2 * time.Millisecond, Down: time.Millisecond, Conns: some},
+	some := toxic.Conns{Share: 0.5}
+	toxics := []toxic.Stream{
+		toxic.StreamLatency{Delay: 3 * time.Millisecond, Jitter: 3 * time.Millisecond, Conns: toxic.AllConns},
+		toxic.StreamLatency{Delay: 10 * time.Millisecond, Conns: some},
+		toxic.Bandwidth{Rate: 100_000, Conns: some},
+		toxic.Slicer{Size: 300, Variation: 200, Delay: 50 * time.Microsecond, Conns: some},
+		toxic.StreamPartition{Conns: some},
+		toxic.Timeout{Conns: some},
+		toxic.Flap{Up: 2 * time.Millisecond, Down: time.Millisecond, Conns: some},
 		// These are there, but have nothing to do meanwhile.
-		LimitData{Bytes: 1 << 50, Conns: some},
-		SlowClose{Delay: 5 * time.Millisecond, Conns: AllConns},
-		SlowConnect{Delay: hour, Conns: AllConns},
+		toxic.LimitData{Bytes: 1 << 50, Conns: some},
+		toxic.SlowClose{Delay: 5 * time.Millisecond, Conns: toxic.AllConns},
+		toxic.SlowConnect{Delay: hour, Conns: toxic.AllConns},
 	}
 	const busy = 7
 	var changes, slow, slowest atomic.Int64
@@ -180,13 +181,13 @@ func TestStreamNothingIsLostWhileToxicsChange(t *testing.T) {
 	const rate = 1000 // changes per second, of all together
 	begin := time.Now()
 	var wg sync.WaitGroup
-	for i, toxic := range toxics {
+	for i, tx := range toxics {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(8, uint64(i)))
 			for n := 0; time.Since(begin) < *busyFor; n += 2 {
 				time.Sleep(time.Until(begin.Add(time.Duration(n*len(toxics)+i) * time.Second / rate)))
 				var remove func()
-				change(func() { remove = l.AddStream(i, Direction(rng.IntN(3)), toxic) })
+				change(func() { remove = l.AddStream(i, toxic.Direction(rng.IntN(3)), tx) })
 				time.Sleep(time.Until(begin.Add(time.Duration((n+1)*len(toxics)+i) * time.Second / rate)))
 				change(remove)
 			}
@@ -203,9 +204,9 @@ func TestStreamNothingIsLostWhileToxicsChange(t *testing.T) {
 	for range *busyConns {
 		l.recordedAs(evidence.Answered)
 	}
-	for i, toxic := range toxics[:busy] {
+	for i, tx := range toxics[:busy] {
 		if l.Hit(i) == 0 {
-			t.Errorf("%v hit nothing: this has shown nothing about it", toxic)
+			t.Errorf("%v hit nothing: this has shown nothing about it", tx)
 		}
 	}
 	perSecond := float64(changes.Load()) / took.Seconds()
@@ -257,7 +258,7 @@ func TestStreamCallersComeAndGo(t *testing.T) {
 			})
 		}
 	})
-	r, err := Listen(Config{Name: "db", Protocol: ProtocolTCP, Upstream: server.Addr().String()})
+	r, err := Listen(Config{Name: "db", Protocol: toxic.ProtocolTCP, Upstream: server.Addr().String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,14 +288,14 @@ func TestStreamCallersComeAndGo(t *testing.T) {
 			}
 		})
 	}
-	for i, toxic := range []Stream{
-		Down{Conns{Share: 0.2}}, Down{AllConns}, ResetPeer{Conns: Conns{Share: 0.1}}, LimitData{Bytes: 1000, Conns: Conns{Share: 0.5}},
-		HalfOpen{Conns{Share: 0.1}}, Timeout{After: time.Millisecond, Conns: Conns{Share: 0.3}},
-		SlowConnect{Delay: time.Millisecond, Conns: Conns{Share: 0.5}}, Slicer{Size: 100, Conns: Conns{Share: 0.5}},
+	for i, tx := range []toxic.Stream{
+		toxic.Down{Conns: toxic.Conns{Share: 0.2}}, toxic.Down{Conns: toxic.AllConns}, toxic.ResetPeer{Conns: toxic.Conns{Share: 0.1}}, toxic.LimitData{Bytes: 1000, Conns: toxic.Conns{Share: 0.5}},
+		toxic.HalfOpen{Conns: toxic.Conns{Share: 0.1}}, toxic.Timeout{After: time.Millisecond, Conns: toxic.Conns{Share: 0.3}},
+		toxic.SlowConnect{Delay: time.Millisecond, Conns: toxic.Conns{Share: 0.5}}, toxic.Slicer{Size: 100, Conns: toxic.Conns{Share: 0.5}},
 	} {
 		wg.Go(func() {
 			for !stop.Load() {
-				remove := r.AddStream(i, Both, toxic)
+				remove := r.AddStream(i, toxic.Both, tx)
 				time.Sleep(2 * time.Millisecond)
 				remove()
 				time.Sleep(time.Duration(5+i) * time.Millisecond)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // program finds a program that the tests need from the system.
@@ -159,15 +160,15 @@ func (s *service) faults() {
 	well(0)
 
 	for i, tt := range []struct {
-		toxic Stream
+		toxic toxic.Stream
 		least time.Duration
 	}{
-		{StreamLatency{Delay: 100 * time.Millisecond, Conns: AllConns}, 200 * time.Millisecond},
-		{Slicer{Size: 3, Variation: 2, Conns: AllConns}, 0},
-		{SlowConnect{Delay: 150 * time.Millisecond, Conns: AllConns}, 150 * time.Millisecond},
-		{Flap{Down: 100 * time.Millisecond, Up: 50 * time.Millisecond, Conns: AllConns}, 0},
+		{toxic.StreamLatency{Delay: 100 * time.Millisecond, Conns: toxic.AllConns}, 200 * time.Millisecond},
+		{toxic.Slicer{Size: 3, Variation: 2, Conns: toxic.AllConns}, 0},
+		{toxic.SlowConnect{Delay: 150 * time.Millisecond, Conns: toxic.AllConns}, 150 * time.Millisecond},
+		{toxic.Flap{Down: 100 * time.Millisecond, Up: 50 * time.Millisecond, Conns: toxic.AllConns}, 0},
 	} {
-		remove := s.AddStream(i, Both, tt.toxic)
+		remove := s.AddStream(i, toxic.Both, tt.toxic)
 		out, took, err := s.ask(s.relayed)
 		if err != nil || out != s.answer || took < tt.least {
 			t.Errorf("%v: got %q, %v after %v; want %q after %v at least", tt.toxic, out, err, took, s.answer, tt.least)
@@ -179,7 +180,7 @@ func (s *service) faults() {
 		well(0)
 	}
 
-	remove := s.AddStream(4, Downstream, Bandwidth{Rate: 400_000, Conns: AllConns})
+	remove := s.AddStream(4, toxic.Downstream, toxic.Bandwidth{Rate: 400_000, Conns: toxic.AllConns})
 	want, fast := s.large(s.direct)
 	got, slow := s.large(s.relayed)
 	if got != want {
@@ -194,13 +195,13 @@ func (s *service) faults() {
 	remove()
 
 	for i, tt := range []struct {
-		toxic Stream
-		d     Direction
+		toxic toxic.Stream
+		d     toxic.Direction
 		says  []string
 	}{
-		{ResetPeer{Conns: AllConns}, Both, s.lost},
-		{Timeout{After: 50 * time.Millisecond, Conns: AllConns}, Both, s.lost},
-		{LimitData{Bytes: 3, Conns: AllConns}, Downstream, s.lost},
+		{toxic.ResetPeer{Conns: toxic.AllConns}, toxic.Both, s.lost},
+		{toxic.Timeout{After: 50 * time.Millisecond, Conns: toxic.AllConns}, toxic.Both, s.lost},
+		{toxic.LimitData{Bytes: 3, Conns: toxic.AllConns}, toxic.Downstream, s.lost},
 	} {
 		remove := s.AddStream(10+i, tt.d, tt.toxic)
 		says(tt.says)
@@ -213,13 +214,13 @@ func (s *service) faults() {
 		well(0)
 	}
 
-	remove = s.AddStream(20, Both, Down{AllConns})
+	remove = s.AddStream(20, toxic.Both, toxic.Down{Conns: toxic.AllConns})
 	says(s.refused)
 	remove()
 	well(0)
 
 	// A client that waits through a partition has its answer afterwards.
-	remove = s.AddStream(21, Both, StreamPartition{Conns: AllConns})
+	remove = s.AddStream(21, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns})
 	var wg sync.WaitGroup
 	wg.Go(func() { well(1 << 21) })
 	eventually(t, "a client that waits", func() bool { return s.Connections() == 1 })
@@ -235,7 +236,7 @@ func (s *service) lasting(greets func(c *caller)) {
 	c := s.dial()
 	greets(c)
 	eventually(t, "the server has one more session", func() bool { return s.sessions() == before+1 })
-	remove := s.AddStream(22, Both, HalfOpen{AllConns})
+	remove := s.AddStream(22, toxic.Both, toxic.HalfOpen{Conns: toxic.AllConns})
 	reset(c.TCPConn)
 	time.Sleep(100 * time.Millisecond)
 	if n := s.sessions(); n != before+1 {
@@ -321,14 +322,14 @@ func TestStreamRedis(t *testing.T) {
 func (s *service) shake() (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
-	for i, toxic := range []Stream{
-		StreamLatency{Delay: time.Millisecond, Jitter: time.Millisecond, Conns: AllConns},
-		Slicer{Size: 700, Variation: 600, Conns: AllConns},
-		StreamPartition{Conns: Conns{Share: 0.5}},
+	for i, tx := range []toxic.Stream{
+		toxic.StreamLatency{Delay: time.Millisecond, Jitter: time.Millisecond, Conns: toxic.AllConns},
+		toxic.Slicer{Size: 700, Variation: 600, Conns: toxic.AllConns},
+		toxic.StreamPartition{Conns: toxic.Conns{Share: 0.5}},
 	} {
 		wg.Go(func() {
 			for n := 0; ; n++ {
-				remove := s.AddStream(30+i, Direction(n%3), toxic)
+				remove := s.AddStream(30+i, toxic.Direction(n%3), tx)
 				time.Sleep(3 * time.Millisecond)
 				remove()
 				select {
@@ -475,7 +476,7 @@ func TestStreamNginx(t *testing.T) {
 	}
 
 	// Cut short, curl knows: it was promised more.
-	remove := s.AddStream(0, Downstream, LimitData{Bytes: 1 << 20, Conns: AllConns})
+	remove := s.AddStream(0, toxic.Downstream, toxic.LimitData{Bytes: 1 << 20, Conns: toxic.AllConns})
 	out, _, err := runClient(t, nil, curl, "-sS", "-o", filepath.Join(dir, "part"), "http://127.0.0.1:"+s.relayed+"/large")
 	if info, statErr := os.Stat(filepath.Join(dir, "part")); err == nil || statErr != nil || info.Size() > 1<<20 || info.Size() < 1<<20-1000 || !strings.Contains(out, "(18)") {
 		t.Errorf("curl got %v of a limit of 1 MiB, %v: %s", info, err, out)

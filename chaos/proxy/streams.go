@@ -14,7 +14,7 @@ import (
 	"github.com/stormctl/stormctl/load/poll"
 )
 
-// streams is the event loop of a relay of ProtocolTCP: one thread that accepts,
+// streams is the event loop of a relay of toxic.ProtocolTCP: one thread that accepts,
 // dials, reads and writes, and that alone knows the connections.
 //
 //	control plane ── snapshot of toxics ──▶ ┌─ turn ──────────────────────┐
@@ -231,7 +231,7 @@ func (l *streams) hangUp() {
 // not closed.
 func (l *streams) wake() { l.poller.Wake() }
 
-// closeStreams is Close for a relay of ProtocolTCP.
+// closeStreams is Close for a relay of toxic.ProtocolTCP.
 func (r *Relay) closeStreams() error {
 	l := r.streams
 	r.mu.Lock()

@@ -17,15 +17,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
+	"github.com/stormctl/stormctl/load/wire"
 )
 
 // boardAfter is how many small messages put a connection on the fast path; 0 is
 // as in earnest.
 var boardAfter int
 
-func overTCP(c *Config) { c.Protocol = ProtocolTCP }
+func overTCP(c *Config) { c.Protocol = toxic.ProtocolTCP }
 
-// linked is one connection through a relay of ProtocolTCP.
+// linked is one connection through a relay of toxic.ProtocolTCP.
 func linked(t *testing.T) (l *link, c, up *caller) {
 	t.Helper()
 	d := newDependency(t)
@@ -70,7 +72,7 @@ func TestStreamPassesBytes(t *testing.T) {
 	if n := l.Connections(); n != 0 {
 		t.Errorf("%d connections, want none", n)
 	}
-	if up, down := l.Bytes(Upstream), l.Bytes(Downstream); up != 6 || down != 35 || l.Bytes(Both) != 41 {
+	if up, down := l.Bytes(toxic.Upstream), l.Bytes(toxic.Downstream); up != 6 || down != 35 || l.Bytes(toxic.Both) != 41 {
 		t.Errorf("%d and %d bytes, want 6 and 35", up, down)
 	}
 }
@@ -182,19 +184,19 @@ func TestStreamCarriesBulk(t *testing.T) {
 	}
 	wg.Wait()
 	l.tellsOf(evidence.Answered, 0)
-	if l.Bytes(Both) != 2*size {
-		t.Errorf("counted %d bytes, want %d", l.Bytes(Both), 2*size)
+	if l.Bytes(toxic.Both) != 2*size {
+		t.Errorf("counted %d bytes, want %d", l.Bytes(toxic.Both), 2*size)
 	}
 }
 
 // TestStreamToxicsMeetBulk: what is in the relay's pipe when a toxic comes goes on
 // before what comes behind it.
 func TestStreamToxicsMeetBulk(t *testing.T) {
-	for _, toxic := range []Stream{
-		StreamLatency{Delay: time.Millisecond, Conns: AllConns}, LimitData{Bytes: 1 << 40, Conns: AllConns},
-		Slicer{Size: 60_000, Conns: AllConns},
+	for _, tx := range []toxic.Stream{
+		toxic.StreamLatency{Delay: time.Millisecond, Conns: toxic.AllConns}, toxic.LimitData{Bytes: 1 << 40, Conns: toxic.AllConns},
+		toxic.Slicer{Size: 60_000, Conns: toxic.AllConns},
 	} {
-		t.Run(toxic.String(), func(t *testing.T) {
+		t.Run(tx.String(), func(t *testing.T) {
 			l, c, up := linked(t)
 			var wg sync.WaitGroup
 			const size = 40 << 20 // more than all buffers on the way
@@ -207,10 +209,10 @@ func TestStreamToxicsMeetBulk(t *testing.T) {
 				c.CloseWrite()
 			})
 			// Nobody reads, until nothing has moved for a while.
-			for last := ^uint64(0); l.Bytes(Upstream) != last || last == 0; time.Sleep(50 * time.Millisecond) {
-				last = l.Bytes(Upstream)
+			for last := ^uint64(0); l.Bytes(toxic.Upstream) != last || last == 0; time.Sleep(50 * time.Millisecond) {
+				last = l.Bytes(toxic.Upstream)
 			}
-			remove := l.AddStream(0, Upstream, toxic)
+			remove := l.AddStream(0, toxic.Upstream, tx)
 			first := make([]byte, 10<<20)
 			if _, err := io.ReadFull(up.in, first); err == nil {
 				want := make([]byte, len(first))
@@ -230,7 +232,7 @@ func TestStreamToxicsMeetBulk(t *testing.T) {
 			up.Close()
 			c.end()
 			var faults uint64 = 1
-			if _, never := toxic.(LimitData); never {
+			if _, never := tx.(toxic.LimitData); never {
 				faults = 0 // it is not reached
 			}
 			l.tellsOf(evidence.Answered, faults)
@@ -248,7 +250,7 @@ var babble = func() []byte {
 
 // fill makes each byte depend on where it is in its stream.
 func fill(b []byte, stream uint64, from int) {
-	for at := (from + int(mix(stream)>>40)) % len(babble); len(b) > 0; at = 0 {
+	for at := (from + int(wire.Mix(stream)>>40)) % len(babble); len(b) > 0; at = 0 {
 		b = b[copy(b, babble[at:]):]
 	}
 }
@@ -275,7 +277,7 @@ func arrives(r io.Reader, stream uint64) (at int, err error) {
 func TestStreamListens(t *testing.T) {
 	d := newDependency(t)
 	for _, listen := range []string{"", "localhost:0", ":0", "[::1]:0"} {
-		r, err := Listen(Config{Name: "a", Protocol: ProtocolTCP, Listen: listen, Upstream: d.addr()})
+		r, err := Listen(Config{Name: "a", Protocol: toxic.ProtocolTCP, Listen: listen, Upstream: d.addr()})
 		if err != nil {
 			t.Errorf("%q: %v", listen, err)
 			continue
@@ -291,7 +293,7 @@ func TestStreamListens(t *testing.T) {
 		} else {
 			conn.Close()
 		}
-		if _, err := Listen(Config{Name: "b", Protocol: ProtocolTCP, Listen: r.Addr(), Upstream: d.addr()}); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(fmt.Sprint(err), "address already in use") {
+		if _, err := Listen(Config{Name: "b", Protocol: toxic.ProtocolTCP, Listen: r.Addr(), Upstream: d.addr()}); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(fmt.Sprint(err), "address already in use") {
 			t.Errorf("a second one on %s: %v, want address already in use", r.Addr(), err)
 		}
 		r.Close()
@@ -326,11 +328,11 @@ func TestStreamDialsDoNotBlock(t *testing.T) {
 		callers = append(callers, l.dial())
 	}
 	eventually(t, "5 connections", func() bool { return l.Connections() == 5 })
-	remove := l.AddStream(0, Both, StreamPartition{Conns: AllConns})
+	remove := l.AddStream(0, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns})
 	remove()
 	reset(callers[0].TCPConn)
 	l.tellsOf(evidence.CallerGone, 1)
-	l.AddStream(1, Both, ResetPeer{Conns: AllConns})
+	l.AddStream(1, toxic.Both, toxic.ResetPeer{Conns: toxic.AllConns})
 	for _, c := range callers[1:] {
 		if err := c.end(); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("a caller saw %v, want a reset", err)

@@ -6,11 +6,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // TestTraffic: what passes is counted, each way for itself.
 func TestTraffic(t *testing.T) {
-	for _, protocol := range []string{ProtocolHTTP1, ProtocolTCP} {
+	for _, protocol := range []string{toxic.ProtocolHTTP1, toxic.ProtocolTCP} {
 		t.Run(protocol, func(t *testing.T) {
 			d := newDependency(t)
 			l := listen(t, d.addr(), func(c *Config) { c.Protocol = protocol })
@@ -21,11 +23,11 @@ func TestTraffic(t *testing.T) {
 			up.send(ok)
 			c.expect(ok)
 			// It is counted when it has been written: c may be here before.
-			eventually(t, "it is counted", func() bool { return l.Bytes(Both) == uint64(len(get)+len(ok)) })
-			if up, down := l.Bytes(Upstream), l.Bytes(Downstream); up != uint64(len(get)) || down != uint64(len(ok)) {
+			eventually(t, "it is counted", func() bool { return l.Bytes(toxic.Both) == uint64(len(get)+len(ok)) })
+			if up, down := l.Bytes(toxic.Upstream), l.Bytes(toxic.Downstream); up != uint64(len(get)) || down != uint64(len(ok)) {
 				t.Errorf("%d bytes up, %d down, want %d, %d", up, down, len(get), len(ok))
 			}
-			if up, down := l.Received(Upstream), l.Received(Downstream); up != uint64(len(get)) || down != uint64(len(ok)) {
+			if up, down := l.Received(toxic.Upstream), l.Received(toxic.Downstream); up != uint64(len(get)) || down != uint64(len(ok)) {
 				t.Errorf("%d bytes received up, %d down, want %d, %d", up, down, len(get), len(ok))
 			}
 			if n := l.Accepted(); n != 1 {
@@ -46,13 +48,13 @@ func TestTrafficOfStreams(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = w.Write(make([]byte, down))
 	})
-	l := listen(t, addr, func(c *Config) { c.Protocol = ProtocolHTTP2 })
+	l := listen(t, addr, func(c *Config) { c.Protocol = toxic.ProtocolHTTP2 })
 	fetch(t, h2client(t), "POST", "http://"+l.Addr()+"/pay", strings.Repeat("x", up))
 	l.next()
 	const heads = 2_000
-	eventually(t, "it is counted", func() bool { return l.Bytes(Upstream) >= up && l.Bytes(Downstream) >= down })
-	for what, of := range map[string]func(Direction) uint64{"sent": l.Bytes, "received": l.Received} {
-		if gotUp, gotDown := of(Upstream), of(Downstream); gotUp < up || gotUp > up+heads || gotDown < down || gotDown > down+heads {
+	eventually(t, "it is counted", func() bool { return l.Bytes(toxic.Upstream) >= up && l.Bytes(toxic.Downstream) >= down })
+	for what, of := range map[string]func(toxic.Direction) uint64{"sent": l.Bytes, "received": l.Received} {
+		if gotUp, gotDown := of(toxic.Upstream), of(toxic.Downstream); gotUp < up || gotUp > up+heads || gotDown < down || gotDown > down+heads {
 			t.Errorf("%d bytes %s up, %d down, want %d, %d and a little", gotUp, what, gotDown, up, down)
 		}
 	}
@@ -65,9 +67,9 @@ func TestReceivedAndNotPassedOn(t *testing.T) {
 		protocol string
 		add      func(*link) func()
 	}{
-		{ProtocolHTTP1, func(l *link) func() { return l.Add(0, Hang{Select: All}) }},
-		{ProtocolTCP, func(l *link) func() {
-			return l.AddStream(0, Both, StreamLatency{Delay: time.Hour, Conns: AllConns})
+		{toxic.ProtocolHTTP1, func(l *link) func() { return l.Add(0, toxic.Hang{Select: toxic.All}) }},
+		{toxic.ProtocolTCP, func(l *link) func() {
+			return l.AddStream(0, toxic.Both, toxic.StreamLatency{Delay: time.Hour, Conns: toxic.AllConns})
 		}},
 	} {
 		t.Run(tt.protocol, func(t *testing.T) {
@@ -76,12 +78,12 @@ func TestReceivedAndNotPassedOn(t *testing.T) {
 			defer tt.add(l)()
 			c := l.dial()
 			c.send(get)
-			eventually(t, "it is counted", func() bool { return l.Received(Upstream) == uint64(len(get)) })
-			if n, back := l.Bytes(Both), l.Received(Downstream); n != 0 || back != 0 {
+			eventually(t, "it is counted", func() bool { return l.Received(toxic.Upstream) == uint64(len(get)) })
+			if n, back := l.Bytes(toxic.Both), l.Received(toxic.Downstream); n != 0 || back != 0 {
 				t.Errorf("%d bytes passed, %d came back, want none", n, back)
 			}
 			c.Close()
-			if tt.protocol == ProtocolHTTP1 {
+			if tt.protocol == toxic.ProtocolHTTP1 {
 				l.next()
 				return
 			}
@@ -95,7 +97,7 @@ func TestReceivedAndNotPassedOn(t *testing.T) {
 func TestReceivedInSmall(t *testing.T) {
 	const messages = 100
 	d := newDependency(t)
-	l := listen(t, d.addr(), func(c *Config) { c.Protocol = ProtocolTCP })
+	l := listen(t, d.addr(), func(c *Config) { c.Protocol = toxic.ProtocolTCP })
 	c := l.dial()
 	var up *caller
 	for range messages {
@@ -107,8 +109,8 @@ func TestReceivedInSmall(t *testing.T) {
 		up.send(ok)
 		c.expect(ok)
 	}
-	eventually(t, "it is counted", func() bool { return l.Received(Both) == l.Bytes(Both) })
-	if up, down := l.Received(Upstream), l.Received(Downstream); up != uint64(messages*len(get)) || down != uint64(messages*len(ok)) {
+	eventually(t, "it is counted", func() bool { return l.Received(toxic.Both) == l.Bytes(toxic.Both) })
+	if up, down := l.Received(toxic.Upstream), l.Received(toxic.Downstream); up != uint64(messages*len(get)) || down != uint64(messages*len(ok)) {
 		t.Errorf("%d bytes received up, %d down, want %d, %d", up, down, messages*len(get), messages*len(ok))
 	}
 	c.Close()
@@ -120,14 +122,14 @@ func TestReceivedInSmall(t *testing.T) {
 func TestReceivedInBulk(t *testing.T) {
 	const size = 8 << 20
 	d := newDependency(t)
-	l := listen(t, d.addr(), func(c *Config) { c.Protocol = ProtocolTCP })
+	l := listen(t, d.addr(), func(c *Config) { c.Protocol = toxic.ProtocolTCP })
 	c := l.dial()
 	go func() { _, _ = c.Write(make([]byte, size)); _ = c.CloseWrite() }() // ends with the test's connection
 	up := d.accept()
 	if n, err := io.Copy(io.Discard, up.in); n != size || err != nil {
 		t.Fatalf("%d bytes came, %v", n, err)
 	}
-	eventually(t, "it is counted", func() bool { return l.Received(Upstream) == size && l.Bytes(Upstream) == size })
+	eventually(t, "it is counted", func() bool { return l.Received(toxic.Upstream) == size && l.Bytes(toxic.Upstream) == size })
 	up.Close()
 	l.next()
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // authority is a CA with a certificate for both ends.
@@ -55,7 +56,7 @@ func TestTLS(t *testing.T) {
 	for _, tt := range []struct {
 		protocol string
 		major    int
-	}{{ProtocolHTTP1, 1}, {ProtocolHTTP2, 2}} {
+	}{{toxic.ProtocolHTTP1, 1}, {toxic.ProtocolHTTP2, 2}} {
 		t.Run(tt.protocol, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.ProtoMajor != tt.major || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
@@ -83,7 +84,7 @@ func TestTLS(t *testing.T) {
 					t.Errorf("recorded %+v", x)
 				}
 			}
-			remove := l.Add(1, Errors{Status: Statuses{503}, Select: All})
+			remove := l.Add(1, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All})
 			if resp, _ := fetch(t, client, "GET", url+"/pay", ""); resp.StatusCode != 503 {
 				t.Errorf("got %d, want 503", resp.StatusCode)
 			}
@@ -115,7 +116,7 @@ func TestTLSNotTrusted(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	defer server.Close()
-	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
+	for _, protocol := range []string{toxic.ProtocolHTTP1, toxic.ProtocolHTTP2} {
 		l := listen(t, server.Listener.Addr().String(), speaks(protocol), secured(front, behind))
 		transport := &http.Transport{TLSClientConfig: front.client(), ForceAttemptHTTP2: true}
 		_, err := (&http.Client{Transport: transport}).Get("https://" + l.Addr())
@@ -177,7 +178,7 @@ func TestTLSEnds(t *testing.T) {
 		}
 	})
 	t.Run("a fault's RST", func(t *testing.T) {
-		remove := l.Add(1, Reset{Select: All})
+		remove := l.Add(1, toxic.Reset{Select: toxic.All})
 		defer remove()
 		c := tls.Client(l.dial().TCPConn, clientOf(front))
 		_, _ = io.WriteString(c, get)
@@ -245,11 +246,11 @@ func TestTLSSlowDependency(t *testing.T) {
 func TestTLSGivesUpOnDeafPeers(t *testing.T) {
 	front, behind := newAuthority(t), newAuthority(t)
 	d := newDependency(t)
-	for _, protocol := range []string{ProtocolHTTP1, ProtocolHTTP2} {
+	for _, protocol := range []string{toxic.ProtocolHTTP1, toxic.ProtocolHTTP2} {
 		l := listen(t, d.addr(), speaks(protocol), secured(front, behind))
 		l.dial() // says nothing
 		c := tls.Client(l.dial().TCPConn, clientOf(front))
-		if protocol == ProtocolHTTP1 {
+		if protocol == toxic.ProtocolHTTP1 {
 			go func() { _, _ = io.WriteString(c, get) }()
 			d.accept() // says nothing either
 			eventually(t, "there is a call", func() bool { return l.InFlight() == 1 })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -28,8 +29,8 @@ func (c *conn) beginTwist() {
 	f := c.x.fate
 	c.twisted = 0
 	c.twist = twist{
-		corrupts: !c.opaque && f.corruptsRequest(),
-		copies:   !c.opaque && f.duplicates() && !c.x.toCONNECT && !c.req.Upgrade,
+		corrupts: !c.opaque && f.CorruptsRequest(),
+		copies:   !c.opaque && f.Duplicates() && !c.x.toCONNECT && !c.req.Upgrade,
 		head:     c.headSize, body: c.framing, copy: c.twist.copy[:0],
 	}
 }
@@ -57,10 +58,10 @@ func (c *conn) twistOut() (twice bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.x.open || !c.x.fate.duplicates() {
+	if !c.x.open || !c.x.fate.Duplicates() {
 		return false
 	}
-	c.struck(Fate.duplicates)
+	c.struck(toxic.Fate.Duplicates)
 	return true
 }
 
@@ -90,7 +91,7 @@ func (c *conn) corrupt(fresh []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.x.open {
-		c.struck(Fate.corruptsRequest)
+		c.struck(toxic.Fate.CorruptsRequest)
 	}
 }
 

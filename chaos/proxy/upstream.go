@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -29,7 +30,7 @@ type upstream struct {
 	out  int // bytes at the front of in that belong to this response and have been looked at
 	res  wire.Response
 	part part
-	fate Fate // of the exchange, when gate last let something pass
+	fate toxic.Fate // of the exchange, when gate last let something pass
 	body shape
 }
 
@@ -186,7 +187,7 @@ func (u *upstream) passBody() bool {
 			return false
 		case u.part == dropped:
 			return u.swallow()
-		case u.fate.onBody():
+		case u.fate.OnBody():
 			return u.passPiece()
 		}
 	}
@@ -297,11 +298,11 @@ func (u *upstream) gate(final bool, last *ended) bool {
 		}
 		c.mu.Lock()
 		verb, until, given := u.look(final)
-		if last != nil && verb == Pass && !given && u.part != dropped {
+		if last != nil && verb == toxic.Pass && !given && u.part != dropped {
 			*last, _ = c.finish(evidence.Answered)
 		}
 		c.mu.Unlock()
-		if verb == Pass && !given {
+		if verb == toxic.Pass && !given {
 			return true
 		}
 		if last != nil {
@@ -310,7 +311,7 @@ func (u *upstream) gate(final bool, last *ended) bool {
 		switch {
 		case given:
 			return false
-		case verb == Break:
+		case verb == toxic.Break:
 			c.breakOff()
 			return false
 		}
@@ -319,31 +320,31 @@ func (u *upstream) gate(final bool, last *ended) bool {
 }
 
 // look is one look at what gate waits for. c.mu is held.
-func (u *upstream) look(final bool) (verb Verb, until time.Time, given bool) {
+func (u *upstream) look(final bool) (verb toxic.Verb, until time.Time, given bool) {
 	x := &u.c.x
 	if u.c.up != u {
-		return Pass, time.Time{}, true
+		return toxic.Pass, time.Time{}, true
 	}
-	u.fate = Fate{}
+	u.fate = toxic.Fate{}
 	if !x.open {
-		return Pass, time.Time{}, false
+		return toxic.Pass, time.Time{}, false
 	}
 	var now time.Time
 	if x.late > 0 || !u.body.due.IsZero() {
 		now = time.Now()
 	}
 	verb, until = x.responseGate(now, final)
-	if verb != Pass {
+	if verb != toxic.Pass {
 		return verb, until, false
 	}
-	if u.part == body && x.fate.paces() && now.Before(u.body.due) {
-		return Hold, u.body.due, false
+	if u.part == body && x.fate.Paces() && now.Before(u.body.due) {
+		return toxic.Hold, u.body.due, false
 	}
 	if final && !x.answering {
-		if u.part == body && x.fate.drops() {
+		if u.part == body && x.fate.Drops() {
 			u.part, x.dropped = dropped, true
-			u.c.struck(Fate.drops)
-			return Pass, time.Time{}, false
+			u.c.struck(toxic.Fate.Drops)
+			return toxic.Pass, time.Time{}, false
 		}
 		x.answering = true
 		if u.part == body {
@@ -353,7 +354,7 @@ func (u *upstream) look(final bool) (verb Verb, until time.Time, given bool) {
 	if len(x.decided) > 0 {
 		u.fate = x.fate
 	}
-	return Pass, time.Time{}, false
+	return toxic.Pass, time.Time{}, false
 }
 
 // describe records what the caller is told.
@@ -396,7 +397,7 @@ func (u *upstream) ended(err error) {
 	}
 	x := &c.x
 	u.eof = true
-	if x.open && x.answer.Verb == Respond {
+	if x.open && x.answer.Verb == toxic.Respond {
 		c.giveUp(false) // the answer comes from us: the caller is not to notice
 		c.mu.Unlock()
 		return

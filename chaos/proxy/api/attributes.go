@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -22,8 +22,8 @@ type attributes interface {
 // behaviour is what a toxic is to the relay: one of the two, or neither if it
 // does nothing.
 type behaviour struct {
-	stream proxy.Stream // works on the bytes of connections
-	toxic  proxy.Toxic  // works on exchanges
+	stream toxic.Stream // works on the bytes of connections
+	toxic  toxic.Toxic  // works on exchanges
 }
 
 // What follows are toxiproxy's types with toxiproxy's units, whole numbers of
@@ -35,8 +35,8 @@ type latency struct {
 }
 
 func (a *latency) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.StreamLatency{
-		Delay: times(a.Latency, time.Millisecond), Jitter: times(a.Jitter, time.Millisecond), Conns: proxy.Conns{Share: share},
+	return behaviour{stream: toxic.StreamLatency{
+		Delay: times(a.Latency, time.Millisecond), Jitter: times(a.Jitter, time.Millisecond), Conns: toxic.Conns{Share: share},
 	}}, notNegative("latency", a.Latency, "jitter", a.Jitter)
 }
 
@@ -45,7 +45,7 @@ type bandwidth struct {
 }
 
 func (a *bandwidth) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.Bandwidth{Rate: unit.Bandwidth(min(a.Rate, maxRate) * 1000), Conns: proxy.Conns{Share: share}}}, notNegative("rate", a.Rate)
+	return behaviour{stream: toxic.Bandwidth{Rate: unit.Bandwidth(min(a.Rate, maxRate) * 1000), Conns: toxic.Conns{Share: share}}}, notNegative("rate", a.Rate)
 }
 
 type slowClose struct {
@@ -53,7 +53,7 @@ type slowClose struct {
 }
 
 func (a *slowClose) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.SlowClose{Delay: times(a.Delay, time.Millisecond), Conns: proxy.Conns{Share: share}}}, notNegative("delay", a.Delay)
+	return behaviour{stream: toxic.SlowClose{Delay: times(a.Delay, time.Millisecond), Conns: toxic.Conns{Share: share}}}, notNegative("delay", a.Delay)
 }
 
 type timeout struct {
@@ -61,7 +61,7 @@ type timeout struct {
 }
 
 func (a *timeout) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.Timeout{After: times(a.Timeout, time.Millisecond), Conns: proxy.Conns{Share: share}}}, notNegative("timeout", a.Timeout)
+	return behaviour{stream: toxic.Timeout{After: times(a.Timeout, time.Millisecond), Conns: toxic.Conns{Share: share}}}, notNegative("timeout", a.Timeout)
 }
 
 type resetPeer struct {
@@ -69,7 +69,7 @@ type resetPeer struct {
 }
 
 func (a *resetPeer) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.ResetPeer{After: times(a.Timeout, time.Millisecond), Conns: proxy.Conns{Share: share}}}, notNegative("timeout", a.Timeout)
+	return behaviour{stream: toxic.ResetPeer{After: times(a.Timeout, time.Millisecond), Conns: toxic.Conns{Share: share}}}, notNegative("timeout", a.Timeout)
 }
 
 type slicer struct {
@@ -82,9 +82,9 @@ func (a *slicer) behave(share unit.Share) (behaviour, error) {
 	if a.AverageSize == 0 {
 		return behaviour{}, badRequest("average_size must be at least 1: no data fits into slices of 0 bytes")
 	}
-	return behaviour{stream: proxy.Slicer{
+	return behaviour{stream: toxic.Slicer{
 		Size: int(min(a.AverageSize, maxSlice)), Variation: int(min(a.SizeVariation, a.AverageSize-1, maxSlice-1)),
-		Delay: times(a.Delay, time.Microsecond), Conns: proxy.Conns{Share: share},
+		Delay: times(a.Delay, time.Microsecond), Conns: toxic.Conns{Share: share},
 	}}, notNegative("average_size", a.AverageSize, "size_variation", a.SizeVariation, "delay", a.Delay)
 }
 
@@ -93,7 +93,7 @@ type limitData struct {
 }
 
 func (a *limitData) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.LimitData{Bytes: unit.Size(a.Bytes), Conns: proxy.Conns{Share: share}}}, notNegative("bytes", a.Bytes)
+	return behaviour{stream: toxic.LimitData{Bytes: unit.Size(a.Bytes), Conns: toxic.Conns{Share: share}}}, notNegative("bytes", a.Bytes)
 }
 
 type noop struct{}

@@ -12,21 +12,22 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // relay is what the API wants of a *proxy.Relay.
 type relay interface {
 	Addr() string
-	Add(index int, t proxy.Toxic) (remove func())
-	AddStream(index int, d proxy.Direction, t proxy.Stream) (remove func())
+	Add(index int, t toxic.Toxic) (remove func())
+	AddStream(index int, d toxic.Direction, t toxic.Stream) (remove func())
 	Record(start time.Time, observe func(evidence.Exchange))
 	Hit(index int) uint64
 	Overflow(index int) uint64
 	InFlight() int
 	Connections() int
 	Accepted() uint64
-	Bytes(d proxy.Direction) uint64
-	Received(d proxy.Direction) uint64
+	Bytes(d toxic.Direction) uint64
+	Received(d toxic.Direction) uint64
 	Close() error
 }
 
@@ -46,7 +47,7 @@ type entry struct {
 	settings
 	shown  bool     // it is there for readers
 	relay  relay    // nil while it is disabled
-	toxics []*toxic // in the order of their creation
+	toxics []*proxyToxic // in the order of their creation
 	lease  *lease
 	past   traffic // of relays that there are no more
 
@@ -84,7 +85,7 @@ func trafficOf(r relay) traffic {
 }
 
 // directions are those of traffic.ways.
-var directions = [2]proxy.Direction{proxy.Upstream, proxy.Downstream}
+var directions = [2]toxic.Direction{toxic.Upstream, toxic.Downstream}
 
 func (t traffic) plus(u traffic) traffic {
 	t.connections += u.connections
@@ -131,7 +132,7 @@ func (e *entry) view() proxyView {
 // come last. e.mu is held.
 func (e *entry) toxicViews() []toxicView {
 	views := make([]toxicView, 0, len(e.toxics))
-	for _, d := range []proxy.Direction{proxy.Upstream, proxy.Downstream, proxy.Both} {
+	for _, d := range []toxic.Direction{toxic.Upstream, toxic.Downstream, toxic.Both} {
 		for _, t := range e.toxics {
 			if at, _ := t.direction(); at == d {
 				views = append(views, t.view())
@@ -143,7 +144,7 @@ func (e *entry) toxicViews() []toxicView {
 
 // toxic is the toxic with that name, nil if there is none. e.ops or e.mu is
 // held.
-func (e *entry) toxic(name string) *toxic {
+func (e *entry) toxic(name string) *proxyToxic {
 	for _, t := range e.toxics {
 		if t.name == name {
 			return t
@@ -193,7 +194,7 @@ func (e *entry) become(c checked) error {
 // Only if the two cannot be bound at a time it is stopped before, and started
 // again if need be: its connections are lost then. What was e.relay is nil
 // afterwards if the new one serves; the caller puts it there. e.ops is held.
-func (e *entry) swap(to settings, toxics []*toxic) (relay, error) {
+func (e *entry) swap(to settings, toxics []*proxyToxic) (relay, error) {
 	had, was := e.relay != nil, e.settings
 	if had && overlap(was.listen, to.listen) {
 		e.stop()
@@ -226,7 +227,7 @@ func overlap(a, b string) bool {
 
 // launch binds and serves, with the toxics in force. Once it is bound, the relay
 // that e had before is stopped.
-func (e *entry) launch(to settings, toxics []*toxic) (relay, error) {
+func (e *entry) launch(to settings, toxics []*proxyToxic) (relay, error) {
 	return e.server.listen(proxy.Config{
 		Name: e.name, Listen: to.listen, Upstream: to.upstream, Protocol: to.protocol, Seed: e.server.config.Seed, Allow: e.allow,
 	}, func(r relay) {
@@ -291,7 +292,7 @@ func (e *entry) allow(addr netip.AddrPort) error {
 }
 
 // add puts a new toxic in force. e.ops is held.
-func (e *entry) add(t *toxic, lasts *ttl) error {
+func (e *entry) add(t *proxyToxic, lasts *ttl) error {
 	if e.toxic(t.name) != nil {
 		return errToxicExists
 	}
@@ -312,7 +313,7 @@ func (e *entry) add(t *toxic, lasts *ttl) error {
 }
 
 // key is what t is counted by.
-func (e *entry) key(t *toxic) tallyKey { return tallyKey{e.name, t.name, t.typ, t.stream} }
+func (e *entry) key(t *proxyToxic) tallyKey { return tallyKey{e.name, t.name, t.typ, t.stream} }
 
 // maxToxics is how many toxics a proxy has at most: each has an index of its
 // own in the relay.
@@ -322,7 +323,7 @@ var errTooManyToxics = badRequest("a proxy has at most %d toxics", maxToxics)
 
 // freeIndex is the lowest that no toxic has. There are fewer than maxToxics.
 func (e *entry) freeIndex() (i int) {
-	for slices.ContainsFunc(e.toxics, func(t *toxic) bool { return t.index == i }) {
+	for slices.ContainsFunc(e.toxics, func(t *proxyToxic) bool { return t.index == i }) {
 		i++
 	}
 	return i
@@ -330,7 +331,7 @@ func (e *entry) freeIndex() (i int) {
 
 // replace puts the updated toxic u in the place of t. Both are in force for a
 // moment rather than none. e.ops is held.
-func (e *entry) replace(t, u *toxic) {
+func (e *entry) replace(t, u *proxyToxic) {
 	if e.relay != nil {
 		u.install(e.relay)
 	}
@@ -341,12 +342,12 @@ func (e *entry) replace(t, u *toxic) {
 }
 
 // drop takes a toxic out. e.ops is held.
-func (e *entry) drop(t *toxic) {
+func (e *entry) drop(t *proxyToxic) {
 	t.lease.end()
 	t.uninstall()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.toxics = slices.DeleteFunc(slices.Clone(e.toxics), func(u *toxic) bool { return u == t })
+	e.toxics = slices.DeleteFunc(slices.Clone(e.toxics), func(u *proxyToxic) bool { return u == t })
 	if e.relay != nil {
 		t.settle(e.relay)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // fakeRelay is a relay without a network: it knows what is in force.
@@ -29,11 +30,11 @@ type fakeRelay struct {
 
 func (r *fakeRelay) Addr() string { return r.addr }
 
-func (r *fakeRelay) Add(index int, t proxy.Toxic) func() {
+func (r *fakeRelay) Add(index int, t toxic.Toxic) func() {
 	return r.put(fmt.Sprintf("%d %v", index, t))
 }
 
-func (r *fakeRelay) AddStream(index int, d proxy.Direction, t proxy.Stream) func() {
+func (r *fakeRelay) AddStream(index int, d toxic.Direction, t toxic.Stream) func() {
 	return r.put(fmt.Sprintf("%d %v %v", index, d, t))
 }
 
@@ -91,8 +92,8 @@ func (r *fakeRelay) Record(time.Time, func(evidence.Exchange)) {}
 func (r *fakeRelay) InFlight() int                             { return 0 }
 func (r *fakeRelay) Connections() int                          { return 0 }
 func (r *fakeRelay) Accepted() uint64                          { return 2 }
-func (r *fakeRelay) Bytes(d proxy.Direction) uint64            { return uint64(d) * 100 }
-func (r *fakeRelay) Received(d proxy.Direction) uint64         { return uint64(d) * 101 }
+func (r *fakeRelay) Bytes(d toxic.Direction) uint64            { return uint64(d) * 100 }
+func (r *fakeRelay) Received(d toxic.Direction) uint64         { return uint64(d) * 101 }
 
 // fake is a server whose relays are fakes.
 type fake struct {

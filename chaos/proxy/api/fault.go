@@ -9,15 +9,15 @@ import (
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // protocols are those that a proxy may speak; tcp is the default.
-var protocols = []string{tcp, proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.ProtocolGRPC}
+var protocols = []string{tcp, toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC}
 
 // tcp is bytes, whatever they mean; all others are exchanges.
-const tcp = proxy.ProtocolTCP
+const tcp = toxic.ProtocolTCP
 
 // newAttributes is what a toxic of this type can be told on a proxy that speaks
 // this protocol. Toxiproxy's types take toxiproxy's attributes, all others the
@@ -35,7 +35,7 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	case a != nil:
 		return a, nil
 	case exchanges != nil:
-		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q", typ, protocol, proxy.ProtocolHTTP1)
+		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q", typ, protocol, toxic.ProtocolHTTP1)
 	case bytes != nil:
 		return nil, badRequest("toxic type %s is for bytes, and this proxy speaks %s: create it without \"protocol\"", typ, protocol)
 	default:
@@ -61,15 +61,15 @@ func streamAttributes(typ string) attributes {
 	case "limit_data":
 		return &limitData{}
 	case "down":
-		return newKeys[proxy.Down]()
+		return newKeys[toxic.Down]()
 	case "slow_connect":
-		return newKeys[proxy.SlowConnect]()
+		return newKeys[toxic.SlowConnect]()
 	case "partition":
-		return newKeys[proxy.StreamPartition]()
+		return newKeys[toxic.StreamPartition]()
 	case "half_open":
-		return newKeys[proxy.HalfOpen]()
+		return newKeys[toxic.HalfOpen]()
 	case "flap":
-		return newKeys[proxy.Flap]()
+		return newKeys[toxic.Flap]()
 	}
 	return nil
 }
@@ -79,25 +79,25 @@ func streamAttributes(typ string) attributes {
 func exchangeAttributes(typ string) attributes {
 	switch typ {
 	case "latency":
-		return newKeys[proxy.Latency]("latency", "delay", "jitter", "jitter")
+		return newKeys[toxic.Latency]("latency", "delay", "jitter", "jitter")
 	case "errors":
-		return newKeys[proxy.Errors]()
+		return newKeys[toxic.Errors]()
 	case "reset":
-		return newKeys[proxy.Reset]()
+		return newKeys[toxic.Reset]()
 	case "partition":
-		return newKeys[proxy.Partition]()
+		return newKeys[toxic.Partition]()
 	case "hang":
-		return newKeys[proxy.Hang]()
+		return newKeys[toxic.Hang]()
 	case "drop_response":
-		return newKeys[proxy.DropResponse]()
+		return newKeys[toxic.DropResponse]()
 	case "truncate":
-		return newKeys[proxy.Truncate]()
+		return newKeys[toxic.Truncate]()
 	case "corrupt":
-		return newKeys[proxy.Corrupt]()
+		return newKeys[toxic.Corrupt]()
 	case "slow_body":
-		return newKeys[proxy.SlowBody]()
+		return newKeys[toxic.SlowBody]()
 	case "duplicate":
-		return newKeys[proxy.Duplicate]()
+		return newKeys[toxic.Duplicate]()
 	}
 	return nil
 }
@@ -173,14 +173,14 @@ func (k *keys) behave(share unit.Share) (behaviour, error) {
 		return behaviour{}, badRequest("%s", problemsOf(err))
 	}
 	switch f := fault.(type) {
-	case proxy.Latency:
+	case toxic.Latency:
 		if f.Recorded != "" {
 			return behaviour{}, badRequest("recorded is for experiment files: the API reads no files of this machine")
 		}
 		return behaviour{toxic: f}, nil
-	case proxy.Stream:
+	case toxic.Stream:
 		return behaviour{stream: f}, nil
-	case proxy.Toxic:
+	case toxic.Toxic:
 		return behaviour{toxic: f}, nil
 	}
 	return behaviour{}, errToxicType

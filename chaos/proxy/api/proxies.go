@@ -28,7 +28,7 @@ type checked struct {
 	settings
 	enabled bool
 	lasts   *ttl
-	toxics  []*toxic
+	toxics  []*proxyToxic
 	lease   []*ttl // of each toxic
 }
 
@@ -56,7 +56,7 @@ func (s *Server) check(ctx context.Context, in proxyInput, where string) (checke
 		if err != nil {
 			return c, err
 		}
-		if slices.ContainsFunc(c.toxics, func(t *toxic) bool { return t.name == made.name }) {
+		if slices.ContainsFunc(c.toxics, func(t *proxyToxic) bool { return t.name == made.name }) {
 			return c, errToxicExists
 		}
 		made.index = i

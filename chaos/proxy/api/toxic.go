@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -30,9 +30,9 @@ type toxicView struct {
 	leaseView
 }
 
-// toxic is a toxic of a proxy. What it is told does not change: an update makes
+// proxyToxic is a toxic of a proxy. What it is told does not change: an update makes
 // another one that takes its place.
-type toxic struct {
+type proxyToxic struct {
 	name, typ  string
 	stream     string // as it was sent
 	toxicity   float32
@@ -51,8 +51,8 @@ type toxic struct {
 
 // newToxic is a toxic for a proxy that speaks protocol. It is checked in the
 // order in which toxiproxy does it.
-func newToxic(protocol string, in toxicInput) (*toxic, error) {
-	t := &toxic{stream: proxy.Downstream.String(), toxicity: 1}
+func newToxic(protocol string, in toxicInput) (*proxyToxic, error) {
+	t := &proxyToxic{stream: toxic.Downstream.String(), toxicity: 1}
 	set(&t.stream, in.Stream)
 	set(&t.typ, in.Type)
 	set(&t.toxicity, in.Toxicity)
@@ -73,12 +73,12 @@ func newToxic(protocol string, in toxicInput) (*toxic, error) {
 
 // updated is the toxic with what an update says: attributes and toxicity. Its
 // place in the chain, its lease and what it did are those of t.
-func (t *toxic) updated(protocol string, in toxicInput) (*toxic, error) {
+func (t *proxyToxic) updated(protocol string, in toxicInput) (*proxyToxic, error) {
 	told, err := json.Marshal(t.attributes)
 	if err != nil {
 		return nil, err
 	}
-	u := &toxic{name: t.name, typ: t.typ, stream: t.stream, toxicity: t.toxicity, lease: t.lease, index: t.index, tally: t.tally, since: t.since}
+	u := &proxyToxic{name: t.name, typ: t.typ, stream: t.stream, toxicity: t.toxicity, lease: t.lease, index: t.index, tally: t.tally, since: t.since}
 	set(&u.toxicity, in.Toxicity)
 	if u.attributes, err = newAttributes(protocol, t.typ); err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (t *toxic) updated(protocol string, in toxicInput) (*toxic, error) {
 }
 
 // tell reads attributes over those that are there.
-func (t *toxic) tell(data json.RawMessage) error {
+func (t *proxyToxic) tell(data json.RawMessage) error {
 	if err := decodeAttributes(data, t.attributes); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (t *toxic) tell(data json.RawMessage) error {
 }
 
 // share is the toxicity as a part of the whole; toxiproxy takes any number.
-func (t *toxic) share() unit.Share {
+func (t *proxyToxic) share() unit.Share {
 	v, err := strconv.ParseFloat(strconv.FormatFloat(float64(t.toxicity), 'g', -1, 32), 64)
 	if err != nil || v <= 0 || v > 1 {
 		return 1 // what takes nothing is not put in force, see idle
@@ -109,18 +109,18 @@ func (t *toxic) share() unit.Share {
 }
 
 // idle tells whether it does nothing: for now, or by its type.
-func (t *toxic) idle() bool {
+func (t *proxyToxic) idle() bool {
 	return t.toxicity <= 0 || t.behaviour.stream == nil && t.behaviour.toxic == nil
 }
 
 // direction is which way the bytes go that it works on.
-func (t *toxic) direction() (proxy.Direction, bool) {
-	d, err := proxy.ParseDirection(strings.ToLower(t.stream))
+func (t *proxyToxic) direction() (toxic.Direction, bool) {
+	d, err := toxic.ParseDirection(strings.ToLower(t.stream))
 	return d, err == nil
 }
 
 // install puts it in force.
-func (t *toxic) install(r relay) {
+func (t *proxyToxic) install(r relay) {
 	if t.idle() {
 		return
 	}
@@ -133,14 +133,14 @@ func (t *toxic) install(r relay) {
 }
 
 // uninstall takes it out of force.
-func (t *toxic) uninstall() {
+func (t *proxyToxic) uninstall() {
 	if t.remove != nil {
 		t.remove()
 		t.remove = nil
 	}
 }
 
-func (t *toxic) view() toxicView {
+func (t *proxyToxic) view() toxicView {
 	return toxicView{t.attributes, t.name, t.typ, t.stream, t.toxicity, t.lease.view()}
 }
 
@@ -152,12 +152,12 @@ func set[T any](at *T, given *T) {
 }
 
 // done is what it has done in r.
-func (t *toxic) done(r relay) deeds {
+func (t *proxyToxic) done(r relay) deeds {
 	return deedsOf(r, t.index).minus(t.since)
 }
 
 // settle takes over what r has counted.
-func (t *toxic) settle(r relay) {
+func (t *proxyToxic) settle(r relay) {
 	t.tally.add(t.done(r))
 	t.since = deeds{}
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // peer is a relay that can be started in front of upstream. start returns nil
@@ -58,10 +59,10 @@ func peers(o options) []peer {
 			return toxiproxy(ctx, o.toxiproxy, upstream)
 		}},
 		{"stormctl tcp", func(ctx context.Context, _, upstream string) (*relay, error) {
-			return ours(ctx, proxy.ProtocolTCP, upstream, o.profile)
+			return ours(ctx, toxic.ProtocolTCP, upstream, o.profile)
 		}},
 		{"stormctl http1", func(ctx context.Context, _, upstream string) (*relay, error) {
-			return ours(ctx, proxy.ProtocolHTTP1, upstream, o.profile)
+			return ours(ctx, toxic.ProtocolHTTP1, upstream, o.profile)
 		}},
 	}
 }

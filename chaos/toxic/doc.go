@@ -1,0 +1,17 @@
+// Package toxic says what the faults of a link are. It decides and does nothing:
+// it knows no socket, and what acts on its decisions is chaos/proxy.
+//
+//	request head ──▶ Select: is it for this exchange? ──▶ Decide ──▶ Fate
+//	connection   ──▶ Select: is it for this connection? ─▶ Decide ──▶ StreamFate
+//
+// # Design
+//
+// A fault is a file: a type whose fields are the keys it has in an experiment,
+// whose comments are the manual of those keys (see Source), and whose methods
+// decide. Decisions are pure. Chance is an argument, seeded so that the same
+// request or connection meets the same fate in every run with the same seed;
+// what happened before is told to a toxic, and kept by none.
+//
+// What several faults do to one exchange is the sum of their fates, which is the
+// same in whatever order they are added (Fate.And).
+package toxic
