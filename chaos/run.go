@@ -241,10 +241,7 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 			},
 			Healed: func(e Event, at time.Duration, err error) {
 				healed := faultEvent(evidence.KindHeal, at, e, err)
-				switch f := e.Fault.(type) {
-				case onLink:
-					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
-				case onStream:
+				if f, ok := e.Fault.(onLink); ok {
 					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
 				}
 				rec.add(healed)
@@ -370,7 +367,9 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 		At: evidence.Seconds(t.At), For: evidence.Seconds(t.For),
 	}
 	in.Others = e.Everybody()[1:]
-	in.Target = e.Toxic() == nil && e.Stream() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
+	in.Target = e.Toxic() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
+	does := evidence.Effects(e.Effects())
+	in.Effects = &does
 	if t := e.Toxic(); t != nil {
 		s := t.Selection()
 		in.Share, in.Match, in.Cycle, in.Ramp = float64(s.Share), s.Match != nil, s.Cycle != nil, evidence.Seconds(s.Ramp)
@@ -387,11 +386,6 @@ func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evi
 		in.Statuses = e.Errors.Status
 		if code := int(e.Errors.GRPC); code != 0 {
 			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
-		}
-	default:
-		if t := e.Stream(); t != nil {
-			c := t.Selection()
-			in.Share, in.Match, in.Cycle, in.Ramp = float64(c.Share), c.Match != nil, c.Cycle != nil, evidence.Seconds(c.Ramp)
 		}
 	}
 	return in

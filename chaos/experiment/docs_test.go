@@ -55,7 +55,7 @@ claims: [{steady: {success: 99%}}]
 		}
 	}
 	for _, kind := range eventKinds {
-		if hostKinds()[kind] || slices.Contains(streamKinds, kind) {
+		if hostKinds()[kind] || slices.Contains(connKinds, kind) {
 			continue
 		}
 		if found[kind+" in yaml"] == 0 {
@@ -119,7 +119,7 @@ func hostKinds() map[string]bool {
 				f.FieldByIndex(field.index).Set(reflect.New(field.typ.Elem()))
 			}
 		}
-		if e.Toxic() == nil && e.Stream() == nil {
+		if e.Toxic() == nil {
 			kinds[kind] = true
 		}
 	}
@@ -151,7 +151,7 @@ claims: [{steady: {success: 99%}}]
 			found[e.Kind()] = true
 		}
 	}
-	for _, kind := range append([]string{"latency", "partition"}, streamKinds...) {
+	for _, kind := range append([]string{"latency", "partition"}, connKinds...) {
 		if !found[kind] {
 			t.Errorf("the docs have no example of %s", kind)
 		}

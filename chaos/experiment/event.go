@@ -54,7 +54,7 @@ func (Event) Required() []string { return []string{"at", "on"} }
 var eventKinds = append([]string{
 	"latency", "errors", "hang", "reset", "drop_response", "truncate", "corrupt", "slow_body", "duplicate", "partition",
 	"restart", "pause", "kill", "cpu", "memory", "fd", "disk_full", "exec", "net_partition", "net_rate",
-}, streamKinds...)
+}, connKinds...)
 
 // Kind is the key of the fault, like latency or restart.
 func (e Event) Kind() string {
@@ -80,7 +80,7 @@ func (e Event) Kind() string {
 	case e.Partition != nil:
 		return "partition"
 	}
-	if kind, t := e.stream(); t != nil {
+	if kind, t := e.onConns(); t != nil {
 		return kind
 	}
 	return e.hostKind()
@@ -120,7 +120,23 @@ func (e Event) Toxic() toxic.Toxic {
 	case e.Partition != nil:
 		return *e.Partition
 	}
-	return nil
+	_, t := e.onConns()
+	return t
+}
+
+// Effects is what the fault may do to calls that it happens to. What a command
+// does is not known: calls may take longer.
+func (e Event) Effects() toxic.Effects {
+	if t := e.Toxic(); t != nil {
+		return t.Effects()
+	}
+	switch {
+	case e.Pause != nil, e.NetPartition != nil:
+		return toxic.Effects{Holds: true}
+	case e.Restart != nil, e.Kill != nil:
+		return toxic.Effects{Delays: true, Ends: true}
+	}
+	return toxic.Effects{Delays: true}
 }
 
 // String names the event for people: its name, or like "errors 503 to 100% on
@@ -242,15 +258,11 @@ func (r *rules) answers(path string, e *toxic.Errors) {
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
 func (r *rules) selects(path string, e *Event) {
-	var s toxic.Select
-	if t := e.Toxic(); t != nil {
-		s = t.Selection()
-	} else if t := e.Stream(); t != nil {
-		c := t.Selection()
-		s = toxic.Select{First: c.First, Every: c.Every, Cycle: c.Cycle, Ramp: c.Ramp, MaxActive: c.MaxActive}
-	} else {
+	t := e.Toxic()
+	if t == nil {
 		return
 	}
+	s := t.Selection()
 	r.positive(child(path, "first"), s.First != 0)
 	r.positive(child(path, "every"), s.Every != 0)
 	r.positive(child(path, "max_active"), s.MaxActive != 0)

@@ -334,9 +334,11 @@ func TestKinds(t *testing.T) {
 		if e.Kind() != kind {
 			t.Errorf("event with %s has kind %q", kind, e.Kind())
 		}
-		isStream, isHost := slices.Contains(streamKinds, kind), hostKinds()[kind]
-		if toxic := e.Toxic(); (toxic != nil) != (!isHost && !isStream) {
-			t.Errorf("toxic of %s is %v", kind, toxic)
+		if tx := e.Toxic(); tx != nil {
+			_, err := toxic.OnExchanges(tx)
+			if isConn := slices.Contains(connKinds, kind); (err != nil) != isConn {
+				t.Errorf("%s on exchanges: %v", kind, err)
+			}
 		}
 		if !strings.HasPrefix(e.String(), kind) || !strings.HasSuffix(e.String(), " on x") {
 			t.Errorf("event with %s is told as %q", kind, e)

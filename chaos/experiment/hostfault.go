@@ -170,9 +170,6 @@ func (e Event) What() string {
 	if t := e.Toxic(); t != nil {
 		return t.String()
 	}
-	if t := e.Stream(); t != nil {
-		return t.String()
-	}
 	return strings.TrimSpace(e.Kind() + " " + e.hostFigure())
 }
 

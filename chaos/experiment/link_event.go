@@ -26,11 +26,11 @@ type LinkEvent struct {
 	Flap        *toxic.Flap        `yaml:"flap"`         // Nothing passes, then it does, again and again.
 }
 
-// streamKinds are the keys of which a LinkEvent has at most one.
-var streamKinds = []string{"bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data", "down", "slow_connect", "half_open", "flap"}
+// connKinds are the keys of which a LinkEvent has at most one.
+var connKinds = []string{"bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data", "down", "slow_connect", "half_open", "flap"}
 
-// stream is its key and what the link does; "" and nil if it has none.
-func (e LinkEvent) stream() (kind string, t toxic.Stream) {
+// onConns is its key and what the link does; "" and nil if it has none.
+func (e LinkEvent) onConns() (kind string, t toxic.Toxic) {
 	switch {
 	case e.Bandwidth != nil:
 		return "bandwidth", *e.Bandwidth
@@ -59,28 +59,6 @@ func (e LinkEvent) stream() (kind string, t toxic.Stream) {
 // ways are the values of LinkEvent.Direction.
 var ways = []string{toxic.Both.String(), toxic.Upstream.String(), toxic.Downstream.String()}
 
-// Stream is what a link with protocol: tcp does while the event is in force; nil
-// for what does not happen to one.
-func (e Event) Stream() toxic.Stream {
-	switch {
-	case e.Latency != nil:
-		return toxic.StreamLatency{Delay: e.Latency.Delay, Jitter: e.Latency.Jitter, Distribution: e.Latency.Distribution, Conns: connsOf(e.Latency.Select)}
-	case e.Partition != nil:
-		return toxic.StreamPartition{Conns: connsOf(e.Partition.Select)}
-	}
-	_, t := e.stream()
-	return t
-}
-
-// connsOf is what is left of a Select where there are connections only.
-func connsOf(s toxic.Select) toxic.Conns {
-	c := toxic.Conns{Share: s.Share, First: s.First, Every: s.Every, Cycle: s.Cycle, Ramp: s.Ramp, MaxActive: s.MaxActive}
-	if s.Match != nil {
-		c.Match = &toxic.ConnMatch{Connection: s.Match.Connection}
-	}
-	return c
-}
-
 // Way is the direction that the event is about.
 func (e LinkEvent) Way() toxic.Direction {
 	d, _ := toxic.ParseDirection(e.Direction) // what cannot be parsed was refused, and "" is both
@@ -106,15 +84,17 @@ func (r *rules) onProtocol(path string, e *Event, kind string) {
 		r.wrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", quote(e.On)), "leave it out, or give the link protocol: tcp")
 	}
 	keys, both := shared[kind]
-	isStream := slices.Contains(streamKinds, kind)
+	isConn := slices.Contains(connKinds, kind)
 	switch {
-	case both && link.Protocol == toxic.ProtocolTCP:
-		r.only(at, keys, e.On)
+	case link.Protocol == toxic.ProtocolTCP && (both || isConn):
+		if both {
+			r.only(at, keys, e.On)
+		}
 		r.only(child(at, "match"), []string{"connection"}, e.On)
-	case !both && isStream && link.Protocol != toxic.ProtocolTCP:
+	case !both && isConn && link.Protocol != toxic.ProtocolTCP:
 		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", quote(e.On), kind), "give the link protocol: tcp")
-	case !both && !isStream && link.Protocol == toxic.ProtocolTCP:
-		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(streamKinds, ", "))
+	case !both && !isConn && link.Protocol == toxic.ProtocolTCP:
+		r.wrong(child(path, "on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(connKinds, ", "))
 	}
 }
 

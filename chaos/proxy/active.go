@@ -20,7 +20,7 @@ const MaxIndex = 63
 // added twice is two of them. What it counts it counts by atomics: the data
 // path takes no lock of the control plane.
 type active struct {
-	toxic    toxic.Toxic
+	toxic    toxic.ExchangeToxic
 	selects  toxic.Select
 	index    int
 	seed     uint64    // of its draws
@@ -39,7 +39,7 @@ func (a *active) decide(x *toxic.Head, rng *rand.Rand) toxic.Fate {
 	if a.selects.Ramp > 0 {
 		x.Since = time.Since(a.start)
 	}
-	return a.toxic.Decide(x, rng)
+	return a.toxic.DecideExchange(x, rng)
 }
 
 // grasp tells whether the toxic may have hold of one more exchange, and counts
@@ -65,23 +65,23 @@ func (a *active) letGo() {
 }
 
 // Add puts a toxic in force and returns what takes it out again. Both act at
-// once, on open connections and on exchanges in flight: when Add returns, every
-// exchange in progress has been decided for, and when remove returns nothing
-// is held or delayed by it any more. No byte is lost either way. remove may be
-// called again, and after Close.
+// once, on open connections and on exchanges in flight. When Add returns, every
+// exchange in progress has been decided for, and when remove returns nothing is
+// delayed or kept by the toxic any more. No byte is lost or overtakes another.
+// Neither waits for a peer. remove may be called again, and after Close.
+//
+// index is the toxic's bit in Exchange.Faults. direction is which way's bytes it
+// is about, where there are connections only. An error says that the index is not
+// 0 to MaxIndex, or why the toxic or its direction does not fit the protocol.
 //
 // Of exchanges in flight it decides in no particular order, which matters to a
-// toxic that counts (Select.First, Select.Every).
-//
-// index is the toxic's bit in Exchange.Faults; it panics if that is not 0 to
-// MaxIndex, and if the relay's protocol is one of streams. A fault counts as
-// having hit an exchange if it delayed it or decided its verb, even where a
-// stronger one hid it; what happens to a response or on the way there counts
-// when it happens.
+// toxic that counts (Select.First, Select.Every). A fault counts as having hit an
+// exchange if it delayed it or decided its verb, even where a stronger one hid it;
+// what happens to a response or on the way there counts when it happens.
 //
 // What a toxic may still do to an exchange in flight:
 //
-//   - Break and Hold: everything, up to its last byte.
+//   - Break and Stall: everything, up to its last byte.
 //   - Delay: before the request has been passed on it waits for that much
 //     longer, behind that the head of its response does; once the response has
 //     begun to reach the caller, nothing.
@@ -90,15 +90,22 @@ func (a *active) letGo() {
 //   - Withhold, Late and Drop: until the response has begun to reach the caller.
 //   - What is done to a body: to what is left of it.
 //   - Twice: nothing, once the request has begun to be passed on.
-func (r *Relay) Add(index int, t toxic.Toxic) (remove func()) {
+func (r *Relay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error) {
 	if index < 0 || index > MaxIndex {
-		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
+		return nil, fmt.Errorf("%v on link %s: toxic index %d is not 0 to %d", t, r.config.Name, index, MaxIndex)
 	}
 	if r.streams != nil {
-		panic(fmt.Sprintf("proxy: %s is for exchanges, and link %s knows connections only", t, r.config.Name))
+		return r.addStream(index, t, d)
+	}
+	e, err := toxic.OnExchanges(t)
+	if err != nil {
+		return nil, fmt.Errorf("link %s passes exchanges: %w", r.config.Name, err)
+	}
+	if d != toxic.Both {
+		return nil, fmt.Errorf("%v on link %s: it passes exchanges, which have no direction %s", t, r.config.Name, d)
 	}
 	a := &active{
-		toxic: t, selects: t.Selection(), index: index,
+		toxic: e, selects: t.Selection(), index: index,
 		seed: toxic.Seed(r.config.Seed, r.config.Name, index), start: time.Now(),
 	}
 	r.put(a)
@@ -112,7 +119,7 @@ func (r *Relay) Add(index int, t toxic.Toxic) (remove func()) {
 	return sync.OnceFunc(func() {
 		still()
 		r.take(a)
-	})
+	}), nil
 }
 
 func (r *Relay) put(a *active) {

@@ -105,7 +105,7 @@ func TestBacklogHealsEnds(t *testing.T) {
 func TestStreamDrawsRepeat(t *testing.T) {
 	draw := func(seed uint64, index int, conn uint64, way int) (sizes [5]int) {
 		var d draws
-		a := &activeStream{toxic: toxic.Slicer{Size: 1000, Variation: 900, Conns: toxic.AllConns}, seed: toxic.Seed(seed, "db", index)}
+		a := &activeStream{toxic: toxic.Slicer{Size: 1000, Variation: 900, Select: toxic.All}, selects: toxic.All, seed: toxic.Seed(seed, "db", index)}
 		a.shaper = a.toxic.(toxic.Shaper)
 		gripOn(a, conn+17, &d) // another's draws do not matter
 		g, takes := gripOn(a, conn, &d)

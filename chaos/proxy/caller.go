@@ -218,7 +218,7 @@ func (c *conn) passGate() (s step, breaks bool) {
 		now = time.Now()
 	}
 	switch verb, until := x.requestGate(now); verb {
-	case toxic.Hold:
+	case toxic.Stall:
 		c.until = until
 		return read, false
 	case toxic.Break:
@@ -260,7 +260,7 @@ func (c *conn) verdict() (s step, ok bool) {
 	switch {
 	case !x.open && c.lost && c.ending == goesOn || c.closed:
 		s = stop
-	case verb == toxic.Hold:
+	case verb == toxic.Stall:
 		s = read
 	case verb == toxic.Break:
 		c.mu.Unlock()

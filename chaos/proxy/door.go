@@ -119,7 +119,7 @@ func (d *door) close() { _ = unix.Close(d.fd) }
 func (d *door) mind(toxics *streamToxics, now time.Duration) {
 	shut := slices.ContainsFunc(toxics.list, func(a *activeStream) bool {
 		t, ok := a.toxic.(toxic.Down)
-		return ok && t.TakesAll()
+		return ok && t.RefusesAll()
 	})
 	switch {
 	case shut == d.shut:

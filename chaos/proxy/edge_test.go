@@ -86,7 +86,7 @@ func TestTLSOverTCP(t *testing.T) {
 	})
 	t.Run("a fault of connections", func(t *testing.T) {
 		l, c, up := edged(t)
-		remove := l.AddStream(4, toxic.Downstream, toxic.LimitData{Bytes: 3, Conns: toxic.AllConns})
+		remove := l.AddOn(4, toxic.Downstream, toxic.LimitData{Bytes: 3, Select: toxic.All})
 		defer remove()
 		_, _ = io.WriteString(up, "0123456789")
 		if got, err := io.ReadAll(c); string(got) != "012" || err != nil {

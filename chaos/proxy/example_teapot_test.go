@@ -15,13 +15,16 @@ type Teapot struct {
 	toxic.Select `yaml:",inline"`
 }
 
-// Decide answers what Select takes.
-func (t Teapot) Decide(x *toxic.Head, rng *rand.Rand) toxic.Fate {
+// DecideExchange answers what Select takes.
+func (t Teapot) DecideExchange(x *toxic.Head, rng *rand.Rand) toxic.Fate {
 	if !t.Takes(x, rng) {
 		return toxic.Fate{}
 	}
 	return toxic.Fate{Verb: toxic.Respond, Status: http.StatusTeapot, Body: "short and stout"}
 }
+
+// Effects says that the dependency's answer does not come.
+func (t Teapot) Effects() toxic.Effects { return toxic.Effects{Ends: true, Marks: true} }
 
 // String is like "teapot to GET /coffee".
 func (t Teapot) String() string { return "teapot to " + t.Select.String() }
@@ -46,7 +49,11 @@ func ExampleRelay_Add() {
 		fmt.Println(res.StatusCode, string(body))
 	}
 
-	heal := link.Add(0, Teapot{toxic.Select{Share: 1, First: 2}})
+	heal, err := link.Add(0, Teapot{toxic.Select{Share: 1, First: 2}}, toxic.Both)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	ask()
 	ask()
 	ask()

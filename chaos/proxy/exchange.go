@@ -135,7 +135,7 @@ func (x *exchange) sum() {
 func (x *exchange) verb() toxic.Verb {
 	switch {
 	case x.fate.Verb == toxic.Withhold:
-		return toxic.Hold // there is a difference only in what it is too late for
+		return toxic.Stall // there is a difference only in what it is too late for
 	case x.fate.Verb != toxic.Pass:
 		return x.fate.Verb
 	case x.dropped && !x.fate.Drops(), x.lost && x.fate.Acts&toxic.Drop == 0:
@@ -152,7 +152,7 @@ func (x *exchange) requestGate(now time.Time) (verb toxic.Verb, until time.Time)
 	if verb == toxic.Respond && x.answering {
 		verb = toxic.Pass // it is being answered, by us or by the dependency
 	}
-	if verb == toxic.Hold || verb == toxic.Break || x.passed || x.answering {
+	if verb == toxic.Stall || verb == toxic.Break || x.passed || x.answering {
 		return verb, time.Time{}
 	}
 	wait := x.delay
@@ -160,7 +160,7 @@ func (x *exchange) requestGate(now time.Time) (verb toxic.Verb, until time.Time)
 		wait += x.late
 	}
 	if due := x.since.Add(wait); wait > 0 && now.Before(due) {
-		return toxic.Hold, due
+		return toxic.Stall, due
 	}
 	return verb, time.Time{}
 }
@@ -173,11 +173,11 @@ func (x *exchange) responseGate(now time.Time, final bool) (verb toxic.Verb, unt
 	switch x.verb() {
 	case toxic.Break:
 		return toxic.Break, time.Time{}
-	case toxic.Hold:
-		return toxic.Hold, time.Time{}
+	case toxic.Stall:
+		return toxic.Stall, time.Time{}
 	case toxic.Respond:
 		if !x.answering {
-			return toxic.Hold, time.Time{}
+			return toxic.Stall, time.Time{}
 		}
 	}
 	if final && !x.answering && x.late > 0 {
@@ -185,7 +185,7 @@ func (x *exchange) responseGate(now time.Time, final bool) (verb toxic.Verb, unt
 			x.ready = now
 		}
 		if due := x.ready.Add(x.late); now.Before(due) {
-			return toxic.Hold, due
+			return toxic.Stall, due
 		}
 	}
 	return toxic.Pass, time.Time{}

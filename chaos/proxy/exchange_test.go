@@ -21,7 +21,7 @@ func TestRequestDelay(t *testing.T) {
 		switch {
 		case want <= now && (verb != toxic.Pass || !until.IsZero()):
 			t.Errorf("%s: at %d: %v until %v, want it to pass", step, now, verb, until)
-		case want > now && (verb != toxic.Hold || !until.Equal(at(want))):
+		case want > now && (verb != toxic.Stall || !until.Equal(at(want))):
 			t.Errorf("%s: at %d: %v until %v, want it held until %d", step, now, verb, until.Sub(begin), want)
 		}
 	}
@@ -36,8 +36,8 @@ func TestRequestDelay(t *testing.T) {
 	due("5 left", 5, 5)
 	x.add(three, seconds(3), at(8)) // the others are over since 5
 	due("5, and 3 from 8 on", 8, 11)
-	x.add(hold, toxic.Fate{Verb: toxic.Hold}, at(9))
-	if verb, until := x.requestGate(at(20)); verb != toxic.Hold || !until.IsZero() {
+	x.add(hold, toxic.Fate{Verb: toxic.Stall}, at(9))
+	if verb, until := x.requestGate(at(20)); verb != toxic.Stall || !until.IsZero() {
 		t.Errorf("held: %v until %v, want no end", verb, until)
 	}
 	x.struck(toxic.Fate.AtOnce)
@@ -63,7 +63,7 @@ func TestResponseDelay(t *testing.T) {
 		t.Errorf("an interim response: %v, want it to pass", verb)
 	}
 	for _, now := range []int{3, 7} { // 3 + 10
-		if verb, until := x.responseGate(at(now), true); verb != toxic.Hold || !until.Equal(at(13)) {
+		if verb, until := x.responseGate(at(now), true); verb != toxic.Stall || !until.Equal(at(13)) {
 			t.Errorf("at %d: %v until %v, want it held until 13", now, verb, until.Sub(begin))
 		}
 	}
@@ -86,7 +86,7 @@ func TestWhatComesTooLate(t *testing.T) {
 		{toxic.Fate{Delay: time.Hour}, false, toxic.Pass},
 		{toxic.Fate{Verb: toxic.Respond, Status: 503}, false, toxic.Pass},
 		{toxic.Fate{Verb: toxic.Break}, true, toxic.Break},
-		{toxic.Fate{Verb: toxic.Hold}, true, toxic.Hold},
+		{toxic.Fate{Verb: toxic.Stall}, true, toxic.Stall},
 		{toxic.Fate{Late: time.Hour}, false, toxic.Pass},
 		{toxic.Fate{Verb: toxic.Withhold}, false, toxic.Pass},
 		{toxic.Fate{Acts: toxic.Drop | toxic.DropBreak}, false, toxic.Pass},
@@ -109,10 +109,10 @@ func TestOverflow(t *testing.T) {
 	now := time.Unix(1000, 0)
 	a := &active{selects: toxic.Select{MaxActive: 1}}
 	first, second, third, free := exchange{open: true}, exchange{open: true}, exchange{open: true}, exchange{open: true}
-	if first.add(a, toxic.Fate{Verb: toxic.Hold}, now) {
+	if first.add(a, toxic.Fate{Verb: toxic.Stall}, now) {
 		t.Error("the first is past the bound")
 	}
-	if !second.add(a, toxic.Fate{Verb: toxic.Hold}, now) || second.fate != (toxic.Fate{}) || second.struck(toxic.Fate.AtOnce) != 0 {
+	if !second.add(a, toxic.Fate{Verb: toxic.Stall}, now) || second.fate != (toxic.Fate{}) || second.struck(toxic.Fate.AtOnce) != 0 {
 		t.Errorf("the second is touched: %+v", second.fate)
 	}
 	if free.add(a, toxic.Fate{}, now) {
@@ -122,7 +122,7 @@ func TestOverflow(t *testing.T) {
 	first.letGo() // it ends: nothing is let go twice
 	second.letGo()
 	free.letGo()
-	if third.add(a, toxic.Fate{Verb: toxic.Hold}, now); third.fate.Verb != toxic.Hold || a.holding.Load() != 1 {
+	if third.add(a, toxic.Fate{Verb: toxic.Stall}, now); third.fate.Verb != toxic.Stall || a.holding.Load() != 1 {
 		t.Errorf("the third is not touched: %+v, %d held", third.fate, a.holding.Load())
 	}
 	third.letGo()

@@ -132,7 +132,7 @@ func (p *pair) plain() bool {
 	}
 	for k := range p.sides {
 		f, s := &p.flows[k], &p.sides[k]
-		if f.course != toxic.Flow || f.ended || f.over || f.queued || f.pipe != nil || !f.backlog.empty() || s.hungUp || s.broken || !s.writable {
+		if f.course != toxic.ConnPass || f.ended || f.over || f.queued || f.pipe != nil || !f.backlog.empty() || s.hungUp || s.broken || !s.writable {
 			return false
 		}
 	}

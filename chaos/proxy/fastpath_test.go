@@ -120,7 +120,7 @@ func TestFastPathEnds(t *testing.T) {
 // when it is healed the connection boards again.
 func TestFastPathToxicTakesHold(t *testing.T) {
 	l, c, up := onFastPath(t)
-	remove := l.AddStream(1, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns})
+	remove := l.AddOn(1, toxic.Both, toxic.Partition{Select: toxic.All})
 	c.send("held")
 	up.silent()
 	up.send("held, too")
@@ -147,7 +147,7 @@ func TestFastPathToxicTakesHold(t *testing.T) {
 // TestFastPathLimits: a limit counts from the byte on that came after it.
 func TestFastPathLimits(t *testing.T) {
 	l, c, up := onFastPath(t)
-	l.AddStream(2, toxic.Upstream, toxic.LimitData{Bytes: 3, Conns: toxic.AllConns})
+	l.AddOn(2, toxic.Upstream, toxic.LimitData{Bytes: 3, Select: toxic.All})
 	c.send("abcdef")
 	up.expect("abc")
 	up.end()
@@ -277,7 +277,7 @@ func TestFastPathChanges(t *testing.T) {
 				return
 			case <-time.After(time.Duration(1+i%50) * time.Millisecond):
 			}
-			l.AddStream(0, toxic.Direction(i%3), toxic.Slicer{Size: 100, Conns: toxic.AllConns})()
+			l.AddOn(0, toxic.Direction(i%3), toxic.Slicer{Size: 100, Select: toxic.All})()
 		}
 	})
 	wg.Wait()

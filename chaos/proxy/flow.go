@@ -16,7 +16,7 @@ import (
 //	            └──▶ backlog ──when due──▶ write
 //	src ──▶ pipe ──▶ dst                              in bulk: no copy is made
 type flow struct {
-	course  toxic.Course
+	course  toxic.ConnVerb
 	limited bool // some toxic counts its bytes
 	shapers []*grip
 	narrow  bool          // one of them makes the sender wait
@@ -68,7 +68,7 @@ func (f *flow) end(pipes *pipes) {
 func (p *pair) pump(way int) {
 	f, src := &p.flows[way], &p.sides[way]
 	l := p.loop
-	if p.state != pairPassing || f.course != toxic.Flow || f.over || p.fast {
+	if p.state != pairPassing || f.course != toxic.ConnPass || f.over || p.fast {
 		return
 	}
 	for n := 0; ; n++ {

@@ -10,8 +10,8 @@ import (
 
 // activeStream is a Stream in force. Its address is its identity.
 type activeStream struct {
-	toxic     toxic.Stream
-	selects   toxic.Conns
+	toxic     toxic.ConnToxic
+	selects   toxic.Select
 	shaper    toxic.Shaper // toxic, if it is one
 	direction toxic.Direction
 	index     int
@@ -35,7 +35,7 @@ func (a *activeStream) grown(now time.Duration) float64 {
 
 // growsDelay tells whether it grows in its delay, and not in its share.
 func (a *activeStream) growsDelay() bool {
-	_, delays := a.toxic.(toxic.StreamLatency)
+	_, delays := a.toxic.(toxic.Latency)
 	return delays && a.selects.Ramp > 0
 }
 
@@ -56,7 +56,7 @@ type grip struct {
 	holds bool          // it has
 	fresh bool          // the connection came after the toxic
 	hit   bool          // it has done something
-	fate  toxic.StreamFate
+	fate  toxic.ConnFate
 	lanes [2]lane // by way
 }
 
@@ -74,7 +74,7 @@ type lane struct {
 func gripOn(a *activeStream, conn uint64, d *draws) (g *grip, takes bool) {
 	d.seed(a, conn, 0)
 	a.asked++
-	if !a.toxic.Takes(toxic.Candidate{Conn: conn, Ordinal: a.asked}, d.rng) {
+	if !a.selects.TakesFull(&toxic.Head{Conn: conn, Ordinal: a.asked}, d.rng) {
 		return nil, false
 	}
 	g = &grip{by: a, from: a.since}
@@ -136,7 +136,7 @@ func stage(s toxic.Shaper) int {
 		return 0
 	case toxic.Bandwidth:
 		return 1
-	case toxic.StreamLatency:
+	case toxic.Latency:
 		return 3
 	default:
 		return 2

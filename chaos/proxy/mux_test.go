@@ -357,7 +357,9 @@ type fated struct {
 	toxic.Select
 }
 
-func (f fated) Decide(x *toxic.Head, rng *rand.Rand) toxic.Fate {
+func (f fated) Effects() toxic.Effects { return toxic.Effects{} }
+
+func (f fated) DecideExchange(x *toxic.Head, rng *rand.Rand) toxic.Fate {
 	if !f.Takes(x, rng) {
 		return toxic.Fate{}
 	}

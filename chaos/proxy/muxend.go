@@ -72,7 +72,7 @@ func (m *mux) settle() {
 	for _, s := range m.streams {
 		switch {
 		case !s.x.open:
-		case s.ours, s.x.verb() == toxic.Hold, s.x.dropped, s.response.complete || s.response.reset:
+		case s.ours, s.x.verb() == toxic.Stall, s.x.dropped, s.response.complete || s.response.reset:
 			kept = true
 		default:
 			lost = true

@@ -458,7 +458,7 @@ func (m *mux) partitioned() bool {
 		if !s.x.open {
 			continue
 		}
-		if s.x.fate.Verb != toxic.Hold {
+		if s.x.fate.Verb != toxic.Stall {
 			return false
 		}
 		open = true

@@ -106,7 +106,7 @@ func FuzzMux(f *testing.F) {
 		defer time.AfterFunc(patience, func() { panic("it hangs") }).Stop()
 		r := &Relay{config: Config{Protocol: toxic.ProtocolGRPC}, conns: map[connection]struct{}{}}
 		list := []*active{}
-		if tx := toxics[int(pick)%len(toxics)]; tx != nil {
+		if tx, ok := toxics[int(pick)%len(toxics)].(toxic.ExchangeToxic); ok {
 			list = append(list, &active{toxic: tx, selects: tx.Selection(), start: time.Now()})
 		}
 		r.toxics.Store(&list)

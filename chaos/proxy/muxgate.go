@@ -30,9 +30,9 @@ func (m *mux) advanceRequest(s *stream, now time.Time) bool {
 	if s.x.open {
 		verb, until = s.x.requestGate(now)
 	}
-	f.held = verb == toxic.Hold
+	f.held = verb == toxic.Stall
 	switch verb {
-	case toxic.Hold:
+	case toxic.Stall:
 		m.hold(s, until)
 	case toxic.Break:
 		m.breakOff(s)
@@ -97,7 +97,7 @@ func (m *mux) mayPass(s *stream, now time.Time, final bool) bool {
 	case toxic.Break:
 		m.breakOff(s)
 		return false
-	case toxic.Hold:
+	case toxic.Stall:
 		s.response.held = true
 		m.hold(s, until)
 		return false

@@ -170,7 +170,7 @@ func (p *pair) hit(g *grip) {
 // tells whether there may be some to move.
 func (p *pair) review() bool {
 	l := p.loop
-	worst, undialled := toxic.Flow, false
+	worst, undialled := toxic.ConnPass, false
 	ripe, again := p.ripen()
 	if ripe {
 		for way := range p.flows {
@@ -178,25 +178,25 @@ func (p *pair) review() bool {
 		}
 	}
 	for way := range p.flows {
-		p.flows[way].course, p.flows[way].limited = toxic.Flow, false
+		p.flows[way].course, p.flows[way].limited = toxic.ConnPass, false
 	}
 	for _, g := range p.grips {
 		if !g.holds {
 			continue
 		}
-		f := g.by.toxic.Decide(toxic.Moment{Injected: l.now - g.by.since, Grown: g.from - g.by.since, Opened: l.now - p.opened, Fresh: g.fresh})
+		f := g.by.toxic.DecideConn(toxic.Moment{Injected: l.now - g.by.since, Grown: g.from - g.by.since, Opened: l.now - p.opened, Fresh: g.fresh})
 		g.fate = f
 		if f.Again > 0 {
 			again = min(again, l.now+f.Again)
 		}
-		worst, undialled = max(worst, f.Course), undialled || f.NoDial
+		worst, undialled = max(worst, f.Verb), undialled || f.NoDial
 		for way := range p.flows {
 			if flow := &p.flows[way]; g.by.direction.Covers(directionOf(way)) {
-				flow.course = max(flow.course, f.Course)
+				flow.course = max(flow.course, f.Verb)
 				flow.limited = flow.limited || f.Limited
 			}
 		}
-		if f.Course != toxic.Flow || f.NoDial && p.state == pairWaiting {
+		if f.Verb != toxic.ConnPass || f.NoDial && p.state == pairWaiting {
 			p.hit(g)
 		}
 	}
@@ -204,13 +204,13 @@ func (p *pair) review() bool {
 	switch {
 	default:
 		return p.state == pairPassing
-	case worst == toxic.Abort:
+	case worst == toxic.ConnReset:
 		p.close(evidence.Broken, true)
-	case worst == toxic.Finish:
+	case worst == toxic.ConnClose:
 		p.finish()
-	case worst == toxic.Forget || p.state == pairForgotten:
+	case worst == toxic.ConnBlackhole || p.state == pairForgotten:
 		p.forget(worst)
-	case p.state == pairWaiting && !undialled && worst == toxic.Flow:
+	case p.state == pairWaiting && !undialled && worst == toxic.ConnPass:
 		p.dial()
 	case p.state == pairDialling && l.now >= p.dialBy:
 		p.dialFailed()
@@ -264,7 +264,7 @@ func (p *pair) event(k int, events uint32) {
 
 // stalled tells whether a toxic lets nothing pass in some direction.
 func (p *pair) stalled() bool {
-	return p.flows[0].course != toxic.Flow || p.flows[1].course != toxic.Flow
+	return p.flows[0].course != toxic.ConnPass || p.flows[1].course != toxic.ConnPass
 }
 
 // dial begins to dial the dependency.
@@ -358,11 +358,11 @@ func (p *pair) dialFailed() {
 // forget makes the pair one that each side goes on to believe in. When nothing
 // keeps it quiet any more, what they send, or have sent meanwhile, is answered
 // by a RST.
-func (p *pair) forget(worst toxic.Course) {
+func (p *pair) forget(worst toxic.ConnVerb) {
 	if p.state == pairWaiting { // nobody knows of it but the caller
 		p.sides[dependencySide].fd = -1
 	}
-	p.state, p.gone = pairForgotten, worst == toxic.Flow
+	p.state, p.gone = pairForgotten, worst == toxic.ConnPass
 	generation := p.generation
 	for k := range p.sides {
 		if p.gone && p.generation == generation {

@@ -17,11 +17,11 @@ import (
 func TestPrepared(t *testing.T) {
 	for _, tt := range []struct {
 		protocol string
-		add      func(*Relay)
+		fault    toxic.Toxic
 		answer   string // what the caller gets; "" is nothing
 	}{
-		{toxic.ProtocolHTTP1, func(r *Relay) { r.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All}) }, "HTTP/1.1 503"},
-		{toxic.ProtocolTCP, func(r *Relay) { r.AddStream(0, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns}) }, ""},
+		{toxic.ProtocolHTTP1, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.All}, "HTTP/1.1 503"},
+		{toxic.ProtocolTCP, toxic.Partition{Select: toxic.All}, ""},
 	} {
 		t.Run(tt.protocol, func(t *testing.T) {
 			d := newDependency(t)
@@ -33,7 +33,9 @@ func TestPrepared(t *testing.T) {
 				}
 				early.Write([]byte(get))
 				time.Sleep(50 * time.Millisecond) // enough for the request to get through, if it could
-				tt.add(r)
+				if _, err := r.Add(0, tt.fault, toxic.Both); err != nil {
+					t.Error(err)
+				}
 			}})
 			if err != nil {
 				t.Fatal(err)

@@ -70,6 +70,23 @@ func listen(t *testing.T, upstream string, edit ...func(*Config)) *link {
 	return l
 }
 
+// Add puts a toxic in force, which must fit.
+func (l *link) Add(index int, t toxic.Toxic) (remove func()) {
+	l.t.Helper()
+	return l.AddOn(index, toxic.Both, t)
+}
+
+// AddOn is Add in a direction.
+func (l *link) AddOn(index int, d toxic.Direction, t toxic.Toxic) (remove func()) {
+	l.t.Helper()
+	remove, err := l.Relay.Add(index, t, d)
+	if err != nil {
+		l.t.Error(err)
+		return func() {}
+	}
+	return remove
+}
+
 // next is the next exchange that ends.
 func (l *link) next() evidence.Exchange {
 	l.t.Helper()

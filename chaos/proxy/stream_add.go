@@ -11,22 +11,13 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// AddStream puts a toxic in force in a direction and returns what takes it out
-// again; it is what Add is for Toxic, on a relay of toxic.ProtocolTCP. Both act at
-// once, on open connections too, and lose no byte and reorder none: when remove
-// returns nothing is held or delayed by it any more. Neither waits for longer
-// than the relay takes for what it is just doing. remove may be called again,
-// and after Close.
-//
-// It panics if the relay is of another protocol, or the index out of range.
-func (r *Relay) AddStream(index int, d toxic.Direction, t toxic.Stream) (remove func()) {
-	if index < 0 || index > MaxIndex {
-		panic(fmt.Sprintf("proxy: toxic index %d is not 0 to %d", index, MaxIndex))
+// addStream is Add for a relay of connections.
+func (r *Relay) addStream(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error) {
+	c, err := toxic.OnConns(t)
+	if err != nil {
+		return nil, fmt.Errorf("link %s knows connections: %w", r.config.Name, err)
 	}
-	if r.config.Protocol != toxic.ProtocolTCP {
-		panic(fmt.Sprintf("proxy: %s is for protocol %s, and link %s speaks %s", t, toxic.ProtocolTCP, r.config.Name, r.config.Protocol))
-	}
-	a := &activeStream{toxic: t, selects: t.Selection(), direction: d, index: index, seed: toxic.Seed(r.config.Seed, r.config.Name, index), first: never}
+	a := &activeStream{toxic: c, selects: t.Selection(), direction: d, index: index, seed: toxic.Seed(r.config.Seed, r.config.Name, index), first: never}
 	a.shaper, _ = t.(toxic.Shaper)
 	turn := func(on bool) {
 		r.changeStreams(func(toxics []*activeStream) []*activeStream {
@@ -42,7 +33,7 @@ func (r *Relay) AddStream(index int, d toxic.Direction, t toxic.Stream) (remove 
 	return sync.OnceFunc(func() {
 		still()
 		turn(false)
-	})
+	}), nil
 }
 
 // changeStreams gives the loop a new snapshot of the toxics, and waits until

@@ -151,19 +151,19 @@ func TestStreamNothingIsLostWhileToxicsChange(t *testing.T) {
 		t.Fatal(out.Text())
 	}
 
-	some := toxic.Conns{Share: 0.5}
-	toxics := []toxic.Stream{
-		toxic.StreamLatency{Delay: 3 * time.Millisecond, Jitter: 3 * time.Millisecond, Conns: toxic.AllConns},
-		toxic.StreamLatency{Delay: 10 * time.Millisecond, Conns: some},
-		toxic.Bandwidth{Rate: 100_000, Conns: some},
-		toxic.Slicer{Size: 300, Variation: 200, Delay: 50 * time.Microsecond, Conns: some},
-		toxic.StreamPartition{Conns: some},
-		toxic.Timeout{Conns: some},
-		toxic.Flap{Up: 2 * time.Millisecond, Down: time.Millisecond, Conns: some},
+	some := toxic.Select{Share: 0.5}
+	toxics := []toxic.Toxic{
+		toxic.Latency{Delay: 3 * time.Millisecond, Jitter: 3 * time.Millisecond, Select: toxic.All},
+		toxic.Latency{Delay: 10 * time.Millisecond, Select: some},
+		toxic.Bandwidth{Rate: 100_000, Select: some},
+		toxic.Slicer{Size: 300, Variation: 200, Delay: 50 * time.Microsecond, Select: some},
+		toxic.Partition{Select: some},
+		toxic.Timeout{Select: some},
+		toxic.Flap{Up: 2 * time.Millisecond, Down: time.Millisecond, Select: some},
 		// These are there, but have nothing to do meanwhile.
-		toxic.LimitData{Bytes: 1 << 50, Conns: some},
-		toxic.SlowClose{Delay: 5 * time.Millisecond, Conns: toxic.AllConns},
-		toxic.SlowConnect{Delay: hour, Conns: toxic.AllConns},
+		toxic.LimitData{Bytes: 1 << 50, Select: some},
+		toxic.SlowClose{Delay: 5 * time.Millisecond, Select: toxic.All},
+		toxic.SlowConnect{Delay: hour, Select: toxic.All},
 	}
 	const busy = 7
 	var changes, slow, slowest atomic.Int64
@@ -187,7 +187,7 @@ func TestStreamNothingIsLostWhileToxicsChange(t *testing.T) {
 			for n := 0; time.Since(begin) < *busyFor; n += 2 {
 				time.Sleep(time.Until(begin.Add(time.Duration(n*len(toxics)+i) * time.Second / rate)))
 				var remove func()
-				change(func() { remove = l.AddStream(i, toxic.Direction(rng.IntN(3)), tx) })
+				change(func() { remove = l.AddOn(i, toxic.Direction(rng.IntN(3)), tx) })
 				time.Sleep(time.Until(begin.Add(time.Duration((n+1)*len(toxics)+i) * time.Second / rate)))
 				change(remove)
 			}
@@ -288,14 +288,18 @@ func TestStreamCallersComeAndGo(t *testing.T) {
 			}
 		})
 	}
-	for i, tx := range []toxic.Stream{
-		toxic.Down{Conns: toxic.Conns{Share: 0.2}}, toxic.Down{Conns: toxic.AllConns}, toxic.ResetPeer{Conns: toxic.Conns{Share: 0.1}}, toxic.LimitData{Bytes: 1000, Conns: toxic.Conns{Share: 0.5}},
-		toxic.HalfOpen{Conns: toxic.Conns{Share: 0.1}}, toxic.Timeout{After: time.Millisecond, Conns: toxic.Conns{Share: 0.3}},
-		toxic.SlowConnect{Delay: time.Millisecond, Conns: toxic.Conns{Share: 0.5}}, toxic.Slicer{Size: 100, Conns: toxic.Conns{Share: 0.5}},
+	for i, tx := range []toxic.Toxic{
+		toxic.Down{Select: toxic.Select{Share: 0.2}}, toxic.Down{Select: toxic.All}, toxic.ResetPeer{Select: toxic.Select{Share: 0.1}}, toxic.LimitData{Bytes: 1000, Select: toxic.Select{Share: 0.5}},
+		toxic.HalfOpen{Select: toxic.Select{Share: 0.1}}, toxic.Timeout{After: time.Millisecond, Select: toxic.Select{Share: 0.3}},
+		toxic.SlowConnect{Delay: time.Millisecond, Select: toxic.Select{Share: 0.5}}, toxic.Slicer{Size: 100, Select: toxic.Select{Share: 0.5}},
 	} {
 		wg.Go(func() {
 			for !stop.Load() {
-				remove := r.AddStream(i, toxic.Both, tx)
+				remove, err := r.Add(i, tx, toxic.Both)
+				if err != nil {
+					t.Error(err)
+					return
+				}
 				time.Sleep(2 * time.Millisecond)
 				remove()
 				time.Sleep(time.Duration(5+i) * time.Millisecond)

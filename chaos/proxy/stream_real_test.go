@@ -160,15 +160,15 @@ func (s *service) faults() {
 	well(0)
 
 	for i, tt := range []struct {
-		toxic toxic.Stream
+		toxic toxic.ConnToxic
 		least time.Duration
 	}{
-		{toxic.StreamLatency{Delay: 100 * time.Millisecond, Conns: toxic.AllConns}, 200 * time.Millisecond},
-		{toxic.Slicer{Size: 3, Variation: 2, Conns: toxic.AllConns}, 0},
-		{toxic.SlowConnect{Delay: 150 * time.Millisecond, Conns: toxic.AllConns}, 150 * time.Millisecond},
-		{toxic.Flap{Down: 100 * time.Millisecond, Up: 50 * time.Millisecond, Conns: toxic.AllConns}, 0},
+		{toxic.Latency{Delay: 100 * time.Millisecond, Select: toxic.All}, 200 * time.Millisecond},
+		{toxic.Slicer{Size: 3, Variation: 2, Select: toxic.All}, 0},
+		{toxic.SlowConnect{Delay: 150 * time.Millisecond, Select: toxic.All}, 150 * time.Millisecond},
+		{toxic.Flap{Down: 100 * time.Millisecond, Up: 50 * time.Millisecond, Select: toxic.All}, 0},
 	} {
-		remove := s.AddStream(i, toxic.Both, tt.toxic)
+		remove := s.AddOn(i, toxic.Both, tt.toxic)
 		out, took, err := s.ask(s.relayed)
 		if err != nil || out != s.answer || took < tt.least {
 			t.Errorf("%v: got %q, %v after %v; want %q after %v at least", tt.toxic, out, err, took, s.answer, tt.least)
@@ -180,7 +180,7 @@ func (s *service) faults() {
 		well(0)
 	}
 
-	remove := s.AddStream(4, toxic.Downstream, toxic.Bandwidth{Rate: 400_000, Conns: toxic.AllConns})
+	remove := s.AddOn(4, toxic.Downstream, toxic.Bandwidth{Rate: 400_000, Select: toxic.All})
 	want, fast := s.large(s.direct)
 	got, slow := s.large(s.relayed)
 	if got != want {
@@ -195,15 +195,15 @@ func (s *service) faults() {
 	remove()
 
 	for i, tt := range []struct {
-		toxic toxic.Stream
+		toxic toxic.ConnToxic
 		d     toxic.Direction
 		says  []string
 	}{
-		{toxic.ResetPeer{Conns: toxic.AllConns}, toxic.Both, s.lost},
-		{toxic.Timeout{After: 50 * time.Millisecond, Conns: toxic.AllConns}, toxic.Both, s.lost},
-		{toxic.LimitData{Bytes: 3, Conns: toxic.AllConns}, toxic.Downstream, s.lost},
+		{toxic.ResetPeer{Select: toxic.All}, toxic.Both, s.lost},
+		{toxic.Timeout{After: 50 * time.Millisecond, Select: toxic.All}, toxic.Both, s.lost},
+		{toxic.LimitData{Bytes: 3, Select: toxic.All}, toxic.Downstream, s.lost},
 	} {
-		remove := s.AddStream(10+i, tt.d, tt.toxic)
+		remove := s.AddOn(10+i, tt.d, tt.toxic)
 		says(tt.says)
 		for _, x := range s.rest() {
 			if x.Ending != evidence.Broken || !x.HitBy(10+i) {
@@ -214,13 +214,13 @@ func (s *service) faults() {
 		well(0)
 	}
 
-	remove = s.AddStream(20, toxic.Both, toxic.Down{Conns: toxic.AllConns})
+	remove = s.AddOn(20, toxic.Both, toxic.Down{Select: toxic.All})
 	says(s.refused)
 	remove()
 	well(0)
 
 	// A client that waits through a partition has its answer afterwards.
-	remove = s.AddStream(21, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns})
+	remove = s.AddOn(21, toxic.Both, toxic.Partition{Select: toxic.All})
 	var wg sync.WaitGroup
 	wg.Go(func() { well(1 << 21) })
 	eventually(t, "a client that waits", func() bool { return s.Connections() == 1 })
@@ -236,7 +236,7 @@ func (s *service) lasting(greets func(c *caller)) {
 	c := s.dial()
 	greets(c)
 	eventually(t, "the server has one more session", func() bool { return s.sessions() == before+1 })
-	remove := s.AddStream(22, toxic.Both, toxic.HalfOpen{Conns: toxic.AllConns})
+	remove := s.AddOn(22, toxic.Both, toxic.HalfOpen{Select: toxic.All})
 	reset(c.TCPConn)
 	time.Sleep(100 * time.Millisecond)
 	if n := s.sessions(); n != before+1 {
@@ -322,14 +322,14 @@ func TestStreamRedis(t *testing.T) {
 func (s *service) shake() (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
-	for i, tx := range []toxic.Stream{
-		toxic.StreamLatency{Delay: time.Millisecond, Jitter: time.Millisecond, Conns: toxic.AllConns},
-		toxic.Slicer{Size: 700, Variation: 600, Conns: toxic.AllConns},
-		toxic.StreamPartition{Conns: toxic.Conns{Share: 0.5}},
+	for i, tx := range []toxic.Toxic{
+		toxic.Latency{Delay: time.Millisecond, Jitter: time.Millisecond, Select: toxic.All},
+		toxic.Slicer{Size: 700, Variation: 600, Select: toxic.All},
+		toxic.Partition{Select: toxic.Select{Share: 0.5}},
 	} {
 		wg.Go(func() {
 			for n := 0; ; n++ {
-				remove := s.AddStream(30+i, toxic.Direction(n%3), tx)
+				remove := s.AddOn(30+i, toxic.Direction(n%3), tx)
 				time.Sleep(3 * time.Millisecond)
 				remove()
 				select {
@@ -476,7 +476,7 @@ func TestStreamNginx(t *testing.T) {
 	}
 
 	// Cut short, curl knows: it was promised more.
-	remove := s.AddStream(0, toxic.Downstream, toxic.LimitData{Bytes: 1 << 20, Conns: toxic.AllConns})
+	remove := s.AddOn(0, toxic.Downstream, toxic.LimitData{Bytes: 1 << 20, Select: toxic.All})
 	out, _, err := runClient(t, nil, curl, "-sS", "-o", filepath.Join(dir, "part"), "http://127.0.0.1:"+s.relayed+"/large")
 	if info, statErr := os.Stat(filepath.Join(dir, "part")); err == nil || statErr != nil || info.Size() > 1<<20 || info.Size() < 1<<20-1000 || !strings.Contains(out, "(18)") {
 		t.Errorf("curl got %v of a limit of 1 MiB, %v: %s", info, err, out)

@@ -35,19 +35,19 @@ func (l *link) closes(c, up *caller, faults uint64) {
 // it is healed.
 func TestStreamDelays(t *testing.T) {
 	for _, tt := range []struct {
-		short  toxic.Stream
+		short  toxic.ConnToxic
 		least  time.Duration // of 3000 bytes
-		longer toxic.Stream
+		longer toxic.ConnToxic
 	}{
-		{toxic.StreamLatency{Delay: 80 * time.Millisecond, Conns: toxic.AllConns}, 80 * time.Millisecond, toxic.StreamLatency{Delay: hour, Conns: toxic.AllConns}},
-		{toxic.StreamLatency{Delay: 80 * time.Millisecond, Jitter: 20 * time.Millisecond, Conns: toxic.AllConns}, 60 * time.Millisecond, toxic.StreamLatency{Delay: hour, Conns: toxic.AllConns}},
-		{toxic.Bandwidth{Rate: 30_000, Conns: toxic.AllConns}, 99 * time.Millisecond, toxic.Bandwidth{Rate: 1, Conns: toxic.AllConns}},
-		{toxic.Slicer{Size: 100, Variation: 50, Delay: 5 * time.Millisecond, Conns: toxic.AllConns}, 19 * 5 * time.Millisecond, toxic.Slicer{Size: 1, Delay: hour, Conns: toxic.AllConns}},
-		{toxic.Flap{Down: 100 * time.Millisecond, Up: hour, Conns: toxic.AllConns}, 90 * time.Millisecond, toxic.Flap{Down: hour, Up: hour, Conns: toxic.AllConns}},
-		{nil, 0, toxic.Timeout{After: hour, Conns: toxic.AllConns}},
-		{nil, 0, toxic.Timeout{Conns: toxic.AllConns}},
-		{nil, 0, toxic.StreamPartition{Conns: toxic.AllConns}},
-		{nil, 0, toxic.Bandwidth{Conns: toxic.AllConns}},
+		{toxic.Latency{Delay: 80 * time.Millisecond, Select: toxic.All}, 80 * time.Millisecond, toxic.Latency{Delay: hour, Select: toxic.All}},
+		{toxic.Latency{Delay: 80 * time.Millisecond, Jitter: 20 * time.Millisecond, Select: toxic.All}, 60 * time.Millisecond, toxic.Latency{Delay: hour, Select: toxic.All}},
+		{toxic.Bandwidth{Rate: 30_000, Select: toxic.All}, 99 * time.Millisecond, toxic.Bandwidth{Rate: 1, Select: toxic.All}},
+		{toxic.Slicer{Size: 100, Variation: 50, Delay: 5 * time.Millisecond, Select: toxic.All}, 19 * 5 * time.Millisecond, toxic.Slicer{Size: 1, Delay: hour, Select: toxic.All}},
+		{toxic.Flap{Down: 100 * time.Millisecond, Up: hour, Select: toxic.All}, 90 * time.Millisecond, toxic.Flap{Down: hour, Up: hour, Select: toxic.All}},
+		{nil, 0, toxic.Timeout{After: hour, Select: toxic.All}},
+		{nil, 0, toxic.Timeout{Select: toxic.All}},
+		{nil, 0, toxic.Partition{Select: toxic.All}},
+		{nil, 0, toxic.Bandwidth{Select: toxic.All}},
 	} {
 		for _, d := range []toxic.Direction{toxic.Upstream, toxic.Downstream} {
 			t.Run(fmt.Sprint(tt.longer, " ", d), func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestStreamDelays(t *testing.T) {
 				text := strings.Repeat("0123456789", 300)
 				if tt.short != nil {
 					begin := time.Now()
-					remove := l.AddStream(3, d, tt.short)
+					remove := l.AddOn(3, d, tt.short)
 					from.send(text)
 					to.expect(text)
 					if took := time.Since(begin); took < tt.least {
@@ -69,7 +69,7 @@ func TestStreamDelays(t *testing.T) {
 					from.expect("quick")
 					remove()
 				}
-				remove := l.AddStream(5, d, tt.longer)
+				remove := l.AddOn(5, d, tt.longer)
 				from.send(text)
 				if _, cuts := tt.longer.(toxic.Slicer); cuts {
 					to.expect(text[:1])
@@ -96,7 +96,7 @@ func TestStreamDelays(t *testing.T) {
 // TestStreamBandwidthMakesTheSenderWait: a narrow link is not a deep well.
 func TestStreamBandwidthMakesTheSenderWait(t *testing.T) {
 	l, c, up := linked(t)
-	remove := l.AddStream(0, toxic.Upstream, toxic.Bandwidth{Rate: 1000, Conns: toxic.AllConns})
+	remove := l.AddOn(0, toxic.Upstream, toxic.Bandwidth{Rate: 1000, Select: toxic.All})
 	much := make([]byte, 64<<20)
 	c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
 	n, err := c.Write(much)
@@ -116,7 +116,7 @@ func TestStreamBandwidthMakesTheSenderWait(t *testing.T) {
 // TestStreamJitterKeepsOrder: a piece that is drawn short does not overtake.
 func TestStreamJitterKeepsOrder(t *testing.T) {
 	l, c, up := linked(t)
-	l.AddStream(0, toxic.Both, toxic.StreamLatency{Delay: 5 * time.Millisecond, Jitter: 5 * time.Millisecond, Conns: toxic.AllConns})
+	l.AddOn(0, toxic.Both, toxic.Latency{Delay: 5 * time.Millisecond, Jitter: 5 * time.Millisecond, Select: toxic.All})
 	go func() {
 		for i := range 300 {
 			fmt.Fprintf(c, "%04d", i)
@@ -137,7 +137,7 @@ func TestStreamJitterKeepsOrder(t *testing.T) {
 
 func TestStreamSlowClose(t *testing.T) {
 	l, c, up := linked(t)
-	remove := l.AddStream(0, toxic.Upstream, toxic.SlowClose{Delay: 100 * time.Millisecond, Conns: toxic.AllConns})
+	remove := l.AddOn(0, toxic.Upstream, toxic.SlowClose{Delay: 100 * time.Millisecond, Select: toxic.All})
 	begin := time.Now()
 	c.send("last")
 	c.CloseWrite()
@@ -146,7 +146,7 @@ func TestStreamSlowClose(t *testing.T) {
 		t.Errorf("a FIN after %v, %v; want one after 100 ms at least", time.Since(begin), err)
 	}
 	remove()
-	remove = l.AddStream(1, toxic.Downstream, toxic.SlowClose{Delay: hour, Conns: toxic.AllConns})
+	remove = l.AddOn(1, toxic.Downstream, toxic.SlowClose{Delay: hour, Select: toxic.All})
 	up.Close()
 	c.silent()
 	remove()
@@ -159,7 +159,7 @@ func TestStreamSlowClose(t *testing.T) {
 func TestStreamTimeoutCloses(t *testing.T) {
 	l, c, up := linked(t)
 	begin := time.Now()
-	l.AddStream(2, toxic.Both, toxic.Timeout{After: 100 * time.Millisecond, Conns: toxic.AllConns})
+	l.AddOn(2, toxic.Both, toxic.Timeout{After: 100 * time.Millisecond, Select: toxic.All})
 	c.send("lost")
 	for name, side := range map[string]*caller{"caller": c, "dependency": up} {
 		if err := side.end(); err != nil || time.Since(begin) < 100*time.Millisecond {
@@ -177,7 +177,7 @@ func TestStreamResetPeer(t *testing.T) {
 			c := l.dial()
 			up := d.accept()
 			begin := time.Now()
-			remove := l.AddStream(2, toxic.Both, toxic.ResetPeer{After: after, Conns: toxic.AllConns})
+			remove := l.AddOn(2, toxic.Both, toxic.ResetPeer{After: after, Select: toxic.All})
 			if after > 0 {
 				c.send("passes")
 				up.expect("passes")
@@ -202,7 +202,7 @@ func TestStreamLimitData(t *testing.T) {
 	l, c, up := linked(t)
 	c.send("before it counts")
 	up.expect("before it counts")
-	l.AddStream(4, toxic.Upstream, toxic.LimitData{Bytes: 10, Conns: toxic.AllConns})
+	l.AddOn(4, toxic.Upstream, toxic.LimitData{Bytes: 10, Select: toxic.All})
 	up.send("the other way is not limited")
 	c.expect("the other way is not limited")
 	c.send("01234567")
@@ -219,11 +219,11 @@ func TestStreamLimitData(t *testing.T) {
 
 func TestStreamLimitDataHeals(t *testing.T) {
 	l, c, up := linked(t)
-	limit := l.AddStream(4, toxic.Upstream, toxic.LimitData{Bytes: 10, Conns: toxic.AllConns})
+	limit := l.AddOn(4, toxic.Upstream, toxic.LimitData{Bytes: 10, Select: toxic.All})
 	c.send("01234567")
 	up.expect("01234567")
 	// The limit is reached, but the end is still under way when it is healed.
-	latency := l.AddStream(5, toxic.Upstream, toxic.StreamLatency{Delay: hour, Conns: toxic.AllConns})
+	latency := l.AddOn(5, toxic.Upstream, toxic.Latency{Delay: hour, Select: toxic.All})
 	c.send("89abcdef")
 	up.silent()
 	limit()
@@ -237,7 +237,7 @@ func TestStreamDown(t *testing.T) {
 	l := listen(t, d.addr(), overTCP)
 	c := l.dial()
 	up := d.accept()
-	remove := l.AddStream(0, toxic.Both, toxic.Down{Conns: toxic.AllConns})
+	remove := l.AddOn(0, toxic.Both, toxic.Down{Select: toxic.All})
 	for name, side := range map[string]*caller{"caller": c, "dependency": up} {
 		if err := side.end(); err != nil {
 			t.Errorf("the %s saw %v, want a FIN", name, err)
@@ -264,9 +264,9 @@ func TestStreamDown(t *testing.T) {
 // same for the same seed.
 func TestStreamTakesItsShare(t *testing.T) {
 	d := newDependency(t)
-	hits := func(seed uint64, tx toxic.Stream) (pattern string) {
+	hits := func(seed uint64, tx toxic.Toxic) (pattern string) {
 		l := listen(t, d.addr(), overTCP, func(c *Config) { c.Seed = seed })
-		defer l.AddStream(6, toxic.Both, tx)()
+		defer l.AddOn(6, toxic.Both, tx)()
 		for range 60 {
 			conn, err := net.Dial("tcp", l.Addr())
 			if err == nil {
@@ -288,7 +288,7 @@ func TestStreamTakesItsShare(t *testing.T) {
 		return pattern
 	}
 	d.Close() // so that those that are spared fail
-	some := toxic.Down{Conns: toxic.Conns{Share: 0.5}}
+	some := toxic.Down{Select: toxic.Select{Share: 0.5}}
 	a := hits(7, some)
 	if n := strings.Count(a, "x"); n < 15 || n > 45 {
 		t.Errorf("a share of 50%% took %d of 60", n)
@@ -300,15 +300,15 @@ func TestStreamTakesItsShare(t *testing.T) {
 		t.Error("another seed took the same")
 	}
 	for _, tt := range []struct {
-		conns toxic.Conns
+		conns toxic.Select
 		want  string
 	}{
-		{toxic.Conns{Share: 1, Match: &toxic.ConnMatch{Connection: 3}}, "..x" + strings.Repeat(".", 57)},
-		{toxic.Conns{Share: 1, First: 2}, "xx" + strings.Repeat(".", 58)},
-		{toxic.Conns{Share: 1, Every: 3}, strings.Repeat("..x", 20)},
-		{toxic.Conns{Share: 1, First: 5, Every: 2}, ".x.x" + strings.Repeat(".", 56)},
+		{toxic.Select{Share: 1, Match: &toxic.Match{Connection: 3}}, "..x" + strings.Repeat(".", 57)},
+		{toxic.Select{Share: 1, First: 2}, "xx" + strings.Repeat(".", 58)},
+		{toxic.Select{Share: 1, Every: 3}, strings.Repeat("..x", 20)},
+		{toxic.Select{Share: 1, First: 5, Every: 2}, ".x.x" + strings.Repeat(".", 56)},
 	} {
-		if got := hits(7, toxic.ResetPeer{Conns: tt.conns}); got != tt.want {
+		if got := hits(7, toxic.ResetPeer{Select: tt.conns}); got != tt.want {
 			t.Errorf("%v took\n%s, want\n%s", tt.conns, got, tt.want)
 		}
 	}
@@ -319,7 +319,7 @@ func TestStreamTakesItsShare(t *testing.T) {
 func TestStreamCycles(t *testing.T) {
 	l, c, up := linked(t)
 	cycle := toxic.Cycle{On: 120 * time.Millisecond, Off: 80 * time.Millisecond}
-	remove := l.AddStream(4, toxic.Both, toxic.StreamPartition{Conns: toxic.Conns{Share: 1, Cycle: &cycle}})
+	remove := l.AddOn(4, toxic.Both, toxic.Partition{Select: toxic.Select{Share: 1, Cycle: &cycle}})
 	held, passed := 0, 0
 	for begin := time.Now(); (held < 3 || passed < 3) && time.Since(begin) < patience; {
 		sent := time.Now()
@@ -362,11 +362,11 @@ func TestStreamGrows(t *testing.T) {
 		l.dial()
 		d.accept()
 	}
-	l.AddStream(1, toxic.Both, toxic.StreamPartition{Conns: toxic.Conns{Share: 1, Ramp: hour}})
+	l.AddOn(1, toxic.Both, toxic.Partition{Select: toxic.Select{Share: 1, Ramp: hour}})
 	if n := l.Hit(1); n > 0 {
 		t.Errorf("it has %d connections at once", n)
 	}
-	l.AddStream(2, toxic.Both, toxic.StreamPartition{Conns: toxic.Conns{Share: 1, Ramp: 400 * time.Millisecond}})
+	l.AddOn(2, toxic.Both, toxic.Partition{Select: toxic.Select{Share: 1, Ramp: 400 * time.Millisecond}})
 	var seen []uint64
 	for n := uint64(0); n < conns; time.Sleep(time.Millisecond) {
 		if before := n; len(seen) == 0 || l.Hit(2) != before {
@@ -377,7 +377,7 @@ func TestStreamGrows(t *testing.T) {
 	if len(seen) < 4 {
 		t.Errorf("it grew in these steps: %v", seen)
 	}
-	l.AddStream(3, toxic.Both, toxic.StreamPartition{Conns: toxic.Conns{Share: 0.5, Ramp: time.Millisecond}})
+	l.AddOn(3, toxic.Both, toxic.Partition{Select: toxic.Select{Share: 0.5, Ramp: time.Millisecond}})
 	time.Sleep(5 * time.Millisecond)
 	eventually(t, "half of them are taken", func() bool { return l.Hit(3) >= conns/4 })
 	if n := l.Hit(3); n > conns*3/4 {
@@ -392,11 +392,11 @@ func TestStreamGrows(t *testing.T) {
 // TestStreamLatencyGrows in its delay, for every connection.
 func TestStreamLatencyGrows(t *testing.T) {
 	l, c, up := linked(t)
-	remove := l.AddStream(0, toxic.Upstream, toxic.StreamLatency{Delay: hour, Conns: toxic.Conns{Share: 1, Ramp: 1000 * hour}})
+	remove := l.AddOn(0, toxic.Upstream, toxic.Latency{Delay: hour, Select: toxic.Select{Share: 1, Ramp: 1000 * hour}})
 	c.send("at first next to nothing")
 	up.expect("at first next to nothing")
 	remove()
-	l.AddStream(1, toxic.Upstream, toxic.StreamLatency{Delay: 200 * time.Millisecond, Conns: toxic.Conns{Share: 1, Ramp: time.Second}})
+	l.AddOn(1, toxic.Upstream, toxic.Latency{Delay: 200 * time.Millisecond, Select: toxic.Select{Share: 1, Ramp: time.Second}})
 	for begin := time.Now(); time.Since(begin) < 1300*time.Millisecond; {
 		sent := time.Now()
 		c.send("x")
@@ -414,7 +414,7 @@ func TestStreamLatencyGrows(t *testing.T) {
 func TestStreamMaxActive(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr(), overTCP)
-	l.AddStream(5, toxic.Both, toxic.StreamPartition{Conns: toxic.Conns{Share: 1, MaxActive: 2}})
+	l.AddOn(5, toxic.Both, toxic.Partition{Select: toxic.Select{Share: 1, MaxActive: 2}})
 	held := []*caller{l.dial(), l.dial()}
 	var pass []*caller
 	for range 3 {
@@ -433,7 +433,7 @@ func TestStreamMaxActive(t *testing.T) {
 	}
 	reset(held[0].TCPConn)
 	held[0].Close()
-	remove := l.AddStream(6, toxic.Both, toxic.ResetPeer{Conns: toxic.Conns{Share: 1, First: 1}}) // which ends one that is held
+	remove := l.AddOn(6, toxic.Both, toxic.ResetPeer{Select: toxic.Select{Share: 1, First: 1}}) // which ends one that is held
 	if x := l.next(); !x.HitBy(5) || x.Conn != 1 {
 		t.Errorf("recorded %+v", x)
 	}
@@ -452,7 +452,7 @@ func TestStreamMaxActive(t *testing.T) {
 func TestStreamSlowConnect(t *testing.T) {
 	d := newDependency(t)
 	l := listen(t, d.addr(), overTCP)
-	remove := l.AddStream(0, toxic.Both, toxic.SlowConnect{Delay: 100 * time.Millisecond, Conns: toxic.AllConns})
+	remove := l.AddOn(0, toxic.Both, toxic.SlowConnect{Delay: 100 * time.Millisecond, Select: toxic.All})
 	begin := time.Now()
 	c := l.dial()
 	c.send("early")
@@ -464,7 +464,7 @@ func TestStreamSlowConnect(t *testing.T) {
 	remove()
 	l.closes(c, up, 1)
 
-	remove = l.AddStream(1, toxic.Both, toxic.SlowConnect{Delay: hour, Conns: toxic.AllConns})
+	remove = l.AddOn(1, toxic.Both, toxic.SlowConnect{Delay: hour, Select: toxic.All})
 	c = l.dial()
 	c.send("early")
 	d.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond))
@@ -486,7 +486,7 @@ func TestStreamPartitionHoldsEnds(t *testing.T) {
 	upCloses := d.accept()
 	resets = l.dial()
 	upResets := d.accept()
-	remove := l.AddStream(0, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns})
+	remove := l.AddOn(0, toxic.Both, toxic.Partition{Select: toxic.All})
 	closes.send("bye")
 	closes.CloseWrite()
 	reset(resets.TCPConn)
@@ -522,7 +522,7 @@ func TestStreamHalfOpen(t *testing.T) {
 	l := listen(t, d.addr(), overTCP)
 	c := l.dial()
 	up := d.accept()
-	remove := l.AddStream(0, toxic.Both, toxic.HalfOpen{Conns: toxic.AllConns})
+	remove := l.AddOn(0, toxic.Both, toxic.HalfOpen{Select: toxic.All})
 	c.send("lost")
 	up.silent()
 	fresh := l.dial()
@@ -546,7 +546,7 @@ func TestStreamHalfOpen(t *testing.T) {
 func TestStreamFlapCycles(t *testing.T) {
 	l, c, up := linked(t)
 	begin := time.Now()
-	l.AddStream(0, toxic.Upstream, toxic.Flap{Up: 20 * time.Millisecond, Down: 30 * time.Millisecond, Conns: toxic.AllConns})
+	l.AddOn(0, toxic.Upstream, toxic.Flap{Up: 20 * time.Millisecond, Down: 30 * time.Millisecond, Select: toxic.All})
 	for range 100 { // one in each phase, more or less
 		c.send("x")
 		up.expect("x")
@@ -559,66 +559,20 @@ func TestStreamFlapCycles(t *testing.T) {
 	l.closes(c, up, 1)
 }
 
-func TestStreamToxicsInGo(t *testing.T) {
-	for _, tt := range []struct {
-		toxic toxic.Stream
-		text  string
-		wrong string // fields that Check names
-	}{
-		{toxic.StreamLatency{Delay: time.Second, Jitter: time.Millisecond, Conns: toxic.AllConns}, "latency 1s ± 1ms to 100%", ""},
-		{toxic.StreamLatency{Conns: toxic.Conns{Share: 2}}, "latency 0s to 200%", "delay share"},
-		{toxic.Bandwidth{Rate: 64 << 10, Conns: toxic.Conns{Share: 1, Match: &toxic.ConnMatch{Connection: 2}}}, "bandwidth 64KiB/s to connection 2", ""},
-		{toxic.Bandwidth{Conns: toxic.AllConns}, "bandwidth 0B/s to 100%", "rate"},
-		{toxic.SlowClose{Delay: time.Second, Conns: toxic.AllConns}, "slow_close 1s to 100%", ""},
-		{toxic.SlowClose{Delay: time.Second, Conns: toxic.Conns{Share: 0.5, First: 2, Every: 3}}, "slow_close 1s to 50% of the first 2, one of 3", ""},
-		{toxic.SlowClose{Delay: time.Second, Conns: toxic.Conns{Share: 1, First: -2, Every: -3}}, "slow_close 1s to 100%", "first every"},
-		{toxic.SlowClose{Conns: toxic.AllConns}, "slow_close 0s to 100%", "delay"},
-		{toxic.Timeout{After: time.Second, Conns: toxic.AllConns}, "timeout after 1s to 100%", ""},
-		{toxic.Timeout{Conns: toxic.AllConns}, "timeout to 100%", ""},
-		{toxic.Timeout{After: -1, Conns: toxic.AllConns}, "timeout to 100%", "after"},
-		{toxic.ResetPeer{Conns: toxic.AllConns}, "reset_peer to 100%", ""},
-		{toxic.ResetPeer{After: time.Second, Conns: toxic.AllConns}, "reset_peer after 1s to 100%", ""},
-		{toxic.Slicer{Size: 10, Variation: 5, Delay: time.Millisecond, Conns: toxic.AllConns}, "slicer 10 ± 5 bytes, 1ms apart, to 100%", ""},
-		{toxic.Slicer{Variation: 5, Conns: toxic.AllConns}, "slicer 0 ± 5 bytes to 100%", "size variation"},
-		{toxic.LimitData{Bytes: 1 << 20, Conns: toxic.AllConns}, "limit_data 1MiB to 100%", ""},
-		{toxic.LimitData{Bytes: -1, Conns: toxic.AllConns}, "limit_data -1B to 100%", "bytes"},
-		{toxic.Down{Conns: toxic.AllConns}, "down to 100%", ""},
-		{toxic.SlowConnect{Delay: time.Second, Conns: toxic.AllConns}, "slow_connect 1s to 100%", ""},
-		{toxic.SlowConnect{Conns: toxic.AllConns}, "slow_connect 0s to 100%", "delay"},
-		{toxic.StreamPartition{Conns: toxic.Conns{Share: 0.3}}, "partition to 30%", ""},
-		{toxic.HalfOpen{Conns: toxic.AllConns}, "half_open to 100%", ""},
-		{toxic.Flap{Up: time.Second, Down: 2 * time.Second, Conns: toxic.AllConns}, "flap 2s down, 1s up, to 100%", ""},
-		{toxic.Flap{Conns: toxic.AllConns}, "flap 0s down, 0s up, to 100%", "up down"},
-	} {
-		if tt.wrong == "" || !strings.Contains(tt.text, "-") {
-			if got := fmt.Sprint(tt.toxic); got != tt.text {
-				t.Errorf("got %q, want %q", got, tt.text)
-			}
-		}
-		var wrong []string
-		tt.toxic.(interface {
-			Check(func(field, problem string))
-		}).Check(func(field, problem string) { wrong = append(wrong, field) })
-		if got := strings.Join(wrong, " "); got != tt.wrong {
-			t.Errorf("%v: wrong are %q, want %q", tt.toxic, got, tt.wrong)
-		}
-	}
-}
-
 // TestStreamSeedsAreSafe: no value of a toxic hangs or breaks the relay, even one
 // that Check would refuse.
 func TestStreamSeedsAreSafe(t *testing.T) {
-	for _, tx := range []toxic.Stream{
-		toxic.Slicer{Conns: toxic.AllConns}, toxic.Slicer{Size: -5, Variation: 100, Delay: -1, Conns: toxic.AllConns}, toxic.Bandwidth{Rate: -1, Conns: toxic.AllConns},
-		toxic.Flap{Conns: toxic.AllConns}, toxic.LimitData{Bytes: -1, Conns: toxic.AllConns}, toxic.StreamLatency{Delay: -hour, Conns: toxic.AllConns}, toxic.SlowClose{Delay: -1, Conns: toxic.AllConns},
-		toxic.SlowConnect{Delay: -1, Conns: toxic.AllConns}, toxic.Down{}, toxic.Timeout{After: -1, Conns: toxic.AllConns}, toxic.Down{Conns: toxic.Conns{Share: unit.Share(-1)}},
+	for _, tx := range []toxic.Toxic{
+		toxic.Slicer{Select: toxic.All}, toxic.Slicer{Size: -5, Variation: 100, Delay: -1, Select: toxic.All}, toxic.Bandwidth{Rate: -1, Select: toxic.All},
+		toxic.Flap{Select: toxic.All}, toxic.LimitData{Bytes: -1, Select: toxic.All}, toxic.Latency{Delay: -hour, Select: toxic.All}, toxic.SlowClose{Delay: -1, Select: toxic.All},
+		toxic.SlowConnect{Delay: -1, Select: toxic.All}, toxic.Down{}, toxic.Timeout{After: -1, Select: toxic.All}, toxic.Down{Select: toxic.Select{Share: unit.Share(-1)}},
 	} {
 		t.Run(fmt.Sprintf("%#v", tx), func(t *testing.T) {
 			d := newDependency(t)
 			l := listen(t, d.addr(), overTCP)
 			c := l.dial()
 			d.accept()
-			remove := l.AddStream(0, toxic.Both, tx)
+			remove := l.AddOn(0, toxic.Both, tx)
 			c.Write([]byte("some bytes"))
 			remove()
 			reset(c.TCPConn)

@@ -192,9 +192,9 @@ func TestStreamCarriesBulk(t *testing.T) {
 // TestStreamToxicsMeetBulk: what is in the relay's pipe when a toxic comes goes on
 // before what comes behind it.
 func TestStreamToxicsMeetBulk(t *testing.T) {
-	for _, tx := range []toxic.Stream{
-		toxic.StreamLatency{Delay: time.Millisecond, Conns: toxic.AllConns}, toxic.LimitData{Bytes: 1 << 40, Conns: toxic.AllConns},
-		toxic.Slicer{Size: 60_000, Conns: toxic.AllConns},
+	for _, tx := range []toxic.Toxic{
+		toxic.Latency{Delay: time.Millisecond, Select: toxic.All}, toxic.LimitData{Bytes: 1 << 40, Select: toxic.All},
+		toxic.Slicer{Size: 60_000, Select: toxic.All},
 	} {
 		t.Run(tx.String(), func(t *testing.T) {
 			l, c, up := linked(t)
@@ -212,7 +212,7 @@ func TestStreamToxicsMeetBulk(t *testing.T) {
 			for last := ^uint64(0); l.Bytes(toxic.Upstream) != last || last == 0; time.Sleep(50 * time.Millisecond) {
 				last = l.Bytes(toxic.Upstream)
 			}
-			remove := l.AddStream(0, toxic.Upstream, tx)
+			remove := l.AddOn(0, toxic.Upstream, tx)
 			first := make([]byte, 10<<20)
 			if _, err := io.ReadFull(up.in, first); err == nil {
 				want := make([]byte, len(first))
@@ -328,11 +328,11 @@ func TestStreamDialsDoNotBlock(t *testing.T) {
 		callers = append(callers, l.dial())
 	}
 	eventually(t, "5 connections", func() bool { return l.Connections() == 5 })
-	remove := l.AddStream(0, toxic.Both, toxic.StreamPartition{Conns: toxic.AllConns})
+	remove := l.AddOn(0, toxic.Both, toxic.Partition{Select: toxic.All})
 	remove()
 	reset(callers[0].TCPConn)
 	l.tellsOf(evidence.CallerGone, 1)
-	l.AddStream(1, toxic.Both, toxic.ResetPeer{Conns: toxic.AllConns})
+	l.AddOn(1, toxic.Both, toxic.ResetPeer{Select: toxic.All})
 	for _, c := range callers[1:] {
 		if err := c.end(); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("a caller saw %v, want a reset", err)

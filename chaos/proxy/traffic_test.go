@@ -69,7 +69,7 @@ func TestReceivedAndNotPassedOn(t *testing.T) {
 	}{
 		{toxic.ProtocolHTTP1, func(l *link) func() { return l.Add(0, toxic.Hang{Select: toxic.All}) }},
 		{toxic.ProtocolTCP, func(l *link) func() {
-			return l.AddStream(0, toxic.Both, toxic.StreamLatency{Delay: time.Hour, Conns: toxic.AllConns})
+			return l.AddOn(0, toxic.Both, toxic.Latency{Delay: time.Hour, Select: toxic.All})
 		}},
 	} {
 		t.Run(tt.protocol, func(t *testing.T) {

@@ -338,7 +338,7 @@ func (u *upstream) look(final bool) (verb toxic.Verb, until time.Time, given boo
 		return verb, until, false
 	}
 	if u.part == body && x.fate.Paces() && now.Before(u.body.due) {
-		return toxic.Hold, u.body.due, false
+		return toxic.Stall, u.body.due, false
 	}
 	if final && !x.answering {
 		if u.part == body && x.fate.Drops() {

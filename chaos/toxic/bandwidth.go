@@ -11,20 +11,20 @@ import (
 // Bandwidth is a narrow link: each direction of each connection that it takes
 // passes so many bytes a second, and the sender waits for the rest.
 type Bandwidth struct {
-	Rate  unit.Bandwidth `yaml:"rate"` // Bytes per second.
-	Conns `yaml:",inline"`
+	Rate   unit.Bandwidth `yaml:"rate"` // Bytes per second.
+	Select `yaml:",inline"`
 }
 
 // bandwidthPieces is how many pieces a second a narrow link lets through: small
 // enough to trickle, large enough not to be a cost.
 const bandwidthPieces = 100
 
-// Decide stalls a link without any width; otherwise Release does it.
-func (b Bandwidth) Decide(Moment) StreamFate {
+// DecideConn stalls a link without any width; otherwise Release does it.
+func (b Bandwidth) DecideConn(Moment) ConnFate {
 	if b.Rate <= 0 {
-		return StreamFate{Course: Stall}
+		return ConnFate{Verb: ConnStall}
 	}
-	return StreamFate{}
+	return ConnFate{}
 }
 
 // Cut makes bytes trickle.
@@ -45,10 +45,13 @@ func (b Bandwidth) Check(report func(field, problem string)) {
 	if b.Rate <= 0 {
 		report("rate", "must be at least one byte per second; partition lets nothing through")
 	}
-	b.Conns.Check(report)
+	b.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (Bandwidth) Effects() Effects { return Effects{Delays: true, Marks: true} }
 
 // String is like "bandwidth 64KiB/s to 100%".
 func (b Bandwidth) String() string {
-	return fmt.Sprintf("bandwidth %s to %s", b.Rate, b.Conns)
+	return fmt.Sprintf("bandwidth %s to %s", b.Rate, b.Select.conns())
 }

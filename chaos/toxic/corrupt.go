@@ -14,8 +14,8 @@ type Corrupt struct {
 	Select `yaml:",inline"`
 }
 
-// Decide corrupts what Select takes.
-func (c Corrupt) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange corrupts what Select takes.
+func (c Corrupt) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	if !c.Takes(x, rng) {
 		return Fate{}
 	}
@@ -37,6 +37,9 @@ func (c Corrupt) Check(report func(field, problem string)) {
 	checkOn(c.On, report)
 	c.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (Corrupt) Effects() Effects { return Effects{Alters: true, Marks: true} }
 
 // String is like "corrupt 1% of the response's bytes to 100%".
 func (c Corrupt) String() string {

@@ -37,7 +37,7 @@ func (c Cycle) String() string {
 	return unit.FormatDuration(c.On) + " on, " + unit.FormatDuration(c.Off) + " off"
 }
 
-// at tells whether the fault is in force that long after its injection, and
+// at reports whether the fault is in force that long after its injection, and
 // when that changes next.
 func (c Cycle) at(since time.Duration) (on bool, until time.Duration) {
 	period := c.On + c.Off
@@ -48,7 +48,7 @@ func (c Cycle) at(since time.Duration) (on bool, until time.Duration) {
 	return false, begun + period
 }
 
-// run calls turn with every change after an injection at start, until ctx is
+// Run calls turn with every change after an injection at start, until ctx is
 // done. A change that is overdue is skipped if the next is due as well.
 func (c Cycle) Run(ctx context.Context, start time.Time, turn func(on bool)) {
 	on, until := c.at(0)

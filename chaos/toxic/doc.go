@@ -1,8 +1,8 @@
 // Package toxic says what the faults of a link are. It decides and does nothing:
 // it knows no socket, and what acts on its decisions is chaos/proxy.
 //
-//	request head ──▶ Select: is it for this exchange? ──▶ Decide ──▶ Fate
-//	connection   ──▶ Select: is it for this connection? ─▶ Decide ──▶ StreamFate
+//	request head ──▶ Select: is it for this exchange? ──▶ DecideExchange ──▶ Fate
+//	connection   ──▶ Select: is it for this connection? ─▶ DecideConn ──▶ ConnFate
 //
 // # Design
 //

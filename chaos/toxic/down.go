@@ -5,16 +5,25 @@ package toxic
 // and callers see what they see of a dead process; otherwise those that it
 // takes are reset as soon as they are accepted.
 type Down struct {
-	Conns `yaml:",inline"`
+	Select `yaml:",inline"`
 }
 
-// Decide closes what was open, and resets what comes.
-func (d Down) Decide(m Moment) StreamFate {
+// DecideConn closes what was open, and resets what comes.
+func (d Down) DecideConn(m Moment) ConnFate {
 	if m.Fresh {
-		return StreamFate{Course: Abort, NoDial: true}
+		return ConnFate{Verb: ConnReset, NoDial: true}
 	}
-	return StreamFate{Course: Finish}
+	return ConnFate{Verb: ConnClose}
+}
+
+// Effects implements Toxic. Where nobody listens there is nothing to be marked.
+func (d Down) Effects() Effects { return Effects{Ends: true, Marks: !d.RefusesAll()} }
+
+// RefusesAll reports whether it takes every connection as long as it is in force,
+// so that nobody is to listen.
+func (d Down) RefusesAll() bool {
+	return d.Share >= 1 && d.Match == nil && !d.Counts() && d.Ramp <= 0 && d.MaxActive <= 0
 }
 
 // String is like "down to 100%".
-func (d Down) String() string { return "down to " + d.Conns.String() }
+func (d Down) String() string { return "down to " + d.Select.conns() }

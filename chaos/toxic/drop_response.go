@@ -13,8 +13,8 @@ type DropResponse struct {
 	Select `yaml:",inline"`
 }
 
-// Decide drops the response to what Select takes.
-func (d DropResponse) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange drops the response to what Select takes.
+func (d DropResponse) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	switch {
 	case !d.Takes(x, rng):
 		return Fate{}
@@ -33,6 +33,11 @@ func (d DropResponse) Check(report func(field, problem string)) {
 		report("then", fmt.Sprintf("%q is neither hang nor reset", d.Then))
 	}
 	d.Select.Check(report)
+}
+
+// Effects implements Toxic.
+func (d DropResponse) Effects() Effects {
+	return Effects{Holds: d.Then != "reset", Ends: d.Then == "reset", Marks: true}
 }
 
 // String is like "drop_response, then reset, to POST /pay".

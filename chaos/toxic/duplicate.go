@@ -10,13 +10,16 @@ type Duplicate struct {
 	Select `yaml:",inline"`
 }
 
-// Decide duplicates what Select takes.
-func (d Duplicate) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange duplicates what Select takes.
+func (d Duplicate) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	if !d.Takes(x, rng) {
 		return Fate{}
 	}
 	return Fate{Acts: Twice}
 }
+
+// Effects implements Toxic.
+func (Duplicate) Effects() Effects { return Effects{Duplicates: true, Marks: true} }
 
 // String is like "duplicate to POST /pay".
 func (d Duplicate) String() string { return "duplicate to " + d.Select.String() }

@@ -25,8 +25,8 @@ type Errors struct {
 	Select     `yaml:",inline"`
 }
 
-// Decide answers what Select takes.
-func (e Errors) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange answers what Select takes.
+func (e Errors) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	if len(e.Status) == 0 && e.GRPC == 0 || !e.Takes(x, rng) {
 		return Fate{}
 	}
@@ -82,6 +82,9 @@ func (e Errors) checkHeaders(report func(field, problem string)) {
 		}
 	}
 }
+
+// Effects implements Toxic.
+func (Errors) Effects() Effects { return Effects{Ends: true, Marks: true} }
 
 // String is like "errors 503 to 30% of POST /pay".
 func (e Errors) String() string {

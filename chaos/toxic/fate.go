@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"iter"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +18,7 @@ const (
 	Respond              // answer in the dependency's place, which never sees it
 	Break                // reset the caller's connection (RST)
 	Withhold             // neither pass the request on nor begin the response, until the fault is healed or the caller leaves
-	Hold                 // let nothing through, either way, until the fault is healed or the caller leaves
+	Stall                // let nothing through, either way, until the fault is healed or the caller leaves
 )
 
 // Act is what the relay does to an exchange that it lets through: a set of bits.
@@ -193,13 +192,4 @@ type Head struct {
 
 	Ordinal uint64        // which one it is of those that matched since this toxic was injected, from 1; counted only for a toxic whose Select needs it
 	Since   time.Duration // since this toxic was injected; told only to a toxic whose Select needs it
-}
-
-// Toxic decides the fate of an exchange. Decide is pure: it draws chance only
-// from rng and acts on nothing; only the relay sleeps, answers and resets.
-// Many connections call it at once.
-type Toxic interface {
-	Decide(x *Head, rng *rand.Rand) Fate
-	Selection() Select // which exchanges it is for; every toxic has it by embedding Select
-	String() string
 }

@@ -9,20 +9,20 @@ import (
 // while it is down nothing passes, as in a partition, and what was held goes on
 // when it is up. All connections that it takes see the same phase.
 type Flap struct {
-	Up    time.Duration `yaml:"up"`   // How long it passes.
-	Down  time.Duration `yaml:"down"` // How long it does not.
-	Conns `yaml:",inline"`
+	Up     time.Duration `yaml:"up"`   // How long it passes.
+	Down   time.Duration `yaml:"down"` // How long it does not.
+	Select `yaml:",inline"`
 }
 
-// Decide tells the phase.
-func (f Flap) Decide(m Moment) StreamFate {
+// DecideConn tells the phase.
+func (f Flap) DecideConn(m Moment) ConnFate {
 	if f.Up <= 0 || f.Down <= 0 {
-		return StreamFate{}
+		return ConnFate{}
 	}
 	if at := m.Injected % (f.Up + f.Down); at < f.Down {
-		return StreamFate{Course: Stall, Again: f.Down - at}
+		return ConnFate{Verb: ConnStall, Again: f.Down - at}
 	} else {
-		return StreamFate{Again: f.Up + f.Down - at}
+		return ConnFate{Again: f.Up + f.Down - at}
 	}
 }
 
@@ -38,10 +38,13 @@ func (f Flap) Check(report func(field, problem string)) {
 			report(phase.key, fmt.Sprintf("must be 1ms to %v", maxDelay))
 		}
 	}
-	f.Conns.Check(report)
+	f.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (Flap) Effects() Effects { return Effects{Holds: true, Marks: true} }
 
 // String is like "flap 2s down, 5s up, to 100%".
 func (f Flap) String() string {
-	return fmt.Sprintf("flap %v down, %v up, to %s", f.Down, f.Up, f.Conns)
+	return fmt.Sprintf("flap %v down, %v up, to %s", f.Down, f.Up, f.Select.conns())
 }

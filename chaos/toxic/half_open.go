@@ -5,16 +5,19 @@ package toxic
 // whoever sends is answered by a RST, as by a host that has been restarted. New
 // connections pass. It is about both directions, whatever its direction.
 type HalfOpen struct {
-	Conns `yaml:",inline"`
+	Select `yaml:",inline"`
 }
 
-// Decide loses what was open.
-func (h HalfOpen) Decide(m Moment) StreamFate {
+// DecideConn loses what was open.
+func (h HalfOpen) DecideConn(m Moment) ConnFate {
 	if m.Fresh {
-		return StreamFate{}
+		return ConnFate{}
 	}
-	return StreamFate{Course: Forget}
+	return ConnFate{Verb: ConnBlackhole}
 }
+
+// Effects implements Toxic.
+func (HalfOpen) Effects() Effects { return Effects{Holds: true, Marks: true} }
 
 // String is like "half_open to 100%".
-func (h HalfOpen) String() string { return "half_open to " + h.Conns.String() }
+func (h HalfOpen) String() string { return "half_open to " + h.Select.conns() }

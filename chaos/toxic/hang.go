@@ -10,13 +10,16 @@ type Hang struct {
 	Select `yaml:",inline"`
 }
 
-// Decide lets what Select takes hang.
-func (h Hang) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange lets what Select takes hang.
+func (h Hang) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	if !h.Takes(x, rng) {
 		return Fate{}
 	}
 	return Fate{Verb: Withhold}
 }
+
+// Effects implements Toxic.
+func (Hang) Effects() Effects { return Effects{Holds: true, Marks: true} }
 
 // String is like "hang to 30%".
 func (h Hang) String() string { return "hang to " + h.Select.String() }

@@ -14,6 +14,10 @@ import (
 // Latency delays the request on its way to the dependency, or the response on
 // its way back. An exchange whose request has been passed on already when the
 // fault is injected has its response delayed.
+//
+// Of connections it delays bytes on their way, and the end of the connection with
+// them. It is a long link, not a narrow one: what follows is under way
+// meanwhile. What was under way when it is injected is not delayed any more.
 type Latency struct {
 	Delay        time.Duration `yaml:"delay"`        // The mean or the least delay, see distribution.
 	Jitter       time.Duration `yaml:"jitter"`       // Width of the distribution.
@@ -26,9 +30,9 @@ type Latency struct {
 	Draws *hist.Drawer `yaml:"-"` // of the recording; see Load
 }
 
-// Decide delays what Select takes. A draw below zero delays by nothing.
-func (l Latency) Decide(x *Head, rng *rand.Rand) Fate {
-	if !l.takesFull(x, rng) {
+// DecideExchange delays what Select takes. A draw below zero delays by nothing.
+func (l Latency) DecideExchange(x *Head, rng *rand.Rand) Fate {
+	if !l.TakesFull(x, rng) {
 		return Fate{}
 	}
 	delay := time.Duration(float64(l.amount(rng)) * l.grown(x))
@@ -37,6 +41,21 @@ func (l Latency) Decide(x *Head, rng *rand.Rand) Fate {
 	}
 	return Fate{Delay: delay}
 }
+
+// DecideConn lets the connection live: Release does it.
+func (l Latency) DecideConn(Moment) ConnFate { return ConnFate{} }
+
+// Cut leaves pieces as they are.
+func (l Latency) Cut(n int, _ *rand.Rand) int { return n }
+
+// Release draws anew for each piece; one that is drawn short waits for the one
+// before it.
+func (l Latency) Release(_ int, at, _ time.Duration, rng *rand.Rand) time.Duration {
+	return at + l.amount(rng)
+}
+
+// Waits is false: see Latency.
+func (l Latency) Waits() bool { return false }
 
 // amount is one draw from the distribution.
 func (l Latency) amount(rng *rand.Rand) time.Duration {
@@ -122,6 +141,9 @@ func (l Latency) checkRecorded(report func(field, problem string)) {
 		}
 	}
 }
+
+// Effects implements Toxic.
+func (Latency) Effects() Effects { return Effects{Delays: true, Marks: true} }
 
 // String is like "latency 100ms ± 20ms to POST /pay".
 func (l Latency) String() string { return l.what() + " to " + l.Select.String() }

@@ -10,13 +10,13 @@ import (
 // direction. Of a connection that is open when it is injected they count from
 // then.
 type LimitData struct {
-	Bytes unit.Size `yaml:"bytes"` // How many pass; absent means none.
-	Conns `yaml:",inline"`
+	Bytes  unit.Size `yaml:"bytes"` // How many pass; absent means none.
+	Select `yaml:",inline"`
 }
 
-// Decide sets the limit.
-func (l LimitData) Decide(Moment) StreamFate {
-	return StreamFate{Limited: true, Limit: int64(max(l.Bytes, 0))}
+// DecideConn sets the limit.
+func (l LimitData) DecideConn(Moment) ConnFate {
+	return ConnFate{Limited: true, Limit: int64(max(l.Bytes, 0))}
 }
 
 // Check reports what is wrong with l, by key.
@@ -24,10 +24,13 @@ func (l LimitData) Check(report func(field, problem string)) {
 	if l.Bytes < 0 {
 		report("bytes", "must not be negative")
 	}
-	l.Conns.Check(report)
+	l.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (LimitData) Effects() Effects { return Effects{Ends: true, Marks: true} }
 
 // String is like "limit_data 1MiB to 100%".
 func (l LimitData) String() string {
-	return fmt.Sprintf("limit_data %s to %s", l.Bytes, l.Conns)
+	return fmt.Sprintf("limit_data %s to %s", l.Bytes, l.Select.conns())
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// Match tells which exchanges a fault is for; all that is given must agree.
+// Match is which exchanges a fault is for; all that is given must agree. Of
+// connections there is only connection to match.
 type Match struct {
 	Method     string            `yaml:"method"`     // Exact, like POST.
 	Path       string            `yaml:"path"`       // Glob over the path without query: * within a segment, ** across.
@@ -18,7 +19,7 @@ type Match struct {
 	Connection int               `yaml:"connection"` // Which connection of the callers on this link, from 1, in the order in which they came.
 }
 
-// Matches tells whether the exchange's head agrees with all that is given. Of
+// Matches reports whether the exchange's head agrees with all that is given. Of
 // a header that is there more than once, Head.Header decides which counts.
 func (m *Match) Matches(x *Head) bool {
 	switch {
@@ -46,6 +47,11 @@ func (m *Match) matchesGRPC(x *Head) bool {
 	content, _ := x.Header("content-type")
 	rest, ok := bytes.CutPrefix(content, []byte("application/grpc"))
 	return ok && (len(rest) == 0 || rest[0] == '+' || rest[0] == ';')
+}
+
+// knowsConn reports whether it is about the number of a connection alone.
+func (m *Match) knowsConn() bool {
+	return m.Connection > 0 && m.Method == "" && m.Path == "" && len(m.Header) == 0 && m.GRPC == ""
 }
 
 // Check reports what is wrong with m, by key.
@@ -108,7 +114,7 @@ func (m Match) String() string {
 	return strings.Join(parts, " ")
 }
 
-// glob tells whether path matches pattern as a whole: * stands for any bytes
+// glob reports whether path matches pattern as a whole: * stands for any bytes
 // but '/', ** for any bytes, everything else for itself.
 //
 // It is greedy with one point of return per kind of star. That suffices: the

@@ -8,17 +8,28 @@ import "math/rand/v2"
 //
 // It holds exchanges. That the dependency closes an idle connection still
 // reaches the caller, and that a caller gives up reaches the dependency.
+//
+// Of connections it lets neither bytes nor ends through, in its direction, and the
+// dependency is not dialled. It is a partition as user space can make one: the
+// kernel still accepts new connections and acknowledges what fits into its
+// buffers, so callers see silence, not retransmissions.
 type Partition struct {
 	Select `yaml:",inline"`
 }
 
-// Decide holds what Select takes.
-func (p Partition) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange holds what Select takes.
+func (p Partition) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	if !p.Takes(x, rng) {
 		return Fate{}
 	}
-	return Fate{Verb: Hold}
+	return Fate{Verb: Stall}
 }
+
+// DecideConn stalls what is taken.
+func (p Partition) DecideConn(Moment) ConnFate { return ConnFate{Verb: ConnStall} }
+
+// Effects implements Toxic.
+func (Partition) Effects() Effects { return Effects{Holds: true, Marks: true} }
 
 // String is like "partition to 100%".
 func (p Partition) String() string { return "partition to " + p.Select.String() }

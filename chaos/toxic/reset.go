@@ -19,8 +19,8 @@ type Reset struct {
 	Select     `yaml:",inline"`
 }
 
-// Decide breaks what Select takes.
-func (r Reset) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange breaks what Select takes.
+func (r Reset) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	if !r.Takes(x, rng) {
 		return Fate{}
 	}
@@ -43,6 +43,9 @@ func (r Reset) Check(report func(field, problem string)) {
 	}
 	r.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (Reset) Effects() Effects { return Effects{Ends: true, Marks: true} }
 
 // String is like "reset to 5%", "reset during the response to 5%".
 func (r Reset) String() string {

@@ -8,28 +8,31 @@ import (
 // ResetPeer resets the connection (RST) to both sides after a while; bytes pass
 // until then.
 type ResetPeer struct {
-	After time.Duration `yaml:"after"` // From the injection or the connection's begin; absent means at once.
-	Conns `yaml:",inline"`
+	After  time.Duration `yaml:"after"` // From the injection or the connection's begin; absent means at once.
+	Select `yaml:",inline"`
 }
 
-// Decide resets when it is time.
-func (r ResetPeer) Decide(m Moment) StreamFate {
+// DecideConn resets when it is time.
+func (r ResetPeer) DecideConn(m Moment) ConnFate {
 	if left := r.After - m.Age(); left > 0 {
-		return StreamFate{Again: left}
+		return ConnFate{Again: left}
 	}
-	return StreamFate{Course: Abort}
+	return ConnFate{Verb: ConnReset}
 }
 
 // Check reports what is wrong with r, by key.
 func (r ResetPeer) Check(report func(field, problem string)) {
 	notNegative(report, "after", r.After)
-	r.Conns.Check(report)
+	r.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (ResetPeer) Effects() Effects { return Effects{Ends: true, Marks: true} }
 
 // String is like "reset_peer after 2s to 100%".
 func (r ResetPeer) String() string {
 	if r.After <= 0 {
-		return "reset_peer to " + r.Conns.String()
+		return "reset_peer to " + r.Select.conns()
 	}
-	return fmt.Sprintf("reset_peer after %v to %s", r.After, r.Conns)
+	return fmt.Sprintf("reset_peer after %v to %s", r.After, r.Select.conns())
 }

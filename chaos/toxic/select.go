@@ -10,19 +10,27 @@ import (
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
-// Select narrows a fault to some exchanges. Every toxic embeds one. Its zero
-// value takes nothing: who builds a toxic in Go sets Share.
+// Select narrows a fault to some exchanges or, on a link that knows no exchanges,
+// to some connections. Every toxic embeds one. Its zero value takes nothing: a
+// toxic that is built in Go sets Share.
 type Select struct {
-	Share     unit.Share    `yaml:"share"`      // Part of the matching exchanges it takes; absent means 100%.
-	Match     *Match        `yaml:"match"`      // Which exchanges match; absent means all.
-	First     int           `yaml:"first"`      // Only the first so many matching exchanges since it was injected (fail 3, then succeed); absent means all.
-	Every     int           `yaml:"every"`      // Only every so manieth matching exchange (3: the third, the sixth ...); absent means each.
-	Cycle     *Cycle        `yaml:"cycle"`      // Comes and goes while it is injected; absent means it stays.
-	Ramp      time.Duration `yaml:"ramp"`       // Time in which it grows from nothing to full, in its share (latency: in its delay); absent means full at once.
-	MaxActive int           `yaml:"max_active"` // Exchanges it may have hold of at a time; those past it go free and are counted as overflow. Absent means no bound.
+	// Part of the matching exchanges it takes, or of connections, drawn once for each; absent means 100%.
+	Share unit.Share `yaml:"share"`
+	// Which exchanges or connections match; absent means all.
+	Match *Match `yaml:"match"`
+	// Only the first so many matching exchanges since it was injected (fail 3, then succeed), or connections, those that are open then included; absent means all.
+	First int `yaml:"first"`
+	// Only every so manieth matching exchange or connection (3: the third, the sixth ...); absent means each.
+	Every int `yaml:"every"`
+	// Comes and goes while it is injected, each time as if anew; absent means it stays.
+	Cycle *Cycle `yaml:"cycle"`
+	// Time in which it grows from nothing to full, in its share (latency: in its delay); absent means full at once.
+	Ramp time.Duration `yaml:"ramp"`
+	// Exchanges or connections it may have hold of at a time; those past it go free and are counted as overflow. Absent means no bound.
+	MaxActive int `yaml:"max_active"`
 }
 
-// All takes every exchange.
+// All takes every exchange and every connection.
 var All = Select{Share: 1}
 
 // Selection is the Select that a toxic embeds.
@@ -49,7 +57,7 @@ func (s Select) Check(report func(field, problem string)) {
 	}
 }
 
-// takes tells whether the fault is for this exchange. Chance is drawn only for
+// Takes reports whether the fault is for this exchange. Chance is drawn only for
 // an exchange that is left after match, first and every, and only if the share
 // leaves any out. Cycle and MaxActive are for the relay to see to.
 func (s Select) Takes(x *Head, rng *rand.Rand) bool {
@@ -63,8 +71,10 @@ func (s Select) Takes(x *Head, rng *rand.Rand) bool {
 	return share >= 1 || rng.Float64() < share
 }
 
-// takesFull is takes for a toxic that grows in itself, and not in its share.
-func (s Select) takesFull(x *Head, rng *rand.Rand) bool {
+// TakesFull is Takes for a fault that grows in itself, and not in its share; and
+// for connections, of which x has the number and the ordinal: one that is taken is
+// had once the share has grown to it.
+func (s Select) TakesFull(x *Head, rng *rand.Rand) bool {
 	s.Ramp = 0
 	return s.Takes(x, rng)
 }
@@ -79,7 +89,7 @@ func (s Select) grown(x *Head) float64 {
 
 func (s Select) Matches(x *Head) bool { return s.Match == nil || s.Match.Matches(x) }
 
-// counts tells whether it depends on how many exchanges matched before.
+// Counts reports whether it depends on how many exchanges matched before.
 func (s Select) Counts() bool { return s.First > 0 || s.Every > 1 }
 
 // String describes which exchanges: "100%", "POST /pay", "30% of GET /pay/*",
@@ -106,6 +116,29 @@ func (s Select) String() string {
 	}
 	b.WriteString(inTime(s.Cycle, s.Ramp, s.MaxActive))
 	return b.String()
+}
+
+// conns describes which connections: "100%", "30%", "connection 3", "50% of the
+// first 2, growing over 10s".
+func (s Select) conns() string {
+	var which []string
+	if s.First > 0 {
+		which = append(which, fmt.Sprintf("the first %d", s.First))
+	}
+	if s.Every > 1 {
+		which = append(which, fmt.Sprintf("one of %d", s.Every))
+	}
+	if s.Match != nil {
+		which = append(which, fmt.Sprintf("connection %d", s.Match.Connection))
+	}
+	what := strings.Join(which, ", ")
+	switch {
+	case len(which) == 0:
+		what = s.Share.String()
+	case s.Share < 1:
+		what = s.Share.String() + " of " + what
+	}
+	return what + inTime(s.Cycle, s.Ramp, s.MaxActive)
 }
 
 // inTime describes how a fault comes and goes, and how much it may hold.

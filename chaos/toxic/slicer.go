@@ -12,11 +12,11 @@ type Slicer struct {
 	Size      int           `yaml:"size"`      // Mean bytes of a piece.
 	Variation int           `yaml:"variation"` // A piece is size ± variation; absent means none.
 	Delay     time.Duration `yaml:"delay"`     // Between two pieces; absent means none.
-	Conns     `yaml:",inline"`
+	Select    `yaml:",inline"`
 }
 
-// Decide lets the connection live.
-func (s Slicer) Decide(Moment) StreamFate { return StreamFate{} }
+// DecideConn lets the connection live.
+func (s Slicer) DecideConn(Moment) ConnFate { return ConnFate{} }
 
 // Cut draws a size; a piece has one byte at least.
 func (s Slicer) Cut(n int, rng *rand.Rand) int {
@@ -47,8 +47,11 @@ func (s Slicer) Check(report func(field, problem string)) {
 		report("variation", "must be 0 or more, and less than size")
 	}
 	notNegative(report, "delay", s.Delay)
-	s.Conns.Check(report)
+	s.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (Slicer) Effects() Effects { return Effects{Delays: true, Marks: true} }
 
 // String is like "slicer 10 ± 5 bytes, 1ms apart, to 100%".
 func (s Slicer) String() string {
@@ -60,5 +63,5 @@ func (s Slicer) String() string {
 	if s.Delay > 0 {
 		text += fmt.Sprintf(", %v apart,", s.Delay)
 	}
-	return text + " to " + s.Conns.String()
+	return text + " to " + s.Select.conns()
 }

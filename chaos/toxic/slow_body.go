@@ -20,8 +20,8 @@ type SlowBody struct {
 // smooth is how far apart the pieces are that make a rate.
 const smooth = 20 * time.Millisecond
 
-// Decide slows down what Select takes.
-func (s SlowBody) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange slows down what Select takes.
+func (s SlowBody) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	if !s.Takes(x, rng) {
 		return Fate{}
 	}
@@ -57,6 +57,9 @@ func (s SlowBody) Check(report func(field, problem string)) {
 	}
 	s.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (SlowBody) Effects() Effects { return Effects{Delays: true, Marks: true} }
 
 // String is like "slow_body 10KiB/s to 100%".
 func (s SlowBody) String() string {

@@ -8,12 +8,12 @@ import (
 // SlowClose passes the end of a direction on late: bytes pass as ever, and the
 // other side learns that there will be no more of them after the delay.
 type SlowClose struct {
-	Delay time.Duration `yaml:"delay"` // From the last byte to the end.
-	Conns `yaml:",inline"`
+	Delay  time.Duration `yaml:"delay"` // From the last byte to the end.
+	Select `yaml:",inline"`
 }
 
-// Decide delays the end.
-func (s SlowClose) Decide(Moment) StreamFate { return StreamFate{Ends: s.Delay} }
+// DecideConn delays the end.
+func (s SlowClose) DecideConn(Moment) ConnFate { return ConnFate{Ends: s.Delay} }
 
 // Check reports what is wrong with s, by key.
 func (s SlowClose) Check(report func(field, problem string)) {
@@ -21,8 +21,13 @@ func (s SlowClose) Check(report func(field, problem string)) {
 	if s.Delay == 0 {
 		report("delay", "is missing")
 	}
-	s.Conns.Check(report)
+	s.Select.Check(report)
 }
 
+// Effects implements Toxic.
+func (SlowClose) Effects() Effects { return Effects{Delays: true, Marks: true} }
+
 // String is like "slow_close 2s to 100%".
-func (s SlowClose) String() string { return fmt.Sprintf("slow_close %v to %s", s.Delay, s.Conns) }
+func (s SlowClose) String() string {
+	return fmt.Sprintf("slow_close %v to %s", s.Delay, s.Select.conns())
+}

@@ -10,16 +10,16 @@ import (
 // at once, because the kernel accepts before we are asked; only one that waits
 // for a first byte, or for its first answer, sees the delay.
 type SlowConnect struct {
-	Delay time.Duration `yaml:"delay"` // From the caller's connect to ours.
-	Conns `yaml:",inline"`
+	Delay  time.Duration `yaml:"delay"` // From the caller's connect to ours.
+	Select `yaml:",inline"`
 }
 
-// Decide puts the dial off.
-func (s SlowConnect) Decide(m Moment) StreamFate {
+// DecideConn puts the dial off.
+func (s SlowConnect) DecideConn(m Moment) ConnFate {
 	if left := s.Delay - m.Opened; left > 0 {
-		return StreamFate{NoDial: true, Again: left}
+		return ConnFate{NoDial: true, Again: left}
 	}
-	return StreamFate{}
+	return ConnFate{}
 }
 
 // Check reports what is wrong with s, by key.
@@ -28,8 +28,13 @@ func (s SlowConnect) Check(report func(field, problem string)) {
 	if s.Delay == 0 {
 		report("delay", "is missing")
 	}
-	s.Conns.Check(report)
+	s.Select.Check(report)
 }
 
+// Effects implements Toxic.
+func (SlowConnect) Effects() Effects { return Effects{Delays: true, Marks: true} }
+
 // String is like "slow_connect 3s to 100%".
-func (s SlowConnect) String() string { return fmt.Sprintf("slow_connect %v to %s", s.Delay, s.Conns) }
+func (s SlowConnect) String() string {
+	return fmt.Sprintf("slow_connect %v to %s", s.Delay, s.Select.conns())
+}

@@ -8,32 +8,35 @@ import (
 // Timeout lets nothing pass, and closes the connection after a while. Nothing
 // is lost: what was held goes on if it heals before.
 type Timeout struct {
-	After time.Duration `yaml:"after"` // When it closes, from the injection or the connection's begin; absent means never.
-	Conns `yaml:",inline"`
+	After  time.Duration `yaml:"after"` // When it closes, from the injection or the connection's begin; absent means never.
+	Select `yaml:",inline"`
 }
 
-// Decide stalls and then closes.
-func (t Timeout) Decide(m Moment) StreamFate {
+// DecideConn stalls and then closes.
+func (t Timeout) DecideConn(m Moment) ConnFate {
 	switch left := t.After - m.Age(); {
 	case t.After <= 0:
-		return StreamFate{Course: Stall}
+		return ConnFate{Verb: ConnStall}
 	case left > 0:
-		return StreamFate{Course: Stall, Again: left}
+		return ConnFate{Verb: ConnStall, Again: left}
 	default:
-		return StreamFate{Course: Finish}
+		return ConnFate{Verb: ConnClose}
 	}
 }
 
 // Check reports what is wrong with t, by key.
 func (t Timeout) Check(report func(field, problem string)) {
 	notNegative(report, "after", t.After)
-	t.Conns.Check(report)
+	t.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (t Timeout) Effects() Effects { return Effects{Holds: true, Ends: t.After > 0, Marks: true} }
 
 // String is like "timeout after 2s to 100%".
 func (t Timeout) String() string {
 	if t.After <= 0 {
-		return "timeout to " + t.Conns.String()
+		return "timeout to " + t.Select.conns()
 	}
-	return fmt.Sprintf("timeout after %v to %s", t.After, t.Conns)
+	return fmt.Sprintf("timeout after %v to %s", t.After, t.Select.conns())
 }

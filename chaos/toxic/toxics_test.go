@@ -136,13 +136,13 @@ func TestDecide(t *testing.T) {
 	x := headOf("GET", "/", nil)
 	none := Select{Share: 1, Match: &Match{Method: "POST"}}
 	for _, tt := range []struct {
-		toxic Toxic
+		toxic ExchangeToxic
 		want  Fate
 	}{
 		{Latency{Delay: time.Second, Select: All}, Fate{Delay: time.Second}},
 		{Errors{Status: Statuses{429}, RetryAfter: time.Second, Body: "x", Select: All}, Fate{Verb: Respond, Status: 429, RetryAfter: time.Second, Body: "x"}},
 		{Reset{Select: All}, Fate{Verb: Break}},
-		{Partition{Select: All}, Fate{Verb: Hold}},
+		{Partition{Select: All}, Fate{Verb: Stall}},
 		{Latency{Delay: time.Second, Select: none}, Fate{}},
 		{Errors{Status: Statuses{429}, Select: none}, Fate{}},
 		{Reset{Select: none}, Fate{}},
@@ -154,7 +154,7 @@ func TestDecide(t *testing.T) {
 		{Errors{Select: All}, Fate{}}, // it has nothing to answer with
 		{Errors{Status: Statuses{503}, Headers: map[string]string{"X-B": "2", "X-A": "1"}, Select: All}, Fate{Verb: Respond, Status: 503, Fields: "X-A: 1\nX-B: 2\n"}},
 	} {
-		if got := tt.toxic.Decide(x, rng()); got != tt.want {
+		if got := tt.toxic.DecideExchange(x, rng()); got != tt.want {
 			t.Errorf("%v: %+v, want %+v", tt.toxic, got, tt.want)
 		}
 	}
@@ -182,7 +182,7 @@ func TestDistributions(t *testing.T) {
 		draws := make([]float64, n)
 		sum := 0.0
 		for i := range draws {
-			draws[i] = float64(tt.toxic.Decide(headOf("GET", "/", nil), r).Delay) / ms
+			draws[i] = float64(tt.toxic.DecideExchange(headOf("GET", "/", nil), r).Delay) / ms
 			sum += draws[i]
 		}
 		slices.Sort(draws)
@@ -202,7 +202,7 @@ func TestStatusesAreDrawnEvenly(t *testing.T) {
 	e := Errors{Status: Statuses{500, 502, 503}, Select: All}
 	r, counts := rng(), map[int]int{}
 	for range 30_000 {
-		counts[e.Decide(headOf("GET", "/", nil), r).Status]++
+		counts[e.DecideExchange(headOf("GET", "/", nil), r).Status]++
 	}
 	for _, s := range e.Status {
 		// 10,000 ± 5 standard deviations of √(30000·⅓·⅔) = 82.
@@ -215,7 +215,7 @@ func TestStatusesAreDrawnEvenly(t *testing.T) {
 func TestString(t *testing.T) {
 	pay := &Match{Method: "POST", Path: "/pay"}
 	for _, tt := range []struct {
-		toxic Toxic
+		toxic ExchangeToxic
 		want  string
 	}{
 		{Errors{Status: Statuses{503}, Select: All}, "errors 503 to 100%"},
@@ -313,7 +313,7 @@ func TestFatesJoinInAnyOrder(t *testing.T) {
 	fate := rapid.Custom(func(t *rapid.T) Fate {
 		f := Fate{
 			Delay: time.Duration(small.Draw(t, "delay")), Late: time.Duration(small.Draw(t, "late")),
-			Verb: Verb(rapid.IntRange(0, int(Hold)).Draw(t, "verb")), Acts: Act(rapid.IntRange(0, int(BreakAfter)*2-1).Draw(t, "acts")),
+			Verb: Verb(rapid.IntRange(0, int(Stall)).Draw(t, "verb")), Acts: Act(rapid.IntRange(0, int(BreakAfter)*2-1).Draw(t, "acts")),
 			Corrupt: corruption(t, "corrupt"), CorruptRequest: corruption(t, "corrupt request"),
 		}
 		f.Connection = f.Verb == Break && rapid.Bool().Draw(t, "connection")

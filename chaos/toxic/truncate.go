@@ -15,8 +15,8 @@ type Truncate struct {
 	Select `yaml:",inline"`
 }
 
-// Decide truncates what Select takes.
-func (t Truncate) Decide(x *Head, rng *rand.Rand) Fate {
+// DecideExchange truncates what Select takes.
+func (t Truncate) DecideExchange(x *Head, rng *rand.Rand) Fate {
 	if !t.Takes(x, rng) {
 		return Fate{}
 	}
@@ -30,6 +30,9 @@ func (t Truncate) Check(report func(field, problem string)) {
 	}
 	t.Select.Check(report)
 }
+
+// Effects implements Toxic.
+func (Truncate) Effects() Effects { return Effects{Ends: true, Marks: true} }
 
 // String is like "truncate after 1KiB to GET /items".
 func (t Truncate) String() string {

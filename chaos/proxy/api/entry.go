@@ -18,8 +18,7 @@ import (
 // relay is what the API wants of a *proxy.Relay.
 type relay interface {
 	Addr() string
-	Add(index int, t toxic.Toxic) (remove func())
-	AddStream(index int, d toxic.Direction, t toxic.Stream) (remove func())
+	Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error)
 	Record(start time.Time, observe func(evidence.Exchange))
 	Hit(index int) uint64
 	Overflow(index int) uint64
@@ -45,8 +44,8 @@ type entry struct {
 
 	mu sync.Mutex // guards what follows; writers hold ops as well; held for a few assignments
 	settings
-	shown  bool     // it is there for readers
-	relay  relay    // nil while it is disabled
+	shown  bool          // it is there for readers
+	relay  relay         // nil while it is disabled
 	toxics []*proxyToxic // in the order of their creation
 	lease  *lease
 	past   traffic // of relays that there are no more
@@ -228,7 +227,8 @@ func overlap(a, b string) bool {
 // launch binds and serves, with the toxics in force. Once it is bound, the relay
 // that e had before is stopped.
 func (e *entry) launch(to settings, toxics []*proxyToxic) (relay, error) {
-	return e.server.listen(proxy.Config{
+	var unfit error
+	r, err := e.server.listen(proxy.Config{
 		Name: e.name, Listen: to.listen, Upstream: to.upstream, Protocol: to.protocol, Seed: e.server.config.Seed, Allow: e.allow,
 	}, func(r relay) {
 		e.stop()
@@ -236,9 +236,13 @@ func (e *entry) launch(to settings, toxics []*proxyToxic) (relay, error) {
 		r.Record(time.Now(), func(x evidence.Exchange) { e.endings[x.Ending].Add(1) })
 		for _, t := range toxics {
 			t.since = deeds{}
-			t.install(r)
+			unfit = errors.Join(unfit, t.install(to.protocol, r))
 		}
 	})
+	if err == nil && unfit != nil {
+		return nil, errors.Join(unfit, r.Close())
+	}
+	return r, err
 }
 
 // start enables e, if it is not enabled already. e.ops is held.
@@ -304,7 +308,10 @@ func (e *entry) add(t *proxyToxic, lasts *ttl) error {
 	t.lease = e.server.renewed(nil, lasts, func(l *lease) { e.expire(t.name, l) })
 	if e.relay != nil {
 		t.since = deedsOf(e.relay, t.index)
-		t.install(e.relay)
+		if err := t.install(e.protocol, e.relay); err != nil {
+			t.lease.end()
+			return err
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -331,14 +338,17 @@ func (e *entry) freeIndex() (i int) {
 
 // replace puts the updated toxic u in the place of t. Both are in force for a
 // moment rather than none. e.ops is held.
-func (e *entry) replace(t, u *proxyToxic) {
+func (e *entry) replace(t, u *proxyToxic) error {
 	if e.relay != nil {
-		u.install(e.relay)
+		if err := u.install(e.protocol, e.relay); err != nil {
+			return err
+		}
 	}
 	t.uninstall()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.toxics[slices.Index(e.toxics, t)] = u
+	return nil
 }
 
 // drop takes a toxic out. e.ops is held.

@@ -30,12 +30,11 @@ type fakeRelay struct {
 
 func (r *fakeRelay) Addr() string { return r.addr }
 
-func (r *fakeRelay) Add(index int, t toxic.Toxic) func() {
-	return r.put(fmt.Sprintf("%d %v", index, t))
-}
-
-func (r *fakeRelay) AddStream(index int, d toxic.Direction, t toxic.Stream) func() {
-	return r.put(fmt.Sprintf("%d %v %v", index, d, t))
+func (r *fakeRelay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error) {
+	if r.config.Protocol == toxic.ProtocolTCP {
+		return r.put(fmt.Sprintf("%d %v %v", index, d, t)), nil
+	}
+	return r.put(fmt.Sprintf("%d %v", index, t)), nil
 }
 
 func (r *fakeRelay) put(what string) func() {

@@ -26,7 +26,7 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	if typ == "noop" {
 		return &noop{}, nil
 	}
-	bytes, exchanges := streamAttributes(typ), exchangeAttributes(typ)
+	bytes, exchanges := connAttributes(typ), exchangeAttributes(typ)
 	a := bytes
 	if protocol != tcp {
 		a = exchanges
@@ -43,8 +43,8 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	}
 }
 
-// streamAttributes are those of types that work on bytes; nil if it is none.
-func streamAttributes(typ string) attributes {
+// connAttributes are those of types that work on bytes; nil if it is none.
+func connAttributes(typ string) attributes {
 	switch typ {
 	case "latency":
 		return &latency{}
@@ -61,15 +61,15 @@ func streamAttributes(typ string) attributes {
 	case "limit_data":
 		return &limitData{}
 	case "down":
-		return newKeys[toxic.Down]()
+		return newConnKeys[toxic.Down]()
 	case "slow_connect":
-		return newKeys[toxic.SlowConnect]()
+		return newConnKeys[toxic.SlowConnect]()
 	case "partition":
-		return newKeys[toxic.StreamPartition]()
+		return newConnKeys[toxic.Partition]()
 	case "half_open":
-		return newKeys[toxic.HalfOpen]()
+		return newConnKeys[toxic.HalfOpen]()
 	case "flap":
-		return newKeys[toxic.Flap]()
+		return newConnKeys[toxic.Flap]()
 	}
 	return nil
 }
@@ -107,14 +107,15 @@ func exchangeAttributes(typ string) attributes {
 type keys struct {
 	sent   map[string]json.RawMessage
 	millis map[string]string // keys that may come as whole milliseconds, as toxiproxy has them, and what they are then
-	read   func(text []byte) (fault any, err error)
+	read   func(text []byte) (toxic.Toxic, error)
+	conns  bool // it is for connections
 }
 
 // newKeys is for the fault T. millis are pairs: the key that toxiproxy has for
 // a whole number of milliseconds, and ours.
-func newKeys[T any](millis ...string) *keys {
+func newKeys[T toxic.Toxic](millis ...string) *keys {
 	k := &keys{sent: map[string]json.RawMessage{}, millis: map[string]string{}}
-	k.read = func(text []byte) (any, error) {
+	k.read = func(text []byte) (toxic.Toxic, error) {
 		var fault T // not a pointer to it: the relay knows some by their type
 		err := experiment.ReadValue("attributes", text, &fault)
 		return fault, err
@@ -122,6 +123,13 @@ func newKeys[T any](millis ...string) *keys {
 	for i := 0; i < len(millis); i += 2 {
 		k.millis[millis[i]] = millis[i+1]
 	}
+	return k
+}
+
+// newConnKeys is newKeys for a fault of connections.
+func newConnKeys[T toxic.Toxic]() *keys {
+	k := newKeys[T]()
+	k.conns = true
 	return k
 }
 
@@ -146,7 +154,7 @@ func (k *keys) UnmarshalJSON(data []byte) error {
 // MarshalJSON is what was sent.
 func (k *keys) MarshalJSON() ([]byte, error) { return json.Marshal(k.sent) }
 
-func (k *keys) behave(share unit.Share) (behaviour, error) {
+func (k *keys) behave(share unit.Share) (toxic.Toxic, error) {
 	told := map[string]json.RawMessage{}
 	for key, value := range k.sent {
 		n, err := strconv.ParseInt(string(value), 10, 64)
@@ -154,36 +162,33 @@ func (k *keys) behave(share unit.Share) (behaviour, error) {
 			key, value = ours, quoted(strconv.FormatInt(n, 10)+"ms")
 		}
 		if _, twice := told[key]; twice {
-			return behaviour{}, badRequest("%s is given twice", key)
+			return nil, badRequest("%s is given twice", key)
 		}
 		told[key] = value
 	}
 	if _, given := told["share"]; share < 1 {
 		if given {
-			return behaviour{}, badRequest("share and toxicity are the same thing: give one of them")
+			return nil, badRequest("share and toxicity are the same thing: give one of them")
 		}
 		told["share"] = quoted(share.String())
 	}
 	text, err := json.Marshal(told)
 	if err != nil {
-		return behaviour{}, err
+		return nil, err
 	}
 	fault, err := k.read(text)
 	if err != nil {
-		return behaviour{}, badRequest("%s", problemsOf(err))
+		return nil, badRequest("%s", problemsOf(err))
 	}
-	switch f := fault.(type) {
-	case toxic.Latency:
-		if f.Recorded != "" {
-			return behaviour{}, badRequest("recorded is for experiment files: the API reads no files of this machine")
+	if l, ok := fault.(toxic.Latency); ok && l.Recorded != "" {
+		return nil, badRequest("recorded is for experiment files: the API reads no files of this machine")
+	}
+	if k.conns {
+		if _, err := toxic.OnConns(fault); err != nil {
+			return nil, badRequest("%v", err)
 		}
-		return behaviour{toxic: f}, nil
-	case toxic.Stream:
-		return behaviour{stream: f}, nil
-	case toxic.Toxic:
-		return behaviour{toxic: f}, nil
 	}
-	return behaviour{}, errToxicType
+	return fault, nil
 }
 
 func quoted(text string) json.RawMessage { return json.RawMessage(strconv.Quote(text)) }

@@ -233,8 +233,8 @@ func TestWhatIsListedIsInForce(t *testing.T) {
 				}
 				var want []string
 				for _, t := range e.toxics {
-					if d, _ := t.direction(); !t.idle() && t.behaviour.stream != nil {
-						want = append(want, fmt.Sprintf("%d %v %v", t.index, d, t.behaviour.stream))
+					if d, _ := t.direction(); !t.idle() && t.behaviour != nil {
+						want = append(want, fmt.Sprintf("%d %v %v", t.index, d, t.behaviour))
 					}
 				}
 				slices.Sort(want)

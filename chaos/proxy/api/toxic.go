@@ -37,7 +37,7 @@ type proxyToxic struct {
 	stream     string // as it was sent
 	toxicity   float32
 	attributes attributes
-	behaviour  behaviour
+	behaviour  toxic.Toxic // nil if it does nothing
 
 	lease  *lease // nil if it stays until it is taken out
 	index  int    // among the proxy's toxics; an update keeps it
@@ -108,9 +108,9 @@ func (t *proxyToxic) share() unit.Share {
 	return unit.Share(v)
 }
 
-// idle tells whether it does nothing: for now, or by its type.
+// idle reports whether it does nothing: for now, or by its type.
 func (t *proxyToxic) idle() bool {
-	return t.toxicity <= 0 || t.behaviour.stream == nil && t.behaviour.toxic == nil
+	return t.toxicity <= 0 || t.behaviour == nil
 }
 
 // direction is which way the bytes go that it works on.
@@ -120,16 +120,17 @@ func (t *proxyToxic) direction() (toxic.Direction, bool) {
 }
 
 // install puts it in force.
-func (t *proxyToxic) install(r relay) {
+func (t *proxyToxic) install(protocol string, r relay) error {
 	if t.idle() {
-		return
+		return nil
 	}
-	switch d, _ := t.direction(); {
-	case t.behaviour.stream != nil:
-		t.remove = r.AddStream(t.index, d, t.behaviour.stream)
-	case t.behaviour.toxic != nil:
-		t.remove = r.Add(t.index, t.behaviour.toxic)
+	d := toxic.Both
+	if protocol == tcp {
+		d, _ = t.direction()
 	}
+	var err error
+	t.remove, err = r.Add(t.index, t.behaviour, d)
+	return err
 }
 
 // uninstall takes it out of force.
