@@ -22,7 +22,7 @@ type Fault interface {
 
 // onLink is a toxic in a link's relay.
 type onLink struct {
-	relay     *proxy.Relay
+	relay     proxy.Relay
 	index     int
 	toxic     toxic.Toxic
 	direction toxic.Direction

@@ -12,6 +12,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/proxy/http"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -25,7 +26,7 @@ func filled(t testing.TB, n int, remember bool) *recorder {
 	}
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(20 * time.Second), Routes: []string{"pay", "browse"},
 		Links: []evidence.Link{{Name: "bank", From: "a", To: "b"}}, Faults: []evidence.Injection{{Name: "f", Kind: "errors", On: "bank", At: evidence.Seconds(10 * time.Second)}}}
-	rec, err := newRecorder(dir, h, 0, load.Constant(10, 20*time.Second), 2, map[string]*proxy.Relay{"bank": {}})
+	rec, err := newRecorder(dir, h, 0, load.Constant(10, 20*time.Second), 2, map[string]proxy.Relay{"bank": new(http.Relay)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// toxicSeed is the part of the seed that all draws of one toxic share. It is the
+// Seed is the part of the seed that all draws of one toxic share. It is the
 // same in every process, so that evidence of different runs can be compared.
 func Seed(seed uint64, link string, index int) uint64 {
 	h := fnv.New64a()
@@ -16,7 +16,7 @@ func Seed(seed uint64, link string, index int) uint64 {
 	return wire.Mix(wire.Mix(seed^h.Sum64()) + uint64(index))
 }
 
-// reseed makes pcg the chance of the toxic with this seed about one subject, the
+// Reseed makes pcg the chance of the toxic with this seed about one subject, the
 // nth time that it draws about it.
 func Reseed(pcg *rand.PCG, seed, subject, nth uint64) {
 	pcg.Seed(wire.Mix(seed^wire.Mix(subject)), wire.Mix(seed+nth))

@@ -115,12 +115,12 @@ func (s Statuses) String() string {
 	return strings.Join(text, " or ")
 }
 
-// wholeSeconds rounds up: nobody is told to come back too early.
+// WholeSeconds rounds up: nobody is told to come back too early.
 func WholeSeconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }
 
-// bodiless tells whether a response of this status has no body, RFC 9110 §6.4.1.
+// Bodiless reports whether a response of this status has no body, RFC 9110 §6.4.1.
 func Bodiless(status int) bool {
 	return status < 200 || status == 204 || status == 304
 }

@@ -83,12 +83,12 @@ func (f Fate) compareAnswer(g Fate) int {
 		cmp.Compare(f.Body, g.Body), cmp.Compare(f.Fields, g.Fields), cmp.Compare(f.GRPCStatus, g.GRPCStatus))
 }
 
-// atOnce tells whether it touches the exchange whatever the dependency does.
+// AtOnce reports whether it touches the exchange whatever the dependency does.
 // Everything else touches it when it comes to it: a response of 10 bytes is not
 // truncated after 100.
 func (f Fate) AtOnce() bool { return f.Delay > 0 || f.Late > 0 || f.Verb != Pass }
 
-// onBody tells whether something happens to the response's body.
+// OnBody reports whether something happens to the response's body.
 func (f Fate) OnBody() bool {
 	return f.Truncates() || f.Paces() || f.Corrupts() || f.BreaksDuring()
 }

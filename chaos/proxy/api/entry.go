@@ -15,21 +15,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// relay is what the API wants of a *proxy.Relay.
-type relay interface {
-	Addr() string
-	Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error)
-	Record(start time.Time, observe func(evidence.Exchange))
-	Hit(index int) uint64
-	Overflow(index int) uint64
-	InFlight() int
-	Connections() int
-	Accepted() uint64
-	Bytes(d toxic.Direction) uint64
-	Received(d toxic.Direction) uint64
-	Close() error
-}
-
 // entry is a proxy of the API: what it is told, and the relay that does it
 // while it is enabled.
 type entry struct {
@@ -45,7 +30,7 @@ type entry struct {
 	mu sync.Mutex // guards what follows; writers hold ops as well; held for a few assignments
 	settings
 	shown  bool          // it is there for readers
-	relay  relay         // nil while it is disabled
+	relay  proxy.Relay   // nil while it is disabled
 	toxics []*proxyToxic // in the order of their creation
 	lease  *lease
 	past   traffic // of relays that there are no more
@@ -75,7 +60,7 @@ type traffic struct {
 // way is what has gone one way, in bytes.
 type way struct{ received, sent uint64 }
 
-func trafficOf(r relay) traffic {
+func trafficOf(r proxy.Relay) traffic {
 	t := traffic{connections: r.Accepted()}
 	for i, d := range directions {
 		t.ways[i] = way{r.Received(d), r.Bytes(d)}
@@ -165,7 +150,7 @@ func (e *entry) change(act func() error) error {
 // become makes e what was asked for, whatever it was before. If that cannot be
 // started, e stays as it is. e.ops is held.
 func (e *entry) become(c checked) error {
-	var r relay
+	var r proxy.Relay
 	if c.enabled {
 		var err error
 		if r, err = e.swap(c.settings, c.toxics); err != nil {
@@ -193,7 +178,7 @@ func (e *entry) become(c checked) error {
 // Only if the two cannot be bound at a time it is stopped before, and started
 // again if need be: its connections are lost then. What was e.relay is nil
 // afterwards if the new one serves; the caller puts it there. e.ops is held.
-func (e *entry) swap(to settings, toxics []*proxyToxic) (relay, error) {
+func (e *entry) swap(to settings, toxics []*proxyToxic) (proxy.Relay, error) {
 	had, was := e.relay != nil, e.settings
 	if had && overlap(was.listen, to.listen) {
 		e.stop()
@@ -212,7 +197,7 @@ func (e *entry) swap(to settings, toxics []*proxyToxic) (relay, error) {
 	return nil, err
 }
 
-// overlap tells whether one of two addresses to listen on, in the form of
+// overlap reports whether one of two addresses to listen on, in the form of
 // resolveListen, keeps the other from being bound.
 func overlap(a, b string) bool {
 	x, errX := netip.ParseAddrPort(a)
@@ -226,11 +211,11 @@ func overlap(a, b string) bool {
 
 // launch binds and serves, with the toxics in force. Once it is bound, the relay
 // that e had before is stopped.
-func (e *entry) launch(to settings, toxics []*proxyToxic) (relay, error) {
+func (e *entry) launch(to settings, toxics []*proxyToxic) (proxy.Relay, error) {
 	var unfit error
 	r, err := e.server.listen(proxy.Config{
 		Name: e.name, Listen: to.listen, Upstream: to.upstream, Protocol: to.protocol, Seed: e.server.config.Seed, Allow: e.allow,
-	}, func(r relay) {
+	}, func(r proxy.Relay) {
 		e.stop()
 		e.refusal.Store(nil)
 		r.Record(time.Now(), func(x evidence.Exchange) { e.endings[x.Ending].Add(1) })

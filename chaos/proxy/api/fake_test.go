@@ -89,6 +89,7 @@ func (r *fakeRelay) Close() error {
 
 func (r *fakeRelay) Record(time.Time, func(evidence.Exchange)) {}
 func (r *fakeRelay) InFlight() int                             { return 0 }
+func (r *fakeRelay) Unsafe() uint64                            { return 0 }
 func (r *fakeRelay) Connections() int                          { return 0 }
 func (r *fakeRelay) Accepted() uint64                          { return 2 }
 func (r *fakeRelay) Bytes(d toxic.Direction) uint64            { return uint64(d) * 100 }
@@ -104,7 +105,7 @@ type fake struct {
 
 func newFake(t testing.TB, c Config) *fake {
 	f := &fake{Server: New(c), t: t}
-	f.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
+	f.listen = func(c proxy.Config, prepare func(proxy.Relay)) (proxy.Relay, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		r := &fakeRelay{config: c, addr: strings.Replace(c.Listen, ":0", fmt.Sprintf(":%d", 40000+len(f.relays)), 1), inForce: map[*int]string{}}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
 // proxyInput is a proxy as it is asked for, and what an update of one says.
@@ -170,7 +172,7 @@ func (s *Server) update(ctx context.Context, e *entry, in proxyInput) (v proxyVi
 		}
 		set(&to.upstream, in.Upstream)
 		set(&enabled, in.Enabled)
-		var r relay
+		var r proxy.Relay
 		switch {
 		case !enabled:
 			e.stop()

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
@@ -120,7 +121,7 @@ func (t *proxyToxic) direction() (toxic.Direction, bool) {
 }
 
 // install puts it in force.
-func (t *proxyToxic) install(protocol string, r relay) error {
+func (t *proxyToxic) install(protocol string, r proxy.Relay) error {
 	if t.idle() {
 		return nil
 	}
@@ -153,12 +154,12 @@ func set[T any](at *T, given *T) {
 }
 
 // done is what it has done in r.
-func (t *proxyToxic) done(r relay) deeds {
+func (t *proxyToxic) done(r proxy.Relay) deeds {
 	return deedsOf(r, t.index).minus(t.since)
 }
 
 // settle takes over what r has counted.
-func (t *proxyToxic) settle(r relay) {
+func (t *proxyToxic) settle(r proxy.Relay) {
 	t.tally.add(t.done(r))
 	t.since = deeds{}
 }
