@@ -29,7 +29,7 @@ func (t Teapot) Effects() toxic.Effects { return toxic.Effects{Ends: true, Marks
 // String is like "teapot to GET /coffee".
 func (t Teapot) String() string { return "teapot to " + t.Select.String() }
 
-func ExampleRelay_Add() {
+func ExampleRelay_teapot() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "coffee") }))
 	defer server.Close()
 	link, err := Listen(Config{Name: "kitchen", Upstream: server.Listener.Addr().String()})

@@ -315,3 +315,113 @@ listen front
 		})
 	}
 }
+
+// TestNetHTTP runs net/http's client and server through a link.
+func TestNetHTTP(t *testing.T) {
+	cancelled := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/echo":
+			body, _ := io.ReadAll(r.Body)
+			w.Write(body)
+		case "/hang":
+			<-r.Context().Done()
+			close(cancelled)
+		}
+	}))
+	defer server.Close()
+	l := listen(t, server.Listener.Addr().String())
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := http.Client{Transport: transport}
+	for _, size := range []int{0, 1, 100, 5 << 10, 1 << 20} {
+		want := bytes.Repeat([]byte("abcde"), size)[:size]
+		res, err := client.Post("http://"+l.Addr()+"/echo", "x", io.MultiReader(bytes.NewReader(want))) // in chunks
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes: got %d bytes, %v", size, len(got), err)
+		}
+		if x := l.Next(); x.Status != 200 || x.Ending != evidence.Answered {
+			t.Errorf("recorded %+v", x)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	req, _ := http.NewRequestWithContext(ctx, "GET", "http://"+l.Addr()+"/hang", nil)
+	go func() {
+		for l.InFlight() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	if _, err := client.Do(req); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if x := l.Next(); x.Ending != evidence.CallerGone || x.Path != "/hang" {
+		t.Errorf("recorded %+v", x)
+	}
+	select {
+	case <-cancelled:
+	case <-time.After(wiretest.Patience):
+		t.Error("the dependency's work goes on for a caller who left")
+	}
+}
+
+func TestCurl(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+	}))
+	defer server.Close()
+	l := listen(t, server.Listener.Addr().String())
+	curl := func(stdin string, args ...string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), wiretest.Patience)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "curl", append([]string{"-sS", "-w", " %{http_code} %header{retry-after}"}, args...)...)
+		cmd.Stdin = strings.NewReader(stdin)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return string(out) + " " + err.Error()
+		}
+		return string(out)
+	}
+	url := "http://" + l.Addr()
+	// curl says Expect: 100-continue for a body this large.
+	if got, want := curl(strings.Repeat("x", 2<<20), "--data-binary", "@-", url), " 200 "; got != want {
+		t.Errorf("upload: got %q, want %q", got, want)
+	}
+	if x := l.Next(); x.Status != 200 || x.Method != "POST" {
+		t.Errorf("recorded %+v", x)
+	}
+
+	remove := l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, RetryAfter: 1500 * time.Millisecond, Body: "down", Select: toxic.All})
+	if got, want := curl("", url), "down 503 2"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := curl(strings.Repeat("x", 2<<20), "--data-binary", "@-", url), "down 503 2"; got != want {
+		t.Errorf("upload: got %q, want %q", got, want)
+	}
+	for range 2 {
+		if x := l.Next(); x.Status != 503 || x.Ending != evidence.Injected || !x.HitBy(0) || x.RetryAfter != 2*time.Second {
+			t.Errorf("recorded %+v", x)
+		}
+	}
+	remove()
+
+	remove = l.Add(1, toxic.Reset{Select: toxic.All})
+	if got := curl("", url); !strings.Contains(got, "reset by peer") {
+		t.Errorf("got %q, want a reset", got)
+	}
+	if x := l.Next(); x.Ending != evidence.Broken || !x.HitBy(1) {
+		t.Errorf("recorded %+v", x)
+	}
+	remove()
+
+	if got, want := curl("", url), " 200 "; got != want {
+		t.Errorf("healed: got %q, want %q", got, want)
+	}
+	l.Next()
+}

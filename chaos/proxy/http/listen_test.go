@@ -1,6 +1,7 @@
 package http
 
 import (
+	"fmt"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -78,4 +79,27 @@ func untouched(l *testLink, c, up *wiretest.Caller) {
 	if x := l.Next(); x.Ending != evidence.Answered || x.Status != 200 || x.Faults != 0 {
 		l.T.Errorf("recorded %+v, want it untouched", x)
 	}
+}
+
+// bodied is a response with this body.
+func bodied(body string) string {
+	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// empty is a response without a body.
+const empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+// recorded checks the next record: how it ended, with which status, and that
+// fault 4 is named in it or not.
+func (l *testLink) recorded(how evidence.Ending, status int, named bool) evidence.Exchange {
+	l.T.Helper()
+	x := l.Next()
+	faults := uint64(0)
+	if named {
+		faults = 1 << 4
+	}
+	if x.Ending != how || x.Status != status || x.Faults != faults {
+		l.T.Errorf("recorded %v, status %d, faults %b; want %v, %d, %b", x.Ending, x.Status, x.Faults, how, status, faults)
+	}
+	return x
 }

@@ -60,7 +60,7 @@ type attachment struct {
 	directions [2]directionState // by way
 }
 
-// directionState is what a attachment remembers of one direction.
+// directionState is what an attachment remembers of one direction.
 type directionState struct {
 	passed int64         // bytes since the toxic has had the connection
 	free   time.Duration // when the last piece left the Shaper
@@ -86,7 +86,7 @@ func attachmentOn(a *activeConn, conn uint64, d *draw) (g *attachment, takes boo
 	return g, true
 }
 
-// acquire lets the toxic take hold, unless it has hold of as many as it may.
+// acquire makes the toxic act on the connection. It reports false past MaxActive.
 func (g *attachment) acquire() bool {
 	if most := g.by.selects.MaxActive; most > 0 && g.by.holding >= most {
 		return false

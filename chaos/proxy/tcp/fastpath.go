@@ -16,12 +16,13 @@ import (
 // system call per turn brings what has come to all of them and takes what goes on;
 // with epoll, it takes one to hear of messages, and two more for each.
 //
-//	epoll ──16 small messages in a row, no toxic── be promoted ──▶ io_uring
-//	epoll ◀──a toxic, bulk, an end, no room────── leave ─── io_uring
+//	epoll ──16 small messages in a row, no toxic── promote ──▶ io_uring
+//	epoll ◀──a toxic, bulk, an end, no room─────── demote ─── io_uring
 //
-// It knows nothing else: whatever is not a message that fits makes the session leave,
-// and what to do then is decided where it always is. A session that leaves first
-// hears all that its receives have brought, so nothing is lost or overtaken.
+// It passes small messages and nothing else. Anything that is not one (an end, an
+// error, bulk, no room) demotes the session, and is then dealt with as always, by
+// epoll. Before that all that its receives have brought is passed on, so nothing is
+// lost or overtaken.
 // Where the kernel lets us have no ring, all stay with epoll.
 type fastPath struct {
 	loop       *loop

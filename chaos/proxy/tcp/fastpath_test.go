@@ -22,7 +22,7 @@ import (
 )
 
 // TestFastPath: connections on the fast path are what they are without it. Here
-// they be promoted after their first message, so each test leaves it when it asks for
+// they are promoted after their first message, so each test leaves it when it asks for
 // more than that.
 func TestFastPath(t *testing.T) {
 	if !poll.HasRing() {
@@ -61,16 +61,16 @@ func onFastPath(t *testing.T) (l *testLink, c, up *wiretest.Caller) {
 		up.Send("ho")
 		c.Expect("ho")
 	}
-	l.boards(1)
+	l.promotes(1)
 	return l, c, up
 }
 
-// is promoted waits until connections have boarded so many times.
-func (l *testLink) boards(times int64) {
+// promotes waits until connections have been promoted so many times.
+func (l *testLink) promotes(times int64) {
 	l.T.Helper()
 	for begin := time.Now(); l.relay.loop.fast.promotions.Load() < times; time.Sleep(time.Millisecond) {
 		if time.Since(begin) > wiretest.Patience {
-			l.T.Fatalf("boarded %d times, want %d", l.relay.loop.fast.promotions.Load(), times)
+			l.T.Fatalf("promoted %d times, want %d", l.relay.loop.fast.promotions.Load(), times)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func TestFastPathToxicTakesHold(t *testing.T) {
 		c.Send("hi")
 		up.Expect("hi")
 	}
-	l.boards(2)
+	l.promotes(2)
 	if err := l.Close(); err != nil { // under a connection that is on it
 		t.Error(err)
 	}
@@ -243,7 +243,7 @@ func TestFastPathResetUnderWay(t *testing.T) {
 	}
 }
 
-// TestFastPathChanges: connections that be promoted and leave all the time, for toxics
+// TestFastPathChanges: connections that are promoted and demoted all the time, for toxics
 // and for bulk, lose nothing.
 func TestFastPathChanges(t *testing.T) {
 	if !poll.HasRing() {
@@ -286,7 +286,7 @@ func TestFastPathChanges(t *testing.T) {
 	close(over)
 	toxics.Wait()
 	if n := l.relay.loop.fast.promotions.Load(); n < 5*conns {
-		t.Errorf("boarded %d times: this has not shown enough", n)
+		t.Errorf("promoted %d times: this has not shown enough", n)
 	}
 	for range conns {
 		l.recordedAs(evidence.Answered)

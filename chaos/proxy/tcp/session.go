@@ -16,7 +16,7 @@ import (
 
 // session is a caller's connection with its own connection to the dependency.
 //
-//	         ┌─ session ─────────────────────────────┐
+//	         ┌─ session ──────────────────────────────────┐
 //	caller ──▶ peer 0 ──── direction 0, upstream ────▶ peer 1 ──▶ dependency
 //	       ◀── peer 0 ◀── direction 1, downstream ──── peer 1 ◀──
 //	         └─────── attachments of toxics ────────────┘

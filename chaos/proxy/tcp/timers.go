@@ -8,8 +8,9 @@ import (
 
 const never = time.Duration(math.MaxInt64)
 
-// timers are the times at which connections have to be looked at. One that is
-// not wanted any more is left to ring; nobody listens.
+// timers are the times at which sessions have to be looked at, in a heap. One that
+// has been replaced by an earlier one, or whose session is over, is skipped when it
+// comes out.
 type timers []timer
 
 type timer struct {
