@@ -87,7 +87,9 @@ func bind(c Config) (bound, error) {
 	base := link.Config{Name: c.Name, Listen: c.Listen, Upstream: c.Upstream, Seed: c.Seed, Allow: c.Allow}
 	switch c.Protocol {
 	case toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC:
-		return http.Listen(http.Config{Config: base, Protocol: c.Protocol, Run: c.Run, IDHeader: c.IDHeader, Terminate: c.Terminate, Originate: c.Originate})
+		return http.Listen(http.Config{
+			Config: base, Protocol: c.Protocol, Run: c.Run, IDHeader: c.IDHeader, Terminate: c.Terminate, Originate: c.Originate,
+		})
 	case toxic.ProtocolTCP:
 		if c.Terminate != nil || c.Originate != nil {
 			return bindSecure(base, c.Terminate, c.Originate)

@@ -21,11 +21,12 @@ func (m Moment) Age() time.Duration { return min(m.Injected-m.Grown, m.Opened) }
 type ConnVerb uint8
 
 const (
-	ConnPass      ConnVerb = iota // bytes pass
-	ConnStall                     // nothing passes, no end either, until the toxic is healed or decides otherwise
-	ConnClose                     // the relay closes the connection to both sides (FIN)
-	ConnReset                     // the relay resets the connection to both sides (RST)
-	ConnBlackhole                 // nothing passes, and the toxic's end brings nothing back: then whatever a side sends is answered by a RST
+	ConnPass  ConnVerb = iota // bytes pass
+	ConnStall                 // nothing passes, no end either, until the toxic is healed or decides otherwise
+	ConnClose                 // the relay closes the connection to both sides (FIN)
+	ConnReset                 // the relay resets the connection to both sides (RST)
+	// nothing passes, and the toxic's end brings nothing back: then whatever a side sends is answered by a RST
+	ConnBlackhole
 )
 
 // ConnFate is what happens to a connection, or to one direction of it. The

@@ -17,8 +17,9 @@ import (
 // too, and its connection to the dependency is closed; one whose response has
 // begun to reach the caller is left alone.
 type Errors struct {
-	Status     Statuses          `yaml:"status"`      // One status, or a list to draw from evenly.
-	GRPC       GRPCCode          `yaml:"grpc_status"` // What gRPC calls get, like UNAVAILABLE; absent means what stands for the status. One of the two is needed.
+	Status Statuses `yaml:"status"` // One status, or a list to draw from evenly.
+	// What gRPC calls get, like UNAVAILABLE; absent means what stands for the status. One of the two is needed.
+	GRPC       GRPCCode          `yaml:"grpc_status"`
 	RetryAfter time.Duration     `yaml:"retry_after"` // Sent as Retry-After in whole seconds, rounded up; absent sends none.
 	Headers    map[string]string `yaml:"headers"`     // Sent besides; a Content-Type given here replaces that of the body.
 	Body       string            `yaml:"body"`        // Body of the answer.

@@ -6,7 +6,7 @@ import (
 )
 
 // Flap is a link that goes down and up again and again, beginning with down:
-// while it is down nothing passes, as in a partition, and what was held goes on
+// while it is down nothing passes, as in a partition, and what was stalled goes on
 // when it is up. All connections that it takes see the same phase.
 type Flap struct {
 	Up     time.Duration `yaml:"up"`   // How long it passes.

@@ -19,13 +19,17 @@ import (
 // them. It is a long link, not a narrow one: what follows is under way
 // meanwhile. What was under way when it is injected is not delayed any more.
 type Latency struct {
-	Delay        time.Duration `yaml:"delay"`        // The mean or the least delay, see distribution.
-	Jitter       time.Duration `yaml:"jitter"`       // Width of the distribution.
-	Distribution string        `yaml:"distribution"` // uniform (delay ± jitter, the default), normal (standard deviation jitter), pareto (at least delay, heavy tail of scale jitter).
-	Recorded     string        `yaml:"recorded"`     // An HdrHistogram log, like the front.hlog of a run, to draw delays from in place of delay; relative to the experiment file. Its values are nanoseconds.
-	Tag          string        `yaml:"tag"`          // Which tag of that log, like the name of a route; absent means the only one.
-	On           string        `yaml:"on"`           // What is delayed: request (the default) or response.
-	Select       `yaml:",inline"`
+	Delay  time.Duration `yaml:"delay"`  // The mean or the least delay, see distribution.
+	Jitter time.Duration `yaml:"jitter"` // Width of the distribution.
+	// uniform (delay ± jitter, the default), normal (standard deviation jitter), pareto (at least delay, heavy tail
+	// of scale jitter).
+	Distribution string `yaml:"distribution"`
+	// An HdrHistogram log, like the front.hlog of a run, to draw delays from in place of delay; relative to the
+	// experiment file. Its values are nanoseconds.
+	Recorded string `yaml:"recorded"`
+	Tag      string `yaml:"tag"` // Which tag of that log, like the name of a route; absent means the only one.
+	On       string `yaml:"on"`  // What is delayed: request (the default) or response.
+	Select   `yaml:",inline"`
 
 	Draws *hist.Drawer `yaml:"-"` // of the recording; see Load
 }

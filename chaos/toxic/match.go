@@ -12,11 +12,13 @@ import (
 // Match is which exchanges a fault is for; all that is given must agree. Of
 // connections there is only connection to match.
 type Match struct {
-	Method     string            `yaml:"method"`     // Exact, like POST.
-	Path       string            `yaml:"path"`       // Glob over the path without query: * within a segment, ** across.
-	Header     map[string]string `yaml:"header"`     // Exact values by name; "*" means present.
-	GRPC       string            `yaml:"grpc"`       // Glob over the gRPC method, like shop.v1.Cart/Add or shop.v1.Cart/*; matches gRPC calls only.
-	Connection int               `yaml:"connection"` // Which connection of the callers on this link, from 1, in the order in which they came.
+	Method string            `yaml:"method"` // Exact, like POST.
+	Path   string            `yaml:"path"`   // Glob over the path without query: * within a segment, ** across.
+	Header map[string]string `yaml:"header"` // Exact values by name; "*" means present.
+	// Glob over the gRPC method, like shop.v1.Cart/Add or shop.v1.Cart/*; matches gRPC calls only.
+	GRPC string `yaml:"grpc"`
+	// Which connection of the callers on this link, from 1, in the order in which they came.
+	Connection int `yaml:"connection"`
 }
 
 // Matches reports whether the exchange's head agrees with all that is given. Of

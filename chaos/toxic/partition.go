@@ -3,7 +3,7 @@ package toxic
 import "math/rand/v2"
 
 // Partition lets nothing through in either direction: connections hang, new
-// ones are accepted by the kernel and hang too. What was held goes on its way
+// ones are accepted by the kernel and hang too. What was stalled goes on its way
 // when it heals: nothing is lost.
 //
 // It holds exchanges. That the dependency closes an idle connection still

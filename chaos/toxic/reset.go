@@ -13,7 +13,9 @@ import (
 // with its other calls goes on. Behind a response means there: in the place of
 // its end.
 type Reset struct {
-	When string `yaml:"when"` // before the request is passed on (the default), during (half of the response's body has passed; one byte, if its length is not known), after the response.
+	// before the request is passed on (the default), during (half of the response's body has passed; one byte, if
+	// its length is not known), after the response.
+	When string `yaml:"when"`
 	// With h2 and grpc: resets the whole connection, with all calls on it.
 	Connection bool `yaml:"connection"`
 	Select     `yaml:",inline"`

@@ -18,7 +18,8 @@ type Select struct {
 	Share unit.Share `yaml:"share"`
 	// Which exchanges or connections match; absent means all.
 	Match *Match `yaml:"match"`
-	// Only the first so many matching exchanges since it was injected (fail 3, then succeed), or connections, those that are open then included; absent means all.
+	// Only the first so many matching exchanges since it was injected (fail 3, then succeed), or connections, those
+	// that are open then included; absent means all.
 	First int `yaml:"first"`
 	// Only every so manieth matching exchange or connection (3: the third, the sixth ...); absent means each.
 	Every int `yaml:"every"`

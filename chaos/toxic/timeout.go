@@ -6,7 +6,7 @@ import (
 )
 
 // Timeout lets nothing pass, and closes the connection after a while. Nothing
-// is lost: what was held goes on if it heals before.
+// is lost: what was stalled goes on if it heals before.
 type Timeout struct {
 	After  time.Duration `yaml:"after"` // When it closes, from the injection or the connection's begin; absent means never.
 	Select `yaml:",inline"`

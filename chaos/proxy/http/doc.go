@@ -21,7 +21,7 @@
 // Each connection has two goroutines. The caller's side (h1_downstream.go) reads all
 // the time, so it sees at once that the caller leaves, and it does everything but
 // pass on responses; the dependency's side (h1_upstream.go) does that. They share
-// one exchange under the connection's lock, which is not held during reads and
+// one exchange under the connection's lock, which is not locked during reads and
 // writes. What has to wait for a delay waits in a read with a deadline, and what has
 // to be woken is woken by a deadline in the past: no timer and no allocation per
 // exchange.

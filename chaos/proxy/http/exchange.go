@@ -241,7 +241,7 @@ func (x *exchange) verb() toxic.Verb {
 }
 
 // requestGate tells what the caller's side has to do with the request at the
-// time now: Hold until it is woken or until comes (zero: no such time), or
+// time now: Stall until it is woken or until comes (zero: no such time), or
 // whatever else the verb is. A delay is one more reason to hold.
 func (x *exchange) requestGate(now time.Time) (verb toxic.Verb, until time.Time) {
 	verb = x.verb()
@@ -262,8 +262,8 @@ func (x *exchange) requestGate(now time.Time) (verb toxic.Verb, until time.Time)
 }
 
 // responseGate tells what the dependency's side has to do, at the time now,
-// with more of the response: Pass it on, Break, or Hold until it is woken or
-// until comes. What the caller's side is about to answer is held here. final
+// with more of the response: Pass it on, Break, or Stall until it is woken or
+// until comes. What the caller's side is about to answer waits here. final
 // tells that this is part of the final response, not a 1xx before it.
 func (x *exchange) responseGate(now time.Time, final bool) (verb toxic.Verb, until time.Time) {
 	switch x.verb() {

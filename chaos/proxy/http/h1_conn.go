@@ -58,7 +58,7 @@ type h1Conn struct {
 	wakes atomic.Uint64
 	nudge chan struct{}
 
-	// final is held while the last bytes of a response are given to the
+	// final is locked while the last bytes of a response are given to the
 	// caller. The exchange has ended by then, so that the caller, who has
 	// them, can begin the next; only an answer of ours must not overtake
 	// them. It is taken before mu.
@@ -77,7 +77,7 @@ type phase uint8
 
 const (
 	reading    phase = iota // a request's head
-	gated                   // the head is there: delayed, held, or waiting for the dial
+	gated                   // the head is there: delayed, stalled, or waiting for the dial
 	passing                 // the request goes to the dependency
 	awaiting                // the end of the response
 	discarding              // reading the request that a fault answers
@@ -127,7 +127,7 @@ func (c *h1Conn) begin(head bool) {
 	c.x.meet(c.relay, &c.head, &c.draw)
 }
 
-// recordHits is that of the exchange in progress. c.mu is held.
+// recordHits is that of the exchange in progress. c.mu is locked.
 func (c *h1Conn) recordHits(match func(toxic.Fate) bool) { c.x.recordHits(c.relay, match) }
 
 // review brings the exchange in progress into line with the toxics in force.
@@ -174,7 +174,7 @@ func (c *h1Conn) wakeCaller() {
 var longAgo = time.Unix(1, 0)
 
 // finish ends the exchange in progress, if there is one, and the caller's side may
-// begin the next. c.mu is held.
+// begin the next. c.mu is locked.
 func (c *h1Conn) finish(how evidence.Ending) (e ended, ok bool) {
 	if e, ok = c.x.finish(c.relay, how, true); e.breaks {
 		c.ending = toReset
@@ -245,7 +245,7 @@ func (c *h1Conn) shut(hard bool) {
 	c.wakeCaller()
 }
 
-// giveUp closes the connection to the dependency, if there is one. c.mu is held.
+// giveUp closes the connection to the dependency, if there is one. c.mu is locked.
 func (c *h1Conn) giveUp(hard bool) {
 	if c.up != nil {
 		c.up.close(hard)

@@ -16,7 +16,7 @@ import (
 
 const (
 	// watch is how often the caller's side looks whether the caller has left
-	// while it cannot read: its buffer is full of a request that is held or
+	// while it cannot read: its buffer is full of a request that is stalled or
 	// that the dependency does not take.
 	watch = 20 * time.Millisecond
 	// linger is how long a caller that was answered for the last time may
@@ -244,7 +244,7 @@ func (c *h1Conn) passGate() (s step, breaks bool) {
 	return again, false
 }
 
-// respond decides that we answer, and with what. c.mu is held.
+// respond decides that we answer, and with what. c.mu is locked.
 func (c *h1Conn) respond() {
 	c.x.answering, c.x.answer = true, c.x.fate
 	c.phase = discarding

@@ -25,7 +25,7 @@ type requestEdit struct {
 const maxCopy = 4 << 20
 
 // beginEdit notes what the fate wants done to the request, which is about to
-// be passed on. c.mu is held.
+// be passed on. c.mu is locked.
 func (c *h1Conn) beginEdit() {
 	f := c.x.fate
 	c.edited = 0

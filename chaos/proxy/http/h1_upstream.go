@@ -46,7 +46,7 @@ const (
 	dropped      // the rest of a response that the caller never hears
 )
 
-// newH1Upstream starts a connection to the dependency. c.mu is held.
+// newH1Upstream starts a connection to the dependency. c.mu is locked.
 func newH1Upstream(c *h1Conn) *h1Upstream {
 	ctx, cancel := context.WithCancel(context.Background())
 	u := &h1Upstream{c: c, cancel: cancel, nudge: make(chan struct{}, 1)}
@@ -55,7 +55,7 @@ func newH1Upstream(c *h1Conn) *h1Upstream {
 	return u
 }
 
-// close closes both directions, hard by a RST. c.mu is held.
+// close closes both directions, hard by a RST. c.mu is locked.
 func (u *h1Upstream) close(hard bool) {
 	u.cancel()
 	switch {
@@ -321,7 +321,7 @@ func (u *h1Upstream) gate(final bool, last *ended) bool {
 	}
 }
 
-// look is one look at what gate waits for. c.mu is held.
+// look is one look at what gate waits for. c.mu is locked.
 func (u *h1Upstream) look(final bool) (verb toxic.Verb, until time.Time, given bool) {
 	x := &u.c.x
 	if u.c.up != u {

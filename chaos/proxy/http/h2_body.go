@@ -24,7 +24,7 @@ func lengthOf(fields []hpack.HeaderField) (length int64, known bool) {
 
 // pace says how much of a response's data may be passed on now, if something
 // is done to it: pieces wait for the pace, their bytes may be corrupted, and it
-// may end before its end. mu is held, also in all that follows.
+// may end before its end. mu is locked, also in all that follows.
 func (m *h2Conn) pace(s *h2Stream, now time.Time) {
 	f, b, fate := &s.response, &s.body, s.x.fate
 	if !f.begun || !s.x.open || s.ours || !fate.OnBody() {

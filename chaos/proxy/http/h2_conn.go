@@ -21,7 +21,7 @@ import (
 // h2Conn is a caller's connection of HTTP/2 with its own connection to the
 // dependency. Every stream on it is an exchange.
 //
-//	          ┌──────── caller side ────────┐ ┌────── dependency's side ──────┐
+//	          ┌────── caller's side ───────┐ ┌───── dependency's side ──────┐
 //	caller ──▶│ read ─▶ frame ─▶ stream ───┼─┼─▶ gate ─▶ request ──▶ write  │──▶ dependency
 //	caller ◀──│ write ◀── response ◀─ gate ┼─┼── stream ◀─ frame ◀─ read    │◀── dependency
 //	          └────────────────────────────┘ └──────────────────────────────┘
@@ -49,7 +49,7 @@ type h2Conn struct {
 	streams  map[uint32]*h2Stream // by their numbers on the caller's side
 	passed   map[uint32]*h2Stream // those that are open on the dependency's, by their numbers there
 	waiting  []*h2Stream          // may be passed on, but for the connection or for the dependency's limit
-	pings    []ping               // held
+	pings    []ping               // stalled
 	told     []ended              // to be told when mu is unlocked
 	last     uint32               // the caller's highest stream
 	next     uint32               // the next on the dependency's side
@@ -73,7 +73,8 @@ const unsettledLimit = 100
 
 func newH2Conn(r *Relay, number uint64, caller transport.Conn) *h2Conn {
 	m := &h2Conn{
-		relay: r, number: number, grpc: r.config.Protocol == toxic.ProtocolGRPC, in: bufio.NewReaderSize(r.Reading(caller, link.ToDependency), 16<<10),
+		relay: r, number: number, grpc: r.config.Protocol == toxic.ProtocolGRPC,
+		in:      bufio.NewReaderSize(r.Reading(caller, link.ToDependency), 16<<10),
 		streams: map[uint32]*h2Stream{}, passed: map[uint32]*h2Stream{},
 		next: 1, served: lastStream, accepts: lastStream, offered: maxStreams, limit: unsettledLimit,
 	}
@@ -137,7 +138,7 @@ func (m *h2Conn) preface() (bool, error) {
 	return true, nil
 }
 
-// dial starts the dependency's side. mu is held.
+// dial starts the dependency's side. mu is locked.
 func (m *h2Conn) dial() {
 	if m.cancel != nil {
 		return
@@ -304,7 +305,7 @@ func (m *h2Conn) review(toxics []*active) {
 	m.unlock()
 }
 
-// flush does what a change may have made possible. mu is held.
+// flush does what a change may have made possible. mu is locked.
 func (m *h2Conn) flush() {
 	if len(m.pings) > 0 && !m.partitioned() {
 		for _, p := range m.pings {
@@ -340,7 +341,7 @@ func (m *h2Conn) signalWriters() {
 	}
 }
 
-// at has a stream looked at when the time comes. mu is held.
+// at has a stream looked at when the time comes. mu is locked.
 func (m *h2Conn) at(due time.Time) {
 	if !m.due.IsZero() && !due.Before(m.due) {
 		return

@@ -14,7 +14,7 @@ import (
 )
 
 // ended handles that a side is over: its connection has ended, or what came on
-// it is not HTTP/2. mu is held.
+// it is not HTTP/2. mu is locked.
 func (m *h2Conn) ended(l *h2Side, err error) {
 	code, foul := fouled(err)
 	switch {
@@ -48,7 +48,7 @@ func fouled(err error) (code http2.ErrCode, foul bool) {
 	}
 }
 
-// end handles that there is no dependency's side any more. mu is held.
+// end handles that there is no dependency's side any more. mu is locked.
 func (m *h2Conn) end(hard bool) {
 	if !m.over {
 		m.over, m.hard = true, hard
@@ -64,7 +64,7 @@ func (m *h2Conn) end(hard bool) {
 // settle ends the caller's side behind that of the dependency, as soon as that
 // takes nothing from the caller which it would otherwise get: what faults hold,
 // or answer, still has to come. An exchange that nothing holds ends it at once.
-// mu is held.
+// mu is locked.
 func (m *h2Conn) settle() {
 	if !m.over || m.draining || m.closed {
 		return
@@ -116,7 +116,7 @@ func (m *h2Conn) shut(hard bool) {
 	m.unlock()
 }
 
-// shutBoth is shut with mu held.
+// shutBoth is shut with mu locked.
 func (m *h2Conn) shutBoth(hard bool) {
 	if m.closed {
 		return
@@ -128,7 +128,7 @@ func (m *h2Conn) shutBoth(hard bool) {
 	m.wakeClock()
 }
 
-// close closes the connection of a side. mu is held.
+// close closes the connection of a side. mu is locked.
 func (m *h2Conn) close(l *h2Side, hard bool) {
 	if l == &m.up && m.cancel != nil {
 		m.cancel()

@@ -18,7 +18,7 @@ func (m *h2Conn) wait(s *h2Stream) {
 	}
 }
 
-// pump passes on the requests that wait for that. mu is held.
+// pump passes on the requests that wait for that. mu is locked.
 func (m *h2Conn) pump() {
 	for len(m.waiting) > 0 && !m.over {
 		s := m.waiting[0]
@@ -79,7 +79,7 @@ func (m *h2Conn) queue(s *h2Stream, f *halfStream) {
 	f.to.ready = append(f.to.ready, s)
 }
 
-// pull writes a half stream's next frame. mu is held.
+// pull writes a half stream's next frame. mu is locked.
 func (m *h2Conn) pull(s *h2Stream, f *halfStream) {
 	f.queued = false
 	if s.gone || f.stalled || f.done || len(f.heads) > 0 || s.ours && f == &s.request || s.x.dropped && f == &s.response {

@@ -22,7 +22,7 @@ func streamError(id uint32, code http2.ErrCode) error {
 }
 
 // fromCaller takes a frame from the caller. An error is of the stream or of the
-// connection. mu is held, also in all that follows.
+// connection. mu is locked, also in all that follows.
 func (m *h2Conn) fromCaller(f http2.Frame) error {
 	id := f.Header().StreamID
 	switch f := f.(type) {
@@ -434,7 +434,7 @@ type ping struct {
 	data [8]byte
 }
 
-// maxPings bounds those that are held; who sends more in a partition has given
+// maxPings bounds those that are stalled; a peer that sends more in a partition has given
 // up on the first.
 const maxPings = 16
 

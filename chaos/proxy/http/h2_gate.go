@@ -6,7 +6,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// advance does with a stream what can be done at the time now. mu is held.
+// advance does with a stream what can be done at the time now. mu is locked.
 func (m *h2Conn) advance(s *h2Stream, now time.Time) {
 	s.until = time.Time{}
 	if s.gone || !m.advanceRequest(s, now) {

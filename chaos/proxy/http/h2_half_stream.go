@@ -35,7 +35,7 @@ type halfStream struct {
 	window int64 // what the receiver still takes of this stream
 }
 
-// maxInterim bounds the heads that are held for one stream.
+// maxInterim bounds the heads that are kept for one stream.
 const maxInterim = 16
 
 // left is how many bytes of data were not passed on.
@@ -51,7 +51,7 @@ func (f *halfStream) put(p []byte) {
 	f.data = append(f.data, p...)
 }
 
-// empty drops what is held, and returns how much of it was data.
+// empty drops what is kept, and returns how much of it was data.
 func (f *halfStream) empty() int {
 	n := f.left()
 	f.heads, f.data, f.at, f.trailers = nil, nil, 0, nil

@@ -13,10 +13,10 @@ import (
 
 const (
 	// window is how much of a stream a peer may send before it was passed on:
-	// it bounds what a stream that is held keeps in memory.
+	// it bounds what a stream that is stalled keeps in memory.
 	window = 64 << 10
 	// connWindow is how much of all streams a peer may have on its way to us.
-	// It is given back as soon as it is read, so that a stream which is held
+	// It is given back as soon as it is read, so that a stream which stalls
 	// holds up no other: the streams' own windows bound what is kept.
 	connWindow = 16 << 20
 	// maxStreams is how many a caller may have open at once, however many the

@@ -68,7 +68,7 @@ func (s *h2Stream) field(name string) (value []byte, ok bool) {
 }
 
 // begin opens the exchange of a stream whose request head has come, and lets
-// the toxics in force decide for it. mu is held.
+// the toxics in force decide for it. mu is locked.
 func (m *h2Conn) begin(id uint32, fields []hpack.HeaderField, complete bool) *h2Stream {
 	s := &h2Stream{id: id, fields: fields, hash: fnvOffset}
 	s.request = halfStream{from: &m.caller, to: &m.up, room: window, complete: complete, window: m.up.initial}
@@ -93,7 +93,7 @@ func (m *h2Conn) begin(id uint32, fields []hpack.HeaderField, complete bool) *h2
 	return s
 }
 
-// recordHits is that of a stream's exchange. mu is held.
+// recordHits is that of a stream's exchange. mu is locked.
 func (m *h2Conn) recordHits(s *h2Stream, match func(toxic.Fate) bool) { s.x.recordHits(m.relay, match) }
 
 // describe records what the caller is told.
@@ -125,7 +125,7 @@ func (m *h2Conn) describe(s *h2Stream, fields []hpack.HeaderField) {
 }
 
 // finish ends an exchange that is open. With l it is told when what is in l.out
-// has been written. mu is held.
+// has been written. mu is locked.
 func (m *h2Conn) finish(s *h2Stream, how evidence.Ending, l *h2Side) {
 	e, ok := s.x.finish(m.relay, how, s.x.fate.Connection)
 	switch {
@@ -143,7 +143,7 @@ func (m *h2Conn) finishAll(how evidence.Ending) {
 	}
 }
 
-// forget drops a stream. mu is held.
+// forget drops a stream. mu is locked.
 func (m *h2Conn) forget(s *h2Stream) {
 	m.drop(s, http2.ErrCodeCancel)
 	s.gone = true

@@ -55,7 +55,8 @@ func Listen(c Config) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Relay{config: c, listener: listener, dialer: transport.NewDialer(c.Upstream, c.Originate, c.Allow), conns: map[connection]struct{}{}}
+	r := &Relay{config: c, listener: listener, conns: map[connection]struct{}{}}
+	r.dialer = transport.NewDialer(c.Upstream, c.Originate, c.Allow)
 	r.life.Start()
 	r.toxics.Store(new([]*active))
 	return r, nil
@@ -164,7 +165,7 @@ func (r *Relay) multiplexed() bool {
 	return r.config.Protocol == toxic.ProtocolHTTP2 || r.config.Protocol == toxic.ProtocolGRPC
 }
 
-// begin serves a connection. r.mu is held.
+// begin serves a connection. r.mu is locked.
 func (r *Relay) begin(number uint64, caller transport.Conn, streams bool) {
 	var c connection
 	if streams && r.multiplexed() {

@@ -133,7 +133,8 @@ func (p *session) plain() bool {
 	}
 	for k := range p.peers {
 		f, s := &p.directions[k], &p.peers[k]
-		if f.verb != toxic.ConnPass || f.ended || f.over || f.queued || f.pipe != nil || !f.backlog.empty() || s.hungUp || s.broken || !s.writable {
+		if f.verb != toxic.ConnPass || f.ended || f.over || f.queued ||
+			f.pipe != nil || !f.backlog.empty() || s.hungUp || s.broken || !s.writable {
 			return false
 		}
 	}

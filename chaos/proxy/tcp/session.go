@@ -172,7 +172,9 @@ func (p *session) review() bool {
 		if !g.holds {
 			continue
 		}
-		f := g.by.toxic.DecideConn(toxic.Moment{Injected: l.now - g.by.since, Grown: g.from - g.by.since, Opened: l.now - p.opened, Fresh: g.fresh})
+		f := g.by.toxic.DecideConn(toxic.Moment{
+			Injected: l.now - g.by.since, Grown: g.from - g.by.since, Opened: l.now - p.opened, Fresh: g.fresh,
+		})
 		g.fate = f
 		if f.Again > 0 {
 			again = min(again, l.now+f.Again)

@@ -8,7 +8,7 @@ import (
 // bringing them to us.
 type pipe struct {
 	r, w  int
-	held  int // bytes in it
+	fill  int // bytes in it
 	small int // how many times in a row little was to be had
 }
 
@@ -39,7 +39,7 @@ func (s *pipes) get() *pipe {
 
 // put takes a pipe back; what is in it is lost.
 func (s *pipes) put(p *pipe) {
-	if p.held > 0 || len(*s) >= sparePipes {
+	if p.fill > 0 || len(*s) >= sparePipes {
 		p.close()
 		return
 	}
@@ -71,14 +71,14 @@ func (p *session) splice(way int) bool {
 				return true
 			}
 		}
-		for f.pipe.held > 0 {
+		for f.pipe.fill > 0 {
 			if !dst.writable {
 				return true
 			}
-			moved, errno := moveBytes(f.pipe.r, dst.fd, f.pipe.held)
+			moved, errno := moveBytes(f.pipe.r, dst.fd, f.pipe.fill)
 			switch errno {
 			case 0:
-				f.pipe.held -= moved
+				f.pipe.fill -= moved
 				p.count(way, moved)
 			case unix.EINTR:
 			case unix.EAGAIN:
@@ -111,13 +111,13 @@ func (p *session) splice(way int) bool {
 			p.endFlow(way, endOf(src), nil)
 		default:
 			l.relay.Got(way, moved)
-			f.pipe.held = moved
+			f.pipe.fill = moved
 			f.pipe.small++
 			if moved >= bulkLeast {
 				f.pipe.small = 0
 			}
 		}
-		if f.pipe.held == 0 && f.pipe.small >= bulkAfter {
+		if f.pipe.fill == 0 && f.pipe.small >= bulkAfter {
 			l.pipes.put(f.pipe)
 			f.pipe = nil
 			p.goOnLater(way)
@@ -130,11 +130,11 @@ func (p *session) splice(way int) bool {
 // before whatever ends the bulk.
 func (p *session) unsplice(way int) {
 	f, l := &p.directions[way], p.loop
-	for f.pipe.held > 0 {
+	for f.pipe.fill > 0 {
 		n, err := unix.Read(f.pipe.r, l.buf)
 		if n > 0 {
 			f.backlog.push(piece{at: l.now}, l.buf[:n])
-			f.pipe.held -= n
+			f.pipe.fill -= n
 		} else if err != unix.EINTR {
 			break // it holds as much as we have put there: this does not happen
 		}
