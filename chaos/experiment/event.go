@@ -56,32 +56,41 @@ var eventKinds = append([]string{
 	"restart", "pause", "kill", "cpu", "memory", "fd", "disk_full", "exec", "net_partition", "net_rate",
 }, connKinds...)
 
+// linkFault is a fault that happens to a link, by its key.
+type linkFault struct {
+	kind  string
+	toxic toxic.Toxic // nil if it is not given
+}
+
+func given[T toxic.Toxic](kind string, fault *T) linkFault {
+	if fault == nil {
+		return linkFault{kind: kind}
+	}
+	return linkFault{kind, *fault}
+}
+
+// onLink is the fault that the event has of those that happen to links; its kind is
+// "" if it has none.
+func (e Event) onLink() linkFault {
+	for _, f := range [...]linkFault{
+		given("latency", e.Latency), given("errors", e.Errors), given("hang", e.Hang), given("reset", e.Reset),
+		given("drop_response", e.DropResponse), given("truncate", e.Truncate), given("corrupt", e.Corrupt),
+		given("slow_body", e.SlowBody), given("duplicate", e.Duplicate), given("partition", e.Partition),
+		given("bandwidth", e.Bandwidth), given("slow_close", e.SlowClose), given("timeout", e.Timeout),
+		given("reset_peer", e.ResetPeer), given("slicer", e.Slicer), given("limit_data", e.LimitData), given("down", e.Down),
+		given("slow_connect", e.SlowConnect), given("half_open", e.HalfOpen), given("flap", e.Flap),
+	} {
+		if f.toxic != nil {
+			return f
+		}
+	}
+	return linkFault{}
+}
+
 // Kind is the key of the fault, like latency or restart.
 func (e Event) Kind() string {
-	switch {
-	case e.Latency != nil:
-		return "latency"
-	case e.Errors != nil:
-		return "errors"
-	case e.Hang != nil:
-		return "hang"
-	case e.Reset != nil:
-		return "reset"
-	case e.DropResponse != nil:
-		return "drop_response"
-	case e.Truncate != nil:
-		return "truncate"
-	case e.Corrupt != nil:
-		return "corrupt"
-	case e.SlowBody != nil:
-		return "slow_body"
-	case e.Duplicate != nil:
-		return "duplicate"
-	case e.Partition != nil:
-		return "partition"
-	}
-	if kind, t := e.onConns(); t != nil {
-		return kind
+	if f := e.onLink(); f.toxic != nil {
+		return f.kind
 	}
 	return e.hostKind()
 }
@@ -97,38 +106,13 @@ func (e Event) Lasts() time.Duration {
 
 // Toxic is what a link does while the event is in force; nil for what does not
 // happen to a link.
-func (e Event) Toxic() toxic.Toxic {
-	switch {
-	case e.Latency != nil:
-		return *e.Latency
-	case e.Errors != nil:
-		return *e.Errors
-	case e.Hang != nil:
-		return *e.Hang
-	case e.Reset != nil:
-		return *e.Reset
-	case e.DropResponse != nil:
-		return *e.DropResponse
-	case e.Truncate != nil:
-		return *e.Truncate
-	case e.Corrupt != nil:
-		return *e.Corrupt
-	case e.SlowBody != nil:
-		return *e.SlowBody
-	case e.Duplicate != nil:
-		return *e.Duplicate
-	case e.Partition != nil:
-		return *e.Partition
-	}
-	_, t := e.onConns()
-	return t
-}
+func (e Event) Toxic() toxic.Toxic { return e.onLink().toxic }
 
 // Effects is what the fault may do to calls that it happens to. What a command
 // does is not known: calls may take longer.
 func (e Event) Effects() toxic.Effects {
 	if t := e.Toxic(); t != nil {
-		return t.Effects()
+		return toxic.EffectsOf(t)
 	}
 	switch {
 	case e.Pause != nil, e.NetPartition != nil:

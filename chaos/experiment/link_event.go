@@ -29,33 +29,6 @@ type LinkEvent struct {
 // connKinds are the keys of which a LinkEvent has at most one.
 var connKinds = []string{"bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data", "down", "slow_connect", "half_open", "flap"}
 
-// onConns is its key and what the link does; "" and nil if it has none.
-func (e LinkEvent) onConns() (kind string, t toxic.Toxic) {
-	switch {
-	case e.Bandwidth != nil:
-		return "bandwidth", *e.Bandwidth
-	case e.SlowClose != nil:
-		return "slow_close", *e.SlowClose
-	case e.Timeout != nil:
-		return "timeout", *e.Timeout
-	case e.ResetPeer != nil:
-		return "reset_peer", *e.ResetPeer
-	case e.Slicer != nil:
-		return "slicer", *e.Slicer
-	case e.LimitData != nil:
-		return "limit_data", *e.LimitData
-	case e.Down != nil:
-		return "down", *e.Down
-	case e.SlowConnect != nil:
-		return "slow_connect", *e.SlowConnect
-	case e.HalfOpen != nil:
-		return "half_open", *e.HalfOpen
-	case e.Flap != nil:
-		return "flap", *e.Flap
-	}
-	return "", nil
-}
-
 // ways are the values of LinkEvent.Direction.
 var ways = []string{toxic.Both.String(), toxic.Upstream.String(), toxic.Downstream.String()}
 

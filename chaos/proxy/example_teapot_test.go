@@ -16,15 +16,9 @@ type Teapot struct {
 }
 
 // DecideExchange answers what Select takes.
-func (t Teapot) DecideExchange(x *toxic.Head, rng *rand.Rand) toxic.Fate {
-	if !t.Takes(x, rng) {
-		return toxic.Fate{}
-	}
+func (t Teapot) DecideExchange(*toxic.Head, *rand.Rand) toxic.Fate {
 	return toxic.Fate{Verb: toxic.Respond, Status: http.StatusTeapot, Body: "short and stout"}
 }
-
-// Effects says that the dependency's answer does not come.
-func (t Teapot) Effects() toxic.Effects { return toxic.Effects{Ends: true, Marks: true} }
 
 // String is like "teapot to GET /coffee".
 func (t Teapot) String() string { return "teapot to " + t.Select.String() }

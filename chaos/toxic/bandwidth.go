@@ -48,9 +48,6 @@ func (b Bandwidth) Check(report func(field, problem string)) {
 	b.Select.Check(report)
 }
 
-// Effects implements Toxic.
-func (Bandwidth) Effects() Effects { return Effects{Delays: true, Marks: true} }
-
 // String is like "bandwidth 64KiB/s to 100%".
 func (b Bandwidth) String() string {
 	return fmt.Sprintf("bandwidth %s to %s", b.Rate, b.Select.conns())

@@ -15,10 +15,7 @@ type Corrupt struct {
 }
 
 // DecideExchange corrupts what Select takes.
-func (c Corrupt) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if !c.Takes(x, rng) {
-		return Fate{}
-	}
+func (c Corrupt) DecideExchange(_ *Head, rng *rand.Rand) Fate {
 	which := Corruption{Share: float64(c.Bytes), Seed: rng.Uint64()}
 	if c.On == onRequest {
 		return Fate{CorruptRequest: which}
@@ -37,9 +34,6 @@ func (c Corrupt) Check(report func(field, problem string)) {
 	checkOn(c.On, report)
 	c.Select.Check(report)
 }
-
-// Effects implements Toxic.
-func (Corrupt) Effects() Effects { return Effects{Alters: true, Marks: true} }
 
 // String is like "corrupt 1% of the response's bytes to 100%".
 func (c Corrupt) String() string {

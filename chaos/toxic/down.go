@@ -16,9 +16,6 @@ func (d Down) DecideConn(m Moment) ConnFate {
 	return ConnFate{Verb: ConnClose}
 }
 
-// Effects implements Toxic. Where nobody listens there is nothing to be marked.
-func (d Down) Effects() Effects { return Effects{Ends: true, Marks: !d.RefusesAll()} }
-
 // RefusesAll reports whether it takes every connection as long as it is in force,
 // so that nobody is to listen.
 func (d Down) RefusesAll() bool {

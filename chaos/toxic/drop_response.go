@@ -14,15 +14,11 @@ type DropResponse struct {
 }
 
 // DecideExchange drops the response to what Select takes.
-func (d DropResponse) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	switch {
-	case !d.Takes(x, rng):
-		return Fate{}
-	case d.Then == "reset":
+func (d DropResponse) DecideExchange(_ *Head, _ *rand.Rand) Fate {
+	if d.Then == "reset" {
 		return Fate{Acts: DropBreak}
-	default:
-		return Fate{Acts: Drop}
 	}
+	return Fate{Acts: Drop}
 }
 
 // Check reports what is wrong with d, by key.
@@ -33,11 +29,6 @@ func (d DropResponse) Check(report func(field, problem string)) {
 		report("then", fmt.Sprintf("%q is neither hang nor reset", d.Then))
 	}
 	d.Select.Check(report)
-}
-
-// Effects implements Toxic.
-func (d DropResponse) Effects() Effects {
-	return Effects{Holds: d.Then != "reset", Ends: d.Then == "reset", Marks: true}
 }
 
 // String is like "drop_response, then reset, to POST /pay".

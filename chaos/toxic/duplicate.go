@@ -11,15 +11,7 @@ type Duplicate struct {
 }
 
 // DecideExchange duplicates what Select takes.
-func (d Duplicate) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if !d.Takes(x, rng) {
-		return Fate{}
-	}
-	return Fate{Acts: Twice}
-}
-
-// Effects implements Toxic.
-func (Duplicate) Effects() Effects { return Effects{Duplicates: true, Marks: true} }
+func (d Duplicate) DecideExchange(_ *Head, _ *rand.Rand) Fate { return Fate{Acts: Twice} }
 
 // String is like "duplicate to POST /pay".
 func (d Duplicate) String() string { return "duplicate to " + d.Select.String() }

@@ -27,8 +27,8 @@ type Errors struct {
 }
 
 // DecideExchange answers what Select takes.
-func (e Errors) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if len(e.Status) == 0 && e.GRPC == 0 || !e.Takes(x, rng) {
+func (e Errors) DecideExchange(_ *Head, rng *rand.Rand) Fate {
+	if len(e.Status) == 0 && e.GRPC == 0 {
 		return Fate{}
 	}
 	f := Fate{Verb: Respond, GRPCStatus: int(e.GRPC), RetryAfter: e.RetryAfter, Body: e.Body, Fields: MakeFields(e.Headers)}
@@ -83,9 +83,6 @@ func (e Errors) checkHeaders(report func(field, problem string)) {
 		}
 	}
 }
-
-// Effects implements Toxic.
-func (Errors) Effects() Effects { return Effects{Ends: true, Marks: true} }
 
 // String is like "errors 503 to 30% of POST /pay".
 func (e Errors) String() string {

@@ -41,9 +41,6 @@ func (f Flap) Check(report func(field, problem string)) {
 	f.Select.Check(report)
 }
 
-// Effects implements Toxic.
-func (Flap) Effects() Effects { return Effects{Holds: true, Marks: true} }
-
 // String is like "flap 2s down, 5s up, to 100%".
 func (f Flap) String() string {
 	return fmt.Sprintf("flap %v down, %v up, to %s", f.Down, f.Up, f.Select.conns())

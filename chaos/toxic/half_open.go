@@ -16,8 +16,5 @@ func (h HalfOpen) DecideConn(m Moment) ConnFate {
 	return ConnFate{Verb: ConnBlackhole}
 }
 
-// Effects implements Toxic.
-func (HalfOpen) Effects() Effects { return Effects{Holds: true, Marks: true} }
-
 // String is like "half_open to 100%".
 func (h HalfOpen) String() string { return "half_open to " + h.Select.conns() }

@@ -11,15 +11,7 @@ type Hang struct {
 }
 
 // DecideExchange lets what Select takes hang.
-func (h Hang) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if !h.Takes(x, rng) {
-		return Fate{}
-	}
-	return Fate{Verb: Withhold}
-}
-
-// Effects implements Toxic.
-func (Hang) Effects() Effects { return Effects{Holds: true, Marks: true} }
+func (h Hang) DecideExchange(_ *Head, _ *rand.Rand) Fate { return Fate{Verb: Withhold} }
 
 // String is like "hang to 30%".
 func (h Hang) String() string { return "hang to " + h.Select.String() }

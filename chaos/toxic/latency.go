@@ -36,9 +36,6 @@ type Latency struct {
 
 // DecideExchange delays what Select takes. A draw below zero delays by nothing.
 func (l Latency) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if !l.TakesFull(x, rng) {
-		return Fate{}
-	}
 	delay := time.Duration(float64(l.amount(rng)) * l.grown(x))
 	if l.On == onResponse {
 		return Fate{Late: delay}
@@ -121,12 +118,8 @@ func (l Latency) Check(report func(field, problem string)) {
 	default:
 		report("distribution", fmt.Sprintf("%q is not one of uniform, normal, pareto", l.Distribution))
 	}
-	if l.Delay < 0 || l.Delay > maxDelay {
-		report("delay", fmt.Sprintf("must be 0 to %v", maxDelay))
-	}
-	if l.Jitter < 0 || l.Jitter > maxDelay {
-		report("jitter", fmt.Sprintf("must be 0 to %v", maxDelay))
-	}
+	notNegative(report, "delay", l.Delay)
+	notNegative(report, "jitter", l.Jitter)
 	if l.Delay == 0 && l.Jitter == 0 {
 		report("delay", "is missing")
 	}
@@ -145,9 +138,6 @@ func (l Latency) checkRecorded(report func(field, problem string)) {
 		}
 	}
 }
-
-// Effects implements Toxic.
-func (Latency) Effects() Effects { return Effects{Delays: true, Marks: true} }
 
 // String is like "latency 100ms ± 20ms to POST /pay".
 func (l Latency) String() string { return l.what() + " to " + l.Select.String() }

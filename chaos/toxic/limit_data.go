@@ -27,9 +27,6 @@ func (l LimitData) Check(report func(field, problem string)) {
 	l.Select.Check(report)
 }
 
-// Effects implements Toxic.
-func (LimitData) Effects() Effects { return Effects{Ends: true, Marks: true} }
-
 // String is like "limit_data 1MiB to 100%".
 func (l LimitData) String() string {
 	return fmt.Sprintf("limit_data %s to %s", l.Bytes, l.Select.conns())

@@ -18,18 +18,10 @@ type Partition struct {
 }
 
 // DecideExchange holds what Select takes.
-func (p Partition) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if !p.Takes(x, rng) {
-		return Fate{}
-	}
-	return Fate{Verb: Stall}
-}
+func (p Partition) DecideExchange(_ *Head, _ *rand.Rand) Fate { return Fate{Verb: Stall} }
 
 // DecideConn stalls what is taken.
 func (p Partition) DecideConn(Moment) ConnFate { return ConnFate{Verb: ConnStall} }
-
-// Effects implements Toxic.
-func (Partition) Effects() Effects { return Effects{Holds: true, Marks: true} }
 
 // String is like "partition to 100%".
 func (p Partition) String() string { return "partition to " + p.Select.String() }

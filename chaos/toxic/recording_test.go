@@ -47,7 +47,7 @@ func TestRecordedLatency(t *testing.T) {
 	}
 	long := 0
 	for r, n := rng(), 4000; n > 0; n-- {
-		switch d := l.DecideExchange(headOf("GET", "/", nil), r).Delay.Round(time.Millisecond); d {
+		switch d := decide(l, headOf("GET", "/", nil), r).Delay.Round(time.Millisecond); d {
 		case 10 * time.Millisecond:
 		case time.Second:
 			long++
@@ -62,7 +62,7 @@ func TestRecordedLatency(t *testing.T) {
 	if want := "latency as recorded in front.hlog for pay to 100%"; l.String() != want {
 		t.Errorf("got %q, want %q", l, want)
 	}
-	if l = (Latency{Recorded: "nowhere", Select: All}); l.DecideExchange(headOf("GET", "/", nil), rng()) != (Fate{}) {
+	if l = (Latency{Recorded: "nowhere", Select: All}); decide(l, headOf("GET", "/", nil), rng()) != (Fate{}) {
 		t.Error("what was not loaded delays")
 	}
 }

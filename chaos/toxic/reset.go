@@ -22,10 +22,7 @@ type Reset struct {
 }
 
 // DecideExchange breaks what Select takes.
-func (r Reset) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if !r.Takes(x, rng) {
-		return Fate{}
-	}
+func (r Reset) DecideExchange(_ *Head, _ *rand.Rand) Fate {
 	switch r.When {
 	case "during":
 		return Fate{Acts: BreakDuring, Connection: r.Connection}
@@ -45,9 +42,6 @@ func (r Reset) Check(report func(field, problem string)) {
 	}
 	r.Select.Check(report)
 }
-
-// Effects implements Toxic.
-func (Reset) Effects() Effects { return Effects{Ends: true, Marks: true} }
 
 // String is like "reset to 5%", "reset during the response to 5%".
 func (r Reset) String() string {

@@ -26,9 +26,6 @@ func (r ResetPeer) Check(report func(field, problem string)) {
 	r.Select.Check(report)
 }
 
-// Effects implements Toxic.
-func (ResetPeer) Effects() Effects { return Effects{Ends: true, Marks: true} }
-
 // String is like "reset_peer after 2s to 100%".
 func (r ResetPeer) String() string {
 	if r.After <= 0 {

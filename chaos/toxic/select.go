@@ -60,7 +60,7 @@ func (s Select) Check(report func(field, problem string)) {
 
 // Takes reports whether the fault is for this exchange. Chance is drawn only for
 // an exchange that is left after match, first and every, and only if the share
-// leaves any out. Cycle and MaxActive are for the relay to see to.
+// leaves any out. Of connections x has the number and the ordinal. Cycle and MaxActive are for the relay to see to.
 func (s Select) Takes(x *Head, rng *rand.Rand) bool {
 	switch {
 	case !s.Matches(x),
@@ -70,14 +70,6 @@ func (s Select) Takes(x *Head, rng *rand.Rand) bool {
 	}
 	share := float64(s.Share) * s.grown(x)
 	return share >= 1 || rng.Float64() < share
-}
-
-// TakesFull is Takes for a fault that grows in itself, and not in its share; and
-// for connections, of which x has the number and the ordinal: one that is taken is
-// had once the share has grown to it.
-func (s Select) TakesFull(x *Head, rng *rand.Rand) bool {
-	s.Ramp = 0
-	return s.Takes(x, rng)
 }
 
 // grown is how far the fault has grown, 0 to 1.

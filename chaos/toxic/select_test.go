@@ -26,7 +26,7 @@ func TestRamp(t *testing.T) {
 		const n = 20_000
 		r, taken := rng(), 0
 		for range n {
-			if (Reset{Select: Select{Share: 0.5, Ramp: 10 * time.Second}}).DecideExchange(x, r).Verb == Break {
+			if decide(Reset{Select: Select{Share: 0.5, Ramp: 10 * time.Second}}, x, r).Verb == Break {
 				taken++
 			}
 		}
@@ -36,7 +36,7 @@ func TestRamp(t *testing.T) {
 			t.Errorf("after %v it takes %v, want %v", tt.since, got, tt.share)
 		}
 		slow := Latency{Delay: 100 * time.Millisecond, Select: Select{Share: 1, Ramp: 10 * time.Second}}
-		if got := slow.DecideExchange(x, r).Delay; got != tt.delay {
+		if got := decide(slow, x, r).Delay; got != tt.delay {
 			t.Errorf("after %v it delays by %v, want %v", tt.since, got, tt.delay)
 		}
 	}

@@ -50,9 +50,6 @@ func (s Slicer) Check(report func(field, problem string)) {
 	s.Select.Check(report)
 }
 
-// Effects implements Toxic.
-func (Slicer) Effects() Effects { return Effects{Delays: true, Marks: true} }
-
 // String is like "slicer 10 ± 5 bytes, 1ms apart, to 100%".
 func (s Slicer) String() string {
 	text := fmt.Sprintf("slicer %d", s.Size)

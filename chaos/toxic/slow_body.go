@@ -21,12 +21,7 @@ type SlowBody struct {
 const smooth = 20 * time.Millisecond
 
 // DecideExchange slows down what Select takes.
-func (s SlowBody) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if !s.Takes(x, rng) {
-		return Fate{}
-	}
-	return Fate{Pace: s.pace()}
-}
+func (s SlowBody) DecideExchange(_ *Head, _ *rand.Rand) Fate { return Fate{Pace: s.pace()} }
 
 func (s SlowBody) pace() Pace {
 	if s.Rate <= 0 {
@@ -57,9 +52,6 @@ func (s SlowBody) Check(report func(field, problem string)) {
 	}
 	s.Select.Check(report)
 }
-
-// Effects implements Toxic.
-func (SlowBody) Effects() Effects { return Effects{Delays: true, Marks: true} }
 
 // String is like "slow_body 10KiB/s to 100%".
 func (s SlowBody) String() string {

@@ -24,9 +24,6 @@ func (s SlowClose) Check(report func(field, problem string)) {
 	s.Select.Check(report)
 }
 
-// Effects implements Toxic.
-func (SlowClose) Effects() Effects { return Effects{Delays: true, Marks: true} }
-
 // String is like "slow_close 2s to 100%".
 func (s SlowClose) String() string {
 	return fmt.Sprintf("slow_close %v to %s", s.Delay, s.Select.conns())

@@ -31,9 +31,6 @@ func (s SlowConnect) Check(report func(field, problem string)) {
 	s.Select.Check(report)
 }
 
-// Effects implements Toxic.
-func (SlowConnect) Effects() Effects { return Effects{Delays: true, Marks: true} }
-
 // String is like "slow_connect 3s to 100%".
 func (s SlowConnect) String() string {
 	return fmt.Sprintf("slow_connect %v to %s", s.Delay, s.Select.conns())

@@ -30,9 +30,6 @@ func (t Timeout) Check(report func(field, problem string)) {
 	t.Select.Check(report)
 }
 
-// Effects implements Toxic.
-func (t Timeout) Effects() Effects { return Effects{Holds: true, Ends: t.After > 0, Marks: true} }
-
 // String is like "timeout after 2s to 100%".
 func (t Timeout) String() string {
 	if t.After <= 0 {

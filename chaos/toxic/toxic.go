@@ -10,16 +10,16 @@ import (
 // ConnToxic, or both.
 type Toxic interface {
 	Selection() Select // what it is for; every toxic has it by embedding Select
-	Effects() Effects
 	String() string
 }
 
 // ExchangeToxic decides the fate of exchanges, on links that speak HTTP.
 type ExchangeToxic interface {
 	Toxic
-	// DecideExchange is pure: it draws chance only from rng and acts on nothing;
-	// only the relay sleeps, answers and resets. Many connections call it at once.
-	DecideExchange(x *Head, rng *rand.Rand) Fate
+	// DecideExchange decides about an exchange that Select takes. It is pure: it
+	// draws chance only from rng and acts on nothing; only the relay sleeps, answers
+	// and resets. Many connections call it at once.
+	DecideExchange(_ *Head, _ *rand.Rand) Fate
 }
 
 // ConnToxic decides the fate of connections, whatever is spoken on them. One that
@@ -46,6 +46,12 @@ type Shaper interface {
 	Waits() bool
 }
 
+// GrowsInSize reports whether what t does grows over its ramp, and not its share.
+func GrowsInSize(t Toxic) bool {
+	_, delays := t.(Latency)
+	return delays && t.Selection().Ramp > 0
+}
+
 // OnExchanges is t for a link that passes exchanges; an error says why it is none.
 func OnExchanges(t Toxic) (ExchangeToxic, error) {
 	if e, ok := t.(ExchangeToxic); ok {
@@ -68,14 +74,4 @@ func OnConns(t Toxic) (ConnToxic, error) {
 		return nil, fmt.Errorf("%v: on and recorded are about exchanges", t)
 	}
 	return c, nil
-}
-
-// Effects is what a fault may do to an exchange or a connection that it takes.
-type Effects struct {
-	Delays     bool // it takes longer
-	Holds      bool // it stays as it is until the heal, unless its caller leaves
-	Ends       bool // it ends as the dependency did not end it: answered, cut short or reset
-	Alters     bool // bytes arrive that were not sent
-	Duplicates bool // the dependency gets it twice
-	Marks      bool // the records of its link say what it touched
 }

@@ -17,6 +17,18 @@ import (
 
 func rng() *rand.Rand { return rand.New(rand.NewPCG(7, 7)) }
 
+// decide is what the relay asks of a toxic.
+func decide(t ExchangeToxic, x *Head, rng *rand.Rand) Fate {
+	s := t.Selection()
+	if GrowsInSize(t) {
+		s.Ramp = 0
+	}
+	if !s.Takes(x, rng) {
+		return Fate{}
+	}
+	return t.DecideExchange(x, rng)
+}
+
 // headOf is the head of a request with these headers.
 func headOf(method, path string, headers map[string]string) *Head {
 	return &Head{Method: []byte(method), Path: []byte(path), Header: func(name string) ([]byte, bool) {
@@ -154,7 +166,7 @@ func TestDecide(t *testing.T) {
 		{Errors{Select: All}, Fate{}}, // it has nothing to answer with
 		{Errors{Status: Statuses{503}, Headers: map[string]string{"X-B": "2", "X-A": "1"}, Select: All}, Fate{Verb: Respond, Status: 503, Fields: "X-A: 1\nX-B: 2\n"}},
 	} {
-		if got := tt.toxic.DecideExchange(x, rng()); got != tt.want {
+		if got := decide(tt.toxic, x, rng()); got != tt.want {
 			t.Errorf("%v: %+v, want %+v", tt.toxic, got, tt.want)
 		}
 	}
@@ -182,7 +194,7 @@ func TestDistributions(t *testing.T) {
 		draws := make([]float64, n)
 		sum := 0.0
 		for i := range draws {
-			draws[i] = float64(tt.toxic.DecideExchange(headOf("GET", "/", nil), r).Delay) / ms
+			draws[i] = float64(decide(tt.toxic, headOf("GET", "/", nil), r).Delay) / ms
 			sum += draws[i]
 		}
 		slices.Sort(draws)
@@ -202,7 +214,7 @@ func TestStatusesAreDrawnEvenly(t *testing.T) {
 	e := Errors{Status: Statuses{500, 502, 503}, Select: All}
 	r, counts := rng(), map[int]int{}
 	for range 30_000 {
-		counts[e.DecideExchange(headOf("GET", "/", nil), r).Status]++
+		counts[decide(e, headOf("GET", "/", nil), r).Status]++
 	}
 	for _, s := range e.Status {
 		// 10,000 ± 5 standard deviations of √(30000·⅓·⅔) = 82.

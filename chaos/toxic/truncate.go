@@ -16,10 +16,7 @@ type Truncate struct {
 }
 
 // DecideExchange truncates what Select takes.
-func (t Truncate) DecideExchange(x *Head, rng *rand.Rand) Fate {
-	if !t.Takes(x, rng) {
-		return Fate{}
-	}
+func (t Truncate) DecideExchange(_ *Head, _ *rand.Rand) Fate {
 	return Fate{Truncate: Truncation{On: true, After: int64(t.After)}}
 }
 
@@ -30,9 +27,6 @@ func (t Truncate) Check(report func(field, problem string)) {
 	}
 	t.Select.Check(report)
 }
-
-// Effects implements Toxic.
-func (Truncate) Effects() Effects { return Effects{Ends: true, Marks: true} }
 
 // String is like "truncate after 1KiB to GET /items".
 func (t Truncate) String() string {

@@ -17,12 +17,21 @@ import (
 type active struct {
 	toxic    toxic.ExchangeToxic
 	selects  toxic.Select
+	takes    toxic.Select // selects, with the ramp of what grows in its share
 	index    int
 	seed     uint64    // of its draws
 	start    time.Time // when it was injected
 	matched  atomic.Uint64
 	holding  atomic.Int64 // exchanges it has hold of; counted only if that is bounded
 	attempts attempts
+}
+
+func newActive(t toxic.ExchangeToxic, index int, seed uint64) *active {
+	a := &active{toxic: t, selects: t.Selection(), takes: t.Selection(), index: index, seed: seed, start: time.Now()}
+	if toxic.GrowsInSize(t) {
+		a.takes.Ramp = 0
+	}
+	return a
 }
 
 // decide asks the toxic about an exchange.
@@ -33,6 +42,9 @@ func (a *active) decide(x *toxic.Head, rng *rand.Rand) toxic.Fate {
 	}
 	if a.selects.Ramp > 0 {
 		x.Since = time.Since(a.start)
+	}
+	if !a.takes.Takes(x, rng) {
+		return toxic.Fate{}
 	}
 	return a.toxic.DecideExchange(x, rng)
 }
@@ -71,10 +83,7 @@ func (r *Relay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(),
 	if d != toxic.Both {
 		return nil, fmt.Errorf("%v on link %s: it passes exchanges, which have no direction %s", t, r.config.Name, d)
 	}
-	a := &active{
-		toxic: e, selects: t.Selection(), index: index,
-		seed: toxic.Seed(r.config.Seed, r.config.Name, index), start: time.Now(),
-	}
+	a := newActive(e, index, toxic.Seed(r.config.Seed, r.config.Name, index))
 	return r.life.Inject(a.selects.Cycle, func(on bool) {
 		r.change(func(toxics []*active) []*active {
 			if on {

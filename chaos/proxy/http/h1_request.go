@@ -116,7 +116,7 @@ const patienceAgain = time.Minute
 
 // deliver sends a request to the dependency, and reads and drops the response.
 func (r *Relay) deliver(request []byte, toHEAD bool) error {
-	conn, err := r.dial(r.life.Ctx, false)
+	conn, err := r.dialer.Dial(r.life.Ctx, "http/1.1")
 	if err != nil {
 		return err
 	}

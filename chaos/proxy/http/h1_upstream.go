@@ -103,7 +103,7 @@ func (u *h1Upstream) run(ctx context.Context) {
 }
 
 func (u *h1Upstream) dial(ctx context.Context) error {
-	conn, err := u.c.relay.dial(ctx, false)
+	conn, err := u.c.relay.dialer.Dial(ctx, "http/1.1")
 	if err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func (m *h2Conn) dial() {
 // runUp is the dependency's side.
 func (m *h2Conn) runUp(ctx context.Context) {
 	defer m.cancel()
-	conn, err := m.relay.dial(ctx, true)
+	conn, err := m.relay.dialer.Dial(ctx, "h2")
 	if err != nil {
 		m.mu.Lock()
 		m.end(true)

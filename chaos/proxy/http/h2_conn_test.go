@@ -358,14 +358,7 @@ type fated struct {
 	toxic.Select
 }
 
-func (f fated) Effects() toxic.Effects { return toxic.Effects{} }
-
-func (f fated) DecideExchange(x *toxic.Head, rng *rand.Rand) toxic.Fate {
-	if !f.Takes(x, rng) {
-		return toxic.Fate{}
-	}
-	return f.fate
-}
+func (f fated) DecideExchange(*toxic.Head, *rand.Rand) toxic.Fate { return f.fate }
 
 // TestStreamsOfSlowCallerHoldUpTheDependency lets a caller not read a response:
 // the dependency cannot send on for ever, and other streams go on.

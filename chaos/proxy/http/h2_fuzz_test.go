@@ -108,7 +108,7 @@ func FuzzMux(f *testing.F) {
 		r := &Relay{config: Config{Protocol: toxic.ProtocolGRPC}, conns: map[connection]struct{}{}}
 		list := []*active{}
 		if tx, ok := toxics[int(pick)%len(toxics)].(toxic.ExchangeToxic); ok {
-			list = append(list, &active{toxic: tx, selects: tx.Selection(), start: time.Now()})
+			list = append(list, newActive(tx, 0, 0))
 		}
 		r.life.Start()
 		r.toxics.Store(&list)

@@ -95,14 +95,6 @@ func (r *Relay) Close() error {
 	return nil
 }
 
-// dial connects to the dependency; streams tells whether to speak HTTP/2.
-func (r *Relay) dial(ctx context.Context, streams bool) (transport.Conn, error) {
-	if streams {
-		return r.dialer.Dial(ctx, "h2")
-	}
-	return r.dialer.Dial(ctx, "http/1.1")
-}
-
 // accept takes connections until the listener is closed. It never waits for
 // anything else.
 func (r *Relay) accept() {

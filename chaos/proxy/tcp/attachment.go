@@ -33,12 +33,6 @@ func (a *activeConn) grown(now time.Duration) float64 {
 	return 1
 }
 
-// growsDelay reports whether it grows in its delay, and not in its share.
-func (a *activeConn) growsDelay() bool {
-	_, delays := a.toxic.(toxic.Latency)
-	return delays && a.selects.Ramp > 0
-}
-
 // connToxics is a snapshot of those in force; but for what the loop notes in
 // its activeConns it never changes.
 type connToxics struct {
@@ -74,11 +68,13 @@ type directionState struct {
 func attachmentOn(a *activeConn, conn uint64, d *draw) (g *attachment, takes bool) {
 	d.seed(a, conn, 0)
 	a.asked++
-	if !a.selects.TakesFull(&toxic.Head{Conn: conn, Ordinal: a.asked}, d.rng) {
+	selects := a.selects
+	selects.Ramp = 0 // what is taken it has when its share has grown that far
+	if !selects.Takes(&toxic.Head{Conn: conn, Ordinal: a.asked}, d.rng) {
 		return nil, false
 	}
 	g = &attachment{by: a, from: a.since}
-	if a.selects.Ramp > 0 && !a.growsDelay() {
+	if a.selects.Ramp > 0 && !toxic.GrowsInSize(a.toxic) {
 		// It takes the connection when its share has grown to what was drawn.
 		d.seed(a, conn, 0)
 		g.from = max(a.since, a.first+time.Duration(d.rng.Float64()/float64(a.selects.Share)*float64(a.selects.Ramp)))

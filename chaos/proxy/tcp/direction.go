@@ -287,7 +287,7 @@ func (p *session) delayed(way, n int) piece {
 	for _, g := range f.shapers {
 		lane := &g.directions[way]
 		out := max(at, g.by.shaper.Release(n, at, lane.free, lane.draw(g.by, p.number, way)))
-		if g.by.growsDelay() {
+		if toxic.GrowsInSize(g.by.toxic) {
 			out = at + time.Duration(float64(out-at)*g.by.grown(now))
 		}
 		lane.free = out
