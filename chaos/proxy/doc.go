@@ -18,14 +18,9 @@
 // plane. A change of toxics reviews what is in progress, one connection at a time,
 // so it acts at once on open connections and on calls in flight.
 //
-// Chance is drawn per exchange from the experiment's seed and the exchange's
-// request id, not from the order in which connections happen to be served: the
-// same seed hits the same requests. Where there are no exchanges it is drawn per
-// connection, from the seed and the connection's number.
-//
 // What a toxic counts (the third request, five at a time) the relay counts for it:
-// to decide stays pure. A toxic that comes and goes (Cycle) is injected and healed
-// again and again by a goroutine of its own.
+// to decide stays pure. One that comes and goes (Cycle) is injected and healed again
+// and again by a goroutine of its own.
 //
 // The relay is a wire. Bytes pass unchanged, each caller's connection has one of
 // its own to the dependency, and how one side ends is how the other sees it end: a

@@ -8,9 +8,10 @@
 //
 // A fault is a file: a type whose fields are the keys it has in an experiment,
 // whose comments are the manual of those keys (see Source), and whose methods
-// decide. Decisions are pure. Chance is an argument, seeded so that the same
-// request or connection meets the same fate in every run with the same seed;
-// what happened before is told to a toxic, and kept by none.
+// decide. Decisions are pure: what happened before is told to a toxic, and kept by
+// none. Chance is an argument. It is drawn per exchange from the experiment's seed
+// and the request id, or per connection from its number, and not from the order in
+// which they happen to be served: the same seed hits the same requests.
 //
 // What several faults do to one exchange is the sum of their fates, which is the
 // same in whatever order they are added (Fate.And).

@@ -61,15 +61,15 @@ func connAttributes(typ string) attributes {
 	case "limit_data":
 		return &limitData{}
 	case "down":
-		return newConnKeys[toxic.Down]()
+		return newKeys[toxic.Down]()
 	case "slow_connect":
-		return newConnKeys[toxic.SlowConnect]()
+		return newKeys[toxic.SlowConnect]()
 	case "partition":
-		return newConnKeys[toxic.Partition]()
+		return newKeys[toxic.Partition]()
 	case "half_open":
-		return newConnKeys[toxic.HalfOpen]()
+		return newKeys[toxic.HalfOpen]()
 	case "flap":
-		return newConnKeys[toxic.Flap]()
+		return newKeys[toxic.Flap]()
 	}
 	return nil
 }
@@ -108,7 +108,6 @@ type keys struct {
 	sent   map[string]json.RawMessage
 	millis map[string]string // keys that may come as whole milliseconds, as toxiproxy has them, and what they are then
 	read   func(text []byte) (toxic.Toxic, error)
-	conns  bool // it is for connections
 }
 
 // newKeys is for the fault T. millis are pairs: the key that toxiproxy has for
@@ -123,13 +122,6 @@ func newKeys[T toxic.Toxic](millis ...string) *keys {
 	for i := 0; i < len(millis); i += 2 {
 		k.millis[millis[i]] = millis[i+1]
 	}
-	return k
-}
-
-// newConnKeys is newKeys for a fault of connections.
-func newConnKeys[T toxic.Toxic]() *keys {
-	k := newKeys[T]()
-	k.conns = true
 	return k
 }
 
@@ -182,11 +174,6 @@ func (k *keys) behave(share unit.Share) (toxic.Toxic, error) {
 	}
 	if l, ok := fault.(toxic.Latency); ok && l.Recorded != "" {
 		return nil, badRequest("recorded is for experiment files: the API reads no files of this machine")
-	}
-	if k.conns {
-		if _, err := toxic.OnConns(fault); err != nil {
-			return nil, badRequest("%v", err)
-		}
 	}
 	return fault, nil
 }

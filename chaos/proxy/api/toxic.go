@@ -69,7 +69,7 @@ func newToxic(protocol string, in toxicInput) (*proxyToxic, error) {
 		return nil, err
 	}
 	t.attributes = a
-	return t, t.tell(in.Attributes)
+	return t, t.tell(protocol, in.Attributes)
 }
 
 // updated is the toxic with what an update says: attributes and toxicity. Its
@@ -87,17 +87,22 @@ func (t *proxyToxic) updated(protocol string, in toxicInput) (*proxyToxic, error
 	if err := decodeAttributes(told, u.attributes); err != nil {
 		return nil, err
 	}
-	return u, u.tell(in.Attributes)
+	return u, u.tell(protocol, in.Attributes)
 }
 
 // tell reads attributes over those that are there.
-func (t *proxyToxic) tell(data json.RawMessage) error {
+func (t *proxyToxic) tell(protocol string, data json.RawMessage) error {
 	if err := decodeAttributes(data, t.attributes); err != nil {
 		return err
 	}
 	var err error
-	t.behaviour, err = t.attributes.behave(t.share())
-	return err
+	if t.behaviour, err = t.attributes.behave(t.share()); err != nil || t.behaviour == nil || protocol != tcp {
+		return err
+	}
+	if _, err := toxic.OnConns(t.behaviour); err != nil {
+		return badRequest("%v", err)
+	}
+	return nil
 }
 
 // share is the toxicity as a part of the whole; toxiproxy takes any number.

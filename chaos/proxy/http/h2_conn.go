@@ -101,7 +101,7 @@ func (m *h2Conn) run() {
 	caller := m.caller.conn
 	_, _ = m.in.Discard(len(http2.ClientPreface))
 	m.mu.Lock()
-	m.caller.settings(
+	_ = m.caller.control.WriteSettings(
 		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: maxStreams},
 		http2.Setting{ID: http2.SettingInitialWindowSize, Val: window},
 		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxList},
@@ -167,7 +167,7 @@ func (m *h2Conn) runUp(ctx context.Context) {
 	u := &m.up
 	u.conn = conn
 	u.out = append(u.out, http2.ClientPreface...)
-	u.settings(
+	_ = u.control.WriteSettings(
 		http2.Setting{ID: http2.SettingEnablePush, Val: 0},
 		http2.Setting{ID: http2.SettingInitialWindowSize, Val: window},
 		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxList},

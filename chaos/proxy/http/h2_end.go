@@ -24,7 +24,7 @@ func (m *h2Conn) ended(l *h2Side, err error) {
 			m.shutBoth(errors.Is(err, syscall.ECONNRESET))
 			return
 		}
-		l.goAway(m.last, uint32(code), nil)
+		_ = l.control.WriteGoAway(m.last, code, nil)
 		m.draining = true
 		m.end(false)
 		_ = l.conn.SetWriteDeadline(time.Now().Add(linger)) // fails only if closed

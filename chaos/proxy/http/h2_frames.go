@@ -51,7 +51,7 @@ func (m *h2Conn) fromCaller(f http2.Frame) error {
 		m.ping(&m.caller, f)
 	case *http2.GoAwayFrame:
 		if m.up.conn != nil {
-			m.up.goAway(0, uint32(f.ErrCode), f.DebugData())
+			_ = m.up.control.WriteGoAway(0, f.ErrCode, f.DebugData())
 		}
 	case *http2.PushPromiseFrame:
 		return protocolError
@@ -298,7 +298,7 @@ func (m *h2Conn) goAway(f *http2.GoAwayFrame) {
 	if m.served < lastStream {
 		m.accepts = min(m.accepts, m.last)
 	}
-	m.caller.goAway(m.accepts, uint32(f.ErrCode), f.DebugData())
+	_ = m.caller.control.WriteGoAway(m.accepts, f.ErrCode, f.DebugData())
 }
 
 // refuse resets a stream on which the peer has sent what it must not.
@@ -387,7 +387,7 @@ func (m *h2Conn) settings(l *h2Side, f *http2.SettingsFrame) error {
 		// The caller would open more with us than with the dependency.
 		if known := min(limit, maxStreams); known != m.offered {
 			m.offered = known
-			m.caller.settings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(known)})
+			_ = m.caller.control.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(known)})
 		}
 		m.limit = limit
 	}
@@ -445,9 +445,9 @@ func (m *h2Conn) passPing(p ping) {
 	}
 	switch {
 	case to.conn != nil && !m.over:
-		to.ping(p.ack, p.data)
+		_ = to.control.WritePing(p.ack, p.data)
 	case !p.ack:
-		p.from.ping(true, p.data)
+		_ = p.from.control.WritePing(true, p.data)
 	}
 }
 

@@ -42,6 +42,7 @@ type h2Side struct {
 	ends  []ended     // exchanges that end with what is in out
 	ready []*h2Stream // have something for out, in turn
 
+	control *http2.Framer // of frames that are few; it writes to out
 	encoder *hpack.Encoder
 	block   bytes.Buffer // what encoder writes into
 
@@ -52,7 +53,7 @@ type h2Side struct {
 
 func (l *h2Side) init() {
 	l.nudge = make(chan struct{}, 1)
-	l.encoder = hpack.NewEncoder(&l.block)
+	l.control, l.encoder = http2.NewFramer(l, nil), hpack.NewEncoder(&l.block)
 	l.initial, l.window = wire.DefaultWindow, wire.DefaultWindow
 }
 
@@ -119,28 +120,10 @@ func (l *h2Side) bytes(stream uint32, p []byte, last bool) {
 
 func (l *h2Side) reset(stream, code uint32) { l.out = wire.AppendReset(l.out, stream, code) }
 
-func (l *h2Side) goAway(last, code uint32, debug []byte) {
-	l.frame(8+len(debug), http2.FrameGoAway, 0, 0)
-	l.out = binary.BigEndian.AppendUint32(l.out, last)
-	l.out = binary.BigEndian.AppendUint32(l.out, code)
-	l.out = append(l.out, debug...)
-}
-
-func (l *h2Side) ping(ack bool, data [8]byte) {
-	var flags http2.Flags
-	if ack {
-		flags = http2.FlagPingAck
-	}
-	l.frame(len(data), http2.FramePing, flags, 0)
-	l.out = append(l.out, data[:]...)
-}
-
-func (l *h2Side) settings(list ...http2.Setting) {
-	l.frame(6*len(list), http2.FrameSettings, 0, 0)
-	for _, s := range list {
-		l.out = binary.BigEndian.AppendUint16(l.out, uint16(s.ID))
-		l.out = binary.BigEndian.AppendUint32(l.out, s.Val)
-	}
+// Write is where control puts frames.
+func (l *h2Side) Write(frame []byte) (int, error) {
+	l.out = append(l.out, frame...)
+	return len(frame), nil
 }
 
 // widen says how much of all streams we take.

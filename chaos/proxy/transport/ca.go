@@ -31,14 +31,10 @@ const (
 
 // NewCA makes one with a key of its own.
 func NewCA(name string) (*CA, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("make CA %s: %w", name, err)
-	}
 	template := certificate(name)
 	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
 	template.KeyUsage = x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	der, key, err := sign(template, template, nil)
 	if err != nil {
 		return nil, fmt.Errorf("make CA %s: %w", name, err)
 	}
@@ -49,7 +45,19 @@ func NewCA(name string) (*CA, error) {
 	return &CA{cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
 }
 
-// PEM is the certificate by which who trusts it knows what the CA signed.
+// sign makes a key and a certificate for it; by nil signs it by itself.
+func sign(template, parent *x509.Certificate, by *ecdsa.PrivateKey) (der []byte, key *ecdsa.PrivateKey, err error) {
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, nil, err
+	}
+	if by == nil {
+		by = key
+	}
+	der, err = x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
+	return der, key, err
+}
+
+// PEM is the certificate by which it is known what the CA signed.
 func (ca *CA) PEM() []byte { return ca.pem }
 
 // Pool is PEM as a pool.
@@ -62,13 +70,6 @@ func (ca *CA) Pool() *x509.CertPool {
 // Issue makes a certificate with its key, both as PEM, that a server may show
 // under those names and addresses, and a client too.
 func (ca *CA) Issue(hosts ...string) (cert, key []byte, err error) {
-	fail := func(err error) ([]byte, []byte, error) {
-		return nil, nil, fmt.Errorf("make certificate for %v: %w", hosts, err)
-	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fail(err)
-	}
 	template := certificate("")
 	if len(hosts) > 0 {
 		template.Subject.CommonName = hosts[0]
@@ -82,13 +83,13 @@ func (ca *CA) Issue(hosts ...string) (cert, key []byte, err error) {
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, private.Public(), ca.key)
+	der, private, err := sign(template, ca.cert, ca.key)
 	if err != nil {
-		return fail(err)
+		return nil, nil, fmt.Errorf("make certificate for %v: %w", hosts, err)
 	}
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		return fail(err)
+		return nil, nil, fmt.Errorf("make certificate for %v: %w", hosts, err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
