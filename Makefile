@@ -57,7 +57,7 @@ bench-relay: deps ## the relay beside haproxy and toxiproxy (TOXIPROXY=path of i
 	bin/bench-relay -toxiproxy $(TOXIPROXY) $(BENCH)
 
 busy-relay: ## toxics change 1,000 times a second under 200 busy connections for 60 s
-	$(GO) test -count=1 -run '^TestStreamNothingIsLostWhileToxicsChange$$' -v ./chaos/proxy -busy 60s -busy-connections 200
+	$(GO) test -count=1 -run '^TestStreamNothingIsLostWhileToxicsChange$$' -v ./chaos/proxy/tcp -busy 60s -busy-connections 200
 
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \

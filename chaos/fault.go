@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // Heal undoes one injection. It works after the context of the injection is
@@ -21,29 +22,18 @@ type Fault interface {
 
 // onLink is a toxic in a link's relay.
 type onLink struct {
-	relay *proxy.Relay
-	index int
-	toxic proxy.Toxic
+	relay     proxy.Relay
+	index     int
+	toxic     toxic.Toxic
+	direction toxic.Direction
 }
 
 func (f onLink) Inject(context.Context) (Heal, error) {
-	remove := f.relay.Add(f.index, f.toxic)
+	remove, err := f.relay.Add(f.index, f.toxic, f.direction)
+	if err != nil {
+		return nil, err
+	}
 	return func(context.Context) error { remove(); return nil }, nil
 }
 
 func (f onLink) String() string { return f.toxic.String() }
-
-// onStream is a toxic in the relay of a link that knows connections.
-type onStream struct {
-	relay     *proxy.Relay
-	index     int
-	direction proxy.Direction
-	toxic     proxy.Stream
-}
-
-func (f onStream) Inject(context.Context) (Heal, error) {
-	remove := f.relay.AddStream(f.index, f.direction, f.toxic)
-	return func(context.Context) error { remove(); return nil }, nil
-}
-
-func (f onStream) String() string { return f.toxic.String() }

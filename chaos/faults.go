@@ -11,7 +11,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/chaos/lease"
-	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -62,10 +61,7 @@ func (s *services) fault(i int, e experiment.Event) Fault {
 	case e.NetRate != nil:
 		return host.Rate{Held: held, Netns: e.NetRate.Netns, Device: e.NetRate.Device, Limit: e.NetRate.Limit}
 	}
-	if s.x.Links[e.On].Protocol == proxy.ProtocolTCP {
-		return onStream{s.relays[e.On], i, e.Way(), e.Stream()}
-	}
-	return onLink{s.relays[e.On], i, e.Toxic()}
+	return onLink{s.relays[e.On], i, e.Toxic(), e.Way()}
 }
 
 // outputOf is where the commands of an event write; "" in a plan.

@@ -9,21 +9,21 @@ import (
 	"path/filepath"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/proxy/transport"
 )
 
 // authority signs what the links of a run need. It is made for the first link
 // with TLS, and its key is never written down.
 type authority struct {
 	dir string // for the files, inside the run directory
-	ca  *proxy.CA
+	ca  *transport.CA
 }
 
-func (a *authority) made() (*proxy.CA, error) {
+func (a *authority) made() (*transport.CA, error) {
 	if a.ca != nil {
 		return a.ca, nil
 	}
-	ca, err := proxy.NewCA("stormctl run")
+	ca, err := transport.NewCA("stormctl run")
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ type linkRecorder struct {
 
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
-func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int, relays map[string]*proxy.Relay) (rec *recorder, err error) {
+func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int, relays map[string]proxy.Relay) (rec *recorder, err error) {
 	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
 		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
 	defer func() {

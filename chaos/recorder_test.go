@@ -11,6 +11,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/proxy/http"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 )
@@ -25,7 +26,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay", "send_lag"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := arrivals.Constant(1000, time.Second)
-	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]*proxy.Relay{"front": {}})
+	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]proxy.Relay{"front": new(http.Relay)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	h := evidence.Header{Name: "x", Started: time.Now().Add(warmup), Load: evidence.Seconds(time.Second), Routes: []string{"pay"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := arrivals.Warmed(10, warmup, arrivals.Constant(10, time.Second)) // arrivals 1 to 3 are the warm-up's
-	rec, err := newRecorder(dir, h, warmup, schedule, 1, map[string]*proxy.Relay{"front": {}})
+	rec, err := newRecorder(dir, h, warmup, schedule, 1, map[string]proxy.Relay{"front": new(http.Relay)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +243,7 @@ func TestRecorderTellsWhatItCannotWrite(t *testing.T) {
 	}
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
-	rec, err := newRecorder(dir, h, 0, arrivals.Constant(10, time.Second), 1, map[string]*proxy.Relay{"front": {}})
+	rec, err := newRecorder(dir, h, 0, arrivals.Constant(10, time.Second), 1, map[string]proxy.Relay{"front": new(http.Relay)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -240,10 +240,7 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 			},
 			Healed: func(e Event, at time.Duration, err error) {
 				healed := faultEvent(evidence.KindHeal, at, e, err)
-				switch f := e.Fault.(type) {
-				case onLink:
-					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
-				case onStream:
+				if f, ok := e.Fault.(onLink); ok {
 					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
 				}
 				rec.add(healed)

@@ -37,7 +37,7 @@ type services struct {
 
 	addrs   map[string]netip.AddrPort // of the targets, by name; none of one on a unix socket
 	hosts   map[string]string         // what a caller writes into the Host header
-	relays  map[string]*proxy.Relay   // by link
+	relays  map[string]proxy.Relay    // by link
 	tls     authority
 	files   map[string]map[string]string // by link with TLS, and what they are: ca, cert, key
 	running map[string]*targets.Running
@@ -49,7 +49,7 @@ type services struct {
 // starts no target.
 func prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, dir string, run uint64, opts Options) (s *services, err error) {
 	s = &services{x: x, in: in, opts: opts, dir: dir, addrs: map[string]netip.AddrPort{}, hosts: map[string]string{},
-		relays: map[string]*proxy.Relay{}, running: map[string]*targets.Running{}, spoken: map[string]string{},
+		relays: map[string]proxy.Relay{}, running: map[string]*targets.Running{}, spoken: map[string]string{},
 		tls: authority{dir: filepath.Join(dir, "tls")}, files: map[string]map[string]string{}}
 	defer func() {
 		if err != nil {
@@ -120,7 +120,7 @@ func (s *services) choose(ctx context.Context, name string, addrs []netip.AddrPo
 }
 
 // link binds a link.
-func (s *services) link(name string, run uint64) (*proxy.Relay, error) {
+func (s *services) link(name string, run uint64) (proxy.Relay, error) {
 	link := s.x.Links[name]
 	c := proxy.Config{
 		Name: name, Listen: link.Listen, Upstream: s.addrs[link.To].String(), Protocol: link.Protocol,

@@ -14,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/proxy/http"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 )
@@ -28,7 +29,7 @@ func filled(t testing.TB, n int, remember bool) *recorder {
 	}
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(20 * time.Second), Routes: []string{"pay", "browse"},
 		Links: []evidence.Link{{Name: "bank", From: "a", To: "b"}}, Faults: []evidence.Injection{{Name: "f", Kind: "errors", On: "bank", At: evidence.Seconds(10 * time.Second)}}}
-	rec, err := newRecorder(dir, h, 0, arrivals.Constant(10, 20*time.Second), 2, map[string]*proxy.Relay{"bank": {}})
+	rec, err := newRecorder(dir, h, 0, arrivals.Constant(10, 20*time.Second), 2, map[string]proxy.Relay{"bank": new(http.Relay)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ claims:
 	for i, at := range []time.Duration{20 * time.Second, 130 * time.Second} {
 		h.Faults = append(h.Faults, evidence.Injection{Index: i, Name: "f", Kind: "errors", On: "bank", Statuses: []int{503}, Share: 1, At: evidence.Seconds(at), For: evidence.Seconds(2 * time.Second)})
 	}
-	rec, err := newRecorder(dir, h, 0, arrivals.Constant(1000, 160*time.Second), 1, map[string]*proxy.Relay{"bank": {}})
+	rec, err := newRecorder(dir, h, 0, arrivals.Constant(1000, 160*time.Second), 1, map[string]proxy.Relay{"bank": new(http.Relay)})
 	if err != nil {
 		t.Fatal(err)
 	}

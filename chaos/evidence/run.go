@@ -88,6 +88,7 @@ type Injection struct {
 	Ends     bool          `json:"ends,omitempty"`     // it ends the calls that it drops the response of, which it keeps otherwise
 	Cycle    bool          `json:"cycle,omitempty"`    // it comes and goes while it is in force
 	Ramp     Seconds       `json:"ramp_s,omitempty"`   // how long it takes to grow to its full size; 0 if it has it at once
+	Effects  *Effects      `json:"effects,omitempty"`  // what it may do; nil in runs from before it was told
 	At       Seconds       `json:"at_s"`               // when it was planned
 	For      Seconds       `json:"for_s"`              // how long it was planned to last
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
@@ -96,6 +97,16 @@ type Injection struct {
 	Overflow uint64        `json:"-"`                  // exchanges that it let go because it had hold of as many as it may
 	Error    string        `json:"-"`                  // why it could not be injected or healed
 	Why      string        `json:"-"`                  // the same of the injection, without what was tried
+}
+
+// Effects is what a fault may do to an exchange or a connection that it takes.
+type Effects struct {
+	Delays     bool `json:"delays,omitempty"`     // it takes longer
+	Holds      bool `json:"holds,omitempty"`      // it stays as it is until the heal, unless its caller leaves
+	Ends       bool `json:"ends,omitempty"`       // it ends as the dependency did not end it: answered, cut short or reset
+	Alters     bool `json:"alters,omitempty"`     // bytes arrive that were not sent
+	Duplicates bool `json:"duplicates,omitempty"` // the dependency gets it twice
+	Marks      bool `json:"marks,omitempty"`      // the records of its link say what it touched
 }
 
 // Active tells whether the fault was in force at any moment of [from, to].

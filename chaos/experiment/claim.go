@@ -7,7 +7,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // Claim is one statement; exactly one kind is given.
@@ -85,7 +85,7 @@ func (r *rules) toCalls(path strict.Path, name string) bool {
 	if !r.toLink(path, name) {
 		return false
 	}
-	if link := r.x.Links[name]; link == nil || link.Protocol != proxy.ProtocolTCP {
+	if link := r.x.Links[name]; link == nil || link.Protocol != toxic.ProtocolTCP {
 		return true
 	}
 	r.Wrong(path, fmt.Sprintf("link: link %s knows connections, not calls", strict.Quote(name)),

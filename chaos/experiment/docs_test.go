@@ -57,7 +57,7 @@ claims: [{steady: {success: 99%}}]
 		}
 	}
 	for _, kind := range eventKinds {
-		if hostKinds()[kind] || slices.Contains(streamKinds, kind) {
+		if hostKinds()[kind] || slices.Contains(connKinds, kind) {
 			continue
 		}
 		if found[kind+" in yaml"] == 0 {
@@ -121,7 +121,7 @@ func hostKinds() map[string]bool {
 				f.FieldByIndex(field.Index).Set(reflect.New(field.Type.Elem()))
 			}
 		}
-		if e.Toxic() == nil && e.Stream() == nil {
+		if e.Toxic() == nil {
 			kinds[kind] = true
 		}
 	}
@@ -153,7 +153,7 @@ claims: [{steady: {success: 99%}}]
 			found[e.Kind()] = true
 		}
 	}
-	for _, kind := range append([]string{"latency", "partition"}, streamKinds...) {
+	for _, kind := range append([]string{"latency", "partition"}, connKinds...) {
 		if !found[kind] {
 			t.Errorf("the docs have no example of %s", kind)
 		}

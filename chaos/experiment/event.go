@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -25,16 +26,16 @@ type Event struct {
 	On   string        `yaml:"on"`   // The link, or (from restart on; exec takes either) the target, that it happens to.
 	Name string        `yaml:"name"` // For reports; absent means a description.
 
-	Latency      *proxy.Latency      `yaml:"latency"`       // Exchanges take longer.
-	Errors       *proxy.Errors       `yaml:"errors"`        // The link answers in the dependency's place.
-	Hang         *proxy.Hang         `yaml:"hang"`          // Requests are accepted and not answered.
-	Reset        *proxy.Reset        `yaml:"reset"`         // The caller's connection is reset.
-	DropResponse *proxy.DropResponse `yaml:"drop_response"` // The dependency does the work, and the caller never hears of it.
-	Truncate     *proxy.Truncate     `yaml:"truncate"`      // The response ends in the middle of its body.
-	Corrupt      *proxy.Corrupt      `yaml:"corrupt"`       // Bytes of the body are changed.
-	SlowBody     *proxy.SlowBody     `yaml:"slow_body"`     // The body of the response trickles.
-	Duplicate    *proxy.Duplicate    `yaml:"duplicate"`     // The dependency gets the request twice.
-	Partition    *proxy.Partition    `yaml:"partition"`     // Nothing passes: connections hang, new ones too.
+	Latency      *toxic.Latency      `yaml:"latency"`       // Exchanges take longer.
+	Errors       *toxic.Errors       `yaml:"errors"`        // The link answers in the dependency's place.
+	Hang         *toxic.Hang         `yaml:"hang"`          // Requests are accepted and not answered.
+	Reset        *toxic.Reset        `yaml:"reset"`         // The caller's connection is reset.
+	DropResponse *toxic.DropResponse `yaml:"drop_response"` // The dependency does the work, and the caller never hears of it.
+	Truncate     *toxic.Truncate     `yaml:"truncate"`      // The response ends in the middle of its body.
+	Corrupt      *toxic.Corrupt      `yaml:"corrupt"`       // Bytes of the body are changed.
+	SlowBody     *toxic.SlowBody     `yaml:"slow_body"`     // The body of the response trickles.
+	Duplicate    *toxic.Duplicate    `yaml:"duplicate"`     // The dependency gets the request twice.
+	Partition    *toxic.Partition    `yaml:"partition"`     // Nothing passes: connections hang, new ones too.
 	Restart      *Restart            `yaml:"restart"`       // kill -9, then start again; for: is not used, it heals when ready.
 	Pause        *Pause              `yaml:"pause"`         // SIGSTOP, then SIGCONT; write pause: {}.
 
@@ -52,39 +53,12 @@ type Event struct {
 func (Event) Required() []string { return []string{"at", "on"} }
 
 // eventKinds are the keys of which an event has exactly one.
-var eventKinds = append([]string{
-	"latency", "errors", "hang", "reset", "drop_response", "truncate", "corrupt", "slow_body", "duplicate", "partition",
-	"restart", "pause", "kill", "cpu", "memory", "fd", "disk_full", "exec", "net_partition", "net_rate",
-}, streamKinds...)
+var eventKinds = kindsOf(reflect.TypeFor[Event]())
 
 // Kind is the key of the fault, like latency or restart.
 func (e Event) Kind() string {
-	switch {
-	case e.Latency != nil:
-		return "latency"
-	case e.Errors != nil:
-		return "errors"
-	case e.Hang != nil:
-		return "hang"
-	case e.Reset != nil:
-		return "reset"
-	case e.DropResponse != nil:
-		return "drop_response"
-	case e.Truncate != nil:
-		return "truncate"
-	case e.Corrupt != nil:
-		return "corrupt"
-	case e.SlowBody != nil:
-		return "slow_body"
-	case e.Duplicate != nil:
-		return "duplicate"
-	case e.Partition != nil:
-		return "partition"
-	}
-	if kind, t := e.stream(); t != nil {
-		return kind
-	}
-	return e.hostKind()
+	kind, _ := given(e)
+	return kind
 }
 
 // Lasts is how long the fault is meant to be in force: For, and the downtime of
@@ -98,30 +72,25 @@ func (e Event) Lasts() time.Duration {
 
 // Toxic is what a link does while the event is in force; nil for what does not
 // happen to a link.
-func (e Event) Toxic() proxy.Toxic {
-	switch {
-	case e.Latency != nil:
-		return *e.Latency
-	case e.Errors != nil:
-		return *e.Errors
-	case e.Hang != nil:
-		return *e.Hang
-	case e.Reset != nil:
-		return *e.Reset
-	case e.DropResponse != nil:
-		return *e.DropResponse
-	case e.Truncate != nil:
-		return *e.Truncate
-	case e.Corrupt != nil:
-		return *e.Corrupt
-	case e.SlowBody != nil:
-		return *e.SlowBody
-	case e.Duplicate != nil:
-		return *e.Duplicate
-	case e.Partition != nil:
-		return *e.Partition
+func (e Event) Toxic() toxic.Toxic {
+	_, fault := given(e)
+	t, _ := fault.(toxic.Toxic)
+	return t
+}
+
+// Effects is what the fault may do to calls that it happens to. What a command
+// does is not known: calls may take longer.
+func (e Event) Effects() toxic.Effects {
+	if t := e.Toxic(); t != nil {
+		return toxic.EffectsOf(t)
 	}
-	return nil
+	switch {
+	case e.Pause != nil, e.NetPartition != nil:
+		return toxic.Effects{Holds: true}
+	case e.Restart != nil, e.Kill != nil:
+		return toxic.Effects{Delays: true, Ends: true}
+	}
+	return toxic.Effects{Delays: true}
 }
 
 // String names the event for people: its name, or like "errors 503 to 100% on
@@ -209,7 +178,7 @@ func (r *rules) onLink(path strict.Path, e *Event, kind string) {
 }
 
 // recording reads what a latency is drawn from.
-func (r *rules) recording(path strict.Path, l *proxy.Latency) {
+func (r *rules) recording(path strict.Path, l *toxic.Latency) {
 	if l == nil || l.Recorded == "" || !r.opts.Here || !r.Sound(path.Child("recorded")) {
 		return
 	}
@@ -227,7 +196,7 @@ func (r *rules) recording(path strict.Path, l *proxy.Latency) {
 
 // answers checks that an answer in the dependency's place is one that a caller
 // could take for an error.
-func (r *rules) answers(path strict.Path, e *proxy.Errors) {
+func (r *rules) answers(path strict.Path, e *toxic.Errors) {
 	at := path.Child("status")
 	if e == nil || e.GRPC != 0 || e.Body != "" || len(e.Headers) > 0 || !r.Sound(at) {
 		return
@@ -243,15 +212,11 @@ func (r *rules) answers(path strict.Path, e *proxy.Errors) {
 // selects checks that a count that is given means something, and that what
 // grows comes to its full size.
 func (r *rules) selects(path strict.Path, e *Event) {
-	var s proxy.Select
-	if t := e.Toxic(); t != nil {
-		s = t.Selection()
-	} else if t := e.Stream(); t != nil {
-		c := t.Selection()
-		s = proxy.Select{First: c.First, Every: c.Every, Cycle: c.Cycle, Ramp: c.Ramp, MaxActive: c.MaxActive}
-	} else {
+	t := e.Toxic()
+	if t == nil {
 		return
 	}
+	s := t.Selection()
 	r.positive(path.Child("first"), s.First != 0)
 	r.positive(path.Child("every"), s.Every != 0)
 	r.positive(path.Child("max_active"), s.MaxActive != 0)

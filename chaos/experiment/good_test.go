@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -264,7 +264,7 @@ func TestByteOrderMarkIsIgnored(t *testing.T) {
 }
 
 func TestStatusIsOneOrMany(t *testing.T) {
-	for text, want := range map[string]proxy.Statuses{"503": {503}, "[502, 503]": {502, 503}} {
+	for text, want := range map[string]toxic.Statuses{"503": {503}, "[502, 503]": {502, 503}} {
 		x := mustParse(t, strings.Replace(minimal, "status: 503", "status: "+text, 1))
 		if diff := cmp.Diff(want, x.Chaos[0].Errors.Status); diff != "" {
 			t.Errorf("status %s: -want +got:\n%s", text, diff)
@@ -282,7 +282,7 @@ func TestSet(t *testing.T) {
 		{[]string{"load.rate=1k/s"}, func(x *Experiment) any { return float64(x.Load.Rate) }, 1000.0},
 		{[]string{"load.rate=1k/s", "load.rate=2k/s"}, func(x *Experiment) any { return float64(x.Load.Rate) }, 2000.0}, // the last one counts
 		{[]string{"chaos[0].for=3s"}, func(x *Experiment) any { return x.Chaos[0].For }, 3 * time.Second},
-		{[]string{"chaos[0].errors.status=[500, 502]"}, func(x *Experiment) any { return x.Chaos[0].Errors.Status }, proxy.Statuses{500, 502}},
+		{[]string{"chaos[0].errors.status=[500, 502]"}, func(x *Experiment) any { return x.Chaos[0].Errors.Status }, toxic.Statuses{500, 502}},
 		{[]string{"targets.bank={reference: frontend}", "targets.bank.with.flaw=never-opens"}, func(x *Experiment) any { return x.Targets["bank"].With["flaw"] }, "never-opens"},
 		{[]string{`targets.bank.process.files["nginx.conf"]=new = "a.b"`}, func(x *Experiment) any { return x.Targets["bank"].Process.Files["nginx.conf"] }, `new = "a.b"`},
 		{[]string{`targets.bank.process.env.X=`}, func(x *Experiment) any { return x.Targets["bank"].Process.Env["X"] }, ""},
@@ -335,9 +335,11 @@ func TestKinds(t *testing.T) {
 		if e.Kind() != kind {
 			t.Errorf("event with %s has kind %q", kind, e.Kind())
 		}
-		isStream, isHost := slices.Contains(streamKinds, kind), hostKinds()[kind]
-		if toxic := e.Toxic(); (toxic != nil) != (!isHost && !isStream) {
-			t.Errorf("toxic of %s is %v", kind, toxic)
+		if tx := e.Toxic(); tx != nil {
+			_, err := toxic.OnExchanges(tx)
+			if isConn := slices.Contains(connKinds, kind); (err != nil) != isConn {
+				t.Errorf("%s on exchanges: %v", kind, err)
+			}
 		}
 		if !strings.HasPrefix(e.String(), kind) || !strings.HasSuffix(e.String(), " on x") {
 			t.Errorf("event with %s is told as %q", kind, e)

@@ -114,29 +114,10 @@ var processKinds = []string{"restart", "pause", "kill", "cpu", "memory", "fd"}
 
 // hostKind returns the key of a fault that is not a link's; "" if it is one.
 func (e Event) hostKind() string {
-	switch {
-	case e.Restart != nil:
-		return "restart"
-	case e.Pause != nil:
-		return "pause"
-	case e.Kill != nil:
-		return "kill"
-	case e.CPU != nil:
-		return "cpu"
-	case e.Memory != nil:
-		return "memory"
-	case e.FD != nil:
-		return "fd"
-	case e.DiskFull != nil:
-		return "disk_full"
-	case e.Exec != nil:
-		return "exec"
-	case e.NetPartition != nil:
-		return "net_partition"
-	case e.NetRate != nil:
-		return "net_rate"
+	if e.Toxic() != nil {
+		return ""
 	}
-	return ""
+	return e.Kind()
 }
 
 // hostFigure is what a fault that is not a link's has for a figure, or names;
@@ -169,9 +150,6 @@ func (e Event) hostFigure() string {
 // cores".
 func (e Event) What() string {
 	if t := e.Toxic(); t != nil {
-		return t.String()
-	}
-	if t := e.Stream(); t != nil {
 		return t.String()
 	}
 	return strings.TrimSpace(e.Kind() + " " + e.hostFigure())

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -50,7 +50,7 @@ const Generated = "generated"
 func (Link) Required() []string { return []string{"from", "to"} }
 
 // linkProtocols are the values of Link.Protocol.
-var linkProtocols = []string{proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.ProtocolGRPC, proxy.ProtocolTCP}
+var linkProtocols = []string{toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC, toxic.ProtocolTCP}
 
 // tlsParts are what is known of a link with TLS, beside its address.
 var tlsParts = []string{"ca", "cert", "key"}
@@ -64,7 +64,7 @@ func (r *rules) link(name string, l *Link) {
 		r.Wrong(path.Child("to"), fmt.Sprintf("to: %s is also from", strict.Quote(l.To)), "a link lies between two targets")
 	}
 	if t := r.x.Targets[l.To]; to && t != nil {
-		blind := l.Protocol == proxy.ProtocolTCP // what is spoken is not the link's business
+		blind := l.Protocol == toxic.ProtocolTCP // what is spoken is not the link's business
 		_, socket := t.Socket()
 		switch {
 		case t.Secure() && !blind && (l.TLS == nil || l.TLS.Originate == nil):

@@ -10,7 +10,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
-	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -120,15 +119,11 @@ func (x *Experiment) planned(i int, e Event, end time.Duration) judge.PlannedFau
 	if e.Errors != nil {
 		f.RetryAfter = e.Errors.RetryAfter
 	}
-	var s proxy.Select
 	if t := e.Toxic(); t != nil {
-		s = t.Selection()
-	} else if t := e.Stream(); t != nil {
-		c := t.Selection()
-		s.First, s.Every = c.First, c.Every
+		s := t.Selection()
+		f.First = s.First
+		f.Share /= float64(max(1, s.Every))
 	}
-	f.First = s.First
-	f.Share /= float64(max(1, s.Every))
 	return f
 }
 
@@ -140,7 +135,9 @@ func (x *Experiment) Injection(i int, e Event) evidence.Injection {
 		At: evidence.Seconds(e.At), For: evidence.Seconds(e.Lasts()),
 	}
 	in.Others = e.Everybody()[1:]
-	in.Target = e.Toxic() == nil && e.Stream() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
+	in.Target = e.Toxic() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
+	does := evidence.Effects(e.Effects())
+	in.Effects = &does
 	if t := e.Toxic(); t != nil {
 		s := t.Selection()
 		in.Share, in.Match, in.Cycle, in.Ramp = float64(s.Share), s.Match != nil, s.Cycle != nil, evidence.Seconds(s.Ramp)
@@ -157,11 +154,6 @@ func (x *Experiment) Injection(i int, e Event) evidence.Injection {
 		in.Statuses = e.Errors.Status
 		if code := int(e.Errors.GRPC); code != 0 {
 			in.Statuses = append(slices.Clip(in.Statuses), wire.GRPCToHTTP(code))
-		}
-	default:
-		if t := e.Stream(); t != nil {
-			c := t.Selection()
-			in.Share, in.Match, in.Cycle, in.Ramp = float64(c.Share), c.Match != nil, c.Cycle != nil, evidence.Seconds(c.Ramp)
 		}
 	}
 	return in

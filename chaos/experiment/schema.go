@@ -15,7 +15,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 //go:embed claim.go event.go experiment.go hostfault.go limits.go link.go link_event.go load.go request.go route.go schedule.go target.go tls.go
@@ -27,7 +27,7 @@ var ownSource embed.FS
 // together is for Parse to see.
 func Schema() ([]byte, error) {
 	manual := comments{}
-	for _, source := range []embed.FS{ownSource, judge.Source, proxy.Source} {
+	for _, source := range []embed.FS{ownSource, judge.Source, toxic.Source} {
 		if err := manual.read(source); err != nil {
 			return nil, fmt.Errorf("schema: %w", err)
 		}
@@ -75,7 +75,7 @@ func notation(t reflect.Type) *jsonschema.Schema {
 	if n := strict.NotationOf(reflect.Zero(t)); n != nil {
 		pattern, _ := n.Notation()
 		text := &jsonschema.Schema{Type: "string", Pattern: pattern}
-		if t == reflect.TypeFor[proxy.GRPCCode]() {
+		if t == reflect.TypeFor[toxic.GRPCCode]() {
 			return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "integer", Minimum: "1", Maximum: "16"}}}
 		}
 		return text

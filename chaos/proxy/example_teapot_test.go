@@ -6,25 +6,24 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // Teapot answers what is asked for coffee with 418.
 type Teapot struct {
-	Select `yaml:",inline"`
+	toxic.Select `yaml:",inline"`
 }
 
-// Decide answers what Select takes.
-func (t Teapot) Decide(x *Head, rng *rand.Rand) Fate {
-	if !t.takes(x, rng) {
-		return Fate{}
-	}
-	return Fate{Verb: Respond, Status: http.StatusTeapot, Body: "short and stout"}
+// DecideExchange answers what Select takes.
+func (t Teapot) DecideExchange(*toxic.Head, *rand.Rand) toxic.Fate {
+	return toxic.Fate{Verb: toxic.Respond, Status: http.StatusTeapot, Body: "short and stout"}
 }
 
 // String is like "teapot to GET /coffee".
 func (t Teapot) String() string { return "teapot to " + t.Select.String() }
 
-func ExampleRelay_Add() {
+func ExampleRelay_teapot() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "coffee") }))
 	defer server.Close()
 	link, err := Listen(Config{Name: "kitchen", Upstream: server.Listener.Addr().String()})
@@ -44,7 +43,11 @@ func ExampleRelay_Add() {
 		fmt.Println(res.StatusCode, string(body))
 	}
 
-	heal := link.Add(0, Teapot{Select{Share: 1, First: 2}})
+	heal, err := link.Add(0, Teapot{toxic.Select{Share: 1, First: 2}}, toxic.Both)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	ask()
 	ask()
 	ask()

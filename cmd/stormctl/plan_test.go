@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -43,7 +43,7 @@ func TestPlanRows(t *testing.T) {
 		},
 		Chaos: []experiment.Event{
 			{At: 20 * time.Second, On: "lb", Restart: &experiment.Restart{Downtime: time.Second}},
-			{At: 5 * time.Second, For: 10 * time.Second, On: "a", Name: "storm", Errors: &proxy.Errors{Status: proxy.Statuses{503}, Select: proxy.Select{Share: 0.5}}},
+			{At: 5 * time.Second, For: 10 * time.Second, On: "a", Name: "storm", Errors: &toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 0.5}}},
 			{At: 5 * time.Second, For: time.Second, On: "lb", Pause: &experiment.Pause{}},
 		},
 		Limits: experiment.Limits{Allow: []string{"10.0.0.0/8", "127.0.0.0/8"},

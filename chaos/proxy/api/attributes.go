@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -15,15 +15,9 @@ import (
 // the API answers them.
 type attributes interface {
 	// behave is what the relay is to do, to that share of connections or
-	// exchanges. An error says which attribute cannot be meant.
-	behave(share unit.Share) (behaviour, error)
-}
-
-// behaviour is what a toxic is to the relay: one of the two, or neither if it
-// does nothing.
-type behaviour struct {
-	stream proxy.Stream // works on the bytes of connections
-	toxic  proxy.Toxic  // works on exchanges
+	// exchanges; nil if it is nothing. An error says which attribute cannot be
+	// meant.
+	behave(share unit.Share) (toxic.Toxic, error)
 }
 
 // What follows are toxiproxy's types with toxiproxy's units, whole numbers of
@@ -34,42 +28,42 @@ type latency struct {
 	Jitter  int64 `json:"jitter"`  // ms, either way
 }
 
-func (a *latency) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.StreamLatency{
-		Delay: times(a.Latency, time.Millisecond), Jitter: times(a.Jitter, time.Millisecond), Conns: proxy.Conns{Share: share},
-	}}, notNegative("latency", a.Latency, "jitter", a.Jitter)
+func (a *latency) behave(share unit.Share) (toxic.Toxic, error) {
+	return toxic.Latency{
+		Delay: times(a.Latency, time.Millisecond), Jitter: times(a.Jitter, time.Millisecond), Select: toxic.Select{Share: share},
+	}, notNegative("latency", a.Latency, "jitter", a.Jitter)
 }
 
 type bandwidth struct {
 	Rate int64 `json:"rate"` // 1000 bytes a second; 0 lets nothing pass
 }
 
-func (a *bandwidth) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.Bandwidth{Rate: unit.Bandwidth(min(a.Rate, maxRate) * 1000), Conns: proxy.Conns{Share: share}}}, notNegative("rate", a.Rate)
+func (a *bandwidth) behave(share unit.Share) (toxic.Toxic, error) {
+	return toxic.Bandwidth{Rate: unit.Bandwidth(min(a.Rate, maxRate) * 1000), Select: toxic.Select{Share: share}}, notNegative("rate", a.Rate)
 }
 
 type slowClose struct {
 	Delay int64 `json:"delay"` // ms
 }
 
-func (a *slowClose) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.SlowClose{Delay: times(a.Delay, time.Millisecond), Conns: proxy.Conns{Share: share}}}, notNegative("delay", a.Delay)
+func (a *slowClose) behave(share unit.Share) (toxic.Toxic, error) {
+	return toxic.SlowClose{Delay: times(a.Delay, time.Millisecond), Select: toxic.Select{Share: share}}, notNegative("delay", a.Delay)
 }
 
 type timeout struct {
 	Timeout int64 `json:"timeout"` // ms; 0 never closes
 }
 
-func (a *timeout) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.Timeout{After: times(a.Timeout, time.Millisecond), Conns: proxy.Conns{Share: share}}}, notNegative("timeout", a.Timeout)
+func (a *timeout) behave(share unit.Share) (toxic.Toxic, error) {
+	return toxic.Timeout{After: times(a.Timeout, time.Millisecond), Select: toxic.Select{Share: share}}, notNegative("timeout", a.Timeout)
 }
 
 type resetPeer struct {
 	Timeout int64 `json:"timeout"` // ms
 }
 
-func (a *resetPeer) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.ResetPeer{After: times(a.Timeout, time.Millisecond), Conns: proxy.Conns{Share: share}}}, notNegative("timeout", a.Timeout)
+func (a *resetPeer) behave(share unit.Share) (toxic.Toxic, error) {
+	return toxic.ResetPeer{After: times(a.Timeout, time.Millisecond), Select: toxic.Select{Share: share}}, notNegative("timeout", a.Timeout)
 }
 
 type slicer struct {
@@ -78,27 +72,27 @@ type slicer struct {
 	Delay         int64 `json:"delay"`          // µs
 }
 
-func (a *slicer) behave(share unit.Share) (behaviour, error) {
+func (a *slicer) behave(share unit.Share) (toxic.Toxic, error) {
 	if a.AverageSize == 0 {
-		return behaviour{}, badRequest("average_size must be at least 1: no data fits into slices of 0 bytes")
+		return nil, badRequest("average_size must be at least 1: no data fits into slices of 0 bytes")
 	}
-	return behaviour{stream: proxy.Slicer{
+	return toxic.Slicer{
 		Size: int(min(a.AverageSize, maxSlice)), Variation: int(min(a.SizeVariation, a.AverageSize-1, maxSlice-1)),
-		Delay: times(a.Delay, time.Microsecond), Conns: proxy.Conns{Share: share},
-	}}, notNegative("average_size", a.AverageSize, "size_variation", a.SizeVariation, "delay", a.Delay)
+		Delay: times(a.Delay, time.Microsecond), Select: toxic.Select{Share: share},
+	}, notNegative("average_size", a.AverageSize, "size_variation", a.SizeVariation, "delay", a.Delay)
 }
 
 type limitData struct {
 	Bytes int64 `json:"bytes"`
 }
 
-func (a *limitData) behave(share unit.Share) (behaviour, error) {
-	return behaviour{stream: proxy.LimitData{Bytes: unit.Size(a.Bytes), Conns: proxy.Conns{Share: share}}}, notNegative("bytes", a.Bytes)
+func (a *limitData) behave(share unit.Share) (toxic.Toxic, error) {
+	return toxic.LimitData{Bytes: unit.Size(a.Bytes), Select: toxic.Select{Share: share}}, notNegative("bytes", a.Bytes)
 }
 
 type noop struct{}
 
-func (*noop) behave(unit.Share) (behaviour, error) { return behaviour{}, nil }
+func (*noop) behave(unit.Share) (toxic.Toxic, error) { return nil, nil }
 
 // What attributes may ask for at most: nobody waits longer in a test, no machine
 // sends more, and nothing is sent in larger pieces.

@@ -12,23 +12,8 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
-
-// relay is what the API wants of a *proxy.Relay.
-type relay interface {
-	Addr() string
-	Add(index int, t proxy.Toxic) (remove func())
-	AddStream(index int, d proxy.Direction, t proxy.Stream) (remove func())
-	Record(start time.Time, observe func(evidence.Exchange))
-	Hit(index int) uint64
-	Overflow(index int) uint64
-	InFlight() int
-	Connections() int
-	Accepted() uint64
-	Bytes(d proxy.Direction) uint64
-	Received(d proxy.Direction) uint64
-	Close() error
-}
 
 // entry is a proxy of the API: what it is told, and the relay that does it
 // while it is enabled.
@@ -44,9 +29,9 @@ type entry struct {
 
 	mu sync.Mutex // guards what follows; writers hold ops as well; held for a few assignments
 	settings
-	shown  bool     // it is there for readers
-	relay  relay    // nil while it is disabled
-	toxics []*toxic // in the order of their creation
+	shown  bool          // it is there for readers
+	relay  proxy.Relay   // nil while it is disabled
+	toxics []*proxyToxic // in the order of their creation
 	lease  *lease
 	past   traffic // of relays that there are no more
 
@@ -75,7 +60,7 @@ type traffic struct {
 // way is what has gone one way, in bytes.
 type way struct{ received, sent uint64 }
 
-func trafficOf(r relay) traffic {
+func trafficOf(r proxy.Relay) traffic {
 	t := traffic{connections: r.Accepted()}
 	for i, d := range directions {
 		t.ways[i] = way{r.Received(d), r.Bytes(d)}
@@ -84,7 +69,7 @@ func trafficOf(r relay) traffic {
 }
 
 // directions are those of traffic.ways.
-var directions = [2]proxy.Direction{proxy.Upstream, proxy.Downstream}
+var directions = [2]toxic.Direction{toxic.Upstream, toxic.Downstream}
 
 func (t traffic) plus(u traffic) traffic {
 	t.connections += u.connections
@@ -131,7 +116,7 @@ func (e *entry) view() proxyView {
 // come last. e.mu is held.
 func (e *entry) toxicViews() []toxicView {
 	views := make([]toxicView, 0, len(e.toxics))
-	for _, d := range []proxy.Direction{proxy.Upstream, proxy.Downstream, proxy.Both} {
+	for _, d := range []toxic.Direction{toxic.Upstream, toxic.Downstream, toxic.Both} {
 		for _, t := range e.toxics {
 			if at, _ := t.direction(); at == d {
 				views = append(views, t.view())
@@ -143,7 +128,7 @@ func (e *entry) toxicViews() []toxicView {
 
 // toxic is the toxic with that name, nil if there is none. e.ops or e.mu is
 // held.
-func (e *entry) toxic(name string) *toxic {
+func (e *entry) toxic(name string) *proxyToxic {
 	for _, t := range e.toxics {
 		if t.name == name {
 			return t
@@ -165,7 +150,7 @@ func (e *entry) change(act func() error) error {
 // become makes e what was asked for, whatever it was before. If that cannot be
 // started, e stays as it is. e.ops is held.
 func (e *entry) become(c checked) error {
-	var r relay
+	var r proxy.Relay
 	if c.enabled {
 		var err error
 		if r, err = e.swap(c.settings, c.toxics); err != nil {
@@ -193,7 +178,7 @@ func (e *entry) become(c checked) error {
 // Only if the two cannot be bound at a time it is stopped before, and started
 // again if need be: its connections are lost then. What was e.relay is nil
 // afterwards if the new one serves; the caller puts it there. e.ops is held.
-func (e *entry) swap(to settings, toxics []*toxic) (relay, error) {
+func (e *entry) swap(to settings, toxics []*proxyToxic) (proxy.Relay, error) {
 	had, was := e.relay != nil, e.settings
 	if had && overlap(was.listen, to.listen) {
 		e.stop()
@@ -212,7 +197,7 @@ func (e *entry) swap(to settings, toxics []*toxic) (relay, error) {
 	return nil, err
 }
 
-// overlap tells whether one of two addresses to listen on, in the form of
+// overlap reports whether one of two addresses to listen on, in the form of
 // resolveListen, keeps the other from being bound.
 func overlap(a, b string) bool {
 	x, errX := netip.ParseAddrPort(a)
@@ -226,18 +211,23 @@ func overlap(a, b string) bool {
 
 // launch binds and serves, with the toxics in force. Once it is bound, the relay
 // that e had before is stopped.
-func (e *entry) launch(to settings, toxics []*toxic) (relay, error) {
-	return e.server.listen(proxy.Config{
+func (e *entry) launch(to settings, toxics []*proxyToxic) (proxy.Relay, error) {
+	var unfit error
+	r, err := e.server.listen(proxy.Config{
 		Name: e.name, Listen: to.listen, Upstream: to.upstream, Protocol: to.protocol, Seed: e.server.config.Seed, Allow: e.allow,
-	}, func(r relay) {
+	}, func(r proxy.Relay) {
 		e.stop()
 		e.refusal.Store(nil)
 		r.Record(time.Now(), func(x evidence.Exchange) { e.endings[x.Ending].Add(1) })
 		for _, t := range toxics {
 			t.since = deeds{}
-			t.install(r)
+			unfit = errors.Join(unfit, t.install(to.protocol, r))
 		}
 	})
+	if err == nil && unfit != nil {
+		return nil, errors.Join(unfit, r.Close())
+	}
+	return r, err
 }
 
 // start enables e, if it is not enabled already. e.ops is held.
@@ -291,7 +281,7 @@ func (e *entry) allow(addr netip.AddrPort) error {
 }
 
 // add puts a new toxic in force. e.ops is held.
-func (e *entry) add(t *toxic, lasts *ttl) error {
+func (e *entry) add(t *proxyToxic, lasts *ttl) error {
 	if e.toxic(t.name) != nil {
 		return errToxicExists
 	}
@@ -303,7 +293,10 @@ func (e *entry) add(t *toxic, lasts *ttl) error {
 	t.lease = e.server.renewed(nil, lasts, func(l *lease) { e.expire(t.name, l) })
 	if e.relay != nil {
 		t.since = deedsOf(e.relay, t.index)
-		t.install(e.relay)
+		if err := t.install(e.protocol, e.relay); err != nil {
+			t.lease.end()
+			return err
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -312,7 +305,7 @@ func (e *entry) add(t *toxic, lasts *ttl) error {
 }
 
 // key is what t is counted by.
-func (e *entry) key(t *toxic) tallyKey { return tallyKey{e.name, t.name, t.typ, t.stream} }
+func (e *entry) key(t *proxyToxic) tallyKey { return tallyKey{e.name, t.name, t.typ, t.stream} }
 
 // maxToxics is how many toxics a proxy has at most: each has an index of its
 // own in the relay.
@@ -322,7 +315,7 @@ var errTooManyToxics = badRequest("a proxy has at most %d toxics", maxToxics)
 
 // freeIndex is the lowest that no toxic has. There are fewer than maxToxics.
 func (e *entry) freeIndex() (i int) {
-	for slices.ContainsFunc(e.toxics, func(t *toxic) bool { return t.index == i }) {
+	for slices.ContainsFunc(e.toxics, func(t *proxyToxic) bool { return t.index == i }) {
 		i++
 	}
 	return i
@@ -330,23 +323,26 @@ func (e *entry) freeIndex() (i int) {
 
 // replace puts the updated toxic u in the place of t. Both are in force for a
 // moment rather than none. e.ops is held.
-func (e *entry) replace(t, u *toxic) {
+func (e *entry) replace(t, u *proxyToxic) error {
 	if e.relay != nil {
-		u.install(e.relay)
+		if err := u.install(e.protocol, e.relay); err != nil {
+			return err
+		}
 	}
 	t.uninstall()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.toxics[slices.Index(e.toxics, t)] = u
+	return nil
 }
 
 // drop takes a toxic out. e.ops is held.
-func (e *entry) drop(t *toxic) {
+func (e *entry) drop(t *proxyToxic) {
 	t.lease.end()
 	t.uninstall()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.toxics = slices.DeleteFunc(slices.Clone(e.toxics), func(u *toxic) bool { return u == t })
+	e.toxics = slices.DeleteFunc(slices.Clone(e.toxics), func(u *proxyToxic) bool { return u == t })
 	if e.relay != nil {
 		t.settle(e.relay)
 	}

@@ -131,7 +131,7 @@ func TestComesBack(t *testing.T) {
 	f.do(`POST /proxies/p/toxics {"name":"a","type":"latency"}`, 200)
 	before, inForce, first := f.do(`GET /proxies/p`, 200), fmt.Sprint(f.last().toxics()), f.last()
 	listen, fails := f.listen, 1
-	f.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
+	f.listen = func(c proxy.Config, prepare func(proxy.Relay)) (proxy.Relay, error) {
 		if fails--; fails >= 0 {
 			return nil, errors.New("no more descriptors")
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
 // fakeRelay is a relay without a network: it knows what is in force.
@@ -29,12 +30,11 @@ type fakeRelay struct {
 
 func (r *fakeRelay) Addr() string { return r.addr }
 
-func (r *fakeRelay) Add(index int, t proxy.Toxic) func() {
-	return r.put(fmt.Sprintf("%d %v", index, t))
-}
-
-func (r *fakeRelay) AddStream(index int, d proxy.Direction, t proxy.Stream) func() {
-	return r.put(fmt.Sprintf("%d %v %v", index, d, t))
+func (r *fakeRelay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error) {
+	if r.config.Protocol == toxic.ProtocolTCP {
+		return r.put(fmt.Sprintf("%d %v %v", index, d, t)), nil
+	}
+	return r.put(fmt.Sprintf("%d %v", index, t)), nil
 }
 
 func (r *fakeRelay) put(what string) func() {
@@ -89,10 +89,11 @@ func (r *fakeRelay) Close() error {
 
 func (r *fakeRelay) Record(time.Time, func(evidence.Exchange)) {}
 func (r *fakeRelay) InFlight() int                             { return 0 }
+func (r *fakeRelay) Unsafe() uint64                            { return 0 }
 func (r *fakeRelay) Connections() int                          { return 0 }
 func (r *fakeRelay) Accepted() uint64                          { return 2 }
-func (r *fakeRelay) Bytes(d proxy.Direction) uint64            { return uint64(d) * 100 }
-func (r *fakeRelay) Received(d proxy.Direction) uint64         { return uint64(d) * 101 }
+func (r *fakeRelay) Bytes(d toxic.Direction) uint64            { return uint64(d) * 100 }
+func (r *fakeRelay) Received(d toxic.Direction) uint64         { return uint64(d) * 101 }
 
 // fake is a server whose relays are fakes.
 type fake struct {
@@ -104,7 +105,7 @@ type fake struct {
 
 func newFake(t testing.TB, c Config) *fake {
 	f := &fake{Server: New(c), t: t}
-	f.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
+	f.listen = func(c proxy.Config, prepare func(proxy.Relay)) (proxy.Relay, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		r := &fakeRelay{config: c, addr: strings.Replace(c.Listen, ":0", fmt.Sprintf(":%d", 40000+len(f.relays)), 1), inForce: map[*int]string{}}

@@ -9,15 +9,15 @@ import (
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
-	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // protocols are those that a proxy may speak; tcp is the default.
-var protocols = []string{tcp, proxy.ProtocolHTTP1, proxy.ProtocolHTTP2, proxy.ProtocolGRPC}
+var protocols = []string{tcp, toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC}
 
 // tcp is bytes, whatever they mean; all others are exchanges.
-const tcp = proxy.ProtocolTCP
+const tcp = toxic.ProtocolTCP
 
 // newAttributes is what a toxic of this type can be told on a proxy that speaks
 // this protocol. Toxiproxy's types take toxiproxy's attributes, all others the
@@ -26,7 +26,7 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	if typ == "noop" {
 		return &noop{}, nil
 	}
-	bytes, exchanges := streamAttributes(typ), exchangeAttributes(typ)
+	bytes, exchanges := connAttributes(typ), exchangeAttributes(typ)
 	a := bytes
 	if protocol != tcp {
 		a = exchanges
@@ -35,7 +35,7 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	case a != nil:
 		return a, nil
 	case exchanges != nil:
-		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q", typ, protocol, proxy.ProtocolHTTP1)
+		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q", typ, protocol, toxic.ProtocolHTTP1)
 	case bytes != nil:
 		return nil, badRequest("toxic type %s is for bytes, and this proxy speaks %s: create it without \"protocol\"", typ, protocol)
 	default:
@@ -43,8 +43,8 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	}
 }
 
-// streamAttributes are those of types that work on bytes; nil if it is none.
-func streamAttributes(typ string) attributes {
+// connAttributes are those of types that work on bytes; nil if it is none.
+func connAttributes(typ string) attributes {
 	switch typ {
 	case "latency":
 		return &latency{}
@@ -61,15 +61,15 @@ func streamAttributes(typ string) attributes {
 	case "limit_data":
 		return &limitData{}
 	case "down":
-		return newKeys[proxy.Down]()
+		return newKeys[toxic.Down]()
 	case "slow_connect":
-		return newKeys[proxy.SlowConnect]()
+		return newKeys[toxic.SlowConnect]()
 	case "partition":
-		return newKeys[proxy.StreamPartition]()
+		return newKeys[toxic.Partition]()
 	case "half_open":
-		return newKeys[proxy.HalfOpen]()
+		return newKeys[toxic.HalfOpen]()
 	case "flap":
-		return newKeys[proxy.Flap]()
+		return newKeys[toxic.Flap]()
 	}
 	return nil
 }
@@ -79,25 +79,25 @@ func streamAttributes(typ string) attributes {
 func exchangeAttributes(typ string) attributes {
 	switch typ {
 	case "latency":
-		return newKeys[proxy.Latency]("latency", "delay", "jitter", "jitter")
+		return newKeys[toxic.Latency]("latency", "delay", "jitter", "jitter")
 	case "errors":
-		return newKeys[proxy.Errors]()
+		return newKeys[toxic.Errors]()
 	case "reset":
-		return newKeys[proxy.Reset]()
+		return newKeys[toxic.Reset]()
 	case "partition":
-		return newKeys[proxy.Partition]()
+		return newKeys[toxic.Partition]()
 	case "hang":
-		return newKeys[proxy.Hang]()
+		return newKeys[toxic.Hang]()
 	case "drop_response":
-		return newKeys[proxy.DropResponse]()
+		return newKeys[toxic.DropResponse]()
 	case "truncate":
-		return newKeys[proxy.Truncate]()
+		return newKeys[toxic.Truncate]()
 	case "corrupt":
-		return newKeys[proxy.Corrupt]()
+		return newKeys[toxic.Corrupt]()
 	case "slow_body":
-		return newKeys[proxy.SlowBody]()
+		return newKeys[toxic.SlowBody]()
 	case "duplicate":
-		return newKeys[proxy.Duplicate]()
+		return newKeys[toxic.Duplicate]()
 	}
 	return nil
 }
@@ -107,14 +107,14 @@ func exchangeAttributes(typ string) attributes {
 type keys struct {
 	sent   map[string]json.RawMessage
 	millis map[string]string // keys that may come as whole milliseconds, as toxiproxy has them, and what they are then
-	read   func(text []byte) (fault any, err error)
+	read   func(text []byte) (toxic.Toxic, error)
 }
 
 // newKeys is for the fault T. millis are pairs: the key that toxiproxy has for
 // a whole number of milliseconds, and ours.
-func newKeys[T any](millis ...string) *keys {
+func newKeys[T toxic.Toxic](millis ...string) *keys {
 	k := &keys{sent: map[string]json.RawMessage{}, millis: map[string]string{}}
-	k.read = func(text []byte) (any, error) {
+	k.read = func(text []byte) (toxic.Toxic, error) {
 		var fault T // not a pointer to it: the relay knows some by their type
 		err := strict.Read(strict.Subject{Name: "a fault"}, "attributes", text, nil, &fault).Err()
 		return fault, err
@@ -146,7 +146,7 @@ func (k *keys) UnmarshalJSON(data []byte) error {
 // MarshalJSON is what was sent.
 func (k *keys) MarshalJSON() ([]byte, error) { return json.Marshal(k.sent) }
 
-func (k *keys) behave(share unit.Share) (behaviour, error) {
+func (k *keys) behave(share unit.Share) (toxic.Toxic, error) {
 	told := map[string]json.RawMessage{}
 	for key, value := range k.sent {
 		n, err := strconv.ParseInt(string(value), 10, 64)
@@ -154,36 +154,28 @@ func (k *keys) behave(share unit.Share) (behaviour, error) {
 			key, value = ours, quoted(strconv.FormatInt(n, 10)+"ms")
 		}
 		if _, twice := told[key]; twice {
-			return behaviour{}, badRequest("%s is given twice", key)
+			return nil, badRequest("%s is given twice", key)
 		}
 		told[key] = value
 	}
 	if _, given := told["share"]; share < 1 {
 		if given {
-			return behaviour{}, badRequest("share and toxicity are the same thing: give one of them")
+			return nil, badRequest("share and toxicity are the same thing: give one of them")
 		}
 		told["share"] = quoted(share.String())
 	}
 	text, err := json.Marshal(told)
 	if err != nil {
-		return behaviour{}, err
+		return nil, err
 	}
 	fault, err := k.read(text)
 	if err != nil {
-		return behaviour{}, badRequest("%s", problemsOf(err))
+		return nil, badRequest("%s", problemsOf(err))
 	}
-	switch f := fault.(type) {
-	case proxy.Latency:
-		if f.Recorded != "" {
-			return behaviour{}, badRequest("recorded is for experiment files: the API reads no files of this machine")
-		}
-		return behaviour{toxic: f}, nil
-	case proxy.Stream:
-		return behaviour{stream: f}, nil
-	case proxy.Toxic:
-		return behaviour{toxic: f}, nil
+	if l, ok := fault.(toxic.Latency); ok && l.Recorded != "" {
+		return nil, badRequest("recorded is for experiment files: the API reads no files of this machine")
 	}
-	return behaviour{}, errToxicType
+	return fault, nil
 }
 
 func quoted(text string) json.RawMessage { return json.RawMessage(strconv.Quote(text)) }

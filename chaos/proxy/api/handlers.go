@@ -197,9 +197,8 @@ func (s *Server) updateToxic(c call) (answer, error) {
 			return err
 		}
 		u.lease = s.renewed(t.lease, in.TTL, func(l *lease) { e.expire(t.name, l) })
-		e.replace(t, u)
 		v = u.view()
-		return nil
+		return e.replace(t, u)
 	})
 	return answer{status: http.StatusOK, json: v}, err
 }

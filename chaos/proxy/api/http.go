@@ -81,7 +81,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.write(w)
 }
 
-// admits tells whether a request may be answered. How long it takes tells
+// admits reports whether a request may be answered. How long it takes tells
 // nothing about the token.
 func (s *Server) admits(r *http.Request) bool {
 	if s.config.Token == "" {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
 // tallies are counts that outlive what they count: a toxic has hit what it has
@@ -27,7 +28,7 @@ type deeds struct {
 }
 
 // deedsOf is what all toxics with an index have done in a relay.
-func deedsOf(r relay, index int) deeds { return deeds{r.Hit(index), r.Overflow(index)} }
+func deedsOf(r proxy.Relay, index int) deeds { return deeds{r.Hit(index), r.Overflow(index)} }
 
 func (d deeds) plus(e deeds) deeds  { return deeds{d.hits + e.hits, d.overflow + e.overflow} }
 func (d deeds) minus(e deeds) deeds { return deeds{d.hits - e.hits, d.overflow - e.overflow} }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
 // proxyInput is a proxy as it is asked for, and what an update of one says.
@@ -28,7 +30,7 @@ type checked struct {
 	settings
 	enabled bool
 	lasts   *ttl
-	toxics  []*toxic
+	toxics  []*proxyToxic
 	lease   []*ttl // of each toxic
 }
 
@@ -56,7 +58,7 @@ func (s *Server) check(ctx context.Context, in proxyInput, where string) (checke
 		if err != nil {
 			return c, err
 		}
-		if slices.ContainsFunc(c.toxics, func(t *toxic) bool { return t.name == made.name }) {
+		if slices.ContainsFunc(c.toxics, func(t *proxyToxic) bool { return t.name == made.name }) {
 			return c, errToxicExists
 		}
 		made.index = i
@@ -170,7 +172,7 @@ func (s *Server) update(ctx context.Context, e *entry, in proxyInput) (v proxyVi
 		}
 		set(&to.upstream, in.Upstream)
 		set(&enabled, in.Enabled)
-		var r relay
+		var r proxy.Relay
 		switch {
 		case !enabled:
 			e.stop()

@@ -35,7 +35,7 @@ type Server struct {
 	allow   allowList
 	token   [sha256.Size]byte
 	tallies tallies
-	listen  func(proxy.Config, func(relay)) (relay, error) // listen, but for tests
+	listen  func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) // listen, but for tests
 
 	mu      sync.Mutex // guards what follows; held for a few assignments
 	entries map[string]*entry
@@ -52,13 +52,9 @@ func New(c Config) *Server {
 
 // listen returns a relay that is bound and serving, and was prepared before its
 // first connection.
-func listen(c proxy.Config, prepare func(relay)) (relay, error) {
-	c.Prepare = func(r *proxy.Relay) { prepare(r) }
-	r, err := proxy.Listen(c)
-	if err != nil {
-		return nil, err // not a relay that is nil
-	}
-	return r, nil
+func listen(c proxy.Config, prepare func(proxy.Relay)) (proxy.Relay, error) {
+	c.Prepare = prepare
+	return proxy.Listen(c)
 }
 
 // readTimeout and the like bound what one request may take, and how long an
@@ -183,7 +179,7 @@ func (s *Server) forget(e *entry) {
 const patience = time.Second
 
 // retire closes a relay. An operation is in progress.
-func (s *Server) retire(r relay) {
+func (s *Server) retire(r proxy.Relay) {
 	closed := make(chan struct{})
 	s.ops.Go(func() {
 		defer close(closed)

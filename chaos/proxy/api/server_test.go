@@ -233,13 +233,13 @@ func TestWhatIsListedIsInForce(t *testing.T) {
 				}
 				var want []string
 				for _, t := range e.toxics {
-					if d, _ := t.direction(); !t.idle() && t.behaviour.stream != nil {
-						want = append(want, fmt.Sprintf("%d %v %v", t.index, d, t.behaviour.stream))
+					if d, _ := t.direction(); !t.idle() && t.behaviour != nil {
+						want = append(want, fmt.Sprintf("%d %v %v", t.index, d, t.behaviour))
 					}
 				}
 				slices.Sort(want)
 				for i, r := range f.relays {
-					switch running := e.relay == relay(r); {
+					switch running := e.relay == proxy.Relay(r); {
 					case running && !slices.Equal(r.toxics(), want):
 						rt.Fatalf("in force %v, want %v", r.toxics(), want)
 					case !running && !r.closed:
@@ -429,7 +429,7 @@ func TestHalfMade(t *testing.T) {
 	f := newFake(t, Config{})
 	defer f.Close()
 	whole := f.listen
-	f.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
+	f.listen = func(c proxy.Config, prepare func(proxy.Relay)) (proxy.Relay, error) {
 		f.do("GET /proxies/p", 404)
 		f.do(`PATCH /proxies/p {"enabled":false}`, 404)
 		f.do(createP, 409)
@@ -440,7 +440,7 @@ func TestHalfMade(t *testing.T) {
 	}
 	f.do(createP, 201)
 	f.do("GET /proxies/p", 200)
-	f.listen = func(proxy.Config, func(relay)) (relay, error) { return nil, errors.New("no") }
+	f.listen = func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) { return nil, errors.New("no") }
 	f.do(`POST /proxies {"name":"q","upstream":"127.0.0.1:1"}`, 500)
 	f.do("GET /proxies/q", 404)
 	f.listen = whole
@@ -458,7 +458,7 @@ func TestResetGoesOn(t *testing.T) {
 		f.do("POST /proxies/"+name+`/toxics {"type":"latency"}`, 200)
 	}
 	f.do(`POST /proxies/b {"enabled":false}`, 200)
-	f.listen = func(proxy.Config, func(relay)) (relay, error) { return nil, errors.New("no") }
+	f.listen = func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) { return nil, errors.New("no") }
 	f.do("POST /reset", 500)
 	for _, name := range []string{"a", "b", "c"} {
 		if body := f.do("GET /proxies/"+name+"/toxics", 200); body != "[]" {

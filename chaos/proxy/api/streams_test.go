@@ -123,7 +123,7 @@ func TestNameThatMoves(t *testing.T) {
 			_, port, _ := net.SplitHostPort(upstream.Addr().String())
 			s := New(Config{})
 			defer s.Close()
-			s.listen = func(c proxy.Config, prepare func(relay)) (relay, error) {
+			s.listen = func(c proxy.Config, prepare func(proxy.Relay)) (proxy.Relay, error) {
 				allow := c.Allow
 				c.Allow = func(netip.AddrPort) error { return allow(netip.MustParseAddrPort("192.0.2.1:80")) }
 				return listen(c, prepare)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -30,14 +31,14 @@ type toxicView struct {
 	leaseView
 }
 
-// toxic is a toxic of a proxy. What it is told does not change: an update makes
+// proxyToxic is a toxic of a proxy. What it is told does not change: an update makes
 // another one that takes its place.
-type toxic struct {
+type proxyToxic struct {
 	name, typ  string
 	stream     string // as it was sent
 	toxicity   float32
 	attributes attributes
-	behaviour  behaviour
+	behaviour  toxic.Toxic // nil if it does nothing
 
 	lease  *lease // nil if it stays until it is taken out
 	index  int    // among the proxy's toxics; an update keeps it
@@ -51,8 +52,8 @@ type toxic struct {
 
 // newToxic is a toxic for a proxy that speaks protocol. It is checked in the
 // order in which toxiproxy does it.
-func newToxic(protocol string, in toxicInput) (*toxic, error) {
-	t := &toxic{stream: proxy.Downstream.String(), toxicity: 1}
+func newToxic(protocol string, in toxicInput) (*proxyToxic, error) {
+	t := &proxyToxic{stream: toxic.Downstream.String(), toxicity: 1}
 	set(&t.stream, in.Stream)
 	set(&t.typ, in.Type)
 	set(&t.toxicity, in.Toxicity)
@@ -68,17 +69,17 @@ func newToxic(protocol string, in toxicInput) (*toxic, error) {
 		return nil, err
 	}
 	t.attributes = a
-	return t, t.tell(in.Attributes)
+	return t, t.tell(protocol, in.Attributes)
 }
 
 // updated is the toxic with what an update says: attributes and toxicity. Its
 // place in the chain, its lease and what it did are those of t.
-func (t *toxic) updated(protocol string, in toxicInput) (*toxic, error) {
+func (t *proxyToxic) updated(protocol string, in toxicInput) (*proxyToxic, error) {
 	told, err := json.Marshal(t.attributes)
 	if err != nil {
 		return nil, err
 	}
-	u := &toxic{name: t.name, typ: t.typ, stream: t.stream, toxicity: t.toxicity, lease: t.lease, index: t.index, tally: t.tally, since: t.since}
+	u := &proxyToxic{name: t.name, typ: t.typ, stream: t.stream, toxicity: t.toxicity, lease: t.lease, index: t.index, tally: t.tally, since: t.since}
 	set(&u.toxicity, in.Toxicity)
 	if u.attributes, err = newAttributes(protocol, t.typ); err != nil {
 		return nil, err
@@ -86,21 +87,26 @@ func (t *toxic) updated(protocol string, in toxicInput) (*toxic, error) {
 	if err := decodeAttributes(told, u.attributes); err != nil {
 		return nil, err
 	}
-	return u, u.tell(in.Attributes)
+	return u, u.tell(protocol, in.Attributes)
 }
 
 // tell reads attributes over those that are there.
-func (t *toxic) tell(data json.RawMessage) error {
+func (t *proxyToxic) tell(protocol string, data json.RawMessage) error {
 	if err := decodeAttributes(data, t.attributes); err != nil {
 		return err
 	}
 	var err error
-	t.behaviour, err = t.attributes.behave(t.share())
-	return err
+	if t.behaviour, err = t.attributes.behave(t.share()); err != nil || t.behaviour == nil || protocol != tcp {
+		return err
+	}
+	if _, err := toxic.OnConns(t.behaviour); err != nil {
+		return badRequest("%v", err)
+	}
+	return nil
 }
 
 // share is the toxicity as a part of the whole; toxiproxy takes any number.
-func (t *toxic) share() unit.Share {
+func (t *proxyToxic) share() unit.Share {
 	v, err := strconv.ParseFloat(strconv.FormatFloat(float64(t.toxicity), 'g', -1, 32), 64)
 	if err != nil || v <= 0 || v > 1 {
 		return 1 // what takes nothing is not put in force, see idle
@@ -108,39 +114,40 @@ func (t *toxic) share() unit.Share {
 	return unit.Share(v)
 }
 
-// idle tells whether it does nothing: for now, or by its type.
-func (t *toxic) idle() bool {
-	return t.toxicity <= 0 || t.behaviour.stream == nil && t.behaviour.toxic == nil
+// idle reports whether it does nothing: for now, or by its type.
+func (t *proxyToxic) idle() bool {
+	return t.toxicity <= 0 || t.behaviour == nil
 }
 
 // direction is which way the bytes go that it works on.
-func (t *toxic) direction() (proxy.Direction, bool) {
-	d, err := proxy.ParseDirection(strings.ToLower(t.stream))
+func (t *proxyToxic) direction() (toxic.Direction, bool) {
+	d, err := toxic.ParseDirection(strings.ToLower(t.stream))
 	return d, err == nil
 }
 
 // install puts it in force.
-func (t *toxic) install(r relay) {
+func (t *proxyToxic) install(protocol string, r proxy.Relay) error {
 	if t.idle() {
-		return
+		return nil
 	}
-	switch d, _ := t.direction(); {
-	case t.behaviour.stream != nil:
-		t.remove = r.AddStream(t.index, d, t.behaviour.stream)
-	case t.behaviour.toxic != nil:
-		t.remove = r.Add(t.index, t.behaviour.toxic)
+	d := toxic.Both
+	if protocol == tcp {
+		d, _ = t.direction()
 	}
+	var err error
+	t.remove, err = r.Add(t.index, t.behaviour, d)
+	return err
 }
 
 // uninstall takes it out of force.
-func (t *toxic) uninstall() {
+func (t *proxyToxic) uninstall() {
 	if t.remove != nil {
 		t.remove()
 		t.remove = nil
 	}
 }
 
-func (t *toxic) view() toxicView {
+func (t *proxyToxic) view() toxicView {
 	return toxicView{t.attributes, t.name, t.typ, t.stream, t.toxicity, t.lease.view()}
 }
 
@@ -152,12 +159,12 @@ func set[T any](at *T, given *T) {
 }
 
 // done is what it has done in r.
-func (t *toxic) done(r relay) deeds {
+func (t *proxyToxic) done(r proxy.Relay) deeds {
 	return deedsOf(r, t.index).minus(t.since)
 }
 
 // settle takes over what r has counted.
-func (t *toxic) settle(r relay) {
+func (t *proxyToxic) settle(r proxy.Relay) {
 	t.tally.add(t.done(r))
 	t.since = deeds{}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
 
@@ -51,10 +52,10 @@ func peers(o options) []peer {
 			return toxiproxy(ctx, o.toxiproxy, upstream)
 		}},
 		{"stormctl tcp", func(ctx context.Context, _, upstream string) (*relay, error) {
-			return ours(ctx, proxy.ProtocolTCP, upstream, o.profile)
+			return ours(ctx, toxic.ProtocolTCP, upstream, o.profile)
 		}},
 		{"stormctl http1", func(ctx context.Context, _, upstream string) (*relay, error) {
-			return ours(ctx, proxy.ProtocolHTTP1, upstream, o.profile)
+			return ours(ctx, toxic.ProtocolHTTP1, upstream, o.profile)
 		}},
 	}
 }

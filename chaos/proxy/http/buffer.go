@@ -1,0 +1,59 @@
+package http
+
+// maxBuffer bounds what one side of a connection reads ahead. It is more than
+// a head may be, so that a head never waits for room.
+const maxBuffer = 128 << 10
+
+// buffer holds bytes between a read and a write: those read are at the end of
+// it, those written are taken off its front.
+//
+//	0 ······ kept ······ from ───────── to ······ len(b)
+//	  a head that must     not yet        room for
+//	  stay as it is        passed on      the next read
+type buffer struct {
+	b              []byte
+	kept, from, to int
+	full           bool
+}
+
+// unread is what has been read and not been taken.
+func (q *buffer) unread() []byte { return q.b[q.from:q.to] }
+
+func (q *buffer) empty() bool { return q.from == q.to }
+
+// take drops n bytes from the front.
+func (q *buffer) take(n int) { q.from += n }
+
+// keep makes the first n unread bytes stay where they are, though taken, until
+// release: they may be looked at while more is read behind them.
+func (q *buffer) keep(n int) { q.kept = q.from + n }
+
+func (q *buffer) release() { q.kept = 0 }
+
+// room returns where the next read may go; it is empty if the buffer is full.
+// What is kept stays valid, also when the buffer grows.
+func (q *buffer) room() []byte {
+	if q.from >= q.kept {
+		if q.empty() {
+			q.from, q.to = q.kept, q.kept
+		} else if q.to == len(q.b) {
+			n := copy(q.b[q.kept:], q.unread())
+			q.from, q.to = q.kept, q.kept+n
+		}
+	}
+	if (q.full || q.to == len(q.b)) && len(q.b) < maxBuffer {
+		// The old array is left as it is to whoever still looks at kept bytes.
+		grown := make([]byte, 2*len(q.b))
+		copy(grown, q.b[:q.to])
+		q.b = grown
+	}
+	q.full = false
+	return q.b[q.to:]
+}
+
+// filled says that n bytes were read into room. A read that left no room asks
+// for more the next time: it is part of a stream.
+func (q *buffer) filled(n int) {
+	q.to += n
+	q.full = q.to == len(q.b)
+}

@@ -1,0 +1,85 @@
+package link
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/stormctl/stormctl/chaos/toxic"
+)
+
+// The ways that bytes go, as counters are indexed.
+const (
+	ToDependency = iota
+	ToCaller
+)
+
+// Counters is what a relay counts. All may be read and counted at any time.
+type Counters struct {
+	recorder         atomic.Pointer[recorder] // nil until Record
+	seq              atomic.Uint64
+	inFlight         atomic.Int64
+	accepted         atomic.Uint64
+	unsafe           atomic.Uint64
+	passed, received [2]atomic.Uint64            // bytes, by the way that they go
+	hits, overflows  [MaxIndex + 1]atomic.Uint64 // by index of the toxic
+}
+
+// InFlight, Accepted, Unsafe, Bytes, Received, Hit and Overflow are those of Relay.
+func (c *Counters) InFlight() int                     { return int(c.inFlight.Load()) }
+func (c *Counters) Accepted() uint64                  { return c.accepted.Load() }
+func (c *Counters) Unsafe() uint64                    { return c.unsafe.Load() }
+func (c *Counters) Bytes(d toxic.Direction) uint64    { return bytesOf(&c.passed, d) }
+func (c *Counters) Received(d toxic.Direction) uint64 { return bytesOf(&c.received, d) }
+func (c *Counters) Hit(index int) uint64              { return ofIndex(&c.hits, index) }
+func (c *Counters) Overflow(index int) uint64         { return ofIndex(&c.overflows, index) }
+
+// Began is how many exchanges have begun so far.
+func (c *Counters) Began() uint64 { return c.seq.Load() }
+
+// Accept counts a caller's connection.
+func (c *Counters) Accept() { c.accepted.Add(1) }
+
+// Refuse counts a caller with whom no TLS could be agreed on.
+func (c *Counters) Refuse() { c.unsafe.Add(1) }
+
+// Overflowed counts an exchange that a toxic let go because of its bound.
+func (c *Counters) Overflowed(index int) { c.overflows[index].Add(1) }
+
+// Passed counts n bytes that were given away; a negative n takes them back.
+func (c *Counters) Passed(way, n int) { c.passed[way].Add(uint64(n)) }
+
+// Got counts n bytes that were read.
+func (c *Counters) Got(way, n int) { c.received[way].Add(uint64(n)) }
+
+// Reading is from, with its bytes counted as they are read.
+func (c *Counters) Reading(from io.Reader, way int) io.Reader { return reading{from, &c.received[way]} }
+
+type reading struct {
+	io.Reader
+	count *atomic.Uint64
+}
+
+func (r reading) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.count.Add(uint64(n))
+	return n, err
+}
+
+func bytesOf(by *[2]atomic.Uint64, d toxic.Direction) uint64 {
+	up, down := by[ToDependency].Load(), by[ToCaller].Load()
+	switch d {
+	case toxic.Upstream:
+		return up
+	case toxic.Downstream:
+		return down
+	default:
+		return up + down
+	}
+}
+
+func ofIndex(by *[MaxIndex + 1]atomic.Uint64, index int) uint64 {
+	if index < 0 || index > MaxIndex {
+		return 0
+	}
+	return by[index].Load()
+}

@@ -1,0 +1,62 @@
+package link
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// recorder is told about exchanges.
+type recorder struct {
+	start   time.Time
+	observe func(evidence.Exchange)
+}
+
+// Record is that of Relay.
+func (c *Counters) Record(start time.Time, observe func(evidence.Exchange)) {
+	c.recorder.Store(&recorder{start, observe})
+}
+
+// Record is the evidence of one exchange, or of one connection where there are no
+// exchanges, from its begin to its end. All evidence of links is stamped here.
+type Record struct {
+	evidence.Exchange
+	recorder *recorder // is told of it; nil if there was none when it began
+}
+
+// Begin opens x: it is in flight from now on.
+func (c *Counters) Begin(x *Record) {
+	x.recorder = c.recorder.Load()
+	x.InFlight = int(c.inFlight.Add(1))
+	x.Seq = c.seq.Add(1)
+	if x.recorder != nil {
+		x.Exchange.Begin = time.Since(x.recorder.start)
+	}
+}
+
+// Touch notes that the toxics with these indexes, a set of bits, have touched x.
+// It counts for those that had not before.
+func (c *Counters) Touch(x *Record, by uint64) {
+	for fresh := by &^ x.Faults; fresh != 0; fresh &= fresh - 1 {
+		c.hits[bits.TrailingZeros64(fresh)].Add(1)
+	}
+	x.Faults |= by
+}
+
+// End closes x: it is in flight no more. It is for the caller of End to Tell when
+// the bytes that end it are written.
+func (c *Counters) End(x *Record, how evidence.Ending) {
+	c.inFlight.Add(-1)
+	x.Ending = how
+	if x.recorder != nil {
+		x.Exchange.End = time.Since(x.recorder.start)
+	}
+}
+
+// Tell gives x to the recorder.
+func (x *Record) Tell() {
+	if x.recorder != nil {
+		x.recorder.observe(x.Exchange)
+	}
+}

@@ -1,0 +1,71 @@
+package toxic
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/stormctl/stormctl/load/hist"
+)
+
+// Load reads the recording that the latency is drawn from, if it has one. A
+// relative path starts at folder; it is absolute afterwards. Errors name the
+// key that they are about first.
+func (l *Latency) Load(folder string) error {
+	if l.Recorded == "" {
+		return nil
+	}
+	if err := l.Resolve(folder); err != nil {
+		return err
+	}
+	f, err := os.Open(l.Recorded)
+	if err != nil {
+		return fmt.Errorf("recorded: %w", err)
+	}
+	defer f.Close()
+	log, err := hist.ReadLog(f)
+	if err != nil {
+		return fmt.Errorf("recorded: %s: %w", l.Recorded, err)
+	}
+	h, err := l.choose(log.Histograms)
+	if err != nil {
+		return err
+	}
+	if l.Draws = h.Drawer(); l.Draws == nil {
+		return fmt.Errorf("recorded: %s holds no times", l.Recorded)
+	}
+	return nil
+}
+
+// Resolve makes the path of the recording absolute.
+func (l *Latency) Resolve(folder string) error {
+	if l.Recorded == "" || filepath.IsAbs(l.Recorded) {
+		return nil
+	}
+	path, err := filepath.Abs(filepath.Join(folder, l.Recorded))
+	if err != nil {
+		return fmt.Errorf("recorded: %w", err)
+	}
+	l.Recorded = path
+	return nil
+}
+
+// choose takes the histogram with the tag, or the only one there is.
+func (l *Latency) choose(by map[string]*hist.Histogram) (*hist.Histogram, error) {
+	if h := by[l.Tag]; h != nil {
+		return h, nil
+	}
+	tags := slices.Sorted(maps.Keys(by))
+	switch {
+	case len(tags) == 0:
+		return nil, fmt.Errorf("recorded: %s holds no histogram", l.Recorded)
+	case l.Tag == "" && len(tags) == 1:
+		return by[tags[0]], nil
+	case l.Tag == "":
+		return nil, fmt.Errorf("tag: is needed, because there are several: %s", strings.Join(tags, ", "))
+	}
+	return nil, fmt.Errorf("tag: there is no %q: tags are %s", l.Tag, strings.Join(tags, ", "))
+}
