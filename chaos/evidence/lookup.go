@@ -40,3 +40,9 @@ func (r *Run) Route(name string) (positions []int32, ok bool) {
 func (l *Link) CausedBy(id uint64) []int32 {
 	return l.byID.places(l.Exchanges, func(x *Exchange) uint64 { return x.ID }).of(id)
 }
+
+// ByID lists where in Exchanges those of requests are, by the requests' ids, and
+// of one request in their order there. The list is shared: it must not be changed.
+func (l *Link) ByID() []int32 {
+	return l.byID.places(l.Exchanges, func(x *Exchange) uint64 { return x.ID }).at
+}

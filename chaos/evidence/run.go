@@ -37,6 +37,7 @@ type Run struct {
 	Lost   map[string]uint64 // records that could not be kept, by where; any makes counts a lower bound
 
 	byID, byRoute kept[load.Sample] // where in Front they are
+	beside        beside
 }
 
 // Warmup is what was sent before the clock of the run began. It is shown, and
@@ -110,18 +111,18 @@ type Effects struct {
 }
 
 // Active tells whether the fault was in force at any moment of [from, to].
-func (f Injection) Active(from, to time.Duration) bool {
+func (f *Injection) Active(from, to time.Duration) bool {
 	return f.Injected >= 0 && f.Injected <= to && (f.Healed < 0 || f.Healed >= from)
 }
 
 // OnTarget tells whether it happened to a target, not to a link. Runs from
 // before there was Target had two kinds that did.
-func (f Injection) OnTarget() bool { return f.Target || f.Kind == "restart" || f.Kind == "pause" }
+func (f *Injection) OnTarget() bool { return f.Target || f.Kind == "restart" || f.Kind == "pause" }
 
 // Touched tells whether the fault touched the exchange. The link says so for
 // its own faults; what happens to a target, or is done by a command, touches
 // whatever was on its way then.
-func (f Injection) Touched(x Exchange) bool {
+func (f *Injection) Touched(x *Exchange) bool {
 	return x.HitBy(f.Index) || (f.OnTarget() || f.Kind == "exec") && f.Active(x.Begin, x.End)
 }
 

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"iter"
 	"net/http"
 	"slices"
 	"time"
@@ -26,9 +27,49 @@ func (c call) at(i int) *evidence.Exchange { return &c.over.Exchanges[c.attempts
 // last is the last attempt.
 func (c call) last() *evidence.Exchange { return c.at(len(c.attempts) - 1) }
 
+// calls are what the requests of a run did over a link, by the requests' ids.
+type calls struct {
+	over     *evidence.Link
+	attempts []int32       // of all calls, one after the other
+	ends     []int32       // where in attempts each ends
+	hidden   map[int]int32 // of those that have any
+}
+
+func (c *calls) len() int { return len(c.ends) }
+
+func (c *calls) get(i int) call {
+	from := int32(0)
+	if i > 0 {
+		from = c.ends[i-1]
+	}
+	one := call{over: c.over, attempts: c.attempts[from:c.ends[i]:c.ends[i]], hidden: c.hidden[i]}
+	one.id = one.at(0).ID
+	return one
+}
+
+func (c *calls) all() iter.Seq[call] {
+	return func(yield func(call) bool) {
+		for i := range c.ends {
+			if !yield(c.get(i)) {
+				return
+			}
+		}
+	}
+}
+
+// add adds a call of those attempts.
+func (c *calls) add(attempts []int32, hidden int32) {
+	c.attempts = append(c.attempts, attempts...)
+	if hidden > 0 {
+		c.hidden[len(c.ends)] = hidden
+	}
+	c.ends = append(c.ends, int32(len(c.attempts)))
+}
+
 // callsOf groups the exchanges of a link by the request that caused them, for
 // one route ("" means all), by the request's id. It returns too how many
-// exchanges carried no id and could not be told apart.
+// exchanges carried no id and could not be told apart. Claims share what comes
+// of it.
 //
 // A client may repeat by itself, at once, a request whose reused connection
 // broke before the first byte of a response: net/http does so for requests
@@ -36,65 +77,71 @@ func (c call) last() *evidence.Exchange { return c.at(len(c.attempts) - 1) }
 // connection. Only the last exchange of such a row counts as the attempt. At
 // once means two noises: one until the caller learns of the break, one until
 // the relay sees the next.
-func callsOf(front arrivals, link *evidence.Link, route string, noise time.Duration) (calls []call, anonymous int) {
-	own, anonymous := front.own(link, route)
+func callsOf(run *evidence.Run, link *evidence.Link, route string, noise time.Duration) (all *calls, anonymous int) {
+	type key struct {
+		calls, route string
+		noise        time.Duration
+	}
+	type of struct{ front, behind any }
+	all = evidence.Beside(run, key{link.Name, route, noise}, of{recordsOf(run.Front), recordsOf(link.Exchanges)}, func() *calls {
+		return grouped(run, link, route, noise)
+	})
+	return all, len(link.Exchanges) - len(link.ByID())
+}
+
+func grouped(run *evidence.Run, link *evidence.Link, route string, noise time.Duration) *calls {
+	owner, reused := slices.Index(run.Routes, route), reusedIn(link)
+	same := func(a, b int32) bool { return link.Exchanges[a].ID == link.Exchanges[b].ID }
+	n, ids := 0, 0
+	byRequest(link.ByID(), same, func(of []int32) {
+		if s, ok := run.Sample(link.Exchanges[of[0]].ID); route == "" || ok && s.Route == owner {
+			n, ids = n+len(of), ids+1
+		}
+	})
+	all := &calls{over: link, attempts: make([]int32, 0, n), ends: make([]int32, 0, ids), hidden: map[int]int32{}}
 	purpose := func(a, b int32) int {
 		x, y := &link.Exchanges[a], &link.Exchanges[b]
-		return cmp.Or(cmp.Compare(x.ID, y.ID), cmp.Compare(x.Method, y.Method), cmp.Compare(x.Path, y.Path))
+		return cmp.Or(cmp.Compare(x.Method, y.Method), cmp.Compare(x.Path, y.Path))
 	}
-	slices.SortFunc(own, func(a, b int32) int { return cmp.Or(purpose(a, b), cmp.Compare(a, b)) })
-	count := 0
-	for i := range own {
-		if i == 0 || purpose(own[i-1], own[i]) != 0 {
-			count++
+	var scratch []int32
+	byRequest(link.ByID(), same, func(of []int32) {
+		if s, ok := run.Sample(link.Exchanges[of[0]].ID); route != "" && (!ok || s.Route != owner) {
+			return
 		}
-	}
-	reused := reusedIn(link)
-	calls = make([]call, 0, count)
-	for len(own) > 0 {
+		scratch = append(scratch[:0], of...)
+		slices.SortStableFunc(scratch, purpose)
+		byRequest(scratch, func(a, b int32) bool { return purpose(a, b) == 0 }, func(of []int32) {
+			all.add(attemptsOf(link, of, reused, noise))
+		})
+	})
+	return all
+}
+
+// byRequest calls each with every row of exchanges that are the same.
+func byRequest(list []int32, same func(a, b int32) bool, each func(row []int32)) {
+	for len(list) > 0 {
 		n := 1
-		for n < len(own) && purpose(own[0], own[n]) == 0 {
+		for n < len(list) && same(list[0], list[n]) {
 			n++
 		}
-		calls = append(calls, callOf(link, own[:n:n], reused, noise))
-		own = own[n:]
+		each(list[:n:n])
+		list = list[n:]
 	}
-	return calls, anonymous
 }
 
-// own lists the exchanges of a route's requests, and counts those of nobody's.
-func (r arrivals) own(link *evidence.Link, route string) (own []int32, anonymous int) {
-	owner := slices.Index(r.run.Routes, route)
-	own = make([]int32, 0, len(link.Exchanges))
-	for i := range link.Exchanges {
-		x := &link.Exchanges[i]
-		if x.ID == 0 {
-			anonymous++
-			continue
-		}
-		if route != "" {
-			if s, ok := r.sample(x.ID); !ok || s.Route != owner {
-				continue
-			}
-		}
-		own = append(own, int32(i))
-	}
-	return own, anonymous
-}
-
-// callOf makes a call of exchanges, in their place.
-func callOf(link *evidence.Link, all []int32, reused []bool, noise time.Duration) call {
-	c := call{id: link.Exchanges[all[0]].ID, over: link, attempts: all[:1]}
+// attemptsOf makes the attempts of a call of its exchanges, in their place.
+func attemptsOf(link *evidence.Link, all []int32, reused []bool, noise time.Duration) (attempts []int32, hidden int32) {
+	attempts = all[:1]
 	for _, i := range all[1:] {
-		before := c.attempts[len(c.attempts)-1]
+		before := attempts[len(attempts)-1]
 		if x := &link.Exchanges[before]; transparent(x, reused[before]) && link.Exchanges[i].Begin-x.End <= 2*noise {
-			c.attempts[len(c.attempts)-1] = i
-			c.hidden++
+			attempts[len(attempts)-1] = i
+			hidden++
 		} else {
-			c.attempts = append(c.attempts, i)
+			attempts = append(attempts, i)
 		}
 	}
-	return c
+	return attempts, hidden
 }
 
 // reusedIn reports of each exchange whether its connection had carried one
@@ -104,33 +151,11 @@ func reusedIn(link *evidence.Link) []bool {
 	used := make(map[uint64]bool)
 	for i := range link.Exchanges {
 		conn := link.Exchanges[i].Conn
-		reused[i] = used[conn]
-		used[conn] = true
+		if reused[i] = used[conn]; !reused[i] {
+			used[conn] = true
+		}
 	}
 	return reused
-}
-
-// arrivals finds samples by their id.
-type arrivals struct {
-	run *evidence.Run
-	at  map[uint64]int32 // positions in Front
-}
-
-func frontByID(run *evidence.Run) arrivals {
-	r := arrivals{run, make(map[uint64]int32, len(run.Front))}
-	for i := range run.Front {
-		r.at[run.Front[i].ID] = int32(i)
-	}
-	return r
-}
-
-// sample reports whether there is a request with the id.
-func (r arrivals) sample(id uint64) (*load.Sample, bool) {
-	i, ok := r.at[id]
-	if !ok {
-		return nil, false
-	}
-	return &r.run.Front[i], true
 }
 
 // transparent tells whether an HTTP library may repeat the exchange by itself.
@@ -165,50 +190,60 @@ func succeeded(x *evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 
 // than once: delivered twice by a fault, or repeated by who called it. Each of
 // them makes calls of its own under the same id, which are no attempts at one.
 // It returns too how many it left out.
-func ofOne(run *evidence.Run, link *evidence.Link, calls []call) (own []call, mixed int) {
-	twice := map[int]bool{} // faults that deliver requests twice
-	for _, f := range run.Faults {
-		if f.Kind == "duplicate" {
-			twice[f.Index] = true
-		}
-	}
-	came := map[uint64]int{}
+func ofOne(run *evidence.Run, link *evidence.Link, all *calls) (own *calls, mixed int) {
+	var towards []*evidence.Link // those over which requests come to the link's caller
 	for _, l := range run.Links {
-		if l == nil || l == link || l.To != link.From {
-			continue
+		if l != nil && l != link && l.To == link.From {
+			towards = append(towards, l)
 		}
-		for i := range l.Exchanges {
-			x := &l.Exchanges[i]
-			if x.Ending == evidence.Injected {
-				continue // it did not get there
+	}
+	twice := func(c call) bool {
+		came := 0
+		for _, l := range towards {
+			came += arrivedOver(run, l, c.id)
+		}
+		return came >= 2
+	}
+	for c := range all.all() {
+		if twice(c) {
+			mixed++
+		}
+	}
+	if mixed == 0 {
+		return all, 0
+	}
+	own = &calls{over: link, hidden: map[int]int32{}}
+	for c := range all.all() {
+		if !twice(c) {
+			own.add(c.attempts, c.hidden)
+		}
+	}
+	return own, mixed
+}
+
+// arrivedOver is how many times a request came over a link.
+func arrivedOver(run *evidence.Run, l *evidence.Link, id uint64) int {
+	n := 0
+	for _, i := range l.CausedBy(id) {
+		x := &l.Exchanges[i]
+		if x.Ending == evidence.Injected {
+			continue // it did not get there
+		}
+		n++
+		for _, f := range run.Faults {
+			if f.Kind == "duplicate" && x.HitBy(f.Index) {
+				n++ // it was delivered twice
 			}
-			came[x.ID]++
-			for f := range twice {
-				if x.HitBy(f) {
-					came[x.ID]++
-				}
-			}
 		}
 	}
-	for _, n := range came {
-		mixed = max(mixed, n)
-	}
-	if mixed < 2 {
-		return calls, 0
-	}
-	for _, c := range calls {
-		if came[c.id] < 2 {
-			own = append(own, c)
-		}
-	}
-	return own, len(calls) - len(own)
+	return n
 }
 
 // fanout looks at calls in which nothing failed: quiet is how many there were
 // before the faults began, and fanned lists those that nevertheless made more
 // than one exchange. With such calls, attempts cannot be told from design.
-func fanout(calls []call, before time.Duration) (quiet int, fanned []uint64) {
-	for _, c := range calls {
+func fanout(all *calls, before time.Duration) (quiet int, fanned []uint64) {
+	for c := range all.all() {
 		if c.at(0).Begin >= before || slices.ContainsFunc(c.attempts, func(i int32) bool { return !succeeded(&c.over.Exchanges[i]) }) {
 			continue
 		}
@@ -254,32 +289,25 @@ func unfinished(run *evidence.Run, links ...string) bool {
 
 // callers returns the requests of a route; for "", those of all routes whose
 // requests call over the link.
-func callers(run *evidence.Run, link *evidence.Link, route string) []load.Sample {
+func callers(run *evidence.Run, link *evidence.Link, route string) arrivals {
 	if route != "" {
 		own, _ := frontOf(run, route)
 		return own
 	}
-	front := sampleByID(run.Front)
 	uses := make(map[int]bool)
-	for _, x := range link.Exchanges {
-		if s, ok := front[x.ID]; ok && x.ID > 0 {
+	for i := range link.Exchanges {
+		if s, ok := run.Sample(link.Exchanges[i].ID); ok && s.ID > 0 {
 			uses[s.Route] = true
 		}
 	}
-	var own []load.Sample
-	for _, s := range run.Front {
-		if uses[s.Route] {
-			own = append(own, s)
-		}
-	}
-	return own
+	return every(run.Front).where(func(s *load.Sample) bool { return uses[s.Route] })
 }
 
 // hitOf counts the exchanges of a link that a fault on its path touched.
 func hitOf(link *evidence.Link, spans []span) int {
 	n := 0
-	for _, x := range link.Exchanges {
-		if slices.ContainsFunc(spans, func(s span) bool { return s.hit(x) }) {
+	for i := range link.Exchanges {
+		if slices.ContainsFunc(spans, func(s span) bool { return s.hit(&link.Exchanges[i]) }) {
 			n++
 		}
 	}

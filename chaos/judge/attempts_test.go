@@ -28,13 +28,14 @@ func TestStepsAreNoRetries(t *testing.T) {
 			link.Exchanges = append(link.Exchanges, evidence.Exchange{ID: seq, Method: "GET", Path: "/pay", Status: 503, Begin: at, End: at + time.Millisecond, Ending: evidence.Answered})
 		}
 	}
-	calls, anonymous := callsOf(frontByID(run), link, "buy", time.Millisecond)
-	if len(calls) != 3 || anonymous != 0 {
-		t.Fatalf("%d calls and %d without an id, want 3 and none", len(calls), anonymous)
+	calls, anonymous := callsOf(run, link, "buy", time.Millisecond)
+	if calls.len() != 3 || anonymous != 0 {
+		t.Fatalf("%d calls and %d without an id, want 3 and none", calls.len(), anonymous)
 	}
 	for step, want := range []int{1, 2, 1} {
-		if got := len(calls[step].attempts); got != want || wire.ArrivalOf(calls[step].id) != 7 {
-			t.Errorf("step %d: %d attempts under %x, want %d of arrival 7", step, got, calls[step].id, want)
+		call := calls.get(step)
+		if got := len(call.attempts); got != want || wire.ArrivalOf(call.id) != 7 {
+			t.Errorf("step %d: %d attempts under %x, want %d of arrival 7", step, got, call.id, want)
 		}
 	}
 }

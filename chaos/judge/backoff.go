@@ -78,8 +78,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	noise := run.Noise(from, to)
-	front := frontByID(run)
-	calls, _ := callsOf(front, link, c.Route, noise)
+	calls, _ := callsOf(run, link, c.Route, noise)
 	calls, mixed := ofOne(run, link, calls)
 	if mixed > 0 {
 		f.numbers.Add("calls_of_repeated_requests", float64(mixed))
@@ -90,7 +89,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	heard := hearingOf(run, Links{c.Link}, link, noise)
-	hops := transitOf(run, calls, front, from, to)
+	hops := transitOf(run, calls, from, to)
 	blur := noise
 	if hops.known && calm(run, from, blur) && noise <= evidence.LeastNoise {
 		blur = hops.tail
@@ -123,12 +122,12 @@ func hasRoute(run *evidence.Run, route string) bool {
 }
 
 // count writes down what there was to measure.
-func (c Backoff) count(f *finding, calls []call, byRank []waits, told []wait, overlaps int) {
+func (c Backoff) count(f *finding, all *calls, byRank []waits, told []wait, overlaps int) {
 	first := 0
 	if len(byRank) > 0 {
 		first = len(byRank[0].all)
 	}
-	f.numbers.Add("calls", float64(len(calls)))
+	f.numbers.Add("calls", float64(all.len()))
 	f.numbers.Add("first_waits", float64(first))
 	f.numbers.Add("waits_after_retry_after", float64(len(told)))
 	f.numbers.Add("overlapping_attempts", float64(overlaps))

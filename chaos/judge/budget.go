@@ -36,9 +36,8 @@ func (b burden) perCall() Interval {
 
 // burdens counts for each episode. A request counts where it was sent, not where
 // it was due: what a busy harness sent late met another dependency.
-func burdens(run *evidence.Run, calls []call, front arrivals, spans []span) []burden {
-	all, hidden := make([]int32, len(run.Front)), make([]int32, len(run.Front)) // by position in Front
-	uses := make(map[int]bool)                                                  // routes whose requests call over the link
+func burdens(run *evidence.Run, all *calls, spans []span) []burden {
+	uses := make(map[int]bool) // routes whose requests call over the link
 	each := make([]burden, len(spans))
 	at := func(t time.Duration) *burden {
 		k := sort.Search(len(spans), func(k int) bool { return spans[k].to > t })
@@ -47,11 +46,14 @@ func burdens(run *evidence.Run, calls []call, front arrivals, spans []span) []bu
 		}
 		return &each[k]
 	}
-	for _, c := range calls {
-		if i, ok := front.at[c.id]; ok {
-			all[i] += int32(len(c.attempts))
-			hidden[i] += c.hidden
-			uses[run.Front[i].Route] = true
+	for c := range all.all() {
+		if s, ok := run.Sample(c.id); ok {
+			uses[s.Route] = true
+			if s.Outcome != load.Unsent {
+				b := at(s.Sent)
+				b.attempts += len(c.attempts)
+				b.hidden += int(c.hidden)
+			}
 		}
 		first := at(c.at(0).Begin)
 		first.calls++
@@ -66,10 +68,7 @@ func burdens(run *evidence.Run, calls []call, front arrivals, spans []span) []bu
 	}
 	for i := range run.Front {
 		if s := &run.Front[i]; uses[s.Route] && s.Outcome != load.Unsent {
-			b := at(s.Sent)
-			b.requests++
-			b.attempts += int(all[i])
-			b.hidden += int(hidden[i])
+			at(s.Sent).requests++
 		}
 	}
 	return each
@@ -77,13 +76,13 @@ func burdens(run *evidence.Run, calls []call, front arrivals, spans []span) []bu
 
 // amplify rules on calls per request, and on the budget of retries, in the worst
 // of the episodes.
-func (c Retry) amplify(f *finding, t tally, run *evidence.Run, calls []call, front arrivals, spans []span) {
+func (c Retry) amplify(f *finding, t tally, run *evidence.Run, all *calls, spans []span) {
 	if c.Amplification <= 0 && c.Budget <= 0 {
 		return
 	}
 	var most, retries Interval
 	var worst, greedy burden
-	for _, b := range burdens(run, calls, front, spans) {
+	for _, b := range burdens(run, all, spans) {
 		if b.requests < leastArrivals || b.calls == 0 {
 			continue
 		}
@@ -140,7 +139,7 @@ func (c Retry) amplifyByRate(f *finding, run *evidence.Run, link *evidence.Link,
 	}
 	worst, sample := 0.0, 0
 	for _, s := range spans {
-		n := len(due(run.Front, s.from, s.to))
+		n := due(every(run.Front), s.from, s.to).len()
 		if ratio := float64(len(link.Window(s.from, s.to))) / float64(max(1, n)); n >= 10*leastArrivals && ratio > worst {
 			worst, sample = ratio, n
 		}
@@ -161,11 +160,11 @@ func (c Retry) amplifyByRate(f *finding, run *evidence.Run, link *evidence.Link,
 // takes it could not know, and what began then is not counted. Nor may it have
 // known of what began within two noises of the host: one until it learns, one
 // until the relay sees the attempt.
-func (c Retry) judgeLeaving(f *finding, run *evidence.Run, calls []call, front arrivals, hops transit) {
+func (c Retry) judgeLeaving(f *finding, run *evidence.Run, all *calls, hops transit) {
 	var late []uint64
 	left, unsure, longest := 0, 0, time.Duration(0)
-	for _, call := range calls {
-		s, ok := front.sample(call.id)
+	for call := range all.all() {
+		s, ok := run.Sample(call.id)
 		if !ok || s.Outcome != load.TimedOut {
 			continue
 		}

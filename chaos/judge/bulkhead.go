@@ -76,39 +76,39 @@ func (c Bulkhead) slowdown() float64 {
 // filling is what one episode of faults did to the bulkhead.
 type filling struct {
 	span
-	peak   int      // most calls in progress
-	sure   int      // the same, less what the relay may have seen late
-	end    int      // the same of its last third
-	turned []turned // calls turned away
-	held   []int    // calls in progress when calls were turned away or kept waiting, and nothing else happened
-	level  int      // calls in progress when half of those turned away were, or fewer
-	top    int      // the same for nine tenths
+	peak   int        // most calls in progress
+	sure   int        // the same, less what the relay may have seen late
+	end    int        // the same of its last third
+	turned turnedAway // calls turned away
+	held   []int      // calls in progress when calls were turned away or kept waiting, and nothing else happened
+	level  int        // calls in progress when half of those turned away were, or fewer
+	top    int        // the same for nine tenths
 }
 
-// turned is a call that failed without ever reaching the link.
-type turned struct {
-	load.Sample
-	level int // most calls in progress on the link meanwhile
+// turnedAway is the calls that failed without ever reaching the link.
+type turnedAway struct {
+	arrivals
+	levels []int32 // of each: most calls in progress on the link meanwhile
 }
 
 // plateau tells whether calls were turned away at about one level: that of a
 // full bulkhead, whatever its size, also while it shrinks. A breaker turns them
 // away most of all when nothing is in progress.
 func (e filling) plateau() bool {
-	full := len(e.full())
-	return full >= leastPlateau && 5*full >= 4*len(e.turned)
+	full := e.full().len()
+	return full >= leastPlateau && 5*full >= 4*e.turned.len()
 }
 
 // full lists the calls that were turned away at about that level: half of it
 // at least, for a place may be taken while the link does not show it.
-func (e filling) full() []load.Sample {
-	var full []load.Sample
-	for _, t := range e.turned {
-		if t.level > 0 && 2*t.level >= e.level {
-			full = append(full, t.Sample)
+func (e filling) full() arrivals {
+	places := make([]int32, 0, e.turned.len())
+	for i, level := range e.turned.levels {
+		if level > 0 && 2*int(level) >= e.level {
+			places = append(places, e.turned.place(i))
 		}
 	}
-	return full
+	return at(e.turned.of, places)
 }
 
 // slows tells whether the episode's faults keep calls in progress: errors and
@@ -196,51 +196,57 @@ func (c Bulkhead) unjudged(f *finding, why string) {
 }
 
 // fillings is what each episode did.
-func fillings(run *evidence.Run, link *evidence.Link, own []load.Sample, spans []span, noise time.Duration) []filling {
-	profile, sure := profileOf(link.Exchanges, asSeen), profileOf(link.Exchanges, late(noise))
-	called, matched := exchangesByID(link.Exchanges), propagates(link)
-	way, known := wayOf(untouched(run, own), called)
+func fillings(run *evidence.Run, link *evidence.Link, own arrivals, spans []span, noise time.Duration) []filling {
+	profile, sure := profileOver(run, link, asSeen), profileOver(run, link, late(noise))
+	way, known := wayOf(untouched(run, own), link)
 	fills := make([]filling, len(spans))
 	for i, s := range spans {
 		e := filling{span: s}
 		e.peak, _ = profile.most(s.from, s.to)
 		e.sure, _ = sure.most(s.from, s.to)
 		e.end, _ = sure.most(s.to-s.length()/3, s.to)
-		var levels []int
-		for _, x := range due(own, s.from, s.to) {
-			if !matched || x.Outcome == load.Unsent || x.Outcome == load.Refused {
-				continue
-			}
-			settled := way + run.Noise(x.Sent, x.Sent)
-			calls := called[x.ID]
-			switch {
-			case len(calls) == 0 && x.Outcome != load.OK:
-				level, _ := profile.most(x.Sent, x.Done)
-				e.turned = append(e.turned, turned{x, level})
-				levels = append(levels, level)
-				if profile.still(x.Sent-settled, x.Done+settled) {
-					e.held = append(e.held, level)
-				}
-			case len(calls) > 0 && known && calls[0].Begin > x.Sent+2*settled && profile.still(x.Sent-settled, x.Sent+2*settled):
-				level, _ := profile.most(x.Sent, x.Sent)
-				e.held = append(e.held, level)
-			}
-		}
-		if slices.Sort(levels); len(levels) > 0 {
-			e.level, e.top = levels[len(levels)/2], levels[len(levels)*9/10]
+		if propagates(link) {
+			e.fill(run, link, due(own, s.from, s.to), profile, way, known)
 		}
 		fills[i] = e
 	}
 	return fills
 }
 
+// fill finds which of some requests were turned away or kept waiting.
+func (e *filling) fill(run *evidence.Run, link *evidence.Link, own arrivals, profile profile, way time.Duration, known bool) {
+	var places []int32
+	for i, x := range own.all() {
+		if x.Outcome == load.Unsent || x.Outcome == load.Refused {
+			continue
+		}
+		settled := way + run.Noise(x.Sent, x.Sent)
+		calls := link.CausedBy(x.ID)
+		switch {
+		case len(calls) == 0 && x.Outcome != load.OK:
+			level, _ := profile.most(x.Sent, x.Done)
+			places, e.turned.levels = append(places, own.place(i)), append(e.turned.levels, int32(level))
+			if profile.still(x.Sent-settled, x.Done+settled) {
+				e.held = append(e.held, level)
+			}
+		case len(calls) > 0 && known && link.Exchanges[calls[0]].Begin > x.Sent+2*settled && profile.still(x.Sent-settled, x.Sent+2*settled):
+			level, _ := profile.most(x.Sent, x.Sent)
+			e.held = append(e.held, level)
+		}
+	}
+	e.turned.arrivals = at(own.of, places)
+	if levels := slices.Sorted(slices.Values(e.turned.levels)); len(levels) > 0 {
+		e.level, e.top = int(levels[len(levels)/2]), int(levels[len(levels)*9/10])
+	}
+}
+
 // wayOf is how long it takes from sending a request until its call begins, 99
 // times of 100, while nothing is wrong. It is false if too few are known.
-func wayOf(before []load.Sample, called map[uint64][]evidence.Exchange) (way time.Duration, known bool) {
+func wayOf(before arrivals, link *evidence.Link) (way time.Duration, known bool) {
 	var ways []time.Duration
-	for _, x := range before {
-		if calls := called[x.ID]; len(calls) > 0 {
-			ways = append(ways, calls[0].Begin-x.Sent)
+	for _, x := range before.all() {
+		if calls := link.CausedBy(x.ID); len(calls) > 0 {
+			ways = append(ways, link.Exchanges[calls[0]].Begin-x.Sent)
 		}
 	}
 	return max(0, percentile(ways, 0.99)), len(ways) >= leastBaseline

@@ -210,7 +210,7 @@ func TestBulkheadForgivesTheRelay(t *testing.T) {
 }
 
 func TestProfile(t *testing.T) {
-	none := func(evidence.Exchange) time.Duration { return 0 }
+	none := func(*evidence.Exchange) time.Duration { return 0 }
 	x := func(begin, end time.Duration) evidence.Exchange { return evidence.Exchange{Begin: begin, End: end} }
 	exchanges := []evidence.Exchange{x(0, 10), x(5, 20), x(10, 30), x(12, 12), x(25, 40)}
 	//   0........10
@@ -235,7 +235,7 @@ func TestProfile(t *testing.T) {
 	if longest, total := profileOf(exchanges, none).over(1); longest != 15 || total != 20 { // 5 to 20 without a break at 10, and 25 to 30
 		t.Errorf("more than 1 for %d at a time and %d together, want 15 and 20", longest, total)
 	}
-	if n, _ := profileOf(exchanges, func(evidence.Exchange) time.Duration { return 11 }).most(0, 40); n != 1 {
+	if n, _ := profileOf(exchanges, func(*evidence.Exchange) time.Duration { return 11 }).most(0, 40); n != 1 {
 		t.Errorf("with 11 off each end %d are in progress, want 1", n) // 5 to 9, 10 to 19, 25 to 29
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/load"
 )
 
 // ranked is where the q-quantile lies of what the values are a sample of: between
@@ -41,33 +40,34 @@ const fewestRanked = 299
 // it took no longer than that, whoever they waited for; since they were sent, less
 // the host's noise, no shorter.
 func (b Breaker) judgeRejects(f *finding, t *traffic, all []stayed) {
-	var rejected []load.Sample
-	for _, c := range all {
-		rejected = append(rejected, c.rejected(t)...)
+	lists := make([]arrivals, len(all))
+	for i, c := range all {
+		lists[i] = c.rejected(t)
 	}
+	rejected := joined(lists...)
 	calm := calmly(t.run, rejected, 2*evidence.LeastNoise)
 	f.numbers.AddTime("rejected_p99", percentile(responseTimes(calm), 0.99))
 	if b.RejectsWithin == 0 {
 		return
 	}
-	if len(calm) == 0 {
+	if calm.len() == 0 {
 		f.open("rejects_within", "no request was seen to be rejected")
 		return
 	}
 	seen := Interval{ranked(serviceTimes(calm), 0.99).Low, ranked(responseTimes(calm), 0.99).High}
 	seen.Low = max(0, seen.Low-float64(noiseAround(t.run, calm)))
 	var slow []uint64
-	for _, s := range calm {
+	for _, s := range calm.all() {
 		if s.ResponseTime() > b.RejectsWithin {
 			slow = append(slow, s.ID)
 		}
 	}
-	m := measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(b.RejectsWithin), sample: len(calm), ids: slow,
-		says: fmt.Sprintf("rejected within %s (p99 of %d)", short(percentile(responseTimes(calm), 0.99)), len(calm)),
+	m := measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(b.RejectsWithin), sample: calm.len(), ids: slow,
+		says: fmt.Sprintf("rejected within %s (p99 of %d)", short(percentile(responseTimes(calm), 0.99)), calm.len()),
 		refutes: fmt.Sprintf("slow to reject: 99%% of %d rejected callers were answered within %s",
-			len(calm), short(percentile(serviceTimes(calm), 0.99))),
+			calm.len(), short(percentile(serviceTimes(calm), 0.99))),
 		settle: fmt.Sprintf("let more requests come while it is open, at least %d", fewestRanked), hidden: "sampling and the host's noise"}
-	if len(calm) >= fewestRanked {
+	if calm.len() >= fewestRanked {
 		m.settle = "give the run a machine of its own, or leave more room"
 	}
 	f.rule(m)
@@ -146,16 +146,17 @@ func (t *traffic) lastAway(from, to time.Duration) time.Duration {
 	}
 	sent := t.sent(from, to)
 	row := 0 // without a call, of those that may need none
-	for i := len(sent) - 1; i >= 0; i-- {
+	for i := sent.len() - 1; i >= 0; i-- {
+		s := sent.get(i)
 		switch {
-		case !t.rejected(sent[i]):
+		case !t.rejected(s):
 			row = 0
 			continue
-		case t.chance() == 0 || t.telling(sent[i]):
-			return sent[i].Sent
+		case t.chance() == 0 || t.telling(s):
+			return s.Sent
 		}
 		if row++; row >= t.row {
-			return sent[i+row-1].Sent
+			return sent.get(i + row - 1).Sent
 		}
 	}
 	return from
@@ -164,7 +165,7 @@ func (t *traffic) lastAway(from, to time.Duration) time.Duration {
 // turnedAway lists requests sent in [from, to) that were turned away.
 func (t *traffic) turnedAway(from, to time.Duration) []uint64 {
 	var ids []uint64
-	for _, s := range t.sent(from, to) {
+	for _, s := range t.sent(from, to).all() {
 		if t.rejected(s) && len(ids) < MaxIDs {
 			ids = append(ids, s.ID)
 		}

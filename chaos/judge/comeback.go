@@ -43,26 +43,26 @@ const leastWindow = 30
 
 // returned looks for goodput in the requests due in [healed, until). What is
 // claimed is a share of the baseline, whose interval is given.
-func returned(run *evidence.Run, samples []load.Sample, healed, until, window time.Duration, baseline Interval, share float64) comeback {
+func returned(run *evidence.Run, samples arrivals, healed, until, window time.Duration, baseline Interval, share float64) comeback {
 	w := windows{samples: samples, until: until, window: window}
 	w.count()
 	least, surely := share*baseline.High, share*baseline.Low
 	c := comeback{after: anything(), first: -1}
 	lastShort, falling := -1, false // the last window with less; whether the present ones have less for sure
 	usual := 0                      // requests of a whole window
-	for i := range samples {
+	for i, s := range samples.all() {
 		n, ok, whole := w.of(i)
 		if !whole {
 			// Were all of the rest of it to end well, is it short still?
 			if _, high := scoreInterval(max(n, usual)-(n-ok), max(n, usual), sureOfRelapse); falling && usual > 0 && high < surely {
-				c.notBefore(samples[i].Intended - healed)
+				c.notBefore(s.Intended - healed)
 			}
 			continue
 		}
 		usual = n
 		if float64(ok) >= least*float64(n) {
 			if c.first < 0 && w.steady(i, least) {
-				c.first = samples[i].Intended - healed
+				c.first = s.Intended - healed
 			}
 			falling = false
 			continue
@@ -76,11 +76,12 @@ func returned(run *evidence.Run, samples []load.Sample, healed, until, window ti
 			c.calm = run.Noise(c.lost-time.Second, c.lost+window) < upset
 		}
 		falling = true
-		c.notBefore(samples[i].Intended - healed)
+		c.notBefore(s.Intended - healed)
 	}
 	if i := w.firstSteady(lastShort+1, least); i >= 0 {
-		c.from = samples[i].Intended
-		c.after.High = float64(max(samples[i].Sent, c.from) - healed)
+		s := samples.get(i)
+		c.from = s.Intended
+		c.after.High = float64(max(s.Sent, c.from) - healed)
 	}
 	// The healing may have been noted late, and what was due sent late.
 	noise := float64(run.Noise(healed, healed))
@@ -96,38 +97,39 @@ const sureOfRelapse = 4
 // windows counts the requests of windows of time, each of which begins with a
 // request.
 type windows struct {
-	samples       []load.Sample
+	samples       arrivals
 	until, window time.Duration
-	good          []int // good[i] of samples[:i] ended well
-	end           []int // samples[i:end[i]] is the window that begins with i
+	good          []int32 // good[i] of the first i samples ended well
+	end           []int32 // the samples from i up to end[i] are the window that begins with i
 }
 
 func (w *windows) count() {
-	w.good, w.end = make([]int, len(w.samples)+1), make([]int, len(w.samples))
+	n := w.samples.len()
+	w.good, w.end = make([]int32, n+1), make([]int32, n)
 	to := 0
-	for i, s := range w.samples {
+	for i, s := range w.samples.all() {
 		w.good[i+1] = w.good[i]
 		if s.Outcome == load.OK {
 			w.good[i+1]++
 		}
-		for to < len(w.samples) && (w.samples[to].Intended < s.Intended+w.window || to < i+leastWindow) {
+		for to < n && (w.samples.get(to).Intended < s.Intended+w.window || to < i+leastWindow) {
 			to++
 		}
-		w.end[i] = to
+		w.end[i] = int32(to)
 	}
 }
 
 // of is how many requests a window has, and how many of them ended well; it is
 // not whole if the evidence ends within it.
 func (w *windows) of(i int) (n, ok int, whole bool) {
-	n = w.end[i] - i
-	return n, w.good[w.end[i]] - w.good[i], n >= leastWindow && w.samples[i].Intended+w.window <= w.until
+	n = int(w.end[i]) - i
+	return n, int(w.good[w.end[i]] - w.good[i]), n >= leastWindow && w.samples.get(i).Intended+w.window <= w.until
 }
 
 // steady reports whether a request ended well, and at no moment of its window
 // less than this share of those since it had.
 func (w *windows) steady(i int, least float64) bool {
-	for to := i + 1; to <= w.end[i]; to++ {
+	for to := i + 1; to <= int(w.end[i]); to++ {
 		if float64(w.good[to]-w.good[i]) < least*float64(to-i) {
 			return false
 		}
@@ -138,7 +140,7 @@ func (w *windows) steady(i int, least float64) bool {
 // firstSteady is the first whole window from i on that is steady; -1 if there is
 // none.
 func (w *windows) firstSteady(i int, least float64) int {
-	for ; i < len(w.samples); i++ {
+	for ; i < w.samples.len(); i++ {
 		if _, _, whole := w.of(i); !whole {
 			break
 		}
@@ -152,12 +154,12 @@ func (w *windows) firstSteady(i int, least float64) int {
 // firstFailure is when the first request of a window was due that did not end
 // well.
 func (w *windows) firstFailure(i int) time.Duration {
-	for _, s := range w.samples[i:w.end[i]] {
+	for _, s := range w.samples.part(i, int(w.end[i])).all() {
 		if s.Outcome != load.OK {
 			return s.Intended
 		}
 	}
-	return w.samples[i].Intended
+	return w.samples.get(i).Intended
 }
 
 // text says how long it took: "120 ms after the healing".

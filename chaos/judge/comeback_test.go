@@ -42,7 +42,7 @@ func TestReturned(t *testing.T) {
 		{"lost and back again", func(at time.Duration) bool { return at < time.Second || at >= 1200*ms }, 1200 * ms, 1000 * ms, 1210 * ms, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			c := returned(&evidence.Run{}, requests(row.ok), healed, until, 500*ms, Interval{0.99, 1}, 0.95)
+			c := returned(&evidence.Run{}, every(requests(row.ok)), healed, until, 500*ms, Interval{0.99, 1}, 0.95)
 			if back := c.from - healed; row.back >= 0 && back != row.back || c.back() != (row.back >= 0) {
 				t.Errorf("back after %s, %v; want %s", back, c.back(), row.back)
 			}
@@ -56,10 +56,10 @@ func TestReturned(t *testing.T) {
 	}
 	// All that is seen after it fails: that it came back later than 3.8 s is sure.
 	none := requests(func(time.Duration) bool { return false })
-	if c := returned(&evidence.Run{}, none, healed, until, 500*ms, Interval{0.99, 1}, 0.95); c.after.Low < float64(3800*ms) {
+	if c := returned(&evidence.Run{}, every(none), healed, until, 500*ms, Interval{0.99, 1}, 0.95); c.after.Low < float64(3800*ms) {
 		t.Errorf("nothing succeeds for 4 s: back after %s or more, want more", time.Duration(c.after.Low))
 	}
-	if c := returned(&evidence.Run{}, nil, healed, until, 500*ms, Interval{0.99, 1}, 0.95); c.back() {
+	if c := returned(&evidence.Run{}, arrivals{}, healed, until, 500*ms, Interval{0.99, 1}, 0.95); c.back() {
 		t.Error("nothing came, and that is back")
 	}
 }

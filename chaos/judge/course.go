@@ -130,19 +130,31 @@ func (b Breaker) courseOf(t *traffic, o *observed, e span, base, limit time.Dura
 // tally counts what the calls before the opening came to.
 func (c *course) tally(t *traffic, o *observed) {
 	until := c.until()
-	seen := map[uint64]bool{}
-	for _, x := range t.begun(c.from-maxInFlight, until) {
-		if x.End < c.from || x.Ending == evidence.Cut {
+	calls := t.begun(c.from-maxInFlight, until)
+	counts := func(x *evidence.Exchange) bool { return x.End >= c.from && x.Ending != evidence.Cut }
+	// before reports whether an attempt of the same request has failed already.
+	before := func(i int) bool {
+		for _, at := range t.made(calls.get(i).ID) {
+			if at >= calls.place(i) {
+				break
+			}
+			if x := &t.link.Exchanges[at]; at >= calls.place(0) && counts(x) && o.fails(x) {
+				return true
+			}
+		}
+		return false
+	}
+	for i, x := range calls.all() {
+		if !counts(x) {
 			continue
 		}
 		if c.hit(x) {
 			c.touched++
 		}
 		switch bad := o.fails(x); {
-		case bad && x.ID != 0 && seen[x.ID]: // an attempt more of a request that has failed already
+		case bad && t.again && before(i):
 		case bad:
 			c.failed++
-			seen[x.ID] = true
 		case x.Begin > c.from+evidence.LeastNoise && x.End < min(c.to, until)-evidence.LeastNoise: // healing lets go of what is delayed
 			c.mixed = true
 		}
@@ -153,22 +165,29 @@ func (c *course) tally(t *traffic, o *observed) {
 const maxInFlight = time.Minute
 
 // observed is what the run shows of a breaker without regard to what is claimed
-// of it.
+// of it but for what it ignores.
 type observed struct {
-	fails     func(evidence.Exchange) bool
+	fails     func(*evidence.Exchange) bool
 	outcomes  [2][]outcome       // by request and by attempt
 	bad       [2][]time.Duration // when it may have learned of the failures among them, sorted
 	strangers []time.Duration    // failures that may count beside them
 	silences  []silence
-	begins    []time.Duration // of calls, sorted
+	calls     exchanges       // by Begin
 	known     []time.Duration // when their callers knew what came of them, sorted
 	most      int             // calls in progress at once, at the most
 }
 
+// observe is what the claims about the same traffic that ignore the same share.
 func (b Breaker) observe(t *traffic) *observed {
-	o := &observed{fails: func(x evidence.Exchange) bool { return failed(x) && !slices.Contains(b.Ignores, x.Status) }, silences: t.silences()}
+	type key struct{ link, route, ignores string }
+	return evidence.Beside(t.run, key{b.Link, b.Route, list(b.Ignores)}, t, func() *observed { return observedOf(t, b.Ignores) })
+}
+
+func observedOf(t *traffic, ignores []int) *observed {
+	o := &observed{fails: func(x *evidence.Exchange) bool { return failed(x) && !slices.Contains(ignores, x.Status) },
+		silences: t.silences(), calls: t.calls}
 	o.outcomes[perAttempt] = t.outcomes(true, o.fails)
-	if o.outcomes[perRequest] = o.outcomes[perAttempt]; t.matched && len(t.behind) < len(t.calls) {
+	if o.outcomes[perRequest] = o.outcomes[perAttempt]; t.again {
 		o.outcomes[perRequest] = t.outcomes(false, o.fails)
 	}
 	for i, list := range o.outcomes {
@@ -179,28 +198,37 @@ func (b Breaker) observe(t *traffic) *observed {
 		}
 	}
 	o.strangers = t.failedStrangers(o.fails)
-	ends := make([]time.Duration, 0, len(t.calls))
-	for _, x := range t.calls {
-		o.begins = append(o.begins, x.Begin)
-		ends = append(ends, x.End)
-	}
-	for _, done := range o.outcomes[1] {
+	o.known = make([]time.Duration, 0, len(o.outcomes[perAttempt]))
+	for _, done := range o.outcomes[perAttempt] {
 		o.known = append(o.known, done.late)
 	}
-	slices.Sort(ends)
 	slices.Sort(o.known)
-	for i, j := 0, 0; i < len(o.begins); i++ {
-		for j < len(ends) && ends[j] <= o.begins[i] {
-			j++
-		}
-		o.most = max(o.most, i+1-j)
-	}
+	o.most = mostAtOnce(t.calls)
 	return o
+}
+
+// mostAtOnce is the most calls that were in progress when one began.
+func mostAtOnce(calls exchanges) int {
+	ends := make([]time.Duration, 0, calls.len())
+	for _, x := range calls.all() {
+		ends = append(ends, x.End)
+	}
+	slices.Sort(ends)
+	most, over := 0, 0
+	for i, x := range calls.all() {
+		for over < len(ends) && ends[over] <= x.Begin {
+			over++
+		}
+		most = max(most, i+1-over)
+	}
+	return most
 }
 
 // inProgress is how many calls may have been in progress at a moment.
 func (o *observed) inProgress(at time.Duration) int {
-	return timesBy(o.begins, -1, at) - timesBy(o.known, -1, at)
+	since := o.calls.before(func(x *evidence.Exchange) bool { return x.Begin > -1 })
+	begun := o.calls.before(func(x *evidence.Exchange) bool { return x.Begin > at })
+	return max(0, begun-since) - timesBy(o.known, -1, at)
 }
 
 // openingOf finds when the breaker opened in an episode: when a request was
@@ -224,9 +252,9 @@ func (o *observed) openingOf(t *traffic, instances int, c course) *opening {
 		if quiet == nil {
 			return nil
 		}
-		first := quiet.rejected[len(quiet.rejected)-1]
-		if later := t.sent(quiet.from+1, quiet.to); len(later) > 0 {
-			first = later[0]
+		first := quiet.rejected.get(quiet.rejected.len() - 1)
+		if later := t.sent(quiet.from+1, quiet.to); later.len() > 0 {
+			first = later.get(0)
 		}
 		return &opening{notYet: max(c.from, quiet.from-noise), surely: first.Done, admitted: t.index(quiet.from - noise)}
 	}
@@ -243,8 +271,8 @@ func (o *observed) openingOf(t *traffic, instances int, c course) *opening {
 	}
 	opens := &opening{surely: first.Done, admitted: t.index(first.Done + 1)}
 	for i := t.index(at.Done+1) - 1; i >= 0; i-- {
-		if t.called(t.front[i]) {
-			opens.notYet = t.front[i].Sent
+		if s := t.front.get(i); t.called(s) {
+			opens.notYet = s.Sent
 			break
 		}
 	}
@@ -253,12 +281,12 @@ func (o *observed) openingOf(t *traffic, instances int, c course) *opening {
 }
 
 // turned is the first request that the breaker turned away in an episode.
-func (o *observed) turned(t *traffic, c course, until time.Duration) (first load.Sample, ok bool) {
+func (o *observed) turned(t *traffic, c course, until time.Duration) (first *load.Sample, ok bool) {
 	n := 2 * max(minRejected, t.row)
 	row := 0
 	lo, hi := t.index(c.from), t.index(until)
 	for i := lo; i < hi; i++ {
-		s := t.front[i]
+		s := t.front.get(i)
 		if !t.rejected(s) {
 			row = 0
 			continue
@@ -269,14 +297,14 @@ func (o *observed) turned(t *traffic, c course, until time.Duration) (first load
 		if o.failuresMaybe(c.base, s.Done) == 0 || o.inProgress(s.Sent) >= o.most {
 			continue
 		}
-		next := t.front[i:min(len(t.front), i+n)]
+		next := t.front.part(i, min(t.front.len(), i+n))
 		through := 0
-		for _, s := range next {
+		for _, s := range next.all() {
 			if t.called(s) {
 				through++
 			}
 		}
-		if len(next) >= minRejected && float64(through) <= 0.6*t.flow*float64(len(next)) {
+		if next.len() >= minRejected && float64(through) <= 0.6*t.flow*float64(next.len()) {
 			return s, true
 		}
 	}

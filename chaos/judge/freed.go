@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/load"
 )
 
 const (
@@ -27,12 +26,12 @@ type returnedPlaces struct {
 }
 
 // judgeFreed looks for the route's goodput after each healing.
-func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own []load.Sample, fills []filling) (kept returnedPlaces) {
+func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own arrivals, fills []filling) (kept returnedPlaces) {
 	before := untouched(f.run, own)
-	if len(before) < leastBaseline || countOK(before) == 0 {
+	if before.len() < leastBaseline || countOK(before) == 0 {
 		kept.open = true
 		kept.says = fmt.Sprintf("%s had only %d requests before the faults, of which %d succeeded; at least %d are needed to tell when "+
-			"it is free again", orAll(c.Route), len(before), countOK(before), leastBaseline)
+			"it is free again", orAll(c.Route), before.len(), countOK(before), leastBaseline)
 		c.unfreed(f, kept.says)
 		return kept
 	}
@@ -51,13 +50,13 @@ func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own []load.Sample,
 		after := due(own, e.to, until)
 		back := returned(f.run, after, e.to, until, freedWindow, baseline, freedShare)
 		m := worst
-		m.seen, m.sample, m.hidden = back.after, len(after), noiseText(f.run.Noise(e.to, until))
+		m.seen, m.sample, m.hidden = back.after, after.len(), noiseText(f.run.Noise(e.to, until))
 		if back.back() {
 			f.numbers.AddTime(fmt.Sprintf("freed_%d", i+1), back.from-e.to)
 			m.says = fmt.Sprintf("%s was free again %s at %s", orAll(c.Route), back.text(e.to), short(e.to))
 			m.ids = failures(due(after, e.to+c.FreedWithin, back.from))
 		} else {
-			lost := c.notBack(link, e, after, until, back)
+			lost := c.notBack(f.run, link, e, after, until, back)
 			m.says, m.refutes, m.ids = lost.says, lost.proof, lost.ids
 			kept = worse(kept, lost)
 		}
@@ -88,20 +87,20 @@ func (c Bulkhead) unfreed(f *finding, why string) {
 
 // notBack says what it means that goodput did not come back before the next
 // fault or the end: after a while places are lost.
-func (c Bulkhead) notBack(link *evidence.Link, e filling, after []load.Sample, until time.Duration, back comeback) returnedPlaces {
+func (c Bulkhead) notBack(run *evidence.Run, link *evidence.Link, e filling, after arrivals, until time.Duration, back comeback) returnedPlaces {
 	p := returnedPlaces{open: true}
 	p.says = fmt.Sprintf("%s was not back when the evidence after the healing at %s ended %s later",
 		orAll(c.Route), short(e.to), short(until-e.to))
 	from := e.to + max(c.FreedWithin, freedWindow)
 	rest := due(after, from, until)
-	if len(rest) == 0 {
+	if rest.len() == 0 {
 		return p
 	}
-	busy, _ := profileOf(link.Exchanges, asSeen).most(from, until)
-	share := float64(countOK(rest)) / float64(len(rest))
+	busy, _ := profileOver(run, link, asSeen).most(from, until)
+	share := float64(countOK(rest)) / float64(rest.len())
 	p.proof = fmt.Sprintf("places were not given back: from %s after the healing at %s on only %.3g%% of %s of %s succeeded, with at "+
 		"most %d calls in progress on %s",
-		short(from-e.to), short(e.to), 100*share, were(len(rest), "request", "requests"), orAll(c.Route), busy, c.Link)
+		short(from-e.to), short(e.to), 100*share, were(rest.len(), "request", "requests"), orAll(c.Route), busy, c.Link)
 	p.ids = failures(rest)
 	p.lost = back.after.Low >= float64(lostAfter)
 	return p

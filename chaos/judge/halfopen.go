@@ -2,7 +2,6 @@ package judge
 
 import (
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -35,13 +34,13 @@ func (b Breaker) probeAfter(t *traffic, o *observed, s silence, next *silence) (
 	if !s.ended {
 		return probe{}, false
 	}
-	first := t.calls[s.next]
+	first := t.calls.get(s.next)
 	p := probe{begin: first.Begin, sent: first.Begin, result: first.End}
 	if sample, ok := t.sampleOf(first); ok {
 		p.sent = sample.Sent
 	}
 	seen := map[uint64]bool{}
-	for _, x := range t.calls[s.next:] {
+	for _, x := range t.calls.part(s.next, t.calls.len()).all() {
 		if x.Begin >= p.result && len(p.ids) > 0 {
 			break
 		}
@@ -62,7 +61,7 @@ func (b Breaker) probeAfter(t *traffic, o *observed, s silence, next *silence) (
 	}
 	p.length = p.result - s.to
 	reach := t.run.Noise(s.to, p.result) // until a request would have made its call
-	for _, sample := range t.sent(s.to, p.result) {
+	for _, sample := range t.sent(s.to, p.result).all() {
 		if t.matched && t.calledBefore(sample, p.result) {
 			continue
 		}
@@ -84,7 +83,7 @@ func (b Breaker) probeAfter(t *traffic, o *observed, s silence, next *silence) (
 // untilOpen counts what was let through until it opened again.
 func (p *probe) untilOpen(t *traffic, s, next silence) {
 	var ends []time.Duration
-	for _, x := range t.calls[s.next:] {
+	for _, x := range t.calls.part(s.next, t.calls.len()).all() {
 		if x.Begin > next.from {
 			break
 		}
@@ -104,7 +103,7 @@ func (p *probe) untilOpen(t *traffic, s, next silence) {
 
 // knownAt is when the system surely knew what a call came to: once its caller
 // had the answer made of it, or by the noise where it was answered without.
-func (t *traffic) knownAt(x evidence.Exchange) time.Duration {
+func (t *traffic) knownAt(x *evidence.Exchange) time.Duration {
 	if s, ok := t.sampleOf(x); ok && answered(s) && s.Done >= x.End {
 		return s.Done
 	}
@@ -112,9 +111,9 @@ func (t *traffic) knownAt(x evidence.Exchange) time.Duration {
 }
 
 // calledBefore reports whether a request made a call before a moment.
-func (t *traffic) calledBefore(s load.Sample, at time.Duration) bool {
-	xs := t.behind[s.ID]
-	return len(xs) > 0 && xs[0].Begin < at
+func (t *traffic) calledBefore(s *load.Sample, at time.Duration) bool {
+	calls := t.made(s.ID)
+	return len(calls) > 0 && t.link.Exchanges[calls[0]].Begin < at
 }
 
 // stay is one time for which it stayed open.
@@ -141,7 +140,8 @@ func (b Breaker) stays(t *traffic, o *observed, c course) []stay {
 		st := stay{from: c.opening.notYet, surely: c.opening.surely}
 		st.waited = Interval{0, anything().High}
 		if n, ok := t.after(st.surely); ok {
-			st.ids, st.waited = []uint64{t.calls[n].ID}, t.waited(st.surely, st.from, t.calls[n], true)
+			x := t.calls.get(n)
+			st.ids, st.waited = []uint64{x.ID}, t.waited(st.surely, st.from, x, true)
 		}
 		return []stay{st}
 	}
@@ -160,11 +160,11 @@ func (b Breaker) stays(t *traffic, o *observed, c course) []stay {
 		default: // it was open before, or had closed meanwhile
 			st = stay{from: t.lastSent(s), surely: s.first.Done}
 		}
-		end, x := t.end, evidence.Exchange{}
+		end, x := t.end, &evidence.Exchange{}
 		if n, ok := t.after(st.surely); ok && i == 0 {
-			x, end = t.calls[n], t.calls[n].Begin
+			x, end = t.calls.get(n), t.calls.get(n).Begin
 		} else if s.ended {
-			x, end = t.calls[s.next], s.to
+			x, end = t.calls.get(s.next), s.to
 		}
 		ended := x.Begin > 0
 		st.ids = []uint64{x.ID}
@@ -192,8 +192,8 @@ func (b Breaker) stays(t *traffic, o *observed, c course) []stay {
 // lastSent is when the request of the last call before a silence was sent: the
 // breaker was closed then.
 func (t *traffic) lastSent(s silence) time.Duration {
-	i := sort.Search(len(t.calls), func(i int) bool { return t.calls[i].Begin > s.from }) - 1
-	if sample, ok := t.sampleOf(t.calls[max(i, 0)]); ok {
+	i := t.calls.before(func(x *evidence.Exchange) bool { return x.Begin > s.from }) - 1
+	if sample, ok := t.sampleOf(t.calls.get(max(i, 0))); ok {
 		return min(sample.Sent, s.first.Done)
 	}
 	return s.from - t.run.Noise(s.from, s.from)
@@ -208,7 +208,7 @@ const fewStrangers = 3
 // that was let through, at most. Where few calls of another route came in the
 // midst of that, they may have been its probes, and failed, so that it waited
 // twice.
-func (t *traffic) waited(surely, notYet time.Duration, next evidence.Exchange, ended bool) Interval {
+func (t *traffic) waited(surely, notYet time.Duration, next *evidence.Exchange, ended bool) Interval {
 	low := float64(max(0, t.lastTurned(surely, next, ended)-surely))
 	if !ended {
 		return Interval{low, anything().High}

@@ -43,7 +43,7 @@ func (h hearing) unsure(x *evidence.Exchange) bool {
 	}
 	touched := false
 	for _, f := range h.faults {
-		if !f.Touched(*x) {
+		if !f.Touched(x) {
 			continue
 		}
 		touched = true

@@ -36,7 +36,7 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, courses []cou
 	var ids []uint64
 	for _, e := range episodes(t.run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) && b.ignored(i) }) {
 		from, to := alone(e, courses)
-		for _, x := range t.begun(from, to) {
+		for _, x := range t.begun(from, to).all() {
 			if e.hit(x) && slices.Contains(b.Ignores, x.Status) && t.end-x.End >= minSilence {
 				shown[x.Status]++
 				total++
@@ -47,7 +47,7 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, courses []cou
 				continue
 			}
 			blackout = max(blackout, s.to-s.from)
-			for _, r := range s.rejected {
+			for _, r := range s.rejected.all() {
 				ids = append(ids, r.ID)
 			}
 		}

@@ -58,7 +58,7 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capaci
 	m.seen.High = max(m.seen.High, float64(fewer))
 	retried := retries(link)
 	switch {
-	case len(e.turned) < leastPlateau:
+	case e.turned.len() < leastPlateau:
 		m.says = fmt.Sprintf("episode %d of the faults did not fill the bulkhead again: %d of %d calls were in progress at most",
 			episode, e.peak, capacity)
 		m.settle = "more load is needed there"
@@ -67,17 +67,17 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capaci
 			"retried and may have held a place while they waited", episode, e.peak, capacity, retried)
 		m.settle = "without retries it would show whether it leaks"
 	case !e.plateau():
-		m.says = fmt.Sprintf("episode %d turned %d calls away at any number in progress", episode, len(e.turned))
+		m.says = fmt.Sprintf("episode %d turned %d calls away at any number in progress", episode, e.turned.len())
 		m.settle = "something else than the bulkhead did that"
 	case min(capacity, first.top)-e.peak >= max(2, capacity/10):
 		lost := min(capacity, first.top) - e.peak
 		m.seen = interval(lost, max(lost, fewer))
 		m.says = fmt.Sprintf("the bulkhead leaks: in the first episode of faults it took %d calls, in episode %d no more than %d while "+
-			"it turned %d away", capacity, episode, e.peak, len(e.turned))
-		m.ids = idsOf(e.turned)
+			"it turned %d away", capacity, episode, e.peak, e.turned.len())
+		m.ids = idsOf(e.turned.arrivals)
 	default:
 		m.says = fmt.Sprintf("episode %d turned %d calls away though hardly more than %d were in progress, %d in the first",
-			episode, len(e.turned), e.sure, capacity)
+			episode, e.turned.len(), e.sure, capacity)
 		m.settle = "too little to tell a leak from chance"
 	}
 }
@@ -86,10 +86,10 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capaci
 // episode were turned away, while the link was busy; 0 if they were not. That is
 // no proof, for a breaker turns calls away too; a further episode tells.
 func shrank(e filling, capacity int) int {
-	last := e.turned[max(0, len(e.turned)-2*leastPlateau):]
+	last := e.turned.levels[max(0, e.turned.len()-2*leastPlateau):]
 	below, least := 0, capacity-max(2, capacity/10)
-	for _, t := range last {
-		if t.level > 0 && t.level <= least {
+	for _, level := range last {
+		if level > 0 && int(level) <= least {
 			below++
 		}
 	}
@@ -101,17 +101,21 @@ func shrank(e filling, capacity int) int {
 
 // retries counts the exchanges beyond the first of each request.
 func retries(link *evidence.Link) int {
-	n := 0
-	for _, attempts := range exchangesByID(link.Exchanges) {
-		n += len(attempts) - 1
+	n, last := 0, uint64(0)
+	for _, i := range link.ByID() {
+		id := link.Exchanges[i].ID
+		if id == last {
+			n++
+		}
+		last = id
 	}
 	return n
 }
 
-func idsOf(ts []turned) []uint64 {
-	ids := make([]uint64, len(ts))
-	for i, t := range ts {
-		ids[i] = t.ID
+func idsOf(samples arrivals) []uint64 {
+	ids := make([]uint64, samples.len())
+	for i, s := range samples.all() {
+		ids[i] = s.ID
 	}
 	return ids
 }

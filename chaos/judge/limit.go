@@ -19,13 +19,13 @@ import (
 
 // judgeLimit looks at the whole run, for the limit holds at all times.
 func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, noise time.Duration) {
-	sure := profileOf(link.Exchanges, late(noise))
-	replies := profileOf(slices.DeleteFunc(slices.Clone(link.Exchanges), func(x evidence.Exchange) bool { return !replied(x) }), late(noise))
+	sure := profileOver(f.run, link, late(noise))
+	replies := profileOf(link.Exchanges, trimming{late: true, replies: true, noise: noise}.of)
 	most, at := sure.most(0, link.Exchanges[len(link.Exchanges)-1].Begin)
 	f.numbers.Add("in_progress_max", float64(most))
 	for i, e := range slowest(fills) {
 		f.numbers.Add(fmt.Sprintf("episode_%d_in_progress_max", i+1), float64(e.peak))
-		f.numbers.Add(fmt.Sprintf("episode_%d_turned_away", i+1), float64(len(e.turned)))
+		f.numbers.Add(fmt.Sprintf("episode_%d_turned_away", i+1), float64(e.turned.len()))
 	}
 	proven := max(replies.level(0), sure.level(noise))
 	if c.Limit <= 0 {
@@ -39,7 +39,7 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, n
 	switch {
 	case !seen:
 		m.seen = Interval{float64(proven), math.Inf(1)}
-		if turned := turnedAway(fills); turned > 0 {
+		if turned := turnedIn(fills); turned > 0 {
 			m.says += fmt.Sprintf(", and %s turned away, but it was not seen that it was full then", were(turned, "was", "were"))
 			m.hidden = noiseText(noise)
 			m.settle = "longer calls, or a host that has its cores to itself, would show it"
@@ -49,7 +49,7 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, n
 				"that are turned away"
 		}
 	default:
-		places = max(places, most, profileOf(link.Exchanges, asSeen).lasting(noise))
+		places = max(places, most, profileOver(f.run, link, asSeen).lasting(noise))
 		m.seen = interval(proven, max(proven, places))
 		m.says = fmt.Sprintf("it was full at %d calls and took no more", places)
 		m.hidden = fmt.Sprintf("the host's noise of %s, within which the ends of calls that nobody answered are known", short(noise))
@@ -61,10 +61,10 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, n
 	f.rule(m)
 }
 
-func turnedAway(fills []filling) int {
+func turnedIn(fills []filling) int {
 	n := 0
 	for _, e := range fills {
-		n += len(e.turned)
+		n += e.turned.len()
 	}
 	return n
 }

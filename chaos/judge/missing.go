@@ -2,7 +2,6 @@ package judge
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -67,7 +66,12 @@ func unmarked(run *evidence.Run, f evidence.Injection) bool {
 	case f.Healed < 0 || run.Partial && f.Healed > horizon(run):
 		return false // what it has hold of is recorded when that ends
 	}
-	return !slices.ContainsFunc(link.Exchanges, func(x evidence.Exchange) bool { return x.HitBy(f.Index) })
+	for i := range link.Exchanges {
+		if link.Exchanges[i].HitBy(f.Index) {
+			return false
+		}
+	}
+	return true
 }
 
 // passedBy counts the calls that came while a fault was in force on their link.

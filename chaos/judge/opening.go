@@ -80,7 +80,7 @@ func (b Breaker) judgeOpens(f *finding, t *traffic, courses []course) {
 // letThrough lists requests sent in [from, to) that made a call.
 func (t *traffic) letThrough(from, to time.Duration) []uint64 {
 	var ids []uint64
-	for _, s := range t.sent(from, to) {
+	for _, s := range t.sent(from, to).all() {
 		if t.called(s) && len(ids) < MaxIDs {
 			ids = append(ids, s.ID)
 		}

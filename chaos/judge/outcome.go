@@ -23,23 +23,19 @@ type outcome struct {
 // outcomes lists what the route's calls came to, by early. With each of several
 // attempts of a request counted, all are there; else each request is there once,
 // as what its last attempt came to.
-func (t *traffic) outcomes(each bool, fails func(evidence.Exchange) bool) []outcome {
-	later := make(map[uint64]int, len(t.calls)) // of a request's calls, the one after
-	list := make([]outcome, 0, len(t.calls))
-	for i := len(t.calls) - 1; i >= 0; i-- {
-		x := t.calls[i]
-		next, repeated := later[x.ID]
-		if t.matched {
-			later[x.ID] = i
-		}
-		if x.Ending == evidence.Cut || repeated && t.matched && !each {
+func (t *traffic) outcomes(each bool, fails func(*evidence.Exchange) bool) []outcome {
+	list := make([]outcome, 0, t.calls.len())
+	for i := t.calls.len() - 1; i >= 0; i-- {
+		x := t.calls.get(i)
+		next := t.next(i)
+		if x.Ending == evidence.Cut || next != nil && !each {
 			continue
 		}
 		o := outcome{early: t.learnable(x), bad: fails(x)}
 		s, known := t.sampleOf(x)
 		switch {
-		case repeated && t.matched && t.calls[next].Begin >= x.End:
-			o.late = t.calls[next].Begin
+		case next != nil && next.Begin >= x.End:
+			o.late = next.Begin
 		case known && answered(s) && s.Done >= x.End:
 			o.late = s.Done
 		default:
@@ -52,11 +48,23 @@ func (t *traffic) outcomes(each bool, fails func(evidence.Exchange) bool) []outc
 	return list
 }
 
+// next is the call after the i-th of the same request; nil if that was the last.
+func (t *traffic) next(i int) *evidence.Exchange {
+	if !t.again {
+		return nil
+	}
+	calls := t.made(t.calls.get(i).ID)
+	if k, _ := slices.BinarySearch(calls, t.calls.place(i)); k+1 < len(calls) {
+		return &t.link.Exchanges[calls[k+1]]
+	}
+	return nil
+}
+
 // learnable is the earliest moment at which the system may have known what a
 // call came to. The link stamps the end of an answer before it gives the last
 // bytes on; that a connection is gone, or that its caller has left, it sees
 // after them; and a body that trickles comes after its status.
-func (t *traffic) learnable(x evidence.Exchange) time.Duration {
+func (t *traffic) learnable(x *evidence.Exchange) time.Duration {
 	switch x.Ending {
 	case evidence.Answered, evidence.Injected:
 		for _, f := range t.run.Faults {
@@ -71,10 +79,10 @@ func (t *traffic) learnable(x evidence.Exchange) time.Duration {
 
 // failedStrangers lists when the system may have learned of failures on the link
 // that are other routes': a breaker that routes share counts them too.
-func (t *traffic) failedStrangers(fails func(evidence.Exchange) bool) []time.Duration {
+func (t *traffic) failedStrangers(fails func(*evidence.Exchange) bool) []time.Duration {
 	var list []time.Duration
-	for _, x := range t.link.Exchanges {
-		if _, own := t.byID[x.ID]; t.matched && x.ID != 0 && !own && fails(x) {
+	for i := range t.link.Exchanges {
+		if x := &t.link.Exchanges[i]; t.matched && x.ID != 0 && fails(x) && !t.own(x) {
 			list = append(list, t.learnable(x))
 		}
 	}
@@ -84,7 +92,12 @@ func (t *traffic) failedStrangers(fails func(evidence.Exchange) bool) []time.Dur
 
 // repeats reports whether a request sent in [from, to) made several calls.
 func (t *traffic) repeats(from, to time.Duration) bool {
-	return t.matched && slices.ContainsFunc(t.begun(from, to), func(x evidence.Exchange) bool { return len(t.behind[x.ID]) > 1 })
+	for _, x := range t.begun(from, to).all() {
+		if t.again && len(t.made(x.ID)) > 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // inRow is the most failures in a row that the breaker surely knew of, with no

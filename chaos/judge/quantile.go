@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -27,79 +29,74 @@ const leastSlices = 3
 // in a burst or two, by their service times less the noise of their own time.
 // An arrival that was never sent waited as long as it did, and is left out where
 // that tells less.
-func quantile(run *evidence.Run, samples []load.Sample, q float64) Interval {
-	most := make([]time.Duration, 0, len(samples))
-	all, sent := make([]reading, 0, len(samples)), make([]reading, 0, len(samples))
-	for _, s := range samples {
-		if s.Outcome == load.Unsent {
-			most = append(most, math.MaxInt64)
-			all = append(all, reading{s.Intended, s.ResponseTime()})
-			continue
-		}
-		most = append(most, s.ResponseTime())
-		r := reading{s.Intended, max(0, s.ServiceTime()-blur(run, s.Intended, s.Done))}
-		all, sent = append(all, r), append(sent, r)
+func quantile(run *evidence.Run, q float64, samples ...arrivals) Interval {
+	n := 0
+	for _, list := range samples {
+		n += list.len()
 	}
-	high := float64(percentile(most, q))
+	most, all := make([]time.Duration, 0, n), make([]reading, 0, n)
+	unsent := 0
+	for _, list := range samples {
+		for _, s := range list.all() {
+			if s.Outcome == load.Unsent {
+				unsent++
+				most, all = append(most, math.MaxInt64), append(all, reading{s.Intended, s.ResponseTime(), true})
+				continue
+			}
+			served := max(0, s.ServiceTime()-blur(run, s.Intended, s.Done))
+			most, all = append(most, s.ResponseTime()), append(all, reading{s.Intended, served, false})
+		}
+	}
+	slices.Sort(most)
+	high := float64(ofOrdered(most, q))
 	if high == math.MaxInt64 {
 		high = math.Inf(1)
 	}
-	return Interval{min(float64(max(exceeded(all, q), exceeded(sent, q))), high), high}
+	low := exceeded(all, q)
+	if unsent > 0 {
+		sent := slices.DeleteFunc(all, func(r reading) bool { return r.unsent })
+		low = max(low, exceeded(sent, q))
+	}
+	return Interval{min(float64(low), high), high}
 }
 
 // reading is a figure and the moment that it is of.
-type reading struct{ at, value time.Duration }
+type reading struct {
+	at, value time.Duration
+	unsent    bool
+}
 
 // exceeded is the greatest value that clearly more than a share 1−q of the
 // readings reach, in at least leastSlices slices of time and in a quarter of
-// all; 0 if there is none.
+// all; 0 if there is none. It changes their order.
 func exceeded(readings []reading, q float64) time.Duration {
 	n := len(readings)
 	enough := sort.Search(n+1, func(k int) bool { low, _ := scoreInterval(k, n, sureToRefute); return low > 1-q })
 	if n == 0 || enough > n {
 		return 0
 	}
-	values, worst := make([]time.Duration, 0, n), map[time.Duration]time.Duration{}
+	worst := map[time.Duration]time.Duration{}
 	for _, r := range readings {
-		values = append(values, r.value)
 		worst[r.at/slice] = max(worst[r.at/slice], r.value)
 	}
-	slices.Sort(values)
-	var struck []time.Duration
-	for _, value := range worst {
-		struck = append(struck, value)
-	}
-	slices.Sort(struck)
+	struck := slices.Sorted(maps.Values(worst))
 	along := max(leastSlices, (len(struck)+3)/4)
 	if along > len(struck) {
 		return 0
 	}
-	return min(values[n-enough], struck[len(struck)-along])
+	slices.SortFunc(readings, func(a, b reading) int { return cmp.Compare(a.value, b.value) })
+	return min(readings[n-enough].value, struck[len(struck)-along])
 }
 
 // slower lists the requests whose response took longer than so long.
-func slower(samples []load.Sample, limit time.Duration) []uint64 {
+func slower(limit time.Duration, samples ...arrivals) []uint64 {
 	var ids []uint64
-	for _, s := range samples {
-		if s.ResponseTime() > limit {
-			ids = append(ids, s.ID)
+	for _, list := range samples {
+		for _, s := range list.all() {
+			if s.ResponseTime() > limit {
+				ids = append(ids, s.ID)
+			}
 		}
 	}
 	return ids
-}
-
-// persistently tells whether clearly more than 1% of the samples took longer
-// than limit, and did so all along and not in a few bursts: a stall of the
-// host strikes many samples at once, which are then no independent proof.
-func persistently(samples []load.Sample, limit time.Duration) (slow []uint64, proven bool) {
-	all, struck := make(map[time.Duration]bool), make(map[time.Duration]bool)
-	for _, s := range samples {
-		all[s.Intended/slice] = true
-		if s.ResponseTime() > limit {
-			slow = append(slow, s.ID)
-			struck[s.Intended/slice] = true
-		}
-	}
-	low, _ := scoreInterval(len(slow), len(samples), 3)
-	return slow, low > 0.01 && len(struck) >= 3 && 4*len(struck) >= len(all)
 }

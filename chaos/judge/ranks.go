@@ -43,7 +43,7 @@ func (w waits) gaps() []time.Duration {
 // gave up, or of which it had no answer, the end is stamped once the relay has
 // learned of it: late by up to blur, or by the noise where it may be that a
 // caller gave up on what the link takes for answered.
-func ranks(calls []call, blur, noise time.Duration, heard hearing) (byRank []waits, told []wait, overlaps int) {
+func ranks(all *calls, blur, noise time.Duration, heard hearing) (byRank []waits, told []wait, overlaps int) {
 	type failure struct {
 		method string
 		keyed  bool
@@ -51,12 +51,12 @@ func ranks(calls []call, blur, noise time.Duration, heard hearing) (byRank []wai
 	}
 	as := func(x *evidence.Exchange) failure { return failure{x.Method, x.Key != 0, came(x)} }
 	retried := make(map[failure]bool)
-	for _, c := range calls {
+	for c := range all.all() {
 		for i := range c.attempts[:len(c.attempts)-1] {
 			retried[as(c.at(i))] = true
 		}
 	}
-	for _, c := range calls {
+	for c := range all.all() {
 		var before time.Duration
 		for i := range c.attempts {
 			x := c.at(i)

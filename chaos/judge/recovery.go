@@ -7,7 +7,6 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/unit"
-	"github.com/stormctl/stormctl/load"
 )
 
 // Recovery claims that after the last healing the route's goodput comes back
@@ -72,9 +71,9 @@ func (c Recovery) Judge(run *evidence.Run) Verdict {
 	}
 	s := stretches{first: spans[0].from, healed: spans[len(spans)-1].to, end: end}
 	s.before, s.during, s.after = due(all, 0, s.first), due(all, s.first, s.healed), due(all, s.healed, end)
-	if len(s.before) < leastSteady || s.healed >= end {
+	if s.before.len() < leastSteady || s.healed >= end {
 		f.open("within", "%s due before the first fault and %d after the last healing: too few to compare",
-			were(len(s.before), "request was", "requests were"), len(s.after))
+			were(s.before.len(), "request was", "requests were"), s.after.len())
 		return f.verdict()
 	}
 	f.rests(0, s.first, onDue|onLoad)
@@ -85,22 +84,22 @@ func (c Recovery) Judge(run *evidence.Run) Verdict {
 
 // stretches are the arrivals due before the first fault, during and after.
 type stretches struct {
-	before, during, after []load.Sample
+	before, during, after arrivals
 	first, healed, end    time.Duration
 }
 
 // load is the rate of arrivals after the healing in parts of that before, and
 // how far from 1 chance may take it beside sameLoad.
 func (s stretches) load() (rate, apart float64) {
-	rate = (float64(len(s.after)) / (s.end - s.healed).Seconds()) / (float64(len(s.before)) / s.first.Seconds())
-	return rate, sameLoad + 4*math.Sqrt(1/float64(len(s.before))+1/float64(max(len(s.after), 1)))
+	rate = (float64(s.after.len()) / (s.end - s.healed).Seconds()) / (float64(s.before.len()) / s.first.Seconds())
+	return rate, sameLoad + 4*math.Sqrt(1/float64(s.before.len())+1/float64(max(s.after.len(), 1)))
 }
 
 func (c Recovery) compare(f *finding, s stretches) {
-	ended, _ := stopClock(s.before, s.first) // the others may have been hit by the fault
+	ended := endedBy(s.before, s.first) // the others may have been hit by the fault
 	baseline := goodputOf(f.run, ended)
-	ok, lost := countOK(ended), len(s.during)-countOK(s.during)
-	f.numbers.Add("baseline_pct", 100*float64(ok)/float64(max(len(ended), 1)))
+	ok, lost := countOK(ended), s.during.len()-countOK(s.during)
+	f.numbers.Add("baseline_pct", 100*float64(ok)/float64(max(ended.len(), 1)))
 	f.numbers.Add("failed_during_faults", float64(lost))
 	if ok == 0 {
 		f.open("within", "nothing succeeded before the first fault: there is no goodput to come back to")
@@ -115,7 +114,7 @@ func (c Recovery) compare(f *finding, s stretches) {
 	}
 	since := due(s.after, back.from, s.end)
 	c.judgeKept(f, since, baseline)
-	if lost == 0 && len(s.during) > 0 {
+	if lost == 0 && s.during.len() > 0 {
 		f.open("within", "no request failed while the faults were in force: there was nothing to recover from")
 	}
 	if rate < 1-apart {
@@ -127,20 +126,20 @@ func (c Recovery) compare(f *finding, s stretches) {
 // than before, only that it came back says anything.
 func (c Recovery) judgeBack(f *finding, s stretches, back comeback, overloaded bool) {
 	m := measure{name: "within",
-		unit: timed, seen: back.after, allowed: atMost(c.Within), sample: len(s.after), hidden: noiseText(f.run.Noise(s.healed, s.end))}
+		unit: timed, seen: back.after, allowed: atMost(c.Within), sample: s.after.len(), hidden: noiseText(f.run.Noise(s.healed, s.end))}
 	if back.back() {
 		f.numbers.AddTime("back_after", back.from-s.healed)
 		m.says = fmt.Sprintf("goodput was back %s and stayed until the run ended", back.text(s.healed))
 		m.ids = failures(due(s.after, s.healed+c.Within, back.from))
 	} else {
 		late := due(s.after, s.healed+c.Within, s.end)
-		share := float64(countOK(late)) / float64(max(len(late), 1))
+		share := float64(countOK(late)) / float64(max(late.len(), 1))
 		f.numbers.Add("goodput_pct", 100*share)
 		m.ids = failures(late)
 		m.says = fmt.Sprintf("goodput was not back when the evidence ended %s after the healing", short(s.end-s.healed))
 		m.settle = fmt.Sprintf("let the load go on for clearly more than %s after the healing", short(c.Within+c.stays()))
 		m.refutes = fmt.Sprintf("metastable: %s, of the last %s only %.3g%% succeeded, and no fault is in force",
-			m.says, were(len(late), "request", "requests"), 100*share)
+			m.says, were(late.len(), "request", "requests"), 100*share)
 	}
 	if overloaded && !back.back() {
 		m.seen.Low = 0
@@ -170,12 +169,12 @@ func (c Recovery) judgeBack(f *finding, s stretches, back comeback, overloaded b
 
 // judgeKept rules on how much came back. All of it is a count: not one may
 // fail.
-func (c Recovery) judgeKept(f *finding, since []load.Sample, baseline Interval) {
+func (c Recovery) judgeKept(f *finding, since arrivals, baseline Interval) {
 	seen := kept(baseline, goodputOf(f.run, since))
-	if ok := countOK(since); c.goodput() >= 1 && ok == len(since) {
+	if ok := countOK(since); c.goodput() >= 1 && ok == since.len() {
 		seen = exactly(1)
 	}
-	f.rule(measure{name: "goodput", unit: shared, seen: seen, allowed: atLeast(c.goodput()), sample: len(since), ids: failures(since),
-		says:   fmt.Sprintf("%d of the %d requests since then succeeded", countOK(since), len(since)),
+	f.rule(measure{name: "goodput", unit: shared, seen: seen, allowed: atLeast(c.goodput()), sample: since.len(), ids: failures(since),
+		says:   fmt.Sprintf("%d of the %d requests since then succeeded", countOK(since), since.len()),
 		settle: "more requests after the healing would tell"})
 }

@@ -5,19 +5,19 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/load"
 )
 
 // judgeRejects looks at how fast calls are turned away that find the bulkhead
 // full. By what the same route's quick answers vary before the faults, these
 // may vary too, which is the host's doing and not the bulkhead's.
-func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own []load.Sample, fills []filling) {
-	var full []load.Sample
-	for _, e := range fills {
-		full = append(full, e.full()...)
+func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own arrivals, fills []filling) {
+	lists := make([]arrivals, len(fills))
+	for i, e := range fills {
+		lists[i] = e.full()
 	}
-	f.numbers.Add("turned_away_when_full", float64(len(full)))
-	if len(full) > 0 {
+	full := joined(lists...)
+	f.numbers.Add("turned_away_when_full", float64(full.len()))
+	if full.len() > 0 {
 		f.numbers.AddTime("turned_away_p50", percentile(responseTimes(full), 0.5))
 		f.numbers.AddTime("turned_away_p99", percentile(responseTimes(full), 0.99))
 	}
@@ -28,17 +28,17 @@ func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own []load.Sampl
 		f.open("rejects_within", "calls that were turned away cannot be told from others: none of %d calls on %s carries a request id. "+
 			"The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
 		return
-	case len(full) < leastRejects:
+	case full.len() < leastRejects:
 		f.open("rejects_within", "only %s turned away by the full bulkhead; at least %d are needed",
-			were(len(full), "call was", "calls were"), leastRejects)
+			were(full.len(), "call was", "calls were"), leastRejects)
 		return
 	}
 	usual := responseTimes(untouched(f.run, own))
 	varies := percentile(usual, 0.99) - percentile(usual, 0.5)
-	seen := quantile(f.run, full, 0.99)
+	seen := quantile(f.run, 0.99, full)
 	seen.Low = max(0, seen.Low-float64(varies))
 	f.rule(measure{name: "rejects_within",
-		unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: len(full), ids: slower(full, c.RejectsWithin),
-		says:   fmt.Sprintf("of %d calls turned away by the full bulkhead, 99%% were within %s", len(full), short(time.Duration(seen.High))),
-		hidden: noiseText(f.run.Noise(full[0].Intended, full[len(full)-1].Done) + varies)})
+		unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: full.len(), ids: slower(c.RejectsWithin, full),
+		says:   fmt.Sprintf("of %d calls turned away by the full bulkhead, 99%% were within %s", full.len(), short(time.Duration(seen.High))),
+		hidden: noiseText(f.run.Noise(full.get(0).Intended, full.get(full.len()-1).Done) + varies)})
 }

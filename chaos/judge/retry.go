@@ -120,8 +120,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	noise := run.Noise(from, to)
-	front := frontByID(run)
-	calls, anonymous := callsOf(front, link, c.Route, noise)
+	calls, anonymous := callsOf(run, link, c.Route, noise)
 	if anonymous > 0 {
 		f.numbers.Add("calls_without_id", float64(anonymous))
 	}
@@ -131,8 +130,8 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		f.remark("calls", "%s left out, because the requests behind them came to %s more than once",
 			were(mixed, "call is", "calls are"), link.From)
 	}
-	t := c.count(own, front, noise, hearingOf(run, c.Link, link, noise))
-	t.write(&f.numbers, len(calls))
+	t := c.count(run, own, noise, hearingOf(run, c.Link, link, noise))
+	t.write(&f.numbers, calls.len())
 	quiet, fanned := fanout(own, firstInjection(run))
 	if len(fanned) > 0 {
 		f.open("on", fannedOut,
@@ -148,9 +147,9 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	c.judgeBounds(f, t)
 	c.judgeCauses(f, t)
 	c.judgeWrites(f, t)
-	c.amplify(f, t, run, calls, front, spans)
+	c.amplify(f, t, run, calls, spans)
 	if c.Deadline {
-		c.judgeLeaving(f, run, own, front, transitOf(run, own, front, from, to))
+		c.judgeLeaving(f, run, own, transitOf(run, own, from, to))
 	}
 	if unfinished(run, c.Link...) {
 		f.open("evidence", "the run was cut before its faults on %s were over", c.Link)

@@ -24,9 +24,9 @@ const upset = 100 * time.Millisecond
 // well, of which these are a sample. At least: what failed, failed by the
 // system's doing. At most: an arrival that was never sent, or failed while the
 // host stood still, is left out.
-func goodputOf(run *evidence.Run, samples []load.Sample) Interval {
-	ok, n, excused := countOK(samples), len(samples), 0
-	for _, s := range samples {
+func goodputOf(run *evidence.Run, samples arrivals) Interval {
+	ok, n, excused := countOK(samples), samples.len(), 0
+	for _, s := range samples.all() {
 		if s.Outcome != load.OK && (s.Outcome == load.Unsent || run.Noise(s.Intended, s.Done) >= upset) {
 			excused++
 		}
@@ -49,9 +49,9 @@ func kept(before, after Interval) Interval {
 }
 
 // failures lists the requests that did not end well.
-func failures(samples []load.Sample) []uint64 {
+func failures(samples arrivals) []uint64 {
 	var ids []uint64
-	for _, s := range samples {
+	for _, s := range samples.all() {
 		if s.Outcome != load.OK {
 			ids = append(ids, s.ID)
 		}

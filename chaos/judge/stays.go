@@ -3,8 +3,6 @@ package judge
 import (
 	"fmt"
 	"time"
-
-	"github.com/stormctl/stormctl/load"
 )
 
 // stayed is what is seen of the times for which the breaker stayed open.
@@ -15,20 +13,15 @@ type stayed struct {
 
 // rejected lists the requests that were turned away while nothing was let
 // through; if that never was, those since it opened.
-func (c stayed) rejected(t *traffic) []load.Sample {
-	var list []load.Sample
-	for _, s := range c.silences {
-		list = append(list, s.rejected...)
-	}
-	if len(c.silences) > 0 || !c.seen() {
-		return list
-	}
-	for _, s := range t.sent(c.opening.surely, min(c.to, c.limit)) {
-		if t.matched && t.rejected(s) {
-			list = append(list, s)
+func (c stayed) rejected(t *traffic) arrivals {
+	if len(c.silences) > 0 || !c.seen() || !t.matched {
+		lists := make([]arrivals, len(c.silences))
+		for i, s := range c.silences {
+			lists[i] = s.rejected
 		}
+		return joined(lists...)
 	}
-	return list
+	return t.sent(c.opening.surely, min(c.to, c.limit)).where(t.rejected)
 }
 
 // waiting is what the claim allows the time to be for which it stays open.
@@ -122,7 +115,7 @@ func (b Breaker) judgeSilent(f *finding, t *traffic, all []stayed) {
 	var ids []uint64
 	turned := 0
 	for _, c := range all {
-		turned += len(c.rejected(t))
+		turned += c.rejected(t).len()
 		for _, s := range c.stays {
 			if !s.again {
 				n := float64(b.letThroughOpen(t, s.surely, s.from, &ids))
@@ -165,7 +158,7 @@ func (b Breaker) letThroughOpen(t *traffic, surely, from time.Duration, ids *[]u
 		surely += t.run.Noise(surely, surely)
 		until -= t.run.Noise(until, until)
 	}
-	for _, x := range t.begun(surely+1, min(until, t.end)) {
+	for _, x := range t.begun(surely+1, min(until, t.end)).all() {
 		if !t.held(x, surely) {
 			n++
 			*ids = append(*ids, x.ID)

@@ -3,7 +3,6 @@ package judge
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -83,20 +82,21 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 		return f.verdict()
 	}
 	samples = due(samples, 0, until)
-	f.numbers.Add("requests", float64(len(samples)))
-	if len(samples) < leastSteady {
+	f.numbers.Add("requests", float64(samples.len()))
+	if samples.len() < leastSteady {
 		f.open("", "only %s due before the first injection; at least %d are needed to speak of a steady state",
-			were(len(samples), "request was", "requests were"), leastSteady)
+			were(samples.len(), "request was", "requests were"), leastSteady)
 		return f.verdict()
 	}
 	f.rests(0, min(until, horizon(run)), onDue|onTimes|onLoad)
-	ended := samples
+	ended, waiting := samples, arrivals{}
 	if len(run.Faults) > 0 {
-		ended, samples = stopClock(samples, until)
+		ended, waiting = stopClock(samples, until)
 	}
 	s.judgeSuccess(f, ended)
-	s.judgeTime(f, samples, "p50", 0.5, s.P50)
-	s.judgeTime(f, samples, "p99", 0.99, s.P99)
+	noise := run.Noise(0, samples.get(samples.len()-1).Intended)
+	s.judgeTime(f, "p50", 0.5, s.P50, noise, ended, waiting)
+	s.judgeTime(f, "p99", 0.99, s.P99, noise, ended, waiting)
 	if len(run.Faults) > 0 && rulingOf(f.parts) == Refuted {
 		f.parts = undecided(f.parts)
 		f.distrust("the system was not in its steady state, so that nothing can be proven: " + reasonOf(f.parts, Inconclusive))
@@ -104,29 +104,31 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 	return f.verdict()
 }
 
-// stopClock returns the samples that had ended by then, and all of them with
-// no more waiting than there was by then.
-func stopClock(samples []load.Sample, then time.Duration) (ended, all []load.Sample) {
-	ended, all = make([]load.Sample, 0, len(samples)), make([]load.Sample, 0, len(samples))
-	for _, x := range samples {
+// stopClock returns the samples that had ended by then, and the others as they
+// were then, with no more waiting than there was.
+func stopClock(samples arrivals, then time.Duration) (ended, waiting arrivals) {
+	ended = endedBy(samples, then)
+	others := make([]load.Sample, 0, samples.len()-ended.len())
+	for _, x := range samples.all() {
 		if x.Done <= then {
-			ended = append(ended, x)
+			continue
 		}
-		if x.Outcome == load.Unsent && x.Done > then {
+		x := *x
+		if x.Outcome == load.Unsent {
 			x.Outcome, x.Sent = load.TimedOut, then // it still waits; that it was given up later is another matter
 		}
 		x.Done = min(x.Done, then)
 		x.Sent = min(x.Sent, then)
-		all = append(all, x)
+		others = append(others, x)
 	}
-	return ended, all
+	return ended, every(others)
 }
 
 // judgeSuccess rules on the share that succeeded, which is a count. What failed
 // while the host stood still may have failed by its doing.
-func (s Steady) judgeSuccess(f *finding, samples []load.Sample) {
-	ok, n, excused := countOK(samples), len(samples), 0
-	for _, x := range samples {
+func (s Steady) judgeSuccess(f *finding, samples arrivals) {
+	ok, n, excused := countOK(samples), samples.len(), 0
+	for _, x := range samples.all() {
 		if x.Outcome != load.OK && (x.Outcome == load.Unsent || f.run.Noise(x.Intended, x.Done) >= upset) {
 			excused++
 		}
@@ -147,16 +149,18 @@ func (s Steady) judgeSuccess(f *finding, samples []load.Sample) {
 	f.rule(m)
 }
 
-// judgeTime rules on one percentile of the response time.
-func (s Steady) judgeTime(f *finding, samples []load.Sample, name string, q float64, limit time.Duration) {
-	seen := quantile(f.run, samples, q)
+// judgeTime rules on one percentile of the response time of those that had ended
+// and of those that still waited.
+func (s Steady) judgeTime(f *finding, name string, q float64, limit, noise time.Duration, ended, waiting arrivals) {
+	n := ended.len() + waiting.len()
+	seen := quantile(f.run, q, ended, waiting)
 	measured := time.Duration(min(seen.High, math.MaxInt64/2))
 	what := fmt.Sprintf("%s is %s", name, short(measured))
 	switch {
 	case !math.IsInf(seen.High, 1):
 		f.numbers.AddTime(name, measured)
-	case limit > 0 && !slices.ContainsFunc(samples, func(x load.Sample) bool { return x.Outcome != load.Unsent }):
-		f.open(name, "%s: none of %d arrivals was sent", name, len(samples))
+	case limit > 0 && !anySent(ended) && !anySent(waiting):
+		f.open(name, "%s: none of %d arrivals was sent", name, n)
 		return
 	default:
 		what = fmt.Sprintf("%s is %s, for more requests than it leaves out were never sent", name, timed.span(seen))
@@ -164,10 +168,19 @@ func (s Steady) judgeTime(f *finding, samples []load.Sample, name string, q floa
 	if limit == 0 {
 		return
 	}
-	hidden := noiseText(f.run.Noise(0, samples[len(samples)-1].Intended))
-	if service := percentile(serviceTimes(samples), q); measured > limit && service <= limit {
+	hidden := noiseText(noise)
+	if service := percentile(append(serviceTimes(ended), serviceTimes(waiting)...), q); measured > limit && service <= limit {
 		hidden = fmt.Sprintf("the harness sending late: from sending it took %s", short(service))
 	}
-	f.rule(measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: len(samples),
-		ids: slower(samples, limit), says: what, hidden: hidden})
+	f.rule(measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: n,
+		ids: slower(limit, ended, waiting), says: what, hidden: hidden})
+}
+
+func anySent(samples arrivals) bool {
+	for _, x := range samples.all() {
+		if x.Outcome != load.Unsent {
+			return true
+		}
+	}
+	return false
 }

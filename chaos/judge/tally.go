@@ -51,13 +51,13 @@ func (t tally) write(n *Numbers, calls int) {
 }
 
 // count looks at every attempt of every call, and at each pair of attempts.
-func (c Retry) count(calls []call, front arrivals, noise time.Duration, heard hearing) tally {
+func (c Retry) count(run *evidence.Run, all *calls, noise time.Duration, heard hearing) tally {
 	t := tally{
-		calls: len(calls), waits: waitsFirst(calls, noise),
+		calls: all.len(), waits: waitsFirst(all, noise),
 		mostIDs: make(map[int][]uint64), stops: make(map[int]int), failedAt: make(map[int]int),
 		answers: make(map[int]int), wrong: make(map[int][]uint64), unsure: make(map[int]int),
 	}
-	for _, call := range calls {
+	for call := range all.all() {
 		t.hidden += int(call.hidden)
 		p := c.pairs(&t, call, noise, heard)
 		least, most := len(call.attempts)-p.library, len(call.attempts)+int(call.hidden)
@@ -68,7 +68,7 @@ func (c Retry) count(calls []call, front arrivals, noise time.Duration, heard he
 		if len(t.mostIDs[least]) < MaxIDs {
 			t.mostIDs[least] = append(t.mostIDs[least], call.id)
 		}
-		c.gaveUp(&t, call, front, least, most)
+		c.gaveUp(run, &t, call, least, most)
 	}
 	for n, calls := range t.stops {
 		if float64(n) < t.most.Low {
@@ -183,13 +183,13 @@ const promptly = 2 * evidence.LeastNoise
 // answer made of that. Whose caller had left shows no bound. Where that answer took
 // its time, there may have been one more attempt, whose own time was up before it
 // reached the link: on a host without a core to spare a new connection can take that long.
-func (c Retry) gaveUp(t *tally, call call, front arrivals, least, most int) {
+func (c Retry) gaveUp(run *evidence.Run, t *tally, call call, least, most int) {
 	last := call.last()
 	if !c.retryable(last) {
 		return
 	}
-	s, ok := front.sample(call.id)
-	if !ok || !answered(*s) || s.Done < last.End {
+	s, ok := run.Sample(call.id)
+	if !ok || !answered(s) || s.Done < last.End {
 		return
 	}
 	if s.Done-last.End > promptly {
@@ -210,9 +210,9 @@ func (c Retry) gaveUp(t *tally, call call, front arrivals, least, most int) {
 
 // waitsFirst reports whether retries after an answer, which are nobody's but the
 // policy's, were seen to wait longer than a repeat of the HTTP library takes.
-func waitsFirst(calls []call, noise time.Duration) bool {
+func waitsFirst(all *calls, noise time.Duration) bool {
 	var gaps []time.Duration
-	for _, call := range calls {
+	for call := range all.all() {
 		for i := 1; i < len(call.attempts); i++ {
 			if x := call.at(i - 1); came(x) > 0 && !succeeded(x) {
 				gaps = append(gaps, call.at(i).Begin-x.End)

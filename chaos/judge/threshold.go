@@ -74,7 +74,7 @@ func thresholdOf(t *traffic, o *observed, courses []course, reading, instances i
 func (t *traffic) admissions(c course, sent int) []time.Duration {
 	var at []time.Duration
 	if !t.matched {
-		for _, x := range t.begun(c.base, c.until()) {
+		for _, x := range t.begun(c.base, c.until()).all() {
 			if !c.seen() || x.Begin <= c.opening.notYet {
 				at = append(at, x.Begin-t.run.Noise(x.Begin, x.Begin))
 			}
@@ -82,7 +82,7 @@ func (t *traffic) admissions(c course, sent int) []time.Duration {
 		slices.Sort(at)
 		return at
 	}
-	for _, s := range t.front[min(t.index(c.base), sent):sent] {
+	for _, s := range t.front.part(min(t.index(c.base), sent), sent).all() {
 		if t.called(s) {
 			at = append(at, s.Sent)
 		}
@@ -165,10 +165,10 @@ func (b Breaker) opened(t *traffic, courses []course, th threshold) string {
 	known := were(int(th.seen.Low)-1, "failure", "failures")
 	calls, early := 0, 0
 	for _, c := range courses {
-		for _, s := range t.sent(c.from, c.until()) {
-			if xs := t.behind[s.ID]; t.matched && answered(s) && len(xs) > 0 {
+		for _, s := range t.sent(c.from, c.until()).all() {
+			if xs := t.made(s.ID); answered(s) && len(xs) > 0 {
 				calls++
-				if last := xs[len(xs)-1]; s.Done < last.End && s.ServiceTime() < last.Duration()/2 {
+				if last := &t.link.Exchanges[xs[len(xs)-1]]; s.Done < last.End && s.ServiceTime() < last.Duration()/2 {
 					early++
 				}
 			}
@@ -186,7 +186,7 @@ func (b Breaker) opened(t *traffic, courses []course, th threshold) string {
 func (t *traffic) tooLate(c course, failures int) []uint64 {
 	var ids []uint64
 	known := 0
-	for _, s := range t.sent(c.from, c.until()) {
+	for _, s := range t.sent(c.from, c.until()).all() {
 		if t.called(s) {
 			if known++; known > failures {
 				ids = append(ids, s.ID)

@@ -49,16 +49,16 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	tried := c.tried(t, spans)
 	longest := time.Duration(tried.longest.High)
 	f.numbers.Add("hung", float64(tried.hung))
-	f.numbers.Add("requests", float64(len(tried.waited)))
+	f.numbers.Add("requests", float64(tried.waited.len()))
 	f.numbers.Add("answered", float64(tried.answered))
 	f.numbers.Add("too_late", float64(len(tried.late)))
 	f.numbers.AddTime("max", longest)
 	f.numbers.AddTime("p99", percentile(serviceTimes(tried.waited), 0.99))
 
-	m := measure{name: "within", unit: timed, seen: tried.longest, allowed: atMost(c.Within), sample: len(tried.waited), ids: tried.late,
+	m := measure{name: "within", unit: timed, seen: tried.longest, allowed: atMost(c.Within), sample: tried.waited.len(), ids: tried.late,
 		says: fmt.Sprintf("%d calls hung; all %d callers were answered, the last after %s", tried.hung, tried.answered, short(longest)),
 		refutes: fmt.Sprintf("%d of %d callers waited longer than %s while %s hung, the longest %s",
-			len(tried.late), len(tried.waited), short(c.Within), c.Link, short(longest)),
+			len(tried.late), tried.waited.len(), short(c.Within), c.Link, short(longest)),
 		hidden: noiseText(longest - time.Duration(tried.longest.Low))}
 	if tried.gaveUp > 0 {
 		m.seen.High, m.hidden = math.Inf(1), ""
@@ -80,34 +80,30 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 
 // trial is what the callers went through while the dependency hung.
 type trial struct {
-	hung     int           // calls that without a timeout would have lasted longer than the bound
-	waited   []load.Sample // requests that may have had to wait for it
-	answered int           // of them, those that got a whole response
-	gaveUp   int           // of them, those the load itself gave up on
-	longest  Interval      // wait of any of them, if the load gave up on none
-	late     []uint64      // of them, those that waited longer than the bound
+	hung     int      // calls that without a timeout would have lasted longer than the bound
+	waited   arrivals // requests that may have had to wait for it
+	answered int      // of them, those that got a whole response
+	gaveUp   int      // of them, those the load itself gave up on
+	longest  Interval // wait of any of them, if the load gave up on none
+	late     []uint64 // of them, those that waited longer than the bound
 }
 
 func (c Timeout) tried(t *traffic, spans []span) trial {
 	var tr trial
-	hit, hung := map[uint64]bool{}, map[uint64]bool{}
-	for _, x := range t.calls {
+	for i, x := range t.calls.all() {
 		for _, s := range spans {
-			if !s.hit(x) {
-				continue
-			}
-			hit[x.ID] = true
-			if c.hangs(t, s, x) && !(x.ID != 0 && hung[x.ID]) {
-				hung[x.ID] = true
+			if s.hit(x) && c.hangs(t, s, x) && !c.hungBefore(t, spans, i) {
 				tr.hung++
+				if x.ID != 0 {
+					break
+				}
 			}
 		}
 	}
-	for _, s := range t.front {
-		if !(t.matched && hit[s.ID]) && !slices.ContainsFunc(spans, func(e span) bool { return s.Sent >= e.from && s.Sent < e.to }) {
-			continue
-		}
-		tr.waited = append(tr.waited, s)
+	tr.waited = t.front.where(func(s *load.Sample) bool {
+		return slices.ContainsFunc(spans, func(e span) bool { return s.Sent >= e.from && s.Sent < e.to }) || hitAny(t, spans, s)
+	})
+	for _, s := range tr.waited.all() {
 		switch {
 		case answered(s):
 			tr.answered++
@@ -125,10 +121,31 @@ func (c Timeout) tried(t *traffic, spans []span) trial {
 	return tr
 }
 
+// hitAny reports whether a fault hit a call of the request.
+func hitAny(t *traffic, spans []span, s *load.Sample) bool {
+	return slices.ContainsFunc(t.made(s.ID), func(at int32) bool {
+		return slices.ContainsFunc(spans, func(e span) bool { return e.hit(&t.link.Exchanges[at]) })
+	})
+}
+
+// hungBefore reports whether a call before the i-th, of the same request, hung.
+func (c Timeout) hungBefore(t *traffic, spans []span, i int) bool {
+	for _, at := range t.made(t.calls.get(i).ID) {
+		if at >= t.calls.place(i) {
+			break
+		}
+		x := &t.link.Exchanges[at]
+		if slices.ContainsFunc(spans, func(s span) bool { return s.hit(x) && c.hangs(t, s, x) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // hangs tells whether a system without a timeout would have had to wait for
 // the call for longer than the bound: it did last that long, or a fault that
 // hit it would have held it that long had its caller not left.
-func (c Timeout) hangs(t *traffic, s span, x evidence.Exchange) bool {
+func (c Timeout) hangs(t *traffic, s span, x *evidence.Exchange) bool {
 	if x.Duration() >= c.Within {
 		return true
 	}

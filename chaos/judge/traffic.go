@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"sort"
+	"sync"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -16,20 +16,24 @@ import (
 //
 // It reads the front by Sent, not by Intended: what a busy harness sent late
 // reached the system late, and that is not the system's doing.
+//
+// The claims of a run share it: it is not changed once it is there.
 type traffic struct {
 	run     *evidence.Run
 	link    *evidence.Link
-	front   []load.Sample       // what was sent, by Sent, up to end
-	calls   []evidence.Exchange // the route's, by Begin, up to end
-	behind  map[uint64][]evidence.Exchange
-	byID    map[uint64]load.Sample
+	route   int           // the index of the route; -1 for all
+	front   arrivals      // what was sent, by Sent, up to end
+	calls   exchanges     // the route's, by Begin, up to end
 	matched bool          // request ids reach the link; otherwise every exchange on the link counts as the route's
+	again   bool          // some request made several calls
 	first   time.Duration // when the first fault on the way to the dependency was injected; end if none was
 	end     time.Duration // how far the evidence can be trusted
 	rate    float64       // arrivals per second
 	flow    float64       // calls per arrival while nothing is wrong
 	row     int           // so many arrivals in a row without a call are no chance: less than 1 in 10⁹
 	plain   []int         // statuses of answers that needed no call before the first fault: those of a cache, say no rejection
+
+	silences func() []silence
 }
 
 // trafficOf matches route and link. The text says why it cannot; "" if it can.
@@ -38,40 +42,87 @@ func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 	if link == nil {
 		return nil, "the run has no link " + linkName
 	}
-	samples, ok := frontOf(run, route)
-	if !ok {
+	if !hasRoute(run, route) {
 		return nil, "the run has no route " + route
 	}
-	t := &traffic{run: run, link: link, end: horizon(run), matched: propagates(link)}
-	t.first = t.end
+	end := horizon(run)
+	first := end
 	for _, f := range run.Faults {
 		if f.Injected >= 0 && onPath(link, f) {
-			t.first = min(t.first, f.Injected)
+			first = min(first, f.Injected)
 		}
 	}
-	t.byID = sampleByID(samples)
-	for _, s := range samples {
-		if s.Outcome != load.Unsent && s.Sent < t.end {
-			t.front = append(t.front, s)
-		}
-	}
-	slices.SortStableFunc(t.front, func(a, b load.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
-	for _, x := range link.Exchanges {
-		_, own := t.byID[x.ID]
-		if x.Begin < t.end && (own && x.ID != 0 || !t.matched) {
-			t.calls = append(t.calls, x)
-		}
-	}
-	slices.SortStableFunc(t.calls, func(a, b evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
-	t.behind = exchangesByID(t.calls)
-	t.measure()
+	type key struct{ link, route string }
+	type of struct{ front, behind, ticks, end, first any }
+	t := evidence.Beside(run, key{linkName, route}, of{recordsOf(run.Front), recordsOf(link.Exchanges), recordsOf(run.Ticks), end, first},
+		func() *traffic { return match(run, link, route, first, end) })
 	switch {
-	case len(t.front) == 0:
+	case t.front.len() == 0:
 		return t, "nothing was sent"
 	case t.flow < 0.1:
 		return t, "hardly any request of the route makes a call over " + link.Name
 	}
 	return t, ""
+}
+
+// records names a slice, so that another one is told apart from it.
+type records[T any] struct {
+	first *T
+	n     int
+}
+
+func recordsOf[T any](list []T) records[T] {
+	if len(list) == 0 {
+		return records[T]{}
+	}
+	return records[T]{&list[0], len(list)}
+}
+
+// match finds what the route sent and what calls it made.
+func match(run *evidence.Run, link *evidence.Link, route string, first, end time.Duration) *traffic {
+	t := &traffic{run: run, link: link, route: -1, first: first, end: end, matched: propagates(link)}
+	if route != "" {
+		t.route = slices.Index(run.Routes, route)
+	}
+	samples, _ := frontOf(run, route)
+	t.front = samples.where(func(s *load.Sample) bool { return s.Outcome != load.Unsent && s.Sent < t.end })
+	t.front = t.front.ordered(func(a, b *load.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
+	t.calls = every(link.Exchanges).where(func(x *evidence.Exchange) bool { return x.Begin < t.end && (!t.matched || t.own(x)) })
+	t.calls = t.calls.ordered(func(a, b *evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
+	for i := 0; i < t.calls.len() && t.matched && !t.again; i++ {
+		t.again = t.link.CausedBy(t.calls.get(i).ID)[0] != t.calls.place(i)
+	}
+	t.silences = sync.OnceValue(t.findSilences)
+	t.measure()
+	return t
+}
+
+// sampleOf is the request of the route that caused a call; false if it is not
+// known.
+func (t *traffic) sampleOf(x *evidence.Exchange) (*load.Sample, bool) {
+	if !t.matched || x.ID == 0 {
+		return nil, false
+	}
+	s, ok := t.run.Sample(x.ID)
+	if !ok || t.route >= 0 && s.Route != t.route {
+		return nil, false
+	}
+	return s, true
+}
+
+// own reports whether a call is known to be the route's.
+func (t *traffic) own(x *evidence.Exchange) bool {
+	_, own := t.sampleOf(x)
+	return own
+}
+
+// made lists where in the link's exchanges the calls of a request are, by Begin.
+func (t *traffic) made(id uint64) []int32 {
+	calls := t.link.CausedBy(id)
+	for n := len(calls); n > 0 && t.link.Exchanges[calls[n-1]].Begin >= t.end; n-- {
+		calls = calls[:n-1]
+	}
+	return calls
 }
 
 // measure finds the rate of arrivals and, from the time before the first
@@ -80,13 +131,13 @@ func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 // arrival is taken to make one.
 func (t *traffic) measure() {
 	if t.end > 0 {
-		t.rate = float64(len(t.front)) / t.end.Seconds()
+		t.rate = float64(t.front.len()) / t.end.Seconds()
 	}
 	before := t.sent(0, t.first)
-	calls := len(t.begun(0, t.first))
+	calls := t.begun(0, t.first).len()
 	if t.matched {
 		calls = 0
-		for _, s := range before {
+		for _, s := range before.all() {
 			if t.called(s) {
 				calls++
 			} else if answered(s) && !slices.Contains(t.plain, s.Status) {
@@ -94,7 +145,7 @@ func (t *traffic) measure() {
 			}
 		}
 	}
-	n := float64(len(before))
+	n := float64(before.len())
 	if n < 30 {
 		t.flow, t.row = 1, minRejected
 		return
@@ -108,52 +159,33 @@ func (t *traffic) measure() {
 }
 
 // sent returns the samples sent in [from, to).
-func (t *traffic) sent(from, to time.Duration) []load.Sample {
-	lo := sort.Search(len(t.front), func(i int) bool { return t.front[i].Sent >= from })
-	hi := sort.Search(len(t.front), func(i int) bool { return t.front[i].Sent >= to })
-	return t.front[lo:max(lo, hi)]
+func (t *traffic) sent(from, to time.Duration) arrivals {
+	return t.front.part(t.index(from), t.index(to))
 }
 
 // index is how many of the samples were sent before a moment.
 func (t *traffic) index(at time.Duration) int {
-	return sort.Search(len(t.front), func(i int) bool { return t.front[i].Sent >= at })
+	return t.front.before(func(s *load.Sample) bool { return s.Sent >= at })
 }
 
 // begun returns the calls begun in [from, to).
-func (t *traffic) begun(from, to time.Duration) []evidence.Exchange {
-	lo := sort.Search(len(t.calls), func(i int) bool { return t.calls[i].Begin >= from })
-	hi := sort.Search(len(t.calls), func(i int) bool { return t.calls[i].Begin >= to })
-	return t.calls[lo:max(lo, hi)]
+func (t *traffic) begun(from, to time.Duration) exchanges {
+	lo := t.calls.before(func(x *evidence.Exchange) bool { return x.Begin >= from })
+	return t.calls.part(lo, t.calls.before(func(x *evidence.Exchange) bool { return x.Begin >= to }))
 }
 
 // called tells whether the arrival made a call; only if matched.
-func (t *traffic) called(s load.Sample) bool { return len(t.behind[s.ID]) > 0 }
+func (t *traffic) called(s *load.Sample) bool {
+	calls := t.link.CausedBy(s.ID)
+	return len(calls) > 0 && t.link.Exchanges[calls[0]].Begin < t.end
+}
 
 // rejected tells whether the arrival was answered without a call, before the end
 // of the evidence, which its call may lie beyond. Without ids
 // that cannot be told of a single one: then every answer counts, and it is for
 // the caller to look only where there were no calls at all.
-func (t *traffic) rejected(s load.Sample) bool {
+func (t *traffic) rejected(s *load.Sample) bool {
 	return answered(s) && s.Done < t.end && !(t.matched && t.called(s))
-}
-
-// slack is the noise in [from, to] between front and behind. Beside the host's
-// hiccups it knows how unevenly requests came through the system to the link
-// in that time, which shows delays that a sleeping thread does not see; at
-// most 100 ms of it, because a queue in the system shows there too.
-func (t *traffic) slack(from, to time.Duration) time.Duration {
-	noise := t.run.Noise(from, to)
-	if !t.matched {
-		return noise
-	}
-	var through []time.Duration
-	for _, s := range t.sent(from, to) {
-		if xs := t.behind[s.ID]; len(xs) > 0 {
-			through = append(through, xs[0].Begin-s.Sent)
-		}
-	}
-	uneven := percentile(through, 1) - percentile(through, 0.5)
-	return max(noise, min(uneven, 100*time.Millisecond))
 }
 
 // silence is a stretch in which the route made no call although its arrivals
@@ -162,12 +194,12 @@ type silence struct {
 	from     time.Duration // Begin of the last call before it
 	to       time.Duration // Begin of the first call after it; the end of the evidence if not ended
 	ended    bool
-	next     int           // index in calls of the call that ended it
-	rejected []load.Sample // answered without a call in it, by Sent
-	first    load.Sample   // the first that was turned away; it may have been sent just before from
+	next     int          // index in calls of the call that ended it
+	rejected arrivals     // answered without a call in it, by Sent
+	first    *load.Sample // the first that was turned away; it may have been sent just before from
 }
 
-// silences finds every stretch without calls of at least minSilence in which at
+// findSilences finds every stretch without calls of at least minSilence in which at
 // least ten arrivals were answered: more than chance explains. Where requests
 // are known one by one it is certain; where there are only rates, the host may
 // have stalled, and that must not be all of it.
@@ -175,32 +207,30 @@ type silence struct {
 // A few calls in it of requests that were sent before it are let pass: they
 // had been let through before and were held up on their way, by a stalled host
 // or a new connection.
-func (t *traffic) silences() []silence {
+func (t *traffic) findSilences() []silence {
 	var all []silence
-	for i := 0; i < len(t.calls); i++ {
-		s := silence{from: t.calls[i].Begin, to: t.end, next: i + 1}
-		for s.next < len(t.calls) && t.held(t.calls[s.next], s.from) {
+	for i := 0; i < t.calls.len(); i++ {
+		s := silence{from: t.calls.get(i).Begin, to: t.end, next: i + 1}
+		for s.next < t.calls.len() && t.held(t.calls.get(s.next), s.from) {
 			s.next++
 		}
-		if s.ended = s.next < len(t.calls); s.ended {
-			s.to = t.calls[s.next].Begin
+		if s.ended = s.next < t.calls.len(); s.ended {
+			s.to = t.calls.get(s.next).Begin
 		}
 		if s.to-s.from < minSilence || !t.matched && s.to-s.from-t.run.Noise(s.from, s.to) < minSilence {
 			continue
 		}
-		for _, sample := range t.sent(s.from, s.to) {
-			if t.rejected(sample) && (sample.Done <= s.to || !t.matched) { // what a stalled host lets go of all at once is no silence
-				s.rejected = append(s.rejected, sample)
-			}
-		}
-		if n := len(s.rejected); n < max(minRejected, t.row) || 20*(s.next-i-1) > n {
+		s.rejected = t.sent(s.from, s.to).where(func(x *load.Sample) bool {
+			return t.rejected(x) && (x.Done <= s.to || !t.matched) // what a stalled host lets go of all at once is no silence
+		})
+		if n := s.rejected.len(); n < max(minRejected, t.row) || 20*(s.next-i-1) > n {
 			continue
 		}
-		s.first = s.rejected[0]
+		s.first = s.rejected.get(0)
 		before := t.sent(s.from-time.Second, s.from)
-		for i := len(before) - 1; i >= 0 && t.matched && !t.called(before[i]); i-- {
-			if t.rejected(before[i]) {
-				s.first = before[i]
+		for i := before.len() - 1; i >= 0 && t.matched && !t.called(before.get(i)); i-- {
+			if t.rejected(before.get(i)) {
+				s.first = before.get(i)
 			}
 		}
 		all = append(all, s)
@@ -211,8 +241,12 @@ func (t *traffic) silences() []silence {
 
 // held tells whether the request of a call was sent before a moment at which
 // its call had not begun.
-func (t *traffic) held(x evidence.Exchange, at time.Duration) bool {
-	return t.matched && t.byID[x.ID].Sent <= at
+func (t *traffic) held(x *evidence.Exchange, at time.Duration) bool {
+	if !t.matched {
+		return false
+	}
+	s, _ := t.sampleOf(x)
+	return s.Sent <= at
 }
 
 const (
@@ -226,7 +260,7 @@ const (
 // turned away because half-open lets no more through), and where some requests
 // need no call, more came after it than chance leaves without one. It is opened
 // if there was none.
-func (t *traffic) lastTurned(opened time.Duration, next evidence.Exchange, ended bool) time.Duration {
+func (t *traffic) lastTurned(opened time.Duration, next *evidence.Exchange, ended bool) time.Duration {
 	before := t.end
 	if ended && t.matched {
 		s, _ := t.sampleOf(next)
@@ -236,8 +270,8 @@ func (t *traffic) lastTurned(opened time.Duration, next evidence.Exchange, ended
 	}
 	left := t.chance()
 	sent := t.sent(opened, before)
-	for i := len(sent) - 1; i >= 0; i-- {
-		if s := sent[i]; s.Done <= before && t.rejected(s) {
+	for i := sent.len() - 1; i >= 0; i-- {
+		if s := sent.get(i); s.Done <= before && t.rejected(s) {
 			if left == 0 || t.telling(s) {
 				return s.Sent
 			}
@@ -249,7 +283,7 @@ func (t *traffic) lastTurned(opened time.Duration, next evidence.Exchange, ended
 
 // telling reports whether the status of an answer without a call is one that
 // such answers never had before the first fault: then it is a rejection.
-func (t *traffic) telling(s load.Sample) bool {
+func (t *traffic) telling(s *load.Sample) bool {
 	return t.matched && !slices.Contains(t.plain, s.Status)
 }
 
@@ -263,60 +297,53 @@ func (t *traffic) chance() int {
 	return (t.row + 2) / 3
 }
 
-// sampleOf is the sample of the request that caused a call; false if it is not
-// known.
-func (t *traffic) sampleOf(x evidence.Exchange) (load.Sample, bool) {
-	if !t.matched {
-		return load.Sample{}, false
-	}
-	s, ok := t.byID[x.ID]
-	return s, ok
-}
-
 // after is the first call that was let through after a moment: that of a
 // request sent after it, where requests are known.
 func (t *traffic) after(at time.Duration) (i int, ok bool) {
-	i = sort.Search(len(t.calls), func(i int) bool { return t.calls[i].Begin > at })
-	for i < len(t.calls) && t.held(t.calls[i], at) {
+	i = t.calls.before(func(x *evidence.Exchange) bool { return x.Begin > at })
+	for i < t.calls.len() && t.held(t.calls.get(i), at) {
 		i++
 	}
-	return i, i < len(t.calls)
+	return i, i < t.calls.len()
 }
 
 // flowing finds the first moment in [from, to) from which on, over a window,
 // the route's arrivals make their calls again: 95% of what they do when
 // nothing is wrong. It is false if there is none with a whole window before to.
 func (t *traffic) flowing(from, to, window time.Duration) (time.Duration, bool) {
-	sent := t.sent(from, to)
 	if !t.matched {
-		for _, x := range t.begun(from, to) {
-			if x.Begin+window > to {
-				return 0, false
-			}
-			n := len(t.sent(x.Begin, x.Begin+window))
-			if n > 0 && float64(len(t.begun(x.Begin, x.Begin+window))) >= 0.9*t.flow*float64(n) {
-				return x.Begin, true
-			}
-		}
-		return 0, false
+		return t.flowingByRate(from, to, window)
 	}
-	made := make([]int, len(sent)+1) // made[i] is how many of sent[:i] made a call
-	for i, s := range sent {
-		made[i+1] = made[i]
-		if t.called(s) {
-			made[i+1]++
-		}
-	}
-	j := 0
-	for i, s := range sent {
+	sent := t.sent(from, to)
+	j, made := 0, 0 // so many of those sent from i up to j made a call
+	for i, s := range sent.all() {
 		if s.Sent+window > to {
 			return 0, false
 		}
-		for j < len(sent) && sent[j].Sent < s.Sent+window {
-			j++
+		for ; j < sent.len() && sent.get(j).Sent < s.Sent+window; j++ {
+			if t.called(sent.get(j)) {
+				made++
+			}
 		}
-		if t.called(s) && float64(made[j]-made[i]) >= 0.95*t.flow*float64(j-i) {
+		if !t.called(s) {
+			continue
+		}
+		if float64(made) >= 0.95*t.flow*float64(j-i) {
 			return s.Sent, true
+		}
+		made--
+	}
+	return 0, false
+}
+
+func (t *traffic) flowingByRate(from, to, window time.Duration) (time.Duration, bool) {
+	for _, x := range t.begun(from, to).all() {
+		if x.Begin+window > to {
+			return 0, false
+		}
+		n := t.sent(x.Begin, x.Begin+window).len()
+		if n > 0 && float64(t.begun(x.Begin, x.Begin+window).len()) >= 0.9*t.flow*float64(n) {
+			return x.Begin, true
 		}
 	}
 	return 0, false
@@ -342,8 +369,9 @@ func (t *traffic) strangers(from, to time.Duration) (n int, first time.Duration)
 	if !t.matched || from >= to {
 		return 0, 0
 	}
-	for _, x := range t.link.Window(from, to) {
-		if _, own := t.byID[x.ID]; !own && x.ID != 0 {
+	window := t.link.Window(from, to)
+	for i := range window {
+		if x := &window[i]; x.ID != 0 && !t.own(x) {
 			if n++; n == 1 {
 				first = x.Begin
 			}

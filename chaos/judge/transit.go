@@ -35,17 +35,17 @@ const (
 
 // transitOf reads the ways of the requests of the calls that were sent in
 // [from, to], while the host was not saturated.
-func transitOf(run *evidence.Run, calls []call, front arrivals, from, to time.Duration) transit {
+func transitOf(run *evidence.Run, all *calls, from, to time.Duration) transit {
 	var there, back []time.Duration
-	for _, c := range calls {
-		s, ok := front.sample(c.id)
+	for c := range all.all() {
+		s, ok := run.Sample(c.id)
 		if !ok || s.Outcome == load.Unsent || s.Sent < from || s.Sent > to {
 			continue
 		}
 		if way := c.at(0).Begin - s.Sent; way >= 0 {
 			there = append(there, way)
 		}
-		if way := s.Done - c.last().End; way >= 0 && answered(*s) {
+		if way := s.Done - c.last().End; way >= 0 && answered(s) {
 			back = append(back, way)
 		}
 	}

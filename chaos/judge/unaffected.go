@@ -3,7 +3,6 @@ package judge
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -17,18 +16,19 @@ import (
 // failure of the system's.
 func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 	samples, _ := frontOf(f.run, route)
-	sent := slices.DeleteFunc(untouched(f.run, samples), func(s load.Sample) bool { return s.Outcome == load.Unsent })
-	var within []load.Sample
-	for _, s := range spans {
-		within = append(within, due(samples, s.from, s.to)...)
+	sent := untouched(f.run, samples).where(func(s *load.Sample) bool { return s.Outcome != load.Unsent })
+	during := make([]arrivals, len(spans))
+	for i, s := range spans {
+		during[i] = due(samples, s.from, s.to)
 	}
-	if len(sent) < leastBaseline || len(within) < leastBaseline {
+	within := joined(during...)
+	if sent.len() < leastBaseline || within.len() < leastBaseline {
 		f.open("unaffected", "%s had only %d requests before the faults and %d during them; at least %d each are needed",
-			route, len(sent), len(within), leastBaseline)
+			route, sent.len(), within.len(), leastBaseline)
 		return
 	}
-	baseline, ok := float64(countOK(sent))/float64(len(sent)), countOK(within)
-	share := float64(ok) / float64(len(within))
+	baseline, ok := float64(countOK(sent))/float64(sent.len()), countOK(within)
+	share := float64(ok) / float64(within.len())
 	f.numbers.Add(route+"_baseline_success_pct", 100*baseline)
 	f.numbers.Add(route+"_success_pct", 100*share)
 	if baseline == 0 {
@@ -36,13 +36,13 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 		return
 	}
 	seen := kept(goodputOf(f.run, sent), goodputOf(f.run, within))
-	if c.goodput() >= 1 && ok == len(within) {
+	if c.goodput() >= 1 && ok == within.len() {
 		seen = exactly(1) // no sample: not one may fail, and none did
 	}
-	if f.rule(measure{name: "goodput", unit: shared, seen: seen, allowed: atLeast(c.goodput()), sample: len(within), ids: failures(within),
+	if f.rule(measure{name: "goodput", unit: shared, seen: seen, allowed: atLeast(c.goodput()), sample: within.len(), ids: failures(within),
 		says: fmt.Sprintf("%s kept %.4g%% of its successes", route, 100*min(share/baseline, 1)),
 		refutes: fmt.Sprintf("%s was affected: %.3g%% of its %d requests succeeded during the faults, %.4g%% before",
-			route, 100*share, len(within), 100*baseline),
+			route, 100*share, within.len(), 100*baseline),
 		settle: "too few to tell chance from harm: a higher rate or longer faults would"}) == Refuted {
 		return
 	}
@@ -52,18 +52,18 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 // judgeSlowdown rules on a factor: of two times, each of which the host blurs.
 // What the noise may have added to the baseline would otherwise be allowed to
 // the faults many times over.
-func (c Bulkhead) judgeSlowdown(f *finding, route string, before, within []load.Sample) {
-	p0, p1 := quantile(f.run, before, 0.99), quantile(f.run, within, 0.99)
+func (c Bulkhead) judgeSlowdown(f *finding, route string, before, within arrivals) {
+	p0, p1 := quantile(f.run, 0.99, before), quantile(f.run, 0.99, within)
 	usual := calmest(f.run, before, 0.99)
 	f.numbers.AddTime(route+"_baseline_p99", time.Duration(min(p0.High, math.MaxInt64/2)))
 	if !math.IsInf(p1.High, 1) {
 		f.numbers.AddTime(route+"_p99", time.Duration(p1.High))
 	}
 	seen := kept(Interval{usual, p0.High}, p1)
-	m := measure{name: "slowdown", unit: times, seen: seen, allowed: atMost(c.slowdown()), sample: len(within),
-		ids:    slower(within, time.Duration(c.slowdown()*p0.High)),
+	m := measure{name: "slowdown", unit: times, seen: seen, allowed: atMost(c.slowdown()), sample: within.len(),
+		ids:    slower(time.Duration(c.slowdown()*p0.High), within),
 		says:   fmt.Sprintf("the p99 of %s went from %s to %s during the faults", route, timed.print(p0.High), timed.print(p1.High)),
-		hidden: noiseText(max(f.run.Noise(0, firstInjection(f.run)), f.run.Noise(within[0].Intended, within[len(within)-1].Done)))}
+		hidden: noiseText(max(f.run.Noise(0, firstInjection(f.run)), f.run.Noise(within.get(0).Intended, within.get(within.len()-1).Done)))}
 	m.refutes = route + " was affected: " + m.says
 	if percentile(serviceTimes(within), 0.99) <= time.Duration(c.slowdown()*p0.High) {
 		m.hidden += ", or by the harness, which had no free connection"
@@ -75,9 +75,9 @@ func (c Bulkhead) judgeSlowdown(f *finding, route string, before, within []load.
 // calmest is what a quantile of response times is at least while the host does
 // not stall: by the service times, less what a hundredth of the wake-ups of a
 // sleeping thread came late by.
-func calmest(run *evidence.Run, samples []load.Sample, q float64) float64 {
+func calmest(run *evidence.Run, samples arrivals, q float64) float64 {
 	var late time.Duration
-	for _, t := range run.TicksIn(samples[0].Intended, samples[len(samples)-1].Done) {
+	for _, t := range run.TicksIn(samples.get(0).Intended, samples.get(samples.len()-1).Done) {
 		late = max(late, t.HiccupP99.Duration())
 		if t.Pressure >= load.Crowded {
 			late = max(late, t.Noise())

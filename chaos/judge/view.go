@@ -27,10 +27,13 @@ type span struct {
 func (s span) length() time.Duration { return s.to - s.from }
 
 // hit tells whether a fault of the span touched the exchange.
-func (s span) hit(x evidence.Exchange) bool {
-	return slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
-		return f.Touched(x)
-	})
+func (s *span) hit(x *evidence.Exchange) bool {
+	for i := range s.faults {
+		if s.faults[i].Touched(x) {
+			return true
+		}
+	}
+	return false
 }
 
 // episodes merges the times in which the faults that keep selects were really
@@ -100,50 +103,30 @@ func horizon(run *evidence.Run) time.Duration {
 
 // frontOf returns the samples of a route in order of Intended; "" means all
 // routes. It is false if the run has no such route.
-func frontOf(run *evidence.Run, route string) ([]load.Sample, bool) {
+func frontOf(run *evidence.Run, route string) (arrivals, bool) {
 	if route == "" {
-		return run.Front, true
+		return every(run.Front), true
 	}
 	places, ok := run.Route(route)
-	if !ok {
-		return nil, false
-	}
-	own := make([]load.Sample, len(places)) // there may be a million, and a run waits
-	for i, at := range places {
-		own[i] = run.Front[at]
-	}
-	return own, true
-}
-
-// due returns the samples due in [from, to).
-func due(samples []load.Sample, from, to time.Duration) []load.Sample {
-	n := 0
-	for i := range samples {
-		if samples[i].Intended >= from && samples[i].Intended < to {
-			n++
-		}
-	}
-	in := make([]load.Sample, 0, n) // there may be a million, and a run waits
-	for i := range samples {
-		if samples[i].Intended >= from && samples[i].Intended < to {
-			in = append(in, samples[i])
-		}
-	}
-	return in
+	return at(run.Front, places), ok
 }
 
 // untouched returns the samples that had ended when the first fault came: the
 // baseline. Those still under way may have been hit by it.
-func untouched(run *evidence.Run, samples []load.Sample) []load.Sample {
+func untouched(run *evidence.Run, samples arrivals) arrivals {
 	from := firstInjection(run)
-	ended, _ := stopClock(due(samples, 0, from), from)
-	return ended
+	return endedBy(due(samples, 0, from), from)
+}
+
+// endedBy returns the samples that had ended by then.
+func endedBy(samples arrivals, then time.Duration) arrivals {
+	return samples.where(func(s *load.Sample) bool { return s.Done <= then })
 }
 
 // countOK returns how many of the samples ended well.
-func countOK(samples []load.Sample) int {
+func countOK(samples arrivals) int {
 	n := 0
-	for _, s := range samples {
+	for _, s := range samples.all() {
 		if s.Outcome == load.OK {
 			n++
 		}
@@ -152,39 +135,23 @@ func countOK(samples []load.Sample) int {
 }
 
 // answered tells whether the caller got a whole response, whatever it said.
-func answered(s load.Sample) bool { return s.Outcome.Answered() }
-
-// sampleByID finds the sample of an exchange.
-func sampleByID(samples []load.Sample) map[uint64]load.Sample {
-	index := make(map[uint64]load.Sample, len(samples))
-	for _, s := range samples {
-		index[s.ID] = s
-	}
-	return index
-}
-
-// exchangesByID groups a link's exchanges by the request that caused them,
-// each group by Begin. Those without an id of this run are left out.
-func exchangesByID(exchanges []evidence.Exchange) map[uint64][]evidence.Exchange {
-	index := make(map[uint64][]evidence.Exchange, len(exchanges))
-	for _, x := range exchanges {
-		if x.ID != 0 {
-			index[x.ID] = append(index[x.ID], x)
-		}
-	}
-	return index
-}
+func answered(s *load.Sample) bool { return s.Outcome.Answered() }
 
 // propagates tells whether the system passes request ids on to the link, so
 // that front and behind can be matched request by request. A system whose
 // health checks also use the link still does.
 func propagates(link *evidence.Link) bool {
-	return slices.ContainsFunc(link.Exchanges, func(x evidence.Exchange) bool { return x.ID != 0 })
+	for i := range link.Exchanges {
+		if link.Exchanges[i].ID != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // failed tells whether a caller must take the exchange for a failure: an
 // error of the server, a broken connection, or no answer while it waited.
-func failed(x evidence.Exchange) bool {
+func failed(x *evidence.Exchange) bool {
 	switch x.Ending {
 	case evidence.CallerGone, evidence.Failed, evidence.Broken:
 		return true
@@ -195,17 +162,17 @@ func failed(x evidence.Exchange) bool {
 }
 
 // responseTimes and serviceTimes list what the samples took.
-func responseTimes(samples []load.Sample) []time.Duration {
-	times := make([]time.Duration, len(samples))
-	for i, s := range samples {
+func responseTimes(samples arrivals) []time.Duration {
+	times := make([]time.Duration, samples.len())
+	for i, s := range samples.all() {
 		times[i] = s.ResponseTime()
 	}
 	return times
 }
 
-func serviceTimes(samples []load.Sample) []time.Duration {
-	times := make([]time.Duration, len(samples))
-	for i, s := range samples {
+func serviceTimes(samples arrivals) []time.Duration {
+	times := make([]time.Duration, samples.len())
+	for i, s := range samples.all() {
 		times[i] = s.ServiceTime()
 	}
 	return times
@@ -214,11 +181,16 @@ func serviceTimes(samples []load.Sample) []time.Duration {
 // percentile is the q-quantile (0 to 1) by nearest rank: the least value that
 // at least a share q does not exceed; 0 if there is none. It sorts a copy.
 func percentile(values []time.Duration, q float64) time.Duration {
-	if len(values) == 0 {
-		return 0
-	}
 	ordered := slices.Clone(values)
 	slices.Sort(ordered)
+	return ofOrdered(ordered, q)
+}
+
+// ofOrdered is the same of values that are in order.
+func ofOrdered(ordered []time.Duration, q float64) time.Duration {
+	if len(ordered) == 0 {
+		return 0
+	}
 	// 0.95·20 is 19.000000000000004 in floats: a rank must not step over that.
 	rank := int(math.Ceil(q*float64(len(ordered)) - 1e-9))
 	return ordered[min(max(rank, 1), len(ordered))-1]
@@ -257,18 +229,16 @@ func short(d time.Duration) string {
 // longer than half of limit, as long as at least a hundred and a quarter of
 // them remain: a percentile over a stall is the host's, not the system's.
 // Otherwise it returns all, and the noise of their time tells.
-func calmly(run *evidence.Run, samples []load.Sample, limit time.Duration) []load.Sample {
+func calmly(run *evidence.Run, samples arrivals, limit time.Duration) arrivals {
 	if limit <= 0 {
 		return samples
 	}
-	var calm []load.Sample
 	noisy := noisyTicks(run, limit/2)
-	for i := range samples {
-		if first, after := duringTicks(noisy, &samples[i]); first == after {
-			calm = append(calm, samples[i])
-		}
-	}
-	if len(calm) < 100 || 4*len(calm) < len(samples) {
+	calm := samples.where(func(s *load.Sample) bool {
+		first, after := duringTicks(noisy, s)
+		return first == after
+	})
+	if calm.len() < 100 || 4*calm.len() < samples.len() {
 		return samples
 	}
 	return calm
@@ -276,11 +246,11 @@ func calmly(run *evidence.Run, samples []load.Sample, limit time.Duration) []loa
 
 // noiseAround is the host's noise in the seconds of the samples: what calmly
 // left out does not blur what it kept.
-func noiseAround(run *evidence.Run, samples []load.Sample) time.Duration {
+func noiseAround(run *evidence.Run, samples arrivals) time.Duration {
 	noisy := noisyTicks(run, evidence.LeastNoise)
 	ways := make([]int, len(noisy)+1) // the sum of ways[:i+1] is how many were under way in the second of noisy[i]
-	for i := range samples {
-		first, after := duringTicks(noisy, &samples[i])
+	for _, s := range samples.all() {
+		first, after := duringTicks(noisy, s)
 		ways[first]++
 		ways[after]--
 	}

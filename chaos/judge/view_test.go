@@ -106,7 +106,7 @@ func TestCalmly(t *testing.T) {
 		{"too few without it", samples[120:], 20 * ms, 280}, // 78 would remain
 		{"everything stalls", samples, 2 * ms, 400},
 	} {
-		if got := len(calmly(run, c.samples, c.limit)); got != c.want {
+		if got := calmly(run, every(c.samples), c.limit).len(); got != c.want {
 			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -166,8 +166,8 @@ func TestFaultsOnTargetsAreOnThePath(t *testing.T) {
 		if got := onPath(link, f); got != row.onPath {
 			t.Errorf("%+v on the path: %v, want %v", f, got, row.onPath)
 		}
-		if got := f.Touched(during); got != row.during || f.Touched(after) {
-			t.Errorf("%+v touches what was on its way: %v, want %v; what began after it: %v", f, got, row.during, f.Touched(after))
+		if got := f.Touched(&during); got != row.during || f.Touched(&after) {
+			t.Errorf("%+v touches what was on its way: %v, want %v; what began after it: %v", f, got, row.during, f.Touched(&after))
 		}
 	}
 }
@@ -208,10 +208,14 @@ func TestCalmOfAnySamples(t *testing.T) {
 		if limit == 0 || len(calm) < 100 || 4*len(calm) < len(samples) {
 			calm = samples
 		}
-		if got := calmly(run, samples, limit); !slices.Equal(got, calm) {
+		got := make([]load.Sample, 0, len(samples))
+		for _, s := range calmly(run, every(samples), limit).all() {
+			got = append(got, *s)
+		}
+		if !slices.Equal(got, calm) {
 			t.Fatalf("seed %d: limit %s: %d samples are calm, want %d", seed, limit, len(got), len(calm))
 		}
-		if got := noiseAround(run, samples); got != noise {
+		if got := noiseAround(run, every(samples)); got != noise {
 			t.Fatalf("seed %d: noise %s, want %s", seed, got, noise)
 		}
 	}
