@@ -207,13 +207,21 @@ func behind(run *evidence.Run) []LinkResult {
 		r := LinkResult{Name: name, From: l.From, To: l.To, Exchanges: uint64(len(l.Exchanges)),
 			Endings: map[string]uint64{}, Statuses: map[string]uint64{}}
 		durations := make([]time.Duration, 0, len(l.Exchanges))
-		for _, x := range l.Exchanges {
-			r.Endings[x.Ending.String()]++
-			if x.Status != 0 {
-				r.Statuses[strconv.Itoa(x.Status)]++
-			}
+		endings, statuses := map[evidence.Ending]uint64{}, map[int]uint64{}
+		for i := range l.Exchanges {
+			x := &l.Exchanges[i]
+			endings[x.Ending]++
+			statuses[x.Status]++
 			r.InFlight = max(r.InFlight, x.InFlight)
 			durations = append(durations, x.Duration())
+		}
+		for ending, n := range endings {
+			r.Endings[ending.String()] += n
+		}
+		for status, n := range statuses {
+			if status != 0 {
+				r.Statuses[strconv.Itoa(status)] = n
+			}
 		}
 		r.Duration = exactSpread(durations)
 		links = append(links, r)
@@ -226,8 +234,8 @@ func faultResults(run *evidence.Run) []FaultResult {
 	for _, f := range run.Faults {
 		r := FaultResult{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed), Overflow: f.Overflow, Error: f.Error}
 		if link := run.Links[f.On]; !f.OnTarget() && f.Kind != "exec" && link != nil {
-			for _, x := range link.Exchanges {
-				if x.HitBy(f.Index) {
+			for i := range link.Exchanges {
+				if link.Exchanges[i].HitBy(f.Index) {
 					r.Hit++
 				}
 			}

@@ -3,6 +3,7 @@ package judge
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -15,7 +16,6 @@ import (
 // path. More than one attempt at the same purpose is a retry, unless the
 // system does so even when nothing fails.
 type call struct {
-	id       uint64
 	over     *evidence.Link
 	attempts []int32 // positions in over.Exchanges, by Begin
 	hidden   int32   // further exchanges that the caller's HTTP library may have made by itself, not in attempts
@@ -23,6 +23,9 @@ type call struct {
 
 // at is the i-th attempt, from 0. It is the run's own and must not be changed.
 func (c call) at(i int) *evidence.Exchange { return &c.over.Exchanges[c.attempts[i]] }
+
+// id is that of the request.
+func (c call) id() uint64 { return c.at(0).ID }
 
 // last is the last attempt.
 func (c call) last() *evidence.Exchange { return c.at(len(c.attempts) - 1) }
@@ -42,9 +45,7 @@ func (c *calls) get(i int) call {
 	if i > 0 {
 		from = c.ends[i-1]
 	}
-	one := call{over: c.over, attempts: c.attempts[from:c.ends[i]:c.ends[i]], hidden: c.hidden[i]}
-	one.id = one.at(0).ID
-	return one
+	return call{over: c.over, attempts: c.attempts[from:c.ends[i]:c.ends[i]], hidden: c.hidden[i]}
 }
 
 func (c *calls) all() iter.Seq[call] {
@@ -66,10 +67,47 @@ func (c *calls) add(attempts []int32, hidden int32) {
 	c.ends = append(c.ends, int32(len(c.attempts)))
 }
 
+// attempted is what claims about the retries of a route over a link have in
+// common, whatever it is that they claim.
+type attempted struct {
+	all       *calls
+	anonymous int    // exchanges that carried no id and could not be told apart
+	own       *calls // those of requests that came to the link's caller once
+	mixed     int    // how many others there are
+	quiet     int    // of own, those in which nothing failed before the faults began
+	fanned    []uint64
+	waits     bool // see waitsFirst
+}
+
+// attemptedOver finds it once for all claims of a run, see callsOf.
+func attemptedOver(run *evidence.Run, link *evidence.Link, route string, noise time.Duration) *attempted {
+	type key struct {
+		link, route string
+		noise       time.Duration
+	}
+	type of struct {
+		front, behind, before any
+		faults                int
+		first                 time.Duration
+	}
+	first := firstInjection(run)
+	records := of{front: recordsOf(run.Front), behind: recordsOf(link.Exchanges), faults: len(run.Faults), first: first}
+	for _, l := range towards(run, link) {
+		records.before = of{behind: recordsOf(l.Exchanges), before: records.before}
+	}
+	return evidence.Beside(run, key{link.Name, route, noise}, records, func() *attempted {
+		var a attempted
+		a.all, a.anonymous = callsOf(run, link, route, noise)
+		a.own, a.mixed = ofOne(run, link, a.all)
+		a.quiet, a.fanned = fanout(a.own, first)
+		a.waits = waitsFirst(a.own, noise)
+		return &a
+	})
+}
+
 // callsOf groups the exchanges of a link by the request that caused them, for
 // one route ("" means all), by the request's id. It returns too how many
-// exchanges carried no id and could not be told apart. Claims share what comes
-// of it.
+// exchanges carried no id and could not be told apart.
 //
 // A client may repeat by itself, at once, a request whose reused connection
 // broke before the first byte of a response: net/http does so for requests
@@ -78,47 +116,41 @@ func (c *calls) add(attempts []int32, hidden int32) {
 // once means two noises: one until the caller learns of the break, one until
 // the relay sees the next.
 func callsOf(run *evidence.Run, link *evidence.Link, route string, noise time.Duration) (all *calls, anonymous int) {
-	type key struct {
-		calls, route string
-		noise        time.Duration
-	}
-	type of struct{ front, behind any }
-	all = evidence.Beside(run, key{link.Name, route, noise}, of{recordsOf(run.Front), recordsOf(link.Exchanges)}, func() *calls {
-		return grouped(run, link, route, noise)
-	})
-	return all, len(link.Exchanges) - len(link.ByID())
-}
-
-func grouped(run *evidence.Run, link *evidence.Link, route string, noise time.Duration) *calls {
-	owner, reused := slices.Index(run.Routes, route), reusedIn(link)
-	same := func(a, b int32) bool { return link.Exchanges[a].ID == link.Exchanges[b].ID }
-	n, ids := 0, 0
-	byRequest(link.ByID(), same, func(of []int32) {
-		if s, ok := run.Sample(link.Exchanges[of[0]].ID); route == "" || ok && s.Route == owner {
-			n, ids = n+len(of), ids+1
-		}
-	})
-	all := &calls{over: link, attempts: make([]int32, 0, n), ends: make([]int32, 0, ids), hidden: map[int]int32{}}
+	byID, reused := link.ByID(), reusedIn(link)
+	n, count := 0, 0
+	byRequest(run, link, route, func(of []int32) { n, count = n+len(of), count+1 })
+	all = &calls{over: link, attempts: make([]int32, 0, n), ends: make([]int32, 0, count), hidden: map[int]int32{}}
 	purpose := func(a, b int32) int {
 		x, y := &link.Exchanges[a], &link.Exchanges[b]
 		return cmp.Or(cmp.Compare(x.Method, y.Method), cmp.Compare(x.Path, y.Path))
 	}
-	var scratch []int32
-	byRequest(link.ByID(), same, func(of []int32) {
-		if s, ok := run.Sample(link.Exchanges[of[0]].ID); route != "" && (!ok || s.Route != owner) {
-			return
-		}
-		scratch = append(scratch[:0], of...)
-		slices.SortStableFunc(scratch, purpose)
-		byRequest(scratch, func(a, b int32) bool { return purpose(a, b) == 0 }, func(of []int32) {
+	var row []int32
+	byRequest(run, link, route, func(of []int32) {
+		row = append(row[:0], of...)
+		slices.SortStableFunc(row, purpose)
+		alike(row, func(a, b int32) bool { return purpose(a, b) == 0 }, func(of []int32) {
 			all.add(attemptsOf(link, of, reused, noise))
 		})
 	})
-	return all
+	return all, len(link.Exchanges) - len(byID)
 }
 
-// byRequest calls each with every row of exchanges that are the same.
-func byRequest(list []int32, same func(a, b int32) bool, each func(row []int32)) {
+// byRequest calls each with the exchanges of every request of a route.
+func byRequest(run *evidence.Run, link *evidence.Link, route string, each func(of []int32)) {
+	owner := slices.Index(run.Routes, route)
+	same := func(a, b int32) bool { return link.Exchanges[a].ID == link.Exchanges[b].ID }
+	alike(link.ByID(), same, func(of []int32) {
+		if route != "" {
+			if s, ok := run.Sample(link.Exchanges[of[0]].ID); !ok || s.Route != owner {
+				return
+			}
+		}
+		each(of)
+	})
+}
+
+// alike calls each with every row of exchanges that are the same.
+func alike(list []int32, same func(a, b int32) bool, each func(row []int32)) {
 	for len(list) > 0 {
 		n := 1
 		for n < len(list) && same(list[0], list[n]) {
@@ -191,16 +223,14 @@ func succeeded(x *evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 
 // them makes calls of its own under the same id, which are no attempts at one.
 // It returns too how many it left out.
 func ofOne(run *evidence.Run, link *evidence.Link, all *calls) (own *calls, mixed int) {
-	var towards []*evidence.Link // those over which requests come to the link's caller
-	for _, l := range run.Links {
-		if l != nil && l != link && l.To == link.From {
-			towards = append(towards, l)
-		}
+	before := towards(run, link)
+	if len(before) == 0 {
+		return all, 0
 	}
 	twice := func(c call) bool {
 		came := 0
-		for _, l := range towards {
-			came += arrivedOver(run, l, c.id)
+		for _, l := range before {
+			came += arrivedOver(run, l, c.id())
 		}
 		return came >= 2
 	}
@@ -219,6 +249,16 @@ func ofOne(run *evidence.Run, link *evidence.Link, all *calls) (own *calls, mixe
 		}
 	}
 	return own, mixed
+}
+
+// towards lists the links over which requests come to a link's caller, by name.
+func towards(run *evidence.Run, link *evidence.Link) (before []*evidence.Link) {
+	for _, name := range slices.Sorted(maps.Keys(run.Links)) {
+		if l := run.Links[name]; l != nil && l != link && l.To == link.From {
+			before = append(before, l)
+		}
+	}
+	return before
 }
 
 // arrivedOver is how many times a request came over a link.
@@ -249,7 +289,7 @@ func fanout(all *calls, before time.Duration) (quiet int, fanned []uint64) {
 		}
 		quiet++
 		if len(c.attempts) > 1 {
-			fanned = append(fanned, c.id)
+			fanned = append(fanned, c.id())
 		}
 	}
 	return quiet, fanned

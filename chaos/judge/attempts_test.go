@@ -34,8 +34,8 @@ func TestStepsAreNoRetries(t *testing.T) {
 	}
 	for step, want := range []int{1, 2, 1} {
 		call := calls.get(step)
-		if got := len(call.attempts); got != want || wire.ArrivalOf(call.id) != 7 {
-			t.Errorf("step %d: %d attempts under %x, want %d of arrival 7", step, got, call.id, want)
+		if got := len(call.attempts); got != want || wire.ArrivalOf(call.id()) != 7 {
+			t.Errorf("step %d: %d attempts under %x, want %d of arrival 7", step, got, call.id(), want)
 		}
 	}
 }

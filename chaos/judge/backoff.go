@@ -78,14 +78,14 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	noise := run.Noise(from, to)
-	calls, _ := callsOf(run, link, c.Route, noise)
-	calls, mixed := ofOne(run, link, calls)
-	if mixed > 0 {
-		f.numbers.Add("calls_of_repeated_requests", float64(mixed))
+	a := attemptedOver(run, link, c.Route, noise)
+	calls := a.own
+	if a.mixed > 0 {
+		f.numbers.Add("calls_of_repeated_requests", float64(a.mixed))
 	}
-	if quiet, fanned := fanout(calls, firstInjection(run)); len(fanned) > 0 {
+	if len(a.fanned) > 0 {
 		f.open("base", fannedOut,
-			len(fanned), quiet, c.Link)
+			len(a.fanned), a.quiet, c.Link)
 		return f.verdict()
 	}
 	heard := hearingOf(run, Links{c.Link}, link, noise)

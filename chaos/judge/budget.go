@@ -47,7 +47,7 @@ func burdens(run *evidence.Run, all *calls, spans []span) []burden {
 		return &each[k]
 	}
 	for c := range all.all() {
-		if s, ok := run.Sample(c.id); ok {
+		if s, ok := run.Sample(c.id()); ok {
 			uses[s.Route] = true
 			if s.Outcome != load.Unsent {
 				b := at(s.Sent)
@@ -62,7 +62,7 @@ func burdens(run *evidence.Run, all *calls, spans []span) []burden {
 			b := at(c.at(i).Begin)
 			b.retries++
 			if len(b.ids) < MaxIDs {
-				b.ids = append(b.ids, c.id)
+				b.ids = append(b.ids, c.id())
 			}
 		}
 	}
@@ -164,7 +164,7 @@ func (c Retry) judgeLeaving(f *finding, run *evidence.Run, all *calls, hops tran
 	var late []uint64
 	left, unsure, longest := 0, 0, time.Duration(0)
 	for call := range all.all() {
-		s, ok := run.Sample(call.id)
+		s, ok := run.Sample(call.id())
 		if !ok || s.Outcome != load.TimedOut {
 			continue
 		}
@@ -187,7 +187,7 @@ func (c Retry) judgeLeaving(f *finding, run *evidence.Run, all *calls, hops tran
 		case began <= max(2*noise, hops.tail):
 			unsure++
 		default:
-			late, longest = append(late, call.id), max(longest, began)
+			late, longest = append(late, call.id()), max(longest, began)
 		}
 	}
 	f.numbers.Add("callers_left", float64(left))

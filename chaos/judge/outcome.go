@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"sort"
 	"time"
@@ -102,22 +103,28 @@ func (t *traffic) repeats(from, to time.Duration) bool {
 
 // inRow is the most failures in a row that the breaker surely knew of, with no
 // success that it may have learned of among or after them, at one of the
-// moments at, which are in order: those at which it let a request through.
+// moments at, which come in order: those at which it let a request through.
 // Only what was learned after since counts, and settles is how long it may take
 // until the breaker counts what its callers know already.
-func inRow(list []outcome, at []time.Duration, since, settles time.Duration) int {
+func inRow(list []outcome, at iter.Seq[time.Duration], since, settles time.Duration) int {
 	list = list[sort.Search(len(list), func(i int) bool { return list[i].early > since }):]
-	known := make([]int, 0, len(list)) // failures by late
-	for i, o := range list {
-		if o.bad && !o.unsure {
-			known = append(known, i)
+	n := 0
+	for i := range list {
+		if list[i].bad && !list[i].unsure {
+			n++
 		}
 	}
-	slices.SortStableFunc(known, func(a, b int) int { return cmp.Compare(list[a].late, list[b].late) })
+	known := make([]int32, 0, n) // failures by late
+	for i, o := range list {
+		if o.bad && !o.unsure {
+			known = append(known, int32(i))
+		}
+	}
+	slices.SortStableFunc(known, func(a, b int32) int { return cmp.Compare(list[a].late, list[b].late) })
 	counted := make([]bool, len(list))
 	var good time.Duration // by then the last success that it may know of was learned
 	most, row, i, j, k := 0, 0, 0, 0, 0
-	for _, now := range at {
+	for now := range at {
 		for ; i < len(list) && list[i].early <= now; i++ {
 			if !list[i].bad {
 				good = max(good, list[i].late+settles)
@@ -129,7 +136,7 @@ func inRow(list []outcome, at []time.Duration, since, settles time.Duration) int
 			}
 		}
 		for ; j < len(known) && list[known[j]].late+settles <= now; j++ {
-			if known[j] >= k {
+			if int(known[j]) >= k {
 				counted[known[j]] = true
 				row++
 			}

@@ -30,34 +30,14 @@ const leastSlices = 3
 // An arrival that was never sent waited as long as it did, and is left out where
 // that tells less.
 func quantile(run *evidence.Run, q float64, samples ...arrivals) Interval {
-	n := 0
-	for _, list := range samples {
-		n += list.len()
-	}
-	most, all := make([]time.Duration, 0, n), make([]reading, 0, n)
-	unsent := 0
-	for _, list := range samples {
-		for _, s := range list.all() {
-			if s.Outcome == load.Unsent {
-				unsent++
-				most, all = append(most, math.MaxInt64), append(all, reading{s.Intended, s.ResponseTime(), true})
-				continue
-			}
-			served := max(0, s.ServiceTime()-blur(run, s.Intended, s.Done))
-			most, all = append(most, s.ResponseTime()), append(all, reading{s.Intended, served, false})
-		}
-	}
-	slices.Sort(most)
-	high := float64(ofOrdered(most, q))
-	if high == math.MaxInt64 {
-		high = math.Inf(1)
-	}
-	low := exceeded(all, q)
-	if unsent > 0 {
-		sent := slices.DeleteFunc(all, func(r reading) bool { return r.unsent })
-		low = max(low, exceeded(sent, q))
-	}
-	return Interval{min(float64(low), high), high}
+	return timesOf(run, samples...).quantile(q)
+}
+
+// requestTimes is how long requests took, in order: as measured, and without
+// what the host may have added.
+type requestTimes struct {
+	measured  []time.Duration // for ever where a request was never sent
+	all, sent []reading
 }
 
 // reading is a figure and the moment that it is of.
@@ -66,9 +46,46 @@ type reading struct {
 	unsent    bool
 }
 
+func timesOf(run *evidence.Run, samples ...arrivals) requestTimes {
+	n, unsent := 0, false
+	for _, list := range samples {
+		n += list.len()
+	}
+	t := requestTimes{make([]time.Duration, 0, n), make([]reading, 0, n), nil}
+	for _, list := range samples {
+		for _, s := range list.all() {
+			r, measured := reading{s.Intended, s.ResponseTime(), true}, time.Duration(math.MaxInt64)
+			if s.Outcome != load.Unsent {
+				measured = s.ResponseTime()
+				r.value, r.unsent = max(0, s.ServiceTime()-blur(run, s.Intended, s.Done)), false
+			}
+			t.measured, t.all = append(t.measured, measured), append(t.all, r)
+			unsent = unsent || r.unsent
+		}
+	}
+	slices.Sort(t.measured)
+	slices.SortFunc(t.all, func(a, b reading) int { return cmp.Compare(a.value, b.value) })
+	if t.sent = t.all; unsent {
+		t.sent = slices.DeleteFunc(slices.Clone(t.all), func(r reading) bool { return r.unsent })
+	}
+	return t
+}
+
+func (t requestTimes) quantile(q float64) Interval {
+	high := float64(ofOrdered(t.measured, q))
+	if high == math.MaxInt64 {
+		high = math.Inf(1)
+	}
+	low := exceeded(t.all, q)
+	if len(t.sent) < len(t.all) {
+		low = max(low, exceeded(t.sent, q))
+	}
+	return Interval{min(float64(low), high), high}
+}
+
 // exceeded is the greatest value that clearly more than a share 1−q of the
-// readings reach, in at least leastSlices slices of time and in a quarter of
-// all; 0 if there is none. It changes their order.
+// readings, which are in order, reach, in at least leastSlices slices of time and
+// in a quarter of all; 0 if there is none.
 func exceeded(readings []reading, q float64) time.Duration {
 	n := len(readings)
 	enough := sort.Search(n+1, func(k int) bool { low, _ := scoreInterval(k, n, sureToRefute); return low > 1-q })
@@ -84,7 +101,6 @@ func exceeded(readings []reading, q float64) time.Duration {
 	if along > len(struck) {
 		return 0
 	}
-	slices.SortFunc(readings, func(a, b reading) int { return cmp.Compare(a.value, b.value) })
 	return min(readings[n-enough].value, struck[len(struck)-along])
 }
 

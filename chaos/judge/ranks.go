@@ -72,7 +72,7 @@ func ranks(all *calls, blur, noise time.Duration, heard hearing) (byRank []waits
 				}
 				break
 			}
-			w := wait{id: c.id, after: x, begin: c.at(i + 1).Begin, before: before}
+			w := wait{id: c.id(), after: x, begin: c.at(i + 1).Begin, before: before}
 			switch {
 			case !heard.surely(x, w.begin):
 				w.blur = max(blur, noise)

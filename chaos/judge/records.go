@@ -73,20 +73,17 @@ func (p picked[T]) all() iter.Seq2[int, *T] {
 
 // where is those that keep selects.
 func (p picked[T]) where(keep func(record *T) bool) picked[T] {
-	n := 0
-	for _, r := range p.all() {
-		if keep(r) {
-			n++
-		}
-	}
-	if n == p.n {
-		return p
-	}
-	places := make([]int32, 0, n)
+	places := make([]int32, 0, p.n)
 	for i, r := range p.all() {
 		if keep(r) {
 			places = append(places, p.place(i))
 		}
+	}
+	switch n := len(places); {
+	case n == p.n:
+		return p
+	case n < p.n/2: // what is kept for long is no larger than it has to be
+		places = slices.Clone(places)
 	}
 	return at(p.of, places)
 }

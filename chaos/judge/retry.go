@@ -120,25 +120,23 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	noise := run.Noise(from, to)
-	calls, anonymous := callsOf(run, link, c.Route, noise)
-	if anonymous > 0 {
-		f.numbers.Add("calls_without_id", float64(anonymous))
+	a := attemptedOver(run, link, c.Route, noise)
+	if a.anonymous > 0 {
+		f.numbers.Add("calls_without_id", float64(a.anonymous))
 	}
-	own, mixed := ofOne(run, link, calls)
-	if mixed > 0 {
-		f.numbers.Add("calls_of_repeated_requests", float64(mixed))
+	if a.mixed > 0 {
+		f.numbers.Add("calls_of_repeated_requests", float64(a.mixed))
 		f.remark("calls", "%s left out, because the requests behind them came to %s more than once",
-			were(mixed, "call is", "calls are"), link.From)
+			were(a.mixed, "call is", "calls are"), link.From)
 	}
-	t := c.count(run, own, noise, hearingOf(run, c.Link, link, noise))
-	t.write(&f.numbers, calls.len())
-	quiet, fanned := fanout(own, firstInjection(run))
-	if len(fanned) > 0 {
+	t := c.count(run, a, noise, hearingOf(run, c.Link, link, noise))
+	t.write(&f.numbers, a.all.len())
+	if len(a.fanned) > 0 {
 		f.open("on", fannedOut,
-			len(fanned), quiet, c.Link)
+			len(a.fanned), a.quiet, c.Link)
 		return f.verdict()
 	}
-	c.judgeSuccesses(f, t, quiet, noise)
+	c.judgeSuccesses(f, t, a.quiet, noise)
 	if len(spans) == 0 && t.retryable == 0 {
 		f.open("on", "no fault was in force on %s and no call failed: nothing had to be retried", c.Link)
 		return f.verdict()
@@ -147,9 +145,9 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	c.judgeBounds(f, t)
 	c.judgeCauses(f, t)
 	c.judgeWrites(f, t)
-	c.amplify(f, t, run, calls, spans)
+	c.amplify(f, t, run, a.all, spans)
 	if c.Deadline {
-		c.judgeLeaving(f, run, own, transitOf(run, own, from, to))
+		c.judgeLeaving(f, run, a.own, transitOf(run, a.own, from, to))
 	}
 	if unfinished(run, c.Link...) {
 		f.open("evidence", "the run was cut before its faults on %s were over", c.Link)

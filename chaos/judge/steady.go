@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,9 +95,13 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 		ended, waiting = stopClock(samples, until)
 	}
 	s.judgeSuccess(f, ended)
-	noise := run.Noise(0, samples.get(samples.len()-1).Intended)
-	s.judgeTime(f, "p50", 0.5, s.P50, noise, ended, waiting)
-	s.judgeTime(f, "p99", 0.99, s.P99, noise, ended, waiting)
+	times := steadyTimes{
+		requestTimes: timesOf(run, ended, waiting), noise: run.Noise(0, samples.get(samples.len()-1).Intended),
+		service: append(serviceTimes(ended), serviceTimes(waiting)...), lists: []arrivals{ended, waiting},
+	}
+	slices.Sort(times.service)
+	s.judgeTime(f, times, "p50", 0.5, s.P50)
+	s.judgeTime(f, times, "p99", 0.99, s.P99)
 	if len(run.Faults) > 0 && rulingOf(f.parts) == Refuted {
 		f.parts = undecided(f.parts)
 		f.distrust("the system was not in its steady state, so that nothing can be proven: " + reasonOf(f.parts, Inconclusive))
@@ -149,18 +154,25 @@ func (s Steady) judgeSuccess(f *finding, samples arrivals) {
 	f.rule(m)
 }
 
-// judgeTime rules on one percentile of the response time of those that had ended
-// and of those that still waited.
-func (s Steady) judgeTime(f *finding, name string, q float64, limit, noise time.Duration, ended, waiting arrivals) {
-	n := ended.len() + waiting.len()
-	seen := quantile(f.run, q, ended, waiting)
+// steadyTimes is how long the requests took that had ended and those that still
+// waited.
+type steadyTimes struct {
+	requestTimes
+	service []time.Duration // since they were sent, in order
+	lists   []arrivals
+	noise   time.Duration
+}
+
+// judgeTime rules on one percentile of the response time.
+func (s Steady) judgeTime(f *finding, times steadyTimes, name string, q float64, limit time.Duration) {
+	seen := times.quantile(q)
 	measured := time.Duration(min(seen.High, math.MaxInt64/2))
 	what := fmt.Sprintf("%s is %s", name, short(measured))
 	switch {
 	case !math.IsInf(seen.High, 1):
 		f.numbers.AddTime(name, measured)
-	case limit > 0 && !anySent(ended) && !anySent(waiting):
-		f.open(name, "%s: none of %d arrivals was sent", name, n)
+	case limit > 0 && len(times.sent) == 0:
+		f.open(name, "%s: none of %d arrivals was sent", name, len(times.all))
 		return
 	default:
 		what = fmt.Sprintf("%s is %s, for more requests than it leaves out were never sent", name, timed.span(seen))
@@ -168,19 +180,10 @@ func (s Steady) judgeTime(f *finding, name string, q float64, limit, noise time.
 	if limit == 0 {
 		return
 	}
-	hidden := noiseText(noise)
-	if service := percentile(append(serviceTimes(ended), serviceTimes(waiting)...), q); measured > limit && service <= limit {
+	hidden := noiseText(times.noise)
+	if service := ofOrdered(times.service, q); measured > limit && service <= limit {
 		hidden = fmt.Sprintf("the harness sending late: from sending it took %s", short(service))
 	}
-	f.rule(measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: n,
-		ids: slower(limit, ended, waiting), says: what, hidden: hidden})
-}
-
-func anySent(samples arrivals) bool {
-	for _, x := range samples.all() {
-		if x.Outcome != load.Unsent {
-			return true
-		}
-	}
-	return false
+	f.rule(measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: len(times.all),
+		ids: slower(limit, times.lists...), says: what, hidden: hidden})
 }

@@ -51,13 +51,13 @@ func (t tally) write(n *Numbers, calls int) {
 }
 
 // count looks at every attempt of every call, and at each pair of attempts.
-func (c Retry) count(run *evidence.Run, all *calls, noise time.Duration, heard hearing) tally {
+func (c Retry) count(run *evidence.Run, a *attempted, noise time.Duration, heard hearing) tally {
 	t := tally{
-		calls: all.len(), waits: waitsFirst(all, noise),
+		calls: a.own.len(), waits: a.waits,
 		mostIDs: make(map[int][]uint64), stops: make(map[int]int), failedAt: make(map[int]int),
 		answers: make(map[int]int), wrong: make(map[int][]uint64), unsure: make(map[int]int),
 	}
-	for call := range all.all() {
+	for call := range a.own.all() {
 		t.hidden += int(call.hidden)
 		p := c.pairs(&t, call, noise, heard)
 		least, most := len(call.attempts)-p.library, len(call.attempts)+int(call.hidden)
@@ -66,7 +66,7 @@ func (c Retry) count(run *evidence.Run, all *calls, noise time.Duration, heard h
 		}
 		t.most = Interval{max(t.most.Low, float64(least)), max(t.most.High, float64(most))}
 		if len(t.mostIDs[least]) < MaxIDs {
-			t.mostIDs[least] = append(t.mostIDs[least], call.id)
+			t.mostIDs[least] = append(t.mostIDs[least], call.id())
 		}
 		c.gaveUp(run, &t, call, least, most)
 	}
@@ -110,17 +110,17 @@ func (c Retry) pairs(t *tally, call call, noise time.Duration, heard hearing) pa
 		case succeeded(x) && (next.Begin < x.End || heard.unsure(x)):
 			t.unheard++
 		case succeeded(x):
-			t.afterSuccess = append(t.afterSuccess, call.id)
+			t.afterSuccess = append(t.afterSuccess, call.id())
 		case !c.may(status) && !heard.surely(x, next.Begin):
 			t.unsure[status]++
 		case !c.may(status):
-			t.wrong[status] = append(t.wrong[status], call.id)
+			t.wrong[status] = append(t.wrong[status], call.id())
 		case atOnce:
 			p.doubtful = true
 		default:
 			p.retried = true
 		}
-		t.compare(&p, call.id, x, next)
+		t.compare(&p, call.id(), x, next)
 	}
 	t.add(p, call)
 	return p
@@ -171,7 +171,7 @@ func (t *tally) add(p pairing, call call) {
 		t.writes++
 	}
 	if p.again {
-		t.writesWrong = append(t.writesWrong, call.id)
+		t.writesWrong = append(t.writesWrong, call.id())
 	}
 }
 
@@ -188,7 +188,7 @@ func (c Retry) gaveUp(run *evidence.Run, t *tally, call call, least, most int) {
 	if !c.retryable(last) {
 		return
 	}
-	s, ok := run.Sample(call.id)
+	s, ok := run.Sample(call.id())
 	if !ok || !answered(s) || s.Done < last.End {
 		return
 	}
@@ -203,7 +203,7 @@ func (c Retry) gaveUp(run *evidence.Run, t *tally, call call, least, most int) {
 	}
 	t.fewest = Interval{min(t.fewest.Low, float64(least)), min(t.fewest.High, float64(most))}
 	if float64(least) == t.fewest.Low && len(t.fewestIDs) < MaxIDs {
-		t.fewestIDs = append(t.fewestIDs, call.id)
+		t.fewestIDs = append(t.fewestIDs, call.id())
 	}
 	t.stops[least]++
 }

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -69,25 +70,26 @@ func thresholdOf(t *traffic, o *observed, courses []course, reading, instances i
 	return th
 }
 
-// admissions lists the earliest moments at which requests of an episode may have
+// admissions are the earliest moments at which requests of an episode may have
 // been let through, in order: of those sent before it opened.
-func (t *traffic) admissions(c course, sent int) []time.Duration {
-	var at []time.Duration
+func (t *traffic) admissions(c course, sent int) iter.Seq[time.Duration] {
 	if !t.matched {
+		var at []time.Duration
 		for _, x := range t.begun(c.base, c.until()).all() {
 			if !c.seen() || x.Begin <= c.opening.notYet {
 				at = append(at, x.Begin-t.run.Noise(x.Begin, x.Begin))
 			}
 		}
 		slices.Sort(at)
-		return at
+		return slices.Values(at)
 	}
-	for _, s := range t.front.part(min(t.index(c.base), sent), sent).all() {
-		if t.called(s) {
-			at = append(at, s.Sent)
+	return func(yield func(time.Duration) bool) {
+		for _, s := range t.front.part(min(t.index(c.base), sent), sent).all() {
+			if t.called(s) && !yield(s.Sent) {
+				return
+			}
 		}
 	}
-	return at
 }
 
 // settles is how long it may take from when a caller has its answer until the

@@ -100,9 +100,7 @@ func (c Timeout) tried(t *traffic, spans []span) trial {
 			}
 		}
 	}
-	tr.waited = t.front.where(func(s *load.Sample) bool {
-		return slices.ContainsFunc(spans, func(e span) bool { return s.Sent >= e.from && s.Sent < e.to }) || hitAny(t, spans, s)
-	})
+	tr.waited = t.waitedIn(spans)
 	for _, s := range tr.waited.all() {
 		switch {
 		case answered(s):
@@ -119,6 +117,21 @@ func (c Timeout) tried(t *traffic, spans []span) trial {
 		}
 	}
 	return tr
+}
+
+// waitedIn are the requests that may have had to wait for faults on the link, all
+// of which the spans are. Claims share it.
+func (t *traffic) waitedIn(spans []span) arrivals {
+	type key struct{ waited, route string }
+	type of struct {
+		traffic *traffic
+		spans   string
+	}
+	return evidence.Beside(t.run, key{t.link.Name, t.name}, of{t, fmt.Sprint(spans)}, func() arrivals {
+		return t.front.where(func(s *load.Sample) bool {
+			return slices.ContainsFunc(spans, func(e span) bool { return s.Sent >= e.from && s.Sent < e.to }) || hitAny(t, spans, s)
+		})
+	})
 }
 
 // hitAny reports whether a fault hit a call of the request.

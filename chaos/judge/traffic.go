@@ -21,7 +21,8 @@ import (
 type traffic struct {
 	run     *evidence.Run
 	link    *evidence.Link
-	route   int           // the index of the route; -1 for all
+	name    string        // of the route; "" for all
+	route   int           // its index; -1 for all
 	front   arrivals      // what was sent, by Sent, up to end
 	calls   exchanges     // the route's, by Begin, up to end
 	matched bool          // request ids reach the link; otherwise every exchange on the link counts as the route's
@@ -80,7 +81,7 @@ func recordsOf[T any](list []T) records[T] {
 
 // match finds what the route sent and what calls it made.
 func match(run *evidence.Run, link *evidence.Link, route string, first, end time.Duration) *traffic {
-	t := &traffic{run: run, link: link, route: -1, first: first, end: end, matched: propagates(link)}
+	t := &traffic{run: run, link: link, name: route, route: -1, first: first, end: end, matched: propagates(link)}
 	if route != "" {
 		t.route = slices.Index(run.Routes, route)
 	}

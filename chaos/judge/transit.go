@@ -38,7 +38,7 @@ const (
 func transitOf(run *evidence.Run, all *calls, from, to time.Duration) transit {
 	var there, back []time.Duration
 	for c := range all.all() {
-		s, ok := run.Sample(c.id)
+		s, ok := run.Sample(c.id())
 		if !ok || s.Outcome == load.Unsent || s.Sent < from || s.Sent > to {
 			continue
 		}
