@@ -50,6 +50,7 @@ func copied(run *evidence.Run) *evidence.Run {
 // A run whose harness was not well holds no claim without the line that says
 // why, whatever was wrong with it and whenever.
 func TestNothingHoldsInSilence(t *testing.T) {
+	all := sounds()
 	for _, trouble := range []struct {
 		name  string
 		spoil func(t *evidence.Tick)
@@ -68,7 +69,7 @@ func TestNothingHoldsInSilence(t *testing.T) {
 		{"held back", func(t *evidence.Tick) { t.Held = 100 }},
 		{"lost", func(t *evidence.Tick) { t.Lost = 1 }},
 	} {
-		for kind, s := range sounds() {
+		for kind, s := range all {
 			if v := s.claim.Judge(s.run); v.Ruling != Held || v.Despite != "" {
 				t.Errorf("%s, well: %s, despite %q: %s", kind, v.Ruling, v.Despite, v.Reason)
 			}

@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,12 +56,12 @@ func falseNumbers() []declared {
 	losing := bulkheadRun(func(s *simulation) { s.leaks, s.faults[0].kind = 0.08, "partition" }, nil)
 	add("some places are lost", true, losing, pay(func(c *Bulkhead) { c.Limit = 20 }), "")
 
-	hangs := func(seed uint64, busy bool) *evidence.Run { return onHost(hung(seed), busy).play() }
+	hangs := once(func(seed uint64, busy bool) *evidence.Run { return onHost(hung(seed), busy).play() })
 	for _, within := range []time.Duration{200, 320, 360, 399, 440, 500, 800} {
 		add(fmt.Sprintf("timeout within %d ms of 400", within), within < 400, hangs, Timeout{Link: "payments", Route: "pay", Within: within * ms}, "the last after 40")
 	}
 
-	well := func(seed uint64, busy bool) *evidence.Run {
+	well := once(func(seed uint64, busy bool) *evidence.Run {
 		run := onHost(world{seed: seed, rate: 400, poisson: true, total: 3 * time.Second, ids: true, service: 50 * ms, breaker: breakerModel{none: true}}, busy).play()
 		for i := range run.Front {
 			if i%50 == 7 { // 2% are
@@ -68,7 +69,7 @@ func falseNumbers() []declared {
 			}
 		}
 		return run
-	}
+	})
 	for _, share := range []float64{1, 0.999, 0.99, 0.981, 0.979, 0.95, 0.5} {
 		add(fmt.Sprintf("success %v of 0.98", share), share > 0.98, well, Steady{Success: unit.Share(share)}, "requests succeeded")
 	}
@@ -78,22 +79,23 @@ func falseNumbers() []declared {
 	}
 
 	backAt := func(from, to time.Duration) func(uint64, bool) *evidence.Run {
-		return func(seed uint64, busy bool) *evidence.Run {
+		return once(func(seed uint64, busy bool) *evidence.Run {
 			run := onHost(failing(seed), busy).play()
 			failing500(run, "pay", 4*time.Second, 5*time.Second)
 			failing500(run, "pay", from, to)
 			return run
-		}
+		})
 	}
+	late := backAt(0, 0)
 	for _, within := range []time.Duration{500, 800, 900, 990, 1100, 1250, 2000} {
-		add(fmt.Sprintf("recovery within %d ms of 1000", within), within < 1000, backAt(0, 0), Recovery{Route: "pay", Within: within * ms}, "goodput was back 1")
+		add(fmt.Sprintf("recovery within %d ms of 1000", within), within < 1000, late, Recovery{Route: "pay", Within: within * ms}, "goodput was back 1")
 	}
 	for _, lost := range []time.Duration{100, 500} {
 		c := Recovery{Route: "pay", Within: 1500 * ms}
 		add(fmt.Sprintf("recovery, lost for %d ms", lost), true, backAt(6500*ms, 6500*ms+lost*ms), c, "")
 		add(fmt.Sprintf("recovery, lost for the last %d ms", lost), true, backAt(8*time.Second-lost*ms, 8*time.Second), c, "")
 	}
-	partly := func(seed uint64, busy bool) *evidence.Run {
+	partly := once(func(seed uint64, busy bool) *evidence.Run {
 		run := onHost(failing(seed), busy).play()
 		n := 0
 		for i := range run.Front {
@@ -104,7 +106,7 @@ func falseNumbers() []declared {
 			}
 		}
 		return run
-	}
+	})
 	for _, share := range []float64{1, 0.99, 0.95, 0.92, 0.8, 0.7} {
 		add(fmt.Sprintf("recovery to %v of 0.9", share), share > 0.9, partly, Recovery{Route: "pay", Within: 2 * time.Second, Goodput: unit.Share(share)}, "goodput was back")
 	}
@@ -140,7 +142,7 @@ func TestNoFalseNumberHolds(t *testing.T) {
 // bulkheadRun is a run of the bulkheaded system, changed before it is played and
 // after.
 func bulkheadRun(before func(*simulation), after func(*evidence.Run)) func(seed uint64, busy bool) *evidence.Run {
-	return func(seed uint64, busy bool) *evidence.Run {
+	return once(func(seed uint64, busy bool) *evidence.Run {
 		s := bulkheaded()
 		s.seed, s.busy = seed, busy
 		before(&s)
@@ -149,6 +151,19 @@ func bulkheadRun(before func(*simulation), after func(*evidence.Run)) func(seed 
 			after(run)
 		}
 		return run
+	})
+}
+
+// once makes each run once for all that is declared about it.
+func once(run func(seed uint64, busy bool) *evidence.Run) func(seed uint64, busy bool) *evidence.Run {
+	type which struct {
+		seed uint64
+		busy bool
+	}
+	var made sync.Map
+	return func(seed uint64, busy bool) *evidence.Run {
+		one, _ := made.LoadOrStore(which{seed, busy}, sync.OnceValue(func() *evidence.Run { return run(seed, busy) }))
+		return one.(func() *evidence.Run)()
 	}
 }
 

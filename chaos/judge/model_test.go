@@ -2,10 +2,10 @@ package judge
 
 import (
 	"cmp"
-	"container/heap"
 	"flag"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -75,28 +75,11 @@ const (
 	halfOpen
 )
 
-type moment struct {
-	at  time.Duration
-	seq int
-	do  func()
-}
-
-type agenda []moment
-
-func (a agenda) Len() int { return len(a) }
-func (a agenda) Less(i, j int) bool {
-	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].seq < a[j].seq
-}
-func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a *agenda) Push(m any)   { *a = append(*a, m.(moment)) }
-func (a *agenda) Pop() any     { m := (*a)[len(*a)-1]; *a = (*a)[:len(*a)-1]; return m }
-
 // play runs the model and returns what stormctl would have recorded.
 func (w world) play() *evidence.Run {
 	rng := rand.New(rand.NewPCG(w.seed, 1))
 	var todo agenda
 	var now time.Duration
-	seq := 0
 	type pause struct{ from, to time.Duration }
 	var pauses []pause
 	for range w.stalls {
@@ -112,13 +95,11 @@ func (w world) play() *evidence.Run {
 	}
 	after := func(d time.Duration, do func()) {
 		at := now + d
-		for _, p := range pauses {
-			if at >= p.from && at < p.to {
-				at = p.to
-			}
+		// None begins before another ends, or as it does.
+		if i := sort.Search(len(pauses), func(i int) bool { return pauses[i].to > at }); i < len(pauses) && at >= pauses[i].from {
+			at = pauses[i].to
 		}
-		seq++
-		heap.Push(&todo, moment{at, seq, do})
+		todo.add(at, do)
 	}
 	hop := func() time.Duration {
 		d := 50*time.Microsecond + time.Duration(rng.ExpFloat64()*float64(80*time.Microsecond))
@@ -248,8 +229,8 @@ func (w world) play() *evidence.Run {
 		}
 		after(t-now+w.lag, func() { arrive(n, t, route) })
 	}
-	for len(todo) > 0 {
-		m := heap.Pop(&todo).(moment)
+	for len(todo.moments) > 0 {
+		m := todo.next()
 		now = m.at
 		m.do()
 	}

@@ -2,7 +2,6 @@ package judge
 
 import (
 	"cmp"
-	"container/heap"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -69,33 +68,11 @@ type simFault struct {
 	share    float64 // 0 means 1
 }
 
-type simEvent struct {
-	at  time.Duration
-	seq int
-	do  func()
-}
-
-type simQueue []simEvent
-
-func (q simQueue) Len() int { return len(q) }
-func (q simQueue) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].seq < q[j].seq
-}
-func (q simQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *simQueue) Push(x any)   { *q = append(*q, x.(simEvent)) }
-func (q *simQueue) Pop() any {
-	old := *q
-	x := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return x
-}
-
 type simRun struct {
 	simulation
 	rng    *rand.Rand
 	now    time.Duration
-	queue  simQueue
-	seq    int
+	agenda agenda
 	stalls [][2]time.Duration
 	worst  []time.Duration // longest delay of anything, by second
 
@@ -144,10 +121,10 @@ func (s simulation) run() *evidence.Run {
 		})
 	}
 	r.arrive()
-	for r.queue.Len() > 0 {
-		e := heap.Pop(&r.queue).(simEvent)
-		r.now = e.at
-		e.do()
+	for len(r.agenda.moments) > 0 {
+		m := r.agenda.next()
+		r.now = m.at
+		m.do()
 	}
 	return r.evidence()
 }
@@ -206,11 +183,10 @@ func (r *simRun) after(d time.Duration, do func()) {
 	at := r.now + max(d, 0)
 	for _, stall := range r.stalls {
 		if at >= stall[0] && at < stall[1] {
-			at = stall[1] + time.Duration(r.seq%50)*10*time.Microsecond
+			at = stall[1] + time.Duration(r.agenda.put%50)*10*time.Microsecond
 		}
 	}
-	r.seq++
-	heap.Push(&r.queue, simEvent{at, r.seq, do})
+	r.agenda.add(at, do)
 }
 
 func (r *simRun) exp(mean time.Duration) time.Duration {

@@ -55,7 +55,8 @@ func TestFailures(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= uint64(*modelSeeds); seed++ {
 				w := failingFor(seed, c.rate, c.slow, breakerModel{failures: c.truth})
-				v := Breaker{Link: "payments", Route: "pay", Failures: c.declared}.Judge(w.play())
+				run := w.play()
+				v := Breaker{Link: "payments", Route: "pay", Failures: c.declared}.Judge(run)
 				p := partOf(v, "failures")
 				// Where more come at once than the lie is large it is not held at the least.
 				wrong := p == nil || c.slow == 0 && p.Ruling != c.want
@@ -66,7 +67,7 @@ func TestFailures(t *testing.T) {
 				if p.Seen.Low > float64(c.truth) || p.Seen.High < float64(c.truth) {
 					t.Errorf("seed %d: %v does not hold the truth %d", seed, *p.Seen, c.truth)
 				}
-				again := Breaker{Link: "payments", Route: "pay", Failures: c.declared + 3}.Judge(w.play())
+				again := Breaker{Link: "payments", Route: "pay", Failures: c.declared + 3}.Judge(run)
 				if q := partOf(again, "failures"); *q.Seen != *p.Seen {
 					t.Errorf("seed %d: %v is measured where %d are declared, and %v where %d are", seed, *p.Seen, c.declared, *q.Seen, c.declared+3)
 				}
