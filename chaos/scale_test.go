@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -73,6 +75,90 @@ claims:
 	return dir
 }
 
+// allClaims are claims of each kind about a run of bigDir.
+const allClaims = "  - steady: {route: pay, success: 99%, p99: 50ms}\n  - recovery: {route: pay, within: 1s}\n" +
+	"  - retry: {link: bank, route: pay, attempts: 3}\n  - retry: {link: bank, attempts: 3, amplification: 2, budget: 10%, deadline: true}\n" +
+	"  - backoff: {link: bank, route: pay, base: 100ms, jitter: 50%, herd: 3, retry_after: true}\n" +
+	"  - breaker: {link: bank, route: pay, failures: 5, waits: 2s, probes: 1, closes_within: 1s, rejects_within: 10ms}\n" +
+	"  - breaker: {link: bank, route: browse, failure_rate: 50%, window: 1s, ignores: [404]}\n" +
+	"  - timeout: {link: bank, route: pay, within: 1s}\n" +
+	"  - bulkhead: {link: bank, route: pay, limit: 20, unaffected: [browse], rejects_within: 10ms, freed_within: 1s}\n"
+
+// allocated is how many bytes judging allocates: no more than that were ever in
+// use at once, however late they were collected.
+func allocated(t *testing.T, dir string) float64 {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := Judge(dir); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.TotalAlloc - before.TotalAlloc)
+}
+
+// What judging takes grows as the run does: with its requests and not with its
+// seconds beside, and hardly with the number of claims, which share what they look
+// at. The records themselves are 224 bytes a request.
+func TestJudgingTakesWhatTheRunIs(t *testing.T) {
+	const n = 100_000
+	whole := allocated(t, bigDir(t, n, 4000, allClaims))
+	if perRequest := whole / n; perRequest > 800 { // 475 were seen
+		t.Errorf("judging %d requests allocates %.0f bytes for each", n, perRequest)
+	}
+	if quarter := allocated(t, bigDir(t, n/4, 4000, allClaims)); whole > 4.5*quarter {
+		t.Errorf("4 times the requests take %.1f times the memory", whole/quarter)
+	}
+	if slow := allocated(t, bigDir(t, n, 200, allClaims)); slow > 1.3*whole {
+		t.Errorf("the same requests in 20 times the seconds take %.1f times the memory", slow/whole)
+	}
+	if more := allocated(t, bigDir(t, n, 4000, strings.Repeat(allClaims, 5))); more > 2.5*whole {
+		t.Errorf("5 times the claims take %.1f times the memory", more/whole)
+	}
+}
+
+// The rulings, and all that is said, are the same on any number of processors,
+// and whatever order the records are in.
+func TestRulingsDoNotDependOnOrder(t *testing.T) {
+	dir := bigDir(t, 6000, 400, allClaims)
+	judged := func() string {
+		t.Helper()
+		r, err := Judge(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	want := judged()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	const seed = 3
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for _, processors := range []int{1, 2, 7} {
+		runtime.GOMAXPROCS(processors)
+		for _, name := range []string{evidence.FrontFile, evidence.BehindFile("bank")} {
+			path := filepath.Join(dir, name)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.SplitAfter(strings.TrimSuffix(string(text), "\n"), "\n")
+			lines[len(lines)-1] += "\n"
+			records := lines[1:] // the first is the header
+			rng.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+			if err := os.WriteFile(path, []byte(strings.Join(lines, "")), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := judged(); got != want {
+			t.Errorf("seed %d, %d processors: %s\nwant %s", seed, processors, got, want)
+		}
+	}
+}
+
 // BenchmarkJudge is a ruling from disk: on many requests in little time and in
 // much, and with many claims. peak-MiB is the most that was ever resident, by any
 // of those that ran: name one of them. On a host that others use too, cpu-s/op tells
@@ -89,6 +175,7 @@ func BenchmarkJudge(b *testing.B) {
 		{"1M,400per_s", 1_000_000, 400, few},
 		{"100k,400per_s", 100_000, 400, few},
 		{"1M,4000per_s,50claims", 1_000_000, 4000, strings.Repeat(few, 10)},
+		{"1M,4000per_s,all", 1_000_000, 4000, allClaims},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			dir := bigDir(b, c.n, c.rate, c.claims)

@@ -191,6 +191,13 @@ func observedOf(t *traffic, ignores []int) *observed {
 		o.outcomes[perRequest] = t.outcomes(false, o.fails)
 	}
 	for i, list := range o.outcomes {
+		n := 0
+		for _, x := range list {
+			if x.bad {
+				n++
+			}
+		}
+		o.bad[i] = make([]time.Duration, 0, n)
 		for _, x := range list {
 			if x.bad {
 				o.bad[i] = append(o.bad[i], x.early)

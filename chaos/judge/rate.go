@@ -27,16 +27,24 @@ type tallies struct{ early, late [2][]time.Duration } // good and bad, sorted
 
 func talliesOf(list []outcome) tallies {
 	var all tallies
-	for _, o := range list {
-		if o.unsure {
-			continue
-		}
-		i := 0
+	kind := func(o outcome) int {
 		if o.bad {
-			i = 1
+			return 1
 		}
-		all.early[i] = append(all.early[i], o.early)
-		all.late[i] = append(all.late[i], o.late)
+		return 0
+	}
+	var n [2]int
+	for _, o := range list {
+		n[kind(o)]++
+	}
+	for i := range n {
+		all.early[i], all.late[i] = make([]time.Duration, 0, n[i]), make([]time.Duration, 0, n[i])
+	}
+	for _, o := range list {
+		if !o.unsure {
+			i := kind(o)
+			all.early[i], all.late[i] = append(all.early[i], o.early), append(all.late[i], o.late)
+		}
 	}
 	for i := range all.late {
 		slices.Sort(all.late[i])

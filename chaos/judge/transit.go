@@ -34,9 +34,19 @@ const (
 )
 
 // transitOf reads the ways of the requests of the calls that were sent in
-// [from, to], while the host was not saturated.
+// [from, to], while the host was not saturated. Claims share it.
 func transitOf(run *evidence.Run, all *calls, from, to time.Duration) transit {
-	var there, back []time.Duration
+	type key struct {
+		hops     *calls
+		from, to time.Duration
+	}
+	return evidence.Beside(run, key{all, from, to}, recordsOf(run.Ticks), func() transit {
+		return hopsOf(run, all, from, to)
+	})
+}
+
+func hopsOf(run *evidence.Run, all *calls, from, to time.Duration) transit {
+	there, back := make([]time.Duration, 0, all.len()), make([]time.Duration, 0, all.len())
 	for c := range all.all() {
 		s, ok := run.Sample(c.id())
 		if !ok || s.Outcome == load.Unsent || s.Sent < from || s.Sent > to {
