@@ -22,7 +22,11 @@ func (c Backoff) judgeJitter(f *finding, all []scatter) {
 	}
 	var seen []figure
 	for _, s := range all {
-		seen = append(seen, figure{l.spreadOf(s, c.Noise > 0), s})
+		of := figure{l.spreadOf(s, c.Noise > 0), s, 1}
+		if m.unit == shared {
+			of.per = 1 / max(s.low.High, 1)
+		}
+		seen = append(seen, of)
 	}
 	f.setting(m, seen, func(of figure) string {
 		what := fmt.Sprintf("jitter spreads %d waits number %d over %s of them", of.of.n, of.of.rank, shared.span(of.Interval))

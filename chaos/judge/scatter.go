@@ -32,6 +32,7 @@ type scatter struct {
 	width  Interval // from the least to the greatest
 	high   Interval // the greatest, of waits that begin at 0
 	noise  time.Duration
+	worst  time.Duration // the most that the host may have added to any wait
 	middle time.Duration // half of the measured ones are no longer
 }
 
@@ -47,7 +48,7 @@ const (
 // there is not enough of that, real waits may be shorter by all that a host that
 // has too much to do was seen to add.
 func scatterOf(run *evidence.Run, w waits, rank int, t transit, behind time.Duration) scatter {
-	s := scatter{rank: rank, middle: percentile(w.gaps(), 0.5)}
+	s := scatter{rank: rank, worst: behind, middle: percentile(w.gaps(), 0.5)}
 	quiet := waits{ends: w.ends}
 	for _, x := range w.all {
 		if calm(run, x.after.End, s.middle/10) && calm(run, x.begin, s.middle/10) {
@@ -127,7 +128,7 @@ func (s scatter) evenness(ends int) (d float64, may Interval) {
 	}
 	d = uniformDistance(shares)
 	room := kolmogorovRoom/math.Sqrt(float64(n)) + float64(s.noise)/2/width + float64(ends)/float64(n+ends)
-	return d, Interval{max(0, d-room), min(1, d+room)}
+	return d, Interval{max(0, d-room-float64(s.worst)/width), min(1, d+room)}
 }
 
 const kolmogorovRoom = 1.73
