@@ -6,6 +6,11 @@ import (
 	"time"
 )
 
+// jitterTolerance is how far the spread may be from what is declared, as a part
+// of it. Both its ends are known less well than a wait is; one that is a tenth off
+// is still outside.
+const jitterTolerance = 0.08
+
 // judgeJitter rules on how far the waits of each rank are spread, from their
 // least to their greatest. Where none is claimed, as much as the tolerance of
 // the wait itself is.
@@ -18,7 +23,7 @@ func (c Backoff) judgeJitter(f *finding, all []scatter) {
 	case l.spread == below:
 		m.allowed = Bound{1 - tolerance, math.Inf(1)}
 	case c.Jitter > 0:
-		m.allowed = about(float64(c.Jitter), 0)
+		m.allowed = Bound{float64(c.Jitter) * (1 - jitterTolerance), float64(c.Jitter) * (1 + jitterTolerance)}
 	}
 	var seen []figure
 	for _, s := range all {
