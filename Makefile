@@ -36,7 +36,7 @@ test: export GORACE ?= atexit_sleep_ms=50
 test: deps ## everything, with the race detector
 	$(GO) vet ./...
 	$(GO) test -vet=off -timeout 5m ./chaos/judge
-	$(GO) test -vet=off -timeout 10m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl
+	$(GO) test -vet=off -timeout 10m -parallel 2 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m $$($(GO) list ./... | grep -v /cmd/)
 	$(GO) test -vet=off -race -timeout 10m -parallel 4 -skip '$(MEASURED)' ./cmd/...
 
