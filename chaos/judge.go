@@ -82,9 +82,13 @@ func verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
 	missing := judge.Missing(run)
 	for _, c := range x.Claims {
 		v := c.Judge().Judge(run).Lacking(missing)
-		if run.NotSteady != "" && c.Steady == nil {
+		switch {
+		case run.NotSteady == "":
+		case c.Steady == nil:
 			v = judge.Verdict{Claim: v.Claim, Kind: v.Kind, Ruling: judge.Inconclusive,
 				Reason: "nothing was injected, because the steady state was not confirmed"}
+		case v.Ruling == judge.Held: // what came to light later does not make it confirmed when it had to be
+			v = v.Lacking([]string{"nothing was injected, because it was not confirmed when faults were due: " + run.NotSteady})
 		}
 		all = append(all, v)
 	}

@@ -30,7 +30,7 @@ type Backoff struct {
 	// Longest wait without jitter, within 5%: waits must be seen to grow no more. Absent means none, so that they
 	// grow all along.
 	Cap time.Duration `yaml:"cap"`
-	// How far a wait d is spread, as a part of d, within 5% of it; absent means not at all: all waits within 5% of
+	// How far a wait d is spread, as a part of d, within 8% of it; absent means not at all: all waits within 5% of
 	// d.
 	Jitter unit.Share `yaml:"jitter"`
 	// In place of jitter, the time that a wait is spread by however long it is, within 5%.
@@ -91,7 +91,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	heard := hearingOf(run, Links{c.Link}, link, noise)
 	hops := transitOf(run, calls, from, to)
 	blur := noise
-	if hops.known && calm(run, from, blur) && noise <= evidence.LeastNoise {
+	if hops.known && calm(run, from, from, blur) && noise <= evidence.LeastNoise {
 		blur = hops.tail
 	}
 	byRank, told, overlaps := ranks(calls, blur, noise, heard)

@@ -23,16 +23,16 @@ func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits
 	}
 	whole := scatterOf(run, later, 0, hops, behind)
 	top, known := capOf(whole)
-	base := []figure{{first.low, first}}
+	base := []figure{{first.low, first, 0}}
 	if longest := float64(first.gaps[len(first.gaps)-1]); c.Cap == 0 || longest < top.Low || math.IsInf(top.High, 1) {
-		base = append(base, figure{first.low.plus(1, first.width).each(1.0 / triple), first})
+		base = append(base, figure{first.low.plus(1, first.width).each(1.0 / triple), first, 1.0 / triple})
 	}
 	f.setting(measure{name: "base", unit: timed, allowed: about(c.Base, grain(c.Base))}, base, func(of figure) string {
 		return fmt.Sprintf("the first waits say that base is %s (%d of them, half no longer than %s)",
 			timed.span(of.Interval), first.n, short(first.middle))
 	})
 	if c.Cap > 0 {
-		f.setting(measure{name: "cap", unit: timed, allowed: about(c.Cap, grain(c.Cap))}, []figure{{top, whole}}, func(of figure) string {
+		f.setting(measure{name: "cap", unit: timed, allowed: about(c.Cap, grain(c.Cap))}, []figure{{top, whole, 1}}, func(of figure) string {
 			if math.IsInf(of.High, 1) {
 				return fmt.Sprintf("no cap was seen: the longest of %d waits are as long as any", whole.n)
 			}

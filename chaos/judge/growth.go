@@ -10,7 +10,30 @@ import (
 // figure is what the waits of one rank, or of two, say of a setting.
 type figure struct {
 	Interval
-	of scatter
+	of  scatter
+	per float64 // by how much it grows with each nanosecond that the longest waits do; 0 where it rests on the least
+}
+
+// late is the figure where it is greater than allowed: the least of many waits is
+// what the policy makes it, but what its longest are is proven only by more than
+// the host may have added to any.
+func (of figure) late(allowed Bound) Interval {
+	if of.Low > allowed.High {
+		of.Low = max(0, of.Low-of.per*float64(of.of.worst))
+	}
+	return of.Interval
+}
+
+// perLongest is by how much the wait without jitter grows with the longest of
+// its rank.
+func (l law) perLongest() float64 {
+	switch l.spread {
+	case below:
+		return 1
+	case around:
+		return 0.5
+	}
+	return 0
 }
 
 // without is the wait of a rank without its jitter, by the law of spreading.
@@ -28,6 +51,7 @@ func (l law) without(s scatter) Interval {
 // common, or on each by itself if they contradict one another.
 func (f *finding) setting(m measure, seen []figure, says func(figure) string) {
 	add := func(of figure) {
+		of.Interval = of.late(m.allowed)
 		m.seen, m.sample, m.ids, m.says = of.Interval, of.of.n, of.of.ids, says(of)
 		m.hidden, m.settle = "", "more calls that fail would tell: a longer fault, or more load"
 		if 10*of.of.noise > of.of.middle {
@@ -65,15 +89,15 @@ func (c Backoff) judgeGrowth(f *finding, all []scatter, single bool) {
 	if c.Cap > 0 {
 		free = grown(waits)
 	}
-	base := []figure{{waits[0], all[0]}}
+	base := []figure{{waits[0], all[0], l.perLongest()}}
 	switch l.growth {
 	case constant:
 		for i := range all[1:] {
-			base = append(base, figure{waits[i+1], all[i+1]})
+			base = append(base, figure{waits[i+1], all[i+1], l.perLongest()})
 		}
 	case linear:
 		for i := 1; i < len(all); i++ {
-			of := figure{waits[i].each(1 / float64(i+1)), all[i]}
+			of := figure{waits[i].each(1 / float64(i+1)), all[i], l.perLongest() / float64(i+1)}
 			if i >= free {
 				of.High = math.Inf(1) // the cap may have made it less
 			}
@@ -139,7 +163,7 @@ func (c Backoff) judgeFactor(f *finding, all []scatter, waits []Interval, free i
 	}
 	var seen []figure
 	for i := 1; i < len(all) && i <= max(1, free); i++ {
-		ratio := figure{waits[i].over(waits[i-1]), all[i]}
+		ratio := figure{waits[i].over(waits[i-1]), all[i], c.declared().perLongest() / max(waits[i-1].High, 1)}
 		if i >= free {
 			ratio.High = math.Inf(1)
 		}
@@ -173,13 +197,13 @@ func (c Backoff) judgeCap(f *finding, all []scatter, waits []Interval, free int)
 	}
 	var seen []figure
 	for i := stopped; i < len(all); i++ {
-		seen = append(seen, figure{waits[i], all[i]})
+		seen = append(seen, figure{waits[i], all[i], c.declared().perLongest()})
 	}
 	m := measure{name: "cap", unit: timed, allowed: about(c.Cap, grain(c.Cap))}
 	says := "waits stop to grow at %s"
 	if len(seen) == 0 {
 		last := len(all) - 1
-		seen = []figure{{Interval{waits[last].Low, math.Inf(1)}, all[last]}}
+		seen = []figure{{Interval{waits[last].Low, math.Inf(1)}, all[last], c.declared().perLongest()}}
 		says = "waits were not seen to stop to grow: the last of them is %s"
 	}
 	f.setting(m, seen, func(of figure) string {

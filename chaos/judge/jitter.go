@@ -6,6 +6,11 @@ import (
 	"time"
 )
 
+// jitterTolerance is how far the spread may be from what is declared, as a part
+// of it. Both its ends are known less well than a wait is; one that is a tenth off
+// is still outside.
+const jitterTolerance = 0.08
+
 // judgeJitter rules on how far the waits of each rank are spread, from their
 // least to their greatest. Where none is claimed, as much as the tolerance of
 // the wait itself is.
@@ -18,11 +23,15 @@ func (c Backoff) judgeJitter(f *finding, all []scatter) {
 	case l.spread == below:
 		m.allowed = Bound{1 - tolerance, math.Inf(1)}
 	case c.Jitter > 0:
-		m.allowed = about(float64(c.Jitter), 0)
+		m.allowed = Bound{float64(c.Jitter) * (1 - jitterTolerance), float64(c.Jitter) * (1 + jitterTolerance)}
 	}
 	var seen []figure
 	for _, s := range all {
-		seen = append(seen, figure{l.spreadOf(s, c.Noise > 0), s})
+		of := figure{l.spreadOf(s, c.Noise > 0), s, 1}
+		if m.unit == shared {
+			of.per = 1 / max(s.low.High, 1)
+		}
+		seen = append(seen, of)
 	}
 	f.setting(m, seen, func(of figure) string {
 		what := fmt.Sprintf("jitter spreads %d waits number %d over %s of them", of.of.n, of.of.rank, shared.span(of.Interval))

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -32,6 +33,7 @@ type scatter struct {
 	width  Interval // from the least to the greatest
 	high   Interval // the greatest, of waits that begin at 0
 	noise  time.Duration
+	worst  time.Duration // the most that the host may have added to any wait
 	middle time.Duration // half of the measured ones are no longer
 }
 
@@ -45,36 +47,40 @@ const (
 // scatterOf measures the waits of a rank. Where the host let sleepers wake up
 // later than a tenth of the wait, only what came in calmer seconds counts; where
 // there is not enough of that, real waits may be shorter by all that a host that
-// has too much to do was seen to add.
+// has too much to do was seen to add, and that the longest are too long is proven
+// by nothing.
 func scatterOf(run *evidence.Run, w waits, rank int, t transit, behind time.Duration) scatter {
-	s := scatter{rank: rank, middle: percentile(w.gaps(), 0.5)}
+	s := scatter{rank: rank, worst: behind, middle: percentile(w.gaps(), 0.5)}
 	quiet := waits{ends: w.ends}
 	for _, x := range w.all {
-		if calm(run, x.after.End, s.middle/10) && calm(run, x.begin, s.middle/10) {
+		if calm(run, x.after.End, x.begin, s.middle/10) {
 			quiet.all = append(quiet.all, x)
 		}
 	}
 	if n := len(quiet.all); n < leastWaits || float64(n) < calmShare*float64(len(w.all)) || !t.known {
-		quiet = w
+		quiet, s.worst = w, math.MaxInt64
 		t = transit{typical: max(t.typical, behind), most: max(t.most, behind), tail: max(t.tail, behind)}
 	}
 	s.gaps, s.n, s.noise = quiet.gaps(), len(quiet.all), t.tail
-	blur := time.Duration(0)
-	for _, x := range quiet.all {
-		blur = max(blur, x.blur)
+	blurred := make([]time.Duration, s.n)
+	for i, x := range quiet.all {
+		blurred[i] = x.gap() + x.blur
 		s.ids = append(s.ids, x.id)
 	}
-	s.measure(t, float64(blur), quiet.ends)
+	slices.Sort(blurred)
+	s.measure(t, blurred, quiet.ends)
 	return s
 }
 
-func (s *scatter) measure(t transit, blur float64, ends int) {
+// measure finds where the waits begin and end. blurred are their ends at the most,
+// ordered.
+func (s *scatter) measure(t transit, blurred []time.Duration, ends int) {
 	typical, most, tail := float64(t.typical), float64(t.most), float64(t.tail)
 	n := len(s.gaps)
 	strays := min(max(2, n/100), n-1)
-	least, lowest := float64(s.gaps[0]), float64(s.gaps[strays])
+	least, lowest := float64(s.gaps[0]), float64(blurred[strays])
 	top := n - 1 - strays
-	greatest := float64(s.gaps[max(top, 0)])
+	greatest, latest := float64(s.gaps[max(top, 0)]), float64(blurred[max(top, 0)])
 
 	// From the least to the greatest of top+1 waits lies a share of the whole
 	// that is known but for chance; of what is missing, all may be longer.
@@ -92,14 +98,14 @@ func (s *scatter) measure(t transit, blur float64, ends int) {
 		s.high.Low = max(s.high.Low, greatest-most)
 	}
 	if missed < 0.5 {
-		s.width.High = (max(0, span) + typical + blur) / (1 - missed)
-		s.high.High = (max(0, greatest) + blur) / (1 - missed)
+		s.width.High = (max(0, latest-least) + typical) / (1 - missed)
+		s.high.High = max(0, latest) / (1 - missed)
 	}
 	// Of all waits half are longer by no more than typical, and 90% by no more than
 	// most. Among m of them the gap before the first is more than a part x of the
 	// width with the chance (1−x)^m.
 	gap := min(-math.Log(rare)/float64(n), 0.5) * s.width.High
-	s.low = Interval{max(0, least-typical-2*gap, least-most-gap/0.9), max(0, lowest+blur)}
+	s.low = Interval{max(0, least-typical-2*gap, least-most-gap/0.9), max(0, lowest)}
 }
 
 // gammaQuantile is the quantile of the gamma law of shape k that lies z standard
@@ -127,7 +133,7 @@ func (s scatter) evenness(ends int) (d float64, may Interval) {
 	}
 	d = uniformDistance(shares)
 	room := kolmogorovRoom/math.Sqrt(float64(n)) + float64(s.noise)/2/width + float64(ends)/float64(n+ends)
-	return d, Interval{max(0, d-room), min(1, d+room)}
+	return d, Interval{max(0, d-room-float64(s.worst)/width), min(1, d+room)}
 }
 
 const kolmogorovRoom = 1.73

@@ -192,7 +192,7 @@ func (c Retry) gaveUp(run *evidence.Run, t *tally, call call, least, most int) {
 	if !ok || !answered(s) || s.Done < last.End {
 		return
 	}
-	if s.Done-last.End > promptly {
+	if s.Done-last.End > promptly || run.Noise(last.Begin, s.Done) > gaveUpUnseen {
 		most = math.MaxInt
 	}
 	if len(t.stops) == 0 {

@@ -84,11 +84,11 @@ func hopsOf(run *evidence.Run, all *calls, from, to time.Duration) transit {
 	}
 }
 
-// calm reports whether the host let processes run on time around a moment: a
+// calm reports whether the host let processes run on time in all of [from, to]: a
 // hundredth of the wake-ups were later than so long by no more than that, and
-// not all of the second some thread waited for a core.
-func calm(run *evidence.Run, at, within time.Duration) bool {
-	for _, t := range run.TicksIn(at, at) {
+// not all of a second some thread waited for a core.
+func calm(run *evidence.Run, from, to, within time.Duration) bool {
+	for _, t := range run.TicksIn(from, to) {
 		if t.Pressure >= load.Crowded || t.HiccupP99.Duration() > within {
 			return false
 		}
