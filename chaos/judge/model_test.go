@@ -5,7 +5,6 @@ import (
 	"flag"
 	"math/rand/v2"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -95,9 +94,16 @@ func (w world) play() *evidence.Run {
 	}
 	after := func(d time.Duration, do func()) {
 		at := now + d
-		// None begins before another ends, or as it does.
-		if i := sort.Search(len(pauses), func(i int) bool { return pauses[i].to > at }); i < len(pauses) && at >= pauses[i].from {
-			at = pauses[i].to
+		for len(pauses) > 0 && pauses[0].to <= now {
+			pauses = pauses[1:] // over, and for good
+		}
+		for _, p := range pauses {
+			if p.from > at {
+				break
+			}
+			if at < p.to {
+				at = p.to
+			}
 		}
 		todo.add(at, do)
 	}
