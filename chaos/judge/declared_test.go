@@ -88,7 +88,8 @@ func falseNumbers() []declared {
 	}
 	late := backAt(0, 0)
 	for _, within := range []time.Duration{500, 800, 900, 990, 1100, 1250, 2000} {
-		add(fmt.Sprintf("recovery within %d ms of 1000", within), within < 1000, late, Recovery{Route: "pay", Within: within * ms}, "goodput was back 1")
+		add(fmt.Sprintf("recovery within %d ms of 1000", within), within < 1000, late,
+			Recovery{Route: "pay", Within: within * ms}, "goodput was back 1")
 	}
 	for _, lost := range []time.Duration{100, 500} {
 		c := Recovery{Route: "pay", Within: 1500 * ms}

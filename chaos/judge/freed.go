@@ -87,7 +87,9 @@ func (c Bulkhead) unfreed(f *finding, why string) {
 
 // notBack says what it means that goodput did not come back before the next
 // fault or the end: after a while places are lost.
-func (c Bulkhead) notBack(run *evidence.Run, link *evidence.Link, e filling, after arrivals, until time.Duration, back comeback) returnedPlaces {
+func (c Bulkhead) notBack(
+	run *evidence.Run, link *evidence.Link, e filling, after arrivals, until time.Duration, back comeback,
+) returnedPlaces {
 	p := returnedPlaces{open: true}
 	p.says = fmt.Sprintf("%s was not back when the evidence after the healing at %s ended %s later",
 		orAll(c.Route), short(e.to), short(until-e.to))
