@@ -89,7 +89,8 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	heard := hearingOf(run, Links{c.Link}, link, noise)
-	hops := transitOf(run, calls, from, to)
+	ways := hopsOf(run, calls, from, to)
+	hops := ways.whole()
 	blur := noise
 	if hops.known && calm(run, from, from, blur) && noise <= evidence.LeastNoise {
 		blur = hops.tail
@@ -106,7 +107,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	c.judgeEarly(f, byRank)
-	c.judgeWaits(f, run, byRank, hops, run.Behind(from, to))
+	c.judgeWaits(f, run, byRank, ways, run.Behind(from, to))
 	if c.Herd > 0 {
 		c.judgeHerd(f, run, byRank)
 	}
@@ -134,13 +135,13 @@ func (c Backoff) count(f *finding, all *calls, byRank []waits, told []wait, over
 }
 
 // judgeWaits measures the waits of each rank and rules on the settings.
-func (c Backoff) judgeWaits(f *finding, run *evidence.Run, byRank []waits, hops transit, behind time.Duration) {
+func (c Backoff) judgeWaits(f *finding, run *evidence.Run, byRank []waits, ways hops, behind time.Duration) {
 	var all []scatter
 	for i, w := range byRank {
 		if len(w.all) < leastWaits {
 			break // the later ones are fewer still
 		}
-		s := scatterOf(run, w, i+1, hops, behind)
+		s := scatterOf(run, w, i+1, ways, behind)
 		all = append(all, s)
 		lower, upper := c.within(i + 1)
 		f.numbers.Add(fmt.Sprintf("waits_%d", s.rank), float64(len(w.all)))
@@ -155,7 +156,7 @@ func (c Backoff) judgeWaits(f *finding, run *evidence.Run, byRank []waits, hops 
 		return
 	}
 	if c.declared().growth == decorrelated {
-		c.judgeDecorrelated(f, run, byRank, all, hops, behind)
+		c.judgeDecorrelated(f, run, byRank, all, ways, behind)
 		return
 	}
 	c.judgeGrowth(f, all, len(byRank) > len(all) && len(byRank[len(all)].all) == 0 && byRank[len(all)].ends >= leastWaits)

@@ -47,6 +47,14 @@ func TestBackoffRules(t *testing.T) {
 				return d, d + d/2
 			})
 		}, Inconclusive, "the figure may be at least"},
+		{"sound, and all waits of a rank end in a rush", func(s *simulation, c *Backoff) {
+			c.Cap = 400 * ms
+			s.attempts, s.faults[0].span, s.rush = 20, 2500*ms, 4400*ms
+			s.wait = between(func(k int) (time.Duration, time.Duration) {
+				d := min(100*ms<<(k-1), 400*ms)
+				return d, d + d/2
+			})
+		}, Inconclusive, "ms of noise"},
 		{"sound, spread", func(s *simulation, c *Backoff) {
 			c.Law = "spread"
 			s.wait = between(func(k int) (time.Duration, time.Duration) {

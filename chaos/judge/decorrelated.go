@@ -15,13 +15,13 @@ import (
 
 // judgeDecorrelated rules on base, by both ends of the first waits, on the cap,
 // and on how evenly each wait lies in the range that the one before it leaves.
-func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits, all []scatter, hops transit, behind time.Duration) {
+func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits, all []scatter, ways hops, behind time.Duration) {
 	first := all[0]
 	var later waits
 	for _, w := range byRank {
 		later.all, later.ends = append(later.all, w.all...), later.ends+w.ends
 	}
-	whole := scatterOf(run, later, 0, hops, behind)
+	whole := scatterOf(run, later, 0, ways, behind)
 	top, known := capOf(whole)
 	base := []figure{{first.low, first, 0}}
 	if longest := float64(first.gaps[len(first.gaps)-1]); c.Cap == 0 || longest < top.Low || math.IsInf(top.High, 1) {

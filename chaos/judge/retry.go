@@ -147,7 +147,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	c.judgeWrites(f, t)
 	c.amplify(f, t, run, a.all, spans)
 	if c.Deadline {
-		c.judgeLeaving(f, run, a.own, transitOf(run, a.own, from, to))
+		c.judgeLeaving(f, run, a.own, hopsOf(run, a.own, from, to).whole())
 	}
 	if unfinished(run, c.Link...) {
 		f.open("evidence", "the run was cut before its faults on %s were over", c.Link)

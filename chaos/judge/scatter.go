@@ -49,7 +49,7 @@ const (
 // there is not enough of that, real waits may be shorter by all that a host that
 // has too much to do was seen to add, and that the longest are too long is proven
 // by nothing.
-func scatterOf(run *evidence.Run, w waits, rank int, t transit, behind time.Duration) scatter {
+func scatterOf(run *evidence.Run, w waits, rank int, h hops, behind time.Duration) scatter {
 	s := scatter{rank: rank, worst: behind, middle: percentile(w.gaps(), 0.5)}
 	quiet := waits{ends: w.ends}
 	for _, x := range w.all {
@@ -57,8 +57,10 @@ func scatterOf(run *evidence.Run, w waits, rank int, t transit, behind time.Dura
 			quiet.all = append(quiet.all, x)
 		}
 	}
+	t := h.around(quiet.all)
 	if n := len(quiet.all); n < leastWaits || float64(n) < calmShare*float64(len(w.all)) || !t.known {
 		quiet, s.worst = w, math.MaxInt64
+		t = h.around(w.all)
 		t = transit{typical: max(t.typical, behind), most: max(t.most, behind), tail: max(t.tail, behind)}
 	}
 	s.gaps, s.n, s.noise = quiet.gaps(), len(quiet.all), t.tail

@@ -25,6 +25,7 @@ type simulation struct {
 	crowded  time.Duration // on average, what anything waits for a core where all are kept busy; 0 means they are not
 	unseen   bool          // a thread that sleeps wakes up on time all the same
 	spared   bool          // the dependency has a host of its own, which is not busy
+	rush     time.Duration // from then on for 700 ms the system sends each call 100 to 200 ms late; 0 means never
 
 	service   time.Duration // of the dependency, ±20%
 	timeout   time.Duration // of one attempt
@@ -434,7 +435,11 @@ func (r *simRun) exchange(id uint64, route simRoute, k int, reply func(evidence.
 			reply(x)
 		})
 	}
-	r.after(r.delay(), func() {
+	late := r.delay()
+	if r.rush > 0 && r.now >= r.rush && r.now < r.rush+700*time.Millisecond {
+		late += 100*time.Millisecond + r.upTo(100*time.Millisecond)
+	}
+	r.after(late, func() {
 		x.Begin = r.now
 		answer := r.service*8/10 + r.upTo(r.service*4/10)
 		if !r.spared {
