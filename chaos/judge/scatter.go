@@ -19,8 +19,8 @@ import (
 //	            chance leaves between the least of n and where they begin
 //	high.High   the greatest g, less the strays and those that a stall held up,
 //	            and more by what chance and the waits that are missing leave
-//	high.Low    the same g less what the host adds to 99% of all, or to 90% where
-//	            so many of the longest cannot be among the others
+//	high.Low    the same g less what the host adds to 99% of all, or less than that
+//	            where it cannot have moved so many beyond the real end
 //
 // What chance leaves is that of waits which are spread evenly. Whether they are
 // is measured besides, see evenness.
@@ -33,6 +33,7 @@ type scatter struct {
 	width  Interval // from the least to the greatest
 	high   Interval // the greatest, of waits that begin at 0
 	noise  time.Duration
+	late   delays
 	worst  time.Duration // the most that the host may have added to any wait
 	middle time.Duration // half of the measured ones are no longer
 }
@@ -61,9 +62,11 @@ func scatterOf(run *evidence.Run, w waits, rank int, h hops, behind time.Duratio
 	if n := len(quiet.all); n < leastWaits || float64(n) < calmShare*float64(len(w.all)) || !t.known {
 		quiet, s.worst = w, math.MaxInt64
 		t = h.around(w.all)
-		t = transit{typical: max(t.typical, behind), most: max(t.most, behind), tail: max(t.tail, behind)}
+		t = transit{
+			typical: max(t.typical, behind), most: max(t.most, behind), tail: max(t.tail, behind), late: t.late.atLeast(behind),
+		}
 	}
-	s.gaps, s.n, s.noise = quiet.gaps(), len(quiet.all), t.tail
+	s.gaps, s.n, s.noise, s.late = quiet.gaps(), len(quiet.all), t.tail, t.late
 	blurred := make([]time.Duration, s.n)
 	for i, x := range quiet.all {
 		blurred[i] = x.gap() + x.blur
@@ -92,13 +95,8 @@ func (s *scatter) measure(t transit, blurred []time.Duration, ends int) {
 	span := greatest - least
 	s.width = Interval{max(0, span-tail) / (1 - sure), math.Inf(1)}
 	s.high = Interval{max(0, greatest-tail) / (1 - sure), math.Inf(1)}
-	// Of the waits that are longer by more than most, which are a tenth, only those
-	// from the last stretch of tail come as far up. If these are surely fewer than
-	// the strays, there is one among the strays that is not.
-	if stretch := max(s.width.Low, 1); poissonTail(int(above), float64(n)/10*min(1, tail/stretch)) < rare {
-		s.width.Low = max(s.width.Low, span-most)
-		s.high.Low = max(s.high.Low, greatest-most)
-	}
+	s.width.Low = max(s.width.Low, span-t.late.pushes(span, int(above), n))
+	s.high.Low = max(s.high.Low, greatest-t.late.pushes(greatest, int(above), n))
 	if missed < 0.5 {
 		s.width.High = (max(0, latest-least) + typical) / (1 - missed)
 		s.high.High = max(0, latest) / (1 - missed)
@@ -108,6 +106,22 @@ func (s *scatter) measure(t transit, blurred []time.Duration, ends int) {
 	// width with the chance (1−x)^m.
 	gap := min(-math.Log(rare)/float64(n), 0.5) * s.width.High
 	s.low = Interval{max(0, least-typical-2*gap, least-most-gap/0.9), max(0, lowest)}
+}
+
+// pushes is by how much the few longest of n waits may be longer than any real
+// one: if the real ones end further below span than that, there are surely not
+// few that the host has moved beyond.
+func (l delays) pushes(span float64, few, n int) float64 {
+	if len(l) == 0 {
+		return span
+	}
+	const steps = 200
+	step := min(span, float64(l[len(l)-1])) / steps
+	x := min(span, float64(l[len(l)-1]))
+	for x >= step && step > 0 && poissonTail(few, float64(n)*l.beyond(x-step, max(1, span-x+step))) < rare {
+		x -= step
+	}
+	return max(0, x)
 }
 
 // gammaQuantile is the quantile of the gamma law of shape k that lies z standard
@@ -134,7 +148,7 @@ func (s scatter) evenness(ends int) (d float64, may Interval) {
 		shares[i] = (float64(g) - least) / width
 	}
 	d = uniformDistance(shares)
-	room := kolmogorovRoom/math.Sqrt(float64(n)) + float64(s.noise)/2/width + float64(ends)/float64(n+ends)
+	room := kolmogorovRoom/math.Sqrt(float64(n)) + s.late.beyond(0, width) + float64(ends)/float64(n+ends)
 	return d, Interval{max(0, d-room-float64(s.worst)/width), min(1, d+room)}
 }
 

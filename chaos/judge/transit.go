@@ -27,7 +27,33 @@ type transit struct {
 	typical time.Duration // half of the waits are longer by no more than this
 	most    time.Duration // 90% of them are
 	tail    time.Duration // 99% of them are
+	late    delays      // by how much each is, as far as it tells
 	known   bool          // false if too few requests passed to tell
+}
+
+// delays is the law by which waits are late: its quantiles, evenly from the
+// least to the greatest.
+type delays []time.Duration
+
+const quantiles = 400
+
+// atLeast is the law where none is late by less.
+func (l delays) atLeast(d time.Duration) delays {
+	more := delays{d}
+	for _, q := range l {
+		more = append(more, max(q, d))
+	}
+	return more
+}
+
+// beyond is the share of waits, spread evenly over width, that end up further than
+// x beyond it.
+func (l delays) beyond(x, width float64) float64 {
+	sum := 0.0
+	for _, q := range l {
+		sum += min(1, max(0, float64(q)-x)/width)
+	}
+	return sum / float64(max(1, len(l)))
 }
 
 const (
@@ -127,7 +153,16 @@ func (h hops) transit(there, back []time.Duration) transit {
 		}
 		return common + 2*by
 	}
+	law := make(delays, quantiles)
+	for i := range law {
+		q := float64(i) / (quantiles - 1)
+		law[i] = max(leastTypical, late(q))
+		if q >= 0.99 {
+			law[i] += h.timer
+		}
+	}
 	return transit{
+		late:    law,
 		typical: max(leastTypical, late(0.5)),
 		most:    max(leastTypical, late(0.9)),
 		tail:    max(leastTail, late(0.99)+h.timer),
