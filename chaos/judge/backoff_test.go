@@ -54,7 +54,7 @@ func TestBackoffRules(t *testing.T) {
 				d := min(100*ms<<(k-1), 400*ms)
 				return d, d + d/2
 			})
-		}, Inconclusive, "ms of noise"},
+		}, Held, "waits stop to grow at"},
 		{"sound, spread", func(s *simulation, c *Backoff) {
 			c.Law = "spread"
 			s.wait = between(func(k int) (time.Duration, time.Duration) {

@@ -46,20 +46,30 @@ const (
 )
 
 // scatterOf measures the waits of a rank. Where the host let sleepers wake up
-// later than a tenth of the wait, only what came in calmer seconds counts; where
+// later than a tenth of the wait, only what came in calmer seconds counts, and
+// where the system was late by a fiftieth of it, what came in calmer moments; where
 // there is not enough of that, real waits may be shorter by all that a host that
 // has too much to do was seen to add, and that the longest are too long is proven
 // by nothing.
 func scatterOf(run *evidence.Run, w waits, rank int, h hops, behind time.Duration) scatter {
 	s := scatter{rank: rank, worst: behind, middle: percentile(w.gaps(), 0.5)}
-	quiet := waits{ends: w.ends}
+	quiet, best := waits{ends: w.ends}, waits{ends: w.ends}
 	for _, x := range w.all {
 		if calm(run, x.after.End, x.begin, s.middle/10) {
 			quiet.all = append(quiet.all, x)
+			if !h.rushed(x, s.middle/50) {
+				best.all = append(best.all, x)
+			}
 		}
 	}
+	enough := func(part waits) bool {
+		return len(part.all) >= leastWaits && float64(len(part.all)) >= calmShare*float64(len(w.all))
+	}
+	if enough(best) {
+		quiet = best
+	}
 	t := h.around(quiet.all)
-	if n := len(quiet.all); n < leastWaits || float64(n) < calmShare*float64(len(w.all)) || !t.known {
+	if !enough(quiet) || !t.known {
 		quiet, s.worst = w, math.MaxInt64
 		t = h.around(w.all)
 		t = transit{

@@ -27,7 +27,7 @@ type transit struct {
 	typical time.Duration // half of the waits are longer by no more than this
 	most    time.Duration // 90% of them are
 	tail    time.Duration // 99% of them are
-	late    delays      // by how much each is, as far as it tells
+	late    delays        // by how much each is, as far as it tells
 	known   bool          // false if too few requests passed to tell
 }
 
@@ -60,6 +60,8 @@ const (
 	leastHops    = 50                     // ways that it takes to tell how late hops are
 	pooled       = 200                    // ways to read those of some waits off
 	nearby       = time.Second            // ways are of the same time as a wait
+	instant      = 100 * time.Millisecond // in which a system is late or is not
+	leastAtOnce  = 10                     // ways in an instant to tell
 	leastTypical = 100 * time.Microsecond // timers are no more exact than that
 	leastTail    = time.Millisecond
 )
@@ -69,7 +71,8 @@ const (
 type hops struct {
 	there, back []way
 	usual       []time.Duration
-	timer       time.Duration // how late a thread that sleeps wakes up
+	rushes      map[time.Duration]time.Duration // see rush
+	timer       time.Duration                   // how late a thread that sleeps wakes up
 }
 
 // way is how long one request took, and when.
@@ -105,6 +108,7 @@ func hopsOf(run *evidence.Run, all *calls, from, to time.Duration) hops {
 		slices.Sort(h.usual)
 		slices.SortFunc(h.there, byTime)
 		slices.SortFunc(h.back, byTime)
+		h.rush()
 		for _, t := range run.TicksIn(from, to) {
 			if t.Pressure < load.Crowded {
 				h.timer = max(h.timer, t.HiccupP99.Duration())
@@ -112,6 +116,33 @@ func hopsOf(run *evidence.Run, all *calls, from, to time.Duration) hops {
 		}
 		return h
 	})
+}
+
+// rush finds by how much half of the ways there took longer than a tenth did before the
+// faults, in each instant that saw enough of them.
+func (h *hops) rush() {
+	h.rushes = make(map[time.Duration]time.Duration)
+	if len(h.usual) < leastHops {
+		return
+	}
+	usual := ofOrdered(h.usual, 0.9)
+	same := func(a, b way) bool { return a.at/instant == b.at/instant }
+	for all := h.there; len(all) > 0; {
+		n := 1
+		for n < len(all) && same(all[0], all[n]) {
+			n++
+		}
+		if n >= leastAtOnce {
+			h.rushes[all[0].at/instant] = ofOrdered(took(all[:n]), 0.5) - usual
+		}
+		all = all[n:]
+	}
+}
+
+// rushed reports whether either end of a wait was in an instant in which the
+// system was late by more than so much.
+func (h hops) rushed(w wait, within time.Duration) bool {
+	return h.rushes[w.after.End/instant] > within || h.rushes[w.begin/instant] > within
 }
 
 // whole is by how much waits are longer at any time.
