@@ -181,7 +181,7 @@ func TestProbes(t *testing.T) {
 
 // One call while open is found at 1,000/s, whenever it comes, and an open time
 // that is a tenth short or long, and one that opens again without a fault.
-func TestSmallestViolations(t *testing.T) {
+func TestSmallestBreakerViolations(t *testing.T) {
 	claim := Breaker{Link: "payments", Route: "pay", Failures: 40, Waits: 2 * time.Second, Probes: 1, ClosesWithin: 3 * time.Second}
 	for _, c := range []struct {
 		name   string
