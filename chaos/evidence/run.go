@@ -89,7 +89,7 @@ type Injection struct {
 	Ends     bool          `json:"ends,omitempty"`     // it ends the calls that it drops the response of, which it keeps otherwise
 	Cycle    bool          `json:"cycle,omitempty"`    // it comes and goes while it is in force
 	Ramp     Seconds       `json:"ramp_s,omitempty"`   // how long it takes to grow to its full size; 0 if it has it at once
-	Effects  *Effects      `json:"effects,omitempty"`  // what it may do; nil in runs from before it was told
+	Effects  *Effects      `json:"effects,omitempty"`  // what it may do; nil in runs from before it was recorded, see Does
 	At       Seconds       `json:"at_s"`               // when it was planned
 	For      Seconds       `json:"for_s"`              // how long it was planned to last
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
@@ -98,32 +98,6 @@ type Injection struct {
 	Overflow uint64        `json:"-"`                  // exchanges that it let go because it had hold of as many as it may
 	Error    string        `json:"-"`                  // why it could not be injected or healed
 	Why      string        `json:"-"`                  // the same of the injection, without what was tried
-}
-
-// Effects is what a fault may do to an exchange or a connection that it takes.
-type Effects struct {
-	Delays     bool `json:"delays,omitempty"`     // it takes longer
-	Holds      bool `json:"holds,omitempty"`      // it stays as it is until the heal, unless its caller leaves
-	Ends       bool `json:"ends,omitempty"`       // it ends as the dependency did not end it: answered, cut short or reset
-	Alters     bool `json:"alters,omitempty"`     // bytes arrive that were not sent
-	Duplicates bool `json:"duplicates,omitempty"` // the dependency gets it twice
-	Marks      bool `json:"marks,omitempty"`      // the records of its link say what it touched
-}
-
-// Active tells whether the fault was in force at any moment of [from, to].
-func (f *Injection) Active(from, to time.Duration) bool {
-	return f.Injected >= 0 && f.Injected <= to && (f.Healed < 0 || f.Healed >= from)
-}
-
-// OnTarget tells whether it happened to a target, not to a link. Runs from
-// before there was Target had two kinds that did.
-func (f *Injection) OnTarget() bool { return f.Target || f.Kind == "restart" || f.Kind == "pause" }
-
-// Touched tells whether the fault touched the exchange. The link says so for
-// its own faults; what happens to a target, or is done by a command, touches
-// whatever was on its way then.
-func (f *Injection) Touched(x *Exchange) bool {
-	return x.HitBy(f.Index) || (f.OnTarget() || f.Kind == "exec") && f.Active(x.Begin, x.End)
 }
 
 // Tick is what the harness knew at the end of one second. It is kept for every

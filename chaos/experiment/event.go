@@ -88,9 +88,11 @@ func (e Event) Effects() toxic.Effects {
 	case e.Pause != nil, e.NetPartition != nil:
 		return toxic.Effects{Holds: true}
 	case e.Restart != nil, e.Kill != nil:
-		return toxic.Effects{Delays: true, Ends: true}
+		return toxic.Effects{Slows: true, Ends: true, Strikes: true}
+	case e.CPU != nil, e.Memory != nil, e.FD != nil, e.DiskFull != nil, e.NetRate != nil, e.Exec != nil:
+		return toxic.Effects{Slows: true}
 	}
-	return toxic.Effects{Delays: true}
+	return toxic.Effects{}
 }
 
 // String names the event for people: its name, or like "errors 503 to 100% on

@@ -271,7 +271,7 @@ func arrivedOver(run *evidence.Run, l *evidence.Link, id uint64) int {
 		}
 		n++
 		for _, f := range run.Faults {
-			if f.Kind == "duplicate" && x.HitBy(f.Index) {
+			if f.Does().Duplicates && x.HitBy(f.Index) {
 				n++ // it was delivered twice
 			}
 		}

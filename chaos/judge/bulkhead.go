@@ -111,17 +111,11 @@ func (e filling) full() arrivals {
 	return at(e.turned.of, places)
 }
 
-// slows tells whether the episode's faults keep calls in progress: errors and
-// resets end them instead, and so do responses that are cut short, or dropped
-// with a reset; bytes that are changed and requests that come twice take no
-// longer.
+// slows reports whether the episode's faults keep calls in progress.
 func (e filling) slows() bool {
 	return slices.ContainsFunc(e.faults, func(f evidence.Injection) bool {
-		switch f.Kind {
-		case "errors", "reset", "truncate", "corrupt", "duplicate":
-			return false
-		}
-		return !f.Ends
+		does := f.Does()
+		return does.Delays || does.Slows || does.Holds
 	})
 }
 

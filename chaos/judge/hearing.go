@@ -47,8 +47,7 @@ func (h hearing) unsure(x *evidence.Exchange) bool {
 			continue
 		}
 		touched = true
-		switch f.Kind {
-		case "corrupt", "reset", "truncate":
+		if f.Does().Spoils {
 			return true
 		}
 	}

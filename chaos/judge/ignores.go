@@ -15,14 +15,14 @@ const leastIgnored = 5
 // must not. A fault with client errors that are not declared as ignored is
 // neither: what it should do is not claimed.
 func (b Breaker) breaks(f evidence.Injection) bool {
-	if f.Kind != "errors" {
+	if !f.Does().Answers {
 		return true
 	}
 	return slices.ContainsFunc(f.Statuses, func(s int) bool { return s >= 500 && !slices.Contains(b.Ignores, s) })
 }
 
 func (b Breaker) ignored(f evidence.Injection) bool {
-	return f.Kind == "errors" && len(f.Statuses) > 0 &&
+	return f.Does().Answers && len(f.Statuses) > 0 &&
 		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })
 }
 

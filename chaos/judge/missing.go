@@ -61,7 +61,7 @@ func Spared(run *evidence.Run) []string {
 func unmarked(run *evidence.Run, f evidence.Injection) bool {
 	link := run.Links[f.On]
 	switch {
-	case link == nil || f.OnTarget() || f.Kind == "exec" || f.Injected < 0 || f.Hit > 0 || len(run.Lost) > 0:
+	case link == nil || !f.Does().Marks || f.Injected < 0 || f.Hit > 0 || len(run.Lost) > 0:
 		return false
 	case f.Healed < 0 || run.Partial && f.Healed > horizon(run):
 		return false // what it has hold of is recorded when that ends
@@ -87,7 +87,7 @@ func passedBy(run *evidence.Run, f evidence.Injection) int {
 // where nobody listened, who is told of by no record, or on connections from
 // the warm-up.
 func unused(run *evidence.Run, f evidence.Injection) bool {
-	return len(run.Links[f.On].Exchanges) == 0 && f.Kind != "down" && run.Warmup == nil
+	return len(run.Links[f.On].Exchanges) == 0 && !f.Does().Refuses && run.Warmup == nil
 }
 
 // missingShown is how many faults a reason names.

@@ -157,21 +157,17 @@ func gives(routes []PlannedRoute) (longest time.Duration) {
 // fails by that, as far as is known.
 func (p Plan) holds(links Links, f PlannedFault) (held time.Duration, fails bool) {
 	patience := p.patience(links)
-	switch f.Kind {
-	case "errors", "reset", "truncate", "restart", "kill":
+	switch does := f.Does(); {
+	case does.Ends && !does.Holds:
 		return 0, true
-	case "corrupt", "duplicate":
-		return 0, false
-	case "latency":
+	case does.Delays:
 		held = f.Delay.Duration()
 		if patience > 0 && held >= patience {
 			return patience, true
 		}
 		return held, patience == 0 // callers may wait less
-	case "drop_response":
-		if f.Ends {
-			return 0, true
-		}
+	case !does.Slows && !does.Holds:
+		return 0, false
 	}
 	held = f.Healed - f.Injected
 	if patience > 0 {
@@ -189,7 +185,7 @@ func (p Plan) delay(links Links, f PlannedFault) (least, most time.Duration) {
 		least = most
 	}
 	for _, beside := range p.onPath(links) {
-		if beside.Kind == "latency" && f.Kind == "errors" && beside.Share >= 0.5 && beside.Injected <= f.Injected && beside.Healed > f.Injected {
+		if beside.Does().Delays && f.Does().Answers && beside.Share >= 0.5 && beside.Injected <= f.Injected && beside.Healed > f.Injected {
 			least, most = max(least, beside.Delay.Duration()), max(most, beside.Delay.Duration())
 		}
 	}
@@ -209,7 +205,7 @@ func (p Plan) slow(links Links, at time.Duration) (least, most time.Duration) {
 		}
 		held, _ := p.holds(links, f)
 		most = max(most, min(held, f.Healed-at))
-		if patience > 0 || f.Kind == "latency" {
+		if patience > 0 || f.Does().Delays {
 			least = max(least, held)
 		}
 	}

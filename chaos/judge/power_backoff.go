@@ -199,8 +199,7 @@ func (c Backoff) weighHerd(w *weighing, faults []retried) {
 	most, snaps, known := 0.0, false, true
 	for _, f := range faults {
 		n := f.rate * f.share * bin
-		switch f.Kind {
-		case "reset", "restart", "kill":
+		if f.Does().Strikes {
 			snaps = true
 			known = known && (w.Links[c.Link].Service > 0 || f.delay > 0)
 			n = max(n, f.rate*f.share*f.flies.Seconds())

@@ -22,7 +22,7 @@ func (b Breaker) fails(p Plan, f PlannedFault) float64 {
 	if _, fails := p.holds(Links{b.Link}, f); !fails {
 		return 0
 	}
-	if f.Kind != "errors" {
+	if !f.Does().Answers {
 		return f.Share
 	}
 	n := 0
@@ -265,7 +265,7 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 // spares reports whether a fault answers with nothing but what must not open the
 // breaker.
 func (b Breaker) spares(f PlannedFault) bool {
-	return f.Kind == "errors" && len(f.Statuses) > 0 &&
+	return f.Does().Answers && len(f.Statuses) > 0 &&
 		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })
 }
 

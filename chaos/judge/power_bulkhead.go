@@ -63,7 +63,7 @@ func (c Bulkhead) weighFilling(w *weighing, faults []PlannedFault) {
 		if filled < float64(c.Limit) {
 			key, turn := w.RateKey,
 				"offer at least "+rateUp(1.3*float64(c.Limit)/max(min(held, length).Seconds()*f.Share, 1e-3))+" of "+orAll(c.Route)
-			if f.Kind == "latency" && held < length {
+			if f.Does().Delays && held < length {
 				key, turn = w.at(f, "delay"),
 					turn+fmt.Sprintf(", or raise the delay to %s", roundUp(time.Duration(1.3*float64(c.Limit)/max(rate, 1e-3)*float64(time.Second))))
 			}

@@ -163,25 +163,21 @@ func (c Timeout) hangs(t *traffic, s span, x *evidence.Exchange) bool {
 		return true
 	}
 	return slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
-		switch f.Kind {
-		case "latency":
+		switch does := f.Does(); {
+		case does.Delays:
 			if f.Ramp > 0 && x.Begin-f.Injected < f.Ramp.Duration() || f.Delay.Duration() < c.Within {
 				return false // it is not that long, or had not grown so far
 			}
-			fallthrough
-		case "partition", "hang", "drop_response", "pause", "net_partition":
-			if f.Ends {
-				return false
-			}
-			if f.Cycle {
-				return false // how long it would have been held is not known
-			}
-			held := f.Healed
-			if held < 0 {
-				held = t.end
-			}
-			return f.Touched(x) && x.Ending == evidence.CallerGone && held-max(x.Begin, f.Injected) >= c.Within
+		case !does.Holds:
+			return false
 		}
-		return false
+		if f.Cycle {
+			return false // how long it would have hung is not known
+		}
+		healed := f.Healed
+		if healed < 0 {
+			healed = t.end
+		}
+		return f.Touched(x) && x.Ending == evidence.CallerGone && healed-max(x.Begin, f.Injected) >= c.Within
 	})
 }
