@@ -94,7 +94,7 @@ type Injection struct {
 	For      Seconds       `json:"for_s"`              // how long it was planned to last
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
 	Healed   time.Duration `json:"-"`                  // when it was gone; -1 if the evidence ends with it in force
-	Hit      uint64        `json:"-"`                  // what its link counted until it was healed, also of what has no record; 0 in runs from before it did
+	Hit      uint64        `json:"-"`                  // what its link counted until the heal, also of what has no record; 0 in older runs
 	Overflow uint64        `json:"-"`                  // exchanges that it let go because it had hold of as many as it may
 	Error    string        `json:"-"`                  // why it could not be injected or healed
 	Why      string        `json:"-"`                  // the same of the injection, without what was tried
@@ -103,30 +103,30 @@ type Injection struct {
 // Tick is what the harness knew at the end of one second. It is kept for every
 // second of a run of any length, even where the single records are not.
 type Tick struct {
-	At        time.Duration                    `json:"-"`               // end of the second
-	Offered   uint64                           `json:"offered"`         // arrivals that the schedule has in this second
-	Ended     uint64                           `json:"ended"`           // requests that ended in this second, sent in this or an earlier one
-	Unsent    uint64                           `json:"unsent"`          // arrivals given up in this second
-	Steps     uint64                           `json:"steps,omitempty"` // of ended, requests that followed an answer: no arrivals
-	Routes    map[string][load.Outcomes]uint64 `json:"routes"`          // what ended in this second, by route and load.Outcome
-	P50       Seconds                          `json:"p50_s"`           // response time of what ended in this second
-	P99       Seconds                          `json:"p99_s"`
-	LagP50    Seconds                          `json:"lag_p50_s"` // send lag of the same
-	LagP99    Seconds                          `json:"lag_p99_s"`
-	LagMax    Seconds                          `json:"lag_max_s"`
-	LateP99   Seconds                          `json:"late_p99_s"`   // the harness's own part of the lag
-	HiccupP99 Seconds                          `json:"hiccup_p99_s"` // how late a sleeping thread woke up: the host's part
-	HiccupMax Seconds                          `json:"hiccup_max_s"`
-	CPU       float64                          `json:"cpu_cores"`            // used by this process
-	Steal     float64                          `json:"steal_cores"`          // taken away by the hypervisor; -1 if unknown
-	Cores     int                              `json:"cores,omitempty"`      // of the machine; 0 in runs from before it was recorded, as what follows
-	Busy      float64                          `json:"loop_busy,omitempty"`  // part of the second in which the busiest event loop used a core
-	Pause     Seconds                          `json:"gc_pause_s,omitempty"` // the longest of Go's runtime
-	Held      uint64                           `json:"held,omitempty"`       // arrivals that had to wait for the load's own bound on new connections
-	Starved   uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
-	Pressure  float64                          `json:"cpu_pressure"`         // part of the second in which some thread of the machine waited for a core; -1 if unknown
-	Lost      uint64                           `json:"lost"`                 // evidence records dropped so far
-	Links     map[string]LinkTick              `json:"links,omitempty"`
+	At          time.Duration                    `json:"-"`               // end of the second
+	Offered     uint64                           `json:"offered"`         // arrivals that the schedule has in this second
+	Ended       uint64                           `json:"ended"`           // requests that ended in this second, sent in this or an earlier one
+	Unsent      uint64                           `json:"unsent"`          // arrivals given up in this second
+	Steps       uint64                           `json:"steps,omitempty"` // of ended, requests that followed an answer: no arrivals
+	Routes      map[string][load.Outcomes]uint64 `json:"routes"`          // what ended in this second, by route and load.Outcome
+	P50         Seconds                          `json:"p50_s"`           // response time of what ended in this second
+	P99         Seconds                          `json:"p99_s"`
+	LagP50      Seconds                          `json:"lag_p50_s"` // send lag of the same
+	LagP99      Seconds                          `json:"lag_p99_s"`
+	LagMax      Seconds                          `json:"lag_max_s"`
+	LateP99     Seconds                          `json:"late_p99_s"`   // the harness's own part of the lag
+	HiccupP99   Seconds                          `json:"hiccup_p99_s"` // how late a sleeping thread woke up: the host's part
+	HiccupMax   Seconds                          `json:"hiccup_max_s"`
+	CPU         float64                          `json:"cpu_cores"`            // used by this process
+	Steal       float64                          `json:"steal_cores"`          // taken away by the hypervisor; -1 if unknown
+	Cores       int                              `json:"cores,omitempty"`      // of the machine; 0 in older runs, as what follows
+	Busy        float64                          `json:"loop_busy,omitempty"`  // part of the second that the busiest event loop used a core
+	Pause       Seconds                          `json:"gc_pause_s,omitempty"` // the longest of Go's runtime
+	DialLimited uint64                           `json:"held,omitempty"`       // arrivals that waited for the load's bound on new connections
+	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
+	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that some thread waited for a core; -1 if unknown
+	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
+	Links       map[string]LinkTick              `json:"links,omitempty"`
 }
 
 // LinkTick is what a link did in one second.

@@ -155,25 +155,25 @@ func gives(routes []PlannedRoute) (longest time.Duration) {
 
 // holds is how long a fault holds up a call; fails reports whether the call
 // fails by that, as far as is known.
-func (p Plan) holds(links Links, f PlannedFault) (held time.Duration, fails bool) {
+func (p Plan) holds(links Links, f PlannedFault) (stall time.Duration, fails bool) {
 	patience := p.patience(links)
 	switch does := f.Does(); {
 	case does.Ends && !does.Holds:
 		return 0, true
 	case does.Delays:
-		held = f.Delay.Duration()
-		if patience > 0 && held >= patience {
+		stall = f.Delay.Duration()
+		if patience > 0 && stall >= patience {
 			return patience, true
 		}
-		return held, patience == 0 // callers may wait less
+		return stall, patience == 0 // callers may wait less
 	case !does.Slows && !does.Holds:
 		return 0, false
 	}
-	held = f.Healed - f.Injected
+	stall = f.Healed - f.Injected
 	if patience > 0 {
-		return min(held, patience), held >= patience
+		return min(stall, patience), stall >= patience
 	}
-	return held, true
+	return stall, true
 }
 
 // delay is how long a call takes at least that a fault makes fail, and at most:
@@ -203,10 +203,10 @@ func (p Plan) slow(links Links, at time.Duration) (least, most time.Duration) {
 		if f.Injected > at || f.Healed <= at || f.Share < 0.5 {
 			continue
 		}
-		held, _ := p.holds(links, f)
-		most = max(most, min(held, f.Healed-at))
+		stall, _ := p.holds(links, f)
+		most = max(most, min(stall, f.Healed-at))
 		if patience > 0 || f.Does().Delays {
-			least = max(least, held)
+			least = max(least, stall)
 		}
 	}
 	if patience > 0 {

@@ -79,7 +79,7 @@ func (p Plan) harms() bool {
 		if _, ok := p.Links[f.On]; !ok || f.OnTarget() {
 			return true
 		}
-		if held, fails := p.holds(Links{f.On}, f); fails || held >= gives(p.routes(Links{f.On}, "")) {
+		if stall, fails := p.holds(Links{f.On}, f); fails || stall >= gives(p.routes(Links{f.On}, "")) {
 			return true
 		}
 	}
