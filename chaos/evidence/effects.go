@@ -14,7 +14,7 @@ type Effects struct {
 	Strikes    bool `json:"strikes,omitempty"`    // those in flight end at once when the fault comes
 	Spoils     bool `json:"spoils,omitempty"`     // its caller may lack an answer, or have a wrong one, that the link saw whole
 	Duplicates bool `json:"duplicates,omitempty"` // the dependency gets it twice
-	Refuses    bool `json:"refuses,omitempty"`    // it leaves no record, as nobody listens
+	Refuses    bool `json:"refuses,omitempty"`    // it is refused, and leaves no record
 	Marks      bool `json:"marks,omitempty"`      // the records of its link say what it touched
 }
 

@@ -57,7 +57,7 @@ type Note struct {
 	Text string
 }
 
-// Death is a target of ours that ended and nobody ended.
+// Death is a target of ours that ended although the run did not end it.
 type Death struct {
 	At     time.Duration
 	Target string
@@ -124,7 +124,7 @@ type Tick struct {
 	Pause       Seconds                          `json:"gc_pause_s,omitempty"` // the longest of Go's runtime
 	DialLimited uint64                           `json:"held,omitempty"`       // arrivals that waited for the load's bound on new connections
 	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
-	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that some thread waited for a core; -1 if unknown
+	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
 	Links       map[string]LinkTick              `json:"links,omitempty"`
 }

@@ -16,7 +16,7 @@ type Effects struct {
 	Strikes    bool // those in flight end at once when the fault comes
 	Spoils     bool // its caller may lack an answer, or have a wrong one, that the link saw whole
 	Duplicates bool // the dependency gets it twice
-	Refuses    bool // it leaves no record, as nobody listens
+	Refuses    bool // it is refused, and leaves no record
 	Marks      bool // the records of its link say what it touched
 }
 
