@@ -237,7 +237,7 @@ func faultResults(run *evidence.Run) []FaultResult {
 	var faults []FaultResult
 	for _, f := range run.Faults {
 		r := FaultResult{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed), Overflow: f.Overflow, Error: f.Error}
-		if link := run.Links[f.On]; !f.OnTarget() && f.Kind != "exec" && link != nil {
+		if link := run.Links[f.On]; f.Does().Marks && link != nil {
 			for i := range link.Exchanges {
 				if link.Exchanges[i].HitBy(f.Index) {
 					r.Hit++

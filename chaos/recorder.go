@@ -334,7 +334,7 @@ func (rec *recorder) second(interval *load.Interval, now time.Duration) evidence
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max), LateP99: evidence.Seconds(front.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
-		Cores: runtime.NumCPU(), Busy: loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: loops.Starved - rec.loops.Starved, Held: loops.DialLimited - rec.loops.DialLimited,
+		Cores: runtime.NumCPU(), Busy: loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: loops.Starved - rec.loops.Starved, DialLimited: loops.DialLimited - rec.loops.DialLimited,
 	}
 	rec.loops = loops
 	for i, name := range rec.header.Routes {

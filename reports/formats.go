@@ -55,7 +55,7 @@ func Render(w io.Writer, format string, r *chaos.Result) error {
 }
 
 // Write puts a file for each format into dir, each once however often it is
-// named. A file is there whole or not at all: who reads it while the run ends,
+// named. A file is there whole or not at all: a reader while the run ends,
 // or after a crash, sees the old content or the new. All formats are tried;
 // the errors are joined.
 func Write(dir string, formats []string, r *chaos.Result) error {

@@ -58,7 +58,7 @@ type (
 
 // JUnit writes a test case per claim, so that a pipeline gates on claims as it
 // does on tests: refuted is a failure, inconclusive an error, because a claim
-// that nobody could check must not pass. A run that ended early, that lacked a
+// that could not be checked must not pass. A run that ended early, that lacked a
 // fault or that claimed nothing has one more case with an error, for the same
 // reason.
 //

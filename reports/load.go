@@ -21,26 +21,27 @@ const LoadSchema = 1
 // Load is what an ad-hoc load came to. Durations are in milliseconds under
 // names ending in _ms, lengths in seconds under names ending in _s.
 type Load struct {
-	Schema      int                 `json:"schema"`
-	URL         string              `json:"url"`
-	Model       string              `json:"model"`    // "open" or "closed"
-	Schedule    string              `json:"schedule"` // what was offered, in words
-	Hosts       []Host              `json:"hosts,omitempty"`
-	Started     time.Time           `json:"started"`
-	Seconds     float64             `json:"duration_s"` // from the start to the last outcome
-	Partial     string              `json:"partial,omitempty"`
-	Due         uint64              `json:"due"`      // arrivals that fell due; requests and unsent make it up
-	Requests    uint64              `json:"requests"` // of these, sent
-	Unsent      uint64              `json:"unsent"`
-	Offered     float64             `json:"offered_per_s"` // what the schedule wanted; 0 in the closed model
-	Rate        float64             `json:"rate_per_s"`    // requests that ended per second
-	Success     float64             `json:"success_pct"`   // share of ok among those due
-	Outcomes    map[string]uint64   `json:"outcomes"`      // by load.Outcome, zeros left out
-	Statuses    map[string]uint64   `json:"statuses"`      // of complete responses
-	Received    int64               `json:"received_bytes"`
-	Response    chaos.Spread        `json:"response"`         // done − intended; in the closed model it omits what callers would have waited
-	Service     chaos.Spread        `json:"service"`          // done − sent
-	Routes      []chaos.RouteResult `json:"routes,omitempty"` // the same by kind of request, if there are several; requests count what was due
+	Schema   int               `json:"schema"`
+	URL      string            `json:"url"`
+	Model    string            `json:"model"`    // "open" or "closed"
+	Schedule string            `json:"schedule"` // what was offered, in words
+	Hosts    []Host            `json:"hosts,omitempty"`
+	Started  time.Time         `json:"started"`
+	Seconds  float64           `json:"duration_s"` // from the start to the last outcome
+	Partial  string            `json:"partial,omitempty"`
+	Due      uint64            `json:"due"`      // arrivals that fell due; requests and unsent make it up
+	Requests uint64            `json:"requests"` // of these, sent
+	Unsent   uint64            `json:"unsent"`
+	Offered  float64           `json:"offered_per_s"` // what the schedule wanted; 0 in the closed model
+	Rate     float64           `json:"rate_per_s"`    // requests that ended per second
+	Success  float64           `json:"success_pct"`   // share of ok among those due
+	Outcomes map[string]uint64 `json:"outcomes"`      // by load.Outcome, zeros left out
+	Statuses map[string]uint64 `json:"statuses"`      // of complete responses
+	Received int64             `json:"received_bytes"`
+	Response chaos.Spread      `json:"response"` // done − intended; in the closed model it omits what callers would have waited
+	Service  chaos.Spread      `json:"service"`  // done − sent
+	// the same by kind of request, if there are several; requests count what was due
+	Routes      []chaos.RouteResult `json:"routes,omitempty"`
 	Warmup      *chaos.Warmup       `json:"warmup,omitempty"` // what was sent before, and is in no other figure; absent without one
 	Harness     LoadHarness         `json:"harness"`
 	Thresholds  []Threshold         `json:"thresholds,omitempty"`
@@ -186,7 +187,8 @@ func (s *loadSummary) counts() {
 	s.line("success", Percent(l.Success)+"  "+counts(l.Outcomes))
 	s.line("statuses", counts(l.Statuses))
 	s.line("received", bytesText(float64(l.Received))+", "+bytesText(float64(l.Received)/max(l.Seconds, 1e-9))+"/s")
-	text = fmt.Sprintf("%s dialled, at most %s in a second; at most %s open", Count(l.Connections.Dialled), Count(uint64(math.Ceil(l.Connections.Rate))), Count(uint64(l.Connections.Most)))
+	text = fmt.Sprintf("%s dialled, at most %s in a second; at most %s open", Count(l.Connections.Dialled),
+		Count(uint64(math.Ceil(l.Connections.Rate))), Count(uint64(l.Connections.Most)))
 	if n := l.Connections.Resent; n > 0 {
 		text += fmt.Sprintf("; %s requests not processed and sent again", Count(n))
 	}
@@ -206,7 +208,8 @@ func (s *loadSummary) times() {
 	if l.Model == "closed" {
 		since = "closed model: what callers would have waited is not in it"
 	}
-	table(&s.out, s.width, []column{{"", false}, {"p50", true}, {"p90", true}, {"p99", true}, {"p99.9", true}, {"max", true}, {"", false}}, [][]string{
+	table(&s.out, s.width, []column{{"", false}, {"p50", true}, {"p90", true}, {"p99", true}, {"p99.9", true}, {"max", true},
+		{"", false}}, [][]string{
 		row("response", l.Response, since),
 		row("service", l.Service, "since it was sent"),
 		row("send lag", l.Harness.SendLag, "from due to sent"),

@@ -62,7 +62,7 @@ const noBreak = "\u00a0"
 
 // wrap breaks text into lines of at most width characters, at spaces. A word
 // longer than that has a line of its own and is not broken: it is a path, a
-// URL or a figure that somebody wants to copy. There is always a line.
+// URL or a figure to be copied. There is always a line.
 func wrap(text string, width int) []string {
 	lines := []string{""}
 	for _, word := range strings.FieldsFunc(Clean(text), func(r rune) bool { return r == ' ' }) {
@@ -79,7 +79,7 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
-// endLine writes a line of text without what nobody sees at its end.
+// endLine writes a line of text without invisible characters at its end.
 func endLine(out *bytes.Buffer, line string) {
 	out.WriteString(strings.TrimRight(strings.ReplaceAll(line, noBreak, " "), " ") + "\n")
 }

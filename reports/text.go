@@ -226,7 +226,7 @@ func (s *summary) claims() {
 }
 
 // part is one sentence of a claim behind its name: the key that it is about.
-// What nobody claimed has no mark.
+// What is not claimed has no mark.
 func (s *summary) part(p judge.Part) {
 	mark := "-"
 	if !p.Note {
@@ -298,7 +298,8 @@ func (s *summary) warmup() {
 }
 
 func warmupText(w *chaos.Warmup) string {
-	return fmt.Sprintf("%s in %s, success %s, p50 %s, p99 %s", number(w.Requests, "request"), Seconds(w.Seconds), Percent(w.Success), Millis(w.P50), Millis(w.P99))
+	return fmt.Sprintf("%s in %s, success %s, p50 %s, p99 %s", number(w.Requests, "request"), Seconds(w.Seconds),
+		Percent(w.Success), Millis(w.P50), Millis(w.P99))
 }
 
 // routeTitle is a route for people, or a step with what it follows.
@@ -399,7 +400,8 @@ func (s *summary) harness() {
 		arrivals += fmt.Sprintf("; %s of them followed an answer", Count(h.Steps))
 	}
 	s.prose(label("arrivals"), labelWidth, arrivals)
-	s.prose(label("send lag"), labelWidth, fmt.Sprintf("p50 %s, p99 %s, max %s", Millis(h.SendLag.P50), Millis(h.SendLag.P99), Millis(h.SendLag.Max)))
+	s.prose(label("send lag"), labelWidth, fmt.Sprintf("p50 %s, p99 %s, max %s", Millis(h.SendLag.P50), Millis(h.SendLag.P99),
+		Millis(h.SendLag.Max)))
 	s.prose(label("hiccups"), labelWidth, fmt.Sprintf("p99 %s in the worst second, max %s", Millis(h.HiccupP99), Millis(h.HiccupMax)))
 	steal := "steal unknown"
 	if h.Steal >= 0 {

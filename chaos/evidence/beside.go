@@ -10,7 +10,7 @@ type beside struct {
 
 // workedOut is one such thing, and what it was worked out of.
 type workedOut struct {
-	mu    sync.Mutex // held while it is worked out: who comes meanwhile waits and has the same
+	mu    sync.Mutex // locked while it is worked out: a second caller waits and gets the same
 	of    any
 	thing any
 }

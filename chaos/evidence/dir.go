@@ -108,6 +108,11 @@ func (r *Run) readTimeline(dir string) error {
 	if !started {
 		return fmt.Errorf("%s has no start event: the run was killed before it began", path)
 	}
+	for _, f := range r.Faults {
+		if _, known := f.formerly(); f.Effects == nil && !known {
+			return fmt.Errorf("read %s: fault %s is of kind %q, and what that does is neither recorded nor known", path, f.Name, f.Kind)
+		}
+	}
 	return nil
 }
 

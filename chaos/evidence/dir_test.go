@@ -3,6 +3,7 @@ package evidence
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -207,5 +208,19 @@ func TestWindowIsHalfOpen(t *testing.T) {
 	got := run.Window(3, 6)
 	if len(got) != 3 || got[0].ID != 3 || got[2].ID != 5 {
 		t.Errorf("Window(3, 6) = %v, want ids 3, 4, 5", got)
+	}
+}
+
+// TestUnknownKindIsRefused: what a fault does is never guessed.
+func TestUnknownKindIsRefused(t *testing.T) {
+	for effects, want := range map[*Effects]string{
+		nil:           `fault f is of kind "reorder", and what that does is neither recorded nor known`,
+		{Slows: true}: "",
+	} {
+		h := Header{Routes: []string{"pay"}, Faults: []Injection{{Name: "f", Kind: "reorder", On: "bank", Effects: effects}}}
+		_, err := Read(record(t, nil, nil, Event{Kind: KindStart, Start: &h}))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("effects %v: %v, want %q", effects, err, want)
+		}
 	}
 }

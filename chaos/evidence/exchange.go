@@ -66,5 +66,5 @@ type Exchange struct {
 // Duration is how long the exchange took, as far as the link saw.
 func (x Exchange) Duration() time.Duration { return x.End - x.Begin }
 
-// HitBy tells whether the fault with this index touched the exchange.
+// HitBy reports whether the fault with this index touched the exchange.
 func (x Exchange) HitBy(fault int) bool { return x.Faults&(1<<uint(fault)) != 0 }

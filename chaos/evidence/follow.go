@@ -1,13 +1,9 @@
 package evidence
 
 import (
-	"bufio"
 	"errors"
-	"io"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -70,14 +66,6 @@ type Follower struct {
 func Follow(dir string, most int, clock func() time.Duration) *Follower {
 	return &Follower{dir: dir, most: most, clock: clock, timeline: tail{name: TimelineFile}, files: map[string]*tail{},
 		run: newRun(), links: map[string][]Exchange{}, stretch: 1}
-}
-
-// A Stretch is a part of a run as a run of its own: all its times count from From.
-type Stretch struct {
-	Number int // from 1: a new one has nothing of those before it
-	*Run
-	From, To time.Duration // of the whole run; as long as From is 0 and it has not Ended, it is all of it
-	Ended    bool          // there was no room for what came after To
 }
 
 // What a tick takes, in records.
@@ -227,7 +215,7 @@ func (f *Follower) before(id uint64) bool {
 }
 
 // left reports whether a record is of an arrival from before the stretch: the
-// evidence of its calls without it would be of calls that nobody made.
+// evidence of its calls without it would be of calls without a request.
 func (f *Follower) left(id uint64) bool { return id != 0 && wire.ArrivalOf(id) <= f.past }
 
 func shift(s *load.Sample, by time.Duration) {
@@ -410,142 +398,4 @@ func (f *Follower) end(at time.Duration) {
 	for name, list := range f.links {
 		f.links[name] = slices.DeleteFunc(list, func(x Exchange) bool { return x.End > own })
 	}
-}
-
-// asRun is the stretch as a run.
-func (f *Follower) asRun() *Stretch {
-	run := &Run{
-		Name: f.run.Name, About: f.run.About, Seed: f.run.Seed, Started: f.run.Started.Add(f.from), Load: f.run.Load - f.from,
-		Skips: f.run.Skips, Batch: f.run.Batch, Warmup: f.run.Warmup, Partial: f.run.Partial || f.ended, Stopped: f.run.Stopped,
-		NotSteady: f.run.NotSteady, Routes: f.run.Routes, Links: map[string]*Link{}, Lost: maps.Clone(f.run.Lost),
-	}
-	if f.from > 0 && run.Warmup == nil {
-		run.Warmup = &Warmup{Length: Seconds(f.from)} // so that nobody takes it for all that ever came
-	}
-	if f.run.End > 0 && !f.ended {
-		run.End = f.run.End - f.from
-	}
-	f.front = slices.DeleteFunc(f.front, func(s load.Sample) bool { return f.left(s.ID) })
-	arrange(f.front, samplesInOrder)
-	run.Front = f.front
-	for name, l := range f.run.Links {
-		list := slices.DeleteFunc(f.links[name], func(x Exchange) bool { return f.left(x.ID) })
-		f.links[name] = list
-		arrange(list, exchangesInOrder)
-		run.Links[name] = &Link{Name: name, From: l.From, To: l.To, Exchanges: list}
-	}
-	to := f.clock()
-	if f.ended {
-		to = f.cut
-	}
-	for _, i := range f.run.Faults {
-		if i.Injected >= 0 && i.Healed >= 0 && i.Healed < f.from {
-			continue // it was before
-		}
-		if f.ended && i.Injected > to {
-			i.Injected, i.Healed = -1, -1
-		} else if f.ended && i.Healed > to {
-			i.Healed = -1
-		}
-		i.At -= Seconds(f.from)
-		if i.Injected >= 0 {
-			i.Injected -= f.from
-		}
-		if i.Healed >= 0 {
-			i.Healed -= f.from
-		}
-		run.Faults = append(run.Faults, i)
-	}
-	for _, t := range f.run.Ticks {
-		if f.ended && t.At > to {
-			break
-		}
-		t.At -= f.from
-		run.Ticks = append(run.Ticks, t)
-	}
-	for _, d := range f.run.Deaths {
-		d.At -= f.from
-		run.Deaths = append(run.Deaths, d)
-	}
-	for _, n := range f.run.Notes {
-		run.Notes = append(run.Notes, Note{n.At - f.from, n.Text})
-	}
-	run.settleEnd()
-	return &Stretch{Number: f.stretch, Run: run, From: f.from, To: to, Ended: f.ended}
-}
-
-// tail reads a file that grows, whole line by whole line.
-type tail struct {
-	name, header string // header is "" if it has none
-	columns      int    // that it has; 0 before the header was read
-	offset       int64  // of what was not read yet
-	resync       bool   // offset may be within a line, which was skipped
-}
-
-// read calls each with every line that is new, until that returns an error. A
-// file that is not there has none yet.
-func (t *tail) read(dir string, each func(line []byte) error) error {
-	f, err := os.Open(filepath.Join(dir, t.name))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.Seek(t.offset, io.SeekStart); err != nil {
-		return err
-	}
-	br := bufio.NewReaderSize(f, 1<<16)
-	for {
-		line, err := br.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) { // a header with many faults may be long
-			var rest []byte
-			line = slices.Clone(line)
-			rest, err = br.ReadBytes('\n')
-			line = append(line, rest...)
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		t.offset += int64(len(line))
-		line = line[:len(line)-1]
-		switch {
-		case t.header != "" && t.columns == 0:
-			t.columns, _ = columnsOf(string(line), t.header)
-		case t.resync:
-			t.resync = false
-		default:
-			if err := each(line); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// unread is how many bytes were not.
-func (t *tail) unread(dir string) int64 {
-	info, err := os.Stat(filepath.Join(dir, t.name))
-	if err != nil {
-		return 0 // reading will say so
-	}
-	return max(0, info.Size()-t.offset)
-}
-
-// skip leaves out what is there.
-func (t *tail) skip(dir string) error {
-	info, err := os.Stat(filepath.Join(dir, t.name))
-	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() <= t.offset {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if t.columns > 0 {
-		t.offset, t.resync = info.Size()-1, true // the last byte ends a line, or that line is left out with it
-	}
-	return nil
 }

@@ -32,7 +32,7 @@ func (r *Run) Problems(from, to time.Duration) []load.Problem {
 		check.Add(s)
 		whole.Due += t.Ended + t.Unsent
 		whole.Starved += t.Starved
-		whole.DialLimited += t.Held
+		whole.DialLimited += t.DialLimited
 		if !r.Skips {
 			whole.Unsent += t.Unsent
 		}

@@ -21,7 +21,7 @@ func TestProblems(t *testing.T) {
 		{"skipped, and the host had no port left", func(r *Run) { r.Ticks[2].Unsent, r.Ticks[2].Starved, r.Skips = 4, 3, true }, "3 arrivals were never sent, because the host"},
 		{"late", func(r *Run) { r.Ticks[2].LateP99 = ms(50) }, "around 3s"},
 		{"in batches", func(r *Run) { r.Batch, r.Ticks[2].LateP99 = 5*time.Millisecond, ms(6) }, ""},
-		{"held back", func(r *Run) { r.Ticks[2].Held = 500 }, "waited because the limit of new connections"},
+		{"held back", func(r *Run) { r.Ticks[2].DialLimited = 500 }, "waited because the limit of new connections"},
 		{"busy", func(r *Run) { r.Ticks[2].Busy = 1 }, "100% of a core"},
 		{"paused", func(r *Run) { r.Ticks[2].Pause = ms(50) }, "collect garbage"},
 		{"crowded", func(r *Run) { r.Ticks[2].Pressure = 0.9 }, "cores were taken in 1 s"},

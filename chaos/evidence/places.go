@@ -165,7 +165,7 @@ func (p *places) of(id uint64) []int32 {
 // for. It notices when it is asked for those of another slice, or of more or
 // fewer records of the same; not when records are changed in place.
 type kept[T any] struct {
-	mu    sync.Mutex // held while they are found: who comes meanwhile waits and has the same
+	mu    sync.Mutex // locked while they are found: a second caller waits and gets the same
 	found atomic.Pointer[found[T]]
 }
 

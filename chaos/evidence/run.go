@@ -57,7 +57,7 @@ type Note struct {
 	Text string
 }
 
-// Death is a target of ours that ended and nobody ended.
+// Death is a target of ours that ended although the run did not end it.
 type Death struct {
 	At     time.Duration
 	Target string
@@ -89,70 +89,44 @@ type Injection struct {
 	Ends     bool          `json:"ends,omitempty"`     // it ends the calls that it drops the response of, which it keeps otherwise
 	Cycle    bool          `json:"cycle,omitempty"`    // it comes and goes while it is in force
 	Ramp     Seconds       `json:"ramp_s,omitempty"`   // how long it takes to grow to its full size; 0 if it has it at once
-	Effects  *Effects      `json:"effects,omitempty"`  // what it may do; nil in runs from before it was told
+	Effects  *Effects      `json:"effects,omitempty"`  // what it may do; nil in runs from before it was recorded, see Does
 	At       Seconds       `json:"at_s"`               // when it was planned
 	For      Seconds       `json:"for_s"`              // how long it was planned to last
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
 	Healed   time.Duration `json:"-"`                  // when it was gone; -1 if the evidence ends with it in force
-	Hit      uint64        `json:"-"`                  // what its link counted until it was healed, also of what has no record; 0 in runs from before it did
+	Hit      uint64        `json:"-"`                  // what its link counted until the heal, also of what has no record; 0 in older runs
 	Overflow uint64        `json:"-"`                  // exchanges that it let go because it had hold of as many as it may
 	Error    string        `json:"-"`                  // why it could not be injected or healed
 	Why      string        `json:"-"`                  // the same of the injection, without what was tried
 }
 
-// Effects is what a fault may do to an exchange or a connection that it takes.
-type Effects struct {
-	Delays     bool `json:"delays,omitempty"`     // it takes longer
-	Holds      bool `json:"holds,omitempty"`      // it stays as it is until the heal, unless its caller leaves
-	Ends       bool `json:"ends,omitempty"`       // it ends as the dependency did not end it: answered, cut short or reset
-	Alters     bool `json:"alters,omitempty"`     // bytes arrive that were not sent
-	Duplicates bool `json:"duplicates,omitempty"` // the dependency gets it twice
-	Marks      bool `json:"marks,omitempty"`      // the records of its link say what it touched
-}
-
-// Active tells whether the fault was in force at any moment of [from, to].
-func (f *Injection) Active(from, to time.Duration) bool {
-	return f.Injected >= 0 && f.Injected <= to && (f.Healed < 0 || f.Healed >= from)
-}
-
-// OnTarget tells whether it happened to a target, not to a link. Runs from
-// before there was Target had two kinds that did.
-func (f *Injection) OnTarget() bool { return f.Target || f.Kind == "restart" || f.Kind == "pause" }
-
-// Touched tells whether the fault touched the exchange. The link says so for
-// its own faults; what happens to a target, or is done by a command, touches
-// whatever was on its way then.
-func (f *Injection) Touched(x *Exchange) bool {
-	return x.HitBy(f.Index) || (f.OnTarget() || f.Kind == "exec") && f.Active(x.Begin, x.End)
-}
-
 // Tick is what the harness knew at the end of one second. It is kept for every
 // second of a run of any length, even where the single records are not.
 type Tick struct {
-	At        time.Duration                    `json:"-"`               // end of the second
-	Offered   uint64                           `json:"offered"`         // arrivals that the schedule has in this second
-	Ended     uint64                           `json:"ended"`           // requests that ended in this second, sent in this or an earlier one
-	Unsent    uint64                           `json:"unsent"`          // arrivals given up in this second
-	Steps     uint64                           `json:"steps,omitempty"` // of ended, requests that followed an answer: no arrivals
-	Routes    map[string][load.Outcomes]uint64 `json:"routes"`          // what ended in this second, by route and load.Outcome
-	P50       Seconds                          `json:"p50_s"`           // response time of what ended in this second
-	P99       Seconds                          `json:"p99_s"`
-	LagP50    Seconds                          `json:"lag_p50_s"` // send lag of the same
-	LagP99    Seconds                          `json:"lag_p99_s"`
-	LagMax    Seconds                          `json:"lag_max_s"`
-	LateP99   Seconds                          `json:"late_p99_s"`   // the harness's own part of the lag
-	HiccupP99 Seconds                          `json:"hiccup_p99_s"` // how late a sleeping thread woke up: the host's part
-	HiccupMax Seconds                          `json:"hiccup_max_s"`
-	CPU       float64                          `json:"cpu_cores"`            // used by this process
-	Steal     float64                          `json:"steal_cores"`          // taken away by the hypervisor; -1 if unknown
-	Cores     int                              `json:"cores,omitempty"`      // of the machine; 0 in runs from before it was recorded, as what follows
-	Busy      float64                          `json:"loop_busy,omitempty"`  // part of the second in which the busiest event loop used a core
-	Pause     Seconds                          `json:"gc_pause_s,omitempty"` // the longest of Go's runtime
-	Held      uint64                           `json:"held,omitempty"`       // arrivals that had to wait for the load's own bound on new connections
-	Starved   uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
-	Pressure  float64                          `json:"cpu_pressure"`         // part of the second in which some thread of the machine waited for a core; -1 if unknown
-	Lost      uint64                           `json:"lost"`                 // evidence records dropped so far
-	Links     map[string]LinkTick              `json:"links,omitempty"`
+	At          time.Duration                    `json:"-"`               // end of the second
+	Offered     uint64                           `json:"offered"`         // arrivals that the schedule has in this second
+	Ended       uint64                           `json:"ended"`           // requests that ended in this second, sent in this or an earlier one
+	Unsent      uint64                           `json:"unsent"`          // arrivals given up in this second
+	Steps       uint64                           `json:"steps,omitempty"` // of ended, requests that followed an answer: no arrivals
+	Routes      map[string][load.Outcomes]uint64 `json:"routes"`          // what ended in this second, by route and load.Outcome
+	P50         Seconds                          `json:"p50_s"`           // response time of what ended in this second
+	P99         Seconds                          `json:"p99_s"`
+	LagP50      Seconds                          `json:"lag_p50_s"` // send lag of the same
+	LagP99      Seconds                          `json:"lag_p99_s"`
+	LagMax      Seconds                          `json:"lag_max_s"`
+	LateP99     Seconds                          `json:"late_p99_s"`   // the harness's own part of the lag
+	HiccupP99   Seconds                          `json:"hiccup_p99_s"` // how late a sleeping thread woke up: the host's part
+	HiccupMax   Seconds                          `json:"hiccup_max_s"`
+	CPU         float64                          `json:"cpu_cores"`            // used by this process
+	Steal       float64                          `json:"steal_cores"`          // taken away by the hypervisor; -1 if unknown
+	Cores       int                              `json:"cores,omitempty"`      // of the machine; 0 in older runs, as what follows
+	Busy        float64                          `json:"loop_busy,omitempty"`  // part of the second that the busiest event loop used a core
+	Pause       Seconds                          `json:"gc_pause_s,omitempty"` // the longest of Go's runtime
+	DialLimited uint64                           `json:"held,omitempty"`       // arrivals that waited for the load's bound on new connections
+	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
+	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
+	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
+	Links       map[string]LinkTick              `json:"links,omitempty"`
 }
 
 // LinkTick is what a link did in one second.

@@ -43,7 +43,7 @@ type Event struct {
 	Text   string  `json:"text,omitempty"`   // for people
 	Fault  int     `json:"fault,omitempty"`  // inject, heal: 1 + Injection.Index, so that 0 means none
 	Error  string  `json:"error,omitempty"`  // inject, heal: why it did not work
-	Target string  `json:"target,omitempty"` // death: who
+	Target string  `json:"target,omitempty"` // death: which
 
 	Hit      uint64 `json:"hit,omitempty"`      // heal: Injection.Hit
 	Overflow uint64 `json:"overflow,omitempty"` // heal: Injection.Overflow

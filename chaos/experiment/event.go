@@ -88,9 +88,11 @@ func (e Event) Effects() toxic.Effects {
 	case e.Pause != nil, e.NetPartition != nil:
 		return toxic.Effects{Holds: true}
 	case e.Restart != nil, e.Kill != nil:
-		return toxic.Effects{Delays: true, Ends: true}
+		return toxic.Effects{Slows: true, Ends: true, Strikes: true}
+	case e.CPU != nil, e.Memory != nil, e.FD != nil, e.DiskFull != nil, e.NetRate != nil, e.Exec != nil:
+		return toxic.Effects{Slows: true}
 	}
-	return toxic.Effects{Delays: true}
+	return toxic.Effects{}
 }
 
 // String names the event for people: its name, or like "errors 503 to 100% on
@@ -104,7 +106,8 @@ func (e Event) String() string {
 
 func (r *rules) events() {
 	if n := len(r.x.Chaos); n > MaxEvents {
-		r.Wrong(strict.Path("chaos").Item(MaxEvents), fmt.Sprintf("chaos: has %d events", n), fmt.Sprintf("at most %d can be told apart in the records", MaxEvents))
+		r.Wrong(strict.Path("chaos").Item(MaxEvents), fmt.Sprintf("chaos: has %d events", n),
+			fmt.Sprintf("at most %d can be told apart in the records", MaxEvents))
 		return
 	}
 	names := map[string]bool{}
@@ -143,7 +146,8 @@ func (r *rules) times(path strict.Path, e *Event, kind string) {
 	switch {
 	case kind == "restart":
 		if r.Has(length) {
-			r.WrongKey(length, "for: does not go with restart", "it is healed when the target is ready again; restart: {downtime: 2s} keeps it away longer")
+			r.WrongKey(length, "for: does not go with restart",
+				"it is healed when the target is ready again; restart: {downtime: 2s} keeps it away longer")
 		}
 		length, until = path.Child("restart", "downtime"), e.Restart.Downtime
 	case kind == "kill" && e.Kill.ForGood:
@@ -203,7 +207,8 @@ func (r *rules) answers(path strict.Path, e *toxic.Errors) {
 	}
 	for _, status := range e.Status {
 		if status < 300 {
-			r.Wrong(at, fmt.Sprintf("status: %d by itself is no error", status), "give the body: or headers: that make it one, or a status from 300 on")
+			r.Wrong(at, fmt.Sprintf("status: %d by itself is no error", status),
+				"give the body: or headers: that make it one, or a status from 300 on")
 			return
 		}
 	}
@@ -238,7 +243,8 @@ func (r *rules) onTarget(at strict.Path, name, kind string) {
 	switch {
 	case !r.Sound(at):
 	case t == nil && r.x.Links[name] != nil:
-		r.Wrong(at, fmt.Sprintf("%s: %s is a link, %s takes a target", at.Tail(), strict.Quote(name), kind), strict.Suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
+		r.Wrong(at, fmt.Sprintf("%s: %s is a link, %s takes a target", at.Tail(), strict.Quote(name), kind),
+			strict.Suggest("", "targets", slices.Sorted(maps.Keys(r.x.Targets))))
 	case t == nil:
 		r.toTarget(at, name)
 	case r.Has(strict.Path("targets").Child(name, "url")):
@@ -247,7 +253,7 @@ func (r *rules) onTarget(at strict.Path, name, kind string) {
 }
 
 // apart checks that one fault at a time happens to a target's process: what
-// would be healed first is nobody's guess.
+// would be healed first is undefined.
 func (r *rules) apart(i int, kind string) {
 	e := &r.x.Chaos[i]
 	if !e.onProcess() {
@@ -260,7 +266,8 @@ func (r *rules) apart(i int, kind string) {
 			continue
 		}
 		if e.At <= r.until(o) && o.At <= r.until(e) {
-			r.Wrong(strict.Path("chaos").Item(i).Child("at"), fmt.Sprintf("at: this %s overlaps %s", kind, strict.Path("chaos").Item(j)), "one fault at a time happens to a target's process")
+			r.Wrong(strict.Path("chaos").Item(i).Child("at"), fmt.Sprintf("at: this %s overlaps %s", kind, strict.Path("chaos").Item(j)),
+				"one fault at a time happens to a target's process")
 			return
 		}
 	}

@@ -31,7 +31,9 @@ type Kill struct {
 // CPU leaves a target's processes less of the processor.
 type CPU struct {
 	Cores float64 `yaml:"cores"` // How many cores' worth they may use together, like 0.5.
-	By    string  `yaml:"by"`    // cgroup (default: the kernel's bandwidth control), or stop: they stand still for the rest of every 100 ms; then cores is below 1, and the part of the time in which all of them run.
+	// cgroup (default: the kernel's bandwidth control), or stop: they stand still for the rest of every 100 ms; then
+	// cores is below 1, and the part of the time in which all of them run.
+	By string `yaml:"by"`
 }
 
 func (c *CPU) Defaults() { c.By = "cgroup" }
@@ -41,7 +43,9 @@ func (CPU) Required() []string { return []string{"cores"} }
 // Memory leaves a target's processes only so much more memory than they have.
 type Memory struct {
 	Free unit.Size `yaml:"free"` // How much more they may take; what they have already does not count.
-	By   string    `yaml:"by"`   // max (default: memory of a cgroup; past it the kernel kills), high (past it they are slowed down), or rlimit: address space per process; past it allocations fail.
+	// max (default: memory of a cgroup; past it the kernel kills), high (past it they are slowed down), or rlimit:
+	// address space per process; past it allocations fail.
+	By string `yaml:"by"`
 }
 
 func (m *Memory) Defaults() { m.By = "max" }
@@ -52,7 +56,9 @@ func (Memory) Required() []string { return []string{"free"} }
 // when it is healed. The root file system, and those that stormctl itself
 // writes to, are refused.
 type DiskFull struct {
-	Dir    string    `yaml:"dir"`     // A folder on that file system, which is a mount of its own; relative to the experiment file, absolute once read.
+	// A folder on that file system, which is a mount of its own; relative to the experiment file, absolute once
+	// read.
+	Dir    string    `yaml:"dir"`
 	Leave  unit.Size `yaml:"leave"`   // What stays free; absent means nothing does.
 	AtMost unit.Size `yaml:"at_most"` // Refuse to write more than this; absent means 1GiB.
 }
@@ -70,9 +76,12 @@ type FD struct {
 // Exec runs a command to inject and another to heal, for whatever stormctl has
 // no fault of its own for. Neither goes through a shell.
 type Exec struct {
-	Inject []string      `yaml:"inject"` // Program and arguments; the fault is in force when it has ended with status 0.
-	Heal   []string      `yaml:"heal"`   // Program and arguments; also run if inject failed, and after our death: it must be right to run it when there is nothing to heal, and twice.
-	Dir    string        `yaml:"dir"`    // Working folder, relative to the experiment file; absent means the file's folder. Absolute once read.
+	Inject []string `yaml:"inject"` // Program and arguments; the fault is in force when it has ended with status 0.
+	// Program and arguments; also run if inject failed, and after our death: it must be right to run it when there
+	// is nothing to heal, and twice.
+	Heal []string `yaml:"heal"`
+	// Working folder, relative to the experiment file; absent means the file's folder. Absolute once read.
+	Dir    string        `yaml:"dir"`
 	Within time.Duration `yaml:"within"` // How long each of them may take before it is killed; absent means 10s.
 }
 
@@ -308,7 +317,8 @@ func (r *rules) byPidFile(at strict.Path, t *Target, name, kind string) {
 }
 
 // verbs say what a process fault does to its target.
-var verbs = map[string]string{"restart": "restart it", "pause": "pause it", "kill": "kill it", "cpu": "slow it down", "memory": "limit it", "fd": "limit it"}
+var verbs = map[string]string{"restart": "restart it", "pause": "pause it", "kill": "kill it", "cpu": "slow it down",
+	"memory": "limit it", "fd": "limit it"}
 
 // program checks an entry of limits.processes.
 func (r *rules) program(at strict.Path, text string) {

@@ -10,11 +10,15 @@ import (
 
 // Limits is the blast radius.
 type Limits struct {
-	Allow     []string `yaml:"allow"`     // CIDRs that may be touched; absent means loopback: 127.0.0.0/8 and ::1/128.
-	Processes []string `yaml:"processes"` // Programs, by path or by name like nginx, whose processes faults may touch though stormctl did not start them; absent means none.
-	Netns     []string `yaml:"netns"`     // Network namespaces that faults may touch; absent means none.
-	StopFile  string   `yaml:"stop_file"` // A file that ends the run early, everything healed, as soon as it is there; relative to the experiment file, absolute once read.
-	StopIf    []Stop   `yaml:"stop_if"`   // Conditions that end the run early, everything healed.
+	Allow []string `yaml:"allow"` // CIDRs that may be touched; absent means loopback: 127.0.0.0/8 and ::1/128.
+	// Programs, by path or by name like nginx, whose processes faults may touch though stormctl did not start them;
+	// absent means none.
+	Processes []string `yaml:"processes"`
+	Netns     []string `yaml:"netns"` // Network namespaces that faults may touch; absent means none.
+	// A file that ends the run early, everything healed, as soon as it is there; relative to the experiment file,
+	// absolute once read.
+	StopFile string `yaml:"stop_file"`
+	StopIf   []Stop `yaml:"stop_if"` // Conditions that end the run early, everything healed.
 }
 
 func (l *Limits) Defaults() { l.Allow = []string{"127.0.0.0/8", "::1/128"} }

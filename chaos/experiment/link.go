@@ -11,11 +11,14 @@ import (
 // Link is a call path between two targets. The caller is given the link's
 // address (${links.NAME.url}) instead of the callee's.
 type Link struct {
-	From     string   `yaml:"from"`     // The target that calls.
-	To       string   `yaml:"to"`       // The target that is called.
-	Listen   string   `yaml:"listen"`   // host:port of the link; absent picks a free port on 127.0.0.1.
-	Protocol string   `yaml:"protocol"` // What is spoken on it: http1, h2 (by prior knowledge; by ALPN with tls) grpc (h2, where calls count by their gRPC status), or tcp (connections and bytes, whatever is spoken). Absent means the protocol of the target that is called, which must not be auto by TLS.
-	TLS      *LinkTLS `yaml:"tls"`      // TLS on it; absent leaves it plain.
+	From   string `yaml:"from"`   // The target that calls.
+	To     string `yaml:"to"`     // The target that is called.
+	Listen string `yaml:"listen"` // host:port of the link; absent picks a free port on 127.0.0.1.
+	// What is spoken on it: http1, h2 (by prior knowledge; by ALPN with tls) grpc (h2, where calls count by their
+	// gRPC status), or tcp (connections and bytes, whatever is spoken). Absent means the protocol of the target that
+	// is called, which must not be auto by TLS.
+	Protocol string   `yaml:"protocol"`
+	TLS      *LinkTLS `yaml:"tls"` // TLS on it; absent leaves it plain.
 }
 
 // LinkTLS is how TLS is spoken on a link: on either side, or on both. With it
@@ -29,15 +32,20 @@ type LinkTLS struct {
 
 // Terminate is TLS between a caller and a link.
 type Terminate struct {
-	Cert     string   `yaml:"cert"`      // PEM file of the certificate that callers see, relative to the experiment file; absent generates one for localhost, the names of both targets and the address of the link, which ${links.NAME.ca} has signed.
-	Key      string   `yaml:"key"`       // PEM file of its key.
-	Names    []string `yaml:"names"`     // Further names and addresses for the generated certificate.
-	ClientCA string   `yaml:"client_ca"` // Callers must show a certificate of this CA (mTLS): a PEM file, or generated for the CA of the run.
+	// PEM file of the certificate that callers see, relative to the experiment file; absent generates one for
+	// localhost, the names of both targets and the address of the link, which ${links.NAME.ca} has signed.
+	Cert  string   `yaml:"cert"`
+	Key   string   `yaml:"key"`   // PEM file of its key.
+	Names []string `yaml:"names"` // Further names and addresses for the generated certificate.
+	// Callers must show a certificate of this CA (mTLS): a PEM file, or generated for the CA of the run.
+	ClientCA string `yaml:"client_ca"`
 }
 
 // Originate is TLS between a link and the callee.
 type Originate struct {
-	CA         string `yaml:"ca"`          // CA of the callee's certificate: a PEM file relative to the experiment file, or generated for the CA of the run. Absent trusts what the system trusts.
+	// CA of the callee's certificate: a PEM file relative to the experiment file, or generated for the CA of the
+	// run. Absent trusts what the system trusts.
+	CA         string `yaml:"ca"`
 	ServerName string `yaml:"server_name"` // Name that the certificate must be for; absent means the callee's host.
 	Insecure   bool   `yaml:"insecure"`    // Takes any certificate.
 	Cert       string `yaml:"cert"`        // Certificate that the link shows where the callee asks for one (mTLS): a PEM file, or generated.

@@ -14,7 +14,9 @@ import (
 // and bytes. Latency and partition are there too, with the keys that mean
 // something: see shared.
 type LinkEvent struct {
-	Direction string `yaml:"direction"` // Which way's bytes it is about, for a link with protocol: tcp: upstream (from the caller), downstream (to the caller) or both (the default).
+	// Which way's bytes it is about, for a link with protocol: tcp: upstream (from the caller), downstream (to the
+	// caller) or both (the default).
+	Direction string `yaml:"direction"`
 
 	Bandwidth   *toxic.Bandwidth   `yaml:"bandwidth"`    // So many bytes a second pass.
 	SlowClose   *toxic.SlowClose   `yaml:"slow_close"`   // The end of a connection comes late.
@@ -56,7 +58,8 @@ func (r *rules) onProtocol(path strict.Path, e *Event, kind string) {
 	}
 	direction := path.Child("direction")
 	if r.Has(direction) && r.Sound(direction) && r.among(direction, e.Direction, "directions", ways) && link.Protocol != toxic.ProtocolTCP {
-		r.WrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", strict.Quote(e.On)), "leave it out, or give the link protocol: tcp")
+		r.WrongKey(direction, fmt.Sprintf("direction: link %s passes exchanges, not bytes", strict.Quote(e.On)),
+			"leave it out, or give the link protocol: tcp")
 	}
 	keys, both := shared[kind]
 	isConn := slices.Contains(connKinds, kind)
@@ -67,9 +70,11 @@ func (r *rules) onProtocol(path strict.Path, e *Event, kind string) {
 		}
 		r.only(at.Child("match"), []string{"connection"}, e.On)
 	case !both && isConn && link.Protocol != toxic.ProtocolTCP:
-		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", strict.Quote(e.On), kind), "give the link protocol: tcp")
+		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s passes exchanges, %s is about connections", strict.Quote(e.On), kind),
+			"give the link protocol: tcp")
 	case !both && !isConn && link.Protocol == toxic.ProtocolTCP:
-		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", strict.Quote(e.On), kind), "take out protocol: tcp, or use one of latency, partition, "+strings.Join(connKinds, ", "))
+		r.Wrong(path.Child("on"), fmt.Sprintf("on: link %s knows connections, %s is about exchanges", strict.Quote(e.On), kind),
+			"take out protocol: tcp, or use one of latency, partition, "+strings.Join(connKinds, ", "))
 	}
 }
 
@@ -78,7 +83,8 @@ func (r *rules) onProtocol(path strict.Path, e *Event, kind string) {
 func (r *rules) only(path strict.Path, keys []string, link string) {
 	for _, key := range r.Keys(path) {
 		if !slices.Contains(keys, key) {
-			r.WrongKey(path.Child(key), fmt.Sprintf("%s: link %s knows connections, not exchanges", key, strict.Quote(link)), "of "+path.Tail()+" it takes "+strings.Join(keys, ", "))
+			r.WrongKey(path.Child(key), fmt.Sprintf("%s: link %s knows connections, not exchanges", key, strict.Quote(link)),
+				"of "+path.Tail()+" it takes "+strings.Join(keys, ", "))
 		}
 	}
 }

@@ -15,34 +15,50 @@ import (
 // Load is the open model: arrivals come when they are due, whatever the
 // system does. Exactly one of rate, stages, spike, sine and replay is given.
 type Load struct {
-	Rate     rate.Limit    `yaml:"rate"`     // Arrivals per second over all routes: 500/s, 100k/s, 6000/m.
-	Stages   []Stage       `yaml:"stages"`   // Instead of rate and duration: a sequence of ramps and holds.
-	Spike    *Spike        `yaml:"spike"`    // Instead of rate: one that jumps and comes back.
-	Sine     *Sine         `yaml:"sine"`     // Instead of rate: one that goes up and down.
-	Replay   string        `yaml:"replay"`   // Instead of rate and duration: a file with a time in each line, relative to the experiment file: seconds or durations since the start, or RFC 3339 timestamps. Absolute once read.
+	Rate   rate.Limit `yaml:"rate"`   // Arrivals per second over all routes: 500/s, 100k/s, 6000/m.
+	Stages []Stage    `yaml:"stages"` // Instead of rate and duration: a sequence of ramps and holds.
+	Spike  *Spike     `yaml:"spike"`  // Instead of rate: one that jumps and comes back.
+	Sine   *Sine      `yaml:"sine"`   // Instead of rate: one that goes up and down.
+	// Instead of rate and duration: a file with a time in each line, relative to the experiment file: seconds or
+	// durations since the start, or RFC 3339 timestamps. Absolute once read.
+	Replay   string        `yaml:"replay"`
 	Arrivals string        `yaml:"arrivals"` // constant (default) or poisson.
 	Duration time.Duration `yaml:"duration"` // How long arrivals come.
-	Warmup   time.Duration `yaml:"warmup"`   // Before that: as long at the rate that the load begins with (of stages the first above 0, of a sine its mean), sent and shown, but kept out of every result. Not with replay.
+	// Before that: as long at the rate that the load begins with (of stages the first above 0, of a sine its mean),
+	// sent and shown, but kept out of every result. Not with replay.
+	Warmup time.Duration `yaml:"warmup"`
 
-	WhenStalled string `yaml:"when_stalled"` // What becomes of an arrival when no connection is free: queue (default) waits, and its wait counts; burst waits while not too many do; skip does not wait. What does not wait is unsent, and no success.
-	Burst       int    `yaml:"burst"`        // Of when_stalled: burst, how many may wait per address.
+	// What becomes of an arrival when no connection is free: queue (default) waits, and its wait counts; burst waits
+	// while not too many do; skip does not wait. What does not wait is unsent, and no success.
+	WhenStalled string `yaml:"when_stalled"`
+	Burst       int    `yaml:"burst"` // Of when_stalled: burst, how many may wait per address.
 
-	Connections           int           `yaml:"connections"`             // Bound per address; past it arrivals do as when_stalled says. Absent means 1024.
-	Pipeline              int           `yaml:"pipeline"`                // Requests under way on one HTTP/1.1 connection; absent means 1.
-	Streams               int           `yaml:"streams"`                 // Requests under way on one HTTP/2 connection; absent means 100.
-	RequestsPerConnection int           `yaml:"requests_per_connection"` // A connection is closed after as many; absent means never.
-	ConnectionLifetime    time.Duration `yaml:"connection_lifetime"`     // A connection is closed at about this age, give or take half; absent means never.
-	NewConnections        rate.Limit    `yaml:"new_connections"`         // Bound on new connections per second; past it arrivals do as when_stalled says. Absent means none.
-	Batch                 time.Duration `yaml:"batch"`                   // What falls due within this time is sent together: cheaper at high rates, and late by as much, which is at most 5ms.
-	Loops                 int           `yaml:"loops"`                   // Event loops; absent means one per core.
-	Poller                string        `yaml:"poller"`                  // What tells of bytes: io_uring, epoll or portable; absent means the best that the system has.
+	// Bound per address; past it arrivals do as when_stalled says. Absent means 1024.
+	Connections           int `yaml:"connections"`
+	Pipeline              int `yaml:"pipeline"`                // Requests under way on one HTTP/1.1 connection; absent means 1.
+	Streams               int `yaml:"streams"`                 // Requests under way on one HTTP/2 connection; absent means 100.
+	RequestsPerConnection int `yaml:"requests_per_connection"` // A connection is closed after as many; absent means never.
+	// A connection is closed at about this age, give or take half; absent means never.
+	ConnectionLifetime time.Duration `yaml:"connection_lifetime"`
+	// Bound on new connections per second; past it arrivals do as when_stalled says. Absent means none.
+	NewConnections rate.Limit `yaml:"new_connections"`
+	// What falls due within this time is sent together: cheaper at high rates, and late by as much, which is at most
+	// 5ms.
+	Batch time.Duration `yaml:"batch"`
+	Loops int           `yaml:"loops"` // Event loops; absent means one per core.
+	// What tells of bytes: io_uring, epoll or portable; absent means the best that the system has.
+	Poller string `yaml:"poller"`
 
-	Timeout  time.Duration `yaml:"timeout"`   // For routes that give none, from sending to the last byte; absent means 10s.
-	Grace    time.Duration `yaml:"grace"`     // How long after the last arrival those that wait may still be sent, and requests finish; absent means the longest timeout.
+	Timeout time.Duration `yaml:"timeout"` // For routes that give none, from sending to the last byte; absent means 10s.
+	// How long after the last arrival those that wait may still be sent, and requests finish; absent means the
+	// longest timeout.
+	Grace    time.Duration `yaml:"grace"`
 	IDHeader string        `yaml:"id_header"` // Carries the request id beside traceparent; absent means X-Request-Id.
-	Data     string        `yaml:"data"`      // CSV or JSON-lines file, relative to the experiment file: its columns are ${data.COLUMN} in requests, and arrival n has row n. Absolute once read.
-	InTurn   bool          `yaml:"in_turn"`   // Arrivals take the routes one after the other; absent draws one for each, by weight.
-	Routes   []Route       `yaml:"routes"`    // Kinds of request.
+	// CSV or JSON-lines file, relative to the experiment file: its columns are ${data.COLUMN} in requests, and
+	// arrival n has row n. Absolute once read.
+	Data   string  `yaml:"data"`
+	InTurn bool    `yaml:"in_turn"` // Arrivals take the routes one after the other; absent draws one for each, by weight.
+	Routes []Route `yaml:"routes"`  // Kinds of request.
 }
 
 // The values of Load.Arrivals.
@@ -77,7 +93,8 @@ func (Load) Refuse(key string) (problem, hint string) {
 		return "", ""
 	}
 	return "closed: an experiment has the open model alone",
-		"callers that wait for an answer ask less of a system that stalls, and so hide that it did; give rate, or compare tools by stormctl load --closed"
+		"callers that wait for an answer ask less of a system that stalls, and so hide that it did; " +
+			"give rate, or compare tools by stormctl load --closed"
 }
 
 // Length is how long arrivals come, a warm-up aside; 0 if a file says when they
@@ -234,7 +251,8 @@ func (r *rules) connections(l *Load) {
 	if r.Sound("load.batch") && l.Batch > maxBatch {
 		r.Wrong("load.batch", "batch: requests would be so late that no claim could be ruled on", "at most 5ms")
 	}
-	if r.Has("load.poller") && r.among("load.poller", l.Poller, "pollers", pollers) && r.opts.Here && !slices.Contains(load.Transports(), l.Poller) {
+	if r.Has("load.poller") && r.among("load.poller", l.Poller, "pollers", pollers) &&
+		r.opts.Here && !slices.Contains(load.Transports(), l.Poller) {
 		r.Wrong("load.poller", "poller: this system has no "+l.Poller, strict.Suggest("", "those there", load.Transports()))
 	}
 	if len(l.Routes) == 0 || len(r.x.Targets) == 0 {

@@ -159,7 +159,7 @@ func (x *Experiment) Injection(i int, e Event) evidence.Injection {
 	return in
 }
 
-// wire is what would tell somebody the address of a link; "" if something does.
+// wire is how a caller could be given the address of a link; "" if it is given.
 // Reference services are told those of their own links, a process by a variable;
 // a service that runs already knows only an address that is fixed.
 func (x *Experiment) wire(link string) string {

@@ -15,16 +15,22 @@ import (
 // Request is what is sent, and what a right answer is. The verbs are short for
 // method and path.
 type Request struct {
-	Get     string            `yaml:"get"`     // Path; short for method: GET.
-	Post    string            `yaml:"post"`    // Path; short for method: POST.
-	Put     string            `yaml:"put"`     // Path; short for method: PUT.
-	Delete  string            `yaml:"delete"`  // Path; short for method: DELETE.
-	Method  string            `yaml:"method"`  // Any other method, with path.
-	Path    string            `yaml:"path"`    // For method. Here, in headers and in the body ${id} is replaced by the request id, ${seq} by the arrival's number, ${rand:1-6} by a number drawn, ${data.COLUMN} by a value of the load's data, and in a step ${prev.json:$.a.b}, ${prev.header:NAME} and ${prev.body~REGEXP} by what the answer before says; $${ is a plain ${.
+	Get    string `yaml:"get"`    // Path; short for method: GET.
+	Post   string `yaml:"post"`   // Path; short for method: POST.
+	Put    string `yaml:"put"`    // Path; short for method: PUT.
+	Delete string `yaml:"delete"` // Path; short for method: DELETE.
+	Method string `yaml:"method"` // Any other method, with path.
+	// For method. Here, in headers and in the body ${id} is replaced by the request id, ${seq} by the arrival's
+	// number, ${rand:1-6} by a number drawn, ${data.COLUMN} by a value of the load's data, and in a step
+	// ${prev.json:$.a.b}, ${prev.header:NAME} and ${prev.body~REGEXP} by what the answer before says; $${ is a plain
+	// ${.
+	Path    string            `yaml:"path"`
 	Headers map[string]string `yaml:"headers"` // Sent as they are, but for ${...}.
 	Body    string            `yaml:"body"`    // Sent as it is, but for ${...}.
-	Checks  []string          `yaml:"checks"`  // What a right answer has, like status=2xx, header:X-Cache=hit, body~"ok" or json:$.state=ready; an answer without is wrong, whatever its status.
-	Timeout time.Duration     `yaml:"timeout"` // From sending to the last byte; absent means the load's.
+	// What a right answer has, like status=2xx, header:X-Cache=hit, body~"ok" or json:$.state=ready; an answer
+	// without is wrong, whatever its status.
+	Checks  []string      `yaml:"checks"`
+	Timeout time.Duration `yaml:"timeout"` // From sending to the last byte; absent means the load's.
 }
 
 // Line is the method and the path, however the request is written.

@@ -27,7 +27,9 @@ func (Route) Required() []string { return []string{"name", "to"} }
 type Step struct {
 	Name    string `yaml:"name"` // Names it in claims and reports, as a route's name does.
 	Request `yaml:",inline"`
-	After   time.Duration `yaml:"after"` // It is due this long after the request before was: what that one is expected to take. Absent counts from when the route's request was due: the response time is then that of all so far.
+	// It is due this long after the request before was: what that one is expected to take. Absent counts from when
+	// the route's request was due: the response time is then that of all so far.
+	After time.Duration `yaml:"after"`
 }
 
 func (Step) Required() []string { return []string{"name"} }

@@ -18,28 +18,40 @@ import (
 
 // Target is one service. Exactly one of URL, Process and Reference is given.
 type Target struct {
-	URL       string            `yaml:"url"`       // A service that runs already: http://host:port, https://host:port or unix:/path/of/socket.
-	PidFile   string            `yaml:"pid_file"`  // With url: the file that holds the pid of the service's process, for faults on it; limits: {processes: [...]} must allow its program. Relative to the experiment file, absolute once read.
+	// A service that runs already: http://host:port, https://host:port or unix:/path/of/socket.
+	URL string `yaml:"url"`
+	// With url: the file that holds the pid of the service's process, for faults on it; limits: {processes: [...]}
+	// must allow its program. Relative to the experiment file, absolute once read.
+	PidFile   string            `yaml:"pid_file"`
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
 	Reference string            `yaml:"reference"` // A service built into stormctl: frontend or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
-	Protocol  string            `yaml:"protocol"`  // What routes to it speak: http1 (default), h2 (by prior knowledge; by ALPN with tls), grpc (unary; the body is the encoded message) or auto (h2 or http1 by TLS, as the service chooses when the run begins; http1 without).
-	Protoset  string            `yaml:"protoset"`  // Of protocol: grpc, a file of descriptors (protoc --include_imports --descriptor_set_out), relative to the experiment file: the bodies of routes are then JSON. Absolute once read.
-	TLS       *TLS              `yaml:"tls"`       // How routes reach it by TLS; for a process, that they do.
+	// What routes to it speak: http1 (default), h2 (by prior knowledge; by ALPN with tls), grpc (unary; the body is
+	// the encoded message) or auto (h2 or http1 by TLS, as the service chooses when the run begins; http1 without).
+	Protocol string `yaml:"protocol"`
+	// Of protocol: grpc, a file of descriptors (protoc --include_imports --descriptor_set_out), relative to the
+	// experiment file: the bodies of routes are then JSON. Absolute once read.
+	Protoset string `yaml:"protoset"`
+	TLS      *TLS   `yaml:"tls"` // How routes reach it by TLS; for a process, that they do.
 }
 
 // Process is a service that stormctl starts. Its address is a free port on
 // 127.0.0.1 unless Listen is given; the command learns it from ${port},
 // ${addr} or the variables PORT and ADDR.
 type Process struct {
-	Command     []string          `yaml:"command"`      // Program and arguments. ${dir}, ${port}, ${addr}, ${links.NAME.url|addr|host|port}, of links with tls ${links.NAME.ca|cert|key}, ${targets.NAME.url|addr|host|port} and ${env.NAME} are replaced; $${ is a plain ${.
-	Env         map[string]string `yaml:"env"`          // Added to the environment; variables are replaced as in command.
-	Dir         string            `yaml:"dir"`          // Working folder, relative to the experiment file; absent means the file's folder. Absolute once read.
-	Files       map[string]string `yaml:"files"`        // Written into ${dir} before the start, by name; variables are replaced in the content.
-	Listen      string            `yaml:"listen"`       // host:port it listens on; absent picks a free port.
-	Ready       string            `yaml:"ready"`        // How it shows that it is ready: an HTTP path that answers below 400, or "tcp" (the default).
-	ReadyWithin time.Duration     `yaml:"ready_within"` // How long that may take; absent means 10s.
-	StopWithin  time.Duration     `yaml:"stop_within"`  // Time between SIGTERM and SIGKILL at the end; absent means 3s.
+	// Program and arguments. ${dir}, ${port}, ${addr}, ${links.NAME.url|addr|host|port}, of links with tls
+	// ${links.NAME.ca|cert|key}, ${targets.NAME.url|addr|host|port} and ${env.NAME} are replaced; $${ is a plain ${.
+	Command []string          `yaml:"command"`
+	Env     map[string]string `yaml:"env"` // Added to the environment; variables are replaced as in command.
+	// Working folder, relative to the experiment file; absent means the file's folder. Absolute once read.
+	Dir string `yaml:"dir"`
+	// Written into ${dir} before the start, by name; variables are replaced in the content.
+	Files  map[string]string `yaml:"files"`
+	Listen string            `yaml:"listen"` // host:port it listens on; absent picks a free port.
+	// How it shows that it is ready: an HTTP path that answers below 400, or "tcp" (the default).
+	Ready       string        `yaml:"ready"`
+	ReadyWithin time.Duration `yaml:"ready_within"` // How long that may take; absent means 10s.
+	StopWithin  time.Duration `yaml:"stop_within"`  // Time between SIGTERM and SIGKILL at the end; absent means 3s.
 }
 
 func (p *Process) Defaults() {
@@ -251,7 +263,8 @@ func (r *rules) allowed(path strict.Path, host string) {
 	}
 	r.Wrong(path,
 		fmt.Sprintf("%s: %s is outside limits.allow", path.Tail(), host),
-		fmt.Sprintf("it may be touched only if limits: {allow: [%s]} says so", netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen())))
+		fmt.Sprintf("it may be touched only if limits: {allow: [%s]} says so",
+			netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen())))
 }
 
 func (r *rules) process(path strict.Path, p *Process) {

@@ -77,7 +77,8 @@ func (r *rules) name(path strict.Path, name string, report func(path strict.Path
 	case len(name) > 64:
 		report(path, fmt.Sprintf("name %s is longer than 64 characters", strict.Quote(name)), "")
 	case !nameSyntax.MatchString(name):
-		report(path, fmt.Sprintf("%s is not a name", strict.Quote(name)), "use letters, digits, dash, underscore and dot, a letter or digit first")
+		report(path, fmt.Sprintf("%s is not a name", strict.Quote(name)),
+			"use letters, digits, dash, underscore and dot, a letter or digit first")
 	}
 }
 

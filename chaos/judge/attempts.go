@@ -190,36 +190,36 @@ func reusedIn(link *evidence.Link) []bool {
 	return reused
 }
 
-// transparent tells whether an HTTP library may repeat the exchange by itself.
+// transparent reports whether an HTTP library may repeat the exchange by itself.
 func transparent(x *evidence.Exchange, reused bool) bool {
 	return reused && snapped(x) && (!writes(x) || x.Key != 0)
 }
 
-// snapped tells whether the connection broke before the caller got a byte.
+// snapped reports whether the connection broke before the caller got a byte.
 func snapped(x *evidence.Exchange) bool {
 	return x.Status == 0 && (x.Ending == evidence.Broken || x.Ending == evidence.Failed)
 }
 
-// writes tells whether repeating the exchange may have a second effect:
+// writes reports whether repeating the exchange may have a second effect:
 // POST and PATCH are not idempotent (RFC 9110 §9.2.2).
 func writes(x *evidence.Exchange) bool {
 	return x.Method == http.MethodPost || x.Method == http.MethodPatch
 }
 
-// came returns what the caller was told: a status, or 0 for a network error or
-// a timeout.
-func came(x *evidence.Exchange) int {
+// seenStatus is the status that the caller saw; 0 for a network error or a
+// timeout.
+func seenStatus(x *evidence.Exchange) int {
 	if x.Ending == evidence.Answered || x.Ending == evidence.Injected {
 		return x.Status
 	}
 	return 0
 }
 
-// succeeded tells whether the caller has no reason to try again.
-func succeeded(x *evidence.Exchange) bool { return came(x) > 0 && came(x) < 400 }
+// succeeded reports whether the caller has no reason to try again.
+func succeeded(x *evidence.Exchange) bool { return seenStatus(x) > 0 && seenStatus(x) < 400 }
 
 // ofOne leaves out the calls of requests that came to the link's caller more
-// than once: delivered twice by a fault, or repeated by who called it. Each of
+// than once: delivered twice by a fault, or repeated by its caller. Each of
 // them makes calls of its own under the same id, which are no attempts at one.
 // It returns too how many it left out.
 func ofOne(run *evidence.Run, link *evidence.Link, all *calls) (own *calls, mixed int) {
@@ -228,11 +228,11 @@ func ofOne(run *evidence.Run, link *evidence.Link, all *calls) (own *calls, mixe
 		return all, 0
 	}
 	twice := func(c call) bool {
-		came := 0
+		arrived := 0
 		for _, l := range before {
-			came += arrivedOver(run, l, c.id())
+			arrived += arrivedOver(run, l, c.id())
 		}
-		return came >= 2
+		return arrived >= 2
 	}
 	for c := range all.all() {
 		if twice(c) {
@@ -271,7 +271,7 @@ func arrivedOver(run *evidence.Run, l *evidence.Link, id uint64) int {
 		}
 		n++
 		for _, f := range run.Faults {
-			if f.Kind == "duplicate" && x.HitBy(f.Index) {
+			if f.Does().Duplicates && x.HitBy(f.Index) {
 				n++ // it was delivered twice
 			}
 		}
@@ -319,7 +319,7 @@ func firstInjection(run *evidence.Run) time.Duration {
 	return first
 }
 
-// unfinished tells whether a fault on the path of a link was planned but is
+// unfinished reports whether a fault on the path of a link was planned but is
 // not in the evidence because the run was cut.
 func unfinished(run *evidence.Run, links ...string) bool {
 	return run.Partial && slices.ContainsFunc(run.Faults, func(f evidence.Injection) bool {

@@ -88,19 +88,19 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 			len(a.fanned), a.quiet, c.Link)
 		return f.verdict()
 	}
-	heard := hearingOf(run, Links{c.Link}, link, noise)
+	receipts := receiptsOf(run, Links{c.Link}, link, noise)
 	ways := hopsOf(run, calls, from, to)
 	hops := ways.whole()
 	blur := noise
 	if hops.known && calm(run, from, from, blur) && noise <= evidence.LeastNoise {
 		blur = hops.tail
 	}
-	byRank, told, overlaps := ranks(calls, blur, noise, heard)
+	byRank, told, overlaps := ranks(calls, blur, noise, receipts)
 	c.count(f, calls, byRank, told, overlaps)
 	f.numbers.AddTime("noise", noise)
 	f.numbers.AddTime("hops", hops.tail)
 	if c.RetryAfter {
-		c.judgeRetryAfter(f, link, told, heard)
+		c.judgeRetryAfter(f, link, told, receipts)
 	}
 	if len(byRank) == 0 || len(byRank[0].all)+len(told) == 0 {
 		f.open("base", "no call over %s was retried", c.Link)

@@ -183,7 +183,8 @@ func (c Retry) judgeWrites(f *finding, t tally) {
 		f.open("same_key", "%s repeated that carried an Idempotency-Key: at least %d are needed",
 			were(t.keyed, "call was", "calls were"), leastSpent)
 	default:
-		none("same_key", t.keyed+n, t.changed, fmt.Sprintf("%s repeated under another Idempotency-Key or with another body, of %d that carried a key",
+		none("same_key", t.keyed+n, t.changed, fmt.Sprintf(
+			"%s repeated under another Idempotency-Key or with another body, of %d that carried a key",
 			were(n, "call was", "calls were"), t.keyed+n))
 	}
 }

@@ -16,7 +16,7 @@ import (
 //
 // Open is seen from both sides: the route's arrivals are answered while no
 // call of theirs reaches the link. A fast failure alone proves nothing, a gap
-// in the calls alone neither. Nothing has held of one that nobody saw open.
+// in the calls alone neither. A breaker that was never seen open has not held.
 //
 //	calls  ||||||||·····················|·····················|·····|||||||||
 //	fault    [——— injected ———————————————————————————— healed]
@@ -110,22 +110,22 @@ func (b Breaker) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	o := b.observe(t)
-	courses := b.courses(t, o)
-	if len(courses) > 0 {
-		last := courses[len(courses)-1]
-		f.rests(courses[0].from-time.Second, min(max(last.over(), last.to), t.end), onDue|onTimes)
+	traces := b.traces(t, o)
+	if len(traces) > 0 {
+		last := traces[len(traces)-1]
+		f.rests(traces[0].from-time.Second, min(max(last.over(), last.to), t.end), onDue|onTimes)
 	}
-	th := b.threshold(t, o, courses)
-	if len(courses) > 0 {
-		b.judgeFailures(f, t, courses, th)
-		b.judgeOpens(f, t, courses)
+	th := b.threshold(t, o, traces)
+	if len(traces) > 0 {
+		b.judgeFailures(f, t, traces, th)
+		b.judgeOpens(f, t, traces)
 	}
 	if b.FailureRate > 0 {
-		b.judgeRate(f, t, o, courses)
+		b.judgeRate(f, t, o, traces)
 	}
-	b.judgeOpen(f, t, o, courses)
+	b.judgeOpen(f, t, o, traces)
 	if len(b.Ignores) > 0 {
-		b.judgeIgnores(f, t, o, courses, th)
+		b.judgeIgnores(f, t, o, traces, th)
 	}
 	if !t.matched {
 		f.remark("", "request ids do not reach %s, so that this rests on rates: every call there counts as the route's", b.Link)
@@ -135,9 +135,9 @@ func (b Breaker) Judge(run *evidence.Run) Verdict {
 
 // judgeOpen rules on what it did while it was open, and after. Of that there is
 // nothing to see if it was not seen to open.
-func (b Breaker) judgeOpen(f *finding, t *traffic, o *observed, courses []course) {
+func (b Breaker) judgeOpen(f *finding, t *traffic, o *observed, traces []episodeTrace) {
 	var all []stayed
-	for _, c := range courses {
+	for _, c := range traces {
 		if c.seen() || c.already {
 			all = append(all, stayed{c, b.stays(t, o, c)})
 		}
@@ -150,13 +150,13 @@ func (b Breaker) judgeOpen(f *finding, t *traffic, o *observed, courses []course
 		b.judgeCloses(f, t, o, all)
 		return
 	}
-	why := b.idle(courses)
+	why := b.idle(traces)
 	if need := float64(2 * max(minRejected, t.row)); b.Waits > 0 && t.rate*t.flow*b.Waits.Seconds() < need {
 		why = fmt.Sprintf("%.3g requests/s are too few to see it open for %s: offer at least %.0f/s",
 			t.rate, short(b.Waits), need/t.flow/b.Waits.Seconds()+1)
 	}
 	claimed := false
-	none := len(courses) == 0
+	none := len(traces) == 0
 	for _, part := range []struct {
 		name  string
 		given bool

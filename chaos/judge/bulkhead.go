@@ -73,55 +73,49 @@ func (c Bulkhead) slowdown() float64 {
 	return 1.5
 }
 
-// filling is what one episode of faults did to the bulkhead.
-type filling struct {
+// saturation is what one episode of faults did to the bulkhead.
+type saturation struct {
 	span
-	peak   int        // most calls in progress
-	sure   int        // the same, less what the relay may have seen late
-	end    int        // the same of its last third
-	turned turnedAway // calls turned away
-	held   []int      // calls in progress when calls were turned away or kept waiting, and nothing else happened
-	level  int        // calls in progress when half of those turned away were, or fewer
-	top    int        // the same for nine tenths
+	peak     int        // most calls in progress
+	sure     int        // the same, less what the relay may have seen late
+	end      int        // the same of its last third
+	rejected rejections // calls turned away
+	fullAt   []int      // calls in progress when calls were turned away or kept waiting, and nothing else happened
+	level    int        // calls in progress when half of those turned away were, or fewer
+	top      int        // the same for nine tenths
 }
 
-// turnedAway is the calls that failed without ever reaching the link.
-type turnedAway struct {
+// rejections is the calls that failed without ever reaching the link.
+type rejections struct {
 	arrivals
 	levels []int32 // of each: most calls in progress on the link meanwhile
 }
 
-// plateau tells whether calls were turned away at about one level: that of a
+// plateau reports whether calls were turned away at about one level: that of a
 // full bulkhead, whatever its size, also while it shrinks. A breaker turns them
 // away most of all when nothing is in progress.
-func (e filling) plateau() bool {
+func (e saturation) plateau() bool {
 	full := e.full().len()
-	return full >= leastPlateau && 5*full >= 4*e.turned.len()
+	return full >= leastPlateau && 5*full >= 4*e.rejected.len()
 }
 
 // full lists the calls that were turned away at about that level: half of it
 // at least, for a place may be taken while the link does not show it.
-func (e filling) full() arrivals {
-	places := make([]int32, 0, e.turned.len())
-	for i, level := range e.turned.levels {
+func (e saturation) full() arrivals {
+	places := make([]int32, 0, e.rejected.len())
+	for i, level := range e.rejected.levels {
 		if level > 0 && 2*int(level) >= e.level {
-			places = append(places, e.turned.place(i))
+			places = append(places, e.rejected.place(i))
 		}
 	}
-	return at(e.turned.of, places)
+	return at(e.rejected.of, places)
 }
 
-// slows tells whether the episode's faults keep calls in progress: errors and
-// resets end them instead, and so do responses that are cut short, or dropped
-// with a reset; bytes that are changed and requests that come twice take no
-// longer.
-func (e filling) slows() bool {
+// slows reports whether the episode's faults keep calls in progress.
+func (e saturation) slows() bool {
 	return slices.ContainsFunc(e.faults, func(f evidence.Injection) bool {
-		switch f.Kind {
-		case "errors", "reset", "truncate", "corrupt", "duplicate":
-			return false
-		}
-		return !f.Ends
+		does := f.Does()
+		return does.Delays || does.Slows || does.Holds
 	})
 }
 
@@ -155,7 +149,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	noise := run.Noise(spans[0].from, run.End)
 	f.numbers.AddTime("noise", noise)
 	own := callers(run, link, c.Route)
-	fills := fillings(run, link, own, spans, noise)
+	fills := saturations(run, link, own, spans, noise)
 
 	c.judgeLimit(f, link, fills, noise)
 	c.judgeRejects(f, link, own, fills)
@@ -195,13 +189,13 @@ func (c Bulkhead) unjudged(f *finding, why string) {
 	}
 }
 
-// fillings is what each episode did.
-func fillings(run *evidence.Run, link *evidence.Link, own arrivals, spans []span, noise time.Duration) []filling {
+// saturations is what each episode did.
+func saturations(run *evidence.Run, link *evidence.Link, own arrivals, spans []span, noise time.Duration) []saturation {
 	profile, sure := profileOver(run, link, asSeen), profileOver(run, link, late(noise))
 	way, known := wayOf(untouched(run, own), link)
-	fills := make([]filling, len(spans))
+	fills := make([]saturation, len(spans))
 	for i, s := range spans {
-		e := filling{span: s}
+		e := saturation{span: s}
 		e.peak, _ = profile.most(s.from, s.to)
 		e.sure, _ = sure.most(s.from, s.to)
 		e.end, _ = sure.most(s.to-s.length()/3, s.to)
@@ -214,7 +208,7 @@ func fillings(run *evidence.Run, link *evidence.Link, own arrivals, spans []span
 }
 
 // fill finds which of some requests were turned away or kept waiting.
-func (e *filling) fill(run *evidence.Run, link *evidence.Link, own arrivals, profile profile, way time.Duration, known bool) {
+func (e *saturation) fill(run *evidence.Run, link *evidence.Link, own arrivals, profile profile, way time.Duration, known bool) {
 	var places []int32
 	for i, x := range own.all() {
 		if x.Outcome == load.Unsent || x.Outcome == load.Refused {
@@ -225,17 +219,17 @@ func (e *filling) fill(run *evidence.Run, link *evidence.Link, own arrivals, pro
 		switch {
 		case len(calls) == 0 && x.Outcome != load.OK:
 			level, _ := profile.most(x.Sent, x.Done)
-			places, e.turned.levels = append(places, own.place(i)), append(e.turned.levels, int32(level))
+			places, e.rejected.levels = append(places, own.place(i)), append(e.rejected.levels, int32(level))
 			if profile.still(x.Sent-settled, x.Done+settled) {
-				e.held = append(e.held, level)
+				e.fullAt = append(e.fullAt, level)
 			}
 		case len(calls) > 0 && known && link.Exchanges[calls[0]].Begin > x.Sent+2*settled && profile.still(x.Sent-settled, x.Sent+2*settled):
 			level, _ := profile.most(x.Sent, x.Sent)
-			e.held = append(e.held, level)
+			e.fullAt = append(e.fullAt, level)
 		}
 	}
-	e.turned.arrivals = at(own.of, places)
-	if levels := slices.Sorted(slices.Values(e.turned.levels)); len(levels) > 0 {
+	e.rejected.arrivals = at(own.of, places)
+	if levels := slices.Sorted(slices.Values(e.rejected.levels)); len(levels) > 0 {
 		e.level, e.top = int(levels[len(levels)/2]), int(levels[len(levels)*9/10])
 	}
 }
@@ -256,10 +250,10 @@ func wayOf(before arrivals, link *evidence.Link) (way time.Duration, known bool)
 // so many were in progress, and for longer than a call can be on its way none
 // began and none ended, others were turned away or kept waiting. It is false if
 // that was not seen.
-func full(fills []filling) (level int, seen bool) {
+func full(fills []saturation) (level int, seen bool) {
 	at := map[int]int{}
 	for _, e := range fills {
-		for _, n := range e.held {
+		for _, n := range e.fullAt {
 			at[n]++
 		}
 	}

@@ -101,18 +101,18 @@ func TestSlows(t *testing.T) {
 		{evidence.Injection{Kind: "reset"}, false},
 		{evidence.Injection{Kind: "errors"}, false},
 	} {
-		if got := (filling{span: span{faults: []evidence.Injection{row.fault}}}).slows(); got != row.want {
+		if got := (saturation{span: span{faults: []evidence.Injection{row.fault}}}).slows(); got != row.want {
 			t.Errorf("%s, ends %v: slows %v", row.fault.Kind, row.fault.Ends, got)
 		}
 	}
 	both := span{faults: []evidence.Injection{{Kind: "drop_response", Ends: true}, {Kind: "hang"}}}
-	if !(filling{span: both}).slows() {
+	if !(saturation{span: both}).slows() {
 		t.Error("a hang beside it is forgotten")
 	}
 }
 
 // TestLeakInOneEpisode: with a single episode of faults there is no second
-// filling to compare with. What leaks then must not pass for sound, whether
+// saturation to compare with. What leaks then must not pass for sound, whether
 // enough is left afterwards to serve the healthy load or not.
 func TestLeakInOneEpisode(t *testing.T) {
 	for seed := uint64(1); seed <= *seeds; seed++ {

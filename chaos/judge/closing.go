@@ -36,16 +36,16 @@ func ranked(values []time.Duration, q float64) Interval {
 // fewestRanked is how many values tell a 99th percentile from above: 0.99²⁹⁹ is 5%.
 const fewestRanked = 299
 
-// judgeRejects rules on how fast rejected callers were told. Since they were due
-// it took no longer than that, whoever they waited for; since they were sent, less
-// the host's noise, no shorter.
+// judgeRejects rules on how fast callers were rejected. The time since they were
+// due is an upper bound, whatever they waited for; the time since they were sent,
+// less the host's noise, is a lower one.
 func (b Breaker) judgeRejects(f *finding, t *traffic, all []stayed) {
 	lists := make([]arrivals, len(all))
 	for i, c := range all {
 		lists[i] = c.rejected(t)
 	}
 	rejected := joined(lists...)
-	calm := calmly(t.run, rejected, 2*evidence.LeastNoise)
+	calm := withoutHostStalls(t.run, rejected, 2*evidence.LeastNoise)
 	f.numbers.AddTime("rejected_p99", percentile(responseTimes(calm), 0.99))
 	if b.RejectsWithin == 0 {
 		return
@@ -86,7 +86,7 @@ func (b Breaker) judgeCloses(f *finding, t *traffic, o *observed, all []stayed) 
 		}
 		one, say := b.closing(t, o, c)
 		seen, says = append(seen, one), append(says, say)
-		ids = append(ids, t.turnedAway(c.to+b.ClosesWithin, c.limit))
+		ids = append(ids, t.rejections(c.to+b.ClosesWithin, c.limit))
 	}
 	switch {
 	case len(seen) == 0 && b.ClosesWithin > 0:
@@ -152,7 +152,7 @@ func (t *traffic) lastAway(from, to time.Duration) time.Duration {
 		case !t.rejected(s):
 			row = 0
 			continue
-		case t.chance() == 0 || t.telling(s):
+		case t.chance() == 0 || t.hasNewStatus(s):
 			return s.Sent
 		}
 		if row++; row >= t.row {
@@ -162,8 +162,8 @@ func (t *traffic) lastAway(from, to time.Duration) time.Duration {
 	return from
 }
 
-// turnedAway lists requests sent in [from, to) that were turned away.
-func (t *traffic) turnedAway(from, to time.Duration) []uint64 {
+// rejections lists requests sent in [from, to) that were turned away.
+func (t *traffic) rejections(from, to time.Duration) []uint64 {
 	var ids []uint64
 	for _, s := range t.sent(from, to).all() {
 		if t.rejected(s) && len(ids) < MaxIDs {

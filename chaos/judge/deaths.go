@@ -32,7 +32,7 @@ func ofSystem(run *evidence.Run, target string) bool {
 	return !dependency
 }
 
-// deathText says who ended, when, and how: "checkout ended by itself at 6.2 s
+// deathText says which target ended, when, and how: "checkout ended by itself at 6.2 s
 // (exit status 3)".
 func deathText(d evidence.Death) string {
 	text := fmt.Sprintf("%s ended by itself at %s", d.Target, short(d.At))
@@ -58,7 +58,7 @@ func died(run *evidence.Run, to time.Duration) (by, after []evidence.Death) {
 	return by, after
 }
 
-// outlived takes into account who had ended before a moment up to which the
+// outlived takes into account which targets had ended before a moment up to which the
 // claim rests on the run.
 func (f *finding) outlived(to time.Duration) {
 	by, _ := died(f.run, to)

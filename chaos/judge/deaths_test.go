@@ -66,7 +66,7 @@ func TestNothingHoldsInSilence(t *testing.T) {
 		{"overloaded", func(t *evidence.Tick) { t.Pressure = 1 }},
 		{"never sent", func(t *evidence.Tick) { t.Unsent = 5 }},
 		{"no descriptor", func(t *evidence.Tick) { t.Unsent, t.Starved = 5, 5 }},
-		{"held back", func(t *evidence.Tick) { t.Held = 100 }},
+		{"held back", func(t *evidence.Tick) { t.DialLimited = 100 }},
 		{"lost", func(t *evidence.Tick) { t.Lost = 1 }},
 	} {
 		for kind, s := range all {

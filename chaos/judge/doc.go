@@ -6,7 +6,7 @@
 // # Design
 //
 // Held is the hard ruling. It takes that the fault is seen to have hit, that
-// the state under test was visited (a breaker nobody saw open has not held),
+// the state under test was visited (a breaker that was never seen open has not held),
 // and that the harness was well enough to tell. Where one of these is missing
 // the ruling is inconclusive and the reason names what would help.
 //

@@ -26,7 +26,7 @@ type returnedPlaces struct {
 }
 
 // judgeFreed looks for the route's goodput after each healing.
-func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own arrivals, fills []filling) (kept returnedPlaces) {
+func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own arrivals, fills []saturation) (kept returnedPlaces) {
 	before := untouched(f.run, own)
 	if before.len() < leastBaseline || countOK(before) == 0 {
 		kept.open = true
@@ -88,7 +88,7 @@ func (c Bulkhead) unfreed(f *finding, why string) {
 // notBack says what it means that goodput did not come back before the next
 // fault or the end: after a while places are lost.
 func (c Bulkhead) notBack(
-	run *evidence.Run, link *evidence.Link, e filling, after arrivals, until time.Duration, back comeback,
+	run *evidence.Run, link *evidence.Link, e saturation, after arrivals, until time.Duration, back comeback,
 ) returnedPlaces {
 	p := returnedPlaces{open: true}
 	p.says = fmt.Sprintf("%s was not back when the evidence after the healing at %s ended %s later",

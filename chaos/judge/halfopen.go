@@ -8,7 +8,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// probe is one half-open state: what was let through after a silence before
+// probe is one half-open state: what was let through after an open period before
 // the first result was known. A call that began before the End of another was
 // let through before that one's result could be known: the relay stamps End
 // before the caller gets its last byte. So this is exact and needs no slack.
@@ -18,7 +18,7 @@ type probe struct {
 	sent       time.Duration   // it was let through after this
 	begin      time.Duration   // of the first of them
 	length     time.Duration   // until the first result
-	turned     int             // requests that came in that time and were not let through
+	rejected   int             // requests that came in that time and were not let through
 	certain    int             // of them, those that need a call
 	result     time.Duration   // when the first result was known at the link
 	known      time.Duration   // when the system surely knew it
@@ -28,9 +28,9 @@ type probe struct {
 	last       time.Duration   // when the system surely knew the result of the last of all
 }
 
-// probeAfter returns the half-open state that ended a silence; false if the
+// probeAfter returns the half-open state that ended an open period; false if the
 // evidence ends before its first result.
-func (b Breaker) probeAfter(t *traffic, o *observed, s silence, next *silence) (probe, bool) {
+func (b Breaker) probeAfter(t *traffic, o *observed, s openPeriod, next *openPeriod) (probe, bool) {
 	if !s.ended {
 		return probe{}, false
 	}
@@ -47,7 +47,7 @@ func (b Breaker) probeAfter(t *traffic, o *observed, s silence, next *silence) (
 		if x.Ending == evidence.Cut {
 			return probe{}, false
 		}
-		if x.ID != 0 && seen[x.ID] || t.held(x, s.from) {
+		if x.ID != 0 && seen[x.ID] || t.sentBefore(x, s.from) {
 			continue
 		}
 		if x.End <= p.result {
@@ -69,8 +69,8 @@ func (b Breaker) probeAfter(t *traffic, o *observed, s silence, next *silence) (
 		if waited := t.matched && sample.Sent+reach <= p.result; !decided && !waited {
 			continue
 		}
-		p.turned++
-		if t.chance() == 0 || t.telling(sample) || t.matched && t.called(sample) {
+		p.rejected++
+		if t.chance() == 0 || t.hasNewStatus(sample) || t.matched && t.called(sample) {
 			p.certain++
 		}
 	}
@@ -81,13 +81,13 @@ func (b Breaker) probeAfter(t *traffic, o *observed, s silence, next *silence) (
 }
 
 // untilOpen counts what was let through until it opened again.
-func (p *probe) untilOpen(t *traffic, s, next silence) {
+func (p *probe) untilOpen(t *traffic, s, next openPeriod) {
 	var ends []time.Duration
 	for _, x := range t.calls.part(s.next, t.calls.len()).all() {
 		if x.Begin > next.from {
 			break
 		}
-		if t.held(x, s.from) {
+		if t.sentBefore(x, s.from) {
 			continue
 		}
 		ends = slices.DeleteFunc(ends, func(end time.Duration) bool { return end <= x.Begin })
@@ -130,13 +130,13 @@ type stay struct {
 // moments that are known. Those after a probe that failed begin with the probe
 // (hystrix's) or with its result (gobreaker's): the reading is taken that fits the
 // first, where there is one, else both may be.
-func (b Breaker) stays(t *traffic, o *observed, c course) []stay {
+func (b Breaker) stays(t *traffic, o *observed, c episodeTrace) []stay {
 	var all []stay
-	silences := c.silences
+	openPeriods := c.openPeriods
 	if c.flowed >= 0 { // what comes then is no part of it
-		silences = slices.DeleteFunc(slices.Clone(silences), func(s silence) bool { return s.from >= c.flowed })
+		openPeriods = slices.DeleteFunc(slices.Clone(openPeriods), func(s openPeriod) bool { return s.from >= c.flowed })
 	}
-	if c.seen() && len(silences) == 0 { // calls went on
+	if c.seen() && len(openPeriods) == 0 { // calls went on
 		st := stay{from: c.opening.notYet, surely: c.opening.surely}
 		st.waited = Interval{0, anything().High}
 		if n, ok := t.after(st.surely); ok {
@@ -145,10 +145,10 @@ func (b Breaker) stays(t *traffic, o *observed, c course) []stay {
 		}
 		return []stay{st}
 	}
-	for i, s := range silences {
-		var next *silence
-		if i+1 < len(silences) {
-			next = &silences[i+1]
+	for i, s := range openPeriods {
+		var next *openPeriod
+		if i+1 < len(openPeriods) {
+			next = &openPeriods[i+1]
 		}
 		var st stay
 		switch {
@@ -189,9 +189,9 @@ func (b Breaker) stays(t *traffic, o *observed, c course) []stay {
 	return all
 }
 
-// lastSent is when the request of the last call before a silence was sent: the
+// lastSent is when the request of the last call before an open period was sent: the
 // breaker was closed then.
-func (t *traffic) lastSent(s silence) time.Duration {
+func (t *traffic) lastSent(s openPeriod) time.Duration {
 	i := t.calls.before(func(x *evidence.Exchange) bool { return x.Begin > s.from }) - 1
 	if sample, ok := t.sampleOf(t.calls.get(max(i, 0))); ok {
 		return min(sample.Sent, s.first.Done)
@@ -209,7 +209,7 @@ const fewStrangers = 3
 // midst of that, they may have been its probes, and failed, so that it waited
 // twice.
 func (t *traffic) waited(surely, notYet time.Duration, next *evidence.Exchange, ended bool) Interval {
-	low := float64(max(0, t.lastTurned(surely, next, ended)-surely))
+	low := float64(max(0, t.lastRejected(surely, next, ended)-surely))
 	if !ended {
 		return Interval{low, anything().High}
 	}

@@ -15,34 +15,34 @@ const leastIgnored = 5
 // must not. A fault with client errors that are not declared as ignored is
 // neither: what it should do is not claimed.
 func (b Breaker) breaks(f evidence.Injection) bool {
-	if f.Kind != "errors" {
+	if !f.Does().Answers {
 		return true
 	}
 	return slices.ContainsFunc(f.Statuses, func(s int) bool { return s >= 500 && !slices.Contains(b.Ignores, s) })
 }
 
 func (b Breaker) ignored(f evidence.Injection) bool {
-	return f.Kind == "errors" && len(f.Statuses) > 0 &&
+	return f.Does().Answers && len(f.Statuses) > 0 &&
 		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })
 }
 
 // judgeIgnores rules on the times in which only ignored statuses came: there it
 // must stay closed. The aftermath of other faults is left out. That it ignores
 // them is shown by twice as many as it takes failures to open it.
-func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, courses []course, th threshold) {
+func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, traces []episodeTrace, th threshold) {
 	shown := map[int]int{}
 	total := 0
 	var blackout time.Duration
 	var ids []uint64
 	for _, e := range episodes(t.run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) && b.ignored(i) }) {
-		from, to := alone(e, courses)
+		from, to := alone(e, traces)
 		for _, x := range t.begun(from, to).all() {
-			if e.hit(x) && slices.Contains(b.Ignores, x.Status) && t.end-x.End >= minSilence {
+			if e.hit(x) && slices.Contains(b.Ignores, x.Status) && t.end-x.End >= minOpenPeriod {
 				shown[x.Status]++
 				total++
 			}
 		}
-		for _, s := range o.silences {
+		for _, s := range o.openPeriods {
 			if s.first.Done < from || s.from >= to {
 				continue
 			}
@@ -78,10 +78,10 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, courses []cou
 		says: fmt.Sprintf("stayed closed through %d answers of %s", total, list(b.Ignores))})
 }
 
-// alone is the part of an episode in which no course was under way.
-func alone(e span, courses []course) (from, to time.Duration) {
+// alone is the part of an episode in which the breaker was not open because of another.
+func alone(e span, traces []episodeTrace) (from, to time.Duration) {
 	from, to = e.from, e.to
-	for _, c := range courses {
+	for _, c := range traces {
 		over := c.over()
 		if c.closed >= 0 {
 			over = c.closed

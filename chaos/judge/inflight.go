@@ -167,7 +167,7 @@ var asSeen = trimming{}
 
 func late(noise time.Duration) trimming { return trimming{late: true, noise: noise} }
 
-// replied tells whether the caller was given a response. The end of such an
+// replied reports whether the caller was given a response. The end of such an
 // exchange was stamped before.
 func replied(x *evidence.Exchange) bool {
 	return x.Ending == evidence.Answered || x.Ending == evidence.Injected

@@ -85,7 +85,8 @@ func (c Backoff) judgeEvenness(f *finding, all []scatter, byRank []waits) {
 		name: "law", unit: times, seen: best, allowed: atMost(uneven), sample: of.n, ids: of.ids,
 		says: fmt.Sprintf("the waits number %d are spread evenly but for a distance of %.2f from the even law (Kolmogorov–Smirnov, %d waits)",
 			of.rank, d, of.n),
-		refutes: fmt.Sprintf("the waits number %d are not spread evenly: their distance from the even law is %.2f (Kolmogorov–Smirnov, %d waits)",
+		refutes: fmt.Sprintf("the waits number %d are not spread evenly: "+
+			"their distance from the even law is %.2f (Kolmogorov–Smirnov, %d waits)",
 			of.rank, d, of.n),
 		settle: "more calls that fail, or longer waits, would tell",
 	})

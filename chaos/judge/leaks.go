@@ -12,7 +12,7 @@ import (
 //
 // A single episode shows only that its own last calls were turned away at the
 // same number as the first: if they were at fewer, a further one would tell.
-func (c Bulkhead) judgeLeaks(f *finding, link *evidence.Link, fills []filling, kept returnedPlaces) {
+func (c Bulkhead) judgeLeaks(f *finding, link *evidence.Link, fills []saturation, kept returnedPlaces) {
 	slow := slowest(fills)
 	m := measure{name: "leaks", allowed: atMost(0), note: c.Limit <= 0, sample: len(slow)}
 	capacity := slow[0].sure
@@ -50,7 +50,7 @@ func (c Bulkhead) judgeLeaks(f *finding, link *evidence.Link, fills []filling, k
 // The proof of a leak is a peak, as seen, which a busy host can only raise,
 // below the number at which the first episode turned calls away. What is lower
 // only when what the host may have added is taken off stays open.
-func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capacity, episode int) {
+func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e saturation, capacity, episode int) {
 	fewer := capacity - e.sure
 	if fewer <= 0 || m.seen.Low > 0 {
 		return
@@ -58,7 +58,7 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capaci
 	m.seen.High = max(m.seen.High, float64(fewer))
 	retried := retries(link)
 	switch {
-	case e.turned.len() < leastPlateau:
+	case e.rejected.len() < leastPlateau:
 		m.says = fmt.Sprintf("episode %d of the faults did not fill the bulkhead again: %d of %d calls were in progress at most",
 			episode, e.peak, capacity)
 		m.settle = "more load is needed there"
@@ -67,17 +67,17 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capaci
 			"retried and may have held a place while they waited", episode, e.peak, capacity, retried)
 		m.settle = "without retries it would show whether it leaks"
 	case !e.plateau():
-		m.says = fmt.Sprintf("episode %d turned %d calls away at any number in progress", episode, e.turned.len())
+		m.says = fmt.Sprintf("episode %d turned %d calls away at any number in progress", episode, e.rejected.len())
 		m.settle = "something else than the bulkhead did that"
 	case min(capacity, first.top)-e.peak >= max(2, capacity/10):
 		lost := min(capacity, first.top) - e.peak
 		m.seen = interval(lost, max(lost, fewer))
 		m.says = fmt.Sprintf("the bulkhead leaks: in the first episode of faults it took %d calls, in episode %d no more than %d while "+
-			"it turned %d away", capacity, episode, e.peak, e.turned.len())
-		m.ids = idsOf(e.turned.arrivals)
+			"it turned %d away", capacity, episode, e.peak, e.rejected.len())
+		m.ids = idsOf(e.rejected.arrivals)
 	default:
 		m.says = fmt.Sprintf("episode %d turned %d calls away though hardly more than %d were in progress, %d in the first",
-			episode, e.turned.len(), e.sure, capacity)
+			episode, e.rejected.len(), e.sure, capacity)
 		m.settle = "too little to tell a leak from chance"
 	}
 }
@@ -85,8 +85,8 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e filling, capaci
 // shrank is by how many fewer calls than it took before the last calls of an
 // episode were turned away, while the link was busy; 0 if they were not. That is
 // no proof, for a breaker turns calls away too; a further episode tells.
-func shrank(e filling, capacity int) int {
-	last := e.turned.levels[max(0, e.turned.len()-2*leastPlateau):]
+func shrank(e saturation, capacity int) int {
+	last := e.rejected.levels[max(0, e.rejected.len()-2*leastPlateau):]
 	below, least := 0, capacity-max(2, capacity/10)
 	for _, level := range last {
 		if level > 0 && int(level) <= least {

@@ -10,7 +10,7 @@ import (
 )
 
 // The limit is a census of the calls in progress. A call counts from the begin
-// to the end of its exchange. Where nobody answered it, the relay may have seen
+// to the end of its exchange. Where it was not answered, the relay may have seen
 // its end late by the host's noise: that is taken off, and what is left of such
 // calls must last.
 //
@@ -18,14 +18,14 @@ import (
 // many calls in progress as places, and others turned away.
 
 // judgeLimit looks at the whole run, for the limit holds at all times.
-func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, noise time.Duration) {
+func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []saturation, noise time.Duration) {
 	sure := profileOver(f.run, link, late(noise))
 	replies := profileOf(link.Exchanges, trimming{late: true, replies: true, noise: noise}.of)
 	most, at := sure.most(0, link.Exchanges[len(link.Exchanges)-1].Begin)
 	f.numbers.Add("in_progress_max", float64(most))
 	for i, e := range slowest(fills) {
 		f.numbers.Add(fmt.Sprintf("episode_%d_in_progress_max", i+1), float64(e.peak))
-		f.numbers.Add(fmt.Sprintf("episode_%d_turned_away", i+1), float64(e.turned.len()))
+		f.numbers.Add(fmt.Sprintf("episode_%d_turned_away", i+1), float64(e.rejected.len()))
 	}
 	proven := max(replies.level(0), sure.level(noise))
 	if c.Limit <= 0 {
@@ -39,8 +39,8 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, n
 	switch {
 	case !seen:
 		m.seen = Interval{float64(proven), math.Inf(1)}
-		if turned := turnedIn(fills); turned > 0 {
-			m.says += fmt.Sprintf(", and %s turned away, but it was not seen that it was full then", were(turned, "was", "were"))
+		if rejected := rejectedIn(fills); rejected > 0 {
+			m.says += fmt.Sprintf(", and %s turned away, but it was not seen that it was full then", were(rejected, "was", "were"))
 			m.hidden = noiseText(noise)
 			m.settle = "longer calls, or a host that has its cores to itself, would show it"
 		} else {
@@ -61,17 +61,17 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []filling, n
 	f.rule(m)
 }
 
-func turnedIn(fills []filling) int {
+func rejectedIn(fills []saturation) int {
 	n := 0
 	for _, e := range fills {
-		n += e.turned.len()
+		n += e.rejected.len()
 	}
 	return n
 }
 
 // slowest are the episodes whose faults keep calls in progress, all if there is
 // none.
-func slowest(fills []filling) []filling {
-	patient := slices.ContainsFunc(fills, filling.slows)
-	return slices.DeleteFunc(slices.Clone(fills), func(e filling) bool { return patient && !e.slows() })
+func slowest(fills []saturation) []saturation {
+	patient := slices.ContainsFunc(fills, saturation.slows)
+	return slices.DeleteFunc(slices.Clone(fills), func(e saturation) bool { return patient && !e.slows() })
 }

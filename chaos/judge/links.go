@@ -59,7 +59,7 @@ func (l Links) merged(run *evidence.Run) *evidence.Link {
 	return all
 }
 
-// onPath tells whether a fault concerns calls over any of the links.
+// onPath reports whether a fault concerns calls over any of the links.
 func (l Links) onPath(run *evidence.Run, f evidence.Injection) bool {
 	return slices.ContainsFunc(l, func(name string) bool { return run.Links[name] != nil && onPath(run.Links[name], f) })
 }

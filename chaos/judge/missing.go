@@ -49,19 +49,20 @@ func Spared(run *evidence.Run) []string {
 	var spared []string
 	for _, f := range run.Faults {
 		if unmarked(run, f) && !unused(run, f) && passedBy(run, f) == 0 {
-			spared = append(spared, fmt.Sprintf("fault %s hit nothing: no call came over %s while it was in force, so that what held says nothing about it", f.Name, f.On))
+			spared = append(spared, fmt.Sprintf("fault %s hit nothing: no call came over %s while it was in force, "+
+				"so that what held says nothing about it", f.Name, f.On))
 		}
 	}
 	return spared
 }
 
-// unmarked tells whether a fault came and went on a link whose records are
+// unmarked reports whether a fault came and went on a link whose records are
 // whole, and left its mark nowhere. What happens to a target, or is done by a
 // command, never leaves one.
 func unmarked(run *evidence.Run, f evidence.Injection) bool {
 	link := run.Links[f.On]
 	switch {
-	case link == nil || f.OnTarget() || f.Kind == "exec" || f.Injected < 0 || f.Hit > 0 || len(run.Lost) > 0:
+	case link == nil || !f.Does().Marks || f.Injected < 0 || f.Hit > 0 || len(run.Lost) > 0:
 		return false
 	case f.Healed < 0 || run.Partial && f.Healed > horizon(run):
 		return false // what it has hold of is recorded when that ends
@@ -83,11 +84,11 @@ func passedBy(run *evidence.Run, f evidence.Injection) int {
 	return len(run.Links[f.On].Window(f.Injected+edge, f.Healed-edge))
 }
 
-// unused tells whether nothing ever went over the link of a fault. It may have
-// where nobody listened, who is told of by no record, or on connections from
-// the warm-up.
+// unused reports whether nothing ever went over the link of a fault. A call
+// may have come where connections were refused, which leaves no record, or on
+// a connection from the warm-up.
 func unused(run *evidence.Run, f evidence.Injection) bool {
-	return len(run.Links[f.On].Exchanges) == 0 && f.Kind != "down" && run.Warmup == nil
+	return len(run.Links[f.On].Exchanges) == 0 && !f.Does().Refuses && run.Warmup == nil
 }
 
 // missingShown is how many faults a reason names.

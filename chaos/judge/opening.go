@@ -38,10 +38,10 @@ func allOf(seen []Interval) (both Interval, ok bool) {
 // asked it to. The time from the injection to the last request that was let
 // through is the least, and may be the host's by its noise, because whatever
 // stalls makes it longer.
-func (b Breaker) judgeOpens(f *finding, t *traffic, courses []course) {
+func (b Breaker) judgeOpens(f *finding, t *traffic, traces []episodeTrace) {
 	var seen []Interval
 	var ids [][]uint64
-	for _, c := range courses {
+	for _, c := range traces {
 		if c.already || !c.seen() && (b.OpensWithin == 0 || b.idleIn(c) != "") {
 			continue
 		}
@@ -62,7 +62,7 @@ func (b Breaker) judgeOpens(f *finding, t *traffic, courses []course) {
 	case i < 0 && b.OpensWithin == 0:
 		return
 	case i < 0:
-		f.open("opens_within", "%s", b.idle(courses))
+		f.open("opens_within", "%s", b.idle(traces))
 		return
 	}
 	m := measure{name: "opens_within", unit: timed, seen: seen[i], allowed: allowed, sample: len(seen), ids: ids[i], note: b.OpensWithin == 0,
@@ -93,7 +93,7 @@ func (t *traffic) letThrough(from, to time.Duration) []uint64 {
 const leastFailing = 10
 
 // idleIn says why an episode asked nothing of the breaker; "" if it did.
-func (b Breaker) idleIn(c course) string {
+func (b Breaker) idleIn(c episodeTrace) string {
 	need := max(leastFailing, 2*b.Failures*b.instances())
 	switch {
 	case c.touched == 0:
@@ -108,19 +108,19 @@ func (b Breaker) idleIn(c course) string {
 }
 
 // idle says why nothing was seen of an open breaker.
-func (b Breaker) idle(courses []course) string {
-	if len(courses) == 0 {
+func (b Breaker) idle(traces []episodeTrace) string {
+	if len(traces) == 0 {
 		return fmt.Sprintf("no fault that makes calls fail was in force on %s: nothing was asked of the breaker", b.Link)
 	}
-	for _, c := range courses {
+	for _, c := range traces {
 		if c.already {
 			return "it was open already when the fault was injected, so that it was not seen to open"
 		}
 	}
-	for _, c := range courses {
+	for _, c := range traces {
 		if why := b.idleIn(c); why != "" {
 			return why
 		}
 	}
-	return fmt.Sprintf("it was not seen to open while %s", were(courses[0].failed, "call failed", "calls failed"))
+	return fmt.Sprintf("it was not seen to open while %s", were(traces[0].failed, "call failed", "calls failed"))
 }

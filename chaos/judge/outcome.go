@@ -69,7 +69,7 @@ func (t *traffic) learnable(x *evidence.Exchange) time.Duration {
 	switch x.Ending {
 	case evidence.Answered, evidence.Injected:
 		for _, f := range t.run.Faults {
-			if f.Kind == "slow_body" && x.HitBy(f.Index) {
+			if f.Does().Paces && x.HitBy(f.Index) {
 				return x.Begin
 			}
 		}

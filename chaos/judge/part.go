@@ -13,7 +13,7 @@ import (
 type Part struct {
 	Name    string    `json:"name"` // the key of the claim that it is about, or the field's word where no key has it
 	Ruling  Ruling    `json:"ruling"`
-	Note    bool      `json:"note,omitempty"`    // nobody claimed it: it is told, and the claim's ruling does not depend on it
+	Note    bool      `json:"note,omitempty"`    // not claimed: it is shown, and the ruling does not depend on it
 	Reason  string    `json:"reason"`            // a clause with the deciding figures in it
 	Unit    string    `json:"unit,omitempty"`    // ms, pct, times; absent for counts
 	Seen    *Interval `json:"seen,omitempty"`    // absent if there was nothing to measure
@@ -30,7 +30,7 @@ type measure struct {
 	seen    Interval
 	allowed Bound
 	sample  int      // how many observations it rests on
-	note    bool     // nobody claimed it
+	note    bool     // it is not claimed
 	ids     []uint64 // the requests that a refutation is shown by
 	says    string   // the clause for what was seen; the bound is added where it decides or is far away
 	refutes string   // the clause where it is refuted; "" means says
@@ -57,7 +57,8 @@ func (m measure) part() Part {
 		}
 		p.Reason += ", " + m.unit.bound(m.allowed) + " claimed"
 	case Inconclusive:
-		p.Reason += fmt.Sprintf(": it cannot be told whether %s was kept, because the figure may be %s", m.unit.bound(m.allowed), m.unit.span(m.seen))
+		p.Reason += fmt.Sprintf(": it cannot be told whether %s was kept, because the figure may be %s",
+			m.unit.bound(m.allowed), m.unit.span(m.seen))
 		if m.hidden != "" {
 			p.Reason += ", hidden by " + m.hidden
 		}
@@ -85,7 +86,7 @@ func (f *finding) open(name, format string, args ...any) {
 	f.parts = append(f.parts, Part{Name: name, Ruling: Inconclusive, Reason: fmt.Sprintf(format, args...)})
 }
 
-// remark adds what is worth telling and was not claimed.
+// remark adds what is worth reporting and was not claimed.
 func (f *finding) remark(name, format string, args ...any) {
 	f.parts = append(f.parts, Part{Name: name, Note: true, Reason: fmt.Sprintf(format, args...)})
 }

@@ -155,29 +155,25 @@ func gives(routes []PlannedRoute) (longest time.Duration) {
 
 // holds is how long a fault holds up a call; fails reports whether the call
 // fails by that, as far as is known.
-func (p Plan) holds(links Links, f PlannedFault) (held time.Duration, fails bool) {
+func (p Plan) holds(links Links, f PlannedFault) (stall time.Duration, fails bool) {
 	patience := p.patience(links)
-	switch f.Kind {
-	case "errors", "reset", "truncate", "restart", "kill":
+	switch does := f.Does(); {
+	case does.Ends && !does.Holds:
 		return 0, true
-	case "corrupt", "duplicate":
-		return 0, false
-	case "latency":
-		held = f.Delay.Duration()
-		if patience > 0 && held >= patience {
+	case does.Delays:
+		stall = f.Delay.Duration()
+		if patience > 0 && stall >= patience {
 			return patience, true
 		}
-		return held, patience == 0 // callers may wait less
-	case "drop_response":
-		if f.Ends {
-			return 0, true
-		}
+		return stall, patience == 0 // callers may wait less
+	case !does.Slows && !does.Holds:
+		return 0, false
 	}
-	held = f.Healed - f.Injected
+	stall = f.Healed - f.Injected
 	if patience > 0 {
-		return min(held, patience), held >= patience
+		return min(stall, patience), stall >= patience
 	}
-	return held, true
+	return stall, true
 }
 
 // delay is how long a call takes at least that a fault makes fail, and at most:
@@ -189,7 +185,7 @@ func (p Plan) delay(links Links, f PlannedFault) (least, most time.Duration) {
 		least = most
 	}
 	for _, beside := range p.onPath(links) {
-		if beside.Kind == "latency" && f.Kind == "errors" && beside.Share >= 0.5 && beside.Injected <= f.Injected && beside.Healed > f.Injected {
+		if beside.Does().Delays && f.Does().Answers && beside.Share >= 0.5 && beside.Injected <= f.Injected && beside.Healed > f.Injected {
 			least, most = max(least, beside.Delay.Duration()), max(most, beside.Delay.Duration())
 		}
 	}
@@ -207,10 +203,10 @@ func (p Plan) slow(links Links, at time.Duration) (least, most time.Duration) {
 		if f.Injected > at || f.Healed <= at || f.Share < 0.5 {
 			continue
 		}
-		held, _ := p.holds(links, f)
-		most = max(most, min(held, f.Healed-at))
-		if patience > 0 || f.Kind == "latency" {
-			least = max(least, held)
+		stall, _ := p.holds(links, f)
+		most = max(most, min(stall, f.Healed-at))
+		if patience > 0 || f.Does().Delays {
+			least = max(least, stall)
 		}
 	}
 	if patience > 0 {

@@ -80,7 +80,7 @@ func (p Plan) Power() []Weakness {
 		}
 	}
 	for _, f := range p.Faults {
-		if link, ok := p.Links[f.On]; ok && link.Wire == "" && !f.OnTarget() && f.Kind != "exec" {
+		if link, ok := p.Links[f.On]; ok && link.Wire == "" && f.Does().Marks {
 			p.weighHits(&w, f)
 		}
 	}
@@ -88,11 +88,11 @@ func (p Plan) Power() []Weakness {
 }
 
 // weighHits asks whether a fault of a link is sure to hit some call: those that
-// come while it is in force, and of a reset those in flight.
+// come while it is in force, and if it strikes at once those in flight.
 func (p Plan) weighHits(w *weighing, f PlannedFault) {
 	links := Links{f.On}
 	calls := p.calls(links, "", f.Injected, f.Healed)
-	if f.Kind == "reset" {
+	if f.Does().Strikes {
 		calls += p.rate(links, "", f.Injected, f.Healed) * p.flies(links, f).Seconds()
 	}
 	hits := p.hits(f, calls)

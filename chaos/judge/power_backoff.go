@@ -33,8 +33,8 @@ func (c Backoff) pace(k int) time.Duration {
 	return time.Duration(min(d, float64(math.MaxInt64/8)))
 }
 
-// mayBeRetried is what a system retries of which nobody says more: what names
-// itself temporary, and errors of the server.
+// mayBeRetried is what a system retries if its claims do not say: the statuses
+// that are temporary by their definition, and errors of the server.
 func mayBeRetried(status int) bool {
 	return status >= 500 || status == 429 || status == 408 || status == 425
 }
@@ -199,8 +199,7 @@ func (c Backoff) weighHerd(w *weighing, faults []retried) {
 	most, snaps, known := 0.0, false, true
 	for _, f := range faults {
 		n := f.rate * f.share * bin
-		switch f.Kind {
-		case "reset", "restart", "kill":
+		if f.Does().Strikes {
 			snaps = true
 			known = known && (w.Links[c.Link].Service > 0 || f.delay > 0)
 			n = max(n, f.rate*f.share*f.flies.Seconds())

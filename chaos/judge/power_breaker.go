@@ -22,7 +22,7 @@ func (b Breaker) fails(p Plan, f PlannedFault) float64 {
 	if _, fails := p.holds(Links{b.Link}, f); !fails {
 		return 0
 	}
-	if f.Kind != "errors" {
+	if !f.Does().Answers {
 		return f.Share
 	}
 	n := 0
@@ -161,24 +161,24 @@ func (b Breaker) probe(w *weighing, e breaking, at time.Duration) time.Duration 
 // are rejected then show how many are let through. And whether a probe is over so
 // soon that it does not matter whether the next wait counts from it or its result.
 func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
-	turned, whole, slowest := 0.0, false, episodes[0]
+	rejected, whole, slowest := 0.0, false, episodes[0]
 	for _, e := range episodes {
-		turned = max(turned, e.rate*w.service(Links{b.Link}).Seconds()) // the probe after the healing
+		rejected = max(rejected, e.rate*w.service(Links{b.Link}).Seconds()) // the probe after the healing
 		at := b.opens(e) + b.Waits
 		for range 100 {
 			if b.Waits == 0 && b.Probes == 0 || at >= e.to {
 				break
 			}
 			takes := b.probe(w, e, at)
-			turned, whole = max(turned, e.rate*takes.Seconds()), whole || at+takes < e.to
-			at += max(b.Waits, minSilence) + takes
+			rejected, whole = max(rejected, e.rate*takes.Seconds()), whole || at+takes < e.to
+			at += max(b.Waits, minOpenPeriod) + takes
 		}
 		if e.to-e.from > slowest.to-slowest.from {
 			slowest = e
 		}
 	}
 	e, f := slowest, last(slowest.faults)
-	if b.Probes == 0 || turned >= needTurned {
+	if b.Probes == 0 || rejected >= needTurned {
 		return
 	}
 	enough := max(20*time.Millisecond, time.Duration(3*needTurned/e.rate*float64(time.Second)))
@@ -265,14 +265,14 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 // spares reports whether a fault answers with nothing but what must not open the
 // breaker.
 func (b Breaker) spares(f PlannedFault) bool {
-	return f.Kind == "errors" && len(f.Statuses) > 0 &&
+	return f.Does().Answers && len(f.Statuses) > 0 &&
 		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })
 }
 
 // undisturbed is how many calls come during a fault while the breaker cannot be
 // open because of another one, and long enough before the end to see it open.
 func (b Breaker) undisturbed(w *weighing, f PlannedFault, episodes []breaking) float64 {
-	from, to := f.Injected, min(f.Healed, w.End-max(minSilence, b.Waits/2))
+	from, to := f.Injected, min(f.Healed, w.End-max(minOpenPeriod, b.Waits/2))
 	for _, e := range episodes {
 		over := e.to + max(b.Waits, b.WaitsAtMost)
 		if e.from <= from && over > from {

@@ -31,19 +31,19 @@ func (c Bulkhead) Power(p Plan) []Weakness {
 			"the faults on %s hit %s, and at least %d are needed", c.Link, expected(hits, "call", "calls"), needHung)
 		return w.found
 	}
-	c.weighFilling(w, faults)
+	c.weighSaturation(w, faults)
 	c.weighUnaffected(w, faults)
 	c.weighFreed(w, faults)
 	return w.found
 }
 
-// weighFilling asks whether each fault that holds calls up fills the bulkhead,
+// weighSaturation asks whether each fault that holds calls up fills the bulkhead,
 // and how many are turned away then.
-func (c Bulkhead) weighFilling(w *weighing, faults []PlannedFault) {
+func (c Bulkhead) weighSaturation(w *weighing, faults []PlannedFault) {
 	links := Links{c.Link}
 	slow := slices.DeleteFunc(slices.Clone(faults), func(f PlannedFault) bool {
-		held, _ := w.holds(links, f)
-		return held == 0
+		stall, _ := w.holds(links, f)
+		return stall == 0
 	})
 	if len(slow) == 0 {
 		for part, claimed := range map[string]bool{"limit": c.Limit > 0, "rejects_within": c.RejectsWithin > 0} {
@@ -54,31 +54,31 @@ func (c Bulkhead) weighFilling(w *weighing, faults []PlannedFault) {
 		}
 		return
 	}
-	turned := 0.0
+	rejected := 0.0
 	for _, f := range slow {
-		held, _ := w.holds(links, f)
+		stall, _ := w.holds(links, f)
 		length := f.Healed - f.Injected
 		rate := w.rate(links, c.Route, f.Injected, f.Healed) * f.Share
-		filled := rate * min(held, length).Seconds()
+		filled := rate * min(stall, length).Seconds()
 		if filled < float64(c.Limit) {
 			key, turn := w.RateKey,
-				"offer at least "+rateUp(1.3*float64(c.Limit)/max(min(held, length).Seconds()*f.Share, 1e-3))+" of "+orAll(c.Route)
-			if f.Kind == "latency" && held < length {
+				"offer at least "+rateUp(1.3*float64(c.Limit)/max(min(stall, length).Seconds()*f.Share, 1e-3))+" of "+orAll(c.Route)
+			if f.Does().Delays && stall < length {
 				key, turn = w.at(f, "delay"),
 					turn+fmt.Sprintf(", or raise the delay to %s", roundUp(time.Duration(1.3*float64(c.Limit)/max(rate, 1e-3)*float64(time.Second))))
 			}
 			w.weak("limit", key, turn, "%s holds each of %.3g calls/s up for %s, so that %s in progress, and the limit is %d",
-				w.at(f, ""), rate, short(min(held, length)), expected(filled, "call is", "calls are"), c.Limit)
+				w.at(f, ""), rate, short(min(stall, length)), expected(filled, "call is", "calls are"), c.Limit)
 		}
-		if c.Limit > 0 && held > 0 {
-			turned += max(0, rate*length.Seconds()-float64(c.Limit)*max(1, length.Seconds()/held.Seconds()))
+		if c.Limit > 0 && stall > 0 {
+			rejected += max(0, rate*length.Seconds()-float64(c.Limit)*max(1, length.Seconds()/stall.Seconds()))
 		} else {
-			turned += rate * length.Seconds()
+			rejected += rate * length.Seconds()
 		}
 	}
-	if c.RejectsWithin > 0 && turned < needTurnAway {
+	if c.RejectsWithin > 0 && rejected < needTurnAway {
 		w.weak("rejects_within", w.RateKey, "offer more while "+w.at(last(slow), "")+" is in force, or let it last longer",
-			"%s find it full, and at least %d are needed for a 99th percentile", expected(turned, "call would", "calls would"), needTurnAway)
+			"%s find it full, and at least %d are needed for a 99th percentile", expected(rejected, "call would", "calls would"), needTurnAway)
 	}
 }
 
@@ -108,7 +108,7 @@ func (c Bulkhead) weighUnaffected(w *weighing, faults []PlannedFault) {
 	}
 }
 
-// usualFreed is what an absent freed_within means: nobody wrote it.
+// usualFreed is what an absent freed_within means.
 const usualFreed = 5 * time.Second
 
 // weighFreed asks whether the load goes on for long enough after each healing.

@@ -34,7 +34,7 @@ func (p Plan) retriedBy(links Links, route string, may func(status int) bool, un
 			continue
 		}
 		part := f.Share
-		if f.Kind == "errors" {
+		if f.Does().Answers {
 			n := 0
 			for _, s := range f.Statuses {
 				if may(s) {
@@ -46,7 +46,7 @@ func (p Plan) retriedBy(links Links, route string, may func(status int) bool, un
 		if part > 0 {
 			x := retried{PlannedFault: f, share: part, rate: rate(f)}
 			x.delay, _ = p.delay(links, f)
-			if f.Kind == "reset" || f.Kind == "restart" || f.Kind == "kill" {
+			if f.Does().Strikes {
 				x.flies = p.flies(links, f)
 			}
 			all = append(all, x)
@@ -149,7 +149,7 @@ func (c Retry) weighNever(w *weighing) {
 	for i, status := range c.Never {
 		n := 0.0
 		for _, f := range w.onPath(c.Link) {
-			if f.Kind == "errors" && slices.Contains(f.Statuses, status) {
+			if f.Does().Answers && slices.Contains(f.Statuses, status) {
 				n += w.hits(f, w.calls(c.Link, c.Route, f.Injected, f.Healed)) / float64(len(f.Statuses))
 			}
 		}

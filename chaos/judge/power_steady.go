@@ -79,7 +79,7 @@ func (p Plan) harms() bool {
 		if _, ok := p.Links[f.On]; !ok || f.OnTarget() {
 			return true
 		}
-		if held, fails := p.holds(Links{f.On}, f); fails || held >= gives(p.routes(Links{f.On}, "")) {
+		if stall, fails := p.holds(Links{f.On}, f); fails || stall >= gives(p.routes(Links{f.On}, "")) {
 			return true
 		}
 	}
@@ -97,16 +97,7 @@ func (c Timeout) Power(p Plan) []Weakness {
 	var hanging []PlannedFault
 	var hung, longest float64
 	for _, f := range p.onPath(links) {
-		switch f.Kind {
-		case "latency":
-			if f.Delay.Duration() < c.Within {
-				continue
-			}
-		case "partition", "hang", "drop_response", "pause", "net_partition":
-			if f.Ends {
-				continue
-			}
-		default:
+		if does := f.Does(); !does.Holds && !(does.Delays && f.Delay.Duration() >= c.Within) {
 			continue
 		}
 		hanging = append(hanging, f)

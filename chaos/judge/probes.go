@@ -16,7 +16,7 @@ const leastTurned = 3
 // is no more than were; where none came it may be any more. What all half-open
 // states say together is what all of them leave.
 func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
-	seen, states, turned, longest, agree := anything(), 0, 0, time.Duration(0), true
+	seen, states, rejected, longest, agree := anything(), 0, 0, time.Duration(0), true
 	var ids []uint64
 	for _, c := range all {
 		for _, s := range c.stays {
@@ -24,7 +24,7 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 				continue
 			}
 			states++
-			turned += s.probe.turned
+			rejected += s.probe.rejected
 			longest = max(longest, s.probe.length)
 			one, sure := b.letThroughAtOnce(t, s.probe)
 			if !sure {
@@ -48,11 +48,11 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 	}
 	f.numbers.Add("probes", seen.Low)
 	f.numbers.AddTime("probe", longest)
-	f.numbers.Add("rejected_during_probes", float64(turned))
+	f.numbers.Add("rejected_during_probes", float64(rejected))
 	slices.Sort(ids)
 	m := measure{name: "probes", seen: seen, allowed: atMost(b.Probes * b.instances()), sample: states, ids: ids, note: b.Probes == 0}
 	m.says = fmt.Sprintf("half-open let %s through before the first result (%s, %s meanwhile)",
-		several(seen), were(states, "state", "states"), were(turned, "request turned away", "requests turned away"))
+		several(seen), were(states, "state", "states"), were(rejected, "request turned away", "requests turned away"))
 	if seen.High == anything().High {
 		need := time.Duration(float64(max(leastTurned, t.chance())+b.Probes*b.instances()+1) / (t.rate * t.flow) * float64(time.Second))
 		m.settle = fmt.Sprintf("probes took at most %s, too short for more requests to come: add latency of %s or more to the fault",
@@ -71,7 +71,7 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 // way of counting, and whether it is known to have let through no more.
 func (b Breaker) letThroughAtOnce(t *traffic, p probe) (Interval, bool) {
 	n := len(p.ids)
-	sure := p.certain >= leastTurned || p.turned >= max(leastTurned, t.row)
+	sure := p.certain >= leastTurned || p.rejected >= max(leastTurned, t.row)
 	switch {
 	case b.Probing == "cumulative" && p.all != nil:
 		n = max(n, len(p.all))

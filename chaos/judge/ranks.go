@@ -43,13 +43,13 @@ func (w waits) gaps() []time.Duration {
 // gave up, or of which it had no answer, the end is stamped once the relay has
 // learned of it: late by up to blur, or by the noise where it may be that a
 // caller gave up on what the link takes for answered.
-func ranks(all *calls, blur, noise time.Duration, heard hearing) (byRank []waits, told []wait, overlaps int) {
+func ranks(all *calls, blur, noise time.Duration, receipts answerReceipts) (byRank []waits, told []wait, overlaps int) {
 	type failure struct {
 		method string
 		keyed  bool
 		status int
 	}
-	as := func(x *evidence.Exchange) failure { return failure{x.Method, x.Key != 0, came(x)} }
+	as := func(x *evidence.Exchange) failure { return failure{x.Method, x.Key != 0, seenStatus(x)} }
 	retried := make(map[failure]bool)
 	for c := range all.all() {
 		for i := range c.attempts[:len(c.attempts)-1] {
@@ -74,9 +74,9 @@ func ranks(all *calls, blur, noise time.Duration, heard hearing) (byRank []waits
 			}
 			w := wait{id: c.id(), after: x, begin: c.at(i + 1).Begin, before: before}
 			switch {
-			case !heard.surely(x, w.begin):
+			case !receipts.surely(x, w.begin):
 				w.blur = max(blur, noise)
-			case came(x) == 0:
+			case seenStatus(x) == 0:
 				w.blur = blur
 			}
 			before = 0
@@ -84,7 +84,7 @@ func ranks(all *calls, blur, noise time.Duration, heard hearing) (byRank []waits
 				overlaps++ // the caller went on without closing the attempt before: its end says nothing
 				continue
 			}
-			if x.RetryAfter > 0 && came(x) > 0 {
+			if x.RetryAfter > 0 && seenStatus(x) > 0 {
 				told = append(told, w)
 				break
 			}

@@ -94,10 +94,10 @@ func (b Breaker) lengths() []time.Duration {
 
 // forgets are the moments before which outcomes may be forgotten when it closed:
 // hystrix begins anew then, opossum does not.
-func (c course) forgets() []time.Duration { return []time.Duration{-1, c.base} }
+func (c episodeTrace) forgets() []time.Duration { return []time.Duration{-1, c.base} }
 
 // judgeRate rules on a breaker that opens by the share of calls that fail.
-func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, courses []course) {
+func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, traces []episodeTrace) {
 	reading := perAttempt
 	if b.Counts == "request" {
 		reading = perRequest
@@ -107,7 +107,7 @@ func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, courses []course
 	rate, window, minimum := anything(), anything(), anything()
 	rate.High, minimum.Low = 1, 1
 	agree := true
-	for _, c := range courses {
+	for _, c := range traces {
 		if c.already {
 			continue
 		}
@@ -129,8 +129,8 @@ func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, courses []course
 		agree = join(&rate, one) && agree
 		join(&minimum, fewest)
 	}
-	if len(courses) == 0 || opened == 0 && rate.Low == 0 {
-		f.open("failure_rate", "%s", b.idle(courses))
+	if len(traces) == 0 || opened == 0 && rate.Low == 0 {
+		f.open("failure_rate", "%s", b.idle(traces))
 		return
 	}
 	b.ruleRate(f, t, opened, rate, window, minimum, agree)
@@ -166,7 +166,7 @@ func (b Breaker) ruleRate(f *finding, t *traffic, opened int, rate, window, mini
 // closedAt is what the failures say that the breaker knew of when it let a request
 // through all the same: when each came the share was less, or the calls were too
 // few. Those that it surely knew of by then count, and the failure itself.
-func (b Breaker) closedAt(t *traffic, list []outcome, all tallies, c course) (rate, minimum Interval) {
+func (b Breaker) closedAt(t *traffic, list []outcome, all tallies, c episodeTrace) (rate, minimum Interval) {
 	rate, minimum = Interval{0, 1}, Interval{1, anything().High}
 	at := c.until()
 	if c.seen() {
@@ -197,7 +197,7 @@ func (b Breaker) closedAt(t *traffic, list []outcome, all tallies, c course) (ra
 }
 
 // openAt is what the opening says: the share was as large, and the calls as many.
-func (b Breaker) openAt(all tallies, c course) (rate, count float64) {
+func (b Breaker) openAt(all tallies, c episodeTrace) (rate, count float64) {
 	for _, since := range c.forgets() {
 		for _, w := range b.lengths() {
 			share, n := all.share(w, since, c.opening.notYet, c.opening.surely)
@@ -209,7 +209,7 @@ func (b Breaker) openAt(all tallies, c course) (rate, count float64) {
 
 // windowAt is over how long the share was the one that is declared when it opened;
 // it has no end where all calls since the run began give it.
-func (b Breaker) windowAt(all tallies, c course) Interval {
+func (b Breaker) windowAt(all tallies, c episodeTrace) Interval {
 	const steps = 2000
 	seen := Interval{anything().High, 0}
 	length := c.opening.surely

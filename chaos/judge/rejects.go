@@ -10,7 +10,7 @@ import (
 // judgeRejects looks at how fast calls are turned away that find the bulkhead
 // full. By what the same route's quick answers vary before the faults, these
 // may vary too, which is the host's doing and not the bulkhead's.
-func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own arrivals, fills []filling) {
+func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own arrivals, fills []saturation) {
 	lists := make([]arrivals, len(fills))
 	for i, e := range fills {
 		lists[i] = e.full()

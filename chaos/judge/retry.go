@@ -82,20 +82,20 @@ func (c Retry) on() []int {
 	return []int{429, 502, 503, 504}
 }
 
-// may tells whether an attempt that came to this may be followed by another.
+// may reports whether an attempt that came to this may be followed by another.
 func (c Retry) may(status int) bool {
 	return status == 0 || !slices.Contains(c.Never, status) && slices.Contains(c.on(), status)
 }
 
-// retryable tells whether the call may go on after an attempt: it failed so that
+// retryable reports whether the call may go on after an attempt: it failed so that
 // it may be retried, and repeating it is allowed.
 func (c Retry) retryable(x *evidence.Exchange) bool {
 	return c.failed(x) && (!writes(x) || x.Key != 0 || c.Unkeyed)
 }
 
-// failed tells whether an attempt failed in a way that may be retried.
+// failed reports whether an attempt failed in a way that may be retried.
 func (c Retry) failed(x *evidence.Exchange) bool {
-	return !succeeded(x) && x.Ending != evidence.Cut && c.may(came(x))
+	return !succeeded(x) && x.Ending != evidence.Cut && c.may(seenStatus(x))
 }
 
 // Judge implements Claim.
@@ -129,7 +129,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		f.remark("calls", "%s left out, because the requests behind them came to %s more than once",
 			were(a.mixed, "call is", "calls are"), link.From)
 	}
-	t := c.count(run, a, noise, hearingOf(run, c.Link, link, noise))
+	t := c.count(run, a, noise, receiptsOf(run, c.Link, link, noise))
 	t.write(&f.numbers, a.all.len())
 	if len(a.fanned) > 0 {
 		f.open("on", fannedOut,
@@ -155,8 +155,8 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	return f.verdict()
 }
 
-// judgeSuccesses refutes repeats of what had succeeded, which nobody means to
-// claim. What was repeated after an answer that came as its caller gave up on
+// judgeSuccesses refutes repeats of what had succeeded, whatever is
+// claimed. What was repeated after an answer that came as its caller gave up on
 // it, or that a fault had spoilt or made up, was repeated after no answer as far
 // as the caller goes, and is none of them.
 func (c Retry) judgeSuccesses(f *finding, t tally, quiet int, noise time.Duration) {

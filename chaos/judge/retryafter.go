@@ -9,15 +9,15 @@ import (
 
 // judgeRetryAfter counts the retries that came before the answer before them
 // asked for. In seconds that is exact. A date has none but whole seconds, so
-// whoever keeps to it may come a second early; what is left until a date is no
+// a client that keeps to it may come a second early; what is left until a date is no
 // whole number of seconds, which tells the two forms apart.
 //
 // Where the host kept processes from running for so long that the caller may
 // have given up on the answer, it may not have been asked anything.
-func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, heard hearing) {
+func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, receipts answerReceipts) {
 	asked, unsure := 0, 0
 	for i := range link.Exchanges {
-		if x := &link.Exchanges[i]; x.RetryAfter > 0 && came(x) > 0 {
+		if x := &link.Exchanges[i]; x.RetryAfter > 0 && seenStatus(x) > 0 {
 			asked++
 		}
 	}
@@ -36,7 +36,7 @@ func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, h
 		least = min(least, over)
 		switch {
 		case over >= -margin:
-		case heard.surely(w.after, w.begin):
+		case receipts.surely(w.after, w.begin):
 			early = append(early, w.id)
 		default:
 			unsure++

@@ -345,7 +345,7 @@ func (r *simRun) attempt(id uint64, route simRoute, k, rank int, before time.Dur
 		if x.Ending != evidence.CallerGone || r.rng.Float64() >= r.leaks {
 			release()
 		}
-		status := came(&x)
+		status := seenStatus(&x)
 		unkeyed := route.method == "POST" && !route.keyed && !r.posts
 		if k == 1 {
 			r.tokens = min(1, r.tokens+r.budget)

@@ -7,16 +7,16 @@ import (
 
 // stayed is what is seen of the times for which the breaker stayed open.
 type stayed struct {
-	course
+	episodeTrace
 	stays []stay
 }
 
 // rejected lists the requests that were turned away while nothing was let
 // through; if that never was, those since it opened.
 func (c stayed) rejected(t *traffic) arrivals {
-	if len(c.silences) > 0 || !c.seen() || !t.matched {
-		lists := make([]arrivals, len(c.silences))
-		for i, s := range c.silences {
+	if len(c.openPeriods) > 0 || !c.seen() || !t.matched {
+		lists := make([]arrivals, len(c.openPeriods))
+		for i, s := range c.openPeriods {
 			lists[i] = s.rejected
 		}
 		return joined(lists...)
@@ -113,9 +113,9 @@ func (b Breaker) waited(list []stay, name, says string) (measure, bool) {
 func (b Breaker) judgeSilent(f *finding, t *traffic, all []stayed) {
 	var seen Interval
 	var ids []uint64
-	turned := 0
+	rejected := 0
 	for _, c := range all {
-		turned += c.rejected(t).len()
+		rejected += c.rejected(t).len()
 		for _, s := range c.stays {
 			if !s.again {
 				n := float64(b.letThroughOpen(t, s.surely, s.from, &ids))
@@ -135,17 +135,17 @@ func (b Breaker) judgeSilent(f *finding, t *traffic, all []stayed) {
 		}
 	}
 	f.numbers.Add("calls_while_open", seen.Low)
-	f.numbers.Add("rejected", float64(turned))
+	f.numbers.Add("rejected", float64(rejected))
 	if b.Waits == 0 {
-		if turned > 0 {
-			f.remark("silent", "%s rejected while it let nothing through", were(turned, "request was", "requests were"))
+		if rejected > 0 {
+			f.remark("silent", "%s rejected while it let nothing through", were(rejected, "request was", "requests were"))
 		}
 		return
 	}
-	f.rule(measure{name: "silent", seen: seen, allowed: atMost(0), sample: turned, ids: ids,
-		says: fmt.Sprintf("%s of %d requests reached %s while open", counted.span(seen), turned, b.Link),
+	f.rule(measure{name: "silent", seen: seen, allowed: atMost(0), sample: rejected, ids: ids,
+		says: fmt.Sprintf("%s of %d requests reached %s while open", counted.span(seen), rejected, b.Link),
 		refutes: fmt.Sprintf("kept calling while open: %s reached %s although it had to wait %s, against %d rejected",
-			were(int(seen.Low), "call", "calls"), b.Link, short(b.Waits), turned),
+			were(int(seen.Low), "call", "calls"), b.Link, short(b.Waits), rejected),
 		settle: "say how many probes it lets through in all (probing: cumulative)"})
 }
 
@@ -159,7 +159,7 @@ func (b Breaker) letThroughOpen(t *traffic, surely, from time.Duration, ids *[]u
 		until -= t.run.Noise(until, until)
 	}
 	for _, x := range t.begun(surely+1, min(until, t.end)).all() {
-		if !t.held(x, surely) {
+		if !t.sentBefore(x, surely) {
 			n++
 			*ids = append(*ids, x.ID)
 		}

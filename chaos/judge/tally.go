@@ -37,7 +37,7 @@ type tally struct {
 	changed       []uint64 // calls whose attempts differ in key or body, of any method
 }
 
-// idle tells whether nothing shows that the system retries at all. A few
+// idle reports whether nothing shows that the system retries at all. A few
 // repeats may be the HTTP library's, late on a busy host.
 func (t tally) idle() bool { return 20*t.retried < t.retryable && 10*t.doubtful < t.retryable }
 
@@ -51,7 +51,7 @@ func (t tally) write(n *Numbers, calls int) {
 }
 
 // count looks at every attempt of every call, and at each pair of attempts.
-func (c Retry) count(run *evidence.Run, a *attempted, noise time.Duration, heard hearing) tally {
+func (c Retry) count(run *evidence.Run, a *attempted, noise time.Duration, receipts answerReceipts) tally {
 	t := tally{
 		calls: a.own.len(), waits: a.waits,
 		mostIDs: make(map[int][]uint64), stops: make(map[int]int), failedAt: make(map[int]int),
@@ -59,7 +59,7 @@ func (c Retry) count(run *evidence.Run, a *attempted, noise time.Duration, heard
 	}
 	for call := range a.own.all() {
 		t.hidden += int(call.hidden)
-		p := c.pairs(&t, call, noise, heard)
+		p := c.pairs(&t, call, noise, receipts)
 		least, most := len(call.attempts)-p.library, len(call.attempts)+int(call.hidden)
 		if t.waits {
 			most = least
@@ -86,11 +86,11 @@ type pairing struct {
 }
 
 // pairs looks at each attempt of a call and the next.
-func (c Retry) pairs(t *tally, call call, noise time.Duration, heard hearing) pairing {
+func (c Retry) pairs(t *tally, call call, noise time.Duration, receipts answerReceipts) pairing {
 	var p pairing
 	for i := range call.attempts {
 		x := call.at(i)
-		if status := came(x); status > 0 {
+		if status := seenStatus(x); status > 0 {
 			t.answers[status]++
 		}
 		p.failed = p.failed || c.failed(x)
@@ -106,12 +106,12 @@ func (c Retry) pairs(t *tally, call call, noise time.Duration, heard hearing) pa
 		if atOnce {
 			p.library = 1
 		}
-		switch status := came(x); {
-		case succeeded(x) && (next.Begin < x.End || heard.unsure(x)):
+		switch status := seenStatus(x); {
+		case succeeded(x) && (next.Begin < x.End || receipts.unsure(x)):
 			t.unheard++
 		case succeeded(x):
 			t.afterSuccess = append(t.afterSuccess, call.id())
-		case !c.may(status) && !heard.surely(x, next.Begin):
+		case !c.may(status) && !receipts.surely(x, next.Begin):
 			t.unsure[status]++
 		case !c.may(status):
 			t.wrong[status] = append(t.wrong[status], call.id())
@@ -129,7 +129,7 @@ func (c Retry) pairs(t *tally, call call, noise time.Duration, heard hearing) pa
 // compare looks at the keys and bodies of two attempts, whatever the first came
 // to: it was sent twice.
 func (t *tally) compare(p *pairing, id uint64, x, next *evidence.Exchange) {
-	bodies := came(x) > 0 && came(next) > 0 // a broken attempt's body may not have been read whole
+	bodies := seenStatus(x) > 0 && seenStatus(next) > 0 // a broken attempt's body may not have been read whole
 	switch {
 	case x.Key != next.Key || bodies && x.Payload != next.Payload:
 		t.changed = append(t.changed, id)
@@ -208,13 +208,13 @@ func (c Retry) gaveUp(run *evidence.Run, t *tally, call call, least, most int) {
 	t.stops[least]++
 }
 
-// waitsFirst reports whether retries after an answer, which are nobody's but the
-// policy's, were seen to wait longer than a repeat of the HTTP library takes.
+// waitsFirst reports whether retries after an answer, which only the policy
+// makes, were seen to wait longer than a repeat of the HTTP library takes.
 func waitsFirst(all *calls, noise time.Duration) bool {
 	var gaps []time.Duration
 	for call := range all.all() {
 		for i := 1; i < len(call.attempts); i++ {
-			if x := call.at(i - 1); came(x) > 0 && !succeeded(x) {
+			if x := call.at(i - 1); seenStatus(x) > 0 && !succeeded(x) {
 				gaps = append(gaps, call.at(i).Begin-x.End)
 			}
 		}

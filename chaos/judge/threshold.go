@@ -38,10 +38,10 @@ type threshold struct {
 }
 
 // thresholdOf measures it, counting by request or by attempt.
-func thresholdOf(t *traffic, o *observed, courses []course, reading, instances int) threshold {
+func thresholdOf(t *traffic, o *observed, traces []episodeTrace, reading, instances int) threshold {
 	th := threshold{seen: anything(), agree: true}
 	th.seen.Low = 1
-	for _, c := range courses {
+	for _, c := range traces {
 		if c.already {
 			continue
 		}
@@ -72,7 +72,7 @@ func thresholdOf(t *traffic, o *observed, courses []course, reading, instances i
 
 // admissions are the earliest moments at which requests of an episode may have
 // been let through, in order: of those sent before it opened.
-func (t *traffic) admissions(c course, sent int) iter.Seq[time.Duration] {
+func (t *traffic) admissions(c episodeTrace, sent int) iter.Seq[time.Duration] {
 	if !t.matched {
 		var at []time.Duration
 		for _, x := range t.begun(c.base, c.until()).all() {
@@ -104,12 +104,12 @@ func (t *traffic) settles(from, to time.Duration) time.Duration {
 }
 
 // threshold is that of the claim's reading; without one, what either may be.
-func (b Breaker) threshold(t *traffic, o *observed, courses []course) threshold {
-	byAttempt := thresholdOf(t, o, courses, perAttempt, b.instances())
+func (b Breaker) threshold(t *traffic, o *observed, traces []episodeTrace) threshold {
+	byAttempt := thresholdOf(t, o, traces, perAttempt, b.instances())
 	if b.Counts == "attempt" || !byAttempt.repeated {
 		return byAttempt
 	}
-	byRequest := thresholdOf(t, o, courses, perRequest, b.instances())
+	byRequest := thresholdOf(t, o, traces, perRequest, b.instances())
 	if b.Counts == "" {
 		byRequest.seen = byRequest.seen.or(byAttempt.seen)
 	}
@@ -117,10 +117,10 @@ func (b Breaker) threshold(t *traffic, o *observed, courses []course) threshold 
 }
 
 // judgeFailures rules on after how many failures it opened.
-func (b Breaker) judgeFailures(f *finding, t *traffic, courses []course, th threshold) {
+func (b Breaker) judgeFailures(f *finding, t *traffic, traces []episodeTrace, th threshold) {
 	f.numbers.Add("failures_before_open", th.seen.Low)
 	allowed := atMost(b.Failures * b.instances())
-	m := measure{name: "failures", seen: th.seen, allowed: allowed, sample: th.openings, says: b.opened(t, courses, th), note: b.Failures == 0}
+	m := measure{name: "failures", seen: th.seen, allowed: allowed, sample: th.openings, says: b.opened(t, traces, th), note: b.Failures == 0}
 	if m.note {
 		if th.seen.Low > 1 || th.openings > 0 {
 			f.remark(m.name, "%s", m.says)
@@ -128,14 +128,14 @@ func (b Breaker) judgeFailures(f *finding, t *traffic, courses []course, th thre
 		return
 	}
 	failing := 0
-	for _, c := range courses {
+	for _, c := range traces {
 		failing += c.failed
 		if !c.already {
 			m.ids = append(m.ids, t.tooLate(c, b.Failures)...)
 		}
 	}
 	if failing == 0 {
-		f.open(m.name, "%s", b.idle(courses))
+		f.open(m.name, "%s", b.idle(traces))
 		return
 	}
 	switch {
@@ -153,7 +153,7 @@ func (b Breaker) judgeFailures(f *finding, t *traffic, courses []course, th thre
 }
 
 // opened is the clause for after how many failures it opened.
-func (b Breaker) opened(t *traffic, courses []course, th threshold) string {
+func (b Breaker) opened(t *traffic, traces []episodeTrace, th threshold) string {
 	if th.openings > 0 {
 		clause := "opened after " + counted.span(th.seen) + " failures"
 		if th.seen.High == 1 {
@@ -166,7 +166,7 @@ func (b Breaker) opened(t *traffic, courses []course, th threshold) string {
 	}
 	known := were(int(th.seen.Low)-1, "failure", "failures")
 	calls, early := 0, 0
-	for _, c := range courses {
+	for _, c := range traces {
 		for _, s := range t.sent(c.from, c.until()).all() {
 			if xs := t.made(s.ID); answered(s) && len(xs) > 0 {
 				calls++
@@ -185,7 +185,7 @@ func (b Breaker) opened(t *traffic, courses []course, th threshold) string {
 
 // tooLate lists the requests that were let through when more than so many
 // failures of the episode were known.
-func (t *traffic) tooLate(c course, failures int) []uint64 {
+func (t *traffic) tooLate(c episodeTrace, failures int) []uint64 {
 	var ids []uint64
 	known := 0
 	for _, s := range t.sent(c.from, c.until()).all() {

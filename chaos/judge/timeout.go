@@ -16,7 +16,7 @@ import (
 // Every request of the route sent while a fault was in force counts, and every
 // one whose call a fault hit: those that queued in the system behind hanging
 // calls waited too. A request that the load itself gave up on would have waited
-// for longer, nobody knows for how long. A bound that was never tested has not
+// for longer, by an unknown time. A bound that was never tested has not
 // held: it takes calls that a system without a timeout would have seen hang for
 // longer. A breaker that opens and spares the later callers is fine: ten will do.
 type Timeout struct {
@@ -78,8 +78,8 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	return f.verdict()
 }
 
-// trial is what the callers went through while the dependency hung.
-type trial struct {
+// exposure is what the callers went through while the dependency hung.
+type exposure struct {
 	hung     int      // calls that without a timeout would have lasted longer than the bound
 	waited   arrivals // requests that may have had to wait for it
 	answered int      // of them, those that got a whole response
@@ -88,8 +88,8 @@ type trial struct {
 	late     []uint64 // of them, those that waited longer than the bound
 }
 
-func (c Timeout) tried(t *traffic, spans []span) trial {
-	var tr trial
+func (c Timeout) tried(t *traffic, spans []span) exposure {
+	var tr exposure
 	for i, x := range t.calls.all() {
 		for _, s := range spans {
 			if s.hit(x) && c.hangs(t, s, x) && !c.hungBefore(t, spans, i) {
@@ -155,7 +155,7 @@ func (c Timeout) hungBefore(t *traffic, spans []span, i int) bool {
 	return false
 }
 
-// hangs tells whether a system without a timeout would have had to wait for
+// hangs reports whether a system without a timeout would have had to wait for
 // the call for longer than the bound: it did last that long, or a fault that
 // hit it would have held it that long had its caller not left.
 func (c Timeout) hangs(t *traffic, s span, x *evidence.Exchange) bool {
@@ -163,25 +163,21 @@ func (c Timeout) hangs(t *traffic, s span, x *evidence.Exchange) bool {
 		return true
 	}
 	return slices.ContainsFunc(s.faults, func(f evidence.Injection) bool {
-		switch f.Kind {
-		case "latency":
+		switch does := f.Does(); {
+		case does.Delays:
 			if f.Ramp > 0 && x.Begin-f.Injected < f.Ramp.Duration() || f.Delay.Duration() < c.Within {
 				return false // it is not that long, or had not grown so far
 			}
-			fallthrough
-		case "partition", "hang", "drop_response", "pause", "net_partition":
-			if f.Ends {
-				return false
-			}
-			if f.Cycle {
-				return false // how long it would have been held is not known
-			}
-			held := f.Healed
-			if held < 0 {
-				held = t.end
-			}
-			return f.Touched(x) && x.Ending == evidence.CallerGone && held-max(x.Begin, f.Injected) >= c.Within
+		case !does.Holds:
+			return false
 		}
-		return false
+		if f.Cycle {
+			return false // how long it would have hung is not known
+		}
+		healed := f.Healed
+		if healed < 0 {
+			healed = t.end
+		}
+		return f.Touched(x) && x.Ending == evidence.CallerGone && healed-max(x.Begin, f.Injected) >= c.Within
 	})
 }

@@ -34,7 +34,7 @@ type traffic struct {
 	row     int           // so many arrivals in a row without a call are no chance: less than 1 in 10⁹
 	plain   []int         // statuses of answers that needed no call before the first fault: those of a cache, say no rejection
 
-	silences func() []silence
+	openPeriods func() []openPeriod
 }
 
 // trafficOf matches route and link. The text says why it cannot; "" if it can.
@@ -93,7 +93,7 @@ func match(run *evidence.Run, link *evidence.Link, route string, first, end time
 	for i := 0; i < t.calls.len() && t.matched && !t.again; i++ {
 		t.again = t.link.CausedBy(t.calls.get(i).ID)[0] != t.calls.place(i)
 	}
-	t.silences = sync.OnceValue(t.findSilences)
+	t.openPeriods = sync.OnceValue(t.findOpenPeriods)
 	t.measure()
 	return t
 }
@@ -175,13 +175,13 @@ func (t *traffic) begun(from, to time.Duration) exchanges {
 	return t.calls.part(lo, t.calls.before(func(x *evidence.Exchange) bool { return x.Begin >= to }))
 }
 
-// called tells whether the arrival made a call; only if matched.
+// called reports whether the arrival made a call; only if matched.
 func (t *traffic) called(s *load.Sample) bool {
 	calls := t.link.CausedBy(s.ID)
 	return len(calls) > 0 && t.link.Exchanges[calls[0]].Begin < t.end
 }
 
-// rejected tells whether the arrival was answered without a call, before the end
+// rejected reports whether the arrival was answered without a call, before the end
 // of the evidence, which its call may lie beyond. Without ids
 // that cannot be told of a single one: then every answer counts, and it is for
 // the caller to look only where there were no calls at all.
@@ -189,9 +189,9 @@ func (t *traffic) rejected(s *load.Sample) bool {
 	return answered(s) && s.Done < t.end && !(t.matched && t.called(s))
 }
 
-// silence is a stretch in which the route made no call although its arrivals
+// openPeriod is a stretch in which the route made no call although its arrivals
 // were answered: what an open breaker looks like from both sides.
-type silence struct {
+type openPeriod struct {
 	from     time.Duration // Begin of the last call before it
 	to       time.Duration // Begin of the first call after it; the end of the evidence if not ended
 	ended    bool
@@ -200,7 +200,7 @@ type silence struct {
 	first    *load.Sample // the first that was turned away; it may have been sent just before from
 }
 
-// findSilences finds every stretch without calls of at least minSilence in which at
+// findOpenPeriods finds every stretch without calls of at least minSilence in which at
 // least ten arrivals were answered: more than chance explains. Where requests
 // are known one by one it is certain; where there are only rates, the host may
 // have stalled, and that must not be all of it.
@@ -208,21 +208,21 @@ type silence struct {
 // A few calls in it of requests that were sent before it are let pass: they
 // had been let through before and were held up on their way, by a stalled host
 // or a new connection.
-func (t *traffic) findSilences() []silence {
-	var all []silence
+func (t *traffic) findOpenPeriods() []openPeriod {
+	var all []openPeriod
 	for i := 0; i < t.calls.len(); i++ {
-		s := silence{from: t.calls.get(i).Begin, to: t.end, next: i + 1}
-		for s.next < t.calls.len() && t.held(t.calls.get(s.next), s.from) {
+		s := openPeriod{from: t.calls.get(i).Begin, to: t.end, next: i + 1}
+		for s.next < t.calls.len() && t.sentBefore(t.calls.get(s.next), s.from) {
 			s.next++
 		}
 		if s.ended = s.next < t.calls.len(); s.ended {
 			s.to = t.calls.get(s.next).Begin
 		}
-		if s.to-s.from < minSilence || !t.matched && s.to-s.from-t.run.Noise(s.from, s.to) < minSilence {
+		if s.to-s.from < minOpenPeriod || !t.matched && s.to-s.from-t.run.Noise(s.from, s.to) < minOpenPeriod {
 			continue
 		}
 		s.rejected = t.sent(s.from, s.to).where(func(x *load.Sample) bool {
-			return t.rejected(x) && (x.Done <= s.to || !t.matched) // what a stalled host lets go of all at once is no silence
+			return t.rejected(x) && (x.Done <= s.to || !t.matched) // what a stalled host lets go of all at once is no open period
 		})
 		if n := s.rejected.len(); n < max(minRejected, t.row) || 20*(s.next-i-1) > n {
 			continue
@@ -240,9 +240,9 @@ func (t *traffic) findSilences() []silence {
 	return all
 }
 
-// held tells whether the request of a call was sent before a moment at which
+// sentBefore reports whether the request of a call was sent before a moment at which
 // its call had not begun.
-func (t *traffic) held(x *evidence.Exchange, at time.Duration) bool {
+func (t *traffic) sentBefore(x *evidence.Exchange, at time.Duration) bool {
 	if !t.matched {
 		return false
 	}
@@ -251,17 +251,17 @@ func (t *traffic) held(x *evidence.Exchange, at time.Duration) bool {
 }
 
 const (
-	minSilence  = 100 * time.Millisecond
-	minRejected = 10
+	minOpenPeriod = 100 * time.Millisecond
+	minRejected   = 10
 )
 
-// lastTurned is when the last request was sent that was surely turned away
+// lastRejected is when the last request was sent that was surely turned away
 // after the moment opened and before the call next was let through: it was
 // answered before that one's own request was sent (one that came in between was
 // turned away because half-open lets no more through), and where some requests
 // need no call, more came after it than chance leaves without one. It is opened
 // if there was none.
-func (t *traffic) lastTurned(opened time.Duration, next *evidence.Exchange, ended bool) time.Duration {
+func (t *traffic) lastRejected(opened time.Duration, next *evidence.Exchange, ended bool) time.Duration {
 	before := t.end
 	if ended && t.matched {
 		s, _ := t.sampleOf(next)
@@ -273,7 +273,7 @@ func (t *traffic) lastTurned(opened time.Duration, next *evidence.Exchange, ende
 	sent := t.sent(opened, before)
 	for i := sent.len() - 1; i >= 0; i-- {
 		if s := sent.get(i); s.Done <= before && t.rejected(s) {
-			if left == 0 || t.telling(s) {
+			if left == 0 || t.hasNewStatus(s) {
 				return s.Sent
 			}
 			left--
@@ -282,9 +282,9 @@ func (t *traffic) lastTurned(opened time.Duration, next *evidence.Exchange, ende
 	return opened
 }
 
-// telling reports whether the status of an answer without a call is one that
+// hasNewStatus reports whether the status of an answer without a call is one that
 // such answers never had before the first fault: then it is a rejection.
-func (t *traffic) telling(s *load.Sample) bool {
+func (t *traffic) hasNewStatus(s *load.Sample) bool {
 	return t.matched && !slices.Contains(t.plain, s.Status)
 }
 
@@ -302,7 +302,7 @@ func (t *traffic) chance() int {
 // request sent after it, where requests are known.
 func (t *traffic) after(at time.Duration) (i int, ok bool) {
 	i = t.calls.before(func(x *evidence.Exchange) bool { return x.Begin > at })
-	for i < t.calls.len() && t.held(t.calls.get(i), at) {
+	for i < t.calls.len() && t.sentBefore(t.calls.get(i), at) {
 		i++
 	}
 	return i, i < t.calls.len()
@@ -364,7 +364,7 @@ func (t *traffic) lasting(n float64) time.Duration {
 }
 
 // strangers counts the calls of other routes over the link in [from, to): they may
-// go through the same breaker. What carries no request id is nobody's request, as
+// go through the same breaker. What carries no request id belongs to no request, as
 // a health check, where the system passes ids on.
 func (t *traffic) strangers(from, to time.Duration) (n int, first time.Duration) {
 	if !t.matched || from >= to {

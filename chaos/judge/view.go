@@ -26,7 +26,7 @@ type span struct {
 
 func (s span) length() time.Duration { return s.to - s.from }
 
-// hit tells whether a fault of the span touched the exchange.
+// hit reports whether a fault of the span touched the exchange.
 func (s *span) hit(x *evidence.Exchange) bool {
 	for i := range s.faults {
 		if s.faults[i].Touched(x) {
@@ -68,7 +68,7 @@ func episodes(run *evidence.Run, gap time.Duration, keep func(evidence.Injection
 	return merged
 }
 
-// onPath tells whether a fault concerns calls over the link: it is on the link
+// onPath reports whether a fault concerns calls over the link: it is on the link
 // itself, or it happens to the target that the link leads to.
 func onPath(link *evidence.Link, f evidence.Injection) bool {
 	if f.OnTarget() {
@@ -134,10 +134,10 @@ func countOK(samples arrivals) int {
 	return n
 }
 
-// answered tells whether the caller got a whole response, whatever it said.
+// answered reports whether the caller got a whole response, whatever it said.
 func answered(s *load.Sample) bool { return s.Outcome.Answered() }
 
-// propagates tells whether the system passes request ids on to the link, so
+// propagates reports whether the system passes request ids on to the link, so
 // that front and behind can be matched request by request. A system whose
 // health checks also use the link still does.
 func propagates(link *evidence.Link) bool {
@@ -149,7 +149,7 @@ func propagates(link *evidence.Link) bool {
 	return false
 }
 
-// failed tells whether a caller must take the exchange for a failure: an
+// failed reports whether a caller must take the exchange for a failure: an
 // error of the server, a broken connection, or no answer while it waited.
 func failed(x *evidence.Exchange) bool {
 	switch x.Ending {
@@ -225,11 +225,11 @@ func short(d time.Duration) string {
 	}
 }
 
-// calmly leaves out the samples of seconds in which the host itself stalled for
+// withoutHostStalls leaves out the samples of seconds in which the host itself stalled for
 // longer than half of limit, as long as at least a hundred and a quarter of
 // them remain: a percentile over a stall is the host's, not the system's.
 // Otherwise it returns all, and the noise of their time tells.
-func calmly(run *evidence.Run, samples arrivals, limit time.Duration) arrivals {
+func withoutHostStalls(run *evidence.Run, samples arrivals, limit time.Duration) arrivals {
 	if limit <= 0 {
 		return samples
 	}
@@ -244,7 +244,7 @@ func calmly(run *evidence.Run, samples arrivals, limit time.Duration) arrivals {
 	return calm
 }
 
-// noiseAround is the host's noise in the seconds of the samples: what calmly
+// noiseAround is the host's noise in the seconds of the samples: what withoutHostStalls
 // left out does not blur what it kept.
 func noiseAround(run *evidence.Run, samples arrivals) time.Duration {
 	noisy := noisyTicks(run, evidence.LeastNoise)

@@ -9,21 +9,21 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// course is what a breaker did about one episode of faults.
-type course struct {
+// episodeTrace is what a breaker did about one episode of faults.
+type episodeTrace struct {
 	span
-	base     time.Duration // the breaker was closed then: the run began, or calls flowed after the episode before
-	limit    time.Duration // evidence for this episode ends here: at the next one, or with the run
-	calm     time.Duration // until then nothing else was injected after it
-	already  bool          // the breaker was open before the episode began
-	opening  *opening      // when it opened; nil if it was not seen to
-	silences []silence     // since then, in which nothing was let through
-	touched  int           // calls before it opened that a fault hit
-	failed   int           // of those that ended before it opened, the ones that failed
-	mixed    bool          // before it opened, calls also succeeded under the fault
-	flowed   time.Duration // when calls flowed again after healing; -1 if they were not seen to
-	closed   time.Duration // the same, and it did not open again until limit; -1 likewise
-	twice    int           // how many times it opened again after calls had flowed
+	base        time.Duration // the breaker was closed then: the run began, or calls flowed after the episode before
+	limit       time.Duration // evidence for this episode ends here: at the next one, or with the run
+	calm        time.Duration // until then nothing else was injected after it
+	already     bool          // the breaker was open before the episode began
+	opening     *opening      // when it opened; nil if it was not seen to
+	openPeriods []openPeriod  // since then, in which nothing was let through
+	touched     int           // calls before it opened that a fault hit
+	failed      int           // of those that ended before it opened, the ones that failed
+	mixed       bool          // before it opened, calls also succeeded under the fault
+	flowed      time.Duration // when calls flowed again after healing; -1 if they were not seen to
+	closed      time.Duration // the same, and it did not open again until limit; -1 likewise
+	twice       int           // how many times it opened again after calls had flowed
 }
 
 // opening is when a breaker opened. It was closed when it let the last request
@@ -35,10 +35,10 @@ type opening struct {
 }
 
 // seen reports whether the breaker was seen to open in the episode.
-func (c *course) seen() bool { return c.opening != nil }
+func (c *episodeTrace) seen() bool { return c.opening != nil }
 
 // until is when the breaker had surely opened, or the end of what it was asked.
-func (c *course) until() time.Duration {
+func (c *episodeTrace) until() time.Duration {
 	if c.opening != nil {
 		return c.opening.surely
 	}
@@ -46,28 +46,28 @@ func (c *course) until() time.Duration {
 }
 
 // over is until when the episode and what follows from it lasts.
-func (c *course) over() time.Duration {
+func (c *episodeTrace) over() time.Duration {
 	if c.flowed >= 0 {
 		return c.limit
 	}
 	return max(c.until(), min(c.to, c.limit))
 }
 
-// courses follows the breaker through each episode of faults that make calls
+// traces follows the breaker through each episode of faults that make calls
 // fail. An episode that finds it open yet is one with the episode before.
-func (b Breaker) courses(t *traffic, o *observed) []course {
+func (b Breaker) traces(t *traffic, o *observed) []episodeTrace {
 	spans := episodes(t.run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) && b.breaks(i) })
-	var all []course
+	var all []episodeTrace
 	var base time.Duration
 	for i := 0; i < len(spans); i++ {
 		e := spans[i]
-		var c course
+		var c episodeTrace
 		for {
 			limit := t.end
 			if i+1 < len(spans) {
 				limit = spans[i+1].from
 			}
-			c = b.courseOf(t, o, e, base, limit)
+			c = b.traceOf(t, o, e, base, limit)
 			if !c.seen() || c.closed >= 0 || i+1 == len(spans) {
 				break
 			}
@@ -85,23 +85,23 @@ func (b Breaker) courses(t *traffic, o *observed) []course {
 	return all
 }
 
-// courseOf follows the breaker through one episode.
-func (b Breaker) courseOf(t *traffic, o *observed, e span, base, limit time.Duration) course {
-	c := course{span: e, base: base, limit: limit, calm: limit, flowed: -1, closed: -1}
+// traceOf follows the breaker through one episode.
+func (b Breaker) traceOf(t *traffic, o *observed, e span, base, limit time.Duration) episodeTrace {
+	c := episodeTrace{span: e, base: base, limit: limit, calm: limit, flowed: -1, closed: -1}
 	for _, f := range t.run.Faults {
 		if f.Injected >= e.to {
 			c.calm = min(c.calm, f.Injected)
 		}
 	}
-	for _, s := range o.silences {
+	for _, s := range o.openPeriods {
 		c.already = c.already || s.first.Done < e.from && s.to > e.from
 	}
 	if !c.already {
 		c.opening = o.openingOf(t, b.instances(), c)
 	}
-	for _, s := range o.silences {
+	for _, s := range o.openPeriods {
 		if (c.already || c.seen() && s.to > c.opening.surely) && s.to > e.from && s.from < limit {
-			c.silences = append(c.silences, s)
+			c.openPeriods = append(c.openPeriods, s)
 		}
 	}
 	c.tally(t, o)
@@ -112,7 +112,7 @@ func (b Breaker) courseOf(t *traffic, o *observed, e span, base, limit time.Dura
 	if at, ok := t.flowing(last, limit, t.flowWindow()); ok {
 		c.flowed = at
 	}
-	for _, s := range c.silences {
+	for _, s := range c.openPeriods {
 		if s.from >= c.calm {
 			break
 		}
@@ -128,7 +128,7 @@ func (b Breaker) courseOf(t *traffic, o *observed, e span, base, limit time.Dura
 }
 
 // tally counts what the calls before the opening came to.
-func (c *course) tally(t *traffic, o *observed) {
+func (c *episodeTrace) tally(t *traffic, o *observed) {
 	until := c.until()
 	calls := t.begun(c.from-maxInFlight, until)
 	counts := func(x *evidence.Exchange) bool { return x.End >= c.from && x.Ending != evidence.Cut }
@@ -167,14 +167,14 @@ const maxInFlight = time.Minute
 // observed is what the run shows of a breaker without regard to what is claimed
 // of it but for what it ignores.
 type observed struct {
-	fails     func(*evidence.Exchange) bool
-	outcomes  [2][]outcome       // by request and by attempt
-	bad       [2][]time.Duration // when it may have learned of the failures among them, sorted
-	strangers []time.Duration    // failures that may count beside them
-	silences  []silence
-	calls     exchanges       // by Begin
-	known     []time.Duration // when their callers knew what came of them, sorted
-	most      int             // calls in progress at once, at the most
+	fails       func(*evidence.Exchange) bool
+	outcomes    [2][]outcome       // by request and by attempt
+	bad         [2][]time.Duration // when it may have learned of the failures among them, sorted
+	strangers   []time.Duration    // failures that may count beside them
+	openPeriods []openPeriod
+	calls       exchanges       // by Begin
+	known       []time.Duration // when their callers knew what came of them, sorted
+	most        int             // calls in progress at once, at the most
 }
 
 // observe is what the claims about the same traffic that ignore the same share.
@@ -185,7 +185,7 @@ func (b Breaker) observe(t *traffic) *observed {
 
 func observedOf(t *traffic, ignores []int) *observed {
 	o := &observed{fails: func(x *evidence.Exchange) bool { return failed(x) && !slices.Contains(ignores, x.Status) },
-		silences: t.silences(), calls: t.calls}
+		openPeriods: t.openPeriods(), calls: t.calls}
 	o.outcomes[perAttempt] = t.outcomes(true, o.fails)
 	if o.outcomes[perRequest] = o.outcomes[perAttempt]; t.again {
 		o.outcomes[perRequest] = t.outcomes(false, o.fails)
@@ -246,12 +246,12 @@ func (o *observed) inProgress(at time.Duration) int {
 //
 // Where calls are known by their rates only, that nothing is let through is all
 // there is to see.
-func (o *observed) openingOf(t *traffic, instances int, c course) *opening {
+func (o *observed) openingOf(t *traffic, instances int, c episodeTrace) *opening {
 	noise := t.run.Noise(c.from, min(c.to, c.limit))
-	var quiet *silence
-	for i, s := range o.silences {
+	var quiet *openPeriod
+	for i, s := range o.openPeriods {
 		if s.to > c.from && s.first.Done >= c.from && s.from < c.limit && s.from <= c.to+noise && o.failuresMaybe(c.base, s.first.Done) > 0 {
-			quiet = &o.silences[i]
+			quiet = &o.openPeriods[i]
 			break
 		}
 	}
@@ -265,7 +265,7 @@ func (o *observed) openingOf(t *traffic, instances int, c course) *opening {
 		}
 		return &opening{notYet: max(c.from, quiet.from-noise), surely: first.Done, admitted: t.index(quiet.from - noise)}
 	}
-	first, ok := o.turned(t, c, min(c.limit, c.to+noise))
+	first, ok := o.firstRejected(t, c, min(c.limit, c.to+noise))
 	if !ok {
 		return nil
 	}
@@ -287,8 +287,8 @@ func (o *observed) openingOf(t *traffic, instances int, c course) *opening {
 	return opens
 }
 
-// turned is the first request that the breaker turned away in an episode.
-func (o *observed) turned(t *traffic, c course, until time.Duration) (first *load.Sample, ok bool) {
+// firstRejected is the first request that the breaker turned away in an episode.
+func (o *observed) firstRejected(t *traffic, c episodeTrace, until time.Duration) (first *load.Sample, ok bool) {
 	n := 2 * max(minRejected, t.row)
 	row := 0
 	lo, hi := t.index(c.from), t.index(until)
@@ -298,7 +298,7 @@ func (o *observed) turned(t *traffic, c course, until time.Duration) (first *loa
 			row = 0
 			continue
 		}
-		if row++; !t.telling(s) && row < t.chance() {
+		if row++; !t.hasNewStatus(s) && row < t.chance() {
 			continue
 		}
 		if o.failuresMaybe(c.base, s.Done) == 0 || o.inProgress(s.Sent) >= o.most {
@@ -325,7 +325,7 @@ func (o *observed) failuresMaybe(since, at time.Duration) int {
 
 // firstFailure is when the breaker may have learned of a failure first, since it
 // was closed.
-func (o *observed) firstFailure(c course) time.Duration {
+func (o *observed) firstFailure(c episodeTrace) time.Duration {
 	first := c.limit
 	for _, list := range [][]time.Duration{o.bad[perAttempt], o.strangers} {
 		if i := sort.Search(len(list), func(i int) bool { return list[i] > c.base }); i < len(list) {

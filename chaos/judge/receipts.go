@@ -7,21 +7,21 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
-// hearing knows of which answers a caller may have had no use, although the
+// answerReceipts knows which answers may have been of no use to their caller, although the
 // link passed them on whole: those that a fault has spoilt or made up, whose
 // body may say that the call failed whatever the status; and those that it
 // held up for as long as the callers were seen to wait. Such a caller gives up
 // while the answer is on its way to it.
-type hearing struct {
+type answerReceipts struct {
 	run    *evidence.Run
 	faults []evidence.Injection
 	waited []time.Duration // how long callers waited until they left, ordered
 	within time.Duration   // how near to one of them a duration is the same
 }
 
-// hearingOf reads link, which is what the links of a claim saw.
-func hearingOf(run *evidence.Run, links Links, link *evidence.Link, noise time.Duration) hearing {
-	h := hearing{run: run, within: noise}
+// receiptsOf reads link, which is what the links of a claim saw.
+func receiptsOf(run *evidence.Run, links Links, link *evidence.Link, noise time.Duration) answerReceipts {
+	h := answerReceipts{run: run, within: noise}
 	for _, f := range run.Faults {
 		if links.onPath(run, f) {
 			h.faults = append(h.faults, f)
@@ -36,8 +36,8 @@ func hearingOf(run *evidence.Run, links Links, link *evidence.Link, noise time.D
 	return h
 }
 
-// unsure tells whether the caller may not have had this answer.
-func (h hearing) unsure(x *evidence.Exchange) bool {
+// unsure reports whether the caller may not have had this answer.
+func (h answerReceipts) unsure(x *evidence.Exchange) bool {
 	if x.Ending == evidence.Injected {
 		return true
 	}
@@ -47,8 +47,7 @@ func (h hearing) unsure(x *evidence.Exchange) bool {
 			continue
 		}
 		touched = true
-		switch f.Kind {
-		case "corrupt", "reset", "truncate":
+		if f.Does().Spoils {
 			return true
 		}
 	}
@@ -61,10 +60,10 @@ func (h hearing) unsure(x *evidence.Exchange) bool {
 // success, the caller did not.
 const gaveUpUnseen = 100 * time.Millisecond
 
-// surely tells whether the caller had the answer when it began its next attempt:
+// surely reports whether the caller had the answer when it began its next attempt:
 // it cannot have given up on it, because it was seen to wait for longer than the
 // answer can have taken to reach it, or because nothing kept it from reading it.
-func (h hearing) surely(x *evidence.Exchange, next time.Duration) bool {
+func (h answerReceipts) surely(x *evidence.Exchange, next time.Duration) bool {
 	noise := h.run.Noise(x.Begin, next)
 	if len(h.waited) == 0 {
 		return noise <= gaveUpUnseen
