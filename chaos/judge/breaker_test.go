@@ -258,3 +258,33 @@ func TestBreakerString(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// A process that waits for a core learns of a probe's success long after the link
+// saw it, and turns calls away until then: it has not opened again.
+func TestProbeWhoseResultIsKnownLate(t *testing.T) {
+	for seed := uint64(1); seed <= uint64(*modelSeeds); seed++ {
+		w := episodesOf(seed, 300, 150*ms)
+		w.breaker.learns = 217 * ms
+		v := Breaker{Link: "payments", Route: "pay", Failures: 5, Waits: 2 * time.Second}.Judge(w.play())
+		// Whether it waits from a probe or from its result cannot be told then.
+		if waits := partOf(v, "waits"); v.Ruling == Refuted || waits.Ruling != Held {
+			t.Errorf("seed %d: %s: %s", seed, v.Ruling, v.Reason)
+		}
+	}
+}
+
+// Slow to reject is what a breaker is where its process had the cores to itself.
+func TestSlowToRejectOnACrowdedHost(t *testing.T) {
+	w := episodesOf(1, 300, 150*ms)
+	w.breaker.rejects = 100 * ms
+	for pressure, want := range map[float64]Ruling{0: Refuted, 0.5: Inconclusive} {
+		run := w.play()
+		for i := range run.Ticks {
+			run.Ticks[i].Pressure = pressure
+		}
+		v := Breaker{Link: "payments", Route: "pay", RejectsWithin: 50 * ms}.Judge(run)
+		if p := partOf(v, "rejects_within"); p == nil || p.Ruling != want {
+			t.Errorf("pressure %v: %s: %s, want %s", pressure, v.Ruling, v.Reason, want)
+		}
+	}
+}

@@ -57,6 +57,8 @@ type breakerModel struct {
 	one      time.Duration // one call is let through so long after it opened; 0 means none is
 	relapses time.Duration // it opens again so long after it closed, without a failure; 0 means it does not
 
+	learns time.Duration // how long after the link it has the result of a probe
+
 	instances int  // breakers that take turns, each with its own state; 0 means 1
 	waiters   bool // while a probe is out callers wait for its result
 	retries   int  // of a request that fails, within the breaker
@@ -194,7 +196,11 @@ func (w world) play() *evidence.Run {
 						link.Exchanges = append(link.Exchanges, x)
 						bad := x.Status == 0 || x.Status >= 500 || slices.Contains(b.statuses, x.Status)
 						broken = broken || bad
-						after(hop(), func() {
+						learn := hop()
+						if b.state == halfOpen {
+							learn += b.learns
+						}
+						after(learn, func() {
 							if bad && left > 0 {
 								attempt(gen, left-1, ghost)
 								return

@@ -101,7 +101,9 @@ func (b Breaker) traceOf(t *traffic, o *observed, e span, base, limit time.Durat
 	}
 	for _, s := range o.openPeriods {
 		if (c.already || c.seen() && s.to > c.opening.surely) && s.to > e.from && s.from < limit {
-			c.openPeriods = append(c.openPeriods, s)
+			if n := len(c.openPeriods); n == 0 || !o.halfOpenStill(t, c.openPeriods[n-1], s) {
+				c.openPeriods = append(c.openPeriods, s)
+			}
 		}
 	}
 	c.tally(t, o)
@@ -125,6 +127,27 @@ func (b Breaker) traceOf(t *traffic, o *observed, e span, base, limit time.Durat
 		c.closed = at
 	}
 	return c
+}
+
+// halfOpenStill reports whether what looks like open behind an open period is the
+// wait for the results of its probes: none that is known by then failed, and all
+// requests turned away were sent before the last was surely known. A process that
+// has to wait for a core may learn of a result long after the link saw it.
+func (o *observed) halfOpenStill(t *traffic, before, s openPeriod) bool {
+	if !t.matched || !before.ended {
+		return false
+	}
+	known := time.Duration(0)
+	for _, x := range t.calls.part(before.next, t.calls.len()).all() {
+		if x.Begin > s.from {
+			break
+		}
+		if o.fails(x) {
+			return false
+		}
+		known = max(known, t.knownAt(x))
+	}
+	return s.rejected.get(s.rejected.len()-1).Sent <= known
 }
 
 // tally counts what the calls before the opening came to.
