@@ -9,7 +9,7 @@ import (
 	"net/http"
 )
 
-// toxiproxyVersion is the one whose API this is; its clients ask.
+// toxiproxyVersion is the version whose API this is; its clients ask for it.
 const toxiproxyVersion = "2.12.0"
 
 // call is one request to the API.

@@ -40,9 +40,9 @@ var routes = []route{
 	{"DELETE", "/proxies/{proxy}/toxics/{toxic}", true, (*Server).deleteToxic},
 }
 
-// ServeHTTP makes Server an http.Handler. Who has no token learns nothing, and
-// neither does a web page that a browser shows: it could reach what only
-// listens on loopback.
+// ServeHTTP makes Server an http.Handler. A request without the token learns
+// nothing, and neither does a web page in a browser: it could reach what listens on
+// loopback only.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "stormctl")
 	if !s.admits(r) {
@@ -148,7 +148,7 @@ func (a answer) write(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", typ)
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // who has gone does not want it
+	_, _ = w.Write(body) // fails only if the client is gone
 }
 
 // fail answers a problem: as text/plain, as toxiproxy does.
