@@ -20,7 +20,7 @@ func EffectsOf(t Toxic) Effects {
 	_, shapes := t.(Shaper)
 	e := Effects{Delays: shapes, Marks: true}
 	if d, ok := t.(Down); ok {
-		e.Marks = !d.RefusesAll() // where nobody listens there is nothing to be marked
+		e.Marks = !d.RefusesAll() // while the listener is paused there is no connection to mark
 	}
 	if x, ok := t.(ExchangeToxic); ok && !shapes {
 		f := x.DecideExchange(&Head{}, rand.New(rand.NewPCG(0, 0)))

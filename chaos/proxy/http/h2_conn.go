@@ -27,7 +27,7 @@ import (
 //	          └────────────────────────────┘ └──────────────────────────────┘
 //
 // Each side has a goroutine that reads and one that writes; they share the
-// streams under mu, which nobody holds while reading or writing. What is read
+// streams under mu, which is never held while reading or writing. What is read
 // is put into its stream, and what a stream may pass on is taken from it by the
 // other side's writer: heads and control frames in their order, DATA of the
 // streams in turn, as far as the receiver's windows go. A goroutine for delays
@@ -114,11 +114,11 @@ func (m *h2Conn) run() {
 	defer m.shut(false)
 	m.read(&m.caller, m.in, m.fromCaller)
 	m.mu.Lock()
-	scolded := m.draining && !m.closed
+	sentGoAway := m.draining && !m.closed
 	m.mu.Unlock()
-	if scolded {
+	if sentGoAway {
 		writer.Wait()
-		_, _ = io.Copy(io.Discard, caller) // until it has read why, or its time is over
+		_, _ = io.Copy(io.Discard, caller) // until it has read the GOAWAY, or its deadline
 	}
 }
 

@@ -39,7 +39,7 @@ func (c *Counters) Began() uint64 { return c.seq.Load() }
 // Accept counts a caller's connection.
 func (c *Counters) Accept() { c.accepted.Add(1) }
 
-// Refuse counts a caller with whom no TLS could be agreed on.
+// Refuse counts a caller whose TLS handshake failed.
 func (c *Counters) Refuse() { c.unsafe.Add(1) }
 
 // Overflowed counts an exchange that a toxic let go because of its bound.

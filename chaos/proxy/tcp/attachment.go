@@ -92,7 +92,7 @@ func (g *attachment) acquire() bool {
 	return true
 }
 
-// release is the end of grasp.
+// release is the end of acquire.
 func (g *attachment) release() {
 	if g.holds {
 		g.by.holding--
@@ -140,9 +140,9 @@ func stage(s toxic.Shaper) int {
 }
 
 // shapedBy brings the shapers among attachments that cover one direction in order.
-func shapedBy(shapers, grips []*attachment, way toxic.Direction) []*attachment {
+func shapedBy(shapers, attachments []*attachment, way toxic.Direction) []*attachment {
 	shapers = shapers[:0]
-	for _, g := range grips {
+	for _, g := range attachments {
 		if g.holds && g.by.shaper != nil && g.by.direction.Covers(way) {
 			shapers = append(shapers, g)
 		}

@@ -28,7 +28,7 @@ type direction struct {
 	pipe    *pipe         // in bulk
 	ended   bool          // there is no more to read, or a toxic wants no more
 	cutBy   *activeConn   // that toxic
-	over    bool          // the end has been passed on, or there is nobody to pass anything to
+	over    bool          // the end has been passed on, or the receiver is gone
 	queued  bool          // among those that go on in the next turn
 }
 
@@ -45,8 +45,8 @@ const (
 func directionOf(way int) toxic.Direction { return toxic.Upstream + toxic.Direction(way) }
 
 // shapedBy tells the direction which toxics there are.
-func (f *direction) shapedBy(grips []*attachment, way int) {
-	f.shapers = shapedBy(f.shapers, grips, directionOf(way))
+func (f *direction) shapedBy(attachments []*attachment, way int) {
+	f.shapers = shapedBy(f.shapers, attachments, directionOf(way))
 	f.narrow, f.cut, f.resume = false, 0, 0
 	for _, g := range f.shapers {
 		f.narrow = f.narrow || g.by.shaper.Waits()
@@ -285,12 +285,12 @@ func (p *session) delayed(way, n int) piece {
 	x := piece{at: now, delays: make([]delay, 0, len(f.shapers)+1)}
 	at := now
 	for _, g := range f.shapers {
-		lane := &g.directions[way]
-		out := max(at, g.by.shaper.Release(n, at, lane.free, lane.draw(g.by, p.number, way)))
+		state := &g.directions[way]
+		out := max(at, g.by.shaper.Release(n, at, state.free, state.draw(g.by, p.number, way)))
 		if toxic.GrowsInSize(g.by.toxic) {
 			out = at + time.Duration(float64(out-at)*g.by.grown(now))
 		}
-		lane.free = out
+		state.free = out
 		if out > at {
 			x.delays = append(x.delays, delay{g.by, out - at})
 		}

@@ -28,7 +28,7 @@ type fastPath struct {
 	loop       *loop
 	after      int          // so many small messages in a row make a session be promoted
 	promotions atomic.Int64 // how many times one has
-	ring       *poll.Ring   // nil as long as nobody has boarded
+	ring       *poll.Ring   // nil until a session is promoted
 	buffers    *poll.Buffers
 	refused    bool // there is no ring to be had
 	poll.Patience
@@ -251,7 +251,7 @@ func (f *fastPath) next() *poll.Entry {
 	for f.ring.Full() {
 		// It hears of what could not be sent.
 		if _, err := f.enter(0, true); err != nil {
-			return &poll.Entry{} // for nobody: the ring is broken, as the next wait says
+			return &poll.Entry{} // discarded: the ring is broken, as the next wait says
 		}
 	}
 	return f.ring.Next()
@@ -347,19 +347,19 @@ func (f *fastPath) received(p *session, k int, d poll.Completion) {
 
 // pass passes on a message of n bytes that is in a buffer.
 func (f *fastPath) pass(p *session, way int, id uint16, n int) {
-	flow, to, b := &p.directions[way], &p.peers[1-way], f.buffers.Bytes(id, n)
-	if flow.full++; n < fastBuffer {
-		flow.full = 0
+	d, to, b := &p.directions[way], &p.peers[1-way], f.buffers.Bytes(id, n)
+	if d.full++; n < fastBuffer {
+		d.full = 0
 	}
-	if flow.full >= bulkAfter {
-		flow.full = 0
+	if d.full >= bulkAfter {
+		d.full = 0
 		f.demote(p)
 	}
 	if to.sends {
 		_, _ = f.enter(0, true) // two under way could overtake each other; an error shows in the next wait
 	}
-	if !flow.backlog.empty() || to.sends {
-		flow.backlog.push(piece{at: f.loop.now}, b)
+	if !d.backlog.empty() || to.sends {
+		d.backlog.push(piece{at: f.loop.now}, b)
 		f.demote(p)
 		f.buffers.Give(id)
 		return

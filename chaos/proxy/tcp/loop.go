@@ -90,7 +90,7 @@ func newLoop(r *Relay) (*loop, error) {
 
 // run is the loop.
 func (l *loop) run() {
-	runtime.LockOSThread() // and die with it: its timer slack is not everybody's
+	runtime.LockOSThread() // never unlocked, so that the thread ends with it: its timer slack is changed
 	defer close(l.done)
 	defer l.listener.close()
 	defer l.pipes.close()

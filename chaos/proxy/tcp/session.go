@@ -35,7 +35,7 @@ type session struct {
 	directions  [2]direction // from peer 0 to peer 1, and back
 	attachments []*attachment
 	smallInRow  int  // small messages in a row that nothing kept up
-	gone        bool // forgotten, and nothing keeps it quiet any more: whoever sends is reset
+	gone        bool // forgotten, and no fault keeps it quiet any more: a peer that sends is reset
 
 	fast    bool // on the fast path
 	leaving bool // and about to leave it
@@ -181,9 +181,9 @@ func (p *session) review() bool {
 		}
 		worst, undialled = max(worst, f.Verb), undialled || f.NoDial
 		for way := range p.directions {
-			if flow := &p.directions[way]; g.by.direction.Covers(directionOf(way)) {
-				flow.verb = max(flow.verb, f.Verb)
-				flow.limited = flow.limited || f.Limited
+			if d := &p.directions[way]; g.by.direction.Covers(directionOf(way)) {
+				d.verb = max(d.verb, f.Verb)
+				d.limited = d.limited || f.Limited
 			}
 		}
 		if f.Verb != toxic.ConnPass || f.NoDial && p.state == sessionWaiting {
@@ -332,7 +332,7 @@ func (p *session) dialEnded(events uint32) {
 	}
 }
 
-// dialFailed tries elsewhere, or gives up: the caller, who is connected, is
+// dialFailed tries elsewhere, or gives up: the caller, which is connected, is
 // reset.
 func (p *session) dialFailed() {
 	if s := &p.peers[dependencySide]; s.fd >= 0 {
@@ -349,7 +349,7 @@ func (p *session) dialFailed() {
 // keeps it quiet any more, what they send, or have sent meanwhile, is answered
 // by a RST.
 func (p *session) forget(worst toxic.ConnVerb) {
-	if p.state == sessionWaiting { // nobody knows of it but the caller
+	if p.state == sessionWaiting { // there is no connection to the dependency
 		p.peers[dependencySide].fd = -1
 	}
 	p.state, p.gone = sessionForgotten, worst == toxic.ConnPass

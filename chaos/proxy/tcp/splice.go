@@ -12,7 +12,7 @@ type pipe struct {
 	small int // how many times in a row little was to be had
 }
 
-// pipes are those that nobody uses.
+// pipes are those that are not in use.
 type pipes []*pipe
 
 const (
