@@ -213,8 +213,8 @@ func (m *h2Conn) read(l *h2Side, in io.Reader, take func(http2.Frame) error) {
 	}
 }
 
-// way is which way the bytes go that are written on a side.
-func (m *h2Conn) way(l *h2Side) int {
+// direction is the one of the bytes that are written on a side.
+func (m *h2Conn) direction(l *h2Side) link.Direction {
 	if l == &m.caller {
 		return link.ToCaller
 	}
@@ -258,7 +258,7 @@ func (m *h2Conn) write(l *h2Side) {
 		if !broken {
 			var n int
 			n, err = l.conn.Write(batch)
-			m.relay.Passed(m.way(l), n)
+			m.relay.Passed(m.direction(l), n)
 		}
 		breaks := false
 		for i := range ends {

@@ -102,8 +102,8 @@ func (p *session) attach(toxics []*activeConn, fresh bool) {
 		}
 	}
 	p.activateDue()
-	for way := range p.directions {
-		p.directions[way].shapedBy(p.attachments, way)
+	for dir := range link.Directions {
+		p.directions[dir].shapedBy(p.attachments, dir)
 	}
 }
 
@@ -137,8 +137,8 @@ func (p *session) heal(inForce func(*activeConn) bool) {
 		g.release()
 		return true
 	})
-	for way := range p.directions {
-		f := &p.directions[way]
+	for dir := range link.Directions {
+		f := &p.directions[dir]
 		f.backlog.heal(inForce)
 		if f.cutBy != nil && !inForce(f.cutBy) {
 			f.cutBy, f.ended = nil, false
@@ -161,12 +161,12 @@ func (p *session) review() bool {
 	worst, undialled := toxic.ConnPass, false
 	ripe, again := p.activateDue()
 	if ripe {
-		for way := range p.directions {
-			p.directions[way].shapedBy(p.attachments, way)
+		for dir := range link.Directions {
+			p.directions[dir].shapedBy(p.attachments, dir)
 		}
 	}
-	for way := range p.directions {
-		p.directions[way].verb, p.directions[way].limited = toxic.ConnPass, false
+	for dir := range link.Directions {
+		p.directions[dir].verb, p.directions[dir].limited = toxic.ConnPass, false
 	}
 	for _, g := range p.attachments {
 		if !g.holds {
@@ -180,8 +180,8 @@ func (p *session) review() bool {
 			again = min(again, l.now+f.Again)
 		}
 		worst, undialled = max(worst, f.Verb), undialled || f.NoDial
-		for way := range p.directions {
-			if d := &p.directions[way]; g.by.direction.Covers(directionOf(way)) {
+		for dir := range link.Directions {
+			if d := &p.directions[dir]; g.by.direction.Covers(directionOf(dir)) {
 				d.verb = max(d.verb, f.Verb)
 				d.limited = d.limited || f.Limited
 			}
@@ -211,9 +211,9 @@ func (p *session) review() bool {
 // pumpBoth moves what can be moved, both ways.
 func (p *session) pumpBoth() {
 	generation := p.generation
-	for way := range p.directions {
+	for dir := range link.Directions {
 		if p.generation == generation {
-			p.pump(way)
+			p.pump(dir)
 		}
 	}
 }
@@ -242,10 +242,10 @@ func (p *session) event(k int, events uint32) {
 	}
 	generation := p.generation
 	if s.readable {
-		p.pump(k) // direction k comes from side k
+		p.pump(link.Direction(k)) // which comes from peer k
 	}
 	if blocked && s.writable && p.generation == generation {
-		p.pump(1 - k)
+		p.pump(link.Direction(1 - k))
 	}
 	if p.generation == generation && p.smallInRow >= p.loop.fast.after {
 		p.loop.fast.promote(p)
@@ -402,8 +402,8 @@ func (p *session) close(how evidence.Ending, hard bool) {
 			_ = unix.Close(fd)
 		}
 	}
-	for way := range p.directions {
-		p.directions[way].end(&l.pipes)
+	for dir := range link.Directions {
+		p.directions[dir].end(&l.pipes)
 	}
 	for _, g := range p.attachments {
 		g.release()
