@@ -73,7 +73,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer s.ops.Done()
 	}
 	c.ctx, c.body = r.Context(), http.MaxBytesReader(w, r.Body, maxBody)
-	a, err := found.handle(s, c)
+	var a answer
+	var err error
+	if c.proxy != "" {
+		c.entry, err = s.get(c.proxy)
+	}
+	if err == nil {
+		a, err = found.handle(s, c)
+	}
 	if err != nil {
 		fail(w, asProblem(err))
 		return

@@ -127,7 +127,7 @@ func (p *session) activateDue() (any bool, next time.Duration) {
 	return any, next
 }
 
-// heal drops what toxics did that are not in force any more, and lets others
+// heal undoes what toxics did that are not in force any more; others may then
 // take hold.
 func (p *session) heal(inForce func(*activeConn) bool) {
 	p.attachments = slices.DeleteFunc(p.attachments, func(g *attachment) bool {
@@ -345,7 +345,7 @@ func (p *session) dialFailed() {
 	p.connect()
 }
 
-// forget makes the session one that each side goes on to believe in. When nothing
+// forget leaves each side with a connection that it takes for open. When nothing
 // keeps it quiet any more, what they send, or have sent meanwhile, is answered
 // by a RST.
 func (p *session) forget(worst toxic.ConnVerb) {
