@@ -301,12 +301,12 @@ func (l *Lease) done(number int) error {
 	return l.journal.append(entry{Done: number, By: "run"})
 }
 
-// undo performs what is open of a hold, latest first.
+// undo performs what is open of a hold, latest first; 0 means of all.
 func (l *Lease) undo(ctx context.Context, hold int) error {
 	l.mu.Lock()
 	var steps []step
 	for _, s := range l.open {
-		if s.hold == hold {
+		if hold == 0 || s.hold == hold {
 			steps = append(steps, s)
 		}
 	}
@@ -331,17 +331,8 @@ func (l *Lease) Close() error {
 		return nil
 	}
 	l.closed = true
-	var steps []step
-	for _, s := range l.open {
-		steps = append(steps, s)
-	}
 	l.mu.Unlock()
-	errs := []error{performAll(ctx, steps, func(s step, err error) error {
-		if err != nil {
-			return err
-		}
-		return l.done(s.number)
-	})}
+	errs := []error{l.undo(ctx, 0)}
 	close(l.ended)
 	if errs[0] == nil {
 		errs = append(errs, os.Remove(l.journal.path))
