@@ -29,7 +29,7 @@ func (s *services) timeline() Timeline {
 
 // fault is what an event injects.
 func (s *services) fault(i int, e experiment.Event) Fault {
-	held := host.Held{Lease: s.lease, Name: e.String()}
+	leased := host.Leased{Lease: s.lease, Name: e.String()}
 	switch {
 	case e.Restart != nil && e.Restart.Rolling:
 		return rolling{s.startables(e.Everybody()), e.Everybody(), e.Restart.Downtime}
@@ -40,26 +40,26 @@ func (s *services) fault(i int, e experiment.Event) Fault {
 	case e.Kill != nil:
 		return kill{started{s, e.On}, e.Kill.ForGood}
 	case e.Pause != nil:
-		return host.Pause{Held: held, Subject: s.subject(e.On)}
+		return host.Pause{Leased: leased, Subject: s.subject(e.On)}
 	case e.CPU != nil && e.CPU.By == "stop":
-		return host.Slow{Held: held, Subject: s.subject(e.On), Runs: e.CPU.Cores}
+		return host.DutyCycle{Leased: leased, Subject: s.subject(e.On), Runs: e.CPU.Cores}
 	case e.CPU != nil:
-		return host.CPU{Held: held, Subject: s.subject(e.On), Cores: e.CPU.Cores}
+		return host.CPU{Leased: leased, Subject: s.subject(e.On), Cores: e.CPU.Cores}
 	case e.Memory != nil && e.Memory.By == "rlimit":
-		return host.Space{Held: held, Subject: s.subject(e.On), Free: e.Memory.Free}
+		return host.AddressSpace{Leased: leased, Subject: s.subject(e.On), Free: e.Memory.Free}
 	case e.Memory != nil:
-		return host.Memory{Held: held, Subject: s.subject(e.On), Free: e.Memory.Free, High: e.Memory.By == "high"}
+		return host.Memory{Leased: leased, Subject: s.subject(e.On), Free: e.Memory.Free, High: e.Memory.By == "high"}
 	case e.FD != nil:
-		return host.Descriptors{Held: held, Subject: s.subject(e.On), Free: e.FD.Free}
+		return host.Descriptors{Leased: leased, Subject: s.subject(e.On), Free: e.FD.Free}
 	case e.DiskFull != nil:
-		return host.Disk{Held: held, Dir: e.DiskFull.Dir, Leave: e.DiskFull.Leave, AtMost: e.DiskFull.AtMost, Own: s.ownFolders()}
+		return host.Disk{Leased: leased, Dir: e.DiskFull.Dir, Leave: e.DiskFull.Leave, AtMost: e.DiskFull.AtMost, Own: s.ownFolders()}
 	case e.Exec != nil:
-		return host.Command{Held: held, InjectWith: e.Exec.Inject, HealWith: e.Exec.Heal, Dir: e.Exec.Dir, Within: e.Exec.Within, Output: s.outputOf(i)}
+		return host.Command{Leased: leased, InjectWith: e.Exec.Inject, HealWith: e.Exec.Heal, Dir: e.Exec.Dir, Within: e.Exec.Within, Output: s.outputOf(i)}
 	case e.NetPartition != nil:
 		n := e.NetPartition
-		return host.Partition{Held: held, Netns: n.Netns, Peers: prefixes(n.Peers), In: n.Direction != "out", Out: n.Direction != "in"}
+		return host.Partition{Leased: leased, Netns: n.Netns, Peers: prefixes(n.Peers), In: n.Direction != "out", Out: n.Direction != "in"}
 	case e.NetRate != nil:
-		return host.Rate{Held: held, Netns: e.NetRate.Netns, Device: e.NetRate.Device, Limit: e.NetRate.Limit}
+		return host.Rate{Leased: leased, Netns: e.NetRate.Netns, Device: e.NetRate.Device, Limit: e.NetRate.Limit}
 	}
 	return onLink{s.relays[e.On], i, e.Toxic(), e.Way()}
 }

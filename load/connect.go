@@ -37,7 +37,7 @@ func (l *loop) dialForQueued() {
 	}
 	l.refill = false
 	if l.closed != nil {
-		return // dialVacant does
+		return // dialMissing does
 	}
 	for i := range l.pools {
 		p := &l.pools[i]

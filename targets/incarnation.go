@@ -95,7 +95,7 @@ func (inc *incarnation) watch(report *os.File, lines *bufio.Reader) {
 	how, told := strings.CutPrefix(strings.TrimSpace(last), reportEnded)
 	waitErr := inc.supervisor.Wait()
 	if !told {
-		// Someone killed the supervisor. The command died with it by its
+		// The supervisor was killed. The command died with it by its
 		// parent-death signal; this is for what it forked into its group.
 		how = fmt.Sprintf("its supervisor died (%v)", waitErr)
 		_ = syscall.Kill(-inc.pid, syscall.SIGKILL)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // roleEnv makes the test binary play another part than that of the tests.
@@ -142,8 +144,8 @@ func pidIn(t *testing.T, path string) int {
 }
 
 func alive(pid int) bool {
-	st, err := readStat(pid)
-	return err == nil && st.state != 'Z'
+	st, err := proc.Read(pid)
+	return err == nil && st.State != 'Z'
 }
 
 // stand stops a process group, as a pause does, and returns when its leader
@@ -153,7 +155,7 @@ func stand(pid int) error {
 		return err
 	}
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if st, err := readStat(pid); err != nil || st.state == 'T' {
+		if st, err := proc.Read(pid); err != nil || st.State == 'T' {
 			return err
 		}
 	}

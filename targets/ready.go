@@ -82,7 +82,7 @@ func await(ctx context.Context, try func(context.Context) error) error {
 	}
 }
 
-// Reachable tells whether something accepts connections where rawURL points
+// Reachable reports whether something accepts connections where rawURL points
 // to, and waits for it at most the given time. No request is sent: the
 // service is not ours. The error gives the reason: unknown host, refused, no
 // answer.

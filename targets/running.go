@@ -37,7 +37,7 @@ func (r *Running) start(ctx context.Context) error {
 	if err := r.startable(); err != nil {
 		return err
 	}
-	// Whoever answers there now is a stranger, and would be taken for ready.
+	// What answers there now is another process, and would be taken for ready.
 	if addr != "" {
 		asking, cancel := context.WithTimeout(ctx, probeTimeout)
 		taken := connect(asking, addr) == nil

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 func TestKillAndRestartOnTheSamePort(t *testing.T) {
@@ -182,11 +184,11 @@ func TestNothingSurvivesItsOwner(t *testing.T) {
 			dir := t.TempDir()
 			script, files := family(dir)
 			owner, command := startOwner(t, script, files, paused)
-			st, err := readStat(command)
+			st, err := proc.Read(command)
 			if err != nil {
 				t.Fatal(err)
 			}
-			pids := []int{command, st.parent}
+			pids := []int{command, st.Parent}
 			for _, file := range files {
 				pids = append(pids, pidIn(t, file))
 			}
@@ -240,14 +242,14 @@ func startOwner(t *testing.T, script string, files []string, paused string) (own
 // clean up behind it.
 func TestCommandDiesWithItsSupervisor(t *testing.T) {
 	owner, command := startOwner(t, "exec sleep 600", nil, "")
-	st, err := readStat(command)
+	st, err := proc.Read(command)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := owner.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(st.parent, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(st.Parent, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "end of the command", func() bool { return !alive(command) })
@@ -257,11 +259,11 @@ func TestCommandDiesWithItsSupervisor(t *testing.T) {
 func TestSupervisorKilled(t *testing.T) {
 	p, _ := server(t, byHTTP)
 	r := start(t, p)
-	st, err := readStat(r.Pid())
+	st, err := proc.Read(r.Pid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(st.parent, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(st.Parent, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -290,13 +292,13 @@ func TestCommandIsOnItsOwn(t *testing.T) {
 	if got, want := string(facts), "env= own=yes pwd="+dir+"\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	st, err := readStat(r.Pid())
+	st, err := proc.Read(r.Pid())
 	if err != nil {
 		t.Fatal(err)
 	}
 	pipes := map[string]bool{}
 	for _, fd := range []int{lifelineFD, reportFD} {
-		pipes[opened(t, st.parent, strconv.Itoa(fd))] = true
+		pipes[opened(t, st.Parent, strconv.Itoa(fd))] = true
 	}
 	if len(pipes) != 2 {
 		t.Fatalf("the supervisor's pipes: %v, want two", pipes)

@@ -1,16 +1,17 @@
 package targets
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
+	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // What we and our supervisors have agreed on.
@@ -75,31 +76,7 @@ func supervise() int {
 	}
 	fmt.Fprintf(report, "%s%d\n", reportPid, command)
 
-	alone := make(chan struct{}) // stormctl is gone, or has let go
-	go func() {
-		// Nothing is ever written: the read ends when the other side does.
-		_, _ = os.NewFile(lifelineFD, "lifeline").Read(make([]byte, 1))
-		close(alone)
-	}()
-	ended := make(chan struct{}) // the command is dead but not yet waited for, which keeps its pid ours
-	go func() {
-		for unix.Waitid(unix.P_PID, command, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
-		}
-		close(ended)
-	}()
-
-	for running := true; running; {
-		select {
-		case <-orphans:
-			reap(command)
-		case <-ended:
-			running = false
-		case <-alone:
-			running = false
-		case <-asked:
-			running = false
-		}
-	}
+	ended := superviseUntilOver(command, orphans, asked)
 	// The group was stopped or not, SIGKILL does not care.
 	_ = syscall.Kill(-command, syscall.SIGKILL)
 	if !stuck(ended) {
@@ -117,6 +94,37 @@ func supervise() int {
 	}
 	fmt.Fprintf(report, "%sexit status %d\n", reportEnded, status.ExitStatus())
 	return status.ExitStatus()
+}
+
+// superviseUntilOver reaps orphans until the command has ended, a signal asks for its
+// end, or stormctl is gone. ended is closed when the command is dead but not yet
+// waited for, which keeps its pid ours.
+func superviseUntilOver(command int, orphans, asked <-chan os.Signal) <-chan struct{} {
+	alone := make(chan struct{}) // stormctl is gone, or has let go
+	go func() {
+		// Nothing is ever written: the read ends when the other side does.
+		_, _ = os.NewFile(lifelineFD, "lifeline").Read(make([]byte, 1))
+		close(alone)
+	}()
+	ended := make(chan struct{})
+	go func() {
+		for unix.Waitid(unix.P_PID, command, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		}
+		close(ended)
+	}()
+
+	for {
+		select {
+		case <-orphans:
+			reap(command)
+		case <-ended:
+			return ended
+		case <-alone:
+			return ended
+		case <-asked:
+			return ended
+		}
+	}
 }
 
 // stuck waits for the killed command. True means that the kernel holds on to
@@ -143,7 +151,7 @@ func killChildren(command int) {
 			return
 		}
 		for _, child := range children {
-			_ = syscall.Kill(child.pid, syscall.SIGKILL)
+			_ = syscall.Kill(child.Pid, syscall.SIGKILL)
 		}
 	}
 }
@@ -151,51 +159,14 @@ func killChildren(command int) {
 // reap waits for every dead child but the command.
 func reap(command int) {
 	for _, child := range childrenBut(command) {
-		if child.state == 'Z' {
-			_, _ = syscall.Wait4(child.pid, nil, syscall.WNOHANG, nil)
+		if child.State == 'Z' {
+			_, _ = syscall.Wait4(child.Pid, nil, syscall.WNOHANG, nil)
 		}
 	}
 }
 
 // childrenBut lists our children, dead ones included, except one.
-func childrenBut(except int) []stat {
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer proc.Close()
-	names, _ := proc.Readdirnames(-1) // what could be read of it
+func childrenBut(except int) []proc.Stat {
 	self := os.Getpid()
-	var children []stat
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == except {
-			continue
-		}
-		if st, err := readStat(pid); err == nil && st.parent == self {
-			children = append(children, st)
-		}
-	}
-	return children
-}
-
-// stat is the part of /proc/PID/stat that we use (proc_pid_stat(5)).
-type stat struct {
-	pid, parent int
-	state       byte // R, S, D, Z dead but not waited for, T stopped, ...
-}
-
-func readStat(pid int) (stat, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return stat{}, err
-	}
-	// The second field is the name in parentheses, and may contain both
-	// spaces and parentheses: what follows the last one is regular.
-	rest := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	if len(rest) < 2 || len(rest[0]) != 1 {
-		return stat{}, fmt.Errorf("/proc/%d/stat is malformed: %q", pid, text)
-	}
-	parent, err := strconv.Atoi(string(rest[1]))
-	return stat{pid: pid, parent: parent, state: rest[0][0]}, err
+	return slices.DeleteFunc(proc.All(), func(st proc.Stat) bool { return st.Pid == except || st.Parent != self })
 }

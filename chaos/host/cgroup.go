@@ -60,7 +60,8 @@ func (h hierarchies) find(pid int, controller string) (place, error) {
 	if home == root && lists(filepath.Join(root, "cgroup.subtree_control"), controller) {
 		return place{root, home, false}, usable(root, home)
 	}
-	return place{}, fmt.Errorf("no cgroup above %s hands the %s controller to its children (echo +%s > %s/cgroup.subtree_control)", home, controller, controller, root)
+	return place{}, fmt.Errorf("no cgroup above %s hands the %s controller to its children (echo +%s > %s/cgroup.subtree_control)",
+		home, controller, controller, root)
 }
 
 func usable(parent, home string) error {
@@ -72,7 +73,7 @@ func usable(parent, home string) error {
 	return nil
 }
 
-// lists tells whether a file of words has one.
+// lists reports whether a file of words has one.
 func lists(file, word string) bool {
 	text, err := os.ReadFile(file)
 	return err == nil && slices.Contains(strings.Fields(string(text)), word)
@@ -136,7 +137,7 @@ func (h hierarchies) paths(pid int) (map[string]string, error) {
 type setting struct{ file, value string }
 
 // limit puts the processes of a subject into a new group with these settings.
-func (h Held) limit(ctx context.Context, s Subject, controller string, settings func(v1 bool) ([]setting, error)) (Heal, error) {
+func (l Leased) limit(ctx context.Context, s Subject, controller string, settings func(v1 bool) ([]setting, error)) (Heal, error) {
 	p, err := s.Process()
 	if err != nil {
 		return nil, err
@@ -151,7 +152,7 @@ func (h Held) limit(ctx context.Context, s Subject, controller string, settings 
 	}
 	group := filepath.Join(where.parent, "stormctl-"+mark())
 	undo := lease.Undo{Kind: lease.Regroup, Group: group, Home: where.home}
-	return h.hold(ctx, []lease.Undo{undo}, func(context.Context, *lease.Making) error {
+	return l.underLease(ctx, []lease.Undo{undo}, func(context.Context, *lease.Injection) error {
 		if err := os.Mkdir(group, 0o755); err != nil {
 			return err
 		}

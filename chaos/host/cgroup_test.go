@@ -169,7 +169,7 @@ func TestGroupsComeAndGo(t *testing.T) {
 	home := filepath.Join(root, paths[""])
 	group := filepath.Join(root, "stormctl-test-"+mark())
 	h := held(t)
-	heal, err := h.hold(t.Context(), []lease.Undo{{Kind: lease.Regroup, Group: group, Home: home}}, func(_ context.Context, _ *lease.Making) error {
+	heal, err := h.underLease(t.Context(), []lease.Undo{{Kind: lease.Regroup, Group: group, Home: home}}, func(_ context.Context, _ *lease.Injection) error {
 		if err := os.Mkdir(group, 0o755); err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func TestGroupsComeAndGo(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	c := spawn(t, nil, "sh", "-c", "read x; exec python3 -c 'b = bytearray(200 << 20); print(\"had it\")'")
-	f := Memory{Held: held(t), Subject: subject{c.Process}, Free: 32 << 20}
+	f := Memory{Leased: held(t), Subject: subject{c.Process}, Free: 32 << 20}
 	if err := f.Check(t.Context()); err != nil {
 		t.Skipf("NOTHING IS SHOWN about memory by cgroup: %v", err)
 	}
@@ -220,7 +220,7 @@ func TestMemoryHighHoldsUp(t *testing.T) {
 		t.Skip("no python3 to take memory")
 	}
 	c := spawn(t, nil, "sh", "-c", "read x; exec python3 -c 'b = bytearray(100 << 20); print(\"had it\")'")
-	f := Memory{Held: held(t), Subject: subject{c.Process}, Free: 32 << 20, High: true}
+	f := Memory{Leased: held(t), Subject: subject{c.Process}, Free: 32 << 20, High: true}
 	if err := f.Check(t.Context()); err != nil {
 		if p, e := cgroups.find(c.Pid, "memory"); e == nil && p.v1 && !strings.Contains(err.Error(), "which has no memory.high") {
 			t.Errorf("on version 1: %v", err)

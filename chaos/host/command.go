@@ -16,7 +16,7 @@ import (
 // Command runs a command to inject and another to heal. The second also runs if
 // the first failed: it may have done half of its work.
 type Command struct {
-	Held
+	Leased
 	InjectWith []string
 	HealWith   []string
 	Dir        string
@@ -29,7 +29,7 @@ func (f Command) Inject(ctx context.Context) (Heal, error) {
 	if err != nil {
 		return nil, err
 	}
-	heal, err := found(f.HealWith, f.Dir) // now: it must be found by whoever performs it
+	heal, err := found(f.HealWith, f.Dir) // now: the guardian or heal may perform it from elsewhere
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (f Command) Inject(ctx context.Context) (Heal, error) {
 			return nil, err
 		}
 	}
-	return f.hold(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Making) (err error) {
+	return f.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) (err error) {
 		c := lease.Command{Argv: inject, Dir: f.Dir, Within: f.Within}
 		if f.Output != "" {
 			file, err := os.OpenFile(f.Output, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)

@@ -14,7 +14,7 @@ func TestCommandInjectsAndHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	output := filepath.Join(dir, "log")
-	f := Command{Held: held(t), InjectWith: []string{"./on.sh"}, HealWith: []string{"sh", "-c", "echo healed it; kill $(cat child); rm -f broken"}, Dir: dir, Output: output}
+	f := Command{Leased: held(t), InjectWith: []string{"./on.sh"}, HealWith: []string{"sh", "-c", "echo healed it; kill $(cat child); rm -f broken"}, Dir: dir, Output: output}
 	heal := inject(t, f)
 	if _, err := os.Stat(filepath.Join(dir, "broken")); err != nil {
 		t.Error(err)
@@ -38,7 +38,7 @@ func TestCommandThatFailsIsHealed(t *testing.T) {
 		"status": {[]string{"sh", "-c", "touch half; echo what went wrong >&2; exit 3"}, 0, "exit status 3: what went wrong"},
 		"time":   {[]string{"sh", "-c", "touch half; sleep 600"}, 200 * time.Millisecond, "did not end within 200ms"},
 	} {
-		f := Command{Held: held(t), InjectWith: row.inject, HealWith: []string{"rm", "half"}, Dir: dir, Within: row.within}
+		f := Command{Leased: held(t), InjectWith: row.inject, HealWith: []string{"rm", "half"}, Dir: dir, Within: row.within}
 		_, err := f.Inject(t.Context())
 		if err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "cannot be undone") {
 			t.Errorf("%s: %v, want %s", name, err, row.want)

@@ -17,7 +17,7 @@ import (
 // CPU leaves processes so many cores' worth of time, by the kernel's bandwidth
 // control (cpu.max of cgroup v2, cpu.cfs_quota_us of v1).
 type CPU struct {
-	Held
+	Leased
 	Subject Subject
 	Cores   float64
 }
@@ -47,24 +47,24 @@ func (f CPU) Check(context.Context) error {
 
 func (f CPU) Plan() Plan { return planLimit(f.Subject, f.String(), "cpu") }
 
-// Slow stops processes for a part of every period, so that they run for the
+// DutyCycle stops processes for a part of every period, so that they run for the
 // rest. Unlike CPU it takes from a process that has little to do as much as from
 // a busy one, and bounds no more than the time: while they run, several threads
 // use several cores. It needs nothing but the right to signal them.
-type Slow struct {
-	Held
+type DutyCycle struct {
+	Leased
 	Subject Subject
 	Runs    float64 // part of the time, more than 0 and less than 1
 }
 
-func (f Slow) Inject(ctx context.Context) (Heal, error) {
+func (f DutyCycle) Inject(ctx context.Context) (Heal, error) {
 	all, err := group(f.Subject)
 	if err != nil {
 		return nil, err
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	started := false
-	undo, err := f.hold(ctx, continueAll(all), func(context.Context, *lease.Making) error {
+	undo, err := f.underLease(ctx, continueAll(all), func(context.Context, *lease.Injection) error {
 		err := stopAll(all)
 		if err == nil {
 			started = true
@@ -86,7 +86,7 @@ func (f Slow) Inject(ctx context.Context) (Heal, error) {
 }
 
 // beat begins with the processes stopped, and ends with them running.
-func (f Slow) beat(all []lease.Process, done <-chan struct{}) {
+func (f DutyCycle) beat(all []lease.Process, done <-chan struct{}) {
 	runs := time.Duration(f.Runs * float64(period))
 	for stopped := true; ; stopped = !stopped {
 		wait := runs
@@ -105,7 +105,7 @@ func (f Slow) beat(all []lease.Process, done <-chan struct{}) {
 		if stopped {
 			sig = unix.SIGCONT
 		}
-		_ = signalAll(all, sig) // whom it does not reach has ended
+		_ = signalAll(all, sig) // fails only for processes that have ended
 	}
 }
 
@@ -117,10 +117,11 @@ func signalAll(all []lease.Process, sig unix.Signal) error {
 	return errors.Join(errs...)
 }
 
-func (f Slow) String() string { return fmt.Sprintf("cpu %v of the time", f.Runs) }
+func (f DutyCycle) String() string { return fmt.Sprintf("cpu %v of the time", f.Runs) }
 
-func (f Slow) Check(context.Context) error { return checkSubject(f.Subject) }
+func (f DutyCycle) Check(context.Context) error { return checkSubject(f.Subject) }
 
-func (f Slow) Plan() Plan {
-	return Plan{fmt.Sprintf("%s and its children: SIGSTOP for %v of every %v", f.Subject, period-time.Duration(f.Runs*float64(period)), period), "SIGCONT"}
+func (f DutyCycle) Plan() Plan {
+	stopped := period - time.Duration(f.Runs*float64(period))
+	return Plan{fmt.Sprintf("%s and its children: SIGSTOP for %v of every %v", f.Subject, stopped, period), "SIGCONT"}
 }

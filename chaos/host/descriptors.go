@@ -11,7 +11,7 @@ import (
 // Descriptors leaves each process few file descriptors to open (RLIMIT_NOFILE).
 // What is open stays so; opening more fails with EMFILE.
 type Descriptors struct {
-	Held
+	Leased
 	Subject Subject
 	Free    int
 }

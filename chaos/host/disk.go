@@ -16,7 +16,7 @@ import (
 // Disk fills a file system with one file. RLIMIT_FSIZE would be less work, but
 // its signal ends most programs, which a full disk does not.
 type Disk struct {
-	Held
+	Leased
 	Dir    string
 	Leave  unit.Size // what stays free
 	AtMost unit.Size // never write more than this
@@ -28,7 +28,7 @@ func (f Disk) Inject(ctx context.Context) (Heal, error) {
 		return nil, err
 	}
 	path := filepath.Join(f.Dir, ".stormctl-full-"+mark())
-	return f.hold(ctx, []lease.Undo{{Kind: lease.Remove, File: path}}, func(ctx context.Context, _ *lease.Making) error {
+	return f.underLease(ctx, []lease.Undo{{Kind: lease.Remove, File: path}}, func(ctx context.Context, _ *lease.Injection) error {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
@@ -105,7 +105,8 @@ func (f Disk) Check(context.Context) error {
 	}
 	for _, own := range append([]string{"/", os.TempDir()}, f.Own...) {
 		if d, err := device(own); err == nil && d == dev {
-			return fmt.Errorf("%s is on the file system of %s, which others need: give the target a mount of its own (mount -t tmpfs -o size=64m tmpfs %s)", f.Dir, own, f.Dir)
+			return fmt.Errorf("%s is on the file system of %s, which others need: "+
+				"give the target a mount of its own (mount -t tmpfs -o size=64m tmpfs %s)", f.Dir, own, f.Dir)
 		}
 	}
 	if err := writable(f.Dir); err != nil {

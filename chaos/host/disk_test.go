@@ -37,10 +37,10 @@ func TestDiskIsFullAndIsNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, leave := range []int{0, 1 << 20} {
-		heal := inject(t, Disk{Held: held(t), Dir: dir, Leave: 0, AtMost: 64 << 20})
+		heal := inject(t, Disk{Leased: held(t), Dir: dir, Leave: 0, AtMost: 64 << 20})
 		if leave > 0 {
 			heal()
-			heal = inject(t, Disk{Held: held(t), Dir: dir, Leave: 1 << 20, AtMost: 64 << 20})
+			heal = inject(t, Disk{Leased: held(t), Dir: dir, Leave: 1 << 20, AtMost: 64 << 20})
 			if err := write(512 << 10); err != nil {
 				t.Errorf("half of what was left free: %v", err)
 			}

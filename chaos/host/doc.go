@@ -13,7 +13,7 @@
 //
 // Each fault touches what it names and nothing else, and refuses rather than
 // guesses: a process that limits do not allow, a file system that others lean
-// on, a device that somebody has shaped already.
+// on, a device that is shaped already.
 //
 // Where the kernel or a tool lacks what a fault needs, Check says which piece,
 // and what would do instead. Nothing falls back by itself: cpu by cgroup and cpu

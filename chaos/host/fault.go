@@ -28,21 +28,21 @@ type Fault interface {
 	Plan() Plan
 }
 
-// Held is what every fault has: the lease that it is made under, and the name
+// Leased is what every fault has: the lease that it is made under, and the name
 // by which it is told.
-type Held struct {
+type Leased struct {
 	Lease *lease.Lease
 	Name  string // of the event
 }
 
-func (h Held) hold(ctx context.Context, undo []lease.Undo, inject func(context.Context, *lease.Making) error) (Heal, error) {
-	return h.Lease.Make(ctx, h.Name, undo, inject)
+func (l Leased) underLease(ctx context.Context, undo []lease.Undo, inject func(context.Context, *lease.Injection) error) (Heal, error) {
+	return l.Lease.Make(ctx, l.Name, undo, inject)
 }
 
 // mark is part of the names of what we make, so that two runs do not share one.
 func mark() string { return crand.Text()[:8] }
 
-// writable tells whether we may write to a path, without doing it.
+// writable reports whether we may write to a path, without doing it.
 func writable(path string) error {
 	err := unix.Access(path, unix.W_OK)
 	if errors.Is(err, os.ErrPermission) {

@@ -73,7 +73,7 @@ func playHungry() {
 }
 
 // held is a lease of this process, in a state folder of the test.
-func held(t *testing.T) Held {
+func held(t *testing.T) Leased {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "state")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -91,7 +91,7 @@ func held(t *testing.T) Held {
 			t.Errorf("journals are left: %v", left)
 		}
 	})
-	return Held{l, "a fault"}
+	return Leased{l, "a fault"}
 }
 
 // A child is a process of ours to break.
@@ -245,7 +245,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// greet tells whether the server there says hello.
+// greet reports whether the server there says hello.
 func greet(addr string) error {
 	c, err := net.DialTimeout("tcp", addr, 2*time.Second)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // Memory bounds what processes take from now on: what they have stays charged to
 // the group that they had it in.
 type Memory struct {
-	Held
+	Leased
 	Subject Subject
 	Free    unit.Size
 	High    bool // past the bound they are slowed down and reclaimed from; otherwise the kernel kills one of them
@@ -62,16 +62,16 @@ func (f Memory) Check(context.Context) error {
 
 func (f Memory) Plan() Plan { return planLimit(f.Subject, f.String(), "memory") }
 
-// Space bounds the address space of each process (RLIMIT_AS): past it
+// AddressSpace bounds the address space of each process (RLIMIT_AS): past it
 // allocations fail with ENOMEM. Children that are started meanwhile inherit the
 // bound.
-type Space struct {
-	Held
+type AddressSpace struct {
+	Leased
 	Subject Subject
 	Free    unit.Size
 }
 
-func (f Space) Inject(ctx context.Context) (Heal, error) {
+func (f AddressSpace) Inject(ctx context.Context) (Heal, error) {
 	return f.lower(ctx, f.Subject, "as", func(pid int) (uint64, error) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 		if err != nil {
@@ -82,17 +82,19 @@ func (f Space) Inject(ctx context.Context) (Heal, error) {
 	})
 }
 
-func (f Space) String() string { return fmt.Sprintf("memory at most %v more address space", f.Free) }
+func (f AddressSpace) String() string {
+	return fmt.Sprintf("memory at most %v more address space", f.Free)
+}
 
-func (f Space) Check(context.Context) error { return checkSubject(f.Subject) }
+func (f AddressSpace) Check(context.Context) error { return checkSubject(f.Subject) }
 
-func (f Space) Plan() Plan {
+func (f AddressSpace) Plan() Plan {
 	return Plan{f.Subject.String() + " and its children: soft limit of address space (RLIMIT_AS)", "the limit that was"}
 }
 
 // lower sets a soft limit of each process of a subject to what value says, where
 // that is less than it is.
-func (h Held) lower(ctx context.Context, s Subject, resource string, value func(pid int) (uint64, error)) (Heal, error) {
+func (l Leased) lower(ctx context.Context, s Subject, resource string, value func(pid int) (uint64, error)) (Heal, error) {
 	all, err := family(s)
 	if err != nil {
 		return nil, err
@@ -117,7 +119,7 @@ func (h Held) lower(ctx context.Context, s Subject, resource string, value func(
 	if len(undo) == 0 {
 		return nil, fmt.Errorf("the limit %s of every process is lower already", resource)
 	}
-	return h.hold(ctx, undo, func(context.Context, *lease.Making) error {
+	return l.underLease(ctx, undo, func(context.Context, *lease.Injection) error {
 		for _, u := range undo {
 			var now unix.Rlimit
 			id := lease.Resources[resource]

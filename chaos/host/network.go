@@ -16,7 +16,7 @@ import (
 // Partition drops packets in a network namespace by an nftables table of its
 // own, before any other rule sees them.
 type Partition struct {
-	Held
+	Leased
 	Netns string
 	Peers []netip.Prefix // nil is everybody but the namespace's own loopback
 	In    bool           // what comes from them is lost
@@ -29,7 +29,7 @@ func (f Partition) Inject(ctx context.Context) (Heal, error) {
 	}
 	table := "stormctl_" + strings.ToLower(mark())
 	undo := lease.Undo{Kind: lease.Table, Netns: f.Netns, Name: table}
-	return f.hold(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Making) error {
+	return f.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) error {
 		return m.Run(ctx, lease.Command{Argv: lease.InNetns(f.Netns, "nft", "-f", "-"), Stdin: f.rules(table)})
 	})
 }
@@ -76,22 +76,22 @@ func (f Partition) drop(address, device string) string {
 }
 
 func (f Partition) String() string {
-	who := "everybody"
+	peers := "everybody"
 	if len(f.Peers) > 0 {
 		texts := make([]string, len(f.Peers))
 		for i, p := range f.Peers {
 			texts[i] = p.String()
 		}
-		who = strings.Join(texts, ", ")
+		peers = strings.Join(texts, ", ")
 	}
-	way := "from and to"
+	direction := "from and to"
 	switch {
 	case !f.Out:
-		way = "from"
+		direction = "from"
 	case !f.In:
-		way = "to"
+		direction = "to"
 	}
-	return fmt.Sprintf("net_partition %s %s in %s", way, who, f.Netns)
+	return fmt.Sprintf("net_partition %s %s in %s", direction, peers, f.Netns)
 }
 
 // Check lets nft check the rules without loading them.
@@ -100,7 +100,8 @@ func (f Partition) Check(ctx context.Context) error {
 		return err
 	}
 	if err := try(ctx, f.rules("stormctl_check"), lease.InNetns(f.Netns, "nft", "-c", "-f", "-")); err != nil {
-		return fmt.Errorf("nftables cannot be used in network namespace %s (it needs a kernel with nf_tables, and CAP_NET_ADMIN and CAP_SYS_ADMIN): %w", f.Netns, err)
+		return fmt.Errorf("nftables cannot be used in network namespace %s "+
+			"(it needs a kernel with nf_tables, and CAP_NET_ADMIN and CAP_SYS_ADMIN): %w", f.Netns, err)
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ func (f Partition) Plan() Plan {
 
 // Rate bounds what leaves a device, by tc's token bucket (tc-tbf(8)).
 type Rate struct {
-	Held
+	Leased
 	Netns  string
 	Device string
 	Limit  unit.Size // bytes per second
@@ -125,7 +126,7 @@ func (f Rate) Inject(ctx context.Context) (Heal, error) {
 		return nil, err
 	}
 	undo := lease.Undo{Kind: lease.Qdisc, Netns: f.Netns, Device: f.Device, Name: handle}
-	return f.hold(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Making) error {
+	return f.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) error {
 		return m.Run(ctx, lease.Command{Argv: append([]string{"tc", "-n", f.Netns}, f.add(f.Device)...)})
 	})
 }
@@ -162,7 +163,7 @@ func (f Rate) Check(ctx context.Context) error {
 	return nil
 }
 
-// shaped is the root discipline that somebody has given a device; "" if it is
+// shaped is the root discipline that was set on a device before; "" if it is
 // the kernel's own, whose handle is 0:.
 func shaped(shown string) string {
 	for line := range strings.Lines(shown) {

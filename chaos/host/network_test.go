@@ -23,7 +23,7 @@ func talk(t *testing.T, a, b string) func() error {
 	}
 }
 
-// within tells whether it works, without waiting for TCP to give up.
+// within reports whether it works, without waiting for TCP to give up.
 func within(d time.Duration, do func() error) bool {
 	done := make(chan error, 1)
 	go func() { done <- do() }()
@@ -49,7 +49,7 @@ func TestPartitionCutsAndHeals(t *testing.T) {
 		{Netns: a, Peers: peers, Out: true},
 		{Netns: b, In: true},
 	} {
-		f.Held = held(t)
+		f.Leased = held(t)
 		heal := inject(t, f)
 		if within(time.Second, hello) {
 			t.Errorf("%s: they still talk", f)
@@ -62,7 +62,7 @@ func TestPartitionCutsAndHeals(t *testing.T) {
 			t.Errorf("%s: they do not talk after the heal", f)
 		}
 	}
-	other := Partition{Held: held(t), Netns: a, Peers: []netip.Prefix{netip.MustParsePrefix("10.99.0.0/16")}, In: true, Out: true}
+	other := Partition{Leased: held(t), Netns: a, Peers: []netip.Prefix{netip.MustParsePrefix("10.99.0.0/16")}, In: true, Out: true}
 	inject(t, other)
 	if !within(5*time.Second, hello) {
 		t.Error("others are cut off than those that were named")

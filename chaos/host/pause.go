@@ -10,7 +10,7 @@ import (
 
 // Pause stops a process where it stands, with its group or its children.
 type Pause struct {
-	Held
+	Leased
 	Subject Subject
 }
 
@@ -19,7 +19,7 @@ func (f Pause) Inject(ctx context.Context) (Heal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.hold(ctx, continueAll(all), func(context.Context, *lease.Making) error { return stopAll(all) })
+	return f.underLease(ctx, continueAll(all), func(context.Context, *lease.Injection) error { return stopAll(all) })
 }
 
 func (f Pause) String() string { return "pause" }
@@ -48,7 +48,7 @@ func continueAll(all []lease.Process) []lease.Undo {
 	return undo
 }
 
-// stopAll stops parents before their children, whom they could replace.
+// stopAll stops parents before their children, which they could replace.
 func stopAll(all []lease.Process) error {
 	for _, p := range all {
 		if err := p.Stop(); err != nil {

@@ -66,7 +66,7 @@ func TestPauseStopsAndContinuesWithChildren(t *testing.T) {
 
 func TestSlowStandsPartOfTheTime(t *testing.T) {
 	c := spawn(t, nil, "sleep", "600")
-	heal := inject(t, Slow{held(t), subject{c.Process}, 0.5})
+	heal := inject(t, DutyCycle{held(t), subject{c.Process}, 0.5})
 	for range 3 { // it changes, again and again
 		eventually(t, "it stands", c.Stands)
 		eventually(t, "it runs", func() bool { return !c.Stands() })
@@ -135,7 +135,7 @@ func TestAddressSpaceRunsOut(t *testing.T) {
 		t.Fatalf("before: %s", got)
 	}
 	before := soft(t, c, unix.RLIMIT_AS)
-	heal := inject(t, Space{held(t), subject{c.Process}, 1 << 20})
+	heal := inject(t, AddressSpace{held(t), subject{c.Process}, 1 << 20})
 	if got := ask(); got != "no" {
 		t.Errorf("64 MiB where 1 MiB is free: %s", got)
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // Command is a program to run to its end.
@@ -25,8 +27,8 @@ type Command struct {
 	mark   string
 }
 
-// markEnv marks a command that makes a fault, and its children. Whoever undoes
-// the fault kills them by it first.
+// markEnv marks a command that makes a fault, and its children. An undo
+// kills them by it first.
 const markEnv = "STORMCTL_HELD"
 
 // keptOutput is how much of what a command wrote stands in its error.
@@ -104,12 +106,12 @@ func killMarked(ctx context.Context, mark string) error {
 	want := []byte(markEnv + "=" + mark)
 	for none := 0; none < 3; {
 		left := 0
-		for _, st := range processes() {
-			environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", st.pid))
+		for _, st := range proc.All() {
+			environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", st.Pid))
 			if err != nil || !carries(environ, want) {
 				continue
 			}
-			p := Process{Pid: st.pid, Start: st.start}
+			p := Process{Pid: st.Pid, Start: st.Start}
 			if !p.there() {
 				continue
 			}

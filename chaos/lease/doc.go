@@ -11,7 +11,7 @@
 //
 // # Design
 //
-// An undo is data, not code: who performs it is another process, perhaps after
+// An undo is data, not code: another process performs it, perhaps after
 // days and from another build. It is journalled, and on disk, before its fault
 // is made; so what the journal names may not have been made yet, and each undo
 // is made to be performed when there is nothing to undo, or twice.
@@ -35,7 +35,7 @@
 // A pid is a name that is given again. An undo names a process by its pid and
 // the time of its start, and sends its signals by pidfd.
 //
-// Who is alive is known by locks on the journal, which the kernel drops with
+// Which run is alive is known by locks on its journal, which the kernel drops with
 // their holder: one that the run holds for its life, one that is held while
-// somebody undoes, so that guardian and heal do not do it at once.
+// its faults are undone, so that guardian and heal do not do it at once.
 package lease

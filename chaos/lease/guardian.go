@@ -118,7 +118,7 @@ func Guard() {
 }
 
 func guard(path string) error {
-	// Whoever means to end it ends its run, with everything else of it.
+	// It ends when its run does: signals to the group are for the run.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGTSTP)
 	// It is small, and when memory runs out it is needed. Without the right to
 	// say so it must do without.

@@ -46,7 +46,7 @@ func Halt(ctx context.Context, within time.Duration) (ended, left []Run, err err
 	return ended, left, errors.Join(errs...)
 }
 
-// mayEnd tells whether the process that a journal names is its writer's: root
+// mayEnd reports whether the process that a journal names is its writer's: root
 // must not be led by another user's journal to end a third one's process.
 func mayEnd(r Run) bool {
 	if _, namespace := here(); namespace != r.Namespace {

@@ -163,7 +163,7 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 // undone by others.
 const KeptFile = "lease.jsonl"
 
-// keep leaves the journal with the run, for whoever wonders what happened.
+// keep leaves the journal with the run, as a record of what happened.
 // Without it nothing is worse, so that it cannot be written is not told.
 func (j *journal) keep(h Header) {
 	text, err := os.ReadFile(j.path)
@@ -209,7 +209,7 @@ func Runs(dir string) ([]Run, error) {
 	return runs, errors.Join(errs...)
 }
 
-// Over tells whether the run has ended, and everything of it is undone: its
+// Over reports whether the run has ended, and everything of it is undone: its
 // journal is gone.
 func (r Run) Over() bool {
 	_, err := os.Stat(r.Journal)

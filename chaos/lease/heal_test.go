@@ -112,7 +112,7 @@ func TestNothingIsMadeWithoutAJournal(t *testing.T) {
 	real := l.journal.file
 	l.journal.file = full
 	made := false
-	_, err = l.Make(t.Context(), "x", []Undo{{Kind: Remove, File: "/nonexistent"}}, func(context.Context, *Making) error { made = true; return nil })
+	_, err = l.Make(t.Context(), "x", []Undo{{Kind: Remove, File: "/nonexistent"}}, func(context.Context, *Injection) error { made = true; return nil })
 	if err == nil || made || !strings.Contains(err.Error(), "nothing is broken that could not be undone") {
 		t.Errorf("made: %v, %v", made, err)
 	}

@@ -88,7 +88,7 @@ func (j *journal) append(entries ...entry) error {
 	return nil
 }
 
-// torn tells whether the file ends in half a line: its writer was killed.
+// torn reports whether the file ends in half a line: its writer was killed.
 func (j *journal) torn() (bool, error) {
 	size, err := j.file.Seek(0, io.SeekEnd)
 	if err != nil || size == 0 {
@@ -146,8 +146,8 @@ func parse(text []byte) (Header, []step, error) {
 // before it could break anything.
 var errNoHeader = errors.New("it does not say whose it is: look at what is in it, and remove it")
 
-// The locks, bytes of the journal: who has the first is the run, and alive; who
-// has the second is undoing.
+// The locks are bytes of the journal: the run holds the first while it is alive, and
+// the process that undoes holds the second.
 const (
 	lockRun int64 = iota
 	lockUndo
@@ -176,7 +176,7 @@ func (j *journal) unlock(which int64) error {
 	return unix.FcntlFlock(j.file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Whence: io.SeekStart, Start: which, Len: 1})
 }
 
-// alive tells whether the run of a journal is. A run that was killed while it
+// alive reports whether the run of a journal is. A run that was killed while it
 // forked leaves its lock, for a moment, to a child that has not executed its
 // program yet, and might still break what the program breaks: that is waited
 // for.
@@ -192,7 +192,7 @@ func (j *journal) alive(h Header) (bool, error) {
 			return true, nil
 		}
 		if time.Now().After(end) {
-			return false, nil // whoever has it, it is not the run
+			return false, nil // the holder of the lock is not the run
 		}
 	}
 }
@@ -200,7 +200,7 @@ func (j *journal) alive(h Header) (bool, error) {
 // forkWithin is how long a child may take from its fork to its program.
 const forkWithin = 5 * time.Second
 
-// locked tells whether another process holds the lock of the run.
+// locked reports whether another process holds the lock of the run.
 func (j *journal) locked() (bool, error) {
 	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: lockRun, Len: 1}
 	if err := unix.FcntlFlock(j.file.Fd(), unix.F_OFD_GETLK, &l); err != nil {

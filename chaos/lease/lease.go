@@ -99,7 +99,7 @@ func Open(o Options) (*Lease, error) {
 }
 
 // sweep removes the journals of runs that were killed and left nothing behind:
-// those without a guardian, who would have done it, and those that had not
+// those without a guardian, which would have done it, and those that had not
 // become journals.
 func sweep(dir string) {
 	paths, _ := journals(dir) // it is tidying; what matters is told by heal
@@ -145,12 +145,13 @@ func (l *Lease) renew() {
 		}
 		l.mu.Unlock()
 		if late > length {
-			l.lose(fmt.Sprintf("the lease ran out: for %s the run could not renew it, and its guardian may have undone what was in force", late.Round(100*time.Millisecond)))
+			l.lose(fmt.Sprintf("the lease ran out: for %s the run could not renew it, "+
+				"and its guardian may have undone what was in force", late.Round(100*time.Millisecond)))
 			return
 		}
 		if err := l.guardian.renew(); err != nil {
 			select {
-			case <-l.ended: // it is we who go
+			case <-l.ended: // the run is ending
 			default:
 				l.lose("the guardian is gone: " + err.Error())
 			}
@@ -181,8 +182,8 @@ func (l *Lease) lose(why string) {
 	}
 }
 
-// held says why nothing may be made; nil if it may.
-func (l *Lease) held() error {
+// valid says why nothing may be made; nil if it may.
+func (l *Lease) valid() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -196,8 +197,8 @@ func (l *Lease) held() error {
 	return nil
 }
 
-// A Making is a fault on its way.
-type Making struct {
+// Injection is a fault on its way.
+type Injection struct {
 	lease *Lease
 	hold  int
 	why   string
@@ -210,13 +211,14 @@ type Making struct {
 //
 // heal undoes it and may be called again after an error. It works after
 // ctx is done.
-func (l *Lease) Make(ctx context.Context, why string, undo []Undo, inject func(ctx context.Context, m *Making) error) (heal func(context.Context) error, err error) {
-	if err := l.held(); err != nil {
+func (l *Lease) Make(ctx context.Context, why string, undo []Undo,
+	inject func(context.Context, *Injection) error) (heal func(context.Context) error, err error) {
+	if err := l.valid(); err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
 	l.holds++
-	m := &Making{lease: l, hold: l.holds, why: why}
+	m := &Injection{lease: l, hold: l.holds, why: why}
 	l.mu.Unlock()
 	heal = func(ctx context.Context) error { return l.undo(ctx, m.hold) }
 	if err := m.begin(ctx, undo); err != nil {
@@ -224,7 +226,7 @@ func (l *Lease) Make(ctx context.Context, why string, undo []Undo, inject func(c
 	}
 	err = inject(ctx, m)
 	if err == nil {
-		err = l.held()
+		err = l.valid()
 	}
 	if err != nil {
 		undoing, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoWithin)
@@ -238,13 +240,13 @@ func (l *Lease) Make(ctx context.Context, why string, undo []Undo, inject func(c
 }
 
 // begin journals the undos of a fault, unless one of them is another fault's.
-func (m *Making) begin(ctx context.Context, undo []Undo) error {
-	release, err := m.lease.alone(ctx)
+func (m *Injection) begin(ctx context.Context, undo []Undo) error {
+	release, err := m.lease.lockDir(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := m.lease.taken(undo); err != nil {
+	if err := m.lease.conflict(undo); err != nil {
 		return err
 	}
 	for _, u := range undo {
@@ -256,7 +258,7 @@ func (m *Making) begin(ctx context.Context, undo []Undo) error {
 }
 
 // Undoes adds an undo that is known only now, before what it undoes is done.
-func (m *Making) Undoes(u Undo) error {
+func (m *Injection) Undoes(u Undo) error {
 	_, err := m.journal(u)
 	return err
 }
@@ -264,7 +266,7 @@ func (m *Making) Undoes(u Undo) error {
 // Run runs a command that makes the fault. Should we die meanwhile, it is
 // killed before anything is undone. Once it has ended, what it left running
 // stays until it is undone.
-func (m *Making) Run(ctx context.Context, c Command) error {
+func (m *Injection) Run(ctx context.Context, c Command) error {
 	c.mark = crand.Text()
 	number, err := m.journal(Undo{Kind: Kill, Mark: c.mark})
 	if err != nil {
@@ -276,7 +278,7 @@ func (m *Making) Run(ctx context.Context, c Command) error {
 	return m.lease.done(number)
 }
 
-func (m *Making) journal(u Undo) (int, error) {
+func (m *Injection) journal(u Undo) (int, error) {
 	if err := u.Check(); err != nil {
 		return 0, err
 	}
@@ -299,12 +301,12 @@ func (l *Lease) done(number int) error {
 	return l.journal.append(entry{Done: number, By: "run"})
 }
 
-// undo performs what is open of a hold, latest first.
+// undo performs what is open of a hold, latest first; 0 means of all.
 func (l *Lease) undo(ctx context.Context, hold int) error {
 	l.mu.Lock()
 	var steps []step
 	for _, s := range l.open {
-		if s.hold == hold {
+		if hold == 0 || s.hold == hold {
 			steps = append(steps, s)
 		}
 	}
@@ -329,17 +331,8 @@ func (l *Lease) Close() error {
 		return nil
 	}
 	l.closed = true
-	var steps []step
-	for _, s := range l.open {
-		steps = append(steps, s)
-	}
 	l.mu.Unlock()
-	errs := []error{performAll(ctx, steps, func(s step, err error) error {
-		if err != nil {
-			return err
-		}
-		return l.done(s.number)
-	})}
+	errs := []error{l.undo(ctx, 0)}
 	close(l.ended)
 	if errs[0] == nil {
 		errs = append(errs, os.Remove(l.journal.path))

@@ -189,7 +189,7 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	undo := Undo{Kind: Remove, File: file}
-	_, err = l.Make(t.Context(), "half", []Undo{undo}, func(context.Context, *Making) error {
+	_, err = l.Make(t.Context(), "half", []Undo{undo}, func(context.Context, *Injection) error {
 		_ = undo.inflict()
 		return errors.New("half way")
 	})
@@ -200,7 +200,7 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	note := func(s string) Undo {
 		return Undo{Kind: Exec, Command: []string{"sh", "-c", "printf " + s + " >> " + file}}
 	}
-	heal, err := l.Make(t.Context(), "two", []Undo{note("1"), note("2")}, func(_ context.Context, m *Making) error { return m.Undoes(note("3")) })
+	heal, err := l.Make(t.Context(), "two", []Undo{note("1"), note("2")}, func(_ context.Context, m *Injection) error { return m.Undoes(note("3")) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	}
 	defer none.Close()
 	made := false
-	if _, err := none.Make(t.Context(), "x", nil, func(context.Context, *Making) error { made = true; return nil }); err == nil || made {
+	if _, err := none.Make(t.Context(), "x", nil, func(context.Context, *Injection) error { made = true; return nil }); err == nil || made {
 		t.Errorf("without a guardian: %v, made %v", err, made)
 	}
 }
@@ -243,7 +243,7 @@ func TestLeaseLostWhileMaking(t *testing.T) {
 		t.Fatal(err)
 	}
 	undo := Undo{Kind: Remove, File: filepath.Join(t.TempDir(), "file")}
-	_, err = l.Make(t.Context(), "late", []Undo{undo}, func(context.Context, *Making) error {
+	_, err = l.Make(t.Context(), "late", []Undo{undo}, func(context.Context, *Injection) error {
 		l.mu.Lock()
 		l.renewed = time.Now().Add(-length - time.Millisecond) // as if it had stood still
 		l.mu.Unlock()
@@ -297,7 +297,7 @@ func TestTwoRunsDoNotTakeOneProcess(t *testing.T) {
 		t.Cleanup(func() { _ = l.Close() })
 		return l
 	}
-	made := func(context.Context, *Making) error { return nil }
+	made := func(context.Context, *Injection) error { return nil }
 	limit := func(p Process) []Undo {
 		return []Undo{{Kind: Rlimit, Process: &p, Resource: "nofile", Was: 20, Set: 7}}
 	}
@@ -307,7 +307,7 @@ func TestTwoRunsDoNotTakeOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range []*Lease{one, two} {
-		_, err = l.Make(t.Context(), "fd 2 free", limit(p), func(context.Context, *Making) error { t.Error("it was made"); return nil })
+		_, err = l.Make(t.Context(), "fd 2 free", limit(p), func(context.Context, *Injection) error { t.Error("it was made"); return nil })
 		if err == nil || !strings.Contains(err.Error(), "is under fd 4 free") {
 			t.Errorf("of %s: %v, want a refusal that names the other fault", l.options.Name, err)
 		}

@@ -65,7 +65,7 @@ func (u Undo) restoreLimits() error {
 	return errors.Join(errs...)
 }
 
-// regroup moves until nobody is left: what is moved may fork meanwhile.
+// regroup moves until no process is left: what is moved may fork meanwhile.
 func (u Undo) regroup(ctx context.Context) error {
 	home := u.Home
 	if _, err := os.Stat(home); errors.Is(err, fs.ErrNotExist) {
@@ -88,7 +88,7 @@ func (u Undo) regroup(ctx context.Context) error {
 			if err == nil || errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
-			moved = err // busy: who has ended is still being taken out of it
+			moved = err // busy: a process that has ended is still being taken out of it
 		}
 		if !pause(ctx, 5*time.Millisecond) {
 			return fmt.Errorf("empty cgroup %s: %w", u.Group, moved)
@@ -132,7 +132,7 @@ func tcDelete(netns, device string) []string {
 	return []string{"tc", "-n", netns, "qdisc", "del", "dev", device, "root"}
 }
 
-// NetnsThere tells whether a network namespace has this name.
+// NetnsThere reports whether a network namespace has this name.
 func NetnsThere(name string) bool {
 	_, err := os.Stat(filepath.Join("/run/netns", name))
 	return err == nil

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // A Process is named for good by its pid and the time of its start: the pid
@@ -21,11 +22,11 @@ type Process struct {
 
 // Identify names the process that has this pid now.
 func Identify(pid int) (Process, error) {
-	st, err := readStat(pid)
+	st, err := proc.Read(pid)
 	if err != nil {
 		return Process{}, err
 	}
-	return Process{Pid: pid, Start: st.start}, nil
+	return Process{Pid: pid, Start: st.Start}, nil
 }
 
 func (p Process) String() string {
@@ -35,16 +36,16 @@ func (p Process) String() string {
 	return fmt.Sprintf("process %d", p.Pid)
 }
 
-// there tells whether it has not ended.
+// there reports whether it has not ended.
 func (p Process) there() bool {
-	st, err := readStat(p.Pid)
-	return err == nil && st.start == p.Start && st.state != 'Z' && st.state != 'X'
+	st, err := proc.Read(p.Pid)
+	return err == nil && st.Start == p.Start && st.State != 'Z' && st.State != 'X'
 }
 
-// Stands tells whether it is stopped by a signal.
+// Stands reports whether it is stopped by a signal.
 func (p Process) Stands() bool {
-	st, err := readStat(p.Pid)
-	return err == nil && st.start == p.Start && st.state == 'T'
+	st, err := proc.Read(p.Pid)
+	return err == nil && st.Start == p.Start && st.State == 'T'
 }
 
 // Signal sends a signal to exactly this process, and to the rest of its group
@@ -56,7 +57,7 @@ func (p Process) Signal(sig unix.Signal) error {
 	}
 	// The group may live on without its leader. Its number is not given again as
 	// long as it does; a leader that started at another time is another's.
-	if st, e := readStat(p.Pid); e == nil && st.start != p.Start {
+	if st, e := proc.Read(p.Pid); e == nil && st.Start != p.Start {
 		return nil
 	}
 	if e := unix.Kill(-p.Pid, sig); e != nil && !errors.Is(e, unix.ESRCH) {
@@ -104,62 +105,19 @@ func (p Process) Family() []Process {
 	if !p.there() {
 		return nil
 	}
-	children := map[int][]stat{}
-	for _, st := range processes() {
-		children[st.parent] = append(children[st.parent], st)
+	children := map[int][]proc.Stat{}
+	for _, st := range proc.All() {
+		children[st.Parent] = append(children[st.Parent], st)
 	}
 	family := []Process{{Pid: p.Pid, Start: p.Start}}
 	for i := 0; i < len(family); i++ {
 		for _, c := range children[family[i].Pid] {
-			if c.state != 'Z' && c.state != 'X' {
-				family = append(family, Process{Pid: c.pid, Start: c.start})
+			if c.State != 'Z' && c.State != 'X' {
+				family = append(family, Process{Pid: c.Pid, Start: c.Start})
 			}
 		}
 	}
 	return family
-}
-
-// stat is the part of /proc/PID/stat that we use (proc_pid_stat(5)).
-type stat struct {
-	pid, parent int
-	state       byte // R, S, D, Z dead but not waited for, T stopped, ...
-	start       uint64
-}
-
-func readStat(pid int) (stat, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return stat{}, err
-	}
-	// The second field is the name in parentheses, which may hold both spaces
-	// and parentheses: what follows the last one is regular, and begins with the
-	// third field.
-	rest := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	if len(rest) < 20 || len(rest[0]) != 1 {
-		return stat{}, fmt.Errorf("/proc/%d/stat is malformed: %q", pid, text)
-	}
-	parent, err := strconv.Atoi(string(rest[1]))
-	start, e := strconv.ParseUint(string(rest[19]), 10, 64)
-	return stat{pid: pid, parent: parent, state: rest[0][0], start: start}, errors.Join(err, e)
-}
-
-// processes lists all that can be seen.
-func processes() []stat {
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer proc.Close()
-	names, _ := proc.Readdirnames(-1) // what could be read of it
-	var all []stat
-	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil {
-			if st, err := readStat(pid); err == nil {
-				all = append(all, st)
-			}
-		}
-	}
-	return all
 }
 
 // here names the kernel's run and our view of its processes: pids mean nothing

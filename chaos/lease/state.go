@@ -13,7 +13,7 @@ import (
 )
 
 // StateEnv names the folder of the journals, in place of the machine's: for
-// tests, and for whoever wants runs that do not know of each other.
+// tests, and for runs that are to be independent of each other.
 const StateEnv = "STORMCTL_STATE"
 
 const (
@@ -108,7 +108,7 @@ func journals(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// Halted tells whether the runs of a folder were told to end since then.
+// Halted reports whether the runs of a folder were told to end since then.
 func Halted(dir string, since time.Time) bool {
 	info, err := os.Stat(filepath.Join(dir, haltFile))
 	return err == nil && info.ModTime().After(since)

@@ -68,7 +68,7 @@ func (u Undo) String() string {
 	return ""
 }
 
-// ByHand is the command line that does the same, for whoever must.
+// ByHand is the command line that does the same, for a user to run.
 func (u Undo) ByHand() string {
 	if u.Check() != nil {
 		return "# see the journal"
@@ -132,7 +132,7 @@ func (u Undo) Check() error {
 	return nil
 }
 
-// ofBoot tells whether a restart of the machine undoes it as well.
+// ofBoot reports whether a restart of the machine undoes it as well.
 func (u Undo) ofBoot() bool { return u.Kind != Exec && u.Kind != Remove }
 
 func limitText(v uint64) string {

@@ -18,13 +18,13 @@ import (
 // tlsBridge puts TLS on one side of a relay of connections, which passes bytes and
 // knows nothing of it:
 //
-//	caller ══TLS══▶ edge ──▶ relay ──▶ edge ══TLS══▶ dependency
+//	caller ══TLS══▶ front ──▶ relay ──▶ back ══TLS══▶ dependency
 //
 // It is a local connection and two goroutines more for each connection, and how
 // one side ends is how the other sees it end.
 type tlsBridge struct {
 	listener  net.Listener
-	handshake func(*net.TCPConn) (transport.Conn, error) // makes of who was accepted whom to talk to
+	handshake func(*net.TCPConn) (transport.Conn, error) // turns an accepted connection into the one that is read and written
 	dial      func() (transport.Conn, error)
 
 	ctx    context.Context // done when it is closing
@@ -152,7 +152,7 @@ func (e *tlsBridge) close() error {
 	err := e.listener.Close()
 	e.mu.Lock()
 	for conn := range e.conns {
-		_ = conn.Close() // which ends who reads it
+		_ = conn.Close() // which ends the goroutine that reads it
 	}
 	e.conns = nil
 	e.mu.Unlock()
@@ -165,7 +165,7 @@ func (e *tlsBridge) close() error {
 
 // pass passes a connection until both sides have ended.
 func (e *tlsBridge) pass(conn *net.TCPConn) {
-	defer func() { _ = conn.Close() }() // of a caller that was not greeted
+	defer func() { _ = conn.Close() }() // of a caller whose handshake failed
 	caller, err := e.handshake(conn)
 	if err != nil || !e.keep(caller) {
 		return

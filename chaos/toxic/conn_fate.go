@@ -41,7 +41,7 @@ type ConnFate struct {
 	Limited bool
 }
 
-// notNegative reports a duration below zero or past what anybody waits for.
+// notNegative reports a duration below zero or past maxDelay.
 func notNegative(report func(field, problem string), field string, d time.Duration) {
 	if d < 0 || d > maxDelay {
 		report(field, fmt.Sprintf("must be 0 to %v", maxDelay))

@@ -17,7 +17,7 @@ func (d Down) DecideConn(m Moment) ConnFate {
 }
 
 // RefusesAll reports whether it takes every connection as long as it is in force,
-// so that nobody is to listen.
+// so that the listener is paused.
 func (d Down) RefusesAll() bool {
 	return d.Share >= 1 && d.Match == nil && !d.Counts() && d.Ramp <= 0 && d.MaxActive <= 0
 }

@@ -113,7 +113,7 @@ func (s Statuses) String() string {
 	return strings.Join(text, " or ")
 }
 
-// WholeSeconds rounds up: nobody is told to come back too early.
+// WholeSeconds rounds up, so that a Retry-After is never too early.
 func WholeSeconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }

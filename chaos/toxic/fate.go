@@ -190,8 +190,8 @@ type Head struct {
 	Header       func(name string) (value []byte, ok bool)
 	Conn         uint64 // number of the caller's connection on this link, from 1
 
-	// which one it is of those that matched since this toxic was injected, from 1; counted only for a toxic whose
-	// Select needs it
+	// Ordinal is which one it is of those that matched since this toxic was injected,
+	// from 1; counted only for a toxic whose Select needs it.
 	Ordinal uint64
 	Since   time.Duration // since this toxic was injected; told only to a toxic whose Select needs it
 }

@@ -85,7 +85,7 @@ func checkOn(on string, report func(field, problem string)) {
 	}
 }
 
-// maxDelay bounds what a heavy tail may draw; nobody waits longer in a test.
+// maxDelay bounds what a heavy tail may draw; no test waits longer.
 const maxDelay = time.Hour
 
 // draw is a deviation from Delay in units of Jitter.

@@ -14,7 +14,7 @@ import (
 // float nearest to 0.999. Printing shifts it back, so that what was printed
 // reads back to the same value.
 
-// decimal tells whether text is a plain decimal: digits with at most one point
+// decimal reports whether text is a plain decimal: digits with at most one point
 // between them. No sign, exponent, underscore, infinity or hexadecimal.
 func decimal(text string) bool {
 	whole, part, point := strings.Cut(text, ".")

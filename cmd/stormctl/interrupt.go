@@ -27,7 +27,7 @@ func interruptible(parent context.Context, say func(string)) (ctx context.Contex
 // ending is what the person at the terminal is told.
 type ending struct {
 	first string // after the name of the signal
-	again string // to those who cannot wait
+	again string // after the second signal
 }
 
 var untilHealed = ending{
@@ -40,7 +40,7 @@ func interruptibleIn(parent context.Context, words ending, say func(string)) (ct
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// Ignoring SIGPIPE would pass it on to the targets as ignored; a channel
-	// that nobody reads does not.
+	// that is not read does not.
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 

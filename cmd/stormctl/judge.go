@@ -17,7 +17,8 @@ type judgeOptions struct {
 
 func (o *judgeOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print the result as JSON instead of the summary")
-	f.StringArrayVar(&o.set, "set", nil, "claim something else of the same run: `KEY=VALUE` like claims[1].breaker.failures=3; may be given several times")
+	f.StringArrayVar(&o.set, "set", nil,
+		"claim something else of the same run: `KEY=VALUE` like claims[1].breaker.failures=3; may be given several times")
 }
 
 func newJudgeCommand() *cobra.Command {

@@ -87,8 +87,8 @@ func targetRows(x *experiment.Experiment, addresses map[string][]string) (rows [
 			}
 		case t.Process != nil:
 			p := t.Process
-			rows = append(rows, []string{name, "process", strings.Join(p.Command, " ")})
-			rows = append(rows, []string{"", "", fmt.Sprintf("listens on %s, ready by %s within %v", or(p.Listen, "a free port"), or(p.Ready, "tcp"), p.ReadyWithin)})
+			listens := fmt.Sprintf("listens on %s, ready by %s within %v", or(p.Listen, "a free port"), or(p.Ready, "tcp"), p.ReadyWithin)
+			rows = append(rows, []string{name, "process", strings.Join(p.Command, " ")}, []string{"", "", listens})
 		default:
 			rows = append(rows, []string{name, "reference " + t.Reference, assignments(t.With)})
 		}

@@ -28,7 +28,8 @@ func loadRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
 		}
 	}
 	if in.Data != nil {
-		rows = append(rows, []string{fmt.Sprintf("data of %s: %s rows of %s", l.Data, reports.Count(uint64(in.Data.Rows())), strings.Join(in.Data.Names, ", "))})
+		rows = append(rows, []string{fmt.Sprintf("data of %s: %s rows of %s",
+			l.Data, reports.Count(uint64(in.Data.Rows())), strings.Join(in.Data.Names, ", "))})
 	}
 	var weights float64
 	for _, r := range l.Routes {
@@ -67,10 +68,12 @@ func scheduleRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
 		return one("the %s arrivals of %s", reports.Count(uint64(len(in.Times))), l.Replay)
 	case l.Spike != nil:
 		s := l.Spike
-		return one("%s, but %s from %v to %v, for %v, %s arrivals", unit.FormatRate(s.From), unit.FormatRate(s.To), s.At, s.At+s.For, l.Duration, l.Arrivals)
+		return one("%s, but %s from %v to %v, for %v, %s arrivals",
+			unit.FormatRate(s.From), unit.FormatRate(s.To), s.At, s.At+s.For, l.Duration, l.Arrivals)
 	case l.Sine != nil:
 		s := l.Sine
-		return one("%s to %s and back every %v, for %v, %s arrivals", unit.FormatRate(s.Mean-s.Amplitude), unit.FormatRate(s.Mean+s.Amplitude), s.Period, l.Duration, l.Arrivals)
+		return one("%s to %s and back every %v, for %v, %s arrivals",
+			unit.FormatRate(s.Mean-s.Amplitude), unit.FormatRate(s.Mean+s.Amplitude), s.Period, l.Duration, l.Arrivals)
 	case len(l.Stages) == 0:
 		return one("%s for %v, %s arrivals", unit.FormatRate(l.Rate), l.Duration, l.Arrivals)
 	}
@@ -88,7 +91,7 @@ func scheduleRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
 }
 
 // stallText is what becomes of arrivals when no connection is free; "" if it is
-// what anybody expects.
+// the usual.
 func stallText(l experiment.Load) string {
 	switch l.WhenStalled {
 	case experiment.Skip:

@@ -26,7 +26,7 @@ func readStat(pid int) (state string, parent int, ok bool) {
 	return after[0], parent, err == nil
 }
 
-// alive tells whether a process can still do anything: one that has ended and
+// alive reports whether a process can still do anything: one that has ended and
 // waits for its parent to ask (Z, then X) cannot.
 func alive(pid int) bool {
 	state, _, ok := readStat(pid)

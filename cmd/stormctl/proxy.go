@@ -34,7 +34,8 @@ type proxyOptions struct {
 }
 
 func (o *proxyOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.api, "api", "127.0.0.1:8474", "`address` of the HTTP API, host:port; port 0 picks a free one; other than loopback needs a token")
+	f.StringVar(&o.api, "api", "127.0.0.1:8474",
+		"`address` of the HTTP API, host:port; port 0 picks a free one; other than loopback needs a token")
 	f.StringVar(&o.config, "config", "", "`file` that lists proxies to begin with: toxiproxy's JSON, or the same in YAML")
 	f.StringArrayVar(&o.allow, "allow", nil, "a network that upstreams may be in, beside loopback: `CIDR` like 10.1.0.0/16; may be repeated")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that every request must bear (default $"+tokenVariable+", or none)")
@@ -130,7 +131,7 @@ func (o *proxyOptions) serverConfig(getenv func(string) string) (api.Config, err
 }
 
 // apiAddress is the address to bind, as a number, so that what was checked is
-// what is bound. Who can reach the API can change what passes through the
+// what is bound. A client of the API can change what passes through the
 // proxies: it is for this machine alone unless it asks for a token.
 func apiAddress(ctx context.Context, addr string, token bool) (string, error) {
 	fail := func(err error) (string, error) { return "", fmt.Errorf("--api %q: %w", addr, err) }

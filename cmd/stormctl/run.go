@@ -163,7 +163,7 @@ func (r *runner) plan(ctx context.Context, shown *courier, jobs []job) exitCode 
 func (r *runner) runOne(ctx context.Context, shown *courier, j job) exitCode {
 	options := chaos.Options{Out: j.out, Self: r.self}
 	if !r.options.quiet {
-		options.Watch = shown.watch // who is not told costs nothing either: no provisional rulings
+		options.Watch = shown.watch // without it no provisional rulings are computed
 	}
 	if !r.options.quiet {
 		for _, w := range j.weak {
@@ -218,7 +218,8 @@ func (r *runner) load(files []string) ([]job, error) {
 		j := job{file: file, x: x, weak: weak, out: r.options.out}
 		if j.out != "" && len(files) > 1 {
 			if first := byName[x.Name]; first != "" {
-				return nil, fmt.Errorf("%s and %s are both named %s and would share a folder under %s: run them apart", first, file, x.Name, r.options.out)
+				return nil, fmt.Errorf("%s and %s are both named %s and would share a folder under %s: run them apart",
+					first, file, x.Name, r.options.out)
 			}
 			byName[x.Name] = file
 			j.out = filepath.Join(r.options.out, x.Name)

@@ -9,7 +9,7 @@ import (
 	"github.com/stormctl/stormctl/reports"
 )
 
-// terminal tells whether w is a terminal, and how many characters wide; 0 if
+// terminal reports whether w is a terminal, and how many characters wide; 0 if
 // the terminal does not know.
 func terminal(w io.Writer) (width int, ok bool) {
 	f, ok := w.(*os.File)

@@ -24,8 +24,8 @@ func newVersionCommand() *cobra.Command {
 	}
 }
 
-// version says what the build knows of itself: nobody has to keep a number up
-// to date by hand.
+// version is what the build knows of itself, so that no number is kept up to date
+// by hand.
 func version(info *debug.BuildInfo) string {
 	settings := map[string]string{}
 	for _, s := range info.Settings {

@@ -27,7 +27,7 @@ func highest(ctx context.Context, s setup, stormctl string, rounds int, answered
 		if err != nil {
 			return err
 		}
-		held := 0
+		sustained := 0
 		for low, high := 10, 41; low < high; { // in twentieths: 0.50 to 2.00
 			middle := (low + high) / 2
 			offered := int(flat[rate] * float64(middle) / 20)
@@ -39,13 +39,13 @@ func highest(ctx context.Context, s setup, stormctl string, rounds int, answered
 			fmt.Fprintf(os.Stderr, "highest round %d of %d: %d/s, %.2f x wrk's %.0f/s: %.0f/s achieved, p50 %.3f ms, %d not ok: holds %v\n",
 				round+1, rounds, offered, float64(middle)/20, flat[rate], r.Rate, r.Response.P50, r.Requests+r.Unsent-r.Outcomes["ok"], ok)
 			if ok {
-				low, held = middle+1, middle
+				low, sustained = middle+1, middle
 			} else {
 				high = middle
 			}
 		}
-		ratios = append(ratios, float64(held)/20)
-		rates = append(rates, flat[rate]*float64(held)/20)
+		ratios = append(ratios, float64(sustained)/20)
+		rates = append(rates, flat[rate]*float64(sustained)/20)
 	}
 	fmt.Printf("\nhighest rate that holds for %v over TCP: %.0f/s, %.2f x what wrk reaches flat out, medians of %d rounds\n",
 		s.duration, bench.Middle(rates), bench.Middle(ratios), rounds)

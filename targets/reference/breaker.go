@@ -92,7 +92,7 @@ func (b *breaker) admit() (permit, bool) {
 	}}, true
 }
 
-// probing tells whether the breaker is half-open now.
+// probing reports whether the breaker is half-open now.
 func (b *breaker) probing() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

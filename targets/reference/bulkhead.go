@@ -42,7 +42,7 @@ func (c compartment) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// hungUp tells whether we left before the answer came.
+// hungUp reports whether we left before the answer came.
 func hungUp(err error) bool {
 	return errors.Is(err, errTimeout) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -122,7 +122,7 @@ func (d *dependency) done(r *reply) {
 	}
 }
 
-// bodiless tells whether answers of that status end with their header.
+// bodiless reports whether answers of that status end with their header.
 func bodiless(status int) bool {
 	return status == http.StatusNoContent || status == http.StatusNotModified
 }
@@ -143,7 +143,7 @@ func (d *dependency) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Length", strconv.Itoa(len(reply.body)))
 	w.WriteHeader(reply.status)
-	_, _ = w.Write(reply.body) // an error is the caller's, who has gone
+	_, _ = w.Write(reply.body) // fails only if the caller is gone
 }
 
 // override is what a query changes.

@@ -21,7 +21,8 @@ type Flaw struct {
 var flaws = []Flaw{
 	{"never-opens", "breaker", "breaker", "takes every attempt for a success"},
 	{"opens-late", "breaker", "breaker", "needs ten times the failures"},
-	{"keeps-calling", "breaker", "breaker", "answers at once while open, but calls the dependency in the background for every second rejected call"},
+	{"keeps-calling", "breaker", "breaker",
+		"answers at once while open, but calls the dependency in the background for every second rejected call"},
 	{"half-open-flood", "breaker", "breaker", "lets everything through from the first probe until its result is known"},
 	{"never-closes", "breaker", "breaker", "takes every probe for a failure"},
 	{"trips-on-4xx", "breaker", "breaker", "counts 4xx as failures of the dependency"},
@@ -57,7 +58,8 @@ func checkFlaw(name string, chosen map[string]string) error {
 		names = append(names, f.Name)
 	}
 	if name == "none" {
-		return errors.New(`frontend: flaw "none" may mean two things: leave flaw out for a sound service, or give no-timeout for one without timeouts`)
+		return errors.New(`frontend: flaw "none" may mean two things: ` +
+			`leave flaw out for a sound service, or give no-timeout for one without timeouts`)
 	}
 	return unknown("flaw of frontend", name, names)
 }
@@ -147,7 +149,7 @@ func (k *keepsCalling) RoundTrip(req *http.Request) (*http.Response, error) {
 	var rejected *Rejection
 	if errors.As(err, &rejected) && k.rejected.Add(1)%2 == 0 {
 		k.background.Go(func() {
-			// Its result interests nobody.
+			// Its result is dropped.
 			if resp, err := k.guard.next.RoundTrip(req.WithContext(k.life)); err == nil {
 				resp.Body.Close()
 			}

@@ -45,8 +45,8 @@ type callee struct {
 // can be sent again.
 const maxRequest = 1 << 20
 
-// newFrontend builds the patterns in front of each dependency. Calls that
-// nobody waits for end with life.
+// newFrontend builds the patterns in front of each dependency. Calls in the
+// background end with life.
 func newFrontend(life context.Context, s *frontendSettings, deps map[string]string) (*frontend, error) {
 	bases, err := checkDeps(s, deps)
 	if err != nil {
@@ -71,7 +71,8 @@ func newFrontend(life context.Context, s *frontendSettings, deps map[string]stri
 
 // protect puts the patterns that are switched on around a transport, the
 // innermost first.
-func protect(life context.Context, s *frontendSettings, name string, p pool, transport http.RoundTripper, background *sync.WaitGroup) http.RoundTripper {
+func protect(life context.Context, s *frontendSettings, name string, p pool, transport http.RoundTripper,
+	background *sync.WaitGroup) http.RoundTripper {
 	var call http.RoundTripper = attempt{timeout: s.timeout, next: transport}
 	if s.breaker != "none" {
 		b := newBreaker(s, name)
@@ -155,7 +156,7 @@ func (f *frontend) pass(w http.ResponseWriter, r *http.Request, c *callee, rest 
 		defer resp.Body.Close()
 		copyHeader(w.Header(), resp.Header)
 		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body) // an error is the caller's, who has gone
+		_, _ = io.Copy(w, resp.Body) // fails only if the caller is gone
 		return
 	}
 	var rejected *Rejection
@@ -164,7 +165,7 @@ func (f *frontend) pass(w http.ResponseWriter, r *http.Request, c *callee, rest 
 		w.Header().Set("X-Rejected", rejected.By)
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	case errors.Is(err, context.Canceled):
-		// The caller has gone: nobody reads an answer.
+		// The caller has gone.
 	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
 		http.Error(w, err.Error(), http.StatusGatewayTimeout)
 	default:

@@ -146,7 +146,7 @@ var errRetired = errors.New("retired")
 // to close with bytes unread would take from it what was sent.
 func (c *h2c) hangUp() {
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // an error is the peer's, who has gone
+		_ = half.CloseWrite() // fails only if the peer is gone
 	}
 	_ = c.conn.SetReadDeadline(time.Now().Add(lingering))
 }
@@ -390,7 +390,7 @@ func (c *h2c) trailers(f *frame) error {
 	case err != nil:
 		return err
 	case s == nil && c.leaving && f.stream > c.last:
-		// It was told by GOAWAY that nobody would look at it.
+		// It came after the GOAWAY that said it would be ignored.
 	case s == nil || !s.open:
 		c.out = appendReset(c.room(), f.stream, streamClosed)
 	case !c.blockEnd:

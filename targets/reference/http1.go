@@ -31,7 +31,7 @@ type http1 struct {
 	path, query string
 }
 
-// next is who goes on with a connection.
+// next is the server that goes on with a connection.
 type next uint8
 
 const (
@@ -47,8 +47,8 @@ func newHTTP1(d *dependency, conn net.Conn) *http1 {
 	return &http1{dependency: d, conn: conn, buffer: make([]byte, longestPlain)}
 }
 
-// serve serves plain requests and returns who goes on, with what was read for
-// him already.
+// serve serves plain requests and returns which server goes on, with what was read
+// for it already.
 func (c *http1) serve() ([]byte, next) {
 	for first := true; ; {
 		waiting := c.buffer[c.from:c.to]
@@ -251,7 +251,7 @@ func (p *plain) parse(b []byte, idHeader string) bool {
 
 var crlf, space, colon = []byte("\r\n"), []byte(" "), []byte(":")
 
-// is tells whether a name is that one, which is in lower case.
+// is reports whether a name is that one, which is in lower case.
 func is(name []byte, lower string) bool {
 	return len(name) == len(lower) && strings.EqualFold(string(name), lower)
 }
@@ -285,7 +285,7 @@ var classes = func() (table [256]class) {
 	return table
 }()
 
-// all tells whether there are bytes, all of that class.
+// all reports whether there are bytes, all of that class.
 func all(b []byte, k class) bool {
 	for _, c := range b {
 		if classes[c]&k == 0 {

@@ -31,7 +31,7 @@ type law struct {
 	noise  time.Duration
 }
 
-// own tells whether the libraries do not have the law, so that it is drawn for
+// own reports whether the libraries do not have the law, so that it is drawn for
 // them.
 func (l law) own() bool { return l.kind != "" && l.kind != "add" }
 
@@ -152,11 +152,11 @@ func (c *call) attempt() (*http.Response, error) {
 	return resp, err
 }
 
-// again tells whether the last attempt's result may be retried. How often is
+// again reports whether the last attempt's result may be retried. How often is
 // the library's to count.
 func (c *call) again(resp *http.Response, err error) bool {
 	if c.req.Context().Err() != nil {
-		return false // nobody waits for it any more
+		return false // the caller has gone
 	}
 	if !c.anyMethod && !repeatable(c.req) {
 		return false
@@ -168,14 +168,14 @@ func (c *call) again(resp *http.Response, err error) bool {
 	return slices.Contains(c.on, resp.StatusCode) && c.after <= c.retryAfterMax && c.inTime()
 }
 
-// inTime tells whether the next attempt begins before the call's deadline.
+// inTime reports whether the next attempt begins before the call's deadline.
 func (c *call) inTime() bool {
 	deadline, bounded := c.req.Context().Deadline()
 	return !bounded || time.Until(deadline) > c.wait()
 }
 
 // wait returns the shortest wait before the next attempt. Retry-After is a
-// lower bound; jitter comes on top of that too, so that those who were sent
+// lower bound; jitter comes on top of that too, so that calls that were sent
 // away together do not come back together.
 func (c *call) wait() time.Duration { return max(c.law.least(c.attempts-1), c.after) }
 
@@ -193,7 +193,7 @@ func (c *call) draw() time.Duration {
 func (c *call) NextBackOff() time.Duration { return c.draw() }
 func (c *call) Reset()                     {}
 
-// repeatable tells whether a request may be sent twice: by its method (RFC
+// repeatable reports whether a request may be sent twice: by its method (RFC
 // 9110, 9.2.2) or because it carries an Idempotency-Key.
 func repeatable(req *http.Request) bool {
 	switch req.Method {

@@ -131,13 +131,15 @@ type frontendSettings struct {
 var frontendKeys = []key[frontendSettings]{
 	oneOf("breaker", "none", "library of the circuit breaker; hystrix opens by percentage, see error_percent",
 		[]string{"none", "gobreaker", "failsafe", "hystrix"}, func(s *frontendSettings) *string { return &s.breaker }),
-	whole("failures", "5", "breaker", "failed attempts in a row that open it; for hystrix the least number of attempts in its 10 s window", 1, 1_000_000,
+	whole("failures", "5", "breaker", "failed attempts in a row that open it; "+
+		"for hystrix the least number of attempts in its 10 s window", 1, 1_000_000,
 		func(s *frontendSettings) *int { return &s.failures }),
 	wait("open", "30s", "breaker", "how long it stays open before a probe", time.Millisecond, never,
 		func(s *frontendSettings) *time.Duration { return &s.open }),
 	whole("probes", "1", "breaker", "attempts let through while half-open, all of which must succeed to close it", 1, 1000,
 		func(s *frontendSettings) *int { return &s.probes }),
-	whole("error_percent", "50", "breaker", "hystrix only: it opens when at least this part of the attempts of the last 10 s has failed", 1, 100,
+	whole("error_percent", "50", "breaker",
+		"hystrix only: it opens when at least this part of the attempts of the last 10 s has failed", 1, 100,
 		func(s *frontendSettings) *int { return &s.errorPercent }),
 
 	oneOf("retry", "none", "library of the retries", []string{"none", "cenkalti", "retryablehttp", "failsafe"},
@@ -150,7 +152,8 @@ var frontendKeys = []key[frontendSettings]{
 		func(s *frontendSettings) *float64 { return &s.law.factor }),
 	share("jitter", "50%", "retry", "a wait d becomes d + random(0..jitter·d)",
 		func(s *frontendSettings) *float64 { return &s.law.jitter }),
-	oneOf("law", "add", "add: a wait d is spread by jitter; noise: by noise, however long it is; linear: d is base, twice base, ...; decorrelated: from base to three times the wait before, without factor and jitter",
+	oneOf("law", "add", "add: a wait d is spread by jitter; noise: by noise, however long it is; "+
+		"linear: d is base, twice base, ...; decorrelated: from base to three times the wait before, without factor and jitter",
 		[]string{"add", "noise", "linear", "decorrelated"}, func(s *frontendSettings) *string { return &s.law.kind }),
 	wait("noise", "100ms", "retry", "with law noise, a wait d becomes d + random(0..noise)", 0, never,
 		func(s *frontendSettings) *time.Duration { return &s.law.noise }),
@@ -165,11 +168,13 @@ var frontendKeys = []key[frontendSettings]{
 
 	oneOf("bulkhead", "none", "library of the bulkhead", []string{"none", "failsafe", "semaphore"},
 		func(s *frontendSettings) *string { return &s.bulkhead }),
-	limit("limit", "textbook", "calls in progress per dependency; textbook is 40, 30, 30 for three dependencies in alphabetical order and else 40",
+	limit("limit", "textbook",
+		"calls in progress per dependency; textbook is 40, 30, 30 for three dependencies in alphabetical order and else 40",
 		func(s *frontendSettings) *int { return &s.limit }),
 	limits("limits", "none", "limits of single dependencies, over limit",
 		func(s *frontendSettings) *map[string]int { return &s.limits }),
-	wait("linger", "20ms", "bulkhead", "a permit is kept this much longer when we hung up: the other side learns of it later than we do", 0, never,
+	wait("linger", "20ms", "bulkhead",
+		"a permit is kept this much longer when we hung up: the other side learns of it later than we do", 0, never,
 		func(s *frontendSettings) *time.Duration { return &s.linger }),
 
 	wait("timeout", "1s", "", "bound of one attempt, its whole answer included", time.Millisecond, orNone,
@@ -198,10 +203,12 @@ func parseFrontend(with map[string]string) (*frontendSettings, error) {
 		}
 	}
 	if _, given := with["error_percent"]; given && s.breaker != "hystrix" && s.breaker != "none" {
-		errs = append(errs, fmt.Errorf("frontend: error_percent has no effect on %s, which counts failures in a row: leave it out, or set breaker to hystrix", s.breaker))
+		errs = append(errs, fmt.Errorf("frontend: error_percent has no effect on %s, which counts failures in a row: "+
+			"leave it out, or set breaker to hystrix", s.breaker))
 	}
 	if s.breaker == "hystrix" && s.probes != 1 {
-		errs = append(errs, fmt.Errorf("frontend: probes %d: hystrix always sends one: leave it out, or set breaker to gobreaker or failsafe", s.probes))
+		errs = append(errs, fmt.Errorf("frontend: probes %d: hystrix always sends one: "+
+			"leave it out, or set breaker to gobreaker or failsafe", s.probes))
 	}
 	if value, given := with["flaw"]; given {
 		errs = append(errs, checkFlaw(value, chosen))
@@ -239,7 +246,8 @@ var dependencyKeys = []key[dependencySettings]{
 		func(s *dependencySettings) *time.Duration { return &s.jitter }),
 	size("body", "2B", "size of the answer's body", 16<<20,
 		func(s *dependencySettings) *int { return &s.body }),
-	whole("remember", "1000000", "", "request ids whose effects are remembered; the oldest are forgotten first, and counted", 256, 100_000_000,
+	whole("remember", "1000000", "",
+		"request ids whose effects are remembered; the oldest are forgotten first, and counted", 256, 100_000_000,
 		func(s *dependencySettings) *int { return &s.remember }),
 	header("id_header", "X-Request-Id", "header that carries the request id; without it the trace id of traceparent is used",
 		func(s *dependencySettings) *string { return &s.idHeader }),

@@ -43,8 +43,8 @@ func (l allowList) check(addr netip.AddrPort) error {
 		addr, strings.Join(texts, ", "), netip.PrefixFrom(ip, ip.BitLen())), http.StatusForbidden}
 }
 
-// checkUpstream refuses an upstream that could never be dialled, so that who
-// asks for it is told. A name that does not resolve yet, or not in time, is
+// checkUpstream refuses an upstream that could never be dialled, so that the
+// client is told. A name that does not resolve yet, or not in time, is
 // taken: each dial checks the addresses that it resolves to then.
 func (l allowList) checkUpstream(ctx context.Context, upstream string) error {
 	host, port, err := net.SplitHostPort(upstream)

@@ -94,7 +94,7 @@ type noop struct{}
 
 func (*noop) behave(unit.Share) (toxic.Toxic, error) { return nil, nil }
 
-// What attributes may ask for at most: nobody waits longer in a test, no machine
+// What attributes may ask for at most: no test waits longer, no machine
 // sends more, and nothing is sent in larger pieces.
 const (
 	maxWait  = time.Hour

@@ -53,17 +53,17 @@ type settings struct {
 
 // traffic is what has passed through a relay.
 type traffic struct {
-	connections uint64 // that callers have made
-	ways        [2]way // to the upstream, and back
+	connections uint64        // that callers have made
+	bytes       [2]byteCounts // to the upstream, and back
 }
 
 // way is what has gone one way, in bytes.
-type way struct{ received, sent uint64 }
+type byteCounts struct{ received, sent uint64 }
 
 func trafficOf(r proxy.Relay) traffic {
 	t := traffic{connections: r.Accepted()}
 	for i, d := range directions {
-		t.ways[i] = way{r.Received(d), r.Bytes(d)}
+		t.bytes[i] = byteCounts{r.Received(d), r.Bytes(d)}
 	}
 	return t
 }
@@ -73,9 +73,9 @@ var directions = [2]toxic.Direction{toxic.Upstream, toxic.Downstream}
 
 func (t traffic) plus(u traffic) traffic {
 	t.connections += u.connections
-	for i := range t.ways {
-		t.ways[i].received += u.ways[i].received
-		t.ways[i].sent += u.ways[i].sent
+	for i := range t.bytes {
+		t.bytes[i].received += u.bytes[i].received
+		t.bytes[i].sent += u.bytes[i].sent
 	}
 	return t
 }
@@ -102,7 +102,8 @@ func (e *entry) isShown() bool {
 func (e *entry) view() proxyView {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	v := proxyView{Name: e.name, Listen: e.listen, Upstream: e.upstream, Enabled: e.relay != nil, leaseView: e.lease.view(), Toxics: e.toxicViews()}
+	v := proxyView{Name: e.name, Listen: e.listen, Upstream: e.upstream, Enabled: e.relay != nil,
+		leaseView: e.lease.view(), Toxics: e.toxicViews()}
 	if e.protocol != tcp {
 		v.Protocol = e.protocol
 	}
@@ -162,7 +163,7 @@ func (e *entry) become(c checked) error {
 	}
 	e.dropAll()
 	for i, t := range c.toxics {
-		t.tally = e.server.tallies.of(e.key(t))
+		t.counter = e.server.counters.of(e.key(t))
 		t.lease = e.server.renewed(nil, c.lease[i], func(l *lease) { e.expire(t.name, l) })
 	}
 	e.lease.end()
@@ -220,7 +221,7 @@ func (e *entry) launch(to settings, toxics []*proxyToxic) (proxy.Relay, error) {
 		e.refusal.Store(nil)
 		r.Record(time.Now(), func(x evidence.Exchange) { e.endings[x.Ending].Add(1) })
 		for _, t := range toxics {
-			t.since = deeds{}
+			t.since = toxicCounts{}
 			unfit = errors.Join(unfit, t.install(to.protocol, r))
 		}
 	})
@@ -289,10 +290,10 @@ func (e *entry) add(t *proxyToxic, lasts *ttl) error {
 		return errTooManyToxics
 	}
 	t.index = e.freeIndex()
-	t.tally = e.server.tallies.of(e.key(t))
+	t.counter = e.server.counters.of(e.key(t))
 	t.lease = e.server.renewed(nil, lasts, func(l *lease) { e.expire(t.name, l) })
 	if e.relay != nil {
-		t.since = deedsOf(e.relay, t.index)
+		t.since = countsOf(e.relay, t.index)
 		if err := t.install(e.protocol, e.relay); err != nil {
 			t.lease.end()
 			return err
@@ -305,7 +306,7 @@ func (e *entry) add(t *proxyToxic, lasts *ttl) error {
 }
 
 // key is what t is counted by.
-func (e *entry) key(t *proxyToxic) tallyKey { return tallyKey{e.name, t.name, t.typ, t.stream} }
+func (e *entry) key(t *proxyToxic) counterKey { return counterKey{e.name, t.name, t.typ, t.stream} }
 
 // maxToxics is how many toxics a proxy has at most: each has an index of its
 // own in the relay.
@@ -361,14 +362,14 @@ func (e *entry) expire(name string, l *lease) {
 	_ = e.change(func() error { // fails only if e is gone, which is what it is for
 		if name == "" {
 			if e.lease == l {
-				e.server.tallies.expire(expiry{e.name, "proxy"})
+				e.server.counters.expire(expiry{e.name, "proxy"})
 				e.server.tell("the lease of proxy %s has run out: it is deleted", e.name)
 				e.delete()
 			}
 			return nil
 		}
 		if t := e.toxic(name); t != nil && t.lease == l {
-			e.server.tallies.expire(expiry{e.name, "toxic"})
+			e.server.counters.expire(expiry{e.name, "toxic"})
 			e.server.tell("the lease of toxic %s of proxy %s has run out: it is taken out", name, e.name)
 			e.drop(t)
 		}

@@ -35,7 +35,8 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	case a != nil:
 		return a, nil
 	case exchanges != nil:
-		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q", typ, protocol, toxic.ProtocolHTTP1)
+		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q",
+			typ, protocol, toxic.ProtocolHTTP1)
 	case bytes != nil:
 		return nil, badRequest("toxic type %s is for bytes, and this proxy speaks %s: create it without \"protocol\"", typ, protocol)
 	default:
@@ -180,8 +181,8 @@ func (k *keys) behave(share unit.Share) (toxic.Toxic, error) {
 
 func quoted(text string) json.RawMessage { return json.RawMessage(strconv.Quote(text)) }
 
-// problemsOf is what is wrong with attributes, without the places that they
-// have in a text that nobody wrote.
+// problemsOf is what is wrong with attributes, without their positions: the
+// text that they are in is generated.
 func problemsOf(err error) string {
 	var all strict.Errors
 	if !errors.As(err, &all) {

@@ -91,7 +91,8 @@ func readList(file string, data []byte) (list []listed, err error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if len(document.Content) != 1 || document.Content[0].Kind != yaml.SequenceNode {
-		return nil, fmt.Errorf("%s: it must be a list of proxies, like [{\"name\": \"redis\", \"listen\": \"127.0.0.1:16379\", \"upstream\": \"127.0.0.1:6379\"}]", file)
+		return nil, fmt.Errorf("%s: it must be a list of proxies, like %s", file,
+			`[{"name": "redis", "listen": "127.0.0.1:16379", "upstream": "127.0.0.1:6379"}]`)
 	}
 	for _, n := range document.Content[0].Content {
 		if n.Kind != yaml.MappingNode {

@@ -9,13 +9,14 @@ import (
 	"net/http"
 )
 
-// toxiproxyVersion is the one whose API this is; its clients ask.
+// toxiproxyVersion is the version whose API this is; its clients ask for it.
 const toxiproxyVersion = "2.12.0"
 
 // call is one request to the API.
 type call struct {
 	ctx   context.Context
 	proxy string // name in the path, if it has one
+	entry *entry // of that proxy
 	toxic string
 	body  io.Reader
 }
@@ -83,40 +84,24 @@ func (s *Server) populateProxies(c call) (answer, error) {
 }
 
 func (s *Server) showProxy(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusOK, json: e.view()}, nil
+	return answer{status: http.StatusOK, json: c.entry.view()}, nil
 }
 
 func (s *Server) updateProxy(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
 	var in proxyInput
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
-	v, err := s.update(c.ctx, e, in)
+	v, err := s.update(c.ctx, c.entry, in)
 	return answer{status: http.StatusOK, json: v}, err
 }
 
 func (s *Server) deleteProxy(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusNoContent}, e.change(func() error { e.delete(); return nil })
+	return answer{status: http.StatusNoContent}, c.entry.change(func() error { c.entry.delete(); return nil })
 }
 
 func (s *Server) resetProxy(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusNoContent}, s.reset(c.ctx, e)
+	return answer{status: http.StatusNoContent}, s.reset(c.ctx, c.entry)
 }
 
 // resetAll resets every proxy, whatever becomes of the others, and tells of the
@@ -132,29 +117,21 @@ func (s *Server) resetAll(c call) (answer, error) {
 }
 
 func (s *Server) listToxics(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusOK, json: e.view().Toxics}, nil
+	return answer{status: http.StatusOK, json: c.entry.view().Toxics}, nil
 }
 
 func (s *Server) createToxic(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
 	var in toxicInput
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
 	var v toxicView
-	err = e.change(func() error {
-		t, err := newToxic(e.protocol, in)
+	err := c.entry.change(func() error {
+		t, err := newToxic(c.entry.protocol, in)
 		if err != nil {
 			return err
 		}
-		if err := e.add(t, in.TTL); err != nil {
+		if err := c.entry.add(t, in.TTL); err != nil {
 			return err
 		}
 		v = t.view()
@@ -164,11 +141,7 @@ func (s *Server) createToxic(c call) (answer, error) {
 }
 
 func (s *Server) showToxic(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
-	for _, v := range e.view().Toxics {
+	for _, v := range c.entry.view().Toxics {
 		if v.Name == c.toxic {
 			return answer{status: http.StatusOK, json: v}, nil
 		}
@@ -177,14 +150,11 @@ func (s *Server) showToxic(c call) (answer, error) {
 }
 
 func (s *Server) updateToxic(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
+	e := c.entry // a lease that it begins must not keep the request
 	var in toxicInput
 	readErr := c.read(&in)
 	var v toxicView
-	err = e.change(func() error {
+	err := e.change(func() error {
 		t := e.toxic(c.toxic)
 		if t == nil {
 			return errToxicNotFound
@@ -204,16 +174,12 @@ func (s *Server) updateToxic(c call) (answer, error) {
 }
 
 func (s *Server) deleteToxic(c call) (answer, error) {
-	e, err := s.get(c.proxy)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusNoContent}, e.change(func() error {
-		t := e.toxic(c.toxic)
+	return answer{status: http.StatusNoContent}, c.entry.change(func() error {
+		t := c.entry.toxic(c.toxic)
 		if t == nil {
 			return errToxicNotFound
 		}
-		e.drop(t)
+		c.entry.drop(t)
 		return nil
 	})
 }

@@ -40,9 +40,9 @@ var routes = []route{
 	{"DELETE", "/proxies/{proxy}/toxics/{toxic}", true, (*Server).deleteToxic},
 }
 
-// ServeHTTP makes Server an http.Handler. Who has no token learns nothing, and
-// neither does a web page that a browser shows: it could reach what only
-// listens on loopback.
+// ServeHTTP makes Server an http.Handler. A request without the token learns
+// nothing, and neither does a web page in a browser: it could reach what listens on
+// loopback only.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "stormctl")
 	if !s.admits(r) {
@@ -73,7 +73,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer s.ops.Done()
 	}
 	c.ctx, c.body = r.Context(), http.MaxBytesReader(w, r.Body, maxBody)
-	a, err := found.handle(s, c)
+	var a answer
+	var err error
+	if c.proxy != "" {
+		c.entry, err = s.get(c.proxy)
+	}
+	if err == nil {
+		a, err = found.handle(s, c)
+	}
 	if err != nil {
 		fail(w, asProblem(err))
 		return
@@ -148,7 +155,7 @@ func (a answer) write(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", typ)
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // who has gone does not want it
+	_, _ = w.Write(body) // fails only if the client is gone
 }
 
 // fail answers a problem: as text/plain, as toxiproxy does.

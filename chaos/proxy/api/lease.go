@@ -8,7 +8,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
-// lease is how long something stays if nobody renews it.
+// lease is how long something stays unless it is renewed.
 type lease struct {
 	ttl     time.Duration
 	expires time.Time
@@ -38,7 +38,7 @@ func (l *lease) view() leaseView {
 // ttl is a duration in JSON, "30s"; 0 is for no lease.
 type ttl time.Duration
 
-// maxTTL bounds a lease. Who wants longer wants none.
+// maxTTL bounds a lease. A longer one would be none in effect.
 const maxTTL = 24 * 365 * time.Hour
 
 // UnmarshalJSON makes ttl a json.Unmarshaler.

@@ -13,83 +13,89 @@ import (
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
-// tallies are counts that outlive what they count: a toxic has hit what it has
+// counters are counts that outlive what they count: a toxic has hit what it has
 // hit after it is taken out, too.
-type tallies struct {
+type counters struct {
 	mu      sync.Mutex
-	toxics  map[tallyKey]*tally
+	toxics  map[counterKey]*counter
 	expired map[expiry]uint64
 }
 
-// deeds are what a toxic has done.
-type deeds struct {
+// toxicCounts are what a toxic has done.
+type toxicCounts struct {
 	hits     uint64 // exchanges that it has hit, or connections
 	overflow uint64 // exchanges that it let go because it had hold of enough
 }
 
-// deedsOf is what all toxics with an index have done in a relay.
-func deedsOf(r proxy.Relay, index int) deeds { return deeds{r.Hit(index), r.Overflow(index)} }
+// countsOf is what all toxics with an index have done in a relay.
+func countsOf(r proxy.Relay, index int) toxicCounts {
+	return toxicCounts{r.Hit(index), r.Overflow(index)}
+}
 
-func (d deeds) plus(e deeds) deeds  { return deeds{d.hits + e.hits, d.overflow + e.overflow} }
-func (d deeds) minus(e deeds) deeds { return deeds{d.hits - e.hits, d.overflow - e.overflow} }
+func (d toxicCounts) plus(e toxicCounts) toxicCounts {
+	return toxicCounts{d.hits + e.hits, d.overflow + e.overflow}
+}
+func (d toxicCounts) minus(e toxicCounts) toxicCounts {
+	return toxicCounts{d.hits - e.hits, d.overflow - e.overflow}
+}
 
-// tally adds up the deeds of all toxics with one key.
-type tally struct {
-	key            tallyKey
+// counter adds up the counts of all toxics with one key.
+type counter struct {
+	key            counterKey
 	hits, overflow atomic.Uint64
 }
 
-func (t *tally) add(d deeds) {
+func (t *counter) add(d toxicCounts) {
 	t.hits.Add(d.hits)
 	t.overflow.Add(d.overflow)
 }
 
-func (t *tally) total() deeds { return deeds{t.hits.Load(), t.overflow.Load()} }
+func (t *counter) total() toxicCounts { return toxicCounts{t.hits.Load(), t.overflow.Load()} }
 
-// tallyKey is what toxics are counted by.
-type tallyKey struct{ proxy, toxic, typ, stream string }
+// counterKey is what toxics are counted by.
+type counterKey struct{ proxy, toxic, typ, stream string }
 
 // expiry is what leases that ran out are counted by.
 type expiry struct{ proxy, of string }
 
-// maxTallies bounds what is remembered of names that are made up anew all the
+// maxCounters bounds what is remembered of names that are made up anew all the
 // time. What comes when it is full counts together, without names.
-const maxTallies = 10_000
+const maxCounters = 10_000
 
-// of is the tally with that key.
-func (t *tallies) of(key tallyKey) *tally {
+// of is the counter with that key.
+func (t *counters) of(key counterKey) *counter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.toxics == nil {
-		t.toxics = map[tallyKey]*tally{}
+		t.toxics = map[counterKey]*counter{}
 	}
-	if t.toxics[key] == nil && len(t.toxics) >= maxTallies {
-		key = tallyKey{typ: key.typ}
+	if t.toxics[key] == nil && len(t.toxics) >= maxCounters {
+		key = counterKey{typ: key.typ}
 	}
 	if t.toxics[key] == nil {
-		t.toxics[key] = &tally{key: key}
+		t.toxics[key] = &counter{key: key}
 	}
 	return t.toxics[key]
 }
 
 // expire counts a lease that has run out.
-func (t *tallies) expire(key expiry) {
+func (t *counters) expire(key expiry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.expired == nil {
 		t.expired = map[expiry]uint64{}
 	}
-	if _, known := t.expired[key]; !known && len(t.expired) >= maxTallies {
+	if _, known := t.expired[key]; !known && len(t.expired) >= maxCounters {
 		key = expiry{of: key.of}
 	}
 	t.expired[key]++
 }
 
 // totals is a copy of all there is.
-func (t *tallies) totals() (toxics map[tallyKey]deeds, expired map[expiry]uint64) {
+func (t *counters) totals() (toxics map[counterKey]toxicCounts, expired map[expiry]uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	toxics = make(map[tallyKey]deeds, len(t.toxics))
+	toxics = make(map[counterKey]toxicCounts, len(t.toxics))
 	for key, n := range t.toxics {
 		toxics[key] = n.total()
 	}
@@ -106,13 +112,13 @@ type reading struct {
 	inFlight int
 	endings  [endings]uint64
 	refusals uint64
-	active   []tallyKey         // toxics in force
-	toxics   map[tallyKey]deeds // of those there are, up to now
+	active   []counterKey               // toxics in force
+	toxics   map[counterKey]toxicCounts // of those there are, up to now
 }
 
 // read reads the counts of e.
 func (e *entry) read() reading {
-	r := reading{name: e.name, toxics: map[tallyKey]deeds{}, refusals: e.refusals.Load()}
+	r := reading{name: e.name, toxics: map[counterKey]toxicCounts{}, refusals: e.refusals.Load()}
 	for i := range e.endings {
 		r.endings[i] = e.endings[i].Load()
 	}
@@ -122,8 +128,8 @@ func (e *entry) read() reading {
 	if relay != nil {
 		r.traffic = r.plus(trafficOf(relay))
 		for _, t := range e.toxics {
-			if e.key(t) == t.tally.key {
-				r.toxics[t.tally.key] = t.tally.total().plus(t.done(relay))
+			if e.key(t) == t.counter.key {
+				r.toxics[t.counter.key] = t.counter.total().plus(t.done(relay))
 			}
 			if !t.idle() {
 				r.active = append(r.active, e.key(t))
@@ -143,9 +149,9 @@ func (s *Server) metrics() []byte {
 	for _, e := range s.shown() {
 		reads = append(reads, e.read())
 	}
-	// Afterwards: what a toxic had done that has gone meanwhile is in its tally
+	// Afterwards: what a toxic had done that has gone meanwhile is in its counter
 	// by now, and no count goes back.
-	toxics, expired := s.tallies.totals()
+	toxics, expired := s.counters.totals()
 	for _, r := range reads {
 		maps.Copy(toxics, r.toxics)
 	}
@@ -177,26 +183,27 @@ func (s *Server) metrics() []byte {
 	for _, r := range reads {
 		x.sample(r.refusals, "proxy", r.name)
 	}
-	bytes := func(name, help string, of func(way) uint64) {
+	bytes := func(name, help string, of func(byteCounts) uint64) {
 		x.family(name, "counter", help)
 		for _, r := range reads {
 			for i, d := range directions {
-				x.sample(of(r.ways[i]), "direction", d.String(), "listener", r.listen, "proxy", r.name, "upstream", r.upstream)
+				x.sample(of(r.bytes[i]), "direction", d.String(), "listener", r.listen, "proxy", r.name, "upstream", r.upstream)
 			}
 		}
 	}
 	bytes("toxiproxy_proxy_received_bytes_total", "Bytes that came from callers (direction upstream) and from the upstream (downstream).",
-		func(w way) uint64 { return w.received })
+		func(w byteCounts) uint64 { return w.received })
 	bytes("toxiproxy_proxy_sent_bytes_total", "Bytes given to the upstream (direction upstream) and to callers (downstream).",
-		func(w way) uint64 { return w.sent })
+		func(w byteCounts) uint64 { return w.sent })
 	x.family("stormctl_toxic_active", "gauge", "1 for each toxic in force.")
 	for _, r := range reads {
 		for _, key := range r.active {
 			x.sample(1, key.labels()...)
 		}
 	}
-	x.family("stormctl_toxic_hits_total", "counter", "Exchanges that the toxic has hit; of tcp, connections. It stays when the toxic is taken out.")
-	keys := slices.SortedFunc(maps.Keys(toxics), tallyKey.compare)
+	x.family("stormctl_toxic_hits_total", "counter",
+		"Exchanges that the toxic has hit; of tcp, connections. It stays when the toxic is taken out.")
+	keys := slices.SortedFunc(maps.Keys(toxics), counterKey.compare)
 	for _, key := range keys {
 		x.sample(toxics[key].hits, key.labels()...)
 	}
@@ -218,11 +225,11 @@ func count(b bool) uint64 {
 	return 0
 }
 
-func (k tallyKey) labels() []string {
+func (k counterKey) labels() []string {
 	return []string{"proxy", k.proxy, "stream", k.stream, "toxic", k.toxic, "type", k.typ}
 }
 
-func (k tallyKey) compare(l tallyKey) int {
+func (k counterKey) compare(l counterKey) int {
 	return cmp.Or(cmp.Compare(k.proxy, l.proxy), cmp.Compare(k.toxic, l.toxic), cmp.Compare(k.typ, l.typ), cmp.Compare(k.stream, l.stream))
 }
 

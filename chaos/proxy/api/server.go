@@ -22,20 +22,19 @@ type Config struct {
 	Token string         // what every request must bear; "" asks for none
 	Seed  uint64         // of all chance
 
-	// Tell is told what happens without anybody asking for it: that a lease
-	// has run out. Goroutines call it at once; it must not block. nil is for
-	// nobody.
+	// Tell is told what happens unasked: that a lease has run out. It is called
+	// concurrently and must not block; nil discards.
 	Tell func(text string)
 }
 
 // Server holds proxies and serves the API that changes them. Any number of
 // goroutines may use it at once.
 type Server struct {
-	config  Config
-	allow   allowList
-	token   [sha256.Size]byte
-	tallies tallies
-	listen  func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) // listen, but for tests
+	config   Config
+	allow    allowList
+	token    [sha256.Size]byte
+	counters counters
+	listen   func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) // listen, but for tests
 
 	mu      sync.Mutex // guards what follows; held for a few assignments
 	entries map[string]*entry
@@ -47,7 +46,8 @@ type Server struct {
 
 // New is a server without any proxy.
 func New(c Config) *Server {
-	return &Server{config: c, allow: newAllowList(c.Allow), token: sha256.Sum256([]byte(c.Token)), entries: map[string]*entry{}, listen: listen}
+	return &Server{config: c, allow: newAllowList(c.Allow), token: sha256.Sum256([]byte(c.Token)),
+		entries: map[string]*entry{}, listen: listen}
 }
 
 // listen returns a relay that is bound and serving, and was prepared before its

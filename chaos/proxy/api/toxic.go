@@ -44,10 +44,10 @@ type proxyToxic struct {
 	index  int    // among the proxy's toxics; an update keeps it
 	remove func() // takes it out of the relay; nil while it is in none
 
-	// tally is what it did in relays that there are no more; since is what the
+	// counter is what it did in relays that there are no more; since is what the
 	// relay had counted for its index before it came.
-	tally *tally
-	since deeds
+	counter *counter
+	since   toxicCounts
 }
 
 // newToxic is a toxic for a proxy that speaks protocol. It is checked in the
@@ -79,7 +79,8 @@ func (t *proxyToxic) updated(protocol string, in toxicInput) (*proxyToxic, error
 	if err != nil {
 		return nil, err
 	}
-	u := &proxyToxic{name: t.name, typ: t.typ, stream: t.stream, toxicity: t.toxicity, lease: t.lease, index: t.index, tally: t.tally, since: t.since}
+	u := &proxyToxic{name: t.name, typ: t.typ, stream: t.stream, toxicity: t.toxicity,
+		lease: t.lease, index: t.index, counter: t.counter, since: t.since}
 	set(&u.toxicity, in.Toxicity)
 	if u.attributes, err = newAttributes(protocol, t.typ); err != nil {
 		return nil, err
@@ -159,12 +160,12 @@ func set[T any](at *T, given *T) {
 }
 
 // done is what it has done in r.
-func (t *proxyToxic) done(r proxy.Relay) deeds {
-	return deedsOf(r, t.index).minus(t.since)
+func (t *proxyToxic) done(r proxy.Relay) toxicCounts {
+	return countsOf(r, t.index).minus(t.since)
 }
 
 // settle takes over what r has counted.
 func (t *proxyToxic) settle(r proxy.Relay) {
-	t.tally.add(t.done(r))
-	t.since = deeds{}
+	t.counter.add(t.done(r))
+	t.since = toxicCounts{}
 }

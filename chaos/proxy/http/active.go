@@ -50,7 +50,7 @@ func (a *active) decide(x *toxic.Head, rng *rand.Rand) toxic.Fate {
 }
 
 // acquire reports whether the toxic may have hold of one more exchange, and counts
-// it until letGo.
+// it until release.
 func (a *active) acquire() bool {
 	most := int64(a.selects.MaxActive)
 	for most > 0 {

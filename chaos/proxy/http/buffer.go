@@ -42,7 +42,7 @@ func (q *buffer) room() []byte {
 		}
 	}
 	if (q.full || q.to == len(q.b)) && len(q.b) < maxBuffer {
-		// The old array is left as it is to whoever still looks at kept bytes.
+		// The old array is left as it is: slices of kept bytes may point into it.
 		grown := make([]byte, 2*len(q.b))
 		copy(grown, q.b[:q.to])
 		q.b = grown

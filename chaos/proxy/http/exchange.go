@@ -20,7 +20,7 @@ type exchange struct {
 
 	passed    bool       // the request has begun to reach the dependency: what delays it now delays its response
 	answering bool       // the response, or ours instead, has begun to reach the caller: too late for another
-	tunnel    bool       // bytes pass both ways until both sides have closed; nobody takes turns
+	tunnel    bool       // bytes pass both ways until both sides have closed; the sides do not take turns
 	waiting   bool       // the caller's side wants to be woken when it ends
 	dropped   bool       // the response, which has begun to come, is dropped
 	lost      bool       // it has come to its end
@@ -102,7 +102,7 @@ func (x *exchange) decide(r *Relay, toxics []*active, head *toxic.Head, chance *
 	x.recordHits(r, toxic.Fate.AtOnce)
 }
 
-// recordHits notes that those toxics have touched the exchange whose fates match.
+// recordHits notes that the toxics whose fates match have touched the exchange.
 func (x *exchange) recordHits(r *Relay, match func(toxic.Fate) bool) {
 	var by uint64
 	for _, d := range x.decided {

@@ -72,7 +72,7 @@ func grpcMessage(text string) string {
 	return b.String()
 }
 
-// messages follows the messages of a gRPC request: a byte that tells whether it
+// messages follows the messages of a gRPC request: a byte that says whether it
 // is compressed, four of its length, the message.
 type messages struct {
 	head [5]byte

@@ -47,7 +47,7 @@ func (c *h1Conn) answer() step {
 	c.phase = reading
 	if c.last {
 		_ = c.caller.CloseWrite() // fails only if the caller is gone
-		return c.lastOnes()
+		return c.beginDrain()
 	}
 	return again
 }

@@ -152,7 +152,7 @@ func (u *h1Upstream) cut(f toxic.Fate) bool {
 	if ok {
 		e.Tell()
 	}
-	_ = c.caller.CloseWrite() // fails only if the caller is gone, whom its own side sees
+	_ = c.caller.CloseWrite() // fails only if the caller is gone, which its own side sees
 	c.wakeCaller()
 	return false
 }
@@ -180,5 +180,5 @@ func (u *h1Upstream) dropLast() {
 		c.giveUp(false)
 	}
 	c.mu.Unlock()
-	c.wakeCaller() // who breaks it off, or waits for the heal
+	c.wakeCaller() // its side breaks it off, or waits for the heal
 }

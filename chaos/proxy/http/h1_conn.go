@@ -18,9 +18,9 @@ import (
 //
 //	          ┌─ caller's side (run) ────────────────┐
 //	caller ──▶│ head ─▶ gate ─▶ request ─▶ wait      │──▶ dependency
-//	          │ always reading, so that a caller who │
-//	          │ leaves is seen at once; answers,     │
-//	          │ breaks, waits for delays             │
+//	          │ always reading: a caller that leaves │
+//	          │ is seen at once; answers, breaks,    │
+//	          │ waits for delays                     │
 //	          └──────────────────────────────────────┘
 //	          ┌─ dependency's side (upstream.run) ───┐
 //	caller ◀──│ gate ◀─ response                     │◀── dependency
@@ -59,7 +59,7 @@ type h1Conn struct {
 	nudge chan struct{}
 
 	// final is locked while the last bytes of a response are given to the
-	// caller. The exchange has ended by then, so that the caller, who has
+	// caller. The exchange has ended by then, so that the caller, which has
 	// them, can begin the next; only an answer of ours must not overtake
 	// them. It is taken before mu.
 	final sync.Mutex

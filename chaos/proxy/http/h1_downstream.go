@@ -367,7 +367,7 @@ func (c *h1Conn) await() step {
 	case c.ending == toReset:
 		return read // until it is
 	case c.ending == toClose:
-		return c.lastOnes()
+		return c.beginDrain()
 	case c.up == nil || c.up.eof:
 		return stop
 	default:
@@ -427,10 +427,10 @@ func (c *h1Conn) tunnelEnd() step {
 	return read
 }
 
-// lastOnes is for when the caller has been told that nothing more comes. Closing
+// beginDrain is called once the caller's direction is closed for writing. Closing
 // before it has would reset the connection if it still sends, and might take
 // from it what it has not read yet.
-func (c *h1Conn) lastOnes() step {
+func (c *h1Conn) beginDrain() step {
 	c.drainBy = time.Now().Add(linger)
 	c.phase = draining
 	return again

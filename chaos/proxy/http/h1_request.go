@@ -104,8 +104,7 @@ func (c *h1Conn) deliverAgain() {
 	toHEAD := string(c.req.Method) == "HEAD"
 	r := c.relay
 	r.life.WG.Go(func() {
-		// What becomes of it is for the dependency's side to show: nobody
-		// here waits for it.
+		// Its result is ignored: only the dependency's side shows what became of it.
 		_ = r.deliver(request, toHEAD)
 	})
 }

@@ -157,7 +157,7 @@ func (u *h1Upstream) readHead() (complete, ok bool) {
 	toHEAD, toCONNECT := c.x.toHEAD, c.x.toCONNECT
 	c.mu.Unlock()
 	if !turns {
-		// A tunnel; or a response that nobody asked for, as servers send it
+		// A tunnel; or an unsolicited response, as servers send it
 		// before they close an idle connection.
 		u.part = rest
 		return true, true
@@ -406,8 +406,8 @@ func (u *h1Upstream) ended(err error) {
 	}
 	if x.open && x.tunnel && clean {
 		c.mu.Unlock()
-		_ = c.caller.CloseWrite() // fails only if the caller is gone, whom its own side sees
-		c.wakeCaller()            // who ends it
+		_ = c.caller.CloseWrite() // fails only if the caller is gone, which its own side sees
+		c.wakeCaller()            // its side ends it
 		return
 	}
 	how := evidence.Failed
@@ -425,7 +425,7 @@ func (u *h1Upstream) ended(err error) {
 	}
 	if clean && uploading {
 		// Closing now would reset the connection and could take the response
-		// from a caller who still sends. It ends when the dependency takes no
+		// from a caller that still sends. It ends when the dependency takes no
 		// more, or when the caller closes.
 		_ = c.caller.CloseWrite()
 		c.wakeCaller()

@@ -27,7 +27,7 @@ import (
 //	          └────────────────────────────┘ └──────────────────────────────┘
 //
 // Each side has a goroutine that reads and one that writes; they share the
-// streams under mu, which nobody holds while reading or writing. What is read
+// streams under mu, which is never held while reading or writing. What is read
 // is put into its stream, and what a stream may pass on is taken from it by the
 // other side's writer: heads and control frames in their order, DATA of the
 // streams in turn, as far as the receiver's windows go. A goroutine for delays
@@ -114,11 +114,11 @@ func (m *h2Conn) run() {
 	defer m.shut(false)
 	m.read(&m.caller, m.in, m.fromCaller)
 	m.mu.Lock()
-	scolded := m.draining && !m.closed
+	sentGoAway := m.draining && !m.closed
 	m.mu.Unlock()
-	if scolded {
+	if sentGoAway {
 		writer.Wait()
-		_, _ = io.Copy(io.Discard, caller) // until it has read why, or its time is over
+		_, _ = io.Copy(io.Discard, caller) // until it has read the GOAWAY, or its deadline
 	}
 }
 
@@ -213,8 +213,8 @@ func (m *h2Conn) read(l *h2Side, in io.Reader, take func(http2.Frame) error) {
 	}
 }
 
-// way is which way the bytes go that are written on a side.
-func (m *h2Conn) way(l *h2Side) int {
+// direction is the one of the bytes that are written on a side.
+func (m *h2Conn) direction(l *h2Side) link.Direction {
 	if l == &m.caller {
 		return link.ToCaller
 	}
@@ -258,7 +258,7 @@ func (m *h2Conn) write(l *h2Side) {
 		if !broken {
 			var n int
 			n, err = l.conn.Write(batch)
-			m.relay.Passed(m.way(l), n)
+			m.relay.Passed(m.direction(l), n)
 		}
 		breaks := false
 		for i := range ends {

@@ -16,11 +16,11 @@ import (
 // ended handles that a side is over: its connection has ended, or what came on
 // it is not HTTP/2. mu is locked.
 func (m *h2Conn) ended(l *h2Side, err error) {
-	code, foul := fouled(err)
+	code, breach := peerBreach(err)
 	switch {
 	case l == &m.caller:
 		m.finishAll(evidence.CallerGone)
-		if !foul || m.draining || m.closed {
+		if !breach || m.draining || m.closed {
 			m.shutBoth(errors.Is(err, syscall.ECONNRESET))
 			return
 		}
@@ -30,13 +30,13 @@ func (m *h2Conn) ended(l *h2Side, err error) {
 		_ = l.conn.SetWriteDeadline(time.Now().Add(linger)) // fails only if closed
 		l.signal()
 	default:
-		m.end(foul || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF))
+		m.end(breach || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF))
 	}
 }
 
-// fouled reports whether a connection is of no use because of what its peer sent,
-// and the code that says so.
-func fouled(err error) (code http2.ErrCode, foul bool) {
+// peerBreach reports whether err is a peer's breach of HTTP/2 that ends the
+// connection, and the code for its GOAWAY.
+func peerBreach(err error) (code http2.ErrCode, breach bool) {
 	var conn http2.ConnectionError
 	switch {
 	case errors.As(err, &conn):

@@ -322,7 +322,7 @@ func (m *h2Conn) refuse(l *h2Side, err http2.StreamError) {
 	}
 }
 
-// windowUpdate lets go what waits for it.
+// windowUpdate widens a window, and wakes the side that waits for it.
 func (m *h2Conn) windowUpdate(l *h2Side, f *http2.WindowUpdateFrame) error {
 	n := int64(f.Increment)
 	if f.StreamID == 0 {

@@ -11,7 +11,7 @@ import (
 // bounded: past maxInterned texts, or for a long one, each call allocates.
 type interned struct {
 	known atomic.Pointer[map[string]string]
-	mu    sync.Mutex // of those who add
+	mu    sync.Mutex // held while adding
 }
 
 const (

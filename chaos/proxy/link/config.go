@@ -67,7 +67,7 @@ type Relay interface {
 	InFlight() int                     // exchanges in progress
 	Connections() int                  // open connections of callers
 	Accepted() uint64                  // connections that callers have made so far
-	Unsafe() uint64                    // callers with whom no TLS could be agreed on
+	Unsafe() uint64                    // callers whose TLS handshake failed
 	Bytes(d toxic.Direction) uint64    // given to the dependency (Upstream) or to callers (Downstream); Both is their sum
 	Received(d toxic.Direction) uint64 // come from callers or from the dependency; they may be under way still, or have been dropped
 

@@ -7,10 +7,13 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// The ways that bytes go, as counters are indexed.
+// Direction is one of the two that bytes go in. It indexes what is kept for each.
+type Direction int
+
 const (
-	ToDependency = iota
+	ToDependency Direction = iota
 	ToCaller
+	Directions // how many there are
 )
 
 // Counters is what a relay counts. All may be read and counted at any time.
@@ -20,7 +23,7 @@ type Counters struct {
 	inFlight         atomic.Int64
 	accepted         atomic.Uint64
 	unsafe           atomic.Uint64
-	passed, received [2]atomic.Uint64            // bytes, by the way that they go
+	passed, received [2]atomic.Uint64            // bytes, by Direction
 	hits, overflows  [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 }
 
@@ -39,20 +42,22 @@ func (c *Counters) Began() uint64 { return c.seq.Load() }
 // Accept counts a caller's connection.
 func (c *Counters) Accept() { c.accepted.Add(1) }
 
-// Refuse counts a caller with whom no TLS could be agreed on.
+// Refuse counts a caller whose TLS handshake failed.
 func (c *Counters) Refuse() { c.unsafe.Add(1) }
 
 // Overflowed counts an exchange that a toxic let go because of its bound.
 func (c *Counters) Overflowed(index int) { c.overflows[index].Add(1) }
 
 // Passed counts n bytes that were given away; a negative n takes them back.
-func (c *Counters) Passed(way, n int) { c.passed[way].Add(uint64(n)) }
+func (c *Counters) Passed(d Direction, n int) { c.passed[d].Add(uint64(n)) }
 
 // Got counts n bytes that were read.
-func (c *Counters) Got(way, n int) { c.received[way].Add(uint64(n)) }
+func (c *Counters) Got(d Direction, n int) { c.received[d].Add(uint64(n)) }
 
 // Reading is from, with its bytes counted as they are read.
-func (c *Counters) Reading(from io.Reader, way int) io.Reader { return reading{from, &c.received[way]} }
+func (c *Counters) Reading(from io.Reader, d Direction) io.Reader {
+	return reading{from, &c.received[d]}
+}
 
 type reading struct {
 	io.Reader

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
@@ -51,7 +52,7 @@ type attachment struct {
 	fresh      bool          // the connection came after the toxic
 	hit        bool          // it has done something
 	fate       toxic.ConnFate
-	directions [2]directionState // by way
+	directions [2]directionState // by link.Direction
 }
 
 // directionState is what an attachment remembers of one direction.
@@ -92,7 +93,7 @@ func (g *attachment) acquire() bool {
 	return true
 }
 
-// release is the end of grasp.
+// release is the end of acquire.
 func (g *attachment) release() {
 	if g.holds {
 		g.by.holding--
@@ -114,10 +115,10 @@ func (d *draw) seed(a *activeConn, conn, about uint64) {
 }
 
 // draw is the chance about pieces.
-func (n *directionState) draw(a *activeConn, conn uint64, way int) *rand.Rand {
+func (n *directionState) draw(a *activeConn, conn uint64, dir link.Direction) *rand.Rand {
 	if n.rng == nil {
 		var d draw
-		d.seed(a, conn, 1+uint64(way))
+		d.seed(a, conn, 1+uint64(dir))
 		n.rng = d.rng
 	}
 	return n.rng
@@ -140,10 +141,10 @@ func stage(s toxic.Shaper) int {
 }
 
 // shapedBy brings the shapers among attachments that cover one direction in order.
-func shapedBy(shapers, grips []*attachment, way toxic.Direction) []*attachment {
+func shapedBy(shapers, attachments []*attachment, d toxic.Direction) []*attachment {
 	shapers = shapers[:0]
-	for _, g := range grips {
-		if g.holds && g.by.shaper != nil && g.by.direction.Covers(way) {
+	for _, g := range attachments {
+		if g.holds && g.by.shaper != nil && g.by.direction.Covers(d) {
 			shapers = append(shapers, g)
 		}
 	}

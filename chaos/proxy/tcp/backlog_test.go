@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
@@ -103,7 +104,7 @@ func TestBacklogHealsEnds(t *testing.T) {
 // TestStreamDrawsRepeat: what a toxic draws about a connection depends on the
 // seed, its index, the connection and the direction, and on nothing else.
 func TestStreamDrawsRepeat(t *testing.T) {
-	draw := func(seed uint64, index int, conn uint64, way int) (sizes [5]int) {
+	draw := func(seed uint64, index int, conn uint64, way link.Direction) (sizes [5]int) {
 		var d draw
 		a := &activeConn{toxic: toxic.Slicer{Size: 1000, Variation: 900, Select: toxic.All}, selects: toxic.All, seed: toxic.Seed(seed, "db", index)}
 		a.shaper = a.toxic.(toxic.Shaper)

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/poll"
 )
@@ -28,7 +29,7 @@ type direction struct {
 	pipe    *pipe         // in bulk
 	ended   bool          // there is no more to read, or a toxic wants no more
 	cutBy   *activeConn   // that toxic
-	over    bool          // the end has been passed on, or there is nobody to pass anything to
+	over    bool          // the end has been passed on, or the receiver is gone
 	queued  bool          // among those that go on in the next turn
 }
 
@@ -42,11 +43,12 @@ const (
 	bulkAfter = 4
 )
 
-func directionOf(way int) toxic.Direction { return toxic.Upstream + toxic.Direction(way) }
+// directionOf is a direction as toxics name it.
+func directionOf(dir link.Direction) toxic.Direction { return toxic.Upstream + toxic.Direction(dir) }
 
 // shapedBy tells the direction which toxics there are.
-func (f *direction) shapedBy(grips []*attachment, way int) {
-	f.shapers = shapedBy(f.shapers, grips, directionOf(way))
+func (f *direction) shapedBy(attachments []*attachment, dir link.Direction) {
+	f.shapers = shapedBy(f.shapers, attachments, directionOf(dir))
 	f.narrow, f.cut, f.resume = false, 0, 0
 	for _, g := range f.shapers {
 		f.narrow = f.narrow || g.by.shaper.Waits()
@@ -65,27 +67,27 @@ func (f *direction) end(pipes *pipes) {
 
 // pump moves bytes until there are no more, no room for them, or others have
 // their turn.
-func (p *session) pump(way int) {
-	f, src := &p.directions[way], &p.peers[way]
+func (p *session) pump(dir link.Direction) {
+	f, src := &p.directions[dir], &p.peers[dir]
 	l := p.loop
 	if p.state != sessionPassing || f.verb != toxic.ConnPass || f.over || p.fast {
 		return
 	}
 	for n := 0; ; n++ {
 		if f.pipe != nil && (len(f.shapers) > 0 || f.limited) {
-			p.unsplice(way)
+			p.unsplice(dir)
 		}
 		if f.pipe != nil {
-			if !p.splice(way) {
+			if !p.splice(dir) {
 				return
 			}
 			break
 		}
-		if !f.backlog.empty() && !p.flush(way) {
+		if !f.backlog.empty() && !p.flush(dir) {
 			return
 		}
 		ended := f.ended
-		size := p.room(way)
+		size := p.room(dir)
 		if f.ended != ended {
 			continue // a limit is reached: that is the end, behind the backlog
 		}
@@ -93,17 +95,17 @@ func (p *session) pump(way int) {
 			break
 		}
 		if n >= pumpBatch {
-			p.goOnLater(way)
+			p.goOnLater(dir)
 			return
 		}
-		if !p.take(way, size) {
+		if !p.take(dir, size) {
 			return
 		}
 	}
 	if src.broken && !f.ended && !f.queued {
 		// It was reset while we did not read: what is unread is lost with it.
-		p.endFlow(way, endRST, nil)
-		if !p.flush(way) {
+		p.endFlow(dir, endRST, nil)
+		if !p.flush(dir) {
 			return
 		}
 	}
@@ -127,17 +129,17 @@ func (f *direction) wake(now time.Duration) time.Duration {
 }
 
 // goOnLater gives the direction a place in the next turn, if there is anything to do.
-func (p *session) goOnLater(way int) {
-	f := &p.directions[way]
-	if idle := f.backlog.empty() && f.pipe == nil && !f.limited && !p.peers[way].readable; !idle && !f.queued {
+func (p *session) goOnLater(dir link.Direction) {
+	f := &p.directions[dir]
+	if idle := f.backlog.empty() && f.pipe == nil && !f.limited && !p.peers[dir].readable; !idle && !f.queued {
 		f.queued = true
-		p.loop.again = append(p.loop.again, unfinished{p, p.generation, way})
+		p.loop.again = append(p.loop.again, unfinished{p, p.generation, dir})
 	}
 }
 
 // room is how many bytes may be read now.
-func (p *session) room(way int) int {
-	f, dst, now := &p.directions[way], &p.peers[1-way], p.loop.now
+func (p *session) room(dir link.Direction) int {
+	f, dst, now := &p.directions[dir], &p.peers[1-dir], p.loop.now
 	if f.ended {
 		return 0
 	}
@@ -156,20 +158,20 @@ func (p *session) room(way int) int {
 		if f.cut == 0 {
 			f.cut = size
 			for _, g := range f.shapers {
-				f.cut = min(f.cut, g.by.shaper.Cut(f.cut, g.directions[way].draw(g.by, p.number, way)))
+				f.cut = min(f.cut, g.by.shaper.Cut(f.cut, g.directions[dir].draw(g.by, p.number, dir)))
 			}
 		}
 		size = f.cut
 	}
 	if f.limited {
 		for _, g := range p.attachments {
-			if !g.fate.Limited || !g.by.direction.Covers(directionOf(way)) {
+			if !g.fate.Limited || !g.by.direction.Covers(directionOf(dir)) {
 				continue
 			}
-			left := g.fate.Limit - g.directions[way].passed
+			left := g.fate.Limit - g.directions[dir].passed
 			if left <= 0 {
 				p.hit(g)
-				p.endFlow(way, endCut, g.by)
+				p.endFlow(dir, endCut, g.by)
 				return 0
 			}
 			size = int(min(int64(size), left))
@@ -180,8 +182,8 @@ func (p *session) room(way int) int {
 
 // take reads once, and gives on what it has read. It reports whether the session is
 // still there.
-func (p *session) take(way, size int) bool {
-	f, src, l := &p.directions[way], &p.peers[way], p.loop
+func (p *session) take(dir link.Direction, size int) bool {
+	f, src, l := &p.directions[dir], &p.peers[dir], p.loop
 	n, errno := poll.Receive(src.fd, l.buf[:size])
 	switch {
 	case errno == unix.EINTR:
@@ -191,11 +193,11 @@ func (p *session) take(way, size int) bool {
 		return true
 	case errno != 0:
 		src.broken, src.readable = true, false
-		p.endFlow(way, endRST, nil)
+		p.endFlow(dir, endRST, nil)
 		return true
 	case n == 0:
 		src.readable = false
-		p.endFlow(way, endOf(src), nil)
+		p.endFlow(dir, endOf(src), nil)
 		return true
 	case n < size && !src.hungUp:
 		// Edge triggered: an event tells of what comes after this.
@@ -209,11 +211,11 @@ func (p *session) take(way, size int) bool {
 	} else {
 		f.full = 0
 	}
-	l.relay.Got(way, n)
+	l.relay.Got(dir, n)
 	if p.smallInRow++; n >= fastBuffer {
 		p.smallInRow = 0
 	}
-	return p.give(way, l.buf[:n])
+	return p.give(dir, l.buf[:n])
 }
 
 // endOf is how a side has ended that has no more to read.
@@ -225,17 +227,17 @@ func endOf(s *peer) end {
 }
 
 // give passes bytes on, or keeps what cannot go on yet.
-func (p *session) give(way int, b []byte) bool {
-	f, dst, l := &p.directions[way], &p.peers[1-way], p.loop
+func (p *session) give(dir link.Direction, b []byte) bool {
+	f, dst, l := &p.directions[dir], &p.peers[1-dir], p.loop
 	if f.limited {
 		for _, g := range p.attachments {
-			if g.fate.Limited && g.by.direction.Covers(directionOf(way)) {
-				g.directions[way].passed += int64(len(b))
+			if g.fate.Limited && g.by.direction.Covers(directionOf(dir)) {
+				g.directions[dir].passed += int64(len(b))
 			}
 		}
 	}
 	if len(f.shapers) > 0 {
-		p.delay(way, b)
+		p.delay(dir, b)
 		return true
 	}
 	if f.backlog.empty() && dst.writable {
@@ -243,9 +245,9 @@ func (p *session) give(way int, b []byte) bool {
 		switch errno {
 		case 0, unix.EAGAIN, unix.EINTR:
 		default:
-			return p.unwritable(way)
+			return p.unwritable(dir)
 		}
-		p.count(way, n)
+		p.count(dir, n)
 		if b = b[n:]; len(b) == 0 {
 			return true
 		}
@@ -256,41 +258,41 @@ func (p *session) give(way int, b []byte) bool {
 }
 
 // count notes bytes that were given to the receiver.
-func (p *session) count(way, n int) {
-	p.directions[way].bytes += uint64(n)
-	p.loop.relay.Passed(way, n)
+func (p *session) count(dir link.Direction, n int) {
+	p.directions[dir].bytes += uint64(n)
+	p.loop.relay.Passed(dir, n)
 }
 
 // delay puts bytes into the backlog, in pieces that are due when the shapers
 // say.
-func (p *session) delay(way int, b []byte) {
-	f := &p.directions[way]
+func (p *session) delay(dir link.Direction, b []byte) {
+	f := &p.directions[dir]
 	for len(b) > 0 {
 		n := len(b)
 		if f.narrow {
 			f.cut = 0 // this is what was drawn
 		} else {
 			for _, g := range f.shapers {
-				n = min(n, g.by.shaper.Cut(n, g.directions[way].draw(g.by, p.number, way)))
+				n = min(n, g.by.shaper.Cut(n, g.directions[dir].draw(g.by, p.number, dir)))
 			}
 		}
-		f.backlog.push(p.delayed(way, n), b[:n])
+		f.backlog.push(p.delayed(dir, n), b[:n])
 		b = b[n:]
 	}
 }
 
 // delayed is a piece of n bytes with the delays of the shapers.
-func (p *session) delayed(way, n int) piece {
-	f, now := &p.directions[way], p.loop.now
+func (p *session) delayed(dir link.Direction, n int) piece {
+	f, now := &p.directions[dir], p.loop.now
 	x := piece{at: now, delays: make([]delay, 0, len(f.shapers)+1)}
 	at := now
 	for _, g := range f.shapers {
-		lane := &g.directions[way]
-		out := max(at, g.by.shaper.Release(n, at, lane.free, lane.draw(g.by, p.number, way)))
+		state := &g.directions[dir]
+		out := max(at, g.by.shaper.Release(n, at, state.free, state.draw(g.by, p.number, dir)))
 		if toxic.GrowsInSize(g.by.toxic) {
 			out = at + time.Duration(float64(out-at)*g.by.grown(now))
 		}
-		lane.free = out
+		state.free = out
 		if out > at {
 			x.delays = append(x.delays, delay{g.by, out - at})
 		}
@@ -302,14 +304,14 @@ func (p *session) delayed(way, n int) piece {
 
 // endFlow ends a direction behind what is under way. Where nothing shapes it, a
 // RST overtakes what the receiver has no room for.
-func (p *session) endFlow(way int, how end, by *activeConn) {
-	f := &p.directions[way]
+func (p *session) endFlow(dir link.Direction, how end, by *activeConn) {
+	f := &p.directions[dir]
 	f.ended, f.cutBy = true, by
-	x := p.delayed(way, 0)
+	x := p.delayed(dir, 0)
 	x.end, x.by = how, by
 	if how != endCut {
 		for _, g := range p.attachments {
-			if g.fate.Ends > 0 && g.by.direction.Covers(directionOf(way)) {
+			if g.fate.Ends > 0 && g.by.direction.Covers(directionOf(dir)) {
 				p.hit(g)
 				x.delays = append(x.delays, delay{g.by, g.fate.Ends})
 			}
@@ -322,8 +324,8 @@ func (p *session) endFlow(way int, how end, by *activeConn) {
 }
 
 // flush writes what is due. It reports whether the session is still there.
-func (p *session) flush(way int) bool {
-	f, dst, l := &p.directions[way], &p.peers[1-way], p.loop
+func (p *session) flush(dir link.Direction) bool {
+	f, dst, l := &p.directions[dir], &p.peers[1-dir], p.loop
 	for !f.backlog.empty() {
 		front, bytes := f.backlog.front()
 		if front.due > l.now {
@@ -332,7 +334,7 @@ func (p *session) flush(way int) bool {
 		if front.end != noEnd {
 			how := front.end
 			f.backlog.pop(0)
-			return p.passEnd(way, how)
+			return p.passEnd(dir, how)
 		}
 		if !dst.writable {
 			return true
@@ -340,57 +342,57 @@ func (p *session) flush(way int) bool {
 		n, errno := poll.Send(dst.fd, bytes)
 		switch errno {
 		case 0:
-			p.count(way, n)
+			p.count(dir, n)
 			f.backlog.pop(n)
 		case unix.EINTR:
 		case unix.EAGAIN:
 			dst.writable = false
 		default:
-			return p.unwritable(way)
+			return p.unwritable(dir)
 		}
 	}
 	return true
 }
 
 // passEnd passes the end of a direction on.
-func (p *session) passEnd(way int, how end) bool {
+func (p *session) passEnd(dir link.Direction, how end) bool {
 	switch how {
 	case endRST:
-		p.close(goneFrom(way), true)
+		p.close(goneFrom(dir), true)
 		return false
 	case endCut:
 		p.finish()
 		return false
 	}
-	p.directions[way].over = true
-	if p.directions[1-way].over {
+	p.directions[dir].over = true
+	if p.directions[1-dir].over {
 		p.close(evidence.Answered, false)
 		return false
 	}
-	_ = unix.Shutdown(p.peers[1-way].fd, unix.SHUT_WR) // fails only if that side is gone, which reading it shows
+	_ = unix.Shutdown(p.peers[1-dir].fd, unix.SHUT_WR) // fails only if that side is gone, which reading it shows
 	return true
 }
 
 // unwritable is for when the receiver of a direction has reset the connection:
 // what it has sent before goes on, and then the reset does.
-func (p *session) unwritable(way int) bool {
-	f, back, dst := &p.directions[way], &p.directions[1-way], &p.peers[1-way]
+func (p *session) unwritable(dir link.Direction) bool {
+	f, back, dst := &p.directions[dir], &p.directions[1-dir], &p.peers[1-dir]
 	f.over, f.ended = true, true
 	f.backlog.drop()
 	dst.broken, dst.readable, dst.hungUp = true, true, true
 	if back.over {
-		p.close(goneFrom(1-way), true)
+		p.close(goneFrom(1-dir), true)
 		return false
 	}
 	generation := p.generation
-	p.pump(1 - way)
+	p.pump(1 - dir)
 	return p.generation == generation
 }
 
 // goneFrom is how a record ends if the sender of a direction has reset the
 // connection.
-func goneFrom(way int) evidence.Ending {
-	if way == callerSide {
+func goneFrom(dir link.Direction) evidence.Ending {
+	if dir == callerSide {
 		return evidence.CallerGone
 	}
 	return evidence.Failed

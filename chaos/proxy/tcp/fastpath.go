@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/poll"
 )
@@ -28,7 +29,7 @@ type fastPath struct {
 	loop       *loop
 	after      int          // so many small messages in a row make a session be promoted
 	promotions atomic.Int64 // how many times one has
-	ring       *poll.Ring   // nil as long as nobody has boarded
+	ring       *poll.Ring   // nil until a session is promoted
 	buffers    *poll.Buffers
 	refused    bool // there is no ring to be had
 	poll.Patience
@@ -113,7 +114,7 @@ func (f *fastPath) promote(p *session) {
 	}
 	for k := range p.peers {
 		if f.loop.poller.Remove(p.peers[k].fd) != nil {
-			p.close(goneFrom(k), true) // it was registered: this does not happen
+			p.close(goneFrom(link.Direction(k)), true) // it was registered: this does not happen
 			return
 		}
 	}
@@ -193,7 +194,7 @@ func (f *fastPath) demoted(p *session) {
 	f.sessions--
 	for k := range p.peers {
 		if f.loop.poller.Add(p.peers[k].fd, p.slot<<1|int32(k), p.generation) != nil {
-			p.close(goneFrom(k), true) // the kernel's bound on watched descriptors
+			p.close(goneFrom(link.Direction(k)), true) // the kernel's bound on watched descriptors
 			return
 		}
 		p.peers[k].readable = true // look
@@ -251,7 +252,7 @@ func (f *fastPath) next() *poll.Entry {
 	for f.ring.Full() {
 		// It hears of what could not be sent.
 		if _, err := f.enter(0, true); err != nil {
-			return &poll.Entry{} // for nobody: the ring is broken, as the next wait says
+			return &poll.Entry{} // discarded: the ring is broken, as the next wait says
 		}
 	}
 	return f.ring.Next()
@@ -323,8 +324,8 @@ func (f *fastPath) received(p *session, k int, d poll.Completion) {
 	if d.Flags&poll.HasBuffer != 0 {
 		id := uint16(d.Flags >> poll.BufferShift)
 		if d.Res > 0 {
-			f.loop.relay.Got(k, int(d.Res))
-			f.pass(p, k, id, int(d.Res))
+			f.loop.relay.Got(link.Direction(k), int(d.Res))
+			f.pass(p, link.Direction(k), id, int(d.Res))
 		} else {
 			f.buffers.Give(id)
 		}
@@ -346,45 +347,45 @@ func (f *fastPath) received(p *session, k int, d poll.Completion) {
 }
 
 // pass passes on a message of n bytes that is in a buffer.
-func (f *fastPath) pass(p *session, way int, id uint16, n int) {
-	flow, to, b := &p.directions[way], &p.peers[1-way], f.buffers.Bytes(id, n)
-	if flow.full++; n < fastBuffer {
-		flow.full = 0
+func (f *fastPath) pass(p *session, dir link.Direction, id uint16, n int) {
+	d, to, b := &p.directions[dir], &p.peers[1-dir], f.buffers.Bytes(id, n)
+	if d.full++; n < fastBuffer {
+		d.full = 0
 	}
-	if flow.full >= bulkAfter {
-		flow.full = 0
+	if d.full >= bulkAfter {
+		d.full = 0
 		f.demote(p)
 	}
 	if to.sends {
 		_, _ = f.enter(0, true) // two under way could overtake each other; an error shows in the next wait
 	}
-	if !flow.backlog.empty() || to.sends {
-		flow.backlog.push(piece{at: f.loop.now}, b)
+	if !d.backlog.empty() || to.sends {
+		d.backlog.push(piece{at: f.loop.now}, b)
 		f.demote(p)
 		f.buffers.Give(id)
 		return
 	}
 	// It is sent at once or not at all, and told of only if it was not whole.
 	e := f.next()
-	e.Opcode, e.Flags, e.Fd, e.UserData = poll.OpSend, poll.SkipSuccess, int32(to.fd), p.tag(1-way)|sendTag
+	e.Opcode, e.Flags, e.Fd, e.UserData = poll.OpSend, poll.SkipSuccess, int32(to.fd), p.tag(int(1-dir))|sendTag
 	e.OpFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT | unix.MSG_WAITALL
 	e.Holds(b)
 	to.message, to.sends = b, true
 	f.lent = append(f.lent, lentBuffer{to, f.ring.Last(), id})
-	p.count(way, n)
+	p.count(dir, n)
 }
 
 // unsent keeps what could not be sent to a side.
 func (f *fastPath) unsent(p *session, k int, res int32) {
-	s, way := &p.peers[k], 1-k
+	s, dir := &p.peers[k], link.Direction(1-k)
 	rest := s.message[max(0, res):]
-	p.directions[way].bytes -= uint64(len(rest))
-	f.loop.relay.Passed(way, -len(rest))
+	p.directions[dir].bytes -= uint64(len(rest))
+	f.loop.relay.Passed(dir, -len(rest))
 	f.demote(p)
 	if res < 0 && res != -int32(unix.EAGAIN) && res != -int32(unix.EINTR) {
 		s.broken = true // this was the socket's error: no event tells of it again
 		return
 	}
 	s.writable = false
-	p.directions[way].backlog.push(piece{at: f.loop.now}, rest)
+	p.directions[dir].backlog.push(piece{at: f.loop.now}, rest)
 }

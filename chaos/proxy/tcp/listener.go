@@ -13,13 +13,13 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// listener is the socket that callers connect to. While it is shut nobody listens,
-// and the address stays ours.
+// listener is the socket that callers connect to. While it is paused
+// connections are refused, and the address stays bound.
 type listener struct {
 	fd     int
 	addr   netip.AddrPort
 	paused bool
-	more   bool          // there may be somebody to accept
+	more   bool          // there may be a connection to accept
 	retry  time.Duration // when to try again to accept or to open; never if there is nothing to try
 }
 
@@ -114,16 +114,15 @@ func bindTo(addr netip.AddrPort) (fd int, has netip.AddrPort, err error) {
 
 func (d *listener) close() { _ = unix.Close(d.fd) }
 
-// sync shuts the listener if a toxic refuses everybody, and opens it if none does
-// any more.
+// sync pauses the listener while a toxic refuses every connection.
 func (d *listener) sync(toxics *connToxics, now time.Duration) {
-	shut := slices.ContainsFunc(toxics.list, func(a *activeConn) bool {
+	refusesAll := slices.ContainsFunc(toxics.list, func(a *activeConn) bool {
 		t, ok := a.toxic.(toxic.Down)
 		return ok && t.RefusesAll()
 	})
 	switch {
-	case shut == d.paused:
-	case shut:
+	case refusesAll == d.paused:
+	case refusesAll:
 		// Those that wait to be accepted are reset.
 		if unix.Shutdown(d.fd, unix.SHUT_RD) == nil {
 			d.paused, d.more = true, false
@@ -133,8 +132,8 @@ func (d *listener) sync(toxics *connToxics, now time.Duration) {
 	}
 }
 
-// reopen listens again. Somebody else may have taken the address meanwhile, who
-// also thinks that he may: then it is tried again until he leaves.
+// reopen listens again. Another process may have bound the address meanwhile, with
+// SO_REUSEADDR as here: then it is tried again every listenPause.
 func (d *listener) reopen(now time.Duration) {
 	if unix.Listen(d.fd, listenBacklog) != nil {
 		d.retry = now + listenPause

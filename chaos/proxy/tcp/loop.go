@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/load/poll"
 )
 
@@ -55,7 +56,7 @@ type loop struct {
 type unfinished struct {
 	session    *session
 	generation int32
-	way        int
+	dir        link.Direction
 }
 
 const (
@@ -90,7 +91,7 @@ func newLoop(r *Relay) (*loop, error) {
 
 // run is the loop.
 func (l *loop) run() {
-	runtime.LockOSThread() // and die with it: its timer slack is not everybody's
+	runtime.LockOSThread() // never unlocked, so that the thread ends with it: its timer slack is changed
 	defer close(l.done)
 	defer l.listener.close()
 	defer l.pipes.close()
@@ -163,8 +164,8 @@ func (l *loop) goOn() {
 		next := l.again[0]
 		l.again = l.again[:copy(l.again, l.again[1:])]
 		if next.session.generation == next.generation {
-			next.session.directions[next.way].queued = false
-			next.session.pump(next.way)
+			next.session.directions[next.dir].queued = false
+			next.session.pump(next.dir)
 		}
 	}
 }

@@ -100,7 +100,7 @@ func (r *Relay) change(edit func([]*activeConn) []*activeConn) {
 	defer r.mu.Unlock()
 	l := r.loop
 	next := &connToxics{edit(slices.Clone(l.next.Load().list)), make(chan struct{})}
-	if r.life.Closing() { // there is nobody to wait for, and nothing to wake
+	if r.life.Closing() { // the loop has ended or will: nothing would be applied
 		return
 	}
 	l.next.Store(next)

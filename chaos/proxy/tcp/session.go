@@ -35,7 +35,7 @@ type session struct {
 	directions  [2]direction // from peer 0 to peer 1, and back
 	attachments []*attachment
 	smallInRow  int  // small messages in a row that nothing kept up
-	gone        bool // forgotten, and nothing keeps it quiet any more: whoever sends is reset
+	gone        bool // forgotten, and no fault keeps it quiet any more: a peer that sends is reset
 
 	fast    bool // on the fast path
 	leaving bool // and about to leave it
@@ -102,8 +102,8 @@ func (p *session) attach(toxics []*activeConn, fresh bool) {
 		}
 	}
 	p.activateDue()
-	for way := range p.directions {
-		p.directions[way].shapedBy(p.attachments, way)
+	for dir := range link.Directions {
+		p.directions[dir].shapedBy(p.attachments, dir)
 	}
 }
 
@@ -127,7 +127,7 @@ func (p *session) activateDue() (any bool, next time.Duration) {
 	return any, next
 }
 
-// heal drops what toxics did that are not in force any more, and lets others
+// heal undoes what toxics did that are not in force any more; others may then
 // take hold.
 func (p *session) heal(inForce func(*activeConn) bool) {
 	p.attachments = slices.DeleteFunc(p.attachments, func(g *attachment) bool {
@@ -137,8 +137,8 @@ func (p *session) heal(inForce func(*activeConn) bool) {
 		g.release()
 		return true
 	})
-	for way := range p.directions {
-		f := &p.directions[way]
+	for dir := range link.Directions {
+		f := &p.directions[dir]
 		f.backlog.heal(inForce)
 		if f.cutBy != nil && !inForce(f.cutBy) {
 			f.cutBy, f.ended = nil, false
@@ -161,12 +161,12 @@ func (p *session) review() bool {
 	worst, undialled := toxic.ConnPass, false
 	ripe, again := p.activateDue()
 	if ripe {
-		for way := range p.directions {
-			p.directions[way].shapedBy(p.attachments, way)
+		for dir := range link.Directions {
+			p.directions[dir].shapedBy(p.attachments, dir)
 		}
 	}
-	for way := range p.directions {
-		p.directions[way].verb, p.directions[way].limited = toxic.ConnPass, false
+	for dir := range link.Directions {
+		p.directions[dir].verb, p.directions[dir].limited = toxic.ConnPass, false
 	}
 	for _, g := range p.attachments {
 		if !g.holds {
@@ -180,10 +180,10 @@ func (p *session) review() bool {
 			again = min(again, l.now+f.Again)
 		}
 		worst, undialled = max(worst, f.Verb), undialled || f.NoDial
-		for way := range p.directions {
-			if flow := &p.directions[way]; g.by.direction.Covers(directionOf(way)) {
-				flow.verb = max(flow.verb, f.Verb)
-				flow.limited = flow.limited || f.Limited
+		for dir := range link.Directions {
+			if d := &p.directions[dir]; g.by.direction.Covers(directionOf(dir)) {
+				d.verb = max(d.verb, f.Verb)
+				d.limited = d.limited || f.Limited
 			}
 		}
 		if f.Verb != toxic.ConnPass || f.NoDial && p.state == sessionWaiting {
@@ -211,9 +211,9 @@ func (p *session) review() bool {
 // pumpBoth moves what can be moved, both ways.
 func (p *session) pumpBoth() {
 	generation := p.generation
-	for way := range p.directions {
+	for dir := range link.Directions {
 		if p.generation == generation {
-			p.pump(way)
+			p.pump(dir)
 		}
 	}
 }
@@ -242,10 +242,10 @@ func (p *session) event(k int, events uint32) {
 	}
 	generation := p.generation
 	if s.readable {
-		p.pump(k) // direction k comes from side k
+		p.pump(link.Direction(k)) // which comes from peer k
 	}
 	if blocked && s.writable && p.generation == generation {
-		p.pump(1 - k)
+		p.pump(link.Direction(1 - k))
 	}
 	if p.generation == generation && p.smallInRow >= p.loop.fast.after {
 		p.loop.fast.promote(p)
@@ -332,7 +332,7 @@ func (p *session) dialEnded(events uint32) {
 	}
 }
 
-// dialFailed tries elsewhere, or gives up: the caller, who is connected, is
+// dialFailed tries elsewhere, or gives up: the caller, which is connected, is
 // reset.
 func (p *session) dialFailed() {
 	if s := &p.peers[dependencySide]; s.fd >= 0 {
@@ -345,11 +345,11 @@ func (p *session) dialFailed() {
 	p.connect()
 }
 
-// forget makes the session one that each side goes on to believe in. When nothing
+// forget leaves each side with a connection that it takes for open. When nothing
 // keeps it quiet any more, what they send, or have sent meanwhile, is answered
 // by a RST.
 func (p *session) forget(worst toxic.ConnVerb) {
-	if p.state == sessionWaiting { // nobody knows of it but the caller
+	if p.state == sessionWaiting { // there is no connection to the dependency
 		p.peers[dependencySide].fd = -1
 	}
 	p.state, p.gone = sessionForgotten, worst == toxic.ConnPass
@@ -402,8 +402,8 @@ func (p *session) close(how evidence.Ending, hard bool) {
 			_ = unix.Close(fd)
 		}
 	}
-	for way := range p.directions {
-		p.directions[way].end(&l.pipes)
+	for dir := range link.Directions {
+		p.directions[dir].end(&l.pipes)
 	}
 	for _, g := range p.attachments {
 		g.release()

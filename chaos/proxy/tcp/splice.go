@@ -2,6 +2,8 @@ package tcp
 
 import (
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/chaos/proxy/link"
 )
 
 // pipe carries the bytes of a direction in bulk from socket to socket without
@@ -12,7 +14,7 @@ type pipe struct {
 	small int // how many times in a row little was to be had
 }
 
-// pipes are those that nobody uses.
+// pipes are those that are not in use.
 type pipes []*pipe
 
 const (
@@ -60,11 +62,11 @@ func (p *pipe) close() {
 }
 
 // splice moves bytes in bulk. It reports whether the session is still there.
-func (p *session) splice(way int) bool {
-	f, src, dst, l := &p.directions[way], &p.peers[way], &p.peers[1-way], p.loop
+func (p *session) splice(dir link.Direction) bool {
+	f, src, dst, l := &p.directions[dir], &p.peers[dir], &p.peers[1-dir], p.loop
 	for n := 0; ; {
 		if !f.backlog.empty() { // from before it was in bulk, or the end
-			if !p.flush(way) {
+			if !p.flush(dir) {
 				return false
 			}
 			if !f.backlog.empty() {
@@ -79,19 +81,19 @@ func (p *session) splice(way int) bool {
 			switch errno {
 			case 0:
 				f.pipe.fill -= moved
-				p.count(way, moved)
+				p.count(dir, moved)
 			case unix.EINTR:
 			case unix.EAGAIN:
 				dst.writable = false
 			default:
-				return p.unwritable(way)
+				return p.unwritable(dir)
 			}
 		}
 		if f.ended || !src.readable {
 			return true
 		}
 		if n++; n > spliceBatch {
-			p.goOnLater(way)
+			p.goOnLater(dir)
 			return true
 		}
 		moved, errno := moveBytes(src.fd, f.pipe.w, pipeSize)
@@ -105,12 +107,12 @@ func (p *session) splice(way int) bool {
 			return true
 		case errno != 0:
 			src.broken, src.readable = true, false
-			p.endFlow(way, endRST, nil)
+			p.endFlow(dir, endRST, nil)
 		case moved == 0:
 			src.readable = false
-			p.endFlow(way, endOf(src), nil)
+			p.endFlow(dir, endOf(src), nil)
 		default:
-			l.relay.Got(way, moved)
+			l.relay.Got(dir, moved)
 			f.pipe.fill = moved
 			f.pipe.small++
 			if moved >= bulkLeast {
@@ -120,7 +122,7 @@ func (p *session) splice(way int) bool {
 		if f.pipe.fill == 0 && f.pipe.small >= bulkAfter {
 			l.pipes.put(f.pipe)
 			f.pipe = nil
-			p.goOnLater(way)
+			p.goOnLater(dir)
 			return true
 		}
 	}
@@ -128,8 +130,8 @@ func (p *session) splice(way int) bool {
 
 // unsplice takes what is in the pipe into the backlog: it has come through
 // before whatever ends the bulk.
-func (p *session) unsplice(way int) {
-	f, l := &p.directions[way], p.loop
+func (p *session) unsplice(dir link.Direction) {
+	f, l := &p.directions[dir], p.loop
 	for f.pipe.fill > 0 {
 		n, err := unix.Read(f.pipe.r, l.buf)
 		if n > 0 {

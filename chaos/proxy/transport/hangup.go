@@ -7,7 +7,7 @@ import (
 )
 
 // HungUp reports whether the peer has closed or reset the connection, also while
-// there are bytes before that which nobody has read. It does not block.
+// there are unread bytes before that. It does not block.
 func HungUp(conn syscall.RawConn) bool {
 	gone := false
 	err := conn.Control(func(fd uintptr) {

@@ -27,7 +27,7 @@ type Conn interface {
 const handshakeTimeout = 10 * time.Second
 
 // TLSConn is a transport with TLS on it. It differs from tls.Conn in that a
-// Write which its deadline ends does no harm: who writes the same bytes again
+// Write which its deadline ends does no harm: writing the same bytes again
 // goes on where it stopped.
 //
 //	Write ──▶ tls.Conn ──▶ records (what does not fit yet) ──▶ TCP

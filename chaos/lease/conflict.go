@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// taken refuses an undo that would bring back what another fault made, of this
-// run or of another one: whoever lowers a limit that is lowered already takes
+// conflict refuses an undo that would bring back what another fault made, of this
+// run or of another one: lowering a limit that is lowered already would take
 // that for what it was, and a process that two have stopped goes on when the
 // first of them lets go of it.
-func (l *Lease) taken(undo []Undo) error {
+func (l *Lease) conflict(undo []Undo) error {
 	l.mu.Lock()
 	for _, s := range l.open {
 		if collides(s.undo, undo) {
@@ -44,14 +44,16 @@ func (l *Lease) taken(undo []Undo) error {
 		}
 		for _, s := range open {
 			if collides(s.undo, undo) {
-				return fmt.Errorf("%s is under %s of run %s (process %d) already: wait for its end, or run stormctl halt if it is alive and stormctl heal if not", s.undo.subject(), s.why, h.Name, h.Process.Pid)
+				return fmt.Errorf("%s is under %s of run %s (process %d) already: "+
+					"wait for its end, or run stormctl halt if it is alive and stormctl heal if not",
+					s.undo.subject(), s.why, h.Name, h.Process.Pid)
 			}
 		}
 	}
 	return nil
 }
 
-// collides tells whether one of some undos does to a process what u does, or
+// collides reports whether one of some undos does to a process what u does, or
 // moves it back into the cgroup that goes with u.
 func collides(u Undo, some []Undo) bool {
 	for _, v := range some {
@@ -75,14 +77,14 @@ func (u Undo) subject() string {
 	return "what is in cgroup " + u.Group
 }
 
-// alone keeps other runs from journalling an undo until release is called: of
-// two that look at the same moment one has to see the other.
-func (l *Lease) alone(ctx context.Context) (release func(), err error) {
+// lockDir keeps other runs from journalling an undo until release is called, so
+// that of two that check at the same moment one sees the other's.
+func (l *Lease) lockDir(ctx context.Context) (release func(), err error) {
 	dir, err := os.Open(filepath.Dir(l.journal.path))
 	if err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(aloneWithin); ; {
+	for end := time.Now().Add(lockWithin); ; {
 		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return func() { _ = dir.Close() }, nil // which unlocks it, and was only read
@@ -94,5 +96,5 @@ func (l *Lease) alone(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// aloneWithin is how long others may take to journal an undo, on a busy disk.
-const aloneWithin = 3 * time.Second
+// lockWithin is how long others may take to journal an undo, on a busy disk.
+const lockWithin = 3 * time.Second
