@@ -9,9 +9,6 @@
 //
 // # Design
 //
-// Every injection returns its heal, and a timeline returns only when all of
-// them have been tried: there is no list of faults to clean up after.
-//
 // What outlives our process is held under a lease (package lease), so that it is
 // healed when we are not there to do it. Whether a fault can be made at all is
 // asked before anything is started.

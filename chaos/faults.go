@@ -11,14 +11,17 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/timeline"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // timeline is the chaos of the experiment on what runs, or will.
-func (s *services) timeline() Timeline {
-	var t Timeline
+func (s *services) timeline() timeline.Timeline {
+	var t timeline.Timeline
 	for i, e := range s.x.Chaos {
-		event := Event{Index: i, At: e.At, For: e.Lasts(), Fault: s.fault(i, e)}
+		event := timeline.Event{Index: i, At: e.At, For: e.Lasts(), Fault: s.fault(i, e)}
 		if e.Kill != nil && e.Kill.ForGood {
 			event.For = max(0, s.length-e.At)
 		}
@@ -28,7 +31,7 @@ func (s *services) timeline() Timeline {
 }
 
 // fault is what an event injects.
-func (s *services) fault(i int, e experiment.Event) Fault {
+func (s *services) fault(i int, e experiment.Event) timeline.Fault {
 	held := host.Held{Lease: s.lease, Name: e.String()}
 	switch {
 	case e.Restart != nil && e.Restart.Rolling:
@@ -63,6 +66,30 @@ func (s *services) fault(i int, e experiment.Event) Fault {
 	}
 	return onLink{s.relays[e.On], i, e.Toxic(), e.Way()}
 }
+
+// onLink is a toxic in a link's relay.
+type onLink struct {
+	relay     proxy.Relay
+	index     int
+	toxic     toxic.Toxic
+	direction toxic.Direction
+}
+
+func (f onLink) Inject(context.Context) (timeline.Heal, error) {
+	remove, err := f.relay.Add(f.index, f.toxic, f.direction)
+	if err != nil {
+		return nil, err
+	}
+	return func(context.Context) error { remove(); return nil }, nil
+}
+
+// Counts is what the link counted of the fault: exchanges that it took, and
+// those it let go because it had hold of as many as it may.
+func (f onLink) Counts() (hit, overflow uint64) {
+	return f.relay.Hit(f.index), f.relay.Overflow(f.index)
+}
+
+func (f onLink) String() string { return f.toxic.String() }
 
 // outputOf is where the commands of an event write; "" in a plan.
 func (s *services) outputOf(i int) string {
@@ -143,7 +170,7 @@ func (t started) String() string {
 
 // check asks every fault whether it could be made, before anything is started.
 // The error names each event that could not, and what is missing.
-func (t Timeline) check(ctx context.Context, x *experiment.Experiment) error {
+func check(ctx context.Context, x *experiment.Experiment, t timeline.Timeline) error {
 	var errs []error
 	for _, e := range t {
 		if f, ok := e.Fault.(host.Fault); ok {
@@ -155,8 +182,8 @@ func (t Timeline) check(ctx context.Context, x *experiment.Experiment) error {
 	return errors.Join(errs...)
 }
 
-// outlives tells whether some fault could outlive us, and needs a guardian.
-func (t Timeline) outlives() bool {
+// outlives reports whether some fault could outlive us, and needs a guardian.
+func outlives(t timeline.Timeline) bool {
 	for _, e := range t {
 		switch e.Fault.(type) {
 		case host.Kill:

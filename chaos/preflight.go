@@ -47,13 +47,13 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 			p.Addresses[name] = append(p.Addresses[name], addr.String())
 		}
 	}
-	timeline := s.timeline()
-	for _, e := range timeline {
+	faults := s.timeline()
+	for _, e := range faults {
 		if f, ok := e.Fault.(interface{ Plan() host.Plan }); ok {
 			p.Plans[e.Index] = f.Plan()
 		}
 	}
-	refuse(timeline.check(ctx, x))
+	refuse(check(ctx, x, faults))
 	refuse(stopFileThere(x.Limits.StopFile))
 	return p
 }

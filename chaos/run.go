@@ -17,6 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 )
@@ -109,8 +110,8 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		return err
 	}
 	services.length = schedule.Duration()
-	plan, timeline := services.plan(run, x.Load.Warmed(schedule)), services.timeline()
-	rec, err := newRecorder(dir, header(x, schedule, timeline), x.Load.Warmup, plan.Schedule, load.Shards(plan), services.relays)
+	plan, faults := services.plan(run, x.Load.Warmed(schedule)), services.timeline()
+	rec, err := newRecorder(dir, header(x, schedule, faults), x.Load.Warmup, plan.Schedule, load.Shards(plan), services.relays)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		teller.event(text)
 	}
-	end := drive(ctx, x, services, plan, timeline, rec, teller)
+	end := drive(ctx, x, services, plan, faults, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
 	note := func(text string) {
 		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
@@ -142,10 +143,10 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 // hold makes the run known to the machine, and what it would break sure to be
 // undone. Nothing is started if a fault could not be made, or had no guardian.
 func (s *services) hold(ctx context.Context, lost, say func(string)) error {
-	if err := errors.Join(stopFileThere(s.x.Limits.StopFile), s.timeline().check(ctx, s.x)); err != nil {
+	if err := errors.Join(stopFileThere(s.x.Limits.StopFile), check(ctx, s.x, s.timeline())); err != nil {
 		return err
 	}
-	guardian := s.timeline().outlives()
+	guardian := outlives(s.timeline())
 	held, err := lease.Open(lease.Options{Name: s.x.Name, Dir: s.dir, Guardian: guardian, Lost: lost})
 	switch {
 	case err == nil:
@@ -169,7 +170,7 @@ func (s *services) release() error {
 // drive runs load and timeline side by side from one start, and returns when
 // the last arrival was due. What happens is evidence, even where it went wrong,
 // so there is no error to return.
-func drive(ctx context.Context, x *experiment.Experiment, services *services, plan load.Plan, timeline Timeline, rec *recorder, teller *teller) time.Duration {
+func drive(ctx context.Context, x *experiment.Experiment, services *services, plan load.Plan, faults timeline.Timeline, rec *recorder, teller *teller) time.Duration {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	stops := newStopWatch(x.Limits.StopIf, x.Load.Routes)
@@ -191,8 +192,8 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	var stoppedAt atomic.Int64
 	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
 
-	if len(timeline) > 0 && claimsSteady(x) {
-		first := slices.MinFunc(timeline, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	if len(faults) > 0 && claimsSteady(x) {
+		first := slices.MinFunc(faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
 		rec.remember(arrivals.DueBefore(plan.Schedule, x.Load.Warmup+first.At))
 	}
 	rec.onFail = func(err error) { stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
@@ -229,25 +230,25 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 	healed := make(chan struct{})
 	go func() {
 		defer close(healed)
-		if sleepUntil(ctx, start) {
+		if timeline.SleepUntil(ctx, start) {
 			phase("steady state", "the load begins")
 		}
 		// Each error is in the evidence, with its fault.
-		_ = timeline.Run(ctx, start, gate, Notify{
-			Injected: func(e Event, at time.Duration, err error) {
+		_ = faults.Run(ctx, start, gate, timeline.Notify{
+			Injected: func(e timeline.Event, at time.Duration, err error) {
 				rec.add(faultEvent(evidence.KindInject, at, e, err))
 				teller.injected(e.Index, x.Chaos[e.Index].String(), err)
 			},
-			Healed: func(e Event, at time.Duration, err error) {
+			Healed: func(e timeline.Event, at time.Duration, err error) {
 				healed := faultEvent(evidence.KindHeal, at, e, err)
-				if f, ok := e.Fault.(onLink); ok {
-					healed.Hit, healed.Overflow = f.relay.Hit(f.index), f.relay.Overflow(f.index)
+				if f, ok := e.Fault.(interface{ Counts() (hit, overflow uint64) }); ok {
+					healed.Hit, healed.Overflow = f.Counts()
 				}
 				rec.add(healed)
 				teller.healed(e.Index, x.Chaos[e.Index].String(), err)
 			},
 		})
-		if ctx.Err() == nil && len(timeline) > 0 {
+		if ctx.Err() == nil && len(faults) > 0 {
 			phase("healed", "all faults are healed")
 		}
 	}()
@@ -283,7 +284,7 @@ func reason(cause error) string {
 	return "interrupted"
 }
 
-func faultEvent(kind string, at time.Duration, e Event, err error) evidence.Event {
+func faultEvent(kind string, at time.Duration, e timeline.Event, err error) evidence.Event {
 	ev := evidence.Event{At: evidence.Seconds(at), Kind: kind, Fault: e.Index + 1, Text: e.Fault.String()}
 	if err != nil {
 		ev.Error = err.Error()
@@ -366,7 +367,7 @@ func watchTarget(ctx context.Context, r watchable, say func(error)) {
 }
 
 // header is what the evidence says of the experiment.
-func header(x *experiment.Experiment, schedule arrivals.Schedule, timeline Timeline) evidence.Header {
+func header(x *experiment.Experiment, schedule arrivals.Schedule, faults timeline.Timeline) evidence.Header {
 	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(schedule.Duration()),
 		Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch)}
 	h.Routes = x.Load.Names()
@@ -374,13 +375,13 @@ func header(x *experiment.Experiment, schedule arrivals.Schedule, timeline Timel
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}
 	for i, e := range x.Chaos {
-		h.Faults = append(h.Faults, injection(x, i, e, timeline[i]))
+		h.Faults = append(h.Faults, injection(x, i, e, faults[i]))
 	}
 	return h
 }
 
 // injection is e, event i, with the times that the timeline has it at.
-func injection(x *experiment.Experiment, i int, e experiment.Event, t Event) evidence.Injection {
+func injection(x *experiment.Experiment, i int, e experiment.Event, t timeline.Event) evidence.Injection {
 	in := x.Injection(i, e)
 	in.At, in.For = evidence.Seconds(t.At), evidence.Seconds(t.For)
 	return in
