@@ -17,6 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
@@ -53,7 +54,7 @@ var errNotSteady = errors.New("not in its steady state")
 // a Stopped, says why.
 //
 // Everything that the run started or injected is gone when it returns.
-func Run(ctx context.Context, x *experiment.Experiment, opts Options) (result *Result, err error) {
+func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.Result, error) {
 	resolved := *x // the seed is drawn once and kept in the run directory
 	x = &resolved
 	if x.Seed == 0 {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // What could not start makes room for the next attempt; a run does not, and
@@ -20,7 +22,7 @@ func TestFailedStartMakesRoom(t *testing.T) {
 		{"it could not start", []string{ExperimentFile, "targets/web.log", "tls/ca.pem", notStartedFile}, true},
 		{"its recorder could not", []string{ExperimentFile, "timeline.jsonl", "evidence/front.csv", frontLog, linkLog("a"), notStartedFile}, true},
 		{"it was killed while it started", []string{ExperimentFile, "targets/web.log"}, false},
-		{"it ran", []string{ExperimentFile, "timeline.jsonl", ResultFile}, false},
+		{"it ran", []string{ExperimentFile, "timeline.jsonl", result.File}, false},
 		{"there is something else", []string{ExperimentFile, notStartedFile, "thesis.doc"}, false},
 		{"there are the histograms of something else", []string{ExperimentFile, notStartedFile, "load.hlog"}, false},
 	} {

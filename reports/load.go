@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // LoadSchema is the version of the document that LoadJSON writes. Fields may be
@@ -38,10 +38,10 @@ type Load struct {
 	Outcomes    map[string]uint64   `json:"outcomes"`      // by load.Outcome, zeros left out
 	Statuses    map[string]uint64   `json:"statuses"`      // of complete responses
 	Received    int64               `json:"received_bytes"`
-	Response    chaos.Spread        `json:"response"`         // done − intended; in the closed model it omits what callers would have waited
-	Service     chaos.Spread        `json:"service"`          // done − sent
-	Routes      []chaos.RouteResult `json:"routes,omitempty"` // the same by kind of request, if there are several; requests count what was due
-	Warmup      *chaos.Warmup       `json:"warmup,omitempty"` // what was sent before, and is in no other figure; absent without one
+	Response    result.Spread        `json:"response"`         // done − intended; in the closed model it omits what callers would have waited
+	Service     result.Spread        `json:"service"`          // done − sent
+	Routes      []result.Route `json:"routes,omitempty"` // the same by kind of request, if there are several; requests count what was due
+	Warmup      *result.Warmup       `json:"warmup,omitempty"` // what was sent before, and is in no other figure; absent without one
 	Harness     LoadHarness         `json:"harness"`
 	Thresholds  []Threshold         `json:"thresholds,omitempty"`
 	Spectrum    []Bin               `json:"spectrum"` // of response times
@@ -61,8 +61,8 @@ type Host struct {
 type LoadHarness struct {
 	Healthy    bool         `json:"healthy"`
 	Problems   []string     `json:"problems,omitempty"` // why not, each with its figure
-	SendLag    chaos.Spread `json:"send_lag"`           // sent − intended
-	Late       chaos.Spread `json:"late"`               // the part of it that is the harness's own
+	SendLag    result.Spread `json:"send_lag"`           // sent − intended
+	Late       result.Spread `json:"late"`               // the part of it that is the harness's own
 	HiccupP99  float64      `json:"hiccup_p99_ms"`      // over the whole load
 	HiccupMax  float64      `json:"hiccup_max_ms"`
 	CPU        float64      `json:"cpu_cores"` // mean
@@ -199,7 +199,7 @@ func (s *loadSummary) counts() {
 func (s *loadSummary) times() {
 	l := s.load
 	s.out.WriteByte('\n')
-	row := func(name string, d chaos.Spread, about string) []string {
+	row := func(name string, d result.Spread, about string) []string {
 		return []string{name, Millis(d.P50), Millis(d.P90), Millis(d.P99), Millis(d.P999), Millis(d.Max), about}
 	}
 	since := "since the request was due"
