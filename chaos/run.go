@@ -7,17 +7,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
-	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
@@ -88,47 +88,49 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	return Judge(dir)
 }
 
-// execute makes the evidence: it starts the services, drives the load and the
+// execute makes the evidence: it stands up the test bed, drives the load and the
 // timeline, and ends everything.
 func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule, dir string, opts Options) (err error) {
-	run, began := random(), time.Now()
+	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	teller := newTeller(x, schedule.Duration(), opts.Watch)
 	defer teller.stop()
 
-	services, err := prepare(ctx, x, in, dir, run, opts)
+	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Run: random(), Self: opts.Self})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, services.stop(), services.release()) }() // at the end there is nothing left to stop
-	if err := services.hold(ctx, func(why string) { stop(Stopped{why}) }, teller.event); err != nil {
+	defer func() { err = errors.Join(err, bed.Close()) }() // at the end there is nothing left to close
+	held, err := bed.Hold(ctx, func(why string) { stop(Stopped{why}) }, teller.event)
+	if err != nil {
 		return err
 	}
-	watching := WatchStopFiles(ctx, x.Limits.StopFile, services.lease, began, func(s Stopped) { stop(s) })
+	watching := WatchStopFiles(ctx, x.Limits.StopFile, held, began, func(s Stopped) { stop(s) })
 	defer func() { stop(nil); watching.Wait() }()
-	if err := services.start(ctx, func(text string) { teller.phase("starting", text) }); err != nil {
+	if err := bed.Start(ctx, func(text string) { teller.phase("starting", text) }); err != nil {
 		return err
 	}
-	services.length = schedule.Duration()
-	plan, faults := services.plan(run, x.Load.Warmed(schedule)), services.timeline()
-	rec, err := newRecorder(dir, header(x, schedule, faults), x.Load.Warmup, plan.Schedule, load.Shards(plan), services.relays)
+	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
+	rec, err := newRecorder(dir, header(x, schedule, faults), x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
 	if err != nil {
 		return err
 	}
 	rec.tellSteps(plan.Routes)
-	for _, text := range services.notes {
+	for _, text := range bed.Notes {
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		teller.event(text)
 	}
-	end := drive(ctx, x, services, plan, faults, rec, teller)
+	end := drive(ctx, x, bed, plan, faults, rec, teller)
 	// From here on there are results: what goes wrong is said, not returned.
 	note := func(text string) {
 		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
 		teller.event(text)
 	}
-	services.tellUnsafe(note)
-	if err := errors.Join(services.stop(), services.release()); err != nil {
+	for _, text := range bed.FailedHandshakes() {
+		note(text)
+	}
+	if err := bed.Close(); err != nil {
 		note(err.Error())
 	}
 	err = rec.close(end)
@@ -141,37 +143,10 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	return nil
 }
 
-// hold makes the run known to the machine, and what it would break sure to be
-// undone. Nothing is started if a fault could not be made, or had no guardian.
-func (s *services) hold(ctx context.Context, lost, say func(string)) error {
-	if err := errors.Join(stopFileThere(s.x.Limits.StopFile), check(ctx, s.x, s.timeline())); err != nil {
-		return err
-	}
-	guardian := outlives(s.timeline())
-	held, err := lease.Open(lease.Options{Name: s.x.Name, Dir: s.dir, Guardian: guardian, Lost: lost})
-	switch {
-	case err == nil:
-		s.lease = held
-	case guardian:
-		return fmt.Errorf("some faults of the experiment would outlive stormctl, and cannot be held: %w", err)
-	default:
-		say("stormctl halt will not find this run: " + err.Error())
-	}
-	return nil
-}
-
-// release undoes what is still held. It may be called again.
-func (s *services) release() error {
-	if s.lease == nil {
-		return nil
-	}
-	return s.lease.Close()
-}
-
 // drive runs load and timeline side by side from one start, and returns when
 // the last arrival was due. What happens is evidence, even where it went wrong,
 // so there is no error to return.
-func drive(ctx context.Context, x *experiment.Experiment, services *services, plan load.Plan, faults timeline.Timeline, rec *recorder, teller *teller) time.Duration {
+func drive(ctx context.Context, x *experiment.Experiment, bed *testbed.Testbed, plan load.Plan, faults timeline.Timeline, rec *recorder, teller *teller) time.Duration {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	stops := newStopWatch(x.Limits.StopIf, x.Load.Routes)
@@ -207,10 +182,10 @@ func drive(ctx context.Context, x *experiment.Experiment, services *services, pl
 			stop(Stopped{why})
 		}
 	})
-	for name, relay := range services.relays {
+	for name, relay := range bed.Relays {
 		relay.Record(start, rec.exchange(name))
 	}
-	watched := services.watch(ctx, func(target string, err error) {
+	watched := bed.Watch(ctx, func(target string, err error) {
 		add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
 		teller.event(err.Error())
 	})
@@ -318,61 +293,12 @@ func claimsSteady(x *experiment.Experiment) bool {
 	return slices.ContainsFunc(x.Claims, func(c experiment.Claim) bool { return c.Steady != nil })
 }
 
-// watch says when a target ends that nobody ended, until ctx is done.
-func (s *services) watch(ctx context.Context, say func(target string, err error)) *sync.WaitGroup {
-	var wg sync.WaitGroup
-	for name, r := range s.running {
-		wg.Go(func() { watchTarget(ctx, r, func(err error) { say(name, err) }) })
-	}
-	return &wg
-}
-
-// watchEvery is how soon a target that was started again is watched anew: its
-// end is not noted later than that. A start takes longer.
-const watchEvery = 50 * time.Millisecond
-
-// A watchable target says how it ended by itself, as targets.Running does.
-type watchable interface {
-	Watch() (exited <-chan struct{}, how func() error)
-}
-
-// watchTarget says every end that nobody asked for, also of one that a fault has
-// started again since.
-func watchTarget(ctx context.Context, r watchable, say func(error)) {
-	again := time.NewTicker(watchEvery)
-	defer again.Stop()
-	exited, how := r.Watch()
-	waiting := exited // nil once its end is said
-	look := func() {
-		select {
-		case <-waiting:
-			waiting = nil
-			say(how())
-		default:
-		}
-	}
-	for {
-		select {
-		case <-waiting:
-		case <-again.C:
-		case <-ctx.Done():
-			look()
-			return
-		}
-		look()
-		if next, nextHow := r.Watch(); next != exited {
-			look() // it may have ended just before it was started again
-			exited, waiting, how = next, next, nextHow
-		}
-	}
-}
-
 // header is what the evidence says of the experiment.
 func header(x *experiment.Experiment, schedule arrivals.Schedule, faults timeline.Timeline) evidence.Header {
 	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(schedule.Duration()),
 		Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch)}
 	h.Routes = x.Load.Names()
-	for _, name := range sorted(x.Links) {
+	for _, name := range slices.Sorted(maps.Keys(x.Links)) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}
 	for i, e := range x.Chaos {

@@ -70,3 +70,25 @@ func TestJudgeTellsWhatHasNotBegun(t *testing.T) {
 		}
 	}
 }
+
+func TestRunDirectoriesAreNotShared(t *testing.T) {
+	t.Chdir(t.TempDir())
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for _, want := range []string{"runs/x-20261101-120000", "runs/x-20261101-120000-2"} {
+		if got, err := makeRunDir("", "x", now); err != nil || got != filepath.FromSlash(want) {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
+	}
+	if _, err := makeRunDir("runs", "x", now); err == nil {
+		t.Error("a directory that holds something was taken")
+	}
+	if got, err := makeRunDir("new/deep", "x", now); err != nil || got != "new/deep" {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if err := writeNew("new/deep/f", nil); err != nil {
+		t.Error(err)
+	}
+	if err := writeNew("new/deep/f", nil); err == nil {
+		t.Error("a file of another run was overwritten")
+	}
+}

@@ -21,7 +21,8 @@ type Fault struct {
 func faults(run *evidence.Run) []Fault {
 	var all []Fault
 	for _, f := range run.Faults {
-		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed), Overflow: f.Overflow, Error: f.Error}
+		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed),
+			Overflow: f.Overflow, Error: f.Error}
 		if link := run.Links[f.On]; !f.OnTarget() && f.Kind != "exec" && link != nil {
 			for i := range link.Exchanges {
 				if link.Exchanges[i].HitBy(f.Index) {

@@ -49,7 +49,9 @@ func effect(verdicts []judge.Verdict) string {
 		count[v.Ruling]++
 	}
 	var parts []string
-	for ruling, words := range [...][2]string{{"stands all the same", "stand all the same"}, {"is inconclusive", "are inconclusive"}, {"is refuted", "are refuted"}} {
+	for ruling, words := range [...][2]string{
+		{"stands all the same", "stand all the same"}, {"is inconclusive", "are inconclusive"}, {"is refuted", "are refuted"},
+	} {
 		switch n := count[ruling]; {
 		case n == 1:
 			parts = append(parts, "1 "+words[0])

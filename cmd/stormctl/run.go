@@ -17,6 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -147,7 +148,7 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 func (r *runner) plan(ctx context.Context, shown *courier, jobs []job) exitCode {
 	code := exitHeld
 	for _, j := range jobs {
-		look := chaos.Look(ctx, j.x)
+		look := testbed.Look(ctx, j.x)
 		if err := writePlan(r.stdout, j.file, j.x, look, j.weak); err != nil {
 			shown.say(errorText(fmt.Errorf("print the plan of %s: %w", j.file, err)))
 			return exitFailed

@@ -1,8 +1,13 @@
-package chaos
+package testbed
 
 import (
 	"context"
-	"net/netip"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
@@ -10,8 +15,10 @@ import (
 
 // Preflight is what a run would touch, and what keeps it from running.
 type Preflight struct {
-	Addresses map[string][]string // of the targets by name: where load and links would go, to the first that lets us in; absent for those that get a free port
-	Plans     map[int]host.Plan   // of the faults that happen outside our process, by index of the event
+	// Addresses are those of the targets by name. Load and links would go to the
+	// first that lets us in. Targets that get a free port are absent.
+	Addresses map[string][]string
+	Plans     map[int]host.Plan // of the faults that happen outside our process, by index of the event
 	Refusals  []error
 }
 
@@ -24,13 +31,13 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 			p.Refusals = append(p.Refusals, err)
 		}
 	}
-	s := &services{x: x, addrs: map[string]netip.AddrPort{}}
+	b := &Testbed{x: x, hosts: map[string]string{}}
 	var err error
-	if s.allow, err = parseAllow(x.Limits.Allow); err != nil {
+	if b.allow, err = parseAllow(x.Limits.Allow); err != nil {
 		refuse(err)
 		return p
 	}
-	for _, name := range sorted(x.Targets) {
+	for _, name := range slices.Sorted(maps.Keys(x.Targets)) {
 		t := x.Targets[name]
 		if _, ok := t.Socket(); ok {
 			continue // its url is its address
@@ -38,7 +45,7 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 		if t.URL == "" && (t.Process == nil || t.Process.Listen == "") {
 			continue
 		}
-		addrs, err := s.resolve(ctx, name)
+		addrs, err := b.resolve(ctx, name)
 		if err != nil {
 			refuse(err)
 			continue
@@ -47,13 +54,29 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 			p.Addresses[name] = append(p.Addresses[name], addr.String())
 		}
 	}
-	faults := s.timeline()
+	faults := b.Timeline(0)
 	for _, e := range faults {
 		if f, ok := e.Fault.(interface{ Plan() host.Plan }); ok {
 			p.Plans[e.Index] = f.Plan()
 		}
 	}
 	refuse(check(ctx, x, faults))
-	refuse(stopFileThere(x.Limits.StopFile))
+	refuse(StopFileThere(x.Limits.StopFile))
 	return p
+}
+
+// StopFileThere is an error if the stop file is there: a run that began
+// nevertheless would end at once.
+func StopFileThere(file string) error {
+	if file == "" {
+		return nil
+	}
+	switch _, err := os.Lstat(file); {
+	case err == nil:
+		return fmt.Errorf("the stop file %s is there: remove it to run", file)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	default:
+		return fmt.Errorf("look for the stop file: %w", err) // what cannot be seen must not be taken for absent
+	}
 }
