@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/binary"
@@ -10,12 +9,10 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
-	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
@@ -44,9 +41,6 @@ type Unwritten struct{ Err error }
 func (u Unwritten) Error() string { return u.Err.Error() }
 
 func (u Unwritten) Unwrap() error { return u.Err }
-
-// errNotSteady ends the load of a system that was not well to begin with.
-var errNotSteady = errors.New("not in its steady state")
 
 // Run executes an experiment. The error says why it could not run; what the
 // run found out, good or bad, is in the result. When ctx is done it heals,
@@ -90,7 +84,8 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 
 // execute makes the evidence: it stands up the test bed, drives the load and the
 // timeline, and ends everything.
-func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule, dir string, opts Options) (err error) {
+func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule,
+	dir string, opts Options) (err error) {
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -121,8 +116,14 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		teller.event(text)
 	}
-	end := drive(ctx, x, bed, plan, faults, rec, teller)
-	// From here on there are results: what goes wrong is said, not returned.
+	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, teller: teller}
+	return settle(bed, rec, teller, d.run(ctx))
+}
+
+// settle ends the test bed and the evidence of a load whose last arrival was due
+// at end. There are results now: what goes wrong is noted, not returned, unless
+// it cannot be.
+func settle(bed *testbed.Testbed, rec *recorder, teller *teller, end time.Duration) error {
 	note := func(text string) {
 		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
 		teller.event(text)
@@ -133,119 +134,15 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err := bed.Close(); err != nil {
 		note(err.Error())
 	}
-	err = rec.close(end)
+	err := rec.close(end)
 	if failed := rec.failure(); failed != nil {
-		return Unwritten{fmt.Errorf("%w: the run was ended %s after its start, and healed; what had been recorded is kept, and stormctl judge rules on it", failed, end.Round(100*time.Millisecond))}
+		return Unwritten{fmt.Errorf("%w: the run was ended %s after its start, and healed; "+
+			"what had been recorded is kept, and stormctl judge rules on it", failed, end.Round(100*time.Millisecond))}
 	}
 	if err != nil {
 		teller.event("evidence is incomplete: " + err.Error())
 	}
 	return nil
-}
-
-// drive runs load and timeline side by side from one start, and returns when
-// the last arrival was due. What happens is evidence, even where it went wrong,
-// so there is no error to return.
-func drive(ctx context.Context, x *experiment.Experiment, bed *testbed.Testbed, plan load.Plan, faults timeline.Timeline, rec *recorder, teller *teller) time.Duration {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	stops := newStopWatch(x.Limits.StopIf, x.Load.Routes)
-	live := &soFar{x: x, rec: rec, tell: teller.verdicts}
-	defer live.wait()
-
-	begun := time.Now()
-	start := begun.Add(x.Load.Warmup) // of the clock that every time of the experiment is on
-	now := func() time.Duration { return max(0, time.Since(start)) }
-	plan.Stats = load.NewStats(load.Shards(plan), begun)
-	add := func(e evidence.Event) {
-		e.At = evidence.Seconds(now())
-		rec.add(e)
-	}
-	phase := func(name, event string) {
-		add(evidence.Event{Kind: evidence.KindPhase, Text: name})
-		teller.phase(name, event)
-	}
-	var stoppedAt atomic.Int64
-	forget := context.AfterFunc(ctx, func() { stoppedAt.Store(int64(now())) })
-
-	if len(faults) > 0 && claimsSteady(x) {
-		first := slices.MinFunc(faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
-		rec.remember(arrivals.DueBefore(plan.Schedule, x.Load.Warmup+first.At))
-	}
-	rec.onFail = func(err error) { stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
-	rec.begin(start, plan.Stats, func(at time.Duration, t evidence.Tick) {
-		teller.tick(at, t)
-		if at > 0 && teller.watched() && int(at.Seconds())%2 == 0 {
-			live.look()
-		}
-		if why := stops.tick(t); why != "" {
-			stop(Stopped{why})
-		}
-	})
-	for name, relay := range bed.Relays {
-		relay.Record(start, rec.exchange(name))
-	}
-	watched := bed.Watch(ctx, func(target string, err error) {
-		add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
-		teller.event(err.Error())
-	})
-	if x.Load.Warmup > 0 {
-		teller.phase("warm-up", "the warm-up begins")
-	}
-
-	gate := func() bool {
-		if why := notSteady(rec, x, now()); why != "" {
-			add(evidence.Event{Kind: evidence.KindGate, Text: why})
-			teller.event("nothing is injected: " + why)
-			stop(errNotSteady)
-			return false
-		}
-		phase("chaos", "the system is steady: faults may come")
-		return true
-	}
-	healed := make(chan struct{})
-	go func() {
-		defer close(healed)
-		if timeline.SleepUntil(ctx, start) {
-			phase("steady state", "the load begins")
-		}
-		// Each error is in the evidence, with its fault.
-		_ = faults.Run(ctx, start, gate, timeline.Notify{
-			Injected: func(e timeline.Event, at time.Duration, err error) {
-				rec.add(faultEvent(evidence.KindInject, at, e, err))
-				teller.injected(e.Index, x.Chaos[e.Index].String(), err)
-			},
-			Healed: func(e timeline.Event, at time.Duration, err error) {
-				healed := faultEvent(evidence.KindHeal, at, e, err)
-				if f, ok := e.Fault.(interface{ Counts() (hit, overflow uint64) }); ok {
-					healed.Hit, healed.Overflow = f.Counts()
-				}
-				rec.add(healed)
-				teller.healed(e.Index, x.Chaos[e.Index].String(), err)
-			},
-		})
-		if ctx.Err() == nil && len(faults) > 0 {
-			phase("healed", "all faults are healed")
-		}
-	}()
-
-	if err := load.Run(ctx, plan, begun, rec.observer()); err != nil && ctx.Err() == nil {
-		stop(Stopped{"the load could not go on: " + err.Error()})
-	}
-	end, cause := min(now(), plan.Schedule.Duration()-x.Load.Warmup), context.Cause(ctx)
-	if !forget() { // it was stopped, and requests in flight were waited for since
-		end = min(end, time.Duration(stoppedAt.Load()))
-	}
-	stop(cause) // a timeline that outlives the load heals now
-	<-healed
-	watched.Wait()
-
-	if cause != nil && !errors.Is(cause, errNotSteady) {
-		add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
-	}
-	teller.phase("judging", "the load has ended")
-	rec.stop()
-	return end
 }
 
 // reason says why a run was stopped, for people.
@@ -260,44 +157,11 @@ func reason(cause error) string {
 	return "interrupted"
 }
 
-func faultEvent(kind string, at time.Duration, e timeline.Event, err error) evidence.Event {
-	ev := evidence.Event{At: evidence.Seconds(at), Kind: kind, Fault: e.Index + 1, Text: e.Fault.String()}
-	if err != nil {
-		ev.Error = err.Error()
-	}
-	return ev
-}
-
-// notSteady says why the steady state is not confirmed by what is recorded
-// until now; "" if it is, or nothing is claimed of it.
-func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) string {
-	if !claimsSteady(x) {
-		return ""
-	}
-	run, err := rec.sofar()
-	if err != nil {
-		return "the evidence cannot be read back: " + err.Error()
-	}
-	for _, c := range x.Claims {
-		if c.Steady == nil {
-			continue
-		}
-		if v := c.Steady.Ready(run, now); v.Ruling != judge.Held {
-			return v.Claim + ": " + v.Reason
-		}
-	}
-	return ""
-}
-
-func claimsSteady(x *experiment.Experiment) bool {
-	return slices.ContainsFunc(x.Claims, func(c experiment.Claim) bool { return c.Steady != nil })
-}
-
 // header is what the evidence says of the experiment.
 func header(x *experiment.Experiment, schedule arrivals.Schedule, faults timeline.Timeline) evidence.Header {
-	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup), Load: evidence.Seconds(schedule.Duration()),
-		Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch)}
-	h.Routes = x.Load.Names()
+	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup),
+		Load: evidence.Seconds(schedule.Duration()), Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch),
+		Routes: x.Load.Names()}
 	for _, name := range slices.Sorted(maps.Keys(x.Links)) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}
