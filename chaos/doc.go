@@ -2,19 +2,12 @@
 // injects and heals the faults of a timeline, records what both sides saw, and
 // has it judged.
 //
-//	experiment ──▶ services (targets, links) ──▶ load + timeline ──▶ recorder ──▶ run directory ──▶ Judge ──▶ Result
-//	                                             one start             │
-//	                                                  │                └─▶ limits, progress
-//	                        links in our process ◀────┴────▶ host faults under a lease ──▶ guardian
+//	experiment ──▶ testbed (targets, links) ──▶ load + timeline ──▶ recorder ──▶ run directory ──▶ Judge ──▶ Result
+//	                                            one start             │
+//	                                                 │                └─▶ limits, progress
+//	                       links in our process ◀────┴────▶ host faults under a lease ──▶ guardian
 //
 // # Design
-//
-// Every injection returns its heal, and a timeline returns only when all of
-// them have been tried: there is no list of faults to clean up after.
-//
-// What outlives our process is held under a lease (package lease), so that it is
-// healed when we are not there to do it. Whether a fault can be made at all is
-// asked before anything is started.
 //
 // Nothing but what is on disk is judged. A run that was killed and one that
 // ended well are read by the same code.

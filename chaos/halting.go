@@ -2,15 +2,12 @@ package chaos
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/testbed"
 )
 
 // lookForStop is how often the files are looked for that end a run.
@@ -30,7 +27,7 @@ func WatchStopFiles(ctx context.Context, file string, held *lease.Lease, began t
 				return
 			}
 			switch {
-			case stopFileThere(file) != nil:
+			case testbed.StopFileThere(file) != nil:
 				stop(Stopped{"stopped by the stop file " + file})
 				return
 			case held != nil && lease.Halted(filepath.Dir(held.Journal()), began):
@@ -40,20 +37,4 @@ func WatchStopFiles(ctx context.Context, file string, held *lease.Lease, began t
 		}
 	})
 	return &wg
-}
-
-// stopFileThere is an error if the stop file is there: a run that began
-// nevertheless would end at once.
-func stopFileThere(file string) error {
-	if file == "" {
-		return nil
-	}
-	switch _, err := os.Lstat(file); {
-	case err == nil:
-		return fmt.Errorf("the stop file %s is there: remove it to run", file)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	default:
-		return fmt.Errorf("look for the stop file: %w", err) // what cannot be seen must not be taken for absent
-	}
 }

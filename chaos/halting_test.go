@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/testbed"
 )
 
 // Either file ends the run, and says which it was.
@@ -41,10 +42,10 @@ func TestStopFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := stopFileThere(filepath.Join(stop, "below")); err != nil {
+	if err := testbed.StopFileThere(filepath.Join(stop, "below")); err != nil {
 		t.Errorf("a file in a folder that is not there: %v", err)
 	}
-	if err := stopFileThere(""); err != nil {
+	if err := testbed.StopFileThere(""); err != nil {
 		t.Error(err)
 	}
 }

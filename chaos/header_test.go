@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
@@ -11,7 +12,7 @@ import (
 func TestInjectionTellsWhatEndsCalls(t *testing.T) {
 	for then, want := range map[string]bool{"": false, "hang": false, "reset": true} {
 		e := experiment.Event{On: "a", DropResponse: &toxic.DropResponse{Then: then, Select: toxic.All}}
-		if got := injection(&experiment.Experiment{}, 0, e, Event{}); got.Ends != want || got.Kind != "drop_response" {
+		if got := injection(&experiment.Experiment{}, 0, e, timeline.Event{}); got.Ends != want || got.Kind != "drop_response" {
 			t.Errorf("then %q: %+v", then, got)
 		}
 	}

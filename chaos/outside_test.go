@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // witness listens at an address outside of an experiment's limits, and counts
@@ -41,7 +42,7 @@ func witness(t *testing.T, host string) (port string, came *atomic.Int64) {
 	return port, came
 }
 
-func runText(t *testing.T, text string) (*Result, error) {
+func runText(t *testing.T, text string) (*result.Result, error) {
 	t.Helper()
 	x, err := experiment.Parse("outside.yaml", []byte(text), experiment.Options{})
 	if err != nil {

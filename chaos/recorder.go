@@ -2,10 +2,12 @@ package chaos
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -239,7 +241,7 @@ func (rec *recorder) loop() {
 // failure is why a file cannot be written; nil if all can.
 func (rec *recorder) failure() error {
 	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.err}
-	for _, name := range sorted(rec.links) {
+	for _, name := range slices.Sorted(maps.Keys(rec.links)) {
 		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.err)
 	}
 	for _, err := range errs {

@@ -12,6 +12,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/proxy/http"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 )
@@ -69,10 +70,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	if len(run.Front) != 2*each || len(run.Links["front"].Exchanges) != each+1 || run.Partial || run.End != time.Second || len(run.Lost) > 0 {
 		t.Errorf("read back %d samples and %d exchanges, partial %v, end %v, lost %v", len(run.Front), len(run.Links["front"].Exchanges), run.Partial, run.End, run.Lost)
 	}
-	routes, harness, err := front(dir, run)
-	if err != nil {
-		t.Fatal(err)
-	}
+	routes, harness := frontOf(t, dir, run)
 	if harness.Sent != 2*each*9/10 || harness.Unsent != 2*each/10 || routes[0].Requests != each || routes[0].Outcomes["unsent"] != each/10 {
 		t.Errorf("sent %d, unsent %d, route %+v", harness.Sent, harness.Unsent, routes[0])
 	}
@@ -152,9 +150,20 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	if len(watched) < 2 || watched[0].Ended != 1 || watched[0].Unsent != 1 || ended != 1 {
 		t.Errorf("the watcher was told %+v; the evidence has %d", watched, ended)
 	}
-	if routes, harness, err := front(dir, run); err != nil || routes[0].Requests != 1 || harness.Unsent != 0 || routes[0].Response.Max > 2 {
-		t.Errorf("%v, %+v, %+v", err, routes, harness)
+	if routes, harness := frontOf(t, dir, run); routes[0].Requests != 1 || harness.Unsent != 0 || routes[0].Response.Max > 2 {
+		t.Errorf("%+v, %+v", routes, harness)
 	}
+}
+
+// frontOf is what the result of a run says of its front.
+func frontOf(t *testing.T, dir string, run *evidence.Run) ([]result.Route, result.Harness) {
+	t.Helper()
+	times, err := frontTimes(dir, run.Routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := result.Of(new(experiment.Experiment), run, times)
+	return r.Routes, r.Harness
 }
 
 // What cannot be written is said and counted, and does not stop anything.

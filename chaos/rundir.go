@@ -17,7 +17,6 @@ import (
 // The files of a run directory beside those of package evidence.
 const (
 	ExperimentFile = "experiment.yaml" // as resolved: what the run really did
-	ResultFile     = "result.json"
 	frontLog       = "front.hlog"
 
 	notStartedFile = "not-started.txt" // why a run could not start, in the directory of one that did not

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // What could not start makes room for the next attempt; a run does not, and
@@ -20,7 +22,7 @@ func TestFailedStartMakesRoom(t *testing.T) {
 		{"it could not start", []string{ExperimentFile, "targets/web.log", "tls/ca.pem", notStartedFile}, true},
 		{"its recorder could not", []string{ExperimentFile, "timeline.jsonl", "evidence/front.csv", frontLog, linkLog("a"), notStartedFile}, true},
 		{"it was killed while it started", []string{ExperimentFile, "targets/web.log"}, false},
-		{"it ran", []string{ExperimentFile, "timeline.jsonl", ResultFile}, false},
+		{"it ran", []string{ExperimentFile, "timeline.jsonl", result.File}, false},
 		{"there is something else", []string{ExperimentFile, notStartedFile, "thesis.doc"}, false},
 		{"there are the histograms of something else", []string{ExperimentFile, notStartedFile, "load.hlog"}, false},
 	} {
@@ -66,5 +68,27 @@ func TestJudgeTellsWhatHasNotBegun(t *testing.T) {
 		if _, err := Judge(dir); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
+	}
+}
+
+func TestRunDirectoriesAreNotShared(t *testing.T) {
+	t.Chdir(t.TempDir())
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for _, want := range []string{"runs/x-20261101-120000", "runs/x-20261101-120000-2"} {
+		if got, err := makeRunDir("", "x", now); err != nil || got != filepath.FromSlash(want) {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
+	}
+	if _, err := makeRunDir("runs", "x", now); err == nil {
+		t.Error("a directory that holds something was taken")
+	}
+	if got, err := makeRunDir("new/deep", "x", now); err != nil || got != "new/deep" {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if err := writeNew("new/deep/f", nil); err != nil {
+		t.Error(err)
+	}
+	if err := writeNew("new/deep/f", nil); err == nil {
+		t.Error("a file of another run was overwritten")
 	}
 }

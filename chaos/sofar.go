@@ -9,6 +9,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 const (
@@ -79,7 +80,7 @@ func (s *soFar) judge() []judge.Verdict {
 	if stretch.Number != s.stretch {
 		s.stretch, s.before, s.now = stretch.Number, standing(s.before, s.now), nil
 	}
-	s.now = verdicts(s.x, stretch.Run)
+	s.now = result.Verdicts(s.x, stretch.Run)
 	if stretch.From > 0 || stretch.Ended {
 		for i := range s.now {
 			s.now[i].Reason += fmt.Sprintf(" (so far; of the run from %s to %s)",

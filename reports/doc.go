@@ -1,9 +1,9 @@
 // Package reports renders what a run came to: the summary for people, JSON for
 // machines, JUnit for pipelines.
 //
-//	                   ┌─▶ Text   ─▶ terminal, summary.txt
-//	*chaos.Result ─────┼─▶ JSON   ─▶ result.json
-//	                   └─▶ JUnit  ─▶ junit.xml
+//	                    ┌─▶ Text   ─▶ terminal, summary.txt
+//	*result.Result ─────┼─▶ JSON   ─▶ result.json
+//	                    └─▶ JUnit  ─▶ junit.xml
 //
 // # Design
 //

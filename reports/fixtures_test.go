@@ -4,13 +4,13 @@ import (
 	"math"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // fixtures are results as runs leave them, by the name of their golden files.
-func fixtures() map[string]*chaos.Result {
-	return map[string]*chaos.Result{
+func fixtures() map[string]*result.Result {
+	return map[string]*result.Result{
 		"held":         breakerRun(judge.Held),
 		"refuted":      breakerRun(judge.Refuted),
 		"inconclusive": breakerRun(judge.Inconclusive),
@@ -18,15 +18,15 @@ func fixtures() map[string]*chaos.Result {
 		"missing":      missingRun(),
 		"unhealthy":    unhealthyRun(),
 		"hostile":      hostileRun(),
-		"empty":        {Schema: chaos.ResultSchema, Name: "nothing", Harness: chaos.Harness{Healthy: true, Steal: -1}},
+		"empty":        {Schema: result.Schema, Name: "nothing", Harness: result.Harness{Healthy: true, Steal: -1}},
 	}
 }
 
 // breakerRun is a run of a breaker whose second claim was ruled so.
-func breakerRun(ruling judge.Ruling) *chaos.Result {
-	r := &chaos.Result{
+func breakerRun(ruling judge.Ruling) *result.Result {
+	r := &result.Result{
 		Dir:     "runs/checkout-breaker-20261123T231502",
-		Schema:  chaos.ResultSchema,
+		Schema:  result.Schema,
 		Name:    "checkout-breaker",
 		About:   "Checkout stops calling payments once it fails, and comes back by itself.",
 		Seed:    7,
@@ -41,31 +41,31 @@ func breakerRun(ruling judge.Ruling) *chaos.Result {
 			},
 			breakerVerdict(ruling),
 		},
-		Routes: []chaos.RouteResult{
+		Routes: []result.Route{
 			{
 				Name: "pay", Requests: 7500, Success: 61.2,
 				Outcomes: map[string]uint64{"ok": 4590, "5xx": 2898, "timed_out": 12},
-				Response: chaos.Spread{P50: 1.21, P90: 3, P99: 9.04, P999: 20, Max: 10003},
-				Service:  chaos.Spread{P50: 1.1, P90: 2.9, P99: 8.8, P999: 19, Max: 10001},
+				Response: result.Spread{P50: 1.21, P90: 3, P99: 9.04, P999: 20, Max: 10003},
+				Service:  result.Spread{P50: 1.1, P90: 2.9, P99: 8.8, P999: 19, Max: 10001},
 			},
 			{
 				Name: "browse", Requests: 7500, Success: 100, Outcomes: map[string]uint64{"ok": 7500},
-				Response: chaos.Spread{P50: 0.42, P90: 0.6, P99: 1.9, P999: 3, Max: 31.4},
-				Service:  chaos.Spread{P50: 0.4, P90: 0.5, P99: 1.8, P999: 2.9, Max: 31},
+				Response: result.Spread{P50: 0.42, P90: 0.6, P99: 1.9, P999: 3, Max: 31.4},
+				Service:  result.Spread{P50: 0.4, P90: 0.5, P99: 1.8, P999: 2.9, Max: 31},
 			},
 		},
-		Links: []chaos.LinkResult{{
+		Links: []result.Link{{
 			Name: "payments", From: "checkout", To: "payments", Exchanges: 4605, InFlight: 9,
 			Endings:  map[string]uint64{"answered": 4590, "injected": 15},
 			Statuses: map[string]uint64{"200": 4590, "503": 15},
-			Duration: chaos.Spread{P50: 0.2, P90: 0.3, P99: 0.9, P999: 1.5, Max: 4},
+			Duration: result.Spread{P50: 0.2, P90: 0.3, P99: 0.9, P999: 1.5, Max: 4},
 		}},
-		Faults: []chaos.FaultResult{
+		Faults: []result.Fault{
 			{Name: "errors 503 on payments", Kind: "errors", On: "payments", Injected: 5.0004, Healed: 15.0012, Hit: 15},
 		},
-		Harness: chaos.Harness{
+		Harness: result.Harness{
 			Healthy: true, Offered: 15000, Sent: 15000,
-			SendLag:   chaos.Spread{P50: 0.012, P90: 0.1, P99: 0.4, P999: 1, Max: 3.1},
+			SendLag:   result.Spread{P50: 0.012, P90: 0.1, P99: 0.4, P999: 1, Max: 3.1},
 			HiccupP99: 0.2, HiccupMax: 4.4, CPU: 0.314, Steal: 0.02, Pressure: 0.08,
 		},
 	}
@@ -106,11 +106,11 @@ func breakerParts() []judge.Part {
 }
 
 // missingRun lacks two of its three faults.
-func missingRun() *chaos.Result {
+func missingRun() *result.Result {
 	r := breakerRun(judge.Held)
 	r.Faults = append(r.Faults,
-		chaos.FaultResult{Name: "exec cut-power on bank", Kind: "exec", On: "bank", Injected: -1, Healed: -1, Error: "inject exec cut-power: exit status 3"},
-		chaos.FaultResult{Name: "errors 500 to POST /refund on payments", Kind: "errors", On: "payments", Injected: 17, Healed: 19},
+		result.Fault{Name: "exec cut-power on bank", Kind: "exec", On: "bank", Injected: -1, Healed: -1, Error: "inject exec cut-power: exit status 3"},
+		result.Fault{Name: "errors 500 to POST /refund on payments", Kind: "errors", On: "payments", Injected: 17, Healed: 19},
 	)
 	r.Missing = []string{
 		"fault exec cut-power on bank was not injected: exit status 3",
@@ -123,32 +123,32 @@ func missingRun() *chaos.Result {
 	return r
 }
 
-func partialRun() *chaos.Result {
+func partialRun() *result.Result {
 	r := breakerRun(judge.Inconclusive)
-	r.Warmup = &chaos.Warmup{Seconds: 5, Requests: 2500, Success: 99.96, P50: 3.1, P99: 412}
+	r.Warmup = &result.Warmup{Seconds: 5, Requests: 2500, Success: 99.96, P50: 3.1, P99: 412}
 	r.Partial, r.Stopped, r.Seconds = true, "stopped by interrupt", 12.34
 	r.Verdicts = append(r.Verdicts, judge.Verdict{Claim: "route browse recovers within 5s", Kind: "recovery", Ruling: judge.Refuted,
 		Reason: "Goodput was 41% of the baseline 5s after the healing."})
 	r.Ruling = judge.Refuted
 	r.Faults = append(r.Faults,
-		chaos.FaultResult{Name: "partition of payments", Kind: "partition", On: "payments", Injected: -1, Healed: -1},
-		chaos.FaultResult{Name: "restart of checkout", Kind: "restart", On: "checkout", Injected: 11.5, Healed: -1, Hit: 1},
-		chaos.FaultResult{Name: "latency 2s on a route that nothing takes", Kind: "latency", On: "payments", Injected: 2, Healed: 4},
-		chaos.FaultResult{Name: "hang to 100%, at most 40 at a time on payments", Kind: "hang", On: "payments", Injected: 6, Healed: 7, Hit: 52, Overflow: 1312},
-		chaos.FaultResult{Name: "pause of checkout", Kind: "pause", On: "checkout", Injected: -1, Healed: -1, Error: "inject pause of checkout: no such process"},
+		result.Fault{Name: "partition of payments", Kind: "partition", On: "payments", Injected: -1, Healed: -1},
+		result.Fault{Name: "restart of checkout", Kind: "restart", On: "checkout", Injected: 11.5, Healed: -1, Hit: 1},
+		result.Fault{Name: "latency 2s on a route that nothing takes", Kind: "latency", On: "payments", Injected: 2, Healed: 4},
+		result.Fault{Name: "hang to 100%, at most 40 at a time on payments", Kind: "hang", On: "payments", Injected: 6, Healed: 7, Hit: 52, Overflow: 1312},
+		result.Fault{Name: "pause of checkout", Kind: "pause", On: "checkout", Injected: -1, Healed: -1, Error: "inject pause of checkout: no such process"},
 	)
 	return r
 }
 
-func unhealthyRun() *chaos.Result {
+func unhealthyRun() *result.Result {
 	r := breakerRun(judge.Inconclusive)
 	r.Dir = "/var/lib/runs of tonight/it's-late"
 	r.Verdicts[0].Despite = "requests were sent late, but nothing in it counts from when they were due"
-	r.Harness = chaos.Harness{
+	r.Harness = result.Harness{
 		Problems: []string{"send lag p99 was 310ms in second 7, and 20ms is the most that rulings bear", "1,204 arrivals were never sent"},
 		Effect:   "of 2 claims 1 stands all the same, 1 is inconclusive",
 		Offered:  15000, Sent: 13796, Unsent: 1204,
-		SendLag:   chaos.Spread{P50: 2, P90: 50, P99: 310, P999: 500, Max: 1234},
+		SendLag:   result.Spread{P50: 2, P90: 50, P99: 310, P999: 500, Max: 1234},
 		HiccupP99: 88, HiccupMax: 412, CPU: 1.98, Steal: -1, Pressure: 0.08, Lost: 12,
 	}
 	return r
@@ -156,17 +156,17 @@ func unhealthyRun() *chaos.Result {
 
 // hostileRun has bytes in it that a system under test chose: they must neither
 // reach a terminal nor break XML.
-func hostileRun() *chaos.Result {
+func hostileRun() *result.Result {
 	evil := "evil \x1b[2J\x07\x00 <b>&\"'\r\n\xff ]]> name"
 	claim := judge.Verdict{Claim: "claim " + evil, Kind: "retry", Ruling: judge.Refuted, Reason: "because " + evil,
 		Numbers: judge.Numbers{{Name: "n" + evil, Value: 1}}, IDs: []uint64{1}}
-	return &chaos.Result{
-		Schema: chaos.ResultSchema, Name: evil, About: evil, Ruling: judge.Refuted, Dir: "runs/" + evil, Seconds: 1,
+	return &result.Result{
+		Schema: result.Schema, Name: evil, About: evil, Ruling: judge.Refuted, Dir: "runs/" + evil, Seconds: 1,
 		Verdicts: []judge.Verdict{claim, claim},
-		Routes:   []chaos.RouteResult{{Name: evil, Requests: 1, Outcomes: map[string]uint64{evil: 1}}},
-		Links:    []chaos.LinkResult{{Name: evil, From: evil, To: evil, Endings: map[string]uint64{evil: 1}, Statuses: map[string]uint64{evil: 1}}},
-		Faults:   []chaos.FaultResult{{Name: evil, On: evil, Error: evil}},
-		Harness:  chaos.Harness{Problems: []string{evil}},
+		Routes:   []result.Route{{Name: evil, Requests: 1, Outcomes: map[string]uint64{evil: 1}}},
+		Links:    []result.Link{{Name: evil, From: evil, To: evil, Endings: map[string]uint64{evil: 1}, Statuses: map[string]uint64{evil: 1}}},
+		Faults:   []result.Fault{{Name: evil, On: evil, Error: evil}},
+		Harness:  result.Harness{Problems: []string{evil}},
 		Partial:  true, Stopped: evil,
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // Formats lists the formats that Render and Write know.
@@ -31,7 +31,7 @@ func Check(formats ...string) error {
 func File(format string) string {
 	switch format {
 	case "json":
-		return chaos.ResultFile
+		return result.File
 	case "junit":
 		return "junit.xml"
 	case "text":
@@ -42,7 +42,7 @@ func File(format string) string {
 
 // Render writes the result in one format, text without colour and at its
 // usual width.
-func Render(w io.Writer, format string, r *chaos.Result) error {
+func Render(w io.Writer, format string, r *result.Result) error {
 	switch format {
 	case "json":
 		return JSON(w, r)
@@ -58,7 +58,7 @@ func Render(w io.Writer, format string, r *chaos.Result) error {
 // named. A file is there whole or not at all: a reader while the run ends,
 // or after a crash, sees the old content or the new. All formats are tried;
 // the errors are joined.
-func Write(dir string, formats []string, r *chaos.Result) error {
+func Write(dir string, formats []string, r *result.Result) error {
 	if err := Check(formats...); err != nil {
 		return err
 	}

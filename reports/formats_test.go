@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 func files(t *testing.T, dir string) []string {
@@ -163,7 +163,7 @@ func TestEveryFormatHasAFile(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := Render(&bytes.Buffer{}, "pdf", &chaos.Result{}); err == nil {
+	if err := Render(&bytes.Buffer{}, "pdf", &result.Result{}); err == nil {
 		t.Error("rendered a format that is not there")
 	}
 }

@@ -9,13 +9,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // JSON writes the result as one indented document that ends in a newline: the
 // content of result.json, and of `run --json`. The same result gives the same
 // bytes. Lists are lists even when they are empty.
-func JSON(w io.Writer, r *chaos.Result) error {
+func JSON(w io.Writer, r *result.Result) error {
 	complete := *r
 	complete.Verdicts = orEmpty(r.Verdicts)
 	complete.Routes = orEmpty(r.Routes)
@@ -43,7 +43,7 @@ var ErrNoResult = errors.New("no result.json: the run did not end by itself")
 // Read reads the result of a run directory. A directory without one is
 // ErrNoResult; a result of a schema that this version does not know is an
 // error, because fields may have changed their meaning.
-func Read(dir string) (*chaos.Result, error) {
+func Read(dir string) (*result.Result, error) {
 	file := filepath.Join(dir, File("json"))
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -54,12 +54,12 @@ func Read(dir string) (*chaos.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read result: %w", err)
 	}
-	var r chaos.Result
+	var r result.Result
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	if r.Schema != chaos.ResultSchema {
-		return nil, fmt.Errorf("read %s: its schema is %d, this version reads %d", file, r.Schema, chaos.ResultSchema)
+	if r.Schema != result.Schema {
+		return nil, fmt.Errorf("read %s: its schema is %d, this version reads %d", file, r.Schema, result.Schema)
 	}
 	r.Dir = dir
 	return &r, nil

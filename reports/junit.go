@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // The elements that Jenkins and GitLab both read. The attributes' names and
@@ -64,7 +64,7 @@ type (
 //
 // Each case carries the time of the whole run: that is how long its claim was
 // put to the test. Characters that XML 1.0 cannot hold become U+FFFD.
-func JUnit(w io.Writer, r *chaos.Result) error {
+func JUnit(w io.Writer, r *result.Result) error {
 	seconds := strconv.FormatFloat(r.Seconds, 'f', 3, 64)
 	suite := junitSuite{
 		Name:      r.Name,
@@ -132,7 +132,7 @@ func claimCase(class, seconds string, v judge.Verdict, seen map[string]int) juni
 
 // wholeRun is what keeps the run as a whole from passing, whatever its claims
 // came to; nil if nothing does.
-func wholeRun(r *chaos.Result) *junitProblem {
+func wholeRun(r *result.Result) *junitProblem {
 	switch {
 	case r.Partial:
 		return &junitProblem{Type: "partial", Message: stopped(r), Text: stopped(r)}

@@ -10,12 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // parse reads a report back as a pipeline does.
-func parse(r *chaos.Result) (junitSuites, error) {
+func parse(r *result.Result) (junitSuites, error) {
 	var doc junitSuites
 	var out bytes.Buffer
 	if err := JUnit(&out, r); err != nil {
@@ -98,13 +98,13 @@ func TestJUnitIsXML(t *testing.T) {
 		any := rapid.Custom(func(t *rapid.T) string {
 			return string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")) + rapid.String().Draw(t, "text")
 		})
-		doc, err := parse(&chaos.Result{
+		doc, err := parse(&result.Result{
 			Name: any.Draw(t, "name"), About: any.Draw(t, "about"), Dir: any.Draw(t, "dir"),
 			Verdicts: []judge.Verdict{{
 				Claim: any.Draw(t, "claim"), Kind: "steady", Ruling: judge.Ruling(rapid.IntRange(0, 2).Draw(t, "ruling")),
 				Reason: any.Draw(t, "reason"), Numbers: judge.Numbers{{Name: any.Draw(t, "number"), Value: 1}},
 			}},
-			Harness: chaos.Harness{Problems: []string{any.Draw(t, "problem")}},
+			Harness: result.Harness{Problems: []string{any.Draw(t, "problem")}},
 		})
 		if err != nil {
 			t.Fatal(err)

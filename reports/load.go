@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // LoadSchema is the version of the document that LoadJSON writes. Fields may be
@@ -38,15 +38,15 @@ type Load struct {
 	Outcomes map[string]uint64 `json:"outcomes"`      // by load.Outcome, zeros left out
 	Statuses map[string]uint64 `json:"statuses"`      // of complete responses
 	Received int64             `json:"received_bytes"`
-	Response chaos.Spread      `json:"response"` // done − intended; in the closed model it omits what callers would have waited
-	Service  chaos.Spread      `json:"service"`  // done − sent
+	Response result.Spread     `json:"response"` // done − intended; in the closed model it omits what callers would have waited
+	Service  result.Spread     `json:"service"`  // done − sent
 	// the same by kind of request, if there are several; requests count what was due
-	Routes      []chaos.RouteResult `json:"routes,omitempty"`
-	Warmup      *chaos.Warmup       `json:"warmup,omitempty"` // what was sent before, and is in no other figure; absent without one
-	Harness     LoadHarness         `json:"harness"`
-	Thresholds  []Threshold         `json:"thresholds,omitempty"`
-	Spectrum    []Bin               `json:"spectrum"` // of response times
-	Connections Connections         `json:"connections"`
+	Routes      []result.Route `json:"routes,omitempty"`
+	Warmup      *result.Warmup `json:"warmup,omitempty"` // what was sent before, and is in no other figure; absent without one
+	Harness     LoadHarness    `json:"harness"`
+	Thresholds  []Threshold    `json:"thresholds,omitempty"`
+	Spectrum    []Bin          `json:"spectrum"` // of response times
+	Connections Connections    `json:"connections"`
 }
 
 // Host is where requests to a host went.
@@ -60,21 +60,21 @@ type Host struct {
 
 // LoadHarness is the harness measuring itself.
 type LoadHarness struct {
-	Healthy    bool         `json:"healthy"`
-	Problems   []string     `json:"problems,omitempty"` // why not, each with its figure
-	SendLag    chaos.Spread `json:"send_lag"`           // sent − intended
-	Late       chaos.Spread `json:"late"`               // the part of it that is the harness's own
-	HiccupP99  float64      `json:"hiccup_p99_ms"`      // over the whole load
-	HiccupMax  float64      `json:"hiccup_max_ms"`
-	CPU        float64      `json:"cpu_cores"` // mean
-	CPURequest float64      `json:"cpu_per_request_us"`
-	Busy       float64      `json:"loop_busy_pct"` // of a core, by the busiest loop in its busiest second
-	Pressure   float64      `json:"cpu_pressure"`  // largest of any second; -1 if unknown
-	Steal      float64      `json:"steal_cores"`   // mean; -1 if unknown
-	GCPause    float64      `json:"gc_pause_max_ms"`
-	Memory     int64        `json:"memory_bytes"` // resident, the most there was; 0 if unknown
-	Loops      int          `json:"loops"`
-	Transport  string       `json:"transport"`
+	Healthy    bool          `json:"healthy"`
+	Problems   []string      `json:"problems,omitempty"` // why not, each with its figure
+	SendLag    result.Spread `json:"send_lag"`           // sent − intended
+	Late       result.Spread `json:"late"`               // the part of it that is the harness's own
+	HiccupP99  float64       `json:"hiccup_p99_ms"`      // over the whole load
+	HiccupMax  float64       `json:"hiccup_max_ms"`
+	CPU        float64       `json:"cpu_cores"` // mean
+	CPURequest float64       `json:"cpu_per_request_us"`
+	Busy       float64       `json:"loop_busy_pct"` // of a core, by the busiest loop in its busiest second
+	Pressure   float64       `json:"cpu_pressure"`  // largest of any second; -1 if unknown
+	Steal      float64       `json:"steal_cores"`   // mean; -1 if unknown
+	GCPause    float64       `json:"gc_pause_max_ms"`
+	Memory     int64         `json:"memory_bytes"` // resident, the most there was; 0 if unknown
+	Loops      int           `json:"loops"`
+	Transport  string        `json:"transport"`
 }
 
 // Connections is how they were used.
@@ -201,7 +201,7 @@ func (s *loadSummary) counts() {
 func (s *loadSummary) times() {
 	l := s.load
 	s.out.WriteByte('\n')
-	row := func(name string, d chaos.Spread, about string) []string {
+	row := func(name string, d result.Spread, about string) []string {
 		return []string{name, Millis(d.P50), Millis(d.P90), Millis(d.P99), Millis(d.P999), Millis(d.Max), about}
 	}
 	since := "since the request was due"

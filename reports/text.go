@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -33,7 +33,7 @@ const nothingClaimed = "Nothing was claimed, so nothing has been shown."
 // Text writes the summary that a tired person understands: what weakens the
 // rulings, the ruling over all, a paragraph per claim, then the figures and
 // where the rest is. Beside the marks of the rulings it adds only ASCII.
-func Text(w io.Writer, r *chaos.Result, o TextOptions) error {
+func Text(w io.Writer, r *result.Result, o TextOptions) error {
 	if o.Width == 0 {
 		o.Width = defaultWidth
 	}
@@ -54,7 +54,7 @@ func Text(w io.Writer, r *chaos.Result, o TextOptions) error {
 // summary is a text being written.
 type summary struct {
 	out    bytes.Buffer
-	result *chaos.Result
+	result *result.Result
 	width  int
 	color  bool
 }
@@ -137,7 +137,7 @@ func (s *summary) warnings() {
 }
 
 // stopped says that and why the run ended early, as a sentence.
-func stopped(r *chaos.Result) string {
+func stopped(r *result.Result) string {
 	why := strings.TrimSuffix(r.Stopped, ".")
 	if why == "" {
 		why = "the reason was not recorded"
@@ -297,13 +297,13 @@ func (s *summary) warmup() {
 	}
 }
 
-func warmupText(w *chaos.Warmup) string {
+func warmupText(w *result.Warmup) string {
 	return fmt.Sprintf("%s in %s, success %s, p50 %s, p99 %s", number(w.Requests, "request"), Seconds(w.Seconds),
 		Percent(w.Success), Millis(w.P50), Millis(w.P99))
 }
 
 // routeTitle is a route for people, or a step with what it follows.
-func routeTitle(r chaos.RouteResult) string {
+func routeTitle(r result.Route) string {
 	if r.Follows == "" {
 		return Clean(r.Name)
 	}
@@ -343,7 +343,7 @@ func (s *summary) faults() {
 
 // faultNote says what is wrong with a fault: one that did not happen as
 // planned proves nothing.
-func faultNote(f chaos.FaultResult) string {
+func faultNote(f result.Fault) string {
 	switch {
 	case f.Error != "":
 		return f.Error

@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // paused is an experiment that is in the middle of two faults for a long time:
@@ -244,7 +244,7 @@ func TestKillLeavesNoProcessAndAReadableRun(t *testing.T) {
 	gone(t, below)
 	program, _ := exec.LookPath("stormctl")
 	out, err := exec.Command(program, "judge", s.dir, "--json").Output()
-	var r chaos.Result
+	var r result.Result
 	if e := json.Unmarshal(out, &r); e != nil {
 		t.Fatalf("judge: %v, %v", err, e)
 	}
@@ -385,13 +385,13 @@ claims:
 	}
 }
 
-func readResult(t *testing.T, dir string) chaos.Result {
+func readResult(t *testing.T, dir string) result.Result {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "result.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r chaos.Result
+	var r result.Result
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // exitCode is what the process ends with; scripts and pipelines lean on it. As
@@ -31,7 +31,7 @@ func (c exitCode) err() error {
 
 // exitOf is the code for a result. That a run was cut short outweighs its
 // rulings: they are on a part of the evidence. Without a claim nothing held.
-func exitOf(r *chaos.Result) exitCode {
+func exitOf(r *result.Result) exitCode {
 	switch {
 	case r.Partial:
 		return exitStopped

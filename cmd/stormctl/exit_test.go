@@ -3,23 +3,23 @@ package main
 import (
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 func TestExitOf(t *testing.T) {
 	one := []judge.Verdict{{}}
 	for _, c := range []struct {
 		name string
-		r    chaos.Result
+		r    result.Result
 		want exitCode
 	}{
-		{"held", chaos.Result{Verdicts: one}, 0},
-		{"refuted", chaos.Result{Verdicts: one, Ruling: judge.Refuted}, 1},
-		{"inconclusive", chaos.Result{Verdicts: one, Ruling: judge.Inconclusive}, 3},
-		{"stopped, though all held", chaos.Result{Verdicts: one, Partial: true}, 4},
-		{"stopped, though refuted", chaos.Result{Verdicts: one, Partial: true, Ruling: judge.Refuted}, 4},
-		{"nothing claimed", chaos.Result{}, 3},
+		{"held", result.Result{Verdicts: one}, 0},
+		{"refuted", result.Result{Verdicts: one, Ruling: judge.Refuted}, 1},
+		{"inconclusive", result.Result{Verdicts: one, Ruling: judge.Inconclusive}, 3},
+		{"stopped, though all held", result.Result{Verdicts: one, Partial: true}, 4},
+		{"stopped, though refuted", result.Result{Verdicts: one, Partial: true, Ruling: judge.Refuted}, 4},
+		{"nothing claimed", result.Result{}, 3},
 	} {
 		if got := exitOf(&c.r); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)

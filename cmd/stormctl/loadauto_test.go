@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -66,7 +66,7 @@ claims: [{steady: {success: 100%%}}]
 `, server.URL, trust))
 			out.Reset()
 			code = execute([]string{"run", filepath.Join(dir, "auto.yaml"), "--out", filepath.Join(dir, "out"), "--json", "--quiet"}, &out, &said)
-			var r chaos.Result
+			var r result.Result
 			if err := json.Unmarshal(out.Bytes(), &r); err != nil || len(r.Routes) != 1 || r.Routes[0].Outcomes["ok"] != 20 {
 				t.Fatalf("run: exit %d, %v, %+v %s", code, err, r.Routes, said.String())
 			}

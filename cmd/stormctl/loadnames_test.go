@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -96,12 +96,12 @@ claims: [{steady: {success: 100%}}]
 `)
 	out.Reset()
 	code = execute([]string{"run", file, "--out", filepath.Join(filepath.Dir(file), "out"), "--json", "--quiet"}, &out, &said)
-	var result chaos.Result
-	if err := json.Unmarshal(out.Bytes(), &result); err != nil || len(result.Routes) != 1 || result.Routes[0].Outcomes["ok"] != 20 {
-		t.Fatalf("run: exit %d, %v, %+v %s", code, err, result.Routes, said.String())
+	var ran result.Result
+	if err := json.Unmarshal(out.Bytes(), &ran); err != nil || len(ran.Routes) != 1 || ran.Routes[0].Outcomes["ok"] != 20 {
+		t.Fatalf("run: exit %d, %v, %+v %s", code, err, ran.Routes, said.String())
 	}
 	want := "target shop: shop.test:" + port + " is 127.0.0.1:" + port + ", one of its 3 addresses; another is not used: nothing answers at 127.0.0.3:" + port
-	if notes := strings.Join(result.Notes, "\n"); !strings.Contains(notes, want) {
+	if notes := strings.Join(ran.Notes, "\n"); !strings.Contains(notes, want) {
 		t.Errorf("notes %q, want %q", notes, want)
 	}
 	out.Reset()

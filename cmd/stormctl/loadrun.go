@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/meter"
@@ -326,7 +327,7 @@ func (r *loadRun) result(seconds float64, cpu time.Duration) *reports.Load {
 		l.Spectrum = append(l.Spectrum, reports.Bin{From: millis(b.From), To: millis(b.To), Count: b.Count})
 	}
 	for i, name := range r.groups {
-		own := chaos.RouteResult{Name: name, Response: spread(total.Times.Response[i]), Service: spread(total.Times.Service[i])}
+		own := result.Route{Name: name, Response: spread(total.Times.Response[i]), Service: spread(total.Times.Service[i])}
 		own.Requests, own.Outcomes = ended(total.Outcomes[i])
 		own.Success = 100 * float64(total.Outcomes[i][load.OK]) / math.Max(1, float64(own.Requests))
 		if len(r.groups) > 1 {
@@ -337,7 +338,7 @@ func (r *loadRun) result(seconds float64, cpu time.Duration) *reports.Load {
 		r.warm.Interval()
 		warm := r.warm.Total()
 		times := warm.Times.AllResponse().Summary()
-		l.Warmup = chaos.NewWarmup(r.warmup, warm.All(), times.P50, times.P99)
+		l.Warmup = result.NewWarmup(r.warmup, warm.All(), times.P50, times.P99)
 	}
 	l.Harness.Problems = r.problems(l, reading)
 	l.Harness.Healthy = len(l.Harness.Problems) == 0
@@ -374,7 +375,7 @@ func (r *loadRun) problems(l *reports.Load, reading load.Reading) []string {
 	return load.Texts(r.check.Problems(w))
 }
 
-func spread(h *hist.Histogram) chaos.Spread {
+func spread(h *hist.Histogram) result.Spread {
 	s := h.Summary()
-	return chaos.Spread{P50: millis(s.P50), P90: millis(s.P90), P99: millis(s.P99), P999: millis(s.P999), Max: millis(s.Max)}
+	return result.Spread{P50: millis(s.P50), P90: millis(s.P90), P99: millis(s.P99), P999: millis(s.P999), Max: millis(s.Max)}
 }

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/reports"
 )
@@ -79,7 +79,7 @@ claims: [{steady: {success: 100%}}]
 	}
 	var out, said bytes.Buffer
 	code := execute([]string{"run", file, "--out", filepath.Join(filepath.Dir(file), "out"), "--json", "--quiet"}, &out, &said)
-	var r chaos.Result
+	var r result.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil || len(r.Routes) != 1 || r.Routes[0].Outcomes["ok"] != 20 {
 		t.Errorf("run: exit %d, %v, %+v %s", code, err, r.Routes, said.String())
 	}

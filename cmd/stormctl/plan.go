@@ -11,9 +11,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
+	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -22,7 +22,7 @@ import (
 // touches and how it is undone, what is claimed, what of that cannot be decided,
 // and what would end it. Addresses
 // that a run would choose are told as such.
-func writePlan(w io.Writer, file string, x *experiment.Experiment, look chaos.Preflight, weak []experiment.Weakness) error {
+func writePlan(w io.Writer, file string, x *experiment.Experiment, look testbed.Preflight, weak []experiment.Weakness) error {
 	in, err := x.ReadInputs()
 	if err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 var powerRounds = flag.Int("power", 0, "rounds of TestPowerAgainstRuns; 0 leaves it out")
@@ -190,7 +190,7 @@ func TestPowerAgainstRuns(t *testing.T) {
 }
 
 // run runs the plan as a user does.
-func (p plan) run(t *testing.T, seed int) (r chaos.Result) {
+func (p plan) run(t *testing.T, seed int) (r result.Result) {
 	t.Helper()
 	args := []string{"run", p.path(), "--json", "--quiet", "--out", filepath.Join(t.TempDir(), "run"), "--seed", fmt.Sprint(seed)}
 	for _, s := range p.set {
@@ -212,7 +212,7 @@ var covers = map[string][]string{"base": {"factor", "cap", "jitter"}}
 
 // compare says what did not come out as the plan was warned of. Parts without a
 // name cannot be told apart: then the ruling of their claim must do.
-func (p plan) compare(r chaos.Result) (wrong []string) {
+func (p plan) compare(r result.Result) (wrong []string) {
 	all := slices.ContainsFunc(p.weak, func(path string) bool {
 		return !strings.HasPrefix(path, "claims[") || strings.HasSuffix(path, ".steady") // nothing is injected then
 	})
@@ -246,13 +246,13 @@ func (p plan) compare(r chaos.Result) (wrong []string) {
 
 func TestComparePower(t *testing.T) {
 	part := func(name string, r judge.Ruling) judge.Part { return judge.Part{Name: name, Ruling: r} }
-	breaker := func(r judge.Ruling, parts ...judge.Part) chaos.Result {
-		return chaos.Result{Verdicts: []judge.Verdict{{Kind: "breaker", Ruling: r, Parts: parts}}}
+	breaker := func(r judge.Ruling, parts ...judge.Part) result.Result {
+		return result.Result{Verdicts: []judge.Verdict{{Kind: "breaker", Ruling: r, Parts: parts}}}
 	}
 	for _, c := range []struct {
 		name   string
 		weak   []string
-		result chaos.Result
+		result result.Result
 		wrong  int
 	}{
 		{"decided, as it should", nil, breaker(judge.Held, part("waits", judge.Held)), 0},

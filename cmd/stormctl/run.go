@@ -16,6 +16,8 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -101,7 +103,7 @@ Then they run one after another. The exit code is the weightiest of theirs: 2
 type runner struct {
 	options        runOptions
 	self           []string // the command that serves a reference target
-	run            func(context.Context, *experiment.Experiment, chaos.Options) (*chaos.Result, error)
+	run            func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)
 	getenv         func(string) string
 	stdout, stderr io.Writer
 }
@@ -146,7 +148,7 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 func (r *runner) plan(ctx context.Context, shown *courier, jobs []job) exitCode {
 	code := exitHeld
 	for _, j := range jobs {
-		look := chaos.Look(ctx, j.x)
+		look := testbed.Look(ctx, j.x)
 		if err := writePlan(r.stdout, j.file, j.x, look, j.weak); err != nil {
 			shown.say(errorText(fmt.Errorf("print the plan of %s: %w", j.file, err)))
 			return exitFailed
@@ -233,9 +235,9 @@ func (r *runner) load(files []string) ([]job, error) {
 }
 
 // printResult prints a result for people, or for machines.
-func printResult(w io.Writer, result *chaos.Result, asJSON bool, getenv func(string) string) error {
+func printResult(w io.Writer, r *result.Result, asJSON bool, getenv func(string) string) error {
 	if asJSON {
-		return reports.JSON(w, result)
+		return reports.JSON(w, r)
 	}
-	return reports.Text(w, result, textOptions(w, getenv))
+	return reports.Text(w, r, textOptions(w, getenv))
 }

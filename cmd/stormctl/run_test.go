@@ -17,6 +17,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 const experimentFile = `
@@ -41,13 +42,13 @@ type harness struct {
 }
 
 // newHarness answers each run by the name of its experiment.
-func newHarness(t *testing.T, answers map[string]chaos.Result) *harness {
+func newHarness(t *testing.T, answers map[string]result.Result) *harness {
 	t.Chdir(t.TempDir())
 	h := &harness{}
 	h.runner = runner{
 		stdout: &h.stdout, stderr: &h.stderr, self: []string{"/bin/stormctl", "target"},
 		getenv: func(string) string { return "" },
-		run: func(_ context.Context, x *experiment.Experiment, o chaos.Options) (*chaos.Result, error) {
+		run: func(_ context.Context, x *experiment.Experiment, o chaos.Options) (*result.Result, error) {
 			h.ran = append(h.ran, o)
 			h.seeds = append(h.seeds, x.Seed)
 			r, ok := answers[x.Name]
@@ -60,7 +61,7 @@ func newHarness(t *testing.T, answers map[string]chaos.Result) *harness {
 			if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 				return nil, err
 			}
-			r.Schema, r.Name = chaos.ResultSchema, x.Name
+			r.Schema, r.Name = result.Schema, x.Name
 			return &r, nil
 		},
 	}
@@ -77,14 +78,14 @@ func file(t *testing.T, name string) string {
 	return path
 }
 
-func answers() map[string]chaos.Result {
-	result := func(ruling judge.Ruling) chaos.Result {
-		return chaos.Result{Ruling: ruling, Verdicts: []judge.Verdict{{Claim: "c", Kind: "steady", Ruling: ruling, Reason: "r"}}, Harness: chaos.Harness{Healthy: true}}
+func answers() map[string]result.Result {
+	ruled := func(ruling judge.Ruling) result.Result {
+		return result.Result{Ruling: ruling, Verdicts: []judge.Verdict{{Claim: "c", Kind: "steady", Ruling: ruling, Reason: "r"}}, Harness: result.Harness{Healthy: true}}
 	}
-	stopped := result(judge.Refuted)
+	stopped := ruled(judge.Refuted)
 	stopped.Partial, stopped.Stopped = true, "stop_if"
-	return map[string]chaos.Result{
-		"held": result(judge.Held), "refuted": result(judge.Refuted), "open": result(judge.Inconclusive), "stopped": stopped,
+	return map[string]result.Result{
+		"held": ruled(judge.Held), "refuted": ruled(judge.Refuted), "open": ruled(judge.Inconclusive), "stopped": stopped,
 	}
 }
 
@@ -253,7 +254,7 @@ func TestRunPrintsOneJSONDocumentPerRun(t *testing.T) {
 func TestRunAfterASignalBeginsNoOther(t *testing.T) {
 	h := newHarness(t, answers())
 	run := h.run
-	h.run = func(ctx context.Context, x *experiment.Experiment, o chaos.Options) (*chaos.Result, error) {
+	h.run = func(ctx context.Context, x *experiment.Experiment, o chaos.Options) (*result.Result, error) {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +281,7 @@ func TestRunAfterASignalBeginsNoOther(t *testing.T) {
 // it was stopped, not unable.
 func TestRunStoppedWhileStarting(t *testing.T) {
 	h := newHarness(t, nil)
-	h.run = func(ctx context.Context, _ *experiment.Experiment, _ chaos.Options) (*chaos.Result, error) {
+	h.run = func(ctx context.Context, _ *experiment.Experiment, _ chaos.Options) (*result.Result, error) {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +295,7 @@ func TestRunStoppedWhileStarting(t *testing.T) {
 
 func TestRunSaysWhatItCouldNotWrite(t *testing.T) {
 	h := newHarness(t, nil)
-	h.run = func(context.Context, *experiment.Experiment, chaos.Options) (*chaos.Result, error) {
+	h.run = func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error) {
 		r := answers()["held"]
 		r.Dir = "gone"
 		return &r, nil
@@ -330,7 +331,7 @@ func TestDryRunRunsNothing(t *testing.T) {
 func TestRunShowsProgress(t *testing.T) {
 	h := newHarness(t, answers())
 	run := h.run
-	h.run = func(ctx context.Context, x *experiment.Experiment, o chaos.Options) (*chaos.Result, error) {
+	h.run = func(ctx context.Context, x *experiment.Experiment, o chaos.Options) (*result.Result, error) {
 		o.Watch(chaos.Progress{Name: x.Name, Phase: "starting", At: -1, Total: time.Second, Event: "starting web"})
 		o.Watch(chaos.Progress{Name: x.Name, Phase: "chaos", At: time.Second, Total: time.Second, Offered: 10, Achieved: 10, Success: 1, P99: time.Millisecond})
 		return run(ctx, x, o)

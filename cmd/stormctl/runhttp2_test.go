@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // An experiment whose target speaks HTTP/2 is driven by HTTP/2, and what its
@@ -47,7 +47,7 @@ claims: [{steady: {route: right, success: 100%%}}]
 	}
 	var out, diagnostics bytes.Buffer
 	code := execute([]string{"run", file, "--out", filepath.Join(dir, "out"), "--json", "--quiet"}, &out, &diagnostics)
-	var r chaos.Result
+	var r result.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("%v: %s", err, diagnostics.String())
 	}

@@ -18,13 +18,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // runText runs an experiment that is written to dir, with its run directory in
 // dir/out.
-func runText(t *testing.T, dir, text string) (r chaos.Result, code int, diagnostics string) {
+func runText(t *testing.T, dir, text string) (r result.Result, code int, diagnostics string) {
 	t.Helper()
 	file := filepath.Join(dir, "x.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // A link with protocol: tcp passes what is spoken on it, does to its bytes what
@@ -43,7 +43,7 @@ claims: [{steady: {route: pay, success: 50%%}}]
 	}
 	var out, diagnostics bytes.Buffer
 	code := execute([]string{"run", file, "--out", filepath.Join(dir, "out"), "--json", "--quiet"}, &out, &diagnostics)
-	var r chaos.Result
+	var r result.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("exit %d: %v: %s", code, err, diagnostics.String())
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // nginx calls nginx, both with certificates of the run's CA and asking for the
@@ -82,7 +82,7 @@ func TestRunOverTLS(t *testing.T) {
 	}
 	var out, diagnostics bytes.Buffer
 	code := execute([]string{"run", file, "--out", filepath.Join(dir, "out"), "--json", "--quiet"}, &out, &diagnostics)
-	var r chaos.Result
+	var r result.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("exit %d: %v: %s", code, err, diagnostics.String())
 	}
@@ -111,7 +111,7 @@ func TestRunOverTLSWithoutTrust(t *testing.T) {
 	}
 	var out, diagnostics bytes.Buffer
 	code := execute([]string{"run", file, "--out", filepath.Join(dir, "out"), "--json", "--quiet"}, &out, &diagnostics)
-	var r chaos.Result
+	var r result.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("exit %d: %v: %s", code, err, diagnostics.String())
 	}

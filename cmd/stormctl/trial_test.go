@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // An outcome is how a trial compares with what the case must come out as.
@@ -71,7 +71,7 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 		return no("start", err)
 	}
 	code := cmd.ProcessState.ExitCode()
-	var r chaos.Result
+	var r result.Result
 	if e := json.Unmarshal(out, &r); e != nil {
 		return no(fmt.Sprintf("exit code %d (%v), no result", code, err), fmt.Errorf("%w\n%s", e, stderr.String()))
 	}
@@ -94,7 +94,7 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 
 // silent says which claims held under a harness that was not well and do not
 // say why they stand; "" if none.
-func silent(r chaos.Result) string {
+func silent(r result.Result) string {
 	var b strings.Builder
 	for _, v := range r.Verdicts {
 		if !r.Harness.Healthy && v.Ruling == judge.Held && v.Despite == "" {
@@ -106,7 +106,7 @@ func silent(r chaos.Result) string {
 
 // compare compares a result, and the exit code that came with it, with what the
 // case must come out as.
-func (c rulingCase) compare(code int, r chaos.Result) trial {
+func (c rulingCase) compare(code int, r result.Result) trial {
 	if want := map[judge.Ruling]int{judge.Held: 0, judge.Refuted: 1, judge.Inconclusive: 3}[r.Ruling]; code != want {
 		return trial{outcome: broken, detail: fmt.Sprintf("\n    exit code %d with ruling %s", code, r.Ruling)}
 	}
@@ -198,27 +198,27 @@ func TestRulingTable(t *testing.T) {
 }
 
 func TestCompareRulings(t *testing.T) {
-	result := func(all judge.Ruling, breaker, recovery judge.Ruling) chaos.Result {
-		return chaos.Result{Ruling: all, Verdicts: []judge.Verdict{{Kind: "breaker", Ruling: breaker}, {Kind: "recovery", Ruling: recovery}}}
+	ruled := func(all judge.Ruling, breaker, recovery judge.Ruling) result.Result {
+		return result.Result{Ruling: all, Verdicts: []judge.Verdict{{Kind: "breaker", Ruling: breaker}, {Kind: "recovery", Ruling: recovery}}}
 	}
 	for _, c := range []struct {
 		name    string
 		refutes string
 		code    int
-		result  chaos.Result
+		result  result.Result
 		want    outcome
 	}{
-		{"sound and held", "", 0, result(judge.Held, judge.Held, judge.Held), right},
-		{"sound and refuted", "", 1, result(judge.Refuted, judge.Held, judge.Refuted), wrong},
-		{"sound and open", "", 3, result(judge.Inconclusive, judge.Held, judge.Inconclusive), leftOpen},
-		{"its own claim is refuted", "breaker", 1, result(judge.Refuted, judge.Refuted, judge.Held), right},
-		{"another too", "breaker", 1, result(judge.Refuted, judge.Refuted, judge.Refuted), wrong},
-		{"wrong outweighs open", "breaker", 1, result(judge.Refuted, judge.Inconclusive, judge.Refuted), wrong},
-		{"and does so in any order", "recovery", 1, result(judge.Refuted, judge.Refuted, judge.Inconclusive), wrong},
-		{"held although broken", "breaker", 0, result(judge.Held, judge.Held, judge.Held), wrong},
-		{"another code than its ruling's", "", 4, result(judge.Held, judge.Held, judge.Held), broken},
-		{"no verdict", "", 0, chaos.Result{Ruling: judge.Held}, broken},
-		{"no verdict on its claim", "retry", 0, result(judge.Held, judge.Held, judge.Held), broken},
+		{"sound and held", "", 0, ruled(judge.Held, judge.Held, judge.Held), right},
+		{"sound and refuted", "", 1, ruled(judge.Refuted, judge.Held, judge.Refuted), wrong},
+		{"sound and open", "", 3, ruled(judge.Inconclusive, judge.Held, judge.Inconclusive), leftOpen},
+		{"its own claim is refuted", "breaker", 1, ruled(judge.Refuted, judge.Refuted, judge.Held), right},
+		{"another too", "breaker", 1, ruled(judge.Refuted, judge.Refuted, judge.Refuted), wrong},
+		{"wrong outweighs open", "breaker", 1, ruled(judge.Refuted, judge.Inconclusive, judge.Refuted), wrong},
+		{"and does so in any order", "recovery", 1, ruled(judge.Refuted, judge.Refuted, judge.Inconclusive), wrong},
+		{"held although broken", "breaker", 0, ruled(judge.Held, judge.Held, judge.Held), wrong},
+		{"another code than its ruling's", "", 4, ruled(judge.Held, judge.Held, judge.Held), broken},
+		{"no verdict", "", 0, result.Result{Ruling: judge.Held}, broken},
+		{"no verdict on its claim", "retry", 0, ruled(judge.Held, judge.Held, judge.Held), broken},
 	} {
 		if got := (rulingCase{refutes: c.refutes}).compare(c.code, c.result); got.outcome != c.want {
 			t.Errorf("%s: outcome %d, want %d:%s", c.name, got.outcome, c.want, got.detail)

@@ -1,4 +1,4 @@
-package chaos
+package testbed
 
 import (
 	"context"
@@ -9,7 +9,12 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/host"
+	"github.com/stormctl/stormctl/chaos/timeline"
 )
+
+// restartWithin bounds the start of one target of a rolling restart, and of
+// those that a restart had killed before it failed.
+const restartWithin = 30 * time.Second
 
 // A startable target can be killed and started again, as targets.Running can.
 type startable interface {
@@ -24,7 +29,7 @@ type restart struct {
 	names   []string
 }
 
-func (f restart) Inject(context.Context) (Heal, error) {
+func (f restart) Inject(context.Context) (timeline.Heal, error) {
 	down := slices.Clone(f.targets)
 	heal := func(ctx context.Context) error {
 		errs := each(down, func(t startable) error { return t.Restart(ctx) })
@@ -44,7 +49,7 @@ func (f restart) Inject(context.Context) (Heal, error) {
 				down = slices.Delete(down, i, i+1) // it runs
 			}
 		}
-		starting, cancel := context.WithTimeout(context.Background(), healWithin)
+		starting, cancel := context.WithTimeout(context.Background(), restartWithin)
 		defer cancel()
 		return nil, errors.Join(err, heal(starting))
 	}
@@ -78,16 +83,13 @@ type rolling struct {
 	downtime time.Duration
 }
 
-// restartWithin bounds the start of one target of a rolling restart.
-const restartWithin = 30 * time.Second
-
 func (f rolling) HealWithin() time.Duration {
 	return time.Duration(len(f.targets)) * (f.downtime + restartWithin)
 }
 
 // Inject remembers the context of the run: once it is done, no further target is
 // killed.
-func (f rolling) Inject(run context.Context) (Heal, error) {
+func (f rolling) Inject(run context.Context) (timeline.Heal, error) {
 	if err := f.targets[0].Kill(); err != nil {
 		return nil, err
 	}
@@ -98,14 +100,14 @@ func (f rolling) Inject(run context.Context) (Heal, error) {
 			if !down {
 				select {
 				case <-run.Done():
-					return nil // nobody is down
+					return nil // none is down
 				default:
 				}
 				if err := left[0].Kill(); err != nil {
 					return err
 				}
 				down = true
-				sleepUntil(run, time.Now().Add(f.downtime)) // cut short when the run ends
+				timeline.SleepUntil(run, time.Now().Add(f.downtime)) // cut short when the run ends
 			}
 			starting, cancel := context.WithTimeout(ctx, restartWithin)
 			err := left[0].Restart(starting)
@@ -128,7 +130,7 @@ type kill struct {
 	forGood bool
 }
 
-func (f kill) Inject(context.Context) (Heal, error) {
+func (f kill) Inject(context.Context) (timeline.Heal, error) {
 	if err := f.target.Kill(); err != nil {
 		return nil, err
 	}

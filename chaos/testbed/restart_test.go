@@ -1,4 +1,4 @@
-package chaos
+package testbed
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/timeline"
 )
 
 // A service takes a second to start.
@@ -57,8 +59,8 @@ func TestRollingRestart(t *testing.T) {
 		log := &serviceLog{begin: time.Now()}
 		f := rolling{three(log), []string{"a", "b", "c"}, 2 * time.Second}
 		var healed time.Duration
-		err := Timeline{{At: time.Second, For: f.downtime, Fault: f}}.Run(t.Context(), log.begin, nil,
-			Notify{Healed: func(_ Event, at time.Duration, _ error) { healed = at }})
+		err := timeline.Timeline{{At: time.Second, For: f.downtime, Fault: f}}.Run(t.Context(), log.begin, nil,
+			timeline.Notify{Healed: func(_ timeline.Event, at time.Duration, _ error) { healed = at }})
 		want := []string{"1s kill a", "4s ready a", "4s kill b", "7s ready b", "7s kill c", "10s ready c"} // 2 s down, 1 s to start
 		if err != nil || !slices.Equal(log.lines, want) || healed != 10*time.Second {
 			t.Errorf("%v, healed at %v, %v\nwant %v", log.lines, healed, err, want)
@@ -71,7 +73,7 @@ func TestRollingRestartMayTakeLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &serviceLog{begin: time.Now()}
 		f := rolling{three(log), []string{"a", "b", "c"}, 40 * time.Second}
-		err := Timeline{{For: f.downtime, Fault: f}}.Run(t.Context(), log.begin, nil, Notify{})
+		err := timeline.Timeline{{For: f.downtime, Fault: f}}.Run(t.Context(), log.begin, nil, timeline.Notify{})
 		if want := 123 * time.Second; err != nil || time.Since(log.begin) != want { // 3 × (40 s + 1 s)
 			t.Errorf("it took %v, %v, want %v", time.Since(log.begin), err, want)
 		}
@@ -94,7 +96,7 @@ func TestRollingRestartCut(t *testing.T) {
 			f := rolling{three(log), []string{"a", "b", "c"}, 2 * time.Second}
 			ctx, cancel := context.WithTimeout(t.Context(), row.at)
 			defer cancel()
-			err := Timeline{{At: time.Second, For: f.downtime, Fault: f}}.Run(ctx, log.begin, nil, Notify{})
+			err := timeline.Timeline{{At: time.Second, For: f.downtime, Fault: f}}.Run(ctx, log.begin, nil, timeline.Notify{})
 			if err != nil || !slices.Equal(log.lines, row.want) {
 				t.Errorf("cut at %v: %v, %v\nwant %v", row.at, log.lines, err, row.want)
 			}

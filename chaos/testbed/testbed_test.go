@@ -1,11 +1,10 @@
-package chaos
+package testbed
 
 import (
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 )
@@ -23,7 +22,7 @@ func TestTargetsStartBeforeTheirCallers(t *testing.T) {
 		{"no links", nil, []string{"a", "b", "c"}},
 	} {
 		x := &experiment.Experiment{Targets: map[string]*experiment.Target{"a": {}, "b": {}, "c": {}}, Links: c.links}
-		if got := (&services{x: x}).order(); !slices.Equal(got, c.want) {
+		if got := (&Testbed{x: x}).order(); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -41,27 +40,5 @@ func TestFilesStayUnderTheirFolder(t *testing.T) {
 		if err := writeUnder(dir, name, "x"); err == nil {
 			t.Errorf("%q was written", name)
 		}
-	}
-}
-
-func TestRunDirectoriesAreNotShared(t *testing.T) {
-	t.Chdir(t.TempDir())
-	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	for _, want := range []string{"runs/x-20261101-120000", "runs/x-20261101-120000-2"} {
-		if got, err := makeRunDir("", "x", now); err != nil || got != filepath.FromSlash(want) {
-			t.Errorf("got %s, %v, want %s", got, err, want)
-		}
-	}
-	if _, err := makeRunDir("runs", "x", now); err == nil {
-		t.Error("a directory that holds something was taken")
-	}
-	if got, err := makeRunDir("new/deep", "x", now); err != nil || got != "new/deep" {
-		t.Errorf("got %s, %v", got, err)
-	}
-	if err := writeNew("new/deep/f", nil); err != nil {
-		t.Error(err)
-	}
-	if err := writeNew("new/deep/f", nil); err == nil {
-		t.Error("a file of another run was overwritten")
 	}
 }

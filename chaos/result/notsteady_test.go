@@ -1,4 +1,4 @@
-package chaos
+package result
 
 import (
 	"strings"
@@ -21,12 +21,12 @@ func TestNotConfirmedIsNotHeld(t *testing.T) {
 		run.Front = append(run.Front, load.Sample{ID: uint64(i + 1), Intended: at, Sent: at, Done: at + time.Millisecond, Status: 200})
 	}
 	x := &experiment.Experiment{Claims: []experiment.Claim{{Steady: &judge.Steady{Success: 0.5}}}}
-	v := verdicts(x, run)[0]
+	v := Verdicts(x, run)[0]
 	if v.Ruling != judge.Inconclusive || !strings.Contains(v.Reason, "only 10 requests were due") {
 		t.Errorf("%s: %s", v.Ruling, v.Reason)
 	}
 	run.NotSteady, run.Faults = "", nil
-	if v := verdicts(x, run)[0]; v.Ruling != judge.Held {
+	if v := Verdicts(x, run)[0]; v.Ruling != judge.Held {
 		t.Errorf("confirmed: %s: %s", v.Ruling, v.Reason)
 	}
 }

@@ -1,4 +1,4 @@
-package chaos
+package testbed
 
 import (
 	"crypto/tls"
@@ -146,14 +146,4 @@ func (a *authority) pool(file string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("%s holds no certificate: it must be a PEM file", file)
 	}
 	return pool, nil
-}
-
-// tellUnsafe tells of callers who came to a link and could not agree on TLS
-// with it: no exchange shows them.
-func (s *services) tellUnsafe(note func(text string)) {
-	for _, name := range sorted(s.relays) {
-		if n := s.relays[name].Unsafe(); n > 0 {
-			note(fmt.Sprintf("link %s: %d connections came to nothing because caller and link could not agree on TLS: the caller must trust ${links.%s.ca}, and show a certificate if client_ca asks for one", name, n, name))
-		}
-	}
 }

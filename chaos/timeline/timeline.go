@@ -1,4 +1,4 @@
-package chaos
+package timeline
 
 import (
 	"cmp"
@@ -53,13 +53,13 @@ func (t Timeline) Run(ctx context.Context, start time.Time, gate func() bool, no
 	waiting := slices.SortedStableFunc(slices.Values(t), func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	for len(waiting) > 0 || len(r.active) > 0 {
 		if next := r.firstToHeal(); next != nil && (len(waiting) == 0 || next.until <= waiting[0].At) {
-			if !sleepUntil(ctx, start.Add(next.until)) {
+			if !SleepUntil(ctx, start.Add(next.until)) {
 				break
 			}
 			r.heal(next)
 			continue
 		}
-		if !sleepUntil(ctx, start.Add(waiting[0].At)) {
+		if !SleepUntil(ctx, start.Add(waiting[0].At)) {
 			break
 		}
 		if gate != nil {
@@ -150,8 +150,8 @@ func (r *runner) note(err error) {
 	r.errs = append(r.errs, err)
 }
 
-// sleepUntil returns false if ctx is done first.
-func sleepUntil(ctx context.Context, t time.Time) bool {
+// SleepUntil reports whether t came before ctx was done.
+func SleepUntil(ctx context.Context, t time.Time) bool {
 	timer := time.NewTimer(time.Until(t))
 	defer timer.Stop()
 	select {

@@ -1,30 +1,33 @@
-package chaos
+package testbed
 
 import (
-	"time"
+	"maps"
+	"slices"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 )
 
-// plan is the load of the experiment, with addresses.
-func (s *services) plan(run uint64, schedule arrivals.Schedule) load.Plan {
-	l := s.x.Load
+// Plan is the load of the experiment, with addresses. The schedule has the
+// warm-up in it.
+func (b *Testbed) Plan(schedule arrivals.Schedule) load.Plan {
+	l := b.x.Load
 	plan := load.Plan{
-		Schedule: schedule, Seed: s.x.Seed, Run: run, InOrder: l.InTurn, Data: s.in.Data, IDHeader: l.IDHeader,
+		Schedule: schedule, Seed: b.x.Seed, Run: b.opts.Run, InOrder: l.InTurn, Data: b.in.Data, IDHeader: l.IDHeader,
 		Loops: l.Loops, Transport: l.Poller, MaxConns: l.Connections, MaxQueue: l.MaxQueue(),
 		Pipeline: l.Pipeline, Streams: l.Streams, Batch: l.Batch, Grace: l.Grace,
 		ConnRequests: l.RequestsPerConnection, ConnLifetime: l.ConnectionLifetime, DialRate: l.NewConnections,
 	}
 	for i := range l.Routes {
 		r := &l.Routes[i]
-		route := s.way(r.To)
+		route := b.routeTo(r.To)
 		route.Name, route.Weight = r.Name, r.Weight
 		route.Method, route.Path = r.Line()
-		route.Headers, route.Body, route.Checks, route.Timeout = headers(r.Request), s.in.Body(r), checks(r.Request), r.Timeout
+		route.Headers, route.Body, route.Checks, route.Timeout = headers(r.Request), b.in.Body(r), checks(r.Request), r.Timeout
 		for _, step := range r.Then {
-			then := load.Step{After: step.After, Headers: headers(step.Request), Body: []byte(step.Body), Checks: checks(step.Request), Timeout: step.Timeout}
+			then := load.Step{After: step.After, Headers: headers(step.Request), Body: []byte(step.Body),
+				Checks: checks(step.Request), Timeout: step.Timeout}
 			then.Method, then.Path = step.Line()
 			route.Then = append(route.Then, then)
 		}
@@ -33,11 +36,11 @@ func (s *services) plan(run uint64, schedule arrivals.Schedule) load.Plan {
 	return plan
 }
 
-// way is how routes reach a target.
-func (s *services) way(target string) load.Route {
-	t := s.x.Targets[target]
-	r := load.Route{Addr: s.addrs[target].String(), Host: s.hosts[target], TLS: s.in.TLS[target], Protocol: t.Protocol}
-	if spoken := s.spoken[target]; spoken != "" {
+// routeTo is how routes reach a target.
+func (b *Testbed) routeTo(target string) load.Route {
+	t := b.x.Targets[target]
+	r := load.Route{Addr: b.addrs[target].String(), Host: b.hosts[target], TLS: b.in.TLS[target], Protocol: t.Protocol}
+	if spoken := b.spoken[target]; spoken != "" {
 		r.Protocol = spoken
 	}
 	if path, ok := t.Socket(); ok {
@@ -46,11 +49,8 @@ func (s *services) way(target string) load.Route {
 	return r
 }
 
-// knockWithin bounds how long a target may take to let a connection in.
-const probeTimeout = 5 * time.Second
-
 func headers(r experiment.Request) (list [][2]string) {
-	for _, name := range sorted(r.Headers) {
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		list = append(list, [2]string{name, r.Headers[name]})
 	}
 	return list

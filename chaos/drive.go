@@ -1,0 +1,171 @@
+package chaos
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/testbed"
+	"github.com/stormctl/stormctl/chaos/timeline"
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/arrivals"
+)
+
+// A drive is the part of a run in which there is load: from one start, load and
+// timeline run side by side, and what happens is recorded.
+type drive struct {
+	x      *experiment.Experiment
+	bed    *testbed.Testbed
+	plan   load.Plan
+	faults timeline.Timeline
+	rec    *recorder
+	teller *teller
+
+	start time.Time               // of the clock that every time of the experiment is on: when the warm-up is over
+	stop  context.CancelCauseFunc // ends the load, and heals
+}
+
+// run returns when the last arrival was due, on that clock. What happens is
+// evidence, even where it went wrong, so there is no error to return.
+func (d *drive) run(ctx context.Context) time.Duration {
+	ctx, d.stop = context.WithCancelCause(ctx)
+	defer d.stop(nil)
+	begun := time.Now()
+	d.start = begun.Add(d.x.Load.Warmup)
+	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)
+
+	live := d.record()
+	defer live.wait()
+	watched := d.bed.Watch(ctx, d.died)
+	healed := d.runTimeline(ctx)
+	end, cause := d.runLoad(ctx, begun)
+	d.stop(cause) // a timeline that outlives the load heals now
+	<-healed
+	watched.Wait()
+
+	if cause != nil && !errors.Is(cause, errNotSteady) {
+		d.add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
+	}
+	d.teller.phase("judging", "the load has ended")
+	d.rec.stop()
+	return end
+}
+
+// record begins to record what the load and the links do, and every second looks
+// at the limits and at how the claims stand.
+func (d *drive) record() *soFar {
+	if len(d.faults) > 0 && claimsSteady(d.x) {
+		first := slices.MinFunc(d.faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
+		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first.At))
+	}
+	live := &soFar{x: d.x, rec: d.rec, tell: d.teller.verdicts}
+	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Routes)
+	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
+	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
+		d.teller.tick(at, t)
+		if at > 0 && d.teller.watched() && int(at.Seconds())%2 == 0 {
+			live.look()
+		}
+		if why := limits.tick(t); why != "" {
+			d.stop(Stopped{why})
+		}
+	})
+	for name, relay := range d.bed.Relays {
+		relay.Record(d.start, d.rec.exchange(name))
+	}
+	return live
+}
+
+// runTimeline runs the timeline in the background; what it returns is closed when
+// everything is healed.
+func (d *drive) runTimeline(ctx context.Context) (healed chan struct{}) {
+	if d.x.Load.Warmup > 0 {
+		d.teller.phase("warm-up", "the warm-up begins")
+	}
+	healed = make(chan struct{})
+	go func() {
+		defer close(healed)
+		if timeline.SleepUntil(ctx, d.start) {
+			d.phase("steady state", "the load begins")
+		}
+		// Each error is in the evidence, with its fault.
+		_ = d.faults.Run(ctx, d.start, d.confirmSteady, timeline.Notify{Injected: d.injected, Healed: d.healed})
+		if ctx.Err() == nil && len(d.faults) > 0 {
+			d.phase("healed", "all faults are healed")
+		}
+	}()
+	return healed
+}
+
+// runLoad sends what is due, and waits for the answers. end is when the last
+// arrival was due; cause is why there were no more, nil if all were sent.
+func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration, cause error) {
+	stoppedAt := make(chan time.Duration, 1)
+	forget := context.AfterFunc(ctx, func() { stoppedAt <- d.now() })
+	if err := load.Run(ctx, d.plan, begun, d.rec.observer()); err != nil && ctx.Err() == nil {
+		d.stop(Stopped{"the load could not go on: " + err.Error()})
+	}
+	end, cause = min(d.now(), d.plan.Schedule.Duration()-d.x.Load.Warmup), context.Cause(ctx)
+	if !forget() { // it was stopped, and requests in flight were waited for since
+		end = min(end, <-stoppedAt)
+	}
+	return end, cause
+}
+
+// confirmSteady reports whether faults may be injected, and ends the run if not.
+func (d *drive) confirmSteady() bool {
+	if why := notSteady(d.rec, d.x, d.now()); why != "" {
+		d.add(evidence.Event{Kind: evidence.KindGate, Text: why})
+		d.teller.event("nothing is injected: " + why)
+		d.stop(errNotSteady)
+		return false
+	}
+	d.phase("chaos", "the system is steady: faults may come")
+	return true
+}
+
+func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
+	d.rec.add(faultEvent(evidence.KindInject, at, e, err))
+	d.teller.injected(e.Index, d.x.Chaos[e.Index].String(), err)
+}
+
+func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
+	healed := faultEvent(evidence.KindHeal, at, e, err)
+	if f, ok := e.Fault.(interface{ Counts() (hit, overflow uint64) }); ok {
+		healed.Hit, healed.Overflow = f.Counts()
+	}
+	d.rec.add(healed)
+	d.teller.healed(e.Index, d.x.Chaos[e.Index].String(), err)
+}
+
+func (d *drive) died(target string, err error) {
+	d.add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
+	d.teller.event(err.Error())
+}
+
+// now is the time on the clock of the experiment, which begins at 0.
+func (d *drive) now() time.Duration { return max(0, time.Since(d.start)) }
+
+// add records an event that happens now.
+func (d *drive) add(e evidence.Event) {
+	e.At = evidence.Seconds(d.now())
+	d.rec.add(e)
+}
+
+// phase begins a phase of the run with an event for the watcher.
+func (d *drive) phase(name, event string) {
+	d.add(evidence.Event{Kind: evidence.KindPhase, Text: name})
+	d.teller.phase(name, event)
+}
+
+func faultEvent(kind string, at time.Duration, e timeline.Event, err error) evidence.Event {
+	ev := evidence.Event{At: evidence.Seconds(at), Kind: kind, Fault: e.Index + 1, Text: e.Fault.String()}
+	if err != nil {
+		ev.Error = err.Error()
+	}
+	return ev
+}

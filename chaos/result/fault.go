@@ -1,0 +1,46 @@
+package result
+
+import (
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// Fault is one fault as it really happened.
+type Fault struct {
+	Name     string  `json:"name"`
+	Kind     string  `json:"kind"`
+	On       string  `json:"on"`
+	Injected float64 `json:"injected_s"`         // −1 if it never was
+	Healed   float64 `json:"healed_s"`           // −1 if it was not
+	Hit      uint64  `json:"hit"`                // exchanges it touched; for what is not a link's own 1 when it was done
+	Overflow uint64  `json:"overflow,omitempty"` // exchanges that it let go because it had hold of max_active already
+	Error    string  `json:"error,omitempty"`
+}
+
+func faults(run *evidence.Run) []Fault {
+	var all []Fault
+	for _, f := range run.Faults {
+		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed),
+			Overflow: f.Overflow, Error: f.Error}
+		if link := run.Links[f.On]; f.Does().Marks && link != nil {
+			for i := range link.Exchanges {
+				if link.Exchanges[i].HitBy(f.Index) {
+					r.Hit++
+				}
+			}
+			r.Hit = max(r.Hit, f.Hit)
+		} else if f.Injected >= 0 {
+			r.Hit = 1
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func seconds(t time.Duration) float64 {
+	if t < 0 {
+		return -1
+	}
+	return t.Seconds()
+}

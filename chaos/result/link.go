@@ -1,0 +1,52 @@
+package result
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// Link is the behind of one link over the whole run.
+type Link struct {
+	Name      string            `json:"name"`
+	From      string            `json:"from"`
+	To        string            `json:"to"`
+	Exchanges uint64            `json:"exchanges"`
+	Endings   map[string]uint64 `json:"endings"`  // by evidence.Ending, zeros left out
+	Statuses  map[string]uint64 `json:"statuses"` // by what the caller got
+	InFlight  int               `json:"max_in_flight"`
+	Duration  Spread            `json:"duration"`
+}
+
+// links is what each link saw.
+func links(run *evidence.Run) []Link {
+	var all []Link
+	for _, name := range slices.Sorted(maps.Keys(run.Links)) {
+		l := run.Links[name]
+		r := Link{Name: name, From: l.From, To: l.To, Exchanges: uint64(len(l.Exchanges)),
+			Endings: map[string]uint64{}, Statuses: map[string]uint64{}}
+		durations := make([]time.Duration, 0, len(l.Exchanges))
+		endings, statuses := map[evidence.Ending]uint64{}, map[int]uint64{}
+		for i := range l.Exchanges {
+			x := &l.Exchanges[i]
+			endings[x.Ending]++
+			statuses[x.Status]++
+			r.InFlight = max(r.InFlight, x.InFlight)
+			durations = append(durations, x.Duration())
+		}
+		for ending, n := range endings {
+			r.Endings[ending.String()] += n
+		}
+		for status, n := range statuses {
+			if status != 0 {
+				r.Statuses[strconv.Itoa(status)] = n
+			}
+		}
+		r.Duration = exactSpread(durations)
+		all = append(all, r)
+	}
+	return all
+}

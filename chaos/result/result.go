@@ -1,0 +1,94 @@
+package result
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/hist"
+)
+
+// File is where a result is in its run directory.
+const File = "result.json"
+
+// Schema is the version of result.json. Fields may be added under the
+// same version; a change of meaning raises it.
+const Schema = 1
+
+// Result is what a run came to: the content of result.json. Durations are in
+// milliseconds under names ending in _ms, times since the start in seconds
+// under names ending in _s.
+type Result struct {
+	Schema   int             `json:"schema"`
+	Name     string          `json:"name"`
+	About    string          `json:"about,omitempty"`
+	Seed     uint64          `json:"seed"`
+	Started  time.Time       `json:"started"`
+	Seconds  float64         `json:"duration_s"`
+	Partial  bool            `json:"partial,omitempty"` // the run ended before its time
+	Stopped  string          `json:"stopped,omitempty"` // why it did
+	Ruling   judge.Ruling    `json:"ruling"`            // the worst of the verdicts
+	Missing  []string        `json:"missing,omitempty"` // faults that did not do their part, each a sentence: no claim has held without them
+	Verdicts []judge.Verdict `json:"verdicts"`
+	Routes   []Route         `json:"routes"`
+	Links    []Link          `json:"links"`
+	Faults   []Fault         `json:"faults"`
+	Notes    []string        `json:"notes,omitempty"` // what happened besides, each with its time: a target that died, for one
+	Harness  Harness         `json:"harness"`
+	Warmup   *Warmup         `json:"warmup,omitempty"` // absent if there was none
+
+	Dir string `json:"-"` // the run directory
+}
+
+// Of makes the result of an experiment out of what a run of it left: its
+// evidence, and the histograms of its front, with routes as in run.Routes. Those
+// that are nil, because the run was killed before there were any, say nothing.
+func Of(x *experiment.Experiment, run *evidence.Run, times *hist.Set) *Result {
+	verdicts := Verdicts(x, run)
+	r := &Result{
+		Schema: Schema, Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started,
+		Seconds: run.End.Seconds(), Partial: run.Partial, Stopped: run.Stopped,
+		Verdicts: verdicts, Ruling: worst(verdicts), Missing: judge.Missing(run),
+		Routes: routes(x, run, times), Links: links(run), Faults: faults(run), Harness: harness(run, times.Lag),
+	}
+	if !r.Harness.Healthy {
+		r.Harness.Effect = effect(verdicts)
+	}
+	if x.Load.MaxQueue() != 0 {
+		r.Harness.Stalled = x.Load.WhenStalled
+	}
+	if w := run.Warmup; w != nil {
+		r.Warmup = NewWarmup(w.Length.Duration(), w.Outcomes, w.P50.Duration(), w.P99.Duration())
+	}
+	if run.NotSteady != "" {
+		r.Notes = append(r.Notes, "nothing was injected: "+run.NotSteady)
+	}
+	r.Notes = append(r.Notes, judge.Spared(run)...)
+	for _, n := range run.Notes {
+		r.Notes = append(r.Notes, fmt.Sprintf("%.1fs %s", n.At.Seconds(), n.Text))
+	}
+	return r
+}
+
+// Warmup is what was sent before everything else, and is nowhere else in.
+type Warmup struct {
+	Seconds  float64 `json:"duration_s"`
+	Requests uint64  `json:"requests"`    // sent
+	Success  float64 `json:"success_pct"` // share of ok among those due
+	P50      float64 `json:"p50_ms"`      // of the response time
+	P99      float64 `json:"p99_ms"`
+}
+
+// NewWarmup makes it of what was due in length and how it ended.
+func NewWarmup(length time.Duration, outcomes [load.Outcomes]uint64, p50, p99 time.Duration) *Warmup {
+	w := &Warmup{Seconds: length.Seconds(), P50: ms(p50), P99: ms(p99)}
+	for _, n := range outcomes {
+		w.Requests += n
+	}
+	w.Success = 100 * float64(outcomes[load.OK]) / float64(max(1, w.Requests))
+	w.Requests -= outcomes[load.Unsent]
+	return w
+}

@@ -1,0 +1,62 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/host"
+	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/timeline"
+	"github.com/stormctl/stormctl/chaos/unit"
+)
+
+// Hold makes the run known to the machine, and what it would break sure to be
+// undone by the lease that it returns, nil if there is none and need not be.
+// Nothing is to be started if a fault could not be made, or had no guardian: that
+// is an error. lost is told why the lease is lost, say of a run that is not known.
+// Close is its undo.
+func (b *Testbed) Hold(ctx context.Context, lost, say func(string)) (*lease.Lease, error) {
+	faults := b.Timeline(0)
+	if err := errors.Join(StopFileThere(b.x.Limits.StopFile), check(ctx, b.x, faults)); err != nil {
+		return nil, err
+	}
+	guardian := outlives(faults)
+	held, err := lease.Open(lease.Options{Name: b.x.Name, Dir: b.opts.Dir, Guardian: guardian, Lost: lost})
+	switch {
+	case err == nil:
+		b.lease = held
+	case guardian:
+		return nil, fmt.Errorf("some faults of the experiment would outlive stormctl, and cannot be held: %w", err)
+	default:
+		say("stormctl halt will not find this run: " + err.Error())
+	}
+	return b.lease, nil
+}
+
+// check asks every fault whether it could be made, before anything is started.
+// The error names each event that could not, and what is missing.
+func check(ctx context.Context, x *experiment.Experiment, t timeline.Timeline) error {
+	var errs []error
+	for _, e := range t {
+		if f, ok := e.Fault.(host.Fault); ok {
+			if err := f.Check(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("chaos[%d] (%s at %s): %w", e.Index, x.Chaos[e.Index], unit.FormatDuration(e.At), err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// outlives reports whether some fault could outlive us, and needs a guardian.
+func outlives(t timeline.Timeline) bool {
+	for _, e := range t {
+		switch e.Fault.(type) {
+		case host.Kill:
+		case host.Fault:
+			return true
+		}
+	}
+	return false
+}
