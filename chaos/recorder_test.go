@@ -14,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/proxy/http"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/watch"
 )
 
 // Whatever the loops and relays hand over comes out of the files again, each
@@ -52,7 +53,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	}
 	<-done
 	<-done
-	rec.sync()
+	rec.watch.Sync()
 	if run, err := evidence.Read(dir); err != nil || len(run.Front) != 2*each || !run.Partial {
 		t.Errorf("after sync: %v, %d samples of %d", err, len(run.Front), 2*each)
 	}
@@ -119,7 +120,7 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	exchange(evidence.Exchange{Seq: 3, Begin: -1, End: 1})                                             // of nobody we know
 	var watched []evidence.Tick
 	rec.begin(time.Now().Add(warmup), load.NewStats(1, time.Now()), func(_ time.Duration, tick evidence.Tick) { watched = append(watched, tick) })
-	time.Sleep(warmup + 4*flushEvery)
+	time.Sleep(warmup + 4*watch.FlushEvery)
 	observe(0, load.Sample{ID: 3, Intended: 200 * time.Millisecond, Sent: 1, Done: time.Second}) // answered after its end
 	observe(0, load.Sample{ID: 4, Intended: warmup, Sent: warmup + 1, Done: warmup + time.Millisecond})
 	exchange(evidence.Exchange{Seq: 4, ID: 4, Begin: 1, End: 3})
@@ -253,12 +254,12 @@ func TestRecorderTellsWhatItCannotWrite(t *testing.T) {
 	if err := rec.failure(); err != nil {
 		t.Errorf("with nothing amiss: %v", err)
 	}
-	rec.sync()
-	_ = rec.links["front"].log.file.Close() // whatever is written to it from now on fails
+	rec.watch.Sync()
+	_ = rec.links["front"].log.Close() // whatever is written to it from now on fails
 	if err := <-told; !strings.Contains(err.Error(), linkLog("front")) {
 		t.Errorf("told %q, want %s in it", err, linkLog("front"))
 	}
-	time.Sleep(2 * flushEvery)
+	time.Sleep(2 * watch.FlushEvery)
 	rec.stop()
 	if n := len(told); n != 0 {
 		t.Errorf("told %d times more", n)

@@ -48,13 +48,13 @@ func filled(t testing.TB, n int, remember bool) *recorder {
 		rec.observe(i%2, s)
 		exchange(evidence.Exchange{Seq: uint64(i + 1), ID: s.ID, Begin: s.Sent, End: s.Sent + time.Duration(rng.IntN(50e6)), Status: 200})
 		if i%10_000 == 0 {
-			rec.sync() // a ring holds no more
+			rec.watch.Sync() // a ring holds no more
 		}
 	}
 	rec.add(evidence.Event{At: evidence.Seconds(9 * time.Second), Kind: evidence.KindDeath, Target: "b", Text: "b ended"})
-	rec.sync()
+	rec.watch.Sync()
 	rec.stop()
-	rec.tick(10100 * time.Millisecond)
+	rec.watch.Rest(10100 * time.Millisecond)
 	return rec
 }
 
