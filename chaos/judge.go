@@ -139,7 +139,7 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 	if err != nil {
 		return nil, Harness{}, err
 	}
-	h := Harness{Steal: -1, Pressure: -1, SendLag: spread(log[lagTag])}
+	h := Harness{Steal: -1, Pressure: -1, SendLag: NewSpread(log[lagTag])}
 	counts := map[string][load.Outcomes]uint64{}
 	var steal float64
 	var before time.Duration
@@ -174,7 +174,7 @@ func front(dir string, run *evidence.Run) ([]RouteResult, Harness, error) {
 
 	var routes []RouteResult
 	for _, name := range run.Routes {
-		r := RouteResult{Name: name, Outcomes: map[string]uint64{}, Response: spread(log[name]), Service: spread(log[name+serviceSuffix])}
+		r := RouteResult{Name: name, Outcomes: map[string]uint64{}, Response: NewSpread(log[name]), Service: NewSpread(log[name+serviceSuffix])}
 		for outcome, n := range counts[name] {
 			r.Requests += n
 			if n > 0 {
@@ -261,7 +261,8 @@ func seconds(t time.Duration) float64 {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func spread(h *hist.Histogram) Spread {
+// NewSpread is the distribution in h; zero for nil.
+func NewSpread(h *hist.Histogram) Spread {
 	if h == nil {
 		return Spread{}
 	}
