@@ -119,7 +119,7 @@ func (rec *recorder) add(e evidence.Event) {
 // 20,000/s for half a minute are fewer. With more it has to read them back.
 const remembered = 700_000
 
-// remember keeps what is recorded in memory until sofar is asked for it;
+// remember keeps what is recorded in memory until observed is asked for it;
 // expected is about how many samples there will be by then. It must be called
 // before begin.
 func (rec *recorder) remember(expected uint64) {
@@ -127,9 +127,9 @@ func (rec *recorder) remember(expected uint64) {
 	rec.memory.Event(evidence.Event{Kind: evidence.KindStart, Start: &rec.header})
 }
 
-// sofar is all that a steady state is judged by, of what was observed before.
+// observed is all that a steady state is judged by, of what was observed before.
 // It is quick the first time, after remember.
-func (rec *recorder) sofar() (*evidence.Run, error) {
+func (rec *recorder) observed() (*evidence.Run, error) {
 	rec.watch.Sync()
 	if rec.memory != nil {
 		if run := rec.memory.Take(); run != nil {

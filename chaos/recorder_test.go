@@ -5,11 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/proxy/http"
 	"github.com/stormctl/stormctl/load"
@@ -197,41 +195,6 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		rec.observe(0, load.Sample{ID: 1, Done: time.Millisecond})
-	}
-}
-
-// A watcher that hangs holds up neither the run nor its end.
-func TestTellerGivesUpOnAWatcherThatHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		teller := newTeller(&experiment.Experiment{Name: "x"}, 0, func(Progress) { <-release })
-		began := time.Now()
-		for range 1000 {
-			teller.event("something")
-		}
-		teller.stop()
-		if took := time.Since(began); took != time.Second {
-			t.Errorf("stop took %v, want 1s", took)
-		}
-		close(release)
-	})
-}
-
-func TestTellerTellsWhatIsInForce(t *testing.T) {
-	var told []Progress
-	teller := newTeller(&experiment.Experiment{Name: "x"}, 0, func(p Progress) { told = append(told, p) })
-	teller.phase("chaos", "begins")
-	teller.injected(1, "second", nil)
-	teller.injected(0, "first", nil)
-	teller.healed(1, "second", nil)
-	teller.tick(3*time.Second, evidence.Tick{Offered: 100, Ended: 90, Routes: map[string][load.Outcomes]uint64{"pay": {load.OK: 45, load.ServerError: 45}}})
-	teller.stop()
-	last := told[len(told)-1]
-	if len(told) != 5 || last.Event != "" || last.Phase != "chaos" || len(last.Faults) != 1 || last.Faults[0] != "first" || last.Success != 0.5 || last.At != 3*time.Second {
-		t.Errorf("told %d times, last %+v", len(told), last)
-	}
-	if two := told[2]; len(two.Faults) != 2 || two.Faults[0] != "first" || two.Event != "injected first" {
-		t.Errorf("third %+v", two)
 	}
 }
 

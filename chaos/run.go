@@ -26,8 +26,8 @@ type Options struct {
 	Out  string   // run directory, which must be empty or not exist; "" means runs/NAME-TIME
 	Self []string // the command that serves a reference target, without its arguments
 
-	// Watch is told of progress, by one goroutine at a time; nil is not told.
-	// While it does not return no further progress is told; the run goes on.
+	// Watch is told of progress, by one goroutine at a time; nil is not told. It
+	// must not block: the run waits for it.
 	Watch func(Progress)
 }
 
@@ -92,8 +92,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	run, began := random(), time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	teller := newTeller(x, schedule.Duration(), opts.Watch)
-	defer teller.stop()
+	teller := newTracker(x, schedule.Duration(), opts.Watch)
 
 	services, err := prepare(ctx, x, in, dir, run, opts)
 	if err != nil {
@@ -169,11 +168,11 @@ func (s *services) release() error {
 // drive runs load and timeline side by side from one start, and returns when
 // the last arrival was due. What happens is evidence, even where it went wrong,
 // so there is no error to return.
-func drive(ctx context.Context, x *experiment.Experiment, services *services, plan load.Plan, timeline Timeline, rec *recorder, teller *teller) time.Duration {
+func drive(ctx context.Context, x *experiment.Experiment, services *services, plan load.Plan, timeline Timeline, rec *recorder, teller *tracker) time.Duration {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	stops := newStopWatch(x.Limits.StopIf, x.Load.Routes)
-	live := &soFar{x: x, rec: rec, tell: teller.verdicts}
+	live := &provisional{x: x, rec: rec, tell: teller.verdicts}
 	defer live.wait()
 
 	begun := time.Now()
@@ -297,7 +296,7 @@ func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) strin
 	if !claimsSteady(x) {
 		return ""
 	}
-	run, err := rec.sofar()
+	run, err := rec.observed()
 	if err != nil {
 		return "the evidence cannot be read back: " + err.Error()
 	}
