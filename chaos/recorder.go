@@ -67,7 +67,8 @@ type linkRecorder struct {
 
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
-func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int, relays map[string]proxy.Relay) (rec *recorder, err error) {
+func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
+	relays map[string]proxy.Relay) (rec *recorder, err error) {
 	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{}}
 	rec.watch = watch.New(watch.Config{Rows: len(h.Routes), Shards: shards, Warmup: warmup, Second: rec.second, Flush: func() {
 		rec.flush()
@@ -293,7 +294,8 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		if t.Links == nil {
 			t.Links = map[string]evidence.LinkTick{}
 		}
-		t.Links[name] = evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors, P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy()}
+		t.Links[name] = evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors,
+			P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy()}
 		l.errors = 0
 	}
 	return t
@@ -338,7 +340,8 @@ func (rec *recorder) writeLogs(s watch.Second) {
 	front := s.Interval.Times
 	tagged := []hist.Tagged{{Tag: lagTag, Histogram: front.Lag}}
 	for i, name := range rec.header.Routes {
-		tagged = append(tagged, hist.Tagged{Tag: name, Histogram: front.Response[i]}, hist.Tagged{Tag: name + serviceSuffix, Histogram: front.Service[i]})
+		tagged = append(tagged, hist.Tagged{Tag: name, Histogram: front.Response[i]},
+			hist.Tagged{Tag: name + serviceSuffix, Histogram: front.Service[i]})
 	}
 	rec.frontLog.Write(s.From, s.At, tagged...)
 	for name, l := range rec.links {

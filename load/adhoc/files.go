@@ -12,38 +12,16 @@ import (
 	"github.com/stormctl/stormctl/load/hist"
 )
 
-// recordFile has a line for every request. A nil one writes nothing.
-type recordFile struct{ out *evidence.FrontWriter }
-
-func createRecord(file string, routes []string, shards int) (*recordFile, error) {
+// createRecord makes the file of a line for every request; nil for no file.
+func createRecord(file string, plan load.Plan) (*evidence.FrontWriter, error) {
 	if file == "" {
 		return nil, nil
 	}
-	out, err := evidence.CreateFront(file, routes, shards, math.MaxInt64)
+	record, err := evidence.CreateFront(file, routeNames(plan), load.Shards(plan), math.MaxInt64)
 	if err != nil {
 		return nil, fmt.Errorf("--record: %w", err)
 	}
-	return &recordFile{out}, nil
-}
-
-func (f *recordFile) flush() {
-	if f != nil {
-		f.out.Flush(nil)
-	}
-}
-
-func (f *recordFile) lost() uint64 {
-	if f == nil {
-		return 0
-	}
-	return f.out.Lost()
-}
-
-func (f *recordFile) close() error {
-	if f == nil {
-		return nil
-	}
-	return f.out.Close()
+	return record, nil
 }
 
 // routeNames are what a record calls the routes: "load", or their numbers in a

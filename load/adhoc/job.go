@@ -50,7 +50,8 @@ func (j *Job) length() time.Duration {
 // hosts is what a result says of them.
 func (j *Job) hosts() (hosts []reports.Host) {
 	for _, to := range j.Hosts {
-		hosts = append(hosts, reports.Host{URL: to.Base, Addr: to.Found.Addr, Addresses: to.Found.Candidates, Protocol: to.Found.Protocol, Auto: j.Auto})
+		hosts = append(hosts, reports.Host{URL: to.Base, Addr: to.Found.Addr, Addresses: to.Found.Candidates,
+			Protocol: to.Found.Protocol, Auto: j.Auto})
 	}
 	return hosts
 }

@@ -87,7 +87,10 @@ func ended(outcomes [load.Outcomes]uint64) (all uint64, by map[string]uint64) {
 func (r *run) problems(l *reports.Load, late time.Duration, loops load.Reading) []string {
 	w := load.Totals{
 		Due: l.Due, Late: late, Starved: loops.Starved, DialLimited: loops.DialLimited,
-		Lost: r.record.lost(), Open: loops.Most, DialLimit: r.Plan.DialRate > 0,
+		Open: loops.Most, DialLimit: r.Plan.DialRate > 0,
+	}
+	if r.record != nil {
+		w.Lost = r.record.Lost()
 	}
 	if l.Partial == "" && r.Plan.MaxQueue == 0 {
 		w.Unsent = l.Unsent // otherwise they were not to wait, or not for long

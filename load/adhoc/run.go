@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/meter"
@@ -20,15 +21,14 @@ type run struct {
 	watch  *watch.Watch
 	show   func(chaos.Progress)
 	state  chaos.Progress
-	record *recordFile
-	hlog   *hist.LogFile
+	record *evidence.FrontWriter // nil is none
+	hlog   *hist.LogFile         // nil is none
 	health watch.Health
 }
 
 func newRun(j *Job, show func(chaos.Progress)) *run {
 	r := &run{Job: j, show: show, health: watch.NewHealth(j.Plan.Batch), state: chaos.Progress{Name: j.URL, Total: j.length()}}
-	r.watch = watch.New(watch.Config{Rows: len(j.Groups), Shards: load.Shards(j.Plan), Warmup: j.Warmup, Second: r.second,
-		Flush: func() { r.record.flush() }})
+	r.watch = watch.New(watch.Config{Rows: len(j.Groups), Shards: load.Shards(j.Plan), Warmup: j.Warmup, Second: r.second, Flush: r.flush})
 	return r
 }
 
@@ -38,13 +38,13 @@ func newRun(j *Job, show func(chaos.Progress)) *run {
 // whole, but a file beside it is not.
 func Run(ctx context.Context, j *Job, show func(chaos.Progress)) (result *reports.Load, err error) {
 	r := newRun(j, show)
-	if r.record, err = createRecord(j.Record, routeNames(j.Plan), load.Shards(j.Plan)); err != nil {
+	if r.record, err = createRecord(j.Record, j.Plan); err != nil {
 		return nil, err
 	}
 	begun := time.Now()
 	r.start = begun.Add(j.Warmup)
 	if r.hlog, err = createHlog(j.Hlog, r.start); err != nil {
-		return nil, errors.Join(err, r.record.close())
+		return nil, errors.Join(err, r.closeFiles())
 	}
 	plan := j.Plan
 	plan.Stats = load.NewStats(load.Shards(plan), begun)
@@ -55,7 +55,7 @@ func Run(ctx context.Context, j *Job, show func(chaos.Progress)) (result *report
 	now, cpu := time.Since(r.start), meter.CPUTime()
 	r.watch.Stop()
 	if runErr != nil && ctx.Err() == nil {
-		return nil, errors.Join(runErr, r.record.close(), r.hlog.Close())
+		return nil, errors.Join(runErr, r.closeFiles())
 	}
 	r.watch.Rest(now)
 	seconds := max(now.Seconds(), 0)
@@ -74,7 +74,20 @@ func Run(ctx context.Context, j *Job, show func(chaos.Progress)) (result *report
 	for _, t := range j.Thresholds {
 		result.Thresholds = append(result.Thresholds, t.judge(result))
 	}
-	return result, errors.Join(r.record.close(), r.hlog.Close())
+	return result, r.closeFiles()
+}
+
+func (r *run) flush() {
+	if r.record != nil {
+		r.record.Flush(nil)
+	}
+}
+
+func (r *run) closeFiles() error {
+	if r.record == nil {
+		return r.hlog.Close()
+	}
+	return errors.Join(r.record.Close(), r.hlog.Close())
 }
 
 // observer counts samples, by the kinds of request that are told apart, and
@@ -95,7 +108,7 @@ func (r *run) observer() load.Observe {
 	}
 	return load.Apart(r.Warmup, count(r.watch.Warm), func(shard int, s load.Sample) {
 		measured(shard, s)
-		r.record.out.Record(shard, s)
+		r.record.Record(shard, s)
 	})
 }
 

@@ -34,6 +34,9 @@ func TestSecondLeavesLittleBehind(t *testing.T) {
 	for range 3 {
 		second()
 	}
+	if n := testing.AllocsPerRun(1000, func() { observe(0, load.Sample{Done: 1000}) }); n != 0 {
+		t.Errorf("a sample takes %v allocations", n)
+	}
 	const seconds = 50
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -56,7 +56,8 @@ func TestThresholdsOfNothing(t *testing.T) {
 }
 
 func TestThresholdsThatAreNone(t *testing.T) {
-	for _, text := range []string{"", "p99", "p99>", "p99>50", "p99>=50ms", "p98>1ms", "p50>-1ms", "success<99", "success<NaN%", "unsent>5abc", "unsent>NaN", "unsent>Inf", "unsent>1e30", "unsent>-1"} {
+	for _, text := range []string{"", "p99", "p99>", "p99>50", "p99>=50ms", "p98>1ms", "p50>-1ms", "success<99", "success<NaN%",
+		"unsent>5abc", "unsent>NaN", "unsent>Inf", "unsent>1e30", "unsent>-1"} {
 		if threshold, err := ParseThreshold(text); err == nil {
 			t.Errorf("%q is %q", text, threshold.text)
 		}
