@@ -31,8 +31,13 @@ func runLoad(ctx context.Context, j *adhoc.Job, o loadOptions, stdout, stderr io
 	ctx, unlist := haltable(ctx, "load "+j.URL, shown.say)
 	defer unlist()
 
+	run, err := adhoc.Open(j, shown.watch)
+	if err != nil {
+		shown.say(errorText(err))
+		return exitFailed
+	}
 	shown.begin(j.URL)
-	result, err := adhoc.Run(ctx, j, shown.watch)
+	result, err := run.Drive(ctx)
 	shown.end()
 	if err != nil {
 		shown.say(errorText(err))

@@ -14,7 +14,7 @@ import (
 
 // result is what the load came to in so many seconds and CPU time; partial says
 // why it ended early, "" that it did not.
-func (r *run) result(seconds float64, cpu time.Duration, partial string) *reports.Load {
+func (r *Run) result(seconds float64, cpu time.Duration, partial string) *reports.Load {
 	total, loops, worst := r.watch.Tally.Total(), r.watch.Loops(), &r.health
 	outcomes := total.All()
 	all := total.Times.AllResponse()
@@ -60,7 +60,7 @@ func (r *run) result(seconds float64, cpu time.Duration, partial string) *report
 }
 
 // routes are the kinds of request that are told apart.
-func (r *run) routes(total *load.Interval) (all []chaos.RouteResult) {
+func (r *Run) routes(total *load.Interval) (all []chaos.RouteResult) {
 	for i, name := range r.Groups {
 		own := chaos.RouteResult{Name: name, Response: chaos.NewSpread(total.Times.Response[i]), Service: chaos.NewSpread(total.Times.Service[i])}
 		own.Requests, own.Outcomes = ended(total.Outcomes[i])
@@ -84,7 +84,7 @@ func ended(outcomes [load.Outcomes]uint64) (all uint64, by map[string]uint64) {
 
 // problems says why the harness was not well; late is the p99 of the lateness
 // of all requests.
-func (r *run) problems(l *reports.Load, late time.Duration, loops load.Reading) []string {
+func (r *Run) problems(l *reports.Load, late time.Duration, loops load.Reading) []string {
 	w := load.Totals{
 		Due: l.Due, Late: late, Starved: loops.Starved, DialLimited: loops.DialLimited,
 		Open: loops.Most, DialLimit: r.Plan.DialRate > 0,

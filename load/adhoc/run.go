@@ -14,8 +14,8 @@ import (
 	"github.com/stormctl/stormctl/reports"
 )
 
-// run is a load that runs. Its clock is at 0 where the warm-up ends.
-type run struct {
+// Run is a load that can be driven once. Its clock is at 0 where the warm-up ends.
+type Run struct {
 	*Job
 	start  time.Time
 	watch  *watch.Watch
@@ -26,27 +26,25 @@ type run struct {
 	health watch.Health
 }
 
-func newRun(j *Job, show func(chaos.Progress)) *run {
-	r := &run{Job: j, show: show, health: watch.NewHealth(j.Plan.Batch), state: chaos.Progress{Name: j.URL, Total: j.length()}}
+// Open makes the record of a load. Drive tells show of every second; it must not
+// block.
+func Open(j *Job, show func(chaos.Progress)) (r *Run, err error) {
+	r = &Run{Job: j, show: show, health: watch.NewHealth(j.Plan.Batch), state: chaos.Progress{Name: j.URL, Total: j.length()}}
 	r.watch = watch.New(watch.Config{Rows: len(j.Groups), Shards: load.Shards(j.Plan), Warmup: j.Warmup, Second: r.second, Flush: r.flush})
-	return r
+	r.record, err = createRecord(j.Record, j.Plan)
+	return r, err
 }
 
-// Run drives a load and tells show of every second; show must not block. When
-// ctx is done it sends nothing more and returns what it has with Partial set; the
-// cause of ctx, if it is a chaos.Stopped, says why. A result with an error is
-// whole, but a file beside it is not.
-func Run(ctx context.Context, j *Job, show func(chaos.Progress)) (result *reports.Load, err error) {
-	r := newRun(j, show)
-	if r.record, err = createRecord(j.Record, j.Plan); err != nil {
-		return nil, err
-	}
+// Drive drives the load. When ctx is done it sends nothing more and returns what
+// it has with Partial set; the cause of ctx, if it is a chaos.Stopped, says why. A
+// result with an error is whole, but a file beside it is not.
+func (r *Run) Drive(ctx context.Context) (result *reports.Load, err error) {
 	begun := time.Now()
-	r.start = begun.Add(j.Warmup)
-	if r.hlog, err = createHlog(j.Hlog, r.start); err != nil {
+	r.start = begun.Add(r.Warmup)
+	if r.hlog, err = createHlog(r.Hlog, r.start); err != nil {
 		return nil, errors.Join(err, r.closeFiles())
 	}
-	plan := j.Plan
+	plan := r.Plan
 	plan.Stats = load.NewStats(load.Shards(plan), begun)
 	r.watch.Begin(r.start, plan.Stats)
 	defer r.watch.Close()
@@ -60,7 +58,7 @@ func Run(ctx context.Context, j *Job, show func(chaos.Progress)) (result *report
 	r.watch.Rest(now)
 	seconds := max(now.Seconds(), 0)
 	if runErr == nil {
-		seconds = max(seconds, j.Span.Seconds()) // the last arrival is due a gap before the schedule's end
+		seconds = max(seconds, r.Span.Seconds()) // the last arrival is due a gap before the schedule's end
 	}
 	partial := ""
 	if runErr != nil {
@@ -71,19 +69,19 @@ func Run(ctx context.Context, j *Job, show func(chaos.Progress)) (result *report
 		}
 	}
 	result = r.result(seconds, cpu-r.watch.CPU(), partial)
-	for _, t := range j.Thresholds {
+	for _, t := range r.Thresholds {
 		result.Thresholds = append(result.Thresholds, t.judge(result))
 	}
 	return result, r.closeFiles()
 }
 
-func (r *run) flush() {
+func (r *Run) flush() {
 	if r.record != nil {
 		r.record.Flush(nil)
 	}
 }
 
-func (r *run) closeFiles() error {
+func (r *Run) closeFiles() error {
 	if r.record == nil {
 		return r.hlog.Close()
 	}
@@ -92,7 +90,7 @@ func (r *run) closeFiles() error {
 
 // observer counts samples, by the kinds of request that are told apart, and
 // records what is no warm-up. It is on the event loops' hot path.
-func (r *run) observer() load.Observe {
+func (r *Run) observer() load.Observe {
 	count := func(t *load.Tally) load.Observe {
 		if t == nil || len(r.Plan.Routes) == len(r.Groups) {
 			return t.Observe
@@ -114,7 +112,7 @@ func (r *run) observer() load.Observe {
 
 // second shows a second of the load, and takes it into account unless it is the
 // warm-up's.
-func (r *run) second(s watch.Second) {
+func (r *Run) second(s watch.Second) {
 	r.state.Phase = "load"
 	if s.From < 0 {
 		r.state.Phase = "warm-up"

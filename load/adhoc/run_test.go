@@ -17,7 +17,10 @@ func TestSecondLeavesLittleBehind(t *testing.T) {
 	j := &Job{URL: "http://127.0.0.1/", Groups: []string{"a", "b"}, Group: []int{0, 1}, Plan: load.Plan{
 		Routes: make([]load.Route, 2), Schedule: arrivals.Constant(1000, time.Hour), Loops: 2,
 	}}
-	r := newRun(j, func(chaos.Progress) {})
+	r, err := Open(j, func(chaos.Progress) {})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.watch.Begin(time.Now(), load.NewStats(2, time.Now()))
 	defer r.watch.Close()
 	r.watch.Stop()
