@@ -18,12 +18,12 @@ import (
 // A drive is the part of a run in which there is load: from one start, load and
 // timeline run side by side, and what happens is recorded.
 type drive struct {
-	x      *experiment.Experiment
-	bed    *testbed.Testbed
-	plan   load.Plan
-	faults timeline.Timeline
-	rec    *recorder
-	teller *teller
+	x        *experiment.Experiment
+	bed      *testbed.Testbed
+	plan     load.Plan
+	faults   timeline.Timeline
+	rec      *recorder
+	progress *tracker
 
 	start time.Time               // of the clock that every time of the experiment is on: when the warm-up is over
 	stop  context.CancelCauseFunc // ends the load, and heals
@@ -50,24 +50,24 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	if cause != nil && !errors.Is(cause, errNotSteady) {
 		d.add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
 	}
-	d.teller.phase("judging", "the load has ended")
+	d.progress.phase("judging", "the load has ended")
 	d.rec.stop()
 	return end
 }
 
 // record begins to record what the load and the links do, and every second looks
 // at the limits and at how the claims stand.
-func (d *drive) record() *soFar {
+func (d *drive) record() *provisional {
 	if len(d.faults) > 0 && claimsSteady(d.x) {
 		first := slices.MinFunc(d.faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
 		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first.At))
 	}
-	live := &soFar{x: d.x, rec: d.rec, tell: d.teller.verdicts}
+	live := &provisional{x: d.x, rec: d.rec, tell: d.progress.verdicts}
 	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Routes)
 	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
-		d.teller.tick(at, t)
-		if at > 0 && d.teller.watched() && int(at.Seconds())%2 == 0 {
+		d.progress.tick(at, t)
+		if at > 0 && d.progress.watched() && int(at.Seconds())%2 == 0 {
 			live.look()
 		}
 		if why := limits.tick(t); why != "" {
@@ -84,7 +84,7 @@ func (d *drive) record() *soFar {
 // everything is healed.
 func (d *drive) runTimeline(ctx context.Context) (healed chan struct{}) {
 	if d.x.Load.Warmup > 0 {
-		d.teller.phase("warm-up", "the warm-up begins")
+		d.progress.phase("warm-up", "the warm-up begins")
 	}
 	healed = make(chan struct{})
 	go func() {
@@ -120,7 +120,7 @@ func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration
 func (d *drive) confirmSteady() bool {
 	if why := notSteady(d.rec, d.x, d.now()); why != "" {
 		d.add(evidence.Event{Kind: evidence.KindGate, Text: why})
-		d.teller.event("nothing is injected: " + why)
+		d.progress.event("nothing is injected: " + why)
 		d.stop(errNotSteady)
 		return false
 	}
@@ -130,7 +130,7 @@ func (d *drive) confirmSteady() bool {
 
 func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
 	d.rec.add(faultEvent(evidence.KindInject, at, e, err))
-	d.teller.injected(e.Index, d.x.Chaos[e.Index].String(), err)
+	d.progress.injected(e.Index, d.x.Chaos[e.Index].String(), err)
 }
 
 func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
@@ -139,12 +139,12 @@ func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
 		healed.Hit, healed.Overflow = f.Counts()
 	}
 	d.rec.add(healed)
-	d.teller.healed(e.Index, d.x.Chaos[e.Index].String(), err)
+	d.progress.healed(e.Index, d.x.Chaos[e.Index].String(), err)
 }
 
 func (d *drive) died(target string, err error) {
 	d.add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
-	d.teller.event(err.Error())
+	d.progress.event(err.Error())
 }
 
 // now is the time on the clock of the experiment, which begins at 0.
@@ -159,7 +159,7 @@ func (d *drive) add(e evidence.Event) {
 // phase begins a phase of the run with an event for the watcher.
 func (d *drive) phase(name, event string) {
 	d.add(evidence.Event{Kind: evidence.KindPhase, Text: name})
-	d.teller.phase(name, event)
+	d.progress.phase(name, event)
 }
 
 func faultEvent(kind string, at time.Duration, e timeline.Event, err error) evidence.Event {

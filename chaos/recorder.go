@@ -16,12 +16,11 @@ import (
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
-	"github.com/stormctl/stormctl/load/meter"
+	"github.com/stormctl/stormctl/load/watch"
 )
 
 const (
-	flushEvery = 100 * time.Millisecond // what a kill -9 may lose, and how long the rings of evidence must hold out
-	maxSheet   = 1 << 30                // bytes of one evidence file, because a ruling reads it whole; past it records are counted as lost
+	maxSheet = 1 << 30 // bytes of one evidence file, because a ruling reads it whole; past it records are counted as lost
 
 	// Tags of front.hlog beside the routes' names, which have no slash.
 	lagTag        = "/send_lag"
@@ -29,8 +28,9 @@ const (
 )
 
 // A recorder turns what happens into evidence while it happens. The event
-// loops and relays hand it records and go on; one goroutine of its own writes
-// them out.
+// loops and relays hand it records and go on; the watch over the load writes
+// them out. What it does every 100 ms is what a kill -9 may lose, and how long
+// the rings of evidence must hold out.
 //
 //	loop ─observe─▶ histograms, counters, ring ─┐
 //	relay ─exchange─▶ batch ────────────────────┼─ every 100 ms ─▶ files ── every second ─▶ tick
@@ -43,24 +43,15 @@ type recorder struct {
 	steps    []bool            // which of header.Routes are steps; nil is none
 	timeline *evidence.TimelineWriter
 	memory   *evidence.Memory // for the gate; nil if nobody asks it
-	tally    *load.Tally
-	warm     *load.Tally // of the warm-up; nil without one
-	warmed   uint64      // arrivals that are the warm-up's: those up to this number
-	stats    *load.Stats
+	watch    *watch.Watch
+	warmed   uint64 // arrivals that are the warm-up's: those up to this number
 	front    *evidence.FrontWriter
-	frontLog *logFile
+	frontLog *hist.LogFile
 	links    map[string]*linkRecorder
 
 	start  time.Time
-	meter  *meter.Meter
 	onTick func(time.Duration, evidence.Tick)
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
-	syncs  chan chan struct{}
-	quit   chan struct{}
-	done   chan struct{}
-
-	ticked time.Duration // when the last tick was
-	loops  load.Reading  // of that time
 }
 
 // linkRecorder collects the exchanges of one link.
@@ -71,16 +62,20 @@ type linkRecorder struct {
 
 	file   *evidence.BehindWriter
 	hist   *hist.Histogram
-	log    *logFile
+	log    *hist.LogFile
 	errors uint64 // since the last tick
 	busy   func() int
 }
 
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
-func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int, relays map[string]proxy.Relay) (rec *recorder, err error) {
-	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
-		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
+func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
+	relays map[string]proxy.Relay) (rec *recorder, err error) {
+	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{}}
+	rec.watch = watch.New(watch.Config{Rows: len(h.Routes), Shards: shards, Warmup: warmup, Second: rec.second, Flush: func() {
+		rec.flush()
+		rec.tellFailure()
+	}})
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, rec.closeFiles())
@@ -99,9 +94,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
 		return rec, err
 	}
-	rec.tally = load.NewTally(len(h.Routes), shards)
 	if warmup > 0 {
-		rec.warm = load.NewTally(len(h.Routes), shards)
 		rec.warmed = arrivals.DueBefore(schedule, warmup)
 	}
 	for name, relay := range relays {
@@ -129,7 +122,7 @@ func (rec *recorder) add(e evidence.Event) {
 // 20,000/s for half a minute are fewer. With more it has to read them back.
 const remembered = 700_000
 
-// remember keeps what is recorded in memory until sofar is asked for it;
+// remember keeps what is recorded in memory until observed is asked for it;
 // expected is about how many samples there will be by then. It must be called
 // before begin.
 func (rec *recorder) remember(expected uint64) {
@@ -137,10 +130,10 @@ func (rec *recorder) remember(expected uint64) {
 	rec.memory.Event(evidence.Event{Kind: evidence.KindStart, Start: &rec.header})
 }
 
-// sofar is all that a steady state is judged by, of what was observed before.
+// observed is all that a steady state is judged by, of what was observed before.
 // It is quick the first time, after remember.
-func (rec *recorder) sofar() (*evidence.Run, error) {
-	rec.sync()
+func (rec *recorder) observed() (*evidence.Run, error) {
+	rec.watch.Sync()
 	if rec.memory != nil {
 		if run := rec.memory.Take(); run != nil {
 			return run, nil
@@ -152,7 +145,7 @@ func (rec *recorder) sofar() (*evidence.Run, error) {
 // observe records what is no warm-up.
 func (rec *recorder) observe(i int, s load.Sample) {
 	s = rec.inRow(s)
-	rec.tally.Observe(i, s)
+	rec.watch.Tally.Observe(i, s)
 	rec.front.Record(i, s)
 }
 
@@ -167,10 +160,7 @@ func (rec *recorder) inRow(s load.Sample) load.Sample {
 // observer is what the load gives its samples to. It is on the event loops' hot
 // path.
 func (rec *recorder) observer() load.Observe {
-	if rec.warm == nil {
-		return rec.observe
-	}
-	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.warm.Observe(i, rec.inRow(s)) }, rec.observe)
+	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.inRow(s)) }, rec.observe)
 }
 
 // tellSteps has the steps of routes recorded apart from them, as if each were a
@@ -204,45 +194,15 @@ func (rec *recorder) exchange(link string) func(evidence.Exchange) {
 // begin starts writing; onTick is told of every second, those of the warm-up
 // included. The clock of the evidence is at 0 at start, where the warm-up ends.
 func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
-	rec.start, rec.stats, rec.onTick, rec.meter = start, stats, onTick, meter.Start()
-	rec.ticked = -rec.warmup
-	go rec.loop()
-}
-
-func (rec *recorder) loop() {
-	defer close(rec.done)
-	flush := time.NewTicker(flushEvery)
-	defer flush.Stop()
-	second := rec.ticked + time.Second
-	for {
-		select {
-		case <-flush.C:
-			rec.flush()
-			rec.tellFailure()
-			now := time.Since(rec.start)
-			switch {
-			case rec.ticked < 0 && now >= min(second, 0):
-				rec.tickWarm(min(now, 0))
-			case now >= second:
-				rec.tick(now)
-			default:
-				continue
-			}
-			second = load.NextSecond(now)
-		case synced := <-rec.syncs:
-			rec.flush()
-			close(synced)
-		case <-rec.quit:
-			return
-		}
-	}
+	rec.start, rec.onTick = start, onTick
+	rec.watch.Begin(start, stats)
 }
 
 // failure is why a file cannot be written; nil if all can.
 func (rec *recorder) failure() error {
-	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.err}
+	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.Err()}
 	for _, name := range slices.Sorted(maps.Keys(rec.links)) {
-		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.err)
+		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.Err())
 	}
 	for _, err := range errs {
 		if err != nil {
@@ -260,16 +220,6 @@ func (rec *recorder) tellFailure() {
 	if err := rec.failure(); err != nil {
 		rec.onFail(err)
 		rec.onFail = nil
-	}
-}
-
-// sync returns when all that was observed before is on disk.
-func (rec *recorder) sync() {
-	synced := make(chan struct{})
-	select {
-	case rec.syncs <- synced:
-		<-synced
-	case <-rec.done:
 	}
 }
 
@@ -301,46 +251,36 @@ func (l *linkRecorder) flush() []evidence.Exchange {
 	return batch
 }
 
-// tick closes one second at now.
-func (rec *recorder) tick(now time.Duration) {
-	interval := rec.tally.Interval()
-	t := rec.second(interval, now)
-	rec.add(evidence.Event{At: evidence.Seconds(now), Kind: evidence.KindTick, Tick: &t})
-	rec.writeLogs(now, interval.Times)
-	rec.ticked = now
-	if rec.onTick != nil {
-		rec.onTick(now, t)
-	}
-}
-
-// tickWarm closes one second of the warm-up: it is no evidence, but the limits
-// that protect the system hold there too.
-func (rec *recorder) tickWarm(now time.Duration) {
-	t := rec.second(rec.warm.Interval(), now)
-	rec.ticked = now
-	if now == 0 {
+// second records a second of the load. One of the warm-up is no evidence, but the
+// limits that protect the system hold there too.
+func (rec *recorder) second(s watch.Second) {
+	t := rec.tick(s)
+	switch {
+	case s.From >= 0:
+		rec.add(evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: &t})
+		rec.writeLogs(s)
+	case s.At == 0:
 		rec.noteWarmup() // what is still under way is in a second note, if nobody kills us
 	}
 	if rec.onTick != nil {
-		rec.onTick(now, t)
+		rec.onTick(s.At, t)
 	}
 }
 
-// second is what ended since the last tick, and how the harness did.
-func (rec *recorder) second(interval *load.Interval, now time.Duration) evidence.Tick {
-	front := interval.Times
-	host, loops := rec.meter.Read(), rec.stats.Read()
+// tick is what ended in a second, and how the harness did.
+func (rec *recorder) tick(s watch.Second) evidence.Tick {
+	front, host := s.Interval.Times, s.Host
 	lag, all := front.Lag.Summary(), front.AllResponse().Summary()
 	t := evidence.Tick{
-		Offered: rec.offered(now), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
+		Offered: rec.offered(s.From, s.At), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
-		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max), LateP99: evidence.Seconds(front.Late.Quantile(0.99)),
+		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
+		LateP99:   evidence.Seconds(front.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
-		Cores: runtime.NumCPU(), Busy: loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: loops.Starved - rec.loops.Starved, DialLimited: loops.DialLimited - rec.loops.DialLimited,
+		Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
-	rec.loops = loops
 	for i, name := range rec.header.Routes {
-		ended := interval.Outcomes[i]
+		ended := s.Interval.Outcomes[i]
 		before := t.Ended
 		for _, n := range ended {
 			t.Ended += n
@@ -356,7 +296,8 @@ func (rec *recorder) second(interval *load.Interval, now time.Duration) evidence
 		if t.Links == nil {
 			t.Links = map[string]evidence.LinkTick{}
 		}
-		t.Links[name] = evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors, P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy()}
+		t.Links[name] = evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors,
+			P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy()}
 		l.errors = 0
 	}
 	return t
@@ -364,11 +305,10 @@ func (rec *recorder) second(interval *load.Interval, now time.Duration) evidence
 
 // noteWarmup tells what the warm-up came to.
 func (rec *recorder) noteWarmup() {
-	if rec.warm == nil {
+	total := rec.watch.WarmedUp()
+	if total == nil {
 		return
 	}
-	rec.warm.Interval()
-	total := rec.warm.Total()
 	all := total.Times.AllResponse().Summary()
 	rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindWarmup, Warmup: &evidence.Warmup{
 		Length: evidence.Seconds(rec.warmup), Outcomes: total.All(), P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
@@ -378,10 +318,10 @@ func (rec *recorder) noteWarmup() {
 // now is the time on the clock of the evidence, which begins at 0.
 func (rec *recorder) now() time.Duration { return max(0, time.Since(rec.start)) }
 
-// offered is how many arrivals the schedule has since the last tick, by its
-// rate in the middle.
-func (rec *recorder) offered(now time.Duration) uint64 {
-	from, to := rec.ticked+rec.warmup, min(now+rec.warmup, rec.schedule.Duration())
+// offered is how many arrivals the schedule has between two times of the clock,
+// by its rate in the middle.
+func (rec *recorder) offered(from, to time.Duration) uint64 {
+	from, to = from+rec.warmup, min(to+rec.warmup, rec.schedule.Duration())
 	if to <= from {
 		return 0
 	}
@@ -397,38 +337,31 @@ func (rec *recorder) lost() uint64 {
 	return lost
 }
 
-// writeLogs appends the interval that ends now to the histogram logs.
-func (rec *recorder) writeLogs(now time.Duration, front *hist.Set) {
+// writeLogs appends a second to the histogram logs.
+func (rec *recorder) writeLogs(s watch.Second) {
+	front := s.Interval.Times
 	tagged := []hist.Tagged{{Tag: lagTag, Histogram: front.Lag}}
 	for i, name := range rec.header.Routes {
-		tagged = append(tagged, hist.Tagged{Tag: name, Histogram: front.Response[i]}, hist.Tagged{Tag: name + serviceSuffix, Histogram: front.Service[i]})
+		tagged = append(tagged, hist.Tagged{Tag: name, Histogram: front.Response[i]},
+			hist.Tagged{Tag: name + serviceSuffix, Histogram: front.Service[i]})
 	}
-	rec.frontLog.write(rec.ticked, now, tagged...)
+	rec.frontLog.Write(s.From, s.At, tagged...)
 	for name, l := range rec.links {
-		l.log.write(rec.ticked, now, hist.Tagged{Tag: name, Histogram: l.hist})
+		l.log.Write(s.From, s.At, hist.Tagged{Tag: name, Histogram: l.hist})
 		l.hist.Reset()
 	}
 }
 
 // stop ends the writing in the background. The links may go on until close.
-func (rec *recorder) stop() {
-	close(rec.quit)
-	<-rec.done
-}
+func (rec *recorder) stop() { rec.watch.Stop() }
 
 // close writes what has come since, ends the evidence of a load whose last
 // arrival was due at end, and says what could not be written.
 func (rec *recorder) close(end time.Duration) error {
 	rec.flush()
-	now := time.Since(rec.start)
-	if rec.ticked < 0 {
-		rec.tickWarm(min(now, 0))
-	}
-	if now > 0 {
-		rec.tick(now)
-	}
+	rec.watch.Rest(time.Since(rec.start))
 	rec.noteWarmup()
-	rec.meter.Stop()
+	rec.watch.Close()
 	rec.add(evidence.Event{At: evidence.Seconds(end), Kind: evidence.KindEnd})
 	return rec.closeFiles()
 }
@@ -443,43 +376,28 @@ func (rec *recorder) closeFiles() error {
 		errs = append(errs, rec.front.Close())
 	}
 	if rec.frontLog != nil {
-		errs = append(errs, rec.frontLog.close())
+		errs = append(errs, rec.frontLog.Close())
 	}
 	for _, l := range rec.links {
 		if l.file != nil {
 			errs = append(errs, l.file.Close())
 		}
 		if l.log != nil {
-			errs = append(errs, l.log.close())
+			errs = append(errs, l.log.Close())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// A logFile is a histogram log on disk. Its first error is kept, and nothing is
-// written after it.
-type logFile struct {
-	file *os.File
-	log  *hist.LogWriter
-	err  error
-}
-
-func createLog(path string, started time.Time) (*logFile, error) {
+// createLog makes a histogram log, whose head is on disk when it returns.
+func createLog(path string, started time.Time) (*hist.LogFile, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	log, err := hist.NewLogWriter(f, started, "stormctl")
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	log := hist.NewLogFile(f, started, "stormctl")
+	if log.Err() != nil {
+		return nil, log.Close()
 	}
-	return &logFile{file: f, log: log}, nil
+	return log, nil
 }
-
-func (l *logFile) write(from, to time.Duration, h ...hist.Tagged) {
-	if l.err == nil { // after a torn line no other may come
-		l.err = l.log.Write(from, to, h...)
-	}
-}
-
-func (l *logFile) close() error { return errors.Join(l.err, l.file.Close()) }

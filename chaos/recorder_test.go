@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -15,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/watch"
 )
 
 // Whatever the loops and relays hand over comes out of the files again, each
@@ -53,7 +53,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	}
 	<-done
 	<-done
-	rec.sync()
+	rec.watch.Sync()
 	if run, err := evidence.Read(dir); err != nil || len(run.Front) != 2*each || !run.Partial {
 		t.Errorf("after sync: %v, %d samples of %d", err, len(run.Front), 2*each)
 	}
@@ -117,7 +117,7 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	exchange(evidence.Exchange{Seq: 3, Begin: -1, End: 1})                                             // of nobody we know
 	var watched []evidence.Tick
 	rec.begin(time.Now().Add(warmup), load.NewStats(1, time.Now()), func(_ time.Duration, tick evidence.Tick) { watched = append(watched, tick) })
-	time.Sleep(warmup + 4*flushEvery)
+	time.Sleep(warmup + 4*watch.FlushEvery)
 	observe(0, load.Sample{ID: 3, Intended: 200 * time.Millisecond, Sent: 1, Done: time.Second}) // answered after its end
 	observe(0, load.Sample{ID: 4, Intended: warmup, Sent: warmup + 1, Done: warmup + time.Millisecond})
 	exchange(evidence.Exchange{Seq: 4, ID: 4, Begin: 1, End: 3})
@@ -208,41 +208,6 @@ func BenchmarkObserve(b *testing.B) {
 	}
 }
 
-// A watcher that hangs holds up neither the run nor its end.
-func TestTellerGivesUpOnAWatcherThatHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		teller := newTeller(&experiment.Experiment{Name: "x"}, 0, func(Progress) { <-release })
-		began := time.Now()
-		for range 1000 {
-			teller.event("something")
-		}
-		teller.stop()
-		if took := time.Since(began); took != time.Second {
-			t.Errorf("stop took %v, want 1s", took)
-		}
-		close(release)
-	})
-}
-
-func TestTellerTellsWhatIsInForce(t *testing.T) {
-	var told []Progress
-	teller := newTeller(&experiment.Experiment{Name: "x"}, 0, func(p Progress) { told = append(told, p) })
-	teller.phase("chaos", "begins")
-	teller.injected(1, "second", nil)
-	teller.injected(0, "first", nil)
-	teller.healed(1, "second", nil)
-	teller.tick(3*time.Second, evidence.Tick{Offered: 100, Ended: 90, Routes: map[string][load.Outcomes]uint64{"pay": {load.OK: 45, load.ServerError: 45}}})
-	teller.stop()
-	last := told[len(told)-1]
-	if len(told) != 5 || last.Event != "" || last.Phase != "chaos" || len(last.Faults) != 1 || last.Faults[0] != "first" || last.Success != 0.5 || last.At != 3*time.Second {
-		t.Errorf("told %d times, last %+v", len(told), last)
-	}
-	if two := told[2]; len(two.Faults) != 2 || two.Faults[0] != "first" || two.Event != "injected first" {
-		t.Errorf("third %+v", two)
-	}
-}
-
 // The first file that cannot be written is told, once, while the run goes on.
 // That evidence is bounded is no such case.
 func TestRecorderTellsWhatItCannotWrite(t *testing.T) {
@@ -262,12 +227,12 @@ func TestRecorderTellsWhatItCannotWrite(t *testing.T) {
 	if err := rec.failure(); err != nil {
 		t.Errorf("with nothing amiss: %v", err)
 	}
-	rec.sync()
-	_ = rec.links["front"].log.file.Close() // whatever is written to it from now on fails
+	rec.watch.Sync()
+	_ = rec.links["front"].log.Close() // whatever is written to it from now on fails
 	if err := <-told; !strings.Contains(err.Error(), linkLog("front")) {
 		t.Errorf("told %q, want %s in it", err, linkLog("front"))
 	}
-	time.Sleep(2 * flushEvery)
+	time.Sleep(2 * watch.FlushEvery)
 	rec.stop()
 	if n := len(told); n != 0 {
 		t.Errorf("told %d times more", n)

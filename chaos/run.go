@@ -25,8 +25,8 @@ type Options struct {
 	Out  string   // run directory, which must be empty or not exist; "" means runs/NAME-TIME
 	Self []string // the command that serves a reference target, without its arguments
 
-	// Watch is told of progress, by one goroutine at a time; nil is not told.
-	// While it does not return no further progress is told; the run goes on.
+	// Watch is told of progress, by one goroutine at a time; nil is not told. It
+	// must not block: the run waits for it.
 	Watch func(Progress)
 }
 
@@ -89,21 +89,20 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	teller := newTeller(x, schedule.Duration(), opts.Watch)
-	defer teller.stop()
+	progress := newTracker(x, schedule.Duration(), opts.Watch)
 
 	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Run: random(), Self: opts.Self})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bed.Close()) }() // at the end there is nothing left to close
-	held, err := bed.Hold(ctx, func(why string) { stop(Stopped{why}) }, teller.event)
+	held, err := bed.Hold(ctx, func(why string) { stop(Stopped{why}) }, progress.event)
 	if err != nil {
 		return err
 	}
 	watching := WatchStopFiles(ctx, x.Limits.StopFile, held, began, func(s Stopped) { stop(s) })
 	defer func() { stop(nil); watching.Wait() }()
-	if err := bed.Start(ctx, func(text string) { teller.phase("starting", text) }); err != nil {
+	if err := bed.Start(ctx, func(text string) { progress.phase("starting", text) }); err != nil {
 		return err
 	}
 	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
@@ -114,19 +113,19 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	rec.tellSteps(plan.Routes)
 	for _, text := range bed.Notes {
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
-		teller.event(text)
+		progress.event(text)
 	}
-	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, teller: teller}
-	return settle(bed, rec, teller, d.run(ctx))
+	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress}
+	return settle(bed, rec, progress, d.run(ctx))
 }
 
 // settle ends the test bed and the evidence of a load whose last arrival was due
 // at end. There are results now: what goes wrong is noted, not returned, unless
 // it cannot be.
-func settle(bed *testbed.Testbed, rec *recorder, teller *teller, end time.Duration) error {
+func settle(bed *testbed.Testbed, rec *recorder, progress *tracker, end time.Duration) error {
 	note := func(text string) {
 		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
-		teller.event(text)
+		progress.event(text)
 	}
 	for _, text := range bed.FailedHandshakes() {
 		note(text)
@@ -140,7 +139,7 @@ func settle(bed *testbed.Testbed, rec *recorder, teller *teller, end time.Durati
 			"what had been recorded is kept, and stormctl judge rules on it", failed, end.Round(100*time.Millisecond))}
 	}
 	if err != nil {
-		teller.event("evidence is incomplete: " + err.Error())
+		progress.event("evidence is incomplete: " + err.Error())
 	}
 	return nil
 }

@@ -112,8 +112,8 @@ func begun(dir string) error {
 	if there(evidence.TimelineFile) || !there(ExperimentFile) {
 		return nil
 	}
-	return fmt.Errorf("the run of %s has not begun, and there is nothing to rule on: it was killed before its targets were ready, or is starting them yet; nothing was injected (what they said is in %s)",
-		dir, filepath.Join(dir, "targets"))
+	return fmt.Errorf("the run of %s has not begun, and there is nothing to rule on: it was killed before its targets were ready,"+
+		" or is starting them yet; nothing was injected (what they said is in %s)", dir, filepath.Join(dir, "targets"))
 }
 
 // writeNew writes a file that must not exist.

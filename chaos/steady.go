@@ -18,7 +18,7 @@ func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) strin
 	if !claimsSteady(x) {
 		return ""
 	}
-	run, err := rec.sofar()
+	run, err := rec.observed()
 	if err != nil {
 		return "the evidence cannot be read back: " + err.Error()
 	}

@@ -73,6 +73,16 @@ type Reading struct {
 	Resent      uint64  // requests so far that were sent again, as the service said that it had not processed them
 }
 
+// Since is r with only those connections and arrivals that were counted after
+// before.
+func (r Reading) Since(before Reading) Reading {
+	r.Dialled -= before.Dialled
+	r.Starved -= before.Starved
+	r.DialLimited -= before.DialLimited
+	r.Resent -= before.Resent
+	return r
+}
+
 // Read returns how the loops are.
 func (s *Stats) Read() Reading {
 	var r Reading

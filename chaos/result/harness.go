@@ -29,7 +29,7 @@ type Harness struct {
 
 // harness is how the harness did, with the send lag of its front.
 func harness(run *evidence.Run, lag *hist.Histogram) Harness {
-	h := Harness{Steal: -1, Pressure: -1, SendLag: spread(lag)}
+	h := Harness{Steal: -1, Pressure: -1, SendLag: NewSpread(lag)}
 	var steal float64
 	var before time.Duration
 	for _, t := range run.Ticks {

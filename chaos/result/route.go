@@ -33,7 +33,7 @@ func routes(x *experiment.Experiment, run *evidence.Run, times *hist.Set) []Rout
 	}
 	var all []Route
 	for i, name := range run.Routes {
-		r := Route{Name: name, Outcomes: map[string]uint64{}, Response: spread(times.Response[i]), Service: spread(times.Service[i])}
+		r := Route{Name: name, Outcomes: map[string]uint64{}, Response: NewSpread(times.Response[i]), Service: NewSpread(times.Service[i])}
 		for outcome, n := range counts[name] {
 			r.Requests += n
 			if n > 0 {

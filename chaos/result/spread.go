@@ -19,8 +19,8 @@ type Spread struct {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// spread is that of h; of nil it is the zero Spread.
-func spread(h *hist.Histogram) Spread {
+// NewSpread is the distribution in h; zero for nil.
+func NewSpread(h *hist.Histogram) Spread {
 	if h == nil {
 		return Spread{}
 	}

@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/time/rate"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/adhoc"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -114,7 +114,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.loops, "loops", 0, "event `loops` (default one per core)")
 	f.StringVar(&o.transport, "poller", "", "`name` of what tells of bytes: "+strings.Join(load.Transports(), ", ")+" (default the best)")
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random draw, a `number`")
-	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit 1 if this `holds`, like 'p99>50ms' or 'success<99.9%'; of "+metricNames+"; may be repeated")
+	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit 1 if this `holds`, like 'p99>50ms' or 'success<99.9%'; of "+adhoc.MetricNames+"; may be repeated")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.StringVar(&o.hlog, "hlog", "", "write a HdrHistogram log of every second to this `file`")
 	f.StringVar(&o.record, "record", "", "write a line for every request, as CSV, to this `file`")
@@ -177,7 +177,7 @@ Exit codes:
 			if err != nil {
 				return err
 			}
-			for _, note := range job.notes {
+			for _, note := range job.Notes {
 				fmt.Fprintln(cmd.ErrOrStderr(), note)
 			}
 			return runLoad(cmd.Context(), job, o, cmd.OutOrStdout(), cmd.ErrOrStderr()).err()
@@ -187,32 +187,16 @@ Exit codes:
 	return cmd
 }
 
-// loadJob is a load that can be run.
-type loadJob struct {
-	url        string
-	plan       load.Plan
-	words      string        // what is offered
-	hosts      []reached     // that requests go to, in the order in which they were met
-	auto       bool          // what is spoken there was not given
-	warmup     time.Duration // before all of it
-	groups     []string      // kinds of request that are told apart in the result
-	group      []int         // which of them each route of the plan is
-	offered    rate.Limit    // on average; 0 in the closed model
-	span       time.Duration // for how long; 0 if that is not known beforehand
-	notes      []string      // what the user should know before
-	thresholds []threshold
-}
-
 // job makes of the command line what is to be done. target is "" if none is
 // given.
-func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) {
-	j := &loadJob{url: cmp.Or(target, o.targets, o.har), auto: o.protocol == load.Auto}
+func (o *loadOptions) job(ctx context.Context, target string) (*adhoc.Job, error) {
+	j := &adhoc.Job{URL: cmp.Or(target, o.targets, o.har), Auto: o.protocol == load.Auto, Record: o.record, Hlog: o.hlog}
 	for _, text := range o.failIf {
-		t, err := parseThreshold(text)
+		t, err := adhoc.ParseThreshold(text)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--fail-if %w", err)}
 		}
-		j.thresholds = append(j.thresholds, t)
+		j.Thresholds = append(j.Thresholds, t)
 	}
 	p := load.Plan{
 		Seed: o.seed, Run: randomRun(), Loops: o.loops, Transport: o.transport,
@@ -225,7 +209,7 @@ func (o *loadOptions) job(ctx context.Context, target string) (*loadJob, error) 
 	if err := o.routes(ctx, target, &p, j); err != nil {
 		return nil, err
 	}
-	j.plan = p
+	j.Plan = p
 	return j, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/adhoc"
 	"github.com/stormctl/stormctl/load/arrivals"
 )
 
@@ -35,13 +36,13 @@ func TestShapesOfALoad(t *testing.T) {
 			continue
 		}
 		var p load.Plan
-		var j loadJob
+		var j adhoc.Job
 		if err := o.schedule(&p, &j); err != nil {
 			t.Errorf("%s: %v", tt.words, err)
 			continue
 		}
-		if got := arrivals.DueBefore(p.Schedule, time.Hour); got != tt.arrivals || j.span != tt.length || math.Abs(float64(j.offered)-tt.offered) > 1e-9 || j.words != tt.words {
-			t.Errorf("got %d arrivals in %v, %v/s on average, %q; want %d, %v, %v, %q", got, j.span, float64(j.offered), j.words, tt.arrivals, tt.length, tt.offered, tt.words)
+		if got := arrivals.DueBefore(p.Schedule, time.Hour); got != tt.arrivals || j.Span != tt.length || math.Abs(float64(j.Offered)-tt.offered) > 1e-9 || j.Words != tt.words {
+			t.Errorf("got %d arrivals in %v, %v/s on average, %q; want %d, %v, %v, %q", got, j.Span, float64(j.Offered), j.Words, tt.arrivals, tt.length, tt.offered, tt.words)
 		}
 	}
 }
@@ -53,7 +54,7 @@ func TestAsManyRequestsAsAskedFor(t *testing.T) {
 			for seed := range uint64(50) {
 				o := loadOptions{arrivals: spread, timeout: time.Second, pipeline: 1, streams: 1, protocol: load.HTTP1, requests: n, seed: seed}
 				var p load.Plan
-				if err := o.schedule(&p, &loadJob{}); err != nil {
+				if err := o.schedule(&p, &adhoc.Job{}); err != nil {
 					t.Fatal(err)
 				}
 				if got := arrivals.DueBefore(p.Schedule, time.Hour); got != n {

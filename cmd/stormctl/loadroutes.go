@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,18 +12,17 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/adhoc"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
-	"github.com/stormctl/stormctl/reports"
 )
 
 // routes decides what is requested, finds out where that leads, and that
 // somebody is there.
-func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j *loadJob) error {
+func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j *adhoc.Job) error {
 	checks, err := o.checkList()
 	if err != nil {
 		return err
@@ -45,7 +43,7 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			return err
 		}
 		p.Routes = append(p.Routes, load.Route{
-			Name: q.Name(), Weight: q.Weight, Addr: to.found.Addr, TLS: to.tls, Protocol: to.found.Protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
+			Name: q.Name(), Weight: q.Weight, Addr: to.Found.Addr, TLS: to.TLS, Protocol: to.Found.Protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
 			Body: q.Body, Checks: checks, Timeout: o.timeout,
 		})
 	}
@@ -54,15 +52,15 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			p.Routes[i].Method = ""
 		}
 	}
-	j.group, j.groups = grouped(list)
+	j.Group, j.Groups = grouped(list)
 	if len(list) > 1 {
 		order := "by weight"
 		if p.InOrder {
 			order = "in turn"
 		}
-		j.words += fmt.Sprintf("; %d requests %s", len(list), order)
-		if len(j.hosts) > 1 {
-			j.words += fmt.Sprintf(" to %d hosts", len(j.hosts))
+		j.Words += fmt.Sprintf("; %d requests %s", len(list), order)
+		if len(j.Hosts) > 1 {
+			j.Words += fmt.Sprintf(" to %d hosts", len(j.Hosts))
 		}
 	}
 	return nil
@@ -107,7 +105,7 @@ func (o *loadOptions) checkList() ([]load.Check, error) {
 
 // wanted are the requests of the URL or of a file, with the headers of the
 // command line.
-func (o *loadOptions) wanted(ctx context.Context, target string, j *loadJob) ([]requests.Request, error) {
+func (o *loadOptions) wanted(ctx context.Context, target string, j *adhoc.Job) ([]requests.Request, error) {
 	headers, err := o.headerList()
 	if err != nil {
 		return nil, err
@@ -133,7 +131,7 @@ func (o *loadOptions) wanted(ctx context.Context, target string, j *loadJob) ([]
 	return list, err
 }
 
-func (o *loadOptions) fromURL(ctx context.Context, target string, j *loadJob) ([]requests.Request, error) {
+func (o *loadOptions) fromURL(ctx context.Context, target string, j *adhoc.Job) ([]requests.Request, error) {
 	q, err := requests.New(o.method, target)
 	if err != nil {
 		return nil, usageError{err}
@@ -146,7 +144,7 @@ func (o *loadOptions) fromURL(ctx context.Context, target string, j *loadJob) ([
 
 // encoded is the body as it is sent, where the command line has it in another
 // form.
-func (o *loadOptions) encoded(ctx context.Context, q requests.Request, j *loadJob) ([]byte, error) {
+func (o *loadOptions) encoded(ctx context.Context, q requests.Request, j *adhoc.Job) ([]byte, error) {
 	body, json := q.Body, bytes.HasPrefix(bytes.TrimSpace(q.Body), []byte("{")) // as no message begins, but with a group, which nobody writes any more
 	switch {
 	case o.hex:
@@ -177,7 +175,7 @@ func (o *loadOptions) encoded(ctx context.Context, q requests.Request, j *loadJo
 }
 
 // descriptors are those of --protoset, or of the server itself.
-func (o *loadOptions) descriptors(ctx context.Context, q requests.Request, j *loadJob) (*requests.Methods, error) {
+func (o *loadOptions) descriptors(ctx context.Context, q requests.Request, j *adhoc.Job) (*requests.Methods, error) {
 	if o.protoset != "" {
 		return readFile(o.protoset, requests.ReadDescriptors)
 	}
@@ -191,13 +189,13 @@ func (o *loadOptions) descriptors(ctx context.Context, q requests.Request, j *lo
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	return requests.Reflect(ctx, requests.Server{Addr: to.found.Addr, TLS: to.tls, Host: q.Host, Headers: headers}, q.Path)
+	return requests.Reflect(ctx, requests.Server{Addr: to.Found.Addr, TLS: to.TLS, Host: q.Host, Headers: headers}, q.Path)
 }
 
 // literal is a body in which what looks like a placeholder is none.
 func literal(body []byte) []byte { return []byte(wire.Literal(string(body))) }
 
-func (o *loadOptions) fromFile(j *loadJob) ([]requests.Request, error) {
+func (o *loadOptions) fromFile(j *adhoc.Job) ([]requests.Request, error) {
 	if o.targets != "" {
 		list, err := readFile(o.targets, func(r io.Reader) ([]requests.Request, error) { return requests.ReadVegeta(r, os.ReadFile) })
 		if err != nil {
@@ -208,7 +206,7 @@ func (o *loadOptions) fromFile(j *loadJob) ([]requests.Request, error) {
 	list, err := readFile(o.har, func(r io.Reader) ([]requests.Request, error) {
 		list, skipped, err := requests.ReadHAR(r)
 		if skipped > 0 {
-			j.notes = append(j.notes, fmt.Sprintf("%s: %d entries that are no HTTP requests are left out", o.har, skipped))
+			j.Notes = append(j.Notes, fmt.Sprintf("%s: %d entries that are no HTTP requests are left out", o.har, skipped))
 		}
 		return list, err
 	})
@@ -255,20 +253,13 @@ func redirect(list []requests.Request, target string) error {
 	return nil
 }
 
-// reached is where requests to a host go.
-type reached struct {
-	base  string // the host as URLs have it, with their scheme
-	found load.Reached
-	tls   *tls.Config // nil is without
-}
-
 // reach finds where a host is and probes it, so that one which is not there,
 // or which we cannot talk to, is told of before anything begins. It does so
 // once.
-func (o *loadOptions) reach(ctx context.Context, scheme, host string, j *loadJob) (to reached, err error) {
-	to.base = scheme + "://" + host
-	if i := slices.IndexFunc(j.hosts, func(r reached) bool { return r.base == to.base }); i >= 0 {
-		return j.hosts[i], nil
+func (o *loadOptions) reach(ctx context.Context, scheme, host string, j *adhoc.Job) (to adhoc.Host, err error) {
+	to.Base = scheme + "://" + host
+	if i := slices.IndexFunc(j.Hosts, func(r adhoc.Host) bool { return r.Base == to.Base }); i >= 0 {
+		return j.Hosts[i], nil
 	}
 	u := url.URL{Host: strings.Replace(host, "%25", "%", 1)} // of a zone (RFC 6874)
 	port := "80"
@@ -276,11 +267,11 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string, j *loadJob
 	case "http":
 	case "https":
 		port = "443"
-		if to.tls, err = o.tlsConfig(u.Hostname()); err != nil {
+		if to.TLS, err = o.tlsConfig(u.Hostname()); err != nil {
 			return to, err
 		}
 	default:
-		return to, usageError{fmt.Errorf("%s: a URL like http://host:port/path is needed", to.base)}
+		return to, usageError{fmt.Errorf("%s: a URL like http://host:port/path is needed", to.Base)}
 	}
 	addrs := []string{"unix:" + o.unix}
 	if o.unix == "" {
@@ -288,13 +279,13 @@ func (o *loadOptions) reach(ctx context.Context, scheme, host string, j *loadJob
 			return to, err
 		}
 	}
-	if to.found, err = load.ProbeAny(ctx, addrs, load.Route{TLS: to.tls, Protocol: o.protocol}, o.timeout); err != nil {
+	if to.Found, err = load.ProbeAny(ctx, addrs, load.Route{TLS: to.TLS, Protocol: o.protocol}, o.timeout); err != nil {
 		return to, err
 	}
-	for _, why := range to.found.Failed {
-		j.notes = append(j.notes, fmt.Sprintf("%s: an address is not used: %v", host, why))
+	for _, why := range to.Found.Failed {
+		j.Notes = append(j.Notes, fmt.Sprintf("%s: an address is not used: %v", host, why))
 	}
-	j.hosts = append(j.hosts, to)
+	j.Hosts = append(j.Hosts, to)
 	return to, nil
 }
 
@@ -309,26 +300,4 @@ func addressesOf(ctx context.Context, host, port string) ([]string, error) {
 		addrs[i] = net.JoinHostPort(ip.String(), port)
 	}
 	return addrs, err
-}
-
-// hostsOf is what a result says of the hosts; auto says that their protocols
-// were not given.
-func hostsOf(list []reached, auto bool) (hosts []reports.Host) {
-	for _, to := range list {
-		hosts = append(hosts, reports.Host{URL: to.base, Addr: to.found.Addr, Addresses: to.found.Candidates, Protocol: to.found.Protocol, Auto: auto})
-	}
-	return hosts
-}
-
-// routeNames are what a --record calls the routes: "load", or their numbers in a
-// file. Names of requests may hold what a CSV must not.
-func routeNames(p load.Plan) []string {
-	if len(p.Routes) == 1 {
-		return []string{"load"}
-	}
-	names := make([]string, len(p.Routes))
-	for i := range names {
-		names[i] = strconv.Itoa(i + 1)
-	}
-	return names
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/adhoc"
 	"github.com/stormctl/stormctl/load/arrivals"
 )
 
@@ -27,11 +28,11 @@ const (
 const longest = 1000 * time.Hour
 
 // schedule decides which model it is, and its length.
-func (o *loadOptions) schedule(p *load.Plan, j *loadJob) error {
+func (o *loadOptions) schedule(p *load.Plan, j *adhoc.Job) error {
 	if err := cmp.Or(o.clash(), o.outOfRange()); err != nil {
 		return err
 	}
-	j.warmup = o.warmup
+	j.Warmup = o.warmup
 	switch {
 	case o.closed:
 		o.closedModel(p, j)
@@ -122,21 +123,21 @@ func (o *loadOptions) outOfRange() error {
 	return nil
 }
 
-func (o *loadOptions) closedModel(p *load.Plan, j *loadJob) {
+func (o *loadOptions) closedModel(p *load.Plan, j *adhoc.Job) {
 	c := load.Closed{Connections: cmp.Or(o.connections, defaultConnections), Requests: o.requests, Duration: o.duration}
-	j.words = fmt.Sprintf("closed model, %d connections", c.Connections)
+	j.Words = fmt.Sprintf("closed model, %d connections", c.Connections)
 	if c.Requests == 0 && c.Duration == 0 {
 		c.Duration = defaultDuration
 	}
 	if c.Duration > 0 {
-		j.words += " for " + unit.FormatDuration(c.Duration)
+		j.Words += " for " + unit.FormatDuration(c.Duration)
 		c.Duration += o.warmup
 	}
 	p.Closed = &c
 }
 
 // rated is a load of one rate, or of one that a spike or a wave is added to.
-func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
+func (o *loadOptions) rated(p *load.Plan, j *adhoc.Job) error {
 	base, length := o.rate.limit, cmp.Or(o.duration, defaultDuration)
 	if !o.rate.given {
 		base = defaultRate
@@ -148,9 +149,9 @@ func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
 		}
 		length = time.Duration(math.Ceil(seconds * 1e9))
 	}
-	j.offered = base
+	j.Offered = base
 	spread := map[string]string{experiment.Constant: "even", experiment.Poisson: "Poisson"}[o.arrivals]
-	j.words = fmt.Sprintf("open model, %s (%s arrivals) for %s", unit.FormatRate(base), spread, unit.FormatDuration(length))
+	j.Words = fmt.Sprintf("open model, %s (%s arrivals) for %s", unit.FormatRate(base), spread, unit.FormatDuration(length))
 	switch {
 	case o.spike.given:
 		s := o.spike
@@ -158,15 +159,15 @@ func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
 			return fmt.Errorf("--spike %q: the load ends before it, after %v", s.text, unit.FormatDuration(length))
 		}
 		p.Schedule = arrivals.Spike(base, s.peak, s.at, s.long, length)
-		j.offered += (s.peak - base) * rate.Limit(s.long.Seconds()/length.Seconds())
-		j.words += ", spike to " + s.text
+		j.Offered += (s.peak - base) * rate.Limit(s.long.Seconds()/length.Seconds())
+		j.Words += ", spike to " + s.text
 	case o.sine.given:
 		s := o.sine
 		if s.by > base {
 			return fmt.Errorf("--sine %q: must be at most the --rate, %s", s.text, unit.FormatRate(base))
 		}
 		p.Schedule = arrivals.Sine(base, s.by, s.every, length)
-		j.words += ", and up to " + s.text + " more and less"
+		j.Words += ", and up to " + s.text + " more and less"
 	default:
 		var err error
 		if p.Schedule, err = o.plain(base, length); err != nil {
@@ -174,7 +175,7 @@ func (o *loadOptions) rated(p *load.Plan, j *loadJob) error {
 		}
 	}
 	if o.requests == 0 || o.arrivals == experiment.Constant {
-		j.span = length
+		j.Span = length
 	}
 	p.Schedule = arrivals.Warmed(base, o.warmup, p.Schedule)
 	return nil
@@ -197,20 +198,20 @@ func (o *loadOptions) plain(limit rate.Limit, length time.Duration) (arrivals.Sc
 }
 
 // staged is a load in stages, as in an experiment.
-func (o *loadOptions) staged(p *load.Plan, j *loadJob) error {
+func (o *loadOptions) staged(p *load.Plan, j *adhoc.Job) error {
 	l := experiment.Load{Stages: o.stages, Arrivals: o.arrivals, Warmup: o.warmup}
 	var err error
 	if p.Schedule, err = l.Schedule(o.seed, nil); err != nil {
 		return err
 	}
-	j.offered, j.span = mean(l), l.Length()
+	j.Offered, j.Span = mean(l), l.Length()
 	if o.requests > 0 {
-		p.Schedule, j.span = arrivals.First(o.requests, p.Schedule), 0
+		p.Schedule, j.Span = arrivals.First(o.requests, p.Schedule), 0
 	}
 	p.Schedule = arrivals.Warmed(l.First(), o.warmup, p.Schedule)
-	j.words = fmt.Sprintf("open model, %s", o.stages.String())
+	j.Words = fmt.Sprintf("open model, %s", o.stages.String())
 	if o.arrivals == experiment.Poisson {
-		j.words += " (Poisson arrivals)"
+		j.Words += " (Poisson arrivals)"
 	}
 	return nil
 }
@@ -231,7 +232,7 @@ func mean(l experiment.Load) rate.Limit {
 }
 
 // replayed makes the schedule of a file's times.
-func (o *loadOptions) replayed(p *load.Plan, j *loadJob) error {
+func (o *loadOptions) replayed(p *load.Plan, j *adhoc.Job) error {
 	times, err := readFile(o.replay, arrivals.ReadTimes)
 	if err != nil {
 		return fmt.Errorf("--replay: %w", err)
@@ -244,7 +245,7 @@ func (o *loadOptions) replayed(p *load.Plan, j *loadJob) error {
 		p.Schedule = arrivals.First(o.requests, p.Schedule)
 	}
 	last := times[len(times)-1]
-	j.offered = rate.Limit(float64(len(times)) / math.Max(last.Seconds(), 1))
-	j.words = fmt.Sprintf("open model, %d arrivals of %s over %s", len(times), o.replay, unit.FormatDuration(last))
+	j.Offered = rate.Limit(float64(len(times)) / math.Max(last.Seconds(), 1))
+	j.Words = fmt.Sprintf("open model, %d arrivals of %s over %s", len(times), o.replay, unit.FormatDuration(last))
 	return nil
 }

@@ -8,12 +8,13 @@ import (
 
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/reports"
 )
 
 // progress shows people how runs go on. Its methods return when it is shown,
 // which a screen that takes nothing may put off for ever, and are called one at
-// a time: a courier does, on behalf of whoever may not wait.
+// a time: a progressQueue does, on behalf of whoever may not wait.
 type progress interface {
 	begin(name string)      // a run starts; runs come one after another
 	watch(p chaos.Progress) // it goes on
@@ -82,7 +83,7 @@ func line(p chaos.Progress) string {
 // figures are those of the last second, in groups.
 func figures(p chaos.Progress) []string {
 	rate := fmt.Sprintf("%s (%s)", reports.PerSecond(p.Offered), strings.TrimSuffix(reports.PerSecond(p.Achieved), "/s"))
-	lag := "lag " + reports.Millis(millis(p.LagP99))
+	lag := "lag " + reports.Millis(unit.Millis(p.LagP99))
 	if p.Success == 0 && p.P99 == 0 { // a response that came took some time
 		return []string{rate, "nothing ended", lag}
 	}
@@ -95,14 +96,12 @@ func figures(p chaos.Progress) []string {
 }
 
 func percentiles(p chaos.Progress) string {
-	text := fmt.Sprintf("p50 %s p99 %s", reports.Millis(millis(p.P50)), reports.Millis(millis(p.P99)))
+	text := fmt.Sprintf("p50 %s p99 %s", reports.Millis(unit.Millis(p.P50)), reports.Millis(unit.Millis(p.P99)))
 	if p.P999 > 0 {
-		text += " p99.9 " + reports.Millis(millis(p.P999))
+		text += " p99.9 " + reports.Millis(unit.Millis(p.P999))
 	}
 	return text
 }
-
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // clock is the time since the start of the load, in whole seconds; "" before.
 func clock(at time.Duration) string {

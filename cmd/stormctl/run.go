@@ -119,7 +119,7 @@ type job struct {
 // runAll runs the experiments of files one after another. Everything it has to
 // say is said when it returns, unless stderr takes nothing.
 func (r *runner) runAll(ctx context.Context, files []string) exitCode {
-	shown := newCourier(newProgress(r.stderr, r.options.quiet, r.getenv))
+	shown := newProgressQueue(newProgress(r.stderr, r.options.quiet, r.getenv))
 	defer shown.close()
 	jobs, err := r.load(files)
 	if err != nil {
@@ -145,7 +145,7 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 
 // plan prints what each run would do. What would keep it from running is told,
 // and makes the exit code that of a run that could not.
-func (r *runner) plan(ctx context.Context, shown *courier, jobs []job) exitCode {
+func (r *runner) plan(ctx context.Context, shown *progressQueue, jobs []job) exitCode {
 	code := exitHeld
 	for _, j := range jobs {
 		look := testbed.Look(ctx, j.x)
@@ -162,7 +162,7 @@ func (r *runner) plan(ctx context.Context, shown *courier, jobs []job) exitCode 
 }
 
 // runOne runs one experiment, writes its reports and prints its result.
-func (r *runner) runOne(ctx context.Context, shown *courier, j job) exitCode {
+func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCode {
 	options := chaos.Options{Out: j.out, Self: r.self}
 	if !r.options.quiet {
 		options.Watch = shown.watch // without it no provisional rulings are computed

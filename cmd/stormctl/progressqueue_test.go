@@ -27,11 +27,11 @@ func (s *clogged) Write(b []byte) (int, error) {
 func TestNobodyWaitsForACloggedScreen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		screen := &clogged{clear: make(chan struct{})}
-		c := newCourier(&lines{out: screen})
+		c := newProgressQueue(&lines{out: screen})
 		start := time.Now()
 		c.begin("x") // being written, for ever
 		synctest.Wait()
-		for range courierRoom + 7 {
+		for range queueRoom + 7 {
 			c.watch(midChaos)
 		}
 		c.say("interrupt: stopping")
@@ -39,17 +39,17 @@ func TestNobodyWaitsForACloggedScreen(t *testing.T) {
 			t.Errorf("telling took %v", took)
 		}
 		c.end()
-		if took := time.Since(start); took != courierWaiting {
-			t.Errorf("the end of the run waited %v for the screen, want %v", took, courierWaiting)
+		if took := time.Since(start); took != queueWait {
+			t.Errorf("the end of the run waited %v for the screen, want %v", took, queueWait)
 		}
 		c.close()
-		if took := time.Since(start); took != 2*courierWaiting {
-			t.Errorf("the end of the program waited until %v, want %v", took, 2*courierWaiting)
+		if took := time.Since(start); took != 2*queueWait {
+			t.Errorf("the end of the program waited until %v, want %v", took, 2*queueWait)
 		}
 
 		close(screen.clear)
 		<-c.done
-		want := "run x\n" + strings.Repeat(line(midChaos)+"\n", courierRoom) +
+		want := "run x\n" + strings.Repeat(line(midChaos)+"\n", queueRoom) +
 			"7 lines are lost here: stderr took nothing\n" + "interrupt: stopping\n"
 		if diff := cmp.Diff(want, screen.text.String()); diff != "" {
 			t.Errorf("shown when the screen was clear (-want +got):\n%s", diff)
@@ -59,10 +59,10 @@ func TestNobodyWaitsForACloggedScreen(t *testing.T) {
 
 // However long it lasts and however often somebody presses Ctrl-C, what waits
 // is bounded.
-func TestCourierHoldsBackNoMoreThanItsRoom(t *testing.T) {
+func TestProgressQueueHoldsBackNoMoreThanItsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		screen := &clogged{clear: make(chan struct{})}
-		c := newCourier(&lines{out: screen})
+		c := newProgressQueue(&lines{out: screen})
 		const told = 10000
 		for range told {
 			c.say("still healing")
@@ -72,7 +72,7 @@ func TestCourierHoldsBackNoMoreThanItsRoom(t *testing.T) {
 		<-c.done
 		shown := strings.Count(screen.text.String(), "still healing\n")
 		// One more than there is room for was being written.
-		if most := courierRoom + courierBreath + 1; shown > most {
+		if most := queueRoom + queueExtra + 1; shown > most {
 			t.Errorf("%d lines were held back, want at most %d", shown, most)
 		}
 		if shown == told || !strings.HasSuffix(screen.text.String(), " lines are lost here: stderr took nothing\n") {
@@ -83,9 +83,9 @@ func TestCourierHoldsBackNoMoreThanItsRoom(t *testing.T) {
 
 // Nothing is held back from a screen that takes it, in the order it was told,
 // and it is there when the run ends.
-func TestCourierKeepsTheOrder(t *testing.T) {
+func TestProgressQueueKeepsTheOrder(t *testing.T) {
 	var screen strings.Builder
-	c := newCourier(&lines{out: &screen})
+	c := newProgressQueue(&lines{out: &screen})
 	c.begin("x")
 	c.watch(chaos.Progress{Phase: "starting", At: -1, Event: "starting web"})
 	c.say("a")

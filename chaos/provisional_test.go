@@ -48,13 +48,13 @@ func filled(t testing.TB, n int, remember bool) *recorder {
 		rec.observe(i%2, s)
 		exchange(evidence.Exchange{Seq: uint64(i + 1), ID: s.ID, Begin: s.Sent, End: s.Sent + time.Duration(rng.IntN(50e6)), Status: 200})
 		if i%10_000 == 0 {
-			rec.sync() // a ring holds no more
+			rec.watch.Sync() // a ring holds no more
 		}
 	}
 	rec.add(evidence.Event{At: evidence.Seconds(9 * time.Second), Kind: evidence.KindDeath, Target: "b", Text: "b ended"})
-	rec.sync()
+	rec.watch.Sync()
 	rec.stop()
-	rec.tick(10100 * time.Millisecond)
+	rec.watch.Rest(10100 * time.Millisecond)
 	return rec
 }
 
@@ -86,7 +86,7 @@ func TestGateSeesWhatIsOnDisk(t *testing.T) {
 	if rec.memory.Take() != nil {
 		t.Error("it is remembered for ever")
 	}
-	if again, err := rec.sofar(); err != nil || len(again.Front) != len(want.Front) {
+	if again, err := rec.observed(); err != nil || len(again.Front) != len(want.Front) {
 		t.Errorf("from disk after that: %v", err)
 	}
 }
@@ -114,7 +114,7 @@ func TestGateRemembersSoMuch(t *testing.T) {
 }
 
 // The claims of a run are told of to its end, in memory that does not grow.
-func TestSoFarToTheEnd(t *testing.T) {
+func TestProvisionalToTheEnd(t *testing.T) {
 	x, err := experiment.Parse("x.yaml", []byte(`
 name: x
 targets: {a: {url: "http://127.0.0.1:1"}, b: {url: "http://127.0.0.1:2"}}
@@ -143,7 +143,7 @@ claims:
 	}
 	defer rec.closeFiles()
 	var now time.Duration
-	s := &soFar{x: x, rec: rec, follower: evidence.Follow(dir, judgedAtOnce, func() time.Duration { return now })}
+	s := &provisional{x: x, rec: rec, follower: evidence.Follow(dir, judgedAtOnce, func() time.Duration { return now })}
 	exchange, most := rec.exchange("bank"), uint64(0)
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -228,7 +228,7 @@ func BenchmarkGate(b *testing.B) {
 				b.StopTimer()
 				rec := filled(b, 600_000, from == "memory")
 				b.StartTimer()
-				run, err := rec.sofar()
+				run, err := rec.observed()
 				if err != nil || len(run.Front) != 600_000 {
 					b.Fatal(err)
 				}

@@ -22,7 +22,7 @@ const (
 	lookShare = 50
 )
 
-// soFar judges a run that is still going on, for whoever watches it. The
+// provisional judges a run that is still going on, for whoever watches it. The
 // rulings are provisional: what is not over counts as not seen.
 //
 // It judges what fits in its memory, one stretch of the run after the other (see
@@ -33,7 +33,7 @@ const (
 // to hold stands until it is contradicted. That is all that is shown, and is less
 // than a ruling: what shows only in all of the run together, like a leak from
 // one episode to the next, does not show yet.
-type soFar struct {
+type provisional struct {
 	x    *experiment.Experiment
 	rec  *recorder
 	tell func([]judge.Verdict)
@@ -50,44 +50,44 @@ type soFar struct {
 }
 
 // look judges in the background, unless it still does or is to rest.
-func (s *soFar) look() {
-	if !s.busy.CompareAndSwap(false, true) {
+func (p *provisional) look() {
+	if !p.busy.CompareAndSwap(false, true) {
 		return
 	}
 	began := time.Now()
-	if began.Before(s.rest) {
-		s.busy.Store(false)
+	if began.Before(p.rest) {
+		p.busy.Store(false)
 		return
 	}
-	s.wg.Go(func() {
-		defer s.busy.Store(false)
-		if told := s.judge(); told != nil {
-			s.tell(told)
+	p.wg.Go(func() {
+		defer p.busy.Store(false)
+		if told := p.judge(); told != nil {
+			p.tell(told)
 		}
-		s.rest = time.Now().Add(lookShare * time.Since(began))
+		p.rest = time.Now().Add(lookShare * time.Since(began))
 	})
 }
 
 // judge is how the claims stand; nil if that has not changed.
-func (s *soFar) judge() []judge.Verdict {
-	if s.follower == nil {
-		s.follower = evidence.Follow(s.rec.dir, judgedAtOnce, s.rec.now)
+func (p *provisional) judge() []judge.Verdict {
+	if p.follower == nil {
+		p.follower = evidence.Follow(p.rec.dir, judgedAtOnce, p.rec.now)
 	}
-	stretch, err := s.follower.Read()
+	stretch, err := p.follower.Read()
 	if err != nil || stretch == nil {
 		return nil
 	}
-	if stretch.Number != s.stretch {
-		s.stretch, s.before, s.now = stretch.Number, standing(s.before, s.now), nil
+	if stretch.Number != p.stretch {
+		p.stretch, p.before, p.now = stretch.Number, standing(p.before, p.now), nil
 	}
-	s.now = result.Verdicts(s.x, stretch.Run)
+	p.now = result.Verdicts(p.x, stretch.Run)
 	if stretch.From > 0 || stretch.Ended {
-		for i := range s.now {
-			s.now[i].Reason += fmt.Sprintf(" (so far; of the run from %s to %s)",
+		for i := range p.now {
+			p.now[i].Reason += fmt.Sprintf(" (so far; of the run from %s to %s)",
 				stretch.From.Round(time.Millisecond), stretch.To.Round(time.Millisecond))
 		}
 	}
-	return standing(s.before, s.now)
+	return standing(p.before, p.now)
 }
 
 // standing is how claims stand after what was before and what is now: what was
@@ -107,4 +107,4 @@ func standing(before, now []judge.Verdict) []judge.Verdict {
 }
 
 // wait returns when no look is under way.
-func (s *soFar) wait() { s.wg.Wait() }
+func (p *provisional) wait() { p.wg.Wait() }

@@ -1,18 +1,17 @@
-package main
+package adhoc
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/reports"
 )
 
-// threshold is a bound of `load --fail-if`: what must not be, such as
+// Threshold is a bound of `load --fail-if`: what must not be, such as
 // "p99>50ms".
-type threshold struct {
+type Threshold struct {
 	text   string
 	metric metric
 	above  bool // fails above bound, otherwise below it
@@ -49,23 +48,24 @@ func latencyMetric(of func(*reports.Load) float64) metric {
 	return metric{of: of, parse: parseMillis, format: reports.Millis, latency: true, ofSent: true}
 }
 
-const metricNames = "p50, p90, p99, p99.9, max, success, rate, unsent"
+// MetricNames are the figures that can be bounded, for people.
+const MetricNames = "p50, p90, p99, p99.9, max, success, rate, unsent"
 
-// parseThreshold reads METRIC>BOUND or METRIC<BOUND.
-func parseThreshold(text string) (threshold, error) {
+// ParseThreshold reads METRIC>BOUND or METRIC<BOUND.
+func ParseThreshold(text string) (Threshold, error) {
 	at := strings.IndexAny(text, "<>")
 	if at < 0 {
-		return threshold{}, fmt.Errorf("%q: write what must not be, like p99>50ms or success<99.9%%", text)
+		return Threshold{}, fmt.Errorf("%q: write what must not be, like p99>50ms or success<99.9%%", text)
 	}
-	t := threshold{above: text[at] == '>'}
+	t := Threshold{above: text[at] == '>'}
 	name := strings.TrimSpace(text[:at])
 	m, known := loadMetrics[name]
 	if !known {
-		return threshold{}, fmt.Errorf("%q: there is no figure %q; there are %s", text, name, metricNames)
+		return Threshold{}, fmt.Errorf("%q: there is no figure %q; there are %s", text, name, MetricNames)
 	}
 	var err error
 	if t.bound, err = m.parse(strings.TrimSpace(text[at+1:])); err != nil {
-		return threshold{}, fmt.Errorf("%q: %w", text, err)
+		return Threshold{}, fmt.Errorf("%q: %w", text, err)
 	}
 	t.metric = m
 	t.text = name + " " + text[at:at+1] + " " + m.format(t.bound)
@@ -75,7 +75,7 @@ func parseThreshold(text string) (threshold, error) {
 // judge holds a load against the bound. A harness that was not well makes
 // figures worse, never better: what passes all the same has passed, unless nothing
 // was sent at all.
-func (t threshold) judge(l *reports.Load) reports.Threshold {
+func (t Threshold) judge(l *reports.Load) reports.Threshold {
 	v := t.metric.of(l)
 	failed := t.failed(v)
 	open := failed && !l.Harness.Healthy && (t.metric.latency || t.metric.atBest != nil && !t.failed(t.metric.atBest(l)))
@@ -83,7 +83,7 @@ func (t threshold) judge(l *reports.Load) reports.Threshold {
 	return reports.Threshold{Text: t.text, Value: t.metric.format(v), Failed: failed && !open, Open: open}
 }
 
-func (t threshold) failed(v float64) bool {
+func (t Threshold) failed(v float64) bool {
 	if t.above {
 		return v > t.bound
 	}
@@ -92,7 +92,7 @@ func (t threshold) failed(v float64) bool {
 
 func parseMillis(text string) (float64, error) {
 	d, err := unit.ParseDuration(text)
-	return float64(d) / float64(time.Millisecond), err
+	return unit.Millis(d), err
 }
 
 func parsePercent(text string) (float64, error) {

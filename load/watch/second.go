@@ -1,0 +1,65 @@
+package watch
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/meter"
+)
+
+// Second is what was seen in one second of a load: a shorter time at its end and
+// at the warm-up's.
+type Second struct {
+	From, At time.Duration  // of the clock; From is negative in the warm-up
+	Interval *load.Interval // what ended in it; valid until Config.Second returns
+	Host     meter.Hiccup
+	Loops    load.Reading // with what was counted in it
+}
+
+// Requests is how many ended in it, those that were never sent left out.
+func (s Second) Requests() uint64 {
+	var n uint64
+	for o, count := range s.Interval.All() {
+		if load.Outcome(o) != load.Unsent {
+			n += count
+		}
+	}
+	return n
+}
+
+// Health is the second as what the harness knew of itself.
+func (s Second) Health() load.Second {
+	return load.Second{At: s.At, Length: s.At - s.From, Ended: s.Requests(), Late: s.Interval.Times.Late.Quantile(0.99),
+		HiccupP99: s.Host.P99, HiccupMax: s.Host.Max, Pause: s.Host.Pause, Busy: s.Loops.Busy, Pressure: s.Host.Pressure,
+		CPU: s.Host.CPU, Cores: runtime.NumCPU()}
+}
+
+// Health is how a harness did over the seconds that it is told of: what a Checkup
+// makes of them, and the worst of each figure.
+type Health struct {
+	load.Checkup
+	HiccupP99, HiccupMax time.Duration
+	Pause                time.Duration // of Go's runtime, to collect garbage
+	Steal                float64       // as in meter.Hiccup
+	Pressure             float64       // as in meter.Hiccup, -1 if it is not known
+	Busy                 float64       // as in load.Reading
+	DialRate             float64       // connections opened per second
+}
+
+// NewHealth is that of a load with this Plan.Batch, before its first second.
+func NewHealth(batch time.Duration) Health {
+	return Health{Checkup: load.Checkup{Batch: batch}, Pressure: -1}
+}
+
+// Add takes the next second into account.
+func (h *Health) Add(s Second) {
+	h.HiccupP99, h.HiccupMax = max(h.HiccupP99, s.Host.P99), max(h.HiccupMax, s.Host.Max)
+	h.Steal, h.Pause = max(h.Steal, s.Host.Steal), max(h.Pause, s.Host.Pause)
+	if span := (s.At - s.From).Seconds(); span > 0.2 { // a shorter one says nothing of a second
+		h.Pressure = max(h.Pressure, s.Host.Pressure)
+		h.Busy = max(h.Busy, s.Loops.Busy)
+		h.DialRate = max(h.DialRate, float64(s.Loops.Dialled)/span)
+	}
+	h.Checkup.Add(s.Health())
+}
