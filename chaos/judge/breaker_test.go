@@ -288,3 +288,19 @@ func TestSlowToRejectOnACrowdedHost(t *testing.T) {
 		}
 	}
 }
+
+// Open for 50 ms at a time is too short to be seen as such; the requests that it
+// turns away are seen.
+func TestShortOpeningsOnAnIgnoredStatus(t *testing.T) {
+	for seed := uint64(1); seed <= uint64(*modelSeeds); seed++ {
+		w := episodesOf(seed, 300, 150*ms)
+		claim := Breaker{Link: "payments", Route: "pay", Ignores: []int{404}}
+		if v := claim.Judge(w.play()); v.Ruling != Held {
+			t.Errorf("seed %d: sound: %s: %s", seed, v.Ruling, v.Reason)
+		}
+		w.breaker.open, w.breaker.statuses = 50*ms, []int{404}
+		if v := claim.Judge(w.play()); v.Ruling == Held {
+			t.Errorf("seed %d: held: %s", seed, v.Reason)
+		}
+	}
+}

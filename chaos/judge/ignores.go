@@ -33,13 +33,18 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, traces []epis
 	shown := map[int]int{}
 	total := 0
 	var blackout time.Duration
-	var ids []uint64
+	var ids, turned []uint64
 	for _, e := range episodes(t.run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) && b.ignored(i) }) {
 		from, to := alone(e, traces)
 		for _, x := range t.begun(from, to).all() {
 			if e.hit(x) && slices.Contains(b.Ignores, x.Status) && t.end-x.End >= minOpenPeriod {
 				shown[x.Status]++
 				total++
+			}
+		}
+		for _, s := range t.sent(from, to).all() {
+			if t.rejected(s) && t.hasNewStatus(s) {
+				turned = append(turned, s.ID)
 			}
 		}
 		for _, s := range o.openPeriods {
@@ -74,8 +79,10 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, traces []epis
 		f.open("ignores", "only %d calls ended in a status it must ignore; at least %d are needed", total, need)
 		return
 	}
-	f.rule(measure{name: "ignores", seen: exactly(0), allowed: atMost(0), sample: total,
-		says: fmt.Sprintf("stayed closed through %d answers of %s", total, list(b.Ignores))})
+	// Open for less than minOpenPeriod looks like this, and so does a system that gives up by itself.
+	f.rule(measure{name: "ignores", seen: interval(0, len(turned)), allowed: atMost(0), sample: total, ids: turned,
+		says:   fmt.Sprintf("stayed closed through %d answers of %s", total, list(b.Ignores)),
+		settle: fmt.Sprintf("%s answered without a call meanwhile, which nothing explains", were(len(turned), "request was", "requests were"))})
 }
 
 // alone is the part of an episode in which the breaker was not open because of another.
