@@ -56,7 +56,8 @@ type Breaker struct {
 	// window is one lot per waits, whether it has ended or not (hystrix).
 	Probing string `yaml:"probing"`
 
-	// How many breakers there are behind the link, each with its own state: failures and probes are of each. Absent means 1.
+	// How many breakers there are behind the link, each with its own state: failures and probes are of each. It is
+	// taken at its word. Absent means 1.
 	Instances int `yaml:"instances"`
 
 	RejectsWithin time.Duration `yaml:"rejects_within"` // At most so long is the 99th percentile of the response time of rejected calls.

@@ -133,13 +133,14 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 			return f.verdict()
 		}
 	}
-	spans := episodes(run, 0, func(i evidence.Injection) bool { return onPath(link, i) })
+	here := func(i evidence.Injection) bool { return onPath(link, i) }
+	spans := episodes(run, 0, here)
 	hits := hitOf(link, spans)
 	f.numbers.Add("faulty_episodes", float64(len(spans)))
 	f.numbers.Add("calls_hit", float64(hits))
 	switch {
 	case len(spans) == 0:
-		f.open("", "no fault was in force on %s: nothing drowned", c.Link)
+		f.open("", "%s: nothing drowned", noEpisode(run, " on "+c.Link, here))
 		return f.verdict()
 	case hits < leastHits:
 		f.open("", "the faults on %s hit only %s; at least %d are needed", c.Link, were(hits, "call", "calls"), leastHits)

@@ -60,10 +60,11 @@ func (c Recovery) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	end := horizon(run)
-	spans := episodes(run, 0, func(evidence.Injection) bool { return true })
+	each := func(evidence.Injection) bool { return true }
+	spans := episodes(run, 0, each)
 	switch {
 	case len(spans) == 0:
-		f.open("within", "no fault was in force: there was nothing to recover from")
+		f.open("within", "%s: there was nothing to recover from", noEpisode(run, "", each))
 		return f.verdict()
 	case !spans[len(spans)-1].healed:
 		f.open("within", "a fault was still in force when the evidence ended")

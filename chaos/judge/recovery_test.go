@@ -103,3 +103,18 @@ func TestRecoveryAtTheSameLoad(t *testing.T) {
 		t.Errorf("twice the load: %s: %s, want inconclusive", v.Ruling, v.Reason)
 	}
 }
+
+// A run that was cut while its first fault was fresh does not say that there was
+// none.
+func TestCutWithAFreshFault(t *testing.T) {
+	w := episodesOf(1, 300, 150*ms)
+	w.cut = 4 * time.Second
+	run := w.play()
+	run.Faults = run.Faults[1:2]
+	run.Faults[0].Injected, run.Faults[0].Healed = 3*time.Second, -1
+	for _, c := range []Claim{Timeout{Link: "payments", Route: "pay", Within: time.Second}, Recovery{Route: "pay", Within: time.Second}} {
+		if v := c.Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "in force") || !strings.Contains(v.Reason, "was cut") {
+			t.Errorf("%s: %s", v.Ruling, v.Reason)
+		}
+	}
+}

@@ -40,9 +40,10 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 		f.open("within", "%s", why)
 		return f.verdict()
 	}
-	spans := episodes(run, 0, func(i evidence.Injection) bool { return onPath(t.link, i) })
+	here := func(i evidence.Injection) bool { return onPath(t.link, i) }
+	spans := episodes(run, 0, here)
 	if len(spans) == 0 {
-		f.open("within", "no fault was in force on %s: nothing hung", c.Link)
+		f.open("within", "%s: nothing hung", noEpisode(run, " on "+c.Link, here))
 		return f.verdict()
 	}
 	f.rests(spans[0].from-time.Second, min(spans[len(spans)-1].to, t.end), onTimes)

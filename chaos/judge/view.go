@@ -68,6 +68,18 @@ func episodes(run *evidence.Run, gap time.Duration, keep func(evidence.Injection
 	return merged
 }
 
+// noEpisode says why there is none where, which begins with a blank if it is not
+// empty: no fault came, or the run was cut before its evidence was whole.
+func noEpisode(run *evidence.Run, where string, keep func(evidence.Injection) bool) string {
+	for _, f := range run.Faults {
+		if f.Injected >= 0 && keep(f) {
+			return fmt.Sprintf("a fault was in force%s from %s on, but the run was cut, and its evidence is whole only up to %s",
+				where, short(f.Injected), short(horizon(run)))
+		}
+	}
+	return "no fault was in force" + where
+}
+
 // onPath reports whether a fault concerns calls over the link: it is on the link
 // itself, or it happens to the target that the link leads to.
 func onPath(link *evidence.Link, f evidence.Injection) bool {
