@@ -172,11 +172,11 @@ func TestRulings(t *testing.T) {
 		t.Fatal(err)
 	}
 	cases := slices.DeleteFunc(rulingCases(t), func(c rulingCase) bool { return !only.MatchString(c.String()) })
-	for _, busy := range []bool{false, true} {
+	for _, loops := range []int{0, *rulingBusy} {
 		table := make([][]trial, len(cases))
 		stop := func() {}
-		if busy {
-			stop = keepCoresBusy(t, *rulingBusy)
+		if loops > 0 {
+			stop = keepCoresBusy(t, loops)
 		}
 		for round := range *rulingRounds {
 			var wg sync.WaitGroup
@@ -198,7 +198,7 @@ func TestRulings(t *testing.T) {
 			}
 		}
 		stop()
-		text, ok := rulingTable(cases, table, *rulingJobs, busy)
+		text, ok := rulingTable(cases, table, *rulingJobs, loops)
 		fmt.Println(text)
 		fmt.Print(lieTables(cases, table))
 		if !ok {

@@ -135,10 +135,10 @@ func (c rulingCase) compare(code int, r result.Result) trial {
 // rulingTable counts the trials of each case, and then tells about each that
 // was not as it must be. ok is false if any was broken or wrong; busy allows
 // for those left open.
-func rulingTable(cases []rulingCase, table [][]trial, jobs int, busy bool) (text string, ok bool) {
+func rulingTable(cases []rulingCase, table [][]trial, jobs, busy int) (text string, ok bool) {
 	condition := "quiet"
-	if busy {
-		condition = "one core kept busy"
+	if busy > 0 {
+		condition = fmt.Sprintf("beside %d busy loops", busy)
 	}
 	var b, details strings.Builder
 	fmt.Fprintf(&b, "\n%s, %d at a time:\n", condition, jobs)
@@ -149,12 +149,12 @@ func rulingTable(cases []rulingCase, table [][]trial, jobs int, busy bool) (text
 		var detail string
 		for _, r := range table[i] {
 			n[r.outcome]++
-			if r.outcome == broken || r.outcome == wrong || r.outcome == leftOpen && !busy {
+			if r.outcome == broken || r.outcome == wrong || r.outcome == leftOpen && busy == 0 {
 				detail += r.detail
 			}
 		}
 		fmt.Fprintf(&b, "%-45s %-10s %6d %13d %6d %7d\n", c, cmp.Or(c.refutes, "-"), n[right], n[leftOpen], n[wrong], n[broken])
-		if n[broken]+n[wrong] > 0 || n[leftOpen] > 0 && !busy {
+		if n[broken]+n[wrong] > 0 || n[leftOpen] > 0 && busy == 0 {
 			ok = false
 			fmt.Fprintf(&details, "%s, %d trials, %d wrong, %d left open, %d broken:%s\n", c, len(table[i]), n[wrong], n[leftOpen], n[broken], detail)
 		}
@@ -170,19 +170,19 @@ func TestRulingTable(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		row  []trial // of the second case; the first is right
-		busy bool
+		busy int
 		ok   bool
 		want []string
 	}{
-		{"all right", []trial{{outcome: right, detail: ""}, {outcome: right, detail: ""}}, false, true,
+		{"all right", []trial{{outcome: right, detail: ""}, {outcome: right, detail: ""}}, 0, true,
 			[]string{"quiet, 3 at a time", "\nb retry 2 0 0 0\n"}},
-		{"one wrong", []trial{{outcome: right, detail: ""}, {outcome: wrong, detail: "\n    X"}}, true, false,
-			[]string{"one core kept busy, 3 at a time", "\nb retry 1 0 1 0\n", "b, 2 trials, 1 wrong, 0 left open, 0 broken:\n X\n"}},
-		{"one that could not run", []trial{{outcome: right, detail: ""}, {outcome: broken, detail: "\n    X"}}, true, false,
+		{"one wrong", []trial{{outcome: right, detail: ""}, {outcome: wrong, detail: "\n    X"}}, 2, false,
+			[]string{"beside 2 busy loops, 3 at a time", "\nb retry 1 0 1 0\n", "b, 2 trials, 1 wrong, 0 left open, 0 broken:\n X\n"}},
+		{"one that could not run", []trial{{outcome: right, detail: ""}, {outcome: broken, detail: "\n    X"}}, 2, false,
 			[]string{"\nb retry 1 0 0 1\n", "b, 2 trials, 0 wrong, 0 left open, 1 broken:\n X\n"}},
-		{"one that nobody ran", []trial{{outcome: right, detail: ""}, {}}, true, false, []string{"\nb retry 1 0 0 1\n"}},
-		{"one open", []trial{{outcome: leftOpen, detail: "\n    X"}}, false, false, []string{"\nb retry 0 1 0 0\n", "b, 1 trials, 0 wrong, 1 left open, 0 broken:\n X\n"}},
-		{"one open while busy", []trial{{outcome: leftOpen, detail: "\n    X"}}, true, true, []string{"\nb retry 0 1 0 0\n"}},
+		{"one that nobody ran", []trial{{outcome: right, detail: ""}, {}}, 2, false, []string{"\nb retry 1 0 0 1\n"}},
+		{"one open", []trial{{outcome: leftOpen, detail: "\n    X"}}, 0, false, []string{"\nb retry 0 1 0 0\n", "b, 1 trials, 0 wrong, 1 left open, 0 broken:\n X\n"}},
+		{"one open while busy", []trial{{outcome: leftOpen, detail: "\n    X"}}, 2, true, []string{"\nb retry 0 1 0 0\n"}},
 	} {
 		text, ok := rulingTable(cases, [][]trial{{{outcome: right}}, c.row}, 3, c.busy)
 		if ok != c.ok {
