@@ -91,7 +91,7 @@ func (t *tracker) healed(i int, name string, err error) {
 	t.tell("healed "+name, func(*Progress) { delete(t.names, i) })
 }
 
-// watched tells whether anybody is told.
+// watched reports whether progress is asked for.
 // watched reports whether anybody is told.
 func (t *tracker) watched() bool { return t.watch != nil }
 

@@ -52,7 +52,7 @@ func (w *stopWatch) tick(t evidence.Tick) string {
 	return ""
 }
 
-// look tells whether a second was a bad one, and by which figure; says is false
+// look reports whether a second was a bad one, and by which figure; says is false
 // if the second says nothing.
 func (w *stopWatch) look(stop experiment.Stop, t evidence.Tick) (bad bool, figure string, says bool) {
 	link := t.Links[stop.Link]

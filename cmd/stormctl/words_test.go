@@ -30,6 +30,13 @@ var retired = map[string]string{
 	"smear":   "spread",
 	"twist":   "edit",
 	"obey":    "apply",
+
+	"tells whether": "reports whether",
+	"vacant":        "idle",
+	"knock":         "probe",
+	"teller":        "progress queue",
+	"courier":       "progress queue",
+	"calmly":        "withoutHostStalls",
 }
 
 // retiredBelow are those that only some packages, and what is below them, are
@@ -38,12 +45,8 @@ var retiredBelow = []struct {
 	word, instead string
 	below         []string
 }{
-	{"tells whether", "reports whether", straight},
 	{"whoever", "what it is: a process, a peer, a caller", []string{"load", "chaos/proxy", "chaos/host", "chaos/lease"}},
 	{"somebody", "what it is: a process, a peer, a caller", []string{"load", "chaos/proxy", "chaos/host", "chaos/lease"}},
-	{"vacant", "idle", straight},
-	{"knock", "probe", straight},
-	{"teller", "progress queue", straight},
 	{"struck", "hit", []string{"load", "chaos/proxy", "chaos/toxic"}},
 }
 
@@ -135,7 +138,7 @@ type sweetLeg struct{ undoored, h2Mux int } // of a twisted pair
 `
 	for pkg, want := range map[string][]string{
 		"chaos/proxy/tcp": {"tells whether", "door", "grip", "leg", "mux"},
-		"chaos/proxyless": {"grip", "mux"},
+		"chaos/proxyless": {"tells whether", "grip", "mux"},
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "p.go", source, parser.ParseComments)
 		if err != nil {
