@@ -223,12 +223,11 @@ func TestRecorderTellsWhatItCannotWrite(t *testing.T) {
 	}
 	told := make(chan error, 10)
 	rec.onFail = func(err error) { told <- err }
-	rec.begin(time.Now(), load.NewStats(1, time.Now()), nil)
 	if err := rec.failure(); err != nil {
 		t.Errorf("with nothing amiss: %v", err)
 	}
-	rec.watch.Sync()
 	_ = rec.links["front"].log.Close() // whatever is written to it from now on fails
+	rec.begin(time.Now(), load.NewStats(1, time.Now()), nil)
 	if err := <-told; !strings.Contains(err.Error(), linkLog("front")) {
 		t.Errorf("told %q, want %s in it", err, linkLog("front"))
 	}
