@@ -65,6 +65,7 @@ const (
 	busy
 	paused
 	stalled
+	still
 	crowded
 	conditions
 )
@@ -84,6 +85,11 @@ const (
 	noTimeLeft = 0.95                  // of a core, by one loop
 	stallingBy = 10 * time.Millisecond // for a hundredth of more than half of the seconds
 
+	// StandStill is how long a hiccup is after which the harness, or all of its
+	// host, is said to have stood still: seconds are late by no more than lateTick.
+	StandStill = 500 * time.Millisecond
+	lateTick   = 500 * time.Millisecond
+
 	// Of less than this, shares of it say nothing: a thread that waits for its
 	// turn once is 90% of 20 ms.
 	short = 200 * time.Millisecond
@@ -93,6 +99,18 @@ const (
 	Crowded = 0.7
 )
 
+// StoodStill is for how long a harness stood still at once in a second that took so long;
+// 0 if it did not. All that it did then may be late by it, and meanwhile it saw nothing.
+func StoodStill(length, hiccupMax time.Duration) time.Duration {
+	switch {
+	case hiccupMax >= StandStill:
+		return hiccupMax
+	case length > time.Second+lateTick:
+		return length - time.Second
+	}
+	return 0
+}
+
 // Add takes the next second into account.
 func (c *Checkup) Add(s Second) {
 	c.seconds++
@@ -100,6 +118,8 @@ func (c *Checkup) Add(s Second) {
 	allowed := allowance(s.Ended, s.HiccupP99, s.HiccupMax)
 	c.note(late, s, s.Late > allowed+c.Batch, float64(s.Late))
 	c.note(paused, s, s.Pause > allowed, float64(s.Pause))
+	stood := StoodStill(s.Length, s.HiccupMax)
+	c.note(still, s, stood > 0, float64(stood))
 	if s.Length > 0 && s.Length < short {
 		return
 	}
@@ -133,8 +153,11 @@ func (c *Checkup) note(a condition, s Second, is bool, severity float64) {
 func (c *Checkup) has(a condition) (worst Second, n int, is bool) {
 	n = c.count[a]
 	is = n > 0 && 100*n >= c.seconds
-	if a == stalled {
+	switch a {
+	case stalled:
 		is = 2*n > c.seconds
+	case still:
+		is = n > 0 // what was not seen may be what matters
 	}
 	return c.worst[a], n, is
 }
@@ -150,6 +173,7 @@ const (
 	TroubleBusy                   // an event loop had no time left
 	TroublePaused                 // the runtime stopped the harness
 	TroubleStalled                // the host kept stalling
+	TroubleStill                  // the harness stood still, and saw nothing
 	TroubleCrowded                // others took the host's cores
 	TroubleLimited                // the load's own bound on new connections held arrivals back
 	TroubleFew                    // fewer connections than a closed model was to have
@@ -200,6 +224,10 @@ func (c *Checkup) Problems(w Totals) []Problem {
 	if s, n, is := c.has(stalled); is {
 		say(TroubleStalled, "the host kept stalling, in %d s: a hundredth of the time a sleeping thread would have woken up"+
 			" to %v late; measure on a machine that has its cores to itself", n, round(s.HiccupP99))
+	}
+	if s, _, is := c.has(still); is {
+		say(TroubleStill, "the harness stood still for %v around %v, and what the system did meanwhile was not seen: run it"+
+			" where nothing stops it", StoodStill(s.Length, s.HiccupMax).Round(10*time.Millisecond), s.At.Round(time.Second))
 	}
 	if s, n, is := c.has(crowded); is && !w.Closed {
 		say(TroubleCrowded, "the machine's cores were taken in %d s: some thread was waiting for one for up to %.0f%% of"+

@@ -54,6 +54,8 @@ func TestCheckup(t *testing.T) {
 		{"a pause", 9, 1, func(s *Second, w *Totals) { s.Pause = 4 * msec }, "up to 4ms to collect garbage"},
 		{"others have the cores", 8, 2, func(s *Second, w *Totals) { s.Pressure = 0.8 }, "cores were taken in 2 s"},
 		{"the host stalls in most seconds", 4, 6, func(s *Second, w *Totals) { s.Late, s.HiccupP99, s.HiccupMax = 15*msec, 20*msec, 30*msec }, "kept stalling, in 6 s"},
+		{"the harness stands still once, of 200 seconds", 199, 1, func(s *Second, w *Totals) { s.At, s.HiccupMax = 8*time.Second, 3920*msec }, "stood still for 3.92s around 8s"},
+		{"a second that took five", 199, 1, func(s *Second, w *Totals) { s.Length = 5 * time.Second }, "stood still for 4s"},
 		{"unsent", 10, 0, func(s *Second, w *Totals) { w.Unsent = 3 }, "3 arrivals were due and never sent"},
 		{"no descriptors", 10, 0, func(s *Second, w *Totals) { w.Unsent, w.Starved = 3, 3 }, "3 arrivals were never sent, because the host had no descriptor"},
 		{"no descriptors, where none may wait", 10, 0, func(s *Second, w *Totals) { w.Starved = 3 }, "raise ulimit -n"},

@@ -23,10 +23,10 @@ func (r *Run) Problems(from, to time.Duration) []load.Problem {
 		whole.Lost += n
 	}
 	var before time.Duration
-	for _, t := range r.Ticks {
+	for i, t := range r.Ticks {
 		s := t.Second()
 		s.Length, before = t.At-before, t.At
-		if t.At < from || t.At-time.Second > to {
+		if t.At < from || r.TickFrom(i) > to {
 			continue
 		}
 		check.Add(s)

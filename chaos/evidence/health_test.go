@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,8 @@ func TestProblems(t *testing.T) {
 				r.Ticks[i].HiccupP99, r.Ticks[i].HiccupMax = ms(30), ms(50)
 			}
 		}, "kept stalling"},
+		{"stood still", func(r *Run) { r.Ticks = slices.Delete(r.Ticks, 2, 4) }, "stood still for 2s around 5s"},
+		{"stood still until after the time in question", func(r *Run) { r.Ticks = slices.Delete(r.Ticks, 4, 7) }, "stood still for 3s around 8s"},
 		{"after the time in question", func(r *Run) { r.Ticks[9].Unsent = 4 }, ""},
 		{"a crowded moment at the end", func(r *Run) { r.Ticks[5].At, r.Ticks[5].Pressure = r.Ticks[4].At+20*time.Millisecond, 0.9 }, ""},
 	} {

@@ -18,9 +18,60 @@ const (
 // LeastNoise is what timer slack and a scheduling or two take on any host.
 const LeastNoise = 10 * time.Millisecond
 
-// TicksIn returns the ticks whose second has a moment of [from, to] in it, both
-// ends included: a tick's second is the one that ends At. It takes the logarithm
-// of all ticks. The ticks are the run's own.
+// TickFrom is when the stretch that ends with the tick i began: where the tick before
+// ended, the first at 0, and a second before it at the latest. It is longer than a
+// second where the harness itself stood still.
+func (r *Run) TickFrom(i int) time.Duration {
+	var before time.Duration
+	if i > 0 {
+		before = r.Ticks[i-1].At
+	}
+	return min(before, r.Ticks[i].At-time.Second)
+}
+
+// TickNoise is the noise of the tick i, without the floor. That a tick came late
+// counts, for the hiccup that it shows may be noted in the next one only.
+func (r *Run) TickNoise(i int) time.Duration {
+	t := &r.Ticks[i]
+	return max(t.Noise(), load.StoodStill(t.At-r.TickFrom(i), t.HiccupMax.Duration()))
+}
+
+// StoodStill is for how long the harness stood still at most, at once, in [from, to] and
+// the second before, and when it went on at the latest; 0 if it did not. What the
+// system did meanwhile was not seen, and what came next was a burst.
+func (r *Run) StoodStill(from, to time.Duration) (still, until time.Duration) {
+	lo, hi := r.ticksIn(from-time.Second, to)
+	for i := lo; i < hi; i++ {
+		t := &r.Ticks[i]
+		if s := load.StoodStill(t.At-r.TickFrom(i), t.HiccupMax.Duration()); s > still {
+			still, until = s, t.At
+		}
+	}
+	return still, until
+}
+
+// Unseen is the stretch of [from, to] of which is not known what the system did: from
+// the first tick in it that found the harness to have stood still, or its requests
+// as late, to the last. It is false if there is none.
+func (r *Run) Unseen(from, to time.Duration) (begin, end time.Duration, is bool) {
+	lo, hi := r.ticksIn(from, to)
+	for i := lo; i < hi; i++ {
+		t := &r.Ticks[i]
+		late := t.LateP99.Duration()
+		if late < load.StandStill && load.StoodStill(t.At-r.TickFrom(i), t.HiccupMax.Duration()) == 0 {
+			continue
+		}
+		if !is {
+			begin, is = max(from, r.TickFrom(i)-late), true
+		}
+		end = min(to, t.At)
+	}
+	return begin, end, is
+}
+
+// TicksIn returns the ticks whose stretch has a moment of [from, to] in it, both
+// ends included: see TickFrom. It takes the logarithm of all ticks. The ticks are
+// the run's own.
 func (r *Run) TicksIn(from, to time.Duration) []Tick {
 	lo, hi := r.ticksIn(from, to)
 	return r.Ticks[lo:hi:hi]
@@ -28,7 +79,7 @@ func (r *Run) TicksIn(from, to time.Duration) []Tick {
 
 func (r *Run) ticksIn(from, to time.Duration) (lo, hi int) {
 	lo = sort.Search(len(r.Ticks), func(i int) bool { return r.Ticks[i].At >= from })
-	hi = lo + sort.Search(len(r.Ticks)-lo, func(i int) bool { return r.Ticks[lo+i].At-time.Second > to })
+	hi = lo + sort.Search(len(r.Ticks)-lo, func(i int) bool { return r.TickFrom(lo+i) > to })
 	return lo, hi
 }
 
@@ -39,8 +90,9 @@ func (r *Run) ticksIn(from, to time.Duration) (lo, hi int) {
 // the ticks of that time only.
 func (r *Run) Noise(from, to time.Duration) time.Duration {
 	noise := LeastNoise
-	for i, in := 0, r.TicksIn(from, to); i < len(in); i++ {
-		noise = max(noise, in[i].Noise())
+	lo, hi := r.ticksIn(from, to)
+	for i := lo; i < hi; i++ {
+		noise = max(noise, r.TickNoise(i))
 	}
 	return noise
 }
@@ -96,7 +148,7 @@ func (r *Run) Turn(from, to time.Duration) time.Duration {
 	return LeastNoise
 }
 
-// Noise is that of the tick's second, without the floor.
+// Noise is what the tick itself knows of it, without the floor.
 func (t *Tick) Noise() time.Duration {
 	if t.Pressure >= saturated {
 		return max(saturatedNoise, t.HiccupMax.Duration())

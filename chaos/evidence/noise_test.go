@@ -51,11 +51,16 @@ func TestNoiseOfAStretch(t *testing.T) {
 				from, to = math.MinInt64, math.MaxInt64
 			}
 			noise, behind, turned, since, n := LeastNoise, time.Duration(0), LeastNoise, time.Duration(0), 0
+			before := time.Duration(0)
 			for _, tick := range r.Ticks {
-				in := tick.At >= from && tick.At-time.Second <= to
+				in := tick.At >= from && min(before, tick.At-time.Second) <= to
 				if in {
 					noise, n = max(noise, tick.Noise()), n+1
 				}
+				if length := tick.At - before; in && length > 1500*time.Millisecond {
+					noise = max(noise, length-time.Second)
+				}
+				before = tick.At
 				if in && tick.Pressure >= contended {
 					turned = turn
 				}
@@ -73,6 +78,31 @@ func TestNoiseOfAStretch(t *testing.T) {
 				t.Fatalf("seed %d: from %v to %v: %d ticks, want %d", seed, from, to, got, n)
 			}
 		}
+	}
+}
+
+// The stretch of a tick that came late begins where the one before it ended, the first at 0.
+func TestNoiseWhileTheHarnessStoodStill(t *testing.T) {
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	r := &Run{Ticks: []Tick{{At: ms(3000)}, {At: ms(4000)}, {At: ms(8010)}, {At: ms(9000)}}}
+	for _, tt := range []struct{ from, to, want time.Duration }{
+		{0, ms(100), ms(2000)},
+		{ms(3100), ms(3900), LeastNoise},
+		{ms(5000), ms(5100), ms(3010)},
+		{ms(8100), ms(9000), LeastNoise},
+	} {
+		if got := r.Noise(tt.from, tt.to); got != tt.want {
+			t.Errorf("from %v to %v: noise %v, want %v", tt.from, tt.to, got, tt.want)
+		}
+	}
+	if still, at := r.StoodStill(ms(4500), ms(5000)); still != ms(3010) || at != ms(8010) {
+		t.Errorf("it stood still for %v until %v", still, at)
+	}
+	if still, _ := r.StoodStill(ms(9100), ms(10000)); still != 0 {
+		t.Errorf("it stood still for %v long after it went on", still)
+	}
+	if begin, end, is := r.Unseen(ms(3500), ms(7000)); !is || begin != ms(4000) || end != ms(7000) {
+		t.Errorf("unseen from %v to %v, %v", begin, end, is)
 	}
 }
 

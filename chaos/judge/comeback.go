@@ -84,9 +84,15 @@ func returned(run *evidence.Run, samples arrivals, healed, until, window time.Du
 		c.after.High = float64(max(s.Sent, c.from) - healed)
 	}
 	// The healing may have been noted late, and what was due sent late.
-	noise := float64(run.Noise(healed, healed))
 	c.after.Low = max(0, c.after.Low-float64(run.Noise(healed, until)))
-	c.after.High += noise
+	c.after.High += float64(run.Noise(healed, max(healed, c.from)))
+	// Goodput may have been away for as long as nobody looked, and from then on what
+	// is lost may be lost by the burst that followed.
+	if begin, end, is := run.Unseen(healed, until); is {
+		c.after.Low = min(c.after.Low, float64(begin-healed))
+		c.after.High = max(c.after.High, float64(end-healed))
+		c.calm = c.calm && c.lost < begin
+	}
 	c.after.Low = min(c.after.Low, c.after.High)
 	return c
 }

@@ -39,6 +39,10 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 		return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", n)
 	}
 	until := ended(run, from, to)
+	if still, at := run.StoodStill(from, until); still > 0 {
+		return fmt.Sprintf("the harness stood still for %s around %s: what the system did meanwhile was not seen, and what it did next "+
+			"was done under the burst of what had been due", short(still), short(at))
+	}
 	if why := otherLoad(run, from, to); leans&onLoad != 0 && why != "" {
 		return why
 	}
@@ -56,8 +60,8 @@ func otherLoad(run *evidence.Run, from, to time.Duration) string {
 	if late <= lateLoad {
 		return ""
 	}
-	return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, by its own "+
-		"doing, so that the load was another one", short(at), short(late))
+	return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, so that the "+
+		"load was another one", short(at), short(late))
 }
 
 // lost is how many records are missing. A torn last line of a run that was cut
@@ -86,12 +90,12 @@ func ended(run *evidence.Run, from, to time.Duration) time.Duration {
 	return last
 }
 
-// lateness is how late the harness itself sent a hundredth of the requests in
-// the worst second of [from, to] beyond what the host's hiccups explain, and
-// when that was. Times since due may be longer by it.
+// lateness is how late the harness sent a hundredth of the requests in the worst
+// second of [from, to], and when that was. A hiccup of the host explains it, but
+// excuses nothing: the system saw another load than the one that was declared.
 func lateness(run *evidence.Run, from, to time.Duration) (late, at time.Duration) {
 	for _, t := range run.TicksIn(from, to) {
-		if l := t.LateP99.Duration(); l > late && l > 2*t.HiccupMax.Duration() {
+		if l := t.LateP99.Duration(); l > late {
 			late, at = l, t.At
 		}
 	}
@@ -186,6 +190,7 @@ func when(rested []stretch) string {
 //	busy              the times of callers                  as late
 //	paused            every time                            blind beyond the noise, within it as a hiccup
 //	stalled, crowded  every time; calls that time out       Noise is in the intervals; what failed, failed
+//	still             all that was not seen                 blind: nothing stands
 func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Trouble) string {
 	switch trouble {
 	case load.TroubleLate, load.TroubleLimited:
@@ -206,7 +211,7 @@ func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Tro
 		for _, s := range rested {
 			noise = max(noise, run.Noise(s.from, s.to))
 		}
-		return fmt.Sprintf("the host was busy, and the %s that it may have added are in every interval", short(noise))
+		return fmt.Sprintf("the host was busy: a time may be up to %s too long, and its interval is as wide as the host was busy then", short(noise))
 	case load.TroubleStarved, load.TroubleUnsent:
 		return "arrivals that were never sent count as failed, or were not needed for it"
 	case load.TroubleLost:

@@ -260,7 +260,7 @@ func withoutHostStalls(run *evidence.Run, samples arrivals, limit time.Duration)
 // left out does not blur what it kept.
 func noiseAround(run *evidence.Run, samples arrivals) time.Duration {
 	noisy := noisyTicks(run, evidence.LeastNoise)
-	ways := make([]int, len(noisy)+1) // the sum of ways[:i+1] is how many were under way in the second of noisy[i]
+	ways := make([]int, len(noisy)+1) // the sum of ways[:i+1] is how many were under way in noisy[i]
 	for _, s := range samples.all() {
 		first, after := duringTicks(noisy, s)
 		ways[first]++
@@ -269,26 +269,29 @@ func noiseAround(run *evidence.Run, samples arrivals) time.Duration {
 	noise, under := evidence.LeastNoise, 0
 	for i := range noisy {
 		if under += ways[i]; under > 0 {
-			noise = max(noise, noisy[i].Noise())
+			noise = max(noise, noisy[i].noise)
 		}
 	}
 	return noise
 }
 
+// noisyTick is the stretch of a tick, and its noise.
+type noisyTick struct{ from, at, noise time.Duration }
+
 // noisyTicks lists the ticks with more noise than that.
-func noisyTicks(run *evidence.Run, than time.Duration) (noisy []*evidence.Tick) {
+func noisyTicks(run *evidence.Run, than time.Duration) (noisy []noisyTick) {
 	for i := range run.Ticks {
-		if t := &run.Ticks[i]; t.Noise() > than {
-			noisy = append(noisy, t)
+		if noise := run.TickNoise(i); noise > than {
+			noisy = append(noisy, noisyTick{run.TickFrom(i), run.Ticks[i].At, noise})
 		}
 	}
 	return noisy
 }
 
-// duringTicks finds the ticks, of some that are ordered by time, in whose second a
-// sample was under way: ticks[first:after]. A second is the one before its tick.
-func duringTicks(ticks []*evidence.Tick, s *load.Sample) (first, after int) {
-	first = sort.Search(len(ticks), func(i int) bool { return ticks[i].At > s.Intended })
-	after = sort.Search(len(ticks), func(i int) bool { return ticks[i].At-time.Second >= s.Done })
+// duringTicks finds the ticks, of some that are ordered by time, in whose stretch a
+// sample was under way: ticks[first:after].
+func duringTicks(ticks []noisyTick, s *load.Sample) (first, after int) {
+	first = sort.Search(len(ticks), func(i int) bool { return ticks[i].at > s.Intended })
+	after = sort.Search(len(ticks), func(i int) bool { return ticks[i].from >= s.Done })
 	return first, max(first, after)
 }
