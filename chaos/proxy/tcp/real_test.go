@@ -168,7 +168,7 @@ func (s *service) faults() {
 		{toxic.Latency{Delay: 100 * time.Millisecond, Select: toxic.All}, 200 * time.Millisecond},
 		{toxic.Slicer{Size: 3, Variation: 2, Select: toxic.All}, 0},
 		{toxic.SlowConnect{Delay: 150 * time.Millisecond, Select: toxic.All}, 150 * time.Millisecond},
-		{toxic.Flap{Down: 100 * time.Millisecond, Up: 50 * time.Millisecond, Select: toxic.All}, 0},
+		{toxic.Flap{Down: 900 * time.Millisecond, Up: 50 * time.Millisecond, Select: toxic.All}, 0},
 	} {
 		remove := s.AddOn(i, toxic.Both, tt.toxic)
 		out, took, err := s.ask(s.relayed)
