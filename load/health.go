@@ -102,13 +102,10 @@ const (
 // StoodStill is for how long a harness stood still at once in a second that took so long;
 // 0 if it did not. All that it did then may be late by it, and meanwhile it saw nothing.
 func StoodStill(length, hiccupMax time.Duration) time.Duration {
-	switch {
-	case hiccupMax >= StandStill:
-		return hiccupMax
-	case length > time.Second+lateTick:
-		return length - time.Second
+	if hiccupMax < StandStill && length <= time.Second+lateTick {
+		return 0
 	}
-	return 0
+	return max(hiccupMax, length-time.Second)
 }
 
 // Add takes the next second into account.

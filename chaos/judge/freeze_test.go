@@ -168,7 +168,8 @@ func TestNoHiccupExcusesALateLoad(t *testing.T) {
 	run := failing(1).play()
 	tick := &run.Ticks[5]
 	tick.LateP99, tick.HiccupMax = evidence.Seconds(150*ms), evidence.Seconds(160*ms)
-	if v := (Recovery{Route: "pay", Within: 2 * time.Second}).Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "so that the load was another one") {
+	v := Recovery{Route: "pay", Within: 2 * time.Second}.Judge(run)
+	if v.Ruling != Inconclusive || !strings.Contains(v.Reason, "so that the load was another one") {
 		t.Errorf("%s: %s", v.Ruling, v.Reason)
 	}
 }

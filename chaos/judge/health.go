@@ -211,7 +211,8 @@ func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Tro
 		for _, s := range rested {
 			noise = max(noise, run.Noise(s.from, s.to))
 		}
-		return fmt.Sprintf("the host was busy: a time may be up to %s too long, and its interval is as wide as the host was busy then", short(noise))
+		return fmt.Sprintf("the host was busy: a time may be up to %s too long, and its interval is as wide as the host was busy then",
+			short(noise))
 	case load.TroubleStarved, load.TroubleUnsent:
 		return "arrivals that were never sent count as failed, or were not needed for it"
 	case load.TroubleLost:
