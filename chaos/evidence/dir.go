@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stormctl/stormctl/load"
 )
 
 // The files of a run directory that hold evidence.
@@ -63,8 +65,64 @@ func Read(dir string) (*Run, error) {
 			run.Lost[files[k]]++
 		}
 	}
+	run.countUp()
 	run.settleEnd()
 	return run, nil
+}
+
+// countUp compares the records with what the run counted each second while it made
+// them. In one that ended well each is there, once: what is not is lost, and a
+// record that is there twice belies the counts as much. Exchanges may end after
+// the last second, so there may be more of them than were counted.
+func (r *Run) countUp() {
+	for name, l := range r.Links {
+		r.lose(BehindFile(name)+", there twice", repeated(l.Exchanges, func(a, b *Exchange) bool { return a.Seq > 0 && a.Seq == b.Seq }))
+	}
+	r.lose(FrontFile+", there twice", repeated(r.Front, func(a, b *load.Sample) bool { return *a == *b }))
+	if r.Partial {
+		return
+	}
+	var requests, known uint64
+	exchanges := map[string]uint64{}
+	for _, t := range r.Ticks {
+		requests += t.Ended + t.Unsent
+		known = t.Lost
+		for name, l := range t.Links {
+			exchanges[name] += l.Ended
+		}
+	}
+	missing := map[string]uint64{FrontFile: short(requests, len(r.Front))}
+	for name, l := range r.Links {
+		missing[BehindFile(name)] = short(exchanges[name], len(l.Exchanges))
+	}
+	for _, file := range slices.Sorted(maps.Keys(missing)) {
+		told := min(known, missing[file])
+		known -= told
+		r.lose(file, missing[file]-told)
+	}
+	if len(r.Ticks) == 0 && len(r.Front) > 0 {
+		r.lose(TimelineFile, 1)
+	}
+}
+
+// lose adds lost records.
+func (r *Run) lose(where string, n uint64) {
+	if n > 0 {
+		r.Lost[where] += n
+	}
+}
+
+// short is how many there are less than counted.
+func short(counted uint64, there int) uint64 { return counted - min(counted, uint64(there)) }
+
+// repeated is how many records, in order, are those before them again.
+func repeated[T any](all []T, same func(a, b *T) bool) (n uint64) {
+	for i := 1; i < len(all); i++ {
+		if same(&all[i-1], &all[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 // sideBySide calls each with its index, as many at a time as there are processors.

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
 	}
 	if n := lost(run); n > 0 {
-		return fmt.Sprintf("%d evidence records were lost, so that counts are only lower bounds", n)
+		return fmt.Sprintf("%d evidence records were lost%s, so that counts are only lower bounds", n, lostWhere(run))
 	}
 	until := ended(run, from, to)
 	if still, at := run.StoodStill(from, until); still > 0 {
@@ -77,6 +78,20 @@ func lost(run *evidence.Run) uint64 {
 		lost = max(lost, t.Lost)
 	}
 	return lost
+}
+
+// lostWhere names the files that lack records, or have some twice.
+func lostWhere(run *evidence.Run) string {
+	var files []string
+	for _, file := range slices.Sorted(maps.Keys(run.Lost)) {
+		if strings.ContainsAny(file, "/.") {
+			files = append(files, fmt.Sprintf("%s: %d", file, run.Lost[file]))
+		}
+	}
+	if len(files) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(files, "; ") + ")"
 }
 
 // ended is when the last request that was due in [from, to] had ended: what the
