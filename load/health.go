@@ -200,8 +200,8 @@ func (c *Checkup) Problems(w Totals) []Problem {
 		all = append(all, Problem{t, fmt.Sprintf(format, args...)})
 	}
 	if w.Lost > 0 {
-		say(TroubleLost, "%d records of requests were lost, because the disk was too slow or full: counts made from them"+
-			" are lower bounds; record to another one, or less", w.Lost)
+		say(TroubleLost, "%d records of requests were lost, because the disk was too slow or full, or files were changed since:"+
+			" counts made from them are in doubt; record to another one, or less", w.Lost)
 	}
 	if w.Starved > 0 {
 		say(TroubleStarved, "%d arrivals were never sent, because the host had no descriptor or port left for a connection:"+

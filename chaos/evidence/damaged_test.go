@@ -80,8 +80,25 @@ func TestRecordsAreComparedWithTheTicks(t *testing.T) {
 	if err != nil || run.Lost[TimelineFile] == 0 {
 		t.Errorf("no ticks: %v, lost %v", err, run.Lost)
 	}
-	// In a run that was cut the last seconds may not have been written.
-	if run, err := Read(record(t, samples[:5], exchanges, events(0)[:3]...)); err != nil || len(run.Lost) != 0 {
-		t.Errorf("cut: %v, lost %v", err, run.Lost)
+	// Of a run that was killed the records of its last second may not have been written.
+	if run, err := Read(record(t, samples[:12], exchanges, events(0)[:3]...)); err != nil || len(run.Lost) != 0 {
+		t.Errorf("killed: %v, lost %v", err, run.Lost)
+	}
+	if run, err := Read(record(t, samples[:9], exchanges, events(0)[:3]...)); err != nil || run.Lost[FrontFile] != 1 {
+		t.Errorf("killed, and one is gone: %v, lost %v", err, run.Lost)
+	}
+	// One that was stopped came to its end all the same.
+	stopped := slices.Insert(events(0), 3, Event{At: Seconds(2 * time.Second), Kind: KindStop, Text: "interrupted"})
+	if run, err := Read(record(t, samples, exchanges[1:], stopped...)); err != nil || !run.Partial || run.Lost[link] != 1 {
+		t.Errorf("stopped: %v, lost %v", err, run.Lost)
+	}
+	// A record that was put in, and seconds that were taken out with their records.
+	added := append(slices.Clone(exchanges), Exchange{Seq: 21, ID: 21, Begin: 1_950_000_000, End: 1_960_000_000, Status: 200})
+	if run, err := Read(record(t, samples, added, events(0)...)); err != nil || run.Lost[link+", more than counted"] != 1 {
+		t.Errorf("added: %v, lost %v", err, run.Lost)
+	}
+	late := []Event{start, second(time.Second, 0), {At: Seconds(3 * time.Second), Kind: KindEnd}}
+	if run, err := Read(record(t, samples[:10], exchanges[:10], late...)); err != nil || run.Lost[TimelineFile] != 1 {
+		t.Errorf("without its last seconds: %v, lost %v", err, run.Lost)
 	}
 }

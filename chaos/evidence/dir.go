@@ -71,36 +71,44 @@ func Read(dir string) (*Run, error) {
 }
 
 // countUp compares the records with what the run counted each second while it made
-// them. In one that ended well each is there, once: what is not is lost, and a
-// record that is there twice belies the counts as much. Exchanges may end after
-// the last second, so there may be more of them than were counted.
+// them. A run that came to its end, stopped or not, has each of them once, and a
+// last second that is no earlier than its end. Of one that was killed the last
+// second may have been counted before its records were written; those before it had
+// a second's time.
 func (r *Run) countUp() {
+	twice := map[string]uint64{FrontFile: repeated(r.Front, func(a, b *load.Sample) bool {
+		return *a == *b || a.ID > 0 && a.ID == b.ID && a.Route == b.Route && a.Step == b.Step && a.Intended == b.Intended
+	})}
+	there, counted := map[string]uint64{FrontFile: uint64(len(r.Front))}, map[string]uint64{FrontFile: 0}
 	for name, l := range r.Links {
-		r.lose(BehindFile(name)+", there twice", repeated(l.Exchanges, func(a, b *Exchange) bool { return a.Seq > 0 && a.Seq == b.Seq }))
+		file := BehindFile(name)
+		there[file], counted[file] = uint64(len(l.Exchanges)), 0
+		twice[file] = repeated(l.Exchanges, func(a, b *Exchange) bool { return a.Seq > 0 && a.Seq == b.Seq })
 	}
-	r.lose(FrontFile+", there twice", repeated(r.Front, func(a, b *load.Sample) bool { return *a == *b }))
-	if r.Partial {
-		return
+	ticks := r.Ticks
+	if !r.hasEnd {
+		ticks = ticks[:max(0, len(ticks)-1)]
 	}
-	var requests, known uint64
-	exchanges := map[string]uint64{}
-	for _, t := range r.Ticks {
-		requests += t.Ended + t.Unsent
+	var known uint64
+	for _, t := range ticks {
+		counted[FrontFile] += t.Ended + t.Unsent
 		known = t.Lost
 		for name, l := range t.Links {
-			exchanges[name] += l.Ended
+			counted[BehindFile(name)] += l.Ended
 		}
 	}
-	missing := map[string]uint64{FrontFile: short(requests, len(r.Front))}
-	for name, l := range r.Links {
-		missing[BehindFile(name)] = short(exchanges[name], len(l.Exchanges))
+	for _, file := range slices.Sorted(maps.Keys(counted)) {
+		r.lose(file+", there twice", twice[file])
+		switch n, all := there[file]-twice[file], counted[file]; {
+		case n < all:
+			told := min(known, all-n)
+			known -= told
+			r.lose(file, all-n-told)
+		case n > all && r.hasEnd:
+			r.lose(file+", more than counted", n-all)
+		}
 	}
-	for _, file := range slices.Sorted(maps.Keys(missing)) {
-		told := min(known, missing[file])
-		known -= told
-		r.lose(file, missing[file]-told)
-	}
-	if len(r.Ticks) == 0 && len(r.Front) > 0 {
+	if n := len(r.Ticks); r.hasEnd && r.End > 0 && (n == 0 || r.End-r.Ticks[n-1].At > time.Second) {
 		r.lose(TimelineFile, 1)
 	}
 }
@@ -111,9 +119,6 @@ func (r *Run) lose(where string, n uint64) {
 		r.Lost[where] += n
 	}
 }
-
-// short is how many there are less than counted.
-func short(counted uint64, there int) uint64 { return counted - min(counted, uint64(there)) }
 
 // repeated is how many records, in order, are those before them again.
 func repeated[T any](all []T, same func(a, b *T) bool) (n uint64) {
@@ -210,7 +215,7 @@ func (r *Run) add(e Event) {
 	case e.Kind == KindStop:
 		r.Stopped = e.Text
 	case e.Kind == KindEnd:
-		r.End = e.At.Duration()
+		r.End, r.hasEnd = e.At.Duration(), true
 		r.Partial = r.Stopped != ""
 	}
 }

@@ -65,7 +65,8 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 	dir := record(t, []load.Sample{samples[1], samples[0]}, written, start,
 		Event{At: Seconds(1_000_000_123), Kind: KindInject, Fault: 1},
 		Event{At: Seconds(3_000_000_456), Kind: KindHeal, Fault: 1, Overflow: 17},
-		Event{At: Seconds(time.Second), Kind: KindTick, Tick: &Tick{Offered: 500, HiccupMax: Seconds(time.Millisecond)}},
+		Event{At: Seconds(time.Second), Kind: KindTick, Tick: &Tick{Offered: 500, Ended: 1, HiccupMax: Seconds(time.Millisecond)}},
+		Event{At: Seconds(10 * time.Second), Kind: KindTick, Tick: &Tick{Ended: 1, Links: map[string]LinkTick{"payments": {Ended: 1}}}},
 		Event{At: Seconds(10 * time.Second), Kind: KindEnd})
 	got, err := Read(dir)
 	if err != nil {
@@ -78,8 +79,9 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 		Routes: []string{"pay", "browse"}, Front: samples,
 		Links:  map[string]*Link{"payments": {Name: "payments", From: "checkout", To: "bank", Exchanges: exchanges}},
 		Faults: []Injection{fault},
-		Ticks:  []Tick{{At: time.Second, Offered: 500, HiccupMax: Seconds(time.Millisecond)}},
-		Lost:   map[string]uint64{},
+		Ticks: []Tick{{At: time.Second, Offered: 500, Ended: 1, HiccupMax: Seconds(time.Millisecond)},
+			{At: 10 * time.Second, Ended: 1, Links: map[string]LinkTick{"payments": {Ended: 1}}}},
+		Lost: map[string]uint64{},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Run{}, Link{})); diff != "" {
 		t.Errorf("read differs from written (-want +got):\n%s", diff)

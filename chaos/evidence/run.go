@@ -34,8 +34,9 @@ type Run struct {
 	Ticks  []Tick            // one per second
 	Deaths []Death           // targets that ended by themselves, by At
 	Notes  []Note            // what happened besides, by At
-	Lost   map[string]uint64 // records that could not be kept, by where; any makes counts a lower bound
+	Lost   map[string]uint64 // records that are missing, or there more often than counted, by where; any leaves counts in doubt
 
+	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
 	byID, byRoute kept[load.Sample] // where in Front they are
 	beside        beside
 }

@@ -37,7 +37,7 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
 	}
 	if n := lost(run); n > 0 {
-		return fmt.Sprintf("%d evidence records were lost%s, so that counts are only lower bounds", n, lostWhere(run))
+		return fmt.Sprintf("%d evidence records were lost%s, so that counts are in doubt", n, lostWhere(run))
 	}
 	until := ended(run, from, to)
 	if still, at := run.StoodStill(from, until); still > 0 {
