@@ -25,7 +25,7 @@ func (r *Run) Problems(from, to time.Duration) []load.Problem {
 	var before time.Duration
 	for i, t := range r.Ticks {
 		s := t.Second()
-		s.Length, before = t.At-before, t.At
+		s.Length, before = min(t.At-before, r.tickLength(i)), t.At
 		if t.At < from || r.TickFrom(i) > to {
 			continue
 		}

@@ -29,11 +29,23 @@ func (r *Run) TickFrom(i int) time.Duration {
 	return min(before, r.Ticks[i].At-time.Second)
 }
 
+// tickLength is how long the tick i took, as far as being late tells of the harness.
+// The last one of a run that came to its end also has in it what closing took, of
+// targets that are slow to stop: that is no standstill, which the hiccups would show.
+func (r *Run) tickLength(i int) time.Duration {
+	from := r.TickFrom(i)
+	length := r.Ticks[i].At - from
+	if r.hasEnd && i == len(r.Ticks)-1 {
+		length = min(length, max(time.Second, r.End-from))
+	}
+	return length
+}
+
 // TickNoise is the noise of the tick i, without the floor. That a tick came late
 // counts, for the hiccup that it shows may be noted in the next one only.
 func (r *Run) TickNoise(i int) time.Duration {
 	t := &r.Ticks[i]
-	return max(t.Noise(), load.StoodStill(t.At-r.TickFrom(i), t.HiccupMax.Duration()))
+	return max(t.Noise(), load.StoodStill(r.tickLength(i), t.HiccupMax.Duration()))
 }
 
 // StoodStill is for how long the harness stood still at most, at once, in [from, to] and
@@ -43,7 +55,7 @@ func (r *Run) StoodStill(from, to time.Duration) (still, until time.Duration) {
 	lo, hi := r.ticksIn(from-time.Second, to)
 	for i := lo; i < hi; i++ {
 		t := &r.Ticks[i]
-		if s := load.StoodStill(t.At-r.TickFrom(i), t.HiccupMax.Duration()); s > still {
+		if s := load.StoodStill(r.tickLength(i), t.HiccupMax.Duration()); s > still {
 			still, until = s, t.At
 		}
 	}
@@ -58,7 +70,7 @@ func (r *Run) Unseen(from, to time.Duration) (begin, end time.Duration, is bool)
 	for i := lo; i < hi; i++ {
 		t := &r.Ticks[i]
 		late := t.LateP99.Duration()
-		if late < load.StandStill && load.StoodStill(t.At-r.TickFrom(i), t.HiccupMax.Duration()) == 0 {
+		if late < load.StandStill && load.StoodStill(r.tickLength(i), t.HiccupMax.Duration()) == 0 {
 			continue
 		}
 		if !is {

@@ -115,3 +115,21 @@ func TestNoiseSeesATickThatChanges(t *testing.T) {
 		t.Errorf("%v, then %v; want %v and 1s", before, after, LeastNoise)
 	}
 }
+
+// Targets that take a second to stop make the last tick late, and nothing else.
+func TestSlowToCloseIsNoStandstill(t *testing.T) {
+	for _, c := range []struct {
+		last, end time.Duration
+		still     bool
+	}{{9600, 8000, false}, {9600, 9500, true}, {8100, 8000, false}} {
+		r := &Run{hasEnd: true, End: c.end * time.Millisecond}
+		for at := time.Second; at <= 7*time.Second; at += time.Second {
+			r.Ticks = append(r.Ticks, Tick{At: at})
+		}
+		r.Ticks = append(r.Ticks, Tick{At: c.last * time.Millisecond})
+		still, _ := r.StoodStill(0, r.End)
+		if problems := r.Problems(0, r.End); still > 0 != c.still || len(problems) > 0 != c.still {
+			t.Errorf("closed at %d ms of %d: stood still for %v, problems %v", c.last, c.end, still, problems)
+		}
+	}
+}
