@@ -15,10 +15,11 @@ const (
 	Failed                   // the dependency refused, reset or closed before a whole response
 	Broken                   // a fault ended the connection before a whole response
 	Cut                      // the run or the relay ended first
+	Unread                   // it could not be read: how it ended is not known, and others may have followed it
 	endings
 )
 
-var endingNames = [endings]string{"answered", "injected", "caller_gone", "failed", "broken", "cut"}
+var endingNames = [endings]string{"answered", "injected", "caller_gone", "failed", "broken", "cut", "unread"}
 
 func (e Ending) String() string {
 	if int(e) < len(endingNames) {

@@ -10,9 +10,9 @@
 //	               ──AppendData──▶ DATA                                  │
 //	                                            header block ──BlockReader──▶ Block
 //
-// Nothing here allocates once its buffers have grown: names and values are
-// slices of the caller's buffer, and every error that a peer can provoke is
-// made beforehand.
+// Nothing here allocates once its buffers have grown, but for a value that was
+// folded: names and values are slices of the caller's buffer, and every error that
+// a peer can provoke is made beforehand.
 //
 // # Design
 //
@@ -25,21 +25,30 @@
 // The relay passes on the bytes it was given. So whatever is accepted here must
 // have one meaning only, or a request could hide in another one's body (request
 // smuggling, RFC 9112 section 11.2). Where RFC 9112 lets a recipient guess, we
-// refuse. Compared to net/http, which is what most systems under test are
-// measured against, these are stricter:
+// refuse; where it says what is meant and old peers may read it otherwise, the
+// message is Doubtful: a Content-Length beside Transfer-Encoding, and a response
+// whose last coding is not chunked. Compared to net/http, which is what most
+// systems under test are measured against, these are stricter:
 //
-//   - Content-Length together with Transfer-Encoding (net/http lets the latter win)
-//   - Transfer-Encoding in HTTP/1.0 (net/http ignores it)
-//   - folded header lines, and white space inside a name or before the colon
+//   - Transfer-Encoding in HTTP/1.0 (net/http ignores it), and beside it a
+//     Content-Length that is no number
+//   - folded header lines that say how long the message is or what becomes of the
+//     connection, that look as if they did, or that are blank
+//   - white space inside a name or before the colon
 //   - a request head with lines that end in LF alone; response heads may, as
 //     hand-written servers do that
 //   - control characters in the reason phrase or in a chunk extension
 //   - a status line without exactly one space after the version, or with a
 //     status that is not three digits from 100 up
 //   - versions other than HTTP/1.x
-//   - a head over 64 KiB or 128 fields, a chunk header over 1 KiB or of more
-//     than 15 digits, trailers over 64 KiB or 128 fields or with lines that end
+//   - a head over 1 MiB or 8,192 fields, a chunk header over 1 KiB or of more
+//     than 15 digits, trailers over 1 MiB or 8,192 fields or with lines that end
 //     in LF alone
+//
+// and these are not, because RFC 9110 and 9112 say what they mean:
+//
+//   - a Content-Length that is a list of one number, like "2, 2"
+//   - codings besides chunked, of which nothing is decoded
 //
 // Of HTTP/2 we are only ever the client, so what we send may be as simple as
 // the protocol allows: header blocks of the static table and of literals, which

@@ -15,8 +15,14 @@ var ErrTooLarge = errors.New("HTTP message too large")
 
 // Bounds of what is accepted.
 const (
-	MaxHead   = 64 << 10 // bytes of a head, its blank line included; and of trailers
-	MaxFields = 128      // fields of a head; and of trailers
+	MaxHead   = 64 << 10 // bytes of an HTTP/2 header block
+	MaxFields = 128      // fields of one
+
+	// Of HTTP/1.1 more is taken, because a relay could not read the messages behind
+	// one that it refuses. They are no less than what curl takes of a response (300
+	// KiB, 5,000 fields) and net/http of a request (1 MiB).
+	MaxHTTP1Head   = 1 << 20 // bytes of a head, its blank line included; and of trailers
+	MaxHTTP1Fields = 8192    // fields of a head; and of trailers
 
 	maxChunkLine     = 1 << 10  // bytes of a chunk header, extensions included
 	maxChunkDigits   = 15       // so that a chunk's size fits an int64 with room to spare
@@ -29,25 +35,24 @@ var (
 	errBareLF        = malformed("line ends in LF without CR")
 	errFieldName     = malformed("field name is empty, has a character that is not allowed, or is not followed by a colon")
 	errFieldValue    = malformed("control character in a field value")
-	errFolded        = malformed("folded or indented header line")
+	errFolded        = malformed("header line that is indented, or folded where two readers could read it in two ways")
 	errRequestLine   = malformed("request line is not: method target HTTP/1.x")
 	errStatusLine    = malformed("status line is not: HTTP/1.x status reason")
 	errHosts         = malformed("more than one Host")
 	errLength        = malformed("Content-Length is not a number")
 	errLengths       = malformed("different Content-Lengths")
-	errCoding        = malformed("Transfer-Encoding other than one chunked")
+	errCoding        = malformed("Transfer-Encoding is no list of codings with chunked as the last one")
 	errOldCoding     = malformed("Transfer-Encoding in HTTP/1.0")
-	errBothFramings  = malformed("both Content-Length and Transfer-Encoding")
 	errChunkSize     = malformed("chunk size")
 	errChunkLine     = malformed("chunk header")
 	errChunkEnd      = malformed("chunk does not end in CRLF")
 	errTrailer       = malformed("trailer")
-	errHeadSize      = tooLarge("head", MaxHead, "bytes")
-	errFields        = tooLarge("head", MaxFields, "fields")
+	errHeadSize      = tooLarge("head", MaxHTTP1Head, "bytes")
+	errFields        = tooLarge("head", MaxHTTP1Fields, "fields")
 	errChunkLineSize = tooLarge("chunk header", maxChunkLine, "bytes")
 	errChunkOverhead = tooLarge("chunk headers with little in their chunks", maxChunkOverhead, "bytes")
-	errTrailerSize   = tooLarge("trailers", MaxHead, "bytes")
-	errTrailerFields = tooLarge("trailers", MaxFields, "fields")
+	errTrailerSize   = tooLarge("trailers", MaxHTTP1Head, "bytes")
+	errTrailerFields = tooLarge("trailers", MaxHTTP1Fields, "fields")
 
 	errFrame        = malformed("frame that must not have this length, this content or this stream")
 	errContinuation = malformed("header block is not continued, or what continues is none")

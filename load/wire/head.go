@@ -10,7 +10,8 @@ import (
 type head struct {
 	length   int64  // Content-Length; -1 if there is none
 	digits   []byte // the same as it was sent
-	coded    bool   // there is a Transfer-Encoding, and it is chunked
+	coded    bool   // there is a Transfer-Encoding
+	chunked  bool   // the last of its codings is chunked
 	close    bool   // Connection: close
 	keep     bool   // Connection: keep-alive
 	switches bool   // Connection: upgrade
@@ -49,12 +50,20 @@ func (h *head) parse(fields *Fields, buf []byte, pos int, bareLF bool) (end int,
 		if len(line) == 0 {
 			return next, nil
 		}
-		if len(*fields) == MaxFields {
+		if len(*fields) == MaxHTTP1Fields {
 			return 0, errFields
 		}
 		f, err := parseField(line)
 		if err != nil {
 			return 0, err
+		}
+		if next == len(buf) {
+			return 0, nil // the next line may go on with this one
+		}
+		if goesOn(buf[next]) {
+			if f.Value, next, err = unfold(f, buf, next, bareLF); err != nil || next == 0 {
+				return 0, err
+			}
 		}
 		if err := h.note(f); err != nil {
 			return 0, err
@@ -105,35 +114,73 @@ func (h *head) note(f Field) error {
 		}
 	case len("Content-Length"):
 		if equalFold(f.Name, "Content-Length") {
-			n, ok := parseUint(f.Value)
-			if !ok {
-				return errLength
-			}
-			if h.length >= 0 && !bytes.Equal(h.digits, f.Value) {
-				return errLengths
-			}
-			h.length, h.digits = n, f.Value
+			return h.noteLength(f.Value)
 		}
 	case len("Transfer-Encoding"):
 		if equalFold(f.Name, "Transfer-Encoding") {
-			if h.coded || !equalFold(f.Value, "chunked") {
-				return errCoding
-			}
-			h.coded = true
+			return h.noteCodings(f.Value)
 		}
 	}
 	return nil
 }
 
-// framing is how the body of a message ends that may have one.
+// noteLength takes in a Content-Length. The same number may be there many times,
+// in fields of their own and in one that is a list (RFC 9110 section 8.6).
+func (h *head) noteLength(list []byte) error {
+	for rest, more := list, true; more; {
+		var one []byte
+		one, rest, more = nextElement(rest)
+		if h.length >= 0 && bytes.Equal(h.digits, one) {
+			continue
+		}
+		n, ok := parseUint(one)
+		if !ok {
+			return errLength
+		}
+		if h.length >= 0 {
+			return errLengths
+		}
+		h.length, h.digits = n, one
+	}
+	return nil
+}
+
+// noteCodings takes in a Transfer-Encoding: codings without parameters, chunked
+// once and as the last one. identity was a coding once, which some ignore still.
+func (h *head) noteCodings(list []byte) error {
+	for rest, more := list, true; more; {
+		var one []byte
+		one, rest, more = nextElement(rest)
+		if h.chunked || len(one) == 0 || !only(one, inToken) || equalFold(one, "identity") {
+			return errCoding
+		}
+		h.coded, h.chunked = true, equalFold(one, "chunked")
+	}
+	return nil
+}
+
+// nextElement takes the first element off a list, without the white space around
+// it; more reports whether others follow in rest.
+func nextElement(list []byte) (one, rest []byte, more bool) {
+	one, rest, more = bytes.Cut(list, comma)
+	return trim(one), rest, more
+}
+
+var comma = []byte(",")
+
+// framing is how the body of a message ends that may have one, RFC 9112 section
+// 6.3. Of a request without a length it is NoBody, of a response UntilClose:
+// that is otherwise.
 func (h *head) framing(minor int, otherwise Framing) (Framing, error) {
 	switch {
-	case h.coded && h.length >= 0:
-		return NoBody, errBothFramings
 	case h.coded && minor == 0:
 		return NoBody, errOldCoding
-	case h.coded:
+	case h.chunked:
 		return Chunked, nil
+	case h.coded && otherwise == NoBody:
+		return NoBody, errCoding
+	case h.coded:
+		return UntilClose, nil
 	case h.length > 0:
 		return Length, nil
 	case h.length == 0:
@@ -142,6 +189,9 @@ func (h *head) framing(minor int, otherwise Framing) (Framing, error) {
 		return otherwise, nil
 	}
 }
+
+// doubtful reports whether there are readers that take the body for another one.
+func (h *head) doubtful() bool { return h.coded && (h.length >= 0 || !h.chunked) }
 
 // closes reports whether the connection ends behind this message and its answer
 // (RFC 9112 section 9.3).

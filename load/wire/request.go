@@ -14,6 +14,7 @@ type Request struct {
 	Close     bool // the connection ends with the answer to this request
 	Expect100 bool // the client may wait for a 100 before it sends the body
 	Upgrade   bool // a 101 (or, to CONNECT, a 2xx) turns the connection into something else
+	Doubtful  bool // it has a Content-Length beside its chunks: a peer may take its body for another one
 
 	Body Body // ready to follow the bytes behind the head
 }
@@ -24,7 +25,7 @@ type Request struct {
 // r is then undefined, and where the next message starts cannot be known.
 func (r *Request) Parse(buf []byte) (n int, err error) {
 	*r = Request{Fields: r.Fields[:0]}
-	visible := buf[:min(len(buf), MaxHead)]
+	visible := buf[:min(len(buf), MaxHTTP1Head)]
 	// Something that is not HTTP may never send a line end: say so at once.
 	method := 0
 	for method < len(visible) && class[visible[method]]&inToken != 0 {
@@ -53,7 +54,7 @@ func (r *Request) Parse(buf []byte) (n int, err error) {
 			return n, nil
 		}
 	}
-	if len(buf) >= MaxHead {
+	if len(buf) >= MaxHTTP1Head {
 		return 0, errHeadSize
 	}
 	return 0, nil
@@ -85,6 +86,7 @@ func (r *Request) settle(h *head) error {
 	}
 	r.Body = newBody(framing, h.length)
 	r.Close = h.closes(r.Minor)
+	r.Doubtful = h.doubtful()
 	r.Expect100 = h.expect && r.Minor > 0
 	r.Upgrade = h.upgrade && h.switches || string(r.Method) == "CONNECT"
 	return nil

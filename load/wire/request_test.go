@@ -15,6 +15,7 @@ var requests = []struct {
 	close      bool
 	expect     bool
 	upgrade    bool
+	doubtful   bool
 }{
 	{name: "no bytes", wire: ""},
 	{name: "half a method", wire: "GE"},
@@ -54,10 +55,17 @@ var requests = []struct {
 	{name: "LF hides a header", wire: "GET / HTTP/1.1\r\nX: y\nTransfer-Encoding: chunked\r\n\r\n", err: errBareLF},
 	{name: "LF as blank line", wire: "GET / HTTP/1.1\r\nX: y\r\n\n", err: errBareLF},
 	{name: "two Hosts", wire: "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", err: errHosts},
-	{name: "CL.TE", wire: "POST / HTTP/1.1\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG", err: errBothFramings},
+	{name: "CL.TE", wire: "POST / HTTP/1.1\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG", method: "POST", target: "/", framing: Chunked, doubtful: true},
+	{name: "TE.CL", wire: "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\nContent-Length: 6\r\n\r\n", method: "POST", target: "/", framing: Chunked, doubtful: true},
+	{name: "list of lengths", wire: "POST / HTTP/1.1\r\nContent-Length: 3,\t3\r\nContent-Length: 3\r\n\r\n", method: "POST", target: "/", framing: Length},
+	{name: "folded", wire: "GET / HTTP/1.1\r\nA: b\r\n\t c:d \r\n\r\n", method: "GET", target: "/"},
+	{name: "chunked is not last", wire: "POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", err: errCoding},
+	{name: "a length in a fold", wire: "POST / HTTP/1.1\r\nA: b\r\n Content-Length: 3\r\n\r\n", err: errFolded},
+	{name: "length folded", wire: "POST / HTTP/1.1\r\nContent-Length: 3\r\n 3\r\n\r\n", err: errFolded},
+	{name: "blank line that is indented", wire: "GET / HTTP/1.1\r\nA: b\r\n \r\n\r\n", err: errFolded},
 	{name: "TE.TE", wire: "POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", err: errCoding},
 	{name: "TE with vertical tab", wire: "POST / HTTP/1.1\r\nTransfer-Encoding: \vchunked\r\n\r\n", err: errFieldValue},
-	{name: "TE folded", wire: "POST / HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n\r\n", err: errCoding}, // its first line is already wrong
+	{name: "TE folded", wire: "POST / HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n\r\n", err: errFolded},
 	{name: "TE with space before the colon", wire: "POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n", err: errFieldName},
 	{name: "TE in 1.0", wire: "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", err: errOldCoding},
 }
@@ -89,8 +97,8 @@ func TestRequest(t *testing.T) {
 			if string(r.Method) != c.method || string(r.Target) != c.target {
 				t.Errorf("%q %q, want %q %q", r.Method, r.Target, c.method, c.target)
 			}
-			if r.Expect100 != c.expect || r.Upgrade != c.upgrade {
-				t.Errorf("expect %t, upgrade %t; want %t, %t", r.Expect100, r.Upgrade, c.expect, c.upgrade)
+			if r.Expect100 != c.expect || r.Upgrade != c.upgrade || r.Doubtful != c.doubtful {
+				t.Errorf("expect %t, upgrade %t, doubtful %t; want %t, %t, %t", r.Expect100, r.Upgrade, r.Doubtful, c.expect, c.upgrade, c.doubtful)
 			}
 		})
 	}
@@ -102,10 +110,10 @@ func TestRequestHeadBounds(t *testing.T) {
 		name, wire string
 		err        error
 	}{
-		{"largest head", start + strings.Repeat("b", MaxHead-len(start)-len(end)) + end, nil},
-		{"a byte more", start + strings.Repeat("b", MaxHead-len(start)-len(end)+1) + end, errHeadSize},
-		{"endless method", strings.Repeat("G", MaxHead), errHeadSize},
-		{"method not yet endless", strings.Repeat("G", MaxHead-1), nil},
+		{"largest head", start + strings.Repeat("b", MaxHTTP1Head-len(start)-len(end)) + end, nil},
+		{"a byte more", start + strings.Repeat("b", MaxHTTP1Head-len(start)-len(end)+1) + end, errHeadSize},
+		{"endless method", strings.Repeat("G", MaxHTTP1Head), errHeadSize},
+		{"method not yet endless", strings.Repeat("G", MaxHTTP1Head-1), nil},
 	} {
 		var r Request
 		n, err := r.Parse([]byte(c.wire))

@@ -11,6 +11,10 @@ type Response struct {
 	Close   bool // the connection ends with this response
 	Upgrade bool // 101: what follows is not HTTP/1.1 any more
 
+	// A Content-Length stands beside a Transfer-Encoding, or chunked is not the last
+	// coding: a peer may take the body for another one.
+	Doubtful bool
+
 	Body Body // ready to follow the bytes behind the head
 }
 
@@ -27,7 +31,7 @@ func (r *Response) Interim() bool { return r.Status < 200 && r.Status != 101 }
 // where the next message starts cannot be known.
 func (r *Response) Parse(buf []byte, toHEAD bool) (n int, err error) {
 	*r = Response{Fields: r.Fields[:0]}
-	visible := buf[:min(len(buf), MaxHead)]
+	visible := buf[:min(len(buf), MaxHTTP1Head)]
 	// Something that is not HTTP may never send a line end: say so at once.
 	const version = "HTTP/1."
 	if known := min(len(visible), len(version)); string(visible[:known]) != version[:known] {
@@ -53,7 +57,7 @@ func (r *Response) Parse(buf []byte, toHEAD bool) (n int, err error) {
 			return n, nil
 		}
 	}
-	if len(buf) >= MaxHead {
+	if len(buf) >= MaxHTTP1Head {
 		return 0, errHeadSize
 	}
 	return 0, nil
@@ -79,8 +83,9 @@ func (r *Response) settle(h *head, toHEAD bool) error {
 	if err != nil {
 		return err
 	}
+	r.Doubtful = h.doubtful()
 	if toHEAD || r.Status < 200 || r.Status == 204 || r.Status == 304 {
-		framing = NoBody
+		framing, r.Doubtful = NoBody, false
 	}
 	r.Body = newBody(framing, h.length)
 	r.Close = h.closes(r.Minor) || framing == UntilClose

@@ -31,6 +31,7 @@ var responses = []struct {
 	status     int   // 0: incomplete
 	framing    Framing
 	close      bool
+	doubtful   bool
 }{
 	{name: "no bytes", wire: ""},
 	{name: "first byte", wire: "H"},
@@ -72,23 +73,33 @@ var responses = []struct {
 	{name: "space before the colon", wire: "HTTP/1.1 200 OK\r\nContent-Length : 3\r\n\r\n", err: errFieldName},
 	{name: "space in the name", wire: "HTTP/1.1 200 OK\r\nA B: 3\r\n\r\n", err: errFieldName},
 	{name: "name above ASCII", wire: "HTTP/1.1 200 OK\r\n\xe9: 3\r\n\r\n", err: errFieldName},
-	{name: "folded", wire: "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", err: errFolded},
+	{name: "folded", wire: "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", status: 200, framing: UntilClose, close: true},
+	{name: "folded twice, and behind nothing", wire: "HTTP/1.1 200 OK\r\nA:\r\n b\r\n\tc\r\nContent-Length: 3\r\n\r\n", status: 200, framing: Length},
+	{name: "cut where it may be folded", wire: "HTTP/1.1 200 OK\r\nContent-Length: x\r\n"},
+	{name: "connection folded", wire: "HTTP/1.1 200 OK\r\nConnection: a,\r\n close\r\n\r\n", err: errFolded},
 	{name: "first field indented", wire: "HTTP/1.1 200 OK\r\n\tA: b\r\n\r\n", err: errFolded},
 	{name: "CR in a value", wire: "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", err: errFieldValue},
 	{name: "two CRs", wire: "HTTP/1.1 200 OK\r\nA: b\r\r\n\r\n", err: errFieldValue},
 	{name: "NUL in a value", wire: "HTTP/1.1 200 OK\r\nA: \x00\r\n\r\n", err: errFieldValue},
-	{name: "length and chunked", wire: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", err: errBothFramings},
-	{name: "the same with HEAD", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", toHEAD: true, err: errBothFramings},
+	{name: "length and chunked", wire: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", status: 200, framing: Chunked, doubtful: true},
+	{name: "the same with HEAD", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", toHEAD: true, status: 200},
 	{name: "two lengths", wire: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", err: errLengths},
 	{name: "two lengths, one number", wire: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 03\r\n\r\n", err: errLengths},
-	{name: "list of lengths", wire: "HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\n", err: errLength},
+	{name: "list of lengths", wire: "HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\n", status: 200, framing: Length},
+	{name: "list of two lengths", wire: "HTTP/1.1 200 OK\r\nContent-Length: 3, 4\r\n\r\n", err: errLengths},
+	{name: "list that goes on", wire: "HTTP/1.1 200 OK\r\nContent-Length: 3,\r\n\r\n", err: errLength},
 	{name: "length with a sign", wire: "HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\n", err: errLength},
 	{name: "negative length", wire: "HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", err: errLength},
 	{name: "hexadecimal length", wire: "HTTP/1.1 200 OK\r\nContent-Length: 0x3\r\n\r\n", err: errLength},
 	{name: "empty length", wire: "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", err: errLength},
 	{name: "length past int64", wire: "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n", err: errLength}, // 2^63
 	{name: "chunked twice", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", err: errCoding},
-	{name: "gzip, chunked", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", err: errCoding},
+	{name: "gzip, chunked", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", status: 200, framing: Chunked},
+	{name: "the same in two fields", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", status: 200, framing: Chunked},
+	{name: "gzip", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 3\r\n\r\n", status: 200, framing: UntilClose, close: true, doubtful: true},
+	{name: "chunked, gzip", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", err: errCoding},
+	{name: "empty coding", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: , chunked\r\n\r\n", err: errCoding},
+	{name: "coding with a parameter", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip;q=1, chunked\r\n\r\n", err: errCoding},
 	{name: "identity", wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", err: errCoding},
 	{name: "chunked in 1.0", wire: "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", err: errOldCoding},
 }
@@ -113,11 +124,28 @@ func TestResponse(t *testing.T) {
 				}
 				return
 			}
+			if r.Doubtful != c.doubtful {
+				t.Errorf("doubtful %t, want %t", r.Doubtful, c.doubtful)
+			}
 			got := want{head: n, framing: r.Body.Framing(), close: r.Close}
 			if want := (want{head: headLen(c.wire), framing: c.framing, close: c.close}); got != want || r.Status != c.status {
 				t.Errorf("status %d, %+v; want %d, %+v", r.Status, got, c.status, want)
 			}
 		})
+	}
+}
+
+// TestFoldedValue: it is one line with a space where it was folded, and the bytes
+// that were given stay as they are.
+func TestFoldedValue(t *testing.T) {
+	const wire = "HTTP/1.1 200 OK\r\nA: b \r\n\t c\r\n d \r\nContent-Length: 0\r\n\r\n"
+	var r Response
+	given := []byte(wire)
+	if n, err := r.Parse(given, false); n != len(wire) || err != nil {
+		t.Fatal(n, err)
+	}
+	if got, _ := r.Fields.Get("a"); string(got) != "b c d" || string(given) != wire {
+		t.Errorf("value %q of %q", got, given)
 	}
 }
 
@@ -156,11 +184,11 @@ func TestHeadBounds(t *testing.T) {
 		name, wire string
 		err        error
 	}{
-		{"largest head", pad(MaxHead), nil},
-		{"a byte more", pad(MaxHead + 1), errHeadSize},
-		{"no end in sight", start + strings.Repeat("A: b\r\n", 10) + strings.Repeat("x", MaxHead), errHeadSize},
-		{"most fields", start + strings.Repeat("A: b\r\n", MaxFields) + end, nil},
-		{"a field more", start + strings.Repeat("A: b\r\n", MaxFields+1) + end, errFields},
+		{"largest head", pad(MaxHTTP1Head), nil},
+		{"a byte more", pad(MaxHTTP1Head + 1), errHeadSize},
+		{"no end in sight", start + strings.Repeat("A: b\r\n", 10) + strings.Repeat("x", MaxHTTP1Head), errHeadSize},
+		{"most fields", start + strings.Repeat("A: b\r\n", MaxHTTP1Fields) + end, nil},
+		{"a field more", start + strings.Repeat("A: b\r\n", MaxHTTP1Fields+1) + end, errFields},
 	} {
 		var r Response
 		n, err := r.Parse([]byte(c.wire), false)

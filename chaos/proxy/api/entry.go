@@ -41,7 +41,7 @@ type entry struct {
 }
 
 // endings is how many values evidence.Ending has.
-const endings = int(evidence.Cut) + 1
+const endings = int(evidence.Unread) + 1
 
 // settings are what makes a proxy another one: its relay begins anew when they
 // change.
@@ -54,6 +54,7 @@ type settings struct {
 // traffic is what has passed through a relay.
 type traffic struct {
 	connections uint64        // that callers have made
+	unread      uint64        // connections that could not be read
 	bytes       [2]byteCounts // to the upstream, and back
 }
 
@@ -62,6 +63,7 @@ type byteCounts struct{ received, sent uint64 }
 
 func trafficOf(r proxy.Relay) traffic {
 	t := traffic{connections: r.Accepted()}
+	t.unread, _ = r.Unread()
 	for i, d := range directions {
 		t.bytes[i] = byteCounts{r.Received(d), r.Bytes(d)}
 	}
@@ -73,6 +75,7 @@ var directions = [2]toxic.Direction{toxic.Upstream, toxic.Downstream}
 
 func (t traffic) plus(u traffic) traffic {
 	t.connections += u.connections
+	t.unread += u.unread
 	for i := range t.bytes {
 		t.bytes[i].received += u.bytes[i].received
 		t.bytes[i].sent += u.bytes[i].sent

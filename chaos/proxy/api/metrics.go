@@ -183,6 +183,10 @@ func (s *Server) metrics() []byte {
 	for _, r := range reads {
 		x.sample(r.refusals, "proxy", r.name)
 	}
+	x.family("stormctl_proxy_unread_connections_total", "counter", "Connections that passed as bytes because they could not be read.")
+	for _, r := range reads {
+		x.sample(r.unread, "proxy", r.name)
+	}
 	bytes := func(name, help string, of func(byteCounts) uint64) {
 		x.family(name, "counter", help)
 		for _, r := range reads {

@@ -1,8 +1,13 @@
 package http
 
-// maxBuffer bounds what one side of a connection reads ahead. It is more than
-// a head may be, so that a head never waits for room.
-const maxBuffer = 128 << 10
+import "github.com/stormctl/stormctl/load/wire"
+
+const (
+	// maxBuffer bounds what one side of a connection reads ahead, behind what it keeps.
+	maxBuffer = 128 << 10
+	// maxHeadBuffer is more than a head may be, so that a head never waits for room.
+	maxHeadBuffer = 2 * wire.MaxHTTP1Head
+)
 
 // buffer holds bytes between a read and a write: those read are at the end of
 // it, those written are taken off its front.
@@ -32,7 +37,13 @@ func (q *buffer) release() { q.kept = 0 }
 
 // room returns where the next read may go; it is empty if the buffer is full.
 // What is kept stays valid, also when the buffer grows.
-func (q *buffer) room() []byte {
+func (q *buffer) room() []byte { return q.roomWithin(q.kept + maxBuffer) }
+
+// headRoom is room for more of a head that is not complete.
+func (q *buffer) headRoom() []byte { return q.roomWithin(maxHeadBuffer) }
+
+// roomWithin is room in a buffer that grows as long as it is smaller than most.
+func (q *buffer) roomWithin(most int) []byte {
 	if q.from >= q.kept {
 		if q.empty() {
 			q.from, q.to = q.kept, q.kept
@@ -41,7 +52,7 @@ func (q *buffer) room() []byte {
 			q.from, q.to = q.kept, q.kept+n
 		}
 	}
-	if (q.full || q.to == len(q.b)) && len(q.b) < maxBuffer {
+	if (q.full || q.to == len(q.b)) && len(q.b) < most {
 		// The old array is left as it is: slices of kept bytes may point into it.
 		grown := make([]byte, 2*len(q.b))
 		copy(grown, q.b[:q.to])

@@ -17,10 +17,12 @@ type exchange struct {
 	open bool
 
 	toHEAD, toCONNECT bool // the request's method, as far as it frames the response
+	toUpgrade         bool // it asks for another protocol
+	doubtful          bool // the request or its response may be read otherwise by a peer
 
 	passed    bool       // the request has begun to reach the dependency: what delays it now delays its response
 	answering bool       // the response, or ours instead, has begun to reach the caller: too late for another
-	tunnel    bool       // bytes pass both ways until both sides have closed; the sides do not take turns
+	upgraded  bool       // the dependency has agreed to another protocol: the sides do not take turns any more
 	waiting   bool       // the caller's side wants to be woken when it ends
 	dropped   bool       // the response, which has begun to come, is dropped
 	lost      bool       // it has come to its end

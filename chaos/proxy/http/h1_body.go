@@ -55,7 +55,7 @@ func (u *h1Upstream) writePaced() bool {
 	}
 	n, payload, err := u.res.Body.Span(fresh)
 	if err != nil {
-		return u.passUnread()
+		return u.turnOpaque(err)
 	}
 	if payload {
 		u.shapePayload(f, fresh[:n])

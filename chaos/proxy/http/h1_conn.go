@@ -48,9 +48,8 @@ type h1Conn struct {
 	framing  wire.Body // of the request, before any of it
 	edited   int       // bytes at the front of in that edit has done its work on
 
-	opaque     bool      // what the caller sends is not HTTP/1.1 any more, and passed on as it is
 	lost       bool      // the dependency takes no more: what is left of the request goes nowhere
-	halfClosed bool      // the caller has closed its side of a tunnel
+	halfClosed bool      // the caller has closed its side, and still listens
 	drainBy    time.Time // when draining ends
 
 	head  toxic.Head // of the exchange in progress; read by review too, under mu
@@ -64,7 +63,11 @@ type h1Conn struct {
 	// them. It is taken before mu.
 	final sync.Mutex
 
+	// opaque is set once, under mu: see turnOpaque.
+	opaque atomic.Bool
+
 	mu     sync.Mutex
+	unread string // why it is opaque; "" if it is not, and once that is counted
 	x      exchange
 	up     *h1Upstream // nil until the first request is passed on, and once it is given up
 	sent   bool        // the request in progress, or just ended, has been read whole
@@ -81,7 +84,7 @@ const (
 	passing                 // the request goes to the dependency
 	awaiting                // the end of the response
 	discarding              // reading the request that a fault answers
-	tunneling               // passing bytes until the end
+	tunneling               // passing bytes until the end, on a connection whose sides do not take turns
 	draining                // answered for the last time: reading until the caller has closed
 )
 
@@ -105,10 +108,11 @@ func newH1Conn(r *Relay, number uint64, caller transport.Conn) *h1Conn {
 }
 
 // begin opens the exchange whose request head is in c.req, and lets the toxics
-// in force decide for it. What has no head is a tunnel without method and path.
-func (c *h1Conn) begin(head bool) {
+// in force decide for it. unread is why the request cannot be read, nil if it can;
+// one without a head has neither method nor path.
+func (c *h1Conn) begin(headed bool, unread error) {
 	var of evidence.Exchange
-	if head {
+	if headed {
 		c.head.Method, c.head.Path = c.req.Method, c.req.Path()
 		of = c.relay.identify(&c.head)
 	} else {
@@ -119,8 +123,12 @@ func (c *h1Conn) begin(head bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.x.begin(c.relay, of)
-	c.x.tunnel = !head
-	c.sent = head && c.req.Body.Done()
+	c.x.toUpgrade, c.x.doubtful = c.req.Upgrade, c.req.Doubtful
+	if unread != nil {
+		c.turnOpaque("request", unread)
+	}
+	c.countUnread()
+	c.sent = !c.opaque.Load() && c.req.Body.Done()
 	if c.sent {
 		c.x.Payload = c.payload()
 	}
@@ -176,7 +184,9 @@ var longAgo = time.Unix(1, 0)
 // finish ends the exchange in progress, if there is one, and the caller's side may
 // begin the next. c.mu is locked.
 func (c *h1Conn) finish(how evidence.Ending) (e ended, ok bool) {
-	if e, ok = c.x.finish(c.relay, how, true); e.breaks {
+	// Of what passes until both sides have closed there is nothing behind the response.
+	behind := how == evidence.Injected || !c.tunnels()
+	if e, ok = c.x.finish(c.relay, how, behind); e.breaks {
 		c.ending = toReset
 	}
 	return e, ok

@@ -77,7 +77,7 @@ func TestEndingsWhileClosing(t *testing.T) {
 		c, _ := bare(t)
 		var got []evidence.Ending
 		c.relay.Record(time.Now(), func(x evidence.Exchange) { got = append(got, x.Ending) })
-		c.begin(false)
+		c.begin(false, nil)
 		c.relay.life.Close()
 		c.end(how)
 		c.end(evidence.Failed) // again means nothing

@@ -61,6 +61,9 @@ func (c *h1Conn) run() {
 // c.until comes or the connection is woken.
 func (c *h1Conn) read() error {
 	room := c.in.room()
+	if c.phase == reading {
+		room = c.in.headRoom()
+	}
 	if len(room) == 0 || c.halfClosed {
 		return c.watch()
 	}
@@ -96,23 +99,11 @@ func (c *h1Conn) watch() error {
 	select {
 	case <-c.nudge:
 	case <-timer.C:
-		if !c.halfClosed && transport.HungUp(c.raw) {
+		if !c.halfClosed && !c.mayCloseHalf() && transport.HungUp(c.raw) {
 			return io.EOF
 		}
 	}
 	return nil
-}
-
-// goneHalf reports whether a read that failed means only that the caller closed
-// its side of a tunnel.
-func (c *h1Conn) goneHalf(err error) bool {
-	if !errors.Is(err, io.EOF) {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.halfClosed = c.x.open && c.x.tunnel
-	return c.halfClosed
 }
 
 // advance does what can be done with what has been read.
@@ -139,19 +130,25 @@ func (c *h1Conn) readHead() step {
 	if c.in.empty() {
 		return read
 	}
-	n, err := c.req.Parse(c.in.unread())
-	if n == 0 && err == nil {
-		return read
+	headed, err := false, error(nil)
+	if !c.opaque.Load() {
+		var n int
+		n, err = c.req.Parse(c.in.unread())
+		if n == 0 && err == nil {
+			return read
+		}
+		if headed = err == nil; headed {
+			c.in.keep(n)
+			c.headSize, c.framing = n, c.req.Body
+			c.out, c.last, c.lost = n, c.req.Close, false
+			c.hash = fnvOffset
+			err = c.scan()
+		}
 	}
-	c.hash, c.last, c.lost = fnvOffset, false, false
-	c.opaque = err != nil
-	if err == nil {
-		c.in.keep(n)
-		c.headSize, c.framing = n, c.req.Body
-		c.out, c.last = n, c.req.Close
-		c.opaque = c.scan() != nil
+	if !headed {
+		c.out, c.last, c.lost = 0, true, false
 	}
-	c.begin(err == nil)
+	c.begin(headed, err)
 	c.phase = gated
 	return again
 }
@@ -184,8 +181,13 @@ func (c *h1Conn) payload() uint64 {
 // more scans what was read since, and notes when the request is complete. It
 // reports false if what comes is not HTTP/1.1 any more.
 func (c *h1Conn) more() bool {
-	if c.opaque || c.scan() != nil {
-		c.opaque = true
+	if c.opaque.Load() {
+		return false
+	}
+	if err := c.scan(); err != nil {
+		c.mu.Lock()
+		c.turnOpaque("request", err)
+		c.mu.Unlock()
 		return false
 	}
 	if c.req.Body.Done() && !c.sent { // only this side changes it
@@ -238,7 +240,7 @@ func (c *h1Conn) passGate() (s step, breaks bool) {
 	x.passed = true
 	c.beginEdit()
 	c.phase = passing
-	if c.opaque {
+	if c.opaque.Load() {
 		c.phase = tunneling
 	}
 	return again, false
@@ -272,7 +274,7 @@ func (c *h1Conn) verdict() (s step, ok bool) {
 		c.respond()
 		c.giveUp(false)
 		s = again
-	case x.open && x.tunnel && c.phase != tunneling:
+	case x.open && c.tunnels() && c.phase != tunneling && x.answer.Verb != toxic.Respond:
 		c.phase = tunneling
 		s = again
 	default:
@@ -361,6 +363,10 @@ func (c *h1Conn) await() step {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.x.open && c.x.doubtful && !c.in.empty():
+		// To the caller the response is over, or to the dependency the request is not.
+		c.turnOpaque("request", errDoubtful)
+		return again
 	case c.x.open:
 		c.x.waiting = !c.in.empty()
 		return read
@@ -392,39 +398,6 @@ func (c *h1Conn) discard() step {
 		return read
 	}
 	return c.answer()
-}
-
-// tunnel passes bytes on until the caller closes its side, and then waits for
-// the dependency to close its own.
-func (c *h1Conn) tunnel() step {
-	if s, ok := c.verdict(); !ok {
-		return s
-	}
-	switch {
-	case c.lost || c.halfClosed && c.in.empty():
-		return c.tunnelEnd()
-	case c.in.empty():
-		return read
-	default:
-		return c.write(len(c.in.unread()))
-	}
-}
-
-// tunnelEnd is for when nothing more goes from the caller to the dependency.
-func (c *h1Conn) tunnelEnd() step {
-	c.mu.Lock()
-	up := c.up
-	over := up == nil || up.eof
-	c.mu.Unlock()
-	switch {
-	case over:
-		c.end(evidence.Answered)
-		return stop
-	case c.lost:
-		return stop
-	}
-	_ = up.conn.CloseWrite() // fails only if that side is gone, which is what it is for
-	return read
 }
 
 // beginDrain is called once the caller's direction is closed for writing. Closing

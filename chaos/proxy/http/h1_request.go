@@ -30,8 +30,8 @@ func (c *h1Conn) beginEdit() {
 	f := c.x.fate
 	c.edited = 0
 	c.edit = requestEdit{
-		corrupts: !c.opaque && f.CorruptsRequest(),
-		copies:   !c.opaque && f.Duplicates() && !c.x.toCONNECT && !c.req.Upgrade,
+		corrupts: !c.opaque.Load() && f.CorruptsRequest(),
+		copies:   !c.opaque.Load() && f.Duplicates() && !c.x.toCONNECT && !c.req.Upgrade,
 		head:     c.headSize, body: c.framing, copy: c.edit.copy[:0],
 	}
 }
@@ -130,7 +130,11 @@ func (r *Relay) deliver(request []byte, toHEAD bool) error {
 	in := buffer{b: make([]byte, 8<<10)}
 	var res wire.Response
 	for headed := false; ; {
-		n, err := conn.Read(in.room())
+		room := in.room()
+		if !headed {
+			room = in.headRoom()
+		}
+		n, err := conn.Read(room)
 		r.Got(link.ToCaller, n)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -89,9 +90,17 @@ func (u *h1Upstream) run(ctx context.Context) {
 		return
 	}
 	for {
-		n, err := u.conn.Read(u.in.room())
+		room := u.in.room()
+		if u.part == head {
+			room = u.in.headRoom()
+		}
+		n, err := u.conn.Read(room)
 		u.c.relay.Got(link.ToCaller, n)
 		u.in.filled(n)
+		if errors.Is(err, os.ErrDeadlineExceeded) { // the connection is opaque now
+			_ = u.conn.SetReadDeadline(time.Time{}) // fails only if closed, as the read will
+			err = nil
+		}
 		if !u.process() {
 			return
 		}
@@ -153,30 +162,35 @@ func (u *h1Upstream) process() bool {
 func (u *h1Upstream) readHead() (complete, ok bool) {
 	c := u.c
 	c.mu.Lock()
-	turns := c.x.open && !c.x.tunnel
-	toHEAD, toCONNECT := c.x.toHEAD, c.x.toCONNECT
+	tunnels, asked := c.tunnels(), c.x.open
+	toHEAD, toCONNECT, toUpgrade := c.x.toHEAD, c.x.toCONNECT, c.x.toUpgrade
 	c.mu.Unlock()
-	if !turns {
-		// A tunnel; or an unsolicited response, as servers send it
-		// before they close an idle connection.
+	switch {
+	case tunnels:
 		u.part = rest
 		return true, true
+	case !asked: // as servers send it before they close an idle connection
+		return true, u.turnOpaque(errUnasked)
 	}
 	n, err := u.res.Parse(u.in.unread(), toHEAD)
 	switch {
 	case err != nil:
-		u.part = rest
-		return true, true
+		return true, u.turnOpaque(err)
 	case n == 0:
 		return false, true
 	case u.res.Interim():
 		return true, u.pass(n, false)
+	case u.res.Upgrade && !toUpgrade:
+		return true, u.turnOpaque(errUnaskedSwitch)
 	case u.res.Upgrade || toCONNECT && u.res.Status/100 == 2:
 		return true, u.upgrade(n)
 	}
 	u.part, u.out = body, n
 	u.body = bodyPacer{}
 	u.body.length, u.body.known = u.res.Body.Left()
+	if u.res.Doubtful {
+		u.doubt()
+	}
 	return true, true
 }
 
@@ -189,6 +203,8 @@ func (u *h1Upstream) passBody() bool {
 			return false
 		case u.part == dropped:
 			return u.discard()
+		case u.part == rest:
+			return true
 		case u.fate.OnBody():
 			return u.writePaced()
 		}
@@ -196,7 +212,7 @@ func (u *h1Upstream) passBody() bool {
 	for fresh := u.in.unread()[u.out:]; len(fresh) > 0 && !u.res.Body.Done(); fresh = u.in.unread()[u.out:] {
 		n, payload, err := u.res.Body.Span(fresh)
 		if err != nil {
-			return u.passUnread()
+			return u.turnOpaque(err)
 		}
 		if payload {
 			u.body.at += int64(n)
@@ -207,13 +223,6 @@ func (u *h1Upstream) passBody() bool {
 		return u.passLast()
 	}
 	return u.pass(u.out, true)
-}
-
-// passUnread passes on what is not HTTP/1.1 any more. The caller may understand
-// it in its own way; we cannot tell where it ends.
-func (u *h1Upstream) passUnread() bool {
-	u.part = rest
-	return u.pass(len(u.in.unread()), true)
 }
 
 // pass passes on n bytes of which more may follow.
@@ -242,9 +251,9 @@ func (u *h1Upstream) passLast() bool {
 	if !u.gate(true, &e) { // takes c.final
 		return false
 	}
-	if u.part == dropped {
+	if u.part != body {
 		c.final.Unlock()
-		return u.discard()
+		return u.part == rest || u.discard()
 	}
 	_, err := c.writeBack(u.in.unread()[:u.out])
 	c.final.Unlock()
@@ -268,24 +277,6 @@ func (u *h1Upstream) passLast() bool {
 	return true
 }
 
-// upgrade passes on the head that makes a tunnel of the connection.
-func (u *h1Upstream) upgrade(n int) bool {
-	u.part = body // of no bytes, for look to describe it
-	if !u.gate(true, nil) {
-		return false
-	}
-	if u.part == dropped {
-		return u.discard()
-	}
-	u.part = rest
-	u.c.mu.Lock()
-	u.c.x.tunnel = true
-	u.c.mu.Unlock()
-	ok := u.pass(n, true)
-	u.c.wakeCaller()
-	return ok
-}
-
 // gate waits until more of the response may be passed on. It reports false if
 // none may: this side was given up, or the connection reset.
 //
@@ -300,7 +291,7 @@ func (u *h1Upstream) gate(final bool, last *ended) bool {
 		}
 		c.mu.Lock()
 		verb, until, given := u.look(final)
-		if last != nil && verb == toxic.Pass && !given && u.part != dropped {
+		if last != nil && verb == toxic.Pass && !given && u.part == body {
 			*last, _ = c.finish(evidence.Answered)
 		}
 		c.mu.Unlock()
@@ -326,6 +317,9 @@ func (u *h1Upstream) look(final bool) (verb toxic.Verb, until time.Time, given b
 	x := &u.c.x
 	if u.c.up != u {
 		return toxic.Pass, time.Time{}, true
+	}
+	if u.part != dropped && u.c.opaque.Load() {
+		u.part = rest
 	}
 	u.fate = toxic.Fate{}
 	if !x.open {
@@ -404,7 +398,7 @@ func (u *h1Upstream) ended(err error) {
 		c.mu.Unlock()
 		return
 	}
-	if x.open && x.tunnel && clean {
+	if x.open && c.tunnels() && clean {
 		c.mu.Unlock()
 		_ = c.caller.CloseWrite() // fails only if the caller is gone, which its own side sees
 		c.wakeCaller()            // its side ends it
@@ -423,7 +417,7 @@ func (u *h1Upstream) ended(err error) {
 	if ok {
 		e.Tell()
 	}
-	if clean && uploading {
+	if clean && uploading && !e.breaks {
 		// Closing now would reset the connection and could take the response
 		// from a caller that still sends. It ends when the dependency takes no
 		// more, or when the caller closes.

@@ -252,7 +252,7 @@ func TestOtherProtocolPasses(t *testing.T) {
 		t.Errorf("the caller saw %v, want a FIN", err)
 	}
 	c.Close()
-	if x := l.Next(); x.Method != "" || x.Status != 0 || x.Ending != evidence.Answered {
+	if x := l.Next(); x.Method != "" || x.Status != 0 || x.Ending != evidence.Unread {
 		t.Errorf("recorded %+v", x)
 	}
 }

@@ -62,12 +62,16 @@ type Relay interface {
 	// must not block.
 	Record(start time.Time, observe func(evidence.Exchange))
 
-	Hit(index int) uint64              // exchanges that the toxics with this index have touched
-	Overflow(index int) uint64         // exchanges that they let go because they had hold of as many as they may (Select.MaxActive)
-	InFlight() int                     // exchanges in progress
-	Connections() int                  // open connections of callers
-	Accepted() uint64                  // connections that callers have made so far
-	Unsafe() uint64                    // callers whose TLS handshake failed
+	Hit(index int) uint64      // exchanges that the toxics with this index have touched
+	Overflow(index int) uint64 // exchanges that they let go because they had hold of as many as they may (Select.MaxActive)
+	InFlight() int             // exchanges in progress
+	Connections() int          // open connections of callers
+	Accepted() uint64          // connections that callers have made so far
+	Unsafe() uint64            // callers whose TLS handshake failed
+	// Unread is how many connections of callers had an exchange whose bytes could not
+	// be read as HTTP/1.1: they passed as they were, and what followed on that
+	// connection is in no record of its own. first is what could not be read first.
+	Unread() (connections uint64, first string)
 	Bytes(d toxic.Direction) uint64    // given to the dependency (Upstream) or to callers (Downstream); Both is their sum
 	Received(d toxic.Direction) uint64 // come from callers or from the dependency; they may be under way still, or have been dropped
 

@@ -23,14 +23,22 @@ type Counters struct {
 	inFlight         atomic.Int64
 	accepted         atomic.Uint64
 	unsafe           atomic.Uint64
+	unread           atomic.Uint64
+	firstUnread      atomic.Pointer[string]      // why the first of them was
 	passed, received [2]atomic.Uint64            // bytes, by Direction
 	hits, overflows  [MaxIndex + 1]atomic.Uint64 // by index of the toxic
 }
 
-// InFlight, Accepted, Unsafe, Bytes, Received, Hit and Overflow are those of Relay.
-func (c *Counters) InFlight() int                     { return int(c.inFlight.Load()) }
-func (c *Counters) Accepted() uint64                  { return c.accepted.Load() }
-func (c *Counters) Unsafe() uint64                    { return c.unsafe.Load() }
+// InFlight, Accepted, Unsafe, Unread, Bytes, Received, Hit and Overflow are those of Relay.
+func (c *Counters) InFlight() int    { return int(c.inFlight.Load()) }
+func (c *Counters) Accepted() uint64 { return c.accepted.Load() }
+func (c *Counters) Unsafe() uint64   { return c.unsafe.Load() }
+func (c *Counters) Unread() (connections uint64, first string) {
+	if why := c.firstUnread.Load(); why != nil {
+		first = *why
+	}
+	return c.unread.Load(), first
+}
 func (c *Counters) Bytes(d toxic.Direction) uint64    { return bytesOf(&c.passed, d) }
 func (c *Counters) Received(d toxic.Direction) uint64 { return bytesOf(&c.received, d) }
 func (c *Counters) Hit(index int) uint64              { return ofIndex(&c.hits, index) }
@@ -44,6 +52,13 @@ func (c *Counters) Accept() { c.accepted.Add(1) }
 
 // Refuse counts a caller whose TLS handshake failed.
 func (c *Counters) Refuse() { c.unsafe.Add(1) }
+
+// LeaveUnread counts a connection of which what follows cannot be read; why says
+// what could not, and counts if it is the first.
+func (c *Counters) LeaveUnread(why string) {
+	c.firstUnread.CompareAndSwap(nil, &why)
+	c.unread.Add(1)
+}
 
 // Overflowed counts an exchange that a toxic let go because of its bound.
 func (c *Counters) Overflowed(index int) { c.overflows[index].Add(1) }
