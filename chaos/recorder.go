@@ -65,6 +65,7 @@ type linkRecorder struct {
 	log    *hist.LogFile
 	errors uint64 // since the last tick
 	busy   func() int
+	unread func() (connections uint64, first string)
 }
 
 // newRecorder makes the files. The first line of the timeline is on disk when
@@ -98,7 +99,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 		rec.warmed = arrivals.DueBefore(schedule, warmup)
 	}
 	for name, relay := range relays {
-		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight}
+		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, unread: relay.Unread}
 		rec.links[name] = l
 		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), maxSheet); err != nil {
 			return rec, err
@@ -296,8 +297,10 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		if t.Links == nil {
 			t.Links = map[string]evidence.LinkTick{}
 		}
-		t.Links[name] = evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors,
+		tick := evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors,
 			P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy()}
+		tick.Unread, tick.FirstUnread = l.unread()
+		t.Links[name] = tick
 		l.errors = 0
 	}
 	return t

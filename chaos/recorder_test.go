@@ -27,7 +27,9 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second), Routes: []string{"pay", "send_lag"},
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := arrivals.Constant(1000, time.Second)
-	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]proxy.Relay{"front": new(http.Relay)})
+	relay := new(http.Relay)
+	relay.LeaveUnread("response: malformed")
+	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]proxy.Relay{"front": relay})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +68,9 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	run, err := evidence.Read(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if l := run.Links["front"]; l.Unread != 1 || l.FirstUnread != "response: malformed" {
+		t.Errorf("%d connections unread, first %q", l.Unread, l.FirstUnread)
 	}
 	if len(run.Front) != 2*each || len(run.Links["front"].Exchanges) != each+1 || run.Partial || run.End != time.Second || len(run.Lost) > 0 {
 		t.Errorf("read back %d samples and %d exchanges, partial %v, end %v, lost %v", len(run.Front), len(run.Links["front"].Exchanges), run.Partial, run.End, run.Lost)

@@ -203,6 +203,11 @@ func (r *Run) add(e Event) {
 		if tick.Lost > 0 {
 			r.Lost["records"] = tick.Lost
 		}
+		for name, t := range tick.Links {
+			if l := r.Links[name]; l != nil && t.Unread > 0 {
+				l.Unread, l.FirstUnread = t.Unread, t.FirstUnread
+			}
+		}
 	case e.Kind == KindWarmup:
 		r.Warmup = e.Warmup
 	case e.Kind == KindDeath:

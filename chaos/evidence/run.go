@@ -72,6 +72,11 @@ type Link struct {
 	To        string     `json:"to"`
 	Exchanges []Exchange `json:"-"` // by Begin
 
+	// How many connections could not be read: exchanges that went over them may have
+	// no record, or end as Unread. FirstUnread is what could not be read first.
+	Unread      uint64 `json:"-"`
+	FirstUnread string `json:"-"`
+
 	byID kept[Exchange]
 }
 
@@ -136,6 +141,9 @@ type LinkTick struct {
 	Errors   uint64  `json:"errors"` // of them with status 500 or more, or with no response
 	P99      Seconds `json:"p99_s"`  // how long they took
 	InFlight int     `json:"in_flight"`
+
+	Unread      uint64 `json:"unread,omitempty"`       // connections that could not be read, up to now
+	FirstUnread string `json:"first_unread,omitempty"` // what could not be read of the first of them
 }
 
 // UnmarshalJSON also reads ticks from before there was load.Wrong: they have one

@@ -36,7 +36,7 @@ func (f *Follower) asRun() *Stretch {
 		list := slices.DeleteFunc(f.links[name], func(x Exchange) bool { return f.left(x.ID) })
 		f.links[name] = list
 		arrange(list, exchangesInOrder)
-		run.Links[name] = &Link{Name: name, From: l.From, To: l.To, Exchanges: list}
+		run.Links[name] = &Link{Name: name, From: l.From, To: l.To, Exchanges: list, Unread: l.Unread, FirstUnread: l.FirstUnread}
 	}
 	to := f.clock()
 	if f.ended {

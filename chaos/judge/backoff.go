@@ -60,6 +60,7 @@ func grain(wait time.Duration) time.Duration { return min(time.Millisecond, wait
 // Judge implements Claim.
 func (c Backoff) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "backoff")
+	f.over(c.Link)
 	link := run.Links[c.Link]
 	if link == nil || len(link.Exchanges) == 0 {
 		f.open("base", "no call went over %s", c.Link)

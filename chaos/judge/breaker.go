@@ -105,6 +105,7 @@ func (b Breaker) instances() int { return max(b.Instances, 1) }
 // Judge implements Claim.
 func (b Breaker) Judge(run *evidence.Run) Verdict {
 	f := find(run, b, "breaker")
+	f.over(b.Link)
 	t, why := trafficOf(run, b.Link, b.Route)
 	if why != "" {
 		f.open("opens", "%s", why)

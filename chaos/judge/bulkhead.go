@@ -122,6 +122,7 @@ func (e saturation) slows() bool {
 // Judge implements Claim.
 func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "bulkhead")
+	f.over(c.Link)
 	link := run.Links[c.Link]
 	if link == nil || len(link.Exchanges) == 0 {
 		f.open("", "no call went over %s", c.Link)

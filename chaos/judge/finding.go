@@ -40,6 +40,17 @@ func (f *finding) rests(from, to time.Duration, leans leaning) {
 	f.outlived(to)
 }
 
+// over says of which links' exchanges the claim asks. Where connections could not
+// be read, calls may have gone by without a record.
+func (f *finding) over(links ...string) {
+	for _, name := range links {
+		if l := f.run.Links[name]; l != nil && l.Unread > 0 {
+			f.distrust(fmt.Sprintf("%s on %s could not be read (first a %s), so that calls may have gone over it unseen",
+				were(int(l.Unread), "connection", "connections"), name, l.FirstUnread))
+		}
+	}
+}
+
 // distrust makes the claim inconclusive whatever else was found: the harness
 // cannot tell. The first reason counts; "" is none.
 func (f *finding) distrust(reason string) {

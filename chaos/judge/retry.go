@@ -101,6 +101,7 @@ func (c Retry) failed(x *evidence.Exchange) bool {
 // Judge implements Claim.
 func (c Retry) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "retry")
+	f.over(c.Link...)
 	link := c.Link.in(run)
 	if link == nil || len(link.Exchanges) == 0 {
 		f.open("on", "no call went over %s", c.Link)

@@ -35,6 +35,7 @@ func (c Timeout) String() string {
 // Judge implements Claim.
 func (c Timeout) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "timeout")
+	f.over(c.Link)
 	t, why := trafficOf(run, c.Link, c.Route)
 	if why != "" {
 		f.open("within", "%s", why)

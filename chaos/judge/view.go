@@ -167,7 +167,7 @@ func failed(x *evidence.Exchange) bool {
 	switch x.Ending {
 	case evidence.CallerGone, evidence.Failed, evidence.Broken:
 		return true
-	case evidence.Cut:
+	case evidence.Cut, evidence.Unread:
 		return false
 	}
 	return x.Status >= 500

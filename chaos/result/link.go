@@ -19,6 +19,11 @@ type Link struct {
 	Statuses  map[string]uint64 `json:"statuses"` // by what the caller got
 	InFlight  int               `json:"max_in_flight"`
 	Duration  Spread            `json:"duration"`
+
+	// Connections that could not be read and passed as bytes, and what could not be
+	// read of the first: exchanges on them may have no record.
+	Unread      uint64 `json:"unread,omitempty"`
+	FirstUnread string `json:"first_unread,omitempty"`
 }
 
 // links is what each link saw.
@@ -27,7 +32,7 @@ func links(run *evidence.Run) []Link {
 	for _, name := range slices.Sorted(maps.Keys(run.Links)) {
 		l := run.Links[name]
 		r := Link{Name: name, From: l.From, To: l.To, Exchanges: uint64(len(l.Exchanges)),
-			Endings: map[string]uint64{}, Statuses: map[string]uint64{}}
+			Endings: map[string]uint64{}, Statuses: map[string]uint64{}, Unread: l.Unread, FirstUnread: l.FirstUnread}
 		durations := make([]time.Duration, 0, len(l.Exchanges))
 		endings, statuses := map[evidence.Ending]uint64{}, map[int]uint64{}
 		for i := range l.Exchanges {

@@ -52,7 +52,7 @@ func TestDropResponse(t *testing.T) {
 
 	t.Run("then reset", func(t *testing.T) {
 		for name, response := range map[string]string{
-			"a length": bodied("0123456789"), "no body": empty, "an upgrade": "HTTP/1.1 101 X\r\n\r\n",
+			"a length": bodied("0123456789"), "no body": empty, "an upgrade": switching,
 			"chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -60,8 +60,8 @@ func TestDropResponse(t *testing.T) {
 				l := listen(t, d.Address())
 				c, up := warm(l, d)
 				remove := l.Add(4, toxic.DropResponse{Then: "reset", Select: toxic.All})
-				c.Send(wiretest.Get)
-				up.Expect(wiretest.Get)
+				c.Send(upgrade)
+				up.Expect(upgrade)
 				up.Send("HTTP/1.1 103 Early Hints\r\n\r\n") // is no response yet
 				c.Expect("HTTP/1.1 103 Early Hints\r\n\r\n")
 				up.Send(response)

@@ -56,6 +56,12 @@ func serve(tb testing.TB, upstream string) *Relay {
 	return r
 }
 
+// upgrade asks for what switching agrees to.
+const (
+	upgrade   = "GET /pay?x=1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+	switching = "HTTP/1.1 101 X\r\n\r\n"
+)
+
 // warm is a connection through l to d that has had an exchange.
 func warm(l *testLink, d *wiretest.Dependency) (c, up *wiretest.Caller) {
 	l.T.Helper()

@@ -157,10 +157,10 @@ func TestReset(t *testing.T) {
 			return l.Add(1, toxic.Reset{Select: toxic.All})
 		}, 0},
 		{"in a tunnel", func(l *testLink, c, up *wiretest.Caller) func() {
-			c.Send(wiretest.Get)
-			up.Expect(wiretest.Get)
-			up.Send("HTTP/1.1 101 X\r\n\r\n")
-			c.Expect("HTTP/1.1 101 X\r\n\r\n")
+			c.Send(upgrade)
+			up.Expect(upgrade)
+			up.Send(switching)
+			c.Expect(switching)
 			c.CloseWrite()
 			if err := up.End(); err != nil {
 				l.T.Errorf("the dependency saw %v, want a FIN", err)
