@@ -212,7 +212,8 @@ func (u *h1Upstream) passBody() bool {
 	for fresh := u.in.unread()[u.out:]; len(fresh) > 0 && !u.res.Body.Done(); fresh = u.in.unread()[u.out:] {
 		n, payload, err := u.res.Body.Span(fresh)
 		if err != nil {
-			return u.turnOpaque(err)
+			// What could be read, the head above all, passes as such.
+			return (u.out == 0 || u.pass(u.out, true)) && (u.part != body || u.turnOpaque(err))
 		}
 		if payload {
 			u.body.at += int64(n)
