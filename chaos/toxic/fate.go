@@ -86,7 +86,11 @@ func (f Fate) compareAnswer(g Fate) int {
 // AtOnce reports whether it touches the exchange whatever the dependency does.
 // Everything else touches it when it comes to it: a response of 10 bytes is not
 // truncated after 100.
-func (f Fate) AtOnce() bool { return f.Delay > 0 || f.Late > 0 || f.Verb != Pass }
+func (f Fate) AtOnce() bool { return f.Delay > 0 || f.Verb != Pass }
+
+// IsLate reports whether it delays the response, which touches the exchange when
+// there is one to wait.
+func (f Fate) IsLate() bool { return f.Late > 0 }
 
 // OnBody reports whether something happens to the response's body.
 func (f Fate) OnBody() bool {

@@ -26,15 +26,22 @@
 // to be woken is woken by a deadline in the past: no timer and no allocation per
 // exchange.
 //
-// What is not HTTP/1.1 passes as one exchange without method and path, until both
+// An upgrade that was agreed, and a message of either side that cannot be read,
+// make a wire of the connection, both ways (h1_tunnel.go). The latter is counted
+// (link.Relay.Unread), and its exchange ends as evidence.Unread. A request whose
+// head cannot be read is an exchange without method and path, which lasts until both
 // sides have closed. Where the relay differs from a wire:
 //
 //   - A caller that closes its side while it waits for a response has left: the
 //     dependency's side is closed at once, and what it still answers is
-//     dropped. Only tunnels (101, CONNECT) can be half closed.
+//     dropped. Only what is a wire by then can be half closed, and not what a fault
+//     holds because it could not be read.
 //   - A request behind one that is not answered yet (pipelining) waits for it.
 //   - A response that was not asked for passes, and so does all that follows it
-//     on that connection, unrecorded; servers send such before they close.
+//     on that connection; servers send such before they close. If the caller goes
+//     on all the same, that is an exchange that cannot be read.
+//   - The beginning of a head is held back until all of it is there, or it is known
+//     to be none.
 //
 // # HTTP/2 and gRPC
 //

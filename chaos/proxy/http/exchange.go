@@ -40,7 +40,6 @@ type exchange struct {
 type decision struct {
 	by   *active
 	fate toxic.Fate // zero if it lets the exchange go, and if it is too late
-	late bool       // its Delay is one of the response
 }
 
 // identify is the record of an exchange with this head, before it begins.
@@ -172,7 +171,10 @@ func (x *exchange) add(a *active, f toxic.Fate, now time.Time) (over bool) {
 			x.since = x.since.Add(over)
 		}
 	}
-	x.decided = append(x.decided, decision{by: a, fate: f, late: x.passed})
+	if x.passed { // what delays it now delays its response
+		f.Delay, f.Late = 0, f.Delay+f.Late
+	}
+	x.decided = append(x.decided, decision{by: a, fate: f})
 	x.sum()
 	return over
 }
@@ -219,12 +221,8 @@ func (x *exchange) sum() {
 	x.fate, x.delay, x.late = toxic.Fate{}, 0, 0
 	for _, d := range x.decided {
 		x.fate = x.fate.And(d.fate)
+		x.delay += d.fate.Delay
 		x.late += d.fate.Late
-		if d.late {
-			x.late += d.fate.Delay
-		} else {
-			x.delay += d.fate.Delay
-		}
 	}
 }
 

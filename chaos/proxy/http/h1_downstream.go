@@ -223,7 +223,9 @@ func (c *h1Conn) passGate() (s step, breaks bool) {
 	}
 	switch verb, until := x.requestGate(now); verb {
 	case toxic.Stall:
-		c.until = until
+		if c.until = until; x.verb() == toxic.Respond {
+			c.recordHits(toxic.Fate.IsLate) // the answer is the response that waits
+		}
 		return read, false
 	case toxic.Break:
 		return stop, true

@@ -331,6 +331,9 @@ func (u *h1Upstream) look(final bool) (verb toxic.Verb, until time.Time, given b
 		now = time.Now()
 	}
 	verb, until = x.responseGate(now, final)
+	if !until.IsZero() {
+		u.c.recordHits(toxic.Fate.IsLate)
+	}
 	if verb != toxic.Pass {
 		return verb, until, false
 	}

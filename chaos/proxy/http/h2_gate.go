@@ -33,6 +33,9 @@ func (m *h2Conn) advanceRequest(s *h2Stream, now time.Time) bool {
 	f.stalled = verb == toxic.Stall
 	switch verb {
 	case toxic.Stall:
+		if s.x.verb() == toxic.Respond {
+			m.recordHits(s, toxic.Fate.IsLate) // the answer is the response that waits
+		}
 		m.hold(s, until)
 	case toxic.Break:
 		m.breakOff(s)
@@ -93,6 +96,9 @@ func (m *h2Conn) mayPass(s *h2Stream, now time.Time, final bool) bool {
 		return true
 	}
 	verb, until := s.x.responseGate(now, final)
+	if !until.IsZero() {
+		m.recordHits(s, toxic.Fate.IsLate)
+	}
 	switch verb {
 	case toxic.Break:
 		m.breakOff(s)
