@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/reports"
 )
 
 func newHealCommand() *cobra.Command {
@@ -59,13 +60,13 @@ func runHeal(ctx context.Context, w io.Writer, force, asJSON bool) error {
 	for _, f := range all {
 		left += len(f.Left)
 	}
-	text := healText(all)
+	text := reports.CleanLines(healText(all))
 	if asJSON {
 		encoded, err := json.MarshalIndent(all, "", "  ")
 		if err != nil {
 			return err
 		}
-		text = string(encoded) + "\n"
+		text = string(reports.CleanJSON(encoded)) + "\n"
 	}
 	if _, err := io.WriteString(w, text); err != nil {
 		errs = append(errs, err)
@@ -133,10 +134,10 @@ func runHalt(ctx context.Context, w io.Writer, within time.Duration) error {
 		fmt.Fprintln(w, "no run is alive")
 	}
 	for _, r := range ended {
-		fmt.Fprintf(w, "ended, and nothing of it is in force: %s\n", r.Header)
+		fmt.Fprintf(w, "ended, and nothing of it is in force: %s\n", reports.Clean(r.Header.String()))
 	}
 	for _, r := range left {
-		fmt.Fprintf(w, "NOT ENDED within %v: %s\n", within, r.Header)
+		fmt.Fprintf(w, "NOT ENDED within %v: %s\n", within, reports.Clean(r.Header.String()))
 		fmt.Fprintf(w, "  by hand: kill -KILL %d  # its guardian then undoes what it has in force; then: stormctl heal\n", r.Process.Pid)
 	}
 	if err != nil {
