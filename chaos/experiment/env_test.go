@@ -92,7 +92,7 @@ func TestHeadersFromTheEnvironment(t *testing.T) {
 
 func TestEnvironmentIsForHeadersAlone(t *testing.T) {
 	for _, row := range []struct{ old, new, want string }{
-		{"get: /\n", "get: \"/${env.A}\"\n", "12:13: get: unknown variable ${env.A}: ${env.NAME} is replaced in headers of routes"},
+		{"get: /\n", "get: \"/${env.A}\"\n", "11:14: get: unknown variable ${env.A}: ${env.NAME} is replaced in headers of routes"},
 		{"get: /\n", "post: /\n      body: \"${env.A}\"\n", "body: unknown variable ${env.A}: ${env.NAME} is replaced in headers of routes"},
 		{"${env.STORM_TOKEN}\"", "${env.}\"", "unknown variable ${env.}"},
 		{"${env.STORM_TOKEN}\"", "${env.A=B}\"", "unknown variable ${env.A=B}"},

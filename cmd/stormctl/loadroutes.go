@@ -112,6 +112,8 @@ func (o *loadOptions) wanted(ctx context.Context, target string, j *adhoc.Job) (
 	}
 	var list []requests.Request
 	switch fromFile := o.targets != "" || o.har != ""; {
+	case o.strict && o.har == "":
+		return nil, usageError{errors.New("--strict is for the entries of a recording: it goes with --har")}
 	case o.targets != "" && o.har != "":
 		return nil, usageError{errors.New("--targets and --har exclude each other")}
 	case fromFile && (o.method != "GET" || o.body != ""):
