@@ -22,6 +22,7 @@ func TestBrokenBytes(t *testing.T) {
 		{"after other letters", "about: é\xff", "x:1:9: byte 0xff is not UTF-8: save the file as UTF-8"},
 		{"nul", "name: a\x00b\n", "x:1:8: there is a NUL byte: a text has none: is this the right file?"},
 		{"escape", "name: \x1b[1m\n", `x:1:7: control character U+001B is not allowed: in a text write it as an escape in double quotes, like "\x1b"`},
+		{"escape behind a byte order mark", "\ufeffname: \x1b\r\n", `x:1:7: control character U+001B is not allowed: in a text write it as an escape in double quotes, like "\x1b"`},
 		{"utf-16", "\xff\xfen\x00a\x00", "x:1:1: the file is UTF-16: save it as UTF-8"},
 		{"utf-16 the other way", "\xfe\xff\x00n\x00a", "x:1:1: the file is UTF-16: save it as UTF-8"},
 		{"only a byte order mark", "\ufeff", "x:1:1: the file is empty: an experiment has at least name, targets, load and claims"},

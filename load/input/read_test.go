@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 var text, binary = Kind{Name: "a text", Most: 1 << 10}, Kind{Name: "a blob", Most: 1 << 10, Binary: true}
@@ -59,18 +61,26 @@ func TestReadTakesFilesAlone(t *testing.T) {
 	}
 }
 
-// A writer that waits for a reader of its FIFO is not let go by us: it would
-// find nobody there.
-func TestReadDoesNotTouchAFIFO(t *testing.T) {
+// To open a FIFO lets a writer go on that waits for a reader, and then finds
+// nobody there.
+func TestReadDoesNotOpenAFIFO(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(fifo, text); err == nil {
-		t.Fatal("it was read")
+	opened, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if fd, err := syscall.Open(fifo, syscall.O_WRONLY|syscall.O_NONBLOCK, 0); err != syscall.ENXIO {
-		t.Errorf("opened for writing as %d, %v: somebody holds the other end", fd, err)
+	defer unix.Close(opened)
+	if _, err := unix.InotifyAddWatch(opened, fifo, unix.IN_OPEN); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(fifo, text); err == nil {
+		t.Error("it was read")
+	}
+	if n, err := unix.Read(opened, make([]byte, 1<<10)); err != unix.EAGAIN {
+		t.Errorf("it was opened: %d bytes of notice, %v", n, err)
 	}
 }
 
