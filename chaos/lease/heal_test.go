@@ -233,23 +233,23 @@ func TestTakenName(t *testing.T) {
 	if err := os.Chmod(tmp, 0o777|fs.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	taken := filepath.Join(tmp, "stormctl-0")
-	if err := errors.Join(os.Mkdir(taken, 0o700), os.Chown(taken, 65534, 65534)); err != nil {
+	foreign := filepath.Join(tmp, "stormctl-0")
+	if err := errors.Join(os.Mkdir(foreign, 0o700), os.Chown(foreign, 65534, 65534)); err != nil {
 		t.Fatal(err)
 	}
-	first, err := besideTaken(taken)
+	first, err := besideForeign(foreign)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := besideTaken(taken)
+	again, err := besideForeign(foreign)
 	if err != nil || again != first {
 		t.Errorf("%s, then %s, %v", first, again, err)
 	}
 	dirs, err := StateDirs()
-	if err != nil || slices.Contains(dirs, taken) || !slices.Contains(dirs, first) {
+	if err != nil || slices.Contains(dirs, foreign) || !slices.Contains(dirs, first) {
 		t.Errorf("%v, %v", dirs, err)
 	}
-	if others := Others(); !slices.Contains(others, taken) || slices.Contains(others, first) {
+	if others := Others(); !slices.Contains(others, foreign) || slices.Contains(others, first) {
 		t.Errorf("of others: %v", others)
 	}
 }

@@ -31,7 +31,7 @@ func StateDir() (string, error) {
 	dir := places(os.Geteuid())[0]
 	made, err := makeFolder(dir)
 	if errors.Is(err, errForeign) && os.Getenv(StateEnv) == "" {
-		made, err = besideTaken(dir)
+		made, err = besideForeign(dir)
 	}
 	if err != nil {
 		return "", fmt.Errorf("folder for journals: %w (another can be given by %s)", err, StateEnv)
@@ -47,8 +47,8 @@ func makeFolder(dir string) (string, error) {
 	return dir, ours(dir)
 }
 
-// besideTaken is a folder in place of one whose name another user has taken.
-func besideTaken(dir string) (string, error) {
+// besideForeign is a folder in place of one whose name another user has taken.
+func besideForeign(dir string) (string, error) {
 	for _, other := range beside(dir) {
 		if ours(other) == nil {
 			return other, nil
