@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,7 +62,7 @@ func runHeal(ctx context.Context, w io.Writer, force, asJSON bool) error {
 	for _, f := range all {
 		left += len(f.Left)
 	}
-	text := reports.CleanLines(healText(all))
+	text := reports.CleanLines(healText(all) + othersText(lease.Others(), "healed"))
 	if asJSON {
 		encoded, err := json.MarshalIndent(all, "", "  ")
 		if err != nil {
@@ -84,21 +86,22 @@ func runHeal(ctx context.Context, w io.Writer, force, asJSON bool) error {
 func healText(all []lease.Found) string {
 	var out bytes.Buffer
 	for _, f := range all {
+		header := reports.Clean(f.Header.String())
 		if f.Alive && f.Undone == nil && f.Left == nil {
-			fmt.Fprintf(&out, "%s is alive and was left alone: stormctl halt ends it\n", f.Header)
+			fmt.Fprintf(&out, "%s is alive and was left alone: stormctl halt ends it\n", header)
 			continue
 		}
 		if f.Undone == nil && f.Left == nil {
-			fmt.Fprintf(&out, "%s left nothing behind\n", f.Header)
+			fmt.Fprintf(&out, "%s left nothing behind\n", header)
 			continue
 		}
-		fmt.Fprintf(&out, "%s:\n", f.Header)
+		fmt.Fprintf(&out, "%s:\n", header)
 		for _, u := range f.Undone {
-			fmt.Fprintf(&out, "  undone      %s\n", u)
+			fmt.Fprintf(&out, "  undone      %s\n", reports.Clean(u))
 		}
 		for _, l := range f.Left {
-			fmt.Fprintf(&out, "  NOT UNDONE  %s: %s\n", l.Fault, l.Why)
-			fmt.Fprintf(&out, "              by hand: %s\n", l.ByHand)
+			fmt.Fprintf(&out, "  NOT UNDONE  %s: %s\n", reports.Clean(l.Fault), reports.Clean(l.Why))
+			fmt.Fprintf(&out, "              by hand: %s\n", reports.Clean(l.ByHand))
 		}
 	}
 	if len(all) == 0 {
@@ -107,14 +110,30 @@ func healText(all []lease.Found) string {
 	return out.String()
 }
 
+// othersText tells of folders that may hold runs of other users, of which
+// nothing was done.
+func othersText(dirs []string, done string) string {
+	const shown = 5
+	var out strings.Builder
+	for i, dir := range dirs {
+		if i == shown {
+			fmt.Fprintf(&out, "and %d more like it\n", len(dirs)-shown)
+			break
+		}
+		fmt.Fprintf(&out, "%s is another user's: what runs it names were not %s, their user does that\n", strconv.Quote(dir), done)
+	}
+	return out.String()
+}
+
 func newHaltCommand() *cobra.Command {
 	var within time.Duration
 	cmd := &cobra.Command{
 		Use:   "halt",
-		Short: "Ends every run of this machine, healed",
-		Long: `Tells every run of this user, and as root every run of the machine, to end as
-Ctrl-C would: it heals what it has in force, rules on what it saw, and exits with
-4. So does a stormctl load, which sums up what it saw. halt returns when they have.
+		Short: "Ends every run of this user, healed",
+		Long: `Tells every run of this user to end as Ctrl-C would: it heals what it has in
+force, rules on what it saw, and exits with 4. So does a stormctl load, which sums
+up what it saw. halt returns when they have. Runs of other users are told of, and
+not touched, by root neither: sudo -u USER stormctl halt ends them.
 
 Exit codes: 0 no run is left, 2 some could not be ended.`,
 		Example: `  stormctl halt
@@ -140,6 +159,7 @@ func runHalt(ctx context.Context, w io.Writer, within time.Duration) error {
 		fmt.Fprintf(w, "NOT ENDED within %v: %s\n", within, reports.Clean(r.Header.String()))
 		fmt.Fprintf(w, "  by hand: kill -KILL %d  # its guardian then undoes what it has in force; then: stormctl heal\n", r.Process.Pid)
 	}
+	fmt.Fprint(w, othersText(lease.Others(), "ended"))
 	if err != nil {
 		return fmt.Errorf("halt: %w", err)
 	}
