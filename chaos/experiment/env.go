@@ -108,7 +108,8 @@ func (x *Experiment) secrets(lookup func(string) (string, bool)) *strings.Replac
 		if t.Process == nil {
 			continue
 		}
-		for _, text := range slices.Concat(t.Process.Command, slices.Collect(maps.Values(t.Process.Env)), slices.Collect(maps.Values(t.Process.Files))) {
+		env, files := slices.Collect(maps.Values(t.Process.Env)), slices.Collect(maps.Values(t.Process.Files))
+		for _, text := range slices.Concat(t.Process.Command, env, files) {
 			take(text)
 		}
 	}
