@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/lease"
 )
 
 // The files of a run directory beside those of package evidence.
@@ -26,13 +27,17 @@ const (
 // from the front.
 func linkLog(link string) string { return "link-" + link + ".hlog" }
 
-// makeRunDir makes the directory of a run. A directory that holds something
+// makeRunDir makes the directory of a run. It is for its owner alone: requests,
+// answers and what targets were given may stand in it. A directory that holds something
 // already is refused: one run must not bury another. What a run left that could
 // not start is no run, and makes room. Of two runs that take the same empty one,
 // the second fails to write its experiment.
 func makeRunDir(out, name string, now time.Time) (string, error) {
 	if out != "" {
-		if err := os.MkdirAll(out, 0o755); err != nil {
+		if err := os.MkdirAll(out, 0o700); err != nil {
+			return "", err
+		}
+		if err := sheltered(out); err != nil {
 			return "", err
 		}
 		if err := clearNotStarted(out); err != nil {
@@ -50,19 +55,52 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 	if err := os.MkdirAll("runs", 0o755); err != nil {
 		return "", err
 	}
+	if err := sheltered("runs"); err != nil {
+		return "", err
+	}
 	base := filepath.Join("runs", name+"-"+now.Format("20060102-150405"))
 	for i := 1; ; i++ {
 		dir := base
 		if i > 1 {
 			dir += "-" + strconv.Itoa(i)
 		}
-		err := os.Mkdir(dir, 0o755) // fails if there is one: two runs in a second get two directories
+		err := os.Mkdir(dir, 0o700) // fails if there is one: two runs in a second get two directories
 		if err == nil {
 			return dir, subdirs(dir)
 		}
 		if !errors.Is(err, os.ErrExist) {
 			return "", err
 		}
+	}
+}
+
+// sheltered refuses a folder for what root writes in which another user, or in
+// one above it, could put links in the place of what is there. Everybody else
+// writes only what he may write anyhow.
+func sheltered(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	at, err := filepath.Abs(dir)
+	if err == nil {
+		at, err = filepath.EvalSymlinks(at)
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		info, err := os.Stat(at)
+		if err != nil {
+			return err
+		}
+		if lease.OthersMayWrite(info) {
+			return fmt.Errorf("run directory %s: another user may change %s, and root would write through the links that he puts there:"+
+				" give an --out that only root can write, like /var/lib/stormctl/%s, or run as that user", dir, at, filepath.Base(dir))
+		}
+		if filepath.Dir(at) == at {
+			return nil
+		}
+		at = filepath.Dir(at)
 	}
 }
 
@@ -118,7 +156,7 @@ func begun(dir string) error {
 
 // writeNew writes a file that must not exist.
 func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -127,5 +165,5 @@ func writeNew(path string, data []byte) error {
 }
 
 func subdirs(dir string) error {
-	return errors.Join(os.MkdirAll(filepath.Join(dir, "evidence"), 0o755), os.MkdirAll(filepath.Join(dir, "targets"), 0o755))
+	return errors.Join(os.MkdirAll(filepath.Join(dir, "evidence"), 0o700), os.MkdirAll(filepath.Join(dir, "targets"), 0o700))
 }

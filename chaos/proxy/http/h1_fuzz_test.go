@@ -115,22 +115,6 @@ func FuzzRequests(f *testing.F) {
 		f.Fatal(err)
 	}
 	relay := serve(f, listener.Addr().String())
-	heard := make(chan []byte, 1)
-	go func() {
-		for {
-			up, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			var got bytes.Buffer
-			if answer(io.TeeReader(up, &got), up) {
-				up.(*net.TCPConn).CloseWrite()
-			}
-			io.Copy(&got, up)
-			up.Close()
-			heard <- got.Bytes()
-		}
-	}()
 	f.Cleanup(func() { relay.Close(); listener.Close() })
 	f.Fuzz(func(t *testing.T, data []byte) {
 		data = wholeHeads(data)
@@ -139,22 +123,52 @@ func FuzzRequests(f *testing.F) {
 		}
 		var direct bytes.Buffer
 		closes := answer(bytes.NewReader(data), &direct)
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			answerAll(t, listener, data)
+		}()
 		c := dialled(t, relay.Addr())
-		go c.Write(data)
+		wrote := make(chan struct{})
+		go func() {
+			defer close(wrote)
+			c.Write(data)
+		}()
 		if err := expect(c, direct.String()); err != nil {
-			t.Fatalf("%q: %v", data, err)
-		}
-		if closes {
+			t.Errorf("%q: %v", data, err)
+		} else if closes {
 			if rest, err := io.ReadAll(c); len(rest) > 0 || err != nil && !errors.Is(err, syscall.ECONNRESET) {
-				t.Fatalf("%q: %q, %v behind the last answer", data, rest, err)
+				t.Errorf("%q: %q, %v behind the last answer", data, rest, err)
 			}
 		}
+		<-wrote
 		c.Close()
-		if got := <-heard; !bytes.HasPrefix(data, got) {
-			t.Fatalf("the server got %q of %q", got, data)
-		}
 		wiretest.Eventually(t, "the exchanges end", func() bool { return relay.InFlight() == 0 })
+		listener.(*net.TCPListener).SetDeadline(time.Unix(1, 0))
+		<-served
+		listener.(*net.TCPListener).SetDeadline(time.Time{})
 	})
+}
+
+// answerAll answers on every connection until the listener's deadline. What is heard
+// must be the beginning of data.
+func answerAll(t *testing.T, listener net.Listener, data []byte) {
+	for {
+		up, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		up.SetDeadline(time.Now().Add(wiretest.Patience))
+		var got bytes.Buffer
+		if answer(io.TeeReader(up, &got), up) {
+			up.(*net.TCPConn).CloseWrite()
+		}
+		io.Copy(&got, up)
+		up.Close()
+		if !bytes.HasPrefix(data, got.Bytes()) {
+			t.Errorf("the server got %q of %q", got.Bytes(), data)
+		}
+	}
 }
 
 // answer answers every request that net/http reads, refuses one that it cannot, and
