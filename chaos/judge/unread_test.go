@@ -16,7 +16,8 @@ func TestUnreadConnectionsLeaveOpenWhatWentOverTheLink(t *testing.T) {
 			run := copied(s.run)
 			run.Links = map[string]*evidence.Link{}
 			for name, l := range s.run.Links {
-				run.Links[name] = &evidence.Link{Name: l.Name, From: l.From, To: l.To, Exchanges: l.Exchanges, Unread: 3, FirstUnread: "response: malformed"}
+				run.Links[name] = &evidence.Link{Name: l.Name, From: l.From, To: l.To, Exchanges: l.Exchanges,
+					Unread: 3, FirstUnread: "response: malformed"}
 			}
 			claim := s.claim
 			if b, ok := claim.(Bulkhead); ok && refuted && b.Limit > 0 {

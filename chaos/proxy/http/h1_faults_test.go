@@ -113,7 +113,9 @@ func (talk conversation) under(t *testing.T, fault toxic.Toxic, want rune, hits 
 	if got := l.Hit(5); (got == 1) != hits || got > 1 || (x.Faults == 1<<5) != hits {
 		t.Errorf("%d hits, faults %b in the record; want it hit: %v", got, x.Faults, hits)
 	}
-	ended := map[rune]evidence.Ending{answer5: evidence.Injected, reset0: evidence.Broken, cutOff: evidence.Broken, silence: evidence.CallerGone}
+	ended := map[rune]evidence.Ending{
+		answer5: evidence.Injected, reset0: evidence.Broken, cutOff: evidence.Broken, silence: evidence.CallerGone,
+	}
 	if how, ok := ended[want]; ok && x.Ending != how && talk.name != "upgraded" {
 		t.Errorf("recorded %+v, want it to end as %v", x, how)
 	}
