@@ -28,11 +28,20 @@ import (
 func FuzzResponses(f *testing.F) {
 	const okay = "HTTP/1.1 200 OK\r\n"
 	for _, seed := range []string{
-		wiretest.OK, okay + "Transfer-Encoding: gzip, chunked\r\n\r\n2;a\r\nok\r\n0\r\nT: v\r\n\r\n", okay + "A: b\r\n c\r\nContent-Length: 2, 2\r\n\r\nok",
-		"HTTP/1.1 103 Early\r\n\r\n" + wiretest.OK, okay + "\r\nok", okay + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok", wiretest.OK + "k",
-		okay + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", okay + "Transfer-Encoding: chunked\r\n\r\n2\nok\n", "rubbish", "HTTP/1.1 2",
-		"HTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\n", "HTTP/1.1 304 Not\r\nContent-Length: 3\r\n\r\n", switching, "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
-		okay + strings.Repeat("A: b\r\n", 200) + "Content-Length: 0\r\n\r\n", "\r\n" + wiretest.OK, okay + "A : b\r\nContent-Length: 2\r\n\r\nok",
+		wiretest.OK, okay + "Transfer-Encoding: gzip, chunked\r\n\r\n2;a\r\nok\r\n0\r\nT: v\r\n\r\n",
+		okay + "A: b\r\n c\r\nContent-Length: 2, 2\r\n\r\nok",
+		"HTTP/1.1 103 Early\r\n\r\n" + wiretest.OK, okay + "\r\nok",
+		okay + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+		wiretest.OK + "k",
+		okay + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		okay + "Transfer-Encoding: chunked\r\n\r\n2\nok\n",
+		"rubbish",
+		"HTTP/1.1 2",
+		"HTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\n",
+		"HTTP/1.1 304 Not\r\nContent-Length: 3\r\n\r\n",
+		switching, "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+		okay + strings.Repeat("A: b\r\n", 200) + "Content-Length: 0\r\n\r\n",
+		"\r\n" + wiretest.OK, okay + "A : b\r\nContent-Length: 2\r\n\r\nok",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -103,10 +112,15 @@ func FuzzRequests(f *testing.F) {
 	const post = "POST /a HTTP/1.1\r\nHost: a\r\n"
 	for _, seed := range []string{
 		wiretest.Get, wiretest.Get + wiretest.Get, post + "Content-Length: 3\r\n\r\nabc" + wiretest.Get, post + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + wiretest.Get,
-		post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + wiretest.Get, post + "Content-Length: 3, 3\r\n\r\nabc", post + "A: b\r\n c\r\n\r\n" + wiretest.Get,
-		"GET / HTTP/1.1\nHost: a\n\n" + wiretest.Get, post + "no field\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + wiretest.Get, "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nabc",
-		"GET / HTTP/1.0\r\n\r\n" + wiretest.Get, upgrade + wiretest.Get, post + "Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-		post + strings.Repeat("A: b\r\n", 200) + "\r\n", post + "Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+		post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + wiretest.Get, post + "Content-Length: 3, 3\r\n\r\nabc",
+		post + "A: b\r\n c\r\n\r\n" + wiretest.Get,
+		"GET / HTTP/1.1\nHost: a\n\n" + wiretest.Get, post + "no field\r\n\r\n",
+		"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + wiretest.Get, "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nabc",
+		"GET / HTTP/1.0\r\n\r\n" + wiretest.Get, upgrade + wiretest.Get, post + "Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		post + strings.Repeat("A: b\r\n", 200) + "\r\n",
+		post + "Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n",
+		"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -94,7 +94,8 @@ func TestUnreadableRequest(t *testing.T) {
 		{"lines that end in LF", "GET /a HTTP/1.1\nHost: a\n\n", "", "LF without CR"},
 		{"two hosts", "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "", "more than one Host"},
 		{"chunks that are none", "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "PUT", "chunk size"},
-		{"a length beside chunks, and more than they are", "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n0\r\n\r\nab", "PUT", "two ways"},
+		{"a length beside chunks, and more than they are",
+			"PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n0\r\n\r\nab", "PUT", "two ways"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := wiretest.NewDependency(t)
