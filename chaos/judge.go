@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,6 +49,22 @@ func Judge(dir string, set ...string) (*result.Result, error) {
 	r := result.Of(x, run, times)
 	r.Dir = dir
 	return r, nil
+}
+
+// Verify compares a run directory with the chain of hashes in its result, which was
+// made when the run ended: nil if each file that rulings rest on is the one that the
+// run wrote.
+func Verify(dir string) error {
+	path := filepath.Join(dir, result.File)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("verify %s: it takes the result that the run wrote: %w", dir, err)
+	}
+	var r result.Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return result.Verify(dir, r.Chain)
 }
 
 // frontTimes reads the histograms of the front, those of routes in their order.

@@ -282,7 +282,7 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
 		LateP99:   evidence.Seconds(front.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
-		Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
+		Extent: rec.front.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
 	for i, name := range rec.header.Routes {
 		ended := s.Interval.Outcomes[i]
@@ -302,7 +302,7 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 			t.Links = map[string]evidence.LinkTick{}
 		}
 		tick := evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors,
-			P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy()}
+			P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy(), Extent: l.file.Extent()}
 		tick.Unread, tick.FirstUnread = l.unread()
 		t.Links[name] = tick
 		l.errors = 0

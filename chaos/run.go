@@ -80,7 +80,14 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
-	return Judge(dir)
+	r, err := Judge(dir)
+	if err != nil {
+		return nil, err
+	}
+	if r.Chain, err = result.Seal(dir); err != nil {
+		r.Notes = append(r.Notes, "the run directory cannot be verified later: "+err.Error())
+	}
+	return r, nil
 }
 
 // execute makes the evidence: it stands up the test bed, drives the load and the

@@ -3,6 +3,7 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ type sheet struct {
 	file *os.File
 	buf  []byte
 	size int64
+	sum  uint32 // of what was written, castagnoli
 	max  int64
 	lost uint64
 	err  error // why no more is written
@@ -59,6 +61,7 @@ func (s *sheet) write(records uint64, parts ...[]byte) error {
 			var n int
 			n, s.err = s.file.Write(p)
 			s.size += int64(n)
+			s.sum = crc32.Update(s.sum, castagnoli, p[:n])
 		}
 	}
 	if s.err != nil {
@@ -66,6 +69,8 @@ func (s *sheet) write(records uint64, parts ...[]byte) error {
 	}
 	return s.err
 }
+
+func (s *sheet) extent() Extent { return Extent{s.size, s.sum} }
 
 // failed is the error of a write; nil if all went well, or the bound was met.
 func (s *sheet) failed() error {
@@ -117,6 +122,9 @@ func (w *BehindWriter) Write(exchanges []Exchange) {
 	}
 	_ = w.sheet.flush(uint64(len(exchanges))) // counted in Lost, said by Close
 }
+
+// Extent is what was written so far.
+func (w *BehindWriter) Extent() Extent { return w.sheet.extent() }
 
 // Lost is how many exchanges could not be kept.
 func (w *BehindWriter) Lost() uint64 { return w.sheet.lost }

@@ -35,19 +35,26 @@ func TestRecordsAreComparedWithTheTicks(t *testing.T) {
 		damage func(rows []string) []string
 		lost   uint64 // as told by the run
 		want   map[string]uint64
+		says   string // the flaw, "" is none
 	}{
-		{"whole", FrontFile, func(rows []string) []string { return rows }, 0, map[string]uint64{}},
-		{"half of the requests", FrontFile, func(rows []string) []string { return rows[:10] }, 0, map[string]uint64{FrontFile: 10}},
+		{"whole", FrontFile, func(rows []string) []string { return rows }, 0, map[string]uint64{}, ""},
+		{"half of the requests", FrontFile, func(rows []string) []string { return rows[:10] }, 0, map[string]uint64{FrontFile: 10},
+			FrontFile + ": 10 records missing, the first between 1s and 2s"},
 		{"every fifth exchange", link, func(rows []string) []string {
 			return slices.Concat(rows[1:5], rows[6:10], rows[11:15], rows[16:])
-		}, 0, map[string]uint64{link: 4}},
-		{"told, and two more", link, func(rows []string) []string { return rows[5:] }, 3, map[string]uint64{"records": 3, link: 2}},
-		{"told", link, func(rows []string) []string { return rows[5:] }, 5, map[string]uint64{"records": 5}},
+		}, 0, map[string]uint64{link: 4},
+			link + ": 4 records missing, the first between 0s and 1s"},
+		{"told, and two more", link, func(rows []string) []string { return rows[5:] }, 3, map[string]uint64{"records": 3, link: 2},
+			link + ": 2 records missing, the first between 0s and 1s"},
+		{"told", link, func(rows []string) []string { return rows[5:] }, 5, map[string]uint64{"records": 5}, ""},
 		{"requests twice", FrontFile, func(rows []string) []string { return slices.Concat(rows, rows) }, 0,
-			map[string]uint64{FrontFile + ", there twice": 20}},
+			map[string]uint64{FrontFile: 20},
+			FrontFile + ": 20 records there twice, the first between 0s and 1s"},
 		{"an exchange twice", link, func(rows []string) []string { return append(rows, rows[7]) }, 0,
-			map[string]uint64{link + ", there twice": 1}},
-		{"none", link, func([]string) []string { return nil }, 0, map[string]uint64{link: 20}},
+			map[string]uint64{link: 1},
+			link + ": 1 record there twice, the first between 0s and 1s"},
+		{"none", link, func([]string) []string { return nil }, 0, map[string]uint64{link: 20},
+			link + ": 20 records missing, the first between 0s and 1s"},
 	} {
 		dir := record(t, samples, exchanges, events(c.lost)...)
 		path := filepath.Join(dir, c.file)
@@ -67,6 +74,9 @@ func TestRecordsAreComparedWithTheTicks(t *testing.T) {
 		}
 		if len(run.Lost) != len(c.want) {
 			t.Errorf("%s: lost %v, want %v", c.name, run.Lost, c.want)
+		}
+		if len(run.Flaws) > 1 || len(run.Flaws) == 1 && run.Flaws[0].String() != c.says || len(run.Flaws) == 0 && c.says != "" {
+			t.Errorf("%s: flaws %v, want %q", c.name, run.Flaws, c.says)
 		}
 		for file, n := range c.want {
 			if run.Lost[file] != n {
@@ -94,7 +104,7 @@ func TestRecordsAreComparedWithTheTicks(t *testing.T) {
 	}
 	// A record that was put in, and seconds that were taken out with their records.
 	added := append(slices.Clone(exchanges), Exchange{Seq: 21, ID: 21, Begin: 1_950_000_000, End: 1_960_000_000, Status: 200})
-	if run, err := Read(record(t, samples, added, events(0)...)); err != nil || run.Lost[link+", more than counted"] != 1 {
+	if run, err := Read(record(t, samples, added, events(0)...)); err != nil || run.Lost[link] != 1 {
 		t.Errorf("added: %v, lost %v", err, run.Lost)
 	}
 	late := []Event{start, second(time.Second, 0), {At: Seconds(3 * time.Second), Kind: KindEnd}}

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/stormctl/stormctl/load"
 )
 
 // The files of a run directory that hold evidence.
@@ -40,94 +38,33 @@ func Read(dir string) (*Run, error) {
 	}
 	links := slices.Sorted(maps.Keys(run.Links))
 	files := make([]string, 1+len(links))
-	torn, errs := make([]bool, len(files)), make([]error, len(files))
+	states, errs := make([]sheetState, len(files)), make([]error, len(files))
 	files[0] = FrontFile
 	reads := []func(k int){func(k int) {
 		in := sampleReader{index: indexOf(run.Routes)}
-		run.Front, torn[k], errs[k] = readRecords(dir, files[k], frontHeader, in.read, samplesInOrder)
+		marks := run.marks(func(t *Tick) Extent { return t.Extent })
+		run.Front, states[k], errs[k] = readRecords(dir, files[k], frontHeader, marks, in.read, samplesInOrder)
 	}}
 	for i, name := range links {
 		files[1+i] = BehindFile(name)
 		link := run.Links[name]
 		reads = append(reads, func(k int) {
 			var in exchangeReader
-			link.Exchanges, torn[k], errs[k] = readRecords(dir, files[k], behindHeader, in.read, exchangesInOrder)
+			marks := run.marks(func(t *Tick) Extent { return t.Links[name].Extent })
+			link.Exchanges, states[k], errs[k] = readRecords(dir, files[k], behindHeader, marks, in.read, exchangesInOrder)
 		})
 	}
 	sideBySide(reads)
+	found := map[string]sheetState{}
 	for k, err := range errs {
 		if err != nil {
 			return nil, err // of the first file of them
 		}
-		// A torn last line is what a kill leaves, and says no more than that the run
-		// was cut; in a run that ended well a record was lost.
-		if torn[k] && !run.Partial {
-			run.Lost[files[k]]++
-		}
+		found[files[k]] = states[k]
 	}
-	run.countUp()
+	run.countUp(found)
 	run.settleEnd()
 	return run, nil
-}
-
-// countUp compares the records with what the run counted each second while it made
-// them. A run that came to its end, stopped or not, has each of them once, and a
-// last second that is no earlier than its end. Of one that was killed the last
-// second may have been counted before its records were written; those before it had
-// a second's time.
-func (r *Run) countUp() {
-	twice := map[string]uint64{FrontFile: repeated(r.Front, func(a, b *load.Sample) bool {
-		return *a == *b || a.ID > 0 && a.ID == b.ID && a.Route == b.Route && a.Step == b.Step && a.Intended == b.Intended
-	})}
-	there, counted := map[string]uint64{FrontFile: uint64(len(r.Front))}, map[string]uint64{FrontFile: 0}
-	for name, l := range r.Links {
-		file := BehindFile(name)
-		there[file], counted[file] = uint64(len(l.Exchanges)), 0
-		twice[file] = repeated(l.Exchanges, func(a, b *Exchange) bool { return a.Seq > 0 && a.Seq == b.Seq })
-	}
-	ticks := r.Ticks
-	if !r.hasEnd {
-		ticks = ticks[:max(0, len(ticks)-1)]
-	}
-	var known uint64
-	for _, t := range ticks {
-		counted[FrontFile] += t.Ended + t.Unsent
-		known = t.Lost
-		for name, l := range t.Links {
-			counted[BehindFile(name)] += l.Ended
-		}
-	}
-	for _, file := range slices.Sorted(maps.Keys(counted)) {
-		r.lose(file+", there twice", twice[file])
-		switch n, all := there[file]-twice[file], counted[file]; {
-		case n < all:
-			told := min(known, all-n)
-			known -= told
-			r.lose(file, all-n-told)
-		case n > all && r.hasEnd:
-			r.lose(file+", more than counted", n-all)
-		}
-	}
-	if n := len(r.Ticks); r.hasEnd && r.End > 0 && (n == 0 || r.End-r.Ticks[n-1].At > time.Second) {
-		r.lose(TimelineFile, 1)
-	}
-}
-
-// lose adds lost records.
-func (r *Run) lose(where string, n uint64) {
-	if n > 0 {
-		r.Lost[where] += n
-	}
-}
-
-// repeated is how many records, in order, are those before them again.
-func repeated[T any](all []T, same func(a, b *T) bool) (n uint64) {
-	for i := 1; i < len(all); i++ {
-		if same(&all[i-1], &all[i]) {
-			n++
-		}
-	}
-	return n
 }
 
 // sideBySide calls each with its index, as many at a time as there are processors.

@@ -64,6 +64,9 @@ func (w *FrontWriter) Flush(m *Memory) (samples int) {
 
 var newline = []byte{'\n'}
 
+// Extent is what was written so far. The goroutine that flushes may call it.
+func (w *FrontWriter) Extent() Extent { return w.sheet.extent() }
+
 // Lost is how many samples could not be kept.
 func (w *FrontWriter) Lost() uint64 {
 	n := w.sheet.lost

@@ -277,34 +277,43 @@ func exchangesInOrder(a, b *Exchange) int {
 // readRecords reads all records of a file into memory that is just as large, and
 // arranges them. A file that is not there holds nothing: the run was killed
 // before it was made.
-func readRecords[T any](dir, name, header string, read func(x *T, line []byte, columns int) error,
-	before func(a, b *T) int) (records []T, torn bool, err error) {
+func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, line []byte, columns int) error,
+	before func(a, b *T) int) (records []T, state sheetState, err error) {
+	state.wrong = -1
 	f, err := os.Open(filepath.Join(dir, name))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, false, nil
+		if len(marks) > 0 {
+			state.wrong = marks[0].tick
+		}
+		return nil, state, nil
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, state, err
 	}
 	defer f.Close()
 	n, err := countLines(f)
 	if err != nil {
-		return nil, false, err
+		return nil, state, err
 	}
 	if n > 1 { // the header is no record
 		records = make([]T, 0, n-1)
 	}
-	torn, err = lines(f, header, func(line []byte, columns int) error {
+	checked := newCheckedReader(f, marks)
+	torn, err := lines(checked, header, func(line []byte, columns int) error {
 		var none T
 		records = append(records, none)
 		return read(&records[len(records)-1], line, columns)
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("read %s: %w", f.Name(), err)
+		return nil, state, fmt.Errorf("read %s: %w", f.Name(), err)
 	}
 	if len(records) > math.MaxInt32 {
-		return nil, false, fmt.Errorf("read %s: %d records are too many", f.Name(), len(records))
+		return nil, state, fmt.Errorf("read %s: %d records are too many", f.Name(), len(records))
 	}
 	arrange(records, before)
-	return records, torn, nil
+	var last mark
+	if len(marks) > 0 {
+		last = marks[len(marks)-1]
+	}
+	return records, checked.state(torn, last), nil
 }

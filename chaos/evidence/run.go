@@ -34,7 +34,8 @@ type Run struct {
 	Ticks  []Tick            // one per second
 	Deaths []Death           // targets that ended by themselves, by At
 	Notes  []Note            // what happened besides, by At
-	Lost   map[string]uint64 // records that are missing, or there more often than counted, by where; any leaves counts in doubt
+	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
+	Flaws  []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
 
 	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
 	byID, byRoute kept[load.Sample] // where in Front they are
@@ -132,6 +133,7 @@ type Tick struct {
 	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
 	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
+	Extent                                       // of the front's file
 	Links       map[string]LinkTick              `json:"links,omitempty"`
 }
 
@@ -141,6 +143,7 @@ type LinkTick struct {
 	Errors   uint64  `json:"errors"` // of them with status 500 or more, or with no response
 	P99      Seconds `json:"p99_s"`  // how long they took
 	InFlight int     `json:"in_flight"`
+	Extent           // of its file
 
 	Unread      uint64 `json:"unread,omitempty"`       // connections that could not be read, up to now
 	FirstUnread string `json:"first_unread,omitempty"` // what could not be read of the first of them

@@ -61,6 +61,7 @@ func (f *finding) distrust(reason string) {
 
 // verdict rules.
 func (f *finding) verdict() Verdict {
+	f.distrust(incomplete(f.run)) // also of a claim that came to rest on nothing: that may be why
 	if len(f.rested) == 0 && rulingOf(f.parts) == Held {
 		f.rests(0, f.run.End, onDue|onTimes|onLoad)
 	}

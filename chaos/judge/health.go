@@ -36,8 +36,8 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 	if end := horizon(run); run.Partial && end < to {
 		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
 	}
-	if n := lost(run); n > 0 {
-		return fmt.Sprintf("%d evidence records were lost%s, so that counts are in doubt", n, lostWhere(run))
+	if why := incomplete(run); why != "" {
+		return why
 	}
 	until := ended(run, from, to)
 	if still, at := run.StoodStill(from, until); still > 0 {
@@ -54,6 +54,18 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 	return ""
 }
 
+// incomplete says why the records are not those that the run made: "" if they are.
+func incomplete(run *evidence.Run) string {
+	if flaws := flawText(run); flaws != "" {
+		return fmt.Sprintf("the evidence is not what the run recorded (%s), so that counts are in doubt: rule on a copy that is whole, "+
+			"or repeat the run", flaws)
+	}
+	if n := lost(run); n > 0 {
+		return fmt.Sprintf("%d evidence records were lost%s, so that counts are in doubt", n, lostWhere(run))
+	}
+	return ""
+}
+
 // otherLoad says why the load of [from, to] was not the one that was declared:
 // "" if it was.
 func otherLoad(run *evidence.Run, from, to time.Duration) string {
@@ -66,13 +78,11 @@ func otherLoad(run *evidence.Run, from, to time.Duration) string {
 }
 
 // lost is how many records are missing. A torn last line of a run that was cut
-// is not: it lies beyond the horizon.
+// is none of them: evidence.Read leaves it out, and it lies beyond the horizon.
 func lost(run *evidence.Run) uint64 {
 	var lost uint64
 	for _, n := range run.Lost {
-		if !run.Partial || n > 1 {
-			lost += n
-		}
+		lost += n
 	}
 	for _, t := range run.Ticks {
 		lost = max(lost, t.Lost)
@@ -80,7 +90,16 @@ func lost(run *evidence.Run) uint64 {
 	return lost
 }
 
-// lostWhere names the files that lack records, or have some twice.
+// flawText names what is wrong with which file, and since which second.
+func flawText(run *evidence.Run) string {
+	texts := make([]string, len(run.Flaws))
+	for i, f := range run.Flaws {
+		texts[i] = f.String()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// lostWhere names the files that lack records.
 func lostWhere(run *evidence.Run) string {
 	var files []string
 	for _, file := range slices.Sorted(maps.Keys(run.Lost)) {
@@ -230,8 +249,6 @@ func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Tro
 			short(noise))
 	case load.TroubleStarved, load.TroubleUnsent:
 		return "arrivals that were never sent count as failed, or were not needed for it"
-	case load.TroubleLost:
-		return "of the records nothing is missing but a torn last line, from after what it rests on" // blind lets nothing else pass
 	}
 	return ""
 }

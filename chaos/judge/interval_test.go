@@ -78,7 +78,7 @@ func TestPartSays(t *testing.T) {
 		{"cannot be told", measure{seen: interval(3, 8), allowed: atMost(5), says: "opened", hidden: noiseText(10 * ms), settle: "add latency"},
 			"opened: it cannot be told whether at most 5 was kept, because the figure may be 3 to 8, hidden by 10 ms of noise: add latency"},
 		{"of times", measure{unit: timed, seen: interval(90*ms, 110*ms), allowed: atMost(100 * ms), says: "answered"},
-			"answered: it cannot be told whether at most 100 ms was kept, because the figure may be 90 ms to 110 ms"},
+			"answered: it cannot be told whether at most 100 ms was kept, because the figure may be 90 ms to 110 ms: " + quieter},
 	} {
 		if got := c.m.part().Reason; got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.name, got, c.want)

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -34,7 +35,7 @@ type measure struct {
 	ids     []uint64 // the requests that a refutation is shown by
 	says    string   // the clause for what was seen; the bound is added where it decides or is far away
 	refutes string   // the clause where it is refuted; "" means says
-	settle  string   // what would settle it where it cannot be told: "offer less than 100/s, or add latency"
+	settle  string   // what would settle it where it cannot be told: "offer less than 100/s, or add latency"; "" is what narrows any such figure
 	hidden  string   // by what it cannot be told: "10 ms of noise"; "" is not said
 }
 
@@ -62,9 +63,7 @@ func (m measure) part() Part {
 		if m.hidden != "" {
 			p.Reason += ", hidden by " + m.hidden
 		}
-		if m.settle != "" {
-			p.Reason += ": " + m.settle
-		}
+		p.Reason += ": " + cmp.Or(m.settle, m.nextStep())
 	case Held:
 		if claimed && math.IsInf(m.allowed.Low, -1) && m.seen.High < far*m.allowed.High {
 			p.Reason += fmt.Sprintf(" (%s claimed)", m.unit.bound(m.allowed))
@@ -72,6 +71,17 @@ func (m measure) part() Part {
 	}
 	return p
 }
+
+// nextStep is what narrows a figure of which nothing better is known.
+func (m measure) nextStep() string {
+	if m.unit == timed {
+		return quieter
+	}
+	return "more requests would tell: a longer run, or a higher rate"
+}
+
+// quieter is the next step where the host's noise hides a time.
+const quieter = "a host with cores to spare, or a bound further from the figure, would tell"
 
 // rule adds a part whose ruling follows from what was seen. Nothing else makes
 // a part held.

@@ -116,10 +116,12 @@ func (c Recovery) compare(f *finding, s stretches) {
 	since := due(s.after, back.from, s.end)
 	c.judgeKept(f, since, baseline)
 	if lost == 0 && s.during.len() > 0 {
-		f.open("within", "no request failed while the faults were in force: there was nothing to recover from")
+		f.open("trigger", "no request failed while the faults were in force: there was nothing to recover from. "+
+			"Let a fault last for longer, or hit more calls")
 	}
 	if rate < 1-apart {
-		f.open("within", "the load after the healing was %.0f%% of the load before: that goodput came back then is no proof", 100*rate)
+		f.open("load", "the load after the healing was %.0f%% of the load before: that goodput came back then is no proof. "+
+			"Offer the same load after the healing as before", 100*rate)
 	}
 }
 
@@ -132,6 +134,7 @@ func (c Recovery) judgeBack(f *finding, s stretches, back comeback, overloaded b
 		f.numbers.AddTime("back_after", back.from-s.healed)
 		m.says = fmt.Sprintf("goodput was back %s and stayed until the run ended", back.text(s.healed))
 		m.ids = failures(due(s.after, s.healed+c.Within, back.from))
+		m.settle = "a host with cores to spare, or more requests per second, would tell"
 	} else {
 		late := due(s.after, s.healed+c.Within, s.end)
 		share := float64(countOK(late)) / float64(max(late.len(), 1))

@@ -61,7 +61,7 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 		says: fmt.Sprintf("%d calls hung; all %d callers were answered, the last after %s", tried.hung, tried.answered, short(longest)),
 		refutes: fmt.Sprintf("%d of %d callers waited longer than %s while %s hung, the longest %s",
 			len(tried.late), tried.waited.len(), short(c.Within), c.Link, short(longest)),
-		hidden: noiseText(longest - time.Duration(tried.longest.Low))}
+		hidden: noiseText(longest - time.Duration(tried.longest.Low)), settle: quieter}
 	if tried.gaveUp > 0 {
 		m.seen.High, m.hidden = math.Inf(1), ""
 		m.says = fmt.Sprintf("the load gave up on %s after %s", were(tried.gaveUp, "request", "requests"), short(longest))

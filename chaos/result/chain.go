@@ -1,0 +1,104 @@
+package result
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Sealed is a file of a run directory in the chain of hashes over all that a ruling
+// rests on. Link is the SHA-256, in hexadecimal, of the link before it, the file's
+// name, a zero byte and the SHA-256 of its content: so none of them can be changed,
+// left out or exchanged for another without the links after it.
+type Sealed struct {
+	File string `json:"file"`
+	Link string `json:"link"`
+}
+
+// rests reports whether rulings, or the figures beside them, rest on a file of a run
+// directory, which is named with slashes.
+func rests(file string) bool {
+	return strings.HasPrefix(file, "evidence/") || file == "experiment.yaml" || file == "timeline.jsonl" ||
+		!strings.Contains(file, "/") && strings.HasSuffix(file, ".hlog")
+}
+
+// Seal makes the chain of a run directory that is not written to any more.
+func Seal(dir string) ([]Sealed, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var chain []Sealed
+	before := ""
+	err = fs.WalkDir(root.FS(), ".", func(file string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() || !rests(file) {
+			return err
+		}
+		before, err = linkOf(root, before, file)
+		chain = append(chain, Sealed{file, before})
+		return err
+	})
+	return chain, err
+}
+
+func linkOf(root *os.Root, before, file string) (string, error) {
+	f, err := root.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	content := sha256.New()
+	if _, err := io.Copy(content, f); err != nil {
+		return "", fmt.Errorf("hash %s: %w", file, err)
+	}
+	link := sha256.Sum256(append([]byte(before+file+"\x00"), content.Sum(nil)...))
+	return hex.EncodeToString(link[:]), nil
+}
+
+// Verify compares a run directory with the chain that was made when it was written.
+// The error names each file that is another one, is gone, or has come since.
+func Verify(dir string, chain []Sealed) error {
+	if len(chain) == 0 {
+		return fmt.Errorf("%s has no chain of hashes to verify: its run was killed, or was made by an earlier version",
+			filepath.Join(dir, File))
+	}
+	now, err := Seal(dir)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var errs []error
+	before := ""
+	for _, s := range chain {
+		switch link, err := linkOf(root, before, s.File); {
+		case errors.Is(err, fs.ErrNotExist):
+			errs = append(errs, fmt.Errorf("%s is gone", s.File))
+		case err != nil:
+			errs = append(errs, err)
+		case link != s.Link:
+			errs = append(errs, fmt.Errorf("%s is not what the run wrote", s.File))
+		}
+		before = s.Link
+	}
+	for _, s := range now {
+		if !slices.ContainsFunc(chain, func(was Sealed) bool { return was.File == s.File }) {
+			errs = append(errs, fmt.Errorf("%s has come since", s.File))
+		}
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("verify %s: %w", dir, errors.Join(errs...))
+	}
+	return nil
+}
