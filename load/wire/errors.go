@@ -61,7 +61,7 @@ var (
 	errPadding      = malformed("padding is longer than its frame")
 	errSetting      = malformed("setting with a value that it must not have")
 	errBlock        = malformed("header block")
-	errFrameSize    = tooLarge("frame", MaxFrame, "bytes")
+	errFrameSize    = malformed("frame longer than the least that SETTINGS_MAX_FRAME_SIZE can be, which we have not raised")
 	errBlockSize    = tooLarge("header block", maxBlock, "bytes")
 )
 
