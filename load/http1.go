@@ -1,6 +1,14 @@
 package load
 
-import "github.com/stormctl/stormctl/load/wire"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/stormctl/stormctl/load/wire"
+)
+
+// errUpgrade is a 101 that the request has not asked for by an Upgrade header.
+var errUpgrade = fmt.Errorf("%w: 101 switches to a protocol that was not asked for", wire.ErrMalformed)
 
 // http1 is where an HTTP/1.1 connection stands in the response it reads. The
 // zero value is between two.
@@ -36,10 +44,10 @@ func (d http1Codec) send(l *loop, e *exchange) bool {
 func (d http1Codec) received(l *loop, c *conn, p []byte, more bool) {
 	for h := &c.http1; len(c.inFlight) > 0; {
 		e := c.inFlight[0]
-		complete, rest, err := h.parse(&l.head, p, e.prepared.template.IsHEAD(), &e.check)
+		complete, rest, err := h.parse(&l.head, p, e.prepared.template, &e.check)
 		e.received += int64(len(p) - rest)
 		if err != nil {
-			l.lose(c, Malformed)
+			l.lose(c, unreadable(err))
 			return
 		}
 		if !complete {
@@ -66,6 +74,14 @@ func (d http1Codec) received(l *loop, c *conn, p []byte, more bool) {
 	l.drop(c) // bytes that are no answer to a request
 }
 
+// unreadable is the outcome of what a reader of package wire refuses.
+func unreadable(err error) Outcome {
+	if errors.Is(err, wire.ErrTooLarge) {
+		return TooLarge
+	}
+	return Malformed
+}
+
 func (d http1Codec) ended(l *loop, c *conn) {
 	c.retired = true
 	if len(c.inFlight) > 0 && c.http1.endsWell() {
@@ -89,13 +105,13 @@ func (d http1Codec) cancel(l *loop, e *exchange) {
 // parse goes on with the response by bytes that came behind those it has seen.
 // head is scratch space; the response is shown to check. It returns whether the
 // response is complete, and how many bytes came behind it.
-func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool, check *responseCheck) (complete bool, rest int, err error) {
+func (h *http1) parse(head *wire.Response, p []byte, request *wire.Template, check *responseCheck) (complete bool, rest int, err error) {
 	if len(h.unparsed) > 0 {
 		h.unparsed = append(h.unparsed, p...)
 		p = h.unparsed
 	}
 	for !h.inBody {
-		n, err := head.Parse(p, toHEAD)
+		n, err := head.Parse(p, request.IsHEAD())
 		if err != nil {
 			return false, 0, err
 		}
@@ -106,6 +122,9 @@ func (h *http1) parse(head *wire.Response, p []byte, toHEAD bool, check *respons
 		p = p[n:]
 		if head.Interim() {
 			continue
+		}
+		if head.Upgrade && !request.AsksUpgrade() {
+			return false, 0, errUpgrade
 		}
 		h.inBody = true
 		check.head(head.Status, head.Fields)

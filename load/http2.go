@@ -29,6 +29,7 @@ type stream struct {
 	size     int     // of the request's body
 	sent     int     // bytes of it
 	body     int     // bytes of the response's body
+	length   int64   // that it must have; -1 if that is not known
 	prefix   [5]byte // of a gRPC response: the head of its message
 	status   int     // of the response; 0 before its head is there
 }
@@ -95,7 +96,7 @@ func (d http2Codec) send(l *loop, e *exchange) bool {
 	c := e.conn
 	h, request := c.http2, e.prepared.streamTemplate
 	seq := e.seq()
-	e.stream = stream{id: h.next, window: h.peer.Window, size: request.BodyLen(seq, e.extracted)}
+	e.stream = stream{id: h.next, length: -1, window: h.peer.Window, size: request.BodyLen(seq, e.extracted)}
 	if h.next += 2; h.next > wire.MaxStream {
 		l.retire(c)
 	}
@@ -141,18 +142,16 @@ func (d http2Codec) bodyPending(e *exchange) bool {
 
 func (d http2Codec) ended(l *loop, c *conn) { l.broken(c) }
 
-func (d http2Codec) cancel(l *loop, e *exchange) {
-	c := e.conn
-	d.reset(l, e, wire.CodeCancel)
-	l.finish(e, TimedOut, 0, l.clock.now())
-	l.release(c)
-}
+func (d http2Codec) cancel(l *loop, e *exchange) { d.give(l, e, wire.CodeCancel, TimedOut) }
 
 // fail ends an exchange whose response is malformed, and not the connection.
-func (d http2Codec) fail(l *loop, e *exchange) {
+func (d http2Codec) fail(l *loop, e *exchange) { d.give(l, e, wire.CodeProtocol, Malformed) }
+
+// give ends an exchange before its response is complete, and not the connection.
+func (d http2Codec) give(l *loop, e *exchange, code uint32, how Outcome) {
 	c := e.conn
-	d.reset(l, e, wire.CodeProtocol)
-	l.finish(e, Malformed, 0, l.clock.now())
+	d.reset(l, e, code)
+	l.finish(e, how, 0, l.clock.now())
 	l.release(c)
 }
 
@@ -177,6 +176,10 @@ func (d http2Codec) dropBody(e *exchange) {
 // none.
 func (d http2Codec) complete(l *loop, e *exchange, grpcStatus int) {
 	status := e.stream.status
+	if !e.stream.whole() {
+		d.fail(l, e)
+		return
+	}
 	if e.prepared.grpc {
 		switch {
 		case grpcStatus >= 0:
@@ -208,6 +211,19 @@ func (d http2Codec) body(e *exchange, p []byte) {
 	s.body += len(p)
 	if len(p) > 0 && e.check.wantsBody() {
 		e.check.payload(p)
+	}
+}
+
+// whole reports whether the body has the length that the head has said: one of
+// another length is malformed (RFC 9113 section 8.1.1).
+func (s *stream) whole() bool { return s.length < 0 || int64(s.body) == s.length }
+
+// expects takes the head of a response: the length of its body, which is none
+// for some whatever they say (RFC 9110 section 6.4.1).
+func (s *stream) expects(block wire.Block, toHEAD bool) {
+	s.status, s.length = block.Status, block.Length
+	if toHEAD || s.status == 204 || s.status == 304 {
+		s.length = 0
 	}
 }
 

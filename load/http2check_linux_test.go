@@ -53,7 +53,7 @@ func TestHTTP2ChecksOnTheWire(t *testing.T) {
 		{"longer than is kept", append(append([]string{head(4, status200+x)}, long(maxBody)...), body(1, right)), Wrong, 200},
 		{"as long as is kept", append(append([]string{head(4, status200+x)}, long(maxBody-len(right))...), body(1, right)), OK, 200},
 		{"reset in the body", []string{head(4, status200+x), body(0, right), frame(reset, 0, 1, number(2))}, Reset, 0},
-		{"fields without end", []string{head(5, status200+strings.Repeat("\x90", 1000))}, Malformed, 0},
+		{"fields without end", []string{head(5, status200+strings.Repeat("\x90", 10_000))}, TooLarge, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

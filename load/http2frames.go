@@ -2,7 +2,9 @@ package load
 
 import "github.com/stormctl/stormctl/load/wire"
 
-// received takes frames. What breaks the rules of the connection is Malformed.
+// received takes frames. What breaks the rules of the connection is Malformed,
+// and what cannot be read for its size TooLarge, for all that is under way: where
+// the next frame's fields begin in the peer's table is not known any more.
 func (d http2Codec) received(l *loop, c *conn, p []byte, _ bool) {
 	generation := c.generation
 	for len(p) > 0 {
@@ -10,7 +12,11 @@ func (d http2Codec) received(l *loop, c *conn, p []byte, _ bool) {
 		if err == nil && !ok {
 			return
 		}
-		if err != nil || !d.take(l, c, &c.http2.frames.Frame) {
+		switch {
+		case err != nil:
+			l.lose(c, unreadable(err))
+			return
+		case !d.take(l, c, &c.http2.frames.Frame):
 			l.lose(c, Malformed)
 			return
 		}
@@ -101,6 +107,8 @@ func (d http2Codec) data(l *loop, c *conn, f *wire.Frame) bool {
 	}
 	d.body(e, f.Payload)
 	switch {
+	case s.length >= 0 && int64(s.body) > s.length:
+		d.fail(l, e)
 	case f.End:
 		d.complete(l, e, -1)
 	case s.consumed >= streamWindow/2:
@@ -125,16 +133,21 @@ func (d http2Codec) headers(l *loop, c *conn, f *wire.Frame) bool {
 		return h.began(f.Stream) && h.cancelled
 	}
 	e.received += int64(f.Size)
+	if block.TooLarge {
+		d.give(l, e, wire.CodeCancel, TooLarge)
+		return true
+	}
 	interim := block.Status >= 100 && block.Status < 200
 	switch trailers := e.stream.status != 0; {
-	case trailers && (block.Status != 0 || !f.End),
+	case block.Malformed,
+		trailers && (block.Status != 0 || !f.End),
 		!trailers && block.Status < 100,
 		interim && (f.End || block.Status == 101): // nothing is upgraded here
 		d.fail(l, e)
 	case interim:
 	default:
 		if !trailers {
-			e.stream.status = block.Status
+			e.stream.expects(block, e.prepared.streamTemplate.IsHEAD())
 		}
 		switch {
 		case e.prepared.grpc:

@@ -74,7 +74,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "unavailable", serve: says("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"), outcome: ServerError, status: 503},
 		{name: "chunked with trailer", serve: says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n"), outcome: OK, status: 200},
 		{name: "100 before the answer", serve: says("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + okAnswer), outcome: OK, status: 200},
-		{name: "switching protocols ends it", serve: says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\x00\x01"), outcome: OK, status: 101},
+		{name: "switching protocols that was not asked for", serve: says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\x00\x01"), outcome: Malformed},
 		{name: "HEAD has a length but no body", method: "HEAD", serve: says("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"), outcome: OK, status: 200},
 		{name: "ended by close", serve: saysAndCloses("HTTP/1.1 200 OK\r\n\r\nsome"), outcome: OK, status: 200},
 		{name: "HTTP/1.0", serve: saysAndCloses("HTTP/1.0 500 Oops\r\n\r\nsome"), outcome: ServerError, status: 500},
@@ -94,7 +94,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "another protocol", serve: says("220 mail.example ESMTP\r\n"), outcome: Malformed},
 		{name: "bad length", serve: says("HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n"), outcome: Malformed},
 		{name: "bad chunk", serve: says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), outcome: Malformed},
-		{name: "endless head", serve: endless("HTTP/1.1 200 OK\r\n", "X: y\r\n"), outcome: Malformed},
+		{name: "endless head", serve: endless("HTTP/1.1 200 OK\r\n", "X: y\r\n"), outcome: TooLarge},
 
 		{name: "no answer", serve: hang, timeout: brief, outcome: TimedOut},
 		{name: "half a head", serve: late("HTTP/1.1 200 OK\r\nContent-"), timeout: brief, outcome: TimedOut},

@@ -256,12 +256,12 @@ func TestConnectionsAreReused(t *testing.T) {
 		{"Connection: close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", n},
 		{"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", n},
 		{"more than was asked for", okAnswer + "surplus", n},
-		{"101", "HTTP/1.1 101 Switching Protocols\r\n\r\n", n},
+		{"101 that was asked for", "HTTP/1.1 101 Switching Protocols\r\n\r\n", n},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			peer := listen(t, says(tt.answer))
-			for _, s := range mustCollect(t, Plan{Schedule: together(n), Run: 1, MaxConns: 1, Routes: []Route{{Addr: peer.addr, Timeout: patient}}}) {
+			for _, s := range mustCollect(t, Plan{Schedule: together(n), Run: 1, MaxConns: 1, Routes: []Route{{Addr: peer.addr, Timeout: patient, Headers: [][2]string{{"Upgrade", "x"}}}}}) {
 				if s.Outcome != OK {
 					t.Fatalf("got %v", s.Outcome)
 				}

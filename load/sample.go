@@ -17,8 +17,11 @@ const (
 	TimedOut                   // no complete response, or no connection, within the route's timeout or the end of Plan.Grace
 	Refused                    // the connection could not be opened
 	Reset                      // the connection was reset or closed before the response was complete
-	Malformed                  // what came back is not HTTP, or not gRPC
+	Malformed                  // what came back is not HTTP, or not gRPC, or less or more than it said
 	Wrong                      // a complete response of any status that fails one of Route.Checks
+	// TooLarge is what came back past a bound of ours (wire.MaxHead, wire.MaxFields,
+	// wire.MaxList): sound perhaps, and not read. It is no failure of the service's.
+	TooLarge
 
 	// Unsent is due, but never sent: no connection came free before the run ended, or
 	// the host had no descriptor or port left for one. Over HTTP/2 also what was sent,
@@ -30,7 +33,7 @@ const (
 // Outcomes is the number of different outcomes, for arrays indexed by Outcome.
 const Outcomes = int(outcomes)
 
-var outcomeNames = [Outcomes]string{"ok", "4xx", "5xx", "timed_out", "refused", "reset", "malformed", "wrong", "unsent"}
+var outcomeNames = [Outcomes]string{"ok", "4xx", "5xx", "timed_out", "refused", "reset", "malformed", "wrong", "too_large", "unsent"}
 
 func (o Outcome) String() string {
 	if int(o) < len(outcomeNames) {
@@ -46,6 +49,10 @@ func ParseOutcome(s string) (Outcome, error) {
 	}
 	return 0, fmt.Errorf("unknown outcome %q", s)
 }
+
+// Ours reports whether it is the harness, and not the service, that had no
+// response: what the service would have come to is not known.
+func (o Outcome) Ours() bool { return o == Unsent || o == TooLarge }
 
 // Answered reports whether a complete response came.
 func (o Outcome) Answered() bool { return o <= ServerError || o == Wrong }

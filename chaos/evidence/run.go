@@ -149,8 +149,8 @@ type LinkTick struct {
 	FirstUnread string `json:"first_unread,omitempty"` // what could not be read of the first of them
 }
 
-// UnmarshalJSON also reads ticks from before there was load.Wrong: they have one
-// outcome less, and Unsent in its place.
+// UnmarshalJSON also reads ticks from before there were load.Wrong and
+// load.TooLarge: they have fewer outcomes, and Unsent is the last of them.
 func (t *Tick) UnmarshalJSON(text []byte) error {
 	type tick Tick // without this method
 	var counts struct {
@@ -160,9 +160,9 @@ func (t *Tick) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	for route, list := range counts.Routes {
-		if len(list) == load.Outcomes-1 {
+		if last := len(list) - 1; last > int(load.Malformed) && last < int(load.Unsent) {
 			n := t.Routes[route]
-			n[load.Unsent], n[load.Wrong] = n[load.Wrong], 0
+			n[load.Unsent], n[last] = n[last], 0
 			t.Routes[route] = n
 		}
 	}

@@ -27,7 +27,7 @@ const upset = 100 * time.Millisecond
 func goodputOf(run *evidence.Run, samples arrivals) Interval {
 	ok, n, excused := countOK(samples), samples.len(), 0
 	for _, s := range samples.all() {
-		if s.Outcome != load.OK && (s.Outcome == load.Unsent || run.Noise(s.Intended, s.Done) >= upset) {
+		if s.Outcome != load.OK && (s.Outcome.Ours() || run.Noise(s.Intended, s.Done) >= upset) {
 			excused++
 		}
 	}

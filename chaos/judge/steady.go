@@ -135,7 +135,7 @@ func stopClock(samples arrivals, then time.Duration) (ended, waiting arrivals) {
 func (s Steady) judgeSuccess(f *finding, samples arrivals) {
 	ok, n, excused := countOK(samples), samples.len(), 0
 	for _, x := range samples.all() {
-		if x.Outcome != load.OK && (x.Outcome == load.Unsent || f.run.Noise(x.Intended, x.Done) >= upset) {
+		if x.Outcome != load.OK && (x.Outcome.Ours() || f.run.Noise(x.Intended, x.Done) >= upset) {
 			excused++
 		}
 	}

@@ -1,26 +1,35 @@
 package wire
 
-import "golang.org/x/net/http2/hpack"
+import "bytes"
 
 // Block is what matters of a header block: the head of a response, or its
 // trailers.
 type Block struct {
-	Status     int // 100 to 999; 0 if the first field is not :status, as in trailers; -1 if its value is no status
-	GRPCStatus int // 0 to 999; -1 if there is none, or it was not asked for, or its value is no number
+	Status     int   // 100 to 999; 0 if there is none, as in trailers; -1 if its value is no status
+	GRPCStatus int   // 0 to 999; -1 if there is none, or it was not asked for, or its value is no number
+	Length     int64 // content-length; -1 if there is none
+
+	// Malformed says that the message is, and the connection is not (RFC 9113
+	// sections 8.2 and 8.3): a field that no message may have, in a place where it
+	// may not be, or different lengths.
+	Malformed bool
+	// TooLarge says that the fields take more than MaxList. The connection goes on.
+	TooLarge bool
 }
 
 // BlockReader decodes the header blocks of one connection (RFC 7541). All of
-// them must pass through it in their order. Fields other than those of Block
-// are not looked at unless they are asked for, so that no strings are made of
-// them but those that the peer wants remembered.
+// them must pass through it in their order. A block that is, byte by byte, the
+// one before is not decoded again, as long as neither changed what is remembered.
 type BlockReader struct {
-	decoder *hpack.Decoder
-	first   bool // the next field emitted is the block's first
-	want    Want
-	block   Block
-	fields  Fields
-	text    []byte // of fields
-	err     error
+	fields fieldReader
+	kept   Fields
+	text   []byte // of kept
+
+	last        []byte // the last block
+	lastWant    Want
+	lastChanges uint64 // of fields, when it was decoded; it made none
+	lastBlock   Block
+	repeatable  bool
 }
 
 // Want is what is asked for of a block beside its status, as it costs.
@@ -31,207 +40,132 @@ const (
 	WantFields          // see BlockReader.Fields
 )
 
-// headerTable is the default of SETTINGS_HEADER_TABLE_SIZE.
-const headerTable = 4096
-
 // NewBlockReader returns one for a connection that has seen no block.
 func NewBlockReader() *BlockReader {
-	b := &BlockReader{}
-	b.decoder = hpack.NewDecoder(headerTable, b.emit)
-	b.decoder.SetMaxStringLength(MaxHead)
-	return b
+	return &BlockReader{fields: fieldReader{max: headerTable}}
 }
 
-// Read decodes a complete block. An error wraps ErrMalformed or ErrTooLarge; the
-// connection is of no use then.
+// Read decodes a complete block. An error wraps ErrMalformed; the connection is
+// of no use then.
 func (b *BlockReader) Read(block []byte, want Want) (Block, error) {
-	b.block, b.fields, b.text = Block{GRPCStatus: -1}, b.fields[:0], b.text[:0]
-	status, n, ok := peekStatus(block)
-	if !ok {
-		return Block{}, errBlock
+	if b.repeatable && want == b.lastWant && b.fields.changes == b.lastChanges && bytes.Equal(block, b.last) {
+		return b.lastBlock, nil
 	}
-	b.first, b.want = n > 0, want
-	b.decoder.SetEmitEnabled(true)
-	if _, err := b.decoder.Write(block[:n]); err != nil {
-		return Block{}, errBlock
+	before := b.fields.changes
+	got, err := b.decode(block, want)
+	if err != nil {
+		b.repeatable = false
+		return Block{}, err
 	}
-	b.first = false
-	b.decoder.SetEmitEnabled(want != 0)
-	if _, err := b.decoder.Write(block[n:]); err != nil {
-		return Block{}, errBlock
+	if b.repeatable = b.fields.changes == before && want&WantFields == 0 && len(block) <= maxRepeated; b.repeatable {
+		b.last, b.lastWant, b.lastChanges, b.lastBlock = append(b.last[:0], block...), want, before, got
 	}
-	if err := b.decoder.Close(); err != nil {
-		return Block{}, errBlock
+	return got, nil
+}
+
+// maxRepeated bounds what is kept of a block to know it again, in bytes.
+const maxRepeated = 4 << 10
+
+func (b *BlockReader) decode(block []byte, want Want) (Block, error) {
+	got := Block{GRPCStatus: -1, Length: -1}
+	b.kept, b.text = b.kept[:0], b.text[:0]
+	b.fields.begin(block)
+	size, regular := 0, false
+	for {
+		f, ok, err := b.fields.next()
+		if err != nil {
+			return Block{}, err
+		}
+		if !ok {
+			return got, nil
+		}
+		if size += len(f.name) + len(f.value) + entryCost; size > MaxList {
+			got.TooLarge = true // and on, for what is to be remembered
+			b.kept, b.text = b.kept[:0], b.text[:0]
+		}
+		switch f.kind {
+		case kindBad:
+			got.Malformed = true
+		case kindStatus:
+			got.Malformed = got.Malformed || regular || got.Status != 0
+			if got.Status == 0 {
+				got.Status = statusOf(f.value)
+			}
+		case kindLength:
+			n, ok := parseUint(f.value)
+			got.Malformed = got.Malformed || !ok || got.Length >= 0 && got.Length != int64(n)
+			got.Length = int64(n)
+		case kindGRPCStatus:
+			if want&WantGRPCStatus != 0 {
+				got.GRPCStatus = -1
+				if n, ok := parseUint(f.value); ok && n < 1000 {
+					got.GRPCStatus = int(n)
+				}
+			}
+		}
+		regular = regular || f.kind != kindStatus
+		if want&WantFields != 0 && !got.TooLarge && (len(f.name) == 0 || f.name[0] != ':') {
+			b.keep(f)
+		}
 	}
-	if b.err != nil {
-		return Block{}, b.err
-	}
-	if n == 0 {
-		b.block.Status = status
-	}
-	return b.block, nil
 }
 
 // Fields are those of the last block, if they were asked for, without pseudo
-// fields. They are valid until the next Read.
-func (b *BlockReader) Fields() Fields { return b.fields }
+// fields; none if it was TooLarge. They are valid until the next Read.
+func (b *BlockReader) Fields() Fields { return b.kept }
 
-func (b *BlockReader) emit(f hpack.HeaderField) {
-	if b.first && f.Name == ":status" {
-		b.block.Status = statusOf(f.Value)
-	}
-	b.first = false
-	if b.want&WantGRPCStatus != 0 && f.Name == "grpc-status" {
-		b.block.GRPCStatus = -1
-		if n, ok := parseUint([]byte(f.Value)); ok && n < 1000 {
-			b.block.GRPCStatus = int(n)
-		}
-	}
-	if b.want&WantFields != 0 && !f.IsPseudo() {
-		b.keep(f)
-	}
-}
-
-// keep adds a field, within the bounds that a head has over HTTP/1.1 too: one
-// byte of a block can stand for thousands, by the table.
-func (b *BlockReader) keep(f hpack.HeaderField) {
-	if len(b.fields) == MaxFields {
-		b.err = errFields
-		return
-	}
-	if len(b.text)+len(f.Name)+len(f.Value) > MaxHead {
-		b.err = errHeadSize
-		return
-	}
+func (b *BlockReader) keep(f entry) {
 	start := len(b.text)
-	b.text = append(append(b.text, f.Name...), f.Value...)
+	b.text = append(append(b.text, f.name...), f.value...)
 	text := b.text[start:]
-	b.fields = append(b.fields, Field{Name: text[:len(f.Name)], Value: text[len(f.Name):]})
+	b.kept = append(b.kept, Field{Name: text[:len(f.name)], Value: text[len(f.name):]})
 }
 
-// The static table from :status 200 on (RFC 7541 appendix A).
-var staticStatuses = [...]int{200, 204, 206, 304, 400, 404, 500}
+// kind is what a field is to us.
+type kind uint8
 
 const (
-	firstStatus = 8
-	lastStatus  = firstStatus + len(staticStatuses) - 1
+	kindOther kind = iota
+	kindStatus
+	kindLength
+	kindGRPCStatus
+	kindBad // no response may have it
 )
 
-// staticTable is how many entries it has; what is above is remembered.
-const staticTable = 61
-
-// peekStatus finds the status without decoding where it can: a field of the
-// static table, or a literal that is not compressed, as most servers have it.
-// n is where the block's first field ends, if that has to be decoded to know
-// the status, and 0 if not; ok is false if it is cut off.
-func peekStatus(block []byte) (status, n int, ok bool) {
-	start := 0
-	for start < len(block) && block[start]&0xe0 == 0x20 { // the table's size changes
-		_, size := varint(block[start:], 5)
-		if size == 0 {
-			return 0, 0, false
-		}
-		start += size
+// kindOf looks at a field as RFC 9113 section 8.2 wants it: lower case, nothing
+// that is about an HTTP/1.1 connection, no pseudo field but :status, and a
+// value without control characters or space at its ends.
+func kindOf(name, value []byte) kind {
+	if !only(value, inValue) || len(value) > 0 && (isBlank(value[0]) || isBlank(value[len(value)-1])) {
+		return kindBad
 	}
-	if start == len(block) {
-		return 0, 0, true
+	switch string(name) {
+	case ":status":
+		return kindStatus
+	case "content-length":
+		return kindLength
+	case "grpc-status":
+		return kindGRPCStatus
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+		return kindBad
 	}
-	p := block[start:]
-	if p[0]&0x80 != 0 { // an indexed field
-		switch index, size := varint(p, 7); {
-		case size == 0:
-			return 0, 0, false
-		case index > staticTable:
-			return 0, start + size, true
-		case index >= firstStatus && index <= lastStatus:
-			return staticStatuses[index-firstStatus], 0, true
-		default:
-			return 0, 0, true
+	if len(name) == 0 || !only(name, inToken) {
+		return kindBad
+	}
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			return kindBad
 		}
 	}
-	status, n, ok = peekLiteral(p)
-	if n > 0 {
-		n += start
-	}
-	return status, n, ok
+	return kindOther
 }
 
-// peekLiteral is peekStatus for a literal.
-func peekLiteral(p []byte) (status, n int, ok bool) {
-	bits := 4
-	if p[0]&0x40 != 0 { // to be remembered
-		bits = 6
-	}
-	index, n := varint(p, bits)
-	if n == 0 {
-		return 0, 0, false
-	}
-	isStatus, known := index >= firstStatus && index <= lastStatus, index <= staticTable
-	if index == 0 {
-		name, coded, size := peekString(p[n:])
-		if size == 0 {
-			return 0, 0, false
-		}
-		isStatus, known = string(name) == ":status", !coded
-		n += size
-	}
-	value, coded, size := peekString(p[n:])
-	switch {
-	case size == 0:
-		return 0, 0, false
-	case !known || isStatus && coded:
-		return 0, n + size, true
-	case isStatus:
-		return statusOf(string(value)), 0, true
-	default:
-		return 0, 0, true
-	}
-}
-
-// peekString returns a string as it was sent: coded by Huffman or not. size is
-// 0 if it is cut off.
-func peekString(p []byte) (text []byte, coded bool, size int) {
-	length, digits := varint(p, 7)
-	if digits == 0 || length > len(p)-digits {
-		return nil, false, 0
-	}
-	size = digits + length
-	return p[digits:size], p[0]&0x80 != 0, size
-}
-
-// varint reads an integer with a prefix of so many bits (RFC 7541 section 5.1).
-// size is 0 if it is cut off, or past MaxHead, where nothing can be.
-func varint(p []byte, bits int) (value, size int) {
-	if len(p) == 0 {
-		return 0, 0
-	}
-	most := 1<<bits - 1
-	if value = int(p[0]) & most; value < most {
-		return value, 1
-	}
-	for i := 1; i < min(len(p), 5); i++ {
-		value += int(p[i]&0x7f) << (7 * (i - 1))
-		if p[i]&0x80 == 0 {
-			if value > MaxHead {
-				return 0, 0
-			}
-			return value, i + 1
-		}
-	}
-	return 0, 0
-}
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // statusOf reads three digits from 100 up; anything else is -1.
-func statusOf(text string) int {
-	if len(text) != 3 || text[0] == '0' {
-		return -1
+func statusOf(text []byte) int {
+	if n, ok := parseUint(text); ok && len(text) == 3 && n >= 100 {
+		return int(n)
 	}
-	status := 0
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return -1
-		}
-		status = status*10 + int(text[i]-'0')
-	}
-	return status
+	return -1
 }

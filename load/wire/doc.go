@@ -54,8 +54,9 @@
 // the protocol allows: header blocks of the static table and of literals, which
 // need no state that is shared with the peer, and frames of at most 16 KiB,
 // which every peer takes. What we read is watched for what a harness has to
-// know, the framing (RFC 9113) and the status; other fields pass through HPACK,
-// whose table they change, and are made text only where they are asked for.
+// know: the framing (RFC 9113), the status, the length of the body, and that no
+// field is one that a response must not have. A block that is like the one
+// before it, as those of equal responses are, is not decoded again.
 // FrameReader carries a state from read to read like Body: DATA is passed on and
 // not kept, and of the other frames the one that is cut.
 //

@@ -24,6 +24,13 @@ const (
 	MaxHTTP1Head   = 1 << 20 // bytes of a head, its blank line included; and of trailers
 	MaxHTTP1Fields = 8192    // fields of a head; and of trailers
 
+	// MaxList is how much the fields of an HTTP/2 message take at most, as RFC 9113
+	// section 6.5.2 counts them: their bytes, and 32 for each. The peer is told.
+	MaxList = 256 << 10
+	// maxBlock bounds the header block that they come in, in bytes, frame heads
+	// included. A peer that has been told MaxList and sends more is not read on.
+	maxBlock = 1 << 20
+
 	maxChunkLine     = 1 << 10  // bytes of a chunk header, extensions included
 	maxChunkDigits   = 15       // so that a chunk's size fits an int64 with room to spare
 	maxChunkOverhead = 16 << 10 // see Body.chunkBegun
@@ -59,8 +66,8 @@ var (
 	errPadding      = malformed("padding is longer than its frame")
 	errSetting      = malformed("setting with a value that it must not have")
 	errBlock        = malformed("header block")
-	errFrameSize    = tooLarge("frame", MaxFrame, "bytes")
-	errBlockSize    = tooLarge("header block", MaxHead, "bytes")
+	errFrameSize    = malformed("frame longer than the least that SETTINGS_MAX_FRAME_SIZE can be, which we have not raised")
+	errBlockSize    = tooLarge("header block", maxBlock, "bytes")
 )
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }

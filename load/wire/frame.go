@@ -247,6 +247,9 @@ func (r *FrameReader) headers(p []byte) (ok bool, err error) {
 	if r.flags&flagEndHeaders != 0 {
 		return true, nil
 	}
+	if cap(r.block) > MaxHead {
+		r.block = nil // of one that was unusual
+	}
 	r.block = append(r.block[:0], f.Payload...)
 	r.opened, r.blockEnds, r.blockSize = f.Stream, f.End, f.Size
 	return false, nil
@@ -256,7 +259,7 @@ func (r *FrameReader) headers(p []byte) (ok bool, err error) {
 // bound, so that those without payload are bounded too.
 func (r *FrameReader) proceed(p []byte) (ok bool, err error) {
 	r.block = append(r.block, p...)
-	if r.blockSize += r.Frame.Size; r.blockSize > MaxHead {
+	if r.blockSize += r.Frame.Size; r.blockSize > maxBlock {
 		return false, errBlockSize
 	}
 	if r.flags&flagEndHeaders == 0 {

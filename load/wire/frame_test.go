@@ -113,10 +113,10 @@ func TestFrameReaderRefuses(t *testing.T) {
 		name, data string
 		want       error
 	}{
-		{"large data", large(FrameData), ErrTooLarge},
-		{"large unknown", large(99), ErrTooLarge},
-		{"large block", raw(FrameHeaders, 0, 1, "") + strings.Repeat(part, 4), ErrTooLarge},                                             // 4·(9 + 16384) + 9 > 65536
-		{"endless block of nothing", raw(FrameHeaders, 0, 1, "") + strings.Repeat(raw(frameContinuation, 0, 1, ""), 7281), ErrTooLarge}, // 7282·9 = 65538
+		{"large data", large(FrameData), ErrMalformed},
+		{"large unknown", large(99), ErrMalformed},
+		{"large block", raw(FrameHeaders, 0, 1, "") + strings.Repeat(part, 64), ErrTooLarge},                                              // 64·(9 + 16384) + 9 > 1048576
+		{"endless block of nothing", raw(FrameHeaders, 0, 1, "") + strings.Repeat(raw(frameContinuation, 0, 1, ""), 116508), ErrTooLarge}, // 116509·9 = 1048581
 		{"data on the connection", raw(FrameData, 0, 0, "x"), ErrMalformed},
 		{"head on the connection", raw(FrameHeaders, 4, 0, "x"), ErrMalformed},
 		{"reset of the connection", raw(FrameReset, 0, 0, "1234"), ErrMalformed},

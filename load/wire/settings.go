@@ -23,6 +23,7 @@ const (
 	settingMaxStreams   = 3
 	settingWindow       = 4
 	settingMaxFrameSize = 5
+	settingMaxList      = 6
 
 	settingSize = 6
 )
@@ -54,13 +55,14 @@ func (s *Settings) Update(payload []byte) error {
 }
 
 // AppendPreface appends what a client says first: that this is HTTP/2, that it
-// takes no pushes, and how much it takes of responses on a stream and on the
-// connection before it says more. Neither window may be below DefaultWindow.
+// takes no pushes and no fields over MaxList, and how much it takes of responses
+// on a stream and on the connection before it says more. Neither window may be below DefaultWindow.
 func AppendPreface(dst []byte, stream, conn int) []byte {
 	dst = append(dst, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"...)
-	dst = appendFrameHead(dst, 2*settingSize, FrameSettings, 0, 0)
+	dst = appendFrameHead(dst, 3*settingSize, FrameSettings, 0, 0)
 	dst = appendSetting(dst, settingEnablePush, 0)
 	dst = appendSetting(dst, settingWindow, uint32(stream))
+	dst = appendSetting(dst, settingMaxList, MaxList)
 	if conn == DefaultWindow {
 		return dst
 	}

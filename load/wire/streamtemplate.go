@@ -19,7 +19,11 @@ type StreamTemplate struct {
 	fields  []field // the head, if its length varies
 	body    fixed   // empty if its length varies
 	parts   []part  // the body, if its length varies
+	toHEAD  bool
 }
+
+// IsHEAD reports whether the method is HEAD: a response to it has no body.
+func (t *StreamTemplate) IsHEAD() bool { return t.toHEAD }
 
 // field is a field of a header block.
 type field struct {
@@ -111,7 +115,9 @@ func encodeStream(scheme, method, path, host string, headers [][2]string, body d
 	b.add(":scheme", []part{{text: []byte(scheme)}})
 	b.add(":authority", authority)
 	b.add(":path", target)
-	return newStreamTemplate(append(b.fields, others.fields...), body.parts), nil
+	t := newStreamTemplate(append(b.fields, others.fields...), body.parts)
+	t.toHEAD = method == "HEAD"
+	return t, nil
 }
 
 // blockDraft is a header block that is being made.

@@ -18,6 +18,8 @@ type Template struct {
 	body  int    // the parts from here on are its body
 	most  int    // how long it can be
 	head  bool
+	// upgrade says that the request asks for another protocol.
+	upgrade bool
 }
 
 // part is a piece of a request, and the hole behind it.
@@ -90,7 +92,9 @@ func Encode(method, path, host string, headers [][2]string, body []byte, idHeade
 	if d.err != nil {
 		return nil, d.err
 	}
-	return newTemplate(d.parts, content.parts, method == "HEAD"), nil
+	t := newTemplate(d.parts, content.parts, method == "HEAD")
+	t.upgrade = has(headers, "Upgrade")
+	return t, nil
 }
 
 // hasBody reports whether a request says how long its body is.
@@ -273,6 +277,9 @@ func (t *Template) Len() int { return t.most }
 
 // IsHEAD reports whether the method is HEAD, as Response.Parse needs.
 func (t *Template) IsHEAD() bool { return t.head }
+
+// AsksUpgrade reports whether a response of 101 is what the request asks for.
+func (t *Template) AsksUpgrade() bool { return t.upgrade }
 
 func check(method, path, host string, headers [][2]string, idHeader string) error {
 	if !IsToken(method) {
