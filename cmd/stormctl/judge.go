@@ -29,7 +29,8 @@ func newJudgeCommand() *cobra.Command {
 		Long: `Rules again on the claims of a run, from the evidence in its directory: the same
 rulings as at the time, also after a kill -9 in the middle. Nothing is written.
 The exit code is that of the run. With --set it rules on other claims about the
-same run: what would have held?`,
+same run: what would have held? docs/claims has a page for each claim, with what
+leaves it open and what to do.`,
 		Example: `  stormctl run examples/breaker.yaml --out out
   stormctl judge out
   stormctl judge out --set 'claims[1].breaker.failures=3'`,
