@@ -10,6 +10,8 @@ BUSY     ?= 1
 FUZZTIME ?= 1m
 KILLS    ?= 50
 TOXIPROXY ?= toxiproxy-server
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.17.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
 .PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay fuzz rulings power kill-test cgroup2-test release-check image deps
