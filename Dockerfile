@@ -22,7 +22,8 @@ COPY . .
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags='-s -w' \
       -o /root-of-image/usr/local/bin/stormctl ./cmd/stormctl
 # The folders' modes survive where they are copied as content of another one.
-RUN mkdir -m 1777 /root-of-image/tmp && mkdir -m 0777 /root-of-image/work \
+RUN mkdir -p /root-of-image/usr/share/doc/stormctl && cp LICENSE THIRD-PARTY /root-of-image/usr/share/doc/stormctl/ \
+ && mkdir -m 1777 /root-of-image/tmp && mkdir -m 0777 /root-of-image/work \
  && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /root-of-image/etc/ssl/certs/ca-certificates.crt
 
 FROM scratch
