@@ -10,7 +10,7 @@ BUSY     ?= 1
 FUZZTIME ?= 1m
 KILLS    ?= 50
 TOXIPROXY ?= toxiproxy-server
-GORELEASER := github.com/goreleaser/goreleaser/v2@v2.17.0
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
