@@ -10,9 +10,11 @@ BUSY     ?= 1
 FUZZTIME ?= 1m
 KILLS    ?= 50
 TOXIPROXY ?= toxiproxy-server
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power kill-test cgroup2-test deps
+.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power kill-test cgroup2-test release-check image deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -80,6 +82,13 @@ kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with ev
 cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs Debian's user-mode-linux
 	$(GO) test -c -o bin/host.test ./chaos/host
 	chaos/host/testdata/cgroup2.sh bin/host.test
+
+release-check: ## goreleaser's own check of .goreleaser.yaml, actionlint's of action.yml: large downloads, minutes to build
+	$(GO) run $(GORELEASER) check
+	.ci/action-check $(GO) run $(ACTIONLINT)
+
+image: ## the static image of Dockerfile
+	docker build -t stormctl .
 
 # The packages that the tests need from the system; only what is missing is installed.
 deps:

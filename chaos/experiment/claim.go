@@ -12,13 +12,21 @@ import (
 
 // Claim is one statement; exactly one kind is given.
 type Claim struct {
-	Steady   *judge.Steady   `yaml:"steady"`   // The system is well before anything is injected.
-	Breaker  *judge.Breaker  `yaml:"breaker"`  // A circuit breaker opens, waits, probes and closes.
-	Retry    *judge.Retry    `yaml:"retry"`    // Retries are bounded and only where they are allowed.
-	Backoff  *judge.Backoff  `yaml:"backoff"`  // Retries wait, longer each time, with jitter.
-	Bulkhead *judge.Bulkhead `yaml:"bulkhead"` // A drowning dependency does not pull the others down.
-	Timeout  *judge.Timeout  `yaml:"timeout"`  // A caller never waits longer than promised.
-	Recovery *judge.Recovery `yaml:"recovery"` // After healing, goodput comes back at the same load.
+	// Before anything is injected, enough requests succeed, and soon enough (docs/claims/steady.md).
+	Steady *judge.Steady `yaml:"steady"`
+	// A circuit breaker opens when calls fail, lets none through while it waits, probes, and closes once calls succeed
+	// (docs/claims/breaker.md).
+	Breaker *judge.Breaker `yaml:"breaker"`
+	// Failed calls are tried again a bounded number of times, and only where that is allowed (docs/claims/retry.md).
+	Retry *judge.Retry `yaml:"retry"`
+	// Retries wait as long as a declared law says, spread as far as it says (docs/claims/backoff.md).
+	Backoff *judge.Backoff `yaml:"backoff"`
+	// A dependency that drowns takes a bounded share of the system, and other routes do not notice (docs/claims/bulkhead.md).
+	Bulkhead *judge.Bulkhead `yaml:"bulkhead"`
+	// No caller waits longer than promised, even while a dependency hangs (docs/claims/timeout.md).
+	Timeout *judge.Timeout `yaml:"timeout"`
+	// After the last healing, goodput comes back at the same load, and stays (docs/claims/recovery.md).
+	Recovery *judge.Recovery `yaml:"recovery"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.

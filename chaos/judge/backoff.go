@@ -22,10 +22,9 @@ import (
 // scatter), and from them the settings, none of which looks at the declared one.
 type Backoff struct {
 	Link  string        `yaml:"link"`  // The link the calls go over.
-	Route string        `yaml:"route"` // Judge only calls caused by this route; absent means all.
+	Route string        `yaml:"route"` // The route whose calls count; absent means all.
 	Base  time.Duration `yaml:"base"`  // The first wait, without jitter, within 5%.
-	// Growth from one wait to the next, within 5%; absent means 2. Not with the laws constant, linear and
-	// decorrelated.
+	// Growth from one wait to the next, within 5%; not with the laws constant, linear and decorrelated. Absent means 2.
 	Factor float64 `yaml:"factor"`
 	// Longest wait without jitter, within 5%: waits must be seen to grow no more. Absent means none, so that they
 	// grow all along.
@@ -33,14 +32,14 @@ type Backoff struct {
 	// How far a wait d is spread, as a part of d, within 8% of it; absent means not at all: all waits within 5% of
 	// d.
 	Jitter unit.Share `yaml:"jitter"`
-	// In place of jitter, the time that a wait is spread by however long it is, within 5%.
+	// In place of jitter, the time that a wait is spread by however long it is, within 5%; absent means none.
 	Noise time.Duration `yaml:"noise"`
-	// add: d to d(1+jitter) or d+noise, the default; spread: d(1−jitter) to d(1+jitter) or d±noise; full: 0 to d;
-	// constant and linear: as add, d being base each time, or k·base; decorrelated: base to three times the wait
-	// before, cap included.
+	// add: d to d(1+jitter) or d+noise; spread: d(1−jitter) to d(1+jitter) or d±noise; full: 0 to d; constant and
+	// linear: as add, d being base each time, or k·base; decorrelated: base to three times the wait before, cap
+	// included. Absent means add.
 	Law string `yaml:"law"`
-	// Claims that no retry comes before the Retry-After it was given; what comes instead of it by the law is not
-	// judged then.
+	// Claims that a retry never comes before the Retry-After it was given; what comes instead of it by the law is not
+	// judged then. Absent is not judged.
 	RetryAfter bool `yaml:"retry_after"`
 	// When many calls fail at one instant: at most so many retries in any 10 ms, relative to an even spread over the
 	// claimed range; absent is not judged.

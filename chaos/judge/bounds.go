@@ -70,7 +70,7 @@ func (c Retry) judgeLeast(f *finding, t tally) {
 		return
 	case m.sample > 0:
 		m.says = fmt.Sprintf("no call was given up after fewer than %s attempts, of %d that were while their callers waited",
-			counted.span(t.fewest), m.sample)
+			counted.print(t.fewest.Low), m.sample)
 		m.refutes = fmt.Sprintf("%s given up after %s while the caller waited",
 			were(t.stops[int(t.fewest.Low)], "call was", "calls were"), were(int(t.fewest.Low), "attempt", "attempts"))
 	default:

@@ -35,45 +35,54 @@ type Breaker struct {
 	Link  string `yaml:"link"`  // The link the protected calls go over. What other routes send over it may count as failures too.
 	Route string `yaml:"route"` // The route that causes them.
 
-	// At most so many failures in a row before it opens; calls that were in progress then are not counted.
+	// At most so many failures in a row before it opens; calls that were in progress then are not counted. Absent is not judged.
 	Failures int `yaml:"failures"`
 
 	// What a failure is where requests are tried again: request for a breaker around the retries, attempt for one within them.
-	// Absent means that it is not known, and both are measured.
+	// Absent means not known: both are measured.
 	Counts string `yaml:"counts"`
 
-	OpensWithin time.Duration `yaml:"opens_within"` // At most so long from the injection until it lets nothing through.
+	// At most so long from the injection until it lets nothing through; absent is not judged.
+	OpensWithin time.Duration `yaml:"opens_within"`
 
-	// How long it stays open before it lets a call through, within 5%, and again after a probe that failed.
+	// How long it stays open before it lets a call through, within 5%, and again after a probe that failed. Until then it
+	// lets none through. Absent is not judged.
 	Waits time.Duration `yaml:"waits"`
 
-	// The same at most, for breakers that wait by a coarse clock or by chance; absent means waits.
+	// The same at most, within 5%, for breakers that wait by a coarse clock or by chance; absent means waits.
 	WaitsAtMost time.Duration `yaml:"waits_at_most"`
 
-	Probes int `yaml:"probes"` // At most so many calls let through before the first probe's result is known.
+	// At most so many calls let through before the first probe's result is known; absent is not judged.
+	Probes int `yaml:"probes"`
 
 	// How probes are counted beyond that: cumulative is all of a half-open state (gobreaker), concurrent is at a time (failsafe-go),
-	// window is one lot per waits, whether it has ended or not (hystrix).
+	// window is one lot per waits, whether it has ended or not (hystrix). Absent means until the first result only.
 	Probing string `yaml:"probing"`
 
 	// How many breakers there are behind the link, each with its own state: failures and probes are of each. It is
 	// taken at its word. Absent means 1.
 	Instances int `yaml:"instances"`
 
-	RejectsWithin time.Duration `yaml:"rejects_within"` // At most so long is the 99th percentile of the response time of rejected calls.
+	// At most so long is the 99th percentile of the response time of rejected calls; absent is not judged.
+	RejectsWithin time.Duration `yaml:"rejects_within"`
 
-	// At most so long from the healing until calls flow again, for good; it includes what is left of the wait.
+	// At most so long from the healing until calls flow again, for good; it includes what is left of the wait. Absent is
+	// not judged.
 	ClosesWithin time.Duration `yaml:"closes_within"`
 
-	Ignores []int `yaml:"ignores"` // Statuses that must not open it, like 404: those of the caller's own making.
+	// Statuses that never open it, like 404: those of the caller's own making. Absent is not judged.
+	Ignores []int `yaml:"ignores"`
 
-	// It opens once this share of the calls of the last window have failed, within 5%. It takes window and minimum.
+	// It opens once this share of the calls of the last window have failed, within 5%; it takes window. Absent is not judged.
 	FailureRate unit.Share `yaml:"failure_rate"`
 
-	Window  time.Duration `yaml:"window"`  // Over how long the share is taken, within 5%, or within a bucket.
-	Minimum int           `yaml:"minimum"` // Exactly so many calls in the window are the fewest of which the share is taken; absent means 1.
+	// Over how long the share is taken, within 5%, or within a bucket. Absent means no failure_rate.
+	Window time.Duration `yaml:"window"`
 
-	// In how many steps the window rolls, so that up to one of them is forgotten early; absent means that it slides.
+	// Exactly so many calls in the window are the fewest of which the share is taken; absent means 1, which is not judged.
+	Minimum int `yaml:"minimum"`
+
+	// In how many steps the window rolls, so that up to one of them is forgotten early; absent means a window that slides.
 	Buckets int `yaml:"buckets"`
 }
 

@@ -24,14 +24,20 @@ import (
 // below the old limit. How soon after a healing the places are free again is
 // another claim, which FreedWithin makes.
 type Bulkhead struct {
-	Link          string        `yaml:"link"`           // The link that drowns.
-	Route         string        `yaml:"route"`          // The route that causes its calls.
-	Limit         int           `yaml:"limit"`          // At most so many calls are in progress on the link at one time, and no place is lost.
-	Unaffected    []string      `yaml:"unaffected"`     // Routes that must not notice.
-	Goodput       unit.Share    `yaml:"goodput"`        // The unaffected keep at least this part of their baseline; absent means 95%.
-	Slowdown      float64       `yaml:"slowdown"`       // Their 99th percentile grows at most by this factor; absent means 1.5.
-	RejectsWithin time.Duration `yaml:"rejects_within"` // The 99th percentile of the response time of calls that find it full is at most this.
-	FreedWithin   time.Duration `yaml:"freed_within"`   // At most so long from each healing until the route's goodput is back for good.
+	Link  string `yaml:"link"`  // The link that drowns.
+	Route string `yaml:"route"` // The route that causes its calls; absent means all that call over the link.
+	// At most so many calls are in progress on the link at one time, and no place is lost; absent is not judged.
+	Limit int `yaml:"limit"`
+	// Routes that never notice, by goodput and slowdown; absent is not judged.
+	Unaffected []string `yaml:"unaffected"`
+	// At least this part of their baseline is kept by the unaffected; absent means 95%.
+	Goodput unit.Share `yaml:"goodput"`
+	// The 99th percentile of the unaffected grows at most by this factor; absent means 1.5.
+	Slowdown float64 `yaml:"slowdown"`
+	// At most so long is the 99th percentile of the response time of calls that find it full; absent is not judged.
+	RejectsWithin time.Duration `yaml:"rejects_within"`
+	// At most so long from each healing until the route's goodput is back for good; absent is not judged.
+	FreedWithin time.Duration `yaml:"freed_within"`
 }
 
 // What a run must have shown before a bulkhead claim can hold.

@@ -239,3 +239,14 @@ func TestProfile(t *testing.T) {
 		t.Errorf("with 11 off each end %d are in progress, want 1", n) // 5 to 9, 10 to 19, 25 to 29
 	}
 }
+
+// Where the host hides how many places there were, and goodput was not seen to be
+// back, nothing shows that none was lost.
+func TestNoPlacesSeenAreNotKept(t *testing.T) {
+	link := &evidence.Link{Name: "payments"}
+	f := find(&evidence.Run{}, Bulkhead{Link: "payments", Limit: 20}, "bulkhead")
+	Bulkhead{Link: "payments", Limit: 20}.judgeLeaks(f, link, make([]saturation, 2), returnedPlaces{open: true, says: "it was not back"})
+	if len(f.parts) != 1 || f.parts[0].Ruling != Inconclusive {
+		t.Errorf("got %+v", f.parts)
+	}
+}

@@ -36,7 +36,8 @@ func (c Bulkhead) judgeLeaks(f *finding, link *evidence.Link, fills []saturation
 	case kept.lost:
 		m.seen, m.says, m.ids = exactly(max(1, capacity)), kept.proof, kept.ids
 	case kept.open && m.seen == exactly(0):
-		m.seen.High, m.says, m.settle = float64(capacity), kept.says, "let the load go on for longer after the healing"
+		// How many there are is not known where the host hides how many it took.
+		m.seen.High, m.says, m.settle = float64(max(1, capacity)), kept.says, "let the load go on for longer after the healing"
 	case len(slow) == 1 && m.seen == exactly(0):
 		f.remark("leaks", "whether places are lost is shown by a second episode of faults only")
 		return

@@ -22,10 +22,10 @@ import (
 // load than before proves no recovery, for a metastable system often comes back
 // when it is asked for less; much more proves no metastability.
 type Recovery struct {
-	Route   string        `yaml:"route"`   // Absent means all routes together.
+	Route   string        `yaml:"route"`   // The route whose goodput counts; absent means all routes together.
 	Within  time.Duration `yaml:"within"`  // At most so long from the last healing until goodput is back, to stay until the run ends.
 	Goodput unit.Share    `yaml:"goodput"` // At least this part of the baseline counts as back; absent means 95%.
-	For     time.Duration `yaml:"for"`     // Over any so long stretch since then; absent means 1s.
+	For     time.Duration `yaml:"for"`     // Over how long a stretch goodput is counted, any since it is back; absent means 1s.
 }
 
 // sameLoad is how far the rate after the healing may be from the rate before,

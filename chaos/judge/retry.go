@@ -23,19 +23,20 @@ import (
 type Retry struct {
 	// The link the calls go over, or a list of links to replicas of one dependency.
 	Link  Links  `yaml:"link"`
-	Route string `yaml:"route"` // Judge only calls caused by this route; absent means all.
+	Route string `yaml:"route"` // The route whose calls count; absent means all.
 	// At most so many attempts for one request, the first included; absent is not judged.
 	Attempts int `yaml:"attempts"`
 	// At least so many attempts, the first included, before a call that may be retried is given up while its caller
 	// waits; absent is not judged.
 	AtLeast int `yaml:"at_least"`
-	// Statuses that may be retried; absent means 429, 502, 503, 504. Network errors and timeouts always may.
+	// Only these statuses may be retried, besides after network errors and timeouts; absent means 429, 502,
+	// 503, 504.
 	On []int `yaml:"on"`
-	// Statuses that must not be retried, each of which the run must have shown; absent means any status not in on.
+	// Statuses that are never retried, each of which the run must have shown; absent means any status not in on, if shown.
 	Never []int `yaml:"never"`
-	// Allows POST and PATCH to be retried without an Idempotency-Key, or under another one.
+	// Allows POST and PATCH to be retried without an Idempotency-Key, or under another one; absent means never.
 	Unkeyed bool `yaml:"unkeyed"`
-	// Claims that all attempts of a call carry the same Idempotency-Key and the same body, of which the run must
+	// Claims that the attempts of a call always carry the same Idempotency-Key and the same body, of which the run must
 	// have shown some; absent is judged of POST and PATCH only, see unkeyed.
 	SameKey bool `yaml:"same_key"`
 	// At most so many calls over the link per request while a fault is in force; absent is not judged.
@@ -43,7 +44,7 @@ type Retry struct {
 	// At most so many retries, within 5%, as a part of the calls begun while a fault is in force; more calls must
 	// fail than that is enough for. Absent is not judged.
 	Budget unit.Share `yaml:"budget"`
-	// Claims that no attempt begins once the caller of its request has left and the system can know; absent is not
+	// Claims that an attempt never begins once the caller of its request has left and the system can know; absent is not
 	// judged.
 	Deadline bool `yaml:"deadline"`
 }

@@ -3,6 +3,7 @@ package judge
 import (
 	"flag"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -196,5 +197,25 @@ func TestRetryToleratesTheLibrary(t *testing.T) {
 				t.Errorf("%s: %s\n%s", got.Ruling, got.Reason, numbers(got))
 			}
 		})
+	}
+}
+
+// A call that may have made one more attempt, which the host kept from the link, has
+// no number of attempts at most, and the clause names none.
+func TestAttemptsThatMayBeMoreHaveNoEnd(t *testing.T) {
+	link := &evidence.Link{Name: "payments", Exchanges: []evidence.Exchange{{ID: 1, End: time.Second, Status: 503, Ending: evidence.Answered}}}
+	run := &evidence.Run{End: 3 * time.Second, Links: map[string]*evidence.Link{"payments": link}}
+	run.Front = []load.Sample{{ID: 1, Sent: 0, Done: 2 * time.Second, Status: 503, Outcome: load.ServerError}}
+	c := Retry{Link: Links{"payments"}, AtLeast: 1}
+	got := tally{stops: map[int]int{}}
+	c.gaveUp(run, &got, call{over: link, attempts: []int32{0}}, 1, 1)
+	if got.stops[1] != 1 || got.fewest != (Interval{1, math.Inf(1)}) {
+		t.Fatalf("got %+v of %v", got.fewest, got.stops)
+	}
+	got.retryable = leastFailures
+	f := find(run, c, "retry")
+	c.judgeLeast(f, got)
+	if want := "no call was given up after fewer than 1 attempts"; !strings.Contains(f.parts[0].Reason, want) || f.parts[0].Ruling != Held {
+		t.Errorf("got %+v, want held and %q", f.parts[0], want)
 	}
 }

@@ -28,7 +28,7 @@ import (
 // injected. A run without faults is about the steady state itself: there it is
 // refuted.
 type Steady struct {
-	Route   string        `yaml:"route"`   // Absent means all routes together.
+	Route   string        `yaml:"route"`   // The route whose requests count; absent means all routes together.
 	Success unit.Share    `yaml:"success"` // At least this share of the requests is answered below status 400; absent is not judged.
 	P50     time.Duration `yaml:"p50"`     // The median response time is at most this; absent is not judged.
 	P99     time.Duration `yaml:"p99"`     // The 99th percentile of the response time is at most this; absent is not judged.

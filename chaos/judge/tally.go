@@ -192,16 +192,17 @@ func (c Retry) gaveUp(run *evidence.Run, t *tally, call call, least, most int) {
 	if !ok || !answered(s) || s.Done < last.End {
 		return
 	}
+	made := interval(least, most)
 	if s.Done-last.End > promptly || run.Noise(last.Begin, s.Done) > gaveUpUnseen {
-		most = math.MaxInt
+		made.High = math.Inf(1)
 	}
 	if len(t.stops) == 0 {
-		t.fewest = Interval{float64(least), float64(most)}
+		t.fewest = made
 	}
 	if float64(least) < t.fewest.Low {
 		t.fewestIDs = nil
 	}
-	t.fewest = Interval{min(t.fewest.Low, float64(least)), min(t.fewest.High, float64(most))}
+	t.fewest = Interval{min(t.fewest.Low, made.Low), min(t.fewest.High, made.High)}
 	if float64(least) == t.fewest.Low && len(t.fewestIDs) < MaxIDs {
 		t.fewestIDs = append(t.fewestIDs, call.id())
 	}

@@ -22,7 +22,7 @@ import (
 type Timeout struct {
 	Link   string        `yaml:"link"`   // The link whose calls hang.
 	Route  string        `yaml:"route"`  // The route that causes them.
-	Within time.Duration `yaml:"within"` // No caller waits longer than this from sending to its answer while a fault is in force.
+	Within time.Duration `yaml:"within"` // At most so long waits any caller while a fault is in force, from sending to its answer.
 }
 
 // leastHung is how many calls must have hung.

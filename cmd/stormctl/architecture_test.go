@@ -48,3 +48,33 @@ func TestMapIsTheCode(t *testing.T) {
 		}
 	}
 }
+
+// The pages for who works on the code name files from the root of the repository,
+// and those are there.
+func TestMapNamesFilesThatExist(t *testing.T) {
+	named := regexp.MustCompile("`([\\w./-]+\\.go)`")
+	for _, page := range []string{"docs/architecture.md", "docs/adding-a-fault.md", "CONTRIBUTING.md"} {
+		text, err := os.ReadFile("../../" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := named.FindAllStringSubmatch(string(text), -1)
+		for _, file := range files {
+			if !strings.Contains(file[1], "/") {
+				if page != "docs/adding-a-fault.md" {
+					t.Errorf("%s names %s without its folder", page, file[1])
+				}
+				continue // the folder stands before it in the sentence
+			}
+			if strings.Contains(file[1], "NAME") || strings.Contains(file[1], "VERB") {
+				continue
+			}
+			if _, err := os.Stat("../../" + file[1]); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+		if len(files) < 5 {
+			t.Errorf("%s: %d files found; the search is broken", page, len(files))
+		}
+	}
+}

@@ -31,8 +31,9 @@ func newJudgeCommand() *cobra.Command {
 		Long: `Rules again on the claims of a run, from the evidence in its directory: the same
 rulings as at the time, also after a kill -9 in the middle. Nothing is written.
 The exit code is that of the run. With --set it rules on other claims about the
-same run: what would have held? With --verify it rules only if the files are
-those that the run wrote: whoever can change result.json too is not found out.`,
+same run: what would have held? docs/claims has a page for each claim, with what
+leaves it open and what to do. With --verify it rules only if the files are those
+that the run wrote: whoever can change result.json too is not found out.`,
 		Example: `  stormctl run examples/breaker.yaml --out out
   stormctl judge out
   stormctl judge out --set 'claims[1].breaker.failures=3'`,

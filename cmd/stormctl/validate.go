@@ -34,7 +34,8 @@ all are sound, otherwise 2.
 Of a sound file it is told besides which parts of its claims the plan cannot
 decide, whatever the system does: too low a rate, a fault too short, a status
 that is never injected. Each is a line on stderr with the key that would settle
-it, marked "warning:"; the exit code stays 0.`,
+it, marked "warning:"; the exit code stays 0. docs/claims has a page for each claim,
+with what leaves it open and what to do.`,
 		Example: `  stormctl validate examples/breaker.yaml
   stormctl validate examples/*.yaml`,
 		Args: atLeastOne("FILE"),
