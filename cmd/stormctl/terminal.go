@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -23,13 +24,14 @@ func terminal(w io.Writer) (width int, ok bool) {
 	return int(size.Col), true
 }
 
-// textOptions suit the summary to where it goes: a terminal gives its width,
-// up to what the eye can follow, and gets colour unless NO_COLOR is set
-// (no-color.org) or TERM says that it is a dumb one.
+// textOptions suit the summary to where it goes: a terminal gives its width, and
+// gets colour unless NO_COLOR is set (no-color.org) or TERM says that it is a
+// dumb one. Elsewhere COLUMNS may give the width.
 func textOptions(w io.Writer, getenv func(string) string) reports.TextOptions {
 	width, ok := terminal(w)
 	if !ok {
-		return reports.TextOptions{}
+		columns, _ := strconv.Atoi(getenv("COLUMNS")) // 0, which is the usual width, if it is none
+		return reports.TextOptions{Width: max(columns, 0)}
 	}
-	return reports.TextOptions{Width: min(width, 120), Color: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
+	return reports.TextOptions{Width: width, Color: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
 }

@@ -1,0 +1,64 @@
+package reports
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// noBreak is a space at which wrap does not break. It is printed as a plain
+// one.
+const noBreak = "\u00a0"
+
+// wrap breaks text into lines of at most width columns of a terminal, at spaces.
+// A word longer than that has a line of its own and is not broken: it is a path,
+// a URL or a figure to be copied. There is always a line.
+func wrap(text string, width int) []string {
+	lines := []string{""}
+	for _, word := range strings.FieldsFunc(Clean(text), func(r rune) bool { return r == ' ' }) {
+		line := &lines[len(lines)-1]
+		switch {
+		case *line == "":
+			*line = word
+		case runewidth.StringWidth(*line)+1+runewidth.StringWidth(word) <= width:
+			*line += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
+// Wrap breaks text into lines of at most width columns of a terminal, at spaces.
+// Lines after the first are indented by two. What would move the cursor is
+// replaced; a word that is wider is left whole. A width of 0 breaks nothing.
+func Wrap(text string, width int) string {
+	if width <= 0 || runewidth.StringWidth(text) <= width {
+		return Clean(text)
+	}
+	return strings.Join(wrap(text, max(width-2, 1)), "\n  ")
+}
+
+// endLine writes a line of text without invisible characters at its end.
+func endLine(out *bytes.Buffer, line string) {
+	out.WriteString(strings.TrimRight(strings.ReplaceAll(line, noBreak, " "), " ") + "\n")
+}
+
+// Clean makes one line of text and replaces what would move the cursor or
+// colour the terminal: names, reasons and errors may carry bytes that a system
+// under test chose.
+func Clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case string(r) == noBreak:
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return utf8.RuneError
+		}
+		return r
+	}, text)
+}
