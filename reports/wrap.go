@@ -32,14 +32,16 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
-// Wrap breaks text into lines of at most width columns of a terminal, at spaces.
-// Lines after the first are indented by two. What would move the cursor is
-// replaced; a word that is wider is left whole. A width of 0 breaks nothing.
-func Wrap(text string, width int) string {
-	if width <= 0 || runewidth.StringWidth(text) <= width {
-		return Clean(text)
+// Wrap breaks a line into lines of at most width columns of a terminal, at
+// spaces, and indents those after the first by two more than the first. What
+// would move the cursor is replaced; a word that is wider is left whole.
+func Wrap(line string, width int) string {
+	line = Clean(line)
+	if runewidth.StringWidth(line) <= width {
+		return line
 	}
-	return strings.Join(wrap(text, max(width-2, 1)), "\n  ")
+	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+	return indent + strings.Join(wrap(line, max(width-len(indent)-2, 1)), "\n  "+indent)
 }
 
 // endLine writes a line of text without invisible characters at its end.

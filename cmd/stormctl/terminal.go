@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,23 @@ func terminal(w io.Writer) (width int, ok bool) {
 		return 0, false
 	}
 	return int(size.Col), true
+}
+
+// tell writes lines for people.
+func tell(w io.Writer, text string) { io.WriteString(w, toWidth(w, text)+"\n") }
+
+// toWidth breaks lines between words where w is a terminal that would cut them
+// anywhere.
+func toWidth(w io.Writer, text string) string {
+	width, _ := terminal(w)
+	if width == 0 {
+		return text
+	}
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = reports.Wrap(lines[i], width)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // textOptions suit the summary to where it goes: a terminal gives its width, and
