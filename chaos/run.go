@@ -79,7 +79,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
-	return Judge(dir)
+	return judgeRecords(dir, nil)
 }
 
 // execute makes the evidence: it stands up the test bed, drives the load and the

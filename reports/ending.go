@@ -38,7 +38,10 @@ func (s *summary) ending() {
 	for _, fault := range s.result.Missing {
 		warn(faultMissing, fault)
 	}
-	if s.result.Partial {
+	switch {
+	case s.result.Partial && s.result.Stopped == result.GoesOn:
+		warn("NOT OVER", stopped(s.result))
+	case s.result.Partial:
 		warn("STOPPED EARLY", stopped(s.result)+" What is told is only what was seen until then.")
 	}
 	if h := s.result.Harness; !h.Healthy {
@@ -51,8 +54,12 @@ func (s *summary) ending() {
 	s.ruling()
 }
 
-// stopped says that and why the run ended early, as a sentence.
+// stopped says that and why the run ended early, as a sentence, or that it has
+// not ended.
 func stopped(r *result.Result) string {
+	if r.Stopped == result.GoesOn {
+		return fmt.Sprintf("The run goes on: what is told is what was seen in its first %s.", Seconds(r.Seconds))
+	}
 	why := strings.TrimSuffix(r.Stopped, ".")
 	if why == "" {
 		why = "the reason was not recorded"
@@ -71,7 +78,10 @@ func (s *summary) ruling() {
 	}
 	word := strings.ToUpper(ruling.String())
 	parts := []string{word, tally(r.Verdicts, ruling)}
-	if r.Partial {
+	switch {
+	case r.Partial && r.Stopped == result.GoesOn:
+		parts = append(parts, "so far")
+	case r.Partial:
 		parts = append(parts, "stopped early")
 	}
 	kinds := kindsOf(r.Verdicts, ruling)

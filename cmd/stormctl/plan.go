@@ -33,7 +33,7 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment, look testbed.
 		fmt.Fprintln(&out, strings.TrimSpace(x.About))
 	}
 	if x.Seed == 0 {
-		fmt.Fprintln(&out, "The seed is drawn when it starts.")
+		fmt.Fprintln(&out, "The seed is drawn when it starts, and told in the summary: --seed N repeats it.")
 	} else {
 		fmt.Fprintf(&out, "Seed %d.\n", x.Seed)
 	}
