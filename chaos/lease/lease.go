@@ -73,7 +73,7 @@ func Open(o Options) (*Lease, error) {
 	}
 	l := &Lease{journal: j, options: o, ended: make(chan struct{}), open: map[int]step{}}
 	h := Header{Name: o.Name, Dir: dir, Process: self, Began: time.Now()}
-	h.Boot, h.Namespace = here()
+	h.Boot, h.Namespace, h.Clock = view()
 	if _, err = j.lock(lockRun, false); err == nil {
 		err = j.append(entry{Run: &h})
 	}

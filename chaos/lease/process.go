@@ -120,10 +120,11 @@ func (p Process) Family() []Process {
 	return family
 }
 
-// here names the kernel's run and our view of its processes: pids mean nothing
-// in another.
-func here() (boot, namespace string) {
+// view names the kernel's run and our view of its processes: pids mean nothing
+// in another, nor starts by another clock.
+func view() (boot, namespace, clock string) {
 	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // none: all runs look like one boot's
 	namespace, _ = os.Readlink("/proc/self/ns/pid")
-	return string(bytes.TrimSpace(text)), namespace
+	clock, _ = os.Readlink("/proc/self/ns/time") // none before Linux 5.6, which has but one
+	return string(bytes.TrimSpace(text)), namespace, clock
 }
