@@ -141,7 +141,7 @@ func TestTextKeepsToTheWidth(t *testing.T) {
 			whole[strings.Trim(word, ",")] = true
 		}
 		for _, width := range []int{1, 60, 72, 80, 120, 200} { // 1 becomes 60
-			limit := max(width, leastWidth)
+			limit := max(width, 60)
 			for line := range strings.Lines(text(t, name, TextOptions{Width: width})) {
 				line = strings.TrimSuffix(line, "\n")
 				if n := runewidth.StringWidth(line); n > limit && strings.Contains(strings.TrimSpace(line), " ") {
@@ -179,6 +179,23 @@ func TestWrap(t *testing.T) {
 	} {
 		if got := strings.Join(wrap(c.in, 10), "|"); got != c.want {
 			t.Errorf("wrap(%q, 10) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestWrapKeepsColumns(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"  fits in 20 columns", "  fits in 20 columns"}, // exactly
+		{"  web   listens on a free port", "  web   listens on a\n    free port"},
+		{"  web            reached by TLS", "  web\n    reached by TLS"},
+		{"a-word-longer-than-20-columns and more", "a-word-longer-than-20-columns\n  and more"},
+		{"one-word-longer-than-20-columns", "one-word-longer-than-20-columns"},
+		{"支付支付 支付支付 支付", "支付支付 支付支付\n  支付"}, // 8+1+8 columns, and 1+4
+		{"esc\x1b[2J", "esc\ufffd[2J"},
+		{"", ""},
+	} {
+		if got := Wrap(c.in, 20); got != c.want {
+			t.Errorf("Wrap(%q, 20) = %q, want %q", c.in, got, c.want)
 		}
 	}
 }

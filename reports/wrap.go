@@ -33,15 +33,39 @@ func wrap(text string, width int) []string {
 }
 
 // Wrap breaks a line into lines of at most width columns of a terminal, at
-// spaces, and indents those after the first by two more than the first. What
-// would move the cursor is replaced; a word that is wider is left whole.
+// spaces, and indents those after the first by two more than the first. Spaces
+// between columns stay. What would move the cursor is replaced; a word that is
+// wider is left whole.
 func Wrap(line string, width int) string {
-	line = Clean(line)
-	if runewidth.StringWidth(line) <= width {
-		return line
+	line = strings.TrimRight(Clean(line), " ")
+	indent := line[:len(line)-len(strings.TrimLeft(line, " "))] + "  "
+	var lines []string
+	for runewidth.StringWidth(line) > width {
+		end := breakAt(line, width)
+		if end < 0 {
+			break
+		}
+		lines = append(lines, strings.TrimRight(line[:end], " "))
+		line = indent + strings.TrimLeft(line[end:], " ")
 	}
-	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
-	return indent + strings.Join(wrap(line, max(width-len(indent)-2, 1)), "\n  "+indent)
+	return strings.Join(append(lines, line), "\n")
+}
+
+// breakAt is the index of the last space before which a line is no wider than
+// width and has a word, or of the first behind its first word; -1 if there is
+// none.
+func breakAt(line string, width int) int {
+	at := -1
+	for i, r := range line {
+		if r != ' ' || strings.TrimLeft(line[:i], " ") == "" {
+			continue
+		}
+		if at >= 0 && runewidth.StringWidth(strings.TrimRight(line[:i], " ")) > width {
+			break
+		}
+		at = i
+	}
+	return at
 }
 
 // endLine writes a line of text without invisible characters at its end.

@@ -52,7 +52,7 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment, look testbed.
 	if len(look.Refusals) > 0 {
 		planSection(&out, "Could not run", refusalRows(look.Refusals))
 	}
-	_, err = w.Write(out.Bytes())
+	_, err = io.WriteString(w, toWidth(w, out.String()))
 	return err
 }
 

@@ -303,7 +303,7 @@ func TestRunSaysWhatItCouldNotWrite(t *testing.T) {
 	if code := h.runAll(t.Context(), []string{file(t, "held")}); code != exitFailed {
 		t.Errorf("exit code %d, want 2: held, but nothing to show for it", code)
 	}
-	if !strings.Contains(h.stderr.String(), "gone/result.json") || !strings.HasPrefix(h.stdout.String(), "HELD") {
+	if !strings.Contains(h.stderr.String(), "gone/result.json") || !strings.HasSuffix(h.stdout.String(), "\nHELD  1 of 1 claim  gone\n") {
 		t.Errorf("said %q, printed %q", h.stderr.String(), h.stdout.String())
 	}
 }

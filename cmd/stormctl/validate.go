@@ -50,12 +50,12 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 	for _, file := range files {
 		_, weak, err := loadExperiment(file, set)
 		if err != nil {
-			fmt.Fprintln(stderr, errorText(err))
+			tell(stderr, errorText(err))
 			code = exitFailed
 			continue
 		}
 		for _, w := range weak {
-			fmt.Fprintln(stderr, w)
+			tell(stderr, w.String())
 		}
 		fmt.Fprintf(stdout, "%s: ok\n", file)
 	}
