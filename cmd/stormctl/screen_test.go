@@ -34,12 +34,7 @@ const refutedBesides = "  - breaker: {route: pay, link: payments-of-cards, failu
 // because it was too wide, and no word is cut.
 func TestScreens(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("tmux"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("%v: see make deps", err)
-	}
+	needTmux(t)
 	for _, tt := range []struct {
 		name, claims, ruling string
 		code                 string
@@ -64,12 +59,47 @@ func TestScreens(t *testing.T) {
 	}
 }
 
+// What is said before anything runs fits the terminal too.
+func TestPlansFitTheScreen(t *testing.T) {
+	t.Parallel()
+	needTmux(t)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"run", "--dry-run", "x.yaml", "--set", "claims[1].breaker.waits=20s"}, "claims[1].breaker.waits"},
+		{[]string{"validate", "x.yaml", "--set", "claims[1].breaker.waits=20s"}, "warning: claims[1].breaker.waits"},
+		{[]string{"validate", "x.yaml", "--set", "targets.shop.with.dependency=bank"}, "unknown setting of frontend"},
+	} {
+		for _, width := range []int{60, 80} {
+			s := newScreen(t, width, 24)
+			if err := os.WriteFile(filepath.Join(s.dir, "x.yaml"), []byte(shortRun+refutedBesides), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s.run(tt.args...)
+			if flat := strings.Join(strings.Fields(s.fits()), " "); !strings.Contains(flat, tt.want) {
+				t.Errorf("%v at %d columns says nothing of %s: %s", tt.args, width, tt.want, flat)
+			}
+		}
+	}
+}
+
 // tmuxScreen is a terminal in which one command is run.
 type tmuxScreen struct {
 	t             *testing.T
 	width, height int
 	dir           string // where the command runs
 	socket        string // of a tmux server of its own
+}
+
+func needTmux(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("%v: see make deps", err)
+	}
 }
 
 func newScreen(t *testing.T, width, height int) *tmuxScreen {
@@ -118,22 +148,30 @@ func (s *tmuxScreen) check(ruling string) {
 		s.t.Errorf("the last line is %q, want %q\n%s", got, ruling, seen)
 	}
 	whole := s.words()
-	// With -J a line that the terminal has broken is the one that was printed.
-	all := s.tmux("capture-pane", "-p", "-J", "-S", "-")
+	all := s.fits()
 	_, summary, found := strings.Cut(all, "\nscreen\n")
 	if !found {
 		s.t.Fatalf("the summary does not begin with the name of the run:\n%s", all)
-	}
-	for line := range strings.Lines(all) {
-		if n := runewidth.StringWidth(strings.TrimRight(line, " \n")); n > s.width {
-			s.t.Errorf("a line of %d columns: %s", n, line)
-		}
 	}
 	for _, word := range strings.Fields(strings.ReplaceAll(summary, "not shown at this width: ", "")) {
 		if !whole[strings.TrimRight(word, ",")] {
 			s.t.Errorf("%q is cut, or no word of the summary:\n%s", word, summary)
 		}
 	}
+}
+
+// fits returns all that the terminal was told, of which no line may be wider
+// than it.
+func (s *tmuxScreen) fits() string {
+	s.t.Helper()
+	// With -J a line that the terminal has broken is the one that was printed.
+	all := s.tmux("capture-pane", "-p", "-J", "-S", "-")
+	for line := range strings.Lines(all) {
+		if n := runewidth.StringWidth(strings.TrimRight(line, " \n")); n > s.width {
+			s.t.Errorf("a line of %d columns: %s", n, line)
+		}
+	}
+	return all
 }
 
 // words are those of the summary where nothing needs to be broken.
