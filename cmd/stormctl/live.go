@@ -89,6 +89,7 @@ func (l *live) end() {
 }
 
 func (l *live) say(line string) {
+	line = reports.CleanLines(line)
 	l.mu.Lock()
 	bars := l.bars
 	l.mu.Unlock()
@@ -108,10 +109,10 @@ const besideName = 46
 
 // title is what stands before the bar in a line of that width.
 func title(p chaos.Progress, width int) string {
-	if runewidth.StringWidth(p.Name) > width-besideName {
+	if runewidth.StringWidth(reports.Clean(p.Name)) > width-besideName {
 		return p.Phase
 	}
-	return p.Name + "  " + p.Phase
+	return reports.Clean(p.Name) + "  " + p.Phase
 }
 
 // left is what stands behind it: how much of the load's time has gone.

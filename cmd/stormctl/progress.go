@@ -43,7 +43,7 @@ type lines struct {
 
 func (l *lines) begin(name string) {
 	if !l.quiet {
-		l.say("run " + name)
+		l.say("run " + reports.Clean(name))
 	}
 }
 

@@ -31,6 +31,7 @@ func tell(w io.Writer, text string) { io.WriteString(w, toWidth(w, text)+"\n") }
 // toWidth breaks lines between words where w is a terminal that would cut them
 // anywhere.
 func toWidth(w io.Writer, text string) string {
+	text = reports.CleanLines(text)
 	width, _ := terminal(w)
 	if width == 0 {
 		return text

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/reports"
 	"github.com/stormctl/stormctl/targets/reference"
 )
 
@@ -55,9 +56,9 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 			continue
 		}
 		for _, w := range weak {
-			tell(stderr, w.String())
+			tell(stderr, reports.Clean(w.String()))
 		}
-		fmt.Fprintf(stdout, "%s: ok\n", file)
+		fmt.Fprintf(stdout, "%s: ok\n", reports.Clean(file))
 	}
 	return code
 }
