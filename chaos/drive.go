@@ -36,6 +36,7 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	defer d.stop(nil)
 	begun := time.Now()
 	d.start = begun.Add(d.x.Load.Warmup)
+	d.progress.begin(d.start)
 	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)
 
 	live := d.record()
@@ -130,7 +131,7 @@ func (d *drive) confirmSteady() bool {
 
 func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
 	d.rec.add(faultEvent(evidence.KindInject, at, e, err))
-	d.progress.injected(e.Index, d.x.Chaos[e.Index].String(), err)
+	d.progress.injected(e.Index, d.x.Chaos[e.Index].String(), at, err)
 }
 
 func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
@@ -139,7 +140,7 @@ func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
 		healed.Hit, healed.Overflow = f.Counts()
 	}
 	d.rec.add(healed)
-	d.progress.healed(e.Index, d.x.Chaos[e.Index].String(), err)
+	d.progress.healed(e.Index, d.x.Chaos[e.Index].String(), at, err)
 }
 
 func (d *drive) died(target string, err error) {

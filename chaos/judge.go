@@ -15,7 +15,8 @@ import (
 )
 
 // Judge rules on a run directory from what is on disk: right after the run,
-// years later, or after a kill -9. The same directory gives the same result.
+// years later, or after a kill -9. The same directory gives the same result. Of
+// a run that goes on it is what there is so far, and says so.
 //
 // Each of set, KEY=VALUE like claims[1].breaker.failures=3, changes what is
 // claimed before it rules. What the run did cannot be changed any more: another
@@ -26,9 +27,19 @@ func Judge(dir string, set ...string) (*result.Result, error) {
 			return nil, fmt.Errorf("--set %s: the run has been made, and only its claims can be changed: claims[0].steady.p99=50ms, for one", s)
 		}
 	}
-	if err := begun(dir); err != nil {
+	live := goesOn(dir) // looked at before the evidence: a run that ends meanwhile has its end in it
+	if err := begun(dir, live); err != nil {
 		return nil, err
 	}
+	r, err := judgeRecords(dir, set)
+	if err == nil && live && r.Stopped == evidence.Killed {
+		r.Stopped = result.GoesOn
+	}
+	return r, err
+}
+
+// judgeRecords rules on what is on disk.
+func judgeRecords(dir string, set []string) (*result.Result, error) {
 	run, err := evidence.Read(dir)
 	if err != nil {
 		return nil, err

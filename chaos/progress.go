@@ -37,6 +37,7 @@ type tracker struct {
 
 	mu    sync.Mutex // held while watch is called, so that changes arrive in order
 	state Progress   // what holds until the next change
+	start time.Time  // of the load's clock; zero while it is not known
 	names map[int]string
 }
 
@@ -75,27 +76,45 @@ func (t *tracker) inForce() []string {
 	return names
 }
 
-func (t *tracker) event(text string) { t.tell(text, func(*Progress) {}) }
+// begin sets the start of the load's clock, on which events are told from here on.
+func (t *tracker) begin(start time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.start = start
+}
 
-func (t *tracker) phase(name, event string) { t.tell(event, func(p *Progress) { p.Phase = name }) }
+// now moves the progress to the present: an event does not happen at the tick
+// before it.
+func (t *tracker) now(p *Progress) {
+	if at := time.Since(t.start); !t.start.IsZero() && at >= 0 {
+		p.At = at
+	}
+}
 
-func (t *tracker) injected(i int, name string, err error) {
+func (t *tracker) event(text string) { t.tell(text, t.now) }
+
+func (t *tracker) phase(name, event string) {
+	t.tell(event, func(p *Progress) { t.now(p); p.Phase = name })
+}
+
+// injected tells of a fault that came into force at a time on the load's clock,
+// the one that the evidence has.
+func (t *tracker) injected(i int, name string, at time.Duration, err error) {
 	if err != nil {
 		t.event(err.Error())
 		return
 	}
-	t.tell("injected "+name, func(*Progress) { t.names[i] = name })
+	t.tell("injected "+name, func(p *Progress) { p.At = at; t.names[i] = name })
 }
 
-func (t *tracker) healed(i int, name string, err error) {
+func (t *tracker) healed(i int, name string, at time.Duration, err error) {
 	if err != nil {
 		t.event(err.Error())
 		return
 	}
-	t.tell("healed "+name, func(*Progress) { delete(t.names, i) })
+	t.tell("healed "+name, func(p *Progress) { p.At = at; delete(t.names, i) })
 }
 
-// watched reports whether progress is asked for.
 // watched reports whether anybody is told.
 func (t *tracker) watched() bool { return t.watch != nil }
 

@@ -1,7 +1,10 @@
 package chaos
 
 import (
+	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -13,15 +16,42 @@ func TestTrackerTellsWhatIsInForce(t *testing.T) {
 	var told []Progress
 	tracker := newTracker(&experiment.Experiment{Name: "x"}, 0, func(p Progress) { told = append(told, p) })
 	tracker.phase("chaos", "begins")
-	tracker.injected(1, "second", nil)
-	tracker.injected(0, "first", nil)
-	tracker.healed(1, "second", nil)
-	tracker.tick(3*time.Second, evidence.Tick{Offered: 100, Ended: 90, Routes: map[string][load.Outcomes]uint64{"pay": {load.OK: 45, load.ServerError: 45}}})
+	tracker.injected(1, "second", 4*time.Second, nil)
+	tracker.injected(0, "first", 4001*time.Millisecond, nil)
+	tracker.healed(1, "second", 5*time.Second, nil)
+	tracker.tick(6*time.Second, evidence.Tick{Offered: 100, Ended: 90, Routes: map[string][load.Outcomes]uint64{"pay": {load.OK: 45, load.ServerError: 45}}})
 	last := told[len(told)-1]
-	if len(told) != 5 || last.Event != "" || last.Phase != "chaos" || len(last.Faults) != 1 || last.Faults[0] != "first" || last.Success != 0.5 || last.At != 3*time.Second {
+	if len(told) != 5 || last.Event != "" || last.Phase != "chaos" || len(last.Faults) != 1 || last.Faults[0] != "first" || last.Success != 0.5 || last.At != 6*time.Second {
 		t.Errorf("told %d times, last %+v", len(told), last)
 	}
-	if two := told[2]; len(two.Faults) != 2 || two.Faults[0] != "first" || two.Event != "injected first" {
+	if two := told[2]; len(two.Faults) != 2 || two.Faults[0] != "first" || two.Event != "injected first" || two.At != 4001*time.Millisecond {
 		t.Errorf("third %+v", two)
 	}
+}
+
+// An event is told at its own time, not at that of the second before it: the one
+// of the timeline, or the present.
+func TestTrackerTellsEventsAtTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []time.Duration
+		tracker := newTracker(&experiment.Experiment{Name: "x"}, 10*time.Second, func(p Progress) { told = append(told, p.At) })
+		tracker.event("before the load")
+		tracker.begin(time.Now().Add(time.Second))
+		tracker.phase("warm-up", "the warm-up begins")
+		time.Sleep(4 * time.Second)
+		tracker.tick(3*time.Second, evidence.Tick{})
+		time.Sleep(500 * time.Millisecond)
+		tracker.event("a target died")
+		tracker.phase("healed", "all faults are healed")
+		tracker.injected(0, "first", 3250*time.Millisecond, nil)
+		tracker.healed(0, "first", 3450*time.Millisecond, nil)
+		tracker.healed(1, "second", 3470*time.Millisecond, errors.New("it could not be"))
+		want := []time.Duration{-1, -1, 3000, 3500, 3500, 3250, 3450, 3500}
+		for i := range want[2:] {
+			want[2+i] *= time.Millisecond
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("told at %v, want %v", told, want)
+		}
+	})
 }

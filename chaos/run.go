@@ -80,7 +80,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
-	r, err := Judge(dir)
+	r, err := judgeRecords(dir, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -138,8 +138,9 @@ func clearNotStarted(dir string) error {
 	return errors.Join(errs...)
 }
 
-// begun says what happened to a run that has no timeline; nil if it has one.
-func begun(dir string) error {
+// begun says why there is nothing to rule on in dir: it is no run directory, or
+// its run has no timeline; nil if it has one. goesOn is whether the run does.
+func begun(dir string, goesOn bool) error {
 	there := func(name string) bool {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		return err == nil
@@ -147,11 +148,63 @@ func begun(dir string) error {
 	if why, err := os.ReadFile(filepath.Join(dir, notStartedFile)); err == nil {
 		return fmt.Errorf("the run of %s could not start, and there is nothing to rule on: %s", dir, strings.TrimSpace(string(why)))
 	}
-	if there(evidence.TimelineFile) || !there(ExperimentFile) {
+	switch {
+	case there(evidence.TimelineFile):
 		return nil
+	case !there(ExperimentFile):
+		return fmt.Errorf("%s is not a run directory (%s): stormctl run FILE --out DIR makes one, or runs/NAME-TIME without --out,"+
+			" with %s, %s and the evidence in it", dir, whatElse(dir), ExperimentFile, evidence.TimelineFile)
+	case goesOn:
+		return fmt.Errorf("the run of %s has not begun, and there is nothing to rule on yet: it is starting its targets", dir)
 	}
-	return fmt.Errorf("the run of %s has not begun, and there is nothing to rule on: it was killed before its targets were ready,"+
-		" or is starting them yet; nothing was injected (what they said is in %s)", dir, filepath.Join(dir, "targets"))
+	return fmt.Errorf("the run of %s has not begun, and there is nothing to rule on: it was killed before its targets were ready;"+
+		" nothing was injected (what they said is in %s)", dir, filepath.Join(dir, "targets"))
+}
+
+// whatElse says what dir is that is no run directory.
+func whatElse(dir string) string {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is nothing of that name"
+	case err != nil:
+		return err.Error()
+	case !info.IsDir():
+		return "it is a file"
+	}
+	if runs, _ := filepath.Glob(filepath.Join(dir, "*", evidence.TimelineFile)); len(runs) > 0 {
+		return "it holds some, like " + filepath.Dir(runs[len(runs)-1])
+	}
+	return "it has no " + evidence.TimelineFile
+}
+
+// goesOn reports whether the run of dir is alive, by the journal that each run
+// keeps locked while it is. One of another user, or with another folder of
+// journals, is not found.
+func goesOn(dir string) bool {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return false
+	}
+	folders, _ := lease.StateDirs() // without them there is no run to be found
+	for _, folder := range folders {
+		runs, _ := lease.Runs(folder) // those that can be read
+		for _, r := range runs {
+			if sameFile(r.Dir, dir) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 // writeNew writes a file that must not exist.

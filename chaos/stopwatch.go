@@ -93,17 +93,17 @@ func (w *stopWatch) success(stop experiment.Stop, t evidence.Tick) (bad bool, fi
 func past(stop experiment.Stop) string {
 	switch stop.Kind() {
 	case "success_below":
-		route := stop.Route
-		if route == "" {
-			route = "all routes"
+		who := fmt.Sprintf("route %q", stop.Route)
+		if stop.Route == "" {
+			who = "all routes"
 		}
-		return fmt.Sprintf("success of %s was below %s", route, stop.SuccessBelow)
+		return fmt.Sprintf("success of %s was below %s", who, stop.SuccessBelow)
 	case "errors_above":
-		return fmt.Sprintf("errors of link %s were above %s", stop.Link, stop.ErrorsAbove)
+		return fmt.Sprintf("errors of link %q were above %s", stop.Link, stop.ErrorsAbove)
 	case "p99_above":
-		return fmt.Sprintf("p99 of link %s was above %s", stop.Link, stop.P99Above)
+		return fmt.Sprintf("p99 of link %q was above %s", stop.Link, stop.P99Above)
 	case "in_flight_above":
-		return fmt.Sprintf("more than %d exchanges of link %s were in flight", stop.InFlightAbove, stop.Link)
+		return fmt.Sprintf("more than %d exchanges of link %q were in flight", stop.InFlightAbove, stop.Link)
 	case "send_lag_above":
 		return fmt.Sprintf("p99 of the send lag was above %s", stop.SendLagAbove)
 	default:

@@ -57,14 +57,14 @@ func TestStopWatchOnLinksAndHarness(t *testing.T) {
 	}{
 		{experiment.Stop{Link: "payments", ErrorsAbove: 0.2}, link(evidence.LinkTick{Ended: 10, Errors: 2}), ""},
 		{experiment.Stop{Link: "payments", ErrorsAbove: 0.2}, link(evidence.LinkTick{Ended: 10, Errors: 3}),
-			"limit: errors of link payments were above 20% for 1 s (in the last second 3 of 10 exchanges that ended)"},
+			"limit: errors of link \"payments\" were above 20% for 1 s (in the last second 3 of 10 exchanges that ended)"},
 		{experiment.Stop{Link: "payments", ErrorsAbove: 0.2}, link(evidence.LinkTick{}), ""}, // nothing ended: it says nothing
 		{experiment.Stop{Link: "payments", P99Above: time.Second}, link(evidence.LinkTick{Ended: 1, P99: evidence.Seconds(time.Second)}), ""},
 		{experiment.Stop{Link: "payments", P99Above: time.Second}, link(evidence.LinkTick{Ended: 1, P99: evidence.Seconds(2 * time.Second)}),
-			"limit: p99 of link payments was above 1s for 1 s (in the last second 2s)"},
+			"limit: p99 of link \"payments\" was above 1s for 1 s (in the last second 2s)"},
 		{experiment.Stop{Link: "payments", InFlightAbove: 5}, link(evidence.LinkTick{InFlight: 5}), ""},
 		{experiment.Stop{Link: "payments", InFlightAbove: 5}, link(evidence.LinkTick{InFlight: 6}), // though nothing ended: it hangs
-			"limit: more than 5 exchanges of link payments were in flight for 1 s (in the last second 6)"},
+			"limit: more than 5 exchanges of link \"payments\" were in flight for 1 s (in the last second 6)"},
 		{experiment.Stop{SendLagAbove: time.Millisecond}, evidence.Tick{Ended: 1, LagP99: evidence.Seconds(time.Millisecond)}, ""},
 		{experiment.Stop{SendLagAbove: time.Millisecond}, evidence.Tick{Ended: 1, LagP99: evidence.Seconds(2 * time.Millisecond)},
 			"limit: p99 of the send lag was above 1ms for 1 s (in the last second 2ms)"},

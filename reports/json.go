@@ -41,8 +41,12 @@ func orEmpty[T any](list []T) []T {
 // before it could rule. Its evidence can still be judged.
 var ErrNoResult = errors.New("no result.json: the run did not end by itself")
 
+// ErrDamaged says that result.json is empty, cut short or otherwise no JSON. The
+// evidence beside it can still be judged.
+var ErrDamaged = errors.New("it is damaged")
+
 // Read reads the result of a run directory. A directory without one is
-// ErrNoResult; a result of a schema that this version does not know is an
+// ErrNoResult, one that holds something else ErrDamaged; a result of a schema that this version does not know is an
 // error, because fields may have changed their meaning.
 func Read(dir string) (*result.Result, error) {
 	file := filepath.Join(dir, File("json"))
@@ -56,7 +60,9 @@ func Read(dir string) (*result.Result, error) {
 		return nil, fmt.Errorf("read result: %w", err)
 	}
 	var r result.Result
-	if err := json.Unmarshal(text, &r); err != nil {
+	if err := json.Unmarshal(text, &r); !json.Valid(text) {
+		return nil, fmt.Errorf("read %s: %w: %w", file, ErrDamaged, err)
+	} else if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
 	if r.Schema != result.Schema {

@@ -112,27 +112,30 @@ func LoadJSON(w io.Writer, l *Load) error {
 	return err
 }
 
-// LoadText writes the summary of a load for people: first what weakens it.
+// LoadText writes the summary of a load for people: at its end what weakens it,
+// and how its thresholds came out.
 func LoadText(w io.Writer, l *Load, o TextOptions) error {
 	if o.Width == 0 {
 		o.Width = defaultWidth
 	}
-	s := loadSummary{load: l, width: max(o.Width, leastWidth)}
+	o.Width = max(o.Width, leastWidth)
+	s := loadSummary{load: l, width: min(o.Width, proseWidth), tables: o.Width}
 	s.head()
 	s.counts()
 	s.times()
 	s.routes()
 	s.harness()
 	s.spectrum()
-	s.thresholds()
+	s.ending()
 	_, err := w.Write(s.out.Bytes())
 	return err
 }
 
 type loadSummary struct {
-	out   bytes.Buffer
-	load  *Load
-	width int
+	out    bytes.Buffer
+	load   *Load
+	width  int // of prose
+	tables int // their width
 }
 
 func (s *loadSummary) prose(lead string, indent int, text string) {
@@ -146,14 +149,6 @@ func (s *loadSummary) prose(lead string, indent int, text string) {
 
 func (s *loadSummary) head() {
 	l := s.load
-	if !l.Harness.Healthy {
-		const mark = unhealthy + "  "
-		s.prose(mark, len(mark), unhealthyMeans+strings.Join(l.Harness.Problems, "; ")+".")
-	}
-	if l.Partial != "" {
-		const mark = "STOPPED EARLY  "
-		s.prose(mark, len(mark), "What follows is only what was seen until then: "+Clean(l.Partial)+".")
-	}
 	s.prose("", 0, Clean(l.URL)+"  "+l.Schedule)
 	for _, h := range l.Hosts {
 		if text := hostText(h); text != "" {
@@ -208,8 +203,8 @@ func (s *loadSummary) times() {
 	if l.Model == "closed" {
 		since = "closed model: what callers would have waited is not in it"
 	}
-	table(&s.out, s.width, []column{{"", false}, {"p50", true}, {"p90", true}, {"p99", true}, {"p99.9", true}, {"max", true},
-		{"", false}}, [][]string{
+	table(&s.out, s.tables, []column{{}, {title: "p50", right: true}, {title: "p90", right: true, rank: 1}, {title: "p99", right: true},
+		{title: "p99.9", right: true}, {title: "max", right: true}, {}}, [][]string{
 		row("response", l.Response, since),
 		row("service", l.Service, "since it was sent"),
 		row("send lag", l.Harness.SendLag, "from due to sent"),
@@ -230,15 +225,16 @@ func (s *loadSummary) routes() {
 			Millis(r.Response.P50), Millis(r.Response.P99), Millis(r.Response.Max), Millis(r.Service.P50), Millis(r.Service.P99), counts(others)})
 	}
 	s.out.WriteByte('\n')
-	table(&s.out, s.width, []column{{"route", false}, {"due", true}, {"success", true}, {"response p50", true}, {"p99", true}, {"max", true},
-		{"service p50", true}, {"p99", true}, {"other than ok", false}}, rows)
+	table(&s.out, s.tables, []column{{title: "route"}, {title: "due", right: true}, {title: "success", right: true},
+		{title: "response p50", right: true}, {title: "p99", right: true}, {title: "max", right: true, rank: 1},
+		{title: "service p50", right: true, rank: 2}, {title: "p99", right: true, full: "service p99", rank: 2}, {title: "other than ok"}}, rows)
 }
 
 func (s *loadSummary) harness() {
 	h := s.load.Harness
 	state := "well"
 	if !h.Healthy {
-		state = "UNHEALTHY, see above"
+		state = "UNHEALTHY, see below"
 	}
 	s.out.WriteByte('\n')
 	text := fmt.Sprintf("%s; host hiccups p99 %s, max %s; %s cores, %s us a request; loops (%d, %s) at most %s of a core",
@@ -270,12 +266,23 @@ func (s *loadSummary) spectrum() {
 	}
 }
 
-func (s *loadSummary) thresholds() {
-	if len(s.load.Thresholds) == 0 {
+// ending is what a screen shows when the rest has scrolled through it: what
+// weakens the figures, and how the thresholds came out.
+func (s *loadSummary) ending() {
+	l := s.load
+	if l.Harness.Healthy && l.Partial == "" && len(l.Thresholds) == 0 {
 		return
 	}
 	s.out.WriteByte('\n')
-	for _, t := range s.load.Thresholds {
+	if l.Partial != "" {
+		const mark = "STOPPED EARLY  "
+		s.prose(mark, len(mark), "What is told is only what was seen until then: "+l.Partial+".")
+	}
+	if !l.Harness.Healthy {
+		const mark = unhealthy + "  "
+		s.prose(mark, len(mark), unhealthyMeans+": "+strings.Join(l.Harness.Problems, "; "))
+	}
+	for _, t := range l.Thresholds {
 		word := "passed"
 		switch {
 		case t.Failed:

@@ -18,35 +18,36 @@ import (
 // TextOptions says how the summary looks. The zero value is what goes into
 // files.
 type TextOptions struct {
-	Width int  // to which prose wraps, in characters; 0 means 100, less than 60 means 60. Tables keep their columns.
+	Width int  // of the terminal, in columns; 0 means 100, less than 60 means 60. Prose wraps to it, up to 120
 	Color bool // rulings in colour, by ANSI sequences
 }
 
 const (
 	defaultWidth = 100
 	leastWidth   = 60
-	idsShown     = 10 // of a verdict; all of them are in result.json
+	proseWidth   = 120 // what the eye can follow
+	idsShown     = 10  // of a verdict; all of them are in result.json
 )
 
 const nothingClaimed = "Nothing was claimed, so nothing has been shown."
 
-// Text writes the summary that a tired person understands: what weakens the
-// rulings, the ruling over all, a paragraph per claim, then the figures and
-// where the rest is. Beside the marks of the rulings it adds only ASCII.
+// Text writes the summary that a tired person understands: a paragraph per
+// claim, then the figures, then what weakens the rulings, and as the last line
+// the ruling over all. Beside the marks of the rulings it adds only ASCII.
 func Text(w io.Writer, r *result.Result, o TextOptions) error {
 	if o.Width == 0 {
 		o.Width = defaultWidth
 	}
-	s := summary{result: r, width: max(o.Width, leastWidth), color: o.Color}
-	s.warnings()
-	s.overall()
+	o.Width = max(o.Width, leastWidth)
+	s := summary{result: r, width: min(o.Width, proseWidth), tables: o.Width, color: o.Color}
+	s.head()
 	s.claims()
 	s.routes()
 	s.warmup()
 	s.links()
 	s.faults()
 	s.harness()
-	s.directory()
+	s.ending()
 	_, err := w.Write(s.out.Bytes())
 	return err
 }
@@ -55,7 +56,8 @@ func Text(w io.Writer, r *result.Result, o TextOptions) error {
 type summary struct {
 	out    bytes.Buffer
 	result *result.Result
-	width  int
+	width  int // of prose
+	tables int // their width
 	color  bool
 }
 
@@ -99,61 +101,10 @@ func (s *summary) prose(lead string, indent int, text string) {
 	}
 }
 
-// What the first line says where the harness was not well.
-const (
-	unhealthy      = "HARNESS UNHEALTHY"
-	unhealthyMeans = "The figures may be the harness's own and not the system's: "
-)
-
-// faultMissing is what the first lines say where a fault did not do its part.
-const faultMissing = "FAULT MISSING"
-
-// warnings come before anything else: they change how all of the rest is to
-// be read.
-func (s *summary) warnings() {
-	warn := func(label, text string) {
-		s.prose(s.paint(judge.Inconclusive, label)+"  ", len(label)+2, text)
-	}
-	if h := s.result.Harness; !h.Healthy {
-		why := "no figure says why"
-		if len(h.Problems) > 0 {
-			why = strings.Join(h.Problems, "; ")
-		}
-		text := unhealthyMeans + why + "."
-		if h.Effect != "" {
-			text += " " + strings.ToUpper(h.Effect[:1]) + h.Effect[1:] + "."
-		}
-		warn(unhealthy, text)
-	}
-	if s.result.Partial {
-		warn("STOPPED EARLY", stopped(s.result)+" What follows is only what was seen until then.")
-	}
-	for _, fault := range s.result.Missing {
-		warn(faultMissing, Clean(fault))
-	}
-	for _, note := range s.result.Notes {
-		warn("NOTE", Clean(note))
-	}
-}
-
-// stopped says that and why the run ended early, as a sentence.
-func stopped(r *result.Result) string {
-	why := strings.TrimSuffix(r.Stopped, ".")
-	if why == "" {
-		why = "the reason was not recorded"
-	}
-	return fmt.Sprintf("The run ended after %s, before its time: %s.", Seconds(r.Seconds), why)
-}
-
-// overall is the ruling of the run, in one line.
-func (s *summary) overall() {
+// head says which run it is, and what makes one like it.
+func (s *summary) head() {
 	r := s.result
-	ruling, what := r.Ruling, tally(r.Verdicts)
-	if len(r.Verdicts) == 0 {
-		ruling, what = max(ruling, judge.Inconclusive), nothingClaimed
-	}
-	label := strings.ToUpper(ruling.String())
-	s.prose(s.paint(ruling, label)+"  ", len(label)+2, r.Name+": "+what)
+	s.prose("", 0, r.Name)
 	if r.About != "" {
 		s.prose("", 0, r.About)
 	}
@@ -161,37 +112,11 @@ func (s *summary) overall() {
 	for _, route := range r.Routes {
 		sent += route.Requests
 	}
-	s.prose("", 0, fmt.Sprintf("Seed %d, started %s, %s, %s.",
-		r.Seed, startTime(r.Started), Seconds(r.Seconds), number(sent, "request")))
-}
-
-// tally counts the rulings in a sentence.
-func tally(verdicts []judge.Verdict) string {
-	var by [3]int
-	for _, v := range verdicts {
-		by[min(int(v.Ruling), int(judge.Refuted))]++
+	text := fmt.Sprintf("Started %s, %s, %s", startTime(r.Started), Seconds(r.Seconds), number(sent, "request"))
+	if r.Seed != 0 {
+		text += fmt.Sprintf("; --seed%s%d repeats it", noBreak, r.Seed)
 	}
-	held, open, refuted, all := by[judge.Held], by[judge.Inconclusive], by[judge.Refuted], len(verdicts)
-	if held == all {
-		if all == 1 {
-			return "the claim held."
-		}
-		return fmt.Sprintf("all %d claims held.", all)
-	}
-	var parts []string
-	for _, p := range []struct {
-		n    int
-		what string
-	}{{refuted, "refuted"}, {open, "inconclusive"}, {held, "held"}} {
-		switch {
-		case p.n == 0:
-		case parts == nil:
-			parts = append(parts, fmt.Sprintf("%d of %s %s", p.n, number(uint64(all), "claim"), p.what))
-		default:
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
-		}
-	}
-	return strings.Join(parts, ", ") + "."
+	s.prose("", 0, text+".")
 }
 
 // claims is a paragraph per claim, in the order of the experiment file: what
@@ -267,7 +192,10 @@ func number(n uint64, noun string) string {
 }
 
 // heading opens a table.
-func (s *summary) heading(title string) { s.out.WriteString("\n" + title + "\n") }
+func (s *summary) heading(title string) {
+	s.out.WriteByte('\n')
+	s.prose("", 0, title)
+}
 
 // routes is the front: what callers got.
 func (s *summary) routes() {
@@ -285,9 +213,10 @@ func (s *summary) routes() {
 		})
 	}
 	s.heading("Routes: what callers got (response: since the request was due; service: since it was sent)")
-	table(&s.out, s.width, []column{{"route", false}, {"requests", true}, {"rate", true}, {"success", true},
-		{"response p50", true}, {"p99", true}, {"max", true}, {"service p50", true}, {"p99", true},
-		{"other than ok", false}}, rows)
+	table(&s.out, s.tables, []column{{title: "route"}, {title: "requests", right: true}, {title: "rate", right: true, rank: 2},
+		{title: "success", right: true}, {title: "response p50", right: true}, {title: "p99", right: true},
+		{title: "max", right: true, rank: 1}, {title: "service p50", right: true, rank: 3},
+		{title: "p99", right: true, full: "service p99", rank: 3}, {title: "other than ok"}}, rows)
 }
 
 // warmup is told on its own, as it is in none of the other figures.
@@ -323,8 +252,9 @@ func (s *summary) links() {
 		})
 	}
 	s.heading("Links: what reached the dependencies")
-	table(&s.out, s.width, []column{{"link", false}, {"from > to", false}, {"exchanges", true}, {"max in flight", true},
-		{"p50", true}, {"p99", true}, {"statuses", false}, {"endings", false}}, rows)
+	table(&s.out, s.tables, []column{{title: "link"}, {title: "from > to", rank: 4}, {title: "exchanges", right: true},
+		{title: "max in flight", right: true, rank: 3}, {title: "p50", right: true, rank: 2}, {title: "p99", right: true, rank: 1},
+		{title: "statuses"}, {title: "endings"}}, rows)
 }
 
 // faults is what was done to the system.
@@ -337,8 +267,8 @@ func (s *summary) faults() {
 		rows = append(rows, []string{Clean(f.Name), Clean(f.On), moment(f.Injected), moment(f.Healed), Count(f.Hit), faultNote(f)})
 	}
 	s.heading("Faults: what was injected")
-	table(&s.out, s.width, []column{{"fault", false}, {"on", false}, {"injected at", true}, {"healed at", true},
-		{"hit", true}, {"", false}}, rows)
+	table(&s.out, s.tables, []column{{title: "fault"}, {title: "on", rank: 1}, {title: "injected at", right: true},
+		{title: "healed at", right: true}, {title: "hit", right: true}, {}}, rows)
 }
 
 // faultNote says what is wrong with a fault: one that did not happen as
@@ -387,11 +317,16 @@ func counts(by map[string]uint64) string {
 // harness is the harness measuring itself.
 func (s *summary) harness() {
 	h := s.result.Harness
-	state := "well"
-	if !h.Healthy {
-		state = "UNHEALTHY, see above"
+	if h.Healthy {
+		s.heading("Harness: well")
+	} else {
+		s.heading("Harness: UNHEALTHY")
+		why := "no figure says why"
+		if len(h.Problems) > 0 {
+			why = strings.Join(h.Problems, "; ")
+		}
+		s.prose(label("because"), labelWidth, why)
 	}
-	s.heading("Harness: " + state)
 	arrivals := fmt.Sprintf("%s due, %s sent, %s unsent", Count(h.Offered), Count(h.Sent), Count(h.Unsent))
 	if h.Stalled != "" {
 		arrivals += fmt.Sprintf(" (when_stalled: %s)", Clean(h.Stalled))
@@ -417,25 +352,4 @@ func (s *summary) harness() {
 		lost = number(h.Lost, "record") + " lost: counts are lower bounds"
 	}
 	s.prose(label("evidence"), labelWidth, lost)
-}
-
-// directory says where everything is, and how to rule again.
-func (s *summary) directory() {
-	if s.result.Dir == "" {
-		return
-	}
-	fmt.Fprintf(&s.out, "\nRun directory  %s\nJudge again    stormctl judge %s\n", Clean(s.result.Dir), shellWord(s.result.Dir))
-}
-
-// shellWord quotes text for a POSIX shell where it needs it. What would move
-// the cursor is replaced all the same.
-func shellWord(text string) string {
-	text = Clean(text)
-	safe := func(r rune) bool {
-		return r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,:@%", r))
-	}
-	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !safe(r) }) < 0 {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

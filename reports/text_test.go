@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/mattn/go-runewidth"
+
 	"github.com/stormctl/stormctl/chaos/judge"
 )
 
@@ -19,18 +21,44 @@ func text(t *testing.T, name string, o TextOptions) string {
 	return out.String()
 }
 
-func TestTheFirstLineSaysWhatMattersMost(t *testing.T) {
+// The last line is all that is read of a long summary. What weakens the ruling
+// stands on the lines before it.
+func TestTheLastLineIsTheRuling(t *testing.T) {
+	const dir = "runs/checkout-breaker-20261123T231502"
 	for name, want := range map[string]string{
-		"held":         "HELD  checkout-breaker: all 2 claims held.",
-		"refuted":      "REFUTED  checkout-breaker: 1 of 2 claims refuted, 1 held.",
-		"inconclusive": "INCONCLUSIVE  checkout-breaker: 1 of 2 claims inconclusive, 1 held.",
-		"partial":      "STOPPED EARLY  The run ended after 12.3s, before its time: stopped by interrupt.",
-		"unhealthy":    "HARNESS UNHEALTHY  The figures may be the harness's own",
-		"empty":        "INCONCLUSIVE  nothing: Nothing was claimed", // a ruling on nothing proves nothing
+		"held":         "Judge again  stormctl judge " + dir + "\nHELD  2 of 2 claims  " + dir,
+		"refuted":      "\nREFUTED  1 of 2 claims  breaker  " + dir,
+		"inconclusive": "\nINCONCLUSIVE  1 of 2 claims  breaker  " + dir,
+		"partial":      "\nREFUTED  1 of 3 claims  stopped early  recovery  " + dir,
+		"unhealthy": "\nHARNESS UNHEALTHY  of 2 claims 1 stands all the same, 1 is inconclusive\n" +
+			"INCONCLUSIVE  1 of 2 claims  breaker  /var/lib/runs of tonight/it's-late",
+		"empty": "\nINCONCLUSIVE  nothing was claimed", // a ruling on nothing proves nothing
 	} {
-		first, _, _ := strings.Cut(text(t, name, TextOptions{}), "\n")
-		if !strings.HasPrefix(first, want) {
-			t.Errorf("%s: the first line is %q, want %q", name, first, want)
+		if got := text(t, name, TextOptions{}); !strings.HasSuffix(got, want+"\n") {
+			t.Errorf("%s ends in\n%s\nwant\n%s", name, got[max(0, len(got)-300):], want)
+		}
+	}
+}
+
+// Where the line has no room for all, the directory goes first, then kinds.
+func TestTheRulingIsOneLineAtAnyWidth(t *testing.T) {
+	r := breakerRun(judge.Refuted)
+	r.Verdicts = r.Verdicts[1:]
+	for _, kind := range []string{"retry", "retry", "bulkhead", "recovery", "backoff", "timeout"} {
+		r.Verdicts = append(r.Verdicts, judge.Verdict{Kind: kind, Claim: "x", Ruling: judge.Refuted})
+	}
+	for width, want := range map[int]string{
+		// 23 columns of the ruling, 53 of the kinds with their gap, 39 of the directory with its
+		120: "REFUTED  7 of 7 claims  breaker, retry, bulkhead, recovery, backoff, timeout  " + r.Dir,
+		80:  r.Dir + "\nREFUTED  7 of 7 claims  breaker, retry, bulkhead, recovery, backoff, timeout",
+		60:  r.Dir + "\nREFUTED  7 of 7 claims  breaker, retry, bulkhead and 3 more",
+	} {
+		var out bytes.Buffer
+		if err := Text(&out, r, TextOptions{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(out.String(), "\n"+want+"\n") {
+			t.Errorf("width %d: ends in\n%s\nwant\n%s", width, out.String()[out.Len()-200:], want)
 		}
 	}
 }
@@ -42,7 +70,7 @@ func TestStepsAndChoicesAreTold(t *testing.T) {
 	r.Routes[1].Follows = r.Routes[0].Name
 	r.Harness.Steps, r.Harness.Stalled, r.Harness.Unsent = 1234, "skip", 7
 	var out bytes.Buffer
-	if err := Text(&out, r, TextOptions{}); err != nil {
+	if err := Text(&out, r, TextOptions{Width: 120}); err != nil {
 		t.Fatal(err)
 	}
 	flat := strings.Join(strings.Fields(out.String()), " ")
@@ -103,18 +131,37 @@ func TestColorOfRulings(t *testing.T) {
 	}
 }
 
-func TestProseKeepsToTheWidth(t *testing.T) {
-	for _, width := range []int{1, 60, 72, 120} { // 1 becomes 60
-		limit := max(width, leastWidth)
-		head, _, _ := strings.Cut(text(t, "partial", TextOptions{Width: width}), "\nRoutes:")
-		for line := range strings.Lines(head) {
-			line = strings.TrimSuffix(line, "\n")
-			if n := utf8.RuneCountInString(line); n > limit {
-				t.Errorf("width %d: %d characters: %s", width, n, line)
+// Nothing is wider than the terminal, in columns of it, but what has no space to
+// break at and is to be copied; and nothing is cut: a word of the narrow text is
+// one of the wide text.
+func TestTextKeepsToTheWidth(t *testing.T) {
+	for name := range fixtures() {
+		if name == "hostile" {
+			continue // its escapes are words that no table has room for, and that are broken
+		}
+		whole := map[string]bool{}
+		for _, word := range strings.Fields(text(t, name, TextOptions{Width: 1000}) + " not shown at this width: service p50, service p99, rate, max, on and more") {
+			whole[strings.Trim(word, ",")] = true
+		}
+		for _, width := range []int{1, 60, 72, 80, 120, 200} { // 1 becomes 60
+			limit := max(width, 60)
+			for line := range strings.Lines(text(t, name, TextOptions{Width: width})) {
+				line = strings.TrimSuffix(line, "\n")
+				if n := runewidth.StringWidth(line); n > limit && strings.Contains(strings.TrimSpace(line), " ") {
+					t.Errorf("%s, width %d: %d columns: %s", name, width, n, line)
+				}
+				for _, word := range strings.Fields(line) {
+					if word = strings.Trim(word, ","); !whole[word] && !columnTitles[word] {
+						t.Errorf("%s, width %d: %q is no word of the text: %s", name, width, word, line)
+					}
+				}
 			}
 		}
 	}
 }
+
+// columnTitles are the words of titles that are told where their column is left out.
+var columnTitles = map[string]bool{"from": true, ">": true, "to": true, "max": true, "in": true, "flight": true, "p50": true, "p99": true}
 
 func TestWrap(t *testing.T) {
 	for _, c := range []struct {
@@ -125,13 +172,33 @@ func TestWrap(t *testing.T) {
 		{"   ", ""},
 		{"ten chars! and", "ten chars!|and"}, // 10 fit into 10
 		{"a b", "a b"},
-		{"a-word-longer-than-ten b", "a-word-longer-than-ten|b"}, // stays whole
-		{"✓✓✓✓✓ ✗✗✗✗ x", "✓✓✓✓✓ ✗✗✗✗|x"},                         // 5+1+4 characters, more bytes
+		{"a-word-longer-than-ten b", "a-word-longer-than-ten|b"},           // stays whole
+		{"✓✓✓✓✓ ✗✗✗✗ x", "✓✓✓✓✓ ✗✗✗✗|x"},                                   // 5+1+4 columns, more bytes
+		{"支付 支付 x", "支付 支付|x"},                                             // two columns each: 4+1+4, and x would be the eleventh
+		{"支付 支 xyz", "支付 支|xyz"},                                           // 4+1+2 columns, 4 characters
+		{"e\u0301e\u0301e\u0301 1234567", "e\u0301e\u0301e\u0301|1234567"}, // 3+1+7 columns
 		{"tab\tand\nline", "tab and|line"},
 		{"figures p99" + noBreak + "4ms", "figures|p99" + noBreak + "4ms"}, // 7+1+3 would fit, but not all of it
 	} {
 		if got := strings.Join(wrap(c.in, 10), "|"); got != c.want {
 			t.Errorf("wrap(%q, 10) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestWrapKeepsColumns(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"  fits in 20 columns", "  fits in 20 columns"}, // exactly
+		{"  web   listens on a free port", "  web   listens on a\n    free port"},
+		{"  web            reached by TLS", "  web\n    reached by TLS"},
+		{"a-word-longer-than-20-columns and more", "a-word-longer-than-20-columns\n  and more"},
+		{"one-word-longer-than-20-columns", "one-word-longer-than-20-columns"},
+		{"支付支付 支付支付 支付", "支付支付 支付支付\n  支付"}, // 8+1+8 columns, and 1+4
+		{"esc\x1b[2J", `esc\x1b[2J`},
+		{"", ""},
+	} {
+		if got := Wrap(c.in, 20); got != c.want {
+			t.Errorf("Wrap(%q, 20) = %q, want %q", c.in, got, c.want)
 		}
 	}
 }

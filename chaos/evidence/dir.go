@@ -176,6 +176,9 @@ func (r *Run) begin(h *Header) {
 	}
 }
 
+// Killed is why a run stopped that says nothing of its end.
+const Killed = "the run was killed"
+
 // settleEnd finds how far the evidence of a killed run reaches: to its last
 // record of any kind.
 func (r *Run) settleEnd() {
@@ -199,6 +202,6 @@ func (r *Run) settleEnd() {
 	}
 	r.End = min(last, r.Load)
 	if r.Stopped == "" {
-		r.Stopped = "the run was killed"
+		r.Stopped = Killed
 	}
 }

@@ -70,17 +70,17 @@ func (s Stop) Kind() string {
 func (s Stop) String() string {
 	switch s.Kind() {
 	case "success_below":
-		who := "route " + s.Route
+		who := fmt.Sprintf("route %q", s.Route)
 		if s.Route == "" {
 			who = "all routes together"
 		}
 		return fmt.Sprintf("success of %s is below %v", who, s.SuccessBelow)
 	case "errors_above":
-		return fmt.Sprintf("errors of link %s are above %v", s.Link, s.ErrorsAbove)
+		return fmt.Sprintf("errors of link %q are above %v", s.Link, s.ErrorsAbove)
 	case "p99_above":
-		return fmt.Sprintf("p99 of link %s is above %v", s.Link, s.P99Above)
+		return fmt.Sprintf("p99 of link %q is above %v", s.Link, s.P99Above)
 	case "in_flight_above":
-		return fmt.Sprintf("more than %d exchanges of link %s are in flight", s.InFlightAbove, s.Link)
+		return fmt.Sprintf("more than %d exchanges of link %q are in flight", s.InFlightAbove, s.Link)
 	case "send_lag_above":
 		return fmt.Sprintf("p99 of the send lag is above %v", s.SendLagAbove)
 	}

@@ -29,7 +29,7 @@ type Result struct {
 	Started  time.Time       `json:"started"`
 	Seconds  float64         `json:"duration_s"`
 	Partial  bool            `json:"partial,omitempty"` // the run ended before its time
-	Stopped  string          `json:"stopped,omitempty"` // why it did
+	Stopped  string          `json:"stopped,omitempty"` // why it did; GoesOn if it has not
 	Ruling   judge.Ruling    `json:"ruling"`            // the worst of the verdicts
 	Missing  []string        `json:"missing,omitempty"` // faults that did not do their part, each a sentence: no claim has held without them
 	Verdicts []judge.Verdict `json:"verdicts"`
@@ -43,6 +43,9 @@ type Result struct {
 
 	Dir string `json:"-"` // the run directory
 }
+
+// GoesOn is why a run that has not ended was "stopped": it was not.
+const GoesOn = "the run goes on"
 
 // Of makes the result of an experiment out of what a run of it left: its
 // evidence, and the histograms of its front, with routes as in run.Routes. Those

@@ -56,8 +56,8 @@ func TestWordsOfOthersDoNothing(t *testing.T) {
 	for what, out := range map[string]string{
 		"a plan":                plan.String(),
 		"a log":                 log.String(),
-		"the title of a bar":    title(chaos.Progress{Name: hostile, Phase: "chaos"}),
-		"a row of faults":       faultsRow(chaos.Progress{Faults: []string{hostile}}),
+		"the title of a bar":    title(chaos.Progress{Name: hostile, Phase: "chaos"}, 1000),
+		"a row of faults":       faultsRow(chaos.Progress{Faults: []string{hostile}}, 1000),
 		"heal":                  found.String(),
 		"an error":              errorText(errors.New(hostile)),
 		"what is wrong, placed": errorText(strict.Errors{{File: hostile, Line: 1, Column: 1, Problem: hostile, Hint: hostile}}),

@@ -158,7 +158,7 @@ limits: {stop_if: [{link: payments, errors_above: 50%, for: 2s}]}
 		t.Errorf("exit code %d, want 4", code)
 	}
 	r := readResult(t, s.dir)
-	if !strings.Contains(r.Stopped, "errors of link payments were above 50% for 2 s") {
+	if !strings.Contains(r.Stopped, "errors of link \"payments\" were above 50% for 2 s") {
 		t.Errorf("stopped because %q", r.Stopped)
 	}
 	if f := r.Faults[0]; f.Healed < 0 || f.Healed > 30 {

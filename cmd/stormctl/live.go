@@ -38,7 +38,7 @@ func (l *live) begin(name string) {
 	bars := mpb.New(options...)
 	// A total of 0 keeps the bar from ending by itself: only end ends it.
 	bar := bars.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return title(l.now()) })),
+		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string { return title(l.now(), s.AvailableWidth) })),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return left(l.now()) })),
 		mpb.BarBtmExtender(l.row(figuresRow), l.row(faultsRow), l.row(claimsRow)),
 	)
@@ -55,9 +55,9 @@ func (l *live) now() chaos.Progress {
 
 // row is a line under the bar. One that is wider than the terminal would be
 // two lines there and leave a trace at each refresh.
-func (l *live) row(text func(chaos.Progress) string) mpb.BarFiller {
+func (l *live) row(text func(p chaos.Progress, width int) string) mpb.BarFiller {
 	return mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {
-		_, err := io.WriteString(w, runewidth.Truncate(text(l.now()), s.AvailableWidth, "...")+"\n")
+		_, err := io.WriteString(w, text(l.now(), s.AvailableWidth)+"\n")
 		return err
 	})
 }
@@ -94,47 +94,84 @@ func (l *live) say(line string) {
 	bars := l.bars
 	l.mu.Unlock()
 	if bars != nil {
-		if _, err := io.WriteString(bars, line+"\n"); err == nil {
+		if _, err := io.WriteString(bars, toWidth(l.out, line)+"\n"); err == nil {
 			return // above the bar, at its next refresh
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	io.WriteString(l.out, line+"\n")
+	tell(l.out, line)
 }
 
-// title is what stands before the bar.
-func title(p chaos.Progress) string { return reports.Clean(p.Name) + "  " + p.Phase }
+// besideName is the least that the bar's line needs beside the name of the run:
+// "  steady state [>] 1m12s of 10m0s, 8m48s left".
+const besideName = 46
+
+// title is what stands before the bar in a line of that width.
+func title(p chaos.Progress, width int) string {
+	if runewidth.StringWidth(reports.Clean(p.Name)) > width-besideName {
+		return p.Phase
+	}
+	return reports.Clean(p.Name) + "  " + p.Phase
+}
 
 // left is what stands behind it: how much of the load's time has gone.
 func left(p chaos.Progress) string {
+	gone, total := wholeSeconds(p.At), tenths(p.Total)
 	switch {
 	case p.At < 0:
 		return ""
 	case p.At >= p.Total:
-		return clock(p.Total) + ", load is over"
+		return total.String() + ", load is over"
 	default:
-		return fmt.Sprintf("%s of %s, %s left", clock(p.At), clock(p.Total), clock(p.Total-p.At))
+		return fmt.Sprintf("%s of %s, %s left", gone, total, total-gone)
 	}
 }
 
-func figuresRow(p chaos.Progress) string {
+func figuresRow(p chaos.Progress, width int) string {
 	if p.At < 0 {
 		return ""
 	}
-	return "  " + strings.Join(figures(p), "  ")
+	return fitRow("  ", figures(p), "  ", width)
 }
 
-func faultsRow(p chaos.Progress) string {
+func faultsRow(p chaos.Progress, width int) string {
 	if len(p.Faults) == 0 {
 		return "  faults: none"
 	}
-	return "  faults: " + reports.Clean(strings.Join(p.Faults, ", "))
+	names := make([]string, len(p.Faults))
+	for i, name := range p.Faults {
+		names[i] = reports.Clean(name)
+	}
+	return fitRow("  faults: ", names, ", ", width)
 }
 
-func claimsRow(p chaos.Progress) string {
+func claimsRow(p chaos.Progress, width int) string {
 	if len(p.Verdicts) == 0 {
 		return "  claims: not judged yet"
 	}
-	return "  claims: " + claims(p.Verdicts)
+	return fitRow("  claims: ", claims(p.Verdicts), "  ", width)
+}
+
+// fitRow is a row of parts, at most width columns wide: what does not fit is
+// counted. A part that is too wide alone is cut between its words.
+func fitRow(lead string, parts []string, between string, width int) string {
+	for n := len(parts); n > 0; n-- {
+		row := lead + strings.Join(parts[:n], between)
+		if n < len(parts) {
+			row += fmt.Sprintf(" and %d more", len(parts)-n)
+		}
+		if runewidth.StringWidth(row) <= width {
+			return row
+		}
+	}
+	row := ""
+	for _, word := range strings.Fields(parts[0]) {
+		longer := strings.TrimSpace(row + " " + word)
+		if runewidth.StringWidth(lead+longer+"...") > width {
+			break
+		}
+		row = longer
+	}
+	return runewidth.Truncate(lead+row+"...", width, "")
 }

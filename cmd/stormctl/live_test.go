@@ -59,7 +59,7 @@ func TestLiveShowsWhatGoesOn(t *testing.T) {
 	refresh()
 	drawn := out.String()
 	for _, want := range []string{
-		"checkout-breaker  chaos [", "] 12s of 30s, 17s left",
+		"checkout-breaker  chaos [", "] 12s of 30s, 18s left",
 		"  500/s (500)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms",
 		"  faults: errors 503 on payments",
 		"  claims: ✓ steady  ? breaker",
@@ -123,7 +123,9 @@ func TestLeft(t *testing.T) {
 	for at, want := range map[time.Duration]string{
 		-1:                      "",
 		0:                       "0s of 1m30s, 1m30s left",
-		30*time.Second + 999999: "30s of 1m30s, 59s left",
+		30*time.Second + 999999: "30s of 1m30s, 1m0s left",
+		5*time.Second - 1:       "5s of 1m30s, 1m25s left", // a tick that is early by nothing
+		5900 * time.Millisecond: "5s of 1m30s, 1m25s left", // both or neither round
 		total:                   "1m30s, load is over",
 		total + time.Second:     "1m30s, load is over",
 	} {
@@ -146,7 +148,27 @@ func TestLiveRowsFitTheTerminal(t *testing.T) {
 			t.Errorf("a row of %d characters: %q", len([]rune(row)), row)
 		}
 	}
-	if !strings.Contains(out.String(), "...") {
-		t.Errorf("nothing was cut in\n%s", out.String())
+	// 10 columns of the lead and 27 of the words: another word would be the 43rd.
+	if want := "  faults: ✓ fault ✓ fault ✓ fault ✓...\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out.String())
+	}
+}
+
+func TestFitRow(t *testing.T) {
+	parts := []string{"500/s (500)", "ok 61.20%", "lag 0.10ms"}
+	for width, want := range map[int]string{
+		36: "  500/s (500)  ok 61.20%  lag 0.10ms", // 2+11+2+9+2+10 columns
+		35: "  500/s (500)  ok 61.20% and 1 more",
+		34: "  500/s (500) and 2 more",
+		23: "  500/s (500)...",
+		10: "  500/s...",
+		3:  "  .",
+	} {
+		if got := fitRow("  ", parts, "  ", width); got != want {
+			t.Errorf("width %d: %q, want %q", width, got, want)
+		}
+	}
+	if got, want := fitRow("  ", []string{"支付 支付"}, " ", 10), "  支付..."; got != want { // two columns for each rune
+		t.Errorf("%q, want %q", got, want)
 	}
 }

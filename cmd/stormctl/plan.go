@@ -34,7 +34,7 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment, look testbed.
 		fmt.Fprintln(&out, reports.CleanLines(strings.TrimSpace(x.About)))
 	}
 	if x.Seed == 0 {
-		fmt.Fprintln(&out, "The seed is drawn when it starts.")
+		fmt.Fprintln(&out, "The seed is drawn when it starts, and told in the summary: --seed N repeats it.")
 	} else {
 		fmt.Fprintf(&out, "Seed %d.\n", x.Seed)
 	}
@@ -53,7 +53,7 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment, look testbed.
 	if len(look.Refusals) > 0 {
 		planSection(&out, "Could not run", refusalRows(look.Refusals))
 	}
-	_, err = w.Write(out.Bytes())
+	_, err = io.WriteString(w, toWidth(w, out.String()))
 	return err
 }
 

@@ -91,7 +91,7 @@ func TestPlanRows(t *testing.T) {
 		{"limits", limitRows(x.Limits), [][]string{
 			{"touches only", "10.0.0.0/8, 127.0.0.0/8"},
 			{"stops if", "success of all routes together is below 50% for 5s"},
-			{"stops if", "success of route pay is below 10% for 1s"},
+			{"stops if", "success of route \"pay\" is below 10% for 1s"},
 		}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {

@@ -56,7 +56,7 @@ func (l *lines) watch(p chaos.Progress) {
 func (l *lines) end() {}
 
 func (l *lines) say(line string) {
-	io.WriteString(l.out, reports.CleanLines(line)+"\n") // if nobody reads it, the run goes on all the same
+	tell(l.out, line) // if nobody reads it, the run goes on all the same
 }
 
 // line is one piece of progress in words and figures:
@@ -66,16 +66,15 @@ func (l *lines) say(line string) {
 // the offered rate, in parentheses the one achieved, how much of what ended
 // was ok, response times, the harness's own lag, what is in force.
 func line(p chaos.Progress) string {
-	where := strings.TrimSpace(clock(p.At) + " " + p.Phase)
 	if p.Event != "" {
-		return where + ": " + reports.Clean(p.Event)
+		return strings.TrimSpace(moment(p.At)+" "+p.Phase) + ": " + reports.Clean(p.Event)
 	}
-	text := where + "  " + strings.Join(figures(p), "  ")
+	text := strings.TrimSpace(clock(p.At)+" "+p.Phase) + "  " + strings.Join(figures(p), "  ")
 	if len(p.Faults) > 0 {
 		text += "  faults: " + reports.Clean(strings.Join(p.Faults, ", "))
 	}
 	if len(p.Verdicts) > 0 {
-		text += "  claims: " + claims(p.Verdicts)
+		text += "  claims: " + strings.Join(claims(p.Verdicts), "  ")
 	}
 	return text
 }
@@ -103,19 +102,34 @@ func percentiles(p chaos.Progress) string {
 	return text
 }
 
+// moment is a time since the start of the load as the timeline of an experiment
+// is written, to the tenth of a second; "" before the start.
+func moment(at time.Duration) string {
+	if at < 0 {
+		return ""
+	}
+	return tenths(at).String()
+}
+
 // clock is the time since the start of the load, in whole seconds; "" before.
 func clock(at time.Duration) string {
 	if at < 0 {
 		return ""
 	}
-	return at.Truncate(time.Second).String()
+	return wholeSeconds(at).String()
 }
 
+func tenths(at time.Duration) time.Duration { return at.Round(100 * time.Millisecond) }
+
+// wholeSeconds are those that have gone. What a clock is early by at the turn of
+// one does not count.
+func wholeSeconds(at time.Duration) time.Duration { return tenths(at).Truncate(time.Second) }
+
 // claims are the rulings so far, a mark and a word each.
-func claims(verdicts []judge.Verdict) string {
+func claims(verdicts []judge.Verdict) []string {
 	parts := make([]string, len(verdicts))
 	for i, v := range verdicts {
 		parts[i] = reports.Mark(v.Ruling) + " " + v.Kind
 	}
-	return strings.Join(parts, "  ")
+	return parts
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,12 +28,35 @@ func execute(args []string, stdout, stderr io.Writer) exitCode {
 	if errors.As(err, &code) {
 		return code
 	}
-	fmt.Fprintln(stderr, errorText(err))
+	if cmd == root && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		err = unknownVerb(root, args[0]) // it is why its flags are unknown too
+	}
+	tell(stderr, errorText(err))
 	var usage usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(stderr, "Run '%s --help' for what is possible.\n", cmd.CommandPath())
+		if cmd.Name() == "help" {
+			cmd = root
+		}
+		tell(stderr, fmt.Sprintf("Run '%s --help' for what is possible.", cmd.CommandPath()))
 	}
 	return exitFailed
+}
+
+// unknownVerb says what was probably meant: a verb that is spelt nearly so, or to
+// run an experiment.
+func unknownVerb(root *cobra.Command, verb string) error {
+	err := fmt.Errorf("unknown verb %q", verb)
+	near := root.SuggestionsFor(verb)
+	if info, statErr := os.Stat(verb); len(near) == 0 && statErr == nil {
+		near = []string{"run " + verb}
+		if info.IsDir() {
+			near = []string{"report " + verb}
+		}
+	}
+	if len(near) > 0 {
+		err = fmt.Errorf("%w: did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return usageError{err}
 }
 
 // errorText is an error for people. What is wrong with an experiment file
@@ -75,11 +99,7 @@ Exit codes:
 			if len(args) == 0 {
 				return usageError{errors.New("no verb given")}
 			}
-			err := fmt.Errorf("unknown verb %q", args[0])
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				err = fmt.Errorf("%w: did you mean %s?", err, strings.Join(near, " or "))
-			}
-			return usageError{err}
+			return unknownVerb(cmd, args[0])
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
@@ -97,7 +117,22 @@ Exit codes:
 		newTargetCommand(),
 		newVersionCommand(),
 	)
+	root.Version = ownVersion()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = func(_ *cobra.Command, args []string) error { return helpTopic(root, args) }
+	}
+	completeAll(root)
 	return root
+}
+
+// helpTopic wants verbs to be there that help is asked for.
+func helpTopic(root *cobra.Command, args []string) error {
+	if cmd, _, err := root.Find(args); len(args) > 0 && (err != nil || cmd == root) {
+		return unknownVerb(root, args[0])
+	}
+	return nil
 }
 
 // usageError is a command line that cannot be understood; the way to help is

@@ -36,7 +36,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "run `directory`; with several files, the folder that theirs are made in (default runs/NAME-TIME)")
 	f.StringSliceVar(&o.reports, "report", nil, "further `formats` to write into the run directory: "+strings.Join(reports.Formats(), ", "))
 	f.StringArrayVar(&o.set, "set", nil, "change the experiment: `KEY=VALUE` like load.rate=1k/s or chaos[0].for=2s; may be repeated")
-	f.Var(&o.seed, "seed", "decides every random draw, instead of the experiment's seed")
+	f.Var(&o.seed, "seed", "decides every random draw, instead of the experiment's seed; the one that the summary tells repeats a run")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, touched and undone; start and break nothing")
 	f.BoolVar(&o.json, "json", false, "print results as JSON, one document per run, instead of the summary")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr, nor what the plan cannot decide")

@@ -122,6 +122,7 @@ func testRunStepsByTLS(t *testing.T, protocol string) {
 			t.Fatal(err)
 		}
 	}
+	t.Setenv("COLUMNS", "200")
 	var out, errs bytes.Buffer
 	if again := int(execute([]string{"judge", filepath.Join(dir, "out")}, &out, &errs)); again != code || !strings.Contains(out.String(), "order (after login)") {
 		t.Errorf("judged again: exit %d after %d: %s%s", again, code, errs.String(), out.String())

@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -23,13 +25,32 @@ func terminal(w io.Writer) (width int, ok bool) {
 	return int(size.Col), true
 }
 
-// textOptions suit the summary to where it goes: a terminal gives its width,
-// up to what the eye can follow, and gets colour unless NO_COLOR is set
-// (no-color.org) or TERM says that it is a dumb one.
+// tell writes lines for people.
+func tell(w io.Writer, text string) { io.WriteString(w, toWidth(w, text)+"\n") }
+
+// toWidth breaks lines between words where w is a terminal that would cut them
+// anywhere.
+func toWidth(w io.Writer, text string) string {
+	text = reports.CleanLines(text)
+	width, _ := terminal(w)
+	if width == 0 {
+		return text
+	}
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = reports.Wrap(lines[i], width)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// textOptions suit the summary to where it goes: a terminal gives its width, and
+// gets colour unless NO_COLOR is set (no-color.org) or TERM says that it is a
+// dumb one. Elsewhere COLUMNS may give the width.
 func textOptions(w io.Writer, getenv func(string) string) reports.TextOptions {
 	width, ok := terminal(w)
 	if !ok {
-		return reports.TextOptions{}
+		columns, _ := strconv.Atoi(getenv("COLUMNS")) // 0, which is the usual width, if it is none
+		return reports.TextOptions{Width: max(columns, 0)}
 	}
-	return reports.TextOptions{Width: min(width, 120), Color: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
+	return reports.TextOptions{Width: width, Color: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
 }

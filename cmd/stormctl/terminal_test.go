@@ -66,12 +66,16 @@ func TestTextOptions(t *testing.T) {
 		want reports.TextOptions
 	}{
 		{"a terminal", textOptions(narrow, env("TERM=xterm")), reports.TextOptions{Width: 77, Color: true}},
-		{"a wide one", textOptions(wide, env("TERM=xterm")), reports.TextOptions{Width: 120, Color: true}},
+		{"a wide one", textOptions(wide, env("TERM=xterm")), reports.TextOptions{Width: 300, Color: true}},
 		{"one that knows no width", textOptions(unsized, env()), reports.TextOptions{Color: true}},
 		{"NO_COLOR", textOptions(narrow, env("NO_COLOR=1")), reports.TextOptions{Width: 77}},
 		{"NO_COLOR that is empty is not set", textOptions(narrow, env("NO_COLOR=")), reports.TextOptions{Width: 77, Color: true}},
 		{"a dumb one", textOptions(narrow, env("TERM=dumb")), reports.TextOptions{Width: 77}},
 		{"a file", textOptions(file, env("TERM=xterm")), reports.TextOptions{}},
+		{"a file, with COLUMNS", textOptions(file, env("COLUMNS=80")), reports.TextOptions{Width: 80}},
+		{"COLUMNS that is no number", textOptions(file, env("COLUMNS=wide")), reports.TextOptions{}},
+		{"COLUMNS below 0", textOptions(file, env("COLUMNS=-5")), reports.TextOptions{}},
+		{"a terminal knows better than COLUMNS", textOptions(narrow, env("COLUMNS=80")), reports.TextOptions{Width: 77, Color: true}},
 		{"no file at all", textOptions(&bytes.Buffer{}, env("TERM=xterm")), reports.TextOptions{}},
 	} {
 		if c.got != c.want {

@@ -52,12 +52,12 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 	for _, file := range files {
 		_, weak, err := loadExperiment(file, set)
 		if err != nil {
-			fmt.Fprintln(stderr, errorText(err))
+			tell(stderr, errorText(err))
 			code = exitFailed
 			continue
 		}
 		for _, w := range weak {
-			fmt.Fprintln(stderr, reports.Clean(w.String()))
+			tell(stderr, reports.Clean(w.String()))
 		}
 		fmt.Fprintf(stdout, "%s: ok\n", reports.Clean(file))
 	}

@@ -14,14 +14,19 @@ func newVersionCommand() *cobra.Command {
 		Example: "  stormctl version",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			info, ok := debug.ReadBuildInfo()
-			if !ok {
-				info = &debug.BuildInfo{}
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version(info))
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), ownVersion())
 			return err
 		},
 	}
+}
+
+// ownVersion is the version of this program.
+func ownVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return version(info)
 }
 
 // version is what the build knows of itself, so that no number is kept up to date
