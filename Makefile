@@ -12,7 +12,7 @@ KILLS    ?= 50
 TOXIPROXY ?= toxiproxy-server
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay fuzz rulings power kill-test cgroup2-test deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay fuzz rulings power kill-test cgroup2-test deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,15 @@ test: deps ## everything, with the race detector
 	$(GO) test -vet=off -timeout 10m -parallel 2 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m $$($(GO) list ./... | grep -v /cmd/)
 	$(GO) test -vet=off -race -timeout 10m -parallel 2 -skip '$(MEASURED)' ./cmd/...
+	$(MAKE) --no-print-directory portable cross
+
+# What stands in for Linux's own on other systems, used here.
+portable: ## the forms for other systems, tested on this one
+	$(GO) test -tags portable -timeout 10m ./chaos/proxy/tcp ./chaos/proxy/transport ./targets ./chaos/lease
+
+cross: ## vet everything, tests included, for macOS
+	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+	GOOS=darwin GOARCH=amd64 $(GO) vet ./...
 
 bench: ## the micro-benchmarks beside the hot files
 	$(GO) test -run '^$$' -bench . -benchmem ./load/... ./chaos/...

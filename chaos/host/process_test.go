@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 func TestPidFileNamesOnlyWhatIsAllowed(t *testing.T) {
 	c := spawn(t, nil, "sleep", "600")
-	program, err := programOf(c.Pid)
+	program, err := proc.Program(c.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +162,7 @@ func TestKillIsForGood(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strconv.Itoa(c.Pid)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	program, err := programOf(c.Pid)
+	program, err := proc.Program(c.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // Halt tells every run of the machine that we may signal to end, and waits until
@@ -35,7 +34,7 @@ func Halt(ctx context.Context, within time.Duration) (ended, left []Run, err err
 		if !mayEnd(r) {
 			continue // the file tells it
 		}
-		errs = append(errs, r.Process.Signal(unix.SIGTERM))
+		errs = append(errs, r.Process.Signal(syscall.SIGTERM))
 	}
 	left = Ended(ctx, runs, within)
 	for _, r := range runs {
@@ -49,20 +48,16 @@ func Halt(ctx context.Context, within time.Duration) (ended, left []Run, err err
 // mayEnd reports whether the process that a journal names is its writer's: root
 // must not be led by another user's journal to end a third one's process.
 func mayEnd(r Run) bool {
-	if _, namespace := here(); namespace != r.Namespace {
+	if _, namespace := proc.Here(); namespace != r.Namespace {
 		return false
 	}
-	owner := func(path string) (uint32, bool) {
-		info, err := os.Stat(path)
-		if err != nil {
-			return 0, false
-		}
-		st, ok := info.Sys().(*syscall.Stat_t)
-		return st.Uid, ok
+	info, err := os.Stat(r.Journal)
+	if err != nil {
+		return false
 	}
-	writer, ok := owner(r.Journal)
-	runner, alive := owner("/proc/" + strconv.Itoa(r.Process.Pid))
-	return ok && alive && writer == runner
+	writer, ok := info.Sys().(*syscall.Stat_t)
+	runner, alive := proc.Owner(r.Process.Pid)
+	return ok && alive && writer.Uid == runner
 }
 
 // haltDirs are our folders, and for root those of all users.

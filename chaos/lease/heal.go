@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // performAll performs steps: those of one hold one after another, the latest
@@ -118,7 +120,7 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 	if err != nil {
 		return nil, nil, err
 	}
-	boot, namespace := here()
+	boot, namespace := proc.Here()
 	undoing, cancel := context.WithTimeout(ctx, undoWithin)
 	defer cancel()
 	foreign := func(s step) bool { return s.undo.ofBoot() && header.Boot == boot && header.Namespace != namespace }
@@ -152,7 +154,7 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 		if len(undone) > 0 {
 			j.keep(header)
 		}
-		if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeJournal(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}

@@ -7,13 +7,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // write makes a journal of a run that is dead.
 func write(t *testing.T, state string, change func(*Header), undo ...Undo) string {
 	t.Helper()
 	h := Header{Name: "old", Dir: t.TempDir(), Process: Process{Pid: 1 << 30}}
-	h.Boot, h.Namespace = here()
+	h.Boot, h.Namespace = proc.Here()
 	change(&h)
 	j, err := openJournal(filepath.Join(state, "old"+suffix), os.O_CREATE)
 	if err != nil {
@@ -169,7 +171,7 @@ func TestHaltEndsOnlyTheWritersProcess(t *testing.T) {
 	p := victim(t)
 	r := Run{Journal: filepath.Join(t.TempDir(), "j")}
 	r.Process = p
-	_, r.Namespace = here()
+	_, r.Namespace = proc.Here()
 	if err := os.WriteFile(r.Journal, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/targets/reference"
 )
 
@@ -33,7 +35,8 @@ all are sound, otherwise 2.
 Of a sound file it is told besides which parts of its claims the plan cannot
 decide, whatever the system does: too low a rate, a fault too short, a status
 that is never injected. Each is a line on stderr with the key that would settle
-it, marked "warning:"; the exit code stays 0.`,
+it, marked "warning:"; the exit code stays 0. So is each fault for which this
+system has not what it takes: run refuses it.`,
 		Example: `  stormctl validate examples/breaker.yaml
   stormctl validate examples/*.yaml`,
 		Args: atLeastOne("FILE"),
@@ -48,7 +51,7 @@ it, marked "warning:"; the exit code stays 0.`,
 func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 	code := exitHeld
 	for _, file := range files {
-		_, weak, err := loadExperiment(file, set)
+		x, weak, err := loadExperiment(file, set)
 		if err != nil {
 			fmt.Fprintln(stderr, errorText(err))
 			code = exitFailed
@@ -56,6 +59,11 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 		}
 		for _, w := range weak {
 			fmt.Fprintln(stderr, w)
+		}
+		if err := testbed.Lacks(x); err != nil {
+			for line := range strings.Lines(err.Error()) {
+				fmt.Fprintf(stderr, "%s: warning: cannot run here: %s\n", file, strings.TrimSpace(line))
+			}
 		}
 		fmt.Fprintf(stdout, "%s: ok\n", file)
 	}
