@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/targets/proc"
 )
 
@@ -88,7 +87,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	if err := greet(addr); err != nil {
 		t.Fatal(err)
 	}
-	before := soft(t, c, unix.RLIMIT_NOFILE)
+	before := soft(t, c, "nofile")
 	heal := inject(t, Descriptors{held(t), subject{c.Process}, 0})
 	if err := greet(addr); err == nil {
 		t.Error("it accepts though it has no descriptor left")
@@ -98,7 +97,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 	heal()
 	eventually(t, "it accepts again", func() bool { return greet(addr) == nil })
-	if after := soft(t, c, unix.RLIMIT_NOFILE); after != before {
+	if after := soft(t, c, "nofile"); after != before {
 		t.Errorf("limit %d after, %d before", after, before)
 	}
 }
@@ -136,24 +135,24 @@ func TestAddressSpaceRunsOut(t *testing.T) {
 	if got := ask(); got != "yes" {
 		t.Fatalf("before: %s", got)
 	}
-	before := soft(t, c, unix.RLIMIT_AS)
+	before := soft(t, c, "as")
 	heal := inject(t, AddressSpace{held(t), subject{c.Process}, 1 << 20})
 	if got := ask(); got != "no" {
 		t.Errorf("64 MiB where 1 MiB is free: %s", got)
 	}
 	heal()
-	if got := ask(); got != "yes" || soft(t, c, unix.RLIMIT_AS) != before {
-		t.Errorf("after: %s, limit %d, before %d", got, soft(t, c, unix.RLIMIT_AS), before)
+	if got := ask(); got != "yes" || soft(t, c, "as") != before {
+		t.Errorf("after: %s, limit %d, before %d", got, soft(t, c, "as"), before)
 	}
 }
 
-func soft(t *testing.T, c child, resource int) uint64 {
+func soft(t *testing.T, c child, resource string) uint64 {
 	t.Helper()
-	var now unix.Rlimit
-	if err := unix.Prlimit(c.Pid, resource, nil, &now); err != nil {
+	now, err := lease.ReadLimit(c.Pid, resource)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return now.Cur
+	return now.Soft
 }
 
 func TestKillIsForGood(t *testing.T) {
