@@ -12,7 +12,7 @@ KILLS    ?= 50
 TOXIPROXY ?= toxiproxy-server
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay fuzz rulings power kill-test cgroup2-test deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power kill-test cgroup2-test deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,6 +67,9 @@ bench-relay: deps ## the relay beside haproxy and toxiproxy (TOXIPROXY=path of i
 
 busy-relay: ## toxics change 1,000 times a second under 200 busy connections for 60 s
 	$(GO) test -count=1 -run '^TestStreamNothingIsLostWhileToxicsChange$$' -v ./chaos/proxy/tcp -busy 60s -busy-connections 200
+
+notices: ## THIRD-PARTY, the licences of what is linked in
+	.ci/notices > THIRD-PARTY
 
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \

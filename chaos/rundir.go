@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/lease"
 )
 
 // The files of a run directory beside those of package evidence.
@@ -35,6 +36,9 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return "", err
 		}
+		if err := sheltered(out); err != nil {
+			return "", err
+		}
 		if err := clearNotStarted(out); err != nil {
 			return "", err
 		}
@@ -50,6 +54,9 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 	if err := os.MkdirAll("runs", 0o755); err != nil {
 		return "", err
 	}
+	if err := sheltered("runs"); err != nil {
+		return "", err
+	}
 	base := filepath.Join("runs", name+"-"+now.Format("20060102-150405"))
 	for i := 1; ; i++ {
 		dir := base
@@ -63,6 +70,36 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 		if !errors.Is(err, os.ErrExist) {
 			return "", err
 		}
+	}
+}
+
+// sheltered refuses a folder for what root writes in which another user, or in
+// one above it, could put links in the place of what is there. Everybody else
+// writes only what he may write anyhow.
+func sheltered(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	at, err := filepath.Abs(dir)
+	if err == nil {
+		at, err = filepath.EvalSymlinks(at)
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		info, err := os.Stat(at)
+		if err != nil {
+			return err
+		}
+		if lease.OthersMayWrite(info) {
+			return fmt.Errorf("run directory %s: another user may change %s, and root would write through the links that he puts there:"+
+				" give an --out that only root can write, like /var/lib/stormctl/%s, or run as that user", dir, at, filepath.Base(dir))
+		}
+		if filepath.Dir(at) == at {
+			return nil
+		}
+		at = filepath.Dir(at)
 	}
 }
 

@@ -92,3 +92,35 @@ func TestRunDirectoriesAreNotShared(t *testing.T) {
 		t.Error("a file of another run was overwritten")
 	}
 }
+
+// What root writes goes nowhere that another user chooses.
+func TestRunDirThatOthersMayChange(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("it takes root to give a folder away")
+	}
+	t.Setenv("SUDO_UID", "65533")
+	for _, c := range []struct {
+		name    string
+		uid     int
+		mode    os.FileMode
+		refused bool
+	}{
+		{"root's", 0, 0o755, false},
+		{"open to all and sticky", 0, 0o777 | os.ModeSticky, false},
+		{"of who became root by sudo", 65533, 0o755, false},
+		{"open to all", 0, 0o777, true},
+		{"open to a group", 0, 0o775, true},
+		{"of another user", 65534, 0o700, true},
+	} {
+		for _, above := range []string{"", "deeper"} {
+			folder := filepath.Join(t.TempDir(), "folder")
+			if err := errors.Join(os.Mkdir(folder, 0o700), os.Chown(folder, c.uid, -1), os.Chmod(folder, c.mode)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := makeRunDir(filepath.Join(folder, above, "run"), "x", time.Now())
+			if (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "--out") {
+				t.Errorf("%s, %q below it: %v", c.name, above, err)
+			}
+		}
+	}
+}

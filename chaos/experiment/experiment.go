@@ -1,5 +1,10 @@
 package experiment
 
+import (
+	"maps"
+	"slices"
+)
+
 // Experiment is one file: what to drive, what to break, and what must hold.
 //
 // The comments of the fields are the manual: `stormctl schema` prints them.
@@ -42,12 +47,21 @@ func (x *Experiment) resolve(folder string) error {
 			return err
 		}
 	}
+	for i := range x.Limits.Sockets {
+		if err := absolute(folder, &x.Limits.Sockets[i]); err != nil {
+			return err
+		}
+	}
 	if err := absolute(folder, &x.Limits.StopFile); err != nil {
 		return err
 	}
-	for _, t := range x.Targets {
+	for _, name := range slices.Sorted(maps.Keys(x.Targets)) {
+		t := x.Targets[name]
 		if err := t.resolve(folder); err != nil {
 			return err
+		}
+		if socket, ok := t.Socket(); ok && !slices.Contains(x.Limits.Sockets, socket) {
+			x.Limits.Sockets = append(x.Limits.Sockets, socket) // it was beside the file, and is not beside that of the run directory
 		}
 	}
 	return x.Load.resolve(folder)

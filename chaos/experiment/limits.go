@@ -2,6 +2,9 @@ package experiment
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
@@ -14,7 +17,10 @@ type Limits struct {
 	// Programs, by path or by name like nginx, whose processes faults may touch though stormctl did not start them;
 	// absent means none.
 	Processes []string `yaml:"processes"`
-	Netns     []string `yaml:"netns"` // Network namespaces that faults may touch; absent means none.
+	// Unix sockets that load may go to, by path, relative to the experiment file; absent means those beside the experiment file
+	// and below. Behind one may be a service that does what it is asked as root, like Docker's.
+	Sockets []string `yaml:"sockets"`
+	Netns   []string `yaml:"netns"` // Network namespaces that faults may touch; absent means none.
 	// A file that ends the run early, everything healed, as soon as it is there; relative to the experiment file,
 	// absolute once read.
 	StopFile string `yaml:"stop_file"`
@@ -92,12 +98,27 @@ func (r *rules) limits() {
 	for i, program := range l.Processes {
 		r.program(strict.Path("limits.processes").Item(i), program)
 	}
+	for i, socket := range l.Sockets {
+		if at := strict.Path("limits.sockets").Item(i); r.Sound(at) && (socket == "" || strings.Contains(socket, "\x00")) {
+			r.Wrong(at, fmt.Sprintf("sockets: %s is not the path of a socket", strict.Quote(socket)), "write it like /run/app.sock")
+		}
+	}
 	for i, netns := range l.Netns {
 		if at := strict.Path("limits.netns").Item(i); r.Sound(at) && !plainName(netns) {
 			r.Wrong(at, fmt.Sprintf("netns: %s is not the name of a network namespace", strict.Quote(netns)),
 				"write it as `ip netns list` shows it")
 		}
 	}
+}
+
+// socketAllowed reports whether load may go to a unix socket.
+func (r *rules) socketAllowed(socket string) bool {
+	whole := filepath.Clean(r.beside(socket))
+	below, err := filepath.Rel(filepath.Dir(r.File), whole)
+	if err == nil && filepath.IsLocal(below) {
+		return true
+	}
+	return slices.ContainsFunc(r.x.Limits.Sockets, func(allowed string) bool { return filepath.Clean(r.beside(allowed)) == whole })
 }
 
 func (r *rules) stops() {

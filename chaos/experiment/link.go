@@ -13,7 +13,7 @@ import (
 type Link struct {
 	From   string `yaml:"from"`   // The target that calls.
 	To     string `yaml:"to"`     // The target that is called.
-	Listen string `yaml:"listen"` // host:port of the link; absent picks a free port on 127.0.0.1.
+	Listen string `yaml:"listen"` // host:port of the link, which limits.allow must name; absent picks a free port on 127.0.0.1.
 	// What is spoken on it: http1, h2 (by prior knowledge; by ALPN with tls) grpc (h2, where calls count by their
 	// gRPC status), or tcp (connections and bytes, whatever is spoken). Absent means the protocol of the target that
 	// is called, which must not be auto by TLS.
@@ -83,7 +83,9 @@ func (r *rules) link(name string, l *Link) {
 		}
 	}
 	if at := path.Child("listen"); r.Sound(at) {
-		r.hostPort(at, l.Listen, 0)
+		if host, ok := r.hostPort(at, l.Listen, 0); ok {
+			r.allowed(at, host) // who reaches the link reaches what is behind it
+		}
 	}
 	if at := path.Child("protocol"); r.Has(at) {
 		r.among(at, l.Protocol, "protocols", linkProtocols)

@@ -216,6 +216,9 @@ func (r *rules) socket(path strict.Path, socket string) {
 	case len(whole) > load.MaxUnixPath || strings.Contains(socket, "\x00"):
 		r.Wrong(path, fmt.Sprintf("url: %s cannot be the path of a socket", strict.Quote(whole)),
 			fmt.Sprintf("it has at most %d bytes", load.MaxUnixPath))
+	case !r.socketAllowed(socket):
+		r.Wrong(path, fmt.Sprintf("url: %s is outside limits.sockets", whole),
+			fmt.Sprintf("it may be touched only if limits: {sockets: [%s]} says so", whole))
 	}
 }
 

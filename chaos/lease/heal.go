@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/stormctl/stormctl/targets/proc"
@@ -73,18 +71,37 @@ func Heal(ctx context.Context, dir string, force bool) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Found
-	var errs []error
-	for _, path := range paths {
+	return each(paths, func(path string) (Found, bool, error) {
 		found, err := healOne(ctx, path, force)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // done by its guardian just now
+		return found, true, err
+	})
+}
+
+// each does something to journals, at once: one that must be waited for makes
+// no other late. What is returned is in their order; those that are done with
+// meanwhile are left out.
+func each[T any](paths []string, do func(path string) (result T, wanted bool, err error)) ([]T, error) {
+	results := make([]T, len(paths))
+	wanted := make([]bool, len(paths))
+	errs := make([]error, len(paths))
+	var wg sync.WaitGroup
+	for i, path := range paths {
+		wg.Go(func() {
+			results[i], wanted[i], errs[i] = do(path)
+			if errs[i] != nil {
+				wanted[i] = false
+			}
+			if errors.Is(errs[i], fs.ErrNotExist) {
+				errs[i] = nil // its guardian has removed it just now
+			}
+		})
+	}
+	wg.Wait()
+	var all []T
+	for i, result := range results {
+		if wanted[i] {
+			all = append(all, result)
 		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		all = append(all, found)
 	}
 	return all, errors.Join(errs...)
 }
@@ -120,10 +137,10 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 	if err != nil {
 		return nil, nil, err
 	}
-	boot, namespace := proc.Here()
+	boot, _, _ := proc.View()
 	undoing, cancel := context.WithTimeout(ctx, undoWithin)
 	defer cancel()
-	foreign := func(s step) bool { return s.undo.ofBoot() && header.Boot == boot && header.Namespace != namespace }
+	foreign := func(s step) bool { return s.undo.ofBoot() && header.Boot == boot && !header.here() }
 	moot := func(s step) bool { return s.undo.ofBoot() && header.Boot != boot }
 	tell := func(s step, err error) error {
 		if err != nil {
@@ -144,7 +161,7 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 			errs = append(errs, j.append(entry{Done: s.number, By: "restart of the machine"}))
 			return true
 		case foreign(s):
-			errs = append(errs, tell(s, errors.New("its process ids are those of another container: run heal there")))
+			errs = append(errs, tell(s, errors.New("its process ids are those of another container, or of another time namespace: run heal there")))
 			return true
 		}
 		return false
@@ -165,13 +182,27 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 // undone by others.
 const KeptFile = "lease.jsonl"
 
-// keep leaves the journal with the run, as a record of what happened.
-// Without it nothing is worse, so that it cannot be written is not told.
+// keep leaves the journal with the run, as a record of what happened. The run
+// directory may be in another user's folder by now: the file is made anew in
+// what is opened, through no link. Without it nothing is worse, so that it
+// cannot be written is not told.
 func (j *journal) keep(h Header) {
 	text, err := os.ReadFile(j.path)
-	if info, e := os.Stat(h.Dir); err == nil && e == nil && info.IsDir() {
-		_ = os.WriteFile(filepath.Join(h.Dir, KeptFile), text, 0o644)
+	if err != nil {
+		return
 	}
+	dir, err := os.OpenRoot(h.Dir)
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	_ = dir.Remove(KeptFile) // of an earlier heal
+	f, err := dir.OpenFile(KeptFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = f.Write(text)
+	_ = f.Close()
 }
 
 // Run is one that is alive.
@@ -186,29 +217,19 @@ func Runs(dir string) ([]Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	var runs []Run
-	var errs []error
-	for _, path := range paths {
-		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+	return each(paths, func(path string) (Run, bool, error) {
+		j, err := openJournal(path, 0)
 		if err != nil {
-			errs = append(errs, err)
-			continue
+			return Run{}, false, err
 		}
-		j := &journal{path: path, file: f}
+		defer j.file.Close() // it was only read
 		h, _, err := j.read()
-		alive := false
-		if err == nil {
-			alive, err = j.alive(h)
+		if err != nil {
+			return Run{}, false, err
 		}
-		if alive {
-			runs = append(runs, Run{h, path})
-		}
-		errs = append(errs, err, f.Close())
-	}
-	return runs, errors.Join(errs...)
+		alive, err := j.alive(h)
+		return Run{h, path}, alive, err
+	})
 }
 
 // Over reports whether the run has ended, and everything of it is undone: its

@@ -2,9 +2,13 @@ package lease
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +19,7 @@ import (
 func write(t *testing.T, state string, change func(*Header), undo ...Undo) string {
 	t.Helper()
 	h := Header{Name: "old", Dir: t.TempDir(), Process: Process{Pid: 1 << 30}}
-	h.Boot, h.Namespace = proc.Here()
+	h.Boot, h.Namespace, h.Clock = proc.View()
 	change(&h)
 	j, err := openJournal(filepath.Join(state, "old"+suffix), os.O_CREATE)
 	if err != nil {
@@ -163,26 +167,172 @@ func TestStateFolderIsOursAlone(t *testing.T) {
 	}
 }
 
-// Root is not led by a user's journal to end what is not that user's.
-func TestHaltEndsOnlyTheWritersProcess(t *testing.T) {
+// Another user's word is told of and not done, by whatever way it comes: a
+// folder of his, a link to one, a file of his in ours, ours in one of his.
+func TestAnotherUsersJournalIsNotRead(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("it takes root to give a file away")
+		t.Skip("it takes root to give a folder away")
 	}
-	p := victim(t)
-	r := Run{Journal: filepath.Join(t.TempDir(), "j")}
-	r.Process = p
-	_, r.Namespace = proc.Here()
-	if err := os.WriteFile(r.Journal, nil, 0o600); err != nil {
+	give := func(path string) {
+		t.Helper()
+		if err := os.Chown(path, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A journal that would end a process of ours and remove a file.
+	for _, c := range []struct {
+		name string
+		give func(parent, state, journal string)
+	}{
+		{"the folder", func(_, state, _ string) { give(state) }},
+		{"the folder's parent", func(parent, _, _ string) { give(parent) }},
+		{"the parent is open to all", func(parent, _, _ string) {
+			if err := os.Chmod(parent, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"the file", func(_, _, journal string) { give(journal) }},
+		{"the file is a link", func(_, _, journal string) {
+			if err := errors.Join(os.Rename(journal, journal+".real"), os.Symlink(journal+".real", journal)); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			parent := filepath.Join(t.TempDir(), "parent")
+			state := filepath.Join(parent, "state")
+			if err := errors.Join(os.Mkdir(parent, 0o755), os.Mkdir(state, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "file")
+			if err := os.WriteFile(file, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			p := victim(t)
+			journal := write(t, state, func(h *Header) { h.Process = p }, Undo{Kind: Remove, File: file})
+			c.give(parent, state, journal)
+			t.Setenv(StateEnv, state)
+			found, _ := Heal(t.Context(), state, true)
+			ended, left, _ := Halt(t.Context(), time.Millisecond)
+			if len(found)+len(ended)+len(left) > 0 {
+				t.Errorf("healed %+v, ended %+v, left %+v", found, ended, left)
+			}
+			if !exists(file) || !p.there() {
+				t.Error("what another user wrote was done")
+			}
+		})
+	}
+}
+
+// Somebody who takes the name of root's folder takes nothing away: what else is
+// root's is healed, and new runs have a folder.
+func TestTakenName(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("it takes root to give a folder away")
+	}
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	if err := os.Chmod(tmp, 0o777|fs.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	if !mayEnd(r) {
-		t.Error("our own process may not be ended")
-	}
-	if err := os.Chown(r.Journal, 65534, 65534); err != nil {
+	foreign := filepath.Join(tmp, "stormctl-0")
+	if err := errors.Join(os.Mkdir(foreign, 0o700), os.Chown(foreign, 65534, 65534)); err != nil {
 		t.Fatal(err)
 	}
-	if mayEnd(r) {
-		t.Error("another's journal ends our process")
+	first, err := besideForeign(foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := besideForeign(foreign)
+	if err != nil || again != first {
+		t.Errorf("%s, then %s, %v", first, again, err)
+	}
+	dirs, err := StateDirs()
+	if err != nil || slices.Contains(dirs, foreign) || !slices.Contains(dirs, first) {
+		t.Errorf("%v, %v", dirs, err)
+	}
+	if others := Others(); !slices.Contains(others, foreign) || slices.Contains(others, first) {
+		t.Errorf("of others: %v", others)
+	}
+}
+
+// The copy that stays with a run goes through no link that was put in its place.
+func TestKeptJournalFollowsNoLink(t *testing.T) {
+	state := stateDir(t)
+	var dir string
+	file, precious := filepath.Join(t.TempDir(), "file"), filepath.Join(t.TempDir(), "precious")
+	for _, path := range []string{file, precious} {
+		if err := os.WriteFile(path, []byte("precious"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, state, func(h *Header) { dir = h.Dir }, Undo{Kind: Remove, File: file})
+	if err := os.Symlink(precious, filepath.Join(dir, KeptFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Heal(t.Context(), state, false); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(precious); err != nil || string(text) != "precious" {
+		t.Errorf("the link was followed: %q, %v", text, err)
+	}
+	if info, err := os.Lstat(filepath.Join(dir, KeptFile)); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("no copy was kept: %v, %v", info, err)
+	}
+}
+
+// Starts of processes count from the boot as a time namespace has it: elsewhere
+// no process has the start that was written, and that it is gone is not shown.
+func TestHealInAnotherTimeNamespace(t *testing.T) {
+	state, p := stateDir(t), victim(t)
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, state, func(h *Header) { h.Clock = "time:[1]" }, Undo{Kind: Continue, Process: &p})
+	found, err := Heal(t.Context(), state, false)
+	if err != nil || len(found) != 1 || len(found[0].Left) != 1 || !exists(path) || !p.Stands() {
+		t.Errorf("%+v, %v; stands: %v", found, err, p.Stands())
+	}
+}
+
+// A file of any size costs what may be read of it, and no more.
+func TestJournalThatIsTooLarge(t *testing.T) {
+	state := stateDir(t)
+	path := write(t, state, func(*Header) {})
+	if err := os.Truncate(path, 3<<30); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Heal(t.Context(), state, false); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("heal: %v", err)
+	}
+	j, err := openJournal(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.file.Close()
+	if err := j.append(entry{Step: 1, Undo: &Undo{Kind: Remove, File: "/nonexistent"}}); err == nil {
+		t.Error("a step is written that could not be read again")
+	}
+}
+
+// One journal that must be waited for makes no other late.
+func TestJournalsAreDoneAtOnce(t *testing.T) {
+	var all sync.WaitGroup
+	paths := []string{"a", "b", "c", "d", "e", "f"}
+	all.Add(len(paths))
+	got, err := each(paths, func(path string) (string, bool, error) {
+		all.Done()
+		all.Wait() // until the others are under way too
+		switch path {
+		case "c":
+			return "", true, fs.ErrNotExist
+		case "d":
+			return "", true, errors.New("torn")
+		}
+		return path, path != "e", nil
+	})
+	if want := []string{"a", "b", "f"}; !slices.Equal(got, want) || err == nil || err.Error() != "torn" {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

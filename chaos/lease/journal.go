@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/stormctl/stormctl/targets/proc"
@@ -21,7 +23,15 @@ type Header struct {
 	Process   Process   `json:"process"`
 	Boot      string    `json:"boot"`      // of the machine; after another all but commands and files has undone itself
 	Namespace string    `json:"namespace"` // of pids
+	Clock     string    `json:"clock"`     // namespace of the clock that counts from boot: starts of processes are told by it; "" in old journals
 	Began     time.Time `json:"began"`
+}
+
+// here reports whether the journal was written in our view of processes, in
+// which alone the pids and starts in it mean what they say.
+func (h Header) here() bool {
+	boot, namespace, clock := proc.View()
+	return h.Boot == boot && h.Namespace == namespace && (h.Clock == "" || h.Clock == clock)
 }
 
 // entry is a line of a journal. One of Run, Step, Done and Failed is set.
@@ -57,13 +67,35 @@ type journal struct {
 	undoing *os.File   // beside the journal: the lock to undo, where it is a file
 }
 
+// openJournal opens a journal in a folder that is ours alone, and only one that
+// is our file as well.
 func openJournal(path string, flags int) (*journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|flags, 0o600)
+	folder, err := openFolder(filepath.Dir(path))
 	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	f, err := folder.OpenFile(filepath.Base(path), os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|flags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		if uid, ok := owner(info); !ok || uid != os.Geteuid() || !info.Mode().IsRegular() {
+			err = fmt.Errorf("%s is no journal of this user's: remove it", path)
+		}
+	}
+	if err != nil {
+		_ = f.Close() // it was only looked at
 		return nil, err
 	}
 	return &journal{path: path, file: f}, nil
 }
+
+// maxJournal bounds what is read of a journal, in bytes; a fault takes about
+// 1 KiB of it. Steps are refused from half of it on, so that what is undone of
+// them still fits.
+const maxJournal = 32 << 20
 
 // append writes entries as whole lines, and returns when they are on disk.
 func (j *journal) append(entries ...entry) error {
@@ -77,27 +109,33 @@ func (j *journal) append(entries ...entry) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if torn, err := j.torn(); err != nil {
+	size, torn, err := j.ends()
+	if err != nil {
 		return fmt.Errorf("journal %s: %w", j.path, err)
-	} else if torn {
+	}
+	if size+int64(len(lines)) > maxJournal/2 && slices.ContainsFunc(entries, func(e entry) bool { return e.Step > 0 }) {
+		return fmt.Errorf("journal %s is full: %d bytes, of which all could not be read again", j.path, size)
+	}
+	if torn {
 		lines = append([]byte{'\n'}, lines...)
 	}
-	_, err := j.file.Write(lines)
+	_, err = j.file.Write(lines)
 	if err = errors.Join(err, j.file.Sync()); err != nil {
 		return fmt.Errorf("journal %s: %w", j.path, err)
 	}
 	return nil
 }
 
-// torn reports whether the file ends in half a line: its writer was killed.
-func (j *journal) torn() (bool, error) {
-	size, err := j.file.Seek(0, io.SeekEnd)
+// ends returns the file's size, and reports whether it ends in half a line: its
+// writer was killed.
+func (j *journal) ends() (size int64, torn bool, err error) {
+	size, err = j.file.Seek(0, io.SeekEnd)
 	if err != nil || size == 0 {
-		return false, err
+		return size, false, err
 	}
 	last := make([]byte, 1)
 	_, err = j.file.ReadAt(last, size-1)
-	return last[0] != '\n', err
+	return size, last[0] != '\n', err
 }
 
 // read returns whose journal it is and which steps are open, in their order.
@@ -107,6 +145,10 @@ func (j *journal) read() (Header, []step, error) {
 	info, err := j.file.Stat()
 	if err != nil {
 		return Header{}, nil, err
+	}
+	if info.Size() > maxJournal {
+		return Header{}, nil, fmt.Errorf("journal %s: it has %d bytes, more than any that a run writes: look at what is in it, and remove it",
+			j.path, info.Size())
 	}
 	text, err := io.ReadAll(io.NewSectionReader(j.file, 0, info.Size()))
 	if err != nil {
@@ -159,8 +201,7 @@ const (
 // program yet, and might still break what the program breaks: that is waited
 // for.
 func (j *journal) alive(h Header) (bool, error) {
-	boot, namespace := proc.Here()
-	seen := h.Boot == boot && h.Namespace == namespace
+	seen := h.here()
 	for end := time.Now().Add(forkWithin); ; time.Sleep(5 * time.Millisecond) {
 		locked, err := j.locked()
 		if err != nil || !locked {

@@ -20,7 +20,7 @@ func numbers(steps []step) (n []int) {
 // Wherever the writing was cut: a step is known if and only if its line is
 // whole, and what another then appends is read.
 func TestJournalCutAnywhere(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "j")
+	path := filepath.Join(stateDir(t), "j")
 	j, err := openJournal(path, os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestJournalCutAnywhere(t *testing.T) {
 }
 
 func TestLocksTellWhoIsAlive(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "j")
+	path := filepath.Join(stateDir(t), "j")
 	open := func(flags int) *journal {
 		j, err := openJournal(path, flags)
 		if err != nil {

@@ -75,7 +75,7 @@ func Open(o Options) (*Lease, error) {
 	}
 	l := &Lease{journal: j, options: o, ended: make(chan struct{}), open: map[int]step{}}
 	h := Header{Name: o.Name, Dir: dir, Process: self, Began: time.Now()}
-	h.Boot, h.Namespace = proc.Here()
+	h.Boot, h.Namespace, h.Clock = proc.View()
 	if _, err = j.lock(lockRun, false); err == nil {
 		err = j.append(entry{Run: &h})
 	}

@@ -22,7 +22,7 @@ func (j *journal) lock(which int64, wait bool) (bool, error) {
 		f = j.undoing
 	} else if which == lockUndo {
 		var err error
-		if f, err = os.OpenFile(j.path+undoSuffix, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		if f, err = os.OpenFile(j.path+undoSuffix, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600); err != nil {
 			return false, fmt.Errorf("lock %s: %w", j.path, err)
 		}
 	}

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/reports"
 )
 
 func newHealCommand() *cobra.Command {
@@ -59,7 +62,7 @@ func runHeal(ctx context.Context, w io.Writer, force, asJSON bool) error {
 	for _, f := range all {
 		left += len(f.Left)
 	}
-	text := healText(all)
+	text := healText(all) + othersText(lease.Others(), "healed")
 	if asJSON {
 		encoded, err := json.MarshalIndent(all, "", "  ")
 		if err != nil {
@@ -83,21 +86,22 @@ func runHeal(ctx context.Context, w io.Writer, force, asJSON bool) error {
 func healText(all []lease.Found) string {
 	var out bytes.Buffer
 	for _, f := range all {
+		header := reports.Clean(f.Header.String())
 		if f.Alive && f.Undone == nil && f.Left == nil {
-			fmt.Fprintf(&out, "%s is alive and was left alone: stormctl halt ends it\n", f.Header)
+			fmt.Fprintf(&out, "%s is alive and was left alone: stormctl halt ends it\n", header)
 			continue
 		}
 		if f.Undone == nil && f.Left == nil {
-			fmt.Fprintf(&out, "%s left nothing behind\n", f.Header)
+			fmt.Fprintf(&out, "%s left nothing behind\n", header)
 			continue
 		}
-		fmt.Fprintf(&out, "%s:\n", f.Header)
+		fmt.Fprintf(&out, "%s:\n", header)
 		for _, u := range f.Undone {
-			fmt.Fprintf(&out, "  undone      %s\n", u)
+			fmt.Fprintf(&out, "  undone      %s\n", reports.Clean(u))
 		}
 		for _, l := range f.Left {
-			fmt.Fprintf(&out, "  NOT UNDONE  %s: %s\n", l.Fault, l.Why)
-			fmt.Fprintf(&out, "              by hand: %s\n", l.ByHand)
+			fmt.Fprintf(&out, "  NOT UNDONE  %s: %s\n", reports.Clean(l.Fault), reports.Clean(l.Why))
+			fmt.Fprintf(&out, "              by hand: %s\n", reports.Clean(l.ByHand))
 		}
 	}
 	if len(all) == 0 {
@@ -106,14 +110,30 @@ func healText(all []lease.Found) string {
 	return out.String()
 }
 
+// othersText tells of folders that may hold runs of other users, of which
+// nothing was done.
+func othersText(dirs []string, done string) string {
+	const shown = 5
+	var out strings.Builder
+	for i, dir := range dirs {
+		if i == shown {
+			fmt.Fprintf(&out, "and %d more like it\n", len(dirs)-shown)
+			break
+		}
+		fmt.Fprintf(&out, "%s is another user's: what runs it names were not %s, their user does that\n", strconv.Quote(dir), done)
+	}
+	return out.String()
+}
+
 func newHaltCommand() *cobra.Command {
 	var within time.Duration
 	cmd := &cobra.Command{
 		Use:   "halt",
-		Short: "Ends every run of this machine, healed",
-		Long: `Tells every run of this user, and as root every run of the machine, to end as
-Ctrl-C would: it heals what it has in force, rules on what it saw, and exits with
-4. So does a stormctl load, which sums up what it saw. halt returns when they have.
+		Short: "Ends every run of this user, healed",
+		Long: `Tells every run of this user to end as Ctrl-C would: it heals what it has in
+force, rules on what it saw, and exits with 4. So does a stormctl load, which sums
+up what it saw. halt returns when they have. Runs of other users are told of, and
+not touched, by root neither: sudo -u USER stormctl halt ends them.
 
 Exit codes: 0 no run is left, 2 some could not be ended.`,
 		Example: `  stormctl halt
@@ -133,12 +153,13 @@ func runHalt(ctx context.Context, w io.Writer, within time.Duration) error {
 		fmt.Fprintln(w, "no run is alive")
 	}
 	for _, r := range ended {
-		fmt.Fprintf(w, "ended, and nothing of it is in force: %s\n", r.Header)
+		fmt.Fprintf(w, "ended, and nothing of it is in force: %s\n", reports.Clean(r.Header.String()))
 	}
 	for _, r := range left {
-		fmt.Fprintf(w, "NOT ENDED within %v: %s\n", within, r.Header)
+		fmt.Fprintf(w, "NOT ENDED within %v: %s\n", within, reports.Clean(r.Header.String()))
 		fmt.Fprintf(w, "  by hand: kill -KILL %d  # its guardian then undoes what it has in force; then: stormctl heal\n", r.Process.Pid)
 	}
+	fmt.Fprint(w, othersText(lease.Others(), "ended"))
 	if err != nil {
 		return fmt.Errorf("halt: %w", err)
 	}

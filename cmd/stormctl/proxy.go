@@ -37,7 +37,7 @@ func (o *proxyOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.api, "api", "127.0.0.1:8474",
 		"`address` of the HTTP API, host:port; port 0 picks a free one; other than loopback needs a token")
 	f.StringVar(&o.config, "config", "", "`file` that lists proxies to begin with: toxiproxy's JSON, or the same in YAML")
-	f.StringArrayVar(&o.allow, "allow", nil, "a network that upstreams may be in, beside loopback: `CIDR` like 10.1.0.0/16; may be repeated")
+	f.StringArrayVar(&o.allow, "allow", nil, "a network that upstreams may be in and proxies may listen on, beside loopback: `CIDR` like 10.1.0.0/16; may be repeated")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that every request must bear (default $"+tokenVariable+", or none)")
 	f.Var(&o.seed, "seed", "decides every random draw (default a new one)")
 }
@@ -52,7 +52,7 @@ The HTTP API is toxiproxy's (2.12), so its clients in every language work with
 it; what it has beyond that is in docs/proxy.md: toxics on HTTP exchanges,
 leases, metrics of what each toxic has hit.
 
-Upstreams are on loopback unless --allow says otherwise.`,
+Upstreams are, and proxies listen, on loopback unless --allow says otherwise.`,
 		Example: `  stormctl proxy &
   curl -s 127.0.0.1:8474/proxies -d '{"name": "redis", "listen": "127.0.0.1:16379", "upstream": "127.0.0.1:6379"}'
   curl -s 127.0.0.1:8474/proxies/redis/toxics -d '{"type": "latency", "attributes": {"latency": 100}, "ttl": "30s"}'

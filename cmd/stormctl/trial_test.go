@@ -43,6 +43,12 @@ const (
 	hiccups = 10 // ms
 )
 
+// machineTaken reports whether the harness itself says that the machine was not
+// its own: then inconclusive is right.
+func machineTaken(r result.Result) bool {
+	return !r.Harness.Healthy || r.Harness.Pressure > crowded || r.Harness.HiccupP99 > hiccups
+}
+
 // run runs the case as a user does. It may be called from any goroutine: what
 // keeps it from running is a broken trial. A run that held is ruled on again with
 // lies that are off by these steps; one that is held is wrong.
@@ -87,7 +93,7 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	}
 	if got.outcome != right {
 		got.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
-		got.taken = !r.Harness.Healthy || r.Harness.Pressure > crowded || r.Harness.HiccupP99 > hiccups
+		got.taken = machineTaken(r)
 	}
 	return got
 }

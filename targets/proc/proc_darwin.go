@@ -69,19 +69,10 @@ func arguments(pid int) (program string, environ []byte, err error) {
 	return parseArguments(text)
 }
 
-// Owner is the user that a process belongs to.
-func Owner(pid int) (uid uint32, ok bool) {
-	k, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
-	if err != nil {
-		return 0, false
-	}
-	return k.Eproc.Ucred.Uid, true
-}
-
-// Here names the kernel's run; there is one view of its processes.
-func Here() (boot, namespace string) {
+// View names the kernel's run; there is one view of its processes.
+func View() (boot, namespace, clock string) {
 	boot, _ = unix.Sysctl("kern.bootsessionuuid") // none: all runs look like one boot's
-	return boot, ""
+	return boot, "", ""
 }
 
 // Self is the file of the program that runs now. It must still be there.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Read reads the status of one process (proc_pid_stat(5)). Its error wraps
@@ -59,22 +58,13 @@ func Program(pid int) (string, error) {
 	return strings.TrimSuffix(path, " (deleted)"), err
 }
 
-// Owner is the user that a process belongs to.
-func Owner(pid int) (uid uint32, ok bool) {
-	info, err := os.Stat("/proc/" + strconv.Itoa(pid))
-	if err != nil {
-		return 0, false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return st.Uid, ok
-}
-
-// Here names the kernel's run and our view of its processes: pids mean nothing
-// in another.
-func Here() (boot, namespace string) {
+// View names the kernel's run and our view of its processes: pids mean nothing
+// in another, nor starts by another clock.
+func View() (boot, namespace, clock string) {
 	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // none: all runs look like one boot's
 	namespace, _ = os.Readlink("/proc/self/ns/pid")
-	return string(bytes.TrimSpace(text)), namespace
+	clock, _ = os.Readlink("/proc/self/ns/time") // none before Linux 5.6, which has but one
+	return string(bytes.TrimSpace(text)), namespace, clock
 }
 
 // Self is the program that runs now, also when the file it came from has since been

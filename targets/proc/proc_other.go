@@ -11,7 +11,7 @@ import (
 
 var errUnsupported = fmt.Errorf("what processes there are cannot be read on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 
-// Read, All, Environ, Program, Owner and Here know nothing here.
+// Read, All, Environ, Program and View know nothing here.
 func Read(int) (Stat, error) { return Stat{}, errUnsupported }
 
 func All() []Stat { return nil }
@@ -20,9 +20,7 @@ func Environ(int) ([]byte, error) { return nil, errUnsupported }
 
 func Program(int) (string, error) { return "", errUnsupported }
 
-func Owner(int) (uid uint32, ok bool) { return 0, false }
-
-func Here() (boot, namespace string) { return "", "" }
+func View() (boot, namespace, clock string) { return "", "", "" }
 
 // Self is the file of the program that runs now. It must still be there.
 func Self() (string, error) { return os.Executable() }

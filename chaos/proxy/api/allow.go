@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,7 +17,7 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustPa
 // lookupTimeout bounds how long a request waits for a name to resolve.
 const lookupTimeout = time.Second
 
-// allowList is where upstreams may be.
+// allowList is where upstreams may be and proxies may listen.
 type allowList []netip.Prefix
 
 func newAllowList(more []netip.Prefix) allowList {
@@ -27,14 +28,18 @@ func newAllowList(more []netip.Prefix) allowList {
 	return list
 }
 
-// check refuses an address outside the list.
+// contains reports whether an address is in the list.
+func (l allowList) contains(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return slices.ContainsFunc(l, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// check refuses an upstream outside the list.
 func (l allowList) check(addr netip.AddrPort) error {
-	ip := addr.Addr().Unmap().WithZone("")
-	for _, p := range l {
-		if p.Contains(ip) {
-			return nil
-		}
+	if l.contains(addr.Addr()) {
+		return nil
 	}
+	ip := addr.Addr().Unmap().WithZone("")
 	texts := make([]string, len(l))
 	for i, p := range l {
 		texts[i] = p.String()
@@ -72,6 +77,29 @@ func (l allowList) checkUpstream(ctx context.Context, upstream string) error {
 		}
 	}
 	return refused
+}
+
+// listenAt is resolveListen for a proxy, and refuses an address at which other
+// machines would reach through it what is on loopback.
+func (l allowList) listenAt(ctx context.Context, listen string) (string, error) {
+	at, err := resolveListen(ctx, listen)
+	if err != nil {
+		return "", err
+	}
+	addr, err := netip.ParseAddrPort(at)
+	if err != nil {
+		return "", err
+	}
+	ip := addr.Addr()
+	if l.contains(ip) || ip == netip.IPv6Unspecified() && l.contains(netip.IPv4Unspecified()) {
+		return at, nil
+	}
+	way := netip.PrefixFrom(ip.WithZone(""), ip.BitLen()).String()
+	if ip.IsUnspecified() {
+		way = "0.0.0.0/32"
+	}
+	return "", &problem{fmt.Sprintf("listen %s is not allowed: other machines could reach %s, and through it the upstream; "+
+		"listen on 127.0.0.1, or start with --allow %s to allow it", listen, at, way), http.StatusForbidden}
 }
 
 // resolveListen turns an address to listen on into the form that a bound

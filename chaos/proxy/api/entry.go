@@ -238,7 +238,7 @@ func (e *entry) start(ctx context.Context) error {
 	}
 	to := e.settings
 	var err error
-	if to.listen, err = resolveListen(ctx, to.listen); err != nil {
+	if to.listen, err = e.server.allow.listenAt(ctx, to.listen); err != nil {
 		return err
 	}
 	r, err := e.launch(to, e.toxics)

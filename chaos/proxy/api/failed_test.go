@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -93,7 +94,7 @@ func TestFailedChangeChangesNothing(t *testing.T) {
 // TestMoves: a proxy moves to another address, also one that overlaps the one
 // it has, and ends what was open.
 func TestMoves(t *testing.T) {
-	f := &fake{Server: New(Config{}), t: t}
+	f := &fake{Server: New(Config{Allow: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32")}}), t: t}
 	defer f.Close()
 	f.do(`POST /proxies {"name":"p","listen":"127.0.0.1:0","upstream":"`+echoServer(t)+`","toxics":[{"type":"latency","attributes":{"latency":1}}]}`, 201)
 	e, err := f.get("p")

@@ -138,6 +138,7 @@ func send(s *Server, request string, header ...string) (status int, body string)
 	method, rest, _ := strings.Cut(request, " ")
 	path, text, _ := strings.Cut(rest, " ")
 	req := httptest.NewRequest(method, path, strings.NewReader(text))
+	req.Host = "127.0.0.1:8474" // a header may say another
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}

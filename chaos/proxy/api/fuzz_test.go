@@ -43,7 +43,9 @@ func FuzzAPI(f *testing.F) {
 		s.do(`POST /proxies/p/toxics {"name":"t","type":"latency"}`, 200)
 		s.do(`POST /proxies/h/toxics {"name":"t","type":"errors","attributes":{"status":503}}`, 200)
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, httptest.NewRequest(method, "/"+path, strings.NewReader(body)))
+		r := httptest.NewRequest(method, "/"+path, strings.NewReader(body))
+		r.Host = "localhost"
+		s.ServeHTTP(w, r)
 		switch w.Code {
 		case 200, 201:
 			if typ := w.Header().Get("Content-Type"); strings.HasPrefix(typ, "application/json") && !json.Valid(w.Body.Bytes()) {

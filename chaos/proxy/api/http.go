@@ -2,8 +2,6 @@ package api
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -41,13 +39,11 @@ var routes = []route{
 }
 
 // ServeHTTP makes Server an http.Handler. A request without the token learns
-// nothing, and neither does a web page in a browser: it could reach what listens on
-// loopback only.
+// nothing, and neither does a web page in a browser, which could reach what
+// listens on loopback only.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "stormctl")
-	if !s.admits(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="stormctl"`)
-		fail(w, &problem{"a token is required: send it as Authorization: Bearer TOKEN", http.StatusUnauthorized})
+	if !s.admit(w, r) {
 		return
 	}
 	found, c, allowed := match(r)
@@ -61,7 +57,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("X-Toxiproxy-Request-Id", strings.ToLower(rand.Text()[:20]))
-	if strings.HasPrefix(r.UserAgent(), "Mozilla/") || r.Header.Get("Origin") != "" {
+	if s.ofPage(r) {
 		http.Error(w, "User agent not allowed", http.StatusForbidden)
 		return
 	}
@@ -86,17 +82,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.write(w)
-}
-
-// admits reports whether a request may be answered. How long it takes tells
-// nothing about the token.
-func (s *Server) admits(r *http.Request) bool {
-	if s.config.Token == "" {
-		return true
-	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	given := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
 }
 
 // match finds the route of a request; nil if there is none for its method.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -47,10 +48,82 @@ func TestToken(t *testing.T) {
 func TestNoWebPage(t *testing.T) {
 	f := newFake(t, Config{})
 	defer f.Close()
-	for _, header := range [][]string{{"User-Agent", "Mozilla/5.0"}, {"Origin", "https://page.example"}, {"Origin", "null"}} {
+	for _, header := range [][]string{{"User-Agent", "Mozilla/5.0"}, {"Origin", "https://page.example"}, {"Origin", "null"},
+		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}} {
 		if got, body := send(f.Server, createP, header...); got != 403 || len(f.relays) > 0 {
 			t.Errorf("%v: %d %s, want 403", header, got, body)
 		}
+	}
+}
+
+// TestForeignNames: a page whose name was made to lead here (DNS rebinding) is
+// of this origin for its browser; the name that it asks for is not.
+func TestForeignNames(t *testing.T) {
+	for _, tt := range []struct {
+		host  string
+		local bool
+	}{
+		{"127.0.0.1:8474", true}, {"127.0.0.1", true}, {"localhost:8474", true}, {"LocalHost", true},
+		{"[::1]:8474", true}, {"[::1]", true}, {"192.0.2.1:8474", true},
+		{"rebind.evil.example:8474", false}, {"localhost.evil.example", false}, {"127.0.0.1.evil.example", false},
+		{"proxy", false}, {"", false}, {"0x7f000001", false}, {"127.1", false}, {"local\nhost", false},
+	} {
+		for _, token := range []string{"", "secret"} {
+			s := New(Config{Token: token})
+			r := httptest.NewRequest("GET", "/version", nil)
+			r.Host = tt.host
+			r.Header.Set("Authorization", "Bearer secret")
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			want := 403
+			if tt.local || token != "" { // which no foreign page knows
+				want = 200
+			}
+			if w.Code != want {
+				t.Errorf("host %q, token %q: %d, want %d", tt.host, token, w.Code, want)
+			}
+			s.Close()
+		}
+	}
+}
+
+// TestListensForOthers: a proxy on other addresses than loopback opens what is
+// behind it to other machines, and that must be asked for.
+func TestListensForOthers(t *testing.T) {
+	for _, tt := range []struct {
+		allow  string
+		listen string
+		want   int
+	}{
+		{"", "127.0.0.1:0", 201}, {"", "127.0.0.9:0", 201}, {"", "[::1]:0", 201}, {"", "localhost:0", 201}, {"", "", 201},
+		{"", "0.0.0.0:0", 403}, {"", "[::]:0", 403}, {"", ":0", 403}, {"", "192.0.2.1:0", 403}, {"", "[::ffff:192.0.2.1]:0", 403},
+		{"192.0.2.0/24", "192.0.2.1:0", 201}, {"192.0.2.0/24", "0.0.0.0:0", 403}, {"192.0.2.0/24", ":0", 403},
+		{"0.0.0.0/32", "0.0.0.0:0", 201}, {"0.0.0.0/32", ":0", 201}, {"0.0.0.0/0", "0.0.0.0:0", 201}, {"::/128", "[::]:0", 201},
+	} {
+		var c Config
+		if tt.allow != "" {
+			c.Allow = []netip.Prefix{netip.MustParsePrefix(tt.allow)}
+		}
+		f := newFake(t, c)
+		status, body := send(f.Server, `POST /proxies {"name":"p","listen":"`+tt.listen+`","upstream":"127.0.0.1:1"}`)
+		if status != tt.want || status == 403 && !strings.Contains(body, "--allow") {
+			t.Errorf("listen %q with %q: %d %s, want %d", tt.listen, tt.allow, status, body, tt.want)
+		}
+		if status == 201 {
+			f.Close()
+			continue
+		}
+		// Neither by what changes one that is there.
+		f.do(createP, 201)
+		for _, request := range []string{
+			`PATCH /proxies/p {"listen":"` + tt.listen + `"}`,
+			`POST /populate [{"name":"p","listen":"` + tt.listen + `","upstream":"127.0.0.1:1"}]`,
+		} {
+			if status, body := send(f.Server, request); status != 403 {
+				t.Errorf("%s: %d %s, want 403", request, status, body)
+			}
+		}
+		f.Close()
 	}
 }
 
@@ -67,7 +140,9 @@ func TestMethods(t *testing.T) {
 	} {
 		method, path, _ := strings.Cut(tt.request, " ")
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		r := httptest.NewRequest(method, path, nil)
+		r.Host = "localhost"
+		s.ServeHTTP(w, r)
 		want := 405
 		if tt.allow == "" {
 			want = 404

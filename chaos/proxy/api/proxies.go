@@ -78,8 +78,12 @@ func (s *Server) create(ctx context.Context, in proxyInput) (proxyView, error) {
 
 func (s *Server) make(ctx context.Context, c checked) (proxyView, error) {
 	if c.enabled { // otherwise it stays as it was written until it is
-		at, err := resolveListen(ctx, c.listen)
-		if err != nil {
+		at, err := s.allow.listenAt(ctx, c.listen)
+		var known *problem
+		switch {
+		case errors.As(err, &known):
+			return proxyView{}, err
+		case err != nil:
 			return proxyView{}, &problem{"listen tcp: " + err.Error(), http.StatusInternalServerError}
 		}
 		c.listen = at
@@ -126,7 +130,7 @@ func (s *Server) makeOrReplace(ctx context.Context, c checked) (v proxyView, err
 	if e == nil {
 		return s.make(ctx, c)
 	}
-	at, err := resolveListen(ctx, c.listen)
+	at, err := s.allow.listenAt(ctx, c.listen)
 	if err != nil {
 		return v, err
 	}
@@ -153,7 +157,7 @@ func (s *Server) makeOrReplace(ctx context.Context, c checked) (v proxyView, err
 func (s *Server) update(ctx context.Context, e *entry, in proxyInput) (v proxyView, err error) {
 	listen := ""
 	if in.Listen != nil {
-		if listen, err = resolveListen(ctx, *in.Listen); err != nil {
+		if listen, err = s.allow.listenAt(ctx, *in.Listen); err != nil {
 			return v, err
 		}
 	}
@@ -177,7 +181,7 @@ func (s *Server) update(ctx context.Context, e *entry, in proxyInput) (v proxyVi
 		case !enabled:
 			e.stop()
 		case e.relay == nil || e.settings != to:
-			if to.listen, err = resolveListen(ctx, to.listen); err != nil {
+			if to.listen, err = s.allow.listenAt(ctx, to.listen); err != nil {
 				return err
 			}
 			if r, err = e.swap(to, e.toxics); err != nil {

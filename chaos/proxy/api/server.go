@@ -18,7 +18,7 @@ import (
 
 // Config is what a server needs to know.
 type Config struct {
-	Allow []netip.Prefix // where upstreams may be, beside loopback
+	Allow []netip.Prefix // where upstreams may be and proxies may listen, beside loopback
 	Token string         // what every request must bear; "" asks for none
 	Seed  uint64         // of all chance
 
@@ -34,7 +34,9 @@ type Server struct {
 	allow    allowList
 	token    [sha256.Size]byte
 	counters counters
-	listen   func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) // listen, but for tests
+
+	crossOrigin http.CrossOriginProtection                                 // its zero value is ready
+	listen      func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) // listen, but for tests
 
 	mu      sync.Mutex // guards what follows; held for a few assignments
 	entries map[string]*entry
