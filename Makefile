@@ -43,7 +43,7 @@ test: deps ## everything, with the race detector
 
 # What stands in for Linux's own on other systems, used here.
 portable: ## the forms for other systems, tested on this one
-	$(GO) test -tags portable -timeout 10m ./chaos/proxy/tcp ./chaos/proxy/transport ./targets ./chaos/lease
+	$(GO) test -vet=off -short -tags portable -timeout 10m ./chaos/proxy/tcp ./chaos/proxy/transport ./targets ./chaos/lease
 
 cross: ## vet everything, tests included, for macOS
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...

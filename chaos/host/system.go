@@ -14,7 +14,7 @@ func Lacks(f Fault) error {
 	if system == "linux" {
 		return nil
 	}
-	switch f := f.(type) {
+	switch f.(type) {
 	case CPU:
 		return fmt.Errorf("%w; by: stop needs none", onlyLinux("cgroups"))
 	case Memory:
@@ -23,10 +23,6 @@ func Lacks(f Fault) error {
 		return onlyLinux("limits that are set from outside a process (prlimit)")
 	case Partition, Rate:
 		return onlyLinux("network namespaces")
-	case Pause, DutyCycle, Disk, Command, Kill:
-		if system == "windows" {
-			return fmt.Errorf("%v needs Linux or macOS: on windows no run is possible", f)
-		}
 	}
 	return nil
 }

@@ -1,6 +1,5 @@
 // Package proc reads what the system says of processes: Linux in /proc, macOS by
-// sysctl(3). Elsewhere it says nothing, and its errors wrap errors.ErrUnsupported. It
-// may be used concurrently.
+// sysctl(3). It may be used concurrently.
 package proc
 
 // Stat is the part of a process's status that we use.

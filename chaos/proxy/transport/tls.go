@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Conn is a TCP connection, with TLS on it or not.
@@ -172,7 +174,7 @@ func (r *recordBuffer) Close() error {
 	if raw, err := r.SyscallConn(); err == nil && len(p) > 0 {
 		_ = r.TCPConn.SetWriteDeadline(time.Time{}) // fails only if closed
 		_ = raw.Write(func(fd uintptr) bool {
-			handOver(fd, p)
+			_, _ = unix.Write(int(fd), p)
 			return true
 		})
 	}

@@ -1,4 +1,4 @@
-//go:build unix && (!linux || portable)
+//go:build !linux || portable
 
 package tcp
 
@@ -8,9 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// relaysHere says why this system has no relays of connections.
-func relaysHere() error { return nil }
 
 // writeNow writes what the kernel has room for.
 func writeNow(conn *net.TCPConn, p []byte) (n int, errno syscall.Errno) {
