@@ -10,6 +10,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Judge rules on a run directory from what is on disk: right after the run,
@@ -32,7 +33,7 @@ func Judge(dir string, set ...string) (*result.Result, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, ExperimentFile)
-	text, err := os.ReadFile(path)
+	text, err := input.Read(path, experiment.File)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,8 @@ type Progress struct {
 // A tracker keeps the progress of a run and passes every change on. Its methods
 // may be called from different goroutines at once.
 type tracker struct {
-	watch func(Progress) // must not block; nil is not told
+	watch func(Progress)      // must not block; nil is not told
+	mask  func(string) string // of events; nil leaves them as they are
 
 	mu    sync.Mutex // held while watch is called, so that changes arrive in order
 	state Progress   // what holds until the next change
@@ -54,6 +55,9 @@ func (t *tracker) tell(event string, change func(p *Progress)) {
 	}
 	p := t.state
 	p.Event = event
+	if t.mask != nil {
+		p.Event = t.mask(event)
+	}
 	p.Faults = t.inForce()
 	t.watch(p)
 }

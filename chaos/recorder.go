@@ -50,6 +50,7 @@ type recorder struct {
 	links    map[string]*linkRecorder
 
 	start  time.Time
+	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
 }
@@ -112,6 +113,9 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 
 // add writes an event of the timeline at once.
 func (rec *recorder) add(e evidence.Event) {
+	if rec.mask != nil {
+		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
+	}
 	rec.timeline.Add(e)
 	if rec.memory != nil {
 		rec.memory.Event(e)
@@ -391,7 +395,7 @@ func (rec *recorder) closeFiles() error {
 
 // createLog makes a histogram log, whose head is on disk when it returns.
 func createLog(path string, started time.Time) (*hist.LogFile, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 		return nil, err
 	}
 	if err := execute(ctx, x, in, schedule, dir, opts); err != nil {
+		err = in.MaskError(err)
 		if !errors.As(err, new(Unwritten)) {
 			_ = noteNotStarted(dir, err) // without it the directory is not taken again
 		}
@@ -91,6 +92,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	progress := newTracker(x, schedule.Duration(), opts.Watch)
+	progress.mask = in.Mask
 
 	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Run: random(), Self: opts.Self})
 	if err != nil {
@@ -111,6 +113,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err != nil {
 		return err
 	}
+	rec.mask = in.Mask
 	rec.tellSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)

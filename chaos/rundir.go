@@ -27,13 +27,14 @@ const (
 // from the front.
 func linkLog(link string) string { return "link-" + link + ".hlog" }
 
-// makeRunDir makes the directory of a run. A directory that holds something
+// makeRunDir makes the directory of a run. It is for its owner alone: requests,
+// answers and what targets were given may stand in it. A directory that holds something
 // already is refused: one run must not bury another. What a run left that could
 // not start is no run, and makes room. Of two runs that take the same empty one,
 // the second fails to write its experiment.
 func makeRunDir(out, name string, now time.Time) (string, error) {
 	if out != "" {
-		if err := os.MkdirAll(out, 0o755); err != nil {
+		if err := os.MkdirAll(out, 0o700); err != nil {
 			return "", err
 		}
 		if err := sheltered(out); err != nil {
@@ -63,7 +64,7 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 		if i > 1 {
 			dir += "-" + strconv.Itoa(i)
 		}
-		err := os.Mkdir(dir, 0o755) // fails if there is one: two runs in a second get two directories
+		err := os.Mkdir(dir, 0o700) // fails if there is one: two runs in a second get two directories
 		if err == nil {
 			return dir, subdirs(dir)
 		}
@@ -155,7 +156,7 @@ func begun(dir string) error {
 
 // writeNew writes a file that must not exist.
 func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -164,5 +165,5 @@ func writeNew(path string, data []byte) error {
 }
 
 func subdirs(dir string) error {
-	return errors.Join(os.MkdirAll(filepath.Join(dir, "evidence"), 0o755), os.MkdirAll(filepath.Join(dir, "targets"), 0o755))
+	return errors.Join(os.MkdirAll(filepath.Join(dir, "evidence"), 0o700), os.MkdirAll(filepath.Join(dir, "targets"), 0o700))
 }

@@ -5,7 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // TLS is what a user says of it: files and names. The zero value trusts the
@@ -33,7 +34,7 @@ func (e *TLSError) Unwrap() error { return e.Err }
 func (t TLS) Config(host string) (*tls.Config, error) {
 	c := &tls.Config{ServerName: cmp.Or(t.ServerName, unzoned(host)), InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
 	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
+		pem, err := input.Read(t.CA, input.PEM)
 		if err != nil {
 			return nil, &TLSError{"ca", err}
 		}
@@ -43,7 +44,7 @@ func (t TLS) Config(host string) (*tls.Config, error) {
 		}
 	}
 	if t.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(t.Cert, cmp.Or(t.Key, t.Cert))
+		cert, err := input.KeyPair(t.Cert, cmp.Or(t.Key, t.Cert))
 		if err != nil {
 			return nil, &TLSError{"cert", err}
 		}

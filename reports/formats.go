@@ -94,10 +94,6 @@ func replace(file string, write func(io.Writer) error) (err error) {
 	if err := buf.Flush(); err != nil {
 		return err
 	}
-	// CreateTemp makes files private; reports are for other tools to read.
-	if err := tmp.Chmod(0o644); err != nil {
-		return err
-	}
 	// Without it a power cut can leave the new name on an empty file.
 	if err := tmp.Sync(); err != nil {
 		return err

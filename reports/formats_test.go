@@ -48,8 +48,8 @@ func TestWriteMakesAFilePerFormat(t *testing.T) {
 		if diff := cmp.Diff(want.String(), string(got)); diff != "" {
 			t.Errorf("%s (-rendered +written):\n%s", file, diff)
 		}
-		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o644 {
-			t.Errorf("%s: %v, %v, want a file that others may read", file, info.Mode(), err)
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v, want a file for its owner alone", file, info.Mode(), err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // JSON writes the result as one indented document that ends in a newline: the
@@ -25,7 +26,7 @@ func JSON(w io.Writer, r *result.Result) error {
 	if err != nil {
 		return fmt.Errorf("write result of %s as JSON: %w", r.Name, err)
 	}
-	_, err = w.Write(append(text, '\n'))
+	_, err = w.Write(append(CleanJSON(text), '\n'))
 	return err
 }
 
@@ -45,7 +46,7 @@ var ErrNoResult = errors.New("no result.json: the run did not end by itself")
 // error, because fields may have changed their meaning.
 func Read(dir string) (*result.Result, error) {
 	file := filepath.Join(dir, File("json"))
-	text, err := os.ReadFile(file)
+	text, err := input.Read(file, input.Result)
 	if errors.Is(err, fs.ErrNotExist) {
 		if info, dirErr := os.Stat(dir); dirErr == nil && info.IsDir() {
 			return nil, fmt.Errorf("read %s: %w", dir, ErrNoResult)

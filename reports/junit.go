@@ -63,11 +63,11 @@ type (
 // reason.
 //
 // Each case carries the time of the whole run: that is how long its claim was
-// put to the test. Characters that XML 1.0 cannot hold become U+FFFD.
+// put to the test. Texts are cleaned as Clean does, line by line.
 func JUnit(w io.Writer, r *result.Result) error {
 	seconds := strconv.FormatFloat(r.Seconds, 'f', 3, 64)
 	suite := junitSuite{
-		Name:      r.Name,
+		Name:      Clean(r.Name),
 		Time:      seconds,
 		Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
 		Properties: []junitProperty{
@@ -76,21 +76,21 @@ func JUnit(w io.Writer, r *result.Result) error {
 			{"partial", strconv.FormatBool(r.Partial)},
 			{"harness_healthy", strconv.FormatBool(r.Harness.Healthy)},
 		},
-		SystemOut: r.About,
-		SystemErr: strings.Join(r.Harness.Problems, "\n"),
+		SystemOut: CleanLines(r.About),
+		SystemErr: CleanLines(strings.Join(r.Harness.Problems, "\n")),
 	}
 	for _, fault := range r.Missing {
-		suite.Properties = append(suite.Properties, junitProperty{"fault_missing", fault})
+		suite.Properties = append(suite.Properties, junitProperty{"fault_missing", Clean(fault)})
 	}
 	if r.Dir != "" {
-		suite.Properties = append(suite.Properties, junitProperty{"run_directory", r.Dir})
+		suite.Properties = append(suite.Properties, junitProperty{"run_directory", Clean(r.Dir)})
 	}
 	seen := map[string]int{}
 	for _, v := range r.Verdicts {
-		suite.Cases = append(suite.Cases, claimCase(r.Name, seconds, v, seen))
+		suite.Cases = append(suite.Cases, claimCase(suite.Name, seconds, v, seen))
 	}
 	if problem := wholeRun(r); problem != nil {
-		suite.Cases = append(suite.Cases, junitCase{Classname: r.Name, Name: "run", Time: seconds, Error: problem})
+		suite.Cases = append(suite.Cases, junitCase{Classname: suite.Name, Name: "run", Time: seconds, Error: problem})
 	}
 	for _, c := range suite.Cases {
 		suite.Tests++
@@ -114,14 +114,14 @@ func JUnit(w io.Writer, r *result.Result) error {
 // claimCase is one claim as a test case. Readers tell cases apart by name
 // alone, so a claim that is made twice is numbered.
 func claimCase(class, seconds string, v judge.Verdict, seen map[string]int) junitCase {
-	name := claimTitle(v)
+	name := Clean(claimTitle(v))
 	if seen[name]++; seen[name] > 1 {
 		name = fmt.Sprintf("%s (%d)", name, seen[name])
 	}
 	c := junitCase{Classname: class, Name: name, Time: seconds, SystemOut: figures(v)}
-	switch problem := (&junitProblem{Type: v.Ruling.String(), Message: v.Reason, Text: proof(v)}); v.Ruling {
+	switch problem := (&junitProblem{Type: v.Ruling.String(), Message: Clean(v.Reason), Text: CleanLines(proof(v))}); v.Ruling {
 	case judge.Held:
-		c.SystemOut = strings.TrimSpace(v.Reason + "\n" + c.SystemOut)
+		c.SystemOut = strings.TrimSpace(CleanLines(v.Reason) + "\n" + c.SystemOut)
 	case judge.Refuted:
 		c.Failure = problem
 	default:
@@ -135,10 +135,10 @@ func claimCase(class, seconds string, v judge.Verdict, seen map[string]int) juni
 func wholeRun(r *result.Result) *junitProblem {
 	switch {
 	case r.Partial:
-		return &junitProblem{Type: "partial", Message: stopped(r), Text: stopped(r)}
+		return &junitProblem{Type: "partial", Message: Clean(stopped(r)), Text: CleanLines(stopped(r))}
 	case len(r.Missing) > 0:
-		text := strings.Join(r.Missing, "\n")
-		return &junitProblem{Type: "fault_missing", Message: strings.Join(r.Missing, "; "), Text: text}
+		text := CleanLines(strings.Join(r.Missing, "\n"))
+		return &junitProblem{Type: "fault_missing", Message: Clean(strings.Join(r.Missing, "; ")), Text: text}
 	case len(r.Verdicts) == 0:
 		return &junitProblem{Type: "inconclusive", Message: nothingClaimed, Text: nothingClaimed}
 	}
@@ -162,7 +162,7 @@ func figures(v judge.Verdict) string {
 	for _, n := range v.Numbers {
 		fmt.Fprintf(&b, "%s = %s\n", n.Name, strconv.FormatFloat(n.Value, 'g', -1, 64))
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return CleanLines(strings.TrimSuffix(b.String(), "\n"))
 }
 
 // proof is the reason with the ids that prove it.

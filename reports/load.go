@@ -108,7 +108,7 @@ func LoadJSON(w io.Writer, l *Load) error {
 	if err != nil {
 		return fmt.Errorf("write load of %s as JSON: %w", l.URL, err)
 	}
-	_, err = w.Write(append(text, '\n'))
+	_, err = w.Write(append(CleanJSON(text), '\n'))
 	return err
 }
 

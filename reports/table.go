@@ -3,7 +3,6 @@ package reports
 import (
 	"bytes"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -82,20 +81,4 @@ func wrap(text string, width int) []string {
 // endLine writes a line of text without invisible characters at its end.
 func endLine(out *bytes.Buffer, line string) {
 	out.WriteString(strings.TrimRight(strings.ReplaceAll(line, noBreak, " "), " ") + "\n")
-}
-
-// Clean makes one line of text and replaces what would move the cursor or
-// colour the terminal: names, reasons and errors may carry bytes that a system
-// under test chose.
-func Clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case string(r) == noBreak:
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return utf8.RuneError
-		}
-		return r
-	}, text)
 }

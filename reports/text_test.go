@@ -145,7 +145,7 @@ func TestShellWord(t *testing.T) {
 		"~/runs":      "'~/runs'", // a folder of that name, not the home
 		"":            "''",
 		"über":        "'über'",
-		"esc\x1b[2Jx": "'esc\ufffd[2Jx'",
+		"esc\x1b[2Jx": `'esc\x1b[2Jx'`,
 	} {
 		if got := shellWord(in); got != want {
 			t.Errorf("shellWord(%q) = %s, want %s", in, got, want)

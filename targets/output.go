@@ -40,6 +40,9 @@ func tail(path string, from int64) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if from > size { // it was cut
+		from = 0
+	}
 	begin := max(from, size-tailBytes)
 	text, err := io.ReadAll(io.NewSectionReader(f, begin, size-begin))
 	if err != nil {

@@ -18,7 +18,7 @@ type Process struct {
 	Command    []string      // Program and arguments. A program without a slash is looked up in our PATH.
 	Env        []string      // K=V, added to our environment.
 	Dir        string        // Working folder; a program with a relative path is relative to it. Empty means ours.
-	Output     string        // File that stdout and stderr are appended to; empty discards them.
+	Output     string        // File that stdout and stderr are appended to, its middle cut out past 256 MiB; empty discards them.
 	Ready      Probe         // How it shows that it is ready; zero means as soon as it runs.
 	StopWithin time.Duration // Between SIGTERM and SIGKILL in Stop; 0 means 3s.
 }
@@ -87,7 +87,7 @@ func (p Process) openOutput() (*os.File, int64, error) {
 	if path == "" {
 		path = os.DevNull
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, 0, fmt.Errorf("output: %w", err)
 	}

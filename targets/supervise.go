@@ -97,10 +97,14 @@ func supervise() int {
 	return status.ExitStatus()
 }
 
-// superviseUntilOver reaps orphans until the command has ended, a signal asks for its
+// superviseUntilOver reaps orphans, and bounds the output, until the command has ended, a signal asks for its
 // end, or stormctl is gone. ended is closed when the command is dead but not yet
 // waited for, which keeps its pid ours.
 func superviseUntilOver(under *descendants, command int, orphans, asked <-chan os.Signal) <-chan struct{} {
+	output := newBound(os.Stdout)
+	defer func() { _ = output.look() }()
+	size := time.NewTicker(boundEvery)
+	defer size.Stop()
 	alone := make(chan struct{}) // stormctl is gone, or has let go
 	go func() {
 		// Nothing is ever written: the read ends when the other side does.
@@ -117,6 +121,8 @@ func superviseUntilOver(under *descendants, command int, orphans, asked <-chan o
 		select {
 		case <-orphans:
 			reap(command)
+		case <-size.C:
+			_ = output.look() // a file that cannot be cut grows on: the target is not ended for it
 		case <-ended:
 			return ended
 		case <-alone:

@@ -93,7 +93,7 @@ type TimelineWriter struct {
 
 // CreateTimeline makes the file, which must not exist.
 func CreateTimeline(path string) (*TimelineWriter, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,7 @@ func (r *rules) variables(path strict.Path, text string) {
 // seen when the run begins: a file may be checked on another machine.
 func (r *rules) knows(name string) bool {
 	if env, ok := strings.CutPrefix(name, "env."); ok {
-		return env != "" && !strings.Contains(env, "=")
+		return isEnvName(env)
 	}
 	space, rest, dotted := strings.Cut(name, ".")
 	if !dotted {

@@ -28,6 +28,10 @@ type Kill struct {
 	ForGood bool `yaml:"for_good"` // It stays dead to the end of the run; for: is not used. A process from a pid_file can only be killed so.
 }
 
+// mostCores is more than any machine has. The kernel counts what a cgroup may
+// use in microseconds, and far above it there is no such number.
+const mostCores = 10_000
+
 // CPU leaves a target's processes less of the processor.
 type CPU struct {
 	Cores float64 `yaml:"cores"` // How many cores' worth they may use together, like 0.5.
@@ -219,6 +223,9 @@ func (r *rules) hostFault(path strict.Path, e *Event, kind string) {
 		r.among(at.Child("by"), e.CPU.By, "ways", cpuWays)
 		cores := at.Child("cores")
 		r.positive(cores, e.CPU.Cores > 0)
+		if r.Sound(cores) && e.CPU.Cores > mostCores {
+			r.Wrong(cores, fmt.Sprintf("cores: must be at most %d", mostCores), "give less than the processes use, like 0.5")
+		}
 		if r.Sound(cores) && e.CPU.By == "stop" && e.CPU.Cores >= 1 {
 			r.Wrong(cores, fmt.Sprintf("cores: %v is not less than 1", e.CPU.Cores),
 				"with by: stop it is the part of the time in which the processes run")

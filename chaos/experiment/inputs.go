@@ -3,26 +3,30 @@ package experiment
 import (
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// Inputs is what stands in the files that an experiment names. It is for who
-// runs it: a run is judged without them.
+// Inputs is what stands in the files that an experiment names, and in the
+// environment. It is for who runs it: a run is judged without them.
 type Inputs struct {
 	Times  []time.Duration        // of load.replay; nil without
 	Data   *wire.Table            // of load.data; nil without
 	TLS    map[string]*tls.Config // of the targets that are reached by it
 	Bodies map[string][]byte      // of the routes whose target has descriptors, encoded
+
+	env     map[string]string // the variables that headers ask for
+	secrets *strings.Replacer // of values from the environment, by their placeholders
 }
 
 // ReadInputs reads the files. Who parsed with Options.Here has tried all of
@@ -31,12 +35,12 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 	in := &Inputs{TLS: map[string]*tls.Config{}}
 	var err error
 	if x.Load.Replay != "" {
-		if in.Times, err = readFile(x.Load.Replay, arrivals.ReadTimes); err != nil {
+		if in.Times, err = input.Parse(x.Load.Replay, input.Times, arrivals.ReadTimes); err != nil {
 			return nil, fmt.Errorf("replay: %w", err)
 		}
 	}
 	if x.Load.Data != "" {
-		if in.Data, err = readFile(x.Load.Data, requests.ReadTable); err != nil {
+		if in.Data, err = input.Parse(x.Load.Data, input.Table, requests.ReadTable); err != nil {
 			return nil, fmt.Errorf("data: %w", err)
 		}
 	}
@@ -63,6 +67,10 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 	if in.Bodies, err = x.readMessages(); err != nil {
 		return nil, err
 	}
+	if in.env, err = x.readEnv(os.LookupEnv); err != nil {
+		return nil, err
+	}
+	in.secrets = x.secrets(os.LookupEnv)
 	return in, nil
 }
 
@@ -119,20 +127,7 @@ func (r *rules) data(file string) {
 		return
 	}
 	var err error
-	if r.table, err = readFile(r.beside(file), requests.ReadTable); err != nil {
+	if r.table, err = input.Parse(r.beside(file), input.Table, requests.ReadTable); err != nil {
 		r.Wrong("load.data", "data: "+err.Error(), "")
 	}
-}
-
-// readFile gives a file to what reads it. Errors name the file.
-func readFile[T any](name string, read func(io.Reader) (T, error)) (v T, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return v, err
-	}
-	defer f.Close()
-	if v, err = read(f); err != nil {
-		return v, fmt.Errorf("%s: %w", name, err)
-	}
-	return v, nil
 }

@@ -122,7 +122,7 @@ func TestFilesAreTriedHere(t *testing.T) {
 	for _, row := range []struct{ old, new, want string }{
 		{"", "", ""},
 		{"times.txt", "none.txt", "5:11: replay: open DIR/none.txt: no such file or directory"},
-		{"times.txt", "pki", "5:11: replay: DIR/pki: line 1: read DIR/pki: is a directory"},
+		{"times.txt", "pki", "5:11: replay: read DIR/pki: it is a directory, not a file"},
 		{"times.txt", "bad/times.txt", `5:11: replay: DIR/bad/times.txt: line 2: "0" is before the line above it: times must be in order`},
 		{"users.csv", "none.csv", "6:9: data: open DIR/none.csv: no such file or directory"},
 		{"users.csv", "bad/users.csv", `6:9: data: DIR/bad/users.csv: line 1: column 2 is called "user": columns need different names`},

@@ -3,12 +3,11 @@ package experiment
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Options is what the reader of a file may need to know beside it. The zero
@@ -37,7 +36,7 @@ type Options struct {
 // ReadFile reads an experiment file. The error is of type strict.Errors and holds all
 // that is wrong with the file.
 func ReadFile(file string, opts Options) (*Experiment, error) {
-	data, err := readBounded(file)
+	data, err := input.Read(file, File)
 	if err != nil {
 		var at *fs.PathError
 		if errors.As(err, &at) {
@@ -48,21 +47,9 @@ func ReadFile(file string, opts Options) (*Experiment, error) {
 	return Parse(file, data, opts)
 }
 
-// readBounded reads no more than Parse would take, so that a wrong name (a core
-// dump, /dev/zero) costs no memory.
-func readBounded(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return nil, err
-	} else if info.IsDir() {
-		return nil, errors.New("it is a directory, not an experiment file")
-	}
-	return io.ReadAll(io.LimitReader(f, strict.MaxSize+1))
-}
+// File is the kind of an experiment file. Its bytes are left to Parse, which
+// says where in them something is wrong.
+var File = input.Kind{Name: "an experiment", Most: strict.MaxSize, Binary: true}
 
 // Parse reads an experiment from data; name stands for the file in errors, and
 // relative paths in the file start at its folder. The experiment is as resolved: what

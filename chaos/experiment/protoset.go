@@ -6,6 +6,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -22,7 +23,7 @@ func (r *rules) protoset(name string, at strict.Path, t *Target) {
 	if !r.opts.Here || !r.Sound(at) {
 		return
 	}
-	methods, err := readFile(r.beside(t.Protoset), requests.ReadDescriptors)
+	methods, err := input.Parse(r.beside(t.Protoset), input.Descriptors, requests.ReadDescriptors)
 	if err != nil {
 		r.Wrong(at, "protoset: "+err.Error(), "")
 		return
@@ -74,7 +75,7 @@ func (x *Experiment) readMessages() (map[string][]byte, error) {
 		}
 		var err error
 		if known[file] == nil {
-			if known[file], err = readFile(file, requests.ReadDescriptors); err != nil {
+			if known[file], err = input.Parse(file, input.Descriptors, requests.ReadDescriptors); err != nil {
 				return nil, fmt.Errorf("target %s: protoset: %w", route.To, err)
 			}
 		}

@@ -20,8 +20,9 @@ func TestBrokenBytes(t *testing.T) {
 	}{
 		{"latin-1", "name: shop\nabout: caf\xe9\n", "x:2:11: byte 0xe9 is not UTF-8: save the file as UTF-8"},
 		{"after other letters", "about: é\xff", "x:1:9: byte 0xff is not UTF-8: save the file as UTF-8"},
-		{"nul", "name: a\x00b\n", `x:1:8: control character U+0000 is not allowed: in a text write it as an escape in double quotes, like "\x1b"`},
+		{"nul", "name: a\x00b\n", "x:1:8: there is a NUL byte: a text has none: is this the right file?"},
 		{"escape", "name: \x1b[1m\n", `x:1:7: control character U+001B is not allowed: in a text write it as an escape in double quotes, like "\x1b"`},
+		{"escape behind a byte order mark", "\ufeffname: \x1b\r\n", `x:1:7: control character U+001B is not allowed: in a text write it as an escape in double quotes, like "\x1b"`},
 		{"utf-16", "\xff\xfen\x00a\x00", "x:1:1: the file is UTF-16: save it as UTF-8"},
 		{"utf-16 the other way", "\xfe\xff\x00n\x00a", "x:1:1: the file is UTF-16: save it as UTF-8"},
 		{"only a byte order mark", "\ufeff", "x:1:1: the file is empty: an experiment has at least name, targets, load and claims"},
@@ -100,9 +101,9 @@ func TestReadFile(t *testing.T) {
 	}
 	for _, row := range []struct{ file, want string }{
 		{filepath.Join(dir, "none.yaml"), ": cannot be read: no such file or directory"},
-		{dir, ": cannot be read: it is a directory, not an experiment file"},
+		{dir, ": cannot be read: it is a directory, not a file"},
 		{write("broken.yaml", "nam: x\n"), `:1:1: unknown key "nam": did you mean "name"?`},
-		{write("large.yaml", strings.Repeat("a: b\n", strict.MaxSize/4)), ":1:1: the file is larger than 1 MiB: an experiment is a few kilobytes; keep payloads and configuration elsewhere"},
+		{write("large.yaml", strings.Repeat("a: b\n", strict.MaxSize/4)), ": cannot be read: it is larger than 1 MiB, the most that an experiment may have"},
 	} {
 		_, err := ReadFile(row.file, Options{})
 		var errs strict.Errors

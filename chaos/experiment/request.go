@@ -24,9 +24,11 @@ type Request struct {
 	// number, ${rand:1-6} by a number drawn, ${data.COLUMN} by a value of the load's data, and in a step
 	// ${prev.json:$.a.b}, ${prev.header:NAME} and ${prev.body~REGEXP} by what the answer before says; $${ is a plain
 	// ${.
-	Path    string            `yaml:"path"`
-	Headers map[string]string `yaml:"headers"` // Sent as they are, but for ${...}.
-	Body    string            `yaml:"body"`    // Sent as it is, but for ${...}.
+	Path string `yaml:"path"`
+	// Sent as they are, but for ${...}. Here alone ${env.NAME} is a variable of the environment, for what no file is
+	// to hold: the run directory keeps the placeholder.
+	Headers map[string]string `yaml:"headers"`
+	Body    string            `yaml:"body"` // Sent as it is, but for ${...}.
 	// What a right answer has, like status=2xx, header:X-Cache=hit, body~"ok" or json:$.state=ready; an answer
 	// without is wrong, whatever its status.
 	Checks  []string      `yaml:"checks"`
@@ -138,12 +140,15 @@ func (p wireParts) text() string {
 
 // try puts the part of a request that stands at a place on the wire.
 func (r *rules) try(a asked, at strict.Path, p wireParts) {
-	if !r.Sound(at) || !r.placeholders(a, at, p.text()) {
+	if !r.Sound(at) || !r.placeholders(a, at, p.text(), len(p.headers) > 0) {
 		return
 	}
 	fill := wire.Fill{Data: r.tableFor(p.text())}
 	if a.step {
 		fill.Prev = func(string) (int, error) { return 0, nil } // it was looked at with the other placeholders
+	}
+	for i := range p.headers {
+		p.headers[i][1], _ = fillEnv(p.headers[i][1], func(string) (string, error) { return "x", nil })
 	}
 	_, err := wire.Encode(p.method, p.path, "host", p.headers, []byte(p.body), "", fill)
 	if err == nil && a.streams() {
@@ -155,10 +160,10 @@ func (r *rules) try(a asked, at strict.Path, p wireParts) {
 }
 
 // placeholders checks those of a text, and reports whether all are right.
-func (r *rules) placeholders(a asked, at strict.Path, text string) bool {
+func (r *rules) placeholders(a asked, at strict.Path, text string, inHeader bool) bool {
 	right := true
 	for _, v := range variables(text) {
-		if hint := r.unfilled(a, v); hint != "" {
+		if hint := r.unfilled(a, v, inHeader); hint != "" {
 			r.variableAt(at, v, hint)
 			right = false
 		}
@@ -167,13 +172,20 @@ func (r *rules) placeholders(a asked, at strict.Path, text string) bool {
 }
 
 // unfilled says why nothing would stand in the place of a variable; "" if
-// something does.
-func (r *rules) unfilled(a asked, v variable) string {
+// something does. Whether the environment has a variable is seen when the run
+// begins: a file may be checked on another machine.
+func (r *rules) unfilled(a asked, v variable, inHeader bool) string {
 	column, ofData := strings.CutPrefix(v.name, "data.")
 	what, ofPrev := strings.CutPrefix(v.name, "prev.")
+	env, ofEnv := strings.CutPrefix(v.name, "env.")
 	switch {
+	case ofEnv && !v.open && inHeader && isEnvName(env):
+		return ""
+	case ofEnv && !v.open && !inHeader:
+		return "${env.NAME} is replaced in headers of routes, and in what a process is given; elsewhere it would stand in records and results"
 	case v.open || !ofData && !ofPrev && !wire.IsPlaceholder(v.text) || column == "" && ofData:
-		return "${id}, ${seq}, ${rand:1-6} and ${data.COLUMN} are replaced in a route, and ${prev.json:$.a} in a step; a plain ${ is written $${"
+		return "${id}, ${seq}, ${rand:1-6} and ${data.COLUMN} are replaced in a route, ${env.NAME} in its headers, " +
+			"and ${prev.json:$.a} in a step; a plain ${ is written $${"
 	case ofData && !r.Has("load.data"):
 		return "the load has no data: add data: FILE"
 	case ofData && r.table != nil && !slices.Contains(r.table.Names, column):

@@ -10,6 +10,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Stage is one part of a load: either {to: RATE, over: DURATION} ramps from
@@ -135,7 +136,7 @@ func (r *rules) replayed(file string) time.Duration {
 	if !r.opts.Here || !r.Sound("load.replay") {
 		return 0
 	}
-	times, err := readFile(r.beside(file), arrivals.ReadTimes)
+	times, err := input.Parse(r.beside(file), input.Times, arrivals.ReadTimes)
 	if err == nil {
 		var s arrivals.Schedule
 		if s, err = arrivals.Replay(times); err == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/targets/proc"
 )
 
@@ -29,7 +30,7 @@ type PidFile struct {
 
 // Process reads the file anew: the service may have been started again since.
 func (f PidFile) Process() (lease.Process, error) {
-	text, err := os.ReadFile(f.Path)
+	text, err := input.Read(f.Path, input.PidFile)
 	if err != nil {
 		return lease.Process{}, fmt.Errorf("pid_file: %w", err)
 	}

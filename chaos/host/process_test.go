@@ -49,6 +49,24 @@ func TestPidFileNamesOnlyWhatIsAllowed(t *testing.T) {
 	}
 }
 
+// The file is read in the middle of a run: whatever has taken its place by then
+// must not keep the run from ending.
+func TestPidFileThatIsNone(t *testing.T) {
+	dir := t.TempDir()
+	fifo, large := filepath.Join(dir, "fifo"), filepath.Join(dir, "large")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(large, make([]byte, 8<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{fifo: "it is a FIFO", "/dev/zero": "it is a device", large: "it is larger than 4 KiB", dir: "it is a directory"} {
+		if _, err := (PidFile{file, []string{"sleep"}}).Process(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", file, err, want)
+		}
+	}
+}
+
 func TestPauseStopsAndContinuesWithChildren(t *testing.T) {
 	c := spawn(t, nil, "sh", "-c", "sleep 600 & wait")
 	eventually(t, "the shell has its child", func() bool { return len(c.Family()) == 2 })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/proxy/transport"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // authority signs what the links of a run need. It is made for the first link
@@ -30,10 +31,10 @@ func (a *authority) made() (*transport.CA, error) {
 	if a.dir, err = filepath.Abs(a.dir); err != nil { // targets work in folders of their own
 		return nil, err
 	}
-	if err := os.MkdirAll(a.dir, 0o755); err != nil {
+	if err := os.MkdirAll(a.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(a.path("ca.pem"), ca.PEM(), 0o644); err != nil {
+	if err := os.WriteFile(a.path("ca.pem"), ca.PEM(), 0o600); err != nil {
 		return nil, err
 	}
 	a.ca = ca
@@ -54,7 +55,7 @@ func (a *authority) issue(name string, l *experiment.Link) (map[string]string, e
 		return nil, err
 	}
 	files := map[string]string{"ca": a.path("ca.pem"), "cert": a.path(name + ".pem"), "key": a.path(name + ".key")}
-	if err := os.WriteFile(files["cert"], cert, 0o644); err != nil {
+	if err := os.WriteFile(files["cert"], cert, 0o600); err != nil {
 		return nil, err
 	}
 	return files, os.WriteFile(files["key"], key, 0o600)
@@ -124,7 +125,7 @@ func (a *authority) certificate(name string, l *experiment.Link, cert, key strin
 	if cert == experiment.Generated {
 		c, err = a.ca.Certificate(hostsOf(name, l)...)
 	} else {
-		c, err = tls.LoadX509KeyPair(cert, key)
+		c, err = input.KeyPair(cert, key)
 	}
 	return []tls.Certificate{c}, err
 }
@@ -137,7 +138,7 @@ func (a *authority) pool(file string) (*x509.CertPool, error) {
 	case experiment.Generated:
 		return a.ca.Pool(), nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := input.Read(file, input.PEM)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,6 @@
 package testbed
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
@@ -24,9 +21,9 @@ func (b *Testbed) Plan(schedule arrivals.Schedule) load.Plan {
 		route := b.routeTo(r.To)
 		route.Name, route.Weight = r.Name, r.Weight
 		route.Method, route.Path = r.Line()
-		route.Headers, route.Body, route.Checks, route.Timeout = headers(r.Request), b.in.Body(r), checks(r.Request), r.Timeout
+		route.Headers, route.Body, route.Checks, route.Timeout = b.in.Headers(r.Request), b.in.Body(r), checks(r.Request), r.Timeout
 		for _, step := range r.Then {
-			then := load.Step{After: step.After, Headers: headers(step.Request), Body: []byte(step.Body),
+			then := load.Step{After: step.After, Headers: b.in.Headers(step.Request), Body: []byte(step.Body),
 				Checks: checks(step.Request), Timeout: step.Timeout}
 			then.Method, then.Path = step.Line()
 			route.Then = append(route.Then, then)
@@ -47,13 +44,6 @@ func (b *Testbed) routeTo(target string) load.Route {
 		r.Addr = "unix:" + path
 	}
 	return r
-}
-
-func headers(r experiment.Request) (list [][2]string) {
-	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
-		list = append(list, [2]string{name, r.Headers[name]})
-	}
-	return list
 }
 
 func checks(r experiment.Request) (list []load.Check) {

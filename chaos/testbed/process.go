@@ -79,7 +79,7 @@ func (b *Testbed) variables(name string) (func(string) (string, bool), error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	vars := map[string]string{"dir": dir}
@@ -139,8 +139,8 @@ func writeUnder(dir, name, content string) error {
 		return fmt.Errorf("files: %q must be a plain path inside the target's folder", name)
 	}
 	path := filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(content), 0o644)
+	return os.WriteFile(path, []byte(content), 0o600)
 }

@@ -3,12 +3,12 @@ package toxic
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Load reads the recording that the latency is drawn from, if it has one. A
@@ -21,14 +21,9 @@ func (l *Latency) Load(folder string) error {
 	if err := l.Resolve(folder); err != nil {
 		return err
 	}
-	f, err := os.Open(l.Recorded)
+	log, err := input.Parse(l.Recorded, input.Histograms, hist.ReadLog)
 	if err != nil {
 		return fmt.Errorf("recorded: %w", err)
-	}
-	defer f.Close()
-	log, err := hist.ReadLog(f)
-	if err != nil {
-		return fmt.Errorf("recorded: %s: %w", l.Recorded, err)
 	}
 	h, err := l.choose(log.Histograms)
 	if err != nil {

@@ -62,13 +62,13 @@ func runHeal(ctx context.Context, w io.Writer, force, asJSON bool) error {
 	for _, f := range all {
 		left += len(f.Left)
 	}
-	text := healText(all) + othersText(lease.Others(), "healed")
+	text := reports.CleanLines(healText(all) + othersText(lease.Others(), "healed"))
 	if asJSON {
 		encoded, err := json.MarshalIndent(all, "", "  ")
 		if err != nil {
 			return err
 		}
-		text = string(encoded) + "\n"
+		text = string(reports.CleanJSON(encoded)) + "\n"
 	}
 	if _, err := io.WriteString(w, text); err != nil {
 		errs = append(errs, err)

@@ -89,6 +89,7 @@ func (l *live) end() {
 }
 
 func (l *live) say(line string) {
+	line = reports.CleanLines(line)
 	l.mu.Lock()
 	bars := l.bars
 	l.mu.Unlock()
@@ -103,7 +104,7 @@ func (l *live) say(line string) {
 }
 
 // title is what stands before the bar.
-func title(p chaos.Progress) string { return p.Name + "  " + p.Phase }
+func title(p chaos.Progress) string { return reports.Clean(p.Name) + "  " + p.Phase }
 
 // left is what stands behind it: how much of the load's time has gone.
 func left(p chaos.Progress) string {

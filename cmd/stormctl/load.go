@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/adhoc"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -43,6 +43,7 @@ type loadOptions struct {
 
 	targets string
 	har     string
+	strict  bool
 	data    string
 
 	method  string
@@ -96,6 +97,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.Var(&o.dialRate, "dial-rate", "most new connections per second, a `rate` like 200/s (default no limit)")
 	f.StringVar(&o.targets, "targets", "", "send vegeta's targets of this `file` in turn, HTTP or JSON format; a URL beside it says where to instead")
 	f.StringVar(&o.har, "har", "", "send the requests of this HAR `file`, drawn as often as they are in it; a URL beside it says where to instead")
+	f.BoolVar(&o.strict, "strict", false, "refuse a --har recording with an entry that cannot be sent, instead of leaving it out")
 	f.StringVar(&o.data, "data", "", "CSV or JSON-lines `file`: its columns are ${data.COLUMN} in requests, a row for each")
 	f.StringVarP(&o.method, "method", "X", "GET", "HTTP `method`")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "`NAME:VALUE`; may be repeated; ${id} is the request's id, ${seq} its number, ${rand:1-6} one drawn")
@@ -178,7 +180,7 @@ Exit codes:
 				return err
 			}
 			for _, note := range job.Notes {
-				fmt.Fprintln(cmd.ErrOrStderr(), note)
+				fmt.Fprintln(cmd.ErrOrStderr(), reports.Clean(note))
 			}
 			return runLoad(cmd.Context(), job, o, cmd.OutOrStdout(), cmd.ErrOrStderr()).err()
 		},
@@ -221,7 +223,7 @@ func (o *loadOptions) bodyBytes() ([]byte, error) {
 	if !isFile {
 		return []byte(o.body), nil
 	}
-	b, err := os.ReadFile(file)
+	b, err := input.Read(file, input.Body)
 	if err != nil {
 		return nil, fmt.Errorf("--body: %w", err)
 	}

@@ -10,12 +10,12 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/adhoc"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -32,7 +32,7 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 		return err
 	}
 	if o.data != "" {
-		if p.Data, err = readFile(o.data, requests.ReadTable); err != nil {
+		if p.Data, err = input.Parse(o.data, input.Table, requests.ReadTable); err != nil {
 			return fmt.Errorf("--data: %w", err)
 		}
 	}
@@ -112,6 +112,8 @@ func (o *loadOptions) wanted(ctx context.Context, target string, j *adhoc.Job) (
 	}
 	var list []requests.Request
 	switch fromFile := o.targets != "" || o.har != ""; {
+	case o.strict && o.har == "":
+		return nil, usageError{errors.New("--strict is for the entries of a recording: it goes with --har")}
 	case o.targets != "" && o.har != "":
 		return nil, usageError{errors.New("--targets and --har exclude each other")}
 	case fromFile && (o.method != "GET" || o.body != ""):
@@ -177,7 +179,7 @@ func (o *loadOptions) encoded(ctx context.Context, q requests.Request, j *adhoc.
 // descriptors are those of --protoset, or of the server itself.
 func (o *loadOptions) descriptors(ctx context.Context, q requests.Request, j *adhoc.Job) (*requests.Methods, error) {
 	if o.protoset != "" {
-		return readFile(o.protoset, requests.ReadDescriptors)
+		return input.Parse(o.protoset, input.Descriptors, requests.ReadDescriptors)
 	}
 	to, err := o.reach(ctx, q.Scheme, q.Host, j)
 	if err != nil {
@@ -197,16 +199,19 @@ func literal(body []byte) []byte { return []byte(wire.Literal(string(body))) }
 
 func (o *loadOptions) fromFile(j *adhoc.Job) ([]requests.Request, error) {
 	if o.targets != "" {
-		list, err := readFile(o.targets, func(r io.Reader) ([]requests.Request, error) { return requests.ReadVegeta(r, os.ReadFile) })
+		list, err := input.Parse(o.targets, input.Targets, func(r io.Reader) ([]requests.Request, error) { return requests.ReadVegeta(r, bodyFile) })
 		if err != nil {
 			return nil, fmt.Errorf("--targets: %w", err)
 		}
 		return list, nil
 	}
-	list, err := readFile(o.har, func(r io.Reader) ([]requests.Request, error) {
+	list, err := input.Parse(o.har, input.HAR, func(r io.Reader) ([]requests.Request, error) {
 		list, skipped, err := requests.ReadHAR(r)
-		if skipped > 0 {
-			j.Notes = append(j.Notes, fmt.Sprintf("%s: %d entries that are no HTTP requests are left out", o.har, skipped))
+		if err == nil && len(skipped) > 0 && o.strict {
+			return nil, fmt.Errorf("%s (--strict: without it, entries that cannot be sent are left out)", skipped[0])
+		}
+		if err == nil {
+			j.Notes = append(j.Notes, leftOut(o.har, skipped)...)
 		}
 		return list, err
 	})
@@ -216,17 +221,24 @@ func (o *loadOptions) fromFile(j *adhoc.Job) ([]requests.Request, error) {
 	return list, nil
 }
 
-// readFile gives a file to what reads it. Errors name the file.
-func readFile[T any](name string, read func(io.Reader) (T, error)) (v T, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return v, err
+// bodyFile is what a list of targets has in a file.
+func bodyFile(name string) ([]byte, error) { return input.Read(name, input.Body) }
+
+// leftOut tells which entries of a recording are not sent, a line for each
+// reason.
+func leftOut(file string, skipped []requests.Skipped) (lines []string) {
+	const most = 10 // reasons; one may quote what only its entry has
+	for i, s := range skipped {
+		if i == most {
+			entries := 0
+			for _, s := range skipped[most:] {
+				entries += s.Entries
+			}
+			return append(lines, fmt.Sprintf("%s: left out: %d more entries, for %d other reasons", file, entries, len(skipped)-most))
+		}
+		lines = append(lines, fmt.Sprintf("%s: left out: %s", file, s))
 	}
-	defer f.Close()
-	if v, err = read(f); err != nil {
-		return v, fmt.Errorf("%s: %w", name, err)
-	}
-	return v, nil
+	return lines
 }
 
 // withHeaders are the headers of a request with those of the command line, which

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -115,6 +116,50 @@ func TestLoadSendsWhatFilesSay(t *testing.T) {
 	}
 }
 
+// Whatever editor has saved a file, it is the same file.
+func TestLoadReadsTextsOfAnyEditor(t *testing.T) {
+	h, dir := newHearing(t), t.TempDir()
+	const mark = "\xef\xbb\xbf"
+	write(t, dir, "targets", mark+"GET "+h.URL+"/a\r\nX: file\r\n\r\nGET "+h.URL+"/${data.user}\r\n")
+	write(t, dir, "json", mark+`{"method":"PUT","url":"`+h.URL+`/c"}`+"\r\n")
+	write(t, dir, "users.csv", mark+"user\r\nada\r\n")
+	write(t, dir, "users.json", mark+`{"user":"ada"}`+"\r\n")
+	write(t, dir, "shop.har", mark+`{"log":{"entries":[`+"\r\n"+`{"request":{"method":"GET","url":"`+h.URL+`/x"}}]}}`)
+	write(t, dir, "times", mark+"0.1\r\n0.2\r\n")
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"targets", []string{"--targets", "DIR/targets", "--data", "DIR/users.csv", "-n", "2"}, []string{"GET /a file", "GET /ada"}},
+		{"JSON", []string{"--targets", "DIR/json", "--data", "DIR/users.json", "-n", "1"}, []string{"PUT /c"}},
+		{"a recording", []string{"--har", "DIR/shop.har", "-n", "1"}, []string{"GET /x"}},
+		{"times", []string{"http://HOST/t", "--replay", "DIR/times"}, []string{"GET /t", "GET /t"}},
+	} {
+		if _, err := h.drive(t, dir, tt.args...); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if diff := cmp.Diff(tt.want, h.all()); diff != "" {
+			t.Errorf("%s: the server heard (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestLoadSaysWhatItLeavesOut(t *testing.T) {
+	var skipped []requests.Skipped
+	for i := range 13 {
+		skipped = append(skipped, requests.Skipped{Reason: fmt.Sprintf("reason %d", i), Entries: i + 1, First: 7})
+	}
+	got := leftOut("a.har", skipped)
+	if len(got) != 11 || got[0] != "a.har: left out: entry 7: reason 0" || got[1] != "a.har: left out: 2 entries, the first is entry 7: reason 1" ||
+		got[10] != "a.har: left out: 36 more entries, for 3 other reasons" { // 11 + 12 + 13
+		t.Errorf("got %q", got)
+	}
+	if got := leftOut("a.har", skipped[:2]); len(got) != 2 {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestLoadRecordsWhichTarget(t *testing.T) {
 	h, dir := newHearing(t), t.TempDir()
 	write(t, dir, "targets", "GET "+h.URL+"/a,b\nGET "+h.URL+"/c\n")
@@ -141,6 +186,9 @@ func TestLoadRefusesRequests(t *testing.T) {
 	write(t, dir, "https", "GET https"+strings.TrimPrefix(h.URL, "http")+"/\n")
 	write(t, dir, "csv", "a,a\n")
 	write(t, dir, "har", "{}")
+	write(t, dir, "odd.har", `{"log":{"entries":[{"request":{"method":"GET","url":"`+h.URL+`/"}},{"request":{"method":"GET","url":"ws://a/"}}]}}`)
+	write(t, dir, "wide", "\xff\xfeG\x00E\x00T\x00")
+	write(t, dir, "device", "POST "+h.URL+"/\n@/dev/zero\n")
 	write(t, dir, "times", "1\n0\n")
 	write(t, dir, "fine", "GET "+h.URL+"/\nGET "+h.URL+"/${data.x}\n")
 	for _, tt := range []struct {
@@ -156,6 +204,13 @@ func TestLoadRefusesRequests(t *testing.T) {
 		{"an https target", []string{"--targets", "DIR/https"}, "TLS with 127.0.0.1:"},
 		{"no such file", []string{"--targets", "DIR/none"}, "--targets: open "},
 		{"a bad recording", []string{"--har", "DIR/har"}, "har: not a HAR file: it has no log"},
+		{"a recording with what cannot be sent", []string{"--har", "DIR/odd.har", "--strict"}, "odd.har: entry 2: it is no HTTP request (--strict: without it, entries that cannot be sent are left out)"},
+		{"strict about nothing", []string{"--targets", "DIR/fine", "--strict"}, "it goes with --har"},
+		{"targets in UTF-16", []string{"--targets", "DIR/wide"}, "wide: line 1: the file is UTF-16: save it as UTF-8"},
+		{"targets that are a device", []string{"--targets", "/dev/zero"}, "--targets: read /dev/zero: it is a device, not a regular file"},
+		{"a body that is a device", []string{"http://HOST/", "--body", "@/dev/zero"}, "--body: read /dev/zero: it is a device"},
+		{"a target's body that is a device", []string{"--targets", "DIR/device"}, "body: read /dev/zero: it is a device"},
+		{"a key that is a device", []string{"https://HOST/", "--cert", "/dev/zero"}, "--cert: read /dev/zero: it is a device"},
 		{"both", []string{"--har", "DIR/har", "--targets", "DIR/fine"}, "exclude each other"},
 		{"a method", []string{"--targets", "DIR/fine", "-X", "PUT"}, "--method and --body are for a URL"},
 		{"a URL with a path", []string{"http://HOST/x", "--targets", "DIR/fine"}, "beside a file of requests a URL has no path"},

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/adhoc"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 const (
@@ -233,7 +234,7 @@ func mean(l experiment.Load) rate.Limit {
 
 // replayed makes the schedule of a file's times.
 func (o *loadOptions) replayed(p *load.Plan, j *adhoc.Job) error {
-	times, err := readFile(o.replay, arrivals.ReadTimes)
+	times, err := input.Parse(o.replay, input.Times, arrivals.ReadTimes)
 	if err != nil {
 		return fmt.Errorf("--replay: %w", err)
 	}

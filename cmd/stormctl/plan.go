@@ -15,6 +15,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/reports"
 )
 
 // writePlan prints what a run of x would do, in the order in which it would
@@ -28,9 +29,9 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment, look testbed.
 		return err
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s (%s): a dry run, nothing is started\n", x.Name, file)
+	fmt.Fprintf(&out, "%s (%s): a dry run, nothing is started\n", reports.Clean(x.Name), reports.Clean(file))
 	if x.About != "" {
-		fmt.Fprintln(&out, strings.TrimSpace(x.About))
+		fmt.Fprintln(&out, reports.CleanLines(strings.TrimSpace(x.About)))
 	}
 	if x.Seed == 0 {
 		fmt.Fprintln(&out, "The seed is drawn when it starts.")
@@ -65,7 +66,11 @@ func planSection(out *bytes.Buffer, title string, rows [][]string) {
 	}
 	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		fmt.Fprintf(columns, "  %s\n", strings.TrimRight(strings.Join(row, "\t"), "\t"))
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = reports.Clean(cell)
+		}
+		fmt.Fprintf(columns, "  %s\n", strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 	}
 	columns.Flush() // into memory: it cannot fail
 }

@@ -43,7 +43,7 @@ type lines struct {
 
 func (l *lines) begin(name string) {
 	if !l.quiet {
-		l.say("run " + name)
+		l.say("run " + reports.Clean(name))
 	}
 }
 
@@ -56,7 +56,7 @@ func (l *lines) watch(p chaos.Progress) {
 func (l *lines) end() {}
 
 func (l *lines) say(line string) {
-	io.WriteString(l.out, line+"\n") // if nobody reads it, the run goes on all the same
+	io.WriteString(l.out, reports.CleanLines(line)+"\n") // if nobody reads it, the run goes on all the same
 }
 
 // line is one piece of progress in words and figures:

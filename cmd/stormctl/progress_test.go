@@ -47,7 +47,7 @@ func TestLine(t *testing.T) {
 			p.Faults = nil
 			p.Verdicts = []judge.Verdict{{Kind: "steady"}, {Kind: "breaker", Ruling: judge.Inconclusive}, {Kind: "retry", Ruling: judge.Refuted}}
 		}), "12s chaos  500/s (500)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms  claims: ✓ steady  ? breaker  ✗ retry"},
-		{"an event that a target had a hand in", with(func(p *chaos.Progress) { p.Event = "a\nb\x1b[2J" }), "12s chaos: a b\ufffd[2J"},
+		{"an event that a target had a hand in", with(func(p *chaos.Progress) { p.Event = "a\nb\x1b[2J" }), `12s chaos: a b\x1b[2J`},
 		{"an hour in", with(func(p *chaos.Progress) { p.At, p.Event = 3661*time.Second, "x" }), "1h1m1s chaos: x"},
 	} {
 		if got := line(c.p); got != c.want {

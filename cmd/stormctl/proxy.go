@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stormctl/stormctl/chaos/proxy/api"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -119,7 +120,7 @@ func (o *proxyOptions) serverConfig(getenv func(string) string) (api.Config, err
 	token := []byte(getenv(tokenVariable))
 	if o.tokenFile != "" {
 		var err error
-		if token, err = os.ReadFile(o.tokenFile); err != nil {
+		if token, err = input.Read(o.tokenFile, input.Token); err != nil {
 			return c, fmt.Errorf("--token-file: %w", err)
 		}
 		if len(bytes.TrimSpace(token)) == 0 {

@@ -41,13 +41,14 @@ func execute(args []string, stdout, stderr io.Writer) exitCode {
 func errorText(err error) string {
 	var invalid strict.Errors
 	if errors.As(err, &invalid) {
-		return invalid.Error()
+		lines := make([]string, len(invalid))
+		for i, wrong := range invalid {
+			lines[i] = reports.Clean(wrong.Error()) // a file may have any name
+		}
+		return strings.Join(lines, "\n")
 	}
-	lines := strings.Split(err.Error(), "\n")
-	for i := range lines {
-		lines[i] = reports.Clean(lines[i]) // it may quote what a target wrote
-	}
-	return "stormctl: " + strings.Join(lines, "\n  ")
+	lines := reports.CleanLines(err.Error()) // it may quote what a target wrote
+	return "stormctl: " + strings.ReplaceAll(lines, "\n", "\n  ")
 }
 
 func newRootCommand() *cobra.Command {

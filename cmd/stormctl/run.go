@@ -134,7 +134,7 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 	code := exitHeld
 	for _, j := range jobs {
 		if ctx.Err() != nil {
-			shown.say("not run: " + j.file)
+			shown.say("not run: " + reports.Clean(j.file))
 			code = worse(code, exitStopped)
 			continue
 		}
@@ -169,7 +169,7 @@ func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCo
 	}
 	if !r.options.quiet {
 		for _, w := range j.weak {
-			shown.say(w.String())
+			shown.say(reports.Clean(w.String()))
 		}
 	}
 	shown.begin(j.x.Name)
@@ -191,7 +191,7 @@ func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCo
 		shown.say(errorText(err))
 		code = exitFailed
 	}
-	if err := printResult(r.stdout, result, r.options.json, r.getenv); err != nil {
+	if err := printResult(r.stdout, result, r.options.json, r.getenv); err != nil && !unread(err) {
 		shown.say(errorText(fmt.Errorf("print result of %s: %w", j.file, err)))
 		code = exitFailed
 	}

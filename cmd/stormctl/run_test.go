@@ -342,3 +342,28 @@ func TestRunShowsProgress(t *testing.T) {
 		t.Errorf("progress (-want +got):\n%s", diff)
 	}
 }
+
+// failing is a screen that takes nothing.
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// Whoever reads our output may stop, as head does: the run has been made. A disk
+// that is full is another matter.
+func TestOutputThatNobodyReads(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		err  error
+		want exitCode
+	}{
+		{"held", syscall.EPIPE, exitHeld},
+		{"refuted", &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}, exitRefuted},
+		{"held", syscall.ENOSPC, exitFailed},
+	} {
+		h := newHarness(t, answers())
+		h.runner.stdout = failing{row.err}
+		if got := h.runAll(t.Context(), []string{file(t, row.name)}); got != row.want {
+			t.Errorf("%s, %v: exit code %d, want %d; stderr %s", row.name, row.err, got, row.want, h.stderr.String())
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/stormctl/stormctl/reports"
 	"github.com/stormctl/stormctl/targets/reference"
 )
 
@@ -134,7 +135,7 @@ func serveTarget(ctx context.Context, stderr io.Writer, service string, o target
 		if !strings.HasPrefix(addr, "unix:") {
 			addr = "http://" + addr
 		}
-		fmt.Fprintf(stderr, "%s listens on %s\n", o.called(service), addr)
+		fmt.Fprintf(stderr, "%s listens on %s\n", reports.Clean(o.called(service)), addr)
 	})
 }
 

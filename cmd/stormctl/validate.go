@@ -10,6 +10,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/testbed"
+	"github.com/stormctl/stormctl/reports"
 	"github.com/stormctl/stormctl/targets/reference"
 )
 
@@ -58,14 +59,14 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 			continue
 		}
 		for _, w := range weak {
-			fmt.Fprintln(stderr, w)
+			fmt.Fprintln(stderr, reports.Clean(w.String()))
 		}
 		if err := testbed.Lacks(x); err != nil {
 			for line := range strings.Lines(err.Error()) {
-				fmt.Fprintf(stderr, "%s: warning: cannot run here: %s\n", file, strings.TrimSpace(line))
+				fmt.Fprintf(stderr, "%s: warning: cannot run here: %s\n", reports.Clean(file), reports.Clean(strings.TrimSpace(line)))
 			}
 		}
-		fmt.Fprintf(stdout, "%s: ok\n", file)
+		fmt.Fprintf(stdout, "%s: ok\n", reports.Clean(file))
 	}
 	return code
 }

@@ -28,18 +28,32 @@ const (
 	headSize     = hdrhistogram.ENCODING_HEADER_SIZE
 )
 
+// longWord is the first count whose word may be of 9 bytes, of which the last
+// is like no other.
+const longWord = 1 << 54
+
+// ownShape is digits, lowest and highest value of our histograms, as they stand
+// in a head.
+var ownShape = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(
+	binary.BigEndian.AppendUint32(nil, digits), uint64(resolution)), uint64(Highest))
+
 // encode returns the text of h, valid until the next call.
 func (e *encoder) encode(h *Histogram) ([]byte, error) {
-	if h.Count() >= 1<<54 { // its words may be of 9 bytes, of which the last is like no other
+	if h.Count() >= longWord {
 		return h.counts.EncodeV2()
 	}
+	e.count(h)
+	return e.pack()
+}
+
+// pack returns the text of the uncompressed form, valid until the next call.
+func (e *encoder) pack() ([]byte, error) {
 	if e.zip == nil {
 		var err error
 		if e.zip, err = zlib.NewWriterLevel(&e.packed, zlib.BestSpeed); err != nil {
 			return nil, err
 		}
 	}
-	e.count(h)
 	e.packed.Reset()
 	e.packed.Write(make([]byte, 8)) // its head, below
 	e.zip.Reset(&e.packed)
@@ -56,29 +70,46 @@ func (e *encoder) encode(h *Histogram) ([]byte, error) {
 	return e.text, nil
 }
 
-// count makes the uncompressed form: the counts up to the last that is not 0,
-// each as a zigzag LEB128 word, and a run of zeros as its length below 0.
+// count makes the uncompressed form.
 func (e *encoder) count(h *Histogram) {
-	e.plain.Reset()
-	e.plain.Write(make([]byte, headSize)) // below, when the length is known
-	zeros := int64(0)
-	var word [binary.MaxVarintLen64]byte
+	e.begin()
+	w := words{out: &e.plain}
 	for _, n := range h.counts.Export().Counts {
-		if n == 0 {
-			zeros++
-			continue
-		}
-		if zeros > 0 {
-			e.plain.Write(binary.AppendVarint(word[:0], -zeros))
-			zeros = 0
-		}
-		e.plain.Write(binary.AppendVarint(word[:0], n))
+		w.add(n)
 	}
+	e.end(ownShape)
+}
+
+// begin leaves room for the head, which end fills in when the length is known.
+func (e *encoder) begin() {
+	e.plain.Reset()
+	e.plain.Write(make([]byte, headSize))
+}
+
+func (e *encoder) end(shape []byte) {
 	head := e.plain.Bytes()
 	binary.BigEndian.PutUint32(head, plainCookie)
 	binary.BigEndian.PutUint32(head[4:], uint32(len(head)-headSize))
-	binary.BigEndian.PutUint32(head[12:], digits)
-	binary.BigEndian.PutUint64(head[16:], uint64(resolution))
-	binary.BigEndian.PutUint64(head[24:], uint64(Highest))
+	copy(head[12:32], shape)
 	binary.BigEndian.PutUint64(head[32:], math.Float64bits(1)) // values are counted as they are
+}
+
+// words writes counts as V2 has them: up to the last that is not 0, each as a
+// zigzag LEB128 word, and a run of zeros as its length below 0.
+type words struct {
+	out   *bytes.Buffer
+	zeros int64
+}
+
+func (w *words) add(n int64) {
+	if n == 0 {
+		w.zeros++
+		return
+	}
+	var word [binary.MaxVarintLen64]byte
+	if w.zeros > 0 {
+		w.out.Write(binary.AppendVarint(word[:0], -w.zeros))
+		w.zeros = 0
+	}
+	w.out.Write(binary.AppendVarint(word[:0], n))
 }

@@ -133,7 +133,8 @@ type Log struct {
 	Torn       bool                  // the last line was cut short, and is left out
 }
 
-// ReadLog reads a histogram log, its own or another program's. A last line that
+// ReadLog reads a histogram log, its own or another program's, of any version:
+// its histograms are V0, V1 or V2, compressed. A last line that
 // is cut short is left out; any other line that cannot be read is an error with
 // its number.
 func ReadLog(r io.Reader) (*Log, error) {
@@ -195,7 +196,7 @@ func (log *Log) add(line string) error {
 			return err
 		}
 	}
-	counts, err := hdrhistogram.Decode([]byte(fields[3]))
+	counts, err := decode(fields[3])
 	if err != nil {
 		return fmt.Errorf("histogram: %w", err)
 	}

@@ -18,19 +18,12 @@ import (
 // Methods are the gRPC methods that a set of descriptors knows.
 type Methods struct{ files *protoregistry.Files }
 
-// maxDescriptors bounds a file of descriptors; Google's own APIs together have
-// less.
-const maxDescriptors = 64 << 20
-
 // ReadDescriptors reads a FileDescriptorSet with all its imports, as
 // `protoc --include_imports --descriptor_set_out FILE` writes it.
 func ReadDescriptors(r io.Reader) (*Methods, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxDescriptors+1))
+	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
-	}
-	if len(text) > maxDescriptors {
-		return nil, fmt.Errorf("more than %d bytes of descriptors", maxDescriptors)
 	}
 	var set descriptorpb.FileDescriptorSet
 	if err := proto.Unmarshal(text, &set); err != nil {

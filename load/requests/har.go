@@ -1,12 +1,10 @@
 package requests
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 
 	"github.com/stormctl/stormctl/load/wire"
@@ -35,12 +33,7 @@ type harRequest struct {
 	URL      string     `json:"url"`
 	Headers  []harField `json:"headers"`
 	Cookies  []harField `json:"cookies"`
-	PostData *struct {
-		MimeType string     `json:"mimeType"`
-		Text     *string    `json:"text"`
-		Encoding string     `json:"encoding"` // not in the standard, but written: base64
-		Params   []harField `json:"params"`
-	} `json:"postData"`
+	PostData *harPost   `json:"postData"`
 }
 
 type harField struct {
@@ -48,35 +41,49 @@ type harField struct {
 	Value string `json:"value"`
 }
 
+// Skipped are entries of a recording that are not sent, for one reason.
+type Skipped struct {
+	Reason  string // like "it is no HTTP request"
+	Entries int    // how many there are
+	First   int    // the first of them, from 1
+}
+
+// The reasons that many entries may share. What else keeps one from being sent
+// is told as it is.
+const (
+	skipIncomplete = "its request has no method or no URL"
+	skipOther      = "it is no HTTP request"
+)
+
 // ReadHAR reads the requests of a HAR 1.2 recording in the order in which each
 // came first. Equal ones are one, and Weight counts them. Nothing in a recording
-// is a placeholder: a ${ in it stays one.
+// is a placeholder: a ${ in it stays one. Entries that cannot be sent (WebSockets,
+// data: URLs, tunnels, fields that HTTP does not allow, uploads whose content was
+// not recorded) are in skipped, by reason, in the order of the first of each. If
+// nothing is left it is an error.
 //
 // Cookies are sent as they were recorded. Headers that belong to the recorded
 // connection or to its body's transfer are left out, so are HTTP/2's pseudo
-// headers and ids of tracing. skipped counts the entries that are no HTTP
-// requests: WebSockets, data: URLs, tunnels.
-func ReadHAR(r io.Reader) (list []Request, skipped int, err error) {
+// headers and ids of tracing.
+func ReadHAR(r io.Reader) (list []Request, skipped []Skipped, err error) {
 	var file har
 	if err := json.NewDecoder(r).Decode(&file); err != nil {
-		return nil, 0, fmt.Errorf("not a HAR file: %w", err)
+		return nil, nil, fmt.Errorf("not a HAR file: %w", err)
 	}
 	if file.Log == nil {
-		return nil, 0, errors.New("not a HAR file: it has no log")
+		return nil, nil, errors.New("not a HAR file: it has no log")
 	}
-	seen := map[string]int{}
+	seen, reasons := map[string]int{}, map[string]int{}
 	for i, entry := range file.Log.Entries {
-		recorded := entry.Request
-		if recorded == nil || recorded.Method == "" || recorded.URL == "" {
-			return nil, 0, fmt.Errorf("entry %d: its request has no method or no URL", i+1)
-		}
-		if !recorded.isHTTP() {
-			skipped++
-			continue
-		}
-		q, err := recorded.request()
+		q, err := entry.Request.sendable()
 		if err != nil {
-			return nil, 0, fmt.Errorf("entry %d: %w", i+1, err)
+			at, again := reasons[err.Error()]
+			if !again {
+				at = len(skipped)
+				reasons[err.Error()], skipped = at, append(skipped, Skipped{err.Error(), 0, i + 1})
+			}
+			skipped[at].Entries++
+			continue
 		}
 		key := fmt.Sprintf("%q", []any{q.Method, q.Scheme, q.Host, q.Path, q.Headers, q.Body})
 		if at, again := seen[key]; again {
@@ -86,10 +93,35 @@ func ReadHAR(r io.Reader) (list []Request, skipped int, err error) {
 		seen[key] = len(list)
 		list = append(list, q)
 	}
-	if len(list) == 0 {
-		return nil, skipped, errors.New("there are no HTTP requests in it")
+	switch {
+	case len(list) > 0:
+		return list, skipped, nil
+	case len(skipped) == 0:
+		return nil, nil, errors.New("there are no requests in it")
 	}
-	return list, skipped, nil
+	return nil, skipped, fmt.Errorf("no request in it can be sent: %s", skipped[0])
+}
+
+func (s Skipped) String() string {
+	if s.Entries == 1 {
+		return fmt.Sprintf("entry %d: %s", s.First, s.Reason)
+	}
+	return fmt.Sprintf("%d entries, the first is entry %d: %s", s.Entries, s.First, s.Reason)
+}
+
+// sendable is the request as it is sent; the error says why it cannot be.
+func (h *harRequest) sendable() (Request, error) {
+	switch {
+	case h == nil || h.Method == "" || h.URL == "":
+		return Request{}, errors.New(skipIncomplete)
+	case !h.isHTTP():
+		return Request{}, errors.New(skipOther)
+	}
+	q, err := h.request()
+	if err == nil {
+		_, err = wire.Encode(q.Method, q.Path, q.Host, q.Headers, q.Body, "", wire.Fill{})
+	}
+	return q, err
 }
 
 func (h *harRequest) isHTTP() bool {
@@ -104,11 +136,18 @@ func (h *harRequest) request() (Request, error) {
 	}
 	q.Path = wire.Literal(q.Path)
 	h.headers(&q)
-	body, err := h.body()
-	if err != nil {
-		return Request{}, err
+	if h.PostData == nil {
+		return q, nil
 	}
-	q.Body = []byte(wire.Literal(body))
+	recorded := h.contentType()
+	content, mimeType, err := h.PostData.body(recorded)
+	if err != nil {
+		return Request{}, fmt.Errorf("body: %w", err)
+	}
+	if mimeType != recorded {
+		q.setContentType(wire.Literal(mimeType))
+	}
+	q.Body = []byte(wire.Literal(content))
 	return q, nil
 }
 
@@ -128,7 +167,7 @@ func encodeRaw(url string) string {
 // headers are those that are sent again. HTTP/2 may split Cookie in several
 // fields, of which HTTP/1.1 allows one only (RFC 9113 section 8.2.3).
 func (h *harRequest) headers(q *Request) {
-	cookie, typed := -1, false
+	cookie := -1
 	for _, f := range h.Headers {
 		if strings.HasPrefix(f.Name, ":") || isOneOf(f.Name, unrecorded) {
 			continue
@@ -141,7 +180,6 @@ func (h *harRequest) headers(q *Request) {
 			}
 			cookie = len(q.Headers)
 		}
-		typed = typed || strings.EqualFold(f.Name, "Content-Type")
 		q.Headers = append(q.Headers, [2]string{f.Name, value})
 	}
 	if cookie < 0 && len(h.Cookies) > 0 {
@@ -151,33 +189,4 @@ func (h *harRequest) headers(q *Request) {
 		}
 		q.Headers = append(q.Headers, [2]string{"Cookie", strings.Join(pairs, "; ")})
 	}
-	if p := h.PostData; !typed && p != nil && p.MimeType != "" {
-		q.Headers = append(q.Headers, [2]string{"Content-Type", wire.Literal(p.MimeType)})
-	}
-}
-
-// body is what was posted: as a text, or as the fields of a form.
-func (h *harRequest) body() (string, error) {
-	p := h.PostData
-	switch {
-	case p == nil:
-		return "", nil
-	case p.Text != nil && p.Encoding == "base64":
-		b, err := base64.StdEncoding.DecodeString(*p.Text)
-		if err != nil {
-			return "", fmt.Errorf("body: %w", err)
-		}
-		return string(b), nil
-	case p.Text != nil && (*p.Text != "" || len(p.Params) == 0):
-		return *p.Text, nil
-	case len(p.Params) == 0:
-		return "", nil
-	case !strings.HasPrefix(p.MimeType, "application/x-www-form-urlencoded"):
-		return "", fmt.Errorf("body: the recording has no text of a %q, only its parameters", p.MimeType)
-	}
-	pairs := make([]string, len(p.Params))
-	for i, f := range p.Params {
-		pairs[i] = url.QueryEscape(f.Name) + "=" + url.QueryEscape(f.Value)
-	}
-	return strings.Join(pairs, "&"), nil
 }

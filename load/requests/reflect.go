@@ -21,6 +21,10 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
+// maxDescriptors bounds what a server may say of itself, in bytes: as much as a
+// file of descriptors may have.
+const maxDescriptors = 64 << 20
+
 // Server is a gRPC server that is asked what it serves.
 type Server struct {
 	Addr    string      // ip:port, or unix:PATH

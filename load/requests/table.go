@@ -13,18 +13,12 @@ import (
 	"github.com/stormctl/stormctl/load/wire"
 )
 
-// byteOrderMark is what some programs write before a text in UTF-8.
-const byteOrderMark = "\xef\xbb\xbf"
-
 // ReadTable reads data for ${data.COLUMN}: CSV whose first line names the
 // columns (RFC 4180), or JSON lines, which begin with {: an object in each, all
 // with the names that the first one has. A JSON string is taken without its
 // quotes, null is empty, and anything else stands as it is written.
 func ReadTable(r io.Reader) (*wire.Table, error) {
 	in := bufio.NewReader(r)
-	if mark, err := in.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
-		_, _ = in.Discard(len(byteOrderMark)) // peeked: it is there
-	}
 	first, err := peekText(in)
 	if err != nil {
 		return nil, err

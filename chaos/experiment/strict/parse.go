@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // MaxSize bounds a file. Honest ones have a few hundred lines, with the
@@ -22,7 +24,11 @@ func (d *Doc) parse(data []byte) {
 		d.at(1, 1, "the file is larger than 1 MiB", d.subject.Large)
 		return
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	data, err := input.Plain(data)
+	if no, ok := errors.AsType[*input.NotText](err); ok {
+		d.at(no.Line, no.Column, no.Problem, no.Hint)
+		return
+	}
 	if !d.readable(data) {
 		return
 	}
@@ -57,10 +63,6 @@ func (d *Doc) parse(data []byte) {
 // readable looks for the first byte that no reader of YAML would take, and
 // reports whether there is none. The library finds it too, but not its place.
 func (d *Doc) readable(data []byte) bool {
-	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
-		d.at(1, 1, "the file is UTF-16", "save it as UTF-8")
-		return false
-	}
 	line, column := 1, 1
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])

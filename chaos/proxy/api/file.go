@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // What a file may say of a proxy, and of a toxic of it. A word that is none of
@@ -21,23 +21,15 @@ var (
 	toxicKeys = []string{"name", "type", "stream", "toxicity", "attributes", "ttl"}
 )
 
-// maxFile bounds a file of proxies.
-const maxFile = 1 << 20
+// listKind is the kind of a file of proxies.
+var listKind = input.Kind{Name: "a list of proxies", Most: 1 << 20}
 
 // Load makes the proxies that a file lists: toxiproxy's JSON, or the same in
 // YAML. It returns how many there are. An error names the file and the line.
 func (s *Server) Load(ctx context.Context, file string) (proxies int, err error) {
-	f, err := os.Open(file)
+	data, err := input.Read(file, listKind)
 	if err != nil {
 		return 0, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return 0, err
-	}
-	if len(data) > maxFile {
-		return 0, fmt.Errorf("%s: is longer than 1 MiB: is this the right file?", file)
 	}
 	if err := s.begin(); err != nil {
 		return 0, err

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// What opens files by itself, not by package input, opens what no user has
+// named: what the run made for itself, what the kernel tells, what it writes to.
+// Everything else is a way in for /dev/zero and for FIFOs.
+var ownFiles = map[string]string{
+	"chaos/evidence/csv.go":            "writes the run directory",
+	"chaos/evidence/dir.go":            "the run directory's records",
+	"chaos/evidence/read.go":           "the run directory's records",
+	"chaos/evidence/tail.go":           "the run directory's records, while they are written",
+	"chaos/evidence/timeline.go":       "writes the run directory",
+	"chaos/host/cgroup.go":             "/proc and /sys",
+	"chaos/host/command.go":            "writes a target's output",
+	"chaos/host/disk.go":               "writes what fills a disk",
+	"chaos/host/memory.go":             "/proc",
+	"chaos/host/process.go":            "/proc",
+	"chaos/judge.go":                   "the run directory's histograms, which have no most",
+	"chaos/lease/command.go":           "/proc",
+	"chaos/lease/conflict.go":          "the folder of journals",
+	"chaos/lease/heal.go":              "journals, which have their own rules",
+	"chaos/lease/perform.go":           "/sys, and writes a target's output",
+	"chaos/lease/process.go":           "/proc",
+	"chaos/recorder.go":                "writes the run directory",
+	"chaos/rundir.go":                  "its own note in a run directory, and writes there",
+	"load/input/read.go":               "the door itself",
+	"targets/output.go":                "a target's output",
+	"targets/proc/proc.go":             "/proc",
+	"targets/process.go":               "writes a target's output",
+	"targets/supervise.go":             "/dev/null",
+	"load/benchmarks/peers.go":         "what its peers wrote",
+	"chaos/proxy/benchmarks/meters.go": "/proc",
+}
+
+func TestFilesComeInByTheDoor(t *testing.T) {
+	opens := regexp.MustCompile(`\bos\.(Open|OpenFile|ReadFile|DirFS|OpenInRoot)\(|\bos\.(Open|OpenFile|ReadFile)\b[^(]|\btls\.LoadX509KeyPair\(|\bioutil\.`)
+	seen := map[string]bool{}
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || !opens.Match(text) {
+			return err
+		}
+		name := strings.TrimPrefix(filepath.ToSlash(path), "../../")
+		seen[name] = true
+		if ownFiles[name] == "" {
+			t.Errorf("%s opens a file by itself: read what a user names by package input, or say here why it need not be", name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range ownFiles {
+		if !seen[name] {
+			t.Errorf("%s opens no file any more", name)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package targets
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+const (
+	mostOutput = 256 << 20              // bytes of the file of a target's output
+	boundEvery = 250 * time.Millisecond // how often its size is looked at
+)
+
+// bound keeps the file of a target's output from filling the disk. The command
+// writes to the file by itself, so that nothing of what it wrote is on its way
+// when it ends; past the most, all but the first half and the last lines is cut
+// out, and the file says so where it was. The file may have more than the most
+// for as long as nobody looks.
+type bound struct {
+	file *os.File // open for reading and appending, as the command has it
+	most int64
+	cut  int64 // bytes, so far
+	note int   // bytes of what it says so in
+}
+
+// newBound is that of a file; nil for what is none, which needs no bound.
+func newBound(file *os.File) *bound {
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return &bound{file: file, most: mostOutput}
+}
+
+// look cuts where there is too much.
+func (b *bound) look() error {
+	if b == nil {
+		return nil
+	}
+	info, err := b.file.Stat()
+	if err != nil || info.Size() <= b.most {
+		return err
+	}
+	last := make([]byte, min(tailBytes, b.most/4))
+	n, err := b.file.ReadAt(last, info.Size()-int64(len(last)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err := b.file.Truncate(b.most / 2); err != nil {
+		return err
+	}
+	b.cut += info.Size() - b.most/2 - int64(n) - int64(b.note)
+	note := fmt.Sprintf("\n[stormctl: some %d bytes were cut out here, because the output came to more than %d]\n", b.cut, b.most)
+	b.note = len(note)
+	_, err = b.file.WriteString(note + string(last[:n]))
+	return err
+}
