@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stormctl/stormctl/chaos/lease"
@@ -54,7 +55,7 @@ func TestPidFileNamesOnlyWhatIsAllowed(t *testing.T) {
 func TestPidFileThatIsNone(t *testing.T) {
 	dir := t.TempDir()
 	fifo, large := filepath.Join(dir, "fifo"), filepath.Join(dir, "large")
-	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(large, make([]byte, 8<<10), 0o600); err != nil {
