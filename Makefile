@@ -14,7 +14,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power kill-test cgroup2-test release-check image deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power kill-test cgroup2-test release-check image deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,15 @@ test: deps ## everything, with the race detector
 	$(GO) test -vet=off -timeout 10m -parallel 2 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m $$($(GO) list ./... | grep -v /cmd/)
 	$(GO) test -vet=off -race -timeout 10m -parallel 2 -skip '$(MEASURED)' ./cmd/...
+	$(MAKE) --no-print-directory portable cross
+
+# What stands in for Linux's own on other systems, used here.
+portable: ## the forms for other systems, tested on this one
+	$(GO) test -vet=off -short -tags portable -timeout 10m ./chaos/proxy/tcp ./chaos/proxy/transport ./targets ./chaos/lease
+
+cross: ## vet everything, tests included, for macOS
+	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+	GOOS=darwin GOARCH=amd64 $(GO) vet ./...
 
 bench: ## the micro-benchmarks beside the hot files
 	$(GO) test -run '^$$' -bench . -benchmem ./load/... ./chaos/...

@@ -18,6 +18,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 // Options are how to run, as opposed to what.
@@ -121,6 +122,9 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	}
 	rec.mask = in.Mask
 	rec.tellSteps(plan.Routes)
+	if meter.Unmeasured != "" {
+		bed.Notes = append(bed.Notes, meter.Unmeasured)
+	}
 	for _, text := range bed.Notes {
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		progress.event(text)

@@ -254,3 +254,5 @@ func TestReviewDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations, right: %t", n, right)
 	}
 }
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -18,7 +17,6 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
-	"golang.org/x/time/rate"
 
 	"github.com/stormctl/stormctl/load/arrivals"
 )
@@ -140,8 +138,6 @@ func each(answer func(c net.Conn, r *http.Request) bool) func(net.Conn) {
 	}
 }
 
-const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
 // says answers every request with the same bytes.
 func says(text string) func(net.Conn) {
 	return each(func(c net.Conn, _ *http.Request) bool {
@@ -205,17 +201,6 @@ func fullBacklog(t *testing.T) string {
 
 // at is a schedule of given times.
 func at(times ...time.Duration) arrivals.Schedule { return listed(times) }
-
-// together is n arrivals that are all due at once.
-func together(n int) arrivals.Schedule { return listed(make([]time.Duration, n)) }
-
-type listed []time.Duration
-
-func (l listed) Arrivals() iter.Seq[time.Duration] { return slices.Values(l) }
-
-func (l listed) Rate(time.Duration) rate.Limit { return 0 }
-
-func (l listed) Duration() time.Duration { return l[len(l)-1] + 1 }
 
 // collect runs a plan and returns its samples by id. It fails the test if an
 // arrival is observed twice.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // incarnation is one life of a service, from fork to the end of its last
@@ -49,9 +51,13 @@ func launch(p Process, program string) (*incarnation, error) {
 	}
 	defer reportEnd.Close()
 
-	// The path by way of /proc is the binary that runs now, also when the file
-	// it came from has since been rebuilt or deleted (as `go run` does).
-	cmd := exec.Command("/proc/self/exe")
+	self, err := proc.Self()
+	if err != nil {
+		lifeline.Close()
+		report.Close()
+		return nil, err
+	}
+	cmd := exec.Command(self)
 	cmd.Args = append([]string{"stormctl-supervisor", program}, p.Command...)
 	cmd.Env = append(append(os.Environ(), p.Env...), superviseEnv+"=1")
 	cmd.Dir = p.Dir

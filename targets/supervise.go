@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stormctl/stormctl/targets/proc"
 )
 
@@ -23,7 +21,7 @@ const (
 
 	reportPid    = "pid "    // the command runs under this pid
 	reportFailed = "failed " // it could not be executed, for this reason
-	reportEnded  = "ended "  // it ended like this, and everything below it is gone
+	reportEnded  = "ended "  // it ended like this, and everything under it is gone
 )
 
 // Supervise must be called first in main, and first in TestMain of tests that
@@ -31,19 +29,20 @@ const (
 // the command's status (128 + n after signal n); in any other process it
 // returns at once.
 func Supervise() {
-	if os.Getenv(superviseEnv) == "" {
+	role := os.Getenv(superviseEnv)
+	if role == "" {
 		return
 	}
 	os.Unsetenv(superviseEnv) // the command must not take itself for a supervisor
-	os.Exit(supervise())
+	os.Exit(superviseAs(role))
 }
 
 func supervise() int {
 	// The command's parent-death signal is tied to this thread. It lasts until
 	// the process exits, because the goroutine locked to it never returns.
 	runtime.LockOSThread()
-	unix.CloseOnExec(lifelineFD)
-	unix.CloseOnExec(reportFD)
+	syscall.CloseOnExec(lifelineFD)
+	syscall.CloseOnExec(reportFD)
 	report := os.NewFile(reportFD, "report")
 	fail := func(err error) int {
 		fmt.Fprintf(report, "%s%v\n", reportFailed, err)
@@ -52,36 +51,38 @@ func supervise() int {
 	if len(os.Args) < 3 {
 		return fail(fmt.Errorf("supervisor needs a program and its arguments, got %q", os.Args))
 	}
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fail(fmt.Errorf("become subreaper: %w", err))
-	}
 
 	// Before the fork: an orphan may come to us as soon as the command runs.
 	orphans := make(chan os.Signal, 1)
 	signal.Notify(orphans, syscall.SIGCHLD)
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	under, err := adopt()
+	if err != nil {
+		return fail(err)
+	}
 
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return fail(err)
 	}
 	command, err := syscall.ForkExec(os.Args[1], os.Args[2:], &syscall.ProcAttr{
-		Env:   os.Environ(),
+		Env:   under.environ(os.Environ()),
 		Files: []uintptr{null.Fd(), 1, 2},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+		Sys:   under.attributes(),
 	})
 	if err != nil {
 		return fail(err)
 	}
+	under.began(command)
 	fmt.Fprintf(report, "%s%d\n", reportPid, command)
 
-	ended := superviseUntilOver(command, orphans, asked)
-	// The group was stopped or not, SIGKILL does not care.
-	_ = syscall.Kill(-command, syscall.SIGKILL)
+	ended := superviseUntilOver(under, command, orphans, asked)
+	under.kill(command)
 	if !stuck(ended) {
-		killChildren(command)
+		under.killRest(command)
 	}
+	under.release()
 
 	var status syscall.WaitStatus
 	if pid, err := syscall.Wait4(command, &status, syscall.WNOHANG, nil); err != nil || pid == 0 {
@@ -99,7 +100,7 @@ func supervise() int {
 // superviseUntilOver reaps orphans, and bounds the output, until the command has ended, a signal asks for its
 // end, or stormctl is gone. ended is closed when the command is dead but not yet
 // waited for, which keeps its pid ours.
-func superviseUntilOver(command int, orphans, asked <-chan os.Signal) <-chan struct{} {
+func superviseUntilOver(under *descendants, command int, orphans, asked <-chan os.Signal) <-chan struct{} {
 	output := newBound(os.Stdout)
 	defer func() { _ = output.look() }()
 	size := time.NewTicker(boundEvery)
@@ -112,8 +113,7 @@ func superviseUntilOver(command int, orphans, asked <-chan os.Signal) <-chan str
 	}()
 	ended := make(chan struct{})
 	go func() {
-		for unix.Waitid(unix.P_PID, command, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
-		}
+		under.awaitDeath(command)
 		close(ended)
 	}()
 
@@ -143,22 +143,6 @@ func stuck(ended <-chan struct{}) bool {
 		return false
 	case <-timer.C:
 		return true
-	}
-}
-
-// killChildren kills our children until none is left but the command, which
-// is dead. The children of a killed one become ours before it can be seen dead,
-// so the next look finds them: a look that finds none means there is none.
-func killChildren(command int) {
-	for end := time.Now().Add(killWithin / 2); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		reap(command)
-		children := childrenBut(command)
-		if len(children) == 0 {
-			return
-		}
-		for _, child := range children {
-			_ = syscall.Kill(child.Pid, syscall.SIGKILL)
-		}
 	}
 }
 

@@ -7,9 +7,8 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/lease"
 )
@@ -80,7 +79,7 @@ func (f DutyCycle) Inject(ctx context.Context) (Heal, error) {
 	})
 	if err != nil {
 		stop()
-		return nil, errors.Join(err, signalAll(all, unix.SIGCONT)) // the beat may have stopped them once more
+		return nil, errors.Join(err, signalAll(all, syscall.SIGCONT)) // the beat may have stopped them once more
 	}
 	return func(ctx context.Context) error { stop(); return undo(ctx) }, nil
 }
@@ -98,18 +97,18 @@ func (f DutyCycle) beat(all []lease.Process, done <-chan struct{}) {
 		case <-timer.C:
 		case <-done:
 			timer.Stop()
-			_ = signalAll(all, unix.SIGCONT) // the lease's undo does it again, and tells
+			_ = signalAll(all, syscall.SIGCONT) // the lease's undo does it again, and tells
 			return
 		}
-		sig := unix.SIGSTOP
+		sig := syscall.SIGSTOP
 		if stopped {
-			sig = unix.SIGCONT
+			sig = syscall.SIGCONT
 		}
 		_ = signalAll(all, sig) // fails only for processes that have ended
 	}
 }
 
-func signalAll(all []lease.Process, sig unix.Signal) error {
+func signalAll(all []lease.Process, sig syscall.Signal) error {
 	var errs []error
 	for _, p := range all {
 		errs = append(errs, p.Signal(sig))

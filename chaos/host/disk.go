@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -52,26 +53,13 @@ func (f Disk) fill(ctx context.Context, file *os.File) error {
 		switch err := allocate(file, size, want); {
 		case err == nil:
 			size += want
-		case errors.Is(err, unix.ENOSPC):
+		case errors.Is(err, syscall.ENOSPC):
 			piece = want / 2
 		default:
 			return err
 		}
 	}
 	return ctx.Err()
-}
-
-// allocate takes space without writing it where the file system can.
-func allocate(file *os.File, from, n int64) error {
-	err := unix.Fallocate(int(file.Fd()), 0, from, n)
-	for errors.Is(err, unix.EINTR) {
-		err = unix.Fallocate(int(file.Fd()), 0, from, n)
-	}
-	if !errors.Is(err, unix.EOPNOTSUPP) {
-		return err
-	}
-	_, err = file.WriteAt(make([]byte, n), from)
-	return err
 }
 
 // freeSpace is what we could write.
@@ -84,7 +72,7 @@ func freeSpace(dir string) (int64, error) {
 	if os.Geteuid() == 0 {
 		blocks = st.Bfree
 	}
-	return int64(blocks) * st.Bsize, nil
+	return int64(blocks) * int64(st.Bsize), nil //nolint:unconvert // its type differs between systems
 }
 
 func (f Disk) String() string {
@@ -97,7 +85,7 @@ func (f Disk) Check(context.Context) error {
 	device := func(path string) (uint64, error) {
 		var st unix.Stat_t
 		err := unix.Stat(path, &st)
-		return st.Dev, err
+		return uint64(st.Dev), err //nolint:unconvert // its type differs between systems
 	}
 	dev, err := device(f.Dir)
 	if err != nil {

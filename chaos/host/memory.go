@@ -7,8 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/chaos/unit"
@@ -108,12 +107,12 @@ func (l Leased) lower(ctx context.Context, s Subject, resource string, value fun
 		if err != nil {
 			return nil, err
 		}
-		var now unix.Rlimit
-		if err := unix.Prlimit(all[i].Pid, lease.Resources[resource], nil, &now); err != nil {
+		now, err := lease.ReadLimit(all[i].Pid, resource)
+		if err != nil {
 			return nil, fmt.Errorf("read the limits of process %d: %w", all[i].Pid, err)
 		}
-		if set < now.Cur {
-			undo = append(undo, lease.Undo{Kind: lease.Rlimit, Process: &all[i], Resource: resource, Was: now.Cur, Set: set})
+		if set < now.Soft {
+			undo = append(undo, lease.Undo{Kind: lease.Rlimit, Process: &all[i], Resource: resource, Was: now.Soft, Set: set})
 		}
 	}
 	if len(undo) == 0 {
@@ -121,16 +120,14 @@ func (l Leased) lower(ctx context.Context, s Subject, resource string, value fun
 	}
 	return l.underLease(ctx, undo, func(context.Context, *lease.Injection) error {
 		for _, u := range undo {
-			var now unix.Rlimit
-			id := lease.Resources[resource]
-			err := unix.Prlimit(u.Process.Pid, id, nil, &now)
-			if err == nil && now.Cur != u.Was {
+			now, err := lease.ReadLimit(u.Process.Pid, resource)
+			if err == nil && now.Soft != u.Was {
 				return fmt.Errorf("the limit %s of process %d has changed meanwhile", resource, u.Process.Pid)
 			}
 			if err == nil {
-				err = unix.Prlimit(u.Process.Pid, id, &unix.Rlimit{Cur: u.Set, Max: now.Max}, nil)
+				err = lease.SetLimit(u.Process.Pid, resource, lease.Limit{Soft: u.Set, Max: now.Max})
 			}
-			if err != nil && !errors.Is(err, unix.ESRCH) {
+			if err != nil && !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("limit process %d: %w", u.Process.Pid, err)
 			}
 		}

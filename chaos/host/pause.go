@@ -2,8 +2,7 @@ package host
 
 import (
 	"context"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/stormctl/stormctl/chaos/lease"
 )
@@ -79,7 +78,7 @@ func (f Kill) Inject(context.Context) (Heal, error) {
 		return nil, err
 	}
 	for _, p := range all {
-		if err := p.Signal(unix.SIGKILL); err != nil {
+		if err := p.Signal(syscall.SIGKILL); err != nil {
 			return nil, err
 		}
 	}

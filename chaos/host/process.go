@@ -11,6 +11,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/load/input"
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // Subject is whose process a fault happens to.
@@ -58,7 +59,7 @@ func (f PidFile) String() string {
 	if err != nil {
 		return "the process that " + f.Path + " names"
 	}
-	program, _ := programOf(p.Pid)
+	program, _ := proc.Program(p.Pid)
 	return fmt.Sprintf("process %d (%s), named by %s", p.Pid, program, f.Path)
 }
 
@@ -68,7 +69,7 @@ func (f PidFile) allowed(pid int) error {
 	if pid == 1 || slices.Contains(ancestors(), pid) {
 		return fmt.Errorf("process %d is the first of the system, or stormctl's own, or runs it: it is never touched", pid)
 	}
-	program, err := programOf(pid)
+	program, err := proc.Program(pid)
 	if err != nil {
 		return fmt.Errorf("the program of process %d cannot be seen: %w", pid, err)
 	}
@@ -80,27 +81,16 @@ func (f PidFile) allowed(pid int) error {
 	return fmt.Errorf("process %d runs %s, which is outside limits.processes (%s)", pid, program, strings.Join(f.Allow, ", "))
 }
 
-// programOf is the file that a process runs. Its name in /proc/PID/comm may be
-// chosen by itself, this may not.
-func programOf(pid int) (string, error) {
-	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	return strings.TrimSuffix(path, " (deleted)"), err
-}
-
 // ancestors are we and all that we run under.
 func ancestors() []int {
 	var all []int
 	for pid := os.Getpid(); pid > 0; {
 		all = append(all, pid)
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		st, err := proc.Read(pid)
 		if err != nil {
 			break
 		}
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		if len(fields) < 2 {
-			break
-		}
-		pid, _ = strconv.Atoi(fields[1]) // 0 ends it
+		pid = st.Parent // 0 ends it
 	}
 	return all
 }

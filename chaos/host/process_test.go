@@ -5,14 +5,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 func TestPidFileNamesOnlyWhatIsAllowed(t *testing.T) {
 	c := spawn(t, nil, "sleep", "600")
-	program, err := programOf(c.Pid)
+	program, err := proc.Program(c.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func TestPidFileNamesOnlyWhatIsAllowed(t *testing.T) {
 func TestPidFileThatIsNone(t *testing.T) {
 	dir := t.TempDir()
 	fifo, large := filepath.Join(dir, "fifo"), filepath.Join(dir, "large")
-	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(large, make([]byte, 8<<10), 0o600); err != nil {
@@ -104,7 +106,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	if err := greet(addr); err != nil {
 		t.Fatal(err)
 	}
-	before := soft(t, c, unix.RLIMIT_NOFILE)
+	before := soft(t, c, "nofile")
 	heal := inject(t, Descriptors{held(t), subject{c.Process}, 0})
 	if err := greet(addr); err == nil {
 		t.Error("it accepts though it has no descriptor left")
@@ -114,7 +116,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 	heal()
 	eventually(t, "it accepts again", func() bool { return greet(addr) == nil })
-	if after := soft(t, c, unix.RLIMIT_NOFILE); after != before {
+	if after := soft(t, c, "nofile"); after != before {
 		t.Errorf("limit %d after, %d before", after, before)
 	}
 }
@@ -152,24 +154,24 @@ func TestAddressSpaceRunsOut(t *testing.T) {
 	if got := ask(); got != "yes" {
 		t.Fatalf("before: %s", got)
 	}
-	before := soft(t, c, unix.RLIMIT_AS)
+	before := soft(t, c, "as")
 	heal := inject(t, AddressSpace{held(t), subject{c.Process}, 1 << 20})
 	if got := ask(); got != "no" {
 		t.Errorf("64 MiB where 1 MiB is free: %s", got)
 	}
 	heal()
-	if got := ask(); got != "yes" || soft(t, c, unix.RLIMIT_AS) != before {
-		t.Errorf("after: %s, limit %d, before %d", got, soft(t, c, unix.RLIMIT_AS), before)
+	if got := ask(); got != "yes" || soft(t, c, "as") != before {
+		t.Errorf("after: %s, limit %d, before %d", got, soft(t, c, "as"), before)
 	}
 }
 
-func soft(t *testing.T, c child, resource int) uint64 {
+func soft(t *testing.T, c child, resource string) uint64 {
 	t.Helper()
-	var now unix.Rlimit
-	if err := unix.Prlimit(c.Pid, resource, nil, &now); err != nil {
+	now, err := lease.ReadLimit(c.Pid, resource)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return now.Cur
+	return now.Soft
 }
 
 func TestKillIsForGood(t *testing.T) {
@@ -178,7 +180,7 @@ func TestKillIsForGood(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strconv.Itoa(c.Pid)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	program, err := programOf(c.Pid)
+	program, err := proc.Program(c.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}

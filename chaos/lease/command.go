@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stormctl/stormctl/targets/proc"
 )
 
@@ -107,7 +105,7 @@ func killMarked(ctx context.Context, mark string) error {
 	for none := 0; none < 3; {
 		left := 0
 		for _, st := range proc.All() {
-			environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", st.Pid))
+			environ, err := proc.Environ(st.Pid)
 			if err != nil || !carries(environ, want) {
 				continue
 			}
@@ -116,7 +114,7 @@ func killMarked(ctx context.Context, mark string) error {
 				continue
 			}
 			left++
-			if err := p.Signal(unix.SIGKILL); err != nil {
+			if err := p.Signal(syscall.SIGKILL); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // What a run and its guardian have agreed on.
@@ -46,9 +48,13 @@ func startGuardian(path string) (*guardian, error) {
 		return nil, err
 	}
 	defer wordsEnd.Close()
-	// The path by way of /proc is the binary that runs now, also when the file
-	// it came from has since been rebuilt or deleted (as `go run` does).
-	cmd := exec.Command("/proc/self/exe")
+	self, err := proc.Self()
+	if err != nil {
+		renewal.Close()
+		words.Close()
+		return nil, err
+	}
+	cmd := exec.Command(self)
 	cmd.Args = []string{"stormctl-guardian", path}
 	cmd.Env = append(os.Environ(), guardianEnv+"="+path)
 	cmd.Dir = "/"

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Halt tells every run of this user to end, and waits until they have, with
@@ -28,7 +27,7 @@ func Halt(ctx context.Context, within time.Duration) (ended, left []Run, err err
 	}
 	for _, r := range runs {
 		if r.here() { // its pid means nothing elsewhere; the file tells it
-			errs = append(errs, r.Process.Signal(unix.SIGTERM))
+			errs = append(errs, r.Process.Signal(syscall.SIGTERM))
 		}
 	}
 	left = Ended(ctx, runs, within)

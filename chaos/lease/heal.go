@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // performAll performs steps: those of one hold one after another, the latest
@@ -135,7 +137,7 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 	if err != nil {
 		return nil, nil, err
 	}
-	boot, _, _ := view()
+	boot, _, _ := proc.View()
 	undoing, cancel := context.WithTimeout(ctx, undoWithin)
 	defer cancel()
 	foreign := func(s step) bool { return s.undo.ofBoot() && header.Boot == boot && !header.here() }
@@ -169,7 +171,7 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 		if len(undone) > 0 {
 			j.keep(header)
 		}
-		if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeJournal(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}

@@ -11,13 +11,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // write makes a journal of a run that is dead.
 func write(t *testing.T, state string, change func(*Header), undo ...Undo) string {
 	t.Helper()
 	h := Header{Name: "old", Dir: t.TempDir(), Process: Process{Pid: 1 << 30}}
-	h.Boot, h.Namespace, h.Clock = view()
+	h.Boot, h.Namespace, h.Clock = proc.View()
 	change(&h)
 	j, err := openJournal(filepath.Join(state, "old"+suffix), os.O_CREATE)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // Header is the first line of a journal: whose it is.
@@ -30,7 +30,7 @@ type Header struct {
 // here reports whether the journal was written in our view of processes, in
 // which alone the pids and starts in it mean what they say.
 func (h Header) here() bool {
-	boot, namespace, clock := view()
+	boot, namespace, clock := proc.View()
 	return h.Boot == boot && h.Namespace == namespace && (h.Clock == "" || h.Clock == clock)
 }
 
@@ -63,7 +63,8 @@ type journal struct {
 	path string
 	file *os.File
 
-	mu sync.Mutex // an append, with what must go with it
+	mu      sync.Mutex // an append, with what must go with it
+	undoing *os.File   // beside the journal: the lock to undo, where it is a file
 }
 
 // openJournal opens a journal in a folder that is ours alone, and only one that
@@ -195,29 +196,6 @@ const (
 	lockUndo
 )
 
-// lock takes a lock; false means that another has it and wait was false.
-func (j *journal) lock(which int64, wait bool) (bool, error) {
-	how := unix.F_OFD_SETLK
-	if wait {
-		how = unix.F_OFD_SETLKW
-	}
-	for {
-		err := unix.FcntlFlock(j.file.Fd(), how, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: which, Len: 1})
-		switch {
-		case err == nil:
-			return true, nil
-		case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES):
-			return false, nil
-		case !errors.Is(err, unix.EINTR):
-			return false, fmt.Errorf("lock %s: %w", j.path, err)
-		}
-	}
-}
-
-func (j *journal) unlock(which int64) error {
-	return unix.FcntlFlock(j.file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Whence: io.SeekStart, Start: which, Len: 1})
-}
-
 // alive reports whether the run of a journal is. A run that was killed while it
 // forked leaves its lock, for a moment, to a child that has not executed its
 // program yet, and might still break what the program breaks: that is waited
@@ -240,12 +218,3 @@ func (j *journal) alive(h Header) (bool, error) {
 
 // forkWithin is how long a child may take from its fork to its program.
 const forkWithin = 5 * time.Second
-
-// locked reports whether another process holds the lock of the run.
-func (j *journal) locked() (bool, error) {
-	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: lockRun, Len: 1}
-	if err := unix.FcntlFlock(j.file.Fd(), unix.F_OFD_GETLK, &l); err != nil {
-		return false, fmt.Errorf("look at the lock of %s: %w", j.path, err)
-	}
-	return l.Type != unix.F_UNLCK, nil
-}

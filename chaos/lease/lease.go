@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 const (
@@ -73,7 +75,7 @@ func Open(o Options) (*Lease, error) {
 	}
 	l := &Lease{journal: j, options: o, ended: make(chan struct{}), open: map[int]step{}}
 	h := Header{Name: o.Name, Dir: dir, Process: self, Began: time.Now()}
-	h.Boot, h.Namespace, h.Clock = view()
+	h.Boot, h.Namespace, h.Clock = proc.View()
 	if _, err = j.lock(lockRun, false); err == nil {
 		err = j.append(entry{Run: &h})
 	}
@@ -87,7 +89,7 @@ func Open(o Options) (*Lease, error) {
 		l.guardian, err = startGuardian(path)
 	}
 	if err != nil {
-		os.Remove(j.path)
+		_ = removeJournal(j.path)
 		j.file.Close()
 		return nil, err
 	}
@@ -111,7 +113,7 @@ func sweep(dir string) {
 		h, open, err := j.read()
 		if err == nil && len(open) == 0 {
 			if alive, err := j.alive(h); err == nil && !alive {
-				os.Remove(path)
+				_ = removeJournal(path)
 			}
 		}
 		j.file.Close()
@@ -335,7 +337,7 @@ func (l *Lease) Close() error {
 	errs := []error{l.undo(ctx, 0)}
 	close(l.ended)
 	if errs[0] == nil {
-		errs = append(errs, os.Remove(l.journal.path))
+		errs = append(errs, removeJournal(l.journal.path))
 	}
 	if l.guardian != nil {
 		errs = append(errs, l.guardian.end())

@@ -77,11 +77,11 @@ func (u Undo) inflict() error {
 	case Continue:
 		return u.Process.Stop()
 	case Rlimit:
-		var now unix.Rlimit
-		if err := unix.Prlimit(u.Process.Pid, Resources[u.Resource], nil, &now); err != nil {
+		now, err := ReadLimit(u.Process.Pid, u.Resource)
+		if err != nil {
 			return err
 		}
-		return unix.Prlimit(u.Process.Pid, Resources[u.Resource], &unix.Rlimit{Cur: u.Set, Max: now.Max}, nil)
+		return SetLimit(u.Process.Pid, u.Resource, Limit{u.Set, now.Max})
 	case Regroup:
 		if err := os.Mkdir(u.Group, 0o755); err != nil {
 			return err
@@ -220,11 +220,11 @@ func shell(t *testing.T, text string) script {
 
 func softLimit(t *testing.T, p Process, resource string) uint64 {
 	t.Helper()
-	var now unix.Rlimit
-	if err := unix.Prlimit(p.Pid, Resources[resource], nil, &now); err != nil {
+	now, err := ReadLimit(p.Pid, resource)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return now.Cur
+	return now.Soft
 }
 
 // eventually waits for something that another process does. The bound only

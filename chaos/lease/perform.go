@@ -11,13 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
-
-// Resources are the limits that Rlimit knows, by their names in prlimit(1).
-var Resources = map[string]int{"nofile": unix.RLIMIT_NOFILE, "as": unix.RLIMIT_AS, "fsize": unix.RLIMIT_FSIZE}
 
 // perform does it. That there is nothing to undo is no error.
 func (u Undo) perform(ctx context.Context) error {
@@ -26,7 +22,7 @@ func (u Undo) perform(ctx context.Context) error {
 	}
 	switch u.Kind {
 	case Continue:
-		return u.Process.Signal(unix.SIGCONT)
+		return u.Process.Signal(syscall.SIGCONT)
 	case Kill:
 		return killMarked(ctx, u.Mark)
 	case Rlimit:
@@ -52,13 +48,11 @@ func (u Undo) perform(ctx context.Context) error {
 func (u Undo) restoreLimits() error {
 	var errs []error
 	for _, p := range u.Process.Family() {
-		var now unix.Rlimit
-		resource := Resources[u.Resource]
-		err := unix.Prlimit(p.Pid, resource, nil, &now)
-		if err == nil && now.Cur == u.Set && p.there() {
-			err = unix.Prlimit(p.Pid, resource, &unix.Rlimit{Cur: min(u.Was, now.Max), Max: now.Max}, nil)
+		now, err := ReadLimit(p.Pid, u.Resource)
+		if err == nil && now.Soft == u.Set && p.there() {
+			err = SetLimit(p.Pid, u.Resource, Limit{min(u.Was, now.Max), now.Max})
 		}
-		if err != nil && !errors.Is(err, unix.ESRCH) {
+		if err != nil && !errors.Is(err, syscall.ESRCH) {
 			errs = append(errs, fmt.Errorf("limit %s of process %d: %w", u.Resource, p.Pid, err))
 		}
 	}
@@ -113,7 +107,7 @@ func groupPids(group string) ([]int, error) {
 // MoveTo moves a process into a cgroup; that it has ended is no error.
 func MoveTo(group string, pid int) error {
 	err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
-	if errors.Is(err, unix.ESRCH) {
+	if errors.Is(err, syscall.ESRCH) {
 		return nil
 	}
 	return err

@@ -1,13 +1,10 @@
 package lease
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/targets/proc"
 )
@@ -16,7 +13,7 @@ import (
 // alone is given to another one day.
 type Process struct {
 	Pid   int    `json:"pid"`
-	Start uint64 `json:"start"`           // clock ticks since boot, field 22 of proc_pid_stat(5)
+	Start uint64 `json:"start"`           // proc.Stat.Start
 	Group bool   `json:"group,omitempty"` // with all of its process group, which it leads
 }
 
@@ -50,7 +47,7 @@ func (p Process) Stands() bool {
 
 // Signal sends a signal to exactly this process, and to the rest of its group
 // if it is one. That it has ended is no error.
-func (p Process) Signal(sig unix.Signal) error {
+func (p Process) Signal(sig syscall.Signal) error {
 	err := p.signalOne(sig)
 	if !p.Group {
 		return err
@@ -60,33 +57,15 @@ func (p Process) Signal(sig unix.Signal) error {
 	if st, e := proc.Read(p.Pid); e == nil && st.Start != p.Start {
 		return nil
 	}
-	if e := unix.Kill(-p.Pid, sig); e != nil && !errors.Is(e, unix.ESRCH) {
+	if e := syscall.Kill(-p.Pid, sig); e != nil && !errors.Is(e, syscall.ESRCH) {
 		return fmt.Errorf("signal %s: %w", p, e)
-	}
-	return nil
-}
-
-func (p Process) signalOne(sig unix.Signal) error {
-	fd, err := unix.PidfdOpen(p.Pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("open %s: %w", p, err)
-	}
-	defer func() { _ = unix.Close(fd) }() // nothing was written to it
-	if !p.there() {                       // looked at after it was opened: the descriptor cannot pass to another any more
-		return nil
-	}
-	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("signal %s: %w", p, err)
 	}
 	return nil
 }
 
 // Stop sends SIGSTOP and returns when the process stands.
 func (p Process) Stop() error {
-	if err := p.Signal(unix.SIGSTOP); err != nil {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
 	for end := time.Now().Add(2 * time.Second); !p.Stands(); time.Sleep(time.Millisecond) {
@@ -118,13 +97,4 @@ func (p Process) Family() []Process {
 		}
 	}
 	return family
-}
-
-// view names the kernel's run and our view of its processes: pids mean nothing
-// in another, nor starts by another clock.
-func view() (boot, namespace, clock string) {
-	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // none: all runs look like one boot's
-	namespace, _ = os.Readlink("/proc/self/ns/pid")
-	clock, _ = os.Readlink("/proc/self/ns/time") // none before Linux 5.6, which has but one
-	return string(bytes.TrimSpace(text)), namespace, clock
 }

@@ -25,7 +25,7 @@ type Undo struct {
 	Kind     string        `json:"kind"`
 	Process  *Process      `json:"process,omitempty"`
 	Mark     string        `json:"mark,omitempty"`
-	Resource string        `json:"resource,omitempty"` // a key of Resources
+	Resource string        `json:"resource,omitempty"` // as prlimit(1) names it
 	Was      uint64        `json:"was,omitempty"`      // soft limit before
 	Set      uint64        `json:"set,omitempty"`      // soft limit that the fault sets
 	Group    string        `json:"group,omitempty"`    // folder of the cgroup that the fault makes
@@ -111,7 +111,7 @@ func (u Undo) Check() error {
 	case Kill:
 		ok = u.Mark != ""
 	case Rlimit:
-		_, known := Resources[u.Resource]
+		known := knownLimit(u.Resource)
 		ok = u.Process != nil && known
 	case Regroup:
 		ok = u.Group != "" && u.Home != ""

@@ -38,10 +38,26 @@ func (b *Testbed) Hold(ctx context.Context, lost, say func(string)) (*lease.Leas
 // check asks every fault whether it could be made, before anything is started.
 // The error names each event that could not, and what is missing.
 func check(ctx context.Context, x *experiment.Experiment, t timeline.Timeline) error {
+	return checkEach(x, t, func(f host.Fault) error {
+		if err := host.Lacks(f); err != nil {
+			return err
+		}
+		return f.Check(ctx)
+	})
+}
+
+// Lacks names each event of x for which this system has not what it takes, on
+// whatever machine, and what that is.
+func Lacks(x *experiment.Experiment) error {
+	b := &Testbed{x: x, hosts: map[string]string{}}
+	return checkEach(x, b.Timeline(0), host.Lacks)
+}
+
+func checkEach(x *experiment.Experiment, t timeline.Timeline, check func(host.Fault) error) error {
 	var errs []error
 	for _, e := range t {
 		if f, ok := e.Fault.(host.Fault); ok {
-			if err := f.Check(ctx); err != nil {
+			if err := check(f); err != nil {
 				errs = append(errs, fmt.Errorf("chaos[%d] (%s at %s): %w", e.Index, x.Chaos[e.Index], unit.FormatDuration(e.At), err))
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -16,7 +15,7 @@ func keepBusy(t *testing.T) (pid int, stop func()) {
 	cmd := exec.Command("sh", "-c", "while :; do :; done")
 	// The kernel sends it when the thread that started the command ends
 	// (prctl(2)), so that thread must live until stop: it is kept for that.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	dieWithThread(cmd)
 	begun, end, ended := make(chan error, 1), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -54,6 +53,9 @@ func keepCoresBusy(t *testing.T, cores int) (stop func()) {
 }
 
 func TestKeepBusyEndsWithUs(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ends a process with the one that has started it")
+	}
 	const role = "STORMCTL_TEST_BUSY"
 	if os.Getenv(role) != "" {
 		pid, _ := keepBusy(t)

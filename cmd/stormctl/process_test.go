@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // readStat returns state and parent of a process (proc_pid_stat(5)); ok is
@@ -41,10 +39,10 @@ func TestAlive(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// It returns when the process has ended, and leaves it to be waited for.
-	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "it has ended, and is left to be waited for", func() bool {
+		state, _, ok := readStat(cmd.Process.Pid)
+		return !ok || state == "Z"
+	})
 	if state, _, _ := readStat(cmd.Process.Pid); state != "Z" || alive(cmd.Process.Pid) {
 		t.Errorf("a process in state %q is alive: %v, want Z, which is not", state, alive(cmd.Process.Pid))
 	}

@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/reports"
 	"github.com/stormctl/stormctl/targets/reference"
 )
@@ -34,8 +36,9 @@ all are sound, otherwise 2.
 Of a sound file it is told besides which parts of its claims the plan cannot
 decide, whatever the system does: too low a rate, a fault too short, a status
 that is never injected. Each is a line on stderr with the key that would settle
-it, marked "warning:"; the exit code stays 0. docs/claims has a page for each claim,
-with what leaves it open and what to do.`,
+it, marked "warning:"; the exit code stays 0. So is each fault for which this
+system has not what it takes: run refuses it. docs/claims has a page for each
+claim, with what leaves it open and what to do.`,
 		Example: `  stormctl validate examples/breaker.yaml
   stormctl validate examples/*.yaml`,
 		Args: atLeastOne("FILE"),
@@ -50,7 +53,7 @@ with what leaves it open and what to do.`,
 func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 	code := exitHeld
 	for _, file := range files {
-		_, weak, err := loadExperiment(file, set)
+		x, weak, err := loadExperiment(file, set)
 		if err != nil {
 			tell(stderr, errorText(err))
 			code = exitFailed
@@ -58,6 +61,11 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 		}
 		for _, w := range weak {
 			tell(stderr, reports.Clean(w.String()))
+		}
+		if err := testbed.Lacks(x); err != nil {
+			for line := range strings.Lines(err.Error()) {
+				tell(stderr, fmt.Sprintf("%s: warning: cannot run here: %s", reports.Clean(file), reports.Clean(strings.TrimSpace(line))))
+			}
 		}
 		fmt.Fprintf(stdout, "%s: ok\n", reports.Clean(file))
 	}

@@ -46,6 +46,9 @@ func MaxResident() int64 {
 	return u.Maxrss << 10
 }
 
+// Unmeasured is what of the host this system does not show: nothing that is read here.
+const Unmeasured = ""
+
 // stealTime is what the hypervisor has taken from all cores so far; negative
 // if the system does not say.
 func stealTime() time.Duration {

@@ -2,16 +2,19 @@
 
 package meter
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
-// CPUTime, MaxResident, ThreadID, ThreadTime, stealTime and stallTime are not known here.
-func CPUTime() time.Duration { return 0 }
+// Unmeasured is what of the host this system does not show.
+const Unmeasured = "what the host does was measured in part only: " + runtime.GOOS +
+	" does not show how long threads wait for a core (pressure), nor what a hypervisor takes (steal)"
 
+// ThreadID, ThreadTime, stealTime and stallTime are not known here.
 func ThreadID() int64 { return 0 }
 
 func ThreadTime(int64) time.Duration { return 0 }
-
-func MaxResident() int64 { return 0 }
 
 func stealTime() time.Duration { return -1 }
 

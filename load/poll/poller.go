@@ -30,6 +30,7 @@ const (
 	Readable = unix.EPOLLIN
 	Writable = unix.EPOLLOUT
 	HungUp   = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR // the peer will send nothing after what it has sent
+	Broken   = unix.EPOLLERR                                   // and has reset the connection, or the path has
 )
 
 // WakeSlot marks the event of Wake.

@@ -134,15 +134,18 @@ func TestNameThatMoves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			// The end may be there before the dial has looked at its connection.
 			c, err := net.Dial("tcp", e.view().Listen)
-			if err != nil {
+			if err != nil && !errors.Is(err, syscall.ECONNRESET) {
 				t.Fatal(err)
 			}
-			defer c.Close()
-			c.Write([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
-			c.SetReadDeadline(time.Now().Add(muchPatience))
-			if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("the caller got %d bytes, %v; want its end", n, err)
+			if err == nil {
+				defer c.Close()
+				c.Write([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+				c.SetReadDeadline(time.Now().Add(muchPatience))
+				if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("the caller got %d bytes, %v; want its end", n, err)
+				}
 			}
 			if v := e.view(); !strings.Contains(v.Refused, "upstream 192.0.2.1:80 is not allowed") {
 				t.Errorf("nothing tells of it: %+v", v)

@@ -7,11 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/stormctl/stormctl/chaos/proxy/transport"
-	"github.com/stormctl/stormctl/load/poll"
 )
 
 // asyncDialer opens connections to the dependency without blocking. A name is
@@ -71,57 +69,22 @@ func (d *asyncDialer) lookup() []netip.AddrPort {
 	return addrs
 }
 
-// connect begins to dial. It returns errno 0 if the connection is open already,
-// EINPROGRESS if that will show; with any other there is none.
-func (d *asyncDialer) connect(addr netip.AddrPort) (fd int, errno unix.Errno) {
+// connect begins to dial, as poller.connect does, where that is allowed.
+func (d *asyncDialer) connect(on poller, addr netip.AddrPort) (fd int, errno syscall.Errno) {
 	if d.allow(addr) != nil {
-		return -1, unix.EACCES
+		return -1, syscall.EACCES
 	}
-	to, family, err := sockaddrOf(addr)
-	if err != nil {
-		return -1, unix.EADDRNOTAVAIL
-	}
-	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, errnoOf(err)
-	}
-	poll.Tune(fd, to)
-	switch errno := errnoOf(unix.Connect(fd, to)); errno {
-	case 0:
-		return fd, 0
-	case unix.EINPROGRESS, unix.EINTR: // a signal does not stop it
-		return fd, unix.EINPROGRESS
-	default:
-		_ = unix.Close(fd)
-		return -1, errno
-	}
+	return on.connect(addr)
 }
 
-// errnoOf is the number of an error of package unix.
-func errnoOf(err error) unix.Errno {
+// errnoOf is the number of an error of package syscall.
+func errnoOf(err error) syscall.Errno {
 	if err == nil {
 		return 0
 	}
-	var errno unix.Errno
+	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errno
 	}
-	return unix.EIO
-}
-
-// sockaddrOf is the address as the kernel takes it.
-func sockaddrOf(addr netip.AddrPort) (to unix.Sockaddr, family int, err error) {
-	ip := addr.Addr()
-	if ip.Is4() {
-		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}, unix.AF_INET, nil
-	}
-	six := &unix.SockaddrInet6{Port: int(addr.Port()), Addr: ip.As16()}
-	if zone := ip.Zone(); zone != "" {
-		i, err := net.InterfaceByName(zone)
-		if err != nil {
-			return nil, 0, err
-		}
-		six.ZoneId = uint32(i.Index)
-	}
-	return six, unix.AF_INET6, nil
+	return syscall.EIO
 }

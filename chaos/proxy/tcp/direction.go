@@ -1,14 +1,12 @@
 package tcp
 
 import (
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/toxic"
-	"github.com/stormctl/stormctl/load/poll"
 )
 
 // direction is one direction of a session.
@@ -184,11 +182,11 @@ func (p *session) room(dir link.Direction) int {
 // still there.
 func (p *session) take(dir link.Direction, size int) bool {
 	f, src, l := &p.directions[dir], &p.peers[dir], p.loop
-	n, errno := poll.Receive(src.fd, l.buf[:size])
+	n, errno := l.poller.receive(src.fd, l.buf[:size])
 	switch {
-	case errno == unix.EINTR:
+	case errno == syscall.EINTR:
 		return true
-	case errno == unix.EAGAIN:
+	case errno == syscall.EAGAIN:
 		src.readable = false
 		return true
 	case errno != 0:
@@ -241,9 +239,9 @@ func (p *session) give(dir link.Direction, b []byte) bool {
 		return true
 	}
 	if f.backlog.empty() && dst.writable {
-		n, errno := poll.Send(dst.fd, b)
+		n, errno := l.poller.send(dst.fd, b)
 		switch errno {
-		case 0, unix.EAGAIN, unix.EINTR:
+		case 0, syscall.EAGAIN, syscall.EINTR:
 		default:
 			return p.unwritable(dir)
 		}
@@ -251,7 +249,7 @@ func (p *session) give(dir link.Direction, b []byte) bool {
 		if b = b[n:]; len(b) == 0 {
 			return true
 		}
-		dst.writable = errno == unix.EINTR
+		dst.writable = errno == syscall.EINTR
 	}
 	f.backlog.push(piece{at: l.now}, b)
 	return true
@@ -339,13 +337,13 @@ func (p *session) flush(dir link.Direction) bool {
 		if !dst.writable {
 			return true
 		}
-		n, errno := poll.Send(dst.fd, bytes)
+		n, errno := l.poller.send(dst.fd, bytes)
 		switch errno {
 		case 0:
 			p.count(dir, n)
 			f.backlog.pop(n)
-		case unix.EINTR:
-		case unix.EAGAIN:
+		case syscall.EINTR:
+		case syscall.EAGAIN:
 			dst.writable = false
 		default:
 			return p.unwritable(dir)
@@ -369,7 +367,7 @@ func (p *session) passEnd(dir link.Direction, how end) bool {
 		p.close(evidence.Answered, false)
 		return false
 	}
-	_ = unix.Shutdown(p.peers[1-dir].fd, unix.SHUT_WR) // fails only if that side is gone, which reading it shows
+	p.loop.poller.shutdown(p.peers[1-dir].fd) // fails only if that side is gone, which reading it shows
 	return true
 }
 

@@ -1,14 +1,11 @@
 package tcp
 
 import (
-	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
@@ -16,6 +13,7 @@ import (
 // listener is the socket that callers connect to. While it is paused
 // connections are refused, and the address stays bound.
 type listener struct {
+	on     poller
 	fd     int
 	addr   netip.AddrPort
 	paused bool
@@ -31,7 +29,7 @@ const (
 )
 
 // openListener listens on host:port.
-func openListener(listen string) (d *listener, err error) {
+func openListener(on poller, listen string) (d *listener, err error) {
 	to, err := net.ResolveTCPAddr("tcp", listen)
 	if err != nil {
 		return nil, err
@@ -44,75 +42,14 @@ func openListener(listen string) (d *listener, err error) {
 		}
 	}
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	fail := func(err error) (*listener, error) {
+	d = &listener{on: on, retry: never}
+	if d.fd, d.addr, err = on.listen(addr); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
-	}
-	if addr.Port() == 0 {
-		// The kernel takes a port that it has chosen itself away from a socket
-		// that stops listening, but not one that was asked for. So one socket
-		// finds a free port, and keeps it until the other has it.
-		keeper, free, err := bindTo(addr)
-		if err != nil {
-			return fail(err)
-		}
-		defer func() { _ = unix.Close(keeper) }()
-		addr = free
-	}
-	d = &listener{retry: never}
-	if d.fd, d.addr, err = bindTo(addr); err != nil {
-		return fail(err)
-	}
-	if err := unix.Listen(d.fd, listenBacklog); err != nil {
-		d.close()
-		return fail(os.NewSyscallError("listen", err))
 	}
 	return d, nil
 }
 
-// hasIPv6 reports whether there are sockets of it.
-func hasIPv6() bool {
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err == nil {
-		_ = unix.Close(fd)
-	}
-	return err == nil
-}
-
-// bindTo returns a socket that has the address, and does not listen.
-func bindTo(addr netip.AddrPort) (fd int, has netip.AddrPort, err error) {
-	to, family, err := sockaddrOf(addr)
-	if err != nil {
-		return -1, has, err
-	}
-	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, has, os.NewSyscallError("socket", err)
-	}
-	// As package net does: connections of an earlier relay may still be waiting
-	// for their last packets.
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	if family == unix.AF_INET6 && addr.Addr().IsUnspecified() {
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0)
-	}
-	if err = unix.Bind(fd, to); err != nil {
-		_ = unix.Close(fd)
-		return -1, has, os.NewSyscallError("bind", err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		_ = unix.Close(fd)
-		return -1, has, os.NewSyscallError("getsockname", err)
-	}
-	switch name := name.(type) {
-	case *unix.SockaddrInet4:
-		has = netip.AddrPortFrom(addr.Addr(), uint16(name.Port))
-	case *unix.SockaddrInet6:
-		has = netip.AddrPortFrom(addr.Addr(), uint16(name.Port))
-	}
-	return fd, has, nil
-}
-
-func (d *listener) close() { _ = unix.Close(d.fd) }
+func (d *listener) close() { d.on.closeSocket(d.fd) }
 
 // sync pauses the listener while a toxic refuses every connection.
 func (d *listener) sync(toxics *connToxics, now time.Duration) {
@@ -123,8 +60,7 @@ func (d *listener) sync(toxics *connToxics, now time.Duration) {
 	switch {
 	case refusesAll == d.paused:
 	case refusesAll:
-		// Those that wait to be accepted are reset.
-		if unix.Shutdown(d.fd, unix.SHUT_RD) == nil {
+		if d.on.pauseListening(d.fd) == nil {
 			d.paused, d.more = true, false
 		}
 	default:
@@ -135,7 +71,7 @@ func (d *listener) sync(toxics *connToxics, now time.Duration) {
 // reopen listens again. Another process may have bound the address meanwhile, with
 // SO_REUSEADDR as here: then it is tried again every listenPause.
 func (d *listener) reopen(now time.Duration) {
-	if unix.Listen(d.fd, listenBacklog) != nil {
+	if d.on.resumeListening(d.fd) != nil {
 		d.retry = now + listenPause
 		return
 	}
@@ -161,12 +97,12 @@ func (l *loop) accept() {
 		return
 	}
 	for n := 0; d.more && n < acceptBatch; n++ {
-		fd, from, err := unix.Accept4(d.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch {
-		case err == nil:
-			l.admit(fd, from)
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
-		case errors.Is(err, unix.EAGAIN):
+		fd, errno := d.on.accept(d.fd)
+		switch errno {
+		case 0:
+			l.admit(fd)
+		case syscall.EINTR, syscall.ECONNABORTED:
+		case syscall.EAGAIN:
 			d.more = false
 		default:
 			// Out of file descriptors: the connections there are must not suffer

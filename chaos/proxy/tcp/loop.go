@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/load/poll"
@@ -24,7 +22,7 @@ import (
 //	                                        └─────────────────────────────┘
 type loop struct {
 	relay    *Relay
-	poller   *poll.Poller
+	poller   poller
 	fast     fastPath
 	listener *listener
 	dialer   asyncDialer
@@ -61,7 +59,8 @@ type unfinished struct {
 
 const (
 	readBuffer = 64 << 10
-	pumpBatch  = 4 // buffers that one direction moves before others have their turn
+	pumpBatch  = 4  // buffers that one direction moves before others have their turn
+	drainReads = 16 // that a peer which is closed may have sent already
 )
 
 func newLoop(r *Relay) (*loop, error) {
@@ -73,10 +72,10 @@ func newLoop(r *Relay) (*loop, error) {
 	if l.dialer, err = newAsyncDialer(r.config.Upstream, r.config.Allow); err != nil {
 		return nil, err
 	}
-	if l.poller, err = poll.New(); err != nil {
+	if l.poller, err = newPoller(); err != nil {
 		return nil, err
 	}
-	if l.listener, err = openListener(r.config.Listen); err == nil {
+	if l.listener, err = openListener(l.poller, r.config.Listen); err == nil {
 		err = l.poller.Add(l.listener.fd, listenerSlot, 0)
 	}
 	if err != nil {
@@ -149,7 +148,7 @@ func (l *loop) turn() error {
 }
 
 // wait sleeps until something happens on a connection, timeout at most.
-func (l *loop) wait(timeout time.Duration) (events []unix.EpollEvent, err error) {
+func (l *loop) wait(timeout time.Duration) (events []event, err error) {
 	if l.fast.sessions > 0 {
 		return l.fast.wait(timeout)
 	}

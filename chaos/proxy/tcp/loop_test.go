@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
@@ -277,22 +276,25 @@ func arrives(r io.Reader, stream uint64) (at int, err error) {
 // are accepted, toxics change, and who leaves is let go.
 func TestStreamDialsDoNotBlock(t *testing.T) {
 	// A listener whose backlog is full: the kernel drops further SYNs.
-	fd, addr, err := bindTo(netip.MustParseAddrPort("127.0.0.1:0"))
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Listen(fd, 0); err != nil {
+	err = errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0))
+	name, e := unix.Getsockname(fd)
+	if err = errors.Join(err, e); err != nil {
 		t.Fatal(err)
 	}
+	addr := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
 	for {
-		conn, err := net.DialTimeout("tcp", addr.String(), 200*time.Millisecond)
+		conn, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
 		if err != nil {
 			break
 		}
 		defer conn.Close()
 	}
-	l := listen(t, addr.String())
+	l := listen(t, addr)
 	var callers []*wiretest.Caller
 	for range 5 {
 		callers = append(callers, l.Dial())

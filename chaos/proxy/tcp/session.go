@@ -3,9 +3,8 @@ package tcp
 import (
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy/link"
@@ -70,11 +69,10 @@ const (
 )
 
 // admit makes a session of an accepted connection.
-func (l *loop) admit(fd int, from unix.Sockaddr) {
-	poll.Tune(fd, from)
+func (l *loop) admit(fd int) {
 	p := l.place()
 	if l.poller.Add(fd, p.slot<<1|callerSide, p.generation) != nil {
-		resetSocket(fd) // the kernel's bound on watched descriptors
+		l.poller.resetSocket(fd) // the kernel's bound on watched descriptors
 		l.free = append(l.free, p)
 		return
 	}
@@ -231,7 +229,7 @@ func (p *session) event(k int, events uint32) {
 	s.readable = s.readable || events&(poll.Readable|poll.HungUp) != 0
 	s.writable = s.writable || events&poll.Writable != 0
 	s.hungUp = s.hungUp || events&poll.HungUp != 0
-	s.broken = s.broken || events&unix.EPOLLERR != 0
+	s.broken = s.broken || events&poll.Broken != 0
 	switch {
 	case p.gone:
 		p.answer(k)
@@ -300,12 +298,12 @@ func (p *session) connect() {
 	for len(p.addrs) > 0 {
 		addr := p.addrs[0]
 		p.addrs = p.addrs[1:]
-		fd, errno := l.dialer.connect(addr)
-		if errno != 0 && errno != unix.EINPROGRESS {
+		fd, errno := l.dialer.connect(l.poller, addr)
+		if errno != 0 && errno != syscall.EINPROGRESS {
 			continue
 		}
 		if l.poller.Add(fd, p.slot<<1|dependencySide, p.generation) != nil {
-			_ = unix.Close(fd)
+			l.poller.closeSocket(fd)
 			continue
 		}
 		p.peers[dependencySide] = peer{fd: fd}
@@ -320,7 +318,7 @@ func (p *session) connect() {
 // dialEnded goes on when the dependency has answered the dial.
 func (p *session) dialEnded(events uint32) {
 	s := &p.peers[dependencySide]
-	if poll.ConnectError(s.fd) != 0 {
+	if p.loop.poller.connectError(s.fd) != 0 {
 		p.dialFailed()
 		return
 	}
@@ -336,7 +334,7 @@ func (p *session) dialEnded(events uint32) {
 // reset.
 func (p *session) dialFailed() {
 	if s := &p.peers[dependencySide]; s.fd >= 0 {
-		_ = unix.Close(s.fd)
+		p.loop.poller.closeSocket(s.fd)
 		s.fd = -1
 	}
 	if p.loop.now >= p.dialBy {
@@ -364,7 +362,7 @@ func (p *session) forget(worst toxic.ConnVerb) {
 // answer resets a side of a forgotten session if it has sent something.
 func (p *session) answer(k int) {
 	if s := &p.peers[k]; s.fd >= 0 && (s.readable || s.hungUp) {
-		resetSocket(s.fd)
+		p.loop.poller.resetSocket(s.fd)
 		s.fd = -1
 	}
 	if p.peers[0].fd < 0 && p.peers[1].fd < 0 {
@@ -377,10 +375,8 @@ func (p *session) answer(k int) {
 func (p *session) finish() {
 	for k := range p.peers {
 		s := &p.peers[k]
-		for n := 0; s.fd >= 0 && n < 16; n++ {
-			if got, errno := poll.Receive(s.fd, p.loop.buf); errno != 0 || got == 0 {
-				break
-			}
+		if s.fd >= 0 {
+			p.loop.poller.drain(s.fd, p.loop.buf)
 		}
 	}
 	p.close(evidence.Broken, false)
@@ -397,9 +393,9 @@ func (p *session) close(how evidence.Ending, hard bool) {
 		switch fd := p.peers[k].fd; {
 		case fd < 0:
 		case hard:
-			resetSocket(fd)
+			l.poller.resetSocket(fd)
 		default:
-			_ = unix.Close(fd)
+			l.poller.closeSocket(fd)
 		}
 	}
 	for dir := range link.Directions {
@@ -413,11 +409,4 @@ func (p *session) close(how evidence.Ending, hard bool) {
 	p.state = sessionUnused
 	p.generation++
 	l.free = append(l.free, p)
-}
-
-// resetSocket closes fd with a RST instead of a FIN, dropping what is unsent.
-func resetSocket(fd int) {
-	// It fails only on a connection that is gone already.
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	_ = unix.Close(fd)
 }
