@@ -295,7 +295,9 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 			t.Steps += t.Ended - before
 		}
 		t.Unsent += ended[load.Unsent]
-		t.Routes[name] = ended
+		if ended != ([load.Outcomes]uint64{}) {
+			t.Routes[name] = ended
+		}
 	}
 	for name, l := range rec.links {
 		if t.Links == nil {
@@ -349,14 +351,23 @@ func (rec *recorder) writeLogs(s watch.Second) {
 	front := s.Interval.Times
 	tagged := []hist.Tagged{{Tag: lagTag, Histogram: front.Lag}}
 	for i, name := range rec.header.Routes {
-		tagged = append(tagged, hist.Tagged{Tag: name, Histogram: front.Response[i]},
-			hist.Tagged{Tag: name + serviceSuffix, Histogram: front.Service[i]})
+		tagged = append(tagged, seen(name, front.Response[i])...)
+		tagged = append(tagged, seen(name+serviceSuffix, front.Service[i])...)
 	}
 	rec.frontLog.Write(s.From, s.At, tagged...)
 	for name, l := range rec.links {
-		l.log.Write(s.From, s.At, hist.Tagged{Tag: name, Histogram: l.hist})
+		l.log.Write(s.From, s.At, seen(name, l.hist)...)
 		l.hist.Reset()
 	}
+}
+
+// seen is a histogram to write if there is anything in it: logs grow with what
+// happens, not with how many there are that it could happen to.
+func seen(tag string, h *hist.Histogram) []hist.Tagged {
+	if h.Count() == 0 {
+		return nil
+	}
+	return []hist.Tagged{{Tag: tag, Histogram: h}}
 }
 
 // stop ends the writing in the background. The links may go on until close.

@@ -1,8 +1,10 @@
 package chaos
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,58 @@ import (
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/watch"
 )
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// What recording takes goes with what happens, not with how many routes and links
+// there are.
+func TestManyRoutesAndLinksTakeLittle(t *testing.T) {
+	const routes, links, each, most = 1000, 500, 8, 100 << 20
+	dir := t.TempDir()
+	if err := subdirs(dir); err != nil {
+		t.Fatal(err)
+	}
+	h := evidence.Header{Name: "x", Started: time.Now(), Load: evidence.Seconds(time.Second)}
+	relays := map[string]proxy.Relay{}
+	for i := range routes {
+		h.Routes = append(h.Routes, fmt.Sprint("route", i))
+	}
+	for i := range links {
+		name := fmt.Sprint("link", i)
+		relays[name] = new(http.Relay)
+		h.Links = append(h.Links, evidence.Link{Name: name, From: "a", To: "b"})
+	}
+	before := heap()
+	rec, err := newRecorder(dir, h, time.Second, arrivals.Constant(1000, time.Second), 2, relays)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.begin(time.Now(), load.NewStats(2, time.Now()), nil)
+	for i := range routes * each {
+		took := time.Duration(1+i%37) * time.Millisecond
+		rec.observe(i%2, load.Sample{ID: uint64(i + 1), Route: i % routes, Sent: 1, Done: took})
+		rec.exchange(fmt.Sprint("link", i%links))(evidence.Exchange{Seq: uint64(i + 1), End: took, Status: 200})
+	}
+	rec.watch.Sync()
+	if took := heap() - before; took > most {
+		t.Errorf("%d routes and %d links of %d records take %d MiB", routes, links, routes*each, took>>20)
+	} else {
+		t.Logf("%d KiB", took>>10)
+	}
+	rec.stop()
+	if err := rec.close(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if run, err := evidence.Read(dir); err != nil || len(run.Front) != routes*each || len(run.Links) != links {
+		t.Errorf("read back: %v, %d samples, %d links", err, len(run.Front), len(run.Links))
+	}
+}
 
 // Whatever the loops and relays hand over comes out of the files again, each
 // once, and the ticks and histograms agree with it.

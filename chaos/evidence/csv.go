@@ -36,7 +36,7 @@ func createSheet(path, header string, max int64) (*sheet, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sheet{file: f, max: max, buf: append(make([]byte, 0, 1<<16), header...)}
+	s := &sheet{file: f, max: max, buf: append(make([]byte, 0, len(header)), header...)}
 	return s, s.flush(0)
 }
 

@@ -7,8 +7,9 @@ type Collector struct {
 	interval, total *Set
 }
 
-// NewCollector returns a collector for this many routes and shards. For
-// each of 2·routes + 2 kinds of times it takes 384 KiB, and 192 KiB per shard.
+// NewCollector returns a collector for this many routes and shards. For each of
+// 2·routes + 2 kinds of times it takes 0.6 KiB, and 0.4 KiB per shard; more with the
+// times that differ.
 func NewCollector(routes, shards int) *Collector {
 	c := &Collector{interval: NewSet(routes), total: NewSet(routes)}
 	for range shards {

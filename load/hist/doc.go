@@ -13,8 +13,8 @@
 // unless told otherwise, so a log of ours is right in them as it is.
 //
 // Every histogram has the same shape: values up to one hour, 3 significant
-// digits (each value is known to 0.1 %, times below 1 ms to 0.5 µs), 192 KiB
-// whatever is recorded. What is above the range is recorded as one hour and
+// digits (each value is known to 0.1 %, times below 1 ms to 0.5 µs), and
+// takes memory for the times that it has seen. What is above the range is recorded as one hour and
 // counted as clamped: the count stays right, and the report can say that the
 // tail is a lower bound. Dropping it would be the very omission that the
 // response time is there to prevent.

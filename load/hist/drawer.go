@@ -26,11 +26,9 @@ func (h *Histogram) Drawer() *Drawer {
 	}
 	d := &Drawer{mean: h.Summary().Mean}
 	below := int64(0)
-	for _, bar := range h.counts.Distribution() {
-		if bar.Count > 0 {
-			d.bars = append(d.bars, drawn{inRange(bar.From), inRange(bar.To), below, bar.Count})
-			below += bar.Count
-		}
+	for b := range h.bars {
+		d.bars = append(d.bars, drawn{b.from, min(b.to, Highest), below, b.count})
+		below += b.count
 	}
 	return d
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -19,6 +20,10 @@ type encoder struct {
 	zip           *zlib.Writer
 	text          []byte
 }
+
+// encoders are those that no log uses: there are as many logs as links, and a
+// compressor takes a megabyte.
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 // The first words of a histogram and of a compressed one: version 2, with
 // words of up to 9 bytes.
@@ -74,8 +79,12 @@ func (e *encoder) pack() ([]byte, error) {
 func (e *encoder) count(h *Histogram) {
 	e.begin()
 	w := words{out: &e.plain}
-	for _, n := range h.counts.Export().Counts {
-		w.add(n)
+	next := 0 // the cell after the last that was written
+	for b := range h.bars {
+		at := cell(b.from)
+		w.zeros += int64(at - next)
+		w.add(b.count)
+		next = at + 1
 	}
 	e.end(ownShape)
 }

@@ -15,20 +15,22 @@ const (
 	digits     = 3
 )
 
-// Histogram is a distribution of times. It is not safe for concurrent use. The
-// zero value is not usable: see New.
+// Histogram is a distribution of times. It keeps those cells only that something was
+// counted in, some 6 bytes each: a run has thousands of histograms, most of which see
+// little. It is not safe for concurrent use. The zero value is not usable: see New.
 type Histogram struct {
-	counts  *hdrhistogram.Histogram
+	counts  *hdrhistogram.PackedHistogram
 	clamped int64
 	lost    int64
 }
 
 // New returns an empty histogram.
 func New() *Histogram {
-	return &Histogram{counts: hdrhistogram.New(int64(resolution), int64(Highest), digits)}
+	return &Histogram{counts: hdrhistogram.NewPacked(int64(resolution), int64(Highest), digits)}
 }
 
-// Record counts one time. It does not allocate. A time above Highest counts as
+// Record counts one time; it allocates when it needs room for another cell. What is
+// recorded on a hot path goes through a Recorder. A time above Highest counts as
 // Highest, and one below 0 as 0; both are counted as clamped too.
 func (h *Histogram) Record(d time.Duration) {
 	if d < 0 || d > Highest {
@@ -49,16 +51,12 @@ func (h *Histogram) add(d time.Duration, n int64) {
 func (h *Histogram) Merge(from *Histogram) {
 	h.clamped += from.clamped
 	h.lost += from.lost
-	if from.Count() > 0 { // the empty ones are many, and a scan is not free
-		h.lost += h.counts.Merge(from.counts)
-	}
+	h.lost += h.counts.Merge(from.counts)
 }
 
 // Reset makes h empty again.
 func (h *Histogram) Reset() {
-	if h.Count() > 0 {
-		h.counts.Reset()
-	}
+	h.counts.Reset()
 	h.clamped, h.lost = 0, 0
 }
 
@@ -103,3 +101,18 @@ func (h *Histogram) Summary() Summary {
 // inRange keeps the upper end of the last bucket from claiming more than was
 // recorded.
 func inRange(nanoseconds int64) time.Duration { return min(time.Duration(nanoseconds), Highest) }
+
+// bar is what was counted in one cell: times from from to to, both included.
+type bar struct {
+	from, to time.Duration
+	count    int64
+}
+
+// bars goes through the cells that something was counted in, from the shortest times
+// to the longest.
+func (h *Histogram) bars(yield func(bar) bool) {
+	h.counts.ForEachBucket(func(from, count int64) bool {
+		at := cell(time.Duration(from))
+		return yield(bar{least(at), least(at+1) - 1, count})
+	})
+}

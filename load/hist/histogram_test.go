@@ -3,10 +3,12 @@ package hist
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -108,7 +110,7 @@ func TestMergeIsRecordingIntoOne(t *testing.T) {
 	if diff := cmp.Diff(whole.Summary(), merged.Summary()); diff != "" || whole.Clamped() == 0 {
 		t.Errorf("clamped %d: %s", whole.Clamped(), diff)
 	}
-	if !whole.counts.Equals(merged.counts) {
+	if !equal(whole, merged) {
 		t.Error("other counts")
 	}
 	if diff := cmp.Diff(Summary{}, part.Summary()); diff != "" {
@@ -116,9 +118,83 @@ func TestMergeIsRecordingIntoOne(t *testing.T) {
 	}
 }
 
-func TestSizeIsAsDocumented(t *testing.T) {
-	const kib = 192
-	if got := New().counts.ByteSize() >> 10; got != kib {
-		t.Errorf("%d KiB, documented as %d", got, kib)
+// equal reports whether both have the same counts.
+func equal(a, b *Histogram) bool {
+	return slices.Equal(slices.Collect(a.bars), slices.Collect(b.bars)) && a.Count() == b.Count()
+}
+
+// A Histogram must be hdrhistogram's dense one of the same shape in all that is asked of it.
+func TestHistogramIsTheDenseOne(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 0))
+	for n := range 300 {
+		h, dense := New(), hdrhistogram.New(int64(resolution), int64(Highest), digits)
+		for range n {
+			d := rng.Int64N(int64(Highest)+1) >> rng.UintN(42)
+			h.Record(time.Duration(d))
+			if err := dense.RecordValue(d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var want []bar
+		for _, b := range dense.Distribution() {
+			if b.Count > 0 {
+				want = append(want, bar{time.Duration(b.From), time.Duration(b.To), b.Count})
+			}
+		}
+		if got := slices.Collect(h.bars); !slices.Equal(got, want) {
+			t.Fatalf("seed 3, %d times: bars %v, want %v", n, got, want)
+		}
+		for _, q := range []float64{0, 0.5, 0.9, 0.99, 0.999, 1} {
+			if got, want := h.Quantile(q), inRange(dense.ValueAtPercentile(100*q)); got != want {
+				t.Errorf("seed 3, %d times: p%v %v, want %v", n, 100*q, got, want)
+			}
+		}
+		if got, want := h.Summary().Mean, time.Duration(dense.Mean()); got != min(want, h.Summary().Max) {
+			t.Errorf("seed 3, %d times: mean %v, want %v", n, got, want)
+		}
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// Memory goes with what is recorded, not with how many routes it may be of.
+func TestRoutesTakeLittle(t *testing.T) {
+	const routes, shards, each, most = 1000, 2, 16, 60 << 20 // in full they would be 2 GiB
+	before := heap()
+	c := NewCollector(routes, shards)
+	rng := rand.New(rand.NewPCG(1, 0))
+	for i := range routes * each {
+		took := time.Duration(rng.ExpFloat64() * float64(20*time.Millisecond))
+		c.Recorder(i%shards).Record(i%routes, Times{Response: took, Service: took, Lag: 1000, Late: 1000, Sent: true})
+		if i%1000 == 0 {
+			c.Interval()
+		}
+	}
+	c.Interval()
+	if took := heap() - before; took > most {
+		t.Errorf("%d routes of %d requests take %d MiB", routes, each, took>>20)
+	}
+	if got := c.Total().AllResponse().Count(); got != routes*each {
+		t.Errorf("%d of %d requests counted", got, routes*each)
+	}
+}
+
+// A route whose times have come before allocates nothing more.
+func TestRecordingSettles(t *testing.T) {
+	c := NewCollector(1, 1)
+	r := c.Recorder(0)
+	times := Times{Response: 3 * time.Millisecond, Service: 2 * time.Millisecond, Lag: 1000, Late: 1000, Sent: true}
+	for range 2 { // the two sets of trays
+		r.Record(0, times)
+		c.Interval()
+	}
+	if n := testing.AllocsPerRun(100, func() { r.Record(0, times) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

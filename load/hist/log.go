@@ -25,9 +25,8 @@ type Tagged struct {
 // version 1.3, histograms in compressed V2), which HistogramLogProcessor,
 // HistogramLogAnalyzer and their like read. It is not safe for concurrent use.
 type LogWriter struct {
-	out     io.Writer
-	lines   bytes.Buffer
-	encoder encoder
+	out   io.Writer
+	lines bytes.Buffer
 }
 
 // NewLogWriter writes the head of a log to out: about says in a line what made
@@ -51,8 +50,10 @@ func (l *LogWriter) Write(from, to time.Duration, histograms ...Tagged) error {
 	if from < 0 || to < from {
 		return fmt.Errorf("write histogram log: interval from %v to %v", from, to)
 	}
+	e := encoders.Get().(*encoder)
+	defer encoders.Put(e)
 	for _, t := range histograms {
-		payload, err := l.encoder.encode(t.Histogram)
+		payload, err := e.encode(t.Histogram)
 		if err != nil {
 			return fmt.Errorf("write histogram log: encode %s: %w", t.Tag, err)
 		}
@@ -200,7 +201,8 @@ func (log *Log) add(line string) error {
 	if err != nil {
 		return fmt.Errorf("histogram: %w", err)
 	}
-	log.of(tag).Merge(&Histogram{counts: counts})
+	h := log.of(tag)
+	h.lost += h.counts.MergeFrom(counts)
 	log.End = max(log.End, interval[0]+interval[1])
 	return nil
 }

@@ -123,8 +123,18 @@ func TestTakeWaitsForTheWriter(t *testing.T) {
 
 // lags is how many lags are in the trays.
 func lags(t *trays) (n uint32) {
-	for _, c := range t.lag.counts {
-		n += c
+	for _, doubling := range t.lag.doublings {
+		if doubling == nil {
+			continue
+		}
+		for _, p := range doubling {
+			if p == nil {
+				continue
+			}
+			for _, c := range p {
+				n += c
+			}
+		}
 	}
 	return n
 }
@@ -169,7 +179,7 @@ func TestTrayIsAHistogram(t *testing.T) {
 	}
 	tray.pour(poured, total)
 	for name, h := range map[string]*Histogram{"interval": poured, "total": total} {
-		if !h.counts.Equals(recorded.counts) || h.Clamped() != recorded.Clamped() || recorded.Clamped() < 4 {
+		if !equal(h, recorded) || h.Clamped() != recorded.Clamped() || recorded.Clamped() < 4 {
 			t.Errorf("%s: %+v, want %+v", name, h.Summary(), recorded.Summary())
 		}
 	}

@@ -20,12 +20,9 @@ func (h *Histogram) Spectrum() []Bin {
 	var bins []Bin
 	edge := edges()
 	from, to := time.Duration(0), edge()
-	for _, bar := range h.counts.Distribution() {
-		if bar.Count == 0 {
-			continue
-		}
-		for bins == nil || time.Duration(bar.From) > to {
-			for time.Duration(bar.From) > to && bins == nil {
+	for b := range h.bars {
+		for bins == nil || b.from > to {
+			for b.from > to && bins == nil {
 				from, to = to, edge()
 			}
 			if bins != nil {
@@ -33,7 +30,7 @@ func (h *Histogram) Spectrum() []Bin {
 			}
 			bins = append(bins, Bin{From: from, To: to})
 		}
-		bins[len(bins)-1].Count += bar.Count
+		bins[len(bins)-1].Count += b.count
 	}
 	return bins
 }

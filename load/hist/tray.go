@@ -16,11 +16,22 @@ const (
 
 // tray counts times as a Histogram does, with less work for each: it is what
 // event loops count in, until it is poured into a Histogram. A count wraps
-// at 2^32, which is more than an hour of a million a second.
+// at 2^32, which is more than an hour of a million a second. It takes memory for the
+// times that come: a page is made when the first of its times does, and kept.
 type tray struct {
-	counts  [cells]uint32
-	clamped int64
+	doublings [cells / line]*pages
+	clamped   int64
 }
+
+// pages are the cells of one doubling of times; two of them are below the first.
+type pages [line / pageCells]*page
+
+type page [pageCells]uint32
+
+const (
+	line      = 1 << (lineBits - 1) // cells of a doubling
+	pageCells = 32
+)
 
 // record is Histogram.Record.
 func (t *tray) record(d time.Duration) {
@@ -28,16 +39,37 @@ func (t *tray) record(d time.Duration) {
 		t.clamped++
 		d = min(max(d, 0), Highest)
 	}
-	t.counts[cell(d)]++
+	at := uint(cell(d))
+	if doubling := t.doublings[at/line]; doubling != nil {
+		if p := doubling[at%line/pageCells]; p != nil {
+			p[at%pageCells]++
+			return
+		}
+	}
+	t.page(at)[at%pageCells]++
+}
+
+// page makes the page of a cell.
+func (t *tray) page(at uint) *page {
+	doubling := &t.doublings[at/line]
+	if *doubling == nil {
+		*doubling = &pages{}
+	}
+	p := &page{}
+	(*doubling)[at%line/pageCells] = p
+	return p
 }
 
 // pour adds what was counted to both, and forgets it.
 func (t *tray) pour(interval, total *Histogram) {
-	for i := range t.counts {
-		if n := t.counts[i]; n > 0 {
-			interval.add(least(i), int64(n))
-			total.add(least(i), int64(n))
-			t.counts[i] = 0
+	for i, doubling := range t.doublings {
+		if doubling == nil {
+			continue
+		}
+		for j, p := range doubling {
+			if p != nil {
+				p.pour(i*line+j*pageCells, interval, total)
+			}
 		}
 	}
 	interval.clamped += t.clamped
@@ -45,18 +77,28 @@ func (t *tray) pour(interval, total *Histogram) {
 	t.clamped = 0
 }
 
+// pour adds a page, whose first cell is the from-th.
+func (p *page) pour(from int, interval, total *Histogram) {
+	for k, n := range p {
+		if n > 0 {
+			interval.add(least(from+k), int64(n))
+			total.add(least(from+k), int64(n))
+			p[k] = 0
+		}
+	}
+}
+
 // cell is where a time is counted, which is from 0 to Highest.
 func cell(d time.Duration) int {
-	const line = 1<<(unitBits+lineBits) - 1
-	doublings := bits.Len64(uint64(d)|line) - (unitBits + lineBits)
+	const first = 1<<(unitBits+lineBits) - 1
+	doublings := bits.Len64(uint64(d)|first) - (unitBits + lineBits)
 	return doublings<<(lineBits-1) + int(uint64(d)>>(doublings+unitBits))
 }
 
 // least is the least time that is counted in a cell.
 func least(cell int) time.Duration {
-	const half = 1 << (lineBits - 1)
-	doublings := max(0, cell/half-1)
-	return time.Duration(cell-doublings*half) << (doublings + unitBits)
+	doublings := max(0, cell/line-1)
+	return time.Duration(cell-doublings*line) << (doublings + unitBits)
 }
 
 // trays are what a Set is made of.
