@@ -240,7 +240,7 @@ func FuzzBlockReader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		ours, theirs := NewBlockReader(), hpack.NewDecoder(headerTable, nil)
-		theirs.SetMaxStringLength(MaxHead)
+		theirs.SetMaxStringLength(maxBlock)
 		for len(data) > 0 {
 			n := min(int(data[0]), len(data)-1)
 			block := data[1 : 1+n]

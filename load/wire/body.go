@@ -158,7 +158,7 @@ func (b *Body) step(c byte) error {
 		}
 		b.state, b.digits, b.line = chunkSize, 0, 0
 	default:
-		if b.line > MaxHTTP1Head {
+		if b.line > MaxHead {
 			return errTrailerSize
 		}
 		return b.stepTrailer(c)
@@ -240,7 +240,7 @@ func (b *Body) stepTrailer(c byte) error {
 			b.state = trailerEndLF
 			return nil
 		}
-		if b.fields++; b.fields > MaxHTTP1Fields {
+		if b.fields++; b.fields > MaxFields {
 			return errTrailerFields
 		}
 		if class[c]&inToken == 0 {

@@ -113,10 +113,10 @@ func TestChunkedBodyBounds(t *testing.T) {
 		{"most overhead", strings.Repeat(padded(122), 151) + end, nil},
 		{"a chunk more", strings.Repeat(padded(122), 152) + end, errChunkOverhead},
 		{"a byte at a time", strings.Repeat("1\r\na\r\n", 10_000) + end, nil},
-		{"most trailers", "0\r\n" + strings.Repeat("A: b\r\n", MaxHTTP1Fields) + "\r\n", nil},
-		{"a trailer more", "0\r\n" + strings.Repeat("A: b\r\n", MaxHTTP1Fields+1) + "\r\n", errTrailerFields},
-		{"largest trailers", "0\r\nA:" + strings.Repeat("b", MaxHTTP1Head-6) + "\r\n\r\n", nil}, // A : CR LF CR LF
-		{"a byte more of them", "0\r\nA:" + strings.Repeat("b", MaxHTTP1Head-5) + "\r\n\r\n", errTrailerSize},
+		{"most trailers", "0\r\n" + strings.Repeat("A: b\r\n", MaxFields) + "\r\n", nil},
+		{"a trailer more", "0\r\n" + strings.Repeat("A: b\r\n", MaxFields+1) + "\r\n", errTrailerFields},
+		{"largest trailers", "0\r\nA:" + strings.Repeat("b", MaxHead-6) + "\r\n\r\n", nil}, // A : CR LF CR LF
+		{"a byte more of them", "0\r\nA:" + strings.Repeat("b", MaxHead-5) + "\r\n\r\n", errTrailerSize},
 	} {
 		b := newBody(Chunked, 0)
 		_, done, err := b.Next([]byte(c.wire))

@@ -15,14 +15,11 @@ var ErrTooLarge = errors.New("HTTP message too large")
 
 // Bounds of what is accepted.
 const (
-	MaxHead   = 64 << 10 // bytes of an HTTP/2 header block
-	MaxFields = 128      // fields of one
-
-	// Of HTTP/1.1 more is taken, because a relay could not read the messages behind
-	// one that it refuses. They are no less than what curl takes of a response (300
-	// KiB, 5,000 fields) and net/http of a request (1 MiB).
-	MaxHTTP1Head   = 1 << 20 // bytes of a head, its blank line included; and of trailers
-	MaxHTTP1Fields = 8192    // fields of a head; and of trailers
+	// Of HTTP/1.1 much is taken, because a relay could not read the messages behind
+	// one that it refuses: no less than what curl takes of a response (300 KiB, 5,000
+	// fields) and net/http of a request (1 MiB).
+	MaxHead   = 1 << 20 // bytes of a head, its blank line included; and of trailers
+	MaxFields = 8192    // fields of a head; and of trailers
 
 	// MaxList is how much the fields of an HTTP/2 message take at most, as RFC 9113
 	// section 6.5.2 counts them: their bytes, and 32 for each. The peer is told.
@@ -30,6 +27,8 @@ const (
 	// maxBlock bounds the header block that they come in, in bytes, frame heads
 	// included. A peer that has been told MaxList and sends more is not read on.
 	maxBlock = 1 << 20
+	// usualBlock is how much memory is kept for the next one.
+	usualBlock = 64 << 10
 
 	maxChunkLine     = 1 << 10  // bytes of a chunk header, extensions included
 	maxChunkDigits   = 15       // so that a chunk's size fits an int64 with room to spare
@@ -54,12 +53,12 @@ var (
 	errChunkLine     = malformed("chunk header")
 	errChunkEnd      = malformed("chunk does not end in CRLF")
 	errTrailer       = malformed("trailer")
-	errHeadSize      = tooLarge("head", MaxHTTP1Head, "bytes")
-	errFields        = tooLarge("head", MaxHTTP1Fields, "fields")
+	errHeadSize      = tooLarge("head", MaxHead, "bytes")
+	errFields        = tooLarge("head", MaxFields, "fields")
 	errChunkLineSize = tooLarge("chunk header", maxChunkLine, "bytes")
 	errChunkOverhead = tooLarge("chunk headers with little in their chunks", maxChunkOverhead, "bytes")
-	errTrailerSize   = tooLarge("trailers", MaxHTTP1Head, "bytes")
-	errTrailerFields = tooLarge("trailers", MaxHTTP1Fields, "fields")
+	errTrailerSize   = tooLarge("trailers", MaxHead, "bytes")
+	errTrailerFields = tooLarge("trailers", MaxFields, "fields")
 
 	errFrame        = malformed("frame that must not have this length, this content or this stream")
 	errContinuation = malformed("header block is not continued, or what continues is none")

@@ -247,7 +247,7 @@ func (r *FrameReader) headers(p []byte) (ok bool, err error) {
 	if r.flags&flagEndHeaders != 0 {
 		return true, nil
 	}
-	if cap(r.block) > MaxHead {
+	if cap(r.block) > usualBlock {
 		r.block = nil // of one that was unusual
 	}
 	r.block = append(r.block[:0], f.Payload...)

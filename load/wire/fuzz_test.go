@@ -271,14 +271,14 @@ var bothStricter = map[error]shows{
 	errCoding:        matching(`(?is)^[^\n]*HTTP/1\.0.*\ntransfer-encoding:`),
 	errFolded:        matching(`\n[ \t]`),
 	errFieldName:     matching(`\n[^:\n]* [^:\n]*:`),
-	errHeadSize:      longerThan(MaxHTTP1Head),
-	errFields:        moreLinesThan(MaxHTTP1Fields),
+	errHeadSize:      longerThan(MaxHead),
+	errFields:        moreLinesThan(MaxFields),
 	errChunkSize:     matching(`(?i)\n[0-9a-f]{16}[ \t;\r]`),
 	errChunkLine:     matching(`\n[0-9A-Fa-f]+;[^\n]*[\x00-\x08\x0b-\x1f\x7f]`),
 	errChunkLineSize: aLineOver(maxChunkLine),
 	errTrailer:       matching(`\n0+[ \t]*(;[^\n]*)?\r\n`),
-	errTrailerSize:   longerThan(MaxHTTP1Head),
-	errTrailerFields: moreLinesThan(MaxHTTP1Fields),
+	errTrailerSize:   longerThan(MaxHead),
+	errTrailerFields: moreLinesThan(MaxFields),
 }
 
 // Regexps cannot negate, so this spells out each way a status line may differ

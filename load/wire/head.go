@@ -50,7 +50,7 @@ func (h *head) parse(fields *Fields, buf []byte, pos int, bareLF bool) (end int,
 		if len(line) == 0 {
 			return next, nil
 		}
-		if len(*fields) == MaxHTTP1Fields {
+		if len(*fields) == MaxFields {
 			return 0, errFields
 		}
 		f, err := parseField(line)

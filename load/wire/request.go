@@ -25,7 +25,7 @@ type Request struct {
 // r is then undefined, and where the next message starts cannot be known.
 func (r *Request) Parse(buf []byte) (n int, err error) {
 	*r = Request{Fields: r.Fields[:0]}
-	visible := buf[:min(len(buf), MaxHTTP1Head)]
+	visible := buf[:min(len(buf), MaxHead)]
 	// Something that is not HTTP may never send a line end: say so at once.
 	method := 0
 	for method < len(visible) && class[visible[method]]&inToken != 0 {
@@ -54,7 +54,7 @@ func (r *Request) Parse(buf []byte) (n int, err error) {
 			return n, nil
 		}
 	}
-	if len(buf) >= MaxHTTP1Head {
+	if len(buf) >= MaxHead {
 		return 0, errHeadSize
 	}
 	return 0, nil

@@ -110,10 +110,10 @@ func TestRequestHeadBounds(t *testing.T) {
 		name, wire string
 		err        error
 	}{
-		{"largest head", start + strings.Repeat("b", MaxHTTP1Head-len(start)-len(end)) + end, nil},
-		{"a byte more", start + strings.Repeat("b", MaxHTTP1Head-len(start)-len(end)+1) + end, errHeadSize},
-		{"endless method", strings.Repeat("G", MaxHTTP1Head), errHeadSize},
-		{"method not yet endless", strings.Repeat("G", MaxHTTP1Head-1), nil},
+		{"largest head", start + strings.Repeat("b", MaxHead-len(start)-len(end)) + end, nil},
+		{"a byte more", start + strings.Repeat("b", MaxHead-len(start)-len(end)+1) + end, errHeadSize},
+		{"endless method", strings.Repeat("G", MaxHead), errHeadSize},
+		{"method not yet endless", strings.Repeat("G", MaxHead-1), nil},
 	} {
 		var r Request
 		n, err := r.Parse([]byte(c.wire))

@@ -31,7 +31,7 @@ func (r *Response) Interim() bool { return r.Status < 200 && r.Status != 101 }
 // where the next message starts cannot be known.
 func (r *Response) Parse(buf []byte, toHEAD bool) (n int, err error) {
 	*r = Response{Fields: r.Fields[:0]}
-	visible := buf[:min(len(buf), MaxHTTP1Head)]
+	visible := buf[:min(len(buf), MaxHead)]
 	// Something that is not HTTP may never send a line end: say so at once.
 	const version = "HTTP/1."
 	if known := min(len(visible), len(version)); string(visible[:known]) != version[:known] {
@@ -57,7 +57,7 @@ func (r *Response) Parse(buf []byte, toHEAD bool) (n int, err error) {
 			return n, nil
 		}
 	}
-	if len(buf) >= MaxHTTP1Head {
+	if len(buf) >= MaxHead {
 		return 0, errHeadSize
 	}
 	return 0, nil

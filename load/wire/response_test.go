@@ -184,11 +184,11 @@ func TestHeadBounds(t *testing.T) {
 		name, wire string
 		err        error
 	}{
-		{"largest head", pad(MaxHTTP1Head), nil},
-		{"a byte more", pad(MaxHTTP1Head + 1), errHeadSize},
-		{"no end in sight", start + strings.Repeat("A: b\r\n", 10) + strings.Repeat("x", MaxHTTP1Head), errHeadSize},
-		{"most fields", start + strings.Repeat("A: b\r\n", MaxHTTP1Fields) + end, nil},
-		{"a field more", start + strings.Repeat("A: b\r\n", MaxHTTP1Fields+1) + end, errFields},
+		{"largest head", pad(MaxHead), nil},
+		{"a byte more", pad(MaxHead + 1), errHeadSize},
+		{"no end in sight", start + strings.Repeat("A: b\r\n", 10) + strings.Repeat("x", MaxHead), errHeadSize},
+		{"most fields", start + strings.Repeat("A: b\r\n", MaxFields) + end, nil},
+		{"a field more", start + strings.Repeat("A: b\r\n", MaxFields+1) + end, errFields},
 	} {
 		var r Response
 		n, err := r.Parse([]byte(c.wire), false)

@@ -6,7 +6,7 @@ const (
 	// maxBuffer bounds what one side of a connection reads ahead, behind what it keeps.
 	maxBuffer = 128 << 10
 	// maxHeadBuffer is more than a head may be, so that a head never waits for room.
-	maxHeadBuffer = 2 * wire.MaxHTTP1Head
+	maxHeadBuffer = 2 * wire.MaxHead
 )
 
 // buffer holds bytes between a read and a write: those read are at the end of

@@ -20,8 +20,8 @@ func TestUnreadableResponse(t *testing.T) {
 		why            string
 	}{
 		{"no HTTP", "rubbish\r\n", 0, "response: malformed HTTP: status line"},
-		{"more fields than are read", okay + strings.Repeat("A: b\r\n", wire.MaxHTTP1Fields) + "Content-Length: 2\r\n\r\nok", 0, "fields"},
-		{"a head past what is read", okay + "A: " + strings.Repeat("b", wire.MaxHTTP1Head) + "\r\n\r\n", 0, "bytes"},
+		{"more fields than are read", okay + strings.Repeat("A: b\r\n", wire.MaxFields) + "Content-Length: 2\r\n\r\nok", 0, "fields"},
+		{"a head past what is read", okay + "A: " + strings.Repeat("b", wire.MaxHead) + "\r\n\r\n", 0, "bytes"},
 		{"two lengths", okay + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok", 0, "different Content-Lengths"},
 		{"a length that is folded", okay + "Content-Length: 2\r\n 2\r\n\r\nok", 0, "folded"},
 		{"chunks that are none", okay + "Transfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n", 200, "chunk size"},
