@@ -350,7 +350,7 @@ limits: {stop_if: [{route: pay, success_below: 50%, for: 2s}]}
 		t.Errorf("exit code %d, want 4", code)
 	}
 	r := readResult(t, s.dir)
-	if !strings.Contains(r.Stopped, "success of pay was below 50% for 2 s") {
+	if !strings.Contains(r.Stopped, `success of route "pay" was below 50% for 2 s`) {
 		t.Errorf("stopped because %q", r.Stopped)
 	}
 	if f := r.Faults[0]; f.Healed < 0 || f.Healed > 30 {

@@ -142,7 +142,13 @@ func FuzzRequests(f *testing.F) {
 			defer close(served)
 			answerAll(t, listener, data)
 		}()
+		defer func() { // also of a run that has failed: the next one has the same listener
+			listener.(*net.TCPListener).SetDeadline(time.Unix(1, 0))
+			<-served
+			listener.(*net.TCPListener).SetDeadline(time.Time{})
+		}()
 		c := dialled(t, relay.Addr())
+		defer c.Close() // before the server's end is waited for
 		wrote := make(chan struct{})
 		go func() {
 			defer close(wrote)
@@ -158,9 +164,6 @@ func FuzzRequests(f *testing.F) {
 		<-wrote
 		c.Close()
 		wiretest.Eventually(t, "the exchanges end", func() bool { return relay.InFlight() == 0 })
-		listener.(*net.TCPListener).SetDeadline(time.Unix(1, 0))
-		<-served
-		listener.(*net.TCPListener).SetDeadline(time.Time{})
 	})
 }
 
