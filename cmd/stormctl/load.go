@@ -175,6 +175,9 @@ Exit codes:
 			if len(args) > 0 {
 				target = args[0]
 			}
+			if err := refuseZeros(cmd.Flags()); err != nil {
+				return usageError{err}
+			}
 			job, err := o.job(cmd.Context(), target)
 			if err != nil {
 				return err
@@ -187,6 +190,22 @@ Exit codes:
 	}
 	o.AddFlags(cmd.Flags())
 	return cmd
+}
+
+// refuseZeros refuses a 0 that was written where 0 is what is not given: somebody
+// meant something by it, and would get the default.
+func refuseZeros(f *pflag.FlagSet) error {
+	for name, way := range map[string]string{
+		"duration": "no load takes no time; leave it out for 10s", "requests": "leave it out for as many as --duration takes",
+		"connections": "at least 1 is needed; leave it out for 1024, or 64 in the closed model", "loops": "leave it out for one per core",
+		"conn-requests": "leave it out to keep connections", "conn-lifetime": "leave it out to keep connections",
+	} {
+		flag := f.Lookup(name)
+		if text := flag.Value.String(); flag.Changed && (text == "0" || text == "0s") {
+			return fmt.Errorf("--%s %s: %s", name, text, way)
+		}
+	}
+	return nil
 }
 
 // job makes of the command line what is to be done. target is "" if none is

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,24 @@ func TestShapesOfALoad(t *testing.T) {
 		}
 		if got := arrivals.DueBefore(p.Schedule, time.Hour); got != tt.arrivals || j.Span != tt.length || math.Abs(float64(j.Offered)-tt.offered) > 1e-9 || j.Words != tt.words {
 			t.Errorf("got %d arrivals in %v, %v/s on average, %q; want %d, %v, %v, %q", got, j.Span, float64(j.Offered), j.Words, tt.arrivals, tt.length, tt.offered, tt.words)
+		}
+	}
+}
+
+// A zero is not what is left out: it is refused with the way out, before anything
+// is sent.
+func TestZeroIsNotLeftOut(t *testing.T) {
+	for _, args := range []string{
+		"--duration 0s", "--duration 0", "--requests 0", "-n 0", "-c 0", "--connections 0", "--loops 0", "--conn-requests 0", "--conn-lifetime 0s",
+		"--rate 0", "--timeout 0s", "--streams 0", "--pipeline 0", "--dial-rate 0",
+	} {
+		c := newLoadCommand()
+		c.SilenceErrors, c.SilenceUsage = true, true
+		c.SetArgs(append([]string{"http://127.0.0.1:1/"}, strings.Fields(args)...))
+		err := c.Execute()
+		if name := strings.TrimLeft(strings.Fields(args)[0], "-"); err == nil || len(name) > 1 && !strings.Contains(err.Error(), "--"+name) ||
+			strings.Contains(err.Error(), "nothing answers") {
+			t.Errorf("%s: %v", args, err)
 		}
 	}
 }
