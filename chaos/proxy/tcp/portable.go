@@ -70,6 +70,7 @@ type socket struct {
 	errno   syscall.Errno // because of this; 0 is a FIN
 	awaits  bool          // a goroutine waits for room in the kernel
 	closed  bool
+	hard    bool // by a RST
 }
 
 func newPoller() (poller, error) {
@@ -156,9 +157,19 @@ func (x *socket) tell(events uint32) {
 	x.of.Wake()
 }
 
+// lingerNot lets a connection whose dial is cancelled after the kernel has opened it
+// end by a RST: package net closes it before it can be told how.
+func lingerNot(_, _ string, raw syscall.RawConn) error {
+	var err error
+	failed := raw.Control(func(fd uintptr) {
+		err = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	})
+	return errors.Join(failed, err)
+}
+
 func (x *socket) dial(ctx context.Context) {
 	defer x.cancel()
-	d := net.Dialer{KeepAlive: -1}
+	d := net.Dialer{KeepAlive: -1, Control: lingerNot}
 	d.SetMultipathTCP(false)
 	conn, err := d.DialContext(ctx, "tcp", x.to.String())
 	x.mu.Lock()
@@ -167,6 +178,9 @@ func (x *socket) dial(ctx context.Context) {
 		x.ended, x.errno = true, errnoOf(err)
 	} else {
 		x.conn = conn.(*net.TCPConn)
+		if !x.hard {
+			_ = x.conn.SetLinger(-1) // fails only on a connection that is gone already
+		}
 	}
 	x.mu.Unlock()
 	switch {
@@ -279,7 +293,7 @@ func (s *sockets) close(fd int, hard bool) {
 	delete(s.open, fd)
 	s.mu.Unlock()
 	x.mu.Lock()
-	x.closed = true
+	x.closed, x.hard = true, hard
 	conn := x.conn
 	x.changed.Broadcast()
 	x.mu.Unlock()
