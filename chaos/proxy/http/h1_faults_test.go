@@ -98,7 +98,9 @@ func (talk conversation) under(t *testing.T, fault toxic.Toxic, want rune, hits 
 		say, hear = "ping", "pong"
 	}
 	remove := l.Add(5, fault)
-	c.Send(say)
+	if _, err := io.WriteString(c, say); err != nil && want != reset0 {
+		t.Fatal(err) // what was read already is reset at once, maybe before the caller speaks
+	}
 	if want == silence {
 		wiretest.Eventually(t, "it begins", func() bool { return l.InFlight() == 1 })
 		c.Silent()
