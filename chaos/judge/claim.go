@@ -55,6 +55,8 @@ type Verdict struct {
 	Despite string   `json:"despite,omitempty"` // of one that held although the harness was unwell, or a target ended by itself: why it stands
 	Numbers Numbers  `json:"numbers,omitempty"` // everything measured, in reading order
 	IDs     []uint64 `json:"ids,omitempty"`     // request ids that prove it, at most MaxIDs
+
+	Exhibits []Exhibit `json:"exhibits,omitempty"` // what shows it
 }
 
 // MaxIDs bounds the ids a verdict carries; the count is in Numbers.
