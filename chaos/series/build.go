@@ -166,7 +166,7 @@ func (b *builder) count(s Source) {
 		b.each(i, func(c *columns, moment time.Duration) {
 			c.second(moment, tick, unwell)
 			for route, outcomes := range tick.Routes {
-				c.ended(moment, route, &outcomes)
+				c.ended(moment, c.row(route), &outcomes)
 			}
 		})
 	}
@@ -183,7 +183,7 @@ func (b *builder) measure(s Source) error {
 			b.open = append(b.open, b.phases.front(i))
 			b.each(i, func(c *columns, moment time.Duration) {
 				b.open = append(b.open, c.response.column(c.column(moment)))
-				if k, ok := c.route[tag]; ok {
+				if k := c.row(tag); k >= 0 {
 					b.open = append(b.open, c.routes[k].column(c.column(moment)))
 				}
 			})

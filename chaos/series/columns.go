@@ -73,8 +73,16 @@ func (c *columns) second(moment time.Duration, t *evidence.Tick, unwell bool) {
 	}
 }
 
+// row is where a route is among the series' own; −1 if it has no row.
+func (c *columns) row(route string) int {
+	if k, ok := c.route[route]; ok {
+		return k
+	}
+	return -1
+}
+
 // ended takes what of a route ended in a second.
-func (c *columns) ended(moment time.Duration, route string, outcomes *[load.Outcomes]uint64) {
+func (c *columns) ended(moment time.Duration, row int, outcomes *[load.Outcomes]uint64) {
 	i := c.column(moment)
 	var all uint64
 	for o, n := range outcomes {
@@ -83,9 +91,9 @@ func (c *columns) ended(moment time.Duration, route string, outcomes *[load.Outc
 			all += n
 		}
 	}
-	if k, ok := c.route[route]; ok {
-		add(&c.series.Routes[k].Ended, i, all)
-		add(&c.series.Routes[k].Bad, i, all-outcomes[load.OK])
+	if row >= 0 {
+		add(&c.series.Routes[row].Ended, i, all)
+		add(&c.series.Routes[row].Bad, i, all-outcomes[load.OK])
 	}
 }
 
