@@ -53,7 +53,7 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 	}
 	seen := &histLogs{}
 	seen.view, seen.why = series.Build(series.Source{
-		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: run.Faults, Proofs: proofs(run, verdicts),
+		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: run.Faults, End: run.End, Proofs: proofs(run, verdicts),
 		Ticks: ticks(run), Unwell: run.Unwell, Front: front,
 		Behind: func(link string) iter.Seq2[*hist.Interval, error] {
 			return intervals(filepath.Join(dir, linkLog(link)))

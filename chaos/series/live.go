@@ -68,7 +68,7 @@ func (l *Live) View() *View {
 	if l.columns.count == 0 {
 		return nil
 	}
-	v := &View{Whole: l.columns.end()}
+	v := &View{Whole: l.columns.end(0)}
 	v.Whole.OtherRoutes = len(l.routes) - len(v.Whole.Routes)
 	for len(v.Whole.Routes) > MaxRoutes {
 		v.Whole.dropRoute()
