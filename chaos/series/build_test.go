@@ -1,9 +1,11 @@
 package series
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -270,4 +272,29 @@ func syntheticTicks(seconds int, routes, links []string) iter.Seq2[int, *evidenc
 			}
 		}
 	}
+}
+
+// BenchmarkBuild is an hour of two routes, their service times beside them, and a
+// link: a day takes 24 times as long.
+func BenchmarkBuild(b *testing.B) {
+	r := randomRun(3600, []string{"pay", "browse"}, []string{"bank"})
+	for _, times := range r.times {
+		for _, h := range times {
+			rng := rand.New(rand.NewPCG(2, 0))
+			h.Merge(randomTimes(rng, 100))
+		}
+	}
+	front, behind := r.log(b, r.routes), r.log(b, r.links)
+	s := r.source(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Front = hist.NewLogReader(bytes.NewReader(front)).Intervals()
+		s.Behind = func(string) iter.Seq2[*hist.Interval, error] {
+			return hist.NewLogReader(bytes.NewReader(behind)).Intervals()
+		}
+		if _, err := Build(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)*24, "s/day")
 }
