@@ -36,6 +36,8 @@ func argumentsOf(verb string) cobra.CompletionFunc {
 		return files("yaml", "yml", "json")
 	case "judge", "report":
 		return folders
+	case "init":
+		return oneOf(patternNames()...)
 	case "target":
 		return oneOf(reference.Names()...)
 	default:

@@ -106,6 +106,7 @@ Exit codes:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newRunCommand(),
+		newInitCommand(),
 		newLoadCommand(),
 		newValidateCommand(),
 		newSchemaCommand(),
