@@ -51,35 +51,29 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 // learnLimit is how many calls may be in progress: of a dependency that answers none,
 // as many as there were when requests were turned away, before the first call was
 // given up. Later a breaker may turn them away instead.
-func (f *Findings) learnLimit(during []request, begin time.Duration) {
+func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.Duration) {
 	first := time.Duration(-1) // end of the first call that was given up
-	for _, r := range during {
-		for _, x := range r.calls {
-			if x.Begin >= begin && (first < 0 || x.End < first) {
-				first = x.End
-			}
+	for i := range link.Exchanges {
+		if x := &link.Exchanges[i]; x.End >= begin && x.Ending == evidence.CallerGone && (first < 0 || x.End < first) {
+			first = x.End
 		}
 	}
-	level, least, turned := 0, 0, 0
+	level := 0
+	for i := range link.Exchanges {
+		if x := &link.Exchanges[i]; x.End >= begin && (first < 0 || x.Begin < first) {
+			level = max(level, x.InFlight)
+		}
+	}
+	turned := 0
 	for _, r := range during {
-		if first >= 0 && r.Sent > first {
-			break
-		}
-		if len(r.calls) > 0 {
-			level += len(r.calls)
-			continue
-		}
-		if r.Done < first || first < 0 { // answered, and no call was made
-			if turned++; turned == 1 {
-				least = level
-			}
+		if len(r.calls) == 0 && r.Status != 0 && (first < 0 || r.Done < first) {
+			turned++ // answered, and no call was made
 		}
 	}
 	if turned < leastTurned {
 		f.LimitUpTo = max(f.LimitUpTo, level)
 		return
 	}
-	// One that was in progress when the first was turned away may not have reached the link.
 	f.Limit = &Figure{Sample: turned}
-	f.Limit.Low, f.Limit.High = float64(min(least, level)), float64(max(least, level))
+	f.Limit.Low, f.Limit.High = float64(level), float64(level)
 }

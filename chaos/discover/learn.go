@@ -29,7 +29,7 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 	}
 	switch t.Name {
 	case Quick:
-		f.learnCalm(sentIn(all, 0, begin))
+		f.learnCalm(all, begin)
 		f.learnFallback(sentIn(all, begin, end))
 		f.learnAttempts(all)
 		f.learnWaits(all)
@@ -44,7 +44,7 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 		f.ByShare = &opened
 	case Hang, LongHang:
 		f.learnTimeout(run, all, begin, end)
-		f.learnLimit(sentIn(all, begin, end), begin)
+		f.learnLimit(run.Links[f.Link], sentIn(all, begin, end), begin)
 		f.learnAttempts(all)
 	case Statuses:
 		f.learnAttempts(all)
@@ -70,14 +70,14 @@ func stretch(run *evidence.Run) (begin, end time.Duration) {
 	return begin, end
 }
 
-// learnCalm is how the service is while nothing is broken.
-func (f *Findings) learnCalm(calm []request) {
-	if len(calm) == 0 {
-		return
-	}
+// learnCalm is how the service is before anything is broken.
+func (f *Findings) learnCalm(all []request, begin time.Duration) {
 	var ok, calls int
 	var took []time.Duration
-	for _, r := range calm {
+	for _, r := range all {
+		if r.Done >= begin {
+			continue // a fault may have hit it
+		}
 		if r.Outcome == load.OK {
 			ok++
 		}
@@ -85,9 +85,11 @@ func (f *Findings) learnCalm(calm []request) {
 		f.Depth = max(f.Depth, r.depth())
 		took = append(took, r.ResponseTime())
 	}
-	f.Sequences = len(calm)
-	f.Success = float64(ok) / float64(len(calm))
-	f.Calls = float64(calls) / float64(len(calm))
+	if f.Sequences = len(took); f.Sequences == 0 {
+		return
+	}
+	f.Success = float64(ok) / float64(f.Sequences)
+	f.Calls = float64(calls) / float64(f.Sequences)
 	f.P50 = float64(median(took)) / float64(time.Millisecond)
 }
 

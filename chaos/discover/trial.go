@@ -49,7 +49,7 @@ var statuses = []int{500, 502, 504, 429, 400, 401, 403, 404, 409}
 func Next(f *Findings, b Bounds) (Trial, bool) {
 	settled := settle
 	if f.Open != nil {
-		settled = max(settle, 2*time.Duration(f.Open.High*float64(time.Millisecond)))
+		settled = max(settle, (2 * time.Duration(f.Open.High*float64(time.Millisecond))).Round(time.Second))
 	}
 	switch {
 	case !f.did(Quick):
@@ -80,7 +80,7 @@ func Next(f *Findings, b Bounds) (Trial, bool) {
 func slowTrial(f *Findings, b Bounds, wait time.Duration) Trial {
 	length := wait
 	if f.Open != nil {
-		length = min(wait, 3*time.Duration(f.Open.High*float64(time.Millisecond))+time.Second)
+		length = min(wait, (3*time.Duration(f.Open.High*float64(time.Millisecond)) + time.Second).Round(time.Second))
 	}
 	return Trial{Slow, fmt.Sprintf("how long the breaker stays open (up to %v), and how many probes it lets through", length), b.Rate,
 		calm + length + max(settle, length), []string{
