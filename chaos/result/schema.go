@@ -20,7 +20,7 @@ var ownSource embed.FS
 // JSONSchema is the JSON Schema (draft 2020-12) of result.json: every field with its comment.
 // It allows others, as fields may be added under the same version.
 func JSONSchema() ([]byte, error) {
-	said, err := manual.Read(ownSource, judge.ResultSource, series.Source)
+	said, err := manual.Read(ownSource, judge.ResultSource, series.Comments)
 	if err != nil {
 		return nil, err
 	}

@@ -107,6 +107,7 @@ Exit codes:
 	root.AddCommand(
 		newRunCommand(),
 		newInitCommand(),
+		newDiscoverCommand(),
 		newLoadCommand(),
 		newValidateCommand(),
 		newSchemaCommand(),
