@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/chaos/series"
 )
 
 // LoadSchema is the version of the document that LoadJSON writes. Fields may be
@@ -47,6 +48,7 @@ type Load struct {
 	Thresholds  []Threshold    `json:"thresholds,omitempty"`
 	Spectrum    []Bin          `json:"spectrum"` // of response times
 	Connections Connections    `json:"connections"`
+	Series      *series.View   `json:"series,omitempty"` // over time; absent where nothing recorded it
 }
 
 // Host is where requests to a host went.

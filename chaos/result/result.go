@@ -7,6 +7,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 )
@@ -39,6 +40,7 @@ type Result struct {
 	Notes    []string        `json:"notes,omitempty"` // what happened besides, each with its time: a target that died, for one
 	Harness  Harness         `json:"harness"`
 	Warmup   *Warmup         `json:"warmup,omitempty"` // absent if there was none
+	Series   *series.View    `json:"series,omitempty"` // over time; absent where nothing recorded it
 	Chain    []Sealed        `json:"chain,omitempty"`  // over the files of the directory, as the run left them; absent where a directory is judged again
 
 	Dir string `json:"-"` // the run directory
