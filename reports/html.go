@@ -142,7 +142,7 @@ func (p *htmlPage) render() ([]byte, error) {
 		p.CSP += " '" + cspHash(s) + "'"
 	}
 	p.CSP += "; base-uri 'none'; form-action 'none'"
-	data, err := json.Marshal(p.live) // which escapes what could end the element
+	data, err := json.Marshal(orEmpty(p.live)) // which escapes what could end the element
 	if err != nil {
 		return nil, err
 	}

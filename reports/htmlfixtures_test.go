@@ -213,3 +213,12 @@ func hostileDrawn(name string) *result.Result {
 	r.Series.Whole.Outcomes[name] = r.Series.Whole.Ended
 	return r
 }
+
+// drawnLoad is an ad-hoc load with a threshold that it failed.
+func drawnLoad() *Load {
+	l := &Load{Schema: LoadSchema, URL: "http://127.0.0.1:1/<b>", Model: "open", Schedule: "500/s for 15s", Seconds: 15, Due: 7500, Requests: 7500, Rate: 500, Success: 66,
+		Outcomes: map[string]uint64{"ok": 5000, "5xx": 2500}, Response: result.Spread{P50: 1, P90: 2, P99: 5, P999: 9, Max: 20},
+		Thresholds: []Threshold{{Text: "p99 > 1ms", Value: "5ms", Failed: true}}, Spectrum: []Bin{{0.5, 1, 4000}, {1, 2, 3000}, {4, 20, 500}}}
+	l.Series = drawnRun().Series
+	return l
+}

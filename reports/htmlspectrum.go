@@ -82,7 +82,7 @@ func spectrum(id, title string, names []string, by map[string][]series.Quantile)
 	for _, name := range names {
 		look, ok := phaseLooks[name]
 		if !ok {
-			look.tone = chart.Gray
+			look.tone = chart.Teal
 		}
 		s := chart.Series{Name: nameOf(name), Tone: look.tone, Dash: look.dash, Line: true, Y: make(chart.Values, len(c.At))}
 		for i := range s.Y {

@@ -166,7 +166,7 @@ func (st *stack) link(i int, l series.Link, limit int, states *judge.States) []*
 	}
 	charts := []*chart.Chart{calls, flight}
 	if states != nil {
-		lanes := st.chart(id+"-states", name+": breaker", "The states of the breaker, as its link shows them: low is closed, half high half-open, high open.", chart.Axis{}, 0)
+		lanes := st.chart(id+"-states", name+": breaker, closed low, half-open between, open high", "The states of the breaker, as its link shows them: low is closed, half high half-open, high open.", chart.Axis{}, 0)
 		lanes.Lanes = []chart.Lane{stateLane("", states)}
 		charts = slices.Insert(charts, 0, lanes)
 	}

@@ -57,9 +57,8 @@
     tile.width = tile.height = 8;
     const t = tile.getContext("2d");
     t.strokeStyle = color("gray");
-    t.lineWidth = 2;
     t.beginPath();
-    for (const x of [-4, 0, 4]) { t.moveTo(x, 8); t.lineTo(x + 8, 0); }
+    for (const x of [-8, 0, 8]) { t.moveTo(x, 8); t.lineTo(x + 8, 0); }
     t.stroke();
     return ctx.createPattern(tile, "repeat");
   };
@@ -72,6 +71,8 @@
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     ctx.font = 11 * devicePixelRatio + "px system-ui, sans-serif";
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     draw(ctx, bbox, (v) => u.valToPos(v, "x", true), (v) => u.valToPos(v, "y", true));
     ctx.restore();
   };
@@ -133,6 +134,8 @@
     // The letters of the bands stand above the plot, outside of what is clipped.
     const { ctx, bbox } = u;
     ctx.save();
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     ctx.font = "600 " + 11 * devicePixelRatio + "px system-ui, sans-serif";
     let occupied = -1;
     for (const b of c.bands || []) {
@@ -175,7 +178,7 @@
       scales: { x: { time: false, min: c.x.min, max: c.x.max, distr: c.x.log ? 3 : 1 }, y: { distr: c.y.log ? 3 : 1, range: () => (c.lanes ? [0, 1] : [c.y.min, c.y.max]) } },
       axes: [
         { ...axis(), size: 24, space: 60, values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
-        { ...axis(), size: 52, space: 30, show: true, grid: { ...axis().grid, show: !c.lanes }, values: (_, vs) => vs.map((v) => (v === null || c.lanes ? "" : text(c.y, v))) },
+        { ...axis(), size: 52, splits: () => c.y.ticks || [], grid: { ...axis().grid, show: !c.lanes }, values: (_, vs) => vs.map((v) => (v === null || c.lanes ? "" : text(c.y, v))) },
       ],
       series: [{}, ...all],
       bands,
@@ -199,7 +202,7 @@
   const start = (c) => {
     const figure = document.getElementById(c.id), room = figure.querySelector(".plot");
     let plot = null;
-    new ResizeObserver(() => {
+    const fit = () => {
       const width = Math.floor(room.clientWidth);
       if (width < 50) return; // within what is folded away
       if (plot) return void (plot.width !== width && plot.setSize({ width, height: plot.height }));
@@ -212,7 +215,8 @@
       figure.classList.add("live");
       if (c.sync) plots.set(c.sync, [...(plots.get(c.sync) || []), plot]);
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot.redraw());
-    }).observe(room);
+    };
+    new ResizeObserver(() => requestAnimationFrame(fit)).observe(room);
   };
 
   for (const c of JSON.parse(document.getElementById("charts").textContent)) start(c);

@@ -5,13 +5,31 @@ import (
 	"strconv"
 )
 
-// Fit sets the ends of the y axis by what is drawn, unless they are given. It is to
-// be called once, when all is in the chart.
+// Fit sets the ends of the y axis by what is drawn, unless they are given, and its
+// ticks. It is to be called once, when all is in the chart.
 func (c *Chart) Fit() {
-	if c.Y.Min != 0 || c.Y.Max != 0 {
-		return
+	if c.Y.Min == 0 && c.Y.Max == 0 {
+		c.Y.Min, c.Y.Max = c.ends()
 	}
-	low, high := math.Inf(1), math.Inf(-1)
+	if len(c.Lanes) == 0 {
+		c.Y.Ticks = c.Y.ticks(max(2, c.plot()/38))
+	}
+}
+
+// plot is the height of the plot in pixels.
+func (c *Chart) plot() int {
+	switch {
+	case len(c.Lanes) > 0:
+		return laneRow*len(c.Lanes) + 4
+	case c.Height == 0:
+		return usualHeight
+	}
+	return c.Height
+}
+
+// ends are those of a y axis that has all that is drawn.
+func (c *Chart) ends() (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
 	see := func(v float64) {
 		if math.IsNaN(v) || math.IsInf(v, 0) || c.Y.Log && v <= 0 {
 			return
@@ -50,7 +68,7 @@ func (c *Chart) Fit() {
 		}
 		high = low + (high-low)*1.12 // room for a label on top
 	}
-	c.Y.Min, c.Y.Max = low, high
+	return low, high
 }
 
 // logCeil is the next 1, 2 or 5 of a power of ten.
@@ -100,7 +118,7 @@ func upTo(high, low, step float64, least int) (all []float64) {
 		return nil
 	}
 	for i := math.Ceil(low/step - 1e-9); i*step <= high*(1+1e-9) && len(all) < 50; i++ {
-		all = append(all, i*step)
+		all = append(all, i*step+0) // not −0
 	}
 	for len(all) < least {
 		all = append(all, low+float64(len(all))*step)
@@ -114,18 +132,18 @@ func (a Axis) logTicks(about int) (all []float64) {
 	for p := low; p <= high+1e-9; p += stride {
 		all = append(all, math.Pow(10, p))
 	}
-	if len(all) > 2 {
-		return all
-	}
-	all = nil
+	var finer []float64
 	for p := low; p <= high; p++ {
 		for _, m := range []float64{1, 2, 5} {
 			if v := m * math.Pow(10, p); v >= a.Min*(1-1e-9) && v <= a.Max*(1+1e-9) {
-				all = append(all, v)
+				finer = append(finer, v)
 			}
 		}
 	}
-	return all
+	if len(all) > 2 || len(finer) > about+1 {
+		return all
+	}
+	return finer
 }
 
 // niceStep is the next 1, 2 or 5 of a power of ten.

@@ -28,9 +28,11 @@ const (
 	labelRow    = 14 // of the bands' labels, above the plot
 	tickRow     = 18 // of the x axis, below it
 	laneRow     = 30
+
+	labelShare = 0.012 // of the width, that a character takes on a small screen
 )
 
-// SVG draws the chart. It fails only where a template does, which is a defect.
+// SVG draws the chart, after Fit. It fails only where a template does, which is a defect.
 func (c *Chart) SVG() (template.HTML, error) {
 	var out bytes.Buffer
 	if err := svgTemplate.Execute(&out, c.draw()); err != nil {
@@ -84,13 +86,7 @@ type text struct {
 }
 
 func (c *Chart) draw() *drawing {
-	plot := c.Height
-	if plot == 0 {
-		plot = usualHeight
-	}
-	if len(c.Lanes) > 0 {
-		plot = laneRow*len(c.Lanes) + 4
-	}
+	plot := c.plot()
 	d := &drawing{ID: c.ID, Title: c.Title, Desc: c.Desc, Plot: plot, Wide: wide, Tall: plot * tallUnit, chart: c}
 	for _, b := range c.Bands {
 		if b.Label != "" {
@@ -138,10 +134,15 @@ func (d *drawing) bands() {
 				edges.down(d.Tall)
 			}
 		}
-		// A label that would stand on the one before it says nothing.
-		if begin := c.X.at(b.From); b.Label != "" && begin >= occupied {
+		begin := c.X.at(b.From)
+		switch last := len(d.Texts) - 1; {
+		case b.Label == "":
+		case begin >= occupied:
 			d.Texts = append(d.Texts, text{X: percent(begin), Y: d.Top - 3, Dx: 1, Fill: Tones[b.Tone], Class: "f-" + string(b.Tone), Weight: "600", Text: b.Label})
-			occupied = begin + 0.012*float64(len(b.Label)+1)
+			occupied = begin + labelShare*float64(len(b.Label)+1)
+		case len(d.Texts[last].Text) < 12: // there is no room but beside the one before it
+			d.Texts[last].Text += " " + b.Label
+			occupied += labelShare * float64(len(b.Label)+1)
 		}
 	}
 	if edges.out != nil {
@@ -163,7 +164,7 @@ func (d *drawing) axes() {
 		d.Lines = append(d.Lines, line{X1: percent(x1), X2: percent(x2), Y1: y1, Y2: y2, Stroke: "#c4ccd4", Class: class})
 	}
 	if len(c.Lanes) == 0 {
-		for _, v := range c.Y.ticks(max(2, d.Plot/38)) {
+		for _, v := range c.Y.Ticks {
 			at := c.Y.at(v)
 			y := d.down(at)
 			if at > 0 && !(v == c.Y.Max && !c.Y.Log) {
@@ -175,7 +176,7 @@ func (d *drawing) axes() {
 		}
 	}
 	grid(0, 1, bottom, bottom, "axis")
-	for _, v := range c.X.ticks(6) {
+	for _, v := range c.X.ticks(8) {
 		at := c.X.at(v)
 		t := text{X: percent(at), Y: bottom + 13, Fill: "#52606d", Class: "tick", Text: c.X.text(v), Anchor: "middle"}
 		switch {
@@ -227,7 +228,7 @@ func (d *drawing) areaName(s Series) {
 			best, at = h, i
 		}
 	}
-	if s.Name == "" || best*float64(d.Plot) < 15 {
+	if s.Name == "" || s.Range || best*float64(d.Plot) < 15 {
 		return
 	}
 	// The middle of the stretch that is nearly as high.
@@ -236,7 +237,7 @@ func (d *drawing) areaName(s Series) {
 		last++
 	}
 	x := (c.X.at(c.begin(at)) + c.X.at(c.end(last))) / 2
-	if c.X.at(c.end(last))-c.X.at(c.begin(at)) < 0.05 {
+	if c.X.at(c.end(last))-c.X.at(c.begin(at)) < 0.01*float64(len(s.Name)+1) {
 		return
 	}
 	mid := at + (last-at)/2
