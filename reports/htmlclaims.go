@@ -69,10 +69,17 @@ type article struct {
 	Claim, Anchor       string
 	Said                []string
 	Parts               []articlePart
-	Figures             []figure
+	Exhibits            []exhibitGroup
 	More                string
 	Numbers             []fact
 	IDs                 string
+}
+
+// exhibitGroup is one exhibit, which may take several charts.
+type exhibitGroup struct {
+	Title   string
+	Columns bool // side by side where there is room
+	Figures []figure
 }
 
 type articlePart struct {

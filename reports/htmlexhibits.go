@@ -17,43 +17,46 @@ func at(s evidence.Seconds) float64 { return s.Duration().Seconds() }
 // over: it says nothing.
 func (p *htmlPage) exhibit(a *article, id string, e judge.Exhibit, r *result.Result, bands []chart.Band) error {
 	var charts []*chart.Chart
+	group := exhibitGroup{Title: shown(e.Title, 300)}
 	live := true
 	switch {
 	case e.States != nil:
 		charts = statesCharts(id, e, r, bands)
 	case e.Waits != nil:
-		charts = waitsCharts(id, e)
+		charts, group.Columns = waitsCharts(id, e), true
 	case e.Level != nil:
 		charts = levelCharts(id, e, bands)
 	case e.Attempts != nil:
 		charts = attemptsCharts(id, e)
 	case e.Staircase != nil:
-		charts, live = staircaseCharts(id, e), false
+		charts, live = staircaseCharts(id, e), false // where there is nothing to zoom into
 	case e.Growth != nil:
 		charts = growthCharts(id, e)
 	}
 	for _, c := range charts {
-		c.Title = shown(c.Title, 300)
 		f, err := p.figure(c, live)
 		if err != nil {
 			return err
 		}
-		f.Full = e.States != nil || e.Level != nil || e.Growth != nil
-		a.Figures = append(a.Figures, f)
+		group.Figures = append(group.Figures, f)
+	}
+	if len(group.Figures) > 0 {
+		a.Exhibits = append(a.Exhibits, group)
 	}
 	return nil
 }
 
 // statesCharts show a breaker as a signal: low is closed, high open.
 func statesCharts(id string, e judge.Exhibit, r *result.Result, bands []chart.Band) []*chart.Chart {
-	c := &chart.Chart{ID: id, Title: e.Title, Desc: "States of the breaker over time: low is closed, half high half-open, high open.",
-		X: chart.Axis{Kind: chart.Time, Max: r.Seconds}, Bands: bands, Sync: "t"}
+	c := &chart.Chart{ID: id, Title: "Breaker at link " + nameOf(e.States.Link) + ": closed low, half-open between, open high",
+		Desc: "States of the breaker over time: low is closed, half high half-open, high open.",
+		X:    chart.Axis{Kind: chart.Time, Max: r.Seconds}, Bands: bands, Sync: "t"}
 	if s := r.Series; s != nil && s.Whole != nil {
 		c.X.Min, c.X.Max = at(s.Whole.From), at(s.Whole.To)
 	}
-	name := "at link " + nameOf(e.States.Link)
+	name := ""
 	if e.States.More > 0 {
-		name += fmt.Sprintf(", the first %d of %d stretches", len(e.States.Spans), len(e.States.Spans)+e.States.More)
+		name = fmt.Sprintf("the first %d of %d stretches", len(e.States.Spans), len(e.States.Spans)+e.States.More)
 	}
 	c.Lanes = []chart.Lane{stateLane(name, e.States)}
 	return []*chart.Chart{c}
@@ -76,10 +79,7 @@ func waitsCharts(id string, e judge.Exhibit) (all []*chart.Chart) {
 		if i == mostRetries {
 			break
 		}
-		title := fmt.Sprintf("Wait before retry %d: median %s of %s", w.Retry, Millis(w.Median), Count(uint64(w.Sample)))
-		if i == 0 && e.Title != "" {
-			title = e.Title + ". " + title
-		}
+		title := fmt.Sprintf("Wait before retry %d: median %s of %s", w.Retry, Millis(w.Median), number(uint64(w.Sample), "wait"))
 		c := &chart.Chart{ID: fmt.Sprintf("%s-%d", id, i), Title: title, Desc: "How often callers waited so long, beside what the declared law allows.",
 			X: chart.Axis{Kind: chart.Millis, Label: "wait from", Max: most * 1.05}, Y: chart.Axis{Kind: chart.Count}, Height: 90}
 		s := chart.Series{Name: "waits", Tone: chart.Blue, Area: true}
@@ -110,10 +110,10 @@ func allowedBand(b judge.Bound, axis chart.Axis) chart.Band {
 // levelCharts show what was in flight against the limit.
 func levelCharts(id string, e judge.Exhibit, bands []chart.Band) []*chart.Chart {
 	l := e.Level
-	c := &chart.Chart{ID: id, Title: e.Title, Desc: "The most exchanges in flight at the link in each step, beside the limit that is claimed.",
+	c := &chart.Chart{ID: id, Title: "In flight at link " + nameOf(l.Link), Desc: "The most exchanges in flight at the link in each step, beside the limit that is claimed.",
 		X: chart.Axis{Kind: chart.Time, Min: at(l.From), Max: at(l.From) + at(l.Step)*float64(len(l.Most))}, Y: chart.Axis{Kind: chart.Count},
 		From: at(l.From), Step: at(l.Step), N: len(l.Most), Bands: bands, Height: 150}
-	s := chart.Series{Name: "in flight at " + nameOf(l.Link) + ", most in " + Seconds(at(l.Step)), Tone: chart.Teal, Area: true}
+	s := chart.Series{Name: "most in " + Millis(1000*at(l.Step)), Tone: chart.Teal, Area: true}
 	for _, n := range l.Most {
 		s.Y = append(s.Y, float64(n))
 	}
@@ -128,12 +128,12 @@ func levelCharts(id string, e judge.Exhibit, bands []chart.Band) []*chart.Chart 
 func attemptsCharts(id string, e judge.Exhibit) []*chart.Chart {
 	t := e.Attempts
 	n := len(t.Requests)
-	c := &chart.Chart{ID: id, Title: e.Title, Desc: fmt.Sprintf("How many requests made how many attempts; %s each on average.", number4(t.PerCall)),
+	c := &chart.Chart{ID: id, Title: "Requests by their attempts at link " + nameOf(t.Link), Desc: fmt.Sprintf("How many requests made how many attempts; %s each on average.", number4(t.PerCall)),
 		X: chart.Axis{Kind: chart.Count, Label: "attempts", Min: 0.5, Max: float64(n) + 0.5}, Y: chart.Axis{Kind: chart.Count, Label: "requests"}, Height: 110}
 	if t.Allowed != nil && !math.IsInf(t.Allowed.High, 0) {
 		c.X.Max = max(c.X.Max, t.Allowed.High+0.5)
 	}
-	s := chart.Series{Name: "requests by attempts at " + nameOf(t.Link), Tone: chart.Blue, Area: true}
+	s := chart.Series{Name: "requests", Tone: chart.Blue, Area: true}
 	const half = 0.4 // of a bar's width
 	for i, k := range t.Requests {
 		c.At = append(c.At, float64(i+1)-half, float64(i+1)+half)
@@ -198,7 +198,7 @@ func stepLane(s judge.Step, before *judge.Step, ms func(evidence.Seconds) float6
 	}
 	name := strings.TrimSpace(nameOf(s.Link) + ": " + shown(s.Method, 20))
 	if before != nil && s.Begin >= before.End {
-		name = "after " + Millis(ms(s.Begin)-ms(before.End)) + "  " + name
+		name = "+" + Millis(ms(s.Begin)-ms(before.End)) + "  " + name
 	}
 	name += " → " + what
 	if len(s.Faults) > 0 {
@@ -211,9 +211,9 @@ func stepLane(s judge.Step, before *judge.Step, ms func(evidence.Seconds) float6
 // allowed.
 func growthCharts(id string, e judge.Exhibit) []*chart.Chart {
 	g := e.Growth
-	c := &chart.Chart{ID: id, Title: e.Title, Desc: nameOf(g.Of) + " over time, with the line through its points.",
+	c := &chart.Chart{ID: id, Title: nameOf(g.Of), Desc: nameOf(g.Of) + " over time, with the line through its points.",
 		X: chart.Axis{Kind: chart.Time}, Y: chart.Axis{Kind: unitKind(g.Unit), Label: nameOf(g.Unit)}, Height: 170}
-	points := chart.Series{Name: nameOf(g.Of + " " + g.Unit), Tone: chart.Blue, Dots: true}
+	points := chart.Series{Name: nameOf(g.Unit), Tone: chart.Blue, Dots: true}
 	line := chart.Series{Name: "line through it", Tone: chart.Purple, Line: true}
 	allowed := chart.Series{Name: "steepest that is claimed", Tone: chart.Green, Dash: "6 3", Line: true}
 	for _, pt := range g.Points {

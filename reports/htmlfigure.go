@@ -12,7 +12,6 @@ type figure struct {
 	SVG       template.HTML
 	Legend    []legend
 	Table     *chart.Table
-	Full      bool // as wide as the page
 }
 
 // chartGroup are charts under one heading.

@@ -58,6 +58,8 @@ func (c *Chart) ends() (low, high float64) {
 	case c.Y.Log:
 		low = math.Pow(10, math.Floor(math.Log10(low)))
 		high = max(logCeil(high*1.05), low*10)
+	case c.dotted(): // how points change is to be seen, not how far they are from 0
+		low, high = low-(high-low)*0.1, high+(high-low)*0.1+1e-9
 	default:
 		low = min(low, 0)
 		if c.Y.Kind == Share {
@@ -69,6 +71,15 @@ func (c *Chart) ends() (low, high float64) {
 		high = low + (high-low)*1.12 // room for a label on top
 	}
 	return low, high
+}
+
+func (c *Chart) dotted() bool {
+	for _, s := range c.Series {
+		if s.Dots {
+			return true
+		}
+	}
+	return false
 }
 
 // logCeil is the next 1, 2 or 5 of a power of ten.

@@ -290,7 +290,7 @@ func (d *drawing) lanes() {
 		}
 		if lane.Name != "" {
 			t := text{X: "0", Y: top + 12, Fill: "#1f2933", Class: "name halo", Halo: true, Text: lane.Name}
-			if len(lane.Spans) > 0 {
+			if len(lane.Spans) > 0 && !c.Stairs {
 				if at := c.X.at(lane.Spans[0].From); at > 0.55 {
 					t.X, t.Anchor = percent(c.X.at(lane.Spans[0].To)), "end"
 				} else {
