@@ -1,14 +1,16 @@
-// Package reports renders what a run came to: the summary for people, JSON for
-// machines, JUnit for pipelines.
+// Package reports renders what a run came to: the summary and a page for people,
+// JSON for machines, JUnit for pipelines.
 //
 //	                    ┌─▶ Text   ─▶ terminal, summary.txt
 //	*result.Result ─────┼─▶ JSON   ─▶ result.json
+//	                    ├─▶ HTML   ─▶ report.html, by way of package chart
 //	                    └─▶ JUnit  ─▶ junit.xml
 //
 // # Design
 //
 // A format is a pure function from the result to bytes, in one file; a new one
-// is a new file and a line in [Render] and one in [File]. Nothing here rules,
+// is a new file and a line in [Render] and one in [File]. [HTML] alone
+// reads something besides, the experiment in the run directory, which no result has. Nothing here rules,
 // rounds a ruling away or looks at the evidence: what the result does not say,
 // a report does not know.
 //

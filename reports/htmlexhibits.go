@@ -74,12 +74,11 @@ func waitsCharts(id string, e judge.Exhibit) (all []*chart.Chart) {
 			most = max(most, w.Allowed.High)
 		}
 	}
-	const mostRetries = 8
 	for i, w := range e.Waits.Retries {
-		if i == mostRetries {
-			break
-		}
 		title := fmt.Sprintf("Wait before retry %d: median %s of %s", w.Retry, Millis(w.Median), number(uint64(w.Sample), "wait"))
+		if w.Longer > 0 {
+			title += fmt.Sprintf(", %s longer than is drawn", Count(uint64(w.Longer)))
+		}
 		c := &chart.Chart{ID: fmt.Sprintf("%s-%d", id, i), Title: title, Desc: "How often callers waited so long, beside what the declared law allows.",
 			X: chart.Axis{Kind: chart.Millis, Label: "wait from", Max: most * 1.05}, Y: chart.Axis{Kind: chart.Count}, Height: 90}
 		s := chart.Series{Name: "waits", Tone: chart.Blue, Area: true}
@@ -128,7 +127,11 @@ func levelCharts(id string, e judge.Exhibit, bands []chart.Band) []*chart.Chart 
 func attemptsCharts(id string, e judge.Exhibit) []*chart.Chart {
 	t := e.Attempts
 	n := len(t.Requests)
-	c := &chart.Chart{ID: id, Title: "Requests by their attempts at link " + nameOf(t.Link), Desc: fmt.Sprintf("How many requests made how many attempts; %s each on average.", number4(t.PerCall)),
+	title := "Requests by their attempts at link " + nameOf(t.Link)
+	if t.More > 0 {
+		title += fmt.Sprintf(", %s with more than is drawn", Count(uint64(t.More)))
+	}
+	c := &chart.Chart{ID: id, Title: title, Desc: fmt.Sprintf("How many requests made how many attempts; %s each on average.", number4(t.PerCall)),
 		X: chart.Axis{Kind: chart.Count, Label: "attempts", Min: 0.5, Max: float64(n) + 0.5}, Y: chart.Axis{Kind: chart.Count, Label: "requests"}, Height: 110}
 	if t.Allowed != nil && !math.IsInf(t.Allowed.High, 0) {
 		c.X.Max = max(c.X.Max, t.Allowed.High+0.5)
@@ -207,27 +210,30 @@ func stepLane(s judge.Step, before *judge.Step, ms func(evidence.Seconds) float6
 	return chart.Lane{Name: name, Spans: []chart.Stretch{look}}
 }
 
-// growthCharts show a figure with the line through it, and the steepest that is
-// allowed.
+// growthCharts show a figure with a line to compare it with, and what is claimed of it.
 func growthCharts(id string, e judge.Exhibit) []*chart.Chart {
 	g := e.Growth
-	c := &chart.Chart{ID: id, Title: nameOf(g.Of), Desc: nameOf(g.Of) + " over time, with the line through its points.",
+	c := &chart.Chart{ID: id, Title: nameOf(g.Of), Desc: nameOf(g.Of) + " over time, beside a line to compare it with.",
 		X: chart.Axis{Kind: chart.Time}, Y: chart.Axis{Kind: unitKind(g.Unit), Label: nameOf(g.Unit)}, Height: 170}
-	points := chart.Series{Name: nameOf(g.Unit), Tone: chart.Blue, Dots: true}
-	line := chart.Series{Name: "line through it", Tone: chart.Purple, Line: true}
-	allowed := chart.Series{Name: "steepest that is claimed", Tone: chart.Green, Dash: "6 3", Line: true}
+	points := chart.Series{Name: "each stretch", Tone: chart.Blue, Dots: true}
+	line := chart.Series{Name: "over all", Tone: chart.Purple, Dash: "6 3", Line: true}
+	if g.Slope != 0 {
+		line.Name = "line through them"
+	}
 	for _, pt := range g.Points {
 		x := at(pt.At)
-		c.At, points.Y = append(c.At, x), append(points.Y, pt.Y)
-		line.Y = append(line.Y, g.At0+g.Slope*x)
-		if g.Allowed != nil {
-			allowed.Y = append(allowed.Y, g.At0+g.Allowed.High*x)
-		}
+		c.At, points.Y, line.Y = append(c.At, x), append(points.Y, pt.Y), append(line.Y, g.At0+g.Slope*x)
 		c.X.Max = max(c.X.Max, x)
 	}
 	c.Series = []chart.Series{points, line}
-	if g.Allowed != nil && !math.IsInf(g.Allowed.High, 0) {
-		c.Series = append(c.Series, allowed)
+	if b := g.Allowed; b != nil {
+		inf := math.Inf(1)
+		if b.Low > -inf {
+			c.Marks = append(c.Marks, chart.Mark{At: b.Low, Label: "claimed " + spanText(g.Unit, b.Low, inf), Tone: chart.Red})
+		}
+		if b.High < inf {
+			c.Marks = append(c.Marks, chart.Mark{At: b.High, Label: "claimed " + spanText(g.Unit, -inf, b.High), Tone: chart.Red})
+		}
 	}
 	return []*chart.Chart{c}
 }
@@ -236,6 +242,8 @@ func unitKind(unit string) chart.Kind {
 	switch unit {
 	case "ms":
 		return chart.Millis
+	case "pct":
+		return chart.Percent
 	case "/s":
 		return chart.Rate
 	}

@@ -82,7 +82,10 @@ func resultWarnings(r *result.Result) (all []warning) {
 	if h := r.Harness; !h.Healthy {
 		text := cmp.Or(shown(h.Effect, 1000), unhealthyMeans)
 		if len(h.Problems) > 0 {
-			text += " (" + shown(strings.Join(h.Problems, "; "), 1000) + ")"
+			text += ": " + shown(h.Problems[0], 200)
+		}
+		if more := len(h.Problems) - 1; more > 0 {
+			text += fmt.Sprintf(" (and %d more, see below)", more)
 		}
 		all = append(all, warning{unhealthy, text})
 	}

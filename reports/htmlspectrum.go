@@ -58,7 +58,7 @@ func (p *htmlPage) spectra(view *series.View, d detail) error {
 var phaseLooks = map[string]struct {
 	tone chart.Tone
 	dash string
-}{"before": {chart.Green, "6 3"}, "during": {chart.Red, ""}, "after": {chart.Blue, "2 2"}}
+}{"before": {chart.Green, "6 3"}, "during": {chart.Red, ""}, "between": {chart.Purple, "8 2 2 2"}, "after": {chart.Blue, "2 2"}}
 
 // spectrum is one chart of distributions on a log of 1/(1−q); nil if there is
 // nothing in them. The maximum, of which 1−q is 0, has no place on such an axis.

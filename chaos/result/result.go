@@ -40,7 +40,7 @@ type Result struct {
 	Notes    []string        `json:"notes,omitempty"` // what happened besides, each with its time: a target that died, for one
 	Harness  Harness         `json:"harness"`
 	Warmup   *Warmup         `json:"warmup,omitempty"` // absent if there was none
-	Series   *series.View    `json:"series,omitempty"` // over time; absent where nothing recorded it
+	Series   *series.View    `json:"series,omitempty"` // the run over its length; absent of one that was killed in its first second
 	Chain    []Sealed        `json:"chain,omitempty"`  // over the files of the directory, as the run left them; absent where a directory is judged again
 
 	Dir string `json:"-"` // the run directory

@@ -26,6 +26,7 @@
       case "time": return clock(v, axis.max);
       case "ms": return Math.abs(v) >= 1000 ? digits(v / 1000) + "s" : digits(v) + "ms";
       case "share": return digits(100 * v) + "%";
+      case "pct": return digits(v) + "%";
       case "quantile": return v === 0 ? "0" : (100 * (1 - 10 ** -v)).toFixed(Math.max(0, Math.round(v) - 2)) + "%";
       case "rate": return thousands(v) + "/s";
     }

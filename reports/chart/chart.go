@@ -52,6 +52,7 @@ const (
 	Rate     Kind = "rate"     // per second
 	Count    Kind = "count"    // a number of things
 	Share    Kind = "share"    // a part of 1, written as percent
+	Percent  Kind = "pct"      // the same in percent already
 	Quantile Kind = "quantile" // −log10(1−q): 1 is the p90, 2 the p99
 	Plain    Kind = "plain"    // any other figure
 )

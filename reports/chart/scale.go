@@ -189,6 +189,8 @@ func (a Axis) text(v float64) string {
 		return millis(v)
 	case Share:
 		return digits(100*v) + "%"
+	case Percent:
+		return digits(v) + "%"
 	case Quantile:
 		if v == 0 {
 			return "0"
