@@ -9,10 +9,10 @@
 // # Design
 //
 // A format is a pure function from the result to bytes, in one file; a new one
-// is a new file and a line in [Render] and one in [File]. [HTML] alone
-// reads something besides, the experiment in the run directory, which no result has. Nothing here rules,
+// is a new file and a line in [Render] and one in [File]. Nothing here rules,
 // rounds a ruling away or looks at the evidence: what the result does not say,
-// a report does not know.
+// a report does not know. [HTML] alone shows something besides: the experiment,
+// which is in the run directory and in no result.
 //
 // All formats say the same in the same order: first what makes the rulings
 // weaker than they look (the run was cut short, the harness was not well),
