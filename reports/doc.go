@@ -1,10 +1,11 @@
 // Package reports renders what a run came to: the summary and a page for people,
-// JSON for machines, JUnit for pipelines.
+// JSON for machines, JUnit for pipelines, CSV for tables.
 //
 //	                    ┌─▶ Text   ─▶ terminal, summary.txt
 //	*result.Result ─────┼─▶ JSON   ─▶ result.json
 //	                    ├─▶ HTML   ─▶ report.html, by way of package chart
-//	                    └─▶ JUnit  ─▶ junit.xml
+//	                    ├─▶ JUnit  ─▶ junit.xml
+//	                    └─▶ CSV    ─▶ series.csv
 //
 // # Design
 //

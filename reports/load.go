@@ -2,7 +2,6 @@ package reports
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -106,7 +105,7 @@ type Bin struct {
 func LoadJSON(w io.Writer, l *Load) error {
 	complete := *l
 	complete.Spectrum = orEmpty(l.Spectrum)
-	text, err := json.MarshalIndent(&complete, "", "  ")
+	text, err := indented(&complete)
 	if err != nil {
 		return fmt.Errorf("write load of %s as JSON: %w", l.URL, err)
 	}

@@ -15,6 +15,7 @@ type Source struct {
 	Routes []string // in the order in which they are shown
 	Links  []string
 	Faults []evidence.Injection
+	End    time.Duration // when the last arrival was due: columns reach there, as far as there are seconds
 
 	// The seconds of the run with their numbers, by At: the first begins at 0. They are
 	// gone through twice, and one is not looked at any more when the next comes.
@@ -37,7 +38,7 @@ func Build(s Source) (*View, error) {
 		return nil, nil
 	}
 	end := t.ends[len(t.ends)-1]
-	columns := int(t.moments[len(t.moments)-1]/time.Second) + 1
+	columns := max(int(t.moments[len(t.moments)-1]/time.Second)+1, whole(min(end, s.End)))
 	step := (columns + MaxColumns - 1) / MaxColumns
 	routes, links := s.rows()
 	b := &builder{times: t, whole: newColumns(0, 0, step, most(s.Routes, routes, MaxRoutes), most(s.Links, links, MaxLinks))}
@@ -94,6 +95,9 @@ func (s *Source) times() *times {
 	}
 	return t
 }
+
+// whole is how many seconds there are up to a time, the last one begun.
+func whole(t time.Duration) int { return int((t + time.Second - 1) / time.Second) }
 
 // moment is in the middle of a second. One that took longer, because the harness
 // stood still or waited for targets to end, is where it began.
@@ -166,7 +170,7 @@ func (b *builder) count(s Source) {
 		b.each(i, func(c *columns, moment time.Duration) {
 			c.second(moment, tick, unwell)
 			for route, outcomes := range tick.Routes {
-				c.ended(moment, route, &outcomes)
+				c.ended(moment, c.row(route), &outcomes)
 			}
 		})
 	}
@@ -183,7 +187,7 @@ func (b *builder) measure(s Source) error {
 			b.open = append(b.open, b.phases.front(i))
 			b.each(i, func(c *columns, moment time.Duration) {
 				b.open = append(b.open, c.response.column(c.column(moment)))
-				if k, ok := c.route[tag]; ok {
+				if k := c.row(tag); k >= 0 {
 					b.open = append(b.open, c.routes[k].column(c.column(moment)))
 				}
 			})
@@ -248,9 +252,9 @@ func (b *builder) intervals(log iter.Seq2[*hist.Interval, error], want func(tag 
 
 // end closes all columns, and says what has none.
 func (b *builder) end(s Source) {
-	b.view.Whole = b.whole.end()
+	b.view.Whole = b.whole.end(s.End)
 	for i, w := range b.windows {
-		b.view.Windows[i].Series = w.end()
+		b.view.Windows[i].Series = w.end(s.End)
 	}
 	for _, all := range b.view.all() {
 		all.OtherRoutes, all.OtherLinks = len(s.Routes)-len(all.Routes), len(s.Links)-len(all.Links)

@@ -36,18 +36,22 @@ func TestShortRun(t *testing.T) {
 // A run that ended with a whole second has no empty column behind it, and what the
 // closing took does not stretch it.
 func TestEndOfRun(t *testing.T) {
+	const ms = time.Millisecond
 	for _, row := range []struct {
 		at      []time.Duration
+		end     time.Duration
 		columns int
 		to      time.Duration
 	}{
-		{[]time.Duration{1020 * time.Millisecond, 2050 * time.Millisecond}, 2, 2 * time.Second},
-		{[]time.Duration{1020 * time.Millisecond, 1400 * time.Millisecond}, 2, 1400 * time.Millisecond},
-		{[]time.Duration{1020 * time.Millisecond, 8 * time.Second}, 2, 2 * time.Second}, // targets that were slow to stop
-		{[]time.Duration{300 * time.Millisecond}, 1, 300 * time.Millisecond},
-		{[]time.Duration{time.Second, 4 * time.Second, 5 * time.Second}, 5, 5 * time.Second}, // it stood still
+		{[]time.Duration{1020 * ms, 2050 * ms}, 2000 * ms, 2, 2000 * ms},
+		{[]time.Duration{1020 * ms, 1400 * ms}, 1300 * ms, 2, 1400 * ms},
+		{[]time.Duration{1020 * ms, 8000 * ms}, 1500 * ms, 2, 2000 * ms}, // targets that were slow to stop
+		{[]time.Duration{300 * ms}, 290 * ms, 1, 300 * ms},
+		{[]time.Duration{1000 * ms, 4000 * ms, 5000 * ms}, 4990 * ms, 5, 5000 * ms}, // it stood still
+		{[]time.Duration{1000 * ms, 4100 * ms}, 4090 * ms, 5, 4100 * ms},            // and at the end
+		{[]time.Duration{1000 * ms, 2000 * ms}, 9000 * ms, 2, 2000 * ms},            // the timeline was cut short
 	} {
-		r := &run{}
+		r := &run{end: row.end}
 		for _, at := range row.at {
 			r.ticks = append(r.ticks, evidence.Tick{At: at, Ended: 1})
 			r.times = append(r.times, nil)

@@ -73,8 +73,16 @@ func (c *columns) second(moment time.Duration, t *evidence.Tick, unwell bool) {
 	}
 }
 
+// row is where a route is among the series' own; −1 if it has no row.
+func (c *columns) row(route string) int {
+	if k, ok := c.route[route]; ok {
+		return k
+	}
+	return -1
+}
+
 // ended takes what of a route ended in a second.
-func (c *columns) ended(moment time.Duration, route string, outcomes *[load.Outcomes]uint64) {
+func (c *columns) ended(moment time.Duration, row int, outcomes *[load.Outcomes]uint64) {
 	i := c.column(moment)
 	var all uint64
 	for o, n := range outcomes {
@@ -83,9 +91,9 @@ func (c *columns) ended(moment time.Duration, route string, outcomes *[load.Outc
 			all += n
 		}
 	}
-	if k, ok := c.route[route]; ok {
-		add(&c.series.Routes[k].Ended, i, all)
-		add(&c.series.Routes[k].Bad, i, all-outcomes[load.OK])
+	if row >= 0 {
+		add(&c.series.Routes[row].Ended, i, all)
+		add(&c.series.Routes[row].Bad, i, all-outcomes[load.OK])
 	}
 }
 
@@ -118,13 +126,23 @@ func before(lost []uint64) uint64 {
 	return lost[len(lost)-1]
 }
 
-// end makes the series whole: all lists are of one length.
-func (c *columns) end() *Series {
-	s, n := c.series, c.count
+// end makes the series whole: all lists are of one length, and reach to a time if
+// there are seconds there.
+func (c *columns) end(reach time.Duration) *Series {
+	reach = min(reach, c.last)
+	if c.to > 0 {
+		reach = min(reach, c.to)
+	}
+	s, n := c.series, max(c.count, int((reach-c.from+c.step-1)/c.step))
 	s.To = evidence.Seconds(min(max(c.last, c.from), c.from+time.Duration(n)*c.step))
 	for _, list := range []*[]uint64{&s.Offered, &s.Ended, &s.Unsent} {
 		*list = grown(*list, n, 0)
 	}
+	h := &s.Harness
+	for _, list := range []*[]float64{&h.LagP99, &h.LagMax, &h.Hiccup, &h.CPU} {
+		*list = grown(*list, n, 0)
+	}
+	h.Pressure, h.Lost, h.Unwell = grown(h.Pressure, n, -1), grown(h.Lost, n, before(h.Lost)), grown(h.Unwell, n, false)
 	for o, list := range c.outcomes {
 		if list != nil {
 			s.Outcomes[load.Outcome(o).String()] = grown(list, n, 0)

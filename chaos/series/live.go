@@ -22,7 +22,7 @@ type Live struct {
 const keptRows = 8
 
 // NewLive makes that of a load of some routes, which is to be over, grace included, in
-// length. Of one that goes on for longer the last column has all the rest. 0 is not
+// length; without routes it has no rows. Of one that goes on for longer the last column has all the rest. 0 is not
 // known: columns are joined two by two when there are too many, and of more than
 // keptRows routes none has a row.
 func NewLive(routes []string, length time.Duration) *Live {
@@ -41,8 +41,8 @@ func NewLive(routes []string, length time.Duration) *Live {
 }
 
 // Add takes the next second, from one time to t.At: what the harness knew, whether it
-// was well, and what ended in it, by the routes' places in NewLive. It keeps none of
-// them. Of t its Routes are not looked at.
+// was well, and what ended in it, of each route in the order of NewLive. It keeps none
+// of them. Of t its Routes are not looked at.
 func (l *Live) Add(from time.Duration, t *evidence.Tick, unwell bool, outcomes [][load.Outcomes]uint64, times *hist.Set) {
 	c := l.columns
 	l.moment = max(l.moment, moment(from, t.At))
@@ -52,12 +52,14 @@ func (l *Live) Add(from time.Duration, t *evidence.Tick, unwell bool, outcomes [
 	l.moment = min(l.moment, MaxColumns*c.step-1)
 	i := c.column(l.moment)
 	c.second(l.moment, t, unwell)
-	for k, name := range l.routes {
-		c.ended(l.moment, name, &outcomes[k])
-		c.response.column(i).Merge(times.Response[k])
-		if len(c.routes) > 0 {
+	for k := range outcomes {
+		row := -1
+		if k < len(c.routes) {
+			row = k
 			c.routes[k].column(i).Merge(times.Response[k])
 		}
+		c.ended(l.moment, row, &outcomes[k])
+		c.response.column(i).Merge(times.Response[k])
 	}
 }
 
@@ -66,7 +68,7 @@ func (l *Live) View() *View {
 	if l.columns.count == 0 {
 		return nil
 	}
-	v := &View{Whole: l.columns.end()}
+	v := &View{Whole: l.columns.end(0)}
 	v.Whole.OtherRoutes = len(l.routes) - len(v.Whole.Routes)
 	for len(v.Whole.Routes) > MaxRoutes {
 		v.Whole.dropRoute()

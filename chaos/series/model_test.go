@@ -19,6 +19,7 @@ type run struct {
 	times         []map[string]*hist.Histogram // by route or link, of each second
 	faults        []evidence.Injection
 	proofs        []time.Duration
+	end           time.Duration
 }
 
 // randomRun has seconds that end as they do: some milliseconds late, the last one
@@ -90,7 +91,7 @@ func (r *run) source(t testing.TB) Source {
 		return hist.NewLogReader(bytes.NewReader(r.log(t, tags))).Intervals()
 	}
 	return Source{
-		Routes: r.routes, Links: r.links, Faults: r.faults, Proofs: r.proofs,
+		Routes: r.routes, Links: r.links, Faults: r.faults, Proofs: r.proofs, End: r.end,
 		Ticks: func(yield func(int, *evidence.Tick) bool) {
 			for i := range r.ticks {
 				if tick := r.ticks[i]; !yield(i, &tick) {
