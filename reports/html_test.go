@@ -113,7 +113,8 @@ func checkPage(t *testing.T, page string) []element {
 
 // knownElement reports the elements that the template and the drawings have.
 func knownElement(name string) bool {
-	return strings.Contains(" html head meta title style body a header main section ul li b div p h1 h2 h3 h4 dl dt dd span nav bdi figure figcaption "+
+	return strings.Contains(" html head meta title style body a header main section ul li b div p h1 h2 h3 h4 dl dt dd "+
+		"span nav bdi figure figcaption "+
 		"svg defs pattern rect line circle path text desc details summary table caption thead tbody tr th td article pre script ", " "+name+" ")
 }
 
@@ -210,7 +211,8 @@ func TestHTMLSaysFirstWhatFailed(t *testing.T) {
 	if !ok {
 		t.Fatal("there is no time axis")
 	}
-	for _, want := range []string{"✗ REFUTED", "1 of 2 claims", "37 calls reached payments while it was open", `<a href="#claim-2">`, "2,500 requests before the first fault"} {
+	for _, want := range []string{"✗ REFUTED", "1 of 2 claims", "37 calls reached payments while it was open", `<a href="#claim-2">`,
+		"2,500 requests before the first fault"} {
 		if !strings.Contains(top, want) {
 			t.Errorf("above the first chart there is no %q", want)
 		}
@@ -294,7 +296,8 @@ func TestSpanText(t *testing.T) {
 		low, high float64
 		want      string
 	}{
-		{"", -inf, 1, "at most 1"}, {"", -inf, 0, "none"}, {"", 24, inf, "at least 24"}, {"ms", 1850, 2000, "1.85s to 2.00s"}, {"pct", 99.9, 99.9, "99.90%"}, {"times", 2, 2, "2×"},
+		{"", -inf, 1, "at most 1"}, {"", -inf, 0, "none"}, {"", 24, inf, "at least 24"}, {"ms", 1850, 2000, "1.85s to 2.00s"}, {"pct", 99.9,
+			99.9, "99.90%"}, {"times", 2, 2, "2×"},
 		{"", -inf, inf, "anything"},
 	} {
 		if got := spanText(c.unit, c.low, c.high); got != c.want {

@@ -96,7 +96,8 @@ func (p *htmlPage) articles(r *result.Result, d detail, bands []chart.Band) erro
 		if i == d.claims {
 			break
 		}
-		a := article{Class: v.Ruling.String(), Mark: Mark(v.Ruling), Ruling: v.Ruling.String(), Claim: shown(claimTitle(v), 600), Anchor: anchor(i)}
+		a := article{Class: v.Ruling.String(), Mark: Mark(v.Ruling), Ruling: v.Ruling.String(), Claim: shown(claimTitle(v), 600),
+			Anchor: anchor(i)}
 		if v.Void != "" {
 			a.Said = append(a.Said, shown(v.Void, mostReason))
 		}

@@ -79,8 +79,9 @@ func waitsCharts(id string, e judge.Exhibit) (all []*chart.Chart) {
 		if w.Longer > 0 {
 			title += fmt.Sprintf(", %s longer than is drawn", Count(uint64(w.Longer)))
 		}
-		c := &chart.Chart{ID: fmt.Sprintf("%s-%d", id, i), Title: title, Desc: "How often callers waited so long, beside what the declared law allows.",
-			X: chart.Axis{Kind: chart.Millis, Label: "wait from", Max: most * 1.05}, Y: chart.Axis{Kind: chart.Count}, Height: 90}
+		c := &chart.Chart{ID: fmt.Sprintf("%s-%d", id, i), Title: title,
+			Desc: "How often callers waited so long, beside what the declared law allows.",
+			X:    chart.Axis{Kind: chart.Millis, Label: "wait from", Max: most * 1.05}, Y: chart.Axis{Kind: chart.Count}, Height: 90}
 		s := chart.Series{Name: "waits", Tone: chart.Blue, Area: true}
 		for k, b := range w.Bins {
 			if k > 0 && b.From > w.Bins[k-1].To+1e-9 { // nothing between them
@@ -109,8 +110,9 @@ func allowedBand(b judge.Bound, axis chart.Axis) chart.Band {
 // levelCharts show what was in flight against the limit.
 func levelCharts(id string, e judge.Exhibit, bands []chart.Band) []*chart.Chart {
 	l := e.Level
-	c := &chart.Chart{ID: id, Title: "In flight at link " + nameOf(l.Link), Desc: "The most exchanges in flight at the link in each step, beside the limit that is claimed.",
-		X: chart.Axis{Kind: chart.Time, Min: at(l.From), Max: at(l.From) + at(l.Step)*float64(len(l.Most))}, Y: chart.Axis{Kind: chart.Count},
+	c := &chart.Chart{ID: id, Title: "In flight at link " + nameOf(l.Link),
+		Desc: "The most exchanges in flight at the link in each step, beside the limit that is claimed.",
+		X:    chart.Axis{Kind: chart.Time, Min: at(l.From), Max: at(l.From) + at(l.Step)*float64(len(l.Most))}, Y: chart.Axis{Kind: chart.Count},
 		From: at(l.From), Step: at(l.Step), N: len(l.Most), Bands: bands, Height: 150}
 	s := chart.Series{Name: "most in " + Millis(1000*at(l.Step)), Tone: chart.Teal, Area: true}
 	for _, n := range l.Most {
@@ -131,8 +133,10 @@ func attemptsCharts(id string, e judge.Exhibit) []*chart.Chart {
 	if t.More > 0 {
 		title += fmt.Sprintf(", %s with more than is drawn", Count(uint64(t.More)))
 	}
-	c := &chart.Chart{ID: id, Title: title, Desc: fmt.Sprintf("How many requests made how many attempts; %s each on average.", number4(t.PerCall)),
-		X: chart.Axis{Kind: chart.Count, Label: "attempts", Min: 0.5, Max: float64(n) + 0.5}, Y: chart.Axis{Kind: chart.Count, Label: "requests"}, Height: 110}
+	c := &chart.Chart{ID: id, Title: title, Desc: fmt.Sprintf("How many requests made how many attempts; %s each on average.",
+		number4(t.PerCall)),
+		X: chart.Axis{Kind: chart.Count, Label: "attempts", Min: 0.5, Max: float64(n) + 0.5}, Y: chart.Axis{Kind: chart.Count,
+			Label: "requests"}, Height: 110}
 	if t.Allowed != nil && !math.IsInf(t.Allowed.High, 0) {
 		c.X.Max = max(c.X.Max, t.Allowed.High+0.5)
 	}

@@ -109,7 +109,8 @@ func everyExhibit(link string) []judge.Exhibit {
 	}
 	climb := judge.Climb{ID: 2801, Route: "pay", Due: sec(5.1), Sent: sec(5.102), Done: sec(5.86), Status: 503, Outcome: "5xx"}
 	for i, begin := range []float64{5.104, 5.31, 5.72} {
-		climb.Steps = append(climb.Steps, judge.Step{Link: link, Begin: sec(begin), End: sec(begin + 0.11), Method: "POST", Status: 503, Ending: "injected",
+		climb.Steps = append(climb.Steps, judge.Step{Link: link, Begin: sec(begin), End: sec(begin + 0.11), Method: "POST", Status: 503,
+			Ending: "injected",
 			Faults: []string{"errors 503 on " + link}})
 		_ = i
 	}
@@ -133,7 +134,8 @@ func drawnRun() *result.Result {
 	r := breakerRun(judge.Refuted)
 	r.Seconds = 15
 	r.Faults[0].Injected, r.Faults[0].Healed = 5.0004, 7.5
-	r.Faults = append(r.Faults, result.Fault{Name: "latency 150ms on link-00", Kind: "latency", On: "link-00", Injected: 5.2, Healed: 7, Hit: 120})
+	r.Faults = append(r.Faults, result.Fault{Name: "latency 150ms on link-00", Kind: "latency", On: "link-00", Injected: 5.2, Healed: 7,
+		Hit: 120})
 	r.Verdicts[1].Exhibits = everyExhibit("link-00")
 	r.Series = &series.View{Whole: seriesFor(15, 1, 2, 1, 500, 1), Phases: phases(1)}
 	r.Series.Whole.Routes[0].Name, r.Series.Whole.Routes[1].Name = "pay", "browse"
@@ -146,13 +148,15 @@ func longDay() *result.Result {
 	const day = 24 * 3600
 	r.Seconds, r.Routes, r.Links, r.Faults = day, nil, nil, nil
 	for i := range 500 {
-		r.Routes = append(r.Routes, result.Route{Name: fmt.Sprintf("route-%03d", i), Requests: uint64(10000 + i), Success: 99, Outcomes: map[string]uint64{"ok": 9900, "5xx": 100}})
+		r.Routes = append(r.Routes, result.Route{Name: fmt.Sprintf("route-%03d", i), Requests: uint64(10000 + i), Success: 99,
+			Outcomes: map[string]uint64{"ok": 9900, "5xx": 100}})
 	}
 	for i := range 60 {
 		r.Links = append(r.Links, result.Link{Name: fmt.Sprintf("link-%02d", i), From: "a", To: "b", Exchanges: 10_000_000 / 60})
 	}
 	for i := range 300 {
-		r.Faults = append(r.Faults, result.Fault{Name: fmt.Sprintf("errors 503 on link-%02d", i%60), Kind: "errors", On: fmt.Sprintf("link-%02d", i%60),
+		r.Faults = append(r.Faults, result.Fault{Name: fmt.Sprintf("errors 503 on link-%02d", i%60), Kind: "errors", On: fmt.Sprintf("link-%02d",
+			i%60),
 			Injected: float64(i*280 + 60), Healed: float64(i*280 + 90), Hit: 10})
 	}
 	r.Series = &series.View{Whole: seriesFor(series.MaxColumns, 72, 500, 60, 8333, 2), Phases: phases(50)}
@@ -180,7 +184,8 @@ func shortRun() *result.Result {
 
 // hostileNames are what a page must survive.
 var hostileNames = []string{
-	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'); alert(1); ('`, `</script><script>alert(1)</script>`, `</title></style><b>`, "{{.}} ${x} `y`",
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'); alert(1); ('`, `</script><script>alert(1)</script>`,
+	`</title></style><b>`, "{{.}} ${x} `y`",
 	"שלום עולם \u202e dlrow \u2067", "a\x00b\x1b[2J\xff", strings.Repeat("10 kB ", 1700), "", "-->", "url(javascript:alert(1))",
 }
 
@@ -216,7 +221,8 @@ func hostileDrawn(name string) *result.Result {
 
 // drawnLoad is an ad-hoc load with a threshold that it failed.
 func drawnLoad() *Load {
-	l := &Load{Schema: LoadSchema, URL: "http://127.0.0.1:1/<b>", Model: "open", Schedule: "500/s for 15s", Seconds: 15, Due: 7500, Requests: 7500, Rate: 500, Success: 66,
+	l := &Load{Schema: LoadSchema, URL: "http://127.0.0.1:1/<b>", Model: "open", Schedule: "500/s for 15s", Seconds: 15, Due: 7500,
+		Requests: 7500, Rate: 500, Success: 66,
 		Outcomes: map[string]uint64{"ok": 5000, "5xx": 2500}, Response: result.Spread{P50: 1, P90: 2, P99: 5, P999: 9, Max: 20},
 		Thresholds: []Threshold{{Text: "p99 > 1ms", Value: "5ms", Failed: true}}, Spectrum: []Bin{{0.5, 1, 4000}, {1, 2, 3000}, {4, 20, 500}}}
 	l.Series = drawnRun().Series

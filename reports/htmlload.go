@@ -10,7 +10,8 @@ import (
 
 // loadPage makes the page of an ad-hoc load.
 func loadPage(l *Load, d detail) (*htmlPage, error) {
-	p := &htmlPage{Name: nameOf(l.URL), About: shown(l.Schedule, 1000), ClaimsTitle: "Thresholds", NoClaims: "No threshold was given (--fail-if)."}
+	p := &htmlPage{Name: nameOf(l.URL), About: shown(l.Schedule, 1000), ClaimsTitle: "Thresholds",
+		NoClaims: "No threshold was given (--fail-if)."}
 	p.loadRuling(l)
 	p.Facts = []fact{
 		{"requests", Count(l.Requests)}, {"rate", PerSecond(l.Rate)}, {"success", Percent(l.Success)},
@@ -50,7 +51,8 @@ func (p *htmlPage) loadRuling(l *Load) {
 	}
 	worst := judge.Held
 	for _, t := range l.Thresholds {
-		line := claimLine{Class: "held", Mark: "✓", Ruling: "passed", Claim: "fails if " + shown(t.Text, 200), Why: []reason{{Text: "it is " + shown(t.Value, 100)}}}
+		line := claimLine{Class: "held", Mark: "✓", Ruling: "passed", Claim: "fails if " + shown(t.Text, 200),
+			Why: []reason{{Text: "it is " + shown(t.Value, 100)}}}
 		switch {
 		case t.Failed:
 			line.Class, line.Mark, line.Ruling = "refuted", "✗", "failed"
@@ -91,9 +93,10 @@ func (p *htmlPage) loadSpectrum(l *Load) error {
 		return nil
 	}
 	first, last := l.Spectrum[0], l.Spectrum[len(l.Spectrum)-1]
-	c := &chart.Chart{ID: "spectrum-all", Title: "How many requests took how long", Desc: "A histogram of response times, on an axis of powers of ten.",
-		X: chart.Axis{Kind: chart.Millis, Log: true, Label: "from", Min: max(first.From, first.To/10, 1e-4), Max: last.To},
-		Y: chart.Axis{Kind: chart.Count}, Height: 180}
+	c := &chart.Chart{ID: "spectrum-all", Title: "How many requests took how long",
+		Desc: "A histogram of response times, on an axis of powers of ten.",
+		X:    chart.Axis{Kind: chart.Millis, Log: true, Label: "from", Min: max(first.From, first.To/10, 1e-4), Max: last.To},
+		Y:    chart.Axis{Kind: chart.Count}, Height: 180}
 	s := chart.Series{Name: "requests", Tone: chart.Blue, Area: true}
 	for i, b := range l.Spectrum {
 		if i > 0 && b.From > l.Spectrum[i-1].To {
@@ -127,7 +130,8 @@ func (p *htmlPage) loadTables(l *Load, d detail) error {
 	}{
 		{"response", since, l.Response.P50, l.Response.P90, l.Response.P99, l.Response.P999, l.Response.Max},
 		{"service", "since it was sent", l.Service.P50, l.Service.P90, l.Service.P99, l.Service.P999, l.Service.Max},
-		{"send lag", "from due to sent", l.Harness.SendLag.P50, l.Harness.SendLag.P90, l.Harness.SendLag.P99, l.Harness.SendLag.P999, l.Harness.SendLag.Max},
+		{"send lag", "from due to sent", l.Harness.SendLag.P50, l.Harness.SendLag.P90, l.Harness.SendLag.P99, l.Harness.SendLag.P999,
+			l.Harness.SendLag.Max},
 	} {
 		times.row(row.name, Millis(row.p50), Millis(row.p90), Millis(row.p99), Millis(row.p999), Millis(row.max), row.about)
 	}
@@ -165,6 +169,7 @@ func (p *htmlPage) loadHarness(l *Load) {
 	p.Harness = []fact{
 		{"due", Count(l.Due)}, {"sent", Count(l.Requests)}, {"never sent", Count(l.Unsent)},
 		{"late p99, the harness's own part", Millis(h.Late.P99)}, {"hiccups p99", Millis(h.HiccupP99)}, {"max", Millis(h.HiccupMax)},
-		{"CPU", fixed(h.CPU, 2) + " cores"}, {"a request", fixed(h.CPURequest, 1) + " µs"}, {"loops", fmt.Sprintf("%d, %s", h.Loops, h.Transport)},
+		{"CPU", fixed(h.CPU, 2) + " cores"}, {"a request", fixed(h.CPURequest, 1) + " µs"}, {"loops", fmt.Sprintf("%d, %s", h.Loops,
+			h.Transport)},
 	}
 }

@@ -114,7 +114,8 @@ func (p *htmlPage) timeline(r *result.Result, d detail, bands []chart.Band, lane
 	faults := &chart.Chart{ID: "t-faults", Title: "Faults", Desc: "When each fault was in force. Its letter marks it in the charts below.",
 		X: chart.Axis{Kind: chart.Time, Max: r.Seconds}, Lanes: lanes, Bands: bands, Sync: "t"}
 	if r.Series == nil || r.Series.Whole == nil || len(r.Series.Whole.Offered) == 0 {
-		p.StackNote = "There are no figures over time: the run ended before its first second did, or was made by an earlier version; judging it again may find them."
+		p.StackNote = "There are no figures over time: the run ended before its first second did, or was made by an earlier version; " +
+			"stormctl judge finds them where there are any."
 		if len(lanes) == 0 {
 			return nil
 		}
@@ -131,7 +132,8 @@ func (p *htmlPage) timeline(r *result.Result, d detail, bands []chart.Band, lane
 		charts = append(charts, faults)
 	}
 	p.StackNote = columnsNote(whole, len(bands) > 0) + otherText(others, "fault", " without a letter here, see the table of faults")
-	charts = append(charts, st.rate(), st.times("response", "Response time", "Percentiles of what ended in each column, since a request was due.", whole.Response, 170))
+	charts = append(charts, st.rate(), st.times("response", "Response time",
+		"Percentiles of what ended in each column, since a request was due.", whole.Response, 170))
 	if err := p.add("", charts); err != nil {
 		return err
 	}

@@ -82,7 +82,8 @@ var outcomeLooks = map[load.Outcome]struct {
 
 // rate is what was offered and what came of it, one outcome upon the other.
 func (st *stack) rate() *chart.Chart {
-	c := st.chart("rate", "Rate by outcome", "The rate that was offered as a line, and how requests ended as areas upon each other: ok at the bottom.",
+	c := st.chart("rate", "Rate by outcome",
+		"The rate that was offered as a line, and how requests ended as areas upon each other: ok at the bottom.",
 		chart.Axis{Kind: chart.Rate}, 190)
 	below := make(chart.Values, len(st.s.Offered))
 	add := func(outcome load.Outcome, tone chart.Tone, dash string) {
@@ -122,7 +123,8 @@ func (st *stack) times(name, title, desc string, p series.Percentiles, height in
 		y    []*float64
 		tone chart.Tone
 		dash string
-	}{{"max", p.Max, chart.Gray, "1 3"}, {"p99.9", p.P999, chart.Orange, "3 2"}, {"p99", p.P99, chart.Purple, "7 2"}, {"p50", p.P50, chart.Blue, ""}} {
+	}{{"max", p.Max, chart.Gray, "2 2"}, {"p99.9", p.P999, chart.Orange, "4 2"}, {"p99", p.P99, chart.Purple, "7 2"}, {"p50", p.P50,
+		chart.Blue, ""}} {
 		if len(line.y) > 0 {
 			c.Series = append(c.Series, chart.Series{Name: line.name, Tone: line.tone, Dash: line.dash, Y: known(line.y)})
 		}
@@ -146,7 +148,8 @@ func known(list []*float64) chart.Values {
 func (st *stack) link(i int, l series.Link, limit int, states *judge.States) []*chart.Chart {
 	name := nameOf(l.Name)
 	id := "link" + strconv.Itoa(i)
-	calls := st.chart(id+"-calls", name+": exchanges", "Exchanges that ended at the link, and those of them without a response or with status 500 or more.",
+	calls := st.chart(id+"-calls", name+": exchanges",
+		"Exchanges that ended at the link, and those of them without a response or with status 500 or more.",
 		chart.Axis{Kind: chart.Rate}, 110)
 	good := make(chart.Values, len(l.Ended))
 	ended, errs := st.perSecond(l.Ended), st.perSecond(l.Errors)
@@ -159,14 +162,17 @@ func (st *stack) link(i int, l series.Link, limit int, states *judge.States) []*
 		{Name: "without error", Tone: chart.Blue, Y: good, Area: true},
 		{Name: "errors", Tone: chart.Red, Dash: "4 2", Y: ended, Low: good, Area: true},
 	}
-	flight := st.chart(id+"-flight", name+": in flight", "The least and the most exchanges in flight in each column.", chart.Axis{Kind: chart.Count}, 90)
-	flight.Series = []chart.Series{{Name: "in flight, least to most", Tone: chart.Teal, Y: l.InFlight.Most, Low: l.InFlight.Least, Area: true, Range: true}}
+	flight := st.chart(id+"-flight", name+": in flight", "The least and the most exchanges in flight in each column.",
+		chart.Axis{Kind: chart.Count}, 90)
+	flight.Series = []chart.Series{{Name: "in flight, least to most", Tone: chart.Teal, Y: l.InFlight.Most, Low: l.InFlight.Least, Area: true,
+		Range: true}}
 	if limit > 0 {
 		flight.Marks = []chart.Mark{{At: float64(limit), Label: "limit " + strconv.Itoa(limit), Tone: chart.Red}}
 	}
 	charts := []*chart.Chart{calls, flight}
 	if states != nil {
-		lanes := st.chart(id+"-states", name+": breaker, closed low, half-open between, open high", "The states of the breaker, as its link shows them: low is closed, half high half-open, high open.", chart.Axis{}, 0)
+		lanes := st.chart(id+"-states", name+": breaker, closed low, half-open between, open high",
+			"The states of the breaker, as its link shows them: low is closed, half high half-open, high open.", chart.Axis{}, 0)
 		lanes.Lanes = []chart.Lane{stateLane("", states)}
 		charts = slices.Insert(charts, 0, lanes)
 	}
@@ -193,7 +199,8 @@ func stateLane(name string, s *judge.States) chart.Lane {
 // harness is the harness measuring itself, in a strip.
 func (st *stack) harness() []*chart.Chart {
 	h := st.s.Harness
-	lag := st.chart("lag", "Harness: lag and hiccups", "The harness's own part: how late it sent, and for how long its host kept it from running.",
+	lag := st.chart("lag", "Harness: lag and hiccups",
+		"The harness's own part: how late it sent, and for how long its host kept it from running.",
 		chart.Axis{Kind: chart.Millis, Log: true}, 70)
 	lag.Series = []chart.Series{
 		{Name: "longest hiccup of the host", Tone: chart.Gray, Dash: "2 2", Y: h.Hiccup},
@@ -211,7 +218,8 @@ func (st *stack) harness() []*chart.Chart {
 		}
 	}
 	if measured {
-		c := st.chart("pressure", "Harness: CPU pressure", "The part of a second in which some thread of the host waited for a core.", chart.Axis{Kind: chart.Share}, 50)
+		c := st.chart("pressure", "Harness: CPU pressure", "The part of a second in which some thread of the host waited for a core.",
+			chart.Axis{Kind: chart.Share}, 50)
 		c.Series = []chart.Series{{Name: "waited for a core", Tone: chart.Purple, Y: pressure}}
 		charts = append(charts, c)
 	}

@@ -83,7 +83,8 @@ func worthShowing(routes []result.Route, most int) []result.Route {
 }
 
 func routesGrid(routes []result.Route, view *series.View, seconds float64, d detail) (grid, error) {
-	g := grid{Heading: "Routes: what callers got", Heads: heads("route", ">requests", ">rate", ">success", ">response p50", ">p99", ">max", ">service p99",
+	g := grid{Heading: "Routes: what callers got", Heads: heads("route", ">requests", ">rate", ">success", ">response p50", ">p99", ">max",
+		">service p99",
 		"other than ok", "p99 over time", "not ok over time")}
 	lines := map[string]series.Route{}
 	if view != nil && view.Whole != nil {
@@ -94,7 +95,8 @@ func routesGrid(routes []result.Route, view *series.View, seconds float64, d det
 	for _, r := range worthShowing(routes, d.routes) {
 		others := maps.Clone(r.Outcomes)
 		delete(others, load.OK.String())
-		g.row(nameOf(routeTitle(r)), Count(r.Requests), PerSecond(float64(r.Requests)/max(seconds, 1e-9)), Percent(r.Success), Millis(r.Response.P50),
+		g.row(nameOf(routeTitle(r)), Count(r.Requests), PerSecond(float64(r.Requests)/max(seconds, 1e-9)), Percent(r.Success),
+			Millis(r.Response.P50),
 			Millis(r.Response.P99), Millis(r.Response.Max), Millis(r.Service.P99), shown(counts(others), 300))
 		line, ok := lines[r.Name]
 		row := &g.Rows[len(g.Rows)-1]
@@ -123,7 +125,8 @@ func routesGrid(routes []result.Route, view *series.View, seconds float64, d det
 }
 
 func linksGrid(links []result.Link, d detail) grid {
-	g := grid{Heading: "Links: what reached the dependencies", Heads: heads("link", "from → to", ">exchanges", ">most in flight", ">p50", ">p99", ">max", "statuses", "endings")}
+	g := grid{Heading: "Links: what reached the dependencies", Heads: heads("link", "from → to", ">exchanges", ">most in flight", ">p50",
+		">p99", ">max", "statuses", "endings")}
 	most := d.routes
 	for i, l := range links {
 		if i == most {

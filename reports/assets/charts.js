@@ -89,7 +89,7 @@
       for (const x of [from, to]) { ctx.beginPath(); ctx.moveTo(x, box.top); ctx.lineTo(x, box.top + box.height); ctx.stroke(); }
       ctx.setLineDash([]);
     }
-    ctx.globalAlpha = 0.5;
+    ctx.globalAlpha = 0.35;
     if (c.unwell) ctx.fillStyle = hatch(ctx);
     for (const [from, to] of c.unwell || []) ctx.fillRect(px(from), box.top, Math.max(px(to) - px(from), 1), box.height);
   });
@@ -140,8 +140,9 @@
     ctx.font = "600 " + 11 * devicePixelRatio + "px system-ui, sans-serif";
     let occupied = -1;
     for (const b of c.bands || []) {
-      const at = u.valToPos(Math.max(b.from, u.scales.x.min), "x", true);
-      if (!b.label || b.to < u.scales.x.min || b.from > u.scales.x.max || at < occupied) continue;
+      if (!b.label || b.to < u.scales.x.min || b.from > u.scales.x.max) continue;
+      // Where there is no room of its own it stands beside the one before it.
+      const at = Math.max(occupied, u.valToPos(Math.max(b.from, u.scales.x.min), "x", true));
       ctx.fillStyle = color(b.tone);
       ctx.fillText(b.label, at, bbox.top - 3 * devicePixelRatio);
       occupied = at + ctx.measureText(b.label + " ").width;
@@ -162,10 +163,11 @@
 
   const options = (c, figure, width) => {
     const axis = () => ({ stroke: () => color("soft"), font: "11px system-ui, sans-serif", grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false } });
-    const all = (c.series || []).map((s) => series(c, s)), bands = [];
+    const all = (c.series || []).map((s) => series(c, s)), bands = [], lows = {};
     (c.series || []).forEach((s, i) => {
       if (!s.area) return;
       all.push({ scale: "y", stroke: "transparent", points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) });
+      lows[i] = all.length;
       bands.push({ series: [i + 1, all.length], fill: () => color(s.tone) + "60" });
     });
     const letters = (c.bands || []).some((b) => b.label);
@@ -178,7 +180,7 @@
       cursor: { sync: c.sync ? { key: c.sync } : undefined, y: false, drag: { x: true, y: false } },
       scales: { x: { time: false, min: c.x.min, max: c.x.max, distr: c.x.log ? 3 : 1 }, y: { distr: c.y.log ? 3 : 1, range: () => (c.lanes ? [0, 1] : [c.y.min, c.y.max]) } },
       axes: [
-        { ...axis(), size: 24, space: 60, values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
+        { ...axis(), size: 24, space: 60, splits: c.x.kind === "quantile" ? () => Array.from({ length: Math.floor(c.x.max) + 1 }, (_, i) => i) : undefined, values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
         { ...axis(), size: 52, splits: () => c.y.ticks || [], grid: { ...axis().grid, show: !c.lanes }, values: (_, vs) => vs.map((v) => (v === null || c.lanes ? "" : text(c.y, v))) },
       ],
       series: [{}, ...all],
@@ -187,8 +189,9 @@
         drawClear: [behind(c)],
         draw: [above(c)],
         setCursor: [(u) => seen.forEach((e, i) => {
-          const y = u.cursor.idx === null ? null : u.data[i + 1][u.cursor.idx];
-          e.textContent = y === null || y === undefined ? "" : text(c.y, y);
+          const at = u.cursor.idx, y = at === null ? null : u.data[i + 1][at];
+          const below = lows[i] && !c.series[i].range ? u.data[lows[i]][at] || 0 : 0; // what it is stacked upon
+          e.textContent = y === null || y === undefined ? "" : text(c.y, y - below);
         })],
         setScale: [(u, key) => {
           if (key !== "x" || zooming || !c.sync) return;
@@ -221,4 +224,6 @@
   };
 
   for (const c of JSON.parse(document.getElementById("charts").textContent)) start(c);
+  const hint = document.getElementById("zoom");
+  if (hint) hint.hidden = false;
 })();

@@ -73,7 +73,8 @@ func TestPointsAndLines(t *testing.T) {
 // Bands are where they are, in percent; one that is not on the axis is not drawn.
 func TestBands(t *testing.T) {
 	c := three()
-	c.Bands = []Band{{From: 1, To: 2, Label: "A", Tone: Orange}, {From: 1.01, To: 9, Label: "B", Tone: Orange}, {From: 7, To: 9, Label: "C", Tone: Orange}}
+	c.Bands = []Band{{From: 1, To: 2, Label: "A", Tone: Orange}, {From: 1.01, To: 9, Label: "B", Tone: Orange}, {From: 7, To: 9, Label: "C",
+		Tone: Orange}}
 	c.Unwell = []Span{{0, 1}}
 	d := c.draw()
 	if len(d.Behind) != 2 || d.Behind[0].X != "20.00" || d.Behind[0].W != "20.00" || d.Behind[1].W != "79.80" {
@@ -143,7 +144,8 @@ func TestSVGIsXML(t *testing.T) {
 		c.Title, c.Desc, c.Series[0].Name, c.Series[0].Area = name, name, name, true
 		c.Bands = []Band{{From: 1, To: 2, Label: name, Title: name, Tone: Orange}}
 		c.Marks, c.Unwell = []Mark{{At: 5, Label: name, Tone: Red}}, []Span{{0, 1}}
-		lanes := &Chart{ID: "l", Title: name, X: c.X, Stairs: true, Lanes: []Lane{{Name: name, Spans: []Stretch{{From: 1, To: 4, Name: name, Tone: Red, Level: 1}}}, {Name: name}}}
+		lanes := &Chart{ID: "l", Title: name, X: c.X, Stairs: true, Lanes: []Lane{{Name: name, Spans: []Stretch{{From: 1, To: 4, Name: name,
+			Tone: Red, Level: 1}}}, {Name: name}}}
 		for _, chart := range []*Chart{c, lanes} {
 			svg, err := chart.SVG()
 			if err != nil {

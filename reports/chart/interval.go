@@ -19,7 +19,8 @@ type Interval struct {
 }
 
 var intervalTemplate = template.Must(template.New("interval").Parse(
-	`<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="40" role="img" aria-label="{{.Text}}" font-family="system-ui, sans-serif" font-size="11">` +
+	`<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="40" role="img" aria-label="{{.Text}}" ` +
+		`font-family="system-ui, sans-serif" font-size="11">` +
 		`<rect x="0" y="17" width="100%" height="8" fill="#c4ccd4" class="f-gray" fill-opacity="0.25"/>` +
 		`{{with .Allowed}}<rect x="{{.X}}%" y="14" width="{{.W}}%" height="14" fill="#22813f" class="f-green" fill-opacity="0.3"/>{{end}}` +
 		`<rect x="{{.Seen.X}}%" y="17" width="{{.Seen.W}}%" height="8" rx="2" fill="{{.Fill}}" class="f-{{.Tone}}"/>` +

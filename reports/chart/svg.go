@@ -138,7 +138,8 @@ func (d *drawing) bands() {
 		switch last := len(d.Texts) - 1; {
 		case b.Label == "":
 		case begin >= occupied:
-			d.Texts = append(d.Texts, text{X: percent(begin), Y: d.Top - 3, Dx: 1, Fill: Tones[b.Tone], Class: "f-" + string(b.Tone), Weight: "600", Text: b.Label})
+			d.Texts = append(d.Texts, text{X: percent(begin), Y: d.Top - 3, Dx: 1, Fill: Tones[b.Tone], Class: "f-" + string(b.Tone), Weight: "600",
+				Text: b.Label})
 			occupied = begin + labelShare*float64(len(b.Label)+1)
 		case len(d.Texts[last].Text) < 12: // there is no room but beside the one before it
 			d.Texts[last].Text += " " + b.Label
@@ -146,7 +147,8 @@ func (d *drawing) bands() {
 		}
 	}
 	if edges.out != nil {
-		d.Paths = append(d.Paths, path{D: edges.String(), Fill: "none", Stroke: Tones[tone], Class: "edge s-" + string(tone), Dash: "1 3", Width: "1"})
+		d.Paths = append(d.Paths, path{D: edges.String(), Fill: "none", Stroke: Tones[tone], Class: "edge s-" + string(tone), Dash: "1 3",
+			Width: "1"})
 	}
 	for _, s := range c.Unwell {
 		if x, w, ok := d.across(s[0], s[1]); ok {
@@ -286,7 +288,8 @@ func (d *drawing) lanes() {
 		top := d.Top + row*laneRow
 		if c.Stairs && row > 0 && len(lane.Spans) > 0 {
 			begin := percent(c.X.at(lane.Spans[0].From))
-			d.Lines = append(d.Lines, line{X1: begin, X2: begin, Y1: d.Top + above + bar, Y2: top + above + bar, Stroke: Tones[Gray], Class: "edge s-gray", Dash: "1 3"})
+			d.Lines = append(d.Lines, line{X1: begin, X2: begin, Y1: d.Top + above + bar, Y2: top + above + bar, Stroke: Tones[Gray],
+				Class: "edge s-gray", Dash: "1 3"})
 		}
 		if lane.Name != "" {
 			t := text{X: "0", Y: top + 12, Fill: "#1f2933", Class: "name halo", Halo: true, Text: lane.Name}
@@ -308,7 +311,8 @@ func (d *drawing) lanes() {
 			d.Rects = append(d.Rects, rect{X: x, W: w, Y: top + above + bar - h, H: h, Fill: Tones[s.Tone], Class: "f-" + string(s.Tone),
 				Opacity: "0.85", Title: strings.TrimSpace(s.Name + " " + c.X.text(s.From) + " to " + c.X.text(s.To))})
 			if width := c.X.at(s.To) - c.X.at(s.From); s.Name != "" && h >= 12 && width > 0.011*float64(len(s.Name)) {
-				d.Texts = append(d.Texts, text{X: percent(c.X.at(s.From)), Dx: 3, Y: top + above + bar - 3, Fill: "#ffffff", Class: "onbar", Text: s.Name})
+				d.Texts = append(d.Texts, text{X: percent(c.X.at(s.From)), Dx: 3, Y: top + above + bar - 3, Fill: "#ffffff", Class: "onbar",
+					Text: s.Name})
 			}
 		}
 	}
