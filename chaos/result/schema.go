@@ -14,13 +14,13 @@ import (
 	"github.com/stormctl/stormctl/chaos/series"
 )
 
-//go:embed chain.go fault.go harness.go link.go result.go route.go spread.go
+//go:embed chain.go event.go fault.go harness.go link.go result.go route.go spread.go
 var ownSource embed.FS
 
 // JSONSchema is the JSON Schema (draft 2020-12) of result.json: every field with its comment.
 // It allows others, as fields may be added under the same version.
 func JSONSchema() ([]byte, error) {
-	said, err := manual.Read(ownSource, judge.ResultSource, series.Source)
+	said, err := manual.Read(ownSource, judge.ResultSource, series.Comments)
 	if err != nil {
 		return nil, err
 	}
