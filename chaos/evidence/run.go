@@ -23,6 +23,9 @@ type Run struct {
 	Partial bool          // the run was cut short: what is missing is missing
 	Stopped string        // why it was
 
+	File       string // the experiment file, as reports are to name it; "" if it is not known
+	ClaimLines []int  // of each claim in it, from 1; 0, or none, is not known
+
 	// NotSteady says why nothing was injected although it was planned: the
 	// steady state could not be confirmed. "" if it was.
 	NotSteady string

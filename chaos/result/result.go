@@ -7,6 +7,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 )
@@ -25,6 +26,7 @@ type Result struct {
 	Schema   int             `json:"schema"`
 	Name     string          `json:"name"`
 	About    string          `json:"about,omitempty"`
+	File     string          `json:"file,omitempty"` // the experiment file: from the root of its repository, or else as it was named
 	Seed     uint64          `json:"seed"`
 	Started  time.Time       `json:"started"`
 	Seconds  float64         `json:"duration_s"`
@@ -39,6 +41,7 @@ type Result struct {
 	Notes    []string        `json:"notes,omitempty"` // what happened besides, each with its time: a target that died, for one
 	Harness  Harness         `json:"harness"`
 	Warmup   *Warmup         `json:"warmup,omitempty"` // absent if there was none
+	Series   *series.View    `json:"series,omitempty"` // the run over its length; absent where it was not kept
 	Chain    []Sealed        `json:"chain,omitempty"`  // over the files of the directory, as the run left them; absent where a directory is judged again
 
 	Dir string `json:"-"` // the run directory
@@ -53,7 +56,7 @@ const GoesOn = "the run goes on"
 func Of(x *experiment.Experiment, run *evidence.Run, times *hist.Set) *Result {
 	verdicts := Verdicts(x, run)
 	r := &Result{
-		Schema: Schema, Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started,
+		Schema: Schema, Name: run.Name, About: run.About, File: run.File, Seed: run.Seed, Started: run.Started,
 		Seconds: run.End.Seconds(), Partial: run.Partial, Stopped: run.Stopped,
 		Verdicts: verdicts, Ruling: worst(verdicts), Missing: judge.Missing(run),
 		Routes: routes(x, run, times), Links: links(run), Faults: faults(run), Harness: harness(run, times.Lag),
