@@ -118,8 +118,9 @@ func TestNoOutputDoesAnything(t *testing.T) {
 	soil(reflect.ValueOf(&l).Elem(), 5)
 	l.Spectrum = nil
 	outputs := map[string]func(io.Writer) error{
-		"load text": func(w io.Writer) error { return LoadText(w, &l, TextOptions{Width: 60}) },
-		"load JSON": func(w io.Writer) error { return LoadJSON(w, &l) },
+		"load text":     func(w io.Writer) error { return LoadText(w, &l, TextOptions{Width: 60}) },
+		"load markdown": func(w io.Writer) error { return LoadMarkdown(w, &l, SummaryLimit) },
+		"load JSON":     func(w io.Writer) error { return LoadJSON(w, &l) },
 	}
 	for _, partial := range []bool{false, true} {
 		for _, width := range []int{60, 61, 80, 120, 1000} {

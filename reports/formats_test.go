@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/result"
 )
 
@@ -155,7 +156,33 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// An experiment may ask for each format.
+func TestExperimentsNameEveryFormat(t *testing.T) {
+	const text = `name: x
+targets: {web: {url: "http://127.0.0.1:8080"}}
+load: {rate: 10/s, duration: 10s, routes: [{name: buy, to: web, get: /buy}]}
+claims: [{steady: {success: 99%}}]
+reports: `
+	for _, f := range Formats() {
+		if _, err := experiment.Parse("x.yaml", []byte(text+"["+f+"]"), experiment.Options{}); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := experiment.Parse("x.yaml", []byte(text+"[pdf]"), experiment.Options{})
+	if want := "reports are " + strings.Join(Formats(), ", "); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %v, want an error that ends in %s", err, want)
+	}
+}
+
 func TestEveryFormatHasAFile(t *testing.T) {
+	for _, f := range LoadFormats() {
+		if LoadFile(f) == "" || CheckLoad(f) != nil {
+			t.Errorf("%s of a load has no file, or is not known", f)
+		}
+	}
+	if err := RenderLoad(&bytes.Buffer{}, "pdf", &Load{}); err == nil {
+		t.Error("rendered a load in a format that is not there")
+	}
 	for _, f := range Formats() {
 		if File(f) == "" {
 			t.Errorf("%s has no file", f)

@@ -181,3 +181,48 @@ func TestMarkdownFits(t *testing.T) {
 		t.Errorf("it is said to be cut:\n%s", got)
 	}
 }
+
+func TestLoadMarkdownRenders(t *testing.T) {
+	l := &Load{
+		URL: "http://127.0.0.1:8080/" + markup, Schedule: "500/s for 10s", Requests: 5000, Seconds: 10, Rate: 500, Success: 99.5,
+		Outcomes: map[string]uint64{"ok": 4975, "5xx": 25}, Statuses: map[string]uint64{"200": 4975, "503": 25},
+		Response: result.Spread{P50: 1.5, P90: 3, P99: 9, P999: 20, Max: 31}, Partial: markup,
+		Harness:    LoadHarness{Problems: []string{markup}, Transport: markup},
+		Thresholds: []Threshold{{Text: "p99 > 5ms", Value: "9.0ms", Failed: true}, {Text: markup, Value: markup, Open: true}, {Text: "success < 99%"}},
+		Routes:     []result.Route{{Name: markup, Requests: 7}},
+		Spectrum:   []Bin{{From: 0, To: 1, Count: 2000}, {From: 1, To: 2, Count: 3000}},
+	}
+	var text, out bytes.Buffer
+	if err := LoadMarkdown(&text, l, CommentLimit); err != nil {
+		t.Fatal(err)
+	}
+	host := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(rendered.WithUnsafe()))
+	if err := host.Convert(text.Bytes(), &out); err != nil {
+		t.Fatal(err)
+	}
+	tables := cells(out.String())
+	if len(tables) != 6 { // thresholds, counts, times, routes, harness, spectrum
+		t.Fatalf("%d tables:\n%s", len(tables), out.String())
+	}
+	seen := Clean(markup)
+	for _, c := range []struct {
+		table, row int
+		want       []string
+	}{
+		{0, 1, []string{"FAILED", "p99 > 5ms", "9.0ms"}},
+		{0, 2, []string{"INCONCLUSIVE", seen, seen}},
+		{0, 3, []string{"passed", "success < 99%", ""}},
+		{1, 1, []string{"5,000", "500/s", "0", "99.50%", "ok:\u00a04,975; 5xx:\u00a025", "200:\u00a04,975; 503:\u00a025"}},
+		{2, 1, []string{"response", "1.5ms", "3.0ms", "9.0ms", "20ms", "31ms"}},
+		{5, 2, []string{"2.0ms", "3000"}},
+	} {
+		if diff := cmp.Diff(c.want, tables[c.table][c.row]); diff != "" {
+			t.Errorf("table %d, row %d (-want +got):\n%s", c.table, c.row, diff)
+		}
+	}
+	for _, tag := range tagsOf(out.String()) {
+		if tag == "script" || tag == "a" || tag == "img" {
+			t.Errorf("text of others made a tag <%s>", tag)
+		}
+	}
+}
