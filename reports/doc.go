@@ -1,9 +1,13 @@
 // Package reports renders what a run came to: the summary for people, JSON for
-// machines, JUnit for pipelines.
+// machines, and what pipelines read.
 //
-//	                    ┌─▶ Text   ─▶ terminal, summary.txt
-//	*result.Result ─────┼─▶ JSON   ─▶ result.json
-//	                    └─▶ JUnit  ─▶ junit.xml
+//	                    ┌─▶ Text         ─▶ terminal, summary.txt
+//	*result.Result ─────┼─▶ JSON         ─▶ result.json
+//	                    ├─▶ JUnit        ─▶ junit.xml
+//	                    ├─▶ Markdown     ─▶ summary.md, comment.md, the summary of a step
+//	                    ├─▶ GitHub       ─▶ annotations.txt, the log of a step
+//	                    ├─▶ CodeQuality  ─▶ gl-code-quality-report.json
+//	                    └─▶ OpenMetrics  ─▶ metrics.txt
 //
 // # Design
 //
@@ -11,6 +15,11 @@
 // is a new file and a line in [Render] and one in [File]. Nothing here rules,
 // rounds a ruling away or looks at the evidence: what the result does not say,
 // a report does not know.
+//
+// Names, reasons and errors are text of others, which a terminal, a runner or a
+// browser may make something of. Each format has one function that makes them
+// text and nothing else, and tests that read it as hosts do: Clean, markdownText,
+// commandData, labelValue.
 //
 // All formats say the same in the same order: first what makes the rulings
 // weaker than they look (the run was cut short, the harness was not well),

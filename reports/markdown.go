@@ -13,6 +13,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -43,7 +44,7 @@ func Markdown(w io.Writer, r *result.Result, limit int) error {
 	m := markdown{limit: max(limit, leastMarkdown) - len(leftOut)}
 	m.verdict(r)
 	m.claims(r)
-	m.course(r)
+	m.course(r.Series)
 	m.parts(r)
 	m.figures(r)
 	if m.full {
@@ -158,8 +159,8 @@ func worstFirst(verdicts []judge.Verdict) []int {
 }
 
 // course is the run over its length.
-func (m *markdown) course(r *result.Result) {
-	c := courseOf(r.Series)
+func (m *markdown) course(view *series.View) {
+	c := courseOf(view)
 	if c == nil {
 		return
 	}

@@ -55,7 +55,7 @@ func cells(page string) (tables [][][]string) {
 		for _, row := range regexp.MustCompile(`(?s)<tr>.*?</tr>`).FindAllString(table, -1) {
 			var one []string
 			for _, cell := range regexp.MustCompile(`(?s)<t[hd]>(.*?)</t[hd]>`).FindAllStringSubmatch(row, -1) {
-				one = append(one, shown(cell[1]))
+				one = append(one, visible(cell[1]))
 			}
 			rows = append(rows, one)
 		}
@@ -64,8 +64,8 @@ func cells(page string) (tables [][][]string) {
 	return tables
 }
 
-// shown is what a reader sees of a piece of a page.
-func shown(piece string) string {
+// visible is what a reader sees of a piece of a page.
+func visible(piece string) string {
 	return strings.ReplaceAll(html.UnescapeString(tags.ReplaceAllString(piece, "")), "\u200b", "")
 }
 
@@ -95,8 +95,8 @@ func TestMarkdownRenders(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"✓ HELD: checkout-breaker", "2 of 2 claims", "seed 7"} {
-		if !strings.Contains(shown(got), text) {
-			t.Errorf("%q is not to be seen:\n%s", text, shown(got))
+		if !strings.Contains(visible(got), text) {
+			t.Errorf("%q is not to be seen:\n%s", text, visible(got))
 		}
 	}
 }

@@ -74,7 +74,7 @@ func courseOf(view *series.View) *course {
 		p99 := math.NaN()
 		for i := from; i < to; i++ {
 			ended += s.Ended[i]
-			ok += at(s.Outcomes["ok"], i)
+			ok += countAt(s.Outcomes["ok"], i)
 			if i < len(s.Response.P99) && s.Response.P99[i] != nil && !(*s.Response.P99[i] <= p99) {
 				p99 = *s.Response.P99[i]
 			}
@@ -91,7 +91,7 @@ func courseOf(view *series.View) *course {
 	return c
 }
 
-func at(list []uint64, i int) uint64 {
+func countAt(list []uint64, i int) uint64 {
 	if i < len(list) {
 		return list[i]
 	}
