@@ -176,6 +176,17 @@ func TestMarkdownFits(t *testing.T) {
 	if !strings.Contains(got, "<details>") || strings.Count(got, "<details>") != strings.Count(got, "</details>") {
 		t.Error("what is open is not closed")
 	}
+	// Wherever the limit falls: what ends a fold has its place beside what says that
+	// there is more.
+	for limit := leastMarkdown; limit < leastMarkdown+4000; limit++ {
+		var out bytes.Buffer
+		if err := Markdown(&out, r, limit); err != nil {
+			t.Fatal(err)
+		}
+		if out.Len() > limit {
+			t.Fatalf("%d bytes, and %d are the most", out.Len(), limit)
+		}
+	}
 	// What fits is not said to be cut.
 	if got := page(t, breakerRun(judge.Held), CommentLimit); strings.Contains(got, "more than fits") {
 		t.Errorf("it is said to be cut:\n%s", got)
