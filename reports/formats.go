@@ -15,7 +15,7 @@ import (
 
 // Formats lists the formats that Render and Write know.
 func Formats() []string {
-	return []string{"codequality", "comment", "github", "json", "junit", "markdown", "openmetrics", "text"}
+	return []string{"codequality", "comment", "csv", "github", "html", "json", "junit", "markdown", "openmetrics", "text"}
 }
 
 // Options is how formats are written. The zero value is how Render and Write do.
@@ -43,8 +43,12 @@ func File(format string) string {
 		return "gl-code-quality-report.json" // as GitLab's own jobs call it
 	case "comment":
 		return "comment.md"
+	case "csv":
+		return "series.csv"
 	case "github":
 		return "annotations.txt"
+	case "html":
+		return "report.html"
 	case "json":
 		return result.File
 	case "junit":
@@ -72,8 +76,12 @@ func (o Options) Render(w io.Writer, format string, r *result.Result) error {
 		return CodeQuality(w, r)
 	case "comment":
 		return Markdown(w, r, CommentLimit)
+	case "csv":
+		return CSV(w, r)
 	case "github":
 		return GitHub(w, r)
+	case "html":
+		return HTML(w, r)
 	case "json":
 		return JSON(w, r)
 	case "junit":

@@ -33,8 +33,8 @@ func TestWriteMakesAFilePerFormat(t *testing.T) {
 	if err := Write(dir, append(Formats(), "json"), r); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"annotations.txt", "comment.md", "gl-code-quality-report.json", "junit.xml", "metrics.txt", "result.json",
-		"summary.md", "summary.txt"}, files(t, dir)); diff != "" {
+	if diff := cmp.Diff([]string{"annotations.txt", "comment.md", "gl-code-quality-report.json", "junit.xml", "metrics.txt", "report.html",
+		"result.json", "series.csv", "summary.md", "summary.txt"}, files(t, dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	for _, format := range Formats() {

@@ -44,6 +44,9 @@ func TestGolden(t *testing.T) {
 			if format == "comment" {
 				continue // it is markdown, but for its length: see TestMarkdownFits
 			}
+			if format == "html" {
+				continue // of which most is the same in all: TestHTMLOfEachResult reads what is not
+			}
 			if format == "json" && name == "hostile" {
 				continue // JSON has no bytes that are not UTF-8; TestReadWritten covers what it has
 			}

@@ -3,7 +3,7 @@ package reports
 import "io"
 
 // LoadFormats lists the formats that RenderLoad and WriteLoad know.
-func LoadFormats() []string { return []string{"json", "markdown", "text"} }
+func LoadFormats() []string { return []string{"csv", "html", "json", "markdown", "text"} }
 
 // CheckLoad returns an error that names the known formats if one is unknown.
 func CheckLoad(formats ...string) error { return among(LoadFormats(), formats) }
@@ -11,6 +11,10 @@ func CheckLoad(formats ...string) error { return among(LoadFormats(), formats) }
 // LoadFile is the name of a format's file; "" if the format is unknown.
 func LoadFile(format string) string {
 	switch format {
+	case "csv":
+		return "load.csv"
+	case "html":
+		return "load.html"
 	case "json":
 		return "load.json"
 	case "markdown":
@@ -24,6 +28,10 @@ func LoadFile(format string) string {
 // RenderLoad writes a load in one format, text at its usual width.
 func RenderLoad(w io.Writer, format string, l *Load) error {
 	switch format {
+	case "csv":
+		return LoadCSV(w, l)
+	case "html":
+		return LoadHTML(w, l)
 	case "json":
 		return LoadJSON(w, l)
 	case "markdown":

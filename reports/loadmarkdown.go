@@ -16,6 +16,7 @@ func LoadMarkdown(w io.Writer, l *Load, limit int) error {
 	m := markdown{limit: max(limit, leastMarkdown) - len(leftOut)}
 	m.loadHead(l)
 	m.loadFigures(l)
+	m.course(l.Series)
 	m.fold("Harness, connections, spectrum", func() { m.loadRest(l) })
 	if m.full {
 		m.out.WriteString(leftOut)

@@ -22,6 +22,7 @@ type Run struct {
 	End     time.Duration // when the last arrival was due; less than Load if Partial
 	Partial bool          // the run was cut short: what is missing is missing
 	Stopped string        // why it was
+	Brief   bool          // it is ruled on in passing: verdicts come without exhibits
 
 	File       string // the experiment file, as reports are to name it; "" if it is not known
 	ClaimLines []int  // of each claim in it, from 1; 0, or none, is not known
