@@ -25,6 +25,7 @@ type drive struct {
 	rec      *recorder
 	progress *tracker
 
+	begin time.Time               // when the first arrival is due; zero is at once
 	start time.Time               // of the clock that every time of the experiment is on: when the warm-up is over
 	stop  context.CancelCauseFunc // ends the load, and heals
 }
@@ -34,7 +35,10 @@ type drive struct {
 func (d *drive) run(ctx context.Context) time.Duration {
 	ctx, d.stop = context.WithCancelCause(ctx)
 	defer d.stop(nil)
-	begun := time.Now()
+	if !d.begin.IsZero() {
+		timeline.SleepUntil(ctx, d.begin)
+	}
+	begun := cmp.Or(d.begin, time.Now())
 	d.start = begun.Add(d.x.Load.Warmup)
 	d.progress.begin(d.start)
 	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)

@@ -74,6 +74,7 @@ type Header struct {
 	About   string      `json:"about,omitempty"`
 	Seed    uint64      `json:"seed"`
 	Started time.Time   `json:"started"`
+	Host    string      `json:"host,omitempty"`    // the machine, for people; "" in older runs
 	Load    Seconds     `json:"load_s"`            // how long arrivals come, a warm-up aside
 	Skips   bool        `json:"skips,omitempty"`   // see Run
 	Batch   Seconds     `json:"batch_s,omitempty"` // by as much arrivals are sent late on purpose

@@ -111,6 +111,8 @@ Exit codes:
 		newSchemaCommand(),
 		newJudgeCommand(),
 		newReportCommand(),
+		newCompareCommand(),
+		newGateCommand(),
 		newProxyCommand(),
 		newHealCommand(),
 		newHaltCommand(),
