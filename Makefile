@@ -7,6 +7,8 @@ JOBS     ?= 4
 ONLY     ?=
 SET      ?=
 BUSY     ?= 1
+GATES    ?= 100
+GATE_ROUNDS ?= 20
 FUZZTIME ?= 1m
 KILLS    ?= 50
 CROSS    ?= arm64
@@ -15,7 +17,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power kill-test cgroup2-test release-check image deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power gates kill-test cgroup2-test release-check image deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,7 +40,7 @@ MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive)$$
 test: export GORACE ?= atexit_sleep_ms=50
 test: deps ## everything, with the race detector
 	$(GO) vet ./...
-	$(GO) test -vet=off -timeout 5m ./chaos/judge
+	$(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
 	$(GO) test -vet=off -timeout 10m -parallel 2 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m $$($(GO) list ./... | grep -v /cmd/)
 	$(GO) test -vet=off -race -timeout 10m -parallel 2 -skip '$(MEASURED)' ./cmd/...
@@ -84,6 +86,9 @@ rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUND
 
 power: ## what plans were warned of before their runs (ONLY=REGEXP), against what those come to; on a quiet machine
 	$(GO) test -count=1 -timeout 60m -run '^TestPowerAgainstRuns$$' -v ./cmd/stormctl -power 1 -only '$(ONLY)'
+
+gates: ## gates of equal systems and of one that is 10% slower: GATES duets (100), GATE_ROUNDS of 5 + 5 rounds (20), with BUSY cores busy (1)
+	$(GO) test -count=1 -timeout 170m -run '^TestGates$$' -v ./cmd/stormctl -gates $(GATES) -gate-rounds $(GATE_ROUNDS) -busy $(BUSY)
 
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)

@@ -32,6 +32,15 @@ func Comparison(w io.Writer, c *compare.Comparison, o TextOptions) error {
 	}
 	table(&s.out, s.tables, []column{{}, {title: "metric"}, {title: "base", right: true}, {title: "now", right: true},
 		{title: "change", right: true}, {title: "least", right: true}, {title: "most", right: true}, {title: "tolerance", rank: 2}, {title: "ruling"}, {title: "would have found", right: true, rank: 1}}, rows)
+	var shown []string
+	for _, r := range c.Rows {
+		if !r.Gated {
+			shown = append(shown, r.Name()+" ("+r.Reason+")")
+		}
+	}
+	if shown != nil {
+		s.prose("  ", 2, "Shown, and not ruled on: "+strings.Join(shown, ", ")+".")
+	}
 	for _, claim := range c.Claims {
 		s.out.WriteByte('\n')
 		s.prose(s.paint(asClaim(claim.Ruling), compareMark(claim.Ruling, claim.Gated))+" ", 2, claim.Name)
@@ -87,11 +96,11 @@ func compareMark(r compare.Ruling, gated bool) string {
 
 func rowMark(r compare.Row) string { return compareMark(r.Ruling, r.Gated) }
 
-// rowRuling is the ruling on a row, or why there is none.
+// rowRuling is the ruling on a row, with the reason where there is no figure for it.
 func rowRuling(r compare.Row) string {
 	switch {
 	case !r.Gated:
-		return "shown only: " + r.Reason
+		return "shown"
 	case math.IsNaN(float64(r.Change)): // it could not be compared
 		return r.Ruling.String() + ": " + r.Reason
 	}
@@ -136,8 +145,12 @@ func ComparisonMarkdown(w io.Writer, c *compare.Comparison) error {
 	b.WriteString("\n| | metric | base | now | change, each bound with 95% | tolerance | ruling | would have found |\n")
 	b.WriteString("| --- | --- | ---: | ---: | --- | --- | --- | ---: |\n")
 	for _, r := range c.Rows {
+		ruling := rowRuling(r)
+		if !r.Gated {
+			ruling += ": " + r.Reason
+		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", rowMark(r), plainCell(r.Name()), figure(r.Unit, r.Base), figure(r.Unit, r.Now),
-			r.Span(), or(r.Allowed(), unknown), plainCell(rowRuling(r)), r.Found())
+			r.Span(), or(r.Allowed(), unknown), plainCell(ruling), r.Found())
 	}
 	if len(c.Claims) > 0 {
 		b.WriteString("\n| | claim | base | now | ruling |\n| --- | --- | --- | --- | --- |\n")

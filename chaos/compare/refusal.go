@@ -61,6 +61,7 @@ func refusals(s Sides) (all []string) {
 		}
 	}
 	first := s.Base[0]
+	var unwellRuns []string
 	for _, r := range slices.Concat(s.Base, s.Now) {
 		for _, text := range Differences(first.Conditions, r.Conditions) {
 			say("%s", text)
@@ -73,8 +74,20 @@ func refusals(s Sides) (all []string) {
 			unwell = r.Damaged
 		}
 		if len(unwell) > 0 {
-			say("the harness was unwell in %s: %s", base(r.Dir), strings.Join(unwell, "; "))
+			unwellRuns = append(unwellRuns, fmt.Sprintf("%s (%s)", base(r.Dir), strings.Join(beginnings(unwell), "; ")))
 		}
+	}
+	if len(unwellRuns) > 0 {
+		say("the harness was unwell in %s", strings.Join(unwellRuns, ", "))
+	}
+	return all
+}
+
+// beginnings are what sentences say before their figures and advice.
+func beginnings(sentences []string) (all []string) {
+	for _, text := range sentences {
+		text, _, _ = strings.Cut(text, ": ")
+		all = append(all, text)
 	}
 	return all
 }

@@ -38,6 +38,9 @@ func (r Row) Name() string {
 // Span is the change with its bounds, for people.
 func (r Row) Span() string {
 	change, low, high := r.Bounds()
+	if math.IsNaN(float64(r.Change)) {
+		return change
+	}
 	return fmt.Sprintf("%s (%s to %s)", change, low, high)
 }
 
@@ -57,7 +60,7 @@ func (r Row) Allowed() string {
 	case t == nil:
 		return ""
 	case r.Unit == share:
-		return short(100*t.Absolute) + " points"
+		return short(100*t.Absolute) + " pp"
 	case t.Absolute == 0:
 		return short(100*t.Relative) + "%"
 	case t.Relative == 0:
@@ -74,10 +77,12 @@ func (r Row) percent(n Number, format string) string {
 	}
 	unit := "%"
 	if r.Unit == share {
-		unit = " points"
+		unit = " pp"
 	}
 	digits := 1
 	switch {
+	case v > mostShown:
+		return fmt.Sprintf("over %d%s", mostShown, unit)
 	case math.Abs(v) >= 99.5:
 		digits = 0
 	case math.Abs(v) < 0.995 && r.Unit == share:
@@ -85,6 +90,9 @@ func (r Row) percent(n Number, format string) string {
 	}
 	return fmt.Sprintf(format, digits, v+0) + unit // + 0: there is no -0
 }
+
+// mostShown is from what change on its size is no matter any more, in percent.
+const mostShown = 1000
 
 func short(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
 

@@ -3,7 +3,7 @@ package compare
 import "math"
 
 // studentBelow is the share of Student's distribution with df degrees of freedom
-// that lies below t; df of +Inf is the normal distribution. It is exact to ten
+// that lies below t; df of +Inf is the normal distribution. It is right to eight
 // digits: the regularised incomplete beta function by its continued fraction
 // (Abramowitz and Stegun 26.5.8, 26.7.1), evaluated by the method of Lentz.
 func studentBelow(t, df float64) float64 {

@@ -145,6 +145,11 @@ func (r *Run) add(e Event) {
 				l.Unread, l.FirstUnread = t.Unread, t.FirstUnread
 			}
 		}
+	case e.Kind == KindCPU:
+		r.CPU = map[string]time.Duration{}
+		for target, used := range e.CPU {
+			r.CPU[target] = used.Duration()
+		}
 	case e.Kind == KindWarmup:
 		r.Warmup = e.Warmup
 	case e.Kind == KindDeath:
