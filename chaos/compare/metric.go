@@ -108,7 +108,7 @@ func ofRoute(m metric, name string, s Sides, length time.Duration) draws {
 	d.now, now, d.mergedNow = side(s.Now)
 	d.history, _, _ = side(s.History)
 	if m.quantile > 0 {
-		d.beyond = (1 - m.quantile) * float64(min(base.Times.Count(), now.Times.Count()))
+		d.beyond = math.Round(1e6*(1-m.quantile)*float64(min(base.Times.Count(), now.Times.Count()))) / 1e6 // 0.1 × 1000 is 100
 	}
 	d.baseChance, d.nowChance = chance(base), chance(now)
 	if len(s.Base) == 1 && len(s.Now) == 1 {

@@ -74,9 +74,9 @@ and the rulings of the claims come to one of three:
   undecided  these runs cannot say; the table has what they would have found
 
 A change is worse only beyond both halves of its tolerance. They are 3% and 0.2ms
-for p50 and p90, 10% and 1ms for p99, 0.1 percentage points (pp) of success, 3% of the rate, 5% of
-the CPU per request; --tolerance changes them. A percentile with fewer than 100
-samples beyond it is shown and not ruled on.
+for p50 and p90, 10% and 1ms for p99, 0.1 percentage points (pp) of success, 3%
+of the rate, 5% of the CPU per request; --tolerance changes them. A percentile
+with fewer than 100 samples beyond it is shown and not ruled on.
 
 The unit is the run: several on each side say how much runs differ by themselves.
 One run against one other says little, as that is not in it; --history of earlier
