@@ -1,11 +1,9 @@
 package chaos
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -169,21 +167,21 @@ func blocks(dir string, run *evidence.Run) ([]compare.Route, error) {
 			b.OK += outcomes[load.OK]
 		}
 	}
-	err := eachInterval(filepath.Join(dir, frontLog), func(tag string, end time.Duration, h *hist.Histogram) {
-		b := at(tag, end)
-		switch {
-		case b == nil:
-		case b.Times == nil:
-			b.Times = h
-		default:
-			b.Times.Merge(h)
+	err := eachInterval(filepath.Join(dir, frontLog), func(i *hist.Interval) error {
+		b := at(i.Tag, i.To)
+		if b == nil {
+			return nil
 		}
+		if b.Times == nil {
+			b.Times = hist.New()
+		}
+		return i.AddTo(b.Times)
 	})
 	return routes, err
 }
 
-// eachInterval calls take with every histogram of a log and the end of its interval.
-func eachInterval(path string, take func(tag string, end time.Duration, h *hist.Histogram)) error {
+// eachInterval calls take with every interval of a log.
+func eachInterval(path string, take func(*hist.Interval) error) error {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // killed before the first interval
@@ -192,21 +190,13 @@ func eachInterval(path string, take func(tag string, end time.Duration, h *hist.
 		return err
 	}
 	defer f.Close()
-	lines := bufio.NewReaderSize(f, 1<<16)
-	for n := 1; ; n++ {
-		line, err := lines.ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			return nil // what is left of the line was cut short by a kill
-		}
+	for i, err := range hist.NewLogReader(f).Intervals() { // what is left of a line that a kill cut short is left out
 		if err != nil {
 			return fmt.Errorf("read %s: %w", path, err)
 		}
-		log, err := hist.ReadLog(strings.NewReader(line))
-		if err != nil {
-			return fmt.Errorf("read %s: line %d: %w", path, n, err)
-		}
-		for tag, h := range log.Histograms {
-			take(tag, log.End, h)
+		if err := take(i); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
 		}
 	}
+	return nil
 }

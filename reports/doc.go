@@ -1,9 +1,10 @@
 // Package reports renders what a run came to: the summary for people, JSON for
-// machines, JUnit for pipelines.
+// machines, JUnit for pipelines, CSV for tables.
 //
 //	                    ┌─▶ Text   ─▶ terminal, summary.txt
 //	*result.Result ─────┼─▶ JSON   ─▶ result.json
-//	                    └─▶ JUnit  ─▶ junit.xml
+//	                    ├─▶ JUnit  ─▶ junit.xml
+//	                    └─▶ CSV    ─▶ series.csv
 //
 // # Design
 //
