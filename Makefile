@@ -8,6 +8,8 @@ ONLY     ?=
 SET      ?=
 BUSY     ?= 1
 GATES    ?= 100
+GATES_SLOWER ?= 20
+GATES_LENGTH ?= 5s
 GATE_ROUNDS ?= 20
 FUZZTIME ?= 1m
 KILLS    ?= 50
@@ -87,8 +89,9 @@ rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUND
 power: ## what plans were warned of before their runs (ONLY=REGEXP), against what those come to; on a quiet machine
 	$(GO) test -count=1 -timeout 60m -run '^TestPowerAgainstRuns$$' -v ./cmd/stormctl -power 1 -only '$(ONLY)'
 
-gates: ## gates of equal systems and of one that is 10% slower: GATES duets (100), GATE_ROUNDS of 5 + 5 rounds (20), with BUSY cores busy (1)
-	$(GO) test -count=1 -timeout 170m -run '^TestGates$$' -v ./cmd/stormctl -gates $(GATES) -gate-rounds $(GATE_ROUNDS) -busy $(BUSY)
+gates: ## duets (GATES equal, GATES_SLOWER 10% slower, of GATES_LENGTH) and GATE_ROUNDS of 5 + 5 rounds, with BUSY cores busy
+	$(GO) test -count=1 -timeout 170m -run '^TestGates$$' -v ./cmd/stormctl -gates $(GATES) \
+	  -gates-slower $(GATES_SLOWER) -gates-length $(GATES_LENGTH) -gate-rounds $(GATE_ROUNDS) -busy $(BUSY)
 
 discover: ## reference services, sound and flawed, measured by discover ROUNDS times; on a quiet machine
 	$(GO) test -count=1 -timeout 170m -run '^TestDiscoverFinds$$' -v ./cmd/stormctl -discover $(ROUNDS)

@@ -92,7 +92,8 @@ func Conditions(x *experiment.Experiment) ([]compare.Condition, error) {
 		return nil, err
 	}
 	links := strings.Join(slices.Sorted(maps.Keys(x.Links)), ", ")
-	return append(all, compare.Condition{Name: "chaos", Value: strings.TrimPrefix(string(text), "chaos:")}, compare.Condition{Name: "links", Value: links}), nil
+	return append(all, compare.Condition{Name: "chaos", Value: strings.TrimPrefix(string(text), "chaos:")},
+		compare.Condition{Name: "links", Value: links}), nil
 }
 
 // sections are the keys at the top of a document, each with all that is below it.

@@ -27,11 +27,12 @@ func Comparison(w io.Writer, c *compare.Comparison, o TextOptions) error {
 	var rows [][]string
 	for _, r := range c.Rows {
 		change, low, high := r.Bounds()
-		rows = append(rows, []string{rowMark(r), Clean(r.Name()), figure(r.Unit, r.Base), figure(r.Unit, r.Now), change, low, high, or(r.Allowed(), unknown),
-			rowRuling(r), r.Found()})
+		rows = append(rows, []string{rowMark(r), Clean(r.Name()), figure(r.Unit, r.Base), figure(r.Unit, r.Now), change, low, high,
+			or(r.Allowed(), unknown), rowRuling(r), r.Found()})
 	}
 	table(&s.out, s.tables, []column{{}, {title: "metric"}, {title: "base", right: true}, {title: "now", right: true},
-		{title: "change", right: true}, {title: "least", right: true}, {title: "most", right: true}, {title: "tolerance", rank: 2}, {title: "ruling"}, {title: "would have found", right: true, rank: 1}}, rows)
+		{title: "change", right: true}, {title: "least", right: true}, {title: "most", right: true},
+		{title: "tolerance", rank: 2}, {title: "ruling"}, {title: "would have found", right: true, rank: 1}}, rows)
 	var shown []string
 	for _, r := range c.Rows {
 		if !r.Gated {
@@ -149,8 +150,8 @@ func ComparisonMarkdown(w io.Writer, c *compare.Comparison) error {
 		if !r.Gated {
 			ruling += ": " + r.Reason
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", rowMark(r), plainCell(r.Name()), figure(r.Unit, r.Base), figure(r.Unit, r.Now),
-			r.Span(), or(r.Allowed(), unknown), plainCell(ruling), r.Found())
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", rowMark(r), plainCell(r.Name()), figure(r.Unit, r.Base),
+			figure(r.Unit, r.Now), r.Span(), or(r.Allowed(), unknown), plainCell(ruling), r.Found())
 	}
 	if len(c.Claims) > 0 {
 		b.WriteString("\n| | claim | base | now | ruling |\n| --- | --- | --- | --- | --- |\n")

@@ -18,7 +18,8 @@ func comparison(name string) *compare.Comparison {
 	none := compare.Number(math.NaN())
 	summary := func(dir string) compare.Summary {
 		return compare.Summary{Dir: dir, Started: time.Date(2026, 11, 29, 9, 0, 0, 0, time.UTC), Seed: 7, Seconds: 30, Requests: 15000,
-			Healthy: true, Pressure: 0.25, Metrics: map[string]compare.Number{"p50": 5.3, "p90": 6, "p99": 9, "p99.9": none, "success": 1, "rate": 500}}
+			Healthy: true, Pressure: 0.25,
+			Metrics: map[string]compare.Number{"p50": 5.3, "p90": 6, "p99": 9, "p99.9": none, "success": 1, "rate": 500}}
 	}
 	return &compare.Comparison{
 		Schema: compare.Schema, Ruling: compare.Worse, Way: compare.Rounds, Method: "5 + 5 runs", Notes: []string{name},
@@ -36,7 +37,8 @@ func comparison(name string) *compare.Comparison {
 				Tolerance: &compare.Tolerance{Relative: 0.03}, Resolution: 3.2, Ruling: compare.NotWorse, Gated: true},
 		},
 		Claims: []compare.Claimed{
-			{Name: "steady: " + name, Base: compare.Rulings{Held: 5}, Now: compare.Rulings{Held: 4, Refuted: 1}, Ruling: compare.Undecided, Gated: true,
+			{Name: "steady: " + name, Base: compare.Rulings{Held: 5}, Now: compare.Rulings{Held: 4, Refuted: 1},
+				Ruling: compare.Undecided, Gated: true,
 				Reason: "it was held, and is held in 4 of 5, refuted in 1"},
 			{Name: "breaker: " + name, Base: compare.Rulings{Inconclusive: 5}, Now: compare.Rulings{Inconclusive: 5}, Ruling: compare.Undecided,
 				Reason: "inconclusive on both sides"},
@@ -90,7 +92,8 @@ func TestComparisonIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back compare.Comparison
-	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Rows[0].Subject != strings.ToValidUTF8(hostile, "") || !math.IsNaN(float64(back.Rows[2].Base)) {
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Rows[0].Subject != strings.ToValidUTF8(hostile, "") ||
+		!math.IsNaN(float64(back.Rows[2].Base)) {
 		t.Errorf("%v: %+v", err, back.Rows)
 	}
 }

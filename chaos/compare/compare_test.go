@@ -26,7 +26,8 @@ func TestRefusals(t *testing.T) {
 		want   string // "" is not refused
 	}{
 		{"the same", func(*Sides) {}, ""},
-		{"other load", func(s *Sides) { s.Now[0].Conditions = []Condition{{"load.rate", "500/s"}, {"host", "a"}} }, "load.rate differs: 100 and 500/s"},
+		{"other load", func(s *Sides) { s.Now[0].Conditions = []Condition{{"load.rate", "500/s"}, {"host", "a"}} },
+			"load.rate differs: 100 and 500/s"},
 		{"other host", func(s *Sides) { s.Now[1].Conditions = []Condition{{"load.rate", "100"}, {"host", "b"}} }, "host differs: a and b"},
 		{"host not known", func(s *Sides) { s.Now[1].Conditions = []Condition{{"load.rate", "100"}, {"host", ""}} }, ""},
 		{"within a side", func(s *Sides) { s.Base[1].Conditions = []Condition{{"load.rate", "100"}, {"host", "b"}} }, "host differs: a and b"},
@@ -39,7 +40,8 @@ func TestRefusals(t *testing.T) {
 			s.Now[1].Conditions = []Condition{{"load.rate", "100"}, {"host", "b"}}
 			s.IgnoreHost()
 		}, ""},
-		{"cut short", func(s *Sides) { s.Now[0].Dir, s.Now[0].Partial = "runs/x", "stopped by a signal" }, "x was cut short: stopped by a signal"},
+		{"cut short", func(s *Sides) { s.Now[0].Dir, s.Now[0].Partial = "runs/x", "stopped by a signal" },
+			"x was cut short: stopped by a signal"},
 		{"unwell", func(s *Sides) { s.Base[1].Dir, s.Base[1].Unwell = "runs/y", []string{"it was late: by 3s"} }, "unwell in y (it was late)"},
 	} {
 		s := quietSides(2)
@@ -172,7 +174,8 @@ func TestClaims(t *testing.T) {
 		{"was refuted too", []judge.Ruling{judge.Refuted}, []judge.Ruling{judge.Refuted}, NotWorse, true},
 		{"cannot be told now", []judge.Ruling{judge.Held}, []judge.Ruling{judge.Inconclusive}, Undecided, true},
 		{"never could", []judge.Ruling{judge.Inconclusive}, []judge.Ruling{judge.Inconclusive}, Undecided, false},
-		{"once in three", []judge.Ruling{judge.Held, judge.Held, judge.Held}, []judge.Ruling{judge.Refuted, judge.Held, judge.Held}, Undecided, true},
+		{"once in three", []judge.Ruling{judge.Held, judge.Held, judge.Held}, []judge.Ruling{judge.Refuted, judge.Held, judge.Held},
+			Undecided, true},
 		{"as often", []judge.Ruling{judge.Held, judge.Refuted}, []judge.Ruling{judge.Refuted, judge.Held}, NotWorse, true},
 	} {
 		var base, now Rulings
@@ -203,7 +206,8 @@ func TestHistory(t *testing.T) {
 	if with.Rows[0].Resolution > alone/3 {
 		t.Errorf("the resolution is %.3g%%, and %.3g%% without a history", with.Rows[0].Resolution, alone)
 	}
-	if !strings.Contains(with.Method, "5 earlier ones") || len(with.Notes) != 1 || !strings.Contains(with.Notes[0], "left out of the history: load.rate differs") {
+	if !strings.Contains(with.Method, "5 earlier ones") || len(with.Notes) != 1 ||
+		!strings.Contains(with.Notes[0], "left out of the history: load.rate differs") {
 		t.Errorf("method %q, notes %q", with.Method, with.Notes)
 	}
 }
@@ -246,7 +250,8 @@ func TestTolerancesAreRead(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"p50": "write METRIC=RELATIVE", "p51=5%": "one of p50, p90", "p50=5": "neither a share like 5%", "p50=-1ms": "nor a time", "rate=5ms": "no other tolerance",
+		"p50": "write METRIC=RELATIVE", "p51=5%": "one of p50, p90", "p50=5": "neither a share like 5%", "p50=-1ms": "nor a time",
+		"rate=5ms": "no other tolerance",
 	} {
 		if err := Defaults().Set(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)

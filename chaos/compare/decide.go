@@ -44,7 +44,8 @@ func (d draws) ofBlocks() differences {
 		}
 	}
 	if len(relative) < fewestBlocks {
-		return differences{open: fmt.Sprintf("%d blocks with requests on both sides, and it takes %d: a longer load", len(relative), fewestBlocks)}
+		return differences{open: fmt.Sprintf("%d blocks with requests on both sides, and it takes %d: a longer load",
+			len(relative), fewestBlocks)}
 	}
 	floor := sameTimes * (d.mergedBase + d.mergedNow) / 2
 	return d.floored(differences{relative: paired(relative, sameTimes), absolute: paired(absolute, floor)})

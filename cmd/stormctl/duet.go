@@ -120,12 +120,12 @@ func apart(old, now *experiment.Experiment) error {
 			b = t.Process
 		}
 		if a != nil && b != nil && a.Listen != "" && a.Listen == b.Listen {
-			errs = append(errs, fmt.Errorf("both would have target %s listen on %s: leave listen out, or give each its own by --old and --new", name, a.Listen))
+			errs = append(errs, sameAddress("target", name, a.Listen))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(old.Links)) {
 		if l := now.Links[name]; l != nil && l.Listen != "" && l.Listen == old.Links[name].Listen {
-			errs = append(errs, fmt.Errorf("both would have link %s listen on %s: leave listen out, or give each its own by --old and --new", name, l.Listen))
+			errs = append(errs, sameAddress("link", name, l.Listen))
 		}
 	}
 	for i, e := range old.Chaos {
@@ -140,4 +140,8 @@ func apart(old, now *experiment.Experiment) error {
 		return fmt.Errorf("this cannot be a duet, but rounds: %w", errors.Join(errs...))
 	}
 	return nil
+}
+
+func sameAddress(what, name, addr string) error {
+	return fmt.Errorf("both would have %s %s listen on %s: leave listen out, or give each its own by --old and --new", what, name, addr)
 }

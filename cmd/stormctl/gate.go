@@ -97,7 +97,8 @@ Exit codes: 0 not worse, 1 worse, 3 undecided, 2 could not run, 4 stopped early.
 func (o *gateOptions) check(roundsGiven bool) (compare.Tolerances, error) {
 	switch {
 	case len(o.old) == 0 && len(o.new) == 0:
-		return nil, usageError{errors.New("--old or --new is missing: what makes the two systems, like --new targets.shop.url=http://127.0.0.1:8082")}
+		return nil, usageError{errors.New("--old or --new is missing: what makes the two systems," +
+			" like --new targets.shop.url=http://127.0.0.1:8082")}
 	case o.duet && roundsGiven:
 		return nil, usageError{errors.New("--duet makes one run of each: it does not go with --rounds")}
 	case o.rounds < 2 || o.rounds > mostRounds:

@@ -34,7 +34,8 @@ func TestTurns(t *testing.T) {
 }
 
 // newGate gates an experiment whose runs are made up by run, in an empty folder.
-func newGate(t *testing.T, o gateOptions, run func(ctx context.Context, n int, x *experiment.Experiment, o chaos.Options) error) (*gate, *harness) {
+func newGate(t *testing.T, o gateOptions,
+	run func(ctx context.Context, n int, x *experiment.Experiment, o chaos.Options) error) (*gate, *harness) {
 	h := newHarness(t, nil)
 	if err := os.WriteFile("x.yaml", []byte(strings.ReplaceAll(experimentFile, "NAME", "x")), 0o600); err != nil {
 		t.Fatal(err)
@@ -95,7 +96,8 @@ func TestGateEnds(t *testing.T) {
 				}
 				return nil
 			})
-		if code := g.all(t.Context()); code != exitFailed || len(h.ran) != 2 || !strings.Contains(h.stderr.String(), "run new-1 of x.yaml: no port") {
+		if code := g.all(t.Context()); code != exitFailed || len(h.ran) != 2 ||
+			!strings.Contains(h.stderr.String(), "run new-1 of x.yaml: no port") {
 			t.Errorf("duet %v: exit code %d, %d runs: %s", duet, code, len(h.ran), h.stderr.String())
 		}
 

@@ -15,7 +15,9 @@ import (
 )
 
 var (
-	gateDuets  = flag.Int("gates", 0, "equal duets of TestGates, and a fifth as many with 10% added; 0 leaves it out")
+	gateDuets  = flag.Int("gates", 0, "equal duets of TestGates")
+	gateSlower = flag.Int("gates-slower", 0, "duets of TestGates with 10% added on one side")
+	gateLength = flag.Duration("gates-length", 5*time.Second, "how long a duet of TestGates is")
 	gateRounds = flag.Int("gate-rounds", 0, "gates of 5 + 5 rounds of TestGates, equal ones and as many with 10% added")
 )
 
@@ -67,13 +69,14 @@ func (g *gateTally) add(c *compare.Comparison, err error) {
 const gateHeading = "comparisons of                      made  worse  not worse  undecided  (refused)  p50 worse  broken\n"
 
 func (g gateTally) String() string {
-	return fmt.Sprintf("%-35s %4d %6d %10d %10d %10d %10d %7d%s\n", g.name, g.made, g.worse, g.same, g.undecided, g.refused, g.p50Worse, g.broke, g.failures)
+	return fmt.Sprintf("%-35s %4d %6d %10d %10d %10d %10d %7d%s\n",
+		g.name, g.made, g.worse, g.same, g.undecided, g.refused, g.p50Worse, g.broke, g.failures)
 }
 
 // The command line's own gates, many times: how often equal systems are called
 // worse, and how often 10% more service time is found.
 func TestGates(t *testing.T) {
-	if *gateDuets == 0 && *gateRounds == 0 {
+	if *gateDuets+*gateSlower+*gateRounds == 0 {
 		t.Skip("run it with make gates")
 	}
 	if *rulingBusy > 0 {
@@ -87,11 +90,14 @@ func TestGates(t *testing.T) {
 		}
 	}
 	const slower = "5.5ms"
-	equal, changed := gateTally{name: "duets of 5s, equal"}, gateTally{name: "duets of 5s, +10%"}
-	write("5s")
-	for i := range *gateDuets {
-		equal.add(runGate(t, file, "5ms", "--duet"))
-		if i%5 == 0 {
+	duets := fmt.Sprintf("duets of %v, ", *gateLength)
+	equal, changed := gateTally{name: duets + "equal"}, gateTally{name: duets + "+10%"}
+	write(gateLength.String())
+	for i := range max(*gateDuets, *gateSlower) { // both kinds see the same weather
+		if i < *gateDuets {
+			equal.add(runGate(t, file, "5ms", "--duet"))
+		}
+		if i < *gateSlower {
 			changed.add(runGate(t, file, slower, "--duet"))
 		}
 	}
@@ -117,6 +123,9 @@ func TestGates(t *testing.T) {
 	fmt.Printf("\n%s to %s, %d cores kept busy, load average %s, at the end %s\n%s", began.Format("15:04"), time.Now().Format("15:04"),
 		*rulingBusy, load, loadAverage(), gateHeading)
 	for _, g := range []gateTally{equal, changed, equalRounds, changedRounds, pairs, history} {
+		if g.made == 0 {
+			continue
+		}
 		fmt.Print(g)
 		if g.broke > 0 {
 			t.Errorf("%s: %d were broken:%s", g.name, g.broke, g.failures)
