@@ -14,7 +14,7 @@ import (
 )
 
 // Formats lists the formats that Render and Write know.
-func Formats() []string { return []string{"csv", "json", "junit", "text"} }
+func Formats() []string { return []string{"csv", "html", "json", "junit", "text"} }
 
 // Check returns an error that names the known formats if one is unknown.
 func Check(formats ...string) error {
@@ -32,6 +32,8 @@ func File(format string) string {
 	switch format {
 	case "csv":
 		return "series.csv"
+	case "html":
+		return "report.html"
 	case "json":
 		return result.File
 	case "junit":
@@ -48,6 +50,8 @@ func Render(w io.Writer, format string, r *result.Result) error {
 	switch format {
 	case "csv":
 		return CSV(w, r)
+	case "html":
+		return HTML(w, r)
 	case "json":
 		return JSON(w, r)
 	case "junit":

@@ -112,7 +112,8 @@ func checkColumns(t *testing.T, r *run, s *Series, first, seconds int) {
 			}
 		}
 		h := &s.Harness
-		if s.Ended[i] != ended || s.Outcomes["5xx"][i] != bad || h.Lost[i] != lost || h.Hiccup[i] != hiccup || h.Unwell[i] != unwell || h.Pressure[i] != -1 {
+		if s.Ended[i] != ended || s.Outcomes["5xx"][i] != bad || h.Lost[i] != lost || h.Hiccup[i] != hiccup ||
+			h.Unwell[i] != unwell || h.Pressure[i] != -1 {
 			t.Fatalf("column %d: ended %d (%d), 5xx %d (%d), lost %d (%d), hiccup %v (%v), unwell %v (%v), pressure %v", i,
 				s.Ended[i], ended, s.Outcomes["5xx"][i], bad, h.Lost[i], lost, h.Hiccup[i], hiccup, h.Unwell[i], unwell, h.Pressure[i])
 		}

@@ -216,7 +216,13 @@ func compareBetween(t *testing.T, file, begin, want string) {
 			t.Error(err)
 		}
 	default:
-		t.Errorf("%s is not what the schema says; with -update it is written anew.\ngot  %s\nwant %s", file, begin+got+keysEnd, want)
+		is, should := strings.Split(begin+got+keysEnd, "\n"), strings.Split(want, "\n")
+		at := 0
+		for at < min(len(is), len(should)) && is[at] == should[at] {
+			at++
+		}
+		t.Errorf("%s is not what the schema says; with -update it is written anew. First:\ngot  %s\nwant %s", file,
+			strings.Join(is[at:min(at+2, len(is))], "\n"), strings.Join(should[at:min(at+2, len(should))], "\n"))
 	}
 }
 

@@ -19,7 +19,8 @@ func TestSeriesOfALoad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan.Routes, plan.Loops = make([]load.Route, 2), 2
-			r, err := Open(&Job{URL: "http://127.0.0.1/", Groups: []string{"a", "b"}, Group: []int{0, 1}, Warmup: time.Second, Plan: plan}, func(chaos.Progress) {})
+			j := &Job{URL: "http://127.0.0.1/", Groups: []string{"a", "b"}, Group: []int{0, 1}, Warmup: time.Second, Plan: plan}
+			r, err := Open(j, func(chaos.Progress) {})
 			if err != nil {
 				t.Fatal(err)
 			}
