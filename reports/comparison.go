@@ -27,7 +27,7 @@ func Comparison(w io.Writer, c *compare.Comparison, o TextOptions) error {
 	var rows [][]string
 	for _, r := range c.Rows {
 		change, low, high := r.Bounds()
-		rows = append(rows, []string{rowMark(r), Clean(r.Name()), figure(r.Unit, r.Base), figure(r.Unit, r.Now), change, low, high,
+		rows = append(rows, []string{rowMark(r), Clean(r.Name()), metricValue(r.Unit, r.Base), metricValue(r.Unit, r.Now), change, low, high,
 			or(r.Allowed(), unknown), rowRuling(r), r.Found()})
 	}
 	table(&s.out, s.tables, []column{{}, {title: "metric"}, {title: "base", right: true}, {title: "now", right: true},
@@ -57,8 +57,8 @@ func Comparison(w io.Writer, c *compare.Comparison, o TextOptions) error {
 	return err
 }
 
-// figure is a value of a metric in its unit.
-func figure(unit string, v compare.Number) string {
+// metricValue is one in its unit.
+func metricValue(unit string, v compare.Number) string {
 	switch unit {
 	case "share":
 		return Percent(100 * float64(v))
@@ -150,8 +150,8 @@ func ComparisonMarkdown(w io.Writer, c *compare.Comparison) error {
 		if !r.Gated {
 			ruling += ": " + r.Reason
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", rowMark(r), plainCell(r.Name()), figure(r.Unit, r.Base),
-			figure(r.Unit, r.Now), r.Span(), or(r.Allowed(), unknown), plainCell(ruling), r.Found())
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", rowMark(r), plainCell(r.Name()), metricValue(r.Unit, r.Base),
+			metricValue(r.Unit, r.Now), r.Span(), or(r.Allowed(), unknown), plainCell(ruling), r.Found())
 	}
 	if len(c.Claims) > 0 {
 		b.WriteString("\n| | claim | base | now | ruling |\n| --- | --- | --- | --- | --- |\n")
