@@ -96,7 +96,16 @@ Exit codes: 0 not worse, 1 worse, 3 undecided, 2 could not be compared.`,
 			if dash < 1 || dash >= len(args) {
 				return usageError{errors.New("it takes runs on both sides: stormctl compare BASE... -- RUN...")}
 			}
-			return o.compare(cmd.OutOrStdout(), args[:dash], args[dash:])
+			base, now := args[:dash], args[dash:]
+			// To cobra all behind -- is an argument. Here that parts the sides, and flags
+			// may stand behind either.
+			if err := cmd.Flags().Parse(now); err != nil {
+				return usageError{err}
+			}
+			if now = cmd.Flags().Args(); len(now) == 0 {
+				return usageError{errors.New("there is no run behind --: stormctl compare BASE... -- RUN...")}
+			}
+			return o.compare(cmd.OutOrStdout(), base, now)
 		},
 	}
 	o.AddFlags(cmd.Flags())
