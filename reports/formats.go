@@ -126,6 +126,14 @@ func writeAll(dir string, formats []string, name func(format string) string, ren
 	return errors.Join(errs...)
 }
 
+// WriteFile gives file the content that write produces, whole or not at all.
+func WriteFile(file string, write func(io.Writer) error) error {
+	if err := replace(file, write); err != nil {
+		return fmt.Errorf("write report %s: %w", file, err)
+	}
+	return nil
+}
+
 // replace gives file the content that write produces, by way of a temporary
 // file beside it: only a rename within one file system is atomic.
 func replace(file string, write func(io.Writer) error) (err error) {

@@ -41,6 +41,9 @@ type Run struct {
 	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
 	Flaws  []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
 
+	Host string                   // the machine; "" in older runs
+	CPU  map[string]time.Duration // what the processes of targets used while there was load, by target; nil if it is not known
+
 	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
 	byID, byRoute kept[load.Sample] // where in Front they are
 	beside        beside

@@ -32,9 +32,9 @@ func completeAll(root *cobra.Command) {
 // argumentsOf completes the arguments of a verb.
 func argumentsOf(verb string) cobra.CompletionFunc {
 	switch verb {
-	case "run", "validate", "discover":
+	case "run", "validate", "gate", "discover":
 		return files("yaml", "yml", "json")
-	case "judge", "report":
+	case "judge", "report", "compare":
 		return folders
 	case "init":
 		return oneOf(patternNames()...)
