@@ -4,12 +4,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // recorded is the directory of a run as a recorder leaves it, its load ended or killed.
@@ -59,16 +61,45 @@ func TestJudgeDraws(t *testing.T) {
 				t.Errorf("%d ended, %d bad, %d behind, to %v", ended, bad, behind, w.To)
 			}
 			// All of it was recorded at once, in one second of the watch.
-			if longest := max(r.Routes[0].Response.Max, r.Routes[1].Response.Max); w.Links[0].Took.Max[0] == nil || math.Abs(*w.Response.Max[0]-longest) > .01 {
+			longest := max(r.Routes[0].Response.Max, r.Routes[1].Response.Max)
+			if w.Links[0].Took.Max[0] == nil || math.Abs(*w.Response.Max[0]-longest) > .01 {
 				t.Errorf("the longest of the column is %v, of the routes %v", *w.Response.Max[0], longest)
 			}
-			if len(r.Events) != 1 || r.Events[0].Kind != "death" || r.Events[0].Target != "b" || r.Events[0].At != 9 || !strings.Contains(r.Notes[len(r.Notes)-1], r.Events[0].Text) {
+			death := result.Event{At: 9, Kind: "death", Target: "b", Text: "b ended"}
+			if !slices.Equal(r.Events, []result.Event{death}) || !strings.Contains(r.Notes[len(r.Notes)-1], death.Text) {
 				t.Errorf("events %+v, notes %q", r.Events, r.Notes)
 			}
 			if f := r.Faults[0]; f.Planned != 10 || f.Injected != -1 {
 				t.Errorf("fault %+v", f)
 			}
 		})
+	}
+}
+
+// Without seconds in its timeline there is nothing to draw, and routes have their
+// times all the same.
+func TestJudgeWithoutSeconds(t *testing.T) {
+	dir := recorded(t, 100, true)
+	path := filepath.Join(dir, evidence.TimelineFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept string
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, `"tick"`) {
+			kept += line
+		}
+	}
+	if err := os.WriteFile(path, []byte(kept), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Judge(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Series != nil || r.Routes[0].Response.Max == 0 {
+		t.Errorf("series %v, routes %+v", r.Series, r.Routes)
 	}
 }
 

@@ -23,7 +23,8 @@ func shortView() *series.View {
 			Harness: series.Harness{LagP99: []float64{0.1, 0.2, 0.1}, LagMax: []float64{1, 2, 1}, Hiccup: []float64{0.5, 400, 0.5},
 				Pressure: []float64{-1, -1, -1}, CPU: []float64{0.3, 0.3, 0.1}, Lost: []uint64{0, 0, 3}, Unwell: []bool{false, true, false}},
 		},
-		Phases: []series.Phase{{Name: "all", To: evidence.Seconds(2.3e9), Count: 500, Spectrum: []series.Quantile{{Q: 0, MS: 0.4}, {Q: 0.5, MS: 1.2}, {Q: 1, MS: 31.4}}}},
+		Phases: []series.Phase{{Name: "all", To: evidence.Seconds(2.3e9), Count: 500,
+			Spectrum: []series.Quantile{{Q: 0, MS: 0.4}, {Q: 0.5, MS: 1.2}, {Q: 1, MS: 31.4}}}},
 	}
 }
 

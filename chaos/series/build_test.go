@@ -1,9 +1,11 @@
 package series
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -110,7 +112,8 @@ func checkColumns(t *testing.T, r *run, s *Series, first, seconds int) {
 			}
 		}
 		h := &s.Harness
-		if s.Ended[i] != ended || s.Outcomes["5xx"][i] != bad || h.Lost[i] != lost || h.Hiccup[i] != hiccup || h.Unwell[i] != unwell || h.Pressure[i] != -1 {
+		if s.Ended[i] != ended || s.Outcomes["5xx"][i] != bad || h.Lost[i] != lost || h.Hiccup[i] != hiccup ||
+			h.Unwell[i] != unwell || h.Pressure[i] != -1 {
 			t.Fatalf("column %d: ended %d (%d), 5xx %d (%d), lost %d (%d), hiccup %v (%v), unwell %v (%v), pressure %v", i,
 				s.Ended[i], ended, s.Outcomes["5xx"][i], bad, h.Lost[i], lost, h.Hiccup[i], hiccup, h.Unwell[i], unwell, h.Pressure[i])
 		}
@@ -270,4 +273,29 @@ func syntheticTicks(seconds int, routes, links []string) iter.Seq2[int, *evidenc
 			}
 		}
 	}
+}
+
+// BenchmarkBuild is an hour of two routes, their service times beside them, and a
+// link: a day takes 24 times as long.
+func BenchmarkBuild(b *testing.B) {
+	r := randomRun(3600, []string{"pay", "browse"}, []string{"bank"})
+	for _, times := range r.times {
+		for _, h := range times {
+			rng := rand.New(rand.NewPCG(2, 0))
+			h.Merge(randomTimes(rng, 100))
+		}
+	}
+	front, behind := r.log(b, r.routes), r.log(b, r.links)
+	s := r.source(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Front = hist.NewLogReader(bytes.NewReader(front)).Intervals()
+		s.Behind = func(string) iter.Seq2[*hist.Interval, error] {
+			return hist.NewLogReader(bytes.NewReader(behind)).Intervals()
+		}
+		if _, err := Build(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)*24, "s/day")
 }

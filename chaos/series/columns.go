@@ -25,8 +25,9 @@ type columns struct {
 
 // newColumns makes those of some routes and links.
 func newColumns(from, to time.Duration, step int, routes, links []string) *columns {
-	c := &columns{series: &Series{From: evidence.Seconds(from), Step: step, Outcomes: map[string][]uint64{}, Routes: make([]Route, len(routes)), Links: make([]Link, len(links))},
-		from: from, to: to, step: time.Duration(step) * time.Second, route: map[string]int{}, link: map[string]int{}}
+	s := &Series{From: evidence.Seconds(from), Step: step, Outcomes: map[string][]uint64{},
+		Routes: make([]Route, len(routes)), Links: make([]Link, len(links))}
+	c := &columns{series: s, from: from, to: to, step: time.Duration(step) * time.Second, route: map[string]int{}, link: map[string]int{}}
 	c.response = newSpread(&c.series.Response)
 	for i, name := range routes {
 		c.route[name] = i

@@ -39,10 +39,9 @@ func fullSeries(columns, routes, links int) *Series {
 // windows never the link that the fault is on as long as there are others.
 func TestFit(t *testing.T) {
 	v := fullView()
-	full := bytesOf(v)
 	fit(v, func(fault int) string { return "l9" }) // of the windows' the one with the fewest exchanges
 	if size := bytesOf(v); size > MaxBytes || size < MaxBytes*8/10 {
-		t.Errorf("%d bytes of %d are left, want nearly %d", size, full, MaxBytes)
+		t.Errorf("%d bytes are left, want nearly %d", size, MaxBytes)
 	}
 	w := v.Whole
 	if len(w.Routes)+w.OtherRoutes != MaxRoutes || len(w.Links)+w.OtherLinks != MaxLinks || len(w.Ended) != MaxColumns {

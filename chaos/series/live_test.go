@@ -35,7 +35,7 @@ func TestLive(t *testing.T) {
 		length  time.Duration
 		step    int
 	}{
-		{3, 3 * time.Second, 1}, {3, 0, 1}, {1200, 1200 * time.Second, 1}, {2500, 2530 * time.Second, 3},
+		{3, 3 * time.Second, 1}, {3, 0, 1}, {1201, 1250 * time.Second, 2},
 		{1200, 0, 1}, {1201, 0, 2}, {2500, 0, 4},
 	} {
 		t.Run(fmt.Sprintf("%d s of %v", row.seconds, row.length), func(t *testing.T) {

@@ -33,10 +33,10 @@ func randomRun(seconds int, routes, links []string) *run {
 			at = time.Duration(i)*time.Second + 310*time.Millisecond
 		}
 		t := evidence.Tick{At: at, Offered: 20, Routes: map[string][load.Outcomes]uint64{}, Links: map[string]evidence.LinkTick{},
-			LagMax: evidence.Seconds(rng.IntN(1e6)), HiccupMax: evidence.Seconds(rng.IntN(1e6)), CPU: rng.Float64(), Pressure: -1, Lost: uint64(i / 100)}
+			HiccupMax: evidence.Seconds(rng.IntN(1e6)), Pressure: -1, Lost: uint64(i / 100)}
 		times := map[string]*hist.Histogram{}
 		for _, name := range routes {
-			n := rng.IntN(20)
+			n := rng.IntN(8)
 			var outcomes [load.Outcomes]uint64
 			outcomes[load.OK], outcomes[load.ServerError], outcomes[load.Unsent] = uint64(n), uint64(n/3), uint64(n/7)
 			t.Routes[name] = outcomes
@@ -45,7 +45,7 @@ func randomRun(seconds int, routes, links []string) *run {
 			times[name] = randomTimes(rng, n+n/3+n/7)
 		}
 		for _, name := range links {
-			n := rng.IntN(10)
+			n := rng.IntN(5)
 			t.Links[name] = evidence.LinkTick{Ended: uint64(n), Errors: uint64(n / 2), InFlight: rng.IntN(7)}
 			times[name] = randomTimes(rng, n)
 		}

@@ -1,6 +1,7 @@
 package series
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -41,7 +42,8 @@ func TestWindowsAreApart(t *testing.T) {
 		fault(2, "c", at+40*time.Second, at+41*time.Second), // overlaps it
 		fault(3, "d", 2000*time.Second, -1),                 // begins behind the end
 	}, nil, 1000*time.Second)
-	if len(got) != 2 || got[0] != (stretch{0, 470 * time.Second, 580 * time.Second}) || got[1] != (stretch{2, 510 * time.Second, 601 * time.Second}) {
+	want := []stretch{{0, 470 * time.Second, 580 * time.Second}, {2, 510 * time.Second, 601 * time.Second}}
+	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -212,3 +212,17 @@ func BenchmarkIntervals(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/240, "ns/line")
 }
+
+func BenchmarkIntervalsByTheLibrary(b *testing.B) {
+	text := benchmarkLog(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		h := New()
+		for line := range bytes.Lines(text) {
+			if i := bytes.LastIndexByte(line, ','); line[0] == 'T' {
+				h.Merge(byLibrary(string(bytes.TrimSpace(line[i+1:]))))
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/240, "ns/line")
+}
