@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,17 +47,23 @@ func startBrowser(t *testing.T) *browser {
 		}
 		t.Skip("chromium is not installed: make deps")
 	}
-	profile := t.TempDir()
+	profile, err := os.MkdirTemp("", "stormctl-browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-extensions",
 		"--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-port=0",
 		"--remote-allow-origins=*",
 		"--user-data-dir="+profile, "about:blank")
+	// Its helpers would go on writing into the profile for a while.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
 	})
 	var port, path string
