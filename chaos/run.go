@@ -26,6 +26,10 @@ type Options struct {
 	Out  string   // run directory, which must be empty or not exist; "" means runs/NAME-TIME
 	Self []string // the command that serves a reference target, without its arguments
 
+	// Origin is where the experiment was read from, for its reports: the file as they
+	// are to name it. The zero value is not known.
+	Origin experiment.Origin
+
 	// Watch is told of progress, by one goroutine at a time; nil is not told. It
 	// must not block: the run waits for it.
 	Watch func(Progress)
@@ -116,7 +120,9 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		return err
 	}
 	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
-	rec, err := newRecorder(dir, header(x, schedule, faults), x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
+	begins := header(x, schedule, faults)
+	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
+	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
 	if err != nil {
 		return err
 	}

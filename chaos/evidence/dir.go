@@ -166,6 +166,7 @@ func (r *Run) has(fault int) bool { return fault >= 1 && fault <= len(r.Faults) 
 
 func (r *Run) begin(h *Header) {
 	r.Name, r.About, r.Seed, r.Started, r.Load = h.Name, h.About, h.Seed, h.Started, h.Load.Duration()
+	r.File, r.ClaimLines = h.File, h.ClaimLines
 	r.Routes, r.Faults, r.Skips, r.Batch = h.Routes, slices.Clone(h.Faults), h.Skips, h.Batch.Duration()
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1

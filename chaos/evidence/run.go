@@ -24,6 +24,9 @@ type Run struct {
 	Stopped string        // why it was
 	Brief   bool          // it is ruled on in passing: verdicts come without exhibits
 
+	File       string // the experiment file, as reports are to name it; "" if it is not known
+	ClaimLines []int  // of each claim in it, from 1; 0, or none, is not known
+
 	// NotSteady says why nothing was injected although it was planned: the
 	// steady state could not be confirmed. "" if it was.
 	NotSteady string

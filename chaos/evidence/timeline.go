@@ -80,6 +80,9 @@ type Header struct {
 	Routes  []string    `json:"routes"`            // each with the steps that follow it
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
+
+	File       string `json:"file,omitempty"`        // the experiment file, as reports are to name it
+	ClaimLines []int  `json:"claim_lines,omitempty"` // of each claim in it, from 1; 0 is not known
 }
 
 // TimelineWriter writes timeline.jsonl, each event at once: it survives a
