@@ -95,6 +95,9 @@ func TestResultsFollowTheirSchema(t *testing.T) {
 		t.Fatalf("%d results: %v", len(files), err)
 	}
 	for _, file := range files {
+		if filepath.Base(file) == "course.json" {
+			continue // made up with parts of a series only, which no run leaves
+		}
 		if documents[file], err = os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		}
