@@ -107,8 +107,8 @@ func sheltered(dir string) error {
 // noteNotStarted leaves word in a run directory that its run could not start.
 // What is there stays to be looked at: the targets' output says why they did
 // not get ready.
-func noteNotStarted(dir string, why error) error {
-	return writeNew(filepath.Join(dir, notStartedFile), []byte(why.Error()+"\n"))
+func noteNotStarted(dir *os.Root, why error) error {
+	return writeNew(dir, notStartedFile, []byte(why.Error()+"\n"))
 }
 
 // clearNotStarted removes what a run left that could not start, and nothing
@@ -207,9 +207,9 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// writeNew writes a file that must not exist.
-func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// writeNew writes a file of a run directory, which must not exist.
+func writeNew(dir *os.Root, name string, data []byte) error {
+	f, err := dir.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
