@@ -51,9 +51,9 @@ func descend(dir *os.Root, name string) (*os.Root, error) {
 	return folder, nil
 }
 
-// step opens one folder in another. os.Root keeps to its tree and still follows
-// links inside of it, to another target's folder for one: so what was opened is
-// compared with what stands there.
+// step opens one folder in another. os.Root lets no link lead out of the folder,
+// and still follows those inside of it: so what was opened is compared with what
+// stands there.
 func step(folder *os.Root, name string) (*os.Root, error) {
 	if err := folder.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
