@@ -34,10 +34,10 @@ func linkLog(link string) string { return "link-" + link + ".hlog" }
 // the second fails to write its experiment.
 func makeRunDir(out, name string, now time.Time) (string, error) {
 	if out != "" {
-		if err := os.MkdirAll(out, 0o700); err != nil {
+		if err := sheltered(out); err != nil {
 			return "", err
 		}
-		if err := sheltered(out); err != nil {
+		if err := os.MkdirAll(out, 0o700); err != nil {
 			return "", err
 		}
 		if err := clearNotStarted(out); err != nil {
@@ -52,10 +52,10 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 		}
 		return out, subdirs(out)
 	}
-	if err := os.MkdirAll("runs", 0o755); err != nil {
+	if err := sheltered("runs"); err != nil {
 		return "", err
 	}
-	if err := sheltered("runs"); err != nil {
+	if err := os.MkdirAll("runs", 0o755); err != nil {
 		return "", err
 	}
 	base := filepath.Join("runs", name+"-"+now.Format("20060102-150405"))
@@ -75,16 +75,24 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 }
 
 // sheltered refuses a folder for what root writes in which another user, or in
-// one above it, could put links in the place of what is there. Everybody else
-// writes only what he may write anyhow.
+// one above it, could put links in the place of what is there. Of a folder that is
+// yet to be made it looks at those that are there: root makes the others, or
+// nothing. Everybody else writes only what he may write anyhow.
 func sheltered(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
 	at, err := filepath.Abs(dir)
-	if err == nil {
-		at, err = filepath.EvalSymlinks(at)
+	if err != nil {
+		return err
 	}
+	for {
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(at) == at {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	at, err = filepath.EvalSymlinks(at)
 	if err != nil {
 		return err
 	}
