@@ -29,7 +29,7 @@ await() {
     sleep 0.05
   done 2>/dev/null
 }
-told() { code=0; "$@" || code=$?; echo "exit $code: $*"; }
+told() { code=0; "$@" || code=$?; echo "exit $code: $*" >&2; }
 guardian() { for p in /proc/[0-9]*; do if grep -q ^stormctl-guardian $p/cmdline; then echo ${p#/proc/}; fi; done 2>/dev/null; }
 `
 
