@@ -56,7 +56,7 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 		return "", err
 	}
 	if err := os.MkdirAll("runs", 0o755); err != nil {
-		return "", err
+		return "", fmt.Errorf("make a folder for the run here: %w: give it another place by --out", err)
 	}
 	base := filepath.Join("runs", name+"-"+now.Format("20060102-150405"))
 	for i := 1; ; i++ {
