@@ -88,7 +88,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	}
 	r, err := judgeRecords(dir, nil)
 	if err != nil {
-		return nil, err
+		return nil, orRemoved(dir, err)
 	}
 	if r.Chain, err = result.Seal(dir); err != nil {
 		r.Notes = append(r.Notes, "the run directory cannot be verified later: "+err.Error())

@@ -84,7 +84,7 @@ func sheltered(dir string) error {
 	}
 	at, err := filepath.Abs(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("find the folder that we are in: %w", err)
 	}
 	for {
 		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(at) == at {
@@ -144,6 +144,15 @@ func clearNotStarted(dir string) error {
 		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 	}
 	return errors.Join(errs...)
+}
+
+// orRemoved says of a run directory that is gone that it is; otherwise it is the
+// error.
+func orRemoved(dir string, err error) error {
+	if _, statErr := os.Lstat(dir); !errors.Is(statErr, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("run directory %s is gone: it was removed while the run went on, and what was seen with it; all is healed", dir)
 }
 
 // begun says why there is nothing to rule on in dir: it is no run directory, or
