@@ -45,7 +45,7 @@ func judgeRecords(dir string, set []string) (*result.Result, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, ExperimentFile)
-	text, err := input.Read(path, experiment.File)
+	text, err := input.ReadBelow(dir, ExperimentFile, experiment.File)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func judgeRecords(dir string, set []string) (*result.Result, error) {
 // run wrote.
 func Verify(dir string) error {
 	path := filepath.Join(dir, result.File)
-	text, err := os.ReadFile(path)
+	text, err := input.ReadBelow(dir, result.File, input.Result)
 	if err != nil {
 		return fmt.Errorf("verify %s: it takes the result that the run wrote: %w", dir, err)
 	}
@@ -81,7 +81,7 @@ func Verify(dir string) error {
 // frontTimes reads the histograms of the front, those of routes in their order.
 // What the run had not come to is nil.
 func frontTimes(dir string, routes []string) (*hist.Set, error) {
-	log, err := readLog(filepath.Join(dir, frontLog))
+	log, err := readLog(dir, frontLog)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +92,8 @@ func frontTimes(dir string, routes []string) (*hist.Set, error) {
 	return times, nil
 }
 
-func readLog(path string) (map[string]*hist.Histogram, error) {
-	f, err := os.Open(path)
+func readLog(dir, name string) (map[string]*hist.Histogram, error) {
+	f, err := input.OpenBelow(dir, name)
 	if os.IsNotExist(err) {
 		return nil, nil // killed before the first interval
 	}
@@ -103,7 +103,7 @@ func readLog(path string) (map[string]*hist.Histogram, error) {
 	defer f.Close()
 	log, err := hist.ReadLog(f)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, fmt.Errorf("read %s: %w", f.Name(), err)
 	}
 	return log.Histograms, nil
 }

@@ -146,7 +146,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	if link.Ended != each+1 || link.Errors != each*2/5+1 || link.P99.Duration() < 2*time.Millisecond {
 		t.Errorf("the ticks tell of the link %+v", link)
 	}
-	log, err := readLog(filepath.Join(dir, linkLog("front")))
+	log, err := readLog(dir, linkLog("front"))
 	if err != nil || log["front"].Count() != each+1 {
 		t.Errorf("link log: %v, %d of %d", err, log["front"].Count(), each+1)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // The files of a run directory beside those of package evidence.
@@ -162,7 +163,7 @@ func begun(dir string, goesOn bool) error {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		return err == nil
 	}
-	if why, err := os.ReadFile(filepath.Join(dir, notStartedFile)); err == nil {
+	if why, err := input.ReadBelow(dir, notStartedFile, input.Note); err == nil {
 		return fmt.Errorf("the run of %s could not start, and there is nothing to rule on: %s", dir, strings.TrimSpace(string(why)))
 	}
 	switch {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Tagged is a histogram and what it is of.
@@ -134,6 +136,9 @@ type Log struct {
 	Torn       bool                  // the last line was cut short, and is left out
 }
 
+// mostLine is more bytes than a histogram of the finest resolution takes.
+const mostLine = 16 << 20
+
 // ReadLog reads a histogram log, its own or another program's, of any version:
 // its histograms are V0, V1 or V2, compressed. A last line that
 // is cut short is left out; any other line that cannot be read is an error with
@@ -142,12 +147,12 @@ func ReadLog(r io.Reader) (*Log, error) {
 	log := &Log{Histograms: map[string]*Histogram{}}
 	lines := bufio.NewReader(r)
 	for number := 1; ; number++ {
-		line, end := lines.ReadString('\n')
+		line, end := input.Line(lines, mostLine)
 		if end != nil && !errors.Is(end, io.EOF) {
-			return nil, fmt.Errorf("read histogram log: %w", end)
+			return nil, fmt.Errorf("read histogram log: line %d: %w", number, end)
 		}
-		if line != "" {
-			bad := log.add(strings.TrimRight(line, "\r\n"))
+		if len(line) > 0 {
+			bad := log.add(strings.TrimRight(string(line), "\r\n"))
 			if bad != nil && end == nil {
 				return nil, fmt.Errorf("read histogram log: line %d: %w", number, bad)
 			}

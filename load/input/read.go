@@ -42,6 +42,11 @@ func read(name string, k Kind) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return readOpen(f, k)
+}
+
+// readOpen reads a file that was opened without waiting.
+func readOpen(f *os.File, k Kind) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
