@@ -15,7 +15,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power kill-test surroundings cgroup2-test release-check image deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power kill-test surroundings cgroup2-test release-check image deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ busy-relay: ## toxics change 1,000 times a second under 200 busy connections for
 
 notices: ## THIRD-PARTY, the licences of what is linked in
 	.ci/notices > THIRD-PARTY
+
+vulnerabilities: ## known vulnerabilities in what is linked in, where their database can be reached
+	.ci/vulnerabilities
 
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \
