@@ -25,6 +25,7 @@ var ownFiles = map[string]string{
 	"chaos/lease/lock_portable.go":     "journals, to lock them",
 	"chaos/lease/perform.go":           "/sys, and writes a target's output",
 	"chaos/recorder.go":                "writes the run directory",
+	"cmd/stormctl/init.go":             "writes the file that it makes",
 	"load/input/read.go":               "the door itself",
 	"targets/proc/proc_linux.go":       "/proc",
 	"targets/process.go":               "writes a target's output",
