@@ -20,8 +20,6 @@ import (
 )
 
 const (
-	maxSheet = 1 << 30 // bytes of one evidence file, because a ruling reads it whole; past it records are counted as lost
-
 	// Tags of front.hlog beside the routes' names, which have no slash.
 	lagTag        = "/send_lag"
 	serviceSuffix = "/service"
@@ -90,7 +88,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	if err = rec.timeline.Err(); err != nil {
 		return rec, err
 	}
-	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, maxSheet); err != nil {
+	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
 		return rec, err
 	}
 	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
@@ -102,7 +100,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, unread: relay.Unread}
 		rec.links[name] = l
-		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), maxSheet); err != nil {
+		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
 			return rec, err
 		}
 		if l.log, err = createLog(filepath.Join(dir, linkLog(name)), h.Started); err != nil {

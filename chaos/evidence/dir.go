@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // The files of a run directory that hold evidence.
@@ -89,7 +91,7 @@ func (l *Link) order() { arrange(l.Exchanges, exchangesInOrder) }
 
 func (r *Run) readTimeline(dir string) error {
 	path := filepath.Join(dir, TimelineFile)
-	f, err := os.Open(path)
+	f, err := input.OpenBelow(dir, TimelineFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s is not a run directory: it has no %s", dir, TimelineFile)
 	}
