@@ -26,6 +26,8 @@ type loopStats struct {
 	starved     atomic.Uint64 // this and the others as in Reading
 	dialLimited atomic.Uint64
 	resent      atomic.Uint64
+	tlsFailed   atomic.Uint64
+	tlsError    atomic.Pointer[string] // why the first failed; nil if none has
 
 	_ [64]byte // keeps the next loop's off the cache line this one writes to
 }
@@ -62,6 +64,16 @@ func (s *loopStats) countDial() {
 
 func (s *loopStats) countClosed() { s.open.Store(s.open.Load() - 1) }
 
+// failTLS counts a connection that TLS has ended: a handshake that failed, or an
+// alert of the peer behind it, as by one that wants another client certificate.
+func (s *loopStats) failTLS(err error) {
+	count(&s.tlsFailed)
+	if s.tlsError.Load() == nil {
+		text := err.Error()
+		s.tlsError.Store(&text)
+	}
+}
+
 // Reading is what Stats has counted.
 type Reading struct {
 	Busy        float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
@@ -71,6 +83,8 @@ type Reading struct {
 	Starved     uint64  // arrivals so far that are Unsent because the host had no descriptor or port left
 	DialLimited uint64  // arrivals so far that had to wait for Plan.DialRate to allow a connection
 	Resent      uint64  // requests so far that were sent again, as the service said that it had not processed them
+	TLSFailed   uint64  // connections so far that TLS has ended: a handshake that failed, or an alert of the peer
+	TLSError    string  // why the first of them did, as that loop saw it which has the lowest number; "" if there is none
 }
 
 // Since is r with only those connections and arrivals that were counted after
@@ -80,6 +94,7 @@ func (r Reading) Since(before Reading) Reading {
 	r.Starved -= before.Starved
 	r.DialLimited -= before.DialLimited
 	r.Resent -= before.Resent
+	r.TLSFailed -= before.TLSFailed
 	return r
 }
 
@@ -101,6 +116,10 @@ func (s *Stats) Read() Reading {
 		r.Starved += l.starved.Load()
 		r.DialLimited += l.dialLimited.Load()
 		r.Resent += l.resent.Load()
+		r.TLSFailed += l.tlsFailed.Load()
+		if text := l.tlsError.Load(); text != nil && r.TLSError == "" {
+			r.TLSError = *text
+		}
 	}
 	s.read = now
 	return r

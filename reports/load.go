@@ -83,6 +83,9 @@ type Connections struct {
 	Most    int     `json:"most_open"`
 	Rate    float64 `json:"most_dialled_per_s"` // in any second
 	Resent  uint64  `json:"resent"`             // requests sent again over HTTP/2, as the service said that it had not processed them
+	// Connections that TLS has ended: a handshake that failed, or an alert of the service; and why the first of them did.
+	TLSFailed uint64 `json:"tls_failed,omitempty"`
+	TLSError  string `json:"tls_error,omitempty"`
 }
 
 // Threshold is a bound that the user has set, and how it came out.
@@ -188,6 +191,9 @@ func (s *loadSummary) counts() {
 		text += fmt.Sprintf("; %s requests not processed and sent again", Count(n))
 	}
 	s.line("connections", text)
+	if n := l.Connections.TLSFailed; n > 0 {
+		s.line("TLS", fmt.Sprintf("ended %s connections, the first with: %s", Count(n), Clean(l.Connections.TLSError)))
+	}
 	if l.Warmup != nil {
 		s.line("warm-up", warmupText(l.Warmup)+"; in no other figure")
 	}

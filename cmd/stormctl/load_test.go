@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -153,6 +154,21 @@ func TestLoadOverTLS(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &l); err != nil || l.Outcomes["ok"] != 20 {
 			t.Errorf("%v: %v, %v, %s", tt.args, l.Outcomes, err, diagnostics.String())
 		}
+	}
+}
+
+// Why a service takes no request of a client without a certificate is told in its own
+// words, which come behind the handshake.
+func TestLoadTellsWhyTLSFails(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	defer server.Close()
+	var out, diagnostics bytes.Buffer
+	code := execute([]string{"load", server.URL, "-n", "3", "-q", "--insecure"}, &out, &diagnostics)
+	if code != exitHeld || !strings.Contains(out.String(), "remote error: tls: certificate required") {
+		t.Errorf("exit %d, %s\n%s", code, diagnostics.String(), out.String())
 	}
 }
 
