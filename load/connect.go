@@ -116,7 +116,7 @@ func (l *loop) dialFailed(c *conn, err error) {
 			outcome = TimedOut
 		}
 	} else if c.pool.tls != nil && !errors.Is(err, context.Canceled) {
-		l.stats.failTLS(err)
+		l.stats.tls.add(err.Error())
 	}
 	l.closed.dialFailed(l.clock.now())
 	l.lose(c, outcome)

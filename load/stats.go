@@ -26,8 +26,9 @@ type loopStats struct {
 	starved     atomic.Uint64 // this and the others as in Reading
 	dialLimited atomic.Uint64
 	resent      atomic.Uint64
-	tlsFailed   atomic.Uint64
-	tlsError    atomic.Pointer[string] // why the first failed; nil if none has
+	tls         told
+	followed    atomic.Uint64
+	unfollowed  told
 
 	_ [64]byte // keeps the next loop's off the cache line this one writes to
 }
@@ -64,13 +65,24 @@ func (s *loopStats) countDial() {
 
 func (s *loopStats) countClosed() { s.open.Store(s.open.Load() - 1) }
 
-// failTLS counts a connection that TLS has ended: a handshake that failed, or an
-// alert of the peer behind it, as by one that wants another client certificate.
-func (s *loopStats) failTLS(err error) {
-	count(&s.tlsFailed)
-	if s.tlsError.Load() == nil {
-		text := err.Error()
-		s.tlsError.Store(&text)
+// told counts what its user should know the reason of.
+type told struct {
+	n     atomic.Uint64
+	first atomic.Pointer[string] // why; nil if there was none
+}
+
+func (t *told) add(why string) {
+	count(&t.n)
+	if t.first.Load() == nil {
+		t.first.Store(&why)
+	}
+}
+
+// read adds to n, and sets why if that is "".
+func (t *told) read(n *uint64, why *string) {
+	*n += t.n.Load()
+	if first := t.first.Load(); first != nil && *why == "" {
+		*why = *first
 	}
 }
 
@@ -85,6 +97,9 @@ type Reading struct {
 	Resent      uint64  // requests so far that were sent again, as the service said that it had not processed them
 	TLSFailed   uint64  // connections so far that TLS has ended: a handshake that failed, or an alert of the peer
 	TLSError    string  // why the first of them did, as that loop saw it which has the lowest number; "" if there is none
+	Followed    uint64  // redirects so far
+	Unfollowed  uint64  // redirects so far that Route.Follow does not allow
+	Elsewhere   string  // why the first of them was not, as TLSError
 }
 
 // Since is r with only those connections and arrivals that were counted after
@@ -95,6 +110,8 @@ func (r Reading) Since(before Reading) Reading {
 	r.DialLimited -= before.DialLimited
 	r.Resent -= before.Resent
 	r.TLSFailed -= before.TLSFailed
+	r.Followed -= before.Followed
+	r.Unfollowed -= before.Unfollowed
 	return r
 }
 
@@ -116,10 +133,9 @@ func (s *Stats) Read() Reading {
 		r.Starved += l.starved.Load()
 		r.DialLimited += l.dialLimited.Load()
 		r.Resent += l.resent.Load()
-		r.TLSFailed += l.tlsFailed.Load()
-		if text := l.tlsError.Load(); text != nil && r.TLSError == "" {
-			r.TLSError = *text
-		}
+		l.tls.read(&r.TLSFailed, &r.TLSError)
+		r.Followed += l.followed.Load()
+		l.unfollowed.read(&r.Unfollowed, &r.Elsewhere)
 	}
 	s.read = now
 	return r

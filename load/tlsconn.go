@@ -190,7 +190,7 @@ func (s *tlsConn) receive(p []byte, more bool) {
 			return
 		default:
 			if !t.broken {
-				l.stats.failTLS(err)
+				l.stats.tls.add(err.Error())
 			}
 			l.broken(c)
 			return

@@ -86,6 +86,10 @@ type Connections struct {
 	// Connections that TLS has ended: a handshake that failed, or an alert of the service; and why the first of them did.
 	TLSFailed uint64 `json:"tls_failed,omitempty"`
 	TLSError  string `json:"tls_error,omitempty"`
+	// Redirects that were followed, and those that were not; and why the first of these was not.
+	Redirects  uint64 `json:"redirects,omitempty"`
+	Unfollowed uint64 `json:"redirects_not_followed,omitempty"`
+	Elsewhere  string `json:"redirect_not_followed,omitempty"`
 }
 
 // Threshold is a bound that the user has set, and how it came out.
@@ -193,6 +197,13 @@ func (s *loadSummary) counts() {
 	s.line("connections", text)
 	if n := l.Connections.TLSFailed; n > 0 {
 		s.line("TLS", fmt.Sprintf("ended %s connections, the first with: %s", Count(n), Clean(l.Connections.TLSError)))
+	}
+	if c := l.Connections; c.Redirects+c.Unfollowed > 0 {
+		text := Count(c.Redirects) + " followed"
+		if c.Unfollowed > 0 {
+			text += fmt.Sprintf("; %s not, the first as %s", Count(c.Unfollowed), Clean(c.Elsewhere))
+		}
+		s.line("redirects", text)
 	}
 	if l.Warmup != nil {
 		s.line("warm-up", warmupText(l.Warmup)+"; in no other figure")
