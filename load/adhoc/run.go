@@ -24,6 +24,8 @@ type Run struct {
 	record *evidence.FrontWriter // nil is none
 	hlog   *hist.LogFile         // nil is none
 	health watch.Health
+	// of the seconds that are shown
+	offered, achieved watch.Rate
 }
 
 // Open makes the record of a load. Drive tells show of every second; it must not
@@ -121,18 +123,28 @@ func (r *Run) second(s watch.Second) {
 		r.health.Add(s)
 	}
 	p := &r.state
-	p.At, p.Offered = s.At, 0
-	if r.Plan.Schedule != nil {
-		p.Offered = float64(r.Plan.Schedule.Rate((s.At+s.From)/2 + r.Warmup))
+	span, outcomes, requests := s.At-s.From, s.Interval.All(), s.Requests()
+	p.At = s.At
+	p.Offered, p.Achieved = r.offered.Next(r.due(s.From, s.At), span), r.achieved.Next(float64(requests), span)
+	all := requests + outcomes[load.Unsent]
+	if s.From > 0 && watch.Tail(all, span) {
+		return
 	}
-	outcomes := s.Interval.All()
-	requests := s.Requests()
-	p.Achieved = float64(requests) / max((s.At-s.From).Seconds(), 1e-3)
 	p.Success = 0
-	if all := requests + outcomes[load.Unsent]; all > 0 {
+	if all > 0 {
 		p.Success = float64(outcomes[load.OK]) / float64(all)
 	}
 	response, lag := s.Interval.Times.AllResponse().Summary(), s.Interval.Times.Lag.Summary()
 	p.P50, p.P99, p.P999, p.LagP99 = response.P50, response.P99, response.P999, lag.P99
 	r.show(*p)
+}
+
+// due is how many arrivals the schedule has between two times of the clock, by its rate
+// in the middle; 0 in the closed model.
+func (r *Run) due(from, to time.Duration) float64 {
+	if r.Plan.Schedule == nil {
+		return 0
+	}
+	from, to = from+r.Warmup, min(to+r.Warmup, r.Plan.Schedule.Duration())
+	return float64(r.Plan.Schedule.Rate((from+to)/2)) * max(to-from, 0).Seconds()
 }
