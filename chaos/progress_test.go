@@ -61,7 +61,9 @@ func TestTrackerTellsEventsAtTheirTime(t *testing.T) {
 func TestTrackerTellsRatesOfPieces(t *testing.T) {
 	var told []float64
 	tracker := newTracker(&experiment.Experiment{Name: "x"}, 0, func(p Progress) { told = append(told, p.Offered, p.Achieved) })
-	ended := func(n uint64) map[string][load.Outcomes]uint64 { return map[string][load.Outcomes]uint64{"pay": {load.OK: n}} }
+	ended := func(n uint64) map[string][load.Outcomes]uint64 {
+		return map[string][load.Outcomes]uint64{"pay": {load.OK: n}}
+	}
 	for _, tick := range []struct {
 		at             time.Duration
 		offered, ended uint64

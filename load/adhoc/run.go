@@ -7,6 +7,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/meter"
@@ -25,7 +26,9 @@ type Run struct {
 	hlog   *hist.LogFile         // nil is none
 	health watch.Health
 	// of the seconds that are shown
-	offered, achieved watch.Rate
+	dueRate, endRate watch.Rate
+	live             *series.Live
+	lost             uint64 // records, up to the last second
 }
 
 // Open makes the record of a load. Drive tells show of every second; it must not
@@ -33,6 +36,7 @@ type Run struct {
 func Open(j *Job, show func(chaos.Progress)) (r *Run, err error) {
 	r = &Run{Job: j, show: show, health: watch.NewHealth(j.Plan.Batch), state: chaos.Progress{Name: j.URL, Total: j.length()}}
 	r.watch = watch.New(watch.Config{Rows: len(j.Groups), Shards: load.Shards(j.Plan), Warmup: j.Warmup, Second: r.second, Flush: r.flush})
+	r.live = j.live()
 	r.record, err = createRecord(j.Record, j.Plan)
 	return r, err
 }
@@ -121,11 +125,12 @@ func (r *Run) second(s watch.Second) {
 	} else {
 		writeHlog(r.hlog, s.From, s.At, s.Interval.Times)
 		r.health.Add(s)
+		r.addTo(r.live, s)
 	}
 	p := &r.state
 	span, outcomes, requests := s.At-s.From, s.Interval.All(), s.Requests()
 	p.At = s.At
-	p.Offered, p.Achieved = r.offered.Next(r.due(s.From, s.At), span), r.achieved.Next(float64(requests), span)
+	p.Offered, p.Achieved = r.dueRate.Next(r.due(s.From, s.At), span), r.endRate.Next(float64(requests), span)
 	all := requests + outcomes[load.Unsent]
 	if s.From > 0 && watch.Tail(all, span) {
 		return
@@ -137,14 +142,4 @@ func (r *Run) second(s watch.Second) {
 	response, lag := s.Interval.Times.AllResponse().Summary(), s.Interval.Times.Lag.Summary()
 	p.P50, p.P99, p.P999, p.LagP99 = response.P50, response.P99, response.P999, lag.P99
 	r.show(*p)
-}
-
-// due is how many arrivals the schedule has between two times of the clock, by its rate
-// in the middle; 0 in the closed model.
-func (r *Run) due(from, to time.Duration) float64 {
-	if r.Plan.Schedule == nil {
-		return 0
-	}
-	from, to = from+r.Warmup, min(to+r.Warmup, r.Plan.Schedule.Duration())
-	return float64(r.Plan.Schedule.Rate((from+to)/2)) * max(to-from, 0).Seconds()
 }
