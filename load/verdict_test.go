@@ -125,7 +125,7 @@ func ours(t *testing.T, text, method string, rng *rand.Rand) verdict {
 
 // theirs is that of net/http's client.
 func theirs(text, method string) verdict {
-	client := http.Transport{DisableCompression: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+	client := http.Transport{DisableCompression: true, DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
 		mine, yours := net.Pipe()
 		go func() {
 			defer yours.Close()
