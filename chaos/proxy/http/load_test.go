@@ -3,6 +3,7 @@ package http
 import (
 	"encoding/binary"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -93,6 +94,9 @@ func TestBrokenBodiesAreNoSuccess(t *testing.T) {
 				}
 				remove := l.Add(i, f.toxic)
 				got := outcomesOf(t, route)
+				for n := 0; n < 20 && l.Hit(i) == 0; n++ { // on a busy machine a caller gives up before there is a response
+					maps.Copy(got, outcomesOf(t, route))
+				}
 				remove()
 				switch {
 				case l.Hit(i) == 0:
