@@ -44,7 +44,7 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 		}
 		p.Routes = append(p.Routes, load.Route{
 			Name: q.Name(), Weight: q.Weight, Addr: to.Found.Addr, TLS: to.TLS, Protocol: to.Found.Protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
-			Body: q.Body, Checks: checks, Timeout: o.timeout,
+			Body: q.Body, Checks: checks, Timeout: o.timeout, Follow: o.follow,
 		})
 	}
 	if o.protocol == load.GRPC {
