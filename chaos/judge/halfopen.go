@@ -124,6 +124,9 @@ type stay struct {
 	probed       bool // the half-open state after it was seen
 	again        bool // it opened by a probe that failed
 	ids          []uint64
+
+	earliest time.Duration // of several instances, when the first may have opened
+	loose    bool          // of several instances, one may not have opened at all
 }
 
 // stays follows an episode from opening to opening. The first begins between two
@@ -143,6 +146,7 @@ func (b Breaker) stays(t *traffic, o *observed, c episodeTrace) []stay {
 			x := t.calls.get(n)
 			st.ids, st.waited = []uint64{x.ID}, t.waited(st.surely, st.from, x, true)
 		}
+		b.ofWhichever(c, &st, 0)
 		return []stay{st}
 	}
 	for i, s := range openPeriods {
@@ -184,9 +188,34 @@ func (b Breaker) stays(t *traffic, o *observed, c episodeTrace) []stay {
 		if end > st.surely {
 			st.probe, st.probed = b.probeAfter(t, o, s, next)
 		}
+		b.ofWhichever(c, &st, s.rejected.len())
 		all = append(all, st)
 	}
 	return all
+}
+
+// allTurned is how many requests must be turned away for each instance, to say
+// that all are open: where requests are spread evenly, one that is not gets none
+// of so many less than once in 10⁹ times.
+const allTurned = 21
+
+// ofWhichever makes a stay of several instances what it says of any of them. The
+// call that ends it is a probe of one that may have opened when the first did; and
+// where few requests were turned away it may be of one that was not open at all.
+func (b Breaker) ofWhichever(c episodeTrace, st *stay, turned int) {
+	n := b.instances()
+	if n == 1 {
+		return
+	}
+	if st.earliest = 0; c.seen() {
+		st.earliest = c.opening.earliest
+	}
+	if st.loose = turned < allTurned*n; st.loose {
+		st.waited = anything()
+	}
+	if st.waited.High != anything().High {
+		st.waited.High += float64(st.from - st.earliest)
+	}
 }
 
 // lastSent is when the request of the last call before an open period was sent: the

@@ -59,7 +59,8 @@ type breakerModel struct {
 
 	learns time.Duration // how long after the link it has the result of a probe
 
-	instances int  // breakers that take turns, each with its own state; 0 means 1
+	instances int     // breakers that take turns, each with its own state; 0 means 1
+	uneven    float64 // instead of turns, this share goes to the first of them, and each other one gets as much of the rest
 	waiters   bool // while a probe is out callers wait for its result
 	retries   int  // of a request that fails, within the breaker
 
@@ -161,7 +162,12 @@ func (w world) play() *evidence.Run {
 				return
 			}
 			b := breakers[turn%len(breakers)]
-			turn++
+			if turn++; w.breaker.uneven > 0 {
+				b = breakers[0]
+				for i := 1; i < len(breakers) && rng.Float64() >= w.breaker.uneven; i++ {
+					b = breakers[i]
+				}
+			}
 			var attempt func(gen, left int, ghost bool)
 			var decide func()
 			decide = func() {

@@ -30,7 +30,7 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 			if !sure {
 				one.High = anything().High
 			}
-			if one.Low > float64(b.Probes*b.instances()) {
+			if b.ofEach(one).Low > float64(b.Probes) {
 				ids = append(ids, s.probe.ids...)
 			}
 			both, ok := seen.and(one)
@@ -50,13 +50,15 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 	f.numbers.AddTime("probe", longest)
 	f.numbers.Add("rejected_during_probes", float64(rejected))
 	slices.Sort(ids)
-	m := measure{name: "probes", seen: seen, allowed: atMost(b.Probes * b.instances()), sample: states, ids: ids, note: b.Probes == 0}
+	m := measure{name: "probes", seen: b.ofEach(seen), allowed: atMost(b.Probes), sample: states, ids: ids, note: b.Probes == 0}
 	m.says = fmt.Sprintf("half-open let %s through before the first result (%s, %s meanwhile)",
 		several(seen), were(states, "state", "states"), were(rejected, "request turned away", "requests turned away"))
 	if seen.High == anything().High {
 		need := time.Duration(float64(max(leastTurned, t.chance())+b.Probes*b.instances()+1) / (t.rate * t.flow) * float64(time.Second))
 		m.settle = fmt.Sprintf("probes took at most %s, too short for more requests to come: add latency of %s or more to the fault",
 			short(longest), short(max(need+2*t.run.Noise(0, t.end), 50*time.Millisecond)))
+	} else if b.instances() > 1 {
+		m.settle = aLinkForEach
 	} else if !agree {
 		m.settle = "half-open states contradict each other"
 	}
