@@ -27,7 +27,7 @@ func (c Retry) judgeBounds(f *finding, t tally) {
 		}
 		if t.most.High > t.most.Low {
 			m.settle = were(t.hidden, "repeat", "repeats") +
-				" may be the HTTP library's, on connections that broke, or the policy's: faults that answer would tell"
+				" may be the HTTP library's, on connections that broke, or the policy's: faults that answer, or that break every connection, would tell"
 		}
 		if spent < leastSpent {
 			m.seen.High = math.Inf(1)

@@ -61,8 +61,8 @@ type breakerModel struct {
 
 	instances int     // breakers that take turns, each with its own state; 0 means 1
 	uneven    float64 // instead of turns, this share goes to the first of them, and each other one gets as much of the rest
-	waiters   bool // while a probe is out callers wait for its result
-	retries   int  // of a request that fails, within the breaker
+	waiters   bool    // while a probe is out callers wait for its result
+	retries   int     // of a request that fails, within the breaker
 
 	share   float64 // it opens when this share of the calls of the window failed; 0 means by failures in a row
 	window  time.Duration

@@ -18,8 +18,8 @@ import (
 // What it counts is exact, and does not depend on when a request was due. What
 // the caller's HTTP library may have repeated by itself when a reused connection
 // broke (see callsOf) is known not to be the policy's where the policy was seen
-// to wait before its retries, as those repeats come at once; where it was not,
-// they widen what was counted.
+// to wait before its retries, those of breaks on fresh connections included, as
+// those repeats come at once; where it was not, they widen what was counted.
 type Retry struct {
 	// The link the calls go over, or a list of links to replicas of one dependency.
 	Link  Links  `yaml:"link"`

@@ -32,7 +32,7 @@ type episodeTrace struct {
 type opening struct {
 	notYet, surely time.Duration
 	earliest       time.Duration // of several instances, when the first may have opened
-	admitted       int // how many of front[:admitted] were sent before it surely had
+	admitted       int           // how many of front[:admitted] were sent before it surely had
 }
 
 // seen reports whether the breaker was seen to open in the episode.
