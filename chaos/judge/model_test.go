@@ -52,6 +52,7 @@ type breakerModel struct {
 	lapse    float64       // the same, but only once a probe has failed
 	ghost    bool          // while open it answers at once and calls all the same
 	flood    bool          // half-open lets everything through
+	single   bool          // half-open lets its probes through one after the other
 	stuck    bool          // a successful probe does not close it
 	silent   bool          // it never probes
 	one      time.Duration // one call is let through so long after it opened; 0 means none is
@@ -346,7 +347,7 @@ func (m *modelled) admit(now time.Duration) (ok, ghost bool) {
 	switch {
 	case m.state == closed:
 		return true, false
-	case m.state == halfOpen && (m.flood || m.admitted < m.probes):
+	case m.state == halfOpen && (m.flood || m.admitted < m.probes) && !(m.single && m.admitted > m.good):
 		m.admitted++
 		return true, false
 	case m.state == open && m.one > 0 && !m.let && now >= m.opened+m.one:
