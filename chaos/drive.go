@@ -143,8 +143,8 @@ func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
 	d.progress.healed(e.Index, d.x.Chaos[e.Index].String(), at, err)
 }
 
-func (d *drive) died(target string, err error) {
-	d.add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
+func (d *drive) died(target string, at time.Time, err error) {
+	d.rec.add(evidence.Event{At: evidence.Seconds(max(0, at.Sub(d.start))), Kind: evidence.KindDeath, Target: target, Text: err.Error()})
 	d.progress.event(err.Error())
 }
 
