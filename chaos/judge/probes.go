@@ -60,7 +60,7 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 	} else if b.instances() > 1 {
 		m.settle = aLinkForEach
 	} else if !agree {
-		m.settle = "half-open states contradict each other"
+		m.settle = "half-open states contradict each other, as those of several instances do: say how many there are, and give each a link"
 	}
 	if m.note {
 		f.remark("probes", "%s", m.says)

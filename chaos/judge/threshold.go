@@ -121,7 +121,8 @@ func (b Breaker) threshold(t *traffic, o *observed, traces []episodeTrace) thres
 func (b Breaker) judgeFailures(f *finding, t *traffic, traces []episodeTrace, th threshold) {
 	f.numbers.Add("failures_before_open", th.seen.Low)
 	allowed := atMost(b.Failures)
-	m := measure{name: "failures", seen: b.ofEach(th.seen), allowed: allowed, sample: th.openings, says: b.opened(t, traces, th), note: b.Failures == 0}
+	m := measure{name: "failures", seen: b.ofEach(th.seen), allowed: allowed, sample: th.openings,
+		says: b.opened(t, traces, th), note: b.Failures == 0}
 	if m.note {
 		if th.seen.Low > 1 || th.openings > 0 {
 			f.remark(m.name, "%s", m.says)
@@ -147,7 +148,8 @@ func (b Breaker) judgeFailures(f *finding, t *traffic, traces []episodeTrace, th
 	case th.repeated && b.Counts == "":
 		m.settle = "requests were tried again, so say counts: request or counts: attempt"
 	case !th.agree:
-		m.settle = "its openings contradict each other, so that it is not one number of failures in a row"
+		m.settle = "its openings contradict each other, so that it is not one number of failures in a row: " +
+			"say failure_rate, where it counts in a window"
 	default:
 		m.settle = "let calls fail one by one: with errors and no latency, and with fewer requests per second than calls take"
 		m.hidden = "calls that were in progress when it opened"
