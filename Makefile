@@ -15,7 +15,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power kill-test cgroup2-test release-check image deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power discover kill-test cgroup2-test release-check man completions image deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,6 +85,9 @@ rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUND
 power: ## what plans were warned of before their runs (ONLY=REGEXP), against what those come to; on a quiet machine
 	$(GO) test -count=1 -timeout 60m -run '^TestPowerAgainstRuns$$' -v ./cmd/stormctl -power 1 -only '$(ONLY)'
 
+discover: ## reference services, sound and flawed, measured by discover ROUNDS times; on a quiet machine
+	$(GO) test -count=1 -timeout 170m -run '^TestDiscoverFinds$$' -v ./cmd/stormctl -discover $(ROUNDS)
+
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)
 
@@ -95,6 +98,13 @@ cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs 
 release-check: ## goreleaser's own check of .goreleaser.yaml, actionlint's of action.yml: large downloads, minutes to build
 	$(GO) run $(GORELEASER) check
 	.ci/action-check $(GO) run $(ACTIONLINT)
+
+man: ## man pages, a file for each verb, into man/
+	$(GO) test -count=1 -run '^TestManPages$$' ./cmd/stormctl -man $(CURDIR)/man
+
+completions: build ## completions for bash, zsh and fish, into completions/
+	mkdir -p completions
+	for shell in bash zsh fish; do bin/stormctl completion $$shell > completions/stormctl.$$shell; done
 
 image: ## the static image of Dockerfile
 	docker build -t stormctl .
@@ -113,6 +123,7 @@ deps:
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	command -v redis-cli >/dev/null || missing="$$missing redis-tools"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	command -v tmux >/dev/null || missing="$$missing tmux"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -n "$$missing" ]; then \

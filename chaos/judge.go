@@ -10,7 +10,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/result"
-	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/input"
 )
 
@@ -53,12 +52,16 @@ func judgeRecords(dir string, set []string) (*result.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	times, err := frontTimes(dir, run.Routes)
+	verdicts := result.Verdicts(x, run)
+	seen, err := readLogs(dir, run, verdicts)
 	if err != nil {
 		return nil, err
 	}
-	r := result.Of(x, run, times)
-	r.Dir = dir
+	r := result.Of(x, run, verdicts, seen.times)
+	r.Dir, r.Series = dir, seen.view
+	if seen.why != nil {
+		r.Notes = append(r.Notes, "there is nothing to draw over time: "+seen.why.Error())
+	}
 	return r, nil
 }
 
@@ -76,34 +79,4 @@ func Verify(dir string) error {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	return result.Verify(dir, r.Chain)
-}
-
-// frontTimes reads the histograms of the front, those of routes in their order.
-// What the run had not come to is nil.
-func frontTimes(dir string, routes []string) (*hist.Set, error) {
-	log, err := readLog(filepath.Join(dir, frontLog))
-	if err != nil {
-		return nil, err
-	}
-	times := &hist.Set{Lag: log[lagTag]}
-	for _, name := range routes {
-		times.Response, times.Service = append(times.Response, log[name]), append(times.Service, log[name+serviceSuffix])
-	}
-	return times, nil
-}
-
-func readLog(path string) (map[string]*hist.Histogram, error) {
-	f, err := os.Open(path)
-	if os.IsNotExist(err) {
-		return nil, nil // killed before the first interval
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	log, err := hist.ReadLog(f)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return log.Histograms, nil
 }

@@ -80,6 +80,7 @@ func (p *provisional) judge() []judge.Verdict {
 	if stretch.Number != p.stretch {
 		p.stretch, p.before, p.now = stretch.Number, standing(p.before, p.now), nil
 	}
+	stretch.Brief = true
 	p.now = result.Verdicts(p.x, stretch.Run)
 	if stretch.From > 0 || stretch.Ended {
 		for i := range p.now {

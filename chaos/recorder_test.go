@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/watch"
 )
 
@@ -146,9 +147,14 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	if link.Ended != each+1 || link.Errors != each*2/5+1 || link.P99.Duration() < 2*time.Millisecond {
 		t.Errorf("the ticks tell of the link %+v", link)
 	}
-	log, err := readLog(filepath.Join(dir, linkLog("front")))
-	if err != nil || log["front"].Count() != each+1 {
-		t.Errorf("link log: %v, %d of %d", err, log["front"].Count(), each+1)
+	behind := hist.New()
+	for i, err := range intervals(filepath.Join(dir, linkLog("front"))) {
+		if err != nil || i.Tag != "front" || i.AddTo(behind) != nil {
+			t.Fatalf("link log: %v, %v", i, err)
+		}
+	}
+	if behind.Count() != each+1 {
+		t.Errorf("link log: %d of %d", behind.Count(), each+1)
 	}
 }
 
@@ -217,11 +223,11 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 // frontOf is what the result of a run says of its front.
 func frontOf(t *testing.T, dir string, run *evidence.Run) ([]result.Route, result.Harness) {
 	t.Helper()
-	times, err := frontTimes(dir, run.Routes)
+	seen, err := readLogs(dir, run, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := result.Of(new(experiment.Experiment), run, times)
+	r := result.Of(new(experiment.Experiment), run, nil, seen.times)
 	return r.Routes, r.Harness
 }
 

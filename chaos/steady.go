@@ -22,6 +22,7 @@ func notSteady(rec *recorder, x *experiment.Experiment, now time.Duration) strin
 	if err != nil {
 		return "the evidence cannot be read back: " + err.Error()
 	}
+	run.Brief = true
 	for _, c := range x.Claims {
 		if c.Steady == nil {
 			continue

@@ -10,8 +10,10 @@ import (
 
 // fixtures are results as runs leave them, by the name of their golden files.
 func fixtures() map[string]*result.Result {
+	held := breakerRun(judge.Held)
+	held.Series = shortView()
 	return map[string]*result.Result{
-		"held":         breakerRun(judge.Held),
+		"held":         held,
 		"refuted":      breakerRun(judge.Refuted),
 		"inconclusive": breakerRun(judge.Inconclusive),
 		"partial":      partialRun(),

@@ -14,7 +14,7 @@ import (
 )
 
 // Formats lists the formats that Render and Write know.
-func Formats() []string { return []string{"json", "junit", "text"} }
+func Formats() []string { return []string{"csv", "html", "json", "junit", "text"} }
 
 // Check returns an error that names the known formats if one is unknown.
 func Check(formats ...string) error {
@@ -30,6 +30,10 @@ func Check(formats ...string) error {
 // is unknown.
 func File(format string) string {
 	switch format {
+	case "csv":
+		return "series.csv"
+	case "html":
+		return "report.html"
 	case "json":
 		return result.File
 	case "junit":
@@ -44,6 +48,10 @@ func File(format string) string {
 // usual width.
 func Render(w io.Writer, format string, r *result.Result) error {
 	switch format {
+	case "csv":
+		return CSV(w, r)
+	case "html":
+		return HTML(w, r)
 	case "json":
 		return JSON(w, r)
 	case "junit":

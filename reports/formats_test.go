@@ -29,10 +29,10 @@ func files(t *testing.T, dir string) []string {
 
 func TestWriteMakesAFilePerFormat(t *testing.T) {
 	dir, r := t.TempDir(), fixtures()["refuted"]
-	if err := Write(dir, []string{"text", "json", "junit", "json"}, r); err != nil {
+	if err := Write(dir, []string{"text", "json", "html", "junit", "csv", "json"}, r); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"junit.xml", "result.json", "summary.txt"}, files(t, dir)); diff != "" {
+	if diff := cmp.Diff([]string{"junit.xml", "report.html", "result.json", "series.csv", "summary.txt"}, files(t, dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	for _, format := range Formats() {
@@ -57,7 +57,7 @@ func TestWriteMakesAFilePerFormat(t *testing.T) {
 func TestWriteRefusesAnUnknownFormatBeforeItWrites(t *testing.T) {
 	dir := t.TempDir()
 	err := Write(dir, []string{"json", "jnuit"}, fixtures()["held"])
-	if want := `unknown report format "jnuit": it is one of json, junit, text`; err == nil || err.Error() != want {
+	if want := `unknown report format "jnuit": it is one of csv, html, json, junit, text`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if got := files(t, dir); got != nil {

@@ -36,6 +36,9 @@ func golden(t *testing.T, name string, got []byte) {
 func TestGolden(t *testing.T) {
 	for name, r := range fixtures() {
 		for _, format := range Formats() {
+			if format == "html" {
+				continue // of which most is the same in all: TestHTMLOfEachResult reads what is not
+			}
 			if format == "json" && name == "hostile" {
 				continue // JSON has no bytes that are not UTF-8; TestReadWritten covers what it has
 			}

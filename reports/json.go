@@ -15,14 +15,14 @@ import (
 
 // JSON writes the result as one indented document that ends in a newline: the
 // content of result.json, and of `run --json`. The same result gives the same
-// bytes. Lists are lists even when they are empty.
+// bytes. Lists are lists even when they are empty; one of figures is one line.
 func JSON(w io.Writer, r *result.Result) error {
 	complete := *r
 	complete.Verdicts = orEmpty(r.Verdicts)
 	complete.Routes = orEmpty(r.Routes)
 	complete.Links = orEmpty(r.Links)
 	complete.Faults = orEmpty(r.Faults)
-	text, err := json.MarshalIndent(&complete, "", "  ")
+	text, err := indented(&complete)
 	if err != nil {
 		return fmt.Errorf("write result of %s as JSON: %w", r.Name, err)
 	}

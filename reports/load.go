@@ -2,7 +2,6 @@ package reports
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/chaos/series"
 )
 
 // LoadSchema is the version of the document that LoadJSON writes. Fields may be
@@ -47,6 +47,7 @@ type Load struct {
 	Thresholds  []Threshold    `json:"thresholds,omitempty"`
 	Spectrum    []Bin          `json:"spectrum"` // of response times
 	Connections Connections    `json:"connections"`
+	Series      *series.View   `json:"series,omitempty"` // over time; absent where nothing recorded it
 }
 
 // Host is where requests to a host went.
@@ -104,7 +105,7 @@ type Bin struct {
 func LoadJSON(w io.Writer, l *Load) error {
 	complete := *l
 	complete.Spectrum = orEmpty(l.Spectrum)
-	text, err := json.MarshalIndent(&complete, "", "  ")
+	text, err := indented(&complete)
 	if err != nil {
 		return fmt.Errorf("write load of %s as JSON: %w", l.URL, err)
 	}

@@ -22,14 +22,11 @@ func (r *Run) Problems(from, to time.Duration) []load.Problem {
 	for _, n := range r.Lost {
 		whole.Lost += n
 	}
-	var before time.Duration
 	for i, t := range r.Ticks {
-		s := t.Second()
-		s.Length, before = min(t.At-before, r.tickLength(i)), t.At
 		if t.At < from || r.TickFrom(i) > to {
 			continue
 		}
-		check.Add(s)
+		check.Add(r.second(i))
 		whole.Due += t.Ended + t.Unsent
 		whole.Starved += t.Starved
 		whole.DialLimited += t.DialLimited
@@ -38,4 +35,31 @@ func (r *Run) Problems(from, to time.Duration) []load.Problem {
 		}
 	}
 	return check.Problems(whole)
+}
+
+// second is the tick i as what the harness knew of itself, with its length.
+func (r *Run) second(i int) load.Second {
+	s := r.Ticks[i].Second()
+	var before time.Duration
+	if i > 0 {
+		before = r.Ticks[i-1].At
+	}
+	s.Length = min(r.Ticks[i].At-before, r.tickLength(i))
+	return s
+}
+
+// Unwell reports whether the harness was not well in the tick i, had that been all of
+// the run. A run may be well as a whole although a few of its seconds were not.
+func (r *Run) Unwell(i int) bool {
+	t := &r.Ticks[i]
+	whole := load.Totals{Due: t.Ended + t.Unsent, Starved: t.Starved, DialLimited: t.DialLimited, Lost: t.Lost}
+	if i > 0 {
+		whole.Lost -= min(t.Lost, r.Ticks[i-1].Lost)
+	}
+	if !r.Skips {
+		whole.Unsent = t.Unsent
+	}
+	check := load.Checkup{Batch: r.Batch}
+	check.Add(r.second(i))
+	return len(check.Problems(whole)) > 0
 }

@@ -22,6 +22,7 @@ type Run struct {
 	End     time.Duration // when the last arrival was due; less than Load if Partial
 	Partial bool          // the run was cut short: what is missing is missing
 	Stopped string        // why it was
+	Brief   bool          // it is ruled on in passing: verdicts come without exhibits
 
 	// NotSteady says why nothing was injected although it was planned: the
 	// steady state could not be confirmed. "" if it was.

@@ -1,13 +1,7 @@
 package experiment
 
 import (
-	"bytes"
 	"embed"
-	"encoding/json"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"reflect"
 	"strings"
 
@@ -15,6 +9,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/manual"
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
@@ -26,19 +21,13 @@ var ownSource embed.FS
 // says what one value may look like; that names are known and times fit
 // together is for Parse to see.
 func Schema() ([]byte, error) {
-	manual := comments{}
-	for _, source := range []embed.FS{ownSource, judge.Source, toxic.Source} {
-		if err := manual.read(source); err != nil {
-			return nil, fmt.Errorf("schema: %w", err)
-		}
+	said, err := manual.Read(ownSource, judge.Source, toxic.Source)
+	if err != nil {
+		return nil, err
 	}
 	r := jsonschema.Reflector{
 		Anonymous: true, ExpandedStruct: true, RequiredFromJSONSchemaTags: true, FieldNameTag: "yaml",
-		Mapper: notation,
-		LookupComment: func(t reflect.Type, field string) string {
-			return manual[t.String()+"."+field]
-		},
-		Namer: definition,
+		Mapper: notation, LookupComment: said.Of, Namer: definition,
 	}
 	root := r.Reflect(&Experiment{})
 	root.Title = "stormctl experiment"
@@ -49,16 +38,7 @@ func Schema() ([]byte, error) {
 		}
 		refine(s, t)
 	}
-	text, err := json.Marshal(root)
-	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	var out bytes.Buffer
-	if err := json.Indent(&out, text, "", "  "); err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	out.WriteByte('\n')
-	return out.Bytes(), nil
+	return manual.Text(root)
 }
 
 // definition is the name of a struct in the schema: two packages have a Timeout.
@@ -198,60 +178,4 @@ func structsOf(t reflect.Type, seen map[reflect.Type]bool) map[reflect.Type]bool
 		}
 	}
 	return seen
-}
-
-// comments is what the source says of types ("PACKAGE.NAME.") and of their
-// fields ("PACKAGE.NAME.FIELD").
-type comments map[string]string
-
-// read takes the comments of the Go files in a folder.
-func (c comments) read(source embed.FS) error {
-	files, err := source.ReadDir(".")
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		text, err := source.ReadFile(f.Name())
-		if err != nil {
-			return err
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		for _, decl := range parsed.Decls {
-			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
-				c.add(parsed.Name.Name, d)
-			}
-		}
-	}
-	return nil
-}
-
-func (c comments) add(pkg string, d *ast.GenDecl) {
-	for _, spec := range d.Specs {
-		t := spec.(*ast.TypeSpec)
-		name := pkg + "." + t.Name.Name + "."
-		c[name] = firstParagraph(d.Doc, t.Doc)
-		object, ok := t.Type.(*ast.StructType)
-		if !ok {
-			continue
-		}
-		for _, f := range object.Fields.List {
-			for _, field := range f.Names {
-				c[name+field.Name] = firstParagraph(f.Doc, f.Comment)
-			}
-		}
-	}
-}
-
-// firstParagraph is a comment without what only a reader of the code needs.
-func firstParagraph(groups ...*ast.CommentGroup) string {
-	for _, g := range groups {
-		text, _, _ := strings.Cut(g.Text(), "\n\n")
-		if text != "" {
-			return strings.Join(strings.Fields(text), " ")
-		}
-	}
-	return ""
 }

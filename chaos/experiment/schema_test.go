@@ -110,7 +110,7 @@ func TestSchemaRefuses(t *testing.T) {
 		{"{reference: dependency}", "{reference: dependency, url: x}", "oneOf"},
 		{"{reference: dependency}", "{reference: dependency, with: {a: [b]}}", "with"},
 		{"pay: {", "a pay: {", "links"},
-		{"claims: [", "reports: [html]\nclaims: [", "reports"},
+		{"claims: [", "reports: [docx]\nclaims: [", "reports"},
 	} {
 		text := strings.Replace(minimal, row.old, row.new, 1)
 		problems := strings.Join(violations(t, s, []byte(text)), "\n")

@@ -84,6 +84,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		f.numbers.Add("calls_of_repeated_requests", float64(a.mixed))
 	}
 	if len(a.fanned) > 0 {
+		f.show(func() Exhibit { return attemptCounts(a.own, c.Link, "base", nil) })
 		f.open("base", fannedOut,
 			len(a.fanned), a.quiet, c.Link)
 		return f.verdict()
@@ -97,6 +98,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	}
 	byRank, told, overlaps := ranks(calls, blur, noise, receipts)
 	c.count(f, calls, byRank, told, overlaps)
+	c.deepest(f, byRank, told)
 	f.numbers.AddTime("noise", noise)
 	f.numbers.AddTime("hops", hops.tail)
 	if c.RetryAfter {
@@ -104,6 +106,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	}
 	if len(byRank) == 0 || len(byRank[0].all)+len(told) == 0 {
 		f.open("base", "no call over %s was retried: let a fault make calls fail in a way that is, and callers wait for it", c.Link)
+		f.show(func() Exhibit { return attemptCounts(calls, c.Link, "base", nil) })
 		return f.verdict()
 	}
 	c.judgeEarly(f, byRank)
@@ -151,6 +154,7 @@ func (c Backoff) judgeWaits(f *finding, run *evidence.Run, byRank []waits, ways 
 		f.numbers.AddTime(fmt.Sprintf("law_%d_from", s.rank), lower)
 		f.numbers.AddTime(fmt.Sprintf("law_%d_to", s.rank), upper)
 	}
+	f.show(func() Exhibit { return c.waitsOf(byRank, all) })
 	if len(all) == 0 {
 		f.open("base", "only %s seen: at least %d are needed"+moreFail,
 			were(len(byRank[0].all), "first wait was", "first waits were"), leastWaits)

@@ -140,6 +140,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 			return f.verdict()
 		}
 	}
+	f.show(func() Exhibit { return levelOf(run, link, c.Limit) })
 	here := func(i evidence.Injection) bool { return onPath(link, i) }
 	spans := episodes(run, 0, here)
 	hits := hitOf(link, spans)

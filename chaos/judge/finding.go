@@ -18,6 +18,8 @@ type finding struct {
 	void        string
 	leans       leaning
 	rested      []stretch // what the claim rests on; nil until rests was called
+	exhibits    []Exhibit
+	example     example
 }
 
 // stretch is a part of a run, both ends included.
@@ -79,6 +81,7 @@ func (f *finding) verdict() Verdict {
 			}
 		}
 		v.Ruling, v.Void, v.Reason, v.Parts = Inconclusive, f.void, f.void, undecided(f.parts)
+		v.Exhibits = f.closer(v.Ruling)
 		if len(seen) > 0 {
 			v.Reason += ". What was seen may not be the system's: " + strings.Join(seen, "; ")
 		}
@@ -96,6 +99,7 @@ func (f *finding) verdict() Verdict {
 	if v.Ruling == Held {
 		v.Despite, _ = despite(f.run, f.rested, f.leans)
 	}
+	v.Exhibits = f.closer(v.Ruling)
 	return v
 }
 

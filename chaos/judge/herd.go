@@ -20,6 +20,7 @@ type herd struct {
 	peak   int      // most that were retried within one bin
 	times  Interval // that, in terms of an even spread
 	width  time.Duration
+	rank   int // of the retries
 }
 
 // judgeHerd looks at how the retries of calls that failed together come back:
@@ -42,7 +43,7 @@ func (c Backoff) judgeHerd(f *finding, run *evidence.Run, byRank []waits) {
 			peak, back := fullest(cohort)
 			stalled := 1 + float64(run.Noise(cohort[0].after.End, back))/float64(bin)
 			least := float64(peak) - 3.7*math.Sqrt(float64(peak)) // by chance less than once in 10,000 times
-			h := herd{cohort, peak, Interval{max(0, least) / stalled / even, float64(peak) / even}, width}
+			h := herd{cohort, peak, Interval{max(0, least) / stalled / even, float64(peak) / even}, width, i + 1}
 			seen.High = max(seen.High, h.times.High)
 			if worst.cohort == nil || h.times.Low > seen.Low {
 				seen.Low, worst = h.times.Low, h
@@ -57,6 +58,7 @@ func (c Backoff) judgeHerd(f *finding, run *evidence.Run, byRank []waits) {
 		return
 	}
 	f.numbers.Add("herd_peak", seen.High)
+	f.show(func() Exhibit { return c.herdOf(worst) })
 	even := float64(len(worst.cohort)) * float64(bin) / float64(worst.width)
 	f.rule(measure{
 		name: "herd", unit: times, seen: seen, allowed: atMost(c.Herd), sample: len(worst.cohort), ids: all(worst.cohort),

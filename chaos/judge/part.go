@@ -12,8 +12,8 @@ import (
 // Part is one sentence of a claim with a ruling of its own, so that one that
 // cannot be told hides none that held. In files its figures are in Unit.
 type Part struct {
-	Name    string    `json:"name"` // the key of the claim that it is about, or the field's word where no key has it
-	Ruling  Ruling    `json:"ruling"`
+	Name    string    `json:"name"`              // the key of the claim that it is about, or the field's word where no key has it
+	Ruling  Ruling    `json:"ruling"`            // of this sentence alone
 	Note    bool      `json:"note,omitempty"`    // not claimed: it is shown, and the ruling does not depend on it
 	Reason  string    `json:"reason"`            // a clause with the deciding figures in it
 	Unit    string    `json:"unit,omitempty"`    // ms, pct, times; absent for counts

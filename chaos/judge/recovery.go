@@ -62,6 +62,7 @@ func (c Recovery) Judge(run *evidence.Run) Verdict {
 	end := horizon(run)
 	each := func(evidence.Injection) bool { return true }
 	spans := episodes(run, 0, each)
+	f.show(func() Exhibit { return c.goodputOver(run, all, spans, end) })
 	switch {
 	case len(spans) == 0:
 		f.open("within", "%s: there was nothing to recover from: add a fault that makes requests fail", noEpisode(run, "", each))

@@ -133,6 +133,8 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	}
 	t := c.count(run, a, noise, receiptsOf(run, c.Link, link, noise))
 	t.write(&f.numbers, a.all.len())
+	c.worthALook(f, t)
+	f.show(func() Exhibit { return c.attemptCounts(a.own) })
 	if len(a.fanned) > 0 {
 		f.open("on", fannedOut,
 			len(a.fanned), a.quiet, c.Link)

@@ -50,6 +50,8 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	f.rests(spans[0].from-time.Second, min(spans[len(spans)-1].to, t.end), onTimes)
 	tried := c.tried(t, spans)
 	longest := time.Duration(tried.longest.High)
+	longestWait(f, tried.waited)
+	f.show(func() Exhibit { return c.waitsOver(t, spans, longest) })
 	f.numbers.Add("hung", float64(tried.hung))
 	f.numbers.Add("requests", float64(tried.waited.len()))
 	f.numbers.Add("answered", float64(tried.answered))

@@ -18,8 +18,8 @@ import (
 // name, a zero byte and the SHA-256 of its content: so none of them can be changed,
 // left out or exchanged for another without the links after it.
 type Sealed struct {
-	File string `json:"file"`
-	Link string `json:"link"`
+	File string `json:"file"` // its name in the run directory
+	Link string `json:"link"` // SHA-256, in hexadecimal
 }
 
 // rests reports whether rulings, or the figures beside them, rest on a file of a run

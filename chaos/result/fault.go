@@ -11,6 +11,8 @@ type Fault struct {
 	Name     string  `json:"name"`
 	Kind     string  `json:"kind"`
 	On       string  `json:"on"`
+	Planned  float64 `json:"planned_s"`          // when it was to be injected
+	For      float64 `json:"planned_for_s"`      // how long it was to be in force; 0 of what has no length
 	Injected float64 `json:"injected_s"`         // −1 if it never was
 	Healed   float64 `json:"healed_s"`           // −1 if it was not
 	Hit      uint64  `json:"hit"`                // exchanges it touched; for what is not a link's own 1 when it was done
@@ -21,8 +23,8 @@ type Fault struct {
 func faults(run *evidence.Run) []Fault {
 	var all []Fault
 	for _, f := range run.Faults {
-		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Injected: seconds(f.Injected), Healed: seconds(f.Healed),
-			Overflow: f.Overflow, Error: f.Error}
+		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Planned: f.At.Duration().Seconds(), For: f.For.Duration().Seconds(), Injected: seconds(f.Injected),
+			Healed: seconds(f.Healed), Overflow: f.Overflow, Error: f.Error}
 		if link := run.Links[f.On]; f.Does().Marks && link != nil {
 			for i := range link.Exchanges {
 				if link.Exchanges[i].HitBy(f.Index) {

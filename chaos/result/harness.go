@@ -10,21 +10,21 @@ import (
 
 // Harness is the harness measuring itself.
 type Harness struct {
-	Healthy   bool     `json:"healthy"`
-	Problems  []string `json:"problems,omitempty"` // why not, each with its figure
-	Effect    string   `json:"effect,omitempty"`   // what became of the claims, in a sentence; "" if it was well
-	Offered   uint64   `json:"offered"`
-	Sent      uint64   `json:"sent"`
-	Unsent    uint64   `json:"unsent"`
+	Healthy   bool     `json:"healthy"`                // it was well in every second of the load
+	Problems  []string `json:"problems,omitempty"`     // why not, each with its figure
+	Effect    string   `json:"effect,omitempty"`       // what became of the claims, in a sentence; "" if it was well
+	Offered   uint64   `json:"offered"`                // sent or unsent
+	Sent      uint64   `json:"sent"`                   // requests that were sent and ended
+	Unsent    uint64   `json:"unsent"`                 // arrivals that were given up
 	Steps     uint64   `json:"steps,omitempty"`        // of those sent, the ones that followed an answer: no arrivals of the schedule
 	Stalled   string   `json:"when_stalled,omitempty"` // burst or skip, where arrivals that no connection was free for were not to wait
-	SendLag   Spread   `json:"send_lag"`
-	HiccupP99 float64  `json:"hiccup_p99_ms"` // largest of any second
-	HiccupMax float64  `json:"hiccup_max_ms"`
-	CPU       float64  `json:"cpu_cores"` // mean
-	Steal     float64  `json:"steal_cores"`
-	Pressure  float64  `json:"cpu_pressure"` // largest of any second: part of it in which some thread waited for a core; -1 if unknown
-	Lost      uint64   `json:"evidence_lost"`
+	SendLag   Spread   `json:"send_lag"`               // sent − intended
+	HiccupP99 float64  `json:"hiccup_p99_ms"`          // largest of any second
+	HiccupMax float64  `json:"hiccup_max_ms"`          // largest of any second: a sleeping thread woke up so late
+	CPU       float64  `json:"cpu_cores"`              // mean
+	Steal     float64  `json:"steal_cores"`            // mean, taken away by the hypervisor; -1 if unknown
+	Pressure  float64  `json:"cpu_pressure"`           // largest of any second: part of it in which some thread waited for a core; -1 if unknown
+	Lost      uint64   `json:"evidence_lost"`          // records that are missing
 }
 
 // harness is how the harness did, with the send lag of its front.

@@ -11,14 +11,14 @@ import (
 
 // Link is the behind of one link over the whole run.
 type Link struct {
-	Name      string            `json:"name"`
-	From      string            `json:"from"`
-	To        string            `json:"to"`
-	Exchanges uint64            `json:"exchanges"`
-	Endings   map[string]uint64 `json:"endings"`  // by evidence.Ending, zeros left out
-	Statuses  map[string]uint64 `json:"statuses"` // by what the caller got
-	InFlight  int               `json:"max_in_flight"`
-	Duration  Spread            `json:"duration"`
+	Name      string            `json:"name"`          // as in the experiment
+	From      string            `json:"from"`          // the target that calls
+	To        string            `json:"to"`            // the target that is called
+	Exchanges uint64            `json:"exchanges"`     // requests and their responses; of a link of bytes, connections
+	Endings   map[string]uint64 `json:"endings"`       // by evidence.Ending, zeros left out
+	Statuses  map[string]uint64 `json:"statuses"`      // by what the caller got
+	InFlight  int               `json:"max_in_flight"` // most exchanges in progress when one began
+	Duration  Spread            `json:"duration"`      // of an exchange, from its head to the last of the answer
 
 	// Connections that could not be read and passed as bytes, and what could not be
 	// read of the first: exchanges on them may have no record.

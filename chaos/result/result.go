@@ -7,6 +7,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 )
@@ -36,9 +37,11 @@ type Result struct {
 	Routes   []Route         `json:"routes"`
 	Links    []Link          `json:"links"`
 	Faults   []Fault         `json:"faults"`
-	Notes    []string        `json:"notes,omitempty"` // what happened besides, each with its time: a target that died, for one
+	Notes    []string        `json:"notes,omitempty"`  // what happened besides, each with its time: a target that died, for one
+	Events   []Event         `json:"events,omitempty"` // of the notes those that are of a moment, for who draws them
 	Harness  Harness         `json:"harness"`
 	Warmup   *Warmup         `json:"warmup,omitempty"` // absent if there was none
+	Series   *series.View    `json:"series,omitempty"` // the run over its length; absent of one that was killed in its first second
 	Chain    []Sealed        `json:"chain,omitempty"`  // over the files of the directory, as the run left them; absent where a directory is judged again
 
 	Dir string `json:"-"` // the run directory
@@ -48,10 +51,10 @@ type Result struct {
 const GoesOn = "the run goes on"
 
 // Of makes the result of an experiment out of what a run of it left: its
-// evidence, and the histograms of its front, with routes as in run.Routes. Those
-// that are nil, because the run was killed before there were any, say nothing.
-func Of(x *experiment.Experiment, run *evidence.Run, times *hist.Set) *Result {
-	verdicts := Verdicts(x, run)
+// evidence, what Verdicts ruled of it, and the histograms of its front, with routes as
+// in run.Routes. Those that are nil, because the run was killed before there were any,
+// say nothing.
+func Of(x *experiment.Experiment, run *evidence.Run, verdicts []judge.Verdict, times *hist.Set) *Result {
 	r := &Result{
 		Schema: Schema, Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started,
 		Seconds: run.End.Seconds(), Partial: run.Partial, Stopped: run.Stopped,
@@ -74,6 +77,7 @@ func Of(x *experiment.Experiment, run *evidence.Run, times *hist.Set) *Result {
 	for _, n := range run.Notes {
 		r.Notes = append(r.Notes, fmt.Sprintf("%.1fs %s", n.At.Seconds(), n.Text))
 	}
+	r.Events = events(run)
 	return r
 }
 

@@ -9,13 +9,13 @@ import (
 
 // Route is the front of one route over the whole run.
 type Route struct {
-	Name     string            `json:"name"`
+	Name     string            `json:"name"`              // as in the experiment
 	Follows  string            `json:"follows,omitempty"` // of a step, the route or step whose right answer it follows
-	Requests uint64            `json:"requests"`
-	Success  float64           `json:"success_pct"` // share of ok among the requests
-	Outcomes map[string]uint64 `json:"outcomes"`    // by load.Outcome, zeros left out
-	Response Spread            `json:"response"`    // done − intended
-	Service  Spread            `json:"service"`     // done − sent
+	Requests uint64            `json:"requests"`          // due, also those that were never sent
+	Success  float64           `json:"success_pct"`       // share of ok among the requests
+	Outcomes map[string]uint64 `json:"outcomes"`          // by load.Outcome, zeros left out
+	Response Spread            `json:"response"`          // done − intended
+	Service  Spread            `json:"service"`           // done − sent
 }
 
 // routes is what the callers saw, by the ticks and the histograms: both are

@@ -10,11 +10,11 @@ import (
 
 // Spread is a distribution in milliseconds.
 type Spread struct {
-	P50  float64 `json:"p50_ms"`
-	P90  float64 `json:"p90_ms"`
-	P99  float64 `json:"p99_ms"`
-	P999 float64 `json:"p99_9_ms"`
-	Max  float64 `json:"max_ms"`
+	P50  float64 `json:"p50_ms"`   // the median
+	P90  float64 `json:"p90_ms"`   // nine of ten took no longer
+	P99  float64 `json:"p99_ms"`   // of a hundred 99
+	P999 float64 `json:"p99_9_ms"` // of a thousand 999
+	Max  float64 `json:"max_ms"`   // the longest
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

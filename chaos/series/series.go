@@ -11,17 +11,27 @@ const (
 	MaxLinks  = 50
 )
 
-// MaxWindows bounds the windows around faults, and WindowColumns each of them.
+// MaxWindows bounds the windows around faults, WindowColumns each of them, and
+// WindowRows its routes, and its links.
 const (
 	MaxWindows    = 40
 	WindowColumns = 120
+	WindowRows    = 10
 )
+
+// MaxBytes bounds a View as JSON without white space: what would be beyond it has no
+// rows of its own, and is counted in OtherRoutes and OtherLinks.
+const MaxBytes = 2 << 20
 
 // Series is a run over its length. A column is Step whole seconds merged: counts are
 // summed, percentiles are of the merged histograms, gauges are the least and the most.
 // All columns of a series are of one length, and column i begins at From + i × Step
 // seconds since the start of the load; the last may be shorter. Times are seconds,
-// durations milliseconds. A percentile of nothing is null.
+// durations milliseconds. A percentile of nothing is null, and all have 4 digits: the
+// histograms know 3.
+//
+// What was counted and timed from one moment to the next belongs to the column in
+// which it began: the harness looks about once a second, some milliseconds late.
 type Series struct {
 	From    evidence.Seconds `json:"from_s"`
 	To      evidence.Seconds `json:"to_s"` // the end of the last column
@@ -30,7 +40,7 @@ type Series struct {
 	Ended   []uint64         `json:"ended"`
 	Unsent  []uint64         `json:"unsent"`
 
-	// What ended, by outcome; an outcome that never came is absent.
+	// What ended, by outcome, Unsent apart; an outcome that never came is absent.
 	Outcomes map[string][]uint64 `json:"outcomes"`
 	Response Percentiles         `json:"response"` // over all routes
 
@@ -83,15 +93,20 @@ type Harness struct {
 	Unwell   []bool    `json:"unwell"` // it was not well in a second of it
 }
 
-// Window is a stretch around a fault in columns of one second.
+// Window is a stretch around a fault in columns of one second: from 30 s before its
+// injection to 60 s after its healing. Where that is more than WindowColumns there are
+// two, one around each, the latter to 60 s after it.
 type Window struct {
 	Fault  string  `json:"fault"`
+	Index  int     `json:"index"` // of the fault: its place in the experiment
 	Series *Series `json:"series"`
 }
 
-// Phase is the response times of one stretch of a run, merged.
+// Phase is the response times of one stretch of a run, merged. Every second is in
+// exactly one: a second in which a fault was in force, if only for a moment, is
+// during; between is what was sound between two faults.
 type Phase struct {
-	Name     string           `json:"name"` // before, during, after: of the faults
+	Name     string           `json:"name"` // before, during, between, after: of the faults; all if nothing was injected
 	From     evidence.Seconds `json:"from_s"`
 	To       evidence.Seconds `json:"to_s"`
 	Count    int64            `json:"count"`
@@ -114,7 +129,10 @@ type Quantile struct {
 
 // View is all that a report draws over time.
 type View struct {
-	Whole   *Series  `json:"whole"`
+	Whole *Series `json:"whole"`
+
+	// By From. Of more than MaxWindows those that have a call in them that proves a
+	// refutation, and the earliest. None where Whole has columns of one second itself.
 	Windows []Window `json:"windows,omitempty"`
 	Phases  []Phase  `json:"phases,omitempty"`
 }

@@ -39,6 +39,7 @@ type schemaKey struct {
 	Ref         string           `json:"$ref"`
 	Default     json.RawMessage  `json:"default"`
 	OneOf       []map[string]any `json:"oneOf"`
+	Enum        []any            `json:"enum"`
 }
 
 // claimSchema reads the schema as it is printed.
@@ -189,26 +190,39 @@ func TestClaimPages(t *testing.T) {
 	comparePage(t, filepath.Join(claimDocs, "README.md"), index.String()+"\n"+keysEnd)
 }
 
-// comparePage compares what stands between the two marks of a page, or writes it.
+// comparePage compares what stands between the two marks of a claim's page.
 func comparePage(t *testing.T, file, want string) {
+	t.Helper()
+	compareBetween(t, file, keysBegin, want)
+}
+
+// compareBetween compares what stands between begin and keysEnd, both included, or
+// writes it.
+func compareBetween(t *testing.T, file, begin, want string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	before, rest, begun := strings.Cut(string(text), keysBegin)
+	before, rest, begun := strings.Cut(string(text), begin)
 	got, after, ended := strings.Cut(rest, keysEnd)
 	switch {
 	case !begun || !ended:
 		t.Errorf("%s has not the two marks around what is from the schema", file)
-	case keysBegin+got+keysEnd == want:
+	case begin+got+keysEnd == want:
 	case *update:
 		if err := os.WriteFile(file, []byte(before+want+after), 0o644); err != nil {
 			t.Error(err)
 		}
 	default:
-		t.Errorf("%s is not what the schema says; with -update it is written anew.\ngot  %s\nwant %s", file, keysBegin+got+keysEnd, want)
+		is, should := strings.Split(begin+got+keysEnd, "\n"), strings.Split(want, "\n")
+		at := 0
+		for at < min(len(is), len(should)) && is[at] == should[at] {
+			at++
+		}
+		t.Errorf("%s is not what the schema says; with -update it is written anew. First:\ngot  %s\nwant %s", file,
+			strings.Join(is[at:min(at+2, len(is))], "\n"), strings.Join(should[at:min(at+2, len(should))], "\n"))
 	}
 }
 

@@ -32,10 +32,12 @@ func completeAll(root *cobra.Command) {
 // argumentsOf completes the arguments of a verb.
 func argumentsOf(verb string) cobra.CompletionFunc {
 	switch verb {
-	case "run", "validate":
+	case "run", "validate", "discover":
 		return files("yaml", "yml", "json")
 	case "judge", "report":
 		return folders
+	case "init":
+		return oneOf(patternNames()...)
 	case "target":
 		return oneOf(reference.Names()...)
 	default:

@@ -70,6 +70,13 @@ func TestLoadSendsWhatItWasTold(t *testing.T) {
 	if sum != n {
 		t.Errorf("the spectrum has %d of %d", sum, n)
 	}
+	drawn := uint64(0)
+	for _, ended := range l.Series.Whole.Ended {
+		drawn += ended
+	}
+	if drawn != n {
+		t.Errorf("the series have %d of %d", drawn, n)
+	}
 	record, err := os.ReadFile(filepath.Join(dir, "all.csv"))
 	if err != nil {
 		t.Fatal(err)

@@ -106,6 +106,8 @@ Exit codes:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newRunCommand(),
+		newInitCommand(),
+		newDiscoverCommand(),
 		newLoadCommand(),
 		newValidateCommand(),
 		newSchemaCommand(),

@@ -56,6 +56,7 @@ func (r *Run) result(seconds float64, cpu time.Duration, partial string) *report
 	}
 	l.Harness.Problems = r.problems(l, total.Times.Late.Quantile(0.99), loops)
 	l.Harness.Healthy = len(l.Harness.Problems) == 0
+	l.Series = r.live.View()
 	return l
 }
 

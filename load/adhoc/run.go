@@ -7,6 +7,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/meter"
@@ -24,6 +25,8 @@ type Run struct {
 	record *evidence.FrontWriter // nil is none
 	hlog   *hist.LogFile         // nil is none
 	health watch.Health
+	live   *series.Live
+	lost   uint64 // records, up to the last second
 }
 
 // Open makes the record of a load. Drive tells show of every second; it must not
@@ -31,6 +34,7 @@ type Run struct {
 func Open(j *Job, show func(chaos.Progress)) (r *Run, err error) {
 	r = &Run{Job: j, show: show, health: watch.NewHealth(j.Plan.Batch), state: chaos.Progress{Name: j.URL, Total: j.length()}}
 	r.watch = watch.New(watch.Config{Rows: len(j.Groups), Shards: load.Shards(j.Plan), Warmup: j.Warmup, Second: r.second, Flush: r.flush})
+	r.live = j.live()
 	r.record, err = createRecord(j.Record, j.Plan)
 	return r, err
 }
@@ -119,6 +123,7 @@ func (r *Run) second(s watch.Second) {
 	} else {
 		writeHlog(r.hlog, s.From, s.At, s.Interval.Times)
 		r.health.Add(s)
+		r.addTo(r.live, s)
 	}
 	p := &r.state
 	p.At, p.Offered = s.At, 0

@@ -1,7 +1,6 @@
 package hist
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -140,71 +139,21 @@ type Log struct {
 // its number.
 func ReadLog(r io.Reader) (*Log, error) {
 	log := &Log{Histograms: map[string]*Histogram{}}
-	lines := bufio.NewReader(r)
-	for number := 1; ; number++ {
-		line, end := lines.ReadString('\n')
-		if end != nil && !errors.Is(end, io.EOF) {
-			return nil, fmt.Errorf("read histogram log: %w", end)
+	lines := NewLogReader(r)
+	for i, err := range lines.Intervals() {
+		if err != nil {
+			return nil, err
 		}
-		if line != "" {
-			bad := log.add(strings.TrimRight(line, "\r\n"))
-			if bad != nil && end == nil {
-				return nil, fmt.Errorf("read histogram log: line %d: %w", number, bad)
-			}
-			log.Torn = bad != nil
+		if log.Histograms[i.Tag] == nil {
+			log.Histograms[i.Tag] = New()
 		}
-		if end != nil {
-			return log, nil //nolint:nilerr // a torn last line is left out, not an error
+		if err := i.AddTo(log.Histograms[i.Tag]); err != nil {
+			return nil, err
 		}
+		log.End = max(log.End, i.To)
 	}
-}
-
-// add takes one line.
-func (log *Log) add(line string) error {
-	switch {
-	case strings.HasPrefix(line, startComment):
-		text, _, whole := strings.Cut(line[len(startComment):], " ")
-		start, err := parseSeconds(text)
-		if err != nil || !whole {
-			return fmt.Errorf("start time %q", text)
-		}
-		log.Start = time.Unix(0, int64(start))
-		return nil
-	case strings.HasPrefix(line, clampedComment):
-		rest, whole := strings.CutSuffix(line[len(clampedComment):], "]")
-		count, tag, _ := strings.Cut(rest, ",")
-		n, err := strconv.ParseInt(count, 10, 64)
-		if err != nil || !whole {
-			return fmt.Errorf("clamped count %q", rest)
-		}
-		log.of(tag).clamped += n
-		return nil
-	case line == "" || line[0] == '#' || line[0] == '"':
-		return nil // a comment, or the legend
-	}
-	tag := ""
-	if rest, tagged := strings.CutPrefix(line, "Tag="); tagged {
-		tag, line, _ = strings.Cut(rest, ",")
-	}
-	fields := strings.Split(line, ",")
-	if len(fields) != 4 {
-		return fmt.Errorf("%d fields, not 4 (start, length, max, histogram)", len(fields))
-	}
-	var interval [2]time.Duration // start, length
-	for i := range interval {
-		var err error
-		if interval[i], err = parseSeconds(fields[i]); err != nil {
-			return err
-		}
-	}
-	counts, err := decode(fields[3])
-	if err != nil {
-		return fmt.Errorf("histogram: %w", err)
-	}
-	h := log.of(tag)
-	h.lost += h.counts.MergeFrom(counts)
-	log.End = max(log.End, interval[0]+interval[1])
-	return nil
+	log.Start, log.Torn = lines.Start, lines.Torn
+	return log, nil
 }
 
 // parseSeconds reads a number of seconds to the millisecond.
@@ -215,13 +164,4 @@ func parseSeconds(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a time in seconds", text)
 	}
 	return time.Duration(math.Round(seconds*1000)) * time.Millisecond, nil
-}
-
-// of is the histogram of a tag as it stands in the log.
-func (log *Log) of(escaped string) *Histogram {
-	tag := tagUnescaper.Replace(escaped)
-	if log.Histograms[tag] == nil {
-		log.Histograms[tag] = New()
-	}
-	return log.Histograms[tag]
 }

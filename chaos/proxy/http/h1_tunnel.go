@@ -128,8 +128,11 @@ func (c *h1Conn) tunnelEnd() step {
 	c.mu.Lock()
 	up := c.up
 	over := up == nil || up.eof
+	resets := c.ending == toReset
 	c.mu.Unlock()
 	switch {
+	case resets:
+		return read // until it is
 	case over && c.opaque.Load():
 		c.end(evidence.Unread)
 		return stop

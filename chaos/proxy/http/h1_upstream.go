@@ -414,6 +414,9 @@ func (u *h1Upstream) ended(err error) {
 	}
 	e, ok := c.finish(how)
 	uploading := !c.sent
+	if !clean {
+		c.ending = toReset // the caller's side may look before it is
+	}
 	c.mu.Unlock()
 	if !u.in.empty() { // of a head that will never be complete
 		_, _ = c.writeBack(u.in.unread())

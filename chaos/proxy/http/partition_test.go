@@ -206,3 +206,37 @@ func TestPartition(t *testing.T) {
 		held(l)
 	})
 }
+
+// TestDeathIsAResetWhileToxicsChange: a change of toxics has the caller's side look at
+// its state at any moment, also when the exchange has ended and the connection is not
+// reset yet.
+func TestDeathIsAResetWhileToxicsChange(t *testing.T) {
+	d := wiretest.NewDependency(t)
+	l := listen(t, d.Address())
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				l.Add(6, toxic.Partition{Select: toxic.All})()
+			}
+		}
+	}()
+	for range 300 {
+		c := l.Dial()
+		c.Send(wiretest.Get)
+		up := d.Take()
+		up.Expect(wiretest.Get)
+		transport.Reset(up.TCPConn)
+		c.WasReset()
+		c.Close()
+		if x := l.Next(); x.Ending != evidence.Failed {
+			t.Fatalf("recorded %+v", x)
+		}
+	}
+	close(stop)
+	<-stopped
+}

@@ -37,8 +37,7 @@ func (a *activeConn) grown(now time.Duration) float64 {
 // connToxics is a snapshot of those in force; but for what the loop notes in
 // its activeConns it never changes.
 type connToxics struct {
-	list    []*activeConn
-	applied chan struct{} // closed by the loop when every connection is in line with it
+	list []*activeConn
 }
 
 // holds reports whether a toxic is in force.

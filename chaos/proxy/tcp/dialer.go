@@ -24,13 +24,6 @@ type asyncDialer struct {
 	wg     *sync.WaitGroup
 }
 
-// resolved is what became of looking up a name for a connection.
-type resolved struct {
-	session    *session
-	generation int32
-	addrs      []netip.AddrPort // none if it failed
-}
-
 func newAsyncDialer(upstream string, allow func(netip.AddrPort) error) (asyncDialer, error) {
 	d := asyncDialer{allow: allow, wg: &sync.WaitGroup{}}
 	var err error

@@ -209,7 +209,7 @@ func (p *session) take(dir link.Direction, size int) bool {
 	} else {
 		f.full = 0
 	}
-	l.relay.Got(dir, n)
+	p.relay.Got(dir, n)
 	if p.smallInRow++; n >= fastBuffer {
 		p.smallInRow = 0
 	}
@@ -258,7 +258,7 @@ func (p *session) give(dir link.Direction, b []byte) bool {
 // count notes bytes that were given to the receiver.
 func (p *session) count(dir link.Direction, n int) {
 	p.directions[dir].bytes += uint64(n)
-	p.loop.relay.Passed(dir, n)
+	p.relay.Passed(dir, n)
 }
 
 // delay puts bytes into the backlog, in pieces that are due when the shapers

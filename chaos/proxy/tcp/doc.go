@@ -1,6 +1,7 @@
 // Package tcp relays connections and bytes, whatever is spoken: redis, PostgreSQL,
-// TLS. One thread with an event loop serves all connections of a link, because two
-// goroutines for each cost more than the pass itself.
+// TLS. Event loops on threads of their own, at most as many as cores, serve the
+// connections of all links (pool.go), because two goroutines for each cost more than
+// the pass itself.
 //
 //	caller ──▶ read ──▶ Shapers ──▶ backlog ──when due──▶ write ──▶ dependency
 //	             ├──────── nothing shapes it ──────────────┤

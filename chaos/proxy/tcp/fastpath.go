@@ -4,7 +4,6 @@ package tcp
 
 import (
 	"os"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,19 +25,18 @@ import (
 // error, bulk, no room) demotes the session, and is then dealt with as always, by
 // epoll. Before that all that its receives have brought is passed on, so nothing is
 // lost or overtaken.
-// Where the kernel lets us have no ring, all stay with epoll.
+// Where the kernel lets us have no ring, all stay with epoll; we ask again, because what
+// it lacked may have been descriptors or memory.
 type fastPath struct {
-	loop       *loop
-	after      int          // so many small messages in a row make a session be promoted
-	promotions atomic.Int64 // how many times one has
-	ring       *poll.Ring   // nil until a session is promoted
-	buffers    *poll.Buffers
-	refused    bool // there is no ring to be had
+	loop    *loop
+	ring    *poll.Ring // nil until a session is promoted
+	buffers *poll.Buffers
+	retry   time.Duration // there was no ring to be had: when to ask again
 	poll.Patience
 
 	sessions int          // that are on it
 	leaving  []*session   // of these, those that are to go back to epoll
-	emptying bool         // all are
+	emptying bool         // a relay's are, now
 	watched  bool         // a poll of the epoll descriptor is under way
 	news     bool         // and it has told of something
 	lent     []lentBuffer // of buffers to sends
@@ -62,14 +60,15 @@ type lentBuffer struct {
 }
 
 const (
-	promoteAfter    = 16      // small messages in a row, after which a session is promoted
-	fastBuffer      = 4 << 10 // what is larger is not small
-	fastBuffers     = 1 << 8  // a power of two
-	fastEntries     = 1 << 10 // submissions at a time
-	fastCompletions = 1 << 13 // completions that wait to be taken
-	watchTag        = 1 << 63 // of the poll of the epoll descriptor
-	cancelTag       = 1 << 61 // of a cancel
-	sendTag         = 1 << 62 // beside that of the side that is sent to
+	ringPause       = time.Second // before we ask for a ring again
+	promoteAfter    = 16          // small messages in a row, after which a session is promoted
+	fastBuffer      = 4 << 10     // what is larger is not small
+	fastBuffers     = 1 << 8      // a power of two
+	fastEntries     = 1 << 10     // submissions at a time
+	fastCompletions = 1 << 13     // completions that wait to be taken
+	watchTag        = 1 << 63     // of the poll of the epoll descriptor
+	cancelTag       = 1 << 61     // of a cancel
+	sendTag         = 1 << 62     // beside that of the side that is sent to
 )
 
 // tag names a side of this very session in completions.
@@ -79,10 +78,10 @@ func (p *session) tag(k int) uint64 {
 
 // open makes the ring. It reports whether there is one.
 func (f *fastPath) open() bool {
-	if f.ring != nil || f.refused {
-		return !f.refused
+	if f.ring != nil || f.loop.now < f.retry {
+		return f.ring != nil
 	}
-	f.refused = true
+	f.retry = f.loop.now + ringPause
 	ring, err := poll.NewRing(fastEntries, fastCompletions)
 	if err != nil {
 		return false
@@ -97,7 +96,7 @@ func (f *fastPath) open() bool {
 		ring.Close()
 		return false
 	}
-	f.ring, f.buffers, f.refused = ring, buffers, false
+	f.ring, f.buffers = ring, buffers
 	return true
 }
 
@@ -122,7 +121,8 @@ func (f *fastPath) promote(p *session) {
 	}
 	p.fast = true
 	f.sessions++
-	f.promotions.Add(1)
+	p.relay.onFast++
+	p.relay.promotions.Add(1)
 	for k := range p.peers {
 		p.peers[k].ringState = ringState{}
 		f.receive(p, k)
@@ -194,6 +194,7 @@ func (f *fastPath) cancel() {
 func (f *fastPath) demoted(p *session) {
 	p.fast, p.leaving = false, false
 	f.sessions--
+	p.relay.onFast--
 	for k := range p.peers {
 		if f.loop.poller.Add(p.peers[k].fd, p.slot<<1|int32(k), p.generation) != nil {
 			p.close(goneFrom(link.Direction(k)), true) // the kernel's bound on watched descriptors
@@ -204,18 +205,18 @@ func (f *fastPath) demoted(p *session) {
 	p.pumpBoth()
 }
 
-// empty makes all leave, now: when it returns every session is with epoll.
-func (f *fastPath) empty() {
-	if f.sessions == 0 {
+// empty makes all of a relay leave, now: when it returns they are with epoll.
+func (f *fastPath) empty(r *Relay) {
+	if r.onFast == 0 {
 		return
 	}
 	for _, p := range f.loop.sessions {
-		if p.fast {
+		if p.fast && p.relay == r {
 			f.demote(p)
 		}
 	}
 	f.emptying = true
-	for f.cancel(); f.sessions > 0; f.cancel() {
+	for f.cancel(); r.onFast > 0; f.cancel() {
 		if _, err := f.enter(time.Millisecond, true); err != nil {
 			break // the ring is broken: what it holds is lost with it
 		}
@@ -303,7 +304,7 @@ func (f *fastPath) takeBack() {
 func (f *fastPath) deliver() {
 	for f.at < len(f.done) {
 		if !f.emptying {
-			f.loop.applyToxics()
+			f.loop.takeOrders()
 		}
 		if f.at == len(f.done) {
 			return
@@ -326,7 +327,7 @@ func (f *fastPath) received(p *session, k int, d poll.Completion) {
 	if d.Flags&poll.HasBuffer != 0 {
 		id := uint16(d.Flags >> poll.BufferShift)
 		if d.Res > 0 {
-			f.loop.relay.Got(link.Direction(k), int(d.Res))
+			p.relay.Got(link.Direction(k), int(d.Res))
 			f.pass(p, link.Direction(k), id, int(d.Res))
 		} else {
 			f.buffers.Give(id)
@@ -382,7 +383,7 @@ func (f *fastPath) unsent(p *session, k int, res int32) {
 	s, dir := &p.peers[k], link.Direction(1-k)
 	rest := s.message[max(0, res):]
 	p.directions[dir].bytes -= uint64(len(rest))
-	f.loop.relay.Passed(dir, -len(rest))
+	p.relay.Passed(dir, -len(rest))
 	f.demote(p)
 	if res < 0 && res != -int32(unix.EAGAIN) && res != -int32(unix.EINTR) {
 		s.broken = true // this was the socket's error: no event tells of it again

@@ -70,9 +70,9 @@ func onFastPath(t *testing.T) (l *testLink, c, up *wiretest.Caller) {
 // promotes waits until connections have been promoted so many times.
 func (l *testLink) promotes(times int64) {
 	l.T.Helper()
-	for begin := time.Now(); l.relay.loop.fast.promotions.Load() < times; time.Sleep(time.Millisecond) {
+	for begin := time.Now(); l.relay.promotions.Load() < times; time.Sleep(time.Millisecond) {
 		if time.Since(begin) > wiretest.Patience {
-			l.T.Fatalf("promoted %d times, want %d", l.relay.loop.fast.promotions.Load(), times)
+			l.T.Fatalf("promoted %d times, want %d", l.relay.promotions.Load(), times)
 		}
 	}
 }
@@ -287,7 +287,7 @@ func TestFastPathChanges(t *testing.T) {
 	wg.Wait()
 	close(over)
 	toxics.Wait()
-	if n := l.relay.loop.fast.promotions.Load(); n < 5*conns {
+	if n := l.relay.promotions.Load(); n < 5*conns {
 		t.Errorf("promoted %d times: this has not shown enough", n)
 	}
 	for range conns {
@@ -320,8 +320,8 @@ func chatters(c *wiretest.Caller, stream uint64, messages int) error {
 func TestFastPathSendIsOver(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	l := &loop{relay: &Relay{}}
-	f, p := &l.fast, &session{loop: l, fast: true}
+	l := &loop{}
+	f, p := &l.fast, &session{loop: l, relay: &Relay{}, fast: true}
 	f.loop, l.sessions = l, []*session{p}
 	if !f.open() {
 		t.Skip("this kernel, or a sandbox, has no io_uring for us: there is no fast path")
@@ -357,7 +357,7 @@ func TestFastPathRingBreaks(t *testing.T) {
 	over := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		l := &loop{relay: &Relay{}}
+		l := &loop{}
 		l.fast.loop = l
 		if !l.fast.open() {
 			over <- nil
@@ -410,4 +410,24 @@ func breakRings() error {
 		}
 	}
 	return nil
+}
+
+// A ring that could not be had is asked for again.
+func TestRingIsAskedForAgain(t *testing.T) {
+	if !poll.HasRing() {
+		t.Skip("this kernel, or a sandbox, has no io_uring for us: there is no fast path")
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l := &loop{now: time.Second}
+	f := &l.fast
+	f.loop, f.retry = l, l.now+ringPause // as after a failure
+	defer f.close()
+	if f.open() {
+		t.Error("it is asked for at once")
+	}
+	l.now += ringPause
+	if !f.open() {
+		t.Error("it is not asked for again")
+	}
 }

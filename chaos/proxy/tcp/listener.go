@@ -22,7 +22,7 @@ type listener struct {
 }
 
 const (
-	listenerSlot  = -2 // marks its events
+	listenerSlot  = -2 // marks events of the first relay's listener; that of the next is lower by 1
 	listenBacklog = 4096
 	acceptBatch   = 64                   // connections that one turn accepts
 	listenPause   = 5 * time.Millisecond // before another try
@@ -47,6 +47,14 @@ func openListener(on poller, listen string) (d *listener, err error) {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
 	}
 	return d, nil
+}
+
+// due is when it has something to do: never, or 0 for now.
+func (d *listener) due() time.Duration {
+	if d.more {
+		return 0
+	}
+	return d.retry
 }
 
 func (d *listener) close() { d.on.closeSocket(d.fd) }
@@ -80,14 +88,24 @@ func (d *listener) reopen(now time.Duration) {
 
 // accept takes the connections that wait.
 func (l *loop) accept() {
-	d := l.listener
-	if !l.prepared.Load() {
-		return
+	busy := l.accepting[:0]
+	for _, r := range l.accepting {
+		l.acceptOf(r)
+		if r.listener.due() != never {
+			busy = append(busy, r)
+		}
 	}
+	clear(l.accepting[len(busy):])
+	l.accepting = busy
+}
+
+// acceptOf takes those of one relay.
+func (l *loop) acceptOf(r *Relay) {
+	d := r.listener
 	if d.retry <= l.now {
 		d.retry = never
 		if d.paused {
-			d.sync(l.toxics, l.now)
+			d.sync(r.toxics, l.now)
 		} else {
 			d.more = true
 		}
@@ -100,7 +118,7 @@ func (l *loop) accept() {
 		fd, errno := d.on.accept(d.fd)
 		switch errno {
 		case 0:
-			l.admit(fd)
+			l.admit(r, fd)
 		case syscall.EINTR, syscall.ECONNABORTED:
 		case syscall.EAGAIN:
 			d.more = false

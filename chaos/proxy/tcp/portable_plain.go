@@ -13,8 +13,8 @@ import (
 // there is no pipe to be had.
 type (
 	fastPath struct {
-		loop            *loop
-		after, sessions int
+		loop     *loop
+		sessions int
 	}
 	ringState struct{}
 	pipe      struct{}
@@ -27,7 +27,7 @@ const (
 )
 
 func (f *fastPath) promote(p *session)                  { p.smallInRow = 0 }
-func (f *fastPath) empty()                              {}
+func (f *fastPath) empty(*Relay)                        {}
 func (f *fastPath) cancel()                             {}
 func (f *fastPath) deliver()                            {}
 func (f *fastPath) close()                              {}

@@ -1,9 +1,11 @@
 package tcp
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/toxic"
@@ -21,50 +23,89 @@ type Relay struct {
 	config Config
 	life   link.Life
 	loop   *loop
-	mu     sync.Mutex // the control plane's: orders changes of toxics
+	dialer asyncDialer
+	open   atomic.Int64
+	addr   string
+	mu     sync.Mutex    // the control plane's: orders changes of toxics
+	wanted []*activeConn // guarded by mu
+	closed chan struct{} // when it has left its loop
+
+	// The loop's alone.
+	listener   *listener
+	toxics     *connToxics // as every connection knows them
+	serving    bool        // it may accept
+	last       uint64      // number of the last connection
+	after      int         // so many small messages in a row make a session be promoted
+	onFast     int         // sessions on the fast path
+	promotions atomic.Int64
 }
 
 // Listen returns a relay that is bound. It accepts once Serve is called.
 func Listen(c Config) (*Relay, error) {
-	r := &Relay{config: c}
+	r := &Relay{config: c, toxics: &connToxics{}, after: cmp.Or(c.promoteAfter, promoteAfter), closed: make(chan struct{})}
 	var err error
-	if r.loop, err = newLoop(r); err != nil {
+	if r.dialer, err = newAsyncDialer(c.Upstream, c.Allow); err != nil {
+		return nil, err
+	}
+	if r.loop, err = loops.join(); err != nil {
+		return nil, err
+	}
+	if r.listener, err = openListener(r.loop.poller, c.Listen); err != nil {
+		loops.leave(r.loop)
+		return nil, err
+	}
+	r.addr = r.listener.addr.String()
+	if !r.loop.call(func() { err = r.loop.adopt(r) }) {
+		err = r.loop.err
+	}
+	if err != nil {
+		r.listener.close()
+		loops.leave(r.loop)
 		return nil, err
 	}
 	r.life.Start()
-	r.life.WG.Go(r.loop.run)
 	return r, nil
 }
 
 // Serve begins to accept callers. It does not wait.
 func (r *Relay) Serve() {
-	r.loop.prepared.Store(true)
-	r.loop.wake()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.life.Closing() {
+		return
+	}
+	r.loop.order(func() {
+		r.serving, r.listener.more = true, true
+		r.loop.listens(r)
+	})
 }
 
 // Addr is that of link.Relay.
-func (r *Relay) Addr() string { return r.loop.listener.addr.String() }
+func (r *Relay) Addr() string { return r.addr }
 
 // Connections is that of link.Relay.
-func (r *Relay) Connections() int { return int(r.loop.open.Load()) }
+func (r *Relay) Connections() int { return int(r.open.Load()) }
 
 // Close is that of link.Relay.
 func (r *Relay) Close() error {
 	l := r.loop
 	r.mu.Lock()
-	first := r.life.Close() // nothing wakes the loop after this: see change
+	first := r.life.Close() // no toxic changes after this: see change
 	r.mu.Unlock()
 	if first {
-		l.closing.Store(true)
-		l.wake()
-	}
-	<-l.done
-	if first {
+		l.call(func() { l.dismiss(r) })
+		r.dialer.wait()
 		r.life.WG.Wait()
-		l.poller.Close()
+		loops.leave(l)
+		close(r.closed)
 	}
-	if l.err != nil {
-		return fmt.Errorf("close link %s: %w", r.config.Name, l.err)
+	<-r.closed
+	select {
+	case <-l.done:
+		if l.err != nil {
+			return fmt.Errorf("close link %s: %w", r.config.Name, l.err)
+		}
+	default:
 	}
 	return nil
 }
@@ -98,15 +139,10 @@ func (r *Relay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(),
 func (r *Relay) change(edit func([]*activeConn) []*activeConn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.loop
-	next := &connToxics{edit(slices.Clone(l.next.Load().list)), make(chan struct{})}
-	if r.life.Closing() { // the loop has ended or will: nothing would be applied
+	if r.life.Closing() { // nothing would be applied
 		return
 	}
-	l.next.Store(next)
-	l.wake()
-	select {
-	case <-next.applied:
-	case <-l.done:
-	}
+	r.wanted = edit(slices.Clone(r.wanted))
+	next := &connToxics{r.wanted}
+	r.loop.call(func() { r.loop.apply(r, next) })
 }

@@ -21,6 +21,7 @@ import (
 //	         └─────── attachments of toxics ────────────┘
 type session struct {
 	loop       *loop
+	relay      *Relay
 	slot       int32
 	generation int32 // of what is in the slot
 	state      sessionState
@@ -68,25 +69,25 @@ const (
 	dependencySide = 1
 )
 
-// admit makes a session of an accepted connection.
-func (l *loop) admit(fd int) {
-	p := l.place()
+// admit makes a session of a connection that a relay has accepted.
+func (l *loop) admit(r *Relay, fd int) {
+	p := l.place(r)
 	if l.poller.Add(fd, p.slot<<1|callerSide, p.generation) != nil {
 		l.poller.resetSocket(fd) // the kernel's bound on watched descriptors
 		l.free = append(l.free, p)
 		return
 	}
-	l.last++
-	l.relay.Accept()
-	p.state, p.number, p.due, p.gone, p.smallInRow = sessionWaiting, l.last, never, false, 0
+	r.last++
+	r.Accept()
+	p.state, p.number, p.due, p.gone, p.smallInRow = sessionWaiting, r.last, never, false, 0
 	l.now = time.Since(l.origin)
 	p.opened = l.now
 	p.peers = [2]peer{{fd: fd}, {fd: -1}}
-	l.open.Add(1)
+	r.open.Add(1)
 	p.record = link.Record{Exchange: evidence.Exchange{Conn: p.number}}
-	l.relay.Begin(&p.record)
+	r.Begin(&p.record)
 	p.attachments = p.attachments[:0]
-	p.attach(l.toxics.list, true)
+	p.attach(r.toxics.list, true)
 	p.review()
 }
 
@@ -116,7 +117,7 @@ func (p *session) activateDue() (any bool, next time.Duration) {
 		} else if !g.holds {
 			any = true
 			if !g.acquire() {
-				l.relay.Overflowed(g.by.index)
+				p.relay.Overflowed(g.by.index)
 				return true
 			}
 		}
@@ -148,7 +149,7 @@ func (p *session) heal(inForce func(*activeConn) bool) {
 func (p *session) hit(g *attachment) {
 	if !g.hit {
 		g.hit = true
-		p.loop.relay.Touch(&p.record, 1<<uint(g.by.index))
+		p.relay.Touch(&p.record, 1<<uint(g.by.index))
 	}
 }
 
@@ -245,7 +246,7 @@ func (p *session) event(k int, events uint32) {
 	if blocked && s.writable && p.generation == generation {
 		p.pump(link.Direction(1 - k))
 	}
-	if p.generation == generation && p.smallInRow >= p.loop.fast.after {
+	if p.generation == generation && p.smallInRow >= p.relay.after {
 		p.loop.fast.promote(p)
 	}
 }
@@ -260,36 +261,22 @@ func (p *session) dial() {
 	l := p.loop
 	p.state, p.dialBy = sessionDialling, l.now+transport.DialTimeout
 	l.timers.set(p, p.dialBy)
-	if l.dialer.fixed.IsValid() {
-		p.addrs = append(p.addrs[:0], l.dialer.fixed)
+	dialer := &p.relay.dialer
+	if dialer.fixed.IsValid() {
+		p.addrs = append(p.addrs[:0], dialer.fixed)
 		p.connect()
 		return
 	}
 	generation := p.generation
-	l.dialer.wg.Go(func() {
-		addrs := l.dialer.lookup()
-		l.mu.Lock()
-		l.dialled = append(l.dialled, resolved{p, generation, addrs})
-		l.mu.Unlock()
-		l.wake()
+	dialer.wg.Go(func() {
+		addrs := dialer.lookup()
+		l.order(func() {
+			if p.generation == generation && p.state == sessionDialling {
+				p.addrs = addrs
+				p.connect()
+			}
+		})
 	})
-}
-
-// takeDialled goes on with the dials whose name has been looked up.
-func (l *loop) takeDialled() {
-	if l.dialer.fixed.IsValid() {
-		return
-	}
-	l.mu.Lock()
-	dialled := l.dialled
-	l.dialled = nil
-	l.mu.Unlock()
-	for _, r := range dialled {
-		if p := r.session; p.generation == r.generation && p.state == sessionDialling {
-			p.addrs = r.addrs
-			p.connect()
-		}
-	}
 }
 
 // connect tries the next address.
@@ -298,7 +285,7 @@ func (p *session) connect() {
 	for len(p.addrs) > 0 {
 		addr := p.addrs[0]
 		p.addrs = p.addrs[1:]
-		fd, errno := l.dialer.connect(l.poller, addr)
+		fd, errno := p.relay.dialer.connect(l.poller, addr)
 		if errno != 0 && errno != syscall.EINPROGRESS {
 			continue
 		}
@@ -385,9 +372,9 @@ func (p *session) finish() {
 // close ends the session: its record first, then both sockets, hard by a RST.
 func (p *session) close(how evidence.Ending, hard bool) {
 	l := p.loop
-	l.open.Add(-1)
+	p.relay.open.Add(-1)
 	p.record.BytesUp, p.record.BytesDown = p.directions[0].bytes, p.directions[1].bytes
-	l.relay.End(&p.record, how)
+	p.relay.End(&p.record, how)
 	p.record.Tell()
 	for k := range p.peers {
 		switch fd := p.peers[k].fd; {

@@ -114,7 +114,7 @@ func (p *session) splice(dir link.Direction) bool {
 			src.readable = false
 			p.endFlow(dir, endOf(src), nil)
 		default:
-			l.relay.Got(dir, moved)
+			p.relay.Got(dir, moved)
 			f.pipe.fill = moved
 			f.pipe.small++
 			if moved >= bulkLeast {

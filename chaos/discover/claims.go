@@ -1,0 +1,146 @@
+package discover
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// retryable are the statuses that may be tried again, and never those that may not.
+var (
+	retryable = []Cause{429, 502, 503, 504}
+	never     = []Cause{400, 401, 403, 404, 409}
+)
+
+// Claims is the claims section of an experiment file that says what was found.
+func (f *Findings) Claims() string {
+	var b strings.Builder
+	b.WriteString("claims:\n")
+	line := func(kind string, keys ...string) {
+		fmt.Fprintf(&b, "  - %s: {%s}\n", kind, strings.Join(slices.DeleteFunc(keys, func(k string) bool { return k == "" }), ", "))
+	}
+	link, route := "link: "+f.Link, "route: "+f.Route
+	if f.Success > 0 {
+		line("steady", route, fmt.Sprintf("success: %g%%", math.Floor(1000*min(0.999, f.Success))/10))
+	}
+	if f.Timeout != nil && f.Longest != nil {
+		line("timeout", link, route, "within: "+upward(f.Longest.High).String())
+	}
+	if law, ok := LawOf(f.Waits); ok || f.Attempts != nil {
+		line("retry", f.retryKeys(link, route)...)
+		if ok && f.Attempts != nil && f.Attempts.High > 1 {
+			line("backoff", append([]string{link, route}, law.keys()...)...)
+		}
+	}
+	if f.Opened {
+		line("breaker", f.breakerKeys(link, route)...)
+	}
+	if f.Limit != nil {
+		line("bulkhead", link, route, fmt.Sprintf("limit: %.0f", f.Limit.High))
+	}
+	line("recovery", route, "within: "+f.recovers().String())
+	return b.String()
+}
+
+func (f *Findings) retryKeys(link, route string) []string {
+	keys := []string{link, route}
+	if f.Attempts != nil {
+		keys = append(keys, fmt.Sprintf("attempts: %.0f", f.Attempts.High))
+		if f.Attempts.Low > 1 {
+			keys = append(keys, fmt.Sprintf("at_least: %.0f", f.Attempts.Low))
+		}
+	}
+	on, not := f.split()
+	if len(on) > 0 {
+		keys = append(keys, "on: "+list(on))
+	}
+	if not = slices.DeleteFunc(not, func(c Cause) bool { return !slices.Contains(never, c) }); len(not) > 0 {
+		keys = append(keys, "never: "+list(not))
+	}
+	return keys
+}
+
+// split are the statuses that were tried again, and those that never were, in order.
+func (f *Findings) split() (on, not []Cause) {
+	for cause, seen := range f.Causes {
+		switch {
+		case cause == 0:
+		case seen.Retried > 0:
+			on = append(on, cause)
+		default:
+			not = append(not, cause)
+		}
+	}
+	slices.Sort(on)
+	slices.Sort(not)
+	return on, not
+}
+
+func list(causes []Cause) string {
+	words := make([]string, len(causes))
+	for i, c := range causes {
+		words[i] = c.String()
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
+
+func (l Law) keys() []string {
+	keys := []string{"base: " + millis(round(l.Base.Low, l.Base.High)).String()}
+	if l.Name != "add" {
+		keys = append(keys, "law: "+l.Name)
+	}
+	if l.Factor != nil {
+		keys = append(keys, fmt.Sprintf("factor: %g", round(l.Factor.Low, l.Factor.High)))
+	}
+	if l.Cap != nil {
+		keys = append(keys, "cap: "+millis(round(l.Cap.Low, l.Cap.High)).String())
+	}
+	if l.Jitter != nil && l.Jitter.High > 0.05 {
+		keys = append(keys, fmt.Sprintf("jitter: %g%%", round(100*l.Jitter.Low, 100*l.Jitter.High)))
+	}
+	return keys
+}
+
+func (f *Findings) breakerKeys(link, route string) []string {
+	keys := []string{link, route}
+	if f.Failures != nil && (f.ByShare == nil || !*f.ByShare) && !math.IsInf(f.Failures.High, 1) {
+		keys = append(keys, fmt.Sprintf("failures: %.0f", f.Failures.High))
+		if f.Counts != "" {
+			keys = append(keys, "counts: "+f.Counts)
+		}
+	}
+	if f.Open != nil {
+		keys = append(keys, "waits: "+millis(round(f.Open.Low, f.Open.High)).String())
+	}
+	if f.Probes != nil && !math.IsInf(f.Probes.High, 1) {
+		keys = append(keys, fmt.Sprintf("probes: %.0f", f.Probes.High))
+	}
+	if f.Rejects != nil {
+		keys = append(keys, "rejects_within: "+upward(f.Rejects.High).String())
+	}
+	if f.Closes != nil && f.Open != nil {
+		keys = append(keys, "closes_within: "+upward(max(f.Closes.High, f.Open.High)).String())
+	}
+	return keys
+}
+
+// recovers is how long it may take until all is well again: what is left of an open
+// time, or of a call that hangs.
+func (f *Findings) recovers() time.Duration {
+	longest := 1000.0
+	for _, figure := range []*Figure{f.Open, f.Longest, f.Closes} {
+		if figure != nil {
+			longest = max(longest, figure.High)
+		}
+	}
+	return upward(longest)
+}
+
+// upward is a round bound with room: half as much again, and 20 ms at least.
+func upward(ms float64) time.Duration {
+	ms = max(1.5*ms, ms+20)
+	digit := math.Pow(10, math.Floor(math.Log10(ms)))
+	return millis(math.Ceil(ms/digit*2) / 2 * digit)
+}

@@ -1,0 +1,95 @@
+package discover
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/judge"
+)
+
+// Subject is what is asked about: the calls that a route makes over a link.
+type Subject struct{ Link, Route string }
+
+// Figure is a measured setting. Times are in milliseconds.
+type Figure struct {
+	judge.Interval
+	Sample int // how many observations it rests on
+}
+
+// between is a figure that lies within two times.
+func between(low, high time.Duration, sample int) *Figure {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	return &Figure{judge.Interval{Low: ms(max(0, low)), High: ms(high)}, sample}
+}
+
+// Cause is why an attempt failed: a status, or 0 for an answer that never came.
+type Cause int
+
+func (c Cause) String() string {
+	if c == 0 {
+		return "a timeout"
+	}
+	return fmt.Sprintf("%d", int(c))
+}
+
+// Retried is what became of the calls that failed by one cause.
+type Retried struct {
+	Calls   int // that failed at their first attempt
+	Retried int // of them
+}
+
+// Wait is the waits before one retry, over all calls.
+type Wait struct {
+	Low, High *Figure // where the range of the waits begins and ends
+	Sample    int
+}
+
+// Findings are what is known of a service so far. A nil figure was not seen; UpTo
+// says up to where it was looked for.
+type Findings struct {
+	Subject
+	Done []string // trials that were made, by name
+
+	Anonymous bool // no call carries the request's id: attempts cannot be told apart
+
+	// In the calm.
+	Success   float64 // part of the requests
+	P50       float64 // ms
+	Calls     float64 // over the link per request, on average
+	Depth     int     // most calls of one request of which each began after the one before had ended
+	Sequences int     // requests that it is of
+
+	// While the dependency failed at once.
+	Fallback float64 // part of the requests that succeeded all the same
+	Failing  int     // requests that it is of
+
+	Attempts    *Figure
+	Causes      map[Cause]Retried
+	Waits       []Wait  // by retry, from the first
+	RetryAfter  *Figure // waits before a retry that was told to wait RetryAfterOf
+	Unkeyed     int     // POST and PATCH that were sent again without an Idempotency-Key
+	KeysChanged int     // calls of which an attempt had another key than the first
+
+	Opened   bool // a breaker was seen open
+	Failures *Figure
+	ByShare  *bool // it opened although every second call succeeded; nil was not tried
+	Open     *Figure
+	OpenUpTo time.Duration
+	Probes   *Figure
+	Rejects  *Figure // how long a caller of the open breaker waits
+	Closes   *Figure // from the healing
+	Counts   string  // what it counts: request or attempt, where that makes a difference
+
+	Timeout     *Figure
+	TimeoutUpTo time.Duration
+	Longest     *Figure // the longest wait of a caller while the dependency hung
+
+	Limit     *Figure // calls in progress
+	LimitUpTo int     // there were as many, and none was turned away
+}
+
+// RetryAfterOf is what a 429 asks callers to wait.
+const RetryAfterOf = time.Second
+
+func (f *Findings) did(trial string) bool { return slices.Contains(f.Done, trial) }

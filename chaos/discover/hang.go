@@ -1,0 +1,79 @@
+package discover
+
+import (
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+const (
+	leastHung   = 5 // calls that were given up, to speak of a timeout
+	leastTurned = 5 // requests that were turned away, to speak of a limit
+)
+
+// learnTimeout is how long a call hangs until it is given up, and how long the callers
+// wait meanwhile.
+func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end time.Duration) {
+	n := 0
+	var low, high time.Duration
+	link := run.Links[f.Link]
+	for i := range link.Exchanges {
+		x := &link.Exchanges[i]
+		if x.Begin < begin || x.Begin >= end || x.Ending != evidence.CallerGone || x.End > end {
+			continue
+		}
+		took := x.Duration()
+		if n++; n == 1 || took < low {
+			low = took
+		}
+		high = max(high, took)
+	}
+	if n < leastHung {
+		f.TimeoutUpTo = end - begin
+	} else {
+		f.Timeout = between(low-hop, low+run.Noise(begin, end)+hop, n)
+		f.Timeout.High = min(f.Timeout.High, float64(high)/float64(time.Millisecond)+1)
+	}
+	var longest time.Duration
+	waited := 0
+	for _, r := range sentIn(all, begin, end) {
+		if r.Outcome == load.OK || r.Status != 0 {
+			waited++
+			longest = max(longest, r.Done-r.Sent)
+		}
+	}
+	if waited > 0 {
+		f.Longest = between(longest-run.Noise(begin, end), longest, waited)
+	}
+}
+
+// learnLimit is how many calls may be in progress: of a dependency that answers none,
+// as many as there were when requests were turned away, before the first call was
+// given up. Later a breaker may turn them away instead.
+func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.Duration) {
+	first := time.Duration(-1) // end of the first call that was given up
+	for i := range link.Exchanges {
+		if x := &link.Exchanges[i]; x.End >= begin && x.Ending == evidence.CallerGone && (first < 0 || x.End < first) {
+			first = x.End
+		}
+	}
+	level := 0
+	for i := range link.Exchanges {
+		if x := &link.Exchanges[i]; x.End >= begin && (first < 0 || x.Begin < first) {
+			level = max(level, x.InFlight)
+		}
+	}
+	turned := 0
+	for _, r := range during {
+		if len(r.calls) == 0 && r.Status != 0 && (first < 0 || r.Done < first) {
+			turned++ // answered, and no call was made
+		}
+	}
+	if turned < leastTurned {
+		f.LimitUpTo = max(f.LimitUpTo, level)
+		return
+	}
+	f.Limit = &Figure{Sample: turned}
+	f.Limit.Low, f.Limit.High = float64(level), float64(level)
+}

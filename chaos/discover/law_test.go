@@ -1,0 +1,50 @@
+package discover
+
+import (
+	"strings"
+	"testing"
+)
+
+// A law is told of the waits as they were seen: a low and a high end, each known to a
+// few milliseconds.
+func TestLawOf(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ends []float64 // low, high of each wait, in ms
+		want string
+	}{
+		{"exponential with jitter", []float64{100, 150, 200, 300, 400, 600}, "base: 100ms, factor: 2, jitter: 50%"},
+		{"no jitter", []float64{100, 101, 300, 302, 900, 903}, "base: 100ms, factor: 3"},
+		{"capped", []float64{100, 150, 200, 300, 400, 600, 400, 600}, "base: 100ms, factor: 2, cap: 400ms, jitter: 50%"},
+		{"cut at the cap", []float64{100, 101, 200, 202, 300, 302}, "base: 100ms, factor: 2, cap: 300ms"},
+		{"constant", []float64{250, 255, 250, 255, 250, 255}, "base: 250ms, law: constant"},
+		{"full jitter", []float64{1, 100, 1, 200, 2, 400}, "base: 100ms, law: full, factor: 2"},
+		{"one wait", []float64{100, 120}, "base: 100ms, jitter: 20%"},
+	} {
+		var waits []Wait
+		for i := 0; i < len(c.ends); i += 2 {
+			low, high := c.ends[i], c.ends[i+1]
+			w := Wait{&Figure{Sample: 100}, &Figure{Sample: 100}, 100}
+			w.Low.Low, w.Low.High = low*0.99, low
+			w.High.Low, w.High.High = high, high*1.01
+			waits = append(waits, w)
+		}
+		law, ok := LawOf(waits)
+		if got := strings.Join(law.keys(), ", "); !ok || got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	if _, ok := LawOf(nil); ok {
+		t.Error("there is a law of no waits")
+	}
+}
+
+func TestRound(t *testing.T) {
+	for _, c := range []struct{ low, high, want float64 }{
+		{1980, 2020, 2000}, {95, 102, 100}, {249, 256, 250}, {1.9, 2.1, 2}, {44, 58, 50}, {7, 7, 7}, {0.0011, 0.0019, 0.0015}, {29600, 30500, 30000},
+	} {
+		if got := round(c.low, c.high); got != c.want {
+			t.Errorf("round(%g, %g) = %g, want %g", c.low, c.high, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package discover
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/load"
+)
+
+// Learn adds what the run of a trial shows. An error says why it shows nothing.
+func (f *Findings) Learn(t Trial, run *evidence.Run) error {
+	if run.Links[f.Link] == nil {
+		return fmt.Errorf("the run has no link %q", f.Link)
+	}
+	all, anonymous := requests(run, f.Subject)
+	if len(all) == 0 {
+		return fmt.Errorf("no request of %q was sent", f.Route)
+	}
+	if len(run.Links[f.Link].Exchanges) == 0 {
+		return fmt.Errorf("no call came over %q: let the service call that address", f.Link)
+	}
+	f.Done = append(f.Done, t.Name)
+	f.Anonymous = anonymous
+	begin, end := stretch(run)
+	if end == 0 {
+		return nil // nothing was injected
+	}
+	switch t.Name {
+	case Quick:
+		f.learnCalm(all, begin)
+		f.learnFallback(sentIn(all, begin, end))
+		f.learnAttempts(all)
+		f.learnWaits(all)
+		f.learnBreaker(run)
+	case Slow:
+		f.learnBreaker(run)
+		if f.Open == nil {
+			f.OpenUpTo = end - begin
+		}
+	case Half:
+		opened := opens(run, f.Subject)
+		f.ByShare = &opened
+	case Hang, LongHang:
+		f.learnTimeout(run, all, begin, end)
+		f.learnLimit(run.Links[f.Link], sentIn(all, begin, end), begin)
+		f.learnAttempts(all)
+	case Statuses:
+		f.learnAttempts(all)
+	}
+	return nil
+}
+
+// stretch is from the first injection to the last healing.
+func stretch(run *evidence.Run) (begin, end time.Duration) {
+	begin = -1
+	for _, fault := range run.Faults {
+		if fault.Injected < 0 {
+			continue
+		}
+		if begin < 0 || fault.Injected < begin {
+			begin = fault.Injected
+		}
+		if fault.Healed < 0 {
+			return begin, run.End
+		}
+		end = max(end, fault.Healed)
+	}
+	return begin, end
+}
+
+// learnCalm is how the service is before anything is broken.
+func (f *Findings) learnCalm(all []request, begin time.Duration) {
+	var ok, calls int
+	var took []time.Duration
+	for _, r := range all {
+		if r.Done >= begin {
+			continue // a fault may have hit it
+		}
+		if r.Outcome == load.OK {
+			ok++
+		}
+		calls += len(r.calls)
+		f.Depth = max(f.Depth, r.depth())
+		took = append(took, r.ResponseTime())
+	}
+	if f.Sequences = len(took); f.Sequences == 0 {
+		return
+	}
+	f.Success = float64(ok) / float64(f.Sequences)
+	f.Calls = float64(calls) / float64(f.Sequences)
+	f.P50 = float64(median(took)) / float64(time.Millisecond)
+}
+
+// learnFallback is what callers get of a dependency that fails: of those whose calls
+// all failed, and of those that made none.
+func (f *Findings) learnFallback(during []request) {
+	ok := 0
+	for _, r := range during {
+		helped := false
+		for _, x := range r.calls {
+			_, bad := failed(x)
+			helped = helped || !bad
+		}
+		if helped {
+			continue
+		}
+		f.Failing++
+		if r.Outcome == load.OK {
+			ok++
+		}
+	}
+	if f.Failing > 0 {
+		f.Fallback = float64(ok) / float64(f.Failing)
+	}
+}
+
+// opens reports whether the breaker was seen open.
+func opens(run *evidence.Run, s Subject) bool {
+	for _, p := range (judge.Breaker{Link: s.Link, Route: s.Route}).Judge(run).Parts {
+		if p.Name == "waits" || p.Name == "silent" || p.Name == "opens_within" {
+			return true
+		}
+	}
+	return false
+}
+
+// asked is a bound that no service meets or misses: what is measured does not depend
+// on it, and a figure is told only of what is claimed.
+const asked = time.Hour
+
+// learnBreaker asks the claim about breakers, which measures without a look at what
+// is declared.
+func (f *Findings) learnBreaker(run *evidence.Run) {
+	if !opens(run, f.Subject) {
+		return
+	}
+	f.Opened = true
+	best := map[string]*judge.Part{}
+	for _, counts := range []string{"", "attempt", "request"} {
+		claim := judge.Breaker{Link: f.Link, Route: f.Route, Failures: 1, Counts: counts, Probes: 1, OpensWithin: asked, RejectsWithin: asked, ClosesWithin: asked}
+		for _, p := range claim.Judge(run).Parts {
+			if p.Seen == nil {
+				continue
+			}
+			if had := best[p.Name]; had == nil || width(p.Seen) < width(had.Seen) {
+				best[p.Name] = &p
+				if p.Name == "failures" {
+					f.Counts = counts
+				}
+			}
+		}
+	}
+	for name, into := range map[string]**Figure{
+		"failures": &f.Failures, "waits": &f.Open, "probes": &f.Probes, "rejects_within": &f.Rejects, "closes_within": &f.Closes,
+	} {
+		p := best[name]
+		if p == nil || (*into != nil && width(&(*into).Interval) <= width(p.Seen)) {
+			continue
+		}
+		*into = &Figure{*p.Seen, max(1, p.Sample)}
+	}
+}
+
+func width(i *judge.Interval) float64 { return i.High - i.Low }

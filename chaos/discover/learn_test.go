@@ -1,0 +1,200 @@
+package discover
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+const ms = time.Millisecond
+
+// service is what a run is made up of: a request each 20 ms, and what each makes of
+// a fault that is in force from 3 s to 7 s.
+type service struct {
+	attempts int
+	wait     func(retry, n int) time.Duration // before a retry of the n-th request
+	timeout  time.Duration                    // of a call that hangs; 0 is none
+	limit    int                              // of calls in progress; 0 is none
+	fallback bool
+	status   int // that the fault answers with; 0 hangs
+	key      uint64
+}
+
+const (
+	faultAt  = 3 * time.Second
+	faultEnd = 7 * time.Second
+)
+
+// run is the evidence of it.
+func (s service) run() *evidence.Run {
+	link := &evidence.Link{Name: "bank"}
+	run := &evidence.Run{Routes: []string{"pay"}, Links: map[string]*evidence.Link{"bank": link}, End: 10 * time.Second,
+		Faults: []evidence.Injection{{On: "bank", Injected: faultAt, Healed: faultEnd}}}
+	var progress []time.Duration // ends of the calls that are
+	for n := 0; n < 500; n++ {
+		at := time.Duration(n) * 20 * ms
+		sample := load.Sample{ID: uint64(n + 1), Intended: at, Sent: at, Status: 200, Outcome: load.OK}
+		begin := at + ms
+		for try := 0; ; try++ {
+			open := progress[:0]
+			for _, end := range progress {
+				if end > begin {
+					open = append(open, end)
+				}
+			}
+			progress = open
+			if s.limit > 0 && len(progress) >= s.limit {
+				sample.Status, sample.Outcome, sample.Done = 503, load.ServerError, begin+ms
+				break
+			}
+			x := evidence.Exchange{ID: sample.ID, Begin: begin, End: begin + 2*ms, Status: 200, Method: "POST", Path: "/", Key: s.key, InFlight: len(progress) + 1}
+			broken := begin >= faultAt && begin < faultEnd
+			if broken && s.status != 0 {
+				x.Status = s.status
+			} else if broken {
+				x.Status, x.Ending = 0, evidence.CallerGone
+				x.End = begin + s.timeout
+				if s.timeout == 0 {
+					x.End, x.Ending, x.Status, broken = faultEnd+ms, evidence.Answered, 200, false
+				}
+			}
+			progress = append(progress, x.End)
+			link.Exchanges = append(link.Exchanges, x)
+			sample.Done = x.End + ms
+			if !broken {
+				break
+			}
+			if try+1 >= s.attempts {
+				if !s.fallback {
+					sample.Status, sample.Outcome = 503, load.ServerError
+				}
+				break
+			}
+			begin = x.End + s.wait(try+1, n)
+		}
+		run.Front = append(run.Front, sample)
+	}
+	return run
+}
+
+var pay = Subject{Link: "bank", Route: "pay"}
+
+// learnt is what a trial of the service shows.
+func learnt(t *testing.T, trial string, s service) *Findings {
+	t.Helper()
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: trial}, s.run()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func holds(t *testing.T, what string, f *Figure, want float64) {
+	t.Helper()
+	if f == nil {
+		t.Errorf("%s was not seen, want %g", what, want)
+	} else if f.Low > want || f.High < want {
+		t.Errorf("%s is %g to %g, want %g in it", what, f.Low, f.High, want)
+	}
+}
+
+func TestLearnCalm(t *testing.T) {
+	f := learnt(t, Quick, service{attempts: 1, status: 503})
+	if f.Calls != 1 || f.Depth != 1 || f.Success != 1 || f.Sequences < 140 {
+		t.Errorf("got %+v", f)
+	}
+	if f.Fallback != 0 || f.Failing < 190 {
+		t.Errorf("fallback %g of %d", f.Fallback, f.Failing)
+	}
+	if f := learnt(t, Quick, service{attempts: 1, status: 503, fallback: true}); f.Fallback != 1 {
+		t.Errorf("fallback %g of %d, want all", f.Fallback, f.Failing)
+	}
+}
+
+func TestLearnRetries(t *testing.T) {
+	jittered := func(retry, n int) time.Duration {
+		d := 100 * ms << (retry - 1)
+		return d + d/2*time.Duration(n*7%100)/100
+	}
+	f := learnt(t, Quick, service{attempts: 4, wait: jittered, status: 503})
+	holds(t, "attempts", f.Attempts, 4)
+	if seen := f.Causes[503]; seen.Calls == 0 || seen.Retried != seen.Calls {
+		t.Errorf("503: %+v", seen)
+	}
+	law, ok := LawOf(f.Waits)
+	if !ok || law.Name != "add" {
+		t.Fatalf("law %+v", law)
+	}
+	holds(t, "base", law.Base, 100)
+	holds(t, "factor", law.Factor, 2)
+	holds(t, "jitter", law.Jitter, 0.5)
+	if law.Cap != nil {
+		t.Errorf("cap %+v, want none", law.Cap)
+	}
+	if f.Unkeyed == 0 {
+		t.Error("POST was sent again without a key, and it is not told")
+	}
+	if f := learnt(t, Quick, service{attempts: 4, wait: jittered, status: 503, key: 9}); f.Unkeyed > 0 || f.KeysChanged > 0 {
+		t.Errorf("%d unkeyed, %d changed; want none", f.Unkeyed, f.KeysChanged)
+	}
+	if f := learnt(t, Quick, service{attempts: 1, status: 404}); f.Attempts.High != 1 || f.Causes[404].Retried != 0 {
+		t.Errorf("attempts %+v, causes %v", f.Attempts, f.Causes)
+	}
+}
+
+func TestLearnTimeout(t *testing.T) {
+	f := learnt(t, Hang, service{attempts: 1, timeout: 700 * ms})
+	holds(t, "timeout", f.Timeout, 700)
+	holds(t, "longest wait", f.Longest, 702)
+	if f.Limit != nil || f.LimitUpTo < 35 {
+		t.Errorf("limit %+v, up to %d", f.Limit, f.LimitUpTo)
+	}
+	f = learnt(t, Hang, service{attempts: 1})
+	if f.Timeout != nil || f.TimeoutUpTo != faultEnd-faultAt {
+		t.Errorf("timeout %+v, up to %v; want none", f.Timeout, f.TimeoutUpTo)
+	}
+}
+
+func TestLearnLimit(t *testing.T) {
+	for _, limit := range []int{1, 7, 30} {
+		f := learnt(t, Hang, service{attempts: 1, timeout: 900 * ms, limit: limit})
+		if f.Limit == nil || f.Limit.Low != float64(limit) || f.Limit.High != float64(limit) {
+			t.Errorf("limit %+v, want %d", f.Limit, limit)
+		}
+	}
+}
+
+// A service that passes on no id is told so, and no attempts are made up.
+func TestLearnAnonymous(t *testing.T) {
+	run := service{attempts: 3, wait: func(int, int) time.Duration { return 50 * ms }, status: 503}.run()
+	for i := range run.Links["bank"].Exchanges {
+		run.Links["bank"].Exchanges[i].ID = 0
+	}
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Quick}, run); err != nil {
+		t.Fatal(err)
+	}
+	if !f.Anonymous || f.Attempts != nil || f.Causes != nil || len(f.Waits) > 0 {
+		t.Errorf("got %+v", f)
+	}
+}
+
+func TestLearnNothing(t *testing.T) {
+	empty := service{attempts: 1}.run()
+	empty.Links["bank"].Exchanges = nil
+	for _, c := range []struct {
+		run *evidence.Run
+		of  Subject
+	}{
+		{empty, pay},
+		{service{attempts: 1}.run(), Subject{Link: "other", Route: "pay"}},
+		{service{attempts: 1}.run(), Subject{Link: "bank", Route: "other"}},
+	} {
+		f := &Findings{Subject: c.of}
+		if err := f.Learn(Trial{Name: Quick}, c.run); err == nil || len(f.Done) > 0 {
+			t.Errorf("%v: error %v, done %v", c.of, err, f.Done)
+		}
+	}
+}

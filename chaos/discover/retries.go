@@ -1,0 +1,123 @@
+package discover
+
+import (
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+const (
+	leastWaits = 5                     // of which the range of a wait is told
+	leastSpent = 3                     // calls that made as many attempts as any, to speak of the most
+	hop        = 5 * time.Millisecond  // that the way to the link and back takes at most on a machine that is not busy
+	atOnce     = 20 * time.Millisecond // a repeat that comes sooner may be the HTTP library's own
+)
+
+// learnAttempts is how often a call is tried, after what, and with which key.
+func (f *Findings) learnAttempts(all []request) {
+	if f.Anonymous {
+		return
+	}
+	if f.Causes == nil {
+		f.Causes = map[Cause]Retried{}
+	}
+	byCount := map[int]int{}
+	for _, r := range all {
+		if len(r.calls) == 0 {
+			continue
+		}
+		attempts := r.attempts()
+		cause, bad := failed(attempts[0])
+		if !bad {
+			continue
+		}
+		seen := f.Causes[cause]
+		seen.Calls++
+		if len(attempts) > 1 {
+			seen.Retried++
+			f.learnKeys(attempts)
+		}
+		f.Causes[cause] = seen
+		if _, last := failed(attempts[len(attempts)-1]); last && r.Status != 0 { // given up while its caller waited
+			byCount[len(attempts)]++
+		}
+		f.learnRetryAfter(attempts)
+	}
+	most, calls := 0, 0
+	for n, count := range byCount {
+		if count >= leastSpent && n > most {
+			most, calls = n, count
+		}
+	}
+	if most > 0 && (f.Attempts == nil || float64(most) > f.Attempts.High) {
+		f.Attempts = &Figure{Sample: calls}
+		f.Attempts.Low, f.Attempts.High = float64(most), float64(most)
+	}
+}
+
+// learnKeys looks at the keys of a call that was tried again.
+func (f *Findings) learnKeys(attempts []*evidence.Exchange) {
+	first := attempts[0]
+	if first.Key == 0 && (first.Method == "POST" || first.Method == "PATCH") {
+		f.Unkeyed++
+	}
+	for _, x := range attempts[1:] {
+		if x.Key != first.Key {
+			f.KeysChanged++
+			return
+		}
+	}
+}
+
+// learnRetryAfter is how long the retry of a call waited that was told to.
+func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
+	for i, x := range attempts[:len(attempts)-1] {
+		if x.RetryAfter == 0 {
+			continue
+		}
+		waited := attempts[i+1].Begin - x.End
+		seen := between(waited-hop, waited, 1)
+		if f.RetryAfter == nil {
+			f.RetryAfter = seen
+			continue
+		}
+		f.RetryAfter.Low = min(f.RetryAfter.Low, seen.Low)
+		f.RetryAfter.High = max(f.RetryAfter.High, seen.High)
+		f.RetryAfter.Sample++
+	}
+}
+
+// learnWaits is how long callers wait before each retry. The range of n draws of a
+// uniform range is short of it by the (n−1)th part of itself at either end, on
+// average, and hardly ever by more than four times that.
+func (f *Findings) learnWaits(all []request) {
+	var byRetry [][]time.Duration
+	for _, r := range all {
+		if len(r.calls) < 2 {
+			continue
+		}
+		attempts := r.attempts()
+		for i := range attempts[:len(attempts)-1] {
+			if _, bad := failed(attempts[i]); !bad || attempts[i].RetryAfter > 0 {
+				break
+			}
+			if i == len(byRetry) {
+				byRetry = append(byRetry, nil)
+			}
+			byRetry[i] = append(byRetry[i], attempts[i+1].Begin-attempts[i].End)
+		}
+	}
+	f.Waits = nil
+	for _, waits := range byRetry {
+		n := len(waits)
+		if n < leastWaits {
+			break
+		}
+		low, high := waits[0], waits[0]
+		for _, w := range waits {
+			low, high = min(low, w), max(high, w)
+		}
+		slack := 4 * (high - low) / time.Duration(n-1)
+		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(high-hop, high+slack, n), n})
+	}
+}

@@ -1,0 +1,127 @@
+package discover
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Row is one line of what was found.
+type Row struct {
+	Name   string  `json:"name"`
+	Text   string  `json:"text"`             // the figure, or "none seen, up to ..."
+	Figure *Figure `json:"figure,omitempty"` // nil if it is none, or was not seen; times in ms
+}
+
+// Rows is all that was found and looked for, in reading order.
+func (f *Findings) Rows() (rows []Row) {
+	add := func(name string, figure *Figure, format string, args ...any) {
+		rows = append(rows, Row{name, fmt.Sprintf(format, args...), figure})
+	}
+	if f.Anonymous {
+		add("request ids", nil, "not passed on: X-Request-Id or traceparent joins a call to its request; attempts cannot be told apart without")
+	}
+	if f.Sequences > 0 {
+		add("calls per request", nil, "%.3g, %d in sequence, in the calm (%d requests, %.4g%% ok, p50 %s)",
+			f.Calls, f.Depth, f.Sequences, 100*f.Success, short(f.P50))
+	}
+	f.timeRows(add)
+	f.retryRows(add)
+	f.breakerRows(add)
+	switch {
+	case f.Limit != nil:
+		add("calls in progress", f.Limit, "%s at most; %d requests were turned away", f.Limit.count(), f.Limit.Sample)
+	case f.LimitUpTo > 0:
+		add("calls in progress", nil, "no bound seen, up to %d", f.LimitUpTo)
+	}
+	switch {
+	case f.Failing > 0 && f.Fallback > 0.01:
+		add("fallback", nil, "%.3g%% of %d requests succeed while the dependency fails", 100*f.Fallback, f.Failing)
+	case f.Failing > 0:
+		add("fallback", nil, "none seen: of %d requests none succeeds while the dependency fails", f.Failing)
+	}
+	return rows
+}
+
+type adder func(name string, figure *Figure, format string, args ...any)
+
+func (f *Findings) timeRows(add adder) {
+	switch {
+	case f.Timeout != nil:
+		add("timeout of a call", f.Timeout, "%s (%d calls)", f.Timeout.span(), f.Timeout.Sample)
+	case f.TimeoutUpTo > 0:
+		add("timeout of a call", nil, "none seen, up to %v", f.TimeoutUpTo)
+	}
+	if f.Longest != nil {
+		add("longest wait of a caller", f.Longest, "%s while it hung (%d answered)", f.Longest.span(), f.Longest.Sample)
+	}
+}
+
+func (f *Findings) retryRows(add adder) {
+	if f.Anonymous {
+		return
+	}
+	if f.Attempts != nil {
+		add("attempts", f.Attempts, "%s (%d calls used them up)", f.Attempts.count(), f.Attempts.Sample)
+	}
+	on, not := f.split()
+	if len(on) > 0 {
+		add("retried", nil, "after %s", strings.Trim(list(on), "[]"))
+	}
+	if len(not) > 0 {
+		add("not retried", nil, "after %s", strings.Trim(list(not), "[]"))
+	}
+	if seen, ok := f.Causes[0]; ok {
+		word := "never"
+		if seen.Retried > 0 {
+			word = fmt.Sprintf("%d of %d calls", seen.Retried, seen.Calls)
+		}
+		add("retried after a timeout", nil, "%s", word)
+	}
+	law, ok := LawOf(f.Waits)
+	if !ok {
+		return
+	}
+	var waits []string
+	for _, w := range f.Waits {
+		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(w.High.Low)))
+	}
+	add("waits", nil, "%s before retry 1 to %d", strings.Join(waits, ", "), len(waits))
+	add("law", nil, "%s", strings.Join(law.keys(), ", "))
+	if f.RetryAfter != nil {
+		add("Retry-After", f.RetryAfter, "waits %s when told to wait %v", f.RetryAfter.span(), RetryAfterOf)
+	}
+}
+
+func (f *Findings) breakerRows(add adder) {
+	if !f.did(Quick) {
+		return
+	}
+	if !f.Opened {
+		add("breaker", nil, "none seen: %d requests in a row failed and it called on", f.Failing)
+		return
+	}
+	switch {
+	case f.ByShare != nil && *f.ByShare:
+		add("breaker opens", nil, "by the share of failures: it opened although every second call succeeded")
+	case f.Failures != nil:
+		counts := ""
+		if f.Counts != "" {
+			counts = ", each " + f.Counts + " counted"
+		}
+		add("breaker opens", f.Failures, "after %s failures in a row%s", f.Failures.count(), counts)
+	}
+	if f.Open != nil {
+		add("open time", f.Open, "%s (%d times)", f.Open.span(), f.Open.Sample)
+	} else if f.OpenUpTo > 0 {
+		add("open time", nil, "longer than %v", f.OpenUpTo)
+	}
+	if f.Probes != nil {
+		add("probes", f.Probes, "%s at a time", f.Probes.count())
+	}
+	if f.Rejects != nil {
+		add("rejects", f.Rejects, "within %s (p99)", f.Rejects.span())
+	}
+	if f.Closes != nil {
+		add("closes", f.Closes, "%s after the healing", f.Closes.span())
+	}
+}

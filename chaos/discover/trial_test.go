@@ -1,0 +1,168 @@
+package discover
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/experiment"
+)
+
+const base = `name: any
+targets: {shop: {url: "http://127.0.0.1:8080"}, bank: {url: "http://127.0.0.1:7000"}}
+links: {bank: {from: shop, to: bank}}
+load: {rate: 1/s, duration: 1s, timeout: 1m, routes: [{name: pay, to: shop, get: /}]}
+claims: [{recovery: {route: pay, within: 1s}}]
+`
+
+func figure(low, high float64) *Figure {
+	f := &Figure{Sample: 10}
+	f.Low, f.High = low, high
+	return f
+}
+
+// Whatever is found, the trials come to an end, each is an experiment, none is made
+// twice for nothing, and what bears on a setting is looked for.
+func TestNext(t *testing.T) {
+	bounds := Bounds{Rate: 50, Patience: 40 * time.Second}
+	for _, c := range []struct {
+		name string
+		then func(*Findings, Trial) // what a trial shows
+		want string
+	}{
+		{"nothing protects it", func(f *Findings, tr Trial) {
+			if tr.Name == Hang || tr.Name == LongHang {
+				f.TimeoutUpTo = hangFor
+			}
+		}, "quick errors, hang, long hang, statuses"},
+		{"a timeout", func(f *Findings, tr Trial) {
+			if tr.Name == Hang {
+				f.Timeout = figure(995, 1000)
+			}
+		}, "quick errors, hang, statuses"},
+		{"a breaker that opens for 2 s", func(f *Findings, tr Trial) {
+			f.Opened, f.Failures, f.Open, f.Timeout = true, figure(5, 5), figure(1990, 2010), figure(995, 1000)
+		}, "quick errors, slow errors, every second call, hang, statuses"},
+		{"one that opens for 30 s", func(f *Findings, tr Trial) {
+			f.Opened, f.Timeout = true, figure(995, 1000)
+			if tr.Name == Slow {
+				f.OpenUpTo = tr.Duration / 2
+				if f.OpenUpTo > 30*time.Second {
+					f.Open = figure(29990, 30010)
+				}
+			}
+		}, "quick errors, slow errors, slow errors, every second call, hang, statuses"},
+		{"one that opens for longer than anybody waits", func(f *Findings, tr Trial) {
+			f.Opened, f.Timeout = true, figure(995, 1000)
+			if tr.Name == Slow {
+				f.OpenUpTo = tr.Duration / 2
+			}
+		}, "quick errors, slow errors, slow errors, every second call, hang, statuses"},
+	} {
+		f := &Findings{Subject: Subject{Link: "bank", Route: "pay"}}
+		for len(f.Done) < 10 {
+			tr, more := Next(f, bounds)
+			if !more {
+				break
+			}
+			x, err := experiment.Parse("trial", []byte(base), experiment.Options{Set: tr.Set(f.Subject)})
+			if err != nil {
+				t.Fatalf("%s: %s: %v", c.name, tr.Name, err)
+			}
+			last := x.Chaos[len(x.Chaos)-1]
+			if x.Load.Duration < last.At+last.For+settle/2 {
+				t.Errorf("%s: %s ends at %v, its last fault at %v", c.name, tr.Name, x.Load.Duration, last.At+last.For)
+			}
+			f.Done = append(f.Done, tr.Name)
+			c.then(f, tr)
+		}
+		if got := strings.Join(f.Done, ", "); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// A breaker is to stay closed while statuses are tried.
+func TestStatusTrialKeepsABreakerClosed(t *testing.T) {
+	f := &Findings{Subject: Subject{Link: "bank", Route: "pay"}, Opened: true, Failures: figure(3, 5)}
+	for _, fault := range statusTrial(f, Bounds{Rate: 50}, settle).Chaos {
+		if !strings.Contains(fault, "first: 2}") {
+			t.Errorf("%s: want two at most", fault)
+		}
+	}
+}
+
+// What is found can be pasted: the claims are read, and say the numbers.
+func TestClaimsCanBePasted(t *testing.T) {
+	f := &Findings{
+		Subject: Subject{Link: "bank", Route: "pay"}, Success: 1,
+		Attempts: figure(4, 4), Causes: map[Cause]Retried{503: {9, 9}, 404: {5, 0}, 500: {5, 0}, 0: {7, 7}},
+		Waits:  []Wait{{figure(98, 100), figure(150, 152), 20}, {figure(198, 200), figure(300, 303), 20}},
+		Opened: true, Failures: figure(3, 5), Open: figure(1990, 2010), Probes: figure(1, 1), Rejects: figure(0, 4), Closes: figure(10, 90),
+		Timeout: figure(995, 1000), Longest: figure(1000, 1010), Limit: figure(40, 40),
+	}
+	text := f.Claims()
+	for _, want := range []string{
+		"attempts: 4, at_least: 4, on: [503], never: [404]", "base: 100ms, factor: 2, jitter: 50%", "failures: 5, waits: 2s, probes: 1",
+		"limit: 40", "within: 2s",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	head, _, _ := strings.Cut(base, "claims:")
+	x, err := experiment.Parse("pasted", []byte(head+text), experiment.Options{})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if len(x.Claims) != 7 {
+		t.Errorf("%d claims, want 7:\n%s", len(x.Claims), text)
+	}
+	if _, err := experiment.Parse("bare", []byte(head+(&Findings{Subject: f.Subject}).Claims()), experiment.Options{}); err != nil {
+		t.Errorf("of nothing: %v", err)
+	}
+}
+
+// Each flaw has its sentence, and a service of which nothing bad was seen has none.
+func TestReview(t *testing.T) {
+	sound := func() *Findings {
+		return &Findings{
+			Done: []string{Quick, Hang, Statuses}, Sequences: 100, Calls: 1, Depth: 1, Failing: 200, Attempts: figure(3, 3),
+			Causes: map[Cause]Retried{503: {9, 9}, 404: {5, 0}, 0: {9, 9}}, RetryAfter: figure(1000, 1300),
+			Waits:  []Wait{{figure(98, 100), figure(150, 152), 20}, {figure(198, 200), figure(300, 303), 20}},
+			Opened: true, Open: figure(1990, 2010), Probes: figure(1, 1), Timeout: figure(995, 1000), LimitUpTo: 50,
+		}
+	}
+	if got := sound().Review(); len(got) > 0 {
+		t.Errorf("of a sound service it says %q", got)
+	}
+	if got := (&Findings{}).Review(); len(got) > 0 {
+		t.Errorf("of nothing it says %q", got)
+	}
+	for _, c := range []struct {
+		flaw func(*Findings)
+		want string
+	}{
+		{func(f *Findings) { f.Unkeyed = 3 }, "POST is retried without an Idempotency-Key"},
+		{func(f *Findings) { f.KeysChanged = 3 }, "under another Idempotency-Key"},
+		{func(f *Findings) { f.Causes[404] = Retried{5, 5} }, "404 is retried"},
+		{func(f *Findings) { f.Timeout, f.TimeoutUpTo = nil, 35*time.Second }, "no timeout was seen, up to 35s"},
+		{func(f *Findings) { f.Timeout, f.TimeoutUpTo = nil, 35*time.Second }, "none was turned away"},
+		{func(f *Findings) { f.Timeout = figure(5000, 5000) }, "outlive a caller"},
+		{func(f *Findings) { f.Waits[0].High, f.Waits[1].High = figure(100, 101), figure(200, 202) }, "no jitter"},
+		{func(f *Findings) { f.Waits = []Wait{{figure(0, 1), figure(3, 8), 20}} }, "retries come at once"},
+		{func(f *Findings) { f.Waits = slices.Repeat(f.Waits[:1], 3) }, "waits do not grow"},
+		{func(f *Findings) { f.RetryAfter = figure(100, 200) }, "Retry-After is not heard"},
+		{func(f *Findings) { f.Opened = false }, "no breaker was seen"},
+		{func(f *Findings) { f.Open, f.OpenUpTo = nil, 40*time.Second }, "not seen to probe within 40s"},
+		{func(f *Findings) { f.Probes = figure(20, 20) }, "half-open lets 20 calls through"},
+		{func(f *Findings) { f.Calls, f.Depth = 47, 40 }, "47 calls for one request, 40 of them"},
+	} {
+		f := sound()
+		c.flaw(f)
+		if got := strings.Join(f.Review(), "\n"); !strings.Contains(got, c.want) {
+			t.Errorf("got %q, want %q in it", got, c.want)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package chaos
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/series"
+	"github.com/stormctl/stormctl/load/hist"
+)
+
+// histLogs is what the histogram logs of a run directory have.
+type histLogs struct {
+	times *hist.Set    // of the whole run, routes in their order; what it had not come to is nil
+	view  *series.View // nil if there were no seconds, or for why
+	why   error        // a log of a link cannot be read, or one is in disorder; without the front's there is no result
+}
+
+// readLogs reads each log once, in memory that does not grow with them.
+func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLogs, error) {
+	path := filepath.Join(dir, frontLog)
+	file, err := openLog(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	log, totals := hist.NewLogReader(file), map[string]*hist.Histogram{}
+	var failed error
+	front := func(yield func(*hist.Interval, error) bool) {
+		for i, err := range log.Intervals() {
+			if err == nil {
+				if totals[i.Tag] == nil {
+					totals[i.Tag] = hist.New()
+				}
+				err = i.AddTo(totals[i.Tag])
+			}
+			if err != nil {
+				failed = fmt.Errorf("read %s: %w", path, err)
+			}
+			if !yield(i, err) || err != nil {
+				return
+			}
+		}
+	}
+	seen := &histLogs{}
+	seen.view, seen.why = series.Build(series.Source{
+		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: run.Faults, End: run.End, Proofs: proofs(run, verdicts),
+		Ticks: ticks(run), Unwell: run.Unwell, Front: front,
+		Behind: func(link string) iter.Seq2[*hist.Interval, error] {
+			return intervals(filepath.Join(dir, linkLog(link)))
+		},
+	})
+	if failed == nil {
+		for range front { // the rest, where series end before it
+		}
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	seen.times = &hist.Set{Lag: totals[lagTag]}
+	for _, name := range run.Routes {
+		seen.times.Response = append(seen.times.Response, totals[name])
+		seen.times.Service = append(seen.times.Service, totals[name+serviceSuffix])
+	}
+	return seen, nil
+}
+
+// openLog opens a histogram log. One that is not there is empty: the run was killed
+// before its first interval.
+func openLog(path string) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	return f, err
+}
+
+// intervals are those of a log, which is opened for them.
+func intervals(path string) iter.Seq2[*hist.Interval, error] {
+	return func(yield func(*hist.Interval, error) bool) {
+		f, err := openLog(path)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer f.Close()
+		for i, err := range hist.NewLogReader(f).Intervals() {
+			if err != nil {
+				err = &fs.PathError{Op: "read", Path: path, Err: err}
+			}
+			if !yield(i, err) {
+				return
+			}
+		}
+	}
+}
+
+func ticks(run *evidence.Run) iter.Seq2[int, *evidence.Tick] {
+	return func(yield func(int, *evidence.Tick) bool) {
+		for i := range run.Ticks {
+			if !yield(i, &run.Ticks[i]) {
+				return
+			}
+		}
+	}
+}
+
+// proofs are when the calls were due that prove a refutation.
+func proofs(run *evidence.Run, verdicts []judge.Verdict) (due []time.Duration) {
+	for _, v := range verdicts {
+		if v.Ruling != judge.Refuted {
+			continue
+		}
+		for _, id := range v.IDs {
+			if s, ok := run.Sample(id); ok {
+				due = append(due, s.Intended)
+			}
+		}
+	}
+	return due
+}

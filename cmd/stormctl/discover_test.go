@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stormctl/stormctl/chaos/discover"
+	"github.com/stormctl/stormctl/chaos/experiment"
+)
+
+var discoverRounds = flag.Int("discover", 0, "let discover measure each reference service so many times: on a quiet machine")
+
+func TestDiscoverRefuses(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"", "give FILE, or --url"},
+		{"../../examples/breaker.yaml --url http://127.0.0.1:1/", "FILE or --url, not both"},
+		{"../../examples/breaker.yaml --link nope", "--link nope: the experiment has payments"},
+		{"../../examples/breaker.yaml", "--route is missing: the experiment has pay, browse"},
+		{"--url nowhere", "a URL like"},
+		{"--url http://127.0.0.1:1/ --rate 0", "--rate is at least 1"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := execute(append([]string{"discover"}, strings.Fields(c.args)...), &stdout, &stderr); code != exitFailed {
+			t.Errorf("discover %s: exit code %d", c.args, code)
+		}
+		if !strings.Contains(stderr.String(), c.want) || stdout.Len() > 0 {
+			t.Errorf("discover %s: got %q, want %q", c.args, stderr.String(), c.want)
+		}
+	}
+}
+
+// found is what discover prints with --json.
+type found struct {
+	Found  []discover.Row
+	Review []string
+	Claims string
+}
+
+func (f found) row(name string) (discover.Row, bool) {
+	i := slices.IndexFunc(f.Found, func(r discover.Row) bool { return r.Name == name })
+	if i < 0 {
+		return discover.Row{}, false
+	}
+	return f.Found[i], true
+}
+
+// discovers lets discover measure a reference frontend with these settings.
+func discovers(t *testing.T, with, method string, flags ...string) found {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "service.yaml")
+	text := fmt.Sprintf(`name: service
+targets:
+  bank: {reference: dependency, with: {service_time: 2ms}}
+  shop: {reference: frontend, with: {%s}}
+links: {bank: {from: shop, to: bank}}
+load: {rate: 1/s, duration: 1s, routes: [{name: pay, to: shop, %s: /bank}]}
+claims: [{recovery: {route: pay, within: 1s}}]
+`, with, method)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	command := exec.Command("stormctl", append([]string{"discover", file, "--json", "--quiet", "--out", filepath.Join(dir, "trials")}, flags...)...)
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("--quiet, and it says %q", stderr.String())
+	}
+	var f found
+	if err := json.Unmarshal(stdout.Bytes(), &f); err != nil {
+		t.Fatalf("%v\n%s", err, stdout.String())
+	}
+	head, _, _ := strings.Cut(text, "claims:")
+	if _, err := experiment.Parse("pasted", []byte(head+f.Claims), experiment.Options{}); err != nil {
+		t.Errorf("what it says to paste: %v\n%s", err, f.Claims)
+	}
+	return f
+}
+
+// contains checks that an interval holds the setting.
+func (f found) contains(t *testing.T, name string, want float64) {
+	t.Helper()
+	row, ok := f.row(name)
+	if !ok || row.Figure == nil || row.Figure.Low > want || row.Figure.High < want {
+		t.Errorf("%s: got %+v, want %g in it", name, row, want)
+	}
+}
+
+// TestDiscoverInventsNothing measures a service with a timeout and nothing else.
+func TestDiscoverInventsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("three trials, 54 s")
+	}
+	t.Parallel()
+	f := discovers(t, "timeout: 1s", "get")
+	f.contains(t, "timeout of a call", 1000)
+	f.contains(t, "attempts", 1)
+	for _, name := range []string{"open time", "breaker opens", "probes", "waits", "retried"} {
+		if row, ok := f.row(name); ok {
+			t.Errorf("it invents %s: %s", name, row.Text)
+		}
+	}
+	for name, want := range map[string]string{
+		"breaker": "none seen", "fallback": "none seen", "calls in progress": "no bound seen", "not retried": "503", "retried after a timeout": "never",
+	} {
+		if row, ok := f.row(name); !ok || !strings.Contains(row.Text, want) {
+			t.Errorf("%s: %q, want %q in it", name, row.Text, want)
+		}
+	}
+}
+
+// TestDiscoverFinds measures the reference services with each library, and with one
+// flaw each (make discover): a figure holds the setting, a flaw is said first.
+func TestDiscoverFinds(t *testing.T) {
+	for round := range *discoverRounds {
+		for _, c := range []struct {
+			name, with, method string
+			figures            map[string]float64
+			says               string // of the review
+		}{
+			{"gobreaker", "breaker: gobreaker, failures: 5, open: 2s", "get", map[string]float64{"breaker opens": 5, "open time": 2000, "probes": 1, "timeout of a call": 1000}, ""},
+			{"failsafe", "breaker: failsafe, failures: 8, open: 3s", "get", map[string]float64{"breaker opens": 8, "open time": 3000, "probes": 1}, ""},
+			{"cenkalti", "retry: cenkalti, retries: 3, base: 100ms, factor: 2, jitter: 50%", "get", map[string]float64{"attempts": 4}, ""},
+			{"retryablehttp", "retry: retryablehttp, retries: 2, base: 80ms, factor: 2, jitter: 50%", "get", map[string]float64{"attempts": 3}, ""},
+			{"semaphore", "bulkhead: semaphore, limit: 20", "get", map[string]float64{"calls in progress": 20}, ""},
+			{"no timeout", "timeout: none", "get", nil, "no timeout was seen"},
+			{"no jitter", "retry: cenkalti, retries: 3, base: 100ms, flaw: no-jitter", "get", nil, "no jitter"},
+			{"no growth", "retry: cenkalti, retries: 3, base: 100ms, flaw: no-growth", "get", nil, "waits do not grow"},
+			{"immediate", "retry: cenkalti, retries: 3, base: 100ms, flaw: immediate", "get", nil, "retries come at once"},
+			{"retried POST", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-post", "post", nil, "POST is retried without"},
+			{"retried 400", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-400", "get", nil, "400 is retried"},
+			{"ignored Retry-After", "retry: cenkalti, retries: 3, base: 100ms, flaw: ignores-retry-after", "get", nil, "Retry-After is not heard"},
+			{"half-open flood", "breaker: gobreaker, failures: 5, open: 2s, flaw: half-open-flood", "get", nil, "half-open lets"},
+			{"never opens", "breaker: gobreaker, failures: 5, open: 2s, flaw: never-opens", "get", nil, "no breaker was seen"},
+		} {
+			t.Run(fmt.Sprintf("%s/%d", c.name, round), func(t *testing.T) {
+				f := discovers(t, c.with, c.method, "--seed", fmt.Sprint(round+1))
+				for name, want := range c.figures {
+					f.contains(t, name, want)
+				}
+				if c.says != "" && !strings.Contains(strings.Join(f.Review, "\n"), c.says) {
+					t.Errorf("the review is %q, want %q in it", f.Review, c.says)
+				}
+				t.Logf("%s\n%s", strings.Join(f.Review, "\n"), f.Claims)
+			})
+		}
+	}
+}

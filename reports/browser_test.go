@@ -1,0 +1,374 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"image"
+	"image/draw"
+	"image/png"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/websocket"
+)
+
+// browser is a headless Chromium, spoken to by its DevTools protocol.
+type browser struct {
+	t      *testing.T
+	socket *websocket.Conn
+	id     int
+	events []event // that came while answers were waited for
+}
+
+type event struct {
+	ID        int             `json:"id"`
+	Method    string          `json:"method"`
+	SessionID string          `json:"sessionId"`
+	Params    json.RawMessage `json:"params"`
+	Result    json.RawMessage `json:"result"`
+	Error     *struct{ Message string }
+}
+
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	program, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("chromium is not installed: make deps")
+	}
+	profile := t.TempDir()
+	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--disable-extensions",
+		"--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-port=0",
+		"--remote-allow-origins=*",
+		"--user-data-dir="+profile, "about:blank")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	var port, path string
+	for range 600 { // it writes the file when it listens
+		text, _ := os.ReadFile(filepath.Join(profile, "DevToolsActivePort"))
+		if lines := strings.Split(string(text), "\n"); len(lines) > 1 && lines[1] != "" {
+			port, path = lines[0], lines[1]
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	socket, err := websocket.Dial("ws://127.0.0.1:"+port+path, "", "http://127.0.0.1/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	return &browser{t: t, socket: socket}
+}
+
+// call sends a command and waits for its answer, which it puts into answer.
+func (b *browser) call(session, method string, params map[string]any, answer any) {
+	b.t.Helper()
+	b.id++
+	message := map[string]any{"id": b.id, "method": method, "params": params}
+	if session != "" {
+		message["sessionId"] = session
+	}
+	if params == nil {
+		message["params"] = map[string]any{}
+	}
+	if err := websocket.JSON.Send(b.socket, message); err != nil {
+		b.t.Fatal(err)
+	}
+	for {
+		e := b.next()
+		if e.ID != b.id {
+			b.events = append(b.events, e)
+			continue
+		}
+		if e.Error != nil {
+			b.t.Fatalf("%s: %s", method, e.Error.Message)
+		}
+		if answer != nil {
+			if err := json.Unmarshal(e.Result, answer); err != nil {
+				b.t.Fatalf("%s: %v", method, err)
+			}
+		}
+		return
+	}
+}
+
+func (b *browser) next() event {
+	b.t.Helper()
+	_ = b.socket.SetReadDeadline(time.Now().Add(time.Minute))
+	var text []byte
+	if err := websocket.Message.Receive(b.socket, &text); err != nil {
+		b.t.Fatal(err)
+	}
+	var e event
+	if err := json.Unmarshal(text, &e); err != nil {
+		b.t.Fatal(err)
+	}
+	return e
+}
+
+// view is how a page is looked at.
+type view struct {
+	name      string
+	width     int
+	dark      bool
+	print     bool
+	noScripts bool
+	header    bool // it is served as Jenkins serves artifacts
+}
+
+// seen is what came of it.
+type seen struct {
+	picture  *image.RGBA
+	plots    []plot
+	console  []string
+	requests []string
+}
+
+// plot is where a chart is on the picture.
+type plot struct {
+	ID         string
+	X, Y, W, H float64
+	Canvas     bool // it is uPlot's
+	Live       bool // it is to be
+}
+
+const findPlots = `(() => {
+const live = new Set(JSON.parse(document.getElementById("charts").textContent).map(c => c.id));
+return JSON.stringify([...document.querySelectorAll("figure")].filter(f => f.checkVisibility()).map(f => {
+	const r = f.querySelector(".plot").getBoundingClientRect(), c = f.querySelector("canvas"),
+		shown = c && c.getBoundingClientRect().width > 0;
+	return {ID: f.id, X: r.x + scrollX, Y: r.y + scrollY, W: r.width, H: r.height, Canvas: Boolean(shown), Live: live.has(f.id)};
+}));
+})()`
+
+// mostHeight is how much of a page is looked at, in pixels: what a long run has below
+// is more of the same.
+const mostHeight = 12000
+
+// look opens the page as a view has it.
+func (b *browser) look(url string, v view) seen {
+	b.t.Helper()
+	var target struct{ TargetID string }
+	b.call("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	var attached struct{ SessionID string }
+	b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	do := func(method string, params map[string]any, answer any) {
+		b.t.Helper()
+		b.call(attached.SessionID, method, params, answer)
+	}
+	defer b.call("", "Target.closeTarget", map[string]any{"targetId": target.TargetID}, nil)
+	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
+		do(domain+".enable", nil, nil)
+	}
+	do("Emulation.setDeviceMetricsOverride", map[string]any{"width": v.width, "height": 800, "deviceScaleFactor": 1, "mobile": false}, nil)
+	scheme, media := "light", "screen"
+	if v.dark {
+		scheme = "dark"
+	}
+	if v.print {
+		media = "print"
+	}
+	do("Emulation.setEmulatedMedia", map[string]any{"media": media, "features": []map[string]any{{"name": "prefers-color-scheme",
+		"value": scheme}}}, nil)
+	do("Emulation.setScriptExecutionDisabled", map[string]any{"value": v.noScripts}, nil)
+	b.events = nil
+	do("Page.navigate", map[string]any{"url": url}, nil)
+	b.until(attached.SessionID, "Page.loadEventFired")
+	// Two frames: observers have had their say, and what they made is drawn.
+	var out struct{ Result struct{ Value string } }
+	if !v.noScripts && !v.header {
+		do("Runtime.evaluate", map[string]any{"awaitPromise": true, "expression": `new Promise(done => {
+			let frames = 0;
+			const ready = () => [...document.querySelectorAll("figure")].every(f =>
+				f.classList.contains("live") || !f.checkVisibility() || !charts.has(f.id));
+			const charts = new Set(JSON.parse(document.getElementById("charts").textContent).map(c => c.id));
+			const frame = () => ++frames > 3 && ready() || frames > 600 ? done("") : requestAnimationFrame(frame);
+			frame();
+		})`}, nil)
+	}
+	do("Runtime.evaluate", map[string]any{"expression": findPlots}, &out)
+	s := seen{}
+	if err := json.Unmarshal([]byte(out.Result.Value), &s.plots); err != nil {
+		b.t.Fatal(err)
+	}
+	height := min(b.height(attached.SessionID), mostHeight)
+	s.plots = slices.DeleteFunc(s.plots, func(p plot) bool { return p.Y+p.H > height })
+	var shot struct{ Data string }
+	do("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true, "optimizeForSpeed": true,
+		"clip": map[string]any{
+			"x": 0, "y": 0, "width": v.width, "height": height, "scale": 1}}, &shot)
+	data, err := base64.StdEncoding.DecodeString(shot.Data)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if dir := os.Getenv("STORMCTL_PICTURES"); dir != "" {
+		_ = os.WriteFile(filepath.Join(dir, v.name+".png"), data, 0o644)
+	}
+	picture, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s.picture = image.NewRGBA(picture.Bounds())
+	draw.Draw(s.picture, picture.Bounds(), picture, image.Point{}, draw.Src)
+	s.console, s.requests = b.heard(attached.SessionID)
+	return s
+}
+
+func (b *browser) until(session, method string) {
+	b.t.Helper()
+	for {
+		for _, e := range b.events {
+			if e.Method == method && e.SessionID == session {
+				return
+			}
+		}
+		b.events = append(b.events, b.next())
+	}
+}
+
+func (b *browser) height(session string) float64 {
+	var m struct {
+		CSSContentSize struct{ Height float64 }
+	}
+	b.call(session, "Page.getLayoutMetrics", nil, &m)
+	return m.CSSContentSize.Height
+}
+
+// heard is what the page has said on its console, and what it has asked for.
+func (b *browser) heard(session string) (console, requests []string) {
+	for _, e := range b.events {
+		if e.SessionID != session {
+			continue
+		}
+		switch e.Method {
+		case "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded":
+			console = append(console, string(e.Params))
+		case "Network.requestWillBeSent":
+			var r struct{ Request struct{ URL string } }
+			_ = json.Unmarshal(e.Params, &r)
+			requests = append(requests, r.Request.URL)
+		}
+	}
+	return console, requests
+}
+
+// colored is how many pixels of a chart have a colour: what is drawn has, while
+// axes and text are gray.
+func colored(picture *image.RGBA, p plot) (n int) {
+	area := image.Rect(int(p.X), int(p.Y), int(p.X+p.W), int(p.Y+p.H)).Intersect(picture.Rect)
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		row := picture.Pix[picture.PixOffset(area.Min.X, y):picture.PixOffset(area.Max.X, y)]
+		for ; len(row) >= 4; row = row[4:] {
+			if max(row[0], row[1], row[2])-min(row[0], row[1], row[2]) > 0x30 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Light and dark, on a phone and on paper, without scripts and where a server turns
+// off scripts and styles: each chart is drawn, nothing is asked for, nothing is said
+// on the console.
+func TestHTMLInABrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	b := startBrowser(t)
+	page := []byte(pageOf(t, drawnRun()))
+	file := filepath.Join(t.TempDir(), "report.html")
+	if err := os.WriteFile(file, page, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	jenkins := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self'; style-src 'self';")
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write(page)
+	}))
+	defer jenkins.Close()
+	for _, v := range []view{
+		{name: "light", width: 1200}, {name: "dark", width: 1200, dark: true}, {name: "phone", width: 375}, {name: "print", width: 800,
+			print: true, dark: true},
+		{name: "no-scripts", width: 1200, noScripts: true}, {name: "no-scripts-phone", width: 375, noScripts: true, dark: true},
+		{name: "jenkins", width: 1200, header: true},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			b.t = t
+			url := "file://" + file
+			if v.header {
+				url = jenkins.URL + "/report.html"
+			}
+			checkSeen(t, b.look(url, v), url, v)
+		})
+	}
+	for name, render := range map[string]func(*bytes.Buffer) error{
+		"short": func(w *bytes.Buffer) error { return HTML(w, shortRun()) },
+		"long":  func(w *bytes.Buffer) error { return HTML(w, longDay()) },
+		"empty": func(w *bytes.Buffer) error { return HTML(w, fixtures()["empty"]) },
+		"name":  func(w *bytes.Buffer) error { return HTML(w, hostileDrawn(strings.Join(hostileNames[:8], " "))) },
+		"load":  func(w *bytes.Buffer) error { return LoadHTML(w, drawnLoad()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.t = t
+			var out bytes.Buffer
+			if err := render(&out); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "report.html")
+			if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			v := view{name: name, width: 1000}
+			checkSeen(t, b.look("file://"+file, v), "file://"+file, v)
+		})
+	}
+}
+
+func checkSeen(t *testing.T, s seen, url string, v view) {
+	t.Helper()
+	for _, line := range s.console {
+		// Such a server's own policy refuses the style sheet and the scripts, which is
+		// what is tried here, and the browser says so.
+		if v.header && (strings.Contains(line, "Content Security Policy") || strings.Contains(line, "sandboxed")) {
+			continue
+		}
+		t.Errorf("on the console: %s", line)
+	}
+	if len(s.requests) != 1 || s.requests[0] != url {
+		t.Errorf("asked for %q", s.requests)
+	}
+	if len(s.plots) < 5 && v.name != "empty" {
+		t.Errorf("%d charts", len(s.plots))
+	}
+	scripts := !v.noScripts && !v.header && !v.print
+	for _, p := range s.plots {
+		if n := colored(s.picture, p); n < 60 {
+			t.Errorf("%s is not drawn: %d pixels of its %.0f × %.0f have a colour", p.ID, n, p.W, p.H)
+		}
+		if live := scripts && p.Live; p.Canvas != live {
+			t.Errorf("%s is drawn by a script: %v, want %v", p.ID, p.Canvas, live)
+		}
+		if p.X < 0 || p.X+p.W > float64(v.width)+1 {
+			t.Errorf("%s is wider than the screen: from %.0f to %.0f of %d", p.ID, p.X, p.X+p.W, v.width)
+		}
+	}
+	if w := s.picture.Bounds().Dx(); w != v.width {
+		t.Errorf("the page is %d wide, the screen %d", w, v.width)
+	}
+}
