@@ -59,8 +59,8 @@ type Breaker struct {
 	// window is one lot per waits, whether it has ended or not (hystrix). Absent means until the first result only.
 	Probing string `yaml:"probing"`
 
-	// How many breakers there are behind the link, each with its own state: failures and probes are of each. It is
-	// taken at its word. Absent means 1.
+	// How many breakers there are behind the link, each with its own state, if calls are spread evenly: failures, waits and probes
+	// are of each. Which of them made a call is not seen, so that failures hold only if all together keep them. Absent means 1.
 	Instances int `yaml:"instances"`
 
 	// At most so long is the 99th percentile of the response time of rejected calls; absent is not judged.

@@ -76,6 +76,9 @@ func (r *Relay) Connections() int {
 	return len(r.conns)
 }
 
+// Failed is that of link.Relay: each connection has goroutines of its own.
+func (r *Relay) Failed() (failed <-chan struct{}, why func() error) { return nil, nil }
+
 // Close is that of link.Relay.
 func (r *Relay) Close() error {
 	r.mu.Lock()
