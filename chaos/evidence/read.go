@@ -65,7 +65,7 @@ func countLines(f io.ReadSeeker) (n int, err error) {
 	for {
 		k, err := f.Read(buf)
 		n += bytes.Count(buf[:k], newline)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

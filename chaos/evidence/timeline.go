@@ -154,7 +154,7 @@ func readTimeline(r io.Reader, each func(Event)) error {
 	br := bufio.NewReaderSize(r, 1<<16)
 	for n := 1; ; n++ {
 		line, err := input.Line(br, mostEvent)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

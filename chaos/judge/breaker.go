@@ -153,7 +153,7 @@ func (b Breaker) judgeOpen(f *finding, t *traffic, o *observed, traces []episode
 			all = append(all, stayed{c, b.stays(t, o, c)})
 		}
 	}
-	turnedAway(f, t, all)
+	turnedAway(f, all)
 	f.show(func() Exhibit { return b.statesOf(t, o, traces, all) })
 	if len(all) > 0 {
 		b.judgeWaits(f, all)

@@ -237,9 +237,10 @@ func TestFailureRate(t *testing.T) {
 			for seed := uint64(1); seed <= uint64(*modelSeeds); seed++ {
 				run := rated(seed, c.b).play()
 				v := c.claim.Judge(run)
-				if v.Ruling == Refuted {
+				switch v.Ruling {
+				case Refuted:
 					t.Errorf("seed %d: sound and refuted: %s", seed, v.Reason)
-				} else if v.Ruling == Held {
+				case Held:
 					held++
 				}
 				for _, x := range []float64{0.5, 0.8, 0.9, 1.1, 1.25, 2} {

@@ -195,20 +195,20 @@ func TestWebSocketOverHTTP2(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go new(http2.Server).ServeConn(conn, &http2.ServeConnOpts{Context: t.Context(), Handler: http.HandlerFunc(echoMessages)})
+			go new(http2.Server).ServeConn(conn, &http2.ServeConnOpts{Context: t.Context(), Handler: http.HandlerFunc(echoMessages)}) //nolint:staticcheck // net/http has no extended CONNECT
 		}
 	}()
 	l := listen(t, server.Addr().String(), speaks(toxic.ProtocolHTTP2))
-	client := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
+	client := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) { //nolint:staticcheck // as above
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
-	defer client.CloseIdleConnections()
+	defer client.CloseIdleConnections() //nolint:staticcheck // as above
 
 	reader, writer := io.Pipe()
 	req, _ := http.NewRequestWithContext(t.Context(), "CONNECT", "http://"+l.Addr()+"/chat", reader)
 	req.Header.Set(":protocol", "websocket")
 	req.Header.Set("Sec-WebSocket-Version", "13")
-	resp, err := client.RoundTrip(req)
+	resp, err := client.RoundTrip(req) //nolint:staticcheck // as above
 	if err != nil {
 		t.Fatal(err)
 	}
