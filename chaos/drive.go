@@ -149,7 +149,11 @@ func (d *drive) addUsage(used map[string]testbed.Usage) {
 // arrival was due; cause is why there were no more, nil if all were sent.
 func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration, cause error) {
 	stoppedAt := make(chan time.Duration, 1)
-	forget := context.AfterFunc(ctx, func() { stoppedAt <- d.now() })
+	forget := context.AfterFunc(ctx, func() {
+		now := d.now()
+		d.rec.endAt(now)
+		stoppedAt <- now
+	})
 	if err := load.Run(ctx, d.plan, begun, d.rec.observer()); err != nil && ctx.Err() == nil {
 		d.stop(Stopped{"the load could not go on: " + err.Error()})
 	}

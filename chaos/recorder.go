@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -48,6 +49,7 @@ type recorder struct {
 	links    map[string]*linkRecorder
 
 	start  time.Time
+	until  atomic.Int64 // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
@@ -325,9 +327,15 @@ func (rec *recorder) noteWarmup() {
 // now is the time on the clock of the evidence, which begins at 0.
 func (rec *recorder) now() time.Duration { return max(0, time.Since(rec.start)) }
 
+// endAt says that no arrival came after a time of the clock.
+func (rec *recorder) endAt(end time.Duration) { rec.until.Store(int64(max(1, end))) }
+
 // offered is how many arrivals the schedule has between two times of the clock,
 // by its rate in the middle.
 func (rec *recorder) offered(from, to time.Duration) uint64 {
+	if until := time.Duration(rec.until.Load()); until > 0 {
+		to = min(to, until)
+	}
 	from, to = from+rec.warmup, min(to+rec.warmup, rec.schedule.Duration())
 	if to <= from {
 		return 0
