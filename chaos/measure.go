@@ -1,11 +1,10 @@
 package chaos
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -30,7 +29,7 @@ func Measure(dir string) (*compare.Run, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, ExperimentFile)
-	text, err := input.Read(path, experiment.File)
+	text, err := input.ReadBelow(dir, ExperimentFile, experiment.File)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +56,7 @@ func Measure(dir string) (*compare.Run, error) {
 	}
 	run.Unwell, run.Damaged = r.Harness.Problems, undone(seen)
 	for _, v := range r.Verdicts {
-		run.Claims = append(run.Claims, compare.Claim{Name: v.Kind + ": " + v.Claim, Ruling: v.Ruling})
+		run.Claims = append(run.Claims, compare.Claim{Name: cmp.Or(v.Name, v.Kind+": "+v.Claim), Ruling: v.Ruling})
 	}
 	run.Routes, err = blocks(dir, seen)
 	return run, err
@@ -66,7 +65,7 @@ func Measure(dir string) (*compare.Run, error) {
 // ruled is the result in a run directory; of one without a whole one the evidence
 // is judged.
 func ruled(dir string) (*result.Result, error) {
-	text, err := input.Read(filepath.Join(dir, result.File), input.Result)
+	text, err := input.ReadBelow(dir, result.File, input.Result)
 	if err == nil {
 		var r result.Result
 		if json.Unmarshal(text, &r) == nil {
@@ -168,36 +167,20 @@ func blocks(dir string, run *evidence.Run) ([]compare.Route, error) {
 			b.OK += outcomes[load.OK]
 		}
 	}
-	err := eachInterval(filepath.Join(dir, frontLog), func(i *hist.Interval) error {
+	for i, err := range intervals(filepath.Join(dir, frontLog)) { // what is left of a line that a kill cut short is left out
+		if err != nil {
+			return nil, err
+		}
 		b := at(i.Tag, i.To)
 		if b == nil {
-			return nil
+			continue
 		}
 		if b.Times == nil {
 			b.Times = hist.New()
 		}
-		return i.AddTo(b.Times)
-	})
-	return routes, err
-}
-
-// eachInterval calls take with every interval of a log.
-func eachInterval(path string, take func(*hist.Interval) error) error {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // killed before the first interval
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for i, err := range hist.NewLogReader(f).Intervals() { // what is left of a line that a kill cut short is left out
-		if err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
-		if err := take(i); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
+		if err := i.AddTo(b.Times); err != nil {
+			return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, frontLog), err)
 		}
 	}
-	return nil
+	return routes, nil
 }

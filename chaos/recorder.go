@@ -49,7 +49,7 @@ type recorder struct {
 	links    map[string]*linkRecorder
 
 	start  time.Time
-	until  atomic.Int64 // when arrivals ended, where that is known to be before the schedule does; 0 is not
+	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
 	onFail func(error) // is told once of a file that cannot be written; nil is not told

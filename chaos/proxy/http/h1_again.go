@@ -23,7 +23,7 @@ func (c *h1Conn) deliverAgain() {
 	c.edit.copy = nil
 	r := c.relay
 	select {
-	case r.again <- a: // somebody has a connection that is idle
+	case r.again <- a: // a delivery has a connection that is idle
 	default:
 		r.life.WG.Go(func() { r.deliver(a) })
 	}
