@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -27,6 +28,8 @@ type Claim struct {
 	Timeout *judge.Timeout `yaml:"timeout"`
 	// After the last healing, goodput comes back at the same load, and stays (docs/claims/recovery.md).
 	Recovery *judge.Recovery `yaml:"recovery"`
+	// A request makes few calls, and few of them one after another (docs/claims/fanout.md).
+	Fanout *judge.Fanout `yaml:"fanout"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -59,6 +62,10 @@ func (r *rules) claim(i int) {
 	switch {
 	case c.Breaker != nil && link && route:
 		r.caller(path, c.Breaker.Link, c.Breaker.Route)
+	case c.Fanout != nil:
+		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
+			r.toRoute(path.Child("of").Child(name), name)
+		}
 	case c.Bulkhead != nil:
 		for j, name := range c.Bulkhead.Unaffected {
 			at := path.Child("unaffected").Item(j)
