@@ -7,6 +7,10 @@ JOBS     ?= 4
 ONLY     ?=
 SET      ?=
 BUSY     ?= 1
+GATES    ?= 100
+GATES_SLOWER ?= 20
+GATES_LENGTH ?= 5s
+GATE_ROUNDS ?= 20
 FUZZTIME ?= 1m
 KILLS    ?= 50
 CROSS    ?= arm64
@@ -15,7 +19,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power discover kill-test cgroup2-test release-check man completions image deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power gates discover kill-test cgroup2-test release-check man completions image deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,7 +42,7 @@ MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive)$$
 test: export GORACE ?= atexit_sleep_ms=50
 test: deps ## everything, with the race detector
 	$(GO) vet ./...
-	$(GO) test -vet=off -timeout 5m ./chaos/judge
+	$(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
 	$(GO) test -vet=off -timeout 10m -parallel 2 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m $$($(GO) list ./... | grep -v /cmd/)
 	$(GO) test -vet=off -race -timeout 10m -parallel 2 -skip '$(MEASURED)' ./cmd/...
@@ -84,6 +88,10 @@ rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUND
 
 power: ## what plans were warned of before their runs (ONLY=REGEXP), against what those come to; on a quiet machine
 	$(GO) test -count=1 -timeout 60m -run '^TestPowerAgainstRuns$$' -v ./cmd/stormctl -power 1 -only '$(ONLY)'
+
+gates: ## duets (GATES equal, GATES_SLOWER 10% slower, of GATES_LENGTH) and GATE_ROUNDS of 5 + 5 rounds, with BUSY cores busy
+	$(GO) test -count=1 -timeout 170m -run '^TestGates$$' -v ./cmd/stormctl -gates $(GATES) \
+	  -gates-slower $(GATES_SLOWER) -gates-length $(GATES_LENGTH) -gate-rounds $(GATE_ROUNDS) -busy $(BUSY)
 
 discover: ## reference services, sound and flawed, measured by discover ROUNDS times; on a quiet machine
 	$(GO) test -count=1 -timeout 170m -run '^TestDiscoverFinds$$' -v ./cmd/stormctl -discover $(ROUNDS)

@@ -25,8 +25,10 @@ type drive struct {
 	rec      *recorder
 	progress *tracker
 
-	start time.Time               // of the clock that every time of the experiment is on: when the warm-up is over
-	stop  context.CancelCauseFunc // ends the load, and heals
+	begin time.Time                // when the first arrival is due; zero is at once
+	start time.Time                // of the clock that every time of the experiment is on: when the warm-up is over
+	stop  context.CancelCauseFunc  // ends the load, and heals
+	used  map[string]testbed.Usage // by the targets, at start; nil if that was not reached
 }
 
 // run returns when the last arrival was due, on that clock. What happens is
@@ -34,7 +36,10 @@ type drive struct {
 func (d *drive) run(ctx context.Context) time.Duration {
 	ctx, d.stop = context.WithCancelCause(ctx)
 	defer d.stop(nil)
-	begun := time.Now()
+	if !d.begin.IsZero() {
+		timeline.SleepUntil(ctx, d.begin)
+	}
+	begun := cmp.Or(d.begin, time.Now())
 	d.start = begun.Add(d.x.Load.Warmup)
 	d.progress.begin(d.start)
 	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)
@@ -44,9 +49,11 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	watched := d.bed.Watch(ctx, d.died)
 	healed := d.runTimeline(ctx)
 	end, cause := d.runLoad(ctx, begun)
+	used := d.bed.Usage()
 	d.stop(cause) // a timeline that outlives the load heals now
 	<-healed
 	watched.Wait()
+	d.addUsage(used)
 
 	if cause != nil && !errors.Is(cause, errNotSteady) {
 		d.add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
@@ -91,6 +98,7 @@ func (d *drive) runTimeline(ctx context.Context) (healed chan struct{}) {
 	go func() {
 		defer close(healed)
 		if timeline.SleepUntil(ctx, d.start) {
+			d.used = d.bed.Usage()
 			d.phase("steady state", "the load begins")
 		}
 		// Each error is in the evidence, with its fault.
@@ -100,6 +108,17 @@ func (d *drive) runTimeline(ctx context.Context) (healed chan struct{}) {
 		}
 	}()
 	return healed
+}
+
+// addUsage records what the targets used of the CPU from start to what used says.
+func (d *drive) addUsage(used map[string]testbed.Usage) {
+	all := map[string]evidence.Seconds{}
+	for name, cpu := range testbed.Used(d.used, used) {
+		all[name] = evidence.Seconds(cpu)
+	}
+	if len(all) > 0 {
+		d.add(evidence.Event{Kind: evidence.KindCPU, CPU: all})
+	}
 }
 
 // runLoad sends what is due, and waits for the answers. end is when the last

@@ -179,6 +179,9 @@ claims:
 		}
 		for _, v := range s.judge() {
 			rulings[now] += v.Ruling.String() + " "
+			if len(v.Exhibits) > 0 {
+				t.Errorf("at %s %s pays for what nobody is shown: %+v", now, v.Claim, v.Exhibits[0])
+			}
 		}
 		if int(now.Seconds())%20 == 0 {
 			runtime.GC()

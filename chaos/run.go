@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/binary"
@@ -25,6 +26,14 @@ import (
 type Options struct {
 	Out  string   // run directory, which must be empty or not exist; "" means runs/NAME-TIME
 	Self []string // the command that serves a reference target, without its arguments
+
+	// Origin is where the experiment was read from, for its reports: the file as they
+	// are to name it. The zero value is not known.
+	Origin experiment.Origin
+
+	// Begin is asked when all targets are ready, and returns when the load is to
+	// begin: runs that are to go side by side get the same time. nil begins at once.
+	Begin func(context.Context) (time.Time, error)
 
 	// Watch is told of progress, by one goroutine at a time; nil is not told. It
 	// must not block: the run waits for it.
@@ -115,8 +124,16 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err := bed.Start(ctx, func(text string) { progress.phase("starting", text) }); err != nil {
 		return err
 	}
+	var begin time.Time
+	if opts.Begin != nil {
+		if begin, err = opts.Begin(ctx); err != nil {
+			return err
+		}
+	}
 	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
-	rec, err := newRecorder(dir, header(x, schedule, faults), x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
+	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
+	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
+	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
 	if err != nil {
 		return err
 	}
@@ -129,7 +146,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		progress.event(text)
 	}
-	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress}
+	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin}
 	return settle(bed, rec, progress, d.run(ctx))
 }
 
@@ -171,8 +188,8 @@ func reason(cause error) string {
 }
 
 // header is what the evidence says of the experiment.
-func header(x *experiment.Experiment, schedule arrivals.Schedule, faults timeline.Timeline) evidence.Header {
-	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: time.Now().Add(x.Load.Warmup),
+func header(x *experiment.Experiment, schedule arrivals.Schedule, faults timeline.Timeline, begin time.Time) evidence.Header {
+	h := evidence.Header{Name: x.Name, About: x.About, Seed: x.Seed, Started: begin.Add(x.Load.Warmup), Host: hostText(),
 		Load: evidence.Seconds(schedule.Duration()), Skips: x.Load.MaxQueue() != 0, Batch: evidence.Seconds(x.Load.Batch),
 		Routes: x.Load.Names()}
 	for _, name := range slices.Sorted(maps.Keys(x.Links)) {

@@ -220,3 +220,14 @@ func writeNew(path string, data []byte) error {
 func subdirs(dir string) error {
 	return errors.Join(os.MkdirAll(filepath.Join(dir, "evidence"), 0o700), os.MkdirAll(filepath.Join(dir, "targets"), 0o700))
 }
+
+// MakeFolder makes a folder that runs are put in, as the directory of a run is made:
+// out, which must be empty or not exist, or with "" one below runs that is named
+// after name and now.
+func MakeFolder(out, name string, now time.Time) (string, error) {
+	dir, err := makeRunDir(out, name, now)
+	if err != nil {
+		return "", err
+	}
+	return dir, errors.Join(os.Remove(filepath.Join(dir, "evidence")), os.Remove(filepath.Join(dir, "targets")))
+}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,17 +47,23 @@ func startBrowser(t *testing.T) *browser {
 		}
 		t.Skip("chromium is not installed: make deps")
 	}
-	profile := t.TempDir()
+	profile, err := os.MkdirTemp("", "stormctl-browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-extensions",
 		"--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-port=0",
 		"--remote-allow-origins=*",
 		"--user-data-dir="+profile, "about:blank")
+	// Its helpers would go on writing into the profile for a while.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
 	})
 	var port, path string
@@ -134,7 +141,8 @@ type view struct {
 
 // seen is what came of it.
 type seen struct {
-	picture  *image.RGBA
+	picture  *image.RGBA // in its own pixels, as are the plots
+	width    float64     // of the screen
 	plots    []plot
 	console  []string
 	requests []string
@@ -150,16 +158,16 @@ type plot struct {
 
 const findPlots = `(() => {
 const live = new Set(JSON.parse(document.getElementById("charts").textContent).map(c => c.id));
-return JSON.stringify([...document.querySelectorAll("figure")].filter(f => f.checkVisibility()).map(f => {
+return JSON.stringify({Wide: document.documentElement.scrollWidth, Plots: [...document.querySelectorAll("figure")].filter(f => f.checkVisibility()).map(f => {
 	const r = f.querySelector(".plot").getBoundingClientRect(), c = f.querySelector("canvas"),
 		shown = c && c.getBoundingClientRect().width > 0;
 	return {ID: f.id, X: r.x + scrollX, Y: r.y + scrollY, W: r.width, H: r.height, Canvas: Boolean(shown), Live: live.has(f.id)};
-}));
+})});
 })()`
 
 // mostHeight is how much of a page is looked at, in pixels: what a long run has below
 // is more of the same.
-const mostHeight = 12000
+const mostHeight = 10000
 
 // look opens the page as a view has it.
 func (b *browser) look(url string, v view) seen {
@@ -204,15 +212,32 @@ func (b *browser) look(url string, v view) seen {
 	}
 	do("Runtime.evaluate", map[string]any{"expression": findPlots}, &out)
 	s := seen{}
-	if err := json.Unmarshal([]byte(out.Result.Value), &s.plots); err != nil {
+	var found struct {
+		Wide  int
+		Plots []plot
+	}
+	if err := json.Unmarshal([]byte(out.Result.Value), &found); err != nil {
 		b.t.Fatal(err)
+	}
+	// Without a style sheet a wide table is as wide as it is.
+	if s.plots = found.Plots; found.Wide > v.width && !v.header {
+		b.t.Errorf("the page is %d wide, the screen %d", found.Wide, v.width)
 	}
 	height := min(b.height(attached.SessionID), mostHeight)
 	s.plots = slices.DeleteFunc(s.plots, func(p plot) bool { return p.Y+p.H > height })
+	scale := 0.5 // what is drawn is seen as well, at a quarter of the cost
+	if os.Getenv("STORMCTL_PICTURES") != "" {
+		scale = 1
+	}
+	for i := range s.plots {
+		p := &s.plots[i]
+		p.X, p.Y, p.W, p.H = p.X*scale, p.Y*scale, p.W*scale, p.H*scale
+	}
+	s.width = float64(v.width) * scale
 	var shot struct{ Data string }
 	do("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true, "optimizeForSpeed": true,
 		"clip": map[string]any{
-			"x": 0, "y": 0, "width": v.width, "height": height, "scale": 1}}, &shot)
+			"x": 0, "y": 0, "width": v.width, "height": height, "scale": scale}}, &shot)
 	data, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil {
 		b.t.Fatal(err)
@@ -275,7 +300,7 @@ func colored(picture *image.RGBA, p plot) (n int) {
 	for y := area.Min.Y; y < area.Max.Y; y++ {
 		row := picture.Pix[picture.PixOffset(area.Min.X, y):picture.PixOffset(area.Max.X, y)]
 		for ; len(row) >= 4; row = row[4:] {
-			if max(row[0], row[1], row[2])-min(row[0], row[1], row[2]) > 0x30 {
+			if max(row[0], row[1], row[2])-min(row[0], row[1], row[2]) > 0x28 {
 				n++
 			}
 		}
@@ -358,17 +383,14 @@ func checkSeen(t *testing.T, s seen, url string, v view) {
 	}
 	scripts := !v.noScripts && !v.header && !v.print
 	for _, p := range s.plots {
-		if n := colored(s.picture, p); n < 60 {
+		if n := colored(s.picture, p); n < 30 {
 			t.Errorf("%s is not drawn: %d pixels of its %.0f × %.0f have a colour", p.ID, n, p.W, p.H)
 		}
 		if live := scripts && p.Live; p.Canvas != live {
 			t.Errorf("%s is drawn by a script: %v, want %v", p.ID, p.Canvas, live)
 		}
-		if p.X < 0 || p.X+p.W > float64(v.width)+1 {
-			t.Errorf("%s is wider than the screen: from %.0f to %.0f of %d", p.ID, p.X, p.X+p.W, v.width)
+		if p.X < 0 || p.X+p.W > s.width+1 {
+			t.Errorf("%s is wider than the screen: from %.0f to %.0f of %.0f", p.ID, p.X, p.X+p.W, s.width)
 		}
-	}
-	if w := s.picture.Bounds().Dx(); w != v.width {
-		t.Errorf("the page is %d wide, the screen %d", w, v.width)
 	}
 }

@@ -30,15 +30,28 @@ func CSV(w io.Writer, r *result.Result) error {
 			t.row(decimal(f.Healed), "fault", Clean(f.Name), "0", "", "run")
 		}
 	}
-	if r.Series != nil {
-		t.series("run", r.Series.Whole)
-		for i, window := range r.Series.Windows {
+	return t.view("run", Clean(r.Name), r.Series)
+}
+
+// LoadCSV writes an ad-hoc load over its length as such a table, in which the column
+// of says load.
+func LoadCSV(w io.Writer, l *Load) error {
+	t := &csvTable{out: csv.NewWriter(w)}
+	t.row(csvHead...)
+	return t.view("load", Clean(l.URL), l.Series)
+}
+
+// view writes all columns of a view, and ends the table; nil has none.
+func (t *csvTable) view(of, name string, view *series.View) error {
+	if view != nil {
+		t.series(of, view.Whole)
+		for i, window := range view.Windows {
 			t.series(fmt.Sprintf("window %d", i+1), window.Series)
 		}
 	}
 	t.out.Flush()
 	if err := t.out.Error(); err != nil {
-		return fmt.Errorf("write series of %s as CSV: %w", Clean(r.Name), err)
+		return fmt.Errorf("write series of %s as CSV: %w", name, err)
 	}
 	return nil
 }

@@ -4,8 +4,10 @@ import (
 	"math"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/chaos/series"
 )
 
 // fixtures are results as runs leave them, by the name of their golden files.
@@ -20,6 +22,7 @@ func fixtures() map[string]*result.Result {
 		"missing":      missingRun(),
 		"unhealthy":    unhealthyRun(),
 		"hostile":      hostileRun(),
+		"course":       courseRun(),
 		"empty":        {Schema: result.Schema, Name: "nothing", Harness: result.Harness{Healthy: true, Steal: -1}},
 	}
 }
@@ -30,6 +33,7 @@ func breakerRun(ruling judge.Ruling) *result.Result {
 		Dir:     "runs/checkout-breaker-20261123T231502",
 		Schema:  result.Schema,
 		Name:    "checkout-breaker",
+		File:    "examples/breaker.yaml",
 		About:   "Checkout stops calling payments once it fails, and comes back by itself.",
 		Seed:    7,
 		Started: time.Date(2026, 11, 23, 23, 15, 2, 0, time.UTC),
@@ -37,7 +41,7 @@ func breakerRun(ruling judge.Ruling) *result.Result {
 		Ruling:  ruling,
 		Verdicts: []judge.Verdict{
 			{
-				Claim: "route pay: at least 99.9% succeed, p99 within 50ms", Kind: "steady", Ruling: judge.Held,
+				Claim: "route pay: at least 99.9% succeed, p99 within 50ms", Kind: "steady", Ruling: judge.Held, Name: "steady: route pay", Line: 23,
 				Reason:  "2,500 requests before the first fault: 100% succeeded, p99 4.2ms.",
 				Numbers: judge.Numbers{{Name: "requests", Value: 2500}, {Name: "success_pct", Value: 100}, {Name: "p99_ms", Value: 4.2}},
 			},
@@ -75,7 +79,8 @@ func breakerRun(ruling judge.Ruling) *result.Result {
 }
 
 func breakerVerdict(ruling judge.Ruling) judge.Verdict {
-	v := judge.Verdict{Claim: "breaker on payments: opens within 1s, waits 2s, 1 probe, rejects within 10ms, closes within 3s", Kind: "breaker", Ruling: ruling}
+	v := judge.Verdict{Claim: "breaker on payments: opens within 1s, waits 2s, 1 probe, rejects within 10ms, closes within 3s", Kind: "breaker", Ruling: ruling,
+		Name: "checkout-breaks", Line: 24}
 	switch ruling {
 	case judge.Held:
 		v.Reason = "It opened 14ms after the injection, after 5 failures; none of 980 calls reached payments while open; probes went through at 7.02s, 9.03s, 11.03s and 13.04s, one at a time; it closed 0.04s after the healing."
@@ -171,4 +176,46 @@ func hostileRun() *result.Result {
 		Harness:  result.Harness{Problems: []string{evil}},
 		Partial:  true, Stopped: evil,
 	}
+}
+
+// markup is what a system under test may write to be more than text: where a
+// pipeline shows it.
+const markup = "x | y `z` <script>alert(1)</script> &lt; @octocat \n| a |\n# h #12 !7 [l](http://e) ![i](i.png) https://e.org www.e.org " +
+	"**b** _i_ ~~s~~ $m$ \\| <!-- </details> ::error::boom 100%,a:b\r\n::warning file=a::boom"
+
+// markupRun has such text wherever there is text of others.
+func markupRun() *result.Result {
+	r := hostileRun()
+	r.Name, r.About, r.File, r.Dir, r.Stopped = markup, markup, markup, markup, markup
+	for i := range r.Verdicts {
+		v := &r.Verdicts[i]
+		v.Claim, v.Kind, v.Name, v.Reason, v.Line, v.Numbers[0].Name, v.Despite = markup, markup, markup, markup, 3, markup, markup
+		v.Parts = []judge.Part{{Name: markup, Reason: markup}}
+	}
+	r.Routes[0].Name, r.Routes[0].Outcomes = markup, map[string]uint64{markup: 1}
+	r.Links[0] = result.Link{Name: markup, From: markup, To: markup, Endings: map[string]uint64{markup: 1}, Statuses: map[string]uint64{markup: 1}}
+	r.Faults[0] = result.Fault{Name: markup, On: markup, Error: markup}
+	r.Harness.Problems, r.Notes, r.Missing = []string{markup}, []string{markup}, []string{markup}
+	return r
+}
+
+// courseRun has what it was over its length: 500/s, of which all fail from 5 s to
+// 15 s, and nothing at all ends from 20 s on.
+func courseRun() *result.Result {
+	r := breakerRun(judge.Held)
+	s := &series.Series{To: evidence.Seconds(29500 * time.Millisecond), Step: 1, Outcomes: map[string][]uint64{}}
+	for i := range 30 {
+		ended, ok, p99 := uint64(500), uint64(500), new(float64)
+		*p99 = 4
+		if i >= 5 && i < 15 {
+			ok, *p99 = 0, 250
+		}
+		if i >= 20 {
+			ended, ok, p99 = 0, 0, nil
+		}
+		s.Ended, s.Outcomes["ok"] = append(s.Ended, ended), append(s.Outcomes["ok"], ok)
+		s.Response.P99 = append(s.Response.P99, p99)
+	}
+	r.Series = &series.View{Whole: s}
+	return r
 }

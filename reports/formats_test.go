@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/result"
 )
 
@@ -29,10 +30,11 @@ func files(t *testing.T, dir string) []string {
 
 func TestWriteMakesAFilePerFormat(t *testing.T) {
 	dir, r := t.TempDir(), fixtures()["refuted"]
-	if err := Write(dir, []string{"text", "json", "html", "junit", "csv", "json"}, r); err != nil {
+	if err := Write(dir, append(Formats(), "json"), r); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"junit.xml", "report.html", "result.json", "series.csv", "summary.txt"}, files(t, dir)); diff != "" {
+	if diff := cmp.Diff([]string{"annotations.txt", "comment.md", "gl-code-quality-report.json", "junit.xml", "metrics.txt", "report.html",
+		"result.json", "series.csv", "summary.md", "summary.txt"}, files(t, dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	for _, format := range Formats() {
@@ -57,7 +59,7 @@ func TestWriteMakesAFilePerFormat(t *testing.T) {
 func TestWriteRefusesAnUnknownFormatBeforeItWrites(t *testing.T) {
 	dir := t.TempDir()
 	err := Write(dir, []string{"json", "jnuit"}, fixtures()["held"])
-	if want := `unknown report format "jnuit": it is one of csv, html, json, junit, text`; err == nil || err.Error() != want {
+	if want := `unknown report format "jnuit": it is one of ` + strings.Join(Formats(), ", "); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if got := files(t, dir); got != nil {
@@ -154,7 +156,33 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// An experiment may ask for each format.
+func TestExperimentsNameEveryFormat(t *testing.T) {
+	const text = `name: x
+targets: {web: {url: "http://127.0.0.1:8080"}}
+load: {rate: 10/s, duration: 10s, routes: [{name: buy, to: web, get: /buy}]}
+claims: [{steady: {success: 99%}}]
+reports: `
+	for _, f := range Formats() {
+		if _, err := experiment.Parse("x.yaml", []byte(text+"["+f+"]"), experiment.Options{}); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := experiment.Parse("x.yaml", []byte(text+"[pdf]"), experiment.Options{})
+	if want := "reports are " + strings.Join(Formats(), ", "); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %v, want an error that ends in %s", err, want)
+	}
+}
+
 func TestEveryFormatHasAFile(t *testing.T) {
+	for _, f := range LoadFormats() {
+		if LoadFile(f) == "" || CheckLoad(f) != nil {
+			t.Errorf("%s of a load has no file, or is not known", f)
+		}
+	}
+	if err := RenderLoad(&bytes.Buffer{}, "pdf", &Load{}); err == nil {
+		t.Error("rendered a load in a format that is not there")
+	}
 	for _, f := range Formats() {
 		if File(f) == "" {
 			t.Errorf("%s has no file", f)

@@ -112,7 +112,9 @@ type htmlPage struct {
 	WindowsNote string
 	Articles    []article
 	Spectra     []figure
-	Tables      []grid
+
+	SpectrumTitle, SpectrumNote string
+	Tables                      []grid
 
 	HarnessClass, HarnessWord string
 	Problems                  []string

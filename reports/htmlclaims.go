@@ -1,9 +1,11 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/stormctl/stormctl/chaos/judge"
@@ -16,6 +18,8 @@ type claimLine struct {
 	Class, Mark, Ruling string
 	Claim, Anchor       string
 	Why                 []reason
+
+	ruling judge.Ruling
 }
 
 // reason is a part that decided, behind its key.
@@ -35,9 +39,11 @@ func (p *htmlPage) claimLines(r *result.Result, d detail) {
 		if i < d.claims {
 			line.Anchor = anchor(i)
 		}
-		line.Why = reasons(v)
+		line.Why, line.ruling = reasons(v), v.Ruling
 		p.Claims = append(p.Claims, line)
 	}
+	// What failed is on the first screen, however many claims have held.
+	slices.SortStableFunc(p.Claims, func(a, b claimLine) int { return cmp.Compare(b.ruling, a.ruling) })
 }
 
 func anchor(i int) string { return "claim-" + strconv.Itoa(i+1) }

@@ -11,7 +11,7 @@ import (
 // loadPage makes the page of an ad-hoc load.
 func loadPage(l *Load, d detail) (*htmlPage, error) {
 	p := &htmlPage{Name: nameOf(l.URL), About: shown(l.Schedule, 1000), ClaimsTitle: "Thresholds",
-		NoClaims: "No threshold was given (--fail-if)."}
+		NoClaims: "No threshold was given (--fail-if).", SpectrumTitle: "How long it took"}
 	p.loadRuling(l)
 	p.Facts = []fact{
 		{"requests", Count(l.Requests)}, {"rate", PerSecond(l.Rate)}, {"success", Percent(l.Success)},

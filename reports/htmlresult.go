@@ -18,7 +18,10 @@ import (
 
 // resultPage makes the page of a result.
 func resultPage(r *result.Result, d detail) (*htmlPage, error) {
-	p := &htmlPage{Name: nameOf(r.Name), About: shown(r.About, 1000), ClaimsTitle: "Claims", NoClaims: nothingClaimed}
+	p := &htmlPage{Name: nameOf(r.Name), About: shown(r.About, 1000), ClaimsTitle: "Claims", NoClaims: nothingClaimed,
+		SpectrumTitle: "How long it took, before, during and after the faults",
+		SpectrumNote: "Each line is a distribution: its figure at 99% is the time that 99% of the requests kept within. " +
+			"In front, since a request was due; behind, of a link's exchanges."}
 	ruling := r.Ruling
 	if len(r.Verdicts) == 0 {
 		ruling = max(ruling, judge.Inconclusive)

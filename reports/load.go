@@ -94,6 +94,17 @@ type Threshold struct {
 	Open   bool   `json:"inconclusive,omitempty"` // the harness was not well enough to tell
 }
 
+// outcome is how it came out, in a word.
+func (t Threshold) outcome() string {
+	switch {
+	case t.Failed:
+		return "FAILED"
+	case t.Open:
+		return "INCONCLUSIVE"
+	}
+	return "passed"
+}
+
 // Bin is how many times fell in a stretch of the spectrum.
 type Bin struct {
 	From  float64 `json:"from_ms"`
@@ -284,13 +295,7 @@ func (s *loadSummary) ending() {
 		s.prose(mark, len(mark), unhealthyMeans+": "+strings.Join(l.Harness.Problems, "; "))
 	}
 	for _, t := range l.Thresholds {
-		word := "passed"
-		switch {
-		case t.Failed:
-			word = "FAILED"
-		case t.Open:
-			word = "INCONCLUSIVE"
-		}
+		word := t.outcome()
 		s.prose(word+"  ", len(word)+2, fmt.Sprintf("fails if %s: it is %s", t.Text, t.Value))
 	}
 }

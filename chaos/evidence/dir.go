@@ -145,6 +145,11 @@ func (r *Run) add(e Event) {
 				l.Unread, l.FirstUnread = t.Unread, t.FirstUnread
 			}
 		}
+	case e.Kind == KindCPU:
+		r.CPU = map[string]time.Duration{}
+		for target, used := range e.CPU {
+			r.CPU[target] = used.Duration()
+		}
 	case e.Kind == KindWarmup:
 		r.Warmup = e.Warmup
 	case e.Kind == KindDeath:
@@ -166,6 +171,8 @@ func (r *Run) has(fault int) bool { return fault >= 1 && fault <= len(r.Faults) 
 
 func (r *Run) begin(h *Header) {
 	r.Name, r.About, r.Seed, r.Started, r.Load = h.Name, h.About, h.Seed, h.Started, h.Load.Duration()
+	r.File, r.ClaimLines = h.File, h.ClaimLines
+	r.Host = h.Host
 	r.Routes, r.Faults, r.Skips, r.Batch = h.Routes, slices.Clone(h.Faults), h.Skips, h.Batch.Duration()
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1

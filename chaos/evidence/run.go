@@ -24,6 +24,9 @@ type Run struct {
 	Stopped string        // why it was
 	Brief   bool          // it is ruled on in passing: verdicts come without exhibits
 
+	File       string // the experiment file, as reports are to name it; "" if it is not known
+	ClaimLines []int  // of each claim in it, from 1; 0, or none, is not known
+
 	// NotSteady says why nothing was injected although it was planned: the
 	// steady state could not be confirmed. "" if it was.
 	NotSteady string
@@ -37,6 +40,9 @@ type Run struct {
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
 	Flaws  []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
+
+	Host string                   // the machine; "" in older runs
+	CPU  map[string]time.Duration // what the processes of targets used while there was load, by target; nil if it is not known
 
 	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
 	byID, byRoute kept[load.Sample] // where in Front they are

@@ -51,6 +51,8 @@ type Event struct {
 	Start  *Header `json:"start,omitempty"`
 	Tick   *Tick   `json:"tick,omitempty"`
 	Warmup *Warmup `json:"warmup,omitempty"`
+
+	CPU map[string]Seconds `json:"cpu_s,omitempty"` // cpu: what the processes of targets used while there was load
 }
 
 // Kinds of Event.
@@ -61,6 +63,7 @@ const (
 	KindHeal   = "heal"   // Fault is gone, from soon before At at the latest
 	KindTick   = "tick"   // Tick is set
 	KindWarmup = "warmup" // Warmup is set; the last one counts
+	KindCPU    = "cpu"    // CPU is set
 	KindDeath  = "death"  // Target ended by itself; Text says how
 	KindNote   = "note"   // Text is worth knowing besides
 	KindGate   = "gate"   // nothing is injected, because the steady state was not confirmed; Text says why
@@ -74,12 +77,16 @@ type Header struct {
 	About   string      `json:"about,omitempty"`
 	Seed    uint64      `json:"seed"`
 	Started time.Time   `json:"started"`
+	Host    string      `json:"host,omitempty"`    // the machine, for people; "" in older runs
 	Load    Seconds     `json:"load_s"`            // how long arrivals come, a warm-up aside
 	Skips   bool        `json:"skips,omitempty"`   // see Run
 	Batch   Seconds     `json:"batch_s,omitempty"` // by as much arrivals are sent late on purpose
 	Routes  []string    `json:"routes"`            // each with the steps that follow it
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
+
+	File       string `json:"file,omitempty"`        // the experiment file, as reports are to name it
+	ClaimLines []int  `json:"claim_lines,omitempty"` // of each claim in it, from 1; 0 is not known
 }
 
 // TimelineWriter writes timeline.jsonl, each event at once: it survives a

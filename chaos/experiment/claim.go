@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
@@ -13,6 +14,9 @@ import (
 
 // Claim is one statement; exactly one kind is given.
 type Claim struct {
+	// What reports call it, from run to run: letters, digits, dash, underscore and dot; no two claims share one. Absent, it is
+	// called by its kind, link and route.
+	Name string `yaml:"name"`
 	// Before anything is injected, enough requests succeed, and soon enough (docs/claims/steady.md).
 	Steady *judge.Steady `yaml:"steady"`
 	// A circuit breaker opens when calls fail, lets none through while it waits, probes, and closes once calls succeed
@@ -48,9 +52,56 @@ func (c Claim) Judge() judge.Claim {
 	return claim
 }
 
+// Title is what reports call the claim from run to run: the name that it was
+// given, or its kind with its link and route, like "breaker: link payments, route
+// pay". It has no bound in it, which may be changed, and nothing measured. Two
+// claims may have one title; result.Names tells them apart.
+func (c Claim) Title() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	claim := reflect.ValueOf(c.Judge())
+	var about []string
+	for _, f := range strict.Fields(claim.Type()) {
+		if f.Key != "link" && f.Key != "route" {
+			continue
+		}
+		switch x := claim.FieldByIndex(f.Index); {
+		case x.Kind() == reflect.String && x.Len() > 0:
+			about = append(about, f.Key+" "+x.String())
+		case x.Kind() == reflect.Slice:
+			for i := range x.Len() {
+				about = append(about, f.Key+" "+x.Index(i).String())
+			}
+		}
+	}
+	if about == nil {
+		return c.Kind()
+	}
+	return c.Kind() + ": " + strings.Join(about, ", ")
+}
+
+// named checks the name of claim i, if it has one.
+func (r *rules) named(i int) {
+	path := strict.Path("claims").Item(i).Child("name")
+	if !r.Sound(path) {
+		return
+	}
+	name := r.x.Claims[i].Name
+	r.name(path, name, r.Wrong)
+	switch same := func(c Claim) bool { return c.Name == name }; {
+	case slices.Contains(claimKinds, name):
+		r.Wrong(path, fmt.Sprintf("name: %s is a kind of claim, and what reports call claims without a name", strict.Quote(name)),
+			"say what this one is about")
+	case slices.IndexFunc(r.x.Claims, same) < i:
+		r.Wrong(path, fmt.Sprintf("name: claim %s is given twice", strict.Quote(name)), "")
+	}
+}
+
 func (r *rules) claim(i int) {
 	path := strict.Path("claims").Item(i)
 	c := &r.x.Claims[i]
+	r.named(i)
 	kind := r.OneOf(path, claimKinds)
 	if kind == "" {
 		return

@@ -18,7 +18,8 @@ type Experiment struct {
 	Chaos   []Event            `yaml:"chaos"`   // What goes wrong, and when; at most 64 events.
 	Claims  []Claim            `yaml:"claims"`  // What must hold; each is ruled held, refuted or inconclusive.
 	Limits  Limits             `yaml:"limits"`  // What may be touched, and when to stop.
-	Reports []string           `yaml:"reports"` // Further files for the run directory: csv, html, json, junit, text.
+	// Further files for the run directory: codequality, comment, csv, github, html, json, junit, markdown, openmetrics, text.
+	Reports []string `yaml:"reports"`
 }
 
 // Required lists the keys that a file cannot do without.

@@ -31,6 +31,10 @@ type Options struct {
 	// Weak is told of each part of a claim that the experiment cannot decide, in
 	// the order of the file, if nothing is wrong with it; nil is not asked.
 	Weak func(Weakness)
+
+	// Origin gets where the experiment was read from, if nothing is wrong with it;
+	// nil is not asked.
+	Origin *Origin
 }
 
 // ReadFile reads an experiment file. The error is of type strict.Errors and holds all
@@ -66,6 +70,9 @@ func Parse(name string, data []byte, opts Options) (*Experiment, error) {
 	}
 	if err := x.resolve(filepath.Dir(name)); err != nil {
 		return nil, strict.Errors{{File: name, Line: 1, Column: 1, Problem: fmt.Sprintf("resolve defaults: %v", err)}}
+	}
+	if opts.Origin != nil {
+		*opts.Origin = originOf(d, len(x.Claims))
 	}
 	if opts.Weak != nil {
 		if err := x.weaknesses(d, opts); err != nil {

@@ -136,6 +136,8 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		choice("direction", directions)
 	case reflect.TypeFor[Claim]():
 		one(claimKinds)
+		p, _ := s.Properties.Get("name")
+		p.Pattern = nameSyntax.String()
 	}
 }
 

@@ -67,7 +67,7 @@ func validate(d *strict.Doc, x *Experiment, opts Options) {
 
 // knownReports are the values of Experiment.Reports: the formats of package
 // reports, which stands above this one.
-var knownReports = []string{"csv", "html", "json", "junit", "text"}
+var knownReports = []string{"codequality", "comment", "csv", "github", "html", "json", "junit", "markdown", "openmetrics", "text"}
 
 var nameSyntax = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 

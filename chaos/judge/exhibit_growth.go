@@ -20,11 +20,16 @@ func stretchesOf(from, to, step time.Duration) stretching {
 }
 
 // points makes one of each stretch that has requests, of samples that are in the order of at.
+// What is left at the end is a stretch of its own if it is half of one.
 func (s stretching) points(all arrivals, at func(*load.Sample) time.Duration, figure func(arrivals) (float64, bool)) []Point {
 	points := []Point{}
+	last := max(0, (s.to-s.from+s.step/2)/s.step-1)
 	for i := all.before(func(x *load.Sample) bool { return at(x) >= s.from }); i < all.len() && at(all.get(i)) < s.to; {
-		k := (at(all.get(i)) - s.from) / s.step
-		begin, end := s.from+k*s.step, min(s.to, s.from+(k+1)*s.step)
+		k := min((at(all.get(i))-s.from)/s.step, last)
+		begin, end := s.from+k*s.step, s.from+(k+1)*s.step
+		if k == last {
+			end = s.to
+		}
 		next := i + 1
 		for next < all.len() && at(all.get(next)) < end {
 			next++
@@ -70,10 +75,11 @@ func (c Recovery) goodputOver(run *evidence.Run, all arrivals, spans []span, end
 			Allowed: &Bound{c.goodput() * baseline, math.Inf(1)}}}
 }
 
-// exhibits are about each of the keys that are given.
-func (s Steady) exhibits(f *finding, samples arrivals, until time.Duration, times steadyTimes) {
-	if s.Success > 0 {
-		f.show(func() Exhibit { return s.successOver(samples, until) })
+// exhibits are about each of the keys that are given. Those that had ended until then are some
+// of the samples.
+func (s Steady) exhibits(f *finding, ended, samples arrivals, until time.Duration, times steadyTimes) {
+	if s.Success > 0 && ended.len() > 0 {
+		f.show(func() Exhibit { return s.successOver(ended, until) })
 	}
 	for _, of := range []struct {
 		q     float64
@@ -93,7 +99,12 @@ func (s Steady) timesOver(run *evidence.Run, samples arrivals, until time.Durati
 		name, limit = "p50", s.P50
 	}
 	of := stretchesOf(0, until, max(levelStep, until/60, time.Duration(leastWindow*float64(until)/float64(samples.len()))))
-	took := func(x *load.Sample) time.Duration { return min(x.Done, max(until, x.Intended)) - x.Intended }
+	took := func(x *load.Sample) time.Duration {
+		if len(run.Faults) == 0 {
+			return x.ResponseTime()
+		}
+		return min(x.ResponseTime(), max(0, until-x.Intended)) // it had waited for no longer by then
+	}
 	var sorted []time.Duration
 	quantile := func(part arrivals) (float64, bool) {
 		sorted = sorted[:0]
@@ -125,7 +136,7 @@ func (s Steady) timesOver(run *evidence.Run, samples arrivals, until time.Durati
 			Allowed: timed.inFile(atMost(limit))}}
 }
 
-// successOver is the share that succeeded, until then.
+// successOver is the share that succeeded of those that had ended until then.
 func (s Steady) successOver(samples arrivals, until time.Duration) Exhibit {
 	of := stretchesOf(0, until, max(levelStep, until/60))
 	whole, _ := successOf(samples)

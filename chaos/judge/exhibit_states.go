@@ -54,11 +54,11 @@ func (b Breaker) statesOf(t *traffic, o *observed, traces []episodeTrace, all []
 		l.follow(c)
 	}
 	l.until(t.end, StateClosed)
-	opened, halves, total := 0, 0, evidence.Seconds(0)
+	opened, halves, calls, total := 0, 0, 0, evidence.Seconds(0)
 	for _, s := range l.states.Spans {
 		switch s.State {
 		case StateOpen:
-			opened, total = opened+1, total+s.To-s.From
+			opened, calls, total = opened+1, calls+s.Calls, total+s.To-s.From
 		case StateHalfOpen:
 			halves++
 		}
@@ -66,6 +66,9 @@ func (b Breaker) statesOf(t *traffic, o *observed, traces []episodeTrace, all []
 	title := fmt.Sprintf("never seen open in %s", short(t.end))
 	if opened > 0 {
 		title = fmt.Sprintf("open %s, %s of %s, and half-open %s", often(opened), short(total.Duration()), short(t.end), often(halves))
+	}
+	if calls > 0 {
+		title += fmt.Sprintf("; %s while it was open", were(calls, "call was let through", "calls were let through"))
 	}
 	return Exhibit{Kind: KindStates, Title: title, States: &l.states}
 }
@@ -107,15 +110,11 @@ func (l *lane) between(c stayed, before int, next openPeriod) {
 	l.until(next.from, StateClosed)
 }
 
-// leaky is an episode in which it opened and let calls through all along.
+// leaky is an episode in which it opened and let calls through all along: that is no half-open,
+// which waits first.
 func (l *lane) leaky(c stayed) {
 	l.until(c.opening.surely, StateClosed)
-	through := l.t.end
-	if n, ok := l.t.after(c.opening.surely); ok {
-		through = l.t.calls.get(n).Begin
-	}
-	l.until(through, StateOpen)
-	l.until(c.backAfter(-1), StateHalfOpen)
+	l.until(c.backAfter(-1), StateOpen)
 }
 
 // backAfter is when it was closed again after the open period that was the last: once calls

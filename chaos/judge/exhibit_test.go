@@ -3,6 +3,7 @@ package judge
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -205,6 +206,79 @@ func TestStatesOfABreaker(t *testing.T) {
 		// 4 s + 5 failures; the third wait is over at about 4.1 + 3 · 1.6 s, when 503s end at 9 s.
 		if open < 3 || open > 4 || opened < evidence.Seconds(4*time.Second) || opened > evidence.Seconds(4500*ms) {
 			t.Errorf("seed %d: open %d times, first at %s: %+v", seed, open, opened, s.Spans)
+		}
+	}
+}
+
+// A breaker that calls while it turns requests away is open, and its calls are told.
+func TestStatesOfALeakyBreaker(t *testing.T) {
+	w := sound(1)
+	w.breaker.leak = 0.3
+	e := one(t, protects.Judge(w.play()), KindStates)
+	if !strings.Contains(e.Title, "let through while it was open") {
+		t.Errorf("it says %q", e.Title)
+	}
+	for _, s := range e.States.Spans {
+		if s.State == StateOpen && s.Calls == 0 && s.To-s.From > evidence.Seconds(time.Second) {
+			t.Errorf("open from %s to %s without a call", s.From, s.To)
+		}
+	}
+}
+
+// What a claim says of the whole is what its exhibit says: the steady state counts what had
+// ended when the first fault came.
+func TestSteadyExhibitsAreOfWhatIsRuledOn(t *testing.T) {
+	s := sounds()["steady"]
+	run := copied(s.run)
+	for i := range run.Front { // what was under way then failed
+		if x := &run.Front[i]; x.Intended < run.Faults[0].Injected && x.Done > run.Faults[0].Injected-5*ms {
+			x.Done, x.Outcome = x.Intended+3*time.Second, load.TimedOut
+		}
+	}
+	v := s.claim.Judge(run)
+	if n := len(shown(v, KindGrowth)); n != 2 {
+		t.Fatalf("%d exhibits", n)
+	}
+	for _, e := range shown(v, KindGrowth) {
+		p := partOf(v, e.Part)
+		if math.Abs(e.Growth.At0-p.Seen.High) > 1e-9 || p.Ruling != Held {
+			t.Errorf("%s is at %g, and %v was ruled on: %s", e.Growth.Of, e.Growth.At0, *p.Seen, p.Reason)
+		}
+		for _, y := range e.Growth.Points {
+			if e.Part == "success" && y.Y < 100 || y.At > evidence.Seconds(2*time.Second) {
+				t.Errorf("%s: %g at %s", e.Growth.Of, y.Y, y.At)
+			}
+		}
+	}
+}
+
+// Stretches lie between from and to; a short one at the end belongs to the one before.
+func TestStretches(t *testing.T) {
+	var front []load.Sample
+	for at := time.Duration(0); at < 1100*ms; at += 10 * ms {
+		front = append(front, load.Sample{Intended: at})
+	}
+	count := func(part arrivals) (float64, bool) { return float64(part.len()), true }
+	for _, row := range []struct {
+		from, to time.Duration
+		want     []float64
+	}{
+		{0, 300 * ms, []float64{10, 10, 10}},
+		{100 * ms, 340 * ms, []float64{10, 14}},
+		{100 * ms, 360 * ms, []float64{10, 10, 6}},
+		{0, 40 * ms, []float64{4}},
+		{1000 * ms, 1500 * ms, []float64{10}}, // none came after
+		{2000 * ms, 1000 * ms, nil},
+	} {
+		var got []float64
+		for _, p := range (stretching{row.from, row.to, 100 * ms}).points(every(front), dueAt, count) {
+			got = append(got, p.Y)
+			if p.At.Duration() < row.from || p.At.Duration() > row.to {
+				t.Errorf("%s to %s: a point at %s", row.from, row.to, p.At)
+			}
+		}
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%s to %s: %v, want %v", row.from, row.to, got, row.want)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 	slices.Sort(times.service)
 	s.judgeTime(f, times, "p50", 0.5, s.P50)
 	s.judgeTime(f, times, "p99", 0.99, s.P99)
-	s.exhibits(f, samples, until, times)
+	s.exhibits(f, ended, samples, until, times)
 	if len(run.Faults) > 0 && rulingOf(f.parts) == Refuted {
 		f.parts = undecided(f.parts)
 		f.distrust("the system was not in its steady state, so that nothing can be proven: " + reasonOf(f.parts, Inconclusive))

@@ -26,6 +26,7 @@ type Result struct {
 	Schema   int             `json:"schema"`
 	Name     string          `json:"name"`
 	About    string          `json:"about,omitempty"`
+	File     string          `json:"file,omitempty"` // the experiment file: from the root of its repository, or else as it was named
 	Seed     uint64          `json:"seed"`
 	Started  time.Time       `json:"started"`
 	Seconds  float64         `json:"duration_s"`
@@ -56,7 +57,7 @@ const GoesOn = "the run goes on"
 // say nothing.
 func Of(x *experiment.Experiment, run *evidence.Run, verdicts []judge.Verdict, times *hist.Set) *Result {
 	r := &Result{
-		Schema: Schema, Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started,
+		Schema: Schema, Name: run.Name, About: run.About, File: run.File, Seed: run.Seed, Started: run.Started,
 		Seconds: run.End.Seconds(), Partial: run.Partial, Stopped: run.Stopped,
 		Verdicts: verdicts, Ruling: worst(verdicts), Missing: judge.Missing(run),
 		Routes: routes(x, run, times), Links: links(run), Faults: faults(run), Harness: harness(run, times.Lag),

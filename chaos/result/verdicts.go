@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 func Verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
 	var all []judge.Verdict
 	missing := judge.Missing(run)
-	for _, c := range x.Claims {
+	for i, c := range x.Claims {
 		v := c.Judge().Judge(run).Lacking(missing)
 		switch {
 		case run.NotSteady == "":
@@ -24,9 +25,31 @@ func Verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
 		case v.Ruling == judge.Held: // what came to light later does not make it confirmed when it had to be
 			v = v.Lacking([]string{"nothing was injected, because it was not confirmed when faults were due: " + run.NotSteady})
 		}
+		v.Name = c.Title()
+		if i < len(run.ClaimLines) {
+			v.Line = run.ClaimLines[i]
+		}
 		all = append(all, v)
 	}
 	return all
+}
+
+// Names are what reports call claims, in their order: the same from run to run,
+// and no two alike, because pipelines tell test cases apart by name alone. A claim
+// of a result that has no names goes by its kind.
+func Names(verdicts []judge.Verdict) []string {
+	names := make([]string, len(verdicts))
+	taken := map[string]int{} // by name, how often it was wanted
+	for i, v := range verdicts {
+		title := cmp.Or(v.Name, v.Kind, "claim")
+		names[i] = title
+		for taken[names[i]] > 0 {
+			taken[title]++
+			names[i] = fmt.Sprintf("%s (%d)", title, taken[title])
+		}
+		taken[names[i]]++
+	}
+	return names
 }
 
 // worst is the ruling on the whole: without a claim nothing was shown.

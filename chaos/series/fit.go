@@ -5,15 +5,21 @@ import (
 	"slices"
 )
 
-// wholeBytes is what the whole run may take of MaxBytes.
-const wholeBytes = MaxBytes / 10 * 6
+// windowBytes is what the whole run leaves of MaxBytes to its windows, if they need it.
+const windowBytes = MaxBytes / 10 * 4
 
-// fit takes rows away until a view has at most MaxBytes: first those of the whole run
-// that are over its part, of whichever list is longer; then those of the windows, which
-// the whole has too; then windows from the end. Of rows the one with the least goes.
+// fit takes rows away until a view has at most MaxBytes: first those of the whole run,
+// of whichever list is longer; then those of the windows, which the whole has too; then
+// windows from the end. Of rows the one with the least goes.
 func fit(v *View, on func(fault int) string) {
 	room := MaxBytes - bytesOf(v.Phases)
-	for size := bytesOf(v.Whole); size > min(wholeBytes, room) && len(v.Whole.Routes)+len(v.Whole.Links) > 0; {
+	total := 0
+	sizes := make([]int, len(v.Windows))
+	for i := range v.Windows {
+		sizes[i] = bytesOf(&v.Windows[i]) + 1
+		total += sizes[i]
+	}
+	for size := bytesOf(v.Whole); size > room-min(total, windowBytes) && len(v.Whole.Routes)+len(v.Whole.Links) > 0; {
 		if len(v.Whole.Routes) >= len(v.Whole.Links) {
 			size -= v.Whole.dropRoute()
 		} else {
@@ -21,12 +27,6 @@ func fit(v *View, on func(fault int) string) {
 		}
 	}
 	room -= bytesOf(v.Whole)
-	total := 0
-	sizes := make([]int, len(v.Windows))
-	for i := range v.Windows {
-		sizes[i] = bytesOf(&v.Windows[i]) + 1
-		total += sizes[i]
-	}
 	for rows := WindowRows; rows > 0; rows-- {
 		for i := range v.Windows {
 			if w := v.Windows[i].Series; len(w.Routes) >= rows && total > room {

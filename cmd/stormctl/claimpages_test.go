@@ -62,6 +62,9 @@ func claimSchema(t *testing.T) (claims schemaObject, of func(schemaKey) schemaOb
 func claimKinds() (kinds []string, keys map[string][]string) {
 	keys = map[string][]string{}
 	for _, f := range strict.Fields(reflect.TypeFor[experiment.Claim]()) {
+		if f.Type.Kind() != reflect.Pointer {
+			continue // the name of a claim
+		}
 		kinds = append(kinds, f.Key)
 		for _, key := range strict.Fields(f.Type.Elem()) {
 			keys[f.Key] = append(keys[f.Key], key.Key)

@@ -23,7 +23,7 @@ func completeAll(root *cobra.Command) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			if f.Value.Type() != "bool" {
 				// The error is that there is one already, which is as good.
-				_ = cmd.RegisterFlagCompletionFunc(f.Name, valuesOf(f))
+				_ = cmd.RegisterFlagCompletionFunc(f.Name, valuesOf(cmd.Name(), f))
 			}
 		})
 	}
@@ -32,9 +32,9 @@ func completeAll(root *cobra.Command) {
 // argumentsOf completes the arguments of a verb.
 func argumentsOf(verb string) cobra.CompletionFunc {
 	switch verb {
-	case "run", "validate", "discover":
+	case "run", "validate", "gate", "discover":
 		return files("yaml", "yml", "json")
-	case "judge", "report":
+	case "judge", "report", "compare":
 		return folders
 	case "init":
 		return oneOf(patternNames()...)
@@ -45,12 +45,17 @@ func argumentsOf(verb string) cobra.CompletionFunc {
 	}
 }
 
-// valuesOf completes the values of a flag: those of an enumeration, or by the
+// valuesOf completes the values of a flag of a verb: those of an enumeration, or by the
 // word that its help has for them.
-func valuesOf(f *pflag.Flag) cobra.CompletionFunc {
+func valuesOf(verb string, f *pflag.Flag) cobra.CompletionFunc {
 	switch f.Name {
 	case "report", "format":
+		if verb == "load" {
+			return list(oneOf(reports.LoadFormats()...))
+		}
 		return list(oneOf(reports.Formats()...))
+	case "inconclusive":
+		return oneOf("error", "skipped")
 	case "arrivals":
 		return oneOf(experiment.Constant, experiment.Poisson)
 	case "protocol":

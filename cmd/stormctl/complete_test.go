@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/stormctl/stormctl/reports"
 )
 
 // completed is what the shell is told for the last of some words: values, then
@@ -29,12 +31,15 @@ func TestCompletion(t *testing.T) {
 		{"report ", ":16"},
 		{"target ", "frontend dependency :4"},
 		{"load ", ":4"}, // a URL
-		{"run --report ", "csv html json junit text :4"},
-		{"run --report json,", "json,csv json,html json,json json,junit json,text :4"},
+		{"run --report ", strings.Join(reports.Formats(), " ") + " :4"},
+		{"run --report json,", "json," + strings.Join(reports.Formats(), " json,") + " :4"},
+		{"load --report ", strings.Join(reports.LoadFormats(), " ") + " :4"},
+		{"load --out ", ":16"},
+		{"report --inconclusive ", "error skipped :4"},
 		{"run --out ", ":16"},
 		{"run --seed ", ":4"},
 		{"run --set ", ":4"},
-		{"report --format ", "csv html json junit text :4"},
+		{"report --format ", strings.Join(reports.Formats(), " ") + " :4"},
 		{"load --protocol ", "http1 h2 grpc auto :4"},
 		{"load --arrivals ", "constant poisson :4"},
 		{"load --when-stalled ", "queue skip burst= :4"},

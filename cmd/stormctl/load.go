@@ -68,6 +68,7 @@ type loadOptions struct {
 	seed      uint64
 
 	failIf []string
+	report loadReports
 	json   bool
 	hlog   string
 	record string
@@ -117,6 +118,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.transport, "poller", "", "`name` of what tells of bytes: "+strings.Join(load.Transports(), ", ")+" (default the best)")
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random draw, a `number`")
 	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit 1 if this `holds`, like 'p99>50ms' or 'success<99.9%'; of "+adhoc.MetricNames+"; may be repeated")
+	o.report.AddFlags(f)
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.StringVar(&o.hlog, "hlog", "", "write a HdrHistogram log of every second to this `file`")
 	f.StringVar(&o.record, "record", "", "write a line for every request, as CSV, to this `file`")
@@ -140,7 +142,8 @@ A name with several addresses is tried at each in turn, and the first that lets
 us in takes all of the load. The zone of a link-local address is written
 http://[fe80::1%25eth0]:8080/.
 
-The summary goes to stdout, a line a second to stderr. If the harness itself was
+The summary goes to stdout, a line a second to stderr; --report FORMAT --out DIR
+writes files besides. If the harness itself was
 unhealthy, as it was late or short of something, that is the summary's first
 line, and latencies that fail a --fail-if are then inconclusive.
 
@@ -158,6 +161,7 @@ Exit codes:
   4  stopped early by a signal or by stormctl halt`,
 		Example: `  stormctl load http://127.0.0.1:8080/ --rate 5k/s --duration 30s
   stormctl load http://127.0.0.1:8080/ --rate 500/s --fail-if 'p99>50ms' --fail-if 'success<99.9%'
+  stormctl load http://127.0.0.1:8080/ --rate 500/s --report markdown,json --out loads/tonight
   stormctl load 'http://127.0.0.1:8080/users/${data.user}' --data users.csv --rate 1k/s
   stormctl load http://127.0.0.1:8080/ --check status=2xx --check 'json:$.state=ready' --fail-if 'success<99.9%'
   stormctl load http://127.0.0.1:8080/ --warmup 5s --stages 'to 1k/s over 10s, hold 30s'
@@ -178,8 +182,14 @@ Exit codes:
 			if err := refuseZeros(cmd.Flags()); err != nil {
 				return usageError{err}
 			}
+			if err := o.report.check(); err != nil {
+				return usageError{err}
+			}
 			job, err := o.job(cmd.Context(), target)
 			if err != nil {
+				return err
+			}
+			if err := o.report.prepare(); err != nil {
 				return err
 			}
 			for _, note := range job.Notes {

@@ -49,6 +49,10 @@ func runLoad(ctx context.Context, j *adhoc.Job, o loadOptions, stdout, stderr io
 	if err != nil {
 		code = exitFailed
 	}
+	if err := o.report.write(result); err != nil {
+		shown.say(errorText(err))
+		code = exitFailed
+	}
 	if err := writeLoad(stdout, result, o.json, os.Getenv); err != nil && !unread(err) {
 		shown.say(errorText(fmt.Errorf("print result: %w", err)))
 		return exitFailed

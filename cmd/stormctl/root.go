@@ -113,6 +113,8 @@ Exit codes:
 		newSchemaCommand(),
 		newJudgeCommand(),
 		newReportCommand(),
+		newCompareCommand(),
+		newGateCommand(),
 		newProxyCommand(),
 		newHealCommand(),
 		newHaltCommand(),

@@ -25,6 +25,7 @@ import (
 type runOptions struct {
 	out     string   // run directory; with several files the folder of theirs
 	reports []string // formats beside those of the experiment
+	open    inconclusiveFlag
 	set     []string // KEY=VALUE
 	seed    seedFlag
 	dryRun  bool
@@ -35,6 +36,7 @@ type runOptions struct {
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "run `directory`; with several files, the folder that theirs are made in (default runs/NAME-TIME)")
 	f.StringSliceVar(&o.reports, "report", nil, "further `formats` to write into the run directory: "+strings.Join(reports.Formats(), ", "))
+	o.open.AddFlag(f)
 	f.StringArrayVar(&o.set, "set", nil, "change the experiment: `KEY=VALUE` like load.rate=1k/s or chaos[0].for=2s; may be repeated")
 	f.Var(&o.seed, "seed", "decides every random draw, instead of the experiment's seed; the one that the summary tells repeats a run")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, touched and undone; start and break nothing")
@@ -64,6 +66,12 @@ that is exit code 2.
 A run that could not start leaves what its targets said in its run directory;
 the next one with the same --out takes its place. A directory with anything else
 in it is refused.
+
+--report github, or reports: [github], is for jobs on GitHub: it writes the
+annotations of what did not hold, at the lines of the claims. Where GITHUB_ACTIONS
+is true, they are printed on stderr too, where the runner reads them; where
+GITHUB_STEP_SUMMARY names a file, the Markdown of the run is appended to it.
+docs/gates.md has recipes for pipelines.
 
 Before it starts, a line on stderr names each part of a claim that its plan
 cannot decide, whatever the system does, and the key that would settle it, as
@@ -114,6 +122,8 @@ type job struct {
 	x    *experiment.Experiment
 	weak []experiment.Weakness // what its plan cannot decide
 	out  string                // "" is the default
+
+	origin experiment.Origin
 }
 
 // runAll runs the experiments of files one after another. Everything it has to
@@ -163,7 +173,7 @@ func (r *runner) plan(ctx context.Context, shown *progressQueue, jobs []job) exi
 
 // runOne runs one experiment, writes its reports and prints its result.
 func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCode {
-	options := chaos.Options{Out: j.out, Self: r.self}
+	options := chaos.Options{Out: j.out, Self: r.self, Origin: j.origin}
 	if !r.options.quiet {
 		options.Watch = shown.watch // without it no provisional rulings are computed
 	}
@@ -187,9 +197,15 @@ func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCo
 	}
 	code := exitOf(result)
 	formats := slices.Concat([]string{"json"}, j.x.Reports, r.options.reports)
-	if err := reports.Write(result.Dir, formats, result); err != nil {
+	if err := r.options.open.options().Write(result.Dir, formats, result); err != nil {
 		shown.say(errorText(err))
 		code = exitFailed
+	}
+	if slices.Contains(formats, "github") {
+		if err := tellGitHub(shown, r.stderr, result, r.getenv); err != nil {
+			shown.say(errorText(err))
+			code = exitFailed
+		}
 	}
 	if err := printResult(r.stdout, result, r.options.json, r.getenv); err != nil && !unread(err) {
 		shown.say(errorText(fmt.Errorf("print result of %s: %w", j.file, err)))
@@ -205,7 +221,7 @@ func (r *runner) load(files []string) ([]job, error) {
 	var invalid strict.Errors
 	byName := map[string]string{}
 	for _, file := range files {
-		x, weak, err := loadExperiment(file, r.options.set)
+		j, err := readJob(file, r.options.set)
 		var e strict.Errors
 		if errors.As(err, &e) {
 			invalid = append(invalid, e...)
@@ -215,16 +231,16 @@ func (r *runner) load(files []string) ([]job, error) {
 			return nil, err
 		}
 		if r.options.seed.given {
-			x.Seed = r.options.seed.value
+			j.x.Seed = r.options.seed.value
 		}
-		j := job{file: file, x: x, weak: weak, out: r.options.out}
+		j.out = r.options.out
 		if j.out != "" && len(files) > 1 {
-			if first := byName[x.Name]; first != "" {
+			if first := byName[j.x.Name]; first != "" {
 				return nil, fmt.Errorf("%s and %s are both named %s and would share a folder under %s: run them apart",
-					first, file, x.Name, r.options.out)
+					first, file, j.x.Name, r.options.out)
 			}
-			byName[x.Name] = file
-			j.out = filepath.Join(r.options.out, x.Name)
+			byName[j.x.Name] = file
+			j.out = filepath.Join(r.options.out, j.x.Name)
 		}
 		jobs = append(jobs, j)
 	}

@@ -72,12 +72,21 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 	return code
 }
 
-// loadExperiment reads an experiment whose reference targets are those that
-// this program serves, and what its plan cannot decide.
+// loadExperiment reads an experiment, and what its plan cannot decide.
 func loadExperiment(file string, set []string) (x *experiment.Experiment, weak []experiment.Weakness, err error) {
-	x, err = experiment.ReadFile(file, experiment.Options{
+	j, err := readJob(file, set)
+	return j.x, j.weak, err
+}
+
+// readJob reads an experiment whose reference targets are those that this program
+// serves.
+func readJob(file string, set []string) (j job, err error) {
+	j.file = file
+	j.x, err = experiment.ReadFile(file, experiment.Options{
 		Here: true, Set: set, References: reference.Names(), Reference: reference.Check,
-		Weak: func(w experiment.Weakness) { weak = append(weak, w) },
+		Weak:   func(w experiment.Weakness) { j.weak = append(j.weak, w) },
+		Origin: &j.origin,
 	})
-	return x, weak, err
+	j.origin.File = fromRepository(file)
+	return j, err
 }

@@ -161,6 +161,12 @@
     points: s.dots ? { show: true, size: 5, fill: () => color(s.tone), stroke: () => color(s.tone) } : { show: false },
   });
 
+  // splits are the ticks of an axis of powers of ten; of others uPlot finds them.
+  const splits = (axis) => {
+    if (axis.ticks) return () => axis.ticks;
+    return axis.kind === "quantile" ? () => Array.from({ length: Math.floor(axis.max) + 1 }, (_, i) => i) : undefined;
+  };
+
   const options = (c, figure, width) => {
     const axis = () => ({ stroke: () => color("soft"), font: "11px system-ui, sans-serif", grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false } });
     const all = (c.series || []).map((s) => series(c, s)), bands = [], lows = {};
@@ -180,7 +186,7 @@
       cursor: { sync: c.sync ? { key: c.sync } : undefined, y: false, drag: { x: true, y: false } },
       scales: { x: { time: false, min: c.x.min, max: c.x.max, distr: c.x.log ? 3 : 1 }, y: { distr: c.y.log ? 3 : 1, range: () => (c.lanes ? [0, 1] : [c.y.min, c.y.max]) } },
       axes: [
-        { ...axis(), size: 24, space: 60, splits: c.x.kind === "quantile" ? () => Array.from({ length: Math.floor(c.x.max) + 1 }, (_, i) => i) : undefined, values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
+        { ...axis(), size: 24, space: 60, splits: splits(c.x), values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
         { ...axis(), size: 52, splits: () => c.y.ticks || [], grid: { ...axis().grid, show: !c.lanes }, values: (_, vs) => vs.map((v) => (v === null || c.lanes ? "" : text(c.y, v))) },
       ],
       series: [{}, ...all],

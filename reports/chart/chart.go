@@ -40,7 +40,7 @@ type Axis struct {
 	Log   bool    `json:"log,omitempty"`
 	Min   float64 `json:"min"`
 	Max   float64 `json:"max"`
-	Ticks Values  `json:"ticks,omitempty"` // of y, which Fit sets
+	Ticks Values  `json:"ticks,omitempty"` // of y, and of x in powers of ten, which Fit sets
 }
 
 // Kind is what an axis counts, by which its ticks are written.

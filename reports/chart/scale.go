@@ -11,6 +11,9 @@ func (c *Chart) Fit() {
 	if c.Y.Min == 0 && c.Y.Max == 0 {
 		c.Y.Min, c.Y.Max = c.ends()
 	}
+	if c.X.Log {
+		c.X.Ticks = c.X.logTicks(6)
+	}
 	if len(c.Lanes) == 0 {
 		c.Y.Ticks = c.Y.ticks(max(2, c.plot()/38))
 	}

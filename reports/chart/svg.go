@@ -178,7 +178,11 @@ func (d *drawing) axes() {
 		}
 	}
 	grid(0, 1, bottom, bottom, "axis")
-	for _, v := range c.X.ticks(8) {
+	about := 6
+	if c.X.Kind == Time { // whose labels are short
+		about = 8
+	}
+	for _, v := range c.X.ticks(about) {
 		at := c.X.at(v)
 		t := text{X: percent(at), Y: bottom + 13, Fill: "#52606d", Class: "tick", Text: c.X.text(v), Anchor: "middle"}
 		switch {
