@@ -1,8 +1,10 @@
 // Package reference holds the services that stormctl is tried on: a frontend
 // that protects its calls with the resilience patterns of the libraries people
-// really use, and a dependency for it to call.
+// really use, a page that makes many calls for one request, and a dependency for
+// both to call.
 //
 //	caller ──▶ frontend: bulkhead( retry( breaker( timeout( transport )))) ──▶ dependency
+//	caller ──▶ page: list, then items and parts side by side ──▶ dependencies
 //
 // Each pattern has its flaws, each of which breaks that pattern in one way and
 // leaves all else sound: a claim that does not refute its flaw proves nothing.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +15,7 @@ import (
 // Flaw breaks one pattern in one way.
 type Flaw struct {
 	Name    string
-	Pattern string // the setting that must be switched on: breaker, retry, bulkhead, timeout
+	Pattern string // what it breaks; for breaker, retry and bulkhead the setting that must be switched on
 	Claim   string // the kind of claim that refutes it
 	Meaning string // what it does wrong
 }
@@ -41,6 +43,12 @@ var flaws = []Flaw{
 	{"leaks", "bulkhead", "bulkhead", "loses the permit of a call that fails or times out"},
 
 	{"no-timeout", "timeout", "timeout", "waits for an answer for ever; the same as timeout: none"},
+}
+
+// pageFlaws are those of a page.
+var pageFlaws = []Flaw{
+	{"n-plus-one", "calls", "fanout", "makes a call for each item, one after another, in place of one for all"},
+	{"serial", "calls", "fanout", "makes its calls one after another"},
 }
 
 // checkFlaw tells what is wrong with the choice of a flaw, given the library
@@ -223,4 +231,19 @@ func flawCompartment(flaw string, c compartment) http.RoundTripper {
 		}
 		return resp, err
 	})
+}
+
+// flawRows makes a page chatty. The first row is that of its items.
+func flawRows(flaw string, items int, sound [][]pageCall) [][]pageCall {
+	switch flaw {
+	case "n-plus-one":
+		each := make([]pageCall, items)
+		for i := range each {
+			each[i] = pageCall{ask{path: "/item/" + strconv.Itoa(i+1)}, sound[0][0].of}
+		}
+		return append([][]pageCall{each}, sound[1:]...)
+	case "serial":
+		return [][]pageCall{slices.Concat(sound...)}
+	}
+	return sound
 }

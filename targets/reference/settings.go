@@ -26,7 +26,7 @@ type Description struct {
 }
 
 // Names returns the services that Serve knows.
-func Names() []string { return []string{"frontend", "dependency"} }
+func Names() []string { return []string{"frontend", "page", "dependency"} }
 
 // Describe describes the service of that name; false if there is none.
 func Describe(name string) (Description, bool) {
@@ -37,6 +37,13 @@ func Describe(name string) (Description, bool) {
 			About:    "calls a dependency for each request, protected by the patterns that are switched on",
 			Settings: describe(frontendKeys),
 			Flaws:    slices.Clone(flaws),
+		}, true
+	case "page":
+		return Description{
+			Name:     name,
+			About:    "makes the calls of a page for each request, as many for one item as for a thousand",
+			Settings: describe(pageKeys),
+			Flaws:    slices.Clone(pageFlaws),
 		}, true
 	case "dependency":
 		return Description{
@@ -54,6 +61,9 @@ func Check(name string, with map[string]string) error {
 	switch name {
 	case "frontend":
 		_, err := parseFrontend(with)
+		return err
+	case "page":
+		_, err := parsePage(with)
 		return err
 	case "dependency":
 		_, err := parseDependency(with)
