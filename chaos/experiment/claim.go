@@ -189,6 +189,10 @@ func (r *rules) judged(path strict.Path, claim reflect.Value) {
 			if x.Len() == 0 && r.Sound(at) {
 				r.Wrong(at, f.Key+": an empty list is the same as leaving it out", "name something, or remove the key")
 			}
+		case reflect.Map:
+			if x.Len() == 0 && r.Sound(at) {
+				r.Wrong(at, f.Key+": an empty map is the same as leaving it out", "name something, or remove the key")
+			}
 		}
 	}
 }

@@ -35,12 +35,15 @@ type Fanout struct {
 	Repeats int `yaml:"repeats"`
 	// At most so many calls more for each item more, of the routes in of: 0.1 is hardly any, 1 is N+1. Absent is not judged.
 	Growth float64 `yaml:"growth"`
-	// Routes and how many items each asks for, two at least; absent means no growth.
+	// Routes and how many items each asks for, for growth: those with the fewest and with the most are compared. Absent means none.
 	Of map[string]int `yaml:"of"`
 }
 
 // leastPages is how many requests it takes to speak of all.
 const leastPages = 100
+
+const tooFewPages = "only %s of %s ended well before the first fault, and at least %d are needed: " +
+	"let the first fault come later, or offer more"
 
 func (c Fanout) String() string {
 	var parts []string
@@ -62,12 +65,11 @@ func (c Fanout) Judge(run *evidence.Run) Verdict {
 	links := c.over(run)
 	f.over(links...)
 	pages := c.pagesOf(run, links, c.Route)
-	f.rests(0, firstInjection(run), 0)
+	f.rests(0, min(firstInjection(run), horizon(run)), 0)
 	part := cmp.Or(c.first(), "calls")
 	switch {
 	case len(pages.of) < leastPages:
-		f.open(part, "only %s of %s ended well before the first fault, and at least %d are needed: let the first fault come later, or offer more",
-			were(len(pages.of), "request", "requests"), c.Route, leastPages)
+		f.open(part, tooFewPages, were(len(pages.of), "request", "requests"), c.Route, leastPages)
 		return f.verdict()
 	case pages.calls == 0 && pages.anonymous > 0:
 		f.open(part, "no call carries the id of a request: let the system pass on X-Request-Id or traceparent")
@@ -78,6 +80,9 @@ func (c Fanout) Judge(run *evidence.Run) Verdict {
 	c.judgeRepeats(f, pages)
 	if c.Growth > 0 {
 		c.judgeGrowth(f, run, links)
+	}
+	if one := pages.typical(); one.calls > 0 {
+		f.typical("", fmt.Sprintf("a request that made %s, %d of them one after another", were(one.calls, "call", "calls"), one.depth), one.id)
 	}
 	return f.verdict()
 }
@@ -123,7 +128,8 @@ type pages struct {
 // pagesOf looks at the requests that ended well before the first fault.
 func (c Fanout) pagesOf(run *evidence.Run, links []string, route string) (p pages) {
 	all, _ := frontOf(run, route)
-	for _, s := range untouched(run, all).all() {
+	until := min(firstInjection(run), horizon(run))
+	for _, s := range endedBy(due(all, 0, until), until).all() {
 		if s.Outcome != load.OK {
 			continue
 		}
@@ -147,7 +153,6 @@ func (c Fanout) pagesOf(run *evidence.Run, links []string, route string) (p page
 		p.calls += one.calls
 		p.of = append(p.of, one)
 	}
-	until := firstInjection(run)
 	for _, name := range links {
 		if link := run.Links[name]; link != nil {
 			for _, x := range link.Window(0, until) {
@@ -197,6 +202,23 @@ func (p pages) usual(of func(page) int) int {
 	}
 	slices.Sort(all)
 	return all[len(all)/2]
+}
+
+// typical is a page with as many calls as most have and, if there is one, a chain as
+// long.
+func (p pages) typical() page {
+	calls := p.usual(func(one page) int { return one.calls })
+	depth := p.usual(func(one page) int { return one.depth })
+	best := page{}
+	for _, one := range p.of {
+		switch {
+		case one.calls == calls && one.depth == depth:
+			return one
+		case one.calls == calls && best.id == 0:
+			best = one
+		}
+	}
+	return best
 }
 
 // nameless is what hides how many calls a request made.
@@ -280,8 +302,7 @@ func (c Fanout) judgeGrowth(f *finding, run *evidence.Run, links []string) {
 	for i, route := range []string{small, large} {
 		p := c.pagesOf(run, links, route)
 		if len(p.of) < leastPages {
-			f.open("growth", "only %s of %s ended well before the first fault, and at least %d are needed: let the first fault come later, or offer more",
-				were(len(p.of), "request", "requests"), route, leastPages)
+			f.open("growth", tooFewPages, were(len(p.of), "request", "requests"), route, leastPages)
 			return
 		}
 		least := p.of[0].calls
@@ -295,32 +316,6 @@ func (c Fanout) judgeGrowth(f *finding, run *evidence.Run, links []string) {
 	seen := Interval{(ends[1].Low - ends[0].High) / more, (ends[1].High - ends[0].Low) / more}
 	f.numbers.Add("growth", (seen.Low+seen.High)/2)
 	f.rule(measure{name: "growth", seen: seen, unit: times, allowed: atMost(c.Growth), sample: sample,
-		says:   fmt.Sprintf("%.3g calls more for each item more, from %d items to %d", (seen.Low+seen.High)/2, c.Of[small], c.Of[large]),
+		says:   fmt.Sprintf("calls grow by %.3g for each item more, from %d items to %d", (seen.Low+seen.High)/2, c.Of[small], c.Of[large]),
 		settle: "routes whose requests make the same number of calls each time, or a larger difference between them"})
-}
-
-// Power implements Planned. It takes requests before the first fault.
-func (c Fanout) Power(p Plan) []Weakness {
-	w := weighing{Plan: p}
-	until, fault := p.first()
-	routes := []string{c.Route}
-	if c.Growth > 0 {
-		routes = append(routes, slices.Sorted(maps.Keys(c.Of))...)
-	}
-	for i, route := range routes {
-		part := c.first()
-		if i > 0 {
-			part = "growth"
-		}
-		n := p.calls(nil, route, 0, until)
-		if n >= 1.2*leastPages {
-			continue
-		}
-		key, turn := p.RateKey, "offer more, or let the load last longer"
-		if fault >= 0 {
-			key, turn = fmt.Sprintf("chaos[%d].at", fault), fmt.Sprintf("inject chaos[%d] later, or offer more", fault)
-		}
-		w.weak(part, key, turn, "%s of %s due before the first fault, and at least %d are needed to speak of all", dueText(n), route, leastPages)
-	}
-	return w.found
 }

@@ -22,15 +22,18 @@ type chatty struct {
 }
 
 func (c chatty) run() *evidence.Run {
-	link := &evidence.Link{Name: "stock"}
-	run := &evidence.Run{Routes: []string{"page10", "page40"}, Links: map[string]*evidence.Link{"stock": link}, End: 20 * time.Second}
+	link := &evidence.Link{Name: "payments", From: "checkout", To: "payments"}
+	run := &evidence.Run{Routes: []string{"page10", "page40"}, Links: map[string]*evidence.Link{"payments": link}, End: 20 * time.Second}
+	for at := time.Second; at <= run.End; at += time.Second {
+		run.Ticks = append(run.Ticks, evidence.Tick{At: at})
+	}
 	if c.fault {
-		run.Faults = []evidence.Injection{{On: "stock", Injected: 10 * time.Second, Healed: 11 * time.Second}}
+		run.Faults = []evidence.Injection{{On: "payments", Injected: 10 * time.Second, Healed: 11 * time.Second}}
 	}
 	abreast := max(1, c.abreast)
 	for n := range 200 {
 		at := time.Duration(n) * 100 * time.Millisecond
-		sample := load.Sample{ID: uint64(n + 1), Route: n % 2, Intended: at, Sent: at, Status: 200}
+		sample := load.Sample{ID: uint64(n + 1), Route: n % 2, Intended: at, Sent: at, Done: at + time.Millisecond, Status: 200}
 		calls := c.fixed + c.perItem*[]int{10, 40}[n%2]
 		if n < c.odd {
 			calls++
@@ -73,7 +76,7 @@ func TestFanout(t *testing.T) {
 		{"repeated", chatty{fixed: 4, same: true}, Fanout{Repeats: 3}, Refuted, "the same call was made 4 times"},
 		{"repeated as often as claimed", chatty{fixed: 4, same: true}, Fanout{Repeats: 4}, Held, ""},
 		{"each for itself", chatty{fixed: 4}, Fanout{Repeats: 1}, Held, ""},
-		{"N+1", chatty{fixed: 2, perItem: 1}, Fanout{Growth: 0.1, Of: items}, Refuted, "1 calls more for each item more, from 10 items to 40"},
+		{"N+1", chatty{fixed: 2, perItem: 1}, Fanout{Growth: 0.1, Of: items}, Refuted, "calls grow by 1 for each item more, from 10 items to 40"},
 		{"N+1, as claimed", chatty{fixed: 2, perItem: 1}, Fanout{Growth: 1, Of: items}, Held, ""},
 		{"N+1, a tenth less claimed", chatty{fixed: 2, perItem: 1}, Fanout{Growth: 0.9, Of: items}, Refuted, ""},
 		{"no growth", chatty{fixed: 7}, Fanout{Growth: 0.1, Of: items}, Held, ""},
@@ -84,11 +87,7 @@ func TestFanout(t *testing.T) {
 		{"no call at all", chatty{}, Fanout{Calls: 3}, Held, "0 calls"},
 	} {
 		c.claim.Route = "page10"
-		run := c.run.run()
-		for i := range run.Front {
-			run.Front[i].Done = max(run.Front[i].Done, run.Front[i].Sent+time.Millisecond)
-		}
-		v := c.claim.Judge(run)
+		v := c.claim.Judge(c.run.run())
 		if v.Ruling != c.want || !strings.Contains(v.Reason, c.says) {
 			t.Errorf("%s: %v, %q; want %v, %q", c.name, v.Ruling, v.Reason, c.want, c.says)
 		}

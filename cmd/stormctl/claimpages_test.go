@@ -127,6 +127,8 @@ func (k schemaKey) takes(key string) string {
 		return "true"
 	case k.Type == "array":
 		return "a list"
+	case k.Type == "object":
+		return "names with numbers"
 	case k.Pattern == "" && (key == "link" || key == "route"):
 		return "a name"
 	case k.Pattern == "":
