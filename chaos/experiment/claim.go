@@ -34,6 +34,8 @@ type Claim struct {
 	Recovery *judge.Recovery `yaml:"recovery"`
 	// A request makes few calls, and few of them one after another (docs/claims/fanout.md).
 	Fanout *judge.Fanout `yaml:"fanout"`
+	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
+	Stands *judge.Stands `yaml:"stands"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -63,7 +65,7 @@ func (c Claim) Title() string {
 	claim := reflect.ValueOf(c.Judge())
 	var about []string
 	for _, f := range strict.Fields(claim.Type()) {
-		if f.Key != "link" && f.Key != "route" {
+		if f.Key != "link" && f.Key != "route" && f.Key != "without" {
 			continue
 		}
 		switch x := claim.FieldByIndex(f.Index); {
@@ -117,6 +119,12 @@ func (r *rules) claim(i int) {
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
 		}
+	case c.Stands != nil:
+		for j, name := range c.Stands.Routes {
+			if at := path.Child("routes").Item(j); r.toRoute(at, name) && slices.Index(c.Stands.Routes, name) < j {
+				r.Wrong(at, fmt.Sprintf("routes: %s is given twice", strict.Quote(name)), "remove one")
+			}
+		}
 	case c.Bulkhead != nil:
 		for j, name := range c.Bulkhead.Unaffected {
 			at := path.Child("unaffected").Item(j)
@@ -135,7 +143,7 @@ func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route boo
 	for _, f := range strict.Fields(claim.Type()) {
 		x, at := claim.FieldByIndex(f.Index), path.Child(f.Key)
 		switch f.Key {
-		case "link":
+		case "link", "without":
 			link = r.each(at, x, r.toCalls)
 		case "route":
 			route = r.each(at, x, r.toRoute)
@@ -154,7 +162,7 @@ func (r *rules) toCalls(path strict.Path, name string) bool {
 	if link := r.x.Links[name]; link == nil || link.Protocol != toxic.ProtocolTCP {
 		return true
 	}
-	r.Wrong(path, fmt.Sprintf("link: link %s knows connections, not calls", strict.Quote(name)),
+	r.Wrong(path, fmt.Sprintf("%s: link %s knows connections, not calls", path.Tail(), strict.Quote(name)),
 		"claim what callers see of it by steady or recovery, or take out protocol: tcp")
 	return false
 }

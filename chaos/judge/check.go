@@ -11,7 +11,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed backoff.go breaker.go bulkhead.go fanout.go recovery.go retry.go steady.go timeout.go
+//go:embed backoff.go breaker.go bulkhead.go fanout.go recovery.go retry.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -172,6 +172,10 @@ func (c Fanout) Check(report func(field, problem string)) {
 		report("of", "goes with growth, which is missing")
 	}
 }
+
+func (c *Stands) Defaults() { c.Success = 0.99 }
+
+func (Stands) Required() []string { return []string{"without", "routes"} }
 
 func count(report func(field, problem string), key string, n int) {
 	if n < 0 {

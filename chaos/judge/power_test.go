@@ -178,6 +178,15 @@ func TestPower(t *testing.T) {
 				}
 			}), "growth (load.rate)"},
 
+		{"stands, 460 in each way", Stands{Without: "payments", Routes: []string{"pay"}},
+			planOf(230, 9*s, faultOf("errors", s, 2*s), faultOf("hang", 5*s, 2*s)), ""},
+		{"stands, 450 hang", Stands{Without: "payments", Routes: []string{"pay"}},
+			planOf(225, 9*s, faultOf("errors", s, 3*s), faultOf("hang", 5*s, 2*s)), "routes[0] (chaos[1].for)"},
+		{"stands of 90%, 40 are enough", Stands{Without: "payments", Routes: []string{"pay"}, Success: 0.9}, planOf(42, 9*s, faultOf("hang", 5*s, s)), ""},
+		{"stands, half of the calls hang", Stands{Without: "payments", Routes: []string{"pay"}},
+			planOf(500, 9*s, faultOf("hang", 5*s, 2*s, func(f *PlannedFault) { f.Share = 0.5 })), " (chaos)"},
+		{"stands, only slowed down", Stands{Without: "payments", Routes: []string{"pay"}}, planOf(500, 9*s, faultOf("latency", 5*s, 2*s, delay(s))), " (chaos)"},
+
 		{"timeout, 10 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1100*ms)), ""},
 		{"timeout, 9 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1090*ms)),
 			"within (chaos[0].for)"},

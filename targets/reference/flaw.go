@@ -15,7 +15,7 @@ import (
 // Flaw breaks one pattern in one way.
 type Flaw struct {
 	Name    string
-	Pattern string // what it breaks; for breaker, retry and bulkhead the setting that must be switched on
+	Pattern string // what it breaks; for all but timeout and calls the setting that must be switched on
 	Claim   string // the kind of claim that refutes it
 	Meaning string // what it does wrong
 }
@@ -41,6 +41,8 @@ var flaws = []Flaw{
 	{"over-limit", "bulkhead", "bulkhead", "has half as many permits again as it was told"},
 	{"slow-reject", "bulkhead", "bulkhead", "rejects only after 500ms"},
 	{"leaks", "bulkhead", "bulkhead", "loses the permit of a call that fails or times out"},
+
+	{"errors-only", "fallback", "stands", "falls back where the dependency answers with an error, not where no answer comes"},
 
 	{"no-timeout", "timeout", "timeout", "waits for an answer for ever; the same as timeout: none"},
 }
@@ -231,6 +233,20 @@ func flawCompartment(flaw string, c compartment) http.RoundTripper {
 		}
 		return resp, err
 	})
+}
+
+// flawFallback makes a fallback forget calls without an answer.
+func flawFallback(flaw string, f fallback) http.RoundTripper {
+	if flaw == "errors-only" {
+		return roundTrip(func(req *http.Request) (*http.Response, error) {
+			resp, err := f.next.RoundTrip(req)
+			if err != nil {
+				return nil, err
+			}
+			return fallback{roundTrip(func(*http.Request) (*http.Response, error) { return resp, nil })}.RoundTrip(req)
+		})
+	}
+	return f
 }
 
 // flawRows makes a page chatty. The first row is that of its items.

@@ -84,6 +84,9 @@ func protect(life context.Context, s *frontendSettings, name string, p pool, tra
 	if s.bulkhead != "none" {
 		call = flawCompartment(s.flaw, compartment{pool: p, linger: s.linger, next: call})
 	}
+	if s.fallback != "none" {
+		call = flawFallback(s.flaw, fallback{call})
+	}
 	return call
 }
 

@@ -125,6 +125,8 @@ type frontendSettings struct {
 	retryAfterMax time.Duration
 	deadline      time.Duration
 
+	fallback string
+
 	bulkhead string
 	limit    int // 0 means the textbook's
 	limits   map[string]int
@@ -187,6 +189,9 @@ var frontendKeys = []key[frontendSettings]{
 		"a permit is kept this much longer when we hung up: the other side learns of it later than we do", 0, never,
 		func(s *frontendSettings) *time.Duration { return &s.linger }),
 
+	oneOf("fallback", "none", "static answers 200 with X-Degraded in place of a call that failed, timed out, was rejected or ended in 5xx",
+		[]string{"none", "static"}, func(s *frontendSettings) *string { return &s.fallback }),
+
 	wait("timeout", "1s", "", "bound of one attempt, its whole answer included", time.Millisecond, orNone,
 		func(s *frontendSettings) *time.Duration { return &s.timeout }),
 	wait("dial_timeout", "1s", "", "bound of connecting, within timeout", time.Millisecond, never,
@@ -205,7 +210,7 @@ var frontendKeys = []key[frontendSettings]{
 func parseFrontend(with map[string]string) (*frontendSettings, error) {
 	s, err := parse("frontend", frontendKeys, with)
 	errs := []error{err}
-	chosen := map[string]string{"breaker": s.breaker, "retry": s.retry, "bulkhead": s.bulkhead}
+	chosen := map[string]string{"breaker": s.breaker, "retry": s.retry, "bulkhead": s.bulkhead, "fallback": s.fallback}
 	for _, k := range frontendKeys {
 		if _, given := with[k.Name]; given && k.needs != "" && chosen[k.needs] == "none" {
 			errs = append(errs, fmt.Errorf("frontend: %s has no effect without %s: set %s to one of %s",

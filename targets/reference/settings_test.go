@@ -60,7 +60,7 @@ func TestCheckRefuses(t *testing.T) {
 }
 
 // library is any one for a pattern.
-var library = map[string]string{"breaker": "gobreaker", "retry": "cenkalti", "bulkhead": "semaphore"}
+var library = map[string]string{"breaker": "gobreaker", "retry": "cenkalti", "bulkhead": "semaphore", "fallback": "static"}
 
 func TestEachFlawNeedsItsPattern(t *testing.T) {
 	for _, f := range flaws {
@@ -88,6 +88,7 @@ func TestCheckAccepts(t *testing.T) {
 		{"frontend", map[string]string{"breaker": "hystrix", "error_percent": "10", "probes": "1"}},
 		{"frontend", map[string]string{"retry": "failsafe", "retry_on": "429 503, 500", "jitter": "0%", "cap": "none", "deadline": "2s"}},
 		{"frontend", map[string]string{"bulkhead": "failsafe", "limits": "a=40 b=30 c=30", "limit": "textbook"}},
+		{"frontend", map[string]string{"fallback": "static", "flaw": "errors-only"}},
 		{"frontend", map[string]string{"timeout": "none", "id_header": "x-correlation-id"}},
 		{"page", map[string]string{"items": "0", "calls": "0", "timeout": "none", "flaw": "serial"}},
 		{"dependency", map[string]string{"service_time": "50us", "jitter": "1ms", "body": "64KiB", "remember": "1000"}},
@@ -127,8 +128,8 @@ func TestDescribe(t *testing.T) {
 			}
 		}
 	}
-	if d, _ := Describe("frontend"); len(d.Flaws) != 18 {
-		t.Errorf("%d flaws, want 6 of breaker + 7 of retry + 4 of bulkhead + 1 of timeout", len(d.Flaws))
+	if d, _ := Describe("frontend"); len(d.Flaws) != 19 {
+		t.Errorf("%d flaws, want 6 of breaker + 7 of retry + 4 of bulkhead + 1 of fallback + 1 of timeout", len(d.Flaws))
 	}
 	if _, known := Describe("backend"); known {
 		t.Error("Describe knows backend")
