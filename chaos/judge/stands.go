@@ -52,7 +52,7 @@ const (
 // lossTexts are what calls see of a loss, and what would show it.
 var lossTexts = [losses]struct{ seen, add string }{
 	{"answered errors", "errors with a status of 500 or more"},
-	{"was down", "down, reset or kill"},
+	{"broke calls off", "reset, or kill of what it leads to"},
 	{"hung", "hang or partition"},
 }
 
@@ -132,7 +132,8 @@ func (c Stands) spoilt(run *evidence.Run, link *evidence.Link, s span, way loss)
 		}
 	}
 	if hit < calls-calls/20 {
-		return fmt.Sprintf("it took only %d of %s: one that takes all of them shows what happens without %s", hit, were(calls, "call", "calls"), c.Without)
+		return fmt.Sprintf("it took only %d of %s: one that takes all of them shows what happens without %s",
+			hit, were(calls, "call", "calls"), c.Without)
 	}
 	return ""
 }
@@ -148,18 +149,21 @@ func (c Stands) judgeRoute(f *finding, route string, way loss, during []span) (e
 	before := untouched(f.run, all)
 	usual := percentile(serviceTimes(before.where(func(s *load.Sample) bool { return s.Outcome == load.OK })), 0.99)
 	var without []load.Sample
+	offered := 0
 	for _, s := range during {
-		without = append(without, withoutLink(due(all, s.from, s.to), s.to, usual)...)
+		these := due(all, s.from, s.to)
+		offered += these.len()
+		without = append(without, withoutLink(these, s.to, usual)...)
 	}
 	samples := every(without)
-	if samples.len() < leastLost {
-		f.open("success", "%s of %s can tell how it does while %s %s, and at least %d are needed: let the fault last longer, or offer more",
-			were(samples.len(), "request", "requests"), route, c.Without, lossTexts[way].seen, leastLost)
+	if need := max(leastLost, offered/2); samples.len() < need {
+		f.open("success", "only %d of %d requests of %s can tell how it does while %s %s, the others were under way at the healing, and at least "+
+			"%d are needed: let the fault last longer, or offer more", samples.len(), offered, route, c.Without, lossTexts[way].seen, need)
 		return 0
 	}
 	served := countOK(samples)
 	share := float64(served) / float64(samples.len())
-	f.numbers.Add(route+"_success_pct_"+[losses]string{"errors", "down", "hang"}[way], 100*share)
+	f.numbers.Add(route+"_success_pct_"+[losses]string{"errors", "broken", "hang"}[way], 100*share)
 	seen := goodputOf(f.run, samples)
 	if c.success() >= 1 && served == samples.len() {
 		seen = exactly(1) // no sample: not one may fail, and none did

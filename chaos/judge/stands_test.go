@@ -88,7 +88,7 @@ func TestStands(t *testing.T) {
 		says string
 	}{
 		{"it falls back", degrading{lost: falls, faults: lossFaults()}, Held, "600 of 600 requests of pay succeeded while payments answered errors"},
-		{"it says how it was lost", degrading{lost: falls, faults: lossFaults()}, Held, "that payments was down was not shown: down, reset or kill would"},
+		{"it says how it was lost", degrading{lost: falls, faults: lossFaults()}, Held, "that payments broke calls off was not shown: reset, or kill of what it leads to would"},
 		{"it dies of a hang", degrading{lost: on("partition", load.TimedOut, second), faults: lossFaults()}, Refuted, "only 0 of 600 requests of pay succeeded while payments hung"},
 		{"it dies of errors", degrading{lost: on("errors", load.ServerError, func(time.Duration) time.Duration { return 2 * ms }), faults: lossFaults()}, Refuted,
 			"only 0 of 600 requests of pay succeeded while payments answered errors"},
@@ -106,7 +106,13 @@ func TestStands(t *testing.T) {
 			"another overlaps it"},
 		{"for too short a time", degrading{lost: falls, faults: []evidence.Injection{
 			{Name: "brief", Kind: "errors", Statuses: []int{503}, On: "payments", Injected: 2 * time.Second, Healed: 2*time.Second + 100*ms}}}, Inconclusive,
-			"20 requests of pay can tell"},
+			"only 20 of 20 requests of pay can tell"},
+		{"it is served late", degrading{lost: on("partition", load.OK, func(left time.Duration) time.Duration { return min(left+ms, 1700*ms) }), faults: lossFaults()},
+			Inconclusive, "only 260 of 600 requests of pay can tell how it does while payments hung"},
+		{"it dies of resets", degrading{
+			lost:   on("reset", load.ServerError, func(time.Duration) time.Duration { return 2 * ms }),
+			faults: []evidence.Injection{{Name: "resets", Kind: "reset", On: "payments", Injected: 2 * time.Second, Healed: 5 * time.Second}},
+		}, Refuted, "only 0 of 600 requests of pay succeeded while payments broke calls off"},
 		{"a 404 loses nothing", degrading{lost: falls, faults: []evidence.Injection{
 			{Name: "missing", Kind: "errors", Statuses: []int{404}, On: "payments", Injected: 2 * time.Second, Healed: 5 * time.Second}}}, Inconclusive,
 			"no fault was in force on payments"},
