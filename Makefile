@@ -19,7 +19,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices fuzz rulings power gates discover kill-test cgroup2-test release-check man completions image deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power gates discover kill-test surroundings cgroup2-test release-check man completions image deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,9 @@ busy-relay: ## toxics change 1,000 times a second under 200 busy connections for
 notices: ## THIRD-PARTY, the licences of what is linked in
 	.ci/notices > THIRD-PARTY
 
+vulnerabilities: ## known vulnerabilities in what is linked in, where their database can be reached
+	.ci/vulnerabilities
+
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -98,6 +101,9 @@ discover: ## reference services, sound and flawed, measured by discover ROUNDS t
 
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)
+
+surroundings: deps ## runs in surroundings that take long to try (no port, 1 GB of output, stopped for 10 s ...), and in all others; as root
+	$(GO) test -count=1 -timeout 10m -run '^TestSurroundings$$' -v ./cmd/stormctl -surroundings
 
 cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs Debian's user-mode-linux
 	$(GO) test -c -o bin/host.test ./chaos/host

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/load"
@@ -46,13 +49,14 @@ func (d *drive) run(ctx context.Context) time.Duration {
 
 	live := d.record()
 	defer live.wait()
-	watched := d.bed.Watch(ctx, d.died)
+	watched, links := d.bed.Watch(ctx, d.died), d.watchLinks(ctx, d.bed.Relays)
 	healed := d.runTimeline(ctx)
 	end, cause := d.runLoad(ctx, begun)
 	used := d.bed.Usage()
 	d.stop(cause) // a timeline that outlives the load heals now
 	<-healed
 	watched.Wait()
+	links.Wait()
 	d.addUsage(used)
 
 	if cause != nil && !errors.Is(cause, errNotSteady) {
@@ -86,6 +90,26 @@ func (d *drive) record() *provisional {
 		relay.Record(d.start, d.rec.exchange(name))
 	}
 	return live
+}
+
+// watchLinks ends the run when a link cannot go on: what calls it passes no more
+// would be the system's failures otherwise. The WaitGroup is done soon after ctx is.
+func (d *drive) watchLinks(ctx context.Context, relays map[string]proxy.Relay) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	for name, relay := range relays {
+		failed, why := relay.Failed()
+		if failed == nil {
+			continue
+		}
+		wg.Go(func() {
+			select {
+			case <-ctx.Done():
+			case <-failed:
+				d.stop(Stopped{fmt.Sprintf("link %s could not go on: %v", name, why())})
+			}
+		})
+	}
+	return &wg
 }
 
 // runTimeline runs the timeline in the background; what it returns is closed when
@@ -125,7 +149,11 @@ func (d *drive) addUsage(used map[string]testbed.Usage) {
 // arrival was due; cause is why there were no more, nil if all were sent.
 func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration, cause error) {
 	stoppedAt := make(chan time.Duration, 1)
-	forget := context.AfterFunc(ctx, func() { stoppedAt <- d.now() })
+	forget := context.AfterFunc(ctx, func() {
+		now := d.now()
+		d.rec.endAt(now)
+		stoppedAt <- now
+	})
 	if err := load.Run(ctx, d.plan, begun, d.rec.observer()); err != nil && ctx.Err() == nil {
 		d.stop(Stopped{"the load could not go on: " + err.Error()})
 	}
@@ -162,8 +190,8 @@ func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
 	d.progress.healed(e.Index, d.x.Chaos[e.Index].String(), at, err)
 }
 
-func (d *drive) died(target string, err error) {
-	d.add(evidence.Event{Kind: evidence.KindDeath, Target: target, Text: err.Error()})
+func (d *drive) died(target string, at time.Time, err error) {
+	d.rec.add(evidence.Event{At: evidence.Seconds(max(0, at.Sub(d.start))), Kind: evidence.KindDeath, Target: target, Text: err.Error()})
 	d.progress.event(err.Error())
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // histLogs is what the histogram logs of a run directory have.
@@ -60,8 +61,7 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		},
 	})
 	if failed == nil {
-		for range front { // the rest, where series end before it
-		}
+		front(func(*hist.Interval, error) bool { return true }) // the rest, where series end before it
 	}
 	if failed != nil {
 		return nil, failed
@@ -77,7 +77,7 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 // openLog opens a histogram log. One that is not there is empty: the run was killed
 // before its first interval.
 func openLog(path string) (io.ReadCloser, error) {
-	f, err := os.Open(path)
+	f, err := input.OpenBelow(filepath.Dir(path), filepath.Base(path))
 	if os.IsNotExist(err) {
 		return io.NopCloser(strings.NewReader("")), nil
 	}

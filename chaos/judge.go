@@ -3,7 +3,6 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ func judgeRecords(dir string, set []string) (*result.Result, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, ExperimentFile)
-	text, err := input.Read(path, experiment.File)
+	text, err := input.ReadBelow(dir, ExperimentFile, experiment.File)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +73,7 @@ func judgeRecords(dir string, set []string) (*result.Result, error) {
 // run wrote.
 func Verify(dir string) error {
 	path := filepath.Join(dir, result.File)
-	text, err := os.ReadFile(path)
+	text, err := input.ReadBelow(dir, result.File, input.Result)
 	if err != nil {
 		return fmt.Errorf("verify %s: it takes the result that the run wrote: %w", dir, err)
 	}

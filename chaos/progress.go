@@ -9,6 +9,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/watch"
 )
 
 // Progress is what a watcher is told while a run goes on: at every change of
@@ -39,6 +40,10 @@ type tracker struct {
 	state Progress   // what holds until the next change
 	start time.Time  // of the load's clock; zero while it is not known
 	names map[int]string
+
+	ticked            time.Duration // when the last tick was, on the load's clock
+	ticks             bool          // there was one
+	offered, achieved watch.Rate
 }
 
 // newTracker is that of a run whose load lasts for length.
@@ -124,6 +129,19 @@ func (t *tracker) verdicts(v []judge.Verdict) {
 	t.state.Verdicts = v
 }
 
+// since is how long a tick has taken: the first one begins where the load's clock does, or
+// a second before in a warm-up.
+func (t *tracker) since(at time.Duration) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ticks && at <= 0 {
+		t.ticked = at - time.Second
+	}
+	span := at - t.ticked
+	t.ticks, t.ticked = true, at
+	return span
+}
+
 func (t *tracker) tick(at time.Duration, tick evidence.Tick) {
 	var ok, ended uint64
 	for _, outcomes := range tick.Routes {
@@ -132,9 +150,13 @@ func (t *tracker) tick(at time.Duration, tick evidence.Tick) {
 			ended += n
 		}
 	}
+	span := t.since(at)
+	if at > span && watch.Tail(ended, span) {
+		return
+	}
 	t.tell("", func(p *Progress) {
 		p.At = at
-		p.Offered, p.Achieved = float64(tick.Offered), float64(tick.Ended-tick.Steps)
+		p.Offered, p.Achieved = t.offered.Next(float64(tick.Offered), span), t.achieved.Next(float64(tick.Ended-tick.Steps), span)
 		p.Success = 0
 		if ended > 0 {
 			p.Success = float64(ok) / float64(ended)

@@ -55,3 +55,31 @@ func TestTrackerTellsEventsAtTheirTime(t *testing.T) {
 		}
 	})
 }
+
+// What is left behind the last second is no second: rates in it are told together with
+// the one before, and nothing at all is no news.
+func TestTrackerTellsRatesOfPieces(t *testing.T) {
+	var told []float64
+	tracker := newTracker(&experiment.Experiment{Name: "x"}, 0, func(p Progress) { told = append(told, p.Offered, p.Achieved) })
+	ended := func(n uint64) map[string][load.Outcomes]uint64 {
+		return map[string][load.Outcomes]uint64{"pay": {load.OK: n}}
+	}
+	for _, tick := range []struct {
+		at             time.Duration
+		offered, ended uint64
+	}{
+		{-time.Second, 50, 50}, // of a warm-up
+		{0, 100, 100},
+		{time.Second, 100, 90},
+		{3 * time.Second, 200, 180}, // it took two
+		{3250 * time.Millisecond, 25, 45},
+		{3252 * time.Millisecond, 0, 0},
+		{4252 * time.Millisecond, 0, 0},
+	} {
+		tracker.tick(tick.at, evidence.Tick{Offered: tick.offered, Ended: tick.ended, Routes: ended(tick.ended)})
+	}
+	want := []float64{50, 50, 100, 100, 100, 90, 100, 90, 100, 100, 0, 0}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}

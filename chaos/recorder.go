@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -20,8 +21,6 @@ import (
 )
 
 const (
-	maxSheet = 1 << 30 // bytes of one evidence file, because a ruling reads it whole; past it records are counted as lost
-
 	// Tags of front.hlog beside the routes' names, which have no slash.
 	lagTag        = "/send_lag"
 	serviceSuffix = "/service"
@@ -50,6 +49,7 @@ type recorder struct {
 	links    map[string]*linkRecorder
 
 	start  time.Time
+	until  atomic.Int64 // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
@@ -90,7 +90,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	if err = rec.timeline.Err(); err != nil {
 		return rec, err
 	}
-	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, maxSheet); err != nil {
+	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
 		return rec, err
 	}
 	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
@@ -102,7 +102,7 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, unread: relay.Unread}
 		rec.links[name] = l
-		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), maxSheet); err != nil {
+		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
 			return rec, err
 		}
 		if l.log, err = createLog(filepath.Join(dir, linkLog(name)), h.Started); err != nil {
@@ -327,9 +327,15 @@ func (rec *recorder) noteWarmup() {
 // now is the time on the clock of the evidence, which begins at 0.
 func (rec *recorder) now() time.Duration { return max(0, time.Since(rec.start)) }
 
+// endAt says that no arrival came after a time of the clock.
+func (rec *recorder) endAt(end time.Duration) { rec.until.Store(int64(max(1, end))) }
+
 // offered is how many arrivals the schedule has between two times of the clock,
 // by its rate in the middle.
 func (rec *recorder) offered(from, to time.Duration) uint64 {
+	if until := time.Duration(rec.until.Load()); until > 0 {
+		to = min(to, until)
+	}
 	from, to = from+rec.warmup, min(to+rec.warmup, rec.schedule.Duration())
 	if to <= from {
 		return 0

@@ -306,3 +306,17 @@ func TestRecorderTellsWhatItCannotWrite(t *testing.T) {
 		t.Error("it is forgotten when the files are closed")
 	}
 }
+
+// What the schedule has after a run was stopped was not offered.
+func TestNothingIsOfferedAfterTheEnd(t *testing.T) {
+	rec := &recorder{schedule: arrivals.Constant(100, 10*time.Second)}
+	if got := rec.offered(2*time.Second, 3*time.Second); got != 100 {
+		t.Errorf("%d in a second, want 100", got)
+	}
+	rec.endAt(2250 * time.Millisecond)
+	for from, want := range map[time.Duration]uint64{time.Second: 100, 2 * time.Second: 25, 3 * time.Second: 0} {
+		if got := rec.offered(from, from+time.Second); got != want {
+			t.Errorf("%d from %v on, want %d", got, from, want)
+		}
+	}
+}

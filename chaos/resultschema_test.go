@@ -95,6 +95,11 @@ func TestResultsFollowTheirSchema(t *testing.T) {
 		t.Fatalf("%d results: %v", len(files), err)
 	}
 	for _, file := range files {
+		switch filepath.Base(file) {
+		case "course.json", // made up with parts of a series only, which no run leaves
+			"comparison.json": // no result
+			continue
+		}
 		if documents[file], err = os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		}

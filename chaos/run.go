@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
+	"os"
 	"slices"
 	"time"
 
@@ -76,23 +76,28 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err != nil {
 		return nil, err
 	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() // what was written by way of it is closed by itself
 	text, err := experiment.Marshal(x)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeNew(filepath.Join(dir, ExperimentFile), text); err != nil {
+	if err := writeNew(root, ExperimentFile, text); err != nil {
 		return nil, err
 	}
-	if err := execute(ctx, x, in, schedule, dir, opts); err != nil {
+	if err := execute(ctx, x, in, schedule, dir, root, opts); err != nil {
 		err = in.MaskError(err)
 		if !errors.As(err, new(Unwritten)) {
-			_ = noteNotStarted(dir, err) // without it the directory is not taken again
+			_ = noteNotStarted(root, err) // without it the directory is not taken again
 		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
 	r, err := judgeRecords(dir, nil)
 	if err != nil {
-		return nil, err
+		return nil, orRemoved(dir, err)
 	}
 	if r.Chain, err = result.Seal(dir); err != nil {
 		r.Notes = append(r.Notes, "the run directory cannot be verified later: "+err.Error())
@@ -103,14 +108,14 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 // execute makes the evidence: it stands up the test bed, drives the load and the
 // timeline, and ends everything.
 func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule,
-	dir string, opts Options) (err error) {
+	dir string, root *os.Root, opts Options) (err error) {
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	progress := newTracker(x, schedule.Duration(), opts.Watch)
 	progress.mask = in.Mask
 
-	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Run: random(), Self: opts.Self})
+	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Root: root, Run: random(), Self: opts.Self})
 	if err != nil {
 		return err
 	}

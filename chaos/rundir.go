@@ -13,6 +13,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // The files of a run directory beside those of package evidence.
@@ -34,10 +35,10 @@ func linkLog(link string) string { return "link-" + link + ".hlog" }
 // the second fails to write its experiment.
 func makeRunDir(out, name string, now time.Time) (string, error) {
 	if out != "" {
-		if err := os.MkdirAll(out, 0o700); err != nil {
+		if err := sheltered(out); err != nil {
 			return "", err
 		}
-		if err := sheltered(out); err != nil {
+		if err := os.MkdirAll(out, 0o700); err != nil {
 			return "", err
 		}
 		if err := clearNotStarted(out); err != nil {
@@ -52,11 +53,11 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 		}
 		return out, subdirs(out)
 	}
-	if err := os.MkdirAll("runs", 0o755); err != nil {
-		return "", err
-	}
 	if err := sheltered("runs"); err != nil {
 		return "", err
+	}
+	if err := os.MkdirAll("runs", 0o755); err != nil {
+		return "", fmt.Errorf("make a folder for the run here: %w: give it another place by --out", err)
 	}
 	base := filepath.Join("runs", name+"-"+now.Format("20060102-150405"))
 	for i := 1; ; i++ {
@@ -75,16 +76,24 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 }
 
 // sheltered refuses a folder for what root writes in which another user, or in
-// one above it, could put links in the place of what is there. Everybody else
-// writes only what he may write anyhow.
+// one above it, could put links in the place of what is there. Of a folder that is
+// yet to be made it looks at those that are there: root makes the others, or
+// nothing. Everybody else writes only what he may write anyhow.
 func sheltered(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
 	at, err := filepath.Abs(dir)
-	if err == nil {
-		at, err = filepath.EvalSymlinks(at)
+	if err != nil {
+		return fmt.Errorf("find the folder that we are in: %w", err)
 	}
+	for {
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(at) == at {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	at, err = filepath.EvalSymlinks(at)
 	if err != nil {
 		return err
 	}
@@ -107,8 +116,8 @@ func sheltered(dir string) error {
 // noteNotStarted leaves word in a run directory that its run could not start.
 // What is there stays to be looked at: the targets' output says why they did
 // not get ready.
-func noteNotStarted(dir string, why error) error {
-	return writeNew(filepath.Join(dir, notStartedFile), []byte(why.Error()+"\n"))
+func noteNotStarted(dir *os.Root, why error) error {
+	return writeNew(dir, notStartedFile, []byte(why.Error()+"\n"))
 }
 
 // clearNotStarted removes what a run left that could not start, and nothing
@@ -138,6 +147,15 @@ func clearNotStarted(dir string) error {
 	return errors.Join(errs...)
 }
 
+// orRemoved says of a run directory that is gone that it is; otherwise it is the
+// error.
+func orRemoved(dir string, err error) error {
+	if _, statErr := os.Lstat(dir); !errors.Is(statErr, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("run directory %s is gone: it was removed while the run went on, and what was seen with it; all is healed", dir)
+}
+
 // begun says why there is nothing to rule on in dir: it is no run directory, or
 // its run has no timeline; nil if it has one. goesOn is whether the run does.
 func begun(dir string, goesOn bool) error {
@@ -145,7 +163,7 @@ func begun(dir string, goesOn bool) error {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		return err == nil
 	}
-	if why, err := os.ReadFile(filepath.Join(dir, notStartedFile)); err == nil {
+	if why, err := input.ReadBelow(dir, notStartedFile, input.Note); err == nil {
 		return fmt.Errorf("the run of %s could not start, and there is nothing to rule on: %s", dir, strings.TrimSpace(string(why)))
 	}
 	switch {
@@ -207,9 +225,9 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// writeNew writes a file that must not exist.
-func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// writeNew writes a file of a run directory, which must not exist.
+func writeNew(dir *os.Root, name string, data []byte) error {
+	f, err := dir.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

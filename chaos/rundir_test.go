@@ -85,10 +85,15 @@ func TestRunDirectoriesAreNotShared(t *testing.T) {
 	if got, err := makeRunDir("new/deep", "x", now); err != nil || got != "new/deep" {
 		t.Errorf("got %s, %v", got, err)
 	}
-	if err := writeNew("new/deep/f", nil); err != nil {
+	root, err := os.OpenRoot("new/deep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := writeNew(root, "f", nil); err != nil {
 		t.Error(err)
 	}
-	if err := writeNew("new/deep/f", nil); err == nil {
+	if err := writeNew(root, "f", nil); err == nil {
 		t.Error("a file of another run was overwritten")
 	}
 }

@@ -110,6 +110,7 @@ type checks struct {
 	extractions  []extraction // for the step that follows
 	extractsBody bool         // some of them from the body
 	fields       bool         // headers are looked at
+	location     bool         // a redirect is followed, and not checked
 }
 
 // span is what a status may be: from low to high.
@@ -241,12 +242,14 @@ type responseCheck struct {
 	headed    bool // the head was there
 	kept      []byte
 	extracted []string // by checks.extractions
+	location  string   // of a redirect that is to be followed; "" is none
 	noted     wire.Fields
 	text      []byte // of noted
 }
 
 func (r *responseCheck) begin(c *checks) {
 	r.checks, r.wrong, r.headed, r.kept, r.extracted = c, false, false, r.kept[:0], nil
+	r.location = ""
 	r.noted, r.text = r.noted[:0], r.text[:0]
 }
 
@@ -266,6 +269,12 @@ func (r *responseCheck) note(fields wire.Fields) {
 func (r *responseCheck) head(status int, fields wire.Fields) {
 	if r.checks == nil {
 		return
+	}
+	if r.checks.location && redirects(status) {
+		if at, ok := fields.Get("location"); ok && len(at) > 0 {
+			r.headed, r.location = true, string(at)
+			return
+		}
 	}
 	r.headed, r.wrong = true, r.wrong || !r.checks.head(status, fields)
 	if len(r.checks.extractions) > 0 && !r.wrong && OutcomeOf(status) == OK {

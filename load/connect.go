@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"syscall"
 	"time"
@@ -114,6 +115,8 @@ func (l *loop) dialFailed(c *conn, err error) {
 		case syscall.ETIMEDOUT:
 			outcome = TimedOut
 		}
+	} else if c.pool.tls != nil && !errors.Is(err, context.Canceled) {
+		l.stats.tls.add(err.Error())
 	}
 	l.closed.dialFailed(l.clock.now())
 	l.lose(c, outcome)

@@ -118,7 +118,12 @@ func (l *loop) ended(c *conn) {
 // next.
 func (l *loop) answered(e *exchange, status int) {
 	c, now, outcome := e.conn, max(e.sent, l.receivedAt()), OutcomeOf(status)
-	if !e.check.passed() {
+	if e.check.location != "" {
+		if l.follow(e, status) {
+			return
+		}
+		outcome = Wrong
+	} else if !e.check.passed() {
 		outcome = Wrong
 	}
 	a, next, extracted := e.arrival, e.prepared.next, e.check.extracted
@@ -135,6 +140,10 @@ func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duratio
 	s := Sample{
 		ID: e.seq(), Route: int(e.route), Step: e.prepared.step, Intended: e.intended, Late: e.late, Sent: e.sent, Done: now,
 		Received: e.received, Status: status, Outcome: outcome, Skipped: e.starved,
+	}
+	if r := e.resend; r != nil && r.redirects > 0 {
+		s.Sent = r.first
+		s.Received += r.received
 	}
 	l.leave(e)
 	if outcome == Unsent {

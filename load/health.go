@@ -29,7 +29,8 @@ type Totals struct {
 	Unsent      uint64        // of them never sent, where they were to wait for a connection
 	Starved     uint64        // see Reading; they are Unsent too
 	DialLimited uint64        // see Reading
-	Lost        uint64        // records of requests that could not be kept
+	Lost        uint64        // records of requests that are not there as they were counted
+	Altered     uint64        // of them, those that were written, in files that were changed since
 	Asked       int           // connections of the closed model
 	Open        int           // the most there were at a time
 	DialLimit   bool          // Plan.DialRate is set
@@ -199,9 +200,13 @@ func (c *Checkup) Problems(w Totals) []Problem {
 	say := func(t Trouble, format string, args ...any) {
 		all = append(all, Problem{t, fmt.Sprintf(format, args...)})
 	}
-	if w.Lost > 0 {
-		say(TroubleLost, "%d records of requests were lost, because the disk was too slow or full, or files were changed since:"+
-			" counts made from them are in doubt; record to another one, or less", w.Lost)
+	if n := w.Lost - min(w.Lost, w.Altered); n > 0 {
+		say(TroubleLost, "%d records of requests were lost, because the disk was too slow or full:"+
+			" counts made from them are in doubt; record to another one, or less", n)
+	}
+	if w.Altered > 0 {
+		say(TroubleLost, "%d records are not as the run counted them, because files were changed since:"+
+			" counts made from them are in doubt; judge the directory as the run left it", w.Altered)
 	}
 	if w.Starved > 0 {
 		say(TroubleStarved, "%d arrivals were never sent, because the host had no descriptor or port left for a connection:"+

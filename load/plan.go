@@ -78,6 +78,13 @@ type Route struct {
 	// behind the message, and the body is the message.
 	Checks []Check
 	Then   []Step // what follows a right answer
+	// Follow is how many redirects in a row are followed, on the same scheme, host and
+	// port alone; 0 follows none. Behind 301, 302 and 303 the request becomes a GET
+	// without a body (a HEAD stays one), behind 307 and 308 it stays what it is. All of
+	// it is one arrival, with one Sample, and each request has the timeout. Checks are of
+	// the last response. A redirect to elsewhere, or past Follow, is Wrong; one without
+	// a Location is a response like others. It goes neither with Then nor with GRPC.
+	Follow int
 	// Timeout is from sending to the last byte, or from the beginning of the dial if
 	// the request had to wait for one; 0 means 10s. GRPC tells it to the server too.
 	Timeout time.Duration

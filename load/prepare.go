@@ -65,6 +65,7 @@ type preparedRequest struct {
 	grpc           bool                 // over HTTP/2
 	checks         *checks
 	next           *preparedRequest // the step that follows; nil if none does
+	follow         *follower        // nil follows no redirects
 	step           int
 	after          time.Duration // see Step.After
 	endpoint       int           // index into program.endpoints
@@ -139,7 +140,9 @@ func (g *program) prepare(r Route, p Plan) (preparedRequest, error) {
 		return preparedRequest{}, err
 	}
 	w.endpoint = indexOf(&g.endpoints, e)
-	err = g.prepareSteps(&w, r)
+	if err = g.prepareSteps(&w, r); err == nil {
+		err = g.prepareFollow(&w, r)
+	}
 	return w, err
 }
 

@@ -3,12 +3,21 @@ package load
 import "time"
 
 // resend is what an arrival in a queue is to send, if that is not its route's
-// request for the first time: one that the peer has not processed, or a step for
-// which the connection has no room.
+// request for the first time: one that the peer has not processed, a step for
+// which the connection has no room, or where a redirect leads.
 type resend struct {
 	prepared  *preparedRequest
 	extracted []string // see exchange
 	attempts  int      // how often peers have refused it: see loop.resend
+	redirected
+}
+
+// redirected is what has become of an arrival that was redirected; the zero value is
+// of one that was not.
+type redirected struct {
+	redirects int
+	first     time.Duration // when its first request was sent
+	received  int64         // bytes of the responses before
 }
 
 // preparedOf is the request that an arrival is to send, and what was extracted

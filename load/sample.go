@@ -80,7 +80,7 @@ type Sample struct {
 	Step     int           // 0 is the route's own request, n the n-th of Route.Then
 	Intended time.Duration // when the schedule wanted it sent
 	// Sent is when its first byte was handed to the kernel, the last time if it was
-	// sent again; when the dial began if no connection opened; 0 if Unsent.
+	// sent again, of what was redirected the first request's; when the dial began if no connection opened; 0 if Unsent.
 	Sent     time.Duration
 	Late     time.Duration // how long after Intended its event loop came to it: the harness's own part of SendLag
 	Done     time.Duration // when its outcome was known

@@ -26,6 +26,9 @@ type loopStats struct {
 	starved     atomic.Uint64 // this and the others as in Reading
 	dialLimited atomic.Uint64
 	resent      atomic.Uint64
+	tls         told
+	followed    atomic.Uint64
+	unfollowed  told
 
 	_ [64]byte // keeps the next loop's off the cache line this one writes to
 }
@@ -62,6 +65,27 @@ func (s *loopStats) countDial() {
 
 func (s *loopStats) countClosed() { s.open.Store(s.open.Load() - 1) }
 
+// told counts what its user should know the reason of.
+type told struct {
+	n     atomic.Uint64
+	first atomic.Pointer[string] // why; nil if there was none
+}
+
+func (t *told) add(why string) {
+	count(&t.n)
+	if t.first.Load() == nil {
+		t.first.Store(&why)
+	}
+}
+
+// read adds to n, and sets why if that is "".
+func (t *told) read(n *uint64, why *string) {
+	*n += t.n.Load()
+	if first := t.first.Load(); first != nil && *why == "" {
+		*why = *first
+	}
+}
+
 // Reading is what Stats has counted.
 type Reading struct {
 	Busy        float64 // share of a core that the busiest loop has used since the last Read, 0 to 1; 0 if the system does not say
@@ -71,6 +95,11 @@ type Reading struct {
 	Starved     uint64  // arrivals so far that are Unsent because the host had no descriptor or port left
 	DialLimited uint64  // arrivals so far that had to wait for Plan.DialRate to allow a connection
 	Resent      uint64  // requests so far that were sent again, as the service said that it had not processed them
+	TLSFailed   uint64  // connections so far that TLS has ended: a handshake that failed, or an alert of the peer
+	TLSError    string  // why the first of them did, as that loop saw it which has the lowest number; "" if there is none
+	Followed    uint64  // redirects so far
+	Unfollowed  uint64  // redirects so far that Route.Follow does not allow
+	Elsewhere   string  // why the first of them was not, as TLSError
 }
 
 // Since is r with only those connections and arrivals that were counted after
@@ -80,6 +109,9 @@ func (r Reading) Since(before Reading) Reading {
 	r.Starved -= before.Starved
 	r.DialLimited -= before.DialLimited
 	r.Resent -= before.Resent
+	r.TLSFailed -= before.TLSFailed
+	r.Followed -= before.Followed
+	r.Unfollowed -= before.Unfollowed
 	return r
 }
 
@@ -101,6 +133,9 @@ func (s *Stats) Read() Reading {
 		r.Starved += l.starved.Load()
 		r.DialLimited += l.dialLimited.Load()
 		r.Resent += l.resent.Load()
+		l.tls.read(&r.TLSFailed, &r.TLSError)
+		r.Followed += l.followed.Load()
+		l.unfollowed.read(&r.Unfollowed, &r.Elsewhere)
 	}
 	s.read = now
 	return r

@@ -189,6 +189,9 @@ func (s *tlsConn) receive(p []byte, more bool) {
 			c.codec.ended(l, c)
 			return
 		default:
+			if !t.broken {
+				l.stats.tls.add(err.Error())
+			}
 			l.broken(c)
 			return
 		}

@@ -124,6 +124,36 @@ func TestTLSFailures(t *testing.T) {
 	}
 }
 
+// A service that wants a client certificate says so by an alert, in TLS 1.3 behind the
+// handshake: why nothing was answered is told in its words.
+func TestTLSTellsTheAlert(t *testing.T) {
+	for version, want := range map[uint16]string{tls.VersionTLS12: "handshake failure", tls.VersionTLS13: "certificate required"} {
+		for _, protocol := range []string{HTTP1, HTTP2} {
+			for _, transport := range everyTransport(t) {
+				t.Run(tls.VersionName(version)+" "+protocol+" "+transport, func(t *testing.T) {
+					s := httptest.NewUnstartedServer(http.NotFoundHandler())
+					s.EnableHTTP2, s.Config.ErrorLog = true, quietLog
+					s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: version}
+					s.StartTLS()
+					defer s.Close()
+					p := Plan{
+						Schedule: together(3), Run: 1, MaxConns: 2, Transport: transport, Stats: NewStats(2, time.Now()), Loops: 2,
+						Routes: []Route{{Addr: s.Listener.Addr().String(), TLS: &tls.Config{InsecureSkipVerify: true}, Protocol: protocol, Timeout: patient}},
+					}
+					for _, x := range mustCollect(t, p) {
+						if x.Outcome != Reset && x.Outcome != Refused {
+							t.Errorf("got %v", x.Outcome)
+						}
+					}
+					if got := p.Stats.Read(); got.TLSFailed == 0 || !strings.Contains(got.TLSError, want) {
+						t.Errorf("%d connections failed by %q, want %q", got.TLSFailed, got.TLSError, want)
+					}
+				})
+			}
+		}
+	}
+}
+
 // A connection over TLS is kept, and one that the server closes while it idles
 // is noticed.
 func TestTLSConnectionsAreReused(t *testing.T) {

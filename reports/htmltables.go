@@ -67,19 +67,18 @@ func worthShowing(routes []result.Route, most int) []result.Route {
 	if len(routes) <= most {
 		return routes
 	}
-	order := slices.SortedStableFunc(slices.Values(routes), func(a, b result.Route) int { return cmp.Compare(b.Requests, a.Requests) })
-	least := order[most-1].Requests
-	room := most
-	var all []result.Route
-	for _, r := range routes {
-		if r.Requests > least {
-			all, room = append(all, r), room-1
-		}
+	order := make([]int, len(routes))
+	for i := range order {
+		order[i] = i
 	}
-	if room == most { // all alike
-		return routes[:most]
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(routes[b].Requests, routes[a].Requests) })
+	order = order[:most]
+	slices.Sort(order)
+	all := make([]result.Route, most)
+	for i, at := range order {
+		all[i] = routes[at]
 	}
-	return order[:most]
+	return all
 }
 
 func routesGrid(routes []result.Route, view *series.View, seconds float64, d detail) (grid, error) {

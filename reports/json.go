@@ -50,7 +50,7 @@ var ErrDamaged = errors.New("it is damaged")
 // error, because fields may have changed their meaning.
 func Read(dir string) (*result.Result, error) {
 	file := filepath.Join(dir, File("json"))
-	text, err := input.Read(file, input.Result)
+	text, err := input.ReadBelow(dir, File("json"), input.Result)
 	if errors.Is(err, fs.ErrNotExist) {
 		if info, dirErr := os.Stat(dir); dirErr == nil && info.IsDir() {
 			return nil, fmt.Errorf("read %s: %w", dir, ErrNoResult)

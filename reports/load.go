@@ -84,6 +84,13 @@ type Connections struct {
 	Most    int     `json:"most_open"`
 	Rate    float64 `json:"most_dialled_per_s"` // in any second
 	Resent  uint64  `json:"resent"`             // requests sent again over HTTP/2, as the service said that it had not processed them
+	// Connections that TLS has ended: a handshake that failed, or an alert of the service; and why the first of them did.
+	TLSFailed uint64 `json:"tls_failed,omitempty"`
+	TLSError  string `json:"tls_error,omitempty"`
+	// Redirects that were followed, and those that were not; and why the first of these was not.
+	Redirects  uint64 `json:"redirects,omitempty"`
+	Unfollowed uint64 `json:"redirects_not_followed,omitempty"`
+	Elsewhere  string `json:"redirect_not_followed,omitempty"`
 }
 
 // Threshold is a bound that the user has set, and how it came out.
@@ -200,6 +207,16 @@ func (s *loadSummary) counts() {
 		text += fmt.Sprintf("; %s requests not processed and sent again", Count(n))
 	}
 	s.line("connections", text)
+	if n := l.Connections.TLSFailed; n > 0 {
+		s.line("TLS", fmt.Sprintf("ended %s connections, the first with: %s", Count(n), Clean(l.Connections.TLSError)))
+	}
+	if c := l.Connections; c.Redirects+c.Unfollowed > 0 {
+		text := Count(c.Redirects) + " followed"
+		if c.Unfollowed > 0 {
+			text += fmt.Sprintf("; %s not, the first as %s", Count(c.Unfollowed), Clean(c.Elsewhere))
+		}
+		s.line("redirects", text)
+	}
 	if l.Warmup != nil {
 		s.line("warm-up", warmupText(l.Warmup)+"; in no other figure")
 	}

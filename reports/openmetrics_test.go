@@ -49,7 +49,7 @@ func metricsOf(t *testing.T, r *result.Result) (values map[string]float64, types
 			var series labels.Labels
 			parser.Labels(&series)
 			_, _, value := parser.Series()
-			name := series.Get(labels.MetricName)
+			name := series.Get("__name__")
 			want := family
 			if types[family] == "counter" {
 				want += "_total"

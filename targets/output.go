@@ -31,15 +31,11 @@ func withOutput(reason, path string, from int64) string {
 // tail returns at most tailLines whole lines from the end of a file, and none
 // that begin before offset from.
 func tail(path string, from int64) ([]string, error) {
-	f, err := os.Open(path)
+	f, size, err := openPlain(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
 	if from > size { // it was cut
 		from = 0
 	}

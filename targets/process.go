@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -83,18 +84,32 @@ func (p Process) program() (string, error) {
 // openOutput opens the output file for appending and returns where this
 // incarnation's part of it begins.
 func (p Process) openOutput() (*os.File, int64, error) {
-	path := p.Output
-	if path == "" {
-		path = os.DevNull
+	if p.Output == "" {
+		f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		return f, 0, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, size, err := openPlain(p.Output, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return nil, 0, fmt.Errorf("output: %w", err)
+	}
+	return f, size, nil
+}
+
+// openPlain opens a regular file, and returns its size. A target may put
+// something else in the place of its own output or another's: a link is not
+// followed, and a FIFO is not waited for.
+func openPlain(path string, flags int) (*os.File, int64, error) {
+	f, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, 0, err
 	}
 	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file any more", path)
+	}
 	if err != nil {
-		f.Close()
-		return nil, 0, fmt.Errorf("output: %w", err)
+		_ = f.Close() // nothing was written to it
+		return nil, 0, err
 	}
 	return f, info.Size(), nil
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/targets/proc"
 )
 
 // killWithin bounds how long Kill waits for the kernel to end processes. Only
@@ -174,6 +177,18 @@ func (r *Running) Err() error {
 	default:
 		return nil
 	}
+}
+
+// Ended reports whether the command of the present incarnation has ended without
+// Kill or Stop, as the kernel has it: the channel of Exited is closed only once all
+// that it started is ended, too, and that is told.
+func (r *Running) Ended() bool {
+	inc := r.present()
+	if inc.isDisowned() {
+		return false
+	}
+	st, err := proc.Read(inc.pid)
+	return inc.gone() || errors.Is(err, fs.ErrNotExist) || err == nil && st.State == 'Z'
 }
 
 // Watch returns the channel of Exited, and what says how that incarnation ended

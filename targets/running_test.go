@@ -332,3 +332,28 @@ func opened(t *testing.T, pid int, fd string) string {
 	}
 	return link
 }
+
+// An end is the kernel's to know before it is told; one that was asked for is none.
+func TestEnded(t *testing.T) {
+	p, _ := server(t, byHTTP)
+	r := start(t, p)
+	if r.Ended() {
+		t.Error("it runs, and Ended says that it has ended")
+	}
+	if err := syscall.Kill(r.Pid(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-r.Exited()
+	if !r.Ended() {
+		t.Error("it has ended by itself, and Ended does not say so")
+	}
+	if err := r.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if r.Ended() {
+		t.Error("it was killed, and Ended says that it ended by itself")
+	}
+}

@@ -86,7 +86,6 @@ type draws struct {
 	mergedBase, mergedNow float64   // over all runs of a side together
 	beyond                float64   // samples beyond the percentile on the side that has fewer; +Inf if it is none
 	baseChance, nowChance float64   // of a share: what chance alone makes it differ by, as a standard deviation
-	unmeasured            bool      // a run has no value
 }
 
 // ofRoute measures what callers of a route got.

@@ -8,11 +8,8 @@ import (
 	"time"
 )
 
-// retryable are the statuses that may be tried again, and never those that may not.
-var (
-	retryable = []Cause{429, 502, 503, 504}
-	never     = []Cause{400, 401, 403, 404, 409}
-)
+// never are the statuses that may not be tried again.
+var never = []Cause{400, 401, 403, 404, 409}
 
 // Claims is the claims section of an experiment file that says what was found.
 func (f *Findings) Claims() string {

@@ -12,6 +12,10 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
+// Most is the bytes of a file of records that a run writes at most, because a
+// ruling reads it whole.
+const Most = 1 << 30
+
 // The columns, all times in nanoseconds since the start of the load.
 const (
 	frontHeader  = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n"

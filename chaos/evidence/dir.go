@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // The files of a run directory that hold evidence.
@@ -81,6 +83,9 @@ func sideBySide(each []func(k int)) {
 	wg.Wait()
 }
 
+// lostByRun is where in Run.Lost the records are that the run itself could not write.
+const lostByRun = "records"
+
 func newRun() *Run { return &Run{Links: map[string]*Link{}, Lost: map[string]uint64{}, Partial: true} }
 
 func (r *Run) order() { arrange(r.Front, samplesInOrder) }
@@ -89,7 +94,7 @@ func (l *Link) order() { arrange(l.Exchanges, exchangesInOrder) }
 
 func (r *Run) readTimeline(dir string) error {
 	path := filepath.Join(dir, TimelineFile)
-	f, err := os.Open(path)
+	f, err := input.OpenBelow(dir, TimelineFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s is not a run directory: it has no %s", dir, TimelineFile)
 	}
@@ -138,7 +143,7 @@ func (r *Run) add(e Event) {
 		tick.At = e.At.Duration()
 		r.Ticks = append(r.Ticks, tick)
 		if tick.Lost > 0 {
-			r.Lost["records"] = tick.Lost
+			r.Lost[lostByRun] = tick.Lost
 		}
 		for name, t := range tick.Links {
 			if l := r.Links[name]; l != nil && t.Unread > 0 {

@@ -19,8 +19,10 @@ func (t Tick) Second() load.Second {
 func (r *Run) Problems(from, to time.Duration) []load.Problem {
 	check := load.Checkup{Batch: r.Batch}
 	var whole load.Totals
-	for _, n := range r.Lost {
-		whole.Lost += n
+	for where, n := range r.Lost {
+		if whole.Lost += n; where != lostByRun {
+			whole.Altered += n
+		}
 	}
 	for i, t := range r.Ticks {
 		if t.At < from || r.TickFrom(i) > to {

@@ -16,7 +16,7 @@ func TestProblems(t *testing.T) {
 		want   string // "" means well
 	}{
 		{"well", func(*Run) {}, ""},
-		{"lost", func(r *Run) { r.Lost = map[string]uint64{"front": 2} }, "2 records of requests were lost"},
+		{"lost", func(r *Run) { r.Lost = map[string]uint64{lostByRun: 2} }, "2 records of requests were lost"},
 		{"unsent", func(r *Run) { r.Ticks[2].Unsent = 4 }, "4 arrivals were due and never sent"},
 		{"skipped, as was wanted", func(r *Run) { r.Ticks[2].Unsent, r.Skips = 4, true }, ""},
 		{"skipped, and the host had no port left", func(r *Run) { r.Ticks[2].Unsent, r.Ticks[2].Starved, r.Skips = 4, 3, true }, "3 arrivals were never sent, because the host"},

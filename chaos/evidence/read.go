@@ -10,11 +10,11 @@ import (
 	"math"
 	"math/bits"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Reading a million records costs what each of them costs, so a line is read
@@ -65,7 +65,7 @@ func countLines(f io.ReadSeeker) (n int, err error) {
 	for {
 		k, err := f.Read(buf)
 		n += bytes.Count(buf[:k], newline)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -280,7 +280,7 @@ func exchangesInOrder(a, b *Exchange) int {
 func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, line []byte, columns int) error,
 	before func(a, b *T) int) (records []T, state sheetState, err error) {
 	state.wrong = -1
-	f, err := os.Open(filepath.Join(dir, name))
+	f, err := input.OpenBelow(dir, name)
 	if errors.Is(err, os.ErrNotExist) {
 		if len(marks) > 0 {
 			state.wrong = marks[0].tick
@@ -291,6 +291,9 @@ func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, 
 		return nil, state, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() > Most {
+		return nil, state, fmt.Errorf("read %s: it has more than the %d bytes that a run writes", f.Name(), int64(Most))
+	}
 	n, err := countLines(f)
 	if err != nil {
 		return nil, state, err

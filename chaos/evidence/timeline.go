@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Seconds is a duration that is written as a number of seconds, exact to the
@@ -143,17 +145,20 @@ func (t *TimelineWriter) Close() error {
 	return t.err
 }
 
+// mostEvent is more bytes than any event has: an experiment has 1 MiB.
+const mostEvent = 16 << 20
+
 // readTimeline calls each with every whole line of a timeline. A torn last
 // line is left out.
 func readTimeline(r io.Reader, each func(Event)) error {
 	br := bufio.NewReaderSize(r, 1<<16)
 	for n := 1; ; n++ {
-		line, err := br.ReadBytes('\n')
-		if err == io.EOF {
+		line, err := input.Line(br, mostEvent)
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("line %d: %w", n, err)
 		}
 		e, err := eventOf(line)
 		if err != nil {

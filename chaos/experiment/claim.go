@@ -104,28 +104,32 @@ func (r *rules) claim(i int) {
 	path := strict.Path("claims").Item(i)
 	c := &r.x.Claims[i]
 	r.named(i)
-	kind := r.OneOf(path, claimKinds)
-	if kind == "" {
-		return
+	r.OneOf(path, claimKinds)
+	for _, f := range strict.Fields(reflect.TypeFor[Claim]()) { // several are too many, and each may be wrong
+		if p := reflect.ValueOf(c).Elem().FieldByIndex(f.Index); p.Kind() == reflect.Pointer && !p.IsNil() {
+			r.claimOf(path.Child(f.Key), f.Key, c, p)
+		}
 	}
-	path = path.Child(kind)
-	claim := reflect.ValueOf(c.Judge())
-	link, route := r.subjects(path, claim)
-	r.judged(path, claim)
+}
+
+// claimOf checks what a claim of a kind says.
+func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.Value) {
+	link, route := r.subjects(path, claim.Elem())
+	r.judged(path, claim.Elem())
 	switch {
-	case c.Breaker != nil && link && route:
+	case kind == "breaker" && link && route:
 		r.caller(path, c.Breaker.Link, c.Breaker.Route)
-	case c.Fanout != nil:
+	case kind == "fanout":
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
 		}
-	case c.Stands != nil:
+	case kind == "stands":
 		for j, name := range c.Stands.Routes {
 			if at := path.Child("routes").Item(j); r.toRoute(at, name) && slices.Index(c.Stands.Routes, name) < j {
 				r.Wrong(at, fmt.Sprintf("routes: %s is given twice", strict.Quote(name)), "remove one")
 			}
 		}
-	case c.Bulkhead != nil:
+	case kind == "bulkhead":
 		for j, name := range c.Bulkhead.Unaffected {
 			at := path.Child("unaffected").Item(j)
 			if r.toRoute(at, name) && name == c.Bulkhead.Route {

@@ -122,7 +122,10 @@ func (r *rules) events() {
 		kind := r.OneOf(path, eventKinds)
 		r.times(path, e, kind)
 		switch kind {
-		case "":
+		case "": // several are too many, and where they are meant to happen may be wrong too
+			if given := r.Given(path, eventKinds); len(given) > 1 && e.hostKind() == "" && r.x.Targets[e.On] == nil {
+				r.onLink(path, e, given[0])
+			}
 		case e.hostKind():
 			if kind != "exec" || r.x.Links[e.On] == nil {
 				r.onTarget(path.Child("on"), e.On, kind)

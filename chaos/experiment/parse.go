@@ -37,10 +37,11 @@ type Options struct {
 	Origin *Origin
 }
 
-// ReadFile reads an experiment file. The error is of type strict.Errors and holds all
+// ReadFile reads an experiment file, or a pipe that stands for one: "-" and what
+// <(command) becomes. The error is of type strict.Errors and holds all
 // that is wrong with the file.
 func ReadFile(file string, opts Options) (*Experiment, error) {
-	data, err := input.Read(file, File)
+	data, file, err := input.Given(file, File)
 	if err != nil {
 		var at *fs.PathError
 		if errors.As(err, &at) {

@@ -92,9 +92,9 @@ func (l Load) planned() (all []judge.PlannedRoute) {
 		if l.InTurn {
 			part = 1 / float64(len(l.Routes))
 		}
-		all = append(all, r.Request.planned(r.Name, r.To, string(path), part))
+		all = append(all, r.planned(r.Name, r.To, string(path), part))
 		for j, s := range r.Then {
-			all = append(all, s.Request.planned(s.Name, r.To, string(path.Child("then").Item(j)), part))
+			all = append(all, s.planned(s.Name, r.To, string(path.Child("then").Item(j)), part))
 		}
 	}
 	return all

@@ -126,6 +126,11 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
 		choice("direction", ways)
+	case reflect.TypeFor[judge.Breaker]():
+		choice("counts", judge.Counts)
+		choice("probing", judge.Probings)
+	case reflect.TypeFor[judge.Backoff]():
+		choice("law", judge.Laws)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
 	case reflect.TypeFor[CPU]():

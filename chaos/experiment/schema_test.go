@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/judge"
 )
 
 func schema(t *testing.T) map[string]any {
@@ -251,5 +252,25 @@ func typeOf(value any) string {
 		return "object"
 	default:
 		return "integer"
+	}
+}
+
+// A key that takes one of a few words lists them, so that an editor completes them
+// and refuses others, as the reader does.
+func TestSchemaListsTheWordsOfClaims(t *testing.T) {
+	defs := schema(t)["$defs"].(map[string]any)
+	for _, c := range []struct {
+		of   reflect.Type
+		key  string
+		want string
+	}{
+		{reflect.TypeFor[judge.Breaker](), "counts", "[request attempt]"},
+		{reflect.TypeFor[judge.Breaker](), "probing", "[cumulative concurrent window]"},
+		{reflect.TypeFor[judge.Backoff](), "law", "[add spread full constant linear decorrelated]"},
+	} {
+		properties := defs[definition(c.of)].(map[string]any)["properties"].(map[string]any)
+		if got := fmt.Sprint(properties[c.key].(map[string]any)["enum"]); got != c.want {
+			t.Errorf("%s.%s may be %s, want %s", c.of, c.key, got, c.want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/lease"
@@ -42,7 +43,7 @@ func (f Command) Inject(ctx context.Context) (Heal, error) {
 	return f.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) (err error) {
 		c := lease.Command{Argv: inject, Dir: f.Dir, Within: f.Within}
 		if f.Output != "" {
-			file, err := os.OpenFile(f.Output, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			file, err := os.OpenFile(f.Output, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 			if err != nil {
 				return err
 			}

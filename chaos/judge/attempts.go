@@ -76,7 +76,8 @@ type attempted struct {
 	mixed     int    // how many others there are
 	quiet     int    // of own, those in which nothing failed before the faults began
 	fanned    []uint64
-	waits     bool // see waitsFirst
+	reused    []bool // see reusedIn
+	waits     bool   // see waitsFirst
 }
 
 // attemptedOver finds it once for all claims of a run, see callsOf.
@@ -100,7 +101,8 @@ func attemptedOver(run *evidence.Run, link *evidence.Link, route string, noise t
 		a.all, a.anonymous = callsOf(run, link, route, noise)
 		a.own, a.mixed = ofOne(run, link, a.all)
 		a.quiet, a.fanned = fanout(a.own, first)
-		a.waits = waitsFirst(a.own, noise)
+		a.reused = reusedIn(link)
+		a.waits = waitsFirst(a.own, a.reused, noise)
 		return &a
 	})
 }
@@ -166,7 +168,8 @@ func attemptsOf(link *evidence.Link, all []int32, reused []bool, noise time.Dura
 	attempts = all[:1]
 	for _, i := range all[1:] {
 		before := attempts[len(attempts)-1]
-		if x := &link.Exchanges[before]; transparent(x, reused[before]) && link.Exchanges[i].Begin-x.End <= 2*noise {
+		if x := &link.Exchanges[before]; transparent(x, reused[before]) &&
+			link.Exchanges[i].Key == x.Key && link.Exchanges[i].Begin-x.End <= 2*noise {
 			attempts[len(attempts)-1] = i
 			hidden++
 		} else {

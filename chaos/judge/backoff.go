@@ -62,11 +62,11 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	f.over(c.Link)
 	link := run.Links[c.Link]
 	if link == nil || len(link.Exchanges) == 0 {
-		f.open("base", "no call went over %s", c.Link)
+		f.open("base", "no call went over %s"+noCalls, c.Link)
 		return f.verdict()
 	}
 	if !hasRoute(run, c.Route) {
-		f.open("base", "the run has no route %s", c.Route)
+		f.open("base", noRoute, c.Route)
 		return f.verdict()
 	}
 	spans := episodes(run, 0, func(i evidence.Injection) bool { return onPath(link, i) })
@@ -105,7 +105,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		c.judgeRetryAfter(f, link, told, receipts)
 	}
 	if len(byRank) == 0 || len(byRank[0].all)+len(told) == 0 {
-		f.open("base", "no call over %s was retried", c.Link)
+		f.open("base", "no call over %s was retried: let a fault make calls fail in a way that is, and callers wait for it", c.Link)
 		f.show(func() Exhibit { return attemptCounts(calls, c.Link, "base", nil) })
 		return f.verdict()
 	}
@@ -115,7 +115,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		c.judgeHerd(f, run, byRank)
 	}
 	if unfinished(run, c.Link) {
-		f.open("evidence", "the run was cut before its faults on %s were over", c.Link)
+		f.open("evidence", "the run was cut before its faults on %s were over"+toTheEnd, c.Link)
 	}
 	return f.verdict()
 }
@@ -156,7 +156,8 @@ func (c Backoff) judgeWaits(f *finding, run *evidence.Run, byRank []waits, ways 
 	}
 	f.show(func() Exhibit { return c.waitsOf(byRank, all) })
 	if len(all) == 0 {
-		f.open("base", "only %s seen: at least %d are needed", were(len(byRank[0].all), "first wait was", "first waits were"), leastWaits)
+		f.open("base", "only %s seen: at least %d are needed"+moreFail,
+			were(len(byRank[0].all), "first wait was", "first waits were"), leastWaits)
 		return
 	}
 	if c.declared().growth == decorrelated {
@@ -214,7 +215,8 @@ func (c Backoff) judgeEarly(f *finding, byRank []waits) {
 	}
 	f.rule(measure{
 		name: "early", seen: interval(sure, possible), allowed: atMost(0), sample: sample, ids: ids, says: says,
-		settle: "a stray or two may be no wait of the policy's, and of calls that nobody answered the end is known only within the noise",
+		settle: "a stray or two may be no wait of the policy's, and of calls that nobody answered the end is known only within the noise: " +
+			"a host with cores to spare would tell",
 	})
 }
 

@@ -27,7 +27,7 @@ func (c Retry) judgeBounds(f *finding, t tally) {
 		}
 		if t.most.High > t.most.Low {
 			m.settle = were(t.hidden, "repeat", "repeats") +
-				" may be the HTTP library's, on connections that broke, or the policy's: faults that answer would tell"
+				" may be the HTTP library's, on connections that broke, or the policy's: faults that answer, or that break every connection, would tell"
 		}
 		if spent < leastSpent {
 			m.seen.High = math.Inf(1)
@@ -39,7 +39,8 @@ func (c Retry) judgeBounds(f *finding, t tally) {
 		f.rule(m)
 		f.numbers.Add("calls_spent", float64(spent))
 	} else if c.Attempts > 0 {
-		f.open("attempts", "the bound of %d attempts was not put to the test: hardly any call was retried", c.Attempts)
+		f.open("attempts", "the bound of %d attempts was not put to the test: hardly any call was retried: "+
+			"let faults answer with a status in on", c.Attempts)
 	}
 	if c.AtLeast > 0 {
 		c.judgeLeast(f, t)
@@ -66,7 +67,7 @@ func (c Retry) judgeLeast(f *finding, t tally) {
 	}
 	switch {
 	case t.retryable < leastFailures:
-		f.open("at_least", "only %d calls failed in a way that may be retried; at least %d are needed", t.retryable, leastFailures)
+		f.open("at_least", "only %d calls failed in a way that may be retried; at least %d are needed"+moreFail, t.retryable, leastFailures)
 		return
 	case m.sample > 0:
 		m.says = fmt.Sprintf("no call was given up after fewer than %s attempts, of %d that were while their callers waited",
@@ -105,7 +106,8 @@ func (c Retry) judgeCauses(f *finding, t tally) {
 			name: c.cause(status), seen: interval(len(ids), len(ids)+unsure), allowed: atMost(0), sample: t.answers[status], ids: ids,
 			says: fmt.Sprintf("%s retried after %d, of %d such answers",
 				were(len(ids)+unsure, "call was", "calls were"), status, t.answers[status]),
-			settle: "the host kept processes from running so long that the callers may have given up on these answers before",
+			settle: "the host kept processes from running so long that the callers may have given up on these answers before: " +
+				"a host with cores to spare would tell",
 		})
 	}
 	c.judgeNever(f, t)
@@ -151,7 +153,7 @@ func (c Retry) judgeNever(f *finding, t tally) {
 		f.rule(measure{name: "never", seen: exactly(0), allowed: atMost(0), sample: sample, says: says})
 	}
 	if len(missing) > 0 {
-		f.open("never", "the link hardly ever answered %s: each status in never must be seen at least %d times",
+		f.open("never", "the link hardly ever answered %s: each status in never must be seen at least %d times: add an errors fault with it",
 			strings.Join(missing, ", "), leastNever)
 	}
 }
@@ -180,7 +182,8 @@ func (c Retry) judgeWrites(f *finding, t tally) {
 	switch n := len(t.changed); {
 	case !c.SameKey:
 	case n == 0 && t.keyed < leastSpent:
-		f.open("same_key", "%s repeated that carried an Idempotency-Key: at least %d are needed",
+		f.open("same_key", "%s repeated that carried an Idempotency-Key: at least %d are needed: "+
+			"send requests with one, and let more of them fail",
 			were(t.keyed, "call was", "calls were"), leastSpent)
 	default:
 		none("same_key", t.keyed+n, t.changed, fmt.Sprintf(

@@ -59,8 +59,8 @@ type Breaker struct {
 	// window is one lot per waits, whether it has ended or not (hystrix). Absent means until the first result only.
 	Probing string `yaml:"probing"`
 
-	// How many breakers there are behind the link, each with its own state: failures and probes are of each. It is
-	// taken at its word. Absent means 1.
+	// How many breakers there are behind the link, each with its own state, if calls are spread evenly: failures, waits and probes
+	// are of each. Which of them made a call is not seen, so that failures hold only if all together keep them. Absent means 1.
 	Instances int `yaml:"instances"`
 
 	// At most so long is the 99th percentile of the response time of rejected calls; absent is not judged.
@@ -153,7 +153,7 @@ func (b Breaker) judgeOpen(f *finding, t *traffic, o *observed, traces []episode
 			all = append(all, stayed{c, b.stays(t, o, c)})
 		}
 	}
-	turnedAway(f, t, all)
+	turnedAway(f, all)
 	f.show(func() Exhibit { return b.statesOf(t, o, traces, all) })
 	if len(all) > 0 {
 		b.judgeWaits(f, all)

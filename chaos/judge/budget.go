@@ -97,7 +97,7 @@ func (c Retry) amplify(f *finding, t tally, run *evidence.Run, all *calls, spans
 	}
 	few := fmt.Sprintf("fewer than %d requests came while a fault was in force on %s", leastArrivals, c.Link)
 	if c.Amplification > 0 && worst.requests == 0 {
-		f.open("amplification", "%s: calls per request cannot be told", few)
+		f.open("amplification", "%s: calls per request cannot be told: let a fault last for longer, or offer more", few)
 	} else if c.Amplification > 0 {
 		f.numbers.Add("amplification", most.Low)
 		f.rule(measure{
@@ -107,7 +107,7 @@ func (c Retry) amplify(f *finding, t tally, run *evidence.Run, all *calls, spans
 		})
 	}
 	if c.Budget > 0 && greedy.requests == 0 {
-		f.open("budget", "%s: the budget of retries cannot be told", few)
+		f.open("budget", "%s: the budget of retries cannot be told: let a fault last for longer, or offer more", few)
 	} else if c.Budget > 0 {
 		c.judgeBudget(f, t, retries, greedy)
 	}
@@ -125,7 +125,7 @@ func (c Retry) judgeBudget(f *finding, t tally, retries Interval, b burden) {
 		settle: "repeats of the HTTP library on connections that broke may be retries too: faults that answer would tell",
 	}
 	if t.denied < max(leastFailures, t.retried/2) {
-		m.seen.High, m.settle = math.Inf(1), "more calls must fail than the budget has retries for"
+		m.seen.High, m.settle = math.Inf(1), "let more calls fail than the budget has retries for"
 	}
 	f.rule(m)
 }

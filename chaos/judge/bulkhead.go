@@ -131,12 +131,12 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	f.over(c.Link)
 	link := run.Links[c.Link]
 	if link == nil || len(link.Exchanges) == 0 {
-		f.open("", "no call went over %s", c.Link)
+		f.open("", "no call went over %s"+noCalls, c.Link)
 		return f.verdict()
 	}
 	for _, route := range append([]string{c.Route}, c.Unaffected...) {
 		if _, ok := frontOf(run, route); !ok {
-			f.open("", "the run has no route %s", route)
+			f.open("", noRoute, route)
 			return f.verdict()
 		}
 	}
@@ -148,10 +148,11 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	f.numbers.Add("calls_hit", float64(hits))
 	switch {
 	case len(spans) == 0:
-		f.open("", "%s: nothing drowned", noEpisode(run, " on "+c.Link, here))
+		f.open("", "%s: nothing drowned: add latency or a partition of it", noEpisode(run, " on "+c.Link, here))
 		return f.verdict()
 	case hits < leastHits:
-		f.open("", "the faults on %s hit only %s; at least %d are needed", c.Link, were(hits, "call", "calls"), leastHits)
+		f.open("", "the faults on %s hit only %s; at least %d are needed: "+
+			"let them last for longer, or offer more", c.Link, were(hits, "call", "calls"), leastHits)
 		return f.verdict()
 	}
 	f.rests(0, min(spans[len(spans)-1].to, horizon(run)), c.leans())
@@ -173,7 +174,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	}
 	c.judgeLeaks(f, link, fills, kept)
 	if unfinished(run, c.Link) {
-		f.open("", "the run was cut before its faults on %s were over", c.Link)
+		f.open("", "the run was cut before its faults on %s were over"+toTheEnd, c.Link)
 	}
 	return f.verdict()
 }

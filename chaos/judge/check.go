@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,6 +30,13 @@ func (s Steady) Check(report func(field, problem string)) {
 
 func (Breaker) Required() []string { return []string{"link", "route"} }
 
+// The words that keys may have, for the schema.
+var (
+	Counts   = []string{"request", "attempt"}                                          // Breaker.Counts
+	Probings = []string{"cumulative", "concurrent", "window"}                          // Breaker.Probing
+	Laws     = []string{"add", "spread", "full", "constant", "linear", "decorrelated"} // Backoff.Law
+)
+
 func (b Breaker) Check(report func(field, problem string)) {
 	count(report, "failures", b.Failures)
 	count(report, "probes", b.Probes)
@@ -39,8 +47,8 @@ func (b Breaker) Check(report func(field, problem string)) {
 	count(report, "instances", b.Instances)
 	count(report, "minimum", b.Minimum)
 	count(report, "buckets", b.Buckets)
-	if b.Counts != "" && b.Counts != "request" && b.Counts != "attempt" {
-		report("counts", fmt.Sprintf("%q is unknown: failures are counted by request or by attempt", b.Counts))
+	if b.Counts != "" && !slices.Contains(Counts, b.Counts) {
+		report("counts", fmt.Sprintf("%q is unknown: failures are counted by %s", b.Counts, strings.Join(Counts, " or by ")))
 	}
 	b.checkProbing(report)
 	switch {
@@ -56,16 +64,14 @@ func (b Breaker) Check(report func(field, problem string)) {
 }
 
 func (b Breaker) checkProbing(report func(field, problem string)) {
-	switch b.Probing {
-	case "":
-	case "cumulative", "concurrent", "window":
-		if b.Probes == 0 {
-			report("probing", "goes with probes, which is missing")
-		} else if b.Probing == "window" && b.Waits == 0 {
-			report("probing", "window needs waits, which is as long")
-		}
-	default:
-		report("probing", fmt.Sprintf("%q is unknown: probes are counted cumulative, concurrent, window", b.Probing))
+	switch {
+	case b.Probing == "":
+	case !slices.Contains(Probings, b.Probing):
+		report("probing", fmt.Sprintf("%q is unknown: probes are counted %s", b.Probing, strings.Join(Probings, ", ")))
+	case b.Probes == 0:
+		report("probing", "goes with probes, which is missing")
+	case b.Probing == "window" && b.Waits == 0:
+		report("probing", "window needs waits, which is as long")
 	}
 }
 
@@ -123,7 +129,7 @@ func (c Backoff) Check(report func(field, problem string)) {
 			report("noise", "does not go with law "+c.Law+", which spreads waits by itself")
 		}
 	default:
-		report("law", fmt.Sprintf("%q is unknown: laws are add, spread, full, constant, linear, decorrelated", c.Law))
+		report("law", fmt.Sprintf("%q is unknown: laws are %s", c.Law, strings.Join(Laws, ", ")))
 	}
 }
 

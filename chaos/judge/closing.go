@@ -52,7 +52,7 @@ func (b Breaker) judgeRejects(f *finding, t *traffic, all []stayed) {
 		return
 	}
 	if calm.len() == 0 {
-		f.open("rejects_within", "no request was seen to be rejected")
+		f.open("rejects_within", "no request was seen to be rejected: offer more requests per second, on a host that has cores to spare")
 		return
 	}
 	// Where others want the cores too, a process waits for its turn for longer than a sleeper does.
@@ -93,7 +93,8 @@ func (b Breaker) judgeCloses(f *finding, t *traffic, o *observed, all []stayed) 
 	}
 	switch {
 	case len(seen) == 0 && b.ClosesWithin > 0:
-		f.open("closes_within", "the fault was still in force when the evidence ended, so that it could not close")
+		f.open("closes_within", "the fault was still in force when the evidence ended, so that it could not close: "+
+			"let the load go on for longer than the faults")
 		return
 	case len(seen) == 0:
 		return

@@ -23,6 +23,7 @@ type comeback struct {
 	from  time.Duration // the request that it is back from; only if it is
 	first time.Duration // from the healing until it was back at all; < 0 if it never was
 	lost  time.Duration // when it was lost again, the last time that leaves no doubt; 0 if it was not
+	away  bool          // it was lost when the evidence ended, too late for a whole window to tell
 	calm  bool          // no host's stall explains that
 }
 
@@ -57,6 +58,11 @@ func returned(run *evidence.Run, samples arrivals, healed, until, window time.Du
 			if _, high := scoreInterval(max(n, usual)-(n-ok), max(n, usual), sureOfRelapse); falling && usual > 0 && high < surely {
 				c.notBefore(s.Intended - healed)
 			}
+			// Were the rest of it like what there is, is it short?
+			if _, high := scoreInterval(ok, n, sureOfRelapse); c.first >= 0 && !falling && !c.away && n >= leastWindow && high < surely {
+				c.away, c.lost = true, w.firstFailure(i)
+				c.calm = run.Noise(c.lost-time.Second, until) < upset
+			}
 			continue
 		}
 		usual = n
@@ -78,7 +84,7 @@ func returned(run *evidence.Run, samples arrivals, healed, until, window time.Du
 		falling = true
 		c.notBefore(s.Intended - healed)
 	}
-	if i := w.firstSteady(lastShort+1, least); i >= 0 {
+	if i := w.firstSteady(lastShort+1, least); i >= 0 && !c.away {
 		s := samples.get(i)
 		c.from = s.Intended
 		c.after.High = float64(max(s.Sent, c.from) - healed)

@@ -67,7 +67,8 @@ func (f *finding) outlived(to time.Duration) {
 			f.distrust(deathText(d) + ", which no kill or restart of the plan did: what came after it is not the work of the faults")
 			continue
 		}
-		reason := deathText(d) + ", which no kill or restart of the plan did: nothing after it shows that a claim is kept"
+		reason := deathText(d) + ", which no kill or restart of the plan did: nothing after it shows that a claim is kept: " +
+			"look at its log for why"
 		if !slices.ContainsFunc(f.parts, func(p Part) bool { return p.Reason == reason }) {
 			f.open("alive", "%s", reason)
 		}

@@ -50,7 +50,8 @@ func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits
 		})
 	}
 	if len(all) == 1 {
-		f.open("law", "only first waits were seen often enough: that the next ones depend on them cannot be told")
+		f.open("law", "only first waits were seen often enough: that the next ones depend on them cannot be told: "+
+			"let the fault last for longer than they take")
 	}
 	c.judgeCorrelation(f, byRank, first, top)
 }
@@ -94,7 +95,8 @@ func (c Backoff) judgeCorrelation(f *finding, byRank []waits, first scatter, top
 	}
 	n := len(shares)
 	if n < leastWaits {
-		f.open("law", "only %s not cut by the cap: at least %d are needed to tell the law", were(n, "wait was", "waits were"), leastWaits)
+		f.open("law", "only %s not cut by the cap: at least %d are needed to tell the law"+moreFail,
+			were(n, "wait was", "waits were"), leastWaits)
 		return
 	}
 	d := uniformDistance(shares)

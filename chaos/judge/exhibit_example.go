@@ -34,7 +34,7 @@ func (c Backoff) deepest(f *finding, byRank []waits, told []wait) {
 
 // turnedAway are a request that an open breaker turned away and the probe that followed, if
 // there was one.
-func turnedAway(f *finding, t *traffic, all []stayed) {
+func turnedAway(f *finding, all []stayed) {
 	for _, c := range all {
 		for i, s := range c.openPeriods {
 			if i >= len(c.stays) || !c.stays[i].probed {

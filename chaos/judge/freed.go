@@ -31,7 +31,7 @@ func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own arrivals, fill
 	if before.len() < leastBaseline || countOK(before) == 0 {
 		kept.open = true
 		kept.says = fmt.Sprintf("%s had only %d requests before the faults, of which %d succeeded; at least %d are needed to tell when "+
-			"it is free again", orAll(c.Route), before.len(), countOK(before), leastBaseline)
+			"it is free again: let the faults begin later, or offer more", orAll(c.Route), before.len(), countOK(before), leastBaseline)
 		c.unfreed(f, kept.says)
 		return kept
 	}
@@ -66,7 +66,8 @@ func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own arrivals, fill
 	}
 	switch {
 	case judged == 0:
-		kept.open, kept.says = true, "the evidence ends before a fault was healed: whether places are given back cannot be told"
+		kept.open, kept.says = true, "the evidence ends before a fault was healed: whether places are given back cannot be told: "+
+			"let the load go on for longer than the faults"
 		c.unfreed(f, kept.says)
 	case c.FreedWithin <= 0:
 		f.remark("freed_within", "%s", worst.says)

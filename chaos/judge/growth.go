@@ -109,7 +109,8 @@ func (c Backoff) judgeGrowth(f *finding, all []scatter, single bool) {
 	if l.growth == geometric {
 		c.judgeFactor(f, all, waits, free)
 	} else if len(all) == 1 && !(single && l.growth == constant) {
-		f.open("law", "only first waits were seen often enough: that they are %s cannot be told", c.Law)
+		f.open("law", "only first waits were seen often enough: that they are %s cannot be told: "+
+			"let the fault last for longer than they take", c.Law)
 	}
 	if c.Cap > 0 {
 		c.judgeCap(f, all, waits, free)
@@ -157,7 +158,8 @@ func grown(waits []Interval) int {
 // the cap it follows only that the factor is no less.
 func (c Backoff) judgeFactor(f *finding, all []scatter, waits []Interval, free int) {
 	if len(all) == 1 {
-		f.open("factor", "only first waits were seen often enough (half of them within %s): that they grow cannot be told",
+		f.open("factor", "only first waits were seen often enough (half of them within %s): that they grow cannot be told: "+
+			"let the fault last for longer than two of them take",
 			short(all[0].middle))
 		return
 	}

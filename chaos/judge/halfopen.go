@@ -23,14 +23,15 @@ type probe struct {
 	result     time.Duration   // when the first result was known at the link
 	known      time.Duration   // when the system surely knew it
 	bad        bool            // it was a failure
-	all        []uint64        // of the calls until it opened again; nil if it did not
-	concurrent int             // the most of them at once
+	all        []uint64        // of the calls until it surely had not closed yet, or opened again
+	most       int             // so many calls it may have let through before it had closed; 0 where that is not known
+	concurrent int             // the most of all at once
 	last       time.Duration   // when the system surely knew the result of the last of all
 }
 
 // probeAfter returns the half-open state that ended an open period; false if the
 // evidence ends before its first result.
-func (b Breaker) probeAfter(t *traffic, o *observed, s openPeriod, next *openPeriod) (probe, bool) {
+func (b Breaker) probeAfter(t *traffic, o *observed, c episodeTrace, s openPeriod, next *openPeriod) (probe, bool) {
 	if !s.ended {
 		return probe{}, false
 	}
@@ -76,9 +77,74 @@ func (b Breaker) probeAfter(t *traffic, o *observed, s openPeriod, next *openPer
 	}
 	if next != nil && p.bad {
 		p.untilOpen(t, s, *next)
+	} else if !p.bad && t.matched {
+		p.untilClosed(t, s, c)
 	}
 	return p, true
 }
+
+// untilClosed counts what was let through while it surely had not closed: before
+// the last request that was turned away once the first result was known. What came
+// after that may have been let through one after the other, until more were at once
+// than half-open had let through at once; then it had closed. Of one at a time,
+// the one that another overlaps was none of its probes either.
+func (p *probe) untilClosed(t *traffic, s openPeriod, c episodeTrace) {
+	until := c.limit
+	if c.flowed > p.known {
+		until = c.flowed
+	}
+	still := p.result
+	sent := t.sent(p.known+1, until)
+	for i := sent.len() - 1; i >= 0; i-- {
+		if away := sent.get(i); t.rejected(away) && (t.chance() == 0 || t.hasNewStatus(away)) {
+			still = max(still, away.Sent)
+			break
+		}
+	}
+	n, known := 0, p.known // so many were let through, and the last result of them was known then
+	var out []*evidence.Exchange
+	for _, x := range t.calls.part(s.next, t.calls.len()).all() {
+		if t.sentBefore(x, s.from) {
+			continue
+		}
+		out = slices.DeleteFunc(out, func(y *evidence.Exchange) bool {
+			if y.End <= x.Begin {
+				known = max(known, t.knownAt(y))
+			}
+			return y.End <= x.Begin
+		})
+		if x.Begin < still {
+			p.concurrent = max(p.concurrent, len(out)+1)
+			p.all = append(p.all, x.ID)
+		} else if len(out) >= max(p.concurrent, len(p.ids)) {
+			p.most = max(len(p.all), n-t.sentSince(out, known))
+			break
+		}
+		out = append(out, x)
+		if n++; n > manyProbes {
+			break
+		}
+	}
+}
+
+// sentSince is how many calls in progress are of requests sent after a moment. If no
+// result came since then, and it has closed, it had closed before it let them through.
+// The only one there is was let through by a breaker that had closed in any case.
+func (t *traffic) sentSince(out []*evidence.Exchange, known time.Duration) int {
+	if len(out) == 1 {
+		return 1
+	}
+	n := 0
+	for _, x := range out {
+		if sample, ok := t.sampleOf(x); ok && sample.Sent > known {
+			n++
+		}
+	}
+	return n
+}
+
+// manyProbes is more than any half-open state lets through.
+const manyProbes = 1000
 
 // untilOpen counts what was let through until it opened again.
 func (p *probe) untilOpen(t *traffic, s, next openPeriod) {
@@ -95,7 +161,7 @@ func (p *probe) untilOpen(t *traffic, s, next openPeriod) {
 		p.concurrent = max(p.concurrent, len(ends))
 		p.last = max(p.last, t.knownAt(x))
 		p.all = append(p.all, x.ID)
-		if len(p.all) > 1000 {
+		if len(p.all) > manyProbes {
 			break // no half-open state
 		}
 	}
@@ -124,6 +190,9 @@ type stay struct {
 	probed       bool // the half-open state after it was seen
 	again        bool // it opened by a probe that failed
 	ids          []uint64
+
+	earliest time.Duration // of several instances, when the first may have opened
+	loose    bool          // of several instances, one may not have opened at all
 }
 
 // stays follows an episode from opening to opening. The first begins between two
@@ -143,6 +212,7 @@ func (b Breaker) stays(t *traffic, o *observed, c episodeTrace) []stay {
 			x := t.calls.get(n)
 			st.ids, st.waited = []uint64{x.ID}, t.waited(st.surely, st.from, x, true)
 		}
+		b.ofWhichever(c, &st, 0)
 		return []stay{st}
 	}
 	for i, s := range openPeriods {
@@ -182,11 +252,36 @@ func (b Breaker) stays(t *traffic, o *observed, c episodeTrace) []stay {
 			}
 		}
 		if end > st.surely {
-			st.probe, st.probed = b.probeAfter(t, o, s, next)
+			st.probe, st.probed = b.probeAfter(t, o, c, s, next)
 		}
+		b.ofWhichever(c, &st, s.rejected.len())
 		all = append(all, st)
 	}
 	return all
+}
+
+// allTurned is how many requests must be turned away for each instance, to say
+// that all are open: where requests are spread evenly, one that is not gets none
+// of so many less than once in 10⁹ times.
+const allTurned = 21
+
+// ofWhichever makes a stay of several instances what it says of any of them. The
+// call that ends it is a probe of one that may have opened when the first did; and
+// where few requests were turned away it may be of one that was not open at all.
+func (b Breaker) ofWhichever(c episodeTrace, st *stay, turned int) {
+	n := b.instances()
+	if n == 1 {
+		return
+	}
+	if st.earliest = 0; c.seen() {
+		st.earliest = c.opening.earliest
+	}
+	if st.loose = turned < allTurned*n; st.loose {
+		st.waited = anything()
+	}
+	if st.waited.High != anything().High {
+		st.waited.High += float64(st.from - st.earliest)
+	}
 }
 
 // lastSent is when the request of the last call before an open period was sent: the

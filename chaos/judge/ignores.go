@@ -72,17 +72,20 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, traces []epis
 		}
 	}
 	if th.openings == 0 {
-		f.open("ignores", "it stayed closed through %d answers of %s, but it was not seen to open on anything else", total, list(b.Ignores))
+		f.open("ignores", "it stayed closed through %d answers of %s, but it was not seen to open on anything else: "+
+			"add an errors fault with another status", total, list(b.Ignores))
 		return
 	}
 	if need := max(leastFailing, int(2*th.seen.High)); total < need {
-		f.open("ignores", "only %d calls ended in a status it must ignore; at least %d are needed", total, need)
+		f.open("ignores", "only %d calls ended in a status it must ignore; at least %d are needed: "+
+			"let that fault last for longer, or offer more", total, need)
 		return
 	}
 	// Open for less than minOpenPeriod looks like this, and so does a system that gives up by itself.
 	f.rule(measure{name: "ignores", seen: interval(0, len(turned)), allowed: atMost(0), sample: total, ids: turned,
-		says:   fmt.Sprintf("stayed closed through %d answers of %s", total, list(b.Ignores)),
-		settle: fmt.Sprintf("%s answered without a call meanwhile, which nothing explains", were(len(turned), "request was", "requests were"))})
+		says: fmt.Sprintf("stayed closed through %d answers of %s", total, list(b.Ignores)),
+		settle: fmt.Sprintf("%s answered without a call meanwhile, which nothing explains: "+
+			"look at what those were answered", were(len(turned), "request was", "requests were"))})
 }
 
 // alone is the part of an episode in which the breaker was not open because of another.

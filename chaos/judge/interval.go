@@ -43,9 +43,6 @@ func (i Interval) and(j Interval) (Interval, bool) {
 // or holds whatever either of two figures may be.
 func (i Interval) or(j Interval) Interval { return Interval{min(i.Low, j.Low), max(i.High, j.High)} }
 
-// exact reports whether the figure is known.
-func (i Interval) exact() bool { return i.Low == i.High }
-
 // Bound is what a claim allows a figure to be: from Low to High, both included,
 // and infinite where there is no bound.
 type Bound struct{ Low, High float64 }

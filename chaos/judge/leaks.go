@@ -62,14 +62,14 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e saturation, cap
 	case e.rejected.len() < leastPlateau:
 		m.says = fmt.Sprintf("episode %d of the faults did not fill the bulkhead again: %d of %d calls were in progress at most",
 			episode, e.peak, capacity)
-		m.settle = "more load is needed there"
+		m.settle = "offer more load there"
 	case retried > 0:
 		m.says = fmt.Sprintf("episode %d turned calls away though no more than %d were in progress, %d in the first, but %d calls were "+
 			"retried and may have held a place while they waited", episode, e.peak, capacity, retried)
 		m.settle = "without retries it would show whether it leaks"
 	case !e.plateau():
 		m.says = fmt.Sprintf("episode %d turned %d calls away at any number in progress", episode, e.rejected.len())
-		m.settle = "something else than the bulkhead did that"
+		m.settle = "something else than the bulkhead did that: look at what else failed then"
 	case min(capacity, first.top)-e.peak >= max(2, capacity/10):
 		lost := min(capacity, first.top) - e.peak
 		m.seen = interval(lost, max(lost, fewer))
@@ -79,7 +79,7 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e saturation, cap
 	default:
 		m.says = fmt.Sprintf("episode %d turned %d calls away though hardly more than %d were in progress, %d in the first",
 			episode, e.rejected.len(), e.sure, capacity)
-		m.settle = "too little to tell a leak from chance"
+		m.settle = "too little to tell a leak from chance: a longer fault, or more load, would tell"
 	}
 }
 

@@ -52,6 +52,7 @@ type breakerModel struct {
 	lapse    float64       // the same, but only once a probe has failed
 	ghost    bool          // while open it answers at once and calls all the same
 	flood    bool          // half-open lets everything through
+	single   bool          // half-open lets its probes through one after the other
 	stuck    bool          // a successful probe does not close it
 	silent   bool          // it never probes
 	one      time.Duration // one call is let through so long after it opened; 0 means none is
@@ -59,9 +60,10 @@ type breakerModel struct {
 
 	learns time.Duration // how long after the link it has the result of a probe
 
-	instances int  // breakers that take turns, each with its own state; 0 means 1
-	waiters   bool // while a probe is out callers wait for its result
-	retries   int  // of a request that fails, within the breaker
+	instances int     // breakers that take turns, each with its own state; 0 means 1
+	uneven    float64 // instead of turns, this share goes to the first of them, and each other one gets as much of the rest
+	waiters   bool    // while a probe is out callers wait for its result
+	retries   int     // of a request that fails, within the breaker
 
 	share   float64 // it opens when this share of the calls of the window failed; 0 means by failures in a row
 	window  time.Duration
@@ -161,7 +163,12 @@ func (w world) play() *evidence.Run {
 				return
 			}
 			b := breakers[turn%len(breakers)]
-			turn++
+			if turn++; w.breaker.uneven > 0 {
+				b = breakers[0]
+				for i := 1; i < len(breakers) && rng.Float64() >= w.breaker.uneven; i++ {
+					b = breakers[i]
+				}
+			}
 			var attempt func(gen, left int, ghost bool)
 			var decide func()
 			decide = func() {
@@ -340,7 +347,7 @@ func (m *modelled) admit(now time.Duration) (ok, ghost bool) {
 	switch {
 	case m.state == closed:
 		return true, false
-	case m.state == halfOpen && (m.flood || m.admitted < m.probes):
+	case m.state == halfOpen && (m.flood || m.admitted < m.probes) && !(m.single && m.admitted > m.good):
 		m.admitted++
 		return true, false
 	case m.state == open && m.one > 0 && !m.let && now >= m.opened+m.one:

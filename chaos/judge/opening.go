@@ -97,12 +97,14 @@ func (b Breaker) idleIn(c episodeTrace) string {
 	need := max(leastFailing, 2*b.Failures*b.instances())
 	switch {
 	case c.touched == 0:
-		return fmt.Sprintf("the fault on %s hit no call", b.Link)
+		return fmt.Sprintf("the fault on %s hit no call: let it begin while the breaker is closed, and match the calls", b.Link)
 	case c.failed == 0:
-		return fmt.Sprintf("the fault on %s hit %d calls but none of them failed", b.Link, c.touched)
+		return fmt.Sprintf("the fault on %s hit %d calls but none of them failed: "+
+			"add errors, or latency above the timeout of the system", b.Link, c.touched)
 	case c.failed < need:
 		return fmt.Sprintf("only %s while the fault was in force, and the breaker was not seen to open; "+
-			"at least %d are needed to say that it should have", were(c.failed, "call failed", "calls failed"), need)
+			"at least %d are needed to say that it should have: let the fault last for longer, or offer more",
+			were(c.failed, "call failed", "calls failed"), need)
 	}
 	return ""
 }
@@ -110,11 +112,12 @@ func (b Breaker) idleIn(c episodeTrace) string {
 // idle says why nothing was seen of an open breaker.
 func (b Breaker) idle(traces []episodeTrace) string {
 	if len(traces) == 0 {
-		return fmt.Sprintf("no fault that makes calls fail was in force on %s: nothing was asked of the breaker", b.Link)
+		return fmt.Sprintf("no fault that makes calls fail was in force on %s: nothing was asked of the breaker: "+
+			"add an errors fault on it", b.Link)
 	}
 	for _, c := range traces {
 		if c.already {
-			return "it was open already when the fault was injected, so that it was not seen to open"
+			return "it was open already when the fault was injected, so that it was not seen to open: let more time pass between faults"
 		}
 	}
 	for _, c := range traces {
@@ -122,5 +125,6 @@ func (b Breaker) idle(traces []episodeTrace) string {
 			return why
 		}
 	}
-	return fmt.Sprintf("it was not seen to open while %s", were(traces[0].failed, "call failed", "calls failed"))
+	return fmt.Sprintf("it was not seen to open while %s: let the fault last for longer",
+		were(traces[0].failed, "call failed", "calls failed"))
 }

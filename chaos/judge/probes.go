@@ -26,11 +26,8 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 			states++
 			rejected += s.probe.rejected
 			longest = max(longest, s.probe.length)
-			one, sure := b.letThroughAtOnce(t, s.probe)
-			if !sure {
-				one.High = anything().High
-			}
-			if one.Low > float64(b.Probes*b.instances()) {
+			one := b.letThroughAtOnce(t, s.probe)
+			if b.ofEach(one).Low > float64(b.Probes) {
 				ids = append(ids, s.probe.ids...)
 			}
 			both, ok := seen.and(one)
@@ -50,15 +47,20 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 	f.numbers.AddTime("probe", longest)
 	f.numbers.Add("rejected_during_probes", float64(rejected))
 	slices.Sort(ids)
-	m := measure{name: "probes", seen: seen, allowed: atMost(b.Probes * b.instances()), sample: states, ids: ids, note: b.Probes == 0}
+	m := measure{name: "probes", seen: b.ofEach(seen), allowed: atMost(b.Probes), sample: states, ids: ids, note: b.Probes == 0}
 	m.says = fmt.Sprintf("half-open let %s through before the first result (%s, %s meanwhile)",
 		several(seen), were(states, "state", "states"), were(rejected, "request turned away", "requests turned away"))
-	if seen.High == anything().High {
+	if seen.High == anything().High && rejected >= leastTurned && b.Probing == "cumulative" {
+		m.settle = "no probe that succeeded took long enough to see whether more follow it: " +
+			"let latency stay for a while after the errors are healed"
+	} else if seen.High == anything().High {
 		need := time.Duration(float64(max(leastTurned, t.chance())+b.Probes*b.instances()+1) / (t.rate * t.flow) * float64(time.Second))
 		m.settle = fmt.Sprintf("probes took at most %s, too short for more requests to come: add latency of %s or more to the fault",
 			short(longest), short(max(need+2*t.run.Noise(0, t.end), 50*time.Millisecond)))
+	} else if b.instances() > 1 {
+		m.settle = aLinkForEach
 	} else if !agree {
-		m.settle = "half-open states contradict each other"
+		m.settle = "half-open states contradict each other, as those of several instances do: say how many there are, and give each a link"
 	}
 	if m.note {
 		f.remark("probes", "%s", m.says)
@@ -68,23 +70,30 @@ func (b Breaker) judgeProbes(f *finding, t *traffic, all []stayed) {
 }
 
 // letThroughAtOnce is how many one half-open state let through, by the claim's
-// way of counting, and whether it is known to have let through no more.
-func (b Breaker) letThroughAtOnce(t *traffic, p probe) (Interval, bool) {
+// way of counting. It is known to have let through no more only where others were
+// turned away; and in all, only where one that succeeded was followed until the
+// breaker had closed, as one that fails says nothing of how many may follow it.
+func (b Breaker) letThroughAtOnce(t *traffic, p probe) Interval {
 	n := len(p.ids)
 	sure := p.certain >= leastTurned || p.rejected >= max(leastTurned, t.row)
-	switch {
-	case b.Probing == "cumulative" && p.all != nil:
+	seen := exactly(n)
+	switch b.Probing {
+	case "cumulative":
 		n = max(n, len(p.all))
-	case b.Probing == "concurrent" && p.all != nil:
-		n = max(n, p.concurrent)
-	case b.Probing == "window":
-		n = mostWithin(p.begins, time.Duration((1-tolerance)*float64(b.Waits)))
+		seen = interval(n, max(n, p.most))
+		sure = sure && p.most > 0
+	case "concurrent":
+		seen = exactly(max(n, p.concurrent))
+	case "window":
+		seen = exactly(mostWithin(p.begins, time.Duration((1-tolerance)*float64(b.Waits))))
 	}
-	low := n
-	if !t.matched && n > 1 {
-		low-- // a client may repeat a request by itself on a reused connection that broke
+	if !t.matched && seen.Low > 1 {
+		seen.Low-- // a client may repeat a request by itself on a reused connection that broke
 	}
-	return interval(low, n), sure
+	if !sure {
+		seen.High = anything().High
+	}
+	return seen
 }
 
 // several prints how many calls.

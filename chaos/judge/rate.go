@@ -144,7 +144,7 @@ func (b Breaker) ruleRate(f *finding, t *traffic, opened int, rate, window, mini
 	}
 	settle := "let an episode begin before the window is full, so that nothing is forgotten yet when it opens"
 	if !agree {
-		settle = "its openings contradict one another, so that another window or another rule is behind them"
+		settle = "its openings contradict one another, so that another window or another rule is behind them: say what window its settings have"
 	}
 	f.rule(measure{name: "failure_rate", unit: shared, seen: rate, allowed: about(float64(b.FailureRate), 0), sample: opened,
 		says: says, settle: settle})

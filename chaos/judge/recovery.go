@@ -56,7 +56,7 @@ func (c Recovery) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "recovery")
 	all, ok := frontOf(run, c.Route)
 	if !ok {
-		f.open("within", "the run has no route %s", c.Route)
+		f.open("within", noRoute, c.Route)
 		return f.verdict()
 	}
 	end := horizon(run)
@@ -65,16 +65,17 @@ func (c Recovery) Judge(run *evidence.Run) Verdict {
 	f.show(func() Exhibit { return c.goodputOver(run, all, spans, end) })
 	switch {
 	case len(spans) == 0:
-		f.open("within", "%s: there was nothing to recover from", noEpisode(run, "", each))
+		f.open("within", "%s: there was nothing to recover from: add a fault that makes requests fail", noEpisode(run, "", each))
 		return f.verdict()
 	case !spans[len(spans)-1].healed:
-		f.open("within", "a fault was still in force when the evidence ended")
+		f.open("within", "a fault was still in force when the evidence ended: let the load go on for longer than the faults")
 		return f.verdict()
 	}
 	s := stretches{first: spans[0].from, healed: spans[len(spans)-1].to, end: end}
 	s.before, s.during, s.after = due(all, 0, s.first), due(all, s.first, s.healed), due(all, s.healed, end)
 	if s.before.len() < leastSteady || s.healed >= end {
-		f.open("within", "%s due before the first fault and %d after the last healing: too few to compare",
+		f.open("within", "%s due before the first fault and %d after the last healing: too few to compare: "+
+			"let the faults begin later, and the load go on after them",
 			were(s.before.len(), "request was", "requests were"), s.after.len())
 		return f.verdict()
 	}
@@ -104,7 +105,8 @@ func (c Recovery) compare(f *finding, s stretches) {
 	f.numbers.Add("baseline_pct", 100*float64(ok)/float64(max(ended.len(), 1)))
 	f.numbers.Add("failed_during_faults", float64(lost))
 	if ok == 0 {
-		f.open("within", "nothing succeeded before the first fault: there is no goodput to come back to")
+		f.open("within", "nothing succeeded before the first fault: there is no goodput to come back to: "+
+			"let the system serve requests before a fault")
 		return
 	}
 	rate, apart := s.load()

@@ -29,7 +29,7 @@ func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own arrivals, fi
 			"The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
 		return
 	case full.len() < leastRejects:
-		f.open("rejects_within", "only %s turned away by the full bulkhead; at least %d are needed",
+		f.open("rejects_within", "only %s turned away by the full bulkhead; at least %d are needed: offer more, or let the fault last for longer",
 			were(full.len(), "call was", "calls were"), leastRejects)
 		return
 	}

@@ -18,8 +18,8 @@ import (
 // What it counts is exact, and does not depend on when a request was due. What
 // the caller's HTTP library may have repeated by itself when a reused connection
 // broke (see callsOf) is known not to be the policy's where the policy was seen
-// to wait before its retries, as those repeats come at once; where it was not,
-// they widen what was counted.
+// to wait before its retries, those of breaks on fresh connections included, as
+// those repeats come at once; where it was not, they widen what was counted.
 type Retry struct {
 	// The link the calls go over, or a list of links to replicas of one dependency.
 	Link  Links  `yaml:"link"`
@@ -105,11 +105,11 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	f.over(c.Link...)
 	link := c.Link.in(run)
 	if link == nil || len(link.Exchanges) == 0 {
-		f.open("on", "no call went over %s", c.Link)
+		f.open("on", "no call went over %s"+noCalls, c.Link)
 		return f.verdict()
 	}
 	if !hasRoute(run, c.Route) {
-		f.open("on", "the run has no route %s", c.Route)
+		f.open("on", noRoute, c.Route)
 		return f.verdict()
 	}
 	spans := episodes(run, 0, func(i evidence.Injection) bool { return c.Link.onPath(run, i) })
@@ -142,7 +142,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	}
 	c.judgeSuccesses(f, t, a.quiet, noise)
 	if len(spans) == 0 && t.retryable == 0 {
-		f.open("on", "no fault was in force on %s and no call failed: nothing had to be retried", c.Link)
+		f.open("on", "no fault was in force on %s and no call failed: nothing had to be retried: add an errors fault on it", c.Link)
 		return f.verdict()
 	}
 	c.judgeRetried(f, t)
@@ -154,7 +154,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		c.judgeLeaving(f, run, a.own, hopsOf(run, a.own, from, to).whole())
 	}
 	if unfinished(run, c.Link...) {
-		f.open("evidence", "the run was cut before its faults on %s were over", c.Link)
+		f.open("evidence", "the run was cut before its faults on %s were over"+toTheEnd, c.Link)
 	}
 	return f.verdict()
 }
@@ -180,7 +180,8 @@ func (c Retry) judgeSuccesses(f *finding, t tally, quiet int, noise time.Duratio
 		m.settle = fmt.Sprintf("only %d calls without a fault were seen, and it may be the system's normal way: start the faults later", quiet)
 	case noise > gaveUpUnseen:
 		m.seen.Low, m.hidden = 0, noiseText(noise)
-		m.settle = fmt.Sprintf("the host stalled for up to %s, and the callers may have given up on the answers that the link passed on",
+		m.settle = fmt.Sprintf("the host stalled for up to %s, and the callers may have given up on the answers that the link passed on: "+
+			"a host with cores to spare would tell",
 			short(noise))
 	}
 	f.rule(m)
@@ -192,12 +193,13 @@ func (c Retry) judgeSuccesses(f *finding, t tally, quiet int, noise time.Duratio
 func (c Retry) judgeRetried(f *finding, t tally) {
 	switch {
 	case t.retryable < leastFailures:
-		f.open("on", "only %d calls failed in a way that may be retried; at least %d are needed", t.retryable, leastFailures)
+		f.open("on", "only %d calls failed in a way that may be retried; at least %d are needed"+moreFail, t.retryable, leastFailures)
 	case t.idle() && c.Attempts == 1:
 	case t.idle() && t.retried == 0:
-		f.open("on", "no call was retried, though %d failed in a way that may be", t.retryable)
+		f.open("on", "no call was retried, though %d failed in a way that may be: let callers wait for longer, or say attempts: 1", t.retryable)
 	case t.idle():
-		f.open("on", "hardly any call was retried: %d of %d that failed in a way that may be", t.retried, t.retryable)
+		f.open("on", "hardly any call was retried: %d of %d that failed in a way that may be: let faults last for longer, or say attempts: "+
+			"1", t.retried, t.retryable)
 	}
 	if t.retryable > 0 {
 		f.remark("retried", "%d of %d calls that failed in a way that may be retried were", t.retried+t.doubtful, t.retryable)

@@ -48,7 +48,8 @@ func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, r
 		f.open("retry_after", "no answer carried a Retry-After: an errors fault with retry_after would show whether it is honoured")
 		return
 	case len(told) < leastTold:
-		f.open("retry_after", "%d answers carried a Retry-After, but only %d of them were followed by a retry; at least %d are needed",
+		f.open("retry_after", "%d answers carried a Retry-After, but only %d of them were followed by a retry; at least %d are needed: "+
+			"let callers and the load wait for longer than it says",
 			asked, len(told), leastTold)
 		return
 	}

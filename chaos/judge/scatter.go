@@ -170,9 +170,10 @@ func settled(all []Interval) (Interval, bool) {
 	if len(all) == 0 {
 		return Interval{}, false
 	}
-	one, ok := all[0], true
+	one := all[0]
 	for _, i := range all[1:] {
-		if one, ok = one.and(i); !ok {
+		both, ok := one.and(i)
+		if one = both; !ok {
 			return one, false
 		}
 	}

@@ -44,6 +44,7 @@ type simulation struct {
 	wait     func(k int, rng *rand.Rand) time.Duration                // nil means none
 	next     func(before time.Duration, rng *rand.Rand) time.Duration // in its place, by the wait before; 0 before the first
 	pool     bool                                                     // keep-alive connections, with the library's hidden repeats
+	eager    bool                                                     // makes one attempt more, at once, after a connection that broke
 
 	limit   int           // of the bulkhead; 0 means none
 	shared  bool          // it also holds the calls that do not use the link
@@ -383,7 +384,13 @@ func (r *simRun) attempt(id uint64, route simRoute, k, rank int, before time.Dur
 		r.acquire(func(release func()) { r.exchange(id, route, k, func(x evidence.Exchange) { done(x, release) }) }, func() { reply(503) })
 		return
 	}
-	r.exchange(id, route, k, func(x evidence.Exchange) { done(x, func() {}) })
+	r.exchange(id, route, k, func(x evidence.Exchange) {
+		if r.eager && k == 1 && x.Ending == evidence.Broken && (x.Method == "GET" || x.Key != 0) {
+			r.exchange(id, route, k, func(x evidence.Exchange) { done(x, func() {}) })
+			return
+		}
+		done(x, func() {})
+	})
 }
 
 // exchange is one request over the link, as the relay stamps it.

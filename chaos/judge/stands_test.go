@@ -108,7 +108,7 @@ func TestStands(t *testing.T) {
 			{Name: "brief", Kind: "errors", Statuses: []int{503}, On: "payments", Injected: 2 * time.Second, Healed: 2*time.Second + 100*ms}}}, Inconclusive,
 			"only 20 of 20 requests of pay can tell"},
 		{"it is served late", degrading{lost: on("partition", load.OK, func(left time.Duration) time.Duration { return min(left+ms, 1700*ms) }), faults: lossFaults()},
-			Inconclusive, "only 260 of 600 requests of pay can tell how it does while payments hung"},
+			Inconclusive, "only 261 of 600 requests of pay can tell how it does while payments hung"},
 		{"it dies of resets", degrading{
 			lost:   on("reset", load.ServerError, func(time.Duration) time.Duration { return 2 * ms }),
 			faults: []evidence.Injection{{Name: "resets", Kind: "reset", On: "payments", Injected: 2 * time.Second, Healed: 5 * time.Second}},

@@ -102,6 +102,9 @@ func (b Breaker) waited(list []stay, name, says string) (measure, bool) {
 	default:
 		m.hidden, m.settle = "the time between two requests", "offer more requests per second"
 	}
+	if b.instances() > 1 {
+		m.hidden, m.settle = "", aLinkForEach
+	}
 	return m, true
 }
 
@@ -118,19 +121,26 @@ func (b Breaker) judgeSilent(f *finding, t *traffic, all []stayed) {
 		rejected += c.rejected(t).len()
 		for _, s := range c.stays {
 			if !s.again {
-				n := float64(b.letThroughOpen(t, s.surely, s.from, &ids))
-				seen = Interval{seen.Low + n, seen.High + n}
+				from := s.from
+				if b.instances() > 1 {
+					from = s.earliest // the first of them may probe when it has waited
+				}
+				one := exactly(b.letThroughOpen(t, s.surely, from, &ids))
+				if s.loose {
+					one.Low = 0
+				}
+				seen = Interval{seen.Low + one.Low, seen.High + one.High}
 			}
 			p := s.probe
 			if !s.probed || !p.bad {
 				continue
 			}
 			n := b.letThroughOpen(t, p.known+t.settles(p.known, p.known), p.sent, &ids)
-			if b.Probes == 0 || b.Probing == "concurrent" { // they may all have been probes
+			if b.Probes == 0 || b.Probing == "concurrent" || b.instances() > 1 { // they may all have been probes
 				seen.High += float64(n)
 				continue
 			}
-			n = max(0, n-max(0, b.Probes*b.instances()-len(p.ids)))
+			n = max(0, n-max(0, b.Probes-len(p.ids)))
 			seen = Interval{seen.Low + float64(n), seen.High + float64(n)}
 		}
 	}
@@ -142,11 +152,15 @@ func (b Breaker) judgeSilent(f *finding, t *traffic, all []stayed) {
 		}
 		return
 	}
+	settle := "say how many probes it lets through in all (probing: cumulative)"
+	if b.instances() > 1 {
+		settle = aLinkForEach
+	}
 	f.rule(measure{name: "silent", seen: seen, allowed: atMost(0), sample: rejected, ids: ids,
 		says: fmt.Sprintf("%s of %d requests reached %s while open", counted.span(seen), rejected, b.Link),
 		refutes: fmt.Sprintf("kept calling while open: %s reached %s although it had to wait %s, against %d rejected",
 			were(int(seen.Low), "call", "calls"), b.Link, short(b.Waits), rejected),
-		settle: "say how many probes it lets through in all (probing: cumulative)"})
+		settle: settle})
 }
 
 // letThroughOpen counts the calls of requests that were sent after it surely was

@@ -79,13 +79,14 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 	}
 	samples, ok := frontOf(run, s.Route)
 	if !ok {
-		f.open("", "the run has no route %s", s.Route)
+		f.open("", noRoute, s.Route)
 		return f.verdict()
 	}
 	samples = due(samples, 0, until)
 	f.numbers.Add("requests", float64(samples.len()))
 	if samples.len() < leastSteady {
-		f.open("", "only %s due before the first injection; at least %d are needed to speak of a steady state",
+		f.open("", "only %s due before the first injection; at least %d are needed to speak of a steady state: "+
+			"let the faults begin later, or offer more",
 			were(samples.len(), "request was", "requests were"), leastSteady)
 		return f.verdict()
 	}
@@ -175,7 +176,7 @@ func (s Steady) judgeTime(f *finding, times steadyTimes, name string, q float64,
 	case !math.IsInf(seen.High, 1):
 		f.numbers.AddTime(name, measured)
 	case limit > 0 && len(times.sent) == 0:
-		f.open(name, "%s: none of %d arrivals was sent", name, len(times.all))
+		f.open(name, "%s: none of %d arrivals was sent: offer less, or raise load.connections", name, len(times.all))
 		return
 	default:
 		what = fmt.Sprintf("%s is %s, for more requests than it leaves out were never sent", name, timed.span(seen))

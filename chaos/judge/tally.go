@@ -59,7 +59,7 @@ func (c Retry) count(run *evidence.Run, a *attempted, noise time.Duration, recei
 	}
 	for call := range a.own.all() {
 		t.hidden += int(call.hidden)
-		p := c.pairs(&t, call, noise, receipts)
+		p := c.pairs(&t, call, a.reused, noise, receipts)
 		least, most := len(call.attempts)-p.library, len(call.attempts)+int(call.hidden)
 		if t.waits {
 			most = least
@@ -86,7 +86,7 @@ type pairing struct {
 }
 
 // pairs looks at each attempt of a call and the next.
-func (c Retry) pairs(t *tally, call call, noise time.Duration, receipts answerReceipts) pairing {
+func (c Retry) pairs(t *tally, call call, reused []bool, noise time.Duration, receipts answerReceipts) pairing {
 	var p pairing
 	for i := range call.attempts {
 		x := call.at(i)
@@ -103,7 +103,8 @@ func (c Retry) pairs(t *tally, call call, noise time.Duration, receipts answerRe
 		}
 		next := call.at(i + 1)
 		atOnce := snapped(x) && next.Begin-x.End <= 2*noise
-		if atOnce {
+		late := noise > evidence.LeastNoise && transparent(x, reused[call.attempts[i]]) // its repeat may be, on a host that is busy
+		if atOnce || late {
 			p.library = 1
 		}
 		switch status := seenStatus(x); {
@@ -209,17 +210,25 @@ func (c Retry) gaveUp(run *evidence.Run, t *tally, call call, least, most int) {
 	t.stops[least]++
 }
 
-// waitsFirst reports whether retries after an answer, which only the policy
-// makes, were seen to wait longer than a repeat of the HTTP library takes.
-func waitsFirst(all *calls, noise time.Duration) bool {
-	var gaps []time.Duration
+// waitsFirst reports whether the policy was seen to wait before its retries for
+// longer than a repeat of the HTTP library takes: before those after an answer, and
+// before those after a first attempt that broke on a fresh connection, neither of
+// which the library makes. A policy that waits after answers may well repeat at
+// once what a connection has lost.
+func waitsFirst(all *calls, reused []bool, noise time.Duration) bool {
+	var answered, broken []time.Duration
 	for call := range all.all() {
 		for i := 1; i < len(call.attempts); i++ {
-			if x := call.at(i - 1); seenStatus(x) > 0 && !succeeded(x) {
-				gaps = append(gaps, call.at(i).Begin-x.End)
+			x, gap := call.at(i-1), call.at(i).Begin-call.at(i-1).End
+			switch {
+			case seenStatus(x) > 0 && !succeeded(x):
+				answered = append(answered, gap)
+			case i == 1 && snapped(x) && !reused[call.attempts[0]]:
+				broken = append(broken, gap)
 			}
 		}
 	}
-	slices.Sort(gaps)
-	return len(gaps) >= leastWaits && gaps[len(gaps)/100] > 2*noise
+	slices.Sort(answered)
+	return len(answered) >= leastWaits && answered[len(answered)/100] > 2*noise &&
+		len(broken) >= leastWaits && slices.Min(broken) > 2*noise
 }

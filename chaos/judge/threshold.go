@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -119,8 +120,9 @@ func (b Breaker) threshold(t *traffic, o *observed, traces []episodeTrace) thres
 // judgeFailures rules on after how many failures it opened.
 func (b Breaker) judgeFailures(f *finding, t *traffic, traces []episodeTrace, th threshold) {
 	f.numbers.Add("failures_before_open", th.seen.Low)
-	allowed := atMost(b.Failures * b.instances())
-	m := measure{name: "failures", seen: th.seen, allowed: allowed, sample: th.openings, says: b.opened(t, traces, th), note: b.Failures == 0}
+	allowed := atMost(b.Failures)
+	m := measure{name: "failures", seen: b.ofEach(th.seen), allowed: allowed, sample: th.openings,
+		says: b.opened(t, traces, th), note: b.Failures == 0}
 	if m.note {
 		if th.seen.Low > 1 || th.openings > 0 {
 			f.remark(m.name, "%s", m.says)
@@ -139,18 +141,34 @@ func (b Breaker) judgeFailures(f *finding, t *traffic, traces []episodeTrace, th
 		return
 	}
 	switch {
+	case b.instances() > 1 && th.seen.against(allowed) != Held:
+		m.settle = aLinkForEach
 	case th.openings == 0 && th.seen.against(allowed) != Refuted:
 		m.settle = "let more calls fail before the fault is healed"
 	case th.repeated && b.Counts == "":
 		m.settle = "requests were tried again, so say counts: request or counts: attempt"
 	case !th.agree:
-		m.settle = "its openings contradict each other, so that it is not one number of failures in a row"
+		m.settle = "its openings contradict each other, so that it is not one number of failures in a row: " +
+			"say failure_rate, where it counts in a window"
 	default:
 		m.settle = "let calls fail one by one: with errors and no latency, and with fewer requests per second than calls take"
 		m.hidden = "calls that were in progress when it opened"
 	}
 	f.rule(m)
 }
+
+// ofEach is what a count of all instances together says of each: as much as an even
+// share of it at least, for one of them has that, and all of it at most, for who
+// has how much is not seen. How many there are is declared and not seen either.
+func (b Breaker) ofEach(all Interval) Interval {
+	if n := b.instances(); n > 1 {
+		all.Low = math.Ceil(all.Low / float64(n))
+	}
+	return all
+}
+
+// aLinkForEach is the next step where several instances hide what each does.
+const aLinkForEach = "which instance made which call is not seen behind one link: a link for each instance would tell"
 
 // opened is the clause for after how many failures it opened.
 func (b Breaker) opened(t *traffic, traces []episodeTrace, th threshold) string {

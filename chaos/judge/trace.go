@@ -31,7 +31,8 @@ type episodeTrace struct {
 // the first away, which was not after that was answered.
 type opening struct {
 	notYet, surely time.Duration
-	admitted       int // how many of front[:admitted] were sent before it surely had
+	earliest       time.Duration // of several instances, when the first may have opened
+	admitted       int           // how many of front[:admitted] were sent before it surely had
 }
 
 // seen reports whether the breaker was seen to open in the episode.
@@ -286,7 +287,9 @@ func (o *observed) openingOf(t *traffic, instances int, c episodeTrace) *opening
 		if later := t.sent(quiet.from+1, quiet.to); later.len() > 0 {
 			first = later.get(0)
 		}
-		return &opening{notYet: max(c.from, quiet.from-noise), surely: first.Done, admitted: t.index(quiet.from - noise)}
+		opens := &opening{notYet: max(c.from, quiet.from-noise), surely: first.Done, admitted: t.index(quiet.from - noise)}
+		opens.earliest = min(o.firstFailure(c), opens.notYet)
+		return opens
 	}
 	first, ok := o.firstRejected(t, c, min(c.limit, c.to+noise))
 	if !ok {
@@ -306,7 +309,8 @@ func (o *observed) openingOf(t *traffic, instances int, c episodeTrace) *opening
 			break
 		}
 	}
-	opens.notYet = min(max(opens.notYet, o.firstFailure(c)), opens.surely)
+	opens.earliest = min(o.firstFailure(c), opens.surely)
+	opens.notYet = max(min(opens.notYet, opens.surely), opens.earliest)
 	return opens
 }
 

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -41,10 +42,10 @@ type traffic struct {
 func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 	link := run.Links[linkName]
 	if link == nil {
-		return nil, "the run has no link " + linkName
+		return nil, fmt.Sprintf(noLink, linkName)
 	}
 	if !hasRoute(run, route) {
-		return nil, "the run has no route " + route
+		return nil, fmt.Sprintf(noRoute, route)
 	}
 	end := horizon(run)
 	first := end
@@ -59,9 +60,9 @@ func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 		func() *traffic { return match(run, link, route, first, end) })
 	switch {
 	case t.front.len() == 0:
-		return t, "nothing was sent"
+		return t, "nothing was sent: give load.rate more, or let the load last for longer"
 	case t.flow < 0.1:
-		return t, "hardly any request of the route makes a call over " + link.Name
+		return t, "hardly any request of the route makes a call over " + link.Name + ": name a route that does"
 	}
 	return t, ""
 }

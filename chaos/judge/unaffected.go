@@ -23,7 +23,8 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 	}
 	within := joined(during...)
 	if sent.len() < leastBaseline || within.len() < leastBaseline {
-		f.open("unaffected", "%s had only %d requests before the faults and %d during them; at least %d each are needed",
+		f.open("unaffected", "%s had only %d requests before the faults and %d during them; at least %d each are needed: "+
+			"let the faults begin later and last for longer, or offer more",
 			route, sent.len(), within.len(), leastBaseline)
 		return
 	}
@@ -32,7 +33,8 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 	f.numbers.Add(route+"_baseline_success_pct", 100*baseline)
 	f.numbers.Add(route+"_success_pct", 100*share)
 	if baseline == 0 {
-		f.open("unaffected", "no request of %s succeeded before the faults: there is nothing it could keep", route)
+		f.open("unaffected", "no request of %s succeeded before the faults: there is nothing it could keep: "+
+			"let the system serve it before a fault", route)
 		return
 	}
 	seen := kept(goodputOf(f.run, sent), goodputOf(f.run, within))
@@ -43,7 +45,7 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 		says: fmt.Sprintf("%s kept %.4g%% of its successes", route, 100*min(share/baseline, 1)),
 		refutes: fmt.Sprintf("%s was affected: %.3g%% of its %d requests succeeded during the faults, %.4g%% before",
 			route, 100*share, within.len(), 100*baseline),
-		settle: "too few to tell chance from harm: a higher rate or longer faults would"}) == Refuted {
+		settle: "too few to tell chance from harm: a higher rate or longer faults would tell"}) == Refuted {
 		return
 	}
 	c.judgeSlowdown(f, route, sent, within)

@@ -80,6 +80,15 @@ func noEpisode(run *evidence.Run, where string, keep func(evidence.Injection) bo
 	return "no fault was in force" + where
 }
 
+// Clauses that several claims end with when there was nothing to judge: what to turn.
+const (
+	noLink   = "the run has no link %s: name one that it has"
+	noRoute  = "the run has no route %s: name one that it has"
+	noCalls  = ": let the system call through it (the address that it is given)"
+	toTheEnd = ": let the run come to its end"
+	moreFail = ": let faults last for longer, or offer more"
+)
+
 // onPath reports whether a fault concerns calls over the link: it is on the link
 // itself, or it happens to the target that the link leads to.
 func onPath(link *evidence.Link, f evidence.Injection) bool {

@@ -64,7 +64,7 @@ type journal struct {
 	file *os.File
 
 	mu      sync.Mutex // an append, with what must go with it
-	undoing *os.File   // beside the journal: the lock to undo, where it is a file
+	undoing *os.File   //nolint:unused // of lock_portable.go: beside the journal: the lock to undo, where it is a file
 }
 
 // openJournal opens a journal in a folder that is ours alone, and only one that

@@ -178,8 +178,8 @@ func output(ctx context.Context, command []string) (string, error) {
 func (u Undo) exec(ctx context.Context) error {
 	c := Command{Argv: u.Command, Dir: u.Dir, Within: u.Timeout}
 	if u.Output != "" {
-		f, err := os.OpenFile(u.Output, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err == nil { // a folder that is gone must not keep it from being undone
+		f, err := os.OpenFile(u.Output, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+		if err == nil { // a folder that is gone, or a FIFO in the file's place, must not keep it from being undone
 			defer f.Close()
 			c.Stdout = f
 		}

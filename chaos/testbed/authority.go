@@ -3,6 +3,7 @@ package testbed
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,8 +17,9 @@ import (
 // authority signs what the links of a run need. It is made for the first link
 // with TLS, and its key is never written down.
 type authority struct {
-	dir string // for the files, inside the run directory
-	ca  *transport.CA
+	root *os.Root // run directory
+	dir  string   // for the files, inside the run directory
+	ca   *transport.CA
 }
 
 func (a *authority) made() (*transport.CA, error) {
@@ -31,10 +33,7 @@ func (a *authority) made() (*transport.CA, error) {
 	if a.dir, err = filepath.Abs(a.dir); err != nil { // targets work in folders of their own
 		return nil, err
 	}
-	if err := os.MkdirAll(a.dir, 0o700); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(a.path("ca.pem"), ca.PEM(), 0o600); err != nil {
+	if err := a.write("ca.pem", ca.PEM()); err != nil {
 		return nil, err
 	}
 	a.ca = ca
@@ -42,6 +41,13 @@ func (a *authority) made() (*transport.CA, error) {
 }
 
 func (a *authority) path(file string) string { return filepath.Join(a.dir, file) }
+
+func (a *authority) write(file string, content []byte) error {
+	return writeNew(a.root, tlsFolder+"/"+file, content)
+}
+
+// tlsFolder is where in the run directory the files of links with TLS are.
+const tlsFolder = "tls"
 
 // issue writes a certificate for both ends of a link, and returns what names
 // its files in variables.
@@ -55,10 +61,7 @@ func (a *authority) issue(name string, l *experiment.Link) (map[string]string, e
 		return nil, err
 	}
 	files := map[string]string{"ca": a.path("ca.pem"), "cert": a.path(name + ".pem"), "key": a.path(name + ".key")}
-	if err := os.WriteFile(files["cert"], cert, 0o600); err != nil {
-		return nil, err
-	}
-	return files, os.WriteFile(files["key"], key, 0o600)
+	return files, errors.Join(a.write(name+".pem", cert), a.write(name+".key", key))
 }
 
 // hostsOf are the names under which the ends of a link may be called.

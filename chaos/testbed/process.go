@@ -2,12 +2,11 @@ package testbed
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
 	"net"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -46,7 +45,7 @@ func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, e
 	for _, file := range slices.Sorted(maps.Keys(t.Process.Files)) {
 		content := expand(t.Process.Files[file])
 		if err == nil {
-			err = writeUnder(b.targetDir(name), file, content)
+			err = writeNew(b.opts.Root, path.Join("targets", name, file), []byte(content))
 		}
 	}
 	p.Dir = t.Process.Dir
@@ -79,9 +78,11 @@ func (b *Testbed) variables(name string) (func(string) (string, bool), error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	made, err := descend(b.opts.Root, path.Join("targets", name))
+	if err != nil {
 		return nil, err
 	}
+	_ = made.Close() // nothing was written to it
 	vars := map[string]string{"dir": dir}
 	for target, t := range b.x.Targets {
 		for part, value := range b.parts(target, t) {
@@ -131,16 +132,4 @@ func parts(scheme, hostport string) map[string]string {
 // urlOf is a URL of an address: there the % before a zone is %25.
 func urlOf(scheme, hostport string) string {
 	return (&url.URL{Scheme: scheme, Host: hostport}).String()
-}
-
-// writeUnder writes a file below dir; a name that leads out of it is refused.
-func writeUnder(dir, name, content string) error {
-	if !fs.ValidPath(name) {
-		return fmt.Errorf("files: %q must be a plain path inside the target's folder", name)
-	}
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(content), 0o600)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -19,6 +20,7 @@ import (
 // those of one that is only looked at.
 type Options struct {
 	Dir  string   // run directory
+	Root *os.Root // the same, opened when it was made: what is written below it is written by way of this
 	Run  uint64   // the number of the run, in the ids of its requests
 	Self []string // the command that serves a reference target, without its arguments
 }
@@ -50,7 +52,7 @@ func Prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	b = &Testbed{
 		x: x, in: in, opts: opts, Relays: map[string]proxy.Relay{},
 		addrs: map[string]netip.AddrPort{}, hosts: map[string]string{}, spoken: map[string]string{},
-		tls: authority{dir: filepath.Join(opts.Dir, "tls")}, files: map[string]map[string]string{},
+		tls: authority{root: opts.Root, dir: filepath.Join(opts.Dir, tlsFolder)}, files: map[string]map[string]string{},
 		running: map[string]*targets.Running{},
 	}
 	defer func() {

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Watch says when a target ends by itself, until ctx is done. Then the WaitGroup
-// is, too.
-func (b *Testbed) Watch(ctx context.Context, say func(target string, err error)) *sync.WaitGroup {
+// Watch says when a target ends by itself, and how, until ctx is done. Then the
+// WaitGroup is, too, once the ends that came before are said.
+func (b *Testbed) Watch(ctx context.Context, say func(target string, at time.Time, err error)) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for name, r := range b.running {
-		wg.Go(func() { watchTarget(ctx, r, func(err error) { say(name, err) }) })
+		wg.Go(func() { watchTarget(ctx, r, func(at time.Time, err error) { say(name, at, err) }) })
 	}
 	return &wg
 }
@@ -20,14 +20,20 @@ func (b *Testbed) Watch(ctx context.Context, say func(target string, err error))
 // end is not noted later than that. A start takes longer.
 const watchEvery = 50 * time.Millisecond
 
+// lastLook is how long an end that the kernel knows of may take to be told, while
+// what the target had started is ended too.
+const lastLook = 5 * time.Second
+
 // A watchable target says how it ended by itself, as targets.Running does.
 type watchable interface {
 	Watch() (exited <-chan struct{}, how func() error)
+	Ended() bool // it ended by itself: what Watch returned is closed soon
 }
 
 // watchTarget says every end that nobody asked for, also of one that a fault has
-// started again since.
-func watchTarget(ctx context.Context, r watchable, say func(error)) {
+// started again since, and when it had ended. What ends just before ctx is done is
+// told after that, and was before it all the same.
+func watchTarget(ctx context.Context, r watchable, say func(time.Time, error)) {
 	again := time.NewTicker(watchEvery)
 	defer again.Stop()
 	exited, how := r.Watch()
@@ -36,7 +42,7 @@ func watchTarget(ctx context.Context, r watchable, say func(error)) {
 		select {
 		case <-waiting:
 			waiting = nil
-			say(how())
+			say(time.Now(), how())
 		default:
 		}
 	}
@@ -45,7 +51,17 @@ func watchTarget(ctx context.Context, r watchable, say func(error)) {
 		case <-waiting:
 		case <-again.C:
 		case <-ctx.Done():
-			look()
+			if look(); waiting == nil || !r.Ended() {
+				return
+			}
+			by := time.Now()
+			select {
+			case <-waiting:
+			case <-time.After(lastLook):
+			}
+			if r.Ended() { // and was not killed meanwhile
+				say(by, how())
+			}
 			return
 		}
 		look()

@@ -50,5 +50,5 @@ func (b Bandwidth) Check(report func(field, problem string)) {
 
 // String is like "bandwidth 64KiB/s to 100%".
 func (b Bandwidth) String() string {
-	return fmt.Sprintf("bandwidth %s to %s", b.Rate, b.Select.conns())
+	return fmt.Sprintf("bandwidth %s to %s", b.Rate, b.conns())
 }

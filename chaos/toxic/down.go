@@ -23,4 +23,4 @@ func (d Down) RefusesAll() bool {
 }
 
 // String is like "down to 100%".
-func (d Down) String() string { return "down to " + d.Select.conns() }
+func (d Down) String() string { return "down to " + d.conns() }

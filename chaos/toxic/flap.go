@@ -43,5 +43,5 @@ func (f Flap) Check(report func(field, problem string)) {
 
 // String is like "flap 2s down, 5s up, to 100%".
 func (f Flap) String() string {
-	return fmt.Sprintf("flap %v down, %v up, to %s", f.Down, f.Up, f.Select.conns())
+	return fmt.Sprintf("flap %v down, %v up, to %s", f.Down, f.Up, f.conns())
 }

@@ -17,4 +17,4 @@ func (h HalfOpen) DecideConn(m Moment) ConnFate {
 }
 
 // String is like "half_open to 100%".
-func (h HalfOpen) String() string { return "half_open to " + h.Select.conns() }
+func (h HalfOpen) String() string { return "half_open to " + h.conns() }

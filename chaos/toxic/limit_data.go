@@ -29,5 +29,5 @@ func (l LimitData) Check(report func(field, problem string)) {
 
 // String is like "limit_data 1MiB to 100%".
 func (l LimitData) String() string {
-	return fmt.Sprintf("limit_data %s to %s", l.Bytes, l.Select.conns())
+	return fmt.Sprintf("limit_data %s to %s", l.Bytes, l.conns())
 }

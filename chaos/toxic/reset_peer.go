@@ -29,7 +29,7 @@ func (r ResetPeer) Check(report func(field, problem string)) {
 // String is like "reset_peer after 2s to 100%".
 func (r ResetPeer) String() string {
 	if r.After <= 0 {
-		return "reset_peer to " + r.Select.conns()
+		return "reset_peer to " + r.conns()
 	}
-	return fmt.Sprintf("reset_peer after %v to %s", r.After, r.Select.conns())
+	return fmt.Sprintf("reset_peer after %v to %s", r.After, r.conns())
 }

@@ -60,5 +60,5 @@ func (s Slicer) String() string {
 	if s.Delay > 0 {
 		text += fmt.Sprintf(", %v apart,", s.Delay)
 	}
-	return text + " to " + s.Select.conns()
+	return text + " to " + s.conns()
 }

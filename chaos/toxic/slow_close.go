@@ -26,5 +26,5 @@ func (s SlowClose) Check(report func(field, problem string)) {
 
 // String is like "slow_close 2s to 100%".
 func (s SlowClose) String() string {
-	return fmt.Sprintf("slow_close %v to %s", s.Delay, s.Select.conns())
+	return fmt.Sprintf("slow_close %v to %s", s.Delay, s.conns())
 }

@@ -33,5 +33,5 @@ func (s SlowConnect) Check(report func(field, problem string)) {
 
 // String is like "slow_connect 3s to 100%".
 func (s SlowConnect) String() string {
-	return fmt.Sprintf("slow_connect %v to %s", s.Delay, s.Select.conns())
+	return fmt.Sprintf("slow_connect %v to %s", s.Delay, s.conns())
 }

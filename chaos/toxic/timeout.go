@@ -33,7 +33,7 @@ func (t Timeout) Check(report func(field, problem string)) {
 // String is like "timeout after 2s to 100%".
 func (t Timeout) String() string {
 	if t.After <= 0 {
-		return "timeout to " + t.Select.conns()
+		return "timeout to " + t.conns()
 	}
-	return fmt.Sprintf("timeout after %v to %s", t.After, t.Select.conns())
+	return fmt.Sprintf("timeout after %v to %s", t.After, t.conns())
 }

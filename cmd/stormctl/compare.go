@@ -94,7 +94,7 @@ Exit codes: 0 not worse, 1 worse, 3 undecided, 2 could not be compared.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dash := cmd.ArgsLenAtDash()
 			if dash < 1 || dash >= len(args) {
-				return usageError{errors.New("it takes runs on both sides: stormctl compare BASE... -- RUN...")}
+				return usageError{errors.New("runs are wanted on both sides: stormctl compare BASE... -- RUN")}
 			}
 			base, now := args[:dash], args[dash:]
 			// To cobra all behind -- is an argument. Here that parts the sides, and flags
@@ -103,7 +103,7 @@ Exit codes: 0 not worse, 1 worse, 3 undecided, 2 could not be compared.`,
 				return usageError{err}
 			}
 			if now = cmd.Flags().Args(); len(now) == 0 {
-				return usageError{errors.New("there is no run behind --: stormctl compare BASE... -- RUN...")}
+				return usageError{errors.New("there is no run behind --: stormctl compare BASE... -- RUN")}
 			}
 			return o.compare(cmd.OutOrStdout(), base, now)
 		},

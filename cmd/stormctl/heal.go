@@ -86,7 +86,7 @@ func runHeal(ctx context.Context, w io.Writer, force, asJSON bool) error {
 func healText(all []lease.Found) string {
 	var out bytes.Buffer
 	for _, f := range all {
-		header := reports.Clean(f.Header.String())
+		header := reports.Clean(f.String())
 		if f.Alive && f.Undone == nil && f.Left == nil {
 			fmt.Fprintf(&out, "%s is alive and was left alone: stormctl halt ends it\n", header)
 			continue
@@ -149,17 +149,21 @@ Exit codes: 0 no run is left, 2 some could not be ended.`,
 
 func runHalt(ctx context.Context, w io.Writer, within time.Duration) error {
 	ended, left, err := lease.Halt(ctx, within)
+	var out bytes.Buffer
 	if len(ended)+len(left) == 0 && err == nil {
-		fmt.Fprintln(w, "no run is alive")
+		fmt.Fprintln(&out, "no run is alive")
 	}
 	for _, r := range ended {
-		fmt.Fprintf(w, "ended, and nothing of it is in force: %s\n", reports.Clean(r.Header.String()))
+		fmt.Fprintf(&out, "ended, and nothing of it is in force: %s\n", reports.Clean(r.String()))
 	}
 	for _, r := range left {
-		fmt.Fprintf(w, "NOT ENDED within %v: %s\n", within, reports.Clean(r.Header.String()))
-		fmt.Fprintf(w, "  by hand: kill -KILL %d  # its guardian then undoes what it has in force; then: stormctl heal\n", r.Process.Pid)
+		fmt.Fprintf(&out, "NOT ENDED within %v: %s\n", within, reports.Clean(r.String()))
+		fmt.Fprintf(&out, "  by hand: kill -KILL %d  # its guardian then undoes what it has in force; then: stormctl heal\n", r.Process.Pid)
 	}
-	fmt.Fprint(w, othersText(lease.Others(), "ended"))
+	out.WriteString(othersText(lease.Others(), "ended"))
+	if _, e := w.Write(out.Bytes()); e != nil && !unread(e) {
+		err = errors.Join(err, e)
+	}
 	if err != nil {
 		return fmt.Errorf("halt: %w", err)
 	}

@@ -50,6 +50,7 @@ type loadOptions struct {
 	headers []string
 	body    string
 	checks  []string
+	follow  int
 	timeout time.Duration
 	unix    string
 
@@ -104,6 +105,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "`NAME:VALUE`; may be repeated; ${id} is the request's id, ${seq} its number, ${rand:1-6} one drawn")
 	f.StringVarP(&o.body, "body", "b", "", "request body: `TEXT`, or @FILE")
 	f.StringArrayVar(&o.checks, "check", nil, "a response is wrong unless this `holds`: status=2xx, header:X-Cache=hit, body~\"ok\", body~/REGEXP/, json:$.state=ready; may be repeated")
+	f.IntVar(&o.follow, "follow", 0, "follow up to this `number` of redirects in a row, to the same scheme, host and port alone; others are wrong (default none: a 3xx is ok as it is)")
 	f.StringVar(&o.protoset, "protoset", "", "for grpc: `file` of descriptors (protoc --include_imports --descriptor_set_out); the body is then JSON")
 	f.BoolVar(&o.reflect, "reflect", false, "for grpc: ask the server for its descriptors (gRPC server reflection); the body is then JSON. By itself if the body begins with { and there is no --protoset")
 	f.BoolVar(&o.hex, "hex", false, "the body is in hexadecimal digits")

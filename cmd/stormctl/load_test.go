@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -160,6 +161,56 @@ func TestLoadOverTLS(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &l); err != nil || l.Outcomes["ok"] != 20 {
 			t.Errorf("%v: %v, %v, %s", tt.args, l.Outcomes, err, diagnostics.String())
 		}
+	}
+}
+
+// Why a service takes no request of a client without a certificate is told in its own
+// words, which come behind the handshake.
+func TestLoadTellsWhyTLSFails(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	defer server.Close()
+	var out, diagnostics bytes.Buffer
+	code := execute([]string{"load", server.URL, "-n", "3", "-q", "--insecure"}, &out, &diagnostics)
+	if code != exitHeld || !strings.Contains(out.String(), "remote error: tls: certificate required") {
+		t.Errorf("exit %d, %s\n%s", code, diagnostics.String(), out.String())
+	}
+}
+
+func TestLoadFollows(t *testing.T) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		if to := r.URL.Query().Get("to"); to != "" {
+			http.Redirect(w, r, to, http.StatusFound)
+		}
+	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--follow", "1", "-H", "X: y"}, "1 followed"},
+		{nil, "302: 3"},
+		{[]string{"--follow", "-1"}, "follow -1"},
+		{[]string{"--follow", "1", "--protocol", "grpc"}, "gRPC"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(handler))
+		var out, diagnostics bytes.Buffer
+		n := "3"
+		if tt.want == "1 followed" {
+			n = "1"
+		}
+		execute(append([]string{"load", server.URL + "/?to=/end", "-n", n, "-q"}, tt.args...), &out, &diagnostics)
+		if got := out.String() + diagnostics.String(); !strings.Contains(got, tt.want) {
+			t.Errorf("%v: no %q in\n%s", tt.args, tt.want, got)
+		}
+		server.Close()
+	}
+	code, out, _ := loaded(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://elsewhere.example/", http.StatusFound)
+	}, "-n", "3", "-q", "--follow", "5")
+	if code != exitHeld || !strings.Contains(out, "wrong: 3") || !strings.Contains(out, "http://elsewhere.example/ is on another host") {
+		t.Errorf("exit %d\n%s", code, out)
 	}
 }
 

@@ -44,7 +44,7 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 		}
 		p.Routes = append(p.Routes, load.Route{
 			Name: q.Name(), Weight: q.Weight, Addr: to.Found.Addr, TLS: to.TLS, Protocol: to.Found.Protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
-			Body: q.Body, Checks: checks, Timeout: o.timeout,
+			Body: q.Body, Checks: checks, Timeout: o.timeout, Follow: o.follow,
 		})
 	}
 	if o.protocol == load.GRPC {
@@ -199,13 +199,13 @@ func literal(body []byte) []byte { return []byte(wire.Literal(string(body))) }
 
 func (o *loadOptions) fromFile(j *adhoc.Job) ([]requests.Request, error) {
 	if o.targets != "" {
-		list, err := input.Parse(o.targets, input.Targets, func(r io.Reader) ([]requests.Request, error) { return requests.ReadVegeta(r, bodyFile) })
+		list, err := input.ParseGiven(o.targets, input.Targets, func(r io.Reader) ([]requests.Request, error) { return requests.ReadVegeta(r, bodyFile) })
 		if err != nil {
 			return nil, fmt.Errorf("--targets: %w", err)
 		}
 		return list, nil
 	}
-	list, err := input.Parse(o.har, input.HAR, func(r io.Reader) ([]requests.Request, error) {
+	list, err := input.ParseGiven(o.har, input.HAR, func(r io.Reader) ([]requests.Request, error) {
 		list, skipped, err := requests.ReadHAR(r)
 		if err == nil && len(skipped) > 0 && o.strict {
 			return nil, fmt.Errorf("%s (--strict: without it, entries that cannot be sent are left out)", skipped[0])

@@ -67,7 +67,10 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 				tell(stderr, fmt.Sprintf("%s: warning: cannot run here: %s", reports.Clean(file), reports.Clean(strings.TrimSpace(line))))
 			}
 		}
-		fmt.Fprintf(stdout, "%s: ok\n", reports.Clean(file))
+		if _, err := fmt.Fprintf(stdout, "%s: ok\n", reports.Clean(file)); err != nil && !unread(err) {
+			tell(stderr, errorText(err))
+			return exitFailed
+		}
 	}
 	return code
 }

@@ -23,7 +23,9 @@ func (r *Run) result(seconds float64, cpu time.Duration, partial string) *report
 		Started: r.start, Seconds: seconds, Partial: partial,
 		Unsent: outcomes[load.Unsent], Statuses: map[string]uint64{}, Received: total.Received,
 		Response: result.NewSpread(all), Service: result.NewSpread(total.Times.AllService()),
-		Connections: reports.Connections{Dialled: loops.Dialled, Most: loops.Most, Rate: worst.DialRate, Resent: loops.Resent},
+		Connections: reports.Connections{Dialled: loops.Dialled, Most: loops.Most, Rate: worst.DialRate, Resent: loops.Resent,
+			TLSFailed: loops.TLSFailed, TLSError: loops.TLSError,
+			Redirects: loops.Followed, Unfollowed: loops.Unfollowed, Elsewhere: loops.Elsewhere},
 		Harness: reports.LoadHarness{
 			SendLag: result.NewSpread(total.Times.Lag), Late: result.NewSpread(total.Times.Late),
 			HiccupP99: unit.Millis(worst.HiccupP99), HiccupMax: unit.Millis(worst.HiccupMax), Steal: worst.Steal, Pressure: worst.Pressure,

@@ -25,8 +25,10 @@ type Run struct {
 	record *evidence.FrontWriter // nil is none
 	hlog   *hist.LogFile         // nil is none
 	health watch.Health
-	live   *series.Live
-	lost   uint64 // records, up to the last second
+	// of the seconds that are shown
+	dueRate, endRate watch.Rate
+	live             *series.Live
+	lost             uint64 // records, up to the last second
 }
 
 // Open makes the record of a load. Drive tells show of every second; it must not
@@ -126,15 +128,15 @@ func (r *Run) second(s watch.Second) {
 		r.addTo(r.live, s)
 	}
 	p := &r.state
-	p.At, p.Offered = s.At, 0
-	if r.Plan.Schedule != nil {
-		p.Offered = float64(r.Plan.Schedule.Rate((s.At+s.From)/2 + r.Warmup))
+	span, outcomes, requests := s.At-s.From, s.Interval.All(), s.Requests()
+	p.At = s.At
+	p.Offered, p.Achieved = r.dueRate.Next(r.due(s.From, s.At), span), r.endRate.Next(float64(requests), span)
+	all := requests + outcomes[load.Unsent]
+	if s.From > 0 && watch.Tail(all, span) {
+		return
 	}
-	outcomes := s.Interval.All()
-	requests := s.Requests()
-	p.Achieved = float64(requests) / max((s.At-s.From).Seconds(), 1e-3)
 	p.Success = 0
-	if all := requests + outcomes[load.Unsent]; all > 0 {
+	if all > 0 {
 		p.Success = float64(outcomes[load.OK]) / float64(all)
 	}
 	response, lag := s.Interval.Times.AllResponse().Summary(), s.Interval.Times.Lag.Summary()

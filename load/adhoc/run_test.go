@@ -52,3 +52,37 @@ func TestSecondLeavesLittleBehind(t *testing.T) {
 		t.Errorf("a second leaves %d bytes behind in %d pieces, want at most %d", got, (after.Mallocs-before.Mallocs)/seconds, most)
 	}
 }
+
+// A load that ends with a second shows no piece of nothing behind it, and one that does not
+// shows no rate that never was.
+func TestLastPieceOfALoad(t *testing.T) {
+	var shown []chaos.Progress
+	j := &Job{URL: "http://127.0.0.1/", Groups: []string{"a"}, Group: []int{0}, Plan: load.Plan{
+		Routes: make([]load.Route, 1), Schedule: arrivals.Constant(100, 2500*time.Millisecond), Loops: 1,
+	}}
+	r, err := Open(j, func(p chaos.Progress) { shown = append(shown, p) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.watch.Begin(time.Now(), load.NewStats(1, time.Now()))
+	defer r.watch.Close()
+	r.watch.Stop()
+	observe := r.observer()
+	for _, piece := range []struct {
+		at    time.Duration
+		ended int
+	}{{time.Second, 100}, {2 * time.Second, 100}, {2250 * time.Millisecond, 25}, {2500 * time.Millisecond, 25}, {2503 * time.Millisecond, 0}} {
+		for range piece.ended {
+			observe(0, load.Sample{Intended: piece.at, Sent: piece.at, Done: piece.at + 1, Status: 200})
+		}
+		r.watch.Rest(piece.at)
+	}
+	if len(shown) != 4 {
+		t.Errorf("%d pieces are shown, want 4", len(shown))
+	}
+	for _, p := range shown {
+		if p.Offered < 99.9 || p.Offered > 100.1 || p.Achieved < 99.9 || p.Achieved > 100.1 {
+			t.Errorf("at %v %v/s (%v), want 100/s (100)", p.At, p.Offered, p.Achieved)
+		}
+	}
+}

@@ -57,9 +57,12 @@ func (r *Run) addTo(live *series.Live, s watch.Second) {
 	live.Add(s.From, &t, len(check.Problems(totals)) > 0, s.Interval.Outcomes, s.Interval.Times)
 }
 
-// offered is how many arrivals the schedule has in a second, by its rate in the
-// middle; 0 in the closed model.
-func (r *Run) offered(from, to time.Duration) uint64 {
+// offered is due as a whole number.
+func (r *Run) offered(from, to time.Duration) uint64 { return uint64(math.Round(r.due(from, to))) }
+
+// due is how many arrivals the schedule has between two times of the clock, by its rate
+// in the middle; 0 in the closed model.
+func (r *Run) due(from, to time.Duration) float64 {
 	if r.Plan.Schedule == nil {
 		return 0
 	}
@@ -67,5 +70,5 @@ func (r *Run) offered(from, to time.Duration) uint64 {
 	if to <= from {
 		return 0
 	}
-	return uint64(math.Round(float64(r.Plan.Schedule.Rate((from+to)/2)) * (to - from).Seconds()))
+	return float64(r.Plan.Schedule.Rate((from+to)/2)) * (to - from).Seconds()
 }

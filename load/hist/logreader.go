@@ -67,6 +67,9 @@ func (l *LogReader) Intervals() iter.Seq2[*Interval, error] {
 	}
 }
 
+// mostLine is more bytes than a histogram of the finest resolution takes.
+const mostLine = 16 << 20
+
 // next reads a line, and reports whether it is the last, without an end of its own.
 func (l *LogReader) next() (last bool, err error) {
 	l.line = l.line[:0]
@@ -75,6 +78,8 @@ func (l *LogReader) next() (last bool, err error) {
 		part, err := l.lines.ReadSlice('\n')
 		l.line = append(l.line, part...)
 		switch {
+		case len(l.line) > mostLine:
+			return false, fmt.Errorf("line %d is longer than any histogram: %d bytes and more", l.number, len(l.line))
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF):

@@ -22,4 +22,5 @@ var (
 	Token       = Kind{Name: "a token", Most: 64 << 10}
 	PidFile     = Kind{Name: "a pid file", Most: 4 << 10}
 	Result      = Kind{Name: "a result", Most: 256 << 20}
+	Note        = Kind{Name: "a note of why a run could not start", Most: 1 << 20}
 )

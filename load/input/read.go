@@ -42,6 +42,11 @@ func read(name string, k Kind) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return readOpen(f, k)
+}
+
+// readOpen reads a file that was opened without waiting.
+func readOpen(f *os.File, k Kind) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -99,11 +104,18 @@ func size(n int64) string {
 }
 
 // Parse gives a file of a kind to what reads it. Errors name the file.
-func Parse[T any](name string, k Kind, read func(io.Reader) (T, error)) (v T, err error) {
+func Parse[T any](name string, k Kind, read Reader[T]) (v T, err error) {
 	data, err := Read(name, k)
 	if err != nil {
 		return v, err
 	}
+	return parsed(name, data, read)
+}
+
+// Reader makes something of a file's content.
+type Reader[T any] = func(io.Reader) (T, error)
+
+func parsed[T any](name string, data []byte, read Reader[T]) (v T, err error) {
 	if v, err = read(bytes.NewReader(data)); err != nil {
 		return v, fmt.Errorf("%s: %w", name, err)
 	}

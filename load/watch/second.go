@@ -44,8 +44,13 @@ type Health struct {
 	Steal                float64       // as in meter.Hiccup
 	Pressure             float64       // as in meter.Hiccup, -1 if it is not known
 	Busy                 float64       // as in load.Reading
-	DialRate             float64       // connections opened per second
+	DialRate             float64       // connections opened in a second
+	whole                bool          // Pressure and Busy are of seconds, and not of pieces of one
 }
+
+// piece is the most that says nothing of a second: a thread that waits for its turn once
+// is 90% of 20 ms.
+const piece = 200 * time.Millisecond
 
 // NewHealth is that of a load with this Plan.Batch, before its first second.
 func NewHealth(batch time.Duration) Health {
@@ -56,10 +61,13 @@ func NewHealth(batch time.Duration) Health {
 func (h *Health) Add(s Second) {
 	h.HiccupP99, h.HiccupMax = max(h.HiccupP99, s.Host.P99), max(h.HiccupMax, s.Host.Max)
 	h.Steal, h.Pause = max(h.Steal, s.Host.Steal), max(h.Pause, s.Host.Pause)
-	if span := (s.At - s.From).Seconds(); span > 0.2 { // a shorter one says nothing of a second
-		h.Pressure = max(h.Pressure, s.Host.Pressure)
-		h.Busy = max(h.Busy, s.Loops.Busy)
-		h.DialRate = max(h.DialRate, float64(s.Loops.Dialled)/span)
+	span := s.At - s.From
+	h.DialRate = max(h.DialRate, float64(s.Loops.Dialled)/max(span.Seconds(), 1))
+	switch whole := span > piece; {
+	case whole && !h.whole:
+		h.Pressure, h.Busy, h.whole = s.Host.Pressure, s.Loops.Busy, true
+	case whole == h.whole: // pieces count as long as there is nothing else
+		h.Pressure, h.Busy = max(h.Pressure, s.Host.Pressure), max(h.Busy, s.Loops.Busy)
 	}
 	h.Checkup.Add(s.Health())
 }

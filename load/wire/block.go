@@ -93,8 +93,8 @@ func (b *BlockReader) decode(block []byte, want Want) (Block, error) {
 			}
 		case kindLength:
 			n, ok := parseUint(f.value)
-			got.Malformed = got.Malformed || !ok || got.Length >= 0 && got.Length != int64(n)
-			got.Length = int64(n)
+			got.Malformed = got.Malformed || !ok || got.Length >= 0 && got.Length != n
+			got.Length = n
 		case kindGRPCStatus:
 			if want&WantGRPCStatus != 0 {
 				got.GRPCStatus = -1

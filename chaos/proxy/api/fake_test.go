@@ -91,6 +91,7 @@ func (r *fakeRelay) Record(time.Time, func(evidence.Exchange)) {}
 func (r *fakeRelay) InFlight() int                             { return 0 }
 func (r *fakeRelay) Unsafe() uint64                            { return 0 }
 func (r *fakeRelay) Unread() (uint64, string)                  { return 3, "response: malformed HTTP" }
+func (r *fakeRelay) Failed() (<-chan struct{}, func() error)   { return nil, nil }
 func (r *fakeRelay) Connections() int                          { return 0 }
 func (r *fakeRelay) Accepted() uint64                          { return 2 }
 func (r *fakeRelay) Bytes(d toxic.Direction) uint64            { return uint64(d) * 100 }

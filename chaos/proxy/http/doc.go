@@ -50,9 +50,11 @@
 // state on each connection. Windows, settings and numbers of streams are each side's
 // own: what a peer may send of a stream is what was passed on and a little more, so
 // that a slow caller holds up the dependency, and a stream that a fault stalls holds
-// up no other. PING and GOAWAY pass from end to end, and the number of streams that
-// the dependency takes at once is the caller's too. A PING waits while a partition
-// stalls all exchanges in progress.
+// up no other. PING and GOAWAY pass from end to end, and so do the number of streams
+// that the dependency takes at once and whether it takes extended CONNECT (RFC 8441):
+// it is dialled as soon as the caller has begun, to know them (h2_greet.go). A stream
+// that has become a tunnel is one as over HTTP/1.1: what is done to bodies is not done
+// to it. A PING waits while a partition stalls all exchanges in progress.
 //
 //   - What resets a connection of HTTP/1.1 resets a stream, by INTERNAL_ERROR, and
 //     the connection with its other calls goes on; Fate.Connection is for the

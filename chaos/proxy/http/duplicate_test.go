@@ -3,7 +3,10 @@ package http
 import (
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +41,37 @@ func TestDuplicate(t *testing.T) {
 				untouched(l, c, up)
 			})
 		}
+	})
+
+	t.Run("without a connection for each", func(t *testing.T) {
+		const calls = 100
+		var requests, conns atomic.Int64
+		addr := h2server(t, func(w http.ResponseWriter, _ *http.Request) {
+			requests.Add(1)
+			_, _ = io.WriteString(w, "ok")
+		}, func(s *http.Server) {
+			s.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateNew {
+					conns.Add(1)
+				}
+			}
+		})
+		l := listen(t, addr)
+		l.Add(4, toxic.Duplicate{Select: toxic.All})
+		client := &http.Client{Transport: new(http.Transport)}
+		defer client.CloseIdleConnections()
+		for range calls {
+			if resp, body := fetch(t, client, "GET", "http://"+l.Addr()+"/", ""); resp.StatusCode != 200 || body != "ok" {
+				t.Errorf("got %d %q", resp.StatusCode, body)
+			}
+			l.Next()
+		}
+		wiretest.Eventually(t, "each call comes twice", func() bool { return requests.Load() == 2*calls })
+		// One for the caller's, one for the others, and a few where this machine stood still.
+		if n := conns.Load(); n > calls/2 {
+			t.Errorf("%d connections for %d calls", n, calls)
+		}
+		t.Logf("%d connections", conns.Load())
 	})
 
 	t.Run("the first is answered and closed at once", func(t *testing.T) {

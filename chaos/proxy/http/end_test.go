@@ -226,7 +226,6 @@ func TestAllowIsAskedBeforeEveryDial(t *testing.T) {
 		conn.Close()
 		t.Error("the dependency was dialled all the same")
 	}
-
 }
 
 func TestCloseCutsWhatIsInProgress(t *testing.T) {

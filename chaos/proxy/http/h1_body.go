@@ -121,15 +121,20 @@ func (u *h1Upstream) cutIsDue(f toxic.Fate) bool {
 	return hard || u.res.Body.EOF() != nil || len(u.in.unread()) > u.out
 }
 
-// cut ends the response here.
+// cut ends the response here. One that the end of the connection ends would be whole
+// by a FIN: it takes a reset for its caller to see that it is not.
 func (u *h1Upstream) cut(f toxic.Fate) bool {
 	c := u.c
-	if _, hard, _ := u.body.cutAt(f); hard {
+	if _, hard, _ := u.body.cutAt(f); hard || u.res.Body.EOF() == nil {
+		does := toxic.Fate.Truncates
+		if hard {
+			does = toxic.Fate.BreaksDuring
+		}
 		c.delivered()
 		c.mu.Lock()
 		given := c.up != u
 		if !given && c.x.open {
-			c.recordHits(toxic.Fate.BreaksDuring)
+			c.recordHits(does)
 		}
 		c.mu.Unlock()
 		if !given {

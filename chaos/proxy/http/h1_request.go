@@ -1,10 +1,6 @@
 package http
 
 import (
-	"context"
-	"time"
-
-	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -93,70 +89,5 @@ func (c *h1Conn) corrupt(fresh []byte) {
 	defer c.mu.Unlock()
 	if c.x.open {
 		c.recordHits(toxic.Fate.CorruptsRequest)
-	}
-}
-
-// deliverAgain delivers a copy of the request to the dependency, on a
-// connection of its own.
-func (c *h1Conn) deliverAgain() {
-	request := c.edit.copy
-	c.edit.copy = nil
-	toHEAD := string(c.req.Method) == "HEAD"
-	r := c.relay
-	r.life.WG.Go(func() {
-		// Its result is ignored: only the dependency's side shows what became of it.
-		_ = r.deliver(request, toHEAD)
-	})
-}
-
-// patienceAgain bounds how long the dependency may take for the second of two
-// deliveries.
-const patienceAgain = time.Minute
-
-// deliver sends a request to the dependency, and reads and drops the response.
-func (r *Relay) deliver(request []byte, toHEAD bool) error {
-	conn, err := r.dialer.Dial(r.life.Ctx, "http/1.1")
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patienceAgain)) // fails only if closed
-	defer context.AfterFunc(r.life.Ctx, func() { _ = conn.SetDeadline(longAgo) })()
-	n, err := conn.Write(request)
-	r.Passed(link.ToDependency, n)
-	if err != nil {
-		return err
-	}
-	in := buffer{b: make([]byte, 8<<10)}
-	var res wire.Response
-	for headed := false; ; {
-		room := in.room()
-		if !headed {
-			room = in.headRoom()
-		}
-		n, err := conn.Read(room)
-		r.Got(link.ToCaller, n)
-		if err != nil {
-			return err
-		}
-		in.filled(n)
-		for !headed && !in.empty() {
-			n, err := res.Parse(in.unread(), toHEAD)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				break
-			}
-			in.take(n)
-			headed = !res.Interim()
-		}
-		if headed {
-			n, done, err := res.Body.Next(in.unread())
-			if done || err != nil {
-				return err
-			}
-			in.take(n)
-		}
 	}
 }

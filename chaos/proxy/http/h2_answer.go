@@ -25,11 +25,11 @@ func (m *h2Conn) respond(s *h2Stream) {
 	m.answer(s)
 }
 
-// answer answers a request in the dependency's place, once it is there. Two
+// answer answers a request in the dependency's place, once it is there. Three
 // kinds of callers send the rest only when they have got something: one that
-// waits for a 100, and one of a gRPC stream of messages.
+// waits for a 100, one that asks for a tunnel, and one of a gRPC stream of messages.
 func (m *h2Conn) answer(s *h2Stream) {
-	if s.filled || !s.request.complete && !s.waits && !s.messages.one {
+	if s.filled || !s.request.complete && !s.waits && !s.x.toCONNECT && !s.messages.one {
 		return
 	}
 	s.filled = true

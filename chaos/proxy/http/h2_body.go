@@ -27,7 +27,7 @@ func lengthOf(fields []hpack.HeaderField) (length int64, known bool) {
 // may end before its end. mu is locked, also in all that follows.
 func (m *h2Conn) pace(s *h2Stream, now time.Time) {
 	f, b, fate := &s.response, &s.body, s.x.fate
-	if !f.begun || !s.x.open || s.ours || !fate.OnBody() {
+	if !f.begun || !s.x.open || s.ours || s.x.upgraded || !fate.OnBody() {
 		b.at -= int64(f.allowed + f.next)
 		f.bounded, f.allowed, f.next = false, 0, 0
 		return
@@ -90,7 +90,7 @@ func (m *h2Conn) cutShort(s *h2Stream, hard bool) {
 // breaks reports whether a fault puts a reset in the place of a response's end:
 // one that breaks it behind its last byte, or one that found no middle of it.
 func (m *h2Conn) breaks(s *h2Stream, f *halfStream) bool {
-	if f != &s.response || !s.x.open {
+	if f != &s.response || !s.x.open || s.x.upgraded {
 		return false
 	}
 	fate := s.x.fate
@@ -125,7 +125,7 @@ func (m *h2Conn) discard(s *h2Stream) {
 
 // editNext does to the next bytes of a request what the fate wants.
 func (m *h2Conn) editNext(s *h2Stream, p []byte) {
-	if s.corrupts && s.noise.on(s.x.fate.CorruptRequest, s.sent, p) && s.x.open {
+	if s.corrupts && !s.x.upgraded && s.noise.on(s.x.fate.CorruptRequest, s.sent, p) && s.x.open {
 		m.recordHits(s, toxic.Fate.CorruptsRequest)
 	}
 	s.sent += int64(len(p))

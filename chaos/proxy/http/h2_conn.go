@@ -58,6 +58,8 @@ type h2Conn struct {
 	offered  int                  // streams that the caller was told it may open
 	limit    int                  // of streams that the dependency takes at once
 	settled  bool                 // the dependency's settings are known
+	connects bool                 // it takes extended CONNECT
+	greeted  bool                 // the caller has been told its settings
 	cancel   context.CancelFunc   // ends the dial; nil before it
 	due      time.Time            // when a stream is to be looked at; zero for none
 	clock    chan struct{}        // makes keep look at due; nil until there was a due
@@ -81,7 +83,7 @@ func newH2Conn(r *Relay, number uint64, caller transport.Conn) *h2Conn {
 	m.drained.L = &m.mu
 	m.draw.init()
 	m.caller.init()
-	m.caller.conn = caller
+	m.caller.conn, m.caller.mute = caller, true
 	m.up.init()
 	return m
 }
@@ -101,12 +103,7 @@ func (m *h2Conn) run() {
 	caller := m.caller.conn
 	_, _ = m.in.Discard(len(http2.ClientPreface))
 	m.mu.Lock()
-	_ = m.caller.control.WriteSettings(
-		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: maxStreams},
-		http2.Setting{ID: http2.SettingInitialWindowSize, Val: window},
-		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxList},
-	)
-	m.caller.widen()
+	m.dial()
 	m.unlock()
 	var writer sync.WaitGroup
 	writer.Go(func() { m.write(&m.caller) })
@@ -138,24 +135,11 @@ func (m *h2Conn) preface() (bool, error) {
 	return true, nil
 }
 
-// dial starts the dependency's side. mu is locked.
-func (m *h2Conn) dial() {
-	if m.cancel != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	m.cancel = cancel
-	m.relay.life.WG.Go(func() { m.runUp(ctx) })
-}
-
 // runUp is the dependency's side.
 func (m *h2Conn) runUp(ctx context.Context) {
-	defer m.cancel()
 	conn, err := m.relay.dialer.Dial(ctx, "h2")
 	if err != nil {
-		m.mu.Lock()
-		m.end(true)
-		m.unlock()
+		m.unreached()
 		return
 	}
 	m.mu.Lock()
@@ -233,7 +217,14 @@ func (m *h2Conn) write(l *h2Side) {
 		}
 		ends := l.ends
 		l.ends = nil
-		batch, l.out = l.out, batch[:0]
+		if l == &m.caller && !l.mute && len(l.out) > 0 {
+			m.greet()
+		}
+		if l.mute {
+			batch = batch[:0]
+		} else {
+			batch, l.out = l.out, batch[:0]
+		}
 		if cap(l.out) > 4*maxBatch {
 			l.out = nil
 		}

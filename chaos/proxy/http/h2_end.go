@@ -25,7 +25,7 @@ func (m *h2Conn) ended(l *h2Side, err error) {
 			return
 		}
 		_ = l.control.WriteGoAway(m.last, code, nil)
-		m.draining = true
+		m.draining, m.caller.mute = true, false
 		m.end(false)
 		_ = l.conn.SetWriteDeadline(time.Now().Add(linger)) // fails only if closed
 		l.signal()
@@ -87,7 +87,7 @@ func (m *h2Conn) settle() {
 			m.finish(s, evidence.Failed, nil)
 		}
 	}
-	m.draining = true
+	m.draining, m.caller.mute = true, false
 	m.caller.signal()
 }
 

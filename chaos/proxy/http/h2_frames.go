@@ -84,7 +84,7 @@ func (m *h2Conn) requestHead(f *http2.MetaHeadersFrame) error {
 		return nil // the caller is told that it was not served
 	case m.over || len(m.streams) >= maxStreams:
 		return streamError(id, http2.ErrCodeRefusedStream)
-	case f.PseudoValue("method") == "":
+	case f.PseudoValue("method") == "", f.PseudoValue("protocol") != "" && !m.connects:
 		return streamError(id, http2.ErrCodeProtocol)
 	}
 	s := m.begin(id, f.Fields, f.StreamEnded())
@@ -285,19 +285,40 @@ func (m *h2Conn) resetByDependency(s *h2Stream, code http2.ErrCode) {
 	m.advance(s, time.Now())
 }
 
-// goAway passes on that the dependency serves no further streams: those that it
-// does not serve, though passed on, are refused one by one.
+// goAway passes on that the dependency serves no further streams. The caller is
+// told of those which it does not serve by the last stream that it does, as by the
+// dependency itself; only those that others have overtaken are refused one by one.
 func (m *h2Conn) goAway(f *http2.GoAwayFrame) {
 	m.served = min(m.served, f.LastStreamID)
+	var unserved []*h2Stream
+	last := uint32(0) // of those that are served, and of those that a fault holds
+	for _, s := range m.streams {
+		if m.passed[s.up] == s && s.up > m.served || s.queued && !s.ours && !s.request.stalled && m.next > m.served {
+			unserved = append(unserved, s)
+		} else {
+			last = max(last, s.id)
+		}
+	}
 	for _, s := range m.passed {
-		if s.up > m.served {
+		if s.duplicate && s.up > m.served {
 			m.refused(s)
 		}
 	}
 	if m.served < lastStream {
 		m.accepts = min(m.accepts, m.last)
+		if len(unserved) > 0 {
+			m.accepts = min(m.accepts, last)
+		}
 	}
 	_ = m.caller.control.WriteGoAway(m.accepts, f.ErrCode, f.DebugData())
+	for _, s := range unserved {
+		if s.id <= m.accepts {
+			m.refused(s)
+			continue
+		}
+		m.finish(s, evidence.Failed, nil)
+		m.forget(s)
+	}
 }
 
 // refuse resets a stream on which the peer has sent what it must not.
@@ -360,7 +381,7 @@ func (m *h2Conn) settings(l *h2Side, f *http2.SettingsFrame) error {
 	if f.IsAck() {
 		return nil
 	}
-	limit := m.limit
+	limit, connects := m.limit, false
 	if l == &m.up && !m.settled {
 		m.settled, limit = true, math.MaxInt
 	}
@@ -373,6 +394,8 @@ func (m *h2Conn) settings(l *h2Side, f *http2.SettingsFrame) error {
 			l.encoder.SetMaxDynamicTableSize(s.Val)
 		case http2.SettingMaxConcurrentStreams:
 			limit = int(min(s.Val, math.MaxInt32))
+		case http2.SettingEnableConnectProtocol:
+			connects = s.Val == 1
 		case http2.SettingInitialWindowSize:
 			return m.resize(l, int64(s.Val))
 		}
@@ -382,13 +405,8 @@ func (m *h2Conn) settings(l *h2Side, f *http2.SettingsFrame) error {
 		return err
 	}
 	l.out = wire.AppendSettingsAck(l.out)
-	if l == &m.up && limit != m.limit {
-		// The caller would open more with us than with the dependency.
-		if known := min(limit, maxStreams); known != m.offered {
-			m.offered = known
-			_ = m.caller.control.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(known)})
-		}
-		m.limit = limit
+	if l == &m.up {
+		m.offer(limit, connects)
 	}
 	m.queueAll(l)
 	return nil

@@ -73,6 +73,7 @@ func (m *h2Conn) advanceResponse(s *h2Stream, now time.Time) {
 			f.begun = true
 			s.body.length, s.body.known = lengthOf(fields)
 			m.describe(s, fields)
+			s.x.upgraded = s.x.toCONNECT && !s.ours && s.x.Status >= 200 && s.x.Status < 300
 		}
 		f.to.head(s.id, fields, last && !broken)
 		switch {

@@ -25,6 +25,7 @@ type peer struct {
 	block   bytes.Buffer
 	encoder *hpack.Encoder
 	limits  bool // whether frame returns how many streams may be open
+	tunnels bool // and whether there may be tunnels
 }
 
 func newPeer(t *testing.T, c *wiretest.Caller) *peer {
@@ -78,6 +79,9 @@ func (p *peer) frame() string {
 		case *http2.SettingsFrame:
 			if n, ok := f.Value(http2.SettingMaxConcurrentStreams); ok && p.limits {
 				return fmt.Sprintf("SETTINGS MAX_CONCURRENT_STREAMS %d", n)
+			}
+			if n, ok := f.Value(http2.SettingEnableConnectProtocol); ok && p.tunnels {
+				return fmt.Sprintf("SETTINGS ENABLE_CONNECT_PROTOCOL %d", n)
 			}
 		case *http2.WindowUpdateFrame:
 			if f.StreamID != 0 {

@@ -37,6 +37,7 @@ type h2Side struct {
 	conn   transport.Conn // nil until dialled; set once
 	nudge  chan struct{}
 	broken bool // takes no more: what goes out goes nowhere
+	mute   bool // control frames wait, see h2Conn.greet
 
 	out   []byte      // frames to be written before more DATA is
 	ends  []ended     // exchanges that end with what is in out
@@ -81,7 +82,9 @@ func (l *h2Side) fail(r *Relay) []ended {
 // idle reports whether there is nothing to be written.
 func (l *h2Side) idle() bool { return len(l.out) == 0 && len(l.ready) == 0 }
 
+// frame begins a frame of a stream.
 func (l *h2Side) frame(length int, t http2.FrameType, flags http2.Flags, stream uint32) {
+	l.mute = false
 	l.out = append(l.out, byte(length>>16), byte(length>>8), byte(length), byte(t), byte(flags))
 	l.out = binary.BigEndian.AppendUint32(l.out, stream)
 }
@@ -118,7 +121,10 @@ func (l *h2Side) bytes(stream uint32, p []byte, last bool) {
 	l.out = append(l.out, p...)
 }
 
-func (l *h2Side) reset(stream, code uint32) { l.out = wire.AppendReset(l.out, stream, code) }
+func (l *h2Side) reset(stream, code uint32) {
+	l.mute = false
+	l.out = wire.AppendReset(l.out, stream, code)
+}
 
 // Write is where control puts frames.
 func (l *h2Side) Write(frame []byte) (int, error) {

@@ -127,7 +127,7 @@ func (m *h2Conn) describe(s *h2Stream, fields []hpack.HeaderField) {
 // finish ends an exchange that is open. With l it is told when what is in l.out
 // has been written. mu is locked.
 func (m *h2Conn) finish(s *h2Stream, how evidence.Ending, l *h2Side) {
-	e, ok := s.x.finish(m.relay, how, s.x.fate.Connection)
+	e, ok := s.x.finish(m.relay, how, s.x.fate.Connection && !s.x.upgraded)
 	switch {
 	case !ok:
 	case l != nil:

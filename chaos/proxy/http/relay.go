@@ -34,6 +34,7 @@ type Relay struct {
 	dialer   *transport.Dialer
 	toxics   atomic.Pointer[[]*active] // never nil; what it points to never changes
 	names    interned
+	again    chan repeat // to connections that are idle, see h1Conn.deliverAgain
 
 	mu    sync.Mutex // the control plane's: guards what follows, and orders changes of toxics
 	conns map[connection]struct{}
@@ -55,7 +56,7 @@ func Listen(c Config) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Relay{config: c, listener: listener, conns: map[connection]struct{}{}}
+	r := &Relay{config: c, listener: listener, conns: map[connection]struct{}{}, again: make(chan repeat)}
 	r.dialer = transport.NewDialer(c.Upstream, c.Originate, c.Allow)
 	r.life.Start()
 	r.toxics.Store(new([]*active))
@@ -74,6 +75,9 @@ func (r *Relay) Connections() int {
 	defer r.mu.Unlock()
 	return len(r.conns)
 }
+
+// Failed is that of link.Relay: each connection has goroutines of its own.
+func (r *Relay) Failed() (failed <-chan struct{}, why func() error) { return nil, nil }
 
 // Close is that of link.Relay.
 func (r *Relay) Close() error {

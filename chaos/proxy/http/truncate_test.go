@@ -124,7 +124,7 @@ func TestTruncate(t *testing.T) {
 }
 
 // TestTruncateUntilClose: where the end of the connection is the body's, less
-// of it comes, and the record names the fault. A body that is not longer is
+// of it comes and then a reset, as it would look whole otherwise. A body that is not longer is
 // left alone, also if that is known only when it ends.
 func TestTruncateUntilClose(t *testing.T) {
 	const response = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n0123456789"
@@ -149,10 +149,11 @@ func TestTruncateUntilClose(t *testing.T) {
 			up.Send(response)
 			c.Expect(tt.want)
 			up.CloseWrite()
-			c.WasClosed()
 			if tt.cut {
+				c.WasReset()
 				l.recorded(evidence.Broken, 200, true)
 			} else {
+				c.WasClosed()
 				l.recorded(evidence.Answered, 200, false)
 			}
 		})

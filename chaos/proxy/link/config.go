@@ -72,6 +72,9 @@ type Relay interface {
 	// be read as HTTP/1.1: they passed as they were, and what followed on that
 	// connection is in no record of its own. first is what could not be read first.
 	Unread() (connections uint64, first string)
+	// Failed is closed when the relay cannot go on, as when its event loop failed; why
+	// says why, then. It is nil for one that has nothing which fails by itself.
+	Failed() (failed <-chan struct{}, why func() error)
 	Bytes(d toxic.Direction) uint64    // given to the dependency (Upstream) or to callers (Downstream); Both is their sum
 	Received(d toxic.Direction) uint64 // come from callers or from the dependency; they may be under way still, or have been dropped
 

@@ -31,7 +31,7 @@ func (c *Counters) Begin(x *Record) {
 	x.InFlight = int(c.inFlight.Add(1))
 	x.Seq = c.seq.Add(1)
 	if x.recorder != nil {
-		x.Exchange.Begin = time.Since(x.recorder.start)
+		x.Begin = time.Since(x.recorder.start)
 	}
 }
 
@@ -50,7 +50,7 @@ func (c *Counters) End(x *Record, how evidence.Ending) {
 	c.inFlight.Add(-1)
 	x.Ending = how
 	if x.recorder != nil {
-		x.Exchange.End = time.Since(x.recorder.start)
+		x.End = time.Since(x.recorder.start)
 	}
 }
 

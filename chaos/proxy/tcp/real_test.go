@@ -123,7 +123,7 @@ type service struct {
 func (s *service) next() evidence.Exchange {
 	s.t.Helper()
 	s.taken++
-	return s.testLink.Next()
+	return s.Next()
 }
 
 // rest is what was recorded of a client that may have tried again: once at

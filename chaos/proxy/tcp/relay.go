@@ -86,6 +86,11 @@ func (r *Relay) Addr() string { return r.addr }
 // Connections is that of link.Relay.
 func (r *Relay) Connections() int { return int(r.open.Load()) }
 
+// Failed is that of link.Relay. A loop that ends has failed, as it outlives its relays.
+func (r *Relay) Failed() (failed <-chan struct{}, why func() error) {
+	return r.loop.done, func() error { return r.loop.err }
+}
+
 // Close is that of link.Relay.
 func (r *Relay) Close() error {
 	l := r.loop
