@@ -166,8 +166,8 @@ func claimCase(r *result.Result, v judge.Verdict, o Options) junitCase {
 }
 
 // stretch is how long a claim of a kind was put to the test, in seconds: the
-// steady state until the first fault, a recovery from the last healing on, others
-// all of the run.
+// steady state and what requests call until the first fault, a recovery from the
+// last healing on, others all of the run.
 func stretch(r *result.Result, kind string) float64 {
 	first, last := r.Seconds, 0.0
 	for _, f := range r.Faults {
@@ -177,7 +177,7 @@ func stretch(r *result.Result, kind string) float64 {
 		last = max(last, f.Healed)
 	}
 	switch kind {
-	case "steady":
+	case "steady", "fanout":
 		return first
 	case "recovery":
 		return max(0, r.Seconds-last)

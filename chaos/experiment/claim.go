@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,6 +32,10 @@ type Claim struct {
 	Timeout *judge.Timeout `yaml:"timeout"`
 	// After the last healing, goodput comes back at the same load, and stays (docs/claims/recovery.md).
 	Recovery *judge.Recovery `yaml:"recovery"`
+	// A request makes few calls, and few of them one after another (docs/claims/fanout.md).
+	Fanout *judge.Fanout `yaml:"fanout"`
+	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
+	Stands *judge.Stands `yaml:"stands"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -60,7 +65,7 @@ func (c Claim) Title() string {
 	claim := reflect.ValueOf(c.Judge())
 	var about []string
 	for _, f := range strict.Fields(claim.Type()) {
-		if f.Key != "link" && f.Key != "route" {
+		if f.Key != "link" && f.Key != "route" && f.Key != "without" {
 			continue
 		}
 		switch x := claim.FieldByIndex(f.Index); {
@@ -114,6 +119,16 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 	switch {
 	case kind == "breaker" && link && route:
 		r.caller(path, c.Breaker.Link, c.Breaker.Route)
+	case kind == "fanout":
+		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
+			r.toRoute(path.Child("of").Child(name), name)
+		}
+	case kind == "stands":
+		for j, name := range c.Stands.Routes {
+			if at := path.Child("routes").Item(j); r.toRoute(at, name) && slices.Index(c.Stands.Routes, name) < j {
+				r.Wrong(at, fmt.Sprintf("routes: %s is given twice", strict.Quote(name)), "remove one")
+			}
+		}
 	case kind == "bulkhead":
 		for j, name := range c.Bulkhead.Unaffected {
 			at := path.Child("unaffected").Item(j)
@@ -132,7 +147,7 @@ func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route boo
 	for _, f := range strict.Fields(claim.Type()) {
 		x, at := claim.FieldByIndex(f.Index), path.Child(f.Key)
 		switch f.Key {
-		case "link":
+		case "link", "without":
 			link = r.each(at, x, r.toCalls)
 		case "route":
 			route = r.each(at, x, r.toRoute)
@@ -151,7 +166,7 @@ func (r *rules) toCalls(path strict.Path, name string) bool {
 	if link := r.x.Links[name]; link == nil || link.Protocol != toxic.ProtocolTCP {
 		return true
 	}
-	r.Wrong(path, fmt.Sprintf("link: link %s knows connections, not calls", strict.Quote(name)),
+	r.Wrong(path, fmt.Sprintf("%s: link %s knows connections, not calls", path.Tail(), strict.Quote(name)),
 		"claim what callers see of it by steady or recovery, or take out protocol: tcp")
 	return false
 }
@@ -185,6 +200,10 @@ func (r *rules) judged(path strict.Path, claim reflect.Value) {
 		case reflect.Slice:
 			if x.Len() == 0 && r.Sound(at) {
 				r.Wrong(at, f.Key+": an empty list is the same as leaving it out", "name something, or remove the key")
+			}
+		case reflect.Map:
+			if x.Len() == 0 && r.Sound(at) {
+				r.Wrong(at, f.Key+": an empty map is the same as leaving it out", "name something, or remove the key")
 			}
 		}
 	}

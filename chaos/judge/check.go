@@ -3,6 +3,7 @@ package judge
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed backoff.go breaker.go bulkhead.go recovery.go retry.go steady.go timeout.go
+//go:embed backoff.go breaker.go bulkhead.go fanout.go recovery.go retry.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -151,6 +152,36 @@ func (Timeout) Required() []string { return []string{"link", "route", "within"} 
 func (c *Recovery) Defaults() { c.Goodput, c.For = 0.95, time.Second }
 
 func (Recovery) Required() []string { return []string{"within"} }
+
+func (Fanout) Required() []string { return []string{"route"} }
+
+func (c Fanout) Check(report func(field, problem string)) {
+	count(report, "calls", c.Calls)
+	count(report, "depth", c.Depth)
+	count(report, "repeats", c.Repeats)
+	if c.Calls == 0 && c.Depth == 0 && c.Repeats == 0 && c.Growth == 0 {
+		report("", "claims nothing: give calls, depth, repeats or growth")
+	}
+	different := map[int]bool{}
+	for _, route := range slices.Sorted(maps.Keys(c.Of)) {
+		different[c.Of[route]] = true
+		if c.Of[route] < 0 {
+			report("of", fmt.Sprintf("%s: %d is negative", route, c.Of[route]))
+		}
+	}
+	switch {
+	case c.Growth < 0:
+		report("growth", "is negative")
+	case c.Growth > 0 && len(different) < 2:
+		report("growth", "needs of: two routes at least, with different numbers of items")
+	case c.Growth == 0 && len(c.Of) > 0:
+		report("of", "goes with growth, which is missing")
+	}
+}
+
+func (c *Stands) Defaults() { c.Success = 0.99 }
+
+func (Stands) Required() []string { return []string{"without", "routes"} }
 
 func count(report func(field, problem string), key string, n int) {
 	if n < 0 {

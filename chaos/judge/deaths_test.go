@@ -33,6 +33,8 @@ func sounds() map[string]struct {
 		"breaker":   {sound(1).play(), protects},
 		"retry":     {retries.run(), retryClaim()},
 		"backoff":   {waits.run(), Backoff{Link: "payments", Route: "pay", Base: 100 * ms, Jitter: 0.5}},
+		"fanout":    {chatty{fixed: 6, abreast: 3}.run(), Fanout{Route: "page10", Calls: 6, Depth: 2}},
+		"stands":    {degrading{lost: falls, faults: lossFaults()}.run(), Stands{Without: "payments", Routes: []string{"pay"}}},
 		"unsteady":  {full, Steady{P50: time.Second}},
 		"exhausted": {full, Bulkhead{Link: "payments", Route: "pay", Unaffected: []string{"browse"}, Slowdown: 3}},
 	}

@@ -22,6 +22,8 @@ func callClaims() []Claim {
 		Backoff{Link: "payments", Route: "pay", Law: "full"},
 		Bulkhead{Link: "payments", Route: "pay", Limit: 4, Unaffected: []string{"browse"}, RejectsWithin: time.Millisecond},
 		Bulkhead{Link: "payments"},
+		Fanout{Route: "pay", Calls: 3, Depth: 2, Repeats: 1, Growth: 0.5, Of: map[string]int{"pay": 1, "browse": 2}},
+		Stands{Without: "payments", Routes: []string{"pay", "browse"}},
 	}
 }
 

@@ -167,6 +167,26 @@ func TestPower(t *testing.T) {
 		{"freed, of which nobody wrote", Bulkhead{Link: "payments", Route: "pay", Limit: 40, FreedWithin: 5 * s},
 			planOf(100, 6400*ms, faultOf("partition", 2*s, 3*s)), ""},
 
+		{"fanout, 120 requests", Fanout{Route: "pay", Calls: 6}, planOf(40, 3*s), ""},
+		{"fanout, 117 requests", Fanout{Route: "pay", Depth: 2}, planOf(39, 3*s), "depth (load.rate)"},
+		{"fanout, 117 before a fault", Fanout{Route: "pay", Repeats: 1}, planOf(39, 9*s, faultOf("errors", 3*s, s)), "repeats (chaos[0].at)"},
+		{"fanout, 60 of one of its routes", Fanout{Route: "pay", Calls: 6, Growth: 0.1, Of: map[string]int{"pay10": 10, "pay40": 40}},
+			with(planOf(100, 3*s), func(p *Plan) {
+				p.Routes = nil
+				for name, share := range map[string]float64{"pay": 0.4, "pay10": 0.4, "pay40": 0.2} {
+					p.Routes = append(p.Routes, PlannedRoute{Name: name, To: "checkout", Share: share})
+				}
+			}), "growth (load.rate)"},
+
+		{"stands, 460 in each way", Stands{Without: "payments", Routes: []string{"pay"}},
+			planOf(230, 9*s, faultOf("errors", s, 2*s), faultOf("hang", 5*s, 2*s)), ""},
+		{"stands, 450 hang", Stands{Without: "payments", Routes: []string{"pay"}},
+			planOf(225, 9*s, faultOf("errors", s, 3*s), faultOf("hang", 5*s, 2*s)), "routes[0] (chaos[1].for)"},
+		{"stands of 90%, 40 are enough", Stands{Without: "payments", Routes: []string{"pay"}, Success: 0.9}, planOf(42, 9*s, faultOf("hang", 5*s, s)), ""},
+		{"stands, half of the calls hang", Stands{Without: "payments", Routes: []string{"pay"}},
+			planOf(500, 9*s, faultOf("hang", 5*s, 2*s, func(f *PlannedFault) { f.Share = 0.5 })), " (chaos)"},
+		{"stands, only slowed down", Stands{Without: "payments", Routes: []string{"pay"}}, planOf(500, 9*s, faultOf("latency", 5*s, 2*s, delay(s))), " (chaos)"},
+
 		{"timeout, 10 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1100*ms)), ""},
 		{"timeout, 9 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1090*ms)),
 			"within (chaos[0].for)"},

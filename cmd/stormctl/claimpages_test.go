@@ -127,7 +127,9 @@ func (k schemaKey) takes(key string) string {
 		return "true"
 	case k.Type == "array":
 		return "a list"
-	case k.Pattern == "" && (key == "link" || key == "route"):
+	case k.Type == "object":
+		return "names with numbers"
+	case k.Pattern == "" && (key == "link" || key == "route" || key == "without"):
 		return "a name"
 	case k.Pattern == "":
 		return "a word"

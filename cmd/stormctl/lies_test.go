@@ -85,6 +85,8 @@ var truths = map[string][]truth{
 	"bulkhead bulkhead=failsafe": {most(1, "bulkhead.limit", 40)},
 	"haproxy":                    {most(1, "bulkhead.limit", 20), most(2, "retry.attempts", 4), most(3, "breaker.failures", 10)},
 	"nginx":                      {most(2, "breaker.failures", 3), words(1, "retry.on", "[502]")},
+	"chatty":                     {most(1, "fanout.calls", 6), most(1, "fanout.depth", 2)},
+	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)}, // what its dependencies take
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},
 }
 

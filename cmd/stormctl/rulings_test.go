@@ -53,7 +53,9 @@ var refutedBy = map[string]string{
 	"backoff-immediate": "backoff", "backoff-no-growth": "backoff", "backoff-no-jitter": "backoff", "backoff-ignores-retry-after": "backoff",
 	"backoff-unbounded": "retry", "backoff-retries-400": "retry", "backoff-retries-post": "retry",
 	"bulkhead-shared-pool": "bulkhead", "bulkhead-over-limit": "bulkhead", "bulkhead-slow-reject": "bulkhead", "bulkhead-leaks": "bulkhead",
-	"timeout-none": "timeout",
+	"timeout-none":      "timeout",
+	"chatty-n-plus-one": "fanout", "chatty-serial": "fanout",
+	"fallback-errors-only": "stands",
 }
 
 // libraries are the sound examples with the other libraries people use.

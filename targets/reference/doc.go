@@ -1,8 +1,10 @@
 // Package reference holds the services that stormctl is tried on: a frontend
 // that protects its calls with the resilience patterns of the libraries people
-// really use, and a dependency for it to call.
+// really use, a page that makes many calls for one request, and a dependency for
+// both to call.
 //
-//	caller ──▶ frontend: bulkhead( retry( breaker( timeout( transport )))) ──▶ dependency
+//	caller ──▶ frontend: fallback( bulkhead( retry( breaker( timeout( transport ))))) ──▶ dependency
+//	caller ──▶ page: list, then items and parts side by side ──▶ dependencies
 //
 // Each pattern has its flaws, each of which breaks that pattern in one way and
 // leaves all else sound: a claim that does not refute its flaw proves nothing.
@@ -17,14 +19,19 @@
 // resilience4j's aspects but for the bulkhead:
 //
 //   - timeout bounds one attempt, its answer read to the end.
+//
 //   - breaker sees every attempt. It rejects retries as it rejects calls, so
 //     retries cannot hammer a dependency that it protects.
+//
 //   - retry repeats attempts. It never repeats what a breaker rejected.
-//   - bulkhead is outermost. A permit is held for the whole call, waits between
+//
+//   - bulkhead is around all that calls. A permit is held for the whole call, waits between
 //     attempts included: a bulkhead bounds what one dependency can take from
 //     the caller, and a waiting call takes as much as a working one. Each call
 //     has at most one attempt in progress, so no more calls are in progress at
 //     the dependency than there are permits.
+//
+//   - fallback is outermost: it answers in place of whatever did not succeed.
 //
 // An attempt is over when its answer has been read in full. No layer ever sees
 // half an answer, and no permit is given back while the dependency still sends.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +15,7 @@ import (
 // Flaw breaks one pattern in one way.
 type Flaw struct {
 	Name    string
-	Pattern string // the setting that must be switched on: breaker, retry, bulkhead, timeout
+	Pattern string // what it breaks; for all but timeout and calls the setting that must be switched on
 	Claim   string // the kind of claim that refutes it
 	Meaning string // what it does wrong
 }
@@ -40,7 +42,15 @@ var flaws = []Flaw{
 	{"slow-reject", "bulkhead", "bulkhead", "rejects only after 500ms"},
 	{"leaks", "bulkhead", "bulkhead", "loses the permit of a call that fails or times out"},
 
+	{"errors-only", "fallback", "stands", "falls back where the dependency answers with an error, not where no answer comes"},
+
 	{"no-timeout", "timeout", "timeout", "waits for an answer for ever; the same as timeout: none"},
+}
+
+// pageFlaws are those of a page.
+var pageFlaws = []Flaw{
+	{"n-plus-one", "calls", "fanout", "makes a call for each item, one after another, in place of one for all"},
+	{"serial", "calls", "fanout", "makes its calls one after another"},
 }
 
 // checkFlaw tells what is wrong with the choice of a flaw, given the library
@@ -223,4 +233,33 @@ func flawCompartment(flaw string, c compartment) http.RoundTripper {
 		}
 		return resp, err
 	})
+}
+
+// flawFallback makes a fallback forget calls without an answer.
+func flawFallback(flaw string, f fallback) http.RoundTripper {
+	if flaw == "errors-only" {
+		return roundTrip(func(req *http.Request) (*http.Response, error) {
+			resp, err := f.next.RoundTrip(req)
+			if err != nil {
+				return nil, err
+			}
+			return fallback{roundTrip(func(*http.Request) (*http.Response, error) { return resp, nil })}.RoundTrip(req)
+		})
+	}
+	return f
+}
+
+// flawRows makes a page chatty. The first row is that of its items.
+func flawRows(flaw string, items int, sound [][]pageCall) [][]pageCall {
+	switch flaw {
+	case "n-plus-one":
+		each := make([]pageCall, items)
+		for i := range each {
+			each[i] = pageCall{ask{path: "/item/" + strconv.Itoa(i+1)}, sound[0][0].of}
+		}
+		return append([][]pageCall{each}, sound[1:]...)
+	case "serial":
+		return [][]pageCall{slices.Concat(sound...)}
+	}
+	return sound
 }

@@ -59,7 +59,7 @@ func newFrontend(life context.Context, s *frontendSettings, deps map[string]stri
 		pools = flawPools(s, names, newPools(s, names))
 	}
 	for _, name := range names {
-		transport := newTransport(s)
+		transport := newTransport(s.dialTimeout, s.protocol)
 		f.transports = append(f.transports, transport)
 		f.callees[name] = &callee{
 			base: bases[name],
@@ -84,6 +84,9 @@ func protect(life context.Context, s *frontendSettings, name string, p pool, tra
 	if s.bulkhead != "none" {
 		call = flawCompartment(s.flaw, compartment{pool: p, linger: s.linger, next: call})
 	}
+	if s.fallback != "none" {
+		call = flawFallback(s.flaw, fallback{call})
+	}
 	return call
 }
 
@@ -92,20 +95,12 @@ func checkDeps(s *frontendSettings, deps map[string]string) (map[string]*url.URL
 	var errs []error
 	bases := map[string]*url.URL{}
 	for _, name := range slices.Sorted(maps.Keys(deps)) {
-		base, err := url.Parse(deps[name])
-		switch {
-		case name == "local" || name == "healthz" || name == "" || strings.Contains(name, "/"):
+		if name == "local" || name == "healthz" || name == "" || strings.Contains(name, "/") {
 			errs = append(errs, fmt.Errorf("dependency %q cannot have that name: the frontend answers /%s itself", name, name))
-		case err != nil:
-			errs = append(errs, fmt.Errorf("dependency %s: %w", name, err))
-		case base.Scheme != "http" || base.Host == "":
-			errs = append(errs, fmt.Errorf("dependency %s: %q is not an http://host:port URL", name, deps[name]))
-		default:
-			if base.Path == "" {
-				base.Path = "/" // joined to an empty one, a path would become relative
-			}
-			bases[name] = base
+			continue
 		}
+		base, err := parseDep(name, deps[name])
+		bases[name], errs = base, append(errs, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.limits)) {
 		if _, known := deps[name]; !known {
@@ -113,6 +108,21 @@ func checkDeps(s *frontendSettings, deps map[string]string) (map[string]*url.URL
 		}
 	}
 	return bases, errors.Join(errs...)
+}
+
+// parseDep parses the URL of one dependency.
+func parseDep(name, raw string) (*url.URL, error) {
+	base, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("dependency %s: %w", name, err)
+	}
+	if base.Scheme != "http" || base.Host == "" {
+		return nil, fmt.Errorf("dependency %s: %q is not an http://host:port URL", name, raw)
+	}
+	if base.Path == "" {
+		base.Path = "/" // joined to an empty one, a path would become relative
+	}
+	return base, nil
 }
 
 // close ends what the frontend keeps open. Its life must be over.
@@ -182,16 +192,21 @@ func (f *frontend) outgoing(ctx context.Context, r *http.Request, c *callee, res
 		Method: r.Method, URL: target, Host: target.Host, Header: http.Header{},
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
-	for _, name := range []string{"X-Request-Id", "Traceparent", "Idempotency-Key", f.settings.idHeader, "Content-Type"} {
-		if values := r.Header.Values(name); len(values) > 0 {
-			out.Header[name] = values
-		}
-	}
+	passOn(out.Header, r.Header, f.settings.idHeader, "Content-Type")
 	if len(body) > 0 {
 		out.ContentLength = int64(len(body))
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
 	return out
+}
+
+// passOn copies the headers that tell which request a call is of, and the named ones.
+func passOn(to, from http.Header, named ...string) {
+	for _, name := range append([]string{"X-Request-Id", "Traceparent", "Idempotency-Key"}, named...) {
+		if values := from.Values(name); len(values) > 0 {
+			to[name] = values
+		}
+	}
 }
 
 // notPassed are the headers of an answer that belong to its connection, or

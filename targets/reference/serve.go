@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Name   string            // Names the service in errors.
 	Listen string            // host:port, or unix:PATH; port 0 picks a free one.
-	Deps   map[string]string // What a frontend calls: link name → base URL.
+	Deps   map[string]string // What a frontend or a page calls: link name → base URL.
 	With   map[string]string // Settings; see Describe.
 }
 
@@ -68,13 +68,24 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 		}
 		defer func() { end(); f.close() }()
 		server = overNetHTTP(life, f)
+	case "page":
+		settings, err := parsePage(c.With)
+		if err != nil {
+			return err
+		}
+		p, err := newPage(settings, c.Deps)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		server = overNetHTTP(life, p)
 	case "dependency":
 		settings, err := parseDependency(c.With)
 		if err != nil {
 			return err
 		}
 		if len(c.Deps) > 0 {
-			return errors.New("a dependency calls nobody: take the links from it out, or make it a frontend")
+			return errors.New("a dependency calls nobody: take the links from it out, or make it a frontend or a page")
 		}
 		d := newDependency(settings)
 		server = newServer(d, overNetHTTP(life, d))

@@ -26,7 +26,7 @@ type Description struct {
 }
 
 // Names returns the services that Serve knows.
-func Names() []string { return []string{"frontend", "dependency"} }
+func Names() []string { return []string{"frontend", "page", "dependency"} }
 
 // Describe describes the service of that name; false if there is none.
 func Describe(name string) (Description, bool) {
@@ -37,6 +37,13 @@ func Describe(name string) (Description, bool) {
 			About:    "calls a dependency for each request, protected by the patterns that are switched on",
 			Settings: describe(frontendKeys),
 			Flaws:    slices.Clone(flaws),
+		}, true
+	case "page":
+		return Description{
+			Name:     name,
+			About:    "makes the calls of a page for each request, as many for one item as for a thousand",
+			Settings: describe(pageKeys),
+			Flaws:    slices.Clone(pageFlaws),
 		}, true
 	case "dependency":
 		return Description{
@@ -54,6 +61,9 @@ func Check(name string, with map[string]string) error {
 	switch name {
 	case "frontend":
 		_, err := parseFrontend(with)
+		return err
+	case "page":
+		_, err := parsePage(with)
 		return err
 	case "dependency":
 		_, err := parseDependency(with)
@@ -114,6 +124,8 @@ type frontendSettings struct {
 	retryOn       []int
 	retryAfterMax time.Duration
 	deadline      time.Duration
+
+	fallback string
 
 	bulkhead string
 	limit    int // 0 means the textbook's
@@ -177,6 +189,9 @@ var frontendKeys = []key[frontendSettings]{
 		"a permit is kept this much longer when we hung up: the other side learns of it later than we do", 0, never,
 		func(s *frontendSettings) *time.Duration { return &s.linger }),
 
+	oneOf("fallback", "none", "static answers 200 with X-Degraded in place of a call that failed, timed out, was rejected or ended in 5xx",
+		[]string{"none", "static"}, func(s *frontendSettings) *string { return &s.fallback }),
+
 	wait("timeout", "1s", "", "bound of one attempt, its whole answer included", time.Millisecond, orNone,
 		func(s *frontendSettings) *time.Duration { return &s.timeout }),
 	wait("dial_timeout", "1s", "", "bound of connecting, within timeout", time.Millisecond, never,
@@ -195,7 +210,7 @@ var frontendKeys = []key[frontendSettings]{
 func parseFrontend(with map[string]string) (*frontendSettings, error) {
 	s, err := parse("frontend", frontendKeys, with)
 	errs := []error{err}
-	chosen := map[string]string{"breaker": s.breaker, "retry": s.retry, "bulkhead": s.bulkhead}
+	chosen := map[string]string{"breaker": s.breaker, "retry": s.retry, "bulkhead": s.bulkhead, "fallback": s.fallback}
 	for _, k := range frontendKeys {
 		if _, given := with[k.Name]; given && k.needs != "" && chosen[k.needs] == "none" {
 			errs = append(errs, fmt.Errorf("frontend: %s has no effect without %s: set %s to one of %s",

@@ -11,7 +11,7 @@ func TestCheckRefuses(t *testing.T) {
 		with    map[string]string
 		want    []string // all of them in the error
 	}{
-		"service":         {"backend", nil, []string{`unknown reference service "backend"`, "frontend, dependency"}},
+		"service":         {"backend", nil, []string{`unknown reference service "backend"`, "frontend, page, dependency"}},
 		"key":             {"frontend", map[string]string{"brekaer": "gobreaker"}, []string{`unknown setting of frontend "brekaer"`, `did you mean "breaker"?`, "valid: breaker, failures"}},
 		"library":         {"frontend", map[string]string{"breaker": "gobraker"}, []string{`frontend: breaker "gobraker": must be one of none, gobreaker, failsafe, hystrix`, `did you mean "gobreaker"?`}},
 		"number":          {"frontend", map[string]string{"breaker": "gobreaker", "failures": "0"}, []string{`failures "0": must be a whole number from 1`}},
@@ -39,6 +39,9 @@ func TestCheckRefuses(t *testing.T) {
 		"body":            {"dependency", map[string]string{"body": "1GiB"}, []string{`body "1GiB"`}},
 		"body too large":  {"dependency", map[string]string{"body": "17MiB"}, []string{"at most 16 MiB"}},
 		"half a byte":     {"dependency", map[string]string{"body": "0.5B"}, []string{"whole bytes"}},
+		"items":           {"page", map[string]string{"items": "1001"}, []string{`items "1001": must be a whole number from 0 to 1000`}},
+		"flaw of a page":  {"page", map[string]string{"flaw": "n+1"}, []string{`unknown flaw of page "n+1"`, "valid: n-plus-one, serial"}},
+		"empty flaw":      {"page", map[string]string{"flaw": ""}, []string{`unknown flaw of page ""`}},
 		"no flaws":        {"dependency", map[string]string{"flaw": "leaks"}, []string{`unknown setting of dependency "flaw"`}},
 	}
 	for name, test := range tests {
@@ -57,7 +60,7 @@ func TestCheckRefuses(t *testing.T) {
 }
 
 // library is any one for a pattern.
-var library = map[string]string{"breaker": "gobreaker", "retry": "cenkalti", "bulkhead": "semaphore"}
+var library = map[string]string{"breaker": "gobreaker", "retry": "cenkalti", "bulkhead": "semaphore", "fallback": "static"}
 
 func TestEachFlawNeedsItsPattern(t *testing.T) {
 	for _, f := range flaws {
@@ -85,7 +88,9 @@ func TestCheckAccepts(t *testing.T) {
 		{"frontend", map[string]string{"breaker": "hystrix", "error_percent": "10", "probes": "1"}},
 		{"frontend", map[string]string{"retry": "failsafe", "retry_on": "429 503, 500", "jitter": "0%", "cap": "none", "deadline": "2s"}},
 		{"frontend", map[string]string{"bulkhead": "failsafe", "limits": "a=40 b=30 c=30", "limit": "textbook"}},
+		{"frontend", map[string]string{"fallback": "static", "flaw": "errors-only"}},
 		{"frontend", map[string]string{"timeout": "none", "id_header": "x-correlation-id"}},
+		{"page", map[string]string{"items": "0", "calls": "0", "timeout": "none", "flaw": "serial"}},
 		{"dependency", map[string]string{"service_time": "50us", "jitter": "1ms", "body": "64KiB", "remember": "1000"}},
 	} {
 		if err := Check(test.service, test.with); err != nil {
@@ -123,8 +128,8 @@ func TestDescribe(t *testing.T) {
 			}
 		}
 	}
-	if d, _ := Describe("frontend"); len(d.Flaws) != 18 {
-		t.Errorf("%d flaws, want 6 of breaker + 7 of retry + 4 of bulkhead + 1 of timeout", len(d.Flaws))
+	if d, _ := Describe("frontend"); len(d.Flaws) != 19 {
+		t.Errorf("%d flaws, want 6 of breaker + 7 of retry + 4 of bulkhead + 1 of fallback + 1 of timeout", len(d.Flaws))
 	}
 	if _, known := Describe("backend"); known {
 		t.Error("Describe knows backend")

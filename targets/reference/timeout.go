@@ -77,14 +77,14 @@ func (a attempt) exchange(ctx context.Context, req *http.Request) (*http.Respons
 // newTransport returns a transport of its own for one dependency. It keeps
 // all connections that were ever needed at once, so that load does not churn
 // them.
-func newTransport(s *frontendSettings) *http.Transport {
+func newTransport(dialTimeout time.Duration, protocol string) *http.Transport {
 	t := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: s.dialTimeout}).DialContext,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		MaxIdleConnsPerHost: 4096,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true, // answers pass through as they are
 	}
-	if s.protocol == "h2" {
+	if protocol == "h2" {
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetUnencryptedHTTP2(true)
 	}
