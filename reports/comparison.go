@@ -138,10 +138,10 @@ func ComparisonMarkdown(w io.Writer, c *compare.Comparison) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s %s\n\n", Mark(asClaim(c.Ruling)), c.Ruling)
 	for _, reason := range c.Reasons {
-		fmt.Fprintf(&b, "- %s\n", plainCell(reason))
+		fmt.Fprintf(&b, "- %s\n", markdownText(reason))
 	}
 	for _, note := range c.Notes {
-		fmt.Fprintf(&b, "- Note: %s\n", plainCell(note))
+		fmt.Fprintf(&b, "- Note: %s\n", markdownText(note))
 	}
 	b.WriteString("\n| | metric | base | now | change, each bound with 95% | tolerance | ruling | would have found |\n")
 	b.WriteString("| --- | --- | ---: | ---: | --- | --- | --- | ---: |\n")
@@ -150,32 +150,19 @@ func ComparisonMarkdown(w io.Writer, c *compare.Comparison) error {
 		if !r.Gated {
 			ruling += ": " + r.Reason
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", rowMark(r), plainCell(r.Name()), metricValue(r.Unit, r.Base),
-			metricValue(r.Unit, r.Now), r.Span(), or(r.Allowed(), unknown), plainCell(ruling), r.Found())
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", rowMark(r), markdownText(r.Name()), metricValue(r.Unit, r.Base),
+			metricValue(r.Unit, r.Now), r.Span(), or(r.Allowed(), unknown), markdownText(ruling), r.Found())
 	}
 	if len(c.Claims) > 0 {
 		b.WriteString("\n| | claim | base | now | ruling |\n| --- | --- | --- | --- | --- |\n")
 		for _, claim := range c.Claims {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", compareMark(claim.Ruling, claim.Gated), plainCell(claim.Name), claim.Base, claim.Now,
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", compareMark(claim.Ruling, claim.Gated), markdownText(claim.Name), claim.Base, claim.Now,
 				claimRuling(claim))
 		}
 	}
-	fmt.Fprintf(&b, "\n<sub>%s</sub>\n", plainCell(c.Method))
+	fmt.Fprintf(&b, "\n<sub>%s</sub>\n", markdownText(c.Method))
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// plainCell is foreign text that Markdown takes for nothing else, on one line.
-func plainCell(text string) string {
-	var b strings.Builder
-	for _, r := range Clean(strings.Join(strings.Fields(text), " ")) {
-		if strings.ContainsRune("\\`*_{}[]<>#|~!@&$", r) {
-			fmt.Fprintf(&b, "&#%d;", r) // as a reference it is that character and no sign, and no name to be told
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }
 
 // csvMetrics are the columns of ComparisonCSV that hold a metric.

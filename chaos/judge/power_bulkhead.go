@@ -108,15 +108,9 @@ func (c Bulkhead) weighUnaffected(w *weighing, faults []PlannedFault) {
 	}
 }
 
-// usualFreed is what an absent freed_within means.
-const usualFreed = 5 * time.Second
-
 // weighFreed asks whether the load goes on for long enough after each healing.
 func (c Bulkhead) weighFreed(w *weighing, faults []PlannedFault) {
-	need := 500 * time.Millisecond
-	if c.FreedWithin != usualFreed {
-		need += c.FreedWithin
-	}
+	need := 500*time.Millisecond + c.FreedWithin
 	for _, f := range faults {
 		until, key, what := w.End, w.LengthKey, "the load ends"
 		overlapped := false

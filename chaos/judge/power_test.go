@@ -164,8 +164,10 @@ func TestPower(t *testing.T) {
 			planOf(100, 9*s, faultOf("partition", 2*s, 3*s)), "rejects_within (load.rate)"},
 		{"freed too late to see", Bulkhead{Link: "payments", Route: "pay", Limit: 40, FreedWithin: s},
 			planOf(100, 6400*ms, faultOf("partition", 2*s, 3*s)), "freed_within (load.duration)"},
-		{"freed, of which nobody wrote", Bulkhead{Link: "payments", Route: "pay", Limit: 40, FreedWithin: 5 * s},
+		{"freed, of which nobody wrote", Bulkhead{Link: "payments", Route: "pay", Limit: 40},
 			planOf(100, 6400*ms, faultOf("partition", 2*s, 3*s)), ""},
+		{"freed within 5 s, of which 1.4 s are left", Bulkhead{Link: "payments", Route: "pay", Limit: 40, FreedWithin: 5 * s},
+			planOf(100, 6400*ms, faultOf("partition", 2*s, 3*s)), "freed_within (load.duration)"},
 
 		{"fanout, 120 requests", Fanout{Route: "pay", Calls: 6}, planOf(40, 3*s), ""},
 		{"fanout, 117 requests", Fanout{Route: "pay", Depth: 2}, planOf(39, 3*s), "depth (load.rate)"},

@@ -175,7 +175,8 @@ func TestSurroundings(t *testing.T) {
 wait
 cat *.all
 echo "=== left"
-await '[ "$(ps -e -o stat,args | grep stormctl | grep -vc "^Z\|grep\|sh -euc")" = 0 ]'
+(await '[ "$(ps -e -o stat,args | grep stormctl | grep -vc "^Z\|grep\|sh -euc")" = 0 ]') ||
+  ps -e -o stat,etime,args | grep stormctl | grep -v "^Z\|grep\|sh -euc"
 ps -e -o args | grep "sleep 600" | grep -v "grep\|sh -euc" || true
 find /tmp /run -type f -o -type p
 nft list tables
