@@ -67,7 +67,8 @@ var surroundingsTried = []surrounding{
 		`unshare -n sh -c "ip link set lo up; echo 40000 40009 > /proc/sys/net/ipv4/ip_local_port_range; RUN"`,
 		ran, "", false},
 	{"no port",
-		`unshare -n sh -c "ip link set lo up; echo 1024 1024 > /proc/sys/net/ipv4/ip_local_port_range; stormctl target dependency --listen 127.0.0.1:1024 & RUN"`,
+		`unshare -n sh -c "ip link set lo up; echo 1024 1024 > /proc/sys/net/ipv4/ip_local_port_range; ` +
+			`stormctl target dependency --listen 127.0.0.1:1024 & RUN; c=\$?; kill \$!; exit \$c"`,
 		"exit 2", "cannot assign requested address", true},
 	{"no network", `unshare -n RUN`, "exit 2", "network is unreachable", true},
 	{"50 descriptors", `ulimit -n 50; RUN`, ran, "", false},
