@@ -30,7 +30,7 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 		high = max(high, took)
 	}
 	if n < leastHung {
-		f.TimeoutUpTo = end - begin
+		f.TimeoutUpTo = (end - begin).Round(100 * time.Millisecond)
 	} else {
 		f.Timeout = between(low-hop, low+run.Noise(begin, end)+hop, n)
 		f.Timeout.High = min(f.Timeout.High, float64(high)/float64(time.Millisecond)+1)

@@ -37,7 +37,7 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 	case Slow:
 		f.learnBreaker(run)
 		if f.Open == nil {
-			f.OpenUpTo = end - begin
+			f.OpenUpTo = (end - begin).Round(100 * time.Millisecond)
 		}
 	case Half:
 		opened := opens(run, f.Subject)
