@@ -139,7 +139,10 @@ func (f *Findings) learnBreaker(run *evidence.Run) {
 	f.Opened = true
 	best := map[string]*judge.Part{}
 	for _, counts := range []string{"", "attempt", "request"} {
-		claim := judge.Breaker{Link: f.Link, Route: f.Route, Failures: 1, Counts: counts, Probes: 1, OpensWithin: asked, RejectsWithin: asked, ClosesWithin: asked}
+		claim := judge.Breaker{
+			Link: f.Link, Route: f.Route, Failures: 1, Counts: counts, Probes: 1,
+			OpensWithin: asked, RejectsWithin: asked, ClosesWithin: asked,
+		}
 		for _, p := range claim.Judge(run).Parts {
 			if p.Seen == nil {
 				continue
