@@ -112,6 +112,9 @@ func (d *discoverer) discover(ctx context.Context, args []string) error {
 	release()
 	shown.close()
 	if err != nil && len(found.Done) == 0 {
+		if errors.Is(err, exitStopped) {
+			tell(d.stderr, "stopped before anything was found; what was seen is in "+reports.Clean(out))
+		}
 		return err
 	}
 	if printErr := d.print(found, doubts, out); printErr != nil {
