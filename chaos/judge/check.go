@@ -12,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed backoff.go breaker.go bulkhead.go fanout.go recovery.go retry.go stands.go steady.go timeout.go
+//go:embed backoff.go breaker.go bulkhead.go connections.go fanout.go recovery.go retry.go stampede.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -176,6 +176,37 @@ func (c Fanout) Check(report func(field, problem string)) {
 		report("growth", "needs of: two routes at least, with different numbers of items")
 	case c.Growth == 0 && len(c.Of) > 0:
 		report("of", "goes with growth, which is missing")
+	}
+}
+
+func (Connections) Required() []string { return []string{"link"} }
+
+func (c Connections) Check(report func(field, problem string)) {
+	count(report, "at_most", c.AtMost)
+	if c.Refused != nil {
+		count(report, "refused", *c.Refused)
+	}
+	if c.AtMost == 0 && c.New == 0 && c.Refused == nil && c.SettledWithin == 0 {
+		report("", "claims nothing: give at_most, new, refused or settled_within")
+	}
+}
+
+// Pers are the values of Stampede.Per.
+var Pers = []string{"path"}
+
+func (c *Stampede) Defaults() { c.Per = "path" }
+
+func (Stampede) Required() []string { return []string{"link", "ttl"} }
+
+func (c Stampede) Check(report func(field, problem string)) {
+	count(report, "at_once", c.AtOnce)
+	count(report, "per_expiry", c.PerExpiry)
+	count(report, "cold_start", c.ColdStart)
+	if c.AtOnce == 0 && c.PerExpiry == 0 && c.ColdStart == 0 {
+		report("", "claims nothing: give at_once, per_expiry or cold_start")
+	}
+	if !slices.Contains(Pers, c.Per) {
+		report("per", fmt.Sprintf("%q is unknown: values are told apart by %s", c.Per, strings.Join(Pers, " or ")))
 	}
 }
 
