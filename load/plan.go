@@ -56,6 +56,9 @@ type Route struct {
 	Name   string
 	Weight float64 // share of the arrivals relative to the other routes; 0 means 1
 	Addr   string  // ip:port to dial, the name already resolved; or unix:PATH
+	// Others are further ip:ports of the same service: connections lead to all of them in turn, whether one answers or
+	// not. Routes with the same Addr and Others share connections.
+	Others []string
 
 	// TLS, if not nil, has ServerName set, or InsecureSkipVerify. Its NextProtos are
 	// left aside: Protocol alone is offered. Routes with the same one share connections.

@@ -122,6 +122,9 @@ func (g *program) prepare(r Route, p Plan) (preparedRequest, error) {
 		return preparedRequest{}, fmt.Errorf("weight %v is not a share", r.Weight)
 	}
 	e, err := parseEndpoint(r.Addr)
+	if err == nil {
+		e, err = e.with(r.Others)
+	}
 	if err != nil {
 		return preparedRequest{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,9 @@ type incarnation struct {
 // launch starts the supervisor, and through it the command. It returns when
 // the command has been executed.
 func launch(p Process, program string) (*incarnation, error) {
+	if os.Getenv(superviseEnv) != "" {
+		return nil, errors.New("this process was started as a supervisor: targets.Supervise must be called first in main") // or each would start the next
+	}
 	output, offset, err := p.openOutput()
 	if err != nil {
 		return nil, err
@@ -59,7 +63,8 @@ func launch(p Process, program string) (*incarnation, error) {
 	}
 	cmd := exec.Command(self)
 	cmd.Args = append([]string{"stormctl-supervisor", program}, p.Command...)
-	cmd.Env = append(append(os.Environ(), p.Env...), superviseEnv+"=1")
+	cmd.Env = slices.Concat(os.Environ(), p.User.environ(), p.Env,
+		[]string{superviseEnv + "=1", userEnv + "=" + p.User.String(), netnsEnv + "=" + p.Netns})
 	cmd.Dir = p.Dir
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.ExtraFiles = []*os.File{lifelineFD - 3: lifelineEnd, reportFD - 3: reportEnd}

@@ -36,6 +36,10 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// Connections stay within bounds, also while they are all opened anew (docs/claims/connections.md).
+	Connections *judge.Connections `yaml:"connections"`
+	// Callers who miss a value in a cache together share one fetch of it (docs/claims/stampede.md).
+	Stampede *judge.Stampede `yaml:"stampede"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -123,6 +127,13 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
 		}
+	case kind == "connections" && link && c.Connections.Refused != nil:
+		for _, name := range c.Connections.Link {
+			if at := path.Child("refused"); r.Sound(at) && r.x.Links[name].Greeting == "" {
+				r.Wrong(at, fmt.Sprintf("refused: on link %s it is not read whether the server lets a connection in", strict.Quote(name)),
+					"give the link greeting: with what is spoken on it, like postgres")
+			}
+		}
 	case kind == "stands":
 		for j, name := range c.Stands.Routes {
 			if at := path.Child("routes").Item(j); r.toRoute(at, name) && slices.Index(c.Stands.Routes, name) < j {
@@ -148,7 +159,11 @@ func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route boo
 		x, at := claim.FieldByIndex(f.Index), path.Child(f.Key)
 		switch f.Key {
 		case "link", "without":
-			link = r.each(at, x, r.toCalls)
+			to := r.toCalls
+			if claim.Type() == reflect.TypeFor[judge.Connections]() {
+				to = r.toConnections
+			}
+			link = r.each(at, x, to)
 		case "route":
 			route = r.each(at, x, r.toRoute)
 		}
@@ -168,6 +183,18 @@ func (r *rules) toCalls(path strict.Path, name string) bool {
 	}
 	r.Wrong(path, fmt.Sprintf("%s: link %s knows connections, not calls", path.Tail(), strict.Quote(name)),
 		"claim what callers see of it by steady or recovery, or take out protocol: tcp")
+	return false
+}
+
+// toConnections checks that a value names a link that knows connections.
+func (r *rules) toConnections(path strict.Path, name string) bool {
+	if !r.toLink(path, name) {
+		return false
+	}
+	if link := r.x.Links[name]; link == nil || link.Protocol == toxic.ProtocolTCP {
+		return link != nil
+	}
+	r.Wrong(path, fmt.Sprintf("%s: link %s knows calls, not connections", path.Tail(), strict.Quote(name)), "give the link protocol: tcp")
 	return false
 }
 
