@@ -55,7 +55,9 @@ var refutedBy = map[string]string{
 	"bulkhead-shared-pool": "bulkhead", "bulkhead-over-limit": "bulkhead", "bulkhead-slow-reject": "bulkhead", "bulkhead-leaks": "bulkhead",
 	"timeout-none":      "timeout",
 	"chatty-n-plus-one": "fanout", "chatty-serial": "fanout",
-	"fallback-errors-only": "stands",
+	"fallback-errors-only":     "stands",
+	"stampede-no-idle-timeout": "connections",
+	"cache-stampedes":          "stampede",
 }
 
 // libraries are the sound examples with the other libraries people use.

@@ -26,7 +26,7 @@ type Description struct {
 }
 
 // Names returns the services that Serve knows.
-func Names() []string { return []string{"frontend", "page", "dependency"} }
+func Names() []string { return []string{"frontend", "page", "pool", "cache", "dependency"} }
 
 // Describe describes the service of that name; false if there is none.
 func Describe(name string) (Description, bool) {
@@ -44,6 +44,20 @@ func Describe(name string) (Description, bool) {
 			About:    "makes the calls of a page for each request, as many for one item as for a thousand",
 			Settings: describe(pageKeys),
 			Flaws:    slices.Clone(pageFlaws),
+		}, true
+	case "pool":
+		return Description{
+			Name:     name,
+			About:    "asks a PostgreSQL for each request, over a pool of connections that it fills as it starts",
+			Settings: describe(poolKeys),
+			Flaws:    slices.Clone(poolFlaws),
+		}, true
+	case "cache":
+		return Description{
+			Name:     name,
+			About:    "answers from redis, and fills that from its origin",
+			Settings: describe(cacheKeys),
+			Flaws:    slices.Clone(cacheFlaws),
 		}, true
 	case "dependency":
 		return Description{
@@ -64,6 +78,12 @@ func Check(name string, with map[string]string) error {
 		return err
 	case "page":
 		_, err := parsePage(with)
+		return err
+	case "pool":
+		_, err := parsePool(with)
+		return err
+	case "cache":
+		_, err := parseCache(with)
 		return err
 	case "dependency":
 		_, err := parseDependency(with)
