@@ -166,7 +166,7 @@ func (c Fanout) Check(report func(field, problem string)) {
 	for _, route := range slices.Sorted(maps.Keys(c.Of)) {
 		different[c.Of[route]] = true
 		if c.Of[route] < 0 {
-			report("of", fmt.Sprintf("%s: %d is negative", route, c.Of[route]))
+			report("of", fmt.Sprintf("%q: %d is negative", route, c.Of[route]))
 		}
 	}
 	switch {
