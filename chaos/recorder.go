@@ -52,6 +52,8 @@ type recorder struct {
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
+
+	onEvent func(line int, e evidence.Event) // is told of each, from several goroutines; nil is not told
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
 }
 
@@ -117,7 +119,10 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.mask != nil {
 		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
 	}
-	rec.timeline.Add(e)
+	line := rec.timeline.Add(e)
+	if rec.onEvent != nil {
+		rec.onEvent(line, e)
+	}
 	if rec.memory != nil {
 		rec.memory.Event(e)
 	}
