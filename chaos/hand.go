@@ -26,6 +26,10 @@ type Hand struct {
 	// block: the run waits for it. nil is not told.
 	Line func(line int, e evidence.Event)
 
+	// Made is told of the run directory, which is empty but for the experiment, before
+	// anything is started; an error ends the run. nil is not told.
+	Made func(dir string) error
+
 	mu      sync.Mutex
 	d       *drive          // nil before there is load, and after it
 	ctx     context.Context // of the load
@@ -56,6 +60,14 @@ var errEnough = errors.New("ended by hand")
 // lookSteady is how long a system has before the first look at whether it is steady,
 // and between the looks.
 const lookSteady = 3 * time.Second
+
+// made tells of the run directory.
+func (h *Hand) made(dir string) error {
+	if h == nil || h.Made == nil {
+		return nil
+	}
+	return h.Made(dir)
+}
 
 // line is what a recorder tells of its events; nil if nobody is told.
 func (h *Hand) line() func(int, evidence.Event) {

@@ -53,8 +53,9 @@ type recorder struct {
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
 
+	telling sync.Mutex
 	onEvent func(line int, e evidence.Event) // is told of each, from several goroutines; nil is not told
-	onFail func(error) // is told once of a file that cannot be written; nil is not told
+	onFail  func(error)                      // is told once of a file that cannot be written; nil is not told
 }
 
 // linkRecorder collects the exchanges of one link.
@@ -119,9 +120,12 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.mask != nil {
 		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
 	}
-	line := rec.timeline.Add(e)
-	if rec.onEvent != nil {
-		rec.onEvent(line, e)
+	if rec.onEvent == nil {
+		rec.timeline.Add(e)
+	} else {
+		rec.telling.Lock() // so that lines are told in their order
+		rec.onEvent(rec.timeline.Add(e), e)
+		rec.telling.Unlock()
 	}
 	if rec.memory != nil {
 		rec.memory.Event(e)

@@ -95,6 +95,9 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err := writeNew(root, ExperimentFile, text); err != nil {
 		return nil, err
 	}
+	if err := opts.Hand.made(dir); err != nil {
+		return nil, err
+	}
 	if err := execute(ctx, x, in, schedule, dir, root, opts); err != nil {
 		err = in.MaskError(err)
 		if !errors.As(err, new(Unwritten)) {

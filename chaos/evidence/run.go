@@ -74,6 +74,9 @@ type Death struct {
 	Text   string // "checkout ended by itself: exit status 3", perhaps with its last output in lines of their own
 }
 
+// MaxAlerts is how many changes of alerts a run records.
+const MaxAlerts = 10_000
+
 // Alert is a change of one alert, as Alertmanager's webhook told of it.
 type Alert struct {
 	At       time.Duration `json:"-"`        // when it was heard

@@ -9,11 +9,11 @@ import (
 
 // Times is what became of one fault that somebody injected, on the clock of the run.
 type Times struct {
-	Fault              string
-	By                 string        // who injected it
-	Injected, Healed   time.Duration // Healed is −1 of one that was not
-	Detected           *Seen         // nil if nobody said so
-	Mitigated          *Seen
+	Fault            string
+	By               string        // who injected it
+	Injected, Healed time.Duration // Healed is −1 of one that was not
+	Detected         *Seen         // nil if nobody said so
+	Mitigated        *Seen
 }
 
 // Seen is that somebody saw something, and how long after the injection.
@@ -24,7 +24,7 @@ type Seen struct {
 
 // Mark takes note of a mark; the first of a kind counts.
 func (t *Times) Mark(what string, at time.Duration, by string) {
-	seen := &Seen{at - t.Injected, by}
+	seen := &Seen{(at - t.Injected).Round(100 * time.Millisecond), by}
 	switch {
 	case what == Detected && t.Detected == nil:
 		t.Detected = seen

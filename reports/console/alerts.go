@@ -14,9 +14,8 @@ import (
 )
 
 const (
-	mostAlerts    = 1000  // that are told apart
-	mostChanges   = 10000 // of all of them in one run
-	longestLabel  = 200   // characters
+	mostAlerts    = 1000 // that are told apart
+	longestLabel  = 200  // characters
 	mostInMessage = 500
 )
 
@@ -46,7 +45,7 @@ func (a *alerts) changed(e evidence.Alert) bool {
 	}
 	key := [2]string{e.Name, e.Instance}
 	was, known := a.firing[key]
-	if known && was == e.Firing || !known && len(a.firing) >= mostAlerts || a.changes >= mostChanges {
+	if known && was == e.Firing || !known && len(a.firing) >= mostAlerts || a.changes >= evidence.MaxAlerts {
 		return false
 	}
 	a.firing[key] = e.Firing

@@ -26,13 +26,13 @@ type columns struct {
 }
 
 type column struct {
-	seconds         int
-	offered, ok     uint64
-	failed, unsent  uint64
-	p50, p99        time.Duration // of the worst second
-	lag             time.Duration // p99, likewise
-	links           map[string]linkColumn
-	hasTime         bool
+	seconds        int
+	offered, ok    uint64
+	failed, unsent uint64
+	p50, p99       time.Duration // of the worst second
+	lag            time.Duration // p99, likewise
+	links          map[string]linkColumn
+	hasTime        bool
 }
 
 type linkColumn struct {

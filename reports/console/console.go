@@ -18,7 +18,7 @@ import (
 // Config is what a console needs to know.
 type Config struct {
 	Experiment *experiment.Experiment // with a gameday:
-	Hand       *chaos.Hand            // of its run; its Line becomes the console's
+	Hand       *chaos.Hand            // of its run; what it tells, it tells the console
 	Length     time.Duration          // of the load
 	Tokens     Tokens
 	Hosts      []string // names that it is asked for by, beside IP addresses and localhost
@@ -63,7 +63,7 @@ func New(c Config) *Console {
 		room:  room{people: map[[32]byte]*person{}, empty: time.Now()},
 		begun: make(chan struct{}), closed: make(chan struct{}),
 	}
-	con.hand.Line = con.line
+	con.hand.Line, con.hand.Made = con.line, con.journal.Open
 	con.mux = guard.New(guard.Config{Hosts: c.Hosts, Pages: true}).Wrap(con.routes())
 	con.watching.Go(con.attend)
 	return con
@@ -71,9 +71,6 @@ func New(c Config) *Console {
 
 // ServeHTTP answers what the guard lets in.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
-
-// Made is told of the run directory when that is made: the journal is in it.
-func (c *Console) Made(dir string) error { return c.journal.Open(dir) }
 
 // Begin waits until the owner begins the load; it is what chaos.Options.Begin asks.
 func (c *Console) Begin(ctx context.Context) (time.Time, error) {

@@ -114,10 +114,10 @@ func (c *Console) renderDoor(problem string) ([]byte, error) {
 
 // choiceView is one fault of the palette.
 type choiceView struct {
-	Index                          int
-	Name, What, On, Most, Usual    string
-	Touches, Undo                  string
-	Restart                        bool
+	Index                       int
+	Name, What, On, Most, Usual string
+	Touches, Undo               string
+	Restart                     bool
 }
 
 func (c *Console) palette() (all []choiceView) {
@@ -133,7 +133,9 @@ func (c *Console) palette() (all []choiceView) {
 }
 
 // usual is what a form begins with: not the longest that is allowed.
-func usual(most time.Duration) time.Duration { return min(most, max(most/2, 5*time.Second).Truncate(time.Second)) }
+func usual(most time.Duration) time.Duration {
+	return min(most, max(most/2, 5*time.Second).Truncate(time.Second))
+}
 
 // limits are what would end the run by itself, and what it may touch.
 func limits(x *experiment.Experiment) (all []string) {
@@ -180,7 +182,7 @@ type faultView struct {
 	fault
 	Letter, State string
 	Until         float64 // on the clock; 0 is not known
-	Left          string
+	By            string
 }
 
 type armedView struct {
@@ -194,9 +196,9 @@ type checkView struct {
 }
 
 type claimView struct {
-	Index                     int
+	Index                      int
 	Claim, Class, Mark, Reason string
-	Predictions               []predictionView
+	Predictions                []predictionView
 }
 
 type predictionView struct{ By, Mark, Class, Right string }
@@ -231,10 +233,10 @@ func (c *Console) view() *view {
 	v.Ready = v.Unready == "" && v.Phase == during
 	v.figures(cols.last())
 	for i, f := range faults {
-		v.Faults = append(v.Faults, viewOf(f, i, now))
+		v.Faults = append(v.Faults, viewOf(f, i))
 	}
 	for _, f := range inForce {
-		v.Force = append(v.Force, viewOf(f, slices.IndexFunc(faults, func(o fault) bool { return o.Index == f.Index }), now))
+		v.Force = append(v.Force, viewOf(f, slices.IndexFunc(faults, func(o fault) bool { return o.Index == f.Index })))
 	}
 	palette := c.palette()
 	for _, a := range arms {
@@ -264,8 +266,8 @@ func (v *view) figures(last column) {
 }
 
 // viewOf is a fault as it is shown, the i-th that came.
-func viewOf(f fault, i int, now time.Duration) faultView {
-	v := faultView{fault: f, Letter: letter(i), State: "healed"}
+func viewOf(f fault, i int) faultView {
+	v := faultView{fault: f, Letter: letter(i), State: "healed", By: reports.Clean(f.By)}
 	v.Name, v.Error = reports.Clean(f.Name), reports.Clean(f.Error)
 	switch {
 	case f.Error != "":
@@ -279,7 +281,7 @@ func viewOf(f fault, i int, now time.Duration) faultView {
 		v.State = "in force"
 		if f.For > 0 {
 			until := f.Injected + f.For
-			v.Until, v.Left = until.Seconds(), clock(max(0, until-now))
+			v.Until, v.State = until.Seconds(), "to "+clock(until) // which the page's script counts down to
 		}
 	}
 	return v
@@ -332,7 +334,7 @@ func timesOf(faults []fault, marks []mark) (all []gameday.Times) {
 		if f.Injected < 0 {
 			continue
 		}
-		t := gameday.Times{Fault: f.Name, Injected: f.Injected, Healed: f.Healed, By: f.By}
+		t := gameday.Times{Fault: reports.Clean(f.Name), Injected: f.Injected, Healed: f.Healed, By: f.By}
 		for _, m := range marks {
 			if m.Fault == f.Name {
 				t.Mark(m.What, m.At, m.By)
