@@ -28,6 +28,7 @@ type drive struct {
 	rec      *recorder
 	progress *tracker
 
+	hand  *Hand                    // of who takes part; nil is nobody
 	begin time.Time                // when the first arrival is due; zero is at once
 	start time.Time                // of the clock that every time of the experiment is on: when the warm-up is over
 	stop  context.CancelCauseFunc  // ends the load, and heals
@@ -51,15 +52,17 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	defer live.wait()
 	watched, links := d.bed.Watch(ctx, d.died), d.watchLinks(ctx, d.bed.Relays)
 	healed := d.runTimeline(ctx)
+	d.hand.begin(ctx, d)
 	end, cause := d.runLoad(ctx, begun)
 	used := d.bed.Usage()
 	d.stop(cause) // a timeline that outlives the load heals now
 	<-healed
+	d.hand.end()
 	watched.Wait()
 	links.Wait()
 	d.addUsage(used)
 
-	if cause != nil && !errors.Is(cause, errNotSteady) {
+	if cause != nil && !errors.Is(cause, errNotSteady) && !errors.Is(cause, errEnough) {
 		d.add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
 	}
 	d.progress.phase("judging", "the load has ended")
@@ -178,16 +181,25 @@ func (d *drive) confirmSteady() bool {
 
 func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
 	d.rec.add(faultEvent(evidence.KindInject, at, e, err))
-	d.progress.injected(e.Index, d.x.Chaos[e.Index].String(), at, err)
+	d.progress.injected(e.Index, d.nameOf(e), at, err)
 }
 
 func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
 	healed := faultEvent(evidence.KindHeal, at, e, err)
+	healed.By = d.hand.healer(e.Index)
 	if f, ok := e.Fault.(interface{ Counts() (hit, overflow uint64) }); ok {
 		healed.Hit, healed.Overflow = f.Counts()
 	}
 	d.rec.add(healed)
-	d.progress.healed(e.Index, d.x.Chaos[e.Index].String(), at, err)
+	d.progress.healed(e.Index, d.nameOf(e), at, err)
+}
+
+// nameOf is what the fault of an event is called: of the experiment, or by hand.
+func (d *drive) nameOf(e timeline.Event) string {
+	if e.Index < len(d.x.Chaos) {
+		return d.x.Chaos[e.Index].String()
+	}
+	return d.hand.nameOf(e.Index)
 }
 
 func (d *drive) died(target string, at time.Time, err error) {

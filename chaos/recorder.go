@@ -52,7 +52,10 @@ type recorder struct {
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
-	onFail func(error) // is told once of a file that cannot be written; nil is not told
+
+	telling sync.Mutex
+	onEvent func(line int, e evidence.Event) // is told of each, from several goroutines; nil is not told
+	onFail  func(error)                      // is told once of a file that cannot be written; nil is not told
 }
 
 // linkRecorder collects the exchanges of one link.
@@ -117,7 +120,13 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.mask != nil {
 		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
 	}
-	rec.timeline.Add(e)
+	if rec.onEvent == nil {
+		rec.timeline.Add(e)
+	} else {
+		rec.telling.Lock() // so that lines are told in their order
+		rec.onEvent(rec.timeline.Add(e), e)
+		rec.telling.Unlock()
+	}
 	if rec.memory != nil {
 		rec.memory.Event(e)
 	}

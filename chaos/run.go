@@ -35,6 +35,10 @@ type Options struct {
 	// begin: runs that are to go side by side get the same time. nil begins at once.
 	Begin func(context.Context) (time.Time, error)
 
+	// Hand takes part in the run while it goes on; nil is nobody. The palette of the
+	// experiment is for it alone.
+	Hand *Hand
+
 	// Watch is told of progress, by one goroutine at a time; nil is not told. It
 	// must not block: the run waits for it.
 	Watch func(Progress)
@@ -64,6 +68,9 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if x.Seed == 0 {
 		x.Seed = random() >> 11 // a number that any JSON reader keeps exactly
 	}
+	if opts.Hand == nil {
+		x.GameDay = nil
+	}
 	in, err := x.ReadInputs()
 	if err != nil {
 		return nil, err
@@ -86,6 +93,9 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 		return nil, err
 	}
 	if err := writeNew(root, ExperimentFile, text); err != nil {
+		return nil, err
+	}
+	if err := opts.Hand.made(dir); err != nil {
 		return nil, err
 	}
 	if err := execute(ctx, x, in, schedule, dir, root, opts); err != nil {
@@ -142,7 +152,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err != nil {
 		return err
 	}
-	rec.mask = in.Mask
+	rec.mask, rec.onEvent = in.Mask, opts.Hand.line()
 	rec.tellSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)
@@ -151,7 +161,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		progress.event(text)
 	}
-	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin}
+	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand}
 	return settle(bed, rec, progress, d.run(ctx))
 }
 

@@ -126,6 +126,14 @@ func (r *Run) add(e Event) {
 	switch {
 	case e.Kind == KindStart && e.Start != nil:
 		r.begin(e.Start)
+	case e.Kind == KindFault && e.Injection != nil && e.Fault == len(r.Faults)+1 && e.Injection.Index == len(r.Faults):
+		fault := *e.Injection // the event is the writer's
+		fault.Injected, fault.Healed = -1, -1
+		r.Faults = append(r.Faults, fault)
+	case e.Kind == KindAlert && e.Alert != nil:
+		alert := *e.Alert
+		alert.At = e.At.Duration()
+		r.Alerts = append(r.Alerts, alert)
 	case e.Kind == KindInject && r.has(e.Fault):
 		fault := &r.Faults[e.Fault-1]
 		if e.Error == "" {

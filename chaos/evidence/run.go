@@ -37,6 +37,7 @@ type Run struct {
 	Faults []Injection       // by Index; those that were planned and never injected are here too
 	Ticks  []Tick            // one per second
 	Deaths []Death           // targets that ended by themselves, by At
+	Alerts []Alert           // what an alertmanager said, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
 	Flaws  []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
@@ -71,6 +72,17 @@ type Death struct {
 	At     time.Duration
 	Target string
 	Text   string // "checkout ended by itself: exit status 3", perhaps with its last output in lines of their own
+}
+
+// MaxAlerts is how many changes of alerts a run records.
+const MaxAlerts = 10_000
+
+// Alert is a change of one alert, as Alertmanager's webhook told of it.
+type Alert struct {
+	At       time.Duration `json:"-"`        // when it was heard
+	Name     string        `json:"name"`     // its label alertname
+	Instance string        `json:"instance"` // tells it from others of its name
+	Firing   bool          `json:"firing"`   // else it is resolved
 }
 
 // Link is the behind: everything one link saw.

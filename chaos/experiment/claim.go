@@ -36,6 +36,8 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// People are told of a fault by an alert, and told when it is over (docs/claims/alert.md).
+	Alert *judge.Alert `yaml:"alert"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -122,6 +124,10 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 	case kind == "fanout":
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
+		}
+	case kind == "alert":
+		if at := path.Child("on"); len(r.x.Targets) > 0 {
+			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))
 		}
 	case kind == "stands":
 		for j, name := range c.Stands.Routes {

@@ -12,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed backoff.go breaker.go bulkhead.go fanout.go recovery.go retry.go stands.go steady.go timeout.go
+//go:embed alert.go backoff.go breaker.go bulkhead.go fanout.go recovery.go retry.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -150,6 +150,12 @@ func (c Bulkhead) Check(report func(field, problem string)) {
 func (Timeout) Required() []string { return []string{"link", "route", "within"} }
 
 func (c *Recovery) Defaults() { c.Goodput, c.For = 0.95, time.Second }
+
+func (c Alert) Check(report func(field, problem string)) {
+	if c.FiresWithin == 0 && c.ResolvesWithin == 0 {
+		report("", "claims nothing: give fires_within or resolves_within")
+	}
+}
 
 func (Recovery) Required() []string { return []string{"within"} }
 
