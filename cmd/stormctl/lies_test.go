@@ -165,8 +165,8 @@ func (t truth) lies(steps []float64) []lie {
 
 // truthsOf finds the truths of a case.
 func (c rulingCase) truths() []truth {
-	if c.refutes != "" {
-		return nil
+	if c.refutes != "" || c.known != nil {
+		return c.known
 	}
 	return truths[c.String()]
 }
