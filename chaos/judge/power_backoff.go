@@ -86,7 +86,11 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 		w.weak("base", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, first, needFirst),
 			"%s be retried, and at least %d first waits are needed", expected(first, "call would", "calls would"), needFirst)
 	}
-	if c.Law != "constant" {
+	switch c.Law {
+	case "constant":
+	case "linear", "decorrelated":
+		c.weighRank(w, "law", "follow it", 2, faults, patience)
+	default:
 		c.weighRank(w, "factor", "grow", 2, faults, patience)
 	}
 	if c.Jitter > 0 || c.Law == "full" {

@@ -84,7 +84,9 @@ func (b Breaker) Power(p Plan) []Weakness {
 		return w.found
 	}
 	b.weighOpening(w, episodes, longest)
+	b.weighInstances(w, longest)
 	b.weighProbes(w, episodes)
+	b.weighProbing(w, episodes)
 	b.weighRejects(w, episodes)
 	b.weighClosing(w, episodes)
 	b.weighIgnored(w, episodes)

@@ -114,6 +114,15 @@ func (c Retry) Power(p Plan) []Weakness {
 	if c.Amplification > 0 {
 		c.weighAmplification(w)
 	}
+	if c.Budget > 0 {
+		c.weighBudget(w, faults)
+	}
+	if c.Deadline {
+		c.weighDeadline(w, faults)
+	}
+	if c.SameKey {
+		c.weighSameKey(w)
+	}
 	return w.found
 }
 
