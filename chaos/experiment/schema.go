@@ -131,6 +131,9 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		choice("probing", judge.Probings)
 	case reflect.TypeFor[judge.Backoff]():
 		choice("law", judge.Laws)
+	case reflect.TypeFor[judge.Effects]():
+		choice("per", judge.Pers)
+		choice("keys", judge.Keyings)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
 	case reflect.TypeFor[CPU]():

@@ -233,6 +233,33 @@ func TestPower(t *testing.T) {
 			planOf(500, 9*s, faultOf("hang", 5*s, 2*s, func(f *PlannedFault) { f.Share = 0.5 })), " (chaos)"},
 		{"stands, only slowed down", Stands{Without: "payments", Routes: []string{"pay"}}, planOf(500, 9*s, faultOf("latency", 5*s, 2*s, delay(s))), " (chaos)"},
 
+		{"effects, 24 are delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(24, 9*s, faultOf("drop_response", 2*s, s)), ""},
+		{"effects, 23 are delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(23, 9*s, faultOf("drop_response", 2*s, s)), "exactly (chaos[0].for)"},
+		{"effects, nothing is delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(100, 9*s, faultOf("errors", 2*s, s)), " (chaos)"},
+		{"effects, delivered twice behind what is looked at", Effects{At: Links{"payments"}, Route: "pay"}, planOf(100, 9*s, faultOf("duplicate", 2*s, s)), " (chaos)"},
+		{"effects, delivered twice in front of it", Effects{At: Links{"payments"}, Route: "pay"},
+			with(planOf(24, 9*s, faultOf("duplicate", 2*s, s, func(f *PlannedFault) { f.On = "front" })), func(p *Plan) {
+				p.Links["front"] = PlannedLink{From: "edge", To: "checkout"}
+			}), ""},
+
+		{"shed, 3 s of 1.5 times", Shed{Route: "pay", Capacity: 100}, planOf(150, 3*s), ""},
+		{"shed, 2 s of 1.5 times", Shed{Route: "pay", Capacity: 100}, planOf(150, 2*s), " (load.rate)"},
+		{"shed, 1.4 times", Shed{Route: "pay", Capacity: 100}, planOf(140, 9*s), " (load.rate)"},
+		{"shed, nothing is to be turned away", Shed{Route: "pay", Capacity: 10, RejectsWithin: s}, planOf(16, 3*s), "rejects_within (load.rate)"},
+
+		{"skew, an even spread is told from 1.5", Skew{Links: Links{"payments", "other"}, AtMost: 1.5}, planOf(121, s), ""},
+		{"skew, too few calls", Skew{Links: Links{"payments", "other"}, AtMost: 1.5}, planOf(119, s), "at_most (load.rate)"},
+		{"skew, a narrow bound", Skew{Links: Links{"payments", "other"}, AtMost: 1.1}, planOf(899, s), "at_most (load.rate)"},
+		{"skew, a narrow bound and enough", Skew{Links: Links{"payments", "other"}, AtMost: 1.1}, planOf(901, s), ""},
+		{"skew, too few before the fault", Skew{Links: Links{"payments", "other"}, AtMost: 1.5}, planOf(100, 9*s, faultOf("errors", s, s)), "at_most (chaos[0].at)"},
+
+		{"health", Health{Links: Links{"payments", "other"}, OutWithin: s, BackWithin: s, Keeps: 1}, planOf(25, 9*s, faultOf("errors", 2*s, 2*s)), ""},
+		{"health, no time to be seen out", Health{Links: Links{"payments", "other"}, OutWithin: s}, planOf(25, 9*s, faultOf("errors", 2*s, 1900*ms)), "out_within (chaos[0].for)"},
+		{"health, no time to come back", Health{Links: Links{"payments", "other"}, BackWithin: s}, planOf(25, 5*s, faultOf("errors", 2*s, 2100*ms)), "back_within (load.duration)"},
+		{"health, nothing is lost", Health{Links: Links{"payments", "other"}, OutWithin: s, BackWithin: s, Keeps: 1}, planOf(25, 9*s), "out_within (chaos), back_within (chaos), keeps (chaos)"},
+		{"health, all calls are refused", Health{Links: Links{"payments", "other"}, OutWithin: s}, planOf(25, 9*s, faultOf("down", 2*s, 3*s)), "out_within (chaos)"},
+		{"health, too few a second", Health{Links: Links{"payments", "other"}, Keeps: 1}, planOf(23, 9*s, faultOf("errors", 2*s, 2*s)), "keeps (load.rate)"},
+
 		{"timeout, 10 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1100*ms)), ""},
 		{"timeout, 9 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1090*ms)),
 			"within (chaos[0].for)"},

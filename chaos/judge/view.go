@@ -89,14 +89,8 @@ const (
 	moreFail = ": let faults last for longer, or offer more"
 )
 
-// onPath reports whether a fault concerns calls over the link: it is on the link
-// itself, or it happens to the target that the link leads to.
-func onPath(link *evidence.Link, f evidence.Injection) bool {
-	if f.OnTarget() {
-		return f.On == link.To || slices.Contains(f.Others, link.To)
-	}
-	return f.On == link.Name
-}
+// onPath reports whether a fault concerns calls over the link.
+func onPath(link *evidence.Link, f evidence.Injection) bool { return f.OnPath(link) }
 
 // horizon is how far the evidence can be trusted to be whole: to the end of
 // the load, or, when the run was cut, to one flush before the last record.
