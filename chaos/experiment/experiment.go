@@ -18,6 +18,7 @@ type Experiment struct {
 	Chaos   []Event            `yaml:"chaos"`   // What goes wrong, and when; at most 64 events.
 	Claims  []Claim            `yaml:"claims"`  // What must hold; each is ruled held, refuted or inconclusive.
 	Limits  Limits             `yaml:"limits"`  // What may be touched, and when to stop.
+	Soak    Soak               `yaml:"soak"`    // How a long run is judged chapter by chapter.
 	// Further files for the run directory: codequality, comment, csv, github, html, json, junit, markdown, openmetrics, text.
 	Reports []string `yaml:"reports"`
 }
