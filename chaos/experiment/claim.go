@@ -6,10 +6,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/toxic"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Claim is one statement; exactly one kind is given.
@@ -134,6 +136,8 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 	switch {
 	case kind == "breaker" && link && route:
 		r.caller(path, c.Breaker.Link, c.Breaker.Route)
+	case kind == "steady":
+		r.over(path.Child("over"), c.Steady.Over)
 	case kind == "fanout":
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
@@ -164,6 +168,22 @@ func (r *rules) toRoutes(path strict.Path, names []string) {
 		if at := path.Item(i); r.toRoute(at, name) && slices.Index(names, name) < i {
 			r.Wrong(at, fmt.Sprintf("%s: %s is given twice", path.Tail(), strict.Quote(name)), "remove one")
 		}
+	}
+}
+
+// over checks that the stretch of a claim fits into what is judged at once.
+func (r *rules) over(path strict.Path, over time.Duration) {
+	r.positive(path, over > 0)
+	if !r.Sound(path) || r.length == 0 {
+		return
+	}
+	chapter, is := r.x.InChapters(r.length)
+	switch {
+	case is && over > chapter:
+		r.Wrong(path, fmt.Sprintf("over: %s is longer than a chapter", unit.FormatDuration(over)),
+			fmt.Sprintf("each is judged by itself, and has %s; soak.chapter makes them longer", unit.FormatDuration(chapter)))
+	case over > r.length:
+		r.Wrong(path, fmt.Sprintf("over: %s is longer than the load", unit.FormatDuration(over)), r.end())
 	}
 }
 

@@ -26,6 +26,9 @@ func (s Steady) Check(report func(field, problem string)) {
 	if s.P50 > s.P99 && s.P99 > 0 {
 		report("p50", fmt.Sprintf("%v is longer than p99, which is never below it", s.P50))
 	}
+	if s.OutsideFaults && s.Over == 0 {
+		report("outside_faults", "goes with over, which is missing: without it only what was before the first fault counts")
+	}
 }
 
 func (Breaker) Required() []string { return []string{"link", "route"} }
