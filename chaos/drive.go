@@ -56,13 +56,22 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	live := d.record()
 	defer live.wait()
 	watched, links := d.bed.Watch(ctx, d.died), d.watchLinks(ctx, d.bed.Relays)
-	healed := d.runTimeline(ctx)
-	d.hand.begin(ctx, d)
+	breaking, heal := context.WithCancel(ctx)
+	defer heal()
+	healed := d.runTimeline(breaking)
+	d.hand.begin(breaking, d)
+	asked := d.auditDuring(ctx)
 	end, cause := d.runLoad(ctx, begun)
 	used := d.bed.Usage()
-	d.stop(cause) // a timeline that outlives the load heals now
+	if cause != nil {
+		d.stop(cause)
+	}
+	heal() // a timeline that outlives the load heals now
 	<-healed
 	d.hand.end()
+	asked()
+	d.auditEnd(ctx)
+	d.stop(cause)
 	watched.Wait()
 	links.Wait()
 	d.addUsage(used)

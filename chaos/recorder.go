@@ -47,6 +47,8 @@ type recorder struct {
 	warmed   uint64           // arrivals that are the warm-up's: those up to this number
 	chapters *chapters.Writer // the records' files of a soak; nil of a run that is judged whole
 	front    *evidence.FrontWriter
+	values   *evidence.ValueWriter // nil without data
+	access   []bool                // which of header.Routes have to do with data; nil without data
 	frontLog *hist.LogFile
 	links    map[string]*linkRecorder
 
@@ -98,6 +100,9 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	if h.Soak {
 		rec.front = evidence.NewFront(h.Routes, shards)
 	} else if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
+		return rec, err
+	}
+	if err = rec.tellAccess(shards); err != nil {
 		return rec, err
 	}
 	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
@@ -173,7 +178,27 @@ func (rec *recorder) observe(i int, s load.Sample) {
 	s = rec.inRow(s)
 	rec.watch.Tally.Observe(i, s)
 	rec.front.Record(i, s)
+	if rec.access != nil && rec.access[s.Route] && s.Outcome != load.Unsent {
+		rec.values.Record(i, s.ID)
+	}
 }
+
+// tellAccess makes the file of values for a load that has to do with data.
+func (rec *recorder) tellAccess(shards int) (err error) {
+	if len(rec.header.Access) == 0 {
+		return nil
+	}
+	rec.access = make([]bool, len(rec.header.Routes))
+	for _, a := range rec.header.Access {
+		rec.access[slices.Index(rec.header.Routes, a.Route)] = true
+	}
+	rec.values, err = evidence.CreateValues(filepath.Join(rec.dir, evidence.ValuesFile), shards, evidence.Most)
+	return err
+}
+
+// keepValue is what the load tells of values: that of a request comes right before
+// its sample.
+func (rec *recorder) keepValue(shard int, _, key, value uint64) { rec.values.Keep(shard, key, value) }
 
 // inRow gives a step the place of its own.
 func (rec *recorder) inRow(s load.Sample) load.Sample {
@@ -227,6 +252,9 @@ func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at ti
 // failure is why a file cannot be written; nil if all can.
 func (rec *recorder) failure() error {
 	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.Err()}
+	if rec.values != nil {
+		errs = append(errs, rec.values.Err())
+	}
 	for _, name := range slices.Sorted(maps.Keys(rec.links)) {
 		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.Err())
 	}
@@ -258,6 +286,9 @@ func (rec *recorder) flush() {
 		rec.front.Drain(rec.memory, rec.chapters.Sample)
 	} else {
 		rec.front.Flush(rec.memory)
+	}
+	if rec.values != nil {
+		rec.values.Flush()
 	}
 	for name, l := range rec.links {
 		batch := l.flush()
@@ -321,6 +352,10 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
 		Extent: rec.front.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
+	if rec.values != nil {
+		extent := rec.values.Extent()
+		t.Values = &extent
+	}
 	for i, name := range rec.header.Routes {
 		ended := s.Interval.Outcomes[i]
 		before := t.Ended
@@ -383,6 +418,9 @@ func (rec *recorder) offered(from, to time.Duration) uint64 {
 // lost is how many records could not be kept so far.
 func (rec *recorder) lost() uint64 {
 	lost := rec.front.Lost()
+	if rec.values != nil {
+		lost += rec.values.Lost()
+	}
 	for _, l := range rec.links {
 		lost += l.file.Lost()
 	}
@@ -439,6 +477,9 @@ func (rec *recorder) closeFiles() error {
 	}
 	if rec.front != nil {
 		errs = append(errs, rec.front.Close())
+	}
+	if rec.values != nil {
+		errs = append(errs, rec.values.Close())
 	}
 	if rec.frontLog != nil {
 		errs = append(errs, rec.frontLog.Close())

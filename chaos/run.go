@@ -168,6 +168,9 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		return err
 	}
 	rec.mask, rec.onEvent = in.Mask, opts.Hand.line()
+	if rec.values != nil {
+		plan.Values = rec.keepValue
+	}
 	rec.tellSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)
@@ -235,6 +238,7 @@ func header(x *experiment.Experiment, schedule arrivals.Schedule, faults timelin
 	for _, name := range slices.Sorted(maps.Keys(x.Links)) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}
+	h.Access, h.Keys, h.Sessions = x.Load.Access(), uint64(x.Load.Keys), x.Load.Sessions
 	for i, e := range x.Chaos {
 		h.Faults = append(h.Faults, injection(x, i, e, faults[i]))
 	}

@@ -54,6 +54,7 @@ type Event struct {
 	Tick   *Tick   `json:"tick,omitempty"`
 	Warmup *Warmup `json:"warmup,omitempty"`
 	Gap    *Gap    `json:"gap,omitempty"`
+	Audit  *Audit  `json:"audit,omitempty"`
 
 	CPU map[string]Seconds `json:"cpu_s,omitempty"` // cpu: what the processes of targets used while there was load
 
@@ -73,6 +74,7 @@ const (
 	KindTick   = "tick"   // Tick is set
 	KindWarmup = "warmup" // Warmup is set; the last one counts
 	KindCPU    = "cpu"    // CPU is set
+	KindAudit  = "audit"  // Audit is set: what was there when it was asked, at At
 	KindDeath  = "death"  // Target ended by itself; Text says how
 	KindAlert  = "alert"  // Alert was heard
 	KindNote   = "note"   // Text is worth knowing besides
@@ -96,6 +98,10 @@ type Header struct {
 	Routes  []string    `json:"routes"`            // each with the steps that follow it
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
+
+	Access   []Access `json:"access,omitempty"`   // see Run
+	Keys     uint64   `json:"keys,omitempty"`     // see Run
+	Sessions int      `json:"sessions,omitempty"` // see Run
 
 	File       string `json:"file,omitempty"`        // the experiment file, as reports are to name it
 	ClaimLines []int  `json:"claim_lines,omitempty"` // of each claim in it, from 1; 0 is not known
