@@ -75,8 +75,8 @@ type Findings struct {
 
 	Opened   bool // a breaker was seen open
 	Failures *Figure
-	ByShare  *bool // it opened although every second call succeeded; nil was not tried
-	Later    *bool // it took more failures to open after more successes; nil was not tried
+	ByShare  *bool   // it opened although every second call succeeded; nil was not tried
+	Later    *bool   // it took more failures to open after more successes; nil was not tried
 	Share    *Figure // of failures that opens it, 0 to 1; nil if it counts them
 	Window   *Figure // over which the share is taken
 	Open     *Figure

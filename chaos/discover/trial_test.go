@@ -135,7 +135,8 @@ func TestClaimsCanBePasted(t *testing.T) {
 	if len(x.Claims) != 7 {
 		t.Errorf("%d claims, want 7:\n%s", len(x.Claims), text)
 	}
-	if _, err := experiment.Parse("bare", []byte(head+section("claims", (&Findings{Subject: f.Subject}).Claims())), experiment.Options{}); err != nil {
+	nothing := &Findings{Subject: f.Subject}
+	if _, err := experiment.Parse("bare", []byte(head+section("claims", nothing.Claims())), experiment.Options{}); err != nil {
 		t.Errorf("of nothing: %v", err)
 	}
 }
@@ -153,10 +154,13 @@ func TestPlanDecidesTheClaims(t *testing.T) {
 	yes := true
 	share.ByShare, share.Share, share.Window = &yes, figure(0.49, 0.51), figure(9500, 10500)
 	bulkhead.Limit = figure(40, 40)
-	for name, f := range map[string]Findings{"a timeout": timeout, "retries": retries, "a breaker": breaker, "a bulkhead": bulkhead, "a share": share} {
+	for name, f := range map[string]Findings{
+		"a timeout": timeout, "retries": retries, "a breaker": breaker, "a bulkhead": bulkhead, "a share": share,
+	} {
 		chaos, duration, timeout := f.Plan()
 		head, _, _ := strings.Cut(base, "load:")
-		load := fmt.Sprintf("load: {rate: 50/s, duration: %v, timeout: %v, connections: 4096, routes: [{name: pay, to: shop, get: /}]}\n", duration, timeout)
+		load := fmt.Sprintf("load: {rate: 50/s, duration: %v, timeout: %v, connections: 4096, ", duration, timeout) +
+			"routes: [{name: pay, to: shop, get: /}]}\n"
 		text := head + load + section("chaos", chaos) + section("claims", f.Claims())
 		_, err := experiment.Parse("pasted", []byte(text), experiment.Options{Weak: func(w experiment.Weakness) {
 			t.Errorf("%s: %v\n%s", name, w, text)

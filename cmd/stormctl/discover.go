@@ -132,7 +132,8 @@ func (d *discoverer) discover(ctx context.Context, args []string) error {
 func (d *discoverer) ready(x *experiment.Experiment, found *discover.Findings, file string) error {
 	faults, duration, timeout := found.Plan()
 	y, err := d.with(x, []string{
-		"name=discovered", fmt.Sprintf("load.rate=%d/s", d.options.rate), "load.duration=" + duration.String(), "load.timeout=" + timeout.String(),
+		"name=discovered", fmt.Sprintf("load.rate=%d/s", d.options.rate),
+		"load.duration=" + duration.String(), "load.timeout=" + timeout.String(),
 		"chaos=[" + strings.Join(faults, ", ") + "]", "claims=[{" + strings.Join(found.Claims(), "}, {") + "}]",
 	})
 	if err != nil {
@@ -296,7 +297,9 @@ func alone(x *experiment.Experiment, s discover.Subject) *experiment.Experiment 
 func (d *discoverer) print(found *discover.Findings, doubts []string, out, file string) error {
 	rows, review := found.Rows(), found.Review()
 	faults, _, _ := found.Plan()
-	section := func(name string, entries []string) string { return name + ":\n  - " + strings.Join(entries, "\n  - ") + "\n" }
+	section := func(name string, entries []string) string {
+		return name + ":\n  - " + strings.Join(entries, "\n  - ") + "\n"
+	}
 	claims, chaos := section("claims", found.Claims()), section("chaos", faults)
 	if d.options.json {
 		e := json.NewEncoder(d.stdout)

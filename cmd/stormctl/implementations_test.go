@@ -32,10 +32,14 @@ var implementations = []implementation{
 	{"replicas", ofModule("github.com/sony/gobreaker/v2"),
 		append(breakerTruths(6, 1), words(0, "breaker.instances", "1", "2")), nil, nil, noRetry},
 	{"hystrix", ofModule("github.com/afex/hystrix-go"),
-		rateTruths(5 * time.Second), map[string]float64{"open time": 5000, "timeout of a call": 1000, "calls in progress": 10},
+		rateTruths(5 * time.Second), map[string]float64{
+			"share that opens it": 0.5, "window": 10_000, "open time": 5000, "timeout of a call": 1000, "calls in progress": 10,
+		},
 		map[string]string{"breaker opens": "share"}, noRetry},
 	{"opossum", ofPackage("opossum"),
-		rateTruths(2 * time.Second), map[string]float64{"open time": 2000}, map[string]string{"breaker opens": "share"}, noRetry},
+		rateTruths(2 * time.Second), map[string]float64{
+			"share that opens it": 0.5, "window": 10_000, "open time": 2000, "timeout of a call": 1000,
+		}, map[string]string{"breaker opens": "share"}, noRetry},
 	{"nginx", ofDebian("nginx"),
 		[]truth{most(0, "breaker.failures", 3)}, map[string]float64{"breaker opens": 3},
 		map[string]string{"fallback": "succeed"}, nil},
@@ -87,7 +91,7 @@ var implementations = []implementation{
 	{"varnish", ofDebian("varnish"),
 		retryTruths(5), map[string]float64{"attempts": 5, "timeout of a call": 1000}, map[string]string{"retried": "after 503"}, noBreaker},
 	{"tiers", ofModule("github.com/hashicorp/go-retryablehttp"),
-		retryTruths(9), attempts(9), nil, noBreaker},
+		append(retryTruths(3), words(0, "retry.amplification", "4", "6")), attempts(9), nil, noBreaker},
 
 	{"failsafe-bulkhead", ofModule("github.com/failsafe-go/failsafe-go"),
 		[]truth{most(0, "bulkhead.limit", 20)}, map[string]float64{"calls in progress": 20, "timeout of a call": 2000}, nil, nothing},
