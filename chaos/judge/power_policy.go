@@ -57,7 +57,8 @@ func (c Retry) weighDeadline(w *weighing, faults []retried) {
 		w.weak("deadline", "load.timeout", fmt.Sprintf("give the load a timeout below %s", roundUp(longest)),
 			"callers wait for %s, and a call that fails to the end is over after %s", short(patience), short(longest))
 	default:
-		w.weak("deadline", w.at(f.PlannedFault, "for"), fmt.Sprintf("let it last for some time more than %s, or give the load a shorter timeout", short(patience)),
+		w.weak("deadline", w.at(f.PlannedFault, "for"),
+			fmt.Sprintf("let it last for some time more than %s, or give the load a shorter timeout", short(patience)),
 			"callers wait for %s, and %s leave before the fault is healed, of at least %d that are needed", short(patience),
 			expected(left, "of them would", "of them would"), needFailing)
 	}
@@ -125,7 +126,8 @@ func (b Breaker) weighProbing(w *weighing, episodes []breaking) {
 		return
 	}
 	enough := time.Duration(math.Ceil(1.5 * needTurned / max(rate, 1e-3) * float64(time.Second)))
-	w.weak("probes", "", fmt.Sprintf("let latency of %s or more stay on %s for %s after the errors are healed", roundUp(max(enough, 20*time.Millisecond)), b.Link,
+	w.weak("probes", "", fmt.Sprintf("let latency of %s or more stay on %s for %s after the errors are healed", roundUp(max(enough,
+		20*time.Millisecond)), b.Link,
 		short(max(b.Waits, b.WaitsAtMost))),
 		"a probe that succeeds is over before others come, so that nothing shows how many may follow it")
 }
