@@ -62,7 +62,7 @@ func (c Skew) Judge(run *evidence.Run) Verdict {
 	says := fmt.Sprintf("%s got %.3g times the mean: %d of %d calls", c.Links[busiest], float64(len(calls[busiest]))/mean,
 		len(calls[busiest]), total)
 	if chance > 0.01 {
-		says += fmt.Sprintf(", as uneven as chance makes it in %.2g of 100 runs", 100*chance)
+		says += fmt.Sprintf(", and chance alone spreads them as unevenly in %s of all runs", shared.print(chance))
 	} else {
 		says += ", which is no chance"
 	}

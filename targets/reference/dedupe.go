@@ -95,7 +95,7 @@ func (c *dedupedCall) wait(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: c.answer.StatusCode, Header: c.answer.Header.Clone(), Body: io.NopCloser(bytes.NewReader(c.body))}, nil
 }
 
-// dedupeKey is what tells whether two requests are one; "" if they are not to be told.
+// dedupeKey is the same of two requests that are one; "" of those that are never taken for one.
 func dedupeKey(req *http.Request) string {
 	switch req.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
