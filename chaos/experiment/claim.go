@@ -6,10 +6,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/toxic"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Claim is one statement; exactly one kind is given.
@@ -36,6 +38,8 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// People are told of a fault by an alert, and told when it is over (docs/claims/alert.md).
+	Alert *judge.Alert `yaml:"alert"`
 	// A request takes effect once, although it is delivered twice or its answer is lost (docs/claims/effects.md).
 	Effects *judge.Effects `yaml:"effects"`
 	// A system that is offered more than it can do says no quickly, and goes on serving (docs/claims/shed.md).
@@ -132,9 +136,15 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 	switch {
 	case kind == "breaker" && link && route:
 		r.caller(path, c.Breaker.Link, c.Breaker.Route)
+	case kind == "steady":
+		r.over(path.Child("over"), c.Steady.Over)
 	case kind == "fanout":
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
+		}
+	case kind == "alert":
+		if at := path.Child("on"); len(r.x.Targets) > 0 {
+			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))
 		}
 	case kind == "stands":
 		r.toRoutes(path.Child("routes"), c.Stands.Routes)
@@ -158,6 +168,22 @@ func (r *rules) toRoutes(path strict.Path, names []string) {
 		if at := path.Item(i); r.toRoute(at, name) && slices.Index(names, name) < i {
 			r.Wrong(at, fmt.Sprintf("%s: %s is given twice", path.Tail(), strict.Quote(name)), "remove one")
 		}
+	}
+}
+
+// over checks that the stretch of a claim fits into what is judged at once.
+func (r *rules) over(path strict.Path, over time.Duration) {
+	r.positive(path, over > 0)
+	if !r.Sound(path) || r.length == 0 {
+		return
+	}
+	chapter, is := r.x.InChapters(r.length)
+	switch {
+	case is && over > chapter:
+		r.Wrong(path, fmt.Sprintf("over: %s is longer than a chapter", unit.FormatDuration(over)),
+			fmt.Sprintf("each is judged by itself, and has %s; soak.chapter makes them longer", unit.FormatDuration(chapter)))
+	case over > r.length:
+		r.Wrong(path, fmt.Sprintf("over: %s is longer than the load", unit.FormatDuration(over)), r.end())
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed backoff.go breaker.go bulkhead.go effects.go ejection.go fanout.go recovery.go retry.go shed.go skew.go stands.go steady.go timeout.go
+//go:embed alert.go backoff.go breaker.go bulkhead.go effects.go ejection.go fanout.go recovery.go retry.go shed.go skew.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -25,6 +25,9 @@ func (s Steady) Check(report func(field, problem string)) {
 	}
 	if s.P50 > s.P99 && s.P99 > 0 {
 		report("p50", fmt.Sprintf("%v is longer than p99, which is never below it", s.P50))
+	}
+	if s.OutsideFaults && s.Over == 0 {
+		report("outside_faults", "goes with over, which is missing: without it only what was before the first fault counts")
 	}
 }
 
@@ -153,6 +156,12 @@ func (Timeout) Required() []string { return []string{"link", "route", "within"} 
 
 func (c *Recovery) Defaults() { c.Goodput, c.For = 0.95, time.Second }
 
+func (c Alert) Check(report func(field, problem string)) {
+	if c.FiresWithin == 0 && c.ResolvesWithin == 0 {
+		report("", "claims nothing: give fires_within or resolves_within")
+	}
+}
+
 func (Recovery) Required() []string { return []string{"within"} }
 
 func (Fanout) Required() []string { return []string{"route"} }
@@ -168,7 +177,7 @@ func (c Fanout) Check(report func(field, problem string)) {
 	for _, route := range slices.Sorted(maps.Keys(c.Of)) {
 		different[c.Of[route]] = true
 		if c.Of[route] < 0 {
-			report("of", fmt.Sprintf("%s: %d is negative", route, c.Of[route]))
+			report("of", fmt.Sprintf("%q: %d is negative", route, c.Of[route]))
 		}
 	}
 	switch {

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -169,7 +170,7 @@ func TestDeaths(t *testing.T) {
 				}
 				run.Deaths = []evidence.Death{{At: at, Target: target, Text: target + how}}
 				v := s.claim.Judge(run)
-				want := target + " ended by itself at " + short(at) + " (exit status 3)"
+				want := strconv.Quote(target) + " ended by itself at " + short(at) + " (exit status 3)"
 				if !strings.Contains(v.Reason+v.Despite, want) || strings.Contains(v.Reason+v.Despite, "panic") {
 					t.Errorf("%s, %s: %s: %s; despite %q; want %q", kind, short(at), v.Ruling, v.Reason, v.Despite, want)
 				}
@@ -220,7 +221,7 @@ func TestRecoveryNamesWhoEnded(t *testing.T) {
 			if v.Ruling != Refuted || len(v.IDs) == 0 {
 				t.Errorf("%s, %d ended: %s: %s, %d ids", short(at), len(deaths), v.Ruling, v.Reason, len(v.IDs))
 			}
-			if len(deaths) > 0 && !strings.HasPrefix(v.Reason, "checkout ended by itself at "+short(at)+" (exit status 3)") {
+			if len(deaths) > 0 && !strings.HasPrefix(v.Reason, `"checkout" ended by itself at `+short(at)+" (exit status 3)") {
 				t.Errorf("%s: %s", short(at), v.Reason)
 			}
 			if strings.Contains(v.Reason, "metastable") && at > 5*time.Second {

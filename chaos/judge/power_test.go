@@ -56,6 +56,17 @@ func TestPower(t *testing.T) {
 	foreign := func(p Plan) Plan {
 		return with(p, func(p *Plan) { p.Links["payments"] = PlannedLink{From: "checkout", To: "bank"} })
 	}
+	partly := func(share float64) PlannedFault {
+		return faultOf("errors", 2*s, s, func(f *PlannedFault) { f.Share = share })
+	}
+	keyedBy := func(share float64) func(*Plan) {
+		return func(p *Plan) {
+			keyed := p.Routes[0]
+			keyed.Name, keyed.Keyed, keyed.Share = "keyed", true, share
+			p.Routes[0].Share = 1 - share
+			p.Routes = append(p.Routes, keyed)
+		}
+	}
 	for _, c := range []struct {
 		name  string
 		claim Planned
@@ -128,6 +139,39 @@ func TestPower(t *testing.T) {
 		{"POST with a key", retry,
 			with(planOf(100, 9*s, faultOf("errors", 2*s, s)), func(p *Plan) { p.Routes[0].Method, p.Routes[0].Keyed = "POST", true }), ""},
 
+		{"two instances, two links would tell", Breaker{Link: "payments", Route: "pay", Failures: 5, Instances: 2}, planOf(300, 9*s, outage(3*s)...), "failures ()"},
+		{"three instances, 29 calls fail", Breaker{Link: "payments", Route: "pay", Failures: 5, Waits: s, Instances: 3},
+			planOf(100, 9*s, faultOf("errors", 2*s, 290*ms)), " (chaos[0].for)"},
+		{"three instances, 30 calls fail", Breaker{Link: "payments", Route: "pay", Waits: s, Failures: 5, Instances: 3},
+			planOf(100, 9*s, faultOf("errors", 2*s, 300*ms)), "failures ()"},
+		{"cumulative, and latency is over with the errors", Breaker{Link: "payments", Route: "pay", Waits: s, Probes: 3, Probing: "cumulative"},
+			planOf(300, 9*s, outage(3*s)...), "probes ()"},
+		{"cumulative, and latency outlasts the wait by a little", Breaker{Link: "payments", Route: "pay", Waits: s, Probes: 3, Probing: "cumulative"},
+			planOf(300, 9*s, faultOf("errors", 2*s, 3*s), faultOf("latency", 2100*ms, 3910*ms, delay(40*ms))), ""},
+		{"cumulative, and latency does not outlast the wait", Breaker{Link: "payments", Route: "pay", Waits: s, Probes: 3, Probing: "cumulative"},
+			planOf(300, 9*s, faultOf("errors", 2*s, 3*s), faultOf("latency", 2100*ms, 3890*ms, delay(40*ms))), "probes ()"},
+
+		{"a budget of 20%, 30% fail", Retry{Link: Links{"payments"}, On: []int{503}, Budget: 0.2}, planOf(101, 9*s, partly(0.3)), ""},
+		{"a budget of 20%, 29% fail", Retry{Link: Links{"payments"}, On: []int{503}, Budget: 0.2}, planOf(200, 9*s, partly(0.29)), "budget (chaos[0].errors.share)"},
+		{"a budget of 20%, 9 refused", Retry{Link: Links{"payments"}, On: []int{503}, Budget: 0.2}, planOf(90, 9*s, partly(0.3)), "budget (chaos[0].for)"},
+		{"a budget of nothing", Retry{Link: Links{"payments"}, On: []int{503}, Budget: 0.2}, planOf(90, 9*s), " (), budget ()"},
+		{"same key, 5 fail", Retry{Link: Links{"payments"}, On: []int{503}, SameKey: true},
+			with(planOf(20, 9*s, faultOf("errors", 2*s, s)), keyedBy(0.25)), ""},
+		{"same key, 4 fail", Retry{Link: Links{"payments"}, On: []int{503}, SameKey: true},
+			with(planOf(20, 9*s, faultOf("errors", 2*s, s)), keyedBy(0.2)), "same_key (chaos[0].for)"},
+		{"same key, and none has one", Retry{Link: Links{"payments"}, On: []int{503}, SameKey: true}, planOf(20, 9*s, faultOf("errors", 2*s, s)), "same_key ()"},
+		// Twice 125 and twice 250 ms are 750 ms at most.
+		{"callers who stay longer than three attempts", Retry{Link: Links{"payments"}, Attempts: 3, On: []int{503}, Deadline: true},
+			with(planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), func(p *Plan) { p.Claims, p.Routes[0].Timeout = []Claim{backoff}, 751*ms }),
+			"deadline (load.timeout)"},
+		{"callers who leave before the third attempt", Retry{Link: Links{"payments"}, Attempts: 3, On: []int{503}, Deadline: true},
+			with(planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), func(p *Plan) { p.Claims, p.Routes[0].Timeout = []Claim{backoff}, 749*ms }), ""},
+		{"linear, and no second waits", Backoff{Link: "payments", Base: 100 * ms, Law: "linear"}, planOf(1000, 9*s, faultOf("errors", 2*s, 100*ms)), "law (chaos[0].for)"},
+		{"linear", Backoff{Link: "payments", Base: 100 * ms, Law: "linear"}, planOf(1000, 9*s, faultOf("errors", 2*s, 300*ms)), ""},
+		{"decorrelated, and no second waits", Backoff{Link: "payments", Base: 100 * ms, Law: "decorrelated"},
+			planOf(1000, 9*s, faultOf("errors", 2*s, 210*ms)), "law (chaos[0].for)"},
+		{"decorrelated", Backoff{Link: "payments", Base: 100 * ms, Law: "decorrelated"}, planOf(1000, 9*s, faultOf("errors", 2*s, 300*ms)), ""},
+
 		// First retries wait 125 ms: 500 − 125 = 375 ms, in which 37 calls begin.
 		{"backoff", backoff, planOf(100, 9*s, faultOf("errors", 2*s, 500*ms)), ""},
 		{"49 first waits", backoff, planOf(100, 9*s, faultOf("errors", 2*s, 490*ms)), "base (chaos[0].for)"},
@@ -151,36 +195,6 @@ func TestPower(t *testing.T) {
 				func(p *Plan) { p.Links["payments"] = PlannedLink{From: "checkout", To: "bank", Service: 100 * ms} }), ""},
 		{"a reset of 2 calls", Backoff{Link: "payments", Base: 100 * ms, Law: "constant", Herd: 4},
 			planOf(1000, 9*s, faultOf("errors", 2*s, s), faultOf("reset", 5*s, 20*ms)), "herd (load.rate)"},
-
-		{"breakers, 3 of them, each of which turns 21 away", Breaker{Link: "payments", Route: "pay", Waits: s, Instances: 3}, planOf(63, 20*s, outage(9*s)...), ""},
-		{"breakers, 62 turned away", Breaker{Link: "payments", Route: "pay", Waits: s, Instances: 3}, planOf(62, 20*s, outage(9*s)...), "waits (load.rate)"},
-		{"breakers, 30 fail", Breaker{Link: "payments", Route: "pay", Failures: 5, Instances: 3}, planOf(300, 9*s, faultOf("errors", 2*s, 100*ms)), ""},
-		{"breakers, 29 fail", Breaker{Link: "payments", Route: "pay", Failures: 5, Instances: 3}, planOf(290, 9*s, faultOf("errors", 2*s, 100*ms)), "failures (chaos[0].for)"},
-		{"probes in all, and one that succeeds takes long", Breaker{Link: "payments", Route: "pay", Waits: s, Probes: 2, Probing: "cumulative"},
-			planOf(300, 9*s, faultOf("errors", 2*s, 3*s), faultOf("latency", 2100*ms, 4*s, delay(40*ms))), ""},
-		{"probes in all, and only those that fail take long", Breaker{Link: "payments", Route: "pay", Waits: s, Probes: 2, Probing: "cumulative"},
-			planOf(300, 9*s, outage(3*s)...), "probes ()"},
-
-		{"a budget, and all calls fail", Retry{Link: Links{"payments"}, Budget: 0.2}, planOf(100, 9*s, faultOf("errors", 2*s, s)), ""},
-		{"a budget, and fewer want a retry", Retry{Link: Links{"payments"}, Budget: 0.2},
-			planOf(1000, 9*s, faultOf("errors", 2*s, s, func(f *PlannedFault) { f.Share = 0.16 })), "budget (chaos[0].errors.share)"},
-		{"a budget, and more want one", Retry{Link: Links{"payments"}, Budget: 0.2},
-			planOf(1000, 9*s, faultOf("errors", 2*s, s, func(f *PlannedFault) { f.Share = 0.17 })), ""},
-		{"a budget, 19 calls", Retry{Link: Links{"payments"}, Budget: 0.2}, planOf(19, 9*s, faultOf("errors", 2*s, s)), "budget (chaos[0].for)"},
-		{"callers leave while a call fails", Retry{Link: Links{"payments"}, Deadline: true},
-			with(planOf(100, 9*s, faultOf("errors", 2*s, 600*ms)), func(p *Plan) { p.Routes[0].Timeout = 500 * ms }), ""},
-		{"9 callers leave", Retry{Link: Links{"payments"}, Deadline: true},
-			with(planOf(100, 9*s, faultOf("errors", 2*s, 590*ms)), func(p *Plan) { p.Routes[0].Timeout = 500 * ms }), "deadline (chaos[0].for)"},
-		// Two attempts with 125 ms between them.
-		{"callers wait until it is given up", Retry{Link: Links{"payments"}, Attempts: 2, Deadline: true},
-			with(planOf(100, 9*s, faultOf("errors", 2*s, 3*s)), func(p *Plan) { p.Claims, p.Routes[0].Timeout = []Claim{backoff}, 500*ms }), "deadline (load.timeout)"},
-		{"callers do not wait that long", Retry{Link: Links{"payments"}, Attempts: 2, Deadline: true},
-			with(planOf(100, 9*s, faultOf("errors", 2*s, 3*s)), func(p *Plan) { p.Claims, p.Routes[0].Timeout = []Claim{backoff}, 120*ms }), "attempts (load.timeout)"},
-		{"a key", Retry{Link: Links{"payments"}, SameKey: true},
-			with(planOf(100, 9*s, faultOf("errors", 2*s, s)), func(p *Plan) { p.Routes[0].Keyed = true }), ""},
-		{"no key", Retry{Link: Links{"payments"}, SameKey: true}, planOf(100, 9*s, faultOf("errors", 2*s, s)), "same_key (load.routes)"},
-		{"linear, and no second waits", Backoff{Link: "payments", Base: 100 * ms, Law: "linear"}, planOf(1000, 9*s, faultOf("errors", 2*s, 100*ms)), "law (chaos[0].for)"},
-		{"linear, and second waits", Backoff{Link: "payments", Base: 100 * ms, Law: "linear"}, planOf(1000, 9*s, faultOf("errors", 2*s, 200*ms)), ""},
 
 		{"bulkhead of 40, 40 in progress", Bulkhead{Link: "payments", Route: "pay", Limit: 40},
 			planOf(100, 9*s, faultOf("latency", 2*s, 3*s, delay(400*ms))), ""},

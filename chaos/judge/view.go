@@ -82,8 +82,8 @@ func noEpisode(run *evidence.Run, where string, keep func(evidence.Injection) bo
 
 // Clauses that several claims end with when there was nothing to judge: what to turn.
 const (
-	noLink   = "the run has no link %s: name one that it has"
-	noRoute  = "the run has no route %s: name one that it has"
+	noLink   = "the run has no link %q: name one that it has"
+	noRoute  = "the run has no route %q: name one that it has"
 	noCalls  = ": let the system call through it (the address that it is given)"
 	toTheEnd = ": let the run come to its end"
 	moreFail = ": let faults last for longer, or offer more"
