@@ -50,7 +50,7 @@ func TestSkew(t *testing.T) {
 		want  Ruling
 		says  string
 	}{
-		{"even", sharded(1, 3000, even), Skew{Links: shards, AtMost: 1.5}, Held, "as uneven as chance makes it"},
+		{"even", sharded(1, 3000, even), Skew{Links: shards, AtMost: 1.5}, Held, "and chance alone spreads them as unevenly in "},
 		{"one is hot", sharded(1, 3000, hot), Skew{Links: shards, AtMost: 1.5}, Refuted, "which is no chance"},
 		{"one is hot, as claimed", sharded(1, 3000, hot), Skew{Links: shards, AtMost: 2}, Held, "s1 got 1.7"},
 		{"close to the bound", sharded(1, 3000, hot), Skew{Links: shards, AtMost: 1.8}, Inconclusive, "more calls would tell"},
