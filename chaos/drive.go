@@ -74,7 +74,7 @@ func (d *drive) record() *provisional {
 		first := slices.MinFunc(d.faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
 		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first.At))
 	}
-	live := &provisional{x: d.x, rec: d.rec, tell: d.progress.verdicts}
+	live := &provisional{x: d.x, dir: d.rec.dir, now: d.rec.now, tell: d.progress.verdicts}
 	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Routes)
 	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
