@@ -47,6 +47,8 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	d.progress.begin(d.start)
 	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)
 
+	weights := d.bed.Weigh(ctx)
+	d.rec.weights = weights.Last
 	live := d.record()
 	defer live.wait()
 	watched, links := d.bed.Watch(ctx, d.died), d.watchLinks(ctx, d.bed.Relays)
@@ -57,6 +59,7 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	<-healed
 	watched.Wait()
 	links.Wait()
+	weights.Wait()
 	d.addUsage(used)
 
 	if cause != nil && !errors.Is(cause, errNotSteady) {

@@ -53,6 +53,8 @@ type recorder struct {
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
+
+	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
 // linkRecorder collects the exchanges of one link.
@@ -298,6 +300,9 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		if ended != ([load.Outcomes]uint64{}) {
 			t.Routes[name] = ended
 		}
+	}
+	if rec.weights != nil {
+		t.Targets = rec.weights()
 	}
 	for name, l := range rec.links {
 		if t.Links == nil {

@@ -46,6 +46,7 @@ func Text(w io.Writer, r *result.Result, o TextOptions) error {
 	s.warmup()
 	s.links()
 	s.faults()
+	s.targets()
 	s.harness()
 	s.ending()
 	_, err := w.Write(s.out.Bytes())

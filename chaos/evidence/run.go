@@ -142,6 +142,7 @@ type Tick struct {
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
 	Extent                                       // of the front's file
 	Links       map[string]LinkTick              `json:"links,omitempty"`
+	Targets     map[string]TargetTick            `json:"targets,omitempty"` // what was weighed last, by target
 }
 
 // LinkTick is what a link did in one second.

@@ -36,6 +36,8 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// What a target takes does not grow without end: memory, descriptors, threads (docs/claims/growth.md).
+	Growth *judge.Grows `yaml:"growth"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -65,7 +67,7 @@ func (c Claim) Title() string {
 	claim := reflect.ValueOf(c.Judge())
 	var about []string
 	for _, f := range strict.Fields(claim.Type()) {
-		if f.Key != "link" && f.Key != "route" && f.Key != "without" {
+		if f.Key != "link" && f.Key != "route" && f.Key != "without" && f.Key != "target" {
 			continue
 		}
 		switch x := claim.FieldByIndex(f.Index); {
@@ -123,6 +125,8 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
 		}
+	case kind == "growth":
+		r.weighed(path.Child("target"), c.Growth.Target)
 	case kind == "stands":
 		for j, name := range c.Stands.Routes {
 			if at := path.Child("routes").Item(j); r.toRoute(at, name) && slices.Index(c.Stands.Routes, name) < j {
@@ -206,6 +210,17 @@ func (r *rules) judged(path strict.Path, claim reflect.Value) {
 				r.Wrong(at, f.Key+": an empty map is the same as leaving it out", "name something, or remove the key")
 			}
 		}
+	}
+}
+
+// weighed checks that a value names a target that the run starts itself.
+func (r *rules) weighed(path strict.Path, name string) {
+	if !r.toTarget(path, name) {
+		return
+	}
+	if t := r.x.Targets[name]; t != nil && t.URL != "" {
+		r.Wrong(path, fmt.Sprintf("%s: %s is not started by the run, which cannot weigh its processes", path.Tail(), strict.Quote(name)),
+			"make it a process target")
 	}
 }
 

@@ -30,6 +30,7 @@ var ownFiles = map[string]string{
 	"load/input/read.go":               "the door itself",
 	"targets/proc/cpu_linux.go":        "/proc",
 	"targets/proc/proc_linux.go":       "/proc",
+	"targets/proc/weigh_linux.go":      "/proc",
 	"targets/process.go":               "writes a target's output",
 	"targets/supervise.go":             "/dev/null",
 	"load/benchmarks/peers.go":         "what its peers wrote",

@@ -56,6 +56,7 @@ var refutedBy = map[string]string{
 	"timeout-none":      "timeout",
 	"chatty-n-plus-one": "fanout", "chatty-serial": "fanout",
 	"fallback-errors-only": "stands",
+	"growth-hoards":        "growth",
 }
 
 // libraries are the sound examples with the other libraries people use.
