@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
@@ -48,12 +49,12 @@ type recorder struct {
 	frontLog *hist.LogFile
 	links    map[string]*linkRecorder
 
-	start  time.Time
-	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
-	mask   func(string) string // of texts; nil leaves them as they are
-	onTick func(time.Duration, evidence.Tick)
-	onFail func(error) // is told once of a file that cannot be written; nil is not told
-
+	start   time.Time
+	until   atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
+	mask    func(string) string // of texts; nil leaves them as they are
+	onTick  func(time.Duration, evidence.Tick)
+	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
+	live    *export.Live                          // nil is none
 	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
@@ -120,6 +121,7 @@ func (rec *recorder) add(e evidence.Event) {
 		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
 	}
 	rec.timeline.Add(e)
+	rec.live.Event(e)
 	if rec.memory != nil {
 		rec.memory.Event(e)
 	}
@@ -262,6 +264,7 @@ func (l *linkRecorder) flush() []evidence.Exchange {
 // limits that protect the system hold there too.
 func (rec *recorder) second(s watch.Second) {
 	t := rec.tick(s)
+	rec.live.Second(s, t.Offered, t.Links, t.Targets, t.Lost)
 	switch {
 	case s.From >= 0:
 		rec.add(evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: &t})
