@@ -35,6 +35,7 @@ func sounds() map[string]struct {
 		"backoff":   {waits.run(), Backoff{Link: "payments", Route: "pay", Base: 100 * ms, Jitter: 0.5}},
 		"fanout":    {chatty{fixed: 6, abreast: 3}.run(), Fanout{Route: "page10", Calls: 6, Depth: 2}},
 		"stands":    {degrading{lost: falls, faults: lossFaults()}.run(), Stands{Without: "payments", Routes: []string{"pay"}}},
+		"alert":     {alerted(1, 2500*ms, 4800*ms), Alert{FiresWithin: time.Second, ResolvesWithin: 2 * time.Second}},
 		"unsteady":  {full, Steady{P50: time.Second}},
 		"exhausted": {full, Bulkhead{Link: "payments", Route: "pay", Unaffected: []string{"browse"}, Slowdown: 3}},
 	}
@@ -45,7 +46,7 @@ func copied(run *evidence.Run) *evidence.Run {
 	return &evidence.Run{
 		Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started, Load: run.Load, Skips: run.Skips, Batch: run.Batch, Warmup: run.Warmup,
 		End: run.End, Partial: run.Partial, Stopped: run.Stopped, NotSteady: run.NotSteady, Routes: run.Routes, Links: run.Links, Faults: run.Faults,
-		Ticks: slices.Clone(run.Ticks), Front: slices.Clone(run.Front), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost,
+		Ticks: slices.Clone(run.Ticks), Front: slices.Clone(run.Front), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost, Alerts: run.Alerts,
 	}
 }
 

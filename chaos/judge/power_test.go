@@ -189,6 +189,11 @@ func TestPower(t *testing.T) {
 			planOf(500, 9*s, faultOf("hang", 5*s, 2*s, func(f *PlannedFault) { f.Share = 0.5 })), " (chaos)"},
 		{"stands, only slowed down", Stands{Without: "payments", Routes: []string{"pay"}}, planOf(500, 9*s, faultOf("latency", 5*s, 2*s, delay(s))), " (chaos)"},
 
+		{"alert", Alert{FiresWithin: s, ResolvesWithin: 2 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), ""},
+		{"alert that has no time", Alert{FiresWithin: 2 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), "fires_within (chaos[0].for)"},
+		{"alert that has no time to resolve", Alert{ResolvesWithin: 5 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), "resolves_within (load.duration)"},
+		{"alert of nothing", Alert{FiresWithin: s}, planOf(100, 9*s), " (chaos)"},
+
 		{"timeout, 10 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1100*ms)), ""},
 		{"timeout, 9 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1090*ms)),
 			"within (chaos[0].for)"},

@@ -29,14 +29,14 @@ targets:
   bank: {reference: dependency, with: {service_time: 1ms}}
   shop: {reference: frontend, with: {fallback: static, timeout: 300ms}}
 links: {payments: {from: shop, to: bank}}
-load: {rate: 60/s, duration: 120s, routes: [{name: buy, to: shop, get: /payments}]}
+load: {rate: 60/s, duration: 1h, routes: [{name: buy, to: shop, get: /payments}]}
 claims:
   - steady: {success: 50%}
   - stands: {without: payments, routes: [buy], success: 70%}
 gameday:
   palette:
-    - {name: bank fails, on: payments, for: 30s, errors: {status: 503}}
-    - {name: bank hangs, on: payments, for: 30s, partition: {}}
+    - {name: bank fails, on: payments, for: 10m, errors: {status: 503}}
+    - {name: bank hangs, on: payments, for: 10m, partition: {}}
   checklist: [everybody knows that this is an exercise]
   heal_after: 60s
 `
@@ -240,8 +240,8 @@ func TestGameday(t *testing.T) {
 	reporter.must("/check", "item", "0")
 	owner, operator := g.begin()
 
-	operator.inject("0", "30s")
-	reporter.until("injected bank fails for 30s by Ana (operator)", true)
+	operator.inject("0", "10m")
+	reporter.until("injected bank fails for 10m by Ana (operator)", true)
 	reporter.must("/mark", "fault", "0", "what", "detected")
 	if why := operator.does("/inject", "choice", "0"); !strings.Contains(why, "it is not armed") {
 		t.Errorf("injected what is not armed: %q", why)
@@ -251,8 +251,8 @@ func TestGameday(t *testing.T) {
 	reporter.until("healed bank fails by Ana (operator)", true)
 	operator.inject("1", "2s")
 	reporter.until("healed bank hangs: its time is over", true)
-	operator.inject("0", "30s")
-	operator.inject("1", "30s")
+	operator.inject("0", "10m")
+	operator.inject("1", "10m")
 	reporter.until("injected bank hangs (2)", true)
 	operator.must("/heal-all")
 	reporter.until("healed bank hangs (2) by Ana (operator)", true)
@@ -357,7 +357,7 @@ func TestGamedayHalt(t *testing.T) {
 	g := gather(t, gamedayFile)
 	observer := g.enter("observer", "Eve")
 	_, operator := g.begin()
-	operator.inject("1", "30s")
+	operator.inject("1", "10m")
 	observer.until("injected bank hangs", true)
 	observer.must("/halt")
 	<-g.ended
