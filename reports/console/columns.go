@@ -43,7 +43,7 @@ type linkColumn struct {
 // add takes the second that ends at a time.
 func (c *columns) add(at time.Duration, t *evidence.Tick) {
 	c.step = max(1, c.step)
-	second := max(0, int(math.Ceil(at.Seconds()-1e-6))-1)
+	second := max(0, int(math.Round(at.Seconds()))-1) // a tick comes a little after its second
 	for second/c.step >= mostColumns {
 		c.halve()
 	}

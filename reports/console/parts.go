@@ -310,11 +310,12 @@ func (v *view) claims(x *experiment.Experiment, verdicts []judge.Verdict, foreto
 				continue
 			}
 			p := predictionView{By: who, Mark: rulingMarks[r], Class: r.String()}
-			if v.Final && i < len(verdicts) {
+			switch {
+			case !v.Final || i >= len(verdicts):
+			case verdicts[i].Ruling == r:
+				p.Right = "right"
+			case verdicts[i].Ruling != judge.Inconclusive: // else nobody was wrong
 				p.Right = "wrong"
-				if verdicts[i].Ruling == r {
-					p.Right = "right"
-				}
 			}
 			one.Predictions = append(one.Predictions, p)
 		}
