@@ -21,10 +21,13 @@ const MaxEvents = 64
 // Event injects one fault at a time and heals it after a while. Exactly one
 // kind is given.
 type Event struct {
-	At   time.Duration `yaml:"at"`   // When, counted from the start of the load.
-	For  time.Duration `yaml:"for"`  // How long it stays; it must be healed before the load ends. Not for restart.
-	On   string        `yaml:"on"`   // The link, or (from restart on; exec takes either) the target, that it happens to.
-	Name string        `yaml:"name"` // For reports; absent means a description.
+	At  time.Duration `yaml:"at"`  // When, counted from the start of the load.
+	For time.Duration `yaml:"for"` // How long it stays; it must be healed before the load ends. Not for restart.
+	// Again after this, for as long as the load lasts; all events that repeat have the same, and at: counts from the beginning of each
+	// chapter, which is as long (docs/soak.md).
+	Every time.Duration `yaml:"every"`
+	On    string        `yaml:"on"`   // The link, or (from restart on; exec takes either) the target, that it happens to.
+	Name  string        `yaml:"name"` // For reports; absent means a description.
 
 	Latency      *toxic.Latency      `yaml:"latency"`       // Exchanges take longer.
 	Errors       *toxic.Errors       `yaml:"errors"`        // The link answers in the dependency's place.
@@ -121,6 +124,7 @@ func (r *rules) events() {
 		}
 		kind := r.OneOf(path, eventKinds)
 		r.times(path, e, kind)
+		r.repeats(i)
 		r.fault(path, e, kind)
 		r.apart(i, kind)
 	}

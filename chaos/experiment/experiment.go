@@ -19,6 +19,7 @@ type Experiment struct {
 	Claims  []Claim            `yaml:"claims"`  // What must hold; each is ruled held, refuted or inconclusive.
 	Limits  Limits             `yaml:"limits"`  // What may be touched, and when to stop.
 	GameDay *GameDay           `yaml:"gameday"` // What people may do by hand where it is run by stormctl gameday; a run leaves it alone.
+	Soak    Soak               `yaml:"soak"`    // How a long run is judged chapter by chapter.
 	// Further files for the run directory: codequality, comment, csv, github, html, json, junit, markdown, openmetrics, text.
 	Reports []string `yaml:"reports"`
 }

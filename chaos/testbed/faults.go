@@ -21,7 +21,7 @@ import (
 func (b *Testbed) Timeline(length time.Duration) timeline.Timeline {
 	var t timeline.Timeline
 	for i, e := range b.x.Chaos {
-		event := timeline.Event{Index: i, At: e.At, For: e.Lasts(), Fault: b.fault(i, e)}
+		event := timeline.Event{Index: i, At: e.At, For: e.Lasts(), Every: e.Every, Until: length, Fault: b.fault(i, e)}
 		if e.Kill != nil && e.Kill.ForGood {
 			event.For = max(0, length-e.At)
 		}
