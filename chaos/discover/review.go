@@ -27,7 +27,8 @@ func (f *Findings) Review() (remarks []string) {
 		say("no timeout was seen, up to %v: a dependency that hangs holds its callers for as long", f.TimeoutUpTo)
 	}
 	if f.StillOut > 0 {
-		say("callers are still turned away %v after the dependency was well again: a bulkhead loses its places, or a breaker does not close", f.StillOut)
+		say("callers are still turned away %v after the dependency was well again: a bulkhead loses its places, "+
+			"or a breaker does not close", f.StillOut)
 	}
 	if f.Abandoned > 0 {
 		say("a timeout answers the caller and leaves the call to go on (%d calls): what hangs piles up at the dependency", f.Abandoned)

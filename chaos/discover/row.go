@@ -86,17 +86,10 @@ func (f *Findings) retryRows(add adder) {
 	}
 	var waits []string
 	for _, w := range f.Waits {
-		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(w.High.Low)))
+		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low))))
 	}
 	add("waits", nil, "%s before retry 1 to %d", strings.Join(waits, ", "), len(waits))
-	text := strings.Join(law.keys(), ", ")
-	if also := law.either(); also != "" {
-		text += ", " + also
-	}
-	if law.atOnce() {
-		text = "the first retry comes at once"
-	}
-	add("law", nil, "%s", text)
+	add("law", nil, "%s", law.text())
 	if f.RetryAfter != nil {
 		add("Retry-After", f.RetryAfter, "waits %s when told to wait %v", f.RetryAfter.span(), RetryAfterOf)
 	}

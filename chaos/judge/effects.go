@@ -84,7 +84,8 @@ func (c Effects) Judge(run *evidence.Run) Verdict {
 	c.judgeFailed(f, t, seen)
 	if t.twice < leastTwice && rulingOf(f.parts) != Refuted {
 		f.open("exactly", "only %s delivered twice, or answered in vain, and at least %d are needed to see what that does: "+
-			"duplicate or drop_response on a link to %s, or drop_response on %s, for longer", were(t.twice, "request was", "requests were"), leastTwice, link.From, c.At)
+			"duplicate or drop_response on a link to %s, or drop_response on %s, for longer", were(t.twice, "request was", "requests were"),
+			leastTwice, link.From, c.At)
 	}
 	f.typical("", "requests that were delivered twice, or answered in vain", t.examples...)
 	return f.verdict()

@@ -199,10 +199,12 @@ func (c Health) judgeOut(f *finding, losses []ejection) {
 	}
 	f.numbers.AddTime("out_after", time.Duration(worst.out.Low))
 	m := measure{name: "out_within", unit: timed, seen: seen, allowed: atMost(c.OutWithin), sample: len(losses), ids: []uint64{worst.lastID},
-		says:   fmt.Sprintf("%s was lost at %s and called for the last time after %s", worst.link.Name, short(worst.span.from), timed.span(worst.out)),
+		says: fmt.Sprintf("%s was lost at %s and called for the last time after %s", worst.link.Name, short(worst.span.from),
+			timed.span(worst.out)),
 		hidden: noiseText(f.run.Noise(worst.span.from, worst.span.to))}
 	if worst.elsewhere < leastElsewhere {
-		m.hidden = fmt.Sprintf("the healing: after that only %s went to the others, and %d would tell", were(worst.elsewhere, "call", "calls"), leastElsewhere)
+		m.hidden = fmt.Sprintf("the healing: after that only %s went to the others, and %d would tell", were(worst.elsewhere, "call",
+			"calls"), leastElsewhere)
 		m.settle = "let the fault last for longer, or offer more"
 	}
 	f.rule(m)
@@ -224,14 +226,16 @@ func (c Health) judgeBack(f *finding, losses []ejection) {
 		seen = Interval{max(seen.Low, e.back.Low), max(seen.High, e.back.High)}
 	}
 	if n == 0 {
-		f.open("back_within", "no instance was seen to be out and was then healed: let a fault on one of %s last for longer, and end before the load does", c.Links)
+		f.open("back_within", "no instance was seen to be out and was then healed: "+
+			"let a fault on one of %s last for longer, and end before the load does", c.Links)
 		return
 	}
 	says := fmt.Sprintf("%s was healed at %s and called again after %s", worst.link.Name, short(worst.span.to), timed.span(worst.back))
 	if math.IsInf(worst.back.High, 1) {
 		says = fmt.Sprintf("%s was healed at %s and not called again in %s", worst.link.Name, short(worst.span.to), timed.print(worst.back.Low))
 	}
-	f.rule(measure{name: "back_within", unit: timed, seen: seen, allowed: atMost(c.BackWithin), sample: n, ids: []uint64{worst.firstID}, says: says,
+	f.rule(measure{name: "back_within", unit: timed, seen: seen, allowed: atMost(c.BackWithin), sample: n,
+		ids: []uint64{worst.firstID}, says: says,
 		hidden: noiseText(f.run.Noise(worst.span.to, horizon(f.run))), settle: "a longer run after the healing, or a quieter host, would tell"})
 }
 
@@ -258,12 +262,14 @@ func (c Health) judgeKeeps(f *finding) {
 		seen = Interval{min(seen.Low, one.Low), min(seen.High, one.High)}
 	}
 	if n == 0 {
-		f.open("keeps", "in no second since the first fault were there enough requests to tell an instance that is not called from chance: offer more")
+		f.open("keeps", "in no second since the first fault were there enough requests to tell an instance that is not called from chance: "+
+			"offer more")
 		return
 	}
 	f.numbers.Add("called_least", seen.High)
 	f.rule(measure{name: "keeps", seen: seen, allowed: atLeast(c.Keeps), sample: n,
-		says:   fmt.Sprintf("%.0f of %d instances were called in each second at least, in that from %s on no more", seen.High, len(c.Links), short(when)),
+		says: fmt.Sprintf("%.0f of %d instances were called in each second at least, in that from %s on no more", seen.High,
+			len(c.Links), short(when)),
 		hidden: "seconds with so few requests that an instance may lack calls by chance", settle: "offer more"})
 	if !c.shared(run) {
 		f.remark("keeps", "nothing was lost that the instances share: a fault on a link from one of them would show what that does")

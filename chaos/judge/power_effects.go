@@ -48,7 +48,8 @@ func (c Effects) Power(p Plan) []Weakness {
 		w.weak("", "chaos", fmt.Sprintf("add duplicate or drop_response on a link to %s, or drop_response on %s", callers[0], c.At),
 			"no fault has requests delivered twice, or answered in vain")
 	case hits < 1.2*leastTwice:
-		w.weak("exactly", p.at(best, "for"), p.longer(best, hits, 1.2*leastTwice), "%s delivered twice or answered in vain, and at least %d are needed",
+		w.weak("exactly", p.at(best, "for"), p.longer(best, hits, 1.2*leastTwice),
+			"%s delivered twice or answered in vain, and at least %d are needed",
 			expected(hits, "request is", "requests are"), leastTwice)
 	}
 	return w.found

@@ -146,4 +146,10 @@ func TestShedOnABusyHost(t *testing.T) {
 	if v := claim.Judge(run); v.Ruling == Refuted {
 		t.Errorf("on a host that stalls: %v: %s", v.Ruling, v.Reason)
 	}
+	for i := range run.Ticks {
+		run.Ticks[i].HiccupMax, run.Ticks[i].Pressure = 0, 1
+	}
+	if v := claim.Judge(run); v.Ruling == Refuted {
+		t.Errorf("on a crowded host: %v: %s", v.Ruling, v.Reason)
+	}
 }
