@@ -167,6 +167,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
 	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
+	inChapters = inChapters && opts.Hand == nil // where faults come is not known before, and so neither where to cut
 	begins.Soak = inChapters
 	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
 	if err != nil {
