@@ -36,6 +36,8 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// A share of requests succeeds in the long run, shown with confidence; what faults cost of the error budget (docs/claims/slo.md).
+	SLO *judge.SLO `yaml:"slo"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.

@@ -35,6 +35,7 @@ func sounds() map[string]struct {
 		"backoff":   {waits.run(), Backoff{Link: "payments", Route: "pay", Base: 100 * ms, Jitter: 0.5}},
 		"fanout":    {chatty{fixed: 6, abreast: 3}.run(), Fanout{Route: "page10", Calls: 6, Depth: 2}},
 		"stands":    {degrading{lost: falls, faults: lossFaults()}.run(), Stands{Without: "payments", Routes: []string{"pay"}}},
+		"slo":       {degrading{lost: falls, faults: lossFaults()}.run(), SLO{Success: 0.99}},
 		"unsteady":  {full, Steady{P50: time.Second}},
 		"exhausted": {full, Bulkhead{Link: "payments", Route: "pay", Unaffected: []string{"browse"}, Slowdown: 3}},
 	}

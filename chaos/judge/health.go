@@ -24,6 +24,7 @@ const (
 	onDue   leaning = 1 << iota // times since requests were due
 	onTimes                     // times of the link, or between callers and link, which the host's noise blurs
 	onLoad                      // that the load was the one that was declared
+	onWell                      // nothing but what was due and had ended in stretches in which the harness was well
 )
 
 // lateLoad is how late a hundredth of the requests may have been sent for the
@@ -164,7 +165,10 @@ func despite(run *evidence.Run, rested []stretch, leans leaning) (why string, st
 			whys = append(whys, why)
 		}
 	}
-	if len(run.Problems(0, run.End)) > 0 {
+	switch unwell := len(run.Problems(0, run.End)) > 0; {
+	case unwell && leans&onWell != 0:
+		say("what was due or under way while the harness was not well counts neither way")
+	case unwell:
 		inside := troubles(run, rested)
 		if len(inside) == 0 {
 			say("the harness was well " + when(rested) + ", which it rests on")

@@ -189,6 +189,10 @@ func TestPower(t *testing.T) {
 			planOf(500, 9*s, faultOf("hang", 5*s, 2*s, func(f *PlannedFault) { f.Share = 0.5 })), " (chaos)"},
 		{"stands, only slowed down", Stands{Without: "payments", Routes: []string{"pay"}}, planOf(500, 9*s, faultOf("latency", 5*s, 2*s, delay(s))), " (chaos)"},
 
+		{"slo, 2995 requests", SLO{Success: 0.999}, planOf(499.2, 6*s), ""},
+		{"slo, 2994 requests", SLO{Success: 0.999}, planOf(499, 6*s), "success (load.duration)"},
+		{"slo, sure of less", SLO{Success: 0.999, Confidence: 0.8}, planOf(270, 6*s), ""},
+
 		{"timeout, 10 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1100*ms)), ""},
 		{"timeout, 9 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1090*ms)),
 			"within (chaos[0].for)"},
