@@ -23,6 +23,7 @@ type Plan struct {
 	InOrder   bool
 	Data      *wire.Table // of ${data.COLUMN} in routes; nil means there is none
 	Loops     int         // event loops; 0 means one per core (GOMAXPROCS)
+	Stripes   Stripes     // what this process sends of the load; zero is all of it
 	Transport string      // IOURing, Epoll or Portable; "" means the best that the system has
 	IDHeader  string      // header that carries the request id beside traceparent; "" means X-Request-Id
 	Stats     *Stats      // where the event loops count what they do; nil is nowhere
