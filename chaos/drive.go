@@ -27,6 +27,7 @@ type drive struct {
 	faults   timeline.Timeline
 	rec      *recorder
 	progress *tracker
+	carrier  Carrier // nil sends the load from here
 
 	begin time.Time                // when the first arrival is due; zero is at once
 	start time.Time                // of the clock that every time of the experiment is on: when the warm-up is over
@@ -154,7 +155,7 @@ func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration
 		d.rec.endAt(now)
 		stoppedAt <- now
 	})
-	if err := load.Run(ctx, d.plan, begun, d.rec.observer()); err != nil && ctx.Err() == nil {
+	if err := d.send(ctx, begun); err != nil && ctx.Err() == nil {
 		d.stop(Stopped{"the load could not go on: " + err.Error()})
 	}
 	end, cause = min(d.now(), d.plan.Schedule.Duration()-d.x.Load.Warmup), context.Cause(ctx)

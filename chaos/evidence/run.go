@@ -37,6 +37,7 @@ type Run struct {
 	Faults []Injection       // by Index; those that were planned and never injected are here too
 	Ticks  []Tick            // one per second
 	Deaths []Death           // targets that ended by themselves, by At
+	Gone   []Gone            // agents that were lost, by At: their share of the load was not sent from then on
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
 	Flaws  []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
@@ -44,6 +45,7 @@ type Run struct {
 	Host string                   // the machine; "" in older runs
 	CPU  map[string]time.Duration // what the processes of targets used while there was load, by target; nil if it is not known
 
+	agents        []Tick            // of agents, that the next tick may be of
 	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
 	byID, byRoute kept[load.Sample] // where in Front they are
 	beside        beside
@@ -140,6 +142,7 @@ type Tick struct {
 	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
 	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
+	Clock       Seconds                          `json:"clock_s,omitempty"`    // by how much times of agents and ours may be apart
 	Extent                                       // of the front's file
 	Links       map[string]LinkTick              `json:"links,omitempty"`
 }

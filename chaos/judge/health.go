@@ -159,6 +159,9 @@ func blur(run *evidence.Run, from, to time.Duration) time.Duration {
 // the harness was not well in it, or a target ended by itself: "" if neither
 // is so. It is false if the claim does not stand, and says why not.
 func despite(run *evidence.Run, rested []stretch, leans leaning) (why string, stands bool) {
+	if len(run.Gone) > 0 {
+		return goneText(run), false
+	}
 	var whys []string
 	say := func(why string) {
 		if !slices.Contains(whys, why) {
@@ -255,4 +258,14 @@ func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Tro
 		return "arrivals that were never sent count as failed, or were not needed for it"
 	}
 	return ""
+}
+
+// goneText says which agents were lost, so that nothing holds: a load without their
+// share is another one than was declared.
+func goneText(run *evidence.Run) string {
+	texts := make([]string, len(run.Gone))
+	for i, g := range run.Gone {
+		texts[i] = fmt.Sprintf("agent %s was lost at %s (%s)", g.Agent, short(g.At), g.Text)
+	}
+	return strings.Join(texts, ", ") + ", and its share of the load was not sent from then on: run it again"
 }

@@ -310,3 +310,20 @@ func TestSLOAlerts(t *testing.T) {
 		t.Errorf("3 s are not too short: %v", v.Parts)
 	}
 }
+
+// Where an agent was lost nothing has held, and what is refuted stays.
+func TestLostAgentLeavesNothingHeld(t *testing.T) {
+	run := objective(31_000, nil)
+	run.Gone = []evidence.Gone{{At: 5 * time.Second, Agent: "b", Text: "it was not heard of for 3s"}}
+	for _, c := range []Claim{SLO{Success: 0.9999}, Steady{Success: 0.99}} {
+		if v := c.Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "agent b was lost at 5") {
+			t.Errorf("%s: %s: %s", c, v.Ruling, v.Reason)
+		}
+	}
+	for i := range run.Front {
+		run.Front[i].Outcome, run.Front[i].Status = load.ServerError, 503
+	}
+	if v := (Steady{Success: 0.99}).Judge(run); v.Ruling != Refuted {
+		t.Errorf("all failed: %s: %s", v.Ruling, v.Reason)
+	}
+}

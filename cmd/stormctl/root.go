@@ -118,6 +118,7 @@ Exit codes:
 		newProxyCommand(),
 		newHealCommand(),
 		newHaltCommand(),
+		newAgentCommand(),
 		newTargetCommand(),
 		newVersionCommand(),
 	)
