@@ -421,6 +421,9 @@ func (c *Coordinator) deal(agents []*joined, l chaos.Carried) error {
 			return errors.New("load.data is not handed to agents yet: send the load from here, or without it")
 		}
 		for _, r := range a.part.Routes {
+			if r.Writes || r.Reads != "" {
+				return fmt.Errorf("route %s writes or reads data, which agents do not tell yet: send the load from here", r.Name)
+			}
 			if r.TLS != nil {
 				return fmt.Errorf("route %s goes over TLS, which agents do not speak yet: send the load from here", r.Name)
 			}
