@@ -28,7 +28,8 @@ type drive struct {
 	faults   timeline.Timeline
 	rec      *recorder
 	progress *tracker
-	soak     *soak // nil of a run that is judged whole
+	carrier  Carrier // nil sends the load from here
+	soak     *soak   // nil of a run that is judged whole
 
 	hand  *Hand                    // of who takes part; nil is nobody
 	begin time.Time                // when the first arrival is due; zero is at once
@@ -178,7 +179,7 @@ func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration
 		d.rec.endAt(now)
 		stoppedAt <- now
 	})
-	if err := load.Run(ctx, d.plan, begun, d.rec.observer()); err != nil && ctx.Err() == nil {
+	if err := d.send(ctx, begun); err != nil && ctx.Err() == nil {
 		d.stop(Stopped{"the load could not go on: " + err.Error()})
 	}
 	end, cause = min(d.now(), d.plan.Schedule.Duration()-d.x.Load.Warmup), context.Cause(ctx)

@@ -37,6 +37,9 @@ type Options struct {
 	// begin: runs that are to go side by side get the same time. nil begins at once.
 	Begin func(context.Context) (time.Time, error)
 
+	// Carrier sends the load, in the place of this process; nil sends it from here. It goes
+	// not with Begin.
+	Carrier Carrier
 	// Hand takes part in the run while it goes on; nil is nobody. The palette of the
 	// experiment is for it alone.
 	Hand *Hand
@@ -106,7 +109,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err := opts.Hand.made(dir); err != nil {
 		return nil, err
 	}
-	if err := execute(ctx, x, in, schedule, dir, root, opts); err != nil {
+	if err := execute(ctx, x, in, schedule, text, dir, root, opts); err != nil {
 		err = in.MaskError(err)
 		if !errors.As(err, new(Unwritten)) {
 			_ = noteNotStarted(root, err) // without it the directory is not taken again
@@ -136,7 +139,7 @@ func ruleOn(dir string) (*result.Result, error) {
 // execute makes the evidence: it stands up the test bed, drives the load and the
 // timeline, and ends everything.
 func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule,
-	dir string, root *os.Root, opts Options) (err error) {
+	text []byte, dir string, root *os.Root, opts Options) (err error) {
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -157,19 +160,31 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err := bed.Start(ctx, func(text string) { progress.phase("starting", text) }); err != nil {
 		return err
 	}
+	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
+	shards := load.Shards(plan)
 	var begin time.Time
 	if opts.Begin != nil {
 		if begin, err = opts.Begin(ctx); err != nil {
 			return err
 		}
+	} else if opts.Carrier != nil {
+		if _, soak := chapterPlan(x, faults, schedule.Duration()); soak {
+			return errors.New("a soak that is judged in chapters is not handed to agents yet: send its load from here")
+		}
+		shards = opts.Carrier.Shards()
+		var notes []string
+		say := func(text string) { progress.phase("starting", text) }
+		if begin, notes, err = handOut(ctx, opts.Carrier, text, plan, x.Load.Warmup, say); err != nil {
+			return err
+		}
+		bed.Notes = append(bed.Notes, notes...)
 	}
-	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
 	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
 	inChapters = inChapters && opts.Hand == nil // where faults come is not known before, and so neither where to cut
 	begins.Soak = inChapters
-	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
+	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, shards, bed.Relays)
 	if err != nil {
 		return err
 	}
@@ -187,7 +202,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		progress.event(text)
 	}
-	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand}
+	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand, carrier: opts.Carrier}
 	if inChapters {
 		o := soakOptions{down: bed.Down, tell: progress.chapter, self: opts.Judge}
 		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, 1, 0, o); err != nil {

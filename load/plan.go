@@ -23,8 +23,9 @@ type Plan struct {
 	InOrder   bool
 	Data      *wire.Table // of ${data.COLUMN} in routes; nil means there is none
 	Keys      uint64      // ${key} is a number from 1 to this, drawn for each arrival; 0 means there is none
-	Values    Values      // told of what routes write and read; must be given if any does
+	Values    Values      `json:"-"` // told of what routes write and read; must be given if any does
 	Loops     int         // event loops; 0 means one per core (GOMAXPROCS)
+	Stripes   Stripes     // what this process sends of the load; zero is all of it
 	Transport string      // IOURing, Epoll or Portable; "" means the best that the system has
 	IDHeader  string      // header that carries the request id beside traceparent; "" means X-Request-Id
 	Stats     *Stats      // where the event loops count what they do; nil is nowhere

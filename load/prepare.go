@@ -22,6 +22,9 @@ const (
 // than connections allowed, so that each loop may have one.
 func Shards(p Plan) int {
 	loops := p.Loops
+	if p.Stripes.Of > 0 {
+		return loops // as many as were dealt to it
+	}
 	if loops <= 0 {
 		loops = poll.Cores()
 	}
@@ -80,6 +83,9 @@ func prepare(p Plan) (*program, error) {
 	if len(p.Routes) == 0 {
 		return nil, errors.New("load: plan has no routes")
 	}
+	if err := p.Stripes.check(p); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
 	transport, err := transportOf(p.Transport)
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
@@ -100,7 +106,7 @@ func prepare(p Plan) (*program, error) {
 		g.grace = longest
 	}
 	if p.DialRate > 0 {
-		g.dialGap = time.Duration(float64(g.shards) / float64(p.DialRate) * 1e9)
+		g.dialGap = time.Duration(float64(g.of()) / float64(p.DialRate) * 1e9)
 	}
 	last := p.Closed.end()
 	if p.Closed == nil {
@@ -187,7 +193,7 @@ func indexOf[T comparable](list *[]T, v T) int {
 }
 
 // connsOf is how many connections per address loop k may have.
-func (g *program) connsOf(k int) int { return share(maxConns(g.Plan), k, g.shards) }
+func (g *program) connsOf(k int) int { return share(maxConns(g.Plan), g.Stripes.First+k, g.of()) }
 
 // queueOf is how many arrivals per address may queue in loop k.
 func (g *program) queueOf(k int) int {
@@ -197,7 +203,7 @@ func (g *program) queueOf(k int) int {
 	case g.MaxQueue == 0:
 		return math.MaxInt
 	default:
-		return share(g.MaxQueue, k, g.shards)
+		return share(g.MaxQueue, g.Stripes.First+k, g.of())
 	}
 }
 

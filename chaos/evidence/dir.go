@@ -165,6 +165,7 @@ func (r *Run) add(e Event) {
 		tick := *e.Tick
 		tick.At = e.At.Duration()
 		r.Ticks = append(r.Ticks, tick)
+		r.fold()
 		if tick.Lost > 0 {
 			r.Lost[lostByRun] = tick.Lost
 		}
@@ -173,6 +174,11 @@ func (r *Run) add(e Event) {
 				l.Unread, l.FirstUnread = t.Unread, t.FirstUnread
 			}
 		}
+	case e.Kind == KindAgent && e.Tick != nil:
+		r.agentTick(e.At.Duration(), *e.Tick)
+	case e.Kind == KindLost:
+		r.Gone = append(r.Gone, Gone{e.At.Duration(), e.Agent, e.Text})
+		r.Notes = append(r.Notes, Note{e.At.Duration(), "agent " + e.Agent + " was lost: " + e.Text})
 	case e.Kind == KindCPU:
 		r.CPU = map[string]time.Duration{}
 		for target, used := range e.CPU {

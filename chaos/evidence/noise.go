@@ -165,8 +165,9 @@ func (r *Run) Turn(from, to time.Duration) time.Duration {
 
 // Noise is what the tick itself knows of it, without the floor.
 func (t *Tick) Noise() time.Duration {
+	clocks := t.Clock.Duration() // of two machines, which a time may join
 	if t.Pressure >= saturated {
-		return max(saturatedNoise, t.HiccupMax.Duration())
+		return max(saturatedNoise, t.HiccupMax.Duration()) + clocks
 	}
-	return t.HiccupMax.Duration()
+	return t.HiccupMax.Duration() + clocks
 }

@@ -37,6 +37,7 @@ type Run struct {
 	Faults []Injection       // by Index; those that were planned and never injected are here too
 	Ticks  []Tick            // one per second
 	Deaths []Death           // targets that ended by themselves, by At
+	Gone   []Gone            // agents that were lost, by At: their share of the load was not sent from then on
 	Alerts []Alert           // what an alertmanager said, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
@@ -51,6 +52,7 @@ type Run struct {
 	Host string                   // the machine; "" in older runs
 	CPU  map[string]time.Duration // what the processes of targets used while there was load, by target; nil if it is not known
 
+	agents  []Tick      // of agents, that the next tick may be of
 	Soak    bool        // it is judged chapter by chapter: the records are in its chapters, and not here
 	Chapter *Chapter    // of a soak, that it is; nil if it is none. All its times count from the chapter's beginning
 	Gaps    []Gap       // in which the harness was not there, by From
@@ -167,6 +169,7 @@ type Tick struct {
 	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
 	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
+	Clock       Seconds                          `json:"clock_s,omitempty"`    // by how much times of agents and ours may be apart
 	Extent                                       // of the front's file
 	Values      *Extent                          `json:"values,omitempty"` // of the file of values; nil without data
 	Links       map[string]LinkTick              `json:"links,omitempty"`

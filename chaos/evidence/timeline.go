@@ -46,6 +46,7 @@ type Event struct {
 	Fault  int     `json:"fault,omitempty"`  // inject, heal: 1 + Injection.Index, so that 0 means none
 	Error  string  `json:"error,omitempty"`  // inject, heal: why it did not work
 	Target string  `json:"target,omitempty"` // death: which
+	Agent  string  `json:"agent,omitempty"`  // agent, lost: which
 
 	Hit      uint64 `json:"hit,omitempty"`      // heal: Injection.Hit
 	Overflow uint64 `json:"overflow,omitempty"` // heal: Injection.Overflow
@@ -74,6 +75,8 @@ const (
 	KindTick   = "tick"   // Tick is set
 	KindWarmup = "warmup" // Warmup is set; the last one counts
 	KindCPU    = "cpu"    // CPU is set
+	KindAgent  = "agent"  // Tick is what Agent, which sends a part of the load, knew of its harness and host
+	KindLost   = "lost"   // Agent sends no more, and Text says why
 	KindAudit  = "audit"  // Audit is set: what was there when it was asked, at At
 	KindDeath  = "death"  // Target ended by itself; Text says how
 	KindAlert  = "alert"  // Alert was heard

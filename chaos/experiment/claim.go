@@ -50,6 +50,8 @@ type Claim struct {
 	Skew *judge.Skew `yaml:"skew"`
 	// What a target takes does not grow without end: memory, descriptors, threads (docs/claims/growth.md).
 	Growth *judge.Grows `yaml:"growth"`
+	// A share of requests succeeds in the long run, shown with confidence; what faults cost of the error budget (docs/claims/slo.md).
+	SLO *judge.SLO `yaml:"slo"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.

@@ -12,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed alert.go backoff.go breaker.go bulkhead.go effects.go ejection.go fanout.go growth.go recovery.go retry.go shed.go skew.go stands.go steady.go timeout.go
+//go:embed alert.go backoff.go breaker.go bulkhead.go effects.go ejection.go fanout.go growth.go recovery.go retry.go shed.go skew.go slo.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -206,6 +206,19 @@ func (c Grows) Check(report func(field, problem string)) {
 func (c *Stands) Defaults() { c.Success = 0.99 }
 
 func (Stands) Required() []string { return []string{"without", "routes"} }
+
+func (c *SLO) Defaults() { c.Confidence, c.Period = 0.95, defaultPeriod }
+
+func (SLO) Required() []string { return []string{"success"} }
+
+func (c SLO) Check(report func(field, problem string)) {
+	if c.Success >= 1 {
+		report("success", "no number of requests shows 100% of those to come: give less, or claim steady of the requests that there are")
+	}
+	if c.Confidence >= 1 || c.Confidence > 0 && c.Confidence < 0.5 {
+		report("confidence", fmt.Sprintf("%s is none: give 50%% or more, and less than 100%%", c.Confidence))
+	}
+}
 
 func (c *Effects) Defaults() { c.Per, c.Exactly = "id", 1 }
 

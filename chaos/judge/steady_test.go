@@ -160,6 +160,7 @@ func TestOddEvidenceOfStates(t *testing.T) {
 		Breaker{Link: "payments"}, protects, Breaker{Link: "payments", Waits: time.Millisecond, Failures: 1, Ignores: []int{503, 404}},
 		Timeout{Link: "payments"}, Timeout{Link: "payments", Route: "pay", Within: 300 * ms},
 		Recovery{}, Recovery{Route: "pay", Within: time.Second, Goodput: 1, For: time.Hour},
+		SLO{}, SLO{Route: "pay", Success: 0.99}, SLO{Success: 0.999999},
 	}
 	runs := []*evidence.Run{
 		{},

@@ -13,6 +13,7 @@ import (
 // named: what the run made for itself, what the kernel tells, what it writes to.
 // Everything else is a way in for /dev/zero and for FIFOs.
 var ownFiles = map[string]string{
+	"chaos/agents/spool.go":            "writes what an agent hands over",
 	"chaos/evidence/csv.go":            "writes the run directory",
 	"chaos/evidence/timeline.go":       "writes the run directory",
 	"chaos/host/cgroup.go":             "/proc and /sys",

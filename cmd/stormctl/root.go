@@ -120,6 +120,7 @@ Exit codes:
 		newProxyCommand(),
 		newHealCommand(),
 		newHaltCommand(),
+		newAgentCommand(),
 		newTargetCommand(),
 		newVersionCommand(),
 	)

@@ -60,7 +60,8 @@ var refutedBy = map[string]string{
 	"shed-unbounded-queue":    "shed",
 	"grpc-retries-any":        "retry",
 	"idempotent-dedupes-late": "effects", "metastable-unbounded-queue": "recovery",
-	"growth-hoards": "growth",
+	"growth-hoards":   "growth",
+	"slo-errors-only": "slo",
 }
 
 // libraries are the sound examples with the other libraries people use.

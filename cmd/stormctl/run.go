@@ -33,6 +33,7 @@ type runOptions struct {
 	json    bool
 	quiet   bool
 	export  exportOptions
+	lead    leadOptions
 }
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
@@ -43,6 +44,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Var(&o.seed, "seed", "decides every random draw, instead of the experiment's seed; the one that the summary tells repeats a run")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, touched and undone; start and break nothing")
 	f.BoolVar(&o.json, "json", false, "print results as JSON, one document per run, instead of the summary")
+	o.lead.AddFlags(f)
 	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr, nor what the plan cannot decide")
 	o.export.AddFlags(f)
 }
@@ -80,17 +82,25 @@ Before it starts, a line on stderr names each part of a claim that its plan
 cannot decide, whatever the system does, and the key that would settle it, as
 validate does; --quiet leaves that out. The run goes on.
 
+With --agents N the load is sent by as many stormctl agent, on this machine or
+others, that join by the line printed on stderr; all else stays here
+(docs/agents.md).
+
 Several files are read first, all of them, and nothing runs if one is wrong.
 Then they run one after another. The exit code is the weightiest of theirs: 2
 (could not run) before 4 (stopped early) before 1 (refuted) before 3
 (inconclusive) before 0 (held).`,
 		Example: `  stormctl run examples/breaker.yaml
   stormctl run examples/breaker.yaml --set load.rate=1k/s --seed 7 --out out --report junit
+  stormctl run examples/breaker.yaml --agents 2
   stormctl run examples/breaker.yaml --dry-run`,
 		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if o.dryRun && o.json {
 				return usageError{errors.New("--json is for results, and --dry-run has none")}
+			}
+			if err := o.lead.check(len(files)); err != nil {
+				return usageError{err}
 			}
 			if err := reports.Check(o.reports...); err != nil {
 				return usageError{fmt.Errorf("--report: %w", err)}
@@ -194,6 +204,13 @@ func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCo
 			shown.say(reports.Clean(w.String()))
 		}
 	}
+	carrier, done, err := r.options.lead.lead(ctx, func(text string) { shown.say(reports.Clean(text)) })
+	if err != nil {
+		shown.say(errorText(err))
+		return exitFailed
+	}
+	defer done()
+	options.Carrier = carrier
 	shown.begin(j.x.Name)
 	result, err := r.run(ctx, j.x, options)
 	shown.end()
