@@ -36,6 +36,17 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// All reads and writes of each register can be put into one order, so that reads see the latest write
+	// (docs/claims/linearizable.md).
+	Linearizable *judge.Linearizable `yaml:"linearizable"`
+	// Reads are stale by at most so much, and sessions see nothing go back (docs/claims/fresh.md).
+	Fresh *judge.Fresh `yaml:"fresh"`
+	// Routes go on being served while a fault is in force, and what was apart agrees again soon (docs/claims/available.md).
+	Available *judge.Available `yaml:"available"`
+	// Acknowledged writes are there in the end, whatever crashed, and nothing else is (docs/claims/durable.md).
+	Durable *judge.Durable `yaml:"durable"`
+	// Another node takes over soon, and the old one then acknowledges nothing any more (docs/claims/failover.md).
+	Failover *judge.Failover `yaml:"failover"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -65,7 +76,7 @@ func (c Claim) Title() string {
 	claim := reflect.ValueOf(c.Judge())
 	var about []string
 	for _, f := range strict.Fields(claim.Type()) {
-		if f.Key != "link" && f.Key != "route" && f.Key != "without" {
+		if f.Key != "link" && f.Key != "route" && f.Key != "without" && f.Key != "data" && f.Key != "writes" {
 			continue
 		}
 		switch x := claim.FieldByIndex(f.Index); {
@@ -124,11 +135,21 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 			r.toRoute(path.Child("of").Child(name), name)
 		}
 	case kind == "stands":
-		for j, name := range c.Stands.Routes {
-			if at := path.Child("routes").Item(j); r.toRoute(at, name) && slices.Index(c.Stands.Routes, name) < j {
-				r.Wrong(at, fmt.Sprintf("routes: %s is given twice", strict.Quote(name)), "remove one")
-			}
-		}
+		r.several(path.Child("routes"), c.Stands.Routes)
+	case kind == "available":
+		r.several(path.Child("routes"), c.Available.Routes)
+		r.happens(path.Child("during"), c.Available.During)
+		r.toData(path.Child("data"), c.Available.Data, "reads")
+	case kind == "failover":
+		r.several(path.Child("routes"), c.Failover.Routes)
+		r.happens(path.Child("during"), c.Failover.During)
+	case kind == "linearizable":
+		r.toData(path.Child("data"), c.Linearizable.Data, "writes", "reads")
+	case kind == "fresh":
+		r.toData(path.Child("data"), c.Fresh.Data, "writes", "reads")
+	case kind == "durable":
+		r.toData(path.Child("writes"), c.Durable.Writes, "writes")
+		r.toAudit(path.Child("in"), c.Durable.In)
 	case kind == "bulkhead":
 		for j, name := range c.Bulkhead.Unaffected {
 			at := path.Child("unaffected").Item(j)

@@ -12,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed backoff.go breaker.go bulkhead.go fanout.go recovery.go retry.go stands.go steady.go timeout.go
+//go:embed available.go backoff.go breaker.go bulkhead.go durable.go failover.go fanout.go fresh.go linearizable.go recovery.go retry.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -182,6 +182,47 @@ func (c Fanout) Check(report func(field, problem string)) {
 func (c *Stands) Defaults() { c.Success = 0.99 }
 
 func (Stands) Required() []string { return []string{"without", "routes"} }
+
+func (Linearizable) Required() []string { return []string{"data"} }
+
+func (c *Fresh) Defaults() { c.Share = 1 }
+
+func (Fresh) Required() []string { return []string{"data"} }
+
+func (c Fresh) Check(report func(field, problem string)) {
+	if c.Within == 0 && len(c.Sessions) == 0 {
+		report("", "claims nothing: give within or sessions")
+	}
+	if c.Within == 0 && c.Share != 0 && c.Share < 1 {
+		report("share", "goes with within, which is missing")
+	}
+	for i, kind := range c.Sessions {
+		if !slices.Contains(FreshSessions, kind) {
+			report(fmt.Sprintf("sessions[%d]", i), fmt.Sprintf("%q is unknown: sessions see %s", kind, strings.Join(FreshSessions, ", ")))
+		}
+	}
+}
+
+func (c *Available) Defaults() { c.Success = 0.99 }
+
+func (Available) Required() []string { return []string{"routes"} }
+
+func (c Available) Check(report func(field, problem string)) {
+	if c.ConvergesWithin > 0 && c.Data == "" {
+		report("converges_within", "needs data: whose reads agree again")
+	}
+}
+
+func (Durable) Required() []string { return []string{"writes", "in"} }
+
+func (Failover) Required() []string { return []string{"routes"} }
+
+func (c Failover) Check(report func(field, problem string)) {
+	count(report, "primaries", c.Primaries)
+	if c.Within == 0 && c.Primaries == 0 {
+		report("", "claims nothing: give within or primaries")
+	}
+}
 
 func count(report func(field, problem string), key string, n int) {
 	if n < 0 {

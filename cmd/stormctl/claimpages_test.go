@@ -186,7 +186,7 @@ func TestClaimPages(t *testing.T) {
 			t.Errorf("the schema's text of %s names %q, not its page", kind, page)
 		}
 		rows := keyRows(t, of(claims.Properties[kind]), keys[kind])
-		if len(rows) < 3 {
+		if len(rows) == 0 {
 			t.Errorf("%s has %d keys; the walk is broken", kind, len(rows))
 		}
 		comparePage(t, filepath.Join(claimDocs, kind+".md"), keyTable(sentence, rows))

@@ -86,7 +86,9 @@ var truths = map[string][]truth{
 	"haproxy":                    {most(1, "bulkhead.limit", 20), most(2, "retry.attempts", 4), most(3, "breaker.failures", 10)},
 	"nginx":                      {most(2, "breaker.failures", 3), words(1, "retry.on", "[502]")},
 	"chatty":                     {most(1, "fanout.calls", 6), most(1, "fanout.depth", 2)},
-	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)}, // what its dependencies take
+	"stale-price":                {most(1, "fresh.within", 2900*time.Millisecond)}, // its replica is cut off for 3 s
+	"durable":                    {most(0, "steady.p99", 200*time.Microsecond)},    // an order is on disk by then
+	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)},      // what its dependencies take
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},
 }
 

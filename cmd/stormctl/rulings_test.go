@@ -55,7 +55,9 @@ var refutedBy = map[string]string{
 	"bulkhead-shared-pool": "bulkhead", "bulkhead-over-limit": "bulkhead", "bulkhead-slow-reject": "bulkhead", "bulkhead-leaks": "bulkhead",
 	"timeout-none":      "timeout",
 	"chatty-n-plus-one": "fanout", "chatty-serial": "fanout",
-	"fallback-errors-only": "stands",
+	"fallback-errors-only":          "stands",
+	"stale-price-never-invalidates": "fresh",
+	"durable-async-commit":          "durable",
 }
 
 // libraries are the sound examples with the other libraries people use.
@@ -214,6 +216,12 @@ func TestRulings(t *testing.T) {
 func TestBrokenExamplesDifferOnlyByTheirFlaw(t *testing.T) {
 	for name := range refutedBy {
 		pattern, flaw, _ := strings.Cut(name, "-")
+		for !slices.Contains(examples(t), pattern) { // its name has a dash too
+			more, rest, found := strings.Cut(flaw, "-")
+			if pattern, flaw = pattern+"-"+more, rest; !found {
+				t.Fatalf("%s: there is no example that it is a broken form of", name)
+			}
+		}
 		if flaw == "none" {
 			flaw = "no-timeout"
 		}
@@ -229,6 +237,19 @@ func TestBrokenExamplesDifferOnlyByTheirFlaw(t *testing.T) {
 			t.Errorf("%s differs from %s by more than its flaw", name, pattern)
 		}
 	}
+}
+
+// examples are the names of the sound ones.
+func examples(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(files[i]), ".yaml")
+	}
+	return files
 }
 
 // readExample returns the lines of an example without its name and comments
