@@ -21,9 +21,9 @@ type Available struct {
 	During string   `yaml:"during"` // The kind of the faults, or the name of one; absent means all.
 	// At least this share of each route's requests that are due meanwhile succeeds; absent means 99%.
 	Success unit.Share `yaml:"success"`
-	// The data whose reads agree again; absent judges nothing of data, but says what was answered.
+	// The data whose reads agree again, and of which it is told what was answered. Absent means that of all routes.
 	Data string `yaml:"data"`
-	// So long after the last of those faults is healed, no read of data finds at most a stale value; absent is not judged.
+	// At most so long after the last of those faults is healed a read of data may still be stale; absent is not judged.
 	ConvergesWithin time.Duration `yaml:"converges_within"`
 }
 

@@ -119,11 +119,12 @@ func crashesOf(run *evidence.Run) (all []span) {
 		if x.Injected < 0 || !x.OnTarget() && x.Kind != "exec" {
 			continue
 		}
-		s := span{from: x.Injected, to: x.Injected, faults: []evidence.Injection{x}}
-		if x.Kind != "kill" && x.Kind != "restart" {
-			if s.to = x.Healed; x.Healed < 0 {
-				s.to = horizon(run)
-			}
+		s := span{from: x.Injected, to: x.Healed, faults: []evidence.Injection{x}}
+		if x.Healed < 0 {
+			s.to = horizon(run)
+		}
+		if x.Kind == "kill" || x.Kind == "restart" {
+			s.to = min(s.to, x.Injected+riskFor) // it takes a while until all of its processes are dead
 		}
 		all = append(all, s)
 	}

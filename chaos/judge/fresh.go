@@ -70,6 +70,7 @@ func (c Fresh) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "fresh")
 	d := dataOf(run, c.Data)
 	f.factual()
+	f.leans |= onAge
 	if why := d.untold(run); why != "" {
 		f.open(c.first(), "%s", why)
 		return f.verdict()

@@ -87,6 +87,7 @@ var truths = map[string][]truth{
 	"nginx":                      {most(2, "breaker.failures", 3), words(1, "retry.on", "[502]")},
 	"chatty":                     {most(1, "fanout.calls", 6), most(1, "fanout.depth", 2)},
 	"stale-price":                {most(1, "fresh.within", 2900*time.Millisecond)}, // its replica is cut off for 3 s
+	"failover":                   {most(1, "failover.within", time.Second)},        // a sentinel waits for as long
 	"durable":                    {most(0, "steady.p99", 200*time.Microsecond)},    // an order is on disk by then
 	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)},      // what its dependencies take
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},

@@ -57,7 +57,7 @@ var refutedBy = map[string]string{
 	"chatty-n-plus-one": "fanout", "chatty-serial": "fanout",
 	"fallback-errors-only":          "stands",
 	"stale-price-never-invalidates": "fresh",
-	"durable-async-commit":          "durable",
+	"durable-async-commit":          "durable", "failover-no-wait": "durable",
 }
 
 // libraries are the sound examples with the other libraries people use.
