@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
@@ -43,7 +44,8 @@ type recorder struct {
 	timeline *evidence.TimelineWriter
 	memory   *evidence.Memory // for the gate; nil if nobody asks it
 	watch    *watch.Watch
-	warmed   uint64 // arrivals that are the warm-up's: those up to this number
+	warmed   uint64           // arrivals that are the warm-up's: those up to this number
+	chapters *chapters.Writer // the records' files of a soak; nil of a run that is judged whole
 	front    *evidence.FrontWriter
 	values   *evidence.ValueWriter // nil without data
 	access   []bool                // which of header.Routes have to do with data; nil without data
@@ -54,7 +56,10 @@ type recorder struct {
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
-	onFail func(error) // is told once of a file that cannot be written; nil is not told
+
+	telling sync.Mutex
+	onEvent func(line int, e evidence.Event) // is told of each, from several goroutines; nil is not told
+	onFail  func(error)                      // is told once of a file that cannot be written; nil is not told
 }
 
 // linkRecorder collects the exchanges of one link.
@@ -92,7 +97,9 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	if err = rec.timeline.Err(); err != nil {
 		return rec, err
 	}
-	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
+	if h.Soak {
+		rec.front = evidence.NewFront(h.Routes, shards)
+	} else if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
 		return rec, err
 	}
 	if err = rec.tellAccess(shards); err != nil {
@@ -107,8 +114,10 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, unread: relay.Unread}
 		rec.links[name] = l
-		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
-			return rec, err
+		if !h.Soak {
+			if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
+				return rec, err
+			}
 		}
 		if l.log, err = createLog(filepath.Join(dir, linkLog(name)), h.Started); err != nil {
 			return rec, err
@@ -122,7 +131,16 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.mask != nil {
 		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
 	}
-	rec.timeline.Add(e)
+	if rec.onEvent == nil {
+		rec.timeline.Add(e)
+	} else {
+		rec.telling.Lock() // so that lines are told in their order
+		rec.onEvent(rec.timeline.Add(e), e)
+		rec.telling.Unlock()
+	}
+	if rec.chapters != nil {
+		rec.chapters.Add(e)
+	}
 	if rec.memory != nil {
 		rec.memory.Event(e)
 	}
@@ -148,6 +166,9 @@ func (rec *recorder) observed() (*evidence.Run, error) {
 		if run := rec.memory.Take(); run != nil {
 			return run, nil
 		}
+	}
+	if rec.chapters != nil {
+		return evidence.Read(rec.chapters.Present())
 	}
 	return evidence.Read(rec.dir)
 }
@@ -237,6 +258,9 @@ func (rec *recorder) failure() error {
 	for _, name := range slices.Sorted(maps.Keys(rec.links)) {
 		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.Err())
 	}
+	if rec.chapters != nil {
+		errs = append(errs, rec.chapters.Err())
+	}
 	for _, err := range errs {
 		if err != nil {
 			return err // one is enough to know what to do
@@ -258,15 +282,25 @@ func (rec *recorder) tellFailure() {
 
 // flush writes the records that have come since the last one.
 func (rec *recorder) flush() {
-	rec.front.Flush(rec.memory)
+	if rec.chapters != nil {
+		rec.front.Drain(rec.memory, rec.chapters.Sample)
+	} else {
+		rec.front.Flush(rec.memory)
+	}
 	if rec.values != nil {
 		rec.values.Flush()
 	}
 	for name, l := range rec.links {
 		batch := l.flush()
+		if rec.chapters != nil {
+			rec.chapters.Exchanges(name, batch)
+		}
 		if rec.memory != nil {
 			rec.memory.Exchanges(name, batch)
 		}
+	}
+	if rec.chapters != nil {
+		rec.chapters.Flush(rec.now())
 	}
 }
 
@@ -295,6 +329,9 @@ func (rec *recorder) second(s watch.Second) {
 	case s.From >= 0:
 		rec.add(evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: &t})
 		rec.writeLogs(s)
+		if rec.chapters != nil {
+			rec.chapters.Tick(s.From, s.At, t)
+		}
 	case s.At == 0:
 		rec.noteWarmup() // what is still under way is in a second note, if nobody kills us
 	}
@@ -425,7 +462,11 @@ func (rec *recorder) close(end time.Duration) error {
 	rec.noteWarmup()
 	rec.watch.Close()
 	rec.add(evidence.Event{At: evidence.Seconds(end), Kind: evidence.KindEnd})
-	return rec.closeFiles()
+	var err error
+	if rec.chapters != nil {
+		err = rec.chapters.Close(end)
+	}
+	return errors.Join(err, rec.closeFiles())
 }
 
 // closeFiles closes the files that were made.

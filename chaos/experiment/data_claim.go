@@ -9,15 +9,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 )
 
-// several checks a list of routes.
-func (r *rules) several(path strict.Path, routes []string) {
-	for i, name := range routes {
-		if at := path.Item(i); r.toRoute(at, name) && slices.Index(routes, name) < i {
-			r.Wrong(at, fmt.Sprintf("routes: %s is given twice", strict.Quote(name)), "remove one")
-		}
-	}
-}
-
 // happens checks that a kind of fault, or the name of one, is in the chaos.
 func (r *rules) happens(path strict.Path, kind string) {
 	if !r.Sound(path) || r.Bad("chaos") {
