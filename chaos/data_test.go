@@ -29,6 +29,7 @@ type shop struct {
 	reads    int
 	asked    int // for the sum
 	complete bool
+	unwell   int
 }
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -56,6 +57,10 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.orders = append(s.orders, id)
 		}
 	case r.URL.Path == "/orders":
+		if s.unwell++; s.unwell == 1 {
+			http.Error(w, "it is recovering", http.StatusServiceUnavailable)
+			return
+		}
 		n := len(s.orders)
 		if !s.complete {
 			n++

@@ -25,7 +25,7 @@ type Audit struct {
 	// takes it to be whole.
 	Count   string        `yaml:"count"`
 	Every   time.Duration `yaml:"every"`   // Of number: it is asked so often while there is load too. Absent asks once, at the end.
-	Timeout time.Duration `yaml:"timeout"` // From sending to the last byte; absent means 30s.
+	Timeout time.Duration `yaml:"timeout"` // From sending to the last byte; it is asked again for as long while the target is not well. Absent means 30s.
 }
 
 func (a *Audit) Defaults() { a.Timeout = 30 * time.Second }
