@@ -124,7 +124,7 @@ func crashesOf(run *evidence.Run) (all []span) {
 			s.to = horizon(run)
 		}
 		if x.Kind == "kill" || x.Kind == "restart" {
-			s.to = min(s.to, x.Injected+riskFor) // it takes a while until all of its processes are dead
+			s.to = min(s.to, x.Injected+run.Noise(x.Injected, x.Injected)) // until all of its processes are dead
 		}
 		all = append(all, s)
 	}

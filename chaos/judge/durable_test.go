@@ -65,7 +65,7 @@ func TestDurable(t *testing.T) {
 		"a crash that did not come": {func(run *evidence.Run, _ *evidence.Audit) { run.Faults[0].Injected = -1 }, Inconclusive,
 			"add a kill"},
 		"too little at risk": {func(run *evidence.Run, a *evidence.Audit) { run.Faults[0].Injected = 100 * ms }, Inconclusive,
-			"only 50 writes were acknowledged within 1.0 s before a crash"},
+			"only 55 writes were acknowledged within 1.0 s before a crash"},
 		"no audit":      {func(run *evidence.Run, _ *evidence.Audit) { run.Audits = nil }, Inconclusive, "was not asked"},
 		"a torn audit":  {func(_ *evidence.Run, a *evidence.Audit) { a.Whole, a.Why, a.IDs = false, "the answer broke off", nil }, Inconclusive, "the answer broke off"},
 		"while it runs": {func(_ *evidence.Run, a *evidence.Audit) { a.During = true }, Inconclusive, "was not asked"},
