@@ -62,6 +62,7 @@ var refutedBy = map[string]string{
 	"idempotent-dedupes-late": "effects", "metastable-unbounded-queue": "recovery",
 	"stale-price-never-invalidates": "fresh",
 	"durable-async-commit":          "durable", "failover-no-wait": "durable",
+	"growth-hoards": "growth",
 }
 
 // libraries are the sound examples with the other libraries people use.
