@@ -72,7 +72,7 @@ func (d *drive) auditEnd(ctx context.Context) {
 			d.add(evidence.Event{Kind: evidence.KindAudit, Audit: &evidence.Audit{Name: a.Name, Why: "the run was stopped before it was asked"}})
 			continue
 		}
-		at, found := d.ask(ctx, a)
+		at, found := d.askUntilWell(ctx, a)
 		if a.IDs != "" {
 			if err := evidence.WriteAudit(d.rec.dir, found); err != nil {
 				found.Whole, found.Why = false, err.Error()
@@ -81,6 +81,27 @@ func (d *drive) auditEnd(ctx context.Context) {
 		d.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAudit, Audit: found})
 		if !found.Whole {
 			d.progress.event(fmt.Sprintf("audit %s: %s", a.Name, found.Why))
+		}
+	}
+}
+
+// askAgain is how long after an audit that was not answered it is asked again.
+const askAgain = 500 * time.Millisecond
+
+// askUntilWell asks an audit, and for as long as its timeout is asks it again where no
+// answer came, or one that says that the target is not well yet: it may be slow to come
+// back from a fault.
+func (d *drive) askUntilWell(ctx context.Context, a experiment.Audit) (at time.Duration, found *evidence.Audit) {
+	for began := time.Now(); ; {
+		at, found = d.ask(ctx, a)
+		unwell := !found.Whole && (found.Status == 0 || found.Status >= 500)
+		if !unwell || time.Since(began)+askAgain > a.Timeout {
+			return at, found
+		}
+		select {
+		case <-ctx.Done():
+			return at, found
+		case <-time.After(askAgain):
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // A route that writes or reads data stands for an operation on a register: the one
 // that ${key} names. What it writes is its request's own id, which no other request
-// has, so that whoever reads it later has named the write that it saw.
+// has, so that a read that finds it has named the write that it saw.
 //
 //	PUT /price/17  {"v": "<id of arrival 4711>"}    key 17, value 4711
 //	GET /price/17  ◁ {"v": "<id of arrival 4711>"}  key 17, value 4711

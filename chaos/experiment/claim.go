@@ -38,6 +38,17 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// All reads and writes of each register can be put into one order, so that reads see the latest write
+	// (docs/claims/linearizable.md).
+	Linearizable *judge.Linearizable `yaml:"linearizable"`
+	// Reads are stale by at most so much, and sessions see nothing go back (docs/claims/fresh.md).
+	Fresh *judge.Fresh `yaml:"fresh"`
+	// Routes go on being served while a fault is in force, and what was apart agrees again soon (docs/claims/available.md).
+	Available *judge.Available `yaml:"available"`
+	// Acknowledged writes are there in the end, whatever crashed, and nothing else is (docs/claims/durable.md).
+	Durable *judge.Durable `yaml:"durable"`
+	// Another node takes over soon, and the old one then acknowledges nothing any more (docs/claims/failover.md).
+	Failover *judge.Failover `yaml:"failover"`
 	// People are told of a fault by an alert, and told when it is over (docs/claims/alert.md).
 	Alert *judge.Alert `yaml:"alert"`
 	// A request takes effect once, although it is delivered twice or its answer is lost (docs/claims/effects.md).
@@ -85,7 +96,7 @@ func (c Claim) Title() string {
 		switch key {
 		case "links":
 			key = "link"
-		case "link", "route", "without", "at", "target":
+		case "link", "route", "without", "at", "data", "writes", "target":
 		default:
 			continue
 		}
@@ -146,6 +157,20 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
 		}
+	case kind == "available":
+		r.toRoutes(path.Child("routes"), c.Available.Routes)
+		r.happens(path.Child("during"), c.Available.During)
+		r.toData(path.Child("data"), c.Available.Data, "reads")
+	case kind == "failover":
+		r.toRoutes(path.Child("routes"), c.Failover.Routes)
+		r.happens(path.Child("during"), c.Failover.During)
+	case kind == "linearizable":
+		r.toData(path.Child("data"), c.Linearizable.Data, "writes", "reads")
+	case kind == "fresh":
+		r.toData(path.Child("data"), c.Fresh.Data, "writes", "reads")
+	case kind == "durable":
+		r.toData(path.Child("writes"), c.Durable.Writes, "writes")
+		r.toAudit(path.Child("in"), c.Durable.In)
 	case kind == "alert":
 		if at := path.Child("on"); len(r.x.Targets) > 0 {
 			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))

@@ -17,7 +17,7 @@ import (
 type Audit struct {
 	Name string `yaml:"name"` // Names it in claims: letters, digits, dash, underscore and dot.
 	To   string `yaml:"to"`   // The target that is asked, by HTTP/1.1.
-	Get  string `yaml:"get"`  // The path.
+	Get  string `yaml:"get"`  // The path that is asked for, with its query.
 	// Where the request ids are in the answer: json:$[*].id, every one of them, or body~/REGEXP/, every match of it.
 	IDs    string `yaml:"ids"`
 	Number string `yaml:"number"` // Where a number is in the answer: json:$.sum.
@@ -25,7 +25,7 @@ type Audit struct {
 	// takes it to be whole.
 	Count   string        `yaml:"count"`
 	Every   time.Duration `yaml:"every"`   // Of number: it is asked so often while there is load too. Absent asks once, at the end.
-	Timeout time.Duration `yaml:"timeout"` // From sending to the last byte; absent means 30s.
+	Timeout time.Duration `yaml:"timeout"` // From sending to the last byte; it is asked again for as long while the target is not well. Absent means 30s.
 }
 
 func (a *Audit) Defaults() { a.Timeout = 30 * time.Second }

@@ -12,7 +12,8 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed alert.go backoff.go breaker.go bulkhead.go effects.go ejection.go fanout.go growth.go recovery.go retry.go shed.go skew.go slo.go stands.go steady.go timeout.go
+//go:embed alert.go available.go backoff.go breaker.go bulkhead.go durable.go effects.go ejection.go failover.go fanout.go fresh.go
+//go:embed growth.go linearizable.go recovery.go retry.go shed.go skew.go slo.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -220,6 +221,26 @@ func (c SLO) Check(report func(field, problem string)) {
 	}
 }
 
+func (Linearizable) Required() []string { return []string{"data"} }
+
+func (c *Fresh) Defaults() { c.Share = 1 }
+
+func (Fresh) Required() []string { return []string{"data"} }
+
+func (c Fresh) Check(report func(field, problem string)) {
+	if c.Within == 0 && len(c.Sessions) == 0 {
+		report("", "claims nothing: give within or sessions")
+	}
+	if c.Within == 0 && c.Share != 0 && c.Share < 1 {
+		report("share", "goes with within, which is missing")
+	}
+	for i, kind := range c.Sessions {
+		if !slices.Contains(FreshSessions, kind) {
+			report(fmt.Sprintf("sessions[%d]", i), fmt.Sprintf("%q is unknown: sessions see %s", kind, strings.Join(FreshSessions, ", ")))
+		}
+	}
+}
+
 func (c *Effects) Defaults() { c.Per, c.Exactly = "id", 1 }
 
 func (Effects) Required() []string { return []string{"at", "route"} }
@@ -273,6 +294,27 @@ func twoOrMore(report func(field, problem string), links Links) {
 		if slices.Index(links, name) < i {
 			report(fmt.Sprintf("links[%d]", i), name+" is given twice")
 		}
+	}
+}
+
+func (c *Available) Defaults() { c.Success = 0.99 }
+
+func (Available) Required() []string { return []string{"routes"} }
+
+func (c Available) Check(report func(field, problem string)) {
+	if c.ConvergesWithin > 0 && c.Data == "" {
+		report("converges_within", "needs data: whose reads agree again")
+	}
+}
+
+func (Durable) Required() []string { return []string{"writes", "in"} }
+
+func (Failover) Required() []string { return []string{"routes"} }
+
+func (c Failover) Check(report func(field, problem string)) {
+	count(report, "primaries", c.Primaries)
+	if c.Within == 0 && c.Primaries == 0 {
+		report("", "claims nothing: give within or primaries")
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	onTimes                     // times of the link, or between callers and link, which the host's noise blurs
 	onLoad                      // that the load was the one that was declared
 	onWell                      // nothing but what was due and had ended in stretches in which the harness was well
+	onAge                       // times between requests, which no noise makes seem longer than they were
 )
 
 // lateLoad is how late a hundredth of the requests may have been sent for the
@@ -247,6 +248,9 @@ func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Tro
 	case load.TroubleStalled, load.TroubleCrowded, load.TroublePaused:
 		if leans == 0 {
 			return "the host was busy, but nothing in it is a time"
+		}
+		if leans == onAge {
+			return "the host was busy, which made times longer, and none seem longer than it was"
 		}
 		var noise time.Duration
 		for _, s := range rested {

@@ -17,6 +17,7 @@ var ownFiles = map[string]string{
 	"chaos/evidence/csv.go":            "writes the run directory",
 	"chaos/evidence/timeline.go":       "writes the run directory",
 	"chaos/host/cgroup.go":             "/proc and /sys",
+	"chaos/evidence/audit.go":          "writes the run directory",
 	"chaos/host/command.go":            "writes a target's output",
 	"chaos/host/disk.go":               "writes what fills a disk",
 	"chaos/host/memory.go":             "/proc",

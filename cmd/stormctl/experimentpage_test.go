@@ -33,6 +33,7 @@ var experimentSections = []struct {
 	{"links.NAME.tls.originate", reflect.TypeFor[experiment.Originate]()},
 	{"load", reflect.TypeFor[experiment.Load]()},
 	{"load.stages[i]", reflect.TypeFor[experiment.Stage]()},
+	{"load.audit[i]", reflect.TypeFor[experiment.Audit]()},
 	{"load.spike", reflect.TypeFor[experiment.Spike]()},
 	{"load.sine", reflect.TypeFor[experiment.Sine]()},
 	{"load.routes[i]", reflect.TypeFor[experiment.Route]()},

@@ -26,7 +26,7 @@ type Description struct {
 }
 
 // Names returns the services that Serve knows.
-func Names() []string { return []string{"frontend", "page", "worker", "rpc", "dependency"} }
+func Names() []string { return []string{"frontend", "page", "store", "worker", "rpc", "dependency"} }
 
 // Describe describes the service of that name; false if there is none.
 func Describe(name string) (Description, bool) {
@@ -44,6 +44,13 @@ func Describe(name string) (Description, bool) {
 			About:    "makes the calls of a page for each request, as many for one item as for a thousand",
 			Settings: describe(pageKeys),
 			Flaws:    slices.Clone(pageFlaws),
+		}, true
+	case "store":
+		return Description{
+			Name:     name,
+			About:    "keeps values and entries in redis, PostgreSQL or etcd, and reads them where it is told to",
+			Settings: describe(storeKeys),
+			Flaws:    slices.Clone(storeFlaws),
 		}, true
 	case "worker":
 		return Description{
@@ -78,6 +85,9 @@ func Check(name string, with map[string]string) error {
 		return err
 	case "page":
 		_, err := parsePage(with)
+		return err
+	case "store":
+		_, err := parseStore(with)
 		return err
 	case "worker":
 		_, err := parseWorker(with)
