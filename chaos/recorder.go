@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/rollup"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
@@ -46,11 +48,17 @@ type recorder struct {
 	watch    *watch.Watch
 	warmed   uint64           // arrivals that are the warm-up's: those up to this number
 	chapters *chapters.Writer // the records' files of a soak; nil of a run that is judged whole
+	seconds  *rollup.Writer   // and its seconds and histogram logs
 	front    *evidence.FrontWriter
 	frontLog *hist.LogFile
 	links    map[string]*linkRecorder
 
-	start  time.Time
+	start time.Time
+	from  time.Duration // where the clock was when a soak was resumed; 0 otherwise
+
+	asleep func() time.Duration // for how long the machine was suspended since it was booted, until now
+	slept  time.Duration        // the same, by the last second
+
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
@@ -74,21 +82,34 @@ type linkRecorder struct {
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
 func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
-	relays map[string]proxy.Relay) (rec *recorder, err error) {
-	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{}}
-	rec.watch = watch.New(watch.Config{Rows: len(h.Routes), Shards: shards, Warmup: warmup, Second: rec.second, Flush: func() {
+	relays map[string]proxy.Relay) (*recorder, error) {
+	return makeRecorder(dir, h, warmup, schedule, shards, relays, nil)
+}
+
+// makeRecorder does the same, or opens the files of a soak that is resumed.
+func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
+	relays map[string]proxy.Relay, resumed *resumption) (rec *recorder, err error) {
+	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{}, asleep: asleep, slept: asleep()}
+	c := watch.Config{Rows: len(h.Routes), Shards: shards, Warmup: warmup, Second: rec.second, Flush: func() {
 		rec.flush()
 		rec.tellFailure()
-	}})
+	}}
+	if resumed != nil {
+		rec.header.Started, rec.from = resumed.started, resumed.to
+		c.Warmup, c.From = 0, resumed.to
+	}
+	rec.watch = watch.New(c)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, rec.closeFiles())
 		}
 	}()
-	if rec.timeline, err = evidence.CreateTimeline(filepath.Join(dir, evidence.TimelineFile)); err != nil {
+	if rec.timeline, err = openTimeline(filepath.Join(dir, evidence.TimelineFile), resumed != nil); err != nil {
 		return rec, err
 	}
-	rec.add(evidence.Event{Kind: evidence.KindStart, Start: &h})
+	if resumed == nil {
+		rec.add(evidence.Event{Kind: evidence.KindStart, Start: &h})
+	}
 	if err = rec.timeline.Err(); err != nil {
 		return rec, err
 	}
@@ -97,25 +118,38 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	} else if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
 		return rec, err
 	}
-	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
+	if h.Soak {
+		rec.seconds, err = rollup.New(rollup.Config{Dir: dir, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
+	} else {
+		rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started)
+	}
+	if err != nil {
 		return rec, err
 	}
-	if warmup > 0 {
+	if warmup > 0 && resumed == nil {
 		rec.warmed = arrivals.DueBefore(schedule, warmup)
 	}
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, unread: relay.Unread}
 		rec.links[name] = l
-		if !h.Soak {
-			if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
-				return rec, err
-			}
+		if h.Soak {
+			continue
+		}
+		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
+			return rec, err
 		}
 		if l.log, err = createLog(filepath.Join(dir, linkLog(name)), h.Started); err != nil {
 			return rec, err
 		}
 	}
 	return rec, nil
+}
+
+func openTimeline(path string, there bool) (*evidence.TimelineWriter, error) {
+	if there {
+		return evidence.AppendTimeline(path)
+	}
+	return evidence.CreateTimeline(path)
 }
 
 // add writes an event of the timeline at once.
@@ -222,7 +256,7 @@ func (rec *recorder) failure() error {
 		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.Err())
 	}
 	if rec.chapters != nil {
-		errs = append(errs, rec.chapters.Err())
+		errs = append(errs, rec.chapters.Err(), rec.seconds.Err())
 	}
 	for _, err := range errs {
 		if err != nil {
@@ -287,11 +321,7 @@ func (rec *recorder) second(s watch.Second) {
 	t := rec.tick(s)
 	switch {
 	case s.From >= 0:
-		rec.add(evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: &t})
-		rec.writeLogs(s)
-		if rec.chapters != nil {
-			rec.chapters.Tick(s.From, s.At, t)
-		}
+		rec.writeSecond(s, &t)
 	case s.At == 0:
 		rec.noteWarmup() // what is still under way is in a second note, if nobody kills us
 	}
@@ -380,19 +410,77 @@ func (rec *recorder) lost() uint64 {
 	return lost
 }
 
+// writeSecond appends a second to the timeline and the histogram logs, which a soak has
+// in segments.
+func (rec *recorder) writeSecond(s watch.Second, t *evidence.Tick) {
+	e := evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: t}
+	if rec.seconds == nil {
+		rec.add(e)
+		rec.writeLogs(s)
+		return
+	}
+	if rec.memory != nil {
+		rec.memory.Event(e)
+	}
+	rec.noteSleep(s)
+	if rec.from > 0 && s.From == rec.from { // the tick before it was before the gap
+		t.Longest = evidence.Seconds(s.At - s.From)
+	}
+	logs := map[string][]hist.Tagged{soakLog(frontLog): rec.frontTagged(s)}
+	for name, l := range rec.links {
+		logs[soakLog(linkLog(name))] = seen(name, l.hist)
+	}
+	rec.seconds.Second(s.From, s.At, t, logs)
+	for _, l := range rec.links {
+		l.hist.Reset()
+	}
+	rec.chapters.Tick(s.From, s.At, *t)
+}
+
+// leastSleep is how long the machine must have been suspended for that to be a gap.
+const leastSleep = time.Second
+
+// noteSleep says of a second whether the machine was suspended in it.
+func (rec *recorder) noteSleep(s watch.Second) {
+	slept := rec.asleep() - rec.slept
+	rec.slept += slept
+	if slept < leastSleep {
+		return
+	}
+	at := evidence.Seconds(s.At)
+	rec.add(evidence.Event{At: at, Kind: evidence.KindGap, Gap: &evidence.Gap{From: evidence.Seconds(s.From), To: at,
+		Why: fmt.Sprintf("the machine was suspended for %s, in which this clock stood still", slept.Round(time.Second))}})
+}
+
+// soakLog is what the names of the segments of a histogram log end in.
+func soakLog(name string) string { return "-" + name }
+
+func soakLogs(h evidence.Header) []string {
+	all := []string{soakLog(frontLog)}
+	for i := range h.Links {
+		all = append(all, soakLog(linkLog(h.Links[i].Name)))
+	}
+	return all
+}
+
 // writeLogs appends a second to the histogram logs.
 func (rec *recorder) writeLogs(s watch.Second) {
+	rec.frontLog.Write(s.From, s.At, rec.frontTagged(s)...)
+	for name, l := range rec.links {
+		l.log.Write(s.From, s.At, seen(name, l.hist)...)
+		l.hist.Reset()
+	}
+}
+
+// frontTagged is what callers saw in a second.
+func (rec *recorder) frontTagged(s watch.Second) []hist.Tagged {
 	front := s.Interval.Times
 	tagged := []hist.Tagged{{Tag: lagTag, Histogram: front.Lag}}
 	for i, name := range rec.header.Routes {
 		tagged = append(tagged, seen(name, front.Response[i])...)
 		tagged = append(tagged, seen(name+serviceSuffix, front.Service[i])...)
 	}
-	rec.frontLog.Write(s.From, s.At, tagged...)
-	for name, l := range rec.links {
-		l.log.Write(s.From, s.At, seen(name, l.hist)...)
-		l.hist.Reset()
-	}
+	return tagged
 }
 
 // seen is a histogram to write if there is anything in it: logs grow with what
@@ -433,6 +521,9 @@ func (rec *recorder) closeFiles() error {
 	}
 	if rec.frontLog != nil {
 		errs = append(errs, rec.frontLog.Close())
+	}
+	if rec.seconds != nil {
+		errs = append(errs, rec.seconds.Close())
 	}
 	for _, l := range rec.links {
 		if l.file != nil {

@@ -93,13 +93,18 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err := writeNew(root, ExperimentFile, text); err != nil {
 		return nil, err
 	}
-	if err := execute(ctx, x, in, schedule, dir, root, opts); err != nil {
+	if err := execute(ctx, x, in, schedule, dir, root, opts, nil); err != nil {
 		err = in.MaskError(err)
 		if !errors.As(err, new(Unwritten)) {
 			_ = noteNotStarted(root, err) // without it the directory is not taken again
 		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
+	return finished(dir)
+}
+
+// finished is the result of a run that has just ended, which is sealed.
+func finished(dir string) (*result.Result, error) {
 	r, err := ruleOn(dir)
 	if err != nil {
 		return nil, orRemoved(dir, err)
@@ -120,16 +125,17 @@ func ruleOn(dir string) (*result.Result, error) {
 }
 
 // execute makes the evidence: it stands up the test bed, drives the load and the
-// timeline, and ends everything.
+// timeline, and ends everything. A soak that is resumed goes on with what is left.
 func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule,
-	dir string, root *os.Root, opts Options) (err error) {
+	dir string, root *os.Root, opts Options, resumed *resumption) (err error) {
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	progress := newTracker(x, schedule.Duration(), opts.Watch)
 	progress.mask = in.Mask
 
-	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Root: root, Run: random(), Self: opts.Self})
+	_, long := x.InChapters(schedule.Duration())
+	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Root: root, Run: random(), Self: opts.Self, Soak: long})
 	if err != nil {
 		return err
 	}
@@ -150,11 +156,21 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		}
 	}
 	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
+	if resumed != nil {
+		plan.Schedule, begin = resumed.rest(plan.Schedule, x.Load.Warmup)
+	}
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
 	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
 	begins.Soak = inChapters
-	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
+	if inChapters {
+		unlock, err := lockDir(dir)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	rec, err := makeRecorder(dir, begins, x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays, resumed)
 	if err != nil {
 		return err
 	}
@@ -170,10 +186,16 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin}
 	if inChapters {
 		o := soakOptions{down: bed.Down, tell: progress.chapter, self: opts.Judge}
-		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, 1, 0, o); err != nil {
+		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, resumed, o); err != nil {
 			return errors.Join(err, rec.closeFiles())
 		}
 		progress.event(d.soak.text())
+	}
+	if resumed != nil {
+		d.faults, d.steady = faults.From(resumed.to), resumed.steady
+		gap := resumed.gap()
+		rec.add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
+		progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s", gap.From, gap.To))
 	}
 	return settle(bed, rec, progress, d.soak, d.run(ctx))
 }
