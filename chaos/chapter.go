@@ -89,7 +89,7 @@ func injections(x *experiment.Experiment, faults timeline.Timeline, from, to tim
 // some 75 bytes at the front and 110 on a link, and a request may be called several times.
 const (
 	bytesPerRequest = 512
-	leastOfFile     = 16 << 20
+	leastOfFile     = 4 << 20
 )
 
 // mostOfFile is how large a file of records of a chapter may get.

@@ -58,8 +58,9 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		faults, seen.links = run.Rounds, map[string]*hist.Histogram{}
 	}
 	seen.view, seen.why = series.Build(series.Source{
-		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: faults, Gaps: run.Gaps, End: run.End, Proofs: proofs(run, verdicts),
-		Ticks: ticks(run), Unwell: run.Unwell, Front: front,
+		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: faults, Gaps: run.Gaps, End: run.End,
+		Proofs: proofs(run, verdicts),
+		Ticks:  ticks(run), Unwell: run.Unwell, Front: front,
 		Behind: func(link string) iter.Seq2[*hist.Interval, error] {
 			return seen.summed(link, intervals(filepath.Join(dir, linkLog(link))))
 		},

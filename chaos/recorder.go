@@ -2,14 +2,12 @@ package chaos
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,20 +63,6 @@ type recorder struct {
 	onFail func(error) // is told once of a file that cannot be written; nil is not told
 }
 
-// linkRecorder collects the exchanges of one link.
-type linkRecorder struct {
-	mu    sync.Mutex // held for an append or a swap
-	batch []evidence.Exchange
-	spare []evidence.Exchange
-
-	file   *evidence.BehindWriter
-	hist   *hist.Histogram
-	log    *hist.LogFile
-	errors uint64 // since the last tick
-	busy   func() int
-	unread func() (connections uint64, first string)
-}
-
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
 func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
@@ -89,7 +73,8 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 // makeRecorder does the same, or opens the files of a soak that is resumed.
 func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
 	relays map[string]proxy.Relay, resumed *resumption) (rec *recorder, err error) {
-	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{}, asleep: asleep, slept: asleep()}
+	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
+		asleep: asleep, slept: asleep()}
 	c := watch.Config{Rows: len(h.Routes), Shards: shards, Warmup: warmup, Second: rec.second, Flush: func() {
 		rec.flush()
 		rec.tellFailure()
@@ -119,6 +104,7 @@ func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule 
 		return rec, err
 	}
 	if h.Soak {
+		_ = os.Remove(filepath.Join(dir, "evidence")) // it is in the chapters; what is not empty stays
 		rec.seconds, err = rollup.New(rollup.Config{Dir: dir, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
 	} else {
 		rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started)
@@ -143,13 +129,6 @@ func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule 
 		}
 	}
 	return rec, nil
-}
-
-func openTimeline(path string, there bool) (*evidence.TimelineWriter, error) {
-	if there {
-		return evidence.AppendTimeline(path)
-	}
-	return evidence.CreateTimeline(path)
 }
 
 // add writes an event of the timeline at once.
@@ -227,21 +206,6 @@ func (rec *recorder) tellSteps(routes []load.Route) {
 	}
 }
 
-// exchange returns what a link's relay calls for every exchange. Those of the
-// warm-up are left out as its requests are, and so are late retries of them:
-// evidence of the one without the other would be of a call that nobody made.
-func (rec *recorder) exchange(link string) func(evidence.Exchange) {
-	l := rec.links[link]
-	return func(x evidence.Exchange) {
-		if x.Begin < 0 || x.ID > 0 && x.ID <= rec.warmed {
-			return
-		}
-		l.mu.Lock()
-		l.batch = append(l.batch, x)
-		l.mu.Unlock()
-	}
-}
-
 // begin starts writing; onTick is told of every second, those of the warm-up
 // included. The clock of the evidence is at 0 at start, where the warm-up ends.
 func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
@@ -296,23 +260,6 @@ func (rec *recorder) flush() {
 	if rec.chapters != nil {
 		rec.chapters.Flush(rec.now())
 	}
-}
-
-// flush returns what it wrote, which holds until the next one.
-func (l *linkRecorder) flush() []evidence.Exchange {
-	l.mu.Lock()
-	batch := l.batch
-	l.batch = l.spare[:0]
-	l.mu.Unlock()
-	l.file.Write(batch)
-	for i := range batch {
-		l.hist.Record(batch[i].Duration())
-		if batch[i].Status == 0 || batch[i].Status >= 500 {
-			l.errors++
-		}
-	}
-	l.spare = batch
-	return batch
 }
 
 // second records a second of the load. One of the warm-up is no evidence, but the
@@ -408,59 +355,6 @@ func (rec *recorder) lost() uint64 {
 		lost += l.file.Lost()
 	}
 	return lost
-}
-
-// writeSecond appends a second to the timeline and the histogram logs, which a soak has
-// in segments.
-func (rec *recorder) writeSecond(s watch.Second, t *evidence.Tick) {
-	e := evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: t}
-	if rec.seconds == nil {
-		rec.add(e)
-		rec.writeLogs(s)
-		return
-	}
-	if rec.memory != nil {
-		rec.memory.Event(e)
-	}
-	rec.noteSleep(s)
-	if rec.from > 0 && s.From == rec.from { // the tick before it was before the gap
-		t.Longest = evidence.Seconds(s.At - s.From)
-	}
-	logs := map[string][]hist.Tagged{soakLog(frontLog): rec.frontTagged(s)}
-	for name, l := range rec.links {
-		logs[soakLog(linkLog(name))] = seen(name, l.hist)
-	}
-	rec.seconds.Second(s.From, s.At, t, logs)
-	for _, l := range rec.links {
-		l.hist.Reset()
-	}
-	rec.chapters.Tick(s.From, s.At, *t)
-}
-
-// leastSleep is how long the machine must have been suspended for that to be a gap.
-const leastSleep = time.Second
-
-// noteSleep says of a second whether the machine was suspended in it.
-func (rec *recorder) noteSleep(s watch.Second) {
-	slept := rec.asleep() - rec.slept
-	rec.slept += slept
-	if slept < leastSleep {
-		return
-	}
-	at := evidence.Seconds(s.At)
-	rec.add(evidence.Event{At: at, Kind: evidence.KindGap, Gap: &evidence.Gap{From: evidence.Seconds(s.From), To: at,
-		Why: fmt.Sprintf("the machine was suspended for %s, in which this clock stood still", slept.Round(time.Second))}})
-}
-
-// soakLog is what the names of the segments of a histogram log end in.
-func soakLog(name string) string { return "-" + name }
-
-func soakLogs(h evidence.Header) []string {
-	all := []string{soakLog(frontLog)}
-	for i := range h.Links {
-		all = append(all, soakLog(linkLog(h.Links[i].Name)))
-	}
-	return all
 }
 
 // writeLogs appends a second to the histogram logs.

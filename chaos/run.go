@@ -195,7 +195,9 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		d.faults, d.steady = faults.From(resumed.to), resumed.steady
 		gap := resumed.gap()
 		rec.add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
-		progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s", gap.From, gap.To))
+		progress.resumed(resumed.to)
+		progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s",
+			gap.From.Duration().Round(time.Second/10), gap.To.Duration().Round(time.Second/10)))
 	}
 	return settle(bed, rec, progress, d.soak, d.run(ctx))
 }

@@ -26,7 +26,7 @@ const (
 func (s *soak) bound(x *experiment.Experiment, h *evidence.Header, faults timeline.Timeline, most int64) int64 {
 	n := int64(s.plan.Count())
 	files := int64(1 + len(h.Links))
-	evidenceBound := int64(x.Soak.Settled().Disk) + min(n, openChapters+1)*files*most
+	evidenceBound := min(int64(x.Soak.Settled().Disk), n*files*most) + min(n, openChapters+1)*files*most
 	routes := int64(len(h.Routes))
 	lines := int64(1+2*routes) + int64(len(h.Links))
 	logs := secondsKept(s.plan.End) * (boundOfTick*(1+routes+int64(len(h.Links))) + boundOfLine*lines)

@@ -8,7 +8,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
-// Soak says how a run is judged that is longer than a chapter, or whose faults repeat:
+// Soak is for a run that is longer than a chapter, or whose faults repeat: it is judged
 // chapter by chapter, while it goes on (docs/soak.md).
 type Soak struct {
 	// How long a chapter is where no event has every:, with which it is as long as that; absent means 10m, or less at a rate at

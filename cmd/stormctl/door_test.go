@@ -13,7 +13,10 @@ import (
 // named: what the run made for itself, what the kernel tells, what it writes to.
 // Everything else is a way in for /dev/zero and for FIFOs.
 var ownFiles = map[string]string{
+	"chaos/chapters/entry.go":          "appends to the run directory",
 	"chaos/evidence/csv.go":            "writes the run directory",
+	"chaos/evidence/pack.go":           "writes the run directory",
+	"chaos/rollup/roll.go":             "writes the run directory",
 	"chaos/evidence/tail.go":           "the run directory's records, while they are written",
 	"chaos/evidence/timeline.go":       "writes the run directory",
 	"chaos/host/cgroup.go":             "/proc and /sys",

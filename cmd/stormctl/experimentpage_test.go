@@ -40,6 +40,7 @@ var experimentSections = []struct {
 	{"chaos[i]", reflect.TypeFor[experiment.Event]()},
 	{"limits", reflect.TypeFor[experiment.Limits]()},
 	{"limits.stop_if[i]", reflect.TypeFor[experiment.Stop]()},
+	{"soak", reflect.TypeFor[experiment.Soak]()},
 }
 
 // TestExperimentPage compares the page with the schema.

@@ -109,15 +109,7 @@ Then they run one after another. The exit code is the weightiest of theirs: 2
 			if err != nil {
 				return fmt.Errorf("find our own program, which serves reference targets: %w", err)
 			}
-			run := chaos.Run
-			if o.resume != "" {
-				run = func(ctx context.Context, x *experiment.Experiment, opts chaos.Options) (*result.Result, error) {
-					return chaos.Resume(ctx, o.resume, x, opts)
-				}
-				if len(files) == 0 {
-					files = []string{filepath.Join(o.resume, chaos.ExperimentFile)}
-				}
-			}
+			run, files := o.does(files)
 			r := runner{
 				options: o, self: []string{self, "target"}, run: run, getenv: os.Getenv,
 				stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
@@ -128,6 +120,22 @@ Then they run one after another. The exit code is the weightiest of theirs: 2
 	o.AddFlags(cmd.Flags())
 	return cmd
 }
+
+// does is what is done with each experiment, and the files that they are read from: of a
+// soak that is resumed, the one that it was begun with if none is given.
+func (o *runOptions) does(files []string) (runFunc, []string) {
+	if o.resume == "" {
+		return chaos.Run, files
+	}
+	if len(files) == 0 {
+		files = []string{filepath.Join(o.resume, chaos.ExperimentFile)}
+	}
+	return func(ctx context.Context, x *experiment.Experiment, opts chaos.Options) (*result.Result, error) {
+		return chaos.Resume(ctx, o.resume, x, opts)
+	}, files
+}
+
+type runFunc = func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)
 
 // resumes says what does not go with --resume.
 func (o *runOptions) resumes(files []string) error {
@@ -146,7 +154,7 @@ func (o *runOptions) resumes(files []string) error {
 type runner struct {
 	options        runOptions
 	self           []string // the command that serves a reference target
-	run            func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)
+	run            runFunc
 	getenv         func(string) string
 	stdout, stderr io.Writer
 }
