@@ -29,7 +29,8 @@ type drive struct {
 	progress *tracker
 	soak     *soak // nil of a run that is judged whole
 
-	steady bool // the steady state was confirmed before a soak was resumed
+	steady bool  // the steady state was confirmed before a soak was resumed
+	hand   *Hand // of who takes part; nil is nobody
 
 	begin time.Time                // when the first arrival is due; zero is at once
 	start time.Time                // of the clock that every time of the experiment is on: when the warm-up is over
@@ -57,16 +58,27 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	live := d.record()
 	defer live.wait()
 	watched, links := d.bed.Watch(ctx, d.died), d.watchLinks(ctx, d.bed.Relays)
-	healed := d.runTimeline(ctx)
+	breaking, heal := context.WithCancel(ctx)
+	defer heal()
+	healed := d.runTimeline(breaking)
+	d.hand.begin(breaking, d)
+	asked := d.auditDuring(ctx)
 	end, cause := d.runLoad(ctx, begun)
 	used := d.bed.Usage()
-	d.stop(cause) // a timeline that outlives the load heals now
+	if cause != nil {
+		d.stop(cause)
+	}
+	heal() // a timeline that outlives the load heals now
 	<-healed
+	d.hand.end()
+	asked()
+	d.auditEnd(ctx)
+	d.stop(cause)
 	watched.Wait()
 	links.Wait()
 	d.addUsage(used)
 
-	if cause != nil && !errors.Is(cause, errNotSteady) {
+	if cause != nil && !errors.Is(cause, errNotSteady) && !errors.Is(cause, errEnough) {
 		d.add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
 	}
 	d.progress.phase("judging", "the load has ended")
@@ -207,14 +219,23 @@ func (d *drive) counts(e timeline.Event, begins bool) (hit, overflow uint64) {
 func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
 	d.counts(e, true)
 	d.rec.add(faultEvent(evidence.KindInject, at, e, err))
-	d.progress.injected(e.Index, d.x.Chaos[e.Index].String(), at, err)
+	d.progress.injected(e.Index, d.nameOf(e), at, err)
 }
 
 func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
 	healed := faultEvent(evidence.KindHeal, at, e, err)
+	healed.By = d.hand.healer(e.Index)
 	healed.Hit, healed.Overflow = d.counts(e, false)
 	d.rec.add(healed)
-	d.progress.healed(e.Index, d.x.Chaos[e.Index].String(), at, err)
+	d.progress.healed(e.Index, d.nameOf(e), at, err)
+}
+
+// nameOf is what the fault of an event is called: of the experiment, or by hand.
+func (d *drive) nameOf(e timeline.Event) string {
+	if e.Index < len(d.x.Chaos) {
+		return d.x.Chaos[e.Index].String()
+	}
+	return d.hand.nameOf(e.Index)
 }
 
 func (d *drive) died(target string, at time.Time, err error) {

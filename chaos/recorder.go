@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,8 @@ type recorder struct {
 	chapters *chapters.Writer // the records' files of a soak; nil of a run that is judged whole
 	seconds  *rollup.Writer   // and its seconds and histogram logs
 	front    *evidence.FrontWriter
+	values   *evidence.ValueWriter // nil without data
+	access   []bool                // which of header.Routes have to do with data; nil without data
 	frontLog *hist.LogFile
 	links    map[string]*linkRecorder
 
@@ -60,7 +63,10 @@ type recorder struct {
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
-	onFail func(error) // is told once of a file that cannot be written; nil is not told
+
+	telling sync.Mutex
+	onEvent func(line int, e evidence.Event) // is told of each, from several goroutines; nil is not told
+	onFail  func(error)                      // is told once of a file that cannot be written; nil is not told
 }
 
 // newRecorder makes the files. The first line of the timeline is on disk when
@@ -103,8 +109,10 @@ func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule 
 	} else if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
 		return rec, err
 	}
+	if err = rec.tellAccess(shards); err != nil {
+		return rec, err
+	}
 	if h.Soak {
-		_ = os.Remove(filepath.Join(dir, "evidence")) // it is in the chapters; what is not empty stays
 		rec.seconds, err = rollup.New(rollup.Config{Dir: dir, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
 	} else {
 		rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started)
@@ -136,7 +144,13 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.mask != nil {
 		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
 	}
-	rec.timeline.Add(e)
+	if rec.onEvent == nil {
+		rec.timeline.Add(e)
+	} else {
+		rec.telling.Lock() // so that lines are told in their order
+		rec.onEvent(rec.timeline.Add(e), e)
+		rec.telling.Unlock()
+	}
 	if rec.chapters != nil {
 		rec.chapters.Add(e)
 	}
@@ -177,33 +191,15 @@ func (rec *recorder) observe(i int, s load.Sample) {
 	s = rec.inRow(s)
 	rec.watch.Tally.Observe(i, s)
 	rec.front.Record(i, s)
-}
-
-// inRow gives a step the place of its own.
-func (rec *recorder) inRow(s load.Sample) load.Sample {
-	if rec.rows != nil {
-		s.Route = rec.rows[s.Route] + s.Step
+	if rec.access != nil && rec.access[s.Route] && s.Outcome != load.Unsent {
+		rec.values.Record(i, s.ID)
 	}
-	return s
 }
 
 // observer is what the load gives its samples to. It is on the event loops' hot
 // path.
 func (rec *recorder) observer() load.Observe {
 	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.inRow(s)) }, rec.observe)
-}
-
-// tellSteps has the steps of routes recorded apart from them, as if each were a
-// route: they have their own times, and their own calls behind the system. It
-// must be called before anything is observed.
-func (rec *recorder) tellSteps(routes []load.Route) {
-	for _, r := range routes {
-		rec.rows = append(rec.rows, len(rec.steps))
-		rec.steps = append(rec.steps, false)
-		for range r.Then {
-			rec.steps = append(rec.steps, true)
-		}
-	}
 }
 
 // begin starts writing; onTick is told of every second, those of the warm-up
@@ -216,6 +212,9 @@ func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at ti
 // failure is why a file cannot be written; nil if all can.
 func (rec *recorder) failure() error {
 	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.Err()}
+	if rec.values != nil {
+		errs = append(errs, rec.values.Err())
+	}
 	for _, name := range slices.Sorted(maps.Keys(rec.links)) {
 		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.Err())
 	}
@@ -247,6 +246,9 @@ func (rec *recorder) flush() {
 		rec.front.Drain(rec.memory, rec.chapters.Sample)
 	} else {
 		rec.front.Flush(rec.memory)
+	}
+	if rec.values != nil {
+		rec.values.Flush()
 	}
 	for name, l := range rec.links {
 		batch := l.flush()
@@ -288,6 +290,10 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		LateP99:   evidence.Seconds(front.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
 		Extent: rec.front.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
+	}
+	if rec.values != nil {
+		extent := rec.values.Extent()
+		t.Values = &extent
 	}
 	for i, name := range rec.header.Routes {
 		ended := s.Interval.Outcomes[i]
@@ -351,6 +357,9 @@ func (rec *recorder) offered(from, to time.Duration) uint64 {
 // lost is how many records could not be kept so far.
 func (rec *recorder) lost() uint64 {
 	lost := rec.front.Lost()
+	if rec.values != nil {
+		lost += rec.values.Lost()
+	}
 	for _, l := range rec.links {
 		lost += l.file.Lost()
 	}
@@ -375,15 +384,6 @@ func (rec *recorder) frontTagged(s watch.Second) []hist.Tagged {
 		tagged = append(tagged, seen(name+serviceSuffix, front.Service[i])...)
 	}
 	return tagged
-}
-
-// seen is a histogram to write if there is anything in it: logs grow with what
-// happens, not with how many there are that it could happen to.
-func seen(tag string, h *hist.Histogram) []hist.Tagged {
-	if h.Count() == 0 {
-		return nil
-	}
-	return []hist.Tagged{{Tag: tag, Histogram: h}}
 }
 
 // stop ends the writing in the background. The links may go on until close.
@@ -412,6 +412,9 @@ func (rec *recorder) closeFiles() error {
 	}
 	if rec.front != nil {
 		errs = append(errs, rec.front.Close())
+	}
+	if rec.values != nil {
+		errs = append(errs, rec.values.Close())
 	}
 	if rec.frontLog != nil {
 		errs = append(errs, rec.frontLog.Close())

@@ -36,6 +36,9 @@ type Options struct {
 	// begin: runs that are to go side by side get the same time. nil begins at once.
 	Begin func(context.Context) (time.Time, error)
 
+	// Hand takes part in the run while it goes on; nil is nobody. The palette of the
+	// experiment is for it alone.
+	Hand *Hand
 	// Judge is the command that judges a run directory, for the chapters of a soak; nil
 	// judges them in this process, whose memory and pauses are the load's.
 	Judge []string
@@ -69,6 +72,9 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if x.Seed == 0 {
 		x.Seed = random() >> 11 // a number that any JSON reader keeps exactly
 	}
+	if opts.Hand == nil {
+		x.GameDay = nil
+	}
 	in, err := x.ReadInputs()
 	if err != nil {
 		return nil, err
@@ -91,6 +97,9 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 		return nil, err
 	}
 	if err := writeNew(root, ExperimentFile, text); err != nil {
+		return nil, err
+	}
+	if err := opts.Hand.made(dir); err != nil {
 		return nil, err
 	}
 	if err := execute(ctx, x, in, schedule, dir, root, opts, nil); err != nil {
@@ -162,6 +171,9 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
 	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
+	if opts.Hand != nil && x.Repeats() == 0 { // people inject what no plan has, whenever they like
+		inChapters = false
+	}
 	begins.Soak = inChapters
 	if inChapters {
 		unlock, err := lockDir(dir)
@@ -174,7 +186,10 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err != nil {
 		return err
 	}
-	rec.mask = in.Mask
+	rec.mask, rec.onEvent = in.Mask, opts.Hand.line()
+	if rec.values != nil {
+		plan.Values = rec.keepValue
+	}
 	rec.tellSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)
@@ -183,7 +198,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		progress.event(text)
 	}
-	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin}
+	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand}
 	if inChapters {
 		o := soakOptions{down: bed.Down, tell: progress.chapter, self: opts.Judge}
 		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, resumed, o); err != nil {
@@ -250,6 +265,7 @@ func header(x *experiment.Experiment, schedule arrivals.Schedule, faults timelin
 	for _, name := range slices.Sorted(maps.Keys(x.Links)) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}
+	h.Access, h.Keys, h.Sessions = x.Load.Access(), uint64(x.Load.Keys), x.Load.Sessions
 	for i, e := range x.Chaos {
 		h.Faults = append(h.Faults, injection(x, i, e, faults[i]))
 	}

@@ -69,3 +69,12 @@ func openTimeline(path string, there bool) (*evidence.TimelineWriter, error) {
 	}
 	return evidence.CreateTimeline(path)
 }
+
+// seen is a histogram to write if there is anything in it: logs grow with what
+// happens, not with how many there are that it could happen to.
+func seen(tag string, h *hist.Histogram) []hist.Tagged {
+	if h.Count() == 0 {
+		return nil
+	}
+	return []hist.Tagged{{Tag: tag, Histogram: h}}
+}

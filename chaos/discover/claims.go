@@ -27,7 +27,7 @@ func (f *Findings) Claims() string {
 	}
 	if law, ok := LawOf(f.Waits); ok || f.Attempts != nil {
 		line("retry", f.retryKeys(link, route)...)
-		if ok && f.Attempts != nil && f.Attempts.High > 1 {
+		if ok && !law.atOnce() && f.Attempts != nil && f.Attempts.High > 1 {
 			line("backoff", append([]string{link, route}, law.keys()...)...)
 		}
 	}
@@ -94,7 +94,10 @@ func (l Law) keys() []string {
 	if l.Cap != nil {
 		keys = append(keys, "cap: "+millis(round(l.Cap.Low, l.Cap.High)).String())
 	}
-	if l.Jitter != nil && l.Jitter.High > 0.05 {
+	if l.Noise != nil {
+		keys = append(keys, "noise: "+millis(round(l.Noise.Low, l.Noise.High)).String())
+	}
+	if l.Jitter != nil && l.Jitter.High > noSpread {
 		keys = append(keys, fmt.Sprintf("jitter: %g%%", round(100*l.Jitter.Low, 100*l.Jitter.High)))
 	}
 	return keys
@@ -102,7 +105,11 @@ func (l Law) keys() []string {
 
 func (f *Findings) breakerKeys(link, route string) []string {
 	keys := []string{link, route}
-	if f.Failures != nil && (f.ByShare == nil || !*f.ByShare) && !math.IsInf(f.Failures.High, 1) {
+	switch share, window := f.Share, f.Window; {
+	case f.byShare() && share != nil && window != nil && !math.IsInf(window.High, 1):
+		keys = append(keys, fmt.Sprintf("failure_rate: %g%%", round(100*share.Low, 100*share.High)),
+			"window: "+millis(round(window.Low, window.High)).String(), "buckets: 10")
+	case f.Failures != nil && !f.byShare() && !math.IsInf(f.Failures.High, 1):
 		keys = append(keys, fmt.Sprintf("failures: %.0f", f.Failures.High))
 		if f.Counts != "" {
 			keys = append(keys, "counts: "+f.Counts)

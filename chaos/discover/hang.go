@@ -29,9 +29,14 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 		}
 		high = max(high, took)
 	}
-	if n < leastHung {
+	left, after := abandoned(sentIn(all, begin, end))
+	switch {
+	case n < leastHung && left >= leastHung:
+		f.Abandoned = left
+		f.Timeout = between(after-hop, after+run.Noise(begin, end), left)
+	case n < leastHung:
 		f.TimeoutUpTo = (end - begin).Round(100 * time.Millisecond)
-	} else {
+	default:
 		f.Timeout = between(low-hop, low+run.Noise(begin, end)+hop, n)
 		f.Timeout.High = min(f.Timeout.High, float64(high)/float64(time.Millisecond)+1)
 	}
@@ -48,6 +53,26 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 	}
 }
 
+// abandoned are the calls that went on when their callers had been answered, as they do
+// where a timeout ends a wait and not what is waited for. after is how soon the first
+// was, from the begin of the call.
+func abandoned(during []request) (n int, after time.Duration) {
+	for _, r := range during {
+		if r.Status == 0 || len(r.calls) == 0 {
+			continue
+		}
+		last := r.calls[len(r.calls)-1]
+		if last.End < r.Done+hop {
+			continue
+		}
+		if took := r.Done - last.Begin; n == 0 || took < after {
+			after = took
+		}
+		n++
+	}
+	return n, after
+}
+
 // learnLimit is how many calls may be in progress: of a dependency that answers none,
 // as many as there were when requests were turned away, before the first call was
 // given up. Later a breaker may turn them away instead.
@@ -56,6 +81,11 @@ func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.
 	for i := range link.Exchanges {
 		if x := &link.Exchanges[i]; x.End >= begin && x.Ending == evidence.CallerGone && (first < 0 || x.End < first) {
 			first = x.End
+		}
+	}
+	for _, r := range during {
+		if n, _ := abandoned([]request{r}); n > 0 && (first < 0 || r.Done < first) {
+			first = r.Done
 		}
 	}
 	level := 0
@@ -76,4 +106,22 @@ func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.
 	}
 	f.Limit = &Figure{Sample: turned}
 	f.Limit.Low, f.Limit.High = float64(level), float64(level)
+}
+
+// learnStillOut is whether callers are well again at the end of a trial that leaves more
+// than the time for it.
+func (f *Findings) learnStillOut(run *evidence.Run, all []request, end time.Duration) {
+	if f.Opened && f.Open == nil || f.Success < 0.9 {
+		return // how long it stays open is not known, or it was never well
+	}
+	last := sentIn(all, max(end, run.End-2*time.Second), run.End-time.Second)
+	out := 0
+	for _, r := range last {
+		if r.Status != 0 && r.Outcome != load.OK && len(r.calls) == 0 {
+			out++
+		}
+	}
+	if out >= leastTurned && 2*out > len(last) {
+		f.StillOut = (run.End - end - time.Second).Round(100 * time.Millisecond)
+	}
 }

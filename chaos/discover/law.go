@@ -1,15 +1,23 @@
 package discover
 
+import "fmt"
+
+// leastBase is the shortest first wait that is told from none, in ms.
+const leastBase = 20
+
 // Law is by which rule waits grow and how far they are spread, as the claim about
 // backoff has it (judge.Backoff): a wait d becomes d to d·(1+jitter), d being base,
 // base·factor, base·factor², ... up to cap. Where waits begin at nothing it is full
-// jitter: 0 to d.
+// jitter: 0 to d. Where they are spread by the same time however long they are, that is
+// noise.
 type Law struct {
 	Name   string // add, full, constant
 	Base   *Figure
 	Factor *Figure // nil of one wait, and of a constant
 	Cap    *Figure // nil if waits grew all along
-	Jitter *Figure // of add: part of d
+	Jitter *Figure // of add: part of d; nil if there is noise
+	Noise  *Figure // of add: ms
+	Middle *Figure // of add: the first wait with half of its jitter
 }
 
 // LawOf is the law of waits; false if there are none.
@@ -27,7 +35,10 @@ func LawOf(waits []Wait) (Law, bool) {
 		at = func(w Wait) *Figure { return w.High }
 		l = Law{Name: "full", Base: waits[0].High}
 	} else {
-		l.Jitter = spreadOf(waits)
+		l.Jitter, l.Noise = spreadOf(waits)
+		l.Middle = &Figure{Sample: waits[0].Sample}
+		l.Middle.Low = (waits[0].Low.Low + waits[0].High.Low) / 2
+		l.Middle.High = (waits[0].Low.High + waits[0].High.High) / 2
 	}
 	grown := 0
 	for k := 1; k < len(waits); k++ {
@@ -58,18 +69,58 @@ func LawOf(waits []Wait) (Law, bool) {
 	return l, true
 }
 
-// spreadOf is how far the waits are spread as a part of the shortest, of the retry that
-// shows it best.
-func spreadOf(waits []Wait) (best *Figure) {
+// spreadOf is how far the waits are spread: as a part of the shortest, or, if they are
+// several of which no part fits all, as a time that does.
+func spreadOf(waits []Wait) (jitter, noise *Figure) {
+	fits := true
 	for _, w := range waits {
 		if w.Low.Low <= 0 {
 			continue
 		}
-		part := &Figure{Sample: w.Sample}
+		part, by := &Figure{Sample: w.Sample}, &Figure{Sample: w.Sample}
 		part.Low, part.High = max(0, w.High.Low/w.Low.High-1), w.High.High/w.Low.Low-1
-		if best == nil || width(&part.Interval) < width(&best.Interval) {
-			best = part
+		by.Low, by.High = max(0, w.High.Low-w.Low.High), w.High.High-w.Low.Low
+		if jitter == nil {
+			jitter, noise = part, by
+			continue
+		}
+		fits = meet(jitter, part) && fits
+		if noise != nil && !meet(noise, by) {
+			noise = nil
 		}
 	}
-	return best
+	if fits || noise == nil {
+		noise = nil
+	} else {
+		jitter = nil
+	}
+	return jitter, noise
+}
+
+// meet narrows a figure to what another has in common with it. Where that is nothing, it
+// becomes the narrower one, and meet reports false.
+func meet(a, b *Figure) bool {
+	low, high := max(a.Low, b.Low), min(a.High, b.High)
+	if low <= high {
+		a.Low, a.High, a.Sample = low, high, a.Sample+b.Sample
+		return true
+	}
+	if width(&b.Interval) < width(&a.Interval) {
+		*a = *b
+	}
+	return false
+}
+
+// atOnce reports whether the first retry comes without a wait, or with one too short to
+// be told from none: then there is no base to claim.
+func (l Law) atOnce() bool { return l.Name != "full" && l.Base.High < leastBase || l.Base.High <= 0 }
+
+// either is the same law, said as a middle and a part to either side of it; "" if that
+// makes no difference.
+func (l Law) either() string {
+	if l.Name != "add" || l.Middle == nil || l.Jitter == nil || l.Jitter.High <= noSpread {
+		return ""
+	}
+	side := func(j float64) float64 { return 100 * j / (2 + j) }
+	return fmt.Sprintf("which is %v ± %g%%", millis(round(l.Middle.Low, l.Middle.High)), round(side(l.Jitter.Low), side(l.Jitter.High)))
 }

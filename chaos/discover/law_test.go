@@ -19,6 +19,8 @@ func TestLawOf(t *testing.T) {
 		{"cut at the cap", []float64{100, 101, 200, 202, 300, 302}, "base: 100ms, factor: 2, cap: 300ms"},
 		{"constant", []float64{250, 255, 250, 255, 250, 255}, "base: 250ms, law: constant"},
 		{"full jitter", []float64{1, 100, 1, 200, 2, 400}, "base: 100ms, law: full, factor: 2"},
+		{"noise", []float64{100, 200, 200, 300, 400, 500}, "base: 100ms, factor: 2, noise: 100ms"},
+		{"a little noise", []float64{1000, 1100, 2000, 2100}, "base: 1s, factor: 2, noise: 100ms"},
 		{"one wait", []float64{100, 120}, "base: 100ms, jitter: 20%"},
 	} {
 		var waits []Wait
@@ -33,6 +35,10 @@ func TestLawOf(t *testing.T) {
 		if got := strings.Join(law.keys(), ", "); !ok || got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
+	}
+	spread := []Wait{{figure(248, 250), figure(750, 755), 100}, {figure(373, 375), figure(1125, 1130), 100}}
+	if law, _ := LawOf(spread); law.either() != "which is 500ms ± 50%" {
+		t.Errorf("spread to either side: %q", law.either())
 	}
 	if _, ok := LawOf(nil); ok {
 		t.Error("there is a law of no waits")

@@ -19,7 +19,7 @@ const Most = 1 << 30
 // The columns, all times in nanoseconds since the start of the load.
 const (
 	frontHeader  = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n"
-	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down\n"
+	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down,own_status\n"
 )
 
 // A sheet is one file of records. Writes past its limit and after an error are
@@ -136,7 +136,8 @@ func (w *BehindWriter) Write(exchanges []Exchange) {
 		b = append(strconv.AppendUint(b, x.Payload, 10), ',')
 		b = append(strconv.AppendInt(b, int64(x.RetryAfter), 10), ',')
 		b = append(strconv.AppendUint(b, x.BytesUp, 10), ',')
-		w.sheet.buf = append(strconv.AppendUint(b, x.BytesDown, 10), '\n')
+		b = append(strconv.AppendUint(b, x.BytesDown, 10), ',')
+		w.sheet.buf = append(strconv.AppendInt(b, int64(x.Own), 10), '\n')
 	}
 	_ = w.sheet.flush(uint64(len(exchanges))) // counted in Lost, said by Close
 }
@@ -287,6 +288,6 @@ func exchangeOf(f []string, intern func(string) string) (Exchange, error) {
 		return x, err
 	}
 	x.Ending, x.InFlight, x.Faults, x.Key, x.Payload, x.RetryAfter = ending, in.int(), in.uint(), in.uint(), in.uint(), in.time()
-	x.BytesUp, x.BytesDown = in.uint(), in.uint()
+	x.BytesUp, x.BytesDown, x.Own = in.uint(), in.uint(), in.int()
 	return x, in.err
 }

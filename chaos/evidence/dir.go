@@ -44,7 +44,10 @@ func Read(dir string) (*Run, error) {
 		return run, nil
 	}
 	links := slices.Sorted(maps.Keys(run.Links))
-	files := make([]string, 1+len(links))
+	files := make([]string, 1+len(links), 2+len(links))
+	if len(run.Access) > 0 {
+		files = append(files, ValuesFile)
+	}
 	states, errs := make([]sheetState, len(files)), make([]error, len(files))
 	files[0] = FrontFile
 	reads := []func(k int){func(k int) {
@@ -61,6 +64,11 @@ func Read(dir string) (*Run, error) {
 			link.Exchanges, states[k], errs[k] = readRecords(dir, files[k], behindHeader, marks, in.read, exchangesInOrder)
 		})
 	}
+	if len(run.Access) > 0 {
+		reads = append(reads, func(k int) {
+			run.Values, states[k], errs[k] = readRecords(dir, ValuesFile, valueHeader, run.marks(valuesExtent), readValue, valuesInOrder)
+		})
+	}
 	sideBySide(reads)
 	found := map[string]sheetState{}
 	for k, err := range errs {
@@ -71,6 +79,9 @@ func Read(dir string) (*Run, error) {
 	}
 	run.rebase()
 	run.countUp(found)
+	if err := run.readAudits(dir); err != nil {
+		return nil, err
+	}
 	run.settleEnd()
 	return run, nil
 }
@@ -138,6 +149,14 @@ func (r *Run) add(e Event) {
 	switch {
 	case e.Kind == KindStart && e.Start != nil:
 		r.begin(e.Start)
+	case e.Kind == KindFault && e.Injection != nil && e.Fault == len(r.Faults)+1 && e.Injection.Index == len(r.Faults):
+		fault := *e.Injection // the event is the writer's
+		fault.Injected, fault.Healed = -1, -1
+		r.Faults = append(r.Faults, fault)
+	case e.Kind == KindAlert && e.Alert != nil:
+		alert := *e.Alert
+		alert.At = e.At.Duration()
+		r.Alerts = append(r.Alerts, alert)
 	case e.Kind == KindInject && r.fault(e.Fault) >= 0:
 		r.inject(&r.Faults[r.fault(e.Fault)], e)
 	case e.Kind == KindHeal && r.fault(e.Fault) >= 0:
@@ -164,6 +183,8 @@ func (r *Run) add(e Event) {
 	case e.Kind == KindDeath:
 		r.Deaths = append(r.Deaths, Death{e.At.Duration(), e.Target, e.Text})
 		r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
+	case e.Kind == KindAudit && e.Audit != nil:
+		r.addAudit(e)
 	case e.Kind == KindNote:
 		r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
 	case e.Kind == KindGap && e.Gap != nil:
@@ -216,6 +237,7 @@ func (r *Run) begin(h *Header) {
 	r.Name, r.About, r.Seed, r.Started, r.Load = h.Name, h.About, h.Seed, h.Started, h.Load.Duration()
 	r.File, r.ClaimLines = h.File, h.ClaimLines
 	r.Host = h.Host
+	r.Access, r.Keys, r.Sessions = h.Access, h.Keys, h.Sessions
 	r.Routes, r.Faults, r.Skips, r.Batch = h.Routes, slices.Clone(h.Faults), h.Skips, h.Batch.Duration()
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1

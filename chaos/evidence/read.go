@@ -123,7 +123,7 @@ func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error)
 		x.Status = int(in.time())
 		ending, named := endingOf(in.text())
 		x.Ending, x.InFlight, x.Faults, x.Key, x.Payload = ending, int(in.time()), in.uint(), in.uint(), in.uint()
-		x.RetryAfter, x.BytesUp, x.BytesDown = in.time(), in.uint(), in.uint()
+		x.RetryAfter, x.BytesUp, x.BytesDown, x.Own = in.time(), in.uint(), in.uint(), int(in.time())
 		if in.whole() && named {
 			return nil
 		}

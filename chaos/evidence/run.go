@@ -37,9 +37,16 @@ type Run struct {
 	Faults []Injection       // by Index; those that were planned and never injected are here too
 	Ticks  []Tick            // one per second
 	Deaths []Death           // targets that ended by themselves, by At
+	Alerts []Alert           // what an alertmanager said, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
 	Flaws  []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
+
+	Access   []Access // what routes do with data; none in most runs
+	Keys     uint64   // how many registers the data has; 0 is one
+	Sessions int      // see Session; 0 is each arrival
+	Values   []Value  // what was written and read, by ID
+	Audits   []Audit  // what was there, by At
 
 	Host string                   // the machine; "" in older runs
 	CPU  map[string]time.Duration // what the processes of targets used while there was load, by target; nil if it is not known
@@ -79,6 +86,17 @@ type Death struct {
 	At     time.Duration
 	Target string
 	Text   string // "checkout ended by itself: exit status 3", perhaps with its last output in lines of their own
+}
+
+// MaxAlerts is how many changes of alerts a run records.
+const MaxAlerts = 10_000
+
+// Alert is a change of one alert, as Alertmanager's webhook told of it.
+type Alert struct {
+	At       time.Duration `json:"-"`        // when it was heard
+	Name     string        `json:"name"`     // its label alertname
+	Instance string        `json:"instance"` // tells it from others of its name
+	Firing   bool          `json:"firing"`   // else it is resolved
 }
 
 // Link is the behind: everything one link saw.
@@ -150,6 +168,7 @@ type Tick struct {
 	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
 	Extent                                       // of the front's file
+	Values      *Extent                          `json:"values,omitempty"` // of the file of values; nil without data
 	Links       map[string]LinkTick              `json:"links,omitempty"`
 
 	Span    int     `json:"span_s,omitempty"`    // how many seconds are merged in it; 0 is one

@@ -38,6 +38,16 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// People are told of a fault by an alert, and told when it is over (docs/claims/alert.md).
+	Alert *judge.Alert `yaml:"alert"`
+	// A request takes effect once, although it is delivered twice or its answer is lost (docs/claims/effects.md).
+	Effects *judge.Effects `yaml:"effects"`
+	// A system that is offered more than it can do says no quickly, and goes on serving (docs/claims/shed.md).
+	Shed *judge.Shed `yaml:"shed"`
+	// An instance that is lost is called no more, and one that is back is called again (docs/claims/health.md).
+	Health *judge.Health `yaml:"health"`
+	// Calls are spread evenly over shards or instances (docs/claims/skew.md).
+	Skew *judge.Skew `yaml:"skew"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -67,15 +77,20 @@ func (c Claim) Title() string {
 	claim := reflect.ValueOf(c.Judge())
 	var about []string
 	for _, f := range strict.Fields(claim.Type()) {
-		if f.Key != "link" && f.Key != "route" && f.Key != "without" {
+		key := f.Key
+		switch key {
+		case "links":
+			key = "link"
+		case "link", "route", "without", "at":
+		default:
 			continue
 		}
 		switch x := claim.FieldByIndex(f.Index); {
 		case x.Kind() == reflect.String && x.Len() > 0:
-			about = append(about, f.Key+" "+x.String())
+			about = append(about, key+" "+x.String())
 		case x.Kind() == reflect.Slice:
 			for i := range x.Len() {
-				about = append(about, f.Key+" "+x.Index(i).String())
+				about = append(about, key+" "+x.Index(i).String())
 			}
 		}
 	}
@@ -127,12 +142,14 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
 		}
-	case kind == "stands":
-		for j, name := range c.Stands.Routes {
-			if at := path.Child("routes").Item(j); r.toRoute(at, name) && slices.Index(c.Stands.Routes, name) < j {
-				r.Wrong(at, fmt.Sprintf("routes: %s is given twice", strict.Quote(name)), "remove one")
-			}
+	case kind == "alert":
+		if at := path.Child("on"); len(r.x.Targets) > 0 {
+			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))
 		}
+	case kind == "stands":
+		r.toRoutes(path.Child("routes"), c.Stands.Routes)
+	case kind == "shed":
+		r.toRoutes(path.Child("spares"), c.Shed.Spares)
 	case kind == "bulkhead":
 		for j, name := range c.Bulkhead.Unaffected {
 			at := path.Child("unaffected").Item(j)
@@ -141,6 +158,15 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 			} else if slices.Index(c.Bulkhead.Unaffected, name) < j {
 				r.Wrong(at, fmt.Sprintf("unaffected: %s is given twice", strict.Quote(name)), "remove one")
 			}
+		}
+	}
+}
+
+// toRoutes checks that each of a list is a route, and there once.
+func (r *rules) toRoutes(path strict.Path, names []string) {
+	for i, name := range names {
+		if at := path.Item(i); r.toRoute(at, name) && slices.Index(names, name) < i {
+			r.Wrong(at, fmt.Sprintf("%s: %s is given twice", path.Tail(), strict.Quote(name)), "remove one")
 		}
 	}
 }
@@ -167,7 +193,7 @@ func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route boo
 	for _, f := range strict.Fields(claim.Type()) {
 		x, at := claim.FieldByIndex(f.Index), path.Child(f.Key)
 		switch f.Key {
-		case "link", "without":
+		case "link", "links", "without", "at":
 			link = r.each(at, x, r.toCalls)
 		case "route":
 			route = r.each(at, x, r.toRoute)

@@ -75,6 +75,9 @@ func (x *Experiment) InChapters(length time.Duration) (chapter time.Duration, is
 	if chapter = x.Repeats(); chapter > 0 {
 		return chapter, true
 	}
+	if x.Load.stateful() { // what one chapter writes the next one reads
+		return 0, false
+	}
 	chapter = x.Soak.Settled().Chapter
 	if peak := x.Load.peak(); x.Soak.Chapter == 0 && peak*length.Seconds() > mostWhole {
 		fits := time.Duration(inChapter / peak * float64(time.Second)).Truncate(time.Second)
@@ -82,6 +85,10 @@ func (x *Experiment) InChapters(length time.Duration) (chapter time.Duration, is
 	}
 	return chapter, length >= chapter+chapter/2
 }
+
+// stateful reports whether what is judged are values that requests write and read, or
+// what there is in the end: that is of the whole run, and no chapter can be judged apart.
+func (l Load) stateful() bool { return len(l.Access()) > 0 || len(l.Audit) > 0 }
 
 // peak is the highest rate of the load, per second; 0 if a file says when arrivals come.
 func (l Load) peak() float64 {
@@ -132,6 +139,9 @@ func (r *rules) repeats(i int) {
 	switch every := r.x.Repeats(); {
 	case e.Every < time.Second:
 		r.Wrong(at, "every: is shorter than a second", "a chapter is as long as that")
+	case r.x.Load.stateful():
+		r.Wrong(at, "every: does not go with data that requests write and read, or with an audit",
+			"a run whose faults repeat is judged chapter by chapter, and what one has written the next one reads: list each event by itself")
 	case e.Every != every:
 		r.Wrong(at, fmt.Sprintf("every: this is %s, and another event has %s", unit.FormatDuration(e.Every), unit.FormatDuration(every)),
 			"a soak is cut into chapters where its faults repeat: give all the same, and several events where one is to come more often")

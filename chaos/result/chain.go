@@ -26,7 +26,7 @@ type Sealed struct {
 // directory, which is named with slashes.
 func rests(file string) bool {
 	return strings.HasPrefix(file, "evidence/") || strings.HasPrefix(file, "chapters/") || strings.HasPrefix(file, "segments/") ||
-		file == "chapters.jsonl" || file == "experiment.yaml" || file == "timeline.jsonl" ||
+		file == "chapters.jsonl" || file == "experiment.yaml" || file == "timeline.jsonl" || file == "journal.jsonl" ||
 		!strings.Contains(file, "/") && strings.HasSuffix(file, ".hlog")
 }
 

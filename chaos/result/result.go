@@ -37,6 +37,7 @@ type Result struct {
 	Verdicts []judge.Verdict `json:"verdicts"`
 	Routes   []Route         `json:"routes"`
 	Links    []Link          `json:"links"`
+	Matrix   *Matrix         `json:"matrix,omitempty"` // which routes call over which links, and how they fared without; absent if there is no link
 	Faults   []Fault         `json:"faults"`
 	Notes    []string        `json:"notes,omitempty"`  // what happened besides, each with its time: a target that died, for one
 	Events   []Event         `json:"events,omitempty"` // of the notes those that are of a moment, for who draws them
@@ -62,7 +63,7 @@ func Of(x *experiment.Experiment, run *evidence.Run, verdicts []judge.Verdict, t
 		Schema: Schema, Name: run.Name, About: run.About, File: run.File, Seed: run.Seed, Started: run.Started,
 		Seconds: run.End.Seconds(), Partial: run.Partial, Stopped: run.Stopped,
 		Verdicts: verdicts, Ruling: worst(verdicts), Blank: run.Blank,
-		Routes: routes(x, run, times), Links: links(run), Faults: faults(run), Harness: harness(run, times.Lag),
+		Routes: routes(x, run, times), Links: links(run), Matrix: matrix(run), Faults: faults(run), Harness: harness(run, times.Lag),
 	}
 	if !run.Soak { // each chapter has looked at its own
 		r.Missing = judge.Missing(run)

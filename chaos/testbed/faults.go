@@ -30,6 +30,23 @@ func (b *Testbed) Timeline(length time.Duration) timeline.Timeline {
 	return t
 }
 
+// ByHand is what an event injects that is number i of a run, counted behind those of
+// the experiment. It may be called beside Watch, and its faults may act beside each
+// other where no two of them happen to one process.
+func (b *Testbed) ByHand(i int, e experiment.Event) timeline.Fault { return b.fault(i, e) }
+
+// palette is what may be injected by hand, numbered behind the events.
+func (b *Testbed) palette() (t timeline.Timeline) {
+	if b.x.GameDay == nil {
+		return nil
+	}
+	for i, c := range b.x.GameDay.Palette {
+		n := len(b.x.Chaos) + i
+		t = append(t, timeline.Event{Index: n, For: c.Lasts(), Fault: b.fault(n, c.Event)})
+	}
+	return t
+}
+
 // fault is what an event injects.
 func (b *Testbed) fault(i int, e experiment.Event) timeline.Fault {
 	leased := host.Leased{Lease: b.lease, Name: e.String()}

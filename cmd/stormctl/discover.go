@@ -117,10 +117,43 @@ func (d *discoverer) discover(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	if printErr := d.print(found, doubts, out); printErr != nil {
+	file := filepath.Join(out, "experiment.yaml")
+	if readyErr := d.ready(x, found, file); readyErr != nil {
+		return errors.Join(readyErr, err)
+	}
+	if printErr := d.print(found, doubts, out, file); printErr != nil {
 		return printErr
 	}
 	return err
+}
+
+// ready writes an experiment that claims what was found, and can decide it.
+func (d *discoverer) ready(x *experiment.Experiment, found *discover.Findings, file string) error {
+	faults, duration, timeout := found.Plan()
+	value := func(section string) string { _, value, _ := strings.Cut(section, "\n"); return value }
+	y, err := d.with(x, []string{
+		"name=discovered", fmt.Sprintf("load.rate=%d/s", d.options.rate), "load.duration=" + duration.String(), "load.timeout=" + timeout.String(),
+		"chaos=" + value(faults), "claims=" + value(found.Claims()),
+	})
+	if err != nil {
+		return fmt.Errorf("write what was found as an experiment: %w", err)
+	}
+	text, err := experiment.Marshal(y)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
+}
+
+// with is the experiment with other settings.
+func (d *discoverer) with(x *experiment.Experiment, set []string) (*experiment.Experiment, error) {
+	text, err := experiment.Marshal(x)
+	if err != nil {
+		return nil, err
+	}
+	return experiment.Parse(x.Name, text, experiment.Options{
+		Here: true, Set: set, References: reference.Names(), Reference: reference.Check,
+	})
 }
 
 // trials makes one after the other until all is known. doubts are what was not well.
@@ -163,13 +196,7 @@ func (d *discoverer) trials(ctx context.Context, shown *progressQueue, x *experi
 // trial runs one.
 func (d *discoverer) trial(ctx context.Context, shown *progressQueue, x *experiment.Experiment, t discover.Trial, s discover.Subject, dir string) (
 	*result.Result, error) {
-	text, err := experiment.Marshal(x)
-	if err != nil {
-		return nil, err
-	}
-	trial, err := experiment.Parse(x.Name, text, experiment.Options{
-		Here: true, Set: t.Set(s), References: reference.Names(), Reference: reference.Check,
-	})
+	trial, err := d.with(x, t.Set(s))
 	if err != nil {
 		return nil, err
 	}
@@ -266,8 +293,9 @@ func alone(x *experiment.Experiment, s discover.Subject) *experiment.Experiment 
 }
 
 // print tells what was found: what a reviewer would say, the figures, the claims.
-func (d *discoverer) print(found *discover.Findings, doubts []string, out string) error {
+func (d *discoverer) print(found *discover.Findings, doubts []string, out, file string) error {
 	rows, review, claims := found.Rows(), found.Review(), found.Claims()
+	faults, _, _ := found.Plan()
 	if d.options.json {
 		e := json.NewEncoder(d.stdout)
 		e.SetIndent("", "  ")
@@ -278,8 +306,10 @@ func (d *discoverer) print(found *discover.Findings, doubts []string, out string
 			Review []string       `json:"review"`
 			Doubts []string       `json:"doubts,omitempty"`
 			Claims string         `json:"claims"`
+			Chaos  string         `json:"chaos"`
+			File   string         `json:"experiment"`
 			Runs   string         `json:"runs"`
-		}{found.Link, found.Route, rows, append([]string{}, review...), doubts, claims, out})
+		}{found.Link, found.Route, rows, append([]string{}, review...), doubts, claims, faults, file, out})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "calls of %q over %q, by %d trials in %s\n", found.Route, found.Link, len(found.Done), reports.Clean(out))
@@ -300,7 +330,7 @@ func (d *discoverer) print(found *discover.Findings, doubts []string, out string
 	for _, line := range doubts {
 		fmt.Fprintf(&b, "\nDoubtful: %s\n", reports.Clean(line))
 	}
-	fmt.Fprintf(&b, "\nTo paste:\n\n%s", claims)
+	fmt.Fprintf(&b, "\nTo paste, with the faults that decide it:\n\n%s%s\nOr run it as it is: stormctl run %s\n", faults, claims, reports.Clean(file))
 	_, err := io.WriteString(d.stdout, b.String())
 	return err
 }

@@ -72,12 +72,12 @@ var truths = map[string][]truth{
 	"backoff": {
 		most(0, "steady.p99", 200*time.Millisecond),
 		most(1, "retry.attempts", 5).needing("retry.at_least=2"), least(1, "retry.at_least", 5).needing("retry.attempts=20"), words(1, "retry.on", "[429]"),
-		setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0),
-		setting(2, "backoff.cap", 400*time.Millisecond), setting(2, "backoff.jitter", 0.5),
+		setting(2, "backoff.base", 150*time.Millisecond), setting(2, "backoff.factor", 2.0),
+		setting(2, "backoff.cap", 600*time.Millisecond), setting(2, "backoff.jitter", 0.5),
 		words(2, "backoff.law", "spread"),
 	},
-	"backoff retry=retryablehttp": {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
-	"backoff retry=failsafe":      {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
+	"backoff retry=retryablehttp": {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 150*time.Millisecond), setting(2, "backoff.factor", 2.0)},
+	"backoff retry=failsafe":      {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 150*time.Millisecond), setting(2, "backoff.factor", 2.0)},
 	"bulkhead": {
 		most(0, "steady.p99", 8*time.Millisecond), // the quickest of the dependency's answers
 		most(1, "bulkhead.limit", 40),
@@ -165,8 +165,8 @@ func (t truth) lies(steps []float64) []lie {
 
 // truthsOf finds the truths of a case.
 func (c rulingCase) truths() []truth {
-	if c.refutes != "" {
-		return nil
+	if c.refutes != "" || c.known != nil {
+		return c.known
 	}
 	return truths[c.String()]
 }

@@ -115,6 +115,7 @@ Exit codes:
 		newReportCommand(),
 		newCompareCommand(),
 		newGateCommand(),
+		newGamedayCommand(),
 		newProxyCommand(),
 		newHealCommand(),
 		newHaltCommand(),

@@ -27,6 +27,7 @@ type rulingCase struct {
 	set     []string
 	also    []string // further settings, which are no part of its name
 	refutes string   // kind of the claim; "" if all must hold
+	known   []truth  // what is true of it, if it is none of the examples
 }
 
 func (c rulingCase) String() string {
