@@ -14,6 +14,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/rollup"
 	"github.com/stormctl/stormctl/load"
@@ -65,8 +66,10 @@ type recorder struct {
 	onTick func(time.Duration, evidence.Tick)
 
 	telling sync.Mutex
-	onEvent func(line int, e evidence.Event) // is told of each, from several goroutines; nil is not told
-	onFail  func(error)                      // is told once of a file that cannot be written; nil is not told
+	onEvent func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
+	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
+	live    *export.Live                          // nil is none
+	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
 // newRecorder makes the files. The first line of the timeline is on disk when
@@ -154,6 +157,7 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.chapters != nil {
 		rec.chapters.Add(e)
 	}
+	rec.live.Event(e)
 	if rec.memory != nil {
 		rec.memory.Event(e)
 	}
@@ -268,6 +272,7 @@ func (rec *recorder) flush() {
 // limits that protect the system hold there too.
 func (rec *recorder) second(s watch.Second) {
 	t := rec.tick(s)
+	rec.live.Second(s, t.Offered, t.Links, t.Targets, t.Lost)
 	switch {
 	case s.From >= 0:
 		rec.writeSecond(s, &t)
@@ -309,6 +314,9 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		if ended != ([load.Outcomes]uint64{}) {
 			t.Routes[name] = ended
 		}
+	}
+	if rec.weights != nil {
+		t.Targets = rec.weights()
 	}
 	for name, l := range rec.links {
 		if t.Links == nil {

@@ -70,12 +70,12 @@ func Resume(ctx context.Context, dir string, x *experiment.Experiment, opts Opti
 		return nil, err
 	}
 	if time.Since(r.started) >= schedule.Duration() {
-		return r.over(dir, begun, schedule.Duration())
+		return r.over(dir, begun, schedule.Duration(), opts)
 	}
 	if err := execute(ctx, begun, in, schedule, dir, root, opts, r); err != nil {
 		return nil, fmt.Errorf("%w (run directory: %s)", in.MaskError(err), dir)
 	}
-	return finished(dir)
+	return finished(dir, opts)
 }
 
 // resumable says why a run cannot be gone on with; nil if it can.
@@ -266,7 +266,7 @@ func (r *resumption) gap() evidence.Gap {
 }
 
 // over ends a soak whose time has passed while nobody was there.
-func (r *resumption) over(dir string, x *experiment.Experiment, length time.Duration) (*result.Result, error) {
+func (r *resumption) over(dir string, x *experiment.Experiment, length time.Duration, opts Options) (*result.Result, error) {
 	t, err := evidence.AppendTimeline(filepath.Join(dir, evidence.TimelineFile))
 	if err != nil {
 		return nil, err
@@ -285,5 +285,5 @@ func (r *resumption) over(dir string, x *experiment.Experiment, length time.Dura
 	if err := errors.Join(judges.end(), t.Close()); err != nil {
 		return nil, err
 	}
-	return finished(dir)
+	return finished(dir, opts)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
@@ -46,6 +47,9 @@ type Options struct {
 	// Watch is told of progress, by one goroutine at a time; nil is not told. It
 	// must not block: the run waits for it.
 	Watch func(Progress)
+
+	// Live is told what other systems are to know; nil is none.
+	Live *export.Live
 }
 
 // Stopped is the cause of a run that ended before its time.
@@ -67,6 +71,10 @@ func (u Unwritten) Unwrap() error { return u.Err }
 //
 // Everything that the run started or injected is gone when it returns.
 func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.Result, error) {
+	if opts.Hand != nil && x.Repeats() > 0 {
+		return nil, errors.New("a game day is judged whole, and a run whose faults repeat in chapters: leave out every:, " +
+			"or list each event by itself")
+	}
 	resolved := *x // the seed is drawn once and kept in the run directory
 	x = &resolved
 	if x.Seed == 0 {
@@ -109,15 +117,16 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
-	return finished(dir)
+	return finished(dir, opts)
 }
 
 // finished is the result of a run that has just ended, which is sealed.
-func finished(dir string) (*result.Result, error) {
+func finished(dir string, opts Options) (*result.Result, error) {
 	r, err := ruleOn(dir)
 	if err != nil {
 		return nil, orRemoved(dir, err)
 	}
+	opts.Live.Rulings(r.Verdicts, true)
 	if r.Chain, err = result.Seal(dir); err != nil {
 		r.Notes = append(r.Notes, "the run directory cannot be verified later: "+err.Error())
 	}
@@ -171,9 +180,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
 	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
-	if opts.Hand != nil && x.Repeats() == 0 { // people inject what no plan has, whenever they like
-		inChapters = false
-	}
+	inChapters = inChapters && opts.Hand == nil // where faults come is not known before, and so neither where to cut
 	begins.Soak = inChapters
 	if inChapters {
 		unlock, err := lockDir(dir)
@@ -190,6 +197,8 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if rec.values != nil {
 		plan.Values = rec.keepValue
 	}
+	rec.live = opts.Live
+	rec.live.Begin(liveStart(x, begins))
 	rec.tellSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)
