@@ -222,7 +222,7 @@ func (r *resumption) cutOff(dir string) (chapters.Closed, error) {
 		t.Add(evidence.Event{At: evidence.Seconds(r.from), Kind: evidence.KindBlank,
 			Text: "the harness was killed while the chapter went on, so that its end was not seen"})
 	}
-	c.To = max(c.From, r.from)
+	c.To = max(c.From, min(c.From+run.Load, r.from))
 	return c, t.Close()
 }
 
