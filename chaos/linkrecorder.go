@@ -52,3 +52,15 @@ func (l *linkRecorder) flush() []evidence.Exchange {
 	l.spare = batch
 	return batch
 }
+
+// lost is how many records could not be kept so far.
+func (rec *recorder) lost() uint64 {
+	lost := rec.front.Lost()
+	if rec.values != nil {
+		lost += rec.values.Lost()
+	}
+	for _, l := range rec.links {
+		lost += l.file.Lost()
+	}
+	return lost
+}

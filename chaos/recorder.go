@@ -362,18 +362,6 @@ func (rec *recorder) offered(from, to time.Duration) uint64 {
 	return uint64(math.Round(float64(rec.schedule.Rate((from+to)/2)) * (to - from).Seconds()))
 }
 
-// lost is how many records could not be kept so far.
-func (rec *recorder) lost() uint64 {
-	lost := rec.front.Lost()
-	if rec.values != nil {
-		lost += rec.values.Lost()
-	}
-	for _, l := range rec.links {
-		lost += l.file.Lost()
-	}
-	return lost
-}
-
 // writeLogs appends a second to the histogram logs.
 func (rec *recorder) writeLogs(s watch.Second) {
 	rec.frontLog.Write(s.From, s.At, rec.frontTagged(s)...)
