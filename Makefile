@@ -13,6 +13,9 @@ GATES_LENGTH ?= 5s
 GATE_ROUNDS ?= 20
 FUZZTIME ?= 1m
 KILLS    ?= 50
+SOAK     ?= 20m
+RATE     ?= 5000
+SOAK_KILLS ?= 3
 SCRAPED  ?= 60s
 CROSS    ?= arm64
 PROVE_JOBS ?= 2
@@ -23,7 +26,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test
+.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -123,6 +126,10 @@ proving-ground: ## builds and installs what make prove runs; no other target nee
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
 	cd targets/proving/node && npm ci --silent
+
+soak: deps ## a soak of SOAK (20m) at RATE (5000) a second, killed SOAK_KILLS (3) times and resumed; and one of a week, recorded at speed
+	$(GO) test -count=1 -timeout 24h -run '^TestSoak$$' -v ./cmd/stormctl -soak $(SOAK) -soak-rate $(RATE) -soak-kills $(SOAK_KILLS)
+	$(GO) test -count=1 -timeout 2h -run '^TestSoakAtSpeed$$' -v ./chaos -soak-chapters 1008 -soak-chapter 10m
 
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)

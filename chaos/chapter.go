@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ import (
 type soak struct {
 	plan   chapters.Plan
 	judges *chapterJudge
+	most   int64 // bytes that its directory has at most
 }
 
 // chapterPlan is where a run with a load of such a length is cut; false if it is judged
@@ -34,24 +36,34 @@ func chapterPlan(x *experiment.Experiment, faults timeline.Timeline, length time
 	return p, true
 }
 
-// newSoak makes the first chapter of a run, whose recorder it becomes part of.
+// newSoak makes the first chapter of a run, or of what is left of it, whose recorder it
+// becomes part of.
 func newSoak(x *experiment.Experiment, plan chapters.Plan, faults timeline.Timeline, schedule arrivals.Schedule, rec *recorder,
-	first int, from time.Duration, o soakOptions) (*soak, error) {
-	judges, err := newChapterJudge(x, rec.dir, plan, o)
+	resumed *resumption, o soakOptions) (*soak, error) {
+	judges, err := newChapterJudge(x, rec.dir, o)
 	if err != nil {
 		return nil, err
 	}
+	first, from := 1, time.Duration(0)
+	if resumed != nil {
+		first, from = resumed.chapter, resumed.to
+		for _, c := range resumed.waiting {
+			judges.take(c)
+		}
+	}
+	most := mostOfFile(schedule, plan.Length)
 	rec.chapters, err = chapters.New(chapters.Config{
-		Dir: rec.dir, Header: rec.header, Plan: plan, Most: mostOfFile(schedule, plan.Length), Settle: settling(x),
+		Dir: rec.dir, Header: rec.header, Plan: plan, Most: most, Settle: settling(x),
 		Schedule: schedule, Warmup: x.Load.Warmup, Offered: rec.offered, Lost: rec.lost, Down: o.down, First: first, From: from,
 		Faults: func(from, to time.Duration) []evidence.Injection { return injections(x, faults, from, to) },
 		Closed: judges.take,
 	})
 	if err != nil {
-		judges.end()
-		return nil, err
+		return nil, errors.Join(err, judges.end())
 	}
-	return &soak{plan: plan, judges: judges}, nil
+	s := &soak{plan: plan, judges: judges}
+	s.most = s.bound(x, &rec.header, faults, most)
+	return s, nil
 }
 
 // soakOptions are what a soak gets from its run.
@@ -76,8 +88,8 @@ func injections(x *experiment.Experiment, faults timeline.Timeline, from, to tim
 // How much larger a file of a chapter may get than its requests make it: a line has
 // some 75 bytes at the front and 110 on a link, and a request may be called several times.
 const (
-	bytesPerRequest = 1 << 10
-	leastOfFile     = 16 << 20
+	bytesPerRequest = 512
+	leastOfFile     = 4 << 20
 )
 
 // mostOfFile is how large a file of records of a chapter may get.
@@ -104,11 +116,11 @@ func settling(x *experiment.Experiment) time.Duration {
 	return max(longest, x.Load.Grace) + 2*time.Second
 }
 
-// text says what a soak is going to be: "144 chapters of 10m".
+// text says what a soak is going to be.
 func (s *soak) text() string {
-	n := s.plan.Count()
+	n, size := s.plan.Count(), sizeText(s.most)
 	if n == 1 {
-		return "a soak of 1 chapter"
+		return "a soak of 1 chapter; run directory at most " + size
 	}
-	return fmt.Sprintf("a soak of %d chapters of %s", n, unit.FormatDuration(s.plan.Length))
+	return fmt.Sprintf("a soak of %d chapters of %s; run directory at most %s", n, unit.FormatDuration(s.plan.Length), size)
 }

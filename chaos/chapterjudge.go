@@ -45,7 +45,7 @@ type chapterJudge struct {
 // is not compressed yet.
 const mostWaiting = 4
 
-func newChapterJudge(x *experiment.Experiment, dir string, plan chapters.Plan, o soakOptions) (*chapterJudge, error) {
+func newChapterJudge(x *experiment.Experiment, dir string, o soakOptions) (*chapterJudge, error) {
 	s := x.Soak.Settled()
 	j := &chapterJudge{dir: dir, self: o.self, tell: o.tell, sum: newSum(x, nil), done: make(chan struct{}),
 		keep: chapters.NewKeeper(s.Keep, int64(s.Disk), x.Seed)}

@@ -31,7 +31,9 @@ type drive struct {
 	carrier  Carrier // nil sends the load from here
 	soak     *soak   // nil of a run that is judged whole
 
-	hand  *Hand                    // of who takes part; nil is nobody
+	steady bool  // the steady state was confirmed before a soak was resumed
+	hand   *Hand // of who takes part; nil is nobody
+
 	begin time.Time                // when the first arrival is due; zero is at once
 	start time.Time                // of the clock that every time of the experiment is on: when the warm-up is over
 	stop  context.CancelCauseFunc  // ends the load, and heals
@@ -92,7 +94,7 @@ func (d *drive) run(ctx context.Context) time.Duration {
 // record begins to record what the load and the links do, and every second looks
 // at the limits and at how the claims stand.
 func (d *drive) record() *provisional {
-	if len(d.faults) > 0 && claimsSteady(d.x) {
+	if len(d.faults) > 0 && claimsSteady(d.x) && !d.steady {
 		first := slices.MinFunc(d.faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
 		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first.At))
 	}
@@ -151,7 +153,11 @@ func (d *drive) runTimeline(ctx context.Context) (healed chan struct{}) {
 			d.phase("steady state", "the load begins")
 		}
 		// Each error is in the evidence, with its fault.
-		_ = d.faults.Run(ctx, d.start, d.confirmSteady, timeline.Notify{Injected: d.injected, Healed: d.healed})
+		gate := d.confirmSteady
+		if d.steady {
+			gate = nil
+		}
+		_ = d.faults.Run(ctx, d.start, gate, timeline.Notify{Injected: d.injected, Healed: d.healed})
 		if ctx.Err() == nil && len(d.faults) > 0 {
 			d.phase("healed", "all faults are healed")
 		}

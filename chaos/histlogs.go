@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -59,8 +58,9 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		faults, seen.links = run.Rounds, map[string]*hist.Histogram{}
 	}
 	seen.view, seen.why = series.Build(series.Source{
-		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: faults, Gaps: run.Gaps, End: run.End, Proofs: proofs(run, verdicts),
-		Ticks: ticks(run), Unwell: run.Unwell, Front: front,
+		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: faults, Gaps: run.Gaps, End: run.End,
+		Proofs: proofs(run, verdicts),
+		Ticks:  ticks(run), Unwell: run.Unwell, Front: front,
 		Behind: func(link string) iter.Seq2[*hist.Interval, error] {
 			return seen.summed(link, intervals(filepath.Join(dir, linkLog(link))))
 		},
@@ -98,14 +98,57 @@ func (l *histLogs) summed(link string, all iter.Seq2[*hist.Interval, error]) ite
 	}
 }
 
-// openLog opens a histogram log. One that is not there is empty: the run was killed
-// before its first interval.
+// openLog opens a histogram log, or the segments that a soak has in its place. One that
+// is not there is empty: the run was killed before its first interval.
 func openLog(path string) (io.ReadCloser, error) {
-	f, err := input.OpenBelow(filepath.Dir(path), filepath.Base(path))
-	if os.IsNotExist(err) {
-		return io.NopCloser(strings.NewReader("")), nil
+	dir, name := filepath.Split(path)
+	f, err := input.OpenBelow(dir, name)
+	if !os.IsNotExist(err) {
+		return f, err
 	}
-	return f, err
+	names, err := evidence.Segments(filepath.Clean(dir), soakLog(name))
+	if os.IsNotExist(err) {
+		err = nil
+	}
+	return &segments{dir: dir, names: names}, err
+}
+
+// segments are those of a histogram log of a soak, one after the other; none is empty.
+type segments struct {
+	dir   string
+	names []string // of those that were not opened yet
+	open  io.ReadCloser
+}
+
+func (s *segments) Read(p []byte) (int, error) {
+	for {
+		if s.open == nil {
+			if len(s.names) == 0 {
+				return 0, io.EOF
+			}
+			f, err := input.OpenBelow(s.dir, s.names[0])
+			if err != nil {
+				return 0, err
+			}
+			s.open, s.names = f, s.names[1:]
+		}
+		n, err := s.open.Read(p)
+		if err != io.EOF {
+			return n, err
+		}
+		if err := s.Close(); err != nil || n > 0 {
+			return n, err
+		}
+	}
+}
+
+func (s *segments) Close() error {
+	if s.open == nil {
+		return nil
+	}
+	err := s.open.Close()
+	s.open = nil
+	return err
 }
 
 // intervals are those of a log, which is opened for them.

@@ -74,6 +74,10 @@ func (u Unwritten) Unwrap() error { return u.Err }
 //
 // Everything that the run started or injected is gone when it returns.
 func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.Result, error) {
+	if opts.Hand != nil && x.Repeats() > 0 {
+		return nil, errors.New("a game day is judged whole, and a run whose faults repeat in chapters: leave out every:, " +
+			"or list each event by itself")
+	}
 	resolved := *x // the seed is drawn once and kept in the run directory
 	x = &resolved
 	if x.Seed == 0 {
@@ -109,13 +113,18 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err := opts.Hand.made(dir); err != nil {
 		return nil, err
 	}
-	if err := execute(ctx, x, in, schedule, text, dir, root, opts); err != nil {
+	if err := execute(ctx, x, in, schedule, text, dir, root, opts, nil); err != nil {
 		err = in.MaskError(err)
 		if !errors.As(err, new(Unwritten)) {
 			_ = noteNotStarted(root, err) // without it the directory is not taken again
 		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
+	return finished(dir, opts)
+}
+
+// finished is the result of a run that has just ended, which is sealed.
+func finished(dir string, opts Options) (*result.Result, error) {
 	r, err := ruleOn(dir)
 	if err != nil {
 		return nil, orRemoved(dir, err)
@@ -137,16 +146,17 @@ func ruleOn(dir string) (*result.Result, error) {
 }
 
 // execute makes the evidence: it stands up the test bed, drives the load and the
-// timeline, and ends everything.
+// timeline, and ends everything. A soak that is resumed goes on with what is left.
 func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule,
-	text []byte, dir string, root *os.Root, opts Options) (err error) {
+	text []byte, dir string, root *os.Root, opts Options, resumed *resumption) (err error) {
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	progress := newTracker(x, schedule.Duration(), opts.Watch)
 	progress.mask = in.Mask
 
-	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Root: root, Run: random(), Self: opts.Self})
+	_, long := x.InChapters(schedule.Duration())
+	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Root: root, Run: random(), Self: opts.Self, Soak: long})
 	if err != nil {
 		return err
 	}
@@ -179,12 +189,22 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		}
 		bed.Notes = append(bed.Notes, notes...)
 	}
+	if resumed != nil {
+		plan.Schedule, begin = resumed.rest(plan.Schedule, x.Load.Warmup)
+	}
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
 	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
 	inChapters = inChapters && opts.Hand == nil // where faults come is not known before, and so neither where to cut
 	begins.Soak = inChapters
-	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, shards, bed.Relays)
+	if inChapters {
+		unlock, err := lockDir(dir)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	rec, err := makeRecorder(dir, begins, x.Load.Warmup, plan.Schedule, shards, bed.Relays, resumed)
 	if err != nil {
 		return err
 	}
@@ -205,10 +225,18 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand, carrier: opts.Carrier}
 	if inChapters {
 		o := soakOptions{down: bed.Down, tell: progress.chapter, self: opts.Judge}
-		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, 1, 0, o); err != nil {
+		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, resumed, o); err != nil {
 			return errors.Join(err, rec.closeFiles())
 		}
 		progress.event(d.soak.text())
+	}
+	if resumed != nil {
+		d.faults, d.steady = faults.From(resumed.to), resumed.steady
+		gap := resumed.gap()
+		rec.add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
+		progress.resumed(resumed.to)
+		progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s",
+			gap.From.Duration().Round(time.Second/10), gap.To.Duration().Round(time.Second/10)))
 	}
 	return settle(bed, rec, progress, d.soak, d.run(ctx))
 }

@@ -67,14 +67,16 @@ func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, er
 	if seen.why != nil {
 		r.Notes = append(r.Notes, "there is nothing to draw over time: "+seen.why.Error())
 	}
-	r.Chapters = &result.Chapters{Held: sum.Count(judge.Held), Inconclusive: sum.Count(judge.Inconclusive), Refuted: sum.Count(judge.Refuted), Kept: kept}
+	r.Chapters = &result.Chapters{Held: sum.Count(judge.Held), Inconclusive: sum.Count(judge.Inconclusive),
+		Refuted: sum.Count(judge.Refuted), Kept: kept}
 	r.Notes = append(r.Notes, chaptersText(r.Chapters, dir))
 	return r, nil
 }
 
 // eachChapter calls each with what every chapter came to, in their order, and returns
 // those whose evidence is there.
-func eachChapter(dir string, set []string, again, goesOn bool, claims []judge.Verdict, each func(*chapters.Entry)) (there []int, err error) {
+func eachChapter(dir string, set []string, again, goesOn bool, claims []judge.Verdict,
+	each func(*chapters.Entry)) (there []int, err error) {
 	entries, err := chapters.Entries(dir)
 	if err != nil {
 		return nil, err
@@ -143,7 +145,8 @@ func chaptersText(c *result.Chapters, dir string) string {
 		return text
 	}
 	at := c.Kept[0]
-	return fmt.Sprintf("%s; the evidence of %d is kept, and each can be looked at by itself: stormctl report %s", text, len(c.Kept), chapters.Dir(dir, at))
+	return fmt.Sprintf("%s; the evidence of %d is kept, and each can be looked at by itself: stormctl report %s",
+		text, len(c.Kept), chapters.Dir(dir, at))
 }
 
 // claimsReplaced reports whether set has other claims in the place of all.

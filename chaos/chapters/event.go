@@ -70,7 +70,8 @@ func (w *Writer) heal(ch *chapter, e evidence.Event) {
 	ch.Add(e)
 	delete(w.unhealed, e.Fault)
 	if e.Error != "" {
-		w.unhealed[e.Fault] = fmt.Sprintf("%s could not be healed at %s, and may be in force: %s", e.Text, e.At.Duration().Round(time.Second), e.Error)
+		w.unhealed[e.Fault] = fmt.Sprintf("%s could not be healed at %s, and may be in force: %s",
+			e.Text, e.At.Duration().Round(time.Second), e.Error)
 		for _, other := range w.open {
 			if other != ch {
 				other.blank(e.At.Duration(), w.unhealed[e.Fault])

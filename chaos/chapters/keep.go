@@ -77,11 +77,14 @@ func (k *Keeper) room() (drop []int) {
 		case len(k.sample) > 0:
 			drop = append(drop, k.sample[0].number)
 			k.sample = k.sample[1:]
-		case len(k.bad) > 1:
+		case len(k.bad) > 0:
 			last := len(k.bad) - 1
 			drop = append(drop, k.bad[last].number)
 			k.bad = k.bad[:last]
-		default:
+		case len(k.first) > 0:
+			drop = append(drop, k.first[0].number)
+			k.first = nil
+		default: // the latest, which makes room when the next comes
 			return drop
 		}
 	}

@@ -69,6 +69,9 @@ type Writer struct {
 	dead     []evidence.Event
 	late     uint64 // records of chapters that were closed
 	err      error
+
+	last             evidence.Tick // of the soak
+	lastFrom, lastAt time.Duration
 }
 
 // chapter is one that is open.
@@ -216,6 +219,7 @@ func (w *Writer) Flush(now time.Duration) {
 func (w *Writer) Tick(from, at time.Duration, t evidence.Tick) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.lastFrom, w.lastAt, w.last = from, at, t
 	w.due.before(at + w.config.Warmup - 2*announce) // bit by bit, so that no border takes long
 	for len(w.open) > 1 && w.open[0].cut && at >= w.open[0].to+w.config.Settle {
 		ch := w.open[0]
@@ -224,7 +228,7 @@ func (w *Writer) Tick(from, at time.Duration, t evidence.Tick) {
 		w.open = w.open[1:]
 	}
 	for _, ch := range w.open {
-		if at-ch.Ticked() >= time.Second/2 {
+		if ch.Ticked() > ch.from || at-ch.from >= time.Second/2 { // a first one of hardly any length says nothing of rates
 			w.tick(ch, from, at, t, 0)
 		}
 	}
@@ -289,6 +293,9 @@ func (w *Writer) Close(end time.Duration) error {
 		if ch.from >= end && ch.number > w.config.First { // it was to come
 			w.err = errors.Join(w.err, ch.Close(ch.from), os.RemoveAll(ch.Dir))
 			continue
+		}
+		if ch.Ticked() == ch.from && w.lastAt > ch.from { // what it has was not counted yet
+			w.tick(ch, w.lastFrom, w.lastAt, w.last, 0)
 		}
 		w.close(ch, min(ch.to, end))
 	}

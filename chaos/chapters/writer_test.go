@@ -244,3 +244,20 @@ func TestWhatDoesNotEndIsMissed(t *testing.T) {
 		t.Errorf("%v, lost %v, %d late", err, second.Lost, m.w.Late())
 	}
 }
+
+// What ends between the last two ticks, however close they are, is counted.
+func TestTheLastPieceOfASecondIsCounted(t *testing.T) {
+	for _, extra := range []time.Duration{100 * time.Millisecond, 400 * time.Millisecond} {
+		m := newModel(t, Plan{Length: 10 * s, End: 20*s + extra, Repeats: true})
+		m.until(20*s + extra)
+		m.w.Tick(20*s, 20*s+extra, evidence.Tick{Links: map[string]evidence.LinkTick{"bank": {}}})
+		if err := m.w.Close(m.end); err != nil || len(m.closed) != 3 {
+			t.Fatalf("%v, %d chapters", err, len(m.closed))
+		}
+		for _, c := range m.closed {
+			if run, err := evidence.Read(c.Dir); err != nil || len(run.Flaws) > 0 {
+				t.Errorf("chapter %d: %v, %v", c.Number, err, run.Flaws)
+			}
+		}
+	}
+}

@@ -138,7 +138,15 @@ func AppendTimeline(path string) (*TimelineWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &TimelineWriter{file: f, size: size}, nil
+	lines := 0
+	for part, at := make([]byte, 1<<16), int64(0); at < size; {
+		n, err := f.ReadAt(part, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, errors.Join(err, f.Close())
+		}
+		lines, at = lines+bytes.Count(part[:n], newline), at+int64(n)
+	}
+	return &TimelineWriter{file: f, size: size, lines: lines}, nil
 }
 
 // OpenWhole opens a file of lines to go on with, or makes it, and returns its size. Half

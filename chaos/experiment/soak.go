@@ -8,10 +8,11 @@ import (
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
-// Soak says how a run is judged that is longer than a chapter, or whose faults repeat:
+// Soak is for a run that is longer than a chapter, or whose faults repeat: it is judged
 // chapter by chapter, while it goes on (docs/soak.md).
 type Soak struct {
-	// How long a chapter is where no event has every:, with which it is as long as that; absent means 10m. The border is
+	// How long a chapter is where no event has every:, with which it is as long as that; absent means 10m, or less at a rate at
+	// which that is more than can be judged at once. The border is
 	// moved to where no fault is in force. A run that is no longer than a chapter and half of one is not cut.
 	Chapter time.Duration `yaml:"chapter"`
 	// Of so many chapters that held the evidence is kept, drawn from all of them, beside that of the first, the last, and
@@ -59,14 +60,51 @@ func (x *Experiment) Repeats() time.Duration {
 	return 0
 }
 
+// What is judged at once takes some 250 bytes of memory and 75 of disk a request, and its
+// file of records has a bound (evidence.Most): a run of more than mostWhole requests is
+// cut though it is short, into chapters of about inChapter.
+const (
+	mostWhole = 10_000_000
+	inChapter = 3_000_000
+	shortest  = 10 * time.Second
+)
+
 // InChapters reports whether a run with a load of such a length is judged chapter by
 // chapter, and how long those are.
 func (x *Experiment) InChapters(length time.Duration) (chapter time.Duration, is bool) {
 	if chapter = x.Repeats(); chapter > 0 {
 		return chapter, true
 	}
+	if x.Load.stateful() { // what one chapter writes the next one reads
+		return 0, false
+	}
 	chapter = x.Soak.Settled().Chapter
+	if peak := x.Load.peak(); x.Soak.Chapter == 0 && peak*length.Seconds() > mostWhole {
+		fits := time.Duration(inChapter / peak * float64(time.Second)).Truncate(time.Second)
+		chapter = min(chapter, max(fits, shortest))
+	}
 	return chapter, length >= chapter+chapter/2
+}
+
+// stateful reports whether what is judged are values that requests write and read, or
+// what there is in the end: that is of the whole run, and no chapter can be judged apart.
+func (l Load) stateful() bool { return len(l.Access()) > 0 || len(l.Audit) > 0 }
+
+// peak is the highest rate of the load, per second; 0 if a file says when arrivals come.
+func (l Load) peak() float64 {
+	peak := l.Rate
+	for _, s := range l.Stages {
+		if s.To != nil {
+			peak = max(peak, *s.To)
+		}
+	}
+	if l.Spike != nil {
+		peak = max(peak, l.Spike.From, l.Spike.To)
+	}
+	if l.Sine != nil {
+		peak = max(peak, l.Sine.Mean+l.Sine.Amplitude)
+	}
+	return float64(peak)
 }
 
 // soak checks the section.
@@ -76,6 +114,10 @@ func (r *rules) soak() {
 	r.positive("soak.max_inconclusive", r.x.Soak.MaxInconclusive > 0)
 	if at, every := strict.Path("soak.chapter"), r.x.Repeats(); r.Sound(at) && r.Has(at) && every > 0 && r.x.Soak.Chapter != every {
 		r.Wrong(at, fmt.Sprintf("chapter: the faults repeat after %s, and a chapter is as long as that", unit.FormatDuration(every)), "leave it out")
+	}
+	if at := strict.Path("soak.chapter"); r.Sound(at) && r.x.Load.peak()*r.x.Soak.Chapter.Seconds() > mostWhole {
+		r.Wrong(at, fmt.Sprintf("chapter: %s have more than %d requests at this rate, which are too many to be judged at once",
+			unit.FormatDuration(r.x.Soak.Chapter), mostWhole), "make it shorter, or leave it out for what fits")
 	}
 	if at := strict.Path("soak.chapter"); r.Sound(at) && r.x.Soak.Chapter < time.Second {
 		r.Wrong(at, "chapter: is shorter than a second", "a chapter of seconds has hardly anything to be judged by; 10m is usual")
@@ -97,11 +139,17 @@ func (r *rules) repeats(i int) {
 	switch every := r.x.Repeats(); {
 	case e.Every < time.Second:
 		r.Wrong(at, "every: is shorter than a second", "a chapter is as long as that")
+	case r.x.Load.stateful():
+		r.Wrong(at, "every: does not go with data that requests write and read, or with an audit",
+			"a run whose faults repeat is judged chapter by chapter, and what one has written the next one reads: list each event by itself")
 	case e.Every != every:
 		r.Wrong(at, fmt.Sprintf("every: this is %s, and another event has %s", unit.FormatDuration(e.Every), unit.FormatDuration(every)),
 			"a soak is cut into chapters where its faults repeat: give all the same, and several events where one is to come more often")
 	case e.Kill != nil && e.Kill.ForGood:
 		r.Wrong(at, "every: does not go with for_good", "what is dead for good cannot be killed again")
+	case r.x.Load.peak()*e.Every.Seconds() > mostWhole:
+		r.Wrong(at, fmt.Sprintf("every: in %s there are more than %d requests at this rate, which are too many to be judged at once",
+			unit.FormatDuration(e.Every), mostWhole), "a chapter is as long: let the faults come more often, or offer less")
 	case over > e.Every:
 		r.Wrong(at, fmt.Sprintf("every: the fault is there until %s, and is to come again after %s", unit.FormatDuration(over), unit.FormatDuration(e.Every)),
 			"count at: from the beginning of each chapter, and let it be healed within it")

@@ -14,7 +14,10 @@ import (
 // Everything else is a way in for /dev/zero and for FIFOs.
 var ownFiles = map[string]string{
 	"chaos/agents/spool.go":            "writes what an agent hands over",
+	"chaos/chapters/entry.go":          "appends to the run directory",
 	"chaos/evidence/csv.go":            "writes the run directory",
+	"chaos/evidence/pack.go":           "writes the run directory",
+	"chaos/rollup/roll.go":             "writes the run directory",
 	"chaos/evidence/timeline.go":       "writes the run directory",
 	"chaos/host/cgroup.go":             "/proc and /sys",
 	"chaos/evidence/audit.go":          "writes the run directory",

@@ -43,6 +43,7 @@ var experimentSections = []struct {
 	{"limits.stop_if[i]", reflect.TypeFor[experiment.Stop]()},
 	{"gameday", reflect.TypeFor[experiment.GameDay]()},
 	{"gameday.palette[i]", reflect.TypeFor[experiment.Choice]()},
+	{"soak", reflect.TypeFor[experiment.Soak]()},
 }
 
 // TestExperimentPage compares the page with the schema.

@@ -25,6 +25,7 @@ import (
 // runOptions are the flags of run.
 type runOptions struct {
 	out     string   // run directory; with several files the folder of theirs
+	resume  string   // directory of a soak that was killed; "" begins a run
 	reports []string // formats beside those of the experiment
 	open    inconclusiveFlag
 	set     []string // KEY=VALUE
@@ -38,6 +39,7 @@ type runOptions struct {
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "run `directory`; with several files, the folder that theirs are made in (default runs/NAME-TIME)")
+	f.StringVar(&o.resume, "resume", "", "go on with the soak in a `directory`, whose run was killed; FILE, if given, must be unchanged")
 	f.StringSliceVar(&o.reports, "report", nil, "further `formats` to write into the run directory: "+strings.Join(reports.Formats(), ", "))
 	o.open.AddFlag(f)
 	f.StringArrayVar(&o.set, "set", nil, "change the experiment: `KEY=VALUE` like load.rate=1k/s or chaos[0].for=2s; may be repeated")
@@ -68,6 +70,11 @@ on and written, marked as partial. So does a disk that is full, or a file of the
 run directory that cannot be written for another reason; it is told which, and
 that is exit code 2.
 
+A run that is longer than a chapter, or whose faults repeat (every:), is judged chapter
+by chapter while it goes on (docs/soak.md). One that was killed, with its machine or
+without, goes on by --resume DIR: what it had in force is healed, its targets are
+started again, and what was missed is a gap whose chapter is inconclusive.
+
 A run that could not start leaves what its targets said in its run directory;
 the next one with the same --out takes its place. A directory with anything else
 in it is refused.
@@ -93,8 +100,14 @@ Then they run one after another. The exit code is the weightiest of theirs: 2
 		Example: `  stormctl run examples/breaker.yaml
   stormctl run examples/breaker.yaml --set load.rate=1k/s --seed 7 --out out --report junit
   stormctl run examples/breaker.yaml --agents 2
-  stormctl run examples/breaker.yaml --dry-run`,
-		Args: atLeastOne("FILE"),
+  stormctl run examples/breaker.yaml --dry-run
+  stormctl run --resume runs/checkout-20261129-030000`,
+		Args: func(cmd *cobra.Command, files []string) error {
+			if o.resume != "" {
+				return o.resumes(files)
+			}
+			return atLeastOne("FILE")(cmd, files)
+		},
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if o.dryRun && o.json {
 				return usageError{errors.New("--json is for results, and --dry-run has none")}
@@ -109,8 +122,9 @@ Then they run one after another. The exit code is the weightiest of theirs: 2
 			if err != nil {
 				return fmt.Errorf("find our own program, which serves reference targets: %w", err)
 			}
+			run, files := o.does(files)
 			r := runner{
-				options: o, self: []string{self, "target"}, run: chaos.Run, getenv: os.Getenv,
+				options: o, self: []string{self, "target"}, run: run, getenv: os.Getenv,
 				stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
 			}
 			return r.runAll(cmd.Context(), files).err()
@@ -120,11 +134,40 @@ Then they run one after another. The exit code is the weightiest of theirs: 2
 	return cmd
 }
 
+// does is what is done with each experiment, and the files that they are read from: of a
+// soak that is resumed, the one that it was begun with if none is given.
+func (o *runOptions) does(files []string) (runFunc, []string) {
+	if o.resume == "" {
+		return chaos.Run, files
+	}
+	if len(files) == 0 {
+		files = []string{filepath.Join(o.resume, chaos.ExperimentFile)}
+	}
+	return func(ctx context.Context, x *experiment.Experiment, opts chaos.Options) (*result.Result, error) {
+		return chaos.Resume(ctx, o.resume, x, opts)
+	}, files
+}
+
+type runFunc = func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)
+
+// resumes says what does not go with --resume.
+func (o *runOptions) resumes(files []string) error {
+	switch {
+	case len(files) > 1:
+		return usageError{errors.New("--resume goes on with one soak: give at most one FILE")}
+	case o.out != "":
+		return usageError{errors.New("--out does not go with --resume: a soak goes on in its own directory")}
+	case o.dryRun:
+		return usageError{errors.New("--dry-run does not go with --resume: what is left of a soak is what it was")}
+	}
+	return nil
+}
+
 // runner runs experiments and tells about it.
 type runner struct {
 	options        runOptions
 	self           []string // the command that serves a reference target
-	run            func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)
+	run            runFunc
 	getenv         func(string) string
 	stdout, stderr io.Writer
 
