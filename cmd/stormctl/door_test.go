@@ -16,6 +16,7 @@ var ownFiles = map[string]string{
 	"chaos/evidence/csv.go":            "writes the run directory",
 	"chaos/evidence/tail.go":           "the run directory's records, while they are written",
 	"chaos/evidence/timeline.go":       "writes the run directory",
+	"chaos/gameday/journal.go":         "writes the journal into the run directory, and reads it by the door",
 	"chaos/host/cgroup.go":             "/proc and /sys",
 	"chaos/host/command.go":            "writes a target's output",
 	"chaos/host/disk.go":               "writes what fills a disk",
