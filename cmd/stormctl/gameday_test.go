@@ -254,6 +254,7 @@ func TestGameday(t *testing.T) {
 	operator.inject("0", "10m")
 	operator.inject("1", "10m")
 	reporter.until("injected bank hangs (2)", true)
+	time.Sleep(time.Second) // so that calls come meanwhile
 	operator.must("/heal-all")
 	reporter.until("healed bank hangs (2) by Ana (operator)", true)
 	reporter.must("/note", "text", "all is well")
