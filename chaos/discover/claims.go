@@ -52,6 +52,9 @@ func (f *Findings) retryKeys(link, route string) []string {
 	if len(on) > 0 {
 		keys = append(keys, "on: "+list(on))
 	}
+	if f.Unkeyed > 0 {
+		keys = append(keys, "unkeyed: true")
+	}
 	if not = slices.DeleteFunc(not, func(c Cause) bool { return !slices.Contains(never, c) }); len(not) > 0 {
 		keys = append(keys, "never: "+list(not))
 	}

@@ -99,6 +99,10 @@ func (f *Findings) breakerRows(add adder) {
 	if !f.did(Quick) {
 		return
 	}
+	if !f.Opened && f.Calls < oneCall {
+		add("breaker", nil, "cannot be told: most requests need no call")
+		return
+	}
 	if !f.Opened {
 		add("breaker", nil, "none seen: %d requests in a row failed and it called on", f.Failing)
 		return
@@ -115,7 +119,11 @@ func (f *Findings) breakerRows(add adder) {
 		if f.Counts != "" {
 			counts = ", each " + f.Counts + " counted"
 		}
-		add("breaker opens", f.Failures, "after %s failures in a row%s", f.Failures.count(), counts)
+		row := "in a row"
+		if f.ByShare != nil && *f.ByShare && f.Failures.High > 1 {
+			row = "in a row or not"
+		}
+		add("breaker opens", f.Failures, "after %s failures %s%s", f.Failures.count(), row, counts)
 	}
 	if f.Share != nil {
 		add("share that opens it", f.Share, "%.3g%% to %.3g%% of the calls", 100*f.Share.Low, 100*f.Share.High)

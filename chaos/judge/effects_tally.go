@@ -172,7 +172,7 @@ func (c Effects) effectful(n int) string {
 func (c Effects) judgeMost(f *finding, t *effectTally, l ledger) {
 	n := t.acknowledged + t.maybe
 	if n == 0 {
-		f.open("exactly", "no request of %s ended in a way that allows an effect: offer more, or let some succeed", c.Route)
+		f.open("exactly", "no request of %q ended in a way that allows an effect: offer more, or let some succeed", c.Route)
 		return
 	}
 	says := fmt.Sprintf("none of %s had more than %s", c.effectful(n), were(int(t.most.Low), "effect", "effects"))
@@ -189,7 +189,7 @@ func (c Effects) judgeMost(f *finding, t *effectTally, l ledger) {
 // judgeLeast rules on the fewest effects of those that were acknowledged.
 func (c Effects) judgeLeast(f *finding, t *effectTally, l ledger) {
 	if t.acknowledged == 0 {
-		f.remark("exactly", "no request of %s was acknowledged, so that none had to take effect", c.Route)
+		f.remark("exactly", "no request of %q was acknowledged, so that none had to take effect", c.Route)
 		return
 	}
 	m := measure{name: "exactly", seen: t.least, allowed: atLeast(c.exactly()), sample: t.acknowledged, ids: t.leastIDs,

@@ -19,8 +19,8 @@ func (c Health) Power(p Plan) []Weakness {
 		claimed bool
 	}{{"out_within", c.OutWithin > 0}, {"back_within", c.BackWithin > 0}} {
 		if part.claimed && len(alone) == 0 {
-			w.weak(part.name, "chaos", fmt.Sprintf("add errors, reset, hang or kill of %s", c.Links[0]),
-				"no fault takes all calls to one of %s while the others are well", c.Links)
+			w.weak(part.name, "chaos", fmt.Sprintf("add errors, reset, hang or kill of %q", c.Links[0]),
+				"no fault takes all calls to one of %q while the others are well", c.Links)
 		}
 	}
 	if len(alone) > 0 {

@@ -90,7 +90,7 @@ func (c Shed) Judge(run *evidence.Run) Verdict {
 	}
 	over := c.overloads(run, all)
 	if len(over) == 0 {
-		f.open("capacity", "never was %s or more of %s due for %s: offer three times the capacity for some seconds, by a stage or a spike",
+		f.open("capacity", "never was %s or more of %q due for %s: offer three times the capacity for some seconds, by a stage or a spike",
 			unit.FormatRate(overOffered*c.Capacity), c.Route, short(overSettles+overLeast))
 		return f.verdict()
 	}
@@ -289,15 +289,15 @@ func (c Shed) judgeSpared(f *finding, route string, over []overload) {
 	}
 	these := joined(lists...)
 	if these.len() < leastLost {
-		f.open("spares", "only %s of %s due while too much was offered, and at least %d are needed: offer more of it",
+		f.open("spares", "only %s of %q due while too much was offered, and at least %d are needed: offer more of it",
 			were(these.len(), "request was", "requests were"), route, leastLost)
 		return
 	}
 	served := countOK(these)
 	f.rule(measure{name: "spares", unit: shared, seen: goodputOf(f.run, these), allowed: atLeast(c.goodput()), sample: these.len(),
 		ids:     failures(these),
-		says:    fmt.Sprintf("%d of %d requests of %s succeeded meanwhile", served, these.len(), route),
-		refutes: fmt.Sprintf("only %d of %d requests of %s succeeded meanwhile", served, these.len(), route)})
+		says:    fmt.Sprintf("%d of %d requests of %q succeeded meanwhile", served, these.len(), route),
+		refutes: fmt.Sprintf("only %d of %d requests of %q succeeded meanwhile", served, these.len(), route)})
 }
 
 // statusText lists statuses: 429 or 503.

@@ -59,7 +59,7 @@ func (c Skew) Judge(run *evidence.Run) Verdict {
 	chance := evenByChance(calls, mean)
 	f.numbers.Add("busiest_over_mean", float64(len(calls[busiest]))/mean)
 	f.numbers.Add("chance_pct", 100*chance)
-	says := fmt.Sprintf("%s got %.3g times the mean: %d of %d calls", c.Links[busiest], float64(len(calls[busiest]))/mean,
+	says := fmt.Sprintf("%q got %.3g times the mean: %d of %d calls", c.Links[busiest], float64(len(calls[busiest]))/mean,
 		len(calls[busiest]), total)
 	if chance > 0.01 {
 		says += fmt.Sprintf(", and chance alone spreads them as unevenly in %s of all runs", shared.print(chance))

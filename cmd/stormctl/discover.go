@@ -21,6 +21,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/reports"
 	"github.com/stormctl/stormctl/targets/reference"
 )
@@ -107,7 +108,7 @@ func (d *discoverer) discover(ctx context.Context, args []string) error {
 	if out == "" {
 		out = filepath.Join("runs", "discover-"+time.Now().Format("20060102-150405"))
 	}
-	found := &discover.Findings{Subject: subject}
+	found := &discover.Findings{Subject: subject, RPC: x.Links[subject.Link].Protocol == load.GRPC}
 	doubts, err := d.trials(ctx, shown, x, found, out)
 	release()
 	shown.close()
