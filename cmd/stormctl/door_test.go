@@ -19,6 +19,7 @@ var ownFiles = map[string]string{
 	"chaos/evidence/pack.go":           "writes the run directory",
 	"chaos/rollup/roll.go":             "writes the run directory",
 	"chaos/evidence/timeline.go":       "writes the run directory",
+	"chaos/gameday/journal.go":         "writes the journal into the run directory, and reads it by the door",
 	"chaos/host/cgroup.go":             "/proc and /sys",
 	"chaos/evidence/audit.go":          "writes the run directory",
 	"chaos/host/command.go":            "writes a target's output",

@@ -46,7 +46,7 @@ type Console struct {
 	room    room
 	board   *board
 	journal *gameday.Journal
-	mux     http.Handler
+	served  http.Handler
 	begun   chan struct{} // closed when the load is to begin
 	heard   alerts
 
@@ -64,13 +64,13 @@ func New(c Config) *Console {
 		begun: make(chan struct{}), closed: make(chan struct{}),
 	}
 	con.hand.Line, con.hand.Made = con.line, con.journal.Open
-	con.mux = guard.New(guard.Config{Hosts: c.Hosts, Pages: true}).Wrap(con.routes())
+	con.served = guard.New(guard.Config{Hosts: c.Hosts, Pages: true}).Wrap(con.routes())
 	con.watching.Go(con.attend)
 	return con
 }
 
 // ServeHTTP answers what the guard lets in.
-func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.served.ServeHTTP(w, r) }
 
 // Begin waits until the owner begins the load; it is what chaos.Options.Begin asks.
 func (c *Console) Begin(ctx context.Context) (time.Time, error) {

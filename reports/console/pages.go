@@ -18,19 +18,19 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect
 // routes are what the console answers. Who has no cookie gets the door alone, and what
 // that needs to be looked at.
 func (c *Console) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", c.page)
-	mux.HandleFunc("GET /room.css", file("text/css; charset=utf-8", reports.Style()+asset("room.css")))
-	mux.HandleFunc("GET /room.js", file("text/javascript; charset=utf-8", asset("room.js")))
-	mux.HandleFunc("GET /events", c.events)
-	mux.HandleFunc("POST /enter", c.enter)
-	mux.HandleFunc("POST /leave", c.leave)
-	mux.HandleFunc("POST /here", c.here)
-	mux.HandleFunc("POST /alerts", c.alert)
+	served := http.NewServeMux()
+	served.HandleFunc("GET /{$}", c.page)
+	served.HandleFunc("GET /room.css", file("text/css; charset=utf-8", reports.Style()+asset("room.css")))
+	served.HandleFunc("GET /room.js", file("text/javascript; charset=utf-8", asset("room.js")))
+	served.HandleFunc("GET /events", c.events)
+	served.HandleFunc("POST /enter", c.enter)
+	served.HandleFunc("POST /leave", c.leave)
+	served.HandleFunc("POST /here", c.here)
+	served.HandleFunc("POST /alerts", c.alert)
 	for path := range acts {
-		mux.HandleFunc("POST "+path, c.act)
+		served.HandleFunc("POST "+path, c.act)
 	}
-	return mux
+	return served
 }
 
 func file(typ, text string) http.HandlerFunc {
