@@ -11,8 +11,8 @@ import (
 // liveStart is what other systems are told of a run before its first second.
 func liveStart(x *experiment.Experiment, h evidence.Header) export.Start {
 	s := export.Start{Name: h.Name, Started: h.Started, Routes: h.Routes, Skips: h.Skips, Batch: h.Batch.Duration()}
-	for _, l := range h.Links {
-		s.Links = append(s.Links, l.Name)
+	for i := range h.Links {
+		s.Links = append(s.Links, h.Links[i].Name)
 	}
 	for _, f := range h.Faults {
 		s.Faults = append(s.Faults, export.Fault{Name: f.Name, On: f.On})

@@ -68,7 +68,7 @@ func Watch(ctx context.Context, dir string, show func(p Progress, past bool)) er
 type watcher struct {
 	dir     string
 	show    func(p Progress, past bool)
-	events  *evidence.Events
+	events  *evidence.EventTail
 	tracker *tracker
 	claims  provisional
 

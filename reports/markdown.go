@@ -225,6 +225,7 @@ func (m *markdown) figures(r *result.Result) {
 				Millis(l.Duration.P50), Millis(l.Duration.P99), markdownText(counts(l.Statuses)), markdownText(counts(l.Endings))})
 		}
 		m.table([]string{"link", "from > to", "exchanges", "max in flight", "p50", "p99", "statuses", "endings"}, rows)
+		m.matrix(r)
 		rows = nil
 		for _, f := range r.Faults {
 			rows = append(rows, []string{markdownText(f.Name), markdownText(f.On), moment(f.Injected), moment(f.Healed), Count(f.Hit),

@@ -45,6 +45,7 @@ func Text(w io.Writer, r *result.Result, o TextOptions) error {
 	s.routes()
 	s.warmup()
 	s.links()
+	s.matrix()
 	s.faults()
 	s.targets()
 	s.harness()

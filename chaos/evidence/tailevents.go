@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Events reads the timeline of a run that may still go on, each time what is new. It
+// EventTail reads the timeline of a run that may still go on, each time what is new. It
 // is used by one goroutine.
-type Events struct {
+type EventTail struct {
 	dir  string
 	tail tail
 	file fs.FileInfo // that was read last; nil before
@@ -21,15 +21,15 @@ type Events struct {
 
 // TailEvents is at the beginning of the timeline of the run in dir, which may not have
 // one yet.
-func TailEvents(dir string) *Events {
-	return &Events{dir: dir, tail: tail{name: TimelineFile}}
+func TailEvents(dir string) *EventTail {
+	return &EventTail{dir: dir, tail: tail{name: TimelineFile}}
 }
 
 // Read calls each with every whole event that it has not been called with. A timeline
 // that was written anew meanwhile goes on behind the latest time that was read. The
 // error is an fs.ErrNotExist where the directory is gone; one without a timeline has no
 // events yet.
-func (e *Events) Read(each func(Event)) error {
+func (e *EventTail) Read(each func(Event)) error {
 	info, err := os.Stat(filepath.Join(e.dir, TimelineFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = os.Stat(e.dir)
@@ -56,7 +56,7 @@ func (e *Events) Read(each func(Event)) error {
 }
 
 // Since is how long nothing was recorded, by the time of the file; 0 before there is one.
-func (e *Events) Since() time.Duration {
+func (e *EventTail) Since() time.Duration {
 	if e.file == nil {
 		return 0
 	}

@@ -43,7 +43,8 @@ func TestEveryClaimShowsSomething(t *testing.T) {
 	kinds := map[string][]string{
 		"steady": {KindGrowth, KindGrowth}, "unsteady": {KindGrowth}, "limit": {KindLevel}, "bulkhead": {KindLevel}, "exhausted": {KindLevel},
 		"timeout": {KindGrowth, KindStaircase}, "recovery": {KindGrowth}, "breaker": {KindStates, KindStaircase},
-		"retry": {KindAttempts, KindStaircase}, "backoff": {KindWaits, KindStaircase}, "fanout": {KindStaircase}, "stands": {KindStaircase}, "growth": {KindGrowth},
+		"retry": {KindAttempts, KindStaircase}, "backoff": {KindWaits, KindStaircase}, "fanout": {KindStaircase}, "stands": {KindStaircase},
+		"effects": {KindStaircase}, "shed": {KindGrowth}, "health": {KindGrowth, KindGrowth, KindGrowth}, "skew": {KindGrowth}, "growth": {KindGrowth},
 	}
 	for name, s := range sounds() {
 		v := s.claim.Judge(s.run)

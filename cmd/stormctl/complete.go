@@ -32,7 +32,7 @@ func completeAll(root *cobra.Command) {
 // argumentsOf completes the arguments of a verb.
 func argumentsOf(verb string) cobra.CompletionFunc {
 	switch verb {
-	case "run", "validate", "gate", "discover":
+	case "run", "validate", "gate", "discover", "gameday":
 		return files("yaml", "yml", "json")
 	case "judge", "report", "watch", "compare":
 		return folders

@@ -116,6 +116,7 @@ Exit codes:
 		newReportCommand(),
 		newCompareCommand(),
 		newGateCommand(),
+		newGamedayCommand(),
 		newProxyCommand(),
 		newHealCommand(),
 		newHaltCommand(),

@@ -27,6 +27,7 @@ type rulingCase struct {
 	set     []string
 	also    []string // further settings, which are no part of its name
 	refutes string   // kind of the claim; "" if all must hold
+	known   []truth  // what is true of it, if it is none of the examples
 }
 
 func (c rulingCase) String() string {
@@ -55,8 +56,11 @@ var refutedBy = map[string]string{
 	"bulkhead-shared-pool": "bulkhead", "bulkhead-over-limit": "bulkhead", "bulkhead-slow-reject": "bulkhead", "bulkhead-leaks": "bulkhead",
 	"timeout-none":      "timeout",
 	"chatty-n-plus-one": "fanout", "chatty-serial": "fanout",
-	"fallback-errors-only": "stands",
-	"growth-hoards":        "growth",
+	"fallback-errors-only":    "stands",
+	"shed-unbounded-queue":    "shed",
+	"grpc-retries-any":        "retry",
+	"idempotent-dedupes-late": "effects", "metastable-unbounded-queue": "recovery",
+	"growth-hoards": "growth",
 }
 
 // libraries are the sound examples with the other libraries people use.

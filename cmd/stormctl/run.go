@@ -185,7 +185,7 @@ func (r *runner) plan(ctx context.Context, shown *progressQueue, jobs []job) exi
 
 // runOne runs one experiment, writes its reports and prints its result.
 func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCode {
-	options := chaos.Options{Out: j.out, Self: r.self, Origin: j.origin, Live: r.live}
+	options := chaos.Options{Out: j.out, Self: r.self, Judge: []string{r.self[0], "judge"}, Origin: j.origin, Live: r.live}
 	if !r.options.quiet {
 		options.Watch = shown.watch // without it no provisional rulings are computed
 	}
