@@ -29,7 +29,7 @@ func TestWeighCountsDescendants(t *testing.T) {
 		memory[i] = 1
 	}
 	after := s.Weigh([]int{self})[self]
-	if files, rss := after.Files-before.Files, after.RSS-before.RSS; files < opened-5 || files > opened+5 || rss < touched*9/10 || rss > touched*2 {
+	if files, rss := after.Files-before.Files, after.RSS-before.RSS; files < opened-5 || files > opened+5 || rss < touched*9/10 || rss > touched*5 { // the race detector takes several times as much beside
 		t.Errorf("%d descriptors and %d bytes more, want about %d and %d", files, rss, opened, touched)
 	}
 	cmd := exec.Command("sh", "-c", "sleep 60 & sleep 60 & echo started; wait")
