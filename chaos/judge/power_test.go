@@ -233,6 +233,10 @@ func TestPower(t *testing.T) {
 			planOf(500, 9*s, faultOf("hang", 5*s, 2*s, func(f *PlannedFault) { f.Share = 0.5 })), " (chaos)"},
 		{"stands, only slowed down", Stands{Without: "payments", Routes: []string{"pay"}}, planOf(500, 9*s, faultOf("latency", 5*s, 2*s, delay(s))), " (chaos)"},
 
+		{"alert", Alert{FiresWithin: s, ResolvesWithin: 2 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), ""},
+		{"alert that has no time", Alert{FiresWithin: 2 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), "fires_within (chaos[0].for)"},
+		{"alert that has no time to resolve", Alert{ResolvesWithin: 5 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), "resolves_within (load.duration)"},
+		{"alert of nothing", Alert{FiresWithin: s}, planOf(100, 9*s), " (chaos)"},
 		{"effects, 24 are delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(24, 9*s, faultOf("drop_response", 2*s, s)), ""},
 		{"effects, 23 are delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(23, 9*s, faultOf("drop_response", 2*s, s)), "exactly (chaos[0].for)"},
 		{"effects, nothing is delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(100, 9*s, faultOf("errors", 2*s, s)), " (chaos)"},

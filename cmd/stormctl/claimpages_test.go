@@ -129,12 +129,12 @@ func (k schemaKey) takes(key string) string {
 		return "a list"
 	case k.Type == "object":
 		return "names with numbers"
-	case k.Pattern == "" && (key == "link" || key == "route" || key == "without"):
+	case k.Pattern == "" && (key == "link" || key == "route" || key == "without" || key == "target"):
 		return "a name"
 	case k.Pattern == "":
 		return "a word"
 	}
-	for _, example := range []string{"500ms", "95%", "800/s"} {
+	for _, example := range []string{"500ms", "95%", "800/s", "10MiB/h", "3/h"} {
 		if regexp.MustCompile(k.Pattern).MatchString(example) {
 			return "like " + example
 		}

@@ -60,6 +60,7 @@ var refutedBy = map[string]string{
 	"shed-unbounded-queue":    "shed",
 	"grpc-retries-any":        "retry",
 	"idempotent-dedupes-late": "effects", "metastable-unbounded-queue": "recovery",
+	"growth-hoards": "growth",
 }
 
 // libraries are the sound examples with the other libraries people use.

@@ -53,6 +53,7 @@ var flaws = []Flaw{
 var pageFlaws = []Flaw{
 	{"n-plus-one", "calls", "fanout", "makes a call for each item, one after another, in place of one for all"},
 	{"serial", "calls", "fanout", "makes its calls one after another"},
+	{"hoards", "calls", "growth", "keeps 64 KiB of each page, and two descriptors of every tenth"},
 }
 
 // workerFlaws are those of a worker.
