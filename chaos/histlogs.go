@@ -21,9 +21,10 @@ import (
 
 // histLogs is what the histogram logs of a run directory have.
 type histLogs struct {
-	times *hist.Set    // of the whole run, routes in their order; what it had not come to is nil
-	view  *series.View // nil if there were no seconds, or for why
-	why   error        // a log of a link cannot be read, or one is in disorder; without the front's there is no result
+	times *hist.Set                  // of the whole run, routes in their order; what it had not come to is nil
+	view  *series.View               // nil if there were no seconds, or for why
+	links map[string]*hist.Histogram // how long exchanges took, of a soak; nil otherwise
+	why   error                      // a log of a link cannot be read, or one is in disorder; without the front's there is no result
 }
 
 // readLogs reads each log once, in memory that does not grow with them.
@@ -53,11 +54,15 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		}
 	}
 	seen := &histLogs{}
+	faults := run.Faults
+	if run.Soak {
+		faults, seen.links = run.Rounds, map[string]*hist.Histogram{}
+	}
 	seen.view, seen.why = series.Build(series.Source{
-		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: run.Faults, End: run.End, Proofs: proofs(run, verdicts),
+		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: faults, Gaps: run.Gaps, End: run.End, Proofs: proofs(run, verdicts),
 		Ticks: ticks(run), Unwell: run.Unwell, Front: front,
 		Behind: func(link string) iter.Seq2[*hist.Interval, error] {
-			return intervals(filepath.Join(dir, linkLog(link)))
+			return seen.summed(link, intervals(filepath.Join(dir, linkLog(link))))
 		},
 	})
 	if failed == nil {
@@ -72,6 +77,25 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		seen.times.Service = append(seen.times.Service, totals[name+serviceSuffix])
 	}
 	return seen, nil
+}
+
+// summed adds up the intervals of a link, where that is wanted, as they go by.
+func (l *histLogs) summed(link string, all iter.Seq2[*hist.Interval, error]) iter.Seq2[*hist.Interval, error] {
+	if l.links == nil {
+		return all
+	}
+	return func(yield func(*hist.Interval, error) bool) {
+		sum := hist.New()
+		l.links[link] = sum
+		for i, err := range all {
+			if err == nil {
+				err = i.AddTo(sum)
+			}
+			if !yield(i, err) {
+				return
+			}
+		}
+	}
 }
 
 // openLog opens a histogram log. One that is not there is empty: the run was killed

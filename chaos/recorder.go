@@ -12,7 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
@@ -43,8 +45,11 @@ type recorder struct {
 	timeline *evidence.TimelineWriter
 	memory   *evidence.Memory // for the gate; nil if nobody asks it
 	watch    *watch.Watch
-	warmed   uint64 // arrivals that are the warm-up's: those up to this number
+	warmed   uint64           // arrivals that are the warm-up's: those up to this number
+	chapters *chapters.Writer // the records' files of a soak; nil of a run that is judged whole
 	front    *evidence.FrontWriter
+	values   *evidence.ValueWriter // nil without data
+	access   []bool                // which of header.Routes have to do with data; nil without data
 	frontLog *hist.LogFile
 	links    map[string]*linkRecorder
 
@@ -52,7 +57,12 @@ type recorder struct {
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
-	onFail func(error) // is told once of a file that cannot be written; nil is not told
+
+	telling sync.Mutex
+	onEvent func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
+	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
+	live    *export.Live                          // nil is none
+	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
 // linkRecorder collects the exchanges of one link.
@@ -90,7 +100,12 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	if err = rec.timeline.Err(); err != nil {
 		return rec, err
 	}
-	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
+	if h.Soak {
+		rec.front = evidence.NewFront(h.Routes, shards)
+	} else if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
+		return rec, err
+	}
+	if err = rec.tellAccess(shards); err != nil {
 		return rec, err
 	}
 	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
@@ -102,8 +117,10 @@ func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule a
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, unread: relay.Unread}
 		rec.links[name] = l
-		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
-			return rec, err
+		if !h.Soak {
+			if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
+				return rec, err
+			}
 		}
 		if l.log, err = createLog(filepath.Join(dir, linkLog(name)), h.Started); err != nil {
 			return rec, err
@@ -117,7 +134,17 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.mask != nil {
 		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
 	}
-	rec.timeline.Add(e)
+	if rec.onEvent == nil {
+		rec.timeline.Add(e)
+	} else {
+		rec.telling.Lock() // so that lines are told in their order
+		rec.onEvent(rec.timeline.Add(e), e)
+		rec.telling.Unlock()
+	}
+	if rec.chapters != nil {
+		rec.chapters.Add(e)
+	}
+	rec.live.Event(e)
 	if rec.memory != nil {
 		rec.memory.Event(e)
 	}
@@ -144,6 +171,9 @@ func (rec *recorder) observed() (*evidence.Run, error) {
 			return run, nil
 		}
 	}
+	if rec.chapters != nil {
+		return evidence.Read(rec.chapters.Present())
+	}
 	return evidence.Read(rec.dir)
 }
 
@@ -152,7 +182,27 @@ func (rec *recorder) observe(i int, s load.Sample) {
 	s = rec.inRow(s)
 	rec.watch.Tally.Observe(i, s)
 	rec.front.Record(i, s)
+	if rec.access != nil && rec.access[s.Route] && s.Outcome != load.Unsent {
+		rec.values.Record(i, s.ID)
+	}
 }
+
+// tellAccess makes the file of values for a load that has to do with data.
+func (rec *recorder) tellAccess(shards int) (err error) {
+	if len(rec.header.Access) == 0 {
+		return nil
+	}
+	rec.access = make([]bool, len(rec.header.Routes))
+	for _, a := range rec.header.Access {
+		rec.access[slices.Index(rec.header.Routes, a.Route)] = true
+	}
+	rec.values, err = evidence.CreateValues(filepath.Join(rec.dir, evidence.ValuesFile), shards, evidence.Most)
+	return err
+}
+
+// keepValue is what the load tells of values: that of a request comes right before
+// its sample.
+func (rec *recorder) keepValue(shard int, _, key, value uint64) { rec.values.Keep(shard, key, value) }
 
 // inRow gives a step the place of its own.
 func (rec *recorder) inRow(s load.Sample) load.Sample {
@@ -206,8 +256,14 @@ func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at ti
 // failure is why a file cannot be written; nil if all can.
 func (rec *recorder) failure() error {
 	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.Err()}
+	if rec.values != nil {
+		errs = append(errs, rec.values.Err())
+	}
 	for _, name := range slices.Sorted(maps.Keys(rec.links)) {
 		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.Err())
+	}
+	if rec.chapters != nil {
+		errs = append(errs, rec.chapters.Err())
 	}
 	for _, err := range errs {
 		if err != nil {
@@ -230,12 +286,25 @@ func (rec *recorder) tellFailure() {
 
 // flush writes the records that have come since the last one.
 func (rec *recorder) flush() {
-	rec.front.Flush(rec.memory)
+	if rec.chapters != nil {
+		rec.front.Drain(rec.memory, rec.chapters.Sample)
+	} else {
+		rec.front.Flush(rec.memory)
+	}
+	if rec.values != nil {
+		rec.values.Flush()
+	}
 	for name, l := range rec.links {
 		batch := l.flush()
+		if rec.chapters != nil {
+			rec.chapters.Exchanges(name, batch)
+		}
 		if rec.memory != nil {
 			rec.memory.Exchanges(name, batch)
 		}
+	}
+	if rec.chapters != nil {
+		rec.chapters.Flush(rec.now())
 	}
 }
 
@@ -260,10 +329,14 @@ func (l *linkRecorder) flush() []evidence.Exchange {
 // limits that protect the system hold there too.
 func (rec *recorder) second(s watch.Second) {
 	t := rec.tick(s)
+	rec.live.Second(s, t.Offered, t.Links, t.Targets, t.Lost)
 	switch {
 	case s.From >= 0:
 		rec.add(evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: &t})
 		rec.writeLogs(s)
+		if rec.chapters != nil {
+			rec.chapters.Tick(s.From, s.At, t)
+		}
 	case s.At == 0:
 		rec.noteWarmup() // what is still under way is in a second note, if nobody kills us
 	}
@@ -284,6 +357,10 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
 		Extent: rec.front.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
+	if rec.values != nil {
+		extent := rec.values.Extent()
+		t.Values = &extent
+	}
 	for i, name := range rec.header.Routes {
 		ended := s.Interval.Outcomes[i]
 		before := t.Ended
@@ -298,6 +375,9 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		if ended != ([load.Outcomes]uint64{}) {
 			t.Routes[name] = ended
 		}
+	}
+	if rec.weights != nil {
+		t.Targets = rec.weights()
 	}
 	for name, l := range rec.links {
 		if t.Links == nil {
@@ -346,6 +426,9 @@ func (rec *recorder) offered(from, to time.Duration) uint64 {
 // lost is how many records could not be kept so far.
 func (rec *recorder) lost() uint64 {
 	lost := rec.front.Lost()
+	if rec.values != nil {
+		lost += rec.values.Lost()
+	}
 	for _, l := range rec.links {
 		lost += l.file.Lost()
 	}
@@ -387,7 +470,11 @@ func (rec *recorder) close(end time.Duration) error {
 	rec.noteWarmup()
 	rec.watch.Close()
 	rec.add(evidence.Event{At: evidence.Seconds(end), Kind: evidence.KindEnd})
-	return rec.closeFiles()
+	var err error
+	if rec.chapters != nil {
+		err = rec.chapters.Close(end)
+	}
+	return errors.Join(err, rec.closeFiles())
 }
 
 // closeFiles closes the files that were made.
@@ -398,6 +485,9 @@ func (rec *recorder) closeFiles() error {
 	}
 	if rec.front != nil {
 		errs = append(errs, rec.front.Close())
+	}
+	if rec.values != nil {
+		errs = append(errs, rec.values.Close())
 	}
 	if rec.frontLog != nil {
 		errs = append(errs, rec.frontLog.Close())

@@ -64,6 +64,7 @@ type preparedRequest struct {
 	streamTemplate *wire.StreamTemplate // of HTTP/2
 	grpc           bool                 // over HTTP/2
 	checks         *checks
+	access         *access          // to data; nil if it has none
 	next           *preparedRequest // the step that follows; nil if none does
 	follow         *follower        // nil follows no redirects
 	step           int
@@ -152,7 +153,7 @@ func (g *program) prepareRequest(r Route, prev func(string) (int, error)) (w pre
 	if r.Timeout <= 0 {
 		r.Timeout = defaultTimeout
 	}
-	fill := wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Prev: prev}
+	fill := wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Keys: g.Keys, Prev: prev}
 	if r.isHTTP2() {
 		w.grpc = r.Protocol == GRPC
 		w.streamTemplate, err = r.encodeStream(g.IDHeader, fill)
@@ -164,6 +165,12 @@ func (g *program) prepareRequest(r Route, prev func(string) (int, error)) (w pre
 	}
 	if w.checks, err = compile(r.Checks); err != nil {
 		return preparedRequest{}, fmt.Errorf("check: %w", err)
+	}
+	if err := w.prepareAccess(r.Writes, r.Reads); err != nil {
+		return preparedRequest{}, err
+	}
+	if w.access != nil && (g.Values == nil || r.Follow > 0) {
+		return preparedRequest{}, errors.New("a route that writes or reads data needs Plan.Values, and follows no redirects")
 	}
 	w.timeout = indexOf(&g.timeouts, r.Timeout)
 	return w, nil

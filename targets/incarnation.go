@@ -60,6 +60,9 @@ func launch(p Process, program string) (*incarnation, error) {
 	cmd := exec.Command(self)
 	cmd.Args = append([]string{"stormctl-supervisor", program}, p.Command...)
 	cmd.Env = append(append(os.Environ(), p.Env...), superviseEnv+"=1")
+	if p.Soak {
+		cmd.Env = append(cmd.Env, outputEnv+"=1")
+	}
 	cmd.Dir = p.Dir
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.ExtraFiles = []*os.File{lifelineFD - 3: lifelineEnd, reportFD - 3: reportEnd}

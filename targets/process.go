@@ -21,6 +21,7 @@ type Process struct {
 	Dir        string        // Working folder; a program with a relative path is relative to it. Empty means ours.
 	Output     string        // File that stdout and stderr are appended to, its middle cut out past 256 MiB; empty discards them.
 	Ready      Probe         // How it shows that it is ready; zero means as soon as it runs.
+	Soak       bool          // It runs for long: of its output the first 1 MiB and the last 8 MiB or more are kept.
 	StopWithin time.Duration // Between SIGTERM and SIGKILL in Stop; 0 means 3s.
 }
 

@@ -66,6 +66,8 @@ func supervise() int {
 	if err != nil {
 		return fail(err)
 	}
+	output := newBound(os.Stdout)
+	os.Unsetenv(outputEnv)
 	command, err := syscall.ForkExec(os.Args[1], os.Args[2:], &syscall.ProcAttr{
 		Env:   under.environ(os.Environ()),
 		Files: []uintptr{null.Fd(), 1, 2},
@@ -77,7 +79,7 @@ func supervise() int {
 	under.began(command)
 	fmt.Fprintf(report, "%s%d\n", reportPid, command)
 
-	ended := superviseUntilOver(under, command, orphans, asked)
+	ended := superviseUntilOver(under, command, output, orphans, asked)
 	under.kill(command)
 	if !stuck(ended) {
 		under.killRest(command)
@@ -100,8 +102,7 @@ func supervise() int {
 // superviseUntilOver reaps orphans, and bounds the output, until the command has ended, a signal asks for its
 // end, or stormctl is gone. ended is closed when the command is dead but not yet
 // waited for, which keeps its pid ours.
-func superviseUntilOver(under *descendants, command int, orphans, asked <-chan os.Signal) <-chan struct{} {
-	output := newBound(os.Stdout)
+func superviseUntilOver(under *descendants, command int, output *bound, orphans, asked <-chan os.Signal) <-chan struct{} {
 	defer func() { _ = output.look() }()
 	size := time.NewTicker(boundEvery)
 	defer size.Stop()

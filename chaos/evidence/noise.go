@@ -33,6 +33,9 @@ func (r *Run) TickFrom(i int) time.Duration {
 // The last one of a run that came to its end also has in it what closing took, of
 // targets that are slow to stop: that is no standstill, which the hiccups would show.
 func (r *Run) tickLength(i int) time.Duration {
+	if longest := r.Ticks[i].Longest.Duration(); longest > 0 {
+		return longest
+	}
 	from := r.TickFrom(i)
 	length := r.Ticks[i].At - from
 	if r.hasEnd && i == len(r.Ticks)-1 {

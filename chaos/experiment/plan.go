@@ -29,7 +29,11 @@ func (x *Experiment) Plan() (judge.Plan, error) {
 	if err != nil {
 		return judge.Plan{}, err
 	}
-	p := judge.Plan{End: schedule.Duration(), Routes: x.Load.planned(), Links: map[string]judge.PlannedLink{}}
+	end := schedule.Duration()
+	if every := x.Repeats(); every > 0 { // each chapter is judged by itself, and all are alike
+		end = min(end, every)
+	}
+	p := judge.Plan{End: end, Routes: x.Load.planned(), Links: map[string]judge.PlannedLink{}}
 	p.Due = func(from, to time.Duration) float64 { return offered(schedule, times, from, min(to, p.End)) }
 	p.RateKey, p.LengthKey = x.Load.keys()
 	for name, l := range x.Links {

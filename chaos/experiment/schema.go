@@ -13,7 +13,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-//go:embed claim.go event.go experiment.go hostfault.go limits.go link.go link_event.go load.go request.go route.go schedule.go target.go tls.go
+//go:embed claim.go event.go experiment.go gameday.go hostfault.go limits.go link.go link_event.go load.go request.go route.go schedule.go soak.go target.go tls.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
@@ -131,6 +131,9 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		choice("probing", judge.Probings)
 	case reflect.TypeFor[judge.Backoff]():
 		choice("law", judge.Laws)
+	case reflect.TypeFor[judge.Effects]():
+		choice("per", judge.Pers)
+		choice("keys", judge.Keyings)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
 	case reflect.TypeFor[CPU]():

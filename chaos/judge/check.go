@@ -12,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed backoff.go breaker.go bulkhead.go fanout.go recovery.go retry.go stands.go steady.go timeout.go
+//go:embed alert.go backoff.go breaker.go bulkhead.go effects.go ejection.go fanout.go growth.go recovery.go retry.go shed.go skew.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -26,6 +26,9 @@ func (s Steady) Check(report func(field, problem string)) {
 	if s.P50 > s.P99 && s.P99 > 0 {
 		report("p50", fmt.Sprintf("%v is longer than p99, which is never below it", s.P50))
 	}
+	if s.OutsideFaults && s.Over == 0 {
+		report("outside_faults", "goes with over, which is missing: without it only what was before the first fault counts")
+	}
 }
 
 func (Breaker) Required() []string { return []string{"link", "route"} }
@@ -35,6 +38,8 @@ var (
 	Counts   = []string{"request", "attempt"}                                          // Breaker.Counts
 	Probings = []string{"cumulative", "concurrent", "window"}                          // Breaker.Probing
 	Laws     = []string{"add", "spread", "full", "constant", "linear", "decorrelated"} // Backoff.Law
+	Pers     = []string{"id", "key"}                                                   // Effects.Per
+	Keyings  = []string{"honoured", "ignored"}                                         // Effects.Keys
 )
 
 func (b Breaker) Check(report func(field, problem string)) {
@@ -151,6 +156,12 @@ func (Timeout) Required() []string { return []string{"link", "route", "within"} 
 
 func (c *Recovery) Defaults() { c.Goodput, c.For = 0.95, time.Second }
 
+func (c Alert) Check(report func(field, problem string)) {
+	if c.FiresWithin == 0 && c.ResolvesWithin == 0 {
+		report("", "claims nothing: give fires_within or resolves_within")
+	}
+}
+
 func (Recovery) Required() []string { return []string{"within"} }
 
 func (Fanout) Required() []string { return []string{"route"} }
@@ -166,7 +177,7 @@ func (c Fanout) Check(report func(field, problem string)) {
 	for _, route := range slices.Sorted(maps.Keys(c.Of)) {
 		different[c.Of[route]] = true
 		if c.Of[route] < 0 {
-			report("of", fmt.Sprintf("%s: %d is negative", route, c.Of[route]))
+			report("of", fmt.Sprintf("%q: %d is negative", route, c.Of[route]))
 		}
 	}
 	switch {
@@ -179,9 +190,78 @@ func (c Fanout) Check(report func(field, problem string)) {
 	}
 }
 
+func (c *Grows) Defaults() { c.Troughs = 30 * time.Second }
+
+func (Grows) Required() []string { return []string{"target"} }
+
+func (c Grows) Check(report func(field, problem string)) {
+	if c.RSS == nil && c.FDs == nil && c.Threads == nil {
+		report("", "claims nothing: give rss, fds or threads")
+	}
+	if c.Troughs > 0 && c.Troughs < time.Second {
+		report("troughs", fmt.Sprintf("%v is shorter than the second in which a target is weighed once", c.Troughs))
+	}
+}
+
 func (c *Stands) Defaults() { c.Success = 0.99 }
 
 func (Stands) Required() []string { return []string{"without", "routes"} }
+
+func (c *Effects) Defaults() { c.Per, c.Exactly = "id", 1 }
+
+func (Effects) Required() []string { return []string{"at", "route"} }
+
+func (c Effects) Check(report func(field, problem string)) {
+	count(report, "exactly", c.Exactly)
+	statuses(report, "not_done", c.NotDone)
+	if c.Per != "" && !slices.Contains(Pers, c.Per) {
+		report("per", fmt.Sprintf("%q is unknown: effects are counted per %s", c.Per, strings.Join(Pers, " or per ")))
+	}
+	if c.Keys != "" && !slices.Contains(Keyings, c.Keys) {
+		report("keys", fmt.Sprintf("%q is unknown: keys are %s", c.Keys, strings.Join(Keyings, " or ")))
+	}
+	if c.Path != "" && c.Path[0] != '/' {
+		report("path", fmt.Sprintf("%q does not begin with /", c.Path))
+	}
+}
+
+func (c *Shed) Defaults() { c.Goodput, c.Rejects = 0.9, []int{429, 503} }
+
+func (Shed) Required() []string { return []string{"route", "capacity"} }
+
+func (c Shed) Check(report func(field, problem string)) { statuses(report, "rejects", c.Rejects) }
+
+func (Health) Required() []string { return []string{"links"} }
+
+func (c Health) Check(report func(field, problem string)) {
+	twoOrMore(report, c.Links)
+	count(report, "keeps", c.Keeps)
+	if c.Keeps > len(c.Links) && len(c.Links) > 1 {
+		report("keeps", fmt.Sprintf("%d is more than there are links", c.Keeps))
+	}
+	if c.OutWithin == 0 && c.BackWithin == 0 && c.Keeps == 0 {
+		report("", "claims nothing: give out_within, back_within or keeps")
+	}
+}
+
+func (Skew) Required() []string { return []string{"links", "at_most"} }
+
+func (c Skew) Check(report func(field, problem string)) {
+	twoOrMore(report, c.Links)
+	ratio(report, "at_most", c.AtMost)
+}
+
+// twoOrMore checks that there are links to compare, each once.
+func twoOrMore(report func(field, problem string), links Links) {
+	if len(links) == 1 {
+		report("links", "has one link only: give two at least")
+	}
+	for i, name := range links {
+		if slices.Index(links, name) < i {
+			report(fmt.Sprintf("links[%d]", i), name+" is given twice")
+		}
+	}
+}
 
 func count(report func(field, problem string), key string, n int) {
 	if n < 0 {

@@ -142,13 +142,14 @@ type Climb struct {
 
 // Step is one exchange at a link.
 type Step struct {
-	Link   string           `json:"link"`             // where it was seen
-	Begin  evidence.Seconds `json:"begin_s"`          // when its head was there
-	End    evidence.Seconds `json:"end_s"`            // when its caller was given the last of the answer, or was seen gone
-	Method string           `json:"method,omitempty"` // of the request; absent where only connections are known
-	Status int              `json:"status,omitempty"` // that its caller saw; 0 if none
-	Ending string           `json:"ending"`           // as in links[].endings
-	Faults []string         `json:"faults,omitempty"` // names of those that hit it
+	Link   string           `json:"link"`                 // where it was seen
+	Begin  evidence.Seconds `json:"begin_s"`              // when its head was there
+	End    evidence.Seconds `json:"end_s"`                // when its caller was given the last of the answer, or was seen gone
+	Method string           `json:"method,omitempty"`     // of the request; absent where only connections are known
+	Status int              `json:"status,omitempty"`     // that its caller saw; 0 if none
+	Own    int              `json:"own_status,omitempty"` // that its callee answered, where its caller saw another or none
+	Ending string           `json:"ending"`               // as in links[].endings
+	Faults []string         `json:"faults,omitempty"`     // names of those that hit it
 }
 
 // Growth is a figure over time, and a line to compare it with: where the claim is about how

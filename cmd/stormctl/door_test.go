@@ -14,7 +14,6 @@ import (
 // Everything else is a way in for /dev/zero and for FIFOs.
 var ownFiles = map[string]string{
 	"chaos/evidence/csv.go":            "writes the run directory",
-	"chaos/evidence/tail.go":           "the run directory's records, while they are written",
 	"chaos/evidence/timeline.go":       "writes the run directory",
 	"chaos/host/cgroup.go":             "/proc and /sys",
 	"chaos/host/command.go":            "writes a target's output",
@@ -31,6 +30,7 @@ var ownFiles = map[string]string{
 	"load/input/read.go":               "the door itself",
 	"targets/proc/cpu_linux.go":        "/proc",
 	"targets/proc/proc_linux.go":       "/proc",
+	"targets/proc/weigh_linux.go":      "/proc",
 	"targets/process.go":               "writes a target's output",
 	"targets/supervise.go":             "/dev/null",
 	"load/benchmarks/peers.go":         "what its peers wrote",

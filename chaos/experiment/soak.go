@@ -1,0 +1,124 @@
+package experiment
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/unit"
+)
+
+// Soak says how a run is judged that is longer than a chapter, or whose faults repeat:
+// chapter by chapter, while it goes on (docs/soak.md).
+type Soak struct {
+	// How long a chapter is where no event has every:, with which it is as long as that; absent means 10m. The border is
+	// moved to where no fault is in force. A run that is no longer than a chapter and half of one is not cut.
+	Chapter time.Duration `yaml:"chapter"`
+	// Of so many chapters that held the evidence is kept, drawn from all of them, beside that of the first, the last, and
+	// those that did not hold; absent means 8.
+	Keep int `yaml:"keep"`
+	// A claim that could not be told in more than this share of the chapters is inconclusive; absent means 5%.
+	MaxInconclusive unit.Share `yaml:"max_inconclusive"`
+	// Room for the evidence of closed chapters, compressed: past it the sample makes room, then the latest that did not
+	// hold; absent means 1GiB.
+	Disk unit.Size `yaml:"disk"`
+}
+
+// What is meant where a file does not say.
+const (
+	chapterLength   = 10 * time.Minute
+	chaptersKept    = 8
+	maxInconclusive = unit.Share(0.05)
+	chaptersDisk    = unit.Size(1 << 30)
+)
+
+// Settled is the section with what is meant where it does not say.
+func (s Soak) Settled() Soak {
+	if s.Chapter == 0 {
+		s.Chapter = chapterLength
+	}
+	if s.Keep == 0 {
+		s.Keep = chaptersKept
+	}
+	if s.MaxInconclusive == 0 {
+		s.MaxInconclusive = maxInconclusive
+	}
+	if s.Disk == 0 {
+		s.Disk = chaptersDisk
+	}
+	return s
+}
+
+// Repeats is after how long the faults that repeat come again; 0 if none does.
+func (x *Experiment) Repeats() time.Duration {
+	for _, e := range x.Chaos {
+		if e.Every > 0 {
+			return e.Every
+		}
+	}
+	return 0
+}
+
+// InChapters reports whether a run with a load of such a length is judged chapter by
+// chapter, and how long those are.
+func (x *Experiment) InChapters(length time.Duration) (chapter time.Duration, is bool) {
+	if chapter = x.Repeats(); chapter > 0 {
+		return chapter, true
+	}
+	chapter = x.Soak.Settled().Chapter
+	return chapter, length >= chapter+chapter/2
+}
+
+// soak checks the section.
+func (r *rules) soak() {
+	r.positive("soak.chapter", r.x.Soak.Chapter > 0)
+	r.positive("soak.keep", r.x.Soak.Keep > 0)
+	r.positive("soak.max_inconclusive", r.x.Soak.MaxInconclusive > 0)
+	if at, every := strict.Path("soak.chapter"), r.x.Repeats(); r.Sound(at) && r.Has(at) && every > 0 && r.x.Soak.Chapter != every {
+		r.Wrong(at, fmt.Sprintf("chapter: the faults repeat after %s, and a chapter is as long as that", unit.FormatDuration(every)), "leave it out")
+	}
+	if at := strict.Path("soak.chapter"); r.Sound(at) && r.x.Soak.Chapter < time.Second {
+		r.Wrong(at, "chapter: is shorter than a second", "a chapter of seconds has hardly anything to be judged by; 10m is usual")
+	}
+	if at := strict.Path("soak.disk"); r.Sound(at) && r.x.Soak.Disk < 1<<20 {
+		r.Wrong(at, "disk: is less than 1MiB", "it is to hold the evidence of a chapter at least")
+	}
+}
+
+// repeats checks when an event comes again.
+func (r *rules) repeats(i int) {
+	e, path := &r.x.Chaos[i], strict.Path("chaos").Item(i)
+	at := path.Child("every")
+	if !r.Sound(at) || !r.Has(at) {
+		r.once(path, e)
+		return
+	}
+	over := e.At + e.Lasts()
+	switch every := r.x.Repeats(); {
+	case e.Every < time.Second:
+		r.Wrong(at, "every: is shorter than a second", "a chapter is as long as that")
+	case e.Every != every:
+		r.Wrong(at, fmt.Sprintf("every: this is %s, and another event has %s", unit.FormatDuration(e.Every), unit.FormatDuration(every)),
+			"a soak is cut into chapters where its faults repeat: give all the same, and several events where one is to come more often")
+	case e.Kill != nil && e.Kill.ForGood:
+		r.Wrong(at, "every: does not go with for_good", "what is dead for good cannot be killed again")
+	case over > e.Every:
+		r.Wrong(at, fmt.Sprintf("every: the fault is there until %s, and is to come again after %s", unit.FormatDuration(over), unit.FormatDuration(e.Every)),
+			"count at: from the beginning of each chapter, and let it be healed within it")
+	case r.length > 0 && e.Every >= r.length:
+		r.Wrong(at, fmt.Sprintf("every: %s is not within the load", unit.FormatDuration(e.Every)), r.end()+"; leave it out for what comes once")
+	}
+}
+
+// once checks an event that comes once among others that repeat: it must not be in
+// force where the soak is cut.
+func (r *rules) once(path strict.Path, e *Event) {
+	every := r.x.Repeats()
+	if every == 0 || !r.Sound(path.Child("at")) {
+		return
+	}
+	if over := e.At + e.Lasts(); e.At/every != over/every || e.Kill != nil && e.Kill.ForGood {
+		r.Wrong(path.Child("at"), fmt.Sprintf("at: it is in force at %s, where the soak is cut because others repeat",
+			unit.FormatDuration((e.At/every+1)*every)), "let it be healed before, or begin later")
+	}
+}
