@@ -66,9 +66,9 @@ func (f *Findings) split() (on, not []Cause) {
 	for cause, seen := range f.Causes {
 		switch {
 		case cause == 0:
-		case seen.Retried > 0:
+		case seen.often():
 			on = append(on, cause)
-		default:
+		case seen.Retried == 0:
 			not = append(not, cause)
 		}
 	}

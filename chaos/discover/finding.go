@@ -41,6 +41,10 @@ type Retried struct {
 	Retried int // of them
 }
 
+// often reports whether it was the rule that these calls were tried again. One of them
+// may be for another reason: its caller gave up before it heard the answer.
+func (r Retried) often() bool { return r.Retried > 0 && 2*r.Retried >= r.Calls }
+
 // Wait is the waits before one retry, over all calls.
 type Wait struct {
 	Low, High *Figure // where the range of the waits begins and ends

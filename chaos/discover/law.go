@@ -24,6 +24,7 @@ type Law struct {
 	Jitter *Figure // of add: part of d; nil if there is noise
 	Noise  *Figure // of add: ms
 	Middle *Figure // of add: the first wait with half of its jitter
+	Either bool    // jitter and noise both fit what was seen: which it is cannot be told
 }
 
 // LawOf is the law of waits; false if there are none.
@@ -41,7 +42,7 @@ func LawOf(waits []Wait) (Law, bool) {
 		at = func(w Wait) *Figure { return w.High }
 		l = Law{Name: "full", Base: waits[0].High}
 	} else {
-		l.Jitter, l.Noise = spreadOf(waits)
+		l.Jitter, l.Noise, l.Either = spreadOf(waits)
 		l.Middle = &Figure{Sample: waits[0].Sample}
 		l.Middle.Low = (waits[0].Low.Low + waits[0].High.Low) / 2
 		l.Middle.High = (waits[0].Low.High + waits[0].High.High) / 2
@@ -78,8 +79,8 @@ func LawOf(waits []Wait) (Law, bool) {
 
 // spreadOf is how far the waits are spread: as a part of the shortest, or, if they are
 // several of which no part fits all, as a time that does.
-func spreadOf(waits []Wait) (jitter, noise *Figure) {
-	fits := true
+func spreadOf(waits []Wait) (jitter, noise *Figure, either bool) {
+	fits, several := true, false
 	for _, w := range waits {
 		if w.Low.Low <= 0 {
 			continue
@@ -91,17 +92,19 @@ func spreadOf(waits []Wait) (jitter, noise *Figure) {
 			jitter, noise = part, by
 			continue
 		}
+		several = true
 		fits = meet(jitter, part) && fits
 		if noise != nil && !meet(noise, by) {
 			noise = nil
 		}
 	}
 	if fits || noise == nil {
+		either = fits && several && noise != nil && jitter.High > noSpread
 		noise = nil
 	} else {
 		jitter = nil
 	}
-	return jitter, noise
+	return jitter, noise, either
 }
 
 // meet narrows a figure to what another has in common with it. Where that is nothing, it
@@ -125,7 +128,7 @@ func (l Law) atOnce() bool { return l.Name != "full" && l.Base.High < leastBase 
 // sure reports whether its numbers are known well enough to be claimed.
 func (l Law) sure() bool {
 	switch {
-	case l.atOnce() || !narrow(l.Base, vague), l.Factor != nil && !narrow(l.Factor, vague), l.Cap != nil && !narrow(l.Cap, vague):
+	case l.atOnce() || l.Either || !narrow(l.Base, vague), l.Factor != nil && !narrow(l.Factor, vague), l.Cap != nil && !narrow(l.Cap, vague):
 		return false
 	case l.Noise != nil:
 		return narrow(l.Noise, vague)

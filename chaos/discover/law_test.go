@@ -45,6 +45,10 @@ func TestLawOf(t *testing.T) {
 	if law, _ := LawOf(vague); law.sure() || law.text() != "add, base 98 ms to 100 ms, jitter 10% to 94%" {
 		t.Errorf("hidden by noise: %q may be claimed", law.text())
 	}
+	both := []Wait{{figure(195, 200), figure(200, 310), 100}, {figure(395, 400), figure(400, 510), 100}}
+	if law, _ := LawOf(both); law.sure() {
+		t.Errorf("jitter and noise both fit: %q may be claimed", law.text())
+	}
 	if _, ok := LawOf(nil); ok {
 		t.Error("there is a law of no waits")
 	}

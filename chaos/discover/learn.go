@@ -41,7 +41,7 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 			f.OpenUpTo = (end - begin).Round(100 * time.Millisecond)
 		}
 	case Half:
-		opened := opens(run, f.Subject)
+		opened := opens(run, f.Subject) && (f.Failures == nil || float64(inARow(all)) < f.Failures.Low)
 		f.ByShare = &opened
 		f.learnOpening(all)
 	case Long:

@@ -28,9 +28,6 @@ func (f *Findings) Plan() (chaos []string, duration, timeout time.Duration) {
 	p := plan{Findings: f, at: planCalm}
 	on, not := f.split()
 	not = slices.DeleteFunc(not, func(c Cause) bool { return !slices.Contains(never, c) })
-	if len(not) > 0 {
-		p.add(planNever*time.Duration(len(not)), fmt.Sprintf("errors: {status: %s}", list(not)))
-	}
 	switch {
 	case f.byShare():
 		p.byShare()
@@ -43,6 +40,9 @@ func (f *Findings) Plan() (chaos []string, duration, timeout time.Duration) {
 			status = int(on[0])
 		}
 		p.add(max(planFor, 2*millis(f.waited())+planFor/2).Round(time.Second), fmt.Sprintf("errors: {status: %d}", status))
+	}
+	if len(not) > 0 { // later, for the service may take them for failures that open its breaker
+		p.add(planNever*time.Duration(len(not)), fmt.Sprintf("errors: {status: %s}", list(not)))
 	}
 	if f.RetryAfter != nil {
 		p.add(500*time.Millisecond, fmt.Sprintf("errors: {status: 429, retry_after: %v}", RetryAfterOf))

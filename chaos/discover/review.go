@@ -19,7 +19,7 @@ func (f *Findings) Review() (remarks []string) {
 		say("a retry comes under another Idempotency-Key than the first attempt (%d calls): the dependency cannot know it again", f.KeysChanged)
 	}
 	for _, cause := range never {
-		if seen := f.Causes[cause]; seen.Retried > 0 {
+		if seen := f.Causes[cause]; seen.often() {
 			say("%v is retried (%d of %d calls): the same request gets the same answer", cause, seen.Retried, seen.Calls)
 		}
 	}

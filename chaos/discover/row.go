@@ -143,7 +143,7 @@ func (f *Findings) breakerRows(add adder) {
 	if f.Probes != nil {
 		add("probes", f.Probes, "%s at a time", f.Probes.count())
 	}
-	if f.Rejects != nil {
+	if f.Rejects != nil && !math.IsInf(f.Rejects.High, 1) {
 		add("rejects", f.Rejects, "within %s (p99)", f.Rejects.span())
 	}
 	if f.Closes != nil {

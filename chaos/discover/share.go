@@ -30,11 +30,30 @@ const (
 	finer        = 1.02             // from one window that is looked for to the next
 )
 
-// learnOpening keeps the results up to the first request that was turned away, with all
-// that followed it.
+// learnOpening keeps what a breaker had seen when it opened.
 func (f *Findings) learnOpening(all []request) {
+	if o := openingOf(all); len(o.at) >= leastOpening {
+		f.openings = append(f.openings, o)
+	}
+}
+
+// inARow is the most failures without a success between them before it opened, of calls
+// that may have failed for other reasons than the fault.
+func inARow(all []request) (most int) {
+	row := 0
+	for _, bad := range openingOf(all).bad {
+		if row++; !bad {
+			row = 0
+		}
+		most = max(most, row)
+	}
+	return most
+}
+
+// openingOf is the results up to the first request that was turned away, with all that
+// followed it; empty if there is none.
+func openingOf(all []request) (o opening) {
 	turned := turnedAway(all)
-	var o opening
 	type result struct {
 		at  time.Duration
 		bad bool
@@ -52,9 +71,7 @@ func (f *Findings) learnOpening(all []request) {
 			o.at, o.bad = append(o.at, x.at), append(o.bad, x.bad)
 		}
 	}
-	if len(o.at) >= leastOpening {
-		f.openings = append(f.openings, o)
-	}
+	return o
 }
 
 // turnedAway is when the first request was sent of openedBy in a row that were answered

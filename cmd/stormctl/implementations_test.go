@@ -92,7 +92,7 @@ var implementations = []implementation{
 	{"varnish", ofDebian("varnish"),
 		retryTruths(5), map[string]float64{"attempts": 5, "timeout of a call": 1000}, map[string]string{"retried": "after 503"}, noBreaker},
 	{"tiers", ofModule("github.com/hashicorp/go-retryablehttp"),
-		append(retryTruths(3), words(0, "retry.amplification", "4", "6")), attempts(9), nil, noBreaker},
+		retryTruths(3), attempts(9), nil, noBreaker},
 
 	{"failsafe-bulkhead", ofModule("github.com/failsafe-go/failsafe-go"),
 		[]truth{most(0, "bulkhead.limit", 20)}, map[string]float64{"calls in progress": 20, "timeout of a call": 2000}, nil, nothing},
