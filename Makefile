@@ -13,6 +13,7 @@ GATES_LENGTH ?= 5s
 GATE_ROUNDS ?= 20
 FUZZTIME ?= 1m
 KILLS    ?= 50
+SCRAPED  ?= 60s
 CROSS    ?= arm64
 PROVE_JOBS ?= 2
 PROVING_PACKAGES := haproxy nginx-light apache2 varnish squid curl python3 python3-tenacity python3-urllib3 python3-requests \
@@ -22,7 +23,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps
+.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -132,6 +133,11 @@ surroundings: deps ## runs in surroundings that take long to try (no port, 1 GB 
 cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs Debian's user-mode-linux
 	$(GO) test -c -o bin/host.test ./chaos/host
 	chaos/host/testdata/cgroup2.sh bin/host.test
+
+metrics-test: ## a run scraped by Debian's Prometheus for SCRAPED (default 60s), and the dashboard's queries answered by it
+	@command -v prometheus >/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
+	$(GO) test -count=1 -timeout 10m -run '^TestPrometheusScrapes$$' -v ./cmd/stormctl -prometheus $(SCRAPED)
 
 release-check: ## goreleaser's own check of .goreleaser.yaml, actionlint's of action.yml: large downloads, minutes to build
 	$(GO) run $(GORELEASER) check

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
@@ -54,6 +55,8 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	d.progress.begin(d.start)
 	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)
 
+	weights := d.bed.Weigh(ctx)
+	d.rec.weights = weights.Last
 	live := d.record()
 	defer live.wait()
 	watched, links := d.bed.Watch(ctx, d.died), d.watchLinks(ctx, d.bed.Relays)
@@ -75,6 +78,7 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	d.stop(cause)
 	watched.Wait()
 	links.Wait()
+	weights.Wait()
 	d.addUsage(used)
 
 	if cause != nil && !errors.Is(cause, errNotSteady) && !errors.Is(cause, errEnough) {
@@ -92,12 +96,15 @@ func (d *drive) record() *provisional {
 		first := slices.MinFunc(d.faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
 		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first.At))
 	}
-	live := &provisional{x: d.x, rec: d.rec, tell: d.progress.verdicts}
+	live := &provisional{x: d.x, dir: d.rec.dir, now: d.rec.now, tell: func(v []judge.Verdict) {
+		d.progress.verdicts(v)
+		d.rec.live.Rulings(v, false)
+	}}
 	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Routes)
 	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
 		d.progress.tick(at, t)
-		if at > 0 && d.soak == nil && d.progress.watched() && int(at.Seconds())%2 == 0 {
+		if at > 0 && d.soak == nil && (d.progress.watched() || d.rec.live != nil) && int(at.Seconds())%2 == 0 {
 			live.look()
 		}
 		if why := limits.tick(t); why != "" {

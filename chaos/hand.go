@@ -111,13 +111,38 @@ func (h *Hand) await(ctx context.Context, d *drive) {
 			return
 		}
 		h.mu.Lock()
-		h.unready = why
+		done := h.unready == ""
+		if !done {
+			h.unready = why
+		}
 		h.mu.Unlock()
+		if done { // somebody goes on all the same
+			return
+		}
 		if why == "" {
 			d.phase("chaos", "the system is steady: faults may come")
 			return
 		}
 	}
+}
+
+// GoOn lets faults come although the steady state is not confirmed: where the harness
+// was not well for a moment, no look at the run so far will confirm it any more. What
+// is claimed of the steady state is ruled on all the same. by is who decides so.
+func (h *Hand) GoOn(by string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch err := h.ready(); {
+	case err == nil:
+		return NotNow{"faults may come already"}
+	case h.d == nil || h.d.now() == 0:
+		return err
+	}
+	why := h.unready
+	h.unready = ""
+	h.d.add(evidence.Event{Kind: evidence.KindNote, Text: "faults may come by the word of " + by + ", although: " + why})
+	h.d.phase("chaos", "faults may come by the word of "+by)
+	return nil
 }
 
 // Unready says why nothing may be injected now; "" if it may.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
@@ -58,8 +59,10 @@ type recorder struct {
 	onTick func(time.Duration, evidence.Tick)
 
 	telling sync.Mutex
-	onEvent func(line int, e evidence.Event) // is told of each, from several goroutines; nil is not told
-	onFail  func(error)                      // is told once of a file that cannot be written; nil is not told
+	onEvent func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
+	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
+	live    *export.Live                          // nil is none
+	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
 // linkRecorder collects the exchanges of one link.
@@ -141,6 +144,7 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.chapters != nil {
 		rec.chapters.Add(e)
 	}
+	rec.live.Event(e)
 	if rec.memory != nil {
 		rec.memory.Event(e)
 	}
@@ -325,6 +329,7 @@ func (l *linkRecorder) flush() []evidence.Exchange {
 // limits that protect the system hold there too.
 func (rec *recorder) second(s watch.Second) {
 	t := rec.tick(s)
+	rec.live.Second(s, t.Offered, t.Links, t.Targets, t.Lost)
 	switch {
 	case s.From >= 0:
 		rec.add(evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: &t})
@@ -370,6 +375,9 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		if ended != ([load.Outcomes]uint64{}) {
 			t.Routes[name] = ended
 		}
+	}
+	if rec.weights != nil {
+		t.Targets = rec.weights()
 	}
 	for name, l := range rec.links {
 		if t.Links == nil {

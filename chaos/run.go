@@ -15,6 +15,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
@@ -49,6 +50,9 @@ type Options struct {
 	// Watch is told of progress, by one goroutine at a time; nil is not told. It
 	// must not block: the run waits for it.
 	Watch func(Progress)
+
+	// Live is told what other systems are to know; nil is none.
+	Live *export.Live
 }
 
 // Stopped is the cause of a run that ended before its time.
@@ -116,6 +120,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err != nil {
 		return nil, orRemoved(dir, err)
 	}
+	opts.Live.Rulings(r.Verdicts, true)
 	if r.Chain, err = result.Seal(dir); err != nil {
 		r.Notes = append(r.Notes, "the run directory cannot be verified later: "+err.Error())
 	}
@@ -177,6 +182,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
 	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
+	inChapters = inChapters && opts.Hand == nil // where faults come is not known before, and so neither where to cut
 	begins.Soak = inChapters
 	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, shards, bed.Relays)
 	if err != nil {
@@ -186,6 +192,8 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if rec.values != nil {
 		plan.Values = rec.keepValue
 	}
+	rec.live = opts.Live
+	rec.live.Begin(liveStart(x, begins))
 	rec.tellSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)

@@ -143,6 +143,11 @@ func (p *htmlPage) timeline(r *result.Result, d detail, bands []chart.Band, lane
 	if err := p.linkCharts(st, r, d); err != nil {
 		return err
 	}
+	for i, t := range whole.Targets {
+		if err := p.add("", st.weights(i, t)); err != nil {
+			return err
+		}
+	}
 	if err := p.add("", st.harness()); err != nil {
 		return err
 	}

@@ -166,7 +166,7 @@ func (m *markdown) course(view *series.View) {
 	}
 	row := func(name string, values []float64, unit func(float64) string) []string {
 		least, most := extremes(values)
-		return []string{name, "`" + sparkline(values) + "`", unit(least) + " to " + unit(most)}
+		return []string{name, "`" + Sparkline(values) + "`", unit(least) + " to " + unit(most)}
 	}
 	m.table([]string{"over the run", "", ""}, [][]string{
 		row("requests", c.rate, PerSecond),

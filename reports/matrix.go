@@ -11,7 +11,8 @@ import (
 )
 
 // matrixTitle says what the cells of a matrix are.
-const matrixTitle = "Calls: how many a request of each route makes over each link on average, and the share served while a fault was in force on it"
+const matrixTitle = "Calls: how many a request of each route makes over each link on average, " +
+	"and the share served while a fault was in force on it"
 
 // matrixTable is a matrix to look at: a row for each route, a column for each link.
 type matrixTable struct {
@@ -109,7 +110,8 @@ func namelessNotes(links []result.MatrixLink) (notes []string) {
 	for _, l := range links {
 		mixed = mixed || l.Mixed
 		if l.Nameless > 0 && len(notes) < matrixNotes {
-			notes = append(notes, fmt.Sprintf("Over %s went %s without the id of a request: they are in no cell.", l.Link, number(l.Nameless, "call")))
+			notes = append(notes, fmt.Sprintf("Over %s went %s without the id of a request: they are in no cell.", l.Link, number(l.Nameless,
+				"call")))
 		}
 	}
 	if mixed {

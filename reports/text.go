@@ -47,6 +47,7 @@ func Text(w io.Writer, r *result.Result, o TextOptions) error {
 	s.links()
 	s.matrix()
 	s.faults()
+	s.targets()
 	s.harness()
 	s.ending()
 	_, err := w.Write(s.out.Bytes())

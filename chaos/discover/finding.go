@@ -53,6 +53,7 @@ type Findings struct {
 	Subject
 	Done []string // trials that were made, by name
 
+	RPC       bool // its calls are gRPC, which are all POST and have no Idempotency-Key
 	Anonymous bool // no call carries the request's id: attempts cannot be told apart
 
 	// In the calm.
@@ -75,7 +76,7 @@ type Findings struct {
 
 	Opened   bool // a breaker was seen open
 	Failures *Figure
-	ByShare  *bool   // it opened although every second call succeeded; nil was not tried
+	ByShare  *bool   // it opened although every second call succeeded: no failures in a row; nil was not tried
 	Later    *bool   // it took more failures to open after more successes; nil was not tried
 	Share    *Figure // of failures that opens it, 0 to 1; nil if it counts them
 	Window   *Figure // over which the share is taken
@@ -104,7 +105,12 @@ const RetryAfterOf = time.Second
 
 func (f *Findings) did(trial string) bool { return slices.Contains(f.Done, trial) }
 
-// byShare reports whether the breaker was seen to open by the share of failures.
+// byShare reports whether the breaker opens by the share of failures, as far as it is
+// known. One that opens although every second call succeeds may also count failures
+// whatever comes between, as nginx does: then a longer calm makes no difference.
 func (f *Findings) byShare() bool {
-	return f.ByShare != nil && *f.ByShare || f.Later != nil && *f.Later
+	if f.Later != nil {
+		return *f.Later
+	}
+	return f.ByShare != nil && *f.ByShare
 }

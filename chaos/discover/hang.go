@@ -8,27 +8,25 @@ import (
 )
 
 const (
-	leastHung   = 5 // calls that were given up, to speak of a timeout
-	leastTurned = 5 // requests that were turned away, to speak of a limit
+	leastHung   = 5   // calls that were given up, to speak of a timeout
+	leastTurned = 5   // requests that were turned away, to speak of a limit
+	oneCall     = 0.9 // calls per request, from which on each is taken to make one
 )
 
 // learnTimeout is how long a call hangs until it is given up, and how long the callers
-// wait meanwhile.
+// wait meanwhile. Where calls are given up after different times, as by a clock of whole
+// seconds, it is all from the shortest to the longest.
 func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end time.Duration) {
-	n := 0
-	var low, high time.Duration
+	var lasted []time.Duration
 	link := run.Links[f.Link]
 	for i := range link.Exchanges {
 		x := &link.Exchanges[i]
 		if x.Begin < begin || x.Begin >= end || x.Ending != evidence.CallerGone || x.End > end {
 			continue
 		}
-		took := x.Duration()
-		if n++; n == 1 || took < low {
-			low = took
-		}
-		high = max(high, took)
+		lasted = append(lasted, x.Duration())
 	}
+	n := len(lasted)
 	left, after := abandoned(sentIn(all, begin, end))
 	switch {
 	case n < leastHung && left >= leastHung:
@@ -37,8 +35,12 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 	case n < leastHung:
 		f.TimeoutUpTo = (end - begin).Round(100 * time.Millisecond)
 	default:
-		f.Timeout = between(low-hop, low+run.Noise(begin, end)+hop, n)
-		f.Timeout.High = min(f.Timeout.High, float64(high)/float64(time.Millisecond)+1)
+		middle, noise := median(lasted), run.Noise(begin, end)
+		low, high := lasted[0], lasted[n-1]
+		if middle < low+noise+hop+low/10 { // all lasted as long, but for the host
+			high = min(high+time.Millisecond, low+noise+hop)
+		}
+		f.Timeout = between(low-hop, high, n)
 	}
 	var longest time.Duration
 	waited := 0
@@ -95,12 +97,16 @@ func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.
 		}
 	}
 	turned := 0
+	cached := f.did(Quick) && f.Calls < oneCall
 	for _, r := range during {
+		if cached && r.Outcome == load.OK {
+			continue // it never needed a call
+		}
 		if len(r.calls) == 0 && r.Status != 0 && (first < 0 || r.Done < first) {
 			turned++ // answered, and no call was made
 		}
 	}
-	if turned < leastTurned {
+	if turned < leastTurned || level == 0 {
 		f.LimitUpTo = max(f.LimitUpTo, level)
 		return
 	}

@@ -32,7 +32,7 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 		f.learnCalm(all, begin)
 		f.learnFallback(sentIn(all, begin, end))
 		f.learnAttempts(all)
-		f.learnWaits(all)
+		f.learnWaits(all, run.Noise(begin, end))
 		f.learnBreaker(run)
 		f.learnOpening(all)
 	case Slow:

@@ -157,6 +157,42 @@ func TestLearnTimeout(t *testing.T) {
 	}
 }
 
+// By a clock of whole seconds calls are given up after different times, and the timeout is
+// all of them.
+func TestLearnCoarseTimeout(t *testing.T) {
+	run := service{attempts: 1, timeout: 900 * ms}.run()
+	exchanges := run.Links["bank"].Exchanges
+	for i := range exchanges {
+		if x := &exchanges[i]; x.Ending == evidence.CallerGone {
+			x.End -= time.Duration(i*37%500) * ms
+		}
+	}
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Hang}, run); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, "timeout", f.Timeout, 890)
+	holds(t, "timeout", f.Timeout, 410)
+}
+
+// What answers from a cache turns nobody away.
+func TestLearnCached(t *testing.T) {
+	run := service{attempts: 1, timeout: 900 * ms}.run()
+	run.Links["bank"].Exchanges = run.Links["bank"].Exchanges[:3]
+	for i := range run.Front {
+		run.Front[i].Status, run.Front[i].Outcome = 200, load.OK
+	}
+	f := &Findings{Subject: pay}
+	for _, trial := range []string{Quick, Hang} {
+		if err := f.Learn(Trial{Name: trial}, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.Limit != nil || len(f.Review()) > 1 { // it has seen no timeout
+		t.Errorf("limit %+v, review %q", f.Limit, f.Review())
+	}
+}
+
 func TestLearnLimit(t *testing.T) {
 	for _, limit := range []int{1, 7, 30} {
 		f := learnt(t, Hang, service{attempts: 1, timeout: 900 * ms, limit: limit})

@@ -2,8 +2,8 @@ package discover
 
 import (
 	"fmt"
+	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -22,9 +22,9 @@ type plan struct {
 	events []string
 }
 
-// Plan is the chaos section of an experiment in which the claims can be decided, and how
-// long its load goes on and its callers wait.
-func (f *Findings) Plan() (chaos string, duration, timeout time.Duration) {
+// Plan is the events of an experiment in which the claims can be decided, and how long
+// its load goes on and its callers wait.
+func (f *Findings) Plan() (chaos []string, duration, timeout time.Duration) {
 	p := plan{Findings: f, at: planCalm}
 	on, not := f.split()
 	not = slices.DeleteFunc(not, func(c Cause) bool { return !slices.Contains(never, c) })
@@ -51,7 +51,7 @@ func (f *Findings) Plan() (chaos string, duration, timeout time.Duration) {
 		p.add((p.longest() + 2*time.Second).Round(time.Second), "partition: {}")
 	}
 	duration = (p.at + f.recovers()).Round(time.Second) + time.Second
-	return "chaos:\n  - " + strings.Join(p.events, "\n  - ") + "\n", duration, max(20*time.Second, 3*p.longest())
+	return p.events, duration, max(20*time.Second, 3*p.longest())
 }
 
 // add has faults of one length at one time, and a rest after them.
@@ -59,19 +59,23 @@ func (p *plan) add(length time.Duration, faults ...string) {
 	for _, fault := range faults {
 		p.events = append(p.events, event(p.at, length, p.Link, fault))
 	}
-	p.at += (length + max(planRest, p.recovers()+1500*time.Millisecond)).Round(100 * time.Millisecond)
+	rest := planRest + millis(2*p.waited())
+	if p.Opened {
+		rest = max(rest, p.recovers()+1500*time.Millisecond)
+	}
+	p.at += (length + rest).Round(100 * time.Millisecond)
 }
 
 // byShare fails once before the window is full, which tells the share, and once after.
 func (p *plan) byShare() {
 	share, window := 0.5, 10*time.Second
 	if p.Share != nil && p.Window != nil {
-		share = p.Share.High
+		share = min(p.Share.High, 0.8)
 		window = millis(min(p.Window.High, inMS(longest)))
 	}
 	more := 1500 * time.Millisecond
 	p.add((time.Duration(share/(1-share)*float64(p.at)) + more).Round(100*time.Millisecond), "errors: {status: 503}")
-	p.at += window
+	p.at += window.Round(100 * time.Millisecond)
 	p.add((time.Duration(share*float64(window)) + more).Round(100*time.Millisecond), "errors: {status: 503}")
 }
 
@@ -81,12 +85,15 @@ func (p *plan) open() time.Duration {
 	if p.Open == nil {
 		return 0
 	}
+	if math.IsInf(p.Open.High, 1) {
+		return millis(2 * p.Open.Low)
+	}
 	return millis(p.Open.High).Round(100 * time.Millisecond)
 }
 
 func (p *plan) longest() (d time.Duration) {
 	for _, figure := range []*Figure{p.Timeout, p.Longest} {
-		if figure != nil {
+		if figure != nil && !math.IsInf(figure.High, 1) {
 			d = max(d, millis(figure.High).Round(100*time.Millisecond))
 		}
 	}

@@ -12,7 +12,7 @@ const (
 // first. Nothing is said of what was not seen for want of looking.
 func (f *Findings) Review() (remarks []string) {
 	say := func(format string, args ...any) { remarks = append(remarks, fmt.Sprintf(format, args...)) }
-	if f.Unkeyed > 0 {
+	if f.Unkeyed > 0 && !f.RPC {
 		say("POST is retried without an Idempotency-Key (%d calls): what was done may be done twice", f.Unkeyed)
 	}
 	if f.KeysChanged > 0 {
@@ -27,7 +27,8 @@ func (f *Findings) Review() (remarks []string) {
 		say("no timeout was seen, up to %v: a dependency that hangs holds its callers for as long", f.TimeoutUpTo)
 	}
 	if f.StillOut > 0 {
-		say("callers are still turned away %v after the dependency was well again: a bulkhead loses its places, or a breaker does not close", f.StillOut)
+		say("callers are still turned away %v after the dependency was well again: a bulkhead loses its places, "+
+			"or a breaker does not close", f.StillOut)
 	}
 	if f.Abandoned > 0 {
 		say("a timeout answers the caller and leaves the call to go on (%d calls): what hangs piles up at the dependency", f.Abandoned)
@@ -54,7 +55,7 @@ func (f *Findings) Review() (remarks []string) {
 	if f.RetryAfter != nil && f.RetryAfter.High < 0.95*float64(RetryAfterOf.Milliseconds()) {
 		say("Retry-After is not heard: %v was asked for, and a retry came after %s", RetryAfterOf, f.RetryAfter.span())
 	}
-	if f.did(Quick) && !f.Opened && f.Failing >= 50 {
+	if f.did(Quick) && !f.Opened && f.Failing >= 50 && f.Calls >= oneCall {
 		say("no breaker was seen: %d requests in a row went to a dependency that failed all of them", f.Failing)
 	}
 	if f.Opened && f.Open == nil && f.OpenUpTo > 0 {

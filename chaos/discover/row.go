@@ -86,17 +86,10 @@ func (f *Findings) retryRows(add adder) {
 	}
 	var waits []string
 	for _, w := range f.Waits {
-		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(w.High.Low)))
+		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low))))
 	}
 	add("waits", nil, "%s before retry 1 to %d", strings.Join(waits, ", "), len(waits))
-	text := strings.Join(law.keys(), ", ")
-	if also := law.either(); also != "" {
-		text += ", " + also
-	}
-	if law.atOnce() {
-		text = "the first retry comes at once"
-	}
-	add("law", nil, "%s", text)
+	add("law", nil, "%s", law.text())
 	if f.RetryAfter != nil {
 		add("Retry-After", f.RetryAfter, "waits %s when told to wait %v", f.RetryAfter.span(), RetryAfterOf)
 	}
@@ -104,6 +97,10 @@ func (f *Findings) retryRows(add adder) {
 
 func (f *Findings) breakerRows(add adder) {
 	if !f.did(Quick) {
+		return
+	}
+	if !f.Opened && f.Calls < oneCall {
+		add("breaker", nil, "cannot be told: most requests need no call")
 		return
 	}
 	if !f.Opened {
@@ -122,7 +119,11 @@ func (f *Findings) breakerRows(add adder) {
 		if f.Counts != "" {
 			counts = ", each " + f.Counts + " counted"
 		}
-		add("breaker opens", f.Failures, "after %s failures in a row%s", f.Failures.count(), counts)
+		row := "in a row"
+		if f.ByShare != nil && *f.ByShare && f.Failures.High > 1 {
+			row = "in a row or not"
+		}
+		add("breaker opens", f.Failures, "after %s failures %s%s", f.Failures.count(), row, counts)
 	}
 	if f.Share != nil {
 		add("share that opens it", f.Share, "%.3g%% to %.3g%% of the calls", 100*f.Share.Low, 100*f.Share.High)

@@ -23,15 +23,17 @@ type opening struct {
 
 const (
 	leastOpening = 20               // results before an opening, to speak of a share
+	openedBy     = 10               // requests in a row that were turned away, to speak of an opening
 	bucketed     = 0.1              // windows of ten buckets forget up to so much of themselves early
 	shortest     = time.Second      // windows that are looked for
 	longest      = 60 * time.Second // past it a window is as good as all of a run
 	finer        = 1.02             // from one window that is looked for to the next
 )
 
-// learnOpening keeps the results up to the first request that was turned away.
+// learnOpening keeps the results up to the first request that was turned away, with all
+// that followed it.
 func (f *Findings) learnOpening(all []request) {
-	turned := time.Duration(-1)
+	turned := turnedAway(all)
 	var o opening
 	type result struct {
 		at  time.Duration
@@ -39,9 +41,6 @@ func (f *Findings) learnOpening(all []request) {
 	}
 	var results []result
 	for _, r := range all {
-		if len(r.calls) == 0 && r.Status >= 500 && (turned < 0 || r.Sent < turned) {
-			turned = r.Sent
-		}
 		for _, x := range r.calls {
 			_, bad := failed(x)
 			results = append(results, result{x.End, bad})
@@ -56,6 +55,22 @@ func (f *Findings) learnOpening(all []request) {
 	if len(o.at) >= leastOpening {
 		f.openings = append(f.openings, o)
 	}
+}
+
+// turnedAway is when the first request was sent of openedBy in a row that were answered
+// without a call; negative if there are none. A single one may have found a bulkhead full.
+func turnedAway(all []request) time.Duration {
+	inOrder := slices.Clone(all)
+	slices.SortStableFunc(inOrder, func(a, b request) int { return int(a.Sent - b.Sent) })
+	row := 0
+	for i, r := range inOrder {
+		if len(r.calls) > 0 || r.Status < 500 {
+			row = 0
+		} else if row++; row == openedBy {
+			return inOrder[i-openedBy+1].Sent
+		}
+	}
+	return -1
 }
 
 // share is between which shares the one lies that opened it, by a window: above all

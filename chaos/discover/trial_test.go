@@ -17,6 +17,11 @@ load: {rate: 1/s, duration: 1s, timeout: 1m, routes: [{name: pay, to: shop, get:
 claims: [{recovery: {route: pay, within: 1s}}]
 `
 
+// section is one of an experiment file.
+func section(name string, entries []string) string {
+	return name + ":\n  - " + strings.Join(entries, "\n  - ") + "\n"
+}
+
 func figure(low, high float64) *Figure {
 	f := &Figure{Sample: 10}
 	f.Low, f.High = low, high
@@ -113,7 +118,7 @@ func TestClaimsCanBePasted(t *testing.T) {
 		Opened: true, Failures: figure(3, 5), Open: figure(1990, 2010), Probes: figure(1, 1), Rejects: figure(0, 4), Closes: figure(10, 90),
 		Timeout: figure(995, 1000), Longest: figure(1000, 1010), Limit: figure(40, 40),
 	}
-	text := f.Claims()
+	text := section("claims", f.Claims())
 	for _, want := range []string{
 		"attempts: 4, at_least: 4, on: [503], never: [404]", "base: 100ms, factor: 2, jitter: 50%", "failures: 5, waits: 2s, probes: 1",
 		"limit: 40", "within: 2s",
@@ -130,7 +135,8 @@ func TestClaimsCanBePasted(t *testing.T) {
 	if len(x.Claims) != 7 {
 		t.Errorf("%d claims, want 7:\n%s", len(x.Claims), text)
 	}
-	if _, err := experiment.Parse("bare", []byte(head+(&Findings{Subject: f.Subject}).Claims()), experiment.Options{}); err != nil {
+	nothing := &Findings{Subject: f.Subject}
+	if _, err := experiment.Parse("bare", []byte(head+section("claims", nothing.Claims())), experiment.Options{}); err != nil {
 		t.Errorf("of nothing: %v", err)
 	}
 }
@@ -148,11 +154,14 @@ func TestPlanDecidesTheClaims(t *testing.T) {
 	yes := true
 	share.ByShare, share.Share, share.Window = &yes, figure(0.49, 0.51), figure(9500, 10500)
 	bulkhead.Limit = figure(40, 40)
-	for name, f := range map[string]Findings{"a timeout": timeout, "retries": retries, "a breaker": breaker, "a bulkhead": bulkhead, "a share": share} {
+	for name, f := range map[string]Findings{
+		"a timeout": timeout, "retries": retries, "a breaker": breaker, "a bulkhead": bulkhead, "a share": share,
+	} {
 		chaos, duration, timeout := f.Plan()
 		head, _, _ := strings.Cut(base, "load:")
-		load := fmt.Sprintf("load: {rate: 50/s, duration: %v, timeout: %v, connections: 4096, routes: [{name: pay, to: shop, get: /}]}\n", duration, timeout)
-		text := head + load + chaos + f.Claims()
+		load := fmt.Sprintf("load: {rate: 50/s, duration: %v, timeout: %v, connections: 4096, ", duration, timeout) +
+			"routes: [{name: pay, to: shop, get: /}]}\n"
+		text := head + load + section("chaos", chaos) + section("claims", f.Claims())
 		_, err := experiment.Parse("pasted", []byte(text), experiment.Options{Weak: func(w experiment.Weakness) {
 			t.Errorf("%s: %v\n%s", name, w, text)
 		}})

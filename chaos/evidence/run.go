@@ -173,6 +173,7 @@ type Tick struct {
 	Extent                                       // of the front's file
 	Values      *Extent                          `json:"values,omitempty"` // of the file of values; nil without data
 	Links       map[string]LinkTick              `json:"links,omitempty"`
+	Targets     map[string]TargetTick            `json:"targets,omitempty"` // what was weighed last, by target
 
 	Span    int     `json:"span_s,omitempty"`    // how many seconds are merged in it; 0 is one
 	Longest Seconds `json:"longest_s,omitempty"` // how long the longest of them took; 0 is as long as since the tick before

@@ -48,6 +48,8 @@ type Claim struct {
 	Health *judge.Health `yaml:"health"`
 	// Calls are spread evenly over shards or instances (docs/claims/skew.md).
 	Skew *judge.Skew `yaml:"skew"`
+	// What a target takes does not grow without end: memory, descriptors, threads (docs/claims/growth.md).
+	Growth *judge.Grows `yaml:"growth"`
 	// A share of requests succeeds in the long run, shown with confidence; what faults cost of the error budget (docs/claims/slo.md).
 	SLO *judge.SLO `yaml:"slo"`
 }
@@ -83,7 +85,7 @@ func (c Claim) Title() string {
 		switch key {
 		case "links":
 			key = "link"
-		case "link", "route", "without", "at":
+		case "link", "route", "without", "at", "target":
 		default:
 			continue
 		}
@@ -148,6 +150,8 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 		if at := path.Child("on"); len(r.x.Targets) > 0 {
 			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))
 		}
+	case kind == "growth":
+		r.weighed(path.Child("target"), c.Growth.Target)
 	case kind == "stands":
 		r.toRoutes(path.Child("routes"), c.Stands.Routes)
 	case kind == "shed":
@@ -254,6 +258,17 @@ func (r *rules) judged(path strict.Path, claim reflect.Value) {
 				r.Wrong(at, f.Key+": an empty map is the same as leaving it out", "name something, or remove the key")
 			}
 		}
+	}
+}
+
+// weighed checks that a value names a target that the run starts itself.
+func (r *rules) weighed(path strict.Path, name string) {
+	if !r.toTarget(path, name) {
+		return
+	}
+	if t := r.x.Targets[name]; t != nil && t.URL != "" {
+		r.Wrong(path, fmt.Sprintf("%s: %s is not started by the run, which cannot weigh its processes", path.Tail(), strict.Quote(name)),
+			"make it a process target")
 	}
 }
 

@@ -133,6 +133,9 @@ func (r *rules) choice(path strict.Path, e *Event, names map[string]bool) {
 	if at := path.Child("at"); r.Has(at) {
 		r.WrongKey(at, "at: does not go with a palette", "people inject it when they want to")
 	}
+	if at := path.Child("every"); r.Has(at) {
+		r.WrongKey(at, "every: does not go with a palette", "people inject it again when they want to")
+	}
 	length := path.Child("for")
 	switch {
 	case kind == "exec":

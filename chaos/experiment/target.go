@@ -24,7 +24,7 @@ type Target struct {
 	// must allow its program. Relative to the experiment file, absolute once read.
 	PidFile   string            `yaml:"pid_file"`
 	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
-	Reference string            `yaml:"reference"` // A service built into stormctl: frontend, page, worker or dependency.
+	Reference string            `yaml:"reference"` // A service built into stormctl: frontend, page, worker, rpc or dependency.
 	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
 	// What routes to it speak: http1 (default), h2 (by prior knowledge; by ALPN with tls), grpc (unary; the body is
 	// the encoded message) or auto (h2 or http1 by TLS, as the service chooses when the run begins; http1 without).

@@ -48,6 +48,7 @@ const (
 	Uncheck   = "uncheck"
 	Predict   = "predict"
 	Begin     = "begin"
+	GoOn      = "go on" // although the steady state was not confirmed
 	Arm       = "arm"
 	Disarm    = "disarm"
 	Inject    = "inject"

@@ -12,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed alert.go backoff.go breaker.go bulkhead.go effects.go ejection.go fanout.go recovery.go retry.go shed.go skew.go slo.go stands.go steady.go timeout.go
+//go:embed alert.go backoff.go breaker.go bulkhead.go effects.go ejection.go fanout.go growth.go recovery.go retry.go shed.go skew.go slo.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -187,6 +187,19 @@ func (c Fanout) Check(report func(field, problem string)) {
 		report("growth", "needs of: two routes at least, with different numbers of items")
 	case c.Growth == 0 && len(c.Of) > 0:
 		report("of", "goes with growth, which is missing")
+	}
+}
+
+func (c *Grows) Defaults() { c.Troughs = 30 * time.Second }
+
+func (Grows) Required() []string { return []string{"target"} }
+
+func (c Grows) Check(report func(field, problem string)) {
+	if c.RSS == nil && c.FDs == nil && c.Threads == nil {
+		report("", "claims nothing: give rss, fds or threads")
+	}
+	if c.Troughs > 0 && c.Troughs < time.Second {
+		report("troughs", fmt.Sprintf("%v is shorter than the second in which a target is weighed once", c.Troughs))
 	}
 }
 

@@ -43,6 +43,8 @@ func sounds() map[string]struct {
 			Health{Links: Links{"a", "b", "c"}, OutWithin: 2 * time.Second, BackWithin: 2 * time.Second, Keeps: 2}},
 		"skew":      {sharded(1, 3000, [3]float64{1. / 3, 1. / 3, 1. / 3}), Skew{Links: shards, AtMost: 1.5}},
 		"slo":       {degrading{lost: falls, faults: lossFaults()}.run(), SLO{Success: 0.99}},
+		"growth":    {grower{wobble: 0.2}.run(1), Grows{Target: "shop", RSS: ofMemory(30).RSS}},
+		"alert":     {alerted(1, 2500*ms, 4800*ms), Alert{FiresWithin: time.Second, ResolvesWithin: 2 * time.Second}},
 		"unsteady":  {full, Steady{P50: time.Second}},
 		"exhausted": {full, Bulkhead{Link: "payments", Route: "pay", Unaffected: []string{"browse"}, Slowdown: 3}},
 	}
@@ -53,7 +55,7 @@ func copied(run *evidence.Run) *evidence.Run {
 	return &evidence.Run{
 		Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started, Load: run.Load, Skips: run.Skips, Batch: run.Batch, Warmup: run.Warmup,
 		End: run.End, Partial: run.Partial, Stopped: run.Stopped, NotSteady: run.NotSteady, Routes: run.Routes, Links: run.Links, Faults: run.Faults,
-		Ticks: slices.Clone(run.Ticks), Front: slices.Clone(run.Front), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost,
+		Ticks: slices.Clone(run.Ticks), Front: slices.Clone(run.Front), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost, Alerts: run.Alerts,
 	}
 }
 

@@ -71,10 +71,10 @@ func (c Effects) Judge(run *evidence.Run) Verdict {
 	switch {
 	case seen.calls > 0 || seen.nameless == 0:
 	case c.Per == "key":
-		f.open("exactly", "no call over %s carries an Idempotency-Key: let requests have one and the system pass it on, or count per: id", c.At)
+		f.open("exactly", "no call over %q carries an Idempotency-Key: let requests have one and the system pass it on, or count per: id", c.At)
 		return f.verdict()
 	default:
-		f.open("exactly", "no call over %s carries the id of a request: let the system pass on X-Request-Id or traceparent", c.At)
+		f.open("exactly", "no call over %q carries the id of a request: let the system pass on X-Request-Id or traceparent", c.At)
 		return f.verdict()
 	}
 	t := c.tally(run, seen, requests)
@@ -84,7 +84,8 @@ func (c Effects) Judge(run *evidence.Run) Verdict {
 	c.judgeFailed(f, t, seen)
 	if t.twice < leastTwice && rulingOf(f.parts) != Refuted {
 		f.open("exactly", "only %s delivered twice, or answered in vain, and at least %d are needed to see what that does: "+
-			"duplicate or drop_response on a link to %s, or drop_response on %s, for longer", were(t.twice, "request was", "requests were"), leastTwice, link.From, c.At)
+			"duplicate or drop_response on a link to %q, or drop_response on %q, for longer", were(t.twice, "request was", "requests were"),
+			leastTwice, link.From, c.At)
 	}
 	f.typical("", "requests that were delivered twice, or answered in vain", t.examples...)
 	return f.verdict()

@@ -172,12 +172,13 @@ func (c Effects) effectful(n int) string {
 func (c Effects) judgeMost(f *finding, t *effectTally, l ledger) {
 	n := t.acknowledged + t.maybe
 	if n == 0 {
-		f.open("exactly", "no request of %s ended in a way that allows an effect: offer more, or let some succeed", c.Route)
+		f.open("exactly", "no request of %q ended in a way that allows an effect: offer more, or let some succeed", c.Route)
 		return
 	}
 	says := fmt.Sprintf("none of %s had more than %s", c.effectful(n), were(int(t.most.Low), "effect", "effects"))
 	if t.twice > 0 {
-		says += fmt.Sprintf(", %d of which were delivered twice, or answered in vain: at most %.2g%% of such have more", t.twice, min(100, 300/float64(t.twice)))
+		says += fmt.Sprintf(", %d of which were delivered twice, or answered in vain: at most %.2g%% of such have more", t.twice, min(100,
+			300/float64(t.twice)))
 	}
 	m := measure{name: "exactly", seen: t.most, allowed: atMost(c.exactly()), sample: n, ids: t.mostIDs, says: says,
 		refutes: fmt.Sprintf("%d of %s had too many effects, the one with most %d", len(t.mostIDs), c.effectful(n), int(t.most.Low))}
@@ -188,12 +189,14 @@ func (c Effects) judgeMost(f *finding, t *effectTally, l ledger) {
 // judgeLeast rules on the fewest effects of those that were acknowledged.
 func (c Effects) judgeLeast(f *finding, t *effectTally, l ledger) {
 	if t.acknowledged == 0 {
-		f.remark("exactly", "no request of %s was acknowledged, so that none had to take effect", c.Route)
+		f.remark("exactly", "no request of %q was acknowledged, so that none had to take effect", c.Route)
 		return
 	}
 	m := measure{name: "exactly", seen: t.least, allowed: atLeast(c.exactly()), sample: t.acknowledged, ids: t.leastIDs,
-		says:    fmt.Sprintf("%s acknowledged, and each had %s at least", c.effectful(t.acknowledged), were(int(t.least.Low), "effect", "effects")),
-		refutes: fmt.Sprintf("%d of %s acknowledged had too few effects, the one with fewest %d", len(t.leastIDs), c.effectful(t.acknowledged), int(t.least.Low))}
+		says: fmt.Sprintf("%s acknowledged, and each had %s at least", c.effectful(t.acknowledged), were(int(t.least.Low), "effect",
+			"effects")),
+		refutes: fmt.Sprintf("%d of %s acknowledged had too few effects, the one with fewest %d", len(t.leastIDs),
+			c.effectful(t.acknowledged), int(t.least.Low))}
 	m.hidden, m.settle = c.hidden(t, l)
 	f.rule(m)
 }
@@ -216,7 +219,8 @@ func (c Effects) hidden(t *effectTally, l ledger) (hidden, settle string) {
 	case t.keyless > 0:
 		return were(t.keyless, "request", "requests") + " whose Idempotency-Key no link saw", "send one with each, or count per: id"
 	case l.nameless > 0:
-		return were(l.nameless, "call", "calls") + " that may be anybody's", "let the system pass on X-Request-Id or traceparent, and Idempotency-Key"
+		return were(l.nameless, "call", "calls") + " that may be anybody's",
+			"let the system pass on X-Request-Id or traceparent, and Idempotency-Key"
 	case l.keyed > 0:
 		return were(l.keyed, "further call", "further calls") + " with the key of one before, which may be no effect of its own",
 			"say what the dependency does with keys (keys), or see by an audit what is there"

@@ -60,7 +60,7 @@ func (c Health) Judge(run *evidence.Run) Verdict {
 	}
 	f.rests(0, horizon(run), onTimes)
 	if !ids {
-		f.open("", "no call over %s carries the id of a request, so that calls cannot be told from health checks: "+
+		f.open("", "no call over %q carries the id of a request, so that calls cannot be told from health checks: "+
 			"let the system pass on X-Request-Id or traceparent", c.Links)
 		return f.verdict()
 	}
@@ -94,7 +94,7 @@ func (c Health) losses(f *finding) (all []ejection) {
 		lost := func(x evidence.Injection) bool { _, ok := lossOf(&x); return ok && onPath(link, x) }
 		for _, s := range episodes(run, -1, lost) {
 			if why := c.spoilt(run, name, s); why != "" {
-				f.remark("out_within", "the fault on %s at %s does not count: %s", name, short(s.from), why)
+				f.remark("out_within", "the fault on %q at %s does not count: %s", name, short(s.from), why)
 				continue
 			}
 			e := ejection{link: link, span: s, out: exactly(0)}
@@ -179,7 +179,7 @@ func (c Health) elsewhere(run *evidence.Run, name string, from, to time.Duration
 	return n
 }
 
-const noLoss = "no fault took all calls to one of %s while the others were well: add errors, reset, hang or kill of one"
+const noLoss = "no fault took all calls to one of %q while the others were well: add errors, reset, hang or kill of one"
 
 // judgeOut rules on the slowest ejection.
 func (c Health) judgeOut(f *finding, losses []ejection) {
@@ -199,10 +199,12 @@ func (c Health) judgeOut(f *finding, losses []ejection) {
 	}
 	f.numbers.AddTime("out_after", time.Duration(worst.out.Low))
 	m := measure{name: "out_within", unit: timed, seen: seen, allowed: atMost(c.OutWithin), sample: len(losses), ids: []uint64{worst.lastID},
-		says:   fmt.Sprintf("%s was lost at %s and called for the last time after %s", worst.link.Name, short(worst.span.from), timed.span(worst.out)),
+		says: fmt.Sprintf("%q was lost at %s and called for the last time after %s", worst.link.Name, short(worst.span.from),
+			timed.span(worst.out)),
 		hidden: noiseText(f.run.Noise(worst.span.from, worst.span.to))}
 	if worst.elsewhere < leastElsewhere {
-		m.hidden = fmt.Sprintf("the healing: after that only %s went to the others, and %d would tell", were(worst.elsewhere, "call", "calls"), leastElsewhere)
+		m.hidden = fmt.Sprintf("the healing: after that only %s went to the others, and %d would tell", were(worst.elsewhere, "call",
+			"calls"), leastElsewhere)
 		m.settle = "let the fault last for longer, or offer more"
 	}
 	f.rule(m)
@@ -224,14 +226,16 @@ func (c Health) judgeBack(f *finding, losses []ejection) {
 		seen = Interval{max(seen.Low, e.back.Low), max(seen.High, e.back.High)}
 	}
 	if n == 0 {
-		f.open("back_within", "no instance was seen to be out and was then healed: let a fault on one of %s last for longer, and end before the load does", c.Links)
+		f.open("back_within", "no instance was seen to be out and was then healed: "+
+			"let a fault on one of %q last for longer, and end before the load does", c.Links)
 		return
 	}
-	says := fmt.Sprintf("%s was healed at %s and called again after %s", worst.link.Name, short(worst.span.to), timed.span(worst.back))
+	says := fmt.Sprintf("%q was healed at %s and called again after %s", worst.link.Name, short(worst.span.to), timed.span(worst.back))
 	if math.IsInf(worst.back.High, 1) {
-		says = fmt.Sprintf("%s was healed at %s and not called again in %s", worst.link.Name, short(worst.span.to), timed.print(worst.back.Low))
+		says = fmt.Sprintf("%q was healed at %s and not called again in %s", worst.link.Name, short(worst.span.to), timed.print(worst.back.Low))
 	}
-	f.rule(measure{name: "back_within", unit: timed, seen: seen, allowed: atMost(c.BackWithin), sample: n, ids: []uint64{worst.firstID}, says: says,
+	f.rule(measure{name: "back_within", unit: timed, seen: seen, allowed: atMost(c.BackWithin), sample: n,
+		ids: []uint64{worst.firstID}, says: says,
 		hidden: noiseText(f.run.Noise(worst.span.to, horizon(f.run))), settle: "a longer run after the healing, or a quieter host, would tell"})
 }
 
@@ -258,12 +262,14 @@ func (c Health) judgeKeeps(f *finding) {
 		seen = Interval{min(seen.Low, one.Low), min(seen.High, one.High)}
 	}
 	if n == 0 {
-		f.open("keeps", "in no second since the first fault were there enough requests to tell an instance that is not called from chance: offer more")
+		f.open("keeps", "in no second since the first fault were there enough requests to tell an instance that is not called from chance: "+
+			"offer more")
 		return
 	}
 	f.numbers.Add("called_least", seen.High)
 	f.rule(measure{name: "keeps", seen: seen, allowed: atLeast(c.Keeps), sample: n,
-		says:   fmt.Sprintf("%.0f of %d instances were called in each second at least, in that from %s on no more", seen.High, len(c.Links), short(when)),
+		says: fmt.Sprintf("%.0f of %d instances were called in each second at least, in that from %s on no more", seen.High,
+			len(c.Links), short(when)),
 		hidden: "seconds with so few requests that an instance may lack calls by chance", settle: "offer more"})
 	if !c.shared(run) {
 		f.remark("keeps", "nothing was lost that the instances share: a fault on a link from one of them would show what that does")

@@ -93,7 +93,7 @@ func TestHealth(t *testing.T) {
 		want  Ruling
 		says  string
 	}{
-		{"out and back", sound, claim, Held, "a was lost at 3.0 s and called for the last time after 1.4"},
+		{"out and back", sound, claim, Held, `"a" was lost at 3.0 s and called for the last time after 1.4`},
 		{"one that is never out", change(sound, func(b *balanced) { b.out = 20 * time.Second }), claim, Refuted, "called for the last time after at least 5.9"},
 		{"a call in a hundred goes on", change(sound, func(b *balanced) { b.leaks = 1 }), claim, Refuted, "called for the last time after 4.9"},
 		{"one that does not come back", change(sound, func(b *balanced) { b.back = 20 * time.Second }), claim, Refuted, "not called again in"},

@@ -42,13 +42,14 @@ func (c Effects) Power(p Plan) []Weakness {
 	}
 	switch {
 	case hits == 0 && own:
-		w.weak("", "chaos", fmt.Sprintf("duplicate calls on a link to %s, or drop responses on %s", callers[0], c.At),
-			"what is delivered twice on %s itself reaches its dependency twice, and no link behind it shows what came of that", c.At)
+		w.weak("", "chaos", fmt.Sprintf("duplicate calls on a link to %q, or drop responses on %q", callers[0], c.At),
+			"what is delivered twice on %q itself reaches its dependency twice, and no link behind it shows what came of that", c.At)
 	case hits == 0:
-		w.weak("", "chaos", fmt.Sprintf("add duplicate or drop_response on a link to %s, or drop_response on %s", callers[0], c.At),
+		w.weak("", "chaos", fmt.Sprintf("add duplicate or drop_response on a link to %q, or drop_response on %q", callers[0], c.At),
 			"no fault has requests delivered twice, or answered in vain")
 	case hits < 1.2*leastTwice:
-		w.weak("exactly", p.at(best, "for"), p.longer(best, hits, 1.2*leastTwice), "%s delivered twice or answered in vain, and at least %d are needed",
+		w.weak("exactly", p.at(best, "for"), p.longer(best, hits, 1.2*leastTwice),
+			"%s delivered twice or answered in vain, and at least %d are needed",
 			expected(hits, "request is", "requests are"), leastTwice)
 	}
 	return w.found

@@ -23,7 +23,7 @@ func (c Shed) Power(p Plan) []Weakness {
 	}
 	if longest < need {
 		w.weak("", p.RateKey, "add a stage of three times the capacity for 5s",
-			"%s of %s and more are due for %s at a time, and %s are needed to see what becomes of too much",
+			"%s of %q and more are due for %s at a time, and %s are needed to see what becomes of too much",
 			unit.FormatRate(overOffered*c.Capacity), c.Route, longest, need)
 		return w.found
 	}
@@ -38,7 +38,7 @@ func (c Shed) Power(p Plan) []Weakness {
 			}
 		}
 		if n < 1.2*leastLost {
-			w.weak("spares", p.RateKey, "offer more of it, or for longer", "%s of %s due while too much is offered, and at least %d are needed",
+			w.weak("spares", p.RateKey, "offer more of it, or for longer", "%s of %q due while too much is offered, and at least %d are needed",
 				dueText(n), route, leastLost)
 		}
 	}

@@ -26,6 +26,7 @@ func (c Skew) Power(p Plan) []Weakness {
 	if fault >= 0 {
 		key, turn = fmt.Sprintf("chaos[%d].at", fault), fmt.Sprintf("inject chaos[%d] later, or offer more", fault)
 	}
-	w.weak("at_most", key, turn, "%s due before the first fault, and about %.0f calls are needed to tell an even spread from chance", dueText(n), need)
+	w.weak("at_most", key, turn, "%s due before the first fault, and about %.0f calls are needed to tell an even spread from chance",
+		dueText(n), need)
 	return w.found
 }

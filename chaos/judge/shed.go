@@ -90,7 +90,7 @@ func (c Shed) Judge(run *evidence.Run) Verdict {
 	}
 	over := c.overloads(run, all)
 	if len(over) == 0 {
-		f.open("capacity", "never was %s or more of %s due for %s: offer three times the capacity for some seconds, by a stage or a spike",
+		f.open("capacity", "never was %s or more of %q due for %s: offer three times the capacity for some seconds, by a stage or a spike",
 			unit.FormatRate(overOffered*c.Capacity), c.Route, short(overSettles+overLeast))
 		return f.verdict()
 	}
@@ -132,7 +132,8 @@ func (c Shed) visited(f *finding, due, turned arrivals) {
 	switch {
 	case rulingOf(f.parts) == Refuted:
 	case 10*punctual < 9*due.len():
-		f.open("capacity", "only %d of %d requests were sent when they were due, so that the system was offered less: raise load.connections", punctual, due.len())
+		f.open("capacity", "only %d of %d requests were sent when they were due, so that the system was offered less: "+
+			"raise load.connections", punctual, due.len())
 	case turned.len()+others < leastShed:
 		f.open("capacity", "it served all but %d of %d requests, so that nothing shows what it does beyond its capacity: offer more",
 			turned.len()+others, due.len())
@@ -194,25 +195,31 @@ func (c Shed) judgeGoodput(f *finding, over []overload) {
 			100*served/float64(c.Capacity)),
 		refutes: fmt.Sprintf("only %.4g/s were served while %.4g/s were offered, %.3g%% of the capacity", served, offered,
 			100*served/float64(c.Capacity)),
-		hidden: noiseText(f.run.Noise(worst.from, worst.to)), settle: "a host with cores to spare, or a longer stretch beyond the capacity, would tell"})
+		hidden: noiseText(f.run.Noise(worst.from, worst.to)),
+		settle: "a host with cores to spare, or a longer stretch beyond the capacity, would tell"})
 }
 
 // goodRate is how many requests a second ended well in a stretch. At least: without those that may have
-// ended before it and were seen late. At most: had the host not stalled.
+// ended before it and were seen late. At most: had the host not stalled, and had it had the cores to itself,
+// for which a system that is crowded out may be ten times slower.
 func goodRate(run *evidence.Run, o overload) Interval {
-	length, stalled := o.to-o.from, time.Duration(0)
+	length, stalled, crowded := o.to-o.from, time.Duration(0), false
 	for i := range run.Ticks {
 		if at := run.Ticks[i].At; at <= o.from || run.TickFrom(i) >= o.to {
 			continue
 		}
-		if noise := run.TickNoise(i); noise >= upset {
-			stalled += noise
+		if hiccup := run.Ticks[i].HiccupMax.Duration(); hiccup >= upset {
+			stalled += hiccup
 		}
+		crowded = crowded || run.Ticks[i].Pressure >= load.Crowded
 	}
 	n := float64(o.served)
 	seen := Interval{Low: o.perSecond(n * (1 - min(1, run.Noise(o.from, o.from+time.Second).Seconds()/length.Seconds()))), High: math.Inf(1)}
 	if stalled < length/2 {
 		seen.High = n/(length-stalled).Seconds() + 1/length.Seconds()
+	}
+	if crowded {
+		seen.High *= 10
 	}
 	return seen
 }
@@ -223,7 +230,8 @@ func (c Shed) judgeServed(f *finding, served arrivals) {
 		return
 	}
 	if served.len() < leastShed {
-		f.open("p99", "only %s served of those due beyond the capacity, and at least %d are needed", were(served.len(), "request was", "requests were"), leastShed)
+		f.open("p99", "only %s served of those due beyond the capacity, and at least %d are needed", were(served.len(), "request was",
+			"requests were"), leastShed)
 		return
 	}
 	seen := quantile(f.run, 0.99, served)
@@ -257,11 +265,13 @@ func (c Shed) judgeTurned(f *finding, turned arrivals) {
 		return
 	}
 	if turned.len() < leastShed {
-		f.open("rejects_within", "only %s turned away, and at least %d are needed: offer more", were(turned.len(), "request was", "requests were"), leastShed)
+		f.open("rejects_within", "only %s turned away, and at least %d are needed: offer more", were(turned.len(), "request was",
+			"requests were"), leastShed)
 		return
 	}
 	seen := quantile(f.run, 0.99, turned)
-	f.rule(measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: turned.len(), ids: slower(c.RejectsWithin, turned),
+	f.rule(measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: turned.len(),
+		ids:    slower(c.RejectsWithin, turned),
 		says:   fmt.Sprintf("of %d requests that were turned away, 99%% were within %s", turned.len(), timed.print(seen.High)),
 		hidden: noiseText(f.run.Noise(turned.get(0).Intended, turned.get(turned.len()-1).Done))})
 }
@@ -279,14 +289,15 @@ func (c Shed) judgeSpared(f *finding, route string, over []overload) {
 	}
 	these := joined(lists...)
 	if these.len() < leastLost {
-		f.open("spares", "only %s of %s due while too much was offered, and at least %d are needed: offer more of it",
+		f.open("spares", "only %s of %q due while too much was offered, and at least %d are needed: offer more of it",
 			were(these.len(), "request was", "requests were"), route, leastLost)
 		return
 	}
 	served := countOK(these)
-	f.rule(measure{name: "spares", unit: shared, seen: goodputOf(f.run, these), allowed: atLeast(c.goodput()), sample: these.len(), ids: failures(these),
-		says:    fmt.Sprintf("%d of %d requests of %s succeeded meanwhile", served, these.len(), route),
-		refutes: fmt.Sprintf("only %d of %d requests of %s succeeded meanwhile", served, these.len(), route)})
+	f.rule(measure{name: "spares", unit: shared, seen: goodputOf(f.run, these), allowed: atLeast(c.goodput()), sample: these.len(),
+		ids:     failures(these),
+		says:    fmt.Sprintf("%d of %d requests of %q succeeded meanwhile", served, these.len(), route),
+		refutes: fmt.Sprintf("only %d of %d requests of %q succeeded meanwhile", served, these.len(), route)})
 }
 
 // statusText lists statuses: 429 or 503.
@@ -332,6 +343,8 @@ func (c Shed) servedOver(run *evidence.Run, all arrivals) Exhibit {
 	}
 	floor := c.goodput() * float64(c.Capacity)
 	return Exhibit{Kind: KindGrowth, Part: "goodput",
-		Title:  fmt.Sprintf("requests of %s that ended well, a second: at least %.4g are claimed while more than the capacity is offered", c.Route, floor),
-		Growth: &Growth{Of: "goodput of " + c.Route, Unit: "per_s", Points: points, At0: float64(c.Capacity), Allowed: &Bound{floor, math.Inf(1)}}}
+		Title: fmt.Sprintf("requests of %s that ended well, a second: at least %.4g are claimed while more than the capacity is offered",
+			c.Route, floor),
+		Growth: &Growth{Of: "goodput of " + c.Route, Unit: "per_s", Points: points, At0: float64(c.Capacity), Allowed: &Bound{floor,
+			math.Inf(1)}}}
 }

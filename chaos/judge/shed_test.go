@@ -82,8 +82,8 @@ func TestShed(t *testing.T) {
 		{"it queues for long", change(sound, func(c *counter) { c.queue = 150 }), Refuted, "99% took no longer than 75"},
 		{"it fails in place of turning away", change(sound, func(c *counter) { c.status = 500 }), Refuted, "were neither served nor turned away by 429 or 503"},
 		{"it turns away by 429", change(sound, func(c *counter) { c.status = 429 }), Held, ""},
-		{"it spares nothing", change(sound, func(c *counter) { c.sparing = false }), Refuted, "requests of pay succeeded meanwhile"},
-		{"it is offered what it can do", change(sound, func(c *counter) { c.calm = true }), Inconclusive, "never was 300/s or more of buy due for 3.0 s"},
+		{"it spares nothing", change(sound, func(c *counter) { c.sparing = false }), Refuted, `requests of "pay" succeeded meanwhile`},
+		{"it is offered what it can do", change(sound, func(c *counter) { c.calm = true }), Inconclusive, `never was 300/s or more of "buy" due for 3.0 s`},
 		{"it is offered less than was due", change(sound, func(c *counter) { c.late = 200 * ms }), Inconclusive, "raise load.connections"},
 	} {
 		v := claim.Judge(c.run.run())
@@ -145,5 +145,11 @@ func TestShedOnABusyHost(t *testing.T) {
 	}
 	if v := claim.Judge(run); v.Ruling == Refuted {
 		t.Errorf("on a host that stalls: %v: %s", v.Ruling, v.Reason)
+	}
+	for i := range run.Ticks {
+		run.Ticks[i].HiccupMax, run.Ticks[i].Pressure = 0, 1
+	}
+	if v := claim.Judge(run); v.Ruling == Refuted {
+		t.Errorf("on a crowded host: %v: %s", v.Ruling, v.Reason)
 	}
 }

@@ -59,13 +59,15 @@ func (c Skew) Judge(run *evidence.Run) Verdict {
 	chance := evenByChance(calls, mean)
 	f.numbers.Add("busiest_over_mean", float64(len(calls[busiest]))/mean)
 	f.numbers.Add("chance_pct", 100*chance)
-	says := fmt.Sprintf("%s got %.3g times the mean: %d of %d calls", c.Links[busiest], float64(len(calls[busiest]))/mean, len(calls[busiest]), total)
+	says := fmt.Sprintf("%q got %.3g times the mean: %d of %d calls", c.Links[busiest], float64(len(calls[busiest]))/mean,
+		len(calls[busiest]), total)
 	if chance > 0.01 {
-		says += fmt.Sprintf(", as uneven as chance makes it in %.2g of 100 runs", 100*chance)
+		says += fmt.Sprintf(", and chance alone spreads them as unevenly in %s of all runs", shared.print(chance))
 	} else {
 		says += ", which is no chance"
 	}
-	f.rule(measure{name: "at_most", unit: times, seen: spreadOf(calls, total), allowed: atMost(c.AtMost), sample: total, ids: firstCallers(calls[busiest]),
+	f.rule(measure{name: "at_most", unit: times, seen: spreadOf(calls, total), allowed: atMost(c.AtMost), sample: total,
+		ids:  firstCallers(calls[busiest]),
 		says: says, settle: "more calls would tell: a longer run, or a higher rate"})
 	f.show(func() Exhibit { return c.spreadOver(calls, until) })
 	return f.verdict()
@@ -170,7 +172,8 @@ func (c Skew) spreadOver(calls [][]*evidence.Exchange, until time.Duration) Exhi
 		}
 	}
 	return Exhibit{Kind: KindGrowth, Part: "at_most",
-		Title: fmt.Sprintf("what the busiest of %s got of each %s, in parts of the mean, and at most %g is claimed of the whole", c.Links, short(step), c.AtMost),
+		Title: fmt.Sprintf("what the busiest of %s got of each %s, in parts of the mean, and at most %g is claimed of the whole", c.Links,
+			short(step), c.AtMost),
 		Growth: &Growth{Of: "calls of the busiest, over the mean", Unit: unitNames[times], Points: points,
 			At0: float64(most*len(calls)) / float64(whole), Allowed: times.inFile(atMost(c.AtMost))}}
 }

@@ -50,13 +50,13 @@ func TestSkew(t *testing.T) {
 		want  Ruling
 		says  string
 	}{
-		{"even", sharded(1, 3000, even), Skew{Links: shards, AtMost: 1.5}, Held, "as uneven as chance makes it"},
+		{"even", sharded(1, 3000, even), Skew{Links: shards, AtMost: 1.5}, Held, "and chance alone spreads them as unevenly in "},
 		{"one is hot", sharded(1, 3000, hot), Skew{Links: shards, AtMost: 1.5}, Refuted, "which is no chance"},
-		{"one is hot, as claimed", sharded(1, 3000, hot), Skew{Links: shards, AtMost: 2}, Held, "s1 got 1.7"},
+		{"one is hot, as claimed", sharded(1, 3000, hot), Skew{Links: shards, AtMost: 2}, Held, `"s1" got 1.7`},
 		{"close to the bound", sharded(1, 3000, hot), Skew{Links: shards, AtMost: 1.8}, Inconclusive, "more calls would tell"},
 		{"too few to tell", sharded(1, 160, even), Skew{Links: shards, AtMost: 1.2}, Inconclusive, "more calls would tell"},
 		{"hardly any", sharded(1, 149, even), Skew{Links: shards, AtMost: 3}, Inconclusive, "only 149 calls began"},
-		{"of another route", sharded(1, 3000, even), Skew{Links: shards, Route: "write", AtMost: 3}, Inconclusive, "no route write"},
+		{"of another route", sharded(1, 3000, even), Skew{Links: shards, Route: "write", AtMost: 3}, Inconclusive, `no route "write"`},
 		{"one gets none", sharded(1, 3000, [3]float64{0.5, 0.5, 0}), Skew{Links: shards, AtMost: 1.2}, Refuted, "1.5"},
 	} {
 		v := c.claim.Judge(c.run)

@@ -129,12 +129,12 @@ func (k schemaKey) takes(key string) string {
 		return "a list"
 	case k.Type == "object":
 		return "names with numbers"
-	case k.Pattern == "" && (key == "link" || key == "route" || key == "without"):
+	case k.Pattern == "" && (key == "link" || key == "route" || key == "without" || key == "target"):
 		return "a name"
 	case k.Pattern == "":
 		return "a word"
 	}
-	for _, example := range []string{"500ms", "95%"} {
+	for _, example := range []string{"500ms", "95%", "800/s", "10MiB/h", "3/h"} {
 		if regexp.MustCompile(k.Pattern).MatchString(example) {
 			return "like " + example
 		}
@@ -334,7 +334,7 @@ func TestRowOf(t *testing.T) {
 func TestClaimPagesShowClaims(t *testing.T) {
 	const file = `name: docs
 targets: {shop: {url: "http://127.0.0.1:8080"}, bank: {reference: dependency}}
-links: {payments: {from: shop, to: bank}}
+links: {payments: {from: shop, to: bank}, one: {from: shop, to: bank}, two: {from: shop, to: bank}}
 load: {rate: 100/s, duration: 60s, routes: [{name: buy, to: shop, get: /buy}, {name: browse, to: shop, get: /}]}
 `
 	kinds, _ := claimKinds()

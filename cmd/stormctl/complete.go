@@ -34,7 +34,7 @@ func argumentsOf(verb string) cobra.CompletionFunc {
 	switch verb {
 	case "run", "validate", "gate", "discover", "gameday":
 		return files("yaml", "yml", "json")
-	case "judge", "report", "compare":
+	case "judge", "report", "watch", "compare":
 		return folders
 	case "init":
 		return oneOf(patternNames()...)

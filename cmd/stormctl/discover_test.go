@@ -108,14 +108,15 @@ func TestDiscoverPasted(t *testing.T) {
 					set  string
 					want judge.Ruling
 				}{{"", judge.Held}, {"targets.shop.with." + c.change, judge.Refuted}} {
-					args := []string{"run", f.Experiment, "--json", "--quiet", "--out", filepath.Join(t.TempDir(), "run"), "--seed", fmt.Sprint(round + 1)}
+					out := filepath.Join(t.TempDir(), "run")
+					args := []string{"run", f.Experiment, "--json", "--quiet", "--out", out, "--seed", fmt.Sprint(round + 1)}
 					if run.set != "" {
 						args = append(args, "--set", run.set)
 					}
-					out, err := exec.Command("stormctl", args...).Output()
+					printed, err := exec.Command("stormctl", args...).Output()
 					var r result.Result
-					if e := json.Unmarshal(out, &r); e != nil {
-						t.Fatalf("%v: %v\n%s", args, err, out)
+					if e := json.Unmarshal(printed, &r); e != nil {
+						t.Fatalf("%v: %v\n%s", args, err, printed)
 					}
 					for _, v := range r.Verdicts {
 						switch {

@@ -15,7 +15,6 @@ import (
 var ownFiles = map[string]string{
 	"chaos/agents/spool.go":            "writes what an agent hands over",
 	"chaos/evidence/csv.go":            "writes the run directory",
-	"chaos/evidence/tail.go":           "the run directory's records, while they are written",
 	"chaos/evidence/timeline.go":       "writes the run directory",
 	"chaos/host/cgroup.go":             "/proc and /sys",
 	"chaos/host/command.go":            "writes a target's output",
@@ -32,6 +31,7 @@ var ownFiles = map[string]string{
 	"load/input/read.go":               "the door itself",
 	"targets/proc/cpu_linux.go":        "/proc",
 	"targets/proc/proc_linux.go":       "/proc",
+	"targets/proc/weigh_linux.go":      "/proc",
 	"targets/process.go":               "writes a target's output",
 	"targets/supervise.go":             "/dev/null",
 	"load/benchmarks/peers.go":         "what its peers wrote",

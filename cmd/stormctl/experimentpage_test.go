@@ -40,6 +40,8 @@ var experimentSections = []struct {
 	{"chaos[i]", reflect.TypeFor[experiment.Event]()},
 	{"limits", reflect.TypeFor[experiment.Limits]()},
 	{"limits.stop_if[i]", reflect.TypeFor[experiment.Stop]()},
+	{"gameday", reflect.TypeFor[experiment.GameDay]()},
+	{"gameday.palette[i]", reflect.TypeFor[experiment.Choice]()},
 }
 
 // TestExperimentPage compares the page with the schema.

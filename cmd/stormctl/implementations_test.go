@@ -30,24 +30,29 @@ var implementations = []implementation{
 	{"cockatiel", ofPackage("cockatiel"),
 		breakerTruths(5, 1), breakerFigures(5, 1), nil, noRetry},
 	{"replicas", ofModule("github.com/sony/gobreaker/v2"),
-		append(breakerTruths(6, 1), words(0, "breaker.instances", "1", "2")), nil, nil, noRetry},
+		append(breakerTruths(6, 1), words(0, "breaker.instances", "1", "2")),
+		map[string]float64{"breaker opens": 18, "open time": 2000, "probes": 3}, nil, noRetry},
 	{"hystrix", ofModule("github.com/afex/hystrix-go"),
-		rateTruths(5 * time.Second), map[string]float64{"open time": 5000, "timeout of a call": 1000, "calls in progress": 10},
+		rateTruths(5 * time.Second), map[string]float64{
+			"share that opens it": 0.5, "window": 10_000, "open time": 5000, "timeout of a call": 1000, "calls in progress": 10,
+		},
 		map[string]string{"breaker opens": "share"}, noRetry},
 	{"opossum", ofPackage("opossum"),
-		rateTruths(2 * time.Second), map[string]float64{"open time": 2000}, map[string]string{"breaker opens": "share"}, noRetry},
+		rateTruths(2 * time.Second), map[string]float64{
+			"share that opens it": 0.5, "window": 10_000, "open time": 2000, "timeout of a call": 1000,
+		}, map[string]string{"breaker opens": "share"}, noRetry},
 	{"nginx", ofDebian("nginx"),
 		[]truth{most(0, "breaker.failures", 3)}, map[string]float64{"breaker opens": 3},
 		map[string]string{"fallback": "succeed"}, nil},
 	{"apache", ofDebian("apache2"),
-		[]truth{setting(0, "breaker.waits", 2*time.Second)}, map[string]float64{"open time": 2000}, nil, noRetry},
+		[]truth{setting(0, "breaker.waits", 2*time.Second)}, map[string]float64{"breaker opens": 1, "open time": 2000}, nil, noRetry},
 
 	{"retryablehttp", ofModule("github.com/hashicorp/go-retryablehttp"),
 		waitTruths(5, 100*time.Millisecond, 2.0, setting(1, "backoff.cap", 400*time.Millisecond)),
 		attempts(5), map[string]string{"law": "base: 100ms, factor: 2, cap: 400ms", "retried": "429, 500, 502, 503, 504"}, noBreaker},
 	{"cenkalti", ofModule("github.com/cenkalti/backoff/v5"),
 		waitTruths(5, 500*time.Millisecond, 1.5, setting(1, "backoff.jitter", 0.5)),
-		attempts(5), map[string]string{"law": "500ms ± 50%", "retried": "500, 502, 503, 504"}, noBreaker},
+		attempts(5), map[string]string{"law": "base: 500ms, law: spread, factor: 1.5, jitter: 50%", "retried": "500, 502, 503, 504"}, noBreaker},
 	{"avast", ofModule("github.com/avast/retry-go/v4"),
 		waitTruths(5, 100*time.Millisecond, 2.0, setting(1, "backoff.noise", 100*time.Millisecond)),
 		attempts(5), map[string]string{"law": "base: 100ms, factor: 2, noise: 100ms", "retried": "500, 502, 503, 504"}, noBreaker},
@@ -87,7 +92,7 @@ var implementations = []implementation{
 	{"varnish", ofDebian("varnish"),
 		retryTruths(5), map[string]float64{"attempts": 5, "timeout of a call": 1000}, map[string]string{"retried": "after 503"}, noBreaker},
 	{"tiers", ofModule("github.com/hashicorp/go-retryablehttp"),
-		retryTruths(9), attempts(9), nil, noBreaker},
+		append(retryTruths(3), words(0, "retry.amplification", "4", "6")), attempts(9), nil, noBreaker},
 
 	{"failsafe-bulkhead", ofModule("github.com/failsafe-go/failsafe-go"),
 		[]truth{most(0, "bulkhead.limit", 20)}, map[string]float64{"calls in progress": 20, "timeout of a call": 2000}, nil, nothing},
@@ -103,7 +108,7 @@ var implementations = []implementation{
 	{"requests", ofDebian("python3-requests"),
 		[]truth{once}, attempts(1), map[string]string{"timeout of a call": "none seen"}, nothing},
 	{"squid", ofDebian("squid"),
-		[]truth{once, most(1, "timeout.within", time.Second)}, attempts(1), nil, nothing},
+		[]truth{once}, map[string]float64{"attempts": 1, "timeout of a call": 1000}, nil, nothing},
 	{"varnish-grace", ofDebian("varnish"),
 		nil, nil, map[string]string{"fallback": "succeed"}, nil},
 }
@@ -122,7 +127,7 @@ func attempts(n float64) map[string]float64 { return map[string]float64{"attempt
 
 func retryTruths(n int) []truth {
 	return []truth{
-		most(0, "retry.attempts", n).needing("retry.at_least=2"), least(0, "retry.at_least", n).needing("retry.attempts=30"),
+		most(0, "retry.attempts", n).needing("retry.at_least=1"), least(0, "retry.at_least", n).needing("retry.attempts=30"),
 		words(0, "retry.on", "[418]"),
 	}
 }

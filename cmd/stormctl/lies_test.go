@@ -84,9 +84,13 @@ var truths = map[string][]truth{
 	},
 	"bulkhead bulkhead=failsafe": {most(1, "bulkhead.limit", 40)},
 	"haproxy":                    {most(1, "bulkhead.limit", 20), most(2, "retry.attempts", 4), most(3, "breaker.failures", 10)},
+	"instances":                  {words(1, "skew.at_most", "1"), words(2, "health.keeps", "3"), most(2, "health.out_within", 200*time.Millisecond)},
 	"nginx":                      {most(2, "breaker.failures", 3), words(1, "retry.on", "[502]")},
 	"chatty":                     {most(1, "fanout.calls", 6), most(1, "fanout.depth", 2)},
 	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)}, // what its dependencies take
+	"shed":                       {most(0, "shed.p99", 100*time.Millisecond)}, // twenty wait before most of those that are served
+	"grpc":                       {most(1, "retry.attempts", 3).needing("retry.at_least=2"), setting(2, "backoff.base", 100*time.Millisecond)},
+	"idempotent":                 {words(1, "effects.exactly", "2")},
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},
 }
 

@@ -205,7 +205,8 @@ func disagrees(a, b found) string {
 // settings are the rows that are a setting of the service, and so the same each time.
 // The others are how it fared.
 var settings = map[string]bool{
-	"attempts": true, "breaker opens": true, "open time": true, "probes": true, "timeout of a call": true, "calls in progress": true,
+	"attempts": true, "breaker opens": true, "share that opens it": true, "window": true, "open time": true, "probes": true,
+	"timeout of a call": true, "calls in progress": true,
 }
 
 func (p *proof) wrong() bool {

@@ -112,6 +112,7 @@ Exit codes:
 		newValidateCommand(),
 		newSchemaCommand(),
 		newJudgeCommand(),
+		newWatchCommand(),
 		newReportCommand(),
 		newCompareCommand(),
 		newGateCommand(),

@@ -56,7 +56,12 @@ var refutedBy = map[string]string{
 	"bulkhead-shared-pool": "bulkhead", "bulkhead-over-limit": "bulkhead", "bulkhead-slow-reject": "bulkhead", "bulkhead-leaks": "bulkhead",
 	"timeout-none":      "timeout",
 	"chatty-n-plus-one": "fanout", "chatty-serial": "fanout",
-	"fallback-errors-only": "stands", "slo-errors-only": "slo",
+	"fallback-errors-only":    "stands",
+	"shed-unbounded-queue":    "shed",
+	"grpc-retries-any":        "retry",
+	"idempotent-dedupes-late": "effects", "metastable-unbounded-queue": "recovery",
+	"growth-hoards":   "growth",
+	"slo-errors-only": "slo",
 }
 
 // libraries are the sound examples with the other libraries people use.

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/reports"
@@ -32,6 +33,7 @@ type runOptions struct {
 	json    bool
 	quiet   bool
 	lead    leadOptions
+	export  exportOptions
 }
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
@@ -44,6 +46,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print results as JSON, one document per run, instead of the summary")
 	o.lead.AddFlags(f)
 	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr, nor what the plan cannot decide")
+	o.export.AddFlags(f)
 }
 
 func newRunCommand() *cobra.Command {
@@ -124,6 +127,8 @@ type runner struct {
 	run            func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)
 	getenv         func(string) string
 	stdout, stderr io.Writer
+
+	live *export.Live // of what other systems are told; nil is none
 }
 
 // job is one experiment with the file it came from.
@@ -151,6 +156,13 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 	}
 	ctx, release := interruptible(ctx, shown.say)
 	defer release()
+	live, end, err := r.options.export.open(ctx, r.getenv, shown.say)
+	if err != nil {
+		shown.say(errorText(err))
+		return exitFailed
+	}
+	defer end()
+	r.live = live
 	code := exitHeld
 	for _, j := range jobs {
 		if ctx.Err() != nil {
@@ -183,7 +195,7 @@ func (r *runner) plan(ctx context.Context, shown *progressQueue, jobs []job) exi
 
 // runOne runs one experiment, writes its reports and prints its result.
 func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCode {
-	options := chaos.Options{Out: j.out, Self: r.self, Judge: []string{r.self[0], "judge"}, Origin: j.origin}
+	options := chaos.Options{Out: j.out, Self: r.self, Judge: []string{r.self[0], "judge"}, Origin: j.origin, Live: r.live}
 	if !r.options.quiet {
 		options.Watch = shown.watch // without it no provisional rulings are computed
 	}

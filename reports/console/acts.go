@@ -37,6 +37,7 @@ type actor struct {
 // acts are all that there is to do, by path.
 var acts = map[string]act{
 	"/begin":    {Owner, "begin the load", (*Console).begin},
+	"/go-on":    {Owner, "let faults come", (*Console).goOn},
 	"/end":      {Owner, "end the load", (*Console).end},
 	"/arm":      {Operator, "arm a fault", (*Console).arm},
 	"/disarm":   {Operator, "disarm a fault", (*Console).disarm},
@@ -70,6 +71,10 @@ func (c *Console) begin(a actor, _ url.Values) (gameday.Entry, error) {
 		c.config.Tell("the load is begun by " + a.By())
 	}
 	return e, err
+}
+
+func (c *Console) goOn(a actor, _ url.Values) (gameday.Entry, error) {
+	return gameday.Entry{Do: gameday.GoOn}, c.hand.GoOn(a.By())
 }
 
 func (c *Console) end(a actor, _ url.Values) (gameday.Entry, error) {

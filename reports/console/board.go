@@ -202,7 +202,7 @@ func (b *board) says(e evidence.Event) (tone, text string) {
 		return "heal", "healed " + name + by
 	case evidence.KindPhase:
 		if e.Text == "chaos" {
-			return "phase", "the system is steady: faults may come"
+			return "phase", "faults may come"
 		}
 		return "phase", "phase: " + e.Text
 	case evidence.KindAlert:

@@ -43,7 +43,7 @@ type linkColumn struct {
 // add takes the second that ends at a time.
 func (c *columns) add(at time.Duration, t *evidence.Tick) {
 	c.step = max(1, c.step)
-	second := max(0, int(math.Ceil(at.Seconds()-1e-6))-1)
+	second := max(0, int(math.Round(at.Seconds()))-1) // a tick comes a little after its second
 	for second/c.step >= mostColumns {
 		c.halve()
 	}
@@ -127,13 +127,13 @@ func (c *columns) last() column {
 // charts is the stack over the run so far: the rate by outcome, times, and each link.
 func (c *columns) charts(faults []fault, now time.Duration, links []string) []*chart.Chart {
 	bands := bandsOf(faults, now)
-	width := max(leastWidth, math.Ceil(now.Seconds()))
+	slots := int(math.Ceil(max(leastWidth, now.Seconds(), float64(len(c.all)*c.step)) / float64(c.step))) // those to come are empty
 	blank := func(id, title, desc string, kind chart.Kind, height int) *chart.Chart {
-		return &chart.Chart{ID: id, Title: title, Desc: desc, Height: height, Bands: bands, Step: float64(c.step), N: len(c.all),
-			X: chart.Axis{Kind: chart.Time, Max: width}, Y: chart.Axis{Kind: kind, Log: kind == chart.Millis}}
+		return &chart.Chart{ID: id, Title: title, Desc: desc, Height: height, Bands: bands, Step: float64(c.step), N: slots,
+			X: chart.Axis{Kind: chart.Time, Max: float64(slots * c.step)}, Y: chart.Axis{Kind: kind, Log: kind == chart.Millis}}
 	}
 	rate := func(count func(column) uint64) chart.Values {
-		return c.values(func(col column) float64 { return float64(count(col)) / float64(max(1, col.seconds)) })
+		return c.values(slots, func(col column) float64 { return float64(count(col)) / float64(max(1, col.seconds)) })
 	}
 	requests := blank("requests", "Requests", "How many requests ended well and not, and how many were offered, per second.", chart.Rate, 170)
 	ok := rate(func(col column) uint64 { return col.ok })
@@ -145,7 +145,7 @@ func (c *columns) charts(faults []fault, now time.Duration, links []string) []*c
 	}
 	times := blank("times", "Response time, worst second of a column", "The response time of what ended, on an axis of powers of ten.", chart.Millis, 120)
 	took := func(of func(column) time.Duration) chart.Values {
-		return c.values(func(col column) float64 {
+		return c.values(slots, func(col column) float64 {
 			if !col.hasTime {
 				return math.NaN()
 			}
@@ -167,17 +167,18 @@ func (c *columns) charts(faults []fault, now time.Duration, links []string) []*c
 		}
 		flight := blank("flight"+strconv.Itoa(i), "In flight over "+name, "The most calls that were in flight at the end of a second.", chart.Count, 60)
 		flight.Series = []chart.Series{{Name: "in flight", Tone: chart.Teal,
-			Y: c.values(func(col column) float64 { return float64(col.links[name].inFlight) })}}
+			Y: c.values(slots, func(col column) float64 { return float64(col.links[name].inFlight) })}}
 		all = append(all, calls, flight)
 	}
 	return all
 }
 
-func (c *columns) values(of func(column) float64) chart.Values {
-	all := make(chart.Values, len(c.all))
-	for i, col := range c.all {
-		if all[i] = math.NaN(); col.seconds > 0 {
-			all[i] = of(col)
+// values are a figure of each of so many columns; none where nothing is known.
+func (c *columns) values(slots int, of func(column) float64) chart.Values {
+	all := make(chart.Values, slots)
+	for i := range all {
+		if all[i] = math.NaN(); i < len(c.all) && c.all[i].seconds > 0 {
+			all[i] = of(c.all[i])
 		}
 	}
 	return all

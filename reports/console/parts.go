@@ -41,14 +41,22 @@ var partNames = []string{"status", "force", "armed", "hypothesis", "charts", "pe
 type rendered struct {
 	mu      sync.Mutex
 	version int
+	at      time.Time
 	parts   map[string]string
 }
 
-// parts are the parts as of now, by name. They are made once for all who ask. Nobody
-// may change them.
-func (c *Console) parts() (map[string]string, error) {
+// goodFor is how long parts are good enough for streams, however much happens: to make
+// them takes milliseconds, which the load may need.
+const goodFor = 200 * time.Millisecond
+
+// parts are the parts by name: as of now, or a little older where that is good enough.
+// They are made once for all who ask. Nobody may change them.
+func (c *Console) parts(fresh bool) (map[string]string, error) {
 	c.rendered.mu.Lock()
 	defer c.rendered.mu.Unlock()
+	if !fresh && time.Since(c.rendered.at) < goodFor {
+		return c.rendered.parts, nil // the board changes every second, so that what is newer comes soon
+	}
 	v := c.view()
 	if c.rendered.parts != nil && v.version == c.rendered.version {
 		return c.rendered.parts, nil
@@ -61,7 +69,7 @@ func (c *Console) parts() (map[string]string, error) {
 		}
 		all[name] = html
 	}
-	c.rendered.parts, c.rendered.version = all, v.version
+	c.rendered.parts, c.rendered.version, c.rendered.at = all, v.version, time.Now()
 	return all, nil
 }
 
@@ -90,7 +98,7 @@ type roomPage struct {
 
 func (c *Console) renderPage(a actor, flash string) ([]byte, error) {
 	lines, _ := c.board.since(0)
-	parts, err := c.parts() // after the lines: what is newer comes by the stream
+	parts, err := c.parts(true) // after the lines: what is newer comes by the stream
 	if err != nil {
 		return nil, err
 	}
@@ -302,11 +310,12 @@ func (v *view) claims(x *experiment.Experiment, verdicts []judge.Verdict, foreto
 				continue
 			}
 			p := predictionView{By: who, Mark: rulingMarks[r], Class: r.String()}
-			if v.Final && i < len(verdicts) {
+			switch {
+			case !v.Final || i >= len(verdicts):
+			case verdicts[i].Ruling == r:
+				p.Right = "right"
+			case verdicts[i].Ruling != judge.Inconclusive: // else nobody was wrong
 				p.Right = "wrong"
-				if verdicts[i].Ruling == r {
-					p.Right = "right"
-				}
 			}
 			one.Predictions = append(one.Predictions, p)
 		}

@@ -43,12 +43,12 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	comment := time.NewTicker(commentEvery)
 	defer comment.Stop()
 	for {
-		if !s.update() {
+		if !s.update(false) {
 			return
 		}
 		select {
 		case <-c.closed:
-			if s.update() {
+			if s.update(true) {
 				s.message(0, "end", "")
 				s.flush()
 			}
@@ -88,8 +88,8 @@ type stream struct {
 	seen    int               // the last line
 }
 
-// update sends what is new, and reports whether that could be sent.
-func (s *stream) update() bool {
+// update sends what is new, and reports whether that could be sent; last is for good.
+func (s *stream) update(last bool) bool {
 	lines, ok := s.c.board.since(s.seen)
 	if !ok {
 		s.message(0, "reload", "") // lines are missing that are not kept: the page has what there is
@@ -103,7 +103,7 @@ func (s *stream) update() bool {
 		s.seen = max(s.seen, l.ID)
 		s.message(l.ID, "line", html)
 	}
-	parts, err := s.c.parts()
+	parts, err := s.c.parts(last)
 	if err != nil {
 		return false
 	}

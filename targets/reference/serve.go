@@ -79,6 +79,26 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 		}
 		defer p.close()
 		server = overNetHTTP(life, p)
+	case "worker":
+		settings, err := parseWorker(c.With)
+		if err != nil {
+			return err
+		}
+		if len(c.Deps) > 0 {
+			return errors.New("a worker calls nobody: take the links from it out, or make it a frontend or a page")
+		}
+		server = overNetHTTP(life, newWorker(settings))
+	case "rpc":
+		settings, err := parseRPC(c.With)
+		if err != nil {
+			return err
+		}
+		g, err := newRPC(settings, c.Deps)
+		if err != nil {
+			return err
+		}
+		defer g.close()
+		server = overH2C(overNetHTTP(life, g))
 	case "dependency":
 		settings, err := parseDependency(c.With)
 		if err != nil {

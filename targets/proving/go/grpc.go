@@ -22,8 +22,8 @@ const serviceConfig = `{"methodConfig": [{"name": [{}], "retryPolicy": {
 // opaque are messages that are left as they are.
 type opaque struct{}
 
-func (opaque) Name() string                   { return "opaque" }
-func (opaque) Marshal(any) ([]byte, error)    { return nil, nil }
+func (opaque) Name() string                    { return "opaque" }
+func (opaque) Marshal(any) ([]byte, error)     { return nil, nil }
 func (opaque) Unmarshal(_ []byte, _ any) error { return nil }
 
 // grpcRetries answers each request by a unary call, which grpc-go repeats as its service

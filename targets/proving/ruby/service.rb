@@ -29,8 +29,8 @@ connection = Faraday.new(url: ENV.fetch('DEPENDENCY'), request: { timeout: (ENV[
   f.adapter Faraday.default_adapter
 end
 
-host, port = ENV.fetch('ADDR').rsplit(':', 2).then { |all| [all[0], all[-1].to_i] }
-server = WEBrick::HTTPServer.new(BindAddress: host, Port: port, MaxClients: 1024, AccessLog: [], Logger: WEBrick::Log.new(nil, 0))
+host, port = ENV.fetch('ADDR').split(':')
+server = WEBrick::HTTPServer.new(BindAddress: host, Port: port.to_i, MaxClients: 1024, AccessLog: [], Logger: WEBrick::Log.new(nil, 0))
 server.mount_proc('/') do |request, response|
   next if request.path == '/healthz'
 
