@@ -77,10 +77,14 @@ type owing struct {
 }
 
 // Lead connects to the broker of a run, and lets agents join.
-func Lead(ctx context.Context, j Join, want int, version string, say func(string), more ...nats.Option) (_ *Coordinator, err error) {
-	c := &Coordinator{Want: want, Version: version, Join: j, Say: say, subject: subjectsOf(j.Token), watch: startWatch(),
+func Lead(ctx context.Context, j Join, want int, version string, say func(string)) (*Coordinator, error) {
+	return lead(ctx, j, want, version, say, leases{})
+}
+
+func lead(ctx context.Context, j Join, want int, version string, say func(string), lease leases) (_ *Coordinator, err error) {
+	c := &Coordinator{Want: want, Version: version, Join: j, Say: say, lease: lease, subject: subjectsOf(j.Token), watch: startWatch(),
 		feeds: make(chan jetstream.Msg, 64), grown: make(chan struct{}, 1), quit: func() {}}
-	if c.conn, err = connect(j, coordinatorUser, nil, more...); err != nil {
+	if c.conn, err = connect(j, coordinatorUser, nil); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -432,6 +436,9 @@ func (c *Coordinator) deal(agents []*joined, l chaos.Carried) error {
 	return nil
 }
 
+// orderWithin is how long an agent has to answer an order.
+const orderWithin = 10 * time.Second
+
 // order has an agent do something, and waits for its answer. One that does not answer is
 // not ready, and nobody begins.
 func (c *Coordinator) order(ctx context.Context, a *joined, o order) error {
@@ -443,7 +450,7 @@ func (c *Coordinator) order(ctx context.Context, a *joined, o order) error {
 	if len(text) > maxMessage-4096 {
 		return fmt.Errorf("the plan has %d bytes as a message, and at most %d go to agents: make bodies or routes fewer", len(text), maxMessage-4096)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.lease.lost())
+	ctx, cancel := context.WithTimeout(ctx, orderWithin)
 	defer cancel()
 	m, err := c.conn.RequestWithContext(ctx, subject, text)
 	if err != nil {

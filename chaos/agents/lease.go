@@ -12,4 +12,4 @@ func (l leases) lost() time.Duration { return cmp.Or(l.lostAfter, LostAfter) }
 func (l leases) stop() time.Duration { return cmp.Or(l.stopAfter, StopAfter) }
 
 // beat is how often to be heard of: three times before one is lost.
-func (l leases) beat() time.Duration { return l.lost() / 3 }
+func (l leases) beat() time.Duration { return min(l.lost(), l.stop()) / 3 }

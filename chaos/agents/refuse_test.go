@@ -18,7 +18,7 @@ import (
 // An agent carries nothing that its operator has not allowed, whatever the plan says: the run
 // does not begin, and says why.
 func TestAgentRefusesWhatItMayNot(t *testing.T) {
-	g := newGround(t, 1, 100, time.Second, leases{})
+	g := newGround(t, 1, 100, time.Second, patient)
 	a := g.agent("elsewhere")
 	a.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -65,7 +65,7 @@ func TestCheckPlan(t *testing.T) {
 
 // Who has another token is not let in, and does not get as far as to ask.
 func TestWrongTokenIsRefused(t *testing.T) {
-	g := newGround(t, 1, 100, time.Second, leases{})
+	g := newGround(t, 1, 100, time.Second, patient)
 	a := g.agent("stranger")
 	a.Join.Token = NewToken()
 	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "does not let it in") {
@@ -100,7 +100,7 @@ func refusedBy(t *testing.T, conn *nats.Conn, subject string, text []byte, why s
 
 // Who joins late, twice, by another version or with a name that is taken has no part.
 func TestOnlyWhoIsWaitedForJoins(t *testing.T) {
-	g := newGround(t, 2, 100, time.Second, leases{})
+	g := newGround(t, 2, 100, time.Second, patient)
 	member := Member{Name: "one", Version: testVersion, Loops: 1, Nonce: "a"}
 	for _, c := range []struct {
 		change func(m *Member)
@@ -127,7 +127,7 @@ func TestOnlyWhoIsWaitedForJoins(t *testing.T) {
 
 // A plan is for one joining, and once. One that was recorded does nothing.
 func TestReplayedPlanIsRefused(t *testing.T) {
-	g := newGround(t, 1, 100, time.Second, leases{})
+	g := newGround(t, 1, 100, time.Second, patient)
 	a := g.agent("again")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -163,7 +163,7 @@ func TestReplayedPlanIsRefused(t *testing.T) {
 
 // An agent may speak and hear on its own subjects alone.
 func TestAgentHasItsSubjectsAlone(t *testing.T) {
-	g := newGround(t, 2, 100, time.Second, leases{})
+	g := newGround(t, 2, 100, time.Second, patient)
 	failed := make(chan error, 16)
 	conn, err := connect(g.broker.Join, "one", nil, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed <- err }))
 	if err != nil {
@@ -193,7 +193,7 @@ func TestAgentHasItsSubjectsAlone(t *testing.T) {
 
 // A message of 100 MB is refused as it begins.
 func TestLargeMessageIsRefused(t *testing.T) {
-	g := newGround(t, 1, 100, time.Second, leases{})
+	g := newGround(t, 1, 100, time.Second, patient)
 	conn, err := net.Dial("tcp", g.broker.Join.Broker.Host)
 	if err != nil {
 		t.Fatal(err)

@@ -85,6 +85,9 @@ func (f *finding) verdict() Verdict {
 		if len(seen) > 0 {
 			v.Reason += ". What was seen may not be the system's: " + strings.Join(seen, "; ")
 		}
+		if gone := goneText(f.run); gone != "" && f.void != gone {
+			v.Reason += ". Besides, " + gone
+		}
 		return v
 	}
 	if v.Ruling == Refuted {

@@ -160,8 +160,8 @@ func blur(run *evidence.Run, from, to time.Duration) time.Duration {
 // the harness was not well in it, or a target ended by itself: "" if neither
 // is so. It is false if the claim does not stand, and says why not.
 func despite(run *evidence.Run, rested []stretch, leans leaning) (why string, stands bool) {
-	if len(run.Gone) > 0 {
-		return goneText(run), false
+	if gone := goneText(run); gone != "" {
+		return gone, false
 	}
 	var whys []string
 	say := func(why string) {
@@ -265,8 +265,11 @@ func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Tro
 }
 
 // goneText says which agents were lost, so that nothing holds: a load without their
-// share is another one than was declared.
+// share is another one than was declared; "" if none was.
 func goneText(run *evidence.Run) string {
+	if len(run.Gone) == 0 {
+		return ""
+	}
 	texts := make([]string, len(run.Gone))
 	for i, g := range run.Gone {
 		texts[i] = fmt.Sprintf("agent %s was lost at %s (%s)", g.Agent, short(g.At), g.Text)

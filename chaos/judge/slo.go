@@ -51,8 +51,11 @@ func (c SLO) Judge(run *evidence.Run) Verdict {
 	case !ok:
 		f.open("", noRoute, c.Route)
 		return f.verdict()
-	case !(c.allowed() > 0 && c.allowed() < 1):
-		f.open("", "no number of requests shows %s: claim steady of the requests that there are, or give success something below 100%%", c.Success)
+	case c.Success <= 0:
+		f.open("", "it claims nothing: give success")
+		return f.verdict()
+	case c.allowed() <= 0:
+		f.open("", "no number of requests shows %s: give success something below that, or claim steady of the requests that there are", c.Success)
 		return f.verdict()
 	case run.Stopped == evidence.Killed:
 		f.distrust("the run has no end: what was under way has no record, and may have failed")
@@ -127,7 +130,7 @@ func (c SLO) settle(f *finding, s service, most, least draws) string {
 	more := most.untilHeld(allowed, confidence)
 	f.numbers.Add("needed", more)
 	text := fmt.Sprintf("%s more that succeed would tell", whole(more))
-	if rate := float64(s.counted.len()) / s.length().Seconds(); more == 1 {
+	if rate := float64(s.counted.len()+s.left) / s.length().Seconds(); more == 1 {
 		text = "1 more that succeeds would tell"
 	} else if rate > 0 {
 		text += fmt.Sprintf(", %s of load as this", roundUp(time.Duration(more/rate*float64(time.Second))))

@@ -14,7 +14,7 @@ import (
 // budget tells, beside the ruling, what each fault cost of the error budget, and which
 // alerts on its burn rate the run would have fired.
 func (c SLO) budget(f *finding, s service) {
-	rate := float64(s.counted.len()) / s.length().Seconds()
+	rate := float64(s.counted.len()+s.left) / s.length().Seconds()
 	budget := c.allowed() * rate * c.period().Seconds()
 	if !(budget > 0) {
 		return
@@ -32,6 +32,10 @@ func (c SLO) budget(f *finding, s service) {
 			until = spans[i+1].from
 		}
 		during := failedIn(s.counted, x.from, until)
+		if during.n == 0 {
+			f.remark("budget", "what %s cost is not known: no request counts that was due from %s to %s", namesOf(x.faults), short(x.from), short(until))
+			continue
+		}
 		more := max(0, during.failed-usual.share()*during.n)
 		f.numbers.Add(fmt.Sprintf("budget_fault_%d_pct", x.faults[0].Index), 100*more/budget)
 		f.remark("budget", "%s cost %s of an error budget of %s at %s: %.0f of %.0f requests due from %s to %s failed", namesOf(x.faults),

@@ -30,7 +30,7 @@ func TestCompletion(t *testing.T) {
 		{"judge ", ":16"},
 		{"report ", ":16"},
 		{"watch ", ":16"},
-		{"target ", "frontend page worker rpc dependency :4"},
+		{"target ", "frontend page store worker rpc dependency :4"},
 		{"load ", ":4"}, // a URL
 		{"run --report ", strings.Join(reports.Formats(), " ") + " :4"},
 		{"run --report json,", "json," + strings.Join(reports.Formats(), " json,") + " :4"},
