@@ -13,13 +13,20 @@ GATES_LENGTH ?= 5s
 GATE_ROUNDS ?= 20
 FUZZTIME ?= 1m
 KILLS    ?= 50
+SOAK     ?= 20m
+RATE     ?= 5000
+SOAK_KILLS ?= 3
+SCRAPED  ?= 60s
 CROSS    ?= arm64
+PROVE_JOBS ?= 2
+PROVING_PACKAGES := haproxy nginx-light apache2 varnish squid curl python3 python3-tenacity python3-urllib3 python3-requests \
+  ruby ruby-faraday ruby-webrick
 TOXIPROXY ?= toxiproxy-server
 GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power gates discover kill-test surroundings cgroup2-test release-check man completions image deps
+.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,7 +51,8 @@ test: deps ## everything, with the race detector
 	$(GO) vet ./...
 	$(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
 	$(GO) test -vet=off -timeout 10m -parallel 2 -run '$(MEASURED)' ./cmd/stormctl
-	$(GO) test -vet=off -race -timeout 10m $$($(GO) list ./... | grep -v /cmd/)
+	$(GO) test -vet=off -race -timeout 10m ./chaos/judge -seeds 1 -model-seeds 1 -short
+	$(GO) test -vet=off -race -timeout 10m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
 	$(GO) test -vet=off -race -timeout 10m -parallel 2 -skip '$(MEASURED)' ./cmd/...
 	$(MAKE) --no-print-directory cross
 
@@ -97,7 +105,31 @@ gates: ## duets (GATES equal, GATES_SLOWER 10% slower, of GATES_LENGTH) and GATE
 	  -gates-slower $(GATES_SLOWER) -gates-length $(GATES_LENGTH) -gate-rounds $(GATE_ROUNDS) -busy $(BUSY)
 
 discover: ## reference services, sound and flawed, measured by discover ROUNDS times; on a quiet machine
-	$(GO) test -count=1 -timeout 170m -run '^TestDiscoverFinds$$' -v ./cmd/stormctl -discover $(ROUNDS)
+	$(GO) test -count=1 -timeout 170m -run '^(TestDiscoverFinds|TestDiscoverPasted)$$' -v ./cmd/stormctl -discover $(ROUNDS)
+
+prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures, false ones, discover; ROUNDS times, quiet and BUSY
+	$(GO) test -count=1 -timeout 175m -run '^TestProve$$' -v ./cmd/stormctl -prove $(ROUNDS) -jobs $(PROVE_JOBS) -only '$(ONLY)' \
+	  -busy $(BUSY) -prove-page $(CURDIR)/docs/implementations.md
+
+# What make prove runs: Go's modules by their lock file, those of Node.js by theirs,
+# and the system's packages.
+proving-ground: ## builds and installs what make prove runs; no other target needs it
+	cd targets/proving/go && $(GO) build -o ../bin/proving .
+	@missing=""; \
+	for p in $(PROVING_PACKAGES); do \
+	  [ "$$(dpkg-query --show --showformat '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
+	done; \
+	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing for the proving ground:$$missing"; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+	cd targets/proving/node && npm ci --silent
+
+soak: deps ## a soak of SOAK (20m) at RATE (5000) a second, killed SOAK_KILLS (3) times and resumed; and one of a week, recorded at speed
+	$(GO) test -count=1 -timeout 24h -run '^TestSoak$$' -v ./cmd/stormctl -soak $(SOAK) -soak-rate $(RATE) -soak-kills $(SOAK_KILLS)
+	$(GO) test -count=1 -timeout 2h -run '^TestSoakAtSpeed$$' -v ./chaos -soak-chapters 1008 -soak-chapter 10m
 
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)
@@ -108,6 +140,11 @@ surroundings: deps ## runs in surroundings that take long to try (no port, 1 GB 
 cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs Debian's user-mode-linux
 	$(GO) test -c -o bin/host.test ./chaos/host
 	chaos/host/testdata/cgroup2.sh bin/host.test
+
+metrics-test: ## a run scraped by Debian's Prometheus for SCRAPED (default 60s), and the dashboard's queries answered by it
+	@command -v prometheus >/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
+	$(GO) test -count=1 -timeout 10m -run '^TestPrometheusScrapes$$' -v ./cmd/stormctl -prometheus $(SCRAPED)
 
 release-check: ## goreleaser's own check of .goreleaser.yaml, actionlint's of action.yml: large downloads, minutes to build
 	$(GO) run $(GORELEASER) check

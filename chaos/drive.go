@@ -11,6 +11,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
@@ -28,17 +29,26 @@ type drive struct {
 	faults   timeline.Timeline
 	rec      *recorder
 	progress *tracker
+	carrier  Carrier // nil sends the load from here
+	soak     *soak   // nil of a run that is judged whole
+
+	steady bool  // the steady state was confirmed before a soak was resumed
+	hand   *Hand // of who takes part; nil is nobody
 
 	begin time.Time                // when the first arrival is due; zero is at once
 	start time.Time                // of the clock that every time of the experiment is on: when the warm-up is over
 	stop  context.CancelCauseFunc  // ends the load, and heals
 	used  map[string]testbed.Usage // by the targets, at start; nil if that was not reached
+
+	mu      sync.Mutex        // guards counted
+	counted map[int][2]uint64 // by index of a fault, what its link had counted when it came
 }
 
 // run returns when the last arrival was due, on that clock. What happens is
 // evidence, even where it went wrong, so there is no error to return.
 func (d *drive) run(ctx context.Context) time.Duration {
 	ctx, d.stop = context.WithCancelCause(ctx)
+	d.counted = map[int][2]uint64{}
 	defer d.stop(nil)
 	if !d.begin.IsZero() {
 		timeline.SleepUntil(ctx, d.begin)
@@ -48,19 +58,33 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	d.progress.begin(d.start)
 	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)
 
+	weights := d.bed.Weigh(ctx)
+	d.rec.weights = weights.Last
 	live := d.record()
 	defer live.wait()
 	watched, links := d.bed.Watch(ctx, d.died), d.watchLinks(ctx, d.bed.Relays)
-	healed := d.runTimeline(ctx)
+	breaking, heal := context.WithCancel(ctx)
+	defer heal()
+	healed := d.runTimeline(breaking)
+	d.hand.begin(breaking, d)
+	asked := d.auditDuring(ctx)
 	end, cause := d.runLoad(ctx, begun)
 	used := d.bed.Usage()
-	d.stop(cause) // a timeline that outlives the load heals now
+	if cause != nil {
+		d.stop(cause)
+	}
+	heal() // a timeline that outlives the load heals now
 	<-healed
+	d.hand.end()
+	asked()
+	d.auditEnd(ctx)
+	d.stop(cause)
 	watched.Wait()
 	links.Wait()
+	weights.Wait()
 	d.addUsage(used)
 
-	if cause != nil && !errors.Is(cause, errNotSteady) {
+	if cause != nil && !errors.Is(cause, errNotSteady) && !errors.Is(cause, errEnough) {
 		d.add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
 	}
 	d.progress.phase("judging", "the load has ended")
@@ -71,16 +95,19 @@ func (d *drive) run(ctx context.Context) time.Duration {
 // record begins to record what the load and the links do, and every second looks
 // at the limits and at how the claims stand.
 func (d *drive) record() *provisional {
-	if len(d.faults) > 0 && claimsSteady(d.x) {
+	if len(d.faults) > 0 && claimsSteady(d.x) && !d.steady {
 		first := slices.MinFunc(d.faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
 		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first.At))
 	}
-	live := &provisional{x: d.x, rec: d.rec, tell: d.progress.verdicts}
+	live := &provisional{x: d.x, dir: d.rec.dir, now: d.rec.now, tell: func(v []judge.Verdict) {
+		d.progress.verdicts(v)
+		d.rec.live.Rulings(v, false)
+	}}
 	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Routes)
 	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
 		d.progress.tick(at, t)
-		if at > 0 && d.progress.watched() && int(at.Seconds())%2 == 0 {
+		if at > 0 && d.soak == nil && (d.progress.watched() || d.rec.live != nil) && int(at.Seconds())%2 == 0 {
 			live.look()
 		}
 		if why := limits.tick(t); why != "" {
@@ -128,7 +155,11 @@ func (d *drive) runTimeline(ctx context.Context) (healed chan struct{}) {
 			d.phase("steady state", "the load begins")
 		}
 		// Each error is in the evidence, with its fault.
-		_ = d.faults.Run(ctx, d.start, d.confirmSteady, timeline.Notify{Injected: d.injected, Healed: d.healed})
+		gate := d.confirmSteady
+		if d.steady {
+			gate = nil
+		}
+		_ = d.faults.Run(ctx, d.start, gate, timeline.Notify{Injected: d.injected, Healed: d.healed})
 		if ctx.Err() == nil && len(d.faults) > 0 {
 			d.phase("healed", "all faults are healed")
 		}
@@ -156,7 +187,7 @@ func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration
 		d.rec.endAt(now)
 		stoppedAt <- now
 	})
-	if err := load.Run(ctx, d.plan, begun, d.rec.observer()); err != nil && ctx.Err() == nil {
+	if err := d.send(ctx, begun); err != nil && ctx.Err() == nil {
 		d.stop(Stopped{"the load could not go on: " + err.Error()})
 	}
 	end, cause = min(d.now(), d.plan.Schedule.Duration()-d.x.Load.Warmup), context.Cause(ctx)
@@ -178,18 +209,43 @@ func (d *drive) confirmSteady() bool {
 	return true
 }
 
+// counts is what a link has counted of a fault since it came the last time, which
+// begins tells: a fault that repeats is counted each time by itself.
+func (d *drive) counts(e timeline.Event, begins bool) (hit, overflow uint64) {
+	f, ok := e.Fault.(interface{ Counts() (hit, overflow uint64) })
+	if !ok {
+		return 0, 0
+	}
+	hit, overflow = f.Counts()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if begins {
+		d.counted[e.Index] = [2]uint64{hit, overflow}
+	}
+	before := d.counted[e.Index]
+	return hit - before[0], overflow - before[1]
+}
+
 func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
+	d.counts(e, true)
 	d.rec.add(faultEvent(evidence.KindInject, at, e, err))
-	d.progress.injected(e.Index, d.x.Chaos[e.Index].String(), at, err)
+	d.progress.injected(e.Index, d.nameOf(e), at, err)
 }
 
 func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
 	healed := faultEvent(evidence.KindHeal, at, e, err)
-	if f, ok := e.Fault.(interface{ Counts() (hit, overflow uint64) }); ok {
-		healed.Hit, healed.Overflow = f.Counts()
-	}
+	healed.By = d.hand.healer(e.Index)
+	healed.Hit, healed.Overflow = d.counts(e, false)
 	d.rec.add(healed)
-	d.progress.healed(e.Index, d.x.Chaos[e.Index].String(), at, err)
+	d.progress.healed(e.Index, d.nameOf(e), at, err)
+}
+
+// nameOf is what the fault of an event is called: of the experiment, or by hand.
+func (d *drive) nameOf(e timeline.Event) string {
+	if e.Index < len(d.x.Chaos) {
+		return d.x.Chaos[e.Index].String()
+	}
+	return d.hand.nameOf(e.Index)
 }
 
 func (d *drive) died(target string, at time.Time, err error) {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -21,9 +20,10 @@ import (
 
 // histLogs is what the histogram logs of a run directory have.
 type histLogs struct {
-	times *hist.Set    // of the whole run, routes in their order; what it had not come to is nil
-	view  *series.View // nil if there were no seconds, or for why
-	why   error        // a log of a link cannot be read, or one is in disorder; without the front's there is no result
+	times *hist.Set                  // of the whole run, routes in their order; what it had not come to is nil
+	view  *series.View               // nil if there were no seconds, or for why
+	links map[string]*hist.Histogram // how long exchanges took, of a soak; nil otherwise
+	why   error                      // a log of a link cannot be read, or one is in disorder; without the front's there is no result
 }
 
 // readLogs reads each log once, in memory that does not grow with them.
@@ -53,11 +53,16 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		}
 	}
 	seen := &histLogs{}
+	faults := run.Faults
+	if run.Soak {
+		faults, seen.links = run.Rounds, map[string]*hist.Histogram{}
+	}
 	seen.view, seen.why = series.Build(series.Source{
-		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: run.Faults, End: run.End, Proofs: proofs(run, verdicts),
-		Ticks: ticks(run), Unwell: run.Unwell, Front: front,
+		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: faults, Gaps: run.Gaps, End: run.End,
+		Proofs: proofs(run, verdicts),
+		Ticks:  ticks(run), Unwell: run.Unwell, Front: front,
 		Behind: func(link string) iter.Seq2[*hist.Interval, error] {
-			return intervals(filepath.Join(dir, linkLog(link)))
+			return seen.summed(link, intervals(filepath.Join(dir, linkLog(link))))
 		},
 	})
 	if failed == nil {
@@ -74,14 +79,76 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 	return seen, nil
 }
 
-// openLog opens a histogram log. One that is not there is empty: the run was killed
-// before its first interval.
-func openLog(path string) (io.ReadCloser, error) {
-	f, err := input.OpenBelow(filepath.Dir(path), filepath.Base(path))
-	if os.IsNotExist(err) {
-		return io.NopCloser(strings.NewReader("")), nil
+// summed adds up the intervals of a link, where that is wanted, as they go by.
+func (l *histLogs) summed(link string, all iter.Seq2[*hist.Interval, error]) iter.Seq2[*hist.Interval, error] {
+	if l.links == nil {
+		return all
 	}
-	return f, err
+	return func(yield func(*hist.Interval, error) bool) {
+		sum := hist.New()
+		l.links[link] = sum
+		for i, err := range all {
+			if err == nil {
+				err = i.AddTo(sum)
+			}
+			if !yield(i, err) {
+				return
+			}
+		}
+	}
+}
+
+// openLog opens a histogram log, or the segments that a soak has in its place. One that
+// is not there is empty: the run was killed before its first interval.
+func openLog(path string) (io.ReadCloser, error) {
+	dir, name := filepath.Split(path)
+	f, err := input.OpenBelow(dir, name)
+	if !os.IsNotExist(err) {
+		return f, err
+	}
+	names, err := evidence.Segments(filepath.Clean(dir), soakLog(name))
+	if os.IsNotExist(err) {
+		err = nil
+	}
+	return &segments{dir: dir, names: names}, err
+}
+
+// segments are those of a histogram log of a soak, one after the other; none is empty.
+type segments struct {
+	dir   string
+	names []string // of those that were not opened yet
+	open  io.ReadCloser
+}
+
+func (s *segments) Read(p []byte) (int, error) {
+	for {
+		if s.open == nil {
+			if len(s.names) == 0 {
+				return 0, io.EOF
+			}
+			f, err := input.OpenBelow(s.dir, s.names[0])
+			if err != nil {
+				return 0, err
+			}
+			s.open, s.names = f, s.names[1:]
+		}
+		n, err := s.open.Read(p)
+		if err != io.EOF {
+			return n, err
+		}
+		if err := s.Close(); err != nil || n > 0 {
+			return n, err
+		}
+	}
+}
+
+func (s *segments) Close() error {
+	if s.open == nil {
+		return nil
+	}
+	err := s.open.Close()
+	s.open = nil
+	return err
 }
 
 // intervals are those of a log, which is opened for them.

@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load/input"
 )
@@ -30,29 +29,32 @@ func Judge(dir string, set ...string) (*result.Result, error) {
 	if err := begun(dir, live); err != nil {
 		return nil, err
 	}
-	r, err := judgeRecords(dir, set)
+	r, err := judgeDir(dir, set, live)
 	if err == nil && live && r.Stopped == evidence.Killed {
 		r.Stopped = result.GoesOn
 	}
 	return r, err
 }
 
-// judgeRecords rules on what is on disk.
+// judgeDir rules on a run directory, whose run goes on or does not.
+func judgeDir(dir string, set []string, goesOn bool) (*result.Result, error) {
+	if chapters.Is(dir) {
+		return judgeSoak(dir, set, true, goesOn)
+	}
+	return judgeRecords(dir, set)
+}
+
+// judgeRecords rules on the records of a run, or of a chapter.
 func judgeRecords(dir string, set []string) (*result.Result, error) {
 	run, err := evidence.Read(dir)
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, ExperimentFile)
-	text, err := input.ReadBelow(dir, ExperimentFile, experiment.File)
+	x, err := readExperiment(dir, set)
 	if err != nil {
 		return nil, err
 	}
-	x, err := experiment.Parse(path, text, experiment.Options{Set: set})
-	if err != nil {
-		return nil, err
-	}
-	if slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, "claims=") }) {
+	if claimsReplaced(set) {
 		run.ClaimLines = nil // they are other claims, which no line of the file has
 	}
 	verdicts := result.Verdicts(x, run)

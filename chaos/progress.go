@@ -129,6 +129,19 @@ func (t *tracker) verdicts(v []judge.Verdict) {
 	t.state.Verdicts = v
 }
 
+// chapter tells what a chapter of a soak came to, and the claims with it.
+func (t *tracker) chapter(text string, sofar []judge.Verdict) {
+	t.verdicts(sofar)
+	t.event(text)
+}
+
+// resumed says that ticks go on at a time on the load's clock.
+func (t *tracker) resumed(at time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ticks, t.ticked = true, at
+}
+
 // since is how long a tick has taken: the first one begins where the load's clock does, or
 // a second before in a warm-up.
 func (t *tracker) since(at time.Duration) time.Duration {

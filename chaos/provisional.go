@@ -35,7 +35,8 @@ const (
 // one episode to the next, does not show yet.
 type provisional struct {
 	x    *experiment.Experiment
-	rec  *recorder
+	dir  string               // of the run
+	now  func() time.Duration // since the start of the load
 	tell func([]judge.Verdict)
 
 	busy atomic.Bool
@@ -43,8 +44,8 @@ type provisional struct {
 
 	// Of the look that is under way.
 	follower *evidence.Follower
-	stretch  int             // the one that now is of
-	now      []judge.Verdict // as it was ruled on last
+	stretch  int             // the one that last is of
+	last     []judge.Verdict // as it was ruled on last
 	before   []judge.Verdict // what the stretches before it came to
 	rest     time.Time       // no look before then
 }
@@ -71,24 +72,24 @@ func (p *provisional) look() {
 // judge is how the claims stand; nil if that has not changed.
 func (p *provisional) judge() []judge.Verdict {
 	if p.follower == nil {
-		p.follower = evidence.Follow(p.rec.dir, judgedAtOnce, p.rec.now)
+		p.follower = evidence.Follow(p.dir, judgedAtOnce, p.now)
 	}
 	stretch, err := p.follower.Read()
 	if err != nil || stretch == nil {
 		return nil
 	}
 	if stretch.Number != p.stretch {
-		p.stretch, p.before, p.now = stretch.Number, standing(p.before, p.now), nil
+		p.stretch, p.before, p.last = stretch.Number, standing(p.before, p.last), nil
 	}
 	stretch.Brief = true
-	p.now = result.Verdicts(p.x, stretch.Run)
+	p.last = result.Verdicts(p.x, stretch.Run)
 	if stretch.From > 0 || stretch.Ended {
-		for i := range p.now {
-			p.now[i].Reason += fmt.Sprintf(" (so far; of the run from %s to %s)",
+		for i := range p.last {
+			p.last[i].Reason += fmt.Sprintf(" (so far; of the run from %s to %s)",
 				stretch.From.Round(time.Millisecond), stretch.To.Round(time.Millisecond))
 		}
 	}
-	return standing(p.before, p.now)
+	return standing(p.before, p.last)
 }
 
 // standing is how claims stand after what was before and what is now: what was

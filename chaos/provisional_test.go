@@ -143,7 +143,7 @@ claims:
 	}
 	defer rec.closeFiles()
 	var now time.Duration
-	s := &provisional{x: x, rec: rec, follower: evidence.Follow(dir, judgedAtOnce, func() time.Duration { return now })}
+	s := &provisional{x: x, dir: dir, now: rec.now, follower: evidence.Follow(dir, judgedAtOnce, func() time.Duration { return now })}
 	exchange, most := rec.exchange("bank"), uint64(0)
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -12,8 +12,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/proxy"
+	"github.com/stormctl/stormctl/chaos/rollup"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
@@ -43,67 +46,92 @@ type recorder struct {
 	timeline *evidence.TimelineWriter
 	memory   *evidence.Memory // for the gate; nil if nobody asks it
 	watch    *watch.Watch
-	warmed   uint64 // arrivals that are the warm-up's: those up to this number
+	warmed   uint64           // arrivals that are the warm-up's: those up to this number
+	chapters *chapters.Writer // the records' files of a soak; nil of a run that is judged whole
+	seconds  *rollup.Writer   // and its seconds and histogram logs
 	front    *evidence.FrontWriter
+	values   *evidence.ValueWriter // nil without data
+	access   []bool                // which of header.Routes have to do with data; nil without data
 	frontLog *hist.LogFile
 	links    map[string]*linkRecorder
 
-	start  time.Time
+	start time.Time
+	from  time.Duration // where the clock was when a soak was resumed; 0 otherwise
+
+	asleep func() time.Duration // for how long the machine was suspended since it was booted, until now
+	slept  time.Duration        // the same, by the last second
+
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
-	onFail func(error) // is told once of a file that cannot be written; nil is not told
-}
 
-// linkRecorder collects the exchanges of one link.
-type linkRecorder struct {
-	mu    sync.Mutex // held for an append or a swap
-	batch []evidence.Exchange
-	spare []evidence.Exchange
-
-	file   *evidence.BehindWriter
-	hist   *hist.Histogram
-	log    *hist.LogFile
-	errors uint64 // since the last tick
-	busy   func() int
-	unread func() (connections uint64, first string)
-
-	connections bool // its records are of connections, not exchanges
+	telling sync.Mutex
+	onEvent func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
+	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
+	live    *export.Live                          // nil is none
+	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
 // newRecorder makes the files. The first line of the timeline is on disk when
 // it returns.
 func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
-	relays map[string]proxy.Relay) (rec *recorder, err error) {
-	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{}}
-	rec.watch = watch.New(watch.Config{Rows: len(h.Routes), Shards: shards, Warmup: warmup, Second: rec.second, Flush: func() {
+	relays map[string]proxy.Relay) (*recorder, error) {
+	return makeRecorder(dir, h, warmup, schedule, shards, relays, nil)
+}
+
+// makeRecorder does the same, or opens the files of a soak that is resumed.
+func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
+	relays map[string]proxy.Relay, resumed *resumption) (rec *recorder, err error) {
+	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
+		asleep: asleep, slept: asleep()}
+	c := watch.Config{Rows: len(h.Routes), Shards: shards, Warmup: warmup, Second: rec.second, Flush: func() {
 		rec.flush()
 		rec.tellFailure()
-	}})
+	}}
+	if resumed != nil {
+		rec.header.Started, rec.from = resumed.started, resumed.to
+		c.Warmup, c.From = 0, resumed.to
+	}
+	rec.watch = watch.New(c)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, rec.closeFiles())
 		}
 	}()
-	if rec.timeline, err = evidence.CreateTimeline(filepath.Join(dir, evidence.TimelineFile)); err != nil {
+	if rec.timeline, err = openTimeline(filepath.Join(dir, evidence.TimelineFile), resumed != nil); err != nil {
 		return rec, err
 	}
-	rec.add(evidence.Event{Kind: evidence.KindStart, Start: &h})
+	if resumed == nil {
+		rec.add(evidence.Event{Kind: evidence.KindStart, Start: &h})
+	}
 	if err = rec.timeline.Err(); err != nil {
 		return rec, err
 	}
-	if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
+	if h.Soak {
+		rec.front = evidence.NewFront(h.Routes, shards)
+	} else if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
 		return rec, err
 	}
-	if rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started); err != nil {
+	if err = rec.tellAccess(shards); err != nil {
 		return rec, err
 	}
-	if warmup > 0 {
+	if h.Soak {
+		rec.seconds, err = rollup.New(rollup.Config{Dir: dir, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
+	} else {
+		rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started)
+	}
+	if err != nil {
+		return rec, err
+	}
+	if warmup > 0 && resumed == nil {
 		rec.warmed = arrivals.DueBefore(schedule, warmup)
 	}
 	for name, relay := range relays {
 		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, unread: relay.Unread}
 		rec.links[name] = l
+		if h.Soak {
+			continue
+		}
 		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
 			return rec, err
 		}
@@ -119,7 +147,17 @@ func (rec *recorder) add(e evidence.Event) {
 	if rec.mask != nil {
 		e.Text, e.Error = rec.mask(e.Text), rec.mask(e.Error)
 	}
-	rec.timeline.Add(e)
+	if rec.onEvent == nil {
+		rec.timeline.Add(e)
+	} else {
+		rec.telling.Lock() // so that lines are told in their order
+		rec.onEvent(rec.timeline.Add(e), e)
+		rec.telling.Unlock()
+	}
+	if rec.chapters != nil {
+		rec.chapters.Add(e)
+	}
+	rec.live.Event(e)
 	if rec.memory != nil {
 		rec.memory.Event(e)
 	}
@@ -146,6 +184,9 @@ func (rec *recorder) observed() (*evidence.Run, error) {
 			return run, nil
 		}
 	}
+	if rec.chapters != nil {
+		return evidence.Read(rec.chapters.Present())
+	}
 	return evidence.Read(rec.dir)
 }
 
@@ -154,49 +195,15 @@ func (rec *recorder) observe(i int, s load.Sample) {
 	s = rec.inRow(s)
 	rec.watch.Tally.Observe(i, s)
 	rec.front.Record(i, s)
-}
-
-// inRow gives a step the place of its own.
-func (rec *recorder) inRow(s load.Sample) load.Sample {
-	if rec.rows != nil {
-		s.Route = rec.rows[s.Route] + s.Step
+	if rec.access != nil && rec.access[s.Route] && s.Outcome != load.Unsent {
+		rec.values.Record(i, s.ID)
 	}
-	return s
 }
 
 // observer is what the load gives its samples to. It is on the event loops' hot
 // path.
 func (rec *recorder) observer() load.Observe {
 	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.inRow(s)) }, rec.observe)
-}
-
-// tellSteps has the steps of routes recorded apart from them, as if each were a
-// route: they have their own times, and their own calls behind the system. It
-// must be called before anything is observed.
-func (rec *recorder) tellSteps(routes []load.Route) {
-	for _, r := range routes {
-		rec.rows = append(rec.rows, len(rec.steps))
-		rec.steps = append(rec.steps, false)
-		for range r.Then {
-			rec.steps = append(rec.steps, true)
-		}
-	}
-}
-
-// exchange returns what a link's relay calls for every exchange. Those of the
-// warm-up are left out as its requests are, and so are late retries of them:
-// evidence of the one without the other would be of a call that nobody made. Of
-// connections none is left out: those from before are there still.
-func (rec *recorder) exchange(link string) func(evidence.Exchange) {
-	l := rec.links[link]
-	return func(x evidence.Exchange) {
-		if x.Begin < 0 && !l.connections || x.ID > 0 && x.ID <= rec.warmed {
-			return
-		}
-		l.mu.Lock()
-		l.batch = append(l.batch, x)
-		l.mu.Unlock()
-	}
 }
 
 // begin starts writing; onTick is told of every second, those of the warm-up
@@ -209,8 +216,14 @@ func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at ti
 // failure is why a file cannot be written; nil if all can.
 func (rec *recorder) failure() error {
 	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.Err()}
+	if rec.values != nil {
+		errs = append(errs, rec.values.Err())
+	}
 	for _, name := range slices.Sorted(maps.Keys(rec.links)) {
 		errs = append(errs, rec.links[name].file.Err(), rec.links[name].log.Err())
+	}
+	if rec.chapters != nil {
+		errs = append(errs, rec.chapters.Err(), rec.seconds.Err())
 	}
 	for _, err := range errs {
 		if err != nil {
@@ -233,40 +246,36 @@ func (rec *recorder) tellFailure() {
 
 // flush writes the records that have come since the last one.
 func (rec *recorder) flush() {
-	rec.front.Flush(rec.memory)
+	if rec.chapters != nil {
+		rec.front.Drain(rec.memory, rec.chapters.Sample)
+	} else {
+		rec.front.Flush(rec.memory)
+	}
+	if rec.values != nil {
+		rec.values.Flush()
+	}
 	for name, l := range rec.links {
 		batch := l.flush()
+		if rec.chapters != nil {
+			rec.chapters.Exchanges(name, batch)
+		}
 		if rec.memory != nil {
 			rec.memory.Exchanges(name, batch)
 		}
 	}
-}
-
-// flush returns what it wrote, which holds until the next one.
-func (l *linkRecorder) flush() []evidence.Exchange {
-	l.mu.Lock()
-	batch := l.batch
-	l.batch = l.spare[:0]
-	l.mu.Unlock()
-	l.file.Write(batch)
-	for i := range batch {
-		l.hist.Record(batch[i].Duration())
-		if batch[i].Status == 0 || batch[i].Status >= 500 {
-			l.errors++
-		}
+	if rec.chapters != nil {
+		rec.chapters.Flush(rec.now())
 	}
-	l.spare = batch
-	return batch
 }
 
 // second records a second of the load. One of the warm-up is no evidence, but the
 // limits that protect the system hold there too.
 func (rec *recorder) second(s watch.Second) {
 	t := rec.tick(s)
+	rec.live.Second(s, t.Offered, t.Links, t.Targets, t.Lost)
 	switch {
 	case s.From >= 0:
-		rec.add(evidence.Event{At: evidence.Seconds(s.At), Kind: evidence.KindTick, Tick: &t})
-		rec.writeLogs(s)
+		rec.writeSecond(s, &t)
 	case s.At == 0:
 		rec.noteWarmup() // what is still under way is in a second note, if nobody kills us
 	}
@@ -287,6 +296,10 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
 		Extent: rec.front.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
+	if rec.values != nil {
+		extent := rec.values.Extent()
+		t.Values = &extent
+	}
 	for i, name := range rec.header.Routes {
 		ended := s.Interval.Outcomes[i]
 		before := t.Ended
@@ -301,6 +314,9 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		if ended != ([load.Outcomes]uint64{}) {
 			t.Routes[name] = ended
 		}
+	}
+	if rec.weights != nil {
+		t.Targets = rec.weights()
 	}
 	for name, l := range rec.links {
 		if t.Links == nil {
@@ -346,37 +362,24 @@ func (rec *recorder) offered(from, to time.Duration) uint64 {
 	return uint64(math.Round(float64(rec.schedule.Rate((from+to)/2)) * (to - from).Seconds()))
 }
 
-// lost is how many records could not be kept so far.
-func (rec *recorder) lost() uint64 {
-	lost := rec.front.Lost()
-	for _, l := range rec.links {
-		lost += l.file.Lost()
-	}
-	return lost
-}
-
 // writeLogs appends a second to the histogram logs.
 func (rec *recorder) writeLogs(s watch.Second) {
-	front := s.Interval.Times
-	tagged := []hist.Tagged{{Tag: lagTag, Histogram: front.Lag}}
-	for i, name := range rec.header.Routes {
-		tagged = append(tagged, seen(name, front.Response[i])...)
-		tagged = append(tagged, seen(name+serviceSuffix, front.Service[i])...)
-	}
-	rec.frontLog.Write(s.From, s.At, tagged...)
+	rec.frontLog.Write(s.From, s.At, rec.frontTagged(s)...)
 	for name, l := range rec.links {
 		l.log.Write(s.From, s.At, seen(name, l.hist)...)
 		l.hist.Reset()
 	}
 }
 
-// seen is a histogram to write if there is anything in it: logs grow with what
-// happens, not with how many there are that it could happen to.
-func seen(tag string, h *hist.Histogram) []hist.Tagged {
-	if h.Count() == 0 {
-		return nil
+// frontTagged is what callers saw in a second.
+func (rec *recorder) frontTagged(s watch.Second) []hist.Tagged {
+	front := s.Interval.Times
+	tagged := []hist.Tagged{{Tag: lagTag, Histogram: front.Lag}}
+	for i, name := range rec.header.Routes {
+		tagged = append(tagged, seen(name, front.Response[i])...)
+		tagged = append(tagged, seen(name+serviceSuffix, front.Service[i])...)
 	}
-	return []hist.Tagged{{Tag: tag, Histogram: h}}
+	return tagged
 }
 
 // stop ends the writing in the background. The links may go on until close.
@@ -390,7 +393,11 @@ func (rec *recorder) close(end time.Duration) error {
 	rec.noteWarmup()
 	rec.watch.Close()
 	rec.add(evidence.Event{At: evidence.Seconds(end), Kind: evidence.KindEnd})
-	return rec.closeFiles()
+	var err error
+	if rec.chapters != nil {
+		err = rec.chapters.Close(end)
+	}
+	return errors.Join(err, rec.closeFiles())
 }
 
 // closeFiles closes the files that were made.
@@ -402,8 +409,14 @@ func (rec *recorder) closeFiles() error {
 	if rec.front != nil {
 		errs = append(errs, rec.front.Close())
 	}
+	if rec.values != nil {
+		errs = append(errs, rec.values.Close())
+	}
 	if rec.frontLog != nil {
 		errs = append(errs, rec.frontLog.Close())
+	}
+	if rec.seconds != nil {
+		errs = append(errs, rec.seconds.Close())
 	}
 	for _, l := range rec.links {
 		if l.file != nil {

@@ -12,8 +12,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
@@ -35,9 +37,22 @@ type Options struct {
 	// begin: runs that are to go side by side get the same time. nil begins at once.
 	Begin func(context.Context) (time.Time, error)
 
+	// Carrier sends the load, in the place of this process; nil sends it from here. It goes
+	// not with Begin.
+	Carrier Carrier
+	// Hand takes part in the run while it goes on; nil is nobody. The palette of the
+	// experiment is for it alone.
+	Hand *Hand
+	// Judge is the command that judges a run directory, for the chapters of a soak; nil
+	// judges them in this process, whose memory and pauses are the load's.
+	Judge []string
+
 	// Watch is told of progress, by one goroutine at a time; nil is not told. It
 	// must not block: the run waits for it.
 	Watch func(Progress)
+
+	// Live is told what other systems are to know; nil is none.
+	Live *export.Live
 }
 
 // Stopped is the cause of a run that ended before its time.
@@ -59,10 +74,17 @@ func (u Unwritten) Unwrap() error { return u.Err }
 //
 // Everything that the run started or injected is gone when it returns.
 func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.Result, error) {
+	if opts.Hand != nil && x.Repeats() > 0 {
+		return nil, errors.New("a game day is judged whole, and a run whose faults repeat in chapters: leave out every:, " +
+			"or list each event by itself")
+	}
 	resolved := *x // the seed is drawn once and kept in the run directory
 	x = &resolved
 	if x.Seed == 0 {
 		x.Seed = random() >> 11 // a number that any JSON reader keeps exactly
+	}
+	if opts.Hand == nil {
+		x.GameDay = nil
 	}
 	in, err := x.ReadInputs()
 	if err != nil {
@@ -88,34 +110,53 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err := writeNew(root, ExperimentFile, text); err != nil {
 		return nil, err
 	}
-	if err := execute(ctx, x, in, schedule, dir, root, opts); err != nil {
+	if err := opts.Hand.made(dir); err != nil {
+		return nil, err
+	}
+	if err := execute(ctx, x, in, schedule, text, dir, root, opts, nil); err != nil {
 		err = in.MaskError(err)
 		if !errors.As(err, new(Unwritten)) {
 			_ = noteNotStarted(root, err) // without it the directory is not taken again
 		}
 		return nil, fmt.Errorf("%w (run directory: %s)", err, dir)
 	}
-	r, err := judgeRecords(dir, nil)
+	return finished(dir, opts)
+}
+
+// finished is the result of a run that has just ended, which is sealed.
+func finished(dir string, opts Options) (*result.Result, error) {
+	r, err := ruleOn(dir)
 	if err != nil {
 		return nil, orRemoved(dir, err)
 	}
+	opts.Live.Rulings(r.Verdicts, true)
 	if r.Chain, err = result.Seal(dir); err != nil {
 		r.Notes = append(r.Notes, "the run directory cannot be verified later: "+err.Error())
 	}
 	return r, nil
 }
 
+// ruleOn rules on a run that has just ended. The chapters of a soak were judged while it
+// went on.
+func ruleOn(dir string) (*result.Result, error) {
+	if chapters.Is(dir) {
+		return judgeSoak(dir, nil, false, false)
+	}
+	return judgeRecords(dir, nil)
+}
+
 // execute makes the evidence: it stands up the test bed, drives the load and the
-// timeline, and ends everything.
+// timeline, and ends everything. A soak that is resumed goes on with what is left.
 func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, schedule arrivals.Schedule,
-	dir string, root *os.Root, opts Options) (err error) {
+	text []byte, dir string, root *os.Root, opts Options, resumed *resumption) (err error) {
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	progress := newTracker(x, schedule.Duration(), opts.Watch)
 	progress.mask = in.Mask
 
-	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Root: root, Run: random(), Self: opts.Self})
+	_, long := x.InChapters(schedule.Duration())
+	bed, err := testbed.Prepare(ctx, x, in, testbed.Options{Dir: dir, Root: root, Run: random(), Self: opts.Self, Soak: long})
 	if err != nil {
 		return err
 	}
@@ -129,20 +170,50 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err := bed.Start(ctx, func(text string) { progress.phase("starting", text) }); err != nil {
 		return err
 	}
+	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
+	shards := load.Shards(plan)
 	var begin time.Time
 	if opts.Begin != nil {
 		if begin, err = opts.Begin(ctx); err != nil {
 			return err
 		}
+	} else if opts.Carrier != nil {
+		if _, soak := chapterPlan(x, faults, schedule.Duration()); soak {
+			return errors.New("a soak that is judged in chapters is not handed to agents yet: send its load from here")
+		}
+		shards = opts.Carrier.Shards()
+		var notes []string
+		say := func(text string) { progress.phase("starting", text) }
+		if begin, notes, err = handOut(ctx, opts.Carrier, text, plan, x.Load.Warmup, say); err != nil {
+			return err
+		}
+		bed.Notes = append(bed.Notes, notes...)
 	}
-	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
+	if resumed != nil {
+		plan.Schedule, begin = resumed.rest(plan.Schedule, x.Load.Warmup)
+	}
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
-	rec, err := newRecorder(dir, begins, x.Load.Warmup, plan.Schedule, load.Shards(plan), bed.Relays)
+	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
+	inChapters = inChapters && opts.Hand == nil // where faults come is not known before, and so neither where to cut
+	begins.Soak = inChapters
+	if inChapters {
+		unlock, err := lockDir(dir)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	rec, err := makeRecorder(dir, begins, x.Load.Warmup, plan.Schedule, shards, bed.Relays, resumed)
 	if err != nil {
 		return err
 	}
-	rec.mask = in.Mask
+	rec.mask, rec.onEvent = in.Mask, opts.Hand.line()
+	if rec.values != nil {
+		plan.Values = rec.keepValue
+	}
+	rec.live = opts.Live
+	rec.live.Begin(liveStart(x, begins))
 	rec.tellSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)
@@ -151,14 +222,29 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		progress.event(text)
 	}
-	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin}
-	return settle(bed, rec, progress, d.run(ctx))
+	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand, carrier: opts.Carrier}
+	if inChapters {
+		o := soakOptions{down: bed.Down, tell: progress.chapter, self: opts.Judge}
+		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, resumed, o); err != nil {
+			return errors.Join(err, rec.closeFiles())
+		}
+		progress.event(d.soak.text())
+	}
+	if resumed != nil {
+		d.faults, d.steady = faults.From(resumed.to), resumed.steady
+		gap := resumed.gap()
+		rec.add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
+		progress.resumed(resumed.to)
+		progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s",
+			gap.From.Duration().Round(time.Second/10), gap.To.Duration().Round(time.Second/10)))
+	}
+	return settle(bed, rec, progress, d.soak, d.run(ctx))
 }
 
 // settle ends the test bed and the evidence of a load whose last arrival was due
 // at end. There are results now: what goes wrong is noted, not returned, unless
 // it cannot be.
-func settle(bed *testbed.Testbed, rec *recorder, progress *tracker, end time.Duration) error {
+func settle(bed *testbed.Testbed, rec *recorder, progress *tracker, s *soak, end time.Duration) error {
 	note := func(text string) {
 		rec.add(evidence.Event{At: evidence.Seconds(rec.now()), Kind: evidence.KindNote, Text: text})
 		progress.event(text)
@@ -170,6 +256,9 @@ func settle(bed *testbed.Testbed, rec *recorder, progress *tracker, end time.Dur
 		note(err.Error())
 	}
 	err := rec.close(end)
+	if s != nil {
+		err = errors.Join(err, s.judges.end())
+	}
 	if failed := rec.failure(); failed != nil {
 		return Unwritten{fmt.Errorf("%w: the run was ended %s after its start, and healed; "+
 			"what had been recorded is kept, and stormctl judge rules on it", failed, end.Round(100*time.Millisecond))}
@@ -200,6 +289,7 @@ func header(x *experiment.Experiment, schedule arrivals.Schedule, faults timelin
 	for _, name := range slices.Sorted(maps.Keys(x.Links)) {
 		h.Links = append(h.Links, evidence.Link{Name: name, From: x.Links[name].From, To: x.Links[name].To})
 	}
+	h.Access, h.Keys, h.Sessions = x.Load.Access(), uint64(x.Load.Keys), x.Load.Sessions
 	for i, e := range x.Chaos {
 		h.Faults = append(h.Faults, injection(x, i, e, faults[i]))
 	}

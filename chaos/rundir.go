@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/load/input"
@@ -127,7 +128,8 @@ func clearNotStarted(dir string) error {
 	if err != nil {
 		return err
 	}
-	made := []string{ExperimentFile, evidence.TimelineFile, "evidence", "targets", "tls", frontLog, notStartedFile}
+	made := []string{ExperimentFile, evidence.TimelineFile, "evidence", "targets", "tls", frontLog, notStartedFile,
+		chapters.Folder, chapters.File, evidence.SegmentsFolder, lockFile}
 	for _, e := range entries {
 		link, isLog := strings.CutSuffix(strings.TrimPrefix(e.Name(), "link-"), ".hlog")
 		if !slices.Contains(made, e.Name()) && !(isLog && linkLog(link) == e.Name()) {

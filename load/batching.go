@@ -15,7 +15,7 @@ const (
 // batching reports whether a loop's arrivals come, on average, less than
 // batchingGap apart at t. Single ones do by chance at any rate.
 func (g *program) batching(t time.Duration) bool {
-	return g.Schedule != nil && float64(g.Schedule.Rate(t))*batchingGap.Seconds() > float64(g.shards)
+	return g.Schedule != nil && float64(g.Schedule.Rate(t))*batchingGap.Seconds() > float64(g.of())
 }
 
 // everBatching reports whether they do at any time, as far as looking a few hundred

@@ -111,6 +111,7 @@ type checks struct {
 	extractsBody bool         // some of them from the body
 	fields       bool         // headers are looked at
 	location     bool         // a redirect is followed, and not checked
+	value        *extraction  // of a register that is read; nil if none is
 }
 
 // span is what a status may be: from low to high.
@@ -243,13 +244,14 @@ type responseCheck struct {
 	kept      []byte
 	extracted []string // by checks.extractions
 	location  string   // of a redirect that is to be followed; "" is none
+	value     string   // that checks.value has found; "" is none
 	noted     wire.Fields
 	text      []byte // of noted
 }
 
 func (r *responseCheck) begin(c *checks) {
 	r.checks, r.wrong, r.headed, r.kept, r.extracted = c, false, false, r.kept[:0], nil
-	r.location = ""
+	r.location, r.value = "", ""
 	r.noted, r.text = r.noted[:0], r.text[:0]
 }
 
@@ -277,6 +279,9 @@ func (r *responseCheck) head(status int, fields wire.Fields) {
 		}
 	}
 	r.headed, r.wrong = true, r.wrong || !r.checks.head(status, fields)
+	if v := r.checks.value; v != nil && v.name != nil {
+		r.value, _ = v.header(fields)
+	}
 	if len(r.checks.extractions) > 0 && !r.wrong && OutcomeOf(status) == OK {
 		r.extracted = make([]string, len(r.checks.extractions)) // the next request keeps it
 		r.wrong = !r.extractAll(func(t *extraction) (string, bool) { return t.header(fields) })
@@ -298,8 +303,11 @@ func (r *responseCheck) extractAll(find func(*extraction) (string, bool)) bool {
 
 // wantsBody reports whether payload is of use.
 func (r *responseCheck) wantsBody() bool {
-	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.checks.extractsBody && (r.extracted != nil || !r.headed))
+	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.readsBody() || r.checks.extractsBody && (r.extracted != nil || !r.headed))
 }
+
+// readsBody reports whether a value is read from the body.
+func (r *responseCheck) readsBody() bool { return r.checks.value != nil && r.checks.value.find != nil }
 
 func (r *responseCheck) payload(p []byte) {
 	if len(r.kept)+len(p) > maxBody {
@@ -316,6 +324,9 @@ func (r *responseCheck) passed() bool {
 		if r.extracted != nil && r.checks.extractsBody && !r.wrong {
 			r.wrong = !r.extractAll(func(t *extraction) (string, bool) { return t.body(r.kept) })
 		}
+	}
+	if r.checks != nil && r.readsBody() && !r.wrong {
+		r.value, _ = r.checks.value.find(r.kept)
 	}
 	if cap(r.kept) > keepBody {
 		r.kept = nil

@@ -75,7 +75,7 @@ func (l *loop) nextClosed(now time.Duration) (arrival, bool) {
 		return arrival{}, false
 	}
 	l.closed.left--
-	l.next.id += uint64(l.shards)
+	l.next.id += uint64(l.of())
 	l.unfinished++
 	return arrival{id: l.next.id, intended: now, route: int32(l.pick.route(l.next.id))}, true
 }

@@ -19,9 +19,11 @@ const coalesceFor = time.Millisecond
 
 // mayCoalesce reports whether loops may ever do so: where a connection has one
 // request under way, so that a timestamp is about one response, and nothing of
-// ours waits for a response to come.
+// ours waits for a response to come. The timestamp is the wall clock's: good for how
+// long something took, not for what came before what, which is all that counts where
+// data is written and read.
 func (g *program) mayCoalesce() bool {
-	if g.Closed != nil {
+	if g.Closed != nil || g.accesses() {
 		return false
 	}
 	for _, e := range g.endpoints {

@@ -145,6 +145,9 @@ func (l *loop) finish(e *exchange, outcome Outcome, status int, now time.Duratio
 		s.Sent = r.first
 		s.Received += r.received
 	}
+	if outcome != Unsent && e.prepared.access != nil {
+		l.tellValue(e, s.ID, outcome.Answered())
+	}
 	l.leave(e)
 	if outcome == Unsent {
 		s.Sent = 0

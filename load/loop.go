@@ -131,12 +131,12 @@ func (l *loop) run() error {
 
 // start makes the loop ready for its first turn.
 func (l *loop) start() {
-	l.next.id = uint64(l.shard) + 1 - uint64(l.shards)
+	l.next.id = uint64(l.Stripes.First+l.shard) + 1 - uint64(l.of())
 	if l.closed != nil {
 		l.next.intended, l.stopStripe = never, func() {}
 		return
 	}
-	l.stripe, l.stopStripe = arrivals.Stripe(l.Schedule, l.shard, l.shards)
+	l.stripe, l.stopStripe = arrivals.Stripe(l.Schedule, l.Stripes.First+l.shard, l.of())
 	l.advance()
 }
 
@@ -165,7 +165,7 @@ func (l *loop) advance() {
 		return
 	}
 	l.gap = t - l.next.intended
-	l.next.id += uint64(l.shards)
+	l.next.id += uint64(l.of())
 	l.next.intended = t
 }
 

@@ -22,7 +22,10 @@ type Plan struct {
 	// weights mean nothing; false draws a route for each.
 	InOrder   bool
 	Data      *wire.Table // of ${data.COLUMN} in routes; nil means there is none
+	Keys      uint64      // ${key} is a number from 1 to this, drawn for each arrival; 0 means there is none
+	Values    Values      `json:"-"` // told of what routes write and read; must be given if any does
 	Loops     int         // event loops; 0 means one per core (GOMAXPROCS)
+	Stripes   Stripes     // what this process sends of the load; zero is all of it
 	Transport string      // IOURing, Epoll or Portable; "" means the best that the system has
 	IDHeader  string      // header that carries the request id beside traceparent; "" means X-Request-Id
 	Stats     *Stats      // where the event loops count what they do; nil is nowhere
@@ -81,6 +84,10 @@ type Route struct {
 	// behind the message, and the body is the message.
 	Checks []Check
 	Then   []Step // what follows a right answer
+	Writes bool   // it writes its request's own id to the register ${key}; to the only one where there are no keys
+	// Reads is where in the answer the value of the register ${key} is: json:$.a.b,
+	// header:NAME or body~REGEXP; "" means that the route does not read.
+	Reads string
 	// Follow is how many redirects in a row are followed, on the same scheme, host and
 	// port alone; 0 follows none. Behind 301, 302 and 303 the request becomes a GET
 	// without a body (a HEAD stays one), behind 307 and 308 it stays what it is. All of

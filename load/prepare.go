@@ -22,6 +22,9 @@ const (
 // than connections allowed, so that each loop may have one.
 func Shards(p Plan) int {
 	loops := p.Loops
+	if p.Stripes.Of > 0 {
+		return loops // as many as were dealt to it
+	}
 	if loops <= 0 {
 		loops = poll.Cores()
 	}
@@ -64,6 +67,7 @@ type preparedRequest struct {
 	streamTemplate *wire.StreamTemplate // of HTTP/2
 	grpc           bool                 // over HTTP/2
 	checks         *checks
+	access         *access          // to data; nil if it has none
 	next           *preparedRequest // the step that follows; nil if none does
 	follow         *follower        // nil follows no redirects
 	step           int
@@ -78,6 +82,9 @@ func prepare(p Plan) (*program, error) {
 	}
 	if len(p.Routes) == 0 {
 		return nil, errors.New("load: plan has no routes")
+	}
+	if err := p.Stripes.check(p); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
 	}
 	transport, err := transportOf(p.Transport)
 	if err != nil {
@@ -99,7 +106,7 @@ func prepare(p Plan) (*program, error) {
 		g.grace = longest
 	}
 	if p.DialRate > 0 {
-		g.dialGap = time.Duration(float64(g.shards) / float64(p.DialRate) * 1e9)
+		g.dialGap = time.Duration(float64(g.of()) / float64(p.DialRate) * 1e9)
 	}
 	last := p.Closed.end()
 	if p.Closed == nil {
@@ -155,7 +162,7 @@ func (g *program) prepareRequest(r Route, prev func(string) (int, error)) (w pre
 	if r.Timeout <= 0 {
 		r.Timeout = defaultTimeout
 	}
-	fill := wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Prev: prev}
+	fill := wire.Fill{Run: g.Run, Seed: g.Seed, Data: g.Data, Keys: g.Keys, Prev: prev}
 	if r.isHTTP2() {
 		w.grpc = r.Protocol == GRPC
 		w.streamTemplate, err = r.encodeStream(g.IDHeader, fill)
@@ -167,6 +174,12 @@ func (g *program) prepareRequest(r Route, prev func(string) (int, error)) (w pre
 	}
 	if w.checks, err = compile(r.Checks); err != nil {
 		return preparedRequest{}, fmt.Errorf("check: %w", err)
+	}
+	if err := w.prepareAccess(r.Writes, r.Reads); err != nil {
+		return preparedRequest{}, err
+	}
+	if w.access != nil && (g.Values == nil || r.Follow > 0) {
+		return preparedRequest{}, errors.New("a route that writes or reads data needs Plan.Values, and follows no redirects")
 	}
 	w.timeout = indexOf(&g.timeouts, r.Timeout)
 	return w, nil
@@ -183,7 +196,7 @@ func indexOf[T comparable](list *[]T, v T) int {
 }
 
 // connsOf is how many connections per address loop k may have.
-func (g *program) connsOf(k int) int { return share(maxConns(g.Plan), k, g.shards) }
+func (g *program) connsOf(k int) int { return share(maxConns(g.Plan), g.Stripes.First+k, g.of()) }
 
 // queueOf is how many arrivals per address may queue in loop k.
 func (g *program) queueOf(k int) int {
@@ -193,7 +206,7 @@ func (g *program) queueOf(k int) int {
 	case g.MaxQueue == 0:
 		return math.MaxInt
 	default:
-		return share(g.MaxQueue, k, g.shards)
+		return share(g.MaxQueue, g.Stripes.First+k, g.of())
 	}
 }
 

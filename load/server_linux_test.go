@@ -21,11 +21,6 @@ import (
 	"github.com/stormctl/stormctl/load/arrivals"
 )
 
-// The tests run on the best transport for each plan, and TestTransports has those
-// run again on each one that do not go over all of them by themselves, by
-// everyTransport.
-const transportVariable = "STORMCTL_TEST_TRANSPORT"
-
 // everyTransport are those that this machine has, for a test that runs on each.
 // It skips the test where TestTransports would have it run again.
 func everyTransport(t *testing.T) []string {

@@ -57,6 +57,8 @@ type Step struct {
 	Headers [][2]string
 	Body    []byte
 	Checks  []Check
+	Writes  bool
+	Reads   string
 	Timeout time.Duration
 }
 
@@ -70,6 +72,7 @@ func (g *program) prepareSteps(w *preparedRequest, r Route) error {
 			return fmt.Errorf("step %d: %v is before the request it follows", i+1, s.After)
 		}
 		r.Method, r.Path, r.Headers, r.Body, r.Checks, r.Timeout = s.Method, s.Path, s.Headers, s.Body, s.Checks, s.Timeout
+		r.Writes, r.Reads = s.Writes, s.Reads
 		next, err := g.prepareRequest(r, w.extract)
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)

@@ -230,6 +230,7 @@ var differences = []struct {
 // TestVerdictIsNetHTTPs: whether a response counts as one, and with which status, is what
 // Go's own client says of the same bytes, but for the differences that are listed.
 func TestVerdictIsNetHTTPs(t *testing.T) {
+	once(t)
 	const seed = 12
 	rng := rand.New(rand.NewPCG(seed, 0))
 	same, sound := 0, 0

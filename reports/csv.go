@@ -98,6 +98,15 @@ func (t *csvTable) series(of string, s *series.Series) {
 		t.gauge("link_in_flight_most", l.Name, l.InFlight.Most)
 		t.times("link_took", l.Name, &l.Took)
 	}
+	for _, target := range s.Targets {
+		for _, of := range []struct {
+			what  string
+			gauge series.Gauge
+		}{{"target_rss_mib", target.RSS}, {"target_open_files", target.Files}, {"target_threads", target.Threads}} {
+			t.gauge(of.what+"_least", target.Name, of.gauge.Least)
+			t.gauge(of.what+"_most", target.Name, of.gauge.Most)
+		}
+	}
 	h := &s.Harness
 	t.gauge("harness_lag_p99_ms", "", h.LagP99)
 	t.gauge("harness_lag_max_ms", "", h.LagMax)

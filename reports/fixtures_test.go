@@ -14,6 +14,7 @@ import (
 func fixtures() map[string]*result.Result {
 	held := breakerRun(judge.Held)
 	held.Series = shortView()
+	held.Matrix = fallenMatrix()
 	return map[string]*result.Result{
 		"held":         held,
 		"refuted":      breakerRun(judge.Refuted),
@@ -24,6 +25,20 @@ func fixtures() map[string]*result.Result {
 		"hostile":      hostileRun(),
 		"course":       courseRun(),
 		"empty":        {Schema: result.Schema, Name: "nothing", Harness: result.Harness{Healthy: true, Steal: -1}},
+	}
+}
+
+// fallenMatrix has a cell of each kind, and links that nobody else mentions.
+func fallenMatrix() *result.Matrix {
+	return &result.Matrix{
+		Links: []result.MatrixLink{
+			{Link: "catalog", Nameless: 12, Routes: []result.MatrixCell{{Route: "pay", AtRisk: 40, Served: 40}}},
+			{Link: "payments", Mixed: true, Routes: []result.MatrixCell{
+				{Route: "pay", Calls: 4605, PerRequest: 0.614, AtRisk: 2500, Served: 12}, {Route: "browse", AtRisk: 2500, Served: 0}}},
+			{Link: "stock", Routes: []result.MatrixCell{{Route: "browse", Calls: 7500, PerRequest: 1}}},
+		},
+		LockStep: []result.LockStep{{Link: "payments", Routes: []string{"pay", "browse"}, Without: []string{"browse"}}},
+		Shared:   []result.Shared{{Target: "bank", From: []string{"admin", "checkout"}, Links: []string{"payments", "stock"}}},
 	}
 }
 
@@ -172,9 +187,19 @@ func hostileRun() *result.Result {
 		Verdicts: []judge.Verdict{claim, claim},
 		Routes:   []result.Route{{Name: evil, Requests: 1, Outcomes: map[string]uint64{evil: 1}}},
 		Links:    []result.Link{{Name: evil, From: evil, To: evil, Endings: map[string]uint64{evil: 1}, Statuses: map[string]uint64{evil: 1}}},
+		Matrix:   evilMatrix(evil),
 		Faults:   []result.Fault{{Name: evil, On: evil, Error: evil}},
 		Harness:  result.Harness{Problems: []string{evil}},
 		Partial:  true, Stopped: evil,
+	}
+}
+
+// evilMatrix has a name wherever one may be.
+func evilMatrix(evil string) *result.Matrix {
+	return &result.Matrix{
+		Links:    []result.MatrixLink{{Link: evil, Nameless: 1, Routes: []result.MatrixCell{{Route: evil, AtRisk: 1}}}},
+		LockStep: []result.LockStep{{Link: evil, Routes: []string{evil}, Without: []string{evil}}},
+		Shared:   []result.Shared{{Target: evil, From: []string{evil}, Links: []string{evil}}},
 	}
 }
 
@@ -194,6 +219,7 @@ func markupRun() *result.Result {
 	}
 	r.Routes[0].Name, r.Routes[0].Outcomes = markup, map[string]uint64{markup: 1}
 	r.Links[0] = result.Link{Name: markup, From: markup, To: markup, Endings: map[string]uint64{markup: 1}, Statuses: map[string]uint64{markup: 1}}
+	r.Matrix = evilMatrix(markup)
 	r.Faults[0] = result.Fault{Name: markup, On: markup, Error: markup}
 	r.Harness.Problems, r.Notes, r.Missing = []string{markup}, []string{markup}, []string{markup}
 	return r

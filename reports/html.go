@@ -34,6 +34,10 @@ func asset(name string) string {
 	return string(text)
 }
 
+// Style is the style sheet of our pages: colours in light and dark, and what charts are
+// drawn with.
+func Style() string { return asset("style.css") }
+
 // detail is how much a page shows of what there may be thousands of.
 type detail struct {
 	links    int // that have charts

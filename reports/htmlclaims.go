@@ -201,6 +201,10 @@ func spanText(unit string, low, high float64) string {
 			return Percent(v)
 		case "times":
 			return number4(v) + "×"
+		case "mib_per_h":
+			return number4(v) + " MiB/h"
+		case "per_h":
+			return number4(v) + "/h"
 		}
 		return number4(v)
 	}

@@ -32,6 +32,8 @@ func (p *htmlPage) exhibit(a *article, id string, e judge.Exhibit, r *result.Res
 		charts, live = staircaseCharts(id, e), false // where there is nothing to zoom into
 	case e.Growth != nil:
 		charts = growthCharts(id, e)
+	case e.Register != nil:
+		charts, live = registerCharts(id, e), false
 	}
 	for _, c := range charts {
 		f, err := p.figure(c, live)

@@ -114,7 +114,10 @@ func resultWarnings(r *result.Result) (all []warning) {
 // it the stretches around faults, where the columns of the whole are longer than a
 // second.
 func (p *htmlPage) timeline(r *result.Result, d detail, bands []chart.Band, lanes []chart.Lane, others int) error {
-	faults := &chart.Chart{ID: "t-faults", Title: "Faults", Desc: "When each fault was in force. Its letter marks it in the charts below.",
+	events, eventLanes := eventMarks(r.Events, r.Seconds)
+	lanes = append(lanes, eventLanes...)
+	faults := &chart.Chart{ID: "t-faults", Title: "Faults and events",
+		Desc: "When each fault was in force, and what else happened. Its letter or number marks it in the charts below.",
 		X: chart.Axis{Kind: chart.Time, Max: r.Seconds}, Lanes: lanes, Bands: bands, Sync: "t"}
 	if r.Series == nil || r.Series.Whole == nil || len(r.Series.Whole.Offered) == 0 {
 		p.StackNote = "There are no figures over time: the run ended before its first second did, or was made by an earlier version; " +
@@ -137,11 +140,19 @@ func (p *htmlPage) timeline(r *result.Result, d detail, bands []chart.Band, lane
 	p.StackNote = columnsNote(whole, len(bands) > 0) + otherText(others, "fault", " without a letter here, see the table of faults")
 	charts = append(charts, st.rate(), st.times("response", "Response time",
 		"Percentiles of what ended in each column, since a request was due.", whole.Response, 170))
+	for _, c := range charts[len(charts)-2:] {
+		c.Marks = append(c.Marks, events...)
+	}
 	if err := p.add("", charts); err != nil {
 		return err
 	}
 	if err := p.linkCharts(st, r, d); err != nil {
 		return err
+	}
+	for i, t := range whole.Targets {
+		if err := p.add("", st.weights(i, t)); err != nil {
+			return err
+		}
 	}
 	if err := p.add("", st.harness()); err != nil {
 		return err

@@ -56,7 +56,7 @@ func (p *htmlPage) tables(r *result.Result, d detail) error {
 	if err != nil {
 		return err
 	}
-	p.Tables = append(p.Tables, routes, linksGrid(r.Links, d), faultsGrid(r.Faults))
+	p.Tables = append(p.Tables, routes, linksGrid(r.Links, d), matrixGrid(r, d), faultsGrid(r.Faults), targetsGrid(r.Series))
 	p.Tables = slices.DeleteFunc(p.Tables, func(g grid) bool { return len(g.Rows) == 0 })
 	return nil
 }

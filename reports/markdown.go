@@ -166,7 +166,7 @@ func (m *markdown) course(view *series.View) {
 	}
 	row := func(name string, values []float64, unit func(float64) string) []string {
 		least, most := extremes(values)
-		return []string{name, "`" + sparkline(values) + "`", unit(least) + " to " + unit(most)}
+		return []string{name, "`" + Sparkline(values) + "`", unit(least) + " to " + unit(most)}
 	}
 	m.table([]string{"over the run", "", ""}, [][]string{
 		row("requests", c.rate, PerSecond),
@@ -225,6 +225,7 @@ func (m *markdown) figures(r *result.Result) {
 				Millis(l.Duration.P50), Millis(l.Duration.P99), markdownText(counts(l.Statuses)), markdownText(counts(l.Endings))})
 		}
 		m.table([]string{"link", "from > to", "exchanges", "max in flight", "p50", "p99", "statuses", "endings"}, rows)
+		m.matrix(r)
 		rows = nil
 		for _, f := range r.Faults {
 			rows = append(rows, []string{markdownText(f.Name), markdownText(f.On), moment(f.Injected), moment(f.Healed), Count(f.Hit),

@@ -17,9 +17,9 @@ var marks = []rune("▁▂▃▅▇")
 // nothing stands where there was nothing to measure.
 const nothing = '·'
 
-// sparkline draws values, of which NaN is none, from 0 to the largest. What is
+// Sparkline draws values, of which NaN is none, from 0 to the largest. What is
 // more than 0 never looks like 0.
-func sparkline(values []float64) string {
+func Sparkline(values []float64) string {
 	_, most := extremes(values)
 	var b strings.Builder
 	for _, v := range values {

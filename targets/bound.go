@@ -9,7 +9,12 @@ import (
 )
 
 const (
-	mostOutput = 256 << 20              // bytes of the file of a target's output
+	mostOutput = 256 << 20 // bytes of the file of a target's output
+
+	// Of a target of a soak, which says more than anybody reads: how it began, and what it said last.
+	soakFirst = 1 << 20
+	soakLast  = 8 << 20
+
 	boundEvery = 250 * time.Millisecond // how often its size is looked at
 )
 
@@ -19,10 +24,12 @@ const (
 // out, and the file says so where it was. The file may have more than the most
 // for as long as nobody looks.
 type bound struct {
-	file *os.File // open for reading and appending, as the command has it
-	most int64
-	cut  int64 // bytes, so far
-	note int   // bytes of what it says so in
+	file  *os.File // open for reading and appending, as the command has it
+	most  int64
+	first int64 // bytes that are kept of its beginning; 0 is half of the most
+	last  int64 // and of its end; 0 is the last lines
+	cut   int64 // bytes, so far
+	note  int   // bytes of what it says so in
 }
 
 // newBound is that of a file; nil for what is none, which needs no bound.
@@ -30,8 +37,18 @@ func newBound(file *os.File) *bound {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
+	if os.Getenv(outputEnv) != "" {
+		return &bound{file: file, most: MostOutput, first: soakFirst, last: soakLast}
+	}
 	return &bound{file: file, most: mostOutput}
 }
+
+// MostOutput is how many bytes the output of a target of a soak has at most, but for
+// what it says in a quarter of a second.
+const MostOutput = soakFirst + 2*soakLast
+
+// outputEnv is set in the environment of the supervisor of a target of a soak.
+const outputEnv = "STORMCTL_SUPERVISE_SOAK"
 
 // look cuts where there is too much.
 func (b *bound) look() error {
@@ -42,15 +59,19 @@ func (b *bound) look() error {
 	if err != nil || info.Size() <= b.most {
 		return err
 	}
-	last := make([]byte, min(tailBytes, b.most/4))
+	first, keep := b.first, b.last
+	if first == 0 {
+		first, keep = b.most/2, min(tailBytes, b.most/4)
+	}
+	last := make([]byte, keep)
 	n, err := b.file.ReadAt(last, info.Size()-int64(len(last)))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if err := b.file.Truncate(b.most / 2); err != nil {
+	if err := b.file.Truncate(first); err != nil {
 		return err
 	}
-	b.cut += info.Size() - b.most/2 - int64(n) - int64(b.note)
+	b.cut += info.Size() - first - int64(n) - int64(b.note)
 	note := fmt.Sprintf("\n[stormctl: some %d bytes were cut out here, because the output came to more than %d]\n", b.cut, b.most)
 	b.note = len(note)
 	_, err = b.file.WriteString(note + string(last[:n]))

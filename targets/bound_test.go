@@ -54,6 +54,37 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 }
 
+// Of a target of a soak the beginning and the end are kept, however much it says.
+func TestOutputOfASoakKeepsBothEnds(t *testing.T) {
+	t.Setenv(outputEnv, "1")
+	path := filepath.Join(t.TempDir(), "x.log")
+	file, _, err := Process{Output: path}.openOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	b := newBound(file)
+	if b.most != 17<<20 || b.first != 1<<20 || b.last != 8<<20 {
+		t.Fatalf("%+v", b)
+	}
+	b.most, b.first, b.last = 1700, 100, 800
+	for i := range 1000 {
+		fmt.Fprintf(file, "line %04d\n", i)
+		if err := b.look(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(text)
+	if len(got) > 1700 || !strings.HasPrefix(got, "line 0000\n") || !strings.Contains(got, "line 0009\n\n[stormctl: some ") ||
+		!strings.HasSuffix(got, "line 0999\n") || strings.Count(got, "line ") < 80 {
+		t.Errorf("%d bytes:\n%s", len(got), got)
+	}
+}
+
 func TestWhatIsNoFileNeedsNoBound(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {

@@ -65,6 +65,9 @@ func launch(p Process, program string) (*incarnation, error) {
 	cmd.Args = append([]string{"stormctl-supervisor", program}, p.Command...)
 	cmd.Env = slices.Concat(os.Environ(), p.User.environ(), p.Env,
 		[]string{superviseEnv + "=1", userEnv + "=" + p.User.String(), netnsEnv + "=" + p.Netns})
+	if p.Soak {
+		cmd.Env = append(cmd.Env, outputEnv+"=1")
+	}
 	cmd.Dir = p.Dir
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.ExtraFiles = []*os.File{lifelineFD - 3: lifelineEnd, reportFD - 3: reportEnd}

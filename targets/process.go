@@ -23,6 +23,7 @@ type Process struct {
 	Netns      string        // Path of the network namespace that it runs in, as ip-netns(8) makes them; empty means ours. Linux alone.
 	Output     string        // File that stdout and stderr are appended to, its middle cut out past 256 MiB; empty discards them.
 	Ready      Probe         // How it shows that it is ready; zero means as soon as it runs.
+	Soak       bool          // It runs for long: of its output the first 1 MiB and the last 8 MiB or more are kept.
 	StopWithin time.Duration // Between SIGTERM and SIGKILL in Stop; 0 means 3s.
 
 	readyProgram string // of Ready.Command, found by Start

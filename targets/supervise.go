@@ -78,6 +78,8 @@ func supervise() int {
 	}
 	attributes := under.attributes()
 	attributes.Credential = as // the supervisor keeps its own: it can kill what the command becomes
+	output := newBound(os.Stdout)
+	os.Unsetenv(outputEnv)
 	command, err := syscall.ForkExec(os.Args[1], os.Args[2:], &syscall.ProcAttr{
 		Env:   under.environ(os.Environ()),
 		Files: []uintptr{null.Fd(), 1, 2},
@@ -89,7 +91,7 @@ func supervise() int {
 	under.began(command)
 	fmt.Fprintf(report, "%s%d\n", reportPid, command)
 
-	ended := superviseUntilOver(under, command, orphans, asked)
+	ended := superviseUntilOver(under, command, output, orphans, asked)
 	under.kill(command)
 	if !stuck(ended) {
 		under.killRest(command)
@@ -120,8 +122,7 @@ func taken(name string) string {
 // superviseUntilOver reaps orphans, and bounds the output, until the command has ended, a signal asks for its
 // end, or stormctl is gone. ended is closed when the command is dead but not yet
 // waited for, which keeps its pid ours.
-func superviseUntilOver(under *descendants, command int, orphans, asked <-chan os.Signal) <-chan struct{} {
-	output := newBound(os.Stdout)
+func superviseUntilOver(under *descendants, command int, output *bound, orphans, asked <-chan os.Signal) <-chan struct{} {
 	defer func() { _ = output.look() }()
 	size := time.NewTicker(boundEvery)
 	defer size.Stop()

@@ -1,6 +1,10 @@
 package compare
 
-import "math"
+import (
+	"math"
+
+	"github.com/stormctl/stormctl/chaos/distribution"
+)
 
 // estimate is of a difference: its mean, how far that may be off, and of how many
 // degrees of freedom that is known. A positive one is a change for the worse.
@@ -11,19 +15,23 @@ type estimate struct{ mean, se, df float64 }
 const sameTimes = 0.0003
 
 // low and high are bounds of the true difference, each with confidence 1 − alpha.
-func (e estimate) low(alpha float64) float64  { return e.mean - studentQuantile(1-alpha, e.df)*e.se }
-func (e estimate) high(alpha float64) float64 { return e.mean + studentQuantile(1-alpha, e.df)*e.se }
+func (e estimate) low(alpha float64) float64 {
+	return e.mean - distribution.StudentQuantile(1-alpha, e.df)*e.se
+}
+func (e estimate) high(alpha float64) float64 {
+	return e.mean + distribution.StudentQuantile(1-alpha, e.df)*e.se
+}
 
 // above is the chance of a mean like this or greater if the true one were at.
-func (e estimate) above(at float64) float64 { return studentBelow((at-e.mean)/e.se, e.df) }
+func (e estimate) above(at float64) float64 { return distribution.StudentBelow((at-e.mean)/e.se, e.df) }
 
 // below is the chance of a mean like this or less if the true one were at.
-func (e estimate) below(at float64) float64 { return studentBelow((e.mean-at)/e.se, e.df) }
+func (e estimate) below(at float64) float64 { return distribution.StudentBelow((e.mean-at)/e.se, e.df) }
 
 // found is the least true difference that would be found to be above at, tested at
 // alpha, nine times in ten.
 func (e estimate) found(at, alpha float64) float64 {
-	return at + (studentQuantile(1-alpha, e.df)+studentQuantile(0.9, e.df))*e.se
+	return at + (distribution.StudentQuantile(1-alpha, e.df)+distribution.StudentQuantile(0.9, e.df))*e.se
 }
 
 // atLeast is e with a standard error that is no less than floor, which is known

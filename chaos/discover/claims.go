@@ -11,23 +11,22 @@ import (
 // never are the statuses that may not be tried again.
 var never = []Cause{400, 401, 403, 404, 409}
 
-// Claims is the claims section of an experiment file that says what was found.
-func (f *Findings) Claims() string {
-	var b strings.Builder
-	b.WriteString("claims:\n")
+// Claims are the claims of an experiment file that say what was found, each a kind with
+// its keys. A figure that was not measured well enough to be claimed is left out.
+func (f *Findings) Claims() (claims []string) {
 	line := func(kind string, keys ...string) {
-		fmt.Fprintf(&b, "  - %s: {%s}\n", kind, strings.Join(slices.DeleteFunc(keys, func(k string) bool { return k == "" }), ", "))
+		claims = append(claims, fmt.Sprintf("%s: {%s}", kind, strings.Join(keys, ", ")))
 	}
 	link, route := "link: "+f.Link, "route: "+f.Route
 	if f.Success > 0 {
 		line("steady", route, fmt.Sprintf("success: %g%%", math.Floor(1000*min(0.999, f.Success))/10))
 	}
-	if f.Timeout != nil && f.Longest != nil {
+	if f.Timeout != nil && f.Longest != nil && !math.IsInf(f.Longest.High, 1) {
 		line("timeout", link, route, "within: "+upward(f.Longest.High).String())
 	}
 	if law, ok := LawOf(f.Waits); ok || f.Attempts != nil {
 		line("retry", f.retryKeys(link, route)...)
-		if ok && f.Attempts != nil && f.Attempts.High > 1 {
+		if ok && law.sure() && f.Attempts != nil && f.Attempts.High > 1 {
 			line("backoff", append([]string{link, route}, law.keys()...)...)
 		}
 	}
@@ -38,7 +37,7 @@ func (f *Findings) Claims() string {
 		line("bulkhead", link, route, fmt.Sprintf("limit: %.0f", f.Limit.High))
 	}
 	line("recovery", route, "within: "+f.recovers().String())
-	return b.String()
+	return claims
 }
 
 func (f *Findings) retryKeys(link, route string) []string {
@@ -53,6 +52,9 @@ func (f *Findings) retryKeys(link, route string) []string {
 	if len(on) > 0 {
 		keys = append(keys, "on: "+list(on))
 	}
+	if f.Unkeyed > 0 {
+		keys = append(keys, "unkeyed: true")
+	}
 	if not = slices.DeleteFunc(not, func(c Cause) bool { return !slices.Contains(never, c) }); len(not) > 0 {
 		keys = append(keys, "never: "+list(not))
 	}
@@ -64,9 +66,9 @@ func (f *Findings) split() (on, not []Cause) {
 	for cause, seen := range f.Causes {
 		switch {
 		case cause == 0:
-		case seen.Retried > 0:
+		case seen.often():
 			on = append(on, cause)
-		default:
+		case seen.Retried == 0:
 			not = append(not, cause)
 		}
 	}
@@ -85,6 +87,9 @@ func list(causes []Cause) string {
 
 func (l Law) keys() []string {
 	keys := []string{"base: " + millis(round(l.Base.Low, l.Base.High)).String()}
+	if l.wide() {
+		keys = []string{"base: " + millis(round(l.Middle.Low, l.Middle.High)).String(), "law: spread"}
+	}
 	if l.Name != "add" {
 		keys = append(keys, "law: "+l.Name)
 	}
@@ -94,7 +99,12 @@ func (l Law) keys() []string {
 	if l.Cap != nil {
 		keys = append(keys, "cap: "+millis(round(l.Cap.Low, l.Cap.High)).String())
 	}
-	if l.Jitter != nil && l.Jitter.High > 0.05 {
+	if l.Noise != nil {
+		keys = append(keys, "noise: "+millis(round(l.Noise.Low, l.Noise.High)).String())
+	}
+	if l.wide() {
+		keys = append(keys, fmt.Sprintf("jitter: %g%%", l.side()))
+	} else if l.Jitter != nil && l.Jitter.High > noSpread {
 		keys = append(keys, fmt.Sprintf("jitter: %g%%", round(100*l.Jitter.Low, 100*l.Jitter.High)))
 	}
 	return keys
@@ -102,22 +112,26 @@ func (l Law) keys() []string {
 
 func (f *Findings) breakerKeys(link, route string) []string {
 	keys := []string{link, route}
-	if f.Failures != nil && (f.ByShare == nil || !*f.ByShare) && !math.IsInf(f.Failures.High, 1) {
+	switch share, window := f.Share, f.Window; {
+	case f.byShare() && share != nil && window != nil && narrow(share, 0.1) && narrow(window, 0.2):
+		keys = append(keys, fmt.Sprintf("failure_rate: %g%%", round(100*share.Low, 100*share.High)),
+			"window: "+millis(round(window.Low, window.High)).String(), "buckets: 10")
+	case f.Failures != nil && !f.byShare() && !math.IsInf(f.Failures.High, 1):
 		keys = append(keys, fmt.Sprintf("failures: %.0f", f.Failures.High))
 		if f.Counts != "" {
 			keys = append(keys, "counts: "+f.Counts)
 		}
 	}
-	if f.Open != nil {
+	if f.Open != nil && narrow(f.Open, 0.1) {
 		keys = append(keys, "waits: "+millis(round(f.Open.Low, f.Open.High)).String())
 	}
 	if f.Probes != nil && !math.IsInf(f.Probes.High, 1) {
 		keys = append(keys, fmt.Sprintf("probes: %.0f", f.Probes.High))
 	}
-	if f.Rejects != nil {
+	if f.Rejects != nil && !math.IsInf(f.Rejects.High, 1) {
 		keys = append(keys, "rejects_within: "+upward(f.Rejects.High).String())
 	}
-	if f.Closes != nil && f.Open != nil {
+	if f.Closes != nil && f.Open != nil && !math.IsInf(max(f.Closes.High, f.Open.High), 1) {
 		keys = append(keys, "closes_within: "+upward(max(f.Closes.High, f.Open.High)).String())
 	}
 	return keys
@@ -128,7 +142,7 @@ func (f *Findings) breakerKeys(link, route string) []string {
 func (f *Findings) recovers() time.Duration {
 	longest := 1000.0
 	for _, figure := range []*Figure{f.Open, f.Longest, f.Closes} {
-		if figure != nil {
+		if figure != nil && !math.IsInf(figure.High, 1) {
 			longest = max(longest, figure.High)
 		}
 	}

@@ -19,9 +19,11 @@ type Figure struct {
 
 // between is a figure that lies within two times.
 func between(low, high time.Duration, sample int) *Figure {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	return &Figure{judge.Interval{Low: ms(max(0, low)), High: ms(high)}, sample}
+	return &Figure{judge.Interval{Low: inMS(max(0, low)), High: inMS(high)}, sample}
 }
+
+// inMS is a time in milliseconds.
+func inMS(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // Cause is why an attempt failed: a status, or 0 for an answer that never came.
 type Cause int
@@ -39,6 +41,10 @@ type Retried struct {
 	Retried int // of them
 }
 
+// often reports whether it was the rule that these calls were tried again. One of them
+// may be for another reason: its caller gave up before it heard the answer.
+func (r Retried) often() bool { return r.Retried > 0 && 2*r.Retried >= r.Calls }
+
 // Wait is the waits before one retry, over all calls.
 type Wait struct {
 	Low, High *Figure // where the range of the waits begins and ends
@@ -51,6 +57,7 @@ type Findings struct {
 	Subject
 	Done []string // trials that were made, by name
 
+	RPC       bool // its calls are gRPC, which are all POST and have no Idempotency-Key
 	Anonymous bool // no call carries the request's id: attempts cannot be told apart
 
 	// In the calm.
@@ -73,7 +80,10 @@ type Findings struct {
 
 	Opened   bool // a breaker was seen open
 	Failures *Figure
-	ByShare  *bool // it opened although every second call succeeded; nil was not tried
+	ByShare  *bool   // it opened although every second call succeeded: no failures in a row; nil was not tried
+	Later    *bool   // it took more failures to open after more successes; nil was not tried
+	Share    *Figure // of failures that opens it, 0 to 1; nil if it counts them
+	Window   *Figure // over which the share is taken
 	Open     *Figure
 	OpenUpTo time.Duration
 	Probes   *Figure
@@ -83,13 +93,28 @@ type Findings struct {
 
 	Timeout     *Figure
 	TimeoutUpTo time.Duration
+	Abandoned   int     // calls that were still in progress when their callers had been answered
 	Longest     *Figure // the longest wait of a caller while the dependency hung
 
 	Limit     *Figure // calls in progress
 	LimitUpTo int     // there were as many, and none was turned away
+
+	StillOut time.Duration // so long after the healing callers were turned away; 0 if they were not
+
+	openings []opening // of a breaker, for its share and window
 }
 
 // RetryAfterOf is what a 429 asks callers to wait.
 const RetryAfterOf = time.Second
 
 func (f *Findings) did(trial string) bool { return slices.Contains(f.Done, trial) }
+
+// byShare reports whether the breaker opens by the share of failures, as far as it is
+// known. One that opens although every second call succeeds may also count failures
+// whatever comes between, as nginx does: then a longer calm makes no difference.
+func (f *Findings) byShare() bool {
+	if f.Later != nil {
+		return *f.Later
+	}
+	return f.ByShare != nil && *f.ByShare
+}

@@ -8,32 +8,39 @@ import (
 )
 
 const (
-	leastHung   = 5 // calls that were given up, to speak of a timeout
-	leastTurned = 5 // requests that were turned away, to speak of a limit
+	leastHung   = 5   // calls that were given up, to speak of a timeout
+	leastTurned = 5   // requests that were turned away, to speak of a limit
+	oneCall     = 0.9 // calls per request, from which on each is taken to make one
 )
 
 // learnTimeout is how long a call hangs until it is given up, and how long the callers
-// wait meanwhile.
+// wait meanwhile. Where calls are given up after different times, as by a clock of whole
+// seconds, it is all from the shortest to the longest.
 func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end time.Duration) {
-	n := 0
-	var low, high time.Duration
+	var lasted []time.Duration
 	link := run.Links[f.Link]
 	for i := range link.Exchanges {
 		x := &link.Exchanges[i]
 		if x.Begin < begin || x.Begin >= end || x.Ending != evidence.CallerGone || x.End > end {
 			continue
 		}
-		took := x.Duration()
-		if n++; n == 1 || took < low {
-			low = took
-		}
-		high = max(high, took)
+		lasted = append(lasted, x.Duration())
 	}
-	if n < leastHung {
+	n := len(lasted)
+	left, after := abandoned(sentIn(all, begin, end))
+	switch {
+	case n < leastHung && left >= leastHung:
+		f.Abandoned = left
+		f.Timeout = between(after-hop, after+run.Noise(begin, end), left)
+	case n < leastHung:
 		f.TimeoutUpTo = (end - begin).Round(100 * time.Millisecond)
-	} else {
-		f.Timeout = between(low-hop, low+run.Noise(begin, end)+hop, n)
-		f.Timeout.High = min(f.Timeout.High, float64(high)/float64(time.Millisecond)+1)
+	default:
+		middle, noise := median(lasted), run.Noise(begin, end)
+		low, high := lasted[0], lasted[n-1]
+		if middle < low+noise+hop+low/10 { // all lasted as long, but for the host
+			high = min(high+time.Millisecond, low+noise+hop)
+		}
+		f.Timeout = between(low-hop, high, n)
 	}
 	var longest time.Duration
 	waited := 0
@@ -48,6 +55,26 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 	}
 }
 
+// abandoned are the calls that went on when their callers had been answered, as they do
+// where a timeout ends a wait and not what is waited for. after is how soon the first
+// was, from the begin of the call.
+func abandoned(during []request) (n int, after time.Duration) {
+	for _, r := range during {
+		if r.Status == 0 || len(r.calls) == 0 {
+			continue
+		}
+		last := r.calls[len(r.calls)-1]
+		if last.End < r.Done+hop {
+			continue
+		}
+		if took := r.Done - last.Begin; n == 0 || took < after {
+			after = took
+		}
+		n++
+	}
+	return n, after
+}
+
 // learnLimit is how many calls may be in progress: of a dependency that answers none,
 // as many as there were when requests were turned away, before the first call was
 // given up. Later a breaker may turn them away instead.
@@ -58,6 +85,11 @@ func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.
 			first = x.End
 		}
 	}
+	for _, r := range during {
+		if n, _ := abandoned([]request{r}); n > 0 && (first < 0 || r.Done < first) {
+			first = r.Done
+		}
+	}
 	level := 0
 	for i := range link.Exchanges {
 		if x := &link.Exchanges[i]; x.End >= begin && (first < 0 || x.Begin < first) {
@@ -65,15 +97,37 @@ func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.
 		}
 	}
 	turned := 0
+	cached := f.did(Quick) && f.Calls < oneCall
 	for _, r := range during {
+		if cached && r.Outcome == load.OK {
+			continue // it never needed a call
+		}
 		if len(r.calls) == 0 && r.Status != 0 && (first < 0 || r.Done < first) {
 			turned++ // answered, and no call was made
 		}
 	}
-	if turned < leastTurned {
+	if turned < leastTurned || level == 0 {
 		f.LimitUpTo = max(f.LimitUpTo, level)
 		return
 	}
 	f.Limit = &Figure{Sample: turned}
 	f.Limit.Low, f.Limit.High = float64(level), float64(level)
+}
+
+// learnStillOut is whether callers are well again at the end of a trial that leaves more
+// than the time for it.
+func (f *Findings) learnStillOut(run *evidence.Run, all []request, end time.Duration) {
+	if f.Opened && f.Open == nil || f.Success < 0.9 {
+		return // how long it stays open is not known, or it was never well
+	}
+	last := sentIn(all, max(end, run.End-2*time.Second), run.End-time.Second)
+	out := 0
+	for _, r := range last {
+		if r.Status != 0 && r.Outcome != load.OK && len(r.calls) == 0 {
+			out++
+		}
+	}
+	if out >= leastTurned && 2*out > len(last) {
+		f.StillOut = (run.End - end - time.Second).Round(100 * time.Millisecond)
+	}
 }

@@ -1,15 +1,30 @@
 package discover
 
+import (
+	"fmt"
+	"strings"
+)
+
+// leastBase is the shortest first wait that is told from none, in ms.
+const leastBase = 20
+
+// vague is what part of a number may be uncertain and the number be claimed.
+const vague = 0.25
+
 // Law is by which rule waits grow and how far they are spread, as the claim about
 // backoff has it (judge.Backoff): a wait d becomes d to d·(1+jitter), d being base,
 // base·factor, base·factor², ... up to cap. Where waits begin at nothing it is full
-// jitter: 0 to d.
+// jitter: 0 to d. Where they are spread by the same time however long they are, that is
+// noise.
 type Law struct {
 	Name   string // add, full, constant
 	Base   *Figure
 	Factor *Figure // nil of one wait, and of a constant
 	Cap    *Figure // nil if waits grew all along
-	Jitter *Figure // of add: part of d
+	Jitter *Figure // of add: part of d; nil if there is noise
+	Noise  *Figure // of add: ms
+	Middle *Figure // of add: the first wait with half of its jitter
+	Either bool    // jitter and noise both fit what was seen: which it is cannot be told
 }
 
 // LawOf is the law of waits; false if there are none.
@@ -27,14 +42,18 @@ func LawOf(waits []Wait) (Law, bool) {
 		at = func(w Wait) *Figure { return w.High }
 		l = Law{Name: "full", Base: waits[0].High}
 	} else {
-		l.Jitter = spreadOf(waits)
+		l.Jitter, l.Noise, l.Either = spreadOf(waits)
+		l.Middle = &Figure{Sample: waits[0].Sample}
+		l.Middle.Low = (waits[0].Low.Low + waits[0].High.Low) / 2
+		l.Middle.High = (waits[0].Low.High + waits[0].High.High) / 2
 	}
-	grown := 0
+	grown, compared := 0, false
 	for k := 1; k < len(waits); k++ {
 		before, after := at(waits[k-1]), at(waits[k])
 		if before.Low <= 0 {
-			break
+			continue // what came at once has no growth
 		}
+		compared = true
 		ratio := &Figure{Sample: min(before.Sample, after.Sample)}
 		ratio.Low, ratio.High = after.Low/before.High, after.High/before.Low
 		if ratio.Low < 1.05 && ratio.High < 1.4 { // it grows no more
@@ -52,24 +71,115 @@ func LawOf(waits []Wait) (Law, bool) {
 			l.Factor = ratio
 		}
 	}
-	if len(waits) > 1 && grown == 0 {
+	if compared && grown == 0 {
 		l.Name = "constant"
 	}
 	return l, true
 }
 
-// spreadOf is how far the waits are spread as a part of the shortest, of the retry that
-// shows it best.
-func spreadOf(waits []Wait) (best *Figure) {
+// spreadOf is how far the waits are spread: as a part of the shortest, or, if they are
+// several of which no part fits all, as a time that does.
+func spreadOf(waits []Wait) (jitter, noise *Figure, either bool) {
+	fits, several := true, false
 	for _, w := range waits {
 		if w.Low.Low <= 0 {
 			continue
 		}
-		part := &Figure{Sample: w.Sample}
+		part, by := &Figure{Sample: w.Sample}, &Figure{Sample: w.Sample}
 		part.Low, part.High = max(0, w.High.Low/w.Low.High-1), w.High.High/w.Low.Low-1
-		if best == nil || width(&part.Interval) < width(&best.Interval) {
-			best = part
+		by.Low, by.High = max(0, w.High.Low-w.Low.High), w.High.High-w.Low.Low
+		if jitter == nil {
+			jitter, noise = part, by
+			continue
+		}
+		several = true
+		fits = meet(jitter, part) && fits
+		if noise != nil && !meet(noise, by) {
+			noise = nil
 		}
 	}
-	return best
+	if fits || noise == nil {
+		either = fits && several && noise != nil && jitter.High > noSpread
+		noise = nil
+	} else {
+		jitter = nil
+	}
+	return jitter, noise, either
 }
+
+// meet narrows a figure to what another has in common with it. Where that is nothing, it
+// becomes the narrower one, and meet reports false.
+func meet(a, b *Figure) bool {
+	low, high := max(a.Low, b.Low), min(a.High, b.High)
+	if low <= high {
+		a.Low, a.High, a.Sample = low, high, a.Sample+b.Sample
+		return true
+	}
+	if width(&b.Interval) < width(&a.Interval) {
+		*a = *b
+	}
+	return false
+}
+
+// atOnce reports whether the first retry comes without a wait, or with one too short to
+// be told from none: then there is no base to claim.
+func (l Law) atOnce() bool { return l.Name != "full" && l.Base.High < leastBase || l.Base.High <= 0 }
+
+// sure reports whether its numbers are known well enough to be claimed.
+func (l Law) sure() bool {
+	switch {
+	case l.atOnce() || l.Either || !narrow(l.Base, vague), l.Factor != nil && !narrow(l.Factor, vague), l.Cap != nil && !narrow(l.Cap, vague):
+		return false
+	case l.Noise != nil:
+		return narrow(l.Noise, vague)
+	case l.Jitter != nil:
+		return l.Jitter.High-l.Jitter.Low <= vague*(1+l.Jitter.High)
+	}
+	return true
+}
+
+// text is the law as it is read: what may be claimed as a claim has it, and else what
+// each number may be.
+func (l Law) text() string {
+	switch {
+	case l.atOnce():
+		return "the first retry comes at once"
+	case l.sure() && l.either() != "":
+		return strings.Join(l.keys(), ", ") + ", " + l.either()
+	case l.sure():
+		return strings.Join(l.keys(), ", ")
+	}
+	parts := []string{l.Name + ", base " + l.Base.span()}
+	if l.Factor != nil {
+		parts = append(parts, fmt.Sprintf("factor %.3g to %.3g", l.Factor.Low, l.Factor.High))
+	}
+	if l.Cap != nil {
+		parts = append(parts, "cap "+l.Cap.span())
+	}
+	if l.Noise != nil {
+		parts = append(parts, "noise "+l.Noise.span())
+	}
+	if l.Jitter != nil {
+		parts = append(parts, fmt.Sprintf("jitter %.0f%% to %.0f%%", 100*l.Jitter.Low, 100*l.Jitter.High))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// either is the same law, said as a middle and a part to either side of it; "" if that
+// makes no difference.
+func (l Law) either() string {
+	if l.Name != "add" || l.Middle == nil || l.Jitter == nil || l.Jitter.High <= noSpread || l.wide() {
+		return ""
+	}
+	return fmt.Sprintf("which is %v ± %g%%", millis(round(l.Middle.Low, l.Middle.High)), l.side())
+}
+
+// side is the jitter to either side of the middle, in percent.
+func (l Law) side() float64 {
+	half := func(j float64) float64 { return 100 * j / (2 + j) }
+	return round(half(l.Jitter.Low), half(l.Jitter.High))
+}
+
+// wide reports whether the jitter is more than the wait itself: as a claim it has to be
+// one to either side.
+func (l Law) wide() bool { return l.Jitter != nil && round(l.Jitter.Low, l.Jitter.High) > 1 }

@@ -19,6 +19,10 @@ func TestLawOf(t *testing.T) {
 		{"cut at the cap", []float64{100, 101, 200, 202, 300, 302}, "base: 100ms, factor: 2, cap: 300ms"},
 		{"constant", []float64{250, 255, 250, 255, 250, 255}, "base: 250ms, law: constant"},
 		{"full jitter", []float64{1, 100, 1, 200, 2, 400}, "base: 100ms, law: full, factor: 2"},
+		{"noise", []float64{100, 200, 200, 300, 400, 500}, "base: 100ms, factor: 2, noise: 100ms"},
+		{"a little noise", []float64{1000, 1100, 2000, 2100}, "base: 1s, factor: 2, noise: 100ms"},
+		{"to either side", []float64{250, 750, 375, 1125}, "base: 500ms, law: spread, factor: 1.5, jitter: 50%"},
+		{"the first at once", []float64{0, 1, 400, 401, 800, 802}, "base: 0s, factor: 2"},
 		{"one wait", []float64{100, 120}, "base: 100ms, jitter: 20%"},
 	} {
 		var waits []Wait
@@ -33,6 +37,17 @@ func TestLawOf(t *testing.T) {
 		if got := strings.Join(law.keys(), ", "); !ok || got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
+	}
+	if law, _ := LawOf([]Wait{{figure(79, 80), figure(120, 121), 100}}); law.either() != "which is 100ms ± 20%" {
+		t.Errorf("spread to either side: %q", law.either())
+	}
+	vague := []Wait{{figure(98, 100), figure(110, 190), 100}}
+	if law, _ := LawOf(vague); law.sure() || law.text() != "add, base 98 ms to 100 ms, jitter 10% to 94%" {
+		t.Errorf("hidden by noise: %q may be claimed", law.text())
+	}
+	both := []Wait{{figure(195, 200), figure(200, 310), 100}, {figure(395, 400), figure(400, 510), 100}}
+	if law, _ := LawOf(both); law.sure() {
+		t.Errorf("jitter and noise both fit: %q may be claimed", law.text())
 	}
 	if _, ok := LawOf(nil); ok {
 		t.Error("there is a law of no waits")

@@ -32,22 +32,30 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 		f.learnCalm(all, begin)
 		f.learnFallback(sentIn(all, begin, end))
 		f.learnAttempts(all)
-		f.learnWaits(all)
+		f.learnWaits(all, run.Noise(begin, end))
 		f.learnBreaker(run)
+		f.learnOpening(all)
 	case Slow:
 		f.learnBreaker(run)
 		if f.Open == nil {
 			f.OpenUpTo = (end - begin).Round(100 * time.Millisecond)
 		}
 	case Half:
-		opened := opens(run, f.Subject)
+		opened := opens(run, f.Subject) && (f.Failures == nil || float64(inARow(all)) < f.Failures.Low)
 		f.ByShare = &opened
+		f.learnOpening(all)
+	case Long:
+		f.learnLater(run)
+		f.learnOpening(all)
+		f.learnShare()
 	case Hang, LongHang:
 		f.learnTimeout(run, all, begin, end)
 		f.learnLimit(run.Links[f.Link], sentIn(all, begin, end), begin)
 		f.learnAttempts(all)
+		f.learnStillOut(run, all, end)
 	case Statuses:
 		f.learnAttempts(all)
+		f.learnStillOut(run, all, end)
 	}
 	return nil
 }
@@ -164,6 +172,17 @@ func (f *Findings) learnBreaker(run *evidence.Run) {
 		}
 		*into = &Figure{*p.Seen, max(1, p.Sample)}
 	}
+}
+
+// failuresOf is how many failures in a row it took to open in this run; nil if that is
+// not known.
+func failuresOf(run *evidence.Run, s Subject) *judge.Interval {
+	for _, p := range (judge.Breaker{Link: s.Link, Route: s.Route, Failures: 1}).Judge(run).Parts {
+		if p.Name == "failures" {
+			return p.Seen
+		}
+	}
+	return nil
 }
 
 func width(i *judge.Interval) float64 { return i.High - i.Low }

@@ -157,12 +157,101 @@ func TestLearnTimeout(t *testing.T) {
 	}
 }
 
+// By a clock of whole seconds calls are given up after different times, and the timeout is
+// all of them.
+func TestLearnCoarseTimeout(t *testing.T) {
+	run := service{attempts: 1, timeout: 900 * ms}.run()
+	exchanges := run.Links["bank"].Exchanges
+	for i := range exchanges {
+		if x := &exchanges[i]; x.Ending == evidence.CallerGone {
+			x.End -= time.Duration(i*37%500) * ms
+		}
+	}
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Hang}, run); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, "timeout", f.Timeout, 890)
+	holds(t, "timeout", f.Timeout, 410)
+}
+
+// What answers from a cache turns nobody away.
+func TestLearnCached(t *testing.T) {
+	run := service{attempts: 1, timeout: 900 * ms}.run()
+	run.Links["bank"].Exchanges = run.Links["bank"].Exchanges[:3]
+	for i := range run.Front {
+		run.Front[i].Status, run.Front[i].Outcome = 200, load.OK
+	}
+	f := &Findings{Subject: pay}
+	for _, trial := range []string{Quick, Hang} {
+		if err := f.Learn(Trial{Name: trial}, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.Limit != nil || len(f.Review()) > 1 { // it has seen no timeout
+		t.Errorf("limit %+v, review %q", f.Limit, f.Review())
+	}
+}
+
 func TestLearnLimit(t *testing.T) {
 	for _, limit := range []int{1, 7, 30} {
 		f := learnt(t, Hang, service{attempts: 1, timeout: 900 * ms, limit: limit})
 		if f.Limit == nil || f.Limit.Low != float64(limit) || f.Limit.High != float64(limit) {
 			t.Errorf("limit %+v, want %d", f.Limit, limit)
 		}
+	}
+}
+
+// A timeout that answers the caller and lets the call go on is one, and no bound on
+// calls in progress is made of what is turned away later.
+func TestLearnAbandoned(t *testing.T) {
+	run := service{attempts: 1}.run() // hangs until the fault ends
+	for i := range run.Front {
+		r := &run.Front[i]
+		if r.Sent < faultAt || r.Sent >= faultEnd-800*ms {
+			continue
+		}
+		r.Status, r.Outcome, r.Done = 503, load.ServerError, r.Sent+700*ms
+	}
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Hang}, run); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, "timeout", f.Timeout, 700)
+	if f.Abandoned < 100 || f.Limit != nil {
+		t.Errorf("%d abandoned, limit %+v", f.Abandoned, f.Limit)
+	}
+}
+
+// Whoever is still turned away when all is well again is told of.
+func TestLearnStillOut(t *testing.T) {
+	sound := service{attempts: 1, timeout: 900 * ms, limit: 7}
+	f := &Findings{Subject: pay, Success: 1}
+	if err := f.Learn(Trial{Name: Hang}, sound.run()); err != nil {
+		t.Fatal(err)
+	}
+	if f.StillOut != 0 {
+		t.Errorf("sound, and still out %v after the healing", f.StillOut)
+	}
+	leaks := sound.run()
+	var kept []evidence.Exchange
+	for _, x := range leaks.Links["bank"].Exchanges {
+		if x.Begin < faultAt+time.Second {
+			kept = append(kept, x)
+		}
+	}
+	leaks.Links["bank"].Exchanges = kept
+	for i := range leaks.Front {
+		if r := &leaks.Front[i]; r.Sent >= faultAt+time.Second {
+			r.Status, r.Outcome, r.Done = 503, load.ServerError, r.Sent+ms
+		}
+	}
+	f = &Findings{Subject: pay, Success: 1}
+	if err := f.Learn(Trial{Name: Hang}, leaks); err != nil {
+		t.Fatal(err)
+	}
+	if f.StillOut != 2*time.Second {
+		t.Errorf("it leaks all places, and is still out %v, want 2s", f.StillOut)
 	}
 }
 

@@ -23,6 +23,11 @@ func round(low, high float64) float64 {
 	return middle
 }
 
+// narrow reports whether a figure is known to a part of itself.
+func narrow(f *Figure, part float64) bool {
+	return !math.IsInf(f.High, 1) && f.High-f.Low <= part*f.High
+}
+
 // millis is a number of milliseconds as a duration of the experiment file.
 func millis(ms float64) time.Duration {
 	return time.Duration(math.Round(ms * float64(time.Millisecond))).Round(10 * time.Microsecond)

@@ -90,7 +90,10 @@ func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 // learnWaits is how long callers wait before each retry. The range of n draws of a
 // uniform range is short of it by the (n−1)th part of itself at either end, on
 // average, and hardly ever by more than four times that.
-func (f *Findings) learnWaits(all []request) {
+//
+// The host may make a wait longer, and hardly all of them: the longest may be so much
+// too long, and the shortest of many is not.
+func (f *Findings) learnWaits(all []request, noise time.Duration) {
 	var byRetry [][]time.Duration
 	for _, r := range all {
 		if len(r.calls) < 2 {
@@ -118,6 +121,6 @@ func (f *Findings) learnWaits(all []request) {
 			low, high = min(low, w), max(high, w)
 		}
 		slack := 4 * (high - low) / time.Duration(n-1)
-		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(high-hop, high+slack, n), n})
+		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(high-hop-noise, high+slack, n), n})
 	}
 }

@@ -12,19 +12,26 @@ const (
 // first. Nothing is said of what was not seen for want of looking.
 func (f *Findings) Review() (remarks []string) {
 	say := func(format string, args ...any) { remarks = append(remarks, fmt.Sprintf(format, args...)) }
-	if f.Unkeyed > 0 {
+	if f.Unkeyed > 0 && !f.RPC {
 		say("POST is retried without an Idempotency-Key (%d calls): what was done may be done twice", f.Unkeyed)
 	}
 	if f.KeysChanged > 0 {
 		say("a retry comes under another Idempotency-Key than the first attempt (%d calls): the dependency cannot know it again", f.KeysChanged)
 	}
 	for _, cause := range never {
-		if seen := f.Causes[cause]; seen.Retried > 0 {
+		if seen := f.Causes[cause]; seen.often() {
 			say("%v is retried (%d of %d calls): the same request gets the same answer", cause, seen.Retried, seen.Calls)
 		}
 	}
 	if f.Timeout == nil && f.TimeoutUpTo > 0 {
 		say("no timeout was seen, up to %v: a dependency that hangs holds its callers for as long", f.TimeoutUpTo)
+	}
+	if f.StillOut > 0 {
+		say("callers are still turned away %v after the dependency was well again: a bulkhead loses its places, "+
+			"or a breaker does not close", f.StillOut)
+	}
+	if f.Abandoned > 0 {
+		say("a timeout answers the caller and leaves the call to go on (%d calls): what hangs piles up at the dependency", f.Abandoned)
 	}
 	if f.Limit == nil && f.LimitUpTo > 0 && f.Timeout == nil {
 		say("%d calls were in progress and none was turned away: what hangs takes everything with it", f.LimitUpTo)
@@ -36,9 +43,9 @@ func (f *Findings) Review() (remarks []string) {
 	}
 	if law, ok := LawOf(f.Waits); ok {
 		switch {
-		case f.Waits[0].High.High < 20:
+		case f.Waits[0].High.High < leastBase:
 			say("retries come at once (within %s): a dependency in trouble gets several times the load", f.Waits[0].High.span())
-		case law.Jitter != nil && law.Jitter.High < noSpread:
+		case law.Noise == nil && law.Jitter != nil && law.Jitter.High < noSpread:
 			say("no jitter: calls that fail at one moment come back at one moment, %s later", f.Waits[0].Low.span())
 		}
 		if law.Name == "constant" && len(f.Waits) > 2 {
@@ -48,11 +55,11 @@ func (f *Findings) Review() (remarks []string) {
 	if f.RetryAfter != nil && f.RetryAfter.High < 0.95*float64(RetryAfterOf.Milliseconds()) {
 		say("Retry-After is not heard: %v was asked for, and a retry came after %s", RetryAfterOf, f.RetryAfter.span())
 	}
-	if f.did(Quick) && !f.Opened && f.Failing >= 50 {
+	if f.did(Quick) && !f.Opened && f.Failing >= 50 && f.Calls >= oneCall {
 		say("no breaker was seen: %d requests in a row went to a dependency that failed all of them", f.Failing)
 	}
 	if f.Opened && f.Open == nil && f.OpenUpTo > 0 {
-		say("the breaker was not seen to probe within %v", f.OpenUpTo)
+		say("once it fails, nothing is let through for %v: a breaker that was not seen to probe, or a bulkhead that loses its places", f.OpenUpTo)
 	}
 	if f.Probes != nil && f.Probes.Low > 1 {
 		say("half-open lets %s calls through at once: a dependency that comes back is hit by all of them", f.Probes.count())

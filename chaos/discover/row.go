@@ -2,6 +2,7 @@ package discover
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -46,6 +47,8 @@ type adder func(name string, figure *Figure, format string, args ...any)
 
 func (f *Findings) timeRows(add adder) {
 	switch {
+	case f.Timeout != nil && f.Abandoned > 0:
+		add("timeout of a call", f.Timeout, "%s until its caller is answered; the calls go on (%d did)", f.Timeout.span(), f.Abandoned)
 	case f.Timeout != nil:
 		add("timeout of a call", f.Timeout, "%s (%d calls)", f.Timeout.span(), f.Timeout.Sample)
 	case f.TimeoutUpTo > 0:
@@ -83,10 +86,10 @@ func (f *Findings) retryRows(add adder) {
 	}
 	var waits []string
 	for _, w := range f.Waits {
-		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(w.High.Low)))
+		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low))))
 	}
 	add("waits", nil, "%s before retry 1 to %d", strings.Join(waits, ", "), len(waits))
-	add("law", nil, "%s", strings.Join(law.keys(), ", "))
+	add("law", nil, "%s", law.text())
 	if f.RetryAfter != nil {
 		add("Retry-After", f.RetryAfter, "waits %s when told to wait %v", f.RetryAfter.span(), RetryAfterOf)
 	}
@@ -96,19 +99,41 @@ func (f *Findings) breakerRows(add adder) {
 	if !f.did(Quick) {
 		return
 	}
+	if !f.Opened && f.Calls < oneCall {
+		add("breaker", nil, "cannot be told: most requests need no call")
+		return
+	}
 	if !f.Opened {
 		add("breaker", nil, "none seen: %d requests in a row failed and it called on", f.Failing)
 		return
 	}
 	switch {
-	case f.ByShare != nil && *f.ByShare:
-		add("breaker opens", nil, "by the share of failures: it opened although every second call succeeded")
+	case f.byShare():
+		why := "it opened although every second call succeeded"
+		if f.ByShare == nil || !*f.ByShare {
+			why = "after more successes it took more failures"
+		}
+		add("breaker opens", nil, "by the share of failures: %s", why)
 	case f.Failures != nil:
 		counts := ""
 		if f.Counts != "" {
 			counts = ", each " + f.Counts + " counted"
 		}
-		add("breaker opens", f.Failures, "after %s failures in a row%s", f.Failures.count(), counts)
+		row := "in a row"
+		if f.ByShare != nil && *f.ByShare && f.Failures.High > 1 {
+			row = "in a row or not"
+		}
+		add("breaker opens", f.Failures, "after %s failures %s%s", f.Failures.count(), row, counts)
+	}
+	if f.Share != nil {
+		add("share that opens it", f.Share, "%.3g%% to %.3g%% of the calls", 100*f.Share.Low, 100*f.Share.High)
+	}
+	switch {
+	case f.Window == nil:
+	case math.IsInf(f.Window.High, 1):
+		add("window", f.Window, "%s or longer", short(f.Window.Low))
+	default:
+		add("window", f.Window, "%s", f.Window.span())
 	}
 	if f.Open != nil {
 		add("open time", f.Open, "%s (%d times)", f.Open.span(), f.Open.Sample)
@@ -118,7 +143,7 @@ func (f *Findings) breakerRows(add adder) {
 	if f.Probes != nil {
 		add("probes", f.Probes, "%s at a time", f.Probes.count())
 	}
-	if f.Rejects != nil {
+	if f.Rejects != nil && !math.IsInf(f.Rejects.High, 1) {
 		add("rejects", f.Rejects, "within %s (p99)", f.Rejects.span())
 	}
 	if f.Closes != nil {

@@ -23,6 +23,7 @@ const (
 	LongHang = "long hang"
 	Statuses = "statuses"
 	Half     = "every second call"
+	Long     = "long calm"
 )
 
 // Bounds are how far it may go.
@@ -39,6 +40,8 @@ const (
 	statusFor  = time.Second
 	statusRest = 500 * time.Millisecond
 	settle     = 8 * time.Second // after the last fault
+	longCalm   = 14 * time.Second
+	fewInRow   = 10 // failures that open a breaker which counts them; a share of some seconds are more
 )
 
 // statuses are what a call is answered with, one after the other.
@@ -63,6 +66,9 @@ func Next(f *Findings, b Bounds) (Trial, bool) {
 	case f.Opened && !f.did(Half):
 		return Trial{Half, "whether the breaker counts failures in a row, or their share", b.Rate, calm + quickFor + settled,
 			[]string{event(calm, quickFor, f.Link, "errors: {status: 503, every: 2}")}}, true
+	case f.Opened && !f.did(Long) && (f.byShare() || f.Failures != nil && f.Failures.High > fewInRow):
+		return Trial{Long, "over how long the breaker takes the share", b.Rate, 2*longCalm + settled,
+			[]string{event(longCalm, longCalm, f.Link, "errors: {status: 503}")}}, true
 	case !f.did(Hang):
 		return Trial{Hang, "how long a call may take, and how many may be in progress", b.Rate, calm + hangFor + settled,
 			[]string{event(calm, hangFor, f.Link, "partition: {}")}}, true

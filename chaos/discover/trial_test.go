@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,10 +12,15 @@ import (
 
 const base = `name: any
 targets: {shop: {url: "http://127.0.0.1:8080"}, bank: {url: "http://127.0.0.1:7000"}}
-links: {bank: {from: shop, to: bank}}
+links: {bank: {from: shop, to: bank, listen: "127.0.0.1:7001"}}
 load: {rate: 1/s, duration: 1s, timeout: 1m, routes: [{name: pay, to: shop, get: /}]}
 claims: [{recovery: {route: pay, within: 1s}}]
 `
+
+// section is one of an experiment file.
+func section(name string, entries []string) string {
+	return name + ":\n  - " + strings.Join(entries, "\n  - ") + "\n"
+}
 
 func figure(low, high float64) *Figure {
 	f := &Figure{Sample: 10}
@@ -44,6 +50,16 @@ func TestNext(t *testing.T) {
 		{"a breaker that opens for 2 s", func(f *Findings, tr Trial) {
 			f.Opened, f.Failures, f.Open, f.Timeout = true, figure(5, 5), figure(1990, 2010), figure(995, 1000)
 		}, "quick errors, slow errors, every second call, hang, statuses"},
+		{"a breaker by share", func(f *Findings, tr Trial) {
+			yes := true
+			f.Opened, f.Failures, f.Open, f.Timeout = true, figure(150, 150), figure(1990, 2010), figure(995, 1000)
+			if tr.Name == Half {
+				f.ByShare = new(bool)
+			}
+			if tr.Name == Long {
+				f.Later = &yes
+			}
+		}, "quick errors, slow errors, every second call, long calm, hang, statuses"},
 		{"one that opens for 30 s", func(f *Findings, tr Trial) {
 			f.Opened, f.Timeout = true, figure(995, 1000)
 			if tr.Name == Slow {
@@ -102,7 +118,7 @@ func TestClaimsCanBePasted(t *testing.T) {
 		Opened: true, Failures: figure(3, 5), Open: figure(1990, 2010), Probes: figure(1, 1), Rejects: figure(0, 4), Closes: figure(10, 90),
 		Timeout: figure(995, 1000), Longest: figure(1000, 1010), Limit: figure(40, 40),
 	}
-	text := f.Claims()
+	text := section("claims", f.Claims())
 	for _, want := range []string{
 		"attempts: 4, at_least: 4, on: [503], never: [404]", "base: 100ms, factor: 2, jitter: 50%", "failures: 5, waits: 2s, probes: 1",
 		"limit: 40", "within: 2s",
@@ -119,8 +135,39 @@ func TestClaimsCanBePasted(t *testing.T) {
 	if len(x.Claims) != 7 {
 		t.Errorf("%d claims, want 7:\n%s", len(x.Claims), text)
 	}
-	if _, err := experiment.Parse("bare", []byte(head+(&Findings{Subject: f.Subject}).Claims()), experiment.Options{}); err != nil {
+	nothing := &Findings{Subject: f.Subject}
+	if _, err := experiment.Parse("bare", []byte(head+section("claims", nothing.Claims())), experiment.Options{}); err != nil {
 		t.Errorf("of nothing: %v", err)
+	}
+}
+
+// The plan beside the claims can decide them, of whatever was found.
+func TestPlanDecidesTheClaims(t *testing.T) {
+	timeout := Findings{Subject: pay, Success: 1, Timeout: figure(995, 1000), Longest: figure(1000, 1010)}
+	retries, breaker, bulkhead, share := timeout, timeout, timeout, timeout
+	retries.Attempts, retries.RetryAfter = figure(4, 4), figure(1000, 1300)
+	retries.Causes = map[Cause]Retried{503: {9, 9}, 404: {5, 0}, 500: {5, 0}, 0: {7, 7}}
+	retries.Waits = []Wait{{figure(98, 100), figure(150, 152), 20}, {figure(198, 200), figure(300, 303), 20}}
+	breaker.Opened, breaker.Failures, breaker.Open, breaker.Probes = true, figure(3, 5), figure(1990, 2010), figure(1, 1)
+	breaker.Rejects, breaker.Closes = figure(0, 4), figure(10, 90)
+	share = breaker
+	yes := true
+	share.ByShare, share.Share, share.Window = &yes, figure(0.49, 0.51), figure(9500, 10500)
+	bulkhead.Limit = figure(40, 40)
+	for name, f := range map[string]Findings{
+		"a timeout": timeout, "retries": retries, "a breaker": breaker, "a bulkhead": bulkhead, "a share": share,
+	} {
+		chaos, duration, timeout := f.Plan()
+		head, _, _ := strings.Cut(base, "load:")
+		load := fmt.Sprintf("load: {rate: 50/s, duration: %v, timeout: %v, connections: 4096, ", duration, timeout) +
+			"routes: [{name: pay, to: shop, get: /}]}\n"
+		text := head + load + section("chaos", chaos) + section("claims", f.Claims())
+		_, err := experiment.Parse("pasted", []byte(text), experiment.Options{Weak: func(w experiment.Weakness) {
+			t.Errorf("%s: %v\n%s", name, w, text)
+		}})
+		if err != nil {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
 	}
 }
 
@@ -155,7 +202,9 @@ func TestReview(t *testing.T) {
 		{func(f *Findings) { f.Waits = slices.Repeat(f.Waits[:1], 3) }, "waits do not grow"},
 		{func(f *Findings) { f.RetryAfter = figure(100, 200) }, "Retry-After is not heard"},
 		{func(f *Findings) { f.Opened = false }, "no breaker was seen"},
-		{func(f *Findings) { f.Open, f.OpenUpTo = nil, 40*time.Second }, "not seen to probe within 40s"},
+		{func(f *Findings) { f.Open, f.OpenUpTo = nil, 40*time.Second }, "nothing is let through for 40s"},
+		{func(f *Findings) { f.StillOut = 7 * time.Second }, "still turned away 7s after"},
+		{func(f *Findings) { f.Abandoned = 40 }, "leaves the call to go on (40 calls)"},
 		{func(f *Findings) { f.Probes = figure(20, 20) }, "half-open lets 20 calls through"},
 		{func(f *Findings) { f.Calls, f.Depth = 47, 40 }, "47 calls for one request, 40 of them"},
 	} {

@@ -20,7 +20,7 @@ const Most = 1 << 30
 // The columns, all times in nanoseconds since the start of the load.
 const (
 	frontHeader  = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n"
-	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down,code\n"
+	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down,own_status,code\n"
 )
 
 // A sheet is one file of records. Writes past its limit and after an error are
@@ -34,6 +34,8 @@ type sheet struct {
 	lost uint64
 	err  error // why no more is written
 	full bool  // that it is as large as it may be
+
+	pending uint64 // records in buf, of who counts them there
 }
 
 func createSheet(path, header string, max int64) (*sheet, error) {
@@ -50,6 +52,14 @@ func (s *sheet) flush(records uint64) error {
 	err := s.write(records, s.buf)
 	s.buf = s.buf[:0]
 	return err
+}
+
+// flushPending writes what is buffered, of which pending has the records.
+func (s *sheet) flushPending() {
+	if s.pending > 0 {
+		_ = s.flush(s.pending) // counted in lost
+		s.pending = 0
+	}
 }
 
 // write writes so many records, which follow each other in parts.
@@ -90,7 +100,8 @@ func (s *sheet) close() error {
 	return errors.Join(s.err, err)
 }
 
-// BehindWriter writes the exchanges of one link. It is used by one goroutine.
+// BehindWriter writes the exchanges of one link. It is used by one goroutine. A nil one
+// writes nothing.
 type BehindWriter struct{ sheet *sheet }
 
 // CreateBehind makes the file, which must not exist and will not grow past max
@@ -105,6 +116,9 @@ func CreateBehind(path string, max int64) (*BehindWriter, error) {
 
 // Write appends the exchanges and hands them to the kernel.
 func (w *BehindWriter) Write(exchanges []Exchange) {
+	if w == nil {
+		return
+	}
 	for i := range exchanges {
 		x := &exchanges[i]
 		b := w.sheet.buf
@@ -124,20 +138,36 @@ func (w *BehindWriter) Write(exchanges []Exchange) {
 		b = append(strconv.AppendInt(b, int64(x.RetryAfter), 10), ',')
 		b = append(strconv.AppendUint(b, x.BytesUp, 10), ',')
 		b = append(strconv.AppendUint(b, x.BytesDown, 10), ',')
+		b = append(strconv.AppendInt(b, int64(x.Own), 10), ',')
 		w.sheet.buf = append(appendPlain(b, codeText(x.Code)), '\n')
 	}
 	_ = w.sheet.flush(uint64(len(exchanges))) // counted in Lost, said by Close
 }
 
 // Extent is what was written so far.
-func (w *BehindWriter) Extent() Extent { return w.sheet.extent() }
+func (w *BehindWriter) Extent() Extent {
+	if w == nil {
+		return Extent{}
+	}
+	return w.sheet.extent()
+}
 
 // Lost is how many exchanges could not be kept.
-func (w *BehindWriter) Lost() uint64 { return w.sheet.lost }
+func (w *BehindWriter) Lost() uint64 {
+	if w == nil {
+		return 0
+	}
+	return w.sheet.lost
+}
 
 // Err is why the file could not be written, which its bound is no case of; nil
 // if it could.
-func (w *BehindWriter) Err() error { return w.sheet.failed() }
+func (w *BehindWriter) Err() error {
+	if w == nil {
+		return nil
+	}
+	return w.sheet.failed()
+}
 
 // Close closes the file and returns why exchanges were lost, if any were.
 func (w *BehindWriter) Close() error { return w.sheet.close() }
@@ -272,7 +302,7 @@ func exchangeOf(f []string, intern func(string) string) (Exchange, error) {
 		return x, err
 	}
 	x.Ending, x.InFlight, x.Faults, x.Key, x.Payload, x.RetryAfter = ending, in.int(), in.uint(), in.uint(), in.uint(), in.time()
-	x.BytesUp, x.BytesDown = in.uint(), in.uint()
+	x.BytesUp, x.BytesDown, x.Own = in.uint(), in.uint(), in.int()
 	x.Code = codeOf(intern(in.next()))
 	return x, in.err
 }

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,8 +39,15 @@ func Read(dir string) (*Run, error) {
 	if err := run.readTimeline(dir); err != nil {
 		return nil, err
 	}
+	if run.Soak { // its records are in its chapters
+		run.settleEnd()
+		return run, nil
+	}
 	links := slices.Sorted(maps.Keys(run.Links))
-	files := make([]string, 1+len(links))
+	files := make([]string, 1+len(links), 2+len(links))
+	if len(run.Access) > 0 {
+		files = append(files, ValuesFile)
+	}
 	states, errs := make([]sheetState, len(files)), make([]error, len(files))
 	files[0] = FrontFile
 	reads := []func(k int){func(k int) {
@@ -56,6 +64,11 @@ func Read(dir string) (*Run, error) {
 			link.Exchanges, states[k], errs[k] = readRecords(dir, files[k], behindHeader, marks, in.read, exchangesInOrder)
 		})
 	}
+	if len(run.Access) > 0 {
+		reads = append(reads, func(k int) {
+			run.Values, states[k], errs[k] = readRecords(dir, ValuesFile, valueHeader, run.marks(valuesExtent), readValue, valuesInOrder)
+		})
+	}
 	sideBySide(reads)
 	found := map[string]sheetState{}
 	for k, err := range errs {
@@ -64,7 +77,11 @@ func Read(dir string) (*Run, error) {
 		}
 		found[files[k]] = states[k]
 	}
+	run.rebase()
 	run.countUp(found)
+	if err := run.readAudits(dir); err != nil {
+		return nil, err
+	}
 	run.settleEnd()
 	return run, nil
 }
@@ -110,6 +127,11 @@ func (r *Run) readTimeline(dir string) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
+	if r.Soak {
+		if err := r.readSegments(dir); err != nil {
+			return err
+		}
+	}
 	if !started {
 		return fmt.Errorf("%s has no start event: the run was killed before it began", path)
 	}
@@ -123,25 +145,27 @@ func (r *Run) readTimeline(dir string) error {
 
 // add takes in what an event tells.
 func (r *Run) add(e Event) {
+	e.At -= Seconds(r.from)
 	switch {
 	case e.Kind == KindStart && e.Start != nil:
 		r.begin(e.Start)
-	case e.Kind == KindInject && r.has(e.Fault):
-		fault := &r.Faults[e.Fault-1]
-		if e.Error == "" {
-			fault.Injected = e.At.Duration()
-		}
-		fault.Error, fault.Why = e.Error, strings.TrimPrefix(e.Error, "inject "+e.Text+": ")
-	case e.Kind == KindHeal && r.has(e.Fault):
-		fault := &r.Faults[e.Fault-1]
-		if e.Error == "" {
-			fault.Healed = e.At.Duration()
-		}
-		fault.Error, fault.Hit, fault.Overflow = e.Error, e.Hit, e.Overflow
+	case e.Kind == KindFault && e.Injection != nil && e.Fault == len(r.Faults)+1 && e.Injection.Index == len(r.Faults):
+		fault := *e.Injection // the event is the writer's
+		fault.Injected, fault.Healed = -1, -1
+		r.Faults = append(r.Faults, fault)
+	case e.Kind == KindAlert && e.Alert != nil:
+		alert := *e.Alert
+		alert.At = e.At.Duration()
+		r.Alerts = append(r.Alerts, alert)
+	case e.Kind == KindInject && r.fault(e.Fault) >= 0:
+		r.inject(&r.Faults[r.fault(e.Fault)], e)
+	case e.Kind == KindHeal && r.fault(e.Fault) >= 0:
+		r.heal(&r.Faults[r.fault(e.Fault)], e)
 	case e.Kind == KindTick && e.Tick != nil:
 		tick := *e.Tick
 		tick.At = e.At.Duration()
 		r.Ticks = append(r.Ticks, tick)
+		r.fold()
 		if tick.Lost > 0 {
 			r.Lost[lostByRun] = tick.Lost
 		}
@@ -150,6 +174,11 @@ func (r *Run) add(e Event) {
 				l.Unread, l.FirstUnread = t.Unread, t.FirstUnread
 			}
 		}
+	case e.Kind == KindAgent && e.Tick != nil:
+		r.agentTick(e.At.Duration(), *e.Tick)
+	case e.Kind == KindLost:
+		r.Gone = append(r.Gone, Gone{e.At.Duration(), e.Agent, e.Text})
+		r.Notes = append(r.Notes, Note{e.At.Duration(), "agent " + e.Agent + " was lost: " + e.Text})
 	case e.Kind == KindCPU:
 		r.CPU = map[string]time.Duration{}
 		for target, used := range e.CPU {
@@ -160,8 +189,14 @@ func (r *Run) add(e Event) {
 	case e.Kind == KindDeath:
 		r.Deaths = append(r.Deaths, Death{e.At.Duration(), e.Target, e.Text})
 		r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
+	case e.Kind == KindAudit && e.Audit != nil:
+		r.addAudit(e)
 	case e.Kind == KindNote:
 		r.Notes = append(r.Notes, Note{e.At.Duration(), e.Text})
+	case e.Kind == KindGap && e.Gap != nil:
+		r.Gaps = append(r.Gaps, *e.Gap)
+	case e.Kind == KindBlank:
+		r.Blank = cmp.Or(r.Blank, e.Text)
 	case e.Kind == KindGate:
 		r.NotSteady = e.Text
 	case e.Kind == KindStop:
@@ -172,12 +207,43 @@ func (r *Run) add(e Event) {
 	}
 }
 
-func (r *Run) has(fault int) bool { return fault >= 1 && fault <= len(r.Faults) }
+// inject takes in that a fault came. In a soak it may come again, and what was before
+// is in Rounds.
+func (r *Run) inject(fault *Injection, e Event) {
+	if e.Error == "" {
+		fault.Injected = e.At.Duration()
+	}
+	fault.Error, fault.Why = e.Error, strings.TrimPrefix(e.Error, "inject "+e.Text+": ")
+	if r.Soak {
+		if fault.Healed = -1; e.Error == "" {
+			fault.Times++
+		}
+		one := *fault
+		one.Hit, one.Overflow = 0, 0
+		r.round(one)
+	}
+}
+
+// heal takes in that a fault went. In a soak its hits are those of all rounds.
+func (r *Run) heal(fault *Injection, e Event) {
+	if e.Error == "" {
+		fault.Healed = e.At.Duration()
+	}
+	fault.Error = e.Error
+	if !r.Soak {
+		fault.Hit, fault.Overflow = 0, 0
+	} else {
+		r.ends(fault.Index, e.At.Duration(), e.Hit, e.Error)
+	}
+	fault.Hit += e.Hit
+	fault.Overflow += e.Overflow
+}
 
 func (r *Run) begin(h *Header) {
 	r.Name, r.About, r.Seed, r.Started, r.Load = h.Name, h.About, h.Seed, h.Started, h.Load.Duration()
 	r.File, r.ClaimLines = h.File, h.ClaimLines
 	r.Host = h.Host
+	r.Access, r.Keys, r.Sessions = h.Access, h.Keys, h.Sessions
 	r.Routes, r.Faults, r.Skips, r.Batch = h.Routes, slices.Clone(h.Faults), h.Skips, h.Batch.Duration()
 	for i := range r.Faults {
 		r.Faults[i].Injected, r.Faults[i].Healed = -1, -1
@@ -185,6 +251,9 @@ func (r *Run) begin(h *Header) {
 	for i := range h.Links {
 		l := &h.Links[i] // the header is the writer's
 		r.Links[l.Name] = &Link{Name: l.Name, From: l.From, To: l.To}
+	}
+	if r.Soak = h.Soak; h.Chapter != nil {
+		r.beginChapter(h.Chapter)
 	}
 }
 

@@ -1,6 +1,9 @@
 package evidence
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Effects is what a fault may do to an exchange or a connection that it takes.
 // Rulings ask for them, and never for the kind of a fault.
@@ -14,6 +17,7 @@ type Effects struct {
 	Strikes    bool `json:"strikes,omitempty"`    // those in flight end at once when the fault comes
 	Spoils     bool `json:"spoils,omitempty"`     // its caller may lack an answer, or have a wrong one, that the link saw whole
 	Duplicates bool `json:"duplicates,omitempty"` // the dependency gets it twice
+	Drops      bool `json:"drops,omitempty"`      // its answer is read to the end, and kept from its caller
 	Refuses    bool `json:"refuses,omitempty"`    // it is refused, and leaves no record
 	Marks      bool `json:"marks,omitempty"`      // the records of its link say what it touched
 }
@@ -41,7 +45,7 @@ func (f *Injection) formerly() (does Effects, known bool) {
 	case "hang", "partition", "half_open", "flap", "timeout", "pause", "net_partition":
 		does.Holds = true
 	case "drop_response":
-		does.Ends, does.Holds = f.Ends, !f.Ends
+		does.Ends, does.Holds, does.Drops = f.Ends, !f.Ends, true
 	case "reset":
 		does.Ends, does.Strikes, does.Spoils = true, true, true
 	case "truncate":
@@ -74,6 +78,15 @@ func (f *Injection) Active(from, to time.Duration) bool {
 // OnTarget reports whether it happened to a target, not to a link. Runs from
 // before there was Target had two kinds that did.
 func (f *Injection) OnTarget() bool { return f.Target || f.Kind == "restart" || f.Kind == "pause" }
+
+// OnPath reports whether the fault concerns calls over the link: it is on the link
+// itself, or it happens to the target that the link leads to.
+func (f *Injection) OnPath(link *Link) bool {
+	if f.OnTarget() {
+		return f.On == link.To || slices.Contains(f.Others, link.To)
+	}
+	return f.On == link.Name
+}
 
 // Touched reports whether the fault touched the exchange. The records of a link
 // say so of its own faults; what happens to a target, or is done by a command,

@@ -63,6 +63,8 @@ type Exchange struct {
 
 	BytesUp, BytesDown uint64 // given to the dependency and to the caller; 0 where only exchanges count
 
+	Own int // what the dependency answered, where its caller got another status or none; 0 if it got that, or none was seen
+
 	// Code is what a dependency said first on a connection, where the link reads its greeting: Welcome, or a code like
 	// 53300. "" is for one that said nothing that could be read, and where no greeting is read.
 	Code string
@@ -76,6 +78,17 @@ func (x Exchange) Refused() bool { return x.Code != "" && x.Code != Welcome }
 
 // Duration is how long the exchange took, as far as the link saw.
 func (x Exchange) Duration() time.Duration { return x.End - x.Begin }
+
+// OwnStatus is what the dependency answered, whatever its caller got; 0 if that is not known.
+func (x *Exchange) OwnStatus() int {
+	switch {
+	case x.Own != 0:
+		return x.Own
+	case x.Ending == Injected:
+		return 0
+	}
+	return x.Status
+}
 
 // HitBy reports whether the fault with this index touched the exchange.
 func (x Exchange) HitBy(fault int) bool { return x.Faults&(1<<uint(fault)) != 0 }

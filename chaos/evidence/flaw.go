@@ -93,6 +93,9 @@ func (r *Run) ledgers(states map[string]sheetState) []ledger {
 		l.twice, l.first = repeated(list, func(a, b *Exchange) bool { return a.Seq > 0 && a.Seq == b.Seq }, end)
 		all = append(all, l)
 	}
+	if len(r.Access) > 0 {
+		all = append(all, r.valueLedger())
+	}
 	for i := range all {
 		all[i].state = states[all[i].file]
 	}

@@ -20,8 +20,52 @@ const frontRoom = 1 << 22
 //	loop 0 ─Record─▶ ring ─┐
 //	loop 1 ─Record─▶ ring ─┴─Flush─▶ front.csv
 type FrontWriter struct {
-	sheet *sheet
+	sheet *sheet // nil of one that is drained
 	pens  []*pen
+
+	samples sampleReader // for Drain
+	joined  []byte       // the same: what lies in two parts in a ring
+}
+
+// NewFront is a FrontWriter without a file: what it has is for Drain.
+func NewFront(routes []string, loops int) *FrontWriter {
+	w := &FrontWriter{samples: sampleReader{index: indexOf(routes)}}
+	for range loops {
+		w.pens = append(w.pens, newPen(routes, frontRoom))
+	}
+	return w
+}
+
+// Drain gives each of what was recorded before, as its line and what that says. Both
+// are valid until each returns. It is in the place of Flush for a writer without a
+// file, and m, if there is one, is told of it too. One goroutine may call it.
+func (w *FrontWriter) Drain(m *Memory, each func(line []byte, s *load.Sample)) {
+	for _, p := range w.pens {
+		first, second := p.ring.filled()
+		n := bytes.Count(first, newline) + bytes.Count(second, newline)
+		if n == 0 {
+			continue
+		}
+		if m != nil {
+			m.samples(n, first, second)
+		}
+		w.joined = append(append(w.joined[:0], first...), second...)
+		for rest := w.joined; len(rest) > 0; {
+			end := bytes.IndexByte(rest, '\n') + 1
+			if end == 0 {
+				break
+			}
+			line := rest[:end]
+			rest = rest[end:]
+			var s load.Sample
+			if err := w.samples.read(&s, line[:end-1], frontColumns); err != nil { // it was written by us a moment ago
+				p.ring.lost.Add(1)
+				continue
+			}
+			each(line, &s)
+		}
+		p.ring.free(len(first) + len(second))
+	}
 }
 
 // CreateFront makes the file for so many event loops; it must not exist and
@@ -65,11 +109,19 @@ func (w *FrontWriter) Flush(m *Memory) (samples int) {
 var newline = []byte{'\n'}
 
 // Extent is what was written so far. The goroutine that flushes may call it.
-func (w *FrontWriter) Extent() Extent { return w.sheet.extent() }
+func (w *FrontWriter) Extent() Extent {
+	if w.sheet == nil {
+		return Extent{}
+	}
+	return w.sheet.extent()
+}
 
 // Lost is how many samples could not be kept.
 func (w *FrontWriter) Lost() uint64 {
-	n := w.sheet.lost
+	n := uint64(0)
+	if w.sheet != nil {
+		n = w.sheet.lost
+	}
 	for _, p := range w.pens {
 		n += p.ring.lost.Load()
 	}
@@ -78,11 +130,19 @@ func (w *FrontWriter) Lost() uint64 {
 
 // Err is why the file could not be written, which its bound is no case of; nil
 // if it could.
-func (w *FrontWriter) Err() error { return w.sheet.failed() }
+func (w *FrontWriter) Err() error {
+	if w.sheet == nil {
+		return nil
+	}
+	return w.sheet.failed()
+}
 
 // Close writes what is left and closes the file. It returns why samples were
 // lost, if any were on the way to the file. Nothing may be recorded any more.
 func (w *FrontWriter) Close() error {
+	if w.sheet == nil {
+		return nil
+	}
 	w.Flush(nil)
 	return w.sheet.close()
 }

@@ -33,6 +33,9 @@ func (r *Run) TickFrom(i int) time.Duration {
 // The last one of a run that came to its end also has in it what closing took, of
 // targets that are slow to stop: that is no standstill, which the hiccups would show.
 func (r *Run) tickLength(i int) time.Duration {
+	if longest := r.Ticks[i].Longest.Duration(); longest > 0 {
+		return longest
+	}
 	from := r.TickFrom(i)
 	length := r.Ticks[i].At - from
 	if r.hasEnd && i == len(r.Ticks)-1 {
@@ -162,8 +165,9 @@ func (r *Run) Turn(from, to time.Duration) time.Duration {
 
 // Noise is what the tick itself knows of it, without the floor.
 func (t *Tick) Noise() time.Duration {
+	clocks := t.Clock.Duration() // of two machines, which a time may join
 	if t.Pressure >= saturated {
-		return max(saturatedNoise, t.HiccupMax.Duration())
+		return max(saturatedNoise, t.HiccupMax.Duration()) + clocks
 	}
-	return t.HiccupMax.Duration()
+	return t.HiccupMax.Duration() + clocks
 }

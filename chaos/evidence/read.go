@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
-	"github.com/stormctl/stormctl/load/input"
 )
 
 // Reading a million records costs what each of them costs, so a line is read
@@ -55,25 +54,24 @@ func lines(r io.Reader, header string, each func(line []byte, columns int) error
 	}
 }
 
-// countLines is how many lines follow in a file, which is left where it was.
-func countLines(f io.ReadSeeker) (n int, err error) {
-	at, err := f.Seek(0, io.SeekCurrent)
+// countLines is how many lines a file of records has, its header included.
+func countLines(dir, name string) (n int, err error) {
+	f, err := openRecords(dir, name)
 	if err != nil {
 		return 0, err
 	}
+	defer f.Close()
 	buf := make([]byte, readBuffer)
 	for {
 		k, err := f.Read(buf)
 		n += bytes.Count(buf[:k], newline)
 		if errors.Is(err, io.EOF) {
-			break
+			return n, nil
 		}
 		if err != nil {
 			return 0, err
 		}
 	}
-	_, err = f.Seek(at, io.SeekStart)
-	return n, err
 }
 
 // sampleReader reads lines of the front.
@@ -125,7 +123,7 @@ func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error)
 		x.Status = int(in.time())
 		ending, named := endingOf(in.text())
 		x.Ending, x.InFlight, x.Faults, x.Key, x.Payload = ending, int(in.time()), in.uint(), in.uint(), in.uint()
-		x.RetryAfter, x.BytesUp, x.BytesDown = in.time(), in.uint(), in.uint()
+		x.RetryAfter, x.BytesUp, x.BytesDown, x.Own = in.time(), in.uint(), in.uint(), int(in.time())
 		x.Code = codeOf(r.codes.keep(in.text()))
 		if in.whole() && named {
 			return nil
@@ -281,7 +279,7 @@ func exchangesInOrder(a, b *Exchange) int {
 func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, line []byte, columns int) error,
 	before func(a, b *T) int) (records []T, state sheetState, err error) {
 	state.wrong = -1
-	f, err := input.OpenBelow(dir, name)
+	n, err := countLines(dir, name)
 	if errors.Is(err, os.ErrNotExist) {
 		if len(marks) > 0 {
 			state.wrong = marks[0].tick
@@ -291,14 +289,11 @@ func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, 
 	if err != nil {
 		return nil, state, err
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || info.Size() > Most {
-		return nil, state, fmt.Errorf("read %s: it has more than the %d bytes that a run writes", f.Name(), int64(Most))
-	}
-	n, err := countLines(f)
+	f, err := openRecords(dir, name)
 	if err != nil {
 		return nil, state, err
 	}
+	defer f.Close()
 	if n > 1 { // the header is no record
 		records = make([]T, 0, n-1)
 	}
@@ -309,10 +304,10 @@ func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, 
 		return read(&records[len(records)-1], line, columns)
 	})
 	if err != nil {
-		return nil, state, fmt.Errorf("read %s: %w", f.Name(), err)
+		return nil, state, fmt.Errorf("read %s: %w", f.name, err)
 	}
 	if len(records) > math.MaxInt32 {
-		return nil, state, fmt.Errorf("read %s: %d records are too many", f.Name(), len(records))
+		return nil, state, fmt.Errorf("read %s: %d records are too many", f.name, len(records))
 	}
 	arrange(records, before)
 	var last mark

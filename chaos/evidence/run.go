@@ -37,12 +37,29 @@ type Run struct {
 	Faults []Injection       // by Index; those that were planned and never injected are here too
 	Ticks  []Tick            // one per second
 	Deaths []Death           // targets that ended by themselves, by At
+	Gone   []Gone            // agents that were lost, by At: their share of the load was not sent from then on
+	Alerts []Alert           // what an alertmanager said, by At
 	Notes  []Note            // what happened besides, by At
 	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
 	Flaws  []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
 
+	Access   []Access // what routes do with data; none in most runs
+	Keys     uint64   // how many registers the data has; 0 is one
+	Sessions int      // see Session; 0 is each arrival
+	Values   []Value  // what was written and read, by ID
+	Audits   []Audit  // what was there, by At
+
 	Host string                   // the machine; "" in older runs
 	CPU  map[string]time.Duration // what the processes of targets used while there was load, by target; nil if it is not known
+
+	agents  []Tick      // of agents, that the next tick may be of
+	Soak    bool        // it is judged chapter by chapter: the records are in its chapters, and not here
+	Chapter *Chapter    // of a soak, that it is; nil if it is none. All its times count from the chapter's beginning
+	Gaps    []Gap       // in which the harness was not there, by From
+	Blank   string      // why nothing can be told of it; "" is the rule
+	Rounds  []Injection // of a soak, each injection by itself, the latest mostRounds; nil otherwise
+
+	from time.Duration // of the clock of the files, where this one is at 0
 
 	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
 	byID, byRoute kept[load.Sample] // where in Front they are
@@ -71,6 +88,17 @@ type Death struct {
 	At     time.Duration
 	Target string
 	Text   string // "checkout ended by itself: exit status 3", perhaps with its last output in lines of their own
+}
+
+// MaxAlerts is how many changes of alerts a run records.
+const MaxAlerts = 10_000
+
+// Alert is a change of one alert, as Alertmanager's webhook told of it.
+type Alert struct {
+	At       time.Duration `json:"-"`        // when it was heard
+	Name     string        `json:"name"`     // its label alertname
+	Instance string        `json:"instance"` // tells it from others of its name
+	Firing   bool          `json:"firing"`   // else it is resolved
 }
 
 // Link is the behind: everything one link saw.
@@ -109,6 +137,7 @@ type Injection struct {
 	Injected time.Duration `json:"-"`                  // when it was in force; -1 if it never was
 	Healed   time.Duration `json:"-"`                  // when it was gone; -1 if the evidence ends with it in force
 	Hit      uint64        `json:"-"`                  // what its link counted until the heal, also of what has no record; 0 in older runs
+	Times    int           `json:"-"`                  // of a soak, how often it came so far; 0 of a run
 	Overflow uint64        `json:"-"`                  // exchanges that it let go because it had hold of as many as it may
 	Error    string        `json:"-"`                  // why it could not be injected or healed
 	Why      string        `json:"-"`                  // the same of the injection, without what was tried
@@ -140,8 +169,14 @@ type Tick struct {
 	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
 	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
+	Clock       Seconds                          `json:"clock_s,omitempty"`    // by how much times of agents and ours may be apart
 	Extent                                       // of the front's file
+	Values      *Extent                          `json:"values,omitempty"` // of the file of values; nil without data
 	Links       map[string]LinkTick              `json:"links,omitempty"`
+	Targets     map[string]TargetTick            `json:"targets,omitempty"` // what was weighed last, by target
+
+	Span    int     `json:"span_s,omitempty"`    // how many seconds are merged in it; 0 is one
+	Longest Seconds `json:"longest_s,omitempty"` // how long the longest of them took; 0 is as long as since the tick before
 }
 
 // LinkTick is what a link did in one second.

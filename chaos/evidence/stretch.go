@@ -71,6 +71,10 @@ func (f *Follower) asRun() *Stretch {
 		d.At -= f.from
 		run.Deaths = append(run.Deaths, d)
 	}
+	for _, a := range f.run.Alerts {
+		a.At -= f.from
+		run.Alerts = append(run.Alerts, a)
+	}
 	for _, n := range f.run.Notes {
 		run.Notes = append(run.Notes, Note{n.At - f.from, n.Text})
 	}

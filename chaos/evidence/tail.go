@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // tail reads a file that grows, whole line by whole line.
@@ -20,7 +22,7 @@ type tail struct {
 // read calls each with every line that is new, until that returns an error. A
 // file that is not there has none yet.
 func (t *tail) read(dir string, each func(line []byte) error) error {
-	f, err := os.Open(filepath.Join(dir, t.name))
+	f, err := input.OpenBelow(dir, t.name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -37,7 +39,7 @@ func (t *tail) read(dir string, each func(line []byte) error) error {
 		if errors.Is(err, bufio.ErrBufferFull) { // a header with many faults may be long
 			var rest []byte
 			line = slices.Clone(line)
-			rest, err = br.ReadBytes('\n')
+			rest, err = input.Line(br, mostEvent)
 			line = append(line, rest...)
 		}
 		if err == io.EOF {

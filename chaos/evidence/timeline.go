@@ -46,6 +46,7 @@ type Event struct {
 	Fault  int     `json:"fault,omitempty"`  // inject, heal: 1 + Injection.Index, so that 0 means none
 	Error  string  `json:"error,omitempty"`  // inject, heal: why it did not work
 	Target string  `json:"target,omitempty"` // death: which
+	Agent  string  `json:"agent,omitempty"`  // agent, lost: which
 
 	Hit      uint64 `json:"hit,omitempty"`      // heal: Injection.Hit
 	Overflow uint64 `json:"overflow,omitempty"` // heal: Injection.Overflow
@@ -53,21 +54,35 @@ type Event struct {
 	Start  *Header `json:"start,omitempty"`
 	Tick   *Tick   `json:"tick,omitempty"`
 	Warmup *Warmup `json:"warmup,omitempty"`
+	Gap    *Gap    `json:"gap,omitempty"`
+	Audit  *Audit  `json:"audit,omitempty"`
 
 	CPU map[string]Seconds `json:"cpu_s,omitempty"` // cpu: what the processes of targets used while there was load
+
+	By        string     `json:"by,omitempty"`        // fault, heal: who did it by hand; "" is what the plan or the clock does
+	Injection *Injection `json:"injection,omitempty"` // fault: what is about to be injected by hand
+	Choice    int        `json:"choice,omitempty"`    // fault: 1 + its place in the palette
+	Alert     *Alert     `json:"alert,omitempty"`     // alert: what was said
 }
 
 // Kinds of Event.
 const (
 	KindStart  = "start"  // the first line: Start is set
 	KindPhase  = "phase"  // Text names the phase that begins
+	KindFault  = "fault"  // Injection joins the faults of the header, as number Fault: somebody injects it by hand
 	KindInject = "inject" // Fault is in force, from soon after At at the latest
 	KindHeal   = "heal"   // Fault is gone, from soon before At at the latest
 	KindTick   = "tick"   // Tick is set
 	KindWarmup = "warmup" // Warmup is set; the last one counts
 	KindCPU    = "cpu"    // CPU is set
+	KindAgent  = "agent"  // Tick is what Agent, which sends a part of the load, knew of its harness and host
+	KindLost   = "lost"   // Agent sends no more, and Text says why
+	KindAudit  = "audit"  // Audit is set: what was there when it was asked, at At
 	KindDeath  = "death"  // Target ended by itself; Text says how
+	KindAlert  = "alert"  // Alert was heard
 	KindNote   = "note"   // Text is worth knowing besides
+	KindGap    = "gap"    // the harness was not there: Gap is set
+	KindBlank  = "blank"  // nothing can be told of this chapter; Text says why
 	KindGate   = "gate"   // nothing is injected, because the steady state was not confirmed; Text says why
 	KindStop   = "stop"   // the run is cut short; Text says why
 	KindEnd    = "end"    // the last line; At is when the last arrival was due
@@ -87,17 +102,25 @@ type Header struct {
 	Links   []Link      `json:"links"`
 	Faults  []Injection `json:"faults"`
 
+	Access   []Access `json:"access,omitempty"`   // see Run
+	Keys     uint64   `json:"keys,omitempty"`     // see Run
+	Sessions int      `json:"sessions,omitempty"` // see Run
+
 	File       string `json:"file,omitempty"`        // the experiment file, as reports are to name it
 	ClaimLines []int  `json:"claim_lines,omitempty"` // of each claim in it, from 1; 0 is not known
+
+	Soak    bool     `json:"soak,omitempty"`    // it is judged chapter by chapter
+	Chapter *Chapter `json:"chapter,omitempty"` // which one of a soak this is; absent of a run
 }
 
 // TimelineWriter writes timeline.jsonl, each event at once: it survives a
 // kill -9. It may be used by many goroutines.
 type TimelineWriter struct {
-	mu   sync.Mutex
-	file *os.File
-	size int64 // of all that was written whole
-	err  error
+	mu    sync.Mutex
+	file  *os.File
+	size  int64 // of all that was written whole
+	lines int   // as many
+	err   error
 }
 
 // CreateTimeline makes the file, which must not exist.
@@ -109,23 +132,80 @@ func CreateTimeline(path string) (*TimelineWriter, error) {
 	return &TimelineWriter{file: f}, nil
 }
 
-// Add appends an event, whole or not at all. An error is kept and returned by
-// Close, so that a full disk does not stop a heal.
-func (t *TimelineWriter) Add(e Event) {
-	line, err := json.Marshal(e)
+// AppendTimeline opens a file to go on with, or makes it.
+func AppendTimeline(path string) (*TimelineWriter, error) {
+	f, size, err := OpenWhole(path)
+	if err != nil {
+		return nil, err
+	}
+	lines := 0
+	for part, at := make([]byte, 1<<16), int64(0); at < size; {
+		n, err := f.ReadAt(part, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, errors.Join(err, f.Close())
+		}
+		lines, at = lines+bytes.Count(part[:n], newline), at+int64(n)
+	}
+	return &TimelineWriter{file: f, size: size, lines: lines}, nil
+}
+
+// OpenWhole opens a file of lines to go on with, or makes it, and returns its size. Half
+// a line at its end, the mark of a kill -9, is cut off.
+func OpenWhole(path string) (f *os.File, size int64, err error) {
+	if f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return nil, 0, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close() // it was only looked at
+		}
+	}()
+	if size, err = f.Seek(0, io.SeekEnd); err != nil {
+		return nil, 0, err
+	}
+	part := make([]byte, 1<<16)
+	for end := size; end > 0; {
+		from := max(0, end-int64(len(part)))
+		n, err := f.ReadAt(part[:end-from], from)
+		if err != nil {
+			return nil, 0, err
+		}
+		if at := bytes.LastIndexByte(part[:n], '\n'); at >= 0 {
+			end = from + int64(at) + 1
+		} else if end = from; end > 0 {
+			continue
+		}
+		if end < size {
+			err = f.Truncate(end)
+		}
+		if err == nil {
+			_, err = f.Seek(end, io.SeekStart)
+		}
+		return f, end, err
+	}
+	return f, size, nil
+}
+
+// Add appends an event, whole or not at all, and returns its line, from 1; 0 if it
+// was not written. An error is kept and returned by Close, so that a full disk does
+// not stop a heal.
+func (t *TimelineWriter) Add(e Event) (line int) {
+	text, err := json.Marshal(e)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
-		_, err = t.file.WriteAt(append(line, '\n'), t.size)
+		_, err = t.file.WriteAt(append(text, '\n'), t.size)
 	}
 	if err != nil {
 		err = errors.Join(err, t.file.Truncate(t.size)) // half a line would hide all that follow it
 		if t.err == nil {
 			t.err = fmt.Errorf("write %s event: %w", e.Kind, err)
 		}
-		return
+		return 0
 	}
-	t.size += int64(len(line)) + 1
+	t.size += int64(len(text)) + 1
+	t.lines++
+	return t.lines
 }
 
 // Err is the first error of any Add.

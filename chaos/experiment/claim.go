@@ -6,10 +6,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/toxic"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Claim is one statement; exactly one kind is given.
@@ -40,6 +42,31 @@ type Claim struct {
 	Connections *judge.Connections `yaml:"connections"`
 	// Callers who miss a value in a cache together share one fetch of it (docs/claims/stampede.md).
 	Stampede *judge.Stampede `yaml:"stampede"`
+	// All reads and writes of each register can be put into one order, so that reads see the latest write
+	// (docs/claims/linearizable.md).
+	Linearizable *judge.Linearizable `yaml:"linearizable"`
+	// Reads are stale by at most so much, and sessions see nothing go back (docs/claims/fresh.md).
+	Fresh *judge.Fresh `yaml:"fresh"`
+	// Routes go on being served while a fault is in force, and what was apart agrees again soon (docs/claims/available.md).
+	Available *judge.Available `yaml:"available"`
+	// Acknowledged writes are there in the end, whatever crashed, and nothing else is (docs/claims/durable.md).
+	Durable *judge.Durable `yaml:"durable"`
+	// Another node takes over soon, and the old one then acknowledges nothing any more (docs/claims/failover.md).
+	Failover *judge.Failover `yaml:"failover"`
+	// People are told of a fault by an alert, and told when it is over (docs/claims/alert.md).
+	Alert *judge.Alert `yaml:"alert"`
+	// A request takes effect once, although it is delivered twice or its answer is lost (docs/claims/effects.md).
+	Effects *judge.Effects `yaml:"effects"`
+	// A system that is offered more than it can do says no quickly, and goes on serving (docs/claims/shed.md).
+	Shed *judge.Shed `yaml:"shed"`
+	// An instance that is lost is called no more, and one that is back is called again (docs/claims/health.md).
+	Health *judge.Health `yaml:"health"`
+	// Calls are spread evenly over shards or instances (docs/claims/skew.md).
+	Skew *judge.Skew `yaml:"skew"`
+	// What a target takes does not grow without end: memory, descriptors, threads (docs/claims/growth.md).
+	Growth *judge.Grows `yaml:"growth"`
+	// A share of requests succeeds in the long run, shown with confidence; what faults cost of the error budget (docs/claims/slo.md).
+	SLO *judge.SLO `yaml:"slo"`
 }
 
 // claimKinds are the keys of which a claim has exactly one.
@@ -69,15 +96,20 @@ func (c Claim) Title() string {
 	claim := reflect.ValueOf(c.Judge())
 	var about []string
 	for _, f := range strict.Fields(claim.Type()) {
-		if f.Key != "link" && f.Key != "route" && f.Key != "without" {
+		key := f.Key
+		switch key {
+		case "links":
+			key = "link"
+		case "link", "route", "without", "at", "data", "writes", "target":
+		default:
 			continue
 		}
 		switch x := claim.FieldByIndex(f.Index); {
 		case x.Kind() == reflect.String && x.Len() > 0:
-			about = append(about, f.Key+" "+x.String())
+			about = append(about, key+" "+x.String())
 		case x.Kind() == reflect.Slice:
 			for i := range x.Len() {
-				about = append(about, f.Key+" "+x.Index(i).String())
+				about = append(about, key+" "+x.Index(i).String())
 			}
 		}
 	}
@@ -123,6 +155,8 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 	switch {
 	case kind == "breaker" && link && route:
 		r.caller(path, c.Breaker.Link, c.Breaker.Route)
+	case kind == "steady":
+		r.over(path.Child("over"), c.Steady.Over)
 	case kind == "fanout":
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
@@ -134,12 +168,30 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 					"give the link greeting: with what is spoken on it, like postgres")
 			}
 		}
-	case kind == "stands":
-		for j, name := range c.Stands.Routes {
-			if at := path.Child("routes").Item(j); r.toRoute(at, name) && slices.Index(c.Stands.Routes, name) < j {
-				r.Wrong(at, fmt.Sprintf("routes: %s is given twice", strict.Quote(name)), "remove one")
-			}
+	case kind == "available":
+		r.toRoutes(path.Child("routes"), c.Available.Routes)
+		r.happens(path.Child("during"), c.Available.During)
+		r.toData(path.Child("data"), c.Available.Data, "reads")
+	case kind == "failover":
+		r.toRoutes(path.Child("routes"), c.Failover.Routes)
+		r.happens(path.Child("during"), c.Failover.During)
+	case kind == "linearizable":
+		r.toData(path.Child("data"), c.Linearizable.Data, "writes", "reads")
+	case kind == "fresh":
+		r.toData(path.Child("data"), c.Fresh.Data, "writes", "reads")
+	case kind == "durable":
+		r.toData(path.Child("writes"), c.Durable.Writes, "writes")
+		r.toAudit(path.Child("in"), c.Durable.In)
+	case kind == "alert":
+		if at := path.Child("on"); len(r.x.Targets) > 0 {
+			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))
 		}
+	case kind == "growth":
+		r.weighed(path.Child("target"), c.Growth.Target)
+	case kind == "stands":
+		r.toRoutes(path.Child("routes"), c.Stands.Routes)
+	case kind == "shed":
+		r.toRoutes(path.Child("spares"), c.Shed.Spares)
 	case kind == "bulkhead":
 		for j, name := range c.Bulkhead.Unaffected {
 			at := path.Child("unaffected").Item(j)
@@ -152,13 +204,38 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 	}
 }
 
+// toRoutes checks that each of a list is a route, and there once.
+func (r *rules) toRoutes(path strict.Path, names []string) {
+	for i, name := range names {
+		if at := path.Item(i); r.toRoute(at, name) && slices.Index(names, name) < i {
+			r.Wrong(at, fmt.Sprintf("%s: %s is given twice", path.Tail(), strict.Quote(name)), "remove one")
+		}
+	}
+}
+
+// over checks that the stretch of a claim fits into what is judged at once.
+func (r *rules) over(path strict.Path, over time.Duration) {
+	r.positive(path, over > 0)
+	if !r.Sound(path) || r.length == 0 {
+		return
+	}
+	chapter, is := r.x.InChapters(r.length)
+	switch {
+	case is && over > chapter:
+		r.Wrong(path, fmt.Sprintf("over: %s is longer than a chapter", unit.FormatDuration(over)),
+			fmt.Sprintf("each is judged by itself, and has %s; soak.chapter makes them longer", unit.FormatDuration(chapter)))
+	case over > r.length:
+		r.Wrong(path, fmt.Sprintf("over: %s is longer than the load", unit.FormatDuration(over)), r.end())
+	}
+}
+
 // subjects checks the links and the route that a claim is about, whatever its
 // kind. It reports whether the link and the route are known to be there.
 func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route bool) {
 	for _, f := range strict.Fields(claim.Type()) {
 		x, at := claim.FieldByIndex(f.Index), path.Child(f.Key)
 		switch f.Key {
-		case "link", "without":
+		case "link", "links", "without", "at":
 			to := r.toCalls
 			if claim.Type() == reflect.TypeFor[judge.Connections]() {
 				to = r.toConnections
@@ -233,6 +310,17 @@ func (r *rules) judged(path strict.Path, claim reflect.Value) {
 				r.Wrong(at, f.Key+": an empty map is the same as leaving it out", "name something, or remove the key")
 			}
 		}
+	}
+}
+
+// weighed checks that a value names a target that the run starts itself.
+func (r *rules) weighed(path strict.Path, name string) {
+	if !r.toTarget(path, name) {
+		return
+	}
+	if t := r.x.Targets[name]; t != nil && t.URL != "" {
+		r.Wrong(path, fmt.Sprintf("%s: %s is not started by the run, which cannot weigh its processes", path.Tail(), strict.Quote(name)),
+			"make it a process target")
 	}
 }
 

@@ -21,10 +21,13 @@ const MaxEvents = 64
 // Event injects one fault at a time and heals it after a while. Exactly one
 // kind is given.
 type Event struct {
-	At   time.Duration `yaml:"at"`   // When, counted from the start of the load.
-	For  time.Duration `yaml:"for"`  // How long it stays; it must be healed before the load ends. Not for restart.
-	On   string        `yaml:"on"`   // The link, or (from restart on; exec takes either) the target, that it happens to.
-	Name string        `yaml:"name"` // For reports; absent means a description.
+	At  time.Duration `yaml:"at"`  // When, counted from the start of the load.
+	For time.Duration `yaml:"for"` // How long it stays; it must be healed before the load ends. Not for restart.
+	// Again after this, for as long as the load lasts; all events that repeat have the same, and at: counts from the beginning of each
+	// chapter, which is as long (docs/soak.md).
+	Every time.Duration `yaml:"every"`
+	On    string        `yaml:"on"`   // The link, or (from restart on; exec takes either) the target, that it happens to.
+	Name  string        `yaml:"name"` // For reports; absent means a description.
 
 	Latency      *toxic.Latency      `yaml:"latency"`       // Exchanges take longer.
 	Errors       *toxic.Errors       `yaml:"errors"`        // The link answers in the dependency's place.
@@ -121,24 +124,30 @@ func (r *rules) events() {
 		}
 		kind := r.OneOf(path, eventKinds)
 		r.times(path, e, kind)
-		switch kind {
-		case "": // several are too many, and where they are meant to happen may be wrong too
-			if given := r.Given(path, eventKinds); len(given) > 1 && e.hostKind() == "" && r.x.Targets[e.On] == nil {
-				r.onLink(path, e, given[0])
-			}
-		case e.hostKind():
-			if kind != "exec" || r.x.Links[e.On] == nil {
-				r.onTarget(path.Child("on"), e.On, kind)
-			}
-			r.hostFault(path, e, kind)
-			r.apart(i, kind)
-		default:
-			r.onLink(path, e, kind)
-			r.selects(path.Child(kind), e)
-			r.recording(path.Child(kind), e.Latency)
-			r.answers(path.Child(kind), e.Errors)
-			r.onProtocol(path, e, kind)
+		r.repeats(i)
+		r.fault(path, e, kind)
+		r.apart(i, kind)
+	}
+}
+
+// fault checks what an event injects, and where.
+func (r *rules) fault(path strict.Path, e *Event, kind string) {
+	switch kind {
+	case "": // several are too many, and where they are meant to happen may be wrong too
+		if given := r.Given(path, eventKinds); len(given) > 1 && e.hostKind() == "" && r.x.Targets[e.On] == nil {
+			r.onLink(path, e, given[0])
 		}
+	case e.hostKind():
+		if kind != "exec" || r.x.Links[e.On] == nil {
+			r.onTarget(path.Child("on"), e.On, kind)
+		}
+		r.hostFault(path, e, kind)
+	default:
+		r.onLink(path, e, kind)
+		r.selects(path.Child(kind), e)
+		r.recording(path.Child(kind), e.Latency)
+		r.answers(path.Child(kind), e.Errors)
+		r.onProtocol(path, e, kind)
 	}
 }
 
@@ -259,13 +268,12 @@ func (r *rules) onTarget(at strict.Path, name, kind string) {
 // would be healed first is undefined.
 func (r *rules) apart(i int, kind string) {
 	e := &r.x.Chaos[i]
-	if !e.onProcess() {
+	if kind == "" || !e.onProcess() {
 		return
 	}
 	for j := range r.x.Chaos[:i] {
 		o := &r.x.Chaos[j]
-		shared := slices.ContainsFunc(e.Everybody(), func(name string) bool { return slices.Contains(o.Everybody(), name) })
-		if !shared || !o.onProcess() || !r.Sound(strict.Path("chaos").Item(j)) || !r.Sound(strict.Path("chaos").Item(i)) {
+		if !e.Clashes(*o) || !r.Sound(strict.Path("chaos").Item(j)) || !r.Sound(strict.Path("chaos").Item(i)) {
 			continue
 		}
 		if e.At <= r.until(o) && o.At <= r.until(e) {
@@ -274,6 +282,13 @@ func (r *rules) apart(i int, kind string) {
 			return
 		}
 	}
+}
+
+// Clashes reports whether two events happen to one target's process, so that they must
+// not be in force together: what would be healed first is undefined.
+func (e Event) Clashes(o Event) bool {
+	shared := slices.ContainsFunc(e.Everybody(), func(name string) bool { return slices.Contains(o.Everybody(), name) })
+	return shared && e.onProcess() && o.onProcess()
 }
 
 // until is when an event is over.

@@ -18,6 +18,8 @@ type Experiment struct {
 	Chaos   []Event            `yaml:"chaos"`   // What goes wrong, and when; at most 64 events.
 	Claims  []Claim            `yaml:"claims"`  // What must hold; each is ruled held, refuted or inconclusive.
 	Limits  Limits             `yaml:"limits"`  // What may be touched, and when to stop.
+	GameDay *GameDay           `yaml:"gameday"` // What people may do by hand where it is run by stormctl gameday; a run leaves it alone.
+	Soak    Soak               `yaml:"soak"`    // How a long run is judged chapter by chapter.
 	// Further files for the run directory: codequality, comment, csv, github, html, json, junit, markdown, openmetrics, text.
 	Reports []string `yaml:"reports"`
 }
@@ -45,6 +47,11 @@ func (x *Experiment) resolve(folder string) error {
 	}
 	for i := range x.Chaos {
 		if err := x.Chaos[i].resolve(folder); err != nil {
+			return err
+		}
+	}
+	for i := range x.palette() {
+		if err := x.GameDay.Palette[i].resolve(folder); err != nil {
 			return err
 		}
 	}

@@ -135,6 +135,7 @@ func TestEveryKeyIsTried(t *testing.T) {
 	x := mustParse(t, string(text))
 	x.Load.Rate, x.Load.Duration, x.Load.Replay = 1, 1, "x" // in place of stages, tried elsewhere
 	x.Load.InTurn = true                                    // in place of weights
+	x.Chaos[0].Every = 1                                    // in place of what comes once
 	x.Load.Spike, x.Load.Sine = &Spike{1, 1, 1, 1}, &Sine{1, 1, 1}
 	tried := map[reflect.Type]map[string]bool{}
 	shared := map[string]bool{} // by the type whose own key it is: the keys of a Select are read for every fault in the same way

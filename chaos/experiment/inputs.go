@@ -64,6 +64,14 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 			return nil, fmt.Errorf("chaos[%d].latency: %w", i, err)
 		}
 	}
+	for i, c := range x.palette() {
+		if c.Latency == nil || c.Latency.Draws != nil {
+			continue
+		}
+		if err := c.Latency.Load(""); err != nil {
+			return nil, fmt.Errorf("gameday.palette[%d].latency: %w", i, err)
+		}
+	}
 	if in.Bodies, err = x.readMessages(); err != nil {
 		return nil, err
 	}

@@ -56,9 +56,19 @@ type Load struct {
 	IDHeader string        `yaml:"id_header"` // Carries the request id beside traceparent; absent means X-Request-Id.
 	// CSV or JSON-lines file, relative to the experiment file: its columns are ${data.COLUMN} in requests, and
 	// arrival n has row n. Absolute once read.
-	Data   string  `yaml:"data"`
-	InTurn bool    `yaml:"in_turn"` // Arrivals take the routes one after the other; absent draws one for each, by weight.
-	Routes []Route `yaml:"routes"`  // Kinds of request.
+	Data string `yaml:"data"`
+	// How many registers the data of writes and reads has: ${key} in a request is one of them, drawn for each arrival.
+	// Absent means a single one.
+	Keys int `yaml:"keys"`
+	// Arrivals of the same number modulo this are one session, for claims on what a caller sees of its own writes.
+	// Absent makes each arrival one, with the steps that follow it.
+	Sessions int `yaml:"sessions"`
+	// How long after the last answer, with all faults healed, until the audits are asked: queues drain, replicas catch
+	// up. Absent means not at all.
+	Settle time.Duration `yaml:"settle"`
+	Audit  []Audit       `yaml:"audit"`   // What is asked after that: what is there in the end.
+	InTurn bool          `yaml:"in_turn"` // Arrivals take the routes one after the other; absent draws one for each, by weight.
+	Routes []Route       `yaml:"routes"`  // Kinds of request.
 }
 
 // The values of Load.Arrivals.
@@ -199,6 +209,7 @@ func (r *rules) load() {
 		}
 	}
 	r.data(l.Data)
+	r.audits(l)
 	if r.Sound("load.routes") && len(l.Routes) == 0 {
 		r.Wrong("load.routes", "routes: is empty", "add a route like {name: pay, to: TARGET, get: /pay}")
 	}

@@ -29,7 +29,11 @@ func (x *Experiment) Plan() (judge.Plan, error) {
 	if err != nil {
 		return judge.Plan{}, err
 	}
-	p := judge.Plan{End: schedule.Duration(), Routes: x.Load.planned(), Links: map[string]judge.PlannedLink{}}
+	end := schedule.Duration()
+	if every := x.Repeats(); every > 0 { // each chapter is judged by itself, and all are alike
+		end = min(end, every)
+	}
+	p := judge.Plan{End: end, Routes: x.Load.planned(), Links: map[string]judge.PlannedLink{}, Keys: x.Load.Keys}
 	p.Due = func(from, to time.Duration) float64 { return offered(schedule, times, from, min(to, p.End)) }
 	p.RateKey, p.LengthKey = x.Load.keys()
 	for name, l := range x.Links {
@@ -103,6 +107,10 @@ func (l Load) planned() (all []judge.PlannedRoute) {
 func (r Request) planned(name, to, path string, part float64) judge.PlannedRoute {
 	p := judge.PlannedRoute{Name: name, To: to, Timeout: r.Timeout, Share: part, Path: path}
 	p.Method, _ = r.Line()
+	p.Writes = r.Writes
+	for data := range r.Reads { // one at most
+		p.Reads = data
+	}
 	for header := range r.Headers {
 		p.Keyed = p.Keyed || strings.EqualFold(header, "Idempotency-Key") || strings.EqualFold(header, "X-Idempotency-Key")
 	}

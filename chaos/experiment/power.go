@@ -41,6 +41,9 @@ func (w Weakness) Text() string {
 // weaknesses tells opts.Weak of what the experiment cannot decide, in the order
 // of the file. It is asked of one that was resolved and has no errors.
 func (x *Experiment) weaknesses(d *strict.Doc, opts Options) error {
+	if len(x.palette()) > 0 && len(x.Chaos) == 0 {
+		return nil // what goes wrong is up to people
+	}
 	plan, err := x.Plan()
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ type Request struct {
 	Delete string `yaml:"delete"` // Path; short for method: DELETE.
 	Method string `yaml:"method"` // Any other method, with path.
 	// For method. Here, in headers and in the body ${id} is replaced by the request id, ${seq} by the arrival's
-	// number, ${rand:1-6} by a number drawn, ${data.COLUMN} by a value of the load's data, and in a step
+	// number, ${key} by one of the load's keys, ${rand:1-6} by a number drawn, ${data.COLUMN} by a value of the load's data, and in a step
 	// ${prev.json:$.a.b}, ${prev.header:NAME} and ${prev.body~REGEXP} by what the answer before says; $${ is a plain
 	// ${.
 	Path string `yaml:"path"`
@@ -31,7 +31,14 @@ type Request struct {
 	Body    string            `yaml:"body"` // Sent as it is, but for ${...}.
 	// What a right answer has, like status=2xx, header:X-Cache=hit, body~"ok" or json:$.state=ready; an answer
 	// without is wrong, whatever its status.
-	Checks  []string      `yaml:"checks"`
+	Checks []string `yaml:"checks"`
+	// The data that it writes its id to, ${id} in body or path: the register ${key} of it, or the only one without keys.
+	Writes string `yaml:"writes"`
+	// The data that it reads, and where in the answer the value is: {price: json:$.v}, header:NAME or body~/REGEXP/.
+	Reads map[string]string `yaml:"reads"`
+	// Of writes: statuses that promise that nothing was done; absent means that whatever was not acknowledged may
+	// have been done all the same.
+	NotDone []int         `yaml:"not_done"`
 	Timeout time.Duration `yaml:"timeout"` // From sending to the last byte; absent means the load's.
 }
 
@@ -103,6 +110,7 @@ func (r *rules) request(a asked) {
 		r.try(a, path.Child("body"), wireParts{method: "POST", body: a.Body})
 	}
 	r.checks(a)
+	r.access(a)
 	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
 		at, value := path.Child("headers", name), a.Headers[name]
 		r.try(a, at, wireParts{headers: [][2]string{{name, value}}})
@@ -143,7 +151,7 @@ func (r *rules) try(a asked, at strict.Path, p wireParts) {
 	if !r.Sound(at) || !r.placeholders(a, at, p.text(), len(p.headers) > 0) {
 		return
 	}
-	fill := wire.Fill{Data: r.tableFor(p.text())}
+	fill := wire.Fill{Data: r.tableFor(p.text()), Keys: uint64(max(0, r.x.Load.Keys))}
 	if a.step {
 		fill.Prev = func(string) (int, error) { return 0, nil } // it was looked at with the other placeholders
 	}
@@ -184,8 +192,10 @@ func (r *rules) unfilled(a asked, v variable, inHeader bool) string {
 	case ofEnv && !v.open && !inHeader:
 		return "${env.NAME} is replaced in headers of routes, and in what a process is given; elsewhere it would stand in records and results"
 	case v.open || !ofData && !ofPrev && !wire.IsPlaceholder(v.text) || column == "" && ofData:
-		return "${id}, ${seq}, ${rand:1-6} and ${data.COLUMN} are replaced in a route, ${env.NAME} in its headers, " +
+		return "${id}, ${seq}, ${key}, ${rand:1-6} and ${data.COLUMN} are replaced in a route, ${env.NAME} in its headers, " +
 			"and ${prev.json:$.a} in a step; a plain ${ is written $${"
+	case v.name == "key" && r.x.Load.Keys <= 0:
+		return "the load has no keys: add keys: 100"
 	case ofData && !r.Has("load.data"):
 		return "the load has no data: add data: FILE"
 	case ofData && r.table != nil && !slices.Contains(r.table.Names, column):

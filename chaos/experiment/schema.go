@@ -14,7 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-//go:embed claim.go event.go experiment.go hostfault.go limits.go link.go link_event.go load.go process.go request.go route.go schedule.go target.go tls.go
+//go:embed claim.go data.go event.go experiment.go gameday.go hostfault.go limits.go link.go link_event.go load.go process.go request.go route.go schedule.go soak.go target.go tls.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
@@ -142,9 +142,12 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		choice("counts", judge.Counts)
 		choice("probing", judge.Probings)
 	case reflect.TypeFor[judge.Stampede]():
-		choice("per", judge.Pers)
+		choice("per", judge.StampedePers)
 	case reflect.TypeFor[judge.Backoff]():
 		choice("law", judge.Laws)
+	case reflect.TypeFor[judge.Effects]():
+		choice("per", judge.Pers)
+		choice("keys", judge.Keyings)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
 	case reflect.TypeFor[CPU]():

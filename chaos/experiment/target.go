@@ -24,7 +24,7 @@ type Target struct {
 	// must allow its program. Relative to the experiment file, absolute once read.
 	PidFile   string   `yaml:"pid_file"`
 	Process   *Process `yaml:"process"`   // A service to start, watch and end.
-	Reference string   `yaml:"reference"` // A service built into stormctl: frontend, page or dependency.
+	Reference string   `yaml:"reference"` // A service built into stormctl: frontend, page, worker, rpc or dependency.
 	// Of a process or a reference service: so many of it run, which share its links and its routes; absent means 1. They
 	// are started one after another, each once the one before is ready, and connections of routes lead to them in turn.
 	// Faults that happen to all of them are restart and kill.
@@ -59,7 +59,9 @@ type Process struct {
 	// host: own reach, and no other machine; absent means that it shares the machine's. It takes CAP_NET_ADMIN and
 	// CAP_SYS_ADMIN.
 	Host string `yaml:"host"`
-	// How it shows that it is ready: an HTTP path that answers below 400, "tcp" (the default), or {command: [...]}.
+	// How it shows that it is ready: an HTTP path that answers below 400, "tcp" (the default), or {command: [...]}:
+	// program and arguments, run again and again until it ends with exit status 0, as the user of the process, in its
+	// folder and network namespace.
 	Ready       Ready         `yaml:"ready"`
 	ReadyWithin time.Duration `yaml:"ready_within"` // How long that may take; absent means 10s.
 	StopWithin  time.Duration `yaml:"stop_within"`  // Time between SIGTERM and SIGKILL at the end; absent means 3s.

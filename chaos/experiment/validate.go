@@ -51,6 +51,8 @@ func validate(d *strict.Doc, x *Experiment, opts Options) {
 	r.load()
 	r.stops()
 	r.events()
+	r.gameDay()
+	r.soak()
 	if r.Sound("claims") && len(x.Claims) == 0 {
 		r.Wrong("claims", "claims: is empty", "without a claim there is nothing to rule on")
 	}

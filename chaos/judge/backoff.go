@@ -62,7 +62,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 	f.over(c.Link)
 	link := run.Links[c.Link]
 	if link == nil || len(link.Exchanges) == 0 {
-		f.open("base", "no call went over %s"+noCalls, c.Link)
+		f.open("base", "no call went over %q"+noCalls, c.Link)
 		return f.verdict()
 	}
 	if !hasRoute(run, c.Route) {
@@ -105,7 +105,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		c.judgeRetryAfter(f, link, told, receipts)
 	}
 	if len(byRank) == 0 || len(byRank[0].all)+len(told) == 0 {
-		f.open("base", "no call over %s was retried: let a fault make calls fail in a way that is, and callers wait for it", c.Link)
+		f.open("base", "no call over %q was retried: let a fault make calls fail in a way that is, and callers wait for it", c.Link)
 		f.show(func() Exhibit { return attemptCounts(calls, c.Link, "base", nil) })
 		return f.verdict()
 	}
@@ -115,7 +115,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		c.judgeHerd(f, run, byRank)
 	}
 	if unfinished(run, c.Link) {
-		f.open("evidence", "the run was cut before its faults on %s were over"+toTheEnd, c.Link)
+		f.open("evidence", "the run was cut before its faults on %q were over"+toTheEnd, c.Link)
 	}
 	return f.verdict()
 }

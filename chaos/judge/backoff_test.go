@@ -130,8 +130,8 @@ func TestBackoffRules(t *testing.T) {
 			s.obeys, c.RetryAfter = false, true
 		}, Refuted, "before the Retry-After"},
 		{"Retry-After never sent", func(_ *simulation, c *Backoff) { c.RetryAfter = true }, Inconclusive, "no answer carried a Retry-After"},
-		{"no fault", func(s *simulation, _ *Backoff) { s.faults = nil }, Inconclusive, "no call over payments was retried"},
-		{"no retries", func(s *simulation, _ *Backoff) { s.attempts = 1 }, Inconclusive, "no call over payments was retried"},
+		{"no fault", func(s *simulation, _ *Backoff) { s.faults = nil }, Inconclusive, "no call over \"payments\" was retried"},
+		{"no retries", func(s *simulation, _ *Backoff) { s.attempts = 1 }, Inconclusive, "no call over \"payments\" was retried"},
 		{"few retries", func(s *simulation, _ *Backoff) { s.faults[0].span = 400 * ms }, Inconclusive, "would tell"},
 		{"one retry only", func(s *simulation, _ *Backoff) { s.attempts = 2 }, Inconclusive, "that they grow cannot be told"},
 		{"ids are not passed on", func(s *simulation, _ *Backoff) { s.anonymous = true }, Inconclusive, "X-Request-Id"},

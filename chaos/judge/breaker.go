@@ -139,7 +139,7 @@ func (b Breaker) Judge(run *evidence.Run) Verdict {
 		b.judgeIgnores(f, t, o, traces, th)
 	}
 	if !t.matched {
-		f.remark("", "request ids do not reach %s, so that this rests on rates: every call there counts as the route's", b.Link)
+		f.remark("", "request ids do not reach %q, so that this rests on rates: every call there counts as the route's", b.Link)
 	}
 	return f.verdict()
 }

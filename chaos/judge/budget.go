@@ -95,7 +95,7 @@ func (c Retry) amplify(f *finding, t tally, run *evidence.Run, all *calls, spans
 		}
 		most.High, retries.High = max(most.High, one.High), max(retries.High, retried.High)
 	}
-	few := fmt.Sprintf("fewer than %d requests came while a fault was in force on %s", leastArrivals, c.Link)
+	few := fmt.Sprintf("fewer than %d requests came while a fault was in force on %q", leastArrivals, c.Link)
 	if c.Amplification > 0 && worst.requests == 0 {
 		f.open("amplification", "%s: calls per request cannot be told: let a fault last for longer, or offer more", few)
 	} else if c.Amplification > 0 {

@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,7 +132,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	f.over(c.Link)
 	link := run.Links[c.Link]
 	if link == nil || len(link.Exchanges) == 0 {
-		f.open("", "no call went over %s"+noCalls, c.Link)
+		f.open("", "no call went over %q"+noCalls, c.Link)
 		return f.verdict()
 	}
 	for _, route := range append([]string{c.Route}, c.Unaffected...) {
@@ -148,10 +149,10 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	f.numbers.Add("calls_hit", float64(hits))
 	switch {
 	case len(spans) == 0:
-		f.open("", "%s: nothing drowned: add latency or a partition of it", noEpisode(run, " on "+c.Link, here))
+		f.open("", "%s: nothing drowned: add latency or a partition of it", noEpisode(run, " on "+strconv.Quote(c.Link), here))
 		return f.verdict()
 	case hits < leastHits:
-		f.open("", "the faults on %s hit only %s; at least %d are needed: "+
+		f.open("", "the faults on %q hit only %s; at least %d are needed: "+
 			"let them last for longer, or offer more", c.Link, were(hits, "call", "calls"), leastHits)
 		return f.verdict()
 	}
@@ -174,7 +175,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 	}
 	c.judgeLeaks(f, link, fills, kept)
 	if unfinished(run, c.Link) {
-		f.open("", "the run was cut before its faults on %s were over"+toTheEnd, c.Link)
+		f.open("", "the run was cut before its faults on %q were over"+toTheEnd, c.Link)
 	}
 	return f.verdict()
 }

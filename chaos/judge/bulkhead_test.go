@@ -33,7 +33,7 @@ func TestBulkheadRules(t *testing.T) {
 		reason string
 	}{
 		{"sound", func(*simulation, *Bulkhead) {}, Held, "it was full at 20 calls and took no more"},
-		{"sound, one episode", func(s *simulation, _ *Bulkhead) { s.faults = s.faults[:1] }, Held, "browse kept"},
+		{"sound, one episode", func(s *simulation, _ *Bulkhead) { s.faults = s.faults[:1] }, Held, "\"browse\" kept"},
 		{"sound, errors between", func(s *simulation, _ *Bulkhead) {
 			s.faults = append(s.faults, simFault{kind: "errors", at: 5 * time.Second, span: time.Second, statuses: []int{503}})
 		}, Held, "full at 20 calls"},
@@ -49,11 +49,11 @@ func TestBulkheadRules(t *testing.T) {
 		{"smaller than claimed", func(s *simulation, _ *Bulkhead) { s.limit = 12 }, Held, "the real limit is smaller than 20"},
 		{"over the limit", func(s *simulation, _ *Bulkhead) { s.limit = 26 }, Refuted, "26 calls were in progress"},
 		{"one over the limit", func(s *simulation, _ *Bulkhead) { s.limit = 21 }, Refuted, "21 calls were in progress"},
-		{"no bulkhead", func(s *simulation, _ *Bulkhead) { s.limit = 0 }, Refuted, "calls were in progress on payments at"},
-		{"shared pool", func(s *simulation, _ *Bulkhead) { s.shared = true }, Refuted, "browse was affected"},
+		{"no bulkhead", func(s *simulation, _ *Bulkhead) { s.limit = 0 }, Refuted, "calls were in progress on \"payments\" at"},
+		{"shared pool", func(s *simulation, _ *Bulkhead) { s.shared = true }, Refuted, `"browse" was affected`},
 		{"shared pool with a queue", func(s *simulation, c *Bulkhead) {
 			s.shared, s.rejects, c.RejectsWithin = true, 500*ms, 0
-		}, Refuted, "browse was affected"},
+		}, Refuted, `"browse" was affected`},
 		{"slow reject", func(s *simulation, _ *Bulkhead) { s.rejects = 200 * ms }, Refuted, "turned away by the full bulkhead"},
 		{"leaks everything", func(s *simulation, _ *Bulkhead) { s.leaks = 1 }, Refuted, "places were not given back"},
 		{"leaks a little", func(s *simulation, _ *Bulkhead) {
@@ -135,10 +135,10 @@ func TestUnaffectedByTime(t *testing.T) {
 		want   Ruling
 		reason string
 	}{
-		{"2 ms", func(s *load.Sample) { s.Done += 2 * ms }, Held, "browse kept"},
+		{"2 ms", func(s *load.Sample) { s.Done += 2 * ms }, Held, "\"browse\" kept"},
 		{"8 ms", func(s *load.Sample) { s.Done += 8 * ms }, Inconclusive, "noise"},
-		{"20 ms", func(s *load.Sample) { s.Done += 20 * ms }, Refuted, "the p99 of browse went from"},
-		{"100 ms", func(s *load.Sample) { s.Done += 100 * ms }, Refuted, "the p99 of browse went from"},
+		{"20 ms", func(s *load.Sample) { s.Done += 20 * ms }, Refuted, "the p99 of \"browse\" went from"},
+		{"100 ms", func(s *load.Sample) { s.Done += 100 * ms }, Refuted, "the p99 of \"browse\" went from"},
 		{"one stall", func(s *load.Sample) {
 			if s.Intended >= 3*time.Second && s.Intended < 3200*ms {
 				s.Done += 200 * ms

@@ -12,7 +12,8 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed backoff.go breaker.go bulkhead.go connections.go fanout.go recovery.go retry.go stampede.go stands.go steady.go timeout.go
+//go:embed alert.go available.go backoff.go breaker.go bulkhead.go connections.go durable.go effects.go ejection.go failover.go fanout.go fresh.go
+//go:embed growth.go linearizable.go recovery.go retry.go shed.go skew.go slo.go stampede.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -26,6 +27,9 @@ func (s Steady) Check(report func(field, problem string)) {
 	if s.P50 > s.P99 && s.P99 > 0 {
 		report("p50", fmt.Sprintf("%v is longer than p99, which is never below it", s.P50))
 	}
+	if s.OutsideFaults && s.Over == 0 {
+		report("outside_faults", "goes with over, which is missing: without it only what was before the first fault counts")
+	}
 }
 
 func (Breaker) Required() []string { return []string{"link", "route"} }
@@ -35,6 +39,8 @@ var (
 	Counts   = []string{"request", "attempt"}                                          // Breaker.Counts
 	Probings = []string{"cumulative", "concurrent", "window"}                          // Breaker.Probing
 	Laws     = []string{"add", "spread", "full", "constant", "linear", "decorrelated"} // Backoff.Law
+	Pers     = []string{"id", "key"}                                                   // Effects.Per
+	Keyings  = []string{"honoured", "ignored"}                                         // Effects.Keys
 )
 
 func (b Breaker) Check(report func(field, problem string)) {
@@ -151,6 +157,12 @@ func (Timeout) Required() []string { return []string{"link", "route", "within"} 
 
 func (c *Recovery) Defaults() { c.Goodput, c.For = 0.95, time.Second }
 
+func (c Alert) Check(report func(field, problem string)) {
+	if c.FiresWithin == 0 && c.ResolvesWithin == 0 {
+		report("", "claims nothing: give fires_within or resolves_within")
+	}
+}
+
 func (Recovery) Required() []string { return []string{"within"} }
 
 func (Fanout) Required() []string { return []string{"route"} }
@@ -166,7 +178,7 @@ func (c Fanout) Check(report func(field, problem string)) {
 	for _, route := range slices.Sorted(maps.Keys(c.Of)) {
 		different[c.Of[route]] = true
 		if c.Of[route] < 0 {
-			report("of", fmt.Sprintf("%s: %d is negative", route, c.Of[route]))
+			report("of", fmt.Sprintf("%q: %d is negative", route, c.Of[route]))
 		}
 	}
 	switch {
@@ -191,8 +203,8 @@ func (c Connections) Check(report func(field, problem string)) {
 	}
 }
 
-// Pers are the values of Stampede.Per.
-var Pers = []string{"path"}
+// StampedePers are the values of Stampede.Per.
+var StampedePers = []string{"path"}
 
 func (c *Stampede) Defaults() { c.Per = "path" }
 
@@ -205,14 +217,137 @@ func (c Stampede) Check(report func(field, problem string)) {
 	if c.AtOnce == 0 && c.PerExpiry == 0 && c.ColdStart == 0 {
 		report("", "claims nothing: give at_once, per_expiry or cold_start")
 	}
-	if !slices.Contains(Pers, c.Per) {
-		report("per", fmt.Sprintf("%q is unknown: values are told apart by %s", c.Per, strings.Join(Pers, " or ")))
+	if !slices.Contains(StampedePers, c.Per) {
+		report("per", fmt.Sprintf("%q is unknown: values are told apart by %s", c.Per, strings.Join(StampedePers, " or ")))
+	}
+}
+
+func (c *Grows) Defaults() { c.Troughs = 30 * time.Second }
+
+func (Grows) Required() []string { return []string{"target"} }
+
+func (c Grows) Check(report func(field, problem string)) {
+	if c.RSS == nil && c.FDs == nil && c.Threads == nil {
+		report("", "claims nothing: give rss, fds or threads")
+	}
+	if c.Troughs > 0 && c.Troughs < time.Second {
+		report("troughs", fmt.Sprintf("%v is shorter than the second in which a target is weighed once", c.Troughs))
 	}
 }
 
 func (c *Stands) Defaults() { c.Success = 0.99 }
 
 func (Stands) Required() []string { return []string{"without", "routes"} }
+
+func (c *SLO) Defaults() { c.Confidence, c.Period = 0.95, defaultPeriod }
+
+func (SLO) Required() []string { return []string{"success"} }
+
+func (c SLO) Check(report func(field, problem string)) {
+	if c.Success >= 1 {
+		report("success", "no number of requests shows 100% of those to come: give less, or claim steady of the requests that there are")
+	}
+	if c.Confidence >= 1 || c.Confidence > 0 && c.Confidence < 0.5 {
+		report("confidence", fmt.Sprintf("%s is none: give 50%% or more, and less than 100%%", c.Confidence))
+	}
+}
+
+func (Linearizable) Required() []string { return []string{"data"} }
+
+func (c *Fresh) Defaults() { c.Share = 1 }
+
+func (Fresh) Required() []string { return []string{"data"} }
+
+func (c Fresh) Check(report func(field, problem string)) {
+	if c.Within == 0 && len(c.Sessions) == 0 {
+		report("", "claims nothing: give within or sessions")
+	}
+	if c.Within == 0 && c.Share != 0 && c.Share < 1 {
+		report("share", "goes with within, which is missing")
+	}
+	for i, kind := range c.Sessions {
+		if !slices.Contains(FreshSessions, kind) {
+			report(fmt.Sprintf("sessions[%d]", i), fmt.Sprintf("%q is unknown: sessions see %s", kind, strings.Join(FreshSessions, ", ")))
+		}
+	}
+}
+
+func (c *Effects) Defaults() { c.Per, c.Exactly = "id", 1 }
+
+func (Effects) Required() []string { return []string{"at", "route"} }
+
+func (c Effects) Check(report func(field, problem string)) {
+	count(report, "exactly", c.Exactly)
+	statuses(report, "not_done", c.NotDone)
+	if c.Per != "" && !slices.Contains(Pers, c.Per) {
+		report("per", fmt.Sprintf("%q is unknown: effects are counted per %s", c.Per, strings.Join(Pers, " or per ")))
+	}
+	if c.Keys != "" && !slices.Contains(Keyings, c.Keys) {
+		report("keys", fmt.Sprintf("%q is unknown: keys are %s", c.Keys, strings.Join(Keyings, " or ")))
+	}
+	if c.Path != "" && c.Path[0] != '/' {
+		report("path", fmt.Sprintf("%q does not begin with /", c.Path))
+	}
+}
+
+func (c *Shed) Defaults() { c.Goodput, c.Rejects = 0.9, []int{429, 503} }
+
+func (Shed) Required() []string { return []string{"route", "capacity"} }
+
+func (c Shed) Check(report func(field, problem string)) { statuses(report, "rejects", c.Rejects) }
+
+func (Health) Required() []string { return []string{"links"} }
+
+func (c Health) Check(report func(field, problem string)) {
+	twoOrMore(report, c.Links)
+	count(report, "keeps", c.Keeps)
+	if c.Keeps > len(c.Links) && len(c.Links) > 1 {
+		report("keeps", fmt.Sprintf("%d is more than there are links", c.Keeps))
+	}
+	if c.OutWithin == 0 && c.BackWithin == 0 && c.Keeps == 0 {
+		report("", "claims nothing: give out_within, back_within or keeps")
+	}
+}
+
+func (Skew) Required() []string { return []string{"links", "at_most"} }
+
+func (c Skew) Check(report func(field, problem string)) {
+	twoOrMore(report, c.Links)
+	ratio(report, "at_most", c.AtMost)
+}
+
+// twoOrMore checks that there are links to compare, each once.
+func twoOrMore(report func(field, problem string), links Links) {
+	if len(links) == 1 {
+		report("links", "has one link only: give two at least")
+	}
+	for i, name := range links {
+		if slices.Index(links, name) < i {
+			report(fmt.Sprintf("links[%d]", i), name+" is given twice")
+		}
+	}
+}
+
+func (c *Available) Defaults() { c.Success = 0.99 }
+
+func (Available) Required() []string { return []string{"routes"} }
+
+func (c Available) Check(report func(field, problem string)) {
+	if c.ConvergesWithin > 0 && c.Data == "" {
+		report("converges_within", "needs data: whose reads agree again")
+	}
+}
+
+func (Durable) Required() []string { return []string{"writes", "in"} }
+
+func (Failover) Required() []string { return []string{"routes"} }
+
+func (c Failover) Check(report func(field, problem string)) {
+	count(report, "primaries", c.Primaries)
+	if c.Within == 0 && c.Primaries == 0 {
+		report("", "claims nothing: give within or primaries")
+	}
+}
 
 func count(report func(field, problem string), key string, n int) {
 	if n < 0 {

@@ -28,12 +28,13 @@ type Connections struct {
 	Link Links `yaml:"link"` // The link, or the links together, with protocol: tcp.
 	// At most so many connections are open at once, those that are being refused included; absent is not judged.
 	AtMost int `yaml:"at_most"`
-	// Connections are opened at no higher rate than this in any 100 ms; absent is not judged.
+	// At most this rate of connections that are opened in any 100 ms; absent is not judged.
 	New rate.Limit `yaml:"new"`
 	// At most so many connections are refused by what the server says first, which takes greeting: on the link; 0 is
 	// none. Absent is not judged.
 	Refused *int `yaml:"refused"`
-	// Within this after the healing of a fault that ends them, as many connections are open as before; absent is not judged.
+	// At most so long from the healing of a fault that ends them until as many connections are open as before; absent is not
+	// judged.
 	SettledWithin time.Duration `yaml:"settled_within"`
 }
 

@@ -32,10 +32,10 @@ func ofSystem(run *evidence.Run, target string) bool {
 	return !dependency
 }
 
-// deathText says which target ended, when, and how: "checkout ended by itself at 6.2 s
-// (exit status 3)".
+// deathText says which target ended, when, and how: "checkout" ended by itself at 6.2 s
+// (exit status 3).
 func deathText(d evidence.Death) string {
-	text := fmt.Sprintf("%s ended by itself at %s", d.Target, short(d.At))
+	text := fmt.Sprintf("%q ended by itself at %s", d.Target, short(d.At))
 	how, _, _ := strings.Cut(d.Text, "\n")
 	how, _, _ = strings.Cut(how, "; ") // what it wrote last
 	if how = strings.TrimPrefix(how, d.Target+" ended by itself: "); how != "" {

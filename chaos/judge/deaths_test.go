@@ -2,6 +2,7 @@ package judge
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,16 +26,25 @@ func sounds() map[string]struct {
 	waits := backingOff()
 	waits.seed = 1
 	return map[string]sounding{
-		"steady":    {full, Steady{Success: 0.9, P99: time.Second}},
-		"limit":     {full, Bulkhead{Link: "payments", Route: "pay", Limit: 20}},
-		"bulkhead":  {full, Bulkhead{Link: "payments", Route: "pay", Limit: 20, Unaffected: []string{"browse"}, Slowdown: 3, RejectsWithin: 100 * ms, FreedWithin: time.Second}},
-		"timeout":   {hung(1).play(), Timeout{Link: "payments", Route: "pay", Within: 500 * ms}},
-		"recovery":  {failing(1).play(), Recovery{Route: "pay", Within: 2 * time.Second}},
-		"breaker":   {sound(1).play(), protects},
-		"retry":     {retries.run(), retryClaim()},
-		"backoff":   {waits.run(), Backoff{Link: "payments", Route: "pay", Base: 100 * ms, Jitter: 0.5}},
-		"fanout":    {chatty{fixed: 6, abreast: 3}.run(), Fanout{Route: "page10", Calls: 6, Depth: 2}},
-		"stands":    {degrading{lost: falls, faults: lossFaults()}.run(), Stands{Without: "payments", Routes: []string{"pay"}}},
+		"steady":   {full, Steady{Success: 0.9, P99: time.Second}},
+		"limit":    {full, Bulkhead{Link: "payments", Route: "pay", Limit: 20}},
+		"bulkhead": {full, Bulkhead{Link: "payments", Route: "pay", Limit: 20, Unaffected: []string{"browse"}, Slowdown: 3, RejectsWithin: 100 * ms, FreedWithin: time.Second}},
+		"timeout":  {hung(1).play(), Timeout{Link: "payments", Route: "pay", Within: 500 * ms}},
+		"recovery": {failing(1).play(), Recovery{Route: "pay", Within: 2 * time.Second}},
+		"breaker":  {sound(1).play(), protects},
+		"retry":    {retries.run(), retryClaim()},
+		"backoff":  {waits.run(), Backoff{Link: "payments", Route: "pay", Base: 100 * ms, Jitter: 0.5}},
+		"fanout":   {chatty{fixed: 6, abreast: 3}.run(), Fanout{Route: "page10", Calls: 6, Depth: 2}},
+		"stands":   {degrading{lost: falls, faults: lossFaults()}.run(), Stands{Without: "payments", Routes: []string{"pay"}}},
+		"effects":  {booking{n: 4000}.run(), once1},
+		"shed": {counter{queue: 20, rejects: 2 * ms, status: 503, sparing: true}.run(),
+			Shed{Route: "buy", Capacity: 200, P99: time.Second, RejectsWithin: time.Second, Spares: []string{"pay"}}},
+		"health": {balanced{out: time.Second, back: time.Second}.run(),
+			Health{Links: Links{"a", "b", "c"}, OutWithin: 2 * time.Second, BackWithin: 2 * time.Second, Keeps: 2}},
+		"skew":      {sharded(1, 3000, [3]float64{1. / 3, 1. / 3, 1. / 3}), Skew{Links: shards, AtMost: 1.5}},
+		"growth":    {grower{wobble: 0.2}.run(1), Grows{Target: "shop", RSS: ofMemory(30).RSS}},
+		"alert":     {alerted(1, 2500*ms, 4800*ms), Alert{FiresWithin: time.Second, ResolvesWithin: 2 * time.Second}},
+		"slo":       {degrading{lost: falls, faults: lossFaults()}.run(), SLO{Success: 0.99}},
 		"unsteady":  {full, Steady{P50: time.Second}},
 		"exhausted": {full, Bulkhead{Link: "payments", Route: "pay", Unaffected: []string{"browse"}, Slowdown: 3}},
 	}
@@ -45,7 +55,7 @@ func copied(run *evidence.Run) *evidence.Run {
 	return &evidence.Run{
 		Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started, Load: run.Load, Skips: run.Skips, Batch: run.Batch, Warmup: run.Warmup,
 		End: run.End, Partial: run.Partial, Stopped: run.Stopped, NotSteady: run.NotSteady, Routes: run.Routes, Links: run.Links, Faults: run.Faults,
-		Ticks: slices.Clone(run.Ticks), Front: slices.Clone(run.Front), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost,
+		Ticks: slices.Clone(run.Ticks), Front: slices.Clone(run.Front), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost, Alerts: run.Alerts,
 	}
 }
 
@@ -163,7 +173,7 @@ func TestDeaths(t *testing.T) {
 				}
 				run.Deaths = []evidence.Death{{At: at, Target: target, Text: target + how}}
 				v := s.claim.Judge(run)
-				want := target + " ended by itself at " + short(at) + " (exit status 3)"
+				want := strconv.Quote(target) + " ended by itself at " + short(at) + " (exit status 3)"
 				if !strings.Contains(v.Reason+v.Despite, want) || strings.Contains(v.Reason+v.Despite, "panic") {
 					t.Errorf("%s, %s: %s: %s; despite %q; want %q", kind, short(at), v.Ruling, v.Reason, v.Despite, want)
 				}
@@ -214,7 +224,7 @@ func TestRecoveryNamesWhoEnded(t *testing.T) {
 			if v.Ruling != Refuted || len(v.IDs) == 0 {
 				t.Errorf("%s, %d ended: %s: %s, %d ids", short(at), len(deaths), v.Ruling, v.Reason, len(v.IDs))
 			}
-			if len(deaths) > 0 && !strings.HasPrefix(v.Reason, "checkout ended by itself at "+short(at)+" (exit status 3)") {
+			if len(deaths) > 0 && !strings.HasPrefix(v.Reason, `"checkout" ended by itself at `+short(at)+" (exit status 3)") {
 				t.Errorf("%s: %s", short(at), v.Reason)
 			}
 			if strings.Contains(v.Reason, "metastable") && at > 5*time.Second {

@@ -51,7 +51,7 @@ func falseNumbers() []declared {
 	}
 	slower := bulkheadRun(func(*simulation) {}, func(run *evidence.Run) { stretch2(run, "browse") })
 	for _, factor := range []float64{1.1, 1.5, 1.8, 1.9, 2.5, 4} {
-		add(fmt.Sprintf("slowdown %v of 2", factor), factor < 2, slower, pay(func(c *Bulkhead) { c.Unaffected, c.Slowdown = []string{"browse"}, factor }), "the p99 of browse went")
+		add(fmt.Sprintf("slowdown %v of 2", factor), factor < 2, slower, pay(func(c *Bulkhead) { c.Unaffected, c.Slowdown = []string{"browse"}, factor }), "the p99 of \"browse\" went")
 	}
 	losing := bulkheadRun(func(s *simulation) { s.leaks, s.faults[0].kind = 0.08, "partition" }, nil)
 	add("some places are lost", true, losing, pay(func(c *Bulkhead) { c.Limit = 20 }), "")

@@ -9,7 +9,7 @@ import (
 // ResultSource is the source of what a result has of this package: the comments of the
 // fields are the descriptions of its schema.
 //
-//go:embed claim.go exhibit.go interval.go numbers.go part.go
+//go:embed claim.go exhibit.go exhibit_register.go interval.go numbers.go part.go
 var ResultSource embed.FS
 
 // Exhibit is bounded evidence that is shown with a verdict, so that whoever shows it
@@ -27,6 +27,7 @@ type Exhibit struct {
 	Attempts  *Attempts  `json:"attempts,omitempty"`  // set where kind is attempts
 	Staircase *Staircase `json:"staircase,omitempty"` // set where kind is staircase
 	Growth    *Growth    `json:"growth,omitempty"`    // set where kind is growth
+	Register  *Register  `json:"register,omitempty"`  // set where kind is register
 }
 
 // Kinds of Exhibit.
@@ -37,10 +38,11 @@ const (
 	KindAttempts  = "attempts"
 	KindStaircase = "staircase"
 	KindGrowth    = "growth"
+	KindRegister  = "register"
 )
 
 // Kinds lists them.
-var Kinds = []string{KindStates, KindWaits, KindLevel, KindAttempts, KindStaircase, KindGrowth}
+var Kinds = []string{KindStates, KindWaits, KindLevel, KindAttempts, KindStaircase, KindGrowth, KindRegister}
 
 // Bounds of exhibits: what is beyond them is counted, not shown.
 const (
@@ -142,13 +144,14 @@ type Climb struct {
 
 // Step is one exchange at a link.
 type Step struct {
-	Link   string           `json:"link"`             // where it was seen
-	Begin  evidence.Seconds `json:"begin_s"`          // when its head was there
-	End    evidence.Seconds `json:"end_s"`            // when its caller was given the last of the answer, or was seen gone
-	Method string           `json:"method,omitempty"` // of the request; absent where only connections are known
-	Status int              `json:"status,omitempty"` // that its caller saw; 0 if none
-	Ending string           `json:"ending"`           // as in links[].endings
-	Faults []string         `json:"faults,omitempty"` // names of those that hit it
+	Link   string           `json:"link"`                 // where it was seen
+	Begin  evidence.Seconds `json:"begin_s"`              // when its head was there
+	End    evidence.Seconds `json:"end_s"`                // when its caller was given the last of the answer, or was seen gone
+	Method string           `json:"method,omitempty"`     // of the request; absent where only connections are known
+	Status int              `json:"status,omitempty"`     // that its caller saw; 0 if none
+	Own    int              `json:"own_status,omitempty"` // that its callee answered, where its caller saw another or none
+	Ending string           `json:"ending"`               // as in links[].endings
+	Faults []string         `json:"faults,omitempty"`     // names of those that hit it
 }
 
 // Growth is a figure over time, and a line to compare it with: where the claim is about how

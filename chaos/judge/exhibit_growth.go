@@ -70,7 +70,7 @@ func (c Recovery) goodputOver(run *evidence.Run, all arrivals, spans []span, end
 	baseline, _ := successOf(ended)
 	return Exhibit{Kind: KindGrowth, Part: "goodput",
 		Title: fmt.Sprintf("%.4g%% of the requests of %s succeeded before the first fault; at least %.4g%% count as back",
-			baseline, orAll(c.Route), c.goodput()*baseline),
+			baseline, named(c.Route), c.goodput()*baseline),
 		Growth: &Growth{Of: "goodput of " + orAll(c.Route), Unit: unitNames[shared], Points: points, At0: baseline,
 			Allowed: &Bound{c.goodput() * baseline, math.Inf(1)}}}
 }

@@ -36,7 +36,7 @@ func levelOf(run *evidence.Run, link *evidence.Link, limit int) Exhibit {
 			top, when = n, moment
 		}
 	}
-	title := fmt.Sprintf("up to %d in flight on %s at one time, first at %s", top, link.Name, short(when))
+	title := fmt.Sprintf("up to %d in flight on %q at one time, first at %s", top, link.Name, short(when))
 	if limit > 0 {
 		title += fmt.Sprintf("; at most %d are claimed", limit)
 	}

@@ -44,6 +44,7 @@ func TestEveryClaimShowsSomething(t *testing.T) {
 		"steady": {KindGrowth, KindGrowth}, "unsteady": {KindGrowth}, "limit": {KindLevel}, "bulkhead": {KindLevel}, "exhausted": {KindLevel},
 		"timeout": {KindGrowth, KindStaircase}, "recovery": {KindGrowth}, "breaker": {KindStates, KindStaircase},
 		"retry": {KindAttempts, KindStaircase}, "backoff": {KindWaits, KindStaircase}, "fanout": {KindStaircase}, "stands": {KindStaircase},
+		"effects": {KindStaircase}, "shed": {KindGrowth}, "health": {KindGrowth, KindGrowth, KindGrowth}, "skew": {KindGrowth}, "growth": {KindGrowth}, "alert": {KindGrowth}, "slo": {KindGrowth},
 	}
 	for name, s := range sounds() {
 		v := s.claim.Judge(s.run)

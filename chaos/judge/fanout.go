@@ -42,7 +42,7 @@ type Fanout struct {
 // leastPages is how many requests it takes to speak of all.
 const leastPages = 100
 
-const tooFewPages = "only %s of %s ended well before the first fault, and at least %d are needed: " +
+const tooFewPages = "only %s of %q ended well before the first fault, and at least %d are needed: " +
 	"let the first fault come later, or offer more"
 
 func (c Fanout) String() string {

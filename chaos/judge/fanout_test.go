@@ -80,7 +80,7 @@ func TestFanout(t *testing.T) {
 		{"N+1, as claimed", chatty{fixed: 2, perItem: 1}, Fanout{Growth: 1, Of: items}, Held, ""},
 		{"N+1, a tenth less claimed", chatty{fixed: 2, perItem: 1}, Fanout{Growth: 0.9, Of: items}, Refuted, ""},
 		{"no growth", chatty{fixed: 7}, Fanout{Growth: 0.1, Of: items}, Held, ""},
-		{"too few before the fault", chatty{fixed: 7, fault: true}, Fanout{Calls: 7}, Inconclusive, "only 50 requests of page10 ended well before the first fault"},
+		{"too few before the fault", chatty{fixed: 7, fault: true}, Fanout{Calls: 7}, Inconclusive, "only 50 requests of \"page10\" ended well before the first fault"},
 		{"a call without an id", chatty{fixed: 3, nameless: 1}, Fanout{Calls: 3}, Inconclusive, "hidden by 1 call without a request's id"},
 		{"a call without an id, refuted all the same", chatty{fixed: 3, nameless: 1}, Fanout{Calls: 2}, Refuted, ""},
 		{"no call has an id", chatty{fixed: 1, nameless: 200}, Fanout{Calls: 3}, Inconclusive, "X-Request-Id"},

@@ -47,7 +47,7 @@ func (f *finding) rests(from, to time.Duration, leans leaning) {
 func (f *finding) over(links ...string) {
 	for _, name := range links {
 		if l := f.run.Links[name]; l != nil && l.Unread > 0 {
-			f.distrust(fmt.Sprintf("%s on %s could not be read (first a %s), so that calls may have gone over it unseen",
+			f.distrust(fmt.Sprintf("%s on %q could not be read (first a %s), so that calls may have gone over it unseen",
 				were(int(l.Unread), "connection", "connections"), name, l.FirstUnread))
 		}
 	}
@@ -84,6 +84,9 @@ func (f *finding) verdict() Verdict {
 		v.Exhibits = f.closer(v.Ruling)
 		if len(seen) > 0 {
 			v.Reason += ". What was seen may not be the system's: " + strings.Join(seen, "; ")
+		}
+		if gone := goneText(f.run); gone != "" && f.void != gone {
+			v.Reason += ". Besides, " + gone
 		}
 		return v
 	}

@@ -31,7 +31,7 @@ func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own arrivals, fill
 	if before.len() < leastBaseline || countOK(before) == 0 {
 		kept.open = true
 		kept.says = fmt.Sprintf("%s had only %d requests before the faults, of which %d succeeded; at least %d are needed to tell when "+
-			"it is free again: let the faults begin later, or offer more", orAll(c.Route), before.len(), countOK(before), leastBaseline)
+			"it is free again: let the faults begin later, or offer more", named(c.Route), before.len(), countOK(before), leastBaseline)
 		c.unfreed(f, kept.says)
 		return kept
 	}
@@ -53,7 +53,7 @@ func (c Bulkhead) judgeFreed(f *finding, link *evidence.Link, own arrivals, fill
 		m.seen, m.sample, m.hidden = back.after, after.len(), noiseText(f.run.Noise(e.to, until))
 		if back.back() {
 			f.numbers.AddTime(fmt.Sprintf("freed_%d", i+1), back.from-e.to)
-			m.says = fmt.Sprintf("%s was free again %s at %s", orAll(c.Route), back.text(e.to), short(e.to))
+			m.says = fmt.Sprintf("%s was free again %s at %s", named(c.Route), back.text(e.to), short(e.to))
 			m.ids = failures(due(after, e.to+c.FreedWithin, back.from))
 		} else {
 			lost := c.notBack(f.run, link, e, after, until, back)
@@ -93,7 +93,7 @@ func (c Bulkhead) notBack(
 ) returnedPlaces {
 	p := returnedPlaces{open: true}
 	p.says = fmt.Sprintf("%s was not back when the evidence after the healing at %s ended %s later",
-		orAll(c.Route), short(e.to), short(until-e.to))
+		named(c.Route), short(e.to), short(until-e.to))
 	from := e.to + max(c.FreedWithin, freedWindow)
 	rest := due(after, from, until)
 	if rest.len() == 0 {
@@ -103,7 +103,7 @@ func (c Bulkhead) notBack(
 	share := float64(countOK(rest)) / float64(rest.len())
 	p.proof = fmt.Sprintf("places were not given back: from %s after the healing at %s on only %.3g%% of %s of %s succeeded, with at "+
 		"most %d calls in progress on %s",
-		short(from-e.to), short(e.to), 100*share, were(rest.len(), "request", "requests"), orAll(c.Route), busy, c.Link)
+		short(from-e.to), short(e.to), 100*share, were(rest.len(), "request", "requests"), named(c.Route), busy, c.Link)
 	p.ids = failures(rest)
 	p.lost = back.after.Low >= float64(lostAfter)
 	return p

@@ -5,213 +5,240 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
-// figure is what the waits of one rank, or of two, say of a setting.
-type figure struct {
-	Interval
-	of  scatter
-	per float64 // by how much it grows with each nanosecond that the longest waits do; 0 where it rests on the least
+// Grows claims that what a target takes does not grow without end: its memory, its
+// descriptors, its threads, with those of all that it has started.
+//
+// A process takes more for a while after its start, and less after each round of its
+// garbage collector. So the first quarter of its life in the run is left out, and what
+// counts is the least of each stretch of 30 s. The growth is the slope of the line
+// through those, as far as their ups and downs leave it open, and as far as the end lies
+// off the line. It is not refuted while the growth slows down: that may end.
+type Grows struct {
+	Target string `yaml:"target"` // The target that is weighed, which the run starts itself.
+	// Its memory grows by at most so much, after it has warmed up; absent is not judged.
+	RSS *unit.SizeGrowth `yaml:"rss"`
+	// Its open descriptors grow by at most so many; absent is not judged.
+	FDs *unit.CountGrowth `yaml:"fds"`
+	// Its threads grow by at most so many; absent is not judged.
+	Threads *unit.CountGrowth `yaml:"threads"`
+	// Over how long the least counts: longer than a round of the target's garbage collector takes. Absent means 30s.
+	Troughs time.Duration `yaml:"troughs"`
 }
 
-// late is the figure where it is greater than allowed: the least of many waits is
-// what the policy makes it, but what its longest are is proven only by more than
-// the host may have added to any.
-func (of figure) late(allowed Bound) Interval {
-	if of.Low > allowed.High {
-		of.Low = max(0, of.Low-of.per*float64(of.of.worst))
+const (
+	// A course takes so many troughs, the first quarter included; of more, each is the least
+	// of a longer stretch.
+	leastTroughs = 16
+	mostTroughs  = 80
+
+	// slows is what part of its first half's growth the second half of a course has at
+	// least, if it is not slowing down. A process that warms up by less and less slows to
+	// 0.69 of it where it takes as long as the run.
+	slows = 0.75
+
+	// stepwise is what part of a growth comes in a few jumps where it is not steady.
+	stepwise = 0.75
+)
+
+func (c Grows) troughs() time.Duration {
+	if c.Troughs == 0 {
+		return 30 * time.Second
 	}
-	return of.Interval
+	return c.Troughs
 }
 
-// perLongest is by how much the wait without jitter grows with the longest of
-// its rank.
-func (l law) perLongest() float64 {
-	switch l.spread {
-	case below:
-		return 1
-	case around:
-		return 0.5
+func (c Grows) String() string {
+	var parts []string
+	if c.RSS != nil {
+		parts = append(parts, "memory by at most "+c.RSS.String())
 	}
-	return 0
-}
-
-// without is the wait of a rank without its jitter, by the law of spreading.
-func (l law) without(s scatter) Interval {
-	switch l.spread {
-	case below:
-		return s.high
-	case around:
-		return s.low.plus(0.5, s.width)
+	if c.FDs != nil {
+		parts = append(parts, "descriptors by at most "+c.FDs.String())
 	}
-	return s.low
+	if c.Threads != nil {
+		parts = append(parts, "threads by at most "+c.Threads.String())
+	}
+	return fmt.Sprintf("growth of %s: %s", c.Target, strings.Join(parts, ", "))
 }
 
-// setting rules on a setting by all that was seen of it: on what they have in
-// common, or on each by itself if they contradict one another.
-func (f *finding) setting(m measure, seen []figure, says func(figure) string) {
-	add := func(of figure) {
-		of.Interval = of.late(m.allowed)
-		m.seen, m.sample, m.ids, m.says = of.Interval, of.of.n, of.of.ids, says(of)
-		m.hidden, m.settle = "", "more calls that fail would tell: a longer fault, or more load"
-		if 10*of.of.noise > of.of.middle {
-			m.hidden, m.settle = noiseText(of.of.noise), "longer waits, or a machine of its own, would tell"
+// figureOf is one of the figures that can grow.
+type figureOf struct {
+	key, what string
+	bound     float64 // in an hour
+	unit      Unit
+	of        func(evidence.TargetTick) float64 // negative is not known
+	print     func(float64) string              // the figure itself
+}
+
+func (c Grows) figures() (all []figureOf) {
+	count := func(v float64) string { return fmt.Sprintf("%.0f", v) }
+	if c.RSS != nil {
+		all = append(all, figureOf{"rss", "memory", float64(*c.RSS), sizeGrowth,
+			func(t evidence.TargetTick) float64 { return float64(t.RSS) }, mebibytes})
+	}
+	if c.FDs != nil {
+		all = append(all, figureOf{"fds", "descriptors", float64(*c.FDs), countGrowth,
+			func(t evidence.TargetTick) float64 { return float64(t.Files) }, count})
+	}
+	if c.Threads != nil {
+		all = append(all, figureOf{"threads", "threads", float64(*c.Threads), countGrowth,
+			func(t evidence.TargetTick) float64 { return float64(t.Threads) }, count})
+	}
+	return all
+}
+
+// life is a stretch of the seconds of a run in which a target was one process.
+type life struct{ first, last int }
+
+// Judge implements Claim.
+func (c Grows) Judge(run *evidence.Run) Verdict {
+	f := find(run, c, "growth")
+	lives := c.lives(run)
+	if len(lives) == 0 {
+		f.open("", "what %s takes is not known: only targets that the run has started are weighed, on Linux", c.Target)
+		return f.verdict()
+	}
+	longest := lives[0]
+	span := func(l life) time.Duration { return run.Ticks[l.last].At - run.TickFrom(l.first) }
+	for _, l := range lives {
+		if span(l) > span(longest) {
+			longest = l
 		}
-		f.rule(m)
 	}
-	parts := make([]Interval, len(seen))
-	best := seen[0]
-	for i, s := range seen {
-		parts[i] = s.Interval
-		if s.High-s.Low < best.High-best.Low {
-			best = s
+	if len(lives) > 1 {
+		f.remark("", "%s was started again %s: the %s from %s on are ruled on, its longest life",
+			c.Target, often(len(lives)-1), short(span(longest)), short(run.TickFrom(longest.first)))
+	}
+	f.rests(run.TickFrom(longest.first), run.Ticks[longest.last].At, 0)
+	for _, of := range c.figures() {
+		c.judgeFigure(f, of, longest)
+	}
+	return f.verdict()
+}
+
+// lives are the stretches of a run in which the target was one process.
+func (c Grows) lives(run *evidence.Run) (all []life) {
+	pid := 0
+	for i, t := range run.Ticks {
+		w, weighed := t.Targets[c.Target]
+		switch {
+		case !weighed: // it is gone, or could not be weighed in time
+		case w.Pid != pid:
+			pid = w.Pid
+			all = append(all, life{i, i})
+		default:
+			all[len(all)-1].last = i
 		}
 	}
-	if one, ok := settled(parts); ok {
-		best.Interval = one
-		add(best)
+	return all
+}
+
+// course is the least of a figure in each stretch of a life, by hours since its begin;
+// points are the same in seconds of the run. width is how long a stretch is.
+func (c Grows) course(run *evidence.Run, of figureOf, l life) (all course, width time.Duration) {
+	from, to := run.TickFrom(l.first), run.Ticks[l.last].At
+	width = max(c.troughs(), (to-from)/mostTroughs)
+	n := int((to - from + width/2) / width) // half of a stretch at the end is one
+	least := make([]float64, n)
+	for i := range least {
+		least[i] = math.Inf(1)
+	}
+	for i := l.first; i <= l.last; i++ {
+		w, weighed := run.Ticks[i].Targets[c.Target]
+		k := int((run.TickFrom(i) - from) / width)
+		if v := of.of(w); weighed && v >= 0 && k < n {
+			least[k] = min(least[k], v)
+		}
+	}
+	for k, v := range least {
+		if !math.IsInf(v, 1) {
+			all.x = append(all.x, (time.Duration(k)*width + width/2).Hours())
+			all.y = append(all.y, v)
+		}
+	}
+	return all, width
+}
+
+// judgeFigure rules on the growth of one figure.
+func (c Grows) judgeFigure(f *finding, of figureOf, l life) {
+	all, width := c.course(f.run, of, l)
+	if n := len(all.x); n < leastTroughs {
+		f.open(of.key, "the %s of %s were known in %d stretches of %s, and at least %d are needed: a run of %s or longer would tell",
+			of.what, c.Target, n, short(width), leastTroughs, roundUp(leastTroughs*c.troughs()))
 		return
 	}
-	for _, s := range seen {
-		add(s)
+	used := all.part(len(all.x)/4, len(all.x))
+	line := used.slopeInterval(f.run.Seed)
+	seen := line.or(exactly(used.rise()))
+	length := f.run.Ticks[l.last].At - f.run.TickFrom(l.first)
+	slope, at := used.slope()
+	first, last := at+slope*used.x[0], at+slope*used.x[len(used.x)-1]
+	f.numbers.Add(c.Target+"_"+of.key+"_first", of.unit.written(first))
+	f.numbers.Add(c.Target+"_"+of.key+"_last", of.unit.written(last))
+	f.numbers.Add(c.Target+"_"+of.key+"_"+unitNames[of.unit], of.unit.written(slope))
+	m := measure{name: of.key, unit: of.unit, seen: seen, allowed: atMost(of.bound), sample: len(used.x),
+		says: fmt.Sprintf("the %s of %s grow by %s, from %s to %s in %s", of.what, c.Target, of.unit.span(seen), of.print(first), of.print(last),
+			short(time.Duration((used.x[len(used.x)-1]-used.x[0])*float64(time.Hour)))),
+		settle: "a bound further from the figure would tell, or " + longer(length, line, of.bound)}
+	if of.what == "memory" {
+		m.says = strings.Replace(m.says, " grow by", " grows by", 1)
 	}
+	f.show(func() Exhibit { return c.shown(f.run, of, l, all, width, m) })
+	if why := unlasting(used, of); seen.Low > of.bound && why != "" {
+		f.open(of.key, "%s, but %s: a run of %s or longer would tell", m.says, why, roundUp(2*length))
+		return
+	}
+	f.rule(m)
 }
 
-// judgeGrowth rules on base, and on how waits go on from there. single says that
-// the system was seen to make no more waits than there are.
-func (c Backoff) judgeGrowth(f *finding, all []scatter, single bool) {
-	l := c.declared()
-	waits := make([]Interval, len(all)) // without jitter
-	for i, s := range all {
-		waits[i] = l.without(s)
-	}
-	free := len(all) // the first so many are not at the cap
-	if c.Cap > 0 {
-		free = grown(waits)
-	}
-	base := []figure{{waits[0], all[0], l.perLongest()}}
-	switch l.growth {
-	case constant:
-		for i := range all[1:] {
-			base = append(base, figure{waits[i+1], all[i+1], l.perLongest()})
-		}
-	case linear:
-		for i := 1; i < len(all); i++ {
-			of := figure{waits[i].each(1 / float64(i+1)), all[i], l.perLongest() / float64(i+1)}
-			if i >= free {
-				of.High = math.Inf(1) // the cap may have made it less
-			}
-			base = append(base, of)
-		}
-	}
-	m := measure{name: "base", unit: timed, allowed: about(c.Base, grain(c.Base))}
-	f.setting(m, base, func(of figure) string { return c.saysBase(of, all) })
-	if l.growth == geometric {
-		c.judgeFactor(f, all, waits, free)
-	} else if len(all) == 1 && !(single && l.growth == constant) {
-		f.open("law", "only first waits were seen often enough: that they are %s cannot be told: "+
-			"let the fault last for longer than they take", c.Law)
-	}
-	if c.Cap > 0 {
-		c.judgeCap(f, all, waits, free)
-	}
-	if len(all) > 1 {
-		words := make([]string, len(all))
-		for i, s := range all {
-			words[i] = short(s.middle)
-		}
-		f.remark("waits", "the medians of the 1st, 2nd, ... wait were %s", strings.Join(words, ", "))
-	}
-}
-
-func (c Backoff) saysBase(of figure, all []scatter) string {
-	first := all[0]
+// unlasting says why growth beyond the bound need not go on; "" if there is no reason.
+func unlasting(used course, of figureOf) string {
+	half := len(used.x) / 2
+	early, _ := used.part(0, half).slope()
+	late, _ := used.part(half, len(used.x)).slope()
 	switch {
-	case first.middle <= max(min(first.noise/3, c.Base/4), 5*time.Millisecond) && of.of.rank == 1:
-		return fmt.Sprintf("retries do not wait: half of %d first retries came within %s", first.n, short(max(0, first.middle)))
-	case of.of.rank > 1:
-		return fmt.Sprintf("base is %s by the %d waits number %d, half of which were no longer than %s",
-			timed.span(of.Interval), of.of.n, of.of.rank, short(of.of.middle))
+	case late <= of.bound:
+		return fmt.Sprintf("not in the second half of the time (by %s): it may have taken once what it needs", of.unit.print(late))
+	case early <= of.bound:
+		return fmt.Sprintf("not in the first half of the time (by %s): what it began then may end", of.unit.print(early))
+	case used.jumps() > stepwise:
+		return "it came in a few steps: they may be all"
+	case late < slows*early:
+		return fmt.Sprintf("ever slower, by %s in the first half of the time and by %s in the second: it may still be warming up",
+			of.unit.print(early), of.unit.print(late))
 	}
-	what := "the first waits are %s without jitter"
-	if of.Low > (1+tolerance)*float64(c.Base) {
-		what = "retries come too late: " + what
-	}
-	return fmt.Sprintf(what+" (%d of them, half no longer than %s)", timed.span(of.Interval), of.of.n, short(of.of.middle))
+	return ""
 }
 
-// grown is how many of the first waits a later one is surely longer than: those
-// are not at the cap.
-func grown(waits []Interval) int {
-	free := 0
-	for i := range waits {
-		for _, later := range waits[i+1:] {
-			if later.Low > waits[i].High {
-				free = i + 1
-			}
-		}
+// longer says how long a run would have to be for a slope that is known so well after
+// length to be told from a bound: points are more and lie further apart, so that it is
+// known better by the power of 1.5.
+func longer(length time.Duration, line Interval, bound float64) string {
+	half, gap := (line.High-line.Low)/2, math.Abs(bound-(line.High+line.Low)/2)
+	factor := 1.2 * math.Pow(half/gap, 1/1.5)
+	if !(factor < 50) {
+		return "a much longer run"
 	}
-	return free
+	return fmt.Sprintf("a run of about %s", roundUp(time.Duration(max(1.5, factor)*float64(length))))
 }
 
-// judgeFactor compares each wait with the one before. Of a wait that may be at
-// the cap it follows only that the factor is no less.
-func (c Backoff) judgeFactor(f *finding, all []scatter, waits []Interval, free int) {
-	if len(all) == 1 {
-		f.open("factor", "only first waits were seen often enough (half of them within %s): that they grow cannot be told: "+
-			"let the fault last for longer than two of them take",
-			short(all[0].middle))
-		return
+// shown is the course of a figure with the line through it.
+func (c Grows) shown(run *evidence.Run, of figureOf, l life, all course, width time.Duration, m measure) Exhibit {
+	slope, at := all.part(len(all.x)/4, len(all.x)).slope()
+	from := run.TickFrom(l.first)
+	g := &Growth{Of: of.what + " of " + c.Target, Unit: of.unit.grownName(), Points: []Point{},
+		Slope: of.unit.written(slope) / 3600, At0: of.unit.written(at - slope*from.Hours())}
+	for i, x := range all.x {
+		g.Points = append(g.Points, Point{evidence.Seconds(from + time.Duration(x*float64(time.Hour))), of.unit.written(all.y[i])})
 	}
-	var seen []figure
-	for i := 1; i < len(all) && i <= max(1, free); i++ {
-		ratio := figure{waits[i].over(waits[i-1]), all[i], c.declared().perLongest() / max(waits[i-1].High, 1)}
-		if i >= free {
-			ratio.High = math.Inf(1)
-		}
-		seen = append(seen, ratio)
-	}
-	f.setting(measure{name: "factor", unit: times, allowed: about(c.factor(), 0)}, seen, func(of figure) string {
-		what := fmt.Sprintf("wait number %d is %s times the one before", of.of.rank, times.span(of.Interval))
-		if of.Low <= 1+tolerance && of.High < (1-tolerance)*c.factor() {
-			what = "the waits do not grow: " + what
-		}
-		return what
-	})
+	return Exhibit{Kind: KindGrowth, Part: of.key, Growth: g,
+		Title: fmt.Sprintf("%s (the least of each %s), and at most %s is claimed", m.says, short(width), of.unit.print(of.bound))}
 }
 
-// judgeCap looks for where the waits stop to grow. A system whose waits were
-// never seen to has no cap, or a greater one.
-func (c Backoff) judgeCap(f *finding, all []scatter, waits []Interval, free int) {
-	stopped := len(all)
-	for i := max(free, 0) + 1; i < len(all) && free > 0; i++ {
-		expected := waits[free].over(waits[free-1]).Low // in part the cap's doing already
-		for j := 1; j < free; j++ {
-			expected = max(expected, waits[j].over(waits[j-1]).Low)
-		}
-		if c.declared().growth == linear {
-			expected = float64(i+1) / float64(i)
-		}
-		if waits[i].over(waits[i-1]).High < expected {
-			stopped = i
-			break
-		}
-	}
-	var seen []figure
-	for i := stopped; i < len(all); i++ {
-		seen = append(seen, figure{waits[i], all[i], c.declared().perLongest()})
-	}
-	m := measure{name: "cap", unit: timed, allowed: about(c.Cap, grain(c.Cap))}
-	says := "waits stop to grow at %s"
-	if len(seen) == 0 {
-		last := len(all) - 1
-		seen = []figure{{Interval{waits[last].Low, math.Inf(1)}, all[last], c.declared().perLongest()}}
-		says = "waits were not seen to stop to grow: the last of them is %s"
-	}
-	f.setting(m, seen, func(of figure) string {
-		if of.High < math.Inf(1) {
-			return fmt.Sprintf(says+" (%d waits number %d)", timed.span(of.Interval), of.of.n, of.of.rank)
-		}
-		return fmt.Sprintf(says+" (%d waits number %d)", timed.span(waits[len(waits)-1]), of.of.n, of.of.rank)
-	})
-}
+// mebibytes prints a number of bytes.
+func mebibytes(bytes float64) string { return fmt.Sprintf("%.1f MiB", bytes/(1<<20)) }

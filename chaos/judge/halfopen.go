@@ -239,6 +239,9 @@ func (b Breaker) stays(t *traffic, o *observed, c episodeTrace) []stay {
 		ended := x.Begin > 0
 		st.ids = []uint64{x.ID}
 		st.waited = t.waited(st.surely, st.from, x, ended)
+		if i > 0 && !st.again {
+			st.waited = st.waited.or(t.waitedAfter(st.surely, st.from))
+		}
 		if st.again && ended && !all[0].again {
 			byBegin := t.waited(st.from, st.from, x, ended)
 			byResult := t.waited(st.surely, all[i-1].probe.result, x, ended)
@@ -297,6 +300,16 @@ func (t *traffic) lastSent(s openPeriod) time.Duration {
 // fewStrangers is how many calls of another route there may be while a breaker is
 // open, if it is theirs as well: those are its probes.
 const fewStrangers = 3
+
+// waitedAfter is how long it stayed open if the calls of requests that were sent before
+// it surely had were let through before it opened, and came late.
+func (t *traffic) waitedAfter(surely, notYet time.Duration) Interval {
+	n, ok := t.after(surely)
+	if !ok {
+		return anything()
+	}
+	return t.waited(surely, notYet, t.calls.get(n), true)
+}
 
 // waited is how long it stayed open: from when it had surely opened to the last
 // request that was turned away, at least; from when it surely had not to the call

@@ -24,6 +24,8 @@ const (
 	onDue   leaning = 1 << iota // times since requests were due
 	onTimes                     // times of the link, or between callers and link, which the host's noise blurs
 	onLoad                      // that the load was the one that was declared
+	onWell                      // nothing but what was due and had ended in stretches in which the harness was well
+	onAge                       // times between requests, which no noise makes seem longer than they were
 )
 
 // lateLoad is how late a hundredth of the requests may have been sent for the
@@ -158,13 +160,19 @@ func blur(run *evidence.Run, from, to time.Duration) time.Duration {
 // the harness was not well in it, or a target ended by itself: "" if neither
 // is so. It is false if the claim does not stand, and says why not.
 func despite(run *evidence.Run, rested []stretch, leans leaning) (why string, stands bool) {
+	if gone := goneText(run); gone != "" {
+		return gone, false
+	}
 	var whys []string
 	say := func(why string) {
 		if !slices.Contains(whys, why) {
 			whys = append(whys, why)
 		}
 	}
-	if len(run.Problems(0, run.End)) > 0 {
+	switch unwell := len(run.Problems(0, run.End)) > 0; {
+	case unwell && leans&onWell != 0:
+		say("what was due or under way while the harness was not well counts neither way")
+	case unwell:
 		inside := troubles(run, rested)
 		if len(inside) == 0 {
 			say("the harness was well " + when(rested) + ", which it rests on")
@@ -241,6 +249,9 @@ func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Tro
 		if leans == 0 {
 			return "the host was busy, but nothing in it is a time"
 		}
+		if leans == onAge {
+			return "the host was busy, which made times longer, and none seem longer than it was"
+		}
 		var noise time.Duration
 		for _, s := range rested {
 			noise = max(noise, run.Noise(s.from, s.to))
@@ -251,4 +262,17 @@ func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Tro
 		return "arrivals that were never sent count as failed, or were not needed for it"
 	}
 	return ""
+}
+
+// goneText says which agents were lost, so that nothing holds: a load without their
+// share is another one than was declared; "" if none was.
+func goneText(run *evidence.Run) string {
+	if len(run.Gone) == 0 {
+		return ""
+	}
+	texts := make([]string, len(run.Gone))
+	for i, g := range run.Gone {
+		texts[i] = fmt.Sprintf("agent %s was lost at %s (%s)", g.Agent, short(g.At), g.Text)
+	}
+	return strings.Join(texts, ", ") + ", and its share of the load was not sent from then on: run it again"
 }

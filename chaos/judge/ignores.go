@@ -60,7 +60,7 @@ func (b Breaker) judgeIgnores(f *finding, t *traffic, o *observed, traces []epis
 	f.numbers.Add("ignored_failures", float64(total))
 	if blackout > 0 {
 		f.rule(measure{name: "ignores", seen: exactly(len(ids)), allowed: atMost(0), sample: total, ids: ids,
-			says: fmt.Sprintf("opened on statuses it must ignore (%s): no call reached %s for up to %s, and %d requests were rejected",
+			says: fmt.Sprintf("opened on statuses it must ignore (%s): no call reached %q for up to %s, and %d requests were rejected",
 				list(b.Ignores), b.Link, short(blackout), len(ids))})
 		return
 	}

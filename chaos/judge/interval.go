@@ -83,13 +83,15 @@ func (i Interval) against(b Bound) Ruling {
 type Unit uint8
 
 const (
-	counted Unit = iota // a whole number
-	timed               // a duration
-	shared              // a part of 1, written as percent
-	times               // a factor
+	counted     Unit = iota // a whole number
+	timed                   // a duration
+	shared                  // a part of 1, written as percent
+	times                   // a factor
+	sizeGrowth              // bytes in an hour, written as MiB
+	countGrowth             // a number in an hour
 )
 
-var unitNames = [...]string{"", "ms", "pct", "times"}
+var unitNames = [...]string{"", "ms", "pct", "times", "mib_per_h", "per_h"}
 
 // written is the figure as it is in files.
 func (u Unit) written(x float64) float64 {
@@ -98,8 +100,18 @@ func (u Unit) written(x float64) float64 {
 		return x / float64(time.Millisecond)
 	case shared:
 		return 100 * x
+	case sizeGrowth:
+		return x / (1 << 20)
 	}
 	return x
+}
+
+// grownName is the unit of what grows by u, as it is in files.
+func (u Unit) grownName() string {
+	if u == sizeGrowth {
+		return "mib"
+	}
+	return ""
 }
 
 // print prints a figure for people.
@@ -113,6 +125,18 @@ func (u Unit) print(x float64) string {
 		return strconv.FormatFloat(100*x, 'g', 4, 64) + "%"
 	case u == counted:
 		return strconv.FormatFloat(x, 'f', -1, 64)
+	case u == sizeGrowth:
+		return threeDigits(x/(1<<20)) + " MiB/h"
+	case u == countGrowth:
+		return threeDigits(x) + "/h"
+	}
+	return strconv.FormatFloat(x, 'g', 3, 64)
+}
+
+// threeDigits prints a figure to three digits, and no power of ten.
+func threeDigits(x float64) string {
+	if math.Abs(x) >= 100 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
 	}
 	return strconv.FormatFloat(x, 'g', 3, 64)
 }

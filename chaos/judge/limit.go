@@ -29,12 +29,12 @@ func (c Bulkhead) judgeLimit(f *finding, link *evidence.Link, fills []saturation
 	}
 	proven := max(replies.level(0), sure.level(noise))
 	if c.Limit <= 0 {
-		f.remark("limit", "up to %d calls were in progress on %s at one time", proven, c.Link)
+		f.remark("limit", "up to %d calls were in progress on %q at one time", proven, c.Link)
 		return
 	}
 	m := measure{name: "limit", allowed: atMost(c.Limit), sample: len(link.Exchanges),
-		says:    fmt.Sprintf("up to %d calls were in progress on %s at one time", proven, c.Link),
-		refutes: fmt.Sprintf("%d calls were in progress on %s at %s", most, c.Link, short(at)), ids: during(link.Exchanges, at)}
+		says:    fmt.Sprintf("up to %d calls were in progress on %q at one time", proven, c.Link),
+		refutes: fmt.Sprintf("%d calls were in progress on %q at %s", most, c.Link, short(at)), ids: during(link.Exchanges, at)}
 	places, seen := full(fills)
 	switch {
 	case !seen:

@@ -27,15 +27,15 @@ func Missing(run *evidence.Run) []string {
 	for _, f := range run.Faults {
 		switch {
 		case f.Injected < 0 && f.Error != "":
-			add("%s was not injected: %s", f.Name, f.Why)
+			add("%q was not injected: %s", f.Name, f.Why)
 		case f.Injected < 0 && !run.Partial:
-			add("%s was not injected: the load had ended before its turn came", f.Name)
+			add("%q was not injected: the load had ended before its turn came", f.Name)
 		case !unmarked(run, f):
 		case unused(run, f):
-			add("%s hit nothing: no call went over %s in the whole run", f.Name, f.On)
+			add("%q hit nothing: no call went over %q in the whole run", f.Name, f.On)
 		default:
 			if n := passedBy(run, f); n > 0 {
-				add("%s hit none of the %s that came over %s while it was in force", f.Name, were(n, "call", "calls"), f.On)
+				add("%q hit none of the %s that came over %q while it was in force", f.Name, were(n, "call", "calls"), f.On)
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func Spared(run *evidence.Run) []string {
 	var spared []string
 	for _, f := range run.Faults {
 		if unmarked(run, f) && !unused(run, f) && passedBy(run, f) == 0 {
-			spared = append(spared, fmt.Sprintf("fault %s hit nothing: no call came over %s while it was in force, "+
+			spared = append(spared, fmt.Sprintf("fault %q hit nothing: no call came over %q while it was in force, "+
 				"so that what held says nothing about it", f.Name, f.On))
 		}
 	}

@@ -38,7 +38,7 @@ func TestMissing(t *testing.T) {
 		{"it hit", func(run *evidence.Run, f *evidence.Injection) { run.Links["payments"].Exchanges[25].Faults = 1 }, "", ""},
 		{"it could not be injected", func(_ *evidence.Run, f *evidence.Injection) {
 			f.Injected, f.Healed, f.Error, f.Why = -1, -1, "inject it: no such process", "no such process"
-		}, "fault errors 503 on payments was not injected: no such process", ""},
+		}, "fault \"errors 503 on payments\" was not injected: no such process", ""},
 		{"it could not, and then the run was cut", func(run *evidence.Run, f *evidence.Injection) {
 			f.Injected, f.Healed, f.Error, f.Why, run.Partial = -1, -1, "inject it: gone", "gone", true
 		}, "was not injected: gone", ""},
@@ -46,15 +46,15 @@ func TestMissing(t *testing.T) {
 		{"the run was cut before its turn", func(run *evidence.Run, f *evidence.Injection) { f.Injected, f.Healed, run.Partial = -1, -1, true }, "", ""},
 		{"nothing was to be injected", func(run *evidence.Run, f *evidence.Injection) { f.Injected, f.Healed, run.NotSteady = -1, -1, "p99" }, "", ""},
 		// Of the 20 calls at 1 s to 1.95 s that at 1 s is within the noise of the edge.
-		{"calls passed it by", func(*evidence.Run, *evidence.Injection) {}, "hit none of the 19 calls that came over payments", ""},
+		{"calls passed it by", func(*evidence.Run, *evidence.Injection) {}, "hit none of the 19 calls that came over \"payments\"", ""},
 		{"calls passed it by on a host as noisy as it is long", func(run *evidence.Run, _ *evidence.Injection) {
 			for at := time.Second; at <= run.End; at += time.Second {
 				run.Ticks = append(run.Ticks, evidence.Tick{At: at, Pressure: 1})
 			}
-		}, "hit none of the 10 calls that came over payments", ""},
-		{"a breaker was open meanwhile", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, time.Second, 2*time.Second) }, "", "no call came over payments"},
-		{"only calls at its edges", func(run *evidence.Run, f *evidence.Injection) { leaveOut(run, 1050*ms, 2*time.Second) }, "", "no call came over payments"},
-		{"nobody ever called", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, 0, run.End) }, "no call went over payments in the whole run", ""},
+		}, "hit none of the 10 calls that came over \"payments\"", ""},
+		{"a breaker was open meanwhile", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, time.Second, 2*time.Second) }, "", "no call came over \"payments\""},
+		{"only calls at its edges", func(run *evidence.Run, f *evidence.Injection) { leaveOut(run, 1050*ms, 2*time.Second) }, "", "no call came over \"payments\""},
+		{"nobody ever called", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, 0, run.End) }, "no call went over \"payments\" in the whole run", ""},
 		{"nobody listened, and nobody dialled or was refused", func(run *evidence.Run, f *evidence.Injection) { f.Kind = "down"; leaveOut(run, 0, run.End) }, "", "no call came"},
 		{"connections of the warm-up have no record", func(run *evidence.Run, _ *evidence.Injection) {
 			run.Warmup = &evidence.Warmup{}

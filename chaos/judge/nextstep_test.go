@@ -119,5 +119,6 @@ func openClaims() []Claim {
 		Timeout{Link: "payments", Route: "pay", Within: 400 * ms}, Timeout{Link: "nowhere", Route: "pay", Within: ms},
 		Steady{Route: "pay", Success: 0.999, P50: ms, P99: 5 * ms}, Steady{Route: "nobody", P99: ms}, Steady{},
 		Recovery{Route: "pay", Within: time.Second}, Recovery{Route: "nobody", Within: time.Second}, Recovery{Within: time.Second, For: 10 * time.Second},
+		SLO{Route: "pay", Success: 0.999}, SLO{Success: 0.9}, SLO{Route: "nobody", Success: 0.9}, SLO{},
 	}
 }

@@ -24,6 +24,11 @@ func callClaims() []Claim {
 		Bulkhead{Link: "payments"},
 		Fanout{Route: "pay", Calls: 3, Depth: 2, Repeats: 1, Growth: 0.5, Of: map[string]int{"pay": 1, "browse": 2}},
 		Stands{Without: "payments", Routes: []string{"pay", "browse"}},
+		Effects{At: Links{"payments"}, Route: "pay"},
+		Effects{At: Links{"payments"}, Route: "pay", Per: "key", Keys: "honoured", NotDone: []int{503}},
+		Shed{Route: "pay", Capacity: 2, P99: time.Millisecond, RejectsWithin: time.Millisecond, Spares: []string{"browse"}},
+		Health{Links: Links{"payments", "payments"}, OutWithin: time.Second, BackWithin: time.Second, Keeps: 1},
+		Skew{Links: Links{"payments", "payments"}, Route: "pay", AtMost: 1.5},
 	}
 }
 

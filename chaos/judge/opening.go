@@ -97,9 +97,9 @@ func (b Breaker) idleIn(c episodeTrace) string {
 	need := max(leastFailing, 2*b.Failures*b.instances())
 	switch {
 	case c.touched == 0:
-		return fmt.Sprintf("the fault on %s hit no call: let it begin while the breaker is closed, and match the calls", b.Link)
+		return fmt.Sprintf("the fault on %q hit no call: let it begin while the breaker is closed, and match the calls", b.Link)
 	case c.failed == 0:
-		return fmt.Sprintf("the fault on %s hit %d calls but none of them failed: "+
+		return fmt.Sprintf("the fault on %q hit %d calls but none of them failed: "+
 			"add errors, or latency above the timeout of the system", b.Link, c.touched)
 	case c.failed < need:
 		return fmt.Sprintf("only %s while the fault was in force, and the breaker was not seen to open; "+
@@ -112,7 +112,7 @@ func (b Breaker) idleIn(c episodeTrace) string {
 // idle says why nothing was seen of an open breaker.
 func (b Breaker) idle(traces []episodeTrace) string {
 	if len(traces) == 0 {
-		return fmt.Sprintf("no fault that makes calls fail was in force on %s: nothing was asked of the breaker: "+
+		return fmt.Sprintf("no fault that makes calls fail was in force on %q: nothing was asked of the breaker: "+
 			"add an errors fault on it", b.Link)
 	}
 	for _, c := range traces {

@@ -16,6 +16,8 @@ type Plan struct {
 	Faults []PlannedFault
 	Claims []Claim // all of the run: what one says of the system another may rely on
 
+	Keys int // of the data; 0 is a single one
+
 	RateKey   string // the key that says how much load there is: load.rate, load.stages ...
 	LengthKey string // the key that says for how long: load.duration, load.stages ...
 }
@@ -27,6 +29,7 @@ type PlannedRoute struct {
 	Timeout          time.Duration // when its callers give up
 	Share            float64       // of the arrivals
 	Path             string        // of the route in the experiment, like load.routes[0]
+	Writes, Reads    string        // the data that it has to do with; "" is none
 }
 
 // PlannedLink is a link as far as it is known before a run.

@@ -14,6 +14,13 @@ func (c Backoff) pace(k int) time.Duration {
 	case "constant":
 	case "linear":
 		d *= float64(k)
+	case "decorrelated":
+		// Evenly between base and three times the wait before: m(k) = (base + 3·m(k−1))/2.
+		mean := d
+		for range min(k, 64) {
+			mean = (d + triple*mean) / 2
+		}
+		d = mean
 	default:
 		growth := c.Factor
 		if growth == 0 {
@@ -53,7 +60,7 @@ func (c Backoff) Power(p Plan) []Weakness {
 		may = func(status int) bool { return !slices.Contains(r.Never, status) && slices.Contains(r.on(), status) }
 		unkeyed = r.Unkeyed
 	}
-	all := p.retriedBy(links, c.Route, may, unkeyed)
+	all := p.retriedBy(links, c.Route, may, retriable(unkeyed))
 	var plain, told []retried // without and with a Retry-After, which takes the place of the law
 	for _, f := range all {
 		if f.RetryAfter > 0 {
@@ -77,7 +84,7 @@ func (c Backoff) Power(p Plan) []Weakness {
 func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duration) {
 	if len(faults) == 0 {
 		w.weak("base", "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, errors: {status: 503}}", c.Link),
-			"no fault on %s makes calls fail in a way that may be retried", c.Link)
+			"no fault on %q makes calls fail in a way that may be retried", c.Link)
 		return
 	}
 	first := reaching(faults, 1, c.pace, patience)
@@ -86,8 +93,14 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 		w.weak("base", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, first, needFirst),
 			"%s be retried, and at least %d first waits are needed", expected(first, "call would", "calls would"), needFirst)
 	}
-	if c.Law != "constant" {
+	switch c.declared().growth {
+	case constant:
+	case geometric:
 		c.weighRank(w, "factor", "grow", 2, faults, patience)
+	case linear:
+		c.weighRank(w, "law", "grow", 2, faults, patience)
+	case decorrelated:
+		c.weighRank(w, "law", "depend on those before", 2, faults, patience)
 	}
 	if c.Jitter > 0 || c.Law == "full" {
 		c.weighJitter(w, faults, patience)
@@ -178,7 +191,7 @@ func (c Backoff) weighRetryAfter(w *weighing, told []retried, patience time.Dura
 	switch {
 	case len(told) == 0:
 		w.weak("retry_after", "", fmt.Sprintf("add one like {at: 2s, for: 1s, on: %s, errors: {status: 429, retry_after: 1s}}", c.Link),
-			"no fault on %s answers with a Retry-After and a status that may be retried", c.Link)
+			"no fault on %q answers with a Retry-After and a status that may be retried", c.Link)
 	case n < needSpent && patience > 0 && longest >= patience:
 		w.weak("retry_after", "load.timeout", fmt.Sprintf("give the load a timeout above %s", roundUp(longest+time.Second)),
 			"the load gives up after %s, before the Retry-After of %s is over", short(patience), short(longest))
@@ -210,7 +223,7 @@ func (c Backoff) weighHerd(w *weighing, faults []retried) {
 	case most >= need || snaps && !known:
 	case !snaps:
 		w.weak("herd", "", fmt.Sprintf("add one like {at: 8s, for: 20ms, on: %s, reset: {}}", c.Link),
-			"no fault on %s makes many calls fail at one instant", c.Link)
+			"no fault on %q makes many calls fail at one instant", c.Link)
 	default:
 		w.weak("herd", w.RateKey, "offer more, or let calls take longer: a reset strikes those in flight",
 			"%s in flight when they are reset, and about %.0f are needed", expected(most, "call is", "calls are"), need)

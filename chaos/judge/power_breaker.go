@@ -59,9 +59,10 @@ func (b Breaker) breakings(p Plan) (all []breaking) {
 	return all
 }
 
-// opens is when the breaker opens at the earliest.
+// opens is when the breaker opens at the earliest; of several instances, when
+// all have if calls are spread evenly.
 func (b Breaker) opens(e breaking) time.Duration {
-	return e.from + e.delay + time.Duration(float64(max(b.Failures, 1))/max(e.rate*e.share, 1e-3)*float64(time.Second))
+	return e.from + e.delay + time.Duration(float64(max(b.Failures, 1)*b.instances())/max(e.rate*e.share, 1e-3)*float64(time.Second))
 }
 
 // Power implements Planned. A breaker takes calls that fail, enough requests
@@ -76,7 +77,7 @@ func (b Breaker) Power(p Plan) []Weakness {
 	episodes := b.breakings(p)
 	if len(episodes) == 0 {
 		w.weak("", "", fmt.Sprintf("add one like {at: 4s, for: 4s, on: %s, errors: {status: 503}}", b.Link),
-			"no fault on %s makes calls fail", b.Link)
+			"no fault on %q makes calls fail", b.Link)
 		return w.found
 	}
 	longest := slices.MaxFunc(episodes, func(x, y breaking) int { return cmp.Compare(x.to-x.from, y.to-y.from) })
@@ -94,12 +95,12 @@ func (b Breaker) Power(p Plan) []Weakness {
 // tooSlow finds too few requests to see a breaker open at all.
 func (b Breaker) tooSlow(w *weighing, e breaking) bool {
 	if n := e.rate * b.Waits.Seconds(); b.Waits > 0 && n < needTell {
-		w.weak("", w.RateKey, fmt.Sprintf("offer at least %s of %s", rateUp(1.1*needTell/b.Waits.Seconds()), orAll(b.Route)),
+		w.weak("", w.RateKey, fmt.Sprintf("offer at least %s of %s", rateUp(1.1*needTell/b.Waits.Seconds()), named(b.Route)),
 			"at %.3g/s only %s while it waits for %s, and %d are needed to tell an open breaker from chance", e.rate,
 			expected(n, "request comes", "requests come"), short(b.Waits), needTell)
 		return true
 	}
-	need := float64(max(needFailing, 2*b.Failures))
+	need := float64(max(needFailing, 2*b.Failures*b.instances()))
 	if n := e.rate * e.share * (e.to - e.from - e.delay).Seconds(); n < need {
 		f := last(e.faults)
 		length := e.delay + time.Duration(need/max(e.rate*e.share, 1e-3)*float64(time.Second))
@@ -119,9 +120,13 @@ func (b Breaker) weighOpening(w *weighing, episodes []breaking, e breaking) {
 		w.weak("failures", w.at(f, "share"), "let the fault take every call: share: 100%",
 			"only %.3g%% of the calls fail, and with successes between them failures in a row are not known", 100*e.share)
 	}
+	if b.Failures > 1 && b.instances() > 1 {
+		w.weak("failures", "", "give each of them a link, and claim it there",
+			"which of %d instances behind one link made a call is not seen, so that failures of all together may be those of one", b.instances())
+	}
 	if flying := oneByOne(episodes); b.Failures > 0 && flying >= 1 {
 		w.weak("failures",
-			"", fmt.Sprintf("let %s begin without latency beside it, at less than %.0f/s of %s", w.at(f, ""), 1/atOnce.Seconds(), orAll(b.Route)),
+			"", fmt.Sprintf("let %s begin without latency beside it, at less than %.0f/s of %s", w.at(f, ""), 1/atOnce.Seconds(), named(b.Route)),
 			"calls do not fail one by one: %s in progress when it opens, of which some fail before the next request can tell",
 			expected(flying, "call is", "calls are"))
 	}
@@ -135,7 +140,7 @@ func (b Breaker) weighOpening(w *weighing, episodes []breaking, e breaking) {
 		w.weak("waits", w.LengthKey, "let the load last "+roundUp(opened+longest+time.Second)+" or longer",
 			"the load ends %s after the breaker has opened, before it has waited for %s", short(w.End-opened), short(longest))
 	case e.rate*slack.Seconds() < needWithin:
-		w.weak("waits", w.RateKey, fmt.Sprintf("offer at least %s of %s", rateUp(1.5*needWithin/slack.Seconds()), orAll(b.Route)),
+		w.weak("waits", w.RateKey, fmt.Sprintf("offer at least %s of %s", rateUp(1.5*needWithin/slack.Seconds()), named(b.Route)),
 			"its probe is a request that comes, and at %.3g/s %s within the tolerance of %s", e.rate,
 			expected(e.rate*slack.Seconds(), "request comes", "requests come"), short(slack))
 	}
@@ -178,6 +183,9 @@ func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
 		}
 	}
 	e, f := slowest, last(slowest.faults)
+	if b.Probes > 0 && b.Probing == "cumulative" {
+		b.weighFollowing(w, episodes)
+	}
 	if b.Probes == 0 || rejected >= needTurned {
 		return
 	}
@@ -190,6 +198,29 @@ func (b Breaker) weighProbes(w *weighing, episodes []breaking) {
 	w.weak("probes", w.at(f, "for"), fmt.Sprintf("let %s last %s or longer, with latency of %s or more beside it", w.at(f, ""),
 		roundUp(b.opens(e)-e.from+b.Waits+2*enough), roundUp(enough)),
 		"the fault is healed before the first probe, which is then over before another request comes")
+}
+
+// weighFollowing asks whether others come while a probe that succeeds is on its
+// way: only those show how many follow it until the breaker closes.
+func (b Breaker) weighFollowing(w *weighing, episodes []breaking) {
+	links := Links{b.Link}
+	most, healed := 0.0, time.Duration(0)
+	for _, e := range episodes {
+		takes := w.service(links)
+		early, _ := w.slow(links, e.to)
+		late, _ := w.slow(links, e.to+max(b.Waits, b.WaitsAtMost))
+		if n := e.rate * max(takes, min(early, late)).Seconds(); n >= most {
+			most, healed = n, e.to
+		}
+	}
+	if most >= needTurned {
+		return
+	}
+	rate := episodes[len(episodes)-1].rate
+	enough := max(20*time.Millisecond, time.Duration(3*needTurned/max(rate, 1e-3)*float64(time.Second)))
+	w.weak("probes", "", fmt.Sprintf("let latency of %s or more stay until %s after the healing at %s", roundUp(enough),
+		roundUp(max(b.Waits, b.WaitsAtMost)+2*enough), short(healed)),
+		"a probe that succeeds is over before another request comes, so that it is not seen how many follow it")
 }
 
 // weighRejects asks for as many rejected requests as a 99th percentile takes.
@@ -252,10 +283,10 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 		switch {
 		case !injected:
 			w.weak(part, "", fmt.Sprintf("add one like {at: 2s, for: 1s, on: %s, errors: {status: %d}}", b.Link, status),
-				"no fault on %s answers with %d alone", b.Link, status)
+				"no fault on %q answers with %d alone", b.Link, status)
 		case shown < needIgnored || total < float64(need):
 			w.weak(part, w.at(late, "at"),
-				fmt.Sprintf("inject %s before the other faults on %s, for long enough to have %d answers", w.at(late, ""), b.Link, need),
+				fmt.Sprintf("inject %s before the other faults on %q, for long enough to have %d answers", w.at(late, ""), b.Link, need),
 				"%d comes to %s while no other fault may have opened the breaker, and %d are needed", status,
 				expected(shown, "call", "calls"), need)
 		}

@@ -23,12 +23,12 @@ func (c Bulkhead) Power(p Plan) []Weakness {
 	switch {
 	case len(faults) == 0:
 		w.weak("", "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, partition: {}}", c.Link),
-			"no fault is on %s, so that nothing drowns", c.Link)
+			"no fault is on %q, so that nothing drowns", c.Link)
 		return w.found
 	case hits < needHung:
 		f := last(faults)
 		w.weak("", p.at(f, "for"), p.longer(f, hits, needHung),
-			"the faults on %s hit %s, and at least %d are needed", c.Link, expected(hits, "call", "calls"), needHung)
+			"the faults on %q hit %s, and at least %d are needed", c.Link, expected(hits, "call", "calls"), needHung)
 		return w.found
 	}
 	c.weighSaturation(w, faults)
@@ -49,7 +49,7 @@ func (c Bulkhead) weighSaturation(w *weighing, faults []PlannedFault) {
 		for part, claimed := range map[string]bool{"limit": c.Limit > 0, "rejects_within": c.RejectsWithin > 0} {
 			if claimed {
 				w.weak(part, "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, partition: {}}", c.Link),
-					"the faults on %s end calls at once, so that none of them keeps a place", c.Link)
+					"the faults on %q end calls at once, so that none of them keeps a place", c.Link)
 			}
 		}
 		return
@@ -62,7 +62,7 @@ func (c Bulkhead) weighSaturation(w *weighing, faults []PlannedFault) {
 		filled := rate * min(stall, length).Seconds()
 		if filled < float64(c.Limit) {
 			key, turn := w.RateKey,
-				"offer at least "+rateUp(1.3*float64(c.Limit)/max(min(stall, length).Seconds()*f.Share, 1e-3))+" of "+orAll(c.Route)
+				"offer at least "+rateUp(1.3*float64(c.Limit)/max(min(stall, length).Seconds()*f.Share, 1e-3))+" of "+named(c.Route)
 			if f.Does().Delays && stall < length {
 				key, turn = w.at(f, "delay"),
 					turn+fmt.Sprintf(", or raise the delay to %s", roundUp(time.Duration(1.3*float64(c.Limit)/max(rate, 1e-3)*float64(time.Second))))
@@ -99,11 +99,11 @@ func (c Bulkhead) weighUnaffected(w *weighing, faults []PlannedFault) {
 		switch {
 		case before < needBaseline:
 			w.weak(part, fmt.Sprintf("chaos[%d].at", index), "inject it later, or offer more",
-				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), orAll(route), needBaseline)
+				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), named(route), needBaseline)
 		case during < needBaseline:
 			f := last(faults)
 			w.weak(part, w.at(f, "for"), w.longer(f, during, needBaseline),
-				"%s of %s due while a fault is in force on %s, and at least %d are needed", dueText(during), orAll(route), c.Link, needBaseline)
+				"%s of %s due while a fault is in force on %q, and at least %d are needed", dueText(during), named(route), c.Link, needBaseline)
 		}
 	}
 }

@@ -18,12 +18,21 @@ type retried struct {
 	flies time.Duration // how long calls had been in flight that it makes fail when it comes; 0 for those that it does not
 }
 
-// retriedBy lists the faults on the links after which a retry may come.
-func (p Plan) retriedBy(links Links, route string, may func(status int) bool, unkeyed bool) (all []retried) {
+// retriable are the routes of which calls may be retried: POST and PATCH only with
+// an Idempotency-Key, unless they may without.
+func retriable(unkeyed bool) func(PlannedRoute) bool {
+	return func(r PlannedRoute) bool {
+		return unkeyed || r.Keyed || r.Method != http.MethodPost && r.Method != http.MethodPatch
+	}
+}
+
+// retriedBy lists the faults on the links after which a retry may come, and how
+// often calls of the routes that count meet them.
+func (p Plan) retriedBy(links Links, route string, may func(status int) bool, counts func(PlannedRoute) bool) (all []retried) {
 	rate := func(f PlannedFault) (sum float64) {
 		every := p.rate(nil, "", f.Injected, f.Healed)
 		for _, r := range p.routes(links, route) {
-			if unkeyed || r.Keyed || r.Method != http.MethodPost && r.Method != http.MethodPatch {
+			if counts(r) {
 				sum += every * r.Share
 			}
 		}
@@ -85,7 +94,7 @@ func (c Retry) Power(p Plan) []Weakness {
 	may := func(status int) bool {
 		return !slices.Contains(c.Never, status) && slices.Contains(c.on(), status)
 	}
-	faults := p.retriedBy(c.Link, c.Route, may, c.Unkeyed)
+	faults := p.retriedBy(c.Link, c.Route, may, retriable(c.Unkeyed))
 	wait := func(int) time.Duration { return 0 }
 	if b, ok := p.backoff(c.Link); ok {
 		wait = b.pace
@@ -99,10 +108,10 @@ func (c Retry) Power(p Plan) []Weakness {
 	switch {
 	case len(faults) == 0:
 		w.weak(whole, "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, errors: {status: %d}}", c.Link[0], c.on()[0]),
-			"no fault on %s makes calls fail in a way that may be retried (%s or no answer)", c.Link, list(c.on()))
+			"no fault on %q makes calls fail in a way that may be retried (%s or no answer)", c.Link, list(c.on()))
 	case first == 0:
 		w.weak(whole, "", "add a route with another method, or with an Idempotency-Key",
-			"all requests that may call over %s are POST or PATCH without an Idempotency-Key, which are not retried", c.Link)
+			"all requests that may call over %q are POST or PATCH without an Idempotency-Key, which are not retried", c.Link)
 	case first < needFailing:
 		f := longestOf(faults)
 		w.weak(whole, p.at(f.PlannedFault, "for"), p.longer(f.PlannedFault, first, needFailing),
@@ -114,7 +123,91 @@ func (c Retry) Power(p Plan) []Weakness {
 	if c.Amplification > 0 {
 		c.weighAmplification(w)
 	}
+	if c.Budget > 0 {
+		c.weighBudget(w, faults)
+	}
+	if c.SameKey {
+		c.weighSameKey(w, may, wait, patience)
+	}
+	if c.Deadline {
+		c.weighDeadline(w, faults, wait, patience)
+	}
 	return w.found
+}
+
+// weighBudget asks whether more calls fail than the budget has retries for: only
+// then is it a bound.
+func (c Retry) weighBudget(w *weighing, faults []retried) {
+	if len(faults) == 0 {
+		w.weak("budget", "", fmt.Sprintf("add one like {at: 2s, for: 3s, on: %s, errors: {status: %d}}", c.Link[0], c.on()[0]),
+			"no fault on %q makes calls fail in a way that may be retried", c.Link)
+		return
+	}
+	const claimed = 1.5 * (1 - 1e-9) // times as many fail as are retried: half as many again are refused
+	best, most := faults[0], 0.0
+	for _, f := range faults {
+		calls := f.rate * (f.Healed - f.Injected).Seconds()
+		if denied := calls * (f.share - float64(c.Budget)); denied >= most {
+			best, most = f, denied
+		}
+	}
+	switch {
+	case best.share < claimed*float64(c.Budget):
+		w.weak("budget", w.at(best.PlannedFault, "share"), fmt.Sprintf("raise the share above %.2g%%", 100*min(1, claimed*float64(c.Budget))),
+			"%.3g%% of the calls fail, and the budget has retries for %s: too few are refused theirs", 100*best.share, c.Budget)
+	case most < needFailing:
+		w.weak("budget", w.at(best.PlannedFault, "for"), w.longer(best.PlannedFault, most, needFailing),
+			"%s be refused a retry by the budget, and at least %d are needed", expected(most, "call would", "calls would"), needFailing)
+	}
+}
+
+// weighSameKey asks for calls with an Idempotency-Key that fail and are retried.
+func (c Retry) weighSameKey(w *weighing, may func(int) bool, wait func(int) time.Duration, patience time.Duration) {
+	keyed := func(r PlannedRoute) bool { return r.Keyed }
+	if !slices.ContainsFunc(w.routes(c.Link, c.Route), keyed) {
+		w.weak("same_key", "", "give a route the header Idempotency-Key",
+			"no request that may call over %q carries an Idempotency-Key", c.Link)
+		return
+	}
+	faults := w.retriedBy(c.Link, c.Route, may, keyed)
+	if n := reaching(faults, 1, wait, patience); n < needSpent {
+		key, turn := "", "let more of them fail"
+		if len(faults) > 0 {
+			f := longestOf(faults)
+			key, turn = w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, n, needSpent)
+		}
+		w.weak("same_key", key, turn, "%s that carry an Idempotency-Key, and at least %d are needed",
+			expected(n, "call would fail of those", "calls would fail of those"), needSpent)
+	}
+}
+
+// weighDeadline asks for callers who leave while their calls are failing, which
+// is known to be impossible only where the attempts are bounded.
+func (c Retry) weighDeadline(w *weighing, faults []retried, wait func(int) time.Duration, patience time.Duration) {
+	if c.Attempts == 0 || patience == 0 || len(faults) == 0 {
+		return
+	}
+	n, longest := 0.0, time.Duration(0)
+	for _, f := range faults {
+		_, held := w.delay(c.Link, f.PlannedFault)
+		lasts := time.Duration(c.Attempts) * held
+		for i := 1; i < c.Attempts; i++ {
+			lasts += max(2*wait(i), f.RetryAfter) // as jitter may have it
+		}
+		longest = max(longest, lasts)
+		if lasts >= patience {
+			n += f.rate * f.share * (f.Healed - f.Injected).Seconds()
+		}
+	}
+	switch f := longestOf(faults); {
+	case longest < patience:
+		w.weak("deadline", "load.timeout", fmt.Sprintf("give the load a timeout below %s", short(longest)),
+			"all %d attempts are over within about %s, and callers wait for %s: none of them leaves while its call is failing",
+			c.Attempts, short(longest), short(patience))
+	case n < needFailing:
+		w.weak("deadline", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, n, needFailing),
+			"%s while their calls fail, and at least %d must", expected(n, "caller would leave", "callers would leave"), needFailing)
+	}
 }
 
 // weighBound asks whether calls fail often enough to use up their attempts.
@@ -155,7 +248,7 @@ func (c Retry) weighNever(w *weighing) {
 		}
 		if n < needIgnored {
 			w.weak(fmt.Sprintf("never[%d]", i), "", fmt.Sprintf("add one like {at: 2s, for: 1s, on: %s, errors: {status: %d}}", c.Link[0], status),
-				"faults on %s answer %s with %d, and it must be seen at least %d times", c.Link, expected(n, "call", "calls"), status, needIgnored)
+				"faults on %q answer %s with %d, and it must be seen at least %d times", c.Link, expected(n, "call", "calls"), status, needIgnored)
 		}
 	}
 }
@@ -167,7 +260,7 @@ func (c Retry) weighAmplification(w *weighing) {
 	}
 	if most < needDue {
 		w.weak("amplification", "", "let a fault last longer, or offer more",
-			"%s due while a fault is in force on %s, and at least %d are needed", dueText(most), c.Link, needDue)
+			"%s due while a fault is in force on %q, and at least %d are needed", dueText(most), c.Link, needDue)
 	}
 }
 

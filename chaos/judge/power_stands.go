@@ -21,8 +21,8 @@ func (c Stands) Power(p Plan) []Weakness {
 		}
 	}
 	if !lost {
-		w.weak("", "chaos", fmt.Sprintf("add a hang or partition of %s, and errors", c.Without),
-			"no fault takes all calls over %s, so that nothing shows how routes do without it", c.Without)
+		w.weak("", "chaos", fmt.Sprintf("add a hang or partition of %q, and errors", c.Without),
+			"no fault takes all calls over %q, so that nothing shows how routes do without it", c.Without)
 		return w.found
 	}
 	need := float64(leastLost)
@@ -37,7 +37,7 @@ func (c Stands) Power(p Plan) []Weakness {
 			}
 			if len(of) > 0 && n < 1.2*need {
 				w.weak(fmt.Sprintf("routes[%d]", i), p.at(last(of), "for"), "let it last longer, or offer more",
-					"%s of %s due while %s %s, and at least %.0f are needed", dueText(n), route, c.Without, lossTexts[way].seen, need)
+					"%s of %q due while %q %s, and at least %.0f are needed", dueText(n), route, c.Without, lossTexts[way].seen, need)
 			}
 		}
 	}

@@ -108,8 +108,8 @@ func (c Timeout) Power(p Plan) []Weakness {
 	}
 	switch {
 	case len(hanging) == 0:
-		w.weak("within", "", fmt.Sprintf("add a partition of %s, or latency above %s, for longer than that", c.Link, short(c.Within)),
-			"no fault on %s lets calls hang for %s", c.Link, short(c.Within))
+		w.weak("within", "", fmt.Sprintf("add a partition of %q, or latency above %s, for longer than that", c.Link, short(c.Within)),
+			"no fault on %q lets calls hang for %s", c.Link, short(c.Within))
 	case hung < needHung:
 		f := last(hanging)
 		need := c.Within + time.Duration(1.5*needHung/max(p.rate(links, c.Route, f.Injected, f.Healed)*f.Share, 1e-3)*float64(time.Second))

@@ -56,6 +56,17 @@ func TestPower(t *testing.T) {
 	foreign := func(p Plan) Plan {
 		return with(p, func(p *Plan) { p.Links["payments"] = PlannedLink{From: "checkout", To: "bank"} })
 	}
+	partly := func(share float64) PlannedFault {
+		return faultOf("errors", 2*s, s, func(f *PlannedFault) { f.Share = share })
+	}
+	keyedBy := func(share float64) func(*Plan) {
+		return func(p *Plan) {
+			keyed := p.Routes[0]
+			keyed.Name, keyed.Keyed, keyed.Share = "keyed", true, share
+			p.Routes[0].Share = 1 - share
+			p.Routes = append(p.Routes, keyed)
+		}
+	}
 	for _, c := range []struct {
 		name  string
 		claim Planned
@@ -128,6 +139,39 @@ func TestPower(t *testing.T) {
 		{"POST with a key", retry,
 			with(planOf(100, 9*s, faultOf("errors", 2*s, s)), func(p *Plan) { p.Routes[0].Method, p.Routes[0].Keyed = "POST", true }), ""},
 
+		{"two instances, two links would tell", Breaker{Link: "payments", Route: "pay", Failures: 5, Instances: 2}, planOf(300, 9*s, outage(3*s)...), "failures ()"},
+		{"three instances, 29 calls fail", Breaker{Link: "payments", Route: "pay", Failures: 5, Waits: s, Instances: 3},
+			planOf(100, 9*s, faultOf("errors", 2*s, 290*ms)), " (chaos[0].for)"},
+		{"three instances, 30 calls fail", Breaker{Link: "payments", Route: "pay", Waits: s, Failures: 5, Instances: 3},
+			planOf(100, 9*s, faultOf("errors", 2*s, 300*ms)), "failures ()"},
+		{"cumulative, and latency is over with the errors", Breaker{Link: "payments", Route: "pay", Waits: s, Probes: 3, Probing: "cumulative"},
+			planOf(300, 9*s, outage(3*s)...), "probes ()"},
+		{"cumulative, and latency outlasts the wait by a little", Breaker{Link: "payments", Route: "pay", Waits: s, Probes: 3, Probing: "cumulative"},
+			planOf(300, 9*s, faultOf("errors", 2*s, 3*s), faultOf("latency", 2100*ms, 3910*ms, delay(40*ms))), ""},
+		{"cumulative, and latency does not outlast the wait", Breaker{Link: "payments", Route: "pay", Waits: s, Probes: 3, Probing: "cumulative"},
+			planOf(300, 9*s, faultOf("errors", 2*s, 3*s), faultOf("latency", 2100*ms, 3890*ms, delay(40*ms))), "probes ()"},
+
+		{"a budget of 20%, 30% fail", Retry{Link: Links{"payments"}, On: []int{503}, Budget: 0.2}, planOf(101, 9*s, partly(0.3)), ""},
+		{"a budget of 20%, 29% fail", Retry{Link: Links{"payments"}, On: []int{503}, Budget: 0.2}, planOf(200, 9*s, partly(0.29)), "budget (chaos[0].errors.share)"},
+		{"a budget of 20%, 9 refused", Retry{Link: Links{"payments"}, On: []int{503}, Budget: 0.2}, planOf(90, 9*s, partly(0.3)), "budget (chaos[0].for)"},
+		{"a budget of nothing", Retry{Link: Links{"payments"}, On: []int{503}, Budget: 0.2}, planOf(90, 9*s), " (), budget ()"},
+		{"same key, 5 fail", Retry{Link: Links{"payments"}, On: []int{503}, SameKey: true},
+			with(planOf(20, 9*s, faultOf("errors", 2*s, s)), keyedBy(0.25)), ""},
+		{"same key, 4 fail", Retry{Link: Links{"payments"}, On: []int{503}, SameKey: true},
+			with(planOf(20, 9*s, faultOf("errors", 2*s, s)), keyedBy(0.2)), "same_key (chaos[0].for)"},
+		{"same key, and none has one", Retry{Link: Links{"payments"}, On: []int{503}, SameKey: true}, planOf(20, 9*s, faultOf("errors", 2*s, s)), "same_key ()"},
+		// Twice 125 and twice 250 ms are 750 ms at most.
+		{"callers who stay longer than three attempts", Retry{Link: Links{"payments"}, Attempts: 3, On: []int{503}, Deadline: true},
+			with(planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), func(p *Plan) { p.Claims, p.Routes[0].Timeout = []Claim{backoff}, 751*ms }),
+			"deadline (load.timeout)"},
+		{"callers who leave before the third attempt", Retry{Link: Links{"payments"}, Attempts: 3, On: []int{503}, Deadline: true},
+			with(planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), func(p *Plan) { p.Claims, p.Routes[0].Timeout = []Claim{backoff}, 749*ms }), ""},
+		{"linear, and no second waits", Backoff{Link: "payments", Base: 100 * ms, Law: "linear"}, planOf(1000, 9*s, faultOf("errors", 2*s, 100*ms)), "law (chaos[0].for)"},
+		{"linear", Backoff{Link: "payments", Base: 100 * ms, Law: "linear"}, planOf(1000, 9*s, faultOf("errors", 2*s, 300*ms)), ""},
+		{"decorrelated, and no second waits", Backoff{Link: "payments", Base: 100 * ms, Law: "decorrelated"},
+			planOf(1000, 9*s, faultOf("errors", 2*s, 210*ms)), "law (chaos[0].for)"},
+		{"decorrelated", Backoff{Link: "payments", Base: 100 * ms, Law: "decorrelated"}, planOf(1000, 9*s, faultOf("errors", 2*s, 300*ms)), ""},
+
 		// First retries wait 125 ms: 500 − 125 = 375 ms, in which 37 calls begin.
 		{"backoff", backoff, planOf(100, 9*s, faultOf("errors", 2*s, 500*ms)), ""},
 		{"49 first waits", backoff, planOf(100, 9*s, faultOf("errors", 2*s, 490*ms)), "base (chaos[0].for)"},
@@ -188,6 +232,40 @@ func TestPower(t *testing.T) {
 		{"stands, half of the calls hang", Stands{Without: "payments", Routes: []string{"pay"}},
 			planOf(500, 9*s, faultOf("hang", 5*s, 2*s, func(f *PlannedFault) { f.Share = 0.5 })), " (chaos)"},
 		{"stands, only slowed down", Stands{Without: "payments", Routes: []string{"pay"}}, planOf(500, 9*s, faultOf("latency", 5*s, 2*s, delay(s))), " (chaos)"},
+
+		{"alert", Alert{FiresWithin: s, ResolvesWithin: 2 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), ""},
+		{"alert that has no time", Alert{FiresWithin: 2 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), "fires_within (chaos[0].for)"},
+		{"alert that has no time to resolve", Alert{ResolvesWithin: 5 * s}, planOf(100, 9*s, faultOf("errors", 2*s, 2*s)), "resolves_within (load.duration)"},
+		{"alert of nothing", Alert{FiresWithin: s}, planOf(100, 9*s), " (chaos)"},
+		{"slo, 2995 requests", SLO{Success: 0.999}, planOf(499.2, 6*s), ""},
+		{"slo, 2994 requests", SLO{Success: 0.999}, planOf(499, 6*s), "success (load.duration)"},
+		{"slo, sure of less", SLO{Success: 0.999, Confidence: 0.8}, planOf(270, 6*s), ""},
+		{"effects, 24 are delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(24, 9*s, faultOf("drop_response", 2*s, s)), ""},
+		{"effects, 23 are delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(23, 9*s, faultOf("drop_response", 2*s, s)), "exactly (chaos[0].for)"},
+		{"effects, nothing is delivered twice", Effects{At: Links{"payments"}, Route: "pay"}, planOf(100, 9*s, faultOf("errors", 2*s, s)), " (chaos)"},
+		{"effects, delivered twice behind what is looked at", Effects{At: Links{"payments"}, Route: "pay"}, planOf(100, 9*s, faultOf("duplicate", 2*s, s)), " (chaos)"},
+		{"effects, delivered twice in front of it", Effects{At: Links{"payments"}, Route: "pay"},
+			with(planOf(24, 9*s, faultOf("duplicate", 2*s, s, func(f *PlannedFault) { f.On = "front" })), func(p *Plan) {
+				p.Links["front"] = PlannedLink{From: "edge", To: "checkout"}
+			}), ""},
+
+		{"shed, 3 s of 1.5 times", Shed{Route: "pay", Capacity: 100}, planOf(150, 3*s), ""},
+		{"shed, 2 s of 1.5 times", Shed{Route: "pay", Capacity: 100}, planOf(150, 2*s), " (load.rate)"},
+		{"shed, 1.4 times", Shed{Route: "pay", Capacity: 100}, planOf(140, 9*s), " (load.rate)"},
+		{"shed, nothing is to be turned away", Shed{Route: "pay", Capacity: 10, RejectsWithin: s}, planOf(16, 3*s), "rejects_within (load.rate)"},
+
+		{"skew, an even spread is told from 1.5", Skew{Links: Links{"payments", "other"}, AtMost: 1.5}, planOf(121, s), ""},
+		{"skew, too few calls", Skew{Links: Links{"payments", "other"}, AtMost: 1.5}, planOf(119, s), "at_most (load.rate)"},
+		{"skew, a narrow bound", Skew{Links: Links{"payments", "other"}, AtMost: 1.1}, planOf(899, s), "at_most (load.rate)"},
+		{"skew, a narrow bound and enough", Skew{Links: Links{"payments", "other"}, AtMost: 1.1}, planOf(901, s), ""},
+		{"skew, too few before the fault", Skew{Links: Links{"payments", "other"}, AtMost: 1.5}, planOf(100, 9*s, faultOf("errors", s, s)), "at_most (chaos[0].at)"},
+
+		{"health", Health{Links: Links{"payments", "other"}, OutWithin: s, BackWithin: s, Keeps: 1}, planOf(25, 9*s, faultOf("errors", 2*s, 2*s)), ""},
+		{"health, no time to be seen out", Health{Links: Links{"payments", "other"}, OutWithin: s}, planOf(25, 9*s, faultOf("errors", 2*s, 1900*ms)), "out_within (chaos[0].for)"},
+		{"health, no time to come back", Health{Links: Links{"payments", "other"}, BackWithin: s}, planOf(25, 5*s, faultOf("errors", 2*s, 2100*ms)), "back_within (load.duration)"},
+		{"health, nothing is lost", Health{Links: Links{"payments", "other"}, OutWithin: s, BackWithin: s, Keeps: 1}, planOf(25, 9*s), "out_within (chaos), back_within (chaos), keeps (chaos)"},
+		{"health, all calls are refused", Health{Links: Links{"payments", "other"}, OutWithin: s}, planOf(25, 9*s, faultOf("down", 2*s, 3*s)), "out_within (chaos)"},
+		{"health, too few a second", Health{Links: Links{"payments", "other"}, Keeps: 1}, planOf(23, 9*s, faultOf("errors", 2*s, 2*s)), "keeps (load.rate)"},
 
 		{"timeout, 10 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1100*ms)), ""},
 		{"timeout, 9 hang", Timeout{Link: "payments", Route: "pay", Within: s}, planOf(100, 9*s, faultOf("hang", 2*s, 1090*ms)),

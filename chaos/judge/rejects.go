@@ -25,7 +25,7 @@ func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own arrivals, fi
 	case c.RejectsWithin <= 0:
 		return
 	case !propagates(link):
-		f.open("rejects_within", "calls that were turned away cannot be told from others: none of %d calls on %s carries a request id. "+
+		f.open("rejects_within", "calls that were turned away cannot be told from others: none of %d calls on %q carries a request id. "+
 			"The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
 		return
 	case full.len() < leastRejects:

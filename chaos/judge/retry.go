@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -105,7 +106,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	f.over(c.Link...)
 	link := c.Link.in(run)
 	if link == nil || len(link.Exchanges) == 0 {
-		f.open("on", "no call went over %s"+noCalls, c.Link)
+		f.open("on", "no call went over %q"+noCalls, c.Link)
 		return f.verdict()
 	}
 	if !hasRoute(run, c.Route) {
@@ -142,7 +143,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 	}
 	c.judgeSuccesses(f, t, a.quiet, noise)
 	if len(spans) == 0 && t.retryable == 0 {
-		f.open("on", "no fault was in force on %s and no call failed: nothing had to be retried: add an errors fault on it", c.Link)
+		f.open("on", "no fault was in force on %q and no call failed: nothing had to be retried: add an errors fault on it", c.Link)
 		return f.verdict()
 	}
 	c.judgeRetried(f, t)
@@ -154,7 +155,7 @@ func (c Retry) Judge(run *evidence.Run) Verdict {
 		c.judgeLeaving(f, run, a.own, hopsOf(run, a.own, from, to).whole())
 	}
 	if unfinished(run, c.Link...) {
-		f.open("evidence", "the run was cut before its faults on %s were over"+toTheEnd, c.Link)
+		f.open("evidence", "the run was cut before its faults on %q were over"+toTheEnd, c.Link)
 	}
 	return f.verdict()
 }
@@ -244,9 +245,15 @@ func seen(n int) string {
 	return fmt.Sprintf("seen %d times", n)
 }
 
-func orAll(route string) string {
+// orAll is a route in the words of a claim.
+func orAll(route string) string { return cmp.Or(route, allRoutes) }
+
+// named is a route in a sentence, where a name is not to be taken for its words.
+func named(route string) string {
 	if route == "" {
-		return "all routes"
+		return allRoutes
 	}
-	return route
+	return strconv.Quote(route)
 }
+
+const allRoutes = "all routes"

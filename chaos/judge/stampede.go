@@ -24,7 +24,7 @@ import (
 // is never taken to be longer than the cache could know it.
 type Stampede struct {
 	Link Links `yaml:"link"` // The link to the origin, with calls.
-	// What tells values apart: path (the default), without the query.
+	// What tells values apart: path, without the query; absent means path.
 	Per string `yaml:"per"`
 	// At most so many fetches of one value are in flight at once, the cold start apart; absent is not judged.
 	AtOnce int `yaml:"at_once"`

@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func (c Stands) Judge(run *evidence.Run) Verdict {
 	f.over(c.Without)
 	link := run.Links[c.Without]
 	if link == nil {
-		f.open("", "the run has no link %s", c.Without)
+		f.open("", "the run has no link %q", c.Without)
 		return f.verdict()
 	}
 	var shown [losses][]span
@@ -84,20 +85,20 @@ func (c Stands) Judge(run *evidence.Run) Verdict {
 	for _, s := range spans {
 		way, _ := lossOf(&s.faults[0])
 		if why := c.spoilt(run, link, s, way); why != "" {
-			f.open("success", "the fault on %s at %s does not count: %s", c.Without, short(s.from), why)
+			f.open("success", "the fault on %q at %s does not count: %s", c.Without, short(s.from), why)
 			continue
 		}
 		f.rests(s.from, s.to, onDue|onLoad)
 		shown[way] = append(shown[way], s)
 	}
 	if len(spans) == 0 {
-		f.open("success", "%s that takes calls away", noEpisode(run, " on "+c.Without, lost))
+		f.open("success", "%s that takes calls away", noEpisode(run, " on "+strconv.Quote(c.Without), lost))
 		return f.verdict()
 	}
 	var served []uint64
 	for way, during := range shown {
 		if len(during) == 0 {
-			f.remark("success", "that %s %s was not shown: %s would", c.Without, lossTexts[way].seen, lossTexts[way].add)
+			f.remark("success", "that %q %s was not shown: %s would", c.Without, lossTexts[way].seen, lossTexts[way].add)
 			continue
 		}
 		for _, route := range c.Routes {
@@ -118,7 +119,7 @@ func (c Stands) spoilt(run *evidence.Run, link *evidence.Link, s span, way loss)
 	}
 	for _, other := range run.Faults {
 		if other.Injected >= 0 && other.Injected < s.to && (other.Healed < 0 || other.Healed > s.from) && !onPath(link, other) {
-			return fmt.Sprintf("%s was in force elsewhere meanwhile, so that a failure may be its doing", other.Name)
+			return fmt.Sprintf("%q was in force elsewhere meanwhile, so that a failure may be its doing", other.Name)
 		}
 	}
 	if own := s.faults[0]; own.OnTarget() || !own.Does().Marks {
@@ -132,7 +133,7 @@ func (c Stands) spoilt(run *evidence.Run, link *evidence.Link, s span, way loss)
 		}
 	}
 	if hit < calls-calls/20 {
-		return fmt.Sprintf("it took only %d of %s: one that takes all of them shows what happens without %s",
+		return fmt.Sprintf("it took only %d of %s: one that takes all of them shows what happens without %q",
 			hit, were(calls, "call", "calls"), c.Without)
 	}
 	return ""
@@ -143,7 +144,7 @@ func (c Stands) spoilt(run *evidence.Run, link *evidence.Link, s span, way loss)
 func (c Stands) judgeRoute(f *finding, route string, way loss, during []span) (example uint64) {
 	all, ok := frontOf(f.run, route)
 	if !ok {
-		f.open("success", "the run has no route %s", route)
+		f.open("success", "the run has no route %q", route)
 		return 0
 	}
 	before := untouched(f.run, all)
@@ -157,7 +158,7 @@ func (c Stands) judgeRoute(f *finding, route string, way loss, during []span) (e
 	}
 	samples := every(without)
 	if need := max(leastLost, offered/2); samples.len() < need {
-		f.open("success", "only %d of %d requests of %s can tell how it does while %s %s, the others were under way at the healing, and at least "+
+		f.open("success", "only %d of %d requests of %q can tell how it does while %q %s, the others were under way at the healing, and at least "+
 			"%d are needed: let the fault last longer, or offer more", samples.len(), offered, route, c.Without, lossTexts[way].seen, need)
 		return 0
 	}
@@ -169,8 +170,8 @@ func (c Stands) judgeRoute(f *finding, route string, way loss, during []span) (e
 		seen = exactly(1) // no sample: not one may fail, and none did
 	}
 	f.rule(measure{name: "success", unit: shared, seen: seen, allowed: atLeast(c.success()), sample: samples.len(), ids: failures(samples),
-		says:    fmt.Sprintf("%d of %d requests of %s succeeded while %s %s", served, samples.len(), route, c.Without, lossTexts[way].seen),
-		refutes: fmt.Sprintf("only %d of %d requests of %s succeeded while %s %s", served, samples.len(), route, c.Without, lossTexts[way].seen),
+		says:    fmt.Sprintf("%d of %d requests of %q succeeded while %q %s", served, samples.len(), route, c.Without, lossTexts[way].seen),
+		refutes: fmt.Sprintf("only %d of %d requests of %q succeeded while %q %s", served, samples.len(), route, c.Without, lossTexts[way].seen),
 		settle:  "more requests while it is lost would tell: a longer fault, or a higher rate"})
 	for _, s := range samples.all() {
 		if s.Outcome == load.OK {

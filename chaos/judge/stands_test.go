@@ -87,35 +87,35 @@ func TestStands(t *testing.T) {
 		want Ruling
 		says string
 	}{
-		{"it falls back", degrading{lost: falls, faults: lossFaults()}, Held, "600 of 600 requests of pay succeeded while payments answered errors"},
-		{"it says how it was lost", degrading{lost: falls, faults: lossFaults()}, Held, "that payments broke calls off was not shown: reset, or kill of what it leads to would"},
-		{"it dies of a hang", degrading{lost: on("partition", load.TimedOut, second), faults: lossFaults()}, Refuted, "only 0 of 600 requests of pay succeeded while payments hung"},
+		{"it falls back", degrading{lost: falls, faults: lossFaults()}, Held, "600 of 600 requests of \"pay\" succeeded while \"payments\" answered errors"},
+		{"it says how it was lost", degrading{lost: falls, faults: lossFaults()}, Held, "that \"payments\" broke calls off was not shown: reset, or kill of what it leads to would"},
+		{"it dies of a hang", degrading{lost: on("partition", load.TimedOut, second), faults: lossFaults()}, Refuted, "only 0 of 600 requests of \"pay\" succeeded while \"payments\" hung"},
 		{"it dies of errors", degrading{lost: on("errors", load.ServerError, func(time.Duration) time.Duration { return 2 * ms }), faults: lossFaults()}, Refuted,
-			"only 0 of 600 requests of pay succeeded while payments answered errors"},
+			"only 0 of 600 requests of \"pay\" succeeded while \"payments\" answered errors"},
 		{"it waits until the link is back", degrading{lost: on("partition", load.OK, func(left time.Duration) time.Duration { return left + ms }), faults: lossFaults()}, Refuted,
-			"succeeded while payments hung"},
+			"succeeded while \"payments\" hung"},
 		{"a hang that it does not survive was not shown", degrading{lost: on("partition", load.TimedOut, second), faults: only("errors")}, Held,
-			"that payments hung was not shown: hang or partition would"},
-		{"it was not lost", degrading{lost: falls}, Inconclusive, "no fault was in force on payments"},
+			"that \"payments\" hung was not shown: hang or partition would"},
+		{"it was not lost", degrading{lost: falls}, Inconclusive, "no fault was in force on \"payments\""},
 		{"a tenth of the calls passed", degrading{lost: falls, faults: only("errors"), misses: 10}, Inconclusive, "it took only 540 of 600 calls"},
 		{"another fault elsewhere", degrading{lost: falls, faults: append(only("errors"),
 			evidence.Injection{Index: 1, Name: "other", Kind: "errors", On: "stock", Injected: 4 * time.Second, Healed: 6 * time.Second})}, Inconclusive,
-			"other was in force elsewhere meanwhile"},
+			"\"other\" was in force elsewhere meanwhile"},
 		{"two ways at once", degrading{lost: falls, faults: append(only("errors"),
 			evidence.Injection{Index: 1, Name: "too", Kind: "partition", On: "payments", Injected: 4 * time.Second, Healed: 6 * time.Second})}, Inconclusive,
 			"another overlaps it"},
 		{"for too short a time", degrading{lost: falls, faults: []evidence.Injection{
 			{Name: "brief", Kind: "errors", Statuses: []int{503}, On: "payments", Injected: 2 * time.Second, Healed: 2*time.Second + 100*ms}}}, Inconclusive,
-			"only 20 of 20 requests of pay can tell"},
+			"only 20 of 20 requests of \"pay\" can tell"},
 		{"it is served late", degrading{lost: on("partition", load.OK, func(left time.Duration) time.Duration { return min(left+ms, 1700*ms) }), faults: lossFaults()},
-			Inconclusive, "only 261 of 600 requests of pay can tell how it does while payments hung"},
+			Inconclusive, "only 261 of 600 requests of \"pay\" can tell how it does while \"payments\" hung"},
 		{"it dies of resets", degrading{
 			lost:   on("reset", load.ServerError, func(time.Duration) time.Duration { return 2 * ms }),
 			faults: []evidence.Injection{{Name: "resets", Kind: "reset", On: "payments", Injected: 2 * time.Second, Healed: 5 * time.Second}},
-		}, Refuted, "only 0 of 600 requests of pay succeeded while payments broke calls off"},
+		}, Refuted, "only 0 of 600 requests of \"pay\" succeeded while \"payments\" broke calls off"},
 		{"a 404 loses nothing", degrading{lost: falls, faults: []evidence.Injection{
 			{Name: "missing", Kind: "errors", Statuses: []int{404}, On: "payments", Injected: 2 * time.Second, Healed: 5 * time.Second}}}, Inconclusive,
-			"no fault was in force on payments"},
+			"no fault was in force on \"payments\""},
 	} {
 		v := Stands{Without: "payments", Routes: []string{"pay"}}.Judge(c.run.run())
 		if v.Ruling != c.want || !strings.Contains(v.Reason, c.says) {

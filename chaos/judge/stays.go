@@ -157,8 +157,8 @@ func (b Breaker) judgeSilent(f *finding, t *traffic, all []stayed) {
 		settle = aLinkForEach
 	}
 	f.rule(measure{name: "silent", seen: seen, allowed: atMost(0), sample: rejected, ids: ids,
-		says: fmt.Sprintf("%s of %d requests reached %s while open", counted.span(seen), rejected, b.Link),
-		refutes: fmt.Sprintf("kept calling while open: %s reached %s although it had to wait %s, against %d rejected",
+		says: fmt.Sprintf("%s of %d requests reached %q while open", counted.span(seen), rejected, b.Link),
+		refutes: fmt.Sprintf("kept calling while open: %s reached %q although it had to wait %s, against %d rejected",
 			were(int(seen.Low), "call", "calls"), b.Link, short(b.Waits), rejected),
 		settle: settle})
 }

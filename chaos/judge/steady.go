@@ -32,6 +32,12 @@ type Steady struct {
 	Success unit.Share    `yaml:"success"` // At least this share of the requests is answered below status 400; absent is not judged.
 	P50     time.Duration `yaml:"p50"`     // The median response time is at most this; absent is not judged.
 	P99     time.Duration `yaml:"p99"`     // The 99th percentile of the response time is at most this; absent is not judged.
+	// It holds over each stretch of this length, one after the other, from the beginning to the end; absent means before anything is
+	// injected.
+	Over time.Duration `yaml:"over"`
+	// With over, requests do not count that were under way while a fault was in force, or in the 10s after it; absent means that
+	// they do.
+	OutsideFaults bool `yaml:"outside_faults"`
 }
 
 // leastSteady is how many arrivals it takes to speak of a steady state.
@@ -51,11 +57,21 @@ func (s Steady) String() string {
 	if len(parts) == 0 {
 		parts = append(parts, "answers come")
 	}
-	return fmt.Sprintf("steady state of %s: %s", orAll(s.Route), strings.Join(parts, ", "))
+	text := fmt.Sprintf("steady state of %s: %s", orAll(s.Route), strings.Join(parts, ", "))
+	if s.Over > 0 {
+		text += fmt.Sprintf(", over each %s", s.Over)
+	}
+	if s.OutsideFaults {
+		text += " outside faults"
+	}
+	return text
 }
 
 // Judge implements Claim.
 func (s Steady) Judge(run *evidence.Run) Verdict {
+	if s.Over > 0 {
+		return s.judgeOver(run)
+	}
 	until := run.End
 	for _, f := range run.Faults {
 		if f.Injected >= 0 {
@@ -96,12 +112,7 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 		ended, waiting = stopClock(samples, until)
 	}
 	s.judgeSuccess(f, ended)
-	times := steadyTimes{
-		requestTimes: timesOf(run, ended, waiting), noise: run.Noise(0, samples.get(samples.len()-1).Intended),
-		service: append(serviceTimes(ended), serviceTimes(waiting)...), lists: []arrivals{ended, waiting},
-	}
-	times.late, _ = lateness(run, 0, samples.get(samples.len()-1).Intended)
-	slices.Sort(times.service)
+	times := steadyTimesOf(run, 0, samples.get(samples.len()-1).Intended, ended, waiting)
 	s.judgeTime(f, times, "p50", 0.5, s.P50)
 	s.judgeTime(f, times, "p99", 0.99, s.P99)
 	s.exhibits(f, ended, samples, until, times)
@@ -110,6 +121,15 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 		f.distrust("the system was not in its steady state, so that nothing can be proven: " + reasonOf(f.parts, Inconclusive))
 	}
 	return f.verdict()
+}
+
+// steadyTimesOf is how long requests took that were due in [from, to].
+func steadyTimesOf(run *evidence.Run, from, to time.Duration, ended, waiting arrivals) steadyTimes {
+	times := steadyTimes{requestTimes: timesOf(run, ended, waiting), noise: run.Noise(from, to),
+		service: append(serviceTimes(ended), serviceTimes(waiting)...), lists: []arrivals{ended, waiting}}
+	times.late, _ = lateness(run, from, to)
+	slices.Sort(times.service)
+	return times
 }
 
 // stopClock returns the samples that had ended by then, and the others as they
@@ -135,17 +155,21 @@ func stopClock(samples arrivals, then time.Duration) (ended, waiting arrivals) {
 // judgeSuccess rules on the share that succeeded, which is a count. What failed
 // while the host stood still may have failed by its doing.
 func (s Steady) judgeSuccess(f *finding, samples arrivals) {
+	f.numbers.Add("success_pct", 100*float64(countOK(samples))/float64(max(samples.len(), 1)))
+	if s.Success > 0 {
+		f.rule(s.measureSuccess(f.run, samples))
+	}
+}
+
+// measureSuccess is the share that succeeded.
+func (s Steady) measureSuccess(run *evidence.Run, samples arrivals) measure {
 	ok, n, excused := countOK(samples), samples.len(), 0
 	for _, x := range samples.all() {
-		if x.Outcome != load.OK && (x.Outcome.Ours() || f.run.Noise(x.Intended, x.Done) >= upset) {
+		if x.Outcome != load.OK && (x.Outcome.Ours() || run.Noise(x.Intended, x.Done) >= upset) {
 			excused++
 		}
 	}
 	share := float64(ok) / float64(max(n, 1))
-	f.numbers.Add("success_pct", 100*share)
-	if s.Success == 0 {
-		return
-	}
 	m := measure{name: "success", unit: shared, allowed: atLeast(float64(s.Success)), sample: n, ids: failures(samples),
 		seen: interval(share, float64(ok)/float64(max(n-excused, 1))),
 		says: fmt.Sprintf("%d of %d requests succeeded", ok, n), refutes: fmt.Sprintf("only %d of %d requests succeeded (%.4g%%)",
@@ -154,7 +178,7 @@ func (s Steady) judgeSuccess(f *finding, samples arrivals) {
 	if n == 0 {
 		m.seen = interval(0.0, 1.0) // all of them were under way when the clock was stopped
 	}
-	f.rule(m)
+	return m
 }
 
 // steadyTimes is how long the requests took that had ended and those that still
@@ -181,14 +205,20 @@ func (s Steady) judgeTime(f *finding, times steadyTimes, name string, q float64,
 	default:
 		what = fmt.Sprintf("%s is %s, for more requests than it leaves out were never sent", name, timed.span(seen))
 	}
-	if limit == 0 {
-		return
+	if limit > 0 {
+		f.rule(times.measure(name, what, q, limit))
 	}
+}
+
+// measure is a quantile beside its bound; what is the clause for it.
+func (times *steadyTimes) measure(name, what string, q float64, limit time.Duration) measure {
+	seen := times.quantile(q)
+	measured := time.Duration(min(seen.High, math.MaxInt64/2))
 	hidden, settle := noiseText(times.noise), quieter
 	if service := ofOrdered(times.service, q); times.late > times.noise || measured > limit && service <= limit {
 		hidden = fmt.Sprintf("the harness sending late: from sending it took %s", short(service))
 		settle = "a lower rate, or more cores for the harness, would tell"
 	}
-	f.rule(measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: len(times.all),
-		ids: slower(limit, times.lists...), says: what, hidden: hidden, settle: settle})
+	return measure{name: name, unit: timed, seen: seen, allowed: atMost(limit), sample: len(times.all),
+		ids: slower(limit, times.lists...), says: what, hidden: hidden, settle: settle}
 }

@@ -59,7 +59,7 @@ func TestSteady(t *testing.T) {
 		{"slow in the median", Steady{P50: 2 * ms, P99: 50 * ms}, 0, 0, nil, 0, 0, Inconclusive, "p50 is 4.0 ms"}, // 4 ms is over 2 ms by less than 10 ms
 		{"sent late by the harness", Steady{P99: 50 * ms}, 0, 0, nil, 0, 70 * ms, Inconclusive, "sending late"},
 		{"claims nothing", Steady{}, 0, 0, nil, 0, 0, Inconclusive, "claims nothing"},
-		{"no such route", Steady{Route: "buy", P99: 50 * ms}, 0, 0, nil, 0, 0, Inconclusive, "no route buy"},
+		{"no such route", Steady{Route: "buy", P99: 50 * ms}, 0, 0, nil, 0, 0, Inconclusive, "no route \"buy\""},
 		{"nothing came", Steady{Route: "browse", P99: 50 * ms}, 0, 0, nil, 0, 0, Inconclusive, "0 requests"},
 	}
 	for _, c := range cases {
@@ -160,6 +160,7 @@ func TestOddEvidenceOfStates(t *testing.T) {
 		Breaker{Link: "payments"}, protects, Breaker{Link: "payments", Waits: time.Millisecond, Failures: 1, Ignores: []int{503, 404}},
 		Timeout{Link: "payments"}, Timeout{Link: "payments", Route: "pay", Within: 300 * ms},
 		Recovery{}, Recovery{Route: "pay", Within: time.Second, Goodput: 1, For: time.Hour},
+		SLO{}, SLO{Route: "pay", Success: 0.99}, SLO{Success: 0.999999},
 	}
 	runs := []*evidence.Run{
 		{},

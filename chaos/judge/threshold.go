@@ -195,10 +195,10 @@ func (b Breaker) opened(t *traffic, traces []episodeTrace, th threshold) string 
 		}
 	}
 	if 2*early >= max(calls, 1) {
-		return fmt.Sprintf("kept calling while open: calls reached %s when %s in a row were known, "+
+		return fmt.Sprintf("kept calling while open: calls reached %q when %s in a row were known, "+
 			"though %d of %d callers were answered without waiting for them", b.Link, known, early, calls)
 	}
-	return fmt.Sprintf("never opened: calls reached %s when %s in a row were known", b.Link, known)
+	return fmt.Sprintf("never opened: calls reached %q when %s in a row were known", b.Link, known)
 }
 
 // tooLate lists the requests that were let through when more than so many

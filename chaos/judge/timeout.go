@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -44,7 +45,7 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	here := func(i evidence.Injection) bool { return onPath(t.link, i) }
 	spans := episodes(run, 0, here)
 	if len(spans) == 0 {
-		f.open("within", "%s: nothing hung: add a partition, or latency above the bound", noEpisode(run, " on "+c.Link, here))
+		f.open("within", "%s: nothing hung: add a partition, or latency above the bound", noEpisode(run, " on "+strconv.Quote(c.Link), here))
 		return f.verdict()
 	}
 	f.rests(spans[0].from-time.Second, min(spans[len(spans)-1].to, t.end), onTimes)
@@ -61,7 +62,7 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 
 	m := measure{name: "within", unit: timed, seen: tried.longest, allowed: atMost(c.Within), sample: tried.waited.len(), ids: tried.late,
 		says: fmt.Sprintf("%d calls hung; all %d callers were answered, the last after %s", tried.hung, tried.answered, short(longest)),
-		refutes: fmt.Sprintf("%d of %d callers waited longer than %s while %s hung, the longest %s",
+		refutes: fmt.Sprintf("%d of %d callers waited longer than %s while %q hung, the longest %s",
 			len(tried.late), tried.waited.len(), short(c.Within), c.Link, short(longest)),
 		hidden: noiseText(longest - time.Duration(tried.longest.Low)), settle: quieter}
 	if tried.gaveUp > 0 {
@@ -73,11 +74,11 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	if tried.hung >= leastHung || m.seen.against(m.allowed) != Held {
 		f.rule(m)
 	} else {
-		f.open("within", "%s hardly ever hung for longer than %s: %s; at least %d are needed. Use a partition, or latency above the bound",
+		f.open("within", "%q hardly ever hung for longer than %s: %s; at least %d are needed. Use a partition, or latency above the bound",
 			c.Link, short(c.Within), were(tried.hung, "call would have", "calls would have"), leastHung)
 	}
 	if !t.matched {
-		f.remark("", "request ids do not reach %s: calls are told from requests by their time only", c.Link)
+		f.remark("", "request ids do not reach %q: calls are told from requests by their time only", c.Link)
 	}
 	return f.verdict()
 }

@@ -61,7 +61,7 @@ func TestTimeout(t *testing.T) {
 		{"errors do not hang", func(w *world) { w.faults = []evidence.Injection{fault(0, "errors", 2*time.Second, 3*time.Second, 503)} }, nil, Inconclusive, "hardly ever hung"},
 		{"no fault", func(w *world) { w.faults = nil }, nil, Inconclusive, "nothing hung"},
 		{"killed before the fault", func(w *world) { w.cut = 1900 * ms }, nil, Inconclusive, "nothing hung"},
-		{"no such link", nil, func(c *Timeout) { c.Link = "stock" }, Inconclusive, "no link stock"},
+		{"no such link", nil, func(c *Timeout) { c.Link = "stock" }, Inconclusive, "no link \"stock\""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

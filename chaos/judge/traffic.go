@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -62,7 +63,7 @@ func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 	case t.front.len() == 0:
 		return t, "nothing was sent: give load.rate more, or let the load last for longer"
 	case t.flow < 0.1:
-		return t, "hardly any request of the route makes a call over " + link.Name + ": name a route that does"
+		return t, "hardly any request of the route makes a call over " + strconv.Quote(link.Name) + ": name a route that does"
 	}
 	return t, ""
 }

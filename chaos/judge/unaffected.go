@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -23,7 +24,7 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 	}
 	within := joined(during...)
 	if sent.len() < leastBaseline || within.len() < leastBaseline {
-		f.open("unaffected", "%s had only %d requests before the faults and %d during them; at least %d each are needed: "+
+		f.open("unaffected", "%q had only %d requests before the faults and %d during them; at least %d each are needed: "+
 			"let the faults begin later and last for longer, or offer more",
 			route, sent.len(), within.len(), leastBaseline)
 		return
@@ -33,7 +34,7 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 	f.numbers.Add(route+"_baseline_success_pct", 100*baseline)
 	f.numbers.Add(route+"_success_pct", 100*share)
 	if baseline == 0 {
-		f.open("unaffected", "no request of %s succeeded before the faults: there is nothing it could keep: "+
+		f.open("unaffected", "no request of %q succeeded before the faults: there is nothing it could keep: "+
 			"let the system serve it before a fault", route)
 		return
 	}
@@ -42,8 +43,8 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 		seen = exactly(1) // no sample: not one may fail, and none did
 	}
 	if f.rule(measure{name: "goodput", unit: shared, seen: seen, allowed: atLeast(c.goodput()), sample: within.len(), ids: failures(within),
-		says: fmt.Sprintf("%s kept %.4g%% of its successes", route, 100*min(share/baseline, 1)),
-		refutes: fmt.Sprintf("%s was affected: %.3g%% of its %d requests succeeded during the faults, %.4g%% before",
+		says: fmt.Sprintf("%q kept %.4g%% of its successes", route, 100*min(share/baseline, 1)),
+		refutes: fmt.Sprintf("%q was affected: %.3g%% of its %d requests succeeded during the faults, %.4g%% before",
 			route, 100*share, within.len(), 100*baseline),
 		settle: "too few to tell chance from harm: a higher rate or longer faults would tell"}) == Refuted {
 		return
@@ -64,9 +65,9 @@ func (c Bulkhead) judgeSlowdown(f *finding, route string, before, within arrival
 	seen := kept(Interval{usual, p0.High}, p1)
 	m := measure{name: "slowdown", unit: times, seen: seen, allowed: atMost(c.slowdown()), sample: within.len(),
 		ids:    slower(time.Duration(c.slowdown()*p0.High), within),
-		says:   fmt.Sprintf("the p99 of %s went from %s to %s during the faults", route, timed.print(p0.High), timed.print(p1.High)),
+		says:   fmt.Sprintf("the p99 of %q went from %s to %s during the faults", route, timed.print(p0.High), timed.print(p1.High)),
 		hidden: noiseText(max(f.run.Noise(0, firstInjection(f.run)), f.run.Noise(within.get(0).Intended, within.get(within.len()-1).Done)))}
-	m.refutes = route + " was affected: " + m.says
+	m.refutes = strconv.Quote(route) + " was affected: " + m.says
 	if percentile(serviceTimes(within), 0.99) <= time.Duration(c.slowdown()*p0.High) {
 		m.hidden += ", or by the harness, which had no free connection"
 		m.settle = "raise load.connections"

@@ -24,9 +24,9 @@ func TestUnreadConnectionsLeaveOpenWhatWentOverTheLink(t *testing.T) {
 				b.Limit = 1
 				claim = b
 			}
-			want, why := Inconclusive, "3 connections on payments could not be read (first a response: malformed)"
+			want, why := Inconclusive, "could not be read (first a response: malformed), so that calls may have gone over it unseen"
 			switch claim.(type) {
-			case Steady, Recovery:
+			case Steady, Recovery, Shed:
 				want, why = Held, ""
 			}
 			if v := claim.Judge(run); v.Ruling != want || !strings.Contains(v.Reason, why) {

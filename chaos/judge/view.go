@@ -82,21 +82,15 @@ func noEpisode(run *evidence.Run, where string, keep func(evidence.Injection) bo
 
 // Clauses that several claims end with when there was nothing to judge: what to turn.
 const (
-	noLink   = "the run has no link %s: name one that it has"
-	noRoute  = "the run has no route %s: name one that it has"
+	noLink   = "the run has no link %q: name one that it has"
+	noRoute  = "the run has no route %q: name one that it has"
 	noCalls  = ": let the system call through it (the address that it is given)"
 	toTheEnd = ": let the run come to its end"
 	moreFail = ": let faults last for longer, or offer more"
 )
 
-// onPath reports whether a fault concerns calls over the link: it is on the link
-// itself, or it happens to the target that the link leads to.
-func onPath(link *evidence.Link, f evidence.Injection) bool {
-	if f.OnTarget() {
-		return f.On == link.To || slices.Contains(f.Others, link.To)
-	}
-	return f.On == link.Name
-}
+// onPath reports whether a fault concerns calls over the link.
+func onPath(link *evidence.Link, f evidence.Injection) bool { return f.OnPath(link) }
 
 // horizon is how far the evidence can be trusted to be whole: to the end of
 // the load, or, when the run was cut, to one flush before the last record.

@@ -37,6 +37,11 @@ type guardian struct {
 
 // startGuardian returns when it watches over the journal.
 func startGuardian(path string) (*guardian, error) {
+	if os.Getenv(guardianEnv) != "" {
+		// A program that does not become the guardian goes on as itself, and would
+		// start another one, which does the same.
+		return nil, errors.New("a guardian starts none: call lease.Guard first in main, and in TestMain")
+	}
 	renewalEnd, renewal, err := os.Pipe()
 	if err != nil {
 		return nil, err

@@ -25,7 +25,8 @@ type Sealed struct {
 // rests reports whether rulings, or the figures beside them, rest on a file of a run
 // directory, which is named with slashes.
 func rests(file string) bool {
-	return strings.HasPrefix(file, "evidence/") || file == "experiment.yaml" || file == "timeline.jsonl" ||
+	return strings.HasPrefix(file, "evidence/") || strings.HasPrefix(file, "chapters/") || strings.HasPrefix(file, "segments/") ||
+		file == "chapters.jsonl" || file == "experiment.yaml" || file == "timeline.jsonl" || file == "journal.jsonl" ||
 		!strings.Contains(file, "/") && strings.HasSuffix(file, ".hlog")
 }
 

@@ -16,6 +16,7 @@ type Fault struct {
 	Injected float64 `json:"injected_s"`         // −1 if it never was
 	Healed   float64 `json:"healed_s"`           // −1 if it was not
 	Hit      uint64  `json:"hit"`                // exchanges it touched; for what is not a link's own 1 when it was done
+	Times    int     `json:"times,omitempty"`    // of a soak, how often it came; injected_s and healed_s are of the last time
 	Overflow uint64  `json:"overflow,omitempty"` // exchanges that it let go because it had hold of max_active already
 	Error    string  `json:"error,omitempty"`
 }
@@ -24,7 +25,7 @@ func faults(run *evidence.Run) []Fault {
 	var all []Fault
 	for _, f := range run.Faults {
 		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Planned: f.At.Duration().Seconds(), For: f.For.Duration().Seconds(), Injected: seconds(f.Injected),
-			Healed: seconds(f.Healed), Overflow: f.Overflow, Error: f.Error}
+			Healed: seconds(f.Healed), Times: f.Times, Overflow: f.Overflow, Error: f.Error}
 		if link := run.Links[f.On]; f.Does().Marks && link != nil {
 			for i := range link.Exchanges {
 				if link.Exchanges[i].HitBy(f.Index) {

@@ -31,6 +31,10 @@ func links(run *evidence.Run) []Link {
 	var all []Link
 	for _, name := range slices.Sorted(maps.Keys(run.Links)) {
 		l := run.Links[name]
+		if run.Soak {
+			all = append(all, counted(run, l))
+			continue
+		}
 		r := Link{Name: name, From: l.From, To: l.To, Exchanges: uint64(len(l.Exchanges)),
 			Endings: map[string]uint64{}, Statuses: map[string]uint64{}, Unread: l.Unread, FirstUnread: l.FirstUnread}
 		durations := make([]time.Duration, 0, len(l.Exchanges))
@@ -54,4 +58,17 @@ func links(run *evidence.Run) []Link {
 		all = append(all, r)
 	}
 	return all
+}
+
+// counted is what the seconds of a soak counted of a link: its exchanges are in the
+// chapters.
+func counted(run *evidence.Run, l *evidence.Link) Link {
+	r := Link{Name: l.Name, From: l.From, To: l.To, Endings: map[string]uint64{}, Statuses: map[string]uint64{},
+		Unread: l.Unread, FirstUnread: l.FirstUnread}
+	for _, t := range run.Ticks {
+		seen := t.Links[l.Name]
+		r.Exchanges += seen.Ended
+		r.InFlight = max(r.InFlight, seen.InFlight)
+	}
+	return r
 }

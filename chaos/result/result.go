@@ -37,13 +37,16 @@ type Result struct {
 	Verdicts []judge.Verdict `json:"verdicts"`
 	Routes   []Route         `json:"routes"`
 	Links    []Link          `json:"links"`
+	Matrix   *Matrix         `json:"matrix,omitempty"` // which routes call over which links, and how they fared without; absent if there is no link
 	Faults   []Fault         `json:"faults"`
 	Notes    []string        `json:"notes,omitempty"`  // what happened besides, each with its time: a target that died, for one
 	Events   []Event         `json:"events,omitempty"` // of the notes those that are of a moment, for who draws them
 	Harness  Harness         `json:"harness"`
-	Warmup   *Warmup         `json:"warmup,omitempty"` // absent if there was none
-	Series   *series.View    `json:"series,omitempty"` // the run over its length; absent of one that was killed in its first second
-	Chain    []Sealed        `json:"chain,omitempty"`  // over the files of the directory, as the run left them; absent where a directory is judged again
+	Warmup   *Warmup         `json:"warmup,omitempty"`   // absent if there was none
+	Series   *series.View    `json:"series,omitempty"`   // the run over its length; absent of one that was killed in its first second
+	Chapters *Chapters       `json:"chapters,omitempty"` // of a soak, what its chapters came to; absent of a run that is judged whole
+	Blank    string          `json:"blank,omitempty"`    // of a chapter, why nothing can be told of it
+	Chain    []Sealed        `json:"chain,omitempty"`    // over the files of the directory, as the run left them; absent where a directory is judged again
 
 	Dir string `json:"-"` // the run directory
 }
@@ -59,8 +62,11 @@ func Of(x *experiment.Experiment, run *evidence.Run, verdicts []judge.Verdict, t
 	r := &Result{
 		Schema: Schema, Name: run.Name, About: run.About, File: run.File, Seed: run.Seed, Started: run.Started,
 		Seconds: run.End.Seconds(), Partial: run.Partial, Stopped: run.Stopped,
-		Verdicts: verdicts, Ruling: worst(verdicts), Missing: judge.Missing(run),
-		Routes: routes(x, run, times), Links: links(run), Faults: faults(run), Harness: harness(run, times.Lag),
+		Verdicts: verdicts, Ruling: worst(verdicts), Blank: run.Blank,
+		Routes: routes(x, run, times), Links: links(run), Matrix: matrix(run), Faults: faults(run), Harness: harness(run, times.Lag),
+	}
+	if !run.Soak { // each chapter has looked at its own
+		r.Missing = judge.Missing(run)
 	}
 	if !r.Harness.Healthy {
 		r.Harness.Effect = effect(verdicts)
@@ -74,7 +80,13 @@ func Of(x *experiment.Experiment, run *evidence.Run, verdicts []judge.Verdict, t
 	if run.NotSteady != "" {
 		r.Notes = append(r.Notes, "nothing was injected: "+run.NotSteady)
 	}
-	r.Notes = append(r.Notes, judge.Spared(run)...)
+	if !run.Soak {
+		r.Notes = append(r.Notes, judge.Spared(run)...)
+	}
+	for _, g := range run.Gaps {
+		r.Notes = append(r.Notes, fmt.Sprintf("the harness was not there from %s to %s: %s",
+			g.From.Duration().Round(time.Second/10), g.To.Duration().Round(time.Second/10), g.Why))
+	}
 	for _, n := range run.Notes {
 		r.Notes = append(r.Notes, fmt.Sprintf("%.1fs %s", n.At.Seconds(), n.Text))
 	}

@@ -18,6 +18,8 @@ func Verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
 	for i, c := range x.Claims {
 		v := c.Judge().Judge(run).Lacking(missing)
 		switch {
+		case run.Blank != "":
+			v = blank(v, run.Blank)
 		case run.NotSteady == "":
 		case c.Steady == nil:
 			v = judge.Verdict{Claim: v.Claim, Kind: v.Kind, Ruling: judge.Inconclusive,
@@ -32,6 +34,12 @@ func Verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
 		all = append(all, v)
 	}
 	return all
+}
+
+// blank is a verdict in a chapter of which nothing can be told, neither for a claim nor
+// against it.
+func blank(v judge.Verdict, why string) judge.Verdict {
+	return judge.Verdict{Claim: v.Claim, Kind: v.Kind, Ruling: judge.Inconclusive, Void: why, Reason: why, Exhibits: v.Exhibits}
 }
 
 // Names are what reports call claims, in their order: the same from run to run,

@@ -15,7 +15,8 @@ type Source struct {
 	Routes []string // in the order in which they are shown
 	Links  []string
 	Faults []evidence.Injection
-	End    time.Duration // when the last arrival was due: columns reach there, as far as there are seconds
+	Gaps   []evidence.Gap // in which the harness was not there: shown as seconds in which it was not well
+	End    time.Duration  // when the last arrival was due: columns reach there, as far as there are seconds
 
 	// The seconds of the run with their numbers, by At: the first begins at 0. They are
 	// gone through twice, and one is not looked at any more when the next comes.
@@ -58,6 +59,9 @@ func Build(s Source) (*View, error) {
 		return nil, err
 	}
 	b.end(s)
+	for _, all := range b.view.all() {
+		all.hatch(s.Gaps)
+	}
 	fit(&b.view, func(fault int) string { return on(s.Faults, fault) })
 	return &b.view, nil
 }
@@ -260,6 +264,19 @@ func (b *builder) end(s Source) {
 		all.OtherRoutes, all.OtherLinks = len(s.Routes)-len(all.Routes), len(s.Links)-len(all.Links)
 	}
 	b.view.Phases = b.phases.end()
+}
+
+// hatch marks the columns that have a moment of a gap in them.
+func (s *Series) hatch(gaps []evidence.Gap) {
+	step := time.Duration(s.Step) * time.Second
+	for _, g := range gaps {
+		for i := range s.Harness.Unwell {
+			from := s.From.Duration() + time.Duration(i)*step
+			if g.From.Duration() < from+step && g.To.Duration() > from {
+				s.Harness.Unwell[i] = true
+			}
+		}
+	}
 }
 
 // all are the series of a view.

@@ -72,6 +72,7 @@ func (c *columns) second(moment time.Duration, t *evidence.Tick, unwell bool) {
 			s.Links[k].second(i, &seen)
 		}
 	}
+	c.weigh(i, t.Targets)
 }
 
 // row is where a route is among the series' own; −1 if it has no row.
@@ -163,6 +164,9 @@ func (c *columns) end(reach time.Duration) *Series {
 			l.InFlight.Least[k] = max(v, 0)
 		}
 		c.links[i].end(n)
+	}
+	for i := range s.Targets {
+		s.Targets[i].end(n)
 	}
 	return s
 }

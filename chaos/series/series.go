@@ -49,6 +49,8 @@ type Series struct {
 	Links       []Link  `json:"links"`
 	OtherLinks  int     `json:"other_links,omitempty"`
 	Harness     Harness `json:"harness"`
+
+	Targets []Target `json:"targets,omitempty"` // the MaxTargets first by name that the run has started; none in windows
 }
 
 // Percentiles are of what ended in each column, in milliseconds.

@@ -21,11 +21,28 @@ import (
 func (b *Testbed) Timeline(length time.Duration) timeline.Timeline {
 	var t timeline.Timeline
 	for i, e := range b.x.Chaos {
-		event := timeline.Event{Index: i, At: e.At, For: e.Lasts(), Fault: b.fault(i, e)}
+		event := timeline.Event{Index: i, At: e.At, For: e.Lasts(), Every: e.Every, Until: length, Fault: b.fault(i, e)}
 		if e.Kill != nil && e.Kill.ForGood {
 			event.For = max(0, length-e.At)
 		}
 		t = append(t, event)
+	}
+	return t
+}
+
+// ByHand is what an event injects that is number i of a run, counted behind those of
+// the experiment. It may be called beside Watch, and its faults may act beside each
+// other where no two of them happen to one process.
+func (b *Testbed) ByHand(i int, e experiment.Event) timeline.Fault { return b.fault(i, e) }
+
+// palette is what may be injected by hand, numbered behind the events.
+func (b *Testbed) palette() (t timeline.Timeline) {
+	if b.x.GameDay == nil {
+		return nil
+	}
+	for i, c := range b.x.GameDay.Palette {
+		n := len(b.x.Chaos) + i
+		t = append(t, timeline.Event{Index: n, For: c.Lasts(), Fault: b.fault(n, c.Event)})
 	}
 	return t
 }

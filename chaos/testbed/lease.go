@@ -19,7 +19,7 @@ import (
 // is an error. lost is told why the lease is lost, say of a run that is not known.
 // Close is its undo.
 func (b *Testbed) Hold(ctx context.Context, lost, say func(string)) (*lease.Lease, error) {
-	faults := b.Timeline(0)
+	faults := append(b.Timeline(0), b.palette()...)
 	if err := errors.Join(StopFileThere(b.x.Limits.StopFile), check(ctx, b.x, faults), b.checkProcesses(ctx)); err != nil {
 		return nil, err
 	}
@@ -65,11 +65,20 @@ func checkEach(x *experiment.Experiment, t timeline.Timeline, check func(host.Fa
 	for _, e := range t {
 		if f, ok := e.Fault.(host.Fault); ok {
 			if err := check(f); err != nil {
-				errs = append(errs, fmt.Errorf("chaos[%d] (%s at %s): %w", e.Index, x.Chaos[e.Index], unit.FormatDuration(e.At), err))
+				errs = append(errs, fmt.Errorf("%s: %w", placeOf(x, e.Index), err))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// placeOf is where in the file event i is, for people.
+func placeOf(x *experiment.Experiment, i int) string {
+	if i < len(x.Chaos) {
+		return fmt.Sprintf("chaos[%d] (%s at %s)", i, x.Chaos[i], unit.FormatDuration(x.Chaos[i].At))
+	}
+	i -= len(x.Chaos)
+	return fmt.Sprintf("gameday.palette[%d] (%s)", i, x.GameDay.Palette[i])
 }
 
 // outlives reports whether some fault could outlive us, and needs a guardian.

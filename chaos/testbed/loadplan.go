@@ -12,7 +12,7 @@ func (b *Testbed) Plan(schedule arrivals.Schedule) load.Plan {
 	l := b.x.Load
 	plan := load.Plan{
 		Schedule: schedule, Seed: b.x.Seed, Run: b.opts.Run, InOrder: l.InTurn, Data: b.in.Data, IDHeader: l.IDHeader,
-		Loops: l.Loops, Transport: l.Poller, MaxConns: l.Connections, MaxQueue: l.MaxQueue(),
+		Keys: uint64(l.Keys), Loops: l.Loops, Transport: l.Poller, MaxConns: l.Connections, MaxQueue: l.MaxQueue(),
 		Pipeline: l.Pipeline, Streams: l.Streams, Batch: l.Batch, Grace: l.Grace,
 		ConnRequests: l.RequestsPerConnection, ConnLifetime: l.ConnectionLifetime, DialRate: l.NewConnections,
 	}
@@ -22,10 +22,12 @@ func (b *Testbed) Plan(schedule arrivals.Schedule) load.Plan {
 		route.Name, route.Weight = r.Name, r.Weight
 		route.Method, route.Path = r.Line()
 		route.Headers, route.Body, route.Checks, route.Timeout = b.in.Headers(r.Request), b.in.Body(r), checks(r.Request), r.Timeout
+		route.Writes, route.Reads = data(r.Request)
 		for _, step := range r.Then {
 			then := load.Step{After: step.After, Headers: b.in.Headers(step.Request), Body: []byte(step.Body),
 				Checks: checks(step.Request), Timeout: step.Timeout}
 			then.Method, then.Path = step.Line()
+			then.Writes, then.Reads = data(step.Request)
 			route.Then = append(route.Then, then)
 		}
 		plan.Routes = append(plan.Routes, route)
@@ -47,6 +49,14 @@ func (b *Testbed) routeTo(target string) load.Route {
 		r.Addr = "unix:" + path
 	}
 	return r
+}
+
+// data is what a request does with data.
+func data(r experiment.Request) (writes bool, reads string) {
+	for _, where := range r.Reads {
+		reads = where // there is one
+	}
+	return r.Writes != "", reads
 }
 
 func checks(r experiment.Request) (list []load.Check) {

@@ -19,7 +19,7 @@ type Preflight struct {
 	// Addresses are those of the targets by name. Load and links would go to the
 	// first that lets us in. Targets that get a free port are absent.
 	Addresses map[string][]string
-	Plans     map[int]host.Plan // of the faults that happen outside our process, by index of the event
+	Plans     map[int]host.Plan // of the faults that happen outside our process, by index of the event; those of the palette follow
 	Refusals  []error
 }
 
@@ -56,7 +56,7 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 		}
 	}
 	refuse(b.chooseHosts())
-	faults := b.Timeline(0)
+	faults := append(b.Timeline(0), b.palette()...)
 	for _, e := range faults {
 		if f, ok := e.Fault.(interface{ Plan() host.Plan }); ok {
 			p.Plans[e.Index] = f.Plan()

@@ -19,7 +19,7 @@ import (
 
 // process is how to start a target of ours, or the instance of that name.
 func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, error) {
-	p := targets.Process{Name: name, Output: filepath.Join(b.opts.Dir, "targets", name+".log")}
+	p := targets.Process{Name: name, Output: filepath.Join(b.opts.Dir, "targets", name+".log"), Soak: b.opts.Soak}
 	if t.Reference != "" {
 		p.Command = b.referenceCommand(name, t)
 		p.Ready = targets.Probe{URL: urlOf("http", b.addrs[name].String()) + "/healthz", Within: 10 * time.Second}

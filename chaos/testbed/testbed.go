@@ -24,6 +24,7 @@ type Options struct {
 	Root *os.Root // the same, opened when it was made: what is written below it is written by way of this
 	Run  uint64   // the number of the run, in the ids of its requests
 	Self []string // the command that serves a reference target, without its arguments
+	Soak bool     // the targets run for long: of their output the beginning and the end are kept
 }
 
 // A Testbed is the targets and links of one run, from their addresses to their

@@ -16,6 +16,12 @@ func (b *Testbed) Watch(ctx context.Context, say func(target string, at time.Tim
 	return &wg
 }
 
+// Down reports whether a target of ours has ended by itself and was not started again.
+func (b *Testbed) Down(target string) bool {
+	r := b.running[target]
+	return r != nil && r.Ended()
+}
+
 // watchEvery is how soon a target that was started again is watched anew: its
 // end is not noted later than that. A start takes longer.
 const watchEvery = 50 * time.Millisecond

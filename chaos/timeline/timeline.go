@@ -15,6 +15,8 @@ type Event struct {
 	Index int // which event of the experiment it is
 	At    time.Duration
 	For   time.Duration // from when it is really in force; 0 heals at once, as a restart without downtime does
+	Every time.Duration // it comes again after as long, as long as it is healed by Until; 0 is once
+	Until time.Duration
 	Fault Fault
 }
 
@@ -69,11 +71,56 @@ func (t Timeline) Run(ctx context.Context, start time.Time, gate func() bool, no
 			gate = nil
 		}
 		r.inject(ctx, waiting[0])
-		waiting = waiting[1:]
+		waiting = again(waiting)
 	}
 	r.healAll()
 	r.wg.Wait()
 	return errors.Join(r.errs...)
+}
+
+// again takes the first of the events that wait, in their order, and puts it back in
+// its place if it comes again.
+func again(waiting []Event) []Event {
+	e := waiting[0]
+	waiting = waiting[1:]
+	if e.At += e.Every; e.Every <= 0 || e.At+e.For > e.Until {
+		return waiting
+	}
+	at, _ := slices.BinarySearchFunc(waiting, e, func(a, b Event) int { return cmp.Or(cmp.Compare(a.At, b.At), -1) })
+	return slices.Insert(slices.Clone(waiting), at, e)
+}
+
+// Times lists when an event comes, in [from, to).
+func (e Event) Times(from, to time.Duration) (all []time.Duration) {
+	at := e.At
+	if e.Every > 0 && from > at {
+		at += (from - at + e.Every - 1) / e.Every * e.Every
+	}
+	for ; at < to; at += e.Every {
+		if at >= from && (e.Every <= 0 || at == e.At || at+e.For <= e.Until) {
+			all = append(all, at)
+		}
+		if e.Every <= 0 {
+			break
+		}
+	}
+	return all
+}
+
+// From is what of a timeline is still to come at a time: an event that is due before
+// comes when it is due again, or not any more.
+func (t Timeline) From(from time.Duration) (rest Timeline) {
+	for _, e := range t {
+		if e.At >= from {
+			rest = append(rest, e)
+		} else if e.Every > 0 {
+			e.At += (from - e.At + e.Every - 1) / e.Every * e.Every
+			if e.At+e.For <= e.Until {
+				rest = append(rest, e)
+			}
+		}
+	}
+	return rest
 }
 
 // A runner holds what is in force.

@@ -16,6 +16,7 @@ type Effects struct {
 	Strikes    bool // those in flight end at once when the fault comes
 	Spoils     bool // its caller may lack an answer, or have a wrong one, that the link saw whole
 	Duplicates bool // the dependency gets it twice
+	Drops      bool // its answer is read to the end, and kept from its caller
 	Refuses    bool // it is refused, and leaves no record
 	Marks      bool // the records of its link say what it touched
 }
@@ -30,7 +31,7 @@ func EffectsOf(t Toxic) Effects {
 		f := x.DecideExchange(&Head{}, rand.New(rand.NewPCG(0, 0)))
 		breaks := f.Verb == Break || f.BreaksDuring() || f.BreaksAfter()
 		e.Paces, e.Duplicates, e.Answers, e.Strikes = f.Paces(), f.Duplicates(), f.Verb == Respond, breaks
-		e.Slows = e.Paces
+		e.Slows, e.Drops = e.Paces, f.Drops()
 		e.Holds = f.Verb >= Withhold || f.Acts&Drop != 0
 		e.Ends = e.Answers || breaks || f.Acts&DropBreak != 0 || f.Truncates()
 		e.Spoils = breaks || f.Truncates() || f.Corrupts() || f.CorruptsRequest()

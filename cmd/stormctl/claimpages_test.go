@@ -129,12 +129,12 @@ func (k schemaKey) takes(key string) string {
 		return "a list"
 	case k.Type == "object":
 		return "names with numbers"
-	case k.Pattern == "" && (key == "link" || key == "route" || key == "without"):
+	case k.Pattern == "" && (key == "link" || key == "route" || key == "without" || key == "target"):
 		return "a name"
 	case k.Pattern == "":
 		return "a word"
 	}
-	for _, example := range []string{"500ms", "95%"} {
+	for _, example := range []string{"500ms", "95%", "800/s", "10MiB/h", "3/h"} {
 		if regexp.MustCompile(k.Pattern).MatchString(example) {
 			return "like " + example
 		}
@@ -186,7 +186,7 @@ func TestClaimPages(t *testing.T) {
 			t.Errorf("the schema's text of %s names %q, not its page", kind, page)
 		}
 		rows := keyRows(t, of(claims.Properties[kind]), keys[kind])
-		if len(rows) < 3 {
+		if len(rows) == 0 {
 			t.Errorf("%s has %d keys; the walk is broken", kind, len(rows))
 		}
 		comparePage(t, filepath.Join(claimDocs, kind+".md"), keyTable(sentence, rows))
@@ -334,8 +334,19 @@ func TestRowOf(t *testing.T) {
 func TestClaimPagesShowClaims(t *testing.T) {
 	const file = `name: docs
 targets: {shop: {url: "http://127.0.0.1:8080"}, bank: {reference: dependency}}
-links: {payments: {from: shop, to: bank}}
-load: {rate: 100/s, duration: 60s, routes: [{name: buy, to: shop, get: /buy}, {name: browse, to: shop, get: /}]}
+links: {payments: {from: shop, to: bank}, one: {from: shop, to: bank}, two: {from: shop, to: bank}, db: {from: shop, to: bank, protocol: tcp, greeting: postgres}}
+load:
+  rate: 100/s
+  duration: 60s
+  keys: 10
+  routes:
+    - {name: buy, to: shop, get: /buy}
+    - {name: browse, to: shop, get: /}
+    - {name: reprice, to: shop, put: "/price/${key}", body: "${id}", writes: price}
+    - {name: look, to: shop, get: "/price/${key}", reads: {price: "json:$.v"}}
+    - {name: order, to: shop, post: "/order/${id}", writes: order}
+  audit: [{name: orders, to: shop, get: /orders, ids: "json:$[*].id"}]
+chaos: [{at: 10s, for: 10s, on: payments, partition: {}}, {at: 30s, for: 10s, on: bank, kill: {}}]
 `
 	kinds, _ := claimKinds()
 	for _, kind := range kinds {

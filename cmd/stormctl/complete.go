@@ -32,9 +32,9 @@ func completeAll(root *cobra.Command) {
 // argumentsOf completes the arguments of a verb.
 func argumentsOf(verb string) cobra.CompletionFunc {
 	switch verb {
-	case "run", "validate", "gate", "discover":
+	case "run", "validate", "gate", "discover", "gameday":
 		return files("yaml", "yml", "json")
-	case "judge", "report", "compare":
+	case "judge", "report", "watch", "compare":
 		return folders
 	case "init":
 		return oneOf(patternNames()...)

@@ -29,7 +29,8 @@ func TestCompletion(t *testing.T) {
 		{"validate ", "yaml yml json :8"},
 		{"judge ", ":16"},
 		{"report ", ":16"},
-		{"target ", "frontend page dependency :4"},
+		{"watch ", ":16"},
+		{"target ", "frontend page store worker rpc dependency :4"},
 		{"load ", ":4"}, // a URL
 		{"run --report ", strings.Join(reports.Formats(), " ") + " :4"},
 		{"run --report json,", "json," + strings.Join(reports.Formats(), " json,") + " :4"},

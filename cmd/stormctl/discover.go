@@ -21,6 +21,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/reports"
 	"github.com/stormctl/stormctl/targets/reference"
 )
@@ -107,7 +108,7 @@ func (d *discoverer) discover(ctx context.Context, args []string) error {
 	if out == "" {
 		out = filepath.Join("runs", "discover-"+time.Now().Format("20060102-150405"))
 	}
-	found := &discover.Findings{Subject: subject}
+	found := &discover.Findings{Subject: subject, RPC: x.Links[subject.Link].Protocol == load.GRPC}
 	doubts, err := d.trials(ctx, shown, x, found, out)
 	release()
 	shown.close()
@@ -117,10 +118,44 @@ func (d *discoverer) discover(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	if printErr := d.print(found, doubts, out); printErr != nil {
-		return printErr
+	file := filepath.Join(out, "experiment.yaml")
+	readyErr := d.ready(x, found, file)
+	if readyErr != nil {
+		file = ""
+	}
+	if failed := errors.Join(d.print(found, doubts, out, file), readyErr); failed != nil {
+		return errors.Join(failed, err)
 	}
 	return err
+}
+
+// ready writes an experiment that claims what was found, and can decide it.
+func (d *discoverer) ready(x *experiment.Experiment, found *discover.Findings, file string) error {
+	faults, duration, timeout := found.Plan()
+	y, err := d.with(x, []string{
+		"name=discovered", fmt.Sprintf("load.rate=%d/s", d.options.rate),
+		"load.duration=" + duration.String(), "load.timeout=" + timeout.String(),
+		"chaos=[" + strings.Join(faults, ", ") + "]", "claims=[{" + strings.Join(found.Claims(), "}, {") + "}]",
+	})
+	if err != nil {
+		return fmt.Errorf("write what was found as an experiment: %w", err)
+	}
+	text, err := experiment.Marshal(y)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
+}
+
+// with is the experiment with other settings.
+func (d *discoverer) with(x *experiment.Experiment, set []string) (*experiment.Experiment, error) {
+	text, err := experiment.Marshal(x)
+	if err != nil {
+		return nil, err
+	}
+	return experiment.Parse(x.Name, text, experiment.Options{
+		Here: true, Set: set, References: reference.Names(), Reference: reference.Check,
+	})
 }
 
 // trials makes one after the other until all is known. doubts are what was not well.
@@ -163,13 +198,7 @@ func (d *discoverer) trials(ctx context.Context, shown *progressQueue, x *experi
 // trial runs one.
 func (d *discoverer) trial(ctx context.Context, shown *progressQueue, x *experiment.Experiment, t discover.Trial, s discover.Subject, dir string) (
 	*result.Result, error) {
-	text, err := experiment.Marshal(x)
-	if err != nil {
-		return nil, err
-	}
-	trial, err := experiment.Parse(x.Name, text, experiment.Options{
-		Here: true, Set: t.Set(s), References: reference.Names(), Reference: reference.Check,
-	})
+	trial, err := d.with(x, t.Set(s))
 	if err != nil {
 		return nil, err
 	}
@@ -266,8 +295,13 @@ func alone(x *experiment.Experiment, s discover.Subject) *experiment.Experiment 
 }
 
 // print tells what was found: what a reviewer would say, the figures, the claims.
-func (d *discoverer) print(found *discover.Findings, doubts []string, out string) error {
-	rows, review, claims := found.Rows(), found.Review(), found.Claims()
+func (d *discoverer) print(found *discover.Findings, doubts []string, out, file string) error {
+	rows, review := found.Rows(), found.Review()
+	faults, _, _ := found.Plan()
+	section := func(name string, entries []string) string {
+		return name + ":\n  - " + strings.Join(entries, "\n  - ") + "\n"
+	}
+	claims, chaos := section("claims", found.Claims()), section("chaos", faults)
 	if d.options.json {
 		e := json.NewEncoder(d.stdout)
 		e.SetIndent("", "  ")
@@ -278,8 +312,10 @@ func (d *discoverer) print(found *discover.Findings, doubts []string, out string
 			Review []string       `json:"review"`
 			Doubts []string       `json:"doubts,omitempty"`
 			Claims string         `json:"claims"`
+			Chaos  string         `json:"chaos"`
+			File   string         `json:"experiment"`
 			Runs   string         `json:"runs"`
-		}{found.Link, found.Route, rows, append([]string{}, review...), doubts, claims, out})
+		}{found.Link, found.Route, rows, append([]string{}, review...), doubts, claims, chaos, file, out})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "calls of %q over %q, by %d trials in %s\n", found.Route, found.Link, len(found.Done), reports.Clean(out))
@@ -300,7 +336,10 @@ func (d *discoverer) print(found *discover.Findings, doubts []string, out string
 	for _, line := range doubts {
 		fmt.Fprintf(&b, "\nDoubtful: %s\n", reports.Clean(line))
 	}
-	fmt.Fprintf(&b, "\nTo paste:\n\n%s", claims)
+	fmt.Fprintf(&b, "\nTo paste, with the faults that decide it:\n\n%s\n%s", chaos, claims)
+	if file != "" {
+		fmt.Fprintf(&b, "\nOr run it as it is: stormctl run %s\n", reports.Clean(file))
+	}
 	_, err := io.WriteString(d.stdout, b.String())
 	return err
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/discover"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 var discoverRounds = flag.Int("discover", 0, "let discover measure each reference service so many times: on a quiet machine")
@@ -39,9 +41,10 @@ func TestDiscoverRefuses(t *testing.T) {
 
 // found is what discover prints with --json.
 type found struct {
-	Found  []discover.Row
-	Review []string
-	Claims string
+	Found      []discover.Row
+	Review     []string
+	Claims     string
+	Experiment string // a file that claims what was found
 }
 
 func (f found) row(name string) (discover.Row, bool) {
@@ -86,6 +89,50 @@ claims: [{recovery: {route: pay, within: 1s}}]
 		t.Errorf("what it says to paste: %v\n%s", err, f.Claims)
 	}
 	return f
+}
+
+// TestDiscoverPasted runs what discover says to paste: it is held, and refuted once the
+// service is set otherwise (make discover).
+func TestDiscoverPasted(t *testing.T) {
+	for round := range *discoverRounds {
+		for _, c := range []struct{ name, with, change, kind string }{
+			{"timeout", "timeout: 1s", "timeout=3s", "timeout"},
+			{"gobreaker", "breaker: gobreaker, failures: 5, open: 2s", "open=3s", "breaker"},
+			{"cenkalti", "retry: cenkalti, retries: 3, base: 100ms, factor: 2, jitter: 50%", "retries=4", "retry"},
+			{"retryablehttp", "retry: retryablehttp, retries: 2, base: 80ms, factor: 2, jitter: 50%", "base=100ms", "backoff"},
+			{"semaphore", "bulkhead: semaphore, limit: 20", "limit=24", "bulkhead"},
+		} {
+			t.Run(fmt.Sprintf("%s/%d", c.name, round), func(t *testing.T) {
+				f := discovers(t, c.with, "get", "--seed", fmt.Sprint(round+1))
+				for _, run := range []struct {
+					set  string
+					want judge.Ruling
+				}{{"", judge.Held}, {"targets.shop.with." + c.change, judge.Refuted}} {
+					out := filepath.Join(t.TempDir(), "run")
+					args := []string{"run", f.Experiment, "--json", "--quiet", "--out", out, "--seed", fmt.Sprint(round + 1)}
+					if run.set != "" {
+						args = append(args, "--set", run.set)
+					}
+					printed, err := exec.Command("stormctl", args...).Output()
+					var r result.Result
+					if e := json.Unmarshal(printed, &r); e != nil {
+						t.Fatalf("%v: %v\n%s", args, err, printed)
+					}
+					for _, v := range r.Verdicts {
+						switch {
+						case run.set == "" && v.Ruling == judge.Refuted, run.set != "" && v.Kind == c.kind && v.Ruling == judge.Held:
+							t.Errorf("%s %s: %s is %s: %s", c.with, run.set, v.Kind, v.Ruling, v.Reason)
+						case v.Ruling == judge.Inconclusive:
+							t.Logf("%s %s: %s is left open: %s", c.with, run.set, v.Kind, v.Reason)
+						}
+					}
+					if r.Ruling != run.want {
+						t.Logf("%s %s: %s, want %s", c.with, run.set, r.Ruling, run.want)
+					}
+				}
+			})
+		}
+	}
 }
 
 // contains checks that an interval holds the setting.
@@ -141,6 +188,7 @@ func TestDiscoverFinds(t *testing.T) {
 			{"retried POST", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-post", "post", nil, "POST is retried without"},
 			{"retried 400", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-400", "get", nil, "400 is retried"},
 			{"ignored Retry-After", "retry: cenkalti, retries: 3, base: 100ms, flaw: ignores-retry-after", "get", nil, "Retry-After is not heard"},
+			{"leaking bulkhead", "bulkhead: semaphore, limit: 20, flaw: leaks", "get", nil, "loses its places"},
 			{"half-open flood", "breaker: gobreaker, failures: 5, open: 2s, flaw: half-open-flood", "get", nil, "half-open lets"},
 			{"never opens", "breaker: gobreaker, failures: 5, open: 2s, flaw: never-opens", "get", nil, "no breaker was seen"},
 		} {

@@ -13,10 +13,15 @@ import (
 // named: what the run made for itself, what the kernel tells, what it writes to.
 // Everything else is a way in for /dev/zero and for FIFOs.
 var ownFiles = map[string]string{
+	"chaos/agents/spool.go":            "writes what an agent hands over",
+	"chaos/chapters/entry.go":          "appends to the run directory",
 	"chaos/evidence/csv.go":            "writes the run directory",
-	"chaos/evidence/tail.go":           "the run directory's records, while they are written",
+	"chaos/evidence/pack.go":           "writes the run directory",
+	"chaos/rollup/roll.go":             "writes the run directory",
 	"chaos/evidence/timeline.go":       "writes the run directory",
+	"chaos/gameday/journal.go":         "writes the journal into the run directory, and reads it by the door",
 	"chaos/host/cgroup.go":             "/proc and /sys",
+	"chaos/evidence/audit.go":          "writes the run directory",
 	"chaos/host/command.go":            "writes a target's output",
 	"chaos/host/disk.go":               "writes what fills a disk",
 	"chaos/host/memory.go":             "/proc",
@@ -31,6 +36,7 @@ var ownFiles = map[string]string{
 	"load/input/read.go":               "the door itself",
 	"targets/proc/cpu_linux.go":        "/proc",
 	"targets/proc/proc_linux.go":       "/proc",
+	"targets/proc/weigh_linux.go":      "/proc",
 	"targets/process.go":               "writes a target's output",
 	"targets/supervise.go":             "/dev/null",
 	"load/benchmarks/peers.go":         "what its peers wrote",

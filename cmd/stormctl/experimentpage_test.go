@@ -33,6 +33,7 @@ var experimentSections = []struct {
 	{"links.NAME.tls.originate", reflect.TypeFor[experiment.Originate]()},
 	{"load", reflect.TypeFor[experiment.Load]()},
 	{"load.stages[i]", reflect.TypeFor[experiment.Stage]()},
+	{"load.audit[i]", reflect.TypeFor[experiment.Audit]()},
 	{"load.spike", reflect.TypeFor[experiment.Spike]()},
 	{"load.sine", reflect.TypeFor[experiment.Sine]()},
 	{"load.routes[i]", reflect.TypeFor[experiment.Route]()},
@@ -40,6 +41,9 @@ var experimentSections = []struct {
 	{"chaos[i]", reflect.TypeFor[experiment.Event]()},
 	{"limits", reflect.TypeFor[experiment.Limits]()},
 	{"limits.stop_if[i]", reflect.TypeFor[experiment.Stop]()},
+	{"gameday", reflect.TypeFor[experiment.GameDay]()},
+	{"gameday.palette[i]", reflect.TypeFor[experiment.Choice]()},
+	{"soak", reflect.TypeFor[experiment.Soak]()},
 }
 
 // TestExperimentPage compares the page with the schema.
@@ -72,7 +76,7 @@ func TestExperimentPage(t *testing.T) {
 		shown[section.of.Name()] = true
 		page += sectionOf(t, section.title, says, object, keysOf(section.of))
 	}
-	kinds := map[string]bool{"Claim": true}
+	kinds := map[string]bool{"Claim": true, "Ready": true} // the one key of Ready is in the text of ready
 	for _, key := range schema.Defs["Event"].Properties {
 		kinds[strings.TrimPrefix(key.Ref, "#/$defs/")] = true
 	}

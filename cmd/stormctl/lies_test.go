@@ -72,21 +72,28 @@ var truths = map[string][]truth{
 	"backoff": {
 		most(0, "steady.p99", 200*time.Millisecond),
 		most(1, "retry.attempts", 5).needing("retry.at_least=2"), least(1, "retry.at_least", 5).needing("retry.attempts=20"), words(1, "retry.on", "[429]"),
-		setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0),
-		setting(2, "backoff.cap", 400*time.Millisecond), setting(2, "backoff.jitter", 0.5),
+		setting(2, "backoff.base", 150*time.Millisecond), setting(2, "backoff.factor", 2.0),
+		setting(2, "backoff.cap", 600*time.Millisecond), setting(2, "backoff.jitter", 0.5),
 		words(2, "backoff.law", "spread"),
 	},
-	"backoff retry=retryablehttp": {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
-	"backoff retry=failsafe":      {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 100*time.Millisecond), setting(2, "backoff.factor", 2.0)},
+	"backoff retry=retryablehttp": {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 150*time.Millisecond), setting(2, "backoff.factor", 2.0)},
+	"backoff retry=failsafe":      {most(1, "retry.attempts", 5).needing("retry.at_least=2"), setting(2, "backoff.base", 150*time.Millisecond), setting(2, "backoff.factor", 2.0)},
 	"bulkhead": {
 		most(0, "steady.p99", 8*time.Millisecond), // the quickest of the dependency's answers
 		most(1, "bulkhead.limit", 40),
 	},
 	"bulkhead bulkhead=failsafe": {most(1, "bulkhead.limit", 40)},
 	"haproxy":                    {most(1, "bulkhead.limit", 20), most(2, "retry.attempts", 4), most(3, "breaker.failures", 10)},
+	"instances":                  {words(1, "skew.at_most", "1"), words(2, "health.keeps", "3"), most(2, "health.out_within", 200*time.Millisecond)},
 	"nginx":                      {most(2, "breaker.failures", 3), words(1, "retry.on", "[502]")},
 	"chatty":                     {most(1, "fanout.calls", 6), most(1, "fanout.depth", 2)},
-	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)}, // what its dependencies take
+	"stale-price":                {most(1, "fresh.within", 2900*time.Millisecond)}, // its replica is cut off for 3 s
+	"failover":                   {most(1, "failover.within", time.Second)},        // a sentinel waits for as long
+	"durable":                    {most(0, "steady.p99", 200*time.Microsecond)},    // an order is on disk by then
+	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)},      // what its dependencies take
+	"shed":                       {most(0, "shed.p99", 100*time.Millisecond)},      // twenty wait before most of those that are served
+	"grpc":                       {most(1, "retry.attempts", 3).needing("retry.at_least=2")},
+	"idempotent":                 {words(1, "effects.exactly", "2")},
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},
 }
 
@@ -165,8 +172,8 @@ func (t truth) lies(steps []float64) []lie {
 
 // truthsOf finds the truths of a case.
 func (c rulingCase) truths() []truth {
-	if c.refutes != "" {
-		return nil
+	if c.refutes != "" || c.known != nil {
+		return c.known
 	}
 	return truths[c.String()]
 }

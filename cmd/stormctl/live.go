@@ -23,6 +23,8 @@ type live struct {
 	out     io.Writer
 	options []mpb.ContainerOption // tests give them a terminal that is none
 
+	below []func(p chaos.Progress, width int) string // further rows
+
 	mu   sync.Mutex // guards what follows, and out between runs; never held while mpb is called, which calls back
 	last chaos.Progress
 	bars *mpb.Progress // nil between runs
@@ -37,10 +39,14 @@ func (l *live) begin(name string) {
 	options := append([]mpb.ContainerOption{mpb.WithOutput(l.out), mpb.WithRefreshRate(200 * time.Millisecond)}, l.options...)
 	bars := mpb.New(options...)
 	// A total of 0 keeps the bar from ending by itself: only end ends it.
+	rows := []mpb.BarFiller{l.row(figuresRow), l.row(faultsRow), l.row(claimsRow)}
+	for _, text := range l.below {
+		rows = append(rows, l.row(text))
+	}
 	bar := bars.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
 		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string { return title(l.now(), s.AvailableWidth) })),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return left(l.now()) })),
-		mpb.BarBtmExtender(l.row(figuresRow), l.row(faultsRow), l.row(claimsRow)),
+		mpb.BarBtmExtender(rows...),
 	)
 	l.mu.Lock()
 	l.bars, l.bar = bars, bar

@@ -74,6 +74,8 @@ type loadOptions struct {
 	hlog   string
 	record string
 	quiet  bool
+
+	export exportOptions
 }
 
 func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
@@ -125,6 +127,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.hlog, "hlog", "", "write a HdrHistogram log of every second to this `file`")
 	f.StringVar(&o.record, "record", "", "write a line for every request, as CSV, to this `file`")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on stderr")
+	o.export.AddFlags(f)
 }
 
 func newLoadCommand() *cobra.Command {

@@ -31,6 +31,13 @@ func runLoad(ctx context.Context, j *adhoc.Job, o loadOptions, stdout, stderr io
 	ctx, unlist := haltable(ctx, "load "+j.URL, shown.say)
 	defer unlist()
 
+	live, end, err := o.export.open(ctx, os.Getenv, shown.say)
+	if err != nil {
+		shown.say(errorText(err))
+		return exitFailed
+	}
+	defer end()
+	j.Export = live
 	run, err := adhoc.Open(j, shown.watch)
 	if err != nil {
 		shown.say(errorText(err))

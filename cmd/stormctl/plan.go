@@ -152,6 +152,9 @@ func timelineRows(x *experiment.Experiment) (rows [][]string) {
 		case e.Kill != nil && e.Kill.ForGood:
 			until = "to the end"
 		}
+		if e.Every > 0 {
+			until += fmt.Sprintf(", every %v", e.Every)
+		}
 		rows = append(rows, []string{e.At.String(), until, e.On, faultText(e)})
 	}
 	return rows

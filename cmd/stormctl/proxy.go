@@ -135,26 +135,35 @@ func (o *proxyOptions) serverConfig(getenv func(string) string) (api.Config, err
 // what is bound. A client of the API can change what passes through the
 // proxies: it is for this machine alone unless it asks for a token.
 func apiAddress(ctx context.Context, addr string, token bool) (string, error) {
-	fail := func(err error) (string, error) { return "", fmt.Errorf("--api %q: %w", addr, err) }
+	at, err := listenAddress(ctx, addr, token, "--token-file or "+tokenVariable)
+	if err != nil {
+		return "", fmt.Errorf("--api %q: %w", addr, err)
+	}
+	return at, nil
+}
+
+// listenAddress is an address to bind, which must be on loopback unless there is a
+// token; by says how one is given.
+func listenAddress(ctx context.Context, addr string, token bool, by string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fail(errors.New("write it as host:port, like 127.0.0.1:8474"))
+		return "", errors.New("write it as host:port, like 127.0.0.1:8474")
 	}
-	exposed := fmt.Errorf("it is not on loopback: give a token by --token-file or %s, or listen on 127.0.0.1", tokenVariable)
+	exposed := fmt.Errorf("it is not on loopback: give a token by %s, or listen on 127.0.0.1", by)
 	switch {
 	case host == "" && token:
 		return addr, nil
 	case host == "":
-		return fail(exposed)
+		return "", exposed
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return fail(err)
+		return "", err
 	}
 	best := ips[0]
 	for _, ip := range ips {
 		if !ip.Unmap().IsLoopback() && !token {
-			return fail(exposed)
+			return "", exposed
 		}
 		if ip.Unmap().Is4() && !best.Unmap().Is4() {
 			best = ip

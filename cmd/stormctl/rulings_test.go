@@ -27,6 +27,7 @@ type rulingCase struct {
 	set     []string
 	also    []string // further settings, which are no part of its name
 	refutes string   // kind of the claim; "" if all must hold
+	known   []truth  // what is true of it, if it is none of the examples
 }
 
 func (c rulingCase) String() string {
@@ -55,9 +56,15 @@ var refutedBy = map[string]string{
 	"bulkhead-shared-pool": "bulkhead", "bulkhead-over-limit": "bulkhead", "bulkhead-slow-reject": "bulkhead", "bulkhead-leaks": "bulkhead",
 	"timeout-none":      "timeout",
 	"chatty-n-plus-one": "fanout", "chatty-serial": "fanout",
-	"fallback-errors-only":     "stands",
-	"stampede-no-idle-timeout": "connections",
-	"cache-stampedes":          "stampede",
+	"fallback-errors-only":    "stands",
+	"shed-unbounded-queue":    "shed",
+	"grpc-retries-any":        "retry",
+	"idempotent-dedupes-late": "effects", "metastable-unbounded-queue": "recovery",
+	"growth-hoards":                 "growth",
+	"slo-errors-only":               "slo",
+	"stale-price-never-invalidates": "fresh",
+	"durable-async-commit":          "durable", "failover-no-wait": "durable",
+	"stampede-no-idle-timeout": "connections", "cache-stampedes": "stampede",
 }
 
 // libraries are the sound examples with the other libraries people use.
@@ -216,6 +223,12 @@ func TestRulings(t *testing.T) {
 func TestBrokenExamplesDifferOnlyByTheirFlaw(t *testing.T) {
 	for name := range refutedBy {
 		pattern, flaw, _ := strings.Cut(name, "-")
+		for !slices.Contains(examples(t), pattern) { // its name has a dash too
+			more, rest, found := strings.Cut(flaw, "-")
+			if pattern, flaw = pattern+"-"+more, rest; !found {
+				t.Fatalf("%s: there is no example that it is a broken form of", name)
+			}
+		}
 		if flaw == "none" {
 			flaw = "no-timeout"
 		}
@@ -231,6 +244,19 @@ func TestBrokenExamplesDifferOnlyByTheirFlaw(t *testing.T) {
 			t.Errorf("%s differs from %s by more than its flaw", name, pattern)
 		}
 	}
+}
+
+// examples are the names of the sound ones.
+func examples(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(files[i]), ".yaml")
+	}
+	return files
 }
 
 // readExample returns the lines of an example without its name and comments

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/reports"
@@ -24,6 +25,7 @@ import (
 // runOptions are the flags of run.
 type runOptions struct {
 	out     string   // run directory; with several files the folder of theirs
+	resume  string   // directory of a soak that was killed; "" begins a run
 	reports []string // formats beside those of the experiment
 	open    inconclusiveFlag
 	set     []string // KEY=VALUE
@@ -31,17 +33,22 @@ type runOptions struct {
 	dryRun  bool
 	json    bool
 	quiet   bool
+	export  exportOptions
+	lead    leadOptions
 }
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "run `directory`; with several files, the folder that theirs are made in (default runs/NAME-TIME)")
+	f.StringVar(&o.resume, "resume", "", "go on with the soak in a `directory`, whose run was killed; FILE, if given, must be unchanged")
 	f.StringSliceVar(&o.reports, "report", nil, "further `formats` to write into the run directory: "+strings.Join(reports.Formats(), ", "))
 	o.open.AddFlag(f)
 	f.StringArrayVar(&o.set, "set", nil, "change the experiment: `KEY=VALUE` like load.rate=1k/s or chaos[0].for=2s; may be repeated")
 	f.Var(&o.seed, "seed", "decides every random draw, instead of the experiment's seed; the one that the summary tells repeats a run")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, touched and undone; start and break nothing")
 	f.BoolVar(&o.json, "json", false, "print results as JSON, one document per run, instead of the summary")
+	o.lead.AddFlags(f)
 	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr, nor what the plan cannot decide")
+	o.export.AddFlags(f)
 }
 
 func newRunCommand() *cobra.Command {
@@ -63,6 +70,11 @@ on and written, marked as partial. So does a disk that is full, or a file of the
 run directory that cannot be written for another reason; it is told which, and
 that is exit code 2.
 
+A run that is longer than a chapter, or whose faults repeat (every:), is judged chapter
+by chapter while it goes on (docs/soak.md). One that was killed, with its machine or
+without, goes on by --resume DIR: what it had in force is healed, its targets are
+started again, and what was missed is a gap whose chapter is inconclusive.
+
 A run that could not start leaves what its targets said in its run directory;
 the next one with the same --out takes its place. A directory with anything else
 in it is refused.
@@ -77,17 +89,31 @@ Before it starts, a line on stderr names each part of a claim that its plan
 cannot decide, whatever the system does, and the key that would settle it, as
 validate does; --quiet leaves that out. The run goes on.
 
+With --agents N the load is sent by as many stormctl agent, on this machine or
+others, that join by the line printed on stderr; all else stays here
+(docs/agents.md).
+
 Several files are read first, all of them, and nothing runs if one is wrong.
 Then they run one after another. The exit code is the weightiest of theirs: 2
 (could not run) before 4 (stopped early) before 1 (refuted) before 3
 (inconclusive) before 0 (held).`,
 		Example: `  stormctl run examples/breaker.yaml
   stormctl run examples/breaker.yaml --set load.rate=1k/s --seed 7 --out out --report junit
-  stormctl run examples/breaker.yaml --dry-run`,
-		Args: atLeastOne("FILE"),
+  stormctl run examples/breaker.yaml --agents 2
+  stormctl run examples/breaker.yaml --dry-run
+  stormctl run --resume runs/checkout-20261129-030000`,
+		Args: func(cmd *cobra.Command, files []string) error {
+			if o.resume != "" {
+				return o.resumes(files)
+			}
+			return atLeastOne("FILE")(cmd, files)
+		},
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if o.dryRun && o.json {
 				return usageError{errors.New("--json is for results, and --dry-run has none")}
+			}
+			if err := o.lead.check(len(files)); err != nil {
+				return usageError{err}
 			}
 			if err := reports.Check(o.reports...); err != nil {
 				return usageError{fmt.Errorf("--report: %w", err)}
@@ -96,8 +122,9 @@ Then they run one after another. The exit code is the weightiest of theirs: 2
 			if err != nil {
 				return fmt.Errorf("find our own program, which serves reference targets: %w", err)
 			}
+			run, files := o.does(files)
 			r := runner{
-				options: o, self: []string{self, "target"}, run: chaos.Run, getenv: os.Getenv,
+				options: o, self: []string{self, "target"}, run: run, getenv: os.Getenv,
 				stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
 			}
 			return r.runAll(cmd.Context(), files).err()
@@ -107,13 +134,44 @@ Then they run one after another. The exit code is the weightiest of theirs: 2
 	return cmd
 }
 
+// does is what is done with each experiment, and the files that they are read from: of a
+// soak that is resumed, the one that it was begun with if none is given.
+func (o *runOptions) does(files []string) (runFunc, []string) {
+	if o.resume == "" {
+		return chaos.Run, files
+	}
+	if len(files) == 0 {
+		files = []string{filepath.Join(o.resume, chaos.ExperimentFile)}
+	}
+	return func(ctx context.Context, x *experiment.Experiment, opts chaos.Options) (*result.Result, error) {
+		return chaos.Resume(ctx, o.resume, x, opts)
+	}, files
+}
+
+type runFunc = func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)
+
+// resumes says what does not go with --resume.
+func (o *runOptions) resumes(files []string) error {
+	switch {
+	case len(files) > 1:
+		return usageError{errors.New("--resume goes on with one soak: give at most one FILE")}
+	case o.out != "":
+		return usageError{errors.New("--out does not go with --resume: a soak goes on in its own directory")}
+	case o.dryRun:
+		return usageError{errors.New("--dry-run does not go with --resume: what is left of a soak is what it was")}
+	}
+	return nil
+}
+
 // runner runs experiments and tells about it.
 type runner struct {
 	options        runOptions
 	self           []string // the command that serves a reference target
-	run            func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)
+	run            runFunc
 	getenv         func(string) string
 	stdout, stderr io.Writer
+
+	live *export.Live // of what other systems are told; nil is none
 }
 
 // job is one experiment with the file it came from.
@@ -141,6 +199,13 @@ func (r *runner) runAll(ctx context.Context, files []string) exitCode {
 	}
 	ctx, release := interruptible(ctx, shown.say)
 	defer release()
+	live, end, err := r.options.export.open(ctx, r.getenv, shown.say)
+	if err != nil {
+		shown.say(errorText(err))
+		return exitFailed
+	}
+	defer end()
+	r.live = live
 	code := exitHeld
 	for _, j := range jobs {
 		if ctx.Err() != nil {
@@ -173,7 +238,7 @@ func (r *runner) plan(ctx context.Context, shown *progressQueue, jobs []job) exi
 
 // runOne runs one experiment, writes its reports and prints its result.
 func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCode {
-	options := chaos.Options{Out: j.out, Self: r.self, Origin: j.origin}
+	options := chaos.Options{Out: j.out, Self: r.self, Judge: []string{r.self[0], "judge"}, Origin: j.origin, Live: r.live}
 	if !r.options.quiet {
 		options.Watch = shown.watch // without it no provisional rulings are computed
 	}
@@ -182,6 +247,13 @@ func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCo
 			shown.say(reports.Clean(w.String()))
 		}
 	}
+	carrier, done, err := r.options.lead.lead(ctx, func(text string) { shown.say(reports.Clean(text)) })
+	if err != nil {
+		shown.say(errorText(err))
+		return exitFailed
+	}
+	defer done()
+	options.Carrier = carrier
 	shown.begin(j.x.Name)
 	result, err := r.run(ctx, j.x, options)
 	shown.end()

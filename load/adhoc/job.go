@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/stormctl/stormctl/chaos/export"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/reports"
 )
@@ -29,6 +30,8 @@ type Job struct {
 
 	Record string // file of a line for every request; "" is none
 	Hlog   string // file of a histogram log; "" is none
+
+	Export *export.Live // is told what other systems are to know; nil is none
 }
 
 // Host is where requests to a host go.

@@ -52,6 +52,7 @@ func (r *Run) Drive(ctx context.Context) (result *reports.Load, err error) {
 	}
 	plan := r.Plan
 	plan.Stats = load.NewStats(load.Shards(plan), begun)
+	r.Export.Begin(r.exported())
 	r.watch.Begin(r.start, plan.Stats)
 	defer r.watch.Close()
 
@@ -126,6 +127,7 @@ func (r *Run) second(s watch.Second) {
 		writeHlog(r.hlog, s.From, s.At, s.Interval.Times)
 		r.health.Add(s)
 		r.addTo(r.live, s)
+		r.Export.Second(s, r.offered(s.From, s.At), nil, nil, r.lost)
 	}
 	p := &r.state
 	span, outcomes, requests := s.At-s.From, s.Interval.All(), s.Requests()

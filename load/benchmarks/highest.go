@@ -23,7 +23,7 @@ const (
 func highest(ctx context.Context, s setup, stormctl string, rounds int, answered func() (int64, error)) error {
 	var ratios, rates []float64
 	for round := range rounds {
-		flat, err := measure(ctx, s, wrk(), answered)
+		flat, err := measure(ctx, s, wrk(2), answered)
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,8 @@ func main() {
 	conns := flag.Int("connections", 64, "of each program")
 	stormctl := flag.String("stormctl", "", "the program to measure (required)")
 	modes := flag.String("modes", "closed,unix,1000,5000,20000",
-		"what to measure: closed, unix (closed over a unix socket), rates per second, or highest (the highest rate that holds)")
+		"what to measure: closed, unix (closed over a unix socket), tls, h2 and h2-tls (closed as well, HTTP/2 by 8 connections with 32 requests each),"+
+			" rates per second, or highest (the highest rate that holds)")
 	truths := flag.Bool("truth", false, "instead: what each program says of a target whose behaviour is known")
 	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
 	flag.Parse()
@@ -71,7 +72,7 @@ func run(ctx context.Context, stormctl string, rounds int, duration time.Duratio
 			}
 			continue
 		}
-		if err := s.setMode(mode); err != nil {
+		if err := s.setMode(mode, server); err != nil {
 			return err
 		}
 		peers := installed(s, stormctl, only)
@@ -118,24 +119,47 @@ type setup struct {
 	duration time.Duration
 	rate     int // 0 is the closed model
 	unix     bool
+	tls      bool // a certificate signed by itself
+	streams  int  // requests at a time on each connection, by HTTP/2; 0 is HTTP/1.1
 	name     string
 }
 
-func (s *setup) setMode(mode string) error {
+// plain reports whether it is HTTP/1.1 without TLS, which all programs can do.
+func (s setup) plain() bool { return !s.tls && s.streams == 0 }
+
+// closed reports whether a request is sent as soon as the one before is answered.
+func (s setup) closed() bool { return s.rate == 0 }
+
+func (s *setup) setMode(mode string, server *bench.Nginx) error {
 	switch mode {
 	case "closed":
 		s.name = fmt.Sprintf("closed model, %d connections, TCP", s.conns)
 	case "unix":
 		s.unix = true
 		s.name = fmt.Sprintf("closed model, %d connections, unix socket", s.conns)
+	case "tls":
+		s.tls, s.addr = true, server.TLS
+		s.name = fmt.Sprintf("closed model, %d connections, TLS", s.conns)
+	case "h2":
+		s.conns, s.streams, s.addr = h2Conns, h2Streams, server.H2
+		s.name = fmt.Sprintf("closed model, HTTP/2 without TLS, %d connections of %d requests", s.conns, s.streams)
+	case "h2-tls":
+		s.conns, s.streams, s.tls, s.addr = h2Conns, h2Streams, true, server.H2TLS
+		s.name = fmt.Sprintf("closed model, HTTP/2 over TLS, %d connections of %d requests", s.conns, s.streams)
 	default:
 		if _, err := fmt.Sscanf(mode, "%d", &s.rate); err != nil || s.rate <= 0 {
-			return fmt.Errorf("mode %q: closed, unix or a rate per second", mode)
+			return fmt.Errorf("mode %q: closed, unix, tls, h2, h2-tls, highest or a rate per second", mode)
 		}
 		s.name = fmt.Sprintf("open model, %d/s, %d connections, TCP", s.rate, s.conns)
 	}
 	return nil
 }
+
+// What HTTP/2 is measured with.
+const (
+	h2Conns   = 8
+	h2Streams = 32
+)
 
 // What is measured of a program.
 const (
@@ -197,10 +221,13 @@ func measure(ctx context.Context, s setup, p peer, answered func() (int64, error
 
 // bars are the programs that the others are compared with.
 func (s setup) bars() []string {
-	if s.rate == 0 {
-		return []string{"wrk"}
+	switch {
+	case s.rate > 0:
+		return []string{"fortio", "vegeta"}
+	case s.streams > 0:
+		return []string{"h2load -t1", "h2load -t2"}
 	}
-	return []string{"fortio", "vegeta"}
+	return []string{"wrk -t1", "wrk -t2"}
 }
 
 // printTable prints the medians, and their ratios to those of the bars.

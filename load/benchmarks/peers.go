@@ -28,25 +28,41 @@ type quantiles struct{ p50, p99, p999, max, lag50, lag99, service50, hiccup99 fl
 
 const unknown = -1
 
-func (s setup) url() string { return "http://" + s.addr + "/" }
+func (s setup) url() string {
+	if s.tls {
+		return "https://" + s.addr + "/"
+	}
+	return "http://" + s.addr + "/"
+}
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func allPeers(stormctl string) []peer {
-	peers := []peer{wrk()}
+	peers := []peer{wrk(1), wrk(2), h2load(1), h2load(2)}
 	for _, transport := range []string{"epoll", "io_uring"} {
 		name := "stormctl " + transport
-		peers = append(peers, ours(stormctl, name, false, "--poller", transport), ours(stormctl, name+" +record", true, "--poller", transport))
+		peers = append(peers, ours(stormctl, name, false, "--poller", transport),
+			ours(stormctl, name+", 1 loop", false, "--poller", transport, "--loops", "1").onlyIf(setup.closed),
+			ours(stormctl, name+" +record", true, "--poller", transport).onlyIf(setup.plain))
 	}
 	batched := ours(stormctl, "stormctl --batch 1ms", false, "--batch", "1ms", "--loops", "1")
-	args := batched.args
-	batched.args = func(s setup) []string {
-		if s.rate == 0 {
+	peers = append(peers, batched.onlyIf(func(s setup) bool { return !s.closed() }))
+	for _, p := range []peer{hey(), bombardier(), fortio(), vegeta(), k6()} {
+		peers = append(peers, p.onlyIf(setup.plain))
+	}
+	return peers
+}
+
+// onlyIf is a program that is measured only where it applies.
+func (p peer) onlyIf(applies func(setup) bool) peer {
+	args := p.args
+	p.args = func(s setup) []string {
+		if !applies(s) {
 			return nil
 		}
 		return args(s)
 	}
-	return append(peers, batched, h2load(), hey(), bombardier(), fortio(), vegeta(), k6())
+	return p
 }
 
 func ours(program, name string, record bool, flags ...string) peer {
@@ -54,6 +70,12 @@ func ours(program, name string, record bool, flags ...string) peer {
 		args := append([]string{"load", s.url(), "--json", "--quiet", "-c", strconv.Itoa(s.conns), "-d", s.duration.String()}, flags...)
 		if s.unix {
 			args = append(args, "--unix", s.socket)
+		}
+		if s.tls {
+			args = append(args, "--insecure")
+		}
+		if s.streams > 0 {
+			args = append(args, "--protocol", "h2", "--streams", strconv.Itoa(s.streams))
 		}
 		if record {
 			args = append(args, "--hlog", inDir(s, "ours.hlog"), "--record", inDir(s, "ours.csv"))
@@ -98,23 +120,31 @@ func readOurs(out string) (r report, err error) {
 	return r, err
 }
 
-func wrk() peer {
-	return peer{"wrk", "wrk", func(s setup) []string {
-		if s.rate > 0 {
+func wrk(threads int) peer {
+	t := "-t" + strconv.Itoa(threads)
+	return peer{"wrk " + t, "wrk", func(s setup) []string {
+		if s.rate > 0 || s.streams > 0 {
 			return nil
 		}
-		return []string{"-t2", "-c" + strconv.Itoa(s.conns), "-d" + seconds(s.duration) + "s", "--latency", s.url()}
+		return []string{t, "-c" + strconv.Itoa(s.conns), "-d" + seconds(s.duration) + "s", "--latency", s.url()}
 	}, func(_ setup, out string) (quantiles, error) {
 		return find(out, "", `(?m)^\s+50%\s+(\S+)`, `(?m)^\s+99%\s+(\S+)`, `Latency\s+\S+\s+\S+\s+(\S+)`)
 	}, false}
 }
 
-func h2load() peer {
-	return peer{"h2load", "h2load", func(s setup) []string {
-		if s.rate > 0 {
+func h2load(threads int) peer {
+	t := "-t" + strconv.Itoa(threads)
+	return peer{"h2load " + t, "h2load", func(s setup) []string {
+		args := []string{t, "-c" + strconv.Itoa(s.conns), "-D" + seconds(s.duration)}
+		switch {
+		case s.rate > 0:
 			return nil
+		case s.streams > 0:
+			args = append(args, "-m"+strconv.Itoa(s.streams))
+		default:
+			args = append(args, "--h1")
 		}
-		return []string{"--h1", "-t2", "-c" + strconv.Itoa(s.conns), "-D" + seconds(s.duration), s.url()}
+		return append(args, s.url())
 	}, func(setup, string) (quantiles, error) {
 		return quantiles{p50: unknown, p99: unknown, p999: unknown, max: unknown}, nil
 	}, false}

@@ -104,7 +104,12 @@ func (l *LogFile) Write(from, to time.Duration, histograms ...Tagged) {
 }
 
 // Err is why something could not be written; nil if all was.
-func (l *LogFile) Err() error { return l.err }
+func (l *LogFile) Err() error {
+	if l == nil {
+		return nil
+	}
+	return l.err
+}
 
 // Close closes the file, and says what could not be written.
 func (l *LogFile) Close() error {

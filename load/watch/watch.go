@@ -24,6 +24,7 @@ type Config struct {
 	Rows   int           // of both tallies: kinds of request that are told apart
 	Shards int           // of both tallies: event loops
 	Warmup time.Duration // 0 is none
+	From   time.Duration // where the clock is at the beginning of a load that goes on, which has no warm-up; 0 otherwise
 
 	// Flush writes down what the event loops have handed over; nil does nothing.
 	Flush func()
@@ -56,7 +57,7 @@ type Watch struct {
 
 // New returns a watch whose tallies can be observed into at once.
 func New(c Config) *Watch {
-	w := &Watch{config: c, Tally: load.NewTally(c.Rows, c.Shards), at: -c.Warmup,
+	w := &Watch{config: c, Tally: load.NewTally(c.Rows, c.Shards), at: c.From - c.Warmup,
 		syncs: make(chan chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
 	if c.Warmup > 0 {
 		w.Warm = load.NewTally(c.Rows, c.Shards)

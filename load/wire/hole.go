@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -12,12 +13,13 @@ import (
 const Placeholder = "${id}"
 
 // placeholders are what may stand in a template, for people.
-const placeholders = "${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}; a plain ${ is written $${"
+const placeholders = "${id}, ${seq}, ${key}, ${rand:LOW-HIGH} and ${data.COLUMN}; a plain ${ is written $${"
 
 // Fill is what the placeholders of a template are replaced by:
 //
 //	${id}             the request id: 32 hexadecimal digits, of Run and seq
 //	${seq}            the number of the request's arrival, decimal
+//	${key}            a whole number from 1 to Keys: the same wherever it stands in a request
 //	${rand:LOW-HIGH}  a whole number from LOW to HIGH, both included
 //	${data.COLUMN}    a value of row (number−1) mod rows of Data: arrival 1 has the first
 //	${prev.WHAT}      what was taken from the response before, see Prev
@@ -31,6 +33,7 @@ type Fill struct {
 	Run  uint64
 	Seed uint64
 	Data *Table // nil: there is no ${data.COLUMN}
+	Keys uint64 // 0: there is no ${key}
 	// Prev returns for each ${prev.WHAT} which of the values for AppendExtracted it
 	// is; nil: there is none.
 	Prev func(what string) (extracted int, err error)
@@ -54,6 +57,7 @@ const (
 	digits                 // the 16 hexadecimal digits of seq
 	number                 // seq, decimal
 	random                 // ${rand}
+	keyed                  // ${key}, which is drawn like it
 	datum                  // ${data}
 	bodyLength             // of the body, decimal
 	messageLength          // in a body's first bytes: the length of the rest, as gRPC has it
@@ -68,7 +72,7 @@ func (h *hole) append(dst []byte, seq uint64, body int, values []string) []byte 
 		return append(dst, text[:]...)
 	case number:
 		return strconv.AppendUint(dst, ArrivalOf(seq), 10)
-	case random:
+	case random, keyed:
 		return strconv.AppendUint(dst, h.draw(seq), 10)
 	case datum:
 		return append(dst, h.row(seq)...)
@@ -97,7 +101,7 @@ func (h *hole) size(seq uint64, values []string) int {
 		return halfID
 	case number:
 		return decimals(ArrivalOf(seq))
-	case random:
+	case random, keyed:
 		return decimals(h.draw(seq))
 	case datum:
 		return len(h.row(seq))
@@ -118,7 +122,7 @@ func (h *hole) most(body int) int {
 		return halfID
 	case number:
 		return decimals(arrivals)
-	case random:
+	case random, keyed:
 		return decimals(h.low + h.count - 1)
 	case datum:
 		n := 0
@@ -178,7 +182,7 @@ func IsPlaceholder(text string) bool {
 	if name == "id" {
 		return true
 	}
-	_, err := (&Fill{}).hole(name, inBody)
+	_, err := (&Fill{Keys: 1}).hole(name, inBody)
 	return err == nil
 }
 
@@ -198,6 +202,12 @@ func (f *Fill) hole(name string, where place) (hole, error) {
 	if name == "seq" {
 		return hole{kind: number}, nil
 	}
+	if name == "key" {
+		if f.Keys == 0 {
+			return hole{}, errors.New("placeholder ${key}: there are no keys")
+		}
+		return keyHole(f.Seed, f.Keys), nil
+	}
 	if bounds, ok := strings.CutPrefix(name, "rand:"); ok {
 		return randomHole(bounds)
 	}
@@ -215,6 +225,21 @@ func (f *Fill) hole(name string, where place) (hole, error) {
 		return hole{kind: prevValue, index: index, where: where}, nil
 	}
 	return hole{}, fmt.Errorf("unknown placeholder ${%s}: there are %s", name, placeholders)
+}
+
+// keyHole draws the keys of a load: unlike the draw of the route, and any ${rand}.
+func keyHole(seed, keys uint64) hole {
+	return hole{kind: keyed, low: 1, count: keys, salt: Mix(seed ^ Mix(1<<63|1))}
+}
+
+// KeyOf is what ${key} is in the requests of an arrival, from 1 to keys; 0 if there
+// are none.
+func KeyOf(seed, keys, arrival uint64) uint64 {
+	if keys == 0 {
+		return 0
+	}
+	h := keyHole(seed, keys)
+	return h.draw(arrival)
 }
 
 func randomHole(bounds string) (hole, error) {

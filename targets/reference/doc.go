@@ -1,9 +1,11 @@
 // Package reference holds the services that stormctl is tried on: a frontend
 // that protects its calls with the resilience patterns of the libraries people
-// really use, a page that makes many calls for one request, and a dependency for
-// both to call.
+// really use, a page that makes many calls for one request, a worker that does so much
+// at a time and no more, an rpc that speaks gRPC, and a dependency to call.
 //
-//	caller ──▶ frontend: fallback( bulkhead( retry( breaker( timeout( transport ))))) ──▶ dependency
+//	caller ──▶ frontend: dedupe( fallback( bulkhead( retry( breaker( timeout( transport )))))) ──▶ dependency
+//	caller ──▶ worker: so many wait, so many are worked on
+//	caller ──▶ rpc: calls of gRPC, tried again ──▶ dependency, or rpc
 //	caller ──▶ page: list, then items and parts side by side ──▶ dependencies
 //
 // Each pattern has its flaws, each of which breaks that pattern in one way and
@@ -31,7 +33,9 @@
 //     has at most one attempt in progress, so no more calls are in progress at
 //     the dependency than there are permits.
 //
-//   - fallback is outermost: it answers in place of whatever did not succeed.
+//   - fallback answers in place of whatever did not succeed.
+//
+//   - dedupe is outermost: what comes again is to have the answer that the first got, whichever it was.
 //
 // An attempt is over when its answer has been read in full. No layer ever sees
 // half an answer, and no permit is given back while the dependency still sends.

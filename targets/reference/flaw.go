@@ -15,7 +15,7 @@ import (
 // Flaw breaks one pattern in one way.
 type Flaw struct {
 	Name    string
-	Pattern string // what it breaks; for all but timeout and calls the setting that must be switched on
+	Pattern string // what it breaks; for all but timeout, calls, queue and attempts the setting that must be switched on
 	Claim   string // the kind of claim that refutes it
 	Meaning string // what it does wrong
 }
@@ -44,6 +44,8 @@ var flaws = []Flaw{
 
 	{"errors-only", "fallback", "stands", "falls back where the dependency answers with an error, not where no answer comes"},
 
+	{"dedupes-late", "dedupe", "effects", "remembers a request once it is answered: one that comes again before is done again"},
+
 	{"no-timeout", "timeout", "timeout", "waits for an answer for ever; the same as timeout: none"},
 }
 
@@ -51,7 +53,21 @@ var flaws = []Flaw{
 var pageFlaws = []Flaw{
 	{"n-plus-one", "calls", "fanout", "makes a call for each item, one after another, in place of one for all"},
 	{"serial", "calls", "fanout", "makes its calls one after another"},
+	{"hoards", "calls", "growth", "keeps 64 KiB of each page, and two descriptors of every tenth"},
 }
+
+// workerFlaws are those of a worker.
+var workerFlaws = []Flaw{
+	{"unbounded-queue", "queue", "shed", "lets any number wait, and turns none away"},
+}
+
+// rpcFlaws are those of an rpc.
+var rpcFlaws = []Flaw{
+	{"retries-any", "attempts", "retry", "retries a call whatever the code that it ended with"},
+}
+
+// flawRetriable makes a policy retry anything.
+func flawRetriable(flaw string, code int) bool { return flaw == "retries-any" || retriable(code) }
 
 // checkFlaw tells what is wrong with the choice of a flaw, given the library
 // that was chosen for each pattern.
@@ -247,6 +263,45 @@ func flawFallback(flaw string, f fallback) http.RoundTripper {
 		})
 	}
 	return f
+}
+
+// flawQueue makes a worker's queue as long as it likes.
+func flawQueue(flaw string, w *worker) *worker {
+	if flaw == "unbounded-queue" {
+		w.places = nil
+	}
+	return w
+}
+
+// flawDedupe makes it check first, and act then.
+func flawDedupe(flaw string, d *dedupe) http.RoundTripper {
+	if flaw == "dedupes-late" {
+		return dedupesLate{d}
+	}
+	return d
+}
+
+type dedupesLate struct{ sound *dedupe }
+
+func (l dedupesLate) RoundTrip(req *http.Request) (*http.Response, error) {
+	key := dedupeKey(req)
+	if key == "" {
+		return l.sound.next.RoundTrip(req)
+	}
+	l.sound.mu.Lock()
+	c, known := l.sound.calls[key]
+	l.sound.mu.Unlock()
+	if !known {
+		c = &dedupedCall{done: make(chan struct{})}
+		c.make(l.sound.next, req)
+		close(c.done)
+		if c.err == nil && c.answer.StatusCode < 500 {
+			l.sound.mu.Lock()
+			l.sound.keep(key, c)
+			l.sound.mu.Unlock()
+		}
+	}
+	return c.wait(req)
 }
 
 // flawRows makes a page chatty. The first row is that of its items.

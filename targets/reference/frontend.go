@@ -87,6 +87,9 @@ func protect(life context.Context, s *frontendSettings, name string, p pool, tra
 	if s.fallback != "none" {
 		call = flawFallback(s.flaw, fallback{call})
 	}
+	if s.dedupe != "none" {
+		call = flawDedupe(s.flaw, newDedupe(call))
+	}
 	return call
 }
 

@@ -35,6 +35,7 @@ type page struct {
 	bases     []*url.URL // of the dependencies, by their names
 	call      http.RoundTripper
 	transport *http.Transport
+	hoard     hoard
 }
 
 // pageSettings configure a page.
@@ -59,7 +60,7 @@ var pageKeys = []key[pageSettings]{
 	header("id_header", "X-Request-Id", "header passed on to the dependencies; traceparent, X-Request-Id and Idempotency-Key always are",
 		func(s *pageSettings) *string { return &s.idHeader }),
 	{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "makes it chatty in one way"},
+		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "makes it chatty, or grow, in one way"},
 		set:     func(s *pageSettings, v string) error { s.flaw = v; return nil }, // checked by parsePage: a flaw that is given is not empty
 	},
 }
@@ -95,7 +96,10 @@ func newPage(s *pageSettings, deps map[string]string) (*page, error) {
 	return p, errors.Join(errs...)
 }
 
-func (p *page) close() { p.transport.CloseIdleConnections() }
+func (p *page) close() {
+	p.transport.CloseIdleConnections()
+	p.hoard.drop()
+}
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
@@ -115,6 +119,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		items = n
+	}
+	if p.settings.flaw == "hoards" {
+		p.hoard.keep()
 	}
 	err := p.compose(r, items)
 	switch {

@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Name   string            // Names the service in errors.
 	Listen string            // host:port, or unix:PATH; port 0 picks a free one.
-	Deps   map[string]string // What a frontend or a page calls: link name → base URL.
+	Deps   map[string]string // What a frontend, a page or a store calls: link name → base URL.
 	With   map[string]string // Settings; see Describe.
 }
 
@@ -79,6 +79,37 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 		}
 		defer p.close()
 		server = overNetHTTP(life, p)
+	case "store":
+		settings, err := parseStore(c.With)
+		if err != nil {
+			return err
+		}
+		s, err := newStore(life, settings, c.Deps)
+		if err != nil {
+			return err
+		}
+		defer func() { end(); s.close() }()
+		server = overNetHTTP(life, s)
+	case "worker":
+		settings, err := parseWorker(c.With)
+		if err != nil {
+			return err
+		}
+		if len(c.Deps) > 0 {
+			return errors.New("a worker calls nobody: take the links from it out, or make it a frontend or a page")
+		}
+		server = overNetHTTP(life, newWorker(settings))
+	case "rpc":
+		settings, err := parseRPC(c.With)
+		if err != nil {
+			return err
+		}
+		g, err := newRPC(settings, c.Deps)
+		if err != nil {
+			return err
+		}
+		defer g.close()
+		server = overH2C(overNetHTTP(life, g))
 	case "pool":
 		settings, err := parsePool(c.With)
 		if err != nil {

@@ -26,7 +26,9 @@ type Description struct {
 }
 
 // Names returns the services that Serve knows.
-func Names() []string { return []string{"frontend", "page", "pool", "cache", "dependency"} }
+func Names() []string {
+	return []string{"frontend", "page", "store", "worker", "rpc", "pool", "cache", "dependency"}
+}
 
 // Describe describes the service of that name; false if there is none.
 func Describe(name string) (Description, bool) {
@@ -44,6 +46,27 @@ func Describe(name string) (Description, bool) {
 			About:    "makes the calls of a page for each request, as many for one item as for a thousand",
 			Settings: describe(pageKeys),
 			Flaws:    slices.Clone(pageFlaws),
+		}, true
+	case "store":
+		return Description{
+			Name:     name,
+			About:    "keeps values and entries in redis, PostgreSQL or etcd, and reads them where it is told to",
+			Settings: describe(storeKeys),
+			Flaws:    slices.Clone(storeFlaws),
+		}, true
+	case "worker":
+		return Description{
+			Name:     name,
+			About:    "does so many requests at a time, keeps so many waiting, and turns the others away at once",
+			Settings: describe(workerKeys),
+			Flaws:    slices.Clone(workerFlaws),
+		}, true
+	case "rpc":
+		return Description{
+			Name:     name,
+			About:    "answers unary calls of gRPC, by itself or by its dependency, which it calls again by a retry policy",
+			Settings: describe(rpcKeys),
+			Flaws:    slices.Clone(rpcFlaws),
 		}, true
 	case "pool":
 		return Description{
@@ -78,6 +101,15 @@ func Check(name string, with map[string]string) error {
 		return err
 	case "page":
 		_, err := parsePage(with)
+		return err
+	case "store":
+		_, err := parseStore(with)
+		return err
+	case "worker":
+		_, err := parseWorker(with)
+		return err
+	case "rpc":
+		_, err := parseRPC(with)
 		return err
 	case "pool":
 		_, err := parsePool(with)
@@ -146,6 +178,7 @@ type frontendSettings struct {
 	deadline      time.Duration
 
 	fallback string
+	dedupe   string
 
 	bulkhead string
 	limit    int // 0 means the textbook's
@@ -212,6 +245,10 @@ var frontendKeys = []key[frontendSettings]{
 	oneOf("fallback", "none", "static answers 200 with X-Degraded in place of a call that failed, timed out, was rejected or ended in 5xx",
 		[]string{"none", "static"}, func(s *frontendSettings) *string { return &s.fallback }),
 
+	oneOf("dedupe", "none", "memory makes one call of requests with one Idempotency-Key, or without that one X-Request-Id, "+
+		"and answers all by it",
+		[]string{"none", "memory"}, func(s *frontendSettings) *string { return &s.dedupe }),
+
 	wait("timeout", "1s", "", "bound of one attempt, its whole answer included", time.Millisecond, orNone,
 		func(s *frontendSettings) *time.Duration { return &s.timeout }),
 	wait("dial_timeout", "1s", "", "bound of connecting, within timeout", time.Millisecond, never,
@@ -230,7 +267,7 @@ var frontendKeys = []key[frontendSettings]{
 func parseFrontend(with map[string]string) (*frontendSettings, error) {
 	s, err := parse("frontend", frontendKeys, with)
 	errs := []error{err}
-	chosen := map[string]string{"breaker": s.breaker, "retry": s.retry, "bulkhead": s.bulkhead, "fallback": s.fallback}
+	chosen := map[string]string{"breaker": s.breaker, "retry": s.retry, "bulkhead": s.bulkhead, "fallback": s.fallback, "dedupe": s.dedupe}
 	for _, k := range frontendKeys {
 		if _, given := with[k.Name]; given && k.needs != "" && chosen[k.needs] == "none" {
 			errs = append(errs, fmt.Errorf("frontend: %s has no effect without %s: set %s to one of %s",

@@ -11,38 +11,40 @@ func TestCheckRefuses(t *testing.T) {
 		with    map[string]string
 		want    []string // all of them in the error
 	}{
-		"service":         {"backend", nil, []string{`unknown reference service "backend"`, "frontend, page, dependency"}},
-		"key":             {"frontend", map[string]string{"brekaer": "gobreaker"}, []string{`unknown setting of frontend "brekaer"`, `did you mean "breaker"?`, "valid: breaker, failures"}},
-		"library":         {"frontend", map[string]string{"breaker": "gobraker"}, []string{`frontend: breaker "gobraker": must be one of none, gobreaker, failsafe, hystrix`, `did you mean "gobreaker"?`}},
-		"number":          {"frontend", map[string]string{"breaker": "gobreaker", "failures": "0"}, []string{`failures "0": must be a whole number from 1`}},
-		"word for number": {"frontend", map[string]string{"breaker": "gobreaker", "failures": "five"}, []string{`failures "five"`}},
-		"duration":        {"frontend", map[string]string{"breaker": "gobreaker", "open": "30"}, []string{`open "30": must be a duration like 250ms`}},
-		"too short":       {"frontend", map[string]string{"breaker": "gobreaker", "open": "1us"}, []string{"at least 1ms"}},
-		"never none":      {"frontend", map[string]string{"breaker": "gobreaker", "open": "none"}, []string{`open "none"`}},
-		"negative":        {"frontend", map[string]string{"retry": "cenkalti", "base": "-1s"}, []string{`base "-1s"`}},
-		"share":           {"frontend", map[string]string{"retry": "cenkalti", "jitter": "0.5"}, []string{`jitter "0.5": must be a share`}},
-		"share past 100":  {"frontend", map[string]string{"retry": "cenkalti", "jitter": "101%"}, []string{`jitter "101%"`}},
-		"factor":          {"frontend", map[string]string{"retry": "cenkalti", "factor": "NaN"}, []string{`factor "NaN": must be a number from 1 to 100`}},
-		"status":          {"frontend", map[string]string{"retry": "cenkalti", "retry_on": "503,200"}, []string{`retry_on "503,200": must be statuses from 400 to 599`}},
-		"limit":           {"frontend", map[string]string{"bulkhead": "semaphore", "limit": "0"}, []string{`limit "0"`, "or textbook"}},
-		"limits":          {"frontend", map[string]string{"bulkhead": "semaphore", "limits": "a=40 b"}, []string{`"b": must be dependencies with their limits`}},
-		"limits twice":    {"frontend", map[string]string{"bulkhead": "semaphore", "limits": "a=40 a=30"}, []string{"a is given twice"}},
-		"header":          {"frontend", map[string]string{"id_header": "X Id"}, []string{`id_header "X Id": must be the name of an HTTP header`}},
-		"no effect":       {"frontend", map[string]string{"failures": "3"}, []string{"failures has no effect without breaker: set breaker to one of gobreaker, failsafe, hystrix"}},
-		"percentage":      {"frontend", map[string]string{"breaker": "gobreaker", "error_percent": "50"}, []string{"error_percent has no effect on gobreaker"}},
-		"hystrix probes":  {"frontend", map[string]string{"breaker": "hystrix", "probes": "2"}, []string{"hystrix always sends one"}},
-		"flaw":            {"frontend", map[string]string{"breaker": "gobreaker", "flaw": "never-open"}, []string{`unknown flaw of frontend "never-open"`, `did you mean "never-opens"?`, "leaks"}},
-		"flaw none":       {"frontend", map[string]string{"flaw": "none"}, []string{"leave flaw out", "no-timeout"}},
-		"flaw empty":      {"frontend", map[string]string{"flaw": ""}, []string{`unknown flaw of frontend ""`}},
-		"several at once": {"frontend", map[string]string{"breaker": "x", "timeout": "y", "zzz": "1"}, []string{`breaker "x"`, `timeout "y"`, `"zzz"`}},
-		"dependency":      {"dependency", map[string]string{"service_tme": "1ms", "body": "1"}, []string{`did you mean "service_time"?`, `body "1": must be a size`}},
-		"body":            {"dependency", map[string]string{"body": "1GiB"}, []string{`body "1GiB"`}},
-		"body too large":  {"dependency", map[string]string{"body": "17MiB"}, []string{"at most 16 MiB"}},
-		"half a byte":     {"dependency", map[string]string{"body": "0.5B"}, []string{"whole bytes"}},
-		"items":           {"page", map[string]string{"items": "1001"}, []string{`items "1001": must be a whole number from 0 to 1000`}},
-		"flaw of a page":  {"page", map[string]string{"flaw": "n+1"}, []string{`unknown flaw of page "n+1"`, "valid: n-plus-one, serial"}},
-		"empty flaw":      {"page", map[string]string{"flaw": ""}, []string{`unknown flaw of page ""`}},
-		"no flaws":        {"dependency", map[string]string{"flaw": "leaks"}, []string{`unknown setting of dependency "flaw"`}},
+		"service":          {"backend", nil, []string{`unknown reference service "backend"`, "frontend, page, worker, rpc, dependency"}},
+		"key":              {"frontend", map[string]string{"brekaer": "gobreaker"}, []string{`unknown setting of frontend "brekaer"`, `did you mean "breaker"?`, "valid: breaker, failures"}},
+		"library":          {"frontend", map[string]string{"breaker": "gobraker"}, []string{`frontend: breaker "gobraker": must be one of none, gobreaker, failsafe, hystrix`, `did you mean "gobreaker"?`}},
+		"number":           {"frontend", map[string]string{"breaker": "gobreaker", "failures": "0"}, []string{`failures "0": must be a whole number from 1`}},
+		"word for number":  {"frontend", map[string]string{"breaker": "gobreaker", "failures": "five"}, []string{`failures "five"`}},
+		"duration":         {"frontend", map[string]string{"breaker": "gobreaker", "open": "30"}, []string{`open "30": must be a duration like 250ms`}},
+		"too short":        {"frontend", map[string]string{"breaker": "gobreaker", "open": "1us"}, []string{"at least 1ms"}},
+		"never none":       {"frontend", map[string]string{"breaker": "gobreaker", "open": "none"}, []string{`open "none"`}},
+		"negative":         {"frontend", map[string]string{"retry": "cenkalti", "base": "-1s"}, []string{`base "-1s"`}},
+		"share":            {"frontend", map[string]string{"retry": "cenkalti", "jitter": "0.5"}, []string{`jitter "0.5": must be a share`}},
+		"share past 100":   {"frontend", map[string]string{"retry": "cenkalti", "jitter": "101%"}, []string{`jitter "101%"`}},
+		"factor":           {"frontend", map[string]string{"retry": "cenkalti", "factor": "NaN"}, []string{`factor "NaN": must be a number from 1 to 100`}},
+		"status":           {"frontend", map[string]string{"retry": "cenkalti", "retry_on": "503,200"}, []string{`retry_on "503,200": must be statuses from 400 to 599`}},
+		"limit":            {"frontend", map[string]string{"bulkhead": "semaphore", "limit": "0"}, []string{`limit "0"`, "or textbook"}},
+		"limits":           {"frontend", map[string]string{"bulkhead": "semaphore", "limits": "a=40 b"}, []string{`"b": must be dependencies with their limits`}},
+		"limits twice":     {"frontend", map[string]string{"bulkhead": "semaphore", "limits": "a=40 a=30"}, []string{"a is given twice"}},
+		"header":           {"frontend", map[string]string{"id_header": "X Id"}, []string{`id_header "X Id": must be the name of an HTTP header`}},
+		"no effect":        {"frontend", map[string]string{"failures": "3"}, []string{"failures has no effect without breaker: set breaker to one of gobreaker, failsafe, hystrix"}},
+		"percentage":       {"frontend", map[string]string{"breaker": "gobreaker", "error_percent": "50"}, []string{"error_percent has no effect on gobreaker"}},
+		"hystrix probes":   {"frontend", map[string]string{"breaker": "hystrix", "probes": "2"}, []string{"hystrix always sends one"}},
+		"flaw":             {"frontend", map[string]string{"breaker": "gobreaker", "flaw": "never-open"}, []string{`unknown flaw of frontend "never-open"`, `did you mean "never-opens"?`, "leaks"}},
+		"flaw none":        {"frontend", map[string]string{"flaw": "none"}, []string{"leave flaw out", "no-timeout"}},
+		"flaw empty":       {"frontend", map[string]string{"flaw": ""}, []string{`unknown flaw of frontend ""`}},
+		"several at once":  {"frontend", map[string]string{"breaker": "x", "timeout": "y", "zzz": "1"}, []string{`breaker "x"`, `timeout "y"`, `"zzz"`}},
+		"dependency":       {"dependency", map[string]string{"service_tme": "1ms", "body": "1"}, []string{`did you mean "service_time"?`, `body "1": must be a size`}},
+		"body":             {"dependency", map[string]string{"body": "1GiB"}, []string{`body "1GiB"`}},
+		"body too large":   {"dependency", map[string]string{"body": "17MiB"}, []string{"at most 16 MiB"}},
+		"half a byte":      {"dependency", map[string]string{"body": "0.5B"}, []string{"whole bytes"}},
+		"items":            {"page", map[string]string{"items": "1001"}, []string{`items "1001": must be a whole number from 0 to 1000`}},
+		"flaw of a page":   {"page", map[string]string{"flaw": "n+1"}, []string{`unknown flaw of page "n+1"`, "valid: n-plus-one, serial"}},
+		"empty flaw":       {"page", map[string]string{"flaw": ""}, []string{`unknown flaw of page ""`}},
+		"waiting":          {"worker", map[string]string{"waiting": "-1"}, []string{`waiting "-1": must be a whole number from 0`}},
+		"flaw of a worker": {"worker", map[string]string{"flaw": "unbounded"}, []string{`unknown flaw of worker "unbounded"`, "valid: unbounded-queue"}},
+		"no flaws":         {"dependency", map[string]string{"flaw": "leaks"}, []string{`unknown setting of dependency "flaw"`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +62,7 @@ func TestCheckRefuses(t *testing.T) {
 }
 
 // library is any one for a pattern.
-var library = map[string]string{"breaker": "gobreaker", "retry": "cenkalti", "bulkhead": "semaphore", "fallback": "static"}
+var library = map[string]string{"breaker": "gobreaker", "retry": "cenkalti", "bulkhead": "semaphore", "fallback": "static", "dedupe": "memory"}
 
 func TestEachFlawNeedsItsPattern(t *testing.T) {
 	for _, f := range flaws {
@@ -128,8 +130,8 @@ func TestDescribe(t *testing.T) {
 			}
 		}
 	}
-	if d, _ := Describe("frontend"); len(d.Flaws) != 19 {
-		t.Errorf("%d flaws, want 6 of breaker + 7 of retry + 4 of bulkhead + 1 of fallback + 1 of timeout", len(d.Flaws))
+	if d, _ := Describe("frontend"); len(d.Flaws) != 20 {
+		t.Errorf("%d flaws, want 6 of breaker + 7 of retry + 4 of bulkhead + 1 of fallback + 1 of dedupe + 1 of timeout", len(d.Flaws))
 	}
 	if _, known := Describe("backend"); known {
 		t.Error("Describe knows backend")

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/stormctl/stormctl/chaos/guard"
 )
 
 // maxBody bounds what a request may send.
@@ -42,6 +44,7 @@ var routes = []route{
 // nothing, and neither does a web page in a browser, which could reach what
 // listens on loopback only.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	guard.Headers(w.Header())
 	w.Header().Set("Server", "stormctl")
 	if !s.admit(w, r) {
 		return
@@ -57,8 +60,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("X-Toxiproxy-Request-Id", strings.ToLower(rand.Text()[:20]))
-	if s.ofPage(r) {
-		http.Error(w, "User agent not allowed", http.StatusForbidden)
+	if refusal := s.guard.Page(r); refusal != nil {
+		refusal.Answer(w)
 		return
 	}
 	if found.changes {

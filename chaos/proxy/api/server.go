@@ -2,17 +2,15 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/guard"
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
@@ -32,11 +30,10 @@ type Config struct {
 type Server struct {
 	config   Config
 	allow    allowList
-	token    [sha256.Size]byte
+	guard    *guard.Guard
 	counters counters
 
-	crossOrigin http.CrossOriginProtection                                 // its zero value is ready
-	listen      func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) // listen, but for tests
+	listen func(proxy.Config, func(proxy.Relay)) (proxy.Relay, error) // listen, but for tests
 
 	mu      sync.Mutex // guards what follows; held for a few assignments
 	entries map[string]*entry
@@ -48,7 +45,7 @@ type Server struct {
 
 // New is a server without any proxy.
 func New(c Config) *Server {
-	return &Server{config: c, allow: newAllowList(c.Allow), token: sha256.Sum256([]byte(c.Token)),
+	return &Server{config: c, allow: newAllowList(c.Allow), guard: guard.New(guard.Config{Token: c.Token, MostBody: maxBody}),
 		entries: map[string]*entry{}, listen: listen}
 }
 
@@ -59,38 +56,13 @@ func listen(c proxy.Config, prepare func(proxy.Relay)) (proxy.Relay, error) {
 	return proxy.Listen(c)
 }
 
-// readTimeout and the like bound what one request may take, and how long an
-// idle connection stays. An answer takes far less.
-const (
-	readTimeout  = 15 * time.Second
-	writeTimeout = 30 * time.Second
-	idleTimeout  = time.Minute
-	endTimeout   = 2 * time.Second // for the requests in progress when it ends
-)
-
 // Serve answers on l until ctx is done, and closes l and the server's
 // connections then. The proxies stay until Close.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	server := http.Server{
-		Handler: s, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+	if err := guard.Serve(ctx, l, s); err != nil {
+		return fmt.Errorf("the API: %w", err)
 	}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		patience, cancel := context.WithTimeout(context.Background(), endTimeout)
-		defer cancel()
-		if server.Shutdown(patience) != nil {
-			_ = server.Close() // closes what Shutdown waited for
-		}
-	})
-	err := server.Serve(l)
-	if !stop() {
-		<-ended
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("serve the API on %s: %w", l.Addr(), err)
+	return nil
 }
 
 // Close deletes all proxies, and waits until nothing of them is left. Requests

@@ -21,7 +21,9 @@ func TestDropResponse(t *testing.T) {
 		up.WasClosed() // and the link has read its response
 		c.Silent()
 		c.Close()
-		l.recorded(evidence.CallerGone, 0, true)
+		if x := l.recorded(evidence.CallerGone, 0, true); x.Own != 200 || x.OwnStatus() != 200 {
+			t.Errorf("the dependency answered 200, recorded %d", x.Own)
+		}
 		remove()
 		c, up = warm(l, d)
 		untouched(l, c, up)

@@ -330,6 +330,9 @@ func (u *h1Upstream) look(final bool) (verb toxic.Verb, until time.Time, given b
 	if x.late > 0 || !u.body.due.IsZero() {
 		now = time.Now()
 	}
+	if final && u.part == body && !x.answering {
+		x.Own = u.res.Status // until its caller gets it
+	}
 	verb, until = x.responseGate(now, final)
 	if !until.IsZero() {
 		u.c.recordHits(toxic.Fate.IsLate)
@@ -359,7 +362,7 @@ func (u *h1Upstream) look(final bool) (verb toxic.Verb, until time.Time, given b
 
 // describe records what the caller is told.
 func (u *h1Upstream) describe(x *evidence.Exchange) {
-	x.Status = u.res.Status
+	x.Status, x.Own = u.res.Status, 0
 	if value, ok := u.res.Fields.Get("Retry-After"); ok {
 		x.RetryAfter, _ = wire.ParseRetryAfter(value, time.Now())
 	}

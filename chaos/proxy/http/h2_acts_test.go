@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy/wiretest"
 	"github.com/stormctl/stormctl/chaos/toxic"
@@ -125,7 +127,34 @@ func TestStreamsDropped(t *testing.T) {
 	}
 	remove()
 	c.expect("3 RST_STREAM INTERNAL_ERROR")
-	l.recorded(evidence.Broken, 0, true)
+	if x := l.recorded(evidence.Broken, 0, true); x.Own != 200 {
+		t.Errorf("the dependency answered 200, recorded %d", x.Own)
+	}
+}
+
+// What a call of gRPC came to stands in its trailers: until they are there it is not known.
+func TestWithheldStatus(t *testing.T) {
+	field := func(name, value string) []hpack.HeaderField { return []hpack.HeaderField{{Name: name, Value: value}} }
+	for _, c := range []struct {
+		name           string
+		grpc           bool
+		head, trailers []hpack.HeaderField
+		own            int
+	}{
+		{"HTTP", false, field(":status", "404"), nil, 404},
+		{"HTTP with trailers", false, field(":status", "200"), field("x-sum", "1"), 200},
+		{"gRPC, and no trailers yet", true, field(":status", "200"), nil, 0},
+		{"gRPC, OK", true, field(":status", "200"), field("grpc-status", "0"), 200},
+		{"gRPC, UNAVAILABLE", true, field(":status", "200"), field("grpc-status", "14"), 503},
+		{"gRPC that was refused as HTTP", true, field(":status", "502"), nil, 502},
+	} {
+		s := &h2Stream{grpc: c.grpc}
+		s.x.open, s.response.heads, s.response.trailers = true, [][]hpack.HeaderField{c.head}, c.trailers
+		s.withheld()
+		if s.x.Own != c.own {
+			t.Errorf("%s: %d, want %d", c.name, s.x.Own, c.own)
+		}
+	}
 }
 
 func TestStreamsWithoutBodyAreReset(t *testing.T) {

@@ -114,6 +114,7 @@ func (m *h2Conn) breakAt(s *h2Stream) {
 // discard drops what there is of a response that the caller never hears.
 func (m *h2Conn) discard(s *h2Stream) {
 	f := &s.response
+	s.withheld()
 	if n := f.empty(); n > 0 {
 		m.giveBack(s, f, n)
 	}

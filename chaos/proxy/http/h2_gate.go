@@ -106,6 +106,7 @@ func (m *h2Conn) mayPass(s *h2Stream, now time.Time, final bool) bool {
 		return false
 	case toxic.Stall:
 		s.response.stalled = true
+		s.withheld()
 		m.hold(s, until)
 		return false
 	}

@@ -98,14 +98,11 @@ func (m *h2Conn) recordHits(s *h2Stream, match func(toxic.Fate) bool) { s.x.reco
 
 // describe records what the caller is told.
 func (m *h2Conn) describe(s *h2Stream, fields []hpack.HeaderField) {
-	status := 0
-	grpc := ""
+	if status := s.statusIn(fields); status != 0 {
+		s.x.Status, s.x.Own = status, 0
+	}
 	for _, f := range fields {
 		switch f.Name {
-		case ":status":
-			status = statusOf(f.Value)
-		case "grpc-status":
-			grpc = f.Value
 		case "retry-after":
 			s.x.RetryAfter, _ = wire.ParseRetryAfter([]byte(f.Value), time.Now())
 		case "grpc-retry-pushback-ms":
@@ -114,13 +111,42 @@ func (m *h2Conn) describe(s *h2Stream, fields []hpack.HeaderField) {
 			}
 		}
 	}
-	switch {
-	case !s.grpc, status != 0 && status != 200:
-		if status != 0 {
-			s.x.Status = status
+}
+
+// statusIn is the status of a response that its head or its trailers tell; 0 if they do
+// not, as the head of most responses of gRPC.
+func (s *h2Stream) statusIn(fields []hpack.HeaderField) int {
+	status := 0
+	grpc := ""
+	for _, f := range fields {
+		switch f.Name {
+		case ":status":
+			status = statusOf(f.Value)
+		case "grpc-status":
+			grpc = f.Value
 		}
-	case s.response.last() || status == 0:
-		s.x.Status = grpcStatus(grpc)
+	}
+	if s.grpc && (status == 0 || status == 200 && s.response.last()) {
+		return grpcStatus(grpc)
+	}
+	if s.grpc && status == 200 {
+		return 0
+	}
+	return status
+}
+
+// withheld records what the dependency answered as far as it is there, until its caller gets it.
+func (s *h2Stream) withheld() {
+	if !s.x.open || s.x.answering || s.ours || s.duplicate {
+		return
+	}
+	for _, fields := range s.response.heads {
+		if status := s.statusIn(fields); status != 0 && !interim(fields) {
+			s.x.Own = status
+		}
+	}
+	if trailers := s.response.trailers; trailers != nil && s.grpc {
+		s.x.Own = s.statusIn(trailers)
 	}
 }
 

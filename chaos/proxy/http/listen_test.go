@@ -82,7 +82,7 @@ func untouched(l *testLink, c, up *wiretest.Caller) {
 	up.Expect(wiretest.Get)
 	up.Send(wiretest.OK)
 	c.Expect(wiretest.OK)
-	if x := l.Next(); x.Ending != evidence.Answered || x.Status != 200 || x.Faults != 0 {
+	if x := l.Next(); x.Ending != evidence.Answered || x.Status != 200 || x.Faults != 0 || x.Own != 0 {
 		l.T.Errorf("recorded %+v, want it untouched", x)
 	}
 }

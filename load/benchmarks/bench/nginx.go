@@ -15,6 +15,9 @@ import (
 type Nginx struct {
 	Process
 	Socket string // of the same server
+
+	// The same server over TLS, by HTTP/2 without TLS, and by HTTP/2 over TLS: ip:port.
+	TLS, H2, H2TLS string
 }
 
 const nginxConf = `
@@ -32,6 +35,11 @@ http {
 	server {
 		listen %[2]s backlog=16384;
 		listen unix:%[1]s/http.sock backlog=16384;
+		listen %[3]s backlog=16384 ssl;
+		listen %[4]s backlog=16384 http2;
+		listen %[5]s backlog=16384 ssl http2;
+		ssl_certificate %[1]s/tls.pem;
+		ssl_certificate_key %[1]s/tls.pem;
 		location / { return 200 "hello, world"; }
 		location = /status { stub_status; }
 		location = /large { root %[1]s; }
@@ -45,8 +53,15 @@ func StartNginx(ctx context.Context, dir string, large int64) (*Nginx, error) {
 	if program == "" {
 		return nil, errors.New("nginx is not installed")
 	}
-	addr, err := FreeAddr()
-	if err != nil {
+	var addrs [4]string // plain, over TLS, HTTP/2, HTTP/2 over TLS
+	for i := range addrs {
+		addr, err := FreeAddr()
+		if err != nil {
+			return nil, err
+		}
+		addrs[i] = addr
+	}
+	if err := writeCertificate(filepath.Join(dir, "tls.pem")); err != nil {
 		return nil, err
 	}
 	// Its worker is another user's: it must be able to enter.
@@ -61,11 +76,11 @@ func StartNginx(ctx context.Context, dir string, large int64) (*Nginx, error) {
 		return nil, err
 	}
 	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, addr), 0o644); err != nil {
+	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, addrs[0], addrs[1], addrs[2], addrs[3]), 0o644); err != nil {
 		return nil, err
 	}
-	p, err := Start(ctx, addr, program, "-c", conf)
-	return &Nginx{p, filepath.Join(dir, "http.sock")}, err
+	p, err := Start(ctx, addrs[0], program, "-c", conf)
+	return &Nginx{Process: p, Socket: filepath.Join(dir, "http.sock"), TLS: addrs[1], H2: addrs[2], H2TLS: addrs[3]}, err
 }
 
 // Requests is how many it has answered so far, this one included.

@@ -1,0 +1,56 @@
+package agents
+
+import "time"
+
+// A stopwatch is the clock of a process: monotonic, from its own base.
+type stopwatch struct{ base time.Time }
+
+func startWatch() stopwatch { return stopwatch{time.Now()} }
+
+func (s stopwatch) now() time.Duration { return time.Since(s.base) }
+
+// at is the time of a reading.
+func (s stopwatch) at(reading time.Duration) time.Time { return s.base.Add(reading) }
+
+// of is the reading at a time of this process.
+func (s stopwatch) of(at time.Time) time.Duration { return at.Sub(s.base) }
+
+// drift is by how much two clocks run apart at most, in parts: 100 ppm, where crystals
+// are specified to 20 to 50 each.
+const drift = 100e-6
+
+// An offset is by how much another clock is ahead of ours, and how far that may be off.
+// An exchange of messages tells it: ours left at t1, came at t2 of theirs, was answered
+// at t3 of theirs, and the answer came at t4. Wherever in between the time on the wire
+// was spent, the offset is within half of it of the middle.
+type offset struct {
+	ahead, within time.Duration
+	at            time.Duration // of our clock, when it was measured
+	known         bool
+}
+
+// exchanged is the offset that an exchange tells.
+func exchanged(t1, t2, t3, t4 time.Duration) offset {
+	return offset{ahead: ((t2 - t1) + (t3 - t4)) / 2, within: ((t4-t1)-(t3-t2)+1)/2 + time.Nanosecond, at: t4, known: true}
+}
+
+// bound is how far it may be off at a time of our clock.
+func (o offset) bound(now time.Duration) time.Duration {
+	age := max(now-o.at, o.at-now)
+	return o.within + time.Duration(drift*float64(age)) + time.Nanosecond
+}
+
+// better is the one of two that is known within less at a time.
+func (o offset) better(p offset, now time.Duration) offset {
+	if !o.known || p.known && p.bound(now) < o.bound(now) {
+		return p
+	}
+	return o
+}
+
+// apart is how far a time of the other clock, turned into ours by o, may be off at now,
+// as a later measurement knows.
+func (o offset) apart(later offset, now time.Duration) time.Duration {
+	moved := later.ahead - o.ahead
+	return min(max(moved, -moved)+later.bound(now), o.bound(now))
+}

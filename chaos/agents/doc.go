@@ -1,0 +1,42 @@
+// Package agents has the load of a run sent by other machines.
+//
+//	run ──▶ Coordinator ──plan, start, pulse, halt──▶ broker ──▶ Agent ──▶ load.Run ──▶ system under test
+//	             ▲                                      │           │
+//	             └────────── samples, seconds ◀─stream──┴──spool◀───┘
+//
+// Nothing here elects, replicates or queues: that is the broker's work, NATS with
+// JetStream, embedded or one that is there already. Nothing here places processes
+// either: people, systemd or Kubernetes start agents.
+//
+// # Design
+//
+// An agent sends stripes of the schedule (load.Stripes): the union of all is the
+// schedule of one process, arrival for arrival. What it sees it hands over sample by
+// sample, and the run records that as if its own event loops had seen it: histograms,
+// limits, rulings and reports of one process and of many are made by the same code of
+// the same samples. What that costs the coordinator is in docs/agents.md.
+//
+// Targets, links and faults are the coordinator's. An agent touches nothing but the
+// addresses that its own allow-list has, whatever a plan says, reads no file and no
+// environment that a plan names, and takes one plan, once.
+//
+// Leases go both ways. An agent that is not heard of for LostAfter is lost: its share is
+// unsent from then on, and nothing that stood has held. An agent that hears nothing for
+// StopAfter stops its load by itself.
+//
+// Clocks are monotonic, each with a base of its own; between two of them lies an
+// offset that is known within a bound (clock.go).
+package agents
+
+import "time"
+
+const (
+	// LostAfter is how long an agent may be unheard of before it is lost.
+	LostAfter = 3 * time.Second
+	// StopAfter is how long an agent that hears nothing of its run goes on.
+	StopAfter = 5 * time.Second
+
+	lookEvery = 100 * time.Millisecond // at leases, and at what is due of a lost agent
+
+	maxMessage = 1 << 20 // bytes: the broker takes no more
+)

@@ -1,0 +1,193 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/wire"
+)
+
+// mostAudit bounds the answer to an audit: a million ids are some 50 MB.
+const mostAudit = 256 << 20
+
+// auditDuring asks for the numbers that are asked for while there is load, until ctx
+// is done or what it returns is called, which then waits.
+func (d *drive) auditDuring(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for _, a := range d.x.Load.Audit {
+		if a.Every <= 0 {
+			continue
+		}
+		wg.Go(func() {
+			tick := time.NewTicker(a.Every)
+			defer tick.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+				if time.Since(d.start) < 0 {
+					continue // it is the warm-up
+				}
+				if at, found := d.ask(ctx, a); ctx.Err() == nil {
+					found.During = true
+					d.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAudit, Audit: found})
+				}
+			}
+		})
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// auditEnd waits for things to settle, and asks what is there. Where a run is stopped,
+// it is asked no more.
+func (d *drive) auditEnd(ctx context.Context) {
+	l := d.x.Load
+	if l.Settle > 0 && ctx.Err() == nil {
+		d.phase("settling", fmt.Sprintf("the load has ended: %s for things to settle", l.Settle))
+		select {
+		case <-ctx.Done():
+		case <-time.After(l.Settle):
+		}
+	}
+	if len(l.Audit) > 0 && ctx.Err() == nil {
+		d.phase("audit", "what is there in the end is asked for")
+	}
+	for _, a := range l.Audit {
+		if ctx.Err() != nil {
+			d.add(evidence.Event{Kind: evidence.KindAudit, Audit: &evidence.Audit{Name: a.Name, Why: "the run was stopped before it was asked"}})
+			continue
+		}
+		at, found := d.askUntilWell(ctx, a)
+		if a.IDs != "" {
+			if err := evidence.WriteAudit(d.rec.dir, found); err != nil {
+				found.Whole, found.Why = false, err.Error()
+			}
+		}
+		d.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAudit, Audit: found})
+		if !found.Whole {
+			d.progress.event(fmt.Sprintf("audit %s: %s", a.Name, found.Why))
+		}
+	}
+}
+
+// askAgain is how long after an audit that was not answered it is asked again.
+const askAgain = 500 * time.Millisecond
+
+// askUntilWell asks an audit, and for as long as its timeout is asks it again where no
+// answer came, or one that says that the target is not well yet: it may be slow to come
+// back from a fault.
+func (d *drive) askUntilWell(ctx context.Context, a experiment.Audit) (at time.Duration, found *evidence.Audit) {
+	for began := time.Now(); ; {
+		at, found = d.ask(ctx, a)
+		unwell := !found.Whole && (found.Status == 0 || found.Status >= 500)
+		if !unwell || time.Since(began)+askAgain > a.Timeout {
+			return at, found
+		}
+		select {
+		case <-ctx.Done():
+			return at, found
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// ask asks one audit; at is when.
+func (d *drive) ask(ctx context.Context, a experiment.Audit) (at time.Duration, found *evidence.Audit) {
+	began := time.Now()
+	found = &evidence.Audit{Name: a.Name}
+	body, err := d.fetch(ctx, a, found)
+	if err == nil {
+		err = takeAudit(found, a, body, d.plan.Run)
+	}
+	found.Whole, found.Took = err == nil, evidence.Seconds(time.Since(began))
+	if err != nil {
+		found.Why = err.Error()
+		if d.rec.mask != nil {
+			found.Why = d.rec.mask(found.Why)
+		}
+	}
+	return max(0, began.Sub(d.start)), found
+}
+
+func (d *drive) fetch(ctx context.Context, a experiment.Audit, found *evidence.Audit) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
+	defer cancel()
+	base, client := d.bed.Client(a.To)
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+a.Get, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	found.Status = resp.StatusCode
+	body, err := io.ReadAll(io.LimitReader(resp.Body, mostAudit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the answer broke off: %w", err)
+	case len(body) > mostAudit:
+		return nil, fmt.Errorf("the answer has more than %d MiB", mostAudit>>20)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		return nil, fmt.Errorf("the answer has status %d", resp.StatusCode)
+	}
+	return body, nil
+}
+
+// takeAudit reads what an audit asked for from the answer to it.
+func takeAudit(found *evidence.Audit, a experiment.Audit, body []byte, run uint64) error {
+	if a.Number != "" {
+		number, ok := numberIn(body, a.Number)
+		if !ok {
+			return errors.New("the answer has no number where it should be")
+		}
+		found.Number = &number
+		return nil
+	}
+	where, err := load.ParseFind(a.IDs, true)
+	if err != nil {
+		return err
+	}
+	if err := where.Each(body, func(text string) {
+		id, ok := wire.ParseID([]byte(text), run)
+		if !ok {
+			id = load.ForeignValue
+		}
+		found.IDs = append(found.IDs, id)
+	}); err != nil {
+		return fmt.Errorf("the answer is not as it should be: %w", err)
+	}
+	if a.Count != "" {
+		if n, ok := numberIn(body, a.Count); !ok || n != float64(len(found.IDs)) {
+			return fmt.Errorf("the answer has %d ids, and says itself that there are %v", len(found.IDs), n)
+		}
+	}
+	return nil
+}
+
+func numberIn(body []byte, where string) (float64, bool) {
+	find, err := load.ParseFind(where, false)
+	if err != nil {
+		return 0, false
+	}
+	text, ok := find.One(body)
+	number, err := strconv.ParseFloat(text, 64)
+	return number, ok && err == nil
+}

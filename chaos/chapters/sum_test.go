@@ -1,0 +1,55 @@
+package chapters
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/judge"
+)
+
+func TestSum(t *testing.T) {
+	const h, i, r = judge.Held, judge.Inconclusive, judge.Refuted
+	of := func(rulings ...judge.Ruling) (all []Entry) {
+		for k, ruling := range rulings {
+			all = append(all, Entry{Number: k + 1, From: evidence.Seconds(time.Duration(k) * 10 * time.Minute),
+				To: evidence.Seconds(time.Duration(k+1) * 10 * time.Minute), Faults: 1, Ruling: ruling,
+				Verdicts: []Verdict{{Ruling: ruling, Name: "c", Reason: "because", IDs: []uint64{uint64(k)}}}})
+		}
+		return all
+	}
+	many := func(n int, last judge.Ruling) []judge.Ruling { return append(make([]judge.Ruling, n-1), last) }
+	calm := of(h, i, h)
+	calm[1].Faults = 0
+	gap := of(h, i)
+	gap[1].Faults, gap[1].Blank = 0, "it was killed"
+	for _, c := range []struct {
+		name    string
+		entries []Entry
+		want    judge.Ruling
+		reason  string
+	}{
+		{"one refutes", of(h, h, r, i, r), r, "refuted in 2 of 5 chapters; the first is chapter 3 (20m to 30m): because"},
+		{"all held", of(h, h), h, "held in all of 2 chapters"},
+		{"one of 144 could not tell", of(many(144, i)...), h, "held in 143 of 144 chapters, inconclusive in 1; the first is chapter 144"},
+		{"one of 20 is not more than 5%", of(many(20, i)...), h, "held in 19 of 20"},
+		{"one of 19 is", of(many(19, i)...), i, "more than the 5% of max_inconclusive"},
+		{"none could tell", of(i, i), i, "inconclusive in all of 2 chapters"},
+		{"none at all", nil, i, "no chapter was judged"},
+		{"one without a fault says nothing", calm, h, "held in all of 2 chapters (1 more had no fault"},
+		{"but a gap does", gap, i, "held in 1 of 2 chapters"},
+	} {
+		s := Sum{Claims: []judge.Verdict{{Claim: "that it holds", Kind: "steady", Name: "c", Line: 7}}, Chaos: true, MostOpen: 0.05}
+		for k := range c.entries {
+			s.Add(&c.entries[k])
+		}
+		got := s.Verdicts()[0]
+		if got.Ruling != c.want || !strings.Contains(got.Reason, c.reason) || got.Claim != "that it holds" || got.Line != 7 {
+			t.Errorf("%s: %s: %s", c.name, got.Ruling, got.Reason)
+		}
+		if c.want == r && len(got.IDs) != 2 {
+			t.Errorf("%s: ids %v", c.name, got.IDs)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package evidence
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/stormctl/stormctl/load/input"
+)
+
+// packedSuffix is the end of the name of a file of records that is compressed.
+const packedSuffix = ".gz"
+
+// Pack compresses the records of a directory that is not written to any more. Each
+// file is written anew beside, and takes the place of the old one once it is whole: a
+// Pack that was killed leaves what there was.
+func Pack(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "evidence", "*"+linkSuffix)) // the pattern is sound
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := pack(file); err != nil {
+			return fmt.Errorf("compress %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+func pack(file string) (err error) {
+	in, err := input.OpenBelow(filepath.Dir(file), filepath.Base(file))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	beside := file + packedSuffix + ".new"
+	out, err := os.OpenFile(beside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(beside) // what it was made from is still there
+		}
+	}()
+	buffered := bufio.NewWriterSize(out, 1<<18)
+	packer, _ := gzip.NewWriterLevel(buffered, gzip.BestSpeed) // a level that there is
+	_, err = io.Copy(packer, in)
+	if err = errors.Join(err, packer.Close(), buffered.Flush(), out.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(beside, file+packedSuffix); err != nil {
+		return err
+	}
+	return os.Remove(file)
+}
+
+// records is an open file of records, as it was written, compressed or not.
+type records struct {
+	io.Reader
+	name string
+	file *os.File
+}
+
+func (r *records) Close() error { return r.file.Close() }
+
+// openRecords opens a file of records, or the same compressed. More than a run writes
+// is an error, of what is compressed when it is read.
+func openRecords(dir, name string) (*records, error) {
+	f, err := input.OpenBelow(dir, name)
+	if errors.Is(err, os.ErrNotExist) {
+		if packed, packedErr := input.OpenBelow(dir, name+packedSuffix); packedErr == nil {
+			return unpack(packed)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || info.Size() > Most {
+		_ = f.Close() // it was only looked at
+		return nil, tooMuch(f.Name())
+	}
+	return &records{f, f.Name(), f}, nil
+}
+
+func unpack(f *os.File) (*records, error) {
+	unpacker, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<16))
+	if err != nil {
+		_ = f.Close() // it was only looked at
+		return nil, fmt.Errorf("read %s: %w", f.Name(), err)
+	}
+	return &records{&bounded{unpacker, Most, f.Name()}, f.Name(), f}, nil
+}
+
+// bounded is a reader that fails where there is more than there may be.
+type bounded struct {
+	from io.Reader
+	left int64
+	name string
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, tooMuch(b.name)
+	}
+	return n, err
+}
+
+func tooMuch(name string) error {
+	return fmt.Errorf("read %s: it has more than the %d bytes that a run writes", name, int64(Most))
+}

@@ -1,0 +1,121 @@
+package gameday
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+)
+
+// write writes a journal of n entries, the first two before it has a file.
+func write(t *testing.T, n int) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	j := NewJournal()
+	for i := range n {
+		if i == 2 {
+			if err := j.Open(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.Add(Entry{Who: "Ana", Role: "operator", Do: Noted, Text: fmt.Sprintf("note %d\n\"of two lines\"", i), Outcome: Done}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Add(Entry{Do: Noted}); !errors.Is(err, ErrOver) {
+		t.Errorf("a closed journal took an entry: %v", err)
+	}
+	return dir
+}
+
+func TestJournal(t *testing.T) {
+	dir := write(t, 5)
+	entries, whole, err := ReadJournal(dir)
+	if err != nil || !whole || len(entries) != 6 { // and its last line
+		t.Fatalf("%d entries, whole %v, %v; want 6, whole", len(entries), whole, err)
+	}
+	if e := entries[4]; e.N != 5 || e.Who != "Ana" || e.Do != Noted || e.Text != "note 4\n\"of two lines\"" {
+		t.Errorf("the fifth is %+v", e)
+	}
+	if err := NewJournal().Open(dir); err == nil {
+		t.Error("a journal was opened over another")
+	}
+}
+
+// Whatever is changed in a line but the last, or left out, put in or exchanged, is
+// found, and the error names a line there.
+func TestChangedJournal(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(lines [][]byte) [][]byte
+		want   string
+	}{
+		{"a word", func(l [][]byte) [][]byte { l[2] = bytes.Replace(l[2], []byte("Ana"), []byte("Eve"), 1); return l }, "line 3"},
+		{"a space", func(l [][]byte) [][]byte { l[0] = append(l[0], ' '); return l }, "line 1"},
+		{"left out", func(l [][]byte) [][]byte { return append(l[:2:2], l[3:]...) }, "line 2"},
+		{"the first left out", func(l [][]byte) [][]byte { return l[1:] }, "line 1"},
+		{"exchanged", func(l [][]byte) [][]byte { l[1], l[2] = l[2], l[1]; return l }, "line 1"},
+		{"put in", func(l [][]byte) [][]byte { return append(l[:3:3], append([][]byte{l[2]}, l[3:]...)...) }, "line 3"},
+		{"no entry", func(l [][]byte) [][]byte { l[4] = []byte("{"); return l }, "line 5"},
+		{"cut", func(l [][]byte) [][]byte { return l[:4] }, ""}, // is not whole
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := write(t, 5)
+			file := filepath.Join(dir, JournalFile)
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := tt.change(bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")))
+			if err := os.WriteFile(file, append(bytes.Join(lines, []byte("\n")), '\n'), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, whole, err := ReadJournal(dir)
+			if tt.want == "" {
+				if err != nil || whole {
+					t.Errorf("whole %v, %v; want it cut short", whole, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want+":") {
+				t.Errorf("%v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestSummary(t *testing.T) {
+	at := func(s float64) *evidence.Seconds { v := evidence.Seconds(s * 1e9); return &v }
+	op := Entry{Who: "Ana", Role: "operator", Outcome: Done}
+	with := func(do, on, text string, when *evidence.Seconds) Entry {
+		e := op
+		e.Do, e.On, e.Text, e.At = do, on, text, when
+		return e
+	}
+	refused := with(Inject, "bank", "", at(5))
+	refused.Outcome = "not now"
+	s := summaryOf([]Entry{
+		with(Enter, "", "", nil), with(Enter, "", "", nil), with(Predict, "claim", "held", nil), with(Predict, "claim", "refuted", nil),
+		refused, with(Inject, "bank", "", at(10)), with(Detected, "bank", "", at(12.5)), with(Detected, "bank", "", at(13)),
+		with(Mitigated, "bank", "", at(20)), with(Inject, "never", "", at(30)),
+	}, []evidence.Injection{{Name: "bank", Injected: 10 * time.Second, Healed: 15 * time.Second}, {Name: "never", Injected: -1}})
+	if len(s.People) != 1 || s.Done != 9 || s.Refused != 1 {
+		t.Errorf("%v, %d done, %d refused; want Ana, 9, 1", s.People, s.Done, s.Refused)
+	}
+	if len(s.Predictions) != 1 || s.Predictions[0].Ruling != "refuted" {
+		t.Errorf("predicted: %v, want the last word", s.Predictions)
+	}
+	if len(s.Faults) != 1 || s.Faults[0].Detected == nil || s.Faults[0].Detected.After != 2500*time.Millisecond ||
+		s.Faults[0].Mitigated == nil || s.Faults[0].Mitigated.After != 10*time.Second {
+		t.Errorf("faults: %+v", s.Faults)
+	}
+}

@@ -1,0 +1,224 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+// Effects claims that each request takes effect once, although messages are delivered twice
+// and answers are lost: whoever calls again must not have the work done again.
+//
+// An effect is a call that the dependency answered with success (below 400), also where a fault then
+// kept the answer from its caller. GET, HEAD, OPTIONS and TRACE have none (RFC 9110). A call may have
+// had an effect, or none, that no answer was seen of, or that was answered 5xx; one answered 4xx or 503, or
+// by a fault in the dependency's place, had none.
+//
+// What the caller knows of its request decides what there must be: of one that succeeded exactly so
+// many; of one that was never sent, that was refused, or that ended with a status of not_done, none; of any
+// other at most so many, for it may have been done.
+type Effects struct {
+	// The link on which effects are seen, or a list of links that lead to replicas of one dependency.
+	At    Links  `yaml:"at"`
+	Route string `yaml:"route"` // The route whose requests take effect.
+	// What takes effect: id, the request by its own id, or key, all requests of one Idempotency-Key together; absent means id.
+	Per string `yaml:"per"`
+	// Exactly so many effects of each; absent means 1.
+	Exactly int `yaml:"exactly"`
+	// What the dependency does with several calls of one Idempotency-Key: honoured, they are one effect, or ignored, each is one;
+	// absent means that it is not known, so that only an audit of the dependency could tell.
+	Keys    string `yaml:"keys"`
+	Path    string `yaml:"path"`     // Only calls with this path count; absent means all.
+	NotDone []int  `yaml:"not_done"` // Statuses by which the service promises its caller that nothing was done; absent means none.
+}
+
+// leastTwice is how many requests must have been delivered twice, or have been answered in vain.
+const leastTwice = 20
+
+func (c Effects) exactly() int { return max(1, c.Exactly) }
+
+func (c Effects) per() string {
+	if c.Per == "key" {
+		return "Idempotency-Key"
+	}
+	return "request"
+}
+
+func (c Effects) String() string {
+	return fmt.Sprintf("each %s of %s takes effect %s at %s", c.per(), c.Route, often(c.exactly()), c.At)
+}
+
+// Judge implements Claim.
+func (c Effects) Judge(run *evidence.Run) Verdict {
+	f := find(run, c, "effects")
+	f.over(c.At...)
+	link := c.At.in(run)
+	requests, known := frontOf(run, c.Route)
+	switch {
+	case link == nil:
+		f.open("at", noLink, c.At)
+		return f.verdict()
+	case !known:
+		f.open("exactly", noRoute, c.Route)
+		return f.verdict()
+	}
+	until := horizon(run)
+	f.rests(0, until, 0)
+	requests = endedBy(requests, until)
+	seen := c.effectsAt(run, link)
+	switch {
+	case seen.calls > 0 || seen.nameless == 0:
+	case c.Per == "key":
+		f.open("exactly", "no call over %q carries an Idempotency-Key: let requests have one and the system pass it on, or count per: id", c.At)
+		return f.verdict()
+	default:
+		f.open("exactly", "no call over %q carries the id of a request: let the system pass on X-Request-Id or traceparent", c.At)
+		return f.verdict()
+	}
+	t := c.tally(run, seen, requests)
+	c.write(f, t)
+	c.judgeMost(f, t, seen)
+	c.judgeLeast(f, t, seen)
+	c.judgeFailed(f, t, seen)
+	if t.twice < leastTwice && rulingOf(f.parts) != Refuted {
+		f.open("exactly", "only %s delivered twice, or answered in vain, and at least %d are needed to see what that does: "+
+			"duplicate or drop_response on a link to %q, or drop_response on %q, for longer", were(t.twice, "request was", "requests were"),
+			leastTwice, link.From, c.At)
+	}
+	f.typical("", "requests that were delivered twice, or answered in vain", t.examples...)
+	return f.verdict()
+}
+
+// certainty is what the caller knows of its request: whether it was done.
+type certainty uint8
+
+const (
+	not certainty = iota // it was not done
+	perhaps
+	surely // it was
+)
+
+func (c Effects) certaintyOf(s *load.Sample) certainty {
+	switch {
+	case s.Outcome == load.OK:
+		return surely
+	case s.Outcome == load.Unsent, s.Outcome == load.Refused, s.Status != 0 && slices.Contains(c.NotDone, s.Status):
+		return not
+	}
+	return perhaps
+}
+
+// effectCount is how many effects something had, at least and at most.
+type effectCount struct{ low, high int }
+
+func (n *effectCount) add(m effectCount) { n.low, n.high = n.low+m.low, n.high+m.high }
+
+// effectOf is that of one call.
+func effectOf(run *evidence.Run, x *evidence.Exchange) (n effectCount) {
+	switch own := x.OwnStatus(); {
+	case own >= 200 && own < 400:
+		n = effectCount{1, 1}
+	case own == 503, own >= 400 && own < 500:
+		return effectCount{}
+	case x.Ending == evidence.Injected && own == 0 && !answeredLate(run, x):
+		return effectCount{}
+	default:
+		n = effectCount{0, 1}
+	}
+	for i := range run.Faults {
+		if f := &run.Faults[i]; f.Does().Duplicates && x.HitBy(f.Index) {
+			n.high++ // of its second delivery no answer is recorded
+		}
+	}
+	return n
+}
+
+// answeredLate reports whether a fault answered a call that may have reached the dependency before.
+func answeredLate(run *evidence.Run, x *evidence.Exchange) bool {
+	for i := range run.Faults {
+		if f := &run.Faults[i]; f.Does().Answers && x.HitBy(f.Index) && f.Injected <= x.Begin {
+			return false
+		}
+	}
+	return true
+}
+
+// takesEffect reports whether a call counts.
+func (c Effects) takesEffect(x *evidence.Exchange) bool {
+	switch x.Method {
+	case "GET", "HEAD", "OPTIONS", "TRACE":
+		return false
+	}
+	return c.Path == "" || x.Path == c.Path
+}
+
+// ledger is the effects that were seen, by what they are counted per. It is made of a link; an
+// audit of what is there in the end would make another.
+type ledger struct {
+	by       map[uint64]effectCount // by request id, or by Idempotency-Key
+	calls    int                    // that carry what is counted per
+	nameless int                    // calls of which it is not known
+	unknown  int                    // calls that may have had an effect, and the second deliveries of which no answer is recorded
+	keyed    int                    // further calls of one Idempotency-Key, which the dependency may take for the first
+}
+
+// effectsAt reads the effects off a link.
+func (c Effects) effectsAt(run *evidence.Run, link *evidence.Link) ledger {
+	l := ledger{by: map[uint64]effectCount{}}
+	type call struct{ of, key uint64 }
+	first := map[call]effectCount{} // of keys that may be taken for one
+	for i := range link.Exchanges {
+		x := &link.Exchanges[i]
+		if !c.takesEffect(x) {
+			continue
+		}
+		of := x.ID
+		if c.Per == "key" {
+			of = x.Key
+		}
+		if of == 0 {
+			l.nameless++
+			continue
+		}
+		l.calls++
+		n := effectOf(run, x)
+		if n.low < n.high {
+			l.unknown++
+		}
+		if x.Key != 0 && c.Keys != "ignored" {
+			at := call{of, x.Key}
+			before, again := first[at]
+			sum := before
+			sum.add(n)
+			first[at] = sum
+			if again && c.Keys == "" && n.high > 0 && before.high > 0 {
+				l.keyed++
+			}
+			now := c.asOne(sum)
+			was := c.asOne(before)
+			n = effectCount{now.low - was.low, now.high - was.high}
+		}
+		all := l.by[of]
+		all.add(n)
+		l.by[of] = all
+	}
+	return l
+}
+
+// asOne is how many effects calls of one key have that the dependency takes, or may take, for one.
+func (c Effects) asOne(n effectCount) effectCount {
+	n.low = min(n.low, 1)
+	if c.Keys == "honoured" {
+		n.high = min(n.high, 1)
+	}
+	return n
+}
+
+// of is the effects of one; calls that carry no name may be its own.
+func (l ledger) of(what uint64) effectCount {
+	n := l.by[what]
+	n.high += l.nameless
+	return n
+}

@@ -1,0 +1,168 @@
+package rollup
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input"
+)
+
+// beside is the end of the name of a file that is written anew.
+const beside = ".new"
+
+// rollTicks merges the seconds of a segment into steps.
+func rollTicks(dir, name string, step time.Duration) error {
+	return replace(dir, name, func(w io.Writer) error {
+		var open *evidence.Tick
+		var last, bucket time.Duration
+		var wrong error
+		put := func() {
+			if open == nil || wrong != nil {
+				return
+			}
+			line, err := json.Marshal(evidence.Event{At: evidence.Seconds(open.At), Kind: evidence.KindTick, Tick: open})
+			if err == nil {
+				_, err = w.Write(append(line, '\n'))
+			}
+			wrong, open = err, nil
+		}
+		err := evidence.ReadTicks(dir, name, func(e evidence.Event) {
+			if e.Kind != evidence.KindTick || e.Tick == nil {
+				return
+			}
+			t, at := *e.Tick, e.At.Duration()
+			t.At = at
+			length := t.Longest.Duration()
+			if length == 0 {
+				length = min(at-last, at) // since the one before, the first of all at 0
+				if last == 0 {
+					length = min(at, time.Second)
+				}
+			}
+			last = at
+			if b := middle(at) / step; open == nil || b != bucket {
+				put()
+				t.Longest = evidence.Seconds(length)
+				open, bucket = &t, b
+			} else {
+				open.Merge(&t, length)
+			}
+		})
+		put()
+		return errors.Join(err, wrong)
+	})
+}
+
+// middle is in the second that ends at a time: it ends some milliseconds late.
+func middle(at time.Duration) time.Duration { return max(0, at-time.Second/2) }
+
+// rollLog merges the intervals of a segment's histogram log into steps.
+func rollLog(dir, name string, started time.Time, step time.Duration) error {
+	return replace(dir, name, func(w io.Writer) error {
+		in, err := input.OpenBelow(dir, name)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		out, err := hist.NewLogWriter(w, started, "stormctl")
+		if err != nil {
+			return err
+		}
+		m := merging{sums: map[string]*hist.Histogram{}}
+		for i, err := range hist.NewLogReader(in).Intervals() {
+			if err != nil {
+				return err
+			}
+			if b := middle(i.To) / step; b != m.bucket {
+				if err := m.put(out); err != nil {
+					return err
+				}
+				m.bucket = b
+			}
+			if err := m.add(i); err != nil {
+				return err
+			}
+		}
+		return m.put(out)
+	})
+}
+
+// merging is what comes together in one step of a log.
+type merging struct {
+	bucket   time.Duration
+	from, to time.Duration
+	tags     []string // in the order in which they came
+	sums     map[string]*hist.Histogram
+	any      bool
+}
+
+func (m *merging) add(i *hist.Interval) error {
+	if !m.any {
+		m.any, m.from = true, i.From
+	}
+	m.from, m.to = min(m.from, i.From), max(m.to, i.To)
+	sum := m.sums[i.Tag]
+	if sum == nil {
+		sum = hist.New()
+		m.sums[i.Tag] = sum
+		m.tags = append(m.tags, i.Tag)
+	}
+	return i.AddTo(sum)
+}
+
+func (m *merging) put(out *hist.LogWriter) error {
+	var all []hist.Tagged
+	for _, tag := range m.tags {
+		if h := m.sums[tag]; h.Count() > 0 {
+			all = append(all, hist.Tagged{Tag: tag, Histogram: h})
+		}
+	}
+	var err error
+	if len(all) > 0 {
+		err = out.Write(m.from, m.to, all...)
+	}
+	for _, h := range m.sums {
+		h.Reset()
+	}
+	m.any, m.to = false, 0
+	return err
+}
+
+// replace writes a file of a run directory anew beside, and puts it in its place once
+// it is whole and on the disk. A file that is not there stays so.
+func replace(dir, name string, write func(io.Writer) error) (err error) {
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	out, err := os.OpenFile(path+beside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(out, 1<<16)
+	err = write(w)
+	if err = errors.Join(err, w.Flush(), out.Sync(), out.Close()); err == nil {
+		err = os.Rename(path+beside, path)
+	}
+	if err != nil {
+		_ = os.Remove(path + beside) // the old one is still there
+		return fmt.Errorf("roll up %s: %w", name, err)
+	}
+	return nil
+}
+
+// Tidy removes what a roll-up that was killed left behind.
+func Tidy(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, evidence.SegmentsFolder, "*"+beside)) // the pattern is sound
+	for _, path := range left {
+		_ = os.Remove(path) // it is written anew in any case
+	}
+}

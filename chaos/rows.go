@@ -1,0 +1,47 @@
+package chaos
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
+)
+
+// tellSteps has the steps of routes recorded apart from them, as if each were a
+// route: they have their own times, and their own calls behind the system. It
+// must be called before anything is observed.
+func (rec *recorder) tellSteps(routes []load.Route) {
+	for _, r := range routes {
+		rec.rows = append(rec.rows, len(rec.steps))
+		rec.steps = append(rec.steps, false)
+		for range r.Then {
+			rec.steps = append(rec.steps, true)
+		}
+	}
+}
+
+// tellAccess makes the file of values for a load that has to do with data.
+func (rec *recorder) tellAccess(shards int) (err error) {
+	if len(rec.header.Access) == 0 {
+		return nil
+	}
+	rec.access = make([]bool, len(rec.header.Routes))
+	for _, a := range rec.header.Access {
+		rec.access[slices.Index(rec.header.Routes, a.Route)] = true
+	}
+	rec.values, err = evidence.CreateValues(filepath.Join(rec.dir, evidence.ValuesFile), shards, evidence.Most)
+	return err
+}
+
+// keepValue is what the load tells of values: that of a request comes right before
+// its sample.
+func (rec *recorder) keepValue(shard int, _, key, value uint64) { rec.values.Keep(shard, key, value) }
+
+// inRow gives a step the place of its own.
+func (rec *recorder) inRow(s load.Sample) load.Sample {
+	if rec.rows != nil {
+		s.Route = rec.rows[s.Route] + s.Step
+	}
+	return s
+}

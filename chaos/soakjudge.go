@@ -1,0 +1,155 @@
+package chaos
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/stormctl/stormctl/chaos/chapters"
+	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/load/input"
+)
+
+// experimentOf is the folder that has the experiment of a run directory, or of a chapter
+// of one.
+func experimentOf(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil && filepath.Base(filepath.Dir(abs)) == chapters.Folder {
+		return filepath.Dir(filepath.Dir(abs))
+	}
+	return dir
+}
+
+// readExperiment reads the experiment of a run directory, with what set changes of it.
+func readExperiment(dir string, set []string) (*experiment.Experiment, error) {
+	folder := experimentOf(dir)
+	text, err := input.ReadBelow(folder, ExperimentFile, experiment.File)
+	if err != nil {
+		return nil, err
+	}
+	return experiment.Parse(filepath.Join(folder, ExperimentFile), text, experiment.Options{Set: set})
+}
+
+// judgeSoak rules on a run by its chapters: by their evidence, where that is kept and
+// it is to be judged again, and otherwise by what they came to. It takes the memory of
+// one chapter. With set, a chapter without evidence says nothing. goesOn is whether the
+// soak does: then its present chapter is not judged yet.
+func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, error) {
+	run, err := evidence.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	x, err := readExperiment(dir, set)
+	if err != nil {
+		return nil, err
+	}
+	if claimsReplaced(set) {
+		run.ClaimLines = nil // they are other claims, which no line of the file has
+	}
+	sum := newSum(x, run.ClaimLines)
+	kept, err := eachChapter(dir, set, again, goesOn, sum.Claims, sum.Add)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := sum.Verdicts()
+	seen, err := readLogs(dir, run, nil)
+	if err != nil {
+		return nil, err
+	}
+	r := result.Of(x, run, verdicts, seen.times)
+	for i := range r.Links {
+		r.Links[i].Duration = result.NewSpread(seen.links[r.Links[i].Name])
+	}
+	r.Dir, r.Series = dir, seen.view
+	if seen.why != nil {
+		r.Notes = append(r.Notes, "there is nothing to draw over time: "+seen.why.Error())
+	}
+	r.Chapters = &result.Chapters{Held: sum.Count(judge.Held), Inconclusive: sum.Count(judge.Inconclusive),
+		Refuted: sum.Count(judge.Refuted), Kept: kept}
+	r.Notes = append(r.Notes, chaptersText(r.Chapters, dir))
+	return r, nil
+}
+
+// eachChapter calls each with what every chapter came to, in their order, and returns
+// those whose evidence is there.
+func eachChapter(dir string, set []string, again, goesOn bool, claims []judge.Verdict,
+	each func(*chapters.Entry)) (there []int, err error) {
+	entries, err := chapters.Entries(dir)
+	if err != nil {
+		return nil, err
+	}
+	if there, err = chapters.There(dir); err != nil {
+		return nil, err
+	}
+	known := 0 // of entries
+	next := func(number int) *chapters.Entry {
+		for ; known < len(entries) && entries[known].Number < number; known++ {
+			e := &entries[known]
+			if len(set) > 0 {
+				e.Verdicts, e.Blank = nil, "its evidence was not kept, and by what is claimed now it was not judged"
+				blankVerdicts(e, claims)
+			}
+			each(e)
+		}
+		if known < len(entries) && entries[known].Number == number {
+			known++
+			return &entries[known-1]
+		}
+		return nil
+	}
+	for _, number := range there {
+		e := next(number)
+		if e != nil && !again {
+			each(e)
+			continue
+		}
+		if e == nil && goesOn {
+			continue
+		}
+		if e, err = chapterAgain(dir, number, set, claims); err != nil {
+			return nil, err
+		}
+		each(e)
+	}
+	next(int(^uint(0) >> 1))
+	return there, nil
+}
+
+// chapterAgain judges a chapter by its evidence.
+func chapterAgain(dir string, number int, set []string, claims []judge.Verdict) (*chapters.Entry, error) {
+	folder := chapters.Dir(dir, number)
+	seen, err := evidence.ReadTimeline(folder)
+	if err != nil {
+		return nil, err
+	}
+	e := &chapters.Entry{Number: number, Started: seen.Started, Faults: len(seen.Faults), Ruling: judge.Inconclusive}
+	if c := seen.Chapter; c != nil {
+		e.From, e.To = c.From, c.From+evidence.Seconds(seen.End)
+	}
+	if r, err := judgeRecords(folder, set); err != nil {
+		e.Blank = "it could not be judged: " + err.Error()
+	} else {
+		fill(e, r)
+	}
+	blankVerdicts(e, claims)
+	return e, nil
+}
+
+// chaptersText says how many chapters came to what, and where to look at them.
+func chaptersText(c *result.Chapters, dir string) string {
+	text := fmt.Sprintf("%d chapters held, %d were inconclusive, %d refuted", c.Held, c.Inconclusive, c.Refuted)
+	if len(c.Kept) == 0 {
+		return text
+	}
+	at := c.Kept[0]
+	return fmt.Sprintf("%s; the evidence of %d is kept, and each can be looked at by itself: stormctl report %s",
+		text, len(c.Kept), chapters.Dir(dir, at))
+}
+
+// claimsReplaced reports whether set has other claims in the place of all.
+func claimsReplaced(set []string) bool {
+	return slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, "claims=") })
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/agents"
+)
+
+// leadOptions are the flags of run for a load that agents send.
+type leadOptions struct {
+	agents int
+	listen string
+	nats   string
+	token  string
+}
+
+func (o *leadOptions) AddFlags(f *pflag.FlagSet) {
+	f.IntVar(&o.agents, "agents", 0, "have so many agents send the load (stormctl agent), in the place of this process")
+	f.StringVar(&o.listen, "agents-listen", "127.0.0.1:0", "`ip:port` that agents come to; off loopback it speaks TLS")
+	f.StringVar(&o.nats, "nats", "", "`URL` of a NATS server with JetStream that agents come to, in the place of a broker in this process")
+	f.StringVar(&o.token, "agents-token", "", "the secret that agents join by, for agents that are started first (default one is drawn)")
+}
+
+// check says what is wrong with them for so many experiments.
+func (o *leadOptions) check(files int) error {
+	switch {
+	case o.agents < 0 || o.agents > 1000:
+		return fmt.Errorf("--agents: %d is not 1 to 1000", o.agents)
+	case o.agents == 0 && (o.nats != "" || o.token != ""):
+		return errors.New("--nats and --agents-token go with --agents")
+	case o.agents > 0 && files > 1:
+		return errors.New("--agents: an agent takes part in one run; give one FILE")
+	case o.token != "":
+		if err := agents.Token(o.token).Check(); err != nil {
+			return fmt.Errorf("--agents-token: %w", err)
+		}
+	}
+	return nil
+}
+
+// lead has agents send the load of a run; done ends that. Without --agents there is no
+// carrier.
+func (o *leadOptions) lead(ctx context.Context, say func(string)) (carrier chaos.Carrier, done func(), err error) {
+	if o.agents == 0 {
+		return nil, func() {}, nil
+	}
+	token := agents.Token(o.token)
+	if token == "" {
+		token = agents.NewToken()
+	}
+	join, end, err := o.broker(token)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := agents.Lead(ctx, join, o.agents, ownVersion(), say)
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	say(fmt.Sprintf("agents join by: stormctl agent --join '%s'", join))
+	return c, func() {
+		if err := c.Close(); err != nil {
+			say(err.Error())
+		}
+		end()
+	}, nil
+}
+
+// broker is where agents come to; end ends one that was started for it.
+func (o *leadOptions) broker(token agents.Token) (join agents.Join, end func(), err error) {
+	if o.nats != "" {
+		join, err = agents.ParseJoin(o.nats + "#" + string(token))
+		if err != nil {
+			return join, nil, fmt.Errorf("--nats: %w", err)
+		}
+		return join, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "stormctl-broker-")
+	if err != nil {
+		return join, nil, err
+	}
+	b, err := agents.StartBroker(o.listen, dir, token)
+	if err != nil {
+		return join, nil, errors.Join(fmt.Errorf("--agents-listen: %w", err), os.RemoveAll(dir))
+	}
+	return b.Join, func() {
+		b.Close()
+		_ = os.RemoveAll(dir) // what is left of it is in the folder for temporary files
+	}, nil
+}

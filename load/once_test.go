@@ -1,0 +1,20 @@
+package load
+
+import (
+	"os"
+	"testing"
+)
+
+// The tests run on the best transport for each plan, and TestTransports has those
+// run again on each one that do not go over all of them by themselves, by
+// everyTransport.
+const transportVariable = "STORMCTL_TEST_TRANSPORT"
+
+// once skips a test that goes over no transport where TestTransports would have
+// it run again.
+func once(t *testing.T) {
+	t.Helper()
+	if os.Getenv(transportVariable) != "" {
+		t.Skip("it goes over no transport")
+	}
+}
