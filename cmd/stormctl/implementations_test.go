@@ -31,7 +31,7 @@ var implementations = []implementation{
 		breakerTruths(5, 1), breakerFigures(5, 1), nil, noRetry},
 	{"replicas", ofModule("github.com/sony/gobreaker/v2"),
 		append(breakerTruths(6, 1)[1:], words(0, "breaker.instances", "1", "2")),
-		map[string]float64{"breaker opens": 18, "open time": 2000, "probes": 3}, nil, noRetry},
+		map[string]float64{"open time": 2000, "probes": 3}, nil, noRetry},
 	{"hystrix", ofModule("github.com/afex/hystrix-go"),
 		rateTruths(5 * time.Second), map[string]float64{
 			"share that opens it": 0.5, "window": 10_000, "open time": 5000, "timeout of a call": 1000, "calls in progress": 10,
