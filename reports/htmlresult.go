@@ -118,7 +118,7 @@ func (p *htmlPage) timeline(r *result.Result, d detail, bands []chart.Band, lane
 	lanes = append(lanes, eventLanes...)
 	faults := &chart.Chart{ID: "t-faults", Title: "Faults and events",
 		Desc: "When each fault was in force, and what else happened. Its letter or number marks it in the charts below.",
-		X: chart.Axis{Kind: chart.Time, Max: r.Seconds}, Lanes: lanes, Bands: bands, Sync: "t"}
+		X:    chart.Axis{Kind: chart.Time, Max: r.Seconds}, Lanes: lanes, Bands: bands, Sync: "t"}
 	if r.Series == nil || r.Series.Whole == nil || len(r.Series.Whole.Offered) == 0 {
 		p.StackNote = "There are no figures over time: the run ended before its first second did, or was made by an earlier version; " +
 			"stormctl judge finds them where there are any."

@@ -197,7 +197,9 @@ func TestLostAgentIsNamed(t *testing.T) {
 				t.Fatalf("%v\n%s", err, g.says.all())
 			}
 			v := r.Verdicts[0]
-			if v.Ruling != judge.Inconclusive || !strings.Contains(v.Reason, "agent lost was lost") || !strings.Contains(v.Reason, c.says) {
+			named := strings.Contains(v.Reason, "agent lost was lost") && strings.Contains(v.Reason, c.says)
+			late := strings.HasPrefix(v.Reason, "the harness was late") // a machine with too much to do: that is said first
+			if v.Ruling != judge.Inconclusive || !named && !late {
 				t.Errorf("%s: %s", v.Ruling, v.Reason)
 			}
 			run, err := evidence.Read(g.dir)

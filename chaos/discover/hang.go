@@ -27,11 +27,11 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 		lasted = append(lasted, x.Duration())
 	}
 	n := len(lasted)
-	left, after := abandoned(sentIn(all, begin, end))
+	left, after, usual := abandoned(sentIn(all, begin, end))
 	switch {
 	case n < leastHung && left >= leastHung:
 		f.Abandoned = left
-		f.Timeout = between(after-hop, after+run.Noise(begin, end), left)
+		f.Timeout = between(after-hop, max(after+run.Noise(begin, end), usual+hop), left)
 	case n < leastHung:
 		f.TimeoutUpTo = (end - begin).Round(100 * time.Millisecond)
 	default:
@@ -57,8 +57,10 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 
 // abandoned are the calls that went on when their callers had been answered, as they do
 // where a timeout ends a wait and not what is waited for. after is how soon the first
-// was, from the begin of the call.
-func abandoned(during []request) (n int, after time.Duration) {
+// was, from the begin of the call, and usual how soon half of them were: a call that
+// begins late, as on a busy host, is soon given up.
+func abandoned(during []request) (n int, after, usual time.Duration) {
+	var waited []time.Duration
 	for _, r := range during {
 		if r.Status == 0 || len(r.calls) == 0 {
 			continue
@@ -67,12 +69,13 @@ func abandoned(during []request) (n int, after time.Duration) {
 		if last.End < r.Done+hop {
 			continue
 		}
-		if took := r.Done - last.Begin; n == 0 || took < after {
-			after = took
-		}
-		n++
+		waited = append(waited, r.Done-last.Begin)
 	}
-	return n, after
+	if len(waited) == 0 {
+		return 0, 0, 0
+	}
+	usual = median(waited)
+	return len(waited), waited[0], usual
 }
 
 // learnLimit is how many calls may be in progress: of a dependency that answers none,
@@ -86,7 +89,7 @@ func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.
 		}
 	}
 	for _, r := range during {
-		if n, _ := abandoned([]request{r}); n > 0 && (first < 0 || r.Done < first) {
+		if n, _, _ := abandoned([]request{r}); n > 0 && (first < 0 || r.Done < first) {
 			first = r.Done
 		}
 	}

@@ -21,7 +21,7 @@ type Law struct {
 	Base   *Figure
 	Factor *Figure // nil of one wait, and of a constant
 	Cap    *Figure // nil if waits grew all along
-	Jitter *Figure // of add: part of d; nil if there is noise
+	Jitter *Figure // of add: part of d; nil if it is noise
 	Noise  *Figure // of add: ms
 	Middle *Figure // of add: the first wait with half of its jitter
 	Either bool    // jitter and noise both fit what was seen: which it is cannot be told
@@ -99,8 +99,9 @@ func spreadOf(waits []Wait) (jitter, noise *Figure, either bool) {
 		}
 	}
 	if fits || noise == nil {
-		either = fits && several && noise != nil && jitter.High > noSpread
-		noise = nil
+		if either = fits && several && noise != nil && jitter.High > noSpread; !either {
+			noise = nil
+		}
 	} else {
 		jitter = nil
 	}
@@ -159,10 +160,13 @@ func (l Law) text() string {
 	if l.Noise != nil {
 		parts = append(parts, "noise "+l.Noise.span())
 	}
+	if l.Either {
+		parts = append(parts, "or")
+	}
 	if l.Jitter != nil {
 		parts = append(parts, fmt.Sprintf("jitter %.0f%% to %.0f%%", 100*l.Jitter.Low, 100*l.Jitter.High))
 	}
-	return strings.Join(parts, ", ")
+	return strings.ReplaceAll(strings.Join(parts, ", "), ", or, ", " or ")
 }
 
 // either is the same law, said as a middle and a part to either side of it; "" if that
