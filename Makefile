@@ -51,7 +51,7 @@ test: deps ## everything, with the race detector
 	$(GO) vet ./...
 	$(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
 	$(GO) test -vet=off -timeout 10m -parallel 2 -run '$(MEASURED)' ./cmd/stormctl
-	$(GO) test -vet=off -race -timeout 10m ./chaos/judge -seeds 1 -model-seeds 1 -short
+	$(GO) test -vet=off -race -short -timeout 10m ./chaos/judge -seeds=1 -model-seeds=1
 	$(GO) test -vet=off -race -timeout 10m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
 	$(GO) test -vet=off -race -timeout 10m -parallel 2 -skip '$(MEASURED)' ./cmd/...
 	$(MAKE) --no-print-directory cross
