@@ -107,7 +107,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{host: "a", headers: [][2]string{{"transfer-encoding", "chunked"}}, want: "Transfer-Encoding"},
 		{host: "a", headers: [][2]string{{"Content-Length", "5"}}, body: "${id}", want: `Content-Length: "5", but the body has 32 bytes`},
 		{host: "a", path: "/${id", want: `path: placeholder "${id" is not closed by }; a plain ${ is written $${`},
-		{host: "a", path: "/${Id}", want: "path: unknown placeholder ${Id}: there are ${id}, ${seq}, ${rand:LOW-HIGH} and ${data.COLUMN}"},
+		{host: "a", path: "/${Id}", want: "path: unknown placeholder ${Id}: there are ${id}, ${seq}, ${key}, ${rand:LOW-HIGH} and ${data.COLUMN}"},
 		{host: "a", headers: [][2]string{{"A", "${}"}}, want: "header A: unknown placeholder ${}"},
 		{host: "a", body: "x${next.x}", want: "body: unknown placeholder ${next.x}"},
 		{host: "a", body: "x${prev.x}", want: "body: placeholder ${prev.x}: there is no response before this request"},
