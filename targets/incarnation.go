@@ -36,7 +36,8 @@ type incarnation struct {
 // the command has been executed.
 func launch(p Process, program string) (*incarnation, error) {
 	if os.Getenv(superviseEnv) != "" {
-		return nil, errors.New("this process was started as a supervisor: targets.Supervise must be called first in main") // or each would start the next
+		// Or each would start the next.
+		return nil, errors.New("this process was started as a supervisor: targets.Supervise must be called first in main")
 	}
 	output, offset, err := p.openOutput()
 	if err != nil {

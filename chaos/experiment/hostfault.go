@@ -98,10 +98,11 @@ func (Exec) Required() []string { return []string{"inject", "heal"} }
 type NetPartition struct {
 	// Targets with host: own, in groups like [[n1], [n2, n3]]: no packet goes from one group to another; who is in none,
 	// and the load, reach all. Instead of netns.
-	Between   [][]string `yaml:"between"`
-	Netns     string     `yaml:"netns"`     // The network namespace, as ip-netns names it; limits: {netns: [...]} must allow it.
-	Peers     []string   `yaml:"peers"`     // With netns: CIDRs that are cut off; absent means everybody but the namespace's own loopback.
-	Direction string     `yaml:"direction"` // With netns: both (default), in (what comes from them is lost) or out (what goes to them is lost).
+	Between [][]string `yaml:"between"`
+	Netns   string     `yaml:"netns"` // The network namespace, as ip-netns names it; limits: {netns: [...]} must allow it.
+	Peers   []string   `yaml:"peers"` // With netns: CIDRs that are cut off; absent means everybody but the namespace's own loopback.
+	// With netns: both (default), in (what comes from them is lost) or out (what goes to them is lost).
+	Direction string `yaml:"direction"`
 }
 
 func (n *NetPartition) Defaults() { n.Direction = "both" }

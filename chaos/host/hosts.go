@@ -161,7 +161,8 @@ func (n *Network) Check(ctx context.Context) error {
 			return fmt.Errorf("host: own: %s is not installed (of the packages iproute2 and util-linux)", tool)
 		}
 	}
-	if err := try(ctx, "", []string{"unshare", "--net", "sh", "-c", "ip link add name sc0 type veth peer name sc1 && " + forward}); err != nil {
+	const pair = "ip link add name sc0 type veth peer name sc1 && "
+	if err := try(ctx, "", []string{"unshare", "--net", "sh", "-c", pair + forward}); err != nil {
 		return fmt.Errorf("host: own: targets %s cannot be given network namespaces of their own "+
 			"(it needs CAP_NET_ADMIN and CAP_SYS_ADMIN, as root has them, a kernel with veth, and /proc/sys that can be written): %w",
 			strings.Join(n.names, ", "), err)
@@ -170,6 +171,7 @@ func (n *Network) Check(ctx context.Context) error {
 }
 
 func (n *Network) Plan() Plan {
-	return Plan{fmt.Sprintf("a network namespace and a veth pair for each of %s, and one that routes between them", strings.Join(n.names, ", ")),
+	names := strings.Join(n.names, ", ")
+	return Plan{fmt.Sprintf("a network namespace and a veth pair for each of %s, and one that routes between them", names),
 		"the namespaces and the veth pairs deleted"}
 }

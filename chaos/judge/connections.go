@@ -221,17 +221,19 @@ func (c Connections) judgeRefused(f *finding, s storm) {
 	}
 	f.numbers.Add("refused", float64(refused))
 	if c.Refused != nil && read == 0 {
-		f.open("refused", "of no connection on %s it was read whether the server let it in: give the link greeting: with the protocol that is spoken, without TLS",
-			c.Link)
+		f.open("refused", "of no connection on %s it was read whether the server let it in: "+
+			"give the link greeting: with the protocol that is spoken, without TLS", c.Link)
 		return
 	}
 	m := measure{name: "refused", seen: interval(refused, refused+unread), sample: len(s.conns),
-		says: fmt.Sprintf("%s refused", ofThem(refused, len(s.conns), "connection", "connections")), allowed: Bound{math.Inf(-1), math.Inf(1)}, note: true}
+		says:    fmt.Sprintf("%s refused", ofThem(refused, len(s.conns), "connection", "connections")),
+		allowed: Bound{math.Inf(-1), math.Inf(1)}, note: true}
 	if refused > 0 {
 		m.says += " (" + codesText(codes) + ")"
 	}
 	if unread > 0 {
-		m.hidden, m.settle = were(unread, "connection", "connections")+" whose beginning could not be read", "leave TLS out between caller and link"
+		m.hidden = were(unread, "connection", "connections") + " whose beginning could not be read"
+		m.settle = "leave TLS out between caller and link"
 	}
 	if c.Refused != nil {
 		m.note, m.allowed = false, atMost(*c.Refused)
@@ -319,7 +321,8 @@ func (s storm) settled(p profile, before int, healed, end time.Duration) (seen I
 		}
 	}
 	return Interval{float64(end - healed), math.Inf(1)},
-		fmt.Sprintf("%d were open before, and at most %d within the %s that the run went on after the healing at %s", before, most, short(end-healed), short(healed))
+		fmt.Sprintf("%d were open before, and at most %d within the %s that the run went on after the healing at %s",
+			before, most, short(end-healed), short(healed))
 }
 
 // level is how many were open over time.

@@ -59,11 +59,13 @@ type cacheSettings struct {
 
 var cacheKeys = []key[cacheSettings]{
 	{
-		Setting: Setting{Name: "store", Default: "redis", Values: "name of a link", Meaning: "the link to redis, with protocol: tcp; the other leads to the origin"},
+		Setting: Setting{Name: "store", Default: "redis", Values: "name of a link",
+			Meaning: "the link to redis, with protocol: tcp; the other leads to the origin"},
 		set:     func(s *cacheSettings, v string) error { s.store = v; return nil },
 	},
 	oneOf("fill", "coalesce", "what a miss does: aside goes to the origin by itself; coalesce waits for the one that went already; "+
-		"xfetch goes by itself, and now and then before the value expires (Vattani and others, VLDB 2015)", []string{"coalesce", "aside", "xfetch"},
+		"xfetch goes by itself, and now and then before the value expires (Vattani and others, VLDB 2015)",
+		[]string{"coalesce", "aside", "xfetch"},
 		func(s *cacheSettings) *string { return &s.fill }),
 	wait("ttl", "2s", "", "how long a value is kept", time.Millisecond, never,
 		func(s *cacheSettings) *time.Duration { return &s.ttl }),

@@ -14,7 +14,7 @@ import (
 // Config is what a relay of connections needs to know.
 type Config struct {
 	link.Config
-	Greeting     string // the protocol of what the dependency says first, which is read for its code: one of greeting.Protocols; "" reads nothing
+	Greeting     string // what the dependency says first is read as, for its code: one of greeting.Protocols; "" reads nothing
 	promoteAfter int    // small messages in a row that put a connection on the fast path; 0 means calmAfter
 }
 
