@@ -67,8 +67,11 @@ func New(c Config) *Watch {
 
 // Begin begins to watch. The clock is at 0 at start, a warm-up after the load
 // begins; stats are the load's.
-func (w *Watch) Begin(start time.Time, stats *load.Stats) {
-	w.start, w.stats, w.meter, w.cpu = start, stats, meter.Start(), meter.CPUTime()
+func (w *Watch) Begin(start time.Time, stats *load.Stats) { w.begin(start, stats, meter.Start()) }
+
+// begin is Begin with a meter of the host that was started before.
+func (w *Watch) begin(start time.Time, stats *load.Stats, m *meter.Meter) {
+	w.start, w.stats, w.meter, w.cpu = start, stats, m, meter.CPUTime()
 	go w.loop()
 }
 

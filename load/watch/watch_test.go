@@ -3,47 +3,79 @@ package watch
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/meter"
 )
+
+// stopped is a meter for tests that own time: its thread sleeps by the kernel's clock, and
+// would keep theirs from going on.
+func stopped() *meter.Meter {
+	m := meter.Start()
+	m.Stop()
+	return m
+}
 
 // The warm-up's last second ends where the clock is at 0, and the load's where
 // it ends; every request is in one of them, and those of the warm-up in no other
 // count.
 func TestSecondsOfAWarmupAndALoad(t *testing.T) {
-	const warmup = 1150 * time.Millisecond
-	var edges []time.Duration
-	var warm, measured uint64
-	w := New(Config{Rows: 1, Shards: 1, Warmup: warmup, Second: func(s Second) {
-		if s.From < 0 {
-			warm += s.Requests()
-		} else {
-			measured += s.Requests()
-		}
-		if len(edges) > 0 && s.From != edges[len(edges)-1] {
-			t.Errorf("a second from %v follows the one until %v", s.From, edges[len(edges)-1])
-		}
-		edges = append(edges, s.At)
-	}})
-	begun := time.Now()
-	w.Begin(begun.Add(warmup), load.NewStats(1, begun))
-	defer w.Close()
-	observe := load.Apart(warmup, w.Warm.Observe, w.Tally.Observe)
-	for _, at := range []time.Duration{0, warmup - 1, warmup, warmup + time.Millisecond} {
-		observe(0, load.Sample{Intended: at, Sent: at, Done: at + time.Millisecond})
-	}
-	observe(0, load.Sample{Intended: warmup, Outcome: load.Unsent})
-	time.Sleep(warmup + 100*time.Millisecond)
-	w.Stop()
-	const end = 200 * time.Millisecond
-	w.Rest(end)
-	w.Rest(end) // has no more to close
-	if n := len(edges); n < 3 || edges[0] > -50*time.Millisecond || !slices.Contains(edges, 0) || edges[n-1] != end {
-		t.Errorf("seconds end at %v", edges)
-	}
-	if total := w.WarmedUp(); warm != 2 || measured != 2 || total.All()[load.OK] != 2 || w.Tally.Total().All()[load.OK] != 2 {
-		t.Errorf("%d in the warm-up, %d after it, %v in all of it", warm, measured, total.All())
+	const warmup, end = 1150 * time.Millisecond, 200 * time.Millisecond
+	for _, tt := range []struct {
+		name string
+		late time.Duration // how long each flush of the warm-up takes, which keeps the watch from its clock
+		want []time.Duration
+	}{
+		// It looks at the clock each 100 ms, first at -1050 ms.
+		{"on time", 0, []time.Duration{-150 * time.Millisecond, 0, end}},
+		// It looks at -1050 ms + n × 300 ms.
+		{"late", 300 * time.Millisecond, []time.Duration{-150 * time.Millisecond, 0, end}},
+		{"later", 400 * time.Millisecond, []time.Duration{0, end}},
+		// From its first flush it is back at +150 ms: what the warm-up had left is one second.
+		{"too late", 1200 * time.Millisecond, []time.Duration{0, end}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := stopped()
+			synctest.Test(t, func(t *testing.T) {
+				var edges []time.Duration
+				var warm, measured uint64
+				begun := time.Now()
+				flush := func() {
+					if time.Since(begun) < warmup {
+						time.Sleep(tt.late)
+					}
+				}
+				w := New(Config{Rows: 1, Shards: 1, Warmup: warmup, Flush: flush, Second: func(s Second) {
+					if s.From < 0 {
+						warm += s.Requests()
+					} else {
+						measured += s.Requests()
+					}
+					if len(edges) > 0 && s.From != edges[len(edges)-1] {
+						t.Errorf("a second from %v follows the one until %v", s.From, edges[len(edges)-1])
+					}
+					edges = append(edges, s.At)
+				}})
+				w.begin(begun.Add(warmup), load.NewStats(1, begun), m)
+				observe := load.Apart(warmup, w.Warm.Observe, w.Tally.Observe)
+				for _, at := range []time.Duration{0, warmup - 1, warmup, warmup + time.Millisecond} {
+					observe(0, load.Sample{Intended: at, Sent: at, Done: at + time.Millisecond})
+				}
+				observe(0, load.Sample{Intended: warmup, Outcome: load.Unsent})
+				time.Sleep(warmup + end/2)
+				w.Stop()
+				w.Rest(end)
+				w.Rest(end) // has no more to close
+				if !slices.Equal(edges, tt.want) {
+					t.Errorf("seconds end at %v, want %v", edges, tt.want)
+				}
+				if total := w.WarmedUp(); warm != 2 || measured != 2 || total.All()[load.OK] != 2 || w.Tally.Total().All()[load.OK] != 2 {
+					t.Errorf("%d in the warm-up, %d after it, %v in all of it", warm, measured, total.All())
+				}
+			})
+		})
 	}
 }
 
