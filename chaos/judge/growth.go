@@ -99,6 +99,11 @@ type life struct{ first, last int }
 func (c Grows) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "growth")
 	lives := c.lives(run)
+	if len(lives) == 0 && run.Partial {
+		f.open("", "the run was cut, and its evidence is whole only up to %s, by when it is not known what %s takes"+toTheEnd,
+			short(horizon(run)), c.Target)
+		return f.verdict()
+	}
 	if len(lives) == 0 {
 		f.open("", "what %s takes is not known: only targets that the run has started are weighed, on Linux", c.Target)
 		return f.verdict()
@@ -121,10 +126,14 @@ func (c Grows) Judge(run *evidence.Run) Verdict {
 	return f.verdict()
 }
 
-// lives are the stretches of a run in which the target was one process.
+// lives are the stretches of a run in which the target was one process, as far as the
+// evidence is whole.
 func (c Grows) lives(run *evidence.Run) (all []life) {
-	pid := 0
+	pid, end := 0, horizon(run)
 	for i, t := range run.Ticks {
+		if run.Partial && t.At > end {
+			break
+		}
 		w, weighed := t.Targets[c.Target]
 		switch {
 		case !weighed: // it is gone, or could not be weighed in time

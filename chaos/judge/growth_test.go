@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,5 +235,34 @@ func TestGrowthAfterARestart(t *testing.T) {
 	}
 	if len(points) == 0 || points[0].At.Duration() < 200*time.Second {
 		t.Errorf("the course begins at %v", points)
+	}
+}
+
+// A run that was cut is ruled on as far as its evidence is whole: what the last moment has,
+// in which a target may have been ended with the run, is not looked at.
+func TestGrowthOfARunThatWasCut(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		of   grower
+		cut  time.Duration
+		c    Grows
+		want Ruling
+		says string
+	}{
+		{"level", grower{wobble: 0.2}, 20 * time.Minute, ofMemory(30), Held, ""},
+		{"a leak", grower{leak: 1, wobble: 0.2}, 20 * time.Minute, ofMemory(10), Refuted, ""},
+		{"too soon", grower{leak: 1}, 5 * time.Minute, ofMemory(10), Inconclusive, "a run of 8m0s or longer would tell"},
+		{"at once", grower{leak: 1}, time.Second, ofMemory(10), Inconclusive, "let the run come to its end"},
+	} {
+		c.of.length = 40 * time.Minute
+		run := c.of.run(1)
+		run.Partial, run.End = true, c.cut
+		run.Ticks = slices.DeleteFunc(run.Ticks, func(t evidence.Tick) bool { return t.At > c.cut })
+		last := &run.Ticks[len(run.Ticks)-1]
+		last.Targets = map[string]evidence.TargetTick{"shop": {Pid: 99, RSS: 1 << 20}}
+		v := c.c.Judge(run)
+		if v.Ruling != c.want || !strings.Contains(v.Reason, c.says) || strings.Contains(v.Reason, "started again") {
+			t.Errorf("%s: %v, want %v: %s", c.name, v.Ruling, c.want, v.Reason)
+		}
 	}
 }
