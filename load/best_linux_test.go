@@ -36,5 +36,21 @@ func TestBestTransport(t *testing.T) {
 		if got := TransportName(tt.plan); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
+		if tt.plan.Transport != "" {
+			continue
+		}
+		g, err := prepare(tt.plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.transport = newBest
+		l, err := newLoop(g, 0, newClock(time.Now()), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, isEpoll := l.net.(*epoll); isEpoll != (tt.want == Epoll) {
+			t.Errorf("%s: its loop has a %T, want %s", tt.name, l.net, tt.want)
+		}
+		l.close()
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// The tests run on the best transport for each plan, and TestTransports has those
-// run again on each one that do not go over all of them by themselves, by
-// everyTransport.
+// The tests run on the first of Transports, and TestTransports has those run again on
+// each of the others that do not go over all of them by themselves, by everyTransport.
+// Which one is the best for a plan is TestBestTransport's.
 const transportVariable = "STORMCTL_TEST_TRANSPORT"
 
 // once skips a test that goes over no transport where TestTransports would have
