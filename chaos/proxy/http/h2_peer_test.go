@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +19,7 @@ import (
 // peer is a caller or a dependency that sees every frame.
 type peer struct {
 	*http2.Framer
-	conn    *net.TCPConn
+	conn    *wiretest.Caller
 	t       *testing.T
 	block   bytes.Buffer
 	encoder *hpack.Encoder
@@ -29,7 +28,7 @@ type peer struct {
 }
 
 func newPeer(t *testing.T, c *wiretest.Caller) *peer {
-	p := &peer{Framer: http2.NewFramer(c, c.In), conn: c.TCPConn, t: t}
+	p := &peer{Framer: http2.NewFramer(c, c.In), conn: c, t: t}
 	p.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	p.encoder = hpack.NewEncoder(&p.block)
 	return p

@@ -199,10 +199,13 @@ func TestStreamToxicsMeetBulk(t *testing.T) {
 			var wg sync.WaitGroup
 			const size = 40 << 20 // more than all buffers on the way
 			wg.Go(func() {
-				all := make([]byte, size)
-				fill(all, 1, 0)
-				if _, err := c.Write(all); err != nil {
-					t.Error(err)
+				piece := make([]byte, 1<<20)
+				for at := 0; at < size; at += len(piece) {
+					fill(piece, 1, at)
+					if _, err := c.Write(piece); err != nil {
+						t.Errorf("%v: %s", err, c.State())
+						break
+					}
 				}
 				c.CloseWrite()
 			})
@@ -218,13 +221,13 @@ func TestStreamToxicsMeetBulk(t *testing.T) {
 					t.Error("the first bytes are not those that were sent")
 				}
 			} else {
-				t.Error(err)
+				t.Errorf("%v: %s", err, up.State())
 			}
 			remove()
 			rest, err := io.ReadAll(up.In)
 			want := make([]byte, len(rest))
 			if fill(want, 1, len(first)); err != nil || len(rest) != size-len(first) || !bytes.Equal(rest, want) {
-				t.Errorf("%d bytes followed, %v; want the %d others", len(rest), err, size-len(first))
+				t.Errorf("%d bytes followed, %v; want the %d others: %s", len(rest), err, size-len(first), up.State())
 			}
 			wg.Wait()
 			up.Close()

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -97,16 +99,61 @@ func (l *Link) Dial() *Caller {
 	if err != nil {
 		l.T.Fatal(err)
 	}
-	l.T.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(Patience))
-	return &Caller{conn.(*net.TCPConn), bufio.NewReader(conn), l.T}
+	return callerOf(l.T, conn)
 }
 
-// Caller is a client that sees every byte.
+// Caller is a client that sees every byte. Each read and each write takes Patience at most,
+// however long the connection has been open, unless a test has set a deadline of its own.
 type Caller struct {
 	*net.TCPConn
-	In *bufio.Reader
-	t  *testing.T
+	In          *bufio.Reader
+	t           *testing.T
+	read, wrote atomic.Int64 // bytes
+	reads       atomic.Bool  // have a deadline of the test's own
+	writes      atomic.Bool  // as well
+}
+
+func callerOf(t *testing.T, conn net.Conn) *Caller {
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(Patience)) // of what does not come through Read and Write, as io.Copy
+	c := &Caller{TCPConn: conn.(*net.TCPConn), t: t}
+	c.In = bufio.NewReader(c)
+	return c
+}
+
+func (c *Caller) Read(p []byte) (int, error) {
+	if !c.reads.Load() {
+		_ = c.TCPConn.SetReadDeadline(time.Now().Add(Patience)) // fails only if it is closed, as the read says
+	}
+	n, err := c.TCPConn.Read(p)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+func (c *Caller) Write(p []byte) (int, error) {
+	if !c.writes.Load() {
+		_ = c.TCPConn.SetWriteDeadline(time.Now().Add(Patience))
+	}
+	n, err := c.TCPConn.Write(p)
+	c.wrote.Add(int64(n))
+	return n, err
+}
+
+// SetReadDeadline is for the reads that follow, in the place of Patience.
+func (c *Caller) SetReadDeadline(at time.Time) error {
+	c.reads.Store(true)
+	return c.TCPConn.SetReadDeadline(at)
+}
+
+// SetWriteDeadline is SetReadDeadline for writes.
+func (c *Caller) SetWriteDeadline(at time.Time) error {
+	c.writes.Store(true)
+	return c.TCPConn.SetWriteDeadline(at)
+}
+
+// State is what has passed, and what the kernel says of the connection, for errors.
+func (c *Caller) State() string {
+	return fmt.Sprintf("%d bytes read, %d written; %s", c.read.Load(), c.wrote.Load(), kernelState(c.TCPConn))
 }
 
 func (c *Caller) Send(text string) {
@@ -134,7 +181,7 @@ func (c *Caller) End() error {
 		c.t.Fatalf("read %q before the end, want nothing", rest)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.t.Fatal("the connection did not end")
+		c.t.Fatalf("the connection did not end: %s", c.State())
 	}
 	return err
 }
@@ -162,9 +209,7 @@ func (d *Dependency) Take() *Caller {
 	if err != nil {
 		d.T.Fatal(err)
 	}
-	d.T.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(Patience))
-	return &Caller{conn.(*net.TCPConn), bufio.NewReader(conn), d.T}
+	return callerOf(d.T, conn)
 }
 
 func (d *Dependency) Address() string { return d.Addr().String() }
@@ -189,7 +234,7 @@ func Eventually(t *testing.T, what string, is func() bool) {
 func (c *Caller) Silent() {
 	c.t.Helper()
 	c.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
-	defer c.SetReadDeadline(time.Now().Add(Patience))
+	defer c.reads.Store(false)
 	if b, err := c.In.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Errorf("got %q, %v; want nothing yet", b, err)
 	}
