@@ -121,6 +121,7 @@ func TestHarnessRefutes(t *testing.T) {
 	open := make(map[int]bool)
 	try := func(t *testing.T, c rulingCase, seed int) trial {
 		got := c.run(t.Context(), seed, oneStep)
+		t.Logf("%.1f s, in which it used %.2f cores", got.took.Seconds(), got.cpu.Seconds()/max(1e-3, got.took.Seconds()))
 		switch got.outcome {
 		case right:
 		case leftOpen:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,10 +11,12 @@ import (
 	"testing"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/stormctl/stormctl/chaos/judge"
 )
 
-// shortRun is an experiment with tables of all kinds, and a claim that holds or
-// one that does not besides.
+// shortRun is an experiment with tables of all kinds, and a claim; refutedBesides is one
+// more, which its shop does not keep.
 const shortRun = `
 name: screen
 about: A shop leans on its bank, which fails for a moment, so that every table of the summary has something in it.
@@ -29,33 +32,59 @@ claims:
 
 const refutedBesides = "  - breaker: {route: pay, link: payments-of-cards, failures: 5}\n" // there is none
 
+var screenSizes = [][2]int{{60, 20}, {80, 24}, {200, 50}}
+
 // TestScreens runs stormctl on terminals of three sizes, as people see it: the
 // last line of the screen is the ruling, the terminal has broken no line
-// because it was too wide, and no word is cut.
+// because it was too wide, and no word is cut. What a run comes to is up to the
+// machine too: here it is what its result says.
 func TestScreens(t *testing.T) {
 	t.Parallel()
 	needTmux(t)
-	for _, tt := range []struct {
-		name, claims, ruling string
-		code                 string
-	}{
-		{"held", "", "HELD  1 of 1 claim", "0"},
-		{"broken", refutedBesides, "REFUTED  1 of 2 claims  breaker", "1"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			for _, size := range [][2]int{{60, 20}, {80, 24}, {200, 50}} {
-				t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
-					s := newScreen(t, size[0], size[1])
-					if err := os.WriteFile(filepath.Join(s.dir, "x.yaml"), []byte(shortRun+tt.claims), 0o644); err != nil {
-						t.Fatal(err)
-					}
-					if code := s.run("run", "x.yaml", "--out", "out"); code != tt.code {
-						t.Errorf("exit code %s, want %s", code, tt.code)
-					}
-					s.check(tt.ruling + "  out")
-				})
+	for _, size := range screenSizes {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			s := newScreen(t, size[0], size[1])
+			if err := os.WriteFile(filepath.Join(s.dir, "x.yaml"), []byte(shortRun+refutedBesides), 0o644); err != nil {
+				t.Fatal(err)
 			}
+			code := s.run("run", "x.yaml", "--out", "out")
+			ruling := rulingsOf(t, filepath.Join(s.dir, "out")).Ruling
+			if want := map[judge.Ruling]string{judge.Held: "0", judge.Refuted: "1", judge.Inconclusive: "3"}[ruling]; code != want {
+				t.Errorf("exit code %s, want %s: it is %s", code, want, ruling)
+			}
+			lines := strings.Split(strings.TrimRight(s.report(), "\n"), "\n")
+			last := lines[len(lines)-1]
+			if word := strings.ToUpper(ruling.String()); !strings.HasPrefix(last, word+"  ") || !strings.HasSuffix(last, "  out") {
+				t.Errorf("the report ends with %q, want %s", last, word)
+			}
+			s.check(last)
 		})
+	}
+}
+
+// TestScreensOfResults is TestScreens for results that stay what they are:
+// result.json of runs of shortRun, one of them with refutedBesides.
+func TestScreensOfResults(t *testing.T) {
+	t.Parallel()
+	needTmux(t)
+	for name, ruling := range map[string]string{"held": "HELD  1 of 1 claim  out", "refuted": "REFUTED  1 of 2 claims  breaker  out"} {
+		recorded, err := os.ReadFile("testdata/screens/" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range screenSizes {
+			t.Run(fmt.Sprintf("%s/%dx%d", name, size[0], size[1]), func(t *testing.T) {
+				s := newScreen(t, size[0], size[1])
+				err := errors.Join(os.Mkdir(filepath.Join(s.dir, "out"), 0o755), os.WriteFile(filepath.Join(s.dir, "out/result.json"), recorded, 0o644))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if code := s.run("report", "out"); code != "0" {
+					t.Errorf("exit code %s, want 0", code)
+				}
+				s.check(ruling)
+			})
+		}
 	}
 }
 
@@ -149,7 +178,7 @@ func (s *tmuxScreen) check(ruling string) {
 	}
 	whole := s.words()
 	all := s.fits()
-	_, summary, found := strings.Cut(all, "\nscreen\n")
+	_, summary, found := strings.Cut("\n"+all, "\nscreen\n")
 	if !found {
 		s.t.Fatalf("the summary does not begin with the name of the run:\n%s", all)
 	}
@@ -177,6 +206,16 @@ func (s *tmuxScreen) fits() string {
 // words are those of the summary where nothing needs to be broken.
 func (s *tmuxScreen) words() map[string]bool {
 	s.t.Helper()
+	whole := map[string]bool{}
+	for _, word := range strings.Fields(s.report()) {
+		whole[strings.TrimRight(word, ",")] = true
+	}
+	return whole
+}
+
+// report is the summary where nothing needs to be broken.
+func (s *tmuxScreen) report() string {
+	s.t.Helper()
 	program, err := exec.LookPath("stormctl")
 	if err != nil {
 		s.t.Fatal(err)
@@ -187,9 +226,5 @@ func (s *tmuxScreen) words() map[string]bool {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	whole := map[string]bool{}
-	for _, word := range strings.Fields(string(out)) {
-		whole[strings.TrimRight(word, ",")] = true
-	}
-	return whole
+	return string(out)
 }

@@ -5,7 +5,9 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -32,14 +34,12 @@ func TestScripts(t *testing.T) {
 }
 
 // exits CODE PROGRAM ARGS... runs a program that must exit with exactly that
-// code: "! exec" tells 2 from 0, but not from 1. What it printed is in the
-// files exit.stdout and exit.stderr, for grep.
+// code: "! exec" tells 2 from 0, but not from 1. 0|3 is for a run of which a busy
+// machine may leave open what it comes to.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
 	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
 	got := 0
 	if err := ts.Exec(args[1], args[2:]...); err != nil {
 		var exit *exec.ExitError
@@ -49,7 +49,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		got = exit.ExitCode()
 	}
 	ts.Logf("exit code %d", got)
-	if got != want {
-		ts.Fatalf("%s exited with %d, want %d", args[1], got, want)
+	if !slices.Contains(strings.Split(args[0], "|"), strconv.Itoa(got)) {
+		ts.Fatalf("%s exited with %d, want %s", args[1], got, args[0])
 	}
 }

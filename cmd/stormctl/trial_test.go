@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
@@ -33,6 +34,8 @@ type trial struct {
 	detail  string    // what was not as it must be
 	lies    []toldLie // what became of the lies about it
 	taken   bool      // the harness said itself that the machine was not its own
+	took    time.Duration
+	cpu     time.Duration // of the harness and its targets
 }
 
 // From what on a machine is not one run's own. On two cores that are, storms of
@@ -75,7 +78,9 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	cmd := exec.CommandContext(ctx, program, args...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
+	begun := time.Now()
 	out, err := cmd.Output()
+	took := time.Since(begun)
 	if cmd.ProcessState == nil {
 		return no("start", err)
 	}
@@ -85,6 +90,7 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 		return no(fmt.Sprintf("exit code %d (%v), no result", code, err), fmt.Errorf("%w\n%s", e, stderr.String()))
 	}
 	got := c.compare(code, r)
+	got.took, got.cpu = took, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
 	if got.lies, err = c.tell(filepath.Join(dir, "run"), steps); err != nil {
 		return no("lie about it", err)
 	}
