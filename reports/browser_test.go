@@ -11,126 +11,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"golang.org/x/net/websocket"
+	"github.com/stormctl/stormctl/reports/browsertest"
 )
 
 var pages = flag.String("pages", "", "a folder of HTML reports, for TestPagesInABrowser")
 
-// browser is a headless Chromium, spoken to by its DevTools protocol.
-type browser struct {
-	t      *testing.T
-	socket *websocket.Conn
-	id     int
-	events []event // that came while answers were waited for
-}
-
-type event struct {
-	ID        int             `json:"id"`
-	Method    string          `json:"method"`
-	SessionID string          `json:"sessionId"`
-	Params    json.RawMessage `json:"params"`
-	Result    json.RawMessage `json:"result"`
-	Error     *struct{ Message string }
-}
-
-func startBrowser(t *testing.T) *browser {
-	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("chromium is not installed: make deps")
-	}
-	profile, err := os.MkdirTemp("", "stormctl-browser-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(profile) })
-	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--disable-extensions",
-		"--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-port=0",
-		"--remote-allow-origins=*",
-		"--user-data-dir="+profile, "about:blank")
-	// Its helpers would go on writing into the profile for a while.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-	})
-	var port, path string
-	for range 600 { // it writes the file when it listens
-		text, _ := os.ReadFile(filepath.Join(profile, "DevToolsActivePort"))
-		if lines := strings.Split(string(text), "\n"); len(lines) > 1 && lines[1] != "" {
-			port, path = lines[0], lines[1]
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	socket, err := websocket.Dial("ws://127.0.0.1:"+port+path, "", "http://127.0.0.1/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { socket.Close() })
-	return &browser{t: t, socket: socket}
-}
-
-// call sends a command and waits for its answer, which it puts into answer.
-func (b *browser) call(session, method string, params map[string]any, answer any) {
-	b.t.Helper()
-	b.id++
-	message := map[string]any{"id": b.id, "method": method, "params": params}
-	if session != "" {
-		message["sessionId"] = session
-	}
-	if params == nil {
-		message["params"] = map[string]any{}
-	}
-	if err := websocket.JSON.Send(b.socket, message); err != nil {
-		b.t.Fatal(err)
-	}
-	for {
-		e := b.next()
-		if e.ID != b.id {
-			b.events = append(b.events, e)
-			continue
-		}
-		if e.Error != nil {
-			b.t.Fatalf("%s: %s", method, e.Error.Message)
-		}
-		if answer != nil {
-			if err := json.Unmarshal(e.Result, answer); err != nil {
-				b.t.Fatalf("%s: %v", method, err)
-			}
-		}
-		return
-	}
-}
-
-func (b *browser) next() event {
-	b.t.Helper()
-	_ = b.socket.SetReadDeadline(time.Now().Add(time.Minute))
-	var text []byte
-	if err := websocket.Message.Receive(b.socket, &text); err != nil {
-		b.t.Fatal(err)
-	}
-	var e event
-	if err := json.Unmarshal(text, &e); err != nil {
-		b.t.Fatal(err)
-	}
-	return e
-}
+// browser is a Chromium that looks at pages.
+type browser struct{ *browsertest.Browser }
 
 // view is how a page is looked at.
 type view struct {
@@ -173,17 +65,17 @@ return JSON.stringify({Wide: document.documentElement.scrollWidth, Plots: [...do
 const mostHeight = 10000
 
 // look opens the page as a view has it.
-func (b *browser) look(url string, v view) seen {
-	b.t.Helper()
+func (b browser) look(url string, v view) seen {
+	b.T.Helper()
 	var target struct{ TargetID string }
-	b.call("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.Call("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	var attached struct{ SessionID string }
-	b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	b.Call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	do := func(method string, params map[string]any, answer any) {
-		b.t.Helper()
-		b.call(attached.SessionID, method, params, answer)
+		b.T.Helper()
+		b.Call(attached.SessionID, method, params, answer)
 	}
-	defer b.call("", "Target.closeTarget", map[string]any{"targetId": target.TargetID}, nil)
+	defer b.Call("", "Target.closeTarget", map[string]any{"targetId": target.TargetID}, nil)
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		do(domain+".enable", nil, nil)
 	}
@@ -198,9 +90,9 @@ func (b *browser) look(url string, v view) seen {
 	do("Emulation.setEmulatedMedia", map[string]any{"media": media, "features": []map[string]any{{"name": "prefers-color-scheme",
 		"value": scheme}}}, nil)
 	do("Emulation.setScriptExecutionDisabled", map[string]any{"value": v.noScripts}, nil)
-	b.events = nil
+	b.Events = nil
 	do("Page.navigate", map[string]any{"url": url}, nil)
-	b.until(attached.SessionID, "Page.loadEventFired")
+	b.Await(attached.SessionID, "Page.loadEventFired")
 	// Two frames: observers have had their say, and what they made is drawn.
 	var out struct{ Result struct{ Value string } }
 	if !v.noScripts && !v.header {
@@ -220,11 +112,11 @@ func (b *browser) look(url string, v view) seen {
 		Plots []plot
 	}
 	if err := json.Unmarshal([]byte(out.Result.Value), &found); err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	// Without a style sheet a wide table is as wide as it is.
 	if s.plots = found.Plots; found.Wide > v.width && !v.header {
-		b.t.Errorf("the page is %d wide, the screen %d", found.Wide, v.width)
+		b.T.Errorf("the page is %d wide, the screen %d", found.Wide, v.width)
 	}
 	height := min(b.height(attached.SessionID), mostHeight)
 	s.plots = slices.DeleteFunc(s.plots, func(p plot) bool { return p.Y+p.H > height })
@@ -243,14 +135,14 @@ func (b *browser) look(url string, v view) seen {
 			"x": 0, "y": 0, "width": v.width, "height": height, "scale": scale}}, &shot)
 	data, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	if dir := os.Getenv("STORMCTL_PICTURES"); dir != "" {
 		_ = os.WriteFile(filepath.Join(dir, v.name+".png"), data, 0o644)
 	}
 	picture, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	s.picture = image.NewRGBA(picture.Bounds())
 	draw.Draw(s.picture, picture.Bounds(), picture, image.Point{}, draw.Src)
@@ -258,29 +150,17 @@ func (b *browser) look(url string, v view) seen {
 	return s
 }
 
-func (b *browser) until(session, method string) {
-	b.t.Helper()
-	for {
-		for _, e := range b.events {
-			if e.Method == method && e.SessionID == session {
-				return
-			}
-		}
-		b.events = append(b.events, b.next())
-	}
-}
-
-func (b *browser) height(session string) float64 {
+func (b browser) height(session string) float64 {
 	var m struct {
 		CSSContentSize struct{ Height float64 }
 	}
-	b.call(session, "Page.getLayoutMetrics", nil, &m)
+	b.Call(session, "Page.getLayoutMetrics", nil, &m)
 	return m.CSSContentSize.Height
 }
 
 // heard is what the page has said on its console, and what it has asked for.
-func (b *browser) heard(session string) (console, requests []string) {
-	for _, e := range b.events {
+func (b browser) heard(session string) (console, requests []string) {
+	for _, e := range b.Events {
 		if e.SessionID != session {
 			continue
 		}
@@ -321,7 +201,7 @@ var views = []view{
 }
 
 // lookAll looks at a page in every view.
-func lookAll(t *testing.T, b *browser, file string) {
+func lookAll(t *testing.T, b browser, file string) {
 	t.Helper()
 	jenkins := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self'; style-src 'self';")
@@ -332,7 +212,7 @@ func lookAll(t *testing.T, b *browser, file string) {
 	name := strings.TrimSuffix(filepath.Base(file), ".html")
 	for _, v := range views {
 		t.Run(v.name, func(t *testing.T) {
-			b.t = t
+			b.T = t
 			url := "file://" + file
 			if v.header {
 				url = jenkins.URL + "/" + name
@@ -355,7 +235,7 @@ func TestPagesInABrowser(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no pages in %s: %v", *pages, err)
 	}
-	b := startBrowser(t)
+	b := browser{browsertest.Start(t)}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".html"), func(t *testing.T) {
 			info, err := os.Stat(file)
@@ -377,7 +257,7 @@ func TestHTMLInABrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
-	b := startBrowser(t)
+	b := browser{browsertest.Start(t)}
 	page := []byte(pageOf(t, drawnRun()))
 	file := filepath.Join(t.TempDir(), "report.html")
 	if err := os.WriteFile(file, page, 0o600); err != nil {
@@ -392,7 +272,7 @@ func TestHTMLInABrowser(t *testing.T) {
 		"load":  func(w *bytes.Buffer) error { return LoadHTML(w, drawnLoad()) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b.t = t
+			b.T = t
 			var out bytes.Buffer
 			if err := render(&out); err != nil {
 				t.Fatal(err)

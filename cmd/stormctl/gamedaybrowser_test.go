@@ -2,169 +2,73 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/net/websocket"
+	"github.com/stormctl/stormctl/reports/browsertest"
 )
-
-// chromium is a headless browser, spoken to by its DevTools protocol.
-type chromium struct {
-	t      *testing.T
-	socket *websocket.Conn
-	id     int
-	said   []string // by consoles and by scripts that failed
-}
-
-type devtool struct {
-	ID     int             `json:"id"`
-	Method string          `json:"method"`
-	Params json.RawMessage `json:"params"`
-	Result json.RawMessage `json:"result"`
-	Error  *struct{ Message string }
-}
-
-func startChromium(t *testing.T) *chromium {
-	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("chromium is not installed: make deps")
-	}
-	profile := t.TempDir()
-	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
-		"--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-port=0", "--remote-allow-origins=*",
-		"--user-data-dir="+profile, "about:blank")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-	})
-	var lines []string
-	eventually(t, "Chromium listens", func() bool {
-		text, _ := os.ReadFile(filepath.Join(profile, "DevToolsActivePort"))
-		lines = strings.Split(string(text), "\n")
-		return len(lines) > 1 && lines[1] != ""
-	})
-	socket, err := websocket.Dial("ws://127.0.0.1:"+lines[0]+lines[1], "", "http://127.0.0.1/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { socket.Close() })
-	return &chromium{t: t, socket: socket}
-}
-
-// call sends a command and waits for its answer, which it puts into answer.
-func (b *chromium) call(session, method string, params map[string]any, answer any) {
-	b.t.Helper()
-	b.id++
-	message := map[string]any{"id": b.id, "method": method, "params": map[string]any{}}
-	if params != nil {
-		message["params"] = params
-	}
-	if session != "" {
-		message["sessionId"] = session
-	}
-	if err := websocket.JSON.Send(b.socket, message); err != nil {
-		b.t.Fatal(err)
-	}
-	for {
-		_ = b.socket.SetReadDeadline(time.Now().Add(2 * time.Minute))
-		var text []byte
-		if err := websocket.Message.Receive(b.socket, &text); err != nil {
-			b.t.Fatalf("%s: %v", method, err)
-		}
-		var e devtool
-		if err := json.Unmarshal(text, &e); err != nil {
-			b.t.Fatal(err)
-		}
-		switch {
-		case e.Method == "Runtime.exceptionThrown" || e.Method == "Runtime.consoleAPICalled" || e.Method == "Log.entryAdded":
-			b.said = append(b.said, string(e.Params))
-		case e.ID != b.id:
-		case e.Error != nil:
-			b.t.Fatalf("%s: %s", method, e.Error.Message)
-		default:
-			if answer != nil {
-				if err := json.Unmarshal(e.Result, answer); err != nil {
-					b.t.Fatalf("%s: %v", method, err)
-				}
-			}
-			return
-		}
-	}
-}
 
 // window is a page of a browser of its own: it shares no cookies with others.
 type window struct {
-	*chromium
+	*browsertest.Browser
 	session string
 }
 
 // open opens a page, as it is looked at in some width, light or dark.
-func (b *chromium) open(url string, width int, scheme string) window {
-	b.t.Helper()
+func open(b *browsertest.Browser, url string, width int, scheme string) window {
+	b.T.Helper()
 	var context struct{ BrowserContextID string }
-	b.call("", "Target.createBrowserContext", nil, &context)
+	b.Call("", "Target.createBrowserContext", nil, &context)
 	var target struct{ TargetID string }
-	b.call("", "Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": context.BrowserContextID}, &target)
+	b.Call("", "Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": context.BrowserContextID}, &target)
 	var attached struct{ SessionID string }
-	b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	b.Call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	w := window{b, attached.SessionID}
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
-		b.call(w.session, domain+".enable", nil, nil)
+		b.Call(w.session, domain+".enable", nil, nil)
 	}
 	w.looks(width, scheme)
-	b.call(w.session, "Page.navigate", map[string]any{"url": url}, nil)
+	b.Call(w.session, "Page.navigate", map[string]any{"url": url}, nil)
 	return w
 }
 
 func (w window) looks(width int, scheme string) {
-	w.t.Helper()
-	w.call(w.session, "Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
-	w.call(w.session, "Emulation.setEmulatedMedia", map[string]any{"features": []map[string]any{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+	w.T.Helper()
+	w.Call(w.session, "Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
+	w.Call(w.session, "Emulation.setEmulatedMedia", map[string]any{"features": []map[string]any{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
 // eval is what an expression comes to, as text.
 func (w window) eval(expression string) string {
-	w.t.Helper()
+	w.T.Helper()
 	var out struct {
 		Result           struct{ Value any }
 		ExceptionDetails *struct{ Exception struct{ Description string } }
 	}
-	w.call(w.session, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &out)
+	w.Call(w.session, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &out)
 	if out.ExceptionDetails != nil {
-		w.t.Fatalf("%s: %s", expression, out.ExceptionDetails.Exception.Description)
+		w.T.Fatalf("%s: %s", expression, out.ExceptionDetails.Exception.Description)
 	}
 	return fmt.Sprint(out.Result.Value)
 }
 
 // until waits until an expression is true.
 func (w window) until(expression string) {
-	w.t.Helper()
-	for range 1200 {
+	w.T.Helper()
+	for deadline := time.Now().Add(browsertest.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if w.eval("document.readyState === 'complete' && Boolean("+expression+")") == "true" {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
-	w.t.Fatalf("not in a minute: %s\nthe page: %s", expression, w.eval("document.body.innerText"))
+	w.T.Fatalf("not in %v: %s\nthe page: %s", browsertest.Patience, expression, w.eval("document.body.innerText"))
 }
 
 func (w window) click(selector string) {
-	w.t.Helper()
+	w.T.Helper()
 	w.until(fmt.Sprintf("document.querySelector(%q)", selector))
 	w.eval(fmt.Sprintf("document.querySelector(%q).click()", selector))
 }
@@ -175,22 +79,33 @@ func (w window) picture(name string) {
 		return
 	}
 	var shot struct{ Data string }
-	w.call(w.session, "Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true}, &shot)
+	w.Call(w.session, "Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true}, &shot)
 	data, _ := base64.StdEncoding.DecodeString(shot.Data)
 	_ = os.WriteFile(filepath.Join(dir, name+".png"), data, 0o644)
 }
 
 // comeIn goes through the door, as the line that was printed leads there.
-func (g *gathering) comeIn(b *chromium, role, name string, width int, scheme string) window {
-	w := b.open(g.url+"/#"+g.tokens[role], width, scheme)
+func (g *gathering) comeIn(b *browsertest.Browser, role, name string, width int, scheme string) window {
+	w := open(b, g.url+"/#"+g.tokens[role], width, scheme)
 	w.until(`document.querySelector("form.door") && document.querySelector("form.door").elements.token.value`)
 	w.picture("door-" + role)
 	w.eval(fmt.Sprintf(`(f => { f.elements.name.value = %q; f.requestSubmit(); })(document.querySelector("form.door"))`, name))
 	w.until(`document.body.dataset.role === "` + role + `"`)
 	if at := w.eval("location.href"); at != g.url+"/" {
-		w.t.Errorf("the address is %s: the token stays in it", at)
+		w.T.Errorf("the address is %s: the token stays in it", at)
 	}
 	return w
+}
+
+// said is what consoles, and scripts that failed, have said.
+func said(b *browsertest.Browser) (all []string) {
+	for _, e := range b.Events {
+		switch e.Method {
+		case "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded":
+			all = append(all, string(e.Params))
+		}
+	}
+	return all
 }
 
 func feedHas(text string) string {
@@ -203,7 +118,7 @@ func TestGamedayInBrowsers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
-	b := startChromium(t)
+	b := browsertest.Start(t)
 	g := gather(t, gamedayFile)
 	operator := g.comeIn(b, "operator", "Ana", 1400, "light")
 	observer := g.comeIn(b, "observer", "Eve", 375, "dark")
@@ -242,7 +157,7 @@ func TestGamedayInBrowsers(t *testing.T) {
 
 	count := `document.getElementById("feed").children.length + " " + document.getElementById("feed").innerText`
 	before := observer.eval(count)
-	observer.call(observer.session, "Page.reload", nil, nil)
+	observer.Call(observer.session, "Page.reload", nil, nil)
 	observer.until(feedHas("detected bank fails by Ana"))
 	if again := observer.eval(count); again != before {
 		t.Errorf("before the page was loaded again it had\n%s\nand then\n%s", before, again)
@@ -250,8 +165,8 @@ func TestGamedayInBrowsers(t *testing.T) {
 	operator.click("#force li .heal")
 	observer.until(feedHas("healed bank fails by Ana (operator)"))
 	observer.until(`!document.querySelector("#force li")`)
-	if len(b.said) > 0 {
-		t.Errorf("consoles say: %s", strings.Join(b.said, "\n"))
+	if all := said(b); len(all) > 0 {
+		t.Errorf("consoles say: %s", strings.Join(all, "\n"))
 	}
 	if owner.sees() == "" {
 		t.Error("the owner sees nothing")
