@@ -40,7 +40,7 @@ type drive struct {
 	used  map[string]testbed.Usage // by the targets, at start; nil if that was not reached
 
 	mu      sync.Mutex        // guards counted
-	counted map[int][2]uint64 // by index of a fault, what its link had counted when it came
+	counted map[int][2]uint64 // by index of a fault, what its link had counted when it was healed
 }
 
 // run returns when the last arrival was due, on that clock. What happens is
@@ -207,9 +207,10 @@ func (d *drive) confirmSteady() bool {
 	return true
 }
 
-// counts is what a link has counted of a fault since it came the last time, which
-// begins tells: a fault that repeats is counted each time by itself.
-func (d *drive) counts(e timeline.Event, begins bool) (hit, overflow uint64) {
+// counts is what a link has counted of a fault since it was healed the last time: a
+// fault that repeats is counted each time by itself. What it hits as it is injected, on
+// connections that are open, counts too.
+func (d *drive) counts(e timeline.Event) (hit, overflow uint64) {
 	f, ok := e.Fault.(interface{ Counts() (hit, overflow uint64) })
 	if !ok {
 		return 0, 0
@@ -217,15 +218,12 @@ func (d *drive) counts(e timeline.Event, begins bool) (hit, overflow uint64) {
 	hit, overflow = f.Counts()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if begins {
-		d.counted[e.Index] = [2]uint64{hit, overflow}
-	}
 	before := d.counted[e.Index]
+	d.counted[e.Index] = [2]uint64{hit, overflow}
 	return hit - before[0], overflow - before[1]
 }
 
 func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
-	d.counts(e, true)
 	d.rec.add(faultEvent(evidence.KindInject, at, e, err))
 	d.progress.injected(e.Index, d.nameOf(e), at, err)
 }
@@ -233,7 +231,7 @@ func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
 func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
 	healed := faultEvent(evidence.KindHeal, at, e, err)
 	healed.By = d.hand.healer(e.Index)
-	healed.Hit, healed.Overflow = d.counts(e, false)
+	healed.Hit, healed.Overflow = d.counts(e)
 	d.rec.add(healed)
 	d.progress.healed(e.Index, d.nameOf(e), at, err)
 }

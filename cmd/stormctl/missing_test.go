@@ -23,7 +23,7 @@ claims: [{steady: {success: 50%}}]
 	for _, tt := range []struct {
 		name, fault, want string
 	}{
-		{"not injected", `{at: 1s, for: 1s, on: bank, exec: {inject: ["false"], heal: ["true"]}}`, "fault exec false on bank was not injected: "},
+		{"not injected", `{at: 1s, for: 1s, on: bank, exec: {inject: ["false"], heal: ["true"]}}`, `fault "exec false on bank" was not injected: `},
 		{"hit nothing", `{at: 1s, for: 1s, on: payments, errors: {status: 503, match: {path: /refunds}}}`, " hit none of the "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
