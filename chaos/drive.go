@@ -15,6 +15,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/timeline"
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 )
@@ -114,6 +115,7 @@ func (d *drive) record() *provisional {
 		}
 	})
 	for name, relay := range d.bed.Relays {
+		d.rec.links[name].connections = d.x.Links[name].Protocol == toxic.ProtocolTCP
 		relay.Record(d.start, d.rec.exchange(name))
 	}
 	return live

@@ -19,15 +19,18 @@ type linkRecorder struct {
 	errors uint64 // since the last tick
 	busy   func() int
 	unread func() (connections uint64, first string)
+
+	connections bool // its records are of connections, not exchanges
 }
 
 // exchange returns what a link's relay calls for every exchange. Those of the
 // warm-up are left out as its requests are, and so are late retries of them:
-// evidence of the one without the other would be of a call that nobody made.
+// evidence of the one without the other would be of a call that nobody made. Of
+// connections none is left out: those from before are there still.
 func (rec *recorder) exchange(link string) func(evidence.Exchange) {
 	l := rec.links[link]
 	return func(x evidence.Exchange) {
-		if x.Begin < 0 || x.ID > 0 && x.ID <= rec.warmed {
+		if x.Begin < 0 && !l.connections || x.ID > 0 && x.ID <= rec.warmed {
 			return
 		}
 		l.mu.Lock()

@@ -48,7 +48,9 @@ const (
 // no connection is ready.
 type pool struct {
 	endpoint
-	index      int // in loop.pools
+	addresses  []endpoint // of it; connections lead to them in turn
+	dialled    int        // how many have been begun
+	index      int        // in loop.pools
 	limit      int
 	maxQueue   int
 	open       int     // dialling and open
@@ -56,6 +58,13 @@ type pool struct {
 	ready      []*conn // those that take another exchange
 	queue      queue   // arrivals for which there was none
 	maxStreams int     // of HTTP/2: how many a peer there has said last that it takes; 0 if none has
+}
+
+// turn is which of its addresses the next connection leads to.
+func (p *pool) turn() int {
+	n := p.dialled % len(p.addresses)
+	p.dialled++
+	return n
 }
 
 // pick returns a connection that takes another exchange, nil if there is none:

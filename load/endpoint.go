@@ -10,10 +10,11 @@ import (
 // endpoint is where the connections of a pool lead, and what is spoken there.
 // It is comparable: routes with equal endpoints share connections.
 type endpoint struct {
-	addr  netip.AddrPort
-	path  string      // of a unix socket, instead of addr
-	tls   *tls.Config // nil is without
-	codec codec
+	addr   netip.AddrPort
+	others string      // further addresses of the same service, parted by commas
+	path   string      // of a unix socket, instead of addr
+	tls    *tls.Config // nil is without
+	codec  codec
 }
 
 const unixPrefix = "unix:"
@@ -30,6 +31,30 @@ func parseEndpoint(text string) (endpoint, error) {
 		return endpoint{}, fmt.Errorf("address %q is neither ip:port nor unix:PATH: %w", text, err)
 	}
 	return endpoint{addr: addr}, nil
+}
+
+// with adds further addresses of the same service.
+func (e endpoint) with(others []string) (endpoint, error) {
+	for _, text := range others {
+		if _, err := netip.ParseAddrPort(text); err != nil || e.path != "" {
+			return e, fmt.Errorf("further address %q: it is not ip:port, or the first is not: %w", text, err)
+		}
+	}
+	e.others = strings.Join(others, ",")
+	return e, nil
+}
+
+// each lists the addresses of the service apart.
+func (e endpoint) each() []endpoint {
+	all := []endpoint{e}
+	if e.others != "" {
+		for text := range strings.SplitSeq(e.others, ",") {
+			one := e
+			one.addr, _ = netip.ParseAddrPort(text) // with has tried it
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 // MaxUnixPath is what fits into a sockaddr_un on Linux with its final zero

@@ -16,7 +16,7 @@ import (
 type epoll struct {
 	loop   *loop
 	poller *poll.Poller
-	to     []address // by pool.index
+	to     [][]address // by pool.index, and in the order of pool.addresses
 	events []unix.EpollEvent
 	unread []token // connections with more to read than a turn allows
 	redial []token // connections to unix sockets whose backlog is full
@@ -35,11 +35,15 @@ const backlogPause = time.Millisecond
 func newEpoll(l *loop) (transport, error) {
 	t := &epoll{loop: l, in: make([]byte, readSize)}
 	for i := range l.pools {
-		a, err := addressOf(l.pools[i].endpoint)
-		if err != nil {
-			return nil, err
+		var all []address
+		for _, e := range l.pools[i].addresses {
+			a, err := addressOf(e)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, a)
 		}
-		t.to = append(t.to, a)
+		t.to = append(t.to, all)
 	}
 	if l.coalesce {
 		t.rxTimestamp = newRxTimestamp()
@@ -55,7 +59,7 @@ func (t *epoll) wake() { t.poller.Wake() }
 
 func (t *epoll) dial(c *conn) {
 	c.fd, c.unwritten = -1, c.unwritten[:0]
-	to := t.to[c.pool.index]
+	to := t.to[c.pool.index][c.pool.turn()]
 	fd, errno := to.connect()
 	switch {
 	case errno == unix.EAGAIN && to.family == unix.AF_UNIX:

@@ -25,7 +25,7 @@ type ioUring struct {
 	loop    *loop
 	ring    *poll.Ring
 	buffers *poll.Buffers
-	to      []rawAddress // by pool.index
+	to      [][]rawAddress // by pool.index, and in the order of pool.addresses
 	wakefd  int
 	enabled bool
 	poll.Patience
@@ -70,15 +70,19 @@ func newIOUring(l *loop) (t transport, err error) {
 	}()
 	files := 0 // places in the kernel's table of our connections
 	for i := range l.pools {
-		a, err := addressOf(l.pools[i].endpoint)
-		if err != nil {
-			return nil, err
+		var all []rawAddress
+		for _, e := range l.pools[i].addresses {
+			a, err := addressOf(e)
+			if err != nil {
+				return nil, err
+			}
+			raw, err := rawOf(a)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, raw)
 		}
-		raw, err := rawOf(a)
-		if err != nil {
-			return nil, err
-		}
-		s.to = append(s.to, raw)
+		s.to = append(s.to, all)
 		files += l.pools[i].limit
 	}
 	if s.ring, err = poll.NewRing(submissionEntries, completionEntries); err != nil {
@@ -177,7 +181,7 @@ func (t *ioUring) dial(c *conn) {
 		t.loop.dialFailed(c, err)
 		return
 	}
-	to := &t.to[c.pool.index]
+	to := &t.to[c.pool.index][c.pool.turn()]
 	// It must block: io_uring takes a socket that does not at its word, and
 	// says EAGAIN instead of waiting.
 	fd, err := unix.Socket(to.family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -72,7 +72,7 @@ func newLoop(g *program, shard int, clock clock, observe Observe) (*loop, error)
 		end:          g.end,
 	}
 	for i, e := range g.endpoints {
-		l.pools[i] = pool{endpoint: e, index: i, limit: g.connsOf(shard), maxQueue: g.queueOf(shard)}
+		l.pools[i] = pool{endpoint: e, addresses: e.each(), dialled: shard, index: i, limit: g.connsOf(shard), maxQueue: g.queueOf(shard)}
 	}
 	for i, d := range g.timeouts {
 		l.timeoutLists[i].timeout = d

@@ -72,7 +72,7 @@ func (t *portable) wake() {
 
 func (t *portable) dial(c *conn) {
 	p, ctx := t.newGoConn(c)
-	network, addr := c.pool.dialArgs()
+	network, addr := c.pool.addresses[c.pool.turn()].dialArgs()
 	t.done.Go(func() {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 		if err != nil {

@@ -86,9 +86,9 @@ type handshake struct {
 func (l *loop) handshake(c *conn) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.fd, c.cancel = -1, cancel
-	to, p := token{c, c.generation}, c.pool
+	to, e := token{c, c.generation}, c.pool.addresses[c.pool.turn()]
 	l.handshakes.running.Go(func() {
-		s, err := p.handshake(ctx)
+		s, err := e.handshake(ctx)
 		l.handshakes.mu.Lock()
 		l.handshakes.done = append(l.handshakes.done, handshake{to, s, err})
 		l.handshakes.mu.Unlock()

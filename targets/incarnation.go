@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,10 @@ type incarnation struct {
 // launch starts the supervisor, and through it the command. It returns when
 // the command has been executed.
 func launch(p Process, program string) (*incarnation, error) {
+	if os.Getenv(superviseEnv) != "" {
+		// Or each would start the next.
+		return nil, errors.New("this process was started as a supervisor: targets.Supervise must be called first in main")
+	}
 	output, offset, err := p.openOutput()
 	if err != nil {
 		return nil, err
@@ -59,7 +64,8 @@ func launch(p Process, program string) (*incarnation, error) {
 	}
 	cmd := exec.Command(self)
 	cmd.Args = append([]string{"stormctl-supervisor", program}, p.Command...)
-	cmd.Env = append(append(os.Environ(), p.Env...), superviseEnv+"=1")
+	cmd.Env = slices.Concat(os.Environ(), p.User.environ(), p.Env,
+		[]string{superviseEnv + "=1", userEnv + "=" + p.User.String(), netnsEnv + "=" + p.Netns})
 	if p.Soak {
 		cmd.Env = append(cmd.Env, outputEnv+"=1")
 	}

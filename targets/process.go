@@ -19,10 +19,14 @@ type Process struct {
 	Command    []string      // Program and arguments. A program without a slash is looked up in our PATH.
 	Env        []string      // K=V, added to our environment.
 	Dir        string        // Working folder; a program with a relative path is relative to it. Empty means ours.
+	User       *User         // Whom it runs as; nil means as us.
+	Netns      string        // Path of the network namespace that it runs in, as ip-netns(8) makes them; empty means ours. Linux alone.
 	Output     string        // File that stdout and stderr are appended to, its middle cut out past 256 MiB; empty discards them.
 	Ready      Probe         // How it shows that it is ready; zero means as soon as it runs.
 	Soak       bool          // It runs for long: of its output the first 1 MiB and the last 8 MiB or more are kept.
 	StopWithin time.Duration // Between SIGTERM and SIGKILL in Stop; 0 means 3s.
+
+	readyProgram string // of Ready.Command, found by Start
 }
 
 const (
@@ -43,6 +47,9 @@ func Start(ctx context.Context, p Process) (*Running, error) {
 	program, err := p.program()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	if p.readyProgram, err = p.Ready.program(p); err != nil {
+		return nil, fmt.Errorf("start %s: ready: %w", p.Name, err)
 	}
 	r := &Running{process: p, program: program}
 	if err := r.start(ctx); err != nil {

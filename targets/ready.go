@@ -7,24 +7,32 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
 // Probe says how a service shows that it is ready. At most one of Addr and
 // URL is given.
 type Probe struct {
-	Addr   string        // host:port that accepts a TCP connection.
-	URL    string        // An HTTP GET that answers with a status below 400.
-	Within time.Duration // How long that may take; 0 means 10s.
+	Addr string // host:port that accepts a TCP connection; with Command it is only looked at before the start: nobody may.
+	URL  string // An HTTP GET that answers with a status below 400.
+	// Program and arguments, run again and again until it ends with exit status 0: as the user of the service, in
+	// its folder, environment and network namespace. A program without a slash is looked up in our PATH.
+	Command []string
+	Within  time.Duration // How long all of that may take; 0 means 10s.
 }
 
 const (
-	probeEvery   = 20 * time.Millisecond
-	probeTimeout = 2 * time.Second // one try; a service that hangs is tried again
+	probeEvery     = 20 * time.Millisecond
+	commandEvery   = 100 * time.Millisecond // a process costs more than a connection
+	probeTimeout   = 2 * time.Second        // one try; a service that hangs is tried again
+	commandTimeout = 5 * time.Second        // the same, of a command
 )
 
 func (p Probe) String() string {
 	switch {
+	case len(p.Command) > 0:
+		return "run " + strings.Join(p.Command, " ")
 	case p.URL != "":
 		return "GET " + p.URL
 	case p.Addr != "":
@@ -44,7 +52,19 @@ func (p Probe) addr() (string, error) {
 	return hostPort(p.URL)
 }
 
-// try probes once.
+// program finds the file of Command, if there is one, as Process.program does.
+func (p Probe) program(of Process) (string, error) {
+	if p.Command == nil {
+		return "", nil
+	}
+	if p.URL != "" {
+		return "", fmt.Errorf("probe has a command and a URL %s: give one", p.URL)
+	}
+	of.Command = p.Command
+	return of.program()
+}
+
+// try probes once, without Command.
 func (p Probe) try(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -59,8 +79,8 @@ func (p Probe) try(ctx context.Context) error {
 
 // await probes until the probe succeeds or ctx is done. The error is that of
 // the last try.
-func await(ctx context.Context, try func(context.Context) error) error {
-	ticker := time.NewTicker(probeEvery)
+func await(ctx context.Context, every time.Duration, try func(context.Context) error) error {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	var last error
 	for {
@@ -93,7 +113,7 @@ func Reachable(ctx context.Context, rawURL string, within time.Duration) error {
 	}
 	waiting, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	err = await(waiting, func(ctx context.Context) error { return connect(ctx, addr) })
+	err = await(waiting, probeEvery, func(ctx context.Context) error { return connect(ctx, addr) })
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("reach %s: %w", rawURL, context.Cause(ctx))
 	}

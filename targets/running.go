@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -67,7 +68,13 @@ func (r *Running) start(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, probe.Within)
 	defer cancel()
 	ready := make(chan error, 1)
-	go func() { ready <- await(waiting, probe.try) }()
+	go func() {
+		if probe.Command != nil {
+			ready <- await(waiting, commandEvery, r.runReady)
+		} else {
+			ready <- await(waiting, probeEvery, probe.try)
+		}
+	}()
 	select {
 	case err = <-ready:
 	case <-inc.done:
@@ -93,6 +100,37 @@ func (r *Running) start(ctx context.Context) error {
 		return fmt.Errorf("%w%s; and it cannot be killed: %w", why, wrote, err)
 	}
 	return fmt.Errorf("%w%s", why, wrote)
+}
+
+// runReady runs the command that shows whether the service is ready, once. It runs
+// under a supervisor of its own, so that it does not outlive us either.
+func (r *Running) runReady(ctx context.Context) error {
+	p := r.process
+	p.Command = p.Ready.Command
+	if p.Output != "" { // beside that of the service, which is not to fill with refusals
+		p.Output = strings.TrimSuffix(p.Output, ".log") + ".ready.log"
+	}
+	inc, err := launch(p, p.readyProgram)
+	if err != nil {
+		return err
+	}
+	timer := time.NewTimer(commandTimeout)
+	defer timer.Stop()
+	cut := ""
+	select {
+	case <-inc.done:
+	case <-ctx.Done():
+		cut = "it had not ended when the time was up"
+	case <-timer.C:
+		cut = fmt.Sprintf("it did not end within %s", commandTimeout)
+	}
+	if cut != "" {
+		return errors.Join(errors.New(cut), inc.kill())
+	}
+	if how := inc.ending(); how != "exit status 0" {
+		return errors.New(inc.tell(how))
+	}
+	return nil
 }
 
 func (r *Running) startable() error {

@@ -14,7 +14,9 @@ import (
 
 // What we and our supervisors have agreed on.
 const (
-	superviseEnv = "STORMCTL_SUPERVISE" // set in a supervisor's environment, and only there
+	superviseEnv = "STORMCTL_SUPERVISE"       // set in a supervisor's environment, and only there
+	userEnv      = "STORMCTL_SUPERVISE_USER"  // whom the command runs as, in the form of User.String; "" is the supervisor's own
+	netnsEnv     = "STORMCTL_SUPERVISE_NETNS" // path of its network namespace; "" is the supervisor's own
 
 	lifelineFD = 3 // the supervisor reads it; its end is our death
 	reportFD   = 4 // the supervisor writes lines to it:
@@ -51,6 +53,11 @@ func supervise() int {
 	if len(os.Args) < 3 {
 		return fail(fmt.Errorf("supervisor needs a program and its arguments, got %q", os.Args))
 	}
+	as, err := credential(taken(userEnv))
+	if err != nil {
+		return fail(err)
+	}
+	netns := taken(netnsEnv)
 
 	// Before the fork: an orphan may come to us as soon as the command runs.
 	orphans := make(chan os.Signal, 1)
@@ -66,12 +73,17 @@ func supervise() int {
 	if err != nil {
 		return fail(err)
 	}
+	if err := enterNetns(netns); err != nil {
+		return fail(err)
+	}
+	attributes := under.attributes()
+	attributes.Credential = as // the supervisor keeps its own: it can kill what the command becomes
 	output := newBound(os.Stdout)
 	os.Unsetenv(outputEnv)
 	command, err := syscall.ForkExec(os.Args[1], os.Args[2:], &syscall.ProcAttr{
 		Env:   under.environ(os.Environ()),
 		Files: []uintptr{null.Fd(), 1, 2},
-		Sys:   under.attributes(),
+		Sys:   attributes,
 	})
 	if err != nil {
 		return fail(err)
@@ -97,6 +109,14 @@ func supervise() int {
 	}
 	fmt.Fprintf(report, "%sexit status %d\n", reportEnded, status.ExitStatus())
 	return status.ExitStatus()
+}
+
+// taken reads a variable and takes it out of the environment, which the command
+// inherits.
+func taken(name string) string {
+	value := os.Getenv(name)
+	_ = os.Unsetenv(name) // it fails for no name that is one
+	return value
 }
 
 // superviseUntilOver reaps orphans, and bounds the output, until the command has ended, a signal asks for its

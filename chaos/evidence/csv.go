@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -19,7 +20,7 @@ const Most = 1 << 30
 // The columns, all times in nanoseconds since the start of the load.
 const (
 	frontHeader  = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n"
-	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down,own_status\n"
+	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down,own_status,code\n"
 )
 
 // A sheet is one file of records. Writes past its limit and after an error are
@@ -137,7 +138,8 @@ func (w *BehindWriter) Write(exchanges []Exchange) {
 		b = append(strconv.AppendInt(b, int64(x.RetryAfter), 10), ',')
 		b = append(strconv.AppendUint(b, x.BytesUp, 10), ',')
 		b = append(strconv.AppendUint(b, x.BytesDown, 10), ',')
-		w.sheet.buf = append(strconv.AppendInt(b, int64(x.Own), 10), '\n')
+		b = append(strconv.AppendInt(b, int64(x.Own), 10), ',')
+		w.sheet.buf = append(appendPlain(b, codeText(x.Code)), '\n')
 	}
 	_ = w.sheet.flush(uint64(len(exchanges))) // counted in Lost, said by Close
 }
@@ -182,6 +184,18 @@ func appendPlain(b []byte, text string) []byte {
 		}
 	}
 	return b
+}
+
+// noCode stands for a code that is not known, as it does in runs from before codes.
+const noCode = "0"
+
+func codeText(code string) string { return cmp.Or(code, noCode) }
+
+func codeOf(text string) string {
+	if text == noCode {
+		return ""
+	}
+	return text
 }
 
 // How many columns there are in this version.
@@ -289,5 +303,6 @@ func exchangeOf(f []string, intern func(string) string) (Exchange, error) {
 	}
 	x.Ending, x.InFlight, x.Faults, x.Key, x.Payload, x.RetryAfter = ending, in.int(), in.uint(), in.uint(), in.uint(), in.time()
 	x.BytesUp, x.BytesDown, x.Own = in.uint(), in.uint(), in.int()
+	x.Code = codeOf(intern(in.next()))
 	return x, in.err
 }

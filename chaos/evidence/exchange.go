@@ -64,7 +64,17 @@ type Exchange struct {
 	BytesUp, BytesDown uint64 // given to the dependency and to the caller; 0 where only exchanges count
 
 	Own int // what the dependency answered, where its caller got another status or none; 0 if it got that, or none was seen
+
+	// Code is what a dependency said first on a connection, where the link reads its greeting: Welcome, or a code like
+	// 53300. "" is for one that said nothing that could be read, and where no greeting is read.
+	Code string
 }
+
+// Welcome is the Code of a connection that the dependency has let in.
+const Welcome = "ok"
+
+// Refused reports whether the dependency accepted the connection, and then refused it.
+func (x Exchange) Refused() bool { return x.Code != "" && x.Code != Welcome }
 
 // Duration is how long the exchange took, as far as the link saw.
 func (x Exchange) Duration() time.Duration { return x.End - x.Begin }

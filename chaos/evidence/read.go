@@ -111,8 +111,8 @@ func outcomeOf(name []byte) (load.Outcome, bool) {
 
 // exchangeReader reads lines of a link.
 type exchangeReader struct {
-	methods, paths names
-	fields         []string // scratch
+	methods, paths, codes names
+	fields                []string // scratch
 }
 
 func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error) {
@@ -124,6 +124,7 @@ func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error)
 		ending, named := endingOf(in.text())
 		x.Ending, x.InFlight, x.Faults, x.Key, x.Payload = ending, int(in.time()), in.uint(), in.uint(), in.uint()
 		x.RetryAfter, x.BytesUp, x.BytesDown, x.Own = in.time(), in.uint(), in.uint(), int(in.time())
+		x.Code = codeOf(r.codes.keep(in.text()))
 		if in.whole() && named {
 			return nil
 		}

@@ -38,6 +38,10 @@ type Claim struct {
 	Fanout *judge.Fanout `yaml:"fanout"`
 	// Routes go on succeeding while a dependency is lost, in each way that the run loses it (docs/claims/stands.md).
 	Stands *judge.Stands `yaml:"stands"`
+	// Connections stay within bounds, also while they are all opened anew (docs/claims/connections.md).
+	Connections *judge.Connections `yaml:"connections"`
+	// Callers who miss a value in a cache together share one fetch of it (docs/claims/stampede.md).
+	Stampede *judge.Stampede `yaml:"stampede"`
 	// All reads and writes of each register can be put into one order, so that reads see the latest write
 	// (docs/claims/linearizable.md).
 	Linearizable *judge.Linearizable `yaml:"linearizable"`
@@ -59,7 +63,7 @@ type Claim struct {
 	Health *judge.Health `yaml:"health"`
 	// Calls are spread evenly over shards or instances (docs/claims/skew.md).
 	Skew *judge.Skew `yaml:"skew"`
-	// What a target takes does not grow without end: memory, descriptors, threads (docs/claims/growth.md).
+	// What a target takes does not grow without end: memory, descriptors, threads, time (docs/claims/growth.md).
 	Growth *judge.Grows `yaml:"growth"`
 	// A share of requests succeeds in the long run, shown with confidence; what faults cost of the error budget (docs/claims/slo.md).
 	SLO *judge.SLO `yaml:"slo"`
@@ -157,6 +161,13 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 		for _, name := range slices.Sorted(maps.Keys(c.Fanout.Of)) {
 			r.toRoute(path.Child("of").Child(name), name)
 		}
+	case kind == "connections" && link && c.Connections.Refused != nil:
+		for _, name := range c.Connections.Link {
+			if at := path.Child("refused"); r.Sound(at) && r.x.Links[name].Greeting == "" {
+				r.Wrong(at, fmt.Sprintf("refused: on link %s it is not read whether the server lets a connection in", strict.Quote(name)),
+					"give the link greeting: with what is spoken on it, like postgres")
+			}
+		}
 	case kind == "available":
 		r.toRoutes(path.Child("routes"), c.Available.Routes)
 		r.happens(path.Child("during"), c.Available.During)
@@ -176,7 +187,13 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))
 		}
 	case kind == "growth":
-		r.weighed(path.Child("target"), c.Growth.Target)
+		if c.Growth.Target != "" {
+			r.weighed(path.Child("target"), c.Growth.Target)
+		}
+		if c.Growth.P50 != nil {
+			r.toRoute(path.Child("route"), c.Growth.Route)
+			r.toRoute(path.Child("control"), c.Growth.Control)
+		}
 	case kind == "stands":
 		r.toRoutes(path.Child("routes"), c.Stands.Routes)
 	case kind == "shed":
@@ -225,7 +242,11 @@ func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route boo
 		x, at := claim.FieldByIndex(f.Index), path.Child(f.Key)
 		switch f.Key {
 		case "link", "links", "without", "at":
-			link = r.each(at, x, r.toCalls)
+			to := r.toCalls
+			if claim.Type() == reflect.TypeFor[judge.Connections]() {
+				to = r.toConnections
+			}
+			link = r.each(at, x, to)
 		case "route":
 			route = r.each(at, x, r.toRoute)
 		}
@@ -245,6 +266,18 @@ func (r *rules) toCalls(path strict.Path, name string) bool {
 	}
 	r.Wrong(path, fmt.Sprintf("%s: link %s knows connections, not calls", path.Tail(), strict.Quote(name)),
 		"claim what callers see of it by steady or recovery, or take out protocol: tcp")
+	return false
+}
+
+// toConnections checks that a value names a link that knows connections.
+func (r *rules) toConnections(path strict.Path, name string) bool {
+	if !r.toLink(path, name) {
+		return false
+	}
+	if link := r.x.Links[name]; link == nil || link.Protocol == toxic.ProtocolTCP {
+		return link != nil
+	}
+	r.Wrong(path, fmt.Sprintf("%s: link %s knows calls, not connections", path.Tail(), strict.Quote(name)), "give the link protocol: tcp")
 	return false
 }
 

@@ -105,8 +105,8 @@ links: {payments: {from: shop, to: bank}}
 			t.Errorf("the docs have no example of %s", kind)
 		}
 	}
-	if len(blocks) != 3 {
-		t.Errorf("%d blocks found, want 3; the search is broken", len(blocks))
+	if len(blocks) != 4 {
+		t.Errorf("%d blocks found, want 4; the search is broken", len(blocks))
 	}
 }
 

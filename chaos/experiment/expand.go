@@ -86,7 +86,7 @@ func variables(text string) []variable {
 // told of itself.
 var (
 	addressParts = []string{"url", "addr", "host", "port"}
-	ownVariables = append([]string{"dir"}, addressParts...)
+	ownVariables = append([]string{"dir", "instance"}, addressParts...)
 )
 
 // variables checks every ${...} in a text of a process.

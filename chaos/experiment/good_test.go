@@ -214,7 +214,7 @@ limits: {stop_if: [{success_below: 50%}]}
 		{"weight", x.Load.Routes[0].Weight, 1.0},
 		{"timeout of a route is the load's", x.Load.Routes[0].Timeout, 3 * time.Second},
 		{"timeout of its own", x.Load.Routes[1].Timeout, time.Second},
-		{"ready", x.Targets["shop"].Process.Ready, "tcp"},
+		{"ready", x.Targets["shop"].Process.Ready.Probe, "tcp"},
 		{"ready within", x.Targets["shop"].Process.ReadyWithin, 10 * time.Second},
 		{"stop within", x.Targets["shop"].Process.StopWithin, 3 * time.Second},
 		{"dir is the file's folder", x.Targets["shop"].Process.Dir, "/experiments"},

@@ -93,17 +93,22 @@ func (e *Exec) Defaults() { e.Within = 10 * time.Second }
 
 func (Exec) Required() []string { return []string{"inject", "heal"} }
 
-// NetPartition drops packets in a network namespace with nftables. on: names
-// the target that it concerns.
+// NetPartition drops packets with nftables: between targets, or in a network
+// namespace. on: names the target that it concerns.
 type NetPartition struct {
-	Netns     string   `yaml:"netns"`     // The network namespace, as ip-netns names it; limits: {netns: [...]} must allow it.
-	Peers     []string `yaml:"peers"`     // CIDRs that are cut off; absent means everybody but the namespace's own loopback.
-	Direction string   `yaml:"direction"` // both (default), in (what comes from them is lost) or out (what goes to them is lost).
+	// Targets with host: own, in groups like [[n1], [n2, n3]]: no packet goes from one group to another; who is in none,
+	// and the load, reach all. Instead of netns.
+	Between [][]string `yaml:"between"`
+	Netns   string     `yaml:"netns"` // The network namespace, as ip-netns names it; limits: {netns: [...]} must allow it.
+	Peers   []string   `yaml:"peers"` // With netns: CIDRs that are cut off; absent means everybody but the namespace's own loopback.
+	// With netns: both (default), in (what comes from them is lost) or out (what goes to them is lost).
+	Direction string `yaml:"direction"`
 }
 
 func (n *NetPartition) Defaults() { n.Direction = "both" }
 
-func (NetPartition) Required() []string { return []string{"netns"} }
+// partitionForms are the keys of which a NetPartition has exactly one.
+var partitionForms = []string{"between", "netns"}
 
 // NetRate bounds what leaves a device of a network namespace, with tc's token
 // bucket. on: names the target that it concerns.
@@ -149,6 +154,8 @@ func (e Event) hostFigure() string {
 		return e.DiskFull.Dir
 	case e.Exec != nil:
 		return strings.Join(e.Exec.Inject, " ")
+	case e.NetPartition != nil && len(e.NetPartition.Between) > 0:
+		return "between " + sides(e.NetPartition.Between)
 	case e.NetPartition != nil:
 		return "of " + e.NetPartition.Netns
 	case e.NetRate != nil:
@@ -211,7 +218,7 @@ func (r *rules) hostFault(path strict.Path, e *Event, kind string) {
 				r.Wrong(o, fmt.Sprintf("others[%d]: %s is restarted already", i, strict.Quote(other)), "remove it")
 			}
 		}
-		if rolling := at.Child("rolling"); r.Sound(rolling) && e.Restart.Rolling && len(e.Restart.Others) == 0 {
+		if rolling := at.Child("rolling"); r.Sound(rolling) && e.Restart.Rolling && len(e.Restart.Others) == 0 && !r.several(e.On) {
 			r.Wrong(rolling, "rolling: there is one target alone", "add others: [...], which follow it")
 		}
 	case "kill":
@@ -250,11 +257,7 @@ func (r *rules) hostFault(path strict.Path, e *Event, kind string) {
 				"a heal has 30s in all")
 		}
 	case "net_partition":
-		r.netns(at.Child("netns"), e.NetPartition.Netns)
-		r.among(at.Child("direction"), e.NetPartition.Direction, "directions", directions)
-		for i, cidr := range e.NetPartition.Peers {
-			r.cidr(at.Child("peers").Item(i), "peers", cidr)
-		}
+		r.netPartition(path, e)
 	case "net_rate":
 		r.netns(at.Child("netns"), e.NetRate.Netns)
 		if device := at.Child("device"); r.Sound(device) && !plainName(e.NetRate.Device) {
@@ -262,6 +265,28 @@ func (r *rules) hostFault(path strict.Path, e *Event, kind string) {
 				"write it like eth0")
 		}
 		r.positive(at.Child("limit"), e.NetRate.Limit > 0)
+	}
+}
+
+func (r *rules) netPartition(event strict.Path, e *Event) {
+	at := event.Child("net_partition")
+	switch r.OneOf(at, partitionForms) {
+	case "between":
+		r.between(event, e)
+		const hint = "the groups say who is cut off from whom, both ways"
+		if peers := at.Child("peers"); r.Has(peers) {
+			r.WrongKey(peers, "peers: does not go with between", hint)
+		}
+		if direction := at.Child("direction"); r.Sound(direction) && e.NetPartition.Direction != "both" {
+			r.Wrong(direction, "direction: does not go with between", hint)
+		}
+		return
+	case "netns":
+		r.netns(at.Child("netns"), e.NetPartition.Netns)
+	}
+	r.among(at.Child("direction"), e.NetPartition.Direction, "directions", directions)
+	for i, cidr := range e.NetPartition.Peers {
+		r.cidr(at.Child("peers").Item(i), "peers", cidr)
 	}
 }
 

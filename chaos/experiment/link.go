@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/proxy/greeting"
 	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load"
 )
@@ -17,7 +18,11 @@ type Link struct {
 	// What is spoken on it: http1, h2 (by prior knowledge; by ALPN with tls) grpc (h2, where calls count by their
 	// gRPC status), or tcp (connections and bytes, whatever is spoken). Absent means the protocol of the target that
 	// is called, which must not be auto by TLS.
-	Protocol string   `yaml:"protocol"`
+	Protocol string `yaml:"protocol"`
+	// With protocol: tcp, what the dependency says first on a connection is read, for whether it lets the caller in, or
+	// refuses with which code: postgres, mysql, redis, amqp or nats. Absent means that nothing is read. What follows
+	// passes unread.
+	Greeting string   `yaml:"greeting"`
 	TLS      *LinkTLS `yaml:"tls"` // TLS on it; absent leaves it plain.
 }
 
@@ -94,6 +99,9 @@ func (r *rules) link(name string, l *Link) {
 			"protocol",
 			fmt.Sprintf("write protocol: h2 or http1 for link %s, whichever its caller speaks: what %s chooses is known only when the run begins",
 				name, strict.Quote(l.To)))
+	}
+	if at := path.Child("greeting"); r.Has(at) && r.among(at, l.Greeting, "protocols", greeting.Protocols) && l.Protocol != toxic.ProtocolTCP {
+		r.WrongKey(at, "greeting: is read on connections, and the link passes exchanges", "give the link protocol: tcp")
 	}
 	if at := path.Child("tls"); r.Sound(at) {
 		r.linkTLS(at, l)

@@ -10,10 +10,11 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/manual"
+	"github.com/stormctl/stormctl/chaos/proxy/greeting"
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-//go:embed claim.go data.go event.go experiment.go gameday.go hostfault.go limits.go link.go link_event.go load.go request.go route.go schedule.go soak.go target.go tls.go
+//go:embed claim.go data.go event.go experiment.go gameday.go hostfault.go limits.go link.go link_event.go load.go process.go request.go route.go schedule.go soak.go target.go tls.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
@@ -81,8 +82,13 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 	s.Required = strict.Required(v)
 	for _, f := range strict.Fields(t) {
 		p, ok := s.Properties.Get(f.Key)
-		if x := v.FieldByIndex(f.Index); ok && !strict.Empty(x) && x.Kind() != reflect.Struct {
+		switch x := v.FieldByIndex(f.Index); {
+		case !ok || strict.Empty(x):
+		case x.Kind() != reflect.Struct:
 			p.Default = plain(x)
+		case strict.IsShort(x.Type()):
+			s.Properties.Set(f.Key, &jsonschema.Schema{Description: p.Description, Default: strict.ShortText(x),
+				OneOf: []*jsonschema.Schema{{Type: "string"}, {Ref: p.Ref}}})
 		}
 	}
 	one := func(of []string) {
@@ -109,6 +115,11 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p.Items.Enum = words(knownReports)
 		p, _ = s.Properties.Get("chaos")
 		p.MaxItems = ptr(MaxEvents)
+	case reflect.TypeFor[NetPartition]():
+		one(partitionForms)
+		choice("direction", directions)
+	case reflect.TypeFor[Process]():
+		choice("host", hosts)
 	case reflect.TypeFor[Target]():
 		one(targetKinds)
 		choice("protocol", protocols)
@@ -123,12 +134,15 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		one(requestForms)
 	case reflect.TypeFor[Link]():
 		choice("protocol", linkProtocols)
+		choice("greeting", greeting.Protocols)
 	case reflect.TypeFor[Event]():
 		one(eventKinds)
 		choice("direction", ways)
 	case reflect.TypeFor[judge.Breaker]():
 		choice("counts", judge.Counts)
 		choice("probing", judge.Probings)
+	case reflect.TypeFor[judge.Stampede]():
+		choice("per", judge.StampedePers)
 	case reflect.TypeFor[judge.Backoff]():
 		choice("law", judge.Laws)
 	case reflect.TypeFor[judge.Effects]():
@@ -140,8 +154,6 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		choice("by", cpuWays)
 	case reflect.TypeFor[Memory]():
 		choice("by", memoryWays)
-	case reflect.TypeFor[NetPartition]():
-		choice("direction", directions)
 	case reflect.TypeFor[Claim]():
 		one(claimKinds)
 		p, _ := s.Properties.Get("name")

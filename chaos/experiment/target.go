@@ -22,10 +22,14 @@ type Target struct {
 	URL string `yaml:"url"`
 	// With url: the file that holds the pid of the service's process, for faults on it; limits: {processes: [...]}
 	// must allow its program. Relative to the experiment file, absolute once read.
-	PidFile   string            `yaml:"pid_file"`
-	Process   *Process          `yaml:"process"`   // A service to start, watch and end.
-	Reference string            `yaml:"reference"` // A service built into stormctl: frontend, page, worker, rpc or dependency.
-	With      map[string]string `yaml:"with"`      // Settings of the reference service; `stormctl target --list` shows them.
+	PidFile   string   `yaml:"pid_file"`
+	Process   *Process `yaml:"process"`   // A service to start, watch and end.
+	Reference string   `yaml:"reference"` // A service built into stormctl: frontend, page, worker, rpc or dependency.
+	// Of a process or a reference service: so many of it run, which share its links and its routes; absent means 1. They
+	// are started one after another, each once the one before is ready, and connections of routes lead to them in turn.
+	// Faults that happen to all of them are restart and kill.
+	Instances int               `yaml:"instances"`
+	With      map[string]string `yaml:"with"` // Settings of the reference service; `stormctl target --list` shows them.
 	// What routes to it speak: http1 (default), h2 (by prior knowledge; by ALPN with tls), grpc (unary; the body is
 	// the encoded message) or auto (h2 or http1 by TLS, as the service chooses when the run begins; http1 without).
 	Protocol string `yaml:"protocol"`
@@ -48,14 +52,23 @@ type Process struct {
 	// Written into ${dir} before the start, by name; variables are replaced in the content.
 	Files  map[string]string `yaml:"files"`
 	Listen string            `yaml:"listen"` // host:port it listens on; absent picks a free port.
-	// How it shows that it is ready: an HTTP path that answers below 400, or "tcp" (the default).
-	Ready       string        `yaml:"ready"`
+	// The user that it runs as, by name or number; absent means as stormctl does. It takes root. ${dir} and files are
+	// then that user's; the folders above, and dir, must let the user in.
+	User string `yaml:"user"`
+	// own gives it a network namespace with an address of its own, ${addr}, which this machine and the other targets with
+	// host: own reach, and no other machine; absent means that it shares the machine's. It takes CAP_NET_ADMIN and
+	// CAP_SYS_ADMIN.
+	Host string `yaml:"host"`
+	// How it shows that it is ready: an HTTP path that answers below 400, "tcp" (the default), or {command: [...]}:
+	// program and arguments, run again and again until it ends with exit status 0, as the user of the process, in its
+	// folder and network namespace.
+	Ready       Ready         `yaml:"ready"`
 	ReadyWithin time.Duration `yaml:"ready_within"` // How long that may take; absent means 10s.
 	StopWithin  time.Duration `yaml:"stop_within"`  // Time between SIGTERM and SIGKILL at the end; absent means 3s.
 }
 
 func (p *Process) Defaults() {
-	p.Ready, p.ReadyWithin, p.StopWithin = "tcp", 10*time.Second, 3*time.Second
+	p.Ready, p.ReadyWithin, p.StopWithin = Ready{Probe: "tcp"}, 10*time.Second, 3*time.Second
 }
 
 func (Process) Required() []string { return []string{"command"} }
@@ -144,6 +157,7 @@ func (r *rules) target(name string, t *Target) {
 	if at := path.Child("url"); r.Sound(at) {
 		r.url(at, t.URL)
 	}
+	r.instances(name, path.Child("instances"), kind, t)
 	r.among(path.Child("protocol"), t.Protocol, "protocols", protocols)
 	r.tls(path, kind, t)
 	r.protoset(name, path.Child("protoset"), t)
@@ -284,6 +298,7 @@ func (r *rules) process(path strict.Path, p *Process) {
 		}
 		r.variables(at, p.Env[name])
 	}
+	r.processHost(path, p)
 	for _, name := range slices.Sorted(maps.Keys(p.Files)) {
 		at := path.Child("files", name)
 		if !fs.ValidPath(name) || name == "." || strings.Contains(name, "\x00") {
@@ -291,9 +306,7 @@ func (r *rules) process(path strict.Path, p *Process) {
 		}
 		r.variables(at, p.Files[name])
 	}
-	if at := path.Child("ready"); r.Sound(at) && p.Ready != "tcp" && !strings.HasPrefix(p.Ready, "/") {
-		r.Wrong(at, fmt.Sprintf("ready: %s is neither a path nor tcp", strict.Quote(p.Ready)), "write it like /healthz")
-	}
+	r.ready(path.Child("ready"), p.Ready)
 	r.positive(path.Child("ready_within"), p.ReadyWithin > 0)
 	if at := path.Child("listen"); r.Sound(at) {
 		if host, ok := r.hostPort(at, p.Listen, 1); ok {

@@ -3,6 +3,7 @@ package experiment
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
@@ -37,7 +38,7 @@ func (r *rules) tls(path strict.Path, kind string, t *Target) {
 	if key := at.Child("key"); r.Has(key) && !r.Has(at.Child("cert")) {
 		r.WrongKey(key, "key: is of no use without cert", "")
 	}
-	if ready := path.Child("process", "ready"); r.Sound(ready) && t.Process.Ready != "tcp" {
+	if ready := path.Child("process", "ready"); r.Sound(ready) && strings.HasPrefix(t.Process.Ready.Probe, "/") {
 		r.Wrong(ready, "ready: a path is asked for without TLS", "leave it out: ready is then who takes connections")
 	}
 	if !r.opts.Here || !r.Sound(at) {

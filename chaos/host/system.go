@@ -21,7 +21,7 @@ func Lacks(f Fault) error {
 		return onlyLinux("cgroups")
 	case AddressSpace, Descriptors:
 		return onlyLinux("limits that are set from outside a process (prlimit)")
-	case Partition, Rate:
+	case Partition, Rate, Between, *Network:
 		return onlyLinux("network namespaces")
 	}
 	return nil

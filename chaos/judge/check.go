@@ -12,8 +12,8 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed alert.go available.go backoff.go breaker.go bulkhead.go durable.go effects.go ejection.go failover.go fanout.go fresh.go
-//go:embed growth.go linearizable.go recovery.go retry.go shed.go skew.go slo.go stands.go steady.go timeout.go
+//go:embed alert.go available.go backoff.go breaker.go bulkhead.go connections.go durable.go effects.go ejection.go failover.go
+//go:embed fanout.go fresh.go growth.go linearizable.go recovery.go retry.go shed.go skew.go slo.go stampede.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -191,13 +191,54 @@ func (c Fanout) Check(report func(field, problem string)) {
 	}
 }
 
+func (Connections) Required() []string { return []string{"link"} }
+
+func (c Connections) Check(report func(field, problem string)) {
+	count(report, "at_most", c.AtMost)
+	if c.Refused != nil {
+		count(report, "refused", *c.Refused)
+	}
+	if c.AtMost == 0 && c.New == 0 && c.Refused == nil && c.SettledWithin == 0 {
+		report("", "claims nothing: give at_most, new, refused or settled_within")
+	}
+}
+
+// StampedePers are the values of Stampede.Per.
+var StampedePers = []string{"path"}
+
+func (c *Stampede) Defaults() { c.Per = "path" }
+
+func (Stampede) Required() []string { return []string{"link", "ttl"} }
+
+func (c Stampede) Check(report func(field, problem string)) {
+	count(report, "at_once", c.AtOnce)
+	count(report, "per_expiry", c.PerExpiry)
+	count(report, "cold_start", c.ColdStart)
+	if c.AtOnce == 0 && c.PerExpiry == 0 && c.ColdStart == 0 {
+		report("", "claims nothing: give at_once, per_expiry or cold_start")
+	}
+	if !slices.Contains(StampedePers, c.Per) {
+		report("per", fmt.Sprintf("%q is unknown: values are told apart by %s", c.Per, strings.Join(StampedePers, " or ")))
+	}
+}
+
 func (c *Grows) Defaults() { c.Troughs = 30 * time.Second }
 
-func (Grows) Required() []string { return []string{"target"} }
-
 func (c Grows) Check(report func(field, problem string)) {
-	if c.RSS == nil && c.FDs == nil && c.Threads == nil {
-		report("", "claims nothing: give rss, fds or threads")
+	weighs := c.RSS != nil || c.FDs != nil || c.Threads != nil
+	switch {
+	case !weighs && c.P50 == nil:
+		report("", "claims nothing: give rss, fds or threads of a target, or p50 of a route")
+	case weighs && c.Target == "":
+		report("target", "is missing: rss, fds and threads are of a target")
+	}
+	switch {
+	case c.P50 != nil && (c.Route == "" || c.Control == ""):
+		report("p50", "needs a route, and a control: another route, to what does not get slower")
+	case c.P50 == nil && (c.Route != "" || c.Control != ""):
+		report("route", "route and control go with p50, which is missing")
+	case c.P50 != nil && c.Route == c.Control:
+		report("control", "is the route itself")
 	}
 	if c.Troughs > 0 && c.Troughs < time.Second {
 		report("troughs", fmt.Sprintf("%v is shorter than the second in which a target is weighed once", c.Troughs))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,10 @@ func (u Undo) perform(ctx context.Context) error {
 		return deleteTable(ctx, u.Netns, u.Name)
 	case Qdisc:
 		return deleteQdisc(ctx, u.Netns, u.Device, u.Name)
+	case Netns:
+		return deleteNetns(ctx, u.Netns)
+	case Device:
+		return deleteDevice(ctx, u.Device)
 	case Remove:
 		if err := os.Remove(u.File); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -124,6 +129,41 @@ func nftDelete(netns, table string) []string {
 
 func tcDelete(netns, device string) []string {
 	return []string{"tc", "-n", netns, "qdisc", "del", "dev", device, "root"}
+}
+
+func netnsDelete(name string) []string { return []string{"ip", "netns", "delete", name} }
+
+func deviceDelete(name string) []string { return []string{"ip", "link", "delete", "dev", name} }
+
+// deleteNetns takes the name from a network namespace. It is gone when the last of
+// its processes is, and its devices with it.
+func deleteNetns(ctx context.Context, name string) error {
+	if !NetnsThere(name) {
+		return nil
+	}
+	_, err := output(ctx, netnsDelete(name))
+	return gone(err, func() bool { return !NetnsThere(name) })
+}
+
+func deleteDevice(ctx context.Context, name string) error {
+	there := func() bool {
+		_, err := net.InterfaceByName(name)
+		return err == nil
+	}
+	if !there() {
+		return nil
+	}
+	_, err := output(ctx, deviceDelete(name))
+	return gone(err, func() bool { return !there() })
+}
+
+// gone forgives an error about what is not there any more: it may go with
+// something else while it is being deleted.
+func gone(err error, now func() bool) error {
+	if err != nil && now() {
+		return nil
+	}
+	return err
 }
 
 // NetnsThere reports whether a network namespace has this name.

@@ -15,6 +15,8 @@ const (
 	Regroup  = "regroup"  // all of cgroup Group back into Home, and Group removed
 	Table    = "table"    // nftables table inet Name in Netns deleted
 	Qdisc    = "qdisc"    // root queueing discipline with handle Name of Device in Netns deleted
+	Netns    = "netns"    // network namespace Netns deleted, and what is in it with the end of its processes
+	Device   = "device"   // network device Device deleted
 	Remove   = "remove"   // File deleted
 	Exec     = "exec"     // Command run
 )
@@ -60,6 +62,10 @@ func (u Undo) String() string {
 		return fmt.Sprintf("delete nftables table inet %s in network namespace %s", u.Name, u.Netns)
 	case Qdisc:
 		return fmt.Sprintf("delete the queueing discipline %s of %s in network namespace %s", u.Name, u.Device, u.Netns)
+	case Netns:
+		return "delete network namespace " + u.Netns
+	case Device:
+		return "delete network device " + u.Device
 	case Remove:
 		return "remove " + u.File
 	case Exec:
@@ -90,6 +96,10 @@ func (u Undo) ByHand() string {
 		return shellLine(nftDelete(u.Netns, u.Name))
 	case Qdisc:
 		return shellLine(tcDelete(u.Netns, u.Device))
+	case Netns:
+		return shellLine(netnsDelete(u.Netns))
+	case Device:
+		return shellLine(deviceDelete(u.Device))
 	case Remove:
 		return "rm " + quoteShell(u.File)
 	case Exec:
@@ -119,6 +129,10 @@ func (u Undo) Check() error {
 		ok = u.Netns != "" && u.Name != ""
 	case Qdisc:
 		ok = u.Netns != "" && u.Name != "" && u.Device != ""
+	case Netns:
+		ok = u.Netns != ""
+	case Device:
+		ok = u.Device != ""
 	case Remove:
 		ok = u.File != ""
 	case Exec:

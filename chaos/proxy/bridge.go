@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/proxy/tcp"
 	"github.com/stormctl/stormctl/chaos/proxy/transport"
 )
@@ -61,7 +60,7 @@ func (r *secured) Close() error {
 }
 
 // bindSecure returns a relay of connections with TLS on either side, or both.
-func bindSecure(c link.Config, terminate, originate *tls.Config) (r *secured, err error) {
+func bindSecure(c tcp.Config, terminate, originate *tls.Config) (r *secured, err error) {
 	inner, r := c, &secured{}
 	defer func() {
 		if err != nil {
@@ -89,7 +88,7 @@ func bindSecure(c link.Config, terminate, originate *tls.Config) (r *secured, er
 			return nil, err
 		}
 	}
-	if r.Relay, err = tcp.Listen(tcp.Config{Config: inner}); err != nil || r.front == nil {
+	if r.Relay, err = tcp.Listen(inner); err != nil || r.front == nil {
 		return r, err
 	}
 	r.front.handshake = func(conn *net.TCPConn) (transport.Conn, error) {

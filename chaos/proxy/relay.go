@@ -28,6 +28,7 @@ type Config struct {
 	Protocol  string // one of the toxic.Protocols; "" means toxic.ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
+	Greeting  string // of toxic.ProtocolTCP: what the dependency's first words are read as, one of greeting.Protocols; "" leaves them unread
 
 	// Prepare is called before the first connection is accepted: toxics that it
 	// adds are in force from the first byte on. nil does nothing.
@@ -92,9 +93,9 @@ func bind(c Config) (bound, error) {
 		})
 	case toxic.ProtocolTCP:
 		if c.Terminate != nil || c.Originate != nil {
-			return bindSecure(base, c.Terminate, c.Originate)
+			return bindSecure(tcp.Config{Config: base, Greeting: c.Greeting}, c.Terminate, c.Originate)
 		}
-		return tcp.Listen(tcp.Config{Config: base})
+		return tcp.Listen(tcp.Config{Config: base, Greeting: c.Greeting})
 	}
 	return nil, fmt.Errorf("protocol %q is not one of %s, %s, %s, %s",
 		c.Protocol, toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC, toxic.ProtocolTCP)

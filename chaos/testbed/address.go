@@ -73,12 +73,18 @@ func (b *Testbed) address(t *experiment.Target) (string, error) {
 	}
 }
 
+// The ports that targets are given.
+const (
+	lowestPort  = 10240
+	highestPort = 32768
+)
+
 // freeAddress finds a free port on 127.0.0.1 below the range that the kernel
 // takes for outgoing connections: one that is free now cannot become somebody's
 // source port before the target binds it.
 func freeAddress() (string, error) {
 	for range 100 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10240+rand.IntN(32768-10240)))
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(lowestPort+rand.IntN(highestPort-lowestPort)))
 		l, err := net.Listen("tcp", addr)
 		if err == nil {
 			l.Close()

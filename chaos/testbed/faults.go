@@ -52,13 +52,13 @@ func (b *Testbed) fault(i int, e experiment.Event) timeline.Fault {
 	leased := host.Leased{Lease: b.lease, Name: e.String()}
 	switch {
 	case e.Restart != nil && e.Restart.Rolling:
-		return rolling{b.startables(e.Everybody()), e.Everybody(), e.Restart.Downtime}
+		return rolling{b.startables(e.Everybody()), b.everyInstance(e.Everybody()), e.Restart.Downtime}
 	case e.Restart != nil:
-		return restart{b.startables(e.Everybody()), e.Everybody()}
+		return restart{b.startables(e.Everybody()), b.everyInstance(e.Everybody())}
 	case e.Kill != nil && b.x.Targets[e.On].PidFile != "":
 		return host.Kill{Subject: b.pidFile(e.On)}
 	case e.Kill != nil:
-		return kill{ownTarget{b, e.On}, e.Kill.ForGood}
+		return kill{together(b.startables([]string{e.On})), e.Kill.ForGood}
 	case e.Pause != nil:
 		return host.Pause{Leased: leased, Subject: b.subject(e.On)}
 	case e.CPU != nil && e.CPU.By == "stop":
@@ -76,6 +76,8 @@ func (b *Testbed) fault(i int, e experiment.Event) timeline.Fault {
 	case e.Exec != nil:
 		return host.Command{Leased: leased, InjectWith: e.Exec.Inject, HealWith: e.Exec.Heal,
 			Dir: e.Exec.Dir, Within: e.Exec.Within, Output: b.outputOf(i)}
+	case e.NetPartition != nil && len(e.NetPartition.Between) > 0:
+		return b.between(leased, e.NetPartition.Between)
 	case e.NetPartition != nil:
 		n := e.NetPartition
 		return host.Partition{Leased: leased, Netns: n.Netns, Peers: prefixes(n.Peers), In: n.Direction != "out", Out: n.Direction != "in"}
@@ -150,7 +152,9 @@ func (b *Testbed) pidFile(target string) host.PidFile {
 func (b *Testbed) startables(names []string) []startable {
 	var all []startable
 	for _, name := range names {
-		all = append(all, ownTarget{b, name})
+		for _, one := range b.instances(name) {
+			all = append(all, ownTarget{b, one})
+		}
 	}
 	return all
 }
@@ -179,7 +183,7 @@ func (t ownTarget) Process() (lease.Process, error) {
 }
 
 func (t ownTarget) String() string {
-	target := t.bed.x.Targets[t.name]
+	target := t.bed.x.Targets[t.bed.targetOf(t.name)]
 	if target.Process != nil {
 		return fmt.Sprintf("the process of %s (%s)", t.name, strings.Join(target.Process.Command, " "))
 	}

@@ -13,26 +13,27 @@ import (
 )
 
 // Hold makes the run known to the machine, and what it would break sure to be
-// undone by the lease that it returns, nil if there is none and need not be.
+// undone by the lease that it returns, nil if there is none and need not be. Under
+// the lease it makes the hosts that targets have of their own, and binds their links.
 // Nothing is to be started if a fault could not be made, or had no guardian: that
 // is an error. lost is told why the lease is lost, say of a run that is not known.
 // Close is its undo.
 func (b *Testbed) Hold(ctx context.Context, lost, say func(string)) (*lease.Lease, error) {
 	faults := append(b.Timeline(0), b.palette()...)
-	if err := errors.Join(StopFileThere(b.x.Limits.StopFile), check(ctx, b.x, faults)); err != nil {
+	if err := errors.Join(StopFileThere(b.x.Limits.StopFile), check(ctx, b.x, faults), b.checkProcesses(ctx)); err != nil {
 		return nil, err
 	}
-	guardian := outlives(faults)
+	guardian := outlives(faults) || b.network != nil
 	held, err := lease.Open(lease.Options{Name: b.x.Name, Dir: b.opts.Dir, Guardian: guardian, Lost: lost})
 	switch {
 	case err == nil:
 		b.lease = held
 	case guardian:
-		return nil, fmt.Errorf("some faults of the experiment would outlive stormctl, and cannot be held: %w", err)
+		return nil, fmt.Errorf("some faults or hosts of the experiment would outlive stormctl, and cannot be held: %w", err)
 	default:
 		say("stormctl halt will not find this run: " + err.Error())
 	}
-	return b.lease, nil
+	return b.lease, b.makeHosts(ctx)
 }
 
 // check asks every fault whether it could be made, before anything is started.
@@ -50,7 +51,13 @@ func check(ctx context.Context, x *experiment.Experiment, t timeline.Timeline) e
 // whatever machine, and what that is.
 func Lacks(x *experiment.Experiment) error {
 	b := &Testbed{x: x, hosts: map[string]string{}}
-	return checkEach(x, b.Timeline(0), host.Lacks)
+	errs := []error{checkEach(x, b.Timeline(0), host.Lacks)}
+	if names := x.OwnHosts(); len(names) > 0 {
+		if err := host.Lacks(&host.Network{}); err != nil {
+			errs = append(errs, fmt.Errorf("target %s: host: own: %w", names[0], err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func checkEach(x *experiment.Experiment, t timeline.Timeline, check func(host.Fault) error) error {

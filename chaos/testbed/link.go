@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -16,7 +17,10 @@ func (b *Testbed) link(name string) (proxy.Relay, error) {
 	link := b.x.Links[name]
 	c := proxy.Config{
 		Name: name, Listen: link.Listen, Upstream: b.addrs[link.To].String(), Protocol: link.Protocol,
-		Seed: b.x.Seed, Run: b.opts.Run, IDHeader: b.x.Load.IDHeader, Allow: b.allow.check,
+		Seed: b.x.Seed, Run: b.opts.Run, IDHeader: b.x.Load.IDHeader, Allow: b.allow.check, Greeting: link.Greeting,
+	}
+	if c.Listen == "" && b.ownHost(link.From) { // it does not reach our loopback
+		c.Listen = netip.AddrPortFrom(b.network.Ours(), 0).String()
 	}
 	if link.TLS != nil {
 		var err error

@@ -42,6 +42,9 @@ func (b *Testbed) routeTo(target string) load.Route {
 	if spoken := b.spoken[target]; spoken != "" {
 		r.Protocol = spoken
 	}
+	for _, one := range b.instances(target)[1:] {
+		r.Others = append(r.Others, b.addrs[one].String())
+	}
 	if path, ok := t.Socket(); ok {
 		r.Addr = "unix:" + path
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -31,7 +32,7 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 			p.Refusals = append(p.Refusals, err)
 		}
 	}
-	b := &Testbed{x: x, hosts: map[string]string{}}
+	b := &Testbed{x: x, hosts: map[string]string{}, addrs: map[string]netip.AddrPort{}}
 	var err error
 	if b.allow, err = parseAllow(x.Limits.Allow); err != nil {
 		refuse(err)
@@ -54,6 +55,7 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 			p.Addresses[name] = append(p.Addresses[name], addr.String())
 		}
 	}
+	refuse(b.chooseHosts())
 	faults := append(b.Timeline(0), b.palette()...)
 	for _, e := range faults {
 		if f, ok := e.Fault.(interface{ Plan() host.Plan }); ok {
@@ -61,6 +63,7 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 		}
 	}
 	refuse(check(ctx, x, faults))
+	refuse(b.checkProcesses(ctx))
 	refuse(StopFileThere(x.Limits.StopFile))
 	return p
 }

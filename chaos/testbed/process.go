@@ -17,7 +17,7 @@ import (
 	"github.com/stormctl/stormctl/targets"
 )
 
-// process is how to start a target of ours.
+// process is how to start a target of ours, or the instance of that name.
 func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, error) {
 	p := targets.Process{Name: name, Output: filepath.Join(b.opts.Dir, "targets", name+".log"), Soak: b.opts.Soak}
 	if t.Reference != "" {
@@ -38,6 +38,9 @@ func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, e
 	for _, arg := range t.Process.Command {
 		p.Command = append(p.Command, expand(arg))
 	}
+	for _, arg := range t.Process.Ready.Command {
+		p.Ready.Command = append(p.Ready.Command, expand(arg))
+	}
 	p.Env = []string{"ADDR=" + b.addrs[name].String(), "PORT=" + strconv.Itoa(int(b.addrs[name].Port()))}
 	for _, key := range slices.Sorted(maps.Keys(t.Process.Env)) {
 		p.Env = append(p.Env, key+"="+expand(t.Process.Env[key]))
@@ -49,11 +52,17 @@ func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, e
 		}
 	}
 	p.Dir = t.Process.Dir
-	p.Ready = targets.Probe{Addr: b.addrs[name].String(), Within: t.Process.ReadyWithin}
-	if path := t.Process.Ready; strings.HasPrefix(path, "/") {
-		p.Ready = targets.Probe{URL: urlOf("http", b.addrs[name].String()) + path, Within: t.Process.ReadyWithin}
+	p.Ready.Addr, p.Ready.Within = b.addrs[name].String(), t.Process.ReadyWithin
+	if path := t.Process.Ready.Probe; strings.HasPrefix(path, "/") {
+		p.Ready.Addr, p.Ready.URL = "", urlOf("http", b.addrs[name].String())+path
 	}
 	p.StopWithin = t.Process.StopWithin
+	if b.ownHost(name) {
+		p.Netns = b.network.Path(name)
+	}
+	if err == nil && t.Process.User != "" {
+		p.User, err = b.handOver(name, t.Process.User)
+	}
 	return p, err
 }
 
@@ -63,7 +72,7 @@ func (b *Testbed) referenceCommand(name string, t *experiment.Target) []string {
 		command = append(command, "--with", key+"="+t.With[key])
 	}
 	for _, link := range slices.Sorted(maps.Keys(b.x.Links)) {
-		if b.x.Links[link].From == name {
+		if b.x.Links[link].From == b.targetOf(name) {
 			command = append(command, "--dep", link+"="+urlOf("http", b.Relays[link].Addr()))
 		}
 	}
@@ -87,11 +96,10 @@ func (b *Testbed) variables(name string) (func(string) (string, bool), error) {
 	for target, t := range b.x.Targets {
 		for part, value := range b.parts(target, t) {
 			vars["targets."+target+"."+part] = value
-			if target == name {
-				vars[part] = value
-			}
 		}
 	}
+	maps.Copy(vars, b.parts(name, b.x.Targets[b.targetOf(name)]))
+	vars["instance"] = strconv.Itoa(1 + slices.Index(b.instances(b.targetOf(name)), name))
 	for link, relay := range b.Relays {
 		for part, value := range parts("http", relay.Addr()) {
 			vars["links."+link+"."+part] = value

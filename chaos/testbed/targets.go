@@ -2,9 +2,11 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/stormctl/stormctl/load"
@@ -15,33 +17,74 @@ import (
 const probeTimeout = 5 * time.Second
 
 // Start starts the targets, those that are called before their callers, and
-// returns when all are ready.
+// returns when all are ready. Members of a cluster are ready once they have found
+// each other, so that targets with hosts of their own that follow one another are
+// started at once.
 func (b *Testbed) Start(ctx context.Context, say func(string)) error {
-	for _, name := range b.order() {
-		target := b.x.Targets[name]
-		say("starting " + name)
-		if target.URL != "" {
-			if err := b.reach(ctx, name); err != nil {
-				return fmt.Errorf("target %s: %w", name, err)
-			}
-			continue
+	for order := b.order(); len(order) > 0; {
+		n := 1
+		for b.ownHost(order[0]) && n < len(order) && b.ownHost(order[n]) && !b.calls(order[n], order[:n]) {
+			n++
 		}
-		p, err := b.process(name, target)
-		if err != nil {
-			return fmt.Errorf("target %s: %w", name, err)
+		if err := b.startAll(ctx, order[:n], say); err != nil {
+			return err
 		}
-		r, err := targets.Start(ctx, p)
-		if err != nil {
-			return fmt.Errorf("target %s: %w", name, err)
-		}
-		b.running[name] = r
-		if target.Secure() {
-			if err := b.probe(ctx, name); err != nil {
-				return fmt.Errorf("target %s: %w", name, err)
-			}
-		}
+		order = order[n:]
 	}
 	return nil
+}
+
+// calls reports whether a link leads from a target to one of some.
+func (b *Testbed) calls(name string, some []string) bool {
+	for _, l := range b.x.Links {
+		if l.From == name && slices.Contains(some, l.To) {
+			return true
+		}
+	}
+	return false
+}
+
+// startAll starts targets at once. What is started when one fails is among those
+// that run.
+func (b *Testbed) startAll(ctx context.Context, names []string, say func(string)) error {
+	if len(names) == 1 && len(b.instances(names[0])) > 1 {
+		return b.startInstances(ctx, names[0], say)
+	}
+	starting, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	errs := make([]error, len(names))
+	started := make([]*targets.Running, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		say("starting " + name)
+		target := b.x.Targets[name]
+		if target.URL != "" {
+			errs[i] = b.reach(ctx, name)
+			continue
+		}
+		var p targets.Process
+		if p, errs[i] = b.process(name, target); errs[i] != nil {
+			break
+		}
+		wg.Go(func() {
+			if started[i], errs[i] = targets.Start(starting, p); errs[i] != nil {
+				fail(fmt.Errorf("target %s did not start", name))
+			}
+		})
+	}
+	wg.Wait()
+	for i, name := range names {
+		if started[i] != nil {
+			b.running[name] = started[i]
+			if errs[i] == nil && b.x.Targets[name].Secure() {
+				errs[i] = b.probe(ctx, name)
+			}
+		}
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("target %s: %w", name, errs[i])
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // reach finds out whether a target that runs already is there, and lets us in.

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/chaos/proxy"
 	"github.com/stormctl/stormctl/targets"
@@ -39,16 +40,18 @@ type Testbed struct {
 	allow allowList
 	lease *lease.Lease // nil if nothing may outlive us
 
-	addrs   map[string]netip.AddrPort // of the targets, by name; none of one on a unix socket
+	network *host.Network // of targets that have hosts of their own; nil if none has; Hold makes it
+
+	addrs   map[string]netip.AddrPort // of the targets and their instances, by name; none of one on a unix socket
 	hosts   map[string]string         // what a caller writes into the Host header
 	tls     authority
 	files   map[string]map[string]string // by link with TLS, and what they are: ca, cert, key
-	running map[string]*targets.Running
-	spoken  map[string]string // with the targets that had the choice
+	running map[string]*targets.Running  // by instance
+	spoken  map[string]string            // with the targets that had the choice
 }
 
-// Prepare gives every target and link its address and binds the links. It
-// starts no target. Close is its undo.
+// Prepare gives every target its address and binds the links, but those of callers
+// that have hosts of their own. It starts no target. Close is its undo.
 func Prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Inputs, opts Options) (b *Testbed, err error) {
 	b = &Testbed{
 		x: x, in: in, opts: opts, Relays: map[string]proxy.Relay{},
@@ -64,9 +67,15 @@ func Prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if b.allow, err = parseAllow(x.Limits.Allow); err != nil {
 		return b, err
 	}
+	if err := b.chooseHosts(); err != nil {
+		return b, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(x.Targets)) {
 		if _, ok := x.Targets[name].Socket(); ok { // it leads to no other machine
 			b.hosts[name] = "localhost"
+			continue
+		}
+		if b.ownHost(name) {
 			continue
 		}
 		addrs, err := b.resolve(ctx, name)
@@ -74,15 +83,26 @@ func Prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 			return b, err
 		}
 		b.addrs[name] = b.choose(ctx, name, addrs)
+		if err := b.spread(name); err != nil {
+			return b, err
+		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(x.Links)) {
+	return b, b.bind(func(from string) bool { return !b.ownHost(from) })
+}
+
+// bind binds the links of some callers.
+func (b *Testbed) bind(of func(from string) bool) error {
+	for _, name := range slices.Sorted(maps.Keys(b.x.Links)) {
+		if !of(b.x.Links[name].From) {
+			continue
+		}
 		relay, err := b.link(name)
 		if err != nil {
-			return b, fmt.Errorf("link %s: %w", name, err)
+			return fmt.Errorf("link %s: %w", name, err)
 		}
 		b.Relays[name] = relay
 	}
-	return b, nil
+	return nil
 }
 
 // Close ends links and targets, callers before the called, and what the lease
@@ -90,11 +110,13 @@ func Prepare(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 func (b *Testbed) Close() error {
 	errs := []error{b.closeLinks()}
 	for _, name := range slices.Backward(b.order()) {
-		if r := b.running[name]; r != nil {
-			if err := r.Stop(); err != nil {
-				errs = append(errs, fmt.Errorf("stop target %s: %w", name, err))
+		for _, one := range slices.Backward(b.instances(name)) {
+			if r := b.running[one]; r != nil {
+				if err := r.Stop(); err != nil {
+					errs = append(errs, fmt.Errorf("stop target %s: %w", one, err))
+				}
+				delete(b.running, one)
 			}
-			delete(b.running, name)
 		}
 	}
 	if b.lease != nil {

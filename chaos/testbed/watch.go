@@ -11,7 +11,7 @@ import (
 func (b *Testbed) Watch(ctx context.Context, say func(target string, at time.Time, err error)) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for name, r := range b.running {
-		wg.Go(func() { watchTarget(ctx, r, func(at time.Time, err error) { say(name, at, err) }) })
+		wg.Go(func() { watchTarget(ctx, r, func(at time.Time, err error) { say(b.targetOf(name), at, err) }) })
 	}
 	return &wg
 }

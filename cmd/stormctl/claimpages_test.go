@@ -334,7 +334,7 @@ func TestRowOf(t *testing.T) {
 func TestClaimPagesShowClaims(t *testing.T) {
 	const file = `name: docs
 targets: {shop: {url: "http://127.0.0.1:8080"}, bank: {reference: dependency}}
-links: {payments: {from: shop, to: bank}, one: {from: shop, to: bank}, two: {from: shop, to: bank}}
+links: {payments: {from: shop, to: bank}, one: {from: shop, to: bank}, two: {from: shop, to: bank}, db: {from: shop, to: bank, protocol: tcp, greeting: postgres}}
 load:
   rate: 100/s
   duration: 60s

@@ -132,7 +132,8 @@ func apart(old, now *experiment.Experiment) error {
 		if _, own := old.Links[e.On]; own {
 			continue
 		}
-		if t := old.Targets[e.On]; t == nil || t.URL != "" || e.DiskFull != nil || e.Exec != nil || e.NetPartition != nil || e.NetRate != nil {
+		netns := e.NetPartition != nil && e.NetPartition.Netns != "" || e.NetRate != nil
+		if t := old.Targets[e.On]; t == nil || t.URL != "" || netns || e.DiskFull != nil || e.Exec != nil {
 			errs = append(errs, fmt.Errorf("chaos[%d] (%s) happens to what both sides have in common", i, e.String()))
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,14 +41,18 @@ type rig struct {
 	before  map[string]string // condition of each part when nothing is broken
 	netns   string            // "" where the machine has none
 	device  string
-	disk    string // "" where nothing can be mounted
-	cgroup  bool   // cpu can be limited by cgroup
-	memory  bool   // memory can
+	disk    string   // "" where nothing can be mounted
+	cgroup  bool     // cpu can be limited by cgroup
+	memory  bool     // memory can
+	marks   []string // in the names of namespaces and devices that runs of this rig have made
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), victims: map[string]int{}}
+	if err := os.Chmod(filepath.Dir(r.dir), 0o711); err != nil { // targets of other users come by
+		t.Fatal(err)
+	}
 	r.state = filepath.Join(r.dir, "state")
 	if err := os.Mkdir(r.state, 0o700); err != nil {
 		t.Fatal(err)
@@ -170,7 +175,7 @@ func (r *rig) chaos() []string {
 		faults = append(faults, fmt.Sprintf("on: web, disk_full: {dir: %s}", r.disk))
 	}
 	if r.netns != "" {
-		faults = append(faults, fmt.Sprintf("on: web, net_partition: {netns: %s}", r.netns),
+		faults = append(faults, "on: n1, net_partition: {between: [[n1], [n2]]}", fmt.Sprintf("on: web, net_partition: {netns: %s}", r.netns),
 			fmt.Sprintf("on: web, net_rate: {netns: %s, device: %s, limit: 64KiB}", r.netns, r.device))
 	}
 	var events []string
@@ -190,6 +195,9 @@ func (r *rig) experiment(events []string) string {
 	}
 	if r.netns != "" {
 		netns = ", netns: [" + r.netns + "]"
+		// They have hosts of their own, and the first another user.
+		const member = "  %s: {process: {command: [sleep, '600'], dir: /, host: own, %sready: {command: ['true']}}}\n"
+		targets += fmt.Sprintf(member, "n1", "user: nobody, ") + fmt.Sprintf(member, "n2", "")
 	}
 	return fmt.Sprintf(`name: broken
 targets:
@@ -241,12 +249,46 @@ func (r *rig) condition() map[string]string {
 		entries, _ := os.ReadDir(r.disk)
 		now["disk"] = fmt.Sprint(entries)
 	}
+	now["hosts"] = r.hosts()
 	if r.netns != "" {
 		tables, _ := exec.Command("ip", "netns", "exec", r.netns, "nft", "list", "tables").Output()
 		shaped, _ := exec.Command("tc", "-n", r.netns, "qdisc", "show").Output()
 		now["table"], now["qdisc"] = string(tables), string(shaped)
 	}
 	return now
+}
+
+// markOf is what a journal says of the names of hosts.
+var markOf = regexp.MustCompile(`stormctl-([a-z2-7]{8})\b`)
+
+// hosts are the network namespaces and devices that are there of runs of this rig, as
+// far as their journals have named any.
+func (r *rig) hosts() string {
+	journals, _ := filepath.Glob(filepath.Join(r.state, "*.jsonl"))
+	for _, path := range journals {
+		text, _ := os.ReadFile(path)
+		for _, m := range markOf.FindAllSubmatch(text, -1) {
+			if !slices.Contains(r.marks, string(m[1])) {
+				r.marks = append(r.marks, string(m[1]))
+			}
+		}
+	}
+	var names, found []string
+	if entries, err := os.ReadDir("/run/netns"); err == nil {
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+	}
+	devices, _ := net.Interfaces()
+	for _, d := range devices {
+		names = append(names, d.Name)
+	}
+	for _, name := range names {
+		if slices.ContainsFunc(r.marks, func(mark string) bool { return strings.Contains(name, mark) }) {
+			found = append(found, name)
+		}
+	}
+	return strings.Join(found, " ")
 }
 
 // broken lists the parts that are not as they were, and what is left of the run.

@@ -89,10 +89,12 @@ var truths = map[string][]truth{
 	"chatty":                     {most(1, "fanout.calls", 6), most(1, "fanout.depth", 2)},
 	"stale-price":                {most(1, "fresh.within", 2900*time.Millisecond)}, // its replica is cut off for 3 s
 	"failover":                   {most(1, "failover.within", time.Second)},        // a sentinel waits for as long
-	"durable":                    {most(0, "steady.p99", 200*time.Microsecond)},    // an order is on disk by then
-	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)},      // what its dependencies take
-	"shed":                       {most(0, "shed.p99", 100*time.Millisecond)},      // twenty wait before most of those that are served
-	"grpc":                       {most(1, "retry.attempts", 3).needing("retry.at_least=2")},
+	"stampede":                   {words(1, "connections.at_most", "19")},          // each pod fills a pool of 20
+	"pgbouncer":                  {words(2, "connections.at_most", "99")},
+	"durable":                    {most(0, "steady.p99", 200*time.Microsecond)}, // an order is on disk by then
+	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)},   // what its dependencies take
+	"shed":                       {most(0, "shed.p99", 100*time.Millisecond)},   // twenty wait before most of those that are served
+	"grpc":                       {most(1, "retry.attempts", 3).needing("retry.at_least=1")},
 	"metastable":                 {most(0, "steady.p99", 20*time.Millisecond)}, // what a worker takes
 	"idempotent":                 {words(1, "effects.exactly", "2")},
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},

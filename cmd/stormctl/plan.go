@@ -92,7 +92,14 @@ func targetRows(x *experiment.Experiment, addresses map[string][]string) (rows [
 			}
 		case t.Process != nil:
 			p := t.Process
-			listens := fmt.Sprintf("listens on %s, ready by %s within %v", or(p.Listen, "a free port"), or(p.Ready, "tcp"), p.ReadyWithin)
+			port := "a free port"
+			if p.Host != "" {
+				port = "an address of its own, in a network namespace that is made for it"
+			}
+			listens := fmt.Sprintf("listens on %s, ready by %s within %v", or(p.Listen, port), p.Ready, p.ReadyWithin)
+			if p.User != "" {
+				listens = "as user " + p.User + ", " + listens
+			}
 			rows = append(rows, []string{name, "process", strings.Join(p.Command, " ")}, []string{"", "", listens})
 		default:
 			rows = append(rows, []string{name, "reference " + t.Reference, assignments(t.With)})

@@ -24,8 +24,8 @@ func TestPlanRows(t *testing.T) {
 			"any": {URL: "https://any", TLS: &experiment.TLS{Insecure: true}},
 			"sys": {URL: "https://sys", Protocol: "auto"},
 			"lb": {Process: &experiment.Process{Command: []string{"haproxy", "-f", "${dir}/lb.cfg"}, Listen: "127.0.0.1:81",
-				Ready: "/healthz", ReadyWithin: 10 * time.Second}},
-			"own":  {Process: &experiment.Process{Command: []string{"./own"}, Ready: "tcp", ReadyWithin: time.Second}},
+				Ready: experiment.Ready{Probe: "/healthz"}, ReadyWithin: 10 * time.Second}},
+			"own":  {Process: &experiment.Process{Command: []string{"./own"}, Ready: experiment.Ready{Probe: "tcp"}, ReadyWithin: time.Second}},
 			"shop": {Reference: "frontend", With: map[string]string{"open": "2s", "breaker": "gobreaker"}},
 		},
 		Links: map[string]*experiment.Link{

@@ -64,6 +64,7 @@ var refutedBy = map[string]string{
 	"slo-errors-only":               "slo",
 	"stale-price-never-invalidates": "fresh",
 	"durable-async-commit":          "durable", "failover-no-wait": "durable",
+	"stampede-no-idle-timeout": "connections", "cache-stampedes": "stampede",
 }
 
 // libraries are the sound examples with the other libraries people use.

@@ -65,6 +65,9 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 		return no("make a folder", err)
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o711); err != nil { // targets of other users come by
+		return no("open the way", err)
+	}
 	args := []string{"run", c.file, "--json", "--quiet", "--out", filepath.Join(dir, "run"), "--seed", fmt.Sprint(seed)}
 	for _, s := range slices.Concat(c.set, c.also) {
 		args = append(args, "--set", s)

@@ -110,6 +110,28 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 		}
 		defer g.close()
 		server = overH2C(overNetHTTP(life, g))
+	case "pool":
+		settings, err := parsePool(c.With)
+		if err != nil {
+			return err
+		}
+		p, err := newConnPool(life, settings, c.Deps)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		server = overNetHTTP(life, p)
+	case "cache":
+		settings, err := parseCache(c.With)
+		if err != nil {
+			return err
+		}
+		k, err := newCache(settings, c.Deps)
+		if err != nil {
+			return err
+		}
+		defer k.close()
+		server = overNetHTTP(life, k)
 	case "dependency":
 		settings, err := parseDependency(c.With)
 		if err != nil {

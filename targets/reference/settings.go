@@ -26,7 +26,9 @@ type Description struct {
 }
 
 // Names returns the services that Serve knows.
-func Names() []string { return []string{"frontend", "page", "store", "worker", "rpc", "dependency"} }
+func Names() []string {
+	return []string{"frontend", "page", "store", "worker", "rpc", "pool", "cache", "dependency"}
+}
 
 // Describe describes the service of that name; false if there is none.
 func Describe(name string) (Description, bool) {
@@ -66,6 +68,20 @@ func Describe(name string) (Description, bool) {
 			Settings: describe(rpcKeys),
 			Flaws:    slices.Clone(rpcFlaws),
 		}, true
+	case "pool":
+		return Description{
+			Name:     name,
+			About:    "asks a PostgreSQL for each request, over a pool of connections that it fills as it starts",
+			Settings: describe(poolKeys),
+			Flaws:    slices.Clone(poolFlaws),
+		}, true
+	case "cache":
+		return Description{
+			Name:     name,
+			About:    "answers from redis, and fills that from its origin",
+			Settings: describe(cacheKeys),
+			Flaws:    slices.Clone(cacheFlaws),
+		}, true
 	case "dependency":
 		return Description{
 			Name:     name,
@@ -94,6 +110,12 @@ func Check(name string, with map[string]string) error {
 		return err
 	case "rpc":
 		_, err := parseRPC(with)
+		return err
+	case "pool":
+		_, err := parsePool(with)
+		return err
+	case "cache":
+		_, err := parseCache(with)
 		return err
 	case "dependency":
 		_, err := parseDependency(with)

@@ -11,7 +11,7 @@ func TestCheckRefuses(t *testing.T) {
 		with    map[string]string
 		want    []string // all of them in the error
 	}{
-		"service":          {"backend", nil, []string{`unknown reference service "backend"`, "frontend, page, store, worker, rpc, dependency"}},
+		"service":          {"backend", nil, []string{`unknown reference service "backend"`, "frontend, page, store, worker, rpc, pool, cache, dependency"}},
 		"key":              {"frontend", map[string]string{"brekaer": "gobreaker"}, []string{`unknown setting of frontend "brekaer"`, `did you mean "breaker"?`, "valid: breaker, failures"}},
 		"library":          {"frontend", map[string]string{"breaker": "gobraker"}, []string{`frontend: breaker "gobraker": must be one of none, gobreaker, failsafe, hystrix`, `did you mean "gobreaker"?`}},
 		"number":           {"frontend", map[string]string{"breaker": "gobreaker", "failures": "0"}, []string{`failures "0": must be a whole number from 1`}},

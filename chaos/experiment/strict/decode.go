@@ -46,6 +46,16 @@ func (d *Doc) decode(key, n *yaml.Node, v reflect.Value, path Path) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
+		short := shortOf(v)
+		if short != nil && n.Kind == yaml.ScalarNode {
+			if *short = n.Value; n.Value == "" {
+				d.Wrong(path, path.Tail()+": is empty", "write something, or remove the key")
+			}
+			return
+		}
+		if short != nil {
+			*short = "" // the keys are instead of it
+		}
 		if d.is(n, yaml.MappingNode, v.Type(), path) {
 			d.object(n, v, path)
 		}

@@ -28,6 +28,9 @@ func encode(v reflect.Value) *yaml.Node {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
+		if short := ShortText(v); short != "" {
+			return text(short)
+		}
 		return encodeObject(v)
 	case reflect.Map:
 		return encodeTable(v)
@@ -84,6 +87,9 @@ func Empty(v reflect.Value) bool {
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.Struct:
+		if ShortText(v) != "" {
+			return false
+		}
 		for _, f := range Fields(v.Type()) {
 			if !Empty(v.FieldByIndex(f.Index)) {
 				return false

@@ -57,7 +57,8 @@ type Relay interface {
 	Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error)
 
 	// Record gives every exchange that begins from now on to observe when it ends,
-	// each exactly once; times count from start. observe is called from many
+	// each exactly once; times count from start. Where there are connections only,
+	// those that began before are given too, with times below 0. observe is called from many
 	// goroutines at once and is on the path of the connection's next exchange: it
 	// must not block.
 	Record(start time.Time, observe func(evidence.Exchange))

@@ -19,6 +19,7 @@ const (
 // Counters is what a relay counts. All may be read and counted at any time.
 type Counters struct {
 	recorder         atomic.Pointer[recorder] // nil until Record
+	early            early                    // connections from before that
 	seq              atomic.Uint64
 	inFlight         atomic.Int64
 	accepted         atomic.Uint64

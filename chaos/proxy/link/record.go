@@ -15,7 +15,10 @@ type recorder struct {
 
 // Record is that of Relay.
 func (c *Counters) Record(start time.Time, observe func(evidence.Exchange)) {
-	c.recorder.Store(&recorder{start, observe})
+	r := &recorder{start, observe}
+	for _, x := range c.early.tell(func() { c.recorder.Store(r) }) {
+		observe(x.on(r))
+	}
 }
 
 // Record is the evidence of one exchange, or of one connection where there are no
@@ -23,6 +26,7 @@ func (c *Counters) Record(start time.Time, observe func(evidence.Exchange)) {
 type Record struct {
 	evidence.Exchange
 	recorder *recorder // is told of it; nil if there was none when it began
+	began    time.Time // of a connection from before the recorder; zero otherwise
 }
 
 // Begin opens x: it is in flight from now on.
@@ -32,6 +36,14 @@ func (c *Counters) Begin(x *Record) {
 	x.Seq = c.seq.Add(1)
 	if x.recorder != nil {
 		x.Begin = time.Since(x.recorder.start)
+	}
+}
+
+// BeginConn is Begin for a connection, which is recorded even if it began, and ended,
+// before there was a recorder: its times are negative then.
+func (c *Counters) BeginConn(x *Record) {
+	if c.Begin(x); x.recorder == nil {
+		x.began = time.Now()
 	}
 }
 
@@ -49,7 +61,9 @@ func (c *Counters) Touch(x *Record, by uint64) {
 func (c *Counters) End(x *Record, how evidence.Ending) {
 	c.inFlight.Add(-1)
 	x.Ending = how
-	if x.recorder != nil {
+	if !x.began.IsZero() {
+		c.endEarly(x)
+	} else if x.recorder != nil {
 		x.End = time.Since(x.recorder.start)
 	}
 }

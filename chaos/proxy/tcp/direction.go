@@ -210,6 +210,9 @@ func (p *session) take(dir link.Direction, size int) bool {
 		f.full = 0
 	}
 	p.relay.Got(dir, n)
+	if p.greet != nil && dir == link.ToCaller {
+		p.greeted(l.buf[:n])
+	}
 	if p.smallInRow++; n >= fastBuffer {
 		p.smallInRow = 0
 	}

@@ -14,7 +14,8 @@ import (
 // Config is what a relay of connections needs to know.
 type Config struct {
 	link.Config
-	promoteAfter int // small messages in a row that put a connection on the fast path; 0 means calmAfter
+	Greeting     string // what the dependency says first is read as, for its code: one of greeting.Protocols; "" reads nothing
+	promoteAfter int    // small messages in a row that put a connection on the fast path; 0 means calmAfter
 }
 
 // Relay is one link that knows connections and bytes, whatever is spoken.

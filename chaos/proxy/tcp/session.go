@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/proxy/greeting"
 	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/proxy/transport"
 	"github.com/stormctl/stormctl/chaos/toxic"
@@ -41,6 +42,7 @@ type session struct {
 	leaving bool // and about to leave it
 
 	record link.Record
+	greet  *greeting.Reader // reads what the dependency says first; nil if that is read, or is not to be
 }
 
 // sessionState is how far a session is.
@@ -85,7 +87,10 @@ func (l *loop) admit(r *Relay, fd int) {
 	p.peers = [2]peer{{fd: fd}, {fd: -1}}
 	r.open.Add(1)
 	p.record = link.Record{Exchange: evidence.Exchange{Conn: p.number}}
-	r.Begin(&p.record)
+	r.BeginConn(&p.record)
+	if p.greet = nil; r.config.Greeting != "" {
+		p.greet = greeting.New(r.config.Greeting)
+	}
 	p.attachments = p.attachments[:0]
 	p.attach(r.toxics.list, true)
 	p.review()
@@ -246,8 +251,16 @@ func (p *session) event(k int, events uint32) {
 	if blocked && s.writable && p.generation == generation {
 		p.pump(link.Direction(1 - k))
 	}
-	if p.generation == generation && p.smallInRow >= p.relay.after {
+	if p.generation == generation && p.smallInRow >= p.relay.after && p.greet == nil {
 		p.loop.fast.promote(p)
+	}
+}
+
+// greeted reads on what the dependency says first.
+func (p *session) greeted(said []byte) {
+	code, done := p.greet.Read(said)
+	if done {
+		p.record.Code, p.greet = code, nil
 	}
 }
 
@@ -392,7 +405,7 @@ func (p *session) close(how evidence.Ending, hard bool) {
 		g.release()
 	}
 	clear(p.attachments)
-	p.attachments, p.addrs = p.attachments[:0], nil
+	p.attachments, p.addrs, p.greet = p.attachments[:0], nil, nil
 	p.state = sessionUnused
 	p.generation++
 	l.free = append(l.free, p)
