@@ -13,6 +13,7 @@ GATES_LENGTH ?= 5s
 GATE_ROUNDS ?= 20
 FUZZTIME ?= 1m
 PAGES    ?= bin/pages
+CROWD    ?= 10s
 KILLS    ?= 50
 SOAK     ?= 20m
 RATE     ?= 5000
@@ -27,7 +28,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test
+.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -157,6 +158,9 @@ metrics-test: ## a run scraped by Debian's Prometheus for SCRAPED (default 60s),
 	@command -v prometheus >/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
 	$(GO) test -count=1 -timeout 10m -run '^TestPrometheusScrapes$$' -v ./cmd/stormctl -prometheus $(SCRAPED)
+
+gameday-crowd: ## the send lag of a game day of CROWD (10s), alone and with a thousand who ask for its events
+	$(GO) test -count=1 -timeout 20m -run '^TestGamedayCrowd$$' -v ./cmd/stormctl -crowd $(CROWD)
 
 release-check: ## goreleaser's own check of .goreleaser.yaml, actionlint's of action.yml: large downloads, minutes to build
 	$(GO) run $(GORELEASER) check
