@@ -26,7 +26,7 @@ func TestListenOnADevice(t *testing.T) {
 			t.Log(err) // not allowed here
 			return
 		}
-		if out, err := exec.Command("sh", "-c", "ip link set lo up && ip link add d0 type dummy && ip link set d0 up").CombinedOutput(); err != nil {
+		if out, err := exec.Command("sh", "-c", "ip link set lo up && ip link add d0 type veth peer name d1 && ip link set d0 up").CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 			return
 		}
