@@ -74,7 +74,7 @@ func (d *drive) auditEnd(ctx context.Context) {
 		}
 		at, found := d.askUntilWell(ctx, a)
 		if a.IDs != "" {
-			if err := evidence.WriteAudit(d.rec.dir, found); err != nil {
+			if err := evidence.WriteAudit(d.rec.root, found); err != nil {
 				found.Whole, found.Why = false, err.Error()
 			}
 		}

@@ -17,6 +17,10 @@ const lookForStop = 200 * time.Millisecond
 // are halted, until ctx is done.
 func WatchStopFiles(ctx context.Context, file string, held *lease.Lease, began time.Time, stop func(Stopped)) *sync.WaitGroup {
 	var wg sync.WaitGroup
+	halted := func() bool { return false }
+	if held != nil {
+		halted = lease.LookForHalt(filepath.Dir(held.Journal()), began)
+	}
 	wg.Go(func() {
 		ticker := time.NewTicker(lookForStop)
 		defer ticker.Stop()
@@ -30,7 +34,7 @@ func WatchStopFiles(ctx context.Context, file string, held *lease.Lease, began t
 			case testbed.StopFileThere(file) != nil:
 				stop(Stopped{"stopped by the stop file " + file})
 				return
-			case held != nil && lease.Halted(filepath.Dir(held.Journal()), began):
+			case halted():
 				stop(Stopped{"stopped by stormctl halt"})
 				return
 			}

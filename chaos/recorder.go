@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -38,6 +37,7 @@ const (
 //	relay ─exchange─▶ batch ────────────────────┼─ every 100 ms ─▶ files ── every second ─▶ tick
 type recorder struct {
 	dir      string
+	root     *os.Root // it, as it was when it was opened: files are made in it whatever stands at dir
 	header   evidence.Header
 	warmup   time.Duration
 	schedule arrivals.Schedule // the warm-up included
@@ -76,14 +76,23 @@ type recorder struct {
 // it returns.
 func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
 	relays map[string]proxy.Relay) (*recorder, error) {
-	return makeRecorder(dir, h, warmup, schedule, shards, relays, nil)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() // the recorder has its own
+	return makeRecorder(root, h, warmup, schedule, shards, relays, nil)
 }
 
 // makeRecorder does the same, or opens the files of a soak that is resumed.
-func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
+func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
 	relays map[string]proxy.Relay, resumed *resumption) (rec *recorder, err error) {
+	dir := in.Name()
 	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
 		asleep: asleep, slept: asleep()}
+	if rec.root, err = in.OpenRoot("."); err != nil {
+		return rec, err
+	}
 	c := watch.Config{Rows: len(h.Routes), Shards: shards, Warmup: warmup, Second: rec.second, Flush: func() {
 		rec.flush()
 		rec.tellFailure()
@@ -98,7 +107,7 @@ func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule 
 			err = errors.Join(err, rec.closeFiles())
 		}
 	}()
-	if rec.timeline, err = openTimeline(filepath.Join(dir, evidence.TimelineFile), resumed != nil); err != nil {
+	if rec.timeline, err = openTimeline(rec.root, resumed != nil); err != nil {
 		return rec, err
 	}
 	if resumed == nil {
@@ -109,7 +118,9 @@ func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule 
 	}
 	if h.Soak {
 		rec.front = evidence.NewFront(h.Routes, shards)
-	} else if rec.front, err = evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), h.Routes, shards, evidence.Most); err != nil {
+	} else if rec.front, err = made(rec.root, evidence.FrontFile, func(f *os.File) (*evidence.FrontWriter, error) {
+		return evidence.FrontIn(f, h.Routes, shards, evidence.Most)
+	}); err != nil {
 		return rec, err
 	}
 	if err = rec.tellAccess(shards); err != nil {
@@ -118,7 +129,7 @@ func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule 
 	if h.Soak {
 		rec.seconds, err = rollup.New(rollup.Config{Dir: dir, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
 	} else {
-		rec.frontLog, err = createLog(filepath.Join(dir, frontLog), h.Started)
+		rec.frontLog, err = createLog(rec.root, frontLog, h.Started)
 	}
 	if err != nil {
 		return rec, err
@@ -132,10 +143,12 @@ func makeRecorder(dir string, h evidence.Header, warmup time.Duration, schedule 
 		if h.Soak {
 			continue
 		}
-		if l.file, err = evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile(name)), evidence.Most); err != nil {
+		if l.file, err = made(rec.root, evidence.BehindFile(name), func(f *os.File) (*evidence.BehindWriter, error) {
+			return evidence.BehindIn(f, evidence.Most)
+		}); err != nil {
 			return rec, err
 		}
-		if l.log, err = createLog(filepath.Join(dir, linkLog(name)), h.Started); err != nil {
+		if l.log, err = createLog(rec.root, linkLog(name), h.Started); err != nil {
 			return rec, err
 		}
 	}
@@ -402,7 +415,7 @@ func (rec *recorder) close(end time.Duration) error {
 
 // closeFiles closes the files that were made.
 func (rec *recorder) closeFiles() error {
-	var errs []error
+	errs := []error{rec.root.Close()}
 	if rec.timeline != nil {
 		errs = append(errs, rec.timeline.Close())
 	}
@@ -427,17 +440,4 @@ func (rec *recorder) closeFiles() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// createLog makes a histogram log, whose head is on disk when it returns.
-func createLog(path string, started time.Time) (*hist.LogFile, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	log := hist.NewLogFile(f, started, "stormctl")
-	if log.Err() != nil {
-		return nil, log.Close()
-	}
-	return log, nil
 }

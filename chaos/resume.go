@@ -34,6 +34,9 @@ func Resume(ctx context.Context, dir string, x *experiment.Experiment, opts Opti
 	if err := resumable(dir); err != nil {
 		return nil, err
 	}
+	if err := trusted(dir); err != nil {
+		return nil, err
+	}
 	unlock, err := lockDir(dir)
 	if err != nil {
 		return nil, err

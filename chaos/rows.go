@@ -1,7 +1,7 @@
 package chaos
 
 import (
-	"path/filepath"
+	"os"
 	"slices"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -30,7 +30,9 @@ func (rec *recorder) tellAccess(shards int) (err error) {
 	for _, a := range rec.header.Access {
 		rec.access[slices.Index(rec.header.Routes, a.Route)] = true
 	}
-	rec.values, err = evidence.CreateValues(filepath.Join(rec.dir, evidence.ValuesFile), shards, evidence.Most)
+	rec.values, err = made(rec.root, evidence.ValuesFile, func(f *os.File) (*evidence.ValueWriter, error) {
+		return evidence.ValuesIn(f, shards, evidence.Most)
+	})
 	return err
 }
 

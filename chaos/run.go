@@ -204,7 +204,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		}
 		defer unlock()
 	}
-	rec, err := makeRecorder(dir, begins, x.Load.Warmup, plan.Schedule, shards, bed.Relays, resumed)
+	rec, err := makeRecorder(root, begins, x.Load.Warmup, plan.Schedule, shards, bed.Relays, resumed)
 	if err != nil {
 		return err
 	}

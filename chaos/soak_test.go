@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -214,6 +215,41 @@ func TestSoakAtSpeed(t *testing.T) {
 	if x.Name != again.Name || again.Partial {
 		t.Errorf("%+v", again)
 	}
+	withoutChapters(t, dir)
+}
+
+// withoutChapters removes chapters of a soak, with what they came to: then nothing is
+// held or refuted.
+func withoutChapters(t *testing.T, dir string) {
+	t.Helper()
+	file := filepath.Join(dir, chapters.File)
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.SplitAfter(strings.TrimSuffix(string(whole), "\n"), "\n")
+	for _, k := range []int{0, 6, len(rows) - 1} {
+		text := strings.Join(slices.Concat(rows[:k], rows[k+1:]), "")
+		if err := os.WriteFile(file, []byte(strings.TrimSuffix(text, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		chapter, aside := chapters.Dir(dir, k+1), filepath.Join(t.TempDir(), "aside")
+		if err := os.Rename(chapter, aside); err != nil {
+			t.Fatal(err)
+		}
+		r, err := judgeSoak(dir, nil, false, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range r.Verdicts {
+			if v.Ruling != judge.Inconclusive || !strings.Contains(v.Reason, "missing") {
+				t.Errorf("without chapter %d: %s: %s", k+1, v.Ruling, v.Reason)
+			}
+		}
+		if err := errors.Join(os.Rename(aside, chapter), os.WriteFile(file, whole, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // A soak that was cut off is gone on with: what was judged stands, the chapter that was
@@ -260,7 +296,12 @@ func TestSoakIsResumed(t *testing.T) {
 	h := header(x, schedule, timeline.Timeline{}, time.Unix(1e9, 0))
 	h.Soak = true
 	plan, _ := chapterPlan(x, nil, schedule.Duration())
-	rec, err := makeRecorder(dir, h, 0, schedule, 1, map[string]proxy.Relay{"bank": new(http.Relay)}, r)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	rec, err := makeRecorder(root, h, 0, schedule, 1, map[string]proxy.Relay{"bank": new(http.Relay)}, r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,11 +50,20 @@ func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, er
 		run.ClaimLines = nil // they are other claims, which no line of the file has
 	}
 	sum := newSum(x, run.ClaimLines)
-	kept, err := eachChapter(dir, set, again, goesOn, sum.Claims, sum.Add)
+	var row chapters.Row
+	kept, err := eachChapter(dir, set, again, goesOn, sum.Claims, func(e *chapters.Entry) {
+		row.Add(e)
+		sum.Add(e)
+	})
 	if err != nil {
 		return nil, err
 	}
 	verdicts := sum.Verdicts()
+	if why := notWhole(run, &row, goesOn); why != "" {
+		for i := range verdicts {
+			verdicts[i].Ruling, verdicts[i].Reason, verdicts[i].IDs = judge.Inconclusive, why, nil
+		}
+	}
 	seen, err := readLogs(dir, run, nil)
 	if err != nil {
 		return nil, err
@@ -71,6 +80,27 @@ func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, er
 		Refuted: sum.Count(judge.Refuted), Kept: kept}
 	r.Notes = append(r.Notes, chaptersText(r.Chapters, dir))
 	return r, nil
+}
+
+// notWhole says why the evidence of a soak is not all that it recorded; "" if it is, as
+// far as can be seen. goesOn is whether the soak does.
+func notWhole(run *evidence.Run, row *chapters.Row, goesOn bool) string {
+	var texts []string
+	for _, f := range run.Flaws {
+		texts = append(texts, f.String())
+	}
+	end := run.End
+	if goesOn || run.Stopped == evidence.Killed {
+		end = 0 // chapters that were to come did not, or have not yet
+	}
+	if why := row.Missing(end, run.Gaps); why != "" {
+		texts = append(texts, why)
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the evidence is not what the run recorded (%s), and what is missing may say something else: "+
+		"rule on a copy that is whole", strings.Join(texts, "; "))
 }
 
 // eachChapter calls each with what every chapter came to, in their order, and returns

@@ -62,14 +62,6 @@ func soakLogs(h evidence.Header) []string {
 	return all
 }
 
-// openTimeline makes the timeline, or opens the one of a soak that is resumed.
-func openTimeline(path string, there bool) (*evidence.TimelineWriter, error) {
-	if there {
-		return evidence.AppendTimeline(path)
-	}
-	return evidence.CreateTimeline(path)
-}
-
 // seen is a histogram to write if there is anything in it: logs grow with what
 // happens, not with how many there are that it could happen to.
 func seen(tag string, h *hist.Histogram) []hist.Tagged {

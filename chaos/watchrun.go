@@ -123,14 +123,19 @@ func (w *watcher) look() error {
 // if that cannot be said yet.
 func (w *watcher) missing() error {
 	if !w.begun {
-		if info, err := os.Stat(filepath.Join(w.dir, ExperimentFile)); err == nil && time.Since(info.ModTime()) < lostFor {
+		info, err := os.Stat(filepath.Join(w.dir, ExperimentFile))
+		if err == nil && time.Since(info.ModTime()) < lostFor && time.Since(w.heard) < lostFor { // the clock on the wall may be set back
 			if _, err := os.Lstat(filepath.Join(w.dir, notStartedFile)); err != nil {
 				return nil // it has only just come
 			}
 		}
 		return begun(w.dir, false)
 	}
-	if w.found && time.Since(w.lost) >= quietFor || w.events.Since() >= lostFor {
+	quiet := time.Since(w.heard)
+	if w.past {
+		quiet = w.events.Since()
+	}
+	if w.found && time.Since(w.lost) >= quietFor || quiet >= lostFor {
 		return Gone{Dir: w.dir, At: w.last}
 	}
 	return nil

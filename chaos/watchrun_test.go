@@ -172,3 +172,25 @@ func TestWatchTellsGoneFromQuiet(t *testing.T) {
 		t.Errorf("of a directory that is removed: %v", err)
 	}
 }
+
+// A clock on the wall that was set back after a run recorded something keeps nobody
+// waiting for what is gone: times of files lie ahead then, as they do here.
+func TestWatchBesideAClockSetBack(t *testing.T) {
+	dir, timeline := watchedRun(t)
+	timeline.Add(second(time.Second, 100, 0))
+	notBegun := t.TempDir()
+	if err := os.WriteFile(filepath.Join(notBegun, ExperimentFile), []byte("name: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, where := range map[string]string{"of one that recorded something": dir, "of one that had not begun": notBegun} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			began := time.Now()
+			err := Watch(ctx, where, func(Progress, bool) {})
+			if took := time.Since(began); err == nil || ctx.Err() != nil || took > 2*lostFor {
+				t.Errorf("%s: %v after %v", name, err, took)
+			}
+		})
+	}
+}

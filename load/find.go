@@ -1,11 +1,9 @@
 package load
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 )
@@ -57,7 +55,10 @@ func CheckFind(where string, each bool) error {
 // One returns the text that is there, if one is.
 func (f Find) One(body []byte) (string, bool) {
 	if f.pattern == nil {
-		return f.path.text(body)
+		if !json.Valid(body) {
+			return "", false
+		}
+		return f.path.plain(body)
 	}
 	match := f.pattern.FindSubmatch(body)
 	if match == nil {
@@ -66,57 +67,46 @@ func (f Find) One(body []byte) (string, bool) {
 	return string(match[min(1, len(match)-1)]), true
 }
 
+// mostFound is how many texts of a list are found at most, some MB of ids: a service
+// that answers with more answers something else.
+const mostFound = 1 << 23
+
+var errTooMany = fmt.Errorf("it has more than %d of them", mostFound)
+
 // Each calls found for all texts, in their order. An error says why the body is not
-// what it should be: that is not so of a list without elements.
+// what it should be: that is not so of a list without elements. It takes little memory
+// beside the body, whatever that has.
 func (f Find) Each(body []byte, found func(text string)) error {
 	if f.pattern != nil {
-		for _, match := range f.pattern.FindAllSubmatch(body, -1) {
-			found(string(match[min(1, len(match)-1)]))
+		all := f.pattern.FindAllSubmatchIndex(body, mostFound+1)
+		if len(all) > mostFound {
+			return errTooMany
+		}
+		for _, at := range all {
+			if len(at) > 2 { // the first group
+				at = at[2:]
+			}
+			found(string(body[max(0, at[0]):max(0, at[1])])) // −1 of one that was not used
 		}
 		return nil
 	}
 	if !json.Valid(body) {
 		return errors.New("it is not JSON, or cut short")
 	}
-	array, err := f.list.raw(body)
-	if err != nil {
-		return err
-	}
-	in := json.NewDecoder(bytes.NewReader(array))
-	if start, err := in.Token(); err != nil || start != json.Delim('[') {
+	array, ok := f.list.raw(body)
+	if !ok || array[0] != '[' {
 		return errors.New("there is no array where it should be")
 	}
-	for n := 0; in.More(); n++ {
-		var element json.RawMessage
-		if err := in.Decode(&element); err != nil && err != io.EOF {
-			return err
-		}
-		text, ok := f.path.text(element)
+	n := 0
+	for _, element := range valuesOf(array) {
+		text, ok := f.path.plain(element)
 		if !ok {
 			return fmt.Errorf("element %d of the array has no such value", n)
+		}
+		if n++; n > mostFound {
+			return errTooMany
 		}
 		found(text)
 	}
 	return nil
-}
-
-// raw is the part of a document that a path leads to, as it stands there.
-func (p jsonPath) raw(document []byte) ([]byte, error) {
-	for _, step := range p {
-		switch step := step.(type) {
-		case string:
-			var object map[string]json.RawMessage
-			if err := json.Unmarshal(document, &object); err != nil || object[step] == nil {
-				return nil, fmt.Errorf("there is no %q in it", step)
-			}
-			document = object[step]
-		case int:
-			var array []json.RawMessage
-			if err := json.Unmarshal(document, &array); err != nil || step >= len(array) {
-				return nil, fmt.Errorf("there is no element %d in it", step)
-			}
-			document = array[step]
-		}
-	}
-	return document, nil
 }

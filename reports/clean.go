@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Clean makes one line of text that others chose, to be read and to do nothing
@@ -20,9 +19,7 @@ import (
 // \x1b and \u202e. So is the first sign of what a CI system would take for a
 // command in a log, like ::error:: and ##[group].
 func Clean(text string) string {
-	if strings.IndexFunc(text, altered) >= 0 || !utf8.ValidString(text) {
-		text = escape(text)
-	}
+	text = input.Printable(text)
 	if strings.Contains(text, "::") || strings.Contains(text, "##") {
 		text = colonCommand.ReplaceAllString(text, `$1\x3a:$2`)
 		text = hashCommand.ReplaceAllString(text, `\x23#$1`)
@@ -46,29 +43,6 @@ var (
 	colonCommand = regexp.MustCompile(`(^|\s)::([A-Za-z-]+(?:::|\s))`)
 	hashCommand  = regexp.MustCompile(`##(\[|vso\[|teamcity\[)`)
 )
-
-// altered reports whether a character is not printed as it is.
-func altered(r rune) bool { return r != ' ' && r != '\u00a0' && !unicode.IsPrint(r) }
-
-func escape(text string) string {
-	var b strings.Builder
-	for i, r := range text {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
-			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case !altered(r):
-			b.WriteRune(r)
-		case unicode.IsSpace(r):
-			b.WriteByte(' ')
-		case r < utf8.RuneSelf:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-	}
-	return b.String()
-}
 
 // CleanJSON writes what does something in JSON's own escapes: the value stays
 // the same. encoding/json does so for those below the space alone.
@@ -94,4 +68,4 @@ func CleanJSON(text []byte) []byte {
 
 // risky reports whether a character of a JSON document can only be within a
 // string, and does something.
-func risky(r rune) bool { return r != '\n' && altered(r) }
+func risky(r rune) bool { return r != '\n' && !input.Shown(r) }

@@ -64,7 +64,7 @@ func launch(p Process, program string) (*incarnation, error) {
 	}
 	cmd := exec.Command(self)
 	cmd.Args = append([]string{"stormctl-supervisor", program}, p.Command...)
-	cmd.Env = slices.Concat(os.Environ(), p.User.environ(), p.Env,
+	cmd.Env = slices.Concat(p.User.environment(os.Environ()), p.Env,
 		[]string{superviseEnv + "=1", userEnv + "=" + p.User.String(), netnsEnv + "=" + p.Netns})
 	if p.Soak {
 		cmd.Env = append(cmd.Env, outputEnv+"=1")

@@ -72,12 +72,20 @@ func (u *User) MayEnter(info os.FileInfo) bool {
 	return mode&0o001 != 0
 }
 
-// environ is what a login would set; without it a program looks into our home.
-func (u *User) environ() []string {
+// environment is what the user gets of ours, and what a login would set: without that a
+// program looks into our home. What is in the rest may be secrets, which are not for
+// another user.
+func (u *User) environment(ours []string) (all []string) {
 	if u.isOurs() {
-		return nil
+		return ours
 	}
-	return []string{"HOME=" + u.Home, "USER=" + u.Name, "LOGNAME=" + u.Name}
+	for _, v := range ours {
+		name, _, _ := strings.Cut(v, "=")
+		if name == "PATH" || name == "LANG" || name == "TZ" || name == "TERM" || strings.HasPrefix(name, "LC_") {
+			all = append(all, v)
+		}
+	}
+	return append(all, "HOME="+u.Home, "USER="+u.Name, "LOGNAME="+u.Name)
 }
 
 // String is the form in which a supervisor is told whom to run its command as;

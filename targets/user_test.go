@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -196,5 +197,17 @@ func TestCommandRunsInItsNetwork(t *testing.T) {
 	p.Netns = "/run/netns/" + name + "-none"
 	if r, err := Start(t.Context(), p); err == nil || !strings.Contains(err.Error(), "open network namespace "+p.Netns) {
 		t.Errorf("%v %v", r, err)
+	}
+}
+
+// Another user gets no secret that is in our environment.
+func TestEnvironmentOfAnotherUser(t *testing.T) {
+	ours := []string{"PATH=/bin", "HOME=/root", "STORMCTL_TOKEN=t", "AWS_SECRET_ACCESS_KEY=s", "LC_ALL=C", "LD_PRELOAD=x"}
+	other := &User{Name: "x", Home: "/home/x", UID: uint32(os.Geteuid()) + 1}
+	if got, want := other.environment(ours), []string{"PATH=/bin", "LC_ALL=C", "HOME=/home/x", "USER=x", "LOGNAME=x"}; !slices.Equal(got, want) {
+		t.Errorf("another user gets %q, want %q", got, want)
+	}
+	if got := (*User)(nil).environment(ours); !slices.Equal(got, ours) {
+		t.Errorf("we get %q", got)
 	}
 }

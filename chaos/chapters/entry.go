@@ -145,10 +145,14 @@ func Entries(dir string) ([]Entry, error) {
 
 // There are the chapters of a run directory whose evidence is there, by their numbers.
 func There(dir string) ([]int, error) {
-	found, err := filepath.Glob(filepath.Join(dir, Folder, "*", evidence.TimelineFile)) // the pattern is sound
+	found, err := os.ReadDir(filepath.Join(dir, Folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	var numbers []int
-	for _, path := range found {
-		if n, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && n > 0 {
+	for _, e := range found {
+		n, atoiErr := strconv.Atoi(e.Name())
+		if _, statErr := os.Lstat(filepath.Join(dir, Folder, e.Name(), evidence.TimelineFile)); statErr == nil && atoiErr == nil && n > 0 {
 			numbers = append(numbers, n)
 		}
 	}

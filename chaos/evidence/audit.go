@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -45,9 +44,9 @@ func AuditFile(name string) string { return "evidence/audit-" + name + ".csv" }
 
 const auditHeader = "id\n"
 
-// WriteAudit writes the ids of an audit into its file, which must not exist, and
-// notes how many and how far it goes.
-func WriteAudit(dir string, a *Audit) (err error) {
+// WriteAudit writes the ids of an audit into its file in a run directory, which must not
+// exist, and notes how many and how far it goes.
+func WriteAudit(dir *os.Root, a *Audit) (err error) {
 	b := []byte(auditHeader)
 	for _, id := range a.IDs {
 		if id == load.ForeignValue {
@@ -56,7 +55,7 @@ func WriteAudit(dir string, a *Audit) (err error) {
 		}
 		b = append(strconv.AppendUint(b, id, 10), '\n')
 	}
-	f, err := os.OpenFile(filepath.Join(dir, AuditFile(a.Name)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := dir.OpenFile(AuditFile(a.Name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -88,7 +87,7 @@ func (r *Run) Audit(name string) *Audit {
 func (r *Run) readAudits(dir string) error {
 	for i := range r.Audits {
 		a := &r.Audits[i]
-		if a.Bytes == 0 {
+		if a.Bytes == 0 && a.Found == 0 {
 			continue
 		}
 		text, err := readWhole(dir, AuditFile(a.Name), a.Bytes)
@@ -101,6 +100,9 @@ func (r *Run) readAudits(dir string) error {
 		}
 		if a.IDs, err = auditIDs(text, a.Found); err != nil {
 			return fmt.Errorf("read %s: %w", AuditFile(a.Name), err)
+		}
+		if len(a.IDs) != a.Found {
+			a.Whole, a.Why = false, fmt.Sprintf("%s has %d ids, and %d were found", AuditFile(a.Name), len(a.IDs), a.Found)
 		}
 	}
 	return nil

@@ -39,10 +39,19 @@ type sheet struct {
 }
 
 func createSheet(path, header string, max int64) (*sheet, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := createFile(path)
 	if err != nil {
 		return nil, err
 	}
+	return newSheet(f, header, max)
+}
+
+func createFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+}
+
+// newSheet begins a sheet in an empty file.
+func newSheet(f *os.File, header string, max int64) (*sheet, error) {
 	s := &sheet{file: f, max: max, buf: append(make([]byte, 0, len(header)), header...)}
 	return s, s.flush(0)
 }
@@ -107,7 +116,16 @@ type BehindWriter struct{ sheet *sheet }
 // CreateBehind makes the file, which must not exist and will not grow past max
 // bytes; 0 means no bound.
 func CreateBehind(path string, max int64) (*BehindWriter, error) {
-	s, err := createSheet(path, behindHeader, max)
+	f, err := createFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return BehindIn(f, max)
+}
+
+// BehindIn is CreateBehind in an empty file.
+func BehindIn(f *os.File, max int64) (*BehindWriter, error) {
+	s, err := newSheet(f, behindHeader, max)
 	if err != nil {
 		return nil, err
 	}

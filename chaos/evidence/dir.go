@@ -119,10 +119,19 @@ func (r *Run) readTimeline(dir string) error {
 		return err
 	}
 	defer f.Close()
-	started := false
-	err = readTimeline(f, func(e Event) {
-		started = started || e.Kind == KindStart && e.Start != nil
+	started, sound := false, true
+	var last time.Duration // when the last second ended
+	err = checkTimeline(f, func(e Event, asWritten bool) {
+		begins := e.Kind == KindStart && e.Start != nil
+		if sound && (!asWritten || !started && !begins) {
+			sound = false
+			r.flaw(Flaw{File: TimelineFile, What: "changed since it was written", From: last, To: max(0, e.At.Duration()-r.from)}, 1)
+		}
+		started = started || begins
 		r.add(e)
+		if e.Kind == KindTick {
+			last = max(last, e.At.Duration()-r.from)
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)

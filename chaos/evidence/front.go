@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"encoding/binary"
+	"os"
 	"strconv"
 
 	"github.com/stormctl/stormctl/load"
@@ -71,7 +72,16 @@ func (w *FrontWriter) Drain(m *Memory, each func(line []byte, s *load.Sample)) {
 // CreateFront makes the file for so many event loops; it must not exist and
 // will not grow past max bytes; 0 means no bound.
 func CreateFront(path string, routes []string, loops int, max int64) (*FrontWriter, error) {
-	s, err := createSheet(path, frontHeader, max)
+	f, err := createFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return FrontIn(f, routes, loops, max)
+}
+
+// FrontIn is CreateFront in an empty file.
+func FrontIn(f *os.File, routes []string, loops int, max int64) (*FrontWriter, error) {
+	s, err := newSheet(f, frontHeader, max)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/stormctl/stormctl/load/input"
 )
@@ -19,13 +20,15 @@ const packedSuffix = ".gz"
 // file is written anew beside, and takes the place of the old one once it is whole: a
 // Pack that was killed leaves what there was.
 func Pack(dir string) error {
-	files, err := filepath.Glob(filepath.Join(dir, "evidence", "*"+linkSuffix)) // the pattern is sound
+	files, err := os.ReadDir(filepath.Join(dir, "evidence"))
 	if err != nil {
 		return err
 	}
-	for _, file := range files {
-		if err := pack(file); err != nil {
-			return fmt.Errorf("compress %s: %w", file, err)
+	for _, f := range files {
+		if file := filepath.Join(dir, "evidence", f.Name()); strings.HasSuffix(file, linkSuffix) {
+			if err := pack(file); err != nil {
+				return fmt.Errorf("compress %s: %w", file, err)
+			}
 		}
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"math"
 	"math/bits"
 	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -54,25 +56,34 @@ func lines(r io.Reader, header string, each func(line []byte, columns int) error
 	}
 }
 
-// countLines is how many lines a file of records has, its header included.
-func countLines(dir, name string) (n int, err error) {
+// countLines is how many lines a file of records has, its header included, and how
+// many bytes.
+func countLines(dir, name string) (n int, size int64, err error) {
 	f, err := openRecords(dir, name)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer f.Close()
 	buf := make([]byte, readBuffer)
 	for {
 		k, err := f.Read(buf)
 		n += bytes.Count(buf[:k], newline)
+		size += int64(k)
 		if errors.Is(err, io.EOF) {
-			return n, nil
+			return n, size, nil
 		}
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 }
+
+// A file of records takes at most mostGrowth times its size as records in memory, unless
+// it has fewer than fewLines: what a run writes takes some twice.
+const (
+	mostGrowth = 4
+	fewLines   = 1 << 20
+)
 
 // sampleReader reads lines of the front.
 type sampleReader struct {
@@ -279,7 +290,7 @@ func exchangesInOrder(a, b *Exchange) int {
 func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, line []byte, columns int) error,
 	before func(a, b *T) int) (records []T, state sheetState, err error) {
 	state.wrong = -1
-	n, err := countLines(dir, name)
+	n, size, err := countLines(dir, name)
 	if errors.Is(err, os.ErrNotExist) {
 		if len(marks) > 0 {
 			state.wrong = marks[0].tick
@@ -288,6 +299,9 @@ func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, 
 	}
 	if err != nil {
 		return nil, state, err
+	}
+	if n > fewLines && int64(n)*int64(reflect.TypeFor[T]().Size()) > mostGrowth*size { // a file of others' that is to take all memory
+		return nil, state, fmt.Errorf("read %s: %d lines in %d bytes are no records", filepath.Join(dir, name), n, size)
 	}
 	f, err := openRecords(dir, name)
 	if err != nil {

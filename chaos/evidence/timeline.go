@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"os"
@@ -63,6 +64,10 @@ type Event struct {
 	Injection *Injection `json:"injection,omitempty"` // fault: what is about to be injected by hand
 	Choice    int        `json:"choice,omitempty"`    // fault: 1 + its place in the palette
 	Alert     *Alert     `json:"alert,omitempty"`     // alert: what was said
+
+	// Before is how far the timeline was written when this line was, of a tick and of the
+	// end; nil in older runs.
+	Before *Extent `json:"before,omitempty"`
 }
 
 // Kinds of Event.
@@ -118,19 +123,23 @@ type Header struct {
 type TimelineWriter struct {
 	mu    sync.Mutex
 	file  *os.File
-	size  int64 // of all that was written whole
-	lines int   // as many
+	size  int64  // of all that was written whole
+	sum   uint32 // of it, castagnoli
+	lines int    // as many
 	err   error
 }
 
 // CreateTimeline makes the file, which must not exist.
 func CreateTimeline(path string) (*TimelineWriter, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := createFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return &TimelineWriter{file: f}, nil
+	return TimelineIn(f), nil
 }
+
+// TimelineIn is CreateTimeline in an empty file.
+func TimelineIn(f *os.File) *TimelineWriter { return &TimelineWriter{file: f} }
 
 // AppendTimeline opens a file to go on with, or makes it.
 func AppendTimeline(path string) (*TimelineWriter, error) {
@@ -138,15 +147,16 @@ func AppendTimeline(path string) (*TimelineWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines := 0
+	t := &TimelineWriter{file: f, size: size}
 	for part, at := make([]byte, 1<<16), int64(0); at < size; {
 		n, err := f.ReadAt(part, at)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, errors.Join(err, f.Close())
 		}
-		lines, at = lines+bytes.Count(part[:n], newline), at+int64(n)
+		t.lines, at = t.lines+bytes.Count(part[:n], newline), at+int64(n)
+		t.sum = crc32.Update(t.sum, castagnoli, part[:n])
 	}
-	return &TimelineWriter{file: f, size: size, lines: lines}, nil
+	return t, nil
 }
 
 // OpenWhole opens a file of lines to go on with, or makes it, and returns its size. Half
@@ -190,11 +200,15 @@ func OpenWhole(path string) (f *os.File, size int64, err error) {
 // was not written. An error is kept and returned by Close, so that a full disk does
 // not stop a heal.
 func (t *TimelineWriter) Add(e Event) (line int) {
-	text, err := json.Marshal(e)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if e.Kind == KindTick || e.Kind == KindEnd {
+		e.Before = &Extent{t.size, t.sum}
+	}
+	text, err := json.Marshal(e)
 	if err == nil {
-		_, err = t.file.WriteAt(append(text, '\n'), t.size)
+		text = append(text, '\n')
+		_, err = t.file.WriteAt(text, t.size)
 	}
 	if err != nil {
 		err = errors.Join(err, t.file.Truncate(t.size)) // half a line would hide all that follow it
@@ -203,7 +217,8 @@ func (t *TimelineWriter) Add(e Event) (line int) {
 		}
 		return 0
 	}
-	t.size += int64(len(text)) + 1
+	t.size += int64(len(text))
+	t.sum = crc32.Update(t.sum, castagnoli, text)
 	t.lines++
 	return t.lines
 }
@@ -231,7 +246,14 @@ const mostEvent = 16 << 20
 // readTimeline calls each with every whole line of a timeline. A torn last
 // line is left out.
 func readTimeline(r io.Reader, each func(Event)) error {
+	return checkTimeline(r, func(e Event, _ bool) { each(e) })
+}
+
+// checkTimeline is readTimeline; sound is whether what stands before the line is what
+// was written there, as far as the line says it.
+func checkTimeline(r io.Reader, each func(e Event, sound bool)) error {
 	br := bufio.NewReaderSize(r, 1<<16)
+	var before Extent
 	for n := 1; ; n++ {
 		line, err := input.Line(br, mostEvent)
 		if errors.Is(err, io.EOF) {
@@ -244,7 +266,8 @@ func readTimeline(r io.Reader, each func(Event)) error {
 		if err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
-		each(e)
+		each(e, e.Before == nil || *e.Before == before)
+		before = Extent{before.Bytes + int64(len(line)), crc32.Update(before.Sum, castagnoli, line)}
 	}
 }
 

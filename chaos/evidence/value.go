@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -165,7 +166,16 @@ type valuePen struct {
 // CreateValues makes the file for so many event loops; it must not exist and will not
 // grow past max bytes; 0 means no bound.
 func CreateValues(path string, loops int, max int64) (*ValueWriter, error) {
-	s, err := createSheet(path, valueHeader, max)
+	f, err := createFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ValuesIn(f, loops, max)
+}
+
+// ValuesIn is CreateValues in an empty file.
+func ValuesIn(f *os.File, loops int, max int64) (*ValueWriter, error) {
+	s, err := newSheet(f, valueHeader, max)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,12 @@ func dataDir(t *testing.T, n int) string {
 	timeline.Add(Event{At: Seconds(time.Duration(n+1) * time.Millisecond), Kind: KindTick, Tick: &Tick{Ended: uint64(n), Extent: front.Extent(), Values: &extent,
 		Routes: map[string][load.Outcomes]uint64{"reprice": counts[0], "look": counts[1]}}})
 	audit := &Audit{Name: "orders", Status: 200, Whole: true, IDs: []uint64{3, 1, load.ForeignValue, 3}}
-	if err := WriteAudit(dir, audit); err != nil {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := WriteAudit(root, audit); err != nil {
 		t.Fatal(err)
 	}
 	timeline.Add(Event{At: Seconds(time.Duration(n+2) * time.Millisecond), Kind: KindAudit, Audit: audit})

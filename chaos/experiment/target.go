@@ -53,7 +53,8 @@ type Process struct {
 	Files  map[string]string `yaml:"files"`
 	Listen string            `yaml:"listen"` // host:port it listens on; absent picks a free port.
 	// The user that it runs as, by name or number; absent means as stormctl does. It takes root. ${dir} and files are
-	// then that user's; the folders above, and dir, must let the user in.
+	// then that user's; the folders above, and dir, must let the user in. Of the environment it gets the path, the
+	// locale and env alone.
 	User string `yaml:"user"`
 	// own gives it a network namespace with an address of its own, ${addr}, which this machine and the other targets with
 	// host: own reach, and no other machine; absent means that it shares the machine's. It takes CAP_NET_ADMIN and

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -136,8 +137,15 @@ func constant(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels [
 	return prometheus.MustNewConstMetric(d, kind, v, labels...) // as many labels as d has, and each is valid
 }
 
-// label is a name as the value of a label, which is UTF-8.
-func label(name string) string { return strings.ToValidUTF8(name, "\ufffd") }
+// label is a text as the value of a label or of an attribute: UTF-8, and in its lines
+// nothing that a terminal would do instead of showing it.
+func label(name string) string {
+	lines := strings.Split(strings.ToValidUTF8(name, "\ufffd"), "\n")
+	for i := range lines {
+		lines[i] = input.Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
 
 // histogram is the response times of a route, in fixed buckets and in exponential ones:
 // a scraper takes those that it knows.

@@ -101,9 +101,9 @@ func (w *webhook) begin(s Start) {
 }
 
 func (w *webhook) event(s Start, e evidence.Event) {
-	n := &Notice{At: e.At, Event: e.Kind, Text: e.Text, Target: e.Target, Error: e.Error}
+	n := &Notice{At: e.At, Event: e.Kind, Text: label(e.Text), Target: label(e.Target), Error: label(e.Error)}
 	if i := e.Fault - 1; i >= 0 && i < len(s.Faults) {
-		n.Fault, n.On = s.Faults[i].Name, s.Faults[i].On
+		n.Fault, n.On = label(s.Faults[i].Name), label(s.Faults[i].On)
 	}
 	w.put(s, n)
 }
@@ -116,7 +116,7 @@ func (w *webhook) ruled(s Start, at time.Duration, verdicts []judge.Verdict) {
 		if i < len(s.Claims) {
 			name = s.Claims[i]
 		}
-		n.Claims = append(n.Claims, ClaimNotice{name, v.Ruling.String(), v.Reason})
+		n.Claims = append(n.Claims, ClaimNotice{label(name), v.Ruling.String(), label(v.Reason)})
 		worst = max(worst, v.Ruling)
 	}
 	if len(verdicts) > 0 {
@@ -130,7 +130,7 @@ func (w *webhook) put(s Start, n *Notice) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.number++
-	n.Number, n.Time, n.Run, n.Started = w.number, w.now(), s.Name, s.Started
+	n.Number, n.Time, n.Run, n.Started = w.number, w.now(), label(s.Name), s.Started
 	if w.closed {
 		w.dropped.full.Add(1)
 		return

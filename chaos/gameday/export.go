@@ -3,7 +3,6 @@ package gameday
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -96,15 +95,16 @@ func choicesOf(dir string) (map[int]int, error) {
 	return choices, err
 }
 
-// Text is the experiment as a file, with what it is of as a comment.
+// Text is the experiment as a file, with what it is of as a comment. Whatever dir is
+// called and notes have, comments they stay.
 func Text(x *experiment.Experiment, dir string, notes []string) ([]byte, error) {
 	text, err := experiment.Marshal(x)
 	if err != nil {
 		return nil, err
 	}
-	head := "# What was done by hand in " + filepath.Base(dir) + ", at the times when it was done.\n"
+	head := "# What was done by hand in " + input.Printable(filepath.Base(dir)) + ", at the times when it was done.\n"
 	for _, n := range notes {
-		head += "# " + strings.Join(strings.Fields(n), " ") + "\n" // a name may have several lines
+		head += "# " + input.Printable(n) + "\n"
 	}
 	return append([]byte(head), text...), nil
 }

@@ -35,6 +35,8 @@ type Entry struct {
 	Text    string            `json:"text,omitempty"`  // of a note; of a prediction the ruling
 	Outcome string            `json:"outcome"`         // Done, or why it was not
 	Before  string            `json:"before"`          // SHA-256, in hexadecimal, of the line before; of the first "" is hashed
+
+	Lesser bool `json:"-"` // by who may inject nothing: it has no place in what ReservedEntries keeps free
 }
 
 // Done is the outcome of what was done.
@@ -66,8 +68,12 @@ const (
 // ErrOver says that a journal is closed: what comes then is no part of the game day.
 var ErrOver = errors.New("the game day is over")
 
-// MostEntries bounds a journal: who goes on writing is told so.
-const MostEntries = 100_000
+// MostEntries bounds a journal: who goes on writing is told so. The last of them, so many
+// as ReservedEntries says, are for what matters, as whoever may only look could fill it.
+const (
+	MostEntries     = 20_000
+	ReservedEntries = 5_000
+)
 
 // A Journal writes entries, each at once: what is in it survives a kill -9. It may be
 // used by many goroutines. Before Open it keeps them in memory.
@@ -110,7 +116,7 @@ func (j *Journal) Add(e Entry) error {
 		return j.err
 	case j.closed:
 		return ErrOver
-	case j.n >= MostEntries && e.Do != Closed:
+	case j.full(e.Lesser) && e.Do != Closed:
 		return fmt.Errorf("the journal is full: it has %d lines", j.n)
 	}
 	e.N, e.Wall, e.Before = j.n+1, time.Now(), hex.EncodeToString(j.before[:])
@@ -125,6 +131,17 @@ func (j *Journal) Add(e Entry) error {
 	j.n++
 	j.before = sha256.Sum256(line)
 	return nil
+}
+
+// Full reports whether there is no place for another entry; see Entry.Lesser.
+func (j *Journal) Full(lesser bool) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.full(lesser)
+}
+
+func (j *Journal) full(lesser bool) bool {
+	return j.n >= MostEntries || lesser && j.n >= MostEntries-ReservedEntries
 }
 
 // write appends to the file, or to what is kept for it. mu is held.
@@ -181,6 +198,9 @@ func ReadJournal(dir string) (entries []Entry, whole bool, err error) {
 		if errors.Is(err, io.EOF) {
 			whole = len(entries) > 0 && entries[len(entries)-1].Do == Closed
 			return entries, whole, nil
+		}
+		if err == nil && n > MostEntries+1 { // with the last one
+			err = fmt.Errorf("no journal has more than %d lines", MostEntries+1)
 		}
 		if err != nil {
 			return entries, false, wrong(n, "%v", err)

@@ -2,6 +2,7 @@ package gameday
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
 )
 
 // write writes a journal of n entries, the first two before it has a file.
@@ -117,5 +119,42 @@ func TestSummary(t *testing.T) {
 	if len(s.Faults) != 1 || s.Faults[0].Detected == nil || s.Faults[0].Detected.After != 2500*time.Millisecond ||
 		s.Faults[0].Mitigated == nil || s.Faults[0].Mitigated.After != 10*time.Second {
 		t.Errorf("faults: %+v", s.Faults)
+	}
+}
+
+// A journal has no more lines than one can: whoever made it by hand takes no memory
+// with it.
+func TestEndlessJournal(t *testing.T) {
+	dir := t.TempDir()
+	var text bytes.Buffer
+	before := sha256.Sum256(nil)
+	for n := 1; n <= MostEntries+2; n++ {
+		line := fmt.Appendf(nil, `{"n":%d,"before":"%x"}`, n, before)
+		before = sha256.Sum256(line)
+		text.Write(append(line, '\n'))
+	}
+	if err := os.WriteFile(filepath.Join(dir, JournalFile), text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _, err := ReadJournal(dir); err == nil || len(entries) > MostEntries+1 || !strings.Contains(err.Error(), "no journal has more than") {
+		t.Errorf("%d entries: %v", len(entries), err)
+	}
+}
+
+// What a game day is called, and what its notes say, stays a comment in the experiment
+// that does it again.
+func TestExportedCommentsStayComments(t *testing.T) {
+	x, err := experiment.Parse("x.yaml", []byte("name: x\ntargets: {a: {url: 'http://127.0.0.1:1'}}\n"+
+		"load: {rate: 1/s, duration: 1s, routes: [{name: r, to: a, get: /}]}\nclaims: [{steady: {success: 99%}}]\n"), experiment.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := Text(x, "runs/a\nabout: planted\x1b[2J", []string{"n\nseed: 7\u202e\u2028about: planted"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := experiment.Parse("again.yaml", text, experiment.Options{})
+	if err != nil || again.About != "" || again.Seed == 7 || bytes.ContainsAny(text, "\x1b\u202e\u2028") {
+		t.Errorf("%v, %q: %q", err, again.About, text)
 	}
 }

@@ -98,8 +98,8 @@ func (n *Network) namespace(name string) string { return n.Router() + "." + name
 // Path is the file of a target's namespace.
 func (n *Network) Path(name string) string { return filepath.Join("/run/netns", n.namespace(name)) }
 
-// device is our end of the way to the router. The name of one has at most 15 bytes.
-func (n *Network) device() string { return "sc-" + n.mark }
+// Device is our end of the way to the router. The name of one has at most 15 bytes.
+func (n *Network) Device() string { return "sc-" + n.mark }
 
 // Inject makes the network; its heal removes it.
 func (n *Network) Inject(ctx context.Context) (Heal, error) {
@@ -107,7 +107,7 @@ func (n *Network) Inject(ctx context.Context) (Heal, error) {
 	for _, name := range n.names {
 		undo = append(undo, lease.Undo{Kind: lease.Netns, Netns: n.namespace(name)})
 	}
-	undo = append(undo, lease.Undo{Kind: lease.Netns, Netns: n.Router()}, lease.Undo{Kind: lease.Device, Device: n.device()})
+	undo = append(undo, lease.Undo{Kind: lease.Netns, Netns: n.Router()}, lease.Undo{Kind: lease.Device, Device: n.Device()})
 	return n.underLease(ctx, undo, func(ctx context.Context, m *lease.Injection) error {
 		for _, step := range n.steps() {
 			if err := m.Run(ctx, step); err != nil {
@@ -142,10 +142,10 @@ func (n *Network) steps() []lease.Command {
 		ends = append(ends, batch(n.namespace(name), "link set dev lo up", fmt.Sprintf("addr add %s/32 dev eth0", addr), "link set dev eth0 up",
 			fmt.Sprintf("route add %s/32 dev eth0", router), fmt.Sprintf("route add default via %s dev eth0", router)))
 	}
-	root = append(root, fmt.Sprintf("link add name %s type veth peer name uplink netns %s", n.device(), n.Router()),
-		fmt.Sprintf("addr add %s/32 dev %s", ours, n.device()), "link set dev "+n.device()+" up",
-		fmt.Sprintf("route add %s/32 dev %s", router, n.device()),
-		fmt.Sprintf("route add %s via %s dev %s src %s", n.subnet, router, n.device(), ours))
+	root = append(root, fmt.Sprintf("link add name %s type veth peer name uplink netns %s", n.Device(), n.Router()),
+		fmt.Sprintf("addr add %s/32 dev %s", ours, n.Device()), "link set dev "+n.Device()+" up",
+		fmt.Sprintf("route add %s/32 dev %s", router, n.Device()),
+		fmt.Sprintf("route add %s via %s dev %s src %s", n.subnet, router, n.Device(), ours))
 	steps := append([]lease.Command{batch("", root...), batch(n.Router(), middle...)}, ends...)
 	return append(steps, lease.Command{Argv: lease.InNetns(n.Router(), "sh", "-c", forward)})
 }

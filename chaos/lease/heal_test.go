@@ -438,15 +438,37 @@ func TestRestoreFindsChildrenThatInherited(t *testing.T) {
 func TestHaltFileEndsOnlyRunsFromBefore(t *testing.T) {
 	state := stateDir(t)
 	before := time.Now().Add(-time.Second)
-	if Halted(state, before) {
+	halted := LookForHalt(state, before)
+	if halted() {
 		t.Error("halted without a halt")
 	}
 	for range 2 { // a second halt is as good as the first
 		if err := askToHalt(state); err != nil {
 			t.Fatal(err)
 		}
-		if !Halted(state, before) || Halted(state, time.Now().Add(time.Second)) {
-			t.Errorf("a run from before ends: %v, one from after: %v", Halted(state, before), Halted(state, time.Now().Add(time.Second)))
+		if !halted() || !LookForHalt(state, before)() {
+			t.Error("a run from before goes on")
 		}
+		if LookForHalt(state, time.Now().Add(time.Second))() {
+			t.Error("a run from after ends")
+		}
+	}
+	file := filepath.Join(state, haltFile)
+	halted = LookForHalt(state, time.Now().Add(time.Second))
+	for name, by := range map[string]time.Duration{"back": -time.Hour, "ahead": time.Hour} {
+		at := time.Now().Add(by)
+		if err := os.Chtimes(file, at, at); err != nil {
+			t.Fatal(err)
+		}
+		if !halted() {
+			t.Errorf("a run in which the clock was set %s by an hour goes on", name)
+		}
+	}
+	at := time.Now().Add(time.Hour)
+	if err := os.Chtimes(file, at, at); err != nil {
+		t.Fatal(err)
+	}
+	if LookForHalt(state, time.Now())() {
+		t.Error("a run ends by a halt from before the clock was set back by an hour")
 	}
 }

@@ -138,6 +138,12 @@ func OthersMayWrite(folder fs.FileInfo) bool {
 	return !ok || !self || folder.Mode().Perm()&0o022 != 0 && folder.Mode()&fs.ModeSticky == 0
 }
 
+// OwnedByUs reports whether a file or folder belongs to the user that we run as.
+func OwnedByUs(info fs.FileInfo) bool {
+	uid, ok := owner(info)
+	return ok && uid == os.Geteuid()
+}
+
 // owner is the user that a file belongs to; ok is false where that is not told.
 func owner(info fs.FileInfo) (uid int, ok bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
@@ -222,10 +228,26 @@ func journals(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// Halted reports whether the runs of a folder were told to end since then.
-func Halted(dir string, since time.Time) bool {
-	info, err := os.Stat(filepath.Join(dir, haltFile))
-	return err == nil && info.ModTime().After(since)
+// LookForHalt returns what reports whether the runs of a folder were told to end since
+// then. They are told by the time of a file, which is of the clock on the wall, and that
+// may be set: a time that has changed since LookForHalt was called tells it, be it later or
+// earlier, and one that has yet to come was there before and tells nothing.
+func LookForHalt(dir string, since time.Time) (halted func() bool) {
+	file := filepath.Join(dir, haltFile)
+	told := func() (at time.Time) {
+		if info, err := os.Stat(file); err == nil {
+			at = info.ModTime()
+		}
+		return at
+	}
+	first := told()
+	if first.After(since) && !first.After(time.Now()) {
+		return func() bool { return true }
+	}
+	return func() bool {
+		at := told()
+		return !at.IsZero() && !at.Equal(first)
+	}
 }
 
 // askToHalt tells the runs of a folder, which must be ours alone, to end.

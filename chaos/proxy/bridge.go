@@ -68,7 +68,7 @@ func bindSecure(c tcp.Config, terminate, originate *tls.Config) (r *secured, err
 		}
 	}()
 	if originate != nil {
-		if r.back, err = newTLSBridge("127.0.0.1:0"); err != nil {
+		if r.back, err = newTLSBridge("127.0.0.1:0", ""); err != nil {
 			return nil, err
 		}
 		dialer := transport.NewDialer(c.Upstream, originate, c.Allow)
@@ -83,8 +83,8 @@ func bindSecure(c tcp.Config, terminate, originate *tls.Config) (r *secured, err
 		}
 	}
 	if terminate != nil {
-		inner.Listen = "127.0.0.1:0"
-		if r.front, err = newTLSBridge(c.Listen); err != nil {
+		inner.Listen, inner.Device = "127.0.0.1:0", ""
+		if r.front, err = newTLSBridge(c.Listen, c.Device); err != nil {
 			return nil, err
 		}
 	}
@@ -110,10 +110,8 @@ func bindSecure(c tcp.Config, terminate, originate *tls.Config) (r *secured, err
 	return r, nil
 }
 
-func newTLSBridge(listen string) (*tlsBridge, error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	listener, err := lc.Listen(context.Background(), "tcp", listen)
+func newTLSBridge(listen, device string) (*tlsBridge, error) {
+	listener, err := transport.Listen(listen, device)
 	if err != nil {
 		return nil, err
 	}

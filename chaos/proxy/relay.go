@@ -24,6 +24,7 @@ type Relay = link.Relay
 type Config struct {
 	Name      string // of the link; part of what chance depends on
 	Listen    string // host:port; "" takes a free port on 127.0.0.1
+	Device    string // network device that callers come by, and no other; "" is any
 	Upstream  string // host:port of the dependency, dialled when the first request comes
 	Protocol  string // one of the toxic.Protocols; "" means toxic.ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
@@ -85,7 +86,7 @@ func bind(c Config) (bound, error) {
 			return nil, fmt.Errorf("upstream: %w", err)
 		}
 	}
-	base := link.Config{Name: c.Name, Listen: c.Listen, Upstream: c.Upstream, Seed: c.Seed, Allow: c.Allow}
+	base := link.Config{Name: c.Name, Listen: c.Listen, Device: c.Device, Upstream: c.Upstream, Seed: c.Seed, Allow: c.Allow}
 	switch c.Protocol {
 	case toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC:
 		return http.Listen(http.Config{

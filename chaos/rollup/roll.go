@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -161,8 +162,11 @@ func replace(dir, name string, write func(io.Writer) error) (err error) {
 
 // Tidy removes what a roll-up that was killed left behind.
 func Tidy(dir string) {
-	left, _ := filepath.Glob(filepath.Join(dir, evidence.SegmentsFolder, "*"+beside)) // the pattern is sound
-	for _, path := range left {
-		_ = os.Remove(path) // it is written anew in any case
+	folder := filepath.Join(dir, evidence.SegmentsFolder)
+	left, _ := os.ReadDir(folder) // what is not seen is written anew in any case
+	for _, e := range left {
+		if strings.HasSuffix(e.Name(), beside) {
+			_ = os.Remove(filepath.Join(folder, e.Name()))
+		}
 	}
 }

@@ -20,7 +20,7 @@ func (b *Testbed) link(name string) (proxy.Relay, error) {
 		Seed: b.x.Seed, Run: b.opts.Run, IDHeader: b.x.Load.IDHeader, Allow: b.allow.check, Greeting: link.Greeting,
 	}
 	if c.Listen == "" && b.ownHost(link.From) { // it does not reach our loopback
-		c.Listen = netip.AddrPortFrom(b.network.Ours(), 0).String()
+		c.Listen, c.Device = netip.AddrPortFrom(b.network.Ours(), 0).String(), b.network.Device()
 	}
 	if link.TLS != nil {
 		var err error

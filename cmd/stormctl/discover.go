@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,12 +103,16 @@ func (d *discoverer) discover(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	shown := newProgressQueue(newProgress(d.stderr, d.options.quiet, d.getenv))
-	ctx, release := interruptible(ctx, shown.say)
 	out := d.options.out
 	if out == "" {
 		out = filepath.Join("runs", "discover-"+time.Now().Format("20060102-150405"))
 	}
+	file := filepath.Join(out, "experiment.yaml")
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return usageError{fmt.Errorf("--out %s: %s is there already, and would be written over: give another folder", out, file)}
+	}
+	shown := newProgressQueue(newProgress(d.stderr, d.options.quiet, d.getenv))
+	ctx, release := interruptible(ctx, shown.say)
 	found := &discover.Findings{Subject: subject, RPC: x.Links[subject.Link].Protocol == load.GRPC}
 	doubts, err := d.trials(ctx, shown, x, found, out)
 	release()
@@ -118,7 +123,6 @@ func (d *discoverer) discover(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	file := filepath.Join(out, "experiment.yaml")
 	readyErr := d.ready(x, found, file)
 	if readyErr != nil {
 		file = ""
@@ -144,7 +148,12 @@ func (d *discoverer) ready(x *experiment.Experiment, found *discover.Findings, f
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, text, 0o644)
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // of its owner, as run directories are
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
 }
 
 // with is the experiment with other settings.

@@ -21,11 +21,21 @@ import (
 var discoverRounds = flag.Int("discover", 0, "let discover measure each reference service so many times: on a quiet machine")
 
 func TestDiscoverRefuses(t *testing.T) {
+	mine := filepath.Join(t.TempDir(), "experiment.yaml")
+	if err := os.WriteFile(mine, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if text, err := os.ReadFile(mine); err != nil || string(text) != "mine" {
+			t.Errorf("the experiment of somebody has become %q, %v", text, err)
+		}
+	}()
 	for _, c := range []struct{ args, want string }{
 		{"", "give FILE, or --url"},
 		{"../../examples/breaker.yaml --url http://127.0.0.1:1/", "FILE or --url, not both"},
 		{"../../examples/breaker.yaml --link nope", "--link nope: the experiment has payments"},
 		{"../../examples/breaker.yaml", "--route is missing: the experiment has pay, browse"},
+		{"../../examples/breaker.yaml --link payments --route pay --quiet --out " + filepath.Dir(mine), "is there already"},
 		{"--url nowhere", "a URL like"},
 		{"--url http://127.0.0.1:1/ --rate 0", "--rate is at least 1"},
 	} {

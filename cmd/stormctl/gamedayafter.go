@@ -82,10 +82,10 @@ func writeSummary(w io.Writer, dir string, lines int, whole bool, s gameday.Summ
 		fmt.Fprint(&out, "; it lacks its last line, so that it was cut short")
 	}
 	fmt.Fprintf(&out, "\n%d things were done, %d were refused\n", s.Done, s.Refused)
-	fmt.Fprintf(&out, "in the room: %s\n", strings.Join(s.People, ", "))
+	fmt.Fprintf(&out, "in the room: %s\n", reports.Clean(strings.Join(s.People, ", ")))
 	var rows [][]string
 	for _, f := range s.Faults {
-		row := []string{f.Fault, fmt.Sprintf("%.1fs", f.Injected.Seconds()), "–", "–", f.By}
+		row := []string{reports.Clean(f.Fault), fmt.Sprintf("%.1fs", f.Injected.Seconds()), "–", "–", reports.Clean(f.By)}
 		if f.Detected != nil {
 			row[2] = f.Detected.After.String()
 		}
@@ -101,7 +101,8 @@ func writeSummary(w io.Writer, dir string, lines int, whole bool, s gameday.Summ
 	for _, p := range s.Predictions {
 		for _, v := range r.Verdicts {
 			if v.Claim == p.Claim {
-				rows = append(rows, []string{p.Who, "said " + p.Ruling, "it is " + v.Ruling.String(), p.Claim})
+				rows = append(rows, []string{reports.Clean(p.Who), "said " + reports.Clean(p.Ruling), "it is " + v.Ruling.String(),
+					reports.Clean(p.Claim)})
 			}
 		}
 	}

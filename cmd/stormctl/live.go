@@ -115,10 +115,11 @@ const besideName = 46
 
 // title is what stands before the bar in a line of that width.
 func title(p chaos.Progress, width int) string {
-	if runewidth.StringWidth(reports.Clean(p.Name)) > width-besideName {
-		return p.Phase
+	name, phase := reports.Clean(p.Name), reports.Clean(p.Phase)
+	if runewidth.StringWidth(name) > width-besideName {
+		return phase
 	}
-	return reports.Clean(p.Name) + "  " + p.Phase
+	return name + "  " + phase
 }
 
 // left is what stands behind it: how much of the load's time has gone.

@@ -67,9 +67,9 @@ func (l *lines) say(line string) {
 // was ok, response times, the harness's own lag, what is in force.
 func line(p chaos.Progress) string {
 	if p.Event != "" {
-		return strings.TrimSpace(moment(p.At)+" "+p.Phase) + ": " + reports.Clean(p.Event)
+		return strings.TrimSpace(moment(p.At)+" "+reports.Clean(p.Phase)) + ": " + reports.Clean(p.Event)
 	}
-	text := strings.TrimSpace(clock(p.At)+" "+p.Phase) + "  " + strings.Join(figures(p), "  ")
+	text := strings.TrimSpace(clock(p.At)+" "+reports.Clean(p.Phase)) + "  " + strings.Join(figures(p), "  ")
 	if len(p.Faults) > 0 {
 		text += "  faults: " + reports.Clean(strings.Join(p.Faults, ", "))
 	}

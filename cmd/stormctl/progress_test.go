@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,10 +52,17 @@ func TestLine(t *testing.T) {
 			p.Verdicts = []judge.Verdict{{Kind: "steady"}, {Kind: "breaker", Ruling: judge.Inconclusive}, {Kind: "retry", Ruling: judge.Refuted}}
 		}), "12s chaos  500/s (500)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms  claims: ✓ steady  ? breaker  ✗ retry"},
 		{"an event that a target had a hand in", with(func(p *chaos.Progress) { p.Event = "a\nb\x1b[2J" }), `12s chaos: a b\x1b[2J`},
+		{"a phase of somebody else's timeline", with(func(p *chaos.Progress) { p.Phase, p.Event = "\x1b[2J\nchaos", "x" }), `12s \x1b[2J chaos: x`},
 		{"an hour in", with(func(p *chaos.Progress) { p.At, p.Event = 3661*time.Second, "x" }), "1h1m1s chaos: x"},
 	} {
 		if got := line(c.p); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+	evil := with(func(p *chaos.Progress) { p.Name, p.Phase, p.Event = "n\x1b[1m", "\x1b]0;owned\a", "" })
+	for what, got := range map[string]string{"a line": line(evil), "the bar": title(evil, 200), "a narrow bar": title(evil, 1)} {
+		if strings.ContainsAny(got, "\x1b\a") {
+			t.Errorf("%s has controls: %q", what, got)
 		}
 	}
 }

@@ -153,13 +153,13 @@ func (w *watching) course() {
 
 // awaitResult returns when the run that has ended has ruled, or has had its time.
 func (w *watching) awaitResult(ctx context.Context) error {
-	ended := time.Now()
+	left := ruledWithin
 	if info, err := os.Stat(filepath.Join(w.dir, evidence.TimelineFile)); err == nil {
-		ended = info.ModTime()
+		left -= max(0, time.Since(info.ModTime())) // by the clock on the wall, which may have been set back since
 	}
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
-	for time.Since(ended) < ruledWithin {
+	for until := time.Now().Add(left); time.Now().Before(until); {
 		_, err := reports.Read(w.dir)
 		if !errors.Is(err, reports.ErrNoResult) && !errors.Is(err, reports.ErrDamaged) {
 			return nil // what is wrong with it is told when it is read

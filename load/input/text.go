@@ -3,6 +3,9 @@ package input
 import (
 	"bytes"
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -54,4 +57,34 @@ func encoding(data []byte) string {
 		return "UTF-16"
 	}
 	return ""
+}
+
+// Shown reports whether a character is printed as it is: it is neither a control, which
+// moves the cursor or colours a terminal, nor one that turns the direction of writing.
+func Shown(r rune) bool { return r == ' ' || r == '\u00a0' || unicode.IsPrint(r) }
+
+// Printable makes one line of text that others chose, to be read and to do nothing else.
+// White space becomes a space; what is not Shown, or not UTF-8, is written as Go quotes
+// it, like \x1b and \u202e.
+func Printable(text string) string {
+	if utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !Shown(r) }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case Shown(r):
+			b.WriteRune(r)
+		case unicode.IsSpace(r):
+			b.WriteByte(' ')
+		case r < utf8.RuneSelf:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
 }

@@ -26,6 +26,8 @@ type act struct {
 	role Role   // the least that may
 	verb string // for who may not: "an observer may not inject"
 	do   func(*Console, actor, url.Values) (gameday.Entry, error)
+
+	always bool // also where it cannot be written down, because it breaks nothing
 }
 
 // actor is who does it.
@@ -36,19 +38,19 @@ type actor struct {
 
 // acts are all that there is to do, by path.
 var acts = map[string]act{
-	"/begin":    {Owner, "begin the load", (*Console).begin},
-	"/go-on":    {Owner, "let faults come", (*Console).goOn},
-	"/end":      {Owner, "end the load", (*Console).end},
-	"/arm":      {Operator, "arm a fault", (*Console).arm},
-	"/disarm":   {Operator, "disarm a fault", (*Console).disarm},
-	"/inject":   {Operator, "inject a fault", (*Console).inject},
-	"/heal":     {Operator, "heal a fault", (*Console).heal},
-	"/heal-all": {Operator, "heal all faults", (*Console).healAll},
-	"/check":    {Reporter, "tick off the checklist", (*Console).check},
-	"/note":     {Reporter, "leave a note", (*Console).note},
-	"/mark":     {Reporter, "leave a mark", (*Console).mark},
-	"/predict":  {Observer, "predict a ruling", (*Console).predict},
-	"/halt":     {Observer, "halt", (*Console).halt},
+	"/begin":    {Owner, "begin the load", (*Console).begin, false},
+	"/go-on":    {Owner, "let faults come", (*Console).goOn, false},
+	"/end":      {Owner, "end the load", (*Console).end, true},
+	"/arm":      {Operator, "arm a fault", (*Console).arm, false},
+	"/disarm":   {Operator, "disarm a fault", (*Console).disarm, true},
+	"/inject":   {Operator, "inject a fault", (*Console).inject, false},
+	"/heal":     {Operator, "heal a fault", (*Console).heal, true},
+	"/heal-all": {Operator, "heal all faults", (*Console).healAll, true},
+	"/check":    {Reporter, "tick off the checklist", (*Console).check, false},
+	"/note":     {Reporter, "leave a note", (*Console).note, false},
+	"/mark":     {Reporter, "leave a mark", (*Console).mark, false},
+	"/predict":  {Observer, "predict a ruling", (*Console).predict, false},
+	"/halt":     {Observer, "halt", (*Console).halt, true},
 }
 
 // wrong is a form that was not made by the page, or is filled in wrongly.
@@ -227,7 +229,7 @@ func (c *Console) check(a actor, form url.Values) (e gameday.Entry, err error) {
 			delete(c.board.checked, i)
 			return
 		}
-		c.board.checked[i] = a.Name
+		c.board.checked[i] = a.By()
 	})
 	return e, nil
 }
@@ -249,7 +251,7 @@ func (c *Console) note(a actor, form url.Values) (e gameday.Entry, err error) {
 	if e.Text, err = text(form); err != nil {
 		return e, err
 	}
-	_, err = c.hand.Note(evidence.Event{Kind: evidence.KindNote, Text: a.Name + ": " + e.Text})
+	_, err = c.hand.Note(evidence.Event{Kind: evidence.KindNote, Text: a.By() + ": " + e.Text})
 	return e, err
 }
 

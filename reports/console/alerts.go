@@ -79,7 +79,12 @@ func (c *Console) alert(w http.ResponseWriter, r *http.Request) {
 			continue // without load there is no clock that it could be on; it is told again
 		}
 		if _, err := c.hand.Note(evidence.Event{Kind: evidence.KindAlert, Alert: &e}); err == nil {
-			c.log(gameday.Entry{Who: "alerts", Role: "alerts", From: from(r), Do: gameday.Alerted, On: e.Name, Text: one.Status, Outcome: gameday.Done})
+			status := "resolved"
+			if e.Firing {
+				status = "firing"
+			}
+			c.log(gameday.Entry{Who: "alerts", Role: "alerts", From: from(r), Do: gameday.Alerted, On: e.Name, Text: status,
+				Outcome: gameday.Done, Lesser: true})
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)

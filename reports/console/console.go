@@ -49,6 +49,7 @@ type Console struct {
 	served  http.Handler
 	begun   chan struct{} // closed when the load is to begin
 	heard   alerts
+	lacking sync.Once // it was told that the journal lacks entries
 
 	rendered rendered
 	closing  sync.Once
@@ -152,7 +153,14 @@ func (c *Console) log(e gameday.Entry) {
 		s := evidence.Seconds(at)
 		e.At = &s
 	}
-	if err := c.journal.Add(e); err != nil && !errors.Is(err, gameday.ErrOver) {
+	err := c.journal.Add(e)
+	switch {
+	case err == nil || errors.Is(err, gameday.ErrOver):
+	case e.Lesser: // whoever goes on must not fill the terminal as well
+		c.lacking.Do(func() {
+			c.config.Tell("not in the journal, as much that follows: " + e.Do + " by " + e.Who + ": " + err.Error())
+		})
+	default:
 		c.config.Tell("not in the journal: " + e.Do + " by " + e.Who + ": " + err.Error())
 	}
 }

@@ -406,8 +406,14 @@ func TestThousandStreams(t *testing.T) {
 		refused++
 		c.Close()
 	}
-	if served != mostStreams || refused != 1000-mostStreams {
-		t.Errorf("%d streams are served and %d refused, want %d and the others", served, refused, mostStreams)
+	if want := mostStreams - keptStreams; served != want || refused != 1000-want {
+		t.Errorf("%d streams are served and %d refused, want %d and the others", served, refused, want)
+	}
+	owner := s.enter(Owner, "Ana")
+	if done, ok := s.con.room.stream(owner.Value); !ok {
+		t.Error("observers have left the owner no stream")
+	} else {
+		done()
 	}
 	tick := &evidence.Tick{Offered: 10, Ended: 10, Routes: map[string][load.Outcomes]uint64{"buy": {load.OK: 10}}}
 	for i := range 1500 { // far more than any buffer holds
@@ -466,7 +472,7 @@ func TestUnattended(t *testing.T) {
 	if got := r.unattended(now); got < time.Hour {
 		t.Errorf("with a reporter alone it is unattended for %s", got)
 	}
-	cookie, _ := r.enter("", Operator, "")
+	cookie, _, _ := r.enter("", Operator, "")
 	if got := r.unattended(time.Now()); got > time.Minute {
 		t.Errorf("with an operator it is unattended for %s", got)
 	}

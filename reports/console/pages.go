@@ -83,16 +83,21 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(text)
 		return
 	}
-	cookie, p := c.room.enter(form.Get("name"), role, r.RemoteAddr)
+	cookie, p, ok := c.room.enter(form.Get("name"), role, r.RemoteAddr)
+	if !ok {
+		http.Error(w, "too many people are in the room who may do more: nobody can be let in", http.StatusServiceUnavailable)
+		return
+	}
 	setCookie(w, r, cookie, c.config.Secure)
-	c.log(gameday.Entry{Who: p.Name, Role: role.String(), From: from(r), Do: gameday.Enter, Outcome: gameday.Done})
+	c.log(gameday.Entry{Who: p.Name, Role: role.String(), From: from(r), Do: gameday.Enter, Outcome: gameday.Done, Lesser: role < Operator})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
 func (c *Console) leave(w http.ResponseWriter, r *http.Request) {
 	if a, ok := c.who(r); ok {
 		c.room.leave(a.key)
-		c.log(gameday.Entry{Who: a.Name, Role: a.Role.String(), From: from(r), Do: gameday.Leave, Outcome: gameday.Done})
+		c.log(gameday.Entry{Who: a.Name, Role: a.Role.String(), From: from(r), Do: gameday.Leave, Outcome: gameday.Done,
+			Lesser: a.Role < Operator})
 	}
 	setCookie(w, r, "", c.config.Secure)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -129,6 +134,9 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request) {
 		if a.Role == Reporter {
 			err = errors.New("a reporter may not " + does.verb + ": it takes an " + does.role.String())
 		}
+	case !does.always && c.journal.Full(a.Role < Operator):
+		e.Do = strings.TrimPrefix(r.URL.Path, "/")
+		status, err = http.StatusInsufficientStorage, errors.New("the journal is full, and what cannot be written down is not done")
 	default:
 		if e, err = does.do(c, a, form); err != nil {
 			status = http.StatusConflict
@@ -137,7 +145,7 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request) {
 			status = http.StatusBadRequest
 		}
 	}
-	e.Who, e.Role, e.From, e.Outcome = a.Name, a.Role.String(), from(r), gameday.Done
+	e.Who, e.Role, e.From, e.Outcome, e.Lesser = a.Name, a.Role.String(), from(r), gameday.Done, a.Role < Operator
 	said := ""
 	if err != nil {
 		said = reports.Clean(err.Error())

@@ -19,6 +19,7 @@ const (
 	longestName = 40               // characters
 	away        = 30 * time.Second // after the last request: a page sends one every ten seconds
 	mostStreams = 64               // at once
+	keptStreams = 16               // of them for who may heal
 	ofOne       = 4                // of them for one person, who may have several windows
 )
 
@@ -44,29 +45,35 @@ type room struct {
 	empty   time.Time // since when nobody is there who could heal; zero if somebody is
 }
 
-// enter lets somebody in, and returns the value of the cookie.
-func (r *room) enter(name string, role Role, from string) (cookie string, p person) {
+// enter lets somebody in, and returns the value of the cookie; false if there is no
+// room. Nobody makes room for who may do less: that would put out an owner by the token
+// of an observer.
+func (r *room) enter(name string, role Role, from string) (cookie string, p person, ok bool) {
 	cookie = rand.Text()
 	p = person{Name: nameFor(name, role), Role: role, from: from, seen: time.Now()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.people) >= mostPeople {
-		var oldest [sha256.Size]byte
-		var at time.Time
+		var first *person
+		var out [sha256.Size]byte
 		for key, other := range r.people {
-			if at.IsZero() || other.seen.Before(at) {
-				oldest, at = key, other.seen
+			if other.Role <= role && (first == nil || cmp.Or(cmp.Compare(other.Role, first.Role), other.seen.Compare(first.seen)) < 0) {
+				first, out = other, key
 			}
 		}
-		delete(r.people, oldest)
+		if first == nil {
+			return "", p, false
+		}
+		delete(r.people, out)
 	}
 	r.people[sha256.Sum256([]byte(cookie))] = &p
-	return cookie, p
+	return cookie, p, true
 }
 
 // nameFor is what somebody is called: as they wrote it, cut and cleaned, or by the
-// role.
+// role. Roles stand in parentheses behind names, so that a name has none.
 func nameFor(name string, role Role) string {
+	name = strings.NewReplacer("(", " ", ")", " ").Replace(name)
 	runes := []rune(reports.Clean(strings.Join(strings.Fields(name), " ")))
 	return cmp.Or(strings.TrimSpace(string(runes[:min(len(runes), longestName)])), role.String())
 }
@@ -117,7 +124,11 @@ func (r *room) stream(cookie string) (done func(), ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.people[sha256.Sum256([]byte(cookie))]
-	if p == nil || p.streams >= ofOne || r.streams >= mostStreams {
+	most := mostStreams
+	if p != nil && p.Role < Operator {
+		most -= keptStreams
+	}
+	if p == nil || p.streams >= ofOne || r.streams >= most {
 		return nil, false
 	}
 	p.streams++

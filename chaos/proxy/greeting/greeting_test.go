@@ -124,6 +124,29 @@ func TestEndlessGreetingIsGivenUp(t *testing.T) {
 	}
 }
 
+// A server that says a byte at a time has each message read once: event loops read it,
+// beside the connections of everybody else.
+func TestTrickledGreetingIsReadOnce(t *testing.T) {
+	for protocol, piece := range map[string]string{
+		Postgres: pg('N', "SNOTICE\x00\x00"), MySQL: my(0, "\x01\x02"), AMQP: frame(10, 20, ""), NATS: "PING\r\n",
+	} {
+		read := 0
+		r := New(protocol)
+		parse := r.parse
+		r.parse = func(said []byte) (string, []byte, bool) {
+			read += len(said)
+			return parse(said)
+		}
+		said := 0
+		for done := false; !done; said++ {
+			_, done = r.Read([]byte{piece[said%len(piece)]})
+		}
+		if most := said * (len(piece) + 1); read > most {
+			t.Errorf("%s: of %d bytes %d were read, want at most %d", protocol, said, read, most)
+		}
+	}
+}
+
 func TestCodesAreWords(t *testing.T) {
 	code, _ := New(NATS).Read([]byte(info + "-ERR 'a, \"b\"\tc" + strings.Repeat("x", 100) + "'\r\n"))
 	if strings.ContainsAny(code, ", \"\t\n") || len(code) > 48 {

@@ -21,16 +21,18 @@ var Protocols = []string{Postgres, MySQL, Redis, AMQP, NATS}
 // protocols takes.
 const most = 16 << 10
 
-// parser reads all that a server has said so far. The code is "" if it cannot be
-// read; more is whether it takes further bytes to tell.
-type parser func(said []byte) (code string, more bool)
+// parser reads what a server has said so far, from where a message may begin. The code
+// is "" if it cannot be read; more is whether it takes further bytes to tell, which it is
+// given behind rest: the end of said that it has not read.
+type parser func(said []byte) (code string, rest []byte, more bool)
 
 var parsers = map[string]parser{Postgres: postgres, MySQL: mysql, Redis: redis, AMQP: amqp, NATS: nats}
 
 // Reader reads the beginning of one connection.
 type Reader struct {
 	parse parser
-	said  []byte
+	said  []byte // that was not read
+	size  int    // of all that was said
 }
 
 // New returns a reader of a protocol, which must be one of Protocols.
@@ -39,9 +41,11 @@ func New(protocol string) *Reader { return &Reader{parse: parsers[protocol]} }
 // Read takes in what the server has said next, which is not kept. Once it is done the
 // code is "ok", what the server refuses with, or "" for what cannot be read.
 func (r *Reader) Read(b []byte) (code string, done bool) {
-	r.said = append(r.said, b[:min(len(b), most-len(r.said))]...)
-	code, more := r.parse(r.said)
-	if more && len(r.said) < most {
+	b = b[:min(len(b), most-r.size)]
+	r.said, r.size = append(r.said, b...), r.size+len(b)
+	code, rest, more := r.parse(r.said)
+	if more && r.size < most {
+		r.said = append(r.said[:0], rest...) // or a server that says a byte at a time has all of it read again each time
 		return "", false
 	}
 	return code, true

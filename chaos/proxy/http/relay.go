@@ -1,7 +1,6 @@
 package http
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -50,9 +49,7 @@ type connection interface {
 
 // Listen returns a relay that is bound. It accepts once Serve is called.
 func Listen(c Config) (*Relay, error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	listener, err := lc.Listen(context.Background(), "tcp", c.Listen)
+	listener, err := transport.Listen(c.Listen, c.Device)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ const MaxIndex = 63
 type Config struct {
 	Name     string // of the link; part of what chance depends on
 	Listen   string // host:port
+	Device   string // network device that callers come by, and no other; "" is any
 	Upstream string // host:port of the dependency
 	Seed     uint64 // of the experiment
 	// Allow is asked about each address before it is dialled.

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -28,8 +29,8 @@ const (
 	listenPause   = 5 * time.Millisecond // before another try
 )
 
-// openListener listens on host:port.
-func openListener(on poller, listen string) (d *listener, err error) {
+// openListener listens on host:port, by a network device alone unless it is "".
+func openListener(on poller, listen, device string) (d *listener, err error) {
 	to, err := net.ResolveTCPAddr("tcp", listen)
 	if err != nil {
 		return nil, err
@@ -45,6 +46,12 @@ func openListener(on poller, listen string) (d *listener, err error) {
 	d = &listener{on: on, retry: never}
 	if d.fd, d.addr, err = on.listen(addr); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
+	}
+	if device != "" {
+		if err := on.bindToDevice(d.fd, device); err != nil {
+			d.close()
+			return nil, fmt.Errorf("listen on device %s: %w", device, err)
+		}
 	}
 	return d, nil
 }

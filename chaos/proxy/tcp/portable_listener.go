@@ -35,6 +35,9 @@ func (s *sockets) listen(addr netip.AddrPort) (fd int, has netip.AddrPort, err e
 	return s.enter(&socket{listener: l}), l.addr, nil
 }
 
+// bindToDevice is of Linux alone.
+func (s *sockets) bindToDevice(int, string) error { return errors.ErrUnsupported }
+
 func listenOn(addr netip.AddrPort) (*net.TCPListener, error) {
 	c := net.ListenConfig{KeepAlive: -1}
 	c.SetMultipathTCP(false)

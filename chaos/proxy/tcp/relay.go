@@ -51,7 +51,7 @@ func Listen(c Config) (*Relay, error) {
 	if r.loop, err = loops.join(); err != nil {
 		return nil, err
 	}
-	if r.listener, err = openListener(r.loop.poller, c.Listen); err != nil {
+	if r.listener, err = openListener(r.loop.poller, c.Listen, c.Device); err != nil {
 		loops.leave(r.loop)
 		return nil, err
 	}

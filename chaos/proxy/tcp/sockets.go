@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stormctl/stormctl/chaos/proxy/transport"
 	"github.com/stormctl/stormctl/load/poll"
 )
 
@@ -117,6 +118,8 @@ func (poller) listen(addr netip.AddrPort) (fd int, has netip.AddrPort, err error
 	}
 	return fd, has, nil
 }
+
+func (poller) bindToDevice(fd int, device string) error { return transport.BindToDevice(fd, device) }
 
 // hasIPv6 reports whether there are sockets of it.
 func hasIPv6() bool {

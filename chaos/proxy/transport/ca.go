@@ -23,10 +23,10 @@ type CA struct {
 }
 
 const (
-	// caLife is how long certificates are valid.
-	caLife = 7 * 24 * time.Hour
+	// caLife is how long certificates are valid: longer than a soak goes on.
+	caLife = 100 * 24 * time.Hour
 	// caSlack is how long they have been: clocks differ.
-	caSlack = time.Hour
+	caSlack = 24 * time.Hour
 )
 
 // NewCA makes one with a key of its own.
