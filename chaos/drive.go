@@ -103,7 +103,7 @@ func (d *drive) record() *provisional {
 		d.progress.verdicts(v)
 		d.rec.live.Rulings(v, false)
 	}}
-	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Routes)
+	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Sent())
 	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
 		d.progress.tick(at, t)

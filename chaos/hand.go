@@ -191,7 +191,7 @@ func (h *Hand) Inject(choice int, length time.Duration, by string) (name string,
 		return "", NotNow{fmt.Sprintf("%d faults were injected, and no more can be told apart in the records", index)}
 	}
 	for _, other := range h.inForce {
-		if other.event.Clashes(e) {
+		if x.Clash(other.event, e) {
 			return "", NotNow{fmt.Sprintf("%s is in force on the same process: heal it first", other.event.Name)}
 		}
 	}

@@ -13,20 +13,30 @@ import (
 // value watches nothing.
 type stopWatch struct {
 	stops  []experiment.Stop
-	shares map[string]float64 // of the arrivals, by route; "" is all
-	bad    []int              // seconds in a row that each stop has been true
+	shares []float64 // of the arrivals, that each stop is about
+	bad    []int     // seconds in a row that each stop has been true
 }
 
+// newStopWatch watches routes as they are sent.
 func newStopWatch(stops []experiment.Stop, routes []experiment.Route) *stopWatch {
-	w := &stopWatch{stops: stops, bad: make([]int, len(stops)), shares: map[string]float64{"": 1}}
+	w := &stopWatch{stops: stops, bad: make([]int, len(stops)), shares: make([]float64, len(stops))}
 	var sum float64
 	for _, r := range routes {
 		sum += r.Weight
 	}
-	for _, r := range routes {
-		w.shares[r.Name] = r.Weight / sum
+	for i, stop := range stops {
+		for _, r := range routes {
+			if about(stop, r.Name) {
+				w.shares[i] += r.Weight / sum
+			}
+		}
 	}
 	return w
+}
+
+// about reports whether a condition is about a route.
+func about(stop experiment.Stop, route string) bool {
+	return stop.Route == "" || evidence.Selects(stop.Route, route)
 }
 
 // hung is how many arrivals of a route must have been due in a second in which
@@ -36,7 +46,7 @@ const hung = 5
 // tick returns why the run must stop, or "".
 func (w *stopWatch) tick(t evidence.Tick) string {
 	for i, stop := range w.stops {
-		bad, figure, says := w.look(stop, t)
+		bad, figure, says := w.look(i, t)
 		switch {
 		case !says:
 			continue
@@ -54,11 +64,12 @@ func (w *stopWatch) tick(t evidence.Tick) string {
 
 // look reports whether a second was a bad one, and by which figure; says is false
 // if the second says nothing.
-func (w *stopWatch) look(stop experiment.Stop, t evidence.Tick) (bad bool, figure string, says bool) {
+func (w *stopWatch) look(i int, t evidence.Tick) (bad bool, figure string, says bool) {
+	stop := w.stops[i]
 	link := t.Links[stop.Link]
 	switch stop.Kind() {
 	case "success_below":
-		return w.success(stop, t)
+		return w.success(i, t)
 	case "errors_above":
 		share := float64(link.Errors) / float64(max(link.Ended, 1))
 		return share > float64(stop.ErrorsAbove), fmt.Sprintf("%d of %d exchanges that ended", link.Errors, link.Ended), link.Ended > 0
@@ -73,10 +84,11 @@ func (w *stopWatch) look(stop experiment.Stop, t evidence.Tick) (bad bool, figur
 	}
 }
 
-func (w *stopWatch) success(stop experiment.Stop, t evidence.Tick) (bad bool, figure string, says bool) {
+func (w *stopWatch) success(i int, t evidence.Tick) (bad bool, figure string, says bool) {
+	stop := w.stops[i]
 	var ok, ended uint64
 	for route, outcomes := range t.Routes {
-		if stop.Route != "" && stop.Route != route {
+		if !about(stop, route) {
 			continue
 		}
 		ok += outcomes[load.OK]
@@ -84,7 +96,7 @@ func (w *stopWatch) success(stop experiment.Stop, t evidence.Tick) (bad bool, fi
 			ended += n
 		}
 	}
-	says = ended > 0 || float64(t.Offered)*w.shares[stop.Route] >= hung
+	says = ended > 0 || float64(t.Offered)*w.shares[i] >= hung
 	share := float64(ok) / float64(max(ended, 1))
 	return share < float64(stop.SuccessBelow), fmt.Sprintf("%d of %d requests that ended", ok, ended), says
 }

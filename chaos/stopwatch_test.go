@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ func TestStopWatch(t *testing.T) {
 		{"part of a second counts whole", experiment.Stop{Route: "pay", SuccessBelow: 0.5, For: 1500 * time.Millisecond}, []second{{0, 100}, {0, 100}}, 2},
 		{"another route", experiment.Stop{Route: "browse", SuccessBelow: 0.5, For: time.Second}, []second{{0, 100}, {0, 100}}, 0},
 		{"all routes", experiment.Stop{SuccessBelow: 0.5, For: time.Second}, []second{{0, 100}}, 1},
+		{"of a region", experiment.Stop{Route: "@eu", SuccessBelow: 0.5, For: time.Second}, []second{{0, 100}}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newStopWatch([]experiment.Stop{c.stop}, []experiment.Route{{Name: "pay", Weight: 1}, {Name: "browse", Weight: 0.01}})
@@ -42,6 +44,32 @@ func TestStopWatch(t *testing.T) {
 				t.Errorf("fired after second %d, want %d", fired, c.fires)
 			}
 		})
+	}
+}
+
+// A condition on a route is about it wherever requests come from, one on a region about
+// what comes from there.
+func TestStopWatchOnRegions(t *testing.T) {
+	routes := []experiment.Route{{Name: "pay@eu", Weight: 0.6}, {Name: "pay@us", Weight: 0.4}}
+	for _, c := range []struct {
+		route  string
+		share  float64
+		stops  bool
+		figure string
+	}{
+		{"pay", 1, false, ""}, {"", 1, false, ""}, {"pay@us", 0.4, false, ""},
+		{"@eu", 0.6, true, "10 of 60 requests"}, {"pay@eu", 0.6, true, "10 of 60 requests"},
+	} {
+		w := newStopWatch([]experiment.Stop{{Route: c.route, SuccessBelow: 0.5, For: time.Second}}, routes)
+		var eu, us [load.Outcomes]uint64
+		eu[load.OK], eu[load.ServerError], us[load.OK] = 10, 50, 40
+		why := w.tick(evidence.Tick{Offered: 100, Routes: map[string][load.Outcomes]uint64{"pay@eu": eu, "pay@us": us}})
+		if (why != "") != c.stops || !strings.Contains(why, c.figure) {
+			t.Errorf("%q: %q", c.route, why)
+		}
+		if got := w.shares[0]; got < c.share-1e-9 || got > c.share+1e-9 {
+			t.Errorf("%q has a share of %v, want %v", c.route, got, c.share)
+		}
 	}
 }
 

@@ -14,6 +14,27 @@ type picker struct {
 	turns uint64 // that many routes are taken in turn; 0 draws
 	seed  uint64
 	upper []float64 // upper[i] is the part of all weight that routes 0..i have; the last is 1
+	deal  *deal     // of regions, for each of which there is a route of each kind; nil is one
+}
+
+// pickerOf is the picker of a plan.
+func pickerOf(p Plan) picker {
+	if len(p.Regions) == 0 {
+		if p.InOrder {
+			return inTurn(len(p.Routes))
+		}
+		return newPicker(p.Seed, p.Routes)
+	}
+	var kinds []Route
+	for i := 0; i < len(p.Routes); i += len(p.Regions) {
+		kinds = append(kinds, p.Routes[i])
+	}
+	pick, d := newPicker(p.Seed, kinds), newDeal(p.Seed, p.Regions)
+	if p.InOrder {
+		pick = inTurn(len(kinds))
+	}
+	pick.deal = &d
+	return pick
 }
 
 // inTurn takes one route after the other, and the first again after the last.
@@ -33,6 +54,14 @@ func newPicker(seed uint64, routes []Route) picker {
 }
 
 func (p picker) route(id uint64) int {
+	if p.deal != nil {
+		return p.kind(id)*p.deal.of() + p.deal.region(id)
+	}
+	return p.kind(id)
+}
+
+// kind is the route, where there is one region.
+func (p picker) kind(id uint64) int {
 	if p.turns > 0 {
 		return int((id - 1) % p.turns)
 	}

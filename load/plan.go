@@ -17,9 +17,10 @@ type Plan struct {
 	Seed     uint64            // decides which arrival takes which route, and every ${rand}
 	Run      uint64            // identifies the run in request ids, so that a relay knows its own; not 0
 	Routes   []Route
+	Regions  Regions // how many arrivals come from where; Routes has each kind of request once for each then. nil is one place
 
-	// InOrder has arrival i, counted from 0, take route i mod len(Routes), and
-	// weights mean nothing; false draws a route for each.
+	// InOrder has arrival i, counted from 0, take kind i mod the number of kinds, and
+	// weights mean nothing; false draws one for each. Without Regions a kind is a route.
 	InOrder bool
 	Data    *wire.Table // of ${data.COLUMN} in routes; nil means there is none
 	Keys    uint64      // ${key} is a number from 1 to this, drawn for each arrival; 0 means there is none

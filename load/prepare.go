@@ -98,7 +98,7 @@ func prepare(p Plan) (*program, error) {
 	if len(p.Routes) == 0 {
 		return nil, errors.New("load: plan has no routes")
 	}
-	if err := p.Stripes.check(p); err != nil {
+	if err := errors.Join(p.Stripes.check(p), p.Regions.check(len(p.Routes))); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	transport, err := transportOf(p.Transport)
@@ -130,10 +130,7 @@ func prepare(p Plan) (*program, error) {
 		return nil, errors.New("load: routes of the closed model go to one address, because its connections are kept busy")
 	}
 	g.end = last + min(g.grace, never-last)
-	g.pick = newPicker(p.Seed, p.Routes)
-	if p.InOrder {
-		g.pick = inTurn(len(p.Routes))
-	}
+	g.pick = pickerOf(p)
 	g.coalesce = g.mayCoalesce()
 	g.ring = !g.coalesce || g.Batch <= 0 && g.everBatching()
 	return g, nil

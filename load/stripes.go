@@ -45,10 +45,7 @@ func (g *program) of() int {
 // of each arrival, and nothing else. It is what is missing of a process that is lost.
 func Due(p Plan) iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {
-		g := program{Plan: p, shards: Shards(p), pick: newPicker(p.Seed, p.Routes)}
-		if p.InOrder {
-			g.pick = inTurn(len(p.Routes))
-		}
+		g := program{Plan: p, shards: Shards(p), pick: pickerOf(p)}
 		for k := range g.shards {
 			if !g.dueIn(k, yield) {
 				return

@@ -56,7 +56,12 @@ func (p *htmlPage) tables(r *result.Result, d detail) error {
 	if err != nil {
 		return err
 	}
-	p.Tables = append(p.Tables, routes, linksGrid(r.Links, d), matrixGrid(r, d), faultsGrid(r.Faults), targetsGrid(r.Series))
+	regions, err := routesGrid(r.Regions, nil, r.Seconds, d)
+	if err != nil {
+		return err
+	}
+	regions.Heading, regions.Heads[0].Text = "Regions: what callers from each got, of all routes", "region"
+	p.Tables = append(p.Tables, routes, regions, linksGrid(r.Links, d), matrixGrid(r, d), faultsGrid(r.Faults), targetsGrid(r.Series))
 	p.Tables = slices.DeleteFunc(p.Tables, func(g grid) bool { return len(g.Rows) == 0 })
 	return nil
 }

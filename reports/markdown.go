@@ -219,7 +219,13 @@ func (m *markdown) figures(r *result.Result) {
 			rows = append(rows, routeCells(route))
 		}
 		m.table(routeTitles, rows)
-		rows = nil
+		if rows = nil; len(r.Regions) > 0 {
+			for _, region := range r.Regions {
+				rows = append(rows, routeCells(region))
+			}
+			m.table(append([]string{"region"}, routeTitles[1:]...), rows)
+			rows = nil
+		}
 		for _, l := range r.Links {
 			rows = append(rows, []string{markdownText(l.Name), markdownText(l.From + " > " + l.To), Count(l.Exchanges), strconv.Itoa(l.InFlight),
 				Millis(l.Duration.P50), Millis(l.Duration.P99), markdownText(counts(l.Statuses)), markdownText(counts(l.Endings))})

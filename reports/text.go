@@ -201,11 +201,17 @@ func (s *summary) heading(title string) {
 
 // routes is the front: what callers got.
 func (s *summary) routes() {
-	if len(s.result.Routes) == 0 {
+	s.callers("route", "Routes: what callers got (response: since the request was due; service: since it was sent)", s.result.Routes)
+	s.callers("region", "Regions: what callers from each got, of all routes", s.result.Regions)
+}
+
+// callers is a table of what they got, of each route or region.
+func (s *summary) callers(what, heading string, list []result.Route) {
+	if len(list) == 0 {
 		return
 	}
 	var rows [][]string
-	for _, r := range s.result.Routes {
+	for _, r := range list {
 		others := maps.Clone(r.Outcomes)
 		delete(others, load.OK.String())
 		rows = append(rows, []string{
@@ -214,8 +220,8 @@ func (s *summary) routes() {
 			Millis(r.Service.P50), Millis(r.Service.P99), counts(others),
 		})
 	}
-	s.heading("Routes: what callers got (response: since the request was due; service: since it was sent)")
-	table(&s.out, s.tables, []column{{title: "route"}, {title: "requests", right: true}, {title: "rate", right: true, rank: 2},
+	s.heading(heading)
+	table(&s.out, s.tables, []column{{title: what}, {title: "requests", right: true}, {title: "rate", right: true, rank: 2},
 		{title: "success", right: true}, {title: "response p50", right: true}, {title: "p99", right: true},
 		{title: "max", right: true, rank: 1}, {title: "service p50", right: true, rank: 3},
 		{title: "p99", right: true, full: "service p99", rank: 3}, {title: "other than ok"}}, rows)

@@ -83,7 +83,7 @@ func (f *Injection) OnTarget() bool { return f.Target || f.Kind == "restart" || 
 // itself, or it happens to the target that the link leads to.
 func (f *Injection) OnPath(link *Link) bool {
 	if f.OnTarget() {
-		return f.On == link.To || slices.Contains(f.Others, link.To)
+		return f.On == link.To || slices.Contains(f.Others, link.To) || slices.Contains(f.Links, link.Name)
 	}
 	return f.On == link.Name
 }

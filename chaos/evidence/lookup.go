@@ -1,8 +1,6 @@
 package evidence
 
 import (
-	"slices"
-
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -22,15 +20,24 @@ func (r *Run) Sample(id uint64) (*load.Sample, bool) {
 	return &r.Front[at[len(at)-1]], true
 }
 
-// Route lists where in Front the requests of a route are, in their order there.
-// It reports whether the run has such a route; the name of none is "". The list
-// is shared: it must not be changed.
+// Route lists where in Front the requests of a route are, in their order there; of
+// several, where the name Selects several. It reports whether the run has such a route;
+// the name of none is "". The list is shared: it must not be changed.
 func (r *Run) Route(name string) (positions []int32, ok bool) {
-	route := slices.Index(r.Routes, name)
-	if route < 0 {
-		return nil, false
+	var lists [][]int32
+	for i, route := range r.Routes {
+		if Selects(name, route) {
+			places := r.byRoute.places(r.Front, func(s *load.Sample) uint64 { return uint64(max(s.Route, -1) + 1) })
+			lists = append(lists, places.of(uint64(i+1)))
+		}
 	}
-	return r.byRoute.places(r.Front, func(s *load.Sample) uint64 { return uint64(max(s.Route, -1) + 1) }).of(uint64(route + 1)), true
+	switch len(lists) {
+	case 0:
+		return nil, false
+	case 1:
+		return lists[0], true
+	}
+	return r.merged(name, lists), true
 }
 
 // CausedBy lists where in Exchanges those of the request with an id are, in

@@ -121,9 +121,10 @@ type Injection struct {
 	Index    int           `json:"index"`              // position in the experiment's chaos section; bit in Exchange.Faults
 	Name     string        `json:"name"`               // for people: "errors 503 on payments"
 	Kind     string        `json:"kind"`               // key of the fault in the experiment: latency, errors, pause, ...
-	On       string        `json:"on"`                 // link or target
+	On       string        `json:"on"`                 // link or target, or like "region eu"
 	Target   bool          `json:"target,omitempty"`   // On is a target
 	Others   []string      `json:"others,omitempty"`   // further targets that it happens to
+	Links    []string      `json:"links,omitempty"`    // of a region that is lost, its links; Others are its targets
 	Statuses []int         `json:"statuses,omitempty"` // what an errors fault answers with, in terms of HTTP; nil otherwise
 	Delay    Seconds       `json:"delay_s,omitempty"`  // what a latency fault adds on average; 0 otherwise
 	Share    float64       `json:"share"`              // 0 to 1 of the matching exchanges it takes

@@ -100,7 +100,7 @@ func (c Claim) Title() string {
 		switch key {
 		case "links":
 			key = "link"
-		case "link", "route", "without", "at", "data", "writes", "target":
+		case "link", "route", "without", "at", "data", "writes", "target", "region":
 		default:
 			continue
 		}
@@ -175,6 +175,7 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 	case kind == "failover":
 		r.toRoutes(path.Child("routes"), c.Failover.Routes)
 		r.happens(path.Child("during"), c.Failover.During)
+		r.regional(path, c.Failover.Region)
 	case kind == "linearizable":
 		r.toData(path.Child("data"), c.Linearizable.Data, "writes", "reads")
 	case kind == "fresh":

@@ -42,10 +42,10 @@ func (l Load) Access() (all []evidence.Access) {
 			all = append(all, evidence.Access{Route: name, To: to, Data: data})
 		}
 	}
-	for _, r := range l.Routes {
-		add(r.Name, r.To, r.Request)
+	for _, r := range l.Sent() {
+		add(r.Name, r.To.One(), r.Request)
 		for _, s := range r.Then {
-			add(s.Name, r.To, s.Request)
+			add(s.Name, r.To.One(), s.Request)
 		}
 	}
 	return all

@@ -50,10 +50,11 @@ type Event struct {
 	Exec         *Exec         `yaml:"exec"`          // A command injects, another heals.
 	NetPartition *NetPartition `yaml:"net_partition"` // Packets are lost in a network namespace.
 	NetRate      *NetRate      `yaml:"net_rate"`      // A device of a network namespace is slow.
+	RegionLoss   *RegionLoss   `yaml:"region_loss"`   // All that is labelled with a region is lost at once; on: is not used.
 	LinkEvent    `yaml:",inline"`
 }
 
-func (Event) Required() []string { return []string{"at", "on"} }
+func (Event) Required() []string { return []string{"at"} }
 
 // eventKinds are the keys of which an event has exactly one.
 var eventKinds = kindsOf(reflect.TypeFor[Event]())
@@ -88,7 +89,7 @@ func (e Event) Effects() toxic.Effects {
 		return toxic.EffectsOf(t)
 	}
 	switch {
-	case e.Pause != nil, e.NetPartition != nil:
+	case e.Pause != nil, e.NetPartition != nil, e.RegionLoss != nil:
 		return toxic.Effects{Holds: true}
 	case e.Restart != nil, e.Kill != nil:
 		return toxic.Effects{Slows: true, Ends: true, Strikes: true}
@@ -101,8 +102,11 @@ func (e Event) Effects() toxic.Effects {
 // String names the event for people: its name, or like "errors 503 to 100% on
 // payments".
 func (e Event) String() string {
-	if e.Name != "" {
+	switch {
+	case e.Name != "":
 		return e.Name
+	case e.RegionLoss != nil:
+		return "loss of region " + e.RegionLoss.Region
 	}
 	return e.What() + " on " + e.On
 }
@@ -132,7 +136,12 @@ func (r *rules) events() {
 
 // fault checks what an event injects, and where.
 func (r *rules) fault(path strict.Path, e *Event, kind string) {
+	if kind != "region_loss" && !r.Has(path.Child("on")) {
+		r.Missing(path, "on", "add on: NAME")
+	}
 	switch kind {
+	case "region_loss":
+		r.loss(path, e)
 	case "": // several are too many, and where they are meant to happen may be wrong too
 		if given := r.Given(path, eventKinds); len(given) > 1 && e.hostKind() == "" && r.x.Targets[e.On] == nil {
 			r.onLink(path, e, given[0])
@@ -273,7 +282,7 @@ func (r *rules) apart(i int, kind string) {
 	}
 	for j := range r.x.Chaos[:i] {
 		o := &r.x.Chaos[j]
-		if !e.Clashes(*o) || !r.Sound(strict.Path("chaos").Item(j)) || !r.Sound(strict.Path("chaos").Item(i)) {
+		if !r.x.Clash(*e, *o) || !r.Sound(strict.Path("chaos").Item(j)) || !r.Sound(strict.Path("chaos").Item(i)) {
 			continue
 		}
 		if e.At <= r.until(o) && o.At <= r.until(e) {
@@ -282,13 +291,6 @@ func (r *rules) apart(i int, kind string) {
 			return
 		}
 	}
-}
-
-// Clashes reports whether two events happen to one target's process, so that they must
-// not be in force together: what would be healed first is undefined.
-func (e Event) Clashes(o Event) bool {
-	shared := slices.ContainsFunc(e.Everybody(), func(name string) bool { return slices.Contains(o.Everybody(), name) })
-	return shared && e.onProcess() && o.onProcess()
 }
 
 // until is when an event is over.

@@ -31,7 +31,7 @@ func (g *GameDay) Defaults() { g.HealAfter = time.Minute }
 
 func (GameDay) Required() []string { return []string{"palette"} }
 
-func (Choice) Required() []string { return []string{"name", "on"} }
+func (Choice) Required() []string { return []string{"name"} }
 
 // mostChoices and mostChecks bound what a page shows at once.
 const (

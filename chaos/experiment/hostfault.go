@@ -160,6 +160,8 @@ func (e Event) hostFigure() string {
 		return "of " + e.NetPartition.Netns
 	case e.NetRate != nil:
 		return fmt.Sprintf("%v/s", e.NetRate.Limit)
+	case e.RegionLoss != nil:
+		return e.RegionLoss.Region
 	case e.Kill != nil && e.Kill.ForGood:
 		return "for good"
 	}
@@ -176,7 +178,9 @@ func (e Event) What() string {
 }
 
 // onProcess reports whether it happens to a target's process.
-func (e Event) onProcess() bool { return slices.Contains(processKinds, e.hostKind()) }
+func (e Event) onProcess() bool {
+	return e.RegionLoss != nil || slices.Contains(processKinds, e.hostKind())
+}
 
 // Everybody is the target that it happens to and, with a restart, the others.
 func (e Event) Everybody() []string {

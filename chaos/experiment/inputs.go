@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/input"
@@ -82,9 +83,10 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 	return in, nil
 }
 
-// Body is what a route sends.
+// Body is what a route sends, from whatever region.
 func (in *Inputs) Body(r *Route) []byte {
-	if body, ok := in.Bodies[r.Name]; ok {
+	kind, _ := evidence.SplitRoute(r.Name)
+	if body, ok := in.Bodies[kind]; ok {
 		return body
 	}
 	return []byte(r.Body)

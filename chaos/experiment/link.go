@@ -23,7 +23,8 @@ type Link struct {
 	// refuses with which code: postgres, mysql, redis, amqp or nats. Absent means that nothing is read. What follows
 	// passes unread.
 	Greeting string   `yaml:"greeting"`
-	TLS      *LinkTLS `yaml:"tls"` // TLS on it; absent leaves it plain.
+	Region   string   `yaml:"region"` // Where it is, for region_loss; absent means where the target is that it leads to.
+	TLS      *LinkTLS `yaml:"tls"`    // TLS on it; absent leaves it plain.
 }
 
 // LinkTLS is how TLS is spoken on a link: on either side, or on both. With it
@@ -103,6 +104,7 @@ func (r *rules) link(name string, l *Link) {
 	if at := path.Child("greeting"); r.Has(at) && r.among(at, l.Greeting, "protocols", greeting.Protocols) && l.Protocol != toxic.ProtocolTCP {
 		r.WrongKey(at, "greeting: is read on connections, and the link passes exchanges", "give the link protocol: tcp")
 	}
+	r.region(path.Child("region"), l.Region)
 	if at := path.Child("tls"); r.Sound(at) {
 		r.linkTLS(at, l)
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/wire"
@@ -66,9 +67,12 @@ type Load struct {
 	// How long after the last answer, with all faults healed, until the audits are asked: queues drain, replicas catch
 	// up. Absent means not at all.
 	Settle time.Duration `yaml:"settle"`
-	Audit  []Audit       `yaml:"audit"`   // What is asked after that: what is there in the end.
-	InTurn bool          `yaml:"in_turn"` // Arrivals take the routes one after the other; absent draws one for each, by weight.
-	Routes []Route       `yaml:"routes"`  // Kinds of request.
+	Audit  []Audit       `yaml:"audit"` // What is asked after that: what is there in the end.
+	// Where arrivals come from, and how many of them, like {eu: 60%, us: 40%}: exactly as many, dealt out by the seed.
+	// Results and reports tell regions apart, and so do claims (route: buy@eu, or @eu for all routes); absent means one place.
+	From   map[string]unit.Share `yaml:"from"`
+	InTurn bool                  `yaml:"in_turn"` // Arrivals take the routes one after the other; absent draws one for each, by weight.
+	Routes []Route               `yaml:"routes"`  // Kinds of request.
 }
 
 // The values of Load.Arrivals.
@@ -155,11 +159,11 @@ func (l Load) First() rate.Limit {
 	return l.Rate
 }
 
-// Names are those of the routes, each with its steps behind it: what claims and
-// reports tell apart.
+// Names are those of the routes as they are sent, each with its steps behind it: what
+// claims and reports tell apart.
 func (l Load) Names() []string {
 	var names []string
-	for _, r := range l.Routes {
+	for _, r := range l.Sent() {
 		names = append(names, r.Name)
 		for _, s := range r.Then {
 			names = append(names, s.Name)
@@ -209,6 +213,7 @@ func (r *rules) load() {
 		}
 	}
 	r.data(l.Data)
+	r.from(l)
 	r.audits(l)
 	if r.Sound("load.routes") && len(l.Routes) == 0 {
 		r.Wrong("load.routes", "routes: is empty", "add a route like {name: pay, to: TARGET, get: /pay}")
@@ -271,8 +276,10 @@ func (r *rules) connections(l *Load) {
 	}
 	goes := func(streams bool) bool {
 		return slices.ContainsFunc(l.Routes, func(route Route) bool {
-			t := r.x.Targets[route.To]
-			return t == nil || t.speaks(streams)
+			return slices.ContainsFunc(route.To.Targets(), func(name string) bool {
+				t := r.x.Targets[name]
+				return t == nil || t.speaks(streams)
+			})
 		})
 	}
 	if r.Sound("load.pipeline") && !goes(false) {

@@ -50,7 +50,7 @@ func TestTitlesHaveNoFigures(t *testing.T) {
 		"backoff: link calls, route read", "bulkhead: link calls, route read", "timeout: link calls, route read", "recovery: route read",
 		"retry: link calls, link out", "fanout: link calls, link out, route read", "stands: without calls",
 		"connections: link raw", "connections: link raw", "stampede: link calls",
-		"linearizable: data price", "fresh: data price", "available: data price", "durable: writes price", "failover",
+		"linearizable: data price", "fresh: data price", "available: data price", "durable: writes price", "failover", "failover: region eu",
 		"effects: at calls, at out, route write", "shed: route read", "health: link calls, link out", "skew: link calls, link out, route read", "growth: target started", "slo: route read", "soon.enough_1", "backoff: link calls", "alert",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -88,17 +88,21 @@ func (l Load) keys() (rate, length string) {
 // as of their routes, if all goes well.
 func (l Load) planned() (all []judge.PlannedRoute) {
 	var weights float64
-	for _, r := range l.Routes {
+	sent, regions := l.Sent(), max(1, len(l.From))
+	for _, r := range sent {
 		weights += r.Weight
 	}
-	for i, r := range l.Routes {
-		path, part := strict.Path("load.routes").Item(i), r.Weight/max(weights, 1e-9)
+	for i, r := range sent {
+		path, part := strict.Path("load.routes").Item(i/regions), r.Weight/max(weights, 1e-9)
 		if l.InTurn {
 			part = 1 / float64(len(l.Routes))
+			if _, region := evidence.SplitRoute(r.Name); region != "" {
+				part *= float64(l.From[region])
+			}
 		}
-		all = append(all, r.planned(r.Name, r.To, string(path), part))
+		all = append(all, r.planned(r.Name, r.To.One(), string(path), part))
 		for j, s := range r.Then {
-			all = append(all, s.planned(s.Name, r.To, string(path.Child("then").Item(j)), part))
+			all = append(all, s.planned(s.Name, r.To.One(), string(path.Child("then").Item(j)), part))
 		}
 	}
 	return all
@@ -139,10 +143,14 @@ func (x *Experiment) planned(i int, e Event, end time.Duration) judge.PlannedFau
 // planned for.
 func (x *Experiment) Injection(i int, e Event) evidence.Injection {
 	in := evidence.Injection{
-		Index: i, Name: e.String(), Kind: e.Kind(), On: e.On, Share: 1,
+		Index: i, Name: e.String(), Kind: e.Kind(), On: e.Where(), Share: 1,
 		At: evidence.Seconds(e.At), For: evidence.Seconds(e.Lasts()),
 	}
-	in.Others = e.Everybody()[1:]
+	if e.RegionLoss != nil {
+		in.Others, in.Links = x.InRegion(e.RegionLoss.Region)
+	} else {
+		in.Others = e.Everybody()[1:]
+	}
 	in.Target = e.Toxic() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
 	does := evidence.Effects(e.Effects())
 	in.Effects = &does

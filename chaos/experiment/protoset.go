@@ -69,14 +69,15 @@ func (x *Experiment) readMessages() (map[string][]byte, error) {
 	known := map[string]*requests.Methods{}
 	for i := range x.Load.Routes {
 		route := &x.Load.Routes[i]
-		file := x.Targets[route.To].Protoset
+		target := route.To.Targets()[0] // the others have the same
+		file := x.Targets[target].Protoset
 		if file == "" {
 			continue
 		}
 		var err error
 		if known[file] == nil {
 			if known[file], err = input.Parse(file, input.Descriptors, requests.ReadDescriptors); err != nil {
-				return nil, fmt.Errorf("target %s: protoset: %w", route.To, err)
+				return nil, fmt.Errorf("target %s: protoset: %w", target, err)
 			}
 		}
 		message, err := encodeMessage(known[file], &route.Request)

@@ -11,7 +11,7 @@ import (
 // Route is a named kind of request.
 type Route struct {
 	Name    string `yaml:"name"` // Names it in claims and reports.
-	To      string `yaml:"to"`   // The target that is called.
+	To      Entry  `yaml:"to"`   // The target that is called; with from, one for each region like {eu: lb-eu, us: lb-us} as well.
 	Request `yaml:",inline"`
 	Weight  float64 `yaml:"weight"` // Share of the arrivals relative to the other routes; absent means 1.
 	Then    []Step  `yaml:"then"`   // Requests that follow a right answer, one after the other over HTTP/1.1 on the same connection.
@@ -43,9 +43,9 @@ func (r *rules) nameRoutes(routes []Route) {
 	var all []named
 	for i := range routes {
 		route, path := &routes[i], strict.Path("load.routes").Item(i)
-		all = append(all, named{path.Child("name"), route.Name, route.To})
+		all = append(all, named{path.Child("name"), route.Name, route.To.One()})
 		for j := range route.Then {
-			all = append(all, named{path.Child("then").Item(j).Child("name"), route.Then[j].Name, route.To})
+			all = append(all, named{path.Child("then").Item(j).Child("name"), route.Then[j].Name, route.To.One()})
 		}
 	}
 	r.leads = map[string]string{}
@@ -67,9 +67,13 @@ func (r *rules) nameRoutes(routes []Route) {
 
 func (r *rules) route(i int) {
 	route, path := &r.x.Load.Routes[i], strict.Path("load.routes").Item(i)
-	r.toTarget(path.Child("to"), route.To)
-	to := r.x.Targets[route.To]
-	r.request(asked{&route.Request, path, route.To, to, false})
+	r.entry(path.Child("to"), route.To)
+	first := ""
+	if all := route.To.Targets(); len(all) > 0 {
+		first = all[0] // the others speak as it does
+	}
+	to := r.x.Targets[first]
+	r.request(asked{&route.Request, path, first, to, false})
 	at := path.Child("weight")
 	r.positive(at, route.Weight > 0)
 	if r.Sound(at) && route.Weight > 1e9 {
@@ -83,7 +87,7 @@ func (r *rules) route(i int) {
 		r.Wrong(then, "then: is empty", "add a step like {name: pay, post: /pay}, or remove the key")
 	}
 	for j := range route.Then {
-		r.request(asked{&route.Then[j].Request, then.Item(j), route.To, to, true})
+		r.request(asked{&route.Then[j].Request, then.Item(j), first, to, true})
 		r.positive(then.Item(j).Child("after"), route.Then[j].After > 0)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-//go:embed claim.go data.go event.go experiment.go gameday.go hostfault.go limits.go link.go link_event.go load.go process.go request.go route.go schedule.go soak.go target.go tls.go
+//go:embed claim.go data.go event.go experiment.go gameday.go hostfault.go limits.go link.go link_event.go load.go process.go region.go request.go route.go schedule.go soak.go target.go tls.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors
@@ -67,6 +67,9 @@ func notation(t reflect.Type) *jsonschema.Schema {
 		single, many := one.ReflectFromType(t.Elem()), one.ReflectFromType(t.Elem())
 		single.Version, many.Version = "", ""
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{single, {Type: "array", Items: many, MinItems: ptr(1)}}}
+	case strict.OneOrEach(t):
+		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string"},
+			{Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "string"}}}}
 	case t == reflect.TypeFor[map[string]string](): // any scalar, kept as it is written
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{
 			AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}}
@@ -141,6 +144,8 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 	case reflect.TypeFor[judge.Breaker]():
 		choice("counts", judge.Counts)
 		choice("probing", judge.Probings)
+	case reflect.TypeFor[judge.Failover]():
+		choice("other_regions", judge.FailoverOthers)
 	case reflect.TypeFor[judge.Stampede]():
 		choice("per", judge.StampedePers)
 	case reflect.TypeFor[judge.Backoff]():

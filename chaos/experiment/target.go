@@ -36,7 +36,8 @@ type Target struct {
 	// Of protocol: grpc, a file of descriptors (protoc --include_imports --descriptor_set_out), relative to the
 	// experiment file: the bodies of routes are then JSON. Absolute once read.
 	Protoset string `yaml:"protoset"`
-	TLS      *TLS   `yaml:"tls"` // How routes reach it by TLS; for a process, that they do.
+	Region   string `yaml:"region"` // Where it is, for region_loss; absent means nowhere in particular.
+	TLS      *TLS   `yaml:"tls"`    // How routes reach it by TLS; for a process, that they do.
 }
 
 // Process is a service that stormctl starts. Its address is a free port on
@@ -158,6 +159,7 @@ func (r *rules) target(name string, t *Target) {
 	if at := path.Child("url"); r.Sound(at) {
 		r.url(at, t.URL)
 	}
+	r.region(path.Child("region"), t.Region)
 	r.instances(name, path.Child("instances"), kind, t)
 	r.among(path.Child("protocol"), t.Protocol, "protocols", protocols)
 	r.tls(path, kind, t)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
@@ -126,8 +127,16 @@ func (r *rules) toLink(path strict.Path, name string) bool {
 	return r.refers(path, name, "link", r.links)
 }
 
+// toRoute takes a route from one region too, as buy@eu, and all routes from there, as @eu.
 func (r *rules) toRoute(path strict.Path, name string) bool {
-	return r.routes != nil && r.refers(path, name, "route", r.routes)
+	if r.routes == nil {
+		return false
+	}
+	kind, region := evidence.SplitRoute(name)
+	if _, known := r.x.Load.From[region]; known && (kind == "" || slices.Contains(r.routes, kind)) {
+		return r.Sound(path)
+	}
+	return r.refers(path, name, "route", r.routes)
 }
 
 // positive checks that a value that is given is more than zero.

@@ -139,11 +139,11 @@ func callsOf(run *evidence.Run, link *evidence.Link, route string, noise time.Du
 
 // byRequest calls each with the exchanges of every request of a route.
 func byRequest(run *evidence.Run, link *evidence.Link, route string, each func(of []int32)) {
-	owner := slices.Index(run.Routes, route)
+	owns := run.Owns(route)
 	same := func(a, b int32) bool { return link.Exchanges[a].ID == link.Exchanges[b].ID }
 	alike(link.ByID(), same, func(of []int32) {
 		if route != "" {
-			if s, ok := run.Sample(link.Exchanges[of[0]].ID); !ok || s.Route != owner {
+			if s, ok := run.Sample(link.Exchanges[of[0]].ID); !ok || !owns(s.Route) {
 				return
 			}
 		}

@@ -2,7 +2,6 @@ package judge
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -122,7 +121,8 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 
 // hasRoute reports whether the run has the route; "" is all of them.
 func hasRoute(run *evidence.Run, route string) bool {
-	return route == "" || slices.Contains(run.Routes, route)
+	_, ok := run.Route(route)
+	return ok || route == ""
 }
 
 // count writes down what there was to measure.

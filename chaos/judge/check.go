@@ -350,12 +350,38 @@ func (c Available) Check(report func(field, problem string)) {
 
 func (Durable) Required() []string { return []string{"writes", "in"} }
 
-func (Failover) Required() []string { return []string{"routes"} }
+// FailoverOthers are the values of Failover.OtherRegions.
+var FailoverOthers = []string{"unaffected"}
 
 func (c Failover) Check(report func(field, problem string)) {
 	count(report, "primaries", c.Primaries)
+	if c.Region != "" {
+		c.checkRegion(report)
+		return
+	}
+	if len(c.Routes) == 0 {
+		report("routes", "is missing: name the routes that are served again, or the region of the callers")
+	}
 	if c.Within == 0 && c.Primaries == 0 {
 		report("", "claims nothing: give within or primaries")
+	}
+	if c.Success > 0 {
+		report("success", "goes with region, which is missing")
+	}
+	if c.OtherRegions != "" {
+		report("other_regions", "goes with region, which is missing")
+	}
+}
+
+func (c Failover) checkRegion(report func(field, problem string)) {
+	if c.Within == 0 {
+		report("within", "is missing: how soon callers from the region are served again")
+	}
+	if c.Primaries != 0 {
+		report("primaries", "does not go with region: it is about nodes, in a claim of its own")
+	}
+	if c.OtherRegions != "" && !slices.Contains(FailoverOthers, c.OtherRegions) {
+		report("other_regions", fmt.Sprintf("%q is unknown: they are %s", c.OtherRegions, strings.Join(FailoverOthers, " or ")))
 	}
 }
 

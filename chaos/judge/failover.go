@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -18,12 +19,23 @@ import (
 //
 // With primaries, each node is written to by a route of its own: once another one has
 // acknowledged a write, the old one acknowledges none any more.
+//
+// With region, it is callers from a region that is lost who are served again, by another
+// one, until the region is back: see failover_region.go.
 type Failover struct {
-	Routes []string      `yaml:"routes"` // The routes that are served again.
-	During string        `yaml:"during"` // The kind of the faults, or the name of one; absent means all.
+	Routes []string      `yaml:"routes"` // The routes that are served again; absent means all, which takes region.
+	During string        `yaml:"during"` // The kind of the faults, or the name of one; absent means all, with region its region_loss.
 	Within time.Duration `yaml:"within"` // So soon each time at most; absent is not judged.
 	// At most so many targets acknowledge writes in turn after one fault, before the next; absent is not judged.
 	Primaries int `yaml:"primaries"`
+	// Callers from this region, of load.from, are served again while it is lost, and then go on being served; absent means
+	// callers from anywhere.
+	Region string `yaml:"region"`
+	// With region: at least this share of its requests succeeds from when it is served again until it is back; absent is not judged.
+	Success unit.Share `yaml:"success"`
+	// With region, unaffected: callers from each other region keep at least 99% of their successes, and their p99 is no longer than
+	// twice what it was, or 100ms longer; absent is not judged.
+	OtherRegions string `yaml:"other_regions"`
 }
 
 const (
@@ -33,6 +45,9 @@ const (
 )
 
 func (c Failover) String() string {
+	if c.Region != "" {
+		return c.ofRegion()
+	}
 	var parts []string
 	if c.Within > 0 {
 		parts = append(parts, fmt.Sprintf("%s are served again within %s", strings.Join(c.Routes, ", "), short(c.Within)))
@@ -43,7 +58,12 @@ func (c Failover) String() string {
 	return "failover: " + strings.Join(parts, ", ")
 }
 
-func (c Failover) picks(x evidence.Injection) bool { return Available{During: c.During}.picks(x) }
+func (c Failover) picks(x evidence.Injection) bool {
+	if c.Region != "" && c.During == "" {
+		return x.Kind == "region_loss" && x.On == "region "+c.Region
+	}
+	return Available{During: c.During}.picks(x)
+}
 
 // Judge implements Claim.
 func (c Failover) Judge(run *evidence.Run) Verdict {
@@ -55,6 +75,10 @@ func (c Failover) Judge(run *evidence.Run) Verdict {
 		}
 	}
 	slices.SortStableFunc(lost, func(a, b evidence.Injection) int { return cmp.Compare(a.Injected, b.Injected) })
+	if c.Region != "" {
+		c.judgeRegion(f, lost)
+		return f.verdict()
+	}
 	if len(lost) == 0 {
 		f.open(c.firstPart(), "%s", noEpisode(run, "", c.picks))
 		return f.verdict()
@@ -181,7 +205,7 @@ func (c Failover) judgePrimaries(f *finding, lost []evidence.Injection) {
 	for i, x := range lost {
 		terms := map[string]*term{}
 		for _, a := range f.run.Access {
-			if !a.Writes || !slices.Contains(c.Routes, a.Route) {
+			if !a.Writes || !slices.ContainsFunc(c.Routes, func(name string) bool { return evidence.Selects(name, a.Route) }) {
 				continue
 			}
 			targets[a.To] = true

@@ -79,10 +79,8 @@ func (p Plan) first() (at time.Duration, index int) {
 // lie between.
 func (p Plan) routes(links Links, route string) (own []PlannedRoute) {
 	for _, r := range p.Routes {
-		if r.Name == route {
-			return []PlannedRoute{r}
-		}
-		if route == "" && slices.ContainsFunc(links, func(name string) bool { return p.Links[name].From == r.To }) {
+		calls := func(link string) bool { return p.Links[link].From == r.To }
+		if evidence.Selects(route, r.Name) || route == "" && slices.ContainsFunc(links, calls) {
 			own = append(own, r)
 		}
 	}

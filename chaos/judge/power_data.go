@@ -114,6 +114,9 @@ func (c Durable) Power(p Plan) []Weakness {
 // Power implements Planned. It takes a fault, and enough requests in each second to see
 // when a route is served again.
 func (c Failover) Power(p Plan) []Weakness {
+	if c.Region != "" {
+		return c.powerOfRegion(p)
+	}
 	w := weighing{Plan: p}
 	at := slices.IndexFunc(p.Faults, func(f PlannedFault) bool { return c.picks(f.Injection) })
 	if at < 0 {

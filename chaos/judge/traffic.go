@@ -23,18 +23,18 @@ import (
 type traffic struct {
 	run     *evidence.Run
 	link    *evidence.Link
-	name    string        // of the route; "" for all
-	route   int           // its index; -1 for all
-	front   arrivals      // what was sent, by Sent, up to end
-	calls   exchanges     // the route's, by Begin, up to end
-	matched bool          // request ids reach the link; otherwise every exchange on the link counts as the route's
-	again   bool          // some request made several calls
-	first   time.Duration // when the first fault on the way to the dependency was injected; end if none was
-	end     time.Duration // how far the evidence can be trusted
-	rate    float64       // arrivals per second
-	flow    float64       // calls per arrival while nothing is wrong
-	row     int           // so many arrivals in a row without a call are no chance: less than 1 in 10⁹
-	plain   []int         // statuses of answers that needed no call before the first fault: those of a cache, say no rejection
+	name    string         // of the route; "" for all
+	owns    func(int) bool // whether a route's requests are meant; nil is all
+	front   arrivals       // what was sent, by Sent, up to end
+	calls   exchanges      // the route's, by Begin, up to end
+	matched bool           // request ids reach the link; otherwise every exchange on the link counts as the route's
+	again   bool           // some request made several calls
+	first   time.Duration  // when the first fault on the way to the dependency was injected; end if none was
+	end     time.Duration  // how far the evidence can be trusted
+	rate    float64        // arrivals per second
+	flow    float64        // calls per arrival while nothing is wrong
+	row     int            // so many arrivals in a row without a call are no chance: less than 1 in 10⁹
+	plain   []int          // statuses of answers that needed no call before the first fault: those of a cache, say no rejection
 
 	openPeriods func() []openPeriod
 }
@@ -83,9 +83,9 @@ func recordsOf[T any](list []T) records[T] {
 
 // match finds what the route sent and what calls it made.
 func match(run *evidence.Run, link *evidence.Link, route string, first, end time.Duration) *traffic {
-	t := &traffic{run: run, link: link, name: route, route: -1, first: first, end: end, matched: propagates(link)}
+	t := &traffic{run: run, link: link, name: route, first: first, end: end, matched: propagates(link)}
 	if route != "" {
-		t.route = slices.Index(run.Routes, route)
+		t.owns = run.Owns(route)
 	}
 	samples, _ := frontOf(run, route)
 	t.front = samples.where(func(s *load.Sample) bool { return s.Outcome != load.Unsent && s.Sent < t.end })
@@ -107,7 +107,7 @@ func (t *traffic) sampleOf(x *evidence.Exchange) (*load.Sample, bool) {
 		return nil, false
 	}
 	s, ok := t.run.Sample(x.ID)
-	if !ok || t.route >= 0 && s.Route != t.route {
+	if !ok || t.owns != nil && !t.owns(s.Route) {
 		return nil, false
 	}
 	return s, true

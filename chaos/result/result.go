@@ -36,6 +36,7 @@ type Result struct {
 	Missing  []string        `json:"missing,omitempty"` // faults that did not do their part, each a sentence: no claim has held without them
 	Verdicts []judge.Verdict `json:"verdicts"`
 	Routes   []Route         `json:"routes"`
+	Regions  []Route         `json:"regions,omitempty"` // the routes by where requests came from, named like that; absent if it is one place
 	Links    []Link          `json:"links"`
 	Matrix   *Matrix         `json:"matrix,omitempty"` // which routes call over which links, and how they fared without; absent if there is no link
 	Faults   []Fault         `json:"faults"`
@@ -65,6 +66,7 @@ func Of(x *experiment.Experiment, run *evidence.Run, verdicts []judge.Verdict, t
 		Verdicts: verdicts, Ruling: worst(verdicts), Blank: run.Blank,
 		Routes: routes(x, run, times), Links: links(run), Matrix: matrix(run), Faults: faults(run), Harness: harness(run, times.Lag),
 	}
+	r.Regions = regions(run, r.Routes, times)
 	if !run.Soak { // each chapter has looked at its own
 		r.Missing = judge.Missing(run)
 	}

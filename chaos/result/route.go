@@ -45,7 +45,7 @@ func routes(x *experiment.Experiment, run *evidence.Run, times *hist.Set) []Rout
 		}
 		all = append(all, r)
 	}
-	follow(x.Load.Routes, all)
+	follow(x.Load.Sent(), all)
 	return all
 }
 

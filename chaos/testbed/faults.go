@@ -76,6 +76,8 @@ func (b *Testbed) fault(i int, e experiment.Event) timeline.Fault {
 	case e.Exec != nil:
 		return host.Command{Leased: leased, InjectWith: e.Exec.Inject, HealWith: e.Exec.Heal,
 			Dir: e.Exec.Dir, Within: e.Exec.Within, Output: b.outputOf(i)}
+	case e.RegionLoss != nil:
+		return b.regionLoss(i, leased, e.RegionLoss.Region)
 	case e.NetPartition != nil && len(e.NetPartition.Between) > 0:
 		return b.between(leased, e.NetPartition.Between)
 	case e.NetPartition != nil:

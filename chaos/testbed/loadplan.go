@@ -16,9 +16,11 @@ func (b *Testbed) Plan(schedule arrivals.Schedule) load.Plan {
 		Pipeline: l.Pipeline, Streams: l.Streams, Batch: l.Batch, Grace: l.Grace,
 		ConnRequests: l.RequestsPerConnection, ConnLifetime: l.ConnectionLifetime, DialRate: l.NewConnections,
 	}
-	for i := range l.Routes {
-		r := &l.Routes[i]
-		route := b.routeTo(r.To)
+	plan.Regions = l.Parts()
+	sent := l.Sent()
+	for i := range sent {
+		r := &sent[i]
+		route := b.routeTo(r.To.One())
 		route.Name, route.Weight = r.Name, r.Weight
 		route.Method, route.Path = r.Line()
 		route.Headers, route.Body, route.Checks, route.Timeout = b.in.Headers(r.Request), b.in.Body(r), checks(r.Request), r.Timeout

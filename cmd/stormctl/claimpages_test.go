@@ -129,7 +129,7 @@ func (k schemaKey) takes(key string) string {
 		return "a list"
 	case k.Type == "object":
 		return "names with numbers"
-	case k.Pattern == "" && (key == "link" || key == "route" || key == "without" || key == "target"):
+	case k.Pattern == "" && (key == "link" || key == "route" || key == "without" || key == "target" || key == "region"):
 		return "a name"
 	case k.Pattern == "":
 		return "a word"

@@ -129,7 +129,8 @@ func apart(old, now *experiment.Experiment) error {
 		}
 	}
 	for i, e := range old.Chaos {
-		if _, own := old.Links[e.On]; own {
+		foreign := func(name string) bool { return old.Targets[name].URL != "" }
+		if _, own := old.Links[e.On]; own || e.RegionLoss != nil && !slices.ContainsFunc(old.Struck(e), foreign) {
 			continue
 		}
 		netns := e.NetPartition != nil && e.NetPartition.Netns != "" || e.NetRate != nil

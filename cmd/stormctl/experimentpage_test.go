@@ -181,6 +181,8 @@ func (k schemaKey) written() string {
 		return "a number"
 	case k.Type == "boolean":
 		return "`true` or `false`"
+	case slices.ContainsFunc(k.OneOf, func(of map[string]any) bool { return of["type"] == "object" }):
+		return "one, or a mapping"
 	case k.OneOf != nil:
 		return "one, or a list"
 	case k.Pattern == "":

@@ -178,6 +178,9 @@ func touched(ctx context.Context, x *experiment.Experiment) (all []console.Touch
 	plans := testbed.Look(ctx, x).Plans
 	for i, c := range x.GameDay.Palette {
 		t := console.Touched{What: "what passes the link " + c.On, Undo: "the link passes everything again"}
+		if c.RegionLoss != nil {
+			t = console.Touched{What: "what passes the links of " + c.Where(), Undo: "the links pass everything again"}
+		}
 		if p, ok := plans[len(x.Chaos)+i]; ok {
 			t = console.Touched{What: p.Touches, Undo: p.Undo}
 		}

@@ -89,6 +89,7 @@ var truths = map[string][]truth{
 	"chatty":                     {most(1, "fanout.calls", 6), most(1, "fanout.depth", 2)},
 	"stale-price":                {most(1, "fresh.within", 2900*time.Millisecond)}, // its replica is cut off for 3 s
 	"failover":                   {most(1, "failover.within", time.Second)},        // a sentinel waits for as long
+	"regions":                    {most(1, "failover.within", time.Second)},        // two checks that time out take 1.1 s
 	"stampede":                   {words(1, "connections.at_most", "19")},          // each pod fills a pool of 20
 	"pgbouncer":                  {words(2, "connections.at_most", "99")},
 	"durable":                    {most(0, "steady.p99", 200*time.Microsecond)}, // an order is on disk by then

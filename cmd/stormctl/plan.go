@@ -155,7 +155,7 @@ func timelineRows(x *experiment.Experiment) (rows [][]string) {
 		if e.Every > 0 {
 			until += fmt.Sprintf(", every %v", e.Every)
 		}
-		rows = append(rows, []string{e.At.String(), until, e.On, faultText(e)})
+		rows = append(rows, []string{e.At.String(), until, e.Where(), faultText(e)})
 	}
 	return rows
 }

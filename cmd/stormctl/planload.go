@@ -31,6 +31,13 @@ func loadRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
 		rows = append(rows, []string{fmt.Sprintf("data of %s: %s rows of %s",
 			l.Data, reports.Count(uint64(in.Data.Rows())), strings.Join(in.Data.Names, ", "))})
 	}
+	if len(l.From) > 0 {
+		var from []string
+		for _, region := range l.Regions() {
+			from = append(from, fmt.Sprintf("%s of them from %s", l.From[region], region))
+		}
+		rows = append(rows, []string{strings.Join(from, ", ")})
+	}
 	var weights float64
 	for _, r := range l.Routes {
 		weights += r.Weight
@@ -40,13 +47,13 @@ func loadRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
 		if l.InTurn {
 			share = "in turn"
 		}
-		rows = append(rows, requestRow("route "+r.Name, "to "+r.To, share, r.Request, l.Timeout))
+		rows = append(rows, requestRow("route "+r.Name, "to "+r.To.String(), share, r.Request, l.Timeout))
 		for _, s := range r.Then {
 			due := "due with the route"
 			if s.After > 0 {
 				due = fmt.Sprintf("due %v after the one before", s.After)
 			}
-			rows = append(rows, requestRow("  then "+s.Name, "to "+r.To, due, s.Request, l.Timeout))
+			rows = append(rows, requestRow("  then "+s.Name, "to "+r.To.String(), due, s.Request, l.Timeout))
 		}
 	}
 	return rows

@@ -64,6 +64,7 @@ var refutedBy = map[string]string{
 	"slo-errors-only":               "slo",
 	"stale-price-never-invalidates": "fresh",
 	"durable-async-commit":          "durable", "failover-no-wait": "durable",
+	"regions-slow": "failover", "regions-flapping": "failover", "regions-lossy": "failover",
 	"stampede-no-idle-timeout": "connections", "cache-stampedes": "stampede",
 }
 

@@ -130,7 +130,7 @@ type choiceView struct {
 
 func (c *Console) palette() (all []choiceView) {
 	for i, choice := range c.x.GameDay.Palette {
-		v := choiceView{Index: i, Name: reports.Clean(choice.Name), What: reports.Clean(choice.What()), On: choice.On,
+		v := choiceView{Index: i, Name: reports.Clean(choice.Name), What: reports.Clean(choice.What()), On: choice.Where(),
 			Most: unit.FormatDuration(choice.For), Usual: unit.FormatDuration(usual(choice.For)), Restart: choice.Restart != nil}
 		if i < len(c.config.Touches) {
 			v.Touches, v.Undo = reports.Clean(c.config.Touches[i].What), reports.Clean(c.config.Touches[i].Undo)

@@ -60,6 +60,14 @@ func (d *Doc) decode(key, n *yaml.Node, v reflect.Value, path Path) {
 			d.object(n, v, path)
 		}
 	case reflect.Map:
+		if n.Kind == yaml.ScalarNode && OneOrEach(v.Type()) {
+			one := reflect.New(v.Type().Elem()).Elem()
+			d.scalar(n, one, path)
+			m := reflect.MakeMap(v.Type())
+			m.SetMapIndex(reflect.Zero(v.Type().Key()), one)
+			v.Set(m)
+			return
+		}
 		if d.is(n, yaml.MappingNode, v.Type(), path) {
 			d.table(n, v, path)
 		}
@@ -83,6 +91,10 @@ func (d *Doc) decode(key, n *yaml.Node, v reflect.Value, path Path) {
 // OneOrMany reports whether one value may stand for a list of it. A list type
 // says so by having a name of its own.
 func OneOrMany(t reflect.Type) bool { return t.Kind() == reflect.Slice && t.Name() != "" }
+
+// OneOrEach reports whether one value may stand for a map, for whatever key: it is then
+// under the empty one. A map type says so by having a name of its own.
+func OneOrEach(t reflect.Type) bool { return t.Kind() == reflect.Map && t.Name() != "" }
 
 // affordable counts the values reached through aliases, and reports whether to
 // go on.

@@ -125,7 +125,7 @@ func example(t reflect.Type, key string) string {
 				return key + ": " + text
 			}
 		}
-		if OneOrMany(typ) {
+		if OneOrMany(typ) || OneOrEach(typ) {
 			typ = typ.Elem()
 		}
 		switch typ.Kind() {

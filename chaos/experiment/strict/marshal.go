@@ -33,6 +33,9 @@ func encode(v reflect.Value) *yaml.Node {
 		}
 		return encodeObject(v)
 	case reflect.Map:
+		if one := v.MapIndex(reflect.Zero(v.Type().Key())); OneOrEach(v.Type()) && one.IsValid() {
+			return encode(one)
+		}
 		return encodeTable(v)
 	case reflect.Slice:
 		list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
