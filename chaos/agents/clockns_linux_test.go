@@ -136,7 +136,7 @@ func TestOffsetAcrossNamespaces(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = relay.Close() })
 		for _, d := range c.delay {
-			if _, err := relay.Add(0, toxic.Latency{Delay: 50 * time.Millisecond}, d); err != nil {
+			if _, err := relay.Add(0, toxic.Latency{Delay: 50 * time.Millisecond, Select: toxic.All}, d); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -180,6 +180,9 @@ func TestOffsetAcrossNamespaces(t *testing.T) {
 				})
 			}
 			asking.Wait()
+			if len(c.delay) > 0 && best.within < 25*time.Millisecond {
+				t.Errorf("known within %v, with 50 ms on one way", best.within)
+			}
 			t.Logf("%d of %d within their bounds; the best is off by at most %v within %v", within, *clockRounds,
 				max(best.ahead-least, most-best.ahead).Round(time.Microsecond), best.bound(watch.now()).Round(time.Microsecond))
 		})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/agents"
+	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
 )
@@ -37,6 +38,7 @@ type field struct {
 	t      *testing.T
 	dir    string
 	seen   [2]atomic.Int64 // requests of either agent
+	last   [2]atomic.Int64 // the highest number of their arrivals
 	addr   string          // of the service
 	victim int
 	run    *exec.Cmd
@@ -76,7 +78,10 @@ func newField(t *testing.T) *field {
 		if err != nil {
 			t.Errorf("a request with the id %q", id)
 		}
-		f.seen[(number+1)%2].Add(1)
+		agent := (number + 1) % 2
+		f.seen[agent].Add(1)
+		for last := f.last[agent].Load(); int64(number) > last && !f.last[agent].CompareAndSwap(last, int64(number)); last = f.last[agent].Load() {
+		}
 	}))
 	t.Cleanup(service.Close)
 	f.addr = service.Listener.Addr().String()
@@ -234,7 +239,8 @@ type loss struct {
 	name   string
 	nats   bool // the broker is not the coordinator's
 	happen func(f *field, c *cable, b *agents.Broker)
-	mine   []int                    // agents whose load must be over 5 s later
+	mine   []int                    // agents whose load is over by then
+	within time.Duration            // by when: at once, or once the lease is over
 	after  func(f *field, c *cable) // nil is nothing
 }
 
@@ -242,10 +248,10 @@ var losses = []loss{
 	{name: "agent killed", mine: []int{0}, happen: func(f *field, _ *cable, _ *agents.Broker) { _ = f.agents[0].Process.Kill() }},
 	{name: "agent frozen", mine: []int{0}, happen: func(f *field, _ *cable, _ *agents.Broker) { _ = f.agents[0].Process.Signal(syscall.SIGSTOP) },
 		after: func(f *field, _ *cable) { _ = f.agents[0].Process.Signal(syscall.SIGCONT) }},
-	{name: "agent cut off", mine: []int{0}, happen: func(_ *field, c *cable, _ *agents.Broker) { c.cut.Lock() },
+	{name: "agent cut off", mine: []int{0}, within: agents.StopAfter, happen: func(_ *field, c *cable, _ *agents.Broker) { c.cut.Lock() },
 		after: func(_ *field, c *cable) { c.cut.Unlock() }},
-	{name: "broker killed", mine: []int{0, 1}, nats: true, happen: func(_ *field, _ *cable, b *agents.Broker) { b.Close() }},
-	{name: "coordinator killed", mine: []int{0, 1}, happen: func(f *field, _ *cable, _ *agents.Broker) { _ = f.run.Process.Kill() }},
+	{name: "broker killed", mine: []int{0, 1}, within: agents.StopAfter, nats: true, happen: func(_ *field, _ *cable, b *agents.Broker) { b.Close() }},
+	{name: "coordinator killed", mine: []int{0, 1}, within: agents.StopAfter, happen: func(f *field, _ *cable, _ *agents.Broker) { _ = f.run.Process.Kill() }},
 }
 
 // Whenever an agent, the broker or the coordinator is lost, and however: five seconds later
@@ -288,38 +294,53 @@ func (l loss) try(t *testing.T, moment time.Duration) {
 		args = append(args, "--agents-listen", addr)
 	}
 	c := newCable(t, addr)
-	f.lead(f.experiment(200, 12*time.Second, true), addr, c.listener.Addr().String(), token, 2, args...)
+	f.lead(f.experiment(fieldRate, 12*time.Second, true), addr, c.listener.Addr().String(), token, 2, args...)
 	time.Sleep(moment)
+	happened := time.Now()
 	l.happen(f, c, broker)
-	time.Sleep(5 * time.Second)
-	f.over(l, moment, "5 s later")
+	time.Sleep(agents.StopAfter + 500*time.Millisecond)
+	if state, _, _ := readStat(f.victim); len(l.mine) == 2 && state == "T" {
+		t.Errorf("after %v, 5 s later: the victim still stands still\n%s", moment, f.says.String())
+	}
 	if l.after != nil {
 		l.after(f, c)
-		f.over(l, moment, "when it goes on")
+		time.Sleep(500 * time.Millisecond)
 	}
 	_ = f.run.Process.Signal(os.Interrupt) // of one that has ended by itself nothing comes
 	_ = f.run.Wait()
 	if state, _, _ := readStat(f.victim); state == "T" {
 		t.Errorf("after %v, and the run's end, the victim stands still", moment)
 	}
+	for _, a := range f.agents { // that are still there: the run is over
+		_ = a.Process.Kill()
+		_ = a.Wait()
+	}
+	f.over(l, happened)
 	f.judged(l, moment)
 }
 
-// over checks that there is no load any more of who is lost, and no fault of a run that
-// is.
-func (f *field) over(l loss, moment time.Duration, when string) {
+// slack is how late a signal comes to a process, or a pulse to an agent, on a busy machine.
+const slack = 1500 * time.Millisecond
+
+// over checks, once nothing sends any more, what of the load of who is lost the service has
+// seen: nothing that fell due when it was over. It goes by when a request was due, for a
+// service that has no core counts late.
+func (f *field) over(l loss, happened time.Time) {
 	f.t.Helper()
-	before := [2]int64{f.seen[0].Load(), f.seen[1].Load()}
-	time.Sleep(500 * time.Millisecond)
+	run, err := evidence.Read(f.file("run"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	end := happened.Sub(run.Started) + l.within + slack
 	for _, i := range l.mine {
-		if n := f.seen[i].Load() - before[i]; n > 0 {
-			f.t.Errorf("after %v, %s: %d requests of agent-%d\n%s", moment, when, n, i, f.says.String())
+		if last := time.Duration(f.last[i].Load()) * time.Second / fieldRate; last > end {
+			f.t.Errorf("lost at %v: agent-%d has sent what was due at %v\n%s", happened.Sub(run.Started), i, last, f.says.String())
 		}
 	}
-	if state, _, _ := readStat(f.victim); len(l.mine) == 2 && state == "T" {
-		f.t.Errorf("after %v, %s: the victim still stands still\n%s", moment, when, f.says.String())
-	}
 }
+
+// fieldRate is how many requests a second a field sends.
+const fieldRate = 200
 
 // judged checks what is made of what was recorded: nothing has held, and of a run that
 // went on the agent is named first.
