@@ -28,7 +28,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd
+.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -146,6 +146,11 @@ soak: deps ## a soak of SOAK (20m) at RATE (5000) a second, killed SOAK_KILLS (3
 
 kill-test: deps ## kill -9 at KILLS (default 50) random moments of a run with every outliving fault; as root, or less is shown
 	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^(TestKilledRunLeavesNothing|TestHealAfterTheGuardianWasKilledToo)$$' -v ./cmd/stormctl -kills $(KILLS)
+
+agents-test: deps ## agents, broker and coordinator lost at ROUNDS random moments (10) each, clocks in namespaces, what it costs; as root, on a quiet machine
+	$(GO) test -count=1 -timeout 60m -parallel $(JOBS) -run '^TestAgentsLost$$' -v ./cmd/stormctl -agent-rounds $(ROUNDS)
+	$(GO) test -count=1 -timeout 10m -run '^TestOffsetAcrossNamespaces$$' -v ./chaos/agents -clock-rounds 1000
+	$(GO) test -count=1 -timeout 20m -run '^TestAgentCost$$' -v ./cmd/stormctl -agent-cost 20s
 
 surroundings: deps ## runs in surroundings that take long to try (no port, 1 GB of output, stopped for 10 s ...), and in all others; as root
 	$(GO) test -count=1 -timeout 10m -run '^TestSurroundings$$' -v ./cmd/stormctl -surroundings

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +28,8 @@ type drive struct {
 	faults   timeline.Timeline
 	rec      *recorder
 	progress *tracker
-	carrier  Carrier // nil sends the load from here
-	soak     *soak   // nil of a run that is judged whole
+	carrier  *handout // nil sends the load from here
+	soak     *soak    // nil of a run that is judged whole
 
 	steady bool  // the steady state was confirmed before a soak was resumed
 	hand   *Hand // of who takes part; nil is nobody
@@ -95,9 +94,8 @@ func (d *drive) run(ctx context.Context) time.Duration {
 // record begins to record what the load and the links do, and every second looks
 // at the limits and at how the claims stand.
 func (d *drive) record() *provisional {
-	if len(d.faults) > 0 && claimsSteady(d.x) && !d.steady {
-		first := slices.MinFunc(d.faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) })
-		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first.At))
+	if first := gateOf(d.x, d.faults); first > 0 && !d.steady {
+		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first))
 	}
 	live := &provisional{x: d.x, dir: d.rec.dir, now: d.rec.now, tell: func(v []judge.Verdict) {
 		d.progress.verdicts(v)
@@ -107,7 +105,7 @@ func (d *drive) record() *provisional {
 	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
 	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
 		d.progress.tick(at, t)
-		if at > 0 && d.soak == nil && (d.progress.watched() || d.rec.live != nil) && int(at.Seconds())%2 == 0 {
+		if at > 0 && d.soak == nil && (d.progress.watched() || d.rec.live != nil) && d.carrier.whole() && int(at.Seconds())%2 == 0 {
 			live.look()
 		}
 		if why := limits.tick(t); why != "" {
@@ -199,6 +197,7 @@ func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration
 
 // confirmSteady reports whether faults may be injected, and ends the run if not.
 func (d *drive) confirmSteady() bool {
+	d.carrier.fetch()
 	if why := notSteady(d.rec, d.x, d.now()); why != "" {
 		d.add(evidence.Event{Kind: evidence.KindGate, Text: why})
 		d.progress.event("nothing is injected: " + why)

@@ -184,7 +184,8 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		shards = opts.Carrier.Shards()
 		var notes []string
 		say := func(text string) { progress.phase("starting", text) }
-		if begin, notes, err = handOut(ctx, opts.Carrier, text, plan, x.Load.Warmup, say); err != nil {
+		l := Carried{Experiment: text, Plan: plan, Warmup: x.Load.Warmup, Gate: gateOf(x, faults), Say: say}
+		if begin, notes, err = handOut(ctx, opts.Carrier, l); err != nil {
 			return err
 		}
 		bed.Notes = append(bed.Notes, notes...)
@@ -222,7 +223,8 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		progress.event(text)
 	}
-	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand, carrier: opts.Carrier}
+	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand,
+		carrier: newHandout(opts.Carrier)}
 	if inChapters {
 		o := soakOptions{down: bed.Down, tell: progress.chapter, self: opts.Judge}
 		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, resumed, o); err != nil {

@@ -82,6 +82,10 @@ func (l *loop) newConn(p *pool) *conn {
 
 // opened goes on when a dial has succeeded.
 func (l *loop) opened(c *conn) {
+	if l.lapsed(l.clock.now()) { // what it was dialled for must not be sent any more
+		l.lose(c, Unsent)
+		return
+	}
 	c.state = open
 	c.pool.dialling--
 	now := l.clock.now()

@@ -195,6 +195,8 @@ func (l *loop) release(c *conn) {
 // waiting returns an arrival that can be sent at once.
 func (l *loop) waiting(p *pool, now time.Duration) (a arrival, ok bool) {
 	switch {
+	case l.lapsed(now):
+		return arrival{}, false
 	case p.queue.size > 0:
 		return p.queue.pop(), true
 	case l.closed != nil:

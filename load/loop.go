@@ -145,6 +145,9 @@ func (l *loop) turn() error {
 	if err := l.wait(); err != nil {
 		return err
 	}
+	if l.Until != nil {
+		l.lapsed(l.clock.now())
+	}
 	if l.halted.Load() && !l.halting {
 		l.stop()
 	}
@@ -177,7 +180,7 @@ func (l *loop) sendDue() {
 	if l.next.intended == never {
 		return
 	}
-	for now := l.clock.now(); l.next.intended <= now; now = l.clock.now() {
+	for now := l.clock.now(); l.next.intended <= now && !l.lapsed(now); now = l.clock.now() {
 		a := l.next
 		a.route, a.late = int32(l.pick.route(a.id)), now-a.intended
 		l.unfinished++

@@ -2,6 +2,7 @@ package load
 
 import (
 	"crypto/tls"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -49,6 +50,11 @@ type Plan struct {
 	// Grace is how long after the schedule's end queued arrivals may still be sent and
 	// requests finish; 0 means the longest route timeout.
 	Grace time.Duration
+	// Until is the time of the run, in nanoseconds, that the load may go on until: who
+	// keeps it going moves it on. Event loops that come past it, also after they stood
+	// still, send nothing more, as if ctx had ended. It is looked at before anything is
+	// sent, and not else; nil is no end.
+	Until *atomic.Int64 `json:"-"`
 
 	ConnRequests int           // close a connection after this many requests; 0 means never
 	ConnLifetime time.Duration // close a connection after the request in which it reaches this age, give or take half; 0 means never

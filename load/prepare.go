@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/stormctl/stormctl/load/poll"
@@ -74,6 +75,7 @@ type program struct {
 	coalesce    bool          // see mayCoalesce
 	ring        bool          // io_uring is the better transport, if it is to be had
 	dialGap     time.Duration // between two dials of one loop; 0 means none
+	over        atomic.Bool   // by Plan.Until
 }
 
 // preparedRequest is a request made ready: a route's, or that of one of its steps.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +33,9 @@ import (
 // What follows an arrival, by Route.Then, is observed when it falls due: see
 // Step.
 //
-// Run returns the cause of ctx's end if that came first, and otherwise an error
-// only if it could not run: what the service does is a Sample, not an error.
+// Run returns the cause of ctx's end if that came first, ErrLapsed if Plan.Until did,
+// and otherwise an error only if it could not run: what the service does is a Sample, not
+// an error.
 func Run(ctx context.Context, p Plan, start time.Time, observe Observe) error {
 	program, err := prepare(p)
 	if err != nil {
@@ -87,7 +89,7 @@ func Run(ctx context.Context, p Plan, start time.Time, observe Observe) error {
 	}
 	for _, l := range loops {
 		if l.halting {
-			return context.Cause(ctx)
+			return cmp.Or(context.Cause(ctx), ErrLapsed)
 		}
 	}
 	return nil

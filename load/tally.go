@@ -65,6 +65,23 @@ func (t *Tally) Observe(shard int, s Sample) {
 	})
 }
 
+// Add counts what a tally elsewhere has counted, of as many routes, in the place of
+// Observe for a shard whose samples are observed there. One goroutine may call it for a
+// shard at a time, beside Interval.
+func (t *Tally) Add(shard int, i *Interval) {
+	sh := t.shards[shard]
+	for route := range i.Outcomes {
+		for o, n := range i.Outcomes[route] {
+			sh.outcomes[route][o].Store(sh.outcomes[route][o].Load() + n)
+		}
+	}
+	for status, n := range i.Statuses {
+		sh.statuses[status].Store(sh.statuses[status].Load() + n)
+	}
+	sh.received.Store(sh.received.Load() + i.Received)
+	t.collector.Add(i.Times)
+}
+
 // count is for counters with one writer, where it costs less than an Add.
 func count(c *atomic.Uint64) { c.Store(c.Load() + 1) }
 

@@ -35,7 +35,11 @@ type Agent struct {
 	subject subjects
 	orders  chan *nats.Msg
 	heard   atomic.Int64 // when the coordinator was heard of last, of the watch
+	until   atomic.Int64 // until when its load goes on if nothing more is heard, of the load's clock
 	number  atomic.Uint64
+
+	leasing sync.Mutex    // of setting heard and until together
+	begins  time.Duration // when its load does, of the watch
 }
 
 // Refused is why an agent does not do what it is asked.
@@ -105,11 +109,7 @@ func (a *Agent) listen(stop context.CancelCauseFunc) error {
 	if err != nil {
 		return err
 	}
-	if _, err = a.conn.Subscribe(a.subject.clock(a.Member.Name), func(m *nats.Msg) {
-		came := a.watch.now()
-		answer := binary.BigEndian.AppendUint64(nil, uint64(came))
-		_ = m.Respond(binary.BigEndian.AppendUint64(answer, uint64(a.watch.now()))) // who did not hear asks again
-	}); err != nil {
+	if err := tellClock(a.conn, a.subject.clock(a.Member.Name), a.watch); err != nil {
 		return err
 	}
 	_, err = a.conn.Subscribe(a.subject.pulse, func(m *nats.Msg) {
@@ -122,7 +122,7 @@ func (a *Agent) listen(stop context.CancelCauseFunc) error {
 			return // it has been here, or came late
 		}
 		a.number.Store(p.Number)
-		a.heard.Store(int64(a.watch.now()))
+		a.hear()
 		if p.Halt != "" {
 			stop(errors.New("halted: " + p.Halt))
 		}
@@ -136,6 +136,19 @@ func (a *Agent) listen(stop context.CancelCauseFunc) error {
 		return err
 	}
 	return a.conn.Flush()
+}
+
+// hear takes note that the run goes on: so may its load, for as long as it may be alone.
+// After it was alone for that long it is over, whatever is heard then: of one that was
+// frozen, what had been said meanwhile.
+func (a *Agent) hear() {
+	a.leasing.Lock()
+	defer a.leasing.Unlock()
+	now := int64(a.watch.now())
+	if alone := int64(a.lease.stop()); now-a.heard.Load() <= alone {
+		a.heard.Store(now)
+		a.until.Store(now + alone - int64(a.begins))
+	}
 }
 
 // enter asks to join, until it is answered.
@@ -272,7 +285,7 @@ func (a *Agent) carry(ctx context.Context, p *plan, at time.Duration) (err error
 		return err
 	}
 	begin := a.watch.at(at)
-	r := newRecording(p.Load, warmup, begin, file)
+	r := newRecording(p.Load, warmup, p.Gate, begin, file)
 	handing, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what was seen is handed over after the load has ended too
 	defer cancel()
 	handed := make(chan error, 1)
@@ -285,9 +298,16 @@ func (a *Agent) carry(ctx context.Context, p *plan, at time.Duration) (err error
 	case <-wait.C:
 	}
 	wait.Stop()
-	p.Load.Stats = r.stats
+	a.leasing.Lock()
+	a.begins = at
+	a.until.Store(a.heard.Load() + int64(a.lease.stop()-at))
+	a.leasing.Unlock()
+	p.Load.Stats, p.Load.Until = r.stats, &a.until
 	r.begin()
 	ended := load.Run(ctx, p.Load, begin, r.observe)
+	if errors.Is(ended, load.ErrLapsed) {
+		ended = errUnheard
+	}
 	r.end(ended)
 	if ended != nil {
 		a.Say("its load has ended: " + ended.Error())
@@ -319,7 +339,8 @@ func (a *Agent) finish(ctx context.Context, handed chan error, cancel func(), fi
 	}
 }
 
-// hand publishes frames in their order, each until it is acknowledged.
+// hand publishes frames in their order, as many at once as there are, each time until
+// they are acknowledged.
 func (a *Agent) hand(ctx context.Context, file *spool) error {
 	js, err := jetstream.New(a.conn)
 	if err != nil {
@@ -327,14 +348,14 @@ func (a *Agent) hand(ctx context.Context, file *spool) error {
 	}
 	number, at := uint64(0), int64(0)
 	for {
-		frame, after, err := file.next(at)
+		frames, after, err := file.next(at)
 		if err != nil {
 			if errors.Is(err, io.EOF) && file.err == nil {
 				return nil
 			}
 			return err
 		}
-		if frame == nil {
+		if frames == nil {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -344,13 +365,16 @@ func (a *Agent) hand(ctx context.Context, file *spool) error {
 		}
 		number++
 		id := fmt.Sprintf("%s/%s/%d", a.Member.Name, a.Member.Nonce, number)
-		message := append(binary.BigEndian.AppendUint64(nil, number), frame...)
+		message := append(binary.BigEndian.AppendUint64(nil, number), frames...)
 		for {
 			once, cancel := context.WithTimeout(ctx, 2*time.Second)
 			_, err := js.Publish(once, a.subject.feed(a.Member.Name), message, jetstream.WithMsgID(id))
 			cancel()
 			if err == nil {
 				break
+			}
+			if errors.Is(err, nats.ErrConnectionClosed) { // by us: it does not come back
+				return err
 			}
 			select { // the broker is away: it is on disk meanwhile
 			case <-ctx.Done():

@@ -25,7 +25,7 @@ import (
 )
 
 // mostStored bounds what an embedded broker keeps on disk of a run.
-const mostStored = 16 << 30
+const mostStored = 8 << 30
 
 // coordinatorUser is the user that the run itself is; no agent is called so.
 const coordinatorUser = "coordinator"
@@ -51,15 +51,16 @@ type Broker struct {
 }
 
 // StartBroker starts one that listens on an address, ip:port, and keeps its streams in
-// dir. Off loopback it speaks TLS alone, by a certificate that is made for it.
-func StartBroker(listen, dir string, token Token) (*Broker, error) {
+// dir. Off loopback it speaks TLS alone, by a certificate that is made for it. What it
+// refuses is told; say must not block.
+func StartBroker(listen, dir string, token Token, say func(string)) (*Broker, error) {
 	addr, err := netip.ParseAddrPort(listen)
 	if err != nil {
 		return nil, fmt.Errorf("%.60q is no ip:port for agents to come to", listen)
 	}
 	b := &Broker{token: token, Join: Join{Token: token}}
 	opts := &server.Options{
-		ServerName: "stormctl", Host: addr.Addr().String(), Port: int(addr.Port()), NoLog: true, NoSigs: true,
+		ServerName: "stormctl", Host: addr.Addr().String(), Port: int(addr.Port()), NoSigs: true,
 		JetStream: true, StoreDir: dir, JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: mostStored,
 		MaxPayload: maxMessage, MaxConn: 1024, CustomClientAuthentication: b,
 	}
@@ -78,6 +79,7 @@ func StartBroker(listen, dir string, token Token) (*Broker, error) {
 	if b.server, err = server.NewServer(opts); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
+	b.server.SetLogger(&brokerLog{say: say}, false, false)
 	go b.server.Start() // Close waits for it
 	if !b.server.ReadyForConnections(10 * time.Second) {
 		b.Close()

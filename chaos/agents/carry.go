@@ -29,6 +29,7 @@ func (c *Coordinator) Carry(ctx context.Context, seen chaos.Seen) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	k := &carrying{Coordinator: c, seen: seen, begun: begun}
+	_, k.rows = rowsOf(c.carried.Plan.Routes)
 	for _, r := range c.carried.Plan.Routes {
 		k.steps = append(k.steps, len(r.Then))
 		k.patience = max(k.patience, r.Timeout)
@@ -38,7 +39,11 @@ func (c *Coordinator) Carry(ctx context.Context, seen chaos.Seen) error {
 		select {
 		case m := <-c.feeds:
 			k.take(m)
+		case told := <-seen.Wanted:
+			k.catchUp()
+			close(told)
 		case <-look.C:
+			k.keepUp()
 			if k.look() {
 				return k.ended(ctx)
 			}
@@ -56,8 +61,12 @@ type carrying struct {
 	begun    time.Time
 	halted   time.Time // zero if it was not
 	steps    []int     // by route
+	rows     int       // kinds of request that are counted apart
 	patience time.Duration
 	arrived  bitset // by number of the arrival
+	unpack   unpacker
+	kept     int           // bytes of blocks in memory
+	spent    time.Duration // on recording while the load went on
 }
 
 // ended is what Carry returns.
@@ -71,11 +80,14 @@ func (k *carrying) ended(ctx context.Context) error {
 	return nil
 }
 
-// take passes on a frame.
+// messageHead is how many bytes stand before the frames of a message: its number.
+const messageHead = 8
+
+// take takes in a message of frames.
 func (k *carrying) take(m jetstream.Msg) {
 	name, data := lastPart(m.Subject()), m.Data()
 	i := slices.IndexFunc(k.all(), func(a *joined) bool { return a.Name == name })
-	if i < 0 || len(data) < 9 {
+	if i < 0 || len(data) <= messageHead {
 		return
 	}
 	k.mu.Lock()
@@ -85,36 +97,45 @@ func (k *carrying) take(m jetstream.Msg) {
 	again, skipped := number <= a.number, number > a.number+1
 	a.number = max(a.number, number)
 	k.mu.Unlock()
-	frame := data[8:]
 	switch {
 	case gone || again:
-		return // its share is accounted for, or the frame was there before
+		return // its share is accounted for, or it was there before
 	case skipped:
 		k.lose(a, "a part of what it handed over is missing")
 		return
 	}
-	a.sum.Write(binary.BigEndian.AppendUint32(nil, uint32(len(frame))))
-	a.sum.Write(frame)
-	if err := k.frame(a, frame[0], frame[1:]); err != nil {
-		k.lose(a, "what it handed over cannot be read: "+err.Error())
+	a.sum.Write(data[messageHead:])
+	for rest := data[messageHead:]; len(rest) > 0; {
+		frame, after, whole := cutFrame(rest)
+		err := errFrame
+		if rest = after; whole {
+			to := len(data) - len(rest)
+			err = k.frame(a, frame[0], frame[1:], block{message: m, from: to - len(frame) + 1, to: to})
+		}
+		if err != nil {
+			k.lose(a, "what it handed over cannot be read: "+err.Error())
+			return
+		}
 	}
 }
 
 // frame takes one in.
-func (k *carrying) frame(a *joined, kind byte, body []byte) error {
+func (k *carrying) frame(a *joined, kind byte, body []byte, place block) error {
 	switch kind {
 	case frameSamples:
-		list, err := readSamples(body, k.steps)
+		n, _, _, err := blockHead(body)
 		if err != nil {
 			return err
 		}
-		for _, s := range list {
-			if s.Step == 0 {
-				k.arrived.set(s.ID)
-			}
-			k.seen.Sample(a.shard, s)
+		a.samples += uint64(n)
+		a.waiting = append(a.waiting, k.keep(place))
+	case frameCounts:
+		counted, err := readCounts(body, k.rows)
+		if err != nil {
+			return err
 		}
-		a.samples += uint64(len(list))
+		a.blocks, a.waiting = append(a.blocks, a.waiting...), nil
+		k.seen.Count(a.shard, counted.warm, counted.rest)
 	case frameSecond:
 		var s second
 		if err := json.Unmarshal(body, &s); err != nil {
@@ -147,6 +168,9 @@ func (k *carrying) done(a *joined, d done) error {
 	case d.Why != "" && k.halted.IsZero():
 		k.lose(a, "it ended early: "+d.Why)
 		return nil
+	}
+	if err := k.record(a, len(a.blocks)); err != nil {
+		return err
 	}
 	if d.Why == "" {
 		if err := k.compare(a); err != nil {
@@ -230,7 +254,10 @@ func (k *carrying) look() (over bool) {
 
 // tell says that an agent is lost, and finds what it owes.
 func (k *carrying) tell(a *joined, why string) {
-	a.told = true
+	a.told, a.waiting = true, nil
+	if err := k.record(a, len(a.blocks)); err != nil {
+		why += "; and not all that it had handed over can be read: " + err.Error()
+	}
 	k.seen.Lost(a.Name, why)
 	k.Say(fmt.Sprintf("agent %s is lost: %s", a.Name, why))
 	part := a.part
@@ -250,7 +277,7 @@ func (k *carrying) owe(a *joined, now time.Duration) {
 	n := 0
 	for ; n < len(a.owed) && a.owed[n].intended <= now; n++ {
 		o := a.owed[n]
-		k.seen.Sample(a.shard, load.Sample{ID: o.id, Route: o.route, Intended: o.intended, Done: o.intended, Outcome: load.Unsent, Skipped: true})
+		k.seen.Unsent(a.shard, load.Sample{ID: o.id, Route: o.route, Intended: o.intended, Done: o.intended, Outcome: load.Unsent, Skipped: true})
 	}
 	a.owed = a.owed[n:]
 }

@@ -1,6 +1,11 @@
 package agents
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
 
 // A stopwatch is the clock of a process: monotonic, from its own base.
 type stopwatch struct{ base time.Time }
@@ -12,8 +17,26 @@ func (s stopwatch) now() time.Duration { return time.Since(s.base) }
 // at is the time of a reading.
 func (s stopwatch) at(reading time.Duration) time.Time { return s.base.Add(reading) }
 
-// of is the reading at a time of this process.
-func (s stopwatch) of(at time.Time) time.Duration { return at.Sub(s.base) }
+// tellClock answers who asks for a clock: when the question came, and when the answer
+// left.
+func tellClock(conn *nats.Conn, subject string, watch stopwatch) error {
+	_, err := conn.Subscribe(subject, func(m *nats.Msg) {
+		answer := binary.BigEndian.AppendUint64(nil, uint64(watch.now()))
+		_ = m.Respond(binary.BigEndian.AppendUint64(answer, uint64(watch.now()))) // who did not hear asks again
+	})
+	return err
+}
+
+// askClock asks for a clock once, and reports whether it was told.
+func askClock(conn *nats.Conn, subject string, watch stopwatch) (o offset, told bool) {
+	left := watch.now()
+	m, err := conn.Request(subject, nil, 500*time.Millisecond)
+	came := watch.now()
+	if err != nil || len(m.Data) != 16 {
+		return offset{}, false
+	}
+	return exchanged(left, time.Duration(binary.BigEndian.Uint64(m.Data)), time.Duration(binary.BigEndian.Uint64(m.Data[8:])), came), true
+}
 
 // drift is by how much two clocks run apart at most, in parts: 100 ppm, where crystals
 // are specified to 20 to 50 each.

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,16 +27,18 @@ type Coordinator struct {
 	Join    Join         // for agents
 	Say     func(string) // of what is refused and lost, for people; it must not block
 
-	lease   leases // the zero one is that of the constants
-	conn    *nats.Conn
-	js      jetstream.JetStream
-	subject subjects
-	watch   stopwatch
-	feeds   chan jetstream.Msg
-	feeding jetstream.ConsumeContext
-	carried chaos.Carried
-	quit    context.CancelFunc // of beating
-	beating sync.WaitGroup
+	lease    leases // the zero one is that of the constants
+	mostKept int    // bytes of blocks in memory; 0 is the constant
+	conn     *nats.Conn
+	js       jetstream.JetStream
+	stream   jetstream.Stream // of what agents hand over
+	subject  subjects
+	watch    stopwatch
+	feeds    chan jetstream.Msg
+	feeding  jetstream.ConsumeContext
+	carried  chaos.Carried
+	quit     context.CancelFunc // of beating
+	beating  sync.WaitGroup
 
 	mu     sync.Mutex
 	agents []*joined // by when they joined
@@ -46,6 +46,7 @@ type Coordinator struct {
 	grown  chan struct{}
 	halt   string
 	pulses uint64
+	looked time.Duration // at leases, of its clock
 }
 
 // joined is an agent that has joined.
@@ -64,6 +65,8 @@ type joined struct {
 
 	// Of the goroutine that carries.
 	sum     hash.Hash
+	waiting []block // handed over, and not counted yet
+	blocks  []block // counted, and not recorded yet
 	samples uint64
 	told    bool    // that it is lost
 	owed    []owing // what it does not send any more, by when it was due
@@ -95,12 +98,12 @@ func lead(ctx context.Context, j Join, want int, version string, say func(string
 	if c.js, err = jetstream.New(c.conn); err != nil {
 		return nil, err
 	}
-	stream, err := c.js.CreateStream(ctx, jetstream.StreamConfig{Name: streamOf(j.Token), Subjects: []string{c.subject.feeds},
-		Storage: jetstream.FileStorage, MaxBytes: mostStored / 4, MaxMsgSize: maxMessage, Duplicates: 2 * time.Minute, Discard: jetstream.DiscardNew})
+	c.stream, err = c.js.CreateStream(ctx, jetstream.StreamConfig{Name: streamOf(j.Token), Subjects: []string{c.subject.feeds},
+		Storage: jetstream.FileStorage, MaxBytes: mostStored / 2, MaxMsgSize: maxMessage, Duplicates: 2 * time.Minute, Discard: jetstream.DiscardNew})
 	if err != nil {
 		return nil, fmt.Errorf("make the stream of the run: %w", err)
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	consumer, err := c.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return nil, fmt.Errorf("read the stream of the run: %w", err)
 	}
@@ -173,7 +176,7 @@ func (c *Coordinator) pulse() {
 	}
 	c.mu.Unlock()
 	text, err := c.Join.Token.seal(c.subject.pulse, p)
-	if err == nil {
+	if err == nil && c.conn.IsConnected() { // or it would be waited for
 		_ = c.conn.Publish(c.subject.pulse, text) // agents that hear nothing stop
 		_ = c.conn.FlushTimeout(time.Second)
 	}
@@ -221,12 +224,18 @@ func (c *Coordinator) carries(a *joined) bool {
 	return a.why == "" && !a.ended
 }
 
-// lookFor finds agents that were not heard of for too long.
+// lookFor finds agents that were not heard of for too long. While we stood still
+// ourselves, nobody was silent.
 func (c *Coordinator) lookFor() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.watch.now()
+	still := now - c.looked - lookEvery
+	c.looked = now
 	for _, a := range c.agents {
+		if still > lookEvery {
+			a.heard = min(now, a.heard+still)
+		}
 		if a.why == "" && !a.ended && now-a.heard > c.lease.lost() {
 			a.why = fmt.Sprintf("it was not heard of for %v", c.lease.lost())
 		}
@@ -288,8 +297,9 @@ func (c *Coordinator) take(member Member) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if _, err := c.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: bucketOf(c.Join.Token, member.Name),
-		MaxBytes: mostStored / 8, Storage: jetstream.FileStorage}); err != nil {
+	// Without a bound of its own: a broker sets the bound of each aside, and few would fit.
+	store := jetstream.ObjectStoreConfig{Bucket: bucketOf(c.Join.Token, member.Name), Storage: jetstream.FileStorage}
+	if _, err := c.js.CreateObjectStore(ctx, store); err != nil {
 		return fmt.Errorf("make its object store: %w", err)
 	}
 	c.mu.Lock()
@@ -322,143 +332,13 @@ func (c *Coordinator) mayTake(member Member) error {
 // clock best. One that does not answer keeps what was known.
 func (c *Coordinator) askClock(a *joined, times int) {
 	for range times {
-		left := c.watch.now()
-		m, err := c.conn.Request(c.subject.clock(a.Name), nil, 500*time.Millisecond)
-		came := c.watch.now()
-		if err != nil || len(m.Data) != 16 {
+		o, told := askClock(c.conn, c.subject.clock(a.Name), c.watch)
+		if !told {
 			return
 		}
-		o := exchanged(left, time.Duration(binary.BigEndian.Uint64(m.Data)), time.Duration(binary.BigEndian.Uint64(m.Data[8:])), came)
+		came := c.watch.now()
 		c.mu.Lock()
 		a.clock = a.clock.better(o, came)
 		c.mu.Unlock()
 	}
-}
-
-// Shards implements chaos.Carrier.
-func (c *Coordinator) Shards() int { return c.Want }
-
-// Ready implements chaos.Carrier: it waits for the agents, gives each its part, and has
-// them all begin at one time.
-func (c *Coordinator) Ready(ctx context.Context, l chaos.Carried) (begin time.Time, notes []string, err error) {
-	c.carried = l
-	if err := c.gather(ctx); err != nil {
-		return begin, nil, err
-	}
-	agents := c.all()
-	if err := c.deal(agents, l); err != nil {
-		return begin, nil, err
-	}
-	var slowest time.Duration
-	for _, a := range agents {
-		c.askClock(a, 64)
-		c.mu.Lock()
-		a.first = a.clock
-		c.mu.Unlock()
-		if !a.first.known {
-			return begin, nil, fmt.Errorf("agent %s does not tell its clock", a.Name)
-		}
-		slowest = max(slowest, 2*a.first.within)
-		if err := c.order(ctx, a, order{Plan: &plan{Nonce: a.Nonce, Experiment: l.Experiment, Load: a.part}}); err != nil {
-			return begin, nil, err
-		}
-	}
-	at := c.watch.now() + max(2*time.Second, 20*slowest)
-	for _, a := range agents {
-		if err := c.order(ctx, a, order{Start: &start{Nonce: a.Nonce, At: at + a.first.ahead}}); err != nil {
-			return begin, nil, err
-		}
-		notes = append(notes, fmt.Sprintf("agent %s sends %d of %d stripes, its clock known within %v", a.Member, a.part.Loops, a.part.Stripes.Of,
-			a.first.bound(at).Round(time.Microsecond)))
-	}
-	return c.watch.at(at), notes, nil
-}
-
-// gather waits until all agents are there.
-func (c *Coordinator) gather(ctx context.Context) error {
-	for said := -1; ; {
-		c.mu.Lock()
-		n := len(c.agents)
-		c.closed = n == c.Want
-		names := make([]string, n)
-		for i, a := range c.agents {
-			names[i] = a.Name
-		}
-		c.mu.Unlock()
-		if n == c.Want {
-			return nil
-		}
-		if n != said {
-			there := "none is there"
-			if n > 0 {
-				there = strings.Join(names, ", ") + " there"
-			}
-			c.carried.Say(fmt.Sprintf("waiting for %d of %d agents (%s)", c.Want-n, c.Want, there))
-			said = n
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-c.grown:
-		}
-	}
-}
-
-// deal gives each agent its part of a load.
-func (c *Coordinator) deal(agents []*joined, l chaos.Carried) error {
-	of := 0
-	for _, a := range agents {
-		of += a.Loops
-	}
-	first := 0
-	for _, a := range agents {
-		a.part = l.Plan
-		a.part.Loops, a.part.Stripes = a.Loops, load.Stripes{First: first, Of: of}
-		first += a.Loops
-	}
-	if conns := cmp.Or(l.Plan.MaxConns, 1024); of > conns {
-		return fmt.Errorf("the agents have %d event loops, and load.connections is %d: each loop needs one", of, conns)
-	}
-	for _, a := range agents { // what is not sent to them
-		a.part.Schedule = nil
-		if a.part.Data != nil {
-			return errors.New("load.data is not handed to agents yet: send the load from here, or without it")
-		}
-		for _, r := range a.part.Routes {
-			if r.Writes || r.Reads != "" {
-				return fmt.Errorf("route %s writes or reads data, which agents do not tell yet: send the load from here", r.Name)
-			}
-			if r.TLS != nil {
-				return fmt.Errorf("route %s goes over TLS, which agents do not speak yet: send the load from here", r.Name)
-			}
-		}
-	}
-	return nil
-}
-
-// orderWithin is how long an agent has to answer an order.
-const orderWithin = 10 * time.Second
-
-// order has an agent do something, and waits for its answer. One that does not answer is
-// not ready, and nobody begins.
-func (c *Coordinator) order(ctx context.Context, a *joined, o order) error {
-	subject := c.subject.order(a.Name)
-	text, err := c.Join.Token.seal(subject, o)
-	if err != nil {
-		return err
-	}
-	if len(text) > maxMessage-4096 {
-		return fmt.Errorf("the plan has %d bytes as a message, and at most %d go to agents: make bodies or routes fewer", len(text), maxMessage-4096)
-	}
-	ctx, cancel := context.WithTimeout(ctx, orderWithin)
-	defer cancel()
-	m, err := c.conn.RequestWithContext(ctx, subject, text)
-	if err != nil {
-		return fmt.Errorf("agent %s is not ready: %w", a.Name, err)
-	}
-	var got answer
-	if err := json.Unmarshal(m.Data, &got); err != nil || !got.OK {
-		return fmt.Errorf("agent %s refuses: %s", a.Name, cmp.Or(got.Why, "it does not say why"))
-	}
-	return nil
 }

@@ -2,7 +2,7 @@
 //
 //	run ──▶ Coordinator ──plan, start, pulse, halt──▶ broker ──▶ Agent ──▶ load.Run ──▶ system under test
 //	             ▲                                      │           │
-//	             └────────── samples, seconds ◀─stream──┴──spool◀───┘
+//	             └─── counts, seconds, samples ◀─stream─┴──spool◀───┘
 //
 // Nothing here elects, replicates or queues: that is the broker's work, NATS with
 // JetStream, embedded or one that is there already. Nothing here places processes
@@ -11,10 +11,12 @@
 // # Design
 //
 // An agent sends stripes of the schedule (load.Stripes): the union of all is the
-// schedule of one process, arrival for arrival. What it sees it hands over sample by
-// sample, and the run records that as if its own event loops had seen it: histograms,
-// limits, rulings and reports of one process and of many are made by the same code of
-// the same samples. What that costs the coordinator is in docs/agents.md.
+// schedule of one process, arrival for arrival. Every second it hands over what it has
+// counted, outcomes and histograms, and the samples of which it has: the first is added up
+// at once, for live figures and limits, the others are recorded as there is time (backlog.go),
+// as if an event loop of the run had seen them. So histograms, rulings and reports of one
+// process and of many are made by the same code of the same samples, and what a running
+// load costs the coordinator hardly grows with its rate (docs/agents.md).
 //
 // Targets, links and faults are the coordinator's. An agent touches nothing but the
 // addresses that its own allow-list has, whatever a plan says, reads no file and no
@@ -22,7 +24,8 @@
 //
 // Leases go both ways. An agent that is not heard of for LostAfter is lost: its share is
 // unsent from then on, and nothing that stood has held. An agent that hears nothing for
-// StopAfter stops its load by itself.
+// StopAfter stops its load by itself: its event loops ask for the lease before they send,
+// so that one that was frozen does not send its backlog as it wakes up.
 //
 // Clocks are monotonic, each with a base of its own; between two of them lies an
 // offset that is known within a bound (clock.go).

@@ -12,14 +12,18 @@ import (
 )
 
 // What an agent hands over is a sequence of frames, numbered from 1, each of one kind.
+//
+//	s s c t   s s s c t   s c t   ...   s c d
+//
+// The samples of a block count once what it counted of them has come: an agent that is
+// lost in between has no sample counted that nobody sees, and none seen that is not
+// counted.
 const (
-	frameSamples = 's' // samples, see appendSample
+	frameSamples = 's' // a block of samples, see packer
+	frameCounts  = 'c' // what it counted of the samples since the last one: counts
 	frameSecond  = 't' // what it knew of itself in a second: a second in JSON
 	frameDone    = 'd' // the last one: done in JSON
 )
-
-// mostSamples of a frame: no more bytes than a message may have, whatever they are.
-const mostSamples = 8192
 
 // second is what an agent knew of itself at the end of one second of the run.
 type second struct {

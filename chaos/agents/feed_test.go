@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -25,37 +26,56 @@ func drawSample(t *rapid.T, steps []int) load.Sample {
 	return s
 }
 
-// What is handed over comes as it was, and what a run makes of the samples of several
-// agents is bit for bit what one process makes of them.
+// What is handed over comes as it was, and what a run makes of the samples and the counts
+// of several agents is bit for bit what one process makes of them.
 func TestHandedOverIsTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		steps := []int{0, 2, 1}
+		routes := []load.Route{{}, {Then: make([]load.Step, 2)}, {Then: make([]load.Step, 1)}}
+		steps, first := []int{0, 2, 1}, []int{0, 1, 4}
+		row, rows := rowsOf(routes)
+		if !slices.Equal(row, first) || rows != 6 {
+			t.Fatalf("rows %v of %d", row, rows)
+		}
 		agents := rapid.IntRange(1, 5).Draw(t, "agents")
-		one, many := load.NewTally(len(steps), 1), load.NewTally(len(steps), agents)
+		one, many := load.NewTally(rows, 1), load.NewTally(rows, agents)
+		own := make([]*load.Tally, agents)
+		for i := range own {
+			own[i] = load.NewTally(rows, 1)
+		}
+		var pack packer
+		var unpack unpacker
 		for range rapid.IntRange(1, 4).Draw(t, "frames") {
-			var frame []byte
 			var sent []load.Sample
-			for range rapid.IntRange(0, 20).Draw(t, "samples") {
-				s := drawSample(t, steps)
-				sent, frame = append(sent, s), appendSample(frame, &s)
-				one.Observe(0, s)
-			}
-			got, err := readSamples(frame, steps)
-			if err != nil || len(got) != len(sent) {
-				t.Fatalf("%d samples of %d: %v", len(got), len(sent), err)
-			}
 			shard := rapid.IntRange(0, agents-1).Draw(t, "agent")
-			for i := range got {
-				if got[i] != sent[i] {
-					t.Fatalf("sent %+v\ngot  %+v", sent[i], got[i])
-				}
-				many.Observe(shard, got[i])
+			for range rapid.IntRange(1, 20).Draw(t, "samples") {
+				s := drawSample(t, steps)
+				sent = append(sent, s)
+				pack.add(&s)
+				s.Route = row[s.Route] + s.Step
+				one.Observe(0, s)
+				own[shard].Observe(0, s)
+			}
+			block := pack.block(nil)
+			if n, _, _, err := blockHead(block); n != len(sent) || err != nil {
+				t.Fatalf("it says %d samples of %d: %v", n, len(sent), err)
+			}
+			got, err := unpack.samples(block, steps)
+			if err != nil || !slices.Equal(got, sent) {
+				t.Fatalf("sent %+v\ngot  %+v, %v", sent, got, err)
+			}
+			c, err := readCounts(appendCounts(nil, counts{rest: own[shard].Interval()}), rows)
+			if err != nil || c.warm != nil {
+				t.Fatalf("counts: %v, %v", c.warm, err)
+			}
+			many.Add(shard, c.rest)
+			if rapid.Bool().Draw(t, "a second ends") {
+				many.Interval()
 			}
 		}
 		one.Interval()
 		many.Interval()
 		a, b := one.Total(), many.Total()
-		for i := range steps {
+		for i := range rows {
 			same(t, a.Times.Response[i], b.Times.Response[i])
 			same(t, a.Times.Service[i], b.Times.Service[i])
 			if a.Outcomes[i] != b.Outcomes[i] {
@@ -64,8 +84,8 @@ func TestHandedOverIsTheSame(t *testing.T) {
 		}
 		same(t, a.Times.Lag, b.Times.Lag)
 		same(t, a.Times.Late, b.Times.Late)
-		if a.Received != b.Received {
-			t.Fatalf("%d bytes and %d", a.Received, b.Received)
+		if a.Received != b.Received || !slices.Equal(a.Statuses, b.Statuses) {
+			t.Fatalf("%d bytes and %d, statuses %v and %v", a.Received, b.Received, a.Statuses, b.Statuses)
 		}
 	})
 }
@@ -90,6 +110,32 @@ func FuzzReadSamples(f *testing.F) {
 		for _, s := range list {
 			if s.Route > 1 || s.Step > 2 || s.Outcome > load.Unsent || s.Status > 999 {
 				t.Errorf("%+v is of no such plan", s)
+			}
+		}
+	})
+}
+
+// So is what is no block and what counts nothing, whatever it is.
+func FuzzReadFrames(f *testing.F) {
+	s := load.Sample{ID: 7, Route: 1, Intended: time.Second, Sent: time.Second + 1, Done: 2 * time.Second, Status: 200}
+	var pack packer
+	pack.add(&s)
+	f.Add(pack.block(nil))
+	tally := load.NewTally(6, 1)
+	tally.Observe(0, s)
+	f.Add(appendCounts(nil, counts{rest: tally.Interval()}))
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		var unpack unpacker
+		if list, err := unpack.samples(frame, []int{0, 2, 1}); err == nil && len(list) > mostSamples {
+			t.Errorf("%d samples", len(list))
+		}
+		c, err := readCounts(frame, 6)
+		if err != nil {
+			return
+		}
+		for _, i := range []*load.Interval{c.warm, c.rest} {
+			if i != nil && (len(i.Outcomes) != 6 || i.Received < 0) {
+				t.Errorf("%+v", i)
 			}
 		}
 	})

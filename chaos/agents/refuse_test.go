@@ -71,6 +71,7 @@ func TestWrongTokenIsRefused(t *testing.T) {
 	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "does not let it in") {
 		t.Errorf("it ended with %v", err)
 	}
+	g.told("authentication error")
 	// One that is a user of the broker, and seals by another token.
 	conn, err := connect(g.broker.Join, "stranger", nil)
 	if err != nil {
@@ -125,6 +126,16 @@ func TestOnlyWhoIsWaitedForJoins(t *testing.T) {
 	}
 }
 
+// A broker in this process has room for as many agents as may join.
+func TestManyAgentsJoin(t *testing.T) {
+	g := newGround(t, 20, 100, time.Second, patient)
+	for i := range 20 {
+		if err := g.lead.take(Member{Name: fmt.Sprintf("agent-%d", i), Version: testVersion, Loops: 1}); err != nil {
+			t.Fatalf("agent %d: %v", i, err)
+		}
+	}
+}
+
 // A plan is for one joining, and once. One that was recorded does nothing.
 func TestReplayedPlanIsRefused(t *testing.T) {
 	g := newGround(t, 1, 100, time.Second, patient)
@@ -159,6 +170,7 @@ func TestReplayedPlanIsRefused(t *testing.T) {
 	if n := g.asked.Load(); n > 0 {
 		t.Errorf("%d requests were sent", n)
 	}
+	g.told("refused: the plan is for another joining")
 }
 
 // An agent may speak and hear on its own subjects alone.
@@ -189,6 +201,8 @@ func TestAgentHasItsSubjectsAlone(t *testing.T) {
 			t.Errorf("the broker says %v", err)
 		}
 	}
+	g.told("Publish Violation")
+	g.told("Subscription Violation")
 }
 
 // A message of 100 MB is refused as it begins.
@@ -214,12 +228,13 @@ func TestLargeMessageIsRefused(t *testing.T) {
 	if sent == 100<<20 {
 		t.Error("all of it was taken")
 	}
+	g.told("maximum payload")
 }
 
 // Off loopback agents trust the certificate of the run alone.
 func TestPinnedCertificate(t *testing.T) {
 	token := NewToken()
-	b, err := StartBroker("0.0.0.0:0", t.TempDir(), token)
+	b, err := StartBroker("0.0.0.0:0", t.TempDir(), token, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,9 +70,13 @@ func (s *spool) tell() {
 	}
 }
 
-// next reads the frame at an offset; nil if there is none yet, io.EOF if there will be
-// none.
-func (s *spool) next(at int64) (frame []byte, after int64, err error) {
+// mostAtOnce is how many bytes of frames go together, unless one is longer: it is well
+// below what a message may have.
+const mostAtOnce = 1 << 19
+
+// next reads whole frames, as they are in the file, from an offset on; nil if there are
+// none yet, io.EOF if there will be none.
+func (s *spool) next(at int64) (frames []byte, after int64, err error) {
 	s.mu.Lock()
 	size, ended, failed := s.size, s.ended, s.err
 	s.mu.Unlock()
@@ -82,15 +86,38 @@ func (s *spool) next(at int64) (frame []byte, after int64, err error) {
 		}
 		return nil, at, nil
 	}
-	var head [4]byte
-	if _, err := s.file.ReadAt(head[:], at); err != nil {
+	frames = make([]byte, min(size-at, mostAtOnce))
+	if _, err := s.file.ReadAt(frames, at); err != nil {
 		return nil, at, err
 	}
-	frame = make([]byte, binary.BigEndian.Uint32(head[:]))
-	if _, err := s.file.ReadAt(frame, at+4); err != nil {
+	rest := frames
+	for whole := true; whole; {
+		_, rest, whole = cutFrame(rest)
+	}
+	if n := len(frames) - len(rest); n > 0 {
+		return frames[:n], at + int64(n), nil
+	}
+	frames = make([]byte, frameHead+binary.BigEndian.Uint32(frames))
+	if _, err := s.file.ReadAt(frames, at); err != nil {
 		return nil, at, err
 	}
-	return frame, at + 4 + int64(len(frame)), nil
+	return frames, at + int64(len(frames)), nil
+}
+
+// frameHead is how many bytes stand before a frame: its length.
+const frameHead = 4
+
+// cutFrame cuts the first frame off; whole is false, and rest what it was, if there is none
+// that is whole.
+func cutFrame(b []byte) (frame, rest []byte, whole bool) {
+	if len(b) < frameHead {
+		return nil, b, false
+	}
+	n := uint64(binary.BigEndian.Uint32(b))
+	if n == 0 || n > uint64(len(b)-frameHead) {
+		return nil, b, false
+	}
+	return b[frameHead : frameHead+n], b[frameHead+n:], true
 }
 
 // all reads all of it, after end.

@@ -73,6 +73,16 @@ func (f *finding) verdict() Verdict {
 	v := Verdict{Claim: f.claim, Kind: f.kind, Numbers: f.numbers, Parts: f.parts}
 	v.Ruling = rulingOf(f.parts)
 	v.Reason = reasonOf(f.parts, v.Ruling)
+	if gone := goneText(f.run); gone != "" && (f.void != "" || v.Ruling != Refuted) {
+		besides := f.void
+		if besides == "" && v.Ruling == Inconclusive {
+			besides = v.Reason
+		}
+		f.void = gone // whatever else there is: most of it comes of that
+		if besides != "" {
+			f.void += ". Besides, " + besides
+		}
+	}
 	if f.void != "" {
 		var seen []string
 		for _, p := range f.parts {
@@ -84,9 +94,6 @@ func (f *finding) verdict() Verdict {
 		v.Exhibits = f.closer(v.Ruling)
 		if len(seen) > 0 {
 			v.Reason += ". What was seen may not be the system's: " + strings.Join(seen, "; ")
-		}
-		if gone := goneText(f.run); gone != "" && f.void != gone {
-			v.Reason += ". Besides, " + gone
 		}
 		return v
 	}

@@ -160,9 +160,6 @@ func blur(run *evidence.Run, from, to time.Duration) time.Duration {
 // the harness was not well in it, or a target ended by itself: "" if neither
 // is so. It is false if the claim does not stand, and says why not.
 func despite(run *evidence.Run, rested []stretch, leans leaning) (why string, stands bool) {
-	if gone := goneText(run); gone != "" {
-		return gone, false
-	}
 	var whys []string
 	say := func(why string) {
 		if !slices.Contains(whys, why) {

@@ -311,13 +311,21 @@ func TestSLOAlerts(t *testing.T) {
 	}
 }
 
-// Where an agent was lost nothing has held, and what is refuted stays.
+// Where an agent was lost nothing has held, and it is named before all else that was
+// wrong; what is refuted stays.
 func TestLostAgentLeavesNothingHeld(t *testing.T) {
 	run := objective(31_000, nil)
 	run.Gone = []evidence.Gone{{At: 5 * time.Second, Agent: "b", Text: "it was not heard of for 3s"}}
-	for _, c := range []Claim{SLO{Success: 0.9999}, Steady{Success: 0.99}} {
-		if v := c.Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "agent b was lost at 5") {
-			t.Errorf("%s: %s: %s", c, v.Ruling, v.Reason)
+	late := objective(31_000, nil)
+	late.Gone = run.Gone
+	for i := range late.Ticks {
+		late.Ticks[i].LateP99 = evidence.Seconds(time.Second)
+	}
+	for _, run := range []*evidence.Run{run, late} {
+		for _, c := range []Claim{SLO{Success: 0.9999}, Steady{Success: 0.99}, Steady{Success: 0.99, Route: "nowhere"}} {
+			if v := c.Judge(run); v.Ruling != Inconclusive || !strings.HasPrefix(v.Reason, "agent b was lost at 5") {
+				t.Errorf("%s: %s: %s", c, v.Ruling, v.Reason)
+			}
 		}
 	}
 	for i := range run.Front {

@@ -14,7 +14,10 @@ import (
 // their part.
 func Verdicts(x *experiment.Experiment, run *evidence.Run) []judge.Verdict {
 	var all []judge.Verdict
-	missing := judge.Missing(run)
+	var missing []string
+	if len(run.Gone) == 0 { // with an agent lost nothing has held, and why is said: a fault may have hit nothing for it
+		missing = judge.Missing(run)
+	}
 	for i, c := range x.Claims {
 		v := c.Judge().Judge(run).Lacking(missing)
 		switch {

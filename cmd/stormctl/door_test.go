@@ -14,6 +14,7 @@ import (
 // Everything else is a way in for /dev/zero and for FIFOs.
 var ownFiles = map[string]string{
 	"chaos/agents/spool.go":            "writes what an agent hands over",
+	"chaos/agents/store.go":            "locks the folder that it made for a broker",
 	"chaos/chapters/entry.go":          "appends to the run directory",
 	"chaos/evidence/csv.go":            "writes the run directory",
 	"chaos/evidence/pack.go":           "writes the run directory",

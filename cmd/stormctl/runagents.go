@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/pflag"
 
@@ -54,7 +53,7 @@ func (o *leadOptions) lead(ctx context.Context, say func(string)) (carrier chaos
 	if token == "" {
 		token = agents.NewToken()
 	}
-	join, end, err := o.broker(token)
+	join, end, err := o.broker(token, say)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -73,7 +72,7 @@ func (o *leadOptions) lead(ctx context.Context, say func(string)) (carrier chaos
 }
 
 // broker is where agents come to; end ends one that was started for it.
-func (o *leadOptions) broker(token agents.Token) (join agents.Join, end func(), err error) {
+func (o *leadOptions) broker(token agents.Token, say func(string)) (join agents.Join, end func(), err error) {
 	if o.nats != "" {
 		join, err = agents.ParseJoin(o.nats + "#" + string(token))
 		if err != nil {
@@ -81,16 +80,16 @@ func (o *leadOptions) broker(token agents.Token) (join agents.Join, end func(), 
 		}
 		return join, func() {}, nil
 	}
-	dir, err := os.MkdirTemp("", "stormctl-broker-")
+	dir, remove, err := agents.NewStore()
 	if err != nil {
 		return join, nil, err
 	}
-	b, err := agents.StartBroker(o.listen, dir, token)
+	b, err := agents.StartBroker(o.listen, dir, token, say)
 	if err != nil {
-		return join, nil, errors.Join(fmt.Errorf("--agents-listen: %w", err), os.RemoveAll(dir))
+		return join, nil, errors.Join(fmt.Errorf("--agents-listen: %w", err), remove())
 	}
 	return b.Join, func() {
 		b.Close()
-		_ = os.RemoveAll(dir) // what is left of it is in the folder for temporary files
+		_ = remove() // what is left of it the next run removes
 	}, nil
 }

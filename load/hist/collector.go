@@ -1,10 +1,15 @@
 package hist
 
+import "sync"
+
 // Collector merges the shards of a load. Each shard records into its own
 // Recorder; one goroutine calls Interval, mostly once a second.
 type Collector struct {
 	recorders       []*Recorder
 	interval, total *Set
+
+	mu    sync.Mutex // of added
+	added *Set       // by Add, since the last Interval; nil before the first
 }
 
 // NewCollector returns a collector for this many routes and shards. For each of
@@ -21,12 +26,30 @@ func NewCollector(routes, shards int) *Collector {
 // Recorder is where this shard records.
 func (c *Collector) Recorder(shard int) *Recorder { return c.recorders[shard] }
 
+// Add adds what was recorded elsewhere, of as many routes, to what Interval returns next.
+// Any goroutine may call it.
+func (c *Collector) Add(s *Set) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.added == nil {
+		c.added = NewSet(len(s.Response))
+	}
+	c.added.merge(s)
+}
+
 // Interval returns what was recorded since the last call, or since the
 // start. The set is valid until the next call.
 func (c *Collector) Interval() *Set {
 	c.interval.Reset()
 	for _, r := range c.recorders {
 		r.Take(c.interval, c.total)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.added != nil {
+		c.interval.merge(c.added)
+		c.total.merge(c.added)
+		c.added.Reset()
 	}
 	return c.interval
 }

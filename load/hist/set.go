@@ -32,6 +32,16 @@ func (s *Set) Reset() {
 	s.Late.Reset()
 }
 
+// merge adds what is in another set of as many routes.
+func (s *Set) merge(from *Set) {
+	for i := range s.Response {
+		s.Response[i].Merge(from.Response[i])
+		s.Service[i].Merge(from.Service[i])
+	}
+	s.Lag.Merge(from.Lag)
+	s.Late.Merge(from.Late)
+}
+
 // AllResponse is the response times of all routes. It is valid until the next
 // call, and while nothing is recorded in s.
 func (s *Set) AllResponse() *Histogram { return together(s.Response, &s.allResponse) }
