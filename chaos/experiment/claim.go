@@ -250,6 +250,8 @@ func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route boo
 				to = r.toConnections
 			case reflect.TypeFor[judge.Effects](), reflect.TypeFor[judge.Ordered]():
 				to = r.toPlace
+			case reflect.TypeFor[judge.Drains]():
+				to = r.toTimed
 			}
 			link = r.each(at, x, to)
 		case "route":

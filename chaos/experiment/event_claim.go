@@ -33,6 +33,15 @@ func (r *rules) toPlace(path strict.Path, name string) bool {
 	return true
 }
 
+// toTimed checks that a value names a link that knows calls, which have times.
+func (r *rules) toTimed(path strict.Path, name string) bool {
+	if r.x.Links[name] != nil || r.auditNamed(name) == nil {
+		return r.toCalls(path, name)
+	}
+	r.Wrong(path, fmt.Sprintf("%s: %s is an audit, which has no times", path.Tail(), strict.Quote(name)), "name a link at which each effect is a call")
+	return false
+}
+
 // places checks one name or a list of them, an audit among which stands alone.
 func (r *rules) places(path strict.Path, names judge.Links) {
 	for i, name := range names {
