@@ -51,7 +51,9 @@ func TestTitlesHaveNoFigures(t *testing.T) {
 		"retry: link calls, link out", "fanout: link calls, link out, route read", "stands: without calls",
 		"connections: link raw", "connections: link raw", "stampede: link calls",
 		"linearizable: data price", "fresh: data price", "available: data price", "durable: writes price", "failover", "failover: region eu",
-		"effects: at calls, at out, route write", "shed: route read", "health: link calls, link out", "skew: link calls, link out, route read", "growth: target started", "slo: route read", "soon.enough_1", "backoff: link calls", "alert",
+		"effects: at calls, at out, route write", "effects: at orders, route write",
+		"ordered: at calls, writes price", "drains: at calls, route write", "conserved: audit total, route write", "conserved: audit fold",
+		"conserved", "shed: route read", "health: link calls, link out", "skew: link calls, link out, route read", "growth: target started", "slo: route read", "soon.enough_1", "backoff: link calls", "alert",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("titles (-want +got):\n%s", diff)
