@@ -109,7 +109,7 @@ func (d *drive) askUntilWell(ctx context.Context, a experiment.Audit) (at time.D
 // ask asks one audit; at is when.
 func (d *drive) ask(ctx context.Context, a experiment.Audit) (at time.Duration, found *evidence.Audit) {
 	began := time.Now()
-	found = &evidence.Audit{Name: a.Name}
+	found = &evidence.Audit{Name: a.Name, To: a.To}
 	body, err := d.fetch(ctx, a, found)
 	if err == nil {
 		err = takeAudit(found, a, body, d.plan.Run)

@@ -226,6 +226,9 @@ func growthCharts(id string, e judge.Exhibit) []*chart.Chart {
 	if g.Slope != 0 {
 		line.Name = "line through them"
 	}
+	if g.Against != "" {
+		line.Name = nameOf(g.Against)
+	}
 	for _, pt := range g.Points {
 		x := at(pt.At)
 		c.At, points.Y, line.Y = append(c.At, x), append(points.Y, pt.Y), append(line.Y, g.At0+g.Slope*x)

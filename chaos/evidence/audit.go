@@ -21,6 +21,7 @@ import (
 // often.
 type Audit struct {
 	Name   string        `json:"name"`
+	To     string        `json:"to,omitempty"`     // the target that was asked; "" in older runs
 	At     time.Duration `json:"-"`                // when it was asked; the event has it
 	Took   Seconds       `json:"took_s"`           // until its answer was read
 	During bool          `json:"during,omitempty"` // it is one of those that are asked while there is load, and not the last

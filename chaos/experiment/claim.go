@@ -57,6 +57,12 @@ type Claim struct {
 	Alert *judge.Alert `yaml:"alert"`
 	// A request takes effect once, although it is delivered twice or its answer is lost (docs/claims/effects.md).
 	Effects *judge.Effects `yaml:"effects"`
+	// Events of a key take effect in the order in which they were acknowledged, and none is left out (docs/claims/ordered.md).
+	Ordered *judge.Ordered `yaml:"ordered"`
+	// A queue takes what its consumer's outage leaves: nothing is lost, and the backlog is soon gone (docs/claims/drains.md).
+	Drains *judge.Drains `yaml:"drains"`
+	// What there is in all neither grows nor shrinks, and what was begun is done or undone (docs/claims/conserved.md).
+	Conserved *judge.Conserved `yaml:"conserved"`
 	// A system that is offered more than it can do says no quickly, and goes on serving (docs/claims/shed.md).
 	Shed *judge.Shed `yaml:"shed"`
 	// An instance that is lost is called no more, and one that is back is called again (docs/claims/health.md).
@@ -100,7 +106,7 @@ func (c Claim) Title() string {
 		switch key {
 		case "links":
 			key = "link"
-		case "link", "route", "without", "at", "data", "writes", "target":
+		case "link", "route", "without", "at", "data", "writes", "target", "audit":
 		default:
 			continue
 		}
@@ -182,6 +188,8 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 	case kind == "durable":
 		r.toData(path.Child("writes"), c.Durable.Writes, "writes")
 		r.toAudit(path.Child("in"), c.Durable.In)
+	case kind == "effects" || kind == "ordered" || kind == "drains" || kind == "conserved":
+		r.eventClaim(path, kind, c)
 	case kind == "alert":
 		if at := path.Child("on"); len(r.x.Targets) > 0 {
 			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))
@@ -237,8 +245,11 @@ func (r *rules) subjects(path strict.Path, claim reflect.Value) (link, route boo
 		switch f.Key {
 		case "link", "links", "without", "at":
 			to := r.toCalls
-			if claim.Type() == reflect.TypeFor[judge.Connections]() {
+			switch claim.Type() {
+			case reflect.TypeFor[judge.Connections]():
 				to = r.toConnections
+			case reflect.TypeFor[judge.Effects](), reflect.TypeFor[judge.Ordered]():
+				to = r.toPlace
 			}
 			link = r.each(at, x, to)
 		case "route":

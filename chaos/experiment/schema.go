@@ -148,6 +148,10 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 	case reflect.TypeFor[judge.Effects]():
 		choice("per", judge.Pers)
 		choice("keys", judge.Keyings)
+	case reflect.TypeFor[judge.Ordered]():
+		choice("per", judge.Orders)
+	case reflect.TypeFor[judge.Conserved]():
+		choice("keys", judge.Keyings)
 	case reflect.TypeFor[Stop]():
 		one(stopKinds)
 	case reflect.TypeFor[CPU]():

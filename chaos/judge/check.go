@@ -12,8 +12,8 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed alert.go available.go backoff.go breaker.go bulkhead.go connections.go durable.go effects.go ejection.go failover.go
-//go:embed fanout.go fresh.go growth.go linearizable.go recovery.go retry.go shed.go skew.go slo.go stampede.go stands.go steady.go timeout.go
+//go:embed alert.go available.go backoff.go breaker.go bulkhead.go connections.go conserved.go drains.go durable.go effects.go ejection.go failover.go
+//go:embed fanout.go fresh.go growth.go linearizable.go ordered.go recovery.go retry.go shed.go skew.go slo.go stampede.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and
@@ -40,7 +40,8 @@ var (
 	Probings = []string{"cumulative", "concurrent", "window"}                          // Breaker.Probing
 	Laws     = []string{"add", "spread", "full", "constant", "linear", "decorrelated"} // Backoff.Law
 	Pers     = []string{"id", "key"}                                                   // Effects.Per
-	Keyings  = []string{"honoured", "ignored"}                                         // Effects.Keys
+	Keyings  = []string{"honoured", "ignored"}                                         // Effects.Keys, Conserved.Keys
+	Orders   = []string{"key"}                                                         // Ordered.Per
 )
 
 func (b Breaker) Check(report func(field, problem string)) {
@@ -287,6 +288,66 @@ func (c Effects) Check(report func(field, problem string)) {
 	}
 	if c.Path != "" && c.Path[0] != '/' {
 		report("path", fmt.Sprintf("%q does not begin with /", c.Path))
+	}
+}
+
+func (c *Ordered) Defaults() { c.Per = "key" }
+
+func (Ordered) Required() []string { return []string{"at", "writes"} }
+
+func (c Ordered) Check(report func(field, problem string)) {
+	if c.Per != "" && !slices.Contains(Orders, c.Per) {
+		report("per", fmt.Sprintf("%q is unknown: events are in order per %s", c.Per, strings.Join(Orders, " or per ")))
+	}
+}
+
+func (c *Drains) Defaults() { c.Success = 0.99 }
+
+func (Drains) Required() []string { return []string{"at", "route", "within"} }
+
+func (Pair) Required() []string { return []string{"do", "undo", "at"} }
+
+func (p Pair) Check(report func(field, problem string)) {
+	for _, call := range []struct{ key, text string }{{"do", p.Do}, {"undo", p.Undo}} {
+		if _, _, ok := parsePair(call.text); call.text != "" && !ok {
+			report(call.key, fmt.Sprintf("%q is no method and path: write it like POST /reserve", call.text))
+		}
+	}
+}
+
+func (c Conserved) Check(report func(field, problem string)) {
+	ways := 0
+	for _, given := range []bool{c.Equals != nil, c.EqualsAudit != "", len(c.Pairs) > 0} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case ways == 0:
+		report("", "claims nothing: give equals, equals_audit or pairs")
+	case ways > 1:
+		report("", "claims several things: give one of equals, equals_audit and pairs, and the others in claims of their own")
+	case len(c.Pairs) > 0 && c.Audit != "":
+		report("audit", "does not go with pairs, which are seen at links")
+	case len(c.Pairs) == 0 && c.Audit == "":
+		report("audit", "is missing: it finds how much there is")
+	}
+	if c.EqualsAudit != "" && c.EqualsAudit == c.Audit {
+		report("equals_audit", "is the audit itself")
+	}
+	if c.Throughout && c.Equals == nil {
+		report("throughout", "goes with equals, which is missing")
+	}
+	if c.Within > 0 && len(c.Pairs) == 0 {
+		report("within", "goes with pairs, which is missing")
+	}
+	if c.Keys != "" && !slices.Contains(Keyings, c.Keys) {
+		report("keys", fmt.Sprintf("%q is unknown: keys are %s", c.Keys, strings.Join(Keyings, " or ")))
+	}
+	for i, p := range c.Pairs {
+		if p.Do != "" && p.Do == p.Undo {
+			report(fmt.Sprintf("pairs[%d].undo", i), "is the call that it undoes")
+		}
 	}
 }
 

@@ -11,16 +11,18 @@ import (
 // Effects claims that each request takes effect once, although messages are delivered twice
 // and answers are lost: whoever calls again must not have the work done again.
 //
-// An effect is a call that the dependency answered with success (below 400), also where a fault then
+// At a link, an effect is a call that the dependency answered with success (below 400), also where a fault then
 // kept the answer from its caller. GET, HEAD, OPTIONS and TRACE have none (RFC 9110). A call may have
 // had an effect, or none, that no answer was seen of, or that was answered 5xx; one answered 4xx or 503, or
-// by a fault in the dependency's place, had none.
+// by a fault in the dependency's place, had none. In an audit, an effect is an entry: what is there as often as it was
+// applied, whoever called for it.
 //
 // What the caller knows of its request decides what there must be: of one that succeeded exactly so
 // many; of one that was never sent, that was refused, or that ended with a status of not_done, none; of any
 // other at most so many, for it may have been done.
 type Effects struct {
-	// The link on which effects are seen, or a list of links that lead to replicas of one dependency.
+	// The link on which effects are seen, or a list of links that lead to replicas of one dependency; or an audit of ids, which lists
+	// each as often as it was applied.
 	At    Links  `yaml:"at"`
 	Route string `yaml:"route"` // The route whose requests take effect.
 	// What takes effect: id, the request by its own id, or key, all requests of one Idempotency-Key together; absent means id.
@@ -32,6 +34,9 @@ type Effects struct {
 	Keys    string `yaml:"keys"`
 	Path    string `yaml:"path"`     // Only calls with this path count; absent means all.
 	NotDone []int  `yaml:"not_done"` // Statuses by which the service promises its caller that nothing was done; absent means none.
+	// Where deliveries are seen: a link to the consumer, or the link or the audit of one that does everything it is told; absent means the
+	// links that lead to the caller of at, or to the target of an audit.
+	Delivered Links `yaml:"delivered"`
 }
 
 // leastTwice is how many requests must have been delivered twice, or have been answered in vain.
@@ -54,20 +59,24 @@ func (c Effects) String() string {
 func (c Effects) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "effects")
 	f.over(c.At...)
-	link := c.At.in(run)
+	at := placeOf(run, c.At)
 	requests, known := frontOf(run, c.Route)
-	switch {
-	case link == nil:
-		f.open("at", noLink, c.At)
+	switch why := at.untold(run); {
+	case why != "":
+		f.open("at", "%s", why)
 		return f.verdict()
 	case !known:
 		f.open("exactly", noRoute, c.Route)
 		return f.verdict()
 	}
-	until := horizon(run)
-	f.rests(0, until, 0)
-	requests = endedBy(requests, until)
-	seen := c.effectsAt(run, link)
+	f.rests(0, horizon(run), 0)
+	requests = endedBy(requests, at.until(run))
+	var seen ledger
+	if at.audit != nil {
+		seen = c.effectsIn(run, at)
+	} else {
+		seen = c.effectsAt(run, at.link)
+	}
 	switch {
 	case seen.calls > 0 || seen.nameless == 0:
 	case c.Per == "key":
@@ -77,15 +86,21 @@ func (c Effects) Judge(run *evidence.Run) Verdict {
 		f.open("exactly", "no call over %q carries the id of a request: let the system pass on X-Request-Id or traceparent", c.At)
 		return f.verdict()
 	}
-	t := c.tally(run, seen, requests)
+	t := c.tally(run, at, seen, requests)
 	c.write(f, t)
 	c.judgeMost(f, t, seen)
 	c.judgeLeast(f, t, seen)
 	c.judgeFailed(f, t, seen)
 	if t.twice < leastTwice && rulingOf(f.parts) != Refuted {
-		f.open("exactly", "only %s delivered twice, or answered in vain, and at least %d are needed to see what that does: "+
-			"duplicate or drop_response on a link to %q, or drop_response on %q, for longer", were(t.twice, "request was", "requests were"),
-			leastTwice, link.From, c.At)
+		how := "say by delivered where deliveries are seen, and let a fault repeat more of them"
+		if at.link != nil && len(c.Delivered) == 0 {
+			how = fmt.Sprintf("duplicate or drop_response on a link to %q, or drop_response on %q, for longer", at.link.From, c.At)
+		}
+		f.open("exactly", "only %s delivered twice, or answered in vain, and at least %d are needed to see what that does: %s",
+			were(t.twice, "request was", "requests were"), leastTwice, how)
+	}
+	if seen.others > 0 {
+		f.remark("at", "%s of the audit are not of this run, or of its warm-up", were(seen.others, "entry", "entries"))
 	}
 	f.typical("", "requests that were delivered twice, or answered in vain", t.examples...)
 	return f.verdict()
@@ -147,31 +162,61 @@ func answeredLate(run *evidence.Run, x *evidence.Exchange) bool {
 
 // takesEffect reports whether a call counts.
 func (c Effects) takesEffect(x *evidence.Exchange) bool {
-	switch x.Method {
-	case "GET", "HEAD", "OPTIONS", "TRACE":
-		return false
-	}
-	return c.Path == "" || x.Path == c.Path
+	return !readOnly(x) && (c.Path == "" || x.Path == c.Path)
 }
 
-// ledger is the effects that were seen, by what they are counted per. It is made of a link; an
-// audit of what is there in the end would make another.
+// readOnly reports whether a call has no effect, whatever it is answered.
+func readOnly(x *evidence.Exchange) bool {
+	switch x.Method {
+	case "GET", "HEAD", "OPTIONS", "TRACE":
+		return true
+	}
+	return false
+}
+
+// ledger is the effects that were seen, by what they are counted per. It is made of a link, or of an
+// audit of what is there in the end.
 type ledger struct {
 	by       map[uint64]effectCount // by request id, or by Idempotency-Key
 	calls    int                    // that carry what is counted per
 	nameless int                    // calls of which it is not known
 	unknown  int                    // calls that may have had an effect, and the second deliveries of which no answer is recorded
 	keyed    int                    // further calls of one Idempotency-Key, which the dependency may take for the first
+	others   int                    // entries that are of no request of this run
+}
+
+// effectsIn reads the effects off an audit.
+func (c Effects) effectsIn(run *evidence.Run, at place) ledger {
+	ids, others := at.entries(run)
+	l := ledger{by: make(map[uint64]effectCount, len(ids)), others: others}
+	for _, id := range ids {
+		if c.Per == "key" {
+			if id = keyOf(run, id); id == 0 {
+				l.nameless++
+				continue
+			}
+		}
+		l.calls++
+		all := l.by[id]
+		all.add(effectCount{1, 1})
+		l.by[id] = all
+	}
+	return l
 }
 
 // effectsAt reads the effects off a link.
 func (c Effects) effectsAt(run *evidence.Run, link *evidence.Link) ledger {
+	return c.ledgerOf(run, link, c.takesEffect)
+}
+
+// ledgerOf reads the effects of some calls off a link.
+func (c Effects) ledgerOf(run *evidence.Run, link *evidence.Link, takes func(x *evidence.Exchange) bool) ledger {
 	l := ledger{by: map[uint64]effectCount{}}
 	type call struct{ of, key uint64 }
 	first := map[call]effectCount{} // of keys that may be taken for one
 	for i := range link.Exchanges {
 		x := &link.Exchanges[i]
-		if !c.takesEffect(x) {
+		if !takes(x) {
 			continue
 		}
 		of := x.ID

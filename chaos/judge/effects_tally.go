@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
@@ -22,10 +23,10 @@ type effectTally struct {
 }
 
 // tally counts the effects of requests that ended.
-func (c Effects) tally(run *evidence.Run, l ledger, requests arrivals) *effectTally {
+func (c Effects) tally(run *evidence.Run, at place, l ledger, requests arrivals) *effectTally {
 	t := &effectTally{least: Interval{math.Inf(1), math.Inf(1)}}
-	recent := horizon(run) - flush // what was acknowledged after that may take effect yet
-	leads := c.leadTo(run)
+	recent := min(at.until(run)-flush, c.lastApplied(l, requests)) // what was acknowledged after that may take effect yet
+	twice := c.deliveredTwice(run, at)
 	type keyed struct {
 		id     uint64
 		knows  certainty
@@ -35,7 +36,7 @@ func (c Effects) tally(run *evidence.Run, l ledger, requests arrivals) *effectTa
 	for _, s := range requests.all() {
 		knows := c.certaintyOf(s)
 		t.requests++
-		if c.twice(run, leads, s.ID) {
+		if twice(s.ID) {
 			t.twice++
 			if len(t.examples) < MaxStaircase {
 				t.examples = append(t.examples, s.ID)
@@ -96,10 +97,52 @@ func (t *effectTally) count(exactly int, id uint64, knows certainty, n effectCou
 	}
 }
 
-// leadTo are the links that lead to the caller of the effects' links.
-func (c Effects) leadTo(run *evidence.Run) (leads []*evidence.Link) {
+// lastApplied is when the last request was sent that surely took effect. What was acknowledged
+// after it may still be on its way, behind it.
+func (c Effects) lastApplied(l ledger, requests arrivals) time.Duration {
+	if c.Per == "key" {
+		return never
+	}
+	last := ever
+	for _, s := range requests.all() {
+		if s.Sent > last && l.by[s.ID].low > 0 {
+			last = s.Sent
+		}
+	}
+	return last
+}
+
+// deliveredTwice makes out of where deliveries are seen whether a request was put to the test.
+func (c Effects) deliveredTwice(run *evidence.Run, at place) func(id uint64) bool {
+	if len(c.Delivered) == 0 {
+		leads := c.leadTo(run, at)
+		return func(id uint64) bool { return c.twice(run, leads, id) }
+	}
+	p := placeOf(run, c.Delivered)
+	times := map[uint64]int{}
+	switch {
+	case p.link != nil:
+		for i := range p.link.Exchanges {
+			x := &p.link.Exchanges[i]
+			times[x.ID] += delivery(x).low
+		}
+	case p.untold(run) == "":
+		for _, id := range p.audit.IDs {
+			times[id]++
+		}
+	}
+	return func(id uint64) bool { return times[id] > 1 }
+}
+
+// leadTo are the links that lead to the caller of the effects' links, or to the target of
+// their audit.
+func (c Effects) leadTo(run *evidence.Run, at place) (leads []*evidence.Link) {
 	for _, l := range run.Links {
-		if l != nil && slices.ContainsFunc(c.At, func(at string) bool { return run.Links[at] != nil && run.Links[at].From == l.To }) {
+		if l == nil {
+			continue
+		}
+		calls := func(name string) bool { return run.Links[name] != nil && run.Links[name].From == l.To }
+		if at.audit != nil && at.audit.To == l.To || slices.ContainsFunc(c.At, calls) {
 			leads = append(leads, l)
 		}
 	}

@@ -162,6 +162,7 @@ type Growth struct {
 	Points  []Point `json:"points"`            // in order; a stretch without a request has none
 	Slope   float64 `json:"slope_per_s"`       // of the line; 0 is level
 	At0     float64 `json:"at_0"`              // the line at the start of the load
+	Against string  `json:"against,omitempty"` // what the line is, where it is not of the points
 	Allowed *Bound  `json:"allowed,omitempty"` // what was claimed of y; absent if nothing was
 }
 

@@ -9,6 +9,12 @@ import (
 // vain. Whether its callers repeat what they had no answer to is not known, and taken to be so.
 func (c Effects) Power(p Plan) []Weakness {
 	w := weighing{Plan: p}
+	if !p.ofLinks(c.At) || len(c.Delivered) > 0 { // what is delivered again, and by what, is not known before
+		if len(p.Faults) == 0 {
+			w.weak("", "chaos", "cut acknowledgements off, or kill the broker or a consumer", "nothing goes wrong, so that nothing is delivered twice")
+		}
+		return w.found
+	}
 	if !p.wired(c.At) {
 		return nil
 	}
