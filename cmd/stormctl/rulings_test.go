@@ -65,8 +65,8 @@ var refutedBy = map[string]string{
 	"stale-price-never-invalidates": "fresh",
 	"durable-async-commit":          "durable", "failover-no-wait": "durable",
 	"stampede-no-idle-timeout": "connections", "cache-stampedes": "stampede",
-	"events-applies-gap": "ordered", "events-acks-first": "effects", "events-forgets-after-restart": "effects", "events-skips-event": "conserved",
-	"backlog-no-headroom": "drains", "backlog-drops-oldest": "drains",
+	"events-applies-gap": "ordered", "events-forgets-after-restart": "effects", "events-skips-event": "conserved",
+	"backlog-no-headroom": "drains", "backlog-drops-oldest": "drains", "backlog-acks-first": "drains",
 	"saga-no-compensation": "conserved", "saga-compensates-twice": "conserved", "saga-forgets-on-crash": "conserved",
 	"saga-treats-timeout-as-failure": "conserved",
 }

@@ -86,7 +86,7 @@ var consumerKeys = []key[consumerSettings]{
 
 // consumerFlaws are those of a consumer.
 var consumerFlaws = []Flaw{
-	{"acks-first", "ack", "effects", "acknowledges an event as it is delivered, before it is applied"},
+	{"acks-first", "ack", "drains", "acknowledges an event as it is delivered, before it is applied"},
 	{"forgets-after-restart", "dedupe", "effects", "keeps its table in memory"},
 	{"applies-twice", "dedupe", "effects", "has no table: what is delivered again is applied again"},
 	{"applies-gap", "order", "ordered", "does not wait for an earlier event that is missing"},

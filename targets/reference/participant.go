@@ -13,7 +13,7 @@ import (
 // participant does and undoes one step of sagas. It answers
 //
 //	POST /DO          does it for the saga of X-Request-Id, or else of traceparent; 409 if it refuses
-//	POST /UNDO        undoes it; 404 if it was not done, which it then never is
+//	POST /UNDO        undoes it; what was not done yet then never is
 //	GET  /effects     {"count": N, "do": [ids], "undo": [ids]}
 //	GET  /effects/ID  {"do": N, "undo": N}, of one saga
 //	GET  /state       {"total": N}: what was done and not undone
@@ -25,12 +25,11 @@ type participant struct {
 	settings *participantSettings
 
 	mu       sync.Mutex
-	do, undo []string
+	do, undo []string // what was done, and what of it was undone
 	of       map[string]stepEffects
-	never    map[string]bool // was undone before it was done
 }
 
-// stepEffects is how often a step was done and undone for a saga.
+// stepEffects is how often a step was done and undone for a saga. One that is undone and not done never will be done.
 type stepEffects struct {
 	Do   int `json:"do"`
 	Undo int `json:"undo"`
@@ -60,7 +59,7 @@ func parseParticipant(with map[string]string) (*participantSettings, error) {
 }
 
 func newParticipant(s *participantSettings) *participant {
-	return &participant{settings: s, of: map[string]stepEffects{}, never: map[string]bool{}}
+	return &participant{settings: s, of: map[string]stepEffects{}}
 }
 
 func (p *participant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -111,18 +110,17 @@ func (p *participant) take(path, id string) (status int, said string) {
 	defer p.mu.Unlock()
 	e := p.of[id]
 	switch {
-	case path == p.settings.do && p.never[id]:
+	case path == p.settings.do && e.Do == 0 && e.Undo > 0:
 		return http.StatusConflict, "it was undone before"
 	case path == p.settings.do && p.refused(id):
 		return http.StatusConflict, "it is refused"
 	case path == p.settings.do:
 		p.do = append(p.do, id)
 		e.Do++
-	case e.Do == 0:
-		p.never[id] = true
-		return http.StatusNotFound, "it was not done, and will not be"
 	default:
-		p.undo = append(p.undo, id)
+		if e.Do > 0 {
+			p.undo = append(p.undo, id)
+		}
 		e.Undo++
 	}
 	p.of[id] = e

@@ -21,9 +21,9 @@ import (
 // undone. /healthz is answered by itself.
 //
 // A sound saga undoes also the step that had no answer, because it may have been done. Before it begins it
-// says so in its journal, and it ends what an earlier process has begun: it asks the participants what was
-// done, and undoes it unless that is everything. A call that may have taken effect is asked for before it is
-// made again, so that nothing is undone twice.
+// says so in its journal, and it undoes what an earlier process has begun and not ended: whoever asked for that
+// has had no answer. A call that may have taken effect is asked for before it is made again, so that nothing is
+// undone twice.
 type saga struct {
 	settings *sagaSettings
 	life     context.Context
@@ -135,7 +135,7 @@ func (g *saga) recover(ids []string) {
 	}
 }
 
-// settle ends a saga of an earlier process: whole if it was, and else undone.
+// settle undoes a saga of an earlier process.
 func (g *saga) settle(id string) {
 	for {
 		effects := make([]stepEffects, len(g.steps))
@@ -144,8 +144,7 @@ func (g *saga) settle(id string) {
 			err = errors.Join(err, step.at.ask(g.life, "/effects/"+id, &effects[i]))
 		}
 		if err == nil {
-			whole := !slices.ContainsFunc(effects, func(e stepEffects) bool { return e.Do == 0 || e.Undo > 0 })
-			if whole || g.compensate(id, g.steps, effects) {
+			if g.compensate(id, g.steps, effects) {
 				_ = g.journal.write(sagaEnded + id) // else it is asked for again after the next restart
 			}
 			return
@@ -163,7 +162,7 @@ func (g *saga) compensate(id string, steps []sagaStep, effects []stepEffects) bo
 		return true
 	}
 	for i, step := range slices.Backward(steps) {
-		if effects != nil && effects[i].Do > 0 && effects[i].Undo >= effects[i].Do {
+		if effects != nil && effects[i].undone() {
 			continue
 		}
 		if !g.undo(step, id) {
@@ -176,11 +175,14 @@ func (g *saga) compensate(id string, steps []sagaStep, effects []stepEffects) bo
 	return true
 }
 
+// undone reports whether there is nothing left to undo, nor will be.
+func (e stepEffects) undone() bool { return e.Undo >= max(1, e.Do) }
+
 // undo undoes a step, however long that takes; false if life ended before.
 func (g *saga) undo(step sagaStep, id string) bool {
 	for {
 		switch step.at.do(g.life, http.MethodPost, step.undo, id, "") {
-		case tookEffect, refusedIt: // which says that it was not done
+		case tookEffect, refusedIt:
 			return true
 		}
 		for {
@@ -189,7 +191,7 @@ func (g *saga) undo(step sagaStep, id string) bool {
 				return false
 			}
 			if step.at.ask(g.life, "/effects/"+id, &e) == nil {
-				if e.Do > 0 && e.Undo >= e.Do {
+				if e.undone() {
 					return true
 				}
 				break

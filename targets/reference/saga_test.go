@@ -85,6 +85,7 @@ var (
 	wasDone   = stepEffects{1, 0}
 	wasUndone = stepEffects{1, 1}
 	twice     = stepEffects{1, 2}
+	neverDone = stepEffects{0, 1} // and never will be
 )
 
 // A step of a saga is refused, or done without an answer: all are undone, unless the saga has a flaw.
@@ -142,7 +143,8 @@ func TestSagaAsksBeforeItUndoesAgain(t *testing.T) {
 	}
 }
 
-// A saga that dies after each of its steps is ended by the next process: whole if it was, and else undone.
+// A saga that dies after each of its steps is undone by the next process, also one whose last step was done: its
+// caller had no answer.
 func TestSagaIsKilledAfterEachStep(t *testing.T) {
 	for _, flaw := range []string{"", "forgets-on-crash"} {
 		for step, path := range []string{"/place", "/reserve", "/charge"} {
@@ -173,7 +175,8 @@ func TestSagaIsKilledAfterEachStep(t *testing.T) {
 				if cut != want {
 					t.Fatalf("when it died, done and undone were %v, want %v", cut, want)
 				}
-				if g, _ = w.saga(flaw); flaw == "" && step < 2 {
+				if g, _ = w.saga(flaw); flaw == "" {
+					want = [3]stepEffects{neverDone, neverDone, neverDone}
 					for i := range step + 1 {
 						want[i] = wasUndone
 					}
@@ -193,10 +196,13 @@ func TestParticipantRefusesWhatWasUndone(t *testing.T) {
 	for _, step := range []struct {
 		path string
 		want int
-	}{{"refund", 404}, {"charge", 409}, {"refund", 404}} {
+	}{{"refund", 200}, {"charge", 409}, {"refund", 200}} {
 		if status, said := p.take(step.path, "1"); status != step.want {
 			t.Errorf("%s: %d %s, want %d", step.path, status, said, step.want)
 		}
+	}
+	if len(p.do)+len(p.undo) > 0 {
+		t.Errorf("done %v, undone %v; want nothing", p.do, p.undo)
 	}
 }
 
