@@ -87,7 +87,8 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/ledger":
 		l.mu.Lock()
 		all := map[string]any{
-			"count": len(l.ids), "ids": append([]string{}, l.ids...), "keys": append([]string{}, l.keys...), "parked": append([]string{}, l.parked...),
+			"count": len(l.ids), "ids": append([]string{}, l.ids...),
+			"keys": append([]string{}, l.keys...), "parked": append([]string{}, l.parked...),
 		}
 		l.mu.Unlock()
 		writeJSON(w, all)

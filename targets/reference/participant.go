@@ -45,7 +45,8 @@ type participantSettings struct {
 var participantKeys = []key[participantSettings]{
 	text("do", "do", "path that does the step, like reserve", func(s *participantSettings) *string { return &s.do }),
 	text("undo", "undo", "path that undoes it, like release", func(s *participantSettings) *string { return &s.undo }),
-	share("refuses", "0%", "", "share of the sagas for which it refuses, by their ids", func(s *participantSettings) *float64 { return &s.refuses }),
+	share("refuses", "0%", "",
+		"share of the sagas for which it refuses, by their ids", func(s *participantSettings) *float64 { return &s.refuses }),
 	wait("service_time", "0s", "", "how long it works on a step", 0, never,
 		func(s *participantSettings) *time.Duration { return &s.serviceTime }),
 }
