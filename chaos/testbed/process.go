@@ -23,8 +23,13 @@ func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, e
 	if t.Reference != "" {
 		p.Command = b.referenceCommand(name, t)
 		p.Ready = targets.Probe{URL: urlOf("http", b.addrs[name].String()) + "/healthz", Within: 10 * time.Second}
+		if t.Reference == "broker" { // the only one that does not speak HTTP
+			p.Ready.Addr, p.Ready.URL = b.addrs[name].String(), ""
+		}
 		p.StopWithin = time.Second
-		return p, nil
+		dir, err := filepath.Abs(b.targetDir(name))
+		p.Command = append(p.Command, "--dir", dir)
+		return p, err
 	}
 	lookup, err := b.variables(name)
 	if err != nil {

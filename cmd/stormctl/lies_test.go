@@ -98,6 +98,9 @@ var truths = map[string][]truth{
 	"grpc":                       {most(1, "retry.attempts", 3).needing("retry.at_least=1")},
 	"metastable":                 {most(0, "steady.p99", 20*time.Millisecond)}, // what a worker takes
 	"idempotent":                 {words(1, "effects.exactly", "2")},
+	"events":                     {most(0, "steady.p99", 100*time.Microsecond)}, // an event is on the broker's disk by then
+	"backlog":                    {most(1, "drains.within", time.Second)},       // 600 at 600 - 200 in a second, and what comes meanwhile
+	"saga":                       {most(0, "steady.p99", 15*time.Millisecond)},  // its three steps take as long
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},
 }
 

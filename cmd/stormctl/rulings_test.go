@@ -66,6 +66,10 @@ var refutedBy = map[string]string{
 	"durable-async-commit":          "durable", "failover-no-wait": "durable",
 	"regions-slow": "failover", "regions-flapping": "failover", "regions-lossy": "failover",
 	"stampede-no-idle-timeout": "connections", "cache-stampedes": "stampede",
+	"events-applies-gap": "ordered", "events-forgets-after-restart": "effects", "events-skips-event": "conserved",
+	"backlog-no-headroom": "drains", "backlog-drops-oldest": "drains", "backlog-acks-first": "drains",
+	"saga-no-compensation": "conserved", "saga-compensates-twice": "conserved", "saga-forgets-on-crash": "conserved",
+	"saga-treats-timeout-as-failure": "conserved",
 }
 
 // libraries are the sound examples with the other libraries people use.

@@ -26,6 +26,7 @@ type targetOptions struct {
 	with   []string // KEY=VALUE
 	deps   []string // NAME=URL
 	flaw   string
+	dir    string
 }
 
 func (o *targetOptions) AddFlags(f *pflag.FlagSet) {
@@ -35,6 +36,7 @@ func (o *targetOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.with, "with", nil, "a setting: `KEY=VALUE`; may be repeated")
 	f.StringArrayVar(&o.deps, "dep", nil, "a dependency to call: `NAME=URL`; may be repeated")
 	f.StringVar(&o.flaw, "flaw", "", "break one pattern in one way; short for --with flaw=`NAME`")
+	f.StringVar(&o.dir, "dir", "", "`folder` of what must outlive it, of broker, consumer and saga (default one that ends with it)")
 }
 
 func newTargetCommand() *cobra.Command {
@@ -152,7 +154,7 @@ func (o *targetOptions) config(service string) (reference.Config, error) {
 	if err := reference.Check(service, with); err != nil {
 		return reference.Config{}, err
 	}
-	return reference.Config{Name: o.called(service), Listen: o.listen, With: with, Deps: deps}, nil
+	return reference.Config{Name: o.called(service), Listen: o.listen, With: with, Deps: deps, Dir: o.dir}, nil
 }
 
 func (o *targetOptions) called(service string) string { return or(o.name, service) }

@@ -7,6 +7,8 @@
 //	caller ──▶ worker: so many wait, so many are worked on
 //	caller ──▶ rpc: calls of gRPC, tried again ──▶ dependency, or rpc
 //	caller ──▶ page: list, then items and parts side by side ──▶ dependencies
+//	caller ──▶ publisher ──▶ broker ──▶ consumer: order( dedupe( call)) ──▶ ledger
+//	caller ──▶ saga: order, stock, payment, or undone ──▶ participants
 //
 // Each pattern has its flaws, each of which breaks that pattern in one way and
 // leaves all else sound: a claim that does not refute its flaw proves nothing.

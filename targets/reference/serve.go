@@ -8,6 +8,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +20,8 @@ type Config struct {
 	Listen string            // host:port, or unix:PATH; port 0 picks a free one.
 	Deps   map[string]string // What a frontend, a page or a store calls: link name → base URL.
 	With   map[string]string // Settings; see Describe.
+	// Where it keeps what must outlive its process, made if it is missing; "" is a folder of its own that ends with it.
+	Dir string
 }
 
 // shutdownWithin bounds how long requests in progress may take at the end.
@@ -30,10 +34,24 @@ func Serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 	if c.Name == "" {
 		c.Name = name
 	}
-	if err := serve(ctx, name, c, ready); err != nil {
+	err := c.withDir(name, func(c Config) error { return serve(ctx, name, c, ready) })
+	if err != nil {
 		return fmt.Errorf("serve %s: %w", c.Name, err)
 	}
 	return nil
+}
+
+// withDir has a folder for a service that keeps something.
+func (c Config) withDir(name string, serve func(Config) error) error {
+	if c.Dir != "" || !slices.Contains([]string{"broker", "consumer", "saga"}, name) {
+		return serve(c)
+	}
+	dir, err := os.MkdirTemp("", "stormctl-target-")
+	if err != nil {
+		return err
+	}
+	c.Dir = dir
+	return errors.Join(serve(c), os.RemoveAll(dir))
 }
 
 // listening is what serves a listener: net/http's server, or ours.
@@ -57,6 +75,8 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 	defer end()
 	var server listening
 	switch name {
+	case "broker":
+		return serveBroker(ctx, c, ready)
 	case "frontend":
 		settings, err := parseFrontend(c.With)
 		if err != nil {
@@ -143,7 +163,12 @@ func serve(ctx context.Context, name string, c Config, ready func(addr string)) 
 		d := newDependency(settings)
 		server = newServer(d, overNetHTTP(life, d))
 	default:
-		return unknown("reference service", name, Names())
+		handler, done, err := openEvents(life, name, c)
+		if err != nil {
+			return err
+		}
+		defer func() { end(); done() }()
+		server = overNetHTTP(life, handler)
 	}
 
 	network, address := "tcp", c.Listen

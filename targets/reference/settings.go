@@ -27,7 +27,10 @@ type Description struct {
 
 // Names returns the services that Serve knows.
 func Names() []string {
-	return []string{"frontend", "page", "store", "worker", "rpc", "pool", "cache", "dependency"}
+	return []string{
+		"frontend", "page", "store", "worker", "rpc", "pool", "cache", "dependency",
+		"broker", "publisher", "consumer", "ledger", "saga", "participant",
+	}
 }
 
 // Describe describes the service of that name; false if there is none.
@@ -89,7 +92,7 @@ func Describe(name string) (Description, bool) {
 			Settings: describe(dependencyKeys),
 		}, true
 	}
-	return Description{}, false
+	return describeEvents(name)
 }
 
 // Check tells what is wrong with the settings of a service, all at once, and
@@ -119,6 +122,9 @@ func Check(name string, with map[string]string) error {
 		return err
 	case "dependency":
 		_, err := parseDependency(with)
+		return err
+	}
+	if known, err := checkEvents(name, with); known {
 		return err
 	}
 	return unknown("reference service", name, Names())

@@ -44,6 +44,10 @@ func TestCheckRefuses(t *testing.T) {
 		"empty flaw":       {"page", map[string]string{"flaw": ""}, []string{`unknown flaw of page ""`}},
 		"waiting":          {"worker", map[string]string{"waiting": "-1"}, []string{`waiting "-1": must be a whole number from 0`}},
 		"flaw of a worker": {"worker", map[string]string{"flaw": "unbounded"}, []string{`unknown flaw of worker "unbounded"`, "valid: unbounded-queue"}},
+		"capacity":         {"consumer", map[string]string{"flaw": "no-headroom"}, []string{"flaw no-headroom: it has no limit: set capacity"}},
+		"order":            {"consumer", map[string]string{"order": "bufer", "flaw": "acks-last"}, []string{`did you mean "buffer"?`, `unknown flaw of consumer "acks-last"`}},
+		"flaw of a saga":   {"saga", map[string]string{"flaw": "forgets-on-crash", "journal": "off"}, []string{"forgets-on-crash: it has no journal: set journal to on"}},
+		"empty flaw again": {"publisher", map[string]string{"flaw": ""}, []string{`unknown flaw of publisher ""`, "valid: drops-oldest"}},
 		"no flaws":         {"dependency", map[string]string{"flaw": "leaks"}, []string{`unknown setting of dependency "flaw"`}},
 	}
 	for name, test := range tests {
@@ -93,6 +97,8 @@ func TestCheckAccepts(t *testing.T) {
 		{"frontend", map[string]string{"fallback": "static", "flaw": "errors-only"}},
 		{"frontend", map[string]string{"timeout": "none", "id_header": "x-correlation-id"}},
 		{"page", map[string]string{"items": "0", "calls": "0", "timeout": "none", "flaw": "serial"}},
+		{"consumer", map[string]string{"order": "none", "dedupe": "memory", "capacity": "600", "flaw": "no-headroom"}},
+		{"participant", map[string]string{"do": "reserve", "undo": "release", "refuses": "5%"}},
 		{"dependency", map[string]string{"service_time": "50us", "jitter": "1ms", "body": "64KiB", "remember": "1000"}},
 	} {
 		if err := Check(test.service, test.with); err != nil {

@@ -1,0 +1,81 @@
+package reference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+)
+
+// brokerSettings configure a broker: a NATS server with JetStream, in a process of its own, which keeps what
+// is published in its folder. What it listens on speaks NATS and no HTTP: a link to it has protocol: tcp.
+type brokerSettings struct {
+	sync string
+}
+
+var brokerKeys = []key[brokerSettings]{
+	oneOf("sync", "interval", "when what is written reaches the disk: interval is the server's default of two minutes, "+
+		"always before it is acknowledged; a kill -9 loses nothing either way, a power cut does",
+		[]string{"interval", "always"}, func(s *brokerSettings) *string { return &s.sync }),
+}
+
+func parseBroker(with map[string]string) (*brokerSettings, error) {
+	s, err := parse("broker", brokerKeys, with)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// mostPublished bounds what a broker keeps on disk.
+const mostPublished = 4 << 30
+
+// serveBroker runs a broker until ctx is done.
+func serveBroker(ctx context.Context, c Config, ready func(addr string)) error {
+	settings, err := parseBroker(c.With)
+	if err != nil {
+		return err
+	}
+	if len(c.Deps) > 0 {
+		return errors.New("a broker calls nobody: take the links from it out; publisher and consumer call it")
+	}
+	if strings.HasPrefix(c.Listen, "unix:") {
+		return errors.New("a broker listens on host:port, not on a socket")
+	}
+	host, text, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return err
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("port %.20q: must be a number", text)
+	}
+	if port == 0 {
+		port = natsserver.RANDOM_PORT
+	}
+	nats, err := natsserver.NewServer(&natsserver.Options{
+		ServerName: "broker", Host: host, Port: port, NoLog: true, NoSigs: true, NoSystemAccount: true,
+		JetStream: true, StoreDir: c.Dir, JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: mostPublished,
+		SyncAlways: settings.sync == "always",
+	})
+	if err != nil {
+		return err
+	}
+	go nats.Start() // waited for below
+	defer nats.WaitForShutdown()
+	defer nats.Shutdown()
+	const within = 10 * time.Second
+	if !nats.ReadyForConnections(within) {
+		return fmt.Errorf("it does not listen on %s after %s: is the port taken?", c.Listen, within)
+	}
+	if ready != nil {
+		ready(nats.Addr().String())
+	}
+	<-ctx.Done()
+	return nil
+}

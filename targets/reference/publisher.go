@@ -1,0 +1,179 @@
+package reference
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// publisher answers
+//
+//	POST /event/KEY   publishes an event of that key, with the id of the request
+//	/healthz          whether the broker has its stream
+//
+// over the broker that its only link leads to. A sound publisher answers 200 once the broker has
+// acknowledged the event, and 503 for whatever else becomes of it: whether it was published is then not
+// known. It never publishes a request twice.
+type publisher struct {
+	settings *publisherSettings
+	broker   *jetStream
+	ready    atomic.Bool // there is a stream
+	made     sync.WaitGroup
+}
+
+// publisherSettings configure a publisher, and the stream that it makes.
+type publisherSettings struct {
+	keep    int
+	timeout time.Duration
+	flaw    string
+}
+
+var publisherKeys = []key[publisherSettings]{
+	whole("keep", "0", "", "events that the broker keeps, the latest, consumed or not; 0 keeps all", 0, 100_000_000,
+		func(s *publisherSettings) *int { return &s.keep }),
+	wait("timeout", "2s", "", "how long the broker may take to acknowledge an event", time.Millisecond, never,
+		func(s *publisherSettings) *time.Duration { return &s.timeout }),
+	flawOf(func(s *publisherSettings) *string { return &s.flaw }),
+}
+
+// publisherFlaws are those of a publisher.
+var publisherFlaws = []Flaw{
+	{"drops-oldest", "keep", "drains", "has the broker keep the latest 200 events only, consumed or not"},
+	{"unconfirmed", "publish", "durable", "answers 200 for what is on its way to the broker, acknowledged or not"},
+	{"async-persist", "publish", "durable", "has the broker acknowledge events before they are written (persist_mode: async)"},
+}
+
+// flawOf is the setting flaw; what it may be is for checkedFlaw.
+func flawOf[S any](at func(*S) *string) key[S] {
+	return key[S]{
+		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "breaks it in one way"},
+		set:     func(s *S, v string) error { *at(s) = v; return nil },
+	}
+}
+
+// checkedFlaw adds to err what is wrong with the flaw of a service, if one is given.
+func checkedFlaw(service string, flaws []Flaw, with map[string]string, err error) error {
+	name, given := with["flaw"]
+	if !given {
+		return err
+	}
+	var names []string
+	for _, f := range flaws {
+		if f.Name == name {
+			return err
+		}
+		names = append(names, f.Name)
+	}
+	return errors.Join(err, unknown("flaw of "+service, name, names))
+}
+
+func parsePublisher(with map[string]string) (*publisherSettings, error) {
+	s, err := parse("publisher", publisherKeys, with)
+	if err := checkedFlaw("publisher", publisherFlaws, with, err); err != nil {
+		return nil, err
+	}
+	if s.flaw == "drops-oldest" {
+		s.keep = 200
+	}
+	return s, nil
+}
+
+func newPublisher(life context.Context, s *publisherSettings, deps map[string]string) (*publisher, error) {
+	if len(deps) != 1 {
+		return nil, errors.New("a publisher needs one link, to its broker: links: {publish: {from: PUBLISHER, to: BROKER, protocol: tcp}}")
+	}
+	var addr string
+	for name := range deps {
+		var err error
+		if addr, err = hostport(deps, name); err != nil {
+			return nil, err
+		}
+	}
+	broker, err := dialJetStream(addr, false)
+	if err != nil {
+		return nil, err
+	}
+	p := &publisher{settings: s, broker: broker}
+	persist := jetstream.DefaultPersistMode
+	if s.flaw == "async-persist" {
+		persist = jetstream.AsyncPersistMode
+	}
+	p.made.Go(func() {
+		for !p.ready.Load() {
+			ctx, cancel := context.WithTimeout(life, s.timeout)
+			p.ready.Store(broker.keep(ctx, s.keep, persist) == nil)
+			cancel()
+			if !p.ready.Load() && !rest(life, retryPause) {
+				return
+			}
+		}
+	})
+	return p, nil
+}
+
+func (p *publisher) close() {
+	p.made.Wait()
+	p.broker.close()
+}
+
+// isKey reports whether a key can be part of a subject of NATS.
+func isKey(key string) bool {
+	return key != "" && len(key) <= longestValue && !strings.ContainsFunc(key, func(r rune) bool {
+		return r <= ' ' || r == '.' || r == '*' || r == '>' || r == '/' || r == 0x7f
+	})
+}
+
+func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	key, ofEvent := strings.CutPrefix(r.URL.Path, "/event/")
+	id := requestID(r.Header.Get(idHeader), r.Header.Get(traceHeader))
+	switch {
+	case r.URL.Path == "/healthz":
+		if !p.ready.Load() {
+			http.Error(w, "the broker has no stream yet", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	case !ofEvent || r.Method != http.MethodPost:
+		http.Error(w, "there are POST /event/KEY and /healthz", http.StatusNotFound)
+	case !isKey(key):
+		http.Error(w, "a key has neither white space nor any of . * > /", http.StatusBadRequest)
+	case id == "":
+		http.Error(w, "an event needs an id: X-Request-Id, or traceparent", http.StatusBadRequest)
+	default:
+		p.publish(w, r, key, id)
+	}
+}
+
+func (p *publisher) publish(w http.ResponseWriter, r *http.Request, key, id string) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxValue))
+	if err != nil {
+		http.Error(w, "the body ended early", http.StatusBadRequest)
+		return
+	}
+	m := message(key, id, r.Header.Get(traceHeader), body)
+	if p.settings.flaw == "unconfirmed" {
+		err = p.broker.send(m)
+	} else {
+		ctx, cancel := context.WithTimeout(r.Context(), p.settings.timeout)
+		defer cancel()
+		err = p.broker.publish(ctx, m)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	writeJSON(w, map[string]any{"id": id, "key": key})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the caller has gone if it fails
+}
