@@ -55,7 +55,8 @@ func TestWaitsAreBounded(t *testing.T) {
 			case <-time.After(Patience):
 				t.Fatal("it is waited for without end")
 			}
-			if _, err := b.ask("", "Log.enable", nil); err == nil || !strings.Contains(err.Error(), "Log.enable is not sent, because it has failed before") {
+			_, err := b.ask("", "Log.enable", nil)
+			if err == nil || !strings.Contains(err.Error(), "Log.enable is not sent, because it has failed before") {
 				t.Errorf("then %v", err)
 			}
 			b.socket.Close()
@@ -74,7 +75,9 @@ func TestEventsAreKept(t *testing.T) {
 	b := speaking(t, func(c *websocket.Conn) {
 		var text string
 		_ = websocket.Message.Receive(c, &text)
-		for _, said := range []string{`{"method": "A", "sessionId": "s"}`, `{"method": "B"}`, `{"id": 1, "result": {"x": 7}}`, `{"method": "C", "sessionId": "s"}`} {
+		for _, said := range []string{
+			`{"method": "A", "sessionId": "s"}`, `{"method": "B"}`, `{"id": 1, "result": {"x": 7}}`, `{"method": "C", "sessionId": "s"}`,
+		} {
 			_ = websocket.Message.Send(c, said)
 		}
 		_ = websocket.Message.Receive(c, &text)
