@@ -117,6 +117,8 @@ func TestStreamsEndAsTheyDo(t *testing.T) {
 		l := listen(t, d.Address(), speaks(toxic.ProtocolHTTP2))
 		c := l.h2dial()
 		c.get(1, "/")
+		// Before it there is no exchange that could fail.
+		wiretest.Eventually(t, "the request came", func() bool { return l.InFlight() == 1 })
 		d.Take().Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 		c.expect("RST")
 		if x := l.Next(); x.Ending != evidence.Failed {
