@@ -89,7 +89,7 @@ var variants = []rulingCase{
 	{file: "../../examples/stampede.yaml", set: []string{"chaos[0].restart.rolling=false"}, refutes: "connections"},
 	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=aside"}, refutes: "stampede"},
 	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch"}, refutes: "stampede"},
-	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=18", "claims[1].stampede.per_expiry=30"}},
+	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=40", "claims[1].stampede.per_expiry=80"}},
 }
 
 func rulingCases(t *testing.T) []rulingCase {

@@ -187,7 +187,8 @@ func TestRecreateIsRefusedAsOftenAsTheServerSays(t *testing.T) {
 	}
 	dir := filepath.Join(parent, "run")
 	out, err := exec.Command(program, "run", "../../examples/stampede.yaml", "--quiet", "--out", dir,
-		"--set", "chaos[0].restart.rolling=false", "--set", "load.duration=5s").CombinedOutput()
+		"--set", "chaos[0].restart.rolling=false", "--set", "load.duration=5s",
+		"--set", "claims=[{connections: {link: db, at_most: 47, refused: 0}}]").CombinedOutput()
 	if code := exitCodeOf(err); code != 1 {
 		t.Fatalf("exit code %d, want 1\n%s", code, out)
 	}

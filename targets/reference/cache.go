@@ -61,7 +61,7 @@ var cacheKeys = []key[cacheSettings]{
 	{
 		Setting: Setting{Name: "store", Default: "redis", Values: "name of a link",
 			Meaning: "the link to redis, with protocol: tcp; the other leads to the origin"},
-		set:     func(s *cacheSettings, v string) error { s.store = v; return nil },
+		set: func(s *cacheSettings, v string) error { s.store = v; return nil },
 	},
 	oneOf("fill", "coalesce", "what a miss does: aside goes to the origin by itself; coalesce waits for the one that went already; "+
 		"xfetch goes by itself, and now and then before the value expires (Vattani and others, VLDB 2015)",
