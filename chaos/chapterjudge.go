@@ -68,13 +68,14 @@ func newChapterJudge(x *experiment.Experiment, dir string, o soakOptions) (*chap
 // newSum is what the claims of an experiment are summed up by; lines are where they
 // stand in its file.
 func newSum(x *experiment.Experiment, lines []int) chapters.Sum {
-	sum := chapters.Sum{Chaos: len(x.Chaos) > 0, MostOpen: x.Soak.Settled().MaxInconclusive}
+	sum := chapters.Sum{Chaos: len(x.Chaos) > 0, MostOpen: x.Soak.Settled().MaxInconclusive, Seed: x.Seed}
 	for i, c := range x.Claims {
 		v := judge.Verdict{Claim: c.Judge().String(), Kind: c.Kind(), Name: c.Title()}
 		if i < len(lines) {
 			v.Line = lines[i]
 		}
 		sum.Claims = append(sum.Claims, v)
+		sum.Grows = append(sum.Grows, c.Judge())
 	}
 	return sum
 }
@@ -136,6 +137,9 @@ func (j *chapterJudge) one(c chapters.Closed, hurry bool) error {
 		e.Blank = "it could not be judged: " + err.Error()
 	} else {
 		fill(&e, r)
+	}
+	if seen, err := evidence.ReadTimeline(c.Dir); err == nil { // without it the chapter is blank
+		e.Least = chapters.LeastOf(seen.Ticks)
 	}
 	blankVerdicts(&e, j.sum.Claims)
 	if err := j.log.Add(e); err != nil {

@@ -129,6 +129,7 @@ func chapterAgain(dir string, number int, set []string, claims []judge.Verdict) 
 	if c := seen.Chapter; c != nil {
 		e.From, e.To = c.From, c.From+evidence.Seconds(seen.End)
 	}
+	e.Least = chapters.LeastOf(seen.Ticks)
 	if r, err := judgeRecords(folder, set); err != nil {
 		e.Blank = "it could not be judged: " + err.Error()
 	} else {

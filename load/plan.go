@@ -20,15 +20,17 @@ type Plan struct {
 
 	// InOrder has arrival i, counted from 0, take route i mod len(Routes), and
 	// weights mean nothing; false draws a route for each.
-	InOrder   bool
-	Data      *wire.Table // of ${data.COLUMN} in routes; nil means there is none
-	Keys      uint64      // ${key} is a number from 1 to this, drawn for each arrival; 0 means there is none
-	Values    Values      `json:"-"` // told of what routes write and read; must be given if any does
-	Loops     int         // event loops; 0 means one per core (GOMAXPROCS)
-	Stripes   Stripes     // what this process sends of the load; zero is all of it
-	Transport string      // IOURing, Epoll or Portable; "" means the best that the system has
-	IDHeader  string      // header that carries the request id beside traceparent; "" means X-Request-Id
-	Stats     *Stats      // where the event loops count what they do; nil is nowhere
+	InOrder bool
+	Data    *wire.Table // of ${data.COLUMN} in routes; nil means there is none
+	Keys    uint64      // ${key} is a number from 1 to this, drawn for each arrival; 0 means there is none
+	Values  Values      `json:"-"` // told of what routes write and read; must be given if any does
+	// Loops is how many event loops there are; 0 means one per core (GOMAXPROCS), or,
+	// in a closed model on this machine, one for every other core.
+	Loops     int
+	Stripes   Stripes // what this process sends of the load; zero is all of it
+	Transport string  // IOURing, Epoll or Portable; "" means the best that the system has
+	IDHeader  string  // header that carries the request id beside traceparent; "" means X-Request-Id
+	Stats     *Stats  // where the event loops count what they do; nil is nowhere
 
 	// MaxConns bounds the connections per address over all loops: past it, arrivals
 	// queue and their wait counts; 0 means 1024. The closed model has its own number.

@@ -26,9 +26,24 @@ func Shards(p Plan) int {
 		return loops // as many as were dealt to it
 	}
 	if loops <= 0 {
-		loops = poll.Cores()
+		if loops = poll.Cores(); p.Closed != nil && beside(p.Routes) {
+			loops = max(1, loops/2)
+		}
 	}
 	return min(loops, maxConns(p))
+}
+
+// beside reports whether all routes lead to this machine. A closed model keeps its
+// loops busy all the time, and who answers needs cores as well: as many, since a
+// request costs a server about what it costs us.
+func beside(routes []Route) bool {
+	for _, r := range routes {
+		e, err := parseEndpoint(r.Addr)
+		if err != nil || e.path == "" && !e.addr.Addr().Unmap().IsLoopback() {
+			return false
+		}
+	}
+	return true
 }
 
 func maxConns(p Plan) int {

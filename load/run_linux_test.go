@@ -426,6 +426,19 @@ func TestShards(t *testing.T) {
 			t.Errorf("loops %d, connections %d: got %d shards, want %d", tt.loops, tt.conns, got, tt.want)
 		}
 	}
+	// A closed model leaves cores for who answers it, if that is on this machine.
+	cores := runtime.GOMAXPROCS(0)
+	for _, tt := range []struct {
+		addr string
+		want int
+	}{
+		{"127.0.0.1:80", max(1, cores/2)}, {"[::1]:80", max(1, cores/2)}, {"unix:/run/x.sock", max(1, cores/2)}, {"192.0.2.1:80", cores},
+	} {
+		p := Plan{Closed: &Closed{Connections: 64}, Routes: []Route{{Addr: "127.0.0.2:80"}, {Addr: tt.addr}}}
+		if got := Shards(p); got != tt.want {
+			t.Errorf("closed, %s: got %d shards, want %d", tt.addr, got, tt.want)
+		}
+	}
 }
 
 func TestConnectionsAreDealtOut(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"image"
 	"image/draw"
 	"image/png"
@@ -20,6 +21,8 @@ import (
 
 	"golang.org/x/net/websocket"
 )
+
+var pages = flag.String("pages", "", "a folder of HTML reports, for TestPagesInABrowser")
 
 // browser is a headless Chromium, spoken to by its DevTools protocol.
 type browser struct {
@@ -308,6 +311,65 @@ func colored(picture *image.RGBA, p plot) (n int) {
 	return n
 }
 
+// views are how every page is looked at: light and dark, on a phone and on paper,
+// without scripts, and where a server turns off scripts and styles.
+var views = []view{
+	{name: "light", width: 1200}, {name: "dark", width: 1200, dark: true}, {name: "phone", width: 375},
+	{name: "print", width: 800, print: true, dark: true},
+	{name: "no-scripts", width: 1200, noScripts: true}, {name: "no-scripts-phone", width: 375, noScripts: true, dark: true},
+	{name: "jenkins", width: 1200, header: true},
+}
+
+// lookAll looks at a page in every view.
+func lookAll(t *testing.T, b *browser, file string) {
+	t.Helper()
+	jenkins := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self'; style-src 'self';")
+		w.Header().Set("Content-Type", "text/html")
+		http.ServeFile(w, r, file)
+	}))
+	defer jenkins.Close()
+	name := strings.TrimSuffix(filepath.Base(file), ".html")
+	for _, v := range views {
+		t.Run(v.name, func(t *testing.T) {
+			b.t = t
+			url := "file://" + file
+			if v.header {
+				url = jenkins.URL + "/" + name
+			}
+			if name != "report" {
+				v.name = name + "-" + v.name
+			}
+			checkSeen(t, b.look(url, v), url, v)
+		})
+	}
+}
+
+// The pages of real runs, each in every view; make pages makes them. With the
+// environment's STORMCTL_PICTURES what was seen is kept in that folder.
+func TestPagesInABrowser(t *testing.T) {
+	if *pages == "" {
+		t.Skip("run it with make pages")
+	}
+	files, err := filepath.Glob(filepath.Join(*pages, "*.html"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no pages in %s: %v", *pages, err)
+	}
+	b := startBrowser(t)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".html"), func(t *testing.T) {
+			info, err := os.Stat(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Size() > 3<<20 {
+				t.Errorf("%d bytes", info.Size())
+			}
+			lookAll(t, b, file)
+		})
+	}
+}
+
 // Light and dark, on a phone and on paper, without scripts and where a server turns
 // off scripts and styles: each chart is drawn, nothing is asked for, nothing is said
 // on the console.
@@ -321,27 +383,7 @@ func TestHTMLInABrowser(t *testing.T) {
 	if err := os.WriteFile(file, page, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	jenkins := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self'; style-src 'self';")
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = w.Write(page)
-	}))
-	defer jenkins.Close()
-	for _, v := range []view{
-		{name: "light", width: 1200}, {name: "dark", width: 1200, dark: true}, {name: "phone", width: 375}, {name: "print", width: 800,
-			print: true, dark: true},
-		{name: "no-scripts", width: 1200, noScripts: true}, {name: "no-scripts-phone", width: 375, noScripts: true, dark: true},
-		{name: "jenkins", width: 1200, header: true},
-	} {
-		t.Run(v.name, func(t *testing.T) {
-			b.t = t
-			url := "file://" + file
-			if v.header {
-				url = jenkins.URL + "/report.html"
-			}
-			checkSeen(t, b.look(url, v), url, v)
-		})
-	}
+	lookAll(t, b, file)
 	for name, render := range map[string]func(*bytes.Buffer) error{
 		"short": func(w *bytes.Buffer) error { return HTML(w, shortRun()) },
 		"long":  func(w *bytes.Buffer) error { return HTML(w, longDay()) },

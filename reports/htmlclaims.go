@@ -205,6 +205,8 @@ func spanText(unit string, low, high float64) string {
 			return number4(v) + " MiB/h"
 		case "per_h":
 			return number4(v) + "/h"
+		case "pct_per_h":
+			return number4(v) + "%/h"
 		}
 		return number4(v)
 	}

@@ -34,6 +34,26 @@ type Entry struct {
 	Requests uint64           `json:"requests"`
 	Success  float64          `json:"success_pct"`
 	Verdicts []Verdict        `json:"verdicts"` // of each claim, in the order of the experiment
+
+	// Least is the least that each target took in it, of its last life if it was started
+	// again; of what is not weighed there is none.
+	Least map[string]evidence.TargetTick `json:"least,omitempty"`
+}
+
+// LeastOf is the Least of a chapter with these seconds.
+func LeastOf(ticks []evidence.Tick) (all map[string]evidence.TargetTick) {
+	for _, t := range ticks {
+		for name, w := range t.Targets {
+			if l, known := all[name]; known && l.Pid == w.Pid {
+				w.RSS, w.Files, w.Threads = min(w.RSS, l.RSS), min(w.Files, l.Files), min(w.Threads, l.Threads)
+			}
+			if all == nil {
+				all = map[string]evidence.TargetTick{}
+			}
+			all[name] = w
+		}
+	}
+	return all
 }
 
 // Verdict is what a claim came to in a chapter.

@@ -15,13 +15,19 @@ import (
 // of an experiment that has some, does not speak where it cannot tell: there was nothing
 // to show.
 //
+// A claim of what a target takes is ruled on over all chapters, as soon as they are enough:
+// what grows by little in an hour does not show in one of them.
+//
 // A Sum is made of what names the claims and how it is to be ruled; it does not grow
-// with the chapters.
+// with the chapters, but for what targets took in each.
 type Sum struct {
 	Claims   []judge.Verdict // of which only what names the claim counts
 	Chaos    bool            // the experiment has faults
 	MostOpen unit.Share
+	Grows    []judge.Claim // in the place of Claims, those that are judge.Grows; others may be nil
+	Seed     uint64
 
+	troughs map[string][]judge.Trough // by target
 	tallies []tally
 	rulings [judge.Refuted + 1]int
 }
@@ -32,6 +38,12 @@ func (s *Sum) Add(e *Entry) {
 		s.tallies = make([]tally, len(s.Claims))
 	}
 	s.rulings[e.Ruling]++
+	for name, least := range e.Least {
+		if s.troughs == nil {
+			s.troughs = map[string][]judge.Trough{}
+		}
+		s.troughs[name] = append(s.troughs[name], judge.Trough{From: e.From.Duration(), To: e.To.Duration(), Least: least})
+	}
 	for i := range s.Claims {
 		if i < len(e.Verdicts) {
 			s.tallies[i].add(e, &e.Verdicts[i], s.Chaos)
@@ -51,10 +63,27 @@ func (s *Sum) Verdicts() []judge.Verdict {
 		if i < len(s.tallies) {
 			t = s.tallies[i]
 		}
-		t.rule(&v, s.MostOpen)
+		if whole, ok := s.whole(i); ok {
+			whole.Claim, whole.Kind, whole.Name, whole.Line = v.Claim, v.Kind, v.Name, v.Line
+			v = whole
+		} else {
+			t.rule(&v, s.MostOpen)
+		}
 		all = append(all, v)
 	}
 	return all
+}
+
+// whole is what a claim comes to over all chapters, if it is one that is ruled on so.
+func (s *Sum) whole(claim int) (v judge.Verdict, ok bool) {
+	if claim >= len(s.Grows) {
+		return v, false
+	}
+	c, ok := s.Grows[claim].(judge.Grows)
+	if !ok {
+		return v, false
+	}
+	return c.Whole(s.Seed, s.troughs[c.Target])
 }
 
 // tally is what chapters say of one claim.

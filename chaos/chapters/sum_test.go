@@ -1,12 +1,14 @@
 package chapters
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 func TestSum(t *testing.T) {
@@ -50,6 +52,42 @@ func TestSum(t *testing.T) {
 		}
 		if c.want == r && len(got.IDs) != 2 {
 			t.Errorf("%s: ids %v", c.name, got.IDs)
+		}
+	}
+}
+
+// What a target takes is ruled on over all chapters, as soon as they are enough: 1 MiB an
+// hour is 170 KiB in a chapter of ten minutes, which its own saw hides.
+func TestSumOfGrowth(t *testing.T) {
+	rss := unit.SizeGrowth(1 << 19)
+	of := func(n int, growth float64, again int) *Sum {
+		s := &Sum{Claims: []judge.Verdict{{Claim: "growth of shop", Kind: "growth", Name: "g"}}, MostOpen: 0.05, Seed: 1,
+			Grows: []judge.Claim{judge.Grows{Target: "shop", RSS: &rss, Troughs: 30 * time.Second}}}
+		rng := rand.New(rand.NewPCG(1, 2))
+		for k := range n {
+			from := time.Duration(k) * 10 * time.Minute
+			w := evidence.TargetTick{Pid: 1 + k/again, RSS: int64((50 + growth*from.Hours() + 0.02*rng.NormFloat64()) * (1 << 20))}
+			s.Add(&Entry{Number: k + 1, From: evidence.Seconds(from), To: evidence.Seconds(from + 10*time.Minute),
+				Verdicts: []Verdict{{Ruling: judge.Inconclusive, Name: "g", Reason: "hidden"}},
+				Least:    LeastOf([]evidence.Tick{{Targets: map[string]evidence.TargetTick{"shop": {Pid: w.Pid, RSS: w.RSS + 1<<23}}}, {Targets: map[string]evidence.TargetTick{"shop": w}}})})
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name   string
+		sum    *Sum
+		want   judge.Ruling
+		reason string
+	}{
+		{"a leak of 1 MiB/h in a day", of(144, 1, 1000), judge.Refuted, "MiB/h"},
+		{"level", of(144, 0, 1000), judge.Held, "MiB/h"},
+		{"too few chapters", of(10, 1, 1000), judge.Inconclusive, "inconclusive in all of 10 chapters"},
+		{"started again after each hour", of(144, 1, 6), judge.Inconclusive, "at least"},
+		{"started again once", of(144, 1, 100), judge.Refuted, "MiB/h"},
+	} {
+		v := c.sum.Verdicts()[0]
+		if v.Ruling != c.want || !strings.Contains(v.Reason, c.reason) || v.Name != "g" || v.Claim != "growth of shop" {
+			t.Errorf("%s: %s: %s, want %s: %s", c.name, v.Ruling, v.Reason, c.want, c.reason)
 		}
 	}
 }

@@ -63,7 +63,7 @@ type Claim struct {
 	Health *judge.Health `yaml:"health"`
 	// Calls are spread evenly over shards or instances (docs/claims/skew.md).
 	Skew *judge.Skew `yaml:"skew"`
-	// What a target takes does not grow without end: memory, descriptors, threads (docs/claims/growth.md).
+	// What a target takes does not grow without end: memory, descriptors, threads, time (docs/claims/growth.md).
 	Growth *judge.Grows `yaml:"growth"`
 	// A share of requests succeeds in the long run, shown with confidence; what faults cost of the error budget (docs/claims/slo.md).
 	SLO *judge.SLO `yaml:"slo"`
@@ -187,7 +187,13 @@ func (r *rules) claimOf(path strict.Path, kind string, c *Claim, claim reflect.V
 			r.refers(at, c.Alert.On, "link or target", slices.Concat(r.links, slices.Sorted(maps.Keys(r.x.Targets))))
 		}
 	case kind == "growth":
-		r.weighed(path.Child("target"), c.Growth.Target)
+		if c.Growth.Target != "" {
+			r.weighed(path.Child("target"), c.Growth.Target)
+		}
+		if c.Growth.P50 != nil {
+			r.toRoute(path.Child("route"), c.Growth.Route)
+			r.toRoute(path.Child("control"), c.Growth.Control)
+		}
 	case kind == "stands":
 		r.toRoutes(path.Child("routes"), c.Stands.Routes)
 	case kind == "shed":

@@ -224,11 +224,21 @@ func (c Stampede) Check(report func(field, problem string)) {
 
 func (c *Grows) Defaults() { c.Troughs = 30 * time.Second }
 
-func (Grows) Required() []string { return []string{"target"} }
-
 func (c Grows) Check(report func(field, problem string)) {
-	if c.RSS == nil && c.FDs == nil && c.Threads == nil {
-		report("", "claims nothing: give rss, fds or threads")
+	weighs := c.RSS != nil || c.FDs != nil || c.Threads != nil
+	switch {
+	case !weighs && c.P50 == nil:
+		report("", "claims nothing: give rss, fds or threads of a target, or p50 of a route")
+	case weighs && c.Target == "":
+		report("target", "is missing: rss, fds and threads are of a target")
+	}
+	switch {
+	case c.P50 != nil && (c.Route == "" || c.Control == ""):
+		report("p50", "needs a route, and a control: another route, to what does not get slower")
+	case c.P50 == nil && (c.Route != "" || c.Control != ""):
+		report("route", "route and control go with p50, which is missing")
+	case c.P50 != nil && c.Route == c.Control:
+		report("control", "is the route itself")
 	}
 	if c.Troughs > 0 && c.Troughs < time.Second {
 		report("troughs", fmt.Sprintf("%v is shorter than the second in which a target is weighed once", c.Troughs))

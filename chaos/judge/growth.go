@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -11,7 +12,8 @@ import (
 )
 
 // Grows claims that what a target takes does not grow without end: its memory, its
-// descriptors, its threads, with those of all that it has started.
+// descriptors, its threads, with those of all that it has started; or the time that a
+// route takes.
 //
 // A process takes more for a while after its start, and less after each round of its
 // garbage collector. So the first quarter of its life in the run is left out, and what
@@ -19,13 +21,20 @@ import (
 // through those, as far as their ups and downs leave it open, and as far as the end lies
 // off the line. It is not refuted while the growth slows down: that may end.
 type Grows struct {
-	Target string `yaml:"target"` // The target that is weighed, which the run starts itself.
+	Target string `yaml:"target"` // The target that is weighed, which the run starts itself; needed for rss, fds and threads.
 	// Its memory grows by at most so much, after it has warmed up; absent is not judged.
 	RSS *unit.SizeGrowth `yaml:"rss"`
 	// Its open descriptors grow by at most so many; absent is not judged.
 	FDs *unit.CountGrowth `yaml:"fds"`
 	// Its threads grow by at most so many; absent is not judged.
 	Threads *unit.CountGrowth `yaml:"threads"`
+	// The median of the route's times grows by at most such a share of what it is at first, by itself and not with the
+	// control; absent is not judged.
+	P50   *unit.ShareGrowth `yaml:"p50"`
+	Route string            `yaml:"route"` // The route of which p50 speaks.
+	// A route to what does not get slower, like a reference dependency without a fault: as the host slows it, it may have
+	// slowed the other. p50 needs one.
+	Control string `yaml:"control"`
 	// Over how long the least counts: longer than a round of the target's garbage collector takes. Absent means 30s.
 	Troughs time.Duration `yaml:"troughs"`
 }
@@ -63,7 +72,10 @@ func (c Grows) String() string {
 	if c.Threads != nil {
 		parts = append(parts, "threads by at most "+c.Threads.String())
 	}
-	return fmt.Sprintf("growth of %s: %s", c.Target, strings.Join(parts, ", "))
+	if c.P50 != nil {
+		parts = append(parts, fmt.Sprintf("p50 of %s by at most %s beside %s", c.Route, c.P50, c.Control))
+	}
+	return fmt.Sprintf("growth of %s: %s", cmp.Or(c.Target, c.Route), strings.Join(parts, ", "))
 }
 
 // figureOf is one of the figures that can grow.
@@ -98,10 +110,22 @@ type life struct{ first, last int }
 // Judge implements Claim.
 func (c Grows) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "growth")
+	if len(c.figures()) > 0 {
+		c.judgeWeighed(f)
+	}
+	if c.P50 != nil {
+		c.judgeDrift(f)
+	}
+	return f.verdict()
+}
+
+// judgeWeighed rules on what the target takes.
+func (c Grows) judgeWeighed(f *finding) {
+	run := f.run
 	lives := c.lives(run)
 	if len(lives) == 0 {
 		f.open("", "what %s takes is not known: only targets that the run has started are weighed, on Linux", c.Target)
-		return f.verdict()
+		return
 	}
 	longest := lives[0]
 	span := func(l life) time.Duration { return run.Ticks[l.last].At - run.TickFrom(l.first) }
@@ -118,7 +142,6 @@ func (c Grows) Judge(run *evidence.Run) Verdict {
 	for _, of := range c.figures() {
 		c.judgeFigure(f, of, longest)
 	}
-	return f.verdict()
 }
 
 // lives are the stretches of a run in which the target was one process.

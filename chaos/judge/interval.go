@@ -89,16 +89,17 @@ const (
 	times                   // a factor
 	sizeGrowth              // bytes in an hour, written as MiB
 	countGrowth             // a number in an hour
+	shareGrowth             // a part of 1 in an hour, written as percent
 )
 
-var unitNames = [...]string{"", "ms", "pct", "times", "mib_per_h", "per_h"}
+var unitNames = [...]string{"", "ms", "pct", "times", "mib_per_h", "per_h", "pct_per_h"}
 
 // written is the figure as it is in files.
 func (u Unit) written(x float64) float64 {
 	switch u {
 	case timed:
 		return x / float64(time.Millisecond)
-	case shared:
+	case shared, shareGrowth:
 		return 100 * x
 	case sizeGrowth:
 		return x / (1 << 20)
@@ -129,6 +130,8 @@ func (u Unit) print(x float64) string {
 		return threeDigits(x/(1<<20)) + " MiB/h"
 	case u == countGrowth:
 		return threeDigits(x) + "/h"
+	case u == shareGrowth:
+		return threeDigits(100*x) + "%/h"
 	}
 	return strconv.FormatFloat(x, 'g', 3, 64)
 }

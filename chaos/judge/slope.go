@@ -14,6 +14,15 @@ type course struct {
 
 func (c course) part(from, to int) course { return course{x: c.x[from:to], y: c.y[from:to]} }
 
+// scaled is the course of a figure in another unit.
+func (c course) scaled(by float64) course {
+	all := course{x: c.x, y: make([]float64, len(c.y))}
+	for i, y := range c.y {
+		all.y[i] = y * by
+	}
+	return all
+}
+
 // slope is the median of the slopes between any two points (Theil–Sen): up to 29% of the
 // points may be anywhere without moving it far. at is what the line through the middle of
 // the points is at x = 0.

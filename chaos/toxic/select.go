@@ -21,7 +21,7 @@ type Select struct {
 	// Only the first so many matching exchanges since it was injected (fail 3, then succeed), or connections, those
 	// that are open then included; absent means all.
 	First int `yaml:"first"`
-	// Only every so manieth matching exchange or connection (3: the third, the sixth ...); absent means each.
+	// Only every Nth matching exchange or connection (3: the third, the sixth ...); absent means each.
 	Every int `yaml:"every"`
 	// Comes and goes while it is injected, each time as if anew; absent means it stays.
 	Cycle *Cycle `yaml:"cycle"`

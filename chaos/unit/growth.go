@@ -12,6 +12,9 @@ type SizeGrowth float64
 // CountGrowth is by how many something grows in an hour: "0/h", "3/h", "1/m".
 type CountGrowth float64
 
+// ShareGrowth is by what part of itself something grows in an hour: "1%/h", "0.5%/m".
+type ShareGrowth float64
+
 // perHour is how many of a unit of time an hour has.
 var perHour = map[string]float64{"h": 1, "m": 60, "s": 3600}
 
@@ -28,6 +31,7 @@ func growth(text, examples string) (amount string, times float64, err error) {
 const (
 	sizeGrowths  = "10MiB/h, 64KiB/m or 0B/h"
 	countGrowths = "0/h, 3/h or 1/m"
+	shareGrowths = "1%/h or 0.5%/m"
 )
 
 // Set reads "10MiB/h".
@@ -77,3 +81,31 @@ func (g CountGrowth) String() string {
 
 // Notation is a regular expression for the notation, and an example.
 func (CountGrowth) Notation() (pattern, example string) { return `^[0-9]+(\.[0-9]+)?/[hms]$`, "0/h" }
+
+// Set reads "1%/h".
+func (g *ShareGrowth) Set(text string) error {
+	amount, times, err := growth(text, shareGrowths)
+	if err != nil {
+		return err
+	}
+	percent, ok := strings.CutSuffix(amount, "%")
+	if !ok || !decimal(percent) {
+		return fmt.Errorf("%q is no growth: write it like %s", text, shareGrowths)
+	}
+	v, err := scaled(percent, -2)
+	if v *= times; err != nil || v > maxSize {
+		return fmt.Errorf("%q is more than can grow", text)
+	}
+	*g = ShareGrowth(v)
+	return nil
+}
+
+func (g ShareGrowth) String() string {
+	if g == 0 {
+		return "0%/h"
+	}
+	return unscaled(float64(g), -2) + "%/h"
+}
+
+// Notation is a regular expression for the notation, and an example.
+func (ShareGrowth) Notation() (pattern, example string) { return `^[0-9]+(\.[0-9]+)?%/[hms]$`, "1%/h" }

@@ -32,4 +32,17 @@ func TestGrowthIsReadBack(t *testing.T) {
 			t.Errorf("%q: %v, %v, %q, want %v and %q", c.text, err, float64(g), g, c.number, c.again)
 		}
 	}
+	for _, c := range []struct {
+		text  string
+		share float64
+		again string
+	}{
+		{"1%/h", 0.01, "1%/h"}, {"0%/h", 0, "0%/h"}, {"0.5%/m", 0.3, "30%/h"}, {"1/h", -1, ""}, {"1%", -1, ""}, {"-1%/h", -1, ""}, {"%/h", -1, ""},
+	} {
+		var g, again ShareGrowth
+		err := g.Set(c.text)
+		if (err != nil) != (c.share < 0) || err == nil && (float64(g) != c.share || g.String() != c.again || again.Set(g.String()) != nil || again != g) {
+			t.Errorf("%q: %v, %v, %q, want %v and %q", c.text, err, float64(g), g, c.share, c.again)
+		}
+	}
 }

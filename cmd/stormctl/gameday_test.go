@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -368,5 +369,54 @@ func TestGamedayHalt(t *testing.T) {
 	if code := exitCode(g.cmd.ProcessState.ExitCode()); code != exitStopped || r.Stopped != "halted by Eve (observer) at the console" ||
 		len(r.Faults) != 1 || r.Faults[0].Healed < 0 {
 		t.Errorf("exit code %d, stopped %q, %+v; want it stopped, and all healed", code, r.Stopped, r.Faults)
+	}
+}
+
+// A console that is killed leaves nothing: what people injected is undone by its guardian.
+func TestGamedayKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a load")
+	}
+	other := exec.Command("sleep", "600")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = other.Process.Kill()
+		_ = other.Wait()
+	})
+	pid := filepath.Join(t.TempDir(), "pid")
+	program, err := filepath.EvalSymlinks(other.Path)
+	if err == nil {
+		err = os.WriteFile(pid, []byte(strconv.Itoa(other.Process.Pid)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gather(t, strings.NewReplacer("links:", "  other: {url: \"http://127.0.0.1:9\", pid_file: "+pid+"}\nlinks:",
+		"palette:\n", "palette:\n    - {name: other stands still, on: other, for: 10m, pause: {}}\n").Replace(gamedayFile)+
+		"limits: {processes: ["+program+"]}\n")
+	_, operator := g.begin()
+	operator.inject("0", "10m")
+	state := func() string {
+		s, _, _ := readStat(other.Process.Pid)
+		return s
+	}
+	is := func(paused bool) bool {
+		for range 600 {
+			if (state() == "T") == paused {
+				return true
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		return false
+	}
+	if !is(true) {
+		t.Fatalf("the process is %q, want it paused\n%s", state(), g.stderr())
+	}
+	_ = g.cmd.Process.Kill()
+	<-g.ended
+	if !is(false) {
+		t.Errorf("the process is %q after the console was killed", state())
 	}
 }

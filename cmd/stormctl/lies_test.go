@@ -96,7 +96,7 @@ var truths = map[string][]truth{
 	"durable":                    {most(0, "steady.p99", 200*time.Microsecond)},                     // an order is on disk by then
 	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)},                       // what its dependencies take
 	"shed":                       {most(0, "shed.p99", 100*time.Millisecond)},                       // twenty wait before most of those that are served
-	"grpc":                       {most(1, "retry.attempts", 3).needing("retry.at_least=2")},
+	"grpc":                       {most(1, "retry.attempts", 3).needing("retry.at_least=1")},
 	"metastable":                 {most(0, "steady.p99", 20*time.Millisecond)}, // what a worker takes
 	"idempotent":                 {words(1, "effects.exactly", "2")},
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},

@@ -118,7 +118,7 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.caFile, "cacert", "", "PEM `file` of the authorities to trust (default the system's)")
 	f.StringVar(&o.certFile, "cert", "", "PEM `file` of a client certificate")
 	f.StringVar(&o.keyFile, "key", "", "PEM `file` of its key (default that of --cert)")
-	f.IntVar(&o.loops, "loops", 0, "event `loops` (default one per core)")
+	f.IntVar(&o.loops, "loops", 0, "event `loops` (default one per core; with --closed on this machine every other core)")
 	f.StringVar(&o.transport, "poller", "", "`name` of what tells of bytes: "+strings.Join(load.Transports(), ", ")+" (default the best)")
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random draw, a `number`")
 	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit 1 if this `holds`, like 'p99>50ms' or 'success<99.9%'; of "+adhoc.MetricNames+"; may be repeated")

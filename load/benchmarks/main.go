@@ -1,5 +1,5 @@
 // Command benchmarks measures stormctl's load engine beside its peers: each
-// that is installed (wrk, h2load, hey, vegeta, bombardier, fortio, k6), in turns
+// that is installed (wrk, h2load, ghz, hey, vegeta, bombardier, fortio, k6), in turns
 // against the same nginx, and prints medians.
 //
 // The load of every program is counted by nginx, its CPU time and memory by the
@@ -30,7 +30,7 @@ func main() {
 	conns := flag.Int("connections", 64, "of each program")
 	stormctl := flag.String("stormctl", "", "the program to measure (required)")
 	modes := flag.String("modes", "closed,unix,1000,5000,20000",
-		"what to measure: closed, unix (closed over a unix socket), tls, h2 and h2-tls (closed as well, HTTP/2 by 8 connections with 32 requests each),"+
+		"what to measure: closed, unix (closed over a unix socket), tls, h2, h2-tls and grpc (closed as well, HTTP/2 by 8 connections with 32 requests each),"+
 			" rates per second, or highest (the highest rate that holds)")
 	truths := flag.Bool("truth", false, "instead: what each program says of a target whose behaviour is known")
 	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
@@ -121,6 +121,7 @@ type setup struct {
 	unix     bool
 	tls      bool // a certificate signed by itself
 	streams  int  // requests at a time on each connection, by HTTP/2; 0 is HTTP/1.1
+	grpc     bool // they are calls of bench.Method
 	name     string
 }
 
@@ -146,9 +147,12 @@ func (s *setup) setMode(mode string, server *bench.Nginx) error {
 	case "h2-tls":
 		s.conns, s.streams, s.tls, s.addr = h2Conns, h2Streams, true, server.H2TLS
 		s.name = fmt.Sprintf("closed model, HTTP/2 over TLS, %d connections of %d requests", s.conns, s.streams)
+	case "grpc":
+		s.conns, s.streams, s.grpc, s.addr = h2Conns, h2Streams, true, server.H2
+		s.name = fmt.Sprintf("closed model, gRPC without TLS, %d connections of %d calls", s.conns, s.streams)
 	default:
 		if _, err := fmt.Sscanf(mode, "%d", &s.rate); err != nil || s.rate <= 0 {
-			return fmt.Errorf("mode %q: closed, unix, tls, h2, h2-tls, highest or a rate per second", mode)
+			return fmt.Errorf("mode %q: closed, unix, tls, h2, h2-tls, grpc, highest or a rate per second", mode)
 		}
 		s.name = fmt.Sprintf("open model, %d/s, %d connections, TCP", s.rate, s.conns)
 	}

@@ -7,8 +7,11 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
 
 // peer is a program that makes load.
@@ -32,17 +35,20 @@ func (s setup) url() string {
 	if s.tls {
 		return "https://" + s.addr + "/"
 	}
+	if s.grpc {
+		return "http://" + s.addr + bench.Method
+	}
 	return "http://" + s.addr + "/"
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func allPeers(stormctl string) []peer {
-	peers := []peer{wrk(1), wrk(2), h2load(1), h2load(2)}
+	peers := []peer{wrk(1), wrk(2), h2load(1), h2load(2), ghz(1), ghz(2)}
 	for _, transport := range []string{"epoll", "io_uring"} {
 		name := "stormctl " + transport
 		peers = append(peers, ours(stormctl, name, false, "--poller", transport),
-			ours(stormctl, name+", 1 loop", false, "--poller", transport, "--loops", "1").onlyIf(setup.closed),
+			ours(stormctl, name+", 2 loops", false, "--poller", transport, "--loops", "2").onlyIf(setup.closed),
 			ours(stormctl, name+" +record", true, "--poller", transport).onlyIf(setup.plain))
 	}
 	batched := ours(stormctl, "stormctl --batch 1ms", false, "--batch", "1ms", "--loops", "1")
@@ -75,7 +81,11 @@ func ours(program, name string, record bool, flags ...string) peer {
 			args = append(args, "--insecure")
 		}
 		if s.streams > 0 {
-			args = append(args, "--protocol", "h2", "--streams", strconv.Itoa(s.streams))
+			protocol := "h2"
+			if s.grpc {
+				protocol = "grpc"
+			}
+			args = append(args, "--protocol", protocol, "--streams", strconv.Itoa(s.streams))
 		}
 		if record {
 			args = append(args, "--hlog", inDir(s, "ours.hlog"), "--record", inDir(s, "ours.csv"))
@@ -137,7 +147,7 @@ func h2load(threads int) peer {
 	return peer{"h2load " + t, "h2load", func(s setup) []string {
 		args := []string{t, "-c" + strconv.Itoa(s.conns), "-D" + seconds(s.duration)}
 		switch {
-		case s.rate > 0:
+		case s.rate > 0 || s.grpc:
 			return nil
 		case s.streams > 0:
 			args = append(args, "-m"+strconv.Itoa(s.streams))
@@ -147,6 +157,33 @@ func h2load(threads int) peer {
 		return append(args, s.url())
 	}, func(setup, string) (quantiles, error) {
 		return quantiles{p50: unknown, p99: unknown, p999: unknown, max: unknown}, nil
+	}, false}
+}
+
+func ghz(threads int) peer {
+	return peer{fmt.Sprintf("ghz, %d threads", threads), "ghz", func(s setup) []string {
+		if !s.grpc {
+			return nil
+		}
+		return []string{"--insecure", "--proto", inDir(s, bench.Proto), "--call", strings.TrimPrefix(bench.Method, "/"), "--data", "{}",
+			"--cpus", strconv.Itoa(threads), "--connections", strconv.Itoa(s.conns), "--concurrency", strconv.Itoa(s.conns * s.streams),
+			"--duration", s.duration.String(), "--format", "json", s.addr}
+	}, func(_ setup, out string) (quantiles, error) {
+		var r struct {
+			Slowest             float64 // ns, as are the others
+			LatencyDistribution []struct{ Percentage, Latency float64 }
+		}
+		err := json.Unmarshal([]byte(out), &r)
+		q := quantiles{p50: unknown, p99: unknown, p999: unknown, max: r.Slowest / 1e6}
+		for _, l := range r.LatencyDistribution {
+			switch l.Percentage {
+			case 50:
+				q.p50 = l.Latency / 1e6
+			case 99:
+				q.p99 = l.Latency / 1e6
+			}
+		}
+		return q, err
 	}, false}
 }
 

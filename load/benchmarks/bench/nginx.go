@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// Nginx is a server with one worker that answers small GETs, and has one large
-// file at /large.
+// Nginx is a server with one worker that answers small GETs, has one large file at
+// /large, and answers the gRPC method Method with an empty message.
 type Nginx struct {
 	Process
 	Socket string // of the same server
@@ -19,6 +19,18 @@ type Nginx struct {
 	// The same server over TLS, by HTTP/2 without TLS, and by HTTP/2 over TLS: ip:port.
 	TLS, H2, H2TLS string
 }
+
+// Method is what gRPC calls, of the service that Proto describes.
+const Method = "/bench.Echo/Say"
+
+// Proto is the name of a file beside its other ones.
+const Proto = "echo.proto"
+
+const proto = `syntax = "proto3";
+package bench;
+message Empty {}
+service Echo { rpc Say(Empty) returns (Empty); }
+`
 
 const nginxConf = `
 worker_processes 1;
@@ -43,6 +55,12 @@ http {
 		location / { return 200 "hello, world"; }
 		location = /status { stub_status; }
 		location = /large { root %[1]s; }
+		location = %[6]s {
+			root %[1]s;
+			default_type application/grpc;
+			add_trailer grpc-status 0;
+			error_page 405 =200 %[6]s;
+		}
 	}
 }
 `
@@ -75,12 +93,25 @@ func StartNginx(ctx context.Context, dir string, large int64) (*Nginx, error) {
 	if err := os.Truncate(file, large); err != nil { // a hole: reading it costs no disk
 		return nil, err
 	}
+	if err := writeMethod(dir); err != nil {
+		return nil, err
+	}
 	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, addrs[0], addrs[1], addrs[2], addrs[3]), 0o644); err != nil {
+	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, addrs[0], addrs[1], addrs[2], addrs[3], Method), 0o644); err != nil {
 		return nil, err
 	}
 	p, err := Start(ctx, addrs[0], program, "-c", conf)
 	return &Nginx{Process: p, Socket: filepath.Join(dir, "http.sock"), TLS: addrs[1], H2: addrs[2], H2TLS: addrs[3]}, err
+}
+
+// writeMethod writes what Method answers, an empty message in its frame, and its
+// description.
+func writeMethod(dir string) error {
+	file := filepath.Join(dir, Method)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(file, make([]byte, 5), 0o644), os.WriteFile(filepath.Join(dir, Proto), []byte(proto), 0o644))
 }
 
 // Requests is how many it has answered so far, this one included.
