@@ -28,7 +28,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test
+.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -99,6 +99,13 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 
 rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUNDS times (10), JOBS at once (4), quiet and with BUSY cores busy (1)
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)' -set '$(SET)' -busy $(BUSY)
+
+# Of stores: what they keep, who their primary is, how many connections they get.
+STORES := ^(broken/)?(cap|stale-price|durable|failover|stampede|pgbouncer|cache)\b
+
+data: JOBS = 1
+data: ONLY = $(STORES)
+data: rulings ## the same of the examples that need redis, PostgreSQL or etcd, and of their variants; one at a time
 
 # A broken example ends with 1 and what is left open with 3: both have a page.
 pages: build ## the HTML reports of all examples into PAGES (default bin/pages), each looked at in Chromium in seven views; pictures beside them
@@ -199,6 +206,8 @@ deps:
 	command -v tmux >/dev/null || missing="$$missing tmux"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
+	command -v etcd >/dev/null || missing="$$missing etcd-server"; \
+	command -v etcdctl >/dev/null || missing="$$missing etcd-client"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing for the tests:$$missing"; \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \

@@ -305,3 +305,15 @@ func TestSpanText(t *testing.T) {
 		}
 	}
 }
+
+// A register without an order is drawn: each operation with what it wrote or read, and
+// those that contradict each other.
+func TestHTMLDrawsOperations(t *testing.T) {
+	page := pageOf(t, drawnRun())
+	for _, want := range []string{"Request 31 found what had been replaced", "Operations on price 3 from", "31 look: read what 11 wrote (ok)",
+		"20 reprice: wrote its own, perhaps (5xx)", "and 2 more of the same time"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}

@@ -118,6 +118,13 @@ func everyExhibit(link string) []judge.Exhibit {
 	for i := range 60 {
 		growth.Points = append(growth.Points, judge.Point{At: sec(float64(i) / 4), Y: 80 + 0.1*float64(i) + float64(i%7)})
 	}
+	register := &judge.Register{Data: "price", Key: 3, More: 2, Operations: []judge.Operation{
+		{ID: 11, Route: "reprice", Writes: true, Value: 11, Sent: sec(5.1), Done: sec(5.11), Outcome: "ok", Marked: true},
+		{ID: 20, Route: "reprice", Writes: true, Value: 20, Sent: sec(5.2), Done: sec(6.2), Outcome: "5xx", Maybe: true},
+		{ID: 25, Route: "reprice", Writes: true, Value: 25, Sent: sec(5.3), Done: sec(5.31), Outcome: "ok", Marked: true},
+		{ID: 30, Route: "look", Value: 25, Sent: sec(5.4), Done: sec(5.41), Outcome: "ok", Marked: true},
+		{ID: 31, Route: "look", Value: 11, Sent: sec(5.5), Done: sec(5.51), Outcome: "ok", Marked: true},
+	}}
 	return []judge.Exhibit{
 		{Kind: judge.KindStates, Title: "It was open from 5.2s, and again from 7.4s", Part: "waits", States: states},
 		{Kind: judge.KindStaircase, Title: "What became of single requests", Staircase: &judge.Staircase{Requests: []judge.Climb{climb, climb}}},
@@ -126,6 +133,7 @@ func everyExhibit(link string) []judge.Exhibit {
 		{Kind: judge.KindAttempts, Title: "No request made more than 4 attempts", Part: "attempts",
 			Attempts: &judge.Attempts{Link: link, Requests: []int{900, 120, 40, 300}, Allowed: &judge.Bound{Low: 1, High: 4}, PerCall: 1.8}},
 		{Kind: judge.KindGrowth, Title: "Memory grew by 0.4 MiB/s", Part: "rss", Growth: growth},
+		{Kind: judge.KindRegister, Title: "Request 31 found what had been replaced", Part: "order", Register: register},
 	}
 }
 
@@ -208,6 +216,7 @@ func hostileDrawn(name string) *result.Result {
 		v.Exhibits[1].Staircase.Requests[0].Route, v.Exhibits[1].Staircase.Requests[0].Outcome = name, name
 		v.Exhibits[1].Staircase.Requests[0].Steps[0].Method, v.Exhibits[1].Staircase.Requests[0].Steps[0].Ending = name, name
 		v.Exhibits[5].Growth.Of, v.Exhibits[5].Growth.Unit = name, name
+		v.Exhibits[6].Register.Data, v.Exhibits[6].Register.Operations[0].Route, v.Exhibits[6].Register.Operations[0].Outcome = name, name, name
 	}
 	r.Routes[0].Name, r.Routes[0].Outcomes = name, map[string]uint64{name: 1}
 	r.Links[0] = result.Link{Name: name, From: name, To: name, Endings: map[string]uint64{name: 1}, Statuses: map[string]uint64{name: 1}}

@@ -58,6 +58,18 @@ func Start(ctx context.Context, p Process) (*Running, error) {
 	return r, nil
 }
 
+// Check finds the programs that Start would execute: what is not there is an error before
+// anything starts.
+func (p Process) Check() error {
+	if _, err := p.program(); err != nil {
+		return err
+	}
+	if _, err := p.Ready.program(p); err != nil {
+		return fmt.Errorf("ready: %w", err)
+	}
+	return nil
+}
+
 // program finds the file to execute, so that a command that does not exist is
 // an error here and not a riddle in the supervisor.
 func (p Process) program() (string, error) {

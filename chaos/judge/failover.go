@@ -83,7 +83,11 @@ func (c Failover) Judge(run *evidence.Run) Verdict {
 		f.open(c.firstPart(), "%s", noEpisode(run, "", c.picks))
 		return f.verdict()
 	}
-	f.rests(lost[0].Injected, horizon(run), onDue|onLoad)
+	var leans leaning // who acknowledges when is a fact, however late the load was
+	if c.Within > 0 {
+		leans = onDue | onLoad
+	}
+	f.rests(lost[0].Injected, horizon(run), leans)
 	if c.Within > 0 {
 		for _, route := range c.Routes {
 			c.judgeWithin(f, route, lost)

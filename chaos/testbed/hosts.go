@@ -11,7 +11,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/targets"
 )
@@ -83,22 +85,36 @@ func (b *Testbed) checkProcesses(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	for _, name := range b.order() {
-		t := b.x.Targets[name]
-		if t.Process == nil || t.Process.User == "" {
+		p := b.x.Targets[name].Process
+		if p == nil {
 			continue
 		}
-		u, err := targets.LookupUser(t.Process.User)
+		if err := checkPrograms(p); err != nil {
+			errs = append(errs, fmt.Errorf("target %s: %w", name, err))
+		}
+		if p.User == "" {
+			continue
+		}
+		u, err := targets.LookupUser(p.User)
 		if err == nil {
 			err = u.Check()
 		}
 		if err == nil && b.opts.Dir != "" {
-			err = b.mayEnter(u, t.Process.Dir)
+			err = b.mayEnter(u, p.Dir)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("target %s: user: %w", name, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkPrograms finds the programs of a process, but those that variables name.
+func checkPrograms(p *experiment.Process) error {
+	if strings.Contains(p.Command[0], "${") || len(p.Ready.Command) > 0 && strings.Contains(p.Ready.Command[0], "${") {
+		return nil
+	}
+	return targets.Process{Command: p.Command, Dir: p.Dir, Ready: targets.Probe{Command: p.Ready.Command}}.Check()
 }
 
 // mayEnter refuses folders that a target's user cannot get into: its working folder,

@@ -18,20 +18,28 @@ const probeTimeout = 5 * time.Second
 
 // Start starts the targets, those that are called before their callers, and
 // returns when all are ready. Members of a cluster are ready once they have found
-// each other, so that targets with hosts of their own that follow one another are
-// started at once.
+// each other, so that targets with hosts of their own are started at once, but for
+// those that call one that is started later.
 func (b *Testbed) Start(ctx context.Context, say func(string)) error {
 	for order := b.order(); len(order) > 0; {
-		n := 1
-		for b.ownHost(order[0]) && n < len(order) && b.ownHost(order[n]) && !b.calls(order[n], order[:n]) {
-			n++
-		}
-		if err := b.startAll(ctx, order[:n], say); err != nil {
+		next := b.batch(order)
+		if err := b.startAll(ctx, next, say); err != nil {
 			return err
 		}
-		order = order[n:]
+		order = slices.DeleteFunc(order, func(name string) bool { return slices.Contains(next, name) })
 	}
 	return nil
+}
+
+// batch is the targets to start next, of those that are left.
+func (b *Testbed) batch(left []string) []string {
+	next := []string{left[0]}
+	for _, name := range left[1:] {
+		if b.ownHost(left[0]) && b.ownHost(name) && !b.calls(name, left) {
+			next = append(next, name)
+		}
+	}
+	return next
 }
 
 // calls reports whether a link leads from a target to one of some.

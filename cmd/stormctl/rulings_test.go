@@ -70,6 +70,7 @@ var refutedBy = map[string]string{
 	"backlog-no-headroom": "drains", "backlog-drops-oldest": "drains", "backlog-acks-first": "drains",
 	"saga-no-compensation": "conserved", "saga-compensates-twice": "conserved", "saga-forgets-on-crash": "conserved",
 	"saga-treats-timeout-as-failure": "conserved",
+	"cap-serializable": "linearizable",
 }
 
 // libraries are the sound examples with the other libraries people use.
@@ -83,6 +84,17 @@ var libraries = map[string][][]string{
 	},
 	"backoff":  {{"targets.orders.with.retry=retryablehttp"}, {"targets.orders.with.retry=failsafe"}},
 	"bulkhead": {{"targets.shop.with.bulkhead=failsafe"}},
+}
+
+// variants are examples with settings that their comments name: some refute a claim, and
+// some are to hold with what is honest of them. TestRulings alone runs them.
+var variants = []rulingCase{
+	{file: "../../examples/stale-price.yaml", set: []string{"claims[1].fresh.within=2s"}, refutes: "fresh"},
+	{file: "../../examples/stale-price.yaml", set: []string{"claims[1]={linearizable: {data: price}}"}, refutes: "linearizable"},
+	{file: "../../examples/stampede.yaml", set: []string{"chaos[0].restart.rolling=false"}, refutes: "connections"},
+	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=aside"}, refutes: "stampede"},
+	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch"}, refutes: "stampede"},
+	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=40", "claims[1].stampede.per_expiry=80"}},
 }
 
 func rulingCases(t *testing.T) []rulingCase {
@@ -188,7 +200,7 @@ func TestRulings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases := slices.DeleteFunc(rulingCases(t), func(c rulingCase) bool { return !only.MatchString(c.String()) })
+	cases := slices.DeleteFunc(append(rulingCases(t), variants...), func(c rulingCase) bool { return !only.MatchString(c.String()) })
 	for _, loops := range []int{0, *rulingBusy} {
 		table := make([][]trial, len(cases))
 		stop := func() {}

@@ -96,9 +96,17 @@ refused 'for: 1s, on: old, pause: {}'
 refused 'on: old, kill: {for_good: true}'
 refused 'for: 1s, on: old, fd: {}'
 refused 'for: 1s, on: old, cpu: {cores: 0.5, by: stop}'
+cat > /mnt/own.yaml <<'END'
+name: own
+targets: {web: {process: {command: [touch, /tmp/work/started], host: own}}}
+load: {rate: 10/s, duration: 5s, routes: [{name: get, to: web, get: /}]}
+claims: [{steady: {success: 99%}}]
+END
+told other stormctl run /mnt/own.yaml --quiet --out own >own.said 2>&1
 [ -e started ] || echo "nothing was started"
+echo "own: $(tr '\n' ' ' <own.said)"
 `)
-	says(t, out, "nothing was started")
+	says(t, out, "nothing was started", "own: stormctl: run /mnt/own.yaml: host: own: targets web cannot be given network namespaces of their own", "exit 2: other stormctl run /mnt/own.yaml")
 	parts := strings.Split(out, "--- ")[1:]
 	if len(parts) != 9 {
 		t.Errorf("%d of 9 were tried", len(parts))

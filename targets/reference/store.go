@@ -23,7 +23,8 @@ import (
 //	/healthz                                    whether its database answers
 //
 // over a database that it reaches by its links: primary, where it writes, and replica,
-// where it may read. Of etcd and the sentinels of redis there is one link, primary.
+// where it may read. A link that is its only one is primary, whatever its name: so there
+// may be several stores. Of etcd and the sentinels of redis there is one link alone.
 //
 // A sound store answers 200 once its database has acknowledged what was asked of it, as
 // far as it is set to wait for that, and 503 for whatever else becomes of it: whether it
@@ -163,6 +164,11 @@ func newStore(life context.Context, s *storeSettings, deps map[string]string) (*
 // storeDep is the host:port of a dependency.
 func storeDep(deps map[string]string, name string) (string, error) {
 	base, ok := deps[name]
+	if name == "primary" && len(deps) == 1 {
+		for only, at := range deps {
+			base, ok = at, only != "replica"
+		}
+	}
 	if !ok {
 		return "", fmt.Errorf("a store needs a link %s: links: {%s: {from: STORE, to: DATABASE, protocol: tcp}}", name, name)
 	}
