@@ -53,7 +53,8 @@ func TestTitlesHaveNoFigures(t *testing.T) {
 		"linearizable: data price", "fresh: data price", "available: data price", "durable: writes price", "failover", "failover: region eu",
 		"effects: at calls, at out, route write", "effects: at orders, route write",
 		"ordered: at calls, writes price", "drains: at calls, route write", "conserved: audit total, route write", "conserved: audit fold",
-		"conserved", "shed: route read", "health: link calls, link out", "skew: link calls, link out, route read", "growth: target started", "slo: route read", "soon.enough_1", "backoff: link calls", "alert",
+		"conserved", "shed: route read", "health: link calls, link out", "skew: link calls, link out, route read", "growth: target started", "growth: route read",
+		"slo: route read", "soon.enough_1", "backoff: link calls", "alert",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("titles (-want +got):\n%s", diff)

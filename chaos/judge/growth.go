@@ -21,7 +21,7 @@ import (
 // through those, as far as their ups and downs leave it open, and as far as the end lies
 // off the line. It is not refuted while the growth slows down: that may end.
 type Grows struct {
-	Target string `yaml:"target"` // The target that is weighed, which the run starts itself; needed for rss, fds and threads.
+	Target string `yaml:"target"` // The target that is weighed, which the run starts itself; rss, fds and threads need one. Absent means none.
 	// Its memory grows by at most so much, after it has warmed up; absent is not judged.
 	RSS *unit.SizeGrowth `yaml:"rss"`
 	// Its open descriptors grow by at most so many; absent is not judged.
@@ -31,9 +31,9 @@ type Grows struct {
 	// The median of the route's times grows by at most such a share of what it is at first, by itself and not with the
 	// control; absent is not judged.
 	P50   *unit.ShareGrowth `yaml:"p50"`
-	Route string            `yaml:"route"` // The route of which p50 speaks.
+	Route string            `yaml:"route"` // The route of which p50 speaks, which needs one; absent means none.
 	// A route to what does not get slower, like a reference dependency without a fault: as the host slows it, it may have
-	// slowed the other. p50 needs one.
+	// slowed the other. p50 needs one; absent means none.
 	Control string `yaml:"control"`
 	// Over how long the least counts: longer than a round of the target's garbage collector takes. Absent means 30s.
 	Troughs time.Duration `yaml:"troughs"`

@@ -134,7 +134,7 @@ func (k schemaKey) takes(key string) string {
 	case k.Pattern == "":
 		return "a word"
 	}
-	for _, example := range []string{"500ms", "95%", "800/s", "10MiB/h", "3/h"} {
+	for _, example := range []string{"500ms", "95%", "800/s", "10MiB/h", "10%/h", "3/h"} {
 		if regexp.MustCompile(k.Pattern).MatchString(example) {
 			return "like " + example
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stormctl/stormctl/reports"
+	"github.com/stormctl/stormctl/targets/reference"
 )
 
 // completed is what the shell is told for the last of some words: values, then
@@ -30,7 +31,7 @@ func TestCompletion(t *testing.T) {
 		{"judge ", ":16"},
 		{"report ", ":16"},
 		{"watch ", ":16"},
-		{"target ", "frontend page store worker rpc dependency :4"},
+		{"target ", strings.Join(reference.Names(), " ") + " :4"},
 		{"load ", ":4"}, // a URL
 		{"run --report ", strings.Join(reports.Formats(), " ") + " :4"},
 		{"run --report json,", "json," + strings.Join(reports.Formats(), " json,") + " :4"},

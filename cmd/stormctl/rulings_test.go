@@ -70,7 +70,7 @@ var refutedBy = map[string]string{
 	"backlog-no-headroom": "drains", "backlog-drops-oldest": "drains", "backlog-acks-first": "drains",
 	"saga-no-compensation": "conserved", "saga-compensates-twice": "conserved", "saga-forgets-on-crash": "conserved",
 	"saga-treats-timeout-as-failure": "conserved",
-	"cap-serializable": "linearizable",
+	"cap-serializable":               "linearizable",
 }
 
 // libraries are the sound examples with the other libraries people use.
