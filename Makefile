@@ -53,7 +53,7 @@ test: export GORACE ?= atexit_sleep_ms=50
 test: deps ## everything, with the race detector
 	$(GO) vet ./...
 	$(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
-	$(GO) test -vet=off -timeout 25m -parallel 2 -run '$(MEASURED)' ./cmd/stormctl
+	$(GO) test -vet=off -timeout 25m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
 	$(GO) test -vet=off -race -timeout 20m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
 	$(GO) test -vet=off -race -timeout 25m -parallel 2 -skip '$(MEASURED)' ./cmd/...

@@ -129,7 +129,7 @@ func rulingCases(t *testing.T) []rulingCase {
 
 // Each flaw refutes exactly its own claim, the sound services none. A wrong
 // ruling is wrong at once. One that was left open is tried again once all others
-// are through: two at a time may be more than the machine has cores for.
+// are through: four at a time may be more than the machine has cores for.
 func TestHarnessRefutes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every example")
