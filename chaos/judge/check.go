@@ -12,7 +12,7 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed alert.go available.go backoff.go breaker.go bulkhead.go connections.go conserved.go drains.go durable.go effects.go ejection.go failover.go
+//go:embed alert.go available.go backoff.go breaker.go bulkhead.go connections.go conserved.go drains.go durable.go effects.go health.go failover.go
 //go:embed fanout.go fresh.go growth.go linearizable.go ordered.go recovery.go retry.go shed.go skew.go slo.go stampede.go stands.go steady.go timeout.go
 var Source embed.FS
 

@@ -2,274 +2,352 @@ package judge
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/load"
 )
 
-// Whether the harness was well is known in one place, load.Checkup. What that
-// means is asked here, per claim and for the stretch of the run that it rests
-// on: one trouble leaves a claim with no evidence, another makes its intervals
-// wider, a third does not touch it. A claim that holds in a run whose harness
-// was unwell says why it does.
-
-// leaning is on what a claim rests, beside the counts that all rest on.
-type leaning uint8
-
-const (
-	onDue   leaning = 1 << iota // times since requests were due
-	onTimes                     // times of the link, or between callers and link, which the host's noise blurs
-	onLoad                      // that the load was the one that was declared
-	onWell                      // nothing but what was due and had ended in stretches in which the harness was well
-	onAge                       // times between requests, which no noise makes seem longer than they were
-)
-
-// lateLoad is how late a hundredth of the requests may have been sent for the
-// load to be the one that was declared.
-const lateLoad = 100 * time.Millisecond
-
-// blind says why there is no evidence of what happened in [from, to]: "" if
-// there is.
-func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
-	if end := horizon(run); run.Partial && end < to {
-		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
-	}
-	if why := incomplete(run); why != "" {
-		return why
-	}
-	until := ended(run, from, to)
-	if still, at := run.StoodStill(from, until); still > 0 {
-		return fmt.Sprintf("the harness stood still for %s around %s: what the system did meanwhile was not seen, and what it did next "+
-			"was done under the burst of what had been due", short(still), short(at))
-	}
-	if why := otherLoad(run, from, to); leans&onLoad != 0 && why != "" {
-		return why
-	}
-	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise {
-		return fmt.Sprintf("Go stopped the harness for %s to collect garbage, longer than the noise of %s that times are known within",
-			short(pause), short(noise))
-	}
-	return ""
-}
-
-// incomplete says why the records are not those that the run made: "" if they are.
-func incomplete(run *evidence.Run) string {
-	if flaws := flawText(run); flaws != "" {
-		return fmt.Sprintf("the evidence is not what the run recorded (%s), so that counts are in doubt: rule on a copy that is whole, "+
-			"or repeat the run", flaws)
-	}
-	if n := lost(run); n > 0 {
-		return fmt.Sprintf("%d evidence records were lost%s, so that counts are in doubt", n, lostWhere(run))
-	}
-	return ""
-}
-
-// otherLoad says why the load of [from, to] was not the one that was declared:
-// "" if it was.
-func otherLoad(run *evidence.Run, from, to time.Duration) string {
-	late, at := lateness(run, from, ended(run, from, to))
-	if late <= lateLoad {
-		return ""
-	}
-	return fmt.Sprintf("the harness was late: 1%% of the requests around %s were sent more than %s after they were due, so that the "+
-		"load was another one", short(at), short(late))
-}
-
-// lost is how many records are missing. A torn last line of a run that was cut
-// is none of them: evidence.Read leaves it out, and it lies beyond the horizon.
-func lost(run *evidence.Run) uint64 {
-	var lost uint64
-	for _, n := range run.Lost {
-		lost += n
-	}
-	for _, t := range run.Ticks {
-		lost = max(lost, t.Lost)
-	}
-	return lost
-}
-
-// flawText names what is wrong with which file, and since which second.
-func flawText(run *evidence.Run) string {
-	texts := make([]string, len(run.Flaws))
-	for i, f := range run.Flaws {
-		texts[i] = f.String()
-	}
-	return strings.Join(texts, "; ")
-}
-
-// lostWhere names the files that lack records.
-func lostWhere(run *evidence.Run) string {
-	var files []string
-	for _, file := range slices.Sorted(maps.Keys(run.Lost)) {
-		if strings.ContainsAny(file, "/.") {
-			files = append(files, fmt.Sprintf("%s: %d", file, run.Lost[file]))
-		}
-	}
-	if len(files) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(files, "; ") + ")"
-}
-
-// ended is when the last request that was due in [from, to] had ended: what the
-// harness suffered until then bears on them. A second's figures are of what
-// ended in it.
-func ended(run *evidence.Run, from, to time.Duration) time.Duration {
-	last := to
-	for _, s := range run.Window(from, to) {
-		last = max(last, s.Done)
-	}
-	return last
-}
-
-// lateness is how late the harness sent a hundredth of the requests in the worst
-// second of [from, to], and when that was. A hiccup of the host explains it, but
-// excuses nothing: the system saw another load than the one that was declared.
-func lateness(run *evidence.Run, from, to time.Duration) (late, at time.Duration) {
-	for _, t := range run.TicksIn(from, to) {
-		if l := t.LateP99.Duration(); l > late {
-			late, at = l, t.At
-		}
-	}
-	return late, at
-}
-
-func longestPause(run *evidence.Run, from, to time.Duration) (pause time.Duration) {
-	for _, t := range run.TicksIn(from, to) {
-		pause = max(pause, t.Pause.Duration())
-	}
-	return pause
-}
-
-// blur is by how much the times of callers in [from, to] may be too long: by
-// what the host did, to a system of several processes too, and by what the
-// harness itself did to those of its event loops and of its runtime.
-func blur(run *evidence.Run, from, to time.Duration) time.Duration {
-	blur := max(run.Noise(from, to), run.Turn(from, to))
-	for _, t := range run.TicksIn(from, to) {
-		blur = max(blur, t.LateP99.Duration(), t.Pause.Duration())
-	}
-	return blur
-}
-
-// despite says why a claim that rests on some stretches of a run holds although
-// the harness was not well in it, or a target ended by itself: "" if neither
-// is so. It is false if the claim does not stand, and says why not.
-func despite(run *evidence.Run, rested []stretch, leans leaning) (why string, stands bool) {
-	var whys []string
-	say := func(why string) {
-		if !slices.Contains(whys, why) {
-			whys = append(whys, why)
-		}
-	}
-	switch unwell := len(run.Problems(0, run.End)) > 0; {
-	case unwell && leans&onWell != 0:
-		say("what was due or under way while the harness was not well counts neither way")
-	case unwell:
-		inside := troubles(run, rested)
-		if len(inside) == 0 {
-			say("the harness was well " + when(rested) + ", which it rests on")
-		}
-		for _, trouble := range inside {
-			why := immune(run, rested, leans, trouble)
-			if why == "" {
-				return "the harness was not well, in a way that leaves it open what was seen", false
-			}
-			say(why)
-		}
-	}
-	var last time.Duration
-	for _, s := range rested {
-		last = max(last, s.to)
-	}
-	_, after := died(run, last)
-	for _, d := range after {
-		say(deathText(d) + ", after what it rests on")
-	}
-	return strings.Join(whys, "; "), true
-}
-
-// troubles are those that bear on some stretches of a run, each once.
-func troubles(run *evidence.Run, rested []stretch) []load.Trouble {
-	var all []load.Trouble
-	for _, s := range rested {
-		for _, p := range run.Problems(s.from, ended(run, s.from, s.to)) {
-			all = append(all, p.Trouble)
-		}
-		// Arrivals are given up at the end, long after they were due.
-		if slices.ContainsFunc(run.Window(s.from, s.to), func(x load.Sample) bool { return x.Outcome == load.Unsent && !run.Skips }) {
-			all = append(all, load.TroubleUnsent)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// when prints stretches: "from 0 µs to 2 s and from 5 s to 8 s".
-func when(rested []stretch) string {
-	var texts []string
-	for _, s := range rested {
-		texts = append(texts, fmt.Sprintf("from %s to %s", short(s.from), short(s.to)))
-	}
-	return strings.Join(texts, " and ")
-}
-
-// immune says why a trouble does not shake what held: it does not bear on it,
-// can only have made it harder to hold, or is within the intervals already. ""
-// is no reason: it does not stand.
+// Health claims that instances are called by their health: one that is lost is ejected, one that is
+// back is called again, and no loss that they share takes all of them out.
 //
-//	trouble           bears on                              and what is done about it
-//	lost              every count                           blind: nothing stands
-//	starved, unsent   goodput, and quantiles of times       not sent counts as failed, and as an endless time
-//	late, limited     times since due; the load             a bound above is met by what is too long; blind beyond lateLoad
-//	busy              the times of callers                  as late
-//	paused            every time                            blind beyond the noise, within it as a hiccup
-//	stalled, crowded  every time; calls that time out       Noise is in the intervals; what failed, failed
-//	still             all that was not seen                 blind: nothing stands
-func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Trouble) string {
-	switch trouble {
-	case load.TroubleLate, load.TroubleLimited:
-		if leans&onDue == 0 {
-			return "requests were sent late, but nothing in it counts from when they were due"
+// A call is one that carries the id of a request; the health checks themselves carry none. An instance
+// is lost while a fault takes all calls to it, and to no other of them: by the links, or by the
+// targets that these lead to.
+type Health struct {
+	Links Links `yaml:"links"` // The links that lead to instances of one service, two at least.
+	// At most so long after an instance is lost it is called for the last time; absent is not judged.
+	OutWithin time.Duration `yaml:"out_within"`
+	// At most so long after an instance is healed it is called again; absent is not judged.
+	BackWithin time.Duration `yaml:"back_within"`
+	// At least so many instances are called in every second from the first fault on; absent is not judged.
+	Keeps int `yaml:"keeps"`
+}
+
+// What it takes to speak of an instance that is not called.
+const (
+	leastElsewhere = 20 // calls to the others meanwhile
+	leastExpected  = 10 // calls of its own, by its part before the first fault
+)
+
+func (c Health) String() string {
+	var parts []string
+	if c.OutWithin > 0 {
+		parts = append(parts, "out within "+short(c.OutWithin))
+	}
+	if c.BackWithin > 0 {
+		parts = append(parts, "back within "+short(c.BackWithin))
+	}
+	if c.Keeps > 0 {
+		parts = append(parts, fmt.Sprintf("at least %d are called", c.Keeps))
+	}
+	return fmt.Sprintf("health of %s: %s", c.Links, strings.Join(parts, ", "))
+}
+
+// Judge implements Claim.
+func (c Health) Judge(run *evidence.Run) Verdict {
+	f := find(run, c, "health")
+	f.over(c.Links...)
+	ids := false
+	for _, name := range c.Links {
+		link := run.Links[name]
+		if link == nil {
+			f.open("", noLink, name)
+			return f.verdict()
 		}
-		return "requests were sent late, which makes times since they were due longer, and those met their bounds all the same"
-	case load.TroubleBusy:
-		if leans&onDue == 0 {
-			return "an event loop had no time left, but nothing in it counts from when requests were due"
+		ids = ids || propagates(link)
+	}
+	f.rests(0, horizon(run), onTimes)
+	if !ids {
+		f.open("", "no call over %q carries the id of a request, so that calls cannot be told from health checks: "+
+			"let the system pass on X-Request-Id or traceparent", c.Links)
+		return f.verdict()
+	}
+	losses := c.losses(f)
+	c.judgeOut(f, losses)
+	c.judgeBack(f, losses)
+	c.judgeKeeps(f)
+	for _, name := range c.Links {
+		f.show(func() Exhibit { return c.callsOver(run, run.Links[name]) })
+	}
+	return f.verdict()
+}
+
+// ejection is what became of one instance that was lost.
+type ejection struct {
+	link      *evidence.Link
+	span      span
+	out       Interval // from the loss to the last call before the healing
+	lastID    uint64   // of that call; 0 if there was none
+	back      Interval // from the healing to the first call after it
+	firstID   uint64   // of that
+	elsewhere int      // calls to the others between the last call and the healing
+}
+
+// losses follows each instance through each of its losses.
+func (c Health) losses(f *finding) (all []ejection) {
+	run := f.run
+	end := horizon(run)
+	for _, name := range c.Links {
+		link := run.Links[name]
+		lost := func(x evidence.Injection) bool { _, ok := lossOf(&x); return ok && onPath(link, x) }
+		for _, s := range episodes(run, -1, lost) {
+			if why := c.spoilt(run, name, s); why != "" {
+				f.remark("out_within", "the fault on %q at %s does not count: %s", name, short(s.from), why)
+				continue
+			}
+			e := ejection{link: link, span: s, out: exactly(0)}
+			noise := run.Noise(s.from, s.to)
+			last := s.from
+			for i, window := 0, link.Window(s.from, s.to); i < len(window); i++ {
+				if x := &window[i]; x.ID != 0 {
+					last, e.lastID = x.Begin, x.ID
+				}
+			}
+			e.elsewhere = c.elsewhere(run, name, last, s.to)
+			e.out = interval(max(0, last-s.from-noise), last-s.from)
+			if e.elsewhere < leastElsewhere {
+				e.out.High = math.Inf(1)
+			}
+			e.back = c.backAfter(run, link, s, end, &e.firstID)
+			all = append(all, e)
 		}
-		return "an event loop had no time left, which makes the times of callers longer, and those met their bounds all the same"
-	case load.TroubleStalled, load.TroubleCrowded, load.TroublePaused:
-		if leans == 0 {
-			return "the host was busy, but nothing in it is a time"
+	}
+	return all
+}
+
+// backAfter is how long after a healing an instance was called again.
+func (c Health) backAfter(run *evidence.Run, link *evidence.Link, s span, end time.Duration, first *uint64) Interval {
+	until := end
+	for _, f := range run.Faults {
+		if f.Injected >= s.to {
+			until = min(until, f.Injected)
 		}
-		if leans == onAge {
-			return "the host was busy, which made times longer, and none seem longer than it was"
+	}
+	for i, window := 0, link.Window(s.to, until); i < len(window); i++ {
+		if x := &window[i]; x.ID != 0 {
+			*first = x.ID
+			return interval(max(0, x.Begin-s.to-run.Noise(s.to, x.Begin)), x.Begin-s.to)
 		}
-		var noise time.Duration
-		for _, s := range rested {
-			noise = max(noise, run.Noise(s.from, s.to))
+	}
+	return Interval{float64(max(0, until-s.to-run.Noise(s.to, until))), math.Inf(1)}
+}
+
+// spoilt says why a fault does not show an instance that is lost; "" if it does.
+func (c Health) spoilt(run *evidence.Run, name string, s span) string {
+	for i := range s.faults {
+		if s.faults[i].Does().Refuses {
+			return "calls that are refused leave no record: errors, reset or hang would show them"
 		}
-		return fmt.Sprintf("the host was busy: a time may be up to %s too long, and its interval is as wide as the host was busy then",
-			short(noise))
-	case load.TroubleStarved, load.TroubleUnsent:
-		return "arrivals that were never sent count as failed, or were not needed for it"
+	}
+	for _, other := range c.Links {
+		for _, x := range run.Faults {
+			if other != name && x.Injected >= 0 && x.Injected < s.to && (x.Healed < 0 || x.Healed > s.from) && onPath(run.Links[other], x) {
+				return "another instance was lost meanwhile"
+			}
+		}
+	}
+	own, calls, hit := s.faults[0], 0, 0
+	if own.OnTarget() || !own.Does().Marks {
+		return ""
+	}
+	for i, window := 0, run.Links[name].Window(s.from, s.to); i < len(window); i++ {
+		calls++
+		if s.hit(&window[i]) {
+			hit++
+		}
+	}
+	if hit < calls-calls/20 {
+		return fmt.Sprintf("it took only %d of %s", hit, were(calls, "call", "calls"))
 	}
 	return ""
 }
 
-// goneText says which agents were lost, so that nothing holds: a load without their
-// share is another one than was declared; "" if none was.
-func goneText(run *evidence.Run) string {
-	if len(run.Gone) == 0 {
-		return ""
+// elsewhere counts the calls to other instances in [from, to).
+func (c Health) elsewhere(run *evidence.Run, name string, from, to time.Duration) (n int) {
+	for _, other := range c.Links {
+		if other == name {
+			continue
+		}
+		for i, window := 0, run.Links[other].Window(from, to); i < len(window); i++ {
+			if window[i].ID != 0 {
+				n++
+			}
+		}
 	}
-	texts := make([]string, len(run.Gone))
-	for i, g := range run.Gone {
-		texts[i] = fmt.Sprintf("agent %s was lost at %s (%s)", g.Agent, short(g.At), g.Text)
+	return n
+}
+
+const noLoss = "no fault took all calls to one of %q while the others were well: add errors, reset, hang or kill of one"
+
+// judgeOut rules on the slowest ejection.
+func (c Health) judgeOut(f *finding, losses []ejection) {
+	if c.OutWithin == 0 {
+		return
 	}
-	return strings.Join(texts, ", ") + ", and its share of the load was not sent from then on: run it again"
+	if len(losses) == 0 {
+		f.open("out_within", noLoss, c.Links)
+		return
+	}
+	seen, worst := exactly(0), losses[0]
+	for _, e := range losses {
+		if e.out.Low >= seen.Low {
+			worst = e
+		}
+		seen = Interval{max(seen.Low, e.out.Low), max(seen.High, e.out.High)}
+	}
+	f.numbers.AddTime("out_after", time.Duration(worst.out.Low))
+	m := measure{name: "out_within", unit: timed, seen: seen, allowed: atMost(c.OutWithin), sample: len(losses), ids: []uint64{worst.lastID},
+		says: fmt.Sprintf("%q was lost at %s and called for the last time after %s", worst.link.Name, short(worst.span.from),
+			timed.span(worst.out)),
+		hidden: noiseText(f.run.Noise(worst.span.from, worst.span.to))}
+	if worst.elsewhere < leastElsewhere {
+		m.hidden = fmt.Sprintf("the healing: after that only %s went to the others, and %d would tell", were(worst.elsewhere, "call",
+			"calls"), leastElsewhere)
+		m.settle = "let the fault last for longer, or offer more"
+	}
+	f.rule(m)
+}
+
+// judgeBack rules on the slowest return.
+func (c Health) judgeBack(f *finding, losses []ejection) {
+	if c.BackWithin == 0 {
+		return
+	}
+	seen, n, worst := exactly(0), 0, ejection{}
+	for _, e := range losses {
+		if !e.span.healed || e.elsewhere < leastElsewhere {
+			continue // it was not seen to be out
+		}
+		if n++; n == 1 || e.back.Low >= worst.back.Low {
+			worst = e
+		}
+		seen = Interval{max(seen.Low, e.back.Low), max(seen.High, e.back.High)}
+	}
+	if n == 0 {
+		f.open("back_within", "no instance was seen to be out and was then healed: "+
+			"let a fault on one of %q last for longer, and end before the load does", c.Links)
+		return
+	}
+	says := fmt.Sprintf("%q was healed at %s and called again after %s", worst.link.Name, short(worst.span.to), timed.span(worst.back))
+	if math.IsInf(worst.back.High, 1) {
+		says = fmt.Sprintf("%q was healed at %s and not called again in %s", worst.link.Name, short(worst.span.to), timed.print(worst.back.Low))
+	}
+	f.rule(measure{name: "back_within", unit: timed, seen: seen, allowed: atMost(c.BackWithin), sample: n,
+		ids: []uint64{worst.firstID}, says: says,
+		hidden: noiseText(f.run.Noise(worst.span.to, horizon(f.run))), settle: "a longer run after the healing, or a quieter host, would tell"})
+}
+
+// judgeKeeps rules on how few instances were called in any second.
+func (c Health) judgeKeeps(f *finding) {
+	if c.Keeps == 0 {
+		return
+	}
+	run, first, end := f.run, firstInjection(f.run), horizon(f.run)
+	if first >= end {
+		f.open("keeps", "no fault was in force: add one on something that the instances share")
+		return
+	}
+	usual := c.usual(run, first)
+	seen, n, when := Interval{math.Inf(1), math.Inf(1)}, 0, time.Duration(0)
+	for at := first; at+time.Second <= end; at += time.Second {
+		one, told := c.called(run, usual, at)
+		if !told {
+			continue
+		}
+		if n++; one.High < seen.High {
+			when = at
+		}
+		seen = Interval{min(seen.Low, one.Low), min(seen.High, one.High)}
+	}
+	if n == 0 {
+		f.open("keeps", "in no second since the first fault were there enough requests to tell an instance that is not called from chance: "+
+			"offer more")
+		return
+	}
+	f.numbers.Add("called_least", seen.High)
+	f.rule(measure{name: "keeps", seen: seen, allowed: atLeast(c.Keeps), sample: n,
+		says: fmt.Sprintf("%.0f of %d instances were called in each second at least, in that from %s on no more", seen.High,
+			len(c.Links), short(when)),
+		hidden: "seconds with so few requests that an instance may lack calls by chance", settle: "offer more"})
+	if !c.shared(run) {
+		f.remark("keeps", "nothing was lost that the instances share: a fault on a link from one of them would show what that does")
+	}
+}
+
+// usual is how many calls each instance gets for an arrival, before the first fault.
+func (c Health) usual(run *evidence.Run, first time.Duration) []float64 {
+	due := float64(max(1, len(run.Window(0, first))))
+	parts := make([]float64, len(c.Links))
+	for i, name := range c.Links {
+		for k, window := 0, run.Links[name].Window(0, first); k < len(window); k++ {
+			if window[k].ID != 0 {
+				parts[i] += 1 / due
+			}
+		}
+	}
+	return parts
+}
+
+// called is how many instances were called in the second from at on. It is false where no more can be told of any.
+func (c Health) called(run *evidence.Run, usual []float64, at time.Duration) (n Interval, told bool) {
+	due := float64(len(run.Window(at, at+time.Second)))
+	for i, name := range c.Links {
+		was := false
+		for k, window := 0, run.Links[name].Window(at, at+time.Second); k < len(window) && !was; k++ {
+			was = window[k].ID != 0
+		}
+		enough := usual[i]*due >= leastExpected
+		told = told || was || enough
+		switch {
+		case was:
+			n = Interval{n.Low + 1, n.High + 1}
+		case !enough:
+			n.High++
+		}
+	}
+	return n, told
+}
+
+// shared reports whether a fault took something away that the instances call.
+func (c Health) shared(run *evidence.Run) bool {
+	for _, f := range run.Faults {
+		if _, lost := lossOf(&f); !lost || f.Injected < 0 {
+			continue
+		}
+		for _, l := range run.Links {
+			if l == nil || !onPath(l, f) {
+				continue
+			}
+			for _, name := range c.Links {
+				if l.From == run.Links[name].To {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// callsOver is how many calls an instance got, a second.
+func (c Health) callsOver(run *evidence.Run, link *evidence.Link) Exhibit {
+	end := horizon(run)
+	step := max(250*time.Millisecond, (end/MaxSamples+time.Millisecond)/time.Millisecond*time.Millisecond)
+	counts := make([]float64, end/step)
+	for i := range link.Exchanges {
+		if x := &link.Exchanges[i]; x.ID != 0 && x.Begin >= 0 && int(x.Begin/step) < len(counts) {
+			counts[x.Begin/step]++
+		}
+	}
+	if len(counts) == 0 {
+		return Exhibit{}
+	}
+	sum, points := 0.0, make([]Point, len(counts))
+	for i, n := range counts {
+		sum += n
+		points[i] = Point{At: evidence.Seconds(time.Duration(i)*step + step/2), Y: n / step.Seconds()}
+	}
+	return Exhibit{Kind: KindGrowth, Title: fmt.Sprintf("calls of requests over %s, a second", link.Name),
+		Growth: &Growth{Of: "calls over " + link.Name, Unit: "per_s", Points: points, At0: sum / (time.Duration(len(counts)) * step).Seconds()}}
 }

@@ -78,6 +78,23 @@ func (i Interval) against(b Bound) Ruling {
 	}
 }
 
+// worst is the index of the interval whose ruling is the worst, of equals the
+// one that lies highest; -1 if there is none.
+func worst(seen []Interval, allowed Bound) int {
+	found := -1
+	for i, s := range seen {
+		if found < 0 {
+			found = i
+			continue
+		}
+		was, is := seen[found].against(allowed), s.against(allowed)
+		if is > was || is == was && s.High > seen[found].High {
+			found = i
+		}
+	}
+	return found
+}
+
 // Unit says what a figure counts. Durations are nanoseconds inside of this
 // package, and milliseconds where they are written.
 type Unit uint8

@@ -2,40 +2,11 @@ package judge
 
 import (
 	"fmt"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 )
-
-// ranked is where the q-quantile lies of what the values are a sample of: between
-// two of them by their order, with a chance of 95% on either side. With too few
-// for that on a side it has no end there: no 99th percentile is known from above
-// by fewer than 299.
-func ranked(values []time.Duration, q float64) Interval {
-	n := float64(len(values))
-	if n == 0 {
-		return anything()
-	}
-	ordered := slices.Clone(values)
-	slices.Sort(ordered)
-	seen := anything()
-	half := 1.645 * math.Sqrt(n*q*(1-q))
-	if low := int(math.Floor(n*q - half)); low >= 1 {
-		seen.Low = float64(ordered[low-1])
-	}
-	if math.Pow(q, n) > 0.05 {
-		return seen
-	}
-	high := min(int(math.Ceil(n*q+half)), len(ordered)-1)
-	seen.High = float64(ordered[high])
-	return seen
-}
-
-// fewestRanked is how many values tell a 99th percentile from above: 0.99²⁹⁹ is 5%.
-const fewestRanked = 299
 
 // judgeRejects rules on how fast callers were rejected. The time since they were
 // due is an upper bound, whatever they waited for; the time since they were sent,

@@ -5,23 +5,6 @@ import (
 	"time"
 )
 
-// worst is the index of the interval whose ruling is the worst, of equals the
-// one that lies highest; -1 if there is none.
-func worst(seen []Interval, allowed Bound) int {
-	found := -1
-	for i, s := range seen {
-		if found < 0 {
-			found = i
-			continue
-		}
-		was, is := seen[found].against(allowed), s.against(allowed)
-		if is > was || is == was && s.High > seen[found].High {
-			found = i
-		}
-	}
-	return found
-}
-
 // allOf is what observations of one figure leave together; false if they
 // contradict one another.
 func allOf(seen []Interval) (both Interval, ok bool) {
