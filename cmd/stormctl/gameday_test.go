@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -393,7 +394,9 @@ func TestGamedayKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gather(t, strings.NewReplacer("links:", "  other: {url: \"http://127.0.0.1:9\", pid_file: "+pid+"}\nlinks:",
+	server := httptest.NewServer(http.NotFoundHandler()) // a target is asked whether it is there
+	t.Cleanup(server.Close)
+	g := gather(t, strings.NewReplacer("links:", "  other: {url: \""+server.URL+"\", pid_file: "+pid+"}\nlinks:",
 		"palette:\n", "palette:\n    - {name: other stands still, on: other, for: 10m, pause: {}}\n").Replace(gamedayFile)+
 		"limits: {processes: ["+program+"]}\n")
 	_, operator := g.begin()
