@@ -97,13 +97,6 @@ func TestRunEndsWithoutItsGuardian(t *testing.T) {
 	}
 }
 
-func exitCodeOf(err error) int {
-	if exit, ok := err.(*exec.ExitError); ok {
-		return exit.ExitCode()
-	}
-	return 0
-}
-
 func TestStopFileEndsTheRun(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

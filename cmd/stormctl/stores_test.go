@@ -207,3 +207,10 @@ func TestRecreateIsRefusedAsOftenAsTheServerSays(t *testing.T) {
 		t.Errorf("%v refused, and PostgreSQL says %d: %s", refused, said, v.Reason)
 	}
 }
+
+func exitCodeOf(err error) int {
+	if exit, ok := err.(*exec.ExitError); ok {
+		return exit.ExitCode()
+	}
+	return 0
+}
