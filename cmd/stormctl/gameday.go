@@ -67,7 +67,7 @@ begins it; events that the file has under chaos: are left out.
 Everything that is done is in journal.jsonl of the run directory, with who and
 when, each line with the hash of the one before. What is injected is evidence like
 in any run: the claims are ruled on at the end, and the exit code is that of run.`,
-		Example: `  stormctl gameday examples/gameday.yaml --set load.duration=1h
+		Example: `  stormctl gameday examples/fallback.yaml --set load.duration=1h
   stormctl gameday verify runs/gameday-20261129-140000
   stormctl gameday export runs/gameday-20261129-140000 > again.yaml`,
 		Args: exactly("FILE"),
