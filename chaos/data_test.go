@@ -101,7 +101,7 @@ func runShop(t *testing.T, s *shop) (*result.Result, *evidence.Run) {
 	s.price = map[string][]string{}
 	server := httptest.NewServer(s)
 	defer server.Close()
-	r, err := runText(t, strings.Replace(shopExperiment, "URL", server.URL, -1))
+	r, err := runText(t, strings.ReplaceAll(shopExperiment, "URL", server.URL))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func (s *soak) bound(x *experiment.Experiment, h *evidence.Header, faults timeli
 	files := int64(1 + len(h.Links))
 	evidenceBound := min(int64(x.Soak.Settled().Disk), n*files*most) + min(n, openChapters+1)*files*most
 	routes := int64(len(h.Routes))
-	lines := int64(1+2*routes) + int64(len(h.Links))
+	lines := 1 + 2*routes + int64(len(h.Links))
 	logs := secondsKept(s.plan.End) * (boundOfTick*(1+routes+int64(len(h.Links))) + boundOfLine*lines)
 	var injections int64
 	for _, e := range faults {

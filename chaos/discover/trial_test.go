@@ -144,13 +144,13 @@ func TestClaimsCanBePasted(t *testing.T) {
 // The plan beside the claims can decide them, of whatever was found.
 func TestPlanDecidesTheClaims(t *testing.T) {
 	timeout := Findings{Subject: pay, Success: 1, Timeout: figure(995, 1000), Longest: figure(1000, 1010)}
-	retries, breaker, bulkhead, share := timeout, timeout, timeout, timeout
+	retries, breaker, bulkhead := timeout, timeout, timeout
 	retries.Attempts, retries.RetryAfter = figure(4, 4), figure(1000, 1300)
 	retries.Causes = map[Cause]Retried{503: {9, 9}, 404: {5, 0}, 500: {5, 0}, 0: {7, 7}}
 	retries.Waits = []Wait{{figure(98, 100), figure(150, 152), 20}, {figure(198, 200), figure(300, 303), 20}}
 	breaker.Opened, breaker.Failures, breaker.Open, breaker.Probes = true, figure(3, 5), figure(1990, 2010), figure(1, 1)
 	breaker.Rejects, breaker.Closes = figure(0, 4), figure(10, 90)
-	share = breaker
+	share := breaker
 	yes := true
 	share.ByShare, share.Share, share.Window = &yes, figure(0.49, 0.51), figure(9500, 10500)
 	bulkhead.Limit = figure(40, 40)

@@ -63,7 +63,7 @@ func countLines(dir, name string) (n int, size int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was read only
 	buf := make([]byte, readBuffer)
 	for {
 		k, err := f.Read(buf)
@@ -307,8 +307,8 @@ func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, 
 	if err != nil {
 		return nil, state, err
 	}
-	defer f.Close()
-	if n > 1 { // the header is no record
+	defer func() { _ = f.Close() }() // it was read only
+	if n > 1 {                       // the header is no record
 		records = make([]T, 0, n-1)
 	}
 	checked := newCheckedReader(f, marks)

@@ -42,7 +42,7 @@ func (t *tail) read(dir string, each func(line []byte) error) error {
 			rest, err = input.Line(br, mostEvent)
 			line = append(line, rest...)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -85,7 +85,7 @@ func Start(t *testing.T) *Browser {
 	if b.socket, err = config.DialContext(ctx); err != nil {
 		t.Fatalf("speak to Chromium: %v%s", err, b.output())
 	}
-	t.Cleanup(func() { b.socket.Close() })
+	t.Cleanup(func() { _ = b.socket.Close() })
 	return b
 }
 

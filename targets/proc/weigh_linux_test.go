@@ -48,9 +48,7 @@ func TestWeighCountsDescendants(t *testing.T) {
 		t.Errorf("a shell with two children has %+v, we have %+v", w[shell], w[self])
 	}
 	var tree []int
-	for _, pid := range s.of[shell] {
-		tree = append(tree, pid)
-	}
+	tree = append(tree, s.of[shell]...)
 	for _, pid := range tree {
 		if p, err := os.FindProcess(pid); err == nil {
 			_ = p.Kill()

@@ -63,7 +63,7 @@ func (r *redisStore) replicated(ctx context.Context, do func(redis.Cmdable) erro
 		return do(r.client)
 	}
 	conn := r.client.Conn()
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // back to the pool
 	if err := do(conn); err != nil {
 		return err
 	}
