@@ -91,3 +91,17 @@ func TestSumOfGrowth(t *testing.T) {
 		}
 	}
 }
+
+// The least of a chapter is that of the last process of a target.
+func TestLeastOf(t *testing.T) {
+	tick := func(pid int, rss int64, files, threads int) evidence.Tick {
+		return evidence.Tick{Targets: map[string]evidence.TargetTick{"shop": {Pid: pid, RSS: rss, Files: files, Threads: threads}}}
+	}
+	got := LeastOf([]evidence.Tick{tick(1, 5, 1, 1), tick(2, 9, 4, 6), {}, tick(2, 7, 5, 5), tick(2, 8, 6, 7)})
+	if want := (evidence.TargetTick{Pid: 2, RSS: 7, Files: 4, Threads: 5}); len(got) != 1 || got["shop"] != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := LeastOf([]evidence.Tick{{}, {}}); got != nil {
+		t.Errorf("of what is not weighed %+v, want none", got)
+	}
+}
