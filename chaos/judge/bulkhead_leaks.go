@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
@@ -21,7 +22,7 @@ func (c Bulkhead) judgeLeaks(f *finding, link *evidence.Link, fills []saturation
 		c.lost(&m, link, slow[0], e, capacity, i+2)
 	}
 	last := slow[len(slow)-1]
-	if last.end < capacity && m.seen == exactly(0) {
+	if last.end < capacity && last.rejected.len() >= leastPlateau && m.seen == exactly(0) {
 		m.seen.High = float64(capacity - last.end)
 		m.says = fmt.Sprintf("it took %d calls at first, and towards the end of the last faults %d", capacity, last.end)
 		m.settle = "it may leak, which a further episode of faults would show"
@@ -84,12 +85,16 @@ func (c Bulkhead) lost(m *measure, link *evidence.Link, first, e saturation, cap
 }
 
 // shrank is by how many fewer calls than it took before the last calls of an
-// episode were turned away, while the link was busy; 0 if they were not. That is
-// no proof, for a breaker turns calls away too; a further episode tells.
+// episode were turned away, while the link was busy; 0 if they were not, or if as
+// many calls as ever were in progress later: then none was lost, and the system
+// gives places back late. It is no proof, for a breaker turns calls away too; a
+// further episode tells.
 func shrank(e saturation, capacity int) int {
-	last := e.rejected.levels[max(0, e.rejected.len()-2*leastPlateau):]
 	below, least := 0, capacity-max(2, capacity/10)
-	for _, level := range last {
+	for _, level := range slices.Backward(e.rejected.levels) {
+		if int(level) >= capacity {
+			break
+		}
 		if level > 0 && int(level) <= least {
 			below++
 		}

@@ -40,6 +40,8 @@ const (
 	needTurned     = 4   // requests rejected while probes are on their way
 	needFirst      = 50  // waits before a first retry
 	needWaits      = 20  // waits before a later one
+	needEven       = 150 // first waits that are spread, to tell how evenly
+	needSpread     = 200 // waits of any rank that are spread, to tell over how much time
 	needSpent      = 5   // calls that use up their attempts, and retries after a Retry-After
 	needHerd       = 30  // calls that fail at one instant
 	needDue        = 20  // requests during a fault, to speak of calls per request

@@ -92,11 +92,16 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 	if first < needFirst {
 		w.weak("base", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, first, needFirst),
 			"%s be retried, and at least %d first waits are needed", expected(first, "call would", "calls would"), needFirst)
+		return // what else is claimed of the waits is open with it
 	}
 	switch c.declared().growth {
 	case constant:
 	case geometric:
-		c.weighRank(w, "factor", "grow", 2, faults, patience)
+		k := 2
+		if c.Cap > 0 {
+			k = 3 // the second may be at the cap, unless the third is longer
+		}
+		c.weighRank(w, "factor", "grow", k, faults, patience)
 	case linear:
 		c.weighRank(w, "law", "grow", 2, faults, patience)
 	case decorrelated:
@@ -105,13 +110,8 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 	if c.Jitter > 0 || c.Law == "full" {
 		c.weighJitter(w, faults, patience)
 	}
-	if k := c.capped(); k > 1 {
-		if r, ok := w.retry(c.Link); ok && r.Attempts > 0 && r.Attempts <= k {
-			w.weak("cap", "", fmt.Sprintf("leave cap out, or claim it of a system that retries %d times or more", k),
-				"%d attempts have %s, and number %d would be the first as long as %s", r.Attempts, were(r.Attempts-1, "wait", "waits"), k, short(c.Cap))
-			return
-		}
-		c.weighRank(w, "cap", "reach "+short(c.Cap), k, faults, patience)
+	if k := c.capped(); k > 0 {
+		c.weighRank(w, "cap", "stop to grow at "+short(c.Cap), k+1, faults, patience)
 	}
 }
 
@@ -120,11 +120,20 @@ func (c Backoff) weighWaits(w *weighing, faults []retried, patience time.Duratio
 const leastSpread = 10 * time.Millisecond
 
 // weighJitter asks whether the waits that are to be seen often enough are spread
-// over more time than any host spreads them.
+// over more time than any host spreads them, and are so many that chance leaves
+// their ends, and whether they are spread evenly, no longer open.
 func (c Backoff) weighJitter(w *weighing, faults []retried, patience time.Duration) {
-	widest := c.spreads(1)
-	for k := 2; k <= 16 && reaching(faults, k, c.pace, patience) >= needFirst; k++ {
-		widest = max(widest, c.spreads(k))
+	first, f := reaching(faults, 1, c.pace, patience), longestOf(faults)
+	widest, all := c.spreads(1), first
+	for k := 2; k <= 16; k++ {
+		n := reaching(faults, k, c.pace, patience)
+		if n < needWaits {
+			break
+		}
+		all += n
+		if n >= needFirst {
+			widest = max(widest, c.spreads(k))
+		}
 	}
 	if widest < leastSpread {
 		part := "jitter"
@@ -133,10 +142,21 @@ func (c Backoff) weighJitter(w *weighing, faults []retried, patience time.Durati
 		}
 		w.weak(part, "", "let the system wait for longer, or the faults last until longer waits come",
 			"the waits that are to be seen are spread over %s, which any host does, and %s are needed", short(widest), short(leastSpread))
+		return
+	}
+	if first < needEven {
+		w.weak("law", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, first, needEven),
+			"%s be retried, and whether waits are spread evenly shows in %d first waits", expected(first, "call would", "calls would"), needEven)
+	}
+	if c.Jitter > 0 && all < needSpread {
+		w.weak("jitter", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, all, needSpread),
+			"%s to be seen often enough, and over how much time they are spread shows in %d",
+			expected(all, "wait is", "waits are"), needSpread)
 	}
 }
 
-// capped is the first wait that is as long as the cap; 0 if none is.
+// capped is the first wait that is as long as the cap; 0 if none is. That it is
+// the cap's doing shows in the one behind it, which does not grow.
 func (c Backoff) capped() int {
 	if c.Cap <= 0 {
 		return 0
@@ -154,13 +174,23 @@ func (c Backoff) capped() int {
 	return 0
 }
 
-// weighRank asks whether waits of a rank are to be seen often enough.
+// weighRank asks whether waits of a rank are to be seen often enough, if there are
+// any.
 func (c Backoff) weighRank(w *weighing, part, what string, k int, faults []retried, patience time.Duration) {
+	if r, ok := w.retry(c.Link); ok && r.Attempts > 0 && r.Attempts <= k {
+		w.weak(part, "", fmt.Sprintf("leave %s out, or claim it of a system that retries %d times or more", part, k),
+			"%d attempts have %s, and whether waits %s shows from wait number %d on", r.Attempts,
+			were(r.Attempts-1, "wait", "waits"), what, k)
+		return
+	}
 	if patience > 0 {
 		patience = max(1, patience-c.pace(k)) // the attempt after the wait must come too
 	}
+	// Where jitter spreads waits, chance leaves a gap of 5.3/n of the spread below
+	// the least of them (see scatter), and 4% are what is left of the tolerance.
+	need := max(needWaits, 150*float64(c.Jitter))
 	n := reaching(faults, k, c.pace, patience)
-	if n >= needWaits {
+	if n >= need {
 		return
 	}
 	f := longestOf(faults)
@@ -173,10 +203,10 @@ func (c Backoff) weighRank(w *weighing, part, what string, k int, faults []retri
 			"the load gives up before wait number %d is over, about %s after the first attempt", k, short(lasts+c.pace(k)))
 		return
 	}
-	need := lasts + time.Duration(1.5*needWaits/max(f.rate*math.Pow(f.share, float64(k)), 1e-3)*float64(time.Second))
-	w.weak(part, w.at(f.PlannedFault, "for"), fmt.Sprintf("let %s last %s or longer", w.at(f.PlannedFault, ""), roundUp(need)),
-		"whether waits %s shows from wait number %d on, and the faults are healed before: %s have one, and at least %d are needed", what, k,
-		expected(n, "call would", "calls would"), needWaits)
+	length := lasts + time.Duration(1.5*need/max(f.rate*math.Pow(f.share, float64(k)), 1e-3)*float64(time.Second))
+	w.weak(part, w.at(f.PlannedFault, "for"), fmt.Sprintf("let %s last %s or longer", w.at(f.PlannedFault, ""), roundUp(length)),
+		"whether waits %s shows from wait number %d on, and the faults are healed before: %s have one, and at least %.0f are needed", what, k,
+		expected(n, "call would", "calls would"), need)
 }
 
 // weighRetryAfter asks whether retries after a Retry-After are to be seen.

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -94,9 +95,12 @@ func (c Bulkhead) weighUnaffected(w *weighing, faults []PlannedFault) {
 			during += w.calls(Links{c.Link}, route, f.Injected, f.Healed)
 		}
 		if i == 0 {
-			part, during = "freed_within", needBaseline // only the time before is asked of it
+			during = math.Inf(1) // only the time before is asked of it
 		}
 		switch {
+		case before < needBaseline && i == 0:
+			c.unreturned(w, true, true, fmt.Sprintf("chaos[%d].at", index), "inject it later, or offer more",
+				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), named(route), needBaseline)
 		case before < needBaseline:
 			w.weak(part, fmt.Sprintf("chaos[%d].at", index), "inject it later, or offer more",
 				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), named(route), needBaseline)
@@ -104,13 +108,39 @@ func (c Bulkhead) weighUnaffected(w *weighing, faults []PlannedFault) {
 			f := last(faults)
 			w.weak(part, w.at(f, "for"), w.longer(f, during, needBaseline),
 				"%s of %s due while a fault is in force on %q, and at least %d are needed", dueText(during), named(route), c.Link, needBaseline)
+		case during < c.needGoodput():
+			f := last(faults)
+			w.weak("goodput", w.at(f, "for"), w.longer(f, during, c.needGoodput()),
+				"%s of %s due while a fault is in force on %q, and %.0f are needed to show that %.4g%% of its successes are kept",
+				dueText(during), named(route), c.Link, c.needGoodput(), 100*c.goodput())
 		}
+	}
+}
+
+// needGoodput is how many requests of another route must succeed, and no other
+// one come, to show that it kept its share of goodput.
+func (c Bulkhead) needGoodput() float64 {
+	share := c.goodput()
+	if share >= 1 {
+		return 0 // not one may fail, which needs no sample
+	}
+	return neededFor(share)
+}
+
+// unreturned is a weakness of what the time after a healing shows: that places
+// are given back in time, and that none is lost.
+func (c Bulkhead) unreturned(w *weighing, inTime, lost bool, key, turn, why string, args ...any) {
+	if inTime && c.FreedWithin > 0 {
+		w.weak("freed_within", key, turn, why, args...)
+	}
+	if lost && c.Limit > 0 {
+		w.weak("leaks", key, turn, why, args...)
 	}
 }
 
 // weighFreed asks whether the load goes on for long enough after each healing.
 func (c Bulkhead) weighFreed(w *weighing, faults []PlannedFault) {
-	need := 500*time.Millisecond + c.FreedWithin
+	need := freedWindow + c.FreedWithin
 	for _, f := range faults {
 		until, key, what := w.End, w.LengthKey, "the load ends"
 		overlapped := false
@@ -121,7 +151,7 @@ func (c Bulkhead) weighFreed(w *weighing, faults []PlannedFault) {
 			overlapped = overlapped || other.Injected <= f.Healed && other.Healed > f.Healed
 		}
 		if left := until - f.Healed; !overlapped && left < need {
-			w.weak("freed_within", key, fmt.Sprintf("leave %s or more after the healing at %s", roundUp(need+100*time.Millisecond), short(f.Healed)),
+			c.unreturned(w, true, left < freedWindow, key, fmt.Sprintf("leave %s or more after the healing at %s", roundUp(need+100*time.Millisecond), short(f.Healed)),
 				"%s %s after the healing, too soon to see whether places are given back within %s", what, short(left), short(c.FreedWithin))
 		}
 	}

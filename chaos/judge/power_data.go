@@ -63,10 +63,7 @@ func (c Fresh) Power(p Plan) []Weakness {
 // failing would hold the claim.
 func (c Available) Power(p Plan) []Weakness {
 	w := weighing{Plan: p}
-	need := float64(leastLost)
-	if s := c.success(); s < 1 {
-		need = max(need, math.Ceil(sureToHold*sureToHold*s/(1-s)))
-	}
+	need := neededFor(c.success())
 	for i, route := range c.Routes {
 		n, last := 0.0, -1
 		for _, f := range p.Faults {

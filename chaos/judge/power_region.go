@@ -52,7 +52,8 @@ func (c Failover) powerOfRegion(p Plan) []Weakness {
 	return w.found
 }
 
-// neededFor is how many requests it takes to show a share, if all of them succeed.
+// neededFor is how many requests it takes to show a share, if all of them succeed:
+// Wilson's lower bound for n of n is n/(n+z²).
 func neededFor(share float64) float64 {
 	if share >= 1 {
 		return leastLost

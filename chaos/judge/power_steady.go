@@ -62,7 +62,7 @@ func (c Recovery) Power(p Plan) []Weakness {
 	} else if after := p.calls(nil, c.Route, end.Healed, p.End); before > 0 {
 		ratio := after / (p.End - end.Healed).Seconds() / (before / first.Seconds())
 		if ratio < 1-0.1-4*math.Sqrt(1/before+1/max(after, 1)) {
-			w.weak("within", p.RateKey, "keep the rate after the healing as it was before the first fault",
+			w.weak("load", p.RateKey, "keep the rate after the healing as it was before the first fault",
 				"the load after the healing is %.0f%% of that before, and to come back under less load is no recovery", 100*ratio)
 		}
 	}
