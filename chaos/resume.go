@@ -52,7 +52,7 @@ func Resume(ctx context.Context, dir string, x *experiment.Experiment, opts Opti
 	if err := healOf(ctx, dir); err != nil {
 		return nil, err
 	}
-	r, err := resumptionOf(dir, begun)
+	r, err := resumptionOf(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func healOf(ctx context.Context, dir string) error {
 
 // resumptionOf looks at what the killed run left, and says in its chapters that they
 // were cut off.
-func resumptionOf(dir string, x *experiment.Experiment) (*resumption, error) {
+func resumptionOf(dir string) (*resumption, error) {
 	run, err := evidence.Read(dir)
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func (w *watcher) missing() error {
 	if !w.begun {
 		info, err := os.Stat(filepath.Join(w.dir, ExperimentFile))
 		if err == nil && time.Since(info.ModTime()) < lostFor && time.Since(w.heard) < lostFor { // the clock on the wall may be set back
-			if _, err := os.Lstat(filepath.Join(w.dir, notStartedFile)); err != nil {
+			if _, err := os.Lstat(filepath.Join(w.dir, notStartedFile)); errors.Is(err, fs.ErrNotExist) {
 				return nil // it has only just come
 			}
 		}

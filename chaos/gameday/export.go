@@ -31,7 +31,7 @@ func Export(dir string) (x *experiment.Experiment, notes []string, err error) {
 		return nil, nil, err
 	}
 	if x.GameDay == nil {
-		return nil, nil, fmt.Errorf("%s is not the directory of a game day: its experiment has no gameday:", dir)
+		return nil, nil, fmt.Errorf("%s is not the directory of a game day: its experiment has no key gameday", dir)
 	}
 	choices, err := choicesOf(dir)
 	if err != nil {

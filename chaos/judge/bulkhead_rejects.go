@@ -35,7 +35,7 @@ func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own arrivals, fi
 	}
 	usual := responseTimes(untouched(f.run, own))
 	varies := percentile(usual, 0.99) - percentile(usual, 0.5)
-	seen := quantile(f.run, 0.99, full)
+	seen := p99(f.run, full)
 	seen.Low = max(0, seen.Low-float64(varies))
 	f.rule(measure{name: "rejects_within",
 		unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: full.len(), ids: slower(c.RejectsWithin, full),

@@ -56,7 +56,7 @@ func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
 // What the noise may have added to the baseline would otherwise be allowed to
 // the faults many times over.
 func (c Bulkhead) judgeSlowdown(f *finding, route string, before, within arrivals) {
-	p0, p1 := quantile(f.run, 0.99, before), quantile(f.run, 0.99, within)
+	p0, p1 := p99(f.run, before), p99(f.run, within)
 	usual := calmest(f.run, before, 0.99)
 	f.numbers.AddTime(route+"_baseline_p99", time.Duration(min(p0.High, math.MaxInt64/2)))
 	if !math.IsInf(p1.High, 1) {

@@ -350,7 +350,7 @@ func (c Failover) judgeKept(f *finding, region string, before, within arrivals) 
 
 // judgeLonger rules on how much longer their p99 was.
 func (c Failover) judgeLonger(f *finding, region string, before, within arrivals) {
-	p0, p1 := quantile(f.run, 0.99, before), quantile(f.run, 0.99, within)
+	p0, p1 := p99(f.run, before), p99(f.run, within)
 	usual := calmest(f.run, before, 0.99)
 	f.numbers.AddTime(region+"_baseline_p99", time.Duration(min(p0.High, math.MaxInt64/2)))
 	if !math.IsInf(p1.High, 1) {

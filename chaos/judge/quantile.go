@@ -20,17 +20,17 @@ const slice = 250 * time.Millisecond
 // be seen to be the system's.
 const leastSlices = 3
 
-// quantile is where the q-quantile of the response times of these requests is.
+// p99 is where the 99th percentile of the response times of these requests is.
 //
 // At most: what was measured, which the host's noise and late sends can only
 // have made longer; an arrival that was never sent took for ever.
 //
-// At least: what clearly more than a share 1−q of them exceed, all along and not
+// At least: what clearly more than a hundredth of them exceed, all along and not
 // in a burst or two, by their service times less the noise of their own time.
 // An arrival that was never sent waited as long as it did, and is left out where
 // that tells less.
-func quantile(run *evidence.Run, q float64, samples ...arrivals) Interval {
-	return timesOf(run, samples...).quantile(q)
+func p99(run *evidence.Run, samples ...arrivals) Interval {
+	return timesOf(run, samples...).quantile(0.99)
 }
 
 // requestTimes is how long requests took, in order: as measured, and without

@@ -234,7 +234,7 @@ func (c Shed) judgeServed(f *finding, served arrivals) {
 			"requests were"), leastShed)
 		return
 	}
-	seen := quantile(f.run, 0.99, served)
+	seen := p99(f.run, served)
 	f.numbers.AddTime("served_p99", time.Duration(min(seen.High, math.MaxInt64/2)))
 	f.rule(measure{name: "p99", unit: timed, seen: seen, allowed: atMost(c.P99), sample: served.len(), ids: slower(c.P99, served),
 		says:   fmt.Sprintf("of %d requests that were served, 99%% took no longer than %s", served.len(), timed.print(seen.High)),
@@ -269,7 +269,7 @@ func (c Shed) judgeTurned(f *finding, turned arrivals) {
 			"requests were"), leastShed)
 		return
 	}
-	seen := quantile(f.run, 0.99, turned)
+	seen := p99(f.run, turned)
 	f.rule(measure{name: "rejects_within", unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: turned.len(),
 		ids:    slower(c.RejectsWithin, turned),
 		says:   fmt.Sprintf("of %d requests that were turned away, 99%% were within %s", turned.len(), timed.print(seen.High)),

@@ -232,6 +232,7 @@ func (c *cache) fetch(r *http.Request, key string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("origin: %w", err)
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode >= 400 {
 		return "", fmt.Errorf("origin: status %d", resp.StatusCode)
 	}

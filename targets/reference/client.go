@@ -55,8 +55,12 @@ func (c *client) request(ctx context.Context, method, path, id, trace string) *h
 // do makes a call with an effect, once. Id "" sends none.
 func (c *client) do(ctx context.Context, method, path, id, trace string) outcomeOfCall {
 	resp, err := c.call.RoundTrip(c.request(ctx, method, path, id, trace))
+	if err != nil {
+		return inDoubt
+	}
+	defer resp.Body.Close()
 	switch {
-	case err != nil || resp.StatusCode >= 500:
+	case resp.StatusCode >= 500:
 		return inDoubt
 	case resp.StatusCode >= 400:
 		return refusedIt
@@ -70,6 +74,7 @@ func (c *client) ask(ctx context.Context, path string, answer any) error {
 	if err != nil {
 		return err
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("ask %s: status %d", path, resp.StatusCode)
 	}

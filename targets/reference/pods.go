@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"math"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -123,7 +123,7 @@ func (p *connPool) start(life context.Context) {
 		opening.Go(func() {
 			var err error
 			if got[i], err = p.conns.Acquire(life); err != nil {
-				log.Printf("fill the pool: %v", err)
+				fmt.Fprintf(os.Stderr, "fill the pool: %v\n", err)
 			}
 		})
 	}
