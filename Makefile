@@ -7,6 +7,7 @@ JOBS     ?= 4
 ONLY     ?=
 SET      ?=
 BUSY     ?= 1
+HALF     ?=
 GATES    ?= 100
 GATES_SLOWER ?= 20
 GATES_LENGTH ?= 5s
@@ -97,8 +98,8 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUNDS times (10), JOBS at once (4), quiet and with BUSY cores busy (1)
-	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)' -set '$(SET)' -busy $(BUSY)
+rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUNDS times (10), JOBS at once (4), quiet and with BUSY cores busy (1), or one HALF
+	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)' -set '$(SET)' -busy $(BUSY) -half '$(HALF)'
 
 # Of stores: what they keep, who their primary is, how many connections they get.
 STORES := ^(broken/)?(cap|stale-price|durable|failover|stampede|pgbouncer|cache)\b

@@ -18,6 +18,7 @@ var (
 	rulingJobs   = flag.Int("jobs", 4, "runs at a time in TestRulings")
 	rulingOnly   = flag.String("only", "", "a regular expression: the experiments of TestRulings that match it")
 	rulingSet    = flag.String("set", "", "KEY=VALUE for every run of TestRulings: load.rate=1k/s, for one")
+	rulingHalf   = flag.String("half", "", "quiet or busy: only this half of TestRulings; both without")
 	rulingBusy   = flag.Int("busy", 1, "cores that TestRulings keeps busy in its second half")
 )
 
@@ -201,7 +202,11 @@ func TestRulings(t *testing.T) {
 		t.Fatal(err)
 	}
 	cases := slices.DeleteFunc(append(rulingCases(t), variants...), func(c rulingCase) bool { return !only.MatchString(c.String()) })
-	for _, loops := range []int{0, *rulingBusy} {
+	halves, ok := map[string][]int{"": {0, *rulingBusy}, "quiet": {0}, "busy": {*rulingBusy}}[*rulingHalf]
+	if !ok {
+		t.Fatalf("-half %s: it is quiet or busy", *rulingHalf)
+	}
+	for _, loops := range halves {
 		table := make([][]trial, len(cases))
 		stop := func() {}
 		if loops > 0 {
