@@ -35,6 +35,19 @@ func parseBroker(with map[string]string) (*brokerSettings, error) {
 // mostPublished bounds what a broker keeps on disk.
 const mostPublished = 4 << 30
 
+// brokerService is the reference service broker, whose server is not one of HTTP.
+func brokerService() service {
+	return service{
+		Description: Description{
+			Name: "broker", About: "keeps events: a NATS server with JetStream, reached by links with protocol: tcp",
+			Settings: describe(brokerKeys),
+		},
+		keeps: true,
+		check: func(with map[string]string) error { _, err := parseBroker(with); return err },
+		serve: serveBroker,
+	}
+}
+
 // serveBroker runs a broker until ctx is done.
 func serveBroker(ctx context.Context, c Config, ready func(addr string)) error {
 	settings, err := parseBroker(c.With)

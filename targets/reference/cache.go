@@ -98,6 +98,16 @@ func parseCache(with map[string]string) (*cacheSettings, error) {
 	return s, nil
 }
 
+// cacheService is the reference service cache.
+func cacheService() service {
+	return configured(Description{
+		Name: "cache", About: "answers from redis, and fills that from its origin",
+		Settings: describe(cacheKeys), Flaws: slices.Clone(cacheFlaws),
+	}, parseCache, nil, func(_ context.Context, s *cacheSettings, c Config) (http.Handler, error) {
+		return newCache(s, c.Deps)
+	})
+}
+
 func newCache(s *cacheSettings, deps map[string]string) (*cache, error) {
 	if _, ok := deps[s.store]; !ok || len(deps) != 2 {
 		return nil, fmt.Errorf("a cache has two links: %s to redis, and one to its origin", s.store)

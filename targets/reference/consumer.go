@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -122,6 +123,18 @@ func parseConsumer(with map[string]string) (*consumerSettings, error) {
 		s.capacity = max(1, s.capacity*35/100)
 	}
 	return s, nil
+}
+
+// consumerService is the reference service consumer.
+func consumerService() service {
+	it := configured(Description{
+		Name: "consumer", About: "takes events from a broker and applies each to a ledger",
+		Settings: describe(consumerKeys), Flaws: slices.Clone(consumerFlaws),
+	}, parseConsumer, nil, func(life context.Context, s *consumerSettings, c Config) (http.Handler, error) {
+		return newConsumer(life, s, c.Deps, c.Dir)
+	})
+	it.keeps = true
+	return it
 }
 
 func newConsumer(life context.Context, s *consumerSettings, deps map[string]string, dir string) (*consumer, error) {

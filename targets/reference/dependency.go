@@ -2,6 +2,7 @@ package reference
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,18 @@ type dependency struct {
 	effects  *effects
 	body     []byte // only read
 	idHeader string // in lower case, as it is compared
+}
+
+// dependencyService is the reference service dependency.
+func dependencyService() service {
+	return configured(Description{
+		Name: "dependency", About: "answers every request, and counts how often each was processed",
+		Settings: describe(dependencyKeys),
+	}, parseDependency, func(life context.Context, h http.Handler) listening {
+		return newServer(h.(*dependency), overNetHTTP(life, h))
+	}, func(_ context.Context, s *dependencySettings, c Config) (http.Handler, error) {
+		return newDependency(s), callsNobody("dependency", c.Deps)
+	})
 }
 
 func newDependency(s *dependencySettings) *dependency {

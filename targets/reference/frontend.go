@@ -45,6 +45,16 @@ type callee struct {
 // can be sent again.
 const maxRequest = 1 << 20
 
+// frontendService is the reference service frontend.
+func frontendService() service {
+	return configured(Description{
+		Name: "frontend", About: "calls a dependency for each request, protected by the patterns that are switched on",
+		Settings: describe(frontendKeys), Flaws: slices.Clone(flaws),
+	}, parseFrontend, nil, func(life context.Context, s *frontendSettings, c Config) (http.Handler, error) {
+		return newFrontend(life, s, c.Deps)
+	})
+}
+
 // newFrontend builds the patterns in front of each dependency. Calls in the
 // background end with life.
 func newFrontend(life context.Context, s *frontendSettings, deps map[string]string) (*frontend, error) {

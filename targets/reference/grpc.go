@@ -88,6 +88,18 @@ func parseRPC(with map[string]string) (*rpcSettings, error) {
 	return s, nil
 }
 
+// rpcService is the reference service rpc.
+func rpcService() service {
+	return configured(Description{
+		Name: "rpc", About: "answers unary calls of gRPC, by itself or by its dependency, which it calls again by a retry policy",
+		Settings: describe(rpcKeys), Flaws: slices.Clone(rpcFlaws),
+	}, parseRPC, func(life context.Context, h http.Handler) listening {
+		return overH2C(overNetHTTP(life, h))
+	}, func(_ context.Context, s *rpcSettings, c Config) (http.Handler, error) {
+		return newRPC(s, c.Deps)
+	})
+}
+
 func newRPC(s *rpcSettings, deps map[string]string) (*rpc, error) {
 	g := &rpc{settings: s, conns: newTransport(s.timeout, "h2")}
 	g.next = once{g.conns}

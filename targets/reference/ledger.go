@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -57,6 +58,16 @@ func parseLedger(with map[string]string) (*ledgerSettings, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// ledgerService is the reference service ledger.
+func ledgerService() service {
+	return configured(Description{
+		Name: "ledger", About: "books what is applied to it, in order, and says what is there",
+		Settings: describe(ledgerKeys), Flaws: slices.Clone(ledgerFlaws),
+	}, parseLedger, nil, func(_ context.Context, s *ledgerSettings, c Config) (http.Handler, error) {
+		return newLedger(s), callsNobody("ledger", c.Deps)
+	})
 }
 
 func newLedger(s *ledgerSettings) *ledger {

@@ -82,6 +82,16 @@ func parsePage(with map[string]string) (*pageSettings, error) {
 	return s, nil
 }
 
+// pageService is the reference service page.
+func pageService() service {
+	return configured(Description{
+		Name: "page", About: "makes the calls of a page for each request, as many for one item as for a thousand",
+		Settings: describe(pageKeys), Flaws: slices.Clone(pageFlaws),
+	}, parsePage, nil, func(_ context.Context, s *pageSettings, c Config) (http.Handler, error) {
+		return newPage(s, c.Deps)
+	})
+}
+
 func newPage(s *pageSettings, deps map[string]string) (*page, error) {
 	if len(deps) == 0 {
 		return nil, errors.New("a page calls its dependencies: give it a link to one, or make it a dependency")

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"context"
 	"hash/fnv"
 	"io"
 	"math"
@@ -57,6 +58,16 @@ func parseParticipant(with map[string]string) (*participantSettings, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// participantService is the reference service participant.
+func participantService() service {
+	return configured(Description{
+		Name: "participant", About: "does and undoes one step of sagas, and says of which",
+		Settings: describe(participantKeys),
+	}, parseParticipant, nil, func(_ context.Context, s *participantSettings, c Config) (http.Handler, error) {
+		return newParticipant(s), callsNobody("participant", c.Deps)
+	})
 }
 
 func newParticipant(s *participantSettings) *participant {

@@ -84,6 +84,16 @@ func parsePool(with map[string]string) (*poolSettings, error) {
 	return s, nil
 }
 
+// poolService is the reference service pool.
+func poolService() service {
+	return configured(Description{
+		Name: "pool", About: "asks a PostgreSQL for each request, over a pool of connections that it fills as it starts",
+		Settings: describe(poolKeys), Flaws: slices.Clone(poolFlaws),
+	}, parsePool, nil, func(life context.Context, s *poolSettings, c Config) (http.Handler, error) {
+		return newConnPool(life, s, c.Deps)
+	})
+}
+
 func newConnPool(life context.Context, s *poolSettings, deps map[string]string) (*connPool, error) {
 	if len(deps) != 1 {
 		return nil, errors.New("a pool has connections to one database: give it one link, with protocol: tcp")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,16 @@ func parsePublisher(with map[string]string) (*publisherSettings, error) {
 		s.keep = 200
 	}
 	return s, nil
+}
+
+// publisherService is the reference service publisher.
+func publisherService() service {
+	return configured(Description{
+		Name: "publisher", About: "publishes each request to a broker, and answers once that has acknowledged it",
+		Settings: describe(publisherKeys), Flaws: slices.Clone(publisherFlaws),
+	}, parsePublisher, nil, func(life context.Context, s *publisherSettings, c Config) (http.Handler, error) {
+		return newPublisher(life, s, c.Deps)
+	})
 }
 
 func newPublisher(life context.Context, s *publisherSettings, deps map[string]string) (*publisher, error) {

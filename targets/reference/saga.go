@@ -71,6 +71,18 @@ func parseSaga(with map[string]string) (*sagaSettings, error) {
 	return s, nil
 }
 
+// sagaService is the reference service saga.
+func sagaService() service {
+	it := configured(Description{
+		Name: "saga", About: "takes an order through order, stock and payment, and undoes what was done if one of them fails",
+		Settings: describe(sagaKeys), Flaws: slices.Clone(sagaFlaws),
+	}, parseSaga, nil, func(life context.Context, s *sagaSettings, c Config) (http.Handler, error) {
+		return newSaga(life, s, c.Deps, c.Dir)
+	})
+	it.keeps = true
+	return it
+}
+
 func newSaga(life context.Context, s *sagaSettings, deps map[string]string, dir string) (*saga, error) {
 	if err := needs("saga", deps, "order", "stock", "payment"); err != nil {
 		return nil, err

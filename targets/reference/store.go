@@ -133,6 +133,16 @@ func (s *storeSettings) check() error {
 	return errors.Join(errs...)
 }
 
+// storeService is the reference service store.
+func storeService() service {
+	return configured(Description{
+		Name: "store", About: "keeps values and entries in redis, PostgreSQL or etcd, and reads them where it is told to",
+		Settings: describe(storeKeys), Flaws: slices.Clone(storeFlaws),
+	}, parseStore, nil, func(life context.Context, s *storeSettings, c Config) (http.Handler, error) {
+		return newStore(life, s, c.Deps)
+	})
+}
+
 func newStore(life context.Context, s *storeSettings, deps map[string]string) (*store, error) {
 	primary, err := storeDep(deps, "primary")
 	if err != nil {

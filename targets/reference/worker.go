@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -58,6 +59,16 @@ func parseWorker(with map[string]string) (*workerSettings, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// workerService is the reference service worker.
+func workerService() service {
+	return configured(Description{
+		Name: "worker", About: "does so many requests at a time, keeps so many waiting, and turns the others away at once",
+		Settings: describe(workerKeys), Flaws: slices.Clone(workerFlaws),
+	}, parseWorker, nil, func(_ context.Context, s *workerSettings, c Config) (http.Handler, error) {
+		return newWorker(s), callsNobody("worker", c.Deps)
+	})
 }
 
 func newWorker(s *workerSettings) *worker {
