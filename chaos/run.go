@@ -171,31 +171,18 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		return err
 	}
 	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
-	shards := load.Shards(plan)
-	var begin time.Time
-	if opts.Begin != nil {
-		if begin, err = opts.Begin(ctx); err != nil {
-			return err
-		}
-	} else if opts.Carrier != nil {
-		if _, soak := chapterPlan(x, faults, schedule.Duration()); soak {
-			return errors.New("a soak that is judged in chapters is not handed to agents yet: send its load from here")
-		}
-		shards = opts.Carrier.Shards()
-		var notes []string
-		say := func(text string) { progress.phase("starting", text) }
-		l := Carried{Experiment: text, Plan: plan, Warmup: x.Load.Warmup, Gate: gateOf(x, faults), Say: say}
-		if begin, notes, err = handOut(ctx, opts.Carrier, l); err != nil {
-			return err
-		}
-		bed.Notes = append(bed.Notes, notes...)
+	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
+	begin, shards, notes, err := appoint(ctx, opts, inChapters, Carried{Experiment: text, Plan: plan, Warmup: x.Load.Warmup,
+		Gate: gateOf(x, faults), Say: func(text string) { progress.phase("starting", text) }})
+	if err != nil {
+		return err
 	}
+	bed.Notes = append(bed.Notes, notes...)
 	if resumed != nil {
 		plan.Schedule, begin = resumed.rest(plan.Schedule, x.Load.Warmup)
 	}
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
-	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
 	inChapters = inChapters && opts.Hand == nil // where faults come is not known before, and so neither where to cut
 	begins.Soak = inChapters
 	if inChapters {
@@ -233,14 +220,35 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		progress.event(d.soak.text())
 	}
 	if resumed != nil {
-		d.faults, d.steady = faults.From(resumed.to), resumed.steady
-		gap := resumed.gap()
-		rec.add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
-		progress.resumed(resumed.to)
-		progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s",
-			gap.From.Duration().Round(time.Second/10), gap.To.Duration().Round(time.Second/10)))
+		d.goOn(resumed)
 	}
 	return settle(bed, rec, progress, d.soak, d.run(ctx))
+}
+
+// appoint finds when the load begins, zero for at once, and over how many shards it
+// is spread: somebody else may say so, or agents carry it.
+func appoint(ctx context.Context, opts Options, inChapters bool, l Carried) (begin time.Time, shards int, notes []string, err error) {
+	shards = load.Shards(l.Plan)
+	switch {
+	case opts.Begin != nil:
+		begin, err = opts.Begin(ctx)
+	case opts.Carrier != nil && inChapters:
+		err = errors.New("a soak that is judged in chapters is not handed to agents yet: send its load from here")
+	case opts.Carrier != nil:
+		shards = opts.Carrier.Shards()
+		begin, notes, err = handOut(ctx, opts.Carrier, l)
+	}
+	return begin, shards, notes, err
+}
+
+// goOn leaves out what a killed run has had of the faults, and tells of the gap.
+func (d *drive) goOn(resumed *resumption) {
+	d.faults, d.steady = d.faults.From(resumed.to), resumed.steady
+	gap := resumed.gap()
+	d.rec.add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
+	d.progress.resumed(resumed.to)
+	d.progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s",
+		gap.From.Duration().Round(time.Second/10), gap.To.Duration().Round(time.Second/10)))
 }
 
 // settle ends the test bed and the evidence of a load whose last arrival was due

@@ -99,15 +99,18 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{key}})
 		}
 	}
-	choice := func(key string, of []string) {
-		p, _ := s.Properties.Get(key)
-		p.Enum = words(of)
-	}
 	named := func(keys ...string) {
 		for _, key := range keys {
 			p, _ := s.Properties.Get(key)
 			p.PropertyNames = &jsonschema.Schema{Pattern: nameSyntax.String()}
 		}
+	}
+	if keys, ok := oneKeys[t]; ok {
+		one(keys)
+	}
+	for key, of := range choices[t] {
+		p, _ := s.Properties.Get(key)
+		p.Enum = words(of)
 	}
 	switch t {
 	case reflect.TypeFor[Experiment]():
@@ -118,56 +121,42 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p.Items.Enum = words(knownReports)
 		p, _ = s.Properties.Get("chaos")
 		p.MaxItems = ptr(MaxEvents)
-	case reflect.TypeFor[NetPartition]():
-		one(partitionForms)
-		choice("direction", directions)
-	case reflect.TypeFor[Process]():
-		choice("host", hosts)
-	case reflect.TypeFor[Target]():
-		one(targetKinds)
-		choice("protocol", protocols)
-	case reflect.TypeFor[Load]():
-		one(scheduleKinds)
-		choice("arrivals", arrivalKinds)
-		choice("when_stalled", stallKinds)
-		choice("poller", pollers)
-	case reflect.TypeFor[Stage]():
-		one([]string{"to", "hold"})
-	case reflect.TypeFor[Route](), reflect.TypeFor[Step]():
-		one(requestForms)
-	case reflect.TypeFor[Link]():
-		choice("protocol", linkProtocols)
-		choice("greeting", greeting.Protocols)
-	case reflect.TypeFor[Event]():
-		one(eventKinds)
-		choice("direction", ways)
-	case reflect.TypeFor[judge.Breaker]():
-		choice("counts", judge.Counts)
-		choice("probing", judge.Probings)
-	case reflect.TypeFor[judge.Failover]():
-		choice("other_regions", judge.FailoverOthers)
-	case reflect.TypeFor[judge.Stampede]():
-		choice("per", judge.StampedePers)
-	case reflect.TypeFor[judge.Backoff]():
-		choice("law", judge.Laws)
-	case reflect.TypeFor[judge.Effects]():
-		choice("per", judge.Pers)
-		choice("keys", judge.Keyings)
-	case reflect.TypeFor[judge.Ordered]():
-		choice("per", judge.Orders)
-	case reflect.TypeFor[judge.Conserved]():
-		choice("keys", judge.Keyings)
-	case reflect.TypeFor[Stop]():
-		one(stopKinds)
-	case reflect.TypeFor[CPU]():
-		choice("by", cpuWays)
-	case reflect.TypeFor[Memory]():
-		choice("by", memoryWays)
 	case reflect.TypeFor[Claim]():
-		one(claimKinds)
 		p, _ := s.Properties.Get("name")
 		p.Pattern = nameSyntax.String()
 	}
+}
+
+// oneKeys are the keys of which a struct has exactly one.
+var oneKeys = map[reflect.Type][]string{
+	reflect.TypeFor[NetPartition](): partitionForms,
+	reflect.TypeFor[Target]():       targetKinds,
+	reflect.TypeFor[Load]():         scheduleKinds,
+	reflect.TypeFor[Stage]():        {"to", "hold"},
+	reflect.TypeFor[Route]():        requestForms,
+	reflect.TypeFor[Step]():         requestForms,
+	reflect.TypeFor[Event]():        eventKinds,
+	reflect.TypeFor[Stop]():         stopKinds,
+	reflect.TypeFor[Claim]():        claimKinds,
+}
+
+// choices are the words that a key of a struct may have.
+var choices = map[reflect.Type]map[string][]string{
+	reflect.TypeFor[NetPartition]():    {"direction": directions},
+	reflect.TypeFor[Process]():         {"host": hosts},
+	reflect.TypeFor[Target]():          {"protocol": protocols},
+	reflect.TypeFor[Load]():            {"arrivals": arrivalKinds, "when_stalled": stallKinds, "poller": pollers},
+	reflect.TypeFor[Link]():            {"protocol": linkProtocols, "greeting": greeting.Protocols},
+	reflect.TypeFor[Event]():           {"direction": ways},
+	reflect.TypeFor[CPU]():             {"by": cpuWays},
+	reflect.TypeFor[Memory]():          {"by": memoryWays},
+	reflect.TypeFor[judge.Breaker]():   {"counts": judge.Counts, "probing": judge.Probings},
+	reflect.TypeFor[judge.Failover]():  {"other_regions": judge.FailoverOthers},
+	reflect.TypeFor[judge.Stampede]():  {"per": judge.StampedePers},
+	reflect.TypeFor[judge.Backoff]():   {"law": judge.Laws},
+	reflect.TypeFor[judge.Effects]():   {"per": judge.Pers, "keys": judge.Keyings},
+	reflect.TypeFor[judge.Ordered]():   {"per": judge.Orders},
+	reflect.TypeFor[judge.Conserved](): {"keys": judge.Keyings},
 }
 
 // plain is a value as it stands in the file.

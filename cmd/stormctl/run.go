@@ -51,12 +51,8 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	o.export.AddFlags(f)
 }
 
-func newRunCommand() *cobra.Command {
-	var o runOptions
-	cmd := &cobra.Command{
-		Use:   "run FILE...",
-		Short: "Runs experiments and rules on their claims",
-		Long: `Runs each experiment: starts its targets, drives its load, injects and heals its
+// runLong is what run --help says of it.
+const runLong = `Runs each experiment: starts its targets, drives its load, injects and heals its
 faults, and rules on its claims from the evidence. The summary goes to stdout,
 progress to stderr: in place on a terminal, elsewhere a line a second like
 
@@ -96,7 +92,14 @@ others, that join by the line printed on stderr; all else stays here
 Several files are read first, all of them, and nothing runs if one is wrong.
 Then they run one after another. The exit code is the weightiest of theirs: 2
 (could not run) before 4 (stopped early) before 1 (refuted) before 3
-(inconclusive) before 0 (held).`,
+(inconclusive) before 0 (held).`
+
+func newRunCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run FILE...",
+		Short: "Runs experiments and rules on their claims",
+		Long:  runLong,
 		Example: `  stormctl run examples/breaker.yaml
   stormctl run examples/breaker.yaml --set load.rate=1k/s --seed 7 --out out --report junit
   stormctl run examples/breaker.yaml --agents 2
