@@ -146,10 +146,11 @@ func longestPause(run *evidence.Run, from, to time.Duration) (pause time.Duratio
 }
 
 // blur is by how much the times of callers in [from, to] may be too long: by
-// what the host did, to a system of several processes too, and by what the
-// harness itself did to those of its event loops and of its runtime.
+// what the host did, to a system of several processes too, in which work piles up
+// where there is no core to spare, and by what the harness itself did to those of
+// its event loops and of its runtime.
 func blur(run *evidence.Run, from, to time.Duration) time.Duration {
-	blur := max(run.Noise(from, to), run.Turn(from, to))
+	blur := max(run.Behind(from, to), run.Turn(from, to))
 	for _, t := range run.TicksIn(from, to) {
 		blur = max(blur, t.LateP99.Duration(), t.Pause.Duration())
 	}

@@ -85,3 +85,20 @@ func TestTimeout(t *testing.T) {
 		})
 	}
 }
+
+// On a host that had no core to spare for seconds, callers of a timeout of 300 ms
+// were answered after 1.2 s, and the harness was late by as much. That is not the
+// system's doing.
+func TestTimeoutOnAHostThatIsBehind(t *testing.T) {
+	for pressure, want := range map[float64]Ruling{0.2: Refuted, 1: Inconclusive} {
+		w := hung(1)
+		w.timeout = 1100 * ms
+		run := w.play()
+		for i := range run.Ticks {
+			run.Ticks[i].Pressure = pressure
+		}
+		if v := (Timeout{Link: "payments", Route: "pay", Within: 500 * ms}).Judge(run); v.Ruling != want {
+			t.Errorf("at a pressure of %v it is %s, want %s: %s", pressure, v.Ruling, want, v.Reason)
+		}
+	}
+}
