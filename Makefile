@@ -50,11 +50,15 @@ check: ## format, vet, lint and the short tests: fast
 # tests beside it.
 MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive)$$
 
+# What goes without the race detector is built as releases are, so that packages are
+# compiled once for it and for the tests that build the program or others of its modules.
+AS_RELEASED := CGO_ENABLED=0 GOFLAGS=-trimpath
+
 test: export GORACE ?= atexit_sleep_ms=50
 test: deps ## everything, with the race detector
-	$(GO) vet ./...
-	$(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
-	$(GO) test -vet=off -timeout 25m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl
+	$(AS_RELEASED) $(GO) vet ./...
+	$(AS_RELEASED) $(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
+	$(AS_RELEASED) $(GO) test -vet=off -timeout 25m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
 	$(GO) test -vet=off -race -timeout 20m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
 	$(GO) test -vet=off -race -timeout 25m -parallel 2 -skip '$(MEASURED)' ./cmd/...
@@ -135,7 +139,7 @@ prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures,
 # What make prove runs: Go's modules by their lock file, those of Node.js by theirs,
 # and the system's packages.
 proving-ground: ## builds and installs what make prove runs; no other target needs it
-	cd targets/proving/go && $(GO) build -o ../bin/proving .
+	cd targets/proving/go && $(AS_RELEASED) $(GO) build -o ../bin/proving .
 	@missing=""; \
 	for p in $(PROVING_PACKAGES); do \
 	  [ "$$(dpkg-query --show --showformat '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \

@@ -364,7 +364,7 @@ func TestProvingGround(t *testing.T) {
 		t.Skip("builds services and runs two experiments, of 7 s")
 	}
 	build := exec.Command("go", "build", "-o", "../bin/proving", ".")
-	build.Dir = proving + "go"
+	build.Dir, build.Env = proving+"go", append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath") // as make proving-ground does
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
