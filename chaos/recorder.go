@@ -307,7 +307,8 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
 		LateP99:   evidence.Seconds(front.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
-		Extent: rec.front.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
+		Runnable: max(0, host.Runnable),
+		Extent:   rec.front.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
 	if rec.values != nil {
 		extent := rec.values.Extent()

@@ -55,7 +55,7 @@ func (t *Tick) with(agent *Tick, from time.Duration) {
 	t.Pressure, t.Steal = max(t.Pressure, agent.Pressure), max(t.Steal, agent.Steal)
 	t.Clock = max(t.Clock, agent.Clock)
 	if agent.At <= t.At {
-		t.CPU, t.Cores = t.CPU+agent.CPU, t.Cores+agent.Cores
+		t.CPU, t.Cores, t.Runnable = t.CPU+agent.CPU, t.Cores+agent.Cores, t.Runnable+agent.Runnable
 		t.Starved, t.DialLimited = t.Starved+agent.Starved, t.DialLimited+agent.DialLimited
 	}
 }

@@ -37,6 +37,7 @@ func (t *Tick) Merge(next *Tick, longest time.Duration) {
 		*worst[0] = max(*worst[0], *worst[1])
 	}
 	t.Busy, t.Pressure, t.Cores = max(t.Busy, next.Busy), max(t.Pressure, next.Pressure), max(t.Cores, next.Cores)
+	t.Runnable = max(t.Runnable, next.Runnable)
 	t.Extent = Extent{}
 	t.Routes = maps.Clone(t.Routes)
 	for name, more := range next.Routes {

@@ -65,6 +65,42 @@ func (r *Run) StoodStill(from, to time.Duration) (still, until time.Duration) {
 	return still, until
 }
 
+// Swamped is for how long in [from, to] the machine was swamped, at once, and when
+// that was over: some thread waited for a core nearly all the time, and so many did
+// that each had a small share of one. What a system of this machine did then, and
+// how long it took, says little of it: with 40 threads on two cores a timeout of
+// 300 ms was seen to take 10 s.
+func (r *Run) Swamped(from, to time.Duration) (swamped, until time.Duration) {
+	lo, hi := r.ticksIn(from, to)
+	first, next := 0, -1 // of the stretch, and where it goes on
+	for i := lo + swampedTicks; i <= hi; i++ {
+		threads, cores := 0, 0
+		for _, t := range r.Ticks[i-swampedTicks : i] {
+			if t.Pressure >= piling {
+				threads, cores = threads+t.Runnable, cores+t.Cores
+			} else {
+				threads = -1 << 32
+			}
+		}
+		if cores == 0 || threads < cores*swampedThreads {
+			continue
+		}
+		if i-swampedTicks > next {
+			first = i - swampedTicks
+		}
+		next = i
+		if d := r.Ticks[i-1].At - r.TickFrom(first); d > swamped {
+			swamped, until = d, r.Ticks[i-1].At
+		}
+	}
+	return swamped, until
+}
+
+const (
+	swampedTicks   = 3 // in a row
+	swampedThreads = 4 // for each core, on average over them
+)
+
 // Unseen is the stretch of [from, to] of which is not known what the system did: from
 // the first tick in it that found the harness to have stood still, or its requests
 // as late, to the last. It is false if there is none.

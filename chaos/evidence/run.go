@@ -169,6 +169,7 @@ type Tick struct {
 	DialLimited uint64                           `json:"held,omitempty"`       // arrivals that waited for the load's bound on new connections
 	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
 	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
+	Runnable    int                              `json:"runnable,omitempty"`   // threads of the machine that had a core or waited for one
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
 	Clock       Seconds                          `json:"clock_s,omitempty"`    // by how much times of agents and ours may be apart
 	Extent                                       // of the front's file

@@ -49,6 +49,10 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 	if why := otherLoad(run, from, to); leans&onLoad != 0 && why != "" {
 		return why
 	}
+	if swamped, at := run.Swamped(from, until); leans&(onDue|onTimes|onLoad) != 0 && swamped > 0 {
+		return fmt.Sprintf("the machine was swamped for %s up to %s: so many threads wanted its cores that what ran on it had a small share of "+
+			"one, and was late by any time: end what else runs there", short(swamped), short(at))
+	}
 	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise {
 		return fmt.Sprintf("Go stopped the harness for %s to collect garbage, longer than the noise of %s that times are known within",
 			short(pause), short(noise))
@@ -229,7 +233,7 @@ func when(rested []stretch) string {
 //	late, limited     times since due; the load             a bound above is met by what is too long; blind beyond lateLoad
 //	busy              the times of callers                  as late
 //	paused            every time                            blind beyond the noise, within it as a hiccup
-//	stalled, crowded  every time; calls that time out       Noise is in the intervals; what failed, failed
+//	stalled, crowded  every time; calls that time out       Noise is in the intervals; what failed, failed; blind where swamped
 //	still             all that was not seen                 blind: nothing stands
 func immune(run *evidence.Run, rested []stretch, leans leaning, trouble load.Trouble) string {
 	switch trouble {

@@ -102,3 +102,24 @@ func TestTimeoutOnAHostThatIsBehind(t *testing.T) {
 		}
 	}
 }
+
+// With so many threads for each core that any time may be the host's, nothing is
+// said of times; what counts alone is ruled on.
+func TestNothingOfTimesOnASwampedMachine(t *testing.T) {
+	for _, row := range []struct {
+		runnable int
+		ticks    int
+		want     Ruling
+	}{{8, 8, Inconclusive}, {7, 8, Refuted}, {20, 3, Inconclusive}, {20, 2, Refuted}} {
+		w := hung(1)
+		w.timeout = 8 * time.Second
+		run := w.play()
+		for i := 2; i < 2+row.ticks && i < len(run.Ticks); i++ {
+			run.Ticks[i].Pressure, run.Ticks[i].Runnable, run.Ticks[i].Cores = 1, row.runnable, 2
+		}
+		v := (Timeout{Link: "payments", Route: "pay", Within: 500 * ms}).Judge(run)
+		if v.Ruling != row.want || row.want == Inconclusive && !strings.Contains(v.Reason, "swamped") {
+			t.Errorf("%d threads in %d seconds: %s, want %s: %s", row.runnable, row.ticks, v.Ruling, row.want, v.Reason)
+		}
+	}
+}

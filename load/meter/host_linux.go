@@ -102,6 +102,27 @@ func stallTime() time.Duration {
 	return parseStall(beginning("/proc/pressure/cpu", buf[:]))
 }
 
+// runnable is how many threads of the machine have a core or wait for one, but for
+// the one that asks; negative if the system does not say.
+func runnable() int {
+	var buf [64]byte
+	return parseRunnable(beginning("/proc/loadavg", buf[:]))
+}
+
+// parseRunnable reads the fourth field of "0.20 0.18 0.12 1/80 11206" (proc_loadavg(5)).
+func parseRunnable(loadavg []byte) int {
+	fields := bytes.Fields(loadavg)
+	if len(fields) < 4 {
+		return -1
+	}
+	running, _, ok := bytes.Cut(fields[3], []byte("/"))
+	n, err := strconv.Atoi(string(running))
+	if !ok || err != nil || n < 0 {
+		return -1
+	}
+	return max(0, n-1)
+}
+
 // parseStall reads the total, in microseconds, of the line "some avg10=0.00
 // avg60=0.00 avg300=0.00 total=0".
 func parseStall(psi []byte) time.Duration {

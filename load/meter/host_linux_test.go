@@ -41,3 +41,22 @@ func TestParseStall(t *testing.T) {
 		})
 	}
 }
+
+func TestParseRunnable(t *testing.T) {
+	for text, want := range map[string]int{
+		"49.38 37.28 27.32 51/812 30380\n": 50,
+		"0.20 0.18 0.12 1/80 11206\n":      0,
+		"0.20 0.18 0.12 0/80 11206\n":      0,
+		"0.20 0.18 0.12\n":                 -1,
+		"0.20 0.18 0.12 x/80 1\n":          -1,
+		"0.20 0.18 0.12 7 1\n":             -1,
+		"":                                 -1,
+	} {
+		if got := parseRunnable([]byte(text)); got != want {
+			t.Errorf("%q: got %d, want %d", text, got, want)
+		}
+	}
+	if got := runnable(); got < 0 {
+		t.Errorf("this system says %d", got)
+	}
+}

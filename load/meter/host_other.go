@@ -11,7 +11,7 @@ import (
 const Unmeasured = "what the host does was measured in part only: " + runtime.GOOS +
 	" does not show how long threads wait for a core (pressure), nor what a hypervisor takes (steal)"
 
-// ThreadID, ThreadTime, stealTime and stallTime are not known here.
+// ThreadID, ThreadTime, stealTime, stallTime and runnable are not known here.
 func ThreadID() int64 { return 0 }
 
 func ThreadTime(int64) time.Duration { return 0 }
@@ -19,3 +19,5 @@ func ThreadTime(int64) time.Duration { return 0 }
 func stealTime() time.Duration { return -1 }
 
 func stallTime() time.Duration { return -1 }
+
+func runnable() int { return -1 }

@@ -48,6 +48,11 @@ type Hiccup struct {
 	// favoured by the scheduler when it wakes, so that it may see none of it
 	// while a chain of services does.
 	Pressure float64
+
+	// Runnable is how many threads of the machine had a core or waited for one when
+	// this was read; -1 if the system does not say. How long a thread waits for its
+	// turn is about this many for each core, where they all have much to do.
+	Runnable int
 }
 
 // nap is how long the thread sleeps each time.
@@ -78,7 +83,7 @@ func (m *Meter) Read() Hiccup {
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h := Hiccup{P99: m.late.quantile(0.99), Max: m.late.max, Pause: m.pause.longest(), Steal: -1, Pressure: -1}
+	h := Hiccup{P99: m.late.quantile(0.99), Max: m.late.max, Pause: m.pause.longest(), Steal: -1, Pressure: -1, Runnable: runnable()}
 	select {
 	case <-m.done:
 	default:
