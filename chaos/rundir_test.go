@@ -129,3 +129,14 @@ func TestRunDirThatOthersMayChange(t *testing.T) {
 		}
 	}
 }
+
+// rootOf opens a directory for the time of a test.
+func rootOf(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return root
+}

@@ -270,7 +270,7 @@ func TestSoakIsResumed(t *testing.T) {
 		fmt.Fprint(f, `{"half a l`) // and nothing is closed: that is a kill -9
 		f.Close()
 	}
-	r, err := resumptionOf(dir, x)
+	r, err := resumptionOf(rootOf(t, dir), x)
 	if err != nil {
 		t.Fatal(err)
 	}

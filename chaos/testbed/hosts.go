@@ -15,6 +15,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/targets"
 )
 
@@ -167,7 +168,7 @@ func (b *Testbed) handOver(name, user string) (*targets.User, error) {
 			return nil, err
 		}
 	}
-	folder, err := descend(b.opts.Root, path.Join("targets", name))
+	folder, err := input.MakeFolder(b.opts.Root, path.Join("targets", name))
 	if err != nil {
 		return nil, err
 	}

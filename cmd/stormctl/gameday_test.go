@@ -422,4 +422,37 @@ func TestGamedayKilled(t *testing.T) {
 	if !is(false) {
 		t.Errorf("the process is %q after the console was killed", state())
 	}
+	killedVerifies(t, g.dir)
+}
+
+// killedVerifies wants the journal of a killed game day verified as far as it goes, how
+// it ends told, and what was changed in it found.
+func killedVerifies(t *testing.T, dir string) {
+	t.Helper()
+	verify := func(want exitCode, words ...string) {
+		t.Helper()
+		var said bytes.Buffer
+		if code := execute([]string{"gameday", "verify", dir}, &said, &said); code != want {
+			t.Errorf("verify of a killed game day: exit code %d, want %d\n%s", code, want, said.String())
+		}
+		for _, w := range words {
+			if !strings.Contains(said.String(), w) {
+				t.Errorf("verify of a killed game day does not say %q:\n%s", w, said.String())
+			}
+		}
+	}
+	verify(exitHeld, "the chain holds over", "cut short", "cannot be verified", "Ana")
+	file := filepath.Join(dir, gameday.JournalFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(text, `{"n":9,"wa`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verify(exitHeld, "the chain holds over", "torn", "cannot be verified", "Ana")
+	if err := os.WriteFile(file, bytes.Replace(text, []byte("Ana"), []byte("Eve"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verify(exitFailed, "it is not what was written")
 }

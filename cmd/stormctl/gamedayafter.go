@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/gameday"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -50,38 +52,46 @@ the next line has of it, and that the files of the run directory are those that 
 run left, by the chain of hashes in result.json. Then it prints what the journal
 comes to: who was there, how long it took to detect and to mitigate each fault, and
 what was predicted. Exit code 2 says that something is not what was written, and
-names the line or file.`,
+names the line or file. The game day may have been killed: then its journal ends
+somewhere, and there is no chain over the other files; both are said.`,
 		Example: `  stormctl gameday verify runs/gameday-20261129-140000`,
 		Args:    exactly("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			entries, whole, err := gameday.ReadJournal(args[0])
+			entries, ending, err := gameday.ReadJournal(args[0])
 			if err != nil {
 				return fmt.Errorf("verify: %w", err)
 			}
-			if err := chaos.Verify(args[0]); err != nil {
+			err = chaos.Verify(args[0])
+			killed := errors.Is(err, chaos.ErrNotSealed) && ending != gameday.Whole
+			if err != nil && !killed {
 				return err
 			}
 			s, err := gameday.Summarize(args[0])
 			if err != nil {
 				return fmt.Errorf("verify: %w", err)
 			}
-			return writeSummary(cmd.OutOrStdout(), args[0], len(entries), whole, s)
+			var head strings.Builder
+			fmt.Fprintf(&head, "%s: the chain holds over %d lines", gameday.JournalFile, len(entries))
+			if ending != gameday.Whole {
+				fmt.Fprintf(&head, "; %s", ending)
+			}
+			if killed {
+				fmt.Fprintf(&head, "\nthere is no %s: the game day was killed, and its other files cannot be verified", result.File)
+			}
+			return writeSummary(cmd.OutOrStdout(), args[0], head.String(), s)
 		},
 	}
 }
 
-// writeSummary prints what a journal of so many lines comes to.
-func writeSummary(w io.Writer, dir string, lines int, whole bool, s gameday.Summary) error {
+// writeSummary prints what a journal comes to, after what was verified.
+func writeSummary(w io.Writer, dir, verified string, s gameday.Summary) error {
 	r, err := chaos.Judge(dir)
 	if err != nil {
 		return err
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s: the chain holds over %d lines", gameday.JournalFile, lines)
-	if !whole {
-		fmt.Fprint(&out, "; it lacks its last line, so that it was cut short")
-	}
-	fmt.Fprintf(&out, "\n%d things were done, %d were refused\n", s.Done, s.Refused)
+	fmt.Fprintf(&out, "%s\n", verified)
+	fmt.Fprintf(&out, "%d things were done, %d were refused\n", s.Done, s.Refused)
 	fmt.Fprintf(&out, "in the room: %s\n", reports.Clean(strings.Join(s.People, ", ")))
 	var rows [][]string
 	for _, f := range s.Faults {

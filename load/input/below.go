@@ -18,10 +18,7 @@ func OpenBelow(dir, name string) (*os.File, error) {
 	if err == nil {
 		return f, nil
 	}
-	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		err = at.Err
-	}
-	return nil, &fs.PathError{Op: "open", Path: filepath.Join(dir, name), Err: err}
+	return nil, &fs.PathError{Op: "open", Path: filepath.Join(dir, name), Err: cause(err)}
 }
 
 func openBelow(dir, name string) (*os.File, error) {
