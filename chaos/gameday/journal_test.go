@@ -185,7 +185,7 @@ func TestSummary(t *testing.T) {
 	}
 	refused := with(Inject, "bank", "", at(5))
 	refused.Outcome = "not now"
-	s := summaryOf([]Entry{
+	s := Summarize([]Entry{
 		with(Enter, "", "", nil), with(Enter, "", "", nil), with(Predict, "claim", "held", nil), with(Predict, "claim", "refuted", nil),
 		refused, with(Inject, "bank", "", at(10)), with(Detected, "bank", "", at(12.5)), with(Detected, "bank", "", at(13)),
 		with(Mitigated, "bank", "", at(20)), with(Inject, "never", "", at(30)),

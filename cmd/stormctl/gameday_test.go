@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -455,4 +456,28 @@ func killedVerifies(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	verify(exitFailed, "it is not what was written")
+	closed := gameday.NewJournal() // as if it had come to its end: then somebody removed the result
+	root, err := os.OpenRoot(dir)
+	err = errors.Join(err, os.Remove(file), closed.Add(gameday.Entry{Who: "Ana", Do: gameday.Begin, Outcome: gameday.Done}), closed.Open(root),
+		closed.Close(), root.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(exitFailed, "result.json")
+}
+
+// A game day that ended before its load was begun has a journal, and nothing else to
+// verify.
+func TestGamedayNeverBegun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts targets")
+	}
+	g := gather(t, gamedayFile)
+	g.enter("owner", "Olga").until("Begin the load", true)
+	_ = g.cmd.Process.Signal(syscall.SIGINT)
+	<-g.ended
+	var said bytes.Buffer
+	if code := execute([]string{"gameday", "verify", g.dir}, &said, &said); code != exitHeld || !strings.Contains(said.String(), "had not begun") {
+		t.Errorf("exit code %d: %s", code, said.String())
+	}
 }
