@@ -157,6 +157,9 @@ func There(dir string) ([]int, error) {
 	var numbers []int
 	for _, e := range found {
 		n, atoiErr := strconv.Atoi(e.Name())
+		if !e.IsDir() { // no link is a chapter
+			continue
+		}
 		if _, statErr := root.Lstat(path.Join(Folder, e.Name(), evidence.TimelineFile)); statErr == nil && atoiErr == nil && n > 0 {
 			numbers = append(numbers, n)
 		}

@@ -27,6 +27,11 @@ func openBelow(dir, name string) (*os.File, error) {
 		return nil, err
 	}
 	defer root.Close()
+	return OpenInside(root, name)
+}
+
+// OpenInside is OpenBelow of a directory that is open. The error names the file alone.
+func OpenInside(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
