@@ -266,10 +266,15 @@ func checkTimeline(r io.Reader, each func(e Event, sound bool)) error {
 		if err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
-		each(e, e.Before == nil || *e.Before == before)
+		asWritten := e.Before == nil && !summedUp(&e) || e.Before != nil && *e.Before == before
+		each(e, asWritten)
 		before = Extent{before.Bytes + int64(len(line)), crc32.Update(before.Sum, castagnoli, line)}
 	}
 }
+
+// summedUp reports whether an event is of a version that sums up its files, and so has
+// said how far the timeline was written, too.
+func summedUp(e *Event) bool { return e.Tick != nil && e.Tick.Extent != (Extent{}) }
 
 func eventOf(line []byte) (e Event, err error) {
 	err = json.Unmarshal(bytes.TrimSpace(line), &e)
