@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Formats lists the formats that Render and Write know.
@@ -140,7 +141,7 @@ func WriteFile(file string, write func(io.Writer) error) error {
 // folder as it is opened, whatever takes its place meanwhile, and a link that stands
 // at file is replaced.
 func replace(file string, write func(io.Writer) error) (err error) {
-	folder, err := os.OpenRoot(filepath.Dir(file))
+	folder, err := input.OpenDir(filepath.Dir(file))
 	if err != nil {
 		return err
 	}

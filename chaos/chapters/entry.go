@@ -145,7 +145,7 @@ func Entries(dir string) ([]Entry, error) {
 
 // There are the chapters of a run directory whose evidence is there, by their numbers.
 func There(dir string) ([]int, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := input.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}

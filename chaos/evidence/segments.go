@@ -22,7 +22,7 @@ const TicksSuffix = "-ticks.jsonl"
 // Segments are the files of a soak whose names end in suffix, in the order of their
 // segments, from the run directory; none if there are none.
 func Segments(dir, suffix string) ([]string, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := input.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func rests(file string) bool {
 
 // Seal makes the chain of a run directory that is not written to any more.
 func Seal(dir string) ([]Sealed, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := input.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func Verify(dir string, chain []Sealed) error {
 		return fmt.Errorf("%s has no chain of hashes to verify: its run was killed, or was made by an earlier version",
 			filepath.Join(dir, File))
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := input.OpenDir(dir)
 	if err != nil {
 		return err
 	}

@@ -21,8 +21,21 @@ func OpenBelow(dir, name string) (*os.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: filepath.Join(dir, name), Err: cause(err)}
 }
 
+// OpenDir opens a directory that a user names. It is looked at before: to open a FIFO
+// would wait for somebody who writes to it.
+func OpenDir(dir string) (*os.Root, error) {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
+}
+
 func openBelow(dir, name string) (*os.File, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}

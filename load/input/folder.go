@@ -113,7 +113,7 @@ func openIn(folder *os.Root, name string, flag int) (*os.File, error) {
 // StatBelow is what stands below a directory that others may have made; no link leads
 // out of it.
 func StatBelow(dir, name string) (fs.FileInfo, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
