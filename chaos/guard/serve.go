@@ -146,8 +146,9 @@ func answering(h http.Handler) http.Handler {
 		}
 		c.waits(false)
 		defer c.waits(true)
-		r.Body = &awaited{r.Body, c}
-		h.ServeHTTP(w, r)
+		of := *r // the server's own keeps its body: by that it knows that some of it was not read, and lingers
+		of.Body = &awaited{r.Body, c}
+		h.ServeHTTP(w, &of)
 	})
 }
 
