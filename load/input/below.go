@@ -22,7 +22,7 @@ func OpenBelow(dir, name string) (*os.File, error) {
 }
 
 // OpenDir opens a directory that a user names. It is looked at before: to open a FIFO
-// would wait for somebody who writes to it.
+// would wait until another process writes to it.
 func OpenDir(dir string) (*os.Root, error) {
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {

@@ -70,7 +70,7 @@ var (
 )
 
 // OpenIn opens a regular file right in a folder, through no link and without waiting for
-// anybody; flag is as for os.OpenFile. One that is made is for its owner alone.
+// anybody; flag is that of OpenFile. One that is made is for its owner alone.
 func OpenIn(folder *os.Root, name string, flag int) (*os.File, error) {
 	f, err := openIn(folder, name, flag)
 	if err != nil {
