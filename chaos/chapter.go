@@ -40,7 +40,7 @@ func chapterPlan(x *experiment.Experiment, faults timeline.Timeline, length time
 // becomes part of.
 func newSoak(x *experiment.Experiment, plan chapters.Plan, faults timeline.Timeline, schedule arrivals.Schedule, rec *recorder,
 	resumed *resumption, o soakOptions) (*soak, error) {
-	judges, err := newChapterJudge(x, rec.dir, o)
+	judges, err := newChapterJudge(x, rec.root, o)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func newSoak(x *experiment.Experiment, plan chapters.Plan, faults timeline.Timel
 	}
 	most := mostOfFile(schedule, plan.Length)
 	rec.chapters, err = chapters.New(chapters.Config{
-		Dir: rec.dir, Header: rec.header, Plan: plan, Most: most, Settle: settling(x),
+		Root: rec.root, Header: rec.header, Plan: plan, Most: most, Settle: settling(x),
 		Schedule: schedule, Warmup: x.Load.Warmup, Offered: rec.offered, Lost: rec.lost, Down: o.down, First: first, From: from,
 		Faults: func(from, to time.Duration) []evidence.Injection { return injections(x, faults, from, to) },
 		Closed: judges.take,

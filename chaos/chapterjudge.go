@@ -27,6 +27,7 @@ import (
 // not kept. It is the only one to change a chapter that is closed.
 type chapterJudge struct {
 	dir  string
+	root *os.Root // it, as it was when it was opened
 	self []string
 	sum  chapters.Sum
 	log  *chapters.Log
@@ -45,8 +46,8 @@ type chapterJudge struct {
 // is not compressed yet.
 const mostWaiting = 4
 
-func newChapterJudge(x *experiment.Experiment, dir string, o soakOptions) (*chapterJudge, error) {
-	s := x.Soak.Settled()
+func newChapterJudge(x *experiment.Experiment, run *os.Root, o soakOptions) (*chapterJudge, error) {
+	dir, s := run.Name(), x.Soak.Settled()
 	j := &chapterJudge{dir: dir, self: o.self, tell: o.tell, sum: newSum(x, nil), done: make(chan struct{}),
 		keep: chapters.NewKeeper(s.Keep, int64(s.Disk), x.Seed)}
 	j.come = sync.NewCond(&j.mu)
@@ -58,8 +59,11 @@ func newChapterJudge(x *experiment.Experiment, dir string, o soakOptions) (*chap
 		j.sum.Add(&entries[i])
 	}
 	j.keep.Restore(entries, func(number int) int64 { return sizeOf(chapters.Dir(dir, number)) })
-	if j.log, err = chapters.OpenLog(dir); err != nil {
+	if j.log, err = chapters.OpenLog(run); err != nil {
 		return nil, err
+	}
+	if j.root, err = run.OpenRoot("."); err != nil {
+		return nil, errors.Join(err, j.log.Close())
 	}
 	go j.run()
 	return j, nil
@@ -95,7 +99,7 @@ func (j *chapterJudge) end() error {
 	j.come.Signal()
 	j.mu.Unlock()
 	<-j.done
-	return errors.Join(append(j.errs, j.log.Close())...)
+	return errors.Join(append(j.errs, j.log.Close(), j.root.Close())...)
 }
 
 func (j *chapterJudge) run() {
@@ -146,12 +150,20 @@ func (j *chapterJudge) one(c chapters.Closed, hurry bool) error {
 		return err
 	}
 	j.sum.Add(&e)
-	err := evidence.Pack(c.Dir)
+	err := j.pack(c.Number)
 	for _, number := range j.keep.Judged(c.Number, e.Ruling, sizeOf(c.Dir)) {
-		err = errors.Join(err, os.RemoveAll(chapters.Dir(j.dir, number)))
+		err = errors.Join(err, chapters.Remove(j.root, number))
 	}
 	j.say(chapterText(&e))
 	return err
+}
+
+func (j *chapterJudge) pack(number int) error {
+	chapter, err := chapters.Open(j.root, number)
+	if err != nil {
+		return err
+	}
+	return errors.Join(evidence.Pack(chapter), chapter.Close())
 }
 
 // judge rules on a chapter: in another process where there is a command for that, so

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -27,8 +28,9 @@ type Hand struct {
 	Line func(line int, e evidence.Event)
 
 	// Made is told of the run directory, which is empty but for the experiment, before
-	// anything is started; an error ends the run. nil is not told.
-	Made func(dir string) error
+	// anything is started; an error ends the run. It may keep nothing of it but what it
+	// opened. nil is not told.
+	Made func(dir *os.Root) error
 
 	mu      sync.Mutex
 	d       *drive          // nil before there is load, and after it
@@ -62,7 +64,7 @@ var errEnough = errors.New("ended by hand")
 const lookSteady = 3 * time.Second
 
 // made tells of the run directory.
-func (h *Hand) made(dir string) error {
+func (h *Hand) made(dir *os.Root) error {
 	if h == nil || h.Made == nil {
 		return nil
 	}

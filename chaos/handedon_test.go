@@ -69,6 +69,24 @@ func TestHandedOnDirectories(t *testing.T) {
 	if _, err := Judge(dir); err != nil {
 		t.Errorf("as it was: %v", err)
 	}
+	for _, look := range []func(string) error{
+		func(dir string) error { _, err := Judge(dir); return err }, Verify, func(dir string) error { _, err := Measure(dir); return err },
+	} {
+		pipe := filepath.Join(t.TempDir(), "pipe") // in the place of the whole
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- look(pipe) }()
+		select {
+		case err := <-done:
+			if err == nil {
+				t.Error("a FIFO is a run directory")
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("a FIFO that is named as a run directory: no end")
+		}
+	}
 	fifo := filepath.Join(dir, notStartedFile)
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,9 @@ package chaos
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -70,14 +72,21 @@ func judgeRecords(dir string, set []string) (*result.Result, error) {
 	return r, nil
 }
 
+// ErrNotSealed says that a run directory has no result, with which the chain over its
+// files would be: its run was killed, or somebody removed it.
+var ErrNotSealed = errors.New("it takes the result that the run wrote")
+
 // Verify compares a run directory with the chain of hashes in its result, which was
 // made when the run ended: nil if each file that rulings rest on is the one that the
 // run wrote.
 func Verify(dir string) error {
 	path := filepath.Join(dir, result.File)
 	text, err := input.ReadBelow(dir, result.File, input.Result)
-	if err != nil {
-		return fmt.Errorf("verify %s: it takes the result that the run wrote: %w", dir, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("verify %s: %w: %w", dir, ErrNotSealed, err)
+	case err != nil:
+		return fmt.Errorf("verify %s: %w", dir, err)
 	}
 	var r result.Result
 	if err := json.Unmarshal(text, &r); err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // lockFile is in the directory of a soak, and locked by the process that records it.
@@ -13,7 +15,7 @@ const lockFile = "lock"
 // lockDir takes the lock of a run directory: of two that would go on with one soak only
 // the first does.
 func lockDir(dir string) (unlock func(), err error) {
-	root, err := os.OpenRoot(dir)
+	root, err := input.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}

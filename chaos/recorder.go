@@ -127,7 +127,7 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 		return rec, err
 	}
 	if h.Soak {
-		rec.seconds, err = rollup.New(rollup.Config{Dir: dir, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
+		rec.seconds, err = rollup.New(rollup.Config{Root: rec.root, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
 	} else {
 		rec.frontLog, err = createLog(rec.root, frontLog, h.Started)
 	}

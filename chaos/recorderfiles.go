@@ -14,7 +14,7 @@ import (
 // openTimeline makes the timeline, or opens the one of a soak that is resumed.
 func openTimeline(dir *os.Root, there bool) (*evidence.TimelineWriter, error) {
 	if there {
-		return evidence.AppendTimeline(filepath.Join(dir.Name(), evidence.TimelineFile)) // of a directory that is trusted
+		return evidence.AppendTimeline(dir, evidence.TimelineFile)
 	}
 	return made(dir, evidence.TimelineFile, func(f *os.File) (*evidence.TimelineWriter, error) { return evidence.TimelineIn(f), nil })
 }

@@ -52,7 +52,12 @@ func Resume(ctx context.Context, dir string, x *experiment.Experiment, opts Opti
 	if err := healOf(ctx, dir); err != nil {
 		return nil, err
 	}
-	r, err := resumptionOf(dir)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	r, err := resumptionOf(root)
 	if err != nil {
 		return nil, err
 	}
@@ -64,16 +69,11 @@ func Resume(ctx context.Context, dir string, x *experiment.Experiment, opts Opti
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
 	if err := makeRoom(root, begun); err != nil {
 		return nil, err
 	}
 	if time.Since(r.started) >= schedule.Duration() {
-		return r.over(dir, begun, schedule.Duration(), opts)
+		return r.over(root, begun, schedule.Duration(), opts)
 	}
 	if err := execute(ctx, begun, in, schedule, nil, dir, root, opts, r); err != nil {
 		return nil, fmt.Errorf("%w (run directory: %s)", in.MaskError(err), dir)
@@ -165,7 +165,8 @@ func healOf(ctx context.Context, dir string) error {
 
 // resumptionOf looks at what the killed run left, and says in its chapters that they
 // were cut off.
-func resumptionOf(dir string) (*resumption, error) {
+func resumptionOf(root *os.Root) (*resumption, error) {
+	dir := root.Name()
 	run, err := evidence.Read(dir)
 	if err != nil {
 		return nil, err
@@ -192,11 +193,10 @@ func resumptionOf(dir string) (*resumption, error) {
 		if judged[number] {
 			continue
 		}
-		c, err := r.cutOff(chapters.Dir(dir, number))
+		c, err := r.cutOff(root, number)
 		if err != nil {
 			return nil, fmt.Errorf("chapter %d: %w", number, err)
 		}
-		c.Number = number
 		r.waiting = append(r.waiting, c)
 	}
 	return r, nil
@@ -204,8 +204,9 @@ func resumptionOf(dir string) (*resumption, error) {
 
 // cutOff says of a chapter that was open when the run was killed that it was, and of one
 // that was whole nothing.
-func (r *resumption) cutOff(dir string) (chapters.Closed, error) {
-	c := chapters.Closed{Dir: dir}
+func (r *resumption) cutOff(root *os.Root, number int) (chapters.Closed, error) {
+	dir := chapters.Dir(root.Name(), number)
+	c := chapters.Closed{Number: number, Dir: dir}
 	run, err := evidence.ReadTimeline(dir)
 	if err != nil {
 		return c, err
@@ -217,7 +218,12 @@ func (r *resumption) cutOff(dir string) (chapters.Closed, error) {
 	if run.Stopped != evidence.Killed {
 		return c, nil
 	}
-	t, err := evidence.AppendTimeline(filepath.Join(dir, evidence.TimelineFile))
+	chapter, err := chapters.Open(root, number)
+	if err != nil {
+		return c, err
+	}
+	defer chapter.Close() // the timeline has a descriptor of its own
+	t, err := evidence.AppendTimeline(chapter, evidence.TimelineFile)
 	if err != nil {
 		return c, err
 	}
@@ -269,8 +275,8 @@ func (r *resumption) gap() evidence.Gap {
 }
 
 // over ends a soak whose time has passed while nobody was there.
-func (r *resumption) over(dir string, x *experiment.Experiment, length time.Duration, opts Options) (*result.Result, error) {
-	t, err := evidence.AppendTimeline(filepath.Join(dir, evidence.TimelineFile))
+func (r *resumption) over(root *os.Root, x *experiment.Experiment, length time.Duration, opts Options) (*result.Result, error) {
+	t, err := evidence.AppendTimeline(root, evidence.TimelineFile)
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +284,7 @@ func (r *resumption) over(dir string, x *experiment.Experiment, length time.Dura
 	gap := r.gap()
 	t.Add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
 	t.Add(evidence.Event{At: gap.To, Kind: evidence.KindEnd})
-	judges, err := newChapterJudge(x, dir, soakOptions{})
+	judges, err := newChapterJudge(x, root, soakOptions{})
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
@@ -288,5 +294,5 @@ func (r *resumption) over(dir string, x *experiment.Experiment, length time.Dura
 	if err := errors.Join(judges.end(), t.Close()); err != nil {
 		return nil, err
 	}
-	return finished(dir, opts)
+	return finished(root.Name(), opts)
 }

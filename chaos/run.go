@@ -110,7 +110,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err := writeNew(root, ExperimentFile, text); err != nil {
 		return nil, err
 	}
-	if err := opts.Hand.made(dir); err != nil {
+	if err := opts.Hand.made(root); err != nil {
 		return nil, err
 	}
 	if err := execute(ctx, x, in, schedule, text, dir, root, opts, nil); err != nil {

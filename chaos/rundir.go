@@ -88,6 +88,14 @@ func sheltered(dir string) error {
 	if err != nil {
 		return fmt.Errorf("find the folder that we are in: %w", err)
 	}
+	for above := at; ; above = filepath.Dir(above) { // as it is written: who owns a link may have it lead elsewhere at any time
+		if info, err := os.Lstat(above); err == nil && (lease.OthersOwn(info) || info.IsDir() && lease.OthersMayWrite(info)) {
+			return unsheltered(dir, above)
+		}
+		if filepath.Dir(above) == above {
+			break
+		}
+	}
 	for {
 		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(at) == at {
 			break
@@ -104,14 +112,18 @@ func sheltered(dir string) error {
 			return err
 		}
 		if lease.OthersMayWrite(info) {
-			return fmt.Errorf("run directory %s: another user may change %s, and root would write through the links that he puts there:"+
-				" give an --out that only root can write, like /var/lib/stormctl/%s, or run as that user", dir, at, filepath.Base(dir))
+			return unsheltered(dir, at)
 		}
 		if filepath.Dir(at) == at {
 			return nil
 		}
 		at = filepath.Dir(at)
 	}
+}
+
+func unsheltered(dir, at string) error {
+	return fmt.Errorf("run directory %s: another user may change %s, and root would write through the links that he puts there:"+
+		" give an --out that only root can write, like /var/lib/stormctl/%s, or run as that user", dir, at, filepath.Base(dir))
 }
 
 // noteNotStarted leaves word in a run directory that its run could not start.

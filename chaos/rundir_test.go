@@ -129,3 +129,41 @@ func TestRunDirThatOthersMayChange(t *testing.T) {
 		}
 	}
 }
+
+// A link of another user's leads root nowhere, in a sticky folder either: it may lead
+// elsewhere once reports are written.
+func TestRunDirBehindOthersLink(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("it takes root to give a link away")
+	}
+	sticky, roots := filepath.Join(t.TempDir(), "sticky"), t.TempDir()
+	link := filepath.Join(sticky, "link")
+	if err := errors.Join(os.Mkdir(sticky, 0o700), os.Chmod(sticky, 0o777|os.ModeSticky), os.Symlink(roots, link)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := makeRunDir(filepath.Join(link, "own"), "x", time.Now()); err != nil {
+		t.Errorf("behind root's own link: %v", err)
+	}
+	if err := os.Lchown(link, 65533, 65533); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{link, filepath.Join(link, "run"), filepath.Join(link, "a", "b")} {
+		if _, err := makeRunDir(out, "x", time.Now()); err == nil || !strings.Contains(err.Error(), "another user may change") {
+			t.Errorf("%s: %v", out, err)
+		}
+	}
+	if there, _ := os.ReadDir(roots); len(there) != 1 {
+		t.Errorf("made behind it: %v", there)
+	}
+}
+
+// rootOf opens a directory for the time of a test.
+func rootOf(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return root
+}

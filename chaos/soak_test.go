@@ -216,6 +216,53 @@ func TestSoakAtSpeed(t *testing.T) {
 		t.Errorf("%+v", again)
 	}
 	withoutChapters(t, dir)
+	exchangedChapters(t, dir)
+}
+
+// exchangedChapters puts chapters of a soak into others' places, one of another soak
+// among them: then nothing is held or refuted. A link is no chapter.
+func exchangedChapters(t *testing.T, dir string) {
+	t.Helper()
+	kept, err := chapters.There(dir)
+	if err != nil || len(kept) < 3 {
+		t.Fatal(kept, err)
+	}
+	one, two, more := chapters.Dir(dir, kept[0]), chapters.Dir(dir, kept[1]), chapters.Dir(dir, *soakChapters+1)
+	timeline := filepath.Join(one, evidence.TimelineFile)
+	whole, err := os.ReadFile(timeline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aside := filepath.Join(t.TempDir(), "aside")
+	swap := func() error { return errors.Join(os.Rename(one, aside), os.Rename(two, one), os.Rename(aside, two)) }
+	for name, c := range map[string]struct {
+		do, undo func() error
+		says     string
+	}{
+		"two exchanged":             {swap, swap, "another chapter"},
+		"one more, which is a copy": {func() error { return os.CopyFS(more, os.DirFS(one)) }, func() error { return os.RemoveAll(more) }, "another chapter"},
+		"one more, which is a link": {func() error { return os.Symlink(filepath.Base(one), more) }, func() error { return os.Remove(more) }, ""},
+		"one of another soak's": {func() error {
+			other := strings.Replace(string(whole), `"started":"2001-`, `"started":"2002-`, 1)
+			return os.WriteFile(timeline, []byte(other), 0o600)
+		}, func() error { return os.WriteFile(timeline, whole, 0o600) }, "another chapter"},
+	} {
+		if err := c.do(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		r, err := Judge(dir)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, v := range r.Verdicts {
+			if open := v.Ruling == judge.Inconclusive && strings.Contains(v.Reason, c.says); open != (c.says != "") {
+				t.Errorf("%s: %s: %s", name, v.Ruling, v.Reason)
+			}
+		}
+		if err := c.undo(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
 }
 
 // withoutChapters removes chapters of a soak, with what they came to: then nothing is
@@ -270,7 +317,7 @@ func TestSoakIsResumed(t *testing.T) {
 		fmt.Fprint(f, `{"half a l`) // and nothing is closed: that is a kill -9
 		f.Close()
 	}
-	r, err := resumptionOf(dir)
+	r, err := resumptionOf(rootOf(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, er
 	}
 	sum := newSum(x, run.ClaimLines)
 	var row chapters.Row
-	kept, err := eachChapter(dir, set, again, goesOn, sum.Claims, func(e *chapters.Entry) {
+	kept, err := eachChapter(dir, run, set, again, goesOn, sum.Claims, func(e *chapters.Entry) {
 		row.Add(e)
 		sum.Add(e)
 	})
@@ -104,8 +105,9 @@ func notWhole(run *evidence.Run, row *chapters.Row, goesOn bool) string {
 }
 
 // eachChapter calls each with what every chapter came to, in their order, and returns
-// those whose evidence is there.
-func eachChapter(dir string, set []string, again, goesOn bool, claims []judge.Verdict,
+// those whose evidence is there. A chapter of another soak, or in another's place, is a
+// flaw of the run.
+func eachChapter(dir string, run *evidence.Run, set []string, again, goesOn bool, claims []judge.Verdict,
 	each func(*chapters.Entry)) (there []int, err error) {
 	entries, err := chapters.Entries(dir)
 	if err != nil {
@@ -139,7 +141,7 @@ func eachChapter(dir string, set []string, again, goesOn bool, claims []judge.Ve
 		if e == nil && goesOn {
 			continue
 		}
-		if e, err = chapterAgain(dir, number, set, claims); err != nil {
+		if e, err = chapterAgain(dir, run, number, set, claims); err != nil {
 			return nil, err
 		}
 		each(e)
@@ -149,7 +151,7 @@ func eachChapter(dir string, set []string, again, goesOn bool, claims []judge.Ve
 }
 
 // chapterAgain judges a chapter by its evidence.
-func chapterAgain(dir string, number int, set []string, claims []judge.Verdict) (*chapters.Entry, error) {
+func chapterAgain(dir string, run *evidence.Run, number int, set []string, claims []judge.Verdict) (*chapters.Entry, error) {
 	folder := chapters.Dir(dir, number)
 	seen, err := evidence.ReadTimeline(folder)
 	if err != nil {
@@ -158,6 +160,10 @@ func chapterAgain(dir string, number int, set []string, claims []judge.Verdict) 
 	e := &chapters.Entry{Number: number, Started: seen.Started, Faults: len(seen.Faults), Ruling: judge.Inconclusive}
 	if c := seen.Chapter; c != nil {
 		e.From, e.To = c.From, c.From+evidence.Seconds(seen.End)
+	}
+	if c := seen.Chapter; c == nil || c.Number != number || !seen.Started.Equal(run.Started.Add(c.From.Duration())) {
+		run.Flaws = append(run.Flaws, evidence.Flaw{File: path.Join(filepath.ToSlash(chapters.Dir("", number)), evidence.TimelineFile),
+			What: "that of another chapter"})
 	}
 	e.Least = chapters.LeastOf(seen.Ticks)
 	if r, err := judgeRecords(folder, set); err != nil {

@@ -123,7 +123,7 @@ func (w *watcher) look() error {
 // if that cannot be said yet.
 func (w *watcher) missing() error {
 	if !w.begun {
-		info, err := os.Stat(filepath.Join(w.dir, ExperimentFile))
+		info, err := input.StatBelow(w.dir, ExperimentFile)
 		if err == nil && time.Since(info.ModTime()) < lostFor && time.Since(w.heard) < lostFor { // the clock on the wall may be set back
 			if _, err := os.Lstat(filepath.Join(w.dir, notStartedFile)); errors.Is(err, fs.ErrNotExist) {
 				return nil // it has only just come

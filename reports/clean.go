@@ -19,7 +19,10 @@ import (
 // \x1b and \u202e. So is the first sign of what a CI system would take for a
 // command in a log, like ::error:: and ##[group].
 func Clean(text string) string {
-	text = input.Printable(text)
+	return withoutCommands(input.Printable(text))
+}
+
+func withoutCommands(text string) string {
 	if strings.Contains(text, "::") || strings.Contains(text, "##") {
 		text = colonCommand.ReplaceAllString(text, `$1\x3a:$2`)
 		text = hashCommand.ReplaceAllString(text, `\x23#$1`)
@@ -37,11 +40,11 @@ func CleanLines(text string) string {
 }
 
 // The commands of GitHub's runners stand at the beginning of a line, where any
-// word may come by wrapping; those of Azure and TeamCity anywhere. An IPv6
-// address that begins with :: is none of them.
+// word may come by wrapping, after any white space, a no-break space included; those
+// of Azure and TeamCity anywhere. An IPv6 address that begins with :: is none of them.
 var (
-	colonCommand = regexp.MustCompile(`(^|\s)::([A-Za-z-]+(?:::|\s))`)
-	hashCommand  = regexp.MustCompile(`##(\[|vso\[|teamcity\[)`)
+	colonCommand = regexp.MustCompile(`(^|[\s\x{a0}])::([A-Za-z-]+(?:::|\s))`)
+	hashCommand  = regexp.MustCompile(`(?i)##(\[|vso\[|teamcity\[)`)
 )
 
 // CleanJSON writes what does something in JSON's own escapes: the value stays

@@ -34,6 +34,8 @@ func TestClean(t *testing.T) {
 		"##[error]x":              `\x23#[error]x`,
 		"a ##vso[task.x]":         `a \x23#vso[task.x]`,
 		"##teamcity[x]":           `\x23#teamcity[x]`,
+		"##VSO[x]":                `\x23#VSO[x]`,
+		"a \u00a0::error::x":      "a \u00a0\\x3a:error::x",
 		"on ::1, ::ffff:10.0.0.1": "on ::1, ::ffff:10.0.0.1",
 		"fe80::1 a::b std::move":  "fe80::1 a::b std::move",
 		"## a title":              "## a title",
@@ -51,7 +53,7 @@ func TestClean(t *testing.T) {
 }
 
 // hostile is a text that tries everything.
-const hostile = "x\x1b[2J\x07\u009b31m\u202e\u2067\x7f\n::error::boom\n##[error]boom ::warning file=a::b\r\xff\u2028y"
+const hostile = "x\x1b[2J\x07\u009b31m\u202e\u2067\x7f\n::error::boom\n##[error]boom ::warning file=a::b \u00a0::error::boom ##VSO[x]\r\xff\u2028y"
 
 // soil puts the text into every string of a value.
 func soil(v reflect.Value, depth int) {
@@ -104,7 +106,10 @@ func harmful(out string) string {
 		}
 	}
 	for line := range strings.Lines(out) {
-		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") {
+		// GitHub's runner takes what begins with :: and has them again; Azure's knows any case.
+		line = strings.TrimSpace(line)
+		if rest, begins := strings.CutPrefix(line, "::"); begins && strings.Contains(rest, "::") || strings.Contains(strings.ToLower(line), "##vso[") ||
+			strings.Contains(line, "##[") {
 			return "a command: " + line
 		}
 	}

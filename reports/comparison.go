@@ -184,7 +184,7 @@ func ComparisonCSV(w io.Writer, c *compare.Comparison) error {
 		runs []compare.Summary
 	}{{"base", c.Base}, {"now", c.Now}} {
 		for _, r := range side.runs {
-			line := []string{side.name, Clean(r.Dir), r.Started.UTC().Format(time.RFC3339Nano), strconv.FormatUint(r.Seed, 10), digits(r.Seconds),
+			line := []string{side.name, cell(r.Dir), r.Started.UTC().Format(time.RFC3339Nano), strconv.FormatUint(r.Seed, 10), digits(r.Seconds),
 				strconv.FormatUint(r.Requests, 10), strconv.FormatBool(r.Healthy), digits(r.Pressure)}
 			for _, m := range csvMetrics {
 				line = append(line, digits(r.Metrics[m.metric]))

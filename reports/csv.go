@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/series"
@@ -24,10 +25,10 @@ func CSV(w io.Writer, r *result.Result) error {
 	t.row(csvHead...)
 	for _, f := range r.Faults {
 		if f.Injected >= 0 {
-			t.row(decimal(f.Injected), "fault", Clean(f.Name), "1", "", "run")
+			t.row(decimal(f.Injected), "fault", cell(f.Name), "1", "", "run")
 		}
 		if f.Healed >= 0 {
-			t.row(decimal(f.Healed), "fault", Clean(f.Name), "0", "", "run")
+			t.row(decimal(f.Healed), "fault", cell(f.Name), "0", "", "run")
 		}
 	}
 	return t.view("run", Clean(r.Name), r.Series)
@@ -65,6 +66,15 @@ type csvTable struct {
 
 // row writes a row; an error is kept by the writer.
 func (t *csvTable) row(fields ...string) { _ = t.out.Write(fields) }
+
+// cell is text of others as a field: a spreadsheet computes what begins as a formula does.
+func cell(text string) string {
+	text = Clean(text)
+	if text != "" && strings.ContainsRune("=+-@", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
@@ -146,7 +156,7 @@ func (t *csvTable) times(what, name string, p *series.Percentiles) {
 // writeColumn writes the values of one series; those behind its last column, which only a
 // file that was edited has, are left out.
 func writeColumn[T any](t *csvTable, what, name string, list []T, text func(T) string) {
-	name = Clean(name)
+	name = cell(name)
 	for i := range min(len(list), len(t.at)) {
 		t.row(t.at[i], what, name, text(list[i]), t.lengths[i], t.of)
 	}

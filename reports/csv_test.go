@@ -45,6 +45,28 @@ func TestCSVHasAllColumns(t *testing.T) {
 	}
 }
 
+// A name is no formula in a spreadsheet.
+func TestCSVHasNoFormula(t *testing.T) {
+	for _, name := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "plain", "5% =x", ""} {
+		r := fixtures()["hostile"]
+		r.Series = shortView()
+		r.Series.Whole.Routes[0].Name, r.Faults[0].Name, r.Faults[0].Injected = name, name, 1
+		var out bytes.Buffer
+		if err := CSV(&out, r); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(&out).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			if row[2] != "" && strings.ContainsRune("=+-@", rune(row[2][0])) {
+				t.Errorf("%q is a formula in %q", name, row)
+			}
+		}
+	}
+}
+
 // A name does nothing in a table: no line begins with it.
 func TestCSVOfHostileNames(t *testing.T) {
 	r := fixtures()["hostile"]

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bufio"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Formats lists the formats that Render and Write know.
@@ -135,16 +137,25 @@ func WriteFile(file string, write func(io.Writer) error) error {
 }
 
 // replace gives file the content that write produces, by way of a temporary
-// file beside it: only a rename within one file system is atomic.
+// file beside it: only a rename within one file system is atomic. Both are in the
+// folder as it is opened, whatever takes its place meanwhile, and a link that stands
+// at file is replaced.
 func replace(file string, write func(io.Writer) error) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+	folder, err := input.OpenDir(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	name := filepath.Base(file)
+	beside := "." + name + "." + rand.Text()
+	tmp, err := folder.OpenFile(beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			tmp.Close()
-			os.Remove(tmp.Name())
+			_ = folder.Remove(beside)
 		}
 	}()
 	buf := bufio.NewWriter(tmp)
@@ -161,5 +172,5 @@ func replace(file string, write func(io.Writer) error) (err error) {
 	if err := tmp.Close(); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), file)
+	return folder.Rename(beside, name)
 }

@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -91,6 +92,36 @@ func TestWriteKeepsTheOldFileWhenItFails(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"junit.xml", "result.json"}, files(t, dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+// A report is in the folder that was there when it was begun, and a link in its place is
+// replaced, not followed.
+func TestWriteFollowsNoLink(t *testing.T) {
+	dir, theirs := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "theirs")
+	err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(theirs, []byte("theirs"), 0o600), os.Symlink(theirs, filepath.Join(dir, File("html"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, []string{"html"}, fixtures()["refuted"]); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(theirs); err != nil || string(text) != "theirs" {
+		t.Errorf("what the link led to is %q, %v", text, err)
+	}
+	if info, err := os.Lstat(filepath.Join(dir, File("html"))); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the report is %v, %v", info, err)
+	}
+	other := t.TempDir()
+	err = replace(filepath.Join(dir, "x"), func(w io.Writer) error {
+		_, err := io.WriteString(w, "x")
+		return errors.Join(err, os.Rename(dir, dir+".old"), os.Symlink(other, dir))
+	})
+	if text, readErr := os.ReadFile(filepath.Join(dir+".old", "x")); err != nil || readErr != nil || string(text) != "x" {
+		t.Errorf("in the folder that was there is %q: %v, %v", text, err, readErr)
+	}
+	if there := files(t, other); len(there) > 0 {
+		t.Errorf("in the folder that took its place: %v", there)
 	}
 }
 

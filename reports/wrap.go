@@ -66,7 +66,8 @@ func breakAt(line string, width int) int {
 	return at
 }
 
-// endLine writes a line of text without invisible characters at its end.
+// endLine writes a line of text without invisible characters at its end. A word that
+// had to be broken may have become a command at its beginning.
 func endLine(out *bytes.Buffer, line string) {
-	out.WriteString(strings.TrimRight(strings.ReplaceAll(line, noBreak, " "), " ") + "\n")
+	out.WriteString(withoutCommands(strings.TrimRight(strings.ReplaceAll(line, noBreak, " "), " ")) + "\n")
 }

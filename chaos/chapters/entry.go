@@ -8,7 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 	"time"
@@ -84,8 +84,8 @@ func Brief(verdicts []judge.Verdict) []Verdict {
 type Log struct{ file *os.File }
 
 // OpenLog opens it, or makes it.
-func OpenLog(dir string) (*Log, error) {
-	f, err := os.OpenFile(filepath.Join(dir, File), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func OpenLog(run *os.Root) (*Log, error) {
+	f, err := input.OpenIn(run, File, os.O_CREATE|os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -145,14 +145,22 @@ func Entries(dir string) ([]Entry, error) {
 
 // There are the chapters of a run directory whose evidence is there, by their numbers.
 func There(dir string) ([]int, error) {
-	found, err := os.ReadDir(filepath.Join(dir, Folder))
+	root, err := input.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	found, err := fs.ReadDir(root.FS(), Folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	var numbers []int
 	for _, e := range found {
 		n, atoiErr := strconv.Atoi(e.Name())
-		if _, statErr := os.Lstat(filepath.Join(dir, Folder, e.Name(), evidence.TimelineFile)); statErr == nil && atoiErr == nil && n > 0 {
+		if !e.IsDir() { // no link is a chapter
+			continue
+		}
+		if _, statErr := root.Lstat(path.Join(Folder, e.Name(), evidence.TimelineFile)); statErr == nil && atoiErr == nil && n > 0 {
 			numbers = append(numbers, n)
 		}
 	}
@@ -162,6 +170,6 @@ func There(dir string) ([]int, error) {
 
 // Is reports whether the run of a directory is one in chapters.
 func Is(dir string) bool {
-	info, err := os.Stat(filepath.Join(dir, Folder))
+	info, err := input.StatBelow(dir, Folder)
 	return err == nil && info.IsDir()
 }

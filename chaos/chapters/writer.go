@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -19,13 +21,29 @@ import (
 const Folder = "chapters"
 
 // Dir is the directory of a chapter of the run in dir.
-func Dir(dir string, number int) string {
-	return filepath.Join(dir, Folder, fmt.Sprintf("%06d", number))
+func Dir(dir string, number int) string { return filepath.Join(dir, Folder, nameOf(number)) }
+
+// nameOf is the name of a chapter in the folder of all.
+func nameOf(number int) string { return fmt.Sprintf("%06d", number) }
+
+// Open opens the directory of a chapter of a run, through no link.
+func Open(run *os.Root, number int) (*os.Root, error) {
+	return input.Folder(run, path.Join(Folder, nameOf(number)))
+}
+
+// Remove removes the evidence of a chapter of a run, through no link.
+func Remove(run *os.Root, number int) error {
+	folder, err := input.Folder(run, Folder)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.RemoveAll(nameOf(number))
 }
 
 // Config is what a Writer needs to know of the soak.
 type Config struct {
-	Dir    string          // the run directory
+	Root   *os.Root        // the run directory; it may be closed once the Writer is made
 	Header evidence.Header // of the run
 	Plan   Plan
 	Most   int64         // bytes of each file of records of a chapter
@@ -60,6 +78,7 @@ type Closed struct {
 // records, flushes and ticks; events may come from others.
 type Writer struct {
 	config Config
+	folder *os.Root // of all chapters
 	due    *counter
 
 	mu       sync.Mutex
@@ -97,8 +116,16 @@ const (
 
 // New makes the first chapter.
 func New(c Config) (*Writer, error) {
-	w := &Writer{config: c, due: newCounter(c.Schedule), inForce: map[int]*chapter{}, unhealed: map[int]string{}}
-	return w, w.begin(c.First, c.From)
+	folder, err := input.MakeFolder(c.Root, Folder)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{config: c, folder: folder, due: newCounter(c.Schedule), inForce: map[int]*chapter{}, unhealed: map[int]string{}}
+	if err := w.begin(c.First, c.From); err != nil {
+		w.due.stop()
+		return nil, errors.Join(err, folder.Close())
+	}
+	return w, nil
 }
 
 // begin opens a chapter.
@@ -116,7 +143,7 @@ func (w *Writer) begin(number int, from time.Duration) error {
 	h.Soak, h.Load, h.Faults = false, evidence.Seconds(ch.to-from), ch.faults
 	h.Chapter = &evidence.Chapter{Number: number, From: evidence.Seconds(from), To: evidence.Seconds(ch.to)}
 	var err error
-	if ch.ChapterWriter, err = evidence.CreateChapter(Dir(w.config.Dir, number), h, w.config.Most); err != nil {
+	if ch.ChapterWriter, err = evidence.CreateChapter(w.folder, nameOf(number), h, w.config.Most); err != nil {
 		return fmt.Errorf("chapter %d: %w", number, err)
 	}
 	for i, d := range w.dead {
@@ -291,7 +318,7 @@ func (w *Writer) Close(end time.Duration) error {
 	defer w.mu.Unlock()
 	for _, ch := range w.open {
 		if ch.from >= end && ch.number > w.config.First { // it was to come
-			w.err = errors.Join(w.err, ch.Close(ch.from), os.RemoveAll(ch.Dir))
+			w.err = errors.Join(w.err, ch.Close(ch.from), w.folder.RemoveAll(nameOf(ch.number)))
 			continue
 		}
 		if ch.Ticked() == ch.from && w.lastAt > ch.from { // what it has was not counted yet
@@ -301,6 +328,7 @@ func (w *Writer) Close(end time.Duration) error {
 	}
 	w.open = nil
 	w.due.stop()
+	w.err = errors.Join(w.err, w.folder.Close())
 	return w.err
 }
 

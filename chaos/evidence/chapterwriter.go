@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -17,6 +18,7 @@ import (
 type ChapterWriter struct {
 	Dir string
 
+	root     *os.Root // Dir, as it was when it was made
 	header   Header
 	timeline *TimelineWriter
 	front    *sheet
@@ -35,36 +37,42 @@ type chapterLink struct {
 	ended, errors uint64 // since the last tick
 }
 
-// CreateChapter makes the folder of a chapter, which must not exist, and its files. No
-// file of records will grow past most bytes.
-func CreateChapter(dir string, h Header, most int64) (w *ChapterWriter, err error) {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+// CreateChapter makes the folder of a chapter in that of all, which must not have it,
+// and its files. No file of records will grow past most bytes.
+func CreateChapter(in *os.Root, name string, h Header, most int64) (w *ChapterWriter, err error) {
+	if err := in.Mkdir(name, 0o700); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(filepath.Join(dir, "evidence"), 0o700)); err != nil {
+	root, err := input.Folder(in, name)
+	if err != nil {
 		return nil, err
 	}
-	w = &ChapterWriter{Dir: dir, header: h, links: map[string]*chapterLink{}, others: map[string]*sheet{}, most: most,
+	w = &ChapterWriter{Dir: filepath.Clean(root.Name()), root: root, header: h, links: map[string]*chapterLink{}, others: map[string]*sheet{}, most: most,
 		routes: map[string][load.Outcomes]uint64{}, ticked: h.Chapter.From.Duration()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.closeFiles())
 		}
 	}()
-	if w.front, err = createSheet(filepath.Join(dir, FrontFile), frontHeader, most); err != nil {
+	if err = root.Mkdir("evidence", 0o700); err != nil {
+		return w, err
+	}
+	if w.front, err = createSheet(root, FrontFile, frontHeader, most); err != nil {
 		return w, err
 	}
 	for i := range h.Links {
 		name := h.Links[i].Name
-		file, err := CreateBehind(filepath.Join(dir, BehindFile(name)), most)
+		sheet, err := createSheet(root, BehindFile(name), behindHeader, most)
 		if err != nil {
 			return w, err
 		}
-		w.links[name] = &chapterLink{file: file}
+		w.links[name] = &chapterLink{file: &BehindWriter{sheet}}
 	}
-	if w.timeline, err = CreateTimeline(filepath.Join(dir, TimelineFile)); err != nil { // last: what has one is a chapter
+	file, err := createIn(root, TimelineFile) // last: what has one is a chapter
+	if err != nil {
 		return w, err
 	}
+	w.timeline = TimelineIn(file)
 	w.timeline.Add(Event{At: h.Chapter.From, Kind: KindStart, Start: &h})
 	return w, w.timeline.Err()
 }
@@ -108,7 +116,7 @@ func (w *ChapterWriter) Line(file, header string, line []byte) error {
 	s := w.others[file]
 	if s == nil {
 		var err error
-		if s, err = createSheet(filepath.Join(w.Dir, file), header, w.most); err != nil {
+		if s, err = createSheet(w.root, file, header, w.most); err != nil {
 			return err
 		}
 		w.others[file] = s
@@ -193,7 +201,7 @@ func (w *ChapterWriter) Close(end time.Duration) error {
 }
 
 func (w *ChapterWriter) closeFiles() error {
-	var errs []error
+	errs := []error{w.root.Close()}
 	if w.timeline != nil {
 		errs = append(errs, w.timeline.Close())
 	}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Most is the bytes of a file of records that a run writes at most, because a
@@ -38,12 +40,23 @@ type sheet struct {
 	pending uint64 // records in buf, of who counts them there
 }
 
-func createSheet(path, header string, max int64) (*sheet, error) {
-	f, err := createFile(path)
+func createSheet(in *os.Root, name, header string, max int64) (*sheet, error) {
+	f, err := createIn(in, name)
 	if err != nil {
 		return nil, err
 	}
 	return newSheet(f, header, max)
+}
+
+// createIn makes a file in a folder, in whose name there may be folders that the writer
+// has made itself; it must not exist.
+func createIn(in *os.Root, name string) (*os.File, error) {
+	folder, err := input.Folder(in, path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	return input.OpenIn(folder, path.Base(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 }
 
 func createFile(path string) (*os.File, error) {

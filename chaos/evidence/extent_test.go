@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -164,6 +165,22 @@ func TestWholeFilesHaveNoFlaw(t *testing.T) {
 			}
 		}
 		none("killed", dir)
+	}
+}
+
+// A timeline that has no sums of itself any more is none of an earlier version, where
+// its seconds have those of other files.
+func TestSumsThatWereTakenOut(t *testing.T) {
+	dir := summed(t, 1, 5, true)
+	path := filepath.Join(dir, TimelineFile)
+	own := regexp.MustCompile(`,"before":\{[^}]*\}`)
+	text := own.ReplaceAllString(strings.Join(rowsOf(t, path), ""), "")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run, err := Read(dir)
+	if err != nil || len(run.Flaws) != 1 || run.Flaws[0].File != TimelineFile {
+		t.Errorf("%v, %v", run.Flaws, err)
 	}
 }
 

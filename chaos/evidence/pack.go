@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,35 +20,43 @@ const packedSuffix = ".gz"
 // Pack compresses the records of a directory that is not written to any more. Each
 // file is written anew beside, and takes the place of the old one once it is whole: a
 // Pack that was killed leaves what there was.
-func Pack(dir string) error {
-	files, err := os.ReadDir(filepath.Join(dir, "evidence"))
+func Pack(dir *os.Root) error {
+	folder, err := input.Folder(dir, "evidence")
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	files, err := fs.ReadDir(folder.FS(), ".")
 	if err != nil {
 		return err
 	}
 	for _, f := range files {
-		if file := filepath.Join(dir, "evidence", f.Name()); strings.HasSuffix(file, linkSuffix) {
-			if err := pack(file); err != nil {
-				return fmt.Errorf("compress %s: %w", file, err)
+		if strings.HasSuffix(f.Name(), linkSuffix) {
+			if err := pack(folder, f.Name()); err != nil {
+				return fmt.Errorf("compress %s: %w", filepath.Join(folder.Name(), f.Name()), err)
 			}
 		}
 	}
 	return nil
 }
 
-func pack(file string) (err error) {
-	in, err := input.OpenBelow(filepath.Dir(file), filepath.Base(file))
+func pack(folder *os.Root, name string) (err error) {
+	in, err := input.OpenIn(folder, name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	beside := file + packedSuffix + ".new"
-	out, err := os.OpenFile(beside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	beside := name + packedSuffix + ".new"
+	if err := folder.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed
+		return err
+	}
+	out, err := input.OpenIn(folder, beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(beside) // what it was made from is still there
+			_ = folder.Remove(beside) // what it was made from is still there
 		}
 	}()
 	buffered := bufio.NewWriterSize(out, 1<<18)
@@ -56,10 +65,10 @@ func pack(file string) (err error) {
 	if err = errors.Join(err, packer.Close(), buffered.Flush(), out.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(beside, file+packedSuffix); err != nil {
+	if err := folder.Rename(beside, name+packedSuffix); err != nil {
 		return err
 	}
-	return os.Remove(file)
+	return folder.Remove(name)
 }
 
 // records is an open file of records, as it was written, compressed or not.

@@ -22,7 +22,7 @@ const TicksSuffix = "-ticks.jsonl"
 // Segments are the files of a soak whose names end in suffix, in the order of their
 // segments, from the run directory; none if there are none.
 func Segments(dir, suffix string) ([]string, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := input.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -54,19 +54,19 @@ func (r *Run) readSegments(dir string) error {
 		return err
 	}
 	for _, name := range names {
-		if err := ReadTicks(dir, name, r.add); err != nil {
+		f, err := input.OpenBelow(dir, name)
+		if err != nil {
+			return err
+		}
+		if err := ReadTicks(f, r.add); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ReadTicks calls each with every whole line of a segment of seconds.
-func ReadTicks(dir, name string, each func(Event)) error {
-	f, err := input.OpenBelow(dir, name)
-	if err != nil {
-		return err
-	}
+// ReadTicks calls each with every whole line of a segment of seconds, and closes it.
+func ReadTicks(f *os.File, each func(Event)) error {
 	defer f.Close()
 	if err := readTimeline(f, each); err != nil {
 		return fmt.Errorf("read %s: %w", f.Name(), err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/stormctl/stormctl/load/input"
@@ -65,7 +64,7 @@ func (t *tail) read(dir string, each func(line []byte) error) error {
 
 // unread is how many bytes were not.
 func (t *tail) unread(dir string) int64 {
-	info, err := os.Stat(filepath.Join(dir, t.name))
+	info, err := input.StatBelow(dir, t.name)
 	if err != nil {
 		return 0 // reading will say so
 	}
@@ -74,7 +73,7 @@ func (t *tail) unread(dir string) int64 {
 
 // skip leaves out what is there.
 func (t *tail) skip(dir string) error {
-	info, err := os.Stat(filepath.Join(dir, t.name))
+	info, err := input.StatBelow(dir, t.name)
 	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() <= t.offset {
 		return nil
 	}

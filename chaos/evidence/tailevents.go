@@ -4,8 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // EventTail reads the timeline of a run that may still go on, each time what is new. It
@@ -30,7 +31,7 @@ func TailEvents(dir string) *EventTail {
 // error is an fs.ErrNotExist where the directory is gone; one without a timeline has no
 // events yet.
 func (e *EventTail) Read(each func(Event)) error {
-	info, err := os.Stat(filepath.Join(e.dir, TimelineFile))
+	info, err := input.StatBelow(e.dir, TimelineFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = os.Stat(e.dir)
 		return err

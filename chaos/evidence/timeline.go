@@ -141,9 +141,9 @@ func CreateTimeline(path string) (*TimelineWriter, error) {
 // TimelineIn is CreateTimeline in an empty file.
 func TimelineIn(f *os.File) *TimelineWriter { return &TimelineWriter{file: f} }
 
-// AppendTimeline opens a file to go on with, or makes it.
-func AppendTimeline(path string) (*TimelineWriter, error) {
-	f, size, err := OpenWhole(path)
+// AppendTimeline opens a file of a folder to go on with, or makes it.
+func AppendTimeline(in *os.Root, name string) (*TimelineWriter, error) {
+	f, size, err := OpenWhole(in, name)
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +161,8 @@ func AppendTimeline(path string) (*TimelineWriter, error) {
 
 // OpenWhole opens a file of lines to go on with, or makes it, and returns its size. Half
 // a line at its end, the mark of a kill -9, is cut off.
-func OpenWhole(path string) (f *os.File, size int64, err error) {
-	if f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+func OpenWhole(in *os.Root, name string) (f *os.File, size int64, err error) {
+	if f, err = input.OpenIn(in, name, os.O_CREATE|os.O_RDWR); err != nil {
 		return nil, 0, err
 	}
 	defer func() {
@@ -266,10 +266,15 @@ func checkTimeline(r io.Reader, each func(e Event, sound bool)) error {
 		if err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
-		each(e, e.Before == nil || *e.Before == before)
+		asWritten := e.Before == nil && !summedUp(&e) || e.Before != nil && *e.Before == before
+		each(e, asWritten)
 		before = Extent{before.Bytes + int64(len(line)), crc32.Update(before.Sum, castagnoli, line)}
 	}
 }
+
+// summedUp reports whether an event is of a version that sums up its files, and so has
+// said how far the timeline was written, too.
+func summedUp(e *Event) bool { return e.Tick != nil && e.Tick.Extent != (Extent{}) }
 
 func eventOf(line []byte) (e Event, err error) {
 	err = json.Unmarshal(bytes.TrimSpace(line), &e)

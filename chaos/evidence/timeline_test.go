@@ -47,7 +47,7 @@ func TestTimelineThatIsGoneOnWith(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Join(rows[:len(rows)-1], "")+`{"half a l`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tl, err := AppendTimeline(path)
+	tl, err := AppendTimeline(rootOf(t, dir), TimelineFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package experiment
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +20,7 @@ type Limits struct {
 	// absent means none.
 	Processes []string `yaml:"processes"`
 	// Unix sockets that load may go to, by path, relative to the experiment file; absent means those beside the experiment file
-	// and below. Behind one may be a service that does what it is asked as root, like Docker's.
+	// and below, but through links. Behind one may be a service that does what it is asked as root, like Docker's.
 	Sockets []string `yaml:"sockets"`
 	Netns   []string `yaml:"netns"` // Network namespaces that faults may touch; absent means none.
 	// A file that ends the run early, everything healed, as soon as it is there; relative to the experiment file,
@@ -114,11 +116,24 @@ func (r *rules) limits() {
 // socketAllowed reports whether load may go to a unix socket.
 func (r *rules) socketAllowed(socket string) bool {
 	whole := filepath.Clean(r.beside(socket))
-	below, err := filepath.Rel(filepath.Dir(r.File), whole)
-	if err == nil && filepath.IsLocal(below) {
+	folder := filepath.Dir(r.File)
+	below, err := filepath.Rel(folder, whole)
+	if err == nil && filepath.IsLocal(below) && !throughLink(folder, below) {
 		return true
 	}
 	return slices.ContainsFunc(r.x.Limits.Sockets, func(allowed string) bool { return filepath.Clean(r.beside(allowed)) == whole })
+}
+
+// throughLink reports whether a part of a path below a folder is a link: it may have come
+// with the folder, and lead anywhere.
+func throughLink(folder, below string) bool {
+	for part := range strings.SplitSeq(below, string(filepath.Separator)) {
+		folder = filepath.Join(folder, part)
+		if info, err := os.Lstat(folder); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *rules) stops() {

@@ -92,8 +92,8 @@ type Journal struct {
 func NewJournal() *Journal { return &Journal{before: sha256.Sum256(nil)} }
 
 // Open gives the journal its file in a run directory, in which there must be none.
-func (j *Journal) Open(dir string) error {
-	f, err := os.OpenFile(filepath.Join(dir, JournalFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+func (j *Journal) Open(dir *os.Root) error {
+	f, err := input.OpenIn(dir, JournalFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -175,17 +175,37 @@ func (j *Journal) Close() error {
 // mostLine is more bytes than any entry has.
 const mostLine = 64 << 10
 
+// Ending is how a journal ends.
+type Ending uint8
+
+// How a journal ends.
+const (
+	Whole    Ending = iota // with the line that Close writes
+	CutShort               // after another line: by a kill, or by somebody
+	Torn                   // in the middle of a line, as a kill in the middle of a write leaves it
+)
+
+func (e Ending) String() string {
+	switch e {
+	case CutShort:
+		return "it lacks its last line, so that it was cut short"
+	case Torn:
+		return "after them it is torn in the middle of a line, as a kill leaves it"
+	}
+	return "it is whole"
+}
+
 // ReadJournal reads the journal of a run directory, and compares each line with the
 // hash that the next one has of it. The error names the first line that is not what
-// was written; the entries before it are returned all the same. whole reports whether
-// it has its last line: one that does not was cut short, by a kill or by somebody.
-func ReadJournal(dir string) (entries []Entry, whole bool, err error) {
+// was written; the entries before it are returned all the same. Half a line at the end
+// is no entry, and no error.
+func ReadJournal(dir string) (entries []Entry, ending Ending, err error) {
 	f, err := input.OpenBelow(dir, JournalFile)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, false, fmt.Errorf("%s has no %s: it is not the directory of a game day", dir, JournalFile)
+		return nil, CutShort, fmt.Errorf("%s has no %s: it is not the directory of a game day", dir, JournalFile)
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, CutShort, err
 	}
 	defer f.Close()
 	wrong := func(n int, format string, args ...any) error {
@@ -196,29 +216,39 @@ func ReadJournal(dir string) (entries []Entry, whole bool, err error) {
 	for n := 1; ; n++ {
 		line, err := input.Line(r, mostLine)
 		if errors.Is(err, io.EOF) {
-			whole = len(entries) > 0 && entries[len(entries)-1].Do == Closed
-			return entries, whole, nil
+			return entries, endingOf(entries, line), nil
 		}
 		if err == nil && n > MostEntries+1 { // with the last one
 			err = fmt.Errorf("no journal has more than %d lines", MostEntries+1)
 		}
 		if err != nil {
-			return entries, false, wrong(n, "%v", err)
+			return entries, CutShort, wrong(n, "%v", err)
 		}
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		var e Entry
 		if err := json.Unmarshal(line, &e); err != nil {
-			return entries, false, wrong(n, "it is no entry: %v", err)
+			return entries, CutShort, wrong(n, "it is no entry: %v", err)
 		}
 		if e.Before != hex.EncodeToString(before[:]) {
 			if n == 1 {
-				return entries, false, wrong(n, "it does not begin the journal: what came before it is gone, or it was changed")
+				return entries, CutShort, wrong(n, "it does not begin the journal: what came before it is gone, or it was changed")
 			}
-			return entries, false, wrong(n-1, "it is not what was written: line %d has another hash of it", n)
+			return entries, CutShort, wrong(n-1, "it is not what was written: line %d has another hash of it", n)
 		}
 		if e.N != n {
-			return entries, false, wrong(n, "it is number %d", e.N)
+			return entries, CutShort, wrong(n, "it is number %d", e.N)
 		}
 		entries, before = append(entries, e), sha256.Sum256(line)
 	}
+}
+
+// endingOf is how a journal ends whose lines are entries, with rest after them.
+func endingOf(entries []Entry, rest []byte) Ending {
+	switch {
+	case len(rest) > 0:
+		return Torn
+	case len(entries) > 0 && entries[len(entries)-1].Do == Closed:
+		return Whole
+	}
+	return CutShort
 }

@@ -22,7 +22,7 @@ func write(t *testing.T, n int) (dir string) {
 	j := NewJournal()
 	for i := range n {
 		if i == 2 {
-			if err := j.Open(dir); err != nil {
+			if err := j.Open(rootOf(t, dir)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -39,16 +39,62 @@ func write(t *testing.T, n int) (dir string) {
 	return dir
 }
 
+// rootOf opens a directory for the time of a test.
+func rootOf(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return root
+}
+
+// The journal is in the directory that was opened, whatever takes its place, and it is
+// written through no link.
+func TestJournalFollowsNoLink(t *testing.T) {
+	dir, theirs := filepath.Join(t.TempDir(), "run"), t.TempDir()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	root := rootOf(t, dir)
+	if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(theirs, dir)); err != nil {
+		t.Fatal(err)
+	}
+	j := NewJournal()
+	if err := errors.Join(j.Open(root), j.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, ending, err := ReadJournal(dir + ".old"); err != nil || ending != Whole {
+		t.Errorf("the journal in the directory that was opened: %s, %v", ending, err)
+	}
+	if there, _ := os.ReadDir(theirs); len(there) > 0 {
+		t.Errorf("it is in the directory that took its place: %v", there)
+	}
+	for _, to := range []string{filepath.Join(theirs, "none"), "inside"} {
+		other := t.TempDir()
+		if err := os.Symlink(to, filepath.Join(other, JournalFile)); err != nil {
+			t.Fatal(err)
+		}
+		if err := NewJournal().Open(rootOf(t, other)); err == nil {
+			t.Errorf("it was made where a link to %s leads", to)
+		}
+		if _, _, err := ReadJournal(other); err == nil {
+			t.Errorf("a link to %s was read", to)
+		}
+	}
+}
+
 func TestJournal(t *testing.T) {
 	dir := write(t, 5)
-	entries, whole, err := ReadJournal(dir)
-	if err != nil || !whole || len(entries) != 6 { // and its last line
-		t.Fatalf("%d entries, whole %v, %v; want 6, whole", len(entries), whole, err)
+	entries, ending, err := ReadJournal(dir)
+	if err != nil || ending != Whole || len(entries) != 6 { // and its last line
+		t.Fatalf("%d entries, %s, %v; want 6, whole", len(entries), ending, err)
 	}
 	if e := entries[4]; e.N != 5 || e.Who != "Ana" || e.Do != Noted || e.Text != "note 4\n\"of two lines\"" {
 		t.Errorf("the fifth is %+v", e)
 	}
-	if err := NewJournal().Open(dir); err == nil {
+	if err := NewJournal().Open(rootOf(t, dir)); err == nil {
 		t.Error("a journal was opened over another")
 	}
 }
@@ -81,10 +127,10 @@ func TestChangedJournal(t *testing.T) {
 			if err := os.WriteFile(file, append(bytes.Join(lines, []byte("\n")), '\n'), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, whole, err := ReadJournal(dir)
+			_, ending, err := ReadJournal(dir)
 			if tt.want == "" {
-				if err != nil || whole {
-					t.Errorf("whole %v, %v; want it cut short", whole, err)
+				if err != nil || ending != CutShort {
+					t.Errorf("%s, %v; want it cut short", ending, err)
 				}
 				return
 			}
@@ -92,6 +138,40 @@ func TestChangedJournal(t *testing.T) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// Wherever a kill cuts a journal off, the lines before it are read, and it is told how
+// it ends. What was changed before is found all the same.
+func TestKilledJournal(t *testing.T) {
+	dir := write(t, 3)
+	file := filepath.Join(dir, JournalFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(text) + 1 {
+		if err := os.WriteFile(file, text[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := Torn
+		switch {
+		case n == len(text):
+			want = Whole
+		case n == 0 || text[n-1] == '\n':
+			want = CutShort
+		}
+		entries, ending, err := ReadJournal(dir)
+		if lines := bytes.Count(text[:n], []byte("\n")); err != nil || ending != want || len(entries) != lines {
+			t.Errorf("%d bytes: %d entries, %s, %v; want %d, %s", n, len(entries), ending, err, lines, want)
+		}
+	}
+	changed := bytes.Replace(text[:len(text)-5], []byte("note 0"), []byte("note 9"), 1)
+	if err := os.WriteFile(file, changed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ReadJournal(dir); err == nil || !strings.Contains(err.Error(), "line 1:") {
+		t.Errorf("a torn journal with another first line: %v", err)
 	}
 }
 
@@ -105,7 +185,7 @@ func TestSummary(t *testing.T) {
 	}
 	refused := with(Inject, "bank", "", at(5))
 	refused.Outcome = "not now"
-	s := summaryOf([]Entry{
+	s := Summarize([]Entry{
 		with(Enter, "", "", nil), with(Enter, "", "", nil), with(Predict, "claim", "held", nil), with(Predict, "claim", "refuted", nil),
 		refused, with(Inject, "bank", "", at(10)), with(Detected, "bank", "", at(12.5)), with(Detected, "bank", "", at(13)),
 		with(Mitigated, "bank", "", at(20)), with(Inject, "never", "", at(30)),

@@ -45,21 +45,8 @@ type Summary struct {
 	Predictions []Prediction
 }
 
-// Summarize reads the journal of a run directory, whose chain must be whole, and what
-// the run has of the faults.
-func Summarize(dir string) (Summary, error) {
-	entries, _, err := ReadJournal(dir)
-	if err != nil {
-		return Summary{}, err
-	}
-	run, err := evidence.ReadTimeline(dir)
-	if err != nil {
-		return Summary{}, err
-	}
-	return summaryOf(entries, run.Faults), nil
-}
-
-func summaryOf(entries []Entry, faults []evidence.Injection) Summary {
+// Summarize is what a journal comes to whose chain is whole; faults are those of its run.
+func Summarize(entries []Entry, faults []evidence.Injection) Summary {
 	var s Summary
 	for _, e := range entries {
 		by := e.Who + " (" + e.Role + ")"
@@ -86,6 +73,11 @@ func summaryOf(entries []Entry, faults []evidence.Injection) Summary {
 		}
 	}
 	return s
+}
+
+// Begun reports whether somebody began the load.
+func Begun(entries []Entry) bool {
+	return slices.ContainsFunc(entries, func(e Entry) bool { return e.Do == Begin && e.Outcome == Done })
 }
 
 // inject adds a fault that came into force.

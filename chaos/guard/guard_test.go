@@ -95,8 +95,8 @@ func TestLongBody(t *testing.T) {
 	}
 }
 
-// However many connections come, so many are open, and those that were first are
-// served; when one of them goes another takes its place.
+// However many connections come that say nothing, or half of something, whoever asks is
+// answered; whoever is being answered keeps his place.
 func TestManyConnections(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -104,8 +104,16 @@ func TestManyConnections(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
+	begun, release := make(chan struct{}, MostConnections), make(chan struct{})
 	go func() {
-		served <- Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") }))
+		served <- Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if r.URL.Path == "/held" {
+				begun <- struct{}{}
+				<-release
+			}
+			_, _ = io.WriteString(w, "served")
+		}))
 	}()
 	ask := func(c net.Conn) string {
 		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -113,32 +121,49 @@ func TestManyConnections(t *testing.T) {
 		_, _ = io.ReadFull(c, answer)
 		return string(answer)
 	}
-	var open []net.Conn
-	refused := 0
-	for range MostConnections + 50 {
+	dial := func() net.Conn {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
-		if ask(c) == "HTTP/1.1 200" {
-			open = append(open, c)
-		} else {
-			refused++
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	answered := func(what string) {
+		t.Helper()
+		if got := ask(dial()); got != "HTTP/1.1 200" {
+			t.Errorf("beside %s the answer is %q", what, got)
 		}
 	}
-	if len(open) != MostConnections || refused != 50 {
-		t.Errorf("%d connections are served and %d are not, want %d and 50", len(open), refused, MostConnections)
-	}
-	open[0].Close()
-	for again := ""; again != "HTTP/1.1 200"; { // the server learns of the end soon
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
+	for what, begin := range map[string]string{
+		"silence":     "",
+		"half a head": "GET / HTTP/1.1\r\nX: ",
+		"half a body": "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
+		"an answer":   "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	} {
+		for range MostConnections + 50 {
+			_, _ = io.WriteString(dial(), begin)
 		}
-		again = ask(c)
-		c.Close()
+		answered(what)
 	}
+	var waiting []net.Conn
+	for range MostConnections {
+		c := dial()
+		_, _ = io.WriteString(c, "GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		<-begun
+		waiting = append(waiting, c)
+	}
+	if got := ask(dial()); strings.HasPrefix(got, "HTTP") {
+		t.Errorf("beside %d that are being answered the answer is %q", MostConnections, got)
+	}
+	close(release)
+	for i, c := range waiting {
+		answer := make([]byte, 12)
+		if _, _ = io.ReadFull(c, answer); string(answer) != "HTTP/1.1 200" {
+			t.Errorf("number %d of those that were being answered got %q", i, answer)
+		}
+	}
+	answered("those that were answered")
 	stop()
 	if err := <-served; err != nil {
 		t.Error(err)

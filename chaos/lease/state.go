@@ -133,9 +133,14 @@ func beside(dir string) []string {
 // in the place of what is in a folder: it is his, or open to him and not sticky.
 // Who became root by sudo is no other.
 func OthersMayWrite(folder fs.FileInfo) bool {
-	uid, ok := owner(folder)
-	self := uid == os.Geteuid() || uid == 0 || os.Geteuid() == 0 && strconv.Itoa(uid) == os.Getenv("SUDO_UID")
-	return !ok || !self || folder.Mode().Perm()&0o022 != 0 && folder.Mode()&fs.ModeSticky == 0
+	return OthersOwn(folder) || folder.Mode().Perm()&0o022 != 0 && folder.Mode()&fs.ModeSticky == 0
+}
+
+// OthersOwn reports whether a file, folder or link is another user's, root and who became
+// root by sudo apart.
+func OthersOwn(info fs.FileInfo) bool {
+	uid, ok := owner(info)
+	return !ok || uid != os.Geteuid() && uid != 0 && (os.Geteuid() != 0 || strconv.Itoa(uid) != os.Getenv("SUDO_UID"))
 }
 
 // OwnedByUs reports whether a file or folder belongs to the user that we run as.

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Sealed is a file of a run directory in the chain of hashes over all that a ruling
@@ -32,26 +34,51 @@ func rests(file string) bool {
 
 // Seal makes the chain of a run directory that is not written to any more.
 func Seal(dir string) ([]Sealed, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := input.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
+	files, others, err := filesOf(root)
+	if err != nil {
+		return nil, err
+	}
+	if len(others) > 0 {
+		return nil, notMade(others[0])
+	}
 	var chain []Sealed
 	before := ""
-	err = fs.WalkDir(root.FS(), ".", func(file string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || !rests(file) {
-			return err
+	for _, file := range files {
+		if before, err = linkOf(root, before, file); err != nil {
+			return nil, err
 		}
-		before, err = linkOf(root, before, file)
 		chain = append(chain, Sealed{file, before})
-		return err
-	})
-	return chain, err
+	}
+	return chain, nil
 }
 
+// filesOf are the files that rulings rest on, and what stands where those would and is no
+// regular file, as a link to a chapter.
+func filesOf(root *os.Root) (files, others []string, err error) {
+	err = fs.WalkDir(root.FS(), ".", func(file string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || e.IsDir():
+			return err
+		case !rests(file) && !rests(file+"/"):
+		case e.Type().IsRegular():
+			files = append(files, file)
+		default:
+			others = append(others, file)
+		}
+		return nil
+	})
+	return files, others, err
+}
+
+func notMade(file string) error { return fmt.Errorf("%s is no regular file, and no run made it", file) }
+
 func linkOf(root *os.Root, before, file string) (string, error) {
-	f, err := root.Open(file)
+	f, err := input.OpenInside(root, file)
 	if err != nil {
 		return "", err
 	}
@@ -71,19 +98,23 @@ func Verify(dir string, chain []Sealed) error {
 		return fmt.Errorf("%s has no chain of hashes to verify: its run was killed, or was made by an earlier version",
 			filepath.Join(dir, File))
 	}
-	now, err := Seal(dir)
-	if err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
+	root, err := input.OpenDir(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	files, others, err := filesOf(root)
+	if err != nil {
+		return err
+	}
 	var errs []error
+	for _, file := range others {
+		errs = append(errs, notMade(file))
+	}
 	before := ""
 	for _, s := range chain {
 		switch link, err := linkOf(root, before, s.File); {
+		case slices.Contains(others, s.File): // it was named
 		case errors.Is(err, fs.ErrNotExist):
 			errs = append(errs, fmt.Errorf("%s is gone", s.File))
 		case err != nil:
@@ -93,9 +124,9 @@ func Verify(dir string, chain []Sealed) error {
 		}
 		before = s.Link
 	}
-	for _, s := range now {
-		if !slices.ContainsFunc(chain, func(was Sealed) bool { return was.File == s.File }) {
-			errs = append(errs, fmt.Errorf("%s has come since", s.File))
+	for _, file := range files {
+		if !slices.ContainsFunc(chain, func(was Sealed) bool { return was.File == file }) {
+			errs = append(errs, fmt.Errorf("%s has come since", file))
 		}
 	}
 	if len(errs) > 0 {

@@ -1,9 +1,11 @@
 package result
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -31,6 +33,22 @@ func TestChain(t *testing.T) {
 		{"the claims", func(t *testing.T, dir string) { write(t, dir+"/experiment.yaml", "y") }, "experiment.yaml is not what"},
 		{"a file less", func(t *testing.T, dir string) { _ = os.Remove(dir + "/evidence/link-a.csv") }, "link-a.csv is gone"},
 		{"a file more", func(t *testing.T, dir string) { write(t, dir+"/evidence/link-b.csv", "") }, "link-b.csv has come since"},
+		{"a link to a file of it", func(t *testing.T, dir string) {
+			write(t, dir+"/targets/front.csv", "id\n1\n")
+			_ = errors.Join(os.Remove(dir+"/evidence/front.csv"), os.Symlink("../targets/front.csv", dir+"/evidence/front.csv"))
+		}, "front.csv is no regular file"},
+		{"a FIFO in its place", func(t *testing.T, dir string) {
+			_ = errors.Join(os.Remove(dir+"/evidence/front.csv"), syscall.Mkfifo(dir+"/evidence/front.csv", 0o600))
+		}, "front.csv is no regular file"},
+		{"a chapter more that is a link", func(t *testing.T, dir string) {
+			write(t, dir+"/targets/c/timeline.jsonl", "{}\n")
+			_ = errors.Join(os.Mkdir(dir+"/chapters", 0o755), os.Symlink("../targets/c", dir+"/chapters/000001"))
+		}, "chapters/000001 is no regular file"},
+		{"all chapters are a link", func(t *testing.T, dir string) {
+			write(t, dir+"/targets/c/000001/timeline.jsonl", "{}\n")
+			_ = os.Symlink("targets/c", dir+"/chapters")
+		}, "chapters is no regular file"},
+		{"a link beside them", func(t *testing.T, dir string) { _ = os.Symlink("targets", dir+"/targets/more") }, ""},
 		{"two exchanged", func(t *testing.T, dir string) {
 			write(t, dir+"/evidence/front.csv", "seq\n1\n")
 			write(t, dir+"/evidence/link-a.csv", "id\n1\n")

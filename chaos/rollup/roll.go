@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,8 +20,8 @@ import (
 const beside = ".new"
 
 // rollTicks merges the seconds of a segment into steps.
-func rollTicks(dir, name string, step time.Duration) error {
-	return replace(dir, name, func(w io.Writer) error {
+func rollTicks(folder *os.Root, name string, step time.Duration) error {
+	return replace(folder, name, func(in *os.File, w io.Writer) error {
 		var open *evidence.Tick
 		var last, bucket time.Duration
 		var wrong error
@@ -35,7 +35,7 @@ func rollTicks(dir, name string, step time.Duration) error {
 			}
 			wrong, open = err, nil
 		}
-		err := evidence.ReadTicks(dir, name, func(e evidence.Event) {
+		err := evidence.ReadTicks(in, func(e evidence.Event) {
 			if e.Kind != evidence.KindTick || e.Tick == nil {
 				return
 			}
@@ -66,13 +66,8 @@ func rollTicks(dir, name string, step time.Duration) error {
 func middle(at time.Duration) time.Duration { return max(0, at-time.Second/2) }
 
 // rollLog merges the intervals of a segment's histogram log into steps.
-func rollLog(dir, name string, started time.Time, step time.Duration) error {
-	return replace(dir, name, func(w io.Writer) error {
-		in, err := input.OpenBelow(dir, name)
-		if err != nil {
-			return err
-		}
-		defer in.Close()
+func rollLog(folder *os.Root, name string, started time.Time, step time.Duration) error {
+	return replace(folder, name, func(in *os.File, w io.Writer) error {
 		out, err := hist.NewLogWriter(w, started, "stormctl")
 		if err != nil {
 			return err
@@ -137,36 +132,43 @@ func (m *merging) put(out *hist.LogWriter) error {
 	return err
 }
 
-// replace writes a file of a run directory anew beside, and puts it in its place once
-// it is whole and on the disk. A file that is not there stays so.
-func replace(dir, name string, write func(io.Writer) error) (err error) {
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+// replace writes a file of the folder anew beside, of what is in it, and puts it in its
+// place once it is whole and on the disk. A file that is not there stays so.
+func replace(folder *os.Root, name string, write func(*os.File, io.Writer) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("roll up %s: %w", name, err)
+		}
+	}()
+	in, err := input.OpenIn(folder, name, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	out, err := os.OpenFile(path+beside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := input.OpenIn(folder, name+beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriterSize(out, 1<<16)
-	err = write(w)
+	err = write(in, w)
 	if err = errors.Join(err, w.Flush(), out.Sync(), out.Close()); err == nil {
-		err = os.Rename(path+beside, path)
+		err = folder.Rename(name+beside, name)
 	}
 	if err != nil {
-		_ = os.Remove(path + beside) // the old one is still there
-		return fmt.Errorf("roll up %s: %w", name, err)
+		_ = folder.Remove(name + beside) // the old one is still there
 	}
-	return nil
+	return err
 }
 
-// Tidy removes what a roll-up that was killed left behind.
-func Tidy(dir string) {
-	folder := filepath.Join(dir, evidence.SegmentsFolder)
-	left, _ := os.ReadDir(folder) // what is not seen is written anew in any case
+// tidy removes what a roll-up that was killed left behind.
+func tidy(folder *os.Root) {
+	left, _ := fs.ReadDir(folder.FS(), ".") // one that is not seen keeps its file from being rolled up, which is told
 	for _, e := range left {
 		if strings.HasSuffix(e.Name(), beside) {
-			_ = os.Remove(filepath.Join(folder, e.Name()))
+			_ = folder.Remove(e.Name())
 		}
 	}
 }

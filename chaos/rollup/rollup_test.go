@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,7 +23,7 @@ var small = Scale{Segment: time.Minute, Fine: 1, Middle: 3, Step: 10 * time.Seco
 // record writes seconds of a soak, and returns what all of them have in them.
 func record(t *testing.T, dir string, from, to int, rng *rand.Rand) (times *hist.Histogram, ended uint64) {
 	t.Helper()
-	w, err := New(Config{Dir: dir, Started: time.Unix(1000, 0), Logs: []string{frontSuffix}, Scale: small})
+	w, err := New(Config{Root: rootOf(t, dir), Started: time.Unix(1000, 0), Logs: []string{frontSuffix}, Scale: small})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,11 @@ func read(t *testing.T, dir string) (ticks []evidence.Tick, times *hist.Histogra
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		if err := evidence.ReadTicks(dir, name, func(e evidence.Event) {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := evidence.ReadTicks(f, func(e evidence.Event) {
 			tick := *e.Tick
 			tick.At = e.At.Duration()
 			ticks = append(ticks, tick)
@@ -139,7 +144,8 @@ func TestRollUpIsAllOrNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := replace(dir, name, func(w io.Writer) error {
+	folder := rootOf(t, filepath.Dir(path))
+	if err := replace(folder, filepath.Base(path), func(_ *os.File, w io.Writer) error {
 		fmt.Fprintln(w, "half")
 		return io.ErrUnexpectedEOF
 	}); err == nil {
@@ -162,5 +168,49 @@ func TestRollUpIsAllOrNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(path + beside); !os.IsNotExist(err) {
 		t.Errorf("what a killed roll-up left is there: %v", err)
+	}
+}
+
+// rootOf opens a directory for the time of a test.
+func rootOf(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return root
+}
+
+// Segments are in the directory that was opened, and no link in it is followed: one in
+// the place of a segment, of what is written beside it, or of the folder.
+func TestSegmentsFollowNoLink(t *testing.T) {
+	dir, rng := t.TempDir(), rand.New(rand.NewPCG(1, 2))
+	record(t, dir, 0, 50, rng)
+	path := filepath.Join(dir, evidence.SegmentName(0, evidence.TicksSuffix))
+	folder, theirs := rootOf(t, filepath.Dir(path)), filepath.Join(t.TempDir(), "theirs")
+	text, err := os.ReadFile(path)
+	if err := errors.Join(err, os.WriteFile(theirs, text, 0o600), os.Symlink(theirs, path+beside)); err != nil {
+		t.Fatal(err)
+	}
+	if err := rollTicks(folder, filepath.Base(path), 10*time.Second); err == nil {
+		t.Error("it was written through a link beside")
+	}
+	if err := errors.Join(os.RemoveAll(path+beside), os.Remove(path), os.Symlink(theirs, path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := rollTicks(folder, filepath.Base(path), 10*time.Second); err == nil {
+		t.Error("a link was rolled up")
+	}
+	if after, err := os.ReadFile(theirs); err != nil || string(after) != string(text) {
+		t.Errorf("their file has %d bytes instead of %d: %v", len(after), len(text), err)
+	}
+	other := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(other, "targets"), 0o700), os.Symlink("targets", filepath.Join(other, evidence.SegmentsFolder))); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := New(Config{Root: rootOf(t, other), Scale: small}); err == nil {
+		_ = w.Close()
+		t.Error("segments were put where a link leads")
 	}
 }

@@ -3,12 +3,13 @@ package rollup
 import (
 	"errors"
 	"os"
-	"path/filepath"
+	"path"
 	"sync"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // Scale is how long a segment is, and how much is merged at which age. Tests have
@@ -38,7 +39,7 @@ func (s Scale) step(age int) time.Duration {
 
 // Config is what a Writer needs to know.
 type Config struct {
-	Dir     string // the run directory
+	Root    *os.Root // the run directory; it may be closed once the Writer is made
 	Started time.Time
 	Logs    []string // what their names end in, like -front.hlog
 	Scale   Scale
@@ -48,7 +49,8 @@ type Config struct {
 // background.
 type Writer struct {
 	config  Config
-	number  int // of the segment that is open; -1 before the first
+	folder  *os.Root // of the segments
+	number  int      // of the segment that is open; -1 before the first
 	ticks   *evidence.TimelineWriter
 	logs    map[string]*hist.LogFile
 	err     error
@@ -62,11 +64,12 @@ type Writer struct {
 // New makes the folder. What is there already of an earlier part of the soak stays, and
 // is rolled up as it grows older.
 func New(c Config) (*Writer, error) {
-	if err := os.MkdirAll(filepath.Join(c.Dir, evidence.SegmentsFolder), 0o700); err != nil {
+	folder, err := input.MakeFolder(c.Root, evidence.SegmentsFolder)
+	if err != nil {
 		return nil, err
 	}
-	Tidy(c.Dir)
-	return &Writer{config: c, number: -1, logs: map[string]*hist.LogFile{}, steps: map[int]time.Duration{}}, nil
+	tidy(folder)
+	return &Writer{config: c, folder: folder, number: -1, logs: map[string]*hist.LogFile{}, steps: map[int]time.Duration{}}, nil
 }
 
 // Second writes down a second, with what its logs have in it by the ends of their
@@ -91,11 +94,11 @@ func (w *Writer) Second(from, at time.Duration, t *evidence.Tick, logs map[strin
 // open opens a segment, and rolls up those that have grown old enough by that.
 func (w *Writer) open(n int) (err error) {
 	w.number = n
-	if w.ticks, err = evidence.AppendTimeline(filepath.Join(w.config.Dir, evidence.SegmentName(n, evidence.TicksSuffix))); err != nil {
+	if w.ticks, err = evidence.AppendTimeline(w.folder, nameOf(n, evidence.TicksSuffix)); err != nil {
 		return err
 	}
 	for _, suffix := range w.config.Logs {
-		f, _, err := evidence.OpenWhole(filepath.Join(w.config.Dir, evidence.SegmentName(n, suffix)))
+		f, _, err := evidence.OpenWhole(w.folder, nameOf(n, suffix))
 		if err != nil {
 			return err
 		}
@@ -104,6 +107,9 @@ func (w *Writer) open(n int) (err error) {
 	w.rolling.Go(func() { w.roll(n) })
 	return nil
 }
+
+// nameOf is the name of a file of a segment in their folder.
+func nameOf(number int, suffix string) string { return path.Base(evidence.SegmentName(number, suffix)) }
 
 // roll rolls up what is to be while segment n is open.
 func (w *Writer) roll(n int) {
@@ -115,9 +121,9 @@ func (w *Writer) roll(n int) {
 		if step == 0 || w.steps[number] == step {
 			continue
 		}
-		err := rollTicks(w.config.Dir, evidence.SegmentName(number, evidence.TicksSuffix), step)
+		err := rollTicks(w.folder, nameOf(number, evidence.TicksSuffix), step)
 		for _, suffix := range w.config.Logs {
-			err = errors.Join(err, rollLog(w.config.Dir, evidence.SegmentName(number, suffix), w.config.Started, step))
+			err = errors.Join(err, rollLog(w.folder, nameOf(number, suffix), w.config.Started, step))
 		}
 		if err == nil {
 			w.steps[number] = step
@@ -143,7 +149,7 @@ func (w *Writer) Err() error {
 // not be rolled up: that is larger than it was to be, and lacks nothing.
 func (w *Writer) Close() error {
 	w.rolling.Wait()
-	return errors.Join(w.err, w.failed, w.closeFiles())
+	return errors.Join(w.err, w.failed, w.closeFiles(), w.folder.Close())
 }
 
 func (w *Writer) closeFiles() error {

@@ -5,7 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/stormctl/stormctl/targets"
 )
 
 func openRoot(t *testing.T, dir string) *os.Root {
@@ -85,5 +88,42 @@ func TestFilesFollowNoLink(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a target's user linked into its folder, of a soak that goes on, is not given to
+// that user; what root made for the target is.
+func TestOnlyOwnFilesAreGivenAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("it takes root to give files away")
+	}
+	dir := t.TempDir()
+	roots, made := filepath.Join(dir, "roots"), filepath.Join(dir, "web", "made")
+	err := errors.Join(os.Mkdir(filepath.Join(dir, "web"), 0o700), os.WriteFile(roots, nil, 0o600), os.WriteFile(made, nil, 0o600),
+		os.Symlink(roots, filepath.Join(dir, "web", "symlink")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := os.OpenRoot(filepath.Join(dir, "web"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	u := &targets.User{Name: "web", UID: 65533, GID: 65533}
+	owner := func(file string) uint32 {
+		info, err := os.Lstat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Uid
+	}
+	if err := giveAll(u, folder); err != nil || owner(made) != u.UID || owner(filepath.Join(dir, "web")) != u.UID {
+		t.Errorf("what was made is of %d, its folder of %d: %v", owner(made), owner(filepath.Join(dir, "web")), err)
+	}
+	if err := os.Link(roots, filepath.Join(dir, "web", "linked")); err != nil {
+		t.Fatal(err)
+	}
+	if err := giveAll(u, folder); err == nil || !strings.Contains(err.Error(), "linked is a file with another name") || owner(roots) != 0 {
+		t.Errorf("root's file is of %d: %v", owner(roots), err)
 	}
 }

@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/targets"
 )
 
@@ -167,15 +169,43 @@ func (b *Testbed) handOver(name, user string) (*targets.User, error) {
 			return nil, err
 		}
 	}
-	folder, err := descend(b.opts.Root, path.Join("targets", name))
+	folder, err := input.MakeFolder(b.opts.Root, path.Join("targets", name))
 	if err != nil {
 		return nil, err
 	}
 	defer folder.Close()
-	return u, fs.WalkDir(folder.FS(), ".", func(file string, _ fs.DirEntry, err error) error {
-		if err != nil {
+	return u, giveAll(u, folder)
+}
+
+// giveAll makes a folder, and what is in it, the user's.
+func giveAll(u *targets.User, folder *os.Root) error {
+	return fs.WalkDir(folder.FS(), ".", func(file string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() && !e.Type().IsRegular() { // we make no others, so that they are the user's
 			return err
 		}
-		return folder.Lchown(file, int(u.UID), int(u.GID))
+		return giveTo(u, folder, file)
 	})
+}
+
+// giveTo makes a file or folder the user's, which of a soak that is resumed may be in a
+// folder that was his before. One that has another name as well is not given away: he
+// may have linked it there, and it may be anybody's.
+func giveTo(u *targets.User, folder *os.Root, name string) error {
+	f, err := folder.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // what is looked at is what is given
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	is, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok || is.Uid == u.UID && is.Gid == u.GID:
+		return nil
+	case !info.IsDir() && is.Nlink > 1:
+		return fmt.Errorf("%s is a file with another name elsewhere, and is not given to %s: remove it", f.Name(), u.Name)
+	}
+	return f.Chown(int(u.UID), int(u.GID))
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/targets"
 )
 
@@ -92,7 +93,7 @@ func (b *Testbed) variables(name string) (func(string) (string, bool), error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := descend(b.opts.Root, path.Join("targets", name))
+	made, err := input.MakeFolder(b.opts.Root, path.Join("targets", name))
 	if err != nil {
 		return nil, err
 	}

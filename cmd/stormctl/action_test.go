@@ -134,6 +134,10 @@ func TestActionTakesInputsAsData(t *testing.T) {
 	if !strings.Contains(got.out, "["+hostile+"]\n") || !strings.Contains(got.out, "\n[*]\n") {
 		t.Errorf("the inputs did not come as they are: %s", got.out)
 	}
+	got = step.run(t, map[string]string{"${{ inputs.experiment }}": "--out=elsewhere", "${{ inputs.args }}": "mine.yaml"}, fakeStormctl(t, 0))
+	if !strings.Contains(got.out, "[./--out=elsewhere]\n") {
+		t.Errorf("a file became a flag: %s", got.out)
+	}
 	for _, args := range []string{"--out x", "--quiet --out=x"} {
 		got := step.run(t, map[string]string{"${{ inputs.experiment }}": "mine.yaml", "${{ inputs.args }}": args}, fakeStormctl(t, 0))
 		if got.code != 2 || !strings.Contains(got.out, "::error::args: --out") || got.output != "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/compare"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -175,7 +176,7 @@ func measureAll(dirs []string) ([]compare.Run, error) {
 // runsIn are the run directories that dir is or holds.
 func runsIn(dir string) ([]string, error) {
 	isRun := func(dir string) bool {
-		_, err := os.Stat(filepath.Join(dir, evidence.TimelineFile))
+		_, err := input.StatBelow(dir, evidence.TimelineFile)
 		return err == nil
 	}
 	if isRun(dir) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -421,5 +422,62 @@ func TestGamedayKilled(t *testing.T) {
 	<-g.ended
 	if !is(false) {
 		t.Errorf("the process is %q after the console was killed", state())
+	}
+	killedVerifies(t, g.dir)
+}
+
+// killedVerifies wants the journal of a killed game day verified as far as it goes, how
+// it ends told, and what was changed in it found.
+func killedVerifies(t *testing.T, dir string) {
+	t.Helper()
+	verify := func(want exitCode, words ...string) {
+		t.Helper()
+		var said bytes.Buffer
+		if code := execute([]string{"gameday", "verify", dir}, &said, &said); code != want {
+			t.Errorf("verify of a killed game day: exit code %d, want %d\n%s", code, want, said.String())
+		}
+		for _, w := range words {
+			if !strings.Contains(said.String(), w) {
+				t.Errorf("verify of a killed game day does not say %q:\n%s", w, said.String())
+			}
+		}
+	}
+	verify(exitHeld, "the chain holds over", "cut short", "cannot be verified", "Ana")
+	file := filepath.Join(dir, gameday.JournalFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(text, `{"n":9,"wa`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verify(exitHeld, "the chain holds over", "torn", "cannot be verified", "Ana")
+	if err := os.WriteFile(file, bytes.Replace(text, []byte("Ana"), []byte("Eve"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verify(exitFailed, "it is not what was written")
+	closed := gameday.NewJournal() // as if it had come to its end: then somebody removed the result
+	root, err := os.OpenRoot(dir)
+	err = errors.Join(err, os.Remove(file), closed.Add(gameday.Entry{Who: "Ana", Do: gameday.Begin, Outcome: gameday.Done}), closed.Open(root),
+		closed.Close(), root.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(exitFailed, "result.json")
+}
+
+// A game day that ended before its load was begun has a journal, and nothing else to
+// verify.
+func TestGamedayNeverBegun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts targets")
+	}
+	g := gather(t, gamedayFile)
+	g.enter("owner", "Olga").until("Begin the load", true)
+	_ = g.cmd.Process.Signal(syscall.SIGINT)
+	<-g.ended
+	var said bytes.Buffer
+	if code := execute([]string{"gameday", "verify", g.dir}, &said, &said); code != exitHeld || !strings.Contains(said.String(), "had not begun") {
+		t.Errorf("exit code %d: %s", code, said.String())
 	}
 }

@@ -75,6 +75,8 @@ var surroundingsTried = []surrounding{
 	{"20 descriptors", `ulimit -n 20; RUN`, "exit 2", "too many open files", false},
 	{"files of 1 KiB", `ulimit -f 2; RUN`, "exit 2", "file too large", false},
 	{"no file descriptor of the usual three", `RUN <&- >&- 2>&-`, ran, "", false},
+	{"no stdin", `RUN <&-`, ran, "", false},
+	{"no stdout", `RUN >&-`, ran, "", false},
 	{"no stderr", `stormctl run x.yaml --out run 2>&-`, ran, "", false},
 	{"stderr that is full", `stormctl run x.yaml --out run 2>/dev/full`, ran, "", false},
 	{"stdout that is full", `RUN >/dev/full`, "exit 2", "no space left on device", false},

@@ -1,15 +1,15 @@
 package main
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/stormctl/stormctl/chaos/experiment"
 )
 
-// Whoever is not root, with no home and no /run to write to, can do everything
-// that breaks nothing of others'.
-func TestUnprivileged(t *testing.T) {
-	t.Parallel()
-	out := enclosed(t, `
+// plainRun is a run, and what can be done around it, as another user.
+const plainRun = `
 cat > /mnt/x.yaml <<'END'
 name: plain
 targets:
@@ -54,7 +54,13 @@ cd /
 told other stormctl run /mnt/x.yaml
 told other stormctl run /mnt/x.yaml --out /mnt/run
 stat -c '%U %a' /tmp/stormctl-65533 /tmp/work/run /tmp/work/run/experiment.yaml
-`)
+`
+
+// Whoever is not root, with no home and no /run to write to, can do everything
+// that breaks nothing of others'.
+func TestUnprivileged(t *testing.T) {
+	t.Parallel()
+	out := enclosed(t, plainRun)
 	if n := strings.Count(out, "exit 0: other"); n != 8 {
 		t.Errorf("%d of 8 went well:\n%s", n, out)
 	}
@@ -64,11 +70,135 @@ stat -c '%U %a' /tmp/stormctl-65533 /tmp/work/run /tmp/work/run/experiment.yaml
 		"UNKNOWN 700\nUNKNOWN 700\nUNKNOWN 600\n")
 }
 
-// What needs more than a user has is refused by the name of its event, with what is
-// missing, before anything starts.
-func TestUnprivilegedFaultsAreRefused(t *testing.T) {
+// otherFaults are runs with each kind of fault that takes no more than a user has and is
+// not in plainRun, and otherVerbs what is left to do: as another user, side by side.
+const (
+	otherFaults = `
+cat > /mnt/http.yaml <<'END'
+name: http
+targets: {bank: {reference: dependency, region: eu}, shop: {reference: frontend, with: {timeout: 500ms}}}
+links: {pay: {from: shop, to: bank}}
+load: {rate: 100/s, duration: 4s, routes: [{name: buy, to: shop, get: /pay}]}
+chaos:
+  - {at: 500ms, for: 50ms, on: pay, latency: {delay: 10ms}}
+  - {at: 700ms, for: 50ms, on: pay, hang: {}}
+  - {at: 900ms, for: 50ms, on: pay, reset: {}}
+  - {at: 1100ms, for: 50ms, on: pay, drop_response: {}}
+  - {at: 1300ms, for: 50ms, on: pay, truncate: {after: 1B}}
+  - {at: 1500ms, for: 50ms, on: pay, corrupt: {bytes: 50%}}
+  - {at: 1700ms, for: 50ms, on: pay, slow_body: {rate: 64KiB/s}}
+  - {at: 1900ms, for: 50ms, on: pay, duplicate: {}}
+  - {at: 2100ms, for: 50ms, on: pay, partition: {}}
+  - {at: 2300ms, for: 100ms, region_loss: {region: eu}}
+  - {at: 2600ms, on: bank, restart: {}}
+claims: [{steady: {success: 1%}}]
+END
+cat > /mnt/tcp.yaml <<'END'
+name: tcp
+targets: {bank: {reference: dependency}, shop: {reference: frontend, with: {timeout: 500ms}}}
+links: {pay: {from: shop, to: bank, protocol: tcp}}
+load: {rate: 100/s, duration: 4s, routes: [{name: buy, to: shop, get: /pay}]}
+chaos:
+  - {at: 500ms, for: 50ms, on: pay, bandwidth: {rate: 64KiB/s}}
+  - {at: 700ms, for: 50ms, on: pay, flap: {up: 20ms, down: 20ms}}
+  - {at: 900ms, for: 50ms, on: pay, half_open: {}}
+  - {at: 1100ms, for: 50ms, on: pay, limit_data: {bytes: 10B}}
+  - {at: 1300ms, for: 50ms, on: pay, reset_peer: {}}
+  - {at: 1500ms, for: 50ms, on: pay, slicer: {size: 10}}
+  - {at: 1700ms, for: 50ms, on: pay, slow_close: {delay: 10ms}}
+  - {at: 1900ms, for: 50ms, on: pay, slow_connect: {delay: 10ms}}
+  - {at: 2100ms, for: 50ms, on: pay, timeout: {}}
+  - {at: 2300ms, for: 50ms, on: pay, down: {}}
+claims: [{steady: {success: 1%}}]
+END
+`
+	otherVerbs = `
+cat > /mnt/soak.yaml <<'END'
+name: soak
+targets: {bank: {reference: dependency}}
+load: {rate: 50/s, duration: 8s, timeout: 1s, routes: [{name: buy, to: bank, get: /}]}
+soak: {chapter: 2s}
+claims: [{steady: {success: 1%}}]
+END
+cat > /mnt/short.yaml <<'END'
+name: short
+targets: {bank: {reference: dependency}}
+links: {}
+load: {rate: 50/s, duration: 1s, routes: [{name: buy, to: bank, get: /}]}
+gameday: {palette: [{name: still, on: bank, for: 1m, pause: {}}]}
+claims: [{steady: {success: 1%}}]
+END
+other mkdir /tmp/work
+cd /tmp/work
+ruled() { n=$1; shift; code=0; "$@" >$n.said 2>&1 || code=$?; case $code in 0|1|3) echo "ruled: $n";; *) echo "exit $code: $*"; cat $n.said;; esac; }
+chmod 777 /tmp/work
+as='setpriv --reuid 65533 --regid 65533 --clear-groups' # a function would be a shell of its own, and get the signals
+ruled http other stormctl run /mnt/http.yaml --out http --quiet &
+ruled tcp other stormctl run /mnt/tcp.yaml --out tcp --quiet &
+ruled gate other stormctl gate /mnt/short.yaml --new targets.bank.with.service_time=3ms --rounds 2 --quiet &
+$as stormctl gameday /mnt/short.yaml --out day --listen 127.0.0.1:0 >/dev/null 2>day.said & day=$!
+$as stormctl run /mnt/short.yaml --out led --agents 1 >led.said 2>&1 & led=$!
+told other stormctl help >/dev/null
+told other stormctl schema >/dev/null
+told other stormctl completion bash >/dev/null
+told other stormctl init breaker >/dev/null
+told other stormctl discover --help >/dev/null
+await 'grep -q nats:// led.said'
+told other stormctl agent --join "$(grep -o "nats://[^ ']*" led.said | head -1)" >/dev/null
+ruled led wait $led
+await 'grep -q alerts day.said'
+kill -TERM $day; wait $day || true
+told other stormctl gameday verify day >/dev/null
+$as stormctl run /mnt/soak.yaml --out soak --quiet >/dev/null 2>&1 & soak=$!
+await '[ -d soak/chapters/000002 ]'
+kill -9 $soak; wait $soak || true
+told other stormctl heal >/dev/null
+ruled soak other stormctl run --resume soak --quiet
+wait
+ruled watch other stormctl watch led
+ruled compare other stormctl compare led -- http
+for f in codequality comment csv github html json junit markdown openmetrics text; do other stormctl report http --format $f >/dev/null || echo "no report $f"; done
+echo "injected: $(cat http/timeline.jsonl tcp/timeline.jsonl | grep -c '"event":"inject"')"
+`
+)
+
+// Each verb, and each kind of fault but those that are refused, is for every user.
+func TestUnprivilegedEverything(t *testing.T) {
 	t.Parallel()
-	out := enclosed(t, `
+	out := enclosed(t, otherFaults+otherVerbs)
+	says(t, out, "injected: 21\n", "ruled: http", "ruled: tcp", "ruled: gate", "ruled: led", "ruled: soak", "ruled: compare", "ruled: watch")
+	if n := strings.Count(out, "exit 0: other"); n != 8 || strings.Contains(out, "no report") {
+		t.Errorf("%d of 8 went well:\n%s", n, out)
+	}
+	for _, c := range newRootCommand().Commands() {
+		if !strings.Contains(plainRun+otherFaults+otherVerbs, "stormctl "+c.Name()) {
+			t.Errorf("stormctl %s was not tried", c.Name())
+		}
+	}
+	for _, kind := range faultKinds(reflect.TypeFor[experiment.Event]()) {
+		if !strings.Contains(plainRun+otherFaults+refusedFaults, kind+": {") {
+			t.Errorf("%s was not tried", kind)
+		}
+	}
+}
+
+// faultKinds are the keys of events that are pointers: of each there is one fault.
+func faultKinds(event reflect.Type) (kinds []string) {
+	for i := range event.NumField() {
+		f := event.Field(i)
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case f.Anonymous:
+			kinds = append(kinds, faultKinds(f.Type)...)
+		case f.Type.Kind() == reflect.Pointer:
+			kinds = append(kinds, key)
+		}
+	}
+	return kinds
+}
+
+// refusedFaults are runs with what a user may not do.
+const refusedFaults = `
 ip netns add blue
 mkdir /mnt/disk
 mount -t tmpfs -o size=1m tmpfs /mnt/disk
@@ -105,7 +235,13 @@ END
 told other stormctl run /mnt/own.yaml --quiet --out own >own.said 2>&1
 [ -e started ] || echo "nothing was started"
 echo "own: $(tr '\n' ' ' <own.said)"
-`)
+`
+
+// What needs more than a user has is refused by the name of its event, with what is
+// missing, before anything starts.
+func TestUnprivilegedFaultsAreRefused(t *testing.T) {
+	t.Parallel()
+	out := enclosed(t, refusedFaults)
 	says(t, out, "nothing was started", "own: stormctl: run /mnt/own.yaml: host: own: targets web cannot be given network namespaces of their own", "exit 2: other stormctl run /mnt/own.yaml")
 	parts := strings.Split(out, "--- ")[1:]
 	if len(parts) != 9 {

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -154,7 +155,7 @@ func (w *watching) course() {
 // awaitResult returns when the run that has ended has ruled, or has had its time.
 func (w *watching) awaitResult(ctx context.Context) error {
 	left := ruledWithin
-	if info, err := os.Stat(filepath.Join(w.dir, evidence.TimelineFile)); err == nil {
+	if info, err := input.StatBelow(w.dir, evidence.TimelineFile); err == nil {
 		left -= max(0, time.Since(info.ModTime())) // by the clock on the wall, which may have been set back since
 	}
 	again := time.NewTicker(100 * time.Millisecond)

@@ -3,13 +3,13 @@ package adhoc
 import (
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input"
 )
 
 // createRecord makes the file of a line for every request; nil for no file.
@@ -42,7 +42,7 @@ func createHlog(name string, start time.Time) (*hist.LogFile, error) {
 	if name == "" {
 		return nil, nil
 	}
-	f, err := os.Create(name)
+	f, err := input.Create(name)
 	if err != nil {
 		return nil, fmt.Errorf("--hlog: %w", err)
 	}

@@ -18,18 +18,33 @@ func OpenBelow(dir, name string) (*os.File, error) {
 	if err == nil {
 		return f, nil
 	}
-	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		err = at.Err
+	return nil, &fs.PathError{Op: "open", Path: filepath.Join(dir, name), Err: cause(err)}
+}
+
+// OpenDir opens a directory that a user names. It is looked at before: to open a FIFO
+// would wait until another process writes to it.
+func OpenDir(dir string) (*os.Root, error) {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
 	}
-	return nil, &fs.PathError{Op: "open", Path: filepath.Join(dir, name), Err: err}
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
 }
 
 func openBelow(dir, name string) (*os.File, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
+	return OpenInside(root, name)
+}
+
+// OpenInside is OpenBelow of a directory that is open. The error names the file alone.
+func OpenInside(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

@@ -84,8 +84,8 @@ func TestJournalIsKeptForWhoActs(t *testing.T) {
 	if err := s.con.Close(); err != nil {
 		t.Fatal(err)
 	}
-	entries, whole, err := gameday.ReadJournal(s.dir)
-	if err != nil || !whole || len(entries) != gameday.MostEntries+1 {
-		t.Errorf("%d entries, whole %v: %v", len(entries), whole, err)
+	entries, ending, err := gameday.ReadJournal(s.dir)
+	if err != nil || ending != gameday.Whole || len(entries) != gameday.MostEntries+1 {
+		t.Errorf("%d entries, %s: %v", len(entries), ending, err)
 	}
 }

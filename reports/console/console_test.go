@@ -3,12 +3,14 @@ package console
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +65,11 @@ func serve(t *testing.T) *setting {
 	s.con = New(Config{Experiment: x, Hand: hand, Length: x.Load.Length(), Tokens: s.tokens,
 		Halt: func(why string) { s.mu.Lock(); defer s.mu.Unlock(); s.halted = append(s.halted, why) },
 		Tell: func(line string) { s.mu.Lock(); defer s.mu.Unlock(); s.told = append(s.told, line) }})
-	if err := hand.Made(s.dir); err != nil {
+	root, err := os.OpenRoot(s.dir)
+	if err == nil {
+		err = errors.Join(hand.Made(root), root.Close())
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -202,15 +208,15 @@ func TestRoles(t *testing.T) {
 	if err := s.con.Close(); err != nil {
 		t.Fatal(err)
 	}
-	entries, whole, err := gameday.ReadJournal(s.dir)
+	entries, ending, err := gameday.ReadJournal(s.dir)
 	refusals := 0
 	for _, e := range entries {
 		if strings.Contains(e.Outcome, "may not") {
 			refusals++
 		}
 	}
-	if err != nil || !whole || refusals != 22 { // 3 acts refused to 3 roles, 5 to 2, and 3 to 1
-		t.Errorf("%d refusals are in the journal, whole %v, %v", refusals, whole, err)
+	if err != nil || ending != gameday.Whole || refusals != 22 { // 3 acts refused to 3 roles, 5 to 2, and 3 to 1
+		t.Errorf("%d refusals are in the journal, %s, %v", refusals, ending, err)
 	}
 }
 
