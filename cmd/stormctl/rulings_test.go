@@ -23,6 +23,7 @@ var (
 
 // A rulingCase is an experiment and the one claim that it must refute.
 type rulingCase struct {
+	name    string // "" if its file and first setting are
 	file    string
 	set     []string
 	also    []string // further settings, which are no part of its name
@@ -31,6 +32,9 @@ type rulingCase struct {
 }
 
 func (c rulingCase) String() string {
+	if c.name != "" {
+		return c.name
+	}
 	name := strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(c.file), "../../examples/"), ".yaml")
 	if len(c.set) > 0 {
 		name += " " + c.set[0][strings.LastIndex(c.set[0], ".")+1:]
@@ -94,7 +98,10 @@ var variants = []rulingCase{
 	{file: "../../examples/stampede.yaml", set: []string{"chaos[0].restart.rolling=false"}, refutes: "connections"},
 	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=aside"}, refutes: "stampede"},
 	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch"}, refutes: "stampede"},
-	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=40", "claims[1].stampede.per_expiry=80"}},
+	{name: "cache fill=xfetch, given room", file: "../../examples/cache.yaml",
+		set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=40", "claims[1].stampede.per_expiry=60"}},
+	{name: "cache fill=aside, given room", file: "../../examples/cache.yaml",
+		set: []string{"targets.cache.with.fill=aside", "claims[1].stampede.at_once=40", "claims[1].stampede.per_expiry=60"}, refutes: "stampede"},
 }
 
 func rulingCases(t *testing.T) []rulingCase {
