@@ -19,6 +19,7 @@ var (
 	rulingOnly   = flag.String("only", "", "a regular expression: the experiments of TestRulings that match it")
 	rulingSet    = flag.String("set", "", "KEY=VALUE for every run of TestRulings: load.rate=1k/s, for one")
 	rulingBusy   = flag.Int("busy", 1, "cores that TestRulings keeps busy in its second half")
+	rulingHalf   = flag.String("half", "", "quiet or busy: only this half of TestRulings; both without")
 )
 
 // A rulingCase is an experiment and the one claim that it must refute.
@@ -99,9 +100,9 @@ var variants = []rulingCase{
 	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=aside"}, refutes: "stampede"},
 	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch"}, refutes: "stampede"},
 	{name: "cache fill=xfetch, given room", file: "../../examples/cache.yaml",
-		set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=40", "claims[1].stampede.per_expiry=60"}},
+		set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}},
 	{name: "cache fill=aside, given room", file: "../../examples/cache.yaml",
-		set: []string{"targets.cache.with.fill=aside", "claims[1].stampede.at_once=40", "claims[1].stampede.per_expiry=60"}, refutes: "stampede"},
+		set: []string{"targets.cache.with.fill=aside", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}, refutes: "stampede"},
 }
 
 func rulingCases(t *testing.T) []rulingCase {
@@ -208,7 +209,11 @@ func TestRulings(t *testing.T) {
 		t.Fatal(err)
 	}
 	cases := slices.DeleteFunc(append(rulingCases(t), variants...), func(c rulingCase) bool { return !only.MatchString(c.String()) })
-	for _, loops := range []int{0, *rulingBusy} {
+	halves, ok := map[string][]int{"": {0, *rulingBusy}, "quiet": {0}, "busy": {*rulingBusy}}[*rulingHalf]
+	if !ok {
+		t.Fatalf("-half %s: it is quiet or busy", *rulingHalf)
+	}
+	for _, loops := range halves {
 		table := make([][]trial, len(cases))
 		stop := func() {}
 		if loops > 0 {
