@@ -9,7 +9,9 @@ import (
 	"net/netip"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/stormctl/stormctl/chaos/lease"
 )
@@ -29,6 +31,7 @@ type Network struct {
 	names  []string // of the targets
 	subnet netip.Prefix
 	mark   string
+	claim  net.Listener // nobody else on this machine chooses subnet while it is open: until the network is forgotten
 }
 
 // The last bytes of addresses.
@@ -40,7 +43,7 @@ const (
 )
 
 // NewNetwork chooses addresses for targets, of a /24 that no device of this machine
-// has, and makes nothing.
+// has and no other run has chosen, and makes nothing.
 func NewNetwork(names []string) (*Network, error) {
 	if len(names) > mostHosts {
 		return nil, fmt.Errorf("%d targets have a host of their own: at most %d can", len(names), mostHosts)
@@ -52,11 +55,28 @@ func NewNetwork(names []string) (*Network, error) {
 	for range 100 {
 		n := rand.IntN(512)
 		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(18 + n>>8), byte(n), 0}), 24)
-		if !overlaps(subnet, taken) {
-			return &Network{names: names, subnet: subnet, mark: strings.ToLower(mark())}, nil
+		if overlaps(subnet, taken) {
+			continue
 		}
+		claim, err := claimed(subnet)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("claim %s for hosts of targets: %w", subnet, err)
+		}
+		return &Network{names: names, subnet: subnet, mark: strings.ToLower(mark()), claim: claim}, nil
 	}
 	return nil, errors.New("no addresses of 198.18.0.0/15 are free for hosts of targets")
+}
+
+// claimed claims a subnet for this process by an abstract socket, of which a network
+// namespace has one of a name, as it has one device. It is gone with the process.
+func claimed(subnet netip.Prefix) (net.Listener, error) {
+	if runtime.GOOS != "linux" { // where there are neither such sockets nor hosts of targets
+		return nil, nil
+	}
+	return net.Listen("unix", "@stormctl hosts "+subnet.String())
 }
 
 func overlaps(subnet netip.Prefix, taken []net.Addr) bool {

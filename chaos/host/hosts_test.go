@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,22 @@ func TestHostsTakeNoAddressThatIsThere(t *testing.T) {
 	if _, err := NewNetwork(make([]string, mostHosts+1)); err == nil {
 		t.Error("there is room for more than a network has")
 	}
+}
+
+// Of runs that begin at the same moment none has made its devices yet.
+func TestNetworksOfManyRunsDiffer(t *testing.T) {
+	seen := map[netip.Prefix]*Network{}
+	for range 100 { // of 512, so that two of them would be the same
+		n, err := NewNetwork([]string{"n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[n.Subnet()] != nil {
+			t.Fatalf("%s was chosen twice", n.Subnet())
+		}
+		seen[n.Subnet()] = n
+	}
+	runtime.KeepAlive(seen)
 }
 
 func TestHostsNeedTheRight(t *testing.T) {

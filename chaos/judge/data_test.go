@@ -43,7 +43,7 @@ type shopModel struct {
 func (m shopModel) play() *evidence.Run {
 	rng := rand.New(rand.NewPCG(m.seed, 17))
 	run := dataRun(m.total)
-	run.Keys, run.Sessions = m.keys, m.sessions
+	run.Seed, run.Keys, run.Sessions = m.seed, m.keys, m.sessions
 	cut := run.Faults[0]
 	type version struct {
 		at    time.Duration
@@ -115,6 +115,7 @@ func soundShop(seed uint64) shopModel {
 func TestSoundStoreIsNeverRefuted(t *testing.T) {
 	for seed := range uint64(100) {
 		run := soundShop(seed).play()
+		searched(t, run)
 		for _, c := range []Claim{Linearizable{Data: "price"}, Fresh{Data: "price", Within: 2 * time.Second, Sessions: FreshSessions}} {
 			if v := c.Judge(run); v.Ruling != Held {
 				t.Fatalf("seed %d: %s: %v, %s", seed, v.Claim, v.Ruling, v.Reason)
@@ -139,6 +140,7 @@ func TestOneStaleReadIsFound(t *testing.T) {
 	if reads < 99_000 {
 		t.Fatalf("only %d reads", reads)
 	}
+	searched(t, run)
 	for _, c := range []Claim{Linearizable{Data: "price"}, Fresh{Data: "price", Within: 500 * ms}} {
 		v := c.Judge(run)
 		if v.Ruling != Refuted || !slices.Contains(v.IDs, planted) {
@@ -164,6 +166,7 @@ func TestStalenessOfAReplica(t *testing.T) {
 		m := soundShop(seed)
 		m.replica, m.lag, m.cut = 0.5, 5*ms, true
 		run := m.play()
+		searched(t, run)
 		if v := (Linearizable{Data: "price"}).Judge(run); v.Ruling != Refuted {
 			t.Errorf("seed %d: linearizable: %v, %s", seed, v.Ruling, v.Reason)
 		}

@@ -92,6 +92,30 @@ func TestZonesAgreeWithASearch(t *testing.T) {
 	t.Logf("%d histories, %d without an order", *histories, without)
 }
 
+// searched has the search look at each register of a run too. A write of which it is not
+// known whether it was done, and which nobody read, is no part of what is searched: it may
+// never have happened, and a search would try it everywhere.
+func searched(t *testing.T, run *evidence.Run) {
+	t.Helper()
+	registers, ops := registersOf(run, "price")
+	for i := range registers {
+		r := &registers[i]
+		read := map[uint64]bool{}
+		for _, o := range ops {
+			read[o.value] = read[o.value] || o.key == r.key && !o.writes()
+		}
+		var own []operation
+		for _, o := range ops {
+			if o.key == r.key && (o.end != never || read[o.value]) {
+				own = append(own, o)
+			}
+		}
+		if got, want := !r.contradicts(), linearizableBySearch(own); got != want {
+			t.Errorf("seed %d, register %d: zones say %v, porcupine %v", run.Seed, r.key, got, want)
+		}
+	}
+}
+
 // A history is as stale as its reads have to be moved for it to have an order: by that
 // much less it has none, by that much it has one. The age of each read is no more.
 func TestStalenessIsThatOfASearch(t *testing.T) {

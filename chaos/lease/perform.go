@@ -166,6 +166,20 @@ func gone(err error, now func() bool) error {
 	return err
 }
 
+// goneWith forgives an error about what is in a network namespace that is deleted at the
+// same time, and goes with it. Its name is there for a moment when it is not any more.
+func goneWith(ctx context.Context, netns string, err error) error {
+	for range 10 {
+		if err == nil || !NetnsThere(netns) {
+			return nil
+		}
+		if !pause(ctx, 10*time.Millisecond) {
+			break
+		}
+	}
+	return err
+}
+
 // NetnsThere reports whether a network namespace has this name.
 func NetnsThere(name string) bool {
 	_, err := os.Stat(filepath.Join("/run/netns", name))
@@ -177,11 +191,10 @@ func deleteTable(ctx context.Context, netns, table string) error {
 		return nil // its rules went with it
 	}
 	out, err := output(ctx, InNetns(netns, "nft", "list", "tables", "inet"))
-	if err != nil || !slices.Contains(strings.Fields(out), table) {
-		return err
+	if err == nil && slices.Contains(strings.Fields(out), table) {
+		_, err = output(ctx, nftDelete(netns, table))
 	}
-	_, err = output(ctx, nftDelete(netns, table))
-	return err
+	return goneWith(ctx, netns, err)
 }
 
 func deleteQdisc(ctx context.Context, netns, device, handle string) error {
@@ -189,11 +202,10 @@ func deleteQdisc(ctx context.Context, netns, device, handle string) error {
 		return nil
 	}
 	out, err := output(ctx, []string{"tc", "-n", netns, "qdisc", "show"})
-	if err != nil || !HasQdisc(out, device, handle) {
-		return err
+	if err == nil && HasQdisc(out, device, handle) {
+		_, err = output(ctx, tcDelete(netns, device))
 	}
-	_, err = output(ctx, tcDelete(netns, device))
-	return err
+	return goneWith(ctx, netns, err)
 }
 
 // HasQdisc looks for a device's root discipline with a handle in what

@@ -92,7 +92,7 @@ var truths = map[string][]truth{
 	"regions":                    {most(1, "failover.within", time.Second)},        // two checks that time out take 1.1 s
 	"stampede":                   {words(1, "connections.at_most", "19")},          // each pod fills a pool of 20
 	"pgbouncer":                  {words(2, "connections.at_most", "99")},
-	"cache":                      {words(1, "stampede.ttl", "4s")},                                  // with fetches of several expiries in each
+	"cache":                      {words(1, "stampede.ttl", "8s")},                                  // with fetches of several expiries in each
 	"cap":                        {words(2, "available.routes", "[minority-write, minority-read]")}, // cut off, it answers nobody
 	"durable":                    {most(0, "steady.p99", 200*time.Microsecond)},                     // an order is on disk by then
 	"fallback":                   {most(0, "steady.p99", 5*time.Millisecond)},                       // what its dependencies take

@@ -19,10 +19,12 @@ var (
 	rulingSet    = flag.String("set", "", "KEY=VALUE for every run of TestRulings: load.rate=1k/s, for one")
 	rulingHalf   = flag.String("half", "", "quiet or busy: only this half of TestRulings; both without")
 	rulingBusy   = flag.Int("busy", 1, "cores that TestRulings keeps busy in its second half")
+	rulingHalf   = flag.String("half", "", "quiet or busy: only this half of TestRulings; both without")
 )
 
 // A rulingCase is an experiment and the one claim that it must refute.
 type rulingCase struct {
+	name    string // "" if its file and first setting are
 	file    string
 	set     []string
 	also    []string // further settings, which are no part of its name
@@ -31,6 +33,9 @@ type rulingCase struct {
 }
 
 func (c rulingCase) String() string {
+	if c.name != "" {
+		return c.name
+	}
 	name := strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(c.file), "../../examples/"), ".yaml")
 	if len(c.set) > 0 {
 		name += " " + c.set[0][strings.LastIndex(c.set[0], ".")+1:]
@@ -94,7 +99,10 @@ var variants = []rulingCase{
 	{file: "../../examples/stampede.yaml", set: []string{"chaos[0].restart.rolling=false"}, refutes: "connections"},
 	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=aside"}, refutes: "stampede"},
 	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch"}, refutes: "stampede"},
-	{file: "../../examples/cache.yaml", set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=40", "claims[1].stampede.per_expiry=80"}},
+	{name: "cache fill=xfetch, given room", file: "../../examples/cache.yaml",
+		set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}},
+	{name: "cache fill=aside, given room", file: "../../examples/cache.yaml",
+		set: []string{"targets.cache.with.fill=aside", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}, refutes: "stampede"},
 }
 
 func rulingCases(t *testing.T) []rulingCase {

@@ -80,6 +80,7 @@ claims: [{durable: {writes: order, in: orders}}]
 			s.wait()
 			v := verdictOf(t, readResult(t, s.dir), "durable")
 			acknowledged, lost := numberIn(t, v, "acknowledged"), numberIn(t, v, "lost")
+			t.Logf("%v of %v lost", lost, acknowledged)
 			switch {
 			case acknowledged == 0:
 				t.Errorf("nothing was acknowledged:\n%s", s.out)
@@ -159,6 +160,7 @@ claims:
 	}
 	r := readResult(t, s.dir)
 	durable, failover := verdictOf(t, r, "durable"), verdictOf(t, r, "failover")
+	t.Logf("%s\n%s", durable.Reason, failover.Reason)
 	if durable.Ruling != judge.Refuted || numberIn(t, durable, "lost") == 0 {
 		t.Errorf("%s: %s", durable.Ruling, durable.Reason)
 	}
@@ -203,6 +205,7 @@ func TestRecreateIsRefusedAsOftenAsTheServerSays(t *testing.T) {
 			said++
 		}
 	}
+	t.Log(v.Reason)
 	if refused := numberIn(t, v, "refused"); said == 0 || refused != float64(said) {
 		t.Errorf("%v refused, and PostgreSQL says %d: %s", refused, said, v.Reason)
 	}
