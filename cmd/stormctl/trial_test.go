@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,8 +12,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
@@ -100,6 +104,9 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	if why := silent(r); why != "" {
 		got.outcome, got.detail = wrong, got.detail+why
 	}
+	if err := followsSchema(filepath.Join(dir, "run", "result.json")); err != nil {
+		got.outcome, got.detail = wrong, got.detail+fmt.Sprintf("\n    result.json does not follow its schema: %v", err)
+	}
 	if got.outcome != right {
 		got.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
 		got.taken = machineTaken(r)
@@ -117,6 +124,41 @@ func silent(r result.Result) string {
 		}
 	}
 	return b.String()
+}
+
+// resultSchema is what stormctl schema result prints, compiled.
+var resultSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	text, err := result.JSONSchema()
+	if err != nil {
+		return nil, err
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("result.schema.json", document); err != nil {
+		return nil, err
+	}
+	return c.Compile("result.schema.json")
+})
+
+// followsSchema validates a result.json. Validating may be done at once.
+func followsSchema(file string) error {
+	schema, err := resultSchema()
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(document)
 }
 
 // compare compares a result, and the exit code that came with it, with what the
