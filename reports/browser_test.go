@@ -41,6 +41,7 @@ type seen struct {
 	plots    []plot
 	console  []string
 	requests []string
+	drawn    float64 // when every chart was, in ms since it was asked for; 0 where no script says
 }
 
 // plot is where a chart is on the picture.
@@ -51,9 +52,22 @@ type plot struct {
 	Live       bool // it is to be
 }
 
+// Words are looked at where they are SVG: on a canvas they are pixels.
 const findPlots = `(() => {
 const live = new Set(JSON.parse(document.getElementById("charts").textContent).map(c => c.id));
-return JSON.stringify({Wide: document.documentElement.scrollWidth, Plots: [...document.querySelectorAll("figure")].filter(f => f.checkVisibility()).map(f => {
+const box = e => e.getBoundingClientRect(), cut = [], covered = [];
+for (const svg of document.querySelectorAll("svg")) {
+	const edge = box(svg), words = [...svg.querySelectorAll("text")].filter(t => box(t).width > 0), where = svg.closest("[id]").id + ": ";
+	words.forEach((t, i) => {
+		const r = box(t);
+		if (r.left < edge.left - 1 || r.right > edge.right + 1 || r.top < edge.top - 2 || r.bottom > edge.bottom + 2) cut.push(where + t.textContent);
+		for (const other of words.slice(i + 1)) {
+			const o = box(other), across = Math.min(r.right, o.right) - Math.max(r.left, o.left), down = Math.min(r.bottom, o.bottom) - Math.max(r.top, o.top);
+			if (across > 2 && down > 6) covered.push(where + t.textContent + " and " + other.textContent);
+		}
+	});
+}
+return JSON.stringify({Cut: cut, Covered: covered, Wide: document.documentElement.scrollWidth, Plots: [...document.querySelectorAll("figure")].filter(f => f.checkVisibility()).map(f => {
 	const r = f.querySelector(".plot").getBoundingClientRect(), c = f.querySelector("canvas"),
 		shown = c && c.getBoundingClientRect().width > 0;
 	return {ID: f.id, X: r.x + scrollX, Y: r.y + scrollY, W: r.width, H: r.height, Canvas: Boolean(shown), Live: live.has(f.id)};
@@ -95,24 +109,32 @@ func (b browser) look(url string, v view) seen {
 	b.Await(attached.SessionID, "Page.loadEventFired")
 	// Two frames: observers have had their say, and what they made is drawn.
 	var out struct{ Result struct{ Value string } }
+	var drawn struct{ Result struct{ Value float64 } }
 	if !v.noScripts && !v.header {
 		do("Runtime.evaluate", map[string]any{"awaitPromise": true, "expression": `new Promise(done => {
 			let frames = 0;
 			const ready = () => [...document.querySelectorAll("figure")].every(f =>
 				f.classList.contains("live") || !f.checkVisibility() || !charts.has(f.id));
 			const charts = new Set(JSON.parse(document.getElementById("charts").textContent).map(c => c.id));
-			const frame = () => ++frames > 3 && ready() || frames > 600 ? done("") : requestAnimationFrame(frame);
+			const frame = () => ++frames > 3 && ready() || frames > 600 ? done(performance.now()) : requestAnimationFrame(frame);
 			frame();
-		})`}, nil)
+		})`}, &drawn)
 	}
 	do("Runtime.evaluate", map[string]any{"expression": findPlots}, &out)
-	s := seen{}
+	s := seen{drawn: drawn.Result.Value}
 	var found struct {
-		Wide  int
-		Plots []plot
+		Cut, Covered []string
+		Wide         int
+		Plots        []plot
 	}
 	if err := json.Unmarshal([]byte(out.Result.Value), &found); err != nil {
 		b.T.Fatal(err)
+	}
+	for _, word := range found.Cut {
+		b.T.Errorf("cut off: %s", word)
+	}
+	for _, words := range found.Covered {
+		b.T.Errorf("one upon the other: %s", words)
 	}
 	// Without a style sheet a wide table is as wide as it is.
 	if s.plots = found.Plots; found.Wide > v.width && !v.header {
@@ -282,7 +304,9 @@ func TestHTMLInABrowser(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := view{name: name, width: 1000}
-			checkSeen(t, b.look("file://"+file, v), "file://"+file, v)
+			s := b.look("file://"+file, v)
+			t.Logf("%d bytes, drawn after %.0f ms", out.Len(), s.drawn)
+			checkSeen(t, s, "file://"+file, v)
 		})
 	}
 }

@@ -8,13 +8,13 @@
   const plots = new Map(); // by sync name, those that share an axis
   let zooming = false;
 
-  const digits = (v) => String(Number.isInteger(v) ? v : Number(v.toPrecision(3)));
+  const digits = (v, n = 3) => String(Number.isInteger(v) ? v : Number(v.toPrecision(n)));
   const two = (n) => String(n).padStart(2, "0");
-  const thousands = (v) => {
+  const thousands = (v, n) => {
     for (const [from, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-      if (Math.abs(v) >= from) return digits(v / from) + unit;
+      if (Math.abs(v) >= from) return digits(v / from, n) + unit;
     }
-    return digits(v);
+    return digits(v, n);
   };
   const clock = (v, last) => {
     if (last < 120) return digits(v) + "s";
@@ -22,15 +22,16 @@
     return last < 7200 ? Math.floor(s / 60) + ":" + sec : Math.floor(s / 3600) + ":" + two(Math.floor(s / 60) % 60) + ":" + sec;
   };
   const text = (axis, v) => {
+    const n = axis.digits || 3;
     switch (axis.kind) {
       case "time": return clock(v, axis.max);
-      case "ms": return Math.abs(v) >= 1000 ? digits(v / 1000) + "s" : digits(v) + "ms";
-      case "share": return digits(100 * v) + "%";
-      case "pct": return digits(v) + "%";
+      case "ms": return Math.abs(v) >= 1000 ? digits(v / 1000, n) + "s" : digits(v, n) + "ms";
+      case "share": return digits(100 * v, n) + "%";
+      case "pct": return digits(v, n) + "%";
       case "quantile": return v === 0 ? "0" : (100 * (1 - 10 ** -v)).toFixed(Math.max(0, Math.round(v) - 2)) + "%";
-      case "rate": return thousands(v) + "/s";
+      case "rate": return thousands(v, n) + "/s";
     }
-    return thousands(v);
+    return thousands(v, n);
   };
 
   // data is what uPlot wants: the x values, then those of each series, and behind

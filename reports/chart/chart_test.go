@@ -115,6 +115,44 @@ func TestTicks(t *testing.T) {
 	}
 }
 
+// No two ticks of a y axis read the same, however near they are, and there are two.
+func TestTicksAreToldApart(t *testing.T) {
+	for _, c := range []struct {
+		axis  Axis
+		about int
+		want  string
+	}{
+		{Axis{Kind: Percent, Min: 99.89, Max: 100.01}, 4, "99.9% 99.95% 100%"},
+		{Axis{Kind: Plain, Min: 80.005, Max: 80.041}, 4, "80.01 80.02 80.03 80.04"},
+		{Axis{Kind: Millis, Min: 2000.5, Max: 2003.2}, 4, "2.001s 2.002s 2.003s"},
+		{Axis{Kind: Rate, Min: 1000.05, Max: 1000.42}, 4, "1.0001k/s 1.0002k/s 1.0003k/s 1.0004k/s"},
+		{Axis{Kind: Percent, Max: 110}, 4, "0% 50% 100%"},
+		{Axis{Kind: Plain, Max: 45}, 2, "0 20 40"}, // steps of 50 would leave 0 alone
+	} {
+		c.axis.Ticks = c.axis.ticks(c.about)
+		c.axis.tellApart()
+		var got []string
+		for _, v := range c.axis.Ticks {
+			got = append(got, c.axis.text(v))
+		}
+		if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// An area is named where it is high for longest.
+func TestAreaIsNamedWhereThereIsRoom(t *testing.T) {
+	c := &Chart{ID: "a", X: Axis{Kind: Time, Max: 10}, Y: Axis{Kind: Rate}, Step: 1, N: 10,
+		Series: []Series{{Name: "ok", Area: true, Y: Values{100, 10, 10, 95, 95, 95, 95, 10, none, 100}}}}
+	c.Fit()
+	for _, text := range c.draw().Texts {
+		if text.Text == "ok" && text.X != "50.00" { // the middle of 3 s to 7 s
+			t.Errorf("named at %s%%", text.X)
+		}
+	}
+}
+
 // The y axis has all that is drawn, from 0 or a power of ten on.
 func TestFit(t *testing.T) {
 	c := three()
@@ -210,6 +248,21 @@ func TestTable(t *testing.T) {
 
 // What is claimed and what was seen share an axis, on which an end that is infinite
 // goes to the border.
+// What was seen is written out to its end, wherever it lies.
+func TestIntervalIsNotCutOff(t *testing.T) {
+	const text = "99.26% to 101.82%" // 17 characters, 65% of the width
+	for want, v := range map[string]Interval{
+		`x="100.00%" y="10" text-anchor="end"`:   {SeenLow: 99.26, SeenHigh: 101.82, AllowedLow: 95, AllowedHigh: math.Inf(1)},
+		`x="0.00%" y="10" text-anchor="start"`:   {SeenLow: 1, SeenHigh: 2, AllowedHigh: 10},
+		`x="49.11%" y="10" text-anchor="middle"`: {SeenLow: 5, SeenHigh: 6, AllowedHigh: 10},
+	} {
+		v.SeenText, v.AllowedText = text, "as much"
+		if svg, err := v.SVG(); err != nil || !strings.Contains(string(svg), want) {
+			t.Errorf("want %s in %s (%v)", want, svg, err)
+		}
+	}
+}
+
 func TestInterval(t *testing.T) {
 	for _, c := range []struct {
 		v         Interval

@@ -158,7 +158,8 @@ func (d *drawing) bands() {
 }
 
 // axes are the lines of the grid with what they stand for: of y within the plot,
-// above its line, where a column of its own would take a third of a phone.
+// above its line, where a column of its own would take a third of a phone. Below the
+// topmost line, where there is no room above it.
 func (d *drawing) axes() {
 	c := d.chart
 	bottom := d.Top + d.Plot
@@ -172,9 +173,14 @@ func (d *drawing) axes() {
 			if at > 0 && !(v == c.Y.Max && !c.Y.Log) {
 				grid(0, 1, y, y, "grid")
 			}
-			if y-d.Top >= 11 && at > 0 {
-				d.Texts = append(d.Texts, text{X: "0", Y: y - 2, Dx: 1, Fill: "#52606d", Class: "tick halo", Halo: true, Text: c.Y.text(v)})
+			if at == 0 && !c.Y.Log { // 0, as who looks expects
+				continue
 			}
+			t := text{X: "0", Y: y - 2, Dx: 1, Fill: "#52606d", Class: "tick halo", Halo: true, Text: c.Y.text(v)}
+			if y-d.Top < 11 {
+				t.Y = y + 11
+			}
+			d.Texts = append(d.Texts, t)
 		}
 	}
 	grid(0, 1, bottom, bottom, "axis")
@@ -225,22 +231,29 @@ func (d *drawing) series() {
 	}
 }
 
-// areaName writes the name of an area where it is highest, if there is room.
+// areaName writes the name of an area where it is high, if there is room.
 func (d *drawing) areaName(s Series) {
 	c := d.chart
-	best, at := 0.0, 0
-	for i, v := range s.Y {
-		if h := c.Y.at(v) - c.Y.at(lowAt(s, i)); !math.IsNaN(h) && h > best {
-			best, at = h, i
+	height := func(i int) float64 { return c.Y.at(s.Y[i]) - c.Y.at(lowAt(s, i)) }
+	best := 0.0
+	for i := range s.Y {
+		if h := height(i); h > best {
+			best = h
 		}
 	}
 	if s.Name == "" || s.Range || best*float64(d.Plot) < 15 {
 		return
 	}
-	// The middle of the stretch that is nearly as high.
-	last := at
-	for last+1 < len(s.Y) && c.Y.at(s.Y[last+1])-c.Y.at(lowAt(s, last+1)) > 0.9*best {
-		last++
+	// The middle of the longest stretch that is nearly as high.
+	at, last := 0, -1
+	for i := 0; i < len(s.Y); i++ {
+		from := i
+		for i < len(s.Y) && height(i) > 0.9*best {
+			i++
+		}
+		if i-from > last+1-at {
+			at, last = from, i-1
+		}
 	}
 	x := (c.X.at(c.begin(at)) + c.X.at(c.end(last))) / 2
 	if c.X.at(c.end(last))-c.X.at(c.begin(at)) < 0.01*float64(len(s.Name)+1) {
