@@ -141,6 +141,31 @@ func TestTicksAreToldApart(t *testing.T) {
 	}
 }
 
+// Every tick of the y axis but 0 is written within the drawing, the topmost too.
+func TestTicksAreWritten(t *testing.T) {
+	for want, c := range map[string]*Chart{
+		"1s 10s":             {Y: Axis{Kind: Millis, Log: true}, Series: []Series{{Y: Values{1015, 9000}}}, Height: 60},
+		"1":                  {Y: Axis{Kind: Count}, Series: []Series{{Y: Values{1, 1}}}, Height: 90},
+		"99.96% 99.98% 100%": {Y: Axis{Kind: Percent}, Series: []Series{{Y: Values{99.96, 100}, Dots: true}}, Height: 60},
+		"100/s":              {Y: Axis{Kind: Rate}, Series: []Series{{Y: Values{100, 20}}}, Height: 90},
+	} {
+		c.ID, c.X, c.Step, c.N = "a", Axis{Kind: Time, Max: 2}, 1, 2
+		c.Fit()
+		var got []string
+		for _, text := range c.draw().Texts {
+			if text.Class != "tick halo" {
+				continue
+			}
+			if got = append(got, text.Text); text.Y < 9 || text.Y > c.Height {
+				t.Errorf("%s is written at %d of %d", text.Text, text.Y, c.Height)
+			}
+		}
+		if diff := cmp.Diff(want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
 // An area is named where it is high for longest.
 func TestAreaIsNamedWhereThereIsRoom(t *testing.T) {
 	c := &Chart{ID: "a", X: Axis{Kind: Time, Max: 10}, Y: Axis{Kind: Rate}, Step: 1, N: 10,
