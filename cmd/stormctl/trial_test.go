@@ -104,8 +104,8 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	if why := silent(r); why != "" {
 		got.outcome, got.detail = wrong, got.detail+why
 	}
-	if err := followsSchema(filepath.Join(dir, "run", "result.json")); err != nil {
-		got.outcome, got.detail = wrong, got.detail+fmt.Sprintf("\n    result.json does not follow its schema: %v", err)
+	if err := readable(filepath.Join(dir, "run", result.File)); err != nil {
+		got.outcome, got.detail = wrong, got.detail+fmt.Sprintf("\n    result.json: %v", err)
 	}
 	if got.outcome != right {
 		got.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
@@ -144,8 +144,9 @@ var resultSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	return c.Compile("result.schema.json")
 })
 
-// followsSchema validates a result.json. Validating may be done at once.
-func followsSchema(file string) error {
+// readable reads a result.json as who knows nothing but its schema does: it follows it, and
+// the timeline that is made of it alone has every request. May be called at once.
+func readable(file string) error {
 	schema, err := resultSchema()
 	if err != nil {
 		return err
@@ -158,7 +159,13 @@ func followsSchema(file string) error {
 	if err != nil {
 		return err
 	}
-	return schema.Validate(document)
+	if err := schema.Validate(document); err != nil {
+		return err
+	}
+	if out, err := exec.Command("python3", "../../examples/python/timeline.py", file).CombinedOutput(); err != nil {
+		return fmt.Errorf("timeline.py: %w: %s", err, out[max(0, len(out)-500):])
+	}
+	return nil
 }
 
 // compare compares a result, and the exit code that came with it, with what the
