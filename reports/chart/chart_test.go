@@ -169,11 +169,28 @@ func TestTicksAreWritten(t *testing.T) {
 // An area is named where it is high for longest.
 func TestAreaIsNamedWhereThereIsRoom(t *testing.T) {
 	c := &Chart{ID: "a", X: Axis{Kind: Time, Max: 10}, Y: Axis{Kind: Rate}, Step: 1, N: 10,
-		Series: []Series{{Name: "ok", Area: true, Y: Values{100, 10, 10, 95, 95, 95, 95, 10, none, 100}}}}
-	c.Fit()
-	for _, text := range c.draw().Texts {
-		if text.Text == "ok" && text.X != "50.00" { // the middle of 3 s to 7 s
-			t.Errorf("named at %s%%", text.X)
+		Series: []Series{{Name: "ok", Area: true}}}
+	named := func(y Values) (at string) {
+		c.Series[0].Y, c.Y = y, Axis{Kind: Rate}
+		c.Fit()
+		for _, text := range c.draw().Texts {
+			if text.Text == "ok" {
+				at = text.X
+			}
+		}
+		return at
+	}
+	for _, row := range []struct {
+		y    Values
+		want string
+	}{
+		{Values{100, 10, 10, 95, 95, 95, 95, 10, none, 100}, "50.00"}, // the middle of 3 s to 7 s
+		{Values{100, 95, 10, 10, 10, 10, 10, 10, 10, 10}, "15.00"},    // 10.00 would be upon the ticks of a phone
+		{Values{100, 10, 10, 10, 10, 10, 10, 10, 10, 10}, ""},         // which take the whole second
+		{Values{10, 10, 10, 10, 10, 10, 10, 10, 10, 100}, "95.00"},
+	} {
+		if got := named(row.y); got != row.want {
+			t.Errorf("%v: named at %q%%, want %q", row.y, got, row.want)
 		}
 	}
 }

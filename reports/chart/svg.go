@@ -30,6 +30,8 @@ const (
 	laneRow     = 30
 
 	labelShare = 0.012 // of the width, that a character takes on a small screen
+	nameShare  = 0.02  // of the width of a phone, that a character of a name takes
+	tickShare  = 0.13  // and what is written at the ticks of y
 )
 
 // SVG draws the chart, after Fit. It fails only where a template does, which is a defect.
@@ -255,8 +257,10 @@ func (d *drawing) areaName(s Series) {
 			at, last = from, i-1
 		}
 	}
-	x := (c.X.at(c.begin(at)) + c.X.at(c.end(last))) / 2
-	if c.X.at(c.end(last))-c.X.at(c.begin(at)) < 0.01*float64(len(s.Name)+1) {
+	begin, end := c.X.at(c.begin(at)), c.X.at(c.end(last))
+	half := nameShare * float64(len(s.Name)) / 2
+	x := min(max((begin+end)/2, tickShare+half), 1-half)
+	if end-begin < 0.01*float64(len(s.Name)+1) || x < begin || x > end {
 		return
 	}
 	mid := at + (last-at)/2
