@@ -111,9 +111,11 @@
         }
       }
       if (!lane.name || !lane.spans || !lane.spans.length) return;
-      const first = lane.spans[0], room = box.left + box.width - ctx.measureText(lane.name).width;
+      let name = lane.name;
+      while (name.length > 2 && ctx.measureText(name).width > box.width) name = name.slice(0, -2) + "…";
+      const first = lane.spans[0], room = box.left + box.width - ctx.measureText(name).width;
       ctx.fillStyle = color("ink");
-      ctx.fillText(lane.name, Math.max(box.left, Math.min(px(first.from), room)), base - bar - 4 * unit);
+      ctx.fillText(name, Math.max(box.left, Math.min(px(first.from), room)), base - bar - 4 * unit);
     });
   };
 

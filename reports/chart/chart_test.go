@@ -290,6 +290,36 @@ func TestTable(t *testing.T) {
 
 // What is claimed and what was seen share an axis, on which an end that is infinite
 // goes to the border.
+// A name of a lane begins, or ends, with it, and where it is too long for a phone there
+// is a shorter one, which only the style sheet shows.
+func TestLaneNames(t *testing.T) {
+	const short = "E reset_peer to 100% on events" // 30 characters, 60% of a phone
+	long := strings.Repeat("catalog: POST ", 10)
+	for _, row := range []struct {
+		name     string
+		from, to float64
+		want     []text
+	}{
+		{short, 3, 4, []text{{X: "30.00", Text: short}}},
+		{short, 5.4, 7, []text{{X: "70.00", Anchor: "end", Text: short}}},
+		{short, 5.4, 5.5, []text{{X: "0", Text: short}}}, // there is room neither behind nor before
+		{long, 0, 4, []text{
+			{X: "0.00", Text: long[:104] + "…", Class: "wide"}, {X: "0.00", Text: long[:45] + "…", Class: "narrow", Hidden: true}}},
+	} {
+		c := &Chart{ID: "a", X: Axis{Kind: Time, Max: 10}, Lanes: []Lane{{Name: row.name, Spans: []Stretch{{From: row.from, To: row.to}}}}}
+		c.Fit()
+		var got []text
+		for _, drawn := range c.draw().Texts {
+			if class, ok := strings.CutPrefix(drawn.Class, "name halo"); ok {
+				got = append(got, text{X: drawn.X, Anchor: drawn.Anchor, Text: drawn.Text, Class: strings.TrimSpace(class), Hidden: drawn.Hidden})
+			}
+		}
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%s from %v (-want +got):\n%s", row.name, row.from, diff)
+		}
+	}
+}
+
 // What was seen is written out to its end, wherever it lies.
 func TestIntervalIsNotCutOff(t *testing.T) {
 	const text = "99.26% to 101.82%" // 17 characters, 65% of the width

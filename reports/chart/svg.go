@@ -32,6 +32,10 @@ const (
 	labelShare = 0.012 // of the width, that a character takes on a small screen
 	nameShare  = 0.02  // of the width of a phone, that a character of a name takes
 	tickShare  = 0.13  // and what is written at the ticks of y
+
+	screenShare = 0.0085 // of the width of a sheet of paper or a screen, that a character takes
+	onPhone     = 46     // characters of a name that a phone has room for
+	onScreen    = 105
 )
 
 // SVG draws the chart, after Fit. It fails only where a template does, which is a defect.
@@ -85,6 +89,7 @@ type text struct {
 	Halo        bool
 	Weight      string
 	Text        string
+	Hidden      bool // unless the style sheet shows it
 }
 
 func (c *Chart) draw() *drawing {
@@ -300,6 +305,35 @@ func (d *drawing) marks() {
 	}
 }
 
+// laneName writes the name of a lane where it begins, or ends, as there is room. A long
+// one is there twice, and the style sheet shows the one that a screen has room for.
+func (d *drawing) laneName(lane Lane, y int) {
+	add := func(most int, share float64, class string, hidden bool) {
+		name := []rune(lane.Name)
+		if len(name) > most {
+			name = append(name[:most-1:most-1], '…')
+		}
+		t := text{X: "0", Y: y, Fill: "#1f2933", Class: "name halo" + class, Halo: true, Text: string(name), Hidden: hidden}
+		if len(lane.Spans) > 0 && !d.chart.Stairs {
+			width, at := share*float64(len(name)), d.chart.X.at
+			switch begin, end := at(lane.Spans[0].From), at(lane.Spans[0].To); {
+			case begin+width <= 1:
+				t.X = percent(begin)
+			case end-width >= 0:
+				t.X, t.Anchor = percent(end), "end"
+			}
+		}
+		d.Texts = append(d.Texts, t)
+	}
+	switch n := len([]rune(lane.Name)); {
+	case n > onPhone:
+		add(onScreen, screenShare, " wide", false)
+		add(onPhone, nameShare, " narrow", true)
+	case n > 0:
+		add(onPhone, nameShare, "", false)
+	}
+}
+
 // lanes are rows of stretches: a name above, the stretches below it as high as their
 // level says.
 func (d *drawing) lanes() {
@@ -312,17 +346,7 @@ func (d *drawing) lanes() {
 			d.Lines = append(d.Lines, line{X1: begin, X2: begin, Y1: d.Top + above + bar, Y2: top + above + bar, Stroke: Tones[Gray],
 				Class: "edge s-gray", Dash: "1 3"})
 		}
-		if lane.Name != "" {
-			t := text{X: "0", Y: top + 12, Fill: "#1f2933", Class: "name halo", Halo: true, Text: lane.Name}
-			if len(lane.Spans) > 0 && !c.Stairs {
-				if at := c.X.at(lane.Spans[0].From); at > 0.55 {
-					t.X, t.Anchor = percent(c.X.at(lane.Spans[0].To)), "end"
-				} else {
-					t.X = percent(at)
-				}
-			}
-			d.Texts = append(d.Texts, t)
-		}
+		d.laneName(lane, top+12)
 		for _, s := range lane.Spans {
 			x, w, ok := d.across(s.From, s.To)
 			if !ok {
