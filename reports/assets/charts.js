@@ -170,6 +170,9 @@
     return axis.kind === "quantile" ? () => Array.from({ length: Math.floor(axis.max) + 1 }, (_, i) => i) : undefined;
   };
 
+  // whole numbers are what there is of things that are counted.
+  const whole = (axis) => (axis.kind === "count" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {});
+
   const options = (c, figure, width) => {
     const axis = () => ({ stroke: () => color("soft"), font: "11px system-ui, sans-serif", grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false } });
     const all = (c.series || []).map((s) => series(c, s)), bands = [], lows = {};
@@ -189,7 +192,7 @@
       cursor: { sync: c.sync ? { key: c.sync } : undefined, y: false, drag: { x: true, y: false } },
       scales: { x: { time: false, min: c.x.min, max: c.x.max, distr: c.x.log ? 3 : 1 }, y: { distr: c.y.log ? 3 : 1, range: () => (c.lanes ? [0, 1] : [c.y.min, c.y.max]) } },
       axes: [
-        { ...axis(), size: 24, space: 60, splits: splits(c.x), values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
+        { ...axis(), ...whole(c.x), size: 24, space: 60, splits: splits(c.x), values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
         { ...axis(), size: 52, splits: () => c.y.ticks || [], grid: { ...axis().grid, show: !c.lanes }, values: (_, vs) => vs.map((v) => (v === null || c.lanes ? "" : text(c.y, v))) },
       ],
       series: [{}, ...all],
