@@ -184,7 +184,8 @@ func (st *stack) link(i int, l series.Link, limit int, states *judge.States) []*
 	}
 	// Connections that all end with the run leave a dot: the table of links has it.
 	if took := known(l.Took.P50); countKnown(took) > 1 {
-		charts = append(charts, st.times(id+"-took", name+": how long exchanges took", "Percentiles of the exchanges of each column.", l.Took, 110))
+		charts = append(charts,
+			st.times(id+"-took", name+": how long exchanges took", "Percentiles of the exchanges of each column.", l.Took, 110))
 	}
 	return charts
 }

@@ -46,7 +46,8 @@ func TestUnwellRounds(t *testing.T) {
 				crowd(&s.Base[i], 3)
 			}
 		}, Undecided, "the harness was unwell in "},
-		{"it did not send", 1, func(s *Sides) { crowd(&s.Base[1], 1); s.Base[1].Damaged = s.Base[1].Unwell }, Undecided, "the harness was unwell in "},
+		{"it did not send", 1, func(s *Sides) { crowd(&s.Base[1], 1); s.Base[1].Damaged = s.Base[1].Unwell }, Undecided,
+			"the harness was unwell in "},
 		{"it was cut short", 1, func(s *Sides) { crowd(&s.Now[1], 1); s.Now[1].Partial = "a limit" }, Undecided, "was cut short: a limit"},
 	} {
 		s := quiet.sides(rand.New(rand.NewPCG(7, 7)), 5, c.slower, 0)
