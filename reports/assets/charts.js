@@ -153,13 +153,16 @@
     ctx.restore();
   };
 
+  // A column is drawn to its end, also where none follows: a gap begins there.
+  const steps = () => uPlot.paths.stepped({ align: 1, alignGaps: 1 });
+
   const series = (c, s) => ({
     label: s.name,
     scale: "y",
     stroke: () => (s.dots ? "transparent" : color(s.tone)),
     width: s.area ? 1 : 1.6,
     dash: s.dash ? s.dash.split(" ").map(Number) : undefined,
-    paths: s.line || s.dots ? undefined : uPlot.paths.stepped({ align: 1 }),
+    paths: s.line || s.dots ? undefined : steps(),
     spanGaps: Boolean(s.line),
     points: s.dots ? { show: true, size: 5, fill: () => color(s.tone), stroke: () => color(s.tone) } : { show: false },
   });
@@ -178,7 +181,7 @@
     const all = (c.series || []).map((s) => series(c, s)), bands = [], lows = {};
     (c.series || []).forEach((s, i) => {
       if (!s.area) return;
-      all.push({ scale: "y", stroke: "transparent", points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) });
+      all.push({ scale: "y", stroke: "transparent", points: { show: false }, paths: steps() });
       lows[i] = all.length;
       bands.push({ series: [i + 1, all.length], fill: () => color(s.tone) + "60" });
     });
