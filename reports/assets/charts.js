@@ -153,8 +153,9 @@
     ctx.restore();
   };
 
-  // A column is drawn to its end, also where none follows: a gap begins there.
-  const steps = () => uPlot.paths.stepped({ align: 1, alignGaps: 1 });
+  // A column is drawn to its end, also where none follows: the step goes on, and a gap
+  // that begins there hides what is too much.
+  const steps = () => uPlot.paths.stepped({ align: 1, alignGaps: 1, extend: true });
 
   const series = (c, s) => ({
     label: s.name,
