@@ -114,11 +114,11 @@ data: rulings ## the same of the examples that need redis, PostgreSQL or etcd, a
 
 # A broken example ends with 1 and what is left open with 3: both have a page.
 pages: build ## the HTML reports of all examples into PAGES (default bin/pages), each looked at in Chromium in seven views; pictures beside them
-	@rm -rf $(PAGES); mkdir -p $(PAGES)/runs; for f in examples/*.yaml examples/broken/*.yaml; do \
-	  name=$$(basename $$f .yaml); echo $$f; code=0; \
-	  bin/stormctl run $$f --out $(PAGES)/runs --report html >$(PAGES)/$$name.txt 2>&1 || code=$$?; \
+	@rm -rf $(PAGES); mkdir -p $(PAGES); for f in examples/*.yaml examples/broken/*.yaml; do \
+	  name=$$(basename $$f .yaml); run=$(PAGES)/run; echo $$f; code=0; \
+	  bin/stormctl run $$f --out $$run --report html >$(PAGES)/$$name.txt 2>&1 || code=$$?; \
 	  case $$code in 0 | 1 | 3) ;; *) tail -5 $(PAGES)/$$name.txt; exit 1 ;; esac; \
-	  mv $(PAGES)/runs/*/report.html $(PAGES)/$$name.html; rm -rf $(PAGES)/runs/*; \
+	  mv $$run/report.html $(PAGES)/$$name.html || exit 1; rm -rf $$run; \
 	done
 	STORMCTL_PICTURES=$(abspath $(PAGES)) $(GO) test -count=1 -timeout 60m -run '^TestPagesInABrowser$$' ./reports -pages $(abspath $(PAGES))
 

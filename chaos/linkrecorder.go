@@ -18,6 +18,7 @@ type linkRecorder struct {
 	log    *hist.LogFile
 	errors uint64 // since the last tick
 	busy   func() int
+	peak   func() int
 	unread func() (connections uint64, first string)
 
 	connections bool // its records are of connections, not exchanges

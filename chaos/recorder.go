@@ -138,7 +138,7 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 		rec.warmed = arrivals.DueBefore(schedule, warmup)
 	}
 	for name, relay := range relays {
-		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, unread: relay.Unread}
+		l := &linkRecorder{hist: hist.New(), busy: relay.InFlight, peak: relay.Peak, unread: relay.Unread}
 		rec.links[name] = l
 		if h.Soak {
 			continue
@@ -337,7 +337,7 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 			t.Links = map[string]evidence.LinkTick{}
 		}
 		tick := evidence.LinkTick{Ended: uint64(l.hist.Count()), Errors: l.errors,
-			P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy(), Extent: l.file.Extent()}
+			P99: evidence.Seconds(l.hist.Quantile(0.99)), InFlight: l.busy(), Peak: l.peak(), Extent: l.file.Extent()}
 		tick.Unread, tick.FirstUnread = l.unread()
 		t.Links[name] = tick
 		l.errors = 0

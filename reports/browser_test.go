@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"flag"
@@ -36,11 +37,12 @@ type view struct {
 
 // seen is what came of it.
 type seen struct {
+	found
 	picture  *image.RGBA // in its own pixels, as are the plots
 	width    float64     // of the screen
-	plots    []plot
 	console  []string
 	requests []string
+	drawn    float64 // when every chart was, in ms since it was asked for; 0 where no script says
 }
 
 // plot is where a chart is on the picture.
@@ -51,35 +53,48 @@ type plot struct {
 	Live       bool // it is to be
 }
 
-const findPlots = `(() => {
-const live = new Set(JSON.parse(document.getElementById("charts").textContent).map(c => c.id));
-return JSON.stringify({Wide: document.documentElement.scrollWidth, Plots: [...document.querySelectorAll("figure")].filter(f => f.checkVisibility()).map(f => {
-	const r = f.querySelector(".plot").getBoundingClientRect(), c = f.querySelector("canvas"),
-		shown = c && c.getBoundingClientRect().width > 0;
-	return {ID: f.id, X: r.x + scrollX, Y: r.y + scrollY, W: r.width, H: r.height, Canvas: Boolean(shown), Live: live.has(f.id)};
-})});
-})()`
+// found is what testdata/seen.js says of a page.
+type found struct {
+	Cut, Covered []string // words of charts that go beyond them, and such that stand upon each other
+	Below        bool     // why a claim is refuted is not on the first screen
+	Wide         int
+	Plots        []plot
+}
+
+//go:embed testdata/seen.js
+var findSeen string
+
+// allDrawn waits until the scripts have drawn every chart, and at least three frames.
+const allDrawn = `new Promise(done => {
+	let frames = 0;
+	const charts = new Set(JSON.parse(document.getElementById("charts").textContent).map(c => c.id));
+	const figures = [...document.querySelectorAll("figure")];
+	const ready = () => figures.every(f => f.classList.contains("live") || !f.checkVisibility() || !charts.has(f.id));
+	const frame = () => ++frames > 3 && ready() || frames > 600 ? done(performance.now()) : requestAnimationFrame(frame);
+	frame();
+})`
 
 // mostHeight is how much of a page is looked at, in pixels: what a long run has below
 // is more of the same.
 const mostHeight = 10000
 
-// look opens the page as a view has it.
-func (b browser) look(url string, v view) seen {
+// tab is one of the browser's, set up for a view.
+type tab struct {
+	browser
+	session string
+}
+
+func (b browser) open(v view) (t tab, closeTab func()) {
 	b.T.Helper()
 	var target struct{ TargetID string }
 	b.Call("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	var attached struct{ SessionID string }
 	b.Call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
-	do := func(method string, params map[string]any, answer any) {
-		b.T.Helper()
-		b.Call(attached.SessionID, method, params, answer)
-	}
-	defer b.Call("", "Target.closeTarget", map[string]any{"targetId": target.TargetID}, nil)
+	t = tab{b, attached.SessionID}
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
-		do(domain+".enable", nil, nil)
+		t.do(domain+".enable", nil, nil)
 	}
-	do("Emulation.setDeviceMetricsOverride", map[string]any{"width": v.width, "height": 800, "deviceScaleFactor": 1, "mobile": false}, nil)
+	t.do("Emulation.setDeviceMetricsOverride", map[string]any{"width": v.width, "height": 800, "deviceScaleFactor": 1, "mobile": false}, nil)
 	scheme, media := "light", "screen"
 	if v.dark {
 		scheme = "dark"
@@ -87,67 +102,71 @@ func (b browser) look(url string, v view) seen {
 	if v.print {
 		media = "print"
 	}
-	do("Emulation.setEmulatedMedia", map[string]any{"media": media, "features": []map[string]any{{"name": "prefers-color-scheme",
+	t.do("Emulation.setEmulatedMedia", map[string]any{"media": media, "features": []map[string]any{{"name": "prefers-color-scheme",
 		"value": scheme}}}, nil)
-	do("Emulation.setScriptExecutionDisabled", map[string]any{"value": v.noScripts}, nil)
+	t.do("Emulation.setScriptExecutionDisabled", map[string]any{"value": v.noScripts}, nil)
+	return t, func() { b.Call("", "Target.closeTarget", map[string]any{"targetId": target.TargetID}, nil) }
+}
+
+func (t tab) do(method string, params map[string]any, answer any) {
+	t.T.Helper()
+	t.Call(t.session, method, params, answer)
+}
+
+// look opens the page as a view has it.
+func (b browser) look(url string, v view) seen {
+	b.T.Helper()
+	t, closeTab := b.open(v)
+	defer closeTab()
 	b.Events = nil
-	do("Page.navigate", map[string]any{"url": url}, nil)
-	b.Await(attached.SessionID, "Page.loadEventFired")
-	// Two frames: observers have had their say, and what they made is drawn.
-	var out struct{ Result struct{ Value string } }
+	t.do("Page.navigate", map[string]any{"url": url}, nil)
+	b.Await(t.session, "Page.loadEventFired")
+	var drawn struct{ Result struct{ Value float64 } }
 	if !v.noScripts && !v.header {
-		do("Runtime.evaluate", map[string]any{"awaitPromise": true, "expression": `new Promise(done => {
-			let frames = 0;
-			const ready = () => [...document.querySelectorAll("figure")].every(f =>
-				f.classList.contains("live") || !f.checkVisibility() || !charts.has(f.id));
-			const charts = new Set(JSON.parse(document.getElementById("charts").textContent).map(c => c.id));
-			const frame = () => ++frames > 3 && ready() || frames > 600 ? done("") : requestAnimationFrame(frame);
-			frame();
-		})`}, nil)
+		t.do("Runtime.evaluate", map[string]any{"awaitPromise": true, "expression": allDrawn}, &drawn)
 	}
-	do("Runtime.evaluate", map[string]any{"expression": findPlots}, &out)
-	s := seen{}
-	var found struct {
-		Wide  int
-		Plots []plot
-	}
-	if err := json.Unmarshal([]byte(out.Result.Value), &found); err != nil {
+	var out struct{ Result struct{ Value string } }
+	t.do("Runtime.evaluate", map[string]any{"expression": findSeen}, &out)
+	s := seen{drawn: drawn.Result.Value}
+	if err := json.Unmarshal([]byte(out.Result.Value), &s.found); err != nil {
 		b.T.Fatal(err)
 	}
-	// Without a style sheet a wide table is as wide as it is.
-	if s.plots = found.Plots; found.Wide > v.width && !v.header {
-		b.T.Errorf("the page is %d wide, the screen %d", found.Wide, v.width)
-	}
-	height := min(b.height(attached.SessionID), mostHeight)
-	s.plots = slices.DeleteFunc(s.plots, func(p plot) bool { return p.Y+p.H > height })
+	height := min(b.height(t.session), mostHeight)
+	s.Plots = slices.DeleteFunc(s.Plots, func(p plot) bool { return p.Y+p.H > height })
+	t.shoot(&s, v, height)
+	s.console, s.requests = b.heard(t.session)
+	return s
+}
+
+// shoot takes the picture, and says where on it the plots are.
+func (t tab) shoot(s *seen, v view, height float64) {
+	t.T.Helper()
 	scale := 0.5 // what is drawn is seen as well, at a quarter of the cost
 	if os.Getenv("STORMCTL_PICTURES") != "" {
 		scale = 1
 	}
-	for i := range s.plots {
-		p := &s.plots[i]
+	for i := range s.Plots {
+		p := &s.Plots[i]
 		p.X, p.Y, p.W, p.H = p.X*scale, p.Y*scale, p.W*scale, p.H*scale
 	}
 	s.width = float64(v.width) * scale
 	var shot struct{ Data string }
-	do("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true, "optimizeForSpeed": true,
+	t.do("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true, "optimizeForSpeed": true,
 		"clip": map[string]any{
 			"x": 0, "y": 0, "width": v.width, "height": height, "scale": scale}}, &shot)
 	data, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil {
-		b.T.Fatal(err)
+		t.T.Fatal(err)
 	}
 	if dir := os.Getenv("STORMCTL_PICTURES"); dir != "" {
 		_ = os.WriteFile(filepath.Join(dir, v.name+".png"), data, 0o644)
 	}
 	picture, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
-		b.T.Fatal(err)
+		t.T.Fatal(err)
 	}
 	s.picture = image.NewRGBA(picture.Bounds())
 	draw.Draw(s.picture, picture.Bounds(), picture, image.Point{}, draw.Src)
-	s.console, s.requests = b.heard(attached.SessionID)
-	return s
 }
 
 func (b browser) height(session string) float64 {
@@ -282,7 +301,9 @@ func TestHTMLInABrowser(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := view{name: name, width: 1000}
-			checkSeen(t, b.look("file://"+file, v), "file://"+file, v)
+			s := b.look("file://"+file, v)
+			t.Logf("%d bytes, drawn after %.0f ms", out.Len(), s.drawn)
+			checkSeen(t, s, "file://"+file, v)
 		})
 	}
 }
@@ -297,14 +318,26 @@ func checkSeen(t *testing.T, s seen, url string, v view) {
 		}
 		t.Errorf("on the console: %s", line)
 	}
+	for _, word := range s.Cut {
+		t.Errorf("cut off: %s", word)
+	}
+	for _, words := range s.Covered {
+		t.Errorf("one upon the other: %s", words)
+	}
+	if s.Below && v.width > 1000 {
+		t.Error("the first screen does not say why it is refuted")
+	}
+	if s.Wide > v.width && !v.header { // without a style sheet a wide table is as wide as it is
+		t.Errorf("the page is %d wide, the screen %d", s.Wide, v.width)
+	}
 	if len(s.requests) != 1 || s.requests[0] != url {
 		t.Errorf("asked for %q", s.requests)
 	}
-	if len(s.plots) < 5 && v.name != "empty" {
-		t.Errorf("%d charts", len(s.plots))
+	if len(s.Plots) < 5 && v.name != "empty" {
+		t.Errorf("%d charts", len(s.Plots))
 	}
 	scripts := !v.noScripts && !v.header && !v.print
-	for _, p := range s.plots {
+	for _, p := range s.Plots {
 		if n := colored(s.picture, p); n < 30 {
 			t.Errorf("%s is not drawn: %d pixels of its %.0f × %.0f have a colour", p.ID, n, p.W, p.H)
 		}

@@ -22,12 +22,11 @@ const (
 // weakens the ruling, and last, in one line, the ruling.
 func (s *summary) ending() {
 	s.out.WriteByte('\n')
+	if s.page != "" {
+		s.copied("Look at", shellWord(s.page))
+	}
 	if s.result.Dir != "" {
-		again := "stormctl judge " + strings.ReplaceAll(shellWord(s.result.Dir), " ", noBreak)
-		if led := "Judge again  " + again; runewidth.StringWidth(led) <= s.width {
-			again = led
-		}
-		endLine(&s.out, again) // a command to be copied is one line at any width
+		s.copied("Judge again", "stormctl judge "+shellWord(s.result.Dir))
 	}
 	warn := func(label, text string) {
 		s.prose(s.paint(judge.Inconclusive, label)+"  ", len(label)+2, text)
@@ -52,6 +51,15 @@ func (s *summary) ending() {
 		warn(unhealthy, effect)
 	}
 	s.ruling()
+}
+
+// copied is something to be copied, on one line at any width.
+func (s *summary) copied(lead, text string) {
+	text = strings.ReplaceAll(text, " ", noBreak)
+	if led := fmt.Sprintf("%-11s  %s", lead, text); runewidth.StringWidth(led) <= s.width {
+		text = led
+	}
+	endLine(&s.out, text)
 }
 
 // stopped says that and why the run ended early, as a sentence, or that it has

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"math"
 	"os"
 	"path/filepath"
@@ -168,8 +169,15 @@ func TestHTMLOfHostileNames(t *testing.T) {
 	}
 }
 
+var dayDir = flag.String("day", "", "a folder that the result of TestHTMLOfALongDay is left in, for stormctl report")
+
 func TestHTMLOfALongDay(t *testing.T) {
 	r := longDay()
+	if *dayDir != "" {
+		if err := Write(*dayDir, []string{"json"}, r); err != nil {
+			t.Fatal(err)
+		}
+	}
 	all := checkPage(t, pageOf(t, r))
 	list := charts(t, all)
 	if len(list) == 0 {

@@ -215,7 +215,11 @@ func (p *htmlPage) linkCharts(st *stack, r *result.Result, d detail) error {
 		if i == d.links {
 			break
 		}
-		if err := p.add("Link "+nameOf(l.Name), st.link(i, l, limits[l.Name], states[l.Name])); err != nil {
+		charts := st.link(i, l, limits[l.Name], states[l.Name])
+		if len(charts) == 0 { // no call came: the table of links says so
+			continue
+		}
+		if err := p.add("Link "+nameOf(l.Name), charts); err != nil {
 			return err
 		}
 	}
@@ -239,7 +243,8 @@ func (p *htmlPage) windows(all []series.Window, d detail, bands []chart.Band) er
 		charts := []*chart.Chart{st.rate(), st.times("response", "Response time", "Percentiles of each second.", w.Series.Response, 140)}
 		for k, l := range w.Series.Links {
 			if k < 2 {
-				charts = append(charts, st.link(k, l, 0, nil)[:2]...)
+				of := st.link(k, l, 0, nil)
+				charts = append(charts, of[:min(2, len(of))]...)
 			}
 		}
 		g, err := p.group("Second by second around "+nameOf(w.Fault), charts...)

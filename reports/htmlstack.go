@@ -143,8 +143,8 @@ func known(list []*float64) chart.Values {
 	return all
 }
 
-// link is what one link saw: exchanges, in flight, how long they took, and the states
-// of a breaker upon it.
+// link is what one link saw, as far as it saw any: exchanges, in flight, how long they
+// took, and the states of a breaker upon it.
 func (st *stack) link(i int, l series.Link, limit int, states *judge.States) []*chart.Chart {
 	name := nameOf(l.Name)
 	id := "link" + strconv.Itoa(i)
@@ -169,14 +169,35 @@ func (st *stack) link(i int, l series.Link, limit int, states *judge.States) []*
 	if limit > 0 {
 		flight.Marks = []chart.Mark{{At: float64(limit), Label: "limit " + strconv.Itoa(limit), Tone: chart.Red}}
 	}
-	charts := []*chart.Chart{calls, flight}
+	var charts []*chart.Chart // of what there was
+	if slices.ContainsFunc(l.Ended, func(n uint64) bool { return n > 0 }) {
+		charts = append(charts, calls)
+	}
+	if slices.ContainsFunc(l.InFlight.Most, func(n float64) bool { return n > 0 }) {
+		charts = append(charts, flight)
+	}
 	if states != nil {
 		lanes := st.chart(id+"-states", name+": breaker, closed low, half-open between, open high",
 			"The states of the breaker, as its link shows them: low is closed, half high half-open, high open.", chart.Axis{}, 0)
 		lanes.Lanes = []chart.Lane{stateLane("", states)}
 		charts = slices.Insert(charts, 0, lanes)
 	}
-	return append(charts, st.times(id+"-took", name+": how long exchanges took", "Percentiles of the exchanges of each column.", l.Took, 110))
+	// Connections that all end with the run leave a dot: the table of links has it.
+	if took := known(l.Took.P50); countKnown(took) > 1 {
+		charts = append(charts,
+			st.times(id+"-took", name+": how long exchanges took", "Percentiles of the exchanges of each column.", l.Took, 110))
+	}
+	return charts
+}
+
+// countKnown is how many figures there are.
+func countKnown(values chart.Values) (n int) {
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			n++
+		}
+	}
+	return n
 }
 
 // stateLane draws a state as high as it is open: so it is told without colour.

@@ -20,6 +20,8 @@ import (
 type TextOptions struct {
 	Width int  // of the terminal, in columns; 0 means 100, less than 60 means 60. Prose wraps to it, up to 120
 	Color bool // rulings in colour, by ANSI sequences
+
+	Page string // file of the HTML report that was written beside it; "" is none
 }
 
 const (
@@ -39,7 +41,7 @@ func Text(w io.Writer, r *result.Result, o TextOptions) error {
 		o.Width = defaultWidth
 	}
 	o.Width = max(o.Width, leastWidth)
-	s := summary{result: r, width: min(o.Width, proseWidth), tables: o.Width, color: o.Color}
+	s := summary{result: r, width: min(o.Width, proseWidth), tables: o.Width, color: o.Color, page: o.Page}
 	s.head()
 	s.claims()
 	s.routes()
@@ -61,6 +63,7 @@ type summary struct {
 	width  int // of prose
 	tables int // their width
 	color  bool
+	page   string // see TextOptions
 }
 
 // Mark is the sign of a ruling in front of its claim.

@@ -40,6 +40,24 @@ func TestTheLastLineIsTheRuling(t *testing.T) {
 	}
 }
 
+// Who asked for a page is told where it is; who did not is not sent to one.
+func TestTextNamesThePage(t *testing.T) {
+	r := breakerRun(judge.Held)
+	for page, want := range map[string]string{
+		"first/report.html":         "\nLook at      first/report.html\nJudge again  stormctl judge ",
+		"runs of today/report.html": "\nLook at      'runs of today/report.html'\nJudge again  stormctl judge ",
+		"":                          "\n\nJudge again  stormctl judge ",
+	} {
+		var out bytes.Buffer
+		if err := Text(&out, r, TextOptions{Page: page}); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); !strings.Contains(got, want) {
+			t.Errorf("page %q: ends in\n%s\nwant\n%s", page, got[max(0, len(got)-300):], want)
+		}
+	}
+}
+
 // Where the line has no room for all, the directory goes first, then kinds.
 func TestTheRulingIsOneLineAtAnyWidth(t *testing.T) {
 	r := breakerRun(judge.Refuted)

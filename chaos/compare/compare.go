@@ -82,8 +82,11 @@ const Schema = 1
 // Compare compares two sides, neither of them empty.
 func Compare(s Sides, t Tolerances) *Comparison {
 	length := BlockLength(s.Base[0].Length)
+	all := s
 	s, leftOut := s.withLikeHistory()
-	c := &Comparison{Schema: Schema, Way: s.Way(), Claims: claims(s), Refusals: refusals(s), Notes: append(notes(s), leftOut...)}
+	s, unwell := s.withoutUnwell()
+	c := &Comparison{Schema: Schema, Way: all.Way(), Claims: claims(s), Refusals: refusals(s),
+		Notes: slices.Concat(notes(s), leftOut, unwell.notes())}
 	c.Method = method(s, length)
 	var tested []tested
 	routes := s.common()
@@ -100,13 +103,13 @@ func Compare(s Sides, t Tolerances) *Comparison {
 		tested = append(tested, ofTarget(name, s).test(c.Way, t))
 	}
 	c.Rows = rule(tested)
-	for _, r := range s.Base {
+	for _, r := range all.Base {
 		c.Base = append(c.Base, summary(r))
 	}
-	for _, r := range s.Now {
+	for _, r := range all.Now {
 		c.Now = append(c.Now, summary(r))
 	}
-	c.conclude()
+	c.conclude(unwell)
 	return c
 }
 
@@ -150,7 +153,7 @@ func method(s Sides, length time.Duration) string {
 }
 
 // conclude rules on the whole.
-func (c *Comparison) conclude() {
+func (c *Comparison) conclude(leftOut unwell) {
 	gated := 0
 	worst := NotWorse
 	var reasons [Worse + 1][]string
@@ -176,6 +179,9 @@ func (c *Comparison) conclude() {
 		c.Ruling, c.Reasons = Undecided, slices.Clone(c.Refusals)
 	case gated == 0:
 		c.Ruling, c.Reasons = Undecided, []string{"there is nothing to rule on: too few requests for any percentile, and no claim"}
+	case worst == NotWorse && leftOut.uneven():
+		c.Ruling, c.Reasons = Undecided, []string{fmt.Sprintf("the harness was unwell in %d runs of the new side and in %d of the old: "+
+			"what the new one does to the machine may be left out with them", len(leftOut.now), len(leftOut.base))}
 	case worst == NotWorse:
 		c.Reasons = []string{"each metric is within its tolerance, with 95% confidence"}
 	}

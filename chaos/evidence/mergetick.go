@@ -56,6 +56,7 @@ func (t *Tick) Merge(next *Tick, longest time.Duration) {
 		l.Ended += more.Ended
 		l.Errors += more.Errors
 		l.P99, l.InFlight, l.Extent = max(l.P99, more.P99), max(l.InFlight, more.InFlight), Extent{}
+		l.Peak = max(l.Peak, more.Peak)
 		l.Unread = max(l.Unread, more.Unread)
 		if l.FirstUnread == "" {
 			l.FirstUnread = more.FirstUnread

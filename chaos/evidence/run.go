@@ -187,6 +187,7 @@ type LinkTick struct {
 	Errors   uint64  `json:"errors"` // of them with status 500 or more, or with no response
 	P99      Seconds `json:"p99_s"`  // how long they took
 	InFlight int     `json:"in_flight"`
+	Peak     int     `json:"in_flight_most,omitempty"` // since the tick before; 0 is of a run before there was such a figure
 	Extent           // of its file
 
 	Unread      uint64 `json:"unread,omitempty"`       // connections that could not be read, up to now

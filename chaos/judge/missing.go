@@ -32,7 +32,7 @@ func Missing(run *evidence.Run) []string {
 			add("%q was not injected: the load had ended before its turn came", f.Name)
 		case !unmarked(run, f):
 		case unused(run, f):
-			add("%q hit nothing: no call went over %q in the whole run", f.Name, f.On)
+			add("%q hit nothing: no call went over %q in the whole run"+noCalls, f.Name, f.On)
 		default:
 			if n := passedBy(run, f); n > 0 {
 				add("%q hit none of the %s that came over %q while it was in force", f.Name, were(n, "call", "calls"), f.On)

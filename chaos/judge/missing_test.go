@@ -54,7 +54,7 @@ func TestMissing(t *testing.T) {
 		}, "hit none of the 10 calls that came over \"payments\"", ""},
 		{"a breaker was open meanwhile", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, time.Second, 2*time.Second) }, "", "no call came over \"payments\""},
 		{"only calls at its edges", func(run *evidence.Run, f *evidence.Injection) { leaveOut(run, 1050*ms, 2*time.Second) }, "", "no call came over \"payments\""},
-		{"nobody ever called", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, 0, run.End) }, "no call went over \"payments\" in the whole run", ""},
+		{"nobody ever called", func(run *evidence.Run, _ *evidence.Injection) { leaveOut(run, 0, run.End) }, "no call went over \"payments\" in the whole run: let the system call the address that the link listens on", ""},
 		{"nobody listened, and nobody dialled or was refused", func(run *evidence.Run, f *evidence.Injection) { f.Kind = "down"; leaveOut(run, 0, run.End) }, "", "no call came"},
 		{"connections of the warm-up have no record", func(run *evidence.Run, _ *evidence.Injection) {
 			run.Warmup = &evidence.Warmup{}

@@ -84,7 +84,7 @@ func noEpisode(run *evidence.Run, where string, keep func(evidence.Injection) bo
 const (
 	noLink   = "the run has no link %q: name one that it has"
 	noRoute  = "the run has no route %q: name one that it has"
-	noCalls  = ": let the system call through it (the address that it is given)"
+	noCalls  = ": let the system call the address that the link listens on, and not the dependency's own"
 	toTheEnd = ": let the run come to its end"
 	moreFail = ": let faults last for longer, or offer more"
 )

@@ -103,7 +103,7 @@ func (l *Link) second(i int, t *evidence.LinkTick) {
 	add(&l.Ended, i, t.Ended)
 	add(&l.Errors, i, t.Errors)
 	n := float64(t.InFlight)
-	worst(&l.InFlight.Most, i, 0, n)
+	worst(&l.InFlight.Most, i, 0, max(n, float64(t.Peak)))
 	l.InFlight.Least = grown(l.InFlight.Least, i+1, -1)
 	if least := &l.InFlight.Least[i]; *least < 0 || n < *least {
 		*least = n

@@ -73,8 +73,8 @@ type Route struct {
 type Link struct {
 	Name     string      `json:"name"`
 	Ended    []uint64    `json:"ended"`
-	Errors   []uint64    `json:"errors"` // status 500 or more, or no response
-	InFlight Gauge       `json:"in_flight"`
+	Errors   []uint64    `json:"errors"`    // status 500 or more, or no response
+	InFlight Gauge       `json:"in_flight"` // the least at the end of a second, the most at any moment
 	Took     Percentiles `json:"took"`
 }
 

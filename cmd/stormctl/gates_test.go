@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -41,6 +42,7 @@ type gateTally struct {
 	refused                             int // of undecided, by name
 	p50Worse                            int // by the row alone, refused ones too
 	failures                            string
+	why                                 string // the first refusal
 }
 
 func (g *gateTally) add(c *compare.Comparison, err error) {
@@ -60,6 +62,7 @@ func (g *gateTally) add(c *compare.Comparison, err error) {
 	}
 	if len(c.Refusals) > 0 {
 		g.refused++
+		g.why = cmp.Or(g.why, c.Refusals[0])
 	}
 	if c.Rows[0].Ruling == compare.Worse {
 		g.p50Worse++
@@ -127,6 +130,9 @@ func TestGates(t *testing.T) {
 			continue
 		}
 		fmt.Print(g)
+		if g.why != "" {
+			t.Logf("%s, the first that was refused: %s", g.name, g.why)
+		}
 		if g.broke > 0 {
 			t.Errorf("%s: %d were broken:%s", g.name, g.broke, g.failures)
 		}

@@ -72,7 +72,7 @@ Without one it is start. The file is checked before it is written; one that is
 there already is not touched.`,
 		Example: `  stormctl init breaker --url http://127.0.0.1:8080/pay --dependency http://127.0.0.1:7000 --listen 127.0.0.1:7001
   stormctl validate breaker.yaml
-  stormctl run breaker.yaml`,
+  stormctl run breaker.yaml --report html`,
 		Args: upTo("PATTERN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pattern := patterns[0].name
@@ -107,7 +107,7 @@ func initExperiment(stdout io.Writer, pattern string, o initOptions) error {
   1. let your service call http://%[2]s in the place of %[3]s
   2. look at the numbers with an arrow (<--)
   3. stormctl validate %[1]s
-  4. stormctl run %[1]s
+  4. stormctl run %[1]s --report html
 `, reports.Clean(file), o.listen, o.dependency)
 	return err
 }

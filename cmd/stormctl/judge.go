@@ -48,7 +48,7 @@ that the run wrote: whoever can change result.json too is not found out.`,
 			if err != nil {
 				return err
 			}
-			if err := printResult(cmd.OutOrStdout(), result, o.json, os.Getenv); err != nil {
+			if err := printResult(cmd.OutOrStdout(), result, o.json, textOptions(cmd.OutOrStdout(), os.Getenv)); err != nil {
 				return err
 			}
 			return exitOf(result).err()

@@ -282,7 +282,11 @@ func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCo
 			code = exitFailed
 		}
 	}
-	if err := printResult(r.stdout, result, r.options.json, r.getenv); err != nil && !unread(err) {
+	look := textOptions(r.stdout, r.getenv)
+	if slices.Contains(formats, "html") {
+		look.Page = filepath.Join(result.Dir, reports.File("html"))
+	}
+	if err := printResult(r.stdout, result, r.options.json, look); err != nil && !unread(err) {
 		shown.say(errorText(fmt.Errorf("print result of %s: %w", j.file, err)))
 		code = exitFailed
 	}
@@ -326,9 +330,9 @@ func (r *runner) load(files []string) ([]job, error) {
 }
 
 // printResult prints a result for people, or for machines.
-func printResult(w io.Writer, r *result.Result, asJSON bool, getenv func(string) string) error {
+func printResult(w io.Writer, r *result.Result, asJSON bool, look reports.TextOptions) error {
 	if asJSON {
 		return reports.JSON(w, r)
 	}
-	return reports.Text(w, r, textOptions(w, getenv))
+	return reports.Text(w, r, look)
 }

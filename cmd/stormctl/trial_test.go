@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,8 +12,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
@@ -100,6 +104,9 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	if why := silent(r); why != "" {
 		got.outcome, got.detail = wrong, got.detail+why
 	}
+	if err := readable(filepath.Join(dir, "run", result.File)); err != nil {
+		got.outcome, got.detail = wrong, got.detail+fmt.Sprintf("\n    result.json: %v", err)
+	}
 	if got.outcome != right {
 		got.detail += fmt.Sprintf("\n    seed %d, harness %+v", seed, r.Harness)
 		got.taken = machineTaken(r)
@@ -117,6 +124,48 @@ func silent(r result.Result) string {
 		}
 	}
 	return b.String()
+}
+
+// resultSchema is what stormctl schema result prints, compiled.
+var resultSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	text, err := result.JSONSchema()
+	if err != nil {
+		return nil, err
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("result.schema.json", document); err != nil {
+		return nil, err
+	}
+	return c.Compile("result.schema.json")
+})
+
+// readable reads a result.json as who knows nothing but its schema does: it follows it, and
+// the timeline that is made of it alone has every request. May be called at once.
+func readable(file string) error {
+	schema, err := resultSchema()
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	if err := schema.Validate(document); err != nil {
+		return err
+	}
+	if out, err := exec.Command("python3", "../../examples/python/timeline.py", file).CombinedOutput(); err != nil {
+		return fmt.Errorf("timeline.py: %w: %s", err, out[max(0, len(out)-500):])
+	}
+	return nil
 }
 
 // compare compares a result, and the exit code that came with it, with what the

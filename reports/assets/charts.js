@@ -8,13 +8,13 @@
   const plots = new Map(); // by sync name, those that share an axis
   let zooming = false;
 
-  const digits = (v) => String(Number.isInteger(v) ? v : Number(v.toPrecision(3)));
+  const digits = (v, n = 3) => String(Number.isInteger(v) ? v : Number(v.toPrecision(n)));
   const two = (n) => String(n).padStart(2, "0");
-  const thousands = (v) => {
+  const thousands = (v, n) => {
     for (const [from, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-      if (Math.abs(v) >= from) return digits(v / from) + unit;
+      if (Math.abs(v) >= from) return digits(v / from, n) + unit;
     }
-    return digits(v);
+    return digits(v, n);
   };
   const clock = (v, last) => {
     if (last < 120) return digits(v) + "s";
@@ -22,15 +22,16 @@
     return last < 7200 ? Math.floor(s / 60) + ":" + sec : Math.floor(s / 3600) + ":" + two(Math.floor(s / 60) % 60) + ":" + sec;
   };
   const text = (axis, v) => {
+    const n = axis.digits || 3;
     switch (axis.kind) {
       case "time": return clock(v, axis.max);
-      case "ms": return Math.abs(v) >= 1000 ? digits(v / 1000) + "s" : digits(v) + "ms";
-      case "share": return digits(100 * v) + "%";
-      case "pct": return digits(v) + "%";
+      case "ms": return Math.abs(v) >= 1000 ? digits(v / 1000, n) + "s" : digits(v, n) + "ms";
+      case "share": return digits(100 * v, n) + "%";
+      case "pct": return digits(v, n) + "%";
       case "quantile": return v === 0 ? "0" : (100 * (1 - 10 ** -v)).toFixed(Math.max(0, Math.round(v) - 2)) + "%";
-      case "rate": return thousands(v) + "/s";
+      case "rate": return thousands(v, n) + "/s";
     }
-    return thousands(v);
+    return thousands(v, n);
   };
 
   // data is what uPlot wants: the x values, then those of each series, and behind
@@ -110,9 +111,11 @@
         }
       }
       if (!lane.name || !lane.spans || !lane.spans.length) return;
-      const first = lane.spans[0], room = box.left + box.width - ctx.measureText(lane.name).width;
+      let name = lane.name;
+      while (name.length > 2 && ctx.measureText(name).width > box.width) name = name.slice(0, -2) + "…";
+      const first = lane.spans[0], room = box.left + box.width - ctx.measureText(name).width;
       ctx.fillStyle = color("ink");
-      ctx.fillText(lane.name, Math.max(box.left, Math.min(px(first.from), room)), base - bar - 4 * unit);
+      ctx.fillText(name, Math.max(box.left, Math.min(px(first.from), room)), base - bar - 4 * unit);
     });
   };
 
@@ -150,13 +153,17 @@
     ctx.restore();
   };
 
+  // A column is drawn to its end, also where none follows: the step goes on, and a gap
+  // that begins there hides what is too much.
+  const steps = () => uPlot.paths.stepped({ align: 1, alignGaps: 1, extend: true });
+
   const series = (c, s) => ({
     label: s.name,
     scale: "y",
     stroke: () => (s.dots ? "transparent" : color(s.tone)),
     width: s.area ? 1 : 1.6,
     dash: s.dash ? s.dash.split(" ").map(Number) : undefined,
-    paths: s.line || s.dots ? undefined : uPlot.paths.stepped({ align: 1 }),
+    paths: s.line || s.dots ? undefined : steps(),
     spanGaps: Boolean(s.line),
     points: s.dots ? { show: true, size: 5, fill: () => color(s.tone), stroke: () => color(s.tone) } : { show: false },
   });
@@ -167,12 +174,15 @@
     return axis.kind === "quantile" ? () => Array.from({ length: Math.floor(axis.max) + 1 }, (_, i) => i) : undefined;
   };
 
+  // whole numbers are what there is of things that are counted.
+  const whole = (axis) => (axis.kind === "count" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {});
+
   const options = (c, figure, width) => {
     const axis = () => ({ stroke: () => color("soft"), font: "11px system-ui, sans-serif", grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false } });
     const all = (c.series || []).map((s) => series(c, s)), bands = [], lows = {};
     (c.series || []).forEach((s, i) => {
       if (!s.area) return;
-      all.push({ scale: "y", stroke: "transparent", points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) });
+      all.push({ scale: "y", stroke: "transparent", points: { show: false }, paths: steps() });
       lows[i] = all.length;
       bands.push({ series: [i + 1, all.length], fill: () => color(s.tone) + "60" });
     });
@@ -186,7 +196,7 @@
       cursor: { sync: c.sync ? { key: c.sync } : undefined, y: false, drag: { x: true, y: false } },
       scales: { x: { time: false, min: c.x.min, max: c.x.max, distr: c.x.log ? 3 : 1 }, y: { distr: c.y.log ? 3 : 1, range: () => (c.lanes ? [0, 1] : [c.y.min, c.y.max]) } },
       axes: [
-        { ...axis(), size: 24, space: 60, splits: splits(c.x), values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
+        { ...axis(), ...whole(c.x), size: 24, space: 60, splits: splits(c.x), values: (_, vs) => vs.map((v) => (v === null ? "" : text(c.x, v))) },
         { ...axis(), size: 52, splits: () => c.y.ticks || [], grid: { ...axis().grid, show: !c.lanes }, values: (_, vs) => vs.map((v) => (v === null || c.lanes ? "" : text(c.y, v))) },
       ],
       series: [{}, ...all],

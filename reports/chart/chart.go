@@ -41,6 +41,9 @@ type Axis struct {
 	Min   float64 `json:"min"`
 	Max   float64 `json:"max"`
 	Ticks Values  `json:"ticks,omitempty"` // of y, and of x in powers of ten, which Fit sets
+	// Digits are the significant ones of what is written along the axis, which Fit
+	// sets so that no two ticks read the same; 0 is usualDigits.
+	Digits int `json:"digits,omitempty"`
 }
 
 // Kind is what an axis counts, by which its ticks are written.

@@ -115,6 +115,86 @@ func TestTicks(t *testing.T) {
 	}
 }
 
+// No two ticks of a y axis read the same, however near they are, and there are two.
+func TestTicksAreToldApart(t *testing.T) {
+	for _, c := range []struct {
+		axis  Axis
+		about int
+		want  string
+	}{
+		{Axis{Kind: Percent, Min: 99.89, Max: 100.01}, 4, "99.9% 99.95% 100%"},
+		{Axis{Kind: Plain, Min: 80.005, Max: 80.041}, 4, "80.01 80.02 80.03 80.04"},
+		{Axis{Kind: Millis, Min: 2000.5, Max: 2003.2}, 4, "2.001s 2.002s 2.003s"},
+		{Axis{Kind: Rate, Min: 1000.05, Max: 1000.42}, 4, "1.0001k/s 1.0002k/s 1.0003k/s 1.0004k/s"},
+		{Axis{Kind: Percent, Max: 110}, 4, "0% 50% 100%"},
+		{Axis{Kind: Plain, Max: 45}, 2, "0 20 40"}, // steps of 50 would leave 0 alone
+	} {
+		c.axis.Ticks = c.axis.ticks(c.about)
+		c.axis.tellApart()
+		var got []string
+		for _, v := range c.axis.Ticks {
+			got = append(got, c.axis.text(v))
+		}
+		if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// Every tick of the y axis but 0 is written within the drawing, the topmost too.
+func TestTicksAreWritten(t *testing.T) {
+	for want, c := range map[string]*Chart{
+		"1s 10s":             {Y: Axis{Kind: Millis, Log: true}, Series: []Series{{Y: Values{1015, 9000}}}, Height: 60},
+		"1":                  {Y: Axis{Kind: Count}, Series: []Series{{Y: Values{1, 1}}}, Height: 90},
+		"99.96% 99.98% 100%": {Y: Axis{Kind: Percent}, Series: []Series{{Y: Values{99.96, 100}, Dots: true}}, Height: 60},
+		"100/s":              {Y: Axis{Kind: Rate}, Series: []Series{{Y: Values{100, 20}}}, Height: 90},
+	} {
+		c.ID, c.X, c.Step, c.N = "a", Axis{Kind: Time, Max: 2}, 1, 2
+		c.Fit()
+		var got []string
+		for _, text := range c.draw().Texts {
+			if text.Class != "tick halo" {
+				continue
+			}
+			if got = append(got, text.Text); text.Y < 9 || text.Y > c.Height {
+				t.Errorf("%s is written at %d of %d", text.Text, text.Y, c.Height)
+			}
+		}
+		if diff := cmp.Diff(want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// An area is named where it is high for longest.
+func TestAreaIsNamedWhereThereIsRoom(t *testing.T) {
+	c := &Chart{ID: "a", X: Axis{Kind: Time, Max: 10}, Y: Axis{Kind: Rate}, Step: 1, N: 10,
+		Series: []Series{{Name: "ok", Area: true}}}
+	named := func(y Values) (at string) {
+		c.Series[0].Y, c.Y = y, Axis{Kind: Rate}
+		c.Fit()
+		for _, text := range c.draw().Texts {
+			if text.Text == "ok" {
+				at = text.X
+			}
+		}
+		return at
+	}
+	for _, row := range []struct {
+		y    Values
+		want string
+	}{
+		{Values{100, 10, 10, 95, 95, 95, 95, 10, none, 100}, "50.00"}, // the middle of 3 s to 7 s
+		{Values{100, 95, 10, 10, 10, 10, 10, 10, 10, 10}, "15.00"},    // 10.00 would be upon the ticks of a phone
+		{Values{100, 10, 10, 10, 10, 10, 10, 10, 10, 10}, ""},         // which take the whole second
+		{Values{10, 10, 10, 10, 10, 10, 10, 10, 10, 100}, "95.00"},
+	} {
+		if got := named(row.y); got != row.want {
+			t.Errorf("%v: named at %q%%, want %q", row.y, got, row.want)
+		}
+	}
+}
+
 // The y axis has all that is drawn, from 0 or a power of ten on.
 func TestFit(t *testing.T) {
 	c := three()
@@ -210,6 +290,51 @@ func TestTable(t *testing.T) {
 
 // What is claimed and what was seen share an axis, on which an end that is infinite
 // goes to the border.
+// A name of a lane begins, or ends, with it, and where it is too long for a phone there
+// is a shorter one, which only the style sheet shows.
+func TestLaneNames(t *testing.T) {
+	const short = "E reset_peer to 100% on events" // 30 characters, 60% of a phone
+	long := strings.Repeat("catalog: POST ", 10)
+	for _, row := range []struct {
+		name     string
+		from, to float64
+		want     []text
+	}{
+		{short, 3, 4, []text{{X: "30.00", Text: short}}},
+		{short, 5.4, 7, []text{{X: "70.00", Anchor: "end", Text: short}}},
+		{short, 5.4, 5.5, []text{{X: "0", Text: short}}}, // there is room neither behind nor before
+		{long, 0, 4, []text{
+			{X: "0.00", Text: long[:104] + "…", Class: "wide"}, {X: "0.00", Text: long[:45] + "…", Class: "narrow", Hidden: true}}},
+	} {
+		c := &Chart{ID: "a", X: Axis{Kind: Time, Max: 10}, Lanes: []Lane{{Name: row.name, Spans: []Stretch{{From: row.from, To: row.to}}}}}
+		c.Fit()
+		var got []text
+		for _, drawn := range c.draw().Texts {
+			if class, ok := strings.CutPrefix(drawn.Class, "name halo"); ok {
+				got = append(got, text{X: drawn.X, Anchor: drawn.Anchor, Text: drawn.Text, Class: strings.TrimSpace(class), Hidden: drawn.Hidden})
+			}
+		}
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%s from %v (-want +got):\n%s", row.name, row.from, diff)
+		}
+	}
+}
+
+// What was seen is written out to its end, wherever it lies.
+func TestIntervalIsNotCutOff(t *testing.T) {
+	const text = "99.26% to 101.82%" // 17 characters, 65% of the width
+	for want, v := range map[string]Interval{
+		`x="100.00%" y="10" text-anchor="end"`:   {SeenLow: 99.26, SeenHigh: 101.82, AllowedLow: 95, AllowedHigh: math.Inf(1)},
+		`x="0.00%" y="10" text-anchor="start"`:   {SeenLow: 1, SeenHigh: 2, AllowedHigh: 10},
+		`x="49.11%" y="10" text-anchor="middle"`: {SeenLow: 5, SeenHigh: 6, AllowedHigh: 10},
+	} {
+		v.SeenText, v.AllowedText = text, "as much"
+		if svg, err := v.SVG(); err != nil || !strings.Contains(string(svg), want) {
+			t.Errorf("want %s in %s (%v)", want, svg, err)
+		}
+	}
+}
+
 func TestInterval(t *testing.T) {
 	for _, c := range []struct {
 		v         Interval

@@ -27,6 +27,9 @@ var intervalTemplate = template.Must(template.New("interval").Parse(
 		`<text x="{{.At}}%" y="10" text-anchor="{{.Anchor}}" fill="{{.Fill}}" class="f-{{.Tone}}" font-weight="600">{{.SeenText}}</text>` +
 		`{{with .AllowedText}}<text x="0" y="38" fill="#52606d" class="tick">claimed {{.}}</text>{{end}}</svg>`))
 
+// seenShare is the part of the width that a character takes where there is least room.
+const seenShare = 0.038
+
 // SVG draws it on an axis of its own: what is allowed as a shade, what was seen as a
 // bar upon it. So the eye sees whether all of it, a part or none is within.
 func (v Interval) SVG() (template.HTML, error) {
@@ -37,13 +40,13 @@ func (v Interval) SVG() (template.HTML, error) {
 		return &rect{X: percent(min(begin, 0.985)), W: percent(max(at(to)-begin, 0.015))}
 	}
 	seen := span(v.SeenLow, v.SeenHigh)
-	middle := (at(v.SeenLow) + at(v.SeenHigh)) / 2
-	anchor := "middle"
-	switch {
-	case middle < 0.2:
-		middle, anchor = at(v.SeenLow), "start"
-	case middle > 0.8:
-		middle, anchor = at(v.SeenHigh), "end"
+	// The text stands over the middle, as far as it is not cut off by an edge.
+	middle, anchor := (at(v.SeenLow)+at(v.SeenHigh))/2, "middle"
+	switch half := seenShare * float64(len(v.SeenText)) / 2; {
+	case middle < half:
+		middle, anchor = 0, "start"
+	case middle > 1-half:
+		middle, anchor = 1, "end"
 	}
 	var allowed *rect
 	if v.AllowedText != "" {

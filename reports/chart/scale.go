@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 )
@@ -16,6 +17,20 @@ func (c *Chart) Fit() {
 	}
 	if len(c.Lanes) == 0 {
 		c.Y.Ticks = c.Y.ticks(max(2, c.plot()/38))
+		c.Y.tellApart()
+	}
+}
+
+// tellApart takes as many digits as it takes.
+func (a *Axis) tellApart() {
+	for a.Digits = 0; a.Digits < mostDigits; a.Digits = max(a.Digits, usualDigits) + 1 {
+		texts := map[string]bool{}
+		for _, v := range a.Ticks {
+			texts[a.text(v)] = true
+		}
+		if len(texts) == len(a.Ticks) {
+			return
+		}
 	}
 }
 
@@ -120,6 +135,9 @@ func (a Axis) ticks(about int) []float64 {
 		return upTo(a.Max, a.Min, timeStep((a.Max-a.Min)/float64(about)), 0)
 	}
 	step := niceStep((a.Max - a.Min) / float64(about))
+	if step > a.Max-a.Min { // which would leave 0 alone
+		step = niceStep((a.Max - a.Min) / 2.5)
+	}
 	if a.Kind == Count {
 		step = max(step, 1)
 	}
@@ -185,15 +203,16 @@ func timeStep(raw float64) float64 {
 
 // text writes a value of the axis.
 func (a Axis) text(v float64) string {
+	n := cmp.Or(a.Digits, usualDigits)
 	switch a.Kind {
 	case Time:
 		return Clock(v, a.Max)
 	case Millis:
-		return millis(v)
+		return millis(v, n)
 	case Share:
-		return digits(100*v) + "%"
+		return digits(100*v, n) + "%"
 	case Percent:
-		return digits(v) + "%"
+		return digits(v, n) + "%"
 	case Quantile:
 		if v == 0 {
 			return "0"
@@ -201,9 +220,9 @@ func (a Axis) text(v float64) string {
 		// 1 − 10^−v, exact in decimal: 90%, 99%, 99.9%.
 		return strconv.FormatFloat(100*(1-math.Pow(10, -v)), 'f', max(0, int(math.Round(v))-2), 64) + "%"
 	case Rate:
-		return thousands(v) + "/s"
+		return thousands(v, n) + "/s"
 	}
-	return thousands(v)
+	return thousands(v, n)
 }
 
 // Clock writes a time of an axis that ends at last, both in seconds: 5s, 2:05,
@@ -211,7 +230,7 @@ func (a Axis) text(v float64) string {
 func Clock(v, last float64) string {
 	switch {
 	case last < 120:
-		return digits(v) + "s"
+		return digits(v, usualDigits) + "s"
 	case last < 2*3600:
 		whole := int(math.Round(v))
 		return strconv.Itoa(whole/60) + ":" + two(whole%60)
@@ -228,35 +247,40 @@ func two(n int) string {
 	return strconv.Itoa(n)
 }
 
-func millis(v float64) string {
+func millis(v float64, n int) string {
 	if math.Abs(v) >= 1000 {
-		return digits(v/1000) + "s"
+		return digits(v/1000, n) + "s"
 	}
-	return digits(v) + "ms"
+	return digits(v, n) + "ms"
 }
 
 // thousands writes 1500 as 1.5k.
-func thousands(v float64) string {
+func thousands(v float64, n int) string {
 	for _, u := range []struct {
 		from float64
 		name string
 	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
 		if math.Abs(v) >= u.from {
-			return digits(v/u.from) + u.name
+			return digits(v/u.from, n) + u.name
 		}
 	}
-	return digits(v)
+	return digits(v, n)
 }
 
-// digits writes at most three significant digits, as a tick has them; whole numbers
-// keep theirs.
-func digits(v float64) string {
+// The significant digits of a tick.
+const (
+	usualDigits = 3
+	mostDigits  = 9
+)
+
+// digits writes at most n significant digits; whole numbers keep theirs.
+func digits(v float64, n int) string {
 	if v == math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
-	y, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
+	y, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', n, 64), 64)
 	if err != nil {
-		return strconv.FormatFloat(v, 'g', 3, 64)
+		return strconv.FormatFloat(v, 'g', n, 64)
 	}
 	return strconv.FormatFloat(y, 'f', -1, 64)
 }

@@ -30,6 +30,12 @@ const (
 	laneRow     = 30
 
 	labelShare = 0.012 // of the width, that a character takes on a small screen
+	nameShare  = 0.02  // of the width of a phone, that a character of a name takes
+	tickShare  = 0.13  // and what is written at the ticks of y
+
+	screenShare = 0.0085 // of the width of a sheet of paper or a screen, that a character takes
+	onPhone     = 46     // characters of a name that a phone has room for
+	onScreen    = 105
 )
 
 // SVG draws the chart, after Fit. It fails only where a template does, which is a defect.
@@ -83,6 +89,7 @@ type text struct {
 	Halo        bool
 	Weight      string
 	Text        string
+	Hidden      bool // unless the style sheet shows it
 }
 
 func (c *Chart) draw() *drawing {
@@ -158,7 +165,8 @@ func (d *drawing) bands() {
 }
 
 // axes are the lines of the grid with what they stand for: of y within the plot,
-// above its line, where a column of its own would take a third of a phone.
+// above its line, where a column of its own would take a third of a phone. Below the
+// topmost line, where there is no room above it.
 func (d *drawing) axes() {
 	c := d.chart
 	bottom := d.Top + d.Plot
@@ -172,9 +180,14 @@ func (d *drawing) axes() {
 			if at > 0 && !(v == c.Y.Max && !c.Y.Log) {
 				grid(0, 1, y, y, "grid")
 			}
-			if y-d.Top >= 11 && at > 0 {
-				d.Texts = append(d.Texts, text{X: "0", Y: y - 2, Dx: 1, Fill: "#52606d", Class: "tick halo", Halo: true, Text: c.Y.text(v)})
+			if at == 0 && !c.Y.Log { // 0, as who looks expects
+				continue
 			}
+			t := text{X: "0", Y: y - 2, Dx: 1, Fill: "#52606d", Class: "tick halo", Halo: true, Text: c.Y.text(v)}
+			if y-d.Top < 11 {
+				t.Y = y + 11
+			}
+			d.Texts = append(d.Texts, t)
 		}
 	}
 	grid(0, 1, bottom, bottom, "axis")
@@ -225,25 +238,34 @@ func (d *drawing) series() {
 	}
 }
 
-// areaName writes the name of an area where it is highest, if there is room.
+// areaName writes the name of an area where it is high, if there is room.
 func (d *drawing) areaName(s Series) {
 	c := d.chart
-	best, at := 0.0, 0
-	for i, v := range s.Y {
-		if h := c.Y.at(v) - c.Y.at(lowAt(s, i)); !math.IsNaN(h) && h > best {
-			best, at = h, i
+	height := func(i int) float64 { return c.Y.at(s.Y[i]) - c.Y.at(lowAt(s, i)) }
+	best := 0.0
+	for i := range s.Y {
+		if h := height(i); h > best {
+			best = h
 		}
 	}
 	if s.Name == "" || s.Range || best*float64(d.Plot) < 15 {
 		return
 	}
-	// The middle of the stretch that is nearly as high.
-	last := at
-	for last+1 < len(s.Y) && c.Y.at(s.Y[last+1])-c.Y.at(lowAt(s, last+1)) > 0.9*best {
-		last++
+	// The middle of the longest stretch that is nearly as high.
+	at, last := 0, -1
+	for i := 0; i < len(s.Y); i++ {
+		from := i
+		for i < len(s.Y) && height(i) > 0.9*best {
+			i++
+		}
+		if i-from > last+1-at {
+			at, last = from, i-1
+		}
 	}
-	x := (c.X.at(c.begin(at)) + c.X.at(c.end(last))) / 2
-	if c.X.at(c.end(last))-c.X.at(c.begin(at)) < 0.01*float64(len(s.Name)+1) {
+	begin, end := c.X.at(c.begin(at)), c.X.at(c.end(last))
+	half := nameShare * float64(len(s.Name)) / 2
+	x := min(max((begin+end)/2, tickShare+half), 1-half)
+	if end-begin < 0.01*float64(len(s.Name)+1) || x < begin || x > end {
 		return
 	}
 	mid := at + (last-at)/2
@@ -283,6 +305,35 @@ func (d *drawing) marks() {
 	}
 }
 
+// laneName writes the name of a lane where it begins, or ends, as there is room. A long
+// one is there twice, and the style sheet shows the one that a screen has room for.
+func (d *drawing) laneName(lane Lane, y int) {
+	add := func(most int, share float64, class string, hidden bool) {
+		name := []rune(lane.Name)
+		if len(name) > most {
+			name = append(name[:most-1:most-1], '…')
+		}
+		t := text{X: "0", Y: y, Fill: "#1f2933", Class: "name halo" + class, Halo: true, Text: string(name), Hidden: hidden}
+		if len(lane.Spans) > 0 && !d.chart.Stairs {
+			width, at := share*float64(len(name)), d.chart.X.at
+			switch begin, end := at(lane.Spans[0].From), at(lane.Spans[0].To); {
+			case begin+width <= 1:
+				t.X = percent(begin)
+			case end-width >= 0:
+				t.X, t.Anchor = percent(end), "end"
+			}
+		}
+		d.Texts = append(d.Texts, t)
+	}
+	switch n := len([]rune(lane.Name)); {
+	case n > onPhone:
+		add(onScreen, screenShare, " wide", false)
+		add(onPhone, nameShare, " narrow", true)
+	case n > 0:
+		add(onPhone, nameShare, "", false)
+	}
+}
+
 // lanes are rows of stretches: a name above, the stretches below it as high as their
 // level says.
 func (d *drawing) lanes() {
@@ -295,17 +346,7 @@ func (d *drawing) lanes() {
 			d.Lines = append(d.Lines, line{X1: begin, X2: begin, Y1: d.Top + above + bar, Y2: top + above + bar, Stroke: Tones[Gray],
 				Class: "edge s-gray", Dash: "1 3"})
 		}
-		if lane.Name != "" {
-			t := text{X: "0", Y: top + 12, Fill: "#1f2933", Class: "name halo", Halo: true, Text: lane.Name}
-			if len(lane.Spans) > 0 && !c.Stairs {
-				if at := c.X.at(lane.Spans[0].From); at > 0.55 {
-					t.X, t.Anchor = percent(c.X.at(lane.Spans[0].To)), "end"
-				} else {
-					t.X = percent(at)
-				}
-			}
-			d.Texts = append(d.Texts, t)
-		}
+		d.laneName(lane, top+12)
 		for _, s := range lane.Spans {
 			x, w, ok := d.across(s.From, s.To)
 			if !ok {

@@ -23,7 +23,7 @@ func (c *Chart) Table() Table {
 	each := max(1, (n+MaxRows-1)/MaxRows)
 	t := Table{Caption: c.Title, Heads: []string{c.X.head()}}
 	if each > 1 {
-		t.Caption += ": each row is " + thousands(float64(each)) + " columns, and has the largest figure of them"
+		t.Caption += ": each row is " + thousands(float64(each), usualDigits) + " columns, and has the largest figure of them"
 	}
 	for _, s := range c.Series {
 		t.Heads = append(t.Heads, s.Name)

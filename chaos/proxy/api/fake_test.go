@@ -89,6 +89,7 @@ func (r *fakeRelay) Close() error {
 
 func (r *fakeRelay) Record(time.Time, func(evidence.Exchange)) {}
 func (r *fakeRelay) InFlight() int                             { return 0 }
+func (r *fakeRelay) Peak() int                                 { return 0 }
 func (r *fakeRelay) Unsafe() uint64                            { return 0 }
 func (r *fakeRelay) Unread() (uint64, string)                  { return 3, "response: malformed HTTP" }
 func (r *fakeRelay) Failed() (<-chan struct{}, func() error)   { return nil, nil }

@@ -67,6 +67,7 @@ type Relay interface {
 	Hit(index int) uint64      // exchanges that the toxics with this index have touched
 	Overflow(index int) uint64 // exchanges that they let go because they had hold of as many as they may (Select.MaxActive)
 	InFlight() int             // exchanges in progress
+	Peak() int                 // the most of them since it was last asked: for one who asks
 	Connections() int          // open connections of callers
 	Accepted() uint64          // connections that callers have made so far
 	Unsafe() uint64            // callers whose TLS handshake failed

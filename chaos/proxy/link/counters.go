@@ -21,7 +21,7 @@ type Counters struct {
 	recorder         atomic.Pointer[recorder] // nil until Record
 	early            early                    // connections from before that
 	seq              atomic.Uint64
-	inFlight         atomic.Int64
+	inFlight, peak   atomic.Int64
 	accepted         atomic.Uint64
 	unsafe           atomic.Uint64
 	unread           atomic.Uint64
@@ -44,6 +44,12 @@ func (c *Counters) Bytes(d toxic.Direction) uint64    { return bytesOf(&c.passed
 func (c *Counters) Received(d toxic.Direction) uint64 { return bytesOf(&c.received, d) }
 func (c *Counters) Hit(index int) uint64              { return ofIndex(&c.hits, index) }
 func (c *Counters) Overflow(index int) uint64         { return ofIndex(&c.overflows, index) }
+
+// Peak is that of Relay.
+func (c *Counters) Peak() int {
+	now := c.inFlight.Load()
+	return int(max(now, c.peak.Swap(now)))
+}
 
 // Began is how many exchanges have begun so far.
 func (c *Counters) Began() uint64 { return c.seq.Load() }

@@ -32,7 +32,11 @@ type Record struct {
 // Begin opens x: it is in flight from now on.
 func (c *Counters) Begin(x *Record) {
 	x.recorder = c.recorder.Load()
-	x.InFlight = int(c.inFlight.Add(1))
+	now := c.inFlight.Add(1)
+	for peak := c.peak.Load(); now > peak && !c.peak.CompareAndSwap(peak, now); {
+		peak = c.peak.Load()
+	}
+	x.InFlight = int(now)
 	x.Seq = c.seq.Add(1)
 	if x.recorder != nil {
 		x.Begin = time.Since(x.recorder.start)
