@@ -19,7 +19,6 @@ var (
 	rulingSet    = flag.String("set", "", "KEY=VALUE for every run of TestRulings: load.rate=1k/s, for one")
 	rulingHalf   = flag.String("half", "", "quiet or busy: only this half of TestRulings; both without")
 	rulingBusy   = flag.Int("busy", 1, "cores that TestRulings keeps busy in its second half")
-	rulingHalf   = flag.String("half", "", "quiet or busy: only this half of TestRulings; both without")
 )
 
 // A rulingCase is an experiment and the one claim that it must refute.
