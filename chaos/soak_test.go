@@ -239,8 +239,9 @@ func exchangedChapters(t *testing.T, dir string) {
 		do, undo func() error
 		says     string
 	}{
-		"two exchanged":             {swap, swap, "another chapter"},
-		"one more, which is a copy": {func() error { return os.CopyFS(more, os.DirFS(one)) }, func() error { return os.RemoveAll(more) }, "another chapter"},
+		"two exchanged": {swap, swap, "another chapter"},
+		"one more, which is a copy": {func() error { return os.CopyFS(more, os.DirFS(one)) },
+			func() error { return os.RemoveAll(more) }, "another chapter"},
 		"one more, which is a link": {func() error { return os.Symlink(filepath.Base(one), more) }, func() error { return os.Remove(more) }, ""},
 		"one of another soak's": {func() error {
 			other := strings.Replace(string(whole), `"started":"2001-`, `"started":"2002-`, 1)

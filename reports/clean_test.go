@@ -108,8 +108,9 @@ func harmful(out string) string {
 	for line := range strings.Lines(out) {
 		// GitHub's runner takes what begins with :: and has them again; Azure's knows any case.
 		line = strings.TrimSpace(line)
-		if rest, begins := strings.CutPrefix(line, "::"); begins && strings.Contains(rest, "::") || strings.Contains(strings.ToLower(line), "##vso[") ||
-			strings.Contains(line, "##[") {
+		rest, begins := strings.CutPrefix(line, "::")
+		azure := strings.Contains(strings.ToLower(line), "##vso[") || strings.Contains(line, "##[")
+		if begins && strings.Contains(rest, "::") || azure {
 			return "a command: " + line
 		}
 	}

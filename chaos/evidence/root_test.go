@@ -106,7 +106,8 @@ func TestPackFollowsNoLink(t *testing.T) {
 func TestNoLinkIsGoneOnWith(t *testing.T) {
 	dir := t.TempDir()
 	there, none := filepath.Join(t.TempDir(), "there"), filepath.Join(t.TempDir(), "none")
-	err := errors.Join(os.WriteFile(there, []byte("whole\nhalf a l"), 0o600), os.WriteFile(filepath.Join(dir, "inside"), []byte("whole\nhalf a l"), 0o600),
+	inside := filepath.Join(dir, "inside")
+	err := errors.Join(os.WriteFile(there, []byte("whole\nhalf a l"), 0o600), os.WriteFile(inside, []byte("whole\nhalf a l"), 0o600),
 		os.Symlink(there, filepath.Join(dir, "a")), os.Symlink(none, filepath.Join(dir, "b")), os.Symlink("inside", filepath.Join(dir, "c")),
 		os.Symlink("made", filepath.Join(dir, "d")))
 	if err != nil {
@@ -119,7 +120,9 @@ func TestNoLinkIsGoneOnWith(t *testing.T) {
 			t.Errorf("%s, which is a link, was opened", name)
 		}
 	}
-	for file, want := range map[string]string{there: "whole\nhalf a l", filepath.Join(dir, "inside"): "whole\nhalf a l", none: "", filepath.Join(dir, "made"): ""} {
+	for file, want := range map[string]string{
+		there: "whole\nhalf a l", inside: "whole\nhalf a l", none: "", filepath.Join(dir, "made"): "",
+	} {
 		if text, _ := os.ReadFile(file); string(text) != want {
 			t.Errorf("%s is %q, want %q", file, text, want)
 		}

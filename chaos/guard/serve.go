@@ -35,7 +35,8 @@ const MostConnections = 256
 // whatever it returns.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := http.Server{
-		Handler: answering(h), ConnContext: withConn, ReadHeaderTimeout: headTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: answering(h), ConnContext: withConn,
+		ReadHeaderTimeout: headTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: mostHead, ErrorLog: log.New(io.Discard, "", 0), // what a client does wrong is told to it
 	}
 	ended := make(chan struct{})

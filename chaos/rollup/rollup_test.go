@@ -206,7 +206,8 @@ func TestSegmentsFollowNoLink(t *testing.T) {
 		t.Errorf("their file has %d bytes instead of %d: %v", len(after), len(text), err)
 	}
 	other := t.TempDir()
-	if err := errors.Join(os.Mkdir(filepath.Join(other, "targets"), 0o700), os.Symlink("targets", filepath.Join(other, evidence.SegmentsFolder))); err != nil {
+	err = errors.Join(os.Mkdir(filepath.Join(other, "targets"), 0o700), os.Symlink("targets", filepath.Join(other, evidence.SegmentsFolder)))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if w, err := New(Config{Root: rootOf(t, other), Scale: small}); err == nil {
