@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -64,7 +65,7 @@ func (d *drive) run(ctx context.Context) time.Duration {
 	d.progress.begin(d.start)
 	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)
 
-	if d.soak != nil {
+	if d.soak != nil && os.Getenv("GOGC") == "" { // who sets it knows better
 		defer debug.SetGCPercent(debug.SetGCPercent(soakGarbage))
 	}
 	weights := d.bed.Weigh(ctx)
