@@ -106,11 +106,8 @@ func (g *gathering) crowd(many int) (served int) {
 			g.t.Fatal(err)
 		}
 		status := make([]byte, len("HTTP/1.1 200"))
-		if _, err := io.ReadFull(conn, status); err != nil {
-			g.t.Fatal(err)
-		}
-		if string(status) != "HTTP/1.1 200" {
-			continue
+		if _, err := io.ReadFull(conn, status); err != nil || string(status) != "HTTP/1.1 200" {
+			continue // refused: by an answer, or where too many connections are open by none
 		}
 		if served++; served%2 == 0 {
 			go func() { _, _ = io.Copy(io.Discard, conn) }()
