@@ -171,10 +171,12 @@ cgroup2-test: ## the cgroup faults on a kernel with cgroup v2 of its own: needs 
 	$(GO) test -c -o bin/host.test ./chaos/host
 	chaos/host/testdata/cgroup2.sh bin/host.test
 
-metrics-test: ## a run scraped by Debian's Prometheus for SCRAPED (default 60s), and the dashboard's queries answered by it
+metrics-test: ## a run scraped by Debian's Prometheus for SCRAPED (default 60s), the dashboard's queries answered by it, and a run pushed to OpenTelemetry's collector
 	@command -v prometheus >/dev/null || { sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
-	$(GO) test -count=1 -timeout 10m -run '^TestPrometheusScrapes$$' -v ./cmd/stormctl -prometheus $(SCRAPED)
+	cd chaos/export/collector && $(GO) build -o $(CURDIR)/bin/collector .
+	$(GO) test -count=1 -timeout 10m -run '^(TestPrometheusScrapes|TestCollectorReceives)$$' -v ./cmd/stormctl -prometheus $(SCRAPED) \
+	  -collector $(CURDIR)/bin/collector
 
 gameday-crowd: ## the send lag of a game day of CROWD (10s), alone and with a thousand who ask for its events
 	$(GO) test -count=1 -timeout 20m -run '^TestGamedayCrowd$$' -v ./cmd/stormctl -crowd $(CROWD)

@@ -38,6 +38,12 @@ func asset(name string) string {
 // drawn with.
 func Style() string { return asset("style.css") }
 
+// Charts is the style sheet of uPlot, and the script by which a page draws charts with it:
+// drawCharts, of a list of charts.
+func Charts() (style, script string) {
+	return asset("uplot/uPlot.min.css"), asset("uplot/uPlot.iife.min.js") + "\n" + asset("charts.js")
+}
+
 // detail is how much a page shows of what there may be thousands of.
 type detail struct {
 	links    int // that have charts

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/gameday"
 	"github.com/stormctl/stormctl/reports/browsertest"
 )
 
@@ -135,14 +136,23 @@ func TestGamedayInBrowsers(t *testing.T) {
 
 	operator.eval(`document.querySelector(".palette input[name=for]").value = "10m"`)
 	operator.click(".palette li:first-child button")
+	operator.until(`document.querySelector("#armed .danger")`)
+	clicked := time.Now()
 	operator.click("#armed .danger")
 	observer.until(feedHas("injected bank fails for 10m by Ana (operator)"))
+	t.Logf("the other page has it %s after the click", time.Since(clicked).Round(time.Millisecond))
 	observer.until(`document.querySelector("#force .left").innerText.match(/^0\d:[0-5]\d$/)`) // it counts down
 	operator.eval(`document.querySelector(".note input").value = "callers do not notice <b>"`)
 	operator.click(".note button")
 	operator.click("#marks button[value=detected]")
 	observer.until(feedHas("detected bank fails by Ana"))
+	operator.until(`document.querySelectorAll("#charts .live canvas").length === 4`)
+	operator.eval(`window.drawn = document.querySelector("#charts canvas")`)
 	time.Sleep(2 * time.Second)
+	if goesOn := operator.eval(`drawn.isConnected &&
+		drawn.getContext("2d").getImageData(0, 0, drawn.width, drawn.height).data.some(v => v)`); goesOn != "true" {
+		t.Error("the charts are not drawn, or do not go on")
+	}
 	for _, look := range []struct {
 		width  int
 		scheme string
@@ -176,13 +186,15 @@ func TestGamedayInBrowsers(t *testing.T) {
 	operator.until(`document.querySelector("#outcome").innerText.includes("halted by Eve")`)
 	operator.picture("after-light")
 	<-g.ended
-	took(t, g.dir)
-}
-
-// took tells how long after the click on inject each fault was about to come.
-func took(t *testing.T, dir string) {
-	r := rulingsOf(t, dir)
-	for _, f := range r.Faults {
-		t.Logf("%s was to come at %.3f s and was injected at %.3f s", f.Name, f.Planned, f.Injected)
+	entries, _, err := gameday.ReadJournal(g.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := rulingsOf(t, g.dir).Faults[0]
+	for _, e := range entries {
+		if e.Do == gameday.Inject { // which has both clocks
+			later := time.Duration(f.Injected*float64(time.Second)) - e.At.Duration()
+			t.Logf("%s was in force %s after the click", f.Name, e.Wall.Add(later).Sub(clicked).Round(time.Millisecond))
+		}
 	}
 }

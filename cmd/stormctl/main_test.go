@@ -10,9 +10,9 @@ import (
 )
 
 // The test binary stands in for stormctl in scripts, and for the supervisors,
-// guardians and reference targets that a run of it starts.
+// guardians and reference targets that a run of it starts; and for a target that grows.
 func TestMain(m *testing.M) {
 	targets.Supervise()
 	lease.Guard()
-	testscript.Main(m, map[string]func(){"stormctl": main})
+	testscript.Main(m, map[string]func(){"stormctl": main, "grower": grow})
 }

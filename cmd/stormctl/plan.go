@@ -41,6 +41,9 @@ func writePlan(w io.Writer, file string, x *experiment.Experiment, look testbed.
 	planSection(&out, "Targets", targetRows(x, look.Addresses))
 	planSection(&out, "Links", linkRows(x))
 	planSection(&out, "Load", loadRows(x.Load, in))
+	if chapter, is := x.InChapters(loadLength(x.Load, in)); is {
+		planSection(&out, "Chapters", [][]string{{fmt.Sprintf("each is %v long, and judged by itself while the run goes on", chapter)}})
+	}
 	planSection(&out, "Timeline", timelineRows(x))
 	if rows := touchRows(x, look.Plans); len(rows) > 0 {
 		planSection(&out, "Touches outside stormctl", rows)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -138,5 +140,28 @@ func TestPlanSections(t *testing.T) {
 	want := "\nLinks\n  a       shop > lb  x\n  longer  b\n  alone\n\nTimeline\n  none\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A plan of a soak says how it is cut, and one of another run nothing.
+func TestPlanOfASoak(t *testing.T) {
+	for every, want := range map[string]bool{"every: 10s, ": true, "": false} {
+		x, err := experiment.Parse("x.yaml", []byte(`name: x
+targets: {a: {url: "http://127.0.0.1:1"}, b: {url: "http://127.0.0.1:2"}}
+links: {bank: {from: a, to: b}}
+load: {rate: 10/s, duration: 1m, routes: [{name: pay, to: a, get: /}]}
+chaos: [{at: 1s, for: 1s, `+every+`on: bank, partition: {}}]
+claims: [{steady: {success: 99%}}]
+`), experiment.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := writePlan(&out, "x.yaml", x, testbed.Preflight{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "\nChapters\n  each is 10s long"); got != want {
+			t.Errorf("%q: chapters are told: %v, want %v: %s", every, got, want, &out)
+		}
 	}
 }

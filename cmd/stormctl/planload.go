@@ -11,14 +11,18 @@ import (
 	"github.com/stormctl/stormctl/reports"
 )
 
+// loadLength is how long the load is.
+func loadLength(l experiment.Load, in *experiment.Inputs) time.Duration {
+	if n := len(in.Times); n > 0 {
+		return in.Times[n-1]
+	}
+	return l.Length()
+}
+
 // loadRows are the schedule, how it is sent, and the routes with their steps.
 func loadRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
-	length := l.Length()
-	if n := len(in.Times); n > 0 {
-		length = in.Times[n-1]
-	}
 	rows = append(rows, scheduleRows(l, in)...)
-	rows = append(rows, []string{fmt.Sprintf("%v in all, at most %d connections per address", length, l.Connections)})
+	rows = append(rows, []string{fmt.Sprintf("%v in all, at most %d connections per address", loadLength(l, in), l.Connections)})
 	if l.Warmup > 0 {
 		rows = append(rows, []string{fmt.Sprintf("before it a warm-up of %v, kept out of all results; times count from its end", l.Warmup)})
 	}

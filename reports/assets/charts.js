@@ -1,11 +1,12 @@
 "use strict";
-// Draws the charts of the page with uPlot, in the place of their SVG, from the same
+// Draws the charts of a page with uPlot, in the place of their SVG, from the same
 // figures; the SVG comes back on paper. What uPlot adds is a cursor and a zoom that
-// all charts over one axis share.
+// all charts over one axis share. The page of a game day draws them again and again.
 (() => {
   const style = () => getComputedStyle(document.documentElement);
   const color = (tone) => style().getPropertyValue("--" + tone).trim() || "#888";
   const plots = new Map(); // by sync name, those that share an axis
+  const drawn = new Map(); // by id of the figure
   let zooming = false;
 
   const digits = (v, n = 3) => String(Number.isInteger(v) ? v : Number(v.toPrecision(n)));
@@ -176,6 +177,8 @@
 
   // whole numbers are what there is of things that are counted.
   const whole = (axis) => (axis.kind === "count" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {});
+  const top = (c) => ((c.bands || []).some((b) => b.label) ? 16 : 6); // room for the letters of bands
+  const height = (c) => (c.lanes ? 30 * c.lanes.length + 4 : c.height || 140) + 26 + top(c);
 
   const options = (c, figure, width) => {
     const axis = () => ({ stroke: () => color("soft"), font: "11px system-ui, sans-serif", grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false } });
@@ -186,12 +189,11 @@
       lows[i] = all.length;
       bands.push({ series: [i + 1, all.length], fill: () => color(s.tone) + "60" });
     });
-    const letters = (c.bands || []).some((b) => b.label);
     const seen = figure.querySelectorAll(".legend .v");
     return {
       width,
-      height: (c.lanes ? 30 * c.lanes.length + 4 : c.height || 140) + 26 + (letters ? 16 : 6),
-      padding: [letters ? 16 : 6, 12, 0, 0],
+      height: height(c),
+      padding: [() => top(c), 12, 0, 0],
       legend: { show: false },
       cursor: { sync: c.sync ? { key: c.sync } : undefined, y: false, drag: { x: true, y: false } },
       scales: { x: { time: false, min: c.x.min, max: c.x.max, distr: c.x.log ? 3 : 1 }, y: { distr: c.y.log ? 3 : 1, range: () => (c.lanes ? [0, 1] : [c.y.min, c.y.max]) } },
@@ -222,13 +224,23 @@
   const start = (c) => {
     const figure = document.getElementById(c.id), room = figure.querySelector(".plot");
     let plot = null;
+    const given = () => (c.lanes ? [[c.x.min, c.x.max]] : data(c));
+    const update = (newer) => {
+      const zoomed = plot && (plot.scales.x.min > c.x.min || plot.scales.x.max < c.x.max);
+      for (const key of Object.keys(c)) delete c[key];
+      Object.assign(c, newer); // what draws the plot reads c
+      if (!plot) return;
+      plot.setData(given(), !zoomed);
+      if (zoomed) plot.redraw();
+      if (plot.height !== height(c)) plot.setSize({ width: plot.width, height: height(c) });
+    };
+    drawn.set(c.id, { figure, update });
     const fit = () => {
       const width = Math.floor(room.clientWidth);
       if (width < 50) return; // within what is folded away
       if (plot) return void (plot.width !== width && plot.setSize({ width, height: plot.height }));
-      const given = c.lanes ? [[c.x.min, c.x.max]] : data(c);
       zooming = true; // its own first scale is no zoom
-      plot = new uPlot(options(c, figure, width), given, room);
+      plot = new uPlot(options(c, figure, width), given(), room);
       zooming = false;
       plot.root.setAttribute("role", "img");
       plot.root.setAttribute("aria-label", c.title + ". " + (c.desc || ""));
@@ -239,7 +251,17 @@
     new ResizeObserver(() => requestAnimationFrame(fit)).observe(room);
   };
 
-  for (const c of JSON.parse(document.getElementById("charts").textContent)) start(c);
+  // drawCharts draws charts in their figures. One that is drawn goes on with the newer
+  // figures, zoomed as it is.
+  globalThis.drawCharts = (charts) => {
+    for (const c of charts) {
+      const there = drawn.get(c.id);
+      if (there && there.figure.isConnected) there.update(c);
+      else start(c);
+    }
+  };
+  const all = document.querySelector("script#charts");
+  if (all) globalThis.drawCharts(JSON.parse(all.textContent));
   const hint = document.getElementById("zoom");
   if (hint) hint.hidden = false;
 })();

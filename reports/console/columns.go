@@ -129,7 +129,7 @@ func (c *columns) charts(faults []fault, now time.Duration, links []string) []*c
 	bands := bandsOf(faults, now)
 	slots := int(math.Ceil(max(leastWidth, now.Seconds(), float64(len(c.all)*c.step)) / float64(c.step))) // those to come are empty
 	blank := func(id, title, desc string, kind chart.Kind, height int) *chart.Chart {
-		return &chart.Chart{ID: id, Title: title, Desc: desc, Height: height, Bands: bands, Step: float64(c.step), N: slots,
+		return &chart.Chart{ID: id, Title: title, Desc: desc, Height: height, Bands: bands, Step: float64(c.step), N: slots, Sync: "run",
 			X: chart.Axis{Kind: chart.Time, Max: float64(slots * c.step)}, Y: chart.Axis{Kind: kind, Log: kind == chart.Millis}}
 	}
 	rate := func(count func(column) uint64) chart.Values {

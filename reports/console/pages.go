@@ -20,7 +20,9 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect
 func (c *Console) routes() http.Handler {
 	served := http.NewServeMux()
 	served.HandleFunc("GET /{$}", c.page)
-	served.HandleFunc("GET /room.css", file("text/css; charset=utf-8", reports.Style()+asset("room.css")))
+	style, charts := reports.Charts()
+	served.HandleFunc("GET /room.css", file("text/css; charset=utf-8", style+"\n"+reports.Style()+asset("room.css")))
+	served.HandleFunc("GET /charts.js", file("text/javascript; charset=utf-8", charts))
 	served.HandleFunc("GET /room.js", file("text/javascript; charset=utf-8", asset("room.js")))
 	served.HandleFunc("GET /events", c.events)
 	served.HandleFunc("POST /enter", c.enter)

@@ -179,7 +179,7 @@ type view struct {
 	Claims                           []claimView
 	Closed                           bool // to predictions
 	Final                            bool
-	Charts                           []figure
+	Charts                           []*chart.Chart
 	People                           []person
 	Checks                           []checkView
 	Marks                            []mark
@@ -210,12 +210,6 @@ type claimView struct {
 }
 
 type predictionView struct{ By, Mark, Class, Right string }
-
-type figure struct {
-	Title  string
-	SVG    template.HTML
-	Series []chart.Series
-}
 
 // view takes what is on the board, and makes of it what is shown.
 func (c *Console) view() *view {
@@ -327,13 +321,10 @@ func (v *view) charts(cols *columns, faults []fault, now time.Duration, links []
 	if len(cols.all) == 0 {
 		return
 	}
-	for _, c := range cols.charts(faults, now, links) {
+	v.Charts = cols.charts(faults, now, links)
+	for _, c := range v.Charts {
+		c.Title = reports.Clean(c.Title)
 		c.Fit()
-		svg, err := c.SVG()
-		if err != nil {
-			continue // a defect that the tests of package chart would show
-		}
-		v.Charts = append(v.Charts, figure{reports.Clean(c.Title), svg, c.Series})
 	}
 }
 

@@ -26,6 +26,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	done, ok := c.room.stream(a.key)
 	if !ok {
 		w.Header().Set("Retry-After", "10")
+		w.Header().Set("Connection", "close") // connections are bounded, and who acts needs one
 		http.Error(w, "too many streams are open: close a window of this page", http.StatusServiceUnavailable)
 		return
 	}

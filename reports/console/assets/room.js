@@ -56,10 +56,21 @@
       return;
     }
     waiting.delete(name);
+    if (name === "charts") return draw(part, html);
     const open = [...part.querySelectorAll("details")].map(d => d.open);
     part.innerHTML = html;
     part.querySelectorAll("details").forEach((d, i) => { if (open[i]) d.open = true; });
     tick();
+  };
+  const draw = (part, html) => {
+    const made = document.createElement("template");
+    made.innerHTML = html;
+    const charts = made.content.querySelector("script");
+    if (!charts) return;
+    charts.remove();
+    const names = of => [...of.querySelectorAll("figure")].map(f => f.id).join(" ");
+    if (!part.querySelector(".live") || names(part) !== names(made.content)) part.replaceChildren(made.content);
+    drawCharts(JSON.parse(charts.textContent));
   };
   const settle = () => setTimeout(() => { for (const [name, html] of [...waiting]) place(name, html); }, 50);
   document.addEventListener("pointerdown", event => { pressed = event.target; });
