@@ -22,9 +22,8 @@ import (
 )
 
 // soakGarbage is how much garbage there may be beside what is in use, in percent, while the
-// load of a soak goes on. So little comes that collecting it this often costs a hundredth
-// of a core, and what is resident does not rise for minutes until as much is
-// garbage as is in use.
+// load of a soak goes on. So little comes in a second that by default what is resident
+// rises for minutes, until as much is garbage as is in use.
 const soakGarbage = 15
 
 // A drive is the part of a run in which there is load: from one start, load and
