@@ -48,7 +48,7 @@ check: ## format, vet, lint and the short tests: fast
 # goroutine but for what claims share, which is tested with it; those on real runs
 # want a machine that is not slowed down by it; and what measures wants no other
 # tests beside it.
-MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive)$$
+MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive|TestGrowthOfProcesses)$$
 
 # What goes without the race detector is built as releases are, so that packages are
 # compiled once for it and for the tests that build the program or others of its modules.

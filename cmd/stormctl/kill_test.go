@@ -153,6 +153,15 @@ func (r *rig) stormctl(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// wasKilled sees to it that a run that has been waited for did not end by itself.
+func (r *rig) wasKilled(run *exec.Cmd) {
+	r.t.Helper()
+	if run.ProcessState.Exited() {
+		said, _ := os.ReadFile(r.file("said"))
+		r.t.Errorf("the run ended by itself, with exit code %d:\n%s", run.ProcessState.ExitCode(), said)
+	}
+}
+
 // chaos is every fault that outlives a run, again and again, so that at most
 // moments some are being made, some in force and some being healed.
 func (r *rig) chaos() []string {
@@ -322,7 +331,7 @@ func (r *rig) left() []string {
 	return append(names, journals...)
 }
 
-// start starts a run with every fault, of which it is seen that it goes on until it is killed.
+// start starts a run with every fault.
 func (r *rig) start() *exec.Cmd {
 	r.t.Helper()
 	file := r.file("experiment.yaml")
@@ -341,10 +350,7 @@ func (r *rig) start() *exec.Cmd {
 	}
 	r.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		if _ = cmd.Wait(); cmd.ProcessState.Exited() {
-			text, _ := os.ReadFile(said.Name())
-			r.t.Errorf("the run ended by itself, with exit code %d:\n%s", cmd.ProcessState.ExitCode(), text)
-		}
+		_ = cmd.Wait()
 	})
 	return cmd
 }
@@ -393,6 +399,7 @@ func TestKilledRunLeavesNothing(t *testing.T) {
 		_ = run.Process.Kill()
 		died := time.Now()
 		_ = run.Wait()
+		r.wasKilled(run)
 		for left := r.left(); len(left) > 0; left = r.left() {
 			if took := time.Since(died); took > 5*time.Second {
 				t.Errorf("killed at %v: after %v there is still %v", moment, took.Round(time.Millisecond), left)
@@ -416,6 +423,7 @@ func TestHealAfterTheGuardianWasKilledToo(t *testing.T) {
 		}
 		_ = run.Process.Kill()
 		_ = run.Wait()
+		r.wasKilled(run)
 		found := r.broken()
 		out, err := r.stormctl("heal").CombinedOutput()
 		if err != nil {
