@@ -91,6 +91,9 @@ func launch(p Process, program string) (*incarnation, error) {
 		if reason, failed := strings.CutPrefix(strings.TrimSpace(first), reportFailed); failed {
 			return nil, fmt.Errorf("command %q cannot be run: %s", p.Command[0], reason)
 		}
+		if exit := new(exec.ExitError); errors.As(waitErr, &exit) && !exit.Exited() { // the command may have done it already
+			return nil, fmt.Errorf("its supervisor died (%w) as it started the command", waitErr)
+		}
 		return nil, fmt.Errorf("supervisor did not start the command: %w (is targets.Supervise called first in main?)",
 			errors.Join(err, waitErr))
 	}
