@@ -46,7 +46,7 @@ func (l *Live) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is prometheus.Collector's: what is known now.
 func (l *Live) Collect(to chan<- prometheus.Metric) {
-	l.counters.collect(to)
+	l.collect(to)
 	if now := l.now.Load(); now != nil {
 		now.collect(to)
 	}
@@ -54,7 +54,7 @@ func (l *Live) Collect(to chan<- prometheus.Metric) {
 
 func (c *counters) collect(to chan<- prometheus.Metric) {
 	for end := range scrapeEnds {
-		to <- counter(scrapesDesc, c.scrapes[end].Load(), scrapeEnd(end).String())
+		to <- counter(scrapesDesc, c.scrapes[end].Load(), end.String())
 	}
 	for _, r := range []struct {
 		name string

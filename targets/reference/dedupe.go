@@ -75,11 +75,14 @@ func (d *dedupe) forget(key string) {
 
 // make makes the call, to the end of its answer.
 func (c *dedupedCall) make(next http.RoundTripper, req *http.Request) {
-	if c.answer, c.err = next.RoundTrip(req.WithContext(context.WithoutCancel(req.Context()))); c.err != nil {
+	answer, err := next.RoundTrip(req.WithContext(context.WithoutCancel(req.Context())))
+	if err != nil {
+		c.err = err
 		return
 	}
-	defer c.answer.Body.Close()
-	c.body, c.err = io.ReadAll(c.answer.Body)
+	defer answer.Body.Close()
+	c.answer = answer
+	c.body, c.err = io.ReadAll(answer.Body)
 }
 
 // wait returns an answer of its own to each that asks.

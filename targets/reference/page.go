@@ -200,6 +200,7 @@ func (p *page) get(r *http.Request, a ask, of int) error {
 	if err != nil {
 		return fmt.Errorf("call %s: %w", target.Path, err)
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode >= 400 {
 		return fmt.Errorf("call %s: status %d", target.Path, resp.StatusCode)
 	}
