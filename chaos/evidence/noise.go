@@ -74,15 +74,7 @@ func (r *Run) Swamped(from, to time.Duration) (swamped, until time.Duration) {
 	lo, hi := r.ticksIn(from, to)
 	first, next := 0, -1 // of the stretch, and where it goes on
 	for i := lo + swampedTicks; i <= hi; i++ {
-		threads, cores := 0, 0
-		for _, t := range r.Ticks[i-swampedTicks : i] {
-			if t.Pressure >= piling {
-				threads, cores = threads+t.Runnable, cores+t.Cores
-			} else {
-				threads = -1 << 32
-			}
-		}
-		if cores == 0 || threads < cores*swampedThreads {
+		if !swampedBy(r.Ticks[i-swampedTicks : i]) {
 			continue
 		}
 		if i-swampedTicks > next {
@@ -94,6 +86,18 @@ func (r *Run) Swamped(from, to time.Duration) (swamped, until time.Duration) {
 		}
 	}
 	return swamped, until
+}
+
+// swampedBy reports whether the machine was swamped in all of these ticks.
+func swampedBy(ticks []Tick) bool {
+	threads, cores := 0, 0
+	for i := range ticks {
+		if ticks[i].Pressure < piling {
+			return false
+		}
+		threads, cores = threads+ticks[i].Runnable, cores+ticks[i].Cores
+	}
+	return cores > 0 && threads >= cores*swampedThreads // older runs do not say how many cores there were
 }
 
 const (

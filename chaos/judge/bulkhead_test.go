@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,5 +249,26 @@ func TestNoPlacesSeenAreNotKept(t *testing.T) {
 	Bulkhead{Link: "payments", Limit: 20}.judgeLeaks(f, link, make([]saturation, 2), returnedPlaces{open: true, says: "it was not back"})
 	if len(f.parts) != 1 || f.parts[0].Ruling != Inconclusive {
 		t.Errorf("got %+v", f.parts)
+	}
+}
+
+// A bulkhead that gives places back late turns calls away below its capacity for a
+// while, and takes as many as ever afterwards. One that lost them never does.
+func TestShrunkIsWhatDoesNotComeBack(t *testing.T) {
+	level := func(n int, levels ...int32) []int32 { return slices.Repeat(levels, n) }
+	for _, c := range []struct {
+		name   string
+		levels []int32
+		want   int
+	}{
+		{"full to the end", level(30, 20), 0},
+		{"late, and full again", slices.Concat(level(30, 20), level(15, 12), level(1, 20)), 0},
+		{"lost to the end", slices.Concat(level(30, 20), level(15, 12)), 2},
+		{"lost, too seldom to tell", slices.Concat(level(30, 20), level(9, 12)), 0},
+		{"nothing in progress, as with a breaker", slices.Concat(level(30, 20), level(15, 0)), 0},
+	} {
+		if got := shrank(saturation{rejected: rejections{levels: c.levels}}, 20); got != c.want {
+			t.Errorf("%s: %d fewer, want %d", c.name, got, c.want)
+		}
 	}
 }
