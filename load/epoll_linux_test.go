@@ -82,12 +82,22 @@ func TestLineOfExchanges(t *testing.T) {
 }
 
 func BenchmarkLoopback(b *testing.B) {
-	addr := listen(b, saysAnything).addr
-	b.ReportAllocs()
-	// All are due at the start: they go as fast as 64 connections let them.
-	p := Plan{Schedule: arrivals.Constant(1e9, time.Duration(b.N)), Run: 1, Loops: 1, MaxConns: 64, Grace: time.Minute, Routes: []Route{{Addr: addr}}}
-	b.ResetTimer()
-	if err := Run(b.Context(), p, time.Now(), func(int, Sample) {}); err != nil {
-		b.Fatal(err)
+	for _, transport := range Transports() {
+		b.Run(transport, func(b *testing.B) {
+			if transport == IOURing && !ringAllowed() {
+				b.Skip("this kernel, or a sandbox, has no io_uring for us")
+			}
+			addr := listen(b, saysAnything).addr
+			b.ReportAllocs()
+			// All are due at the start: they go as fast as 64 connections let them.
+			p := Plan{
+				Schedule: arrivals.Constant(1e9, time.Duration(b.N)), Transport: transport,
+				Run: 1, Loops: 1, MaxConns: 64, Grace: time.Minute, Routes: []Route{{Addr: addr}},
+			}
+			b.ResetTimer()
+			if err := Run(b.Context(), p, time.Now(), func(int, Sample) {}); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }

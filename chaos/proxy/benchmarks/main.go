@@ -89,10 +89,11 @@ func run(ctx context.Context, o options) error {
 			r.Stop()
 		}
 	}()
-	for _, p := range peers(o) {
-		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), p.name) {
-			continue
-		}
+	chosen, err := choose(peers(o), o.only)
+	if err != nil {
+		return err
+	}
+	for _, p := range chosen {
 		r, err := p.start(ctx, dir, server.Addr)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
@@ -110,6 +111,26 @@ func run(ctx context.Context, o options) error {
 	}
 	printTable(o, relays, results)
 	return nil
+}
+
+// choose returns the peers that only names, all if it is empty.
+func choose(all []peer, only string) ([]peer, error) {
+	if only == "" {
+		return all, nil
+	}
+	var chosen []peer
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(all, func(p peer) bool { return p.name == name })
+		if i < 0 {
+			var names []string
+			for _, p := range all {
+				names = append(names, p.name)
+			}
+			return nil, fmt.Errorf("-only %s: no such relay: there are %s", name, strings.Join(names, ", "))
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
 }
 
 func measure(ctx context.Context, o options, r *relay) (bench.Measurement, error) {
