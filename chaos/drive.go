@@ -113,6 +113,7 @@ func (d *drive) record() *provisional {
 	}}
 	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Sent())
 	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
+	d.rec.idle = d.carrier != nil && len(d.bed.Relays) == 0
 	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
 		d.progress.tick(at, t)
 		if at > 0 && d.soak == nil && (d.progress.watched() || d.rec.live != nil) && d.carrier.whole() && int(at.Seconds())%2 == 0 {

@@ -19,6 +19,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/load/watch"
 )
 
@@ -68,6 +69,7 @@ type recorder struct {
 	telling sync.Mutex
 	onEvent func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
 	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
+	idle    bool                                  // this process neither sends nor relays
 	live    *export.Live                          // nil is none
 	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
@@ -223,7 +225,11 @@ func (rec *recorder) observer() load.Observe {
 // included. The clock of the evidence is at 0 at start, where the warm-up ends.
 func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
 	rec.start, rec.onTick = start, onTick
-	rec.watch.Begin(start, stats)
+	nap := meter.Often
+	if rec.idle {
+		nap = meter.Seldom
+	}
+	rec.watch.Begin(start, stats, nap)
 }
 
 // failure is why a file cannot be written; nil if all can.

@@ -19,8 +19,10 @@ import (
 // second, which took more of a core than the meter and the load's own loops
 // spend on a tenth of their requests. Pauses of the runtime are not hiccups.
 //
-// It costs about 1% of a core. All methods may be called at once.
+// It costs 1 to 3% of a core at Often, a tenth of that at Seldom. All methods may be
+// called at once.
 type Meter struct {
+	nap  time.Duration // how long the thread sleeps each time
 	stop chan struct{}
 	done chan struct{}
 
@@ -55,14 +57,18 @@ type Hiccup struct {
 	Runnable int
 }
 
-// nap is how long the thread sleeps each time.
-const nap = time.Millisecond
+// How long the thread sleeps each time.
+const (
+	Often  = time.Millisecond      // beside loops and relays, whose times are measured
+	Seldom = 10 * time.Millisecond // of a process that sends and relays nothing itself
+)
 
-// Start begins to measure; the first interval begins now.
-func Start() *Meter {
+// Start begins to measure by a thread that sleeps for nap each time; the first interval
+// begins now.
+func Start(nap time.Duration) *Meter {
 	now := time.Now()
 	m := &Meter{
-		stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now,
+		nap: nap, late: lateness{nap: nap}, stop: make(chan struct{}), done: make(chan struct{}), since: now, begun: now,
 		cpu: CPUTime(), steal: stealTime(), stall: stallTime(), pause: startPauses(),
 	}
 	go m.run()
@@ -88,7 +94,7 @@ func (m *Meter) Read() Hiccup {
 	case <-m.done:
 	default:
 		// A thread that has not woken yet is at least this late.
-		h.Max = max(h.Max, now.Sub(m.begun)-time.Duration(m.woken.Load())-nap)
+		h.Max = max(h.Max, now.Sub(m.begun)-time.Duration(m.woken.Load())-m.nap)
 	}
 	if span := now.Sub(m.since).Seconds(); span > 0 {
 		h.CPU = (cpu - m.cpu).Seconds() / span
@@ -99,7 +105,7 @@ func (m *Meter) Read() Hiccup {
 			h.Pressure = min(1, max(0, (stall-m.stall).Seconds()/span))
 		}
 	}
-	m.late = lateness{}
+	m.late = lateness{nap: m.nap}
 	m.since, m.cpu, m.steal, m.stall = now, cpu, steal, stall
 	return h
 }
@@ -116,9 +122,9 @@ func (m *Meter) run() {
 			return
 		default:
 		}
-		poll.Sleep(nap)
+		poll.Sleep(m.nap)
 		woke := time.Now()
-		m.note(woke, woke.Sub(at)-nap)
+		m.note(woke, woke.Sub(at)-m.nap)
 		at = woke
 	}
 }
@@ -135,6 +141,7 @@ func (m *Meter) note(woke time.Time, late time.Duration) {
 // quantile is at most 6.25% too high. It is small and of a fixed size; the
 // histograms of the load itself are in load/hist.
 type lateness struct {
+	nap   time.Duration // of who notes
 	count [64 * 16]uint32
 	total uint64
 	max   time.Duration
@@ -146,7 +153,7 @@ type lateness struct {
 // callers, the meter must not omit them because it stood still itself.
 func (l *lateness) stall(d time.Duration) {
 	l.add(d)
-	for d = min(d, time.Hour) - nap; d > 0; d -= nap {
+	for d = min(d, time.Hour) - l.nap; d > 0; d -= l.nap {
 		l.add(d)
 	}
 }

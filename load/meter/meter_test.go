@@ -48,7 +48,7 @@ func TestLatenessBuckets(t *testing.T) {
 
 // One stall of 50 ms in a second of naps is 5% of the time: the p99 must tell.
 func TestStallsAreNotOmitted(t *testing.T) {
-	var l lateness
+	l := lateness{nap: Often}
 	for range 950 {
 		l.stall(20 * time.Microsecond)
 	}
@@ -61,7 +61,12 @@ func TestStallsAreNotOmitted(t *testing.T) {
 	if got := l.quantile(0.94); got > time.Millisecond {
 		t.Errorf("p94 is %v", got)
 	}
-	m := Start()
+	seldom := lateness{nap: Seldom}
+	seldom.stall(50 * time.Millisecond)
+	if seldom.total != 5 { // late by 50, 40, 30, 20 and 10 ms
+		t.Errorf("a thread that sleeps for 10 ms counts a stall of 50 ms %d times", seldom.total)
+	}
+	m := Start(Often)
 	m.Stop()
 	m.Read()
 	m.note(time.Now(), 50*time.Millisecond)
@@ -111,7 +116,7 @@ func TestLatenessOfNothing(t *testing.T) {
 }
 
 func TestMeterSeesWork(t *testing.T) {
-	m := Start()
+	m := Start(Often)
 	begin := CPUTime()
 	for runtime.GOOS == "linux" && CPUTime()-begin < 30*time.Millisecond {
 	}

@@ -66,8 +66,10 @@ func New(c Config) *Watch {
 }
 
 // Begin begins to watch. The clock is at 0 at start, a warm-up after the load
-// begins; stats are the load's.
-func (w *Watch) Begin(start time.Time, stats *load.Stats) { w.begin(start, stats, meter.Start()) }
+// begins; stats are the load's, and nap is the meter's.
+func (w *Watch) Begin(start time.Time, stats *load.Stats, nap time.Duration) {
+	w.begin(start, stats, meter.Start(nap))
+}
 
 // begin is Begin with a meter of the host that was started before.
 func (w *Watch) begin(start time.Time, stats *load.Stats, m *meter.Meter) {
