@@ -29,7 +29,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data
+.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -177,6 +177,10 @@ metrics-test: ## a run scraped by Debian's Prometheus for SCRAPED (default 60s),
 	cd chaos/export/collector && $(GO) build -o $(CURDIR)/bin/collector .
 	$(GO) test -count=1 -timeout 10m -run '^(TestPrometheusScrapes|TestCollectorReceives)$$' -v ./cmd/stormctl -prometheus $(SCRAPED) \
 	  -collector $(CURDIR)/bin/collector
+
+nomad-test: ## the job for Nomad, read by its own parser
+	cd chaos/agents/nomad && $(GO) build -o $(CURDIR)/bin/nomad .
+	$(GO) test -count=1 -run '^TestNomadReadsTheJob$$' -v ./cmd/stormctl -nomad $(CURDIR)/bin/nomad
 
 gameday-crowd: ## the send lag of a game day of CROWD (10s), alone and with a thousand who ask for its events
 	$(GO) test -count=1 -timeout 20m -run '^TestGamedayCrowd$$' -v ./cmd/stormctl -crowd $(CROWD)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -171,6 +172,39 @@ func TestSystemdVerifiesTheUnit(t *testing.T) {
 		}
 		if said := bytes.Contains(out, []byte("stormctl-agent")); (err == nil && !said) != c.sound {
 			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+var nomad = flag.String("nomad", "", "program of chaos/agents/nomad, which reads the job for Nomad; none is not read")
+
+// What is printed for Nomad is a job to Nomad's own parser.
+func TestNomadReadsTheJob(t *testing.T) {
+	if *nomad == "" {
+		t.Skip("make nomad-test builds what reads it")
+	}
+	job, err := os.ReadFile(filepath.Join("testdata", "manifests", "nomad.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(text string) string {
+		c := exec.Command(*nomad)
+		c.Stdin = strings.NewReader(text)
+		said, err := c.CombinedOutput()
+		if err != nil && !errors.As(err, new(*exec.ExitError)) {
+			t.Fatal(err)
+		}
+		return string(said)
+	}
+	if said := read(string(job)); said != "stormctl-agent 3\n" {
+		t.Errorf("Nomad's parser says %q", said)
+	}
+	for sound, spoilt := range map[string]string{
+		"count ": "counts ", `type = "batch"`: `kinds = "batch"`, "unlimited": "limited", "attempts = 0": "attempts = none",
+	} {
+		text := strings.Replace(string(job), sound, spoilt, 1)
+		if said := read(text); text == string(job) || !strings.HasPrefix(said, "job.hcl:") {
+			t.Errorf("%s: Nomad's parser says %q", spoilt, said)
 		}
 	}
 }
