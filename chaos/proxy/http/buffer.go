@@ -42,6 +42,14 @@ func (q *buffer) room() []byte { return q.roomWithin(q.kept + maxBuffer) }
 // headRoom is room for more of a head that is not complete.
 func (q *buffer) headRoom() []byte { return q.roomWithin(maxHeadBuffer) }
 
+// roomFor is headRoom or room: the next read may be more of a head, or of a body.
+func (q *buffer) roomFor(head bool) []byte {
+	if head {
+		return q.headRoom()
+	}
+	return q.room()
+}
+
 // roomWithin is room in a buffer that grows as long as it is smaller than most.
 func (q *buffer) roomWithin(most int) []byte {
 	if q.from >= q.kept {
@@ -62,9 +70,14 @@ func (q *buffer) roomWithin(most int) []byte {
 	return q.b[q.to:]
 }
 
-// filled says that n bytes were read into room. A read that left no room asks
-// for more the next time: it is part of a stream.
+// filled says that n bytes were read into room. A read that left none of much room
+// asks for more the next time: it is part of a stream. One that began far behind, for
+// its room was given when something before it was still kept, goes to the front: a
+// connection would run out of room one request after the other.
 func (q *buffer) filled(n int) {
 	q.to += n
-	q.full = q.to == len(q.b)
+	q.full = q.to == len(q.b) && n > len(q.b)/2
+	if q.kept == 0 && q.from > len(q.b)/2 {
+		q.from, q.to = 0, copy(q.b, q.unread())
+	}
 }

@@ -63,6 +63,32 @@ func TestBuffer(t *testing.T) {
 	})
 }
 
+// The read for the next request waits while the one before is answered, so that it
+// finds its room behind that: a connection that lives long needs no more for it.
+func TestBufferOfManyRequestsStaysSmall(t *testing.T) {
+	q := buffer{b: make([]byte, 4096)}
+	room := q.room()
+	for i := range 100_000 {
+		size := 1 + i%900
+		for size > 0 { // comes in as many pieces as there is room for
+			n := min(size, len(room))
+			q.filled(n)
+			size -= n
+			if size > 0 {
+				room = q.headRoom()
+			}
+		}
+		n := len(q.unread())
+		q.keep(n)
+		q.take(n)
+		room = q.room()
+		q.release()
+	}
+	if len(q.b) != 4096 {
+		t.Errorf("the buffer has grown to %d", len(q.b))
+	}
+}
+
 func TestInternedIsBounded(t *testing.T) {
 	var n interned
 	for i := range 2 * maxInterned {

@@ -101,10 +101,7 @@ func (d *delivery) response(toHEAD bool) bool {
 	in := buffer{b: d.room}
 	var res wire.Response
 	for headed := false; ; {
-		room := in.room()
-		if !headed {
-			room = in.headRoom()
-		}
+		room := in.roomFor(!headed)
 		n, err := conn.Read(room)
 		r.Got(link.ToCaller, n)
 		if err != nil {

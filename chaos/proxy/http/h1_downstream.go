@@ -60,10 +60,7 @@ func (c *h1Conn) run() {
 // read reads what comes from the caller. It returns without having read when
 // c.until comes or the connection is woken.
 func (c *h1Conn) read() error {
-	room := c.in.room()
-	if c.phase == reading {
-		room = c.in.headRoom()
-	}
+	room := c.in.roomFor(c.phase == reading)
 	if len(room) == 0 || c.halfClosed {
 		return c.watch()
 	}
