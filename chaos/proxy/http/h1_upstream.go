@@ -90,10 +90,7 @@ func (u *h1Upstream) run(ctx context.Context) {
 		return
 	}
 	for {
-		room := u.in.room()
-		if u.part == head {
-			room = u.in.headRoom()
-		}
+		room := u.in.roomFor(u.part == head)
 		n, err := u.conn.Read(room)
 		u.c.relay.Got(link.ToCaller, n)
 		u.in.filled(n)
@@ -415,15 +412,21 @@ func (u *h1Upstream) ended(err error) {
 	if clean && u.part == body && u.res.Body.EOF() == nil {
 		how = evidence.Answered // by the end of the connection
 	}
+	if !u.in.empty() { // of a head that will never be complete; the caller's side closes as soon as the exchange has ended
+		c.mu.Unlock()
+		_, _ = c.writeBack(u.in.unread())
+		c.mu.Lock()
+		if c.up != u {
+			c.mu.Unlock()
+			return
+		}
+	}
 	e, ok := c.finish(how)
 	uploading := !c.sent
 	if !clean {
 		c.ending = toReset // the caller's side may look before it is
 	}
 	c.mu.Unlock()
-	if !u.in.empty() { // of a head that will never be complete
-		_, _ = c.writeBack(u.in.unread())
-	}
 	if ok {
 		e.Tell()
 	}
