@@ -159,5 +159,5 @@ func (rec *recorder) count(shard int, warm, rest *load.Interval) {
 
 // counted records samples that others have counted. Those of the warm-up have no record.
 func (rec *recorder) counted() load.Observe {
-	return load.Apart(rec.warmup, func(int, load.Sample) {}, func(i int, s load.Sample) { rec.front.Record(i, rec.inRow(s)) })
+	return load.Apart(rec.warmup, func(int, load.Sample) {}, func(i int, s load.Sample) { rec.samples.Record(i, rec.inRow(s)) })
 }

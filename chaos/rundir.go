@@ -20,13 +20,13 @@ import (
 // The files of a run directory beside those of package evidence.
 const (
 	ExperimentFile = "experiment.yaml" // as resolved: what the run really did
-	frontLog       = "front.hlog"
+	routeLog       = "front.hlog"
 
 	notStartedFile = "not-started.txt" // why a run could not start, in the directory of one that did not
 )
 
 // linkLog is the histogram log of a link; a link called front is told apart
-// from the front.
+// from routeLog.
 func linkLog(link string) string { return "link-" + link + ".hlog" }
 
 // makeRunDir makes the directory of a run. It is for its owner alone: requests,
@@ -140,7 +140,7 @@ func clearNotStarted(dir string) error {
 	if err != nil {
 		return err
 	}
-	made := []string{ExperimentFile, evidence.TimelineFile, "evidence", "targets", "tls", frontLog, notStartedFile,
+	made := []string{ExperimentFile, evidence.TimelineFile, "evidence", "targets", "tls", routeLog, notStartedFile,
 		chapters.Folder, chapters.File, evidence.SegmentsFolder, lockFile}
 	for _, e := range entries {
 		link, isLog := strings.CutSuffix(strings.TrimPrefix(e.Name(), "link-"), ".hlog")

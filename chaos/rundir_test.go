@@ -20,7 +20,7 @@ func TestFailedStartMakesRoom(t *testing.T) {
 		taken bool
 	}{
 		{"it could not start", []string{ExperimentFile, "targets/web.log", "tls/ca.pem", notStartedFile}, true},
-		{"its recorder could not", []string{ExperimentFile, "timeline.jsonl", "evidence/front.csv", frontLog, linkLog("a"), notStartedFile}, true},
+		{"its recorder could not", []string{ExperimentFile, "timeline.jsonl", "evidence/front.csv", routeLog, linkLog("a"), notStartedFile}, true},
 		{"it was killed while it started", []string{ExperimentFile, "targets/web.log"}, false},
 		{"it ran", []string{ExperimentFile, "timeline.jsonl", result.File}, false},
 		{"there is something else", []string{ExperimentFile, notStartedFile, "thesis.doc"}, false},

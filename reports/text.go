@@ -202,7 +202,7 @@ func (s *summary) heading(title string) {
 	s.prose("", 0, title)
 }
 
-// routes is the front: what callers got.
+// routes are what callers got.
 func (s *summary) routes() {
 	s.callers("route", "Routes: what callers got (response: since the request was due; service: since it was sent)", s.result.Routes)
 	s.callers("region", "Regions: what callers from each got, of all routes", s.result.Regions)
@@ -250,7 +250,7 @@ func routeTitle(r result.Route) string {
 	return Clean(r.Name + " (after " + r.Follows + ")")
 }
 
-// links is the behind: what the dependencies' links saw.
+// links are what the dependencies' links saw.
 func (s *summary) links() {
 	if len(s.result.Links) == 0 {
 		return

@@ -67,10 +67,10 @@ func TestChaptersFollowNoLink(t *testing.T) {
 func TestPackFollowsNoLink(t *testing.T) {
 	for name, attack := range map[string]func(dir, theirs string) error{
 		"a file": func(dir, theirs string) error {
-			return errors.Join(os.Remove(filepath.Join(dir, FrontFile)), os.Symlink(theirs, filepath.Join(dir, FrontFile)))
+			return errors.Join(os.Remove(filepath.Join(dir, SamplesFile)), os.Symlink(theirs, filepath.Join(dir, SamplesFile)))
 		},
 		"a file that is another of it": func(dir, _ string) error {
-			return errors.Join(os.Rename(filepath.Join(dir, FrontFile), filepath.Join(dir, "x")), os.Symlink("../x", filepath.Join(dir, FrontFile)))
+			return errors.Join(os.Rename(filepath.Join(dir, SamplesFile), filepath.Join(dir, "x")), os.Symlink("../x", filepath.Join(dir, SamplesFile)))
 		},
 		"the folder": func(dir, _ string) error {
 			return errors.Join(os.Rename(filepath.Join(dir, "evidence"), filepath.Join(dir, "x")), os.Symlink("x", filepath.Join(dir, "evidence")))
@@ -90,7 +90,7 @@ func TestPackFollowsNoLink(t *testing.T) {
 		})
 	}
 	dir, theirs := summed(t, 1, 3, true), filepath.Join(t.TempDir(), "theirs")
-	beside := filepath.Join(dir, FrontFile) + packedSuffix + ".new" // left over, or planted
+	beside := filepath.Join(dir, SamplesFile) + packedSuffix + ".new" // left over, or planted
 	if err := errors.Join(os.WriteFile(theirs, []byte("theirs"), 0o600), os.Symlink(theirs, beside), Pack(rootOf(t, dir))); err != nil {
 		t.Fatal(err)
 	}
@@ -140,11 +140,11 @@ func TestWatchingFollowsNoLinkOut(t *testing.T) {
 	if err := e.Read(func(e Event) { t.Errorf("it read %+v", e) }); err == nil || e.Since() > 0 {
 		t.Errorf("%v, last written %s ago", err, e.Since())
 	}
-	front := tail{name: FrontFile, header: frontHeader}
+	samples := tail{name: SamplesFile, header: sampleHeader}
 	if err := errors.Join(os.Symlink(filepath.Join(theirs, "evidence"), filepath.Join(dir, "evidence"))); err != nil {
 		t.Fatal(err)
 	}
-	if n := front.unread(dir); n > 0 {
+	if n := samples.unread(dir); n > 0 {
 		t.Errorf("%d bytes of another directory are to be read", n)
 	}
 }

@@ -66,13 +66,13 @@ func TestTimelineThatIsGoneOnWith(t *testing.T) {
 // memory of as many records.
 func TestLinesThatAreNoRecords(t *testing.T) {
 	dir := summed(t, 1, 2, false)
-	path := filepath.Join(dir, FrontFile)
+	path := filepath.Join(dir, SamplesFile)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	for _, text := range []string{frontHeader, strings.Repeat("\n", 2*fewLines)} {
+	for _, text := range []string{sampleHeader, strings.Repeat("\n", 2*fewLines)} {
 		if _, err := w.Write([]byte(text)); err != nil {
 			t.Fatal(err)
 		}

@@ -46,7 +46,7 @@ func (c Drains) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "drains")
 	f.over(c.At...)
 	link := c.At.in(run)
-	requests, known := frontOf(run, c.Route)
+	requests, known := samplesOf(run, c.Route)
 	all := func(evidence.Injection) bool { return true }
 	spans := episodes(run, 0, all)
 	switch {

@@ -55,7 +55,7 @@ func (c Grows) judgeDrift(f *finding) {
 func (c Grows) timed(f *finding) (own, control course, width time.Duration, ok bool) {
 	var of [2]arrivals
 	for i, name := range []string{c.Route, c.Control} {
-		if of[i], ok = frontOf(f.run, name); !ok {
+		if of[i], ok = samplesOf(f.run, name); !ok {
 			f.open("p50", noRoute, name)
 			return own, control, 0, false
 		}

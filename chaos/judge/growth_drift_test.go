@@ -57,7 +57,7 @@ func (d drifter) run(seed uint64) *evidence.Run {
 		if id%2 == 0 {
 			s.Route = 1
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 		if id%10 == 0 {
 			run.Ticks = append(run.Ticks, evidence.Tick{At: at + 100*ms, Offered: 10, Ended: 10, Cores: 2})
 		}

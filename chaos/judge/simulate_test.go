@@ -155,7 +155,7 @@ func (r *simRun) evidence() *evidence.Run {
 		x.Seq, x.InFlight = uint64(i+1), max(1, i+1-over)
 	}
 	run := &evidence.Run{
-		Name: "simulated", Seed: r.seed, End: r.total, Front: r.front, Faults: r.injected,
+		Name: "simulated", Seed: r.seed, End: r.total, Samples: r.front, Faults: r.injected,
 		Links: map[string]*evidence.Link{"payments": {Name: "payments", From: "checkout", To: "payments", Exchanges: r.exchanges}},
 	}
 	for _, route := range r.routes {

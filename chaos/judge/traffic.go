@@ -16,7 +16,7 @@ import (
 // traffic is what one route sends over one link, matched call by call: which
 // arrivals caused a call, and which were answered without one.
 //
-// It reads the front by Sent, not by Intended: what a busy harness sent late
+// It reads the samples by Sent, not by Intended: what a busy harness sent late
 // reached the system late, and that is not the system's doing.
 //
 // The claims of a run share it: it is not changed once it is there.
@@ -56,8 +56,8 @@ func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 		}
 	}
 	type key struct{ link, route string }
-	type of struct{ front, behind, ticks, end, first any }
-	t := evidence.Beside(run, key{linkName, route}, of{recordsOf(run.Front), recordsOf(link.Exchanges), recordsOf(run.Ticks), end, first},
+	type of struct{ samples, exchanges, ticks, end, first any }
+	t := evidence.Beside(run, key{linkName, route}, of{recordsOf(run.Samples), recordsOf(link.Exchanges), recordsOf(run.Ticks), end, first},
 		func() *traffic { return match(run, link, route, first, end) })
 	switch {
 	case t.front.len() == 0:
@@ -87,7 +87,7 @@ func match(run *evidence.Run, link *evidence.Link, route string, first, end time
 	if route != "" {
 		t.owns = run.Owns(route)
 	}
-	samples, _ := frontOf(run, route)
+	samples, _ := samplesOf(run, route)
 	t.front = samples.where(func(s *load.Sample) bool { return s.Outcome != load.Unsent && s.Sent < t.end })
 	t.front = t.front.ordered(func(a, b *load.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
 	t.calls = every(link.Exchanges).where(func(x *evidence.Exchange) bool { return x.Begin < t.end && (!t.matched || t.own(x)) })

@@ -14,7 +14,7 @@ import (
 )
 
 // flush is how far the last records of a run that was cut may lag behind one
-// another on disk: front and links are each written once a second.
+// another on disk: samples and exchanges are each written once a second.
 const flush = 1500 * time.Millisecond
 
 // span is a stretch of a run, with the faults that make it one.
@@ -99,8 +99,8 @@ func horizon(run *evidence.Run) time.Duration {
 		return run.End
 	}
 	var last time.Duration
-	for i := range run.Front {
-		last = max(last, run.Front[i].Done)
+	for i := range run.Samples {
+		last = max(last, run.Samples[i].Done)
 	}
 	for _, l := range run.Links {
 		if l == nil {
@@ -118,12 +118,12 @@ func horizon(run *evidence.Run) time.Duration {
 
 // frontOf returns the samples of a route in order of Intended; "" means all
 // routes. It is false if the run has no such route.
-func frontOf(run *evidence.Run, route string) (arrivals, bool) {
+func samplesOf(run *evidence.Run, route string) (arrivals, bool) {
 	if route == "" {
-		return every(run.Front), true
+		return every(run.Samples), true
 	}
 	places, ok := run.Route(route)
-	return at(run.Front, places), ok
+	return at(run.Samples, places), ok
 }
 
 // untouched returns the samples that had ended when the first fault came: the
@@ -153,7 +153,7 @@ func countOK(samples arrivals) int {
 func answered(s *load.Sample) bool { return s.Outcome.Answered() }
 
 // propagates reports whether the system passes request ids on to the link, so
-// that front and behind can be matched request by request. A system whose
+// that samples and exchanges can be matched request by request. A system whose
 // health checks also use the link still does.
 func propagates(link *evidence.Link) bool {
 	for i := range link.Exchanges {

@@ -127,7 +127,7 @@ func TestShort(t *testing.T) {
 
 // A run that was cut is trusted up to a flush before its last record.
 func TestHorizon(t *testing.T) {
-	run := &evidence.Run{End: 5 * time.Second, Front: []load.Sample{{Done: 4 * time.Second}},
+	run := &evidence.Run{End: 5 * time.Second, Samples: []load.Sample{{Done: 4 * time.Second}},
 		Links: map[string]*evidence.Link{"payments": {Exchanges: []evidence.Exchange{{End: 4200 * ms}}}, "stock": nil}}
 	if got := horizon(run); got != 5*time.Second {
 		t.Errorf("whole: got %s, want 5s", got)

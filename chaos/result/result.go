@@ -56,7 +56,7 @@ type Result struct {
 const GoesOn = "the run goes on"
 
 // Of makes the result of an experiment out of what a run of it left: its
-// evidence, what Verdicts ruled of it, and the histograms of its front, with routes as
+// evidence, what Verdicts ruled of it, and the histograms of its samples, with routes as
 // in run.Routes. Those that are nil, because the run was killed before there were any,
 // say nothing.
 func Of(x *experiment.Experiment, run *evidence.Run, verdicts []judge.Verdict, times *hist.Set) *Result {

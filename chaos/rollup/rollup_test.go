@@ -15,7 +15,7 @@ import (
 	"github.com/stormctl/stormctl/load/hist"
 )
 
-const frontSuffix = "-front.hlog"
+const routeSuffix = "-front.hlog"
 
 // small is a scale in which a segment is a minute.
 var small = Scale{Segment: time.Minute, Fine: 1, Middle: 3, Step: 10 * time.Second, Coarse: time.Minute}
@@ -23,7 +23,7 @@ var small = Scale{Segment: time.Minute, Fine: 1, Middle: 3, Step: 10 * time.Seco
 // record writes seconds of a soak, and returns what all of them have in them.
 func record(t *testing.T, dir string, from, to int, rng *rand.Rand) (times *hist.Histogram, ended uint64) {
 	t.Helper()
-	w, err := New(Config{Root: rootOf(t, dir), Started: time.Unix(1000, 0), Logs: []string{frontSuffix}, Scale: small})
+	w, err := New(Config{Root: rootOf(t, dir), Started: time.Unix(1000, 0), Logs: []string{routeSuffix}, Scale: small})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func record(t *testing.T, dir string, from, to int, rng *rand.Rand) (times *hist
 		w.Second(time.Duration(i)*time.Second, at, &evidence.Tick{Ended: n, Offered: n, CPU: float64(i % 2), Pressure: float64(i%60) / 100,
 			HiccupMax: evidence.Seconds(late), Routes: map[string][load.Outcomes]uint64{"pay": {load.OK: n}},
 			Links: map[string]evidence.LinkTick{"bank": {Ended: n, InFlight: i % 7}}},
-			map[string][]hist.Tagged{frontSuffix: {{Tag: "pay", Histogram: h}}})
+			map[string][]hist.Tagged{routeSuffix: {{Tag: "pay", Histogram: h}}})
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func read(t *testing.T, dir string) (ticks []evidence.Tick, times *hist.Histogra
 		}
 	}
 	times = hist.New()
-	if names, err = evidence.Segments(dir, frontSuffix); err != nil {
+	if names, err = evidence.Segments(dir, routeSuffix); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range names {
@@ -154,7 +154,7 @@ func TestRollUpIsAllOrNothing(t *testing.T) {
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 		t.Errorf("the old file is another: %v", err)
 	}
-	for _, torn := range []string{path, filepath.Join(dir, evidence.SegmentName(0, frontSuffix)), path + beside} {
+	for _, torn := range []string{path, filepath.Join(dir, evidence.SegmentName(0, routeSuffix)), path + beside} {
 		f, err := os.OpenFile(torn, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			t.Fatal(err)
