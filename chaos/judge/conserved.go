@@ -167,7 +167,7 @@ func (c Conserved) judgeEquals(f *finding) {
 		points = append(points, Point{evidence.Seconds(p.audit.At), last})
 		f.show(func() Exhibit {
 			return Exhibit{Kind: KindGrowth, Part: "equals", Title: m.says,
-				Growth: &Growth{Of: c.Audit, Points: points, At0: *c.Equals, Against: "claimed"}}
+				Growth: &Trend{Of: c.Audit, Points: points, At0: *c.Equals, Against: "claimed"}}
 		})
 	}
 }

@@ -42,7 +42,7 @@ func sounds() map[string]struct {
 		"health": {balanced{out: time.Second, back: time.Second}.run(),
 			Health{Links: Links{"a", "b", "c"}, OutWithin: 2 * time.Second, BackWithin: 2 * time.Second, Keeps: 2}},
 		"skew":      {sharded(1, 3000, [3]float64{1. / 3, 1. / 3, 1. / 3}), Skew{Links: shards, AtMost: 1.5}},
-		"growth":    {grower{wobble: 0.2}.run(1), Grows{Target: "shop", RSS: ofMemory(30).RSS}},
+		"growth":    {grower{wobble: 0.2}.run(1), Growth{Target: "shop", RSS: ofMemory(30).RSS}},
 		"alert":     {alerted(1, 2500*ms, 4800*ms), Alert{FiresWithin: time.Second, ResolvesWithin: 2 * time.Second}},
 		"slo":       {degrading{lost: falls, faults: lossFaults()}.run(), SLO{Success: 0.99}},
 		"unsteady":  {full, Steady{P50: time.Second}},

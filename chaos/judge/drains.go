@@ -346,7 +346,7 @@ func (c Drains) judgeLost(f *finding, q queue, nameless int) {
 
 // exhibit is the backlog over time.
 func (q *queue) exhibit(c Drains, outages []outage) Exhibit {
-	g := Growth{Of: "backlog at " + c.At.String(), Unit: "events", Points: []Point{},
+	g := Trend{Of: "backlog at " + c.At.String(), Unit: "events", Points: []Point{},
 		At0: float64(outages[0].level), Against: "at most before the outage"}
 	top := 0
 	for i := range MaxSamples {

@@ -389,6 +389,6 @@ func (c Failover) successOver(run *evidence.Run, own arrivals, spans []span) Exh
 	return Exhibit{Kind: KindGrowth, Part: "within",
 		Title: fmt.Sprintf("%.4g%% of the requests from %s succeeded before the region was lost at %s; %s are to succeed %s later",
 			baseline, c.Region, short(spans[0].from), claimed, short(c.Within)),
-		Growth: &Growth{Of: "success of callers from " + c.Region, Unit: unitNames[shared], Points: points, At0: baseline,
+		Growth: &Trend{Of: "success of callers from " + c.Region, Unit: unitNames[shared], Points: points, At0: baseline,
 			Allowed: shared.inFile(atLeast(float64(claimed)))}}
 }

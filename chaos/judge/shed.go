@@ -345,6 +345,6 @@ func (c Shed) servedOver(run *evidence.Run, all arrivals) Exhibit {
 	return Exhibit{Kind: KindGrowth, Part: "goodput",
 		Title: fmt.Sprintf("requests of %s that ended well, a second: at least %.4g are claimed while more than the capacity is offered",
 			c.Route, floor),
-		Growth: &Growth{Of: "goodput of " + c.Route, Unit: "per_s", Points: points, At0: float64(c.Capacity), Allowed: &Bound{floor,
+		Growth: &Trend{Of: "goodput of " + c.Route, Unit: "per_s", Points: points, At0: float64(c.Capacity), Allowed: &Bound{floor,
 			math.Inf(1)}}}
 }

@@ -116,7 +116,7 @@ func horizon(run *evidence.Run) time.Duration {
 	return max(0, min(run.End, last-flush))
 }
 
-// frontOf returns the samples of a route in order of Intended; "" means all
+// samplesOf returns the samples of a route in order of Intended; "" means all
 // routes. It is false if the run has no such route.
 func samplesOf(run *evidence.Run, route string) (arrivals, bool) {
 	if route == "" {
