@@ -229,8 +229,8 @@ func shift(s *load.Sample, by time.Duration) {
 // A look reads no more than so many bytes a record while nothing is injected,
 // which is twice as much as fits, and takes turns among the files after so many.
 const (
-	unread = 128
-	turns  = 1 << 18
+	mostPending = 128
+	turns       = 1 << 18
 )
 
 // readRecords takes in the records since the last time. Files take turns, so that
@@ -243,9 +243,9 @@ func (f *Follower) readRecords() error {
 	}
 	var size int64
 	for _, t := range files {
-		size += t.unread(f.dir)
+		size += t.pending(f.dir)
 	}
-	if f.first() < 0 && size > unread*int64(f.most) {
+	if f.first() < 0 && size > mostPending*int64(f.most) {
 		if err := f.begin(); err != nil {
 			return err
 		}

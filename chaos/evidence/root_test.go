@@ -144,7 +144,7 @@ func TestWatchingFollowsNoLinkOut(t *testing.T) {
 	if err := errors.Join(os.Symlink(filepath.Join(theirs, "evidence"), filepath.Join(dir, "evidence"))); err != nil {
 		t.Fatal(err)
 	}
-	if n := samples.unread(dir); n > 0 {
+	if n := samples.pending(dir); n > 0 {
 		t.Errorf("%d bytes of another directory are to be read", n)
 	}
 }
