@@ -2,5 +2,5 @@
 
 package chaos
 
-// calmDown lets a process of ours give way to others, where that is known how.
-func calmDown(int) {}
+// lowerPriority lets a process of ours give way to others, where that is known how.
+func lowerPriority(int) {}

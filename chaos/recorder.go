@@ -58,8 +58,8 @@ type recorder struct {
 	start time.Time
 	from  time.Duration // where the clock was when a soak was resumed; 0 otherwise
 
-	asleep func() time.Duration // for how long the machine was suspended since it was booted, until now
-	slept  time.Duration        // the same, by the last second
+	suspended func() time.Duration // for how long the machine was suspended since it was booted, until now
+	slept     time.Duration        // the same, by the last second
 
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
@@ -89,7 +89,7 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 	relays map[string]proxy.Relay, resumed *resumption) (rec *recorder, err error) {
 	dir := in.Name()
 	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
-		asleep: asleep, slept: asleep()}
+		suspended: suspended, slept: suspended()}
 	if rec.root, err = in.OpenRoot("."); err != nil {
 		return rec, err
 	}
@@ -123,7 +123,7 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 	}); err != nil {
 		return rec, err
 	}
-	if err = rec.tellAccess(shards); err != nil {
+	if err = rec.openValues(shards); err != nil {
 		return rec, err
 	}
 	if h.Soak {
@@ -205,7 +205,7 @@ func (rec *recorder) observed() (*evidence.Run, error) {
 
 // observe records what is no warm-up.
 func (rec *recorder) observe(i int, s load.Sample) {
-	s = rec.inRow(s)
+	s = rec.withRow(s)
 	rec.watch.Tally.Observe(i, s)
 	rec.samples.Record(i, s)
 	if rec.access != nil && rec.access[s.Route] && s.Outcome != load.Unsent {
@@ -216,7 +216,7 @@ func (rec *recorder) observe(i int, s load.Sample) {
 // observer is what the load gives its samples to. It is on the event loops' hot
 // path.
 func (rec *recorder) observer() load.Observe {
-	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.inRow(s)) }, rec.observe)
+	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.withRow(s)) }, rec.observe)
 }
 
 // begin starts writing; onTick is told of every second, those of the warm-up

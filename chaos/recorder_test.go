@@ -83,7 +83,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := arrivals.Constant(1000, time.Second)
 	relay := new(http.Relay)
-	relay.LeaveUnread("response: malformed")
+	relay.CountUnread("response: malformed")
 	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]proxy.Relay{"front": relay})
 	if err != nil {
 		t.Fatal(err)

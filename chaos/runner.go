@@ -26,20 +26,20 @@ import (
 // rises for minutes, until as much is garbage as is in use.
 const soakGarbage = 15
 
-// A drive is the part of a run in which there is load: from one start, load and
+// A runner is the part of a run in which there is load: from one start, load and
 // timeline run side by side, and what happens is recorded.
-type drive struct {
+type runner struct {
 	x        *experiment.Experiment
 	bed      *testbed.Testbed
 	plan     load.Plan
 	faults   timeline.Timeline
 	rec      *recorder
 	progress *tracker
-	carrier  *handout // nil sends the load from here
-	soak     *soak    // nil of a run that is judged whole
+	remote   *remote // nil sends the load from here
+	soak     *soak   // nil of a run that is judged whole
 
-	steady bool  // the steady state was confirmed before a soak was resumed
-	hand   *Hand // of who takes part; nil is nobody
+	steady  bool     // the steady state was confirmed before a soak was resumed
+	control *Control // of who takes part; nil is nobody
 
 	begin time.Time                // when the first arrival is due; zero is at once
 	start time.Time                // of the clock that every time of the experiment is on: when the warm-up is over
@@ -52,86 +52,86 @@ type drive struct {
 
 // run returns when the last arrival was due, on that clock. What happens is
 // evidence, even where it went wrong, so there is no error to return.
-func (d *drive) run(ctx context.Context) time.Duration {
-	ctx, d.stop = context.WithCancelCause(ctx)
-	d.counted = map[int][2]uint64{}
-	defer d.stop(nil)
-	if !d.begin.IsZero() {
-		timeline.SleepUntil(ctx, d.begin)
+func (r *runner) run(ctx context.Context) time.Duration {
+	ctx, r.stop = context.WithCancelCause(ctx)
+	r.counted = map[int][2]uint64{}
+	defer r.stop(nil)
+	if !r.begin.IsZero() {
+		timeline.SleepUntil(ctx, r.begin)
 	}
-	begun := cmp.Or(d.begin, time.Now())
-	d.start = begun.Add(d.x.Load.Warmup)
-	d.progress.begin(d.start)
-	d.plan.Stats = load.NewStats(load.Shards(d.plan), begun)
+	begun := cmp.Or(r.begin, time.Now())
+	r.start = begun.Add(r.x.Load.Warmup)
+	r.progress.begin(r.start)
+	r.plan.Stats = load.NewStats(load.Shards(r.plan), begun)
 
-	if d.soak != nil && os.Getenv("GOGC") == "" { // who sets it knows better
+	if r.soak != nil && os.Getenv("GOGC") == "" { // who sets it knows better
 		defer debug.SetGCPercent(debug.SetGCPercent(soakGarbage))
 	}
-	weights := d.bed.Weigh(ctx)
-	d.rec.weights = weights.Last
-	live := d.record()
+	weights := r.bed.Weigh(ctx)
+	r.rec.weights = weights.Last
+	live := r.record()
 	defer live.wait()
-	watched, links := d.bed.Watch(ctx, d.died), d.watchLinks(ctx, d.bed.Relays)
+	watched, links := r.bed.Watch(ctx, r.died), r.watchLinks(ctx, r.bed.Relays)
 	breaking, heal := context.WithCancel(ctx)
 	defer heal()
-	healed := d.runTimeline(breaking)
-	d.hand.begin(breaking, d)
-	asked := d.auditDuring(ctx)
-	end, cause := d.runLoad(ctx, begun)
-	used := d.bed.Usage()
+	healed := r.runTimeline(breaking)
+	r.control.begin(breaking, r)
+	asked := r.auditDuring(ctx)
+	end, cause := r.runLoad(ctx, begun)
+	used := r.bed.Usage()
 	if cause != nil {
-		d.stop(cause)
+		r.stop(cause)
 	}
 	heal() // a timeline that outlives the load heals now
 	<-healed
-	d.hand.end()
+	r.control.end()
 	asked()
-	d.auditEnd(ctx)
-	d.stop(cause)
+	r.auditEnd(ctx)
+	r.stop(cause)
 	watched.Wait()
 	links.Wait()
 	weights.Wait()
-	d.addUsage(used)
+	r.addUsage(used)
 
 	if cause != nil && !errors.Is(cause, errNotSteady) && !errors.Is(cause, errEnough) {
-		d.add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
+		r.add(evidence.Event{Kind: evidence.KindStop, Text: reason(cause)})
 	}
-	d.progress.phase("judging", "the load has ended")
-	d.rec.stop()
+	r.progress.phase("judging", "the load has ended")
+	r.rec.stop()
 	return end
 }
 
 // record begins to record what the load and the links do, and every second looks
 // at the limits and at how the claims stand.
-func (d *drive) record() *provisional {
-	if first := gateOf(d.x, d.faults); first > 0 && !d.steady {
-		d.rec.remember(arrivals.DueBefore(d.plan.Schedule, d.x.Load.Warmup+first))
+func (r *runner) record() *provisional {
+	if first := gateOf(r.x, r.faults); first > 0 && !r.steady {
+		r.rec.remember(arrivals.DueBefore(r.plan.Schedule, r.x.Load.Warmup+first))
 	}
-	live := &provisional{x: d.x, dir: d.rec.dir, now: d.rec.now, tell: func(v []judge.Verdict) {
-		d.progress.verdicts(v)
-		d.rec.live.Rulings(v, false)
+	live := &provisional{x: r.x, dir: r.rec.dir, now: r.rec.now, tell: func(v []judge.Verdict) {
+		r.progress.verdicts(v)
+		r.rec.live.Rulings(v, false)
 	}}
-	limits := newStopWatch(d.x.Limits.StopIf, d.x.Load.Sent())
-	d.rec.onFail = func(err error) { d.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
-	d.rec.begin(d.start, d.plan.Stats, func(at time.Duration, t evidence.Tick) {
-		d.progress.tick(at, t)
-		if at > 0 && d.soak == nil && (d.progress.watched() || d.rec.live != nil) && d.carrier.whole() && int(at.Seconds())%2 == 0 {
+	limits := newStopConditions(r.x.Limits.StopIf, r.x.Load.Sent())
+	r.rec.onFail = func(err error) { r.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
+	r.rec.begin(r.start, r.plan.Stats, func(at time.Duration, t evidence.Tick) {
+		r.progress.tick(at, t)
+		if at > 0 && r.soak == nil && (r.progress.watched() || r.rec.live != nil) && r.remote.whole() && int(at.Seconds())%2 == 0 {
 			live.look()
 		}
 		if why := limits.tick(t); why != "" {
-			d.stop(Stopped{why})
+			r.stop(Stopped{why})
 		}
 	})
-	for name, relay := range d.bed.Relays {
-		d.rec.links[name].connections = d.x.Links[name].Protocol == toxic.ProtocolTCP
-		relay.Record(d.start, d.rec.exchange(name))
+	for name, relay := range r.bed.Relays {
+		r.rec.links[name].connections = r.x.Links[name].Protocol == toxic.ProtocolTCP
+		relay.Record(r.start, r.rec.exchange(name))
 	}
 	return live
 }
 
 // watchLinks ends the run when a link cannot go on: what calls it passes no more
 // would be the system's failures otherwise. The WaitGroup is done soon after ctx is.
-func (d *drive) watchLinks(ctx context.Context, relays map[string]proxy.Relay) *sync.WaitGroup {
+func (r *runner) watchLinks(ctx context.Context, relays map[string]proxy.Relay) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for name, relay := range relays {
 		failed, why := relay.Failed()
@@ -142,7 +142,7 @@ func (d *drive) watchLinks(ctx context.Context, relays map[string]proxy.Relay) *
 			select {
 			case <-ctx.Done():
 			case <-failed:
-				d.stop(Stopped{fmt.Sprintf("link %s could not go on: %v", name, why())})
+				r.stop(Stopped{fmt.Sprintf("link %s could not go on: %v", name, why())})
 			}
 		})
 	}
@@ -151,54 +151,54 @@ func (d *drive) watchLinks(ctx context.Context, relays map[string]proxy.Relay) *
 
 // runTimeline runs the timeline in the background; what it returns is closed when
 // everything is healed.
-func (d *drive) runTimeline(ctx context.Context) (healed chan struct{}) {
-	if d.x.Load.Warmup > 0 {
-		d.progress.phase("warm-up", "the warm-up begins")
+func (r *runner) runTimeline(ctx context.Context) (healed chan struct{}) {
+	if r.x.Load.Warmup > 0 {
+		r.progress.phase("warm-up", "the warm-up begins")
 	}
 	healed = make(chan struct{})
 	go func() {
 		defer close(healed)
-		if timeline.SleepUntil(ctx, d.start) {
-			d.used = d.bed.Usage()
-			d.phase("steady state", "the load begins")
+		if timeline.SleepUntil(ctx, r.start) {
+			r.used = r.bed.Usage()
+			r.phase("steady state", "the load begins")
 		}
 		// Each error is in the evidence, with its fault.
-		gate := d.confirmSteady
-		if d.steady {
+		gate := r.confirmSteady
+		if r.steady {
 			gate = nil
 		}
-		_ = d.faults.Run(ctx, d.start, gate, timeline.Notify{Injected: d.injected, Healed: d.healed})
-		if ctx.Err() == nil && len(d.faults) > 0 {
-			d.phase("healed", "all faults are healed")
+		_ = r.faults.Run(ctx, r.start, gate, timeline.Notify{Injected: r.injected, Healed: r.healed})
+		if ctx.Err() == nil && len(r.faults) > 0 {
+			r.phase("healed", "all faults are healed")
 		}
 	}()
 	return healed
 }
 
 // addUsage records what the targets used of the CPU from start to what used says.
-func (d *drive) addUsage(used map[string]testbed.Usage) {
+func (r *runner) addUsage(used map[string]testbed.Usage) {
 	all := map[string]evidence.Seconds{}
-	for name, cpu := range testbed.Used(d.used, used) {
+	for name, cpu := range testbed.Used(r.used, used) {
 		all[name] = evidence.Seconds(cpu)
 	}
 	if len(all) > 0 {
-		d.add(evidence.Event{Kind: evidence.KindCPU, CPU: all})
+		r.add(evidence.Event{Kind: evidence.KindCPU, CPU: all})
 	}
 }
 
 // runLoad sends what is due, and waits for the answers. end is when the last
 // arrival was due; cause is why there were no more, nil if all were sent.
-func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration, cause error) {
+func (r *runner) runLoad(ctx context.Context, begun time.Time) (end time.Duration, cause error) {
 	stoppedAt := make(chan time.Duration, 1)
 	forget := context.AfterFunc(ctx, func() {
-		now := d.now()
-		d.rec.endAt(now)
+		now := r.now()
+		r.rec.endAt(now)
 		stoppedAt <- now
 	})
-	if err := d.send(ctx, begun); err != nil && ctx.Err() == nil {
-		d.stop(Stopped{"the load could not go on: " + err.Error()})
+	if err := r.send(ctx, begun); err != nil && ctx.Err() == nil {
+		r.stop(Stopped{"the load could not go on: " + err.Error()})
 	}
-	end, cause = min(d.now(), d.plan.Schedule.Duration()-d.x.Load.Warmup), context.Cause(ctx)
+	end, cause = min(r.now(), r.plan.Schedule.Duration()-r.x.Load.Warmup), context.Cause(ctx)
 	if !forget() { // it was stopped, and requests in flight were waited for since
 		end = min(end, <-stoppedAt)
 	}
@@ -206,73 +206,73 @@ func (d *drive) runLoad(ctx context.Context, begun time.Time) (end time.Duration
 }
 
 // confirmSteady reports whether faults may be injected, and ends the run if not.
-func (d *drive) confirmSteady() bool {
-	d.carrier.fetch()
-	if why := notSteady(d.rec, d.x, d.now()); why != "" {
-		d.add(evidence.Event{Kind: evidence.KindGate, Text: why})
-		d.progress.event("nothing is injected: " + why)
-		d.stop(errNotSteady)
+func (r *runner) confirmSteady() bool {
+	r.remote.fetch()
+	if why := notSteady(r.rec, r.x, r.now()); why != "" {
+		r.add(evidence.Event{Kind: evidence.KindGate, Text: why})
+		r.progress.event("nothing is injected: " + why)
+		r.stop(errNotSteady)
 		return false
 	}
-	d.phase("chaos", "the system is steady: faults may come")
+	r.phase("chaos", "the system is steady: faults may come")
 	return true
 }
 
 // counts is what a link has counted of a fault since it was healed the last time: a
 // fault that repeats is counted each time by itself. What it hits as it is injected, on
 // connections that are open, counts too.
-func (d *drive) counts(e timeline.Event) (hit, overflow uint64) {
+func (r *runner) counts(e timeline.Event) (hit, overflow uint64) {
 	f, ok := e.Fault.(interface{ Counts() (hit, overflow uint64) })
 	if !ok {
 		return 0, 0
 	}
 	hit, overflow = f.Counts()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	before := d.counted[e.Index]
-	d.counted[e.Index] = [2]uint64{hit, overflow}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.counted[e.Index]
+	r.counted[e.Index] = [2]uint64{hit, overflow}
 	return hit - before[0], overflow - before[1]
 }
 
-func (d *drive) injected(e timeline.Event, at time.Duration, err error) {
-	d.rec.add(faultEvent(evidence.KindInject, at, e, err))
-	d.progress.injected(e.Index, d.nameOf(e), at, err)
+func (r *runner) injected(e timeline.Event, at time.Duration, err error) {
+	r.rec.add(faultEvent(evidence.KindInject, at, e, err))
+	r.progress.injected(e.Index, r.nameOf(e), at, err)
 }
 
-func (d *drive) healed(e timeline.Event, at time.Duration, err error) {
+func (r *runner) healed(e timeline.Event, at time.Duration, err error) {
 	healed := faultEvent(evidence.KindHeal, at, e, err)
-	healed.By = d.hand.healer(e.Index)
-	healed.Hit, healed.Overflow = d.counts(e)
-	d.rec.add(healed)
-	d.progress.healed(e.Index, d.nameOf(e), at, err)
+	healed.By = r.control.healer(e.Index)
+	healed.Hit, healed.Overflow = r.counts(e)
+	r.rec.add(healed)
+	r.progress.healed(e.Index, r.nameOf(e), at, err)
 }
 
 // nameOf is what the fault of an event is called: of the experiment, or by hand.
-func (d *drive) nameOf(e timeline.Event) string {
-	if e.Index < len(d.x.Chaos) {
-		return d.x.Chaos[e.Index].String()
+func (r *runner) nameOf(e timeline.Event) string {
+	if e.Index < len(r.x.Chaos) {
+		return r.x.Chaos[e.Index].String()
 	}
-	return d.hand.nameOf(e.Index)
+	return r.control.nameOf(e.Index)
 }
 
-func (d *drive) died(target string, at time.Time, err error) {
-	d.rec.add(evidence.Event{At: evidence.Seconds(max(0, at.Sub(d.start))), Kind: evidence.KindDeath, Target: target, Text: err.Error()})
-	d.progress.event(err.Error())
+func (r *runner) died(target string, at time.Time, err error) {
+	r.rec.add(evidence.Event{At: evidence.Seconds(max(0, at.Sub(r.start))), Kind: evidence.KindDeath, Target: target, Text: err.Error()})
+	r.progress.event(err.Error())
 }
 
 // now is the time on the clock of the experiment, which begins at 0.
-func (d *drive) now() time.Duration { return max(0, time.Since(d.start)) }
+func (r *runner) now() time.Duration { return max(0, time.Since(r.start)) }
 
 // add records an event that happens now.
-func (d *drive) add(e evidence.Event) {
-	e.At = evidence.Seconds(d.now())
-	d.rec.add(e)
+func (r *runner) add(e evidence.Event) {
+	e.At = evidence.Seconds(r.now())
+	r.rec.add(e)
 }
 
 // phase begins a phase of the run with an event for the watcher.
-func (d *drive) phase(name, event string) {
-	d.add(evidence.Event{Kind: evidence.KindPhase, Text: name})
-	d.progress.phase(name, event)
+func (r *runner) phase(name, event string) {
+	r.add(evidence.Event{Kind: evidence.KindPhase, Text: name})
+	r.progress.phase(name, event)
 }
 
 func faultEvent(kind string, at time.Duration, e timeline.Event, err error) evidence.Event {

@@ -407,8 +407,8 @@ func TestSuspensionIsAGap(t *testing.T) {
 	}
 	a, _ := newAtSpeed(t, dir)
 	a.until(20 * time.Second)
-	asleep := a.rec.slept + 90*time.Second
-	a.rec.asleep = func() time.Duration { return asleep }
+	suspended := a.rec.slept + 90*time.Second
+	a.rec.suspended = func() time.Duration { return suspended }
 	a.until(2**soakChapter + 10*time.Second)
 	if err := a.rec.chapters.Close(a.now); err != nil {
 		t.Fatal(err)

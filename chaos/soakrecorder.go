@@ -41,7 +41,7 @@ const leastSleep = time.Second
 
 // noteSleep says of a second whether the machine was suspended in it.
 func (rec *recorder) noteSleep(s watch.Second) {
-	slept := rec.asleep() - rec.slept
+	slept := rec.suspended() - rec.slept
 	rec.slept += slept
 	if slept < leastSleep {
 		return

@@ -19,7 +19,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// A Coordinator is the side of the run. It implements chaos.Carrier, for one run. Close
+// A Coordinator is the side of the run. It implements chaos.RemoteLoad, for one run. Close
 // ends it, and with it the load of agents that still carry some.
 type Coordinator struct {
 	Want    int          // so many agents it waits for
@@ -36,7 +36,7 @@ type Coordinator struct {
 	watch    stopwatch
 	feeds    chan jetstream.Msg
 	feeding  jetstream.ConsumeContext
-	carried  chaos.Carried
+	spec     chaos.LoadSpec
 	quit     context.CancelFunc // of beating
 	beating  sync.WaitGroup
 
@@ -63,7 +63,7 @@ type joined struct {
 	ended  bool          // it has handed all over
 	number uint64        // of its last frame
 
-	// Of the goroutine that carries.
+	// Of the goroutine that runs it.
 	sum     hash.Hash
 	waiting []block // handed over, and not counted yet
 	blocks  []block // counted, and not recorded yet

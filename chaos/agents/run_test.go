@@ -93,7 +93,7 @@ func (g *ground) agent(name string) *Agent {
 
 // run runs the experiment.
 func (g *ground) run(ctx context.Context) (*result.Result, error) {
-	return chaos.Run(ctx, g.x, chaos.Options{Out: g.dir, Carrier: g.lead})
+	return chaos.Run(ctx, g.x, chaos.Options{Out: g.dir, Remote: g.lead})
 }
 
 // told waits until something is told.

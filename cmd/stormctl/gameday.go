@@ -120,9 +120,9 @@ func (o *gamedayOptions) hold(ctx context.Context, r *runner, file string) (exit
 	}
 	j.weak = nil // what cannot be decided is up to people
 
-	tokens, hand := console.NewTokens(), &chaos.Hand{}
+	tokens, control := console.NewTokens(), &chaos.Control{}
 	con := console.New(console.Config{
-		Experiment: j.x, Hand: hand, Length: j.x.Load.Length(), Tokens: tokens, Hosts: o.hosts, Secure: scheme == "https",
+		Experiment: j.x, Control: control, Length: j.x.Load.Length(), Tokens: tokens, Hosts: o.hosts, Secure: scheme == "https",
 		Touches: touched(ctx, j.x), Halt: func(why string) { halt(chaos.Stopped{Why: why}) },
 		Tell: func(line string) { shown.say(reports.Clean(line)) },
 	})
@@ -137,7 +137,7 @@ func (o *gamedayOptions) hold(ctx context.Context, r *runner, file string) (exit
 	defer stopServing()
 	tellTokens(shown.say, scheme+"://"+l.Addr().String(), tokens)
 
-	r.run = running(con, hand, r.run)
+	r.run = running(con, control, r.run)
 	code := r.runOne(ctx, shown, j)
 	if err := con.Close(); err != nil {
 		shown.say(errorText(fmt.Errorf("the journal is incomplete: %w", err)))
@@ -151,12 +151,12 @@ func (o *gamedayOptions) hold(ctx context.Context, r *runner, file string) (exit
 }
 
 // running is run with a console beside it.
-func running(con *console.Console, hand *chaos.Hand,
+func running(con *console.Console, control *chaos.Control,
 	run func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)) func(context.Context, *experiment.Experiment,
 	chaos.Options) (*result.Result, error) {
 	return func(ctx context.Context, x *experiment.Experiment, options chaos.Options) (*result.Result, error) {
 		watch := options.Watch
-		options.Hand, options.Begin = hand, con.Begin
+		options.Control, options.Begin = control, con.Begin
 		options.Watch = func(p chaos.Progress) {
 			con.Watch(p)
 			if watch != nil {
