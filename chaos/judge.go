@@ -92,5 +92,5 @@ func Verify(dir string) error {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
-	return result.Verify(dir, r.Chain)
+	return verifyChain(dir, r.Chain)
 }

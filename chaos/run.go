@@ -130,7 +130,7 @@ func finished(dir string, opts Options) (*result.Result, error) {
 		return nil, orRemoved(dir, err)
 	}
 	opts.Live.Rulings(r.Verdicts, true)
-	if r.Chain, err = result.Seal(dir); err != nil {
+	if r.Chain, err = seal(dir); err != nil {
 		r.Notes = append(r.Notes, "the run directory cannot be verified later: "+err.Error())
 	}
 	return r, nil

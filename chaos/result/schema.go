@@ -14,7 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/series"
 )
 
-//go:embed chain.go chapter.go event.go fault.go harness.go link.go matrix.go result.go route.go spread.go
+//go:embed chapter.go event.go fault.go harness.go link.go matrix.go result.go route.go spread.go
 var ownSource embed.FS
 
 // JSONSchema is the JSON Schema (draft 2020-12) of result.json: every field with its comment.
