@@ -148,7 +148,7 @@ func (s *summary) claims() {
 		if len(v.IDs) > 0 {
 			ids := joinIDs(v.IDs[:min(len(v.IDs), idsShown)])
 			if more := len(v.IDs) - idsShown; more > 0 {
-				ids += fmt.Sprintf(" and %d more in %s", more, File("json"))
+				ids += fmt.Sprintf(" and %d more in %s", more, result.File)
 			}
 			s.prose(label("requests"), labelWidth, ids)
 		}

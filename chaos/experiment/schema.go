@@ -118,7 +118,7 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p.Pattern = nameSyntax.String()
 		named("targets", "links")
 		p, _ = s.Properties.Get("reports")
-		p.Items.Enum = words(knownReports)
+		p.Items.Enum = words(ReportFormats)
 		p, _ = s.Properties.Get("chaos")
 		p.MaxItems = ptr(MaxEvents)
 	case reflect.TypeFor[Claim]():
