@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -17,16 +16,17 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/load"
 )
 
 // An Agent sends a part of one run's load.
 type Agent struct {
 	Join   Join
-	Member Member         // its Nonce is drawn
-	Allow  []netip.Prefix // where it may send, whatever a plan says
-	Dir    string         // where it keeps what it hands over, until the end
-	Say    func(string)   // of what happens, for people; it must not block
+	Member Member       // its Nonce is drawn
+	Allow  allow.List   // where it may send, whatever a plan says
+	Dir    string       // where it keeps what it hands over, until the end
+	Say    func(string) // of what happens, for people; it must not block
 
 	lease leases // the zero one is that of the constants
 
@@ -173,7 +173,7 @@ func (a *Agent) enter(ctx context.Context) error {
 		case !got.OK:
 			return Refused{"the run does not take it: " + got.Why}
 		}
-		a.Say(fmt.Sprintf("joined as %s; may send to %s", a.Member, prefixTexts(a.Allow)))
+		a.Say(fmt.Sprintf("joined as %s; may send to %s", a.Member, a.Allow))
 		return nil
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
@@ -29,7 +30,7 @@ type Limits struct {
 	StopIf   []Stop `yaml:"stop_if"` // Conditions that end the run early, everything healed.
 }
 
-func (l *Limits) Defaults() { l.Allow = []string{"127.0.0.0/8", "::1/128"} }
+func (l *Limits) Defaults() { l.Allow = slices.Clone(allow.Loopback) }
 
 // Stop ends the run when something has been worse than this for a while.
 // Exactly one condition is given: of a route, of a link, or of the harness.

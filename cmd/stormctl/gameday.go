@@ -212,9 +212,10 @@ func (o *gamedayOptions) open(ctx context.Context) (l net.Listener, scheme strin
 		}
 		config = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
-	addr, err := pageAddress(ctx, o.listen, config != nil || o.insecure)
+	addr, err := listenAddress(ctx, o.listen, config != nil || o.insecure, "127.0.0.1:9474",
+		"give --cert and --key, or --insecure if whoever is on the way may read the tokens")
 	if err != nil {
-		return nil, "", usageError{err}
+		return nil, "", usageError{fmt.Errorf("--listen %q: %w", o.listen, err)}
 	}
 	if l, err = new(net.ListenConfig).Listen(ctx, "tcp", addr); err != nil {
 		return nil, "", fmt.Errorf("serve the page: %w", err)
@@ -223,35 +224,4 @@ func (o *gamedayOptions) open(ctx context.Context) (l net.Listener, scheme strin
 		return l, "http", nil
 	}
 	return tls.NewListener(l, config), "https", nil
-}
-
-// pageAddress is the address to bind, as a number, so that what was checked is what
-// is bound.
-func pageAddress(ctx context.Context, addr string, safe bool) (string, error) {
-	fail := func(err error) (string, error) { return "", fmt.Errorf("--listen %q: %w", addr, err) }
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fail(errors.New("write it as host:port, like 127.0.0.1:9474"))
-	}
-	exposed := errors.New("it is not on loopback: give --cert and --key, or --insecure if whoever is on the way may read the tokens")
-	if host == "" {
-		if !safe {
-			return fail(exposed)
-		}
-		return addr, nil
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return fail(err)
-	}
-	best := ips[0]
-	for _, ip := range ips {
-		if !ip.Unmap().IsLoopback() && !safe {
-			return fail(exposed)
-		}
-		if ip.Unmap().Is4() && !best.Unmap().Is4() {
-			best = ip
-		}
-	}
-	return net.JoinHostPort(best.Unmap().String(), port), nil
 }
