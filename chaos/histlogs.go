@@ -13,6 +13,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/input"
@@ -77,6 +78,14 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		seen.times.Service = append(seen.times.Service, totals[name+serviceSuffix])
 	}
 	return seen, nil
+}
+
+// addTo puts the run over its length into a result.
+func (l *histLogs) addTo(r *result.Result, dir string) {
+	r.Dir, r.Series = dir, l.view
+	if l.why != nil {
+		r.Notes = append(r.Notes, "there is nothing to draw over time: "+l.why.Error())
+	}
 }
 
 // summed adds up the intervals of a link, where that is wanted, as they go by.

@@ -72,19 +72,8 @@ type recorder struct {
 	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
-// newRecorder makes the files. The first line of the timeline is on disk when
-// it returns.
-func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
-	relays map[string]proxy.Relay) (*recorder, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close() // the recorder has its own
-	return makeRecorder(root, h, warmup, schedule, shards, relays, nil)
-}
-
-// makeRecorder does the same, or opens the files of a soak that is resumed.
+// makeRecorder makes the files, or opens those of a soak that is resumed. The first line
+// of the timeline is on disk when it returns.
 func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
 	relays map[string]proxy.Relay, resumed *resumption) (rec *recorder, err error) {
 	dir := in.Name()

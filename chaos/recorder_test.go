@@ -320,3 +320,14 @@ func TestNothingIsOfferedAfterTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// newRecorder is makeRecorder in a folder.
+func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
+	relays map[string]proxy.Relay) (*recorder, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() // the recorder has its own
+	return makeRecorder(root, h, warmup, schedule, shards, relays, nil)
+}

@@ -156,14 +156,3 @@ func TestRunDirBehindOthersLink(t *testing.T) {
 		t.Errorf("made behind it: %v", there)
 	}
 }
-
-// rootOf opens a directory for the time of a test.
-func rootOf(t *testing.T, dir string) *os.Root {
-	t.Helper()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return root
-}

@@ -25,6 +25,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/load/watch"
 )
@@ -318,7 +319,7 @@ func TestSoakIsResumed(t *testing.T) {
 		fmt.Fprint(f, `{"half a l`) // and nothing is closed: that is a kill -9
 		f.Close()
 	}
-	r, err := resumptionOf(rootOf(t, dir))
+	r, err := resumptionOf(inputtest.Root(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (c *stopConditions) tick(t evidence.Tick) string {
 			c.bad[i] = 0
 		}
 		if need := int((stop.For + time.Second - 1) / time.Second); c.bad[i] >= max(need, 1) {
-			return fmt.Sprintf("limit: %s for %d s (in the last second %s)", past(stop), c.bad[i], figure)
+			return fmt.Sprintf("limit: %s for %d s (in the last second %s)", stop.Past(), c.bad[i], figure)
 		}
 	}
 	return ""
@@ -99,26 +99,4 @@ func (c *stopConditions) success(i int, t evidence.Tick) (bad bool, figure strin
 	says = ended > 0 || float64(t.Offered)*c.shares[i] >= hung
 	share := float64(ok) / float64(max(ended, 1))
 	return share < float64(stop.SuccessBelow), fmt.Sprintf("%d of %d requests that ended", ok, ended), says
-}
-
-// past is a condition that held.
-func past(stop experiment.Stop) string {
-	switch stop.Kind() {
-	case "success_below":
-		who := fmt.Sprintf("route %q", stop.Route)
-		if stop.Route == "" {
-			who = "all routes"
-		}
-		return fmt.Sprintf("success of %s was below %s", who, stop.SuccessBelow)
-	case "errors_above":
-		return fmt.Sprintf("errors of link %q were above %s", stop.Link, stop.ErrorsAbove)
-	case "p99_above":
-		return fmt.Sprintf("p99 of link %q was above %s", stop.Link, stop.P99Above)
-	case "in_flight_above":
-		return fmt.Sprintf("more than %d exchanges of link %q were in flight", stop.InFlightAbove, stop.Link)
-	case "send_lag_above":
-		return fmt.Sprintf("p99 of the send lag was above %s", stop.SendLagAbove)
-	default:
-		return fmt.Sprintf("the harness used more than %v cores", stop.CPUAbove)
-	}
 }

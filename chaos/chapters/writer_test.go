@@ -10,6 +10,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -45,7 +46,7 @@ func newModel(t *testing.T, plan Plan) *model {
 		Links: []evidence.Link{{Name: "bank", From: "a", To: "b"}}}
 	m.sampleWriter = evidence.NewSamples(h.Routes, 1)
 	var err error
-	m.w, err = New(Config{Root: rootOf(t, m.dir), Header: h, Plan: plan, Most: evidence.Most, Settle: 4 * time.Second, First: 1,
+	m.w, err = New(Config{Root: inputtest.Root(t, m.dir), Header: h, Plan: plan, Most: evidence.Most, Settle: 4 * time.Second, First: 1,
 		Schedule: arrivals.Constant(50, plan.End),
 		Offered:  func(from, to time.Duration) uint64 { return uint64((to - from).Seconds() * 50) },
 		Faults: func(from, to time.Duration) (all []evidence.Injection) {
@@ -139,7 +140,7 @@ func TestRequestsBelongToTheirChapter(t *testing.T) {
 	seen := map[uint64]int{}
 	for k, c := range m.closed {
 		if k == 2 {
-			if err := evidence.Pack(rootOf(t, c.Dir)); err != nil {
+			if err := evidence.Pack(inputtest.Root(t, c.Dir)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,18 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-)
 
-// rootOf opens a directory for the time of a test.
-func rootOf(t *testing.T, dir string) *os.Root {
-	t.Helper()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return root
-}
+	"github.com/stormctl/stormctl/load/input/inputtest"
+)
 
 // What is written, compressed or gone on with is in the directory that was opened, and
 // no link that stands in it is followed: not into another file, nor to a folder of it.
@@ -35,7 +26,7 @@ func TestChaptersFollowNoLink(t *testing.T) {
 			if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(filepath.Join(dir, "inside"), 0o700)); err != nil {
 				t.Fatal(err)
 			}
-			root := rootOf(t, dir)
+			root := inputtest.Root(t, dir)
 			if attack == nil {
 				if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(theirs, dir)); err != nil {
 					t.Fatal(err)
@@ -81,7 +72,7 @@ func TestPackFollowsNoLink(t *testing.T) {
 			if err := errors.Join(os.WriteFile(theirs, []byte("secret\n"), 0o600), attack(dir, theirs)); err != nil {
 				t.Fatal(err)
 			}
-			if err := Pack(rootOf(t, dir)); err == nil {
+			if err := Pack(inputtest.Root(t, dir)); err == nil {
 				t.Error("it was compressed")
 			}
 			if text, err := os.ReadFile(theirs); err != nil || string(text) != "secret\n" {
@@ -91,7 +82,7 @@ func TestPackFollowsNoLink(t *testing.T) {
 	}
 	dir, theirs := summed(t, 1, 3, true), filepath.Join(t.TempDir(), "theirs")
 	beside := filepath.Join(dir, SamplesFile) + packedSuffix + ".new" // left over, or planted
-	if err := errors.Join(os.WriteFile(theirs, []byte("theirs"), 0o600), os.Symlink(theirs, beside), Pack(rootOf(t, dir))); err != nil {
+	if err := errors.Join(os.WriteFile(theirs, []byte("theirs"), 0o600), os.Symlink(theirs, beside), Pack(inputtest.Root(t, dir))); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(theirs); err != nil || string(text) != "theirs" {
@@ -113,7 +104,7 @@ func TestNoLinkIsGoneOnWith(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := rootOf(t, dir)
+	root := inputtest.Root(t, dir)
 	for _, name := range []string{"a", "b", "c", "d"} {
 		if f, _, err := OpenWhole(root, name); err == nil {
 			f.Close()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // Whatever is removed, repeated or exchanged in a timeline in front of its end is noticed,
@@ -47,7 +49,7 @@ func TestTimelineThatIsGoneOnWith(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Join(rows[:len(rows)-1], "")+`{"half a l`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tl, err := AppendTimeline(rootOf(t, dir), TimelineFile)
+	tl, err := AppendTimeline(inputtest.Root(t, dir), TimelineFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,19 +211,6 @@ func ofOrdered(ordered []time.Duration, q float64) time.Duration {
 	return ordered[min(max(rank, 1), len(ordered))-1]
 }
 
-// bound rules on a measured time that must not exceed limit: over it by more
-// than the noise is refuted, over it by less cannot be told.
-func bound(value, limit, noise time.Duration) Ruling {
-	switch {
-	case value <= limit:
-		return Held
-	case value > limit+noise:
-		return Refuted
-	default:
-		return Inconclusive
-	}
-}
-
 // short prints a duration for people: 212 ms, 2.01 s.
 func short(d time.Duration) string {
 	switch {

@@ -73,17 +73,6 @@ func TestPercentile(t *testing.T) {
 	}
 }
 
-func TestBound(t *testing.T) {
-	for _, c := range []struct {
-		value time.Duration
-		want  Ruling
-	}{{99, Held}, {100, Held}, {101, Inconclusive}, {110, Inconclusive}, {111, Refuted}} {
-		if got := bound(c.value, 100, 10); got != c.want {
-			t.Errorf("%d against 100 with noise 10: got %s, want %s", c.value, got, c.want)
-		}
-	}
-}
-
 // 400 samples over two seconds, of which the host stalled in the second: those
 // that touch it are left out, unless too little would remain.
 func TestCalmly(t *testing.T) {
