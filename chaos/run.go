@@ -201,7 +201,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		plan.Values = rec.keepValue
 	}
 	rec.live = opts.Live
-	rec.live.Begin(liveStart(x, begins))
+	rec.live.Begin(exportStart(x, begins))
 	rec.splitSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)

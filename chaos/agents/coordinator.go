@@ -20,7 +20,7 @@ import (
 )
 
 // A Coordinator is the side of the run. It implements chaos.RemoteLoad, for one run. Close
-// ends it, and with it the load of agents that still carry some.
+// ends it, and with it the load of agents that still send some.
 type Coordinator struct {
 	Want    int          // so many agents it waits for
 	Version string       // that agents must have too
@@ -210,15 +210,15 @@ func (c *Coordinator) askClocks(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for _, a := range c.all() {
-			if c.carries(a) {
+			if c.sends(a) {
 				c.askClock(a, 1)
 			}
 		}
 	}
 }
 
-// carries reports whether an agent is there and has not ended.
-func (c *Coordinator) carries(a *joined) bool {
+// sends reports whether an agent is there and has not ended.
+func (c *Coordinator) sends(a *joined) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return a.why == "" && !a.ended

@@ -21,11 +21,11 @@ func (c *Coordinator) Shards() int { return c.Want }
 // them all begin at one time.
 func (c *Coordinator) Ready(ctx context.Context, l chaos.LoadSpec) (begin time.Time, notes []string, err error) {
 	c.spec = l
-	if err := c.gather(ctx); err != nil {
+	if err := c.awaitAgents(ctx); err != nil {
 		return begin, nil, err
 	}
 	agents := c.all()
-	if err := c.deal(agents, l); err != nil {
+	if err := c.assign(agents, l); err != nil {
 		return begin, nil, err
 	}
 	var asking sync.WaitGroup
@@ -57,8 +57,8 @@ func (c *Coordinator) Ready(ctx context.Context, l chaos.LoadSpec) (begin time.T
 	return c.watch.at(at), notes, nil
 }
 
-// gather waits until all agents are there.
-func (c *Coordinator) gather(ctx context.Context) error {
+// awaitAgents waits until all agents are there.
+func (c *Coordinator) awaitAgents(ctx context.Context) error {
 	for said := -1; ; {
 		c.mu.Lock()
 		n := len(c.agents)
@@ -87,8 +87,8 @@ func (c *Coordinator) gather(ctx context.Context) error {
 	}
 }
 
-// deal gives each agent its part of a load.
-func (c *Coordinator) deal(agents []*joined, l chaos.LoadSpec) error {
+// assign gives each agent its part of a load.
+func (c *Coordinator) assign(agents []*joined, l chaos.LoadSpec) error {
 	of := 0
 	for _, a := range agents {
 		of += a.Loops

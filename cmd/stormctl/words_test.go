@@ -69,6 +69,7 @@ var retiredNames = []struct {
 	{"door", "listener, or probe", straight},
 	{"edge", "tlsBridge", []string{"chaos/proxy"}},
 	{"foul", "breach", []string{"chaos/proxy"}},
+	{"carry", "send", []string{"chaos/agents"}},
 	{"behind", "exchanges", []string{"chaos/evidence", "chaos/series", "chaos/result"}},
 	{"front", "samples", []string{"chaos/evidence", "chaos/series", "chaos/judge", "chaos/result"}},
 	{"gather", "coalesce", []string{"load"}},
