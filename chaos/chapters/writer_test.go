@@ -262,3 +262,11 @@ func TestTheLastPieceOfASecondIsCounted(t *testing.T) {
 		}
 	}
 }
+
+// Late is how many records there were of requests whose chapters were closed. They are
+// in none.
+func (w *Writer) Late() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.late
+}
