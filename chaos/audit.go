@@ -21,10 +21,10 @@ const mostAudit = 256 << 20
 
 // auditDuring asks for the numbers that are asked for while there is load, until ctx
 // is done or what it returns is called, which then waits.
-func (d *drive) auditDuring(ctx context.Context) (stop func()) {
+func (r *runner) auditDuring(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	for _, a := range d.x.Load.Audit {
+	for _, a := range r.x.Load.Audit {
 		if a.Every <= 0 {
 			continue
 		}
@@ -37,12 +37,12 @@ func (d *drive) auditDuring(ctx context.Context) (stop func()) {
 					return
 				case <-tick.C:
 				}
-				if time.Since(d.start) < 0 {
+				if time.Since(r.start) < 0 {
 					continue // it is the warm-up
 				}
-				if at, found := d.ask(ctx, a); ctx.Err() == nil {
+				if at, found := r.ask(ctx, a); ctx.Err() == nil {
 					found.During = true
-					d.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAudit, Audit: found})
+					r.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAudit, Audit: found})
 				}
 			}
 		})
@@ -55,32 +55,32 @@ func (d *drive) auditDuring(ctx context.Context) (stop func()) {
 
 // auditEnd waits for things to settle, and asks what is there. Where a run is stopped,
 // it is asked no more.
-func (d *drive) auditEnd(ctx context.Context) {
-	l := d.x.Load
+func (r *runner) auditEnd(ctx context.Context) {
+	l := r.x.Load
 	if l.Settle > 0 && ctx.Err() == nil {
-		d.phase("settling", fmt.Sprintf("the load has ended: %s for things to settle", l.Settle))
+		r.phase("settling", fmt.Sprintf("the load has ended: %s for things to settle", l.Settle))
 		select {
 		case <-ctx.Done():
 		case <-time.After(l.Settle):
 		}
 	}
 	if len(l.Audit) > 0 && ctx.Err() == nil {
-		d.phase("audit", "what is there in the end is asked for")
+		r.phase("audit", "what is there in the end is asked for")
 	}
 	for _, a := range l.Audit {
 		if ctx.Err() != nil {
-			d.add(evidence.Event{Kind: evidence.KindAudit, Audit: &evidence.Audit{Name: a.Name, Why: "the run was stopped before it was asked"}})
+			r.add(evidence.Event{Kind: evidence.KindAudit, Audit: &evidence.Audit{Name: a.Name, Why: "the run was stopped before it was asked"}})
 			continue
 		}
-		at, found := d.askUntilWell(ctx, a)
+		at, found := r.askUntilWell(ctx, a)
 		if a.IDs != "" {
-			if err := evidence.WriteAudit(d.rec.root, found); err != nil {
+			if err := evidence.WriteAudit(r.rec.root, found); err != nil {
 				found.Whole, found.Why = false, err.Error()
 			}
 		}
-		d.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAudit, Audit: found})
+		r.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAudit, Audit: found})
 		if !found.Whole {
-			d.progress.event(fmt.Sprintf("audit %s: %s", a.Name, found.Why))
+			r.progress.event(fmt.Sprintf("audit %s: %s", a.Name, found.Why))
 		}
 	}
 }
@@ -91,9 +91,9 @@ const askAgain = 500 * time.Millisecond
 // askUntilWell asks an audit, and for as long as its timeout is asks it again where no
 // answer came, or one that says that the target is not well yet: it may be slow to come
 // back from a fault.
-func (d *drive) askUntilWell(ctx context.Context, a experiment.Audit) (at time.Duration, found *evidence.Audit) {
+func (r *runner) askUntilWell(ctx context.Context, a experiment.Audit) (at time.Duration, found *evidence.Audit) {
 	for began := time.Now(); ; {
-		at, found = d.ask(ctx, a)
+		at, found = r.ask(ctx, a)
 		unwell := !found.Whole && (found.Status == 0 || found.Status >= 500)
 		if !unwell || time.Since(began)+askAgain > a.Timeout {
 			return at, found
@@ -107,27 +107,27 @@ func (d *drive) askUntilWell(ctx context.Context, a experiment.Audit) (at time.D
 }
 
 // ask asks one audit; at is when.
-func (d *drive) ask(ctx context.Context, a experiment.Audit) (at time.Duration, found *evidence.Audit) {
+func (r *runner) ask(ctx context.Context, a experiment.Audit) (at time.Duration, found *evidence.Audit) {
 	began := time.Now()
 	found = &evidence.Audit{Name: a.Name, To: a.To}
-	body, err := d.fetch(ctx, a, found)
+	body, err := r.fetch(ctx, a, found)
 	if err == nil {
-		err = takeAudit(found, a, body, d.plan.Run)
+		err = takeAudit(found, a, body, r.plan.Run)
 	}
 	found.Whole, found.Took = err == nil, evidence.Seconds(time.Since(began))
 	if err != nil {
 		found.Why = err.Error()
-		if d.rec.mask != nil {
-			found.Why = d.rec.mask(found.Why)
+		if r.rec.mask != nil {
+			found.Why = r.rec.mask(found.Why)
 		}
 	}
-	return max(0, began.Sub(d.start)), found
+	return max(0, began.Sub(r.start)), found
 }
 
-func (d *drive) fetch(ctx context.Context, a experiment.Audit, found *evidence.Audit) ([]byte, error) {
+func (r *runner) fetch(ctx context.Context, a experiment.Audit, found *evidence.Audit) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
 	defer cancel()
-	base, client := d.bed.Client(a.To)
+	base, client := r.bed.Client(a.To)
 	defer client.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+a.Get, nil)
 	if err != nil {

@@ -79,7 +79,7 @@ func newSum(x *experiment.Experiment, lines []int) chapters.Sum {
 			v.Line = lines[i]
 		}
 		sum.Claims = append(sum.Claims, v)
-		sum.Grows = append(sum.Grows, c.Judge())
+		sum.Growth = append(sum.Growth, c.Judge())
 	}
 	return sum
 }
@@ -180,7 +180,7 @@ func (j *chapterJudge) judge(dir string) (*result.Result, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	calmDown(cmd.Process.Pid)
+	lowerPriority(cmd.Process.Pid)
 	waitErr := cmd.Wait()
 	var r result.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {

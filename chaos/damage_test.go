@@ -46,7 +46,7 @@ func TestDamagedRunsAreNotRuledOn(t *testing.T) {
 	for seed := range *damages {
 		rng := rand.New(rand.NewPCG(uint64(seed), 0))
 		dir := dirs[seed%len(dirs)]
-		file := []string{evidence.FrontFile, evidence.BehindFile("bank")}[rng.IntN(2)]
+		file := []string{evidence.SamplesFile, evidence.ExchangesFile("bank")}[rng.IntN(2)]
 		path := filepath.Join(dir, file)
 		whole, err := os.ReadFile(path)
 		if err != nil {
@@ -130,7 +130,7 @@ claims:%s`, rate, seconds, dataClaims), 0o600))
 	length := time.Duration(seconds) * time.Second
 	tl.Add(evidence.Event{Kind: evidence.KindStart, Start: &evidence.Header{Name: "data", Load: at(length), Routes: routes, Keys: 3, Access: []evidence.Access{
 		{Route: "reprice", To: "shop", Data: "price", Writes: true}, {Route: "look", To: "shop", Data: "price"}, {Route: "order", To: "shop", Data: "order", Writes: true}}}})
-	front, err := evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), routes, 1, 0)
+	sampleWriter, err := evidence.CreateSamples(filepath.Join(dir, evidence.SamplesFile), routes, 1, 0)
 	must(err)
 	values, err := evidence.CreateValues(filepath.Join(dir, evidence.ValuesFile), 1, 0)
 	must(err)
@@ -156,17 +156,17 @@ claims:%s`, rate, seconds, dataClaims), 0o600))
 					fewer = append(fewer, id)
 				}
 			}
-			front.Record(0, sample)
+			sampleWriter.Record(0, sample)
 			values.Keep(0, key, value)
 			values.Record(0, id)
 			counts := tick.Routes[routes[i%3]]
 			counts[load.OK]++
 			tick.Routes[routes[i%3]] = counts
 		}
-		front.Flush(nil)
+		sampleWriter.Flush(nil)
 		values.Flush()
 		extent := values.Extent()
-		tick.Extent, tick.Values = front.Extent(), &extent
+		tick.Extent, tick.Values = sampleWriter.Extent(), &extent
 		end := at(time.Duration(s+1) * time.Second)
 		for _, agent := range []string{"eu", "us"} {
 			tl.Add(evidence.Event{At: end, Kind: evidence.KindAgent, Agent: agent, Tick: &evidence.Tick{Cores: 2, HiccupMax: at(time.Millisecond)}})
@@ -182,7 +182,7 @@ claims:%s`, rate, seconds, dataClaims), 0o600))
 		tl.Add(evidence.Event{At: at(length + time.Second), Kind: evidence.KindAudit, Audit: audit})
 	}
 	tl.Add(evidence.Event{At: at(length), Kind: evidence.KindEnd})
-	for _, err := range []error{front.Close(), values.Close(), tl.Close()} {
+	for _, err := range []error{sampleWriter.Close(), values.Close(), tl.Close()} {
 		must(err)
 	}
 	return dir
@@ -207,7 +207,7 @@ func TestDamagedDataIsNotRuledOn(t *testing.T) {
 		}
 		dirs = append(dirs, dir)
 	}
-	files := []string{evidence.FrontFile, evidence.ValuesFile, evidence.TimelineFile, evidence.AuditFile("orders"), evidence.AuditFile("fewer")}
+	files := []string{evidence.SamplesFile, evidence.ValuesFile, evidence.TimelineFile, evidence.AuditFile("orders"), evidence.AuditFile("fewer")}
 	for seed := range *damages {
 		rng := rand.New(rand.NewPCG(uint64(seed), 1))
 		dir, file := dirs[seed%len(dirs)], files[rng.IntN(len(files))]

@@ -28,7 +28,7 @@ func TestExtremeNumbersOfOthers(t *testing.T) {
 	for seed := range 4 * *damages {
 		rng := rand.New(rand.NewPCG(uint64(seed), 5))
 		dir := []string{plain, data}[seed%2]
-		file := []string{evidence.TimelineFile, evidence.TimelineFile, evidence.FrontFile, evidence.ValuesFile}[rng.IntN(4)]
+		file := []string{evidence.TimelineFile, evidence.TimelineFile, evidence.SamplesFile, evidence.ValuesFile}[rng.IntN(4)]
 		path := filepath.Join(dir, file)
 		whole, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/series"
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/input"
@@ -23,12 +24,12 @@ type histLogs struct {
 	times *hist.Set                  // of the whole run, routes in their order; what it had not come to is nil
 	view  *series.View               // nil if there were no seconds, or for why
 	links map[string]*hist.Histogram // how long exchanges took, of a soak; nil otherwise
-	why   error                      // a log of a link cannot be read, or one is in disorder; without the front's there is no result
+	why   error                      // a log of a link cannot be read, or one is in disorder; without the routes' there is no result
 }
 
 // readLogs reads each log once, in memory that does not grow with them.
 func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLogs, error) {
-	path := filepath.Join(dir, frontLog)
+	path := filepath.Join(dir, routeLog)
 	file, err := openLog(path)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 	defer file.Close()
 	log, totals := hist.NewLogReader(file), map[string]*hist.Histogram{}
 	var failed error
-	front := func(yield func(*hist.Interval, error) bool) {
+	routes := func(yield func(*hist.Interval, error) bool) {
 		for i, err := range log.Intervals() {
 			if err == nil {
 				if totals[i.Tag] == nil {
@@ -60,13 +61,13 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 	seen.view, seen.why = series.Build(series.Source{
 		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: faults, Gaps: run.Gaps, End: run.End,
 		Proofs: proofs(run, verdicts),
-		Ticks:  ticks(run), Unwell: run.Unwell, Front: front,
-		Behind: func(link string) iter.Seq2[*hist.Interval, error] {
+		Ticks:  ticks(run), Unwell: run.Unwell, RouteTimes: routes,
+		LinkTimes: func(link string) iter.Seq2[*hist.Interval, error] {
 			return seen.summed(link, intervals(filepath.Join(dir, linkLog(link))))
 		},
 	})
 	if failed == nil {
-		front(func(*hist.Interval, error) bool { return true }) // the rest, where series end before it
+		routes(func(*hist.Interval, error) bool { return true }) // the rest, where series end before it
 	}
 	if failed != nil {
 		return nil, failed
@@ -77,6 +78,14 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		seen.times.Service = append(seen.times.Service, totals[name+serviceSuffix])
 	}
 	return seen, nil
+}
+
+// addTo puts the run over its length into a result.
+func (l *histLogs) addTo(r *result.Result, dir string) {
+	r.Dir, r.Series = dir, l.view
+	if l.why != nil {
+		r.Notes = append(r.Notes, "there is nothing to draw over time: "+l.why.Error())
+	}
 }
 
 // summed adds up the intervals of a link, where that is wanted, as they go by.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load/input"
 )
@@ -48,16 +49,9 @@ func judgeDir(dir string, set []string, goesOn bool) (*result.Result, error) {
 
 // judgeRecords rules on the records of a run, or of a chapter.
 func judgeRecords(dir string, set []string) (*result.Result, error) {
-	run, err := evidence.Read(dir)
+	run, x, err := readRun(dir, set)
 	if err != nil {
 		return nil, err
-	}
-	x, err := readExperiment(dir, set)
-	if err != nil {
-		return nil, err
-	}
-	if claimsReplaced(set) {
-		run.ClaimLines = nil // they are other claims, which no line of the file has
 	}
 	verdicts := result.Verdicts(x, run)
 	seen, err := readLogs(dir, run, verdicts)
@@ -65,11 +59,25 @@ func judgeRecords(dir string, set []string) (*result.Result, error) {
 		return nil, err
 	}
 	r := result.Of(x, run, verdicts, seen.times)
-	r.Dir, r.Series = dir, seen.view
-	if seen.why != nil {
-		r.Notes = append(r.Notes, "there is nothing to draw over time: "+seen.why.Error())
-	}
+	seen.addTo(r, dir)
 	return r, nil
+}
+
+// readRun reads what a run directory has of a run, and its experiment with claims as
+// set says.
+func readRun(dir string, set []string) (*evidence.Run, *experiment.Experiment, error) {
+	run, err := evidence.Read(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := readExperiment(dir, set)
+	if err != nil {
+		return nil, nil, err
+	}
+	if claimsReplaced(set) {
+		run.ClaimLines = nil // they are other claims, which no line of the file has
+	}
+	return run, x, nil
 }
 
 // ErrNotSealed says that a run directory has no result, with which the chain over its
@@ -92,5 +100,5 @@ func Verify(dir string) error {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
-	return result.Verify(dir, r.Chain)
+	return verifyChain(dir, r.Chain)
 }

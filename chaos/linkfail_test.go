@@ -23,7 +23,7 @@ func (f failing) Failed() (<-chan struct{}, func() error) {
 func TestFailedLinkEndsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancelCause(t.Context())
-		d := &drive{stop: stop}
+		d := &runner{stop: stop}
 		sound, broken := failing{failed: make(chan struct{})}, failing{failed: make(chan struct{})}
 		links := d.watchLinks(ctx, map[string]proxy.Relay{"payments": broken, "stock": sound, "http": failing{}})
 		synctest.Wait()

@@ -13,7 +13,7 @@ type linkRecorder struct {
 	batch []evidence.Exchange
 	spare []evidence.Exchange
 
-	file   *evidence.BehindWriter
+	file   *evidence.ExchangeWriter
 	hist   *hist.Histogram
 	log    *hist.LogFile
 	errors uint64 // since the last tick
@@ -59,7 +59,7 @@ func (l *linkRecorder) flush() []evidence.Exchange {
 
 // lost is how many records could not be kept so far.
 func (rec *recorder) lost() uint64 {
-	lost := rec.front.Lost()
+	lost := rec.samples.Lost()
 	if rec.values != nil {
 		lost += rec.values.Lost()
 	}

@@ -167,7 +167,7 @@ func blocks(dir string, run *evidence.Run) ([]compare.Route, error) {
 			b.OK += outcomes[load.OK]
 		}
 	}
-	for i, err := range intervals(filepath.Join(dir, frontLog)) { // what is left of a line that a kill cut short is left out
+	for i, err := range intervals(filepath.Join(dir, routeLog)) { // what is left of a line that a kill cut short is left out
 		if err != nil {
 			return nil, err
 		}
@@ -179,7 +179,7 @@ func blocks(dir string, run *evidence.Run) ([]compare.Route, error) {
 			b.Times = hist.New()
 		}
 		if err := i.AddTo(b.Times); err != nil {
-			return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, frontLog), err)
+			return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, routeLog), err)
 		}
 	}
 	return routes, nil

@@ -66,7 +66,7 @@ claims:
 // what ends after the load is in the last block.
 func TestBlocks(t *testing.T) {
 	dir := t.TempDir()
-	f, err := os.Create(filepath.Join(dir, frontLog))
+	f, err := os.Create(filepath.Join(dir, routeLog))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestBlocks(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	torn, err := os.OpenFile(filepath.Join(dir, frontLog), os.O_APPEND|os.O_WRONLY, 0)
+	torn, err := os.OpenFile(filepath.Join(dir, routeLog), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

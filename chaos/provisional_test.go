@@ -86,7 +86,7 @@ func TestGateSeesWhatIsOnDisk(t *testing.T) {
 	if rec.memory.Take() != nil {
 		t.Error("it is remembered for ever")
 	}
-	if again, err := rec.observed(); err != nil || len(again.Front) != len(want.Front) {
+	if again, err := rec.observed(); err != nil || len(again.Samples) != len(want.Samples) {
 		t.Errorf("from disk after that: %v", err)
 	}
 }
@@ -94,7 +94,7 @@ func TestGateSeesWhatIsOnDisk(t *testing.T) {
 // What is too much to remember is read back.
 func TestGateRemembersSoMuch(t *testing.T) {
 	for n, kept := range map[int]bool{3: true, 4: false} {
-		w, err := evidence.CreateFront(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 1, 0)
+		w, err := evidence.CreateSamples(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestGateRemembersSoMuch(t *testing.T) {
 			w.Record(0, load.Sample{})
 			w.Flush(m)
 		}
-		if run := m.Take(); (run != nil) != kept || kept && len(run.Front) != n {
+		if run := m.Take(); (run != nil) != kept || kept && len(run.Samples) != n {
 			t.Errorf("of %d samples it keeps %v", n, run)
 		}
 		if err := w.Close(); err != nil {
@@ -232,7 +232,7 @@ func BenchmarkGate(b *testing.B) {
 				rec := filled(b, 600_000, from == "memory")
 				b.StartTimer()
 				run, err := rec.observed()
-				if err != nil || len(run.Front) != 600_000 {
+				if err != nil || len(run.Samples) != 600_000 {
 					b.Fatal(err)
 				}
 				claim.Ready(run, 10*time.Second)

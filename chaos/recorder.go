@@ -50,17 +50,17 @@ type recorder struct {
 	warmed   uint64           // arrivals that are the warm-up's: those up to this number
 	chapters *chapters.Writer // the records' files of a soak; nil of a run that is judged whole
 	seconds  *rollup.Writer   // and its seconds and histogram logs
-	front    *evidence.FrontWriter
+	samples  *evidence.SampleWriter
 	values   *evidence.ValueWriter // nil without data
 	access   []bool                // which of header.Routes have to do with data; nil without data
-	frontLog *hist.LogFile
+	routeLog *hist.LogFile
 	links    map[string]*linkRecorder
 
 	start time.Time
 	from  time.Duration // where the clock was when a soak was resumed; 0 otherwise
 
-	asleep func() time.Duration // for how long the machine was suspended since it was booted, until now
-	slept  time.Duration        // the same, by the last second
+	suspended func() time.Duration // for how long the machine was suspended since it was booted, until now
+	slept     time.Duration        // the same, by the last second
 
 	until  atomic.Int64        // when arrivals ended, where that is known to be before the schedule does; 0 is not
 	mask   func(string) string // of texts; nil leaves them as they are
@@ -74,24 +74,13 @@ type recorder struct {
 	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
-// newRecorder makes the files. The first line of the timeline is on disk when
-// it returns.
-func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
-	relays map[string]proxy.Relay) (*recorder, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close() // the recorder has its own
-	return makeRecorder(root, h, warmup, schedule, shards, relays, nil)
-}
-
-// makeRecorder does the same, or opens the files of a soak that is resumed.
+// makeRecorder makes the files, or opens those of a soak that is resumed. The first line
+// of the timeline is on disk when it returns.
 func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
 	relays map[string]proxy.Relay, resumed *resumption) (rec *recorder, err error) {
 	dir := in.Name()
 	rec = &recorder{dir: dir, header: h, warmup: warmup, schedule: schedule, links: map[string]*linkRecorder{},
-		asleep: asleep, slept: asleep()}
+		suspended: suspended, slept: suspended()}
 	if rec.root, err = in.OpenRoot("."); err != nil {
 		return rec, err
 	}
@@ -119,19 +108,19 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 		return rec, err
 	}
 	if h.Soak {
-		rec.front = evidence.NewFront(h.Routes, shards)
-	} else if rec.front, err = made(rec.root, evidence.FrontFile, func(f *os.File) (*evidence.FrontWriter, error) {
-		return evidence.FrontIn(f, h.Routes, shards, evidence.Most)
+		rec.samples = evidence.NewSamples(h.Routes, shards)
+	} else if rec.samples, err = made(rec.root, evidence.SamplesFile, func(f *os.File) (*evidence.SampleWriter, error) {
+		return evidence.SamplesIn(f, h.Routes, shards, evidence.Most)
 	}); err != nil {
 		return rec, err
 	}
-	if err = rec.tellAccess(shards); err != nil {
+	if err = rec.openValues(shards); err != nil {
 		return rec, err
 	}
 	if h.Soak {
 		rec.seconds, err = rollup.New(rollup.Config{Root: rec.root, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
 	} else {
-		rec.frontLog, err = createLog(rec.root, frontLog, h.Started)
+		rec.routeLog, err = createLog(rec.root, routeLog, h.Started)
 	}
 	if err != nil {
 		return rec, err
@@ -145,8 +134,8 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 		if h.Soak {
 			continue
 		}
-		if l.file, err = made(rec.root, evidence.BehindFile(name), func(f *os.File) (*evidence.BehindWriter, error) {
-			return evidence.BehindIn(f, evidence.Most)
+		if l.file, err = made(rec.root, evidence.ExchangesFile(name), func(f *os.File) (*evidence.ExchangeWriter, error) {
+			return evidence.ExchangesIn(f, evidence.Most)
 		}); err != nil {
 			return rec, err
 		}
@@ -207,9 +196,9 @@ func (rec *recorder) observed() (*evidence.Run, error) {
 
 // observe records what is no warm-up.
 func (rec *recorder) observe(i int, s load.Sample) {
-	s = rec.inRow(s)
+	s = rec.withRow(s)
 	rec.watch.Tally.Observe(i, s)
-	rec.front.Record(i, s)
+	rec.samples.Record(i, s)
 	if rec.access != nil && rec.access[s.Route] && s.Outcome != load.Unsent {
 		rec.values.Record(i, s.ID)
 	}
@@ -218,7 +207,7 @@ func (rec *recorder) observe(i int, s load.Sample) {
 // observer is what the load gives its samples to. It is on the event loops' hot
 // path.
 func (rec *recorder) observer() load.Observe {
-	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.inRow(s)) }, rec.observe)
+	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.withRow(s)) }, rec.observe)
 }
 
 // begin starts writing; onTick is told of every second, those of the warm-up
@@ -234,7 +223,7 @@ func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at ti
 
 // failure is why a file cannot be written; nil if all can.
 func (rec *recorder) failure() error {
-	errs := []error{rec.timeline.Err(), rec.front.Err(), rec.frontLog.Err()}
+	errs := []error{rec.timeline.Err(), rec.samples.Err(), rec.routeLog.Err()}
 	if rec.values != nil {
 		errs = append(errs, rec.values.Err())
 	}
@@ -266,9 +255,9 @@ func (rec *recorder) tellFailure() {
 // flush writes the records that have come since the last one.
 func (rec *recorder) flush() {
 	if rec.chapters != nil {
-		rec.front.Drain(rec.memory, rec.chapters.Sample)
+		rec.samples.Drain(rec.memory, rec.chapters.Sample)
 	} else {
-		rec.front.Flush(rec.memory)
+		rec.samples.Flush(rec.memory)
 	}
 	if rec.values != nil {
 		rec.values.Flush()
@@ -305,16 +294,16 @@ func (rec *recorder) second(s watch.Second) {
 
 // tick is what ended in a second, and how the harness did.
 func (rec *recorder) tick(s watch.Second) evidence.Tick {
-	front, host := s.Interval.Times, s.Host
-	lag, all := front.Lag.Summary(), front.AllResponse().Summary()
+	times, host := s.Interval.Times, s.Host
+	lag, all := times.Lag.Summary(), times.AllResponse().Summary()
 	t := evidence.Tick{
 		Offered: rec.offered(s.From, s.At), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
-		LateP99:   evidence.Seconds(front.Late.Quantile(0.99)),
+		LateP99:   evidence.Seconds(times.Late.Quantile(0.99)),
 		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
 		Runnable: max(0, host.Runnable),
-		Extent:   rec.front.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
+		Extent:   rec.samples.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
 	if rec.values != nil {
 		extent := rec.values.Extent()
@@ -384,7 +373,7 @@ func (rec *recorder) offered(from, to time.Duration) uint64 {
 
 // writeLogs appends a second to the histogram logs.
 func (rec *recorder) writeLogs(s watch.Second) {
-	rec.frontLog.Write(s.From, s.At, rec.frontTagged(s)...)
+	rec.routeLog.Write(s.From, s.At, rec.routeTagged(s)...)
 	for name, l := range rec.links {
 		l.log.Write(s.From, s.At, seen(name, l.hist)...)
 		l.hist.Reset()
@@ -392,12 +381,12 @@ func (rec *recorder) writeLogs(s watch.Second) {
 }
 
 // frontTagged is what callers saw in a second.
-func (rec *recorder) frontTagged(s watch.Second) []hist.Tagged {
-	front := s.Interval.Times
-	tagged := []hist.Tagged{{Tag: lagTag, Histogram: front.Lag}}
+func (rec *recorder) routeTagged(s watch.Second) []hist.Tagged {
+	times := s.Interval.Times
+	tagged := []hist.Tagged{{Tag: lagTag, Histogram: times.Lag}}
 	for i, name := range rec.header.Routes {
-		tagged = append(tagged, seen(name, front.Response[i])...)
-		tagged = append(tagged, seen(name+serviceSuffix, front.Service[i])...)
+		tagged = append(tagged, seen(name, times.Response[i])...)
+		tagged = append(tagged, seen(name+serviceSuffix, times.Service[i])...)
 	}
 	return tagged
 }
@@ -426,14 +415,14 @@ func (rec *recorder) closeFiles() error {
 	if rec.timeline != nil {
 		errs = append(errs, rec.timeline.Close())
 	}
-	if rec.front != nil {
-		errs = append(errs, rec.front.Close())
+	if rec.samples != nil {
+		errs = append(errs, rec.samples.Close())
 	}
 	if rec.values != nil {
 		errs = append(errs, rec.values.Close())
 	}
-	if rec.frontLog != nil {
-		errs = append(errs, rec.frontLog.Close())
+	if rec.routeLog != nil {
+		errs = append(errs, rec.routeLog.Close())
 	}
 	if rec.seconds != nil {
 		errs = append(errs, rec.seconds.Close())

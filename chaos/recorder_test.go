@@ -67,8 +67,8 @@ func TestManyRoutesAndLinksTakeLittle(t *testing.T) {
 	if err := rec.close(time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if run, err := evidence.Read(dir); err != nil || len(run.Front) != routes*each || len(run.Links) != links {
-		t.Errorf("read back: %v, %d samples, %d links", err, len(run.Front), len(run.Links))
+	if run, err := evidence.Read(dir); err != nil || len(run.Samples) != routes*each || len(run.Links) != links {
+		t.Errorf("read back: %v, %d samples, %d links", err, len(run.Samples), len(run.Links))
 	}
 }
 
@@ -83,7 +83,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 		Links: []evidence.Link{{Name: "front", From: "a", To: "b"}}}
 	schedule := arrivals.Constant(1000, time.Second)
 	relay := new(http.Relay)
-	relay.LeaveUnread("response: malformed")
+	relay.CountUnread("response: malformed")
 	rec, err := newRecorder(dir, h, 0, schedule, 2, map[string]proxy.Relay{"front": relay})
 	if err != nil {
 		t.Fatal(err)
@@ -111,8 +111,8 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	<-done
 	<-done
 	rec.watch.Sync()
-	if run, err := evidence.Read(dir); err != nil || len(run.Front) != 2*each || !run.Partial {
-		t.Errorf("after sync: %v, %d samples of %d", err, len(run.Front), 2*each)
+	if run, err := evidence.Read(dir); err != nil || len(run.Samples) != 2*each || !run.Partial {
+		t.Errorf("after sync: %v, %d samples of %d", err, len(run.Samples), 2*each)
 	}
 	rec.stop()
 	exchange(evidence.Exchange{Seq: each + 1, End: time.Second}) // the links go on after the load
@@ -127,10 +127,10 @@ func TestRecorderKeepsEverything(t *testing.T) {
 	if l := run.Links["front"]; l.Unread != 1 || l.FirstUnread != "response: malformed" {
 		t.Errorf("%d connections unread, first %q", l.Unread, l.FirstUnread)
 	}
-	if len(run.Front) != 2*each || len(run.Links["front"].Exchanges) != each+1 || run.Partial || run.End != time.Second || len(run.Lost) > 0 {
-		t.Errorf("read back %d samples and %d exchanges, partial %v, end %v, lost %v", len(run.Front), len(run.Links["front"].Exchanges), run.Partial, run.End, run.Lost)
+	if len(run.Samples) != 2*each || len(run.Links["front"].Exchanges) != each+1 || run.Partial || run.End != time.Second || len(run.Lost) > 0 {
+		t.Errorf("read back %d samples and %d exchanges, partial %v, end %v, lost %v", len(run.Samples), len(run.Links["front"].Exchanges), run.Partial, run.End, run.Lost)
 	}
-	routes, harness := frontOf(t, dir, run)
+	routes, harness := routesAndHarness(t, dir, run)
 	if harness.Sent != 2*each*9/10 || harness.Unsent != 2*each/10 || routes[0].Requests != each || routes[0].Outcomes["unsent"] != each/10 {
 		t.Errorf("sent %d, unsent %d, route %+v", harness.Sent, harness.Unsent, routes[0])
 	}
@@ -159,7 +159,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 }
 
 // What belongs to the warm-up is told of in a note of its own, and is nowhere
-// else: not in the front, the links, the ticks or the histograms. What watches
+// else: not in the samples, the links, the ticks or the histograms. What watches
 // over the system is told all the same.
 func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	const warmup = 300 * time.Millisecond
@@ -196,8 +196,8 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(run.Front) != 1 || run.Front[0].ID != 4 || run.Front[0].Intended != 0 || run.Front[0].Done != time.Millisecond {
-		t.Errorf("front: %+v", run.Front)
+	if len(run.Samples) != 1 || run.Samples[0].ID != 4 || run.Samples[0].Intended != 0 || run.Samples[0].Done != time.Millisecond {
+		t.Errorf("samples: %+v", run.Samples)
 	}
 	if x := run.Links["front"].Exchanges; len(x) != 2 || x[0].Seq != 4 || x[1].Seq != 5 {
 		t.Errorf("link: %+v", x)
@@ -215,13 +215,13 @@ func TestRecorderKeepsTheWarmupApart(t *testing.T) {
 	if len(watched) < 2 || watched[0].Ended != 1 || watched[0].Unsent != 1 || ended != 1 {
 		t.Errorf("the watcher was told %+v; the evidence has %d", watched, ended)
 	}
-	if routes, harness := frontOf(t, dir, run); routes[0].Requests != 1 || harness.Unsent != 0 || routes[0].Response.Max > 2 {
+	if routes, harness := routesAndHarness(t, dir, run); routes[0].Requests != 1 || harness.Unsent != 0 || routes[0].Response.Max > 2 {
 		t.Errorf("%+v, %+v", routes, harness)
 	}
 }
 
-// frontOf is what the result of a run says of its front.
-func frontOf(t *testing.T, dir string, run *evidence.Run) ([]result.Route, result.Harness) {
+// routesAndHarness is what the result of a run says of its routes and the harness.
+func routesAndHarness(t *testing.T, dir string, run *evidence.Run) ([]result.Route, result.Harness) {
 	t.Helper()
 	seen, err := readLogs(dir, run, nil)
 	if err != nil {
@@ -319,4 +319,15 @@ func TestNothingIsOfferedAfterTheEnd(t *testing.T) {
 			t.Errorf("%d from %v on, want %d", got, from, want)
 		}
 	}
+}
+
+// newRecorder is makeRecorder in a folder.
+func newRecorder(dir string, h evidence.Header, warmup time.Duration, schedule arrivals.Schedule, shards int,
+	relays map[string]proxy.Relay) (*recorder, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() // the recorder has its own
+	return makeRecorder(root, h, warmup, schedule, shards, relays, nil)
 }

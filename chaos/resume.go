@@ -34,7 +34,7 @@ func Resume(ctx context.Context, dir string, x *experiment.Experiment, opts Opti
 	if err := resumable(dir); err != nil {
 		return nil, err
 	}
-	if err := trusted(dir); err != nil {
+	if err := refuseForeign(dir); err != nil {
 		return nil, err
 	}
 	unlock, err := lockDir(dir)

@@ -37,12 +37,12 @@ type Options struct {
 	// begin: runs that are to go side by side get the same time. nil begins at once.
 	Begin func(context.Context) (time.Time, error)
 
-	// Carrier sends the load, in the place of this process; nil sends it from here. It goes
+	// Remote sends the load, in the place of this process; nil sends it from here. It goes
 	// not with Begin.
-	Carrier Carrier
-	// Hand takes part in the run while it goes on; nil is nobody. The palette of the
+	Remote RemoteLoad
+	// Control acts on the run while it goes on; nil is nobody. The palette of the
 	// experiment is for it alone.
-	Hand *Hand
+	Control *Control
 	// Judge is the command that judges a run directory, for the chapters of a soak; nil
 	// judges them in this process, whose memory and pauses are the load's.
 	Judge []string
@@ -74,7 +74,7 @@ func (u Unwritten) Unwrap() error { return u.Err }
 //
 // Everything that the run started or injected is gone when it returns.
 func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.Result, error) {
-	if opts.Hand != nil && x.Repeats() > 0 {
+	if opts.Control != nil && x.Repeats() > 0 {
 		return nil, errors.New("a game day is judged whole, and a run whose faults repeat in chapters: leave out every:, " +
 			"or list each event by itself")
 	}
@@ -83,7 +83,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if x.Seed == 0 {
 		x.Seed = random() >> 11 // a number that any JSON reader keeps exactly
 	}
-	if opts.Hand == nil {
+	if opts.Control == nil {
 		x.GameDay = nil
 	}
 	in, err := x.ReadInputs()
@@ -110,7 +110,7 @@ func Run(ctx context.Context, x *experiment.Experiment, opts Options) (*result.R
 	if err := writeNew(root, ExperimentFile, text); err != nil {
 		return nil, err
 	}
-	if err := opts.Hand.made(root); err != nil {
+	if err := opts.Control.made(root); err != nil {
 		return nil, err
 	}
 	if err := execute(ctx, x, in, schedule, text, dir, root, opts, nil); err != nil {
@@ -130,7 +130,7 @@ func finished(dir string, opts Options) (*result.Result, error) {
 		return nil, orRemoved(dir, err)
 	}
 	opts.Live.Rulings(r.Verdicts, true)
-	if r.Chain, err = result.Seal(dir); err != nil {
+	if r.Chain, err = seal(dir); err != nil {
 		r.Notes = append(r.Notes, "the run directory cannot be verified later: "+err.Error())
 	}
 	return r, nil
@@ -172,7 +172,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	}
 	plan, faults := bed.Plan(x.Load.Warmed(schedule)), bed.Timeline(schedule.Duration())
 	cut, inChapters := chapterPlan(x, faults, schedule.Duration())
-	begin, shards, notes, err := appoint(ctx, opts, inChapters, Carried{Experiment: text, Plan: plan, Warmup: x.Load.Warmup,
+	begin, shards, notes, err := appoint(ctx, opts, inChapters, LoadSpec{Experiment: text, Plan: plan, Warmup: x.Load.Warmup,
 		Gate: gateOf(x, faults), Say: func(text string) { progress.phase("starting", text) }})
 	if err != nil {
 		return err
@@ -183,7 +183,7 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	}
 	begins := header(x, schedule, faults, cmp.Or(begin, time.Now()))
 	begins.File, begins.ClaimLines = opts.Origin.File, opts.Origin.Lines
-	inChapters = inChapters && opts.Hand == nil // where faults come is not known before, and so neither where to cut
+	inChapters = inChapters && opts.Control == nil // where faults come is not known before, and so neither where to cut
 	begins.Soak = inChapters
 	if inChapters {
 		unlock, err := lockDir(dir)
@@ -196,13 +196,13 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 	if err != nil {
 		return err
 	}
-	rec.mask, rec.onEvent = in.Mask, opts.Hand.line()
+	rec.mask, rec.onEvent = in.Mask, opts.Control.line()
 	if rec.values != nil {
 		plan.Values = rec.keepValue
 	}
 	rec.live = opts.Live
-	rec.live.Begin(liveStart(x, begins))
-	rec.tellSteps(plan.Routes)
+	rec.live.Begin(exportStart(x, begins))
+	rec.splitSteps(plan.Routes)
 	if meter.Unmeasured != "" {
 		bed.Notes = append(bed.Notes, meter.Unmeasured)
 	}
@@ -210,44 +210,44 @@ func execute(ctx context.Context, x *experiment.Experiment, in *experiment.Input
 		rec.add(evidence.Event{Kind: evidence.KindNote, Text: text})
 		progress.event(text)
 	}
-	d := &drive{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, hand: opts.Hand,
-		carrier: newHandout(opts.Carrier)}
+	r := &runner{x: x, bed: bed, plan: plan, faults: faults, rec: rec, progress: progress, begin: begin, control: opts.Control,
+		remote: newRemote(opts.Remote)}
 	if inChapters {
 		o := soakOptions{down: bed.Down, tell: progress.chapter, self: opts.Judge}
-		if d.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, resumed, o); err != nil {
+		if r.soak, err = newSoak(x, cut, faults, plan.Schedule, rec, resumed, o); err != nil {
 			return errors.Join(err, rec.closeFiles())
 		}
-		progress.event(d.soak.text())
+		progress.event(r.soak.text())
 	}
 	if resumed != nil {
-		d.goOn(resumed)
+		r.goOn(resumed)
 	}
-	return settle(bed, rec, progress, d.soak, d.run(ctx))
+	return settle(bed, rec, progress, r.soak, r.run(ctx))
 }
 
 // appoint finds when the load begins, zero for at once, and over how many shards it
-// is spread: somebody else may say so, or agents carry it.
-func appoint(ctx context.Context, opts Options, inChapters bool, l Carried) (begin time.Time, shards int, notes []string, err error) {
+// is spread: somebody else may say so, or agents send it.
+func appoint(ctx context.Context, opts Options, inChapters bool, l LoadSpec) (begin time.Time, shards int, notes []string, err error) {
 	shards = load.Shards(l.Plan)
 	switch {
 	case opts.Begin != nil:
 		begin, err = opts.Begin(ctx)
-	case opts.Carrier != nil && inChapters:
+	case opts.Remote != nil && inChapters:
 		err = errors.New("a soak that is judged in chapters is not handed to agents yet: send its load from here")
-	case opts.Carrier != nil:
-		shards = opts.Carrier.Shards()
-		begin, notes, err = handOut(ctx, opts.Carrier, l)
+	case opts.Remote != nil:
+		shards = opts.Remote.Shards()
+		begin, notes, err = readyRemote(ctx, opts.Remote, l)
 	}
 	return begin, shards, notes, err
 }
 
 // goOn leaves out what a killed run has had of the faults, and tells of the gap.
-func (d *drive) goOn(resumed *resumption) {
-	d.faults, d.steady = d.faults.From(resumed.to), resumed.steady
+func (r *runner) goOn(resumed *resumption) {
+	r.faults, r.steady = r.faults.From(resumed.to), resumed.steady
 	gap := resumed.gap()
-	d.rec.add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
-	d.progress.resumed(resumed.to)
-	d.progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s",
+	r.rec.add(evidence.Event{At: gap.To, Kind: evidence.KindGap, Gap: &gap})
+	r.progress.resumed(resumed.to)
+	r.progress.event(fmt.Sprintf("resumed: the harness was not there from %s to %s",
 		gap.From.Duration().Round(time.Second/10), gap.To.Duration().Round(time.Second/10)))
 }
 

@@ -20,7 +20,7 @@ func TestFailedStartMakesRoom(t *testing.T) {
 		taken bool
 	}{
 		{"it could not start", []string{ExperimentFile, "targets/web.log", "tls/ca.pem", notStartedFile}, true},
-		{"its recorder could not", []string{ExperimentFile, "timeline.jsonl", "evidence/front.csv", frontLog, linkLog("a"), notStartedFile}, true},
+		{"its recorder could not", []string{ExperimentFile, "timeline.jsonl", "evidence/front.csv", routeLog, linkLog("a"), notStartedFile}, true},
 		{"it was killed while it started", []string{ExperimentFile, "targets/web.log"}, false},
 		{"it ran", []string{ExperimentFile, "timeline.jsonl", result.File}, false},
 		{"there is something else", []string{ExperimentFile, notStartedFile, "thesis.doc"}, false},
@@ -155,15 +155,4 @@ func TestRunDirBehindOthersLink(t *testing.T) {
 	if there, _ := os.ReadDir(roots); len(there) != 1 {
 		t.Errorf("made behind it: %v", there)
 	}
-}
-
-// rootOf opens a directory for the time of a test.
-func rootOf(t *testing.T, dir string) *os.Root {
-	t.Helper()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return root
 }

@@ -52,9 +52,9 @@ claims:
 		Faults: []evidence.Injection{{Name: "f", Kind: "errors", On: "bank", Statuses: []int{503}, Share: 1, At: seconds(length / 3), For: seconds(length / 3)}}}})
 	tl.Add(evidence.Event{At: seconds(length / 3), Kind: evidence.KindInject, Fault: 1})
 	tl.Add(evidence.Event{At: seconds(2 * length / 3), Kind: evidence.KindHeal, Fault: 1, Hit: uint64(n / 3)})
-	front, err := evidence.CreateFront(filepath.Join(dir, evidence.FrontFile), []string{"pay", "browse"}, 1, 0)
+	sampleWriter, err := evidence.CreateSamples(filepath.Join(dir, evidence.SamplesFile), []string{"pay", "browse"}, 1, 0)
 	must(err)
-	link, err := evidence.CreateBehind(filepath.Join(dir, evidence.BehindFile("bank")), 0)
+	link, err := evidence.CreateExchanges(filepath.Join(dir, evidence.ExchangesFile("bank")), 0)
 	must(err)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range n {
@@ -65,23 +65,23 @@ claims:
 		if 3*i >= n && 3*i < 2*n {
 			s.Status, s.Outcome, x.Status, x.Ending, x.Faults = 503, load.ServerError, 503, evidence.Injected, 1
 		}
-		front.Record(0, s)
+		sampleWriter.Record(0, s)
 		link.Write([]evidence.Exchange{x})
 		if i%1000 == 999 {
-			front.Flush(nil)
+			sampleWriter.Flush(nil)
 		}
 		if ended := i%rate + 1; ended == rate || i == n-1 {
-			front.Flush(nil)
+			sampleWriter.Flush(nil)
 			tick := evidence.Tick{Offered: uint64(ended), Ended: uint64(ended), HiccupMax: seconds(time.Duration(rng.IntN(9e6)))}
-			behind := evidence.LinkTick{Ended: uint64(ended)}
+			linkTick := evidence.LinkTick{Ended: uint64(ended)}
 			if sums {
-				tick.Extent, behind.Extent = front.Extent(), link.Extent()
+				tick.Extent, linkTick.Extent = sampleWriter.Extent(), link.Extent()
 			}
-			tick.Links = map[string]evidence.LinkTick{"bank": behind}
+			tick.Links = map[string]evidence.LinkTick{"bank": linkTick}
 			tl.Add(evidence.Event{At: seconds(min(length, time.Duration(i/rate+1)*time.Second)), Kind: evidence.KindTick, Tick: &tick})
 		}
 	}
-	must(front.Close())
+	must(sampleWriter.Close())
 	must(link.Close())
 	tl.Add(evidence.Event{At: seconds(length), Kind: evidence.KindEnd})
 	must(tl.Close())
@@ -152,7 +152,7 @@ func TestRulingsDoNotDependOnOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for _, processors := range []int{1, 2, 7} {
 		runtime.GOMAXPROCS(processors)
-		for _, name := range []string{evidence.FrontFile, evidence.BehindFile("bank")} {
+		for _, name := range []string{evidence.SamplesFile, evidence.ExchangesFile("bank")} {
 			path := filepath.Join(dir, name)
 			text, err := os.ReadFile(path)
 			if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/load/watch"
 )
@@ -318,7 +319,7 @@ func TestSoakIsResumed(t *testing.T) {
 		fmt.Fprint(f, `{"half a l`) // and nothing is closed: that is a kill -9
 		f.Close()
 	}
-	r, err := resumptionOf(rootOf(t, dir))
+	r, err := resumptionOf(inputtest.Root(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,8 +408,8 @@ func TestSuspensionIsAGap(t *testing.T) {
 	}
 	a, _ := newAtSpeed(t, dir)
 	a.until(20 * time.Second)
-	asleep := a.rec.slept + 90*time.Second
-	a.rec.asleep = func() time.Duration { return asleep }
+	suspended := a.rec.slept + 90*time.Second
+	a.rec.suspended = func() time.Duration { return suspended }
 	a.until(2**soakChapter + 10*time.Second)
 	if err := a.rec.chapters.Close(a.now); err != nil {
 		t.Fatal(err)

@@ -39,16 +39,9 @@ func readExperiment(dir string, set []string) (*experiment.Experiment, error) {
 // one chapter. With set, a chapter without evidence says nothing. goesOn is whether the
 // soak does: then its present chapter is not judged yet.
 func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, error) {
-	run, err := evidence.Read(dir)
+	run, x, err := readRun(dir, set)
 	if err != nil {
 		return nil, err
-	}
-	x, err := readExperiment(dir, set)
-	if err != nil {
-		return nil, err
-	}
-	if claimsReplaced(set) {
-		run.ClaimLines = nil // they are other claims, which no line of the file has
 	}
 	sum := newSum(x, run.ClaimLines)
 	var row chapters.Row
@@ -73,10 +66,7 @@ func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, er
 	for i := range r.Links {
 		r.Links[i].Duration = result.NewSpread(seen.links[r.Links[i].Name])
 	}
-	r.Dir, r.Series = dir, seen.view
-	if seen.why != nil {
-		r.Notes = append(r.Notes, "there is nothing to draw over time: "+seen.why.Error())
-	}
+	seen.addTo(r, dir)
 	r.Chapters = &result.Chapters{Held: sum.Count(judge.Held), Inconclusive: sum.Count(judge.Inconclusive),
 		Refuted: sum.Count(judge.Refuted), Kept: kept}
 	r.Notes = append(r.Notes, chaptersText(r.Chapters, dir))

@@ -25,7 +25,7 @@ func (rec *recorder) writeSecond(s watch.Second, t *evidence.Tick) {
 	if rec.from > 0 && s.From == rec.from { // the tick before it was before the gap
 		t.Longest = evidence.Seconds(s.At - s.From)
 	}
-	logs := map[string][]hist.Tagged{soakLog(frontLog): rec.frontTagged(s)}
+	logs := map[string][]hist.Tagged{soakLog(routeLog): rec.routeTagged(s)}
 	for name, l := range rec.links {
 		logs[soakLog(linkLog(name))] = seen(name, l.hist)
 	}
@@ -41,7 +41,7 @@ const leastSleep = time.Second
 
 // noteSleep says of a second whether the machine was suspended in it.
 func (rec *recorder) noteSleep(s watch.Second) {
-	slept := rec.asleep() - rec.slept
+	slept := rec.suspended() - rec.slept
 	rec.slept += slept
 	if slept < leastSleep {
 		return
@@ -55,7 +55,7 @@ func (rec *recorder) noteSleep(s watch.Second) {
 func soakLog(name string) string { return "-" + name }
 
 func soakLogs(h evidence.Header) []string {
-	all := []string{soakLog(frontLog)}
+	all := []string{soakLog(routeLog)}
 	for i := range h.Links {
 		all = append(all, soakLog(linkLog(h.Links[i].Name)))
 	}

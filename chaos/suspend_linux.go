@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asleep is for how long the machine was suspended since it was booted: our clock stood
+// suspended is for how long the machine was suspended since it was booted: our clock stood
 // still meanwhile.
-func asleep() time.Duration {
+func suspended() time.Duration {
 	var all, awake unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &all) != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &awake) != nil {
 		return 0

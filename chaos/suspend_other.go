@@ -4,6 +4,6 @@ package chaos
 
 import "time"
 
-// asleep is for how long the machine was suspended since it was booted, where that is
+// suspended is for how long the machine was suspended since it was booted, where that is
 // known.
-func asleep() time.Duration { return 0 }
+func suspended() time.Duration { return 0 }

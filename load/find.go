@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// Find is where in the body of an answer texts are: one of them, or all of a list. It
-// is not for the hot path.
+// Find is where in the body of an answer texts are: one of them, or all of a list.
 //
 //	json:$.a.b        the plain value there
 //	json:$.a[*].id    that of every element of the array $.a

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -68,10 +70,52 @@ func TestFindAgreesWithJSON(t *testing.T) {
 			}
 		}
 		got, found := path.plain(document)
-		want, plain := path.text(document)
+		whole, there := decoded(path, document)
+		want, plain := plainText(whole)
 		if got != want || found != plain {
 			t.Fatalf("seed %d: %v in %s: %q, %v; want %q, %v", seed, path, document, got, found, want, plain)
 		}
+		if value, found := path.in(document); found != there || !reflect.DeepEqual(value, whole) {
+			t.Fatalf("seed %d: %v in %s: %v, %v; want %v, %v", seed, path, document, value, found, whole, there)
+		}
+	}
+}
+
+// decoded is the value that a path leads to, found in the whole document.
+func decoded(p jsonPath, document []byte) (value any, found bool) {
+	in := json.NewDecoder(bytes.NewReader(document))
+	in.UseNumber()
+	if err := in.Decode(&value); err != nil {
+		return nil, false
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return nil, false
+	}
+	for _, step := range p {
+		switch step := step.(type) {
+		case string:
+			object, _ := value.(map[string]any)
+			if value, found = object[step]; !found {
+				return nil, false
+			}
+		case int:
+			array, _ := value.([]any)
+			if step >= len(array) {
+				return nil, false
+			}
+			value = array[step]
+		}
+	}
+	return value, true
+}
+
+// plainText is a value that is neither null nor made of others.
+func plainText(value any) (string, bool) {
+	switch value.(type) {
+	case nil, map[string]any, []any:
+		return "", false
+	default:
+		return fmt.Sprint(value), true
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 )
@@ -60,41 +59,17 @@ func parseJSONPath(text string) (jsonPath, error) {
 // in finds the value in a document. found is false if it is not there, or the
 // document is not JSON.
 func (p jsonPath) in(document []byte) (value any, found bool) {
-	in := json.NewDecoder(bytes.NewReader(document))
+	if !json.Valid(document) {
+		return nil, false
+	}
+	part, found := p.raw(document)
+	if !found {
+		return nil, false
+	}
+	in := json.NewDecoder(bytes.NewReader(part)) // it stops at the value's end
 	in.UseNumber()
-	if err := in.Decode(&value); err != nil {
-		return nil, false
-	}
-	if _, err := in.Token(); err != io.EOF {
-		return nil, false
-	}
-	for _, step := range p {
-		switch step := step.(type) {
-		case string:
-			object, _ := value.(map[string]any)
-			if value, found = object[step]; !found {
-				return nil, false
-			}
-		case int:
-			array, _ := value.([]any)
-			if step >= len(array) {
-				return nil, false
-			}
-			value = array[step]
-		}
-	}
-	return value, true
-}
-
-// text is the plain value that the path leads to.
-func (p jsonPath) text(document []byte) (string, bool) {
-	value, _ := p.in(document)
-	switch value.(type) {
-	case nil, map[string]any, []any:
-		return "", false
-	default:
-		return fmt.Sprint(value), true
-	}
+	found = in.Decode(&value) == nil
+	return value, found
 }
 
 // jsonValue is what a value in a document must be.

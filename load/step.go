@@ -122,20 +122,14 @@ func parseExtraction(what string) (extraction, error) {
 		if err != nil {
 			return extraction{}, err
 		}
-		return extraction{find: path.text}, nil
+		return extraction{find: Find{path: path}.One}, nil
 	}
 	if text, ok := strings.CutPrefix(what, "body~"); ok && text != "" {
 		pattern, err := regexp.Compile(text)
 		if err != nil {
 			return extraction{}, err
 		}
-		return extraction{find: func(body []byte) (string, bool) {
-			match := pattern.FindSubmatch(body)
-			if match == nil {
-				return "", false
-			}
-			return string(match[min(1, len(match)-1)]), true
-		}}, nil
+		return extraction{find: Find{pattern: pattern}.One}, nil
 	}
 	return extraction{}, fmt.Errorf("write prev.json:$.token, prev.header:Location or prev.body~REGEXP")
 }

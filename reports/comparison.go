@@ -17,11 +17,7 @@ import (
 // Comparison writes what a comparison came to for people: a row for each metric,
 // what became of the claims, what weakens it, and as the last line the ruling.
 func Comparison(w io.Writer, c *compare.Comparison, o TextOptions) error {
-	if o.Width == 0 {
-		o.Width = defaultWidth
-	}
-	o.Width = max(o.Width, leastWidth)
-	s := summary{width: min(o.Width, proseWidth), tables: o.Width, color: o.Color}
+	s := summary{wrapped: newWrapped(o), color: o.Color}
 	s.prose("", 0, "Compared: "+c.Method+".")
 	s.heading("Metrics: the change, and what it is at least and at most, each with 95% confidence")
 	var rows [][]string

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,55 +16,85 @@ import (
 	"github.com/stormctl/stormctl/load/input"
 )
 
-// Formats lists the formats that Render and Write know.
-func Formats() []string {
-	return []string{"codequality", "comment", "csv", "github", "html", "json", "junit", "markdown", "openmetrics", "text"}
-}
-
 // Options is how formats are written. The zero value is how Render and Write do.
 type Options struct {
 	SkipInconclusive bool // in JUnit an inconclusive claim is skipped, and no error
 }
 
-// Check returns an error that names the known formats if one is unknown.
-func Check(formats ...string) error { return among(Formats(), formats) }
+// formatsOf are the formats of what is shown as T, by name. Those of a result are also
+// experiment.ReportFormats.
+type formatsOf[T any] map[string]struct {
+	file   string // its name in the folder
+	render func(io.Writer, T, Options) error
+}
 
-func among(known, formats []string) error {
+var ofResults = formatsOf[*result.Result]{
+	"codequality": {"gl-code-quality-report.json", plain(CodeQuality)}, // as GitLab's own jobs call it
+	"comment":     {"comment.md", func(w io.Writer, r *result.Result, _ Options) error { return Markdown(w, r, CommentLimit) }},
+	"csv":         {"series.csv", plain(CSV)},
+	"github":      {"annotations.txt", plain(GitHub)},
+	"html":        {"report.html", plain(HTML)},
+	"json":        {result.File, plain(JSON)},
+	"junit":       {junitFile, JUnit},
+	"markdown":    {"summary.md", func(w io.Writer, r *result.Result, _ Options) error { return Markdown(w, r, SummaryLimit) }},
+	"openmetrics": {"metrics.txt", plain(OpenMetrics)}, // as GitLab's own jobs call it
+	"text":        {"summary.txt", func(w io.Writer, r *result.Result, _ Options) error { return Text(w, r, TextOptions{}) }},
+}
+
+var ofLoads = formatsOf[*Load]{
+	"csv":      {"load.csv", plain(LoadCSV)},
+	"html":     {"load.html", plain(LoadHTML)},
+	"json":     {"load.json", plain(LoadJSON)},
+	"markdown": {"load.md", func(w io.Writer, l *Load, _ Options) error { return LoadMarkdown(w, l, SummaryLimit) }},
+	"text":     {"load.txt", func(w io.Writer, l *Load, _ Options) error { return LoadText(w, l, TextOptions{}) }},
+}
+
+// plain is a format that has no options.
+func plain[T any](render func(io.Writer, T) error) func(io.Writer, T, Options) error {
+	return func(w io.Writer, of T, _ Options) error { return render(w, of) }
+}
+
+func (k formatsOf[T]) names() []string { return slices.Sorted(maps.Keys(k)) }
+
+func (k formatsOf[T]) check(formats ...string) error {
 	for _, f := range formats {
-		if !slices.Contains(known, f) {
-			return fmt.Errorf("unknown report format %q: it is one of %s", f, strings.Join(known, ", "))
+		if _, is := k[f]; !is {
+			return fmt.Errorf("unknown report format %q: it is one of %s", f, strings.Join(k.names(), ", "))
 		}
 	}
 	return nil
 }
 
+func (k formatsOf[T]) render(w io.Writer, format string, of T, o Options) error {
+	if err := k.check(format); err != nil {
+		return err
+	}
+	return k[format].render(w, of, o)
+}
+
+// write writes a file for each format into dir.
+func (k formatsOf[T]) write(dir string, formats []string, of T, o Options) error {
+	if err := k.check(formats...); err != nil {
+		return err
+	}
+	formats = slices.Clone(formats)
+	slices.Sort(formats)
+	var errs []error
+	for _, f := range slices.Compact(formats) {
+		errs = append(errs, WriteFile(filepath.Join(dir, k[f].file), func(w io.Writer) error { return k[f].render(w, of, o) }))
+	}
+	return errors.Join(errs...)
+}
+
+// Formats lists the formats that Render and Write know.
+func Formats() []string { return ofResults.names() }
+
+// Check returns an error that names the known formats if one is unknown.
+func Check(formats ...string) error { return ofResults.check(formats...) }
+
 // File is the name of a format's file in the run directory; "" if the format
 // is unknown.
-func File(format string) string {
-	switch format {
-	case "codequality":
-		return "gl-code-quality-report.json" // as GitLab's own jobs call it
-	case "comment":
-		return "comment.md"
-	case "csv":
-		return "series.csv"
-	case "github":
-		return "annotations.txt"
-	case "html":
-		return "report.html"
-	case "json":
-		return result.File
-	case "junit":
-		return "junit.xml"
-	case "markdown":
-		return "summary.md"
-	case "openmetrics":
-		return "metrics.txt" // as GitLab's own jobs call it
-	case "text":
-		return "summary.txt"
-	}
-	return ""
-}
+func File(format string) string { return ofResults[format].file }
 
 // Render writes the result in one format, text without colour and at its
 // usual width.
@@ -73,29 +104,7 @@ func Render(w io.Writer, format string, r *result.Result) error {
 
 // Render is Render with these options.
 func (o Options) Render(w io.Writer, format string, r *result.Result) error {
-	switch format {
-	case "codequality":
-		return CodeQuality(w, r)
-	case "comment":
-		return Markdown(w, r, CommentLimit)
-	case "csv":
-		return CSV(w, r)
-	case "github":
-		return GitHub(w, r)
-	case "html":
-		return HTML(w, r)
-	case "json":
-		return JSON(w, r)
-	case "junit":
-		return JUnit(w, r, o)
-	case "markdown":
-		return Markdown(w, r, SummaryLimit)
-	case "openmetrics":
-		return OpenMetrics(w, r)
-	case "text":
-		return Text(w, r, TextOptions{})
-	}
-	return Check(format)
+	return ofResults.render(w, format, r, o)
 }
 
 // Write puts a file for each format into dir, each once however often it is
@@ -108,24 +117,26 @@ func Write(dir string, formats []string, r *result.Result) error {
 
 // Write is Write with these options.
 func (o Options) Write(dir string, formats []string, r *result.Result) error {
-	if err := Check(formats...); err != nil {
-		return err
-	}
-	return writeAll(dir, formats, File, func(w io.Writer, format string) error { return o.Render(w, format, r) })
+	return ofResults.write(dir, formats, r, o)
 }
 
-// writeAll writes a file for each format into dir.
-func writeAll(dir string, formats []string, name func(format string) string, render func(w io.Writer, format string) error) error {
-	formats = slices.Clone(formats)
-	slices.Sort(formats)
-	var errs []error
-	for _, f := range slices.Compact(formats) {
-		file := filepath.Join(dir, name(f))
-		if err := replace(file, func(w io.Writer) error { return render(w, f) }); err != nil {
-			errs = append(errs, fmt.Errorf("write report %s: %w", file, err))
-		}
-	}
-	return errors.Join(errs...)
+// LoadFormats lists the formats that RenderLoad and WriteLoad know.
+func LoadFormats() []string { return ofLoads.names() }
+
+// CheckLoad returns an error that names the known formats if one is unknown.
+func CheckLoad(formats ...string) error { return ofLoads.check(formats...) }
+
+// LoadFile is the name of a format's file; "" if the format is unknown.
+func LoadFile(format string) string { return ofLoads[format].file }
+
+// RenderLoad writes a load in one format, text at its usual width.
+func RenderLoad(w io.Writer, format string, l *Load) error {
+	return ofLoads.render(w, format, l, Options{})
+}
+
+// WriteLoad puts a file for each format into dir, as Write does.
+func WriteLoad(dir string, formats []string, l *Load) error {
+	return ofLoads.write(dir, formats, l, Options{})
 }
 
 // WriteFile gives file the content that write produces, whole or not at all.

@@ -57,7 +57,7 @@ type annotation struct {
 
 func annotate(out *bytes.Buffer, kind string, all []annotation) {
 	if n := len(all); n > mostAnnotations {
-		more := annotation{file: all[0].file, title: fmt.Sprintf("%d more", n-mostAnnotations+1), text: "all of them are in " + File("junit")}
+		more := annotation{file: all[0].file, title: fmt.Sprintf("%d more", n-mostAnnotations+1), text: "all of them are in " + junitFile}
 		all = append(all[:mostAnnotations-1:mostAnnotations-1], more)
 	}
 	for _, a := range all {

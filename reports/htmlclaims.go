@@ -32,7 +32,7 @@ func (p *htmlPage) claimLines(r *result.Result, d detail) {
 	for i, v := range r.Verdicts {
 		if i == 1000 {
 			p.NoClaims = ""
-			p.Claims = append(p.Claims, claimLine{Mark: "–", Claim: otherText(len(r.Verdicts)-i, "claim", " in "+File("json"))})
+			p.Claims = append(p.Claims, claimLine{Mark: "–", Claim: otherText(len(r.Verdicts)-i, "claim", " in "+result.File)})
 			break
 		}
 		line := claimLine{Class: v.Ruling.String(), Mark: Mark(v.Ruling), Ruling: v.Ruling.String(), Claim: shown(claimTitle(v), 600)}
@@ -132,7 +132,7 @@ func (p *htmlPage) articles(r *result.Result, d detail, bands []chart.Band) erro
 				return err
 			}
 		}
-		a.More = otherText(len(v.Exhibits)-n, "exhibit", " in "+File("json"))
+		a.More = otherText(len(v.Exhibits)-n, "exhibit", " in "+result.File)
 		left -= n
 		p.Articles = append(p.Articles, a)
 	}

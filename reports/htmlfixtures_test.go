@@ -114,7 +114,7 @@ func everyExhibit(link string) []judge.Exhibit {
 			Faults: []string{"errors 503 on " + link}})
 		_ = i
 	}
-	growth := &judge.Growth{Of: "memory of checkout", Unit: "MiB", Slope: 0.4, At0: 80, Allowed: &judge.Bound{Low: math.Inf(-1), High: 85}}
+	growth := &judge.Trend{Of: "memory of checkout", Unit: "MiB", Slope: 0.4, At0: 80, Allowed: &judge.Bound{Low: math.Inf(-1), High: 85}}
 	for i := range 60 {
 		growth.Points = append(growth.Points, judge.Point{At: sec(float64(i) / 4), Y: 80 + 0.1*float64(i) + float64(i%7)})
 	}

@@ -102,7 +102,7 @@ func resultWarnings(r *result.Result) (all []warning) {
 	}
 	for i, text := range r.Notes {
 		if i == most {
-			all = append(all, warning{"NOTE", otherText(len(r.Notes)-most, "note", " in "+File("json"))})
+			all = append(all, warning{"NOTE", otherText(len(r.Notes)-most, "note", " in "+result.File)})
 			break
 		}
 		all = append(all, warning{"NOTE", shown(text, 500)})
@@ -233,7 +233,7 @@ func (p *htmlPage) linkCharts(st *stack, r *result.Result, d detail) error {
 func (p *htmlPage) windows(all []series.Window, d detail, bands []chart.Band) error {
 	for i, w := range all {
 		if i == d.windows {
-			p.WindowsNote += " " + otherText(len(all)-i, "window", " around faults in "+File("json"))
+			p.WindowsNote += " " + otherText(len(all)-i, "window", " around faults in "+result.File)
 			break
 		}
 		if w.Series == nil || len(w.Series.Offered) == 0 {

@@ -124,7 +124,7 @@ func routesGrid(routes []result.Route, view *series.View, seconds float64, d det
 			*row = append(*row, gridCell{SVG: svg})
 		}
 	}
-	g.Others = otherText(len(routes)-len(g.Rows), "route", " with fewer requests in "+File("json"))
+	g.Others = otherText(len(routes)-len(g.Rows), "route", " with fewer requests in "+result.File)
 	return g, nil
 }
 
@@ -134,7 +134,7 @@ func linksGrid(links []result.Link, d detail) grid {
 	most := d.routes
 	for i, l := range links {
 		if i == most {
-			g.Others = otherText(len(links)-most, "link", " in "+File("json"))
+			g.Others = otherText(len(links)-most, "link", " in "+result.File)
 			break
 		}
 		g.row(nameOf(l.Name), nameOf(l.From)+" → "+nameOf(l.To), Count(l.Exchanges), strconv.Itoa(l.InFlight), Millis(l.Duration.P50),
@@ -151,7 +151,7 @@ func faultsGrid(faults []result.Fault) grid {
 	drawn := 0
 	for i, f := range faults {
 		if i == mostFaults {
-			g.Others = otherText(len(faults)-i, "fault", " in "+File("json"))
+			g.Others = otherText(len(faults)-i, "fault", " in "+result.File)
 			break
 		}
 		mark := ""

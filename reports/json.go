@@ -49,8 +49,8 @@ var ErrDamaged = errors.New("it is damaged")
 // ErrNoResult, one that holds something else ErrDamaged; a result of a schema that this version does not know is an
 // error, because fields may have changed their meaning.
 func Read(dir string) (*result.Result, error) {
-	file := filepath.Join(dir, File("json"))
-	text, err := input.ReadBelow(dir, File("json"), input.Result)
+	file := filepath.Join(dir, result.File)
+	text, err := input.ReadBelow(dir, result.File, input.Result)
 	if errors.Is(err, fs.ErrNotExist) {
 		if info, dirErr := os.Stat(dir); dirErr == nil && info.IsDir() {
 			return nil, fmt.Errorf("read %s: %w", dir, ErrNoResult)

@@ -61,6 +61,8 @@ type (
 	}
 )
 
+const junitFile = "junit.xml"
+
 // JUnit writes a test case per claim, so that a pipeline gates on claims as it
 // does on tests: refuted is a failure, inconclusive an error, because a claim
 // that could not be checked must not pass; with SkipInconclusive it is skipped. A run

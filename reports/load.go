@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -134,11 +133,7 @@ func LoadJSON(w io.Writer, l *Load) error {
 // LoadText writes the summary of a load for people: at its end what weakens it,
 // and how its thresholds came out.
 func LoadText(w io.Writer, l *Load, o TextOptions) error {
-	if o.Width == 0 {
-		o.Width = defaultWidth
-	}
-	o.Width = max(o.Width, leastWidth)
-	s := loadSummary{load: l, width: min(o.Width, proseWidth), tables: o.Width}
+	s := loadSummary{wrapped: newWrapped(o), load: l}
 	s.head()
 	s.counts()
 	s.times()
@@ -151,19 +146,8 @@ func LoadText(w io.Writer, l *Load, o TextOptions) error {
 }
 
 type loadSummary struct {
-	out    bytes.Buffer
-	load   *Load
-	width  int // of prose
-	tables int // their width
-}
-
-func (s *loadSummary) prose(lead string, indent int, text string) {
-	for i, line := range wrap(text, s.width-indent) {
-		if i > 0 {
-			lead = strings.Repeat(" ", indent)
-		}
-		endLine(&s.out, lead+line)
-	}
+	wrapped
+	load *Load
 }
 
 func (s *loadSummary) head() {

@@ -66,10 +66,10 @@ func tableOf(m *result.Matrix, routes []result.Route, most int) matrixTable {
 		return matrixTable{}
 	}
 	if more := len(m.Links) - len(links) + m.More; more > 0 {
-		t.notes = append(t.notes, otherText(more, "link", " in "+File("json")))
+		t.notes = append(t.notes, otherText(more, "link", " in "+result.File))
 	}
 	if left > 0 {
-		t.notes = append(t.notes, otherText(left, "route", " in "+File("json")))
+		t.notes = append(t.notes, otherText(left, "route", " in "+result.File))
 	}
 	t.notes = append(t.notes, namelessNotes(links)...)
 	t.notes = append(t.notes, fallNotes(m)...)
@@ -124,7 +124,7 @@ func namelessNotes(links []result.MatrixLink) (notes []string) {
 func fallNotes(m *result.Matrix) (notes []string) {
 	for i, fell := range m.LockStep {
 		if i == matrixNotes {
-			notes = append(notes, otherText(len(m.LockStep)-i, "link", " that took every route with it in "+File("json")))
+			notes = append(notes, otherText(len(m.LockStep)-i, "link", " that took every route with it in "+result.File))
 			break
 		}
 		text := fmt.Sprintf("Lock-step: while a fault was in force on %s, every route lost more than half of what it served before: %s",
@@ -136,7 +136,7 @@ func fallNotes(m *result.Matrix) (notes []string) {
 	}
 	for i, s := range m.Shared {
 		if i == matrixNotes {
-			notes = append(notes, otherText(len(m.Shared)-i, "shared target", " in "+File("json")))
+			notes = append(notes, otherText(len(m.Shared)-i, "shared target", " in "+result.File))
 			break
 		}
 		notes = append(notes, fmt.Sprintf("Shared: %s is called by %s, over %s: what takes it away takes it from all of them.",

@@ -37,11 +37,7 @@ const nothingClaimed = "Nothing was claimed, so nothing has been shown."
 // claim, then the figures, then what weakens the rulings, and as the last line
 // the ruling over all. Beside the marks of the rulings it adds only ASCII.
 func Text(w io.Writer, r *result.Result, o TextOptions) error {
-	if o.Width == 0 {
-		o.Width = defaultWidth
-	}
-	o.Width = max(o.Width, leastWidth)
-	s := summary{result: r, width: min(o.Width, proseWidth), tables: o.Width, color: o.Color, page: o.Page}
+	s := summary{wrapped: newWrapped(o), result: r, color: o.Color, page: o.Page}
 	s.head()
 	s.claims()
 	s.routes()
@@ -58,12 +54,25 @@ func Text(w io.Writer, r *result.Result, o TextOptions) error {
 
 // summary is a text being written.
 type summary struct {
-	out    bytes.Buffer
+	wrapped
 	result *result.Result
-	width  int // of prose
-	tables int // their width
 	color  bool
 	page   string // see TextOptions
+}
+
+// wrapped is text of a width.
+type wrapped struct {
+	out    bytes.Buffer
+	width  int // of prose
+	tables int // their width
+}
+
+func newWrapped(o TextOptions) wrapped {
+	if o.Width == 0 {
+		o.Width = defaultWidth
+	}
+	o.Width = max(o.Width, leastWidth)
+	return wrapped{width: min(o.Width, proseWidth), tables: o.Width}
 }
 
 // Mark is the sign of a ruling in front of its claim.
@@ -97,7 +106,7 @@ func (s *summary) paint(r judge.Ruling, text string) string {
 // prose writes text wrapped to the width: its first line behind lead, which
 // is indent characters wide when the colour is left out, the others behind as
 // many spaces.
-func (s *summary) prose(lead string, indent int, text string) {
+func (s *wrapped) prose(lead string, indent int, text string) {
 	for i, line := range wrap(text, s.width-indent) {
 		if i > 0 {
 			lead = strings.Repeat(" ", indent)
@@ -148,7 +157,7 @@ func (s *summary) claims() {
 		if len(v.IDs) > 0 {
 			ids := joinIDs(v.IDs[:min(len(v.IDs), idsShown)])
 			if more := len(v.IDs) - idsShown; more > 0 {
-				ids += fmt.Sprintf(" and %d more in %s", more, File("json"))
+				ids += fmt.Sprintf(" and %d more in %s", more, result.File)
 			}
 			s.prose(label("requests"), labelWidth, ids)
 		}
@@ -202,7 +211,7 @@ func (s *summary) heading(title string) {
 	s.prose("", 0, title)
 }
 
-// routes is the front: what callers got.
+// routes are what callers got.
 func (s *summary) routes() {
 	s.callers("route", "Routes: what callers got (response: since the request was due; service: since it was sent)", s.result.Routes)
 	s.callers("region", "Regions: what callers from each got, of all routes", s.result.Regions)
@@ -250,7 +259,7 @@ func routeTitle(r result.Route) string {
 	return Clean(r.Name + " (after " + r.Follows + ")")
 }
 
-// links is the behind: what the dependencies' links saw.
+// links are what the dependencies' links saw.
 func (s *summary) links() {
 	if len(s.result.Links) == 0 {
 		return

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -17,16 +16,17 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/load"
 )
 
 // An Agent sends a part of one run's load.
 type Agent struct {
 	Join   Join
-	Member Member         // its Nonce is drawn
-	Allow  []netip.Prefix // where it may send, whatever a plan says
-	Dir    string         // where it keeps what it hands over, until the end
-	Say    func(string)   // of what happens, for people; it must not block
+	Member Member       // its Nonce is drawn
+	Allow  allow.List   // where it may send, whatever a plan says
+	Dir    string       // where it keeps what it hands over, until the end
+	Say    func(string) // of what happens, for people; it must not block
 
 	lease leases // the zero one is that of the constants
 
@@ -50,7 +50,7 @@ func (r Refused) Error() string { return r.Why }
 // errUnheard ends the load of an agent that is alone.
 var errUnheard = errors.New("nothing was heard of the run for too long, so that its load was stopped")
 
-// Run joins the run, carries its part, hands over what it saw, and returns: nil if all
+// Run joins the run, sends its part, hands over what it saw, and returns: nil if all
 // of it was handed over, though the load may have been ended early. No load is left when it returns. ctx ends it early.
 func (a *Agent) Run(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -173,7 +173,7 @@ func (a *Agent) enter(ctx context.Context) error {
 		case !got.OK:
 			return Refused{"the run does not take it: " + got.Why}
 		}
-		a.Say(fmt.Sprintf("joined as %s; may send to %s", a.Member, prefixTexts(a.Allow)))
+		a.Say(fmt.Sprintf("joined as %s; may send to %s", a.Member, a.Allow))
 		return nil
 	}
 }
@@ -244,7 +244,7 @@ func (a *Agent) serve(ctx context.Context) error {
 		text, _ := json.Marshal(got) // of a bool and a string
 		_ = m.Respond(text)          // who did not hear takes it for lost
 		if err == nil && o.Start != nil {
-			return a.carry(ctx, p, o.Start.At)
+			return a.sendPart(ctx, p, o.Start.At)
 		}
 	}
 }
@@ -268,8 +268,8 @@ func (a *Agent) accept(p, before *plan) error {
 	return nil
 }
 
-// carry sends its part from a time of its clock on, and hands over what it sees.
-func (a *Agent) carry(ctx context.Context, p *plan, at time.Duration) (err error) {
+// sendPart sends its part from a time of its clock on, and hands over what it sees.
+func (a *Agent) sendPart(ctx context.Context, p *plan, at time.Duration) (err error) {
 	file, err := newSpool(filepath.Join(a.Dir, "feed-"+a.Member.Nonce[:8]))
 	if err != nil {
 		return err
@@ -289,7 +289,7 @@ func (a *Agent) carry(ctx context.Context, p *plan, at time.Duration) (err error
 	handing, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what was seen is handed over after the load has ended too
 	defer cancel()
 	handed := make(chan error, 1)
-	go func() { handed <- a.hand(handing, file) }()
+	go func() { handed <- a.handOver(handing, file) }()
 
 	a.Say(fmt.Sprintf("begins in %v", time.Until(begin).Round(time.Millisecond)))
 	wait := time.NewTimer(time.Until(begin))
@@ -339,9 +339,9 @@ func (a *Agent) finish(ctx context.Context, handed chan error, cancel func(), fi
 	}
 }
 
-// hand publishes frames in their order, as many at once as there are, each time until
+// handOver publishes frames in their order, as many at once as there are, each time until
 // they are acknowledged.
-func (a *Agent) hand(ctx context.Context, file *spool) error {
+func (a *Agent) handOver(ctx context.Context, file *spool) error {
 	js, err := jetstream.New(a.conn)
 	if err != nil {
 		return err

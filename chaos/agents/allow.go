@@ -6,14 +6,14 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/load"
 )
 
 // checkPlan says what an agent must not do of a plan, whatever the plan says: it sends to
 // addresses that its own operator allows, and reads nothing of the machine for it.
-func checkPlan(p *load.Plan, allow []netip.Prefix, loops int) error {
+func checkPlan(p *load.Plan, allow allow.List, loops int) error {
 	switch {
 	case p.Loops != loops:
 		return fmt.Errorf("the plan has %d loops for it, and it runs %d", p.Loops, loops)
@@ -30,21 +30,12 @@ func checkPlan(p *load.Plan, allow []netip.Prefix, loops int) error {
 		if err != nil {
 			return fmt.Errorf("route %.60q goes to %.80q, which is no ip:port", r.Name, r.Addr)
 		}
-		ip := addr.Addr().Unmap().WithZone("")
-		if !slices.ContainsFunc(allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+		if !allow.Contains(addr.Addr()) {
 			return fmt.Errorf("route %.60q goes to %s, which is not in the agent's own allow-list (%s): start it with --allow to let it",
-				r.Name, addr, prefixTexts(allow))
+				r.Name, addr, allow)
 		}
 	}
 	return nil
-}
-
-func prefixTexts(list []netip.Prefix) string {
-	texts := make([]string, len(list))
-	for i, p := range list {
-		texts[i] = p.String()
-	}
-	return strings.Join(texts, ", ")
 }
 
 // labelsOf are labels as they are written, in order.

@@ -35,7 +35,7 @@ type block struct {
 func (b block) size() int { return b.to - b.from }
 
 // keep keeps a block that has come, in memory or not.
-func (k *carrying) keep(b block) block {
+func (k *collecting) keep(b block) block {
 	if k.kept+b.size() > cmp.Or(k.mostKept, mostKept) {
 		if meta, err := b.message.Metadata(); err == nil {
 			b.message, b.at = nil, meta.Sequence.Stream
@@ -47,7 +47,7 @@ func (k *carrying) keep(b block) block {
 }
 
 // keepUp records what there is time for.
-func (k *carrying) keepUp() {
+func (k *collecting) keepUp() {
 	agents := k.all()
 	allowed := time.Duration(recordShare * float64(len(agents)) * float64(time.Since(k.begun)))
 	left := true
@@ -66,11 +66,11 @@ func (k *carrying) keepUp() {
 	for _, a := range agents {
 		behind += len(a.blocks)
 	}
-	k.seen.Behind(behind > 0)
+	k.seen.Unrecorded(behind > 0)
 }
 
 // catchUp records all that has come.
-func (k *carrying) catchUp() {
+func (k *collecting) catchUp() {
 	for {
 		select {
 		case m := <-k.feeds:
@@ -85,7 +85,7 @@ func (k *carrying) catchUp() {
 	}
 }
 
-func (k *carrying) recordOrLose(a *joined, blocks int) {
+func (k *collecting) recordOrLose(a *joined, blocks int) {
 	if err := k.record(a, blocks); err != nil {
 		k.lose(a, "what it handed over cannot be read: "+err.Error())
 	}
@@ -93,7 +93,7 @@ func (k *carrying) recordOrLose(a *joined, blocks int) {
 
 // record records so many blocks of an agent, the oldest first. After an error it has none
 // any more.
-func (k *carrying) record(a *joined, blocks int) error {
+func (k *collecting) record(a *joined, blocks int) error {
 	for range blocks {
 		b := a.blocks[0]
 		a.blocks = a.blocks[1:]
@@ -110,7 +110,7 @@ func (k *carrying) record(a *joined, blocks int) error {
 }
 
 // bytesOf takes a block out of memory, or fetches it from the stream.
-func (k *carrying) bytesOf(b block) ([]byte, error) {
+func (k *collecting) bytesOf(b block) ([]byte, error) {
 	if b.message != nil {
 		k.kept -= b.size()
 		return b.message.Data()[b.from:b.to], nil
@@ -127,7 +127,7 @@ func (k *carrying) bytesOf(b block) ([]byte, error) {
 	return m.Data[b.from:b.to], nil
 }
 
-func (k *carrying) recordBlock(a *joined, data []byte) error {
+func (k *collecting) recordBlock(a *joined, data []byte) error {
 	list, err := k.unpack.samples(data, k.steps)
 	for _, s := range list {
 		if s.Step == 0 {

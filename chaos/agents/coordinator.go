@@ -19,8 +19,8 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// A Coordinator is the side of the run. It implements chaos.Carrier, for one run. Close
-// ends it, and with it the load of agents that still carry some.
+// A Coordinator is the side of the run. It implements chaos.RemoteLoad, for one run. Close
+// ends it, and with it the load of agents that still send some.
 type Coordinator struct {
 	Want    int          // so many agents it waits for
 	Version string       // that agents must have too
@@ -36,7 +36,7 @@ type Coordinator struct {
 	watch    stopwatch
 	feeds    chan jetstream.Msg
 	feeding  jetstream.ConsumeContext
-	carried  chaos.Carried
+	spec     chaos.LoadSpec
 	quit     context.CancelFunc // of beating
 	beating  sync.WaitGroup
 
@@ -63,7 +63,7 @@ type joined struct {
 	ended  bool          // it has handed all over
 	number uint64        // of its last frame
 
-	// Of the goroutine that carries.
+	// Of the goroutine that runs it.
 	sum     hash.Hash
 	waiting []block // handed over, and not counted yet
 	blocks  []block // counted, and not recorded yet
@@ -210,15 +210,15 @@ func (c *Coordinator) askClocks(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for _, a := range c.all() {
-			if c.carries(a) {
+			if c.sends(a) {
 				c.askClock(a, 1)
 			}
 		}
 	}
 }
 
-// carries reports whether an agent is there and has not ended.
-func (c *Coordinator) carries(a *joined) bool {
+// sends reports whether an agent is there and has not ended.
+func (c *Coordinator) sends(a *joined) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return a.why == "" && !a.ended

@@ -3,10 +3,10 @@ package agents
 import (
 	"encoding/hex"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -46,7 +46,7 @@ type Member struct {
 	Labels  map[string]string `json:"labels,omitempty"` // like region: eu
 	Cores   int               `json:"cores"`
 	Loops   int               `json:"loops"` // event loops that it runs
-	Allow   []netip.Prefix    `json:"allow"` // where its operator lets it send
+	Allow   allow.List        `json:"allow"` // where its operator lets it send
 	Nonce   string            `json:"nonce"` // of this one joining: a plan for another one is none for it
 }
 

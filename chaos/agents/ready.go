@@ -14,18 +14,18 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// Shards implements chaos.Carrier.
+// Shards implements chaos.RemoteLoad.
 func (c *Coordinator) Shards() int { return c.Want }
 
-// Ready implements chaos.Carrier: it waits for the agents, gives each its part, and has
+// Ready implements chaos.RemoteLoad: it waits for the agents, gives each its part, and has
 // them all begin at one time.
-func (c *Coordinator) Ready(ctx context.Context, l chaos.Carried) (begin time.Time, notes []string, err error) {
-	c.carried = l
-	if err := c.gather(ctx); err != nil {
+func (c *Coordinator) Ready(ctx context.Context, l chaos.LoadSpec) (begin time.Time, notes []string, err error) {
+	c.spec = l
+	if err := c.awaitAgents(ctx); err != nil {
 		return begin, nil, err
 	}
 	agents := c.all()
-	if err := c.deal(agents, l); err != nil {
+	if err := c.assign(agents, l); err != nil {
 		return begin, nil, err
 	}
 	var asking sync.WaitGroup
@@ -57,8 +57,8 @@ func (c *Coordinator) Ready(ctx context.Context, l chaos.Carried) (begin time.Ti
 	return c.watch.at(at), notes, nil
 }
 
-// gather waits until all agents are there.
-func (c *Coordinator) gather(ctx context.Context) error {
+// awaitAgents waits until all agents are there.
+func (c *Coordinator) awaitAgents(ctx context.Context) error {
 	for said := -1; ; {
 		c.mu.Lock()
 		n := len(c.agents)
@@ -76,7 +76,7 @@ func (c *Coordinator) gather(ctx context.Context) error {
 			if n > 0 {
 				there = strings.Join(names, ", ") + " there"
 			}
-			c.carried.Say(fmt.Sprintf("waiting for %d of %d agents (%s)", c.Want-n, c.Want, there))
+			c.spec.Say(fmt.Sprintf("waiting for %d of %d agents (%s)", c.Want-n, c.Want, there))
 			said = n
 		}
 		select {
@@ -87,8 +87,8 @@ func (c *Coordinator) gather(ctx context.Context) error {
 	}
 }
 
-// deal gives each agent its part of a load.
-func (c *Coordinator) deal(agents []*joined, l chaos.Carried) error {
+// assign gives each agent its part of a load.
+func (c *Coordinator) assign(agents []*joined, l chaos.LoadSpec) error {
 	of := 0
 	for _, a := range agents {
 		of += a.Loops

@@ -93,7 +93,7 @@ func (g *ground) agent(name string) *Agent {
 
 // run runs the experiment.
 func (g *ground) run(ctx context.Context) (*result.Result, error) {
-	return chaos.Run(ctx, g.x, chaos.Options{Out: g.dir, Carrier: g.lead})
+	return chaos.Run(ctx, g.x, chaos.Options{Out: g.dir, Remote: g.lead})
 }
 
 // told waits until something is told.
@@ -168,8 +168,8 @@ func carryARun(t *testing.T, kept int) {
 		t.Fatal(err)
 	}
 	want := slices.Collect(load.Due(load.Plan{Schedule: schedule, Seed: g.x.Seed, Loops: 1, Routes: []load.Route{{}, {Weight: 2}}}))
-	got := make([]load.Sample, len(run.Front))
-	for i, s := range run.Front {
+	got := make([]load.Sample, len(run.Samples))
+	for i, s := range run.Samples {
 		got[i] = load.Sample{ID: s.ID, Route: s.Route, Intended: s.Intended}
 		if s.Outcome != load.OK {
 			t.Errorf("arrival %d: %v", s.ID, s.Outcome)
@@ -276,7 +276,7 @@ func TestLostAgentIsNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			unsent, due := 0, 0
-			for _, s := range run.Front {
+			for _, s := range run.Samples {
 				due++
 				if s.Outcome == load.Unsent {
 					unsent++
@@ -355,7 +355,7 @@ func TestHaltReachesAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	run, err := evidence.Read(g.dir)
-	if err != nil || !r.Partial || len(run.Gone) > 0 || len(run.Front) < 50 {
-		t.Errorf("partial %v, lost %v, %d samples, %v", r.Partial, run.Gone, len(run.Front), err)
+	if err != nil || !r.Partial || len(run.Gone) > 0 || len(run.Samples) < 50 {
+		t.Errorf("partial %v, lost %v, %d samples, %v", r.Partial, run.Gone, len(run.Samples), err)
 	}
 }

@@ -2,7 +2,6 @@ package chapters
 
 import (
 	"math/rand/v2"
-	"slices"
 
 	"github.com/stormctl/stormctl/chaos/judge"
 )
@@ -121,18 +120,4 @@ func (k *Keeper) Restore(entries []Entry, bytes func(number int) int64) {
 			k.sample = append(k.sample, s)
 		}
 	}
-}
-
-// Kept are the chapters whose evidence is kept.
-func (k *Keeper) Kept() (numbers []int) {
-	for _, list := range [][]stored{k.first, k.bad, k.sample} {
-		for _, s := range list {
-			numbers = append(numbers, s.number)
-		}
-	}
-	if k.latest != nil {
-		numbers = append(numbers, k.latest.number)
-	}
-	slices.Sort(numbers)
-	return numbers
 }

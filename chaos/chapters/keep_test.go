@@ -86,3 +86,17 @@ func TestKeeperIsRestored(t *testing.T) {
 		t.Errorf("%v, want %v; %d held", got, want, k.held)
 	}
 }
+
+// Kept are the chapters whose evidence is kept.
+func (k *Keeper) Kept() (numbers []int) {
+	for _, list := range [][]stored{k.first, k.bad, k.sample} {
+		for _, s := range list {
+			numbers = append(numbers, s.number)
+		}
+	}
+	if k.latest != nil {
+		numbers = append(numbers, k.latest.number)
+	}
+	slices.Sort(numbers)
+	return numbers
+}

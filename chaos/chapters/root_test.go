@@ -9,18 +9,8 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
-
-// rootOf opens a directory for the time of a test.
-func rootOf(t *testing.T, dir string) *os.Root {
-	t.Helper()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return root
-}
 
 // The folder of the chapters and their log are those of the directory that was opened:
 // what is a link in it, which a target may have put there, is not followed.
@@ -37,7 +27,7 @@ func TestChaptersAreInTheRunDirectory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Root = rootOf(t, dir)
+		c.Root = inputtest.Root(t, dir)
 		if w, err := New(c); err == nil {
 			_ = w.Close(0)
 			t.Errorf("chapters were put into %s", way)

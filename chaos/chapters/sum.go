@@ -24,7 +24,7 @@ type Sum struct {
 	Claims   []judge.Verdict // of which only what names the claim counts
 	Chaos    bool            // the experiment has faults
 	MostOpen unit.Share
-	Grows    []judge.Claim // in the place of Claims, those that are judge.Grows; others may be nil
+	Growth   []judge.Claim // in the place of Claims, those that are judge.Growth; others may be nil
 	Seed     uint64
 
 	troughs map[string][]judge.Trough // by target
@@ -76,10 +76,10 @@ func (s *Sum) Verdicts() []judge.Verdict {
 
 // whole is what a claim comes to over all chapters, if it is one that is ruled on so.
 func (s *Sum) whole(claim int) (v judge.Verdict, ok bool) {
-	if claim >= len(s.Grows) {
+	if claim >= len(s.Growth) {
 		return v, false
 	}
-	c, ok := s.Grows[claim].(judge.Grows)
+	c, ok := s.Growth[claim].(judge.Growth)
 	if !ok {
 		return v, false
 	}

@@ -62,7 +62,7 @@ func TestSumOfGrowth(t *testing.T) {
 	rss := unit.SizeGrowth(1 << 19)
 	of := func(n int, growth float64, again int) *Sum {
 		s := &Sum{Claims: []judge.Verdict{{Claim: "growth of shop", Kind: "growth", Name: "g"}}, MostOpen: 0.05, Seed: 1,
-			Grows: []judge.Claim{judge.Grows{Target: "shop", RSS: &rss, Troughs: 30 * time.Second}}}
+			Growth: []judge.Claim{judge.Growth{Target: "shop", RSS: &rss, Troughs: 30 * time.Second}}}
 		rng := rand.New(rand.NewPCG(1, 2))
 		for k := range n {
 			from := time.Duration(k) * 10 * time.Minute

@@ -286,14 +286,6 @@ func (w *Writer) close(ch *chapter, end time.Duration) {
 	}
 }
 
-// Late is how many records there were of requests whose chapters were closed. They are
-// in none.
-func (w *Writer) Late() uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.late
-}
-
 // Err is the first thing that could not be written.
 func (w *Writer) Err() error {
 	w.mu.Lock()

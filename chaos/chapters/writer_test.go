@@ -10,17 +10,18 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
 // model records a soak through a Writer without any waiting: 50 requests a second, each
 // with two calls, that take up to 3 s.
 type model struct {
-	t      *testing.T
-	dir    string
-	w      *Writer
-	front  *evidence.FrontWriter
-	closed []Closed
+	t            *testing.T
+	dir          string
+	w            *Writer
+	sampleWriter *evidence.SampleWriter
+	closed       []Closed
 
 	todo  []pending // requests and calls by when they end
 	now   time.Duration
@@ -43,9 +44,9 @@ func newModel(t *testing.T, plan Plan) *model {
 	m := &model{t: t, dir: t.TempDir(), rate: 50, end: plan.End, rng: rand.New(rand.NewPCG(1, 2))}
 	h := evidence.Header{Name: "x", Soak: true, Started: time.Unix(1000, 0), Load: evidence.Seconds(plan.End), Routes: []string{"pay", "step"},
 		Links: []evidence.Link{{Name: "bank", From: "a", To: "b"}}}
-	m.front = evidence.NewFront(h.Routes, 1)
+	m.sampleWriter = evidence.NewSamples(h.Routes, 1)
 	var err error
-	m.w, err = New(Config{Root: rootOf(t, m.dir), Header: h, Plan: plan, Most: evidence.Most, Settle: 4 * time.Second, First: 1,
+	m.w, err = New(Config{Root: inputtest.Root(t, m.dir), Header: h, Plan: plan, Most: evidence.Most, Settle: 4 * time.Second, First: 1,
 		Schedule: arrivals.Constant(50, plan.End),
 		Offered:  func(from, to time.Duration) uint64 { return uint64((to - from).Seconds() * 50) },
 		Faults: func(from, to time.Duration) (all []evidence.Injection) {
@@ -77,7 +78,7 @@ func (m *model) until(to time.Duration) {
 				return false
 			}
 			if p.sample.ID > 0 {
-				m.front.Record(0, p.sample)
+				m.sampleWriter.Record(0, p.sample)
 				if m.extra {
 					m.w.Line("evidence/more.csv", "id\n", p.sample.ID, p.sample.Intended, []byte("1\n"))
 				}
@@ -85,7 +86,7 @@ func (m *model) until(to time.Duration) {
 			m.w.Exchanges("bank", p.calls)
 			return true
 		})
-		m.front.Drain(nil, m.w.Sample)
+		m.sampleWriter.Drain(nil, m.w.Sample)
 		m.w.Flush(now)
 		if now%time.Second == 0 {
 			m.w.Tick(now-time.Second, now, evidence.Tick{Cores: 2, Links: map[string]evidence.LinkTick{"bank": {}}})
@@ -139,7 +140,7 @@ func TestRequestsBelongToTheirChapter(t *testing.T) {
 	seen := map[uint64]int{}
 	for k, c := range m.closed {
 		if k == 2 {
-			if err := evidence.Pack(rootOf(t, c.Dir)); err != nil {
+			if err := evidence.Pack(inputtest.Root(t, c.Dir)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -156,11 +157,11 @@ func TestRequestsBelongToTheirChapter(t *testing.T) {
 		}
 		want := int((to - from).Seconds() * 50)
 		calls := run.Links["bank"].Exchanges
-		if len(run.Front) != 2*want || len(calls) != 2*want {
-			t.Errorf("chapter %d: %d samples and %d calls, want %d", k+1, len(run.Front), len(calls), 2*want)
+		if len(run.Samples) != 2*want || len(calls) != 2*want {
+			t.Errorf("chapter %d: %d samples and %d calls, want %d", k+1, len(run.Samples), len(calls), 2*want)
 		}
-		for i := range run.Front {
-			x := &run.Front[i]
+		for i := range run.Samples {
+			x := &run.Samples[i]
 			seen[x.ID]++
 			if due := time.Duration(wire.ArrivalOf(x.ID)-1)*s/50 - from; x.Step == 0 && wire.ArrivalOf(x.ID) == x.ID && x.Intended != due {
 				t.Fatalf("chapter %d: request %d is due at %v, want %v", k+1, x.ID, x.Intended, due)
@@ -260,4 +261,12 @@ func TestTheLastPieceOfASecondIsCounted(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Late is how many records there were of requests whose chapters were closed. They are
+// in none.
+func (w *Writer) Late() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.late
 }

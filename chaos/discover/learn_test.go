@@ -74,7 +74,7 @@ func (s service) run() *evidence.Run {
 			}
 			begin = x.End + s.wait(try+1, n)
 		}
-		run.Front = append(run.Front, sample)
+		run.Samples = append(run.Samples, sample)
 	}
 	return run
 }
@@ -179,8 +179,8 @@ func TestLearnCoarseTimeout(t *testing.T) {
 func TestLearnCached(t *testing.T) {
 	run := service{attempts: 1, timeout: 900 * ms}.run()
 	run.Links["bank"].Exchanges = run.Links["bank"].Exchanges[:3]
-	for i := range run.Front {
-		run.Front[i].Status, run.Front[i].Outcome = 200, load.OK
+	for i := range run.Samples {
+		run.Samples[i].Status, run.Samples[i].Outcome = 200, load.OK
 	}
 	f := &Findings{Subject: pay}
 	for _, trial := range []string{Quick, Hang} {
@@ -206,14 +206,14 @@ func TestLearnLimit(t *testing.T) {
 // calls in progress is made of what is turned away later.
 func TestLearnAbandoned(t *testing.T) {
 	run := service{attempts: 1}.run() // hangs until the fault ends
-	for i := range run.Front {
-		r := &run.Front[i]
+	for i := range run.Samples {
+		r := &run.Samples[i]
 		if r.Sent < faultAt || r.Sent >= faultEnd-800*ms {
 			continue
 		}
 		r.Status, r.Outcome, r.Done = 503, load.ServerError, r.Sent+700*ms
 	}
-	run.Front[160].Done -= 400 * ms // its call began late, and the timer ran already
+	run.Samples[160].Done -= 400 * ms // its call began late, and the timer ran already
 	f := &Findings{Subject: pay}
 	if err := f.Learn(Trial{Name: Hang}, run); err != nil {
 		t.Fatal(err)
@@ -242,8 +242,8 @@ func TestLearnStillOut(t *testing.T) {
 		}
 	}
 	leaks.Links["bank"].Exchanges = kept
-	for i := range leaks.Front {
-		if r := &leaks.Front[i]; r.Sent >= faultAt+time.Second {
+	for i := range leaks.Samples {
+		if r := &leaks.Samples[i]; r.Sent >= faultAt+time.Second {
 			r.Status, r.Outcome, r.Done = 503, load.ServerError, r.Sent+ms
 		}
 	}

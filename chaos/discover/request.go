@@ -21,7 +21,7 @@ func requests(run *evidence.Run, s Subject) (all []request, anonymous bool) {
 	positions, _ := run.Route(s.Route)
 	anonymous = true
 	for _, at := range positions {
-		r := request{Sample: &run.Front[at]}
+		r := request{Sample: &run.Samples[at]}
 		if r.Outcome == load.Unsent {
 			continue // the harness's doing
 		}

@@ -46,7 +46,7 @@ func shared(at, window time.Duration, share float64, buckets int) *evidence.Run 
 			}
 			opened = bad/all >= share
 		}
-		run.Front = append(run.Front, sample)
+		run.Samples = append(run.Samples, sample)
 	}
 }
 

@@ -28,9 +28,9 @@ func bigRun(t testing.TB, n int) string {
 	must(os.Mkdir(filepath.Join(dir, "evidence"), 0o755))
 	tl, err := CreateTimeline(filepath.Join(dir, TimelineFile))
 	must(err)
-	front, err := CreateFront(filepath.Join(dir, FrontFile), []string{"pay", "browse"}, 2, 0)
+	sampleWriter, err := CreateSamples(filepath.Join(dir, SamplesFile), []string{"pay", "browse"}, 2, 0)
 	must(err)
-	behind, err := CreateBehind(filepath.Join(dir, BehindFile("payments")), 0)
+	exchangeWriter, err := CreateExchanges(filepath.Join(dir, ExchangesFile("payments")), 0)
 	must(err)
 	gap := time.Second / 4000
 	length := time.Duration(n) * gap
@@ -44,12 +44,12 @@ func bigRun(t testing.TB, n int) string {
 	flush := func() {
 		for loop, list := range samples {
 			for _, s := range list {
-				front.Record(loop, s)
+				sampleWriter.Record(loop, s)
 			}
 			samples[loop] = list[:0]
 		}
-		front.Flush(nil)
-		behind.Write(batch)
+		sampleWriter.Flush(nil)
+		exchangeWriter.Write(batch)
 		batch = batch[:0]
 	}
 	for i := range n {
@@ -76,8 +76,8 @@ func bigRun(t testing.TB, n int) string {
 		}
 	}
 	flush()
-	must(front.Close())
-	must(behind.Close())
+	must(sampleWriter.Close())
+	must(exchangeWriter.Close())
 	tl.Add(Event{At: Seconds(length / 3), Kind: KindInject, Fault: 1})
 	tl.Add(Event{At: Seconds(2 * length / 3), Kind: KindHeal, Fault: 1, Hit: uint64(n / 3)})
 	for at := time.Second; at <= length; at += time.Second {
@@ -95,7 +95,7 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				run, err := Read(dir)
-				if err != nil || len(run.Front) != n || len(run.Links["payments"].Exchanges) != n {
+				if err != nil || len(run.Samples) != n || len(run.Links["payments"].Exchanges) != n {
 					b.Fatal(err)
 				}
 			}

@@ -33,8 +33,8 @@ func (r *Run) rebase() {
 	if by == 0 {
 		return
 	}
-	for i := range r.Front {
-		shift(&r.Front[i], by)
+	for i := range r.Samples {
+		shift(&r.Samples[i], by)
 	}
 	for _, l := range r.Links {
 		for i := range l.Exchanges {

@@ -21,10 +21,10 @@ type ChapterWriter struct {
 	root     *os.Root // Dir, as it was when it was made
 	header   Header
 	timeline *TimelineWriter
-	front    *sheet
+	samples  *csvFile
 	links    map[string]*chapterLink
-	others   map[string]*sheet // further files of records, by name
-	most     int64             // bytes of a file
+	others   map[string]*csvFile // further files of records, by name
+	most     int64               // bytes of a file
 
 	routes   map[string][load.Outcomes]uint64 // what was recorded since the last tick
 	steps    uint64                           // of it
@@ -33,7 +33,7 @@ type ChapterWriter struct {
 }
 
 type chapterLink struct {
-	file          *BehindWriter
+	file          *ExchangeWriter
 	ended, errors uint64 // since the last tick
 }
 
@@ -48,7 +48,7 @@ func CreateChapter(in *os.Root, name string, h Header, most int64) (w *ChapterWr
 		return nil, err
 	}
 	w = &ChapterWriter{Dir: filepath.Clean(root.Name()), root: root, header: h,
-		links: map[string]*chapterLink{}, others: map[string]*sheet{}, most: most, routes: map[string][load.Outcomes]uint64{}, ticked: h.Chapter.From.Duration()}
+		links: map[string]*chapterLink{}, others: map[string]*csvFile{}, most: most, routes: map[string][load.Outcomes]uint64{}, ticked: h.Chapter.From.Duration()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.closeFiles())
@@ -57,16 +57,16 @@ func CreateChapter(in *os.Root, name string, h Header, most int64) (w *ChapterWr
 	if err = root.Mkdir("evidence", 0o700); err != nil {
 		return w, err
 	}
-	if w.front, err = createSheet(root, FrontFile, frontHeader, most); err != nil {
+	if w.samples, err = createCSV(root, SamplesFile, sampleHeader, most); err != nil {
 		return w, err
 	}
 	for i := range h.Links {
 		name := h.Links[i].Name
-		sheet, err := createSheet(root, BehindFile(name), behindHeader, most)
+		file, err := createCSV(root, ExchangesFile(name), exchangeHeader, most)
 		if err != nil {
 			return w, err
 		}
-		w.links[name] = &chapterLink{file: &BehindWriter{sheet}}
+		w.links[name] = &chapterLink{file: &ExchangeWriter{file}}
 	}
 	file, err := createIn(root, TimelineFile) // last: what has one is a chapter
 	if err != nil {
@@ -79,8 +79,8 @@ func CreateChapter(in *os.Root, name string, h Header, most int64) (w *ChapterWr
 
 // Sample records a request by its line.
 func (w *ChapterWriter) Sample(line []byte, s *load.Sample) {
-	w.front.buf = append(w.front.buf, line...)
-	w.front.pending++
+	w.samples.buf = append(w.samples.buf, line...)
+	w.samples.pending++
 	route := w.header.Routes[s.Route]
 	n := w.routes[route]
 	n[s.Outcome]++
@@ -116,7 +116,7 @@ func (w *ChapterWriter) Line(file, header string, line []byte) error {
 	s := w.others[file]
 	if s == nil {
 		var err error
-		if s, err = createSheet(w.root, file, header, w.most); err != nil {
+		if s, err = createCSV(w.root, file, header, w.most); err != nil {
 			return err
 		}
 		w.others[file] = s
@@ -128,7 +128,7 @@ func (w *ChapterWriter) Line(file, header string, line []byte) error {
 
 // Flush hands to the kernel what was recorded.
 func (w *ChapterWriter) Flush() {
-	w.front.flushPending()
+	w.samples.flushPending()
 	for _, s := range w.others {
 		s.flushPending()
 	}
@@ -147,7 +147,7 @@ func (w *ChapterWriter) Tick(at time.Duration, t Tick) {
 	}
 	w.routes, w.steps = map[string][load.Outcomes]uint64{}, 0
 	t.Lost += w.Lost()
-	t.Extent = w.front.extent()
+	t.Extent = w.samples.extent()
 	all := t.Links
 	t.Links = nil
 	for name, l := range w.links {
@@ -171,7 +171,7 @@ func (w *ChapterWriter) Add(e Event) { w.timeline.Add(e) }
 
 // Lost is how many records its files had no room for.
 func (w *ChapterWriter) Lost() uint64 {
-	n := w.front.lost
+	n := w.samples.lost
 	for _, l := range w.links {
 		n += l.file.Lost()
 	}
@@ -183,7 +183,7 @@ func (w *ChapterWriter) Lost() uint64 {
 
 // Err is why something could not be written, which the bound of a file is no case of.
 func (w *ChapterWriter) Err() error {
-	errs := []error{w.front.failed(), w.timeline.Err()}
+	errs := []error{w.samples.failed(), w.timeline.Err()}
 	for _, l := range w.links {
 		errs = append(errs, l.file.Err())
 	}
@@ -205,11 +205,11 @@ func (w *ChapterWriter) closeFiles() error {
 	if w.timeline != nil {
 		errs = append(errs, w.timeline.Close())
 	}
-	if w.front != nil {
-		errs = append(errs, w.front.file.Close(), w.front.failed())
+	if w.samples != nil {
+		errs = append(errs, w.samples.file.Close(), w.samples.failed())
 	}
 	for _, l := range w.links {
-		errs = append(errs, l.file.sheet.file.Close(), l.file.Err())
+		errs = append(errs, l.file.csv.file.Close(), l.file.Err())
 	}
 	for _, s := range w.others {
 		errs = append(errs, s.file.Close(), s.failed())

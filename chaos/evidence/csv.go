@@ -21,13 +21,13 @@ const Most = 1 << 30
 
 // The columns, all times in nanoseconds since the start of the load.
 const (
-	frontHeader  = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n"
-	behindHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down,own_status,code\n"
+	sampleHeader   = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n"
+	exchangeHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down,own_status,code\n"
 )
 
-// A sheet is one file of records. Writes past its limit and after an error are
+// A csvFile is one file of records. Writes past its limit and after an error are
 // counted as lost, never blocked on.
-type sheet struct {
+type csvFile struct {
 	file *os.File
 	buf  []byte
 	size int64
@@ -40,12 +40,12 @@ type sheet struct {
 	pending uint64 // records in buf, of who counts them there
 }
 
-func createSheet(in *os.Root, name, header string, max int64) (*sheet, error) {
+func createCSV(in *os.Root, name, header string, max int64) (*csvFile, error) {
 	f, err := createIn(in, name)
 	if err != nil {
 		return nil, err
 	}
-	return newSheet(f, header, max)
+	return newCSV(f, header, max)
 }
 
 // createIn makes a file in a folder, in whose name there may be folders that the writer
@@ -63,96 +63,96 @@ func createFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
-// newSheet begins a sheet in an empty file.
-func newSheet(f *os.File, header string, max int64) (*sheet, error) {
-	s := &sheet{file: f, max: max, buf: append(make([]byte, 0, len(header)), header...)}
+// newCSV begins one in an empty file.
+func newCSV(f *os.File, header string, max int64) (*csvFile, error) {
+	s := &csvFile{file: f, max: max, buf: append(make([]byte, 0, len(header)), header...)}
 	return s, s.flush(0)
 }
 
 // flush writes what is buffered, which holds that many records.
-func (s *sheet) flush(records uint64) error {
-	err := s.write(records, s.buf)
-	s.buf = s.buf[:0]
+func (f *csvFile) flush(records uint64) error {
+	err := f.write(records, f.buf)
+	f.buf = f.buf[:0]
 	return err
 }
 
 // flushPending writes what is buffered, of which pending has the records.
-func (s *sheet) flushPending() {
-	if s.pending > 0 {
-		_ = s.flush(s.pending) // counted in lost
-		s.pending = 0
+func (f *csvFile) flushPending() {
+	if f.pending > 0 {
+		_ = f.flush(f.pending) // counted in lost
+		f.pending = 0
 	}
 }
 
 // write writes so many records, which follow each other in parts.
-func (s *sheet) write(records uint64, parts ...[]byte) error {
+func (f *csvFile) write(records uint64, parts ...[]byte) error {
 	size := int64(0)
 	for _, p := range parts {
 		size += int64(len(p))
 	}
-	if s.err == nil && s.max > 0 && s.size+size > s.max {
-		s.err, s.full = fmt.Errorf("evidence is limited to %d bytes", s.max), true
+	if f.err == nil && f.max > 0 && f.size+size > f.max {
+		f.err, f.full = fmt.Errorf("evidence is limited to %d bytes", f.max), true
 	}
 	for _, p := range parts {
-		if s.err == nil && len(p) > 0 {
+		if f.err == nil && len(p) > 0 {
 			var n int
-			n, s.err = s.file.Write(p)
-			s.size += int64(n)
-			s.sum = crc32.Update(s.sum, castagnoli, p[:n])
+			n, f.err = f.file.Write(p)
+			f.size += int64(n)
+			f.sum = crc32.Update(f.sum, castagnoli, p[:n])
 		}
 	}
-	if s.err != nil {
-		s.lost += records
+	if f.err != nil {
+		f.lost += records
 	}
-	return s.err
+	return f.err
 }
 
-func (s *sheet) extent() Extent { return Extent{s.size, s.sum} }
+func (f *csvFile) extent() Extent { return Extent{f.size, f.sum} }
 
 // failed is the error of a write; nil if all went well, or the bound was met.
-func (s *sheet) failed() error {
-	if s.full {
+func (f *csvFile) failed() error {
+	if f.full {
 		return nil
 	}
-	return s.err
+	return f.err
 }
 
-func (s *sheet) close() error {
-	err := s.file.Close()
-	return errors.Join(s.err, err)
+func (f *csvFile) close() error {
+	err := f.file.Close()
+	return errors.Join(f.err, err)
 }
 
-// BehindWriter writes the exchanges of one link. It is used by one goroutine. A nil one
+// ExchangeWriter writes the exchanges of one link. It is used by one goroutine. A nil one
 // writes nothing.
-type BehindWriter struct{ sheet *sheet }
+type ExchangeWriter struct{ csv *csvFile }
 
-// CreateBehind makes the file, which must not exist and will not grow past max
+// CreateExchanges makes the file, which must not exist and will not grow past max
 // bytes; 0 means no bound.
-func CreateBehind(path string, max int64) (*BehindWriter, error) {
+func CreateExchanges(path string, max int64) (*ExchangeWriter, error) {
 	f, err := createFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return BehindIn(f, max)
+	return ExchangesIn(f, max)
 }
 
-// BehindIn is CreateBehind in an empty file.
-func BehindIn(f *os.File, max int64) (*BehindWriter, error) {
-	s, err := newSheet(f, behindHeader, max)
+// ExchangesIn is CreateExchanges in an empty file.
+func ExchangesIn(f *os.File, max int64) (*ExchangeWriter, error) {
+	s, err := newCSV(f, exchangeHeader, max)
 	if err != nil {
 		return nil, err
 	}
-	return &BehindWriter{s}, nil
+	return &ExchangeWriter{s}, nil
 }
 
 // Write appends the exchanges and hands them to the kernel.
-func (w *BehindWriter) Write(exchanges []Exchange) {
+func (w *ExchangeWriter) Write(exchanges []Exchange) {
 	if w == nil {
 		return
 	}
 	for i := range exchanges {
 		x := &exchanges[i]
-		b := w.sheet.buf
+		b := w.csv.buf
 		b = append(strconv.AppendUint(b, x.Seq, 10), ',')
 		b = append(strconv.AppendUint(b, x.ID, 10), ',')
 		b = append(strconv.AppendUint(b, x.Conn, 10), ',')
@@ -170,38 +170,38 @@ func (w *BehindWriter) Write(exchanges []Exchange) {
 		b = append(strconv.AppendUint(b, x.BytesUp, 10), ',')
 		b = append(strconv.AppendUint(b, x.BytesDown, 10), ',')
 		b = append(strconv.AppendInt(b, int64(x.Own), 10), ',')
-		w.sheet.buf = append(appendPlain(b, codeText(x.Code)), '\n')
+		w.csv.buf = append(appendPlain(b, codeText(x.Code)), '\n')
 	}
-	_ = w.sheet.flush(uint64(len(exchanges))) // counted in Lost, said by Close
+	_ = w.csv.flush(uint64(len(exchanges))) // counted in Lost, said by Close
 }
 
 // Extent is what was written so far.
-func (w *BehindWriter) Extent() Extent {
+func (w *ExchangeWriter) Extent() Extent {
 	if w == nil {
 		return Extent{}
 	}
-	return w.sheet.extent()
+	return w.csv.extent()
 }
 
 // Lost is how many exchanges could not be kept.
-func (w *BehindWriter) Lost() uint64 {
+func (w *ExchangeWriter) Lost() uint64 {
 	if w == nil {
 		return 0
 	}
-	return w.sheet.lost
+	return w.csv.lost
 }
 
 // Err is why the file could not be written, which its bound is no case of; nil
 // if it could.
-func (w *BehindWriter) Err() error {
+func (w *ExchangeWriter) Err() error {
 	if w == nil {
 		return nil
 	}
-	return w.sheet.failed()
+	return w.csv.failed()
 }
 
 // Close closes the file and returns why exchanges were lost, if any were.
-func (w *BehindWriter) Close() error { return w.sheet.close() }
+func (w *ExchangeWriter) Close() error { return w.csv.close() }
 
 // appendPlain writes text that came over the wire so that it stays one field
 // of one line: what could end either is percent-encoded, as in a URL.
@@ -231,8 +231,8 @@ func codeOf(text string) string {
 
 // How many columns there are in this version.
 var (
-	frontColumns  = strings.Count(frontHeader, ",") + 1
-	behindColumns = strings.Count(behindHeader, ",") + 1
+	sampleColumns   = strings.Count(sampleHeader, ",") + 1
+	exchangeColumns = strings.Count(exchangeHeader, ",") + 1
 )
 
 // fieldsOf appends the fields of a line that has so many columns of all. What a
@@ -305,7 +305,7 @@ func indexOf(names []string) map[string]int {
 	return index
 }
 
-// sampleOf reads a line of the front; index is that of its routes.
+// sampleOf reads a line of the samples; index is that of its routes.
 func sampleOf(f []string, index map[string]int) (load.Sample, error) {
 	in := fieldReader{fields: f}
 	s := load.Sample{ID: in.uint()}

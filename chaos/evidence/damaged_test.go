@@ -37,9 +37,9 @@ func TestRecordsAreComparedWithTheTicks(t *testing.T) {
 		want   map[string]uint64
 		says   string // the flaw, "" is none
 	}{
-		{"whole", FrontFile, func(rows []string) []string { return rows }, 0, map[string]uint64{}, ""},
-		{"half of the requests", FrontFile, func(rows []string) []string { return rows[:10] }, 0, map[string]uint64{FrontFile: 10},
-			FrontFile + ": 10 records missing, the first between 1s and 2s"},
+		{"whole", SamplesFile, func(rows []string) []string { return rows }, 0, map[string]uint64{}, ""},
+		{"half of the requests", SamplesFile, func(rows []string) []string { return rows[:10] }, 0, map[string]uint64{SamplesFile: 10},
+			SamplesFile + ": 10 records missing, the first between 1s and 2s"},
 		{"every fifth exchange", link, func(rows []string) []string {
 			return slices.Concat(rows[1:5], rows[6:10], rows[11:15], rows[16:])
 		}, 0, map[string]uint64{link: 4},
@@ -47,9 +47,9 @@ func TestRecordsAreComparedWithTheTicks(t *testing.T) {
 		{"told, and two more", link, func(rows []string) []string { return rows[5:] }, 3, map[string]uint64{"records": 3, link: 2},
 			link + ": 2 records missing, the first between 0s and 1s"},
 		{"told", link, func(rows []string) []string { return rows[5:] }, 5, map[string]uint64{"records": 5}, ""},
-		{"requests twice", FrontFile, func(rows []string) []string { return slices.Concat(rows, rows) }, 0,
-			map[string]uint64{FrontFile: 20},
-			FrontFile + ": 20 records there twice, the first between 0s and 1s"},
+		{"requests twice", SamplesFile, func(rows []string) []string { return slices.Concat(rows, rows) }, 0,
+			map[string]uint64{SamplesFile: 20},
+			SamplesFile + ": 20 records there twice, the first between 0s and 1s"},
 		{"an exchange twice", link, func(rows []string) []string { return append(rows, rows[7]) }, 0,
 			map[string]uint64{link: 1},
 			link + ": 1 record there twice, the first between 0s and 1s"},
@@ -94,7 +94,7 @@ func TestRecordsAreComparedWithTheTicks(t *testing.T) {
 	if run, err := Read(record(t, samples[:12], exchanges, events(0)[:3]...)); err != nil || len(run.Lost) != 0 {
 		t.Errorf("killed: %v, lost %v", err, run.Lost)
 	}
-	if run, err := Read(record(t, samples[:9], exchanges, events(0)[:3]...)); err != nil || run.Lost[FrontFile] != 1 {
+	if run, err := Read(record(t, samples[:9], exchanges, events(0)[:3]...)); err != nil || run.Lost[SamplesFile] != 1 {
 		t.Errorf("killed, and one is gone: %v, lost %v", err, run.Lost)
 	}
 	// One that was stopped came to its end all the same.

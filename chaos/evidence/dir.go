@@ -20,11 +20,11 @@ import (
 // The files of a run directory that hold evidence.
 const (
 	TimelineFile = "timeline.jsonl"
-	FrontFile    = "evidence/front.csv"
+	SamplesFile  = "evidence/front.csv"
 )
 
 // BehindFile is where the exchanges of a link are.
-func BehindFile(link string) string { return linkPrefix + link + linkSuffix }
+func ExchangesFile(link string) string { return linkPrefix + link + linkSuffix }
 
 const (
 	linkPrefix = "evidence/link-"
@@ -48,20 +48,20 @@ func Read(dir string) (*Run, error) {
 	if len(run.Access) > 0 {
 		files = append(files, ValuesFile)
 	}
-	states, errs := make([]sheetState, len(files)), make([]error, len(files))
-	files[0] = FrontFile
+	states, errs := make([]fileState, len(files)), make([]error, len(files))
+	files[0] = SamplesFile
 	reads := []func(k int){func(k int) {
 		in := sampleReader{index: indexOf(run.Routes)}
 		marks := run.marks(func(t *Tick) Extent { return t.Extent })
-		run.Front, states[k], errs[k] = readRecords(dir, files[k], frontHeader, marks, in.read, samplesInOrder)
+		run.Samples, states[k], errs[k] = readRecords(dir, files[k], sampleHeader, marks, in.read, samplesInOrder)
 	}}
 	for i, name := range links {
-		files[1+i] = BehindFile(name)
+		files[1+i] = ExchangesFile(name)
 		link := run.Links[name]
 		reads = append(reads, func(k int) {
 			var in exchangeReader
 			marks := run.marks(func(t *Tick) Extent { return t.Links[name].Extent })
-			link.Exchanges, states[k], errs[k] = readRecords(dir, files[k], behindHeader, marks, in.read, exchangesInOrder)
+			link.Exchanges, states[k], errs[k] = readRecords(dir, files[k], exchangeHeader, marks, in.read, exchangesInOrder)
 		})
 	}
 	if len(run.Access) > 0 {
@@ -70,7 +70,7 @@ func Read(dir string) (*Run, error) {
 		})
 	}
 	sideBySide(reads)
-	found := map[string]sheetState{}
+	found := map[string]fileState{}
 	for k, err := range errs {
 		if err != nil {
 			return nil, err // of the first file of them
@@ -105,7 +105,7 @@ const lostByRun = "records"
 
 func newRun() *Run { return &Run{Links: map[string]*Link{}, Lost: map[string]uint64{}, Partial: true} }
 
-func (r *Run) order() { arrange(r.Front, samplesInOrder) }
+func (r *Run) order() { arrange(r.Samples, samplesInOrder) }
 
 func (l *Link) order() { arrange(l.Exchanges, exchangesInOrder) }
 
@@ -276,8 +276,8 @@ func (r *Run) settleEnd() {
 		return
 	}
 	var last time.Duration
-	for i := range r.Front {
-		last = max(last, r.Front[i].Intended)
+	for i := range r.Samples {
+		last = max(last, r.Samples[i].Intended)
 	}
 	for _, l := range r.Links {
 		if n := len(l.Exchanges); n > 0 {

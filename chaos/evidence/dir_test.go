@@ -30,16 +30,16 @@ func record(t *testing.T, samples []load.Sample, exchanges []Exchange, events ..
 		tl.Add(e)
 	}
 	must(tl.Close())
-	front, err := CreateFront(filepath.Join(dir, FrontFile), []string{"pay", "browse"}, 1, 0)
+	sampleWriter, err := CreateSamples(filepath.Join(dir, SamplesFile), []string{"pay", "browse"}, 1, 0)
 	must(err)
 	for _, s := range samples {
-		front.Record(0, s)
+		sampleWriter.Record(0, s)
 	}
-	must(front.Close())
-	behind, err := CreateBehind(filepath.Join(dir, BehindFile("payments")), 0)
+	must(sampleWriter.Close())
+	exchangeWriter, err := CreateExchanges(filepath.Join(dir, ExchangesFile("payments")), 0)
 	must(err)
-	behind.Write(exchanges)
-	must(behind.Close())
+	exchangeWriter.Write(exchanges)
+	must(exchangeWriter.Close())
 	return dir
 }
 
@@ -76,7 +76,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 	fault.Injected, fault.Healed, fault.Overflow = 1_000_000_123, 3_000_000_456, 17
 	want := &Run{
 		Name: "x", Seed: 7, Started: start.Start.Started, Load: 10 * time.Second, End: 10 * time.Second,
-		Routes: []string{"pay", "browse"}, Front: samples,
+		Routes: []string{"pay", "browse"}, Samples: samples,
 		Links:  map[string]*Link{"payments": {Name: "payments", From: "checkout", To: "bank", Exchanges: exchanges}},
 		Faults: []Injection{fault},
 		Ticks: []Tick{{At: time.Second, Offered: 500, Ended: 1, HiccupMax: Seconds(time.Millisecond)},
@@ -94,7 +94,7 @@ func TestReadOfAKilledRun(t *testing.T) {
 	samples := []load.Sample{{ID: 1, Intended: 1, Done: 3}, {ID: 2, Intended: 2_000_000_000, Done: 2_000_000_100}}
 	events := []Event{start, {At: Seconds(time.Second), Kind: KindInject, Fault: 1}}
 	whole := record(t, samples, nil, events...)
-	for _, name := range []string{FrontFile, TimelineFile} {
+	for _, name := range []string{SamplesFile, TimelineFile} {
 		data, err := os.ReadFile(filepath.Join(whole, name))
 		if err != nil {
 			t.Fatal(err)
@@ -121,7 +121,7 @@ func TestReadOfAKilledRun(t *testing.T) {
 					lines++
 				}
 			}
-			got := len(run.Front)
+			got := len(run.Samples)
 			if name == TimelineFile {
 				got = 0
 				if run.Faults[0].Injected >= 0 {
@@ -140,7 +140,7 @@ func TestReadsRunsOfEarlierVersions(t *testing.T) {
 	dir := record(t, nil, nil, start)
 	old := "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns\n" +
 		"1,2,3,4,5,GET,/a,200,answered,1,0,7,8,9\n"
-	if err := os.WriteFile(filepath.Join(dir, BehindFile("payments")), []byte(old), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ExchangesFile("payments")), []byte(old), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run, err := Read(dir)
@@ -156,10 +156,10 @@ func TestReadsRunsOfEarlierVersions(t *testing.T) {
 func TestReadSaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ name, file, content, want string }{
 		{"not a run directory", TimelineFile, "", "timeline.jsonl has no start event: the run was killed before it began"},
-		{"broken line in the middle", FrontFile, frontHeader + "1,pay,x,0,0,0,ok\n1,pay,0,0,0,0,ok\n", `front.csv: line 2: strconv.ParseInt: parsing "x": invalid syntax`},
-		{"unknown route", FrontFile, frontHeader + "1,nope,0,0,0,0,ok\n", `front.csv: line 2: unknown route "nope"`},
-		{"another version", FrontFile, "id,when\n", `front.csv: line 1: not the columns of this version: "id,when"`},
-		{"too few fields", FrontFile, frontHeader + "1,pay\n", "front.csv: line 2: 2 fields instead of 7"},
+		{"broken line in the middle", SamplesFile, sampleHeader + "1,pay,x,0,0,0,ok\n1,pay,0,0,0,0,ok\n", `front.csv: line 2: strconv.ParseInt: parsing "x": invalid syntax`},
+		{"unknown route", SamplesFile, sampleHeader + "1,nope,0,0,0,0,ok\n", `front.csv: line 2: unknown route "nope"`},
+		{"another version", SamplesFile, "id,when\n", `front.csv: line 1: not the columns of this version: "id,when"`},
+		{"too few fields", SamplesFile, sampleHeader + "1,pay\n", "front.csv: line 2: 2 fields instead of 7"},
 	} {
 		dir := record(t, nil, nil, start)
 		if err := os.WriteFile(filepath.Join(dir, c.file), []byte(c.content), 0o644); err != nil {
@@ -178,7 +178,7 @@ func endsWith(s, suffix string) bool {
 
 // Past its bound a file takes nothing more, says so, and counts what it left out.
 func TestWriterCountsWhatItCannotKeep(t *testing.T) {
-	w, err := CreateFront(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 1, 100)
+	w, err := CreateSamples(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 1, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestWriterCountsWhatItCannotKeep(t *testing.T) {
 func TestWindowIsHalfOpen(t *testing.T) {
 	run := &Run{}
 	for i := range 10 {
-		run.Front = append(run.Front, load.Sample{ID: uint64(i), Intended: time.Duration(i)})
+		run.Samples = append(run.Samples, load.Sample{ID: uint64(i), Intended: time.Duration(i)})
 	}
 	got := run.Window(3, 6)
 	if len(got) != 3 || got[0].ID != 3 || got[2].ID != 5 {

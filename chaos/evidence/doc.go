@@ -1,5 +1,5 @@
-// Package evidence holds what a run saw, in memory and on disk: the front
-// (what callers got), the behind (what each link saw), the faults with the
+// Package evidence holds what a run saw, in memory and on disk: samples
+// (what callers got), exchanges (what each link saw), the faults with the
 // times they were really injected and healed, and how well the harness itself
 // did. It records; it does not judge.
 //
@@ -11,7 +11,7 @@
 //
 // A ruling is always made from what is on disk, during a run as well as long
 // after it, so that `stormctl judge DIR` cannot disagree with the run. All
-// times count from the run's start on one monotonic clock: front and behind
+// times count from the run's start on one monotonic clock: samples and exchanges
 // can be compared without correction.
 //
 // Records are text, one line each: greppable at 3 a.m. and readable by any

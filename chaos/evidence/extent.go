@@ -23,7 +23,7 @@ type mark struct {
 }
 
 // sheetState is what was found out about a file besides its records.
-type sheetState struct {
+type fileState struct {
 	torn   bool // its last line is not whole, and was left out
 	wrong  int  // the tick at the end of which it was another file; -1 if there is none
 	beyond bool // it goes on behind its last mark
@@ -79,11 +79,11 @@ func (c *checkedReader) add(p []byte) {
 func (c *checkedReader) differs(m mark) { c.wrong, c.marks = m.tick, nil }
 
 // state is what was found once the file was read to its end; last is its last mark.
-func (c *checkedReader) state(torn bool, last mark) sheetState {
+func (c *checkedReader) state(torn bool, last mark) fileState {
 	if len(c.marks) > 0 {
 		c.differs(c.marks[0]) // it is shorter
 	}
-	return sheetState{torn: torn, wrong: c.wrong, beyond: last.Bytes > 0 && c.wrong < 0 && c.at > last.Bytes}
+	return fileState{torn: torn, wrong: c.wrong, beyond: last.Bytes > 0 && c.wrong < 0 && c.at > last.Bytes}
 }
 
 // marks lists the extents of a file. Of a run that was killed the last second is left

@@ -33,9 +33,9 @@ func summed(t *testing.T, seed uint64, seconds int, sums bool) string {
 	must(os.Mkdir(filepath.Join(dir, "evidence"), 0o755))
 	tl, err := CreateTimeline(filepath.Join(dir, TimelineFile))
 	must(err)
-	front, err := CreateFront(filepath.Join(dir, FrontFile), []string{"pay", "browse"}, 1, 0)
+	sampleWriter, err := CreateSamples(filepath.Join(dir, SamplesFile), []string{"pay", "browse"}, 1, 0)
 	must(err)
-	behind, err := CreateBehind(filepath.Join(dir, BehindFile("payments")), 0)
+	exchangeWriter, err := CreateExchanges(filepath.Join(dir, ExchangesFile("payments")), 0)
 	must(err)
 	tl.Add(start)
 	id := uint64(0)
@@ -44,23 +44,23 @@ func summed(t *testing.T, seed uint64, seconds int, sums bool) string {
 		for range 20 + rng.IntN(20) {
 			id++
 			at := time.Duration(s)*time.Second + time.Duration(rng.IntN(900))*time.Millisecond
-			front.Record(0, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 9, Status: 200})
+			sampleWriter.Record(0, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 9, Status: 200})
 			tick.Ended++
 			for k := range rng.IntN(3) {
-				behind.Write([]Exchange{{Seq: 3*id + uint64(k), ID: id, Begin: at + 1, End: at + 8, Method: "GET", Path: "/", Status: 200}})
+				exchangeWriter.Write([]Exchange{{Seq: 3*id + uint64(k), ID: id, Begin: at + 1, End: at + 8, Method: "GET", Path: "/", Status: 200}})
 				link.Ended++
 			}
 		}
-		front.Flush(nil)
+		sampleWriter.Flush(nil)
 		if sums {
-			tick.Extent, link.Extent = front.Extent(), behind.Extent()
+			tick.Extent, link.Extent = sampleWriter.Extent(), exchangeWriter.Extent()
 		}
 		tick.Links = map[string]LinkTick{"payments": link}
 		tl.Add(Event{At: Seconds(time.Duration(s+1) * time.Second), Kind: KindTick, Tick: &tick})
 	}
 	tl.Add(Event{At: Seconds(time.Duration(seconds) * time.Second), Kind: KindEnd})
-	must(front.Close())
-	must(behind.Close())
+	must(sampleWriter.Close())
+	must(exchangeWriter.Close())
 	must(tl.Close())
 	return dir
 }
@@ -111,7 +111,7 @@ func TestDamageIsNoticed(t *testing.T) {
 		seed := uint64(k)
 		rng := rand.New(rand.NewPCG(seed, 2))
 		dir := summed(t, seed%10, 5, true)
-		file := []string{FrontFile, BehindFile("payments")}[rng.IntN(2)]
+		file := []string{SamplesFile, ExchangesFile("payments")}[rng.IntN(2)]
 		path := filepath.Join(dir, file)
 		rows, how := damage(rowsOf(t, path), rng)
 		if err := os.WriteFile(path, []byte(strings.Join(rows, "")), 0o644); err != nil {
@@ -154,7 +154,7 @@ func TestWholeFilesHaveNoFlaw(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, TimelineFile), []byte(kept), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		for _, file := range []string{FrontFile, BehindFile("payments")} {
+		for _, file := range []string{SamplesFile, ExchangesFile("payments")} {
 			path := filepath.Join(dir, file)
 			info, err := os.Stat(path)
 			if err == nil {

@@ -38,7 +38,7 @@ func (f Flaw) String() string {
 // ledger is one file of records beside what the seconds counted of it.
 type ledger struct {
 	file    string
-	state   sheetState
+	state   fileState
 	there   uint64
 	twice   uint64
 	first   time.Duration          // when the first of those that are there twice ended
@@ -59,7 +59,7 @@ func (r *Run) counting() []Tick {
 // countUp compares the records with what the run counted each second while it made
 // them. A run that came to its end, stopped or not, has each of them once, and a
 // last second that is no earlier than its end.
-func (r *Run) countUp(states map[string]sheetState) {
+func (r *Run) countUp(states map[string]fileState) {
 	var known uint64
 	for _, t := range r.counting() {
 		known = t.Lost
@@ -76,19 +76,19 @@ func (r *Run) countUp(states map[string]sheetState) {
 	}
 }
 
-func (r *Run) ledgers(states map[string]sheetState) []ledger {
-	front := ledger{file: FrontFile, there: uint64(len(r.Front)), counted: func(t *Tick) uint64 { return t.Ended + t.Unsent },
+func (r *Run) ledgers(states map[string]fileState) []ledger {
+	samples := ledger{file: SamplesFile, there: uint64(len(r.Samples)), counted: func(t *Tick) uint64 { return t.Ended + t.Unsent },
 		ends: func() []time.Duration {
-			return mapped(r.Front, func(s *load.Sample) time.Duration { return s.Done })
+			return mapped(r.Samples, func(s *load.Sample) time.Duration { return s.Done })
 		}}
-	front.twice, front.first = repeated(r.Front, func(a, b *load.Sample) bool {
+	samples.twice, samples.first = repeated(r.Samples, func(a, b *load.Sample) bool {
 		return *a == *b || a.ID > 0 && a.ID == b.ID && a.Route == b.Route && a.Step == b.Step && a.Intended == b.Intended
 	}, func(s *load.Sample) time.Duration { return s.Done })
-	all := []ledger{front}
+	all := []ledger{samples}
 	for _, name := range slices.Sorted(maps.Keys(r.Links)) {
 		list := r.Links[name].Exchanges
 		end := func(x *Exchange) time.Duration { return x.End }
-		l := ledger{file: BehindFile(name), there: uint64(len(list)), counted: func(t *Tick) uint64 { return t.Links[name].Ended },
+		l := ledger{file: ExchangesFile(name), there: uint64(len(list)), counted: func(t *Tick) uint64 { return t.Links[name].Ended },
 			ends: func() []time.Duration { return mapped(list, end) }}
 		l.twice, l.first = repeated(list, func(a, b *Exchange) bool { return a.Seq > 0 && a.Seq == b.Seq }, end)
 		all = append(all, l)

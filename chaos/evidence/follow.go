@@ -45,11 +45,11 @@ type Follower struct {
 	clock func() time.Duration
 
 	timeline tail
-	files    map[string]*tail // front and links, by file
+	files    map[string]*tail // samples and exchanges, by file
 	run      *Run             // what the timeline says, and the ticks from the beginning of the stretch on
-	front    []load.Sample    // of the stretch, on its clock, which is 0 at from
+	samples  []load.Sample    // of the stretch, on its clock, which is 0 at from
 	links    map[string][]Exchange
-	samples  sampleReader
+	reader   sampleReader
 	calls    exchangeReader
 
 	stretch int           // number of it, from 1
@@ -105,7 +105,7 @@ func (f *Follower) readTimeline() error {
 			f.run.add(e)
 		}
 		if e.Kind == KindStart {
-			f.samples.index = indexOf(f.run.Routes)
+			f.reader.index = indexOf(f.run.Routes)
 		}
 		return err
 	})
@@ -159,7 +159,7 @@ func (f *Follower) first() time.Duration {
 }
 
 func (f *Follower) size() int {
-	n := len(f.front) + tickSize*len(f.run.Ticks)
+	n := len(f.samples) + tickSize*len(f.run.Ticks)
 	for _, list := range f.links {
 		n += len(list)
 	}
@@ -176,7 +176,7 @@ func (f *Follower) begin() error {
 	}
 	f.stretch++
 	f.ended = false
-	f.front = f.front[:0]
+	f.samples = f.samples[:0]
 	for name, list := range f.links {
 		f.links[name] = list[:0]
 	}
@@ -190,10 +190,10 @@ func (f *Follower) begin() error {
 func (f *Follower) startAt(from time.Duration) {
 	by := from - f.from
 	f.from = from
-	f.front = slices.DeleteFunc(f.front, func(s load.Sample) bool { return s.Intended < by && f.before(s.ID) })
-	f.front = slices.DeleteFunc(f.front, func(s load.Sample) bool { return f.left(s.ID) })
-	for i := range f.front {
-		shift(&f.front[i], by)
+	f.samples = slices.DeleteFunc(f.samples, func(s load.Sample) bool { return s.Intended < by && f.before(s.ID) })
+	f.samples = slices.DeleteFunc(f.samples, func(s load.Sample) bool { return f.left(s.ID) })
+	for i := range f.samples {
+		shift(&f.samples[i], by)
 	}
 	for name, list := range f.links {
 		list = slices.DeleteFunc(list, func(x Exchange) bool { return x.Begin < by || f.left(x.ID) })
@@ -229,23 +229,23 @@ func shift(s *load.Sample, by time.Duration) {
 // A look reads no more than so many bytes a record while nothing is injected,
 // which is twice as much as fits, and takes turns among the files after so many.
 const (
-	unread = 128
-	turns  = 1 << 18
+	mostPending = 128
+	turns       = 1 << 18
 )
 
 // readRecords takes in the records since the last time. Files take turns, so that
 // where there is no room for all of them, there is room for about the same time of
 // each.
 func (f *Follower) readRecords() error {
-	files := []*tail{f.file(FrontFile, frontHeader)}
+	files := []*tail{f.file(SamplesFile, sampleHeader)}
 	for _, name := range slices.Sorted(maps.Keys(f.run.Links)) {
-		files = append(files, f.file(BehindFile(name), behindHeader))
+		files = append(files, f.file(ExchangesFile(name), exchangeHeader))
 	}
 	var size int64
 	for _, t := range files {
-		size += t.unread(f.dir)
+		size += t.pending(f.dir)
 	}
-	if f.first() < 0 && size > unread*int64(f.most) {
+	if f.first() < 0 && size > mostPending*int64(f.most) {
 		if err := f.begin(); err != nil {
 			return err
 		}
@@ -303,7 +303,7 @@ func (f *Follower) readUntil(t *tail, file int, until time.Duration) (last time.
 
 func (f *Follower) takeSample(line []byte, columns int) (end time.Duration, err error) {
 	var s load.Sample
-	if err := f.samples.read(&s, line, columns); err != nil {
+	if err := f.reader.read(&s, line, columns); err != nil {
 		return 0, err
 	}
 	end = s.Done
@@ -315,7 +315,7 @@ func (f *Follower) takeSample(line []byte, columns int) (end time.Duration, err 
 		return end, nil
 	}
 	shift(&s, f.from)
-	f.front = append(f.front, s)
+	f.samples = append(f.samples, s)
 	return end, f.room()
 }
 
@@ -374,8 +374,8 @@ func (f *Follower) dropOldest(keep int, injected time.Duration) bool {
 			ends = append(ends, end)
 		}
 	}
-	for i := range f.front {
-		add(f.front[i].Done)
+	for i := range f.samples {
+		add(f.samples[i].Done)
 	}
 	for _, list := range f.links {
 		for i := range list {
@@ -394,7 +394,7 @@ func (f *Follower) dropOldest(keep int, injected time.Duration) bool {
 func (f *Follower) end(at time.Duration) {
 	f.cut = at
 	own := at - f.from
-	f.front = slices.DeleteFunc(f.front, func(s load.Sample) bool { return s.Done > own })
+	f.samples = slices.DeleteFunc(f.samples, func(s load.Sample) bool { return s.Done > own })
 	for name, list := range f.links {
 		f.links[name] = slices.DeleteFunc(list, func(x Exchange) bool { return x.End > own })
 	}

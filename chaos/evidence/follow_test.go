@@ -26,9 +26,9 @@ type growing struct {
 	calls   []Exchange    // the same, by End
 	events  []Event       // by At
 
-	front  *FrontWriter
-	behind *BehindWriter
-	tl     *TimelineWriter
+	sampleWriter   *SampleWriter
+	exchangeWriter *ExchangeWriter
+	tl             *TimelineWriter
 }
 
 // grow makes a run of some length at a rate, with a step after every tenth request,
@@ -88,16 +88,16 @@ func grow(t *testing.T, seed uint64, rate int, length, every time.Duration) *gro
 	}
 	slices.SortStableFunc(g.calls, func(a, b Exchange) int { return int(a.End - b.End) })
 	var err error
-	if g.front, err = CreateFront(filepath.Join(g.dir, FrontFile), h.Routes, 2, 0); err != nil {
+	if g.sampleWriter, err = CreateSamples(filepath.Join(g.dir, SamplesFile), h.Routes, 2, 0); err != nil {
 		t.Fatal(err)
 	}
-	if g.behind, err = CreateBehind(filepath.Join(g.dir, BehindFile("payments")), 0); err != nil {
+	if g.exchangeWriter, err = CreateExchanges(filepath.Join(g.dir, ExchangesFile("payments")), 0); err != nil {
 		t.Fatal(err)
 	}
 	if g.tl, err = CreateTimeline(filepath.Join(g.dir, TimelineFile)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _, _ = g.front.Close(), g.behind.Close(), g.tl.Close() })
+	t.Cleanup(func() { _, _, _ = g.sampleWriter.Close(), g.exchangeWriter.Close(), g.tl.Close() })
 	return g
 }
 
@@ -107,13 +107,13 @@ func (g *growing) until(then time.Duration) {
 	for g.now < then {
 		g.now = min(g.now+100*time.Millisecond, then)
 		for len(g.samples) > 0 && g.samples[0].Done <= g.now {
-			g.front.Record(int(g.samples[0].ID%2), g.samples[0])
+			g.sampleWriter.Record(int(g.samples[0].ID%2), g.samples[0])
 			g.samples = g.samples[1:]
 		}
-		g.front.Flush(nil)
+		g.sampleWriter.Flush(nil)
 		n, _ := slices.BinarySearchFunc(g.calls, g.now+1, func(x Exchange, at time.Duration) int { return int(x.End - at) })
 		g.rng.Shuffle(n, func(i, j int) { g.calls[i], g.calls[j] = g.calls[j], g.calls[i] })
-		g.behind.Write(g.calls[:n])
+		g.exchangeWriter.Write(g.calls[:n])
 		g.calls = g.calls[n:]
 		for len(g.events) > 0 && g.events[0].At <= Seconds(g.now) {
 			g.tl.Add(g.events[0])
@@ -136,7 +136,7 @@ func TestFollowerOfAShortRun(t *testing.T) {
 		read := map[string]int{} // bytes of each file
 		for g.now < 11*time.Second {
 			g.until(g.now + time.Duration(1+g.rng.IntN(2e9)))
-			half := filepath.Join(g.dir, []string{FrontFile, BehindFile("payments"), TimelineFile}[g.rng.IntN(3)])
+			half := filepath.Join(g.dir, []string{SamplesFile, ExchangesFile("payments"), TimelineFile}[g.rng.IntN(3)])
 			whole, err := os.ReadFile(half)
 			if err != nil {
 				t.Fatal(err)
@@ -158,7 +158,7 @@ func TestFollowerOfAShortRun(t *testing.T) {
 			if err := os.WriteFile(half, whole, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{FrontFile, BehindFile("payments"), TimelineFile} {
+			for _, name := range []string{SamplesFile, ExchangesFile("payments"), TimelineFile} {
 				name = filepath.Join(g.dir, name)
 				if info, err := os.Stat(name); err == nil && name != half {
 					read[name] = int(info.Size())
@@ -189,7 +189,7 @@ func TestFollowerKeepsWholeStretches(t *testing.T) {
 				continue
 			}
 			stretches = s.Number
-			n := len(s.Front) + len(s.Links["payments"].Exchanges) + tickSize*len(s.Ticks)
+			n := len(s.Samples) + len(s.Links["payments"].Exchanges) + tickSize*len(s.Ticks)
 			if n > most+1 {
 				t.Fatalf("seed %d, %d/s: %d records at %s, more than %d", seed, rate, n, g.now, most)
 			}
@@ -218,13 +218,13 @@ func checkStretch(t *testing.T, g *growing, s *Stretch) {
 	}
 	sure := s.To - 1500*time.Millisecond // what judge trusts of a run that was cut
 	earlier := map[uint64]bool{}         // arrivals from before it
-	for i := range whole.Front {
-		if x := &whole.Front[i]; x.Intended < s.From {
+	for i := range whole.Samples {
+		if x := &whole.Samples[i]; x.Intended < s.From {
 			earlier[wire.ArrivalOf(x.ID)] = true
 		}
 	}
 	samples, calls := map[uint64]load.Sample{}, map[uint64]Exchange{}
-	for _, x := range s.Front {
+	for _, x := range s.Samples {
 		samples[x.ID] = x
 	}
 	for _, x := range s.Links["payments"].Exchanges {
@@ -233,7 +233,7 @@ func checkStretch(t *testing.T, g *growing, s *Stretch) {
 			t.Fatalf("at %s: a call of request %d is in the stretch from %s, the request is not", g.now, x.ID, s.From)
 		}
 	}
-	for _, x := range whole.Front {
+	for _, x := range whole.Samples {
 		got, ok := samples[x.ID]
 		shift(&x, s.From)
 		switch {

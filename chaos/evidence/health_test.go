@@ -67,7 +67,7 @@ func TestBehind(t *testing.T) {
 		{5500 * time.Millisecond, 5600 * time.Millisecond, LeastNoise},
 		{6500 * time.Millisecond, 8 * time.Second, 500 * time.Millisecond},
 	} {
-		if got := r.Behind(tt.from, tt.to); got != tt.want {
+		if got := r.Lateness(tt.from, tt.to); got != tt.want {
 			t.Errorf("from %v to %v it may be behind by %v, want %v", tt.from, tt.to, got, tt.want)
 		}
 	}

@@ -9,25 +9,25 @@ import (
 // may ask at the same time. It stays true as long as no record is changed in
 // place; another slice, or another length of it, is noticed.
 
-// Sample finds the request with an id; the last one in Front if several have it,
+// Sample finds the request with an id; the last one in Samples if several have it,
 // which only a broken run has. It reports whether there is one. The sample is the
 // run's own: it must not be changed.
 func (r *Run) Sample(id uint64) (*load.Sample, bool) {
-	at := r.byID.places(r.Front, func(s *load.Sample) uint64 { return s.ID }).of(id)
+	at := r.byID.places(r.Samples, func(s *load.Sample) uint64 { return s.ID }).of(id)
 	if len(at) == 0 {
 		return nil, false
 	}
-	return &r.Front[at[len(at)-1]], true
+	return &r.Samples[at[len(at)-1]], true
 }
 
-// Route lists where in Front the requests of a route are, in their order there; of
+// Route lists where in Samples the requests of a route are, in their order there; of
 // several, where the name Selects several. It reports whether the run has such a route;
 // the name of none is "". The list is shared: it must not be changed.
 func (r *Run) Route(name string) (positions []int32, ok bool) {
 	var lists [][]int32
 	for i, route := range r.Routes {
 		if Selects(name, route) {
-			places := r.byRoute.places(r.Front, func(s *load.Sample) uint64 { return uint64(max(s.Route, -1) + 1) })
+			places := r.byRoute.places(r.Samples, func(s *load.Sample) uint64 { return uint64(max(s.Route, -1) + 1) })
 			lists = append(lists, places.of(uint64(i+1)))
 		}
 	}

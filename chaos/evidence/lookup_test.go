@@ -46,7 +46,7 @@ func TestFindsWhatThereIs(t *testing.T) {
 		byID, byRoute := map[uint64][]int32{}, make([][]int32, 2)
 		for i, id := range ids {
 			route := rng.IntN(2)
-			run.Front = append(run.Front, load.Sample{ID: id, Route: route})
+			run.Samples = append(run.Samples, load.Sample{ID: id, Route: route})
 			link.Exchanges = append(link.Exchanges, Exchange{ID: id})
 			byID[id] = append(byID[id], int32(i))
 			byRoute[route] = append(byRoute[route], int32(i))
@@ -58,7 +58,7 @@ func TestFindsWhatThereIs(t *testing.T) {
 				t.Fatalf("seed %d, ids of kind %d: %d caused %v, want %v", seed, kind, id, got, want)
 			}
 			s, ok := run.Sample(id)
-			if ok != (want != nil) || ok && s != &run.Front[want[len(want)-1]] {
+			if ok != (want != nil) || ok && s != &run.Samples[want[len(want)-1]] {
 				t.Fatalf("seed %d, ids of kind %d: the sample of %d is not the one at %v", seed, kind, id, want)
 			}
 		}
@@ -71,7 +71,7 @@ func TestFindsWhatThereIs(t *testing.T) {
 }
 
 func TestRouteOfNone(t *testing.T) {
-	run := &Run{Routes: []string{"pay", "none"}, Front: []load.Sample{{Route: 0}, {Route: -3}, {Route: 1 << 50}}}
+	run := &Run{Routes: []string{"pay", "none"}, Samples: []load.Sample{{Route: 0}, {Route: -3}, {Route: 1 << 50}}}
 	for name, want := range map[string]bool{"pay": true, "none": true, "": false, "?": false} {
 		if got, ok := run.Route(name); ok != want || len(got) > 0 && name != "pay" {
 			t.Errorf("%q: %v, %v; want %v", name, got, ok, want)
@@ -109,7 +109,7 @@ func TestFindsWhatHasChanged(t *testing.T) {
 func TestFindsForManyAtOnce(t *testing.T) {
 	run, link := &Run{Routes: []string{"pay"}}, &Link{}
 	for i := range 20_000 {
-		run.Front = append(run.Front, load.Sample{ID: uint64(i + 1)})
+		run.Samples = append(run.Samples, load.Sample{ID: uint64(i + 1)})
 		link.Exchanges = append(link.Exchanges, Exchange{ID: uint64(i + 1)})
 	}
 	var wg sync.WaitGroup
@@ -128,7 +128,7 @@ func TestFindsForManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	for _, s := range shared {
-		if len(s) != len(run.Front) || &s[0] != &shared[0][0] {
+		if len(s) != len(run.Samples) || &s[0] != &shared[0][0] {
 			t.Error("each has its own")
 		}
 	}

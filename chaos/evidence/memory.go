@@ -23,7 +23,7 @@ type Memory struct {
 // NewMemory keeps up to most samples; about as many are expected.
 func NewMemory(expected, most int) *Memory {
 	run := newRun()
-	run.Front = make([]load.Sample, 0, min(expected, most))
+	run.Samples = make([]load.Sample, 0, min(expected, most))
 	return &Memory{run: run, most: most}
 }
 
@@ -44,7 +44,7 @@ func (m *Memory) samples(n int, first, second []byte) {
 	if m.run == nil {
 		return
 	}
-	if len(m.run.Front)+n > m.most {
+	if len(m.run.Samples)+n > m.most {
 		m.run = nil
 		return
 	}
@@ -52,11 +52,11 @@ func (m *Memory) samples(n int, first, second []byte) {
 		line, rest, _ := bytes.Cut(lines, newline)
 		lines = rest
 		var s load.Sample
-		if err := m.reader.read(&s, line, frontColumns); err != nil { // then disk cannot be read either, and says so
+		if err := m.reader.read(&s, line, sampleColumns); err != nil { // then disk cannot be read either, and says so
 			m.run = nil
 			return
 		}
-		m.run.Front = append(m.run.Front, s)
+		m.run.Samples = append(m.run.Samples, s)
 	}
 }
 

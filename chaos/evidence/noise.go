@@ -152,17 +152,17 @@ func (r *Run) Noise(from, to time.Duration) time.Duration {
 	return noise
 }
 
-// Behind is how late what a system does may be in [from, to) because there was
+// Lateness is how late what a system does may be in [from, to) because there was
 // more to do than the host could: Noise, and where some thread waited for a core
 // nearly all the time for seconds in a row, a quarter of these, for then work piles
 // up; 3 s at the most. With a load of 20 on two cores, retries that wait 100 ms
 // were seen after 1.8 s. It looks at the ticks of that time, and of the 12 s before.
-func (r *Run) Behind(from, to time.Duration) time.Duration {
-	behind := r.Noise(from, to)
+func (r *Run) Lateness(from, to time.Duration) time.Duration {
+	late := r.Noise(from, to)
 	lo, hi := r.ticksIn(from, to)
 	var since time.Duration // of a stretch without a core to spare, or earlier than it matters
 	for i := lo - 1; i >= 0; i-- {
-		if t := &r.Ticks[i]; t.Pressure < piling || lo < hi && r.Ticks[lo].At-t.At >= 4*mostBehind {
+		if t := &r.Ticks[i]; t.Pressure < piling || lo < hi && r.Ticks[lo].At-t.At >= 4*mostLate {
 			since = t.At
 			break
 		}
@@ -171,15 +171,15 @@ func (r *Run) Behind(from, to time.Duration) time.Duration {
 		if t := &r.Ticks[i]; t.Pressure < piling {
 			since = t.At
 		} else {
-			behind = max(behind, min((t.At-since)/4, mostBehind))
+			late = max(late, min((t.At-since)/4, mostLate))
 		}
 	}
-	return behind
+	return late
 }
 
 const (
-	piling     = 0.95 // of a second in which some thread waited for a core
-	mostBehind = 3 * time.Second
+	piling   = 0.95 // of a second in which some thread waited for a core
+	mostLate = 3 * time.Second
 )
 
 // What a process may wait for its turn where others want the cores too, and

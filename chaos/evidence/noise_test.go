@@ -50,7 +50,7 @@ func TestNoiseOfAStretch(t *testing.T) {
 			if rng.IntN(20) == 0 {
 				from, to = math.MinInt64, math.MaxInt64
 			}
-			noise, behind, turned, since, n := LeastNoise, time.Duration(0), LeastNoise, time.Duration(0), 0
+			noise, late, turned, since, n := LeastNoise, time.Duration(0), LeastNoise, time.Duration(0), 0
 			before := time.Duration(0)
 			for _, tick := range r.Ticks {
 				in := tick.At >= from && min(before, tick.At-time.Second) <= to
@@ -67,12 +67,12 @@ func TestNoiseOfAStretch(t *testing.T) {
 				if tick.Pressure < piling {
 					since = tick.At
 				} else if in {
-					behind = max(behind, min((tick.At-since)/4, mostBehind))
+					late = max(late, min((tick.At-since)/4, mostLate))
 				}
 			}
-			behind = max(behind, noise)
-			if a, b, c := r.Noise(from, to), r.Behind(from, to), r.Turn(from, to); a != noise || b != behind || c != turned {
-				t.Fatalf("seed %d: from %v to %v: noise %v, behind %v, turn %v; want %v, %v, %v", seed, from, to, a, b, c, noise, behind, turned)
+			late = max(late, noise)
+			if a, b, c := r.Noise(from, to), r.Lateness(from, to), r.Turn(from, to); a != noise || b != late || c != turned {
+				t.Fatalf("seed %d: from %v to %v: noise %v, late %v, turn %v; want %v, %v, %v", seed, from, to, a, b, c, noise, late, turned)
 			}
 			if got := len(r.TicksIn(from, to)); got != n {
 				t.Fatalf("seed %d: from %v to %v: %d ticks, want %d", seed, from, to, got, n)

@@ -85,7 +85,7 @@ const (
 	fewLines   = 1 << 20
 )
 
-// sampleReader reads lines of the front.
+// sampleReader reads lines of the samples.
 type sampleReader struct {
 	index  map[string]int // of the routes, by name
 	fields []string       // scratch
@@ -93,7 +93,7 @@ type sampleReader struct {
 
 // read reads a line that has so many columns into s, which is empty.
 func (r *sampleReader) read(s *load.Sample, line []byte, columns int) (err error) {
-	if columns == frontColumns {
+	if columns == sampleColumns {
 		in := fields{line: line}
 		s.ID = in.uint()
 		route, known := r.index[string(in.text())]
@@ -104,7 +104,7 @@ func (r *sampleReader) read(s *load.Sample, line []byte, columns int) (err error
 			return nil
 		}
 	}
-	r.fields, err = fieldsOf(r.fields[:0], line, columns, frontColumns)
+	r.fields, err = fieldsOf(r.fields[:0], line, columns, sampleColumns)
 	if err == nil {
 		*s, err = sampleOf(r.fields, r.index)
 	}
@@ -127,7 +127,7 @@ type exchangeReader struct {
 }
 
 func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error) {
-	if columns == behindColumns {
+	if columns == exchangeColumns {
 		in := fields{line: line}
 		x.Seq, x.ID, x.Conn, x.Begin, x.End = in.uint(), in.uint(), in.uint(), in.time(), in.time()
 		x.Method, x.Path = r.methods.keep(in.text()), r.paths.keep(in.text())
@@ -140,7 +140,7 @@ func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error)
 			return nil
 		}
 	}
-	r.fields, err = fieldsOf(r.fields[:0], line, columns, behindColumns)
+	r.fields, err = fieldsOf(r.fields[:0], line, columns, exchangeColumns)
 	if err == nil {
 		*x, err = exchangeOf(r.fields, func(s string) string { return r.paths.keep([]byte(s)) })
 	}
@@ -288,7 +288,7 @@ func exchangesInOrder(a, b *Exchange) int {
 // arranges them. A file that is not there holds nothing: the run was killed
 // before it was made.
 func readRecords[T any](dir, name, header string, marks []mark, read func(x *T, line []byte, columns int) error,
-	before func(a, b *T) int) (records []T, state sheetState, err error) {
+	before func(a, b *T) int) (records []T, state fileState, err error) {
 	state.wrong = -1
 	n, size, err := countLines(dir, name)
 	if errors.Is(err, os.ErrNotExist) {

@@ -42,7 +42,7 @@ func TestReadsInPlaceWhatTheFieldsSay(t *testing.T) {
 	const seed = 9
 	rng := rand.New(rand.NewPCG(seed, 0))
 	index := indexOf([]string{"pay", "browse"})
-	front, link := sampleReader{index: index}, exchangeReader{}
+	sample, link := sampleReader{index: index}, exchangeReader{}
 	check := func(line string, got, want any, err, wrong error) {
 		t.Helper()
 		if fmt.Sprint(err) != fmt.Sprint(wrong) {
@@ -52,22 +52,22 @@ func TestReadsInPlaceWhatTheFieldsSay(t *testing.T) {
 			t.Fatalf("seed %d: %q: %+v, want %+v", seed, line, got, want)
 		}
 	}
-	for _, columns := range []int{frontColumns, frontColumns - 2} {
+	for _, columns := range []int{sampleColumns, sampleColumns - 2} {
 		for _, line := range oddLines(rng, "7,browse,1000,2000,3000,503,5xx", 20_000) {
 			var s, want load.Sample
-			err := front.read(&s, []byte(line), columns)
-			f, wrong := fieldsOf(nil, []byte(line), columns, frontColumns)
+			err := sample.read(&s, []byte(line), columns)
+			f, wrong := fieldsOf(nil, []byte(line), columns, sampleColumns)
 			if wrong == nil {
 				want, wrong = sampleOf(f, index)
 			}
 			check(line, s, want, err, wrong)
 		}
 	}
-	for _, columns := range []int{behindColumns, behindColumns - 2} {
+	for _, columns := range []int{exchangeColumns, exchangeColumns - 2} {
 		for _, line := range oddLines(rng, "1,2,3,4,5,GET,/pay,200,answered,6,7,8,9,10,11,12", 40_000) {
 			var x, want Exchange
 			err := link.read(&x, []byte(line), columns)
-			f, wrong := fieldsOf(nil, []byte(line), columns, behindColumns)
+			f, wrong := fieldsOf(nil, []byte(line), columns, exchangeColumns)
 			if wrong == nil {
 				want, wrong = exchangeOf(f, strings.Clone)
 			}
@@ -143,7 +143,7 @@ func TestReadDoesNotDependOnProcessors(t *testing.T) {
 	event := Event{Kind: KindStart, Start: &tl}
 	dir = record(t, nil, nil, event)
 	for _, name := range []string{"c", "a", "b"} {
-		if err := os.WriteFile(filepath.Join(dir, BehindFile(name)), []byte(behindHeader+"wrong "+name+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, ExchangesFile(name)), []byte(exchangeHeader+"wrong "+name+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,7 +163,7 @@ func TestReadingTakesWhatItKeeps(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	run, err := Read(dir)
 	runtime.ReadMemStats(&after)
-	if err != nil || len(run.Front) != n {
+	if err != nil || len(run.Samples) != n {
 		t.Fatal(err)
 	}
 	const kept = 80 + 144 // a load.Sample and an Exchange

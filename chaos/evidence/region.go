@@ -56,10 +56,10 @@ func (r *Run) Owns(name string) func(route int) bool {
 	return func(route int) bool { return route >= 0 && route < len(owned) && owned[route] }
 }
 
-// severalRoutes is the key of what several routes have in Front.
+// severalRoutes is the key of what several routes have in Samples.
 type severalRoutes struct{ name string }
 
-// merged is where in Front the requests of several routes are, in their order there.
+// merged is where in Samples the requests of several routes are, in their order there.
 func (r *Run) merged(name string, lists [][]int32) []int32 {
 	type of struct {
 		first *int32

@@ -22,13 +22,13 @@ func TestSelects(t *testing.T) {
 	}
 }
 
-// What several routes have is found in the order of Front, and found anew once there is
+// What several routes have is found in the order of Samples, and found anew once there is
 // more of it.
 func TestRouteOfSeveralRegions(t *testing.T) {
 	run := &Run{Routes: []string{"buy@eu", "buy@us", "sell@eu", "sell@us"}}
 	add := func(routes ...int) {
 		for _, route := range routes {
-			run.Front = append(run.Front, load.Sample{ID: uint64(len(run.Front) + 1), Route: route})
+			run.Samples = append(run.Samples, load.Sample{ID: uint64(len(run.Samples) + 1), Route: route})
 		}
 	}
 	add(1, 0, 3, 2, 0, 1)

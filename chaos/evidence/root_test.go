@@ -7,18 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-)
 
-// rootOf opens a directory for the time of a test.
-func rootOf(t *testing.T, dir string) *os.Root {
-	t.Helper()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return root
-}
+	"github.com/stormctl/stormctl/load/input/inputtest"
+)
 
 // What is written, compressed or gone on with is in the directory that was opened, and
 // no link that stands in it is followed: not into another file, nor to a folder of it.
@@ -35,7 +26,7 @@ func TestChaptersFollowNoLink(t *testing.T) {
 			if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(filepath.Join(dir, "inside"), 0o700)); err != nil {
 				t.Fatal(err)
 			}
-			root := rootOf(t, dir)
+			root := inputtest.Root(t, dir)
 			if attack == nil {
 				if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(theirs, dir)); err != nil {
 					t.Fatal(err)
@@ -67,10 +58,10 @@ func TestChaptersFollowNoLink(t *testing.T) {
 func TestPackFollowsNoLink(t *testing.T) {
 	for name, attack := range map[string]func(dir, theirs string) error{
 		"a file": func(dir, theirs string) error {
-			return errors.Join(os.Remove(filepath.Join(dir, FrontFile)), os.Symlink(theirs, filepath.Join(dir, FrontFile)))
+			return errors.Join(os.Remove(filepath.Join(dir, SamplesFile)), os.Symlink(theirs, filepath.Join(dir, SamplesFile)))
 		},
 		"a file that is another of it": func(dir, _ string) error {
-			return errors.Join(os.Rename(filepath.Join(dir, FrontFile), filepath.Join(dir, "x")), os.Symlink("../x", filepath.Join(dir, FrontFile)))
+			return errors.Join(os.Rename(filepath.Join(dir, SamplesFile), filepath.Join(dir, "x")), os.Symlink("../x", filepath.Join(dir, SamplesFile)))
 		},
 		"the folder": func(dir, _ string) error {
 			return errors.Join(os.Rename(filepath.Join(dir, "evidence"), filepath.Join(dir, "x")), os.Symlink("x", filepath.Join(dir, "evidence")))
@@ -81,7 +72,7 @@ func TestPackFollowsNoLink(t *testing.T) {
 			if err := errors.Join(os.WriteFile(theirs, []byte("secret\n"), 0o600), attack(dir, theirs)); err != nil {
 				t.Fatal(err)
 			}
-			if err := Pack(rootOf(t, dir)); err == nil {
+			if err := Pack(inputtest.Root(t, dir)); err == nil {
 				t.Error("it was compressed")
 			}
 			if text, err := os.ReadFile(theirs); err != nil || string(text) != "secret\n" {
@@ -90,8 +81,8 @@ func TestPackFollowsNoLink(t *testing.T) {
 		})
 	}
 	dir, theirs := summed(t, 1, 3, true), filepath.Join(t.TempDir(), "theirs")
-	beside := filepath.Join(dir, FrontFile) + packedSuffix + ".new" // left over, or planted
-	if err := errors.Join(os.WriteFile(theirs, []byte("theirs"), 0o600), os.Symlink(theirs, beside), Pack(rootOf(t, dir))); err != nil {
+	beside := filepath.Join(dir, SamplesFile) + packedSuffix + ".new" // left over, or planted
+	if err := errors.Join(os.WriteFile(theirs, []byte("theirs"), 0o600), os.Symlink(theirs, beside), Pack(inputtest.Root(t, dir))); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(theirs); err != nil || string(text) != "theirs" {
@@ -113,7 +104,7 @@ func TestNoLinkIsGoneOnWith(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := rootOf(t, dir)
+	root := inputtest.Root(t, dir)
 	for _, name := range []string{"a", "b", "c", "d"} {
 		if f, _, err := OpenWhole(root, name); err == nil {
 			f.Close()
@@ -140,11 +131,11 @@ func TestWatchingFollowsNoLinkOut(t *testing.T) {
 	if err := e.Read(func(e Event) { t.Errorf("it read %+v", e) }); err == nil || e.Since() > 0 {
 		t.Errorf("%v, last written %s ago", err, e.Since())
 	}
-	front := tail{name: FrontFile, header: frontHeader}
+	samples := tail{name: SamplesFile, header: sampleHeader}
 	if err := errors.Join(os.Symlink(filepath.Join(theirs, "evidence"), filepath.Join(dir, "evidence"))); err != nil {
 		t.Fatal(err)
 	}
-	if n := front.unread(dir); n > 0 {
+	if n := samples.pending(dir); n > 0 {
 		t.Errorf("%d bytes of another directory are to be read", n)
 	}
 }

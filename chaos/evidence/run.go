@@ -31,17 +31,17 @@ type Run struct {
 	// steady state could not be confirmed. "" if it was.
 	NotSteady string
 
-	Routes []string          // names, indexed by load.Sample.Route; a step of a route is one too, and its samples have an ID of their own
-	Front  []load.Sample     // by Intended
-	Links  map[string]*Link  // by name
-	Faults []Injection       // by Index; those that were planned and never injected are here too
-	Ticks  []Tick            // one per second
-	Deaths []Death           // targets that ended by themselves, by At
-	Gone   []Gone            // agents that were lost, by At: their share of the load was not sent from then on
-	Alerts []Alert           // what an alertmanager said, by At
-	Notes  []Note            // what happened besides, by At
-	Lost   map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
-	Flaws  []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
+	Routes  []string          // names, indexed by load.Sample.Route; a step of a route is one too, and its samples have an ID of their own
+	Samples []load.Sample     // by Intended
+	Links   map[string]*Link  // by name
+	Faults  []Injection       // by Index; those that were planned and never injected are here too
+	Ticks   []Tick            // one per second
+	Deaths  []Death           // targets that ended by themselves, by At
+	Gone    []Gone            // agents that were lost, by At: their share of the load was not sent from then on
+	Alerts  []Alert           // what an alertmanager said, by At
+	Notes   []Note            // what happened besides, by At
+	Lost    map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
+	Flaws   []Flaw            // the same, where files differ from what the run counted and summed up: it did not lose them itself
 
 	Access   []Access // what routes do with data; none in most runs
 	Keys     uint64   // how many registers the data has; 0 is one
@@ -62,7 +62,7 @@ type Run struct {
 	from time.Duration // of the clock of the files, where this one is at 0
 
 	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
-	byID, byRoute kept[load.Sample] // where in Front they are
+	byID, byRoute kept[load.Sample] // where in Samples they are
 	beside        beside
 }
 
@@ -101,7 +101,7 @@ type Alert struct {
 	Firing   bool          `json:"firing"`   // else it is resolved
 }
 
-// Link is the behind: everything one link saw.
+// Link is everything one link saw.
 type Link struct {
 	Name      string     `json:"name"`
 	From      string     `json:"from"`
@@ -172,7 +172,7 @@ type Tick struct {
 	Runnable    int                              `json:"runnable,omitempty"`   // threads of the machine that had a core or waited for one
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
 	Clock       Seconds                          `json:"clock_s,omitempty"`    // by how much times of agents and ours may be apart
-	Extent                                       // of the front's file
+	Extent                                       // of the file of samples
 	Values      *Extent                          `json:"values,omitempty"` // of the file of values; nil without data
 	Links       map[string]LinkTick              `json:"links,omitempty"`
 	Targets     map[string]TargetTick            `json:"targets,omitempty"` // what was weighed last, by target
@@ -215,7 +215,7 @@ func (t *Tick) UnmarshalJSON(text []byte) error {
 }
 
 // Window returns the samples due in [from, to).
-func (r *Run) Window(from, to time.Duration) []load.Sample { return window(r.Front, from, to) }
+func (r *Run) Window(from, to time.Duration) []load.Sample { return window(r.Samples, from, to) }
 
 // Window returns the exchanges that began in [from, to).
 func (l *Link) Window(from, to time.Duration) []Exchange {

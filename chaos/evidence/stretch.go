@@ -29,9 +29,9 @@ func (f *Follower) asRun() *Stretch {
 	if f.run.End > 0 && !f.ended {
 		run.End = f.run.End - f.from
 	}
-	f.front = slices.DeleteFunc(f.front, func(s load.Sample) bool { return f.left(s.ID) })
-	arrange(f.front, samplesInOrder)
-	run.Front = f.front
+	f.samples = slices.DeleteFunc(f.samples, func(s load.Sample) bool { return f.left(s.ID) })
+	arrange(f.samples, samplesInOrder)
+	run.Samples = f.samples
 	for name, l := range f.run.Links {
 		list := slices.DeleteFunc(f.links[name], func(x Exchange) bool { return f.left(x.ID) })
 		f.links[name] = list

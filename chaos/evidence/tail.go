@@ -62,8 +62,8 @@ func (t *tail) read(dir string, each func(line []byte) error) error {
 	}
 }
 
-// unread is how many bytes were not.
-func (t *tail) unread(dir string) int64 {
+// pending is how many bytes were not.
+func (t *tail) pending(dir string) int64 {
 	info, err := input.StatBelow(dir, t.name)
 	if err != nil {
 		return 0 // reading will say so

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // Whatever is removed, repeated or exchanged in a timeline in front of its end is noticed,
@@ -47,7 +49,7 @@ func TestTimelineThatIsGoneOnWith(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Join(rows[:len(rows)-1], "")+`{"half a l`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tl, err := AppendTimeline(rootOf(t, dir), TimelineFile)
+	tl, err := AppendTimeline(inputtest.Root(t, dir), TimelineFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,13 +68,13 @@ func TestTimelineThatIsGoneOnWith(t *testing.T) {
 // memory of as many records.
 func TestLinesThatAreNoRecords(t *testing.T) {
 	dir := summed(t, 1, 2, false)
-	path := filepath.Join(dir, FrontFile)
+	path := filepath.Join(dir, SamplesFile)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	for _, text := range []string{frontHeader, strings.Repeat("\n", 2*fewLines)} {
+	for _, text := range []string{sampleHeader, strings.Repeat("\n", 2*fewLines)} {
 		if _, err := w.Write([]byte(text)); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // Data is registers that requests write and read. What a request writes is its own
-// id, so that a read names the write that it saw; the front has when it was sent and
+// id, so that a read names the write that it saw; its sample has when it was sent and
 // how it ended, and values.csv which register it was and what was written or read.
 //
 //	front.csv  id, route, ..., sent_ns, done_ns, ...     when, and how it ended
@@ -103,8 +103,8 @@ func (r *Run) Operations(data string) iter.Seq[Operation] {
 	}
 	return func(yield func(Operation) bool) {
 		at := 0 // in r.Values, which are in the order of ids, and so almost in this one
-		for i := range r.Front {
-			s := &r.Front[i]
+		for i := range r.Samples {
+			s := &r.Samples[i]
 			a := byRoute[s.Route]
 			if a == nil || s.Outcome == load.Unsent || !a.Writes && !a.Told(s) {
 				continue
@@ -141,18 +141,18 @@ func (r *Run) Session(id uint64) uint64 {
 // Earlier reports whether a value was written before the clock of the run began, by a
 // request of the warm-up.
 func (r *Run) Earlier(value uint64) bool {
-	return len(r.Front) > 0 && value != load.NoValue && value != load.ForeignValue &&
-		wire.ArrivalOf(value) < wire.ArrivalOf(r.Front[0].ID)
+	return len(r.Samples) > 0 && value != load.NoValue && value != load.ForeignValue &&
+		wire.ArrivalOf(value) < wire.ArrivalOf(r.Samples[0].ID)
 }
 
 // valueRoom is how many bytes of lines an event loop may be ahead of the writer.
 const valueRoom = 1 << 21
 
-// ValueWriter writes values as FrontWriter does samples: each event loop into a ring
+// ValueWriter writes values as SampleWriter does samples: each event loop into a ring
 // of its own.
 type ValueWriter struct {
-	sheet *sheet
-	pens  []*valuePen
+	file *csvFile
+	pens []*valuePen
 }
 
 type valuePen struct {
@@ -175,11 +175,11 @@ func CreateValues(path string, loops int, max int64) (*ValueWriter, error) {
 
 // ValuesIn is CreateValues in an empty file.
 func ValuesIn(f *os.File, loops int, max int64) (*ValueWriter, error) {
-	s, err := newSheet(f, valueHeader, max)
+	s, err := newCSV(f, valueHeader, max)
 	if err != nil {
 		return nil, err
 	}
-	w := &ValueWriter{sheet: s}
+	w := &ValueWriter{file: s}
 	for range loops {
 		w.pens = append(w.pens, &valuePen{ring: newRing(valueRoom, 3*20+48)})
 	}
@@ -187,7 +187,7 @@ func ValuesIn(f *os.File, loops int, max int64) (*ValueWriter, error) {
 }
 
 // Keep takes what a request wrote or read, until Record is called for it or for
-// another one by the same loop. Both are on the loop's hot path, as FrontWriter.Record.
+// another one by the same loop. Both are on the loop's hot path, as SampleWriter.Record.
 func (w *ValueWriter) Keep(loop int, key, value uint64) {
 	p := w.pens[loop]
 	p.key, p.value = key, value
@@ -215,18 +215,18 @@ func (w *ValueWriter) Flush() {
 	for _, p := range w.pens {
 		first, second := p.ring.filled()
 		if n := bytes.Count(first, newline) + bytes.Count(second, newline); n > 0 {
-			_ = w.sheet.write(uint64(n), first, second) // counted in Lost, said by Close
+			_ = w.file.write(uint64(n), first, second) // counted in Lost, said by Close
 			p.ring.free(len(first) + len(second))
 		}
 	}
 }
 
 // Extent is what was written so far. The goroutine that flushes may call it.
-func (w *ValueWriter) Extent() Extent { return w.sheet.extent() }
+func (w *ValueWriter) Extent() Extent { return w.file.extent() }
 
 // Lost is how many values could not be kept.
 func (w *ValueWriter) Lost() uint64 {
-	n := w.sheet.lost
+	n := w.file.lost
 	for _, p := range w.pens {
 		n += p.ring.lost.Load()
 	}
@@ -235,12 +235,12 @@ func (w *ValueWriter) Lost() uint64 {
 
 // Err is why the file could not be written, which its bound is no case of; nil if it
 // could.
-func (w *ValueWriter) Err() error { return w.sheet.failed() }
+func (w *ValueWriter) Err() error { return w.file.failed() }
 
 // Close writes what is left and closes the file. Nothing may be recorded any more.
 func (w *ValueWriter) Close() error {
 	w.Flush()
-	return w.sheet.close()
+	return w.file.close()
 }
 
 // readValue reads a line of values.csv.

@@ -25,7 +25,7 @@ func dataDir(t *testing.T, n int) string {
 	}
 	timeline.Add(Event{Kind: KindStart, Start: &Header{Load: Seconds(time.Duration(n) * time.Millisecond), Routes: routes, Keys: 7, Sessions: 3,
 		Access: []Access{{Route: "reprice", To: "shop", Data: "price", Writes: true}, {Route: "look", To: "shop", Data: "price"}}}})
-	front, err := CreateFront(filepath.Join(dir, FrontFile), routes, 1, 0)
+	sampleWriter, err := CreateSamples(filepath.Join(dir, SamplesFile), routes, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func dataDir(t *testing.T, n int) string {
 	for i := range n {
 		at := time.Duration(i) * time.Millisecond
 		s := load.Sample{ID: uint64(i + 1), Route: i % 2, Intended: at, Sent: at, Done: at + 100, Status: 200}
-		front.Record(0, s)
+		sampleWriter.Record(0, s)
 		value := s.ID - uint64(i%2)
 		if i%10 == 9 {
 			value = load.ForeignValue
@@ -46,10 +46,10 @@ func dataDir(t *testing.T, n int) string {
 		values.Record(0, s.ID)
 		counts[i%2][load.OK]++
 	}
-	front.Flush(nil)
+	sampleWriter.Flush(nil)
 	values.Flush()
 	extent := values.Extent()
-	timeline.Add(Event{At: Seconds(time.Duration(n+1) * time.Millisecond), Kind: KindTick, Tick: &Tick{Ended: uint64(n), Extent: front.Extent(), Values: &extent,
+	timeline.Add(Event{At: Seconds(time.Duration(n+1) * time.Millisecond), Kind: KindTick, Tick: &Tick{Ended: uint64(n), Extent: sampleWriter.Extent(), Values: &extent,
 		Routes: map[string][load.Outcomes]uint64{"reprice": counts[0], "look": counts[1]}}})
 	audit := &Audit{Name: "orders", Status: 200, Whole: true, IDs: []uint64{3, 1, load.ForeignValue, 3}}
 	root, err := os.OpenRoot(dir)
@@ -62,7 +62,7 @@ func dataDir(t *testing.T, n int) string {
 	}
 	timeline.Add(Event{At: Seconds(time.Duration(n+2) * time.Millisecond), Kind: KindAudit, Audit: audit})
 	timeline.Add(Event{At: Seconds(time.Duration(n) * time.Millisecond), Kind: KindEnd})
-	for _, err := range []error{front.Close(), values.Close(), timeline.Close()} {
+	for _, err := range []error{sampleWriter.Close(), values.Close(), timeline.Close()} {
 		if err != nil {
 			t.Fatal(err)
 		}

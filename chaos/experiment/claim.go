@@ -70,7 +70,7 @@ type Claim struct {
 	// Calls are spread evenly over shards or instances (docs/claims/skew.md).
 	Skew *judge.Skew `yaml:"skew"`
 	// What a target takes does not grow without end: memory, descriptors, threads, time (docs/claims/growth.md).
-	Growth *judge.Grows `yaml:"growth"`
+	Growth *judge.Growth `yaml:"growth"`
 	// A share of requests succeeds in the long run, shown with confidence; what faults cost of the error budget (docs/claims/slo.md).
 	SLO *judge.SLO `yaml:"slo"`
 }

@@ -207,7 +207,7 @@ func (r *rules) recording(path strict.Path, l *toxic.Latency) {
 	if l == nil || l.Recorded == "" || !r.opts.Here || !r.Sound(path.Child("recorded")) {
 		return
 	}
-	err := l.Load(filepath.Dir(r.File))
+	err := loadRecording(l, filepath.Dir(r.File))
 	if err == nil {
 		return
 	}

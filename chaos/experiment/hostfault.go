@@ -193,7 +193,7 @@ func (e Event) Everybody() []string {
 // resolve makes the paths of a fault absolute.
 func (e *Event) resolve(folder string) error {
 	if e.Latency != nil {
-		return e.Latency.Resolve(folder)
+		return absolute(folder, &e.Latency.Recorded)
 	}
 	if e.DiskFull != nil {
 		return absolute(folder, &e.DiskFull.Dir)

@@ -61,7 +61,7 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 		if e.Latency == nil || e.Latency.Draws != nil {
 			continue
 		}
-		if err := e.Latency.Load(""); err != nil { // its path is absolute
+		if err := loadRecording(e.Latency, ""); err != nil { // its path is absolute
 			return nil, fmt.Errorf("chaos[%d].latency: %w", i, err)
 		}
 	}
@@ -69,7 +69,7 @@ func (x *Experiment) ReadInputs() (*Inputs, error) {
 		if c.Latency == nil || c.Latency.Draws != nil {
 			continue
 		}
-		if err := c.Latency.Load(""); err != nil {
+		if err := loadRecording(c.Latency, ""); err != nil {
 			return nil, fmt.Errorf("gameday.palette[%d].latency: %w", i, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
@@ -29,7 +30,7 @@ type Limits struct {
 	StopIf   []Stop `yaml:"stop_if"` // Conditions that end the run early, everything healed.
 }
 
-func (l *Limits) Defaults() { l.Allow = []string{"127.0.0.0/8", "::1/128"} }
+func (l *Limits) Defaults() { l.Allow = slices.Clone(allow.Loopback) }
 
 // Stop ends the run when something has been worse than this for a while.
 // Exactly one condition is given: of a route, of a link, or of the harness.
@@ -69,24 +70,29 @@ func (s Stop) Kind() string {
 }
 
 // String is the condition for people, without how long it must last.
-func (s Stop) String() string {
+func (s Stop) String() string { return s.said("is", "are", "uses", "all routes together") }
+
+// Past is a condition that was met.
+func (s Stop) Past() string { return s.said("was", "were", "used", "all routes") }
+
+func (s Stop) said(is, are, uses, all string) string {
 	switch s.Kind() {
 	case "success_below":
 		who := fmt.Sprintf("route %q", s.Route)
 		if s.Route == "" {
-			who = "all routes together"
+			who = all
 		}
-		return fmt.Sprintf("success of %s is below %v", who, s.SuccessBelow)
+		return fmt.Sprintf("success of %s %s below %v", who, is, s.SuccessBelow)
 	case "errors_above":
-		return fmt.Sprintf("errors of link %q are above %v", s.Link, s.ErrorsAbove)
+		return fmt.Sprintf("errors of link %q %s above %v", s.Link, are, s.ErrorsAbove)
 	case "p99_above":
-		return fmt.Sprintf("p99 of link %q is above %v", s.Link, s.P99Above)
+		return fmt.Sprintf("p99 of link %q %s above %v", s.Link, is, s.P99Above)
 	case "in_flight_above":
-		return fmt.Sprintf("more than %d exchanges of link %q are in flight", s.InFlightAbove, s.Link)
+		return fmt.Sprintf("more than %d exchanges of link %q %s in flight", s.InFlightAbove, s.Link, are)
 	case "send_lag_above":
-		return fmt.Sprintf("p99 of the send lag is above %v", s.SendLagAbove)
+		return fmt.Sprintf("p99 of the send lag %s above %v", is, s.SendLagAbove)
 	}
-	return fmt.Sprintf("the harness uses more than %v cores", s.CPUAbove)
+	return fmt.Sprintf("the harness %s more than %v cores", uses, s.CPUAbove)
 }
 
 func (r *rules) limits() {

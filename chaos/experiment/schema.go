@@ -110,7 +110,7 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 	}
 	for key, of := range choices[t] {
 		p, _ := s.Properties.Get(key)
-		p.Enum = words(of)
+		p.Enum = manual.Words(of)
 	}
 	switch t {
 	case reflect.TypeFor[Experiment]():
@@ -118,7 +118,7 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		p.Pattern = nameSyntax.String()
 		named("targets", "links")
 		p, _ = s.Properties.Get("reports")
-		p.Items.Enum = words(knownReports)
+		p.Items.Enum = manual.Words(ReportFormats)
 		p, _ = s.Properties.Get("chaos")
 		p.MaxItems = ptr(MaxEvents)
 	case reflect.TypeFor[Claim]():
@@ -168,14 +168,6 @@ func plain(v reflect.Value) any {
 }
 
 func ptr(n uint64) *uint64 { return &n }
-
-func words(list []string) []any {
-	all := make([]any, len(list))
-	for i, w := range list {
-		all[i] = w
-	}
-	return all
-}
 
 // structsOf collects the structs that a type is made of, itself included, and
 // not those within another as its own keys.

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
 	"github.com/stormctl/stormctl/load"
 )
@@ -276,15 +277,12 @@ func (r *rules) allowed(path strict.Path, host string) {
 	if err != nil || r.Has("limits.allow") && r.Bad("limits.allow") {
 		return
 	}
-	for _, cidr := range r.x.Limits.Allow {
-		if p, err := netip.ParsePrefix(cidr); err == nil && p.Contains(addr.Unmap().WithZone("")) {
-			return
-		}
+	if list, err := allow.Parse(r.x.Limits.Allow); err != nil || list.Contains(addr) {
+		return
 	}
 	r.Wrong(path,
 		fmt.Sprintf("%s: %s is outside limits.allow", path.Tail(), host),
-		fmt.Sprintf("it may be touched only if limits: {allow: [%s]} says so",
-			netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen())))
+		fmt.Sprintf("it may be touched only if limits: {allow: [%s]} says so", allow.Only(addr)))
 }
 
 func (r *rules) process(path strict.Path, p *Process) {

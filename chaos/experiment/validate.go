@@ -61,16 +61,16 @@ func validate(d *strict.Doc, x *Experiment, opts Options) {
 		r.claim(i)
 	}
 	for i, report := range x.Reports {
-		r.among(strict.Path("reports").Item(i), report, "reports", knownReports)
+		r.among(strict.Path("reports").Item(i), report, "reports", ReportFormats)
 		if slices.Index(x.Reports, report) < i {
 			r.Wrong(strict.Path("reports").Item(i), fmt.Sprintf("report %s is given twice", strict.Quote(report)), "remove one")
 		}
 	}
 }
 
-// knownReports are the values of Experiment.Reports: the formats of package
-// reports, which stands above this one.
-var knownReports = []string{"codequality", "comment", "csv", "github", "html", "json", "junit", "markdown", "openmetrics", "text"}
+// ReportFormats are the values of Experiment.Reports: the formats of package
+// reports, which stands above this one and is tested against them.
+var ReportFormats = []string{"codequality", "comment", "csv", "github", "html", "json", "junit", "markdown", "openmetrics", "text"}
 
 var nameSyntax = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // write writes a journal of n entries, the first two before it has a file.
@@ -22,7 +23,7 @@ func write(t *testing.T, n int) (dir string) {
 	j := NewJournal()
 	for i := range n {
 		if i == 2 {
-			if err := j.Open(rootOf(t, dir)); err != nil {
+			if err := j.Open(inputtest.Root(t, dir)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -39,17 +40,6 @@ func write(t *testing.T, n int) (dir string) {
 	return dir
 }
 
-// rootOf opens a directory for the time of a test.
-func rootOf(t *testing.T, dir string) *os.Root {
-	t.Helper()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return root
-}
-
 // The journal is in the directory that was opened, whatever takes its place, and it is
 // written through no link.
 func TestJournalFollowsNoLink(t *testing.T) {
@@ -57,7 +47,7 @@ func TestJournalFollowsNoLink(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	root := rootOf(t, dir)
+	root := inputtest.Root(t, dir)
 	if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(theirs, dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +66,7 @@ func TestJournalFollowsNoLink(t *testing.T) {
 		if err := os.Symlink(to, filepath.Join(other, JournalFile)); err != nil {
 			t.Fatal(err)
 		}
-		if err := NewJournal().Open(rootOf(t, other)); err == nil {
+		if err := NewJournal().Open(inputtest.Root(t, other)); err == nil {
 			t.Errorf("it was made where a link to %s leads", to)
 		}
 		if _, _, err := ReadJournal(other); err == nil {
@@ -94,7 +84,7 @@ func TestJournal(t *testing.T) {
 	if e := entries[4]; e.N != 5 || e.Who != "Ana" || e.Do != Noted || e.Text != "note 4\n\"of two lines\"" {
 		t.Errorf("the fifth is %+v", e)
 	}
-	if err := NewJournal().Open(rootOf(t, dir)); err == nil {
+	if err := NewJournal().Open(inputtest.Root(t, dir)); err == nil {
 		t.Error("a journal was opened over another")
 	}
 }

@@ -231,5 +231,5 @@ func (c Alert) firingOver(run *evidence.Run) Exhibit {
 	}
 	what := cmp.Or(c.Alertname, "any")
 	return Exhibit{Kind: KindGrowth, Title: fmt.Sprintf("alerts that were firing (%s): %d at once at most", what, most),
-		Growth: &Growth{Of: "alerts firing", Unit: unitNames[counted], Points: points}}
+		Growth: &Trend{Of: "alerts firing", Unit: unitNames[counted], Points: points}}
 }

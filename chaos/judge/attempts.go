@@ -87,14 +87,14 @@ func attemptedOver(run *evidence.Run, link *evidence.Link, route string, noise t
 		noise       time.Duration
 	}
 	type of struct {
-		front, behind, before any
-		faults                int
-		first                 time.Duration
+		samples, exchanges, before any
+		faults                     int
+		first                      time.Duration
 	}
 	first := firstInjection(run)
-	records := of{front: recordsOf(run.Front), behind: recordsOf(link.Exchanges), faults: len(run.Faults), first: first}
+	records := of{samples: recordsOf(run.Samples), exchanges: recordsOf(link.Exchanges), faults: len(run.Faults), first: first}
 	for _, l := range towards(run, link) {
-		records.before = of{behind: recordsOf(l.Exchanges), before: records.before}
+		records.before = of{exchanges: recordsOf(l.Exchanges), before: records.before}
 	}
 	return evidence.Beside(run, key{link.Name, route, noise}, records, func() *attempted {
 		var a attempted
@@ -334,7 +334,7 @@ func unfinished(run *evidence.Run, links ...string) bool {
 // requests call over the link.
 func callers(run *evidence.Run, link *evidence.Link, route string) arrivals {
 	if route != "" {
-		own, _ := frontOf(run, route)
+		own, _ := samplesOf(run, route)
 		return own
 	}
 	uses := make(map[int]bool)
@@ -343,7 +343,7 @@ func callers(run *evidence.Run, link *evidence.Link, route string) arrivals {
 			uses[s.Route] = true
 		}
 	}
-	return every(run.Front).where(func(s *load.Sample) bool { return uses[s.Route] })
+	return every(run.Samples).where(func(s *load.Sample) bool { return uses[s.Route] })
 }
 
 // hitOf counts the exchanges of a link that a fault on its path touched.

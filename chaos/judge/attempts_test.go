@@ -22,7 +22,7 @@ func TestStepsAreNoRetries(t *testing.T) {
 		if !ok {
 			t.Fatal("it cannot be read")
 		}
-		run.Front = append(run.Front, load.Sample{ID: seq, Step: step, Status: 200})
+		run.Samples = append(run.Samples, load.Sample{ID: seq, Step: step, Status: 200})
 		for range times {
 			at := time.Duration(len(link.Exchanges)) * time.Second
 			link.Exchanges = append(link.Exchanges, evidence.Exchange{ID: seq, Method: "GET", Path: "/pay", Status: 503, Begin: at, End: at + time.Millisecond, Ending: evidence.Answered})

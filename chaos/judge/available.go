@@ -66,7 +66,7 @@ func (c Available) Judge(run *evidence.Run) Verdict {
 }
 
 func (c Available) judgeRoute(f *finding, route string, spans []span) {
-	all, ok := frontOf(f.run, route)
+	all, ok := samplesOf(f.run, route)
 	if !ok {
 		f.open("success", noRoute, route)
 		return
@@ -97,7 +97,7 @@ func (c Available) judgeRoute(f *finding, route string, spans []span) {
 // callers in doubt.
 func (c Available) choice(f *finding, spans []span) {
 	for _, a := range f.run.Access {
-		all, ok := frontOf(f.run, a.Route)
+		all, ok := samplesOf(f.run, a.Route)
 		if !ok || c.Data != "" && a.Data != c.Data {
 			continue
 		}

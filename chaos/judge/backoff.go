@@ -109,7 +109,7 @@ func (c Backoff) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	c.judgeEarly(f, byRank)
-	c.judgeWaits(f, run, byRank, ways, run.Behind(from, to))
+	c.judgeWaits(f, run, byRank, ways, run.Lateness(from, to))
 	if c.Herd > 0 {
 		c.judgeHerd(f, run, byRank)
 	}

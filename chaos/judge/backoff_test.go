@@ -157,7 +157,7 @@ func TestBackoffHerd(t *testing.T) {
 		link := &evidence.Link{Name: "payments"}
 		for id := uint64(1); id <= uint64(calls); id++ {
 			begin := time.Second + time.Duration(rng.Int64N(int64(5*ms)))
-			run.Front = append(run.Front, load.Sample{ID: id, Intended: begin, Sent: begin, Done: begin + 200*ms})
+			run.Samples = append(run.Samples, load.Sample{ID: id, Intended: begin, Sent: begin, Done: begin + 200*ms})
 			link.Exchanges = append(link.Exchanges,
 				evidence.Exchange{ID: id, Conn: 2 * id, Begin: begin, End: begin, Ending: evidence.Injected, Status: 503, Faults: 1},
 				evidence.Exchange{ID: id, Conn: 2*id + 1, Begin: begin + wait(rng), End: begin + 200*ms, Status: 200})

@@ -28,7 +28,7 @@ func (b Breaker) judgeOpens(f *finding, t *traffic, traces []episodeTrace) {
 		if c.already || !c.seen() && (b.OpensWithin == 0 || b.idleIn(c) != "") {
 			continue
 		}
-		noise := t.run.Behind(c.from, c.until())
+		noise := t.run.Lateness(c.from, c.until())
 		if c.seen() {
 			seen = append(seen, interval(max(0, c.opening.notYet-c.from-noise), c.opening.surely-c.from))
 		} else {

@@ -85,7 +85,7 @@ func (t *traffic) admissions(c episodeTrace, sent int) iter.Seq[time.Duration] {
 		return slices.Values(at)
 	}
 	return func(yield func(time.Duration) bool) {
-		for _, s := range t.front.part(min(t.index(c.base), sent), sent).all() {
+		for _, s := range t.requests.part(min(t.index(c.base), sent), sent).all() {
 			if t.called(s) && !yield(s.Sent) {
 				return
 			}

@@ -304,7 +304,7 @@ func (o *observed) openingOf(t *traffic, instances int, c episodeTrace) *opening
 	}
 	opens := &opening{surely: first.Done, admitted: t.index(first.Done + 1)}
 	for i := t.index(at.Done+1) - 1; i >= 0; i-- {
-		if s := t.front.get(i); t.called(s) {
+		if s := t.requests.get(i); t.called(s) {
 			opens.notYet = s.Sent
 			break
 		}
@@ -320,7 +320,7 @@ func (o *observed) firstRejected(t *traffic, c episodeTrace, until time.Duration
 	row := 0
 	lo, hi := t.index(c.from), t.index(until)
 	for i := lo; i < hi; i++ {
-		s := t.front.get(i)
+		s := t.requests.get(i)
 		if !t.rejected(s) {
 			row = 0
 			continue
@@ -331,7 +331,7 @@ func (o *observed) firstRejected(t *traffic, c episodeTrace, until time.Duration
 		if o.failuresMaybe(c.base, s.Done) == 0 || o.inProgress(s.Sent) >= o.most {
 			continue
 		}
-		next := t.front.part(i, min(t.front.len(), i+n))
+		next := t.requests.part(i, min(t.requests.len(), i+n))
 		through := 0
 		for _, s := range next.all() {
 			if t.called(s) {

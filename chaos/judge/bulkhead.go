@@ -136,7 +136,7 @@ func (c Bulkhead) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	for _, route := range append([]string{c.Route}, c.Unaffected...) {
-		if _, ok := frontOf(run, route); !ok {
+		if _, ok := samplesOf(run, route); !ok {
 			f.open("", noRoute, route)
 			return f.verdict()
 		}

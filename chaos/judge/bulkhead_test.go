@@ -151,8 +151,8 @@ func TestUnaffectedByTime(t *testing.T) {
 			s := bulkheaded()
 			s.seed = seed
 			run := s.run()
-			for i := range run.Front {
-				x := &run.Front[i]
+			for i := range run.Samples {
+				x := &run.Samples[i]
 				for _, e := range s.faults {
 					if run.Routes[x.Route] == "browse" && x.Intended >= e.at && x.Intended < e.at+e.span {
 						row.slow(x)

@@ -16,7 +16,7 @@ import (
 // no better than one that failed; it may be the harness's doing, and is then no
 // failure of the system's.
 func (c Bulkhead) judgeUnaffected(f *finding, route string, spans []span) {
-	samples, _ := frontOf(f.run, route)
+	samples, _ := samplesOf(f.run, route)
 	sent := untouched(f.run, samples).where(func(s *load.Sample) bool { return s.Outcome != load.Unsent })
 	during := make([]arrivals, len(spans))
 	for i, s := range spans {

@@ -223,9 +223,9 @@ func (c Stampede) Check(report func(field, problem string)) {
 	}
 }
 
-func (c *Grows) Defaults() { c.Troughs = 30 * time.Second }
+func (c *Growth) Defaults() { c.Troughs = 30 * time.Second }
 
-func (c Grows) Check(report func(field, problem string)) {
+func (c Growth) Check(report func(field, problem string)) {
 	weighs := c.RSS != nil || c.FDs != nil || c.Threads != nil
 	switch {
 	case !weighs && c.P50 == nil:

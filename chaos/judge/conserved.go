@@ -66,7 +66,7 @@ func (c Conserved) String() string {
 func (c Conserved) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "conserved")
 	f.factual()
-	if _, known := frontOf(run, c.Route); !known {
+	if _, known := samplesOf(run, c.Route); !known {
 		f.open("route", noRoute, c.Route)
 		return f.verdict()
 	}
@@ -89,7 +89,7 @@ func (c Conserved) Judge(run *evidence.Run) Verdict {
 
 // atRisk asks for requests that were under way when something was lost, or since a second before.
 func (c Conserved) atRisk(f *finding) {
-	all, _ := frontOf(f.run, c.Route)
+	all, _ := samplesOf(f.run, c.Route)
 	any := func(evidence.Injection) bool { return true }
 	spans := episodes(f.run, 0, any)
 	if len(spans) == 0 {
@@ -167,7 +167,7 @@ func (c Conserved) judgeEquals(f *finding) {
 		points = append(points, Point{evidence.Seconds(p.audit.At), last})
 		f.show(func() Exhibit {
 			return Exhibit{Kind: KindGrowth, Part: "equals", Title: m.says,
-				Growth: &Growth{Of: c.Audit, Points: points, At0: *c.Equals, Against: "claimed"}}
+				Growth: &Trend{Of: c.Audit, Points: points, At0: *c.Equals, Against: "claimed"}}
 		})
 	}
 }

@@ -39,7 +39,7 @@ func callOf(call string) func(x *evidence.Exchange) bool {
 
 // sagas are those of the route that called for a step, by id.
 func (c Conserved) sagas(run *evidence.Run) (all []saga, nameless int, missing string) {
-	requests, _ := frontOf(run, c.Route)
+	requests, _ := samplesOf(run, c.Route)
 	by := map[uint64]int{}
 	for i, p := range c.Pairs {
 		link := run.Links[p.At]

@@ -63,7 +63,7 @@ func (m selling) play() *evidence.Run {
 				run.Links[sagaPairs[k].At].Exchanges = append(run.Links[sagaPairs[k].At].Exchanges, *x)
 			}
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
 	for _, l := range run.Links {
 		slices.SortStableFunc(l.Exchanges, func(a, b evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })

@@ -60,7 +60,7 @@ func (m shopModel) play() *evidence.Run {
 	var reads []read
 	n := 0
 	for sent := time.Duration(0); sent < m.total; sent += m.every {
-		id, key := uint64(len(run.Front)+1), 1+rng.Uint64N(m.keys)
+		id, key := uint64(len(run.Samples)+1), 1+rng.Uint64N(m.keys)
 		effect := sent + took()
 		s := load.Sample{ID: id, Intended: sent, Sent: sent, Done: effect + took(), Status: 200}
 		v := evidence.Value{ID: id, Key: key, Value: id}
@@ -87,9 +87,9 @@ func (m shopModel) play() *evidence.Run {
 			if n == m.planted {
 				asOf -= time.Second
 			}
-			reads = append(reads, read{uint64(len(run.Front)), key, asOf})
+			reads = append(reads, read{uint64(len(run.Samples)), key, asOf})
 		}
-		run.Front, run.Values = append(run.Front, s), append(run.Values, v)
+		run.Samples, run.Values = append(run.Samples, s), append(run.Values, v)
 	}
 	for _, list := range history {
 		slices.SortFunc(list, func(a, b version) int { return int(a.at - b.at) })
@@ -130,7 +130,7 @@ func TestOneStaleReadIsFound(t *testing.T) {
 	run := m.play()
 	reads := 0
 	var planted uint64
-	for _, s := range run.Front {
+	for _, s := range run.Samples {
 		if s.Route == 1 {
 			if reads++; reads == m.planted {
 				planted = s.ID
@@ -199,8 +199,8 @@ func TestLinearizableIsNotHeldByNothing(t *testing.T) {
 	claim := Linearizable{Data: "price"}
 	sound := func() *evidence.Run { return soundShop(1).play() }
 	lastRead := func(run *evidence.Run) int {
-		for i := len(run.Front) - 1; ; i-- {
-			if run.Front[i].Route == 1 {
+		for i := len(run.Samples) - 1; ; i-- {
+			if run.Samples[i].Route == 1 {
 				return i
 			}
 		}
@@ -219,21 +219,21 @@ func TestLinearizableIsNotHeldByNothing(t *testing.T) {
 			"values that no request of this run wrote"},
 		"a read of a read": {func(run *evidence.Run) {
 			at := lastRead(run)
-			run.Values[at].Value = run.Front[at].ID - 1
-			for run.Front[run.Values[at].Value-1].Route == 0 {
+			run.Values[at].Value = run.Samples[at].ID - 1
+			for run.Samples[run.Values[at].Value-1].Route == 0 {
 				run.Values[at].Value--
 			}
 		}, Refuted, "which is none of its writes"},
 		"a refused write that is there": {func(run *evidence.Run) {
 			at := lastRead(run)
 			run.Values[at].Value = uint64(at) // a request right before it
-			run.Front[at-1].Route, run.Front[at-1].Outcome, run.Values[at-1].Key = 0, load.Refused, run.Values[at].Key
+			run.Samples[at-1].Route, run.Samples[at-1].Outcome, run.Values[at-1].Key = 0, load.Refused, run.Values[at].Key
 		}, Refuted, "which was refused"},
 		"a value from the future": {func(run *evidence.Run) {
-			first := slices.IndexFunc(run.Front, func(s load.Sample) bool { return s.Route == 1 })
-			for i := len(run.Front) - 1; ; i-- {
-				if run.Front[i].Route == 0 && run.Front[i].Outcome == load.OK && run.Values[i].Key == run.Values[first].Key {
-					run.Values[first].Value = run.Front[i].ID
+			first := slices.IndexFunc(run.Samples, func(s load.Sample) bool { return s.Route == 1 })
+			for i := len(run.Samples) - 1; ; i-- {
+				if run.Samples[i].Route == 0 && run.Samples[i].Outcome == load.OK && run.Values[i].Key == run.Values[first].Key {
+					run.Values[first].Value = run.Samples[i].ID
 					return
 				}
 			}
@@ -241,7 +241,7 @@ func TestLinearizableIsNotHeldByNothing(t *testing.T) {
 		"an acknowledged write is gone": {func(run *evidence.Run) { run.Values[lastRead(run)].Value = load.NoValue }, Refuted, "found nothing"},
 		"nothing is found": {func(run *evidence.Run) {
 			for i := range run.Values {
-				if run.Front[i].Route == 1 {
+				if run.Samples[i].Route == 1 {
 					run.Values[i].Value = load.NoValue
 				}
 			}
@@ -260,8 +260,8 @@ func TestLinearizableIsNotHeldByNothing(t *testing.T) {
 func TestValuesOfTheWarmupContradictNothing(t *testing.T) {
 	run := soundShop(1).play()
 	const earlier = 1000
-	for i := range run.Front { // the warm-up had the first thousand
-		run.Front[i].ID += earlier
+	for i := range run.Samples { // the warm-up had the first thousand
+		run.Samples[i].ID += earlier
 		run.Values[i].ID += earlier
 		if run.Values[i].Value != load.NoValue {
 			run.Values[i].Value += earlier
@@ -274,8 +274,8 @@ func TestValuesOfTheWarmupContradictNothing(t *testing.T) {
 			t.Errorf("%s: %v, %s", v.Claim, v.Ruling, v.Reason)
 		}
 	}
-	last := len(run.Front) - 1
-	for run.Front[last].Route != 1 {
+	last := len(run.Samples) - 1
+	for run.Samples[last].Route != 1 {
 		last--
 	}
 	run.Values[last].Value = run.Values[last].Key

@@ -42,7 +42,7 @@ func sounds() map[string]struct {
 		"health": {balanced{out: time.Second, back: time.Second}.run(),
 			Health{Links: Links{"a", "b", "c"}, OutWithin: 2 * time.Second, BackWithin: 2 * time.Second, Keeps: 2}},
 		"skew":      {sharded(1, 3000, [3]float64{1. / 3, 1. / 3, 1. / 3}), Skew{Links: shards, AtMost: 1.5}},
-		"growth":    {grower{wobble: 0.2}.run(1), Grows{Target: "shop", RSS: ofMemory(30).RSS}},
+		"growth":    {grower{wobble: 0.2}.run(1), Growth{Target: "shop", RSS: ofMemory(30).RSS}},
 		"alert":     {alerted(1, 2500*ms, 4800*ms), Alert{FiresWithin: time.Second, ResolvesWithin: 2 * time.Second}},
 		"slo":       {degrading{lost: falls, faults: lossFaults()}.run(), SLO{Success: 0.99}},
 		"unsteady":  {full, Steady{P50: time.Second}},
@@ -55,7 +55,7 @@ func copied(run *evidence.Run) *evidence.Run {
 	return &evidence.Run{
 		Name: run.Name, About: run.About, Seed: run.Seed, Started: run.Started, Load: run.Load, Skips: run.Skips, Batch: run.Batch, Warmup: run.Warmup,
 		End: run.End, Partial: run.Partial, Stopped: run.Stopped, NotSteady: run.NotSteady, Routes: run.Routes, Links: run.Links, Faults: run.Faults,
-		Ticks: slices.Clone(run.Ticks), Front: slices.Clone(run.Front), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost, Alerts: run.Alerts,
+		Ticks: slices.Clone(run.Ticks), Samples: slices.Clone(run.Samples), Deaths: slices.Clone(run.Deaths), Notes: run.Notes, Lost: run.Lost, Alerts: run.Alerts,
 	}
 }
 
@@ -133,11 +133,11 @@ func TestUnwellWhereItCounts(t *testing.T) {
 			for i := range run.Ticks[5:] {
 				run.Ticks[5+i].LateP99 = evidence.Seconds(300 * ms)
 			}
-			run.Front[3].Done = 6 * time.Second
+			run.Samples[3].Done = 6 * time.Second
 		}, false, "the harness was late"},
 		{"an arrival that was given up in the end", "steady", func(run *evidence.Run) {
 			run.Ticks[len(run.Ticks)-1].Unsent = 1
-			s := &run.Front[3]
+			s := &run.Samples[3]
 			s.Outcome, s.Sent, s.Done = load.Unsent, 0, run.End
 		}, true, "never sent count as failed"},
 		{"the runtime stopped for longer than the noise", "timeout", func(run *evidence.Run) { run.Ticks[3].Pause = evidence.Seconds(80 * ms) }, false, "collect garbage"},
@@ -213,8 +213,8 @@ func TestWhoIsOfTheSystem(t *testing.T) {
 func TestRecoveryNamesWhoEnded(t *testing.T) {
 	for _, at := range []time.Duration{4200 * ms, 6 * time.Second, 7500 * ms} {
 		run := failing(1).play()
-		for i := range run.Front {
-			if s := &run.Front[i]; s.Intended >= at {
+		for i := range run.Samples {
+			if s := &run.Samples[i]; s.Intended >= at {
 				s.Outcome, s.Status = load.Refused, 0
 			}
 		}

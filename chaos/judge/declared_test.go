@@ -63,9 +63,9 @@ func falseNumbers() []declared {
 
 	well := once(func(seed uint64, busy bool) *evidence.Run {
 		run := onHost(world{seed: seed, rate: 400, poisson: true, total: 3 * time.Second, ids: true, service: 50 * ms, breaker: breakerModel{none: true}}, busy).play()
-		for i := range run.Front {
+		for i := range run.Samples {
 			if i%50 == 7 { // 2% are
-				run.Front[i].Outcome, run.Front[i].Status = load.ServerError, 500
+				run.Samples[i].Outcome, run.Samples[i].Status = load.ServerError, 500
 			}
 		}
 		return run
@@ -99,8 +99,8 @@ func falseNumbers() []declared {
 	partly := once(func(seed uint64, busy bool) *evidence.Run {
 		run := onHost(failing(seed), busy).play()
 		n := 0
-		for i := range run.Front {
-			if s := &run.Front[i]; s.Route == 0 && s.Intended >= 4*time.Second {
+		for i := range run.Samples {
+			if s := &run.Samples[i]; s.Route == 0 && s.Intended >= 4*time.Second {
 				if n++; n%10 == 3 {
 					s.Outcome, s.Status = load.ServerError, 503
 				}
@@ -178,8 +178,8 @@ func onHost(w world, busy bool) world {
 
 // failing500 makes the requests of a route fail that were due in [from, to).
 func failing500(run *evidence.Run, route string, from, to time.Duration) {
-	for i := range run.Front {
-		if s := &run.Front[i]; run.Routes[s.Route] == route && s.Intended >= from && s.Intended < to {
+	for i := range run.Samples {
+		if s := &run.Samples[i]; run.Routes[s.Route] == route && s.Intended >= from && s.Intended < to {
 			s.Outcome, s.Status = load.ServerError, 503
 		}
 	}
@@ -202,8 +202,8 @@ func stretch2(run *evidence.Run, route string) {
 }
 
 func inFaults(run *evidence.Run, route string, change func(*load.Sample)) {
-	for i := range run.Front {
-		s := &run.Front[i]
+	for i := range run.Samples {
+		s := &run.Samples[i]
 		for _, f := range run.Faults {
 			if run.Routes[s.Route] == route && s.Intended >= f.Injected && s.Intended < f.Healed {
 				change(s)

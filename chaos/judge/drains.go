@@ -46,7 +46,7 @@ func (c Drains) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "drains")
 	f.over(c.At...)
 	link := c.At.in(run)
-	requests, known := frontOf(run, c.Route)
+	requests, known := samplesOf(run, c.Route)
 	all := func(evidence.Injection) bool { return true }
 	spans := episodes(run, 0, all)
 	switch {
@@ -346,7 +346,7 @@ func (c Drains) judgeLost(f *finding, q queue, nameless int) {
 
 // exhibit is the backlog over time.
 func (q *queue) exhibit(c Drains, outages []outage) Exhibit {
-	g := Growth{Of: "backlog at " + c.At.String(), Unit: "events", Points: []Point{},
+	g := Trend{Of: "backlog at " + c.At.String(), Unit: "events", Points: []Point{},
 		At0: float64(outages[0].level), Against: "at most before the outage"}
 	top := 0
 	for i := range MaxSamples {

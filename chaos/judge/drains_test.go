@@ -51,7 +51,7 @@ func (m backlogged) play() *evidence.Run {
 		if m.notices && sent >= from && sent < to && rng.IntN(10) == 0 {
 			s.Outcome, s.Status = load.ServerError, 503
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 		if s.Outcome != load.OK {
 			continue
 		}

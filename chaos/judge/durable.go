@@ -94,7 +94,7 @@ func (c Durable) writtenBy(run *evidence.Run) written {
 			continue
 		}
 		for _, at := range places {
-			s := run.Front[at]
+			s := run.Samples[at]
 			sure := a.Certainty(&s)
 			w.certainty[s.ID] = sure
 			if sure != evidence.Yes {

@@ -27,7 +27,7 @@ func orders() (*evidence.Run, *evidence.Audit) {
 		if s.Outcome == load.OK || n%2 == 0 {
 			audit.IDs = append(audit.IDs, s.ID)
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
 	run.Audits = []evidence.Audit{audit}
 	return run, &run.Audits[0]
@@ -56,7 +56,7 @@ func TestDurable(t *testing.T) {
 		"one twice":                        {func(_ *evidence.Run, a *evidence.Audit) { a.IDs = append(a.IDs, 7) }, Held, ""},
 		"one that nobody wrote":            {func(_ *evidence.Run, a *evidence.Audit) { a.IDs = append(a.IDs, 5000) }, Refuted, "1 that nobody wrote"},
 		"one that was refused": {func(run *evidence.Run, a *evidence.Audit) {
-			run.Front[1000].Status, run.Front[1000].Outcome = 429, load.ClientError
+			run.Samples[1000].Status, run.Samples[1000].Outcome = 429, load.ClientError
 		},
 			Refuted, "or that were refused"},
 		"what an earlier run left": {func(_ *evidence.Run, a *evidence.Audit) { a.IDs = append(a.IDs, load.ForeignValue) }, Held, "1 entry of the audit are not of this run"},

@@ -60,7 +60,7 @@ func (c Effects) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "effects")
 	f.over(c.At...)
 	at := placeOf(run, c.At)
-	requests, known := frontOf(run, c.Route)
+	requests, known := samplesOf(run, c.Route)
 	switch why := at.untold(run); {
 	case why != "":
 		f.open("at", "%s", why)

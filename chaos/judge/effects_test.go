@@ -49,7 +49,7 @@ func (b booking) run() *evidence.Run {
 		if b.changes != nil {
 			calls = b.changes(i, &s, calls)
 		}
-		front.Exchanges, books.Exchanges, run.Front = append(front.Exchanges, x), append(books.Exchanges, calls...), append(run.Front, s)
+		front.Exchanges, books.Exchanges, run.Samples = append(front.Exchanges, x), append(books.Exchanges, calls...), append(run.Samples, s)
 	}
 	slices.SortStableFunc(books.Exchanges, func(a, b evidence.Exchange) int { return int(a.Begin - b.Begin) })
 	return run

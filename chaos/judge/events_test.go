@@ -57,7 +57,7 @@ func (m events) play() *evidence.Run {
 		if rng.IntN(50) == 0 {
 			s.Outcome, s.Status, published = load.TimedOut, 0, rng.IntN(2) == 0
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 		run.Values = append(run.Values, evidence.Value{ID: s.ID, Key: 1 + rng.Uint64N(m.keys), Value: s.ID})
 		if !published {
 			continue
@@ -75,7 +75,7 @@ func (m events) play() *evidence.Run {
 	}
 	slices.SortStableFunc(all, func(a, b delivered) int { return cmp.Compare(a.at, b.at) })
 	for _, d := range all {
-		run.Links["raw"].Exchanges = append(run.Links["raw"].Exchanges, evidence.Exchange{ID: run.Front[d.i].ID, Begin: d.at, End: d.at + some(100*time.Microsecond),
+		run.Links["raw"].Exchanges = append(run.Links["raw"].Exchanges, evidence.Exchange{ID: run.Samples[d.i].ID, Begin: d.at, End: d.at + some(100*time.Microsecond),
 			Method: "POST", Path: "/apply", Status: 200})
 	}
 	m.apply(run, all, some)
@@ -105,7 +105,7 @@ func (m events) apply(run *evidence.Run, all []delivered, some func(time.Duratio
 	clear(came)
 	books := run.Links["ledger"]
 	effect := func(i int, at time.Duration) (end time.Duration) {
-		id := run.Front[i].ID
+		id := run.Samples[i].ID
 		begin := at + some(100*time.Microsecond)
 		end = begin + some(100*time.Microsecond)
 		x := evidence.Exchange{ID: id, Begin: begin, End: end, Method: "POST", Path: "/book", Status: 200}
@@ -217,7 +217,7 @@ func TestOneEventInAHundredThousandIsFound(t *testing.T) {
 	m := events{seed: 3, n: 100_000, keys: 20, again: 20_000, late: 54_321, lost: 80_000}
 	run := m.play()
 	for _, id := range []uint64{m.again, m.late, m.lost} {
-		if run.Front[id-1].Outcome != load.OK {
+		if run.Samples[id-1].Outcome != load.OK {
 			t.Fatalf("request %d was not acknowledged: plant another one", id)
 		}
 	}
@@ -283,7 +283,7 @@ func TestEventsAreNotHeldByNothing(t *testing.T) {
 		"a call of nobody": {link, nil, func(run *evidence.Run) { run.Links["ledger"].Exchanges[100].ID = 0 }, Inconclusive, "that may be anybody's"},
 		"an effect that is not known": {link, func(m *events) { m.lost = 2000 }, func(run *evidence.Run) {
 			b := run.Links["ledger"]
-			then := run.Front[1999].Done
+			then := run.Samples[1999].Done
 			at := slices.IndexFunc(b.Exchanges, func(x evidence.Exchange) bool { return x.Begin > then })
 			b.Exchanges = slices.Insert(b.Exchanges, at, evidence.Exchange{ID: 2000, Begin: then, End: then + ms, Method: "POST", Ending: evidence.CallerGone})
 		}, Inconclusive, "1 event of which it is not known"},

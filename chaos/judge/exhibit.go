@@ -26,7 +26,7 @@ type Exhibit struct {
 	Level     *Level     `json:"level,omitempty"`     // set where kind is level
 	Attempts  *Attempts  `json:"attempts,omitempty"`  // set where kind is attempts
 	Staircase *Staircase `json:"staircase,omitempty"` // set where kind is staircase
-	Growth    *Growth    `json:"growth,omitempty"`    // set where kind is growth
+	Growth    *Trend     `json:"growth,omitempty"`    // set where kind is growth
 	Register  *Register  `json:"register,omitempty"`  // set where kind is register
 }
 
@@ -154,9 +154,9 @@ type Step struct {
 	Faults []string         `json:"faults,omitempty"`     // names of those that hit it
 }
 
-// Growth is a figure over time, and a line to compare it with: where the claim is about how
+// Trend is a figure over time, and a line to compare it with: where the claim is about how
 // much it grows the line through the points, otherwise the figure of the whole, which is level.
-type Growth struct {
+type Trend struct {
 	Of      string  `json:"of"`                // what the figure is of
 	Unit    string  `json:"unit"`              // of y: ms, pct, ...
 	Points  []Point `json:"points"`            // in order; a stretch without a request has none

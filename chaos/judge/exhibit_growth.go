@@ -63,7 +63,7 @@ func (c Recovery) goodputOver(run *evidence.Run, all arrivals, spans []span, end
 		goodput string
 		of      stretching
 	}
-	points := evidence.Beside(run, key{c.Route, s}, recordsOf(run.Front), func() []Point { return s.points(all, dueAt, successOf) })
+	points := evidence.Beside(run, key{c.Route, s}, recordsOf(run.Samples), func() []Point { return s.points(all, dueAt, successOf) })
 	if len(points) == 0 || ended.len() == 0 {
 		return Exhibit{}
 	}
@@ -71,7 +71,7 @@ func (c Recovery) goodputOver(run *evidence.Run, all arrivals, spans []span, end
 	return Exhibit{Kind: KindGrowth, Part: "goodput",
 		Title: fmt.Sprintf("%.4g%% of the requests of %s succeeded before the first fault; at least %.4g%% count as back",
 			baseline, named(c.Route), c.goodput()*baseline),
-		Growth: &Growth{Of: "goodput of " + orAll(c.Route), Unit: unitNames[shared], Points: points, At0: baseline,
+		Growth: &Trend{Of: "goodput of " + orAll(c.Route), Unit: unitNames[shared], Points: points, At0: baseline,
 			Allowed: &Bound{c.goodput() * baseline, math.Inf(1)}}}
 }
 
@@ -121,7 +121,7 @@ func (s Steady) timesOver(run *evidence.Run, samples arrivals, until time.Durati
 		q      float64
 		of     stretching
 	}
-	points := evidence.Beside(run, key{s.Route, q, of}, recordsOf(run.Front), func() []Point { return of.points(samples, dueAt, quantile) })
+	points := evidence.Beside(run, key{s.Route, q, of}, recordsOf(run.Samples), func() []Point { return of.points(samples, dueAt, quantile) })
 	if len(points) == 0 {
 		return Exhibit{}
 	}
@@ -132,7 +132,7 @@ func (s Steady) timesOver(run *evidence.Run, samples arrivals, until time.Durati
 	}
 	return Exhibit{Kind: KindGrowth, Part: name,
 		Title: fmt.Sprintf("%s %s over %s, and at most %s is claimed", name, is, short(until), short(limit)),
-		Growth: &Growth{Of: name + " of the response time", Unit: unitNames[timed], Points: points, At0: line,
+		Growth: &Trend{Of: name + " of the response time", Unit: unitNames[timed], Points: points, At0: line,
 			Allowed: timed.inFile(atMost(limit))}}
 }
 
@@ -142,7 +142,7 @@ func (s Steady) successOver(samples arrivals, until time.Duration) Exhibit {
 	whole, _ := successOf(samples)
 	return Exhibit{Kind: KindGrowth, Part: "success",
 		Title: fmt.Sprintf("%.4g%% of %d requests succeeded, and at least %s is claimed", whole, samples.len(), s.Success),
-		Growth: &Growth{Of: "success of " + orAll(s.Route), Unit: unitNames[shared], Points: of.points(samples, dueAt, successOf), At0: whole,
+		Growth: &Trend{Of: "success of " + orAll(s.Route), Unit: unitNames[shared], Points: of.points(samples, dueAt, successOf), At0: whole,
 			Allowed: shared.inFile(atLeast(float64(s.Success)))}}
 }
 
@@ -156,12 +156,12 @@ func (c Timeout) waitsOver(t *traffic, spans []span, longest time.Duration) Exhi
 		}
 		return timed.written(float64(most)), true
 	}
-	points := s.points(t.front, sentAt, most)
+	points := s.points(t.requests, sentAt, most)
 	if len(points) == 0 {
 		return Exhibit{}
 	}
 	return Exhibit{Kind: KindGrowth, Part: "within",
 		Title: fmt.Sprintf("the longest wait of a caller was %s, and at most %s is claimed", short(longest), short(c.Within)),
-		Growth: &Growth{Of: "longest wait of " + orAll(c.Route), Unit: unitNames[timed], Points: points, At0: timed.written(float64(longest)),
+		Growth: &Trend{Of: "longest wait of " + orAll(c.Route), Unit: unitNames[timed], Points: points, At0: timed.written(float64(longest)),
 			Allowed: timed.inFile(atMost(c.Within))}}
 }

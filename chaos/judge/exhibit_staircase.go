@@ -8,7 +8,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
-// staircase follows requests through all links of the run. Those that the front has no
+// staircase follows requests through all links of the run. Those that the samples have no
 // record of are left out.
 func staircase(run *evidence.Run, s example) Exhibit {
 	requests := []Climb{}

@@ -231,8 +231,8 @@ func TestStatesOfALeakyBreaker(t *testing.T) {
 func TestSteadyExhibitsAreOfWhatIsRuledOn(t *testing.T) {
 	s := sounds()["steady"]
 	run := copied(s.run)
-	for i := range run.Front { // what was under way then failed
-		if x := &run.Front[i]; x.Intended < run.Faults[0].Injected && x.Done > run.Faults[0].Injected-5*ms {
+	for i := range run.Samples { // what was under way then failed
+		if x := &run.Samples[i]; x.Intended < run.Faults[0].Injected && x.Done > run.Faults[0].Injected-5*ms {
 			x.Done, x.Outcome = x.Intended+3*time.Second, load.TimedOut
 		}
 	}
@@ -464,7 +464,7 @@ func TestStaircaseIsBounded(t *testing.T) {
 		link.Exchanges = append(link.Exchanges, evidence.Exchange{ID: 7, Begin: time.Duration(i) * ms})
 	}
 	other := &evidence.Link{Name: "a", Exchanges: []evidence.Exchange{{ID: 7, Begin: 2 * ms}}}
-	run := &evidence.Run{Routes: []string{"pay"}, Front: []load.Sample{{ID: 7}}, Links: map[string]*evidence.Link{"a": other, "b": link, "c": nil}}
+	run := &evidence.Run{Routes: []string{"pay"}, Samples: []load.Sample{{ID: 7}}, Links: map[string]*evidence.Link{"a": other, "b": link, "c": nil}}
 	e := staircase(run, example{ids: []uint64{3, 7}})
 	r := e.Staircase.Requests[0]
 	if len(e.Staircase.Requests) != 1 || len(r.Steps) != MaxSteps || r.More != 4 || r.Steps[2].Link != "a" || r.Steps[3].Link != "b" {

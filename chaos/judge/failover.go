@@ -115,7 +115,7 @@ func untilNext(run *evidence.Run, lost []evidence.Injection, i int) time.Duratio
 }
 
 func (c Failover) judgeWithin(f *finding, route string, lost []evidence.Injection) {
-	all, ok := frontOf(f.run, route)
+	all, ok := samplesOf(f.run, route)
 	if !ok {
 		f.open("within", noRoute, route)
 		return
@@ -213,7 +213,7 @@ func (c Failover) judgePrimaries(f *finding, lost []evidence.Injection) {
 				continue
 			}
 			targets[a.To] = true
-			all, _ := frontOf(f.run, a.Route)
+			all, _ := samplesOf(f.run, a.Route)
 			for _, s := range due(all, x.Injected, untilNext(f.run, lost, i)).all() {
 				if a.Certainty(s) == evidence.Yes {
 					terms[a.To] = terms[a.To].with(s)

@@ -59,7 +59,7 @@ func (c Failover) selects() []string {
 func (c Failover) own(run *evidence.Run) (all arrivals, missing string) {
 	var lists []arrivals
 	for _, name := range c.selects() {
-		list, ok := frontOf(run, name)
+		list, ok := samplesOf(run, name)
 		if !ok {
 			return all, fmt.Sprintf("no request of %s comes from region %s: name one of load.from",
 				cmp.Or(strings.Join(c.Routes, ", "), "all routes"), c.Region)
@@ -313,7 +313,7 @@ func (c Failover) judgeOthers(f *finding, spans []span) {
 			continue
 		}
 		others++
-		all, _ := frontOf(f.run, evidence.FromRegion("", region))
+		all, _ := samplesOf(f.run, evidence.FromRegion("", region))
 		before := untouched(f.run, all).where(func(s *load.Sample) bool { return s.Outcome != load.Unsent })
 		during := make([]arrivals, len(spans))
 		for i, s := range spans {
@@ -375,7 +375,7 @@ func (c Failover) successOver(run *evidence.Run, own arrivals, spans []span) Exh
 		failover string
 		of       stretching
 	}
-	points := evidence.Beside(run, key{strings.Join(c.selects(), ","), s}, recordsOf(run.Front),
+	points := evidence.Beside(run, key{strings.Join(c.selects(), ","), s}, recordsOf(run.Samples),
 		func() []Point { return s.points(own, dueAt, successOf) })
 	ended := endedBy(due(own, 0, spans[0].from), spans[0].from)
 	if len(points) == 0 || ended.len() == 0 {
@@ -389,6 +389,6 @@ func (c Failover) successOver(run *evidence.Run, own arrivals, spans []span) Exh
 	return Exhibit{Kind: KindGrowth, Part: "within",
 		Title: fmt.Sprintf("%.4g%% of the requests from %s succeeded before the region was lost at %s; %s are to succeed %s later",
 			baseline, c.Region, short(spans[0].from), claimed, short(c.Within)),
-		Growth: &Growth{Of: "success of callers from " + c.Region, Unit: unitNames[shared], Points: points, At0: baseline,
+		Growth: &Trend{Of: "success of callers from " + c.Region, Unit: unitNames[shared], Points: points, At0: baseline,
 			Allowed: shared.inFile(atLeast(float64(claimed)))}}
 }

@@ -75,7 +75,7 @@ func (m twoRegions) run() *evidence.Run {
 		if m.unsent > 0 && at >= run.Faults[0].Injected && at < run.Faults[0].Healed && rng.Float64() < m.unsent {
 			s.Status, s.Outcome, s.Sent, s.Done = 0, load.Unsent, 0, at+ms
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
 	return run
 }
@@ -204,7 +204,7 @@ func TestRegionalFailoverIsNotHeldByALie(t *testing.T) {
 			m := twoRegions{seed: 4, after: time.Second, loses: loses}
 			run := m.run()
 			ok, n := 0, 0
-			for _, s := range run.Front {
+			for _, s := range run.Samples {
 				if s.Route == 0 && s.Intended >= 4*time.Second && s.Intended < 9*time.Second {
 					if n++; s.Outcome == load.OK {
 						ok++
@@ -226,8 +226,8 @@ func TestOneLossIsNoFullSuccess(t *testing.T) {
 	if v := claim.Judge(run); v.Ruling != Held {
 		t.Errorf("none lost: %v, %s", v.Ruling, v.Reason)
 	}
-	for i := range run.Front {
-		if s := &run.Front[i]; s.Route == 0 && s.Intended > 6*time.Second {
+	for i := range run.Samples {
+		if s := &run.Samples[i]; s.Route == 0 && s.Intended > 6*time.Second {
 			s.Status, s.Outcome = 503, load.ServerError
 			break
 		}

@@ -28,12 +28,12 @@ func (c takeover) run() *evidence.Run {
 	for n := range 800 {
 		at := time.Duration(n) * 10 * ms
 		for route := range 3 {
-			s := load.Sample{ID: uint64(len(run.Front) + 1), Route: route, Intended: at, Sent: at, Done: at + ms, Status: 200}
+			s := load.Sample{ID: uint64(len(run.Samples) + 1), Route: route, Intended: at, Sent: at, Done: at + ms, Status: 200}
 			first, second := at < lost+c.goeson, at >= lost+c.after && !c.never
 			if route == 0 && !first || route == 1 && !second || route == 2 && !first && !second {
 				s.Status, s.Outcome = 503, load.ServerError
 			}
-			run.Front = append(run.Front, s)
+			run.Samples = append(run.Samples, s)
 		}
 	}
 	return run

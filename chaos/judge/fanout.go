@@ -127,7 +127,7 @@ type pages struct {
 
 // pagesOf looks at the requests that ended well before the first fault.
 func (c Fanout) pagesOf(run *evidence.Run, links []string, route string) (p pages) {
-	all, _ := frontOf(run, route)
+	all, _ := samplesOf(run, route)
 	until := min(firstInjection(run), horizon(run))
 	for _, s := range endedBy(due(all, 0, until), until).all() {
 		if s.Outcome != load.OK {

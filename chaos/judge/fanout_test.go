@@ -47,7 +47,7 @@ func (c chatty) run() *evidence.Run {
 			link.Exchanges = append(link.Exchanges, x)
 			sample.Done = x.End + time.Millisecond
 		}
-		run.Front = append(run.Front, sample)
+		run.Samples = append(run.Samples, sample)
 	}
 	for k := range c.nameless {
 		link.Exchanges[k].ID = 0

@@ -26,8 +26,8 @@ func frozen(run *evidence.Run, from, to time.Duration, noted bool) *evidence.Run
 		n++
 		return to + time.Duration(n)*50*time.Microsecond
 	}
-	for i := range run.Front {
-		s := &run.Front[i]
+	for i := range run.Samples {
+		s := &run.Samples[i]
 		service := s.ServiceTime()
 		if sent := thawed(s.Sent); sent != s.Sent {
 			s.Sent, s.Done = sent, sent+service
@@ -70,8 +70,8 @@ func TestRecoverySurvivesTheBurstAfterAFreeze(t *testing.T) {
 		w := failing(3)
 		w.total = 11 * time.Second
 		run := frozen(w.play(), 6*time.Second, 9900*ms, noted)
-		for i := range run.Front {
-			if s := &run.Front[i]; s.Intended >= 6*time.Second && s.Intended < 10500*ms && i%3 > 0 {
+		for i := range run.Samples {
+			if s := &run.Samples[i]; s.Intended >= 6*time.Second && s.Intended < 10500*ms && i%3 > 0 {
 				s.Outcome, s.Status = load.ServerError, 503
 			}
 		}
@@ -87,15 +87,15 @@ func TestRecoveryDuringAFreezeIsNotSeen(t *testing.T) {
 	for _, late := range []time.Duration{2800 * ms, 2700 * ms} {
 		for _, noted := range []bool{true, false} {
 			run := frozen(failing(3).play(), 4050*ms, 6800*ms, noted)
-			for i := range run.Front { // those sent in the burst succeed where it is over by then
-				if s := &run.Front[i]; s.Sent >= 4050*ms && s.Sent < 4*time.Second+late {
+			for i := range run.Samples { // those sent in the burst succeed where it is over by then
+				if s := &run.Samples[i]; s.Sent >= 4050*ms && s.Sent < 4*time.Second+late {
 					s.Outcome, s.Status = load.ServerError, 503
 				}
 			}
 			if v := (Recovery{Route: "pay", Within: time.Second}).Judge(run); v.Ruling == Held {
 				t.Errorf("back %s after the healing: held: %s; %s", short(late), v.Reason, v.Despite)
 			}
-			all, _ := frontOf(run, "pay")
+			all, _ := samplesOf(run, "pay")
 			c := returned(run, due(all, 4*time.Second, run.End), 4*time.Second, run.End, freedWindow, Interval{0.99, 1}, freedShare)
 			if c.after.High < float64(late) {
 				t.Errorf("back %s after the healing: returned says by %s", short(late), time.Duration(c.after.High))
@@ -132,9 +132,9 @@ func TestFreezeHoldsNothingBroken(t *testing.T) {
 	down := failing(1)
 	down.backlog = true
 	lossy := failing(1).play()
-	for i := range lossy.Front {
+	for i := range lossy.Samples {
 		if i%10 == 0 {
-			lossy.Front[i].Outcome, lossy.Front[i].Status = load.ServerError, 503
+			lossy.Samples[i].Outcome, lossy.Samples[i].Status = load.ServerError, 503
 		}
 	}
 	leaky := bulkheadRun(func(s *simulation) { s.limit = 30 }, nil)(1, false)

@@ -11,7 +11,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
-// Grows claims that what a target takes does not grow without end: its memory, its
+// Growth claims that what a target takes does not grow without end: its memory, its
 // descriptors, its threads, with those of all that it has started; or the time that a
 // route takes.
 //
@@ -20,7 +20,7 @@ import (
 // counts is the least of each stretch of 30 s. The growth is the slope of the line
 // through those, as far as their ups and downs leave it open, and as far as the end lies
 // off the line. It is not refuted while the growth slows down: that may end.
-type Grows struct {
+type Growth struct {
 	Target string `yaml:"target"` // The target that is weighed, which the run starts itself; rss, fds and threads need one. Absent means none.
 	// Its memory grows by at most so much, after it has warmed up; absent is not judged.
 	RSS *unit.SizeGrowth `yaml:"rss"`
@@ -54,14 +54,14 @@ const (
 	stepwise = 0.75
 )
 
-func (c Grows) troughs() time.Duration {
+func (c Growth) troughs() time.Duration {
 	if c.Troughs == 0 {
 		return 30 * time.Second
 	}
 	return c.Troughs
 }
 
-func (c Grows) String() string {
+func (c Growth) String() string {
 	var parts []string
 	if c.RSS != nil {
 		parts = append(parts, "memory by at most "+c.RSS.String())
@@ -87,7 +87,7 @@ type figureOf struct {
 	print     func(float64) string              // the figure itself
 }
 
-func (c Grows) figures() (all []figureOf) {
+func (c Growth) figures() (all []figureOf) {
 	count := func(v float64) string { return fmt.Sprintf("%.0f", v) }
 	if c.RSS != nil {
 		all = append(all, figureOf{"rss", "memory", float64(*c.RSS), sizeGrowth,
@@ -108,7 +108,7 @@ func (c Grows) figures() (all []figureOf) {
 type life struct{ first, last int }
 
 // Judge implements Claim.
-func (c Grows) Judge(run *evidence.Run) Verdict {
+func (c Growth) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "growth")
 	if len(c.figures()) > 0 {
 		c.judgeWeighed(f)
@@ -120,7 +120,7 @@ func (c Grows) Judge(run *evidence.Run) Verdict {
 }
 
 // judgeWeighed rules on what the target takes.
-func (c Grows) judgeWeighed(f *finding) {
+func (c Growth) judgeWeighed(f *finding) {
 	run := f.run
 	lives := c.lives(run)
 	if len(lives) == 0 && run.Partial {
@@ -151,7 +151,7 @@ func (c Grows) judgeWeighed(f *finding) {
 
 // lives are the stretches of a run in which the target was one process, as far as the
 // evidence is whole.
-func (c Grows) lives(run *evidence.Run) (all []life) {
+func (c Growth) lives(run *evidence.Run) (all []life) {
 	pid, end := 0, horizon(run)
 	for i, t := range run.Ticks {
 		if run.Partial && t.At > end {
@@ -172,7 +172,7 @@ func (c Grows) lives(run *evidence.Run) (all []life) {
 
 // course is the least of a figure in each stretch of a life, by hours since its begin;
 // points are the same in seconds of the run. width is how long a stretch is.
-func (c Grows) course(run *evidence.Run, of figureOf, l life) (all course, width time.Duration) {
+func (c Growth) course(run *evidence.Run, of figureOf, l life) (all course, width time.Duration) {
 	from, to := run.TickFrom(l.first), run.Ticks[l.last].At
 	width = max(c.troughs(), (to-from)/mostTroughs)
 	n := int((to - from + width/2) / width) // half of a stretch at the end is one
@@ -197,7 +197,7 @@ func (c Grows) course(run *evidence.Run, of figureOf, l life) (all course, width
 }
 
 // judgeFigure rules on the growth of one figure.
-func (c Grows) judgeFigure(f *finding, of figureOf, l life) {
+func (c Growth) judgeFigure(f *finding, of figureOf, l life) {
 	all, width := c.course(f.run, of, l)
 	if n := len(all.x); n < leastTroughs {
 		f.open(of.key, "the %s of %s were known in %d stretches of %s, and at least %d are needed: a run of %s or longer would tell",
@@ -260,10 +260,10 @@ func longer(length time.Duration, line Interval, bound float64) string {
 }
 
 // shown is the course of a figure with the line through it.
-func (c Grows) shown(run *evidence.Run, of figureOf, l life, all course, width time.Duration, m measure) Exhibit {
+func (c Growth) shown(run *evidence.Run, of figureOf, l life, all course, width time.Duration, m measure) Exhibit {
 	slope, at := all.part(len(all.x)/4, len(all.x)).slope()
 	from := run.TickFrom(l.first)
-	g := &Growth{Of: of.what + " of " + c.Target, Unit: of.unit.grownName(), Points: []Point{},
+	g := &Trend{Of: of.what + " of " + c.Target, Unit: of.unit.grownName(), Points: []Point{},
 		Slope: of.unit.written(slope) / 3600, At0: of.unit.written(at - slope*from.Hours())}
 	for i, x := range all.x {
 		g.Points = append(g.Points, Point{evidence.Seconds(from + time.Duration(x*float64(time.Hour))), of.unit.written(all.y[i])})

@@ -16,7 +16,7 @@ const leastTimed = 20
 // What slows the route may be the host, whose part in it is not known: it may add as much
 // time to it as to the control, or slow it by the same share, or spare it. The growth is
 // the route's own, less whatever of these it is.
-func (c Grows) judgeDrift(f *finding) {
+func (c Growth) judgeDrift(f *finding) {
 	own, control, width, ok := c.timed(f)
 	if !ok {
 		return
@@ -52,10 +52,10 @@ func (c Grows) judgeDrift(f *finding) {
 
 // timed are the medians of the route and of the control in each stretch that has both, by
 // hours of the run.
-func (c Grows) timed(f *finding) (own, control course, width time.Duration, ok bool) {
+func (c Growth) timed(f *finding) (own, control course, width time.Duration, ok bool) {
 	var of [2]arrivals
 	for i, name := range []string{c.Route, c.Control} {
-		if of[i], ok = frontOf(f.run, name); !ok {
+		if of[i], ok = samplesOf(f.run, name); !ok {
 			f.open("p50", noRoute, name)
 			return own, control, 0, false
 		}
@@ -76,7 +76,7 @@ func (c Grows) timed(f *finding) (own, control course, width time.Duration, ok b
 
 // median is that of the times of what was answered well while no fault was in force, in
 // nanoseconds; it is not known of too few.
-func (c Grows) median(run *evidence.Run, all arrivals) (float64, bool) {
+func (c Growth) median(run *evidence.Run, all arrivals) (float64, bool) {
 	var took []float64
 	for _, s := range (Steady{OutsideFaults: true}).counted(run, all).all() {
 		if s.Outcome == load.OK {
@@ -90,7 +90,7 @@ func (c Grows) median(run *evidence.Run, all arrivals) (float64, bool) {
 }
 
 // grown is by what share of its level at first a course grows in an hour.
-func (c Grows) grown(run *evidence.Run, used course) (share Interval, level float64) {
+func (c Growth) grown(run *evidence.Run, used course) (share Interval, level float64) {
 	slope, at := used.slope()
 	level = max(at+slope*used.x[0], 1)
 	line := used.slopeInterval(run.Seed).or(exactly(used.rise()))
@@ -98,9 +98,9 @@ func (c Grows) grown(run *evidence.Run, used course) (share Interval, level floa
 }
 
 // drifted is the course of the route's median with the line through it.
-func (c Grows) drifted(own course, level float64, grown Interval, m measure) Exhibit {
+func (c Growth) drifted(own course, level float64, grown Interval, m measure) Exhibit {
 	slope := (grown.Low + grown.High) / 2 * level
-	g := &Growth{Of: "p50 of " + c.Route, Unit: unitNames[timed], Points: []Point{}, Slope: timed.written(slope) / 3600,
+	g := &Trend{Of: "p50 of " + c.Route, Unit: unitNames[timed], Points: []Point{}, Slope: timed.written(slope) / 3600,
 		At0: timed.written(level - slope*own.x[len(own.x)/4])}
 	for i, x := range own.x {
 		g.Points = append(g.Points, Point{evidence.Seconds(x * float64(time.Hour)), timed.written(own.y[i])})

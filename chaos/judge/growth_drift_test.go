@@ -57,7 +57,7 @@ func (d drifter) run(seed uint64) *evidence.Run {
 		if id%2 == 0 {
 			s.Route = 1
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 		if id%10 == 0 {
 			run.Ticks = append(run.Ticks, evidence.Tick{At: at + 100*ms, Offered: 10, Ended: 10, Cores: 2})
 		}
@@ -70,7 +70,7 @@ func (d drifter) rulings(share float64, seeds int) (of [Refuted + 1]int, reasons
 	for seed := range seeds {
 		run := d.run(uint64(seed))
 		run.Brief = seed > 0
-		v := Grows{P50: &p50, Route: "pay", Control: "echo"}.Judge(run)
+		v := Growth{P50: &p50, Route: "pay", Control: "echo"}.Judge(run)
 		of[v.Ruling]++
 		reasons[v.Ruling] = fmt.Sprintf("seed %d: %s", seed, v.Reason)
 	}

@@ -16,7 +16,7 @@ type Trough struct {
 // in their order. It is false if there are too few of them to say more than the chapters do
 // by themselves: what grows by little in an hour does not show in ten minutes. Of what a
 // route takes the chapters speak.
-func (c Grows) Whole(seed uint64, all []Trough) (v Verdict, ok bool) {
+func (c Growth) Whole(seed uint64, all []Trough) (v Verdict, ok bool) {
 	if len(all) < leastTroughs || len(c.figures()) == 0 || c.P50 != nil {
 		return v, false
 	}

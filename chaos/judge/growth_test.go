@@ -70,13 +70,13 @@ func (g grower) run(seed uint64) *evidence.Run {
 }
 
 // ofMemory is a claim of memory, in MiB an hour.
-func ofMemory(mib float64) Grows {
+func ofMemory(mib float64) Growth {
 	rss := unit.SizeGrowth(mib * (1 << 20))
-	return Grows{Target: "shop", RSS: &rss}
+	return Growth{Target: "shop", RSS: &rss}
 }
 
 // rulings counts what a claim came to over the seeds.
-func (g grower) rulings(t *testing.T, c Grows, seeds int) (of [Refuted + 1]int, reasons [Refuted + 1]string) {
+func (g grower) rulings(t *testing.T, c Growth, seeds int) (of [Refuted + 1]int, reasons [Refuted + 1]string) {
 	t.Helper()
 	for seed := range seeds {
 		run := g.run(uint64(seed))
@@ -185,7 +185,7 @@ func TestGrowthOfDescriptors(t *testing.T) {
 				w.Files = c.of(i+1, rng)
 				run.Ticks[i].Targets["shop"] = w
 			}
-			if v := (Grows{Target: "shop", FDs: &none, Threads: &none}).Judge(run); v.Ruling != c.want {
+			if v := (Growth{Target: "shop", FDs: &none, Threads: &none}).Judge(run); v.Ruling != c.want {
 				t.Errorf("%s, seed %d: %v, want %v: %s", name, seed, v.Ruling, c.want, v.Reason)
 			}
 		}
@@ -203,11 +203,11 @@ func TestGrowthThatCannotBeTold(t *testing.T) {
 	}
 	for _, c := range []struct {
 		run  *evidence.Run
-		c    Grows
+		c    Growth
 		want string
 	}{
 		{grower{length: 5 * time.Minute}.run(1), ofMemory(10), "a run of 8m0s or longer would tell"},
-		{grower{}.run(1), Grows{Target: "bank", RSS: ofMemory(1).RSS}, "what bank takes is not known"},
+		{grower{}.run(1), Growth{Target: "bank", RSS: ofMemory(1).RSS}, "what bank takes is not known"},
 		{restarted, ofMemory(10), "shop was started again 3 times"},
 		{grower{saw: 24, every: 3}.run(2), ofMemory(0.5), "a run of about"},
 		{grower{warm: 200, tau: 15}.run(3), ofMemory(10), "it may still be warming up: a run of 40m0s or longer would tell"},
@@ -245,7 +245,7 @@ func TestGrowthOfARunThatWasCut(t *testing.T) {
 		name string
 		of   grower
 		cut  time.Duration
-		c    Grows
+		c    Growth
 		want Ruling
 		says string
 	}{

@@ -154,7 +154,7 @@ func longestPause(run *evidence.Run, from, to time.Duration) (pause time.Duratio
 // where there is no core to spare, and by what the harness itself did to those of
 // its event loops and of its runtime.
 func blur(run *evidence.Run, from, to time.Duration) time.Duration {
-	blur := max(run.Behind(from, to), run.Turn(from, to))
+	blur := max(run.Lateness(from, to), run.Turn(from, to))
 	for _, t := range run.TicksIn(from, to) {
 		blur = max(blur, t.LateP99.Duration(), t.Pause.Duration())
 	}

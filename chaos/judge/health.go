@@ -349,5 +349,5 @@ func (c Health) callsOver(run *evidence.Run, link *evidence.Link) Exhibit {
 		points[i] = Point{At: evidence.Seconds(time.Duration(i)*step + step/2), Y: n / step.Seconds()}
 	}
 	return Exhibit{Kind: KindGrowth, Title: fmt.Sprintf("calls of requests over %s, a second", link.Name),
-		Growth: &Growth{Of: "calls over " + link.Name, Unit: "per_s", Points: points, At0: sum / (time.Duration(len(counts)) * step).Seconds()}}
+		Growth: &Trend{Of: "calls over " + link.Name, Unit: "per_s", Points: points, At0: sum / (time.Duration(len(counts)) * step).Seconds()}}
 }

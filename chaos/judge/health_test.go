@@ -56,7 +56,7 @@ func (b balanced) run() *evidence.Run {
 	for n := range 6000 {
 		at := time.Duration(n) * run.End / 6000
 		s := load.Sample{ID: uint64(n + 1), Intended: at, Sent: at, Done: at + 3*ms, Status: 200}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 		to := n % 3
 		if away := at >= 3*time.Second+b.out && at < 9*time.Second+b.back; away && to == 0 && n%300/3 >= b.leaks {
 			to = 1 + n/3%2

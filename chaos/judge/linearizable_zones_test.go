@@ -190,7 +190,7 @@ func TestMillionOperations(t *testing.T) {
 func bigRun(n int, keys uint64) *evidence.Run {
 	rng := rand.New(rand.NewPCG(17, keys))
 	run := dataRun(time.Duration(n+100) * 10 * time.Microsecond)
-	run.Front = make([]load.Sample, 0, n)
+	run.Samples = make([]load.Sample, 0, n)
 	run.Values = make([]evidence.Value, 0, n)
 	latest := make([]uint64, keys+1)
 	for i := range n {
@@ -205,7 +205,7 @@ func bigRun(n int, keys uint64) *evidence.Run {
 			}
 		}
 		v.Value = latest[key]
-		run.Front, run.Values = append(run.Front, s), append(run.Values, v)
+		run.Samples, run.Values = append(run.Samples, s), append(run.Values, v)
 	}
 	return run
 }

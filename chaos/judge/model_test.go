@@ -150,7 +150,7 @@ func (w world) play() *evidence.Run {
 				if s.ServiceTime() > giveUp {
 					s.Done, s.Status, s.Outcome = s.Sent+giveUp, 0, load.TimedOut
 				}
-				run.Front = append(run.Front, s)
+				run.Samples = append(run.Samples, s)
 			})
 		}
 		after(hop(), func() {
@@ -257,7 +257,7 @@ func (w world) play() *evidence.Run {
 		run.Partial = true
 		run.End = w.cut
 		run.Ticks = slices.DeleteFunc(run.Ticks, func(t evidence.Tick) bool { return t.At > w.cut })
-		run.Front = slices.DeleteFunc(run.Front, func(s load.Sample) bool { return s.Done > w.cut })
+		run.Samples = slices.DeleteFunc(run.Samples, func(s load.Sample) bool { return s.Done > w.cut })
 		link.Exchanges = slices.DeleteFunc(link.Exchanges, func(x evidence.Exchange) bool { return x.End > w.cut-800*ms })
 		for i := range run.Faults {
 			if run.Faults[i].Injected > w.cut {
@@ -267,7 +267,7 @@ func (w world) play() *evidence.Run {
 			}
 		}
 	}
-	slices.SortFunc(run.Front, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
+	slices.SortFunc(run.Samples, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
 	slices.SortFunc(link.Exchanges, func(a, b evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
 	for i := range link.Exchanges {
 		link.Exchanges[i].Seq = uint64(i + 1)

@@ -70,7 +70,7 @@ func oddRun(rng *rand.Rand) *evidence.Run {
 		Links: map[string]*evidence.Link{"payments": {Name: "payments", To: "payments"}, "other": nil},
 	}
 	for i := range rng.IntN(300) {
-		run.Front = append(run.Front, load.Sample{
+		run.Samples = append(run.Samples, load.Sample{
 			ID: uint64(rng.IntN(200)), Route: rng.IntN(4), Intended: time.Duration(i) * 10 * time.Millisecond,
 			Sent: at(), Done: at(), Status: rng.IntN(600), Outcome: load.Outcome(rng.IntN(load.Outcomes)),
 		})
@@ -124,7 +124,7 @@ func TestCutRuns(t *testing.T) {
 		run.Partial, run.End = true, s.total
 		link := run.Links["payments"]
 		link.Exchanges = link.Window(0, end)
-		run.Front = run.Window(0, end)
+		run.Samples = run.Window(0, end)
 		return run
 	}
 	bad := retrying()

@@ -3,7 +3,7 @@ package judge
 import "cmp"
 
 // Power implements Planned. Growth takes so many stretches, over as long as the load lasts.
-func (c Grows) Power(p Plan) []Weakness {
+func (c Growth) Power(p Plan) []Weakness {
 	w := weighing{Plan: p}
 	if need := leastTroughs * c.troughs(); p.End < need {
 		w.weak("", p.LengthKey, "let the load last "+roundUp(need)+" or longer, or give a shorter troughs if garbage is collected more often",

@@ -54,7 +54,7 @@ func (c Recovery) String() string {
 // Judge implements Claim.
 func (c Recovery) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "recovery")
-	all, ok := frontOf(run, c.Route)
+	all, ok := samplesOf(run, c.Route)
 	if !ok {
 		f.open("within", noRoute, c.Route)
 		return f.verdict()

@@ -78,12 +78,12 @@ func TestRecoveryAtTheSameLoad(t *testing.T) {
 		w.backlog = c.bad
 		run := w.play()
 		var front []load.Sample
-		for i, s := range run.Front {
+		for i, s := range run.Samples {
 			if s.Intended < 4*time.Second || i/5%4 < c.keep {
 				front = append(front, s)
 			}
 		}
-		run.Front = front
+		run.Samples = front
 		if v := (Recovery{Within: 2 * time.Second, Goodput: 0.9}).Judge(run); c.name != "half the load and still down" && v.Ruling != c.want {
 			t.Errorf("%s: %s: %s, want %s", c.name, v.Ruling, v.Reason, c.want)
 		}
@@ -94,9 +94,9 @@ func TestRecoveryAtTheSameLoad(t *testing.T) {
 	w := failing(3)
 	w.backlog = true
 	run := w.play()
-	for _, s := range run.Front {
+	for _, s := range run.Samples {
 		if s.Intended > 4*time.Second { // twice the load after the healing
-			run.Front = append(run.Front, s)
+			run.Samples = append(run.Samples, s)
 		}
 	}
 	if v := (Recovery{Route: "pay", Within: 2 * time.Second}).Judge(run); v.Ruling != Inconclusive {

@@ -164,7 +164,7 @@ func TestOnePostInAHundredThousand(t *testing.T) {
 	}
 	for id := uint64(1); id <= calls; id++ {
 		at := time.Duration(id) * ms
-		run.Front = append(run.Front, load.Sample{ID: id, Intended: at, Sent: at, Done: at + ms/2, Status: 503, Outcome: load.ServerError})
+		run.Samples = append(run.Samples, load.Sample{ID: id, Intended: at, Sent: at, Done: at + ms/2, Status: 503, Outcome: load.ServerError})
 		switch {
 		case at < 5*time.Second:
 			add(id, at, "GET", 200)

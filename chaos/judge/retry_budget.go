@@ -66,8 +66,8 @@ func burdens(run *evidence.Run, all *calls, spans []span) []burden {
 			}
 		}
 	}
-	for i := range run.Front {
-		if s := &run.Front[i]; uses[s.Route] && s.Outcome != load.Unsent {
+	for i := range run.Samples {
+		if s := &run.Samples[i]; uses[s.Route] && s.Outcome != load.Unsent {
 			at(s.Sent).requests++
 		}
 	}
@@ -139,7 +139,7 @@ func (c Retry) amplifyByRate(f *finding, run *evidence.Run, link *evidence.Link,
 	}
 	worst, sample := 0.0, 0
 	for _, s := range spans {
-		n := due(every(run.Front), s.from, s.to).len()
+		n := due(every(run.Samples), s.from, s.to).len()
 		if ratio := float64(len(link.Window(s.from, s.to))) / float64(max(1, n)); n >= 10*leastArrivals && ratio > worst {
 			worst, sample = ratio, n
 		}

@@ -163,12 +163,12 @@ func TestRetryToleratesTheLibrary(t *testing.T) {
 		}
 		for id := uint64(1); id <= 40; id++ {
 			at := time.Duration(id) * 10 * ms
-			run.Front = append(run.Front, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 5*ms, Status: 200})
+			run.Samples = append(run.Samples, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 5*ms, Status: 200})
 			add(evidence.Exchange{ID: id, Conn: id % 8, Begin: at, End: at + 2*ms, Status: 200})
 		}
 		for id := uint64(41); id <= 60; id++ {
 			at := 3*time.Second + time.Duration(id)*50*ms
-			run.Front = append(run.Front, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 50*ms, Status: 200})
+			run.Samples = append(run.Samples, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 50*ms, Status: 200})
 			for i, conn := range broken {
 				if conn >= 100 {
 					conn += 10 * id // never used before
@@ -181,7 +181,7 @@ func TestRetryToleratesTheLibrary(t *testing.T) {
 		}
 		for id := uint64(61); id <= 80 && waits; id++ { // first attempts that break on fresh connections
 			at := 3*time.Second + time.Duration(id)*20*ms
-			run.Front = append(run.Front, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 50*ms, Status: 200})
+			run.Samples = append(run.Samples, load.Sample{ID: id, Intended: at, Sent: at, Done: at + 50*ms, Status: 200})
 			add(evidence.Exchange{ID: id, Conn: 2000 + 2*id, Begin: at, End: at, Ending: evidence.Broken, Faults: 1})
 			add(evidence.Exchange{ID: id, Conn: 2001 + 2*id, Begin: at + 30*ms, End: at + 32*ms, Status: 503, Ending: evidence.Injected, Faults: 1})
 		}
@@ -215,7 +215,7 @@ func TestRetryToleratesTheLibrary(t *testing.T) {
 func TestAttemptsThatMayBeMoreHaveNoEnd(t *testing.T) {
 	link := &evidence.Link{Name: "payments", Exchanges: []evidence.Exchange{{ID: 1, End: time.Second, Status: 503, Ending: evidence.Answered}}}
 	run := &evidence.Run{End: 3 * time.Second, Links: map[string]*evidence.Link{"payments": link}}
-	run.Front = []load.Sample{{ID: 1, Sent: 0, Done: 2 * time.Second, Status: 503, Outcome: load.ServerError}}
+	run.Samples = []load.Sample{{ID: 1, Sent: 0, Done: 2 * time.Second, Status: 503, Outcome: load.ServerError}}
 	c := Retry{Link: Links{"payments"}, AtLeast: 1}
 	got := tally{stops: map[int]int{}}
 	c.gaveUp(run, &got, call{over: link, attempts: []int32{0}}, 1, 1)

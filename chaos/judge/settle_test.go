@@ -59,7 +59,7 @@ func TestRecoveryHasOnePartOfEachName(t *testing.T) {
 
 // What late sending hides is not put down to the host's noise.
 func TestSteadyNamesLateSending(t *testing.T) {
-	run := &evidence.Run{End: time.Second, Routes: []string{"pay"}, Front: evenly(0, 20),
+	run := &evidence.Run{End: time.Second, Routes: []string{"pay"}, Samples: evenly(0, 20),
 		Ticks: []evidence.Tick{{At: time.Second, LateP99: evidence.Seconds(60 * ms)}}}
 	v := Steady{P99: 50 * ms}.Judge(run)
 	if v.Ruling != Inconclusive || !strings.Contains(v.Reason, "sending late") || strings.Contains(v.Reason, "10 ms of noise") {

@@ -83,7 +83,7 @@ func (o overload) perSecond(n float64) float64 { return n / (o.to - o.from).Seco
 // Judge implements Claim.
 func (c Shed) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "shed")
-	all, known := frontOf(run, c.Route)
+	all, known := samplesOf(run, c.Route)
 	if !known {
 		f.open("", noRoute, c.Route)
 		return f.verdict()
@@ -278,7 +278,7 @@ func (c Shed) judgeTurned(f *finding, turned arrivals) {
 
 // judgeSpared rules on a route that is to be turned away last.
 func (c Shed) judgeSpared(f *finding, route string, over []overload) {
-	all, known := frontOf(f.run, route)
+	all, known := samplesOf(f.run, route)
 	if !known {
 		f.open("spares", noRoute, route)
 		return
@@ -345,6 +345,6 @@ func (c Shed) servedOver(run *evidence.Run, all arrivals) Exhibit {
 	return Exhibit{Kind: KindGrowth, Part: "goodput",
 		Title: fmt.Sprintf("requests of %s that ended well, a second: at least %.4g are claimed while more than the capacity is offered",
 			c.Route, floor),
-		Growth: &Growth{Of: "goodput of " + c.Route, Unit: "per_s", Points: points, At0: float64(c.Capacity), Allowed: &Bound{floor,
+		Growth: &Trend{Of: "goodput of " + c.Route, Unit: "per_s", Points: points, At0: float64(c.Capacity), Allowed: &Bound{floor,
 			math.Inf(1)}}}
 }

@@ -60,9 +60,9 @@ func (c counter) run() *evidence.Run {
 				s.Done, s.Status, s.Outcome = at+time.Second, 0, load.TimedOut
 			}
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
-	slices.SortStableFunc(run.Front, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
+	slices.SortStableFunc(run.Samples, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
 	return run
 }
 
@@ -96,8 +96,8 @@ func TestShed(t *testing.T) {
 // It served all that is said to be too much: that does not show what it does beyond its capacity.
 func TestShedOfASystemThatCanDoMore(t *testing.T) {
 	run := counter{queue: 20, rejects: 2 * ms, status: 503, sparing: true}.run()
-	for i := range run.Front {
-		s := &run.Front[i]
+	for i := range run.Samples {
+		s := &run.Samples[i]
 		s.Status, s.Outcome, s.Done = 200, load.OK, s.Sent+5*ms
 	}
 	if v := (Shed{Route: "buy", Capacity: 200}).Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "offer more") {
@@ -131,8 +131,8 @@ func TestShedIsNotHeldByALie(t *testing.T) {
 // A host that stalls makes a system serve less: none is refuted for that.
 func TestShedOnABusyHost(t *testing.T) {
 	run := counter{queue: 20, rejects: 2 * ms, status: 503, sparing: true}.run()
-	for i := range run.Front { // for 700 ms of each second of one stretch nothing is served
-		if s := &run.Front[i]; s.Done%time.Second > 300*ms && s.Intended > 9*time.Second && s.Intended < 14*time.Second && s.Route == 0 {
+	for i := range run.Samples { // for 700 ms of each second of one stretch nothing is served
+		if s := &run.Samples[i]; s.Done%time.Second > 300*ms && s.Intended > 9*time.Second && s.Intended < 14*time.Second && s.Route == 0 {
 			s.Status, s.Outcome = 503, load.ServerError
 		}
 	}

@@ -78,7 +78,7 @@ type simRun struct {
 	stalls [][2]time.Duration
 	worst  []time.Duration // longest delay of anything, by second
 
-	front     []load.Sample
+	samples   []load.Sample
 	exchanges []evidence.Exchange
 	injected  []evidence.Injection
 	conns     uint64
@@ -139,7 +139,7 @@ func (f simFault) part() float64 {
 }
 
 func (r *simRun) evidence() *evidence.Run {
-	slices.SortStableFunc(r.front, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
+	slices.SortStableFunc(r.samples, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
 	slices.SortStableFunc(r.exchanges, func(a, b evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
 	var ends []time.Duration
 	for _, x := range r.exchanges {
@@ -155,7 +155,7 @@ func (r *simRun) evidence() *evidence.Run {
 		x.Seq, x.InFlight = uint64(i+1), max(1, i+1-over)
 	}
 	run := &evidence.Run{
-		Name: "simulated", Seed: r.seed, End: r.total, Front: r.front, Faults: r.injected,
+		Name: "simulated", Seed: r.seed, End: r.total, Samples: r.samples, Faults: r.injected,
 		Links: map[string]*evidence.Link{"payments": {Name: "payments", From: "checkout", To: "payments", Exchanges: r.exchanges}},
 	}
 	for _, route := range r.routes {
@@ -248,7 +248,7 @@ func (r *simRun) request(id uint64, route int, intended time.Duration) {
 			}
 			done = true
 			sample.Status, sample.Outcome, sample.Done = status, outcome, r.now
-			r.front = append(r.front, sample)
+			r.samples = append(r.samples, sample)
 		}
 		r.after(r.deadline, func() { finish(0, load.TimedOut) })
 		r.after(r.delay(), func() {

@@ -174,6 +174,6 @@ func (c Skew) spreadOver(calls [][]*evidence.Exchange, until time.Duration) Exhi
 	return Exhibit{Kind: KindGrowth, Part: "at_most",
 		Title: fmt.Sprintf("what the busiest of %s got of each %s, in parts of the mean, and at most %g is claimed of the whole", c.Links,
 			short(step), c.AtMost),
-		Growth: &Growth{Of: "calls of the busiest, over the mean", Unit: unitNames[times], Points: points,
+		Growth: &Trend{Of: "calls of the busiest, over the mean", Unit: unitNames[times], Points: points,
 			At0: float64(most*len(calls)) / float64(whole), Allowed: times.inFile(atMost(c.AtMost))}}
 }

@@ -33,7 +33,7 @@ func sharded(seed uint64, n int, parts [3]float64) *evidence.Run {
 			link = run.Links["s2"]
 		}
 		link.Exchanges = append(link.Exchanges, evidence.Exchange{ID: s.ID, Begin: at + ms, End: at + 2*ms, Status: 200})
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
 	return run
 }

@@ -46,7 +46,7 @@ func (c SLO) String() string {
 // Judge implements Claim.
 func (c SLO) Judge(run *evidence.Run) Verdict {
 	f := find(run, c, "slo")
-	samples, ok := frontOf(run, c.Route)
+	samples, ok := samplesOf(run, c.Route)
 	switch {
 	case !ok:
 		f.open("", noRoute, c.Route)

@@ -27,7 +27,7 @@ func objective(n int, of func(i int, s *load.Sample)) *evidence.Run {
 		if of != nil {
 			of(i, &s)
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
 	for at := time.Second; at < run.End+time.Second; at += time.Second {
 		run.Ticks = append(run.Ticks, evidence.Tick{At: at})
@@ -328,8 +328,8 @@ func TestLostAgentLeavesNothingHeld(t *testing.T) {
 			}
 		}
 	}
-	for i := range run.Front {
-		run.Front[i].Outcome, run.Front[i].Status = load.ServerError, 503
+	for i := range run.Samples {
+		run.Samples[i].Outcome, run.Samples[i].Status = load.ServerError, 503
 	}
 	if v := (Steady{Success: 0.99}).Judge(run); v.Ruling != Refuted {
 		t.Errorf("all failed: %s: %s", v.Ruling, v.Reason)

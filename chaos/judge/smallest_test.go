@@ -79,7 +79,7 @@ func onePost(seed uint64) (sound, violated *evidence.Run) {
 		all[i].Seq = uint64(i + 1)
 	}
 	violated = &evidence.Run{
-		Name: sound.Name, Seed: sound.Seed, End: sound.End, Routes: sound.Routes, Front: sound.Front, Faults: sound.Faults, Ticks: sound.Ticks,
+		Name: sound.Name, Seed: sound.Seed, End: sound.End, Routes: sound.Routes, Samples: sound.Samples, Faults: sound.Faults, Ticks: sound.Ticks,
 		Links: map[string]*evidence.Link{"payments": {Name: link.Name, From: link.From, To: link.To, Exchanges: all}},
 	}
 	if len(failed) < 100_000 {

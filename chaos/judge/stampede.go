@@ -141,14 +141,14 @@ func (c Stampede) valuesOf(run *evidence.Run, link *evidence.Link) []*cached {
 	}
 	values := slices.SortedFunc(maps.Values(byName), func(a, b *cached) int { return strings.Compare(a.name, b.name) })
 	for _, v := range values {
-		c.divide(v, every(run.Front))
+		c.divide(v, every(run.Samples))
 	}
 	return values
 }
 
 // divide finds the periods of a value, and how many requests came during the first
 // fetch of each.
-func (c Stampede) divide(v *cached, front arrivals) {
+func (c Stampede) divide(v *cached, requests arrivals) {
 	for i := 0; i < len(v.fetches); {
 		filled := time.Duration(math.MaxInt64)
 		n := i
@@ -158,8 +158,8 @@ func (c Stampede) divide(v *cached, front arrivals) {
 			}
 		}
 		one := v.fetches[i]
-		came := front.before(func(s *load.Sample) bool { return s.Intended >= one.End }) -
-			front.before(func(s *load.Sample) bool { return s.Intended >= one.Begin })
+		came := requests.before(func(s *load.Sample) bool { return s.Intended >= one.End }) -
+			requests.before(func(s *load.Sample) bool { return s.Intended >= one.Begin })
 		v.waiting = max(v.waiting, came)
 		if i > 0 && came >= leastWaiting {
 			v.tested++

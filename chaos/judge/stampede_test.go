@@ -68,7 +68,7 @@ func (w hotKey) run() *evidence.Run {
 			s.Done = x.End + ms
 			link.Exchanges = append(link.Exchanges, x)
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
 	for i := range w.extra { // in the second period, one after another or all at once
 		second := link.Exchanges[min(keys, len(link.Exchanges)-1)]

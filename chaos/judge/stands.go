@@ -142,7 +142,7 @@ func (c Stands) spoilt(run *evidence.Run, link *evidence.Link, s span, way loss)
 // judgeRoute rules on a route while the link is lost in one way. It returns the id of a
 // request that was served meanwhile; 0 if none was.
 func (c Stands) judgeRoute(f *finding, route string, way loss, during []span) (example uint64) {
-	all, ok := frontOf(f.run, route)
+	all, ok := samplesOf(f.run, route)
 	if !ok {
 		f.open("success", "the run has no route %q", route)
 		return 0

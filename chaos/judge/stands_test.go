@@ -55,7 +55,7 @@ func (d degrading) run() *evidence.Run {
 				x.Faults |= 1 << i
 			}
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 		link.Exchanges = append(link.Exchanges, x)
 	}
 	return run

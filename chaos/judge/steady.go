@@ -93,7 +93,7 @@ func (s Steady) Ready(run *evidence.Run, until time.Duration) Verdict {
 		f.open("", "it claims nothing: give success, p50 or p99")
 		return f.verdict()
 	}
-	samples, ok := frontOf(run, s.Route)
+	samples, ok := samplesOf(run, s.Route)
 	if !ok {
 		f.open("", noRoute, s.Route)
 		return f.verdict()

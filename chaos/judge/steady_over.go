@@ -17,7 +17,7 @@ const afterFault = 10 * time.Second
 // decides: one in which a bound was missed is not made up for by the others.
 func (s Steady) judgeOver(run *evidence.Run) Verdict {
 	f := find(run, s, "steady")
-	all, ok := frontOf(run, s.Route)
+	all, ok := samplesOf(run, s.Route)
 	if !ok {
 		f.open("", noRoute, s.Route)
 		return f.verdict()

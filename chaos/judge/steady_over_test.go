@@ -20,7 +20,7 @@ func overRun(bad func(due time.Duration) bool) *evidence.Run {
 		if bad(due) {
 			s.Status, s.Outcome, s.Done = 503, load.ServerError, due+200*time.Millisecond
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
 	for i := range 30 {
 		run.Ticks = append(run.Ticks, evidence.Tick{At: time.Duration(i+1) * time.Second, Ended: 100, Offered: 100, Cores: 4})

@@ -64,11 +64,11 @@ func TestSteady(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			run := &evidence.Run{End: time.Second, Routes: []string{"pay", "browse"}, Front: evenly(c.bad, c.slow), Faults: c.faults,
+			run := &evidence.Run{End: time.Second, Routes: []string{"pay", "browse"}, Samples: evenly(c.bad, c.slow), Faults: c.faults,
 				Ticks: []evidence.Tick{{At: time.Second, HiccupMax: evidence.Seconds(c.hiccup), LateP99: evidence.Seconds(c.lag)}}}
-			for i := range run.Front {
-				run.Front[i].Sent += c.lag
-				run.Front[i].Done += c.lag
+			for i := range run.Samples {
+				run.Samples[i].Sent += c.lag
+				run.Samples[i].Done += c.lag
 			}
 			v := c.claim.Judge(run)
 			if v.Ruling != c.want || !strings.Contains(v.Reason, c.reason) {
@@ -106,7 +106,7 @@ func TestSteadyTimesOfWhatWasNotSent(t *testing.T) {
 				s.Done = s.Sent + 80*ms
 			}
 		}
-		run := &evidence.Run{End: 2 * time.Second, Routes: []string{"pay"}, Front: all, Ticks: []evidence.Tick{{At: time.Second}}}
+		run := &evidence.Run{End: 2 * time.Second, Routes: []string{"pay"}, Samples: all, Ticks: []evidence.Tick{{At: time.Second}}}
 		v := Steady{P50: c.p50}.Judge(run)
 		if v.Ruling != c.want || !strings.Contains(v.Reason, c.reason) {
 			t.Errorf("%s: %s: %s, want %s: %s", c.name, v.Ruling, v.Reason, c.want, c.reason)
@@ -116,9 +116,9 @@ func TestSteadyTimesOfWhatWasNotSent(t *testing.T) {
 
 // Ready looks at what was due so far only.
 func TestSteadyReady(t *testing.T) {
-	run := &evidence.Run{End: time.Second, Routes: []string{"pay"}, Front: evenly(0, 0), Faults: []evidence.Injection{fault(0, "reset", 500*ms, time.Second)}}
+	run := &evidence.Run{End: time.Second, Routes: []string{"pay"}, Samples: evenly(0, 0), Faults: []evidence.Injection{fault(0, "reset", 500*ms, time.Second)}}
 	for i := 500; i < 1000; i++ {
-		run.Front[i].Outcome, run.Front[i].Status = load.ServerError, 503
+		run.Samples[i].Outcome, run.Samples[i].Status = load.ServerError, 503
 	}
 	claim := Steady{Success: 0.99}
 	if v := claim.Ready(run, 500*ms); v.Ruling != Held {
@@ -135,17 +135,17 @@ func TestSteadyReady(t *testing.T) {
 // What a fault did to calls that were under way when it was injected is not the
 // steady state's; what they had waited by then is.
 func TestSteadyStopsItsClockAtTheFault(t *testing.T) {
-	run := &evidence.Run{End: 2 * time.Second, Routes: []string{"pay"}, Front: evenly(0, 0), Faults: []evidence.Injection{fault(0, "partition", time.Second, time.Second)}}
+	run := &evidence.Run{End: 2 * time.Second, Routes: []string{"pay"}, Samples: evenly(0, 0), Faults: []evidence.Injection{fault(0, "partition", time.Second, time.Second)}}
 	claim := Steady{Success: 1, P99: 50 * ms}
 	for i := 980; i < 1000; i++ { // due in the last 20 ms, hung for a second, failed
-		run.Front[i].Done += time.Second
-		run.Front[i].Status, run.Front[i].Outcome = 504, load.ServerError
+		run.Samples[i].Done += time.Second
+		run.Samples[i].Status, run.Samples[i].Outcome = 504, load.ServerError
 	}
 	if v := claim.Judge(run); v.Ruling != Held {
 		t.Errorf("hung with the fault: %s: %s", v.Ruling, v.Reason)
 	}
 	for i := 700; i < 980; i++ { // hung since 700 ms, long before the fault
-		run.Front[i].Done += time.Second
+		run.Samples[i].Done += time.Second
 	}
 	if v := claim.Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "p99 is 29") {
 		t.Errorf("hung before the fault: %s: %s", v.Ruling, v.Reason)

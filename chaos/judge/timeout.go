@@ -133,7 +133,7 @@ func (t *traffic) waitedIn(spans []span) arrivals {
 		spans   string
 	}
 	return evidence.Beside(t.run, key{t.link.Name, t.name}, of{t, fmt.Sprint(spans)}, func() arrivals {
-		return t.front.where(func(s *load.Sample) bool {
+		return t.requests.where(func(s *load.Sample) bool {
 			return slices.ContainsFunc(spans, func(e span) bool { return s.Sent >= e.from && s.Sent < e.to }) || hitAny(t, spans, s)
 		})
 	})

@@ -16,25 +16,25 @@ import (
 // traffic is what one route sends over one link, matched call by call: which
 // arrivals caused a call, and which were answered without one.
 //
-// It reads the front by Sent, not by Intended: what a busy harness sent late
+// It reads the samples by Sent, not by Intended: what a busy harness sent late
 // reached the system late, and that is not the system's doing.
 //
 // The claims of a run share it: it is not changed once it is there.
 type traffic struct {
-	run     *evidence.Run
-	link    *evidence.Link
-	name    string         // of the route; "" for all
-	owns    func(int) bool // whether a route's requests are meant; nil is all
-	front   arrivals       // what was sent, by Sent, up to end
-	calls   exchanges      // the route's, by Begin, up to end
-	matched bool           // request ids reach the link; otherwise every exchange on the link counts as the route's
-	again   bool           // some request made several calls
-	first   time.Duration  // when the first fault on the way to the dependency was injected; end if none was
-	end     time.Duration  // how far the evidence can be trusted
-	rate    float64        // arrivals per second
-	flow    float64        // calls per arrival while nothing is wrong
-	row     int            // so many arrivals in a row without a call are no chance: less than 1 in 10⁹
-	plain   []int          // statuses of answers that needed no call before the first fault: those of a cache, say no rejection
+	run      *evidence.Run
+	link     *evidence.Link
+	name     string         // of the route; "" for all
+	owns     func(int) bool // whether a route's requests are meant; nil is all
+	requests arrivals       // what was sent, by Sent, up to end
+	calls    exchanges      // the route's, by Begin, up to end
+	matched  bool           // request ids reach the link; otherwise every exchange on the link counts as the route's
+	again    bool           // some request made several calls
+	first    time.Duration  // when the first fault on the way to the dependency was injected; end if none was
+	end      time.Duration  // how far the evidence can be trusted
+	rate     float64        // arrivals per second
+	flow     float64        // calls per arrival while nothing is wrong
+	row      int            // so many arrivals in a row without a call are no chance: less than 1 in 10⁹
+	plain    []int          // statuses of answers that needed no call before the first fault: those of a cache, say no rejection
 
 	openPeriods func() []openPeriod
 }
@@ -56,11 +56,11 @@ func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 		}
 	}
 	type key struct{ link, route string }
-	type of struct{ front, behind, ticks, end, first any }
-	t := evidence.Beside(run, key{linkName, route}, of{recordsOf(run.Front), recordsOf(link.Exchanges), recordsOf(run.Ticks), end, first},
+	type of struct{ samples, exchanges, ticks, end, first any }
+	t := evidence.Beside(run, key{linkName, route}, of{recordsOf(run.Samples), recordsOf(link.Exchanges), recordsOf(run.Ticks), end, first},
 		func() *traffic { return match(run, link, route, first, end) })
 	switch {
-	case t.front.len() == 0:
+	case t.requests.len() == 0:
 		return t, "nothing was sent: give load.rate more, or let the load last for longer"
 	case t.flow < 0.1:
 		return t, "hardly any request of the route makes a call over " + strconv.Quote(link.Name) + ": name a route that does"
@@ -87,9 +87,9 @@ func match(run *evidence.Run, link *evidence.Link, route string, first, end time
 	if route != "" {
 		t.owns = run.Owns(route)
 	}
-	samples, _ := frontOf(run, route)
-	t.front = samples.where(func(s *load.Sample) bool { return s.Outcome != load.Unsent && s.Sent < t.end })
-	t.front = t.front.ordered(func(a, b *load.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
+	samples, _ := samplesOf(run, route)
+	t.requests = samples.where(func(s *load.Sample) bool { return s.Outcome != load.Unsent && s.Sent < t.end })
+	t.requests = t.requests.ordered(func(a, b *load.Sample) int { return cmp.Compare(a.Sent, b.Sent) })
 	t.calls = every(link.Exchanges).where(func(x *evidence.Exchange) bool { return x.Begin < t.end && (!t.matched || t.own(x)) })
 	t.calls = t.calls.ordered(func(a, b *evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
 	for i := 0; i < t.calls.len() && t.matched && !t.again; i++ {
@@ -134,7 +134,7 @@ func (t *traffic) made(id uint64) []int32 {
 // arrival is taken to make one.
 func (t *traffic) measure() {
 	if t.end > 0 {
-		t.rate = float64(t.front.len()) / t.end.Seconds()
+		t.rate = float64(t.requests.len()) / t.end.Seconds()
 	}
 	before := t.sent(0, t.first)
 	calls := t.begun(0, t.first).len()
@@ -163,12 +163,12 @@ func (t *traffic) measure() {
 
 // sent returns the samples sent in [from, to).
 func (t *traffic) sent(from, to time.Duration) arrivals {
-	return t.front.part(t.index(from), t.index(to))
+	return t.requests.part(t.index(from), t.index(to))
 }
 
 // index is how many of the samples were sent before a moment.
 func (t *traffic) index(at time.Duration) int {
-	return t.front.before(func(s *load.Sample) bool { return s.Sent >= at })
+	return t.requests.before(func(s *load.Sample) bool { return s.Sent >= at })
 }
 
 // begun returns the calls begun in [from, to).

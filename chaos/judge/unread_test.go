@@ -26,7 +26,7 @@ func TestUnreadConnectionsLeaveOpenWhatWentOverTheLink(t *testing.T) {
 			}
 			want, why := Inconclusive, "could not be read (first a response: malformed), so that calls may have gone over it unseen"
 			switch claim.(type) {
-			case Steady, Recovery, Shed, Alert, SLO, Grows:
+			case Steady, Recovery, Shed, Alert, SLO, Growth:
 				want, why = Held, ""
 			}
 			if v := claim.Judge(run); v.Ruling != want || !strings.Contains(v.Reason, why) {

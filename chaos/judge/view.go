@@ -14,7 +14,7 @@ import (
 )
 
 // flush is how far the last records of a run that was cut may lag behind one
-// another on disk: front and links are each written once a second.
+// another on disk: samples and exchanges are each written once a second.
 const flush = 1500 * time.Millisecond
 
 // span is a stretch of a run, with the faults that make it one.
@@ -99,8 +99,8 @@ func horizon(run *evidence.Run) time.Duration {
 		return run.End
 	}
 	var last time.Duration
-	for i := range run.Front {
-		last = max(last, run.Front[i].Done)
+	for i := range run.Samples {
+		last = max(last, run.Samples[i].Done)
 	}
 	for _, l := range run.Links {
 		if l == nil {
@@ -116,14 +116,14 @@ func horizon(run *evidence.Run) time.Duration {
 	return max(0, min(run.End, last-flush))
 }
 
-// frontOf returns the samples of a route in order of Intended; "" means all
+// samplesOf returns the samples of a route in order of Intended; "" means all
 // routes. It is false if the run has no such route.
-func frontOf(run *evidence.Run, route string) (arrivals, bool) {
+func samplesOf(run *evidence.Run, route string) (arrivals, bool) {
 	if route == "" {
-		return every(run.Front), true
+		return every(run.Samples), true
 	}
 	places, ok := run.Route(route)
-	return at(run.Front, places), ok
+	return at(run.Samples, places), ok
 }
 
 // untouched returns the samples that had ended when the first fault came: the
@@ -153,7 +153,7 @@ func countOK(samples arrivals) int {
 func answered(s *load.Sample) bool { return s.Outcome.Answered() }
 
 // propagates reports whether the system passes request ids on to the link, so
-// that front and behind can be matched request by request. A system whose
+// that samples and exchanges can be matched request by request. A system whose
 // health checks also use the link still does.
 func propagates(link *evidence.Link) bool {
 	for i := range link.Exchanges {
@@ -209,19 +209,6 @@ func ofOrdered(ordered []time.Duration, q float64) time.Duration {
 	// 0.95·20 is 19.000000000000004 in floats: a rank must not step over that.
 	rank := int(math.Ceil(q*float64(len(ordered)) - 1e-9))
 	return ordered[min(max(rank, 1), len(ordered))-1]
-}
-
-// bound rules on a measured time that must not exceed limit: over it by more
-// than the noise is refuted, over it by less cannot be told.
-func bound(value, limit, noise time.Duration) Ruling {
-	switch {
-	case value <= limit:
-		return Held
-	case value > limit+noise:
-		return Refuted
-	default:
-		return Inconclusive
-	}
 }
 
 // short prints a duration for people: 212 ms, 2.01 s.

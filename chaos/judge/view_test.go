@@ -73,17 +73,6 @@ func TestPercentile(t *testing.T) {
 	}
 }
 
-func TestBound(t *testing.T) {
-	for _, c := range []struct {
-		value time.Duration
-		want  Ruling
-	}{{99, Held}, {100, Held}, {101, Inconclusive}, {110, Inconclusive}, {111, Refuted}} {
-		if got := bound(c.value, 100, 10); got != c.want {
-			t.Errorf("%d against 100 with noise 10: got %s, want %s", c.value, got, c.want)
-		}
-	}
-}
-
 // 400 samples over two seconds, of which the host stalled in the second: those
 // that touch it are left out, unless too little would remain.
 func TestCalmly(t *testing.T) {
@@ -127,7 +116,7 @@ func TestShort(t *testing.T) {
 
 // A run that was cut is trusted up to a flush before its last record.
 func TestHorizon(t *testing.T) {
-	run := &evidence.Run{End: 5 * time.Second, Front: []load.Sample{{Done: 4 * time.Second}},
+	run := &evidence.Run{End: 5 * time.Second, Samples: []load.Sample{{Done: 4 * time.Second}},
 		Links: map[string]*evidence.Link{"payments": {Exchanges: []evidence.Exchange{{End: 4200 * ms}}}, "stock": nil}}
 	if got := horizon(run); got != 5*time.Second {
 		t.Errorf("whole: got %s, want 5s", got)

@@ -262,12 +262,6 @@ func (m *Injection) begin(ctx context.Context, undo []Undo) error {
 	return nil
 }
 
-// Undoes adds an undo that is known only now, before what it undoes is done.
-func (m *Injection) Undoes(u Undo) error {
-	_, err := m.journal(u)
-	return err
-}
-
 // Run runs a command that makes the fault. Should we die meanwhile, it is
 // killed before anything is undone. Once it has ended, what it left running
 // stays until it is undone.

@@ -200,7 +200,10 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	note := func(s string) Undo {
 		return Undo{Kind: Exec, Command: []string{"sh", "-c", "printf " + s + " >> " + file}}
 	}
-	heal, err := l.Make(t.Context(), "two", []Undo{note("1"), note("2")}, func(_ context.Context, m *Injection) error { return m.Undoes(note("3")) })
+	heal, err := l.Make(t.Context(), "two", []Undo{note("1"), note("2")}, func(_ context.Context, m *Injection) error {
+		_, err := m.journal(note("3")) // which is known only now
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

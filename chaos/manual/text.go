@@ -22,3 +22,12 @@ func Text(root *jsonschema.Schema) ([]byte, error) {
 	out.WriteByte('\n')
 	return out.Bytes(), nil
 }
+
+// Words are the values of an enum.
+func Words(list []string) []any {
+	all := make([]any, len(list))
+	for i, w := range list {
+		all[i] = w
+	}
+	return all
+}

@@ -27,7 +27,7 @@ type Harness struct {
 	Lost      uint64   `json:"evidence_lost"`          // records that are missing
 }
 
-// harness is how the harness did, with the send lag of its front.
+// harness is how the harness did, with the send lag of its samples.
 func harness(run *evidence.Run, lag *hist.Histogram) Harness {
 	h := Harness{Steal: -1, Pressure: -1, SendLag: NewSpread(lag)}
 	var steal float64

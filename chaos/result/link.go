@@ -9,7 +9,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
-// Link is the behind of one link over the whole run.
+// Link is what one link saw over the whole run.
 type Link struct {
 	Name      string            `json:"name"`          // as in the experiment
 	From      string            `json:"from"`          // the target that calls

@@ -102,8 +102,8 @@ func usage(run *evidence.Run) []routeUse {
 		}
 	}
 	all := make([]routeUse, len(run.Routes))
-	for i := range run.Front {
-		s := &run.Front[i]
+	for i := range run.Samples {
+		s := &run.Samples[i]
 		if s.Route < 0 || s.Route >= len(all) {
 			continue
 		}

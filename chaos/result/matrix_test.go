@@ -43,7 +43,7 @@ func shop(became func(route int, left time.Duration) (load.Outcome, time.Duratio
 		case 1:
 			call("catalog", s.ID, at)
 		}
-		run.Front = append(run.Front, s)
+		run.Samples = append(run.Samples, s)
 	}
 	call("back", 0, time.Second)
 	return run
@@ -107,8 +107,8 @@ func TestMatrixShowsLockStep(t *testing.T) {
 			run.Faults = append(run.Faults, evidence.Injection{Kind: "hang", On: "catalog", Injected: 5 * time.Second, Healed: 5500 * milli})
 		}, nil},
 		{"they had failed before", shop(fails(0, 1, 2)), func(run *evidence.Run) {
-			for i := range run.Front {
-				run.Front[i].Outcome = load.ServerError
+			for i := range run.Samples {
+				run.Samples[i].Outcome = load.ServerError
 			}
 		}, nil},
 	} {
@@ -124,7 +124,7 @@ func TestMatrixShowsLockStep(t *testing.T) {
 // A request that is under way at the healing, and no longer than any, tells nothing.
 func TestMatrixLeavesOutWhatIsUnderWay(t *testing.T) {
 	run := shop(well)
-	run.Front[599].Intended, run.Front[599].Done = 5999*milli, 6001*milli // the 600th, of about
+	run.Samples[599].Intended, run.Samples[599].Done = 5999*milli, 6001*milli // the 600th, of about
 	if about := matrix(run).Links[2].Routes[2]; about.AtRisk != 66 || about.Served != 66 {
 		t.Errorf("%+v: the one under way counts", about)
 	}
@@ -134,7 +134,7 @@ func TestMatrixIsBounded(t *testing.T) {
 	run := &evidence.Run{Links: map[string]*evidence.Link{}, End: time.Second}
 	for i := range 600 {
 		run.Routes = append(run.Routes, fmt.Sprintf("r%03d", i))
-		run.Front = append(run.Front, load.Sample{ID: uint64(i + 1), Route: i})
+		run.Samples = append(run.Samples, load.Sample{ID: uint64(i + 1), Route: i})
 	}
 	for i := range 60 {
 		l := &evidence.Link{Name: fmt.Sprintf("l%02d", i), From: "a", To: "b"}

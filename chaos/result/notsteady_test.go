@@ -18,7 +18,7 @@ func TestNotConfirmedIsNotHeld(t *testing.T) {
 		Faults: []evidence.Injection{{At: evidence.Seconds(time.Second), Injected: -1, Healed: -1}}}
 	for i := range 50 {
 		at := time.Duration(i) * 10 * time.Millisecond
-		run.Front = append(run.Front, load.Sample{ID: uint64(i + 1), Intended: at, Sent: at, Done: at + time.Millisecond, Status: 200})
+		run.Samples = append(run.Samples, load.Sample{ID: uint64(i + 1), Intended: at, Sent: at, Done: at + time.Millisecond, Status: 200})
 	}
 	x := &experiment.Experiment{Claims: []experiment.Claim{{Steady: &judge.Steady{Success: 0.5}}}}
 	v := Verdicts(x, run)[0]

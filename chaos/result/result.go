@@ -52,11 +52,20 @@ type Result struct {
 	Dir string `json:"-"` // the run directory
 }
 
+// Sealed is a file of a run directory in the chain of hashes over all that a ruling
+// rests on. Link is the SHA-256, in hexadecimal, of the link before it, the file's
+// name, a zero byte and the SHA-256 of its content: so none of them can be changed,
+// left out or exchanged for another without the links after it.
+type Sealed struct {
+	File string `json:"file"` // its name in the run directory
+	Link string `json:"link"` // SHA-256, in hexadecimal
+}
+
 // GoesOn is why a run that has not ended was "stopped": it was not.
 const GoesOn = "the run goes on"
 
 // Of makes the result of an experiment out of what a run of it left: its
-// evidence, what Verdicts ruled of it, and the histograms of its front, with routes as
+// evidence, what Verdicts ruled of it, and the histograms of its samples, with routes as
 // in run.Routes. Those that are nil, because the run was killed before there were any,
 // say nothing.
 func Of(x *experiment.Experiment, run *evidence.Run, verdicts []judge.Verdict, times *hist.Set) *Result {

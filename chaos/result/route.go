@@ -7,7 +7,7 @@ import (
 	"github.com/stormctl/stormctl/load/hist"
 )
 
-// Route is the front of one route over the whole run.
+// Route is what the callers of one route got over the whole run.
 type Route struct {
 	Name     string            `json:"name"`              // as in the experiment
 	Follows  string            `json:"follows,omitempty"` // of a step, the route or step whose right answer it follows

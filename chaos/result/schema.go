@@ -14,7 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/series"
 )
 
-//go:embed chain.go chapter.go event.go fault.go harness.go link.go matrix.go result.go route.go spread.go
+//go:embed chapter.go event.go fault.go harness.go link.go matrix.go result.go route.go spread.go
 var ownSource embed.FS
 
 // JSONSchema is the JSON Schema (draft 2020-12) of result.json: every field with its comment.
@@ -32,12 +32,12 @@ func JSONSchema() ([]byte, error) {
 	for name, def := range root.Definitions {
 		switch name {
 		case definition(reflect.TypeFor[judge.Exhibit]()):
-			property(def, "kind").Enum = words(judge.Kinds)
+			property(def, "kind").Enum = manual.Words(judge.Kinds)
 			for _, kind := range judge.Kinds {
 				def.OneOf = append(def.OneOf, &jsonschema.Schema{Required: []string{kind}})
 			}
 		case definition(reflect.TypeFor[judge.Span]()):
-			property(def, "state").Enum = words(judge.StateNames)
+			property(def, "state").Enum = manual.Words(judge.StateNames)
 		}
 	}
 	return manual.Text(root)
@@ -68,7 +68,7 @@ func written(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[time.Time]():
 		return &jsonschema.Schema{Type: "string", Format: "date-time"}
 	case reflect.TypeFor[judge.Ruling]():
-		return &jsonschema.Schema{Type: "string", Enum: words([]string{judge.Held.String(), judge.Inconclusive.String(), judge.Refuted.String()})}
+		return &jsonschema.Schema{Type: "string", Enum: manual.Words([]string{judge.Held.String(), judge.Inconclusive.String(), judge.Refuted.String()})}
 	case reflect.TypeFor[judge.Interval](), reflect.TypeFor[judge.Bound]():
 		return &jsonschema.Schema{Type: "array", Items: figure, MinItems: &two, MaxItems: &two}
 	case reflect.TypeFor[judge.Numbers]():
@@ -77,12 +77,4 @@ func written(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "array", Items: figure}
 	}
 	return nil
-}
-
-func words(list []string) []any {
-	all := make([]any, len(list))
-	for i, w := range list {
-		all[i] = w
-	}
-	return all
 }

@@ -13,9 +13,10 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
-const frontSuffix = "-front.hlog"
+const routeSuffix = "-front.hlog"
 
 // small is a scale in which a segment is a minute.
 var small = Scale{Segment: time.Minute, Fine: 1, Middle: 3, Step: 10 * time.Second, Coarse: time.Minute}
@@ -23,7 +24,7 @@ var small = Scale{Segment: time.Minute, Fine: 1, Middle: 3, Step: 10 * time.Seco
 // record writes seconds of a soak, and returns what all of them have in them.
 func record(t *testing.T, dir string, from, to int, rng *rand.Rand) (times *hist.Histogram, ended uint64) {
 	t.Helper()
-	w, err := New(Config{Root: rootOf(t, dir), Started: time.Unix(1000, 0), Logs: []string{frontSuffix}, Scale: small})
+	w, err := New(Config{Root: inputtest.Root(t, dir), Started: time.Unix(1000, 0), Logs: []string{routeSuffix}, Scale: small})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func record(t *testing.T, dir string, from, to int, rng *rand.Rand) (times *hist
 		w.Second(time.Duration(i)*time.Second, at, &evidence.Tick{Ended: n, Offered: n, CPU: float64(i % 2), Pressure: float64(i%60) / 100,
 			HiccupMax: evidence.Seconds(late), Routes: map[string][load.Outcomes]uint64{"pay": {load.OK: n}},
 			Links: map[string]evidence.LinkTick{"bank": {Ended: n, InFlight: i % 7}}},
-			map[string][]hist.Tagged{frontSuffix: {{Tag: "pay", Histogram: h}}})
+			map[string][]hist.Tagged{routeSuffix: {{Tag: "pay", Histogram: h}}})
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func read(t *testing.T, dir string) (ticks []evidence.Tick, times *hist.Histogra
 		}
 	}
 	times = hist.New()
-	if names, err = evidence.Segments(dir, frontSuffix); err != nil {
+	if names, err = evidence.Segments(dir, routeSuffix); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range names {
@@ -144,7 +145,7 @@ func TestRollUpIsAllOrNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := rootOf(t, filepath.Dir(path))
+	folder := inputtest.Root(t, filepath.Dir(path))
 	if err := replace(folder, filepath.Base(path), func(_ *os.File, w io.Writer) error {
 		fmt.Fprintln(w, "half")
 		return io.ErrUnexpectedEOF
@@ -154,7 +155,7 @@ func TestRollUpIsAllOrNothing(t *testing.T) {
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 		t.Errorf("the old file is another: %v", err)
 	}
-	for _, torn := range []string{path, filepath.Join(dir, evidence.SegmentName(0, frontSuffix)), path + beside} {
+	for _, torn := range []string{path, filepath.Join(dir, evidence.SegmentName(0, routeSuffix)), path + beside} {
 		f, err := os.OpenFile(torn, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			t.Fatal(err)
@@ -171,24 +172,13 @@ func TestRollUpIsAllOrNothing(t *testing.T) {
 	}
 }
 
-// rootOf opens a directory for the time of a test.
-func rootOf(t *testing.T, dir string) *os.Root {
-	t.Helper()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return root
-}
-
 // Segments are in the directory that was opened, and no link in it is followed: one in
 // the place of a segment, of what is written beside it, or of the folder.
 func TestSegmentsFollowNoLink(t *testing.T) {
 	dir, rng := t.TempDir(), rand.New(rand.NewPCG(1, 2))
 	record(t, dir, 0, 50, rng)
 	path := filepath.Join(dir, evidence.SegmentName(0, evidence.TicksSuffix))
-	folder, theirs := rootOf(t, filepath.Dir(path)), filepath.Join(t.TempDir(), "theirs")
+	folder, theirs := inputtest.Root(t, filepath.Dir(path)), filepath.Join(t.TempDir(), "theirs")
 	text, err := os.ReadFile(path)
 	if err := errors.Join(err, os.WriteFile(theirs, text, 0o600), os.Symlink(theirs, path+beside)); err != nil {
 		t.Fatal(err)
@@ -210,7 +200,7 @@ func TestSegmentsFollowNoLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w, err := New(Config{Root: rootOf(t, other), Scale: small}); err == nil {
+	if w, err := New(Config{Root: inputtest.Root(t, other), Scale: small}); err == nil {
 		_ = w.Close()
 		t.Error("segments were put where a link leads")
 	}

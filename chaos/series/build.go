@@ -23,10 +23,10 @@ type Source struct {
 	Ticks  iter.Seq2[int, *evidence.Tick]
 	Unwell func(tick int) bool // reports whether the harness was not well in it; nil if it always was
 
-	// Intervals of the logs, gone through once. Those of the front have a route's name
+	// Intervals of the logs, gone through once. Those of routes have a route's name
 	// for a tag; others are passed over. Nil is no log.
-	Front  iter.Seq2[*hist.Interval, error]
-	Behind func(link string) iter.Seq2[*hist.Interval, error]
+	RouteTimes iter.Seq2[*hist.Interval, error]
+	LinkTimes  func(link string) iter.Seq2[*hist.Interval, error]
 
 	Proofs []time.Duration // when the calls were that prove a refutation
 }
@@ -182,13 +182,13 @@ func (b *builder) count(s Source) {
 
 // measure takes the intervals.
 func (b *builder) measure(s Source) error {
-	if s.Front != nil {
+	if s.RouteTimes != nil {
 		isRoute := map[string]bool{}
 		for _, name := range s.Routes {
 			isRoute[name] = true
 		}
-		err := b.intervals(s.Front, func(tag string) bool { return isRoute[tag] }, func(i int, tag string) {
-			b.open = append(b.open, b.phases.front(i))
+		err := b.intervals(s.RouteTimes, func(tag string) bool { return isRoute[tag] }, func(i int, tag string) {
+			b.open = append(b.open, b.phases.response(i))
 			b.each(i, func(c *columns, moment time.Duration) {
 				b.open = append(b.open, c.response.column(c.column(moment)))
 				if k := c.row(tag); k >= 0 {
@@ -200,11 +200,11 @@ func (b *builder) measure(s Source) error {
 			return err
 		}
 	}
-	if s.Behind == nil {
+	if s.LinkTimes == nil {
 		return nil
 	}
 	for k, link := range b.whole.series.Links {
-		err := b.intervals(s.Behind(link.Name), func(tag string) bool { return tag == link.Name }, func(i int, tag string) {
+		err := b.intervals(s.LinkTimes(link.Name), func(tag string) bool { return tag == link.Name }, func(i int, tag string) {
 			b.open = append(b.open, b.phases.link(i, k))
 			b.each(i, func(c *columns, moment time.Duration) {
 				if at, ok := c.link[tag]; ok {

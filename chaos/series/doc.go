@@ -2,7 +2,7 @@
 // It decides nothing, and is pure: what a second saw comes as arguments.
 //
 //	ticks ─────────────┐            ┌─▶ whole: at most MaxColumns columns of whole seconds
-//	front's intervals ─┼──▶ Build ──┼─▶ windows around faults: columns of one second
+//	routes' intervals ─┼──▶ Build ──┼─▶ windows around faults: columns of one second
 //	links' intervals ──┘            └─▶ phases: before, during and after the faults
 //	a load's seconds ─────▶ Live ─────▶ whole
 //

@@ -99,9 +99,9 @@ func (r *run) source(t testing.TB) Source {
 				}
 			}
 		},
-		Unwell: func(i int) bool { return i%97 == 96 },
-		Front:  intervals(r.routes),
-		Behind: func(link string) iter.Seq2[*hist.Interval, error] { return intervals([]string{link}) },
+		Unwell:     func(i int) bool { return i%97 == 96 },
+		RouteTimes: intervals(r.routes),
+		LinkTimes:  func(link string) iter.Seq2[*hist.Interval, error] { return intervals([]string{link}) },
 	}
 }
 

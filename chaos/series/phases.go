@@ -58,7 +58,7 @@ type phases struct {
 type phaseTimes struct {
 	any      bool
 	from, to time.Duration
-	front    *hist.Histogram
+	response *hist.Histogram
 	links    []*hist.Histogram // in the order of phases.links
 }
 
@@ -69,7 +69,7 @@ func newPhases(faults []evidence.Injection, t *times, links []Link) *phases {
 		p.of = append(p.of, in)
 		seen := &p.seen[in]
 		if !seen.any {
-			*seen = phaseTimes{any: true, from: t.from(i), front: hist.New()}
+			*seen = phaseTimes{any: true, from: t.from(i), response: hist.New()}
 			for range links {
 				seen.links = append(seen.links, hist.New())
 			}
@@ -79,8 +79,8 @@ func newPhases(faults []evidence.Injection, t *times, links []Link) *phases {
 	return p
 }
 
-// front is what response times of a second are added to.
-func (p *phases) front(second int) *hist.Histogram { return p.seen[p.of[second]].front }
+// response is what response times of a second are added to.
+func (p *phases) response(second int) *hist.Histogram { return p.seen[p.of[second]].response }
 
 // link is the same of a link's exchanges.
 func (p *phases) link(second, link int) *hist.Histogram { return p.seen[p.of[second]].links[link] }
@@ -93,7 +93,7 @@ func (p *phases) end() []Phase {
 			continue
 		}
 		phase := Phase{Name: phaseNames[in], From: evidence.Seconds(seen.from), To: evidence.Seconds(seen.to),
-			Count: seen.front.Count(), Spectrum: spectrum(seen.front)}
+			Count: seen.response.Count(), Spectrum: spectrum(seen.response)}
 		for k, h := range seen.links {
 			phase.Links = append(phase.Links, LinkPhase{Link: p.links[k].Name, Count: h.Count(), Spectrum: spectrum(h)})
 		}

@@ -7,42 +7,31 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/load"
 )
 
 // allowList is where load and links may go.
-type allowList []netip.Prefix
+type allowList struct{ allow.List }
 
 func parseAllow(cidrs []string) (allowList, error) {
 	if len(cidrs) == 0 {
-		cidrs = []string{"127.0.0.0/8", "::1/128"}
+		cidrs = allow.Loopback
 	}
-	var list allowList
-	for _, text := range cidrs {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("limits.allow: %w", err)
-		}
-		list = append(list, p.Masked())
+	list, err := allow.Parse(cidrs)
+	if err != nil {
+		err = fmt.Errorf("limits.allow: %w", err)
 	}
-	return list, nil
+	return allowList{list}, err
 }
 
 // check refuses an address outside the list.
 func (l allowList) check(addr netip.AddrPort) error {
-	ip := addr.Addr().Unmap().WithZone("") // no prefix contains an address with one
-	for _, p := range l {
-		if p.Contains(ip) {
-			return nil
-		}
+	if l.Contains(addr.Addr()) {
+		return nil
 	}
-	texts := make([]string, len(l))
-	for i, p := range l {
-		texts[i] = p.String()
-	}
-	return fmt.Errorf("%s is outside limits.allow (%s): nothing was sent to it", addr, strings.Join(texts, ", "))
+	return fmt.Errorf("%s is outside limits.allow (%s): nothing was sent to it", addr, l)
 }
 
 // resolve turns host:port into addresses, in the order to try them; from then on

@@ -37,7 +37,7 @@ func (b *Testbed) chooseHosts() error {
 	if b.network, err = host.NewNetwork(names); err != nil {
 		return err
 	}
-	b.allow = append(slices.Clone(b.allow), b.network.Subnet())
+	b.allow.List = append(slices.Clone(b.allow.List), b.network.Subnet())
 	for _, name := range names {
 		b.addrs[name] = netip.AddrPortFrom(b.network.Addr(name), uint16(lowestPort+rand.IntN(highestPort-lowestPort)))
 		b.hosts[name] = b.addrs[name].String()

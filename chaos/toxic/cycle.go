@@ -1,7 +1,6 @@
 package toxic
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -37,34 +36,13 @@ func (c Cycle) String() string {
 	return unit.FormatDuration(c.On) + " on, " + unit.FormatDuration(c.Off) + " off"
 }
 
-// at reports whether the fault is in force that long after its injection, and
+// At reports whether the fault is in force that long after its injection, and
 // when that changes next.
-func (c Cycle) at(since time.Duration) (on bool, until time.Duration) {
+func (c Cycle) At(since time.Duration) (on bool, until time.Duration) {
 	period := c.On + c.Off
 	begun := since / period * period
 	if since-begun < c.On {
 		return true, begun + c.On
 	}
 	return false, begun + period
-}
-
-// Run calls turn with every change after an injection at start, until ctx is
-// done. A change that is overdue is skipped if the next is due as well.
-func (c Cycle) Run(ctx context.Context, start time.Time, turn func(on bool)) {
-	on, until := c.at(0)
-	timer := time.NewTimer(time.Until(start.Add(until)))
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		was := on
-		on, until = c.at(max(time.Since(start), until))
-		if on != was {
-			turn(on)
-		}
-		timer.Reset(time.Until(start.Add(until)))
-	}
 }

@@ -31,7 +31,7 @@ type Latency struct {
 	On       string `yaml:"on"`  // What is delayed: request (the default) or response.
 	Select   `yaml:",inline"`
 
-	Draws *hist.Drawer `yaml:"-"` // of the recording; see Load
+	Draws *hist.Drawer `yaml:"-"` // of the recording, once that is read
 }
 
 // DecideExchange delays what Select takes. A draw below zero delays by nothing.

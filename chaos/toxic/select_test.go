@@ -1,12 +1,8 @@
 package toxic
 
 import (
-	"context"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestRamp(t *testing.T) {
@@ -56,23 +52,8 @@ func TestCycle(t *testing.T) {
 		{5 * time.Second, true, 7 * time.Second},
 		{1001 * time.Second, true, 1002 * time.Second}, // 200 periods of 5 s, and 1 s
 	} {
-		if on, until := c.at(tt.since); on != tt.on || until != tt.until {
+		if on, until := c.At(tt.since); on != tt.on || until != tt.until {
 			t.Errorf("at %v: %v until %v, want %v until %v", tt.since, on, until, tt.on, tt.until)
 		}
 	}
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		type change struct {
-			At time.Duration
-			On bool
-		}
-		var got []change
-		ctx, cancel := context.WithTimeout(t.Context(), 11*time.Second)
-		defer cancel()
-		c.Run(ctx, start, func(on bool) { got = append(got, change{time.Since(start), on}) })
-		want := []change{{2 * time.Second, false}, {5 * time.Second, true}, {7 * time.Second, false}, {10 * time.Second, true}}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("-want +got:\n%s", diff)
-		}
-	})
 }

@@ -155,7 +155,7 @@ func (o *compareOptions) compare(w io.Writer, base, now []string) error {
 		s.IgnoreHost()
 	}
 	c := compare.Compare(s, tolerances)
-	if err := o.print(w, c); err != nil && !unread(err) {
+	if err := o.print(w, c); err != nil && !readerGone(err) {
 		return err
 	}
 	return exitOfComparison(c).err()

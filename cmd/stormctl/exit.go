@@ -45,10 +45,10 @@ func exitOf(r *result.Result) exitCode {
 	return exitHeld
 }
 
-// unread reports whether a result could not be printed because whoever read our
+// readerGone reports whether a result could not be printed because whoever read our
 // output has gone, as head does: that is theirs to choose, and says nothing of
 // the run.
-func unread(err error) bool { return errors.Is(err, syscall.EPIPE) }
+func readerGone(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
 // worse is the code for two runs together: what was not done at all weighs
 // most, then what was not done to the end, then what is refuted, then what is

@@ -101,7 +101,7 @@ func (o *exportOptions) check(getenv func(string) string) (headers http.Header, 
 
 // serve begins to serve metrics; stop is its undo.
 func (o *exportOptions) serve(ctx context.Context, live *export.Live, token string, say func(string)) (stop func(), err error) {
-	addr, err := listenAddress(ctx, o.metrics, token != "", tokenVariable)
+	addr, err := listenAddress(ctx, o.metrics, token != "", "127.0.0.1:8474", tokenOr(tokenVariable))
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--metrics %q: %w", o.metrics, err)}
 	}

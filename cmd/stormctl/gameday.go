@@ -120,9 +120,9 @@ func (o *gamedayOptions) hold(ctx context.Context, r *runner, file string) (exit
 	}
 	j.weak = nil // what cannot be decided is up to people
 
-	tokens, hand := console.NewTokens(), &chaos.Hand{}
+	tokens, control := console.NewTokens(), &chaos.Control{}
 	con := console.New(console.Config{
-		Experiment: j.x, Hand: hand, Length: j.x.Load.Length(), Tokens: tokens, Hosts: o.hosts, Secure: scheme == "https",
+		Experiment: j.x, Control: control, Length: j.x.Load.Length(), Tokens: tokens, Hosts: o.hosts, Secure: scheme == "https",
 		Touches: touched(ctx, j.x), Halt: func(why string) { halt(chaos.Stopped{Why: why}) },
 		Tell: func(line string) { shown.say(reports.Clean(line)) },
 	})
@@ -137,7 +137,7 @@ func (o *gamedayOptions) hold(ctx context.Context, r *runner, file string) (exit
 	defer stopServing()
 	tellTokens(shown.say, scheme+"://"+l.Addr().String(), tokens)
 
-	r.run = running(con, hand, r.run)
+	r.run = running(con, control, r.run)
 	code := r.runOne(ctx, shown, j)
 	if err := con.Close(); err != nil {
 		shown.say(errorText(fmt.Errorf("the journal is incomplete: %w", err)))
@@ -151,12 +151,12 @@ func (o *gamedayOptions) hold(ctx context.Context, r *runner, file string) (exit
 }
 
 // running is run with a console beside it.
-func running(con *console.Console, hand *chaos.Hand,
+func running(con *console.Console, control *chaos.Control,
 	run func(context.Context, *experiment.Experiment, chaos.Options) (*result.Result, error)) func(context.Context, *experiment.Experiment,
 	chaos.Options) (*result.Result, error) {
 	return func(ctx context.Context, x *experiment.Experiment, options chaos.Options) (*result.Result, error) {
 		watch := options.Watch
-		options.Hand, options.Begin = hand, con.Begin
+		options.Control, options.Begin = control, con.Begin
 		options.Watch = func(p chaos.Progress) {
 			con.Watch(p)
 			if watch != nil {
@@ -212,9 +212,10 @@ func (o *gamedayOptions) open(ctx context.Context) (l net.Listener, scheme strin
 		}
 		config = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
-	addr, err := pageAddress(ctx, o.listen, config != nil || o.insecure)
+	addr, err := listenAddress(ctx, o.listen, config != nil || o.insecure, "127.0.0.1:9474",
+		"give --cert and --key, or --insecure if whoever is on the way may read the tokens")
 	if err != nil {
-		return nil, "", usageError{err}
+		return nil, "", usageError{fmt.Errorf("--listen %q: %w", o.listen, err)}
 	}
 	if l, err = new(net.ListenConfig).Listen(ctx, "tcp", addr); err != nil {
 		return nil, "", fmt.Errorf("serve the page: %w", err)
@@ -223,35 +224,4 @@ func (o *gamedayOptions) open(ctx context.Context) (l net.Listener, scheme strin
 		return l, "http", nil
 	}
 	return tls.NewListener(l, config), "https", nil
-}
-
-// pageAddress is the address to bind, as a number, so that what was checked is what
-// is bound.
-func pageAddress(ctx context.Context, addr string, safe bool) (string, error) {
-	fail := func(err error) (string, error) { return "", fmt.Errorf("--listen %q: %w", addr, err) }
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fail(errors.New("write it as host:port, like 127.0.0.1:9474"))
-	}
-	exposed := errors.New("it is not on loopback: give --cert and --key, or --insecure if whoever is on the way may read the tokens")
-	if host == "" {
-		if !safe {
-			return fail(exposed)
-		}
-		return addr, nil
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return fail(err)
-	}
-	best := ips[0]
-	for _, ip := range ips {
-		if !ip.Unmap().IsLoopback() && !safe {
-			return fail(exposed)
-		}
-		if ip.Unmap().Is4() && !best.Unmap().Is4() {
-			best = ip
-		}
-	}
-	return net.JoinHostPort(best.Unmap().String(), port), nil
 }

@@ -283,7 +283,7 @@ func (g *gate) rule(made exitCode) exitCode {
 		g.shown.say(errorText(err))
 		code = exitFailed
 	}
-	if err := g.options.print(g.runner.stdout, c); err != nil && !unread(err) {
+	if err := g.options.print(g.runner.stdout, c); err != nil && !readerGone(err) {
 		g.shown.say(errorText(fmt.Errorf("print the comparison: %w", err)))
 		code = exitFailed
 	}

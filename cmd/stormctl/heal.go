@@ -161,7 +161,7 @@ func runHalt(ctx context.Context, w io.Writer, within time.Duration) error {
 		fmt.Fprintf(&out, "  by hand: kill -KILL %d  # its guardian then undoes what it has in force; then: stormctl heal\n", r.Process.Pid)
 	}
 	out.WriteString(othersText(lease.Others(), "ended"))
-	if _, e := w.Write(out.Bytes()); e != nil && !unread(e) {
+	if _, e := w.Write(out.Bytes()); e != nil && !readerGone(e) {
 		err = errors.Join(err, e)
 	}
 	if err != nil {

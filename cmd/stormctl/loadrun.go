@@ -60,7 +60,7 @@ func runLoad(ctx context.Context, j *adhoc.Job, o loadOptions, stdout, stderr io
 		shown.say(errorText(err))
 		code = exitFailed
 	}
-	if err := writeLoad(stdout, result, o.json, os.Getenv); err != nil && !unread(err) {
+	if err := writeLoad(stdout, result, o.json, os.Getenv); err != nil && !readerGone(err) {
 		shown.say(errorText(fmt.Errorf("print result: %w", err)))
 		return exitFailed
 	}

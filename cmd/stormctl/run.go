@@ -250,13 +250,13 @@ func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCo
 			shown.say(reports.Clean(w.String()))
 		}
 	}
-	carrier, done, err := r.options.lead.lead(ctx, func(text string) { shown.say(reports.Clean(text)) })
+	remote, done, err := r.options.lead.lead(ctx, func(text string) { shown.say(reports.Clean(text)) })
 	if err != nil {
 		shown.say(errorText(err))
 		return exitFailed
 	}
 	defer done()
-	options.Carrier = carrier
+	options.Remote = remote
 	shown.begin(j.x.Name)
 	result, err := r.run(ctx, j.x, options)
 	shown.end()
@@ -286,7 +286,7 @@ func (r *runner) runOne(ctx context.Context, shown *progressQueue, j job) exitCo
 	if slices.Contains(formats, "html") {
 		look.Page = filepath.Join(result.Dir, reports.File("html"))
 	}
-	if err := printResult(r.stdout, result, r.options.json, look); err != nil && !unread(err) {
+	if err := printResult(r.stdout, result, r.options.json, look); err != nil && !readerGone(err) {
 		shown.say(errorText(fmt.Errorf("print result of %s: %w", j.file, err)))
 		code = exitFailed
 	}

@@ -44,8 +44,8 @@ func (o *leadOptions) check(files int) error {
 }
 
 // lead has agents send the load of a run; done ends that. Without --agents there is no
-// carrier.
-func (o *leadOptions) lead(ctx context.Context, say func(string)) (carrier chaos.Carrier, done func(), err error) {
+// remote.
+func (o *leadOptions) lead(ctx context.Context, say func(string)) (remote chaos.RemoteLoad, done func(), err error) {
 	if o.agents == 0 {
 		return nil, func() {}, nil
 	}

@@ -210,11 +210,11 @@ load: {rate: 50/s, duration: 1s, routes: [{name: first, to: shop, get: /, then: 
 claims: [{steady: {success: 100%%}}]
 `, shop.URL, bank.URL, link))
 	run, err := evidence.Read(filepath.Join(dir, "out"))
-	if err != nil || len(run.Front) != 100 || len(run.Links["pay"].Exchanges) != 100 {
+	if err != nil || len(run.Samples) != 100 || len(run.Links["pay"].Exchanges) != 100 {
 		t.Fatalf("exit %d: %s%+v: %v", code, diagnostics, r.Routes, err)
 	}
 	within := map[uint64][2]time.Duration{}
-	for _, s := range run.Front {
+	for _, s := range run.Samples {
 		within[s.ID] = [2]time.Duration{s.Sent, s.Done}
 	}
 	for _, x := range run.Links["pay"].Exchanges {

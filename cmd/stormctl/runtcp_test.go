@@ -76,7 +76,7 @@ claims: [{steady: {route: pay, success: 50%%}}]
 		t.Errorf("of four connections %d were slowed and %d let go, want one and the others", bounded.Hit, bounded.Overflow)
 	}
 	slow := 0
-	for _, s := range run.Front {
+	for _, s := range run.Samples {
 		if s.Done-s.Sent >= 20e6 && s.Status == 200 {
 			slow++
 		}

@@ -67,7 +67,7 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 				tell(stderr, fmt.Sprintf("%s: warning: cannot run here: %s", reports.Clean(file), reports.Clean(strings.TrimSpace(line))))
 			}
 		}
-		if _, err := fmt.Fprintf(stdout, "%s: ok\n", reports.Clean(file)); err != nil && !unread(err) {
+		if _, err := fmt.Fprintf(stdout, "%s: ok\n", reports.Clean(file)); err != nil && !readerGone(err) {
 			tell(stderr, errorText(err))
 			return exitFailed
 		}

@@ -175,7 +175,7 @@ func (w *watching) awaitResult(ctx context.Context) error {
 }
 
 func (w *watching) print(r *result.Result) exitCode {
-	if err := printResult(w.stdout, r, w.json, textOptions(w.stdout, w.getenv)); err != nil && !unread(err) {
+	if err := printResult(w.stdout, r, w.json, textOptions(w.stdout, w.getenv)); err != nil && !readerGone(err) {
 		w.shown.say(errorText(fmt.Errorf("print result: %w", err)))
 		return exitFailed
 	}

@@ -37,6 +37,10 @@ var retired = map[string]string{
 	"teller":        "progress queue",
 	"courier":       "progress queue",
 	"calmly":        "withoutHostStalls",
+	"carrier":       "remote load",
+	"handout":       "remote load",
+	"stop watch":    "stop conditions",
+	"calm down":     "lower priority",
 }
 
 // retiredBelow are those that only some packages, and what is below them, are
@@ -48,6 +52,7 @@ var retiredBelow = []struct {
 	{"whoever", "what it is: a process, a peer, a caller", []string{"load", "chaos/proxy", "chaos/host", "chaos/lease"}},
 	{"somebody", "what it is: a process, a peer, a caller", []string{"load", "chaos/proxy", "chaos/host", "chaos/lease"}},
 	{"struck", "hit", []string{"load", "chaos/proxy", "chaos/toxic"}},
+	{"opaque", "unread, upgraded, or a tunnel, which is either", []string{"chaos/proxy", "chaos/toxic", "chaos/evidence"}},
 }
 
 // retiredNames are ordinary words, which a comment may use and a name may not.
@@ -64,14 +69,18 @@ var retiredNames = []struct {
 	{"door", "listener, or probe", straight},
 	{"edge", "tlsBridge", []string{"chaos/proxy"}},
 	{"foul", "breach", []string{"chaos/proxy"}},
+	{"carry", "send", []string{"chaos/agents"}},
+	{"behind", "exchanges", []string{"chaos/evidence", "chaos/series", "chaos/result"}},
+	{"front", "samples", []string{"chaos/evidence", "chaos/series", "chaos/judge", "chaos/result"}},
 	{"gather", "coalesce", []string{"load"}},
+	{"grows", "growth", []string{"chaos/judge", "chaos/chapters"}},
 	{"land", "demote", []string{"chaos/proxy"}},
 	{"lane", "state", []string{"chaos/proxy"}},
 	{"leg", "side", []string{"chaos/proxy"}},
 	{"loan", "lent", []string{"chaos/proxy"}},
 	{"making", "injection", []string{"chaos/lease", "chaos/host"}},
 	{"mind", "sync", []string{"chaos/proxy"}},
-	{"sheet", "file", straight},
+	{"sheet", "file", append([]string{"chaos/evidence"}, straight...)},
 	{"slow", "dutyCycle", []string{"chaos/host"}},
 	{"spoil", "fail", []string{"chaos/proxy"}},
 	{"stamped", "rxTimestamp", []string{"load"}},

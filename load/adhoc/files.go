@@ -13,11 +13,11 @@ import (
 )
 
 // createRecord makes the file of a line for every request; nil for no file.
-func createRecord(file string, plan load.Plan) (*evidence.FrontWriter, error) {
+func createRecord(file string, plan load.Plan) (*evidence.SampleWriter, error) {
 	if file == "" {
 		return nil, nil
 	}
-	record, err := evidence.CreateFront(file, routeNames(plan), load.Shards(plan), math.MaxInt64)
+	record, err := evidence.CreateSamples(file, routeNames(plan), load.Shards(plan), math.MaxInt64)
 	if err != nil {
 		return nil, fmt.Errorf("--record: %w", err)
 	}

@@ -22,8 +22,8 @@ type Run struct {
 	watch  *watch.Watch
 	show   func(chaos.Progress)
 	state  chaos.Progress
-	record *evidence.FrontWriter // nil is none
-	hlog   *hist.LogFile         // nil is none
+	record *evidence.SampleWriter // nil is none
+	hlog   *hist.LogFile          // nil is none
 	health watch.Health
 	// of the seconds that are shown
 	dueRate, endRate watch.Rate

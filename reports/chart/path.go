@@ -79,15 +79,20 @@ func (d *drawing) steps(s Series) string {
 	var p pen
 	d.runs(s.Y, func(from, to int) {
 		p.move(d.px(d.chart.begin(from)), d.py(s.Y[from]))
-		for i := from; i < to; i++ {
-			if y := d.py(s.Y[i]); y != p.y {
-				p.across(d.px(d.chart.begin(i)))
-				p.down(y)
-			}
-		}
-		p.across(d.px(d.chart.end(to - 1)))
+		d.along(&p, s.Y, from, to)
 	})
 	return p.String()
+}
+
+// along goes on over columns that have values, to the end of the last.
+func (d *drawing) along(p *pen, values Values, from, to int) {
+	for i := from; i < to; i++ {
+		if y := d.py(values[i]); y != p.y {
+			p.across(d.px(d.chart.begin(i)))
+			p.down(y)
+		}
+	}
+	p.across(d.px(d.chart.end(to - 1)))
 }
 
 // polyline goes from point to point, over those that are missing.
@@ -123,13 +128,7 @@ func (d *drawing) area(s Series) {
 	var p pen
 	d.runs(s.Y, func(from, to int) {
 		p.move(d.px(d.chart.begin(from)), d.py(lowAt(s, from)))
-		for i := from; i < to; i++ {
-			if y := d.py(s.Y[i]); y != p.y {
-				p.across(d.px(d.chart.begin(i)))
-				p.down(y)
-			}
-		}
-		p.across(d.px(d.chart.end(to - 1)))
+		d.along(&p, s.Y, from, to)
 		for i := to - 1; i >= from; i-- {
 			if y := d.py(lowAt(s, i)); y != p.y {
 				p.across(d.px(d.chart.end(i)))

@@ -76,15 +76,15 @@ func (c *Console) begin(a actor, _ url.Values) (gameday.Entry, error) {
 }
 
 func (c *Console) goOn(a actor, _ url.Values) (gameday.Entry, error) {
-	return gameday.Entry{Do: gameday.GoOn}, c.hand.GoOn(a.By())
+	return gameday.Entry{Do: gameday.GoOn}, c.control.GoOn(a.By())
 }
 
 func (c *Console) end(a actor, _ url.Values) (gameday.Entry, error) {
 	e := gameday.Entry{Do: gameday.End}
-	if _, err := c.hand.Note(evidence.Event{Kind: evidence.KindNote, Text: "the game day is ended by " + a.By()}); err != nil {
+	if _, err := c.control.Note(evidence.Event{Kind: evidence.KindNote, Text: "the game day is ended by " + a.By()}); err != nil {
 		return e, err
 	}
-	return e, c.hand.End()
+	return e, c.control.End()
 }
 
 func (c *Console) halt(a actor, _ url.Values) (gameday.Entry, error) {
@@ -162,7 +162,7 @@ func (c *Console) inject(a actor, form url.Values) (e gameday.Entry, err error) 
 		return e, err
 	}
 	e.On = c.x.GameDay.Palette[i].Name
-	if why := c.hand.Unready(); why != "" { // it stays armed
+	if why := c.control.Unready(); why != "" { // it stays armed
 		return e, errors.New(why)
 	}
 	one, err := c.take(i, func(one armed) error {
@@ -178,7 +178,7 @@ func (c *Console) inject(a actor, form url.Values) (e gameday.Entry, err error) 
 		return e, err
 	}
 	e.For = evidence.Seconds(one.For)
-	name, err := c.hand.Inject(i, one.For, a.By())
+	name, err := c.control.Inject(i, one.For, a.By())
 	if err == nil {
 		e.On = name
 	}
@@ -191,14 +191,14 @@ func (c *Console) heal(a actor, form url.Values) (e gameday.Entry, err error) {
 	if err != nil {
 		return e, wrong{"there is no such fault"}
 	}
-	e.On, err = c.hand.Heal(index, a.By())
+	e.On, err = c.control.Heal(index, a.By())
 	c.healing(func(f *fault) bool { return err == nil && f.Index == index })
 	return e, err
 }
 
 func (c *Console) healAll(a actor, _ url.Values) (gameday.Entry, error) {
 	e := gameday.Entry{Do: gameday.HealAll}
-	if c.hand.HealAll(a.By()) == 0 {
+	if c.control.HealAll(a.By()) == 0 {
 		return e, errors.New("nothing is in force")
 	}
 	c.healing(func(*fault) bool { return true })
@@ -251,7 +251,7 @@ func (c *Console) note(a actor, form url.Values) (e gameday.Entry, err error) {
 	if e.Text, err = text(form); err != nil {
 		return e, err
 	}
-	_, err = c.hand.Note(evidence.Event{Kind: evidence.KindNote, Text: a.By() + ": " + e.Text})
+	_, err = c.control.Note(evidence.Event{Kind: evidence.KindNote, Text: a.By() + ": " + e.Text})
 	return e, err
 }
 
@@ -271,7 +271,7 @@ func (c *Console) mark(a actor, form url.Values) (e gameday.Entry, err error) {
 	if !known {
 		return e, wrong{"of which fault?"}
 	}
-	at, err := c.hand.Note(evidence.Event{Kind: evidence.KindNote, Text: e.Do + " " + e.On + " by " + a.By(), By: a.By()})
+	at, err := c.control.Note(evidence.Event{Kind: evidence.KindNote, Text: e.Do + " " + e.On + " by " + a.By(), By: a.By()})
 	if err != nil {
 		return e, err
 	}

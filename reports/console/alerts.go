@@ -75,10 +75,10 @@ func (c *Console) alert(w http.ResponseWriter, r *http.Request) {
 		if e.Instance == "" {
 			e.Instance = instance(one.Labels)
 		}
-		if _, ok := c.hand.Now(); !ok || e.Name == "" || !c.heard.changed(e) {
+		if _, ok := c.control.Now(); !ok || e.Name == "" || !c.heard.changed(e) {
 			continue // without load there is no clock that it could be on; it is told again
 		}
-		if _, err := c.hand.Note(evidence.Event{Kind: evidence.KindAlert, Alert: &e}); err == nil {
+		if _, err := c.control.Note(evidence.Event{Kind: evidence.KindAlert, Alert: &e}); err == nil {
 			status := "resolved"
 			if e.Firing {
 				status = "firing"

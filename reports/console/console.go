@@ -18,7 +18,7 @@ import (
 // Config is what a console needs to know.
 type Config struct {
 	Experiment *experiment.Experiment // with a gameday:
-	Hand       *chaos.Hand            // of its run; what it tells, it tells the console
+	Control    *chaos.Control         // of its run; what it tells, it tells the console
 	Length     time.Duration          // of the load
 	Tokens     Tokens
 	Hosts      []string // names that it is asked for by, beside IP addresses and localhost
@@ -42,7 +42,7 @@ type Touched struct{ What, Undo string }
 type Console struct {
 	config  Config
 	x       *experiment.Experiment
-	hand    *chaos.Hand
+	control *chaos.Control
 	room    room
 	board   *board
 	journal *gameday.Journal
@@ -60,11 +60,11 @@ type Console struct {
 // New is the console of a run that has not begun. Close is its undo.
 func New(c Config) *Console {
 	con := &Console{
-		config: c, x: c.Experiment, hand: c.Hand, board: newBoard(c.Length), journal: gameday.NewJournal(),
+		config: c, x: c.Experiment, control: c.Control, board: newBoard(c.Length), journal: gameday.NewJournal(),
 		room:  room{people: map[[32]byte]*person{}, empty: time.Now()},
 		begun: make(chan struct{}), closed: make(chan struct{}),
 	}
-	con.hand.Line, con.hand.Made = con.line, con.journal.Open
+	con.control.Line, con.control.Made = con.line, con.journal.Open
 	con.served = guard.New(guard.Config{Hosts: c.Hosts, Pages: true}).Wrap(con.routes())
 	con.watching.Go(con.attend)
 	return con
@@ -136,11 +136,11 @@ func (c *Console) attend() {
 			return
 		case now := <-ticker.C:
 			c.board.change(func() {}) // people come and go, and time goes on
-			if c.room.unattended(now) < patience || c.hand.HealAll("the console") == 0 {
+			if c.room.unattended(now) < patience || c.control.HealAll("the console") == 0 {
 				continue
 			}
 			why := "no owner or operator was at the page for " + patience.String() + ": all that was injected by hand is healed"
-			_, _ = c.hand.Note(evidence.Event{Kind: evidence.KindNote, Text: why}) // fails where the load is over, and so are the faults
+			_, _ = c.control.Note(evidence.Event{Kind: evidence.KindNote, Text: why}) // fails where the load is over, and so are the faults
 			c.log(gameday.Entry{Role: "console", Do: gameday.HealAll, Text: why, Outcome: gameday.Done})
 			c.config.Tell(why)
 		}
@@ -149,7 +149,7 @@ func (c *Console) attend() {
 
 // log writes an entry into the journal. One that cannot be written is told.
 func (c *Console) log(e gameday.Entry) {
-	if at, ok := c.hand.Now(); ok {
+	if at, ok := c.control.Now(); ok {
 		s := evidence.Seconds(at)
 		e.At = &s
 	}

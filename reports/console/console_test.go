@@ -40,7 +40,7 @@ gameday:
 limits: {stop_if: [{route: buy, success_below: 10%, for: 5s}]}
 `
 
-// A setting is a console that is served, without a run: its hand can do nothing, and
+// A setting is a console that is served, without a run: its control can do nothing, and
 // events are made up.
 type setting struct {
 	t      *testing.T
@@ -61,13 +61,13 @@ func serve(t *testing.T) *setting {
 		t.Fatal(err)
 	}
 	s := &setting{t: t, tokens: NewTokens(), dir: t.TempDir()}
-	hand := &chaos.Hand{}
-	s.con = New(Config{Experiment: x, Hand: hand, Length: x.Load.Length(), Tokens: s.tokens,
+	control := &chaos.Control{}
+	s.con = New(Config{Experiment: x, Control: control, Length: x.Load.Length(), Tokens: s.tokens,
 		Halt: func(why string) { s.mu.Lock(); defer s.mu.Unlock(); s.halted = append(s.halted, why) },
 		Tell: func(line string) { s.mu.Lock(); defer s.mu.Unlock(); s.told = append(s.told, line) }})
 	root, err := os.OpenRoot(s.dir)
 	if err == nil {
-		err = errors.Join(hand.Made(root), root.Close())
+		err = errors.Join(control.Made(root), root.Close())
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,7 @@
 //
 //	run ──event, progress──▶ board ──snapshot──▶ parts (HTML) ──SSE──▶ browsers
 //	 ▲                     (mutex, bounded)     made once for all      each in its own time
-//	 └── chaos.Hand ◀── acts ◀── role ◀── cookie ◀── guard ◀──POST──────┘
+//	 └── chaos.Control ◀── acts ◀── role ◀── cookie ◀── guard ◀──POST──────┘
 //	                     └──▶ journal
 //
 // # Design

@@ -231,7 +231,7 @@ func (c *Console) view() *view {
 	}
 	c.board.mu.Unlock()
 
-	v.Unready = c.hand.Unready()
+	v.Unready = c.control.Unready()
 	v.Ready = v.Unready == "" && v.Phase == during
 	v.figures(cols.last())
 	for i, f := range faults {

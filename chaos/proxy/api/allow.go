@@ -6,46 +6,33 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
-)
 
-// loopback is where upstreams may always be: no other machine can be hurt.
-var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	"github.com/stormctl/stormctl/chaos/allow"
+)
 
 // lookupTimeout bounds how long a request waits for a name to resolve.
 const lookupTimeout = time.Second
 
 // allowList is where upstreams may be and proxies may listen.
-type allowList []netip.Prefix
+type allowList struct{ allow.List }
 
-func newAllowList(more []netip.Prefix) allowList {
-	list := append(allowList{}, loopback...)
+// newAllowList is more, and loopback, where upstreams may always be.
+func newAllowList(more allow.List) allowList {
+	list, _ := allow.Parse(allow.Loopback) // it is a constant
 	for _, p := range more {
 		list = append(list, p.Masked())
 	}
-	return list
-}
-
-// contains reports whether an address is in the list.
-func (l allowList) contains(ip netip.Addr) bool {
-	ip = ip.Unmap().WithZone("")
-	return slices.ContainsFunc(l, func(p netip.Prefix) bool { return p.Contains(ip) })
+	return allowList{list}
 }
 
 // check refuses an upstream outside the list.
 func (l allowList) check(addr netip.AddrPort) error {
-	if l.contains(addr.Addr()) {
+	if l.Contains(addr.Addr()) {
 		return nil
 	}
-	ip := addr.Addr().Unmap().WithZone("")
-	texts := make([]string, len(l))
-	for i, p := range l {
-		texts[i] = p.String()
-	}
 	return &problem{fmt.Sprintf("upstream %s is not allowed: it is outside %s; nothing was sent to it; start with --allow %s to allow it",
-		addr, strings.Join(texts, ", "), netip.PrefixFrom(ip, ip.BitLen())), http.StatusForbidden}
+		addr, l, allow.Only(addr.Addr())), http.StatusForbidden}
 }
 
 // checkUpstream refuses an upstream that could never be dialled, so that the
@@ -91,10 +78,10 @@ func (l allowList) listenAt(ctx context.Context, listen string) (string, error) 
 		return "", err
 	}
 	ip := addr.Addr()
-	if l.contains(ip) || ip == netip.IPv6Unspecified() && l.contains(netip.IPv4Unspecified()) {
+	if l.Contains(ip) || ip == netip.IPv6Unspecified() && l.Contains(netip.IPv4Unspecified()) {
 		return at, nil
 	}
-	way := netip.PrefixFrom(ip.WithZone(""), ip.BitLen()).String()
+	way := allow.Only(ip).String()
 	if ip.IsUnspecified() {
 		way = "0.0.0.0/32"
 	}

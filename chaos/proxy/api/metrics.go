@@ -161,32 +161,26 @@ func (s *Server) metrics() []byte {
 	for _, r := range reads {
 		x.sample(count(r.enabled), "proxy", r.name, "protocol", r.protocol)
 	}
-	x.family("stormctl_proxy_connections_total", "counter", "Connections that callers have made.")
-	for _, r := range reads {
-		x.sample(r.connections, "proxy", r.name)
+	each := func(name, kind, help string, of func(reading) uint64) {
+		x.family(name, kind, help)
+		for _, r := range reads {
+			x.sample(of(r), "proxy", r.name)
+		}
 	}
-	x.family("stormctl_proxy_open_connections", "gauge", "Connections of callers that are open.")
-	for _, r := range reads {
-		x.sample(uint64(r.open), "proxy", r.name)
-	}
-	x.family("stormctl_proxy_exchanges_in_flight", "gauge", "Exchanges in progress; of tcp, connections.")
-	for _, r := range reads {
-		x.sample(uint64(r.inFlight), "proxy", r.name)
-	}
+	each("stormctl_proxy_connections_total", "counter", "Connections that callers have made.", func(r reading) uint64 { return r.connections })
+	each("stormctl_proxy_open_connections", "gauge", "Connections of callers that are open.", func(r reading) uint64 { return uint64(r.open) })
+	each("stormctl_proxy_exchanges_in_flight", "gauge", "Exchanges in progress; of tcp, connections.",
+		func(r reading) uint64 { return uint64(r.inFlight) })
 	x.family("stormctl_proxy_exchanges_total", "counter", "Exchanges that have ended, by how; of tcp, connections.")
 	for _, r := range reads {
 		for i, n := range r.endings {
 			x.sample(n, "proxy", r.name, "ending", evidence.Ending(i).String())
 		}
 	}
-	x.family("stormctl_proxy_refused_dials_total", "counter", "Dials to addresses that are not allowed; nothing was sent.")
-	for _, r := range reads {
-		x.sample(r.refusals, "proxy", r.name)
-	}
-	x.family("stormctl_proxy_unread_connections_total", "counter", "Connections that passed as bytes because they could not be read.")
-	for _, r := range reads {
-		x.sample(r.unread, "proxy", r.name)
-	}
+	each("stormctl_proxy_refused_dials_total", "counter", "Dials to addresses that are not allowed; nothing was sent.",
+		func(r reading) uint64 { return r.refusals })
+	each("stormctl_proxy_unread_connections_total", "counter", "Connections that passed as bytes because they could not be read.",
+		func(r reading) uint64 { return r.unread })
 	bytes := func(name, help string, of func(byteCounts) uint64) {
 		x.family(name, "counter", help)
 		for _, r := range reads {

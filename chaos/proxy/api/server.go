@@ -4,21 +4,21 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/allow"
 	"github.com/stormctl/stormctl/chaos/guard"
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
 
 // Config is what a server needs to know.
 type Config struct {
-	Allow []netip.Prefix // where upstreams may be and proxies may listen, beside loopback
-	Token string         // what every request must bear; "" asks for none
-	Seed  uint64         // of all chance
+	Allow allow.List // where upstreams may be and proxies may listen, beside loopback
+	Token string     // what every request must bear; "" asks for none
+	Seed  uint64     // of all chance
 
 	// Tell is told what happens unasked: that a lease has run out. It is called
 	// concurrently and must not block; nil discards.

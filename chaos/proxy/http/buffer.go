@@ -21,15 +21,15 @@ type buffer struct {
 	full           bool
 }
 
-// unread is what has been read and not been taken.
-func (q *buffer) unread() []byte { return q.b[q.from:q.to] }
+// pending is what has been read and not been taken.
+func (q *buffer) pending() []byte { return q.b[q.from:q.to] }
 
 func (q *buffer) empty() bool { return q.from == q.to }
 
 // take drops n bytes from the front.
 func (q *buffer) take(n int) { q.from += n }
 
-// keep makes the first n unread bytes stay where they are, though taken, until
+// keep makes the first n pending bytes stay where they are, though taken, until
 // release: they may be looked at while more is read behind them.
 func (q *buffer) keep(n int) { q.kept = q.from + n }
 
@@ -56,7 +56,7 @@ func (q *buffer) roomWithin(most int) []byte {
 		if q.empty() {
 			q.from, q.to = q.kept, q.kept
 		} else if q.to == len(q.b) {
-			n := copy(q.b[q.kept:], q.unread())
+			n := copy(q.b[q.kept:], q.pending())
 			q.from, q.to = q.kept, q.kept+n
 		}
 	}
@@ -78,6 +78,6 @@ func (q *buffer) filled(n int) {
 	q.to += n
 	q.full = q.to == len(q.b) && n > len(q.b)/2
 	if q.kept == 0 && q.from > len(q.b)/2 {
-		q.from, q.to = 0, copy(q.b, q.unread())
+		q.from, q.to = 0, copy(q.b, q.pending())
 	}
 }

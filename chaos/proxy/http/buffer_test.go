@@ -13,7 +13,7 @@ import (
 func TestBuffer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := buffer{b: make([]byte, 16)}
-		var want []byte // unread
+		var want []byte // pending
 		var kept, keptWas []byte
 		next := byte(0)
 		t.Repeat(map[string]func(*rapid.T){
@@ -43,7 +43,7 @@ func TestBuffer(t *testing.T) {
 					return
 				}
 				n := rapid.IntRange(0, len(want)).Draw(t, "n")
-				kept = q.unread()[:n]
+				kept = q.pending()[:n]
 				keptWas = bytes.Clone(kept)
 				q.keep(n)
 			},
@@ -52,8 +52,8 @@ func TestBuffer(t *testing.T) {
 				kept, keptWas = nil, nil
 			},
 			"": func(t *rapid.T) {
-				if !bytes.Equal(q.unread(), want) || q.empty() != (len(want) == 0) {
-					t.Fatalf("unread %v, want %v", q.unread(), want)
+				if !bytes.Equal(q.pending(), want) || q.empty() != (len(want) == 0) {
+					t.Fatalf("unread %v, want %v", q.pending(), want)
 				}
 				if !bytes.Equal(kept, keptWas) {
 					t.Fatalf("kept %v, were %v", kept, keptWas)
@@ -78,7 +78,7 @@ func TestBufferOfManyRequestsStaysSmall(t *testing.T) {
 				room = q.headRoom()
 			}
 		}
-		n := len(q.unread())
+		n := len(q.pending())
 		q.keep(n)
 		q.take(n)
 		room = q.room()

@@ -27,14 +27,14 @@
 // exchange.
 //
 // An upgrade that was agreed, and a message of either side that cannot be read,
-// make a wire of the connection, both ways (h1_tunnel.go). The latter is counted
+// make a tunnel of the connection (h1_tunnel.go). The latter is counted
 // (link.Relay.Unread), and its exchange ends as evidence.Unread. A request whose
 // head cannot be read is an exchange without method and path, which lasts until both
 // sides have closed. Where the relay differs from a wire:
 //
 //   - A caller that closes its side while it waits for a response has left: the
 //     dependency's side is closed at once, and what it still answers is
-//     dropped. Only what is a wire by then can be half closed, and not what a fault
+//     dropped. Only what is a tunnel by then can be half closed, and not what a fault
 //     holds because it could not be read.
 //   - A request behind one that is not answered yet (pipelining) waits for it.
 //   - A response that was not asked for passes, and so does all that follows it

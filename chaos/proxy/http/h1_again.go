@@ -109,7 +109,7 @@ func (d *delivery) response(toHEAD bool) bool {
 		}
 		in.filled(n)
 		for !headed && !in.empty() {
-			n, err := res.Parse(in.unread(), toHEAD)
+			n, err := res.Parse(in.pending(), toHEAD)
 			if err != nil {
 				return false
 			}
@@ -120,7 +120,7 @@ func (d *delivery) response(toHEAD bool) bool {
 			headed = !res.Interim()
 		}
 		if headed {
-			n, done, err := res.Body.Next(in.unread())
+			n, done, err := res.Body.Next(in.pending())
 			if done || err != nil {
 				in.take(n)
 				return done && err == nil && in.empty() && !res.Close && !res.Upgrade

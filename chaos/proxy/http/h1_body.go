@@ -46,7 +46,7 @@ func (u *h1Upstream) writePaced() bool {
 	if u.cutIsDue(f) {
 		return u.cut(f)
 	}
-	fresh := u.in.unread()
+	fresh := u.in.pending()
 	if at, _, cuts := u.body.cutAt(f); cuts {
 		fresh = fresh[:min(int64(len(fresh)), at-s.at)]
 	}
@@ -55,7 +55,7 @@ func (u *h1Upstream) writePaced() bool {
 	}
 	n, payload, err := u.res.Body.Span(fresh)
 	if err != nil {
-		return u.turnOpaque(err)
+		return u.leaveUnread(err)
 	}
 	if payload {
 		u.shapePayload(f, fresh[:n])
@@ -118,7 +118,7 @@ func (u *h1Upstream) cutIsDue(f toxic.Fate) bool {
 	if !cuts || u.body.at < at || u.res.Body.Done() {
 		return false
 	}
-	return hard || u.res.Body.EOF() != nil || len(u.in.unread()) > u.out
+	return hard || u.res.Body.EOF() != nil || len(u.in.pending()) > u.out
 }
 
 // cut ends the response here. One that the end of the connection ends would be whole
@@ -166,7 +166,7 @@ func (u *h1Upstream) cut(f toxic.Fate) bool {
 func (u *h1Upstream) discard() bool {
 	u.in.take(u.out)
 	u.out = 0
-	n, done, err := u.res.Body.Next(u.in.unread())
+	n, done, err := u.res.Body.Next(u.in.pending())
 	u.in.take(n)
 	if done || err != nil {
 		u.dropLast()

@@ -63,16 +63,16 @@ type h1Conn struct {
 	// them. It is taken before mu.
 	final sync.Mutex
 
-	// opaque is set once, under mu: see turnOpaque.
-	opaque atomic.Bool
+	// unread is set once, under mu: see leaveUnread.
+	unread atomic.Bool
 
-	mu     sync.Mutex
-	unread string // why it is opaque; "" if it is not, and once that is counted
-	x      exchange
-	up     *h1Upstream // nil until the first request is passed on, and once it is given up
-	sent   bool        // the request in progress, or just ended, has been read whole
-	ending ending      // no request follows the one in progress, or just ended
-	closed bool
+	mu        sync.Mutex
+	whyUnread string // why it is unread; "" if it is not, and once that is counted
+	x         exchange
+	up        *h1Upstream // nil until the first request is passed on, and once it is given up
+	sent      bool        // the request in progress, or just ended, has been read whole
+	ending    ending      // no request follows the one in progress, or just ended
+	closed    bool
 }
 
 // phase is what the caller's side is about.
@@ -108,9 +108,9 @@ func newH1Conn(r *Relay, number uint64, caller transport.Conn) *h1Conn {
 }
 
 // begin opens the exchange whose request head is in c.req, and lets the toxics
-// in force decide for it. unread is why the request cannot be read, nil if it can;
+// in force decide for it. why is why the request cannot be read, nil if it can;
 // one without a head has neither method nor path.
-func (c *h1Conn) begin(headed bool, unread error) {
+func (c *h1Conn) begin(headed bool, why error) {
 	var of evidence.Exchange
 	if headed {
 		c.head.Method, c.head.Path = c.req.Method, c.req.Path()
@@ -124,11 +124,11 @@ func (c *h1Conn) begin(headed bool, unread error) {
 	defer c.mu.Unlock()
 	c.x.begin(c.relay, of)
 	c.x.toUpgrade, c.x.doubtful = c.req.Upgrade, c.req.Doubtful
-	if unread != nil {
-		c.turnOpaque("request", unread)
+	if why != nil {
+		c.leaveUnread("request", why)
 	}
 	c.countUnread()
-	c.sent = !c.opaque.Load() && c.req.Body.Done()
+	c.sent = !c.unread.Load() && c.req.Body.Done()
 	if c.sent {
 		c.x.Payload = c.payload()
 	}

@@ -128,9 +128,9 @@ func (c *h1Conn) readHead() step {
 		return read
 	}
 	headed, err := false, error(nil)
-	if !c.opaque.Load() {
+	if !c.unread.Load() {
 		var n int
-		n, err = c.req.Parse(c.in.unread())
+		n, err = c.req.Parse(c.in.pending())
 		if n == 0 && err == nil {
 			return read
 		}
@@ -153,7 +153,7 @@ func (c *h1Conn) readHead() step {
 // scan looks at the bytes of the request that were read since, so that they may
 // be passed on. An error means that they are not HTTP/1.1 any more.
 func (c *h1Conn) scan() error {
-	for fresh := c.in.unread()[c.out:]; len(fresh) > 0 && !c.req.Body.Done(); {
+	for fresh := c.in.pending()[c.out:]; len(fresh) > 0 && !c.req.Body.Done(); {
 		n, payload, err := c.req.Body.Span(fresh)
 		if payload {
 			c.hash = hashOn(c.hash, fresh[:n])
@@ -178,12 +178,12 @@ func (c *h1Conn) payload() uint64 {
 // more scans what was read since, and notes when the request is complete. It
 // reports false if what comes is not HTTP/1.1 any more.
 func (c *h1Conn) more() bool {
-	if c.opaque.Load() {
+	if c.unread.Load() {
 		return false
 	}
 	if err := c.scan(); err != nil {
 		c.mu.Lock()
-		c.turnOpaque("request", err)
+		c.leaveUnread("request", err)
 		c.mu.Unlock()
 		return false
 	}
@@ -239,7 +239,7 @@ func (c *h1Conn) passGate() (s step, breaks bool) {
 	x.passed = true
 	c.beginEdit()
 	c.phase = passing
-	if c.opaque.Load() {
+	if c.unread.Load() {
 		c.phase = tunneling
 	}
 	return again, false
@@ -332,7 +332,7 @@ func (c *h1Conn) write(n int) step {
 		_ = up.conn.SetWriteDeadline(time.Time{})
 		up.timed = false
 	}
-	wrote, err := up.conn.Write(c.in.unread()[:n])
+	wrote, err := up.conn.Write(c.in.pending()[:n])
 	c.relay.Passed(link.ToDependency, wrote)
 	c.took(wrote)
 	switch {
@@ -364,7 +364,7 @@ func (c *h1Conn) await() step {
 	switch {
 	case c.x.open && c.x.doubtful && !c.in.empty():
 		// To the caller the response is over, or to the dependency the request is not.
-		c.turnOpaque("request", errDoubtful)
+		c.leaveUnread("request", errDoubtful)
 		return again
 	case c.x.open:
 		c.x.waiting = !c.in.empty()
@@ -410,7 +410,7 @@ func (c *h1Conn) beginDrain() step {
 
 // drain reads what still comes behind the last answer.
 func (c *h1Conn) drain() step {
-	c.took(len(c.in.unread()))
+	c.took(len(c.in.pending()))
 	if !time.Now().Before(c.drainBy) {
 		return stop
 	}

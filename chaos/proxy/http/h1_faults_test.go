@@ -37,7 +37,7 @@ var conversations = [...]conversation{
 	{"unreadable response", readableRequest, unreadableResponse, false},
 	{"upgrade", upgrade, switching, false},
 	{"upgraded", upgrade, switching, true},
-	{"opaque", readableRequest, unreadableResponse, true},
+	{"unread", readableRequest, unreadableResponse, true},
 }
 
 // What a caller gets, and whether the fault has hit: a lower-case letter says that it

@@ -26,8 +26,8 @@ func (c *h1Conn) beginEdit() {
 	f := c.x.fate
 	c.edited = 0
 	c.edit = requestEdit{
-		corrupts: !c.opaque.Load() && f.CorruptsRequest(),
-		copies:   !c.opaque.Load() && f.Duplicates() && !c.x.toCONNECT && !c.req.Upgrade,
+		corrupts: !c.unread.Load() && f.CorruptsRequest(),
+		copies:   !c.unread.Load() && f.Duplicates() && !c.x.toCONNECT && !c.req.Upgrade,
 		head:     c.headSize, body: c.framing, copy: c.edit.copy[:0],
 	}
 }
@@ -37,7 +37,7 @@ func (c *h1Conn) beginEdit() {
 // it is to be delivered twice.
 func (c *h1Conn) editNext() (twice bool) {
 	t := &c.edit
-	fresh := c.in.unread()[c.edited:c.out]
+	fresh := c.in.pending()[c.edited:c.out]
 	c.edited = c.out
 	if t.corrupts {
 		c.corrupt(fresh)

@@ -8,12 +8,12 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// A connection whose sides do not take turns any more is one of two things. It is
+// A connection becomes a tunnel for one of two reasons (see package link). It is
 // upgraded if the dependency has agreed to what the caller asked for (a 101, or a
-// 2xx to CONNECT): its exchange is that of the request, answered. It is opaque if
+// 2xx to CONNECT): its exchange is that of the request, answered. It is unread if
 // what came from one side cannot be read: where the messages of either side begin
-// is not known from there on. Both pass bytes, and the end of each side, as if we
-// were not there, and the exchange in progress lasts until both sides have closed.
+// is not known from there on. The exchange in progress lasts until both sides have
+// closed.
 
 var (
 	errUnasked       = errors.New("it was not asked for")
@@ -21,41 +21,42 @@ var (
 	errDoubtful      = errors.New("more came from the caller before the end of a message that two readers could read in two ways")
 )
 
-// tunnels reports whether the sides do not take turns. c.mu is locked.
-func (c *h1Conn) tunnels() bool { return c.x.upgraded || c.opaque.Load() }
+// tunnels reports whether the connection is a tunnel: its sides do not take turns. c.mu
+// is locked.
+func (c *h1Conn) tunnels() bool { return c.x.upgraded || c.unread.Load() }
 
-// turnOpaque makes the connection opaque: a message ("request" or "response")
+// leaveUnread makes the connection an unread tunnel: a message ("request" or "response")
 // cannot be read, why says. The caller's side is to look at the state afterwards;
 // the dependency's is made to, as it may hold back the beginning of a head. c.mu is
 // locked.
-func (c *h1Conn) turnOpaque(message string, why error) {
-	if c.opaque.Swap(true) {
+func (c *h1Conn) leaveUnread(message string, why error) {
+	if c.unread.Swap(true) {
 		return
 	}
-	c.unread = message + ": " + why.Error()
+	c.whyUnread = message + ": " + why.Error()
 	c.countUnread()
 	if c.up != nil && c.up.conn != nil {
 		_ = c.up.conn.SetReadDeadline(longAgo) // fails only if closed, which wakes too
 	}
 }
 
-// countUnread counts an opaque connection once there is an exchange on it of which
+// countUnread counts an unread connection once there is an exchange on it of which
 // the end is not known. c.mu is locked.
 func (c *h1Conn) countUnread() {
-	if c.x.open && c.unread != "" {
-		c.relay.LeaveUnread(c.unread)
-		c.unread = ""
+	if c.x.open && c.whyUnread != "" {
+		c.relay.CountUnread(c.whyUnread)
+		c.whyUnread = ""
 	}
 }
 
-// turnOpaque makes the connection opaque because of what came from the dependency,
+// leaveUnread is that of the connection because of what came from the dependency,
 // none of which has been passed on yet.
-func (u *h1Upstream) turnOpaque(why error) bool {
+func (u *h1Upstream) leaveUnread(why error) bool {
 	c := u.c
 	u.part = rest
 	c.mu.Lock()
 	if c.up == u {
-		c.turnOpaque("response", why)
+		c.leaveUnread("response", why)
 	}
 	c.mu.Unlock()
 	c.wakeCaller()
@@ -97,7 +98,7 @@ func (c *h1Conn) mayCloseHalf() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	x := &c.x
-	return x.open && (x.upgraded || c.opaque.Load() && x.passed && x.verb() != toxic.Stall)
+	return x.open && (x.upgraded || c.unread.Load() && x.passed && x.verb() != toxic.Stall)
 }
 
 // goneHalf reports whether a read that failed means only that the caller closed
@@ -119,7 +120,7 @@ func (c *h1Conn) tunnel() step {
 	case c.in.empty():
 		return read
 	default:
-		return c.write(len(c.in.unread()))
+		return c.write(len(c.in.pending()))
 	}
 }
 
@@ -133,7 +134,7 @@ func (c *h1Conn) tunnelEnd() step {
 	switch {
 	case resets:
 		return read // until it is
-	case over && c.opaque.Load():
+	case over && c.unread.Load():
 		c.end(evidence.Unread)
 		return stop
 	case over:

@@ -94,7 +94,7 @@ func (u *h1Upstream) run(ctx context.Context) {
 		n, err := u.conn.Read(room)
 		u.c.relay.Got(link.ToCaller, n)
 		u.in.filled(n)
-		if errors.Is(err, os.ErrDeadlineExceeded) { // the connection is opaque now
+		if errors.Is(err, os.ErrDeadlineExceeded) { // the connection is unread now
 			_ = u.conn.SetReadDeadline(time.Time{}) // fails only if closed, as the read will
 			err = nil
 		}
@@ -147,7 +147,7 @@ func (u *h1Upstream) process() bool {
 				return false
 			}
 		case rest:
-			if !u.pass(len(u.in.unread()), true) {
+			if !u.pass(len(u.in.pending()), true) {
 				return false
 			}
 		}
@@ -167,18 +167,18 @@ func (u *h1Upstream) readHead() (complete, ok bool) {
 		u.part = rest
 		return true, true
 	case !asked: // as servers send it before they close an idle connection
-		return true, u.turnOpaque(errUnasked)
+		return true, u.leaveUnread(errUnasked)
 	}
-	n, err := u.res.Parse(u.in.unread(), toHEAD)
+	n, err := u.res.Parse(u.in.pending(), toHEAD)
 	switch {
 	case err != nil:
-		return true, u.turnOpaque(err)
+		return true, u.leaveUnread(err)
 	case n == 0:
 		return false, true
 	case u.res.Interim():
 		return true, u.pass(n, false)
 	case u.res.Upgrade && !toUpgrade:
-		return true, u.turnOpaque(errUnaskedSwitch)
+		return true, u.leaveUnread(errUnaskedSwitch)
 	case u.res.Upgrade || toCONNECT && u.res.Status/100 == 2:
 		return true, u.upgrade(n)
 	}
@@ -206,11 +206,11 @@ func (u *h1Upstream) passBody() bool {
 			return u.writePaced()
 		}
 	}
-	for fresh := u.in.unread()[u.out:]; len(fresh) > 0 && !u.res.Body.Done(); fresh = u.in.unread()[u.out:] {
+	for fresh := u.in.pending()[u.out:]; len(fresh) > 0 && !u.res.Body.Done(); fresh = u.in.pending()[u.out:] {
 		n, payload, err := u.res.Body.Span(fresh)
 		if err != nil {
 			// What could be read, the head above all, passes as such.
-			return (u.out == 0 || u.pass(u.out, true)) && (u.part != body || u.turnOpaque(err))
+			return (u.out == 0 || u.pass(u.out, true)) && (u.part != body || u.leaveUnread(err))
 		}
 		if payload {
 			u.body.at += int64(n)
@@ -231,7 +231,7 @@ func (u *h1Upstream) pass(n int, final bool) bool {
 	if u.part == dropped {
 		return u.discard()
 	}
-	_, err := u.c.writeBack(u.in.unread()[:n])
+	_, err := u.c.writeBack(u.in.pending()[:n])
 	u.in.take(n)
 	u.out = 0
 	if err != nil {
@@ -253,7 +253,7 @@ func (u *h1Upstream) passLast() bool {
 		c.final.Unlock()
 		return u.part == rest || u.discard()
 	}
-	_, err := c.writeBack(u.in.unread()[:u.out])
+	_, err := c.writeBack(u.in.pending()[:u.out])
 	c.final.Unlock()
 	u.in.take(u.out)
 	u.out, u.part = 0, head
@@ -316,7 +316,7 @@ func (u *h1Upstream) look(final bool) (verb toxic.Verb, until time.Time, given b
 	if u.c.up != u {
 		return toxic.Pass, time.Time{}, true
 	}
-	if u.part != dropped && u.c.opaque.Load() {
+	if u.part != dropped && u.c.unread.Load() {
 		u.part = rest
 	}
 	u.fate = toxic.Fate{}
@@ -414,7 +414,7 @@ func (u *h1Upstream) ended(err error) {
 	}
 	if !u.in.empty() { // of a head that will never be complete; the caller's side closes as soon as the exchange has ended
 		c.mu.Unlock()
-		_, _ = c.writeBack(u.in.unread())
+		_, _ = c.writeBack(u.in.pending())
 		c.mu.Lock()
 		if c.up != u {
 			c.mu.Unlock()

@@ -60,9 +60,9 @@ func (c *Counters) Accept() { c.accepted.Add(1) }
 // Refuse counts a caller whose TLS handshake failed.
 func (c *Counters) Refuse() { c.unsafe.Add(1) }
 
-// LeaveUnread counts a connection of which what follows cannot be read; why says
+// CountUnread counts a connection of which what follows cannot be read; why says
 // what could not, and counts if it is the first.
-func (c *Counters) LeaveUnread(why string) {
+func (c *Counters) CountUnread(why string) {
 	c.firstUnread.CompareAndSwap(nil, &why)
 	c.unread.Add(1)
 }

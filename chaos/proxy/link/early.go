@@ -49,7 +49,7 @@ func (c *Counters) endEarly(x *Record) {
 		return
 	}
 	if len(c.early.kept) == mostEarly {
-		c.LeaveUnread("connection, of more before the load than are kept")
+		c.CountUnread("connection, of more before the load than are kept")
 		return
 	}
 	c.early.kept = append(c.early.kept, one)

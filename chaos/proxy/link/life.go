@@ -57,11 +57,32 @@ func (l *Life) cycle(c *toxic.Cycle, start time.Time, turn func(on bool)) (still
 	done := make(chan struct{})
 	l.WG.Go(func() {
 		defer close(done)
-		c.Run(ctx, start, turn)
+		runCycle(ctx, *c, start, turn)
 	})
 	return func() {
 		stop()
 		<-done
+	}
+}
+
+// runCycle calls turn with every change of c after an injection at start, until ctx is
+// done. A change that is overdue is skipped if the next is due as well.
+func runCycle(ctx context.Context, c toxic.Cycle, start time.Time, turn func(on bool)) {
+	on, until := c.At(0)
+	timer := time.NewTimer(time.Until(start.Add(until)))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		was := on
+		on, until = c.At(max(time.Since(start), until))
+		if on != was {
+			turn(on)
+		}
+		timer.Reset(time.Until(start.Add(until)))
 	}
 }
 

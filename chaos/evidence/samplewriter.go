@@ -11,28 +11,28 @@ import (
 
 // frontRoom is how many bytes of lines an event loop may be ahead of the
 // writer: over half a second at 100,000/s.
-const frontRoom = 1 << 22
+const sampleRoom = 1 << 22
 
-// FrontWriter writes samples. The event loops write their lines themselves, each
+// SampleWriter writes samples. The event loops write their lines themselves, each
 // into a ring of its own, which costs less than to hand samples over: a line is
 // shorter than a sample, and is made while that is at hand. One goroutine
 // gives to the kernel what has come.
 //
 //	loop 0 ─Record─▶ ring ─┐
 //	loop 1 ─Record─▶ ring ─┴─Flush─▶ front.csv
-type FrontWriter struct {
-	sheet *sheet // nil of one that is drained
-	pens  []*pen
+type SampleWriter struct {
+	file *csvFile // nil of one that is drained
+	pens []*pen
 
-	samples sampleReader // for Drain
-	joined  []byte       // the same: what lies in two parts in a ring
+	reader sampleReader // for Drain
+	joined []byte       // the same: what lies in two parts in a ring
 }
 
-// NewFront is a FrontWriter without a file: what it has is for Drain.
-func NewFront(routes []string, loops int) *FrontWriter {
-	w := &FrontWriter{samples: sampleReader{index: indexOf(routes)}}
+// NewSamples is a SampleWriter without a file: what it has is for Drain.
+func NewSamples(routes []string, loops int) *SampleWriter {
+	w := &SampleWriter{reader: sampleReader{index: indexOf(routes)}}
 	for range loops {
-		w.pens = append(w.pens, newPen(routes, frontRoom))
+		w.pens = append(w.pens, newPen(routes, sampleRoom))
 	}
 	return w
 }
@@ -40,7 +40,7 @@ func NewFront(routes []string, loops int) *FrontWriter {
 // Drain gives each of what was recorded before, as its line and what that says. Both
 // are valid until each returns. It is in the place of Flush for a writer without a
 // file, and m, if there is one, is told of it too. One goroutine may call it.
-func (w *FrontWriter) Drain(m *Memory, each func(line []byte, s *load.Sample)) {
+func (w *SampleWriter) Drain(m *Memory, each func(line []byte, s *load.Sample)) {
 	for _, p := range w.pens {
 		first, second := p.ring.filled()
 		n := bytes.Count(first, newline) + bytes.Count(second, newline)
@@ -59,7 +59,7 @@ func (w *FrontWriter) Drain(m *Memory, each func(line []byte, s *load.Sample)) {
 			line := rest[:end]
 			rest = rest[end:]
 			var s load.Sample
-			if err := w.samples.read(&s, line[:end-1], frontColumns); err != nil { // it was written by us a moment ago
+			if err := w.reader.read(&s, line[:end-1], sampleColumns); err != nil { // it was written by us a moment ago
 				p.ring.lost.Add(1)
 				continue
 			}
@@ -69,25 +69,25 @@ func (w *FrontWriter) Drain(m *Memory, each func(line []byte, s *load.Sample)) {
 	}
 }
 
-// CreateFront makes the file for so many event loops; it must not exist and
+// CreateSamples makes the file for so many event loops; it must not exist and
 // will not grow past max bytes; 0 means no bound.
-func CreateFront(path string, routes []string, loops int, max int64) (*FrontWriter, error) {
+func CreateSamples(path string, routes []string, loops int, max int64) (*SampleWriter, error) {
 	f, err := createFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return FrontIn(f, routes, loops, max)
+	return SamplesIn(f, routes, loops, max)
 }
 
-// FrontIn is CreateFront in an empty file.
-func FrontIn(f *os.File, routes []string, loops int, max int64) (*FrontWriter, error) {
-	s, err := newSheet(f, frontHeader, max)
+// SamplesIn is CreateSamples in an empty file.
+func SamplesIn(f *os.File, routes []string, loops int, max int64) (*SampleWriter, error) {
+	s, err := newCSV(f, sampleHeader, max)
 	if err != nil {
 		return nil, err
 	}
-	w := &FrontWriter{sheet: s}
+	w := &SampleWriter{file: s}
 	for range loops {
-		w.pens = append(w.pens, newPen(routes, frontRoom))
+		w.pens = append(w.pens, newPen(routes, sampleRoom))
 	}
 	return w, nil
 }
@@ -95,12 +95,12 @@ func FrontIn(f *os.File, routes []string, loops int, max int64) (*FrontWriter, e
 // Record takes a sample of a loop. It is on the loop's hot path: it never waits,
 // takes no lock and allocates nothing. When the writer is behind by a whole
 // ring, the sample is counted as lost.
-func (w *FrontWriter) Record(loop int, s load.Sample) { w.pens[loop].write(&s) }
+func (w *SampleWriter) Record(loop int, s load.Sample) { w.pens[loop].write(&s) }
 
 // Flush hands to the kernel what was recorded before: that survives a kill -9. It
 // returns how many samples those are, and m, if there is one, is told of them. One
 // goroutine may call it.
-func (w *FrontWriter) Flush(m *Memory) (samples int) {
+func (w *SampleWriter) Flush(m *Memory) (samples int) {
 	for _, p := range w.pens {
 		first, second := p.ring.filled()
 		n := bytes.Count(first, newline) + bytes.Count(second, newline)
@@ -108,7 +108,7 @@ func (w *FrontWriter) Flush(m *Memory) (samples int) {
 			if m != nil {
 				m.samples(n, first, second)
 			}
-			_ = w.sheet.write(uint64(n), first, second) // counted in Lost, said by Close
+			_ = w.file.write(uint64(n), first, second) // counted in Lost, said by Close
 			p.ring.free(len(first) + len(second))
 		}
 		samples += n
@@ -119,18 +119,18 @@ func (w *FrontWriter) Flush(m *Memory) (samples int) {
 var newline = []byte{'\n'}
 
 // Extent is what was written so far. The goroutine that flushes may call it.
-func (w *FrontWriter) Extent() Extent {
-	if w.sheet == nil {
+func (w *SampleWriter) Extent() Extent {
+	if w.file == nil {
 		return Extent{}
 	}
-	return w.sheet.extent()
+	return w.file.extent()
 }
 
 // Lost is how many samples could not be kept.
-func (w *FrontWriter) Lost() uint64 {
+func (w *SampleWriter) Lost() uint64 {
 	n := uint64(0)
-	if w.sheet != nil {
-		n = w.sheet.lost
+	if w.file != nil {
+		n = w.file.lost
 	}
 	for _, p := range w.pens {
 		n += p.ring.lost.Load()
@@ -140,21 +140,21 @@ func (w *FrontWriter) Lost() uint64 {
 
 // Err is why the file could not be written, which its bound is no case of; nil
 // if it could.
-func (w *FrontWriter) Err() error {
-	if w.sheet == nil {
+func (w *SampleWriter) Err() error {
+	if w.file == nil {
 		return nil
 	}
-	return w.sheet.failed()
+	return w.file.failed()
 }
 
 // Close writes what is left and closes the file. It returns why samples were
 // lost, if any were on the way to the file. Nothing may be recorded any more.
-func (w *FrontWriter) Close() error {
-	if w.sheet == nil {
+func (w *SampleWriter) Close() error {
+	if w.file == nil {
 		return nil
 	}
 	w.Flush(nil)
-	return w.sheet.close()
+	return w.file.close()
 }
 
 // pen writes the lines of one loop. What has not changed since the line before,

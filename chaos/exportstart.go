@@ -8,8 +8,8 @@ import (
 	"github.com/stormctl/stormctl/chaos/result"
 )
 
-// liveStart is what other systems are told of a run before its first second.
-func liveStart(x *experiment.Experiment, h evidence.Header) export.Start {
+// exportStart is what other systems are told of a run before its first second.
+func exportStart(x *experiment.Experiment, h evidence.Header) export.Start {
 	s := export.Start{Name: h.Name, Started: h.Started, Routes: h.Routes, Skips: h.Skips, Batch: h.Batch.Duration()}
 	for i := range h.Links {
 		s.Links = append(s.Links, h.Links[i].Name)

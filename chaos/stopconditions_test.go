@@ -30,7 +30,7 @@ func TestStopWatch(t *testing.T) {
 		{"of a region", experiment.Stop{Route: "@eu", SuccessBelow: 0.5, For: time.Second}, []second{{0, 100}}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newStopWatch([]experiment.Stop{c.stop}, []experiment.Route{{Name: "pay", Weight: 1}, {Name: "browse", Weight: 0.01}})
+			w := newStopConditions([]experiment.Stop{c.stop}, []experiment.Route{{Name: "pay", Weight: 1}, {Name: "browse", Weight: 0.01}})
 			fired := 0
 			for i, s := range c.seconds {
 				var outcomes [load.Outcomes]uint64
@@ -60,7 +60,7 @@ func TestStopWatchOnRegions(t *testing.T) {
 		{"pay", 1, false, ""}, {"", 1, false, ""}, {"pay@us", 0.4, false, ""},
 		{"@eu", 0.6, true, "10 of 60 requests"}, {"pay@eu", 0.6, true, "10 of 60 requests"},
 	} {
-		w := newStopWatch([]experiment.Stop{{Route: c.route, SuccessBelow: 0.5, For: time.Second}}, routes)
+		w := newStopConditions([]experiment.Stop{{Route: c.route, SuccessBelow: 0.5, For: time.Second}}, routes)
 		var eu, us [load.Outcomes]uint64
 		eu[load.OK], eu[load.ServerError], us[load.OK] = 10, 50, 40
 		why := w.tick(evidence.Tick{Offered: 100, Routes: map[string][load.Outcomes]uint64{"pay@eu": eu, "pay@us": us}})
@@ -100,7 +100,7 @@ func TestStopWatchOnLinksAndHarness(t *testing.T) {
 		{experiment.Stop{CPUAbove: 1.5}, evidence.Tick{CPU: 1.75}, "limit: the harness used more than 1.5 cores for 1 s (in the last second 1.75)"},
 	} {
 		c.stop.For = time.Second
-		if got := newStopWatch([]experiment.Stop{c.stop}, nil).tick(c.tick); got != c.want {
+		if got := newStopConditions([]experiment.Stop{c.stop}, nil).tick(c.tick); got != c.want {
 			t.Errorf("%s: %q, want %q", c.stop, got, c.want)
 		}
 	}

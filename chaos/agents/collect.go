@@ -22,15 +22,15 @@ import (
 // agent may hand over what it saw.
 const mostAfter = 60 * time.Second
 
-// Carry implements chaos.Carrier: it passes on what agents hand over, until each has
+// Run implements chaos.RemoteLoad: it passes on what agents hand over, until each has
 // ended or is lost.
-func (c *Coordinator) Carry(ctx context.Context, seen chaos.Seen) error {
+func (c *Coordinator) Run(ctx context.Context, seen chaos.RemoteObserver) error {
 	begun := time.Now()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	k := &carrying{Coordinator: c, seen: seen, begun: begun}
-	_, k.rows = rowsOf(c.carried.Plan.Routes)
-	for _, r := range c.carried.Plan.Routes {
+	k := &collecting{Coordinator: c, seen: seen, begun: begun}
+	_, k.rows = rowsOf(c.spec.Plan.Routes)
+	for _, r := range c.spec.Plan.Routes {
 		k.steps = append(k.steps, len(r.Then))
 		k.patience = max(k.patience, r.Timeout)
 	}
@@ -54,10 +54,10 @@ func (c *Coordinator) Carry(ctx context.Context, seen chaos.Seen) error {
 	}
 }
 
-// carrying is the state of Carry.
-type carrying struct {
+// collecting is the state of Run.
+type collecting struct {
 	*Coordinator
-	seen     chaos.Seen
+	seen     chaos.RemoteObserver
 	begun    time.Time
 	halted   time.Time // zero if it was not
 	steps    []int     // by route
@@ -69,8 +69,8 @@ type carrying struct {
 	spent    time.Duration // on recording while the load went on
 }
 
-// ended is what Carry returns.
-func (k *carrying) ended(ctx context.Context) error {
+// ended is what Run returns.
+func (k *collecting) ended(ctx context.Context) error {
 	if !k.halted.IsZero() {
 		return context.Cause(ctx)
 	}
@@ -84,7 +84,7 @@ func (k *carrying) ended(ctx context.Context) error {
 const messageHead = 8
 
 // take takes in a message of frames.
-func (k *carrying) take(m jetstream.Msg) {
+func (k *collecting) take(m jetstream.Msg) {
 	name, data := lastPart(m.Subject()), m.Data()
 	i := slices.IndexFunc(k.all(), func(a *joined) bool { return a.Name == name })
 	if i < 0 || len(data) <= messageHead {
@@ -120,7 +120,7 @@ func (k *carrying) take(m jetstream.Msg) {
 }
 
 // frame takes one in.
-func (k *carrying) frame(a *joined, kind byte, body []byte, place block) error {
+func (k *collecting) frame(a *joined, kind byte, body []byte, place block) error {
 	switch kind {
 	case frameSamples:
 		n, _, _, err := blockHead(body)
@@ -159,7 +159,7 @@ func (k *carrying) frame(a *joined, kind byte, body []byte, place block) error {
 }
 
 // done compares what an agent says it has handed over with what came.
-func (k *carrying) done(a *joined, d done) error {
+func (k *collecting) done(a *joined, d done) error {
 	switch {
 	case d.Samples != a.samples:
 		return fmt.Errorf("it says %d samples, and %d came", d.Samples, a.samples)
@@ -185,7 +185,7 @@ func (k *carrying) done(a *joined, d done) error {
 
 // compare fetches the whole of what an agent has handed over, whose SHA-256 the object
 // store checks, and compares it with what came piece by piece.
-func (k *carrying) compare(a *joined) error {
+func (k *collecting) compare(a *joined) error {
 	ctx, cancel := context.WithTimeout(context.Background(), mostAfter)
 	defer cancel()
 	store, err := k.js.ObjectStore(ctx, bucketOf(k.Join.Token, a.Name))
@@ -217,7 +217,7 @@ func (k *carrying) compare(a *joined) error {
 }
 
 // lose takes an agent for lost.
-func (k *carrying) lose(a *joined, why string) {
+func (k *collecting) lose(a *joined, why string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if a.why == "" && !a.ended {
@@ -227,10 +227,10 @@ func (k *carrying) lose(a *joined, why string) {
 
 // look finds who is lost, tells what is due of their shares, and reports whether all is
 // seen.
-func (k *carrying) look() (over bool) {
+func (k *collecting) look() (over bool) {
 	now := time.Since(k.begun)
-	length := k.carried.Plan.Schedule.Duration()
-	late := now > length+max(k.carried.Plan.Grace, k.patience)+mostAfter || !k.halted.IsZero() && time.Since(k.halted) > k.patience+k.lease.stop()
+	length := k.spec.Plan.Schedule.Duration()
+	late := now > length+max(k.spec.Plan.Grace, k.patience)+mostAfter || !k.halted.IsZero() && time.Since(k.halted) > k.patience+k.lease.stop()
 	over = true
 	alive := false
 	for _, a := range k.all() {
@@ -253,7 +253,7 @@ func (k *carrying) look() (over bool) {
 }
 
 // tell says that an agent is lost, and finds what it owes.
-func (k *carrying) tell(a *joined, why string) {
+func (k *collecting) tell(a *joined, why string) {
 	a.told, a.waiting = true, nil
 	if err := k.record(a, len(a.blocks)); err != nil {
 		why += "; and not all that it had handed over can be read: " + err.Error()
@@ -261,7 +261,7 @@ func (k *carrying) tell(a *joined, why string) {
 	k.seen.Lost(a.Name, why)
 	k.Say(fmt.Sprintf("agent %s is lost: %s", a.Name, why))
 	part := a.part
-	part.Schedule = k.carried.Plan.Schedule
+	part.Schedule = k.spec.Plan.Schedule
 	for s := range load.Due(part) {
 		if !k.arrived.has(s.ID) {
 			a.owed = append(a.owed, owing{s.ID, s.Route, s.Intended})
@@ -273,7 +273,7 @@ func (k *carrying) tell(a *joined, why string) {
 
 // owe tells what was due until now of an agent that is lost. What became of what it had
 // sent is not known: as of what it had not, nobody waits for it.
-func (k *carrying) owe(a *joined, now time.Duration) {
+func (k *collecting) owe(a *joined, now time.Duration) {
 	n := 0
 	for ; n < len(a.owed) && a.owed[n].intended <= now; n++ {
 		o := a.owed[n]

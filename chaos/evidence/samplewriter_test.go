@@ -19,11 +19,11 @@ import (
 func TestLinesAreThoseOfTheirSamples(t *testing.T) {
 	routes := []string{"pay", "a route with a longer name"}
 	file := filepath.Join(t.TempDir(), "front.csv")
-	w, err := CreateFront(file, routes, 1, 0)
+	w, err := CreateSamples(file, routes, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []byte(frontHeader)
+	want := []byte(sampleHeader)
 	record := func(s load.Sample) {
 		w.Record(0, s)
 		want = fmt.Appendf(want, "%d,%s,%d,%d,%d,%d,%s\n", s.ID, routes[s.Route], s.Intended, s.Sent, s.Done, s.Status, s.Outcome)
@@ -121,7 +121,7 @@ func TestRingCountsOverflow(t *testing.T) {
 }
 
 func TestRecordingAllocatesNothing(t *testing.T) {
-	w, err := CreateFront(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 1, 0)
+	w, err := CreateSamples(filepath.Join(t.TempDir(), "front.csv"), []string{"pay"}, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkFrontRecord(b *testing.B) {
-	p := newPen([]string{"pay"}, frontRoom)
+	p := newPen([]string{"pay"}, sampleRoom)
 	s := load.Sample{ID: 12_345_678, Intended: 12_345_678_901, Sent: 12_345_679_001, Done: 12_346_678_901, Status: 200}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -86,7 +86,7 @@ func injections(x *experiment.Experiment, faults timeline.Timeline, from, to tim
 }
 
 // How much larger a file of a chapter may get than its requests make it: a line has
-// some 75 bytes at the front and 110 on a link, and a request may be called several times.
+// some 75 bytes as a sample and 110 as an exchange, and a request may be called several times.
 const (
 	bytesPerRequest = 512
 	leastOfFile     = 4 << 20

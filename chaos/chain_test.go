@@ -1,4 +1,4 @@
-package result
+package chaos
 
 import (
 	"errors"
@@ -62,12 +62,12 @@ func TestChain(t *testing.T) {
 			write(t, dir+"/evidence/front.csv", "id\n1\n")
 			write(t, dir+"/evidence/link-a.csv", "seq\n1\n")
 			write(t, dir+"/targets/a.log", "")
-			chain, err := Seal(dir)
+			chain, err := seal(dir)
 			if err != nil || len(chain) != 5 {
 				t.Fatalf("%v, %v", chain, err)
 			}
 			c.change(t, dir)
-			err = Verify(dir, chain)
+			err = verifyChain(dir, chain)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
@@ -76,7 +76,7 @@ func TestChain(t *testing.T) {
 			}
 		})
 	}
-	if err := Verify(t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "no chain") {
+	if err := verifyChain(t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "no chain") {
 		t.Errorf("without one: %v", err)
 	}
 }

@@ -1,31 +1,31 @@
-package toxic
+package experiment
 
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/input"
 )
 
-// Load reads the recording that the latency is drawn from, if it has one. A
-// relative path starts at folder; it is absolute afterwards. Errors name the
-// key that they are about first.
-func (l *Latency) Load(folder string) error {
+// loadRecording reads the recording that a latency is drawn from, if it has one. A
+// relative path starts at folder; it is absolute afterwards. Errors name the key that
+// they are about first.
+func loadRecording(l *toxic.Latency, folder string) error {
 	if l.Recorded == "" {
 		return nil
 	}
-	if err := l.Resolve(folder); err != nil {
-		return err
+	if err := absolute(folder, &l.Recorded); err != nil {
+		return fmt.Errorf("recorded: %w", err)
 	}
 	log, err := input.Parse(l.Recorded, input.Histograms, hist.ReadLog)
 	if err != nil {
 		return fmt.Errorf("recorded: %w", err)
 	}
-	h, err := l.choose(log.Histograms)
+	h, err := recordingOf(l, log.Histograms)
 	if err != nil {
 		return err
 	}
@@ -35,21 +35,8 @@ func (l *Latency) Load(folder string) error {
 	return nil
 }
 
-// Resolve makes the path of the recording absolute.
-func (l *Latency) Resolve(folder string) error {
-	if l.Recorded == "" || filepath.IsAbs(l.Recorded) {
-		return nil
-	}
-	path, err := filepath.Abs(filepath.Join(folder, l.Recorded))
-	if err != nil {
-		return fmt.Errorf("recorded: %w", err)
-	}
-	l.Recorded = path
-	return nil
-}
-
-// choose takes the histogram with the tag, or the only one there is.
-func (l *Latency) choose(by map[string]*hist.Histogram) (*hist.Histogram, error) {
+// recordingOf is the histogram with the tag, or the only one there is.
+func recordingOf(l *toxic.Latency, by map[string]*hist.Histogram) (*hist.Histogram, error) {
 	if h := by[l.Tag]; h != nil {
 		return h, nil
 	}

@@ -43,7 +43,7 @@ func TestResumeTrustsNoDirectory(t *testing.T) {
 		if err := c.plant(dir); err != nil {
 			t.Fatal(err)
 		}
-		err := trusted(dir)
+		err := refuseForeign(dir)
 		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}

@@ -14,21 +14,21 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// A Carrier has others send the load of one run: processes on other machines. Targets,
+// A RemoteLoad is the load of one run, sent by processes on other machines. Targets,
 // links, faults and the evidence stay here.
-type Carrier interface {
+type RemoteLoad interface {
 	// Shards is how many streams of samples it has.
 	Shards() int
-	// Ready hands the load out, and returns when all that carry it are ready: the first
+	// Ready hands the load out, and returns when all that send it are ready: the first
 	// arrival is due at begin. Notes are what to tell of them.
-	Ready(ctx context.Context, c Carried) (begin time.Time, notes []string, err error)
-	// Carry is load.Run: it returns when the outcome of every arrival has been seen, and
+	Ready(ctx context.Context, c LoadSpec) (begin time.Time, notes []string, err error)
+	// Run is load.Run: it returns when the outcome of every arrival has been seen, and
 	// ends early when ctx does. The error says why nobody can go on.
-	Carry(ctx context.Context, seen Seen) error
+	Run(ctx context.Context, seen RemoteObserver) error
 }
 
-// Carried is a load that others carry.
-type Carried struct {
+// LoadSpec is a load that others send.
+type LoadSpec struct {
 	Experiment []byte        // as resolved
 	Plan       load.Plan     // of all of it
 	Warmup     time.Duration // a part of its schedule
@@ -36,9 +36,9 @@ type Carried struct {
 	Say        func(string)  // of what it waits for, for people
 }
 
-// Seen is told what others see; its functions are called by one goroutine. What was
+// A RemoteObserver is told what others see; its functions are called by one goroutine. What was
 // counted is recorded sample by sample, at once or later: in the end both are the same.
-type Seen struct {
+type RemoteObserver struct {
 	// Count takes what a shard has counted, of the warm-up and of what is measured; nil
 	// is none. Routes are apart there, the steps of each behind it.
 	Count func(shard int, warm, rest *load.Interval)
@@ -50,84 +50,84 @@ type Seen struct {
 	// Second takes what an agent knew of its harness and host at the end of a second of
 	// the run.
 	Second func(agent string, at time.Duration, t evidence.Tick)
-	// Lost says that an agent carries its part no more, and why.
+	// Lost says that an agent sends its part no more, and why.
 	Lost func(agent, why string)
-	// Behind says whether something is counted that is not recorded yet.
-	Behind func(bool)
+	// Unrecorded says whether something is counted that is not recorded yet.
+	Unrecorded func(bool)
 	// Wanted asks for all that was counted to be recorded, and is closed when it is.
 	Wanted <-chan chan struct{}
 }
 
-// inHand is how many samples may be taken before they are written: half of what the
+// flushEvery is how many samples may be taken before they are written: half of what the
 // rings of the evidence have room for.
-const inHand = 20_000
+const flushEvery = 20_000
 
-// A handout is the side of a run whose load others send.
-type handout struct {
-	Carrier
-	wanted chan chan struct{}
-	over   chan struct{} // closed when Carry has returned
-	behind atomic.Bool
+// remote is the side of a run whose load others send.
+type remote struct {
+	RemoteLoad
+	wanted     chan chan struct{}
+	over       chan struct{} // closed when Run has returned
+	unrecorded atomic.Bool
 }
 
-func newHandout(c Carrier) *handout {
+func newRemote(c RemoteLoad) *remote {
 	if c == nil {
 		return nil
 	}
-	return &handout{Carrier: c, wanted: make(chan chan struct{}), over: make(chan struct{})}
+	return &remote{RemoteLoad: c, wanted: make(chan chan struct{}), over: make(chan struct{})}
 }
 
 // fetch returns when all that was counted until now is recorded; of a load that is sent
 // from here it is.
-func (h *handout) fetch() {
-	if h == nil {
+func (r *remote) fetch() {
+	if r == nil {
 		return
 	}
 	told := make(chan struct{})
 	select {
-	case h.wanted <- told:
+	case r.wanted <- told:
 		<-told
-	case <-h.over:
+	case <-r.over:
 	}
 }
 
 // whole reports whether all that was counted is recorded, or about to be.
-func (h *handout) whole() bool { return h == nil || !h.behind.Load() }
+func (r *remote) whole() bool { return r == nil || !r.unrecorded.Load() }
 
 // seen records what others see.
-func (d *drive) seen() Seen {
-	observe, record, taken := d.rec.observer(), d.rec.counted(), 0
+func (r *runner) observer() RemoteObserver {
+	observe, record, taken := r.rec.observer(), r.rec.counted(), 0
 	took := func() {
-		if taken++; taken == inHand {
-			d.rec.watch.Sync()
+		if taken++; taken == flushEvery {
+			r.rec.watch.Sync()
 			taken = 0
 		}
 	}
-	return Seen{
-		Count:  d.rec.count,
+	return RemoteObserver{
+		Count:  r.rec.count,
 		Sample: func(shard int, s load.Sample) { record(shard, s); took() },
 		Unsent: func(shard int, s load.Sample) { observe(shard, s); took() },
 		Second: func(agent string, at time.Duration, t evidence.Tick) {
 			if at > 0 {
-				d.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAgent, Agent: agent, Tick: &t})
+				r.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAgent, Agent: agent, Tick: &t})
 			}
 		},
 		Lost: func(agent, why string) {
-			d.add(evidence.Event{Kind: evidence.KindLost, Agent: agent, Text: why})
-			d.progress.event("agent " + agent + " is lost: " + why)
+			r.add(evidence.Event{Kind: evidence.KindLost, Agent: agent, Text: why})
+			r.progress.event("agent " + agent + " is lost: " + why)
 		},
-		Behind: d.carrier.behind.Store,
-		Wanted: d.carrier.wanted,
+		Unrecorded: r.remote.unrecorded.Store,
+		Wanted:     r.remote.wanted,
 	}
 }
 
 // send has the load sent, here or by others.
-func (d *drive) send(ctx context.Context, begun time.Time) error {
-	if d.carrier == nil {
-		return load.Run(ctx, d.plan, begun, d.rec.observer())
+func (r *runner) send(ctx context.Context, begun time.Time) error {
+	if r.remote == nil {
+		return load.Run(ctx, r.plan, begun, r.rec.observer())
 	}
-	defer close(d.carrier.over)
-	return d.carrier.Carry(ctx, d.seen())
+	defer close(r.remote.over)
+	return r.remote.Run(ctx, r.observer())
 }
 
 // gateOf is when the steady state of an experiment is asked for; 0 is never.
@@ -138,8 +138,8 @@ func gateOf(x *experiment.Experiment, faults timeline.Timeline) time.Duration {
 	return slices.MinFunc(faults, func(a, b timeline.Event) int { return cmp.Compare(a.At, b.At) }).At
 }
 
-// handOut gives the load to who carries it.
-func handOut(ctx context.Context, c Carrier, l Carried) (time.Time, []string, error) {
+// readyRemote gives the load to those that send it.
+func readyRemote(ctx context.Context, c RemoteLoad, l LoadSpec) (time.Time, []string, error) {
 	begin, notes, err := c.Ready(ctx, l)
 	if err == nil && begin.IsZero() {
 		err = errors.New("who carries the load did not say when it begins")
@@ -159,5 +159,5 @@ func (rec *recorder) count(shard int, warm, rest *load.Interval) {
 
 // counted records samples that others have counted. Those of the warm-up have no record.
 func (rec *recorder) counted() load.Observe {
-	return load.Apart(rec.warmup, func(int, load.Sample) {}, func(i int, s load.Sample) { rec.front.Record(i, rec.inRow(s)) })
+	return load.Apart(rec.warmup, func(int, load.Sample) {}, func(i int, s load.Sample) { rec.samples.Record(i, rec.withRow(s)) })
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// tellSteps has the steps of routes recorded apart from them, as if each were a
+// splitSteps has the steps of routes recorded apart from them, as if each were a
 // route: they have their own times, and their own calls behind the system. It
 // must be called before anything is observed.
-func (rec *recorder) tellSteps(routes []load.Route) {
+func (rec *recorder) splitSteps(routes []load.Route) {
 	for _, r := range routes {
 		rec.rows = append(rec.rows, len(rec.steps))
 		rec.steps = append(rec.steps, false)
@@ -21,8 +21,8 @@ func (rec *recorder) tellSteps(routes []load.Route) {
 	}
 }
 
-// tellAccess makes the file of values for a load that has to do with data.
-func (rec *recorder) tellAccess(shards int) (err error) {
+// openValues makes the file of values for a load that has to do with data.
+func (rec *recorder) openValues(shards int) (err error) {
 	if len(rec.header.Access) == 0 {
 		return nil
 	}
@@ -40,8 +40,8 @@ func (rec *recorder) tellAccess(shards int) (err error) {
 // its sample.
 func (rec *recorder) keepValue(shard int, _, key, value uint64) { rec.values.Keep(shard, key, value) }
 
-// inRow gives a step the place of its own.
-func (rec *recorder) inRow(s load.Sample) load.Sample {
+// withRow gives a step the place of its own.
+func (rec *recorder) withRow(s load.Sample) load.Sample {
 	if rec.rows != nil {
 		s.Route = rec.rows[s.Route] + s.Step
 	}

@@ -9,17 +9,17 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// stopWatch ends a run whose callers suffer more than was agreed. Its zero
+// stopConditions end a run whose callers suffer more than was agreed. Its zero
 // value watches nothing.
-type stopWatch struct {
+type stopConditions struct {
 	stops  []experiment.Stop
 	shares []float64 // of the arrivals, that each stop is about
 	bad    []int     // seconds in a row that each stop has been true
 }
 
-// newStopWatch watches routes as they are sent.
-func newStopWatch(stops []experiment.Stop, routes []experiment.Route) *stopWatch {
-	w := &stopWatch{stops: stops, bad: make([]int, len(stops)), shares: make([]float64, len(stops))}
+// newStopConditions watches routes as they are sent.
+func newStopConditions(stops []experiment.Stop, routes []experiment.Route) *stopConditions {
+	w := &stopConditions{stops: stops, bad: make([]int, len(stops)), shares: make([]float64, len(stops))}
 	var sum float64
 	for _, r := range routes {
 		sum += r.Weight
@@ -44,19 +44,19 @@ func about(stop experiment.Stop, route string) bool {
 const hung = 5
 
 // tick returns why the run must stop, or "".
-func (w *stopWatch) tick(t evidence.Tick) string {
-	for i, stop := range w.stops {
-		bad, figure, says := w.look(i, t)
+func (c *stopConditions) tick(t evidence.Tick) string {
+	for i, stop := range c.stops {
+		bad, figure, says := c.look(i, t)
 		switch {
 		case !says:
 			continue
 		case bad:
-			w.bad[i]++
+			c.bad[i]++
 		default:
-			w.bad[i] = 0
+			c.bad[i] = 0
 		}
-		if need := int((stop.For + time.Second - 1) / time.Second); w.bad[i] >= max(need, 1) {
-			return fmt.Sprintf("limit: %s for %d s (in the last second %s)", past(stop), w.bad[i], figure)
+		if need := int((stop.For + time.Second - 1) / time.Second); c.bad[i] >= max(need, 1) {
+			return fmt.Sprintf("limit: %s for %d s (in the last second %s)", stop.Past(), c.bad[i], figure)
 		}
 	}
 	return ""
@@ -64,12 +64,12 @@ func (w *stopWatch) tick(t evidence.Tick) string {
 
 // look reports whether a second was a bad one, and by which figure; says is false
 // if the second says nothing.
-func (w *stopWatch) look(i int, t evidence.Tick) (bad bool, figure string, says bool) {
-	stop := w.stops[i]
+func (c *stopConditions) look(i int, t evidence.Tick) (bad bool, figure string, says bool) {
+	stop := c.stops[i]
 	link := t.Links[stop.Link]
 	switch stop.Kind() {
 	case "success_below":
-		return w.success(i, t)
+		return c.success(i, t)
 	case "errors_above":
 		share := float64(link.Errors) / float64(max(link.Ended, 1))
 		return share > float64(stop.ErrorsAbove), fmt.Sprintf("%d of %d exchanges that ended", link.Errors, link.Ended), link.Ended > 0
@@ -84,8 +84,8 @@ func (w *stopWatch) look(i int, t evidence.Tick) (bad bool, figure string, says 
 	}
 }
 
-func (w *stopWatch) success(i int, t evidence.Tick) (bad bool, figure string, says bool) {
-	stop := w.stops[i]
+func (c *stopConditions) success(i int, t evidence.Tick) (bad bool, figure string, says bool) {
+	stop := c.stops[i]
 	var ok, ended uint64
 	for route, outcomes := range t.Routes {
 		if !about(stop, route) {
@@ -96,29 +96,7 @@ func (w *stopWatch) success(i int, t evidence.Tick) (bad bool, figure string, sa
 			ended += n
 		}
 	}
-	says = ended > 0 || float64(t.Offered)*w.shares[i] >= hung
+	says = ended > 0 || float64(t.Offered)*c.shares[i] >= hung
 	share := float64(ok) / float64(max(ended, 1))
 	return share < float64(stop.SuccessBelow), fmt.Sprintf("%d of %d requests that ended", ok, ended), says
-}
-
-// past is a condition that held.
-func past(stop experiment.Stop) string {
-	switch stop.Kind() {
-	case "success_below":
-		who := fmt.Sprintf("route %q", stop.Route)
-		if stop.Route == "" {
-			who = "all routes"
-		}
-		return fmt.Sprintf("success of %s was below %s", who, stop.SuccessBelow)
-	case "errors_above":
-		return fmt.Sprintf("errors of link %q were above %s", stop.Link, stop.ErrorsAbove)
-	case "p99_above":
-		return fmt.Sprintf("p99 of link %q was above %s", stop.Link, stop.P99Above)
-	case "in_flight_above":
-		return fmt.Sprintf("more than %d exchanges of link %q were in flight", stop.InFlightAbove, stop.Link)
-	case "send_lag_above":
-		return fmt.Sprintf("p99 of the send lag was above %s", stop.SendLagAbove)
-	default:
-		return fmt.Sprintf("the harness used more than %v cores", stop.CPUAbove)
-	}
 }

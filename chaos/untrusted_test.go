@@ -24,10 +24,10 @@ func TestHandedOnDirectories(t *testing.T) {
 		return func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size)) }
 	}
 	dir := runDir(t, 300, 100, allClaims, true)
-	for _, file := range []string{ExperimentFile, evidence.TimelineFile, evidence.FrontFile, evidence.BehindFile("bank"), frontLog, result.File} {
+	for _, file := range []string{ExperimentFile, evidence.TimelineFile, evidence.SamplesFile, evidence.ExchangesFile("bank"), routeLog, result.File} {
 		path := filepath.Join(dir, file)
 		whole, err := os.ReadFile(path)
-		if err != nil && file != frontLog && file != result.File {
+		if err != nil && file != routeLog && file != result.File {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {

@@ -1,4 +1,4 @@
-package result
+package chaos
 
 import (
 	"crypto/sha256"
@@ -12,17 +12,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/load/input"
 )
-
-// Sealed is a file of a run directory in the chain of hashes over all that a ruling
-// rests on. Link is the SHA-256, in hexadecimal, of the link before it, the file's
-// name, a zero byte and the SHA-256 of its content: so none of them can be changed,
-// left out or exchanged for another without the links after it.
-type Sealed struct {
-	File string `json:"file"` // its name in the run directory
-	Link string `json:"link"` // SHA-256, in hexadecimal
-}
 
 // rests reports whether rulings, or the figures beside them, rest on a file of a run
 // directory, which is named with slashes.
@@ -32,8 +24,8 @@ func rests(file string) bool {
 		!strings.Contains(file, "/") && strings.HasSuffix(file, ".hlog")
 }
 
-// Seal makes the chain of a run directory that is not written to any more.
-func Seal(dir string) ([]Sealed, error) {
+// seal makes the chain of a run directory that is not written to any more.
+func seal(dir string) ([]result.Sealed, error) {
 	root, err := input.OpenDir(dir)
 	if err != nil {
 		return nil, err
@@ -46,13 +38,13 @@ func Seal(dir string) ([]Sealed, error) {
 	if len(others) > 0 {
 		return nil, notMade(others[0])
 	}
-	var chain []Sealed
+	var chain []result.Sealed
 	before := ""
 	for _, file := range files {
 		if before, err = linkOf(root, before, file); err != nil {
 			return nil, err
 		}
-		chain = append(chain, Sealed{file, before})
+		chain = append(chain, result.Sealed{File: file, Link: before})
 	}
 	return chain, nil
 }
@@ -91,12 +83,12 @@ func linkOf(root *os.Root, before, file string) (string, error) {
 	return hex.EncodeToString(link[:]), nil
 }
 
-// Verify compares a run directory with the chain that was made when it was written.
+// verifyChain compares a run directory with the chain that was made when it was written.
 // The error names each file that is another one, is gone, or has come since.
-func Verify(dir string, chain []Sealed) error {
+func verifyChain(dir string, chain []result.Sealed) error {
 	if len(chain) == 0 {
 		return fmt.Errorf("%s has no chain of hashes to verify: its run was killed, or was made by an earlier version",
-			filepath.Join(dir, File))
+			filepath.Join(dir, result.File))
 	}
 	root, err := input.OpenDir(dir)
 	if err != nil {
@@ -125,7 +117,7 @@ func Verify(dir string, chain []Sealed) error {
 		before = s.Link
 	}
 	for _, file := range files {
-		if !slices.ContainsFunc(chain, func(was Sealed) bool { return was.File == file }) {
+		if !slices.ContainsFunc(chain, func(was result.Sealed) bool { return was.File == file }) {
 			errs = append(errs, fmt.Errorf("%s has come since", file))
 		}
 	}
