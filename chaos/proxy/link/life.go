@@ -2,7 +2,6 @@ package link
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,12 +62,4 @@ func (l *Life) cycle(c *toxic.Cycle, start time.Time, turn func(on bool)) (still
 		stop()
 		<-done
 	}
-}
-
-// CheckIndex says what is wrong with the index of a toxic.
-func CheckIndex(index int) error {
-	if index < 0 || index > MaxIndex {
-		return fmt.Errorf("toxic index %d is not 0 to %d", index, MaxIndex)
-	}
-	return nil
 }
