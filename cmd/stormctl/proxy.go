@@ -1,9 +1,10 @@
+//go:build unix
+
 package main
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,9 +22,6 @@ import (
 	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/reports"
 )
-
-// tokenVariable holds the token of the API if no file does.
-const tokenVariable = "STORMCTL_TOKEN"
 
 // proxyOptions are the flags of proxy.
 type proxyOptions struct {
@@ -140,34 +138,4 @@ func apiAddress(ctx context.Context, addr string, token bool) (string, error) {
 		return "", fmt.Errorf("--api %q: %w", addr, err)
 	}
 	return at, nil
-}
-
-// listenAddress is an address to bind, which must be on loopback unless there is a
-// token; by says how one is given.
-func listenAddress(ctx context.Context, addr string, token bool, by string) (string, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", errors.New("write it as host:port, like 127.0.0.1:8474")
-	}
-	exposed := fmt.Errorf("it is not on loopback: give a token by %s, or listen on 127.0.0.1", by)
-	switch {
-	case host == "" && token:
-		return addr, nil
-	case host == "":
-		return "", exposed
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return "", err
-	}
-	best := ips[0]
-	for _, ip := range ips {
-		if !ip.Unmap().IsLoopback() && !token {
-			return "", exposed
-		}
-		if ip.Unmap().Is4() && !best.Unmap().Is4() {
-			best = ip
-		}
-	}
-	return net.JoinHostPort(best.Unmap().String(), port), nil
 }
