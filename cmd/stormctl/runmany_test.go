@@ -44,7 +44,8 @@ chaos:
 		if i%2 == 1 {
 			at, length, on, share = 2000, 4000, "at_once", 0.1
 		}
-		fmt.Fprintf(&text, "  - {at: %dms, for: %dms, on: %s, name: f%d, errors: {status: %d, share: %v%%}}\n", at, length, on, i, status(i), share)
+		fmt.Fprintf(&text, "  - {at: %dms, for: %dms, on: %s, name: f%d, errors: {status: %d, share: %v%%}}\n",
+			at, length, on, i, status(i), share)
 	}
 	dir := t.TempDir()
 	file, out := filepath.Join(dir, "many.yaml"), filepath.Join(dir, "out")
