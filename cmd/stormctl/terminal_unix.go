@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readerGone is what a write fails with once nobody reads.
-const readerGone = unix.EPIPE
+// brokenPipe is what a write fails with once nobody reads.
+const brokenPipe = unix.EPIPE
 
 // columnsOf is how many characters a terminal is wide; false if it is none.
 func columnsOf(f *os.File) (width int, ok bool) {

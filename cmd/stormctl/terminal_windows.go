@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// readerGone is what a write fails with once nobody reads.
-const readerGone = windows.ERROR_NO_DATA
+// brokenPipe is what a write fails with once nobody reads.
+const brokenPipe = windows.ERROR_NO_DATA
 
 // columnsOf is how many characters a terminal is wide; false if it is none.
 func columnsOf(f *os.File) (width int, ok bool) {
