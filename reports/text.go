@@ -311,7 +311,7 @@ func foremost(all []result.Fault) (shown []result.Fault, more string) {
 		shown = append(shown, all[i])
 	}
 	if left := len(all) - len(shown); left > 0 {
-		more = fmt.Sprintf("and %s more in %s", Count(uint64(left)), File("json"))
+		more = fmt.Sprintf("and %s more in %s", Count(uint64(left)), result.File)
 		if noted > len(shown) {
 			more += fmt.Sprintf(", %s of them with a remark", Count(uint64(noted-len(shown))))
 		}
