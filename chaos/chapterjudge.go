@@ -46,6 +46,13 @@ type chapterJudge struct {
 // is not compressed yet.
 const mostWaiting = 4
 
+// soakOptions are what a soak gets from its run.
+type soakOptions struct {
+	down func(target string) bool // reports whether a target that has ended does not run again
+	tell func(text string, sofar []judge.Verdict)
+	self []string // the command that judges a run directory; nil is this process itself
+}
+
 func newChapterJudge(x *experiment.Experiment, run *os.Root, o soakOptions) (*chapterJudge, error) {
 	dir, s := run.Name(), x.Soak.Settled()
 	j := &chapterJudge{dir: dir, self: o.self, tell: o.tell, sum: newSum(x, nil), done: make(chan struct{}),

@@ -19,6 +19,12 @@ import (
 	"github.com/stormctl/stormctl/load/input"
 )
 
+const (
+	// Tags of front.hlog beside the routes' names, which have no slash.
+	lagTag        = "/send_lag"
+	serviceSuffix = "/service"
+)
+
 // histLogs is what the histogram logs of a run directory have.
 type histLogs struct {
 	times *hist.Set                  // of the whole run, routes in their order; what it had not come to is nil
@@ -105,6 +111,17 @@ func (l *histLogs) summed(link string, all iter.Seq2[*hist.Interval, error]) ite
 			}
 		}
 	}
+}
+
+// soakLog is what the names of the segments of a histogram log end in.
+func soakLog(name string) string { return "-" + name }
+
+func soakLogs(h evidence.Header) []string {
+	all := []string{soakLog(routeLog)}
+	for i := range h.Links {
+		all = append(all, soakLog(linkLog(h.Links[i].Name)))
+	}
+	return all
 }
 
 // openLog opens a histogram log, or the segments that a soak has in its place. One that

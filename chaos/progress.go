@@ -177,3 +177,8 @@ func (t *tracker) tick(at time.Duration, tick evidence.Tick) {
 		p.P50, p.P99, p.LagP99 = tick.P50.Duration(), tick.P99.Duration(), tick.LagP99.Duration()
 	})
 }
+
+// Stopped is the cause of a run that ended before its time.
+type Stopped struct{ Why string }
+
+func (s Stopped) Error() string { return s.Why }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package chaos
 
 import (
@@ -21,12 +23,6 @@ import (
 	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/load/watch"
-)
-
-const (
-	// Tags of front.hlog beside the routes' names, which have no slash.
-	lagTag        = "/send_lag"
-	serviceSuffix = "/service"
 )
 
 // A recorder turns what happens into evidence while it happens. The event

@@ -1,3 +1,5 @@
+//go:build unix
+
 package chaos
 
 import (
@@ -54,11 +56,6 @@ type Options struct {
 	// Live is told what other systems are to know; nil is none.
 	Live *export.Live
 }
-
-// Stopped is the cause of a run that ended before its time.
-type Stopped struct{ Why string }
-
-func (s Stopped) Error() string { return s.Why }
 
 // Unwritten says that a run could not record what it saw, and was ended.
 type Unwritten struct{ Err error }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package chaos
 
 import (
@@ -9,7 +11,6 @@ import (
 	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
-	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load/arrivals"
@@ -64,13 +65,6 @@ func newSoak(x *experiment.Experiment, plan chapters.Plan, faults timeline.Timel
 	s := &soak{plan: plan, judges: judges}
 	s.most = s.bound(x, &rec.header, faults, most)
 	return s, nil
-}
-
-// soakOptions are what a soak gets from its run.
-type soakOptions struct {
-	down func(target string) bool // reports whether a target that has ended does not run again
-	tell func(text string, sofar []judge.Verdict)
-	self []string // the command that judges a run directory; nil is this process itself
 }
 
 // injections are the faults that come in a stretch, with their times in it.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package chaos
 
 import (
@@ -49,17 +51,6 @@ func (rec *recorder) noteSleep(s watch.Second) {
 	at := evidence.Seconds(s.At)
 	rec.add(evidence.Event{At: at, Kind: evidence.KindGap, Gap: &evidence.Gap{From: evidence.Seconds(s.From), To: at,
 		Why: fmt.Sprintf("the machine was suspended for %s, in which this clock stood still", slept.Round(time.Second))}})
-}
-
-// soakLog is what the names of the segments of a histogram log end in.
-func soakLog(name string) string { return "-" + name }
-
-func soakLogs(h evidence.Header) []string {
-	all := []string{soakLog(routeLog)}
-	for i := range h.Links {
-		all = append(all, soakLog(linkLog(h.Links[i].Name)))
-	}
-	return all
 }
 
 // seen is a histogram to write if there is anything in it: logs grow with what

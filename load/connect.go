@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"slices"
 	"syscall"
 	"time"
 
@@ -109,14 +110,14 @@ func (l *loop) dialFailed(c *conn, err error) {
 	outcome := Refused
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
-		switch errno {
-		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.EADDRNOTAVAIL, syscall.EAGAIN:
+		switch {
+		case slices.Contains(starving[:], errno):
 			outcome = Unsent
 			count(&l.stats.starved)
 			for _, e := range c.inFlight {
 				e.starved = true
 			}
-		case syscall.ETIMEDOUT:
+		case errno == timedOut:
 			outcome = TimedOut
 		}
 	} else if c.pool.tls != nil && !errors.Is(err, context.Canceled) {

@@ -36,7 +36,7 @@ func Shards(p Plan) int {
 
 // beside reports whether all routes lead to this machine. A closed model keeps its
 // loops busy all the time, and who answers needs cores as well: as many, since a
-// request costs a server about what it costs us.
+// request costs a server about what it costs us (docs/load.md, How many event loops).
 func beside(routes []Route) bool {
 	for _, r := range routes {
 		e, err := parseEndpoint(r.Addr)

@@ -233,11 +233,15 @@ func (m *markdown) figures(r *result.Result) {
 		m.table([]string{"link", "from > to", "exchanges", "max in flight", "p50", "p99", "statuses", "endings"}, rows)
 		m.matrix(r)
 		rows = nil
-		for _, f := range r.Faults {
+		shown, more := foremost(r.Faults)
+		for _, f := range shown {
 			rows = append(rows, []string{markdownText(f.Name), markdownText(f.On), moment(f.Injected), moment(f.Healed), Count(f.Hit),
 				markdownText(faultNote(f))})
 		}
 		m.table([]string{"fault", "on", "injected at", "healed at", "hit", ""}, rows)
+		if more != "" {
+			m.add("\n" + more + "\n")
+		}
 		h := r.Harness
 		m.table([]string{"harness", ""}, [][]string{
 			{"arrivals", fmt.Sprintf("%s due, %s sent, %s unsent", Count(h.Offered), Count(h.Sent), Count(h.Unsent))},

@@ -283,12 +283,49 @@ func (s *summary) faults() {
 		return
 	}
 	var rows [][]string
-	for _, f := range s.result.Faults {
+	shown, more := foremost(s.result.Faults)
+	for _, f := range shown {
 		rows = append(rows, []string{Clean(f.Name), Clean(f.On), moment(f.Injected), moment(f.Healed), Count(f.Hit), faultNote(f)})
 	}
 	s.heading("Faults: what was injected")
 	table(&s.out, s.tables, []column{{title: "fault"}, {title: "on", rank: 1}, {title: "injected at", right: true},
 		{title: "healed at", right: true}, {title: "hit", right: true}, {}}, rows)
+	if more != "" {
+		s.prose("  ", 2, more)
+	}
+}
+
+// faultsShown is how many faults people are shown at most.
+const faultsShown = 50
+
+// foremost are the faults that people are shown, in their order: of many, those first
+// that did not happen as planned. more says what is left out; "" if nothing is.
+func foremost(all []result.Fault) (shown []result.Fault, more string) {
+	room := min(faultsShown, len(all))
+	noted := 0
+	for i := range all {
+		if faultNote(all[i]) != "" {
+			noted++
+		}
+	}
+	plain := max(0, room-noted)
+	for i := range all {
+		note := faultNote(all[i]) != ""
+		if room == 0 || !note && plain == 0 {
+			continue
+		}
+		if room--; !note {
+			plain--
+		}
+		shown = append(shown, all[i])
+	}
+	if left := len(all) - len(shown); left > 0 {
+		more = fmt.Sprintf("and %s more in %s", Count(uint64(left)), result.File)
+		if noted > len(shown) {
+			more += fmt.Sprintf(", %s of them with a remark", Count(uint64(noted-len(shown))))
+		}
+	}
+	return shown, more
 }
 
 // faultNote says what is wrong with a fault: one that did not happen as

@@ -2,7 +2,10 @@ package reports
 
 import (
 	"bytes"
+	"fmt"
+	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -10,6 +13,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 func text(t *testing.T, name string, o TextOptions) string {
@@ -234,6 +238,49 @@ func TestShellWord(t *testing.T) {
 	} {
 		if got := shellWord(in); got != want {
 			t.Errorf("shellWord(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+// Of very many faults those are shown first that did not go as planned, and what is
+// left out is counted.
+func TestManyFaults(t *testing.T) {
+	faults := func(n int, odd ...int) (all []result.Fault) {
+		for i := range n {
+			f := result.Fault{Name: fmt.Sprint("f", i), Injected: 1, Healed: 2, Hit: 1}
+			if slices.Contains(odd, i) {
+				f.Hit = 0
+			}
+			all = append(all, f)
+		}
+		return all
+	}
+	for _, tt := range []struct {
+		all         []result.Fault
+		n           int
+		first, last string
+		more        string
+	}{
+		{nil, 0, "", "", ""},
+		{faults(50), 50, "f0", "f49", ""},
+		{faults(1000), 50, "f0", "f49", "and 950 more in result.json"},
+		{faults(1000, 7, 900, 999), 50, "f0", "f999", "and 950 more in result.json"}, // 0 to 47, and two of the three
+		{slices.Concat(faults(10), faults(60, slices.Collect(upTo(60))...)), 50, "f0", "f49",
+			"and 20 more in result.json, 10 of them with a remark"},
+	} {
+		shown, more := foremost(tt.all)
+		if len(shown) != tt.n || more != tt.more {
+			t.Errorf("%d of %d are shown, %q; want %d, %q", len(shown), len(tt.all), more, tt.n, tt.more)
+		}
+		if len(shown) > 0 && (shown[0].Name != tt.first || shown[len(shown)-1].Name != tt.last) {
+			t.Errorf("%s to %s, want %s to %s", shown[0].Name, shown[len(shown)-1].Name, tt.first, tt.last)
+		}
+	}
+}
+
+func upTo(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := 0; i < n && yield(i); i++ {
 		}
 	}
 }

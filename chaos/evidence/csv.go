@@ -163,7 +163,7 @@ func (w *ExchangeWriter) Write(exchanges []Exchange) {
 		b = append(strconv.AppendInt(b, int64(x.Status), 10), ',')
 		b = append(append(b, x.Ending.String()...), ',')
 		b = append(strconv.AppendInt(b, int64(x.InFlight), 10), ',')
-		b = append(strconv.AppendUint(b, x.Faults, 10), ',')
+		b = append(appendFaults(b, x), ',')
 		b = append(strconv.AppendUint(b, x.Key, 10), ',')
 		b = append(strconv.AppendUint(b, x.Payload, 10), ',')
 		b = append(strconv.AppendInt(b, int64(x.RetryAfter), 10), ',')
@@ -212,6 +212,18 @@ func appendPlain(b []byte, text string) []byte {
 			b = append(b, '%', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
 		default:
 			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// appendFaults writes which faults hit an exchange: Faults as a number, and of each
+// further one its index behind a plus, as in 5+64+700.
+func appendFaults(b []byte, x *Exchange) []byte {
+	b = strconv.AppendUint(b, x.Faults, 10)
+	if x.Further != nil {
+		for fault := range x.Further.All() {
+			b = strconv.AppendInt(append(b, '+'), int64(fault), 10)
 		}
 	}
 	return b
@@ -286,6 +298,30 @@ func (r *fieldReader) uint() uint64 {
 	return v
 }
 
+// faults is the inverse of appendFaults.
+func (r *fieldReader) faults() (bits uint64, further *FaultSet) {
+	text := r.next()
+	first, rest, more := strings.Cut(text, "+")
+	bits, err := strconv.ParseUint(first, 10, 64)
+	for more && err == nil {
+		var one string
+		one, rest, more = strings.Cut(rest, "+")
+		fault, wrong := strconv.Atoi(one)
+		if wrong != nil || fault < FaultBits || fault >= MaxFaults {
+			err = fmt.Errorf("faults %q: %q is no number of a fault from %d to %d", text, one, FaultBits, MaxFaults-1)
+			break
+		}
+		if further == nil {
+			further = new(FaultSet)
+		}
+		further.Add(fault)
+	}
+	if r.err == nil {
+		r.err = err
+	}
+	return bits, further
+}
+
 func (r *fieldReader) int() int { return int(r.time()) }
 
 func (r *fieldReader) time() time.Duration {
@@ -332,7 +368,9 @@ func exchangeOf(f []string, intern func(string) string) (Exchange, error) {
 	if err != nil {
 		return x, err
 	}
-	x.Ending, x.InFlight, x.Faults, x.Key, x.Payload, x.RetryAfter = ending, in.int(), in.uint(), in.uint(), in.uint(), in.time()
+	x.Ending, x.InFlight = ending, in.int()
+	x.Faults, x.Further = in.faults()
+	x.Key, x.Payload, x.RetryAfter = in.uint(), in.uint(), in.time()
 	x.BytesUp, x.BytesDown, x.Own = in.uint(), in.uint(), in.int()
 	x.Code = codeOf(intern(in.next()))
 	return x, in.err

@@ -57,7 +57,7 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 	}
 	exchanges := []Exchange{
 		{Seq: 1, ID: 2, Conn: 3, Begin: 4, End: 5, Method: "POST", Path: "/a%2Cb", Status: 503, Ending: Injected, InFlight: 40,
-			Faults: 1 << 63, Key: 1<<64 - 1, Payload: 9, RetryAfter: 2 * time.Second, BytesUp: 10, BytesDown: 1 << 40, Own: 201},
+			Faults: 1 << 63, Further: &FaultSet{1: 1, 15: 1 << 39}, Key: 1<<64 - 1, Payload: 9, RetryAfter: 2 * time.Second, BytesUp: 10, BytesDown: 1 << 40, Own: 201},
 	}
 	written := append([]Exchange(nil), exchanges...)
 	written[0].Path = "/a,b" // comes back percent-encoded: one field stays one field

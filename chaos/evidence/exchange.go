@@ -55,7 +55,7 @@ type Exchange struct {
 	Status   int    // what the caller got; 0 if no response head reached it
 	Ending   Ending
 	InFlight int    // exchanges in progress on this link at Begin, this one included
-	Faults   uint64 // bit i is set if the fault with Injection.Index i hit it
+	Faults   uint64 // bit i is set if the fault with Injection.Index i hit it; Further has those that have no bit
 	Key      uint64 // hash of Idempotency-Key; 0 if it carried none
 	Payload  uint64 // hash of the request body; 0 if it had none
 
@@ -68,6 +68,8 @@ type Exchange struct {
 	// Code is what a dependency said first on a connection, where the link reads its greeting: Welcome, or a code like
 	// 53300. "" is for one that said nothing that could be read, and where no greeting is read.
 	Code string
+
+	Further *FaultSet // the faults from number FaultBits on that hit it; nil if none did. Exchanges share it, and nobody changes it
 }
 
 // Welcome is the Code of a connection that the dependency has let in.
@@ -91,4 +93,6 @@ func (x *Exchange) OwnStatus() int {
 }
 
 // HitBy reports whether the fault with this index touched the exchange.
-func (x Exchange) HitBy(fault int) bool { return x.Faults&(1<<uint(fault)) != 0 }
+func (x *Exchange) HitBy(fault int) bool {
+	return x.Faults&(1<<uint(fault)) != 0 || x.Further != nil && x.Further.Has(fault)
+}

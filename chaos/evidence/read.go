@@ -20,7 +20,7 @@ import (
 
 // Reading a million records costs what each of them costs, so a line is read
 // where it lies, without a string or a list of its fields. What is not as the
-// writers write it, wrong or only odd, is read again by way of its fields
+// writers write it mostly (wrong, only odd, or hit by a fault that has no bit) is read again by way of its fields
 // (sampleOf, exchangeOf): they alone say what a line means and what is wrong
 // with it, and what is quick may only agree.
 
@@ -123,7 +123,8 @@ func outcomeOf(name []byte) (load.Outcome, bool) {
 // exchangeReader reads lines of a link.
 type exchangeReader struct {
 	methods, paths, codes names
-	fields                []string // scratch
+	further               map[FaultSet]*FaultSet // one of each
+	fields                []string               // scratch
 }
 
 func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error) {
@@ -144,7 +145,22 @@ func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error)
 	if err == nil {
 		*x, err = exchangeOf(r.fields, func(s string) string { return r.paths.keep([]byte(s)) })
 	}
+	if x.Further != nil {
+		x.Further = r.shared(x.Further)
+	}
 	return err
+}
+
+// shared is the set that exchanges share which equals s.
+func (r *exchangeReader) shared(s *FaultSet) *FaultSet {
+	if kept := r.further[*s]; kept != nil {
+		return kept
+	}
+	if r.further == nil || len(r.further) >= manyNames {
+		r.further = map[FaultSet]*FaultSet{}
+	}
+	r.further[*s] = s
+	return s
 }
 
 func endingOf(name []byte) (Ending, bool) {

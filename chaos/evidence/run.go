@@ -118,7 +118,7 @@ type Link struct {
 
 // Injection is one fault of the timeline with the times it really happened.
 type Injection struct {
-	Index    int           `json:"index"`              // position in the experiment's chaos section; bit in Exchange.Faults
+	Index    int           `json:"index"`              // position in the experiment's chaos section, below MaxFaults; see Exchange.HitBy
 	Name     string        `json:"name"`               // for people: "errors 503 on payments"
 	Kind     string        `json:"kind"`               // key of the fault in the experiment: latency, errors, pause, ...
 	On       string        `json:"on"`                 // link or target, or like "region eu"

@@ -15,7 +15,7 @@ type Experiment struct {
 	Targets map[string]*Target `yaml:"targets"` // Services by name: the system under test and what it leans on.
 	Links   map[string]*Link   `yaml:"links"`   // Call paths with a fault-injecting proxy in them, by name.
 	Load    Load               `yaml:"load"`    // What callers do.
-	Chaos   []Event            `yaml:"chaos"`   // What goes wrong, and when; at most 64 events.
+	Chaos   []Event            `yaml:"chaos"`   // What goes wrong, and when; at most 1,000 events.
 	Claims  []Claim            `yaml:"claims"`  // What must hold; each is ruled held, refuted or inconclusive.
 	Limits  Limits             `yaml:"limits"`  // What may be touched, and when to stop.
 	GameDay *GameDay           `yaml:"gameday"` // What people may do by hand where it is run by stormctl gameday; a run leaves it alone.

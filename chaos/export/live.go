@@ -117,7 +117,7 @@ type linkState struct {
 
 type faultState struct {
 	Fault
-	active bool
+	inForce int // how many of it are: more than one can be of the others
 }
 
 type claimState struct {
@@ -155,6 +155,9 @@ func (l *Live) Begin(s Start) {
 	}
 	for _, f := range s.Faults[:min(len(s.Faults), MostFaults)] {
 		state.faults = append(state.faults, faultState{Fault: f})
+	}
+	if len(s.Faults) > MostFaults {
+		state.faults = append(state.faults, faultState{Fault: Fault{others, others}})
 	}
 	for _, name := range s.Claims[:min(len(s.Claims), MostClaims)] {
 		state.claims = append(state.claims, claimState{name, judge.Inconclusive})
@@ -240,6 +243,16 @@ func (l *Live) well(s watch.Second) bool {
 	return len(check.Problems(totals)) == 0
 }
 
+// takes counts an injection, or its heal.
+func (f *faultState) takes(kind string) {
+	switch kind {
+	case evidence.KindInject:
+		f.inForce++
+	case evidence.KindHeal:
+		f.inForce = max(0, f.inForce-1)
+	}
+}
+
 // Event is told of an event of the timeline; what is none of a moment, as a second is,
 // is left out.
 func (l *Live) Event(e evidence.Event) {
@@ -248,8 +261,8 @@ func (l *Live) Event(e evidence.Event) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := e.Fault - 1; i >= 0 && i < len(l.state.faults) && e.Error == "" {
-		l.state.faults[i].active = e.Kind == evidence.KindInject
+	if i := e.Fault - 1; i >= 0 && i < len(l.start.Faults) && e.Error == "" {
+		l.state.faults[min(i, MostFaults)].takes(e.Kind)
 		l.publish()
 	}
 	for _, to := range l.sinks {

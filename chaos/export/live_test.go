@@ -1,6 +1,7 @@
 package export
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -77,11 +78,44 @@ func TestSnapshotsStay(t *testing.T) {
 	l.Rulings([]judge.Verdict{{Ruling: judge.Refuted}, {Ruling: judge.Held}}, false)
 	l.second(100, time.Second)
 	after := l.now.Load()
-	if before.routes[0].times.count != 100 || *before.routes[0].times != pay || before.faults[0].active || before.claims[0].ruling != judge.Inconclusive {
+	if before.routes[0].times.count != 100 || *before.routes[0].times != pay || before.faults[0].inForce > 0 || before.claims[0].ruling != judge.Inconclusive {
 		t.Error("a snapshot has changed since it was taken")
 	}
-	if after.routes[0].times.count != 200 || !after.faults[0].active || after.claims[0].ruling != judge.Refuted || after.number <= before.number {
+	if after.routes[0].times.count != 200 || after.faults[0].inForce != 1 || after.claims[0].ruling != judge.Refuted || after.number <= before.number {
 		t.Errorf("after it: %d times, fault %+v, claim %+v", after.routes[0].times.count, after.faults[0], after.claims[0])
+	}
+}
+
+// Faults beyond those with a series of their own have one together, which says whether
+// any of them is in force.
+func TestFaultsBeyondTheMost(t *testing.T) {
+	var l Live
+	faults := make([]Fault, MostFaults+2)
+	for i := range faults {
+		faults[i] = Fault{fmt.Sprint("f", i), "bank"}
+	}
+	l.Begin(Start{Faults: faults})
+	event := func(kind string, index int) { l.Event(evidence.Event{Kind: kind, Fault: index + 1}) }
+	for _, step := range []struct {
+		kind  string
+		index int
+		want  float64 // of the others
+	}{
+		{evidence.KindInject, MostFaults - 1, 0},
+		{evidence.KindInject, MostFaults, 1},
+		{evidence.KindInject, MostFaults + 1, 1},
+		{evidence.KindHeal, MostFaults, 1},
+		{evidence.KindInject, MostFaults + 2, 1}, // there is none
+		{evidence.KindHeal, MostFaults + 1, 0},
+	} {
+		event(step.kind, step.index)
+		active := l.now.Load().active()
+		if got := active[Fault{others, others}]; got != step.want || len(active) != MostFaults+1 {
+			t.Errorf("%s of %d: %v of %d series, want %v", step.kind, step.index, got, len(active), step.want)
+		}
+		if own := active[faults[MostFaults-1]]; own != 1 {
+			t.Errorf("%s of %d: the last with its own is %v", step.kind, step.index, own)
+		}
 	}
 }
 

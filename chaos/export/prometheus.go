@@ -110,7 +110,7 @@ func (s *snapshot) collect(to chan<- prometheus.Metric) {
 func (s *snapshot) active() map[Fault]float64 {
 	all := map[Fault]float64{}
 	for _, f := range s.faults {
-		all[f.Fault] = max(all[f.Fault], flag(f.active))
+		all[f.Fault] = max(all[f.Fault], flag(f.inForce > 0))
 	}
 	return all
 }

@@ -273,8 +273,8 @@ func arrivedOver(run *evidence.Run, l *evidence.Link, id uint64) int {
 			continue // it did not get there
 		}
 		n++
-		for _, f := range run.Faults {
-			if f.Does().Duplicates && x.HitBy(f.Index) {
+		for f := range run.Hits(x) {
+			if f.Does().Duplicates {
 				n++ // it was delivered twice
 			}
 		}

@@ -142,8 +142,8 @@ func effectOf(run *evidence.Run, x *evidence.Exchange) (n effectCount) {
 	default:
 		n = effectCount{0, 1}
 	}
-	for i := range run.Faults {
-		if f := &run.Faults[i]; f.Does().Duplicates && x.HitBy(f.Index) {
+	for f := range run.Hits(x) {
+		if f.Does().Duplicates {
 			n.high++ // of its second delivery no answer is recorded
 		}
 	}
@@ -152,8 +152,8 @@ func effectOf(run *evidence.Run, x *evidence.Exchange) (n effectCount) {
 
 // answeredLate reports whether a fault answered a call that may have reached the dependency before.
 func answeredLate(run *evidence.Run, x *evidence.Exchange) bool {
-	for i := range run.Faults {
-		if f := &run.Faults[i]; f.Does().Answers && x.HitBy(f.Index) && f.Injected <= x.Begin {
+	for f := range run.Hits(x) {
+		if f.Does().Answers && f.Injected <= x.Begin {
 			return false
 		}
 	}

@@ -158,8 +158,8 @@ func (c Effects) twice(run *evidence.Run, leads []*evidence.Link, id uint64) boo
 			return true
 		}
 		for _, at := range calls {
-			for i := range run.Faults {
-				if f := &run.Faults[i]; f.Does().Duplicates && f.On == l.Name && l.Exchanges[at].HitBy(f.Index) {
+			for f := range run.Hits(&l.Exchanges[at]) {
+				if f.Does().Duplicates && f.On == l.Name {
 					return true
 				}
 			}

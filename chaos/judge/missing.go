@@ -67,12 +67,8 @@ func unmarked(run *evidence.Run, f evidence.Injection) bool {
 	case f.Healed < 0 || run.Partial && f.Healed > horizon(run):
 		return false // what it has hold of is recorded when that ends
 	}
-	for i := range link.Exchanges {
-		if link.Exchanges[i].HitBy(f.Index) {
-			return false
-		}
-	}
-	return true
+	type key struct{ link string } // of what all faults of the link share
+	return evidence.Beside(run, key{link.Name}, recordsOf(link.Exchanges), link.Hits)[f.Index] == 0
 }
 
 // passedBy counts the calls that came while a fault was in force on their link.

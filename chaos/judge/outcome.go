@@ -68,8 +68,8 @@ func (t *traffic) next(i int) *evidence.Exchange {
 func (t *traffic) learnable(x *evidence.Exchange) time.Duration {
 	switch x.Ending {
 	case evidence.Answered, evidence.Injected:
-		for _, f := range t.run.Faults {
-			if f.Does().Paces && x.HitBy(f.Index) {
+		for f := range t.run.Hits(x) {
+			if f.Does().Paces {
 				return x.Begin
 			}
 		}

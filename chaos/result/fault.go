@@ -23,16 +23,15 @@ type Fault struct {
 
 func faults(run *evidence.Run) []Fault {
 	var all []Fault
+	hits := map[*evidence.Link]map[int]uint64{}
+	for _, link := range run.Links {
+		hits[link] = link.Hits()
+	}
 	for _, f := range run.Faults {
 		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Planned: f.At.Duration().Seconds(), For: f.For.Duration().Seconds(), Injected: seconds(f.Injected),
 			Healed: seconds(f.Healed), Times: f.Times, Overflow: f.Overflow, Error: f.Error}
 		if link := run.Links[f.On]; f.Does().Marks && link != nil {
-			for i := range link.Exchanges {
-				if link.Exchanges[i].HitBy(f.Index) {
-					r.Hit++
-				}
-			}
-			r.Hit = max(r.Hit, f.Hit)
+			r.Hit = max(hits[link][f.Index], f.Hit)
 		} else if f.Injected >= 0 {
 			r.Hit = 1
 		}

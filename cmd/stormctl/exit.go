@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
@@ -48,7 +47,7 @@ func exitOf(r *result.Result) exitCode {
 // readerGone reports whether a result could not be printed because whoever read our
 // output has gone, as head does: that is theirs to choose, and says nothing of
 // the run.
-func readerGone(err error) bool { return errors.Is(err, syscall.EPIPE) }
+func readerGone(err error) bool { return errors.Is(err, brokenPipe) }
 
 // worse is the code for two runs together: what was not done at all weighs
 // most, then what was not done to the end, then what is refuted, then what is

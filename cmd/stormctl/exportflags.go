@@ -15,6 +15,9 @@ import (
 	"github.com/stormctl/stormctl/chaos/export"
 )
 
+// tokenVariable holds the token of the API if no file does.
+const tokenVariable = "STORMCTL_TOKEN"
+
 const (
 	// webhookSecretVariable holds what signs the notices of --webhook.
 	webhookSecretVariable = "STORMCTL_WEBHOOK_SECRET"
@@ -118,4 +121,34 @@ func (o *exportOptions) serve(ctx context.Context, live *export.Live, token stri
 		}
 	})
 	return func() { cancel(); served.Wait() }, nil
+}
+
+// listenAddress is an address to bind, which must be on loopback unless there is a
+// token; by says how one is given.
+func listenAddress(ctx context.Context, addr string, token bool, by string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", errors.New("write it as host:port, like 127.0.0.1:8474")
+	}
+	exposed := fmt.Errorf("it is not on loopback: give a token by %s, or listen on 127.0.0.1", by)
+	switch {
+	case host == "" && token:
+		return addr, nil
+	case host == "":
+		return "", exposed
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return "", err
+	}
+	best := ips[0]
+	for _, ip := range ips {
+		if !ip.Unmap().IsLoopback() && !token {
+			return "", exposed
+		}
+		if ip.Unmap().Is4() && !best.Unmap().Is4() {
+			best = ip
+		}
+	}
+	return net.JoinHostPort(best.Unmap().String(), port), nil
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/stormctl/stormctl/chaos"
+	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/reports"
 )
 
 // judgeOptions are the flags of judge.
@@ -56,4 +59,12 @@ that the run wrote: whoever can change result.json too is not found out.`,
 	}
 	o.AddFlags(cmd.Flags())
 	return cmd
+}
+
+// printResult prints a result for people, or for machines.
+func printResult(w io.Writer, r *result.Result, asJSON bool, look reports.TextOptions) error {
+	if asJSON {
+		return reports.JSON(w, r)
+	}
+	return reports.Text(w, r, look)
 }

@@ -71,13 +71,19 @@ func line(p chaos.Progress) string {
 	}
 	text := strings.TrimSpace(clock(p.At)+" "+reports.Clean(p.Phase)) + "  " + strings.Join(figures(p), "  ")
 	if len(p.Faults) > 0 {
-		text += "  faults: " + reports.Clean(strings.Join(p.Faults, ", "))
+		text += "  faults: " + reports.Clean(strings.Join(p.Faults[:min(len(p.Faults), faultsInLine)], ", "))
+		if more := len(p.Faults) - faultsInLine; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
 	}
 	if len(p.Verdicts) > 0 {
 		text += "  claims: " + strings.Join(claims(p.Verdicts), "  ")
 	}
 	return text
 }
+
+// faultsInLine is how many of the faults in force a line of progress names.
+const faultsInLine = 5
 
 // figures are those of the last second, in groups.
 func figures(p chaos.Progress) []string {

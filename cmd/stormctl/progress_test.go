@@ -42,6 +42,8 @@ func TestLine(t *testing.T) {
 			"12s chaos  100,000/s (71,234)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms"},
 		{"two faults", with(func(p *chaos.Progress) { p.Faults = []string{"a", "b"} }),
 			"12s chaos  500/s (500)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms  faults: a, b"},
+		{"many faults", with(func(p *chaos.Progress) { p.Faults = strings.Split("a b c d e f g", " ") }),
+			"12s chaos  500/s (500)  ok 61.20%  p50 1.2ms p99 9.0ms  lag 0.10ms  faults: a, b, c, d, e and 2 more"},
 		// With everything hanging no share of nothing is 0%.
 		{"nothing ended", with(func(p *chaos.Progress) { p.Success, p.P50, p.P99, p.Faults = 0, 0, 0, nil }),
 			"12s chaos  500/s (500)  nothing ended  lag 0.10ms"},

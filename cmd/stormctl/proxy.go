@@ -1,9 +1,10 @@
+//go:build unix
+
 package main
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,9 +22,6 @@ import (
 	"github.com/stormctl/stormctl/load/input"
 	"github.com/stormctl/stormctl/reports"
 )
-
-// tokenVariable holds the token of the API if no file does.
-const tokenVariable = "STORMCTL_TOKEN"
 
 // proxyOptions are the flags of proxy.
 type proxyOptions struct {
@@ -140,37 +138,4 @@ func apiAddress(ctx context.Context, addr string, token bool) (string, error) {
 		return "", fmt.Errorf("--api %q: %w", addr, err)
 	}
 	return at, nil
-}
-
-func tokenOr(by string) string { return "give a token by " + by + ", or listen on 127.0.0.1" }
-
-// listenAddress is the address to bind, as a number, so that what was checked is what is
-// bound. It must be on loopback unless it is safe; instead says how it gets that, and like
-// how one is written.
-func listenAddress(ctx context.Context, addr string, safe bool, like, instead string) (string, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", errors.New("write it as host:port, like " + like)
-	}
-	exposed := errors.New("it is not on loopback: " + instead)
-	switch {
-	case host == "" && safe:
-		return addr, nil
-	case host == "":
-		return "", exposed
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return "", err
-	}
-	best := ips[0]
-	for _, ip := range ips {
-		if !ip.Unmap().IsLoopback() && !safe {
-			return "", exposed
-		}
-		if ip.Unmap().Is4() && !best.Unmap().Is4() {
-			best = ip
-		}
-	}
-	return net.JoinHostPort(best.Unmap().String(), port), nil
 }

@@ -105,9 +105,7 @@ Exit codes:
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		newRunCommand(),
 		newInitCommand(),
-		newDiscoverCommand(),
 		newLoadCommand(),
 		newValidateCommand(),
 		newSchemaCommand(),
@@ -115,15 +113,9 @@ Exit codes:
 		newWatchCommand(),
 		newReportCommand(),
 		newCompareCommand(),
-		newGateCommand(),
-		newGamedayCommand(),
-		newProxyCommand(),
-		newHealCommand(),
-		newHaltCommand(),
-		newAgentCommand(),
-		newTargetCommand(),
 		newVersionCommand(),
 	)
+	root.AddCommand(doingVerbs()...)
 	root.Version = ownVersion()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.InitDefaultHelpCmd()

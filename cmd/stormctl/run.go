@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -177,16 +179,6 @@ type runner struct {
 	live *export.Live // of what other systems are told; nil is none
 }
 
-// job is one experiment with the file it came from.
-type job struct {
-	file string
-	x    *experiment.Experiment
-	weak []experiment.Weakness // what its plan cannot decide
-	out  string                // "" is the default
-
-	origin experiment.Origin
-}
-
 // runAll runs the experiments of files one after another. Everything it has to
 // say is said when it returns, unless stderr takes nothing.
 func (r *runner) runAll(ctx context.Context, files []string) exitCode {
@@ -327,12 +319,4 @@ func (r *runner) load(files []string) ([]job, error) {
 		return nil, invalid
 	}
 	return jobs, nil
-}
-
-// printResult prints a result for people, or for machines.
-func printResult(w io.Writer, r *result.Result, asJSON bool, look reports.TextOptions) error {
-	if asJSON {
-		return reports.JSON(w, r)
-	}
-	return reports.Text(w, r, look)
 }

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -18,11 +16,7 @@ func terminal(w io.Writer) (width int, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 0, false
-	}
-	return int(size.Col), true
+	return columnsOf(f)
 }
 
 // tell writes lines for people.

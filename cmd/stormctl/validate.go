@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stormctl/stormctl/chaos/experiment"
-	"github.com/stormctl/stormctl/chaos/testbed"
 	"github.com/stormctl/stormctl/reports"
 	"github.com/stormctl/stormctl/targets/reference"
 )
@@ -62,7 +61,7 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 		for _, w := range weak {
 			tell(stderr, reports.Clean(w.String()))
 		}
-		if err := testbed.Lacks(x); err != nil {
+		if err := lacks(x); err != nil {
 			for line := range strings.Lines(err.Error()) {
 				tell(stderr, fmt.Sprintf("%s: warning: cannot run here: %s", reports.Clean(file), reports.Clean(strings.TrimSpace(line))))
 			}
@@ -79,6 +78,16 @@ func validate(stdout, stderr io.Writer, files, set []string) exitCode {
 func loadExperiment(file string, set []string) (x *experiment.Experiment, weak []experiment.Weakness, err error) {
 	j, err := readJob(file, set)
 	return j.x, j.weak, err
+}
+
+// job is one experiment with the file it came from.
+type job struct {
+	file string
+	x    *experiment.Experiment
+	weak []experiment.Weakness // what its plan cannot decide
+	out  string                // "" is the default
+
+	origin experiment.Origin
 }
 
 // readJob reads an experiment whose reference targets are those that this program

@@ -280,10 +280,10 @@ func TestCreatedWithToxics(t *testing.T) {
 	if len(f.relays) != 1 {
 		t.Errorf("%d relays were started, want 1", len(f.relays))
 	}
-	for i := len(f.names()); i < 64; i++ {
+	for i := len(f.names()); i < 1000; i++ {
 		f.do(fmt.Sprintf(`POST /proxies/p/toxics {"type":"latency","name":"t%d"}`, i), 200)
 	}
-	if body := f.do(`POST /proxies/p/toxics {"type":"latency","name":"more"}`, 400); !strings.Contains(body, "at most 64 toxics") {
+	if body := f.do(`POST /proxies/p/toxics {"type":"latency","name":"more"}`, 400); !strings.Contains(body, "at most 1000 toxics") {
 		t.Errorf("one more: %s", body)
 	}
 }

@@ -18,7 +18,7 @@ type active struct {
 	toxic    toxic.ExchangeToxic
 	selects  toxic.Select
 	takes    toxic.Select // selects, with the ramp of what grows in its share
-	index    int
+	mark     *link.Mark
 	seed     uint64    // of its draws
 	start    time.Time // when it was injected
 	matched  atomic.Uint64
@@ -26,8 +26,8 @@ type active struct {
 	attempts attempts
 }
 
-func newActive(t toxic.ExchangeToxic, index int, seed uint64) *active {
-	a := &active{toxic: t, selects: t.Selection(), takes: t.Selection(), index: index, seed: seed, start: time.Now()}
+func newActive(t toxic.ExchangeToxic, mark *link.Mark, seed uint64) *active {
+	a := &active{toxic: t, selects: t.Selection(), takes: t.Selection(), mark: mark, seed: seed, start: time.Now()}
 	if toxic.GrowsInSize(t) {
 		a.takes.Ramp = 0
 	}
@@ -73,7 +73,8 @@ func (a *active) release() {
 
 // Add is that of link.Relay.
 func (r *Relay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error) {
-	if err := link.CheckIndex(index); err != nil {
+	mark, err := r.Mark(index)
+	if err != nil {
 		return nil, fmt.Errorf("%v on link %s: %w", t, r.config.Name, err)
 	}
 	e, err := toxic.OnExchanges(t)
@@ -83,7 +84,7 @@ func (r *Relay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(),
 	if d != toxic.Both {
 		return nil, fmt.Errorf("%v on link %s: it passes exchanges, which have no direction %s", t, r.config.Name, d)
 	}
-	a := newActive(e, index, toxic.Seed(r.config.Seed, r.config.Name, index))
+	a := newActive(e, mark, toxic.Seed(r.config.Seed, r.config.Name, index))
 	return r.life.Inject(a.selects.Cycle, func(on bool) {
 		r.change(func(toxics []*active) []*active {
 			if on {

@@ -23,7 +23,7 @@ func TestFirstAndEvery(t *testing.T) {
 		{toxic.Select{Share: 1, Every: 2, First: 5}, []int{2, 4}},
 		{toxic.Select{Share: 1, First: 3, Match: &toxic.Match{Method: "POST"}}, nil}, // they are GETs
 	} {
-		a := newActive(toxic.Reset{Select: tt.selects}, 0, 0)
+		a := newActive(toxic.Reset{Select: tt.selects}, nil, 0)
 		var got []int
 		for i := 1; i <= 10; i++ {
 			if a.decide(&toxic.Head{Method: []byte("GET")}, rand.New(rand.NewPCG(7, 7))).Verb == toxic.Break {
@@ -39,7 +39,7 @@ func TestFirstAndEvery(t *testing.T) {
 // TestOnlyWhatMatchesIsCounted by first and every.
 func TestOnlyWhatMatchesIsCounted(t *testing.T) {
 	s := toxic.Select{Share: 1, First: 1, Match: &toxic.Match{Method: "POST"}}
-	a := newActive(toxic.Reset{Select: s}, 0, 0)
+	a := newActive(toxic.Reset{Select: s}, nil, 0)
 	var got []string
 	for _, method := range []string{"GET", "POST", "GET", "POST"} {
 		if a.decide(&toxic.Head{Method: []byte(method)}, rand.New(rand.NewPCG(7, 7))).Verb == toxic.Break {

@@ -91,13 +91,14 @@ func (x *exchange) review(r *Relay, toxics []*active, head *toxic.Head, chance *
 
 // decide lets those toxics decide that have not yet.
 func (x *exchange) decide(r *Relay, toxics []*active, head *toxic.Head, chance *draw) {
+	before := x.decided
 	for _, a := range toxics {
-		if x.knows(a) {
+		if slices.ContainsFunc(before, func(d decision) bool { return d.by == a }) {
 			continue
 		}
 		chance.about(a, x.ID, x.Seq)
 		if x.add(a, a.decide(head, chance.rng), time.Now()) {
-			r.Overflowed(a.index)
+			a.mark.Overflowed()
 		}
 	}
 	x.recordHits(r, toxic.Fate.AtOnce)
@@ -105,13 +106,11 @@ func (x *exchange) decide(r *Relay, toxics []*active, head *toxic.Head, chance *
 
 // recordHits notes that the toxics whose fates match have touched the exchange.
 func (x *exchange) recordHits(r *Relay, match func(toxic.Fate) bool) {
-	var by uint64
 	for _, d := range x.decided {
 		if match(d.fate) {
-			by |= 1 << uint(d.by.index)
+			r.Touch(&x.Record, d.by.mark)
 		}
 	}
-	r.Touch(&x.Record, by)
 }
 
 // ended is an exchange whose record is still to be told.
@@ -150,11 +149,6 @@ func (e *ended) unwritten(r *Relay) {
 	}
 }
 
-// knows reports whether the toxic has decided already.
-func (x *exchange) knows(a *active) bool {
-	return slices.ContainsFunc(x.decided, func(d decision) bool { return d.by == a })
-}
-
 // add takes in what a toxic decided at the time now, as far as it is not too
 // late for it. over tells that the toxic would have touched the exchange, but
 // for its bound.
@@ -174,8 +168,7 @@ func (x *exchange) add(a *active, f toxic.Fate, now time.Time) (over bool) {
 	if x.passed { // what delays it now delays its response
 		f.Delay, f.Late = 0, f.Delay+f.Late
 	}
-	x.decided = append(x.decided, decision{by: a, fate: f})
-	x.sum()
+	x.join(decision{by: a, fate: f})
 	return over
 }
 
@@ -194,14 +187,17 @@ func (x *exchange) inTime(f toxic.Fate) toxic.Fate {
 // drop forgets what toxics decided that are not in force any more; the rest of
 // their delay is dropped with it.
 func (x *exchange) drop(toxics []*active) {
-	x.decided = slices.DeleteFunc(x.decided, func(d decision) bool {
+	left := slices.DeleteFunc(x.decided, func(d decision) bool {
 		gone := !slices.Contains(toxics, d.by)
 		if gone {
 			d.release()
 		}
 		return gone
 	})
-	x.sum()
+	x.decided, x.fate, x.delay, x.late = left[:0], toxic.Fate{}, 0, 0
+	for _, d := range left {
+		x.join(d)
+	}
 }
 
 // release says that no toxic has hold of the exchange any more.
@@ -217,13 +213,12 @@ func (d decision) release() {
 	}
 }
 
-func (x *exchange) sum() {
-	x.fate, x.delay, x.late = toxic.Fate{}, 0, 0
-	for _, d := range x.decided {
-		x.fate = x.fate.And(d.fate)
-		x.delay += d.fate.Delay
-		x.late += d.fate.Late
-	}
+// join adds a decision to those there are.
+func (x *exchange) join(d decision) {
+	x.decided = append(x.decided, d)
+	x.fate = x.fate.And(d.fate)
+	x.delay += d.fate.Delay
+	x.late += d.fate.Late
 }
 
 // verb is what the toxics want. A response that was dropped does not come any

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
@@ -13,7 +14,7 @@ func TestRequestDelay(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
 	x := exchange{open: true, since: begin}
-	ten, five, three, hold := &active{index: 0}, &active{index: 1}, &active{index: 2}, &active{index: 3}
+	ten, five, three, hold := marked(0), marked(1), marked(2), marked(3)
 	seconds := func(s int) toxic.Fate { return toxic.Fate{Delay: time.Duration(s) * time.Second} }
 	due := func(step string, now, want int) {
 		t.Helper()
@@ -47,6 +48,15 @@ func TestRequestDelay(t *testing.T) {
 	if x.Faults != 0b1111 {
 		t.Errorf("faults %b, want all four, healed or not", x.Faults)
 	}
+}
+
+// marked is a toxic with this index.
+func marked(index int) *active {
+	mark, err := new(link.Counters).Mark(index)
+	if err != nil {
+		panic(err)
+	}
+	return &active{mark: mark}
 }
 
 // TestResponseDelay counts from when the response is there.
@@ -92,7 +102,7 @@ func TestWhatComesTooLate(t *testing.T) {
 		{toxic.Fate{Acts: toxic.Drop | toxic.DropBreak}, false, toxic.Pass},
 	} {
 		x := exchange{open: true, passed: true, answering: true}
-		x.add(&active{index: 9}, tt.fate, time.Unix(1000, 0))
+		x.add(marked(9), tt.fate, time.Unix(1000, 0))
 		x.recordHits(&Relay{}, toxic.Fate.AtOnce)
 		if (x.Faults == 1<<9) != tt.hit || x.fate != (toxic.Fate{}) && !tt.hit {
 			t.Errorf("%+v: faults %b, left is %+v; want hit: %v", tt.fate, x.Faults, x.fate, tt.hit)

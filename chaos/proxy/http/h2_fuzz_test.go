@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/proxy/link"
 	"github.com/stormctl/stormctl/chaos/proxy/wiretest"
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
@@ -108,7 +109,7 @@ func FuzzMux(f *testing.F) {
 		r := &Relay{config: Config{Protocol: toxic.ProtocolGRPC}, conns: map[connection]struct{}{}}
 		list := []*active{}
 		if tx, ok := toxics[int(pick)%len(toxics)].(toxic.ExchangeToxic); ok {
-			list = append(list, newActive(tx, 0, 0))
+			list = append(list, newActive(tx, &link.Mark{}, 0))
 		}
 		r.life.Start()
 		r.toxics.Store(&list)

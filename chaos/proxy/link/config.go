@@ -8,9 +8,8 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// MaxIndex is the greatest index a toxic may have: each is a bit of
-// evidence.Exchange.Faults.
-const MaxIndex = 63
+// MaxIndex is the greatest index a toxic may have.
+const MaxIndex = evidence.MaxFaults - 1
 
 // Config is what a relay has to know, whatever is spoken.
 type Config struct {
@@ -35,7 +34,7 @@ type Relay interface {
 	// delayed or kept by the toxic any more. No byte is lost or overtakes another.
 	// Neither waits for a peer. remove may be called again, and after Close.
 	//
-	// index is the toxic's bit in Exchange.Faults. d is which way's bytes it is
+	// index is the toxic's in Exchange.HitBy. d is which way's bytes it is
 	// about, where there are connections only. An error says that the index is not
 	// 0 to MaxIndex, or why the toxic or its direction does not fit what is spoken.
 	//

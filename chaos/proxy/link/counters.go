@@ -25,12 +25,12 @@ type Counters struct {
 	accepted         atomic.Uint64
 	unsafe           atomic.Uint64
 	unread           atomic.Uint64
-	firstUnread      atomic.Pointer[string]      // why the first of them was
-	passed, received [2]atomic.Uint64            // bytes, by Direction
-	hits, overflows  [MaxIndex + 1]atomic.Uint64 // by index of the toxic
+	firstUnread      atomic.Pointer[string] // why the first of them was
+	passed, received [2]atomic.Uint64       // bytes, by Direction
+	marks            marks
 }
 
-// InFlight, Accepted, Unsafe, Unread, Bytes, Received, Hit and Overflow are those of Relay.
+// InFlight, Accepted, Unsafe, Unread, Bytes and Received are those of Relay.
 func (c *Counters) InFlight() int    { return int(c.inFlight.Load()) }
 func (c *Counters) Accepted() uint64 { return c.accepted.Load() }
 func (c *Counters) Unsafe() uint64   { return c.unsafe.Load() }
@@ -42,8 +42,6 @@ func (c *Counters) Unread() (connections uint64, first string) {
 }
 func (c *Counters) Bytes(d toxic.Direction) uint64    { return bytesOf(&c.passed, d) }
 func (c *Counters) Received(d toxic.Direction) uint64 { return bytesOf(&c.received, d) }
-func (c *Counters) Hit(index int) uint64              { return ofIndex(&c.hits, index) }
-func (c *Counters) Overflow(index int) uint64         { return ofIndex(&c.overflows, index) }
 
 // Peak is that of Relay.
 func (c *Counters) Peak() int {
@@ -66,9 +64,6 @@ func (c *Counters) CountUnread(why string) {
 	c.firstUnread.CompareAndSwap(nil, &why)
 	c.unread.Add(1)
 }
-
-// Overflowed counts an exchange that a toxic let go because of its bound.
-func (c *Counters) Overflowed(index int) { c.overflows[index].Add(1) }
 
 // Passed counts n bytes that were given away; a negative n takes them back.
 func (c *Counters) Passed(d Direction, n int) { c.passed[d].Add(uint64(n)) }
@@ -102,11 +97,4 @@ func bytesOf(by *[2]atomic.Uint64, d toxic.Direction) uint64 {
 	default:
 		return up + down
 	}
-}
-
-func ofIndex(by *[MaxIndex + 1]atomic.Uint64, index int) uint64 {
-	if index < 0 || index > MaxIndex {
-		return 0
-	}
-	return by[index].Load()
 }

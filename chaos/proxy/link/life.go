@@ -2,7 +2,6 @@ package link
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,12 +83,4 @@ func runCycle(ctx context.Context, c toxic.Cycle, start time.Time, turn func(on 
 		}
 		timer.Reset(time.Until(start.Add(until)))
 	}
-}
-
-// CheckIndex says what is wrong with the index of a toxic.
-func CheckIndex(index int) error {
-	if index < 0 || index > MaxIndex {
-		return fmt.Errorf("toxic index %d is not 0 to %d", index, MaxIndex)
-	}
-	return nil
 }

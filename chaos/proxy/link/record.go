@@ -1,7 +1,6 @@
 package link
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -27,6 +26,7 @@ type Record struct {
 	evidence.Exchange
 	recorder *recorder // is told of it; nil if there was none when it began
 	began    time.Time // of a connection from before the recorder; zero otherwise
+	touched  *touched  // whose set is Further; nil if that is
 }
 
 // Begin opens x: it is in flight from now on.
@@ -49,15 +49,6 @@ func (c *Counters) BeginConn(x *Record) {
 	if c.Begin(x); x.recorder == nil {
 		x.began = time.Now()
 	}
-}
-
-// Touch notes that the toxics with these indexes, a set of bits, have touched x.
-// It counts for those that had not before.
-func (c *Counters) Touch(x *Record, by uint64) {
-	for fresh := by &^ x.Faults; fresh != 0; fresh &= fresh - 1 {
-		c.hits[bits.TrailingZeros64(fresh)].Add(1)
-	}
-	x.Faults |= by
 }
 
 // End closes x: it is in flight no more. It is for the caller of End to Tell when

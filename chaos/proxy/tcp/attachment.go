@@ -15,7 +15,7 @@ type activeConn struct {
 	selects   toxic.Select
 	shaper    toxic.Shaper // toxic, if it is one
 	direction toxic.Direction
-	index     int
+	mark      *link.Mark
 	seed      uint64 // of its draws
 
 	// What the loop notes, times by its clock.

@@ -118,7 +118,8 @@ func (r *Relay) Close() error {
 
 // Add is that of link.Relay.
 func (r *Relay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(), err error) {
-	if err := link.CheckIndex(index); err != nil {
+	mark, err := r.Mark(index)
+	if err != nil {
 		return nil, fmt.Errorf("%v on link %s: %w", t, r.config.Name, err)
 	}
 	c, err := toxic.OnConns(t)
@@ -126,7 +127,7 @@ func (r *Relay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(),
 		return nil, fmt.Errorf("link %s knows connections: %w", r.config.Name, err)
 	}
 	a := &activeConn{
-		toxic: c, selects: t.Selection(), direction: d, index: index,
+		toxic: c, selects: t.Selection(), direction: d, mark: mark,
 		seed: toxic.Seed(r.config.Seed, r.config.Name, index), first: never,
 	}
 	a.shaper, _ = t.(toxic.Shaper)

@@ -122,7 +122,7 @@ func (p *session) activateDue() (any bool, next time.Duration) {
 		} else if !g.holds {
 			any = true
 			if !g.acquire() {
-				p.relay.Overflowed(g.by.index)
+				g.by.mark.Overflowed()
 				return true
 			}
 		}
@@ -154,7 +154,7 @@ func (p *session) heal(inForce func(*activeConn) bool) {
 func (p *session) hit(g *attachment) {
 	if !g.hit {
 		g.hit = true
-		p.relay.Touch(&p.record, 1<<uint(g.by.index))
+		p.relay.Touch(&p.record, g.by.mark)
 	}
 }
 
