@@ -72,6 +72,7 @@ var refutedBy = map[string]string{
 	"stampede-no-idle-timeout": "connections", "cache-stampedes": "stampede",
 	"events-applies-gap": "ordered", "events-forgets-after-restart": "effects", "events-skips-event": "conserved",
 	"backlog-no-headroom": "drains", "backlog-drops-oldest": "drains", "backlog-acks-first": "drains",
+	"broker-async-persist": "durable", "broker-unconfirmed": "durable", "rabbitmq-unconfirmed": "durable",
 	"saga-no-compensation": "conserved", "saga-compensates-twice": "conserved", "saga-forgets-on-crash": "conserved",
 	"saga-treats-timeout-as-failure": "conserved",
 	"cap-serializable":               "linearizable",
@@ -102,7 +103,18 @@ var variants = []rulingCase{
 		set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}},
 	{name: "cache fill=aside, given room", file: "../../examples/cache.yaml",
 		set: []string{"targets.cache.with.fill=aside", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}, refutes: "stampede"},
+	{name: "rabbitmq, acknowledgements cut", file: "../../examples/rabbitmq.yaml", set: []string{rabbitCut, rabbitCutClaims}},
+	{name: "rabbitmq, acknowledgements cut, dedupe=none", file: "../../examples/rabbitmq.yaml",
+		set: []string{rabbitCut, rabbitCutClaims, "targets.stock.with.dedupe=none"}, refutes: "effects"},
 }
+
+// What RabbitMQ has had no acknowledgement of it delivers again once the connection is lost:
+// in order, so that there is nothing for ordered to rule on.
+const (
+	rabbitCut = "chaos=[{at: 2s, for: 1s, on: events, direction: upstream, partition: {}}, {at: 2500ms, for: 200ms, on: events, reset_peer: {}}, " +
+		"{at: 4s, for: 300ms, on: stock, kill: {}}]"
+	rabbitCutClaims = "claims=[{steady: {success: 99%, p99: 2s}}, {effects: {at: booked, route: sold, delivered: deliveries}}]"
+)
 
 func rulingCases(t *testing.T) []rulingCase {
 	t.Helper()

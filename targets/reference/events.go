@@ -11,11 +11,12 @@ import (
 //
 //	load ─▶ publisher ─▶ broker ─▶ consumer ─▶ ledger
 type event struct {
-	seq       uint64 // number that the broker gave it: 1, 2, 3 in the order in which it acknowledged them
+	seq       uint64 // its number: 1, 2, 3 in the order in which the broker acknowledged them, or delivers them if it has no numbers
 	key       string
 	id, trace string // X-Request-Id and traceparent of the request that published it
 	delivered int    // how often, this time included
 	ack       func() // acknowledges it: the broker then does not deliver it again. May be called more than once.
+	again     func() // has the broker deliver it again, some time later; nil where it does so unasked
 }
 
 // retryPause is how long a consumer or saga waits before it tries again.

@@ -50,47 +50,58 @@ func dialJetStream(addr string, buffered bool) (*jetStream, error) {
 
 func (j *jetStream) close() { j.conn.Close() }
 
-// keep makes the stream, or finds it made. Most is how many events it keeps at most, the latest; 0 is all.
-func (j *jetStream) keep(ctx context.Context, most int, persist jetstream.PersistModeType) error {
-	limit := int64(-1)
-	if most > 0 {
-		limit = int64(most)
+// jetStreamTopic is a stream as its publishers have it.
+type jetStreamTopic struct {
+	*jetStream
+	settings *publisherSettings
+}
+
+func newJetStreamTopic(s *publisherSettings, addr string) (*jetStreamTopic, error) {
+	j, err := dialJetStream(addr, false)
+	if err != nil {
+		return nil, err
 	}
-	_, err := j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	return &jetStreamTopic{j, s}, nil
+}
+
+func (t *jetStreamTopic) keep(ctx context.Context) error {
+	limit := int64(-1)
+	if t.settings.keep > 0 {
+		limit = int64(t.settings.keep)
+	}
+	persist := jetstream.DefaultPersistMode
+	if t.settings.persist == "async" {
+		persist = jetstream.AsyncPersistMode
+	}
+	_, err := t.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{subjectPrefix + ">"}, Storage: jetstream.FileStorage,
 		MaxMsgs: limit, Discard: jetstream.DiscardOld, PersistMode: persist,
 	})
 	return err
 }
 
-func message(key, id, trace string, body []byte) *nats.Msg {
-	m := &nats.Msg{Subject: subjectPrefix + key, Data: body, Header: nats.Header{idHeader: {id}}}
-	if trace != "" {
-		m.Header[traceHeader] = []string{trace}
+func (t *jetStreamTopic) publish(ctx context.Context, e news) error {
+	m := &nats.Msg{Subject: subjectPrefix + e.key, Data: e.body, Header: nats.Header{idHeader: {e.id}}}
+	if e.trace != "" {
+		m.Header[traceHeader] = []string{e.trace}
 	}
-	return m
-}
-
-// publish returns once the broker has acknowledged an event. It sends it once.
-func (j *jetStream) publish(ctx context.Context, m *nats.Msg) error {
-	_, err := j.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+	if t.settings.confirms == "off" {
+		return t.conn.PublishMsg(m)
+	}
+	_, err := t.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 	return err
 }
 
-// send returns once an event is on its way, if it is.
-func (j *jetStream) send(m *nats.Msg) error { return j.conn.PublishMsg(m) }
-
-// subscription is one to the stream, which the broker remembers by its name.
-type subscription struct {
+// jetStreamSubscription is one to the stream, which the broker remembers by its name.
+type jetStreamSubscription struct {
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
-	next     uint64 // the first event that was not acknowledged as it was made
 }
 
-// subscribe finds what is to come. In order, an acknowledgement speaks for all events before its own.
-func (j *jetStream) subscribe(ctx context.Context, s *consumerSettings, inOrder bool) (*subscription, error) {
+// subscribe finds what is to come. Where events are put in order, an acknowledgement speaks for all events before its own.
+func (j *jetStream) subscribe(ctx context.Context, s *consumerSettings) (subscription, error) {
 	policy := jetstream.AckExplicitPolicy
-	if inOrder {
+	if s.order == "buffer" {
 		policy = jetstream.AckAllPolicy
 	}
 	stream, err := j.js.Stream(ctx, streamName)
@@ -103,12 +114,12 @@ func (j *jetStream) subscribe(ctx context.Context, s *consumerSettings, inOrder 
 	if err != nil {
 		return nil, err
 	}
-	return &subscription{stream, consumer, consumer.CachedInfo().AckFloor.Stream + 1}, nil
+	return &jetStreamSubscription{stream, consumer}, nil
 }
 
-// consume calls take with each event that is delivered, one after another, until stop, and once more if it is
-// about to be called then.
-func (s *subscription) consume(prefetch int, take func(event)) (stop func(), err error) {
+func (s *jetStreamSubscription) next() uint64 { return s.consumer.CachedInfo().AckFloor.Stream + 1 }
+
+func (s *jetStreamSubscription) consume(prefetch int, take func(event)) (stop func(), err error) {
 	consuming, err := s.consumer.Consume(func(m jetstream.Msg) {
 		about, err := m.Metadata()
 		if err != nil {
@@ -127,8 +138,8 @@ func (s *subscription) consume(prefetch int, take func(event)) (stop func(), err
 	return consuming.Stop, nil
 }
 
-// first is the first event that may still come: what is before was acknowledged, or the stream no longer has it.
-func (s *subscription) first(ctx context.Context) (uint64, error) {
+// first: what is before was acknowledged, or the stream no longer has it.
+func (s *jetStreamSubscription) first(ctx context.Context) (uint64, error) {
 	stream, err := s.stream.Info(ctx)
 	consumer, err2 := s.consumer.Info(ctx)
 	if err := errors.Join(err, err2); err != nil {
