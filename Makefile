@@ -106,7 +106,7 @@ rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUND
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)' -set '$(SET)' -busy $(BUSY) -half '$(HALF)'
 
 # Of stores: what they keep, who their primary is, how many connections they get.
-STORES := ^(broken/)?(cap|stale-price|durable|failover|stampede|pgbouncer|cache|broker|rabbitmq)\b
+STORES := ^(broken/)?(cap|stale-price|durable|failover|stampede|pgbouncer|cache|broker|cluster|rabbitmq)\b
 
 data: JOBS = 1
 data: ONLY = $(STORES)

@@ -103,6 +103,7 @@ var truths = map[string][]truth{
 	"events":                     {most(0, "steady.p99", 100*time.Microsecond)}, // an event is on the broker's disk by then
 	"backlog":                    {most(1, "drains.within", time.Second)},       // 600 at 600 - 200 in a second, and what comes meanwhile
 	"saga":                       {most(0, "steady.p99", 15*time.Millisecond)},  // its three steps take as long
+	"cluster":                    {most(0, "steady.p99", 200*time.Microsecond)}, // two nodes have a sale by then
 	"broker":                     {most(0, "steady.p99", 100*time.Microsecond)},
 	"rabbitmq":                   {most(0, "steady.p99", 200*time.Microsecond)}, // a sale is on the broker's disk by then
 	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},

@@ -103,6 +103,7 @@ var variants = []rulingCase{
 		set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}},
 	{name: "cache fill=aside, given room", file: "../../examples/cache.yaml",
 		set: []string{"targets.cache.with.fill=aside", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}, refutes: "stampede"},
+	{file: "../../examples/cluster.yaml", set: []string{"targets.shop.with.confirms=off"}, refutes: "durable"},
 	{name: "rabbitmq, acknowledgements cut", file: "../../examples/rabbitmq.yaml", set: []string{rabbitCut, rabbitCutClaims}},
 	{name: "rabbitmq, acknowledgements cut, dedupe=none", file: "../../examples/rabbitmq.yaml",
 		set: []string{rabbitCut, rabbitCutClaims, "targets.stock.with.dedupe=none"}, refutes: "effects"},

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// consumer takes events from the broker that its link events leads to, and applies each by one call of the
-// link ledger: POST /event/KEY with the event's id. It answers
+// consumer takes events from the broker that its links lead to, each to one of its nodes, and applies each by one
+// call of the link ledger: POST /event/KEY with the event's id. It answers
 //
 //	GET /deliveries  {"count": N, "ids": [..], "keys": [..]}: what the broker delivered, as it came, of earlier processes too
 //	/healthz
@@ -81,7 +81,7 @@ type consumerSettings struct {
 }
 
 var consumerKeys = []key[consumerSettings]{
-	oneOf("driver", "jetstream", "what its link events leads to: a NATS server with JetStream, or RabbitMQ, which delivers in order and, once "+
+	oneOf("driver", "jetstream", "what its links beside ledger lead to: a NATS server with JetStream, or RabbitMQ, which delivers in order and, once "+
 		"the connection is lost, delivers again what was not acknowledged", []string{"jetstream", "rabbitmq"},
 		func(s *consumerSettings) *string { return &s.driver }),
 	oneOf("order", "buffer", "buffer applies events in the order in which the broker acknowledged them, and holds what comes too early; "+
@@ -159,12 +159,13 @@ func consumerService() service {
 }
 
 func newConsumer(life context.Context, s *consumerSettings, deps map[string]string, dir string) (*consumer, error) {
-	if err := needs("consumer", deps, "events", "ledger"); err != nil {
-		return nil, err
-	}
-	addr, err := hostport(deps, "events")
+	addrs, err := nodes(deps, "ledger")
 	if err != nil {
 		return nil, err
+	}
+	if _, there := deps["ledger"]; !there || len(addrs) == 0 || len(addrs) > 1 && s.driver != "jetstream" {
+		return nil, errors.New("a consumer needs a link by the name of ledger and another to its broker; " +
+			"with driver jetstream there may be one to each node")
 	}
 	c := &consumer{settings: s, life: life, limiter: rate.NewLimiter(rate.Inf, 1)}
 	if s.capacity > 0 {
@@ -177,8 +178,8 @@ func newConsumer(life context.Context, s *consumerSettings, deps map[string]stri
 		return nil, err
 	}
 	if s.driver == "rabbitmq" {
-		c.broker = &rabbitFeed{addr: addr}
-	} else if c.broker, err = dialJetStream(addr, true); err != nil {
+		c.broker = &rabbitFeed{addr: addrs[0]}
+	} else if c.broker, err = dialJetStream(addrs, true); err != nil {
 		c.seen.close()
 		c.came.close()
 		return nil, err

@@ -2,7 +2,10 @@ package reference
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -41,6 +44,18 @@ func hostport(deps map[string]string, name string) (string, error) {
 		return "", err
 	}
 	return base.Host, nil
+}
+
+// nodes are the host:port of dependencies, in the order of their names, but for those of some names.
+func nodes(deps map[string]string, but ...string) (addrs []string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(deps)) {
+		if slices.Contains(but, name) {
+			continue
+		}
+		addr, e := hostport(deps, name)
+		addrs, err = append(addrs, addr), errors.Join(err, e)
+	}
+	return addrs, err
 }
 
 // needs tells which links a service lacks, or has too many.

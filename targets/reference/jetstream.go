@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,8 +14,9 @@ import (
 // jetStream is a connection to a broker that is a NATS server with JetStream. It connects by itself, as
 // often as it must.
 type jetStream struct {
-	conn *nats.Conn
-	js   jetstream.JetStream
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	cluster bool // it has several nodes, any of which may lead
 }
 
 const (
@@ -26,14 +28,14 @@ const (
 	traceHeader = "Traceparent"
 )
 
-// dialJetStream returns at once, connected or not. With buffered, what is sent while there is no connection
+// dialJetStream returns at once, connected or not, to the first node that lets it in. With buffered, what is sent while there is no connection
 // waits for one; without it fails.
-func dialJetStream(addr string, buffered bool) (*jetStream, error) {
+func dialJetStream(addrs []string, buffered bool) (*jetStream, error) {
 	buffer := -1
 	if buffered {
 		buffer = nats.DefaultReconnectBufSize
 	}
-	conn, err := nats.Connect("nats://"+addr, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+	conn, err := nats.Connect("nats://"+strings.Join(addrs, ",nats://"), nats.DontRandomize(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(buffer),
 		nats.IgnoreDiscoveredServers(), nats.SkipHostLookup(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // what goes wrong shows in what is done again
@@ -45,7 +47,7 @@ func dialJetStream(addr string, buffered bool) (*jetStream, error) {
 		conn.Close()
 		return nil, err
 	}
-	return &jetStream{conn, js}, nil
+	return &jetStream{conn, js, len(addrs) > 1}, nil
 }
 
 func (j *jetStream) close() { j.conn.Close() }
@@ -56,8 +58,8 @@ type jetStreamTopic struct {
 	settings *publisherSettings
 }
 
-func newJetStreamTopic(s *publisherSettings, addr string) (*jetStreamTopic, error) {
-	j, err := dialJetStream(addr, false)
+func newJetStreamTopic(s *publisherSettings, addrs []string) (*jetStreamTopic, error) {
+	j, err := dialJetStream(addrs, false)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +77,7 @@ func (t *jetStreamTopic) keep(ctx context.Context) error {
 	}
 	_, err := t.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{subjectPrefix + ">"}, Storage: jetstream.FileStorage,
-		MaxMsgs: limit, Discard: jetstream.DiscardOld, PersistMode: persist,
+		Replicas: t.settings.replicas, MaxMsgs: limit, Discard: jetstream.DiscardOld, PersistMode: persist,
 	})
 	return err
 }
@@ -96,6 +98,7 @@ func (t *jetStreamTopic) publish(ctx context.Context, e news) error {
 type jetStreamSubscription struct {
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
+	cluster  bool
 }
 
 // subscribe finds what is to come. Where events are put in order, an acknowledgement speaks for all events before its own.
@@ -114,12 +117,16 @@ func (j *jetStream) subscribe(ctx context.Context, s *consumerSettings) (subscri
 	if err != nil {
 		return nil, err
 	}
-	return &jetStreamSubscription{stream, consumer}, nil
+	return &jetStreamSubscription{stream, consumer, j.cluster}, nil
 }
 
 func (s *jetStreamSubscription) next() uint64 { return s.consumer.CachedInfo().AckFloor.Stream + 1 }
 
 func (s *jetStreamSubscription) consume(prefetch int, take func(event)) (stop func(), err error) {
+	options := []jetstream.PullConsumeOpt{jetstream.PullMaxMessages(prefetch)}
+	if s.cluster { // who leads may die and leave our connection, to another node, as it is: without heartbeats it is told again
+		options = append(options, jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond))
+	}
 	consuming, err := s.consumer.Consume(func(m jetstream.Msg) {
 		about, err := m.Metadata()
 		if err != nil {
@@ -131,7 +138,7 @@ func (s *jetStreamSubscription) consume(prefetch int, take func(event)) (stop fu
 			delivered: int(about.NumDelivered),
 			ack:       func() { _ = m.Ack() },
 		})
-	}, jetstream.PullMaxMessages(prefetch))
+	}, options...)
 	if err != nil {
 		return nil, err
 	}

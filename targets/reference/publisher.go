@@ -18,7 +18,7 @@ import (
 //	POST /event/KEY   publishes an event of that key, with the id of the request
 //	/healthz          whether the broker has a place for events
 //
-// over the broker that its only link leads to. A sound publisher answers 200 once the broker has
+// over the broker that its links lead to, each to one of its nodes. A sound publisher answers 200 once the broker has
 // acknowledged the event, and 503 for whatever else becomes of it: whether it was published is then not
 // known. It never publishes a request twice.
 type publisher struct {
@@ -48,6 +48,7 @@ type publisherSettings struct {
 	driver   string
 	confirms string
 	persist  string
+	replicas int
 	keep     int
 	timeout  time.Duration
 	flaw     string
@@ -60,6 +61,8 @@ var publisherKeys = []key[publisherSettings]{
 		[]string{"on", "off"}, func(s *publisherSettings) *string { return &s.confirms }),
 	oneOf("persist", "default", "of jetstream: whether the broker writes an event before it acknowledges it (default), or later (async, persist_mode)",
 		[]string{"default", "async"}, func(s *publisherSettings) *string { return &s.persist }),
+	whole("replicas", "1", "", "of jetstream: nodes of its cluster that have each event, of which a majority must have it before it is acknowledged", 1, 5,
+		func(s *publisherSettings) *int { return &s.replicas }),
 	whole("keep", "0", "", "events that the broker keeps, the latest, consumed or not; 0 keeps all", 0, 100_000_000,
 		func(s *publisherSettings) *int { return &s.keep }),
 	wait("timeout", "2s", "", "how long the broker may take to acknowledge an event", time.Millisecond, never,
@@ -114,6 +117,9 @@ func parsePublisher(with map[string]string) (*publisherSettings, error) {
 	if s.persist != "default" && s.driver != "jetstream" {
 		return nil, errors.New("publisher: persist async, and the flaw async-persist, go with driver jetstream only")
 	}
+	if s.replicas > 1 && (s.driver != "jetstream" || s.persist != "default") {
+		return nil, errors.New("publisher: replicas: more than one go with driver jetstream and persist default only")
+	}
 	return s, nil
 }
 
@@ -128,20 +134,18 @@ func publisherService() service {
 }
 
 func newPublisher(life context.Context, s *publisherSettings, deps map[string]string) (*publisher, error) {
-	if len(deps) != 1 {
-		return nil, errors.New("a publisher needs one link, to its broker: links: {publish: {from: PUBLISHER, to: BROKER, protocol: tcp}}")
+	addrs, err := nodes(deps)
+	if err != nil {
+		return nil, err
 	}
-	var addr string
-	var err error
-	for name := range deps {
-		if addr, err = hostport(deps, name); err != nil {
-			return nil, err
-		}
+	if len(addrs) == 0 || len(addrs) > 1 && s.driver != "jetstream" {
+		return nil, errors.New("a publisher needs a link to its broker: links: {publish: {from: PUBLISHER, to: BROKER, protocol: tcp}}; " +
+			"with driver jetstream there may be one to each node")
 	}
 	p := &publisher{settings: s}
 	if s.driver == "rabbitmq" {
-		p.broker = newRabbitTopic(life, s, addr)
-	} else if p.broker, err = newJetStreamTopic(s, addr); err != nil {
+		p.broker = newRabbitTopic(life, s, addrs[0])
+	} else if p.broker, err = newJetStreamTopic(s, addrs); err != nil {
 		return nil, err
 	}
 	p.made.Go(func() {
