@@ -105,8 +105,8 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUNDS times (10), JOBS at once (4), quiet and with BUSY cores busy (1), or one HALF
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)' -set '$(SET)' -busy $(BUSY) -half '$(HALF)'
 
-# Of stores: what they keep, who their primary is, how many connections they get.
-STORES := ^(broken/)?(cap|stale-price|durable|failover|stampede|pgbouncer|cache|broker|cluster|rabbitmq)\b
+# Of stores and brokers: what they keep, who their primary is, how many connections they get, what comes twice or late.
+STORES := ^(broken/)?(cap|stale-price|durable|failover|stampede|pgbouncer|cache|broker|cluster|rabbitmq|events|backlog|saga)\b
 
 data: JOBS = 1
 data: ONLY = $(STORES)
