@@ -183,11 +183,14 @@ func (r *rules) reference(path strict.Path, t *Target) {
 	if r.opts.References != nil && !r.among(at, t.Reference, "reference services", r.opts.References) {
 		return
 	}
-	if r.opts.Reference == nil || r.Has(with) && r.Bad(with) {
+	if r.Has(with) && r.Bad(with) {
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(t.With)) {
 		r.variables(with.Child(key), t.With[key])
+	}
+	if r.opts.Reference == nil {
+		return
 	}
 	for _, err := range flatten(r.opts.Reference(t.Reference, t.With)) {
 		switch setting := firstNamed(err.Error(), t.With); {

@@ -126,8 +126,8 @@ var variants = []rulingCase{
 const (
 	naive       = "targets.stock.with={order: none, dedupe: none, ack_wait: 2s}"
 	appliedOnce = "claims=[{effects: {at: booked, route: sold, delivered: deliveries}}]"
-	dieInHand   = "chaos=[{at: 2s, for: 3s, on: events, direction: upstream, partition: {}}, {at: 4500ms, for: 300ms, on: events, reset_peer: {}}, " +
-		"{at: 6500ms, for: 1s, on: ledger, errors: {status: 503, share: 100%}}, {at: 7s, for: 300ms, on: stock, kill: {}}]"
+	dieInHand   = "chaos=[{at: 2s, for: 3s, on: events, direction: upstream, partition: {}}, " +
+		"{at: 4500ms, for: 300ms, on: events, reset_peer: {}}, {at: 6500ms, for: 1s, on: ledger, errors: {status: 503, share: 100%}}, {at: 7s, for: 300ms, on: stock, kill: {}}]"
 )
 
 // Of backlog: 2,000 at 600 - 200 in a second take 5 s.
@@ -136,8 +136,8 @@ var tenSeconds = []string{"load.duration=20s", "chaos[1].for=10s", "claims[1].dr
 // What RabbitMQ has had no acknowledgement of it delivers again once the connection is lost:
 // in order, so that there is nothing for ordered to rule on.
 const (
-	rabbitCut = "chaos=[{at: 2s, for: 1s, on: events, direction: upstream, partition: {}}, {at: 2500ms, for: 200ms, on: events, reset_peer: {}}, " +
-		"{at: 4s, for: 300ms, on: stock, kill: {}}]"
+	rabbitCut = "chaos=[{at: 2s, for: 1s, on: events, direction: upstream, partition: {}}, " +
+		"{at: 2500ms, for: 200ms, on: events, reset_peer: {}}, {at: 4s, for: 300ms, on: stock, kill: {}}]"
 	rabbitCutClaims = "claims=[{steady: {success: 99%, p99: 2s}}, {effects: {at: booked, route: sold, delivered: deliveries}}]"
 )
 

@@ -27,8 +27,8 @@ var brokerKeys = []key[brokerSettings]{
 		"always before it is acknowledged; a kill -9 loses nothing either way, a power cut does",
 		[]string{"interval", "always"}, func(s *brokerSettings) *string { return &s.sync }),
 	{
-		Setting: Setting{"cluster", "", "addresses with blanks between", "host:port of all nodes of a cluster, this one among them, on 127.0.0.1: " +
-			"they find each other on the same port of 127.0.0.2, which Linux has unasked"},
+		Setting: Setting{"cluster", "", "addresses with blanks between", "host:port of all nodes of a cluster, " +
+			"this one among them, on 127.0.0.1: they find each other on the same port of 127.0.0.2, which Linux has unasked"},
 		set: func(s *brokerSettings, v string) error { s.cluster = strings.Fields(v); return nil },
 	},
 }

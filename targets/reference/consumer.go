@@ -81,8 +81,8 @@ type consumerSettings struct {
 }
 
 var consumerKeys = []key[consumerSettings]{
-	oneOf("driver", "jetstream", "what its links beside ledger lead to: a NATS server with JetStream, or RabbitMQ, which delivers in order and, once "+
-		"the connection is lost, delivers again what was not acknowledged", []string{"jetstream", "rabbitmq"},
+	oneOf("driver", "jetstream", "what its links beside ledger lead to: a NATS server with JetStream, or RabbitMQ, "+
+		"which delivers in order and, once the connection is lost, delivers again what was not acknowledged", []string{"jetstream", "rabbitmq"},
 		func(s *consumerSettings) *string { return &s.driver }),
 	oneOf("order", "buffer", "buffer applies events in the order in which the broker acknowledged them, and holds what comes too early; "+
 		"none applies them as they come, and leaves what fails to be delivered again", []string{"buffer", "none"},
@@ -93,7 +93,8 @@ var consumerKeys = []key[consumerSettings]{
 		func(s *consumerSettings) *int { return &s.lanes }),
 	whole("prefetch", "5000", "", "events that may be delivered and not acknowledged", 1, 1_000_000,
 		func(s *consumerSettings) *int { return &s.prefetch }),
-	wait("ack_wait", "1s", "", "after which an event that was not acknowledged is delivered again; with rabbitmq, one that failed", 10*time.Millisecond, never,
+	wait("ack_wait", "1s", "", "after which an event that was not acknowledged is delivered again; with rabbitmq, one that failed",
+		10*time.Millisecond, never,
 		func(s *consumerSettings) *time.Duration { return &s.ackWait }),
 	whole("capacity", "0", "", "events that it applies in a second at most; 0 is as many as it can", 0, 1_000_000,
 		func(s *consumerSettings) *int { return &s.capacity }),

@@ -28,14 +28,15 @@ const (
 	traceHeader = "Traceparent"
 )
 
-// dialJetStream returns at once, connected or not, to the first node that lets it in. With buffered, what is sent while there is no connection
-// waits for one; without it fails.
+// dialJetStream returns at once, connected or not, to the first node that lets it in. With buffered, what is sent while there
+// is no connection waits for one; without it fails.
 func dialJetStream(addrs []string, buffered bool) (*jetStream, error) {
 	buffer := -1
 	if buffered {
 		buffer = nats.DefaultReconnectBufSize
 	}
-	conn, err := nats.Connect("nats://"+strings.Join(addrs, ",nats://"), nats.DontRandomize(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+	conn, err := nats.Connect("nats://"+strings.Join(addrs, ",nats://"), nats.DontRandomize(),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(buffer),
 		nats.IgnoreDiscoveredServers(), nats.SkipHostLookup(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // what goes wrong shows in what is done again

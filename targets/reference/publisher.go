@@ -55,13 +55,17 @@ type publisherSettings struct {
 }
 
 var publisherKeys = []key[publisherSettings]{
-	oneOf("driver", "jetstream", "what its link leads to: a NATS server with JetStream, or RabbitMQ, where events are persistent and their queue is durable",
+	oneOf("driver", "jetstream", "what its link leads to: a NATS server with JetStream, or RabbitMQ, "+
+		"where events are persistent and their queue is durable",
 		[]string{"jetstream", "rabbitmq"}, func(s *publisherSettings) *string { return &s.driver }),
-	oneOf("confirms", "on", "whether it waits until the broker has acknowledged an event (of RabbitMQ: publisher confirms), or answers once that is sent",
+	oneOf("confirms", "on", "whether it waits until the broker has acknowledged an event (of RabbitMQ: publisher confirms), "+
+		"or answers once that is sent",
 		[]string{"on", "off"}, func(s *publisherSettings) *string { return &s.confirms }),
-	oneOf("persist", "default", "of jetstream: whether the broker writes an event before it acknowledges it (default), or later (async, persist_mode)",
+	oneOf("persist", "default", "of jetstream: whether the broker writes an event before it acknowledges it (default), "+
+		"or later (async, its persist_mode)",
 		[]string{"default", "async"}, func(s *publisherSettings) *string { return &s.persist }),
-	whole("replicas", "1", "", "of jetstream: nodes of its cluster that have each event, of which a majority must have it before it is acknowledged", 1, 5,
+	whole("replicas", "1", "", "of jetstream: nodes of its cluster that have each event, "+
+		"of which a majority must have it before it is acknowledged", 1, 5,
 		func(s *publisherSettings) *int { return &s.replicas }),
 	whole("keep", "0", "", "events that the broker keeps, the latest, consumed or not; 0 keeps all", 0, 100_000_000,
 		func(s *publisherSettings) *int { return &s.keep }),
