@@ -115,12 +115,12 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 rulings: deps ## examples (ONLY=REGEXP, SET=KEY=VALUE) and lies about them ROUNDS times (10), JOBS at once (4), quiet and with BUSY cores busy (1), or one HALF
 	$(GO) test -count=1 -timeout 170m -run '^TestRulings$$' -v ./cmd/stormctl -rulings $(ROUNDS) -jobs $(JOBS) -only '$(ONLY)' -set '$(SET)' -busy $(BUSY) -half '$(HALF)'
 
-# Of stores: what they keep, who their primary is, how many connections they get.
-STORES := ^(broken/)?(cap|stale-price|durable|failover|stampede|pgbouncer|cache)\b
+# Of stores and brokers: what they keep, who their primary is, how many connections they get, what comes twice or late.
+STORES := ^(broken/)?(cap|stale-price|durable|failover|stampede|pgbouncer|cache|broker|cluster|rabbitmq|events|backlog|saga)\b
 
 data: JOBS = 1
 data: ONLY = $(STORES)
-data: rulings ## the same of the examples that need redis, PostgreSQL or etcd, and of their variants; one at a time
+data: rulings ## the same of the examples that need redis, PostgreSQL, etcd or a broker that is killed, and of their variants; one at a time
 
 # A broken example ends with 1 and what is left open with 3: both have a page.
 pages: build ## the HTML reports of all examples into PAGES (default bin/pages), each looked at in Chromium in seven views; pictures beside them
@@ -228,6 +228,7 @@ deps:
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
 	command -v etcd >/dev/null || missing="$$missing etcd-server"; \
+	[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$$missing rabbitmq-server"; \
 	command -v etcdctl >/dev/null || missing="$$missing etcd-client"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing for the tests:$$missing"; \

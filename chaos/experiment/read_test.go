@@ -82,6 +82,20 @@ func TestPlaceOfVariables(t *testing.T) {
 	}
 }
 
+// The settings of a reference service may name variables as a command may.
+func TestVariablesInSettings(t *testing.T) {
+	with := func(value string) error {
+		_, err := Parse("x", []byte(strings.Replace(minimal, `{reference: dependency}`, `{reference: dependency, with: {at: "`+value+`"}}`, 1)), Options{})
+		return err
+	}
+	if err := with("${targets.shop.addr} ${port}"); err != nil {
+		t.Error(err)
+	}
+	if err := with("${targets.shop.adr}"); err == nil || !strings.Contains(err.Error(), "at: unknown variable ${targets.shop.adr}: did you mean ${targets.shop.addr}?") {
+		t.Errorf("a variable that is not there: %v", err)
+	}
+}
+
 func TestReadFile(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {

@@ -29,8 +29,9 @@ type Target struct {
 	// Of a process or a reference service: so many of it run, which share its links and its routes; absent means 1. They
 	// are started one after another, each once the one before is ready, and connections of routes lead to them in turn.
 	// Faults that happen to all of them are restart and kill.
-	Instances int               `yaml:"instances"`
-	With      map[string]string `yaml:"with"` // Settings of the reference service; `stormctl target --list` shows them.
+	Instances int `yaml:"instances"`
+	// Settings of the reference service; `stormctl target --list` shows them. Variables are replaced as in the command of a process.
+	With map[string]string `yaml:"with"`
 	// What routes to it speak: http1 (default), h2 (by prior knowledge; by ALPN with tls), grpc (unary; the body is
 	// the encoded message) or auto (h2 or http1 by TLS, as the service chooses when the run begins; http1 without).
 	Protocol string `yaml:"protocol"`
@@ -183,7 +184,13 @@ func (r *rules) reference(path strict.Path, t *Target) {
 	if r.opts.References != nil && !r.among(at, t.Reference, "reference services", r.opts.References) {
 		return
 	}
-	if r.opts.Reference == nil || r.Has(with) && r.Bad(with) {
+	if r.Has(with) && r.Bad(with) {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.With)) {
+		r.variables(with.Child(key), t.With[key])
+	}
+	if r.opts.Reference == nil {
 		return
 	}
 	for _, err := range flatten(r.opts.Reference(t.Reference, t.With)) {

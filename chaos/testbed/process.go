@@ -21,17 +21,6 @@ import (
 // process is how to start a target of ours, or the instance of that name.
 func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, error) {
 	p := targets.Process{Name: name, Output: filepath.Join(b.opts.Dir, "targets", name+".log"), Soak: b.opts.Soak}
-	if t.Reference != "" {
-		p.Command = b.referenceCommand(name, t)
-		p.Ready = targets.Probe{URL: urlOf("http", b.addrs[name].String()) + "/healthz", Within: 10 * time.Second}
-		if t.Reference == "broker" { // the only one that does not speak HTTP
-			p.Ready.Addr, p.Ready.URL = b.addrs[name].String(), ""
-		}
-		p.StopWithin = time.Second
-		dir, err := filepath.Abs(b.targetDir(name))
-		p.Command = append(p.Command, "--dir", dir)
-		return p, err
-	}
 	lookup, err := b.variables(name)
 	if err != nil {
 		return p, err
@@ -40,6 +29,17 @@ func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, e
 		out, e := experiment.Expand(text, lookup)
 		err = errors.Join(err, e)
 		return out
+	}
+	if t.Reference != "" {
+		p.Command = b.referenceCommand(name, t, expand)
+		p.Ready = targets.Probe{URL: urlOf("http", b.addrs[name].String()) + "/healthz", Within: 10 * time.Second}
+		if t.Reference == "broker" { // the only one that does not speak HTTP
+			p.Ready.Addr, p.Ready.URL = b.addrs[name].String(), ""
+		}
+		p.StopWithin = time.Second
+		dir, e := filepath.Abs(b.targetDir(name))
+		p.Command = append(p.Command, "--dir", dir)
+		return p, errors.Join(err, e)
 	}
 	for _, arg := range t.Process.Command {
 		p.Command = append(p.Command, expand(arg))
@@ -72,10 +72,10 @@ func (b *Testbed) process(name string, t *experiment.Target) (targets.Process, e
 	return p, err
 }
 
-func (b *Testbed) referenceCommand(name string, t *experiment.Target) []string {
+func (b *Testbed) referenceCommand(name string, t *experiment.Target, expand func(string) string) []string {
 	command := append(slices.Clone(b.opts.Self), t.Reference, "--name", name, "--listen", b.addrs[name].String())
 	for _, key := range slices.Sorted(maps.Keys(t.With)) {
-		command = append(command, "--with", key+"="+t.With[key])
+		command = append(command, "--with", key+"="+expand(t.With[key]))
 	}
 	for _, link := range slices.Sorted(maps.Keys(b.x.Links)) {
 		if b.x.Links[link].From == b.targetOf(name) {

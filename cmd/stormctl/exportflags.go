@@ -123,16 +123,19 @@ func (o *exportOptions) serve(ctx context.Context, live *export.Live, token stri
 	return func() { cancel(); served.Wait() }, nil
 }
 
-// listenAddress is an address to bind, which must be on loopback unless there is a
-// token; by says how one is given.
-func listenAddress(ctx context.Context, addr string, token bool, by string) (string, error) {
+func tokenOr(by string) string { return "give a token by " + by + ", or listen on 127.0.0.1" }
+
+// listenAddress is the address to bind, as a number, so that what was checked is what is
+// bound. It must be on loopback unless it is safe; instead says how it gets that, and like
+// how one is written.
+func listenAddress(ctx context.Context, addr string, safe bool, like, instead string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", errors.New("write it as host:port, like 127.0.0.1:8474")
+		return "", errors.New("write it as host:port, like " + like)
 	}
-	exposed := fmt.Errorf("it is not on loopback: give a token by %s, or listen on 127.0.0.1", by)
+	exposed := errors.New("it is not on loopback: " + instead)
 	switch {
-	case host == "" && token:
+	case host == "" && safe:
 		return addr, nil
 	case host == "":
 		return "", exposed
@@ -143,7 +146,7 @@ func listenAddress(ctx context.Context, addr string, token bool, by string) (str
 	}
 	best := ips[0]
 	for _, ip := range ips {
-		if !ip.Unmap().IsLoopback() && !token {
+		if !ip.Unmap().IsLoopback() && !safe {
 			return "", exposed
 		}
 		if ip.Unmap().Is4() && !best.Unmap().Is4() {

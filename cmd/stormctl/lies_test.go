@@ -100,10 +100,20 @@ var truths = map[string][]truth{
 	"grpc":                       {most(1, "retry.attempts", 3).needing("retry.at_least=1")},
 	"metastable":                 {most(0, "steady.p99", 20*time.Millisecond)}, // what a worker takes
 	"idempotent":                 {words(1, "effects.exactly", "2")},
-	"events":                     {most(0, "steady.p99", 100*time.Microsecond)}, // an event is on the broker's disk by then
-	"backlog":                    {most(1, "drains.within", time.Second)},       // 600 at 600 - 200 in a second, and what comes meanwhile
-	"saga":                       {most(0, "steady.p99", 15*time.Millisecond)},  // its three steps take as long
-	"timeout":                    {most(1, "timeout.within", 500*time.Millisecond)},
+	"events": {
+		most(0, "steady.p99", 100*time.Microsecond), // an event is on the broker's disk by then
+		words(1, "effects.exactly", "2"),
+		words(3, "conserved", "{audit: state, equals: 3601}", "{audit: state, equals: 1}"), // 3,600 are asked for
+	},
+	"backlog": {most(1, "drains.within", time.Second)}, // 600 at 600 - 200 in a second, and what comes meanwhile
+	"saga": {
+		most(0, "steady.p99", 15*time.Millisecond), // its three steps take as long
+		most(1, "conserved.within", 10*time.Millisecond),
+	},
+	"cluster":  {most(0, "steady.p99", 200*time.Microsecond)}, // two nodes have a sale by then
+	"broker":   {most(0, "steady.p99", 100*time.Microsecond)},
+	"rabbitmq": {most(0, "steady.p99", 200*time.Microsecond)}, // a sale is on the broker's disk by then
+	"timeout":  {most(1, "timeout.within", 500*time.Millisecond)},
 }
 
 // steps are by what a number is off; whole numbers are besides off by one.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var (
@@ -72,6 +73,7 @@ var refutedBy = map[string]string{
 	"stampede-no-idle-timeout": "connections", "cache-stampedes": "stampede",
 	"events-applies-gap": "ordered", "events-forgets-after-restart": "effects", "events-skips-event": "conserved",
 	"backlog-no-headroom": "drains", "backlog-drops-oldest": "drains", "backlog-acks-first": "drains",
+	"broker-unconfirmed": "durable", "rabbitmq-unconfirmed": "durable",
 	"saga-no-compensation": "conserved", "saga-compensates-twice": "conserved", "saga-forgets-on-crash": "conserved",
 	"saga-treats-timeout-as-failure": "conserved",
 	"cap-serializable":               "linearizable",
@@ -102,7 +104,44 @@ var variants = []rulingCase{
 		set: []string{"targets.cache.with.fill=xfetch", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}},
 	{name: "cache fill=aside, given room", file: "../../examples/cache.yaml",
 		set: []string{"targets.cache.with.fill=aside", "claims[1].stampede.at_once=50", "claims[1].stampede.per_expiry=80"}, refutes: "stampede"},
+	{name: "events at 1,000/s", file: "../../examples/events.yaml", set: []string{"load.rate=1k/s"}},
+	{name: "events at 1,000/s, naive: applied twice", file: "../../examples/events.yaml",
+		set: []string{"load.rate=1k/s", naive, appliedOnce}, refutes: "effects"},
+	{name: "events at 1,000/s, naive: overtaken", file: "../../examples/events.yaml",
+		set: []string{"load.rate=1k/s", naive, "claims=[{ordered: {at: booked, writes: sale, delivered: deliveries}}]"}, refutes: "ordered"},
+	{name: "events at 1,000/s, dedupe=memory", file: "../../examples/events.yaml",
+		set: []string{"load.rate=1k/s", "targets.stock.with.dedupe=memory"}, refutes: "effects"},
+	{name: "events at 1,000/s, acks-first", file: "../../examples/events.yaml",
+		set: []string{"load.rate=1k/s", "targets.stock.with.flaw=acks-first", dieInHand, appliedOnce}, refutes: "effects"},
+	{name: "backlog of 10 s", file: "../../examples/backlog.yaml", set: tenSeconds, known: []truth{most(1, "drains.within", 4*time.Second)}},
+	{name: "backlog of 10 s, headroom 1.05", file: "../../examples/backlog.yaml",
+		set: append(slices.Clip(tenSeconds), "targets.stock.with.flaw=no-headroom"), refutes: "drains"},
+	// Where it is killed just after it has written, it loses nothing: then it is held, and the trial is wrong.
+	{file: "../../examples/broker.yaml", set: []string{"targets.shop.with.persist=async"}, refutes: "durable"},
+	{file: "../../examples/cluster.yaml", set: []string{"targets.shop.with.confirms=off"}, refutes: "durable"},
+	{name: "rabbitmq, acknowledgements cut", file: "../../examples/rabbitmq.yaml", set: []string{rabbitCut, rabbitCutClaims}},
+	{name: "rabbitmq, acknowledgements cut, dedupe=none", file: "../../examples/rabbitmq.yaml",
+		set: []string{rabbitCut, rabbitCutClaims, "targets.stock.with.dedupe=none"}, refutes: "effects"},
 }
+
+// Of events: a consumer that takes them as they come, and one that dies while it has some that its ledger refuses.
+const (
+	naive       = "targets.stock.with={order: none, dedupe: none, ack_wait: 2s}"
+	appliedOnce = "claims=[{effects: {at: booked, route: sold, delivered: deliveries}}]"
+	dieInHand   = "chaos=[{at: 2s, for: 3s, on: events, direction: upstream, partition: {}}, " +
+		"{at: 4500ms, for: 300ms, on: events, reset_peer: {}}, {at: 6500ms, for: 1s, on: ledger, errors: {status: 503, share: 100%}}, {at: 7s, for: 300ms, on: stock, kill: {}}]"
+)
+
+// Of backlog: 2,000 at 600 - 200 in a second take 5 s.
+var tenSeconds = []string{"load.duration=20s", "chaos[1].for=10s", "claims[1].drains.within=7s"}
+
+// What RabbitMQ has had no acknowledgement of it delivers again once the connection is lost:
+// in order, so that there is nothing for ordered to rule on.
+const (
+	rabbitCut = "chaos=[{at: 2s, for: 1s, on: events, direction: upstream, partition: {}}, " +
+		"{at: 2500ms, for: 200ms, on: events, reset_peer: {}}, {at: 4s, for: 300ms, on: stock, kill: {}}]"
+	rabbitCutClaims = "claims=[{steady: {success: 99%, p99: 2s}}, {effects: {at: booked, route: sold, delivered: deliveries}}]"
+)
 
 func rulingCases(t *testing.T) []rulingCase {
 	t.Helper()

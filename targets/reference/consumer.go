@@ -14,8 +14,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// consumer takes events from the broker that its link events leads to, and applies each by one call of the
-// link ledger: POST /event/KEY with the event's id. It answers
+// consumer takes events from the broker that its links lead to, each to one of its nodes, and applies each by one
+// call of the link ledger: POST /event/KEY with the event's id. It answers
 //
 //	GET /deliveries  {"count": N, "ids": [..], "keys": [..]}: what the broker delivered, as it came, of earlier processes too
 //	/healthz
@@ -33,7 +33,7 @@ import (
 type consumer struct {
 	settings *consumerSettings
 	life     context.Context
-	broker   *jetStream
+	broker   feed
 	ledger   *client
 	seen     *applied // nil where nothing is deduplicated
 	limiter  *rate.Limiter
@@ -51,8 +51,24 @@ type consumer struct {
 	acks   *acknowledgements // nil acknowledges each event by itself
 }
 
+// feed is a broker as its consumer has it.
+type feed interface {
+	subscribe(ctx context.Context, s *consumerSettings) (subscription, error)
+	close()
+}
+
+// subscription is one to what a broker has for its consumer.
+type subscription interface {
+	next() uint64 // number of the first event that was not acknowledged as it was made
+	// consume calls take with each event that is delivered, one after another, until stop, and once more if it is
+	// about to be called then.
+	consume(prefetch int, take func(event)) (stop func(), err error)
+	first(ctx context.Context) (uint64, error) // number of the first event that may still come
+}
+
 // consumerSettings configure a consumer.
 type consumerSettings struct {
+	driver   string
 	order    string
 	dedupe   string
 	lanes    int
@@ -65,6 +81,9 @@ type consumerSettings struct {
 }
 
 var consumerKeys = []key[consumerSettings]{
+	oneOf("driver", "jetstream", "what its links beside ledger lead to: a NATS server with JetStream, or RabbitMQ, "+
+		"which delivers in order and, once the connection is lost, delivers again what was not acknowledged", []string{"jetstream", "rabbitmq"},
+		func(s *consumerSettings) *string { return &s.driver }),
 	oneOf("order", "buffer", "buffer applies events in the order in which the broker acknowledged them, and holds what comes too early; "+
 		"none applies them as they come, and leaves what fails to be delivered again", []string{"buffer", "none"},
 		func(s *consumerSettings) *string { return &s.order }),
@@ -74,7 +93,8 @@ var consumerKeys = []key[consumerSettings]{
 		func(s *consumerSettings) *int { return &s.lanes }),
 	whole("prefetch", "5000", "", "events that may be delivered and not acknowledged", 1, 1_000_000,
 		func(s *consumerSettings) *int { return &s.prefetch }),
-	wait("ack_wait", "1s", "", "after which the broker delivers an event again", 10*time.Millisecond, never,
+	wait("ack_wait", "1s", "", "after which an event that was not acknowledged is delivered again; with rabbitmq, one that failed",
+		10*time.Millisecond, never,
 		func(s *consumerSettings) *time.Duration { return &s.ackWait }),
 	whole("capacity", "0", "", "events that it applies in a second at most; 0 is as many as it can", 0, 1_000_000,
 		func(s *consumerSettings) *int { return &s.capacity }),
@@ -111,6 +131,8 @@ func parseConsumer(with map[string]string) (*consumerSettings, error) {
 	refuse(s.flaw == "applies-gap" && s.order == "none", "flaw applies-gap: it waits for none: set order to buffer")
 	refuse(s.flaw == "forgets-after-restart" && s.dedupe != "table", "flaw forgets-after-restart: there is no table: set dedupe to table")
 	refuse(s.flaw == "applies-twice" && s.dedupe == "none", "flaw applies-twice: there is no dedupe: set it to table or memory")
+	refuse(s.flaw == "applies-gap" && s.driver == "rabbitmq", "flaw applies-gap: RabbitMQ leaves none")
+	refuse(s.attempts > 0 && s.order == "none" && s.driver == "rabbitmq", "attempts: RabbitMQ does not count them: set order to buffer")
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -138,12 +160,13 @@ func consumerService() service {
 }
 
 func newConsumer(life context.Context, s *consumerSettings, deps map[string]string, dir string) (*consumer, error) {
-	if err := needs("consumer", deps, "events", "ledger"); err != nil {
-		return nil, err
-	}
-	addr, err := hostport(deps, "events")
+	addrs, err := nodes(deps, "ledger")
 	if err != nil {
 		return nil, err
+	}
+	if _, there := deps["ledger"]; !there || len(addrs) == 0 || len(addrs) > 1 && s.driver != "jetstream" {
+		return nil, errors.New("a consumer needs a link by the name of ledger and another to its broker; " +
+			"with driver jetstream there may be one to each node")
 	}
 	c := &consumer{settings: s, life: life, limiter: rate.NewLimiter(rate.Inf, 1)}
 	if s.capacity > 0 {
@@ -155,7 +178,9 @@ func newConsumer(life context.Context, s *consumerSettings, deps map[string]stri
 	if err := c.open(dir); err != nil {
 		return nil, err
 	}
-	if c.broker, err = dialJetStream(addr, true); err != nil {
+	if s.driver == "rabbitmq" {
+		c.broker = &rabbitFeed{addr: addrs[0]}
+	} else if c.broker, err = dialJetStream(addrs, true); err != nil {
 		c.seen.close()
 		c.came.close()
 		return nil, err
@@ -227,11 +252,11 @@ func (c *consumer) note(e event) bool {
 
 // consume subscribes, as soon as it can, and looks after events that are missing.
 func (c *consumer) consume() {
-	var s *subscription
+	var s subscription
 	for {
 		ctx, cancel := context.WithTimeout(c.life, 2*time.Second)
 		var err error
-		s, err = c.broker.subscribe(ctx, c.settings, c.settings.order == "buffer")
+		s, err = c.broker.subscribe(ctx, c.settings)
 		cancel()
 		if err == nil {
 			break
@@ -241,9 +266,9 @@ func (c *consumer) consume() {
 		}
 	}
 	if c.settings.order == "buffer" {
-		c.acks = newAcknowledgements(s.next)
+		c.acks = newAcknowledgements(s.next())
 		if c.settings.flaw != "applies-gap" {
-			c.sequence = newSequence(s.next)
+			c.sequence = newSequence(s.next())
 		}
 	}
 	stop, err := s.consume(c.settings.prefetch, c.take)
@@ -261,7 +286,7 @@ func (c *consumer) consume() {
 
 // giveUpMissing goes on without events that will not come, because the broker has dropped them, or has had
 // an acknowledgement of them from an earlier process.
-func (c *consumer) giveUpMissing(s *subscription) {
+func (c *consumer) giveUpMissing(s subscription) {
 	if c.acks == nil {
 		return
 	}
@@ -326,8 +351,12 @@ func (c *consumer) work(lane chan event) {
 	for {
 		select {
 		case e := <-lane:
-			if c.handle(e) && c.settings.flaw != "acks-first" {
+			switch done := c.handle(e); {
+			case c.settings.flaw == "acks-first": // it is
+			case done:
 				c.acknowledge(e)
+			case e.again != nil:
+				e.again()
 			}
 		case <-c.life.Done():
 			return

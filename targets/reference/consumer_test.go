@@ -132,7 +132,7 @@ func (c *chainOfEvents) consume(with ...string) (k *consumer, stop func()) {
 func (c *chainOfEvents) pending(n int) {
 	c.t.Helper()
 	untilIs(c.t, fmt.Sprintf("%d events are delivered and not acknowledged", n), func() bool {
-		s, err := c.publisher.broker.js.Consumer(c.t.Context(), streamName, durableName)
+		s, err := c.publisher.broker.(*jetStreamTopic).js.Consumer(c.t.Context(), streamName, durableName)
 		if err != nil {
 			return false
 		}

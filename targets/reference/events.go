@@ -2,7 +2,10 @@ package reference
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,11 +14,12 @@ import (
 //
 //	load ─▶ publisher ─▶ broker ─▶ consumer ─▶ ledger
 type event struct {
-	seq       uint64 // number that the broker gave it: 1, 2, 3 in the order in which it acknowledged them
+	seq       uint64 // its number: 1, 2, 3 in the order in which the broker acknowledged them, or delivers them if it has no numbers
 	key       string
 	id, trace string // X-Request-Id and traceparent of the request that published it
 	delivered int    // how often, this time included
 	ack       func() // acknowledges it: the broker then does not deliver it again. May be called more than once.
+	again     func() // has the broker deliver it again, some time later; nil where it does so unasked
 }
 
 // retryPause is how long a consumer or saga waits before it tries again.
@@ -40,6 +44,18 @@ func hostport(deps map[string]string, name string) (string, error) {
 		return "", err
 	}
 	return base.Host, nil
+}
+
+// nodes are the host:port of dependencies, in the order of their names, but for those of some names.
+func nodes(deps map[string]string, but ...string) (addrs []string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(deps)) {
+		if slices.Contains(but, name) {
+			continue
+		}
+		addr, e := hostport(deps, name)
+		addrs, err = append(addrs, addr), errors.Join(err, e)
+	}
+	return addrs, err
 }
 
 // needs tells which links a service lacks, or has too many.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,8 +14,9 @@ import (
 // jetStream is a connection to a broker that is a NATS server with JetStream. It connects by itself, as
 // often as it must.
 type jetStream struct {
-	conn *nats.Conn
-	js   jetstream.JetStream
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	cluster bool // it has several nodes, any of which may lead
 }
 
 const (
@@ -26,14 +28,15 @@ const (
 	traceHeader = "Traceparent"
 )
 
-// dialJetStream returns at once, connected or not. With buffered, what is sent while there is no connection
-// waits for one; without it fails.
-func dialJetStream(addr string, buffered bool) (*jetStream, error) {
+// dialJetStream returns at once, connected or not, to the first node that lets it in. With buffered, what is sent while there
+// is no connection waits for one; without it fails.
+func dialJetStream(addrs []string, buffered bool) (*jetStream, error) {
 	buffer := -1
 	if buffered {
 		buffer = nats.DefaultReconnectBufSize
 	}
-	conn, err := nats.Connect("nats://"+addr, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+	conn, err := nats.Connect("nats://"+strings.Join(addrs, ",nats://"), nats.DontRandomize(),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(buffer),
 		nats.IgnoreDiscoveredServers(), nats.SkipHostLookup(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // what goes wrong shows in what is done again
@@ -45,52 +48,64 @@ func dialJetStream(addr string, buffered bool) (*jetStream, error) {
 		conn.Close()
 		return nil, err
 	}
-	return &jetStream{conn, js}, nil
+	return &jetStream{conn, js, len(addrs) > 1}, nil
 }
 
 func (j *jetStream) close() { j.conn.Close() }
 
-// keep makes the stream, or finds it made. Most is how many events it keeps at most, the latest; 0 is all.
-func (j *jetStream) keep(ctx context.Context, most int, persist jetstream.PersistModeType) error {
-	limit := int64(-1)
-	if most > 0 {
-		limit = int64(most)
+// jetStreamTopic is a stream as its publishers have it.
+type jetStreamTopic struct {
+	*jetStream
+	settings *publisherSettings
+}
+
+func newJetStreamTopic(s *publisherSettings, addrs []string) (*jetStreamTopic, error) {
+	j, err := dialJetStream(addrs, false)
+	if err != nil {
+		return nil, err
 	}
-	_, err := j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	return &jetStreamTopic{j, s}, nil
+}
+
+func (t *jetStreamTopic) keep(ctx context.Context) error {
+	limit := int64(-1)
+	if t.settings.keep > 0 {
+		limit = int64(t.settings.keep)
+	}
+	persist := jetstream.DefaultPersistMode
+	if t.settings.persist == "async" {
+		persist = jetstream.AsyncPersistMode
+	}
+	_, err := t.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{subjectPrefix + ">"}, Storage: jetstream.FileStorage,
-		MaxMsgs: limit, Discard: jetstream.DiscardOld, PersistMode: persist,
+		Replicas: t.settings.replicas, MaxMsgs: limit, Discard: jetstream.DiscardOld, PersistMode: persist,
 	})
 	return err
 }
 
-func message(key, id, trace string, body []byte) *nats.Msg {
-	m := &nats.Msg{Subject: subjectPrefix + key, Data: body, Header: nats.Header{idHeader: {id}}}
-	if trace != "" {
-		m.Header[traceHeader] = []string{trace}
+func (t *jetStreamTopic) publish(ctx context.Context, e news) error {
+	m := &nats.Msg{Subject: subjectPrefix + e.key, Data: e.body, Header: nats.Header{idHeader: {e.id}}}
+	if e.trace != "" {
+		m.Header[traceHeader] = []string{e.trace}
 	}
-	return m
-}
-
-// publish returns once the broker has acknowledged an event. It sends it once.
-func (j *jetStream) publish(ctx context.Context, m *nats.Msg) error {
-	_, err := j.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+	if t.settings.confirms == "off" {
+		return t.conn.PublishMsg(m)
+	}
+	_, err := t.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 	return err
 }
 
-// send returns once an event is on its way, if it is.
-func (j *jetStream) send(m *nats.Msg) error { return j.conn.PublishMsg(m) }
-
-// subscription is one to the stream, which the broker remembers by its name.
-type subscription struct {
+// jetStreamSubscription is one to the stream, which the broker remembers by its name.
+type jetStreamSubscription struct {
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
-	next     uint64 // the first event that was not acknowledged as it was made
+	cluster  bool
 }
 
-// subscribe finds what is to come. In order, an acknowledgement speaks for all events before its own.
-func (j *jetStream) subscribe(ctx context.Context, s *consumerSettings, inOrder bool) (*subscription, error) {
+// subscribe finds what is to come. Where events are put in order, an acknowledgement speaks for all events before its own.
+func (j *jetStream) subscribe(ctx context.Context, s *consumerSettings) (subscription, error) {
 	policy := jetstream.AckExplicitPolicy
-	if inOrder {
+	if s.order == "buffer" {
 		policy = jetstream.AckAllPolicy
 	}
 	stream, err := j.js.Stream(ctx, streamName)
@@ -103,12 +118,16 @@ func (j *jetStream) subscribe(ctx context.Context, s *consumerSettings, inOrder 
 	if err != nil {
 		return nil, err
 	}
-	return &subscription{stream, consumer, consumer.CachedInfo().AckFloor.Stream + 1}, nil
+	return &jetStreamSubscription{stream, consumer, j.cluster}, nil
 }
 
-// consume calls take with each event that is delivered, one after another, until stop, and once more if it is
-// about to be called then.
-func (s *subscription) consume(prefetch int, take func(event)) (stop func(), err error) {
+func (s *jetStreamSubscription) next() uint64 { return s.consumer.CachedInfo().AckFloor.Stream + 1 }
+
+func (s *jetStreamSubscription) consume(prefetch int, take func(event)) (stop func(), err error) {
+	options := []jetstream.PullConsumeOpt{jetstream.PullMaxMessages(prefetch)}
+	if s.cluster { // who leads may die and leave our connection, to another node, as it is: without heartbeats it is told again
+		options = append(options, jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond))
+	}
 	consuming, err := s.consumer.Consume(func(m jetstream.Msg) {
 		about, err := m.Metadata()
 		if err != nil {
@@ -120,15 +139,15 @@ func (s *subscription) consume(prefetch int, take func(event)) (stop func(), err
 			delivered: int(about.NumDelivered),
 			ack:       func() { _ = m.Ack() },
 		})
-	}, jetstream.PullMaxMessages(prefetch))
+	}, options...)
 	if err != nil {
 		return nil, err
 	}
 	return consuming.Stop, nil
 }
 
-// first is the first event that may still come: what is before was acknowledged, or the stream no longer has it.
-func (s *subscription) first(ctx context.Context) (uint64, error) {
+// first: what is before was acknowledged, or the stream no longer has it.
+func (s *jetStreamSubscription) first(ctx context.Context) (uint64, error) {
 	stream, err := s.stream.Info(ctx)
 	consumer, err2 := s.consumer.Info(ctx)
 	if err := errors.Join(err, err2); err != nil {

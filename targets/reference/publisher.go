@@ -11,33 +11,62 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // publisher answers
 //
 //	POST /event/KEY   publishes an event of that key, with the id of the request
-//	/healthz          whether the broker has its stream
+//	/healthz          whether the broker has a place for events
 //
-// over the broker that its only link leads to. A sound publisher answers 200 once the broker has
+// over the broker that its links lead to, each to one of its nodes. A sound publisher answers 200 once the broker has
 // acknowledged the event, and 503 for whatever else becomes of it: whether it was published is then not
 // known. It never publishes a request twice.
 type publisher struct {
 	settings *publisherSettings
-	broker   *jetStream
-	ready    atomic.Bool // there is a stream
+	broker   topic
+	ready    atomic.Bool // the broker has a place for events
 	made     sync.WaitGroup
 }
 
-// publisherSettings configure a publisher, and the stream that it makes.
+// topic is a broker as its publishers have it. Its methods may be called at once.
+type topic interface {
+	keep(ctx context.Context) error // makes the place that events are kept in, or finds it made
+	// publish sends an event once. It returns when the broker has acknowledged it or, without confirms, when it is
+	// on its way.
+	publish(ctx context.Context, e news) error
+	close()
+}
+
+// news is an event that is to be published.
+type news struct {
+	key, id, trace string
+	body           []byte
+}
+
+// publisherSettings configure a publisher, and the place for events that it makes.
 type publisherSettings struct {
-	keep    int
-	timeout time.Duration
-	flaw    string
+	driver   string
+	confirms string
+	persist  string
+	replicas int
+	keep     int
+	timeout  time.Duration
+	flaw     string
 }
 
 var publisherKeys = []key[publisherSettings]{
+	oneOf("driver", "jetstream", "what its link leads to: a NATS server with JetStream, or RabbitMQ, "+
+		"where events are persistent and their queue is durable",
+		[]string{"jetstream", "rabbitmq"}, func(s *publisherSettings) *string { return &s.driver }),
+	oneOf("confirms", "on", "whether it waits until the broker has acknowledged an event (of RabbitMQ: publisher confirms), "+
+		"or answers once that is sent",
+		[]string{"on", "off"}, func(s *publisherSettings) *string { return &s.confirms }),
+	oneOf("persist", "default", "of jetstream: whether the broker writes an event before it acknowledges it (default), "+
+		"or later (async, its persist_mode)",
+		[]string{"default", "async"}, func(s *publisherSettings) *string { return &s.persist }),
+	whole("replicas", "1", "", "of jetstream: nodes of its cluster that have each event, "+
+		"of which a majority must have it before it is acknowledged", 1, 5,
+		func(s *publisherSettings) *int { return &s.replicas }),
 	whole("keep", "0", "", "events that the broker keeps, the latest, consumed or not; 0 keeps all", 0, 100_000_000,
 		func(s *publisherSettings) *int { return &s.keep }),
 	wait("timeout", "2s", "", "how long the broker may take to acknowledge an event", time.Millisecond, never,
@@ -48,8 +77,8 @@ var publisherKeys = []key[publisherSettings]{
 // publisherFlaws are those of a publisher.
 var publisherFlaws = []Flaw{
 	{"drops-oldest", "keep", "drains", "has the broker keep the latest 200 events only, consumed or not"},
-	{"unconfirmed", "publish", "durable", "answers 200 for what is on its way to the broker, acknowledged or not"},
-	{"async-persist", "publish", "durable", "has the broker acknowledge events before they are written (persist_mode: async)"},
+	{"unconfirmed", "confirms", "durable", "answers 200 for what is on its way to the broker, acknowledged or not"},
+	{"async-persist", "persist", "durable", "has the broker acknowledge events before they are written (persist_mode: async)"},
 }
 
 // flawOf is the setting flaw; what it may be is for checkedFlaw.
@@ -81,8 +110,19 @@ func parsePublisher(with map[string]string) (*publisherSettings, error) {
 	if err := checkedFlaw("publisher", publisherFlaws, with, err); err != nil {
 		return nil, err
 	}
-	if s.flaw == "drops-oldest" {
+	switch s.flaw {
+	case "drops-oldest":
 		s.keep = 200
+	case "unconfirmed":
+		s.confirms = "off"
+	case "async-persist":
+		s.persist = "async"
+	}
+	if s.persist != "default" && s.driver != "jetstream" {
+		return nil, errors.New("publisher: persist async, and the flaw async-persist, go with driver jetstream only")
+	}
+	if s.replicas > 1 && (s.driver != "jetstream" || s.persist != "default") {
+		return nil, errors.New("publisher: replicas: more than one go with driver jetstream and persist default only")
 	}
 	return s, nil
 }
@@ -98,29 +138,24 @@ func publisherService() service {
 }
 
 func newPublisher(life context.Context, s *publisherSettings, deps map[string]string) (*publisher, error) {
-	if len(deps) != 1 {
-		return nil, errors.New("a publisher needs one link, to its broker: links: {publish: {from: PUBLISHER, to: BROKER, protocol: tcp}}")
-	}
-	var addr string
-	for name := range deps {
-		var err error
-		if addr, err = hostport(deps, name); err != nil {
-			return nil, err
-		}
-	}
-	broker, err := dialJetStream(addr, false)
+	addrs, err := nodes(deps)
 	if err != nil {
 		return nil, err
 	}
-	p := &publisher{settings: s, broker: broker}
-	persist := jetstream.DefaultPersistMode
-	if s.flaw == "async-persist" {
-		persist = jetstream.AsyncPersistMode
+	if len(addrs) == 0 || len(addrs) > 1 && s.driver != "jetstream" {
+		return nil, errors.New("a publisher needs a link to its broker: links: {publish: {from: PUBLISHER, to: BROKER, protocol: tcp}}; " +
+			"with driver jetstream there may be one to each node")
+	}
+	p := &publisher{settings: s}
+	if s.driver == "rabbitmq" {
+		p.broker = newRabbitTopic(life, s, addrs[0])
+	} else if p.broker, err = newJetStreamTopic(s, addrs); err != nil {
+		return nil, err
 	}
 	p.made.Go(func() {
 		for !p.ready.Load() {
 			ctx, cancel := context.WithTimeout(life, s.timeout)
-			p.ready.Store(broker.keep(ctx, s.keep, persist) == nil)
+			p.ready.Store(p.broker.keep(ctx) == nil)
 			cancel()
 			if !p.ready.Load() && !rest(life, retryPause) {
 				return
@@ -148,7 +183,7 @@ func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/healthz":
 		if !p.ready.Load() {
-			http.Error(w, "the broker has no stream yet", http.StatusServiceUnavailable)
+			http.Error(w, "the broker has no place for events yet", http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = io.WriteString(w, "ok\n")
@@ -169,14 +204,9 @@ func (p *publisher) publish(w http.ResponseWriter, r *http.Request, key, id stri
 		http.Error(w, "the body ended early", http.StatusBadRequest)
 		return
 	}
-	m := message(key, id, r.Header.Get(traceHeader), body)
-	if p.settings.flaw == "unconfirmed" {
-		err = p.broker.send(m)
-	} else {
-		ctx, cancel := context.WithTimeout(r.Context(), p.settings.timeout)
-		defer cancel()
-		err = p.broker.publish(ctx, m)
-	}
+	ctx, cancel := context.WithTimeout(r.Context(), p.settings.timeout)
+	defer cancel()
+	err = p.broker.publish(ctx, news{key, id, r.Header.Get(traceHeader), body})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return

@@ -48,6 +48,10 @@ func TestCheckRefuses(t *testing.T) {
 		"order":            {"consumer", map[string]string{"order": "bufer", "flaw": "acks-last"}, []string{`did you mean "buffer"?`, `unknown flaw of consumer "acks-last"`}},
 		"flaw of a saga":   {"saga", map[string]string{"flaw": "forgets-on-crash", "journal": "off"}, []string{"forgets-on-crash: it has no journal: set journal to on"}},
 		"empty flaw again": {"publisher", map[string]string{"flaw": ""}, []string{`unknown flaw of publisher ""`, "valid: drops-oldest"}},
+		"persist":          {"publisher", map[string]string{"flaw": "async-persist", "driver": "rabbitmq"}, []string{"go with driver jetstream only"}},
+		"replicas":         {"publisher", map[string]string{"replicas": "3", "flaw": "async-persist"}, []string{"replicas: more than one go with"}},
+		"no gaps":          {"consumer", map[string]string{"flaw": "applies-gap", "driver": "rabbitmq"}, []string{"flaw applies-gap: RabbitMQ leaves none"}},
+		"not counted":      {"consumer", map[string]string{"attempts": "3", "order": "none", "driver": "rabbitmq"}, []string{"attempts: RabbitMQ does not count them"}},
 		"no flaws":         {"dependency", map[string]string{"flaw": "leaks"}, []string{`unknown setting of dependency "flaw"`}},
 	}
 	for name, test := range tests {
