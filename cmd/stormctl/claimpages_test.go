@@ -238,6 +238,9 @@ func TestClaimPagesNameTheDirection(t *testing.T) {
 	checked := 0
 	for _, all := range truths {
 		for _, truth := range all {
+			if truth.words != nil {
+				continue
+			}
 			kind, key, _ := strings.Cut(truth.key, ".")
 			object := of(claims.Properties[kind])
 			r, err := rowOf(key, object.Properties[key], slices.Contains(object.Required, key))
@@ -246,8 +249,6 @@ func TestClaimPagesNameTheDirection(t *testing.T) {
 			}
 			want := "within "
 			switch {
-			case truth.words != nil:
-				continue
 			case truth.most:
 				want = "at most"
 			case truth.least:
