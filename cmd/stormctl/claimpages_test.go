@@ -242,6 +242,9 @@ func TestClaimPagesNameTheDirection(t *testing.T) {
 				continue
 			}
 			kind, key, _ := strings.Cut(truth.key, ".")
+			if key == "" { // a claim as a whole
+				continue
+			}
 			object := of(claims.Properties[kind])
 			r, err := rowOf(key, object.Properties[key], slices.Contains(object.Required, key))
 			if err != nil {
