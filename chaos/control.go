@@ -205,7 +205,8 @@ func (c *Control) Inject(choice int, length time.Duration, by string) (name stri
 	ctx, heal := context.WithCancel(c.ctx)
 	c.inForce[index] = manualFault{e, heal}
 	in := x.Injection(index, e)
-	c.runner.rec.add(evidence.Event{At: in.At, Kind: evidence.KindFault, Fault: index + 1, Choice: choice + 1, Text: e.Name, By: by, Injection: &in})
+	c.runner.rec.add(evidence.Event{At: in.At, Kind: evidence.KindFault, Fault: index + 1, Choice: choice + 1,
+		Text: e.Name, By: by, Injection: &in})
 	r, fault := c.runner, c.runner.bed.ByHand(index, e)
 	c.wg.Go(func() {
 		defer c.gone(index)

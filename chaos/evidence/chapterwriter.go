@@ -48,7 +48,8 @@ func CreateChapter(in *os.Root, name string, h Header, most int64) (w *ChapterWr
 		return nil, err
 	}
 	w = &ChapterWriter{Dir: filepath.Clean(root.Name()), root: root, header: h,
-		links: map[string]*chapterLink{}, others: map[string]*csvFile{}, most: most, routes: map[string][load.Outcomes]uint64{}, ticked: h.Chapter.From.Duration()}
+		links: map[string]*chapterLink{}, others: map[string]*csvFile{}, most: most,
+		routes: map[string][load.Outcomes]uint64{}, ticked: h.Chapter.From.Duration()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.closeFiles())

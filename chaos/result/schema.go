@@ -68,7 +68,8 @@ func written(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[time.Time]():
 		return &jsonschema.Schema{Type: "string", Format: "date-time"}
 	case reflect.TypeFor[judge.Ruling]():
-		return &jsonschema.Schema{Type: "string", Enum: manual.Words([]string{judge.Held.String(), judge.Inconclusive.String(), judge.Refuted.String()})}
+		rulings := []string{judge.Held.String(), judge.Inconclusive.String(), judge.Refuted.String()}
+		return &jsonschema.Schema{Type: "string", Enum: manual.Words(rulings)}
 	case reflect.TypeFor[judge.Interval](), reflect.TypeFor[judge.Bound]():
 		return &jsonschema.Schema{Type: "array", Items: figure, MinItems: &two, MaxItems: &two}
 	case reflect.TypeFor[judge.Numbers]():
