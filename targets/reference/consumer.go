@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 // consumer takes events from the broker that its links lead to, each to one of its nodes, and applies each by one
 // call of the link ledger: POST /event/KEY with the event's id. It answers
 //
+//	GET /ledger      what its ledger answers, once the broker has nothing left for it; until then 503
 //	GET /deliveries  {"count": N, "ids": [..], "keys": [..]}: what the broker delivered, as it came, of earlier processes too
 //	/healthz
 //
@@ -41,8 +41,9 @@ type consumer struct {
 	working  sync.WaitGroup
 
 	noting sync.Mutex
-	came   *journal // a line of ID and KEY for each delivery
-	lines  []string // of came
+	came   *journal     // a line of ID and KEY for each delivery
+	lines  []string     // of came
+	from   subscription // nil until there is one
 
 	turn     sync.Mutex // guards sequence, and is held while events go to their lanes
 	sequence *sequence  // nil passes events on as they come
@@ -64,6 +65,7 @@ type subscription interface {
 	// about to be called then.
 	consume(prefetch int, take func(event)) (stop func(), err error)
 	first(ctx context.Context) (uint64, error) // number of the first event that may still come
+	left(ctx context.Context) (int, error)     // events that were not acknowledged
 }
 
 // consumerSettings configure a consumer.
@@ -220,24 +222,6 @@ func (c *consumer) close() {
 	c.came.close()
 }
 
-func (c *consumer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/healthz":
-		_, _ = io.WriteString(w, "ok\n")
-	case "/deliveries":
-		c.noting.Lock()
-		lines := c.lines[:len(c.lines):len(c.lines)]
-		c.noting.Unlock()
-		ids, keys := make([]string, len(lines)), make([]string, len(lines))
-		for i, line := range lines {
-			ids[i], keys[i], _ = strings.Cut(line, " ")
-		}
-		writeJSON(w, map[string]any{"count": len(ids), "ids": ids, "keys": keys})
-	default:
-		http.Error(w, "there are /deliveries and /healthz: what it has done is in its ledger", http.StatusNotFound)
-	}
-}
-
 // note remembers a delivery, and reports whether it could.
 func (c *consumer) note(e event) bool {
 	line := e.id + " " + e.key
@@ -265,6 +249,9 @@ func (c *consumer) consume() {
 			return
 		}
 	}
+	c.noting.Lock()
+	c.from = s
+	c.noting.Unlock()
 	if c.settings.order == "buffer" {
 		c.acks = newAcknowledgements(s.next())
 		if c.settings.flaw != "applies-gap" {

@@ -155,3 +155,11 @@ func (s *jetStreamSubscription) first(ctx context.Context) (uint64, error) {
 	}
 	return max(stream.State.FirstSeq, consumer.AckFloor.Stream+1), nil
 }
+
+func (s *jetStreamSubscription) left(ctx context.Context) (int, error) {
+	info, err := s.consumer.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return int(info.NumPending) + info.NumAckPending, nil
+}

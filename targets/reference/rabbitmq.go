@@ -126,12 +126,16 @@ func (t *rabbitTopic) publish(ctx context.Context, e news) error {
 type rabbitFeed struct {
 	addr    string
 	ackWait time.Duration
+
+	mu      sync.Mutex
+	channel *amqp.Channel // nil while there is none
+	inHand  int           // delivered on it and not acknowledged
 }
 
 func (r *rabbitFeed) close() {}
 
 func (r *rabbitFeed) subscribe(_ context.Context, s *consumerSettings) (subscription, error) {
-	return &rabbitFeed{r.addr, s.ackWait}, nil
+	return &rabbitFeed{addr: r.addr, ackWait: s.ackWait}, nil
 }
 
 func (r *rabbitFeed) next() uint64 { return 1 }
@@ -149,6 +153,8 @@ func (r *rabbitFeed) consume(prefetch int, take func(event)) (stop func(), err e
 			if err != nil {
 				return // there is no queue yet
 			}
+			r.use(channel)
+			defer r.use(nil)
 			for {
 				select {
 				case d, goesOn := <-deliveries:
@@ -156,7 +162,8 @@ func (r *rabbitFeed) consume(prefetch int, take func(event)) (stop func(), err e
 						return
 					}
 					number++
-					take(r.event(number, d))
+					r.count(channel, 1)
+					take(r.event(number, d, channel))
 				case <-life.Done():
 					return
 				}
@@ -175,7 +182,7 @@ func (r *rabbitFeed) deliveries(channel *amqp.Channel, prefetch int) (<-chan amq
 	return channel.Consume(queueName, unnamed, autoAck, exclusive, noLocal, noWait, nil)
 }
 
-func (r *rabbitFeed) event(number uint64, d amqp.Delivery) event {
+func (r *rabbitFeed) event(number uint64, d amqp.Delivery, channel *amqp.Channel) event {
 	word := func(name string) string {
 		text, _ := d.Headers[name].(string)
 		return text
@@ -183,11 +190,39 @@ func (r *rabbitFeed) event(number uint64, d amqp.Delivery) event {
 	e := event{
 		seq: number, key: word(keyHeader), id: d.MessageId, trace: word(traceHeader), delivered: 1,
 		// On a connection that was lost they fail, and the event is delivered again.
-		ack:   sync.OnceFunc(func() { _ = d.Ack(false) }),
-		again: func() { time.AfterFunc(r.ackWait, func() { _ = d.Reject(true) }) },
+		ack:   sync.OnceFunc(func() { _ = d.Ack(false); r.count(channel, -1) }),
+		again: func() { time.AfterFunc(r.ackWait, func() { _ = d.Reject(true); r.count(channel, -1) }) },
 	}
 	if d.Redelivered {
 		e.delivered = 2
 	}
 	return e
+}
+
+func (r *rabbitFeed) use(channel *amqp.Channel) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.channel, r.inHand = channel, 0
+}
+
+// count counts what is in hand of a channel, unless that was lost.
+func (r *rabbitFeed) count(channel *amqp.Channel, by int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.channel == channel {
+		r.inHand += by
+	}
+}
+
+// left are the events in the queue and those in hand.
+func (r *rabbitFeed) left(context.Context) (int, error) {
+	r.mu.Lock()
+	channel, inHand := r.channel, r.inHand
+	r.mu.Unlock()
+	if channel == nil {
+		return 0, errNoChannel
+	}
+	const durable, autoDelete, exclusive, noWait = true, false, false, false
+	queue, err := channel.QueueDeclarePassive(queueName, durable, autoDelete, exclusive, noWait, nil)
+	return queue.Messages + inHand, err
 }
