@@ -86,7 +86,7 @@ type Writer struct {
 	inForce  map[int]*chapter
 	unhealed map[int]string // faults that could not be healed, and are in force for all that is known
 	dead     []evidence.Event
-	late     uint64 // records of chapters that were closed
+	late     uint64 // calls behind links for requests of chapters that were closed, which are in none, since it was told
 	err      error
 
 	last             evidence.Tick // of the soak
@@ -102,6 +102,7 @@ type chapter struct {
 	first    uint64 // arrival of it
 	last     uint64 // the same, once it is cut
 	lost     uint64 // records that the soak had lost before it
+	missed   uint64 // calls that were late while it was the present one
 	faults   []evidence.Injection
 	seen     map[int]bool // faults that have come in it
 	more     bool         // there is one after it, by the plan
@@ -183,10 +184,8 @@ func (w *Writer) of(id uint64, at time.Duration) *chapter {
 func (w *Writer) Sample(line []byte, s *load.Sample) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if ch := w.of(s.ID, s.Intended); ch != nil {
+	if ch := w.of(s.ID, s.Intended); ch != nil { // else it was counted as missing
 		ch.Sample(line, s)
-	} else {
-		w.late++
 	}
 }
 
@@ -202,7 +201,11 @@ func (w *Writer) Exchanges(link string, exchanges []evidence.Exchange) {
 		if ch != nil {
 			ch.Exchanges(link, rest[:n])
 		} else {
-			w.late += uint64(n)
+			for _, x := range rest[:n] {
+				if x.ID > 0 { // else it is a connection, which may last for as long as it likes
+					w.late++
+				}
+			}
 		}
 		rest = rest[n:]
 	}
@@ -213,10 +216,10 @@ func (w *Writer) Exchanges(link string, exchanges []evidence.Exchange) {
 func (w *Writer) Line(file, header string, id uint64, at time.Duration, line []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if ch := w.of(id, at); ch == nil {
-		w.late++
-	} else if err := ch.Line(file, header, line); err != nil {
-		w.err = errors.Join(w.err, err)
+	if ch := w.of(id, at); ch != nil {
+		if err := ch.Line(file, header, line); err != nil {
+			w.err = errors.Join(w.err, err)
+		}
 	}
 }
 
@@ -254,6 +257,7 @@ func (w *Writer) Tick(from, at time.Duration, t evidence.Tick) {
 		w.close(ch, ch.to)
 		w.open = w.open[1:]
 	}
+	w.tellLate(at)
 	for _, ch := range w.open {
 		if ch.Ticked() > ch.from || at-ch.from >= time.Second/2 { // a first one of hardly any length says nothing of rates
 			w.tick(ch, from, at, t, 0)
@@ -272,8 +276,20 @@ func (w *Writer) tick(ch *chapter, from, at time.Duration, t evidence.Tick, miss
 		t.Offered = w.config.Offered(max(from, ch.from), to)
 	}
 	t.Lost -= min(t.Lost, ch.lost)
-	t.Lost += missing
+	t.Lost += missing + ch.missed
 	ch.Tick(at, t)
+}
+
+// tellLate says of the present chapter that there were more late calls. Its own are not
+// among them; but whoever makes them is seen to go on for longer than any chapter shows, so
+// that what links claim is not held in it.
+func (w *Writer) tellLate(at time.Duration) {
+	ch := w.open[len(w.open)-1]
+	if w.late > 0 && ch.missed == 0 {
+		ch.Add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindNote,
+			Text: fmt.Sprintf("%d calls ended for requests of a chapter that was closed before", w.late)})
+	}
+	ch.missed, w.late = ch.missed+w.late, 0
 }
 
 // close closes a chapter and tells of it.
