@@ -53,7 +53,8 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 		return fmt.Sprintf("the machine was swamped for %s up to %s: so many threads wanted its cores that what ran on it had a small share of "+
 			"one, and was late by any time: end what else runs there", short(swamped), short(at))
 	}
-	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise {
+	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise &&
+		short(pause) != short(noise) { // as near as either is told
 		return fmt.Sprintf("Go stopped the harness for %s to collect garbage, longer than the noise of %s that times are known within",
 			short(pause), short(noise))
 	}
