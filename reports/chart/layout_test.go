@@ -103,7 +103,7 @@ func TestLayout(t *testing.T) {
 		"a longer one":                 stairs(314, [2]float64{0, 308}),
 		"short ones far apart":         stairs(4090, [2]float64{0, 6.6}, [2]float64{7.07, 7.13}, [2]float64{4009, 4009.1}),
 		"a short one at the end":       stairs(100, [2]float64{0, 50}, [2]float64{99.9, 100}),
-		"a day":                        {X: Axis{Kind: Time, Max: 86400}, Lanes: []Lane{{Spans: []Stretch{{From: 0, To: 86400, Tone: Red, Level: 1}}}}},
+		"a day":                        {X: Axis{Kind: Time, Max: 86400}, Lanes: []Lane{{Spans: []Stretch{{To: 86400, Level: 1}}}}},
 		"points of one value":          still(Plain, 8),
 		"points of 0":                  still(Plain, 0),
 		"points of 100%":               still(Percent, 100),
@@ -136,12 +136,12 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// areasSideBySide are exchanges without error for three seconds, then errors, each with
-// a name in the middle of its own seconds.
+// areasSideBySide are exchanges without error for four seconds, then errors, each with
+// room for a name in the middle of its own seconds, but not for both.
 func areasSideBySide() *Chart {
-	return &Chart{X: Axis{Kind: Time, Max: 11.12}, Y: Axis{Kind: Rate}, Step: 1, N: 12, Height: 110, Series: []Series{
-		{Name: "without error", Tone: Blue, Area: true, Y: Values{183, 185, 183, 0, 0, 0, 0, 0, 0, 72, 181, 8}},
-		{Name: "errors", Tone: Red, Area: true, Y: Values{183, 185, 183, 1, 181, 47, 0, 1, 0, 72, 181, 8},
-			Low: Values{183, 185, 183, 0, 0, 0, 0, 0, 0, 72, 181, 8}},
+	return &Chart{X: Axis{Kind: Time, Max: 11}, Y: Axis{Kind: Rate}, Step: 1, N: 11, Height: 110, Series: []Series{
+		{Name: "without error", Tone: Blue, Area: true, Y: Values{183, 185, 183, 183, 0, 0, 0, 0, 0, 72, 8}},
+		{Name: "errors", Tone: Red, Area: true, Y: Values{183, 185, 183, 184, 181, 47, 0, 1, 0, 72, 8},
+			Low: Values{183, 185, 183, 183, 0, 0, 0, 0, 0, 72, 8}},
 	}}
 }

@@ -189,7 +189,7 @@ func (d *drawing) axes() {
 			if at > 0 && !(v == c.Y.Max && !c.Y.Log) {
 				grid(0, 1, y, y, "grid")
 			}
-			if at == 0 && !c.Y.Log { // 0, as who looks expects
+			if v == 0 && at == 0 && !c.Y.Log { // as who looks expects
 				continue
 			}
 			t := text{X: "0", Y: y - 2, Dx: 1, Fill: "#52606d", Class: "tick halo", Halo: true, Text: c.Y.text(v)}
@@ -290,7 +290,7 @@ func (d *drawing) nameArea(s Series) {
 	length := float64(utf8.RuneCountInString(s.Name))
 	half := nameShare * length / 2
 	x := min(max((begin+end)/2, tickShare+half), 1-half)
-	if end-begin < 0.01*(length+1) || x < begin || x > end {
+	if end-begin < 0.01*(length+1) || x-half/2 < begin || x+half/2 > end { // on a phone, half of it is to be within
 		return
 	}
 	mid := at + (last-at)/2
