@@ -147,6 +147,7 @@ func TestTicksAreWritten(t *testing.T) {
 		"1s 10s":             {Y: Axis{Kind: Millis, Log: true}, Series: []Series{{Y: Values{1015, 9000}}}, Height: 60},
 		"1":                  {Y: Axis{Kind: Count}, Series: []Series{{Y: Values{1, 1}}}, Height: 90},
 		"99.96% 99.98% 100%": {Y: Axis{Kind: Percent}, Series: []Series{{Y: Values{99.96, 100}, Dots: true}}, Height: 60},
+		"6 7 8 9 10":         {Y: Axis{Kind: Plain}, Series: []Series{{Y: Values{8, 8}, Dots: true}}, Height: 170},
 		"100/s":              {Y: Axis{Kind: Rate}, Series: []Series{{Y: Values{100, 20}}}, Height: 90},
 	} {
 		c.ID, c.X, c.Step, c.N = "a", Axis{Kind: Time, Max: 2}, 1, 2
