@@ -306,7 +306,8 @@ func TestSpanText(t *testing.T) {
 	}{
 		{"", -inf, 1, "at most 1"}, {"", -inf, 0, "none"}, {"", 24, inf, "at least 24"}, {"ms", 1850, 2000, "1.85s to 2.00s"}, {"pct", 99.9,
 			99.9, "99.90%"}, {"times", 2, 2, "2×"},
-		{"", -inf, inf, "anything"},
+		{"", -inf, inf, "anything"}, {"mib_per_h", 11940.3, 13075.8, "11,940 MiB/h to 13,076 MiB/h"},
+		{"per_h", 999.96, 9999.4, "1,000/h to 9,999/h"},
 	} {
 		if got := spanText(c.unit, c.low, c.high); got != c.want {
 			t.Errorf("%v to %v %s is %q, want %q", c.low, c.high, c.unit, got, c.want)

@@ -139,12 +139,13 @@ func (p *htmlPage) articles(r *result.Result, d detail, bands []chart.Band) erro
 	return nil
 }
 
-// number4 prints a measured figure with four significant digits, whole ones whole.
+// number4 prints a measured figure with four significant digits, whole ones and those
+// from 1,000 on whole: 12345.6 is "12,346".
 func number4(v float64) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return unknown
 	}
-	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
+	if abs := math.Abs(v); (abs >= 999.95 || v == math.Trunc(v)) && abs < 1e15 {
 		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
 	}
 	return strconv.FormatFloat(v, 'g', 4, 64)

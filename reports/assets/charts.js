@@ -101,7 +101,7 @@
     c.lanes.forEach((lane, row) => {
       const base = box.top + (row + 1) * box.height / rows - 2 * unit, bar = 14 * unit;
       for (const s of lane.spans || []) {
-        const h = Math.max(2 * unit, s.level * bar), from = px(s.from), width = Math.max(px(s.to) - from, 1);
+        const h = Math.max(2 * unit, s.level * bar), from = px(s.from), width = Math.max(px(s.to) - from, 4 * unit);
         ctx.fillStyle = color(s.tone);
         ctx.globalAlpha = 0.85;
         ctx.fillRect(from, base - h, width, h);

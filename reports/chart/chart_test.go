@@ -147,6 +147,7 @@ func TestTicksAreWritten(t *testing.T) {
 		"1s 10s":             {Y: Axis{Kind: Millis, Log: true}, Series: []Series{{Y: Values{1015, 9000}}}, Height: 60},
 		"1":                  {Y: Axis{Kind: Count}, Series: []Series{{Y: Values{1, 1}}}, Height: 90},
 		"99.96% 99.98% 100%": {Y: Axis{Kind: Percent}, Series: []Series{{Y: Values{99.96, 100}, Dots: true}}, Height: 60},
+		"6 7 8 9 10":         {Y: Axis{Kind: Plain}, Series: []Series{{Y: Values{8, 8}, Dots: true}}, Height: 170},
 		"100/s":              {Y: Axis{Kind: Rate}, Series: []Series{{Y: Values{100, 20}}}, Height: 90},
 	} {
 		c.ID, c.X, c.Step, c.N = "a", Axis{Kind: Time, Max: 2}, 1, 2
@@ -170,27 +171,30 @@ func TestTicksAreWritten(t *testing.T) {
 func TestAreaIsNamedWhereThereIsRoom(t *testing.T) {
 	c := &Chart{ID: "a", X: Axis{Kind: Time, Max: 10}, Y: Axis{Kind: Rate}, Step: 1, N: 10,
 		Series: []Series{{Name: "ok", Area: true}}}
-	named := func(y Values) (at string) {
-		c.Series[0].Y, c.Y = y, Axis{Kind: Rate}
+	named := func(name string, y Values) (at string) {
+		c.Series[0].Name, c.Series[0].Y, c.Y = name, y, Axis{Kind: Rate}
 		c.Fit()
 		for _, text := range c.draw().Texts {
-			if text.Text == "ok" {
+			if text.Text == name {
 				at = text.X
 			}
 		}
 		return at
 	}
 	for _, row := range []struct {
+		name string
 		y    Values
 		want string
 	}{
-		{Values{100, 10, 10, 95, 95, 95, 95, 10, none, 100}, "50.00"}, // the middle of 3 s to 7 s
-		{Values{100, 95, 10, 10, 10, 10, 10, 10, 10, 10}, "15.00"},    // 10.00 would be upon the ticks of a phone
-		{Values{100, 10, 10, 10, 10, 10, 10, 10, 10, 10}, ""},         // which take the whole second
-		{Values{10, 10, 10, 10, 10, 10, 10, 10, 10, 100}, "95.00"},
+		{"ok", Values{100, 10, 10, 95, 95, 95, 95, 10, none, 100}, "50.00"}, // the middle of 3 s to 7 s
+		{"ok", Values{100, 95, 10, 10, 10, 10, 10, 10, 10, 10}, "15.00"},    // 10.00 would be upon the ticks of a phone
+		{"ok", Values{100, 10, 10, 10, 10, 10, 10, 10, 10, 10}, ""},         // which take the whole second
+		{"ok", Values{10, 10, 10, 10, 10, 10, 10, 10, 10, 100}, "95.00"},
+		{"without error", Values{100, 100, 100, 10, 10, 10, 10, 10, 10, 10}, ""}, // on a phone from 13% to 39%, of which 9% are beyond 3 s
+		{"without error", Values{100, 100, 100, 100, 10, 10, 10, 10, 10, 10}, "26.00"},
 	} {
-		if got := named(row.y); got != row.want {
-			t.Errorf("%v: named at %q%%, want %q", row.y, got, row.want)
+		if got := named(row.name, row.y); got != row.want {
+			t.Errorf("%s %v: named at %q%%, want %q", row.name, row.y, got, row.want)
 		}
 	}
 }

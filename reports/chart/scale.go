@@ -76,8 +76,12 @@ func (c *Chart) ends() (low, high float64) {
 	case c.Y.Log:
 		low = math.Pow(10, math.Floor(math.Log10(low)))
 		high = max(logCeil(high*1.05), low*10)
-	case c.dotted(): // how points change is to be seen, not how far they are from 0
-		low, high = low-(high-low)*0.1, high+(high-low)*0.1+1e-9
+	case c.dotted() && high-low > 1e-6*max(math.Abs(low), math.Abs(high)):
+		// How points change is to be seen, not how far they are from 0.
+		low, high = low-(high-low)*0.1, high+(high-low)*0.1
+	case c.dotted(): // they do not: a line in the middle
+		room := cmp.Or(math.Abs(high)/4, 1)
+		low, high = low-room, high+room
 	default:
 		low = min(low, 0)
 		if c.Y.Kind == Share {

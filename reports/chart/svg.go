@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 //go:embed svg.tmpl
@@ -32,6 +33,11 @@ const (
 	labelShare = 0.012 // of the width, that a character takes on a small screen
 	nameShare  = 0.02  // of the width of a phone, that a character of a name takes
 	tickShare  = 0.13  // and what is written at the ticks of y
+	digitShare = 0.022 // and a character at the ticks of x
+	leastShare = 0.013 // and the least stretch of a lane
+
+	leastWide = 4 // pixels of a stretch, that it is seen however short it is
+	nameRow   = 15
 
 	screenShare = 0.0085 // of the width of a sheet of paper or a screen, that a character takes
 	onPhone     = 46     // characters of a name that a phone has room for
@@ -57,11 +63,14 @@ type drawing struct {
 	Paths                  []path
 	Lines                  []line
 	Texts                  []text
+	names                  []areaName
 	chart                  *Chart
 }
 
 type rect struct {
 	X, W           string
+	Pixels         int  // its width instead of W
+	Ends           bool // at X, where it has its width in pixels; else it begins there
 	Y, H           int
 	Fill           string
 	Class, Opacity string
@@ -180,7 +189,7 @@ func (d *drawing) axes() {
 			if at > 0 && !(v == c.Y.Max && !c.Y.Log) {
 				grid(0, 1, y, y, "grid")
 			}
-			if at == 0 && !c.Y.Log { // 0, as who looks expects
+			if v == 0 && at == 0 && !c.Y.Log { // as who looks expects
 				continue
 			}
 			t := text{X: "0", Y: y - 2, Dx: 1, Fill: "#52606d", Class: "tick halo", Halo: true, Text: c.Y.text(v)}
@@ -195,14 +204,22 @@ func (d *drawing) axes() {
 	if c.X.Kind == Time { // whose labels are short
 		about = 8
 	}
+	occupied := -1.0
 	for _, v := range c.X.ticks(about) {
 		at := c.X.at(v)
 		t := text{X: percent(at), Y: bottom + 13, Fill: "#52606d", Class: "tick", Text: c.X.text(v), Anchor: "middle"}
+		width := digitShare * float64(utf8.RuneCountInString(t.Text))
+		begin := at - width/2
 		switch {
-		case at < 0.02:
-			t.Anchor = ""
-		case at > 0.96:
-			t.Anchor = "end"
+		case begin < 0:
+			t.Anchor, begin = "", at
+		case begin+width > 1:
+			t.Anchor, begin = "end", at-width
+		}
+		if begin < occupied { // a phone has no room for it
+			t.Class = "tick wide"
+		} else {
+			occupied = begin + width + digitShare/2
 		}
 		d.Lines = append(d.Lines, line{X1: percent(at), X2: percent(at), Y1: bottom, Y2: bottom + 3, Stroke: "#7b8794", Class: "axis"})
 		d.Texts = append(d.Texts, t)
@@ -216,7 +233,7 @@ func (d *drawing) series() {
 	for _, s := range d.chart.Series {
 		if s.Area {
 			d.area(s)
-			d.areaName(s)
+			d.nameArea(s)
 		}
 	}
 	for _, s := range d.chart.Series {
@@ -238,8 +255,15 @@ func (d *drawing) series() {
 	}
 }
 
-// areaName writes the name of an area where it is high, if there is room.
-func (d *drawing) areaName(s Series) {
+// areaName is where the name of an area stands: its middle and half its width, parts of
+// the width of a phone, and its line.
+type areaName struct {
+	x, half float64
+	y       int
+}
+
+// nameArea writes the name of an area where it is high, if there is room.
+func (d *drawing) nameArea(s Series) {
 	c := d.chart
 	height := func(i int) float64 { return c.Y.at(s.Y[i]) - c.Y.at(lowAt(s, i)) }
 	best := 0.0
@@ -248,7 +272,7 @@ func (d *drawing) areaName(s Series) {
 			best = h
 		}
 	}
-	if s.Name == "" || s.Range || best*float64(d.Plot) < 15 {
+	if s.Name == "" || s.Range || best*float64(d.Plot) < nameRow {
 		return
 	}
 	// The middle of the longest stretch that is nearly as high.
@@ -263,14 +287,21 @@ func (d *drawing) areaName(s Series) {
 		}
 	}
 	begin, end := c.X.at(c.begin(at)), c.X.at(c.end(last))
-	half := nameShare * float64(len(s.Name)) / 2
+	length := float64(utf8.RuneCountInString(s.Name))
+	half := nameShare * length / 2
 	x := min(max((begin+end)/2, tickShare+half), 1-half)
-	if end-begin < 0.01*float64(len(s.Name)+1) || x < begin || x > end {
+	if end-begin < 0.01*(length+1) || x-half/2 < begin || x+half/2 > end { // on a phone, half of it is to be within
 		return
 	}
 	mid := at + (last-at)/2
-	y := d.down((c.Y.at(s.Y[mid]) + c.Y.at(lowAt(s, mid))) / 2)
-	d.Texts = append(d.Texts, text{X: percent(x), Y: y + 4, Anchor: "middle", Fill: "#1f2933", Class: "name halo", Halo: true, Text: s.Name})
+	y := d.down((c.Y.at(s.Y[mid])+c.Y.at(lowAt(s, mid)))/2) + 4
+	for _, other := range d.names { // the legend names it too
+		if math.Abs(x-other.x) < half+other.half && max(y, other.y)-min(y, other.y) < nameRow {
+			return
+		}
+	}
+	d.names = append(d.names, areaName{x, half, y})
+	d.Texts = append(d.Texts, text{X: percent(x), Y: y, Anchor: "middle", Fill: "#1f2933", Class: "name halo", Halo: true, Text: s.Name})
 }
 
 func lowAt(s Series, i int) float64 {
@@ -334,6 +365,16 @@ func (d *drawing) laneName(lane Lane, y int) {
 	}
 }
 
+// least is the part of a short stretch that is drawn on any screen: its beginning, or
+// its end where the axis ends.
+func (d *drawing) least(r rect, to float64) rect {
+	r.Pixels = leastWide
+	if end := d.chart.X.at(to); end > 1-leastShare {
+		r.X, r.Ends = percent(end), true
+	}
+	return r
+}
+
 // lanes are rows of stretches: a name above, the stretches below it as high as their
 // level says.
 func (d *drawing) lanes() {
@@ -353,9 +394,14 @@ func (d *drawing) lanes() {
 				continue
 			}
 			h := max(2, int(math.Round(s.Level*bar)))
-			d.Rects = append(d.Rects, rect{X: x, W: w, Y: top + above + bar - h, H: h, Fill: Tones[s.Tone], Class: "f-" + string(s.Tone),
-				Opacity: "0.85", Title: strings.TrimSpace(s.Name + " " + c.X.text(s.From) + " to " + c.X.text(s.To))})
-			if width := c.X.at(s.To) - c.X.at(s.From); s.Name != "" && h >= 12 && width > 0.011*float64(len(s.Name)) {
+			r := rect{X: x, W: w, Y: top + above + bar - h, H: h, Fill: Tones[s.Tone], Class: "f-" + string(s.Tone),
+				Opacity: "0.85", Title: strings.TrimSpace(s.Name + " " + c.X.text(s.From) + " to " + c.X.text(s.To))}
+			d.Rects = append(d.Rects, r)
+			width := c.X.at(s.To) - c.X.at(s.From)
+			if width < leastShare {
+				d.Rects = append(d.Rects, d.least(r, s.To))
+			}
+			if s.Name != "" && h >= 12 && width > 0.011*float64(len(s.Name)) {
 				d.Texts = append(d.Texts, text{X: percent(c.X.at(s.From)), Dx: 3, Y: top + above + bar - 3, Fill: "#ffffff", Class: "onbar",
 					Text: s.Name})
 			}
