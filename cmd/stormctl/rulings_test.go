@@ -259,7 +259,10 @@ func TestRulings(t *testing.T) {
 					if *rulingSet != "" {
 						c.also = []string{*rulingSet}
 					}
-					results[i] = c.run(t.Context(), 1000*round+i+1, allSteps)
+					seed := 1000*round + i + 1
+					results[i] = c.run(t.Context(), seed, allSteps)
+					r := &results[i] // told at once: the tables come when all have run
+					t.Logf("%s, seed %d: %s after %.1f s, with %d lies; %s", c, seed, r.outcome, r.took.Seconds(), len(r.lies), r.detail)
 				})
 			}
 			wg.Wait()

@@ -32,6 +32,8 @@ const (
 	wrong                   // some claim came out as the opposite
 )
 
+func (o outcome) String() string { return [...]string{"broken", "right", "left open", "wrong"}[o] }
+
 // A trial is one run of a case. One that was never made is broken.
 type trial struct {
 	outcome outcome
