@@ -29,7 +29,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test meanwhile
+.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,22 +54,15 @@ MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive|TestGrowthOfProcesses
 # compiled once for it and for the tests that build the program or others of its modules.
 AS_RELEASED := CGO_ENABLED=0 GOFLAGS=-trimpath
 
-# Trials on real runs mostly wait. What only compiles goes beside them, and gives way.
-BESIDE := $(MAKE) --no-print-directory meanwhile
-
 test: export GORACE ?= atexit_sleep_ms=50
 test: deps ## everything, with the race detector
 	$(AS_RELEASED) $(GO) vet ./...
 	$(AS_RELEASED) $(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
-	@mkdir -p bin; nice -n 19 $(BESIDE) >bin/meanwhile.log 2>&1 & meanwhile=$$!; code=0; \
-	(set -x; $(AS_RELEASED) $(GO) test -vet=off -timeout 25m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl) || code=$$?; \
-	wait $$meanwhile || { code=1; cat bin/meanwhile.log; }; exit $$code
+	$(AS_RELEASED) $(GO) test -vet=off -timeout 25m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
 	$(GO) test -vet=off -race -timeout 20m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
 	$(GO) test -vet=off -race -timeout 25m -parallel 2 -skip '$(MEASURED)' ./cmd/...
-
-meanwhile: cross
-	$(GO) build -race ./...
+	$(MAKE) --no-print-directory cross
 
 # What stands in for Linux's own on other systems, used here.
 portable: ## the forms for other systems, tested on this one
