@@ -66,26 +66,40 @@ func (r *Run) StoodStill(from, to time.Duration) (still, until time.Duration) {
 }
 
 // Swamped is for how long in [from, to] the machine was swamped, at once, and when
-// that was over: some thread waited for a core nearly all the time, and so many did
-// that each had a small share of one. What a system of this machine did then, and
-// how long it took, says little of it: with 40 threads on two cores a timeout of
-// 300 ms was seen to take 10 s.
+// that was over: some thread waited for a core nearly all the time, and for seconds of
+// it, then, before or after, so many did that each had a small share of one. What a
+// system of this machine did then, and how long it took, says little of it: with 40
+// threads on two cores a timeout of 300 ms was seen to take 10 s.
 func (r *Run) Swamped(from, to time.Duration) (swamped, until time.Duration) {
 	lo, hi := r.ticksIn(from, to)
-	first, next := 0, -1 // of the stretch, and where it goes on
-	for i := lo + swampedTicks; i <= hi; i++ {
-		if !swampedBy(r.Ticks[i-swampedTicks : i]) {
+	for i := lo; i < hi; {
+		first, end := i, i // of the seconds around in which some thread waited nearly all the time
+		for end < len(r.Ticks) && r.Ticks[end].Pressure >= piling {
+			end++
+		}
+		for end > i && first > 0 && r.Ticks[first-1].Pressure >= piling {
+			first--
+		}
+		last := min(end, hi) - 1
+		i = end + 1
+		if !everSwamped(r.Ticks[first:end]) {
 			continue
 		}
-		if i-swampedTicks > next {
-			first = i - swampedTicks
-		}
-		next = i
-		if d := r.Ticks[i-1].At - r.TickFrom(first); d > swamped {
-			swamped, until = d, r.Ticks[i-1].At
+		if d := r.Ticks[last].At - r.TickFrom(max(first, lo)); d > swamped {
+			swamped, until = d, r.Ticks[last].At
 		}
 	}
 	return swamped, until
+}
+
+// everSwamped reports whether the machine was swamped in some of these ticks.
+func everSwamped(ticks []Tick) bool {
+	for i := swampedTicks; i <= len(ticks); i++ {
+		if swampedBy(ticks[i-swampedTicks : i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // swampedBy reports whether the machine was swamped in all of these ticks.

@@ -133,3 +133,38 @@ func TestSlowToCloseIsNoStandstill(t *testing.T) {
 		}
 	}
 }
+
+// A machine that was swamped for seconds was so for as long as some thread waited all
+// the time around them: how many there are is read once a second.
+func TestSwamped(t *testing.T) {
+	for name, c := range map[string]struct {
+		pressure string // of each second: . for little, w where some thread waits all the time, W with many threads
+		from, to time.Duration
+		want     time.Duration
+		until    int // s
+	}{
+		"not at all":               {"wwwwwwwwww", 0, 10 * time.Second, 0, 0},
+		"for three seconds":        {"..WWW.....", 0, 10 * time.Second, 3 * time.Second, 5},
+		"for two":                  {"..WW..WW..", 0, 10 * time.Second, 0, 0},
+		"asked of before":          {".wwwwWWW..", time.Second, 3 * time.Second, 3 * time.Second, 4},
+		"asked of after":           {".WWWwwwww.", 6 * time.Second, 9 * time.Second, 4 * time.Second, 9},
+		"it let up before":         {".WWW.wwww.", 6 * time.Second, 9 * time.Second, 0, 0},
+		"it let up after":          {".www.WWWw.", time.Second, 3 * time.Second, 0, 0},
+		"twice, the longer counts": {"WWW..WWWww", 0, 10 * time.Second, 5 * time.Second, 10},
+	} {
+		run := &Run{}
+		for i, p := range c.pressure {
+			tick := Tick{At: time.Duration(i+1) * time.Second, Cores: 2, Runnable: 2}
+			if p != '.' {
+				tick.Pressure = 1
+			}
+			if p == 'W' {
+				tick.Runnable = 8
+			}
+			run.Ticks = append(run.Ticks, tick)
+		}
+		if got, until := run.Swamped(c.from, c.to); got != c.want || until != time.Duration(c.until)*time.Second {
+			t.Errorf("%s: %v up to %v, want %v up to %d s", name, got, until, c.want, c.until)
+		}
+	}
+}
