@@ -15,7 +15,6 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/chapters"
 	"github.com/stormctl/stormctl/chaos/evidence"
-	"github.com/stormctl/stormctl/chaos/lease"
 )
 
 // makeRunDir makes the directory of a run. It is for its owner alone: requests,
@@ -25,7 +24,7 @@ import (
 // the second fails to write its experiment.
 func makeRunDir(out, name string, now time.Time) (string, error) {
 	if out != "" {
-		if err := sheltered(out); err != nil {
+		if err := refuseShared(out); err != nil {
 			return "", err
 		}
 		if err := os.MkdirAll(out, 0o700); err != nil {
@@ -43,7 +42,7 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 		}
 		return out, subdirs(out)
 	}
-	if err := sheltered("runs"); err != nil {
+	if err := refuseShared("runs"); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll("runs", 0o755); err != nil {
@@ -63,56 +62,6 @@ func makeRunDir(out, name string, now time.Time) (string, error) {
 			return "", err
 		}
 	}
-}
-
-// sheltered refuses a folder for what root writes in which another user, or in
-// one above it, could put links in the place of what is there. Of a folder that is
-// yet to be made it looks at those that are there: root makes the others, or
-// nothing. Everybody else writes only what he may write anyhow.
-func sheltered(dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	at, err := filepath.Abs(dir)
-	if err != nil {
-		return fmt.Errorf("find the folder that we are in: %w", err)
-	}
-	for above := at; ; above = filepath.Dir(above) { // as it is written: who owns a link may have it lead elsewhere at any time
-		if info, err := os.Lstat(above); err == nil && (lease.OthersOwn(info) || info.IsDir() && lease.OthersMayWrite(info)) {
-			return unsheltered(dir, above)
-		}
-		if filepath.Dir(above) == above {
-			break
-		}
-	}
-	for {
-		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(at) == at {
-			break
-		}
-		at = filepath.Dir(at)
-	}
-	at, err = filepath.EvalSymlinks(at)
-	if err != nil {
-		return err
-	}
-	for {
-		info, err := os.Stat(at)
-		if err != nil {
-			return err
-		}
-		if lease.OthersMayWrite(info) {
-			return unsheltered(dir, at)
-		}
-		if filepath.Dir(at) == at {
-			return nil
-		}
-		at = filepath.Dir(at)
-	}
-}
-
-func unsheltered(dir, at string) error {
-	return fmt.Errorf("run directory %s: another user may change %s, and root would write through the links that he puts there:"+
-		" give an --out that only root can write, like /var/lib/stormctl/%s, or run as that user", dir, at, filepath.Base(dir))
 }
 
 // noteNotStarted leaves word in a run directory that its run could not start.
