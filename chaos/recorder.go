@@ -376,7 +376,7 @@ func (rec *recorder) writeLogs(s watch.Second) {
 	}
 }
 
-// frontTagged is what callers saw in a second.
+// routeTagged is what callers saw in a second.
 func (rec *recorder) routeTagged(s watch.Second) []hist.Tagged {
 	times := s.Interval.Times
 	tagged := []hist.Tagged{{Tag: lagTag, Histogram: times.Lag}}
