@@ -141,7 +141,7 @@ func TestGamedayInBrowsers(t *testing.T) {
 	operator.click("#armed .danger")
 	observer.until(feedHas("injected bank fails for 10m by Ana (operator)"))
 	t.Logf("the other page has it %s after the click", time.Since(clicked).Round(time.Millisecond))
-	observer.until(`document.querySelector("#force .left").innerText.match(/^0\d:[0-5]\d$/)`) // it counts down
+	observer.until(`document.querySelector("#force .left")?.innerText.match(/^0\d:[0-5]\d$/)`) // it counts down
 	operator.eval(`document.querySelector(".note input").value = "callers do not notice <b>"`)
 	operator.click(".note button")
 	operator.click("#marks button[value=detected]")
