@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,26 +47,39 @@ func (w window) looks(width int, scheme string) {
 // eval is what an expression comes to, as text.
 func (w window) eval(expression string) string {
 	w.T.Helper()
+	value, err := w.try(expression)
+	if err != nil {
+		w.T.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+// try is eval with its error: that of the script, or of a page that is left meanwhile.
+func (w window) try(expression string) (string, error) {
+	w.T.Helper()
 	var out struct {
 		Result           struct{ Value any }
 		ExceptionDetails *struct{ Exception struct{ Description string } }
 	}
-	w.Call(w.session, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &out)
-	if out.ExceptionDetails != nil {
-		w.T.Fatalf("%s: %s", expression, out.ExceptionDetails.Exception.Description)
+	err := w.Try(w.session, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &out)
+	if err == nil && out.ExceptionDetails != nil {
+		err = errors.New(out.ExceptionDetails.Exception.Description)
 	}
-	return fmt.Sprint(out.Result.Value)
+	return fmt.Sprint(out.Result.Value), err
 }
 
-// until waits until an expression is true.
+// until waits until an expression is true. One that fails is not true yet: a page may be on its
+// way to the next one, or lack an element that comes.
 func (w window) until(expression string) {
 	w.T.Helper()
+	var failed error
 	for deadline := time.Now().Add(browsertest.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if w.eval("document.readyState === 'complete' && Boolean("+expression+")") == "true" {
+		var value string
+		if value, failed = w.try("document.readyState === 'complete' && Boolean(" + expression + ")"); value == "true" {
 			return
 		}
 	}
-	w.T.Fatalf("not in %v: %s\nthe page: %s", browsertest.Patience, expression, w.eval("document.body.innerText"))
+	w.T.Fatalf("not in %v: %s (%v)\nthe page: %s", browsertest.Patience, expression, failed, w.eval("document.body.innerText"))
 }
 
 func (w window) click(selector string) {
@@ -141,7 +155,7 @@ func TestGamedayInBrowsers(t *testing.T) {
 	operator.click("#armed .danger")
 	observer.until(feedHas("injected bank fails for 10m by Ana (operator)"))
 	t.Logf("the other page has it %s after the click", time.Since(clicked).Round(time.Millisecond))
-	observer.until(`document.querySelector("#force .left")?.innerText.match(/^0\d:[0-5]\d$/)`) // it counts down
+	observer.until(`document.querySelector("#force .left").innerText.match(/^0\d:[0-5]\d$/)`) // it counts down
 	operator.eval(`document.querySelector(".note input").value = "callers do not notice <b>"`)
 	operator.click(".note button")
 	operator.click("#marks button[value=detected]")

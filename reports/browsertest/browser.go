@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -178,22 +179,30 @@ func (b *Browser) output() string {
 	return fmt.Sprintf("; it printed:\n%s", text[max(0, len(text)-most):])
 }
 
-// Call sends a command and waits for its answer, which it puts into answer unless that is nil.
-// session is that of a page; "" is the browser itself.
+// Call is Try where a refusal fails the test.
 func (b *Browser) Call(session, method string, params map[string]any, answer any) {
+	b.T.Helper()
+	if err := b.Try(session, method, params, answer); err != nil {
+		b.T.Fatalf("%s: %v", method, err)
+	}
+}
+
+// Try sends a command and waits for its answer, which it puts into answer unless that is nil.
+// session is that of a page; "" is the browser itself. What the browser refuses is an error,
+// as is a command whose page is left before it is done; a browser that does not answer fails the test.
+func (b *Browser) Try(session, method string, params map[string]any, answer any) error {
 	b.T.Helper()
 	e, err := b.ask(session, method, params)
 	if err != nil {
 		b.T.Fatalf("Chromium: %v%s", err, b.output())
 	}
 	if e.Error != nil {
-		b.T.Fatalf("%s: %s", method, e.Error.Message)
+		return errors.New(e.Error.Message)
 	}
-	if answer != nil {
-		if err := json.Unmarshal(e.Result, answer); err != nil {
-			b.T.Fatalf("%s: %v", method, err)
-		}
+	if answer == nil {
+		return nil
 	}
+	return json.Unmarshal(e.Result, answer)
 }
 
 // Await waits for an event of a page, which may be in Events already.
