@@ -6,12 +6,13 @@
 // A browser may stop to answer at any command. So every wait has one bound, which what
 // else is heard meanwhile does not put off; the error says what was waited for and what
 // the browser printed; and a browser that has failed once is asked nothing more, so that
-// the tests behind do not each wait as long again. Whatever it has started is ended with it.
+// the tests behind do not each wait as long again. Whatever it has started is ended with it,
+// and it ends by itself once nobody is left who could speak to it: it is spoken to by pipes.
 package browsertest
 
 import (
+	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,12 +20,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/net/websocket"
 
 	"github.com/stormctl/stormctl/targets/proc"
 )
@@ -37,7 +35,9 @@ type Browser struct {
 	T      *testing.T // the test that uses it now
 	Events []Event    // that came while answers were waited for; who reads them may empty it
 
-	socket   *websocket.Conn
+	commands *os.File // messages each way end with a zero byte
+	messages *os.File
+	unread   *bufio.Reader // of messages
 	patience time.Duration
 	id       int
 	printed  string // the file that has what it printed
@@ -73,26 +73,36 @@ func Start(t *testing.T) *Browser {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(profile) })
-	b := &Browser{T: t, patience: Patience, printed: filepath.Join(profile, "printed")}
-	exited := b.launch(program, profile)
-	address := b.address(profile, exited)
-
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
-	defer cancel()
-	config, err := websocket.NewConfig("ws://127.0.0.1:"+address, "http://127.0.0.1/")
+	theirs, commands, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.socket, err = config.DialContext(ctx); err != nil {
-		t.Fatalf("speak to Chromium: %v%s", err, b.output())
+	defer theirs.Close()
+	messages, ours, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = b.socket.Close() })
+	defer ours.Close()
+	b := newBrowser(t, commands, messages)
+	b.printed = filepath.Join(profile, "printed")
+	b.launch(program, profile, theirs, ours)
+	b.Call("", "Browser.getVersion", nil, nil) // it listens, or has ended
 	return b
 }
 
-// launch starts the program in a process group of its own. What it prints goes to a file: a
-// pipe would be open, and waited for, as long as any of its helpers lives.
-func (b *Browser) launch(program, profile string) (exited <-chan struct{}) {
+// newBrowser is one that reads commands and writes messages, which are closed with the test.
+func newBrowser(t *testing.T, commands, messages *os.File) *Browser {
+	t.Cleanup(func() {
+		_ = commands.Close()
+		_ = messages.Close()
+	})
+	return &Browser{T: t, commands: commands, messages: messages, unread: bufio.NewReader(messages), patience: Patience}
+}
+
+// launch starts the program in a process group of its own, which reads and writes its third
+// and fourth file. What it prints goes to a file: a pipe would be open, and waited for, as
+// long as any of its helpers lives.
+func (b *Browser) launch(program, profile string, reads, writes *os.File) {
 	b.T.Helper()
 	printed, err := os.Create(b.printed)
 	if err != nil {
@@ -101,8 +111,9 @@ func (b *Browser) launch(program, profile string) (exited <-chan struct{}) {
 	defer printed.Close()
 	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-extensions", "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-		"--remote-debugging-port=0", "--remote-allow-origins=*", "--user-data-dir="+profile, "about:blank")
+		"--remote-debugging-pipe", "--user-data-dir="+profile, "about:blank")
 	cmd.Stdout, cmd.Stderr = printed, printed
+	cmd.ExtraFiles = []*os.File{reads, writes}
 	cmd.Env = append(os.Environ(), markVariable+"="+profile)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -133,7 +144,6 @@ func (b *Browser) launch(program, profile string) (exited <-chan struct{}) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	})
-	return gone
 }
 
 // marked are the processes that a browser with this profile has started, itself included.
@@ -148,25 +158,6 @@ func marked(profile string) (pids []int) {
 		}
 	}
 	return pids
-}
-
-// address is where the browser listens, which it writes into a file.
-func (b *Browser) address(profile string, exited <-chan struct{}) string {
-	b.T.Helper()
-	for deadline := time.Now().Add(Patience); ; time.Sleep(20 * time.Millisecond) {
-		text, _ := os.ReadFile(filepath.Join(profile, "DevToolsActivePort"))
-		if lines := strings.Split(string(text), "\n"); len(lines) > 1 && lines[1] != "" {
-			return lines[0] + lines[1]
-		}
-		select {
-		case <-exited:
-			b.T.Fatalf("Chromium ended as it started%s", b.output())
-		default:
-		}
-		if time.Now().After(deadline) {
-			b.T.Fatalf("Chromium does not listen %v after its start%s", Patience, b.output())
-		}
-	}
 }
 
 // output is the end of what the browser printed, for an error.
@@ -227,8 +218,12 @@ func (b *Browser) ask(session, method string, params map[string]any) (answer Eve
 	if params == nil {
 		message["params"] = map[string]any{}
 	}
-	_ = b.socket.SetWriteDeadline(time.Now().Add(b.patience))
-	if err := websocket.JSON.Send(b.socket, message); err != nil {
+	text, err := json.Marshal(message)
+	if err != nil {
+		return Event{}, err
+	}
+	_ = b.commands.SetWriteDeadline(time.Now().Add(b.patience))
+	if _, err := b.commands.Write(append(text, 0)); err != nil {
 		b.failed = fmt.Errorf("send %s: %w", method, err)
 		return Event{}, b.failed
 	}
@@ -248,7 +243,7 @@ func (b *Browser) wait(what string, is func(*Event) bool) error {
 	if b.failed != nil {
 		return fmt.Errorf("%s is not waited for, because it has failed before: %w", what, b.failed)
 	}
-	_ = b.socket.SetReadDeadline(time.Now().Add(b.patience))
+	_ = b.messages.SetReadDeadline(time.Now().Add(b.patience))
 	begin := len(b.Events)
 	for seen := 0; ; seen++ {
 		if seen == len(b.Events) {
@@ -266,9 +261,9 @@ func (b *Browser) wait(what string, is func(*Event) bool) error {
 }
 
 func (b *Browser) next() (e Event, err error) {
-	var text []byte
-	if err = websocket.Message.Receive(b.socket, &text); err == nil {
-		err = json.Unmarshal(text, &e)
+	text, err := b.unread.ReadBytes(0)
+	if err == nil {
+		err = json.Unmarshal(text[:len(text)-1], &e)
 	}
 	return e, err
 }

@@ -1,44 +1,68 @@
 package browsertest
 
 import (
-	"net/http/httptest"
+	"bufio"
+	"bytes"
+	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/websocket"
 )
 
-// speaking is a browser that does with each connection what serve does.
-func speaking(t *testing.T, serve func(*websocket.Conn)) *Browser {
+// peer is the browser's end of what it is spoken to by.
+type peer struct {
+	commands *bufio.Scanner
+	messages *os.File
+}
+
+func (p *peer) says(text string) bool {
+	_, err := p.messages.WriteString(text + "\x00")
+	return err == nil
+}
+
+// speaking is a browser that does what serve does.
+func speaking(t *testing.T, serve func(*peer)) *Browser {
 	t.Helper()
-	server := httptest.NewServer(websocket.Handler(serve))
-	t.Cleanup(server.Close)
-	socket, err := websocket.Dial("ws"+strings.TrimPrefix(server.URL, "http"), "", server.URL)
+	reads, commands, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { socket.Close() })
-	return &Browser{T: t, socket: socket, patience: Patience}
+	messages, writes, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{bufio.NewScanner(reads), writes}
+	p.commands.Split(func(data []byte, _ bool) (int, []byte, error) {
+		if end := bytes.IndexByte(data, 0); end >= 0 {
+			return end + 1, data[:end], nil
+		}
+		return 0, nil, nil
+	})
+	go func() {
+		defer reads.Close()
+		defer writes.Close()
+		serve(p)
+	}()
+	return newBrowser(t, commands, messages)
 }
 
 // A browser that speaks and does not answer is waited for no longer than one that is
 // silent, and is asked once.
 func TestWaitsAreBounded(t *testing.T) {
-	for name, says := range map[string]func(*websocket.Conn){
-		"silent": func(*websocket.Conn) {},
-		"busy": func(c *websocket.Conn) {
-			for websocket.Message.Send(c, `{"method": "Network.dataReceived"}`) == nil {
+	for name, says := range map[string]func(*peer){
+		"silent": func(*peer) {},
+		"busy": func(p *peer) {
+			for p.says(`{"method": "Network.dataReceived"}`) {
 				time.Sleep(time.Millisecond)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := make(chan string, 9)
-			b := speaking(t, func(c *websocket.Conn) {
-				go says(c)
-				for text := ""; websocket.Message.Receive(c, &text) == nil; {
-					asked <- text
+			b := speaking(t, func(p *peer) {
+				go says(p)
+				for p.commands.Scan() {
+					asked <- p.commands.Text()
 				}
 			})
 			b.patience = 50 * time.Millisecond
@@ -59,7 +83,7 @@ func TestWaitsAreBounded(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "Log.enable is not sent, because it has failed before") {
 				t.Errorf("then %v", err)
 			}
-			b.socket.Close()
+			b.commands.Close()
 			if first := <-asked; !strings.Contains(first, "Page.enable") || len(asked) > 0 {
 				t.Errorf("it was asked %s, and %d times more", first, len(asked))
 			}
@@ -72,15 +96,14 @@ func TestWaitsAreBounded(t *testing.T) {
 
 // What comes before an answer is kept, in its order, and is found by who waits for it later.
 func TestEventsAreKept(t *testing.T) {
-	b := speaking(t, func(c *websocket.Conn) {
-		var text string
-		_ = websocket.Message.Receive(c, &text)
+	b := speaking(t, func(p *peer) {
+		p.commands.Scan()
 		for _, said := range []string{
 			`{"method": "A", "sessionId": "s"}`, `{"method": "B"}`, `{"id": 1, "result": {"x": 7}}`, `{"method": "C", "sessionId": "s"}`,
 		} {
-			_ = websocket.Message.Send(c, said)
+			p.says(said)
 		}
-		_ = websocket.Message.Receive(c, &text)
+		p.commands.Scan()
 	})
 	var answer struct{ X int }
 	b.Call("", "Page.enable", nil, &answer)
