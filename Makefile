@@ -29,7 +29,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: soak help build check test cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test
+.PHONY: soak help build check test raced-cmd cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,8 +61,11 @@ test: deps ## everything, with the race detector
 	$(AS_RELEASED) $(GO) test -vet=off -timeout 25m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
 	$(GO) test -vet=off -race -timeout 20m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
+	$(MAKE) --no-print-directory -j2 --output-sync=target raced-cmd cross
+
+# Its tests mostly wait, for what they run takes its time: compiling for other systems has room beside them.
+raced-cmd:
 	$(GO) test -vet=off -race -timeout 25m -parallel 2 -skip '$(MEASURED)' ./cmd/...
-	$(MAKE) --no-print-directory cross
 
 # What stands in for Linux's own on other systems, used here.
 portable: ## the forms for other systems, tested on this one
