@@ -147,5 +147,5 @@ func (r *rules) audit(i int) {
 	if r.Sound(path.Child("every")) && a.Every < 100*time.Millisecond {
 		r.Wrong(path.Child("every"), "every: is shorter than 100ms", "what asks so often is a load: make it a route")
 	}
-	r.positive(path.Child("timeout"), a.Timeout > 0)
+	r.timeout(path.Child("timeout"), a.Timeout)
 }

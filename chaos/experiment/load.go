@@ -50,7 +50,7 @@ type Load struct {
 	// What tells of bytes: io_uring, epoll or portable; absent means the best that the system has.
 	Poller string `yaml:"poller"`
 
-	Timeout time.Duration `yaml:"timeout"` // For routes that give none, from sending to the last byte; absent means 10s.
+	Timeout time.Duration `yaml:"timeout"` // For routes that give none, from sending to the last byte, at most 1h; absent means 10s.
 	// How long after the last arrival those that wait may still be sent, and requests finish; absent means the
 	// longest timeout.
 	Grace    time.Duration `yaml:"grace"`
@@ -205,7 +205,7 @@ func (r *rules) load() {
 	r.warmup(l)
 	r.stalled(l)
 	r.connections(l)
-	r.positive("load.timeout", l.Timeout > 0)
+	r.timeout("load.timeout", l.Timeout)
 	r.positive("load.grace", l.Grace > 0)
 	if r.Sound("load.id_header") {
 		if _, err := wire.Encode("GET", "/", "host", nil, nil, l.IDHeader, wire.Fill{}); err != nil {

@@ -77,7 +77,7 @@ func (a asked) streams() bool { return a.to != nil && a.to.speaks(true) }
 // part, so that each is found wrong at its own place.
 func (r *rules) request(a asked) {
 	path := a.path
-	r.positive(path.Child("timeout"), a.Timeout > 0)
+	r.timeout(path.Child("timeout"), a.Timeout)
 	form := ""
 	if given := r.Given(path, requestForms); len(given) == 0 && r.Has(path.Child("path")) {
 		r.Missing(path, "method", "path goes with method; short is get: "+a.Path)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/unit"
+	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/requests"
 	"github.com/stormctl/stormctl/load/wire"
 )
@@ -143,5 +145,13 @@ func (r *rules) toRoute(path strict.Path, name string) bool {
 func (r *rules) positive(path strict.Path, more bool) {
 	if r.Sound(path) && !more {
 		r.Wrong(path, path.Tail()+": must be more than 0", "")
+	}
+}
+
+// timeout checks a bound of one request, whose time must be one that histograms tell apart.
+func (r *rules) timeout(path strict.Path, d time.Duration) {
+	r.positive(path, d > 0)
+	if r.Sound(path) && d > hist.Highest {
+		r.Wrong(path, path.Tail()+": must be at most "+unit.FormatDuration(hist.Highest), "no longer times are told apart")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/adhoc"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/hist"
 	"github.com/stormctl/stormctl/load/input"
 )
 
@@ -86,15 +87,17 @@ func (o *loadOptions) clash() error {
 // outOfRange says which flag has a value that it cannot have.
 func (o *loadOptions) outOfRange() error {
 	for _, d := range []struct {
-		flag  string
-		value time.Duration
-		least time.Duration
-	}{{"duration", o.duration, 0}, {"warmup", o.warmup, 0}, {"timeout", o.timeout, 1}, {"conn-lifetime", o.connLifetime, 0}, {"batch", o.batch, 0}} {
+		flag               string
+		value, least, most time.Duration
+	}{
+		{"duration", o.duration, 0, longest}, {"warmup", o.warmup, 0, longest}, {"timeout", o.timeout, 1, hist.Highest},
+		{"conn-lifetime", o.connLifetime, 0, longest}, {"batch", o.batch, 0, longest},
+	} {
 		switch {
 		case d.value < d.least:
 			return fmt.Errorf("--%s %v: must be %s", d.flag, d.value, [...]string{"0 or more", "more than 0"}[d.least])
-		case d.value > longest:
-			return fmt.Errorf("--%s %v: must be at most %v", d.flag, d.value, unit.FormatDuration(longest))
+		case d.value > d.most:
+			return fmt.Errorf("--%s %v: must be at most %v", d.flag, d.value, unit.FormatDuration(d.most))
 		}
 	}
 	for _, n := range []struct {

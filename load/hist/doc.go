@@ -15,9 +15,9 @@
 // Every histogram has the same shape: values up to one hour, 3 significant
 // digits (each value is known to 0.1 %, times below 1 ms to 0.5 µs), and
 // takes memory for the times that it has seen. What is above the range is recorded as one hour and
-// counted as clamped: the count stays right, and the report can say that the
-// tail is a lower bound. Dropping it would be the very omission that the
-// response time is there to prevent.
+// counted as clamped: the count stays right, and the tail is a lower bound. Dropping it
+// would be the very omission that the response time is there to prevent. No timeout
+// may be longer than that, so that only who waits for an hour to be sent is clamped.
 //
 // A quantile is the upper end of its bucket, so it is never below the recorded
 // value and at most 0.1 % (or 0.5 µs) above.
