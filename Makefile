@@ -47,7 +47,7 @@ check: ## format, vet, lint and the short tests: fast
 # runs want many seeds, which the race detector makes slow, and are made by one
 # goroutine but for what claims share, which is tested with it; those on real runs
 # want a machine that is not slowed down by it; and what measures wants no other
-# tests beside it.
+# tests beside it. Others wait for half of their time: four packages go at once.
 MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive|TestGrowthOfProcesses)$$
 
 # What goes without the race detector is built as releases are, so that packages are
@@ -60,7 +60,7 @@ test: deps ## everything, with the race detector
 	$(AS_RELEASED) $(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
 	$(AS_RELEASED) $(GO) test -vet=off -timeout 25m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl
 	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
-	$(GO) test -vet=off -race -timeout 20m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
+	$(GO) test -vet=off -race -p 4 -timeout 20m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
 	$(MAKE) --no-print-directory -j2 --output-sync=target raced-cmd cross
 
 # Its tests mostly wait, for what they run takes its time: compiling for other systems has room beside them.

@@ -48,6 +48,7 @@ func TestTransports(t *testing.T) {
 	}
 	for _, name := range Transports()[1:] {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if name == IOURing && !ringAllowed() {
 				t.Skip("this kernel, or a sandbox, has no io_uring for us")
 			}
