@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -69,25 +70,54 @@ func (r *runner) auditEnd(ctx context.Context) {
 	if len(l.Audit) > 0 && ctx.Err() == nil {
 		r.phase("audit", "what is there in the end is asked for")
 	}
-	for _, a := range l.Audit {
+	at, all := make([]time.Duration, len(l.Audit)), make([]*evidence.Audit, len(l.Audit))
+	for i, a := range l.Audit {
 		if ctx.Err() != nil {
-			r.add(evidence.Event{Kind: evidence.KindAudit, Audit: &evidence.Audit{Name: a.Name, Why: "the run was stopped before it was asked"}})
+			at[i], all[i] = time.Since(r.start), &evidence.Audit{Name: a.Name, Why: "the run was stopped before it was asked"}
 			continue
 		}
-		at, found := r.askUntilWell(ctx, a)
+		at[i], all[i] = r.askUntilWell(ctx, a)
 		if a.IDs != "" {
-			if err := evidence.WriteAudit(r.rec.root, found); err != nil {
-				found.Whole, found.Why = false, err.Error()
+			if err := evidence.WriteAudit(r.rec.root, all[i]); err != nil {
+				all[i].Whole, all[i].Why = false, err.Error()
 			}
 		}
-		r.rec.add(evidence.Event{At: evidence.Seconds(at), Kind: evidence.KindAudit, Audit: found})
-		if !found.Whole {
-			r.progress.event(fmt.Sprintf("audit %s: %s", a.Name, found.Why))
+	}
+	r.askOnceMore(ctx, all)
+	for i, found := range all {
+		r.rec.add(evidence.Event{At: evidence.Seconds(at[i]), Kind: evidence.KindAudit, Audit: found})
+		switch {
+		case !found.Whole:
+			r.progress.event(fmt.Sprintf("audit %s: %s", found.Name, found.Why))
+		case found.Moved != "":
+			r.progress.event(fmt.Sprintf("audit %s had not settled: %s", found.Name, found.Moved))
 		}
 	}
 }
 
-// askAgain is how long after an audit that was not answered it is asked again.
+// askOnceMore asks each audit again that was answered, after all of them and a pause, and notes
+// whose answer is another one by then. What is missing in it may yet come, and two of them
+// show no one moment.
+func (r *runner) askOnceMore(ctx context.Context, all []*evidence.Audit) {
+	if !slices.ContainsFunc(all, func(a *evidence.Audit) bool { return a.Whole }) {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(askAgain):
+	}
+	for i, a := range r.x.Load.Audit {
+		if !all[i].Whole {
+			continue
+		}
+		if _, again := r.ask(ctx, a); again.Whole {
+			all[i].Moved = all[i].MovedTo(again)
+		}
+	}
+}
+
+// askAgain is how long after an audit it is asked again: one that was not answered, and once all have been, each.
 const askAgain = 500 * time.Millisecond
 
 // askUntilWell asks an audit, and for as long as its timeout is asks it again where no

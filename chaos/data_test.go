@@ -18,13 +18,16 @@ import (
 )
 
 // shop keeps prices and orders. It forgets each forgets-th order, and answers every
-// stale-th read with the first price that a key had.
+// stale-th read with the first price that a key had. One that is late has its orders once
+// it was asked for them.
 type shop struct {
 	forgets, stale int
+	late           bool
 
 	mu       sync.Mutex
 	price    map[string][]string
 	orders   []string
+	queue    []string
 	writes   int
 	reads    int
 	asked    int // for the sum
@@ -53,7 +56,10 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		_ = json.NewEncoder(w).Encode(map[string]string{"v": v})
 	case ofOrder:
-		if s.writes++; s.forgets == 0 || s.writes%s.forgets != 0 {
+		switch s.writes++; {
+		case s.late:
+			s.queue = append(s.queue, id)
+		case s.forgets == 0 || s.writes%s.forgets != 0:
 			s.orders = append(s.orders, id)
 		}
 	case r.URL.Path == "/orders":
@@ -65,7 +71,8 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !s.complete {
 			n++
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"count": n, "orders": s.orders})
+		_ = json.NewEncoder(w).Encode(map[string]any{"count": n, "orders": append([]string{}, s.orders...)})
+		s.orders, s.queue = append(s.orders, s.queue...), nil
 	case r.URL.Path == "/sum":
 		s.asked++
 		fmt.Fprintf(w, `{"sum": %d}`, len(s.orders))
@@ -154,6 +161,19 @@ func TestDataOfASoundShop(t *testing.T) {
 	}
 	if sum == nil || sum.Number == nil || *sum.Number != float64(len(s.orders)) || s.asked < 4 || len(run.Audits) < s.asked {
 		t.Errorf("asked %d times, %d audits, the last sum: %+v", s.asked, len(run.Audits), sum)
+	}
+}
+
+// What is missing in an audit that finds something else a moment later is not lost.
+func TestDataOfAShopThatHasNotSettled(t *testing.T) {
+	t.Parallel()
+	r, run := runShop(t, &shop{complete: true, late: true})
+	if audit := run.Audit("orders"); audit == nil || !audit.Whole || !strings.Contains(audit.Moved, "of its entries were new") {
+		t.Errorf("the audit: %+v", audit)
+	}
+	i := slices.IndexFunc(r.Verdicts, func(v judge.Verdict) bool { return v.Kind == "durable" })
+	if v := r.Verdicts[i]; v.Ruling != judge.Inconclusive || !strings.Contains(v.Reason, "had not settled") {
+		t.Errorf("%v: %s", v.Ruling, v.Reason)
 	}
 }
 

@@ -30,6 +30,9 @@ type Audit struct {
 	Whole bool   `json:"whole"`
 	Why   string `json:"why,omitempty"`
 
+	// Moved says what was found instead when it was asked again, after all others; "" if it was the same.
+	Moved string `json:"moved,omitempty"`
+
 	Number *float64 `json:"number,omitempty"` // that was asked for; nil if none was, or it was not there
 
 	// What an audit of ids found, in its order: as often as they were there. The one of
@@ -38,6 +41,37 @@ type Audit struct {
 	IDs   []uint64 `json:"-"`
 	Found int      `json:"found,omitempty"` // ids, those of this run or not
 	Extent
+}
+
+// MovedTo is what Moved says if a was asked again and this was found. Entries of others than this
+// run do not count, nor does their order.
+func (a *Audit) MovedTo(again *Audit) string {
+	if (a.Number == nil) != (again.Number == nil) || a.Number != nil && *a.Number != *again.Number {
+		return fmt.Sprintf("it found %s, and %s when it was asked again", numberText(a.Number), numberText(again.Number))
+	}
+	times := map[uint64]int{}
+	for _, id := range a.IDs {
+		times[id]--
+	}
+	for _, id := range again.IDs {
+		times[id]++
+	}
+	delete(times, load.ForeignValue)
+	more, gone := 0, 0
+	for _, n := range times {
+		more, gone = more+max(0, n), gone+max(0, -n)
+	}
+	if more == 0 && gone == 0 {
+		return ""
+	}
+	return fmt.Sprintf("when it was asked again, %d of its entries were new, and %d gone", more, gone)
+}
+
+func numberText(n *float64) string {
+	if n == nil {
+		return "none"
+	}
+	return strconv.FormatFloat(*n, 'f', -1, 64)
 }
 
 // AuditFile is where the ids of an audit are.

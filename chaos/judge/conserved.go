@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -117,6 +118,10 @@ func (c Conserved) judgeEquals(f *finding) {
 		f.open("equals", "%s", why)
 		return
 	}
+	if why := moving(p.audit); why != "" {
+		f.open("equals", "%s", why)
+		return
+	}
 	if p.audit.Number == nil {
 		f.open("equals", "audit %s has no number: give it number: json:$.sum", c.Audit)
 		return
@@ -176,7 +181,7 @@ func (c Conserved) judgeEquals(f *finding) {
 func (c Conserved) judgeSame(f *finding) {
 	a, b := place{name: c.Audit, audit: f.run.Audit(c.Audit)}, place{name: c.EqualsAudit, audit: f.run.Audit(c.EqualsAudit)}
 	for _, p := range []place{a, b} {
-		if why := p.untold(f.run); why != "" {
+		if why := cmp.Or(p.untold(f.run), moving(p.audit)); why != "" {
 			f.open("equals_audit", "%s", why)
 			return
 		}

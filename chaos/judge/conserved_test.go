@@ -193,6 +193,10 @@ func TestConservedAudits(t *testing.T) {
 		a.Name = name
 		return a
 	}
+	moved := named("state", 8)
+	moved.Moved = "it found 8, and 9 when it was asked again"
+	still := total(10001, false, 5*time.Second)
+	still.Moved = "it found 10001, and 10000 when it was asked again"
 	torn := ids("state")
 	torn.Whole, torn.Why = false, "it broke off"
 	for name, c := range map[string]struct {
@@ -217,6 +221,8 @@ func TestConservedAudits(t *testing.T) {
 		"one skipped":              {fold, []evidence.Audit{ids("fold", 1, 2, 3), ids("state", 1, 3)}, Refuted, "1 ids are not as often in fold as in state"},
 		"one twice":                {fold, []evidence.Audit{ids("fold", 1, 2, 3), ids("state", 1, 2, 2, 3)}, Refuted, "1 ids"},
 		"neither has any":          {fold, []evidence.Audit{ids("fold"), ids("state")}, Inconclusive, "let something happen"},
+		"one still grows":          {fold, []evidence.Audit{named("fold", 7), moved}, Inconclusive, "let load.settle be longer"},
+		"it still changes":         {equals, []evidence.Audit{still}, Inconclusive, "10000 when it was asked again"},
 		"one is torn":              {fold, []evidence.Audit{ids("fold", 1), torn}, Inconclusive, "it broke off"},
 		"a number and ids":         {fold, []evidence.Audit{named("fold", 7), ids("state", 1)}, Inconclusive, "let both have number"},
 		"it claims nothing at all": {Conserved{Audit: "total"}, sum(10000), Inconclusive, "claims nothing"},

@@ -51,7 +51,11 @@ func (c Durable) Judge(run *evidence.Run) Verdict {
 			unknown = append(unknown, id)
 		}
 	}
-	c.judgeLost(f, w, found)
+	if why := moving(audit); why != "" {
+		f.open("lost", "%s", why)
+	} else {
+		c.judgeLost(f, w, found)
+	}
 	c.judgeUnwritten(f, w, found, unknown)
 	if earlier > 0 {
 		f.remark("in", "%s of the audit are not of this run, or of its warm-up", were(earlier, "entry", "entries"))

@@ -26,6 +26,9 @@ type effectTally struct {
 func (c Effects) tally(run *evidence.Run, at place, l ledger, requests arrivals) *effectTally {
 	t := &effectTally{least: Interval{math.Inf(1), math.Inf(1)}}
 	recent := min(at.until(run)-flush, c.lastApplied(l, requests)) // what was acknowledged after that may take effect yet
+	if moving(at.audit) != "" {
+		recent = ever
+	}
 	twice := c.deliveredTwice(run, at)
 	type keyed struct {
 		id     uint64

@@ -236,6 +236,24 @@ func TestOneEventInAHundredThousandIsFound(t *testing.T) {
 	}
 }
 
+// A million events are ruled on, at links and at audits, by each claim in a few seconds.
+func TestMillionEvents(t *testing.T) {
+	if !*million {
+		t.Skip("measures: run it with -million on a quiet machine")
+	}
+	for _, keys := range []uint64{20, 1000} {
+		run := events{seed: 1, n: 1_000_000, keys: keys}.play()
+		for _, claim := range eventClaims() {
+			began := time.Now()
+			v := claim.Judge(run)
+			t.Logf("%d keys, %s: %v in %v", keys, v.Claim, v.Ruling, time.Since(began).Round(time.Millisecond))
+			if v.Ruling != Held {
+				t.Errorf("%d keys: %s: %v, %s", keys, v.Claim, v.Ruling, v.Reason)
+			}
+		}
+	}
+}
+
 // Nothing is held by a run that put nothing to the test, or of which too little is known.
 func TestEventsAreNotHeldByNothing(t *testing.T) {
 	link, audit := Ordered{At: Links{"ledger"}, Writes: "order", Delivered: Links{"raw"}}, Ordered{At: Links{"booked"}, Writes: "order", Delivered: Links{"raw"}}

@@ -41,6 +41,14 @@ func (p place) untold(run *evidence.Run) string {
 	return ""
 }
 
+// moving says why what an audit did not find may yet come, and why it does not agree with another; "" if it does not.
+func moving(a *evidence.Audit) string {
+	if a == nil || a.Moved == "" {
+		return ""
+	}
+	return fmt.Sprintf("things had not settled at audit %s (%s): let load.settle be longer", a.Name, a.Moved)
+}
+
 // until is up to when the place shows what took effect.
 func (p place) until(run *evidence.Run) time.Duration {
 	if p.audit != nil {
