@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -188,7 +189,7 @@ func takeAudit(found *evidence.Audit, a experiment.Audit, body []byte, run uint6
 	if a.Number != "" {
 		number, ok := numberIn(body, a.Number)
 		if !ok {
-			return errors.New("the answer has no number where it should be")
+			return errors.New("the answer has no number where it should be, or one above 2^53, up to which they are exact")
 		}
 		found.Number = &number
 		return nil
@@ -214,6 +215,10 @@ func takeAudit(found *evidence.Audit, a experiment.Audit, body []byte, run uint6
 	return nil
 }
 
+// mostExact is up to which all whole numbers are told apart.
+const mostExact = 1 << 53
+
+// numberIn is the number where it should be; what is none (NaN), or is not exact, is not there.
 func numberIn(body []byte, where string) (float64, bool) {
 	find, err := load.ParseFind(where, false)
 	if err != nil {
@@ -221,5 +226,5 @@ func numberIn(body []byte, where string) (float64, bool) {
 	}
 	text, ok := find.One(body)
 	number, err := strconv.ParseFloat(text, 64)
-	return number, ok && err == nil
+	return number, ok && err == nil && math.Abs(number) < mostExact
 }

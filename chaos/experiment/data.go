@@ -69,6 +69,10 @@ func (r *rules) access(a asked) {
 				r.Wrong(at, fmt.Sprintf("reads: %v", err), "")
 			}
 		}
+		if r.x.Load.Keys > 0 && !a.namesKey() {
+			r.WrongKey(reads, "reads: there is no ${key} in path, headers or body, and the load has keys",
+				"what is read is taken for the register that ${key} names: write it where the service is told which")
+		}
 		if r.Has(writes) {
 			r.WrongKey(reads, "reads: does not go with writes", "make it a route of its own: an operation either writes or reads")
 		}
@@ -84,6 +88,17 @@ func (r *rules) access(a asked) {
 			}
 		}
 	}
+}
+
+// namesKey reports whether a request may say which register it is about: by ${key}, or by
+// what the answer before has told.
+func (a asked) namesKey() bool {
+	_, path := a.Line()
+	text := path + a.Body
+	for _, value := range a.Headers {
+		text += value
+	}
+	return strings.Contains(text, "${key}") || strings.Contains(text, "${prev.")
 }
 
 // writesItsID checks that a write has its id in it: a constant, or the id of something

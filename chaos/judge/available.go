@@ -151,8 +151,8 @@ func (c Available) judgeConverges(f *finding, last span) {
 		if a.start < last.to {
 			continue
 		}
-		if a.start >= last.to+c.ConvergesWithin {
-			after++
+		if a.written && a.start >= last.to+c.ConvergesWithin {
+			after++ // of another register nothing can be stale
 		}
 		if a.age() > 0 {
 			seen.Low, id = float64(a.start-last.to), a.id
@@ -163,7 +163,8 @@ func (c Available) judgeConverges(f *finding, last span) {
 		}
 	}
 	if after < leastReads {
-		f.open("converges_within", "only %s of %s came later than %s after the healing, and at least %d are needed: let the load go on for longer",
+		f.open("converges_within", "only %s of what had been written of %s came later than %s after the healing, and at least %d are needed: "+
+			"let the load go on for longer, or have fewer keys",
 			were(after, "read", "reads"), c.Data, short(c.ConvergesWithin), leastReads)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/load"
 )
 
 // Conserved claims that what there is in all neither grows nor shrinks, whatever was cut off
@@ -88,7 +89,8 @@ func (c Conserved) Judge(run *evidence.Run) Verdict {
 	return f.verdict()
 }
 
-// atRisk asks for requests that were under way when something was lost, or since a second before.
+// atRisk asks for requests that were under way when something was lost, or since a second before. One
+// that nobody got moves nothing.
 func (c Conserved) atRisk(f *finding) {
 	all, _ := samplesOf(f.run, c.Route)
 	any := func(evidence.Injection) bool { return true }
@@ -99,7 +101,7 @@ func (c Conserved) atRisk(f *finding) {
 	}
 	n := 0
 	for _, s := range all.all() {
-		if slices.ContainsFunc(spans, func(x span) bool { return s.Sent <= x.to && s.Done >= x.from-riskFor }) {
+		if s.Outcome != load.Unsent && s.Outcome != load.Refused && slices.ContainsFunc(spans, func(x span) bool { return s.Sent <= x.to && s.Done >= x.from-riskFor }) {
 			n++
 		}
 	}
@@ -177,6 +179,16 @@ func (c Conserved) judgeEquals(f *finding) {
 	}
 }
 
+// foreignIn is how many entries of an audit are no id of this run.
+func foreignIn(a *evidence.Audit) (n int) {
+	for _, id := range a.IDs {
+		if id == load.ForeignValue {
+			n++
+		}
+	}
+	return n
+}
+
 // judgeSame rules on what two audits found.
 func (c Conserved) judgeSame(f *finding) {
 	a, b := place{name: c.Audit, audit: f.run.Audit(c.Audit)}, place{name: c.EqualsAudit, audit: f.run.Audit(c.EqualsAudit)}
@@ -205,7 +217,9 @@ func (c Conserved) judgeSame(f *finding) {
 	for _, id := range b.audit.IDs {
 		times[id]--
 	}
-	differ := 0
+	foreignA, foreignB := foreignIn(a.audit), foreignIn(b.audit)
+	delete(times, load.ForeignValue)
+	differ := min(1, max(foreignA-foreignB, foreignB-foreignA)) // which they are is not known, but how many
 	var ids []uint64
 	for id, n := range times {
 		if n != 0 {
@@ -215,11 +229,17 @@ func (c Conserved) judgeSame(f *finding) {
 	}
 	f.numbers.Add("entries", float64(len(a.audit.IDs)))
 	f.numbers.Add("differ", float64(differ))
-	if len(a.audit.IDs) == 0 && len(b.audit.IDs) == 0 {
+	switch {
+	case len(a.audit.IDs) == 0 && len(b.audit.IDs) == 0:
 		f.open("equals_audit", "neither %s nor %s has an entry: let something happen", a.name, b.name)
 		return
+	case len(times) == 0 && foreignA == foreignB:
+		f.open("equals_audit", "%s and %s have no entry of this run, and %d each of something else: is ids: where the ids are?", a.name, b.name, foreignA)
+		return
 	}
-	f.rule(measure{name: "equals_audit", seen: exactly(differ), allowed: atMost(0), sample: len(a.audit.IDs), ids: ids,
+	f.rule(measure{name: "equals_audit", seen: interval(differ, differ+foreignA+foreignB), allowed: atMost(0), sample: len(a.audit.IDs), ids: ids,
+		hidden:  fmt.Sprintf("%s of %s and %d of %s that are not of this run", were(foreignA, "entry", "entries"), a.name, foreignB, b.name),
+		settle:  "begin with an empty store, or let both find the ids of requests",
 		says:    fmt.Sprintf("%s and %s have the same %s", a.name, b.name, were(len(a.audit.IDs), "entry", "entries")),
 		refutes: fmt.Sprintf("%d ids are not as often in %s as in %s", differ, a.name, b.name)})
 }

@@ -248,3 +248,45 @@ func TestConservedAudits(t *testing.T) {
 		t.Errorf("hardly any request: %v, %s", v.Ruling, v.Reason)
 	}
 }
+
+// Two audits of something else than requests of this run are not the same by having as
+// many entries.
+func TestAuditsOfOtherThingsAreNotTheSame(t *testing.T) {
+	other := load.ForeignValue
+	for name, c := range map[string]struct {
+		a, b []uint64
+		want Ruling
+		says string
+	}{
+		"the same":              {[]uint64{1, 2, 2}, []uint64{2, 1, 2}, Held, "a and b have the same 3 entries"},
+		"one less":              {[]uint64{1, 2, 2}, []uint64{2, 1}, Refuted, "1 ids are not as often in a as in b"},
+		"nothing":               {nil, nil, Inconclusive, "neither a nor b has an entry"},
+		"other things":          {[]uint64{other, other}, []uint64{other, other}, Inconclusive, "no entry of this run"},
+		"and other things":      {[]uint64{1, other}, []uint64{1, other}, Inconclusive, "1 entry of a and 1 of b that are not of this run"},
+		"other things, in one":  {[]uint64{1, 2, other}, []uint64{1, 2}, Refuted, ""},
+		"one less, among other": {[]uint64{1, other}, []uint64{other}, Refuted, ""},
+	} {
+		run := soundEvents(1).play()
+		run.Audits = []evidence.Audit{{Name: "a", At: run.End, Whole: true, IDs: c.a}, {Name: "b", At: run.End, Whole: true, IDs: c.b}}
+		if v := (Conserved{Audit: "a", EqualsAudit: "b"}).Judge(run); v.Ruling != c.want || !strings.Contains(v.Reason, c.says) {
+			t.Errorf("%s: %v, %s", name, v.Ruling, v.Reason)
+		}
+	}
+}
+
+// What nobody was asked to move is conserved, and that shows nothing.
+func TestConservedTakesRequestsThatArrive(t *testing.T) {
+	run := soundEvents(1).play()
+	total := 100.0
+	run.Audits = []evidence.Audit{{Name: "total", At: run.End, Whole: true, Number: &total}}
+	claim := Conserved{Audit: "total", Equals: &total}
+	if v := claim.Judge(run); v.Ruling != Held {
+		t.Fatalf("%v: %s", v.Ruling, v.Reason)
+	}
+	for i := range run.Samples {
+		run.Samples[i].Outcome, run.Samples[i].Status = load.Refused, 0
+	}
+	if v := claim.Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "only 0 requests were under way") {
+		t.Errorf("all refused: %v, %s", v.Ruling, v.Reason)
+	}
+}

@@ -283,3 +283,64 @@ func TestValuesOfTheWarmupContradictNothing(t *testing.T) {
 		t.Errorf("what it wrote comes back in the end: %v, %s", v.Ruling, v.Reason)
 	}
 }
+
+// Reads of registers that nobody has written to find nothing, whoever answers them: they
+// put neither an order nor the healing of a replica to the test.
+func TestReadsOfWhatNobodyWroteHoldNothing(t *testing.T) {
+	unwritten := func(run *evidence.Run) { // as of the fault, all reads are of another register
+		for i := range run.Samples {
+			if s := &run.Samples[i]; s.Route == 1 && s.Sent >= run.Faults[0].Injected {
+				run.Values[i].Key, run.Values[i].Value = 99, load.NoValue
+			}
+		}
+	}
+	for _, c := range []struct {
+		claim Claim
+		says  string
+	}{
+		{Linearizable{Data: "price"}, "only 0 reads of what had been written"},
+		{Available{Routes: []string{"look"}, Success: 0.9, Data: "price", ConvergesWithin: 100 * ms}, "only 0 reads of what had been written of price"},
+	} {
+		run := soundShop(1).play()
+		if v := c.claim.Judge(run); v.Ruling != Held {
+			t.Errorf("%s: %v, %s", v.Claim, v.Ruling, v.Reason)
+		}
+		unwritten(run)
+		if v := c.claim.Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, c.says) {
+			t.Errorf("%s, of other registers: %v, %s", v.Claim, v.Ruling, v.Reason)
+		}
+	}
+}
+
+// A share of reads is fresh enough only if some could be stale: in 100,000 registers hardly
+// any read follows a write of its own.
+func TestShareOfReadsThatCouldBeStale(t *testing.T) {
+	m := soundShop(1)
+	m.keys, m.replica, m.lag = 100_000, 1, 50*ms
+	run := m.play()
+	run.Values[len(run.Values)-1] = evidence.Value{ID: run.Samples[len(run.Samples)-1].ID, Key: 1}
+	for i := range run.Samples { // one read finds what was written
+		if s := &run.Samples[i]; s.Route == 0 && s.Outcome == load.OK {
+			at := len(run.Samples) - 1
+			run.Samples[at].Route, run.Values[at].Key, run.Values[at].Value = 1, run.Values[i].Key, s.ID
+			break
+		}
+	}
+	v := Fresh{Data: "price", Within: 10 * ms, Share: 0.5}.Judge(run)
+	if v.Ruling != Inconclusive || !strings.Contains(v.Reason, "began within 1.0 s of a write of the same key") {
+		t.Errorf("%v: %s", v.Ruling, v.Reason)
+	}
+}
+
+// A plan whose registers are so many that hardly one is written to before it is read is
+// warned of.
+func TestPowerOfReadsOfWhatNobodyWrote(t *testing.T) {
+	for keys, warned := range map[int]bool{5: false, 100_000: true} {
+		p := planOf(200, 10*time.Second, faultOf("partition", 2*time.Second, 6*time.Second))
+		p.Keys = keys
+		p.Routes = []PlannedRoute{{Name: "reprice", Writes: "price", Share: 0.5}, {Name: "look", Reads: "price", Share: 0.5}}
+		if found := (Linearizable{Data: "price"}).Power(p); (len(found) > 0) != warned {
+			t.Errorf("%d keys: %+v", keys, found)
+		}
+	}
+}

@@ -40,16 +40,22 @@ func (c Durable) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	w := c.writtenBy(run)
-	found, earlier, unknown := map[uint64]bool{}, 0, []uint64{}
+	found, foreign, earlier, unknown := map[uint64]bool{}, 0, 0, []uint64{}
 	for _, id := range audit.IDs {
 		switch _, ours := w.certainty[id]; {
 		case ours:
 			found[id] = true
-		case id == load.ForeignValue || run.Earlier(id):
+		case id == load.ForeignValue:
+			foreign++
+		case run.Earlier(id):
 			earlier++
 		default:
 			unknown = append(unknown, id)
 		}
+	}
+	if foreign > 0 && foreign == len(audit.IDs) && len(w.acknowledged) > 0 {
+		f.open("lost", "none of %s of audit %s is an id of this run: is ids: where they are?", were(foreign, "entry", "entries"), c.In)
+		return f.verdict()
 	}
 	if why := moving(audit); why != "" {
 		f.open("lost", "%s", why)
@@ -57,8 +63,8 @@ func (c Durable) Judge(run *evidence.Run) Verdict {
 		c.judgeLost(f, w, found)
 	}
 	c.judgeUnwritten(f, w, found, unknown)
-	if earlier > 0 {
-		f.remark("in", "%s of the audit are not of this run, or of its warm-up", were(earlier, "entry", "entries"))
+	if foreign+earlier > 0 {
+		f.remark("in", "%s of the audit are not of this run, or of its warm-up", were(foreign+earlier, "entry", "entries"))
 	}
 	return f.verdict()
 }

@@ -80,3 +80,26 @@ func TestDurable(t *testing.T) {
 		}
 	}
 }
+
+// An audit that finds entries, and none of them a request of this run, looks elsewhere than
+// the ids are: nothing is known to be lost.
+func TestAuditOfSomethingElseLosesNothing(t *testing.T) {
+	run := dataRun(4 * time.Second)
+	run.Faults[0].Kind, run.Faults[0].Target, run.Faults[0].On = "kill", true, "shop"
+	a := evidence.Audit{Name: "prices", To: "shop", At: run.End, Whole: true}
+	for id := range uint64(2000) {
+		at := time.Duration(id) * 2 * ms
+		run.Samples = append(run.Samples, load.Sample{ID: id + 1, Intended: at, Sent: at, Done: at + ms, Status: 200})
+		run.Values = append(run.Values, evidence.Value{ID: id + 1, Key: 1, Value: id + 1})
+		a.IDs = append(a.IDs, load.ForeignValue)
+	}
+	run.Audits = []evidence.Audit{a}
+	claim := Durable{Writes: "price", In: "prices"}
+	if v := claim.Judge(run); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "none of 2000 entries of audit prices is an id of this run") {
+		t.Errorf("%v: %s", v.Ruling, v.Reason)
+	}
+	run.Audits[0].IDs = nil
+	if v := claim.Judge(run); v.Ruling != Refuted {
+		t.Errorf("an audit that finds nothing: %v: %s", v.Ruling, v.Reason)
+	}
+}

@@ -349,3 +349,36 @@ func TestOrderOfEventsThatHaveNone(t *testing.T) {
 		t.Errorf("one that was not acknowledged comes before none: %+v", o)
 	}
 }
+
+// Where nothing took effect there was no order to keep, however events were delivered.
+func TestNoOrderOfWhatTookNoEffect(t *testing.T) {
+	for name, c := range map[string]struct {
+		at     string
+		change func(run *evidence.Run)
+		says   string
+	}{
+		"an audit that is empty": {"booked", func(run *evidence.Run) { run.Audits[0].IDs = nil }, "no event of order took effect at booked"},
+		"one of something else": {"booked", func(run *evidence.Run) {
+			for i := range run.Audits[0].IDs {
+				run.Audits[0].IDs[i] = load.ForeignValue
+			}
+		}, "no event of order took effect at booked"},
+		"a link without calls": {"ledger", func(run *evidence.Run) { run.Links["ledger"].Exchanges = nil }, "no event of order took effect at ledger"},
+		"a consumer that died before": {"ledger", func(run *evidence.Run) {
+			l := run.Links["ledger"]
+			for i := range l.Exchanges {
+				if l.Exchanges[i].Begin > run.Faults[0].Injected-500*ms {
+					l.Exchanges = l.Exchanges[:i]
+					break
+				}
+			}
+		}, "and took effect"},
+	} {
+		run := soundEvents(1).play()
+		c.change(run)
+		v := Ordered{At: Links{c.at}, Writes: "order", Delivered: Links{"raw"}}.Judge(run)
+		if v.Ruling != Inconclusive || !strings.Contains(v.Reason, c.says) {
+			t.Errorf("%s: %v, %s", name, v.Ruling, v.Reason)
+		}
+	}
+}

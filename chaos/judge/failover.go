@@ -127,7 +127,11 @@ func (c Failover) judgeWithin(f *finding, route string, lost []evidence.Injectio
 		until := untilNext(f.run, lost, i)
 		after := due(all, x.Injected, until)
 		if after.len() < backLeast {
-			f.open("within", "only %s of %s were due after %s at %s: offer more", were(after.len(), "request", "requests"), route, x.Name, short(x.Injected))
+			more := "offer more"
+			if i+1 < len(lost) {
+				more = fmt.Sprintf("%s followed at %s: name by during the one that it is about, or offer more", lost[i+1].Name, short(lost[i+1].Injected))
+			}
+			f.open("within", "only %s of %s were due after %s at %s: %s", were(after.len(), "request", "requests"), route, x.Name, short(x.Injected), more)
 			return
 		}
 		back := servedAgain(after, x.Injected, until)
@@ -204,27 +208,22 @@ func servedAgain(after arrivals, lost, until time.Duration) servedBack {
 // judgePrimaries rules on how many targets acknowledged writes at the same time: as of a
 // target's first acknowledgement after a loss it is one, until the last that it sends.
 func (c Failover) judgePrimaries(f *finding, lost []evidence.Injection) {
-	most, ids, targets := 0, []uint64{}, map[string]bool{}
+	most, ids, tookOver := 0, []uint64{}, false
 	at := time.Duration(0)
+	before, targets := c.termsIn(f.run, 0, lost[0].Injected)
 	for i, x := range lost {
-		terms := map[string]*term{}
-		for _, a := range f.run.Access {
-			if !a.Writes || !slices.ContainsFunc(c.Routes, func(name string) bool { return evidence.Selects(name, a.Route) }) {
-				continue
-			}
-			targets[a.To] = true
-			all, _ := samplesOf(f.run, a.Route)
-			for _, s := range due(all, x.Injected, untilNext(f.run, lost, i)).all() {
-				if a.Certainty(s) == evidence.Yes {
-					terms[a.To] = terms[a.To].with(s)
-				}
-			}
+		terms, _ := c.termsIn(f.run, x.Injected, untilNext(f.run, lost, i))
+		for to := range terms {
+			tookOver = tookOver || before[to] == nil
 		}
 		if n, who := overlapping(terms); n > most {
 			most, ids, at = n, who, x.Injected
 		}
+		if len(terms) > 0 {
+			before = terms
+		}
 	}
-	if len(targets) < 2 {
+	if targets < 2 {
 		f.open("primaries", "%s do not write to several targets: give each node a route of its own, with writes", strings.Join(c.Routes, ", "))
 		return
 	}
@@ -232,9 +231,33 @@ func (c Failover) judgePrimaries(f *finding, lost []evidence.Injection) {
 		f.open("primaries", "no write was acknowledged after a loss")
 		return
 	}
+	if !tookOver && most <= c.Primaries {
+		f.open("primaries", "no other target took over, after %s: cut off or kill the one that acknowledges writes, and for longer",
+			were(len(lost), "loss", "losses"))
+		return
+	}
 	f.numbers.Add("primaries", float64(most))
 	f.rule(measure{name: "primaries", seen: exactly(most), allowed: atMost(c.Primaries), sample: len(lost), ids: ids,
 		says: fmt.Sprintf("%s acknowledged writes in turn after the loss at %s", were(most, "target", "targets"), short(at))})
+}
+
+// termsIn are those of the writes that were due in [from, to), by target, and how many
+// targets the routes write to.
+func (c Failover) termsIn(run *evidence.Run, from, to time.Duration) (terms map[string]*term, targets int) {
+	terms, of := map[string]*term{}, map[string]bool{}
+	for _, a := range run.Access {
+		if !a.Writes || !slices.ContainsFunc(c.Routes, func(name string) bool { return evidence.Selects(name, a.Route) }) {
+			continue
+		}
+		of[a.To] = true
+		all, _ := samplesOf(run, a.Route)
+		for _, s := range due(all, from, to).all() {
+			if a.Certainty(s) == evidence.Yes {
+				terms[a.To] = terms[a.To].with(s)
+			}
+		}
+	}
+	return terms, len(of)
 }
 
 // term is from when to when a target acknowledged writes.

@@ -116,3 +116,20 @@ func TestConvergence(t *testing.T) {
 		}
 	}
 }
+
+// Who is never taken over from is no primary that acknowledges nothing any more.
+func TestPrimariesTakeATakeover(t *testing.T) {
+	run := takeover{never: true, goeson: time.Hour}.run() // the first goes on as if nothing had happened
+	v := Failover{Routes: []string{"first", "second"}, Primaries: 1}.Judge(run)
+	if v.Ruling != Inconclusive || !strings.Contains(v.Reason, "no other target took over") {
+		t.Errorf("%v: %s", v.Ruling, v.Reason)
+	}
+	run = takeover{never: true, goeson: time.Hour}.run() // what comes at the same moment is no loss of its own
+	run.Faults = append(run.Faults, run.Faults[0])
+	if v := (Failover{Routes: []string{"first", "second"}, Primaries: 1}).Judge(run); v.Ruling != Inconclusive {
+		t.Errorf("two at once: %v: %s", v.Ruling, v.Reason)
+	}
+	if v := (Failover{Routes: []string{"first"}, Within: time.Second}).Judge(run); !strings.Contains(v.Reason, "followed at 2.0 s: name by during") {
+		t.Errorf("two at once: %v: %s", v.Ruling, v.Reason)
+	}
+}

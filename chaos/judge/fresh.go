@@ -109,6 +109,7 @@ type aged struct {
 	start, end  time.Duration
 	overwritten time.Duration // never if that is not sure of any time
 	perhaps     time.Duration // by when it may have been replaced at the earliest; never if nothing came after it
+	written     bool          // a write of its register had been acknowledged before
 }
 
 // age is how stale the read surely was; possible is how stale at most.
@@ -136,6 +137,8 @@ type agedReads struct {
 // seen.
 const testedFor = time.Second
 
+const untested = "only %s began within %s of a write of the same key, and at least %d are needed: fewer keys, or more load"
+
 func agesOf(known map[uint64]*register, ops []operation) (r agedReads) {
 	for i := 0; i < len(ops); {
 		j := i
@@ -149,8 +152,8 @@ func agesOf(known map[uint64]*register, ops []operation) (r agedReads) {
 			if o.writes() || o.value == load.ForeignValue {
 				continue
 			}
-			r.all = append(r.all, aged{o.id, o.key, o.start, o.end, a.overwritten(o.value), next[o.value]})
 			at := sort.Search(len(acknowledged), func(k int) bool { return acknowledged[k] >= o.start })
+			r.all = append(r.all, aged{o.id, o.key, o.start, o.end, a.overwritten(o.value), next[o.value], at > 0})
 			if at > 0 && o.start-acknowledged[at-1] <= testedFor {
 				r.tested++
 			}
@@ -204,8 +207,7 @@ func (c Fresh) judgeWithin(f *finding, registers []register, reads agedReads) {
 	f.numbers.Add("staleness_least_ms", seen.Low/float64(time.Millisecond))
 	f.numbers.Add("staleness_most_ms", seen.High/float64(time.Millisecond))
 	if reads.tested < leastReads && seen.Low <= float64(c.Within) {
-		f.open("within", "only %s began within %s of a write of the same key, and at least %d are needed: fewer keys, or more load",
-			were(reads.tested, "read", "reads"), short(testedFor), leastReads)
+		f.open("within", untested, were(reads.tested, "read", "reads"), short(testedFor), leastReads)
 		return
 	}
 	says := fmt.Sprintf("none of %s was surely stale", were(len(reads.all), "read", "reads"))
@@ -234,8 +236,13 @@ func (c Fresh) judgeShare(f *finding, reads agedReads) {
 	f.numbers.Add("stale_reads", float64(surely))
 	low, _ := scoreInterval(n-perhaps, n, sureToHold)
 	_, high := scoreInterval(n-surely, n, sureToRefute)
-	f.rule(measure{name: "share", unit: shared, seen: Interval{low, high}, allowed: atLeast(c.share()), sample: n, ids: ids[:min(len(ids), MaxIDs)],
-		says: fmt.Sprintf("%d of %s were stale by more than %s", surely, were(n, "read", "reads"), short(c.Within))})
+	m := measure{name: "share", unit: shared, seen: Interval{low, high}, allowed: atLeast(c.share()), sample: n, ids: ids[:min(len(ids), MaxIDs)],
+		says: fmt.Sprintf("%d of %s were stale by more than %s", surely, were(n, "read", "reads"), short(c.Within))}
+	if reads.tested < leastReads && m.part().Ruling == Held {
+		f.open("share", untested, were(reads.tested, "read", "reads"), short(testedFor), leastReads)
+		return
+	}
+	f.rule(m)
 }
 
 // judgeSessions rules on what sessions saw go back.

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
@@ -187,7 +188,8 @@ func (f *finding) factual() {
 }
 
 // tested asks for faults in force while the data was written and read: without, an order
-// is easily kept.
+// is easily kept. A read of a register that nobody had written to finds nothing, whoever
+// answers it, and shows nothing.
 func (f *finding) tested(d dataSeen, run *evidence.Run) {
 	reads, writes := 0, 0
 	spans := episodes(run, -1, func(evidence.Injection) bool { return true })
@@ -195,12 +197,22 @@ func (f *finding) tested(d dataSeen, run *evidence.Run) {
 		f.open("tested", "%s: cut the nodes of %s from one another while it is written and read", noEpisode(run, "", func(evidence.Injection) bool { return true }), d.name)
 		return
 	}
+	written := map[uint64]time.Duration{} // when a write of the register was acknowledged first
+	for o := range run.Operations(d.name) {
+		if o.Access.Writes && o.Certainty == evidence.Yes {
+			if at, ok := written[o.Key]; !ok || o.Done < at {
+				written[o.Key] = o.Done
+			}
+		}
+	}
 	for o := range run.Operations(d.name) {
 		for _, s := range spans {
 			if o.Sent < s.from || o.Done > s.to {
 				continue
 			}
+			at, ok := written[o.Key]
 			switch {
+			case !o.Access.Writes && (!ok || o.Sent <= at):
 			case !o.Access.Writes:
 				reads++
 			case o.Certainty == evidence.Yes:
@@ -211,7 +223,8 @@ func (f *finding) tested(d dataSeen, run *evidence.Run) {
 	f.numbers.Add("reads_under_fault", float64(reads))
 	f.numbers.Add("writes_under_fault", float64(writes))
 	if reads < leastReads || writes < leastWrites {
-		f.open("tested", "only %s and %s were answered while a fault was in force, and at least %d and %d are needed: let it last longer, or offer more",
+		f.open("tested", "only %s of what had been written, and %s, were answered while a fault was in force, and at least %d and %d are needed: "+
+			"let it last longer, offer more, or have fewer keys",
 			were(reads, "read", "reads"), were(writes, "write", "writes"), leastReads, leastWrites)
 	}
 }

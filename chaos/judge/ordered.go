@@ -75,10 +75,14 @@ func (c Ordered) Judge(run *evidence.Run) Verdict {
 		return effectOf(run, x)
 	})
 	events := c.events(run, firsts)
+	if len(events) > 0 && !slices.ContainsFunc(events, func(e event) bool { return e.from < never || parked[e.id] }) {
+		f.open("at", "no event of %s took effect at %s, so that there was no order to keep: is it where their ids are?", c.Writes, c.At)
+		return f.verdict()
+	}
 	o := ordersOf(events, parked)
 	c.judgeOrder(f, at, o, nameless)
 	c.judgeGaps(f, at, o, nameless)
-	c.visited(f, run)
+	c.visited(f, run, func(id uint64) bool { return parked[id] || firstTimeOf(firsts, id).from < never })
 	return f.verdict()
 }
 
@@ -252,8 +256,8 @@ func anybodys(nameless int) (hidden, settle string) {
 	return were(nameless, "call", "calls") + " that may be anybody's", "let the system pass on X-Request-Id or traceparent"
 }
 
-// visited asks whether an order was hard to keep.
-func (c Ordered) visited(f *finding, run *evidence.Run) {
+// visited asks whether an order was hard to keep, of events that came to something.
+func (c Ordered) visited(f *finding, run *evidence.Run, applied func(id uint64) bool) {
 	p := placeOf(run, c.Delivered)
 	switch why := p.untold(run); {
 	case len(c.Delivered) == 0:
@@ -265,10 +269,15 @@ func (c Ordered) visited(f *finding, run *evidence.Run) {
 	}
 	f.over(c.Delivered...)
 	firsts, _ := p.firsts(run, delivery)
-	n := len(ordersOf(c.events(run, firsts), nil).overtaken)
+	n := 0
+	for _, x := range ordersOf(c.events(run, firsts), nil).overtaken {
+		if applied(x.late.id) {
+			n++
+		}
+	}
 	f.numbers.Add("delivered_out_of_order", float64(n))
 	if n < leastDisordered {
-		f.open("delivered", "only %s delivered after a later one of its key at %s, and at least %d are needed: "+
+		f.open("delivered", "only %s delivered after a later one of its key at %s and took effect, and at least %d are needed: "+
 			"cut acknowledgements off for longer, or offer more",
 			were(n, "event was", "events were"), p.name, leastDisordered)
 		return

@@ -18,11 +18,13 @@ func (c Linearizable) Power(p Plan) []Weakness {
 	reads, writes, last := 0.0, 0.0, 0
 	for _, f := range p.Faults {
 		r, wr := p.accesses(c.Data, f.Injected, f.Healed)
+		_, before := p.accesses(c.Data, 0, f.Injected)
+		r *= 1 - math.Exp(-(before+wr/2)/float64(max(1, p.Keys))) // of registers that have been written to
 		reads, writes, last = reads+r, writes+wr, f.Index
 	}
 	if reads < 1.2*leastReads || writes < 1.2*leastWrites {
-		w.weak("tested", fmt.Sprintf("chaos[%d].for", last), "let it last longer, or offer more",
-			"%s and %s of %s come while a fault is in force, and at least %d and %d are needed", expected(reads, "read", "reads"),
+		w.weak("tested", fmt.Sprintf("chaos[%d].for", last), "let it last longer, offer more, or have fewer keys",
+			"%s of what was written, and %s of %s, come while a fault is in force, and at least %d and %d are needed", expected(reads, "read", "reads"),
 			expected(writes, "write", "writes"), c.Data, leastReads, leastWrites)
 	}
 	return w.found

@@ -91,9 +91,9 @@ func (c Stampede) Judge(run *evidence.Run) Verdict {
 	f.numbers.Add("expiries_tested", float64(tested))
 	unvisited := ""
 	if tested < leastExpiries {
-		unvisited = fmt.Sprintf("only %s came while at least %d requests did, and at least %d must (%d came during the fetch with most): "+
-			"offer more, slow the origin down by latency, or let the load last longer than %d times ttl",
-			were(tested, "expiry", "expiries"), leastWaiting, leastExpiries, most, leastExpiries+1)
+		unvisited = fmt.Sprintf("only %s came while at least %d requests for the value did, and at least %d must (%d came during the fetch with most, "+
+			"those of a route being spread over its %s): offer more, of fewer values, slow the origin down by latency, or let the load last longer "+
+			"than %d times ttl", were(tested, "expiry", "expiries"), leastWaiting, leastExpiries, most, were(len(values), "value", "values"), leastExpiries+1)
 	}
 	c.judgeAtOnce(f, run, values, unvisited)
 	c.judgePerExpiry(f, values, unvisited)
@@ -108,7 +108,7 @@ type cached struct {
 	fetches []evidence.Exchange // by Begin
 	periods [][]evidence.Exchange
 	tested  int // periods behind the first that began with many requests under way
-	waiting int // the most requests that came during a first fetch
+	waiting int // the most requests for it that came during a first fetch
 }
 
 // most is the period with most fetches, of those that began with an expiry; nil if
@@ -140,15 +140,65 @@ func (c Stampede) valuesOf(run *evidence.Run, link *evidence.Link) []*cached {
 		byName[x.Path].fetches = append(byName[x.Path].fetches, *x)
 	}
 	values := slices.SortedFunc(maps.Values(byName), func(a, b *cached) int { return strings.Compare(a.name, b.name) })
+	askers := askersOf(run, values)
 	for _, v := range values {
-		c.divide(v, every(run.Samples))
+		c.divide(v, askers)
 	}
 	return values
 }
 
+// askers tells how many requests asked for a value. Which value a request asks for is not
+// known, but of one that made a fetch: so those of a route are taken to be spread evenly over
+// the values that it fetched.
+type askers struct {
+	requests map[string][]arrivals // by value: of each route that fetched it
+	among    map[string][]int      // how many values that route fetched
+}
+
+func askersOf(run *evidence.Run, values []*cached) askers {
+	fetched := map[int]map[string]bool{} // by route
+	anybodys := map[string]bool{}        // fetched by no request that is known
+	for _, v := range values {
+		for i := range v.fetches {
+			s, known := run.Sample(v.fetches[i].ID)
+			if !known {
+				anybodys[v.name] = true
+				continue
+			}
+			if fetched[s.Route] == nil {
+				fetched[s.Route] = map[string]bool{}
+			}
+			fetched[s.Route][v.name] = true
+		}
+	}
+	a := askers{requests: map[string][]arrivals{}, among: map[string][]int{}}
+	add := func(of map[string]bool, requests arrivals) {
+		for name := range of {
+			a.requests[name] = append(a.requests[name], requests)
+			a.among[name] = append(a.among[name], len(of))
+		}
+	}
+	for route, of := range fetched {
+		add(of, every(run.Samples).where(func(s *load.Sample) bool { return s.Route == route }))
+	}
+	for name := range a.requests {
+		delete(anybodys, name)
+	}
+	add(anybodys, every(run.Samples))
+	return a
+}
+
+// came is how many requests for a value were due in [from, to).
+func (a askers) came(name string, from, to time.Duration) (n int) {
+	for i, requests := range a.requests[name] {
+		n += due(requests, from, to).len() / a.among[name][i]
+	}
+	return n
+}
+
 // divide finds the periods of a value, and how many requests came during the first
 // fetch of each.
-func (c Stampede) divide(v *cached, requests arrivals) {
+func (c Stampede) divide(v *cached, asked askers) {
 	for i := 0; i < len(v.fetches); {
 		filled := time.Duration(math.MaxInt64)
 		n := i
@@ -158,8 +208,7 @@ func (c Stampede) divide(v *cached, requests arrivals) {
 			}
 		}
 		one := v.fetches[i]
-		came := requests.before(func(s *load.Sample) bool { return s.Intended >= one.End }) -
-			requests.before(func(s *load.Sample) bool { return s.Intended >= one.Begin })
+		came := asked.came(v.name, one.Begin, one.End)
 		v.waiting = max(v.waiting, came)
 		if i > 0 && came >= leastWaiting {
 			v.tested++

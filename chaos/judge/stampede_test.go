@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -160,4 +161,36 @@ func TestStampedePower(t *testing.T) {
 			t.Errorf("ttl %v: %+v", ttl, found)
 		}
 	}
+}
+
+// Requests for other values do not wait for the fetch of one: a thousand values that are
+// asked for once a second each have no stampede, whatever the cache does.
+func TestStampedeIsOfOneValue(t *testing.T) {
+	claim := Stampede{Link: Links{"origin"}, TTL: hotTTL, AtOnce: 1, PerExpiry: 1}
+	rare := hotKey{rate: 1000, fill: "aside", keys: 1000}.run()
+	if v := claim.Judge(rare); v.Ruling != Inconclusive || !strings.Contains(v.Reason, "1000 values") {
+		t.Errorf("rare values: %v, %s", v.Ruling, v.Reason)
+	}
+	hot := hotKey{rate: 100, fill: "coalesce"}.run() // and rare ones by a route of their own
+	hot.Routes = append(hot.Routes, "rare")
+	n := len(hot.Samples)
+	for _, s := range rare.Samples {
+		s.ID, s.Route = s.ID+uint64(n), 1
+		hot.Samples = append(hot.Samples, s)
+	}
+	link := hot.Links["origin"]
+	for _, x := range rare.Links["origin"].Exchanges {
+		x.ID, x.Path = x.ID+uint64(n), "/rare"+x.Path
+		link.Exchanges = append(link.Exchanges, x)
+	}
+	sortByTime(hot, link)
+	if v := claim.Judge(hot); v.Ruling != Held {
+		t.Errorf("a hot value beside rare ones: %v, %s", v.Ruling, v.Reason)
+	}
+}
+
+// sortByTime puts the records of a run in the order in which they have to be.
+func sortByTime(run *evidence.Run, link *evidence.Link) {
+	slices.SortStableFunc(run.Samples, func(a, b load.Sample) int { return cmp.Compare(a.Intended, b.Intended) })
+	slices.SortStableFunc(link.Exchanges, func(a, b evidence.Exchange) int { return cmp.Compare(a.Begin, b.Begin) })
 }
