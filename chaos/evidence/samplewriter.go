@@ -9,7 +9,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// frontRoom is how many bytes of lines an event loop may be ahead of the
+// sampleRoom is how many bytes of lines an event loop may be ahead of the
 // writer: over half a second at 100,000/s.
 const sampleRoom = 1 << 22
 
