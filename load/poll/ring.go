@@ -235,7 +235,7 @@ func (u *Ring) Last() uint32 { return u.tail - 1 }
 // HandedOver reports whether the kernel has taken the i-th entry.
 func (u *Ring) HandedOver(i uint32) bool { return int32(i-u.submitted) < 0 }
 
-// Holds makes p what a send sends.
+// Holds makes p the data of a send.
 func (e *Entry) Holds(p []byte) {
 	e.Addr, e.Len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), uint32(len(p))
 }
