@@ -42,7 +42,7 @@ func (g *program) of() int {
 }
 
 // Due yields what the loops of a plan send, loop after loop: the ID, Route and Intended
-// of each arrival, and nothing else. It is what is missing of a process that is lost.
+// of each arrival, and nothing else. What a process that is lost had to send is found with it.
 func Due(p Plan) iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {
 		g := program{Plan: p, shards: Shards(p), pick: pickerOf(p)}

@@ -14,7 +14,7 @@
 // # Design
 //
 // A format is a pure function from the result to bytes, in one file; a new one
-// is a new file and a line in [Render] and one in [File]. Nothing here rules,
+// is a new file and a row in formats.go. Nothing here rules,
 // rounds a ruling away or looks at the evidence: what the result does not say,
 // a report does not know. [HTML] alone shows something besides: the experiment,
 // which is in the run directory and in no result.

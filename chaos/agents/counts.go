@@ -16,7 +16,7 @@ type counts struct {
 	warm, rest *load.Interval // of the warm-up, and of what is measured
 }
 
-// appendCounts appends them: figures as varints, of what came to something alone.
+// appendCounts appends them: figures as varints, without the routes of which nothing ended.
 func appendCounts(b []byte, c counts) []byte {
 	return appendInterval(appendInterval(b, c.warm), c.rest)
 }

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// leases are how long who is not heard of is taken to be there; 0 is the constant.
+// leases are for how long a side that is silent is still taken to be there; 0 means LostAfter
+// or StopAfter.
 type leases struct{ lostAfter, stopAfter time.Duration }
 
 func (l leases) lost() time.Duration { return cmp.Or(l.lostAfter, LostAfter) }

@@ -143,7 +143,7 @@ func Entries(dir string) ([]Entry, error) {
 	return all, nil
 }
 
-// There are the chapters of a run directory whose evidence is there, by their numbers.
+// There lists the chapters of a run directory whose evidence was not removed, by number.
 func There(dir string) ([]int, error) {
 	root, err := input.OpenDir(dir)
 	if err != nil {
@@ -168,7 +168,7 @@ func There(dir string) ([]int, error) {
 	return numbers, err
 }
 
-// Is reports whether the run of a directory is one in chapters.
+// Is reports whether the run in a directory is cut into chapters.
 func Is(dir string) bool {
 	info, err := input.StatBelow(dir, Folder)
 	return err == nil && info.IsDir()

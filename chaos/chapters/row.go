@@ -7,8 +7,8 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
-// Row reports whether the chapters of a soak are all there: they are numbered from 1, and
-// reach to its end but for the gaps in which nobody was there.
+// Row finds out which chapters of a soak are missing: they are numbered from 1, and follow
+// each other up to its end, but for the gaps in which the harness was not running.
 type Row struct {
 	last     int // number of the latest
 	to       time.Duration

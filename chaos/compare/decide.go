@@ -95,7 +95,7 @@ func (d draws) withinRuns() (e estimate, open string) {
 	return welch(d.worse(d.baseBlocks), d.worse(d.nowBlocks), sameTimes), ""
 }
 
-// floored leaves a share no surer than its counts are.
+// floored raises the standard error of a share to that of its counts, if it is less.
 func (d draws) floored(all differences) differences {
 	if d.linear {
 		all.absolute = all.absolute.atLeast(math.Hypot(d.baseChance, d.nowChance))

@@ -51,8 +51,8 @@ type Wait struct {
 	Sample    int
 }
 
-// Findings are what is known of a service so far. A nil figure was not seen; UpTo
-// says up to where it was looked for.
+// Findings are what is known of a service so far. A nil figure was not seen: the field
+// with its name and UpTo says up to where it was looked for.
 type Findings struct {
 	Subject
 	Done []string // trials that were made, by name

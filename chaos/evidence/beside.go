@@ -2,25 +2,25 @@ package evidence
 
 import "sync"
 
-// beside is what was worked out of a run, by what it is.
+// beside is a cache of what was computed from a run, by key.
 type beside struct {
 	mu   sync.Mutex
 	kept map[any]*workedOut
 }
 
-// workedOut is one such thing, and what it was worked out of.
+// workedOut is one entry of it, and what that was computed from.
 type workedOut struct {
-	mu    sync.Mutex // locked while it is worked out: a second caller waits and gets the same
+	mu    sync.Mutex // locked while it is computed: a second caller waits and gets the same
 	of    any
 	thing any
 }
 
-// Beside is what work makes of a run. It is kept with the run, by key, so that
-// all claims share it: it must not be changed. They may ask at the same time. It
-// is worked out again if of is another one than it was kept with: that is for
-// what names the slices and figures it was made of, as runs of tests change
-// between two rulings. key and of must be comparable; work may ask for other
-// keys, though not around in a circle.
+// Beside returns what work computes from a run, and caches it in the run by key:
+// claims that need the same share it, so it must not be changed. It may be called
+// by many goroutines at once. of names the slices and figures that the result is
+// computed from: if it differs from the one of the cached result, work is called
+// again, as tests change a run between two rulings. key and of must be comparable.
+// work may call Beside for other keys, as long as they do not need this one.
 func Beside[T any](r *Run, key, of any, work func() T) T {
 	r.beside.mu.Lock()
 	if r.beside.kept == nil {

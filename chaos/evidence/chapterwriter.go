@@ -182,7 +182,8 @@ func (w *ChapterWriter) Lost() uint64 {
 	return n
 }
 
-// Err is why something could not be written, which the bound of a file is no case of.
+// Err is why writes to its files failed; nil if none did. That a file has reached its
+// bound is no such error: Lost counts what was left out.
 func (w *ChapterWriter) Err() error {
 	errs := []error{w.samples.failed(), w.timeline.Err()}
 	for _, l := range w.links {

@@ -15,8 +15,8 @@ import (
 	"github.com/stormctl/stormctl/load/input"
 )
 
-// Most is the bytes of a file of records that a run writes at most, because a
-// ruling reads it whole.
+// Most bounds the bytes of a file of records that a run writes, because a ruling
+// reads all of it.
 const Most = 1 << 30
 
 // The columns, all times in nanoseconds since the start of the load.
@@ -191,8 +191,8 @@ func (w *ExchangeWriter) Lost() uint64 {
 	return w.csv.lost
 }
 
-// Err is why the file could not be written, which its bound is no case of; nil
-// if it could.
+// Err is why a write to the file failed; nil if none did. That the file has reached
+// its bound is no such error: Lost counts what was left out.
 func (w *ExchangeWriter) Err() error {
 	if w == nil {
 		return nil

@@ -23,7 +23,7 @@ const (
 	SamplesFile  = "evidence/front.csv"
 )
 
-// BehindFile is where the exchanges of a link are.
+// ExchangesFile is where the exchanges of a link are.
 func ExchangesFile(link string) string { return linkPrefix + link + linkSuffix }
 
 const (

@@ -22,7 +22,7 @@ type mark struct {
 	tick int // index in Run.Ticks
 }
 
-// sheetState is what was found out about a file besides its records.
+// fileState is what was found out about a file besides its records.
 type fileState struct {
 	torn   bool // its last line is not whole, and was left out
 	wrong  int  // the tick at the end of which it was another file; -1 if there is none

@@ -68,7 +68,7 @@ func Follow(dir string, most int, clock func() time.Duration) *Follower {
 		run: newRun(), links: map[string][]Exchange{}, stretch: 1}
 }
 
-// What a tick takes, in records.
+// tickSize is how many records a tick counts as against the bound of a Follower.
 const tickSize = 8
 
 // Read reads what is new. The stretch is the follower's: it holds until the next

@@ -12,7 +12,7 @@ import (
 // Spans is how many seconds are merged in it.
 func (t *Tick) Spans() int { return max(1, t.Span) }
 
-// Merge takes in the tick that follows. Each of the two took at most so long.
+// Merge adds the tick that follows; longest is how long the longest second in that was.
 func (t *Tick) Merge(next *Tick, longest time.Duration) {
 	a, b := float64(t.Spans()), float64(next.Spans())
 	mean := func(x, y float64) float64 { return (x*a + y*b) / (a + b) }

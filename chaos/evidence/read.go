@@ -151,7 +151,7 @@ func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error)
 	return err
 }
 
-// shared is the set that exchanges share which equals s.
+// shared is the one copy that all exchanges with a set equal to s point to.
 func (r *exchangeReader) shared(s *FaultSet) *FaultSet {
 	if kept := r.further[*s]; kept != nil {
 		return kept

@@ -9,7 +9,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 )
 
-// frontRoom is how many bytes of lines an event loop may be ahead of the
+// sampleRoom is how many bytes of lines an event loop may be ahead of the
 // writer: over half a second at 100,000/s.
 const sampleRoom = 1 << 22
 
@@ -37,9 +37,10 @@ func NewSamples(routes []string, loops int) *SampleWriter {
 	return w
 }
 
-// Drain gives each of what was recorded before, as its line and what that says. Both
-// are valid until each returns. It is in the place of Flush for a writer without a
-// file, and m, if there is one, is told of it too. One goroutine may call it.
+// Drain calls each with every sample that was recorded since the last Drain: its
+// line, and the line parsed. Both are valid until each returns. A writer without a
+// file (NewSamples) is drained where others are flushed. m is given the samples too,
+// unless it is nil. One goroutine may call it.
 func (w *SampleWriter) Drain(m *Memory, each func(line []byte, s *load.Sample)) {
 	for _, p := range w.pens {
 		first, second := p.ring.filled()
@@ -138,8 +139,8 @@ func (w *SampleWriter) Lost() uint64 {
 	return n
 }
 
-// Err is why the file could not be written, which its bound is no case of; nil
-// if it could.
+// Err is why a write to the file failed; nil if none did. That the file has reached
+// its bound is no such error: Lost counts what was left out.
 func (w *SampleWriter) Err() error {
 	if w.file == nil {
 		return nil

@@ -233,8 +233,8 @@ func (w *ValueWriter) Lost() uint64 {
 	return n
 }
 
-// Err is why the file could not be written, which its bound is no case of; nil if it
-// could.
+// Err is why a write to the file failed; nil if none did. That the file has reached
+// its bound is no such error: Lost counts what was left out.
 func (w *ValueWriter) Err() error { return w.file.failed() }
 
 // Close writes what is left and closes the file. Nothing may be recorded any more.

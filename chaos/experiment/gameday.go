@@ -48,8 +48,8 @@ func (x *Experiment) palette() []Choice {
 	return x.GameDay.Palette
 }
 
-// Taken is the choice as an event that lasts for so long; of a restart, which lasts as
-// long as it takes, length is not looked at. The error says what length may be.
+// Taken is the choice as an event of this length. A restart takes as long as it takes, and
+// ignores length. The error says which lengths are allowed.
 func (c Choice) Taken(length time.Duration) (Event, error) {
 	e := c.Event
 	if e.Restart != nil {
@@ -71,8 +71,8 @@ func (c Choice) Taken(length time.Duration) (Event, error) {
 	return e, nil
 }
 
-// Called is what the next injection of a choice is called, after those that there
-// were: its name, or with a number, so that each has one of its own.
+// Called is the name of the next injection of a choice: the choice's name, with a number
+// behind it if that is among were, the names of the injections so far.
 func (g *GameDay) Called(choice int, were []string) string {
 	taken := func(name string) bool {
 		return slices.Contains(were, name) ||

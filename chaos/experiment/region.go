@@ -127,7 +127,8 @@ func (x *Experiment) InRegion(region string) (targets, links []string) {
 	return targets, links
 }
 
-// Struck are the targets that an event happens to; those of a region if it is one's loss.
+// Struck lists the targets that an event happens to: if it is a region_loss, all targets
+// of the region.
 func (x *Experiment) Struck(e Event) []string {
 	if e.RegionLoss == nil {
 		return e.Everybody()

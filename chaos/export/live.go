@@ -169,7 +169,8 @@ func (l *Live) Begin(s Start) {
 	}
 }
 
-// beyond is the name of what has no series of its own, "" of what has.
+// beyond is the label that the i-th of a list is counted under: others from the most-th
+// on; "" means that it has a label of its own.
 func beyond(i, most int) string {
 	if i >= most {
 		return others
@@ -253,8 +254,8 @@ func (f *faultState) takes(kind string) {
 	}
 }
 
-// Event is told of an event of the timeline; what is none of a moment, as a second is,
-// is left out.
+// Event is told of an event of the timeline. Lines of the timeline that sum up a stretch,
+// such as that of a second, are left out.
 func (l *Live) Event(e evidence.Event) {
 	if l == nil || e.Kind == evidence.KindTick || e.Kind == evidence.KindStart || e.Kind == evidence.KindWarmup || e.Kind == evidence.KindCPU {
 		return

@@ -11,7 +11,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/lease"
 )
 
-// Heal undoes one injection, as chaos.Heal does.
+// Heal undoes one injection, as timeline.Heal does.
 type Heal = func(ctx context.Context) error
 
 // Plan is what a fault would do, for people.

@@ -31,8 +31,8 @@ const (
 	below                // from 0 to d
 )
 
-// triple is up to how many times the wait before the next one may be, by the law
-// of decorrelated jitter.
+// triple is the factor of decorrelated jitter: a wait is at most so many times the
+// one before it.
 const triple = 3
 
 func (c Backoff) declared() law {

@@ -201,7 +201,8 @@ type observed struct {
 	most        int             // calls in progress at once, at the most
 }
 
-// observe is what the claims about the same traffic that ignore the same share.
+// observe is what was seen of the traffic, made once for all claims about it that ignore
+// the same statuses.
 func (b Breaker) observe(t *traffic) *observed {
 	type key struct{ link, route, ignores string }
 	return evidence.Beside(t.run, key{b.Link, b.Route, list(b.Ignores)}, t, func() *observed { return observedOf(t, b.Ignores) })

@@ -50,7 +50,8 @@ const (
 	// 0.69 of it where it takes as long as the run.
 	slows = 0.75
 
-	// stepwise is what part of a growth comes in a few jumps where it is not steady.
+	// stepwise is the share of a growth that, if more of it came in a few jumps, makes it a
+	// stepwise growth and no steady one.
 	stepwise = 0.75
 )
 

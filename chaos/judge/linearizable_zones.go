@@ -56,7 +56,7 @@ type zone struct {
 	reads        int
 }
 
-// until is s, if reads had begun earlier by as much.
+// until is s of the zone (see above) if all its reads had begun earlier by so much.
 func (z *zone) until(earlier time.Duration) time.Duration {
 	if z.seen == ever {
 		return z.begun
@@ -64,7 +64,7 @@ func (z *zone) until(earlier time.Duration) time.Duration {
 	return max(z.begun, z.seen-earlier)
 }
 
-// lastBy is the request that s is the start of.
+// lastBy is the request whose start is s of the zone.
 func (z *zone) lastBy() uint64 {
 	if z.seen > z.begun {
 		return z.seenBy

@@ -39,7 +39,8 @@ type measure struct {
 	hidden  string   // by what it cannot be told: "10 ms of noise"; "" is not said
 }
 
-// far is how much smaller than its bound a figure is named as far from it.
+// far is a share of a bound: of a figure below that the reason names the bound as well, as
+// it is so far away.
 const far = 0.8
 
 // part rules on a measure.

@@ -216,8 +216,8 @@ func (p Plan) slow(links Links, at time.Duration) (least, most time.Duration) {
 	return least, most
 }
 
-// flies is how long calls had been on their way that a fault strikes at once
-// when it comes.
+// flies is for how long calls are in progress at most: a fault that ends calls in progress
+// hits those that began so long before its injection.
 func (p Plan) flies(links Links, f PlannedFault) time.Duration {
 	_, most := p.delay(links, f)
 	return max(p.service(links), most)

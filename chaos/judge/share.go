@@ -16,8 +16,8 @@ const (
 	sureToRefute = 3
 )
 
-// upset is from when on a stall of the host makes calls fail, of systems whose
-// timeouts are of that size.
+// upset is the shortest stall of the host that is taken to make calls fail: systems have
+// timeouts of that size.
 const upset = 100 * time.Millisecond
 
 // goodputOf is the share of the requests of a stretch that the system serves

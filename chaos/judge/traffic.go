@@ -202,8 +202,8 @@ type openPeriod struct {
 	first    *load.Sample // the first that was turned away; it may have been sent just before from
 }
 
-// findOpenPeriods finds every stretch without calls of at least minSilence in which at
-// least ten arrivals were answered: more than chance explains. Where requests
+// findOpenPeriods finds every stretch without calls of at least minOpenPeriod in
+// which at least ten arrivals were answered: more than chance explains. Where requests
 // are known one by one it is certain; where there are only rates, the host may
 // have stalled, and that must not be all of it.
 //

@@ -209,10 +209,9 @@ type Injection struct {
 	why   string
 }
 
-// Make makes a fault that could outlive us. What undoes it is journalled
-// first; undo in the order in which it would be needed had it been made: the
-// last is performed first. inject then makes the fault; on its error, or if the
-// lease was lost meanwhile, all is undone at once.
+// Make makes a fault that could outlive us. What undoes it is journalled first:
+// undo, which is performed in reverse, the last of it first. inject then makes the
+// fault; on its error, or if the lease was lost meanwhile, all is undone at once.
 //
 // heal undoes it and may be called again after an error. It works after
 // ctx is done.

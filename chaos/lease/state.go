@@ -233,10 +233,11 @@ func journals(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// LookForHalt returns what reports whether the runs of a folder were told to end since
-// then. They are told by the time of a file, which is of the clock on the wall, and that
-// may be set: a time that has changed since LookForHalt was called tells it, be it later or
-// earlier, and one that has yet to come was there before and tells nothing.
+// LookForHalt returns a function that reports whether the runs of a folder were told to
+// end after since. They are told by the modification time of a file. It is of the wall
+// clock, which may be set: so any change of it after this call tells them, be it to a later
+// time or an earlier one. A time between since and now tells them at once; one in the
+// future is left from before and tells nothing.
 func LookForHalt(dir string, since time.Time) (halted func() bool) {
 	file := filepath.Join(dir, haltFile)
 	told := func() (at time.Time) {

@@ -120,7 +120,7 @@ func newTLSBridge(listen, device string) (*tlsBridge, error) {
 	return e, nil
 }
 
-// serve begins to serve; on a nil edge there is nothing to.
+// serve begins to serve; on a nil bridge it does nothing.
 func (e *tlsBridge) serve() {
 	if e == nil {
 		return
@@ -183,8 +183,8 @@ func (e *tlsBridge) pass(conn *net.TCPConn) {
 	back.Wait()
 }
 
-// keep has a connection closed with the edge. It reports false if that is
-// closed already.
+// keep has a connection closed when the bridge is. It reports false if the bridge
+// is closed already.
 func (e *tlsBridge) keep(conn transport.Conn) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -15,9 +15,9 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// edged is a relay of connections with TLS on both sides, and a connection
+// bridged is a relay of connections with TLS on both sides, and a connection
 // through it.
-func edged(t *testing.T) (l *wiretest.Link, c, up *tls.Conn) {
+func bridged(t *testing.T) (l *wiretest.Link, c, up *tls.Conn) {
 	t.Helper()
 	front, behind := wiretest.NewAuthority(t), wiretest.NewAuthority(t)
 	d := wiretest.NewDependency(t)
@@ -40,7 +40,7 @@ func edged(t *testing.T) (l *wiretest.Link, c, up *tls.Conn) {
 
 func TestTLSOverTCP(t *testing.T) {
 	t.Run("bytes, and a half that is closed", func(t *testing.T) {
-		l, c, up := edged(t)
+		l, c, up := bridged(t)
 		large := []byte(strings.Repeat("0123456789abcdef", 4<<20/16))
 		go func() {
 			_, _ = c.Write(large)
@@ -64,7 +64,7 @@ func TestTLSOverTCP(t *testing.T) {
 		}
 	})
 	t.Run("RST from the dependency", func(t *testing.T) {
-		l, c, up := edged(t)
+		l, c, up := bridged(t)
 		up.NetConn().(*net.TCPConn).SetLinger(0)
 		up.NetConn().Close()
 		if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
@@ -75,7 +75,7 @@ func TestTLSOverTCP(t *testing.T) {
 		}
 	})
 	t.Run("RST from the caller", func(t *testing.T) {
-		l, c, up := edged(t)
+		l, c, up := bridged(t)
 		c.NetConn().(*net.TCPConn).SetLinger(0)
 		c.NetConn().Close()
 		if _, err := io.ReadAll(up); !errors.Is(err, syscall.ECONNRESET) {
@@ -86,7 +86,7 @@ func TestTLSOverTCP(t *testing.T) {
 		}
 	})
 	t.Run("a fault of connections", func(t *testing.T) {
-		l, c, up := edged(t)
+		l, c, up := bridged(t)
 		remove := l.AddOn(4, toxic.Downstream, toxic.LimitData{Bytes: 3, Select: toxic.All})
 		defer remove()
 		_, _ = io.WriteString(up, "0123456789")
@@ -110,7 +110,7 @@ func TestTLSOverTCP(t *testing.T) {
 		}
 	})
 	t.Run("cut", func(t *testing.T) {
-		l, c, _ := edged(t)
+		l, c, _ := bridged(t)
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}

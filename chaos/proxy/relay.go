@@ -26,7 +26,7 @@ type Config struct {
 	Listen    string // host:port; "" takes a free port on 127.0.0.1
 	Device    string // network device that callers come by, and no other; "" is any
 	Upstream  string // host:port of the dependency, dialled when the first request comes
-	Protocol  string // one of the toxic.Protocols; "" means toxic.ProtocolHTTP1
+	Protocol  string // toxic.ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC or ProtocolTCP; "" means toxic.ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 	Greeting  string // of toxic.ProtocolTCP: what the dependency's first words are read as, one of greeting.Protocols; "" leaves them unread

@@ -30,9 +30,10 @@ func (b *Testbed) Timeline(length time.Duration) timeline.Timeline {
 	return t
 }
 
-// ByHand is what an event injects that is number i of a run, counted behind those of
-// the experiment. It may be called beside Watch, and its faults may act beside each
-// other where no two of them happen to one process.
+// ByHand is the fault of an event that somebody injects while the run goes on. i is its
+// index in the run: the events of the experiment have the lower ones. It may be called
+// beside Watch, and its faults may act beside each other where no two of them happen to
+// one process.
 func (b *Testbed) ByHand(i int, e experiment.Event) timeline.Fault { return b.fault(i, e) }
 
 // palette is what may be injected by hand, numbered behind the events.

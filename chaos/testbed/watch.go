@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Watch says when a target ends by itself, and how, until ctx is done. Then the
-// WaitGroup is, too, once the ends that came before are said.
+// Watch calls say whenever a target ends by itself, with when and how it did, until ctx is
+// done. The WaitGroup is done once say was called for every end before that.
 func (b *Testbed) Watch(ctx context.Context, say func(target string, at time.Time, err error)) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for name, r := range b.running {

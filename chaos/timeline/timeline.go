@@ -107,8 +107,8 @@ func (e Event) Times(from, to time.Duration) (all []time.Duration) {
 	return all
 }
 
-// From is what of a timeline is still to come at a time: an event that is due before
-// comes when it is due again, or not any more.
+// From is the part of a timeline that is due at from or later. An event that is due before
+// and repeats begins at its next time; if it does not, or has no time left, it is left out.
 func (t Timeline) From(from time.Duration) (rest Timeline) {
 	for _, e := range t {
 		if e.At >= from {

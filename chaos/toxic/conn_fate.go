@@ -25,7 +25,7 @@ const (
 	ConnStall                 // nothing passes, no end either, until the toxic is healed or decides otherwise
 	ConnClose                 // the relay closes the connection to both sides (FIN)
 	ConnReset                 // the relay resets the connection to both sides (RST)
-	// nothing passes, and the toxic's end brings nothing back: then whatever a side sends is answered by a RST
+	// nothing passes, and what was stalled is lost; once the toxic is healed, whatever a side sends is answered by a RST
 	ConnBlackhole
 )
 

@@ -189,7 +189,7 @@ func (t truth) lies(steps []float64) []lie {
 	return all
 }
 
-// truthsOf finds the truths of a case.
+// truths finds the truths of a case.
 func (c rulingCase) truths() []truth {
 	if c.refutes != "" || c.known != nil {
 		return c.known

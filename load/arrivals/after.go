@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// After is what of s is due at a time and later, at the same times: a load that goes on.
-// It takes the time to go through what is left out.
+// After is s without the arrivals that are due before t; the others keep their times. It is
+// the load of a soak that is resumed. To walk through it takes time for those left out, too.
 func After(s Schedule, t time.Duration) Schedule { return after{s, DueBefore(s, t)} }
 
 type after struct {

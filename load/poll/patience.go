@@ -29,8 +29,9 @@ func (p *Patience) Next(timeout time.Duration) (wait time.Duration, keep bool) {
 	return timeout, true
 }
 
-// Was takes what came of a wait, and returns whether the timeout that was
-// asked for is over.
+// Was is told how a wait ended: timeout is what Next was asked for, wait what Next
+// returned, and nothing says that no event came. It returns whether all of timeout
+// has passed.
 func (p *Patience) Was(timeout, wait time.Duration, nothing bool) (elapsed bool) {
 	p.Idle = nothing && (p.Idle || wait == ShortWait)
 	return nothing && wait == timeout

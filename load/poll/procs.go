@@ -11,7 +11,7 @@ var procs struct {
 	spared, before int
 }
 
-// Cores is how many threads can run at a time, but for those.
+// Cores is how many threads can run at a time, without those that Spare has added.
 func Cores() int {
 	procs.Lock()
 	defer procs.Unlock()

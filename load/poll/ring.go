@@ -226,16 +226,16 @@ func (u *Ring) Next() *Entry {
 // Full reports that Next has to hand over what is filled in before it can return.
 func (u *Ring) Full() bool { return u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize }
 
-// At is the entry that next has returned as the i-th.
+// At is the i-th entry that Next has returned.
 func (u *Ring) At(i uint32) *Entry { return &u.sqes[i&u.sqMask] }
 
-// Last is where the entry is that Next has returned last.
+// Last is the i of At for the entry that Next has returned last.
 func (u *Ring) Last() uint32 { return u.tail - 1 }
 
 // HandedOver reports whether the kernel has taken the i-th entry.
 func (u *Ring) HandedOver(i uint32) bool { return int32(i-u.submitted) < 0 }
 
-// Holds makes p what a send sends.
+// Holds makes p the data of a send.
 func (e *Entry) Holds(p []byte) {
 	e.Addr, e.Len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), uint32(len(p))
 }

@@ -12,9 +12,9 @@ type Rate struct {
 // aSecond is the least that says something of a second by itself.
 const aSecond = 500 * time.Millisecond
 
-// Next is the rate in a piece of the load with n of it. A shorter piece than half a second,
-// as there is one at the end, is taken together with what came before: two arrivals in
-// 2 ms are no 1,000 in a second, and none are no stop.
+// Next is the rate in the next piece of the load, of n in span. A piece shorter than half a
+// second, as the last one may be, is added to the one before it: two arrivals in 2 ms are
+// not 1,000/s, and none in 2 ms does not mean that the load has stopped.
 func (r *Rate) Next(n float64, span time.Duration) (perSecond float64) {
 	if span < aSecond {
 		n, span = n+r.n, span+r.span
@@ -26,6 +26,6 @@ func (r *Rate) Next(n float64, span time.Duration) (perSecond float64) {
 	return n / span.Seconds()
 }
 
-// Tail reports whether a piece is so short, and with so little in it, that there is
-// nothing to tell of: what is left behind the last second when the load ends with it.
+// Tail reports whether a piece need not be shown: it is shorter than half a second and
+// nothing ended in it, as is usual behind the last whole second of a load.
 func Tail(ended uint64, span time.Duration) bool { return ended == 0 && span < aSecond }

@@ -177,8 +177,8 @@ func (w *Watch) Loops() load.Reading { return w.stats.Read().Since(w.zero) }
 func (w *Watch) CPU() time.Duration { return w.cpu }
 
 // WarmedUp is all that the warm-up has come to until now; nil without one. It
-// may be called in Second and after Stop, and takes what came since from the next
-// second of the warm-up.
+// may be called in Second and after Stop. What came since the last second is then
+// missing from the next second of the warm-up.
 func (w *Watch) WarmedUp() *load.Interval {
 	if w.Warm == nil {
 		return nil

@@ -32,7 +32,7 @@ type BlockReader struct {
 	repeatable  bool
 }
 
-// Want is what is asked for of a block beside its status, as it costs.
+// Want is what Read decodes of a block beside its status. Each costs time.
 type Want uint8
 
 const (

@@ -288,7 +288,7 @@ const (
 	CodeCancel   uint32 = 8
 )
 
-// AppendReset appends the end of a stream that did not come to its own.
+// AppendReset appends RST_STREAM, which ends a stream before its end.
 func AppendReset(dst []byte, stream, code uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendFrameHead(dst, 4, FrameReset, 0, stream), code)
 }

@@ -34,7 +34,7 @@ type person struct {
 	streams int
 }
 
-// By is the person in sentences.
+// By is how sentences and the timeline name the person: "Ann (operator)".
 func (p person) By() string { return p.Name + " (" + p.Role.String() + ")" }
 
 // A room is who came in, by the hash of their cookies.

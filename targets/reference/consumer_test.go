@@ -33,7 +33,7 @@ const (
 	drops         // not at all, after it was done
 )
 
-// newChain starts a real broker. The publisher may have a flaw.
+// newEvents starts a real broker. The publisher may have a flaw.
 func newEvents(t *testing.T, flaw string) *chainOfEvents {
 	t.Helper()
 	c := &chainOfEvents{t: t, ledger: newLedger(&ledgerSettings{}), dir: t.TempDir()}

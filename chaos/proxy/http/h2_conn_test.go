@@ -360,6 +360,49 @@ type fated struct {
 
 func (f fated) DecideExchange(*toxic.Head, *rand.Rand) toxic.Fate { return f.fate }
 
+// A latency that differs from exchange to exchange reorders the responses of a connection: of
+// two streams the one that is answered last gets its response first.
+func TestLatencyReordersStreams(t *testing.T) {
+	answered := make(chan string, 2)
+	addr := h2server(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.URL.Path)
+		answered <- r.URL.Path
+	})
+	l := listen(t, addr, speaks(toxic.ProtocolHTTP2))
+	client := h2client(t)
+	url := "http://" + l.Addr()
+	heal := l.Add(4, toxic.Latency{Delay: time.Hour, On: "response", Select: toxic.Select{Share: 1, Match: &toxic.Match{Path: "/first"}}})
+	first := make(chan string, 1)
+	go func() {
+		defer close(first)
+		resp, err := client.Get(url + "/first")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		first <- string(body)
+	}()
+	<-answered
+	if resp, body := fetch(t, client, "GET", url+"/second", ""); resp.StatusCode != 200 || body != "/second" {
+		t.Errorf("the second stream got %d %q", resp.StatusCode, body)
+	}
+	if x := l.Next(); x.Path != "/second" || x.Conn != 1 || x.Faults != 0 {
+		t.Errorf("recorded %+v, want the second stream first", x)
+	}
+	heal()
+	if body := <-first; body != "/first" {
+		t.Errorf("the first stream got %q", body)
+	}
+	if x := l.Next(); x.Path != "/first" || x.Conn != 1 || x.Faults != 1<<4 {
+		t.Errorf("recorded %+v, want the first stream, delayed", x)
+	}
+}
+
 // TestStreamsOfSlowCallerHoldUpTheDependency lets a caller not read a response:
 // the dependency cannot send on for ever, and other streams go on.
 func TestStreamsOfSlowCallerHoldUpTheDependency(t *testing.T) {

@@ -123,9 +123,9 @@ func (n *directionState) draw(a *activeConn, conn uint64, dir link.Direction) *r
 	return n.rng
 }
 
-// stage is the place of a Shaper in a direction: pieces are cut before they
-// wait for a narrow link, and a long one is behind that, so that how long it is
-// takes nothing from its width.
+// stage is the place of a Shaper in a direction: bytes are cut into pieces, these are
+// slowed down to a bandwidth, and what comes through is delayed by a latency. So a
+// latency does not lower the bandwidth.
 func stage(s toxic.Shaper) int {
 	switch s.(type) {
 	case toxic.Slicer:

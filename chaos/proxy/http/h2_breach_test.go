@@ -14,8 +14,8 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-// TestFoulCallers sends what must not be sent.
-func TestFoulCallers(t *testing.T) {
+// TestCallersInBreach sends what the protocol forbids.
+func TestCallersInBreach(t *testing.T) {
 	raw := func(p *peer, typ http2.FrameType, stream uint32, payload string) {
 		p.must(p.WriteRawFrame(typ, 0, stream, []byte(payload)))
 	}
@@ -99,8 +99,8 @@ func TestFoulCallers(t *testing.T) {
 	})
 }
 
-// TestFoulDependencies is TestFoulCallers for the other side.
-func TestFoulDependencies(t *testing.T) {
+// TestDependenciesInBreach is TestCallersInBreach for the other side.
+func TestDependenciesInBreach(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		send func(up *peer)
