@@ -49,6 +49,7 @@ func (r Retried) often() bool { return r.Retried > 0 && 2*r.Retried >= r.Calls }
 type Wait struct {
 	Low, High *Figure // where the range of the waits begins and ends
 	Sample    int
+	Usual     float64 // half of the waits are as short, in ms: a busy host makes some longer, and hardly half of them
 }
 
 // Findings are what is known of a service so far. A nil figure was not seen; UpTo

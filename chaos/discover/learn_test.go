@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -141,6 +142,48 @@ func TestLearnRetries(t *testing.T) {
 	}
 	if f := learnt(t, Quick, service{attempts: 1, status: 404}); f.Attempts.High != 1 || f.Causes[404].Retried != 0 {
 		t.Errorf("attempts %+v, causes %v", f.Attempts, f.Causes)
+	}
+}
+
+// A busy host makes a third of the waits longer: what is not spread is not told as
+// spread, and what is spread not as unspread.
+func TestLearnWaitsOnABusyHost(t *testing.T) {
+	heldUp := func(n int) time.Duration {
+		if n%3 > 0 {
+			return time.Duration(n%4) * ms / 2
+		}
+		return time.Duration(20+n%60) * ms
+	}
+	for _, c := range []struct {
+		name string
+		wait func(retry, n int) time.Duration
+		says string // of the review; "" if nothing of waits
+	}{
+		{"at once", func(_, n int) time.Duration { return heldUp(n) }, "retries come at once"},
+		{"no jitter", func(retry, n int) time.Duration { return 100*ms<<(retry-1) + heldUp(n) }, "no jitter"},
+		{"a tenth", func(retry, n int) time.Duration {
+			d := 100 * ms << (retry - 1)
+			return d + d/10*time.Duration(n*7%100)/100 + heldUp(n)
+		}, ""},
+		{"full", func(retry, n int) time.Duration {
+			return 100*ms<<(retry-1)*time.Duration(n*7%100)/100 + heldUp(n)
+		}, ""},
+	} {
+		f := learnt(t, Quick, service{attempts: 4, wait: c.wait, status: 503, key: 9})
+		review := strings.Join(f.Review(), "\n")
+		if c.says != "" && !strings.Contains(review, c.says) {
+			t.Errorf("%s: the review is %q", c.name, review)
+		}
+		if c.says == "" && (strings.Contains(review, "jitter") || strings.Contains(review, "at once")) {
+			t.Errorf("%s: the review invents of it: %q", c.name, review)
+		}
+		law, ok := LawOf(f.Waits)
+		if !ok || (law.Name == "full") != (c.name == "full") {
+			t.Errorf("%s: the law is %q", c.name, law.Name)
+		}
+		if c.name == "no jitter" && law.Jitter != nil && law.Jitter.Low > 0.06 {
+			t.Errorf("%s: the jitter is %+v", c.name, law.Jitter)
+		}
 	}
 }
 
