@@ -2,6 +2,7 @@ package discover
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -152,8 +153,8 @@ func (f *Findings) learnBreaker(run *evidence.Run) {
 			OpensWithin: asked, RejectsWithin: asked, ClosesWithin: asked,
 		}
 		for _, p := range claim.Judge(run).Parts {
-			if p.Seen == nil {
-				continue
+			if p.Seen == nil || p.Name == "waits" && math.IsInf(p.Seen.High, 1) {
+				continue // it was open when the evidence ended: for how long is not known yet
 			}
 			if had := best[p.Name]; had == nil || width(p.Seen) < width(had.Seen) {
 				best[p.Name] = &p

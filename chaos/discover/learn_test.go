@@ -18,6 +18,7 @@ type service struct {
 	wait     func(retry, n int) time.Duration // before a retry of the n-th request
 	timeout  time.Duration                    // of a call that hangs; 0 is none
 	limit    int                              // of calls in progress; 0 is none
+	opens    int                              // failures after which no call is made any more; 0 is none
 	fallback bool
 	status   int // that the fault answers with; 0 hangs
 	key      uint64
@@ -34,6 +35,7 @@ func (s service) run() *evidence.Run {
 	run := &evidence.Run{Routes: []string{"pay"}, Links: map[string]*evidence.Link{"bank": link}, End: 10 * time.Second,
 		Faults: []evidence.Injection{{On: "bank", Injected: faultAt, Healed: faultEnd}}}
 	var progress []time.Duration // ends of the calls that are
+	failures := 0
 	for n := 0; n < 500; n++ {
 		at := time.Duration(n) * 20 * ms
 		sample := load.Sample{ID: uint64(n + 1), Intended: at, Sent: at, Status: 200, Outcome: load.OK}
@@ -46,7 +48,7 @@ func (s service) run() *evidence.Run {
 				}
 			}
 			progress = open
-			if s.limit > 0 && len(progress) >= s.limit {
+			if s.limit > 0 && len(progress) >= s.limit || s.opens > 0 && failures >= s.opens {
 				sample.Status, sample.Outcome, sample.Done = 503, load.ServerError, begin+ms
 				break
 			}
@@ -67,6 +69,7 @@ func (s service) run() *evidence.Run {
 			if !broken {
 				break
 			}
+			failures++
 			if try+1 >= s.attempts {
 				if !s.fallback {
 					sample.Status, sample.Outcome = 503, load.ServerError
@@ -184,6 +187,22 @@ func TestLearnWaitsOnABusyHost(t *testing.T) {
 		if c.name == "no jitter" && law.Jitter != nil && law.Jitter.Low > 0.06 {
 			t.Errorf("%s: the jitter is %+v", c.name, law.Jitter)
 		}
+	}
+}
+
+// A breaker that was not seen to probe has no open time yet: it is looked for, for as
+// long as one waits.
+func TestLearnOpenWithoutAnEnd(t *testing.T) {
+	f := learnt(t, Quick, service{attempts: 1, status: 503, opens: 5, key: 9})
+	if !f.Opened || f.Open != nil {
+		t.Errorf("opened %v, for %+v; want an open breaker of which no more is known", f.Opened, f.Open)
+	}
+	for _, want := range []time.Duration{15 * time.Second, 40 * time.Second} {
+		trial, _ := Next(f, Bounds{Rate: 50, Patience: 40 * time.Second})
+		if trial.Name != Slow || trial.Duration < 2*want {
+			t.Errorf("next is %q for %v, want slow errors for %v and as long after it", trial.Name, trial.Duration, want)
+		}
+		f.Done, f.OpenUpTo = append(f.Done, Slow), want
 	}
 }
 

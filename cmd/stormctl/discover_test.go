@@ -204,6 +204,8 @@ var measuredServices = []measured{
 		map[string]float64{"breaker opens": 5, "open time": 2000, "probes": 1, "timeout of a call": 1000}, "", noRetry},
 	{"failsafe", "breaker: failsafe, failures: 8, open: 3s", "get",
 		map[string]float64{"breaker opens": 8, "open time": 3000, "probes": 1}, "", noRetry},
+	{"long open time", "breaker: gobreaker, failures: 5, open: 12s", "get",
+		map[string]float64{"breaker opens": 5, "open time": 12_000, "probes": 1}, "", noRetry},
 	{"cenkalti", "retry: cenkalti, retries: 3, base: 100ms, factor: 2, jitter: 50%", "get", attempts(4), "", noBreaker},
 	{"retryablehttp", "retry: retryablehttp, retries: 2, base: 80ms, factor: 2, jitter: 50%", "get", attempts(3), "", noBreaker},
 	{"semaphore", "bulkhead: semaphore, limit: 20", "get", map[string]float64{"calls in progress": 20}, "", nothing},
