@@ -1,11 +1,13 @@
 package discover
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -203,6 +205,27 @@ func TestLearnOpenWithoutAnEnd(t *testing.T) {
 			t.Errorf("next is %q for %v, want slow errors for %v and as long after it", trial.Name, trial.Duration, want)
 		}
 		f.Done, f.OpenUpTo = append(f.Done, Slow), want
+	}
+}
+
+// Of two trials the one that says more counts, also where neither has seen all: quick
+// probes show one call let through or more, slow ones seven or more.
+func TestNarrower(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		a, b judge.Interval
+		want bool
+	}{
+		{judge.Interval{Low: 7, High: inf}, judge.Interval{Low: 1, High: inf}, true},
+		{judge.Interval{Low: 1, High: inf}, judge.Interval{Low: 7, High: inf}, false},
+		{judge.Interval{Low: 1, High: 1}, judge.Interval{Low: 7, High: inf}, true},
+		{judge.Interval{Low: 7, High: inf}, judge.Interval{Low: 1, High: 1}, false},
+		{judge.Interval{Low: 4, High: 6}, judge.Interval{Low: 1, High: 6}, true},
+		{judge.Interval{Low: 1, High: 6}, judge.Interval{Low: 1, High: 6}, false},
+	} {
+		if got := narrower(&c.a, &c.b); got != c.want {
+			t.Errorf("%v narrower than %v: %v", c.a, c.b, got)
+		}
 	}
 }
 
