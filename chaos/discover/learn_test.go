@@ -186,8 +186,11 @@ func TestLearnWaitsOnABusyHost(t *testing.T) {
 		if !ok || (law.Name == "full") != (c.name == "full") {
 			t.Errorf("%s: the law is %q", c.name, law.Name)
 		}
-		if c.name == "no jitter" && law.Jitter != nil && law.Jitter.Low > 0.06 {
-			t.Errorf("%s: the jitter is %+v", c.name, law.Jitter)
+		if c.name == "no jitter" && law.Jitter != nil {
+			holds(t, "no jitter", law.Jitter, 0)
+		}
+		if c.name == "a tenth" {
+			holds(t, "a tenth", law.Jitter, 0.1)
 		}
 	}
 }

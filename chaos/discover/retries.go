@@ -94,7 +94,7 @@ func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 //
 // The host may make a wait longer, and hardly all of them: the longest may be so much
 // too long, and the shortest of many is not. Where the longest tenth lies far from the
-// others, as no even range has it, only the others are known to be in the range.
+// others, as no even range has it, only the shorter half is known to be in the range.
 func (f *Findings) learnWaits(all []request, noise time.Duration) {
 	var byRetry [][]time.Duration
 	for _, r := range all {
@@ -119,12 +119,12 @@ func (f *Findings) learnWaits(all []request, noise time.Duration) {
 			break
 		}
 		slices.Sort(waits)
-		low, most, high := waits[0], waits[n*9/10], waits[n-1]
+		low, usual, most, high := waits[0], waits[n/2], waits[n*9/10], waits[n-1]
 		slack := 4 * (high - low) / time.Duration(n-1)
 		reached := high - noise
 		if most-low < (high-low)*8/10 {
-			reached = min(reached, most)
+			reached = min(reached, usual)
 		}
-		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(reached-hop, high+slack, n), n, inMS(waits[n/2])})
+		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(reached-hop, high+slack, n), n, inMS(usual)})
 	}
 }
