@@ -41,8 +41,8 @@ var implementations = []implementation{
 		rateTruths(2 * time.Second), map[string]float64{
 			"share that opens it": 0.5, "window": 10_000, "open time": 2000, "timeout of a call": 1000,
 		}, map[string]string{"breaker opens": "share"}, noRetry},
-	{"oxy", ofModule("github.com/vulcand/oxy/v2"),
-		rateTruths(2 * time.Second), map[string]float64{
+	{"oxy", ofModule("github.com/vulcand/oxy/v2"), // waits at most 2.4 s
+		append(rateTruths(2 * time.Second)[:2], words(0, "breaker.waits", "2400ms")), map[string]float64{
 			"share that opens it": 0.5, "window": 10_000, "open time": 2000, "timeout of a call": 1000,
 		}, map[string]string{"breaker opens": "share"}, noRetry},
 	{"nginx", ofDebian("nginx"),
