@@ -140,7 +140,8 @@ func TestDiscoverPasted(t *testing.T) {
 // runsPasted runs the experiment that claims what was found.
 func runsPasted(t *testing.T, f found, seed int, flags ...string) []judge.Verdict {
 	t.Helper()
-	args := append([]string{"run", f.Experiment, "--json", "--quiet", "--out", filepath.Join(t.TempDir(), "run"), "--seed", fmt.Sprint(seed)}, flags...)
+	args := append([]string{"run", f.Experiment, "--json", "--quiet", "--seed", fmt.Sprint(seed),
+		"--out", filepath.Join(t.TempDir(), "run")}, flags...)
 	printed, err := exec.Command("stormctl", args...).Output()
 	var r result.Result
 	if e := json.Unmarshal(printed, &r); e != nil {
@@ -215,7 +216,8 @@ var measuredServices = []measured{
 	{"immediate", "retry: cenkalti, retries: 3, base: 100ms, flaw: immediate", "get", nil, "retries come at once", noBreaker},
 	{"retried POST", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-post", "post", nil, "POST is retried without", noBreaker},
 	{"retried 400", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-400", "get", nil, "400 is retried", noBreaker},
-	{"ignored Retry-After", "retry: cenkalti, retries: 3, base: 100ms, flaw: ignores-retry-after", "get", nil, "Retry-After is not heard", noBreaker},
+	{"ignored Retry-After", "retry: cenkalti, retries: 3, base: 100ms, flaw: ignores-retry-after", "get", nil,
+		"Retry-After is not heard", noBreaker},
 	{"leaking bulkhead", "bulkhead: semaphore, limit: 20, flaw: leaks", "get", nil, "loses its places", noRetry},
 	{"half-open flood", "breaker: gobreaker, failures: 5, open: 2s, flaw: half-open-flood", "get", nil, "half-open lets", noRetry},
 	{"never opens", "breaker: gobreaker, failures: 5, open: 2s, flaw: never-opens", "get", nil, "no breaker was seen", nothing},
