@@ -42,8 +42,9 @@ type Retried struct {
 }
 
 // often reports whether it was the rule that these calls were tried again. One of them
-// may be for another reason: its caller gave up before it heard the answer.
-func (r Retried) often() bool { return r.Retried > 0 && 2*r.Retried >= r.Calls }
+// may be for another reason, also where it is the only one: its caller gave up before it
+// heard the answer.
+func (r Retried) often() bool { return r.Retried > 1 && 2*r.Retried >= r.Calls }
 
 // Wait is the waits before one retry, over all calls.
 type Wait struct {

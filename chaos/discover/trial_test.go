@@ -187,6 +187,11 @@ func TestReview(t *testing.T) {
 	if got := (&Findings{}).Review(); len(got) > 0 {
 		t.Errorf("of nothing it says %q", got)
 	}
+	once := sound()
+	once.Causes[400] = Retried{1, 1}
+	if got := strings.Join(once.Review(), "\n"); strings.Contains(got, "400") {
+		t.Errorf("one call that was tried again is no rule: %q", got)
+	}
 	for _, c := range []struct {
 		flaw func(*Findings)
 		want string
