@@ -135,8 +135,8 @@ gates: ## duets (GATES equal, GATES_SLOWER 10% slower, of GATES_LENGTH) and GATE
 	$(GO) test -count=1 -timeout 170m -run '^TestGates$$' -v ./cmd/stormctl -gates $(GATES) \
 	  -gates-slower $(GATES_SLOWER) -gates-length $(GATES_LENGTH) -gate-rounds $(GATE_ROUNDS) -busy $(BUSY)
 
-discover: ## reference services, sound and flawed, measured by discover ROUNDS times; on a quiet machine
-	$(GO) test -count=1 -timeout 170m -run '^(TestDiscoverFinds|TestDiscoverPasted)$$' -v ./cmd/stormctl -discover $(ROUNDS)
+discover: ## reference services, sound, plain and flawed, measured by discover ROUNDS times, JOBS at once (4); on a quiet machine
+	$(GO) test -count=1 -timeout 170m -parallel $(JOBS) -run '^TestDiscover(Finds|Pasted|InventsNothing)$$' -v ./cmd/stormctl -discover $(ROUNDS)
 
 prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures, false ones, discover; ROUNDS times, quiet and BUSY
 	$(GO) test -count=1 -timeout 175m -run '^TestProve$$' -v ./cmd/stormctl -prove $(ROUNDS) -jobs $(PROVE_JOBS) -only '$(ONLY)' \
@@ -146,6 +146,7 @@ prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures,
 # and the system's packages.
 proving-ground: ## builds and installs what make prove runs; no other target needs it
 	cd targets/proving/go && $(AS_RELEASED) $(GO) build -o ../bin/proving .
+	cd targets/proving/caddy && $(AS_RELEASED) $(GO) build -o ../bin/caddy github.com/caddyserver/caddy/v2/cmd/caddy
 	@missing=""; \
 	for p in $(PROVING_PACKAGES); do \
 	  [ "$$(dpkg-query --show --showformat '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \

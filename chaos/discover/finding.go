@@ -42,13 +42,15 @@ type Retried struct {
 }
 
 // often reports whether it was the rule that these calls were tried again. One of them
-// may be for another reason: its caller gave up before it heard the answer.
-func (r Retried) often() bool { return r.Retried > 0 && 2*r.Retried >= r.Calls }
+// may be for another reason, also where it is the only one: its caller gave up before it
+// heard the answer.
+func (r Retried) often() bool { return r.Retried > 1 && 2*r.Retried >= r.Calls }
 
 // Wait is the waits before one retry, over all calls.
 type Wait struct {
 	Low, High *Figure // where the range of the waits begins and ends
 	Sample    int
+	Usual     float64 // half of the waits are as short, in ms: a busy host makes some longer, and hardly half of them
 }
 
 // Findings are what is known of a service so far. A nil figure was not seen: the field

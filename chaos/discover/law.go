@@ -34,7 +34,7 @@ func LawOf(waits []Wait) (Law, bool) {
 	}
 	full := true
 	for _, w := range waits {
-		full = full && w.Low.High < 0.2*w.High.Low
+		full = full && w.Low.High < 0.2*w.High.Low && w.Usual > w.High.Low/8 // half are below the half of 0 to d
 	}
 	at := func(w Wait) *Figure { return w.Low }
 	l := Law{Name: "add", Base: waits[0].Low}

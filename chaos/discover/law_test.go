@@ -28,7 +28,7 @@ func TestLawOf(t *testing.T) {
 		var waits []Wait
 		for i := 0; i < len(c.ends); i += 2 {
 			low, high := c.ends[i], c.ends[i+1]
-			w := Wait{&Figure{Sample: 100}, &Figure{Sample: 100}, 100}
+			w := Wait{&Figure{Sample: 100}, &Figure{Sample: 100}, 100, (c.ends[i] + c.ends[i+1]) / 2}
 			w.Low.Low, w.Low.High = low*0.99, low
 			w.High.Low, w.High.High = high, high*1.01
 			waits = append(waits, w)
@@ -38,16 +38,20 @@ func TestLawOf(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
-	if law, _ := LawOf([]Wait{{figure(79, 80), figure(120, 121), 100}}); law.either() != "which is 100ms ± 20%" {
+	if law, _ := LawOf([]Wait{{figure(79, 80), figure(120, 121), 100, 100}}); law.either() != "which is 100ms ± 20%" {
 		t.Errorf("spread to either side: %q", law.either())
 	}
-	vague := []Wait{{figure(98, 100), figure(110, 190), 100}}
+	vague := []Wait{{figure(98, 100), figure(110, 190), 100, 140}}
 	if law, _ := LawOf(vague); law.sure() || law.text() != "add, base 98 ms to 100 ms, jitter 10% to 94%" {
 		t.Errorf("hidden by noise: %q may be claimed", law.text())
 	}
-	both := []Wait{{figure(195, 200), figure(200, 310), 100}, {figure(395, 400), figure(400, 510), 100}}
+	both := []Wait{{figure(195, 200), figure(200, 310), 100, 250}, {figure(395, 400), figure(400, 510), 100, 450}}
 	if law, _ := LawOf(both); law.sure() {
 		t.Errorf("jitter and noise both fit: %q may be claimed", law.text())
+	}
+	// The host held up a few of what comes at once: that is no range from nothing to 60 ms.
+	if law, _ := LawOf([]Wait{{figure(0, 1), figure(55, 62), 100, 1.2}}); law.Name == "full" || !law.atOnce() {
+		t.Errorf("at once, with a few held up: %q", law.text())
 	}
 	if _, ok := LawOf(nil); ok {
 		t.Error("there is a law of no waits")

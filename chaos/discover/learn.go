@@ -2,6 +2,7 @@ package discover
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -152,10 +153,10 @@ func (f *Findings) learnBreaker(run *evidence.Run) {
 			OpensWithin: asked, RejectsWithin: asked, ClosesWithin: asked,
 		}
 		for _, p := range claim.Judge(run).Parts {
-			if p.Seen == nil {
-				continue
+			if p.Seen == nil || p.Name == "waits" && math.IsInf(p.Seen.High, 1) {
+				continue // it was open when the evidence ended: for how long is not known yet
 			}
-			if had := best[p.Name]; had == nil || width(p.Seen) < width(had.Seen) {
+			if had := best[p.Name]; had == nil || narrower(p.Seen, had.Seen) {
 				best[p.Name] = &p
 				if p.Name == "failures" {
 					f.Counts = counts
@@ -167,7 +168,7 @@ func (f *Findings) learnBreaker(run *evidence.Run) {
 		"failures": &f.Failures, "waits": &f.Open, "probes": &f.Probes, "rejects_within": &f.Rejects, "closes_within": &f.Closes,
 	} {
 		p := best[name]
-		if p == nil || (*into != nil && width(&(*into).Interval) <= width(p.Seen)) {
+		if p == nil || *into != nil && !narrower(p.Seen, &(*into).Interval) {
 			continue
 		}
 		*into = &Figure{*p.Seen, max(1, p.Sample)}
@@ -186,3 +187,12 @@ func failuresOf(run *evidence.Run, s Subject) *judge.Interval {
 }
 
 func width(i *judge.Interval) float64 { return i.High - i.Low }
+
+// narrower reports whether an interval says more than another; of two without an upper
+// end the one does that begins higher.
+func narrower(a, b *judge.Interval) bool {
+	if math.IsInf(a.High, 1) && math.IsInf(b.High, 1) {
+		return a.Low > b.Low
+	}
+	return width(a) < width(b)
+}

@@ -1,10 +1,13 @@
 package discover
 
 import (
+	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -17,6 +20,7 @@ type service struct {
 	wait     func(retry, n int) time.Duration // before a retry of the n-th request
 	timeout  time.Duration                    // of a call that hangs; 0 is none
 	limit    int                              // of calls in progress; 0 is none
+	opens    int                              // failures after which no call is made any more; 0 is none
 	fallback bool
 	status   int // that the fault answers with; 0 hangs
 	key      uint64
@@ -33,6 +37,7 @@ func (s service) run() *evidence.Run {
 	run := &evidence.Run{Routes: []string{"pay"}, Links: map[string]*evidence.Link{"bank": link}, End: 10 * time.Second,
 		Faults: []evidence.Injection{{On: "bank", Injected: faultAt, Healed: faultEnd}}}
 	var progress []time.Duration // ends of the calls that are
+	failures := 0
 	for n := 0; n < 500; n++ {
 		at := time.Duration(n) * 20 * ms
 		sample := load.Sample{ID: uint64(n + 1), Intended: at, Sent: at, Status: 200, Outcome: load.OK}
@@ -45,7 +50,7 @@ func (s service) run() *evidence.Run {
 				}
 			}
 			progress = open
-			if s.limit > 0 && len(progress) >= s.limit {
+			if s.limit > 0 && len(progress) >= s.limit || s.opens > 0 && failures >= s.opens {
 				sample.Status, sample.Outcome, sample.Done = 503, load.ServerError, begin+ms
 				break
 			}
@@ -66,6 +71,7 @@ func (s service) run() *evidence.Run {
 			if !broken {
 				break
 			}
+			failures++
 			if try+1 >= s.attempts {
 				if !s.fallback {
 					sample.Status, sample.Outcome = 503, load.ServerError
@@ -141,6 +147,88 @@ func TestLearnRetries(t *testing.T) {
 	}
 	if f := learnt(t, Quick, service{attempts: 1, status: 404}); f.Attempts.High != 1 || f.Causes[404].Retried != 0 {
 		t.Errorf("attempts %+v, causes %v", f.Attempts, f.Causes)
+	}
+}
+
+// A busy host makes a third of the waits longer: what is not spread is not told as
+// spread, and what is spread not as unspread.
+func TestLearnWaitsOnABusyHost(t *testing.T) {
+	heldUp := func(n int) time.Duration {
+		if n%3 > 0 {
+			return time.Duration(n%4) * ms / 2
+		}
+		return time.Duration(20+n%60) * ms
+	}
+	for _, c := range []struct {
+		name string
+		wait func(retry, n int) time.Duration
+		says string // of the review; "" if nothing of waits
+	}{
+		{"at once", func(_, n int) time.Duration { return heldUp(n) }, "retries come at once"},
+		{"no jitter", func(retry, n int) time.Duration { return 100*ms<<(retry-1) + heldUp(n) }, "no jitter"},
+		{"a tenth", func(retry, n int) time.Duration {
+			d := 100 * ms << (retry - 1)
+			return d + d/10*time.Duration(n*7%100)/100 + heldUp(n)
+		}, ""},
+		{"full", func(retry, n int) time.Duration {
+			return 100*ms<<(retry-1)*time.Duration(n*7%100)/100 + heldUp(n)
+		}, ""},
+	} {
+		f := learnt(t, Quick, service{attempts: 4, wait: c.wait, status: 503, key: 9})
+		review := strings.Join(f.Review(), "\n")
+		if c.says != "" && !strings.Contains(review, c.says) {
+			t.Errorf("%s: the review is %q", c.name, review)
+		}
+		if c.says == "" && (strings.Contains(review, "jitter") || strings.Contains(review, "at once")) {
+			t.Errorf("%s: the review invents of it: %q", c.name, review)
+		}
+		law, ok := LawOf(f.Waits)
+		if !ok || (law.Name == "full") != (c.name == "full") {
+			t.Errorf("%s: the law is %q", c.name, law.Name)
+		}
+		if c.name == "no jitter" && law.Jitter != nil {
+			holds(t, "no jitter", law.Jitter, 0)
+		}
+		if c.name == "a tenth" {
+			holds(t, "a tenth", law.Jitter, 0.1)
+		}
+	}
+}
+
+// A breaker that was not seen to probe has no open time yet: it is looked for, for as
+// long as one waits.
+func TestLearnOpenWithoutAnEnd(t *testing.T) {
+	f := learnt(t, Quick, service{attempts: 1, status: 503, opens: 5, key: 9})
+	if !f.Opened || f.Open != nil {
+		t.Errorf("opened %v, for %+v; want an open breaker of which no more is known", f.Opened, f.Open)
+	}
+	for _, want := range []time.Duration{15 * time.Second, 40 * time.Second} {
+		trial, _ := Next(f, Bounds{Rate: 50, Patience: 40 * time.Second})
+		if trial.Name != Slow || trial.Duration < 2*want {
+			t.Errorf("next is %q for %v, want slow errors for %v and as long after it", trial.Name, trial.Duration, want)
+		}
+		f.Done, f.OpenUpTo = append(f.Done, Slow), want
+	}
+}
+
+// Of two trials the one that says more counts, also where neither has seen all: quick
+// probes show one call let through or more, slow ones seven or more.
+func TestNarrower(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		a, b judge.Interval
+		want bool
+	}{
+		{judge.Interval{Low: 7, High: inf}, judge.Interval{Low: 1, High: inf}, true},
+		{judge.Interval{Low: 1, High: inf}, judge.Interval{Low: 7, High: inf}, false},
+		{judge.Interval{Low: 1, High: 1}, judge.Interval{Low: 7, High: inf}, true},
+		{judge.Interval{Low: 7, High: inf}, judge.Interval{Low: 1, High: 1}, false},
+		{judge.Interval{Low: 4, High: 6}, judge.Interval{Low: 1, High: 6}, true},
+		{judge.Interval{Low: 1, High: 6}, judge.Interval{Low: 1, High: 6}, false},
+	} {
+		if got := narrower(&c.a, &c.b); got != c.want {
+			t.Errorf("%v narrower than %v: %v", c.a, c.b, got)
+		}
 	}
 }
 

@@ -85,9 +85,6 @@ func (p *plan) open() time.Duration {
 	if p.Open == nil {
 		return 0
 	}
-	if math.IsInf(p.Open.High, 1) {
-		return millis(2 * p.Open.Low)
-	}
 	return millis(p.Open.High).Round(100 * time.Millisecond)
 }
 

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -92,7 +93,8 @@ func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 // average, and hardly ever by more than four times that.
 //
 // The host may make a wait longer, and hardly all of them: the longest may be so much
-// too long, and the shortest of many is not.
+// too long, and the shortest of many is not. Where the longest tenth lies far from the
+// others, as no even range has it, only the shorter half is known to be in the range.
 func (f *Findings) learnWaits(all []request, noise time.Duration) {
 	var byRetry [][]time.Duration
 	for _, r := range all {
@@ -116,11 +118,13 @@ func (f *Findings) learnWaits(all []request, noise time.Duration) {
 		if n < leastWaits {
 			break
 		}
-		low, high := waits[0], waits[0]
-		for _, w := range waits {
-			low, high = min(low, w), max(high, w)
-		}
+		slices.Sort(waits)
+		low, usual, most, high := waits[0], waits[n/2], waits[n*9/10], waits[n-1]
 		slack := 4 * (high - low) / time.Duration(n-1)
-		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(high-hop-noise, high+slack, n), n})
+		reached := high - noise
+		if most-low < (high-low)*8/10 {
+			reached = min(reached, usual)
+		}
+		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(reached-hop, high+slack, n), n, inMS(usual)})
 	}
 }

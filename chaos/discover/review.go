@@ -3,9 +3,10 @@ package discover
 import "fmt"
 
 const (
-	manyCalls  = 10     // over one link for one request
-	callerWait = 10_000 // ms that callers of an HTTP service commonly wait
-	noSpread   = 0.05   // a part of the wait
+	manyCalls   = 10     // over one link for one request
+	callerWait  = 10_000 // ms that callers of an HTTP service commonly wait
+	noSpread    = 0.05   // a part of the wait
+	leastSpread = 20     // waits whose half tells how far they are spread
 )
 
 // Review is what a reviewer would say of the findings: each a sentence, the worst
@@ -43,9 +44,9 @@ func (f *Findings) Review() (remarks []string) {
 	}
 	if law, ok := LawOf(f.Waits); ok {
 		switch {
-		case f.Waits[0].High.High < leastBase:
-			say("retries come at once (within %s): a dependency in trouble gets several times the load", f.Waits[0].High.span())
-		case law.Noise == nil && law.Jitter != nil && law.Jitter.High < noSpread:
+		case f.Waits[0].High.High < leastBase || f.Waits[0].Usual < inMS(hop):
+			say("retries come at once (half of them within %s): a dependency in trouble gets several times the load", short(f.Waits[0].Usual))
+		case law.Noise == nil && law.Jitter != nil && law.Jitter.High < noSpread, law.Name != "full" && unspread(f.Waits):
 			say("no jitter: calls that fail at one moment come back at one moment, %s later", f.Waits[0].Low.span())
 		}
 		if law.Name == "constant" && len(f.Waits) > 2 {
@@ -68,6 +69,22 @@ func (f *Findings) Review() (remarks []string) {
 		say("%.0f calls for one request, %d of them one after another", f.Calls, f.Depth)
 	}
 	return remarks
+}
+
+// unspread reports whether half of the waits lie so close to the shortest that an even
+// spread would be none to speak of. The longer half may be the host's.
+func unspread(waits []Wait) bool {
+	told := false
+	for _, w := range waits {
+		if w.Sample < leastSpread {
+			continue
+		}
+		spread := 2 * (w.Usual - w.Low.High)
+		if told = spread < noSpread*w.Low.High; !told && spread > 2*inMS(hop) {
+			return false
+		}
+	}
+	return told
 }
 
 // waited is the sum of the waits between attempts, at least.

@@ -114,7 +114,7 @@ func TestClaimsCanBePasted(t *testing.T) {
 	f := &Findings{
 		Subject: Subject{Link: "bank", Route: "pay"}, Success: 1,
 		Attempts: figure(4, 4), Causes: map[Cause]Retried{503: {9, 9}, 404: {5, 0}, 500: {5, 0}, 0: {7, 7}},
-		Waits:  []Wait{{figure(98, 100), figure(150, 152), 20}, {figure(198, 200), figure(300, 303), 20}},
+		Waits:  []Wait{{figure(98, 100), figure(150, 152), 20, 125}, {figure(198, 200), figure(300, 303), 20, 250}},
 		Opened: true, Failures: figure(3, 5), Open: figure(1990, 2010), Probes: figure(1, 1), Rejects: figure(0, 4), Closes: figure(10, 90),
 		Timeout: figure(995, 1000), Longest: figure(1000, 1010), Limit: figure(40, 40),
 	}
@@ -147,7 +147,7 @@ func TestPlanDecidesTheClaims(t *testing.T) {
 	retries, breaker, bulkhead := timeout, timeout, timeout
 	retries.Attempts, retries.RetryAfter = figure(4, 4), figure(1000, 1300)
 	retries.Causes = map[Cause]Retried{503: {9, 9}, 404: {5, 0}, 500: {5, 0}, 0: {7, 7}}
-	retries.Waits = []Wait{{figure(98, 100), figure(150, 152), 20}, {figure(198, 200), figure(300, 303), 20}}
+	retries.Waits = []Wait{{figure(98, 100), figure(150, 152), 20, 125}, {figure(198, 200), figure(300, 303), 20, 250}}
 	breaker.Opened, breaker.Failures, breaker.Open, breaker.Probes = true, figure(3, 5), figure(1990, 2010), figure(1, 1)
 	breaker.Rejects, breaker.Closes = figure(0, 4), figure(10, 90)
 	share := breaker
@@ -177,7 +177,7 @@ func TestReview(t *testing.T) {
 		return &Findings{
 			Done: []string{Quick, Hang, Statuses}, Sequences: 100, Calls: 1, Depth: 1, Failing: 200, Attempts: figure(3, 3),
 			Causes: map[Cause]Retried{503: {9, 9}, 404: {5, 0}, 0: {9, 9}}, RetryAfter: figure(1000, 1300),
-			Waits:  []Wait{{figure(98, 100), figure(150, 152), 20}, {figure(198, 200), figure(300, 303), 20}},
+			Waits:  []Wait{{figure(98, 100), figure(150, 152), 20, 125}, {figure(198, 200), figure(300, 303), 20, 250}},
 			Opened: true, Open: figure(1990, 2010), Probes: figure(1, 1), Timeout: figure(995, 1000), LimitUpTo: 50,
 		}
 	}
@@ -186,6 +186,11 @@ func TestReview(t *testing.T) {
 	}
 	if got := (&Findings{}).Review(); len(got) > 0 {
 		t.Errorf("of nothing it says %q", got)
+	}
+	once := sound()
+	once.Causes[400] = Retried{1, 1}
+	if got := strings.Join(once.Review(), "\n"); strings.Contains(got, "400") {
+		t.Errorf("one call that was tried again is no rule: %q", got)
 	}
 	for _, c := range []struct {
 		flaw func(*Findings)
@@ -198,7 +203,7 @@ func TestReview(t *testing.T) {
 		{func(f *Findings) { f.Timeout, f.TimeoutUpTo = nil, 35*time.Second }, "none was turned away"},
 		{func(f *Findings) { f.Timeout = figure(5000, 5000) }, "outlive a caller"},
 		{func(f *Findings) { f.Waits[0].High, f.Waits[1].High = figure(100, 101), figure(200, 202) }, "no jitter"},
-		{func(f *Findings) { f.Waits = []Wait{{figure(0, 1), figure(3, 8), 20}} }, "retries come at once"},
+		{func(f *Findings) { f.Waits = []Wait{{figure(0, 1), figure(3, 8), 20, 2}} }, "retries come at once"},
 		{func(f *Findings) { f.Waits = slices.Repeat(f.Waits[:1], 3) }, "waits do not grow"},
 		{func(f *Findings) { f.RetryAfter = figure(100, 200) }, "Retry-After is not heard"},
 		{func(f *Findings) { f.Opened = false }, "no breaker was seen"},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stormctl/stormctl/chaos/discover"
@@ -104,7 +105,7 @@ claims: [{recovery: {route: pay, within: 1s}}]
 // TestDiscoverPasted runs what discover says to paste: it is held, and refuted once the
 // service is set otherwise (make discover).
 func TestDiscoverPasted(t *testing.T) {
-	for round := range *discoverRounds {
+	for seed := range *discoverRounds {
 		for _, c := range []struct{ name, with, change, kind string }{
 			{"timeout", "timeout: 1s", "timeout=3s", "timeout"},
 			{"gobreaker", "breaker: gobreaker, failures: 5, open: 2s", "open=3s", "breaker"},
@@ -112,37 +113,51 @@ func TestDiscoverPasted(t *testing.T) {
 			{"retryablehttp", "retry: retryablehttp, retries: 2, base: 80ms, factor: 2, jitter: 50%", "base=100ms", "backoff"},
 			{"semaphore", "bulkhead: semaphore, limit: 20", "limit=24", "bulkhead"},
 		} {
-			t.Run(fmt.Sprintf("%s/%d", c.name, round), func(t *testing.T) {
-				f := discovers(t, c.with, "get", "--seed", fmt.Sprint(round+1))
-				for _, run := range []struct {
-					set  string
-					want judge.Ruling
-				}{{"", judge.Held}, {"targets.shop.with." + c.change, judge.Refuted}} {
-					out := filepath.Join(t.TempDir(), "run")
-					args := []string{"run", f.Experiment, "--json", "--quiet", "--out", out, "--seed", fmt.Sprint(round + 1)}
-					if run.set != "" {
-						args = append(args, "--set", run.set)
+			t.Run(fmt.Sprintf("%s/%d", c.name, seed+1), func(t *testing.T) {
+				t.Parallel()
+				f := discovers(t, c.with, "get", "--seed", fmt.Sprint(seed+1))
+				if !strings.Contains(f.Claims, c.kind+":") {
+					t.Logf("no %s is claimed:\n%s", c.kind, f.Claims)
+				}
+				for _, v := range runsPasted(t, f, seed+1) {
+					if tellVerdict(t, c.with, v); v.Ruling == judge.Refuted {
+						t.Errorf("%s is refuted: %s", v.Kind, v.Reason)
 					}
-					printed, err := exec.Command("stormctl", args...).Output()
-					var r result.Result
-					if e := json.Unmarshal(printed, &r); e != nil {
-						t.Fatalf("%v: %v\n%s", args, err, printed)
+				}
+				for _, v := range runsPasted(t, f, seed+1, "--set", "targets.shop.with."+c.change) {
+					if v.Kind != c.kind {
+						continue
 					}
-					for _, v := range r.Verdicts {
-						switch {
-						case run.set == "" && v.Ruling == judge.Refuted, run.set != "" && v.Kind == c.kind && v.Ruling == judge.Held:
-							t.Errorf("%s %s: %s is %s: %s", c.with, run.set, v.Kind, v.Ruling, v.Reason)
-						case v.Ruling == judge.Inconclusive:
-							t.Logf("%s %s: %s is left open: %s", c.with, run.set, v.Kind, v.Reason)
-						}
-					}
-					if r.Ruling != run.want {
-						t.Logf("%s %s: %s, want %s", c.with, run.set, r.Ruling, run.want)
+					if tellVerdict(t, c.change, v); v.Ruling == judge.Held {
+						t.Errorf("%s is held with %s: %s", v.Kind, c.change, v.Reason)
 					}
 				}
 			})
 		}
 	}
+}
+
+// runsPasted runs the experiment that claims what was found.
+func runsPasted(t *testing.T, f found, seed int, flags ...string) []judge.Verdict {
+	t.Helper()
+	args := append([]string{"run", f.Experiment, "--json", "--quiet", "--seed", fmt.Sprint(seed),
+		"--out", filepath.Join(t.TempDir(), "run")}, flags...)
+	printed, err := exec.Command("stormctl", args...).Output()
+	var r result.Result
+	if e := json.Unmarshal(printed, &r); e != nil {
+		t.Fatalf("%v: %v\n%s", args, err, printed)
+	}
+	return r.Verdicts
+}
+
+// tellVerdict logs what became of a pasted claim, and why where it was left open.
+func tellVerdict(t *testing.T, with string, v judge.Verdict) {
+	t.Helper()
+	why := ""
+	if v.Ruling == judge.Inconclusive {
+		why = ": " + v.Reason
+	}
+	t.Logf("pasted, %s: %s %s%s", with, v.Kind, v.Ruling, why)
 }
 
 // contains checks that an interval holds the setting.
@@ -160,55 +175,77 @@ func TestDiscoverInventsNothing(t *testing.T) {
 		t.Skip("three trials, 54 s")
 	}
 	t.Parallel()
-	f := discovers(t, "timeout: 1s", "get")
-	f.contains(t, "timeout of a call", 1000)
-	f.contains(t, "attempts", 1)
-	for _, name := range []string{"open time", "breaker opens", "probes", "waits", "retried"} {
-		if row, ok := f.row(name); ok {
-			t.Errorf("it invents %s: %s", name, row.Text)
-		}
-	}
-	for name, want := range map[string]string{
-		"breaker": "none seen", "fallback": "none seen", "calls in progress": "no bound seen", "not retried": "503", "retried after a timeout": "never",
-	} {
-		if row, ok := f.row(name); !ok || !strings.Contains(row.Text, want) {
-			t.Errorf("%s: %q, want %q in it", name, row.Text, want)
-		}
+	for seed := range max(1, *discoverRounds) {
+		t.Run(fmt.Sprint(seed+1), func(t *testing.T) {
+			t.Parallel()
+			f := discovers(t, "timeout: 1s", "get", "--seed", fmt.Sprint(seed+1))
+			f.contains(t, "timeout of a call", 1000)
+			f.contains(t, "attempts", 1)
+			plain := implementation{lacks: nothing, says: map[string]string{
+				"breaker": "none seen", "fallback": "none seen", "calls in progress": "no bound seen", "not retried": "503",
+				"retried after a timeout": "never",
+			}}
+			if miss := plain.misses(f); miss != "" {
+				t.Error(miss)
+			}
+		})
 	}
 }
 
+// A measured is a reference service that discover is to know.
+type measured struct {
+	name, with, method string
+	figures            map[string]float64
+	says               string   // of the review
+	lacks              []string // rows that it must not have
+}
+
+var measuredServices = []measured{
+	{"gobreaker", "breaker: gobreaker, failures: 5, open: 2s", "get",
+		map[string]float64{"breaker opens": 5, "open time": 2000, "probes": 1, "timeout of a call": 1000}, "", noRetry},
+	{"failsafe", "breaker: failsafe, failures: 8, open: 3s", "get",
+		map[string]float64{"breaker opens": 8, "open time": 3000, "probes": 1}, "", noRetry},
+	{"long open time", "breaker: gobreaker, failures: 5, open: 12s", "get",
+		map[string]float64{"breaker opens": 5, "open time": 12_000, "probes": 1}, "", noRetry},
+	{"cenkalti", "retry: cenkalti, retries: 3, base: 100ms, factor: 2, jitter: 50%", "get", attempts(4), "", noBreaker},
+	{"retryablehttp", "retry: retryablehttp, retries: 2, base: 80ms, factor: 2, jitter: 50%", "get", attempts(3), "", noBreaker},
+	{"semaphore", "bulkhead: semaphore, limit: 20", "get", map[string]float64{"calls in progress": 20}, "", nothing},
+	{"no timeout", "timeout: none", "get", nil, "no timeout was seen", nothing},
+	{"no jitter", "retry: cenkalti, retries: 3, base: 100ms, flaw: no-jitter", "get", nil, "no jitter", noBreaker},
+	{"no growth", "retry: cenkalti, retries: 3, base: 100ms, flaw: no-growth", "get", nil, "waits do not grow", noBreaker},
+	{"immediate", "retry: cenkalti, retries: 3, base: 100ms, flaw: immediate", "get", nil, "retries come at once", noBreaker},
+	{"retried POST", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-post", "post", nil, "POST is retried without", noBreaker},
+	{"retried 400", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-400", "get", nil, "400 is retried", noBreaker},
+	{"ignored Retry-After", "retry: cenkalti, retries: 3, base: 100ms, flaw: ignores-retry-after", "get", nil,
+		"Retry-After is not heard", noBreaker},
+	{"leaking bulkhead", "bulkhead: semaphore, limit: 20, flaw: leaks", "get", nil, "loses its places", noRetry},
+	{"half-open flood", "breaker: gobreaker, failures: 5, open: 2s, flaw: half-open-flood", "get", nil, "half-open lets", noRetry},
+	{"never opens", "breaker: gobreaker, failures: 5, open: 2s, flaw: never-opens", "get", nil, "no breaker was seen", nothing},
+}
+
 // TestDiscoverFinds measures the reference services with each library, and with one
-// flaw each (make discover): a figure holds the setting, a flaw is said first.
+// flaw each (make discover): a figure holds the setting, a flaw is said first, and
+// seeds agree with each other.
 func TestDiscoverFinds(t *testing.T) {
-	for round := range *discoverRounds {
-		for _, c := range []struct {
-			name, with, method string
-			figures            map[string]float64
-			says               string // of the review
-		}{
-			{"gobreaker", "breaker: gobreaker, failures: 5, open: 2s", "get", map[string]float64{"breaker opens": 5, "open time": 2000, "probes": 1, "timeout of a call": 1000}, ""},
-			{"failsafe", "breaker: failsafe, failures: 8, open: 3s", "get", map[string]float64{"breaker opens": 8, "open time": 3000, "probes": 1}, ""},
-			{"cenkalti", "retry: cenkalti, retries: 3, base: 100ms, factor: 2, jitter: 50%", "get", map[string]float64{"attempts": 4}, ""},
-			{"retryablehttp", "retry: retryablehttp, retries: 2, base: 80ms, factor: 2, jitter: 50%", "get", map[string]float64{"attempts": 3}, ""},
-			{"semaphore", "bulkhead: semaphore, limit: 20", "get", map[string]float64{"calls in progress": 20}, ""},
-			{"no timeout", "timeout: none", "get", nil, "no timeout was seen"},
-			{"no jitter", "retry: cenkalti, retries: 3, base: 100ms, flaw: no-jitter", "get", nil, "no jitter"},
-			{"no growth", "retry: cenkalti, retries: 3, base: 100ms, flaw: no-growth", "get", nil, "waits do not grow"},
-			{"immediate", "retry: cenkalti, retries: 3, base: 100ms, flaw: immediate", "get", nil, "retries come at once"},
-			{"retried POST", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-post", "post", nil, "POST is retried without"},
-			{"retried 400", "retry: cenkalti, retries: 3, base: 100ms, flaw: retries-400", "get", nil, "400 is retried"},
-			{"ignored Retry-After", "retry: cenkalti, retries: 3, base: 100ms, flaw: ignores-retry-after", "get", nil, "Retry-After is not heard"},
-			{"leaking bulkhead", "bulkhead: semaphore, limit: 20, flaw: leaks", "get", nil, "loses its places"},
-			{"half-open flood", "breaker: gobreaker, failures: 5, open: 2s, flaw: half-open-flood", "get", nil, "half-open lets"},
-			{"never opens", "breaker: gobreaker, failures: 5, open: 2s, flaw: never-opens", "get", nil, "no breaker was seen"},
-		} {
-			t.Run(fmt.Sprintf("%s/%d", c.name, round), func(t *testing.T) {
-				f := discovers(t, c.with, c.method, "--seed", fmt.Sprint(round+1))
+	var seen sync.Map // what was found of a service first
+	for seed := range *discoverRounds {
+		for _, c := range measuredServices {
+			t.Run(fmt.Sprintf("%s/%d", c.name, seed+1), func(t *testing.T) {
+				t.Parallel()
+				f := discovers(t, c.with, c.method, "--seed", fmt.Sprint(seed+1))
 				for name, want := range c.figures {
 					f.contains(t, name, want)
 				}
+				if miss := (implementation{lacks: c.lacks}).misses(f); miss != "" {
+					t.Error(miss)
+				}
 				if c.says != "" && !strings.Contains(strings.Join(f.Review, "\n"), c.says) {
 					t.Errorf("the review is %q, want %q in it", f.Review, c.says)
+				}
+				if before, ok := seen.LoadOrStore(c.name, f); ok {
+					if difference := disagrees(before.(found), f); difference != "" {
+						t.Errorf("it differs from another seed:%s", difference)
+					}
 				}
 				t.Logf("%s\n%s", strings.Join(f.Review, "\n"), f.Claims)
 			})

@@ -41,11 +41,17 @@ var implementations = []implementation{
 		rateTruths(2 * time.Second), map[string]float64{
 			"share that opens it": 0.5, "window": 10_000, "open time": 2000, "timeout of a call": 1000,
 		}, map[string]string{"breaker opens": "share"}, noRetry},
+	{"oxy", ofModule("github.com/vulcand/oxy/v2"), // waits at most 2.4 s
+		append(rateTruths(2 * time.Second)[:2], words(0, "breaker.waits", "2400ms")), map[string]float64{
+			"share that opens it": 0.5, "window": 10_000, "open time": 2000, "timeout of a call": 1000,
+		}, map[string]string{"breaker opens": "share"}, noRetry},
 	{"nginx", ofDebian("nginx"),
 		[]truth{most(0, "breaker.failures", 3)}, map[string]float64{"breaker opens": 3},
 		map[string]string{"fallback": "succeed"}, nil},
 	{"apache", ofDebian("apache2"),
 		[]truth{setting(0, "breaker.waits", 2*time.Second)}, map[string]float64{"breaker opens": 1, "open time": 2000}, nil, noRetry},
+	{"caddy", ofProgram("caddy"),
+		breakerTruths(3, 1)[:2], map[string]float64{"breaker opens": 3, "open time": 2000, "timeout of a call": 1000}, nil, noRetry},
 
 	{"retryablehttp", ofModule("github.com/hashicorp/go-retryablehttp"),
 		waitTruths(5, 100*time.Millisecond, 2.0, setting(1, "backoff.cap", 400*time.Millisecond)),
@@ -89,6 +95,10 @@ var implementations = []implementation{
 		attempts(3), map[string]string{"law": "base: 1s, factor: 2", "retried": "429, 500, 502, 503, 504"}, noBreaker},
 	{"haproxy", ofDebian("haproxy"),
 		retryTruths(4), map[string]float64{"attempts": 4, "timeout of a call": 2000}, map[string]string{"retried": "after 503"}, noBreaker},
+	{"caddy-retry", ofProgram("caddy"),
+		append(retryTruths(3), setting(1, "backoff.base", 250*time.Millisecond)),
+		map[string]float64{"attempts": 3, "timeout of a call": 1000},
+		map[string]string{"retried": "after 502, 503", "law": "base: 250ms, law: constant"}, noBreaker},
 	{"varnish", ofDebian("varnish"),
 		retryTruths(5), map[string]float64{"attempts": 5, "timeout of a call": 1000}, map[string]string{"retried": "after 503"}, noBreaker},
 	{"tiers", ofModule("github.com/hashicorp/go-retryablehttp"),
@@ -152,12 +162,21 @@ func rateTruths(wait time.Duration) []truth {
 	}
 }
 
+// built is what a program of the proving ground was built of.
+func built(program string) (*buildinfo.BuildInfo, error) {
+	info, err := buildinfo.ReadFile(proving + "bin/" + program)
+	if err != nil {
+		return nil, fmt.Errorf("%w: see make proving-ground", err)
+	}
+	return info, nil
+}
+
 // ofModule is the version of a Go module in the program that was built.
 func ofModule(path string) func() (string, error) {
 	return func() (string, error) {
-		info, err := buildinfo.ReadFile(proving + "bin/proving")
+		info, err := built("proving")
 		if err != nil {
-			return "", fmt.Errorf("%w: see make proving-ground", err)
+			return "", err
 		}
 		for _, m := range info.Deps {
 			if m.Path == path {
@@ -169,11 +188,22 @@ func ofModule(path string) func() (string, error) {
 	}
 }
 
+// ofProgram is the version of a program in Go that is built as its module has it.
+func ofProgram(name string) func() (string, error) {
+	return func() (string, error) {
+		info, err := built(name)
+		if err != nil {
+			return "", err
+		}
+		return info.Main.Version, nil
+	}
+}
+
 // ofGo is the version of Go that the program was built by.
 func ofGo() (string, error) {
-	info, err := buildinfo.ReadFile(proving + "bin/proving")
+	info, err := built("proving")
 	if err != nil {
-		return "", fmt.Errorf("%w: see make proving-ground", err)
+		return "", err
 	}
 	return info.GoVersion, nil
 }

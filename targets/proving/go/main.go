@@ -43,6 +43,7 @@ var implementations = map[string]func() (http.Handler, error){
 	"failsafehttp":  calling(failsafehttpDoer),
 	"nethttp":       calling(nethttpDoer),
 	"reverseproxy":  reverseProxy,
+	"oxy":           oxyBreaker,
 	"grpc":          grpcRetries,
 	"grpcserver":    grpcServer,
 }
