@@ -263,8 +263,9 @@ func measure(ctx context.Context, s setup, p peer) (bench.Measurement, error) {
 
 // pace is how many requests a second come in the middle half of a measurement that
 // begins now: programs take different times to begin, and do not end to the
-// millisecond.
+// millisecond. It is an error if the machine was too busy to look in time.
 func pace(s setup) (float64, error) {
+	start := time.Now()
 	time.Sleep(s.duration / 4)
 	before, err := s.target.Requests()
 	began := time.Now()
@@ -273,6 +274,9 @@ func pace(s setup) (float64, error) {
 	}
 	time.Sleep(s.duration / 2)
 	after, err := s.target.Requests()
+	if late := time.Since(start) - s.duration*3/4; late > s.duration/4 {
+		err = errors.Join(err, fmt.Errorf("the target answered %v late how many requests there were: the machine is too busy", late))
+	}
 	return float64(after-before) / time.Since(began).Seconds(), err
 }
 
