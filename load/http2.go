@@ -13,6 +13,7 @@ type http2 struct {
 	blocks     *wire.BlockReader
 	peer       wire.Settings
 	settled    bool   // the peer has said what its settings are
+	tableless  bool   // and knows that we use no header table, if its is small
 	next       uint32 // id of the stream that the next exchange takes
 	window     int64  // bytes of bodies that the peer takes
 	consumed   int    // bytes of bodies since the peer was last allowed more
@@ -100,7 +101,12 @@ func (d http2Codec) send(l *loop, e *exchange) bool {
 	if h.next += 2; h.next > wire.MaxStream {
 		l.retire(c)
 	}
-	c.pending = request.AppendHead(c.pending, e.stream.id, seq, e.extracted)
+	if h.peer.SmallTable && !h.tableless {
+		h.tableless = true
+		c.pending = request.AppendTablelessHead(c.pending, e.stream.id, seq, e.extracted)
+	} else {
+		c.pending = request.AppendHead(c.pending, e.stream.id, seq, e.extracted)
+	}
 	if e.stream.size > 0 {
 		h.waiting++
 		d.sendBody(e)

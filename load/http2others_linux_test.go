@@ -147,6 +147,9 @@ func TestHTTP2AgainstOthers(t *testing.T) {
 		{"nghttpd", func(t *testing.T, addr, port string) {
 			started(t, addr, installed(t, "nghttpd"), "--no-tls", "-d", dir, "-a", "127.0.0.1", port)
 		}, 404},
+		{"nghttpd without a header table", func(t *testing.T, addr, port string) {
+			started(t, addr, installed(t, "nghttpd"), "--no-tls", "-d", dir, "-a", "127.0.0.1", "--header-table-size=0", port)
+		}, 404},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			addr, port := free(t)

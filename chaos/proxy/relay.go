@@ -31,6 +31,9 @@ type Config struct {
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
 	Greeting  string // of toxic.ProtocolTCP: what the dependency's first words are read as, one of greeting.Protocols; "" leaves them unread
 
+	// UnreachableFIN is for toxic.ProtocolTCP: see tcp.Config.
+	UnreachableFIN bool
+
 	// Prepare is called before the first connection is accepted: toxics that it
 	// adds are in force from the first byte on. nil does nothing.
 	Prepare func(Relay)
@@ -93,10 +96,11 @@ func bind(c Config) (bound, error) {
 			Config: base, Protocol: c.Protocol, Run: c.Run, IDHeader: c.IDHeader, Terminate: c.Terminate, Originate: c.Originate,
 		})
 	case toxic.ProtocolTCP:
+		config := tcp.Config{Config: base, Greeting: c.Greeting, UnreachableFIN: c.UnreachableFIN}
 		if c.Terminate != nil || c.Originate != nil {
-			return bindSecure(tcp.Config{Config: base, Greeting: c.Greeting}, c.Terminate, c.Originate)
+			return bindSecure(config, c.Terminate, c.Originate)
 		}
-		return tcp.Listen(tcp.Config{Config: base, Greeting: c.Greeting})
+		return tcp.Listen(config)
 	}
 	return nil, fmt.Errorf("protocol %q is not one of %s, %s, %s, %s",
 		c.Protocol, toxic.ProtocolHTTP1, toxic.ProtocolHTTP2, toxic.ProtocolGRPC, toxic.ProtocolTCP)

@@ -20,10 +20,10 @@ const (
 // highest searches in each round for the highest rate that stormctl's open model
 // holds, in steps of 5% of wrk's flat-out rate just before, and prints the median
 // of the ratios. The load and its target share the machine.
-func highest(ctx context.Context, s setup, stormctl string, rounds int, answered func() (int64, error)) error {
+func highest(ctx context.Context, s setup, stormctl string, rounds int) error {
 	var ratios, rates []float64
 	for round := range rounds {
-		flat, err := measure(ctx, s, wrk(2), answered)
+		flat, err := measure(ctx, s, wrk(2))
 		if err != nil {
 			return err
 		}

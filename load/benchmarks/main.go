@@ -1,8 +1,8 @@
 // Command benchmarks measures stormctl's load engine beside its peers: each
 // that is installed (wrk, h2load, ghz, hey, vegeta, bombardier, fortio, k6), in turns
-// against the same nginx, and prints medians.
+// against the same nginx, or stormctl's own target, and prints medians.
 //
-// The load of every program is counted by nginx, its CPU time and memory by the
+// The load of every program is counted by the target, its CPU time and memory by the
 // kernel, so that all are measured alike. Latencies are what each program says
 // of itself: they do not all count from the same instant.
 package main
@@ -31,7 +31,7 @@ func main() {
 	stormctl := flag.String("stormctl", "", "the program to measure (required)")
 	modes := flag.String("modes", "closed,unix,1000,5000,20000",
 		"what to measure: closed, unix (closed over a unix socket), tls, h2, h2-tls and grpc (closed as well, HTTP/2 by 8 connections with 32 requests each),"+
-			" rates per second, or highest (the highest rate that holds)")
+			" dependency (4 connections with 100 each at stormctl's own target), rates per second, or highest (the highest rate that holds)")
 	truths := flag.Bool("truth", false, "instead: what each program says of a target whose behaviour is known")
 	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
 	flag.Parse()
@@ -65,25 +65,35 @@ func run(ctx context.Context, stormctl string, rounds int, duration time.Duratio
 	defer server.Stop()
 
 	for _, mode := range modes {
-		s := setup{addr: server.Addr, socket: server.Socket, dir: dir, conns: conns, duration: duration}
+		s := setup{target: server, addr: server.Addr, socket: server.Socket, dir: dir, conns: conns, duration: duration}
 		if mode == "highest" {
-			if err := highest(ctx, s, stormctl, rounds, server.Requests); err != nil {
-				return fmt.Errorf("%s: %w", mode, err)
-			}
-			continue
+			err = highest(ctx, s, stormctl, rounds)
+		} else if err = s.setMode(mode, server); err == nil {
+			err = compare(ctx, s, stormctl, rounds, mode, only)
 		}
-		if err := s.setMode(mode, server); err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("%s: %w", mode, err)
 		}
-		peers := installed(s, stormctl, only)
-		results, err := inRounds(rounds, mode+" ", peers, func(p peer) (bench.Measurement, error) {
-			return measure(ctx, s, p, server.Requests)
-		}, text)
+	}
+	return nil
+}
+
+// compare measures the programs in one mode and prints their table.
+func compare(ctx context.Context, s setup, stormctl string, rounds int, mode, only string) error {
+	if s.ours {
+		target, err := bench.StartDependency(ctx, stormctl)
 		if err != nil {
 			return err
 		}
-		printTable(s, peers, results, rounds)
+		defer target.Stop()
+		s.target, s.addr = target, target.Addr
 	}
+	peers := installed(s, stormctl, only)
+	results, err := inRounds(rounds, mode+" ", peers, func(p peer) (bench.Measurement, error) { return measure(ctx, s, p) }, text)
+	if err != nil {
+		return err
+	}
+	printTable(s, peers, results, rounds)
 	return nil
 }
 
@@ -110,8 +120,15 @@ func installed(s setup, stormctl, only string) []peer {
 	return peers
 }
 
+// target is a server that counts what it answers.
+type target interface {
+	Requests() (int64, error)    // answered so far, but for such questions
+	CPU() (time.Duration, error) // that it has taken so far
+}
+
 // setup is one thing to measure.
 type setup struct {
+	target   target
 	addr     string // ip:port of the target
 	socket   string // of the target as well
 	dir      string
@@ -122,6 +139,7 @@ type setup struct {
 	tls      bool // a certificate signed by itself
 	streams  int  // requests at a time on each connection, by HTTP/2; 0 is HTTP/1.1
 	grpc     bool // they are calls of bench.Method
+	ours     bool // of stormctl's own target, and not of nginx
 	name     string
 }
 
@@ -150,9 +168,12 @@ func (s *setup) setMode(mode string, server *bench.Nginx) error {
 	case "grpc":
 		s.conns, s.streams, s.grpc, s.addr = h2Conns, h2Streams, true, server.H2
 		s.name = fmt.Sprintf("closed model, gRPC without TLS, %d connections of %d calls", s.conns, s.streams)
+	case "dependency":
+		s.ours, s.conns, s.streams = true, dependencyConns, dependencyStreams
+		s.name = fmt.Sprintf("closed model, HTTP/2 without TLS at stormctl target dependency, %d connections of %d requests", s.conns, s.streams)
 	default:
 		if _, err := fmt.Sscanf(mode, "%d", &s.rate); err != nil || s.rate <= 0 {
-			return fmt.Errorf("mode %q: closed, unix, tls, h2, h2-tls, grpc, highest or a rate per second", mode)
+			return errors.New("no mode of that name: closed, unix, tls, h2, h2-tls, grpc, dependency, highest or a rate per second")
 		}
 		s.name = fmt.Sprintf("open model, %d/s, %d connections, TCP", s.rate, s.conns)
 	}
@@ -163,12 +184,16 @@ func (s *setup) setMode(mode string, server *bench.Nginx) error {
 const (
 	h2Conns   = 8
 	h2Streams = 32
+
+	dependencyConns   = 4
+	dependencyStreams = 100
 )
 
 // What is measured of a program.
 const (
 	cpu       = iota // µs per request
-	rate             // requests per second, by the target
+	targetCPU        // of the target: µs per request
+	rate             // requests per second, by the target, see pace
 	p50              // by the program, in ms; and these three
 	p99              //
 	p999             //
@@ -182,13 +207,17 @@ const (
 )
 
 func text(m bench.Measurement) string {
-	return fmt.Sprintf("%6.2f us/request %7.0f/s  p50 %.3f ms  p99 %.3f ms  %.0f MiB", m[cpu], m[rate], m[p50], m[p99], m[memory])
+	return fmt.Sprintf("%6.2f us/request (target %.2f) %7.0f/s  p50 %.3f ms  p99 %.3f ms  %.0f MiB",
+		m[cpu], m[targetCPU], m[rate], m[p50], m[p99], m[memory])
 }
 
-// measure runs a program; answered is how many requests the target has answered
-// so far, that question included.
-func measure(ctx context.Context, s setup, p peer, answered func() (int64, error)) (bench.Measurement, error) {
-	before, err := answered()
+// measure runs a program.
+func measure(ctx context.Context, s setup, p peer) (bench.Measurement, error) {
+	before, err := s.target.Requests()
+	if err != nil {
+		return nil, err
+	}
+	cpuBefore, err := s.target.CPU()
 	if err != nil {
 		return nil, err
 	}
@@ -199,14 +228,22 @@ func measure(ctx context.Context, s setup, p peer, answered func() (int64, error
 	var out, diagnostics strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &diagnostics
 	cmd.Dir = s.dir
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	perSecond, paceErr := pace(s)
+	if err := cmd.Wait(); err != nil {
 		return nil, fmt.Errorf("%s %s: %w\n%s%s", p.program, strings.Join(args, " "), err, out.String(), diagnostics.String())
 	}
-	after, err := answered()
+	after, err := s.target.Requests()
 	if err != nil {
 		return nil, err
 	}
-	n := float64(after - before - 1) // without the one that asked
+	cpuAfter, err := s.target.CPU()
+	if err := errors.Join(err, paceErr); err != nil {
+		return nil, err
+	}
+	n := float64(after - before)
 	if n <= 0 {
 		return nil, errors.New("it sent nothing")
 	}
@@ -215,12 +252,32 @@ func measure(ctx context.Context, s setup, p peer, answered func() (int64, error
 		return nil, err
 	}
 	return bench.Measurement{
-		cpu:  float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Microseconds()) / n,
-		rate: n / s.duration.Seconds(),
-		p50:  q.p50, p99: q.p99, p999: q.p999, longest: q.max,
+		cpu:       float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Microseconds()) / n,
+		targetCPU: float64((cpuAfter - cpuBefore).Microseconds()) / n,
+		rate:      perSecond,
+		p50:       q.p50, p99: q.p99, p999: q.p999, longest: q.max,
 		lag50: q.lag50, lag99: q.lag99, service50: q.service50, hiccup99: q.hiccup99,
 		memory: float64(maxResident(cmd.ProcessState)) / (1 << 20),
 	}, nil
+}
+
+// pace is how many requests a second come in the middle half of a measurement that
+// begins now: programs take different times to begin, and do not end to the
+// millisecond. It is an error if the machine was too busy to look in time.
+func pace(s setup) (float64, error) {
+	start := time.Now()
+	time.Sleep(s.duration / 4)
+	before, err := s.target.Requests()
+	began := time.Now()
+	if err != nil {
+		return 0, err
+	}
+	time.Sleep(s.duration / 2)
+	after, err := s.target.Requests()
+	if late := time.Since(start) - s.duration*3/4; late > s.duration/4 {
+		err = errors.Join(err, fmt.Errorf("the target answered %v late how many requests there were: the machine is too busy", late))
+	}
+	return float64(after-before) / time.Since(began).Seconds(), err
 }
 
 // bars are the programs that the others are compared with.
@@ -228,6 +285,8 @@ func (s setup) bars() []string {
 	switch {
 	case s.rate > 0:
 		return []string{"fortio", "vegeta"}
+	case s.grpc:
+		return []string{ghz(1).name, ghz(2).name}
 	case s.streams > 0:
 		return []string{"h2load -t1", "h2load -t2"}
 	}
@@ -252,7 +311,7 @@ func printTable(s setup, peers []peer, results [][]bench.Measurement, rounds int
 		}
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, head+"p50 ms\tp99 ms\tservice p50\tlag p50\tlag p99\thiccup p99\tMiB\t")
+	fmt.Fprintln(w, head+"target's CPU\tp50 ms\tp99 ms\tservice p50\tlag p50\tlag p99\thiccup p99\tMiB\t")
 	for i, p := range peers {
 		m := medians(results[i])
 		ratios := func(metric int) string {
@@ -266,7 +325,7 @@ func printTable(s setup, peers []peer, results [][]bench.Measurement, rounds int
 		if s.rate == 0 {
 			row += ratios(rate)
 		}
-		row += latencyText(m[p50]) + "\t" + latencyText(m[p99]) + "\t"
+		row += fmt.Sprintf("%.2f\t", m[targetCPU]) + latencyText(m[p50]) + "\t" + latencyText(m[p99]) + "\t"
 		if p.own {
 			row += fmt.Sprintf("%.3f\t%.3f\t%.3f\t%.3f\t", m[service50], m[lag50], m[lag99], m[hiccup99])
 		} else {

@@ -161,7 +161,7 @@ func h2load(threads int) peer {
 }
 
 func ghz(threads int) peer {
-	return peer{fmt.Sprintf("ghz, %d threads", threads), "ghz", func(s setup) []string {
+	return peer{"ghz --cpus " + strconv.Itoa(threads), "ghz", func(s setup) []string {
 		if !s.grpc {
 			return nil
 		}

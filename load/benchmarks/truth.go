@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -142,7 +143,15 @@ func (k *known) note(took time.Duration) {
 	k.took.Record(took)
 }
 
-func (k *known) requests() (int64, error) { return k.count.Load(), nil }
+// Requests is how many have come.
+func (k *known) Requests() (int64, error) { return k.count.Load(), nil }
+
+// CPU is that of this process, which it is a part of.
+func (k *known) CPU() (time.Duration, error) {
+	var used syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
+}
 
 // truth has each program measure each behaviour and prints the medians of what
 // it says beside what is so.
@@ -199,8 +208,8 @@ func tell(ctx context.Context, s setup, b behaviour, p peer) (m bench.Measuremen
 	}
 	defer k.serving.Wait()
 	defer k.listener.Close()
-	s.addr = k.listener.Addr().String()
-	m, err = measure(ctx, s, p, k.requests)
+	s.target, s.addr = k, k.listener.Addr().String()
+	m, err = measure(ctx, s, p)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return m, k.took.Summary(), err

@@ -165,10 +165,12 @@ func TestSettings(t *testing.T) {
 		want    Settings
 		ok      bool
 	}{
-		{nil, Settings{MaxStream, 65535}, true},
-		{of(1, 9, 2, 0, 3, 7, 4, 0, 5, 1<<14, 6, 1, 99, 1), Settings{7, 0}, true},
-		{of(3, 1<<32-1, 4, 1<<31-1, 5, 1<<24-1), Settings{MaxStream, 1<<31 - 1}, true},
-		{of(3, 1, 3, 2), Settings{2, 65535}, true}, // the last one counts
+		{nil, Settings{MaxStream, 65535, false}, true},
+		{of(1, 9, 2, 0, 3, 7, 4, 0, 5, 1<<14, 6, 1, 99, 1), Settings{7, 0, true}, true},
+		{of(3, 1<<32-1, 4, 1<<31-1, 5, 1<<24-1), Settings{MaxStream, 1<<31 - 1, false}, true},
+		{of(3, 1, 3, 2), Settings{2, 65535, false}, true}, // the last one counts
+		{of(1, 4096, 1, 8192), Settings{MaxStream, 65535, false}, true},
+		{of(1, 4095, 1, 4096), Settings{MaxStream, 65535, true}, true}, // the smallest must be told of: RFC 7541 section 4.2
 		{of(2, 1), Settings{}, false},
 		{of(4, 1<<31), Settings{}, false},
 		{of(5, 1<<14-1), Settings{}, false},

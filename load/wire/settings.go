@@ -4,11 +4,13 @@ import "encoding/binary"
 
 // Settings are those of a peer's settings that matter to a client
 // (RFC 9113 section 6.5.2). Its maximum frame size is not one of them, as no
-// frame of ours is above the least that it can be; nor is its header table, as
-// we use none.
+// frame of ours is above the least that it can be.
 type Settings struct {
 	MaxStreams int   // that may be open at once
 	Window     int64 // of a stream at its start
+	// SmallTable says that the peer's header table is or was below the default. We
+	// use none, and the peer must be told: see AppendTablelessHead.
+	SmallTable bool
 }
 
 // DefaultWindow is the window of a connection, and of a stream as long as no
@@ -19,6 +21,7 @@ const DefaultWindow = 1<<16 - 1
 func DefaultSettings() Settings { return Settings{MaxStreams: MaxStream, Window: DefaultWindow} }
 
 const (
+	settingTable        = 1
 	settingEnablePush   = 2
 	settingMaxStreams   = 3
 	settingWindow       = 4
@@ -34,6 +37,8 @@ func (s *Settings) Update(payload []byte) error {
 	for ; len(payload) >= settingSize; payload = payload[settingSize:] {
 		value := binary.BigEndian.Uint32(payload[2:])
 		switch binary.BigEndian.Uint16(payload) {
+		case settingTable:
+			s.SmallTable = s.SmallTable || value < headerTable
 		case settingEnablePush:
 			if value != 0 {
 				return errSetting

@@ -268,6 +268,22 @@ func (t *StreamTemplate) AppendHead(dst []byte, stream uint32, seq uint64, extra
 	return dst
 }
 
+// AppendTablelessHead is AppendHead, and says before the first field that we use no
+// header table. A peer wants to read that once, at the start of the next header block,
+// where it has made its table smaller (RFC 7541 section 4.2).
+func (t *StreamTemplate) AppendTablelessHead(dst []byte, stream uint32, seq uint64, extracted []string) []byte {
+	const noTable = 0x20 // its size is 0: RFC 7541 section 6.3
+	start := len(dst)
+	dst = append(dst, make([]byte, frameHead)...)
+	dst = append(dst, noTable)
+	rest := len(dst)
+	dst = t.AppendHead(dst, stream, seq, extracted)
+	first := dst[rest:] // which continues a frame of that word alone now, as it may have the greatest length
+	appendFrameHead(dst[:start], 1, FrameHeaders, first[4]&flagEndStream, stream)
+	first[3], first[4] = byte(frameContinuation), first[4]&flagEndHeaders
+	return dst
+}
+
 // appendFields appends a head whose length varies. How long it is is known when
 // it is there, so its frames are cut then.
 func (t *StreamTemplate) appendFields(dst []byte, stream uint32, seq uint64, extracted []string) []byte {

@@ -131,6 +131,39 @@ func TestStreamTemplateContinues(t *testing.T) {
 	}
 }
 
+// A head that says that there is no table says nothing else than the same head
+// without that.
+func TestTablelessHead(t *testing.T) {
+	for _, tt := range []struct {
+		name, body string
+		pad        int
+	}{{"ends the request", "", 10}, {"has a body", "xyz", 10}, {"continues", "", MaxFrame}, {"fills a frame", "", MaxFrame - 150}} {
+		template, err := EncodeStream("http", "", "", "a", [][2]string{{"x", strings.Repeat("v", tt.pad)}}, []byte(tt.body), "", Fill{Run: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := func(p []byte) Frame {
+			for r := (FrameReader{}); len(p) > 0; {
+				n, ok, err := r.Next(p)
+				if err != nil {
+					t.Fatalf("%s: %v", tt.name, err)
+				}
+				if p = p[n:]; ok && len(p) == 0 {
+					return r.Frame
+				}
+			}
+			t.Fatalf("%s: it is not one block", tt.name)
+			panic("unreachable")
+		}
+		const before = "before"
+		plain, said := template.AppendHead(nil, 9, 5, nil), template.AppendTablelessHead([]byte(before), 9, 5, nil)
+		want, got := block(plain), block(said[len(before):])
+		if string(got.Payload) != "\x20"+string(want.Payload) || got.End != want.End || got.Stream != 9 || want.End != (tt.body == "") {
+			t.Errorf("%s: %q, end %v, want the same behind 0x20: %q, end %v", tt.name, got.Payload, got.End, want.Payload, want.End)
+		}
+	}
+}
+
 // What varies in length is cut into frames when it is there, whatever its length.
 func TestStreamTemplateContinuesWhatVaries(t *testing.T) {
 	fill := Fill{Run: 1, Prev: func(string) (int, error) { return 0, nil }}

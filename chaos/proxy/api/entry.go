@@ -219,6 +219,7 @@ func (e *entry) launch(to settings, toxics []*proxyToxic) (proxy.Relay, error) {
 	var unfit error
 	r, err := e.server.listen(proxy.Config{
 		Name: e.name, Listen: to.listen, Upstream: to.upstream, Protocol: to.protocol, Seed: e.server.config.Seed, Allow: e.allow,
+		UnreachableFIN: true, // as toxiproxy: its clients take a proxy for up if they can connect
 	}, func(r proxy.Relay) {
 		e.stop()
 		e.refusal.Store(nil)

@@ -91,6 +91,31 @@ func TestFailedChangeChangesNothing(t *testing.T) {
 	}
 }
 
+// TestUnreachableUpstream: whoever looks whether a proxy is up by connecting to it is
+// let in, as by toxiproxy, though its upstream refuses. What follows is an end.
+func TestUnreachableUpstream(t *testing.T) {
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	f := &fake{Server: New(Config{}), t: t}
+	defer f.Close()
+	f.do(`POST /proxies {"name":"p","listen":"127.0.0.1:0","upstream":"`+nobody.Addr().String()+`"}`, 201)
+	e, err := f.get("p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", e.view().Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the caller read %v, want its end", err)
+	}
+}
+
 // TestMoves: a proxy moves to another address, also one that overlaps the one
 // it has, and ends what was open.
 func TestMoves(t *testing.T) {

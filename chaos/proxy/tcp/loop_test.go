@@ -122,19 +122,29 @@ func TestStreamBackpressure(t *testing.T) {
 	l.tellsOf(evidence.CallerGone, 0)
 }
 
+// TestStreamDependencyRefuses: a caller that is let in already is reset, or reads an
+// end where its link is told so.
 func TestStreamDependencyRefuses(t *testing.T) {
-	d := wiretest.NewDependency(t)
-	d.Close()
-	l := listen(t, d.Address())
-	conn, err := net.Dial("tcp", l.Addr())
-	if err == nil {
-		_, err = conn.Read(make([]byte, 1))
-		conn.Close()
+	for _, fin := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fin=%v", fin), func(t *testing.T) {
+			d := wiretest.NewDependency(t)
+			d.Close()
+			l := listen(t, d.Address(), func(c *Config) { c.UnreachableFIN = fin })
+			conn, err := net.Dial("tcp", l.Addr())
+			if err == nil {
+				_, err = conn.Read(make([]byte, 1))
+				conn.Close()
+			}
+			want := error(syscall.ECONNRESET)
+			if fin {
+				want = io.EOF
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("the caller saw %v, want %v", err, want)
+			}
+			l.tellsOf(evidence.Failed, 0)
+		})
 	}
-	if !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("the caller saw %v, want a reset", err)
-	}
-	l.tellsOf(evidence.Failed, 0)
 }
 
 // TestStreamDialsNames: a name is looked up for each dial, without keeping others

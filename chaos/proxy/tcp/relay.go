@@ -14,8 +14,11 @@ import (
 // Config is what a relay of connections needs to know.
 type Config struct {
 	link.Config
-	Greeting     string // what the dependency says first is read as, for its code: one of greeting.Protocols; "" reads nothing
-	promoteAfter int    // small messages in a row that put a connection on the fast path; 0 means calmAfter
+	Greeting string // what the dependency says first is read as, for its code: one of greeting.Protocols; "" reads nothing
+	// UnreachableFIN closes a caller's connection by a FIN if the dependency cannot be
+	// dialled; without it that is a RST.
+	UnreachableFIN bool
+	promoteAfter   int // small messages in a row that put a connection on the fast path; 0 means calmAfter
 }
 
 // Relay is one link that knows connections and bytes, whatever is spoken.

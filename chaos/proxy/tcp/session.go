@@ -312,7 +312,21 @@ func (p *session) connect() {
 		}
 		return
 	}
-	p.close(evidence.Failed, true)
+	p.unreachable()
+}
+
+// unreachable ends a session whose dependency cannot be dialled. The caller is
+// connected already, so it cannot be refused; what comes nearest is a RST: an
+// error, as a refusal is, where an end of the stream is to many callers a connection
+// that was idle for too long, to be replaced at once. A RST may even reach a
+// connect(2) that has not returned yet.
+func (p *session) unreachable() {
+	if !p.relay.config.UnreachableFIN {
+		p.close(evidence.Failed, true)
+		return
+	}
+	p.loop.poller.drain(p.peers[callerSide].fd, p.loop.buf)
+	p.close(evidence.Failed, false)
 }
 
 // dialEnded goes on when the dependency has answered the dial.
@@ -330,8 +344,7 @@ func (p *session) dialEnded(events uint32) {
 	}
 }
 
-// dialFailed tries elsewhere, or gives up: the caller, which is connected, is
-// reset.
+// dialFailed tries elsewhere, or gives up.
 func (p *session) dialFailed() {
 	if s := &p.peers[dependencySide]; s.fd >= 0 {
 		p.loop.poller.closeSocket(s.fd)

@@ -15,6 +15,7 @@ import (
 type Nginx struct {
 	Process
 	Socket string // of the same server
+	asked  int64  // how often Requests was
 
 	// The same server over TLS, by HTTP/2 without TLS, and by HTTP/2 over TLS: ip:port.
 	TLS, H2, H2TLS string
@@ -114,19 +115,24 @@ func writeMethod(dir string) error {
 	return errors.Join(os.WriteFile(file, make([]byte, 5), 0o644), os.WriteFile(filepath.Join(dir, Proto), []byte(proto), 0o644))
 }
 
-// Requests is how many it has answered so far, this one included.
+// Requests is how many it has answered so far, but for those of this method.
 func (n *Nginx) Requests() (count int64, err error) {
-	resp, err := http.Get("http://" + n.Addr + "/status")
+	text, err := get("http://" + n.Addr + "/status")
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err
-	}
+	n.asked++
 	var active, accepts, handled int64
 	const format = "Active connections: %d \nserver accepts handled requests\n %d %d %d"
 	_, err = fmt.Sscanf(string(text), format, &active, &accepts, &handled, &count)
-	return count, err
+	return count - n.asked, err
+}
+
+func get(url string) ([]byte, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
 }

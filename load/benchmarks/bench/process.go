@@ -1,11 +1,14 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -33,6 +36,32 @@ func Start(ctx context.Context, addr, program string, args ...string) (Process, 
 	}
 	p.Stop()
 	return Process{}, fmt.Errorf("%s does not listen on %s", program, addr)
+}
+
+// CPU is what it and its children have taken so far, in steps of a hundredth of a
+// second.
+func (p Process) CPU() (time.Duration, error) {
+	pid := strconv.Itoa(p.Cmd.Process.Pid)
+	children, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	if err != nil {
+		return 0, err
+	}
+	ticks := 0
+	for _, pid := range append(strings.Fields(string(children)), pid) {
+		text, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			return 0, err
+		}
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // behind its name, which may be any text
+		for _, time := range fields[11:13] {                                      // utime and stime: proc_pid_stat(5)
+			n, err := strconv.Atoi(time)
+			if err != nil {
+				return 0, err
+			}
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
 // Stop ends it.
