@@ -96,6 +96,11 @@ func TestDrainsOfSoundQueuesAreNeverRefuted(t *testing.T) {
 func TestDrains(t *testing.T) {
 	sound := backlogged{seed: 1, total: 10 * time.Second, headroom: 2}
 	claim := Drains{At: Links{"ledger"}, Route: "order", Within: 3 * time.Second}
+	starved := func(run *evidence.Run) {
+		for i := range run.Ticks {
+			run.Ticks[i].Pressure, run.Ticks[i].Cores, run.Ticks[i].Runnable = 0.99, 2, 5
+		}
+	}
 	for name, c := range map[string]struct {
 		model  func(m *backlogged)
 		change func(run *evidence.Run)
@@ -103,14 +108,16 @@ func TestDrains(t *testing.T) {
 		want   Ruling
 		says   string
 	}{
-		"sound":                         {nil, nil, 0, Held, "headroom 2.0"},
-		"a bound that is half of it":    {nil, nil, time.Second, Refuted, "headroom 2.00, at most 1.0 s claimed"},
-		"a tenth less than it took":     {nil, nil, 1800 * ms, Refuted, ""},
-		"a consumer hardly fast enough": {func(m *backlogged) { m.headroom = 1.05 }, nil, 0, Refuted, "headroom 1.05"},
-		"a consumer that is too slow":   {func(m *backlogged) { m.headroom = 0.95 }, nil, 0, Refuted, "never drains"},
-		"a queue that drops the oldest": {func(m *backlogged) { m.bound = 700 }, nil, 0, Refuted, "300 of 5000 acknowledged requests are lost"},
-		"the producer notices":          {func(m *backlogged) { m.notices = true }, nil, 0, Refuted, "the producer noticed"},
-		"one is lost":                   {func(m *backlogged) { m.lost = 3000 }, nil, 0, Refuted, "1 of 5000 acknowledged requests are lost"},
+		"sound":                              {nil, nil, 0, Held, "headroom 2.0"},
+		"a bound that is half of it":         {nil, nil, time.Second, Refuted, "headroom 2.00, at most 1.0 s claimed"},
+		"a tenth less than it took":          {nil, nil, 1800 * ms, Refuted, ""},
+		"a tenth less, and no core to spare": {nil, starved, 1800 * ms, Inconclusive, "a host with cores to spare"},
+		"far less, and no core to spare":     {nil, starved, 150 * ms, Refuted, "headroom 2.00"},
+		"a consumer hardly fast enough":      {func(m *backlogged) { m.headroom = 1.05 }, nil, 0, Refuted, "headroom 1.05"},
+		"a consumer that is too slow":        {func(m *backlogged) { m.headroom = 0.95 }, nil, 0, Refuted, "never drains"},
+		"a queue that drops the oldest":      {func(m *backlogged) { m.bound = 700 }, nil, 0, Refuted, "300 of 5000 acknowledged requests are lost"},
+		"the producer notices":               {func(m *backlogged) { m.notices = true }, nil, 0, Refuted, "the producer noticed"},
+		"one is lost":                        {func(m *backlogged) { m.lost = 3000 }, nil, 0, Refuted, "1 of 5000 acknowledged requests are lost"},
 		"one may come yet": {func(m *backlogged) { m.lost = 3000 }, func(run *evidence.Run) {
 			run.Audits[0].At = run.End
 			x := &run.Links["ledger"].Exchanges
