@@ -46,7 +46,8 @@ type Coordinator struct {
 	grown  chan struct{}
 	halt   string
 	pulses uint64
-	looked time.Duration // at leases, of its clock
+	pulsed [8]time.Duration // when the newest of them left, by their number, of its clock
+	looked time.Duration    // at leases, of its clock
 }
 
 // joined is an agent that has joined.
@@ -118,14 +119,13 @@ func lead(ctx context.Context, j Join, want int, version string, say func(string
 	if err != nil {
 		return nil, err
 	}
-	if _, err = c.conn.Subscribe(c.subject.beat("*"), func(m *nats.Msg) { c.hear(lastPart(m.Subject)) }); err != nil {
+	if _, err = c.conn.Subscribe(c.subject.beat("*"), func(m *nats.Msg) { c.hear(lastPart(m.Subject), m.Data) }); err != nil {
 		return nil, err
 	}
 	if _, err = c.conn.Subscribe(c.subject.join, c.admit); err != nil {
 		return nil, err
 	}
 	c.beating.Go(func() { c.beat(beating) })
-	c.beating.Go(func() { c.askClocks(beating) })
 	return c, c.conn.Flush()
 }
 
@@ -164,7 +164,7 @@ func (c *Coordinator) Halt(why string) {
 	}
 }
 
-// pulse lets agents hear of the run.
+// pulse lets agents hear of the run. A halt has left when it returns.
 func (c *Coordinator) pulse() {
 	c.mu.Lock()
 	c.pulses++
@@ -176,8 +176,14 @@ func (c *Coordinator) pulse() {
 	}
 	c.mu.Unlock()
 	text, err := c.Join.Token.seal(c.subject.pulse, p)
-	if err == nil && c.conn.IsConnected() { // or it would be waited for
-		_ = c.conn.Publish(c.subject.pulse, text) // agents that hear nothing stop
+	if err != nil || !c.conn.IsConnected() { // or it would be waited for
+		return
+	}
+	c.mu.Lock()
+	c.pulsed[p.Number%uint64(len(c.pulsed))] = c.watch.now()
+	c.mu.Unlock()
+	_ = c.conn.Publish(c.subject.pulse, text) // agents that hear nothing stop
+	if p.Halt != "" {
 		_ = c.conn.FlushTimeout(time.Second)
 	}
 }
@@ -197,31 +203,6 @@ func (c *Coordinator) beat(ctx context.Context) {
 			c.lookFor()
 		}
 	}
-}
-
-// askClocks asks agents for their clocks, every second, beside what must not wait for an answer.
-func (c *Coordinator) askClocks(ctx context.Context) {
-	ticker := time.NewTicker(c.lease.beat())
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		for _, a := range c.all() {
-			if c.sends(a) {
-				c.askClock(a, 1)
-			}
-		}
-	}
-}
-
-// sends reports whether an agent is there and has not ended.
-func (c *Coordinator) sends(a *joined) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return a.why == "" && !a.ended
 }
 
 // lookFor finds agents that were not heard of for too long. While we stood still
@@ -249,12 +230,19 @@ func (c *Coordinator) all() []*joined {
 	return slices.Clone(c.agents)
 }
 
-func (c *Coordinator) hear(name string) {
+// hear takes note of a beat. One that answers a pulse tells the agent's clock too.
+func (c *Coordinator) hear(name string, text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.watch.now()
 	for _, a := range c.agents {
-		if a.Name == name {
-			a.heard = c.watch.now()
+		if a.Name != name {
+			continue
+		}
+		a.heard = now
+		if b, ok := readBeat(text); ok && b.pulse <= c.pulses && b.pulse+uint64(len(c.pulsed)) > c.pulses {
+			o := exchanged(c.pulsed[b.pulse%uint64(len(c.pulsed))], b.came, b.left, now)
+			a.clock = a.clock.better(o, now)
 		}
 	}
 }
