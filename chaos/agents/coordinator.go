@@ -44,10 +44,10 @@ type Coordinator struct {
 	agents []*joined // by when they joined
 	closed bool      // nobody joins any more
 	grown  chan struct{}
+	gone   chan struct{} // has something if an agent may be lost
 	halt   string
 	pulses uint64
 	pulsed [8]time.Duration // when the newest of them left, by their number, of its clock
-	looked time.Duration    // at leases, of its clock
 }
 
 // joined is an agent that has joined.
@@ -87,7 +87,7 @@ func Lead(ctx context.Context, j Join, want int, version string, say func(string
 
 func lead(ctx context.Context, j Join, want int, version string, say func(string), lease leases) (_ *Coordinator, err error) {
 	c := &Coordinator{Want: want, Version: version, Join: j, Say: say, lease: lease, subject: subjectsOf(j.Token), watch: startWatch(),
-		feeds: make(chan jetstream.Msg, 64), grown: make(chan struct{}, 1), quit: func() {}}
+		feeds: make(chan jetstream.Msg, 64), grown: make(chan struct{}, 1), gone: make(chan struct{}, 1), quit: func() {}}
 	if c.conn, err = connect(j, coordinatorUser, nil); err != nil {
 		return nil, err
 	}
@@ -190,37 +190,50 @@ func (c *Coordinator) pulse() {
 
 // beat says every second that the run goes on, and looks who is lost.
 func (c *Coordinator) beat(ctx context.Context) {
-	beat, look := time.NewTicker(c.lease.beat()), time.NewTicker(lookEvery)
-	defer beat.Stop()
-	defer look.Stop()
+	next := c.watch.now() + c.lease.beat()
+	pulse, looked := next, c.watch.now()
+	timer := time.NewTimer(c.lease.beat())
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-beat.C:
-			c.pulse()
-		case <-look.C:
-			c.lookFor()
+		case <-timer.C:
 		}
+		now, still := c.watch.now(), time.Duration(0)
+		if now-next > lateAt {
+			still = now - looked
+		}
+		if now >= pulse {
+			c.pulse()
+			pulse = now + c.lease.beat()
+		}
+		looked, next = now, min(pulse, c.lookFor(now, still))
+		timer.Reset(next - c.watch.now())
 	}
 }
 
-// lookFor finds agents that were not heard of for too long. While we stood still
-// ourselves, nobody was silent.
-func (c *Coordinator) lookFor() {
+// lookFor finds agents that were not heard of for too long, and returns when the next one
+// may be. While we stood still ourselves, nobody was silent.
+func (c *Coordinator) lookFor(now, still time.Duration) (next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.watch.now()
-	still := now - c.looked - lookEvery
-	c.looked = now
+	next = now + c.lease.lost()
 	for _, a := range c.agents {
-		if still > lookEvery {
-			a.heard = min(now, a.heard+still)
-		}
-		if a.why == "" && !a.ended && now-a.heard > c.lease.lost() {
+		a.heard = min(now, a.heard+still)
+		switch {
+		case a.why != "" || a.ended:
+		case now-a.heard > c.lease.lost():
 			a.why = fmt.Sprintf("it was not heard of for %v", c.lease.lost())
+			select {
+			case c.gone <- struct{}{}:
+			default:
+			}
+		default:
+			next = min(next, a.heard+c.lease.lost()+time.Millisecond)
 		}
 	}
+	return next
 }
 
 // all lists the agents.
