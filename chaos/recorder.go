@@ -21,14 +21,14 @@ import (
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
-	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/load/watch"
 )
 
 // A recorder turns what happens into evidence while it happens. The event
 // loops and relays hand it records and go on; the watch over the load writes
 // them out. What it does every 100 ms is what a kill -9 may lose, and how long
-// the rings of evidence must hold out.
+// the rings of evidence must hold out. Where others send the load, and hand over what they
+// saw each second, it does so once a second, and when many have come (flushEvery).
 //
 //	loop ─observe─▶ histograms, counters, ring ─┐
 //	relay ─exchange─▶ batch ────────────────────┼─ every 100 ms ─▶ files ── every second ─▶ tick
@@ -210,11 +210,7 @@ func (rec *recorder) observer() load.Observe {
 // included. The clock of the evidence is at 0 at start, where the warm-up ends.
 func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
 	rec.start, rec.onTick = start, onTick
-	nap := meter.Often
-	if rec.idle {
-		nap = meter.Seldom
-	}
-	rec.watch.Begin(start, stats, nap)
+	rec.watch.Begin(start, stats, rec.idle)
 }
 
 // failure is why a file cannot be written; nil if all can.

@@ -80,15 +80,20 @@ type owing struct {
 	intended time.Duration
 }
 
-// Lead connects to the broker of a run, and lets agents join.
-func Lead(ctx context.Context, j Join, want int, version string, say func(string)) (*Coordinator, error) {
-	return lead(ctx, j, want, version, say, leases{})
+// Lead connects to the broker of a run, and lets agents join. own is a broker in this
+// process; nil is one elsewhere.
+func Lead(ctx context.Context, j Join, own *Broker, want int, version string, say func(string)) (*Coordinator, error) {
+	return lead(ctx, j, own, want, version, say, leases{})
 }
 
-func lead(ctx context.Context, j Join, want int, version string, say func(string), lease leases) (_ *Coordinator, err error) {
+func lead(ctx context.Context, j Join, own *Broker, want int, version string, say func(string), lease leases) (_ *Coordinator, err error) {
 	c := &Coordinator{Want: want, Version: version, Join: j, Say: say, lease: lease, subject: subjectsOf(j.Token), watch: startWatch(),
 		feeds: make(chan jetstream.Msg, 64), grown: make(chan struct{}, 1), gone: make(chan struct{}, 1), quit: func() {}}
-	if c.conn, err = connect(j, coordinatorUser, nil); err != nil {
+	way, more := j, []nats.Option{}
+	if own != nil { // by memory, and so without TLS
+		way.Broker.Scheme, way.Pin, more = "nats", "", append(more, nats.InProcessServer(own.server))
+	}
+	if c.conn, err = connect(way, coordinatorUser, nil, more...); err != nil {
 		return nil, err
 	}
 	defer func() {

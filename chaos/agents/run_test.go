@@ -78,7 +78,7 @@ claims: [{steady: {success: 50%%}}]
 		t.Fatal(err)
 	}
 	t.Cleanup(g.broker.Close)
-	if g.lead, err = lead(t.Context(), g.broker.Join, agents, testVersion, g.says.say, lease); err != nil {
+	if g.lead, err = lead(t.Context(), g.broker.Join, g.broker, agents, testVersion, g.says.say, lease); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.lead.Close() })

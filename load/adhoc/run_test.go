@@ -8,7 +8,6 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
-	"github.com/stormctl/stormctl/load/meter"
 )
 
 // TestSecondLeavesLittleBehind holds what a second of a load allocates to what
@@ -22,7 +21,7 @@ func TestSecondLeavesLittleBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.watch.Begin(time.Now(), load.NewStats(2, time.Now()), meter.Often)
+	r.watch.Begin(time.Now(), load.NewStats(2, time.Now()), false)
 	defer r.watch.Close()
 	r.watch.Stop()
 	observe := r.observer()
@@ -65,7 +64,7 @@ func TestLastPieceOfALoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.watch.Begin(time.Now(), load.NewStats(1, time.Now()), meter.Often)
+	r.watch.Begin(time.Now(), load.NewStats(1, time.Now()), false)
 	defer r.watch.Close()
 	r.watch.Stop()
 	observe := r.observer()

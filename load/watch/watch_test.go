@@ -83,11 +83,35 @@ func TestSecondsOfAWarmupAndALoad(t *testing.T) {
 func TestAWarmupThatIsCutShort(t *testing.T) {
 	var ends []time.Duration
 	w := New(Config{Rows: 1, Shards: 1, Warmup: time.Hour, Second: func(s Second) { ends = append(ends, s.At) }})
-	w.Begin(time.Now().Add(time.Hour), load.NewStats(1, time.Now()), meter.Often)
+	w.Begin(time.Now().Add(time.Hour), load.NewStats(1, time.Now()), false)
 	w.Stop()
 	w.Rest(-time.Minute)
 	w.Close()
 	if !slices.Equal(ends, []time.Duration{-time.Minute}) {
 		t.Errorf("seconds end at %v, want one at -1m", ends)
 	}
+}
+
+// An idle process is woken up for its seconds alone: what there is to flush waits for them.
+func TestAnIdleWatchWakesUpOnceASecond(t *testing.T) {
+	m := stopped()
+	synctest.Test(t, func(t *testing.T) {
+		var flushed, ends []time.Duration
+		begun := time.Now()
+		w := New(Config{Rows: 1, Shards: 1, Warmup: 1500 * time.Millisecond, Flush: func() { flushed = append(flushed, time.Since(begun)) },
+			Second: func(s Second) { ends = append(ends, s.At) }})
+		w.idle = true
+		w.begin(begun.Add(1500*time.Millisecond), load.NewStats(1, begun), m)
+		time.Sleep(2750 * time.Millisecond)
+		w.Sync()
+		time.Sleep(time.Second)
+		w.Stop()
+		// A second after it began, where the warm-up ends, and from there each second.
+		if want := []time.Duration{-500 * time.Millisecond, 0, time.Second, 2 * time.Second}; !slices.Equal(ends, want) {
+			t.Errorf("seconds end at %v, want %v", ends, want)
+		}
+		if want := []time.Duration{1000 * time.Millisecond, 2500 * time.Millisecond, 2750 * time.Millisecond, 3500 * time.Millisecond}; !slices.Equal(flushed, want) {
+			t.Errorf("flushed at %v, want %v", flushed, want)
+		}
+	})
 }
