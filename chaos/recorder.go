@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"math"
@@ -21,6 +22,7 @@ import (
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/load/watch"
 )
 
@@ -65,7 +67,7 @@ type recorder struct {
 	telling sync.Mutex
 	onEvent func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
 	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
-	idle    bool                                  // this process neither sends nor relays
+	nap     time.Duration                         // of who measures the host; 0 is meter.Often
 	live    *export.Live                          // nil is none
 	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
@@ -210,7 +212,7 @@ func (rec *recorder) observer() load.Observe {
 // included. The clock of the evidence is at 0 at start, where the warm-up ends.
 func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
 	rec.start, rec.onTick = start, onTick
-	rec.watch.Begin(start, stats, rec.idle)
+	rec.watch.Begin(start, stats, cmp.Or(rec.nap, meter.Often))
 }
 
 // failure is why a file cannot be written; nil if all can.

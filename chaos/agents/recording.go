@@ -8,6 +8,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/load/watch"
 )
 
@@ -72,7 +73,7 @@ func newRecording(p load.Plan, warmup, gate time.Duration, begin time.Time, file
 	return r
 }
 
-func (r *recording) begin() { r.watch.Begin(r.start, r.stats, false) }
+func (r *recording) begin() { r.watch.Begin(r.start, r.stats, meter.Often) }
 
 // observe is the load's: it is on the event loops' hot path.
 func (r *recording) observe(shard int, s load.Sample) {

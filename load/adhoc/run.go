@@ -53,7 +53,7 @@ func (r *Run) Drive(ctx context.Context) (result *reports.Load, err error) {
 	plan := r.Plan
 	plan.Stats = load.NewStats(load.Shards(plan), begun)
 	r.Export.Begin(r.exported())
-	r.watch.Begin(r.start, plan.Stats, false)
+	r.watch.Begin(r.start, plan.Stats, meter.Often)
 	defer r.watch.Close()
 
 	runErr := load.Run(ctx, plan, begun, r.observer())

@@ -8,6 +8,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 // TestSecondLeavesLittleBehind holds what a second of a load allocates to what
@@ -21,7 +22,7 @@ func TestSecondLeavesLittleBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.watch.Begin(time.Now(), load.NewStats(2, time.Now()), false)
+	r.watch.Begin(time.Now(), load.NewStats(2, time.Now()), meter.Often)
 	defer r.watch.Close()
 	r.watch.Stop()
 	observe := r.observer()
@@ -64,7 +65,7 @@ func TestLastPieceOfALoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.watch.Begin(time.Now(), load.NewStats(1, time.Now()), false)
+	r.watch.Begin(time.Now(), load.NewStats(1, time.Now()), meter.Often)
 	defer r.watch.Close()
 	r.watch.Stop()
 	observe := r.observer()

@@ -7,6 +7,7 @@ import (
 	"github.com/stormctl/stormctl/chaos"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 // The series of a load have what its seconds had, from the first to the last part of
@@ -24,7 +25,7 @@ func TestSeriesOfALoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.watch.Begin(time.Now().Add(time.Hour), load.NewStats(2, time.Now()), false) // its own seconds never come
+			r.watch.Begin(time.Now().Add(time.Hour), load.NewStats(2, time.Now()), meter.Often) // its own seconds never come
 			defer r.watch.Close()
 			r.watch.Stop()
 			observe := r.observer()

@@ -68,14 +68,10 @@ func New(c Config) *Watch {
 }
 
 // Begin begins to watch. The clock is at 0 at start, a warm-up after the load
-// begins; stats are the load's. An idle process sends and relays nothing itself: the
-// watch wakes it up less often.
-func (w *Watch) Begin(start time.Time, stats *load.Stats, idle bool) {
-	w.idle = idle
-	nap := meter.Often
-	if idle {
-		nap = meter.Seldom
-	}
+// begins; stats are the load's, and nap is the meter's. A process that sends and relays
+// nothing itself, and naps longer than meter.Often, is idle.
+func (w *Watch) Begin(start time.Time, stats *load.Stats, nap time.Duration) {
+	w.idle = nap > meter.Often
 	w.begin(start, stats, meter.Start(nap))
 }
 

@@ -83,7 +83,7 @@ func TestSecondsOfAWarmupAndALoad(t *testing.T) {
 func TestAWarmupThatIsCutShort(t *testing.T) {
 	var ends []time.Duration
 	w := New(Config{Rows: 1, Shards: 1, Warmup: time.Hour, Second: func(s Second) { ends = append(ends, s.At) }})
-	w.Begin(time.Now().Add(time.Hour), load.NewStats(1, time.Now()), false)
+	w.Begin(time.Now().Add(time.Hour), load.NewStats(1, time.Now()), meter.Often)
 	w.Stop()
 	w.Rest(-time.Minute)
 	w.Close()
