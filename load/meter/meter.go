@@ -74,7 +74,7 @@ func Start(nap time.Duration) *Meter {
 		cpu: CPUTime(), steal: stealTime(), stall: stallTime(), pause: startPauses(),
 	}
 	if nap > Often {
-		go m.doze()
+		go m.runSeldom()
 	} else {
 		go m.run()
 	}
@@ -135,8 +135,8 @@ func (m *Meter) run() {
 	}
 }
 
-// doze is run for a longer nap.
-func (m *Meter) doze() {
+// runSeldom is run for a longer nap, by a timer of Go.
+func (m *Meter) runSeldom() {
 	defer close(m.done)
 	nap := time.NewTicker(m.nap)
 	defer nap.Stop()
