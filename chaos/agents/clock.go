@@ -56,7 +56,8 @@ func readBeat(text []byte) (b beat, ok bool) {
 	if len(text) != 24 {
 		return b, false
 	}
-	b = beat{binary.BigEndian.Uint64(text), time.Duration(binary.BigEndian.Uint64(text[8:])), time.Duration(binary.BigEndian.Uint64(text[16:]))}
+	at := func(i int) uint64 { return binary.BigEndian.Uint64(text[i:]) }
+	b = beat{at(0), time.Duration(at(8)), time.Duration(at(16))}
 	return b, b.pulse > 0
 }
 
