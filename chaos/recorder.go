@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"math"
@@ -28,7 +29,8 @@ import (
 // A recorder turns what happens into evidence while it happens. The event
 // loops and relays hand it records and go on; the watch over the load writes
 // them out. What it does every 100 ms is what a kill -9 may lose, and how long
-// the rings of evidence must hold out.
+// the rings of evidence must hold out. Where others send the load, and hand over what they
+// saw each second, it does so once a second, and when many have come (flushEvery).
 //
 //	loop ─observe─▶ histograms, counters, ring ─┐
 //	relay ─exchange─▶ batch ────────────────────┼─ every 100 ms ─▶ files ── every second ─▶ tick
@@ -65,7 +67,7 @@ type recorder struct {
 	telling sync.Mutex
 	onEvent func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
 	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
-	idle    bool                                  // this process neither sends nor relays
+	nap     time.Duration                         // of who measures the host; 0 is meter.Often
 	live    *export.Live                          // nil is none
 	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
@@ -210,11 +212,7 @@ func (rec *recorder) observer() load.Observe {
 // included. The clock of the evidence is at 0 at start, where the warm-up ends.
 func (rec *recorder) begin(start time.Time, stats *load.Stats, onTick func(at time.Duration, t evidence.Tick)) {
 	rec.start, rec.onTick = start, onTick
-	nap := meter.Often
-	if rec.idle {
-		nap = meter.Seldom
-	}
-	rec.watch.Begin(start, stats, nap)
+	rec.watch.Begin(start, stats, cmp.Or(rec.nap, meter.Often))
 }
 
 // failure is why a file cannot be written; nil if all can.

@@ -21,6 +21,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/arrivals"
+	"github.com/stormctl/stormctl/load/meter"
 )
 
 // soakGarbage is how much garbage there may be beside what is in use, in percent, while the
@@ -115,7 +116,7 @@ func (r *runner) record() *provisional {
 	}}
 	limits := newStopConditions(r.x.Limits.StopIf, r.x.Load.Sent())
 	r.rec.onFail = func(err error) { r.stop(Unwritten{err}) } // what cannot be recorded breaks things for nothing
-	r.rec.idle = r.remote != nil && len(r.bed.Relays) == 0
+	r.rec.nap = r.nap()
 	r.rec.begin(r.start, r.plan.Stats, func(at time.Duration, t evidence.Tick) {
 		r.progress.tick(at, t)
 		if at > 0 && r.soak == nil && (r.progress.watched() || r.rec.live != nil) && r.remote.whole() && int(at.Seconds())%2 == 0 {
@@ -130,6 +131,19 @@ func (r *runner) record() *provisional {
 		relay.Record(r.start, r.rec.exchange(name))
 	}
 	return live
+}
+
+// nap is how long who measures the host sleeps: the less of what is ruled on is timed in
+// this process, the longer.
+func (r *runner) nap() time.Duration {
+	switch {
+	case r.remote == nil || len(r.bed.Relays) > 0:
+		return meter.Often
+	case len(r.faults) > 0 || r.control != nil || len(r.x.Load.Audit) > 0:
+		return meter.Seldom
+	default:
+		return meter.Rarely
+	}
 }
 
 // watchLinks ends the run when a link cannot go on: what calls it passes no more

@@ -34,6 +34,8 @@ type Agent struct {
 	watch   stopwatch
 	subject subjects
 	orders  chan *nats.Msg
+	joined  atomic.Bool  // the run has taken it in: before, a beat would be of another one of its name
+	quiet   *time.Timer  // ends when no pulse has come to be answered
 	heard   atomic.Int64 // when the coordinator was heard of last, of the watch
 	until   atomic.Int64 // until when its load goes on if nothing more is heard, of the load's clock
 	number  atomic.Uint64
@@ -57,7 +59,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	defer stop(nil)
 	a.watch, a.subject = startWatch(), subjectsOf(a.Join.Token)
 	a.Member.Nonce, a.Member.Allow = hex.EncodeToString([]byte(NewToken()))[:32], a.Allow
-	a.orders = make(chan *nats.Msg, 16)
+	a.orders, a.quiet = make(chan *nats.Msg, 16), time.NewTimer(0)
 	told := func(err error) {
 		if err != nil {
 			a.Say("the broker is away: " + err.Error())
@@ -74,6 +76,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return err
 	}
 	a.heard.Store(int64(a.watch.now()))
+	a.joined.Store(true)
 	var beating sync.WaitGroup
 	beating.Go(func() { a.beat(ctx) })
 	beating.Go(func() { a.look(ctx, stop) })
@@ -113,6 +116,7 @@ func (a *Agent) listen(stop context.CancelCauseFunc) error {
 		return err
 	}
 	_, err = a.conn.Subscribe(a.subject.pulse, func(m *nats.Msg) {
+		came := a.watch.now()
 		var p pulse
 		if err := a.Join.Token.open(m.Subject, m.Data, &p); err != nil {
 			a.Say("refused a pulse: " + err.Error())
@@ -130,6 +134,10 @@ func (a *Agent) listen(stop context.CancelCauseFunc) error {
 			if name == a.Member.Name {
 				stop(errors.New("the run has lost it, and goes on without it"))
 			}
+		}
+		if a.joined.Load() {
+			a.tell(answers(p.Number, came, a.watch.now()))
+			a.quiet.Reset(a.lease.beat() * 5 / 4) // the next one may be a little late
 		}
 	})
 	if err != nil {
@@ -178,18 +186,23 @@ func (a *Agent) enter(ctx context.Context) error {
 	}
 }
 
-// beat lets the coordinator hear of it.
+// beat lets the coordinator hear of it where there are no pulses to answer.
 func (a *Agent) beat(ctx context.Context) {
-	ticker := time.NewTicker(a.lease.beat())
-	defer ticker.Stop()
+	defer a.quiet.Stop()
 	for {
-		_ = a.conn.Publish(a.subject.beat(a.Member.Name), nil) // the next one may come through
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-a.quiet.C:
+			a.tell(nil)
+			a.quiet.Reset(a.lease.beat())
 		}
 	}
+}
+
+// tell lets the coordinator hear of it.
+func (a *Agent) tell(beat []byte) {
+	_ = a.conn.Publish(a.subject.beat(a.Member.Name), beat) // the next one may come through
 }
 
 // look stops it when it has heard nothing for too long, or has itself stood still for so

@@ -46,7 +46,7 @@ func (k *collecting) keep(b block) block {
 	return b
 }
 
-// keepUp records what there is time for.
+// keepUp records what there is time for. Each second something comes, and it is called then.
 func (k *collecting) keepUp() {
 	agents := k.all()
 	allowed := time.Duration(recordShare * float64(len(agents)) * float64(time.Since(k.begun)))
@@ -71,15 +71,7 @@ func (k *collecting) keepUp() {
 
 // catchUp records all that has come.
 func (k *collecting) catchUp() {
-	for {
-		select {
-		case m := <-k.feeds:
-			k.take(m)
-			continue
-		default:
-		}
-		break
-	}
+	k.takeAll()
 	for _, a := range k.all() {
 		k.recordOrLose(a, len(a.blocks))
 	}

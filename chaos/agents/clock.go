@@ -38,6 +38,29 @@ func askClock(conn *nats.Conn, subject string, watch stopwatch) (o offset, told 
 	return exchanged(left, time.Duration(binary.BigEndian.Uint64(m.Data)), time.Duration(binary.BigEndian.Uint64(m.Data[8:])), came), true
 }
 
+// A beat is how an agent is heard of. Mostly it answers a pulse, and is an exchange with its
+// clock then.
+type beat struct {
+	pulse      uint64        // the number of the one that it answers
+	came, left time.Duration // of the agent's clock: the pulse, and this
+}
+
+// answers makes a beat that answers a pulse; one that answers none is empty.
+func answers(pulse uint64, came, left time.Duration) []byte {
+	text := binary.BigEndian.AppendUint64(nil, pulse)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(text, uint64(came)), uint64(left))
+}
+
+// readBeat is the inverse of answers; false is a beat that tells no clock.
+func readBeat(text []byte) (b beat, ok bool) {
+	if len(text) != 24 {
+		return b, false
+	}
+	at := func(i int) uint64 { return binary.BigEndian.Uint64(text[i:]) }
+	b = beat{at(0), time.Duration(at(8)), time.Duration(at(16))}
+	return b, b.pulse > 0
+}
+
 // drift is by how much two clocks run apart at most, in parts: 100 ppm, where crystals
 // are specified to 20 to 50 each.
 const drift = 100e-6
@@ -65,6 +88,9 @@ func (o offset) bound(now time.Duration) time.Duration {
 
 // better is the one of two that is known within less at a time.
 func (o offset) better(p offset, now time.Duration) offset {
+	if p.within <= 0 { // it claims to have been answered sooner than it came
+		return o
+	}
 	if !o.known || p.known && p.bound(now) < o.bound(now) {
 		return p
 	}

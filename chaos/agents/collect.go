@@ -26,7 +26,7 @@ const mostAfter = 60 * time.Second
 // ended or is lost.
 func (c *Coordinator) Run(ctx context.Context, seen chaos.RemoteObserver) error {
 	begun := time.Now()
-	look := time.NewTicker(lookEvery)
+	look := time.NewTimer(0)
 	defer look.Stop()
 	k := &collecting{Coordinator: c, seen: seen, begun: begun}
 	_, k.rows = rowsOf(c.spec.Plan.Routes)
@@ -39,18 +39,21 @@ func (c *Coordinator) Run(ctx context.Context, seen chaos.RemoteObserver) error 
 		select {
 		case m := <-c.feeds:
 			k.take(m)
+			k.takeAll()
 		case told := <-seen.Wanted:
 			k.catchUp()
 			close(told)
 		case <-look.C:
-			k.keepUp()
-			if k.look() {
-				return k.ended(ctx)
-			}
+		case <-c.gone:
 		case <-over:
 			c.Halt(fmt.Sprint(context.Cause(ctx)))
 			over, k.halted = nil, time.Now()
 		}
+		k.keepUp()
+		if k.look() {
+			return k.ended(ctx)
+		}
+		look.Reset(k.due())
 	}
 }
 
@@ -67,6 +70,18 @@ type collecting struct {
 	unpack   unpacker
 	kept     int           // bytes of blocks in memory
 	spent    time.Duration // on recording while the load went on
+}
+
+// takeAll takes in what else has come.
+func (k *collecting) takeAll() {
+	for {
+		select {
+		case m := <-k.feeds:
+			k.take(m)
+		default:
+			return
+		}
+	}
 }
 
 // ended is what Run returns.
@@ -229,8 +244,7 @@ func (k *collecting) lose(a *joined, why string) {
 // seen.
 func (k *collecting) look() (over bool) {
 	now := time.Since(k.begun)
-	length := k.spec.Plan.Schedule.Duration()
-	late := now > length+max(k.spec.Plan.Grace, k.patience)+mostAfter || !k.halted.IsZero() && time.Since(k.halted) > k.patience+k.lease.stop()
+	late := now > k.last()
 	over = true
 	alive := false
 	for _, a := range k.all() {
@@ -250,6 +264,25 @@ func (k *collecting) look() (over bool) {
 		over, alive = over && ended, alive || why == ""
 	}
 	return over || !alive
+}
+
+// last is when, since it began, an agent that has not handed over the rest is lost.
+func (k *collecting) last() time.Duration {
+	last := k.spec.Plan.Schedule.Duration() + max(k.spec.Plan.Grace, k.patience) + mostAfter
+	if !k.halted.IsZero() {
+		last = min(last, k.halted.Sub(k.begun)+k.patience+k.lease.stop())
+	}
+	return last
+}
+
+// due is how long until look has something to do though nothing comes.
+func (k *collecting) due() time.Duration {
+	for _, a := range k.all() {
+		if len(a.owed) > 0 {
+			return lookEvery
+		}
+	}
+	return k.last() - time.Since(k.begun) + time.Millisecond
 }
 
 // tell says that an agent is lost, and finds what it owes.

@@ -44,9 +44,10 @@ type Coordinator struct {
 	agents []*joined // by when they joined
 	closed bool      // nobody joins any more
 	grown  chan struct{}
+	gone   chan struct{} // has something if an agent may be lost
 	halt   string
 	pulses uint64
-	looked time.Duration // at leases, of its clock
+	pulsed [8]time.Duration // when the newest of them left, by their number, of its clock
 }
 
 // joined is an agent that has joined.
@@ -79,15 +80,20 @@ type owing struct {
 	intended time.Duration
 }
 
-// Lead connects to the broker of a run, and lets agents join.
-func Lead(ctx context.Context, j Join, want int, version string, say func(string)) (*Coordinator, error) {
-	return lead(ctx, j, want, version, say, leases{})
+// Lead connects to the broker of a run, and lets agents join. own is a broker in this
+// process; nil is one elsewhere.
+func Lead(ctx context.Context, j Join, own *Broker, want int, version string, say func(string)) (*Coordinator, error) {
+	return lead(ctx, j, own, want, version, say, leases{})
 }
 
-func lead(ctx context.Context, j Join, want int, version string, say func(string), lease leases) (_ *Coordinator, err error) {
+func lead(ctx context.Context, j Join, own *Broker, want int, version string, say func(string), lease leases) (_ *Coordinator, err error) {
 	c := &Coordinator{Want: want, Version: version, Join: j, Say: say, lease: lease, subject: subjectsOf(j.Token), watch: startWatch(),
-		feeds: make(chan jetstream.Msg, 64), grown: make(chan struct{}, 1), quit: func() {}}
-	if c.conn, err = connect(j, coordinatorUser, nil); err != nil {
+		feeds: make(chan jetstream.Msg, 64), grown: make(chan struct{}, 1), gone: make(chan struct{}, 1), quit: func() {}}
+	way, more := j, []nats.Option{}
+	if own != nil { // by memory, and so without TLS
+		way.Broker.Scheme, way.Pin, more = "nats", "", append(more, nats.InProcessServer(own.server))
+	}
+	if c.conn, err = connect(way, coordinatorUser, nil, more...); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -118,14 +124,13 @@ func lead(ctx context.Context, j Join, want int, version string, say func(string
 	if err != nil {
 		return nil, err
 	}
-	if _, err = c.conn.Subscribe(c.subject.beat("*"), func(m *nats.Msg) { c.hear(lastPart(m.Subject)) }); err != nil {
+	if _, err = c.conn.Subscribe(c.subject.beat("*"), func(m *nats.Msg) { c.hear(lastPart(m.Subject), m.Data) }); err != nil {
 		return nil, err
 	}
 	if _, err = c.conn.Subscribe(c.subject.join, c.admit); err != nil {
 		return nil, err
 	}
 	c.beating.Go(func() { c.beat(beating) })
-	c.beating.Go(func() { c.askClocks(beating) })
 	return c, c.conn.Flush()
 }
 
@@ -164,7 +169,7 @@ func (c *Coordinator) Halt(why string) {
 	}
 }
 
-// pulse lets agents hear of the run.
+// pulse lets agents hear of the run. A halt has left when it returns.
 func (c *Coordinator) pulse() {
 	c.mu.Lock()
 	c.pulses++
@@ -176,70 +181,64 @@ func (c *Coordinator) pulse() {
 	}
 	c.mu.Unlock()
 	text, err := c.Join.Token.seal(c.subject.pulse, p)
-	if err == nil && c.conn.IsConnected() { // or it would be waited for
-		_ = c.conn.Publish(c.subject.pulse, text) // agents that hear nothing stop
+	if err != nil || !c.conn.IsConnected() { // or it would be waited for
+		return
+	}
+	c.mu.Lock()
+	c.pulsed[p.Number%uint64(len(c.pulsed))] = c.watch.now()
+	c.mu.Unlock()
+	_ = c.conn.Publish(c.subject.pulse, text) // agents that hear nothing stop
+	if p.Halt != "" {
 		_ = c.conn.FlushTimeout(time.Second)
 	}
 }
 
 // beat says every second that the run goes on, and looks who is lost.
 func (c *Coordinator) beat(ctx context.Context) {
-	beat, look := time.NewTicker(c.lease.beat()), time.NewTicker(lookEvery)
-	defer beat.Stop()
-	defer look.Stop()
+	next := c.watch.now() + c.lease.beat()
+	pulse, looked := next, c.watch.now()
+	timer := time.NewTimer(c.lease.beat())
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-beat.C:
+		case <-timer.C:
+		}
+		now, still := c.watch.now(), time.Duration(0)
+		if now-next > lateAt {
+			still = now - looked
+		}
+		if now >= pulse {
 			c.pulse()
-		case <-look.C:
-			c.lookFor()
+			pulse = now + c.lease.beat()
 		}
+		looked, next = now, min(pulse, c.lookFor(now, still))
+		timer.Reset(next - c.watch.now())
 	}
 }
 
-// askClocks asks agents for their clocks, every second, beside what must not wait for an answer.
-func (c *Coordinator) askClocks(ctx context.Context) {
-	ticker := time.NewTicker(c.lease.beat())
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		for _, a := range c.all() {
-			if c.sends(a) {
-				c.askClock(a, 1)
-			}
-		}
-	}
-}
-
-// sends reports whether an agent is there and has not ended.
-func (c *Coordinator) sends(a *joined) bool {
+// lookFor finds agents that were not heard of for too long, and returns when the next one
+// may be. While we stood still ourselves, nobody was silent.
+func (c *Coordinator) lookFor(now, still time.Duration) (next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return a.why == "" && !a.ended
-}
-
-// lookFor finds agents that were not heard of for too long. While we stood still
-// ourselves, nobody was silent.
-func (c *Coordinator) lookFor() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.watch.now()
-	still := now - c.looked - lookEvery
-	c.looked = now
+	next = now + c.lease.lost()
 	for _, a := range c.agents {
-		if still > lookEvery {
-			a.heard = min(now, a.heard+still)
-		}
-		if a.why == "" && !a.ended && now-a.heard > c.lease.lost() {
+		a.heard = min(now, a.heard+still)
+		switch {
+		case a.why != "" || a.ended:
+		case now-a.heard > c.lease.lost():
 			a.why = fmt.Sprintf("it was not heard of for %v", c.lease.lost())
+			select {
+			case c.gone <- struct{}{}:
+			default:
+			}
+		default:
+			next = min(next, a.heard+c.lease.lost()+time.Millisecond)
 		}
 	}
+	return next
 }
 
 // all lists the agents.
@@ -249,12 +248,19 @@ func (c *Coordinator) all() []*joined {
 	return slices.Clone(c.agents)
 }
 
-func (c *Coordinator) hear(name string) {
+// hear takes note of a beat. One that answers a pulse tells the agent's clock too.
+func (c *Coordinator) hear(name string, text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.watch.now()
 	for _, a := range c.agents {
-		if a.Name == name {
-			a.heard = c.watch.now()
+		if a.Name != name {
+			continue
+		}
+		a.heard = now
+		if b, ok := readBeat(text); ok && b.pulse <= c.pulses && b.pulse+uint64(len(c.pulsed)) > c.pulses {
+			o := exchanged(c.pulsed[b.pulse%uint64(len(c.pulsed))], b.came, b.left, now)
+			a.clock = a.clock.better(o, now)
 		}
 	}
 }

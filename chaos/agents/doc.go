@@ -39,7 +39,8 @@ const (
 	// StopAfter is how long an agent that hears nothing of its run goes on.
 	StopAfter = 5 * time.Second
 
-	lookEvery = 100 * time.Millisecond // at leases, and at what is due of a lost agent
+	lookEvery = 100 * time.Millisecond // of an agent at its lease, of the coordinator at what is due of a lost agent
+	lateAt    = 100 * time.Millisecond // by so much a timer is late in a process that stood still
 
 	maxMessage = 1 << 20 // bytes: the broker takes no more
 )

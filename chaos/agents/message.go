@@ -76,7 +76,7 @@ type plan struct {
 	Nonce      string    `json:"nonce"`      // of the agent's joining
 	Experiment []byte    `json:"experiment"` // as resolved: the schedule is made of it, and nothing else
 	Load       load.Plan `json:"load"`       // without its schedule
-	// Gate is until when, of the run's clock, what is seen is handed over as it is: the
+	// Gate is about when, of the run's clock, what is seen is handed over as it is: the
 	// steady state is asked for then. 0 is never.
 	Gate time.Duration `json:"gate_ns"`
 }

@@ -19,7 +19,7 @@ const (
 	// mostReported is after how many samples it does so at once: what was counted of
 	// them is no longer than a message may be, whatever their times.
 	mostReported = 50_000
-	// gateSlack is for how long it hands over as it sees after the gate was due.
+	// gateSlack is for how long it hands over as it sees before and after the gate is due.
 	gateSlack = time.Second
 )
 
@@ -42,7 +42,7 @@ func scheduleOf(text []byte) (arrivals.Schedule, time.Duration, error) {
 //	watch ─ every second how it did ─────────────────────────────────────────────────▲
 type recording struct {
 	warmup time.Duration
-	gate   time.Duration // until then, of the run's clock, it hands over what it sees as it sees it; 0 is never
+	gate   time.Duration // about then, of the run's clock, it hands over what it sees as it sees it; 0 is never
 	start  time.Time     // of the run's clock: where the warm-up ends
 	stats  *load.Stats
 	watch  *watch.Watch
@@ -92,7 +92,7 @@ func (r *recording) flush() {
 	r.drain()
 	now := time.Since(r.start)
 	second := int64((now + reportAhead) / time.Second)
-	if now < r.gate+gateSlack && r.gate > 0 || second != r.reported {
+	if r.gate > 0 && (now-r.gate).Abs() < gateSlack || second != r.reported {
 		r.reported = second
 		r.report()
 	}
@@ -144,13 +144,15 @@ func (r *recording) count() {
 	r.file.write(r.frame)
 }
 
-// report hands over all that was taken.
+// report hands over all that was taken, and how the harness did until then: together, for
+// each message wakes the broker, its store and the coordinator up.
 func (r *recording) report() {
 	r.cut()
 	r.count()
+	r.file.tell()
 }
 
-// second writes how the harness did in a second.
+// second writes how the harness did in a second: it is handed over with the next report.
 func (r *recording) second(s watch.Second) {
 	health := s.Health()
 	lag := s.Interval.Times.Lag.Summary()
@@ -168,7 +170,8 @@ func (r *recording) end(why error) {
 	r.watch.Stop()
 	r.mu.Lock()
 	r.drain()
-	r.report()
+	r.cut()
+	r.count()
 	r.mu.Unlock()
 	r.watch.Rest(time.Since(r.start))
 	r.watch.Close()

@@ -78,7 +78,7 @@ claims: [{steady: {success: 50%%}}]
 		t.Fatal(err)
 	}
 	t.Cleanup(g.broker.Close)
-	if g.lead, err = lead(t.Context(), g.broker.Join, agents, testVersion, g.says.say, lease); err != nil {
+	if g.lead, err = lead(t.Context(), g.broker.Join, g.broker, agents, testVersion, g.says.say, lease); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.lead.Close() })
@@ -110,14 +110,16 @@ func (g *ground) told(text string) {
 // reports whether it is lost.
 func (g *ground) silent(name string) bool {
 	g.lead.mu.Lock()
-	defer g.lead.mu.Unlock()
 	for _, a := range g.lead.agents {
 		if a.Name == name {
 			a.heard -= time.Hour
-			return a.why != ""
 		}
 	}
-	return false
+	g.lead.mu.Unlock()
+	g.lead.lookFor(g.lead.watch.now(), 0)
+	g.lead.mu.Lock()
+	defer g.lead.mu.Unlock()
+	return slices.ContainsFunc(g.lead.agents, func(a *joined) bool { return a.Name == name && a.why != "" })
 }
 
 // Three agents carry a run, arrival for arrival as one process would, and it is judged as

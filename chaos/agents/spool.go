@@ -19,6 +19,7 @@ type spool struct {
 
 	mu    sync.Mutex // of what follows
 	size  int64      // of whole frames
+	offer int64      // of those that who reads is told of
 	ended bool
 	grown chan struct{} // has something if there may be more to read
 	sum   hash.Hash
@@ -33,7 +34,7 @@ func newSpool(path string) (*spool, error) {
 	return &spool{file: f, grown: make(chan struct{}, 1), sum: sha256.New()}, nil
 }
 
-// write appends a frame.
+// write appends a frame, which is handed over once who reads is told.
 func (s *spool) write(frame []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,18 +53,27 @@ func (s *spool) write(frame []byte) {
 	s.size += int64(len(head) + len(frame))
 	s.sum.Write(head)
 	s.sum.Write(frame)
-	s.tell()
+}
+
+// tell tells who reads of all that was written.
+func (s *spool) tell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.offer < s.size || s.err != nil {
+		s.offer = s.size
+		s.wake()
+	}
 }
 
 // end says that no frame follows.
 func (s *spool) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = true
-	s.tell()
+	s.ended, s.offer = true, s.size
+	s.wake()
 }
 
-func (s *spool) tell() {
+func (s *spool) wake() {
 	select {
 	case s.grown <- struct{}{}:
 	default:
@@ -78,7 +88,7 @@ const mostAtOnce = 1 << 19
 // none yet, io.EOF if there will be none.
 func (s *spool) next(at int64) (frames []byte, after int64, err error) {
 	s.mu.Lock()
-	size, ended, failed := s.size, s.ended, s.err
+	size, ended, failed := s.offer, s.ended, s.err
 	s.mu.Unlock()
 	if at >= size {
 		if ended || failed != nil {

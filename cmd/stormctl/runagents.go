@@ -55,11 +55,11 @@ func (o *leadOptions) lead(ctx context.Context, say func(string)) (remote chaos.
 	if token == "" {
 		token = agents.NewToken()
 	}
-	join, end, err := o.broker(token, say)
+	join, own, end, err := o.broker(token, say)
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := agents.Lead(ctx, join, o.agents, ownVersion(), say)
+	c, err := agents.Lead(ctx, join, own, o.agents, ownVersion(), say)
 	if err != nil {
 		end()
 		return nil, nil, err
@@ -73,25 +73,25 @@ func (o *leadOptions) lead(ctx context.Context, say func(string)) (remote chaos.
 	}, nil
 }
 
-// broker is where agents come to; end ends one that was started for it.
-func (o *leadOptions) broker(token agents.Token, say func(string)) (join agents.Join, end func(), err error) {
+// broker is where agents come to; own is one that was started for it, which end ends.
+func (o *leadOptions) broker(token agents.Token, say func(string)) (join agents.Join, own *agents.Broker, end func(), err error) {
 	if o.nats != "" {
 		join, err = agents.ParseJoin(o.nats + "#" + string(token))
 		if err != nil {
-			return join, nil, fmt.Errorf("--nats: %w", err)
+			return join, nil, nil, fmt.Errorf("--nats: %w", err)
 		}
-		return join, func() {}, nil
+		return join, nil, func() {}, nil
 	}
 	dir, remove, err := agents.NewStore()
 	if err != nil {
-		return join, nil, err
+		return join, nil, nil, err
 	}
-	b, err := agents.StartBroker(o.listen, dir, token, say)
+	own, err = agents.StartBroker(o.listen, dir, token, say)
 	if err != nil {
-		return join, nil, errors.Join(fmt.Errorf("--agents-listen: %w", err), remove())
+		return join, nil, nil, errors.Join(fmt.Errorf("--agents-listen: %w", err), remove())
 	}
-	return b.Join, func() {
-		b.Close()
+	return own.Join, own, func() {
+		own.Close()
 		_ = remove() // what is left of it the next run removes
 	}, nil
 }

@@ -116,7 +116,14 @@ func TestLatenessOfNothing(t *testing.T) {
 }
 
 func TestMeterSeesWork(t *testing.T) {
-	m := Start(Often)
+	for _, nap := range []time.Duration{Often, Rarely} {
+		seesWork(t, nap)
+	}
+}
+
+func seesWork(t *testing.T, nap time.Duration) {
+	t.Helper()
+	m := Start(nap)
 	begin := CPUTime()
 	for runtime.GOOS == "linux" && CPUTime()-begin < 30*time.Millisecond {
 	}

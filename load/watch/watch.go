@@ -16,7 +16,7 @@ import (
 	"github.com/stormctl/stormctl/load/meter"
 )
 
-// FlushEvery is how often Config.Flush is called.
+// FlushEvery is how often Config.Flush is called, and how late a second may be closed.
 const FlushEvery = 100 * time.Millisecond
 
 // Config is what to watch.
@@ -26,7 +26,8 @@ type Config struct {
 	Warmup time.Duration // 0 is none
 	From   time.Duration // where the clock is at the beginning of a load that goes on, which has no warm-up; 0 otherwise
 
-	// Flush writes down what the event loops have handed over; nil does nothing.
+	// Flush writes down what the event loops have handed over, every FlushEvery, and of a
+	// process that is idle at the end of each second; nil does nothing.
 	Flush func()
 
 	// Second is called at the end of every second, those of the warm-up included,
@@ -47,6 +48,7 @@ type Watch struct {
 	syncs  chan chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
+	idle   bool
 
 	at     time.Duration // when the last second ended
 	loops  load.Reading  // then
@@ -66,8 +68,10 @@ func New(c Config) *Watch {
 }
 
 // Begin begins to watch. The clock is at 0 at start, a warm-up after the load
-// begins; stats are the load's, and nap is the meter's.
+// begins; stats are the load's, and nap is the meter's. A process that sends and relays
+// nothing itself, and naps longer than meter.Often, is idle.
 func (w *Watch) Begin(start time.Time, stats *load.Stats, nap time.Duration) {
+	w.idle = nap > meter.Often
 	w.begin(start, stats, meter.Start(nap))
 }
 
@@ -85,6 +89,9 @@ func (w *Watch) loop() {
 	defer warm.Stop()
 	due := w.at + time.Second
 	for {
+		if w.idle {
+			flush.Reset(max(time.Until(w.start.Add(due)), time.Nanosecond))
+		}
 		select {
 		case <-flush.C:
 			w.flush()

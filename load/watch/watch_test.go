@@ -91,3 +91,30 @@ func TestAWarmupThatIsCutShort(t *testing.T) {
 		t.Errorf("seconds end at %v, want one at -1m", ends)
 	}
 }
+
+// An idle process is woken up for its seconds alone: what there is to flush waits for them.
+func TestAnIdleWatchWakesUpOnceASecond(t *testing.T) {
+	m := stopped()
+	synctest.Test(t, func(t *testing.T) {
+		var flushed, ends []time.Duration
+		begun := time.Now()
+		w := New(Config{Rows: 1, Shards: 1, Warmup: 1500 * time.Millisecond, Flush: func() { flushed = append(flushed, time.Since(begun)) },
+			Second: func(s Second) { ends = append(ends, s.At) }})
+		w.idle = true
+		w.begin(begun.Add(1500*time.Millisecond), load.NewStats(1, begun), m)
+		time.Sleep(2750 * time.Millisecond)
+		w.Sync()
+		time.Sleep(time.Second)
+		w.Stop()
+		// A second after it began, where the warm-up ends, and from there each second.
+		if want := []time.Duration{-500 * time.Millisecond, 0, time.Second, 2 * time.Second}; !slices.Equal(ends, want) {
+			t.Errorf("seconds end at %v, want %v", ends, want)
+		}
+		// Where the warm-up ends the clock may be looked at first.
+		flushed = slices.DeleteFunc(flushed, func(d time.Duration) bool { return d.Truncate(time.Millisecond) == 1500*time.Millisecond })
+		want := []time.Duration{time.Second, 2500 * time.Millisecond, 2750 * time.Millisecond, 3500 * time.Millisecond}
+		if !slices.Equal(flushed, want) {
+			t.Errorf("flushed at %v, want %v", flushed, want)
+		}
+	})
+}
