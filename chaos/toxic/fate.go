@@ -83,10 +83,13 @@ func (f Fate) compareAnswer(g Fate) int {
 		cmp.Compare(f.Body, g.Body), cmp.Compare(f.Fields, g.Fields), cmp.Compare(f.GRPCStatus, g.GRPCStatus))
 }
 
-// AtOnce reports whether it touches the exchange whatever the dependency does.
-// Everything else touches it when it comes to it: a response of 10 bytes is not
-// truncated after 100.
-func (f Fate) AtOnce() bool { return f.Delay > 0 || f.Verb != Pass }
+// AtOnce reports whether it touches the exchange as soon as it is decided. Everything
+// else touches it when it comes to it: a response of 10 bytes is not truncated after
+// 100, and a fault that is healed before its answer is begun gives none.
+func (f Fate) AtOnce() bool { return f.Delay > 0 || f.Verb > Respond }
+
+// Answers reports whether it answers in the dependency's place.
+func (f Fate) Answers() bool { return f.Verb == Respond }
 
 // IsLate reports whether it delays the response, which touches the exchange when
 // there is one to wait.

@@ -86,6 +86,17 @@ func TestResponseDelay(t *testing.T) {
 	}
 }
 
+// A fault that is healed before its answer is begun has not hit.
+func TestHealedBeforeItAnswers(t *testing.T) {
+	x := exchange{open: true}
+	x.add(marked(3), toxic.Fate{Verb: toxic.Respond, Status: 503}, time.Unix(1000, 0))
+	x.recordHits(&Relay{}, toxic.Fate.AtOnce)
+	x.drop(nil)
+	if verb, _ := x.requestGate(time.Unix(1000, 0)); verb != toxic.Pass || x.Faults != 0 {
+		t.Errorf("%v, and faults %b: want it to pass, hit by none", verb, x.Faults)
+	}
+}
+
 // TestWhatComesTooLate for an exchange whose response is on its way.
 func TestWhatComesTooLate(t *testing.T) {
 	for _, tt := range []struct {

@@ -248,6 +248,7 @@ func (c *h1Conn) passGate() (s step, breaks bool) {
 // respond decides that we answer, and with what. c.mu is locked.
 func (c *h1Conn) respond() {
 	c.x.answering, c.x.answer = true, c.x.fate
+	c.recordHits(toxic.Fate.Answers)
 	c.phase = discarding
 }
 

@@ -15,6 +15,7 @@ import (
 // reset, if there is one.
 func (m *h2Conn) respond(s *h2Stream) {
 	s.x.answering, s.x.answer = true, s.x.fate
+	m.recordHits(s, toxic.Fate.Answers)
 	m.drop(s, http2.ErrCodeCancel)
 	s.ours, s.up = true, 0
 	s.response.empty()
