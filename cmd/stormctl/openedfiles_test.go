@@ -38,6 +38,7 @@ var ownFiles = map[string]string{
 	"targets/process.go":               "writes a target's output",
 	"targets/supervise.go":             "/dev/null",
 	"load/benchmarks/peers.go":         "what its peers wrote",
+	"load/benchmarks/bench/process.go": "/proc",
 	"chaos/proxy/benchmarks/meters.go": "/proc",
 }
 
