@@ -65,7 +65,7 @@ test: deps ## everything, with the race detector
 
 # Its tests mostly wait, for what they run takes its time: compiling for other systems has room beside them.
 raced-cmd:
-	$(GO) test -vet=off -race -timeout 25m -parallel 2 -skip '$(MEASURED)' ./cmd/...
+	$(GO) test -vet=off -race -timeout 25m -parallel 4 -skip '$(MEASURED)' ./cmd/...
 
 # What stands in for Linux's own on other systems, used here.
 portable: ## the forms for other systems, tested on this one
