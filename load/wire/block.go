@@ -5,7 +5,7 @@ import "bytes"
 // Block is what matters of a header block: the head of a response, or its
 // trailers.
 type Block struct {
-	Status     int   // 100 to 999; 0 if there is none, as in trailers; -1 if its value is no status
+	Status     int   // 100 to 999; 0 if there is none, as in trailers; -1 if its value is no status; either if Malformed
 	GRPCStatus int   // 0 to 999; -1 if there is none, or it was not asked for, or its value is no number
 	Length     int64 // content-length; -1 if there is none
 

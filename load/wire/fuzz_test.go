@@ -287,7 +287,7 @@ var responseStricter = with(bothStricter, errStatusLine,
 	matching(`^HTTP/([^1]|1\.[0-9]  |1\.[0-9] (0|\+)|[^\n]*[\x00-\x08\x0b-\x1f\x7f][^\n]*\n)`))
 
 var requestStricter = with(with(bothStricter,
-	errRequestLine, matching(`^[^\n]* HTTP/[^1][^\n]*\n`)),
+	errRequestLine, matching(`^[^\n]*(  | HTTP/[^1])[^\n]*\n`)), // a target of nothing, which net/http takes of CONNECT
 	errBareLF, matching(`(^|[^\r])\n`))
 
 func with(m map[error]shows, err error, why shows) map[error]shows {
