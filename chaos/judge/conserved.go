@@ -101,7 +101,8 @@ func (c Conserved) atRisk(f *finding) {
 	}
 	n := 0
 	for _, s := range all.all() {
-		if s.Outcome != load.Unsent && s.Outcome != load.Refused && slices.ContainsFunc(spans, func(x span) bool { return s.Sent <= x.to && s.Done >= x.from-riskFor }) {
+		came := s.Outcome != load.Unsent && s.Outcome != load.Refused
+		if came && slices.ContainsFunc(spans, func(x span) bool { return s.Sent <= x.to && s.Done >= x.from-riskFor }) {
 			n++
 		}
 	}

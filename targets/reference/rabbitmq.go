@@ -58,7 +58,7 @@ func newRabbitTopic(life context.Context, s *publisherSettings, addr string) *ra
 			t.set(channel)
 			defer t.set(nil)
 			select {
-			case <-lost:
+			case <-lost: //nolint:errcheck // why does not matter: it is opened again
 			case <-life.Done():
 			}
 		})
