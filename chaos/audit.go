@@ -112,8 +112,11 @@ func (r *runner) askOnceMore(ctx context.Context, all []*evidence.Audit) {
 		if !all[i].Whole {
 			continue
 		}
-		if _, again := r.ask(ctx, a); again.Whole {
+		switch _, again := r.askUntilWell(ctx, a); {
+		case again.Whole:
 			all[i].Moved = all[i].MovedTo(again)
+		case ctx.Err() == nil:
+			all[i].Moved = "when it was asked again, " + again.Why
 		}
 	}
 }
