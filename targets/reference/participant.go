@@ -2,7 +2,8 @@ package reference
 
 import (
 	"context"
-	"hash/fnv"
+	"crypto/sha256"
+	"encoding/binary"
 	"io"
 	"math"
 	"net/http"
@@ -141,7 +142,6 @@ func (p *participant) take(path, id string) (status int, said string) {
 
 // refused reports whether a saga is one of those that are refused.
 func (p *participant) refused(id string) bool {
-	hash := fnv.New64a()
-	_, _ = io.WriteString(hash, id)
-	return float64(hash.Sum64()) < p.settings.refuses*math.MaxUint64
+	sum := sha256.Sum256([]byte(id)) // ids count up, and what is left of that in a lesser hash's upper bits refuses whole rows of them
+	return float64(binary.BigEndian.Uint64(sum[:])) < p.settings.refuses*math.MaxUint64
 }
