@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/result"
 )
 
 // What the examples declare is true, by the settings of what they run. A claim
@@ -222,14 +223,14 @@ func (c rulingCase) tell(dir string, steps []float64) ([]toldLie, error) {
 	if err != nil {
 		return nil, err
 	}
-	missing := judge.Missing(run)
 	var results []toldLie
 	for _, l := range all {
 		x, err := experiment.Parse(file, text, experiment.Options{Set: l.sets()})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", l.set, err)
 		}
-		v := x.Claims[l.claim].Judge().Judge(run).Lacking(missing)
+		x.Claims = x.Claims[l.claim : l.claim+1]
+		v := result.Verdicts(x, run)[0]
 		results = append(results, toldLie{l, v.Ruling, v.Reason})
 	}
 	return results, nil
