@@ -177,7 +177,7 @@ func resumptionOf(root *os.Root) (*resumption, error) {
 	if n := len(run.Ticks); n > 0 {
 		r.from = run.Ticks[n-1].At
 	}
-	there, err := chapters.There(dir)
+	there, err := chapters.Kept(dir)
 	if err != nil {
 		return nil, err
 	}

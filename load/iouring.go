@@ -28,7 +28,7 @@ type ioUring struct {
 	to      [][]rawAddress // by pool.index, and in the order of pool.addresses
 	wakefd  int
 	enabled bool
-	poll.Patience
+	poll.WaitStrategy
 	done []poll.Completion
 }
 

@@ -288,7 +288,7 @@ func (p *htmlPage) harnessFacts(r *result.Result) {
 }
 
 // experimentFile is the experiment in a run directory, as it was resolved.
-var experimentFile = input.Kind{Name: "an experiment", Most: 4 << 20}
+var experimentFile = input.Kind{Name: "an experiment", MaxSize: 4 << 20}
 
 // mostExperiment is how much of it a page shows, in bytes.
 const mostExperiment = 200 << 10

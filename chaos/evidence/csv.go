@@ -15,9 +15,9 @@ import (
 	"github.com/stormctl/stormctl/load/input"
 )
 
-// Most bounds the bytes of a file of records that a run writes, because a ruling
+// MaxFileSize bounds the bytes of a file of records that a run writes, because a ruling
 // reads all of it.
-const Most = 1 << 30
+const MaxFileSize = 1 << 30
 
 // The columns, all times in nanoseconds since the start of the load.
 const (

@@ -37,7 +37,7 @@ type Run struct {
 	Faults  []Injection       // by Index; those that were planned and never injected are here too
 	Ticks   []Tick            // one per second
 	Deaths  []Death           // targets that ended by themselves, by At
-	Gone    []Gone            // agents that were lost, by At: their share of the load was not sent from then on
+	Gone    []LostAgent       // agents that were lost, by At: their share of the load was not sent from then on
 	Alerts  []Alert           // what an alertmanager said, by At
 	Notes   []Note            // what happened besides, by At
 	Lost    map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
@@ -63,7 +63,7 @@ type Run struct {
 
 	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
 	byID, byRoute kept[load.Sample] // where in Samples they are
-	beside        beside
+	memo          memo
 }
 
 // Warmup is what was sent before the clock of the run began. It is shown, and

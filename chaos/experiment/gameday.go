@@ -48,9 +48,9 @@ func (x *Experiment) palette() []Choice {
 	return x.GameDay.Palette
 }
 
-// Taken is the choice as an event of this length. A restart takes as long as it takes, and
+// AsEvent is the choice as an event of this length. A restart takes as long as it takes, and
 // ignores length. The error says which lengths are allowed.
-func (c Choice) Taken(length time.Duration) (Event, error) {
+func (c Choice) AsEvent(length time.Duration) (Event, error) {
 	e := c.Event
 	if e.Restart != nil {
 		return e, nil
@@ -71,9 +71,9 @@ func (c Choice) Taken(length time.Duration) (Event, error) {
 	return e, nil
 }
 
-// Called is the name of the next injection of a choice: the choice's name, with a number
+// InjectionName is the name of the next injection of a choice: the choice's name, with a number
 // behind it if that is among were, the names of the injections so far.
-func (g *GameDay) Called(choice int, were []string) string {
+func (g *GameDay) InjectionName(choice int, were []string) string {
 	taken := func(name string) bool {
 		return slices.Contains(were, name) ||
 			slices.ContainsFunc(g.Palette, func(c Choice) bool { return c.Name == name && c.Name != g.Palette[choice].Name })

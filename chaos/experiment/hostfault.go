@@ -182,8 +182,8 @@ func (e Event) onProcess() bool {
 	return e.RegionLoss != nil || slices.Contains(processKinds, e.hostKind())
 }
 
-// Everybody is the target that it happens to and, with a restart, the others.
-func (e Event) Everybody() []string {
+// Targets is the target that it happens to and, with a restart, the others.
+func (e Event) Targets() []string {
 	if e.Restart != nil {
 		return append([]string{e.On}, e.Restart.Others...)
 	}

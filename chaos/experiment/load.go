@@ -140,11 +140,11 @@ func (l Load) MaxQueue() int {
 // the times to count from the first request, each event would have to be moved
 // by hand, and with one forgotten a fault would strike a system that is cold.
 func (l Load) Warmed(s arrivals.Schedule) arrivals.Schedule {
-	return arrivals.Warmed(l.First(), l.Warmup, s)
+	return arrivals.Warmed(l.InitialRate(), l.Warmup, s)
 }
 
-// First is the rate that the load begins with, or the first above 0.
-func (l Load) First() rate.Limit {
+// InitialRate is the rate that the load begins with, or the first above 0.
+func (l Load) InitialRate() rate.Limit {
 	switch {
 	case l.Spike != nil:
 		return l.Spike.From

@@ -54,7 +54,7 @@ func ReadFile(file string, opts Options) (*Experiment, error) {
 
 // File is the kind of an experiment file. Its bytes are left to Parse, which
 // says where in them something is wrong.
-var File = input.Kind{Name: "an experiment", Most: strict.MaxSize, Binary: true}
+var File = input.Kind{Name: "an experiment", MaxSize: strict.MaxSize, Binary: true}
 
 // Parse reads an experiment from data; name stands for the file in errors, and
 // relative paths in the file start at its folder. The experiment is as resolved: what

@@ -61,7 +61,7 @@ func (x *Experiment) Repeats() time.Duration {
 }
 
 // What is judged at once takes some 250 bytes of memory and 75 of disk a request, and its
-// file of records has a bound (evidence.Most): a run of more than mostWhole requests is
+// file of records has a bound (evidence.MaxFileSize): a run of more than mostWhole requests is
 // cut though it is short, into chapters of about inChapter.
 const (
 	mostWhole = 10_000_000

@@ -184,7 +184,7 @@ func checkNetns(netns string, tools ...string) error {
 			return fmt.Errorf("%s is not installed (of the packages iproute2, nftables and util-linux)", tool)
 		}
 	}
-	if !lease.NetnsThere(netns) {
+	if !lease.NetnsExists(netns) {
 		return fmt.Errorf("there is no network namespace %s (ip netns add %s)", netns, netns)
 	}
 	return nil

@@ -205,7 +205,7 @@ type observed struct {
 // the same statuses.
 func (b Breaker) observe(t *traffic) *observed {
 	type key struct{ link, route, ignores string }
-	return evidence.Beside(t.run, key{b.Link, b.Route, list(b.Ignores)}, t, func() *observed { return observedOf(t, b.Ignores) })
+	return evidence.Memoized(t.run, key{b.Link, b.Route, list(b.Ignores)}, t, func() *observed { return observedOf(t, b.Ignores) })
 }
 
 func observedOf(t *traffic, ignores []int) *observed {

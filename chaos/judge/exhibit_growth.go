@@ -63,7 +63,7 @@ func (c Recovery) goodputOver(run *evidence.Run, all arrivals, spans []span, end
 		goodput string
 		of      stretching
 	}
-	points := evidence.Beside(run, key{c.Route, s}, recordsOf(run.Samples), func() []Point { return s.points(all, dueAt, successOf) })
+	points := evidence.Memoized(run, key{c.Route, s}, recordsOf(run.Samples), func() []Point { return s.points(all, dueAt, successOf) })
 	if len(points) == 0 || ended.len() == 0 {
 		return Exhibit{}
 	}
@@ -121,7 +121,7 @@ func (s Steady) timesOver(run *evidence.Run, samples arrivals, until time.Durati
 		q      float64
 		of     stretching
 	}
-	points := evidence.Beside(run, key{s.Route, q, of}, recordsOf(run.Samples), func() []Point { return of.points(samples, dueAt, quantile) })
+	points := evidence.Memoized(run, key{s.Route, q, of}, recordsOf(run.Samples), func() []Point { return of.points(samples, dueAt, quantile) })
 	if len(points) == 0 {
 		return Exhibit{}
 	}

@@ -375,7 +375,7 @@ func (c Failover) successOver(run *evidence.Run, own arrivals, spans []span) Exh
 		failover string
 		of       stretching
 	}
-	points := evidence.Beside(run, key{strings.Join(c.selects(), ","), s}, recordsOf(run.Samples),
+	points := evidence.Memoized(run, key{strings.Join(c.selects(), ","), s}, recordsOf(run.Samples),
 		func() []Point { return s.points(own, dueAt, successOf) })
 	ended := endedBy(due(own, 0, spans[0].from), spans[0].from)
 	if len(points) == 0 || ended.len() == 0 {

@@ -132,7 +132,7 @@ func (t *traffic) waitedIn(spans []span) arrivals {
 		traffic *traffic
 		spans   string
 	}
-	return evidence.Beside(t.run, key{t.link.Name, t.name}, of{t, fmt.Sprint(spans)}, func() arrivals {
+	return evidence.Memoized(t.run, key{t.link.Name, t.name}, of{t, fmt.Sprint(spans)}, func() arrivals {
 		return t.requests.where(func(s *load.Sample) bool {
 			return slices.ContainsFunc(spans, func(e span) bool { return s.Sent >= e.from && s.Sent < e.to }) || hitAny(t, spans, s)
 		})

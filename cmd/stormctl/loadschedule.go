@@ -212,7 +212,7 @@ func (o *loadOptions) staged(p *load.Plan, j *adhoc.Job) error {
 	if o.requests > 0 {
 		p.Schedule, j.Span = arrivals.First(o.requests, p.Schedule), 0
 	}
-	p.Schedule = arrivals.Warmed(l.First(), o.warmup, p.Schedule)
+	p.Schedule = arrivals.Warmed(l.InitialRate(), o.warmup, p.Schedule)
 	j.Words = fmt.Sprintf("open model, %s", o.stages.String())
 	if o.arrivals == experiment.Poisson {
 		j.Words += " (Poisson arrivals)"

@@ -34,7 +34,7 @@ var ownFiles = map[string]string{
 	"reports/browsertest/browser.go":   "what a browser wrote",
 	"targets/proc/cpu_linux.go":        "/proc",
 	"targets/proc/proc_linux.go":       "/proc",
-	"targets/proc/weigh_linux.go":      "/proc",
+	"targets/proc/resources_linux.go":  "/proc",
 	"targets/process.go":               "writes a target's output",
 	"targets/supervise.go":             "/dev/null",
 	"load/benchmarks/peers.go":         "what its peers wrote",

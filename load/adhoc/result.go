@@ -63,7 +63,7 @@ func (r *Run) result(seconds float64, cpu time.Duration, partial string) *report
 }
 
 // routes are the kinds of request that are told apart.
-func (r *Run) routes(total *load.Interval) (all []result.Route) {
+func (r *Run) routes(total *load.Counts) (all []result.Route) {
 	for i, name := range r.Groups {
 		own := result.Route{Name: name, Response: result.NewSpread(total.Times.Response[i]), Service: result.NewSpread(total.Times.Service[i])}
 		own.Requests, own.Outcomes = ended(total.Outcomes[i])

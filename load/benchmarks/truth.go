@@ -113,7 +113,7 @@ func serve(b behaviour) (*known, error) {
 
 func (k *known) connection(c net.Conn) {
 	runtime.LockOSThread() // for good: its timer slack is its own
-	poll.SharpenTimer()
+	poll.MinimizeTimerSlack()
 	defer c.Close()
 	in := bufio.NewReader(c)
 	for {

@@ -20,7 +20,7 @@ type Poller struct {
 	events   []unix.EpollEvent
 	timeout  unix.Timespec
 	NoPwait2 bool // the kernel is older than 5.11, or a sandbox forbids it: found out, or set before the first wait
-	Patience
+	WaitStrategy
 }
 
 // pollBatch is how many events one wait can return.
