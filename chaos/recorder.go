@@ -116,7 +116,8 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 		return rec, err
 	}
 	if h.Soak {
-		rec.seconds, err = rollup.New(rollup.Config{Root: rec.root, Started: rec.header.Started, Logs: soakLogs(h), Retention: rollup.DefaultRetention})
+		rec.seconds, err = rollup.New(rollup.Config{Root: rec.root, Started: rec.header.Started, Logs: soakLogs(h),
+			Retention: rollup.DefaultRetention})
 	} else {
 		rec.routeLog, err = createLog(rec.root, routeLog, h.Started)
 	}
@@ -295,9 +296,11 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
 		LateP99:   evidence.Seconds(times.Late.Quantile(0.99)),
-		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
+		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal,
+		Pressure: host.Pressure,
 		Runnable: max(0, host.Runnable),
-		Extent:   rec.samples.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
+		Extent:   rec.samples.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause),
+		Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
 	if rec.values != nil {
 		extent := rec.values.Extent()

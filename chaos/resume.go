@@ -101,7 +101,8 @@ func resumable(dir string) error {
 		return err
 	}
 	if run.Stopped != evidence.Killed {
-		return fmt.Errorf("the run of %s came to its end, and there is nothing to go on with: stormctl judge %s rules on it again", dir, dir)
+		return fmt.Errorf("the run of %s came to its end, and there is nothing to go on with: stormctl judge %s rules on it again",
+			dir, dir)
 	}
 	return nil
 }
@@ -157,7 +158,8 @@ func healOf(ctx context.Context, dir string) error {
 		for _, f := range found {
 			for _, l := range f.Left {
 				if f.Dir == abs {
-					errs = append(errs, fmt.Errorf("%s of the run that was killed could not be healed: %s: by hand: %s", l.Fault, l.Why, l.ByHand))
+					errs = append(errs, fmt.Errorf("%s of the run that was killed could not be healed: %s: by hand: %s", l.Fault,
+						l.Why, l.ByHand))
 				}
 			}
 		}

@@ -92,7 +92,8 @@ func (t *Tally) Delta() *Counts {
 	now.Times = t.collector.Delta()
 	for route := range now.Outcomes {
 		for o := range now.Outcomes[route] {
-			now.Outcomes[route][o] = since(&last.Outcomes[route][o], func(s *tallyShard) uint64 { return s.outcomes[route][o].Load() }, t.shards)
+			now.Outcomes[route][o] = since(&last.Outcomes[route][o], func(s *tallyShard) uint64 { return s.outcomes[route][o].Load() },
+				t.shards)
 		}
 	}
 	for status := range now.Statuses {

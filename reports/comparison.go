@@ -23,8 +23,8 @@ func Comparison(w io.Writer, c *compare.Comparison, o TextOptions) error {
 	var rows [][]string
 	for _, r := range c.Rows {
 		change, low, high := r.Bounds()
-		rows = append(rows, []string{rowMark(r), Clean(r.Name()), metricValue(r.Unit, r.Base), metricValue(r.Unit, r.Now), change, low, high,
-			or(r.Allowed(), unknown), rowRuling(r), r.Found()})
+		rows = append(rows, []string{rowMark(r), Clean(r.Name()), metricValue(r.Unit, r.Base), metricValue(r.Unit, r.Now),
+			change, low, high, or(r.Allowed(), unknown), rowRuling(r), r.Found()})
 	}
 	table(&s.out, s.tables, []column{{}, {title: "metric"}, {title: "base", right: true}, {title: "now", right: true},
 		{title: "change", right: true}, {title: "least", right: true}, {title: "most", right: true},
@@ -152,8 +152,8 @@ func ComparisonMarkdown(w io.Writer, c *compare.Comparison) error {
 	if len(c.Claims) > 0 {
 		b.WriteString("\n| | claim | base | now | ruling |\n| --- | --- | --- | --- | --- |\n")
 		for _, claim := range c.Claims {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", compareMark(claim.Ruling, claim.Gated), markdownText(claim.Name), claim.Base, claim.Now,
-				claimRuling(claim))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", compareMark(claim.Ruling, claim.Gated), markdownText(claim.Name),
+				claim.Base, claim.Now, claimRuling(claim))
 		}
 	}
 	fmt.Fprintf(&b, "\n<sub>%s</sub>\n", markdownText(c.Method))
@@ -180,8 +180,8 @@ func ComparisonCSV(w io.Writer, c *compare.Comparison) error {
 		runs []compare.Summary
 	}{{"base", c.Base}, {"now", c.Now}} {
 		for _, r := range side.runs {
-			line := []string{side.name, cell(r.Dir), r.Started.UTC().Format(time.RFC3339Nano), strconv.FormatUint(r.Seed, 10), digits(r.Seconds),
-				strconv.FormatUint(r.Requests, 10), strconv.FormatBool(r.Healthy), digits(r.Pressure)}
+			line := []string{side.name, cell(r.Dir), r.Started.UTC().Format(time.RFC3339Nano), strconv.FormatUint(r.Seed, 10),
+				digits(r.Seconds), strconv.FormatUint(r.Requests, 10), strconv.FormatBool(r.Healthy), digits(r.Pressure)}
 			for _, m := range csvMetrics {
 				line = append(line, digits(r.Metrics[m.metric]))
 			}

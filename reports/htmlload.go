@@ -15,7 +15,8 @@ func loadPage(l *Load, d detail) (*htmlPage, error) {
 	p.loadRuling(l)
 	p.Facts = []fact{
 		{"requests", Count(l.Requests)}, {"rate", PerSecond(l.Rate)}, {"success", Percent(l.Success)},
-		{"p50", Millis(l.Response.P50)}, {"p99", Millis(l.Response.P99)}, {"p99.9", Millis(l.Response.P999)}, {"max", Millis(l.Response.Max)},
+		{"p50", Millis(l.Response.P50)}, {"p99", Millis(l.Response.P99)}, {"p99.9", Millis(l.Response.P999)},
+		{"max", Millis(l.Response.Max)},
 		{"length", Seconds(l.Seconds)}, {"started", startTime(l.Started)},
 	}
 	if l.Unsent > 0 {
@@ -44,7 +45,8 @@ func loadPage(l *Load, d detail) (*htmlPage, error) {
 // ruling.
 func (p *htmlPage) loadRuling(l *Load) {
 	if l.Partial != "" {
-		p.Warnings = append(p.Warnings, warning{"STOPPED EARLY", "What is told is only what was seen until then: " + shown(l.Partial, 500) + "."})
+		p.Warnings = append(p.Warnings, warning{"STOPPED EARLY",
+			"What is told is only what was seen until then: " + shown(l.Partial, 500) + "."})
 	}
 	if !l.Harness.Healthy {
 		p.Warnings = append(p.Warnings, warning{unhealthy, unhealthyMeans + ": " + shown(strings.Join(l.Harness.Problems, "; "), 1000)})

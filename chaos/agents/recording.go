@@ -158,8 +158,10 @@ func (r *recording) second(s watch.Second) {
 	lag := s.Counts.Times.Lag.Summary()
 	t := evidence.Tick{
 		Ended: s.Requests(), LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
-		LateP99: evidence.Seconds(health.Late), HiccupP99: evidence.Seconds(health.HiccupP99), HiccupMax: evidence.Seconds(health.HiccupMax),
-		Pause: evidence.Seconds(health.Pause), Busy: health.Busy, Pressure: health.Pressure, Steal: s.Host.Steal, Runnable: max(0, s.Host.Runnable), CPU: health.CPU, Cores: health.Cores,
+		LateP99: evidence.Seconds(health.Late), HiccupP99: evidence.Seconds(health.HiccupP99),
+		HiccupMax: evidence.Seconds(health.HiccupMax),
+		Pause:     evidence.Seconds(health.Pause), Busy: health.Busy, Pressure: health.Pressure, Steal: s.Host.Steal,
+		Runnable: max(0, s.Host.Runnable), CPU: health.CPU, Cores: health.Cores,
 		Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
 	r.file.write(jsonFrame(frameSecond, second{At: evidence.Seconds(s.At), Tick: t}))

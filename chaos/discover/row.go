@@ -19,7 +19,8 @@ func (f *Findings) Rows() (rows []Row) {
 		rows = append(rows, Row{name, fmt.Sprintf(format, args...), figure})
 	}
 	if f.Anonymous {
-		add("request ids", nil, "not passed on: X-Request-Id or traceparent joins a call to its request; attempts cannot be told apart without")
+		add("request ids", nil, "not passed on: X-Request-Id or traceparent joins a call to its request; attempts cannot be told "+
+			"apart without")
 	}
 	if f.Sequences > 0 {
 		add("calls per request", nil, "%.3g, %d in sequence, in the calm (%d requests, %.4g%% ok, p50 %s)",

@@ -25,7 +25,8 @@ type Pause struct{}
 // Kill ends a target's process with SIGKILL. A target that stormctl started is
 // started again when the fault is healed.
 type Kill struct {
-	ForGood bool `yaml:"for_good"` // It stays dead to the end of the run; for: is not used. A process from a pid_file can only be killed so.
+	// It stays dead to the end of the run; for: is not used. A process from a pid_file can only be killed so.
+	ForGood bool `yaml:"for_good"`
 }
 
 // mostCores is more than any machine has. The kernel counts what a cgroup may

@@ -83,15 +83,15 @@ func (r *rules) instances(name string, at strict.Path, kind string, t *Target) {
 	}
 	for _, link := range r.links {
 		if l := r.x.Links[link]; l.To == name && t.Instances > 1 {
-			r.Wrong(strict.Path("links").Child(link, "to"), fmt.Sprintf("to: there are %d instances of %s", t.Instances, strict.Quote(name)),
-				"a link leads to one: make it a target of its own")
+			r.Wrong(strict.Path("links").Child(link, "to"), fmt.Sprintf("to: there are %d instances of %s", t.Instances,
+				strict.Quote(name)), "a link leads to one: make it a target of its own")
 		}
 	}
 	for i := range r.x.Chaos {
 		e := &r.x.Chaos[i]
 		if kind := e.hostKind(); t.Instances > 1 && e.On == name && e.onProcess() && kind != "restart" && kind != "kill" {
-			r.Wrong(strict.Path("chaos").Item(i).Child("on"), fmt.Sprintf("on: there are %d instances of %s", t.Instances, strict.Quote(name)),
-				"what happens to all of them is restart or kill: make the one that it is about a target of its own")
+			r.Wrong(strict.Path("chaos").Item(i).Child("on"), fmt.Sprintf("on: there are %d instances of %s", t.Instances,
+				strict.Quote(name)), "what happens to all of them is restart or kill: make the one that it is about a target of its own")
 		}
 	}
 }
@@ -148,8 +148,8 @@ func (r *rules) between(event strict.Path, e *Event) {
 			case seen[name]:
 				r.Wrong(at, fmt.Sprintf("%s: %s is named already", at.Tail(), strict.Quote(name)), "a target is on one side")
 			case !slices.Contains(own, name):
-				r.Wrong(at, fmt.Sprintf("%s: %s has no host of its own: its packets cannot be told from others'", at.Tail(), strict.Quote(name)),
-					"give its process host: own")
+				r.Wrong(at, fmt.Sprintf("%s: %s has no host of its own: its packets cannot be told from others'", at.Tail(),
+					strict.Quote(name)), "give its process host: own")
 			}
 			seen[name] = true
 		}

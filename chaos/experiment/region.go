@@ -179,7 +179,8 @@ func (r *rules) from(l *Load) {
 		sum += float64(l.From[region])
 	}
 	if readable && math.Abs(sum-1) > 1e-9 {
-		r.Wrong(at, fmt.Sprintf("from: the shares come to %s", unit.Share(math.Round(sum*regionParts)/regionParts)), "every arrival comes from somewhere: they must come to 100%")
+		r.Wrong(at, fmt.Sprintf("from: the shares come to %s", unit.Share(math.Round(sum*regionParts)/regionParts)),
+			"every arrival comes from somewhere: they must come to 100%")
 	}
 }
 
@@ -203,7 +204,8 @@ func (r *rules) destination(path strict.Path, to Destination) {
 	for _, region := range slices.Sorted(maps.Keys(to)) {
 		at := path.Child(region)
 		if _, known := from[region]; !known && !r.Bad("load.from") {
-			r.WrongKey(at, fmt.Sprintf("to: no arrivals come from %s", strict.Quote(region)), strict.Suggest(region, "regions", r.x.Load.Regions()))
+			r.WrongKey(at, fmt.Sprintf("to: no arrivals come from %s", strict.Quote(region)),
+				strict.Suggest(region, "regions", r.x.Load.Regions()))
 		}
 		r.toTarget(at, to[region])
 		t := r.x.Targets[to[region]]
@@ -256,8 +258,8 @@ func (r *rules) loss(event strict.Path, e *Event) {
 		switch t := r.x.Targets[name]; {
 		case t.URL == "":
 		case t.PidFile == "":
-			r.Wrong(at, fmt.Sprintf("region: target %s of it is a url: stormctl did not start it, so it cannot stop it", strict.Quote(name)),
-				"make it a process, name its process by pid_file, or label the links to it in its place")
+			r.Wrong(at, fmt.Sprintf("region: target %s of it is a url: stormctl did not start it, so it cannot stop it",
+				strict.Quote(name)), "make it a process, name its process by pid_file, or label the links to it in its place")
 		case len(r.x.Limits.Processes) == 0 && !r.Bad("limits.processes"):
 			r.Wrong(at, fmt.Sprintf("region: the process of target %s of it is not stormctl's own, and limits.processes allows none",
 				strict.Quote(name)), "name its program: limits: {processes: [/usr/sbin/nginx]}")

@@ -113,7 +113,8 @@ func (r *rules) soak() {
 	r.positive("soak.keep", r.x.Soak.Keep > 0)
 	r.positive("soak.max_inconclusive", r.x.Soak.MaxInconclusive > 0)
 	if at, every := strict.Path("soak.chapter"), r.x.Repeats(); r.Sound(at) && r.Has(at) && every > 0 && r.x.Soak.Chapter != every {
-		r.Wrong(at, fmt.Sprintf("chapter: the faults repeat after %s, and a chapter is as long as that", unit.FormatDuration(every)), "leave it out")
+		r.Wrong(at, fmt.Sprintf("chapter: the faults repeat after %s, and a chapter is as long as that", unit.FormatDuration(every)),
+			"leave it out")
 	}
 	if at := strict.Path("soak.chapter"); r.Sound(at) && r.x.Load.peak()*r.x.Soak.Chapter.Seconds() > mostWhole {
 		r.Wrong(at, fmt.Sprintf("chapter: %s have more than %d requests at this rate, which are too many to be judged at once",
@@ -141,7 +142,8 @@ func (r *rules) repeats(i int) {
 		r.Wrong(at, "every: is shorter than a second", "a chapter is as long as that")
 	case r.x.Load.stateful():
 		r.Wrong(at, "every: does not go with data that requests write and read, or with an audit",
-			"a run whose faults repeat is judged chapter by chapter, and what one has written the next one reads: list each event by itself")
+			"a run whose faults repeat is judged chapter by chapter, and what one has written the next one reads: "+
+				"list each event by itself")
 	case e.Every != every:
 		r.Wrong(at, fmt.Sprintf("every: this is %s, and another event has %s", unit.FormatDuration(e.Every), unit.FormatDuration(every)),
 			"a soak is cut into chapters where its faults repeat: give all the same, and several events where one is to come more often")
@@ -151,10 +153,11 @@ func (r *rules) repeats(i int) {
 		r.Wrong(at, fmt.Sprintf("every: in %s there are more than %d requests at this rate, which are too many to be judged at once",
 			unit.FormatDuration(e.Every), mostWhole), "a chapter is as long: let the faults come more often, or offer less")
 	case over > e.Every:
-		r.Wrong(at, fmt.Sprintf("every: the fault is there until %s, and is to come again after %s", unit.FormatDuration(over), unit.FormatDuration(e.Every)),
-			"count at: from the beginning of each chapter, and let it be healed within it")
+		r.Wrong(at, fmt.Sprintf("every: the fault is there until %s, and is to come again after %s", unit.FormatDuration(over),
+			unit.FormatDuration(e.Every)), "count at: from the beginning of each chapter, and let it be healed within it")
 	case r.length > 0 && e.Every >= r.length:
-		r.Wrong(at, fmt.Sprintf("every: %s is not within the load", unit.FormatDuration(e.Every)), r.end()+"; leave it out for what comes once")
+		r.Wrong(at, fmt.Sprintf("every: %s is not within the load", unit.FormatDuration(e.Every)), r.end()+
+			"; leave it out for what comes once")
 	}
 }
 

@@ -257,7 +257,8 @@ func (f *faultState) takes(kind string) {
 // Event is told of an event of the timeline. Lines of the timeline that sum up a stretch,
 // such as that of a second, are left out.
 func (l *Live) Event(e evidence.Event) {
-	if l == nil || e.Kind == evidence.KindTick || e.Kind == evidence.KindStart || e.Kind == evidence.KindWarmup || e.Kind == evidence.KindCPU {
+	if l == nil || e.Kind == evidence.KindTick || e.Kind == evidence.KindStart || e.Kind == evidence.KindWarmup ||
+		e.Kind == evidence.KindCPU {
 		return
 	}
 	l.mu.Lock()

@@ -20,7 +20,8 @@ var (
 	offeredDesc  = desc("offered_total", "Arrivals that were due.")
 	requestsDesc = desc("requests_total", "Requests that ended, by outcome; unsent are arrivals that were never sent.", "route", "outcome")
 	responseDesc = desc("response_seconds", "Response times, from when a request was due (no coordinated omission).", "route")
-	linkDesc     = desc("link_exchanges_total", "Exchanges of a link that ended; error is status 500 or more, or no response.", "link", "outcome")
+	linkDesc     = desc("link_exchanges_total", "Exchanges of a link that ended; error is status 500 or more, or no response.",
+		"link", "outcome")
 	inFlightDesc = desc("link_in_flight", "Exchanges of a link in progress when the last second ended.", "link")
 	faultDesc    = desc("fault_active", "1 while a fault is in force.", "fault", "on")
 	claimDesc    = desc("claim_ruling", "1 for the ruling that a claim has so far, 0 for the others.", "claim", "ruling")
@@ -32,14 +33,15 @@ var (
 	rssDesc      = desc("target_resident_bytes", "Memory of a target's processes.", "target")
 	filesDesc    = desc("target_open_fds", "Open descriptors of a target's processes.", "target")
 	threadsDesc  = desc("target_threads", "Threads of a target's processes.", "target")
-	droppedDesc  = desc("export_dropped_total", "What a receiver has not got: full is no room in its queue, failed is not taken after all tries.", "receiver", "why")
-	scrapesDesc  = desc("scrapes_total", "Scrapes of these metrics, by how they ended.", "end")
+	droppedDesc  = desc("export_dropped_total",
+		"What a receiver has not got: full is no room in its queue, failed is not taken after all tries.", "receiver", "why")
+	scrapesDesc = desc("scrapes_total", "Scrapes of these metrics, by how they ended.", "end")
 )
 
 // Describe is prometheus.Collector's.
 func (l *Live) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{offeredDesc, requestsDesc, responseDesc, linkDesc, inFlightDesc, faultDesc, claimDesc, lagDesc, healthyDesc,
-		lostDesc, atDesc, infoDesc, rssDesc, filesDesc, threadsDesc, droppedDesc, scrapesDesc} {
+	for _, d := range []*prometheus.Desc{offeredDesc, requestsDesc, responseDesc, linkDesc, inFlightDesc, faultDesc, claimDesc,
+		lagDesc, healthyDesc, lostDesc, atDesc, infoDesc, rssDesc, filesDesc, threadsDesc, droppedDesc, scrapesDesc} {
 		to <- d
 	}
 }

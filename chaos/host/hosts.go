@@ -159,8 +159,9 @@ func (n *Network) steps() []lease.Command {
 		middle = append(middle, fmt.Sprintf("link add name %s type veth peer name eth0 netns %s", device, n.namespace(name)),
 			fmt.Sprintf("addr add %s/32 dev %s", router, device), "link set dev "+device+" up",
 			fmt.Sprintf("route add %s/32 dev %s", addr, device))
-		ends = append(ends, batch(n.namespace(name), "link set dev lo up", fmt.Sprintf("addr add %s/32 dev eth0", addr), "link set dev eth0 up",
-			fmt.Sprintf("route add %s/32 dev eth0", router), fmt.Sprintf("route add default via %s dev eth0", router)))
+		ends = append(ends, batch(n.namespace(name), "link set dev lo up", fmt.Sprintf("addr add %s/32 dev eth0", addr),
+			"link set dev eth0 up", fmt.Sprintf("route add %s/32 dev eth0", router),
+			fmt.Sprintf("route add default via %s dev eth0", router)))
 	}
 	root = append(root, fmt.Sprintf("link add name %s type veth peer name uplink netns %s", n.Device(), n.Router()),
 		fmt.Sprintf("addr add %s/32 dev %s", ours, n.Device()), "link set dev "+n.Device()+" up",

@@ -155,7 +155,8 @@ func (f Rate) Check(ctx context.Context) error {
 		return fmt.Errorf("device %s of network namespace %s: %w", f.Device, f.Netns, err)
 	}
 	if other := shaped(shown.String()); other != "" {
-		return fmt.Errorf("device %s of network namespace %s has a queueing discipline already (%s): it would be lost", f.Device, f.Netns, other)
+		return fmt.Errorf("device %s of network namespace %s has a queueing discipline already (%s): it would be lost", f.Device,
+			f.Netns, other)
 	}
 	if err := try(ctx, "", append([]string{"unshare", "--net", "tc"}, f.add("lo")...)); err != nil {
 		return fmt.Errorf("tc cannot bound a rate (it needs a kernel with sch_tbf, and CAP_NET_ADMIN): %w", err)

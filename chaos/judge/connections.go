@@ -268,8 +268,8 @@ func (c Connections) judgeSettled(f *finding, s storm) {
 		return
 	}
 	if len(s.spans) == 0 {
-		f.open("settled_within", "%s that ends its connections, so that nothing shows how they are opened anew: add a restart of one of its ends",
-			noEpisode(s.run, " on "+c.Link.String(), func(x evidence.Injection) bool { return c.ends(s.run, &x) }))
+		f.open("settled_within", "%s that ends its connections, so that nothing shows how they are opened anew: add a restart of one "+
+			"of its ends", noEpisode(s.run, " on "+c.Link.String(), func(x evidence.Injection) bool { return c.ends(s.run, &x) }))
 		return
 	}
 	let := make([]evidence.Exchange, 0, len(s.conns))

@@ -36,7 +36,8 @@ const lateLoad = 100 * time.Millisecond
 // there is.
 func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 	if end := horizon(run); run.Partial && end < to {
-		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
+		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s",
+			short(end), short(to))
 	}
 	if why := incomplete(run); why != "" {
 		return why
@@ -50,8 +51,8 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 		return why
 	}
 	if swamped, at := run.Swamped(from, until); leans&(onDue|onTimes|onLoad) != 0 && swamped > 0 {
-		return fmt.Sprintf("the machine was swamped for %s up to %s: so many threads wanted its cores that what ran on it had a small share of "+
-			"one, and was late by any time: end what else runs there", short(swamped), short(at))
+		return fmt.Sprintf("the machine was swamped for %s up to %s: so many threads wanted its cores that what ran on it had a small "+
+			"share of one, and was late by any time: end what else runs there", short(swamped), short(at))
 	}
 	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise &&
 		short(pause) != short(noise) { // as near as either is told

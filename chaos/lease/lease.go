@@ -52,8 +52,8 @@ type Lease struct {
 
 // Open makes the run known to the machine, and starts its guardian.
 func Open(o Options) (*Lease, error) {
-	if os.Getenv(guardianEnv) != "" {
-		return nil, errors.New("this process was started as a guardian: lease.Guard must be called first in main") // or each would start the next
+	if os.Getenv(guardianEnv) != "" { // each would start the next
+		return nil, errors.New("this process was started as a guardian: lease.Guard must be called first in main")
 	}
 	if o.State == "" {
 		dir, err := StateDir()

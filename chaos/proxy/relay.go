@@ -29,7 +29,9 @@ type Config struct {
 	Protocol  string // toxic.ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC or ProtocolTCP; "" means toxic.ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
-	Greeting  string // of toxic.ProtocolTCP: what the dependency's first words are read as, one of greeting.Protocols; "" leaves them unread
+	// of toxic.ProtocolTCP: what the dependency's first words are read as, one of greeting.Protocols; "" leaves
+	// them unread
+	Greeting string
 
 	// UnreachableFIN is for toxic.ProtocolTCP: see tcp.Config.
 	UnreachableFIN bool

@@ -175,7 +175,8 @@ func addressOf(flag, text string) (*url.URL, error) {
 	case strings.ContainsAny(text, "\"\\{}\n"):
 		return nil, fmt.Errorf("%s %s: characters that a URL writes as %%22, %%5C, %%7B and so on", flag, text)
 	case u.User != nil:
-		return nil, fmt.Errorf("%s: a password in it would stand in the file: headers: {Authorization: \"${env.NAME}\"} of a route keeps it out", flag)
+		return nil, fmt.Errorf("%s: a password in it would stand in the file: headers: {Authorization: \"${env.NAME}\"} of a route "+
+			"keeps it out", flag)
 	}
 	return u, nil
 }

@@ -188,8 +188,8 @@ var (
 		{":method", "GET"}: 2, {":method", "POST"}: 3, {":path", "/"}: 4, {":scheme", "http"}: 6, {":scheme", "https"}: 7,
 	}
 	staticNames = map[string]int{
-		":authority": 1, ":method": 2, ":path": 4, ":scheme": 6, "accept": 19, "accept-encoding": 16, "accept-language": 17, "authorization": 23,
-		"cache-control": 24, "content-length": 28, "content-type": 31, "cookie": 32, "user-agent": 58,
+		":authority": 1, ":method": 2, ":path": 4, ":scheme": 6, "accept": 19, "accept-encoding": 16, "accept-language": 17,
+		"authorization": 23, "cache-control": 24, "content-length": 28, "content-type": 31, "cookie": 32, "user-agent": 58,
 	}
 )
 

@@ -84,8 +84,8 @@ type consumerSettings struct {
 
 var consumerKeys = []key[consumerSettings]{
 	oneOf("driver", "jetstream", "what its links beside ledger lead to: a NATS server with JetStream, or RabbitMQ, "+
-		"which delivers in order and, once the connection is lost, delivers again what was not acknowledged", []string{"jetstream", "rabbitmq"},
-		func(s *consumerSettings) *string { return &s.driver }),
+		"which delivers in order and, once the connection is lost, delivers again what was not acknowledged",
+		[]string{"jetstream", "rabbitmq"}, func(s *consumerSettings) *string { return &s.driver }),
 	oneOf("order", "buffer", "buffer applies events in the order in which the broker acknowledged them, and holds what comes too early; "+
 		"none applies them as they come, and leaves what fails to be delivered again", []string{"buffer", "none"},
 		func(s *consumerSettings) *string { return &s.order }),

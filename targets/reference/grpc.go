@@ -67,7 +67,7 @@ var rpcKeys = []key[rpcSettings]{
 		func(s *rpcSettings) *string { return &s.idHeader }),
 	{
 		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "breaks it in one way"},
-		set:     func(s *rpcSettings, v string) error { s.flaw = v; return nil }, // checked by parseRPC: a flaw that is given is not empty
+		set:     func(s *rpcSettings, v string) error { s.flaw = v; return nil }, // checked by parseRPC, also that it is not empty
 	},
 }
 

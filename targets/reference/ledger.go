@@ -113,7 +113,8 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/healthz":
 		_, _ = io.WriteString(w, "ok\n")
 	default:
-		http.Error(w, "there are POST /event/KEY, GET /event/ID, PUT /parked/ID, GET /ledger, /state, /fold and /healthz", http.StatusNotFound)
+		http.Error(w, "there are POST /event/KEY, GET /event/ID, PUT /parked/ID, GET /ledger, /state, /fold and /healthz",
+			http.StatusNotFound)
 	}
 }
 

@@ -61,7 +61,7 @@ var pageKeys = []key[pageSettings]{
 		func(s *pageSettings) *string { return &s.idHeader }),
 	{
 		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "makes it chatty, or grow, in one way"},
-		set:     func(s *pageSettings, v string) error { s.flaw = v; return nil }, // checked by parsePage: a flaw that is given is not empty
+		set:     func(s *pageSettings, v string) error { s.flaw = v; return nil }, // checked by parsePage, also that it is not empty
 	},
 }
 

@@ -129,8 +129,8 @@ var frontendKeys = []key[frontendSettings]{
 		func(s *frontendSettings) *[]int { return &s.retryOn }),
 	wait("retry_after_max", "10s", "retry", "a longer Retry-After ends the call", 0, never,
 		func(s *frontendSettings) *time.Duration { return &s.retryAfterMax }),
-	wait("deadline", "none", "retry", "bound of a whole call; a retry that would begin after it is not waited for", time.Millisecond, orNone,
-		func(s *frontendSettings) *time.Duration { return &s.deadline }),
+	wait("deadline", "none", "retry", "bound of a whole call; a retry that would begin after it is not waited for",
+		time.Millisecond, orNone, func(s *frontendSettings) *time.Duration { return &s.deadline }),
 
 	oneOf("bulkhead", "none", "library of the bulkhead", []string{"none", "failsafe", "semaphore"},
 		func(s *frontendSettings) *string { return &s.bulkhead }),

@@ -77,10 +77,10 @@ var storeKeys = []key[storeSettings]{
 		func(s *storeSettings) *time.Duration { return &s.timeout }),
 	text("master", "main", "of sentinel: the name that sentinels know the primary by", func(s *storeSettings) *string { return &s.master }),
 	text("user", "postgres", "of postgres: the user", func(s *storeSettings) *string { return &s.user }),
-	text("database", "postgres", "of postgres: the database, where it makes its tables", func(s *storeSettings) *string { return &s.dbname }),
-	{
+	text("database", "postgres", "of postgres: the database, where it makes its tables",
+		func(s *storeSettings) *string { return &s.dbname }), {
 		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "makes it careless in one way"},
-		set:     func(s *storeSettings, v string) error { s.flaw = v; return nil }, // checked by parseStore: a flaw that is given is not empty
+		set:     func(s *storeSettings, v string) error { s.flaw = v; return nil }, // checked by parseStore, also that it is not empty
 	},
 }
 

@@ -40,7 +40,7 @@ var workerKeys = []key[workerSettings]{
 		func(s *workerSettings) *time.Duration { return &s.serviceTime }),
 	{
 		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "breaks it in one way"},
-		set:     func(s *workerSettings, v string) error { s.flaw = v; return nil }, // checked by parseWorker: a flaw that is given is not empty
+		set:     func(s *workerSettings, v string) error { s.flaw = v; return nil }, // checked by parseWorker, also that it is not empty
 	},
 }
 
