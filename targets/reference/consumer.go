@@ -105,7 +105,7 @@ var consumerKeys = []key[consumerSettings]{
 		func(s *consumerSettings) *int { return &s.attempts }),
 	wait("timeout", "1s", "", "bound of one call", time.Millisecond, never,
 		func(s *consumerSettings) *time.Duration { return &s.timeout }),
-	flawOf(func(s *consumerSettings) *string { return &s.flaw }),
+	flawOf("breaks it in one way", func(s *consumerSettings) *string { return &s.flaw }),
 }
 
 // consumerFlaws are those of a consumer.
@@ -119,8 +119,8 @@ var consumerFlaws = []Flaw{
 }
 
 func parseConsumer(with map[string]string) (*consumerSettings, error) {
-	s, err := parse("consumer", consumerKeys, with)
-	if err := checkedFlaw("consumer", consumerFlaws, with, err); err != nil {
+	s, err := parseFlawed("consumer", consumerKeys, consumerFlaws, with)
+	if err != nil {
 		return nil, err
 	}
 	var errs []error
