@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Row is one line of what was found.
@@ -85,11 +87,10 @@ func (f *Findings) retryRows(add adder) {
 	if !ok {
 		return
 	}
-	var waits []string
-	for _, w := range f.Waits {
-		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low))))
-	}
-	add("waits", nil, "%s before retry 1 to %d", strings.Join(waits, ", "), len(waits))
+	waits := unit.List(f.Waits, ", ", func(w Wait) string {
+		return fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low)))
+	})
+	add("waits", nil, "%s before retry 1 to %d", waits, len(f.Waits))
 	add("law", nil, "%s", law.text())
 	if f.RetryAfter != nil {
 		add("Retry-After", f.RetryAfter, "waits %s when told to wait %v", f.RetryAfter.span(), RetryAfterOf)

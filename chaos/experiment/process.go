@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Ready is how a process shows that it is ready: one text, or a command.
@@ -117,11 +118,7 @@ func (x *Experiment) OwnHosts() []string {
 
 // sides are the groups of a partition, for people.
 func sides(groups [][]string) string {
-	texts := make([]string, len(groups))
-	for i, g := range groups {
-		texts[i] = strings.Join(g, ", ")
-	}
-	return strings.Join(texts, " and ")
+	return unit.List(groups, " and ", func(g []string) string { return strings.Join(g, ", ") })
 }
 
 // between checks that a partition is one of targets that can be parted.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
@@ -61,11 +60,7 @@ func (d Destination) String() string {
 	if one := d.One(); one != "" {
 		return one
 	}
-	var parts []string
-	for _, region := range slices.Sorted(maps.Keys(d)) {
-		parts = append(parts, d[region]+" from "+region)
-	}
-	return strings.Join(parts, ", ")
+	return unit.List(slices.Sorted(maps.Keys(d)), ", ", func(region string) string { return d[region] + " from " + region })
 }
 
 // Regions are those that arrivals come from, sorted; nil if it is one place.

@@ -8,6 +8,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/input"
 )
@@ -142,11 +143,7 @@ func constant(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels [
 // label is a text as the value of a label or of an attribute: UTF-8, and in its lines
 // nothing that a terminal would do instead of showing it.
 func label(name string) string {
-	lines := strings.Split(strings.ToValidUTF8(name, "\ufffd"), "\n")
-	for i := range lines {
-		lines[i] = input.Printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
+	return unit.List(strings.Split(strings.ToValidUTF8(name, "\ufffd"), "\n"), "\n", input.Printable)
 }
 
 // histogram is the response times of a route, in fixed buckets and in exponential ones:

@@ -78,11 +78,7 @@ func (f Partition) drop(address, device string) string {
 func (f Partition) String() string {
 	peers := "everybody"
 	if len(f.Peers) > 0 {
-		texts := make([]string, len(f.Peers))
-		for i, p := range f.Peers {
-			texts[i] = p.String()
-		}
-		peers = strings.Join(texts, ", ")
+		peers = unit.List(f.Peers, ", ", netip.Prefix.String)
 	}
 	direction := "from and to"
 	switch {

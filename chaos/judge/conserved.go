@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -51,11 +51,7 @@ const leastHalfway = 20
 func (c Conserved) String() string {
 	switch {
 	case len(c.Pairs) > 0:
-		var steps []string
-		for _, p := range c.Pairs {
-			steps = append(steps, p.Do)
-		}
-		return fmt.Sprintf("all of %s are done, or each is undone", strings.Join(steps, ", "))
+		return fmt.Sprintf("all of %s are done, or each is undone", unit.List(c.Pairs, ", ", func(p Pair) string { return p.Do }))
 	case c.EqualsAudit != "":
 		return fmt.Sprintf("%s finds the same as %s", c.Audit, c.EqualsAudit)
 	case c.Equals != nil:

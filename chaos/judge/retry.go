@@ -221,11 +221,7 @@ func reach(run *evidence.Run, spans []span) (from, to time.Duration) {
 
 // list prints numbers: 429, 503.
 func list(numbers []int) string {
-	words := make([]string, len(numbers))
-	for i, n := range numbers {
-		words[i] = strconv.Itoa(n)
-	}
-	return strings.Join(words, ", ")
+	return unit.List(numbers, ", ", strconv.Itoa)
 }
 
 // were prints a count with the form that fits it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -304,11 +305,7 @@ func (c Shed) judgeSpared(f *finding, route string, over []overload) {
 
 // statusText lists statuses: 429 or 503.
 func statusText(list []int) string {
-	texts := make([]string, len(list))
-	for i, status := range list {
-		texts[i] = fmt.Sprint(status)
-	}
-	return strings.Join(texts, " or ")
+	return unit.List(list, " or ", strconv.Itoa)
 }
 
 // outcomeText counts how requests ended, in the order of the outcomes.
