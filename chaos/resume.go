@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,9 +114,7 @@ func unchanged(begun, given *experiment.Experiment, dir string) error {
 		return nil
 	}
 	x := *given
-	if x.Seed == 0 {
-		x.Seed = begun.Seed
-	}
+	x.Seed = cmp.Or(x.Seed, begun.Seed)
 	was, err := experiment.Marshal(begun)
 	if err != nil {
 		return err

@@ -291,7 +291,5 @@ func (r *Run) settleEnd() {
 		last = max(last, f.Injected, f.Healed)
 	}
 	r.End = min(last, r.Load)
-	if r.Stopped == "" {
-		r.Stopped = Killed
-	}
+	r.Stopped = cmp.Or(r.Stopped, Killed)
 }

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -200,9 +201,7 @@ func (e *Event) resolve(folder string) error {
 		return absolute(folder, &e.DiskFull.Dir)
 	}
 	if e.Exec != nil {
-		if e.Exec.Dir == "" {
-			e.Exec.Dir = "."
-		}
+		e.Exec.Dir = cmp.Or(e.Exec.Dir, ".")
 		return absolute(folder, &e.Exec.Dir)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -175,13 +176,9 @@ func (l Load) Names() []string {
 func (l *Load) resolve(folder string) error {
 	for i := range l.Routes {
 		r := &l.Routes[i]
-		if r.Timeout == 0 {
-			r.Timeout = l.Timeout
-		}
+		r.Timeout = cmp.Or(r.Timeout, l.Timeout)
 		for j := range r.Then {
-			if r.Then[j].Timeout == 0 {
-				r.Then[j].Timeout = l.Timeout
-			}
+			r.Then[j].Timeout = cmp.Or(r.Then[j].Timeout, l.Timeout)
 		}
 	}
 	return absolute(folder, &l.Replay, &l.Data)

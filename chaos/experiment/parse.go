@@ -43,8 +43,7 @@ type Options struct {
 func ReadFile(file string, opts Options) (*Experiment, error) {
 	data, file, err := input.Given(file, File)
 	if err != nil {
-		var at *fs.PathError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
 			err = at.Err // the place says the file already
 		}
 		return nil, strict.Errors{{File: file, Problem: "cannot be read: " + err.Error()}}

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -35,18 +36,10 @@ const (
 
 // Settled is the section with what is meant where it does not say.
 func (s Soak) Settled() Soak {
-	if s.Chapter == 0 {
-		s.Chapter = chapterLength
-	}
-	if s.Keep == 0 {
-		s.Keep = chaptersKept
-	}
-	if s.MaxInconclusive == 0 {
-		s.MaxInconclusive = maxInconclusive
-	}
-	if s.Disk == 0 {
-		s.Disk = chaptersDisk
-	}
+	s.Chapter = cmp.Or(s.Chapter, chapterLength)
+	s.Keep = cmp.Or(s.Keep, chaptersKept)
+	s.MaxInconclusive = cmp.Or(s.MaxInconclusive, maxInconclusive)
+	s.Disk = cmp.Or(s.Disk, chaptersDisk)
 	return s
 }
 

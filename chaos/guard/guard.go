@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -44,9 +45,7 @@ type Guard struct {
 // New is a guard that keeps to c.
 func New(c Config) *Guard {
 	c.Hosts = slices.Clone(c.Hosts)
-	if c.MaxBody == 0 {
-		c.MaxBody = MaxBody
-	}
+	c.MaxBody = cmp.Or(c.MaxBody, MaxBody)
 	return &Guard{config: c, token: sha256.Sum256([]byte(c.Token))}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -80,12 +81,10 @@ func claimed(subnet netip.Prefix) (net.Listener, error) {
 }
 
 func overlaps(subnet netip.Prefix, taken []net.Addr) bool {
-	for _, t := range taken {
-		if p, err := netip.ParsePrefix(t.String()); err == nil && subnet.Overlaps(p.Masked()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(taken, func(t net.Addr) bool {
+		p, err := netip.ParsePrefix(t.String())
+		return err == nil && subnet.Overlaps(p.Masked())
+	})
 }
 
 // Subnet holds all addresses of the network.

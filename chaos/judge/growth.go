@@ -57,10 +57,7 @@ const (
 )
 
 func (c Growth) troughs() time.Duration {
-	if c.Troughs == 0 {
-		return 30 * time.Second
-	}
-	return c.Troughs
+	return cmp.Or(c.Troughs, 30*time.Second)
 }
 
 func (c Growth) String() string {

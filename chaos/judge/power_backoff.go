@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -23,9 +24,7 @@ func (c Backoff) pace(k int) time.Duration {
 		d = mean
 	default:
 		growth := c.Factor
-		if growth == 0 {
-			growth = 2
-		}
+		growth = cmp.Or(growth, 2)
 		d *= math.Pow(growth, float64(k-1))
 	}
 	if c.Cap > 0 {

@@ -271,7 +271,7 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 		injected, shown, total := false, 0.0, 0.0
 		var late PlannedFault
 		for _, f := range w.onPath(links) {
-			if !b.spares(f) {
+			if !b.ignored(f.Injection) {
 				continue
 			}
 			calls := w.hits(f, b.undisturbed(w, f, episodes))
@@ -293,13 +293,6 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 				expected(shown, "call", "calls"), need)
 		}
 	}
-}
-
-// spares reports whether a fault answers with nothing but what must not open the
-// breaker.
-func (b Breaker) spares(f PlannedFault) bool {
-	return f.Does().Answers && len(f.Statuses) > 0 &&
-		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })
 }
 
 // undisturbed is how many calls come during a fault while the breaker cannot be

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -97,9 +98,7 @@ func initExperiment(stdout io.Writer, pattern string, o initOptions) error {
 		return err
 	}
 	file := o.out
-	if file == "" {
-		file = pattern + ".yaml"
-	}
+	file = cmp.Or(file, pattern+".yaml")
 	if err := writeNew(file, text); err != nil {
 		return err
 	}

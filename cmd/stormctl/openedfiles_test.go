@@ -39,7 +39,6 @@ var ownFiles = map[string]string{
 	"targets/supervise.go":             "/dev/null",
 	"load/benchmarks/peers.go":         "what its peers wrote",
 	"load/benchmarks/bench/process.go": "/proc",
-	"chaos/proxy/benchmarks/meters.go": "/proc",
 }
 
 func TestOnlyInputOpensUsersFiles(t *testing.T) {

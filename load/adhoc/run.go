@@ -70,8 +70,7 @@ func (r *Run) Drive(ctx context.Context) (result *reports.Load, err error) {
 	partial := ""
 	if runErr != nil {
 		partial = "stopped"
-		var s chaos.Stopped
-		if errors.As(context.Cause(ctx), &s) {
+		if s, ok := errors.AsType[chaos.Stopped](context.Cause(ctx)); ok {
 			partial = s.Why
 		}
 	}

@@ -141,8 +141,7 @@ func (p *Poller) ppoll(timeout time.Duration) unix.Errno {
 		until = &p.timeout
 	}
 	_, err := unix.Ppoll(fds[:], until, nil)
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		return errno
 	}
 	return 0
