@@ -158,13 +158,7 @@ func (p *htmlPage) loadTables(l *Load, d detail) error {
 
 func (p *htmlPage) loadHarness(l *Load) {
 	h := l.Harness
-	p.HarnessClass, p.HarnessWord = "held", "✓ It was well."
-	if !h.Healthy {
-		p.HarnessClass, p.HarnessWord = "inconclusive", "? It was not well, and "+unhealthyMeans+":"
-	}
-	for _, text := range h.Problems {
-		p.Problems = append(p.Problems, shown(text, 1000))
-	}
+	p.health(h.Healthy, h.Problems)
 	if l.Warmup != nil {
 		p.Problems = append(p.Problems, "Warm-up, before the clock began and in no other figure: "+warmupText(l.Warmup)+".")
 	}

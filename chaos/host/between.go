@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/chaos/unit"
 )
 
@@ -22,11 +21,7 @@ type Between struct {
 }
 
 func (f Between) Inject(ctx context.Context) (Heal, error) {
-	table := "stormctl_" + strings.ToLower(mark())
-	undo := lease.Undo{Kind: lease.Table, Netns: f.Router, Name: table}
-	return f.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) error {
-		return m.Run(ctx, lease.Command{Argv: lease.InNetns(f.Router, "nft", "-f", "-"), Stdin: f.rules(table)})
-	})
+	return f.filter(ctx, f.Router, f.rules)
 }
 
 // rules is one transaction of nft.

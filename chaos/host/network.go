@@ -27,10 +27,15 @@ func (f Partition) Inject(ctx context.Context) (Heal, error) {
 	if err := f.Check(ctx); err != nil { // the namespace may have gone since
 		return nil, err
 	}
+	return f.filter(ctx, f.Netns, f.rules)
+}
+
+// filter puts rules into a namespace, in a table of their own.
+func (l Leased) filter(ctx context.Context, netns string, rules func(table string) string) (Heal, error) {
 	table := "stormctl_" + strings.ToLower(mark())
-	undo := lease.Undo{Kind: lease.Table, Netns: f.Netns, Name: table}
-	return f.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) error {
-		return m.Run(ctx, lease.Command{Argv: lease.InNetns(f.Netns, "nft", "-f", "-"), Stdin: f.rules(table)})
+	undo := lease.Undo{Kind: lease.Table, Netns: netns, Name: table}
+	return l.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) error {
+		return m.Run(ctx, lease.Command{Argv: lease.InNetns(netns, "nft", "-f", "-"), Stdin: rules(table)})
 	})
 }
 
