@@ -142,8 +142,8 @@ func (j *chapterJudge) one(c chapters.Closed, hurry bool) error {
 	e := chapters.Entry{Number: c.Number, From: evidence.Seconds(c.From), To: evidence.Seconds(c.To), Started: c.Started, Faults: c.Faults,
 		Ruling: judge.Inconclusive}
 	if hurry {
-		e.Blank = fmt.Sprintf("it was not judged, because %d others were waiting for it: chapters come faster than this machine can judge them",
-			mostWaiting)
+		e.Blank = fmt.Sprintf("it was not judged, because %d others were waiting for it: chapters come faster than this machine can "+
+			"judge them", mostWaiting)
 	} else if r, err := j.judge(c.Dir); err != nil {
 		e.Blank = "it could not be judged: " + err.Error()
 	} else {

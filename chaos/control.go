@@ -186,7 +186,7 @@ func (c *Control) Inject(choice int, length time.Duration, by string) (name stri
 	if choice < 0 || choice >= len(x.GameDay.Palette) {
 		return "", NotNow{"there is no such fault in the palette"}
 	}
-	e, err := x.GameDay.Palette[choice].Taken(length)
+	e, err := x.GameDay.Palette[choice].AsEvent(length)
 	if err != nil {
 		return "", err
 	}
@@ -199,7 +199,7 @@ func (c *Control) Inject(choice int, length time.Duration, by string) (name stri
 			return "", NotNow{fmt.Sprintf("%s is in force on the same process: heal it first", other.event.Name)}
 		}
 	}
-	e.Name = x.GameDay.Called(choice, c.names)
+	e.Name = x.GameDay.InjectionName(choice, c.names)
 	e.At = c.runner.now()
 	c.names = append(c.names, e.Name)
 	ctx, heal := context.WithCancel(c.ctx)

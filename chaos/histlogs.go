@@ -43,8 +43,8 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 	defer file.Close()
 	log, totals := hist.NewLogReader(file), map[string]*hist.Histogram{}
 	var failed error
-	routes := func(yield func(*hist.Interval, error) bool) {
-		for i, err := range log.Intervals() {
+	routes := func(yield func(*hist.LogLine, error) bool) {
+		for i, err := range log.Lines() {
 			if err == nil {
 				if totals[i.Tag] == nil {
 					totals[i.Tag] = hist.New()
@@ -68,12 +68,12 @@ func readLogs(dir string, run *evidence.Run, verdicts []judge.Verdict) (*histLog
 		Routes: run.Routes, Links: slices.Sorted(maps.Keys(run.Links)), Faults: faults, Gaps: run.Gaps, End: run.End,
 		Proofs: proofs(run, verdicts),
 		Ticks:  ticks(run), Unwell: run.Unwell, RouteTimes: routes,
-		LinkTimes: func(link string) iter.Seq2[*hist.Interval, error] {
-			return seen.summed(link, intervals(filepath.Join(dir, linkLog(link))))
+		LinkTimes: func(link string) iter.Seq2[*hist.LogLine, error] {
+			return seen.summed(link, logLines(filepath.Join(dir, linkLog(link))))
 		},
 	})
 	if failed == nil {
-		routes(func(*hist.Interval, error) bool { return true }) // the rest, where series end before it
+		routes(func(*hist.LogLine, error) bool { return true }) // the rest, where series end before it
 	}
 	if failed != nil {
 		return nil, failed
@@ -95,11 +95,11 @@ func (l *histLogs) addTo(r *result.Result, dir string) {
 }
 
 // summed adds up the intervals of a link, where that is wanted, as they go by.
-func (l *histLogs) summed(link string, all iter.Seq2[*hist.Interval, error]) iter.Seq2[*hist.Interval, error] {
+func (l *histLogs) summed(link string, all iter.Seq2[*hist.LogLine, error]) iter.Seq2[*hist.LogLine, error] {
 	if l.links == nil {
 		return all
 	}
-	return func(yield func(*hist.Interval, error) bool) {
+	return func(yield func(*hist.LogLine, error) bool) {
 		sum := hist.New()
 		l.links[link] = sum
 		for i, err := range all {
@@ -177,16 +177,16 @@ func (s *segments) Close() error {
 	return err
 }
 
-// intervals are those of a log, which is opened for them.
-func intervals(path string) iter.Seq2[*hist.Interval, error] {
-	return func(yield func(*hist.Interval, error) bool) {
+// logLines are those of a log, which is opened for them.
+func logLines(path string) iter.Seq2[*hist.LogLine, error] {
+	return func(yield func(*hist.LogLine, error) bool) {
 		f, err := openLog(path)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer f.Close()
-		for i, err := range hist.NewLogReader(f).Intervals() {
+		for i, err := range hist.NewLogReader(f).Lines() {
 			if err != nil {
 				err = &fs.PathError{Op: "read", Path: path, Err: err}
 			}

@@ -25,7 +25,8 @@ import (
 func Judge(dir string, set ...string) (*result.Result, error) {
 	for _, s := range set {
 		if key, _, _ := strings.Cut(s, "="); key != "claims" && !strings.HasPrefix(key, "claims[") {
-			return nil, fmt.Errorf("--set %s: the run has been made, and only its claims can be changed: claims[0].steady.p99=50ms, for one", s)
+			return nil, fmt.Errorf("--set %s: the run has been made, and only its claims can be changed: "+
+				"claims[0].steady.p99=50ms, for one", s)
 		}
 	}
 	live := goesOn(dir) // looked at before the evidence: a run that ends meanwhile has its end in it

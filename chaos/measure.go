@@ -167,7 +167,7 @@ func blocks(dir string, run *evidence.Run) ([]compare.Route, error) {
 			b.OK += outcomes[load.OK]
 		}
 	}
-	for i, err := range intervals(filepath.Join(dir, routeLog)) { // what is left of a line that a kill cut short is left out
+	for i, err := range logLines(filepath.Join(dir, routeLog)) { // what is left of a line that a kill cut short is left out
 		if err != nil {
 			return nil, err
 		}

@@ -64,12 +64,12 @@ type recorder struct {
 	mask   func(string) string // of texts; nil leaves them as they are
 	onTick func(time.Duration, evidence.Tick)
 
-	telling sync.Mutex
-	onEvent func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
-	onFail  func(error)                           // is told once of a file that cannot be written; nil is not told
-	nap     time.Duration                         // of who measures the host; 0 is meter.Often
-	live    *export.Live                          // nil is none
-	weights func() map[string]evidence.TargetTick // what targets take; nil is not known
+	telling   sync.Mutex
+	onEvent   func(line int, e evidence.Event)      // is told of each, from several goroutines; nil is not told
+	onFail    func(error)                           // is told once of a file that cannot be written; nil is not told
+	nap       time.Duration                         // of who measures the host; 0 is meter.Often
+	live      *export.Live                          // nil is none
+	resources func() map[string]evidence.TargetTick // what targets take; nil is not known
 }
 
 // makeRecorder makes the files, or opens those of a soak that is resumed. The first line
@@ -108,7 +108,7 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 	if h.Soak {
 		rec.samples = evidence.NewSamples(h.Routes, shards)
 	} else if rec.samples, err = made(rec.root, evidence.SamplesFile, func(f *os.File) (*evidence.SampleWriter, error) {
-		return evidence.SamplesIn(f, h.Routes, shards, evidence.Most)
+		return evidence.SamplesIn(f, h.Routes, shards, evidence.MaxFileSize)
 	}); err != nil {
 		return rec, err
 	}
@@ -116,7 +116,8 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 		return rec, err
 	}
 	if h.Soak {
-		rec.seconds, err = rollup.New(rollup.Config{Root: rec.root, Started: rec.header.Started, Logs: soakLogs(h), Scale: rollup.Usual})
+		rec.seconds, err = rollup.New(rollup.Config{Root: rec.root, Started: rec.header.Started, Logs: soakLogs(h),
+			Retention: rollup.DefaultRetention})
 	} else {
 		rec.routeLog, err = createLog(rec.root, routeLog, h.Started)
 	}
@@ -133,7 +134,7 @@ func makeRecorder(in *os.Root, h evidence.Header, warmup time.Duration, schedule
 			continue
 		}
 		if l.file, err = made(rec.root, evidence.ExchangesFile(name), func(f *os.File) (*evidence.ExchangeWriter, error) {
-			return evidence.ExchangesIn(f, evidence.Most)
+			return evidence.ExchangesIn(f, evidence.MaxFileSize)
 		}); err != nil {
 			return rec, err
 		}
@@ -205,7 +206,7 @@ func (rec *recorder) observe(i int, s load.Sample) {
 // observer is what the load gives its samples to. It is on the event loops' hot
 // path.
 func (rec *recorder) observer() load.Observe {
-	return load.Apart(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.withRow(s)) }, rec.observe)
+	return load.SplitWarmup(rec.warmup, func(i int, s load.Sample) { rec.watch.Warm.Observe(i, rec.withRow(s)) }, rec.observe)
 }
 
 // begin starts writing; onTick is told of every second, those of the warm-up
@@ -288,23 +289,25 @@ func (rec *recorder) second(s watch.Second) {
 
 // tick is what ended in a second, and how the harness did.
 func (rec *recorder) tick(s watch.Second) evidence.Tick {
-	times, host := s.Interval.Times, s.Host
+	times, host := s.Counts.Times, s.Host
 	lag, all := times.Lag.Summary(), times.AllResponse().Summary()
 	t := evidence.Tick{
 		Offered: rec.offered(s.From, s.At), Routes: map[string][load.Outcomes]uint64{}, Lost: rec.lost(),
 		P50: evidence.Seconds(all.P50), P99: evidence.Seconds(all.P99),
 		LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
 		LateP99:   evidence.Seconds(times.Late.Quantile(0.99)),
-		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal, Pressure: host.Pressure,
+		HiccupP99: evidence.Seconds(host.P99), HiccupMax: evidence.Seconds(host.Max), CPU: host.CPU, Steal: host.Steal,
+		Pressure: host.Pressure,
 		Runnable: max(0, host.Runnable),
-		Extent:   rec.samples.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
+		Extent:   rec.samples.Extent(), Cores: runtime.NumCPU(), Busy: s.Loops.Busy, Pause: evidence.Seconds(host.Pause),
+		Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
 	if rec.values != nil {
 		extent := rec.values.Extent()
 		t.Values = &extent
 	}
 	for i, name := range rec.header.Routes {
-		ended := s.Interval.Outcomes[i]
+		ended := s.Counts.Outcomes[i]
 		before := t.Ended
 		for _, n := range ended {
 			t.Ended += n
@@ -318,8 +321,8 @@ func (rec *recorder) tick(s watch.Second) evidence.Tick {
 			t.Routes[name] = ended
 		}
 	}
-	if rec.weights != nil {
-		t.Targets = rec.weights()
+	if rec.resources != nil {
+		t.Targets = rec.resources()
 	}
 	for name, l := range rec.links {
 		if t.Links == nil {
@@ -376,7 +379,7 @@ func (rec *recorder) writeLogs(s watch.Second) {
 
 // routeTagged is what callers saw in a second.
 func (rec *recorder) routeTagged(s watch.Second) []hist.Tagged {
-	times := s.Interval.Times
+	times := s.Counts.Times
 	tagged := []hist.Tagged{{Tag: lagTag, Histogram: times.Lag}}
 	for i, name := range rec.header.Routes {
 		tagged = append(tagged, seen(name, times.Response[i])...)

@@ -148,7 +148,7 @@ func TestRecorderKeepsEverything(t *testing.T) {
 		t.Errorf("the ticks tell of the link %+v", link)
 	}
 	behind := hist.New()
-	for i, err := range intervals(filepath.Join(dir, linkLog("front"))) {
+	for i, err := range logLines(filepath.Join(dir, linkLog("front"))) {
 		if err != nil || i.Tag != "front" || i.AddTo(behind) != nil {
 			t.Fatalf("link log: %v, %v", i, err)
 		}

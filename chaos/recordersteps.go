@@ -33,7 +33,7 @@ func (rec *recorder) openValues(shards int) (err error) {
 		rec.access[slices.Index(rec.header.Routes, a.Route)] = true
 	}
 	rec.values, err = made(rec.root, evidence.ValuesFile, func(f *os.File) (*evidence.ValueWriter, error) {
-		return evidence.ValuesIn(f, shards, evidence.Most)
+		return evidence.ValuesIn(f, shards, evidence.MaxFileSize)
 	})
 	return err
 }

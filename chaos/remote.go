@@ -43,7 +43,7 @@ type LoadSpec struct {
 type RemoteObserver struct {
 	// Count takes what a shard has counted, of the warm-up and of what is measured; nil
 	// is none. Routes are apart there, the steps of each behind it.
-	Count func(shard int, warm, rest *load.Interval)
+	Count func(shard int, warm, rest *load.Counts)
 	// Sample takes a sample that was counted. It may wait until what came before is on
 	// disk.
 	Sample func(shard int, s load.Sample)
@@ -150,7 +150,7 @@ func readyRemote(ctx context.Context, c RemoteLoad, l LoadSpec) (time.Time, []st
 }
 
 // count takes what others have counted.
-func (rec *recorder) count(shard int, warm, rest *load.Interval) {
+func (rec *recorder) count(shard int, warm, rest *load.Counts) {
 	if warm != nil && rec.watch.Warm != nil {
 		rec.watch.Warm.Add(shard, warm)
 	}
@@ -161,5 +161,5 @@ func (rec *recorder) count(shard int, warm, rest *load.Interval) {
 
 // counted records samples that others have counted. Those of the warm-up have no record.
 func (rec *recorder) counted() load.Observe {
-	return load.Apart(rec.warmup, func(int, load.Sample) {}, func(i int, s load.Sample) { rec.samples.Record(i, rec.withRow(s)) })
+	return load.SplitWarmup(rec.warmup, func(int, load.Sample) {}, func(i int, s load.Sample) { rec.samples.Record(i, rec.withRow(s)) })
 }

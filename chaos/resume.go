@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,8 @@ func resumable(dir string) error {
 		return err
 	}
 	if run.Stopped != evidence.Killed {
-		return fmt.Errorf("the run of %s came to its end, and there is nothing to go on with: stormctl judge %s rules on it again", dir, dir)
+		return fmt.Errorf("the run of %s came to its end, and there is nothing to go on with: stormctl judge %s rules on it again",
+			dir, dir)
 	}
 	return nil
 }
@@ -112,9 +114,7 @@ func unchanged(begun, given *experiment.Experiment, dir string) error {
 		return nil
 	}
 	x := *given
-	if x.Seed == 0 {
-		x.Seed = begun.Seed
-	}
+	x.Seed = cmp.Or(x.Seed, begun.Seed)
 	was, err := experiment.Marshal(begun)
 	if err != nil {
 		return err
@@ -157,7 +157,8 @@ func healOf(ctx context.Context, dir string) error {
 		for _, f := range found {
 			for _, l := range f.Left {
 				if f.Dir == abs {
-					errs = append(errs, fmt.Errorf("%s of the run that was killed could not be healed: %s: by hand: %s", l.Fault, l.Why, l.ByHand))
+					errs = append(errs, fmt.Errorf("%s of the run that was killed could not be healed: %s: by hand: %s", l.Fault,
+						l.Why, l.ByHand))
 				}
 			}
 		}
@@ -177,7 +178,7 @@ func resumptionOf(root *os.Root) (*resumption, error) {
 	if n := len(run.Ticks); n > 0 {
 		r.from = run.Ticks[n-1].At
 	}
-	there, err := chapters.There(dir)
+	there, err := chapters.Kept(dir)
 	if err != nil {
 		return nil, err
 	}

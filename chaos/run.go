@@ -278,8 +278,7 @@ func settle(bed *testbed.Testbed, rec *recorder, progress *tracker, s *soak, end
 
 // reason says why a run was stopped, for people.
 func reason(cause error) string {
-	var s Stopped
-	if errors.As(cause, &s) {
+	if s, ok := errors.AsType[Stopped](cause); ok {
 		return s.Why
 	}
 	if u := (Unwritten{}); errors.As(cause, &u) {

@@ -70,8 +70,8 @@ func (r *runner) run(ctx context.Context) time.Duration {
 	if r.soak != nil && os.Getenv("GOGC") == "" { // who sets it knows better
 		defer debug.SetGCPercent(debug.SetGCPercent(soakGarbage))
 	}
-	weights := r.bed.Weigh(ctx)
-	r.rec.weights = weights.Last
+	resources := r.bed.MeasureResources(ctx)
+	r.rec.resources = resources.Last
 	live := r.record()
 	defer live.wait()
 	watched, links := r.bed.Watch(ctx, r.died), r.watchLinks(ctx, r.bed.Relays)
@@ -93,7 +93,7 @@ func (r *runner) run(ctx context.Context) time.Duration {
 	r.stop(cause)
 	watched.Wait()
 	links.Wait()
-	weights.Wait()
+	resources.Wait()
 	r.addUsage(used)
 
 	if cause != nil && !errors.Is(cause, errNotSteady) && !errors.Is(cause, errEnough) {

@@ -93,7 +93,7 @@ func mostOfFile(s arrivals.Schedule, chapter time.Duration) int64 {
 	for i := range looks {
 		most = max(most, float64(s.Rate(s.Duration()*time.Duration(i)/looks)))
 	}
-	return min(evidence.Most, leastOfFile+int64(most*chapter.Seconds()*bytesPerRequest))
+	return min(evidence.MaxFileSize, leastOfFile+int64(most*chapter.Seconds()*bytesPerRequest))
 }
 
 // settling is how long after its last arrival was due a request may be under way: as

@@ -77,7 +77,7 @@ func (a *atSpeed) second() {
 	}
 	a.rec.start = time.Now().Add(-a.now)
 	a.rec.flush()
-	a.rec.second(watch.Second{From: from, At: a.now, Interval: a.rec.watch.Tally.Interval(), Host: meter.Hiccup{P99: time.Microsecond, Max: time.Microsecond}})
+	a.rec.second(watch.Second{From: from, At: a.now, Counts: a.rec.watch.Tally.Delta(), Host: meter.Hiccup{P99: time.Microsecond, Max: time.Microsecond}})
 }
 
 // until waits for the chapters that are whole, so that they come no faster than they are
@@ -224,7 +224,7 @@ func TestSoakAtSpeed(t *testing.T) {
 // among them: then nothing is held or refuted. A link is no chapter.
 func exchangedChapters(t *testing.T, dir string) {
 	t.Helper()
-	kept, err := chapters.There(dir)
+	kept, err := chapters.Kept(dir)
 	if err != nil || len(kept) < 3 {
 		t.Fatal(kept, err)
 	}

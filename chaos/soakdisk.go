@@ -40,7 +40,7 @@ func (s *soak) bound(x *experiment.Experiment, h *evidence.Header, faults timeli
 		}
 	}
 	events := injections*boundOfFault + n*int64(len(x.Claims)+1)*boundOfClaim
-	outputs := int64(len(x.Targets)) * targets.MostOutput
+	outputs := int64(len(x.Targets)) * targets.MaxOutput
 	return evidenceBound + logs + events + outputs + series.MaxBytes + boundOfRest
 }
 
@@ -50,7 +50,7 @@ func (s *soak) bound(x *experiment.Experiment, h *evidence.Header, faults timeli
 const openChapters = 2 + mostWaiting
 
 // secondsKept is how many lines a log of a soak of such a length has at most: see
-// rollup.Usual.
+// rollup.DefaultRetention.
 func secondsKept(length time.Duration) int64 {
 	fine := min(length, 2*time.Hour)
 	middle := min(length-fine, 24*time.Hour)

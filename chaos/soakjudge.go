@@ -44,16 +44,16 @@ func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, er
 		return nil, err
 	}
 	sum := newSum(x, run.ClaimLines)
-	var row chapters.Row
+	var sequence chapters.Sequence
 	kept, err := eachChapter(dir, run, set, again, goesOn, sum.Claims, func(e *chapters.Entry) {
-		row.Add(e)
+		sequence.Add(e)
 		sum.Add(e)
 	})
 	if err != nil {
 		return nil, err
 	}
 	verdicts := sum.Verdicts()
-	if why := notWhole(run, &row, goesOn); why != "" {
+	if why := notWhole(run, &sequence, goesOn); why != "" {
 		for i := range verdicts {
 			verdicts[i].Ruling, verdicts[i].Reason, verdicts[i].IDs = judge.Inconclusive, why, nil
 		}
@@ -75,7 +75,7 @@ func judgeSoak(dir string, set []string, again, goesOn bool) (*result.Result, er
 
 // notWhole says why the evidence of a soak is not all that it recorded; "" if it is, as
 // far as can be seen. goesOn is whether the soak does.
-func notWhole(run *evidence.Run, row *chapters.Row, goesOn bool) string {
+func notWhole(run *evidence.Run, sequence *chapters.Sequence, goesOn bool) string {
 	var texts []string
 	for _, f := range run.Flaws {
 		texts = append(texts, f.String())
@@ -84,7 +84,7 @@ func notWhole(run *evidence.Run, row *chapters.Row, goesOn bool) string {
 	if goesOn || run.Stopped == evidence.Killed {
 		end = 0 // chapters that were to come did not, or have not yet
 	}
-	if why := row.Missing(end, run.Gaps); why != "" {
+	if why := sequence.Missing(end, run.Gaps); why != "" {
 		texts = append(texts, why)
 	}
 	if len(texts) == 0 {
@@ -103,7 +103,7 @@ func eachChapter(dir string, run *evidence.Run, set []string, again, goesOn bool
 	if err != nil {
 		return nil, err
 	}
-	if there, err = chapters.There(dir); err != nil {
+	if there, err = chapters.Kept(dir); err != nil {
 		return nil, err
 	}
 	known := 0 // of entries

@@ -33,7 +33,7 @@ func WatchStopFiles(ctx context.Context, file string, held *lease.Lease, began t
 				return
 			}
 			switch {
-			case testbed.StopFileThere(file) != nil:
+			case testbed.CheckStopFile(file) != nil:
 				stop(Stopped{"stopped by the stop file " + file})
 				return
 			case halted():

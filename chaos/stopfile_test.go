@@ -42,10 +42,10 @@ func TestStopFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := testbed.StopFileThere(filepath.Join(stop, "below")); err != nil {
+	if err := testbed.CheckStopFile(filepath.Join(stop, "below")); err != nil {
 		t.Errorf("a file in a folder that is not there: %v", err)
 	}
-	if err := testbed.StopFileThere(""); err != nil {
+	if err := testbed.CheckStopFile(""); err != nil {
 		t.Error(err)
 	}
 }

@@ -35,8 +35,9 @@ type Gone struct {
 }
 
 func (g Gone) Error() string {
-	return fmt.Sprintf("the run of %s is gone: its timeline ends at %s without an end, because it was killed, could not write, or the machine went down;"+
-		" its guardian undoes what it had in force, and stormctl heal what that could not", g.Dir, g.At.Round(100*time.Millisecond))
+	return fmt.Sprintf("the run of %s is gone: its timeline ends at %s without an end, because it was killed, could not write, or the "+
+		"machine went down; its guardian undoes what it had in force, and stormctl heal what that could not", g.Dir,
+		g.At.Round(100*time.Millisecond))
 }
 
 // Watch tells show how the run in dir goes on, by what it records, and returns when

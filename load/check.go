@@ -303,7 +303,8 @@ func (r *responseCheck) extractAll(find func(*extraction) (string, bool)) bool {
 
 // wantsBody reports whether payload is of use.
 func (r *responseCheck) wantsBody() bool {
-	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.readsBody() || r.checks.extractsBody && (r.extracted != nil || !r.headed))
+	return r.checks != nil && !r.wrong && (len(r.checks.bodies) > 0 || r.readsBody() ||
+		r.checks.extractsBody && (r.extracted != nil || !r.headed))
 }
 
 // readsBody reports whether a value is read from the body.

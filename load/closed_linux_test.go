@@ -214,7 +214,7 @@ func TestMaxQueue(t *testing.T) {
 			tally.Observe(0, s)
 		}
 		// What may not wait says nothing of how long callers wait.
-		if p50, n := tally.Interval().Times.AllResponse().Quantile(0.5), tally.Total().All()[Unsent]; p50 < brief/2 || n != 9 {
+		if p50, n := tally.Delta().Times.AllResponse().Quantile(0.5), tally.Total().All()[Unsent]; p50 < brief/2 || n != 9 {
 			t.Errorf("a queue of %d: %d unsent, p50 %v of response times where nothing answers within %v", tt.max, n, p50, brief)
 		}
 		if atOnce != tt.unsentAtOnce {

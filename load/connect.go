@@ -108,8 +108,7 @@ func (l *loop) opened(c *conn) {
 // something, the service never had the chance to answer: that is Unsent.
 func (l *loop) dialFailed(c *conn, err error) {
 	outcome := Refused
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		switch {
 		case slices.Contains(starving[:], errno):
 			outcome = Unsent

@@ -29,7 +29,7 @@
 // The closed model (closed.go) is there for comparison with other tools.
 //
 // While it waits, a loop keeps its right to run Go code and does not tell the
-// scheduler: see poll.Patience.
+// scheduler: see poll.WaitStrategy.
 //
 // Over TCP the kernel notes when it received a response (rxtimestamp.go), and a loop
 // that sleeps until a request falls due within a millisecond lets responses

@@ -23,7 +23,8 @@ func ParseFind(where string, each bool) (f Find, err error) {
 	if text, ok := strings.CutPrefix(where, "json:"); ok {
 		list, rest, all := strings.Cut(text, "[*]")
 		if all != each {
-			return f, fmt.Errorf("%q: %s", where, map[bool]string{true: "write which of the array's elements: json:$[*].id", false: "it finds many: write json:$.sum"}[each])
+			return f, fmt.Errorf("%q: %s", where, map[bool]string{true: "write which of the array's elements: json:$[*].id",
+				false: "it finds many: write json:$.sum"}[each])
 		}
 		if !all {
 			f.path, err = parseJSONPath(text)

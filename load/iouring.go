@@ -28,7 +28,7 @@ type ioUring struct {
 	to      [][]rawAddress // by pool.index, and in the order of pool.addresses
 	wakefd  int
 	enabled bool
-	poll.Patience
+	poll.WaitStrategy
 	done []poll.Completion
 }
 
@@ -258,7 +258,8 @@ func (t *ioUring) send(c *conn, p []byte) bool {
 // A quiet send is done when the peer has answered: nothing else is sent before.
 func (t *ioUring) flush(c *conn, quiet bool) {
 	e := t.ring.Next()
-	e.Opcode, e.Flags, e.Fd, e.UserData, e.OpFlags = poll.OpSend, poll.FixedFile, c.slot, c.tag(doneSend), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
+	e.Opcode, e.Flags, e.Fd, e.UserData, e.OpFlags = poll.OpSend, poll.FixedFile, c.slot, c.tag(doneSend),
+		unix.MSG_NOSIGNAL|unix.MSG_WAITALL
 	e.Holds(c.out)
 	if quiet {
 		e.Flags |= poll.SkipSuccess

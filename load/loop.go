@@ -115,7 +115,7 @@ func (l *loop) halt() {
 }
 
 func (l *loop) run() error {
-	poll.SharpenTimer()
+	poll.MinimizeTimerSlack()
 	l.stats.runs()
 	defer l.stats.ends()
 	l.start()

@@ -7,13 +7,13 @@ import (
 )
 
 // Tally counts what a load comes to. Each event loop counts in a shard of its
-// own, without locks or allocations; one goroutine calls Interval, mostly once
+// own, without locks or allocations; one goroutine calls Delta, mostly once
 // a second.
 type Tally struct {
 	shards    []*tallyShard
 	collector *hist.Collector
-	last      Interval // all that was seen so far
-	interval  Interval
+	last      Counts // all that was seen so far
+	delta     Counts
 }
 
 // tallyShard is written by one loop and read by one goroutine.
@@ -30,8 +30,8 @@ type outcomeCounts [Outcomes]atomic.Uint64
 
 const maxStatus = 999
 
-// Interval is what ended in one interval of a load.
-type Interval struct {
+// Counts are what ended in a part of a load.
+type Counts struct {
 	Times    *hist.Set
 	Outcomes [][Outcomes]uint64 // by route
 	Statuses []uint64           // of complete responses, by status
@@ -40,15 +40,15 @@ type Interval struct {
 
 // NewTally returns a tally for so many routes and shards.
 func NewTally(routes, shards int) *Tally {
-	t := &Tally{collector: hist.NewCollector(routes, shards), last: newInterval(routes), interval: newInterval(routes)}
+	t := &Tally{collector: hist.NewCollector(routes, shards), last: newCounts(routes), delta: newCounts(routes)}
 	for i := range shards {
 		t.shards = append(t.shards, &tallyShard{hist: t.collector.Recorder(i), outcomes: make([]outcomeCounts, routes)})
 	}
 	return t
 }
 
-func newInterval(routes int) Interval {
-	return Interval{Outcomes: make([][Outcomes]uint64, routes), Statuses: make([]uint64, maxStatus+1)}
+func newCounts(routes int) Counts {
+	return Counts{Outcomes: make([][Outcomes]uint64, routes), Statuses: make([]uint64, maxStatus+1)}
 }
 
 // Observe counts a sample. It is an Observe of its own, or part of one.
@@ -67,8 +67,8 @@ func (t *Tally) Observe(shard int, s Sample) {
 
 // Add counts what a tally elsewhere has counted, of as many routes, in the place of
 // Observe for a shard whose samples are observed there. One goroutine may call it for a
-// shard at a time, beside Interval.
-func (t *Tally) Add(shard int, i *Interval) {
+// shard at a time, beside Delta.
+func (t *Tally) Add(shard int, i *Counts) {
 	sh := t.shards[shard]
 	for route := range i.Outcomes {
 		for o, n := range i.Outcomes[route] {
@@ -85,14 +85,15 @@ func (t *Tally) Add(shard int, i *Interval) {
 // count is for counters with one writer, where it costs less than an Add.
 func count(c *atomic.Uint64) { c.Store(c.Load() + 1) }
 
-// Interval returns what was counted since the last call, or since the start.
+// Delta returns what was counted since the last call, or since the start.
 // What it returns is valid until the next call.
-func (t *Tally) Interval() *Interval {
-	now, last := &t.interval, &t.last
-	now.Times = t.collector.Interval()
+func (t *Tally) Delta() *Counts {
+	now, last := &t.delta, &t.last
+	now.Times = t.collector.Delta()
 	for route := range now.Outcomes {
 		for o := range now.Outcomes[route] {
-			now.Outcomes[route][o] = since(&last.Outcomes[route][o], func(s *tallyShard) uint64 { return s.outcomes[route][o].Load() }, t.shards)
+			now.Outcomes[route][o] = since(&last.Outcomes[route][o], func(s *tallyShard) uint64 { return s.outcomes[route][o].Load() },
+				t.shards)
 		}
 	}
 	for status := range now.Statuses {
@@ -113,15 +114,15 @@ func since[N uint64 | int64](seen *N, of func(*tallyShard) N, shards []*tallySha
 	return grown
 }
 
-// Total is all that Interval has returned so far. It goes on growing with
-// Interval; the same goroutine may read it.
-func (t *Tally) Total() *Interval {
+// Total is all that Delta has returned so far. It goes on growing with
+// Delta; the same goroutine may read it.
+func (t *Tally) Total() *Counts {
 	t.last.Times = t.collector.Total()
 	return &t.last
 }
 
 // All adds up the outcomes of all routes.
-func (i *Interval) All() (sum [Outcomes]uint64) {
+func (i *Counts) All() (sum [Outcomes]uint64) {
 	for _, route := range i.Outcomes {
 		for o, n := range route {
 			sum[o] += n

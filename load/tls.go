@@ -32,7 +32,7 @@ func (e *TLSError) Unwrap() error { return e.Err }
 // Config reads the files, for routes to a host. Routes that share it share
 // connections. The error is a *TLSError.
 func (t TLS) Config(host string) (*tls.Config, error) {
-	c := &tls.Config{ServerName: cmp.Or(t.ServerName, unzoned(host)), InsecureSkipVerify: t.Insecure} //nolint:gosec // the user asked for it
+	c := &tls.Config{ServerName: cmp.Or(t.ServerName, unzoned(host)), InsecureSkipVerify: t.Insecure} // as the user asked for
 	if t.CA != "" {
 		pem, err := input.Read(t.CA, input.PEM)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 func TestApart(t *testing.T) {
 	const warmup = 2 * time.Second
 	var warm, rest []Sample
-	observe := Apart(warmup, func(_ int, s Sample) { warm = append(warm, s) }, func(_ int, s Sample) { rest = append(rest, s) })
+	observe := SplitWarmup(warmup, func(_ int, s Sample) { warm = append(warm, s) }, func(_ int, s Sample) { rest = append(rest, s) })
 	slow := Sample{ID: 1, Intended: warmup - 1, Sent: warmup + 1, Done: warmup + 5}
 	sent := Sample{ID: 2, Intended: warmup, Sent: warmup + 1, Done: warmup + 5, Late: 1}
 	unsent := Sample{ID: 3, Intended: warmup + 3, Done: warmup + 9, Outcome: Unsent}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load/input"
 )
 
@@ -32,11 +33,7 @@ func withoutCommands(text string) string {
 
 // CleanLines is Clean for each line of text.
 func CleanLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = Clean(lines[i])
-	}
-	return strings.Join(lines, "\n")
+	return unit.List(strings.Split(text, "\n"), "\n", Clean)
 }
 
 // The commands of GitHub's runners stand at the beginning of a line, where any

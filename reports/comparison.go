@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -23,8 +24,8 @@ func Comparison(w io.Writer, c *compare.Comparison, o TextOptions) error {
 	var rows [][]string
 	for _, r := range c.Rows {
 		change, low, high := r.Bounds()
-		rows = append(rows, []string{rowMark(r), Clean(r.Name()), metricValue(r.Unit, r.Base), metricValue(r.Unit, r.Now), change, low, high,
-			or(r.Allowed(), unknown), rowRuling(r), r.Found()})
+		rows = append(rows, []string{rowMark(r), Clean(r.Name()), metricValue(r.Unit, r.Base), metricValue(r.Unit, r.Now),
+			change, low, high, cmp.Or(r.Allowed(), unknown), rowRuling(r), r.Found()})
 	}
 	table(&s.out, s.tables, []column{{}, {title: "metric"}, {title: "base", right: true}, {title: "now", right: true},
 		{title: "change", right: true}, {title: "least", right: true}, {title: "most", right: true},
@@ -111,13 +112,6 @@ func claimRuling(c compare.Claimed) string {
 	return c.Ruling.String()
 }
 
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}
-
 // ComparisonJSON writes a comparison as one indented document that ends in a
 // newline.
 func ComparisonJSON(w io.Writer, c *compare.Comparison) error {
@@ -147,13 +141,13 @@ func ComparisonMarkdown(w io.Writer, c *compare.Comparison) error {
 			ruling += ": " + r.Reason
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", rowMark(r), markdownText(r.Name()), metricValue(r.Unit, r.Base),
-			metricValue(r.Unit, r.Now), r.Span(), or(r.Allowed(), unknown), markdownText(ruling), r.Found())
+			metricValue(r.Unit, r.Now), r.Span(), cmp.Or(r.Allowed(), unknown), markdownText(ruling), r.Found())
 	}
 	if len(c.Claims) > 0 {
 		b.WriteString("\n| | claim | base | now | ruling |\n| --- | --- | --- | --- | --- |\n")
 		for _, claim := range c.Claims {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", compareMark(claim.Ruling, claim.Gated), markdownText(claim.Name), claim.Base, claim.Now,
-				claimRuling(claim))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", compareMark(claim.Ruling, claim.Gated), markdownText(claim.Name),
+				claim.Base, claim.Now, claimRuling(claim))
 		}
 	}
 	fmt.Fprintf(&b, "\n<sub>%s</sub>\n", markdownText(c.Method))
@@ -180,8 +174,8 @@ func ComparisonCSV(w io.Writer, c *compare.Comparison) error {
 		runs []compare.Summary
 	}{{"base", c.Base}, {"now", c.Now}} {
 		for _, r := range side.runs {
-			line := []string{side.name, cell(r.Dir), r.Started.UTC().Format(time.RFC3339Nano), strconv.FormatUint(r.Seed, 10), digits(r.Seconds),
-				strconv.FormatUint(r.Requests, 10), strconv.FormatBool(r.Healthy), digits(r.Pressure)}
+			line := []string{side.name, cell(r.Dir), r.Started.UTC().Format(time.RFC3339Nano), strconv.FormatUint(r.Seed, 10),
+				digits(r.Seconds), strconv.FormatUint(r.Requests, 10), strconv.FormatBool(r.Healthy), digits(r.Pressure)}
 			for _, m := range csvMetrics {
 				line = append(line, digits(r.Metrics[m.metric]))
 			}

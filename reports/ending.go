@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,9 +46,7 @@ func (s *summary) ending() {
 	}
 	if h := s.result.Harness; !h.Healthy {
 		effect := h.Effect
-		if effect == "" {
-			effect = unhealthyMeans
-		}
+		effect = cmp.Or(effect, unhealthyMeans)
 		warn(unhealthy, effect)
 	}
 	s.ruling()
@@ -69,9 +68,7 @@ func stopped(r *result.Result) string {
 		return fmt.Sprintf("The run goes on: what is told is what was seen in its first %s.", Seconds(r.Seconds))
 	}
 	why := strings.TrimSuffix(r.Stopped, ".")
-	if why == "" {
-		why = "the reason was not recorded"
-	}
+	why = cmp.Or(why, "the reason was not recorded")
 	return fmt.Sprintf("The run ended after %s, before its time: %s.", Seconds(r.Seconds), why)
 }
 

@@ -120,7 +120,7 @@ func (o Options) Write(dir string, formats []string, r *result.Result) error {
 	return ofResults.write(dir, formats, r, o)
 }
 
-// LoadFormats lists the formats that RenderLoad and WriteLoad know.
+// LoadFormats lists the formats that WriteLoad knows.
 func LoadFormats() []string { return ofLoads.names() }
 
 // CheckLoad returns an error that names the known formats if one is unknown.
@@ -128,11 +128,6 @@ func CheckLoad(formats ...string) error { return ofLoads.check(formats...) }
 
 // LoadFile is the name of a format's file; "" if the format is unknown.
 func LoadFile(format string) string { return ofLoads[format].file }
-
-// RenderLoad writes a load in one format, text at its usual width.
-func RenderLoad(w io.Writer, format string, l *Load) error {
-	return ofLoads.render(w, format, l, Options{})
-}
 
 // WriteLoad puts a file for each format into dir, as Write does.
 func WriteLoad(dir string, formats []string, l *Load) error {

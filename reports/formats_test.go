@@ -211,7 +211,7 @@ func TestEveryFormatHasAFile(t *testing.T) {
 			t.Errorf("%s of a load has no file, or is not known", f)
 		}
 	}
-	if err := RenderLoad(&bytes.Buffer{}, "pdf", &Load{}); err == nil {
+	if err := ofLoads.render(&bytes.Buffer{}, "pdf", &Load{}, Options{}); err == nil {
 		t.Error("rendered a load in a format that is not there")
 	}
 	for _, f := range Formats() {

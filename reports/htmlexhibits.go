@@ -114,7 +114,8 @@ func levelCharts(id string, e judge.Exhibit, bands []chart.Band) []*chart.Chart 
 	l := e.Level
 	c := &chart.Chart{ID: id, Title: "In flight at link " + nameOf(l.Link),
 		Desc: "The most exchanges in flight at the link in each step, beside the limit that is claimed.",
-		X:    chart.Axis{Kind: chart.Time, Min: at(l.From), Max: at(l.From) + at(l.Step)*float64(len(l.Most))}, Y: chart.Axis{Kind: chart.Count},
+		X:    chart.Axis{Kind: chart.Time, Min: at(l.From), Max: at(l.From) + at(l.Step)*float64(len(l.Most))},
+		Y:    chart.Axis{Kind: chart.Count},
 		From: at(l.From), Step: at(l.Step), N: len(l.Most), Bands: bands, Height: 150}
 	s := chart.Series{Name: "most in " + Millis(1000*at(l.Step)), Tone: chart.Teal, Area: true}
 	for _, n := range l.Most {
@@ -176,7 +177,8 @@ func staircaseCharts(id string, e judge.Exhibit) (all []*chart.Chart) {
 			X:    chart.Axis{Kind: chart.Millis, Max: max(1000*(last-due)*1.02, 0.001)}}
 		front := chart.Lane{Name: "front: " + nameOf(climb.Route) + " → " + shown(outcome, 60)}
 		if climb.Sent > climb.Due {
-			front.Spans = append(front.Spans, chart.Stretch{From: 0, To: ms(climb.Sent), Tone: chart.Gray, Level: 0.3, Name: "until it was sent"})
+			front.Spans = append(front.Spans, chart.Stretch{From: 0, To: ms(climb.Sent), Tone: chart.Gray, Level: 0.3,
+				Name: "until it was sent"})
 		}
 		front.Spans = append(front.Spans, chart.Stretch{From: max(0, ms(climb.Sent)), To: ms(climb.Done), Tone: chart.Blue, Level: 0.6})
 		c.Lanes = append(c.Lanes, front)

@@ -15,7 +15,8 @@ func loadPage(l *Load, d detail) (*htmlPage, error) {
 	p.loadRuling(l)
 	p.Facts = []fact{
 		{"requests", Count(l.Requests)}, {"rate", PerSecond(l.Rate)}, {"success", Percent(l.Success)},
-		{"p50", Millis(l.Response.P50)}, {"p99", Millis(l.Response.P99)}, {"p99.9", Millis(l.Response.P999)}, {"max", Millis(l.Response.Max)},
+		{"p50", Millis(l.Response.P50)}, {"p99", Millis(l.Response.P99)}, {"p99.9", Millis(l.Response.P999)},
+		{"max", Millis(l.Response.Max)},
 		{"length", Seconds(l.Seconds)}, {"started", startTime(l.Started)},
 	}
 	if l.Unsent > 0 {
@@ -44,7 +45,8 @@ func loadPage(l *Load, d detail) (*htmlPage, error) {
 // ruling.
 func (p *htmlPage) loadRuling(l *Load) {
 	if l.Partial != "" {
-		p.Warnings = append(p.Warnings, warning{"STOPPED EARLY", "What is told is only what was seen until then: " + shown(l.Partial, 500) + "."})
+		p.Warnings = append(p.Warnings, warning{"STOPPED EARLY",
+			"What is told is only what was seen until then: " + shown(l.Partial, 500) + "."})
 	}
 	if !l.Harness.Healthy {
 		p.Warnings = append(p.Warnings, warning{unhealthy, unhealthyMeans + ": " + shown(strings.Join(l.Harness.Problems, "; "), 1000)})
@@ -156,13 +158,7 @@ func (p *htmlPage) loadTables(l *Load, d detail) error {
 
 func (p *htmlPage) loadHarness(l *Load) {
 	h := l.Harness
-	p.HarnessClass, p.HarnessWord = "held", "✓ It was well."
-	if !h.Healthy {
-		p.HarnessClass, p.HarnessWord = "inconclusive", "? It was not well, and "+unhealthyMeans+":"
-	}
-	for _, text := range h.Problems {
-		p.Problems = append(p.Problems, shown(text, 1000))
-	}
+	p.health(h.Healthy, h.Problems)
 	if l.Warmup != nil {
 		p.Problems = append(p.Problems, "Warm-up, before the clock began and in no other figure: "+warmupText(l.Warmup)+".")
 	}

@@ -19,9 +19,9 @@ func registerCharts(id string, e judge.Exhibit) []*chart.Chart {
 		name = fmt.Sprintf("%s %d", name, g.Key)
 	}
 	first := at(g.Operations[0].Sent)
-	c := &chart.Chart{ID: id, Title: fmt.Sprintf("Operations on %s from %s on; in red those that no order has room for", name, Seconds(first)),
-		Desc: "Each write and read of the register, from its sending to its answer, in the order of sending.", Stairs: true,
-		X: chart.Axis{Kind: chart.Millis}}
+	c := &chart.Chart{ID: id, Title: fmt.Sprintf("Operations on %s from %s on; in red those that no order has room for", name,
+		Seconds(first)), Desc: "Each write and read of the register, from its sending to its answer, in the order of sending.",
+		Stairs: true, X: chart.Axis{Kind: chart.Millis}}
 	for _, o := range g.Operations {
 		from, to := 1000*(at(o.Sent)-first), 1000*(at(o.Done)-first)
 		look := chart.Stretch{From: from, To: to, Tone: chart.Blue, Level: 0.6}
@@ -36,7 +36,8 @@ func registerCharts(id string, e judge.Exhibit) []*chart.Chart {
 			what += ", perhaps"
 		}
 		c.X.Max = max(c.X.Max, to*1.02, 0.001)
-		c.Lanes = append(c.Lanes, chart.Lane{Name: fmt.Sprintf("%d %s: %s (%s)", o.ID, nameOf(o.Route), what, shown(o.Outcome, 20)), Spans: []chart.Stretch{look}})
+		c.Lanes = append(c.Lanes, chart.Lane{Name: fmt.Sprintf("%d %s: %s (%s)", o.ID, nameOf(o.Route), what, shown(o.Outcome, 20)),
+			Spans: []chart.Stretch{look}})
 	}
 	if g.More > 0 {
 		c.Lanes = append(c.Lanes, chart.Lane{Name: fmt.Sprintf("and %d more of the same time", g.More)})

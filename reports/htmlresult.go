@@ -256,16 +256,21 @@ func (p *htmlPage) windows(all []series.Window, d detail, bands []chart.Band) er
 	return nil
 }
 
+// health says whether the harness was well.
+func (p *htmlPage) health(well bool, problems []string) {
+	p.HarnessClass, p.HarnessWord = "held", "✓ It was well."
+	if !well {
+		p.HarnessClass, p.HarnessWord = "inconclusive", "? It was not well, and "+unhealthyMeans+":"
+	}
+	for _, text := range problems {
+		p.Problems = append(p.Problems, shown(text, 1000))
+	}
+}
+
 // harnessFacts are how the harness and its host were.
 func (p *htmlPage) harnessFacts(r *result.Result) {
 	h := r.Harness
-	p.HarnessClass, p.HarnessWord = "held", "✓ It was well."
-	if !h.Healthy {
-		p.HarnessClass, p.HarnessWord = "inconclusive", "? It was not well, and "+unhealthyMeans+":"
-	}
-	for _, text := range h.Problems {
-		p.Problems = append(p.Problems, shown(text, 1000))
-	}
+	p.health(h.Healthy, h.Problems)
 	p.Harness = []fact{
 		{"due", Count(h.Offered)}, {"sent", Count(h.Sent)}, {"never sent", Count(h.Unsent)},
 		{"send lag p50", Millis(h.SendLag.P50)}, {"p99", Millis(h.SendLag.P99)}, {"max", Millis(h.SendLag.Max)},
@@ -288,7 +293,7 @@ func (p *htmlPage) harnessFacts(r *result.Result) {
 }
 
 // experimentFile is the experiment in a run directory, as it was resolved.
-var experimentFile = input.Kind{Name: "an experiment", Most: 4 << 20}
+var experimentFile = input.Kind{Name: "an experiment", MaxSize: 4 << 20}
 
 // mostExperiment is how much of it a page shows, in bytes.
 const mostExperiment = 200 << 10

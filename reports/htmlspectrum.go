@@ -64,8 +64,8 @@ var phaseLooks = map[string]struct {
 // nothing in them. The maximum, of which 1−q is 0, has no place on such an axis, and the
 // minimum, which one request decides, would stretch the other.
 func spectrum(id, title string, names []string, by map[string][]series.Quantile) *chart.Chart {
-	c := &chart.Chart{ID: id, Title: title, Desc: "For each share of all requests the time that they kept within, on axes of powers of ten.",
-		X: chart.Axis{Kind: chart.Quantile, Label: "share"}, Y: chart.Axis{Kind: chart.Millis, Log: true}, Height: 240}
+	c := &chart.Chart{ID: id, Title: title, Desc: "For each share of all requests the time that they kept within, on axes of " +
+		"powers of ten.", X: chart.Axis{Kind: chart.Quantile, Label: "share"}, Y: chart.Axis{Kind: chart.Millis, Log: true}, Height: 240}
 	place := func(q float64) (float64, bool) { return -math.Log10(1 - q), q > 0 && q < 1-1e-9 }
 	seen := map[float64]bool{}
 	for _, name := range names {

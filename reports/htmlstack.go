@@ -164,8 +164,8 @@ func (st *stack) link(i int, l series.Link, limit int, states *judge.States) []*
 	}
 	flight := st.chart(id+"-flight", name+": in flight", "The least and the most exchanges in flight in each column.",
 		chart.Axis{Kind: chart.Count}, 90)
-	flight.Series = []chart.Series{{Name: "in flight, least to most", Tone: chart.Teal, Y: l.InFlight.Most, Low: l.InFlight.Least, Area: true,
-		Range: true}}
+	flight.Series = []chart.Series{{Name: "in flight, least to most", Tone: chart.Teal, Y: l.InFlight.Most, Low: l.InFlight.Least,
+		Area: true, Range: true}}
 	if limit > 0 {
 		flight.Marks = []chart.Mark{{At: float64(limit), Label: "limit " + strconv.Itoa(limit), Tone: chart.Red}}
 	}

@@ -161,7 +161,8 @@ func faultsGrid(faults []result.Fault) grid {
 			}
 			drawn++
 		}
-		g.row(mark, nameOf(f.Name), nameOf(f.Kind), nameOf(f.On), moment(f.Injected), moment(f.Healed), Count(f.Hit), shown(faultNote(f), 500))
+		g.row(mark, nameOf(f.Name), nameOf(f.Kind), nameOf(f.On), moment(f.Injected), moment(f.Healed), Count(f.Hit),
+			shown(faultNote(f), 500))
 	}
 	return g
 }

@@ -235,12 +235,14 @@ func (s *loadSummary) routes() {
 		others := maps.Clone(r.Outcomes)
 		delete(others, "ok")
 		rows = append(rows, []string{Clean(r.Name), Count(r.Requests), Percent(r.Success),
-			Millis(r.Response.P50), Millis(r.Response.P99), Millis(r.Response.Max), Millis(r.Service.P50), Millis(r.Service.P99), counts(others)})
+			Millis(r.Response.P50), Millis(r.Response.P99), Millis(r.Response.Max), Millis(r.Service.P50), Millis(r.Service.P99),
+			counts(others)})
 	}
 	s.out.WriteByte('\n')
 	table(&s.out, s.tables, []column{{title: "route"}, {title: "due", right: true}, {title: "success", right: true},
 		{title: "response p50", right: true}, {title: "p99", right: true}, {title: "max", right: true, rank: 1},
-		{title: "service p50", right: true, rank: 2}, {title: "p99", right: true, full: "service p99", rank: 2}, {title: "other than ok"}}, rows)
+		{title: "service p50", right: true, rank: 2}, {title: "p99", right: true, full: "service p99", rank: 2},
+		{title: "other than ok"}}, rows)
 }
 
 func (s *loadSummary) harness() {
@@ -275,7 +277,8 @@ func (s *loadSummary) spectrum() {
 	for _, b := range bins {
 		sum += b.Count
 		bar := strings.Repeat("#", int((b.Count*room+most-1)/most))
-		endLine(&s.out, fmt.Sprintf("  %8s %8s  %9s  %s", Millis(b.To), Percent(100*float64(sum)/float64(all)), Count(uint64(b.Count)), bar))
+		endLine(&s.out, fmt.Sprintf("  %8s %8s  %9s  %s", Millis(b.To), Percent(100*float64(sum)/float64(all)),
+			Count(uint64(b.Count)), bar))
 	}
 }
 

@@ -227,8 +227,9 @@ func (m *markdown) figures(r *result.Result) {
 			rows = nil
 		}
 		for _, l := range r.Links {
-			rows = append(rows, []string{markdownText(l.Name), markdownText(l.From + " > " + l.To), Count(l.Exchanges), strconv.Itoa(l.InFlight),
-				Millis(l.Duration.P50), Millis(l.Duration.P99), markdownText(counts(l.Statuses)), markdownText(counts(l.Endings))})
+			rows = append(rows, []string{markdownText(l.Name), markdownText(l.From + " > " + l.To), Count(l.Exchanges),
+				strconv.Itoa(l.InFlight), Millis(l.Duration.P50), Millis(l.Duration.P99), markdownText(counts(l.Statuses)),
+				markdownText(counts(l.Endings))})
 		}
 		m.table([]string{"link", "from > to", "exchanges", "max in flight", "p50", "p99", "statuses", "endings"}, rows)
 		m.matrix(r)

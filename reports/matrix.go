@@ -110,8 +110,8 @@ func namelessNotes(links []result.MatrixLink) (notes []string) {
 	for _, l := range links {
 		mixed = mixed || l.Mixed
 		if l.Nameless > 0 && len(notes) < matrixNotes {
-			notes = append(notes, fmt.Sprintf("Over %s went %s without the id of a request: they are in no cell.", l.Link, number(l.Nameless,
-				"call")))
+			notes = append(notes, fmt.Sprintf("Over %s went %s without the id of a request: they are in no cell.", l.Link,
+				number(l.Nameless, "call")))
 		}
 	}
 	if mixed {

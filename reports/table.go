@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 
@@ -54,9 +55,7 @@ func dropRank(rank int, columns *[]column, rows *[][]string) (names []string) {
 	for i, c := range *columns {
 		if c.rank == rank {
 			name := c.full
-			if name == "" {
-				name = c.title
-			}
+			name = cmp.Or(name, c.title)
 			names = append(names, strings.ReplaceAll(name, " ", noBreak))
 			continue
 		}

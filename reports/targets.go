@@ -86,8 +86,8 @@ func (s *summary) targets() {
 }
 
 func targetsGrid(view *series.View) grid {
-	g := grid{Heading: weightsTitle, Heads: heads("target", ">RSS at first", ">at last", ">most", ">descriptors at first", ">at last", ">most",
-		">threads at first", ">at last", ">most")}
+	g := grid{Heading: weightsTitle, Heads: heads("target", ">RSS at first", ">at last", ">most", ">descriptors at first",
+		">at last", ">most", ">threads at first", ">at last", ">most")}
 	for _, row := range weights(view) {
 		row[0] = nameOf(row[0])
 		g.row(row...)
@@ -99,13 +99,15 @@ func targetsGrid(view *series.View) grid {
 func (st *stack) weights(i int, t series.Target) []*chart.Chart {
 	id, name := "target"+string(rune('a'+i)), nameOf(t.Name)
 	area := func(what string, tone chart.Tone, dash string, g series.Gauge) chart.Series {
-		return chart.Series{Name: what + ", least to most", Tone: tone, Dash: dash, Y: positive(g.Most), Low: positive(g.Least), Area: true, Range: true}
+		return chart.Series{Name: what + ", least to most", Tone: tone, Dash: dash, Y: positive(g.Most), Low: positive(g.Least),
+			Area: true, Range: true}
 	}
-	memory := st.chart(id+"-rss", name+": memory (MiB)", "The least and the most memory of the target's processes that was resident, in each column.",
+	memory := st.chart(id+"-rss", name+": memory (MiB)",
+		"The least and the most memory of the target's processes that was resident, in each column.",
 		chart.Axis{Kind: chart.Plain, Label: "MiB"}, 90)
 	memory.Series = []chart.Series{area("resident", chart.Purple, "", t.RSS)}
-	count := st.chart(id+"-files", name+": descriptors and threads", "The least and the most open descriptors and threads of the target's processes.",
-		chart.Axis{Kind: chart.Count}, 90)
+	count := st.chart(id+"-files", name+": descriptors and threads",
+		"The least and the most open descriptors and threads of the target's processes.", chart.Axis{Kind: chart.Count}, 90)
 	count.Series = []chart.Series{area("descriptors", chart.Teal, "", t.Files), area("threads", chart.Orange, "4 2", t.Threads)}
 	return []*chart.Chart{memory, count}
 }

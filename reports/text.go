@@ -12,6 +12,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/chaos/result"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -68,9 +69,7 @@ type wrapped struct {
 }
 
 func newWrapped(o TextOptions) wrapped {
-	if o.Width == 0 {
-		o.Width = defaultWidth
-	}
+	o.Width = cmp.Or(o.Width, defaultWidth)
 	o.Width = max(o.Width, leastWidth)
 	return wrapped{width: min(o.Width, proseWidth), tables: o.Width}
 }
@@ -190,11 +189,7 @@ func claimTitle(v judge.Verdict) string {
 }
 
 func joinIDs(ids []uint64) string {
-	text := make([]string, len(ids))
-	for i, id := range ids {
-		text[i] = strconv.FormatUint(id, 10)
-	}
-	return strings.Join(text, ", ")
+	return unit.List(ids, ", ", func(id uint64) string { return strconv.FormatUint(id, 10) })
 }
 
 // number is a count with its noun: "1 request", "15,000 requests".

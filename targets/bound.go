@@ -38,14 +38,14 @@ func newBound(file *os.File) *bound {
 		return nil
 	}
 	if os.Getenv(outputEnv) != "" {
-		return &bound{file: file, most: MostOutput, first: soakFirst, last: soakLast}
+		return &bound{file: file, most: MaxOutput, first: soakFirst, last: soakLast}
 	}
 	return &bound{file: file, most: mostOutput}
 }
 
-// MostOutput is how many bytes the output of a target of a soak has at most, but for
+// MaxOutput is how many bytes the output of a target of a soak has at most, but for
 // what it says in a quarter of a second.
-const MostOutput = soakFirst + 2*soakLast
+const MaxOutput = soakFirst + 2*soakLast
 
 // outputEnv is set in the environment of the supervisor of a target of a soak.
 const outputEnv = "STORMCTL_SUPERVISE_SOAK"

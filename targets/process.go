@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,12 +39,8 @@ const (
 // it is left; the error says what happened and ends in the last lines of its
 // output. A command that exits fails at once, not when the time is up.
 func Start(ctx context.Context, p Process) (*Running, error) {
-	if p.StopWithin == 0 {
-		p.StopWithin = defaultStopWithin
-	}
-	if p.Ready.Within == 0 {
-		p.Ready.Within = defaultReadyWithin
-	}
+	p.StopWithin = cmp.Or(p.StopWithin, defaultStopWithin)
+	p.Ready.Within = cmp.Or(p.Ready.Within, defaultReadyWithin)
 	program, err := p.program()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
@@ -92,8 +89,7 @@ func (p Process) program() (string, error) {
 		return "", fmt.Errorf("command %q not found in PATH", name)
 	}
 	if err != nil {
-		var wrapped *exec.Error
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*exec.Error](err); ok {
 			err = wrapped.Err
 		}
 		return "", fmt.Errorf("command %q cannot be run: %w", name, err)

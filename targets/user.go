@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,10 +65,8 @@ func (u *User) MayEnter(info os.FileInfo) bool {
 	if st.Uid == u.UID {
 		return mode&0o100 != 0
 	}
-	for _, g := range append([]uint32{u.GID}, u.Groups...) {
-		if st.Gid == g {
-			return mode&0o010 != 0
-		}
+	if st.Gid == u.GID || slices.Contains(u.Groups, st.Gid) {
+		return mode&0o010 != 0
 	}
 	return mode&0o001 != 0
 }

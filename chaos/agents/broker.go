@@ -74,7 +74,8 @@ func StartBroker(listen, dir string, token Token, say func(string)) (*Broker, er
 		if err != nil {
 			return nil, err
 		}
-		opts.TLSConfig, opts.TLS, opts.TLSTimeout, b.Join.Pin = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, true, 2, pin
+		opts.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
+		opts.TLS, opts.TLSTimeout, b.Join.Pin = true, 2, pin
 	}
 	if b.server, err = server.NewServer(opts); err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
@@ -178,8 +179,9 @@ func pinned(pin string) *tls.Config {
 // connection; told is called of each break, and may be nil.
 func connect(j Join, user string, told func(error), more ...nats.Option) (*nats.Conn, error) {
 	opts := append([]nats.Option{
-		nats.Name("stormctl " + user), nats.CustomInboxPrefix(inboxOf(user)), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
-		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1), nats.NoEcho(),
+		nats.Name("stormctl " + user), nats.CustomInboxPrefix(inboxOf(user)), nats.MaxReconnects(-1), nats.NoEcho(),
+		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
+		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1),
 	}, more...)
 	if told != nil {
 		opts = append(opts, nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { told(err) }))

@@ -310,7 +310,8 @@ func (k *collecting) owe(a *joined, now time.Duration) {
 	n := 0
 	for ; n < len(a.owed) && a.owed[n].intended <= now; n++ {
 		o := a.owed[n]
-		k.seen.Unsent(a.shard, load.Sample{ID: o.id, Route: o.route, Intended: o.intended, Done: o.intended, Outcome: load.Unsent, Skipped: true})
+		k.seen.Unsent(a.shard, load.Sample{ID: o.id, Route: o.route, Intended: o.intended, Done: o.intended, Outcome: load.Unsent,
+			Skipped: true})
 	}
 	a.owed = a.owed[n:]
 }

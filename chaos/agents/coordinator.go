@@ -105,7 +105,8 @@ func lead(ctx context.Context, j Join, own *Broker, want int, version string, sa
 		return nil, err
 	}
 	c.stream, err = c.js.CreateStream(ctx, jetstream.StreamConfig{Name: streamOf(j.Token), Subjects: []string{c.subject.feeds},
-		Storage: jetstream.FileStorage, MaxBytes: mostStored / 2, MaxMsgSize: maxMessage, Duplicates: 2 * time.Minute, Discard: jetstream.DiscardNew})
+		Storage: jetstream.FileStorage, MaxBytes: mostStored / 2, MaxMsgSize: maxMessage, Duplicates: 2 * time.Minute,
+		Discard: jetstream.DiscardNew})
 	if err != nil {
 		return nil, fmt.Errorf("make the stream of the run: %w", err)
 	}

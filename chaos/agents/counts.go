@@ -13,15 +13,15 @@ const mostStatus = 999
 // counts are what an agent has counted of the samples that it handed over before. nil is
 // none.
 type counts struct {
-	warm, rest *load.Interval // of the warm-up, and of what is measured
+	warm, rest *load.Counts // of the warm-up, and of what is measured
 }
 
 // appendCounts appends them: figures as varints, without the routes of which nothing ended.
 func appendCounts(b []byte, c counts) []byte {
-	return appendInterval(appendInterval(b, c.warm), c.rest)
+	return appendTally(appendTally(b, c.warm), c.rest)
 }
 
-func appendInterval(b []byte, i *load.Interval) []byte {
+func appendTally(b []byte, i *load.Counts) []byte {
 	if i == nil {
 		return append(b, 0)
 	}
@@ -58,7 +58,7 @@ func appendInterval(b []byte, i *load.Interval) []byte {
 // What no agent of this plan can have counted is an error.
 func readCounts(b []byte, rows int) (c counts, err error) {
 	r := countsReader{b: b}
-	c.warm, c.rest = r.interval(rows), r.interval(rows)
+	c.warm, c.rest = r.tally(rows), r.tally(rows)
 	if r.bad || len(r.b) > 0 {
 		return counts{}, errFrame
 	}
@@ -86,12 +86,12 @@ func (r *countsReader) histogram(h *hist.Histogram) {
 	r.b, r.bad = rest, r.bad || err != nil
 }
 
-func (r *countsReader) interval(rows int) *load.Interval {
+func (r *countsReader) tally(rows int) *load.Counts {
 	filled := r.number(uint64(rows))
 	if filled == 0 || r.bad {
 		return nil
 	}
-	i := &load.Interval{Times: hist.NewSet(rows), Outcomes: make([][load.Outcomes]uint64, rows), Statuses: make([]uint64, mostStatus+1)}
+	i := &load.Counts{Times: hist.NewSet(rows), Outcomes: make([][load.Outcomes]uint64, rows), Statuses: make([]uint64, mostStatus+1)}
 	for ; filled > 0 && !r.bad; filled-- {
 		row := r.number(uint64(rows) - 1)
 		for o := range i.Outcomes[row] {

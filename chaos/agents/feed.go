@@ -88,7 +88,8 @@ func readSample(b []byte, steps []int) (s load.Sample, rest []byte, err error) {
 		return s, nil, errFrame
 	}
 	s = load.Sample{
-		ID: uint64(fields[0]), Route: int(fields[1]), Step: int(fields[2]), Intended: time.Duration(fields[3]), Late: time.Duration(fields[5]),
+		ID: uint64(fields[0]), Route: int(fields[1]), Step: int(fields[2]), Intended: time.Duration(fields[3]),
+		Late: time.Duration(fields[5]),
 		Done: time.Duration(fields[3] + fields[6]), Received: fields[7], Status: int(fields[8]), Outcome: load.Outcome(fields[9] >> 1),
 		Skipped: fields[9]&1 == 1,
 	}

@@ -63,17 +63,17 @@ func TestHandedOverIsTheSame(t *testing.T) {
 			if err != nil || !slices.Equal(got, sent) {
 				t.Fatalf("sent %+v\ngot  %+v, %v", sent, got, err)
 			}
-			c, err := readCounts(appendCounts(nil, counts{rest: own[shard].Interval()}), rows)
+			c, err := readCounts(appendCounts(nil, counts{rest: own[shard].Delta()}), rows)
 			if err != nil || c.warm != nil {
 				t.Fatalf("counts: %v, %v", c.warm, err)
 			}
 			many.Add(shard, c.rest)
 			if rapid.Bool().Draw(t, "a second ends") {
-				many.Interval()
+				many.Delta()
 			}
 		}
-		one.Interval()
-		many.Interval()
+		one.Delta()
+		many.Delta()
 		a, b := one.Total(), many.Total()
 		for i := range rows {
 			same(t, a.Times.Response[i], b.Times.Response[i])
@@ -123,7 +123,7 @@ func FuzzReadFrames(f *testing.F) {
 	f.Add(pack.block(nil))
 	tally := load.NewTally(6, 1)
 	tally.Observe(0, s)
-	f.Add(appendCounts(nil, counts{rest: tally.Interval()}))
+	f.Add(appendCounts(nil, counts{rest: tally.Delta()}))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		var unpack unpacker
 		if list, err := unpack.samples(frame, []int{0, 2, 1}); err == nil && len(list) > mostSamples {
@@ -133,7 +133,7 @@ func FuzzReadFrames(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, i := range []*load.Interval{c.warm, c.rest} {
+		for _, i := range []*load.Counts{c.warm, c.rest} {
 			if i != nil && (len(i.Outcomes) != 6 || i.Received < 0) {
 				t.Errorf("%+v", i)
 			}

@@ -51,8 +51,8 @@ func (c *Coordinator) Ready(ctx context.Context, l chaos.LoadSpec) (begin time.T
 		if err := c.order(ctx, a, order{Start: &start{Nonce: a.Nonce, At: at + a.first.ahead}}); err != nil {
 			return begin, nil, err
 		}
-		notes = append(notes, fmt.Sprintf("agent %s sends %d of %d stripes, its clock known within %v", a.Member, a.part.Loops, a.part.Stripes.Of,
-			a.first.bound(at).Round(time.Microsecond)))
+		notes = append(notes, fmt.Sprintf("agent %s sends %d of %d stripes, its clock known within %v", a.Member, a.part.Loops,
+			a.part.Stripes.Of, a.first.bound(at).Round(time.Microsecond)))
 	}
 	return c.watch.at(at), notes, nil
 }
@@ -131,7 +131,8 @@ func (c *Coordinator) order(ctx context.Context, a *joined, o order) error {
 		return err
 	}
 	if len(text) > maxMessage-4096 {
-		return fmt.Errorf("the plan has %d bytes as a message, and at most %d go to agents: make bodies or routes fewer", len(text), maxMessage-4096)
+		return fmt.Errorf("the plan has %d bytes as a message, and at most %d go to agents: make bodies or routes fewer", len(text),
+			maxMessage-4096)
 	}
 	ctx, cancel := context.WithTimeout(ctx, orderWithin)
 	defer cancel()

@@ -140,7 +140,7 @@ func (r *recording) count() {
 		return
 	}
 	r.since = 0
-	r.frame = appendCounts(append(r.frame[:0], frameCounts), counts{warm: r.warmed.Interval(), rest: r.counted.Interval()})
+	r.frame = appendCounts(append(r.frame[:0], frameCounts), counts{warm: r.warmed.Delta(), rest: r.counted.Delta()})
 	r.file.write(r.frame)
 }
 
@@ -155,11 +155,13 @@ func (r *recording) report() {
 // second writes how the harness did in a second: it is handed over with the next report.
 func (r *recording) second(s watch.Second) {
 	health := s.Health()
-	lag := s.Interval.Times.Lag.Summary()
+	lag := s.Counts.Times.Lag.Summary()
 	t := evidence.Tick{
 		Ended: s.Requests(), LagP50: evidence.Seconds(lag.P50), LagP99: evidence.Seconds(lag.P99), LagMax: evidence.Seconds(lag.Max),
-		LateP99: evidence.Seconds(health.Late), HiccupP99: evidence.Seconds(health.HiccupP99), HiccupMax: evidence.Seconds(health.HiccupMax),
-		Pause: evidence.Seconds(health.Pause), Busy: health.Busy, Pressure: health.Pressure, Steal: s.Host.Steal, Runnable: max(0, s.Host.Runnable), CPU: health.CPU, Cores: health.Cores,
+		LateP99: evidence.Seconds(health.Late), HiccupP99: evidence.Seconds(health.HiccupP99),
+		HiccupMax: evidence.Seconds(health.HiccupMax),
+		Pause:     evidence.Seconds(health.Pause), Busy: health.Busy, Pressure: health.Pressure, Steal: s.Host.Steal,
+		Runnable: max(0, s.Host.Runnable), CPU: health.CPU, Cores: health.Cores,
 		Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited,
 	}
 	r.file.write(jsonFrame(frameSecond, second{At: evidence.Seconds(s.At), Tick: t}))

@@ -6,7 +6,8 @@ package allow
 import (
 	"net/netip"
 	"slices"
-	"strings"
+
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // List is the addresses that may be touched.
@@ -36,11 +37,7 @@ func (l List) Contains(ip netip.Addr) bool {
 
 // String is like "127.0.0.0/8, ::1/128".
 func (l List) String() string {
-	texts := make([]string, len(l))
-	for i, p := range l {
-		texts[i] = p.String()
-	}
-	return strings.Join(texts, ", ")
+	return unit.List(l, ", ", netip.Prefix.String)
 }
 
 // Only is the prefix that has one address in it.

@@ -143,8 +143,8 @@ func Entries(dir string) ([]Entry, error) {
 	return all, nil
 }
 
-// There lists the chapters of a run directory whose evidence was not removed, by number.
-func There(dir string) ([]int, error) {
+// Kept lists the chapters of a run directory whose evidence was not removed, by number.
+func Kept(dir string) ([]int, error) {
 	root, err := input.OpenDir(dir)
 	if err != nil {
 		return nil, err

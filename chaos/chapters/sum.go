@@ -134,13 +134,14 @@ func (t *tally) rule(v *judge.Verdict, mostOpen unit.Share) {
 		ids := slices.Compact(slices.Sorted(slices.Values(t.ids)))
 		v.IDs = ids[:min(len(ids), judge.MaxIDs)]
 	case n == 0:
-		v.Ruling, v.Reason = judge.Inconclusive, "no chapter was judged in which a fault was planned: let the soak go on for longer than one"
+		v.Ruling, v.Reason = judge.Inconclusive,
+			"no chapter was judged in which a fault was planned: let the soak go on for longer than one"
 	case t.held == 0:
 		v.Ruling, v.Reason = judge.Inconclusive, fmt.Sprintf("inconclusive in all of %d chapters; the first is %s", n, t.firstOpen.text())
 	case float64(t.open) > float64(mostOpen)*float64(n):
 		v.Ruling = judge.Inconclusive
-		v.Reason = fmt.Sprintf("held in %d of %d chapters, inconclusive in %d, which is more than the %s of max_inconclusive; the first is %s",
-			t.held, n, t.open, mostOpen, t.firstOpen.text())
+		v.Reason = fmt.Sprintf("held in %d of %d chapters, inconclusive in %d, which is more than the %s of max_inconclusive; "+
+			"the first is %s", t.held, n, t.open, mostOpen, t.firstOpen.text())
 	case t.open > 0:
 		v.Ruling = judge.Held
 		v.Reason = fmt.Sprintf("held in %d of %d chapters, inconclusive in %d; the first is %s", t.held, n, t.open, t.firstOpen.text())

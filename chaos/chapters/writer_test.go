@@ -46,7 +46,7 @@ func newModel(t *testing.T, plan Plan) *model {
 		Links: []evidence.Link{{Name: "bank", From: "a", To: "b"}}}
 	m.sampleWriter = evidence.NewSamples(h.Routes, 1)
 	var err error
-	m.w, err = New(Config{Root: inputtest.Root(t, m.dir), Header: h, Plan: plan, Most: evidence.Most, Settle: 4 * time.Second, First: 1,
+	m.w, err = New(Config{Root: inputtest.Root(t, m.dir), Header: h, Plan: plan, Most: evidence.MaxFileSize, Settle: 4 * time.Second, First: 1,
 		Schedule: arrivals.Constant(50, plan.End),
 		Offered:  func(from, to time.Duration) uint64 { return uint64((to - from).Seconds() * 50) },
 		Faults: func(from, to time.Duration) (all []evidence.Injection) {

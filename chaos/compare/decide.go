@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -128,7 +129,7 @@ func (d draws) test(way string, tolerances Tolerances) tested {
 	}
 	tolerance, gated := tolerances[d.name]
 	if !gated {
-		t.row.Reason = or(t.row.Reason, "no tolerance")
+		t.row.Reason = cmp.Or(t.row.Reason, "no tolerance")
 		return t
 	}
 	t.row.Tolerance = &tolerance
@@ -210,11 +211,4 @@ func (t tested) resolution(alpha float64) Number {
 		return Number(100 * relative)
 	}
 	return Number(100 * max(relative, absolute/mean(t.of.base)))
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }

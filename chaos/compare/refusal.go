@@ -102,8 +102,8 @@ func notes(s Sides) (all []string) {
 			unwell = unwell || len(r.Unwell) > len(r.Damaged)
 		}
 		if worst > crowded {
-			all = append(all, fmt.Sprintf("threads waited for a core in %.0f%% of the worst second: the two systems may take each other's cores,"+
-				" and so hide a part of a change; a lower rate, or more cores", 100*worst))
+			all = append(all, fmt.Sprintf("threads waited for a core in %.0f%% of the worst second: the two systems may take each "+
+				"other's cores, and so hide a part of a change; a lower rate, or more cores", 100*worst))
 		}
 		if unwell {
 			all = append(all, "the harness was unwell, on both sides at once: that is in the differences between the blocks")

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // never are the statuses that may not be tried again.
@@ -78,11 +80,7 @@ func (f *Findings) split() (on, not []Cause) {
 }
 
 func list(causes []Cause) string {
-	words := make([]string, len(causes))
-	for i, c := range causes {
-		words[i] = c.String()
-	}
-	return "[" + strings.Join(words, ", ") + "]"
+	return "[" + unit.List(causes, ", ", Cause.String) + "]"
 }
 
 func (l Law) keys() []string {

@@ -129,7 +129,8 @@ func (l Law) atOnce() bool { return l.Name != "full" && l.Base.High < leastBase 
 // sure reports whether its numbers are known well enough to be claimed.
 func (l Law) sure() bool {
 	switch {
-	case l.atOnce() || l.Either || !narrow(l.Base, vague), l.Factor != nil && !narrow(l.Factor, vague), l.Cap != nil && !narrow(l.Cap, vague):
+	case l.atOnce() || l.Either || !narrow(l.Base, vague), l.Factor != nil && !narrow(l.Factor, vague),
+		l.Cap != nil && !narrow(l.Cap, vague):
 		return false
 	case l.Noise != nil:
 		return narrow(l.Noise, vague)

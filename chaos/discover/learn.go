@@ -3,6 +3,7 @@ package discover
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -127,12 +128,8 @@ func (f *Findings) learnFallback(during []request) {
 
 // opens reports whether the breaker was seen open.
 func opens(run *evidence.Run, s Subject) bool {
-	for _, p := range (judge.Breaker{Link: s.Link, Route: s.Route}).Judge(run).Parts {
-		if p.Name == "waits" || p.Name == "silent" || p.Name == "opens_within" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(judge.Breaker{Link: s.Link, Route: s.Route}.Judge(run).Parts,
+		func(p judge.Part) bool { return p.Name == "waits" || p.Name == "silent" || p.Name == "opens_within" })
 }
 
 // asked is a bound that no service meets or misses: what is measured does not depend

@@ -17,7 +17,8 @@ func (f *Findings) Review() (remarks []string) {
 		say("POST is retried without an Idempotency-Key (%d calls): what was done may be done twice", f.Unkeyed)
 	}
 	if f.KeysChanged > 0 {
-		say("a retry comes under another Idempotency-Key than the first attempt (%d calls): the dependency cannot know it again", f.KeysChanged)
+		say("a retry comes under another Idempotency-Key than the first attempt (%d calls): the dependency cannot know it again",
+			f.KeysChanged)
 	}
 	for _, cause := range never {
 		if seen := f.Causes[cause]; seen.often() {
@@ -45,7 +46,8 @@ func (f *Findings) Review() (remarks []string) {
 	if law, ok := LawOf(f.Waits); ok {
 		switch {
 		case f.Waits[0].High.High < leastBase || f.Waits[0].Usual < inMS(hop):
-			say("retries come at once (half of them within %s): a dependency in trouble gets several times the load", short(f.Waits[0].Usual))
+			say("retries come at once (half of them within %s): a dependency in trouble gets several times the load",
+				short(f.Waits[0].Usual))
 		case law.Noise == nil && law.Jitter != nil && law.Jitter.High < noSpread, law.Name != "full" && unspread(f.Waits):
 			say("no jitter: calls that fail at one moment come back at one moment, %s later", f.Waits[0].Low.span())
 		}
@@ -60,7 +62,8 @@ func (f *Findings) Review() (remarks []string) {
 		say("no breaker was seen: %d requests in a row went to a dependency that failed all of them", f.Failing)
 	}
 	if f.Opened && f.Open == nil && f.OpenUpTo > 0 {
-		say("once it fails, nothing is let through for %v: a breaker that was not seen to probe, or a bulkhead that loses its places", f.OpenUpTo)
+		say("once it fails, nothing is let through for %v: a breaker that was not seen to probe, or a bulkhead that loses its places",
+			f.OpenUpTo)
 	}
 	if f.Probes != nil && f.Probes.Low > 1 {
 		say("half-open lets %s calls through at once: a dependency that comes back is hit by all of them", f.Probes.count())

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Row is one line of what was found.
@@ -19,7 +21,8 @@ func (f *Findings) Rows() (rows []Row) {
 		rows = append(rows, Row{name, fmt.Sprintf(format, args...), figure})
 	}
 	if f.Anonymous {
-		add("request ids", nil, "not passed on: X-Request-Id or traceparent joins a call to its request; attempts cannot be told apart without")
+		add("request ids", nil, "not passed on: X-Request-Id or traceparent joins a call to its request; attempts cannot be told "+
+			"apart without")
 	}
 	if f.Sequences > 0 {
 		add("calls per request", nil, "%.3g, %d in sequence, in the calm (%d requests, %.4g%% ok, p50 %s)",
@@ -84,11 +87,10 @@ func (f *Findings) retryRows(add adder) {
 	if !ok {
 		return
 	}
-	var waits []string
-	for _, w := range f.Waits {
-		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low))))
-	}
-	add("waits", nil, "%s before retry 1 to %d", strings.Join(waits, ", "), len(waits))
+	waits := unit.List(f.Waits, ", ", func(w Wait) string {
+		return fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low)))
+	})
+	add("waits", nil, "%s before retry 1 to %d", waits, len(f.Waits))
 	add("law", nil, "%s", law.text())
 	if f.RetryAfter != nil {
 		add("Retry-After", f.RetryAfter, "waits %s when told to wait %v", f.RetryAfter.span(), RetryAfterOf)

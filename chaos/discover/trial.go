@@ -56,8 +56,8 @@ func Next(f *Findings, b Bounds) (Trial, bool) {
 	}
 	switch {
 	case !f.did(Quick):
-		return Trial{Quick, "what callers get while the dependency fails at once, how often it is tried again, whether a breaker opens", b.Rate,
-			calm + quickFor + settle, []string{event(calm, quickFor, f.Link, "errors: {status: 503}")}}, true
+		return Trial{Quick, "what callers get while the dependency fails at once, how often it is tried again, whether a breaker opens",
+			b.Rate, calm + quickFor + settle, []string{event(calm, quickFor, f.Link, "errors: {status: 503}")}}, true
 	case f.Opened && !f.did(Slow):
 		wait := min(b.Patience, 15*time.Second)
 		return slowTrial(f, b, wait), true

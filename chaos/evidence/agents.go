@@ -2,8 +2,8 @@ package evidence
 
 import "time"
 
-// Gone is an agent that was lost while it sent a part of the load.
-type Gone struct {
+// LostAgent is an agent that was lost while it sent a part of the load.
+type LostAgent struct {
 	At    time.Duration
 	Agent string
 	Text  string // why

@@ -150,8 +150,8 @@ func readWhole(dir, name string, size int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if size > Most {
-		return nil, fmt.Errorf("read %s: it has more than the %d bytes that a run writes", name, int64(Most))
+	if size > MaxFileSize {
+		return nil, fmt.Errorf("read %s: it has more than the %d bytes that a run writes", name, int64(MaxFileSize))
 	}
 	return io.ReadAll(io.LimitReader(bufio.NewReader(f), size+1))
 }

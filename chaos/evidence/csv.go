@@ -15,14 +15,15 @@ import (
 	"github.com/stormctl/stormctl/load/input"
 )
 
-// Most bounds the bytes of a file of records that a run writes, because a ruling
+// MaxFileSize bounds the bytes of a file of records that a run writes, because a ruling
 // reads all of it.
-const Most = 1 << 30
+const MaxFileSize = 1 << 30
 
 // The columns, all times in nanoseconds since the start of the load.
 const (
 	sampleHeader   = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n"
-	exchangeHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns,bytes_up,bytes_down,own_status,code\n"
+	exchangeHeader = "seq,id,conn,begin_ns,end_ns,method,path,status,ending,in_flight,faults,key,payload,retry_after_ns," +
+		"bytes_up,bytes_down,own_status,code\n"
 )
 
 // A csvFile is one file of records. Writes past its limit and after an error are

@@ -186,7 +186,7 @@ func (r *Run) add(e Event) {
 	case e.Kind == KindAgent && e.Tick != nil:
 		r.agentTick(e.At.Duration(), *e.Tick)
 	case e.Kind == KindLost:
-		r.Gone = append(r.Gone, Gone{e.At.Duration(), e.Agent, e.Text})
+		r.Gone = append(r.Gone, LostAgent{e.At.Duration(), e.Agent, e.Text})
 		r.Notes = append(r.Notes, Note{e.At.Duration(), "agent " + e.Agent + " was lost: " + e.Text})
 	case e.Kind == KindCPU:
 		r.CPU = map[string]time.Duration{}
@@ -291,7 +291,5 @@ func (r *Run) settleEnd() {
 		last = max(last, f.Injected, f.Healed)
 	}
 	r.End = min(last, r.Load)
-	if r.Stopped == "" {
-		r.Stopped = Killed
-	}
+	r.Stopped = cmp.Or(r.Stopped, Killed)
 }

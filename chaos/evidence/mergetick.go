@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"maps"
 	"time"
 )
@@ -58,9 +59,7 @@ func (t *Tick) Merge(next *Tick, longest time.Duration) {
 		l.P99, l.InFlight, l.Extent = max(l.P99, more.P99), max(l.InFlight, more.InFlight), Extent{}
 		l.Peak = max(l.Peak, more.Peak)
 		l.Unread = max(l.Unread, more.Unread)
-		if l.FirstUnread == "" {
-			l.FirstUnread = more.FirstUnread
-		}
+		l.FirstUnread = cmp.Or(l.FirstUnread, more.FirstUnread)
 		if t.Links == nil {
 			t.Links = map[string]LinkTick{}
 		}

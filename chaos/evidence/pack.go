@@ -92,7 +92,7 @@ func openRecords(dir, name string) (*records, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err != nil || info.Size() > Most {
+	if info, err := f.Stat(); err != nil || info.Size() > MaxFileSize {
 		_ = f.Close() // it was only looked at
 		return nil, tooMuch(f.Name())
 	}
@@ -105,7 +105,7 @@ func unpack(f *os.File) (*records, error) {
 		_ = f.Close() // it was only looked at
 		return nil, fmt.Errorf("read %s: %w", f.Name(), err)
 	}
-	return &records{&bounded{unpacker, Most, f.Name()}, f.Name(), f}, nil
+	return &records{&bounded{unpacker, MaxFileSize, f.Name()}, f.Name(), f}, nil
 }
 
 // bounded is a reader that fails where there is more than there may be.
@@ -124,5 +124,5 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 func tooMuch(name string) error {
-	return fmt.Errorf("read %s: it has more than the %d bytes that a run writes", name, int64(Most))
+	return fmt.Errorf("read %s: it has more than the %d bytes that a run writes", name, int64(MaxFileSize))
 }

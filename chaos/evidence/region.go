@@ -71,7 +71,7 @@ func (r *Run) merged(name string, lists [][]int32) []int32 {
 			total = of{&list[0], total.n + len(list)}
 		}
 	}
-	return Beside(r, severalRoutes{name}, total, func() []int32 {
+	return Memoized(r, severalRoutes{name}, total, func() []int32 {
 		all := slices.Concat(lists...)
 		slices.Sort(all)
 		return all

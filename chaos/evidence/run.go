@@ -37,7 +37,7 @@ type Run struct {
 	Faults  []Injection       // by Index; those that were planned and never injected are here too
 	Ticks   []Tick            // one per second
 	Deaths  []Death           // targets that ended by themselves, by At
-	Gone    []Gone            // agents that were lost, by At: their share of the load was not sent from then on
+	Gone    []LostAgent       // agents that were lost, by At: their share of the load was not sent from then on
 	Alerts  []Alert           // what an alertmanager said, by At
 	Notes   []Note            // what happened besides, by At
 	Lost    map[string]uint64 // records that are missing, changed, or there more often than counted, by where; any leaves counts in doubt
@@ -63,7 +63,7 @@ type Run struct {
 
 	hasEnd        bool              // it came to its end, by itself or stopped: it was not killed
 	byID, byRoute kept[load.Sample] // where in Samples they are
-	beside        beside
+	memo          memo
 }
 
 // Warmup is what was sent before the clock of the run began. It is shown, and
@@ -149,7 +149,7 @@ type Injection struct {
 type Tick struct {
 	At          time.Duration                    `json:"-"`               // end of the second
 	Offered     uint64                           `json:"offered"`         // arrivals that the schedule has in this second
-	Ended       uint64                           `json:"ended"`           // requests that ended in this second, sent in this or an earlier one
+	Ended       uint64                           `json:"ended"`           // requests that ended in this second, whenever they were sent
 	Unsent      uint64                           `json:"unsent"`          // arrivals given up in this second
 	Steps       uint64                           `json:"steps,omitempty"` // of ended, requests that followed an answer: no arrivals
 	Routes      map[string][load.Outcomes]uint64 `json:"routes"`          // what ended in this second, by route and load.Outcome
@@ -166,16 +166,16 @@ type Tick struct {
 	Cores       int                              `json:"cores,omitempty"`      // of the machine; 0 in older runs, as what follows
 	Busy        float64                          `json:"loop_busy,omitempty"`  // part of the second that the busiest event loop used a core
 	Pause       Seconds                          `json:"gc_pause_s,omitempty"` // the longest of Go's runtime
-	DialLimited uint64                           `json:"held,omitempty"`       // arrivals that waited for the load's bound on new connections
+	DialLimited uint64                           `json:"held,omitempty"`       // arrivals that waited for the bound on new connections
 	Starved     uint64                           `json:"starved,omitempty"`    // of Unsent, for want of a descriptor or port
-	Pressure    float64                          `json:"cpu_pressure"`         // part of the second that a thread waited for a core; -1: unknown
+	Pressure    float64                          `json:"cpu_pressure"`         // part of it that a thread waited for a core; -1: unknown
 	Runnable    int                              `json:"runnable,omitempty"`   // threads of the machine that had a core or waited for one
 	Lost        uint64                           `json:"lost"`                 // evidence records dropped so far
 	Clock       Seconds                          `json:"clock_s,omitempty"`    // by how much times of agents and ours may be apart
 	Extent                                       // of the file of samples
 	Values      *Extent                          `json:"values,omitempty"` // of the file of values; nil without data
 	Links       map[string]LinkTick              `json:"links,omitempty"`
-	Targets     map[string]TargetTick            `json:"targets,omitempty"` // what was weighed last, by target
+	Targets     map[string]TargetTick            `json:"targets,omitempty"` // what was measured last, by target
 
 	Span    int     `json:"span_s,omitempty"`    // how many seconds are merged in it; 0 is one
 	Longest Seconds `json:"longest_s,omitempty"` // how long the longest of them took; 0 is as long as since the tick before

@@ -194,7 +194,8 @@ func (p *pen) write(s *load.Sample) {
 	b = p.done.appendTime(b, int64(s.Done))
 	if s.Status != p.status || s.Outcome != p.outcome || p.ending == nil {
 		p.status, p.outcome = s.Status, s.Outcome
-		p.ending = append(append(append(strconv.AppendInt(append(p.ending[:0], ','), int64(s.Status), 10), ','), s.Outcome.String()...), '\n')
+		p.ending = append(append(append(strconv.AppendInt(append(p.ending[:0], ','), int64(s.Status), 10), ','), s.Outcome.String()...),
+			'\n')
 	}
 	p.ring.put(append(b, p.ending...))
 }

@@ -115,7 +115,8 @@ func (r *Run) Operations(data string) iter.Seq[Operation] {
 			}
 			if at >= len(r.Values) || r.Values[at].ID != s.ID {
 				var found bool
-				if at, found = slices.BinarySearchFunc(r.Values, s.ID, func(v Value, id uint64) int { return cmp.Compare(v.ID, id) }); !found {
+				if at, found = slices.BinarySearchFunc(r.Values, s.ID,
+					func(v Value, id uint64) int { return cmp.Compare(v.ID, id) }); !found {
 					continue // it is lost, which the run knows
 				}
 			}

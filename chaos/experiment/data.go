@@ -23,9 +23,10 @@ type Audit struct {
 	Number string `yaml:"number"` // Where a number is in the answer: json:$.sum.
 	// Of ids: where the answer says how many there are, json:$.count, so that one that is cut short is noticed. Absent
 	// takes it to be whole.
-	Count   string        `yaml:"count"`
-	Every   time.Duration `yaml:"every"`   // Of number: it is asked so often while there is load too. Absent asks once, at the end.
-	Timeout time.Duration `yaml:"timeout"` // From sending to the last byte; it is asked again for as long while the target is not well. Absent means 30s.
+	Count string        `yaml:"count"`
+	Every time.Duration `yaml:"every"` // Of number: it is asked so often while there is load too. Absent asks once, at the end.
+	// From sending to the last byte; it is asked again for as long while the target is not well. Absent means 30s.
+	Timeout time.Duration `yaml:"timeout"`
 }
 
 func (a *Audit) Defaults() { a.Timeout = 30 * time.Second }
@@ -119,7 +120,8 @@ func (r *rules) audits(l *Load) {
 		r.Wrong("load.settle", "settle: is longer than an hour", "the run waits for it, with its targets up")
 	}
 	if r.Sound("load.audit") && len(l.Audit) == 0 {
-		r.Wrong("load.audit", "audit: is empty", "add one like {name: orders, to: TARGET, get: /orders, ids: \"json:$[*].id\"}, or remove the key")
+		r.Wrong("load.audit", "audit: is empty",
+			"add one like {name: orders, to: TARGET, get: /orders, ids: \"json:$[*].id\"}, or remove the key")
 	}
 	for i := range l.Audit {
 		r.audit(i)

@@ -23,7 +23,8 @@ func (r *rules) happens(path strict.Path, kind string) {
 	}
 	slices.Sort(there)
 	if there = slices.Compact(there); !slices.Contains(there, kind) {
-		r.Wrong(path, fmt.Sprintf("during: no fault of the chaos is of kind or name %s", strict.Quote(kind)), strict.Suggest(kind, "kinds", there))
+		r.Wrong(path, fmt.Sprintf("during: no fault of the chaos is of kind or name %s", strict.Quote(kind)),
+			strict.Suggest(kind, "kinds", there))
 	}
 }
 

@@ -60,7 +60,8 @@ func (x *Experiment) readEnv(lookup func(string) (string, bool)) (map[string]str
 					case !there:
 						return "", fmt.Errorf("the environment has no %s", name)
 					case strings.ContainsFunc(v, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
-						return "", fmt.Errorf("%s of the environment has a control character, perhaps a line's end, which no header may hold", name)
+						return "", fmt.Errorf("%s of the environment has a control character, perhaps a line's end, which no "+
+							"header may hold", name)
 					}
 					values[name] = v
 					return "", nil

@@ -246,7 +246,8 @@ func (r *rules) selects(path strict.Path, e *Event) {
 		r.positive(path.Child("match", "connection"), s.Match.Connection != 0)
 	}
 	if on := path.Child("cycle", "on"); s.Cycle != nil && r.Sound(on) && s.Cycle.On >= e.For && e.For > 0 {
-		r.Wrong(on, fmt.Sprintf("on: it does not go again in %s", unit.FormatDuration(e.For)), "make it shorter than for:, or leave out cycle:")
+		r.Wrong(on, fmt.Sprintf("on: it does not go again in %s", unit.FormatDuration(e.For)),
+			"make it shorter than for:, or leave out cycle:")
 	}
 	ramp := path.Child("ramp")
 	r.positive(ramp, s.Ramp != 0)

@@ -38,7 +38,8 @@ func (r *rules) toTimed(path strict.Path, name string) bool {
 	if r.x.Links[name] != nil || r.auditNamed(name) == nil {
 		return r.toCalls(path, name)
 	}
-	r.Wrong(path, fmt.Sprintf("%s: %s is an audit, which has no times", path.Tail(), strict.Quote(name)), "name a link at which each effect is a call")
+	r.Wrong(path, fmt.Sprintf("%s: %s is an audit, which has no times", path.Tail(), strict.Quote(name)),
+		"name a link at which each effect is a call")
 	return false
 }
 

@@ -107,7 +107,8 @@ func (r *rules) variables(path strict.Path, text string) {
 		} else {
 			r.variableAt(path,
 				v,
-				"variables are "+strings.Join(ownVariables, ", ")+", links.NAME.url, targets.NAME.url and env.NAME; write $${ if ${ is meant")
+				"variables are "+strings.Join(ownVariables, ", ")+
+					", links.NAME.url, targets.NAME.url and env.NAME; write $${ if ${ is meant")
 		}
 	}
 }

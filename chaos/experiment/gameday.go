@@ -48,9 +48,9 @@ func (x *Experiment) palette() []Choice {
 	return x.GameDay.Palette
 }
 
-// Taken is the choice as an event of this length. A restart takes as long as it takes, and
+// AsEvent is the choice as an event of this length. A restart takes as long as it takes, and
 // ignores length. The error says which lengths are allowed.
-func (c Choice) Taken(length time.Duration) (Event, error) {
+func (c Choice) AsEvent(length time.Duration) (Event, error) {
 	e := c.Event
 	if e.Restart != nil {
 		return e, nil
@@ -71,9 +71,9 @@ func (c Choice) Taken(length time.Duration) (Event, error) {
 	return e, nil
 }
 
-// Called is the name of the next injection of a choice: the choice's name, with a number
+// InjectionName is the name of the next injection of a choice: the choice's name, with a number
 // behind it if that is among were, the names of the injections so far.
-func (g *GameDay) Called(choice int, were []string) string {
+func (g *GameDay) InjectionName(choice int, were []string) string {
 	taken := func(name string) bool {
 		return slices.Contains(were, name) ||
 			slices.ContainsFunc(g.Palette, func(c Choice) bool { return c.Name == name && c.Name != g.Palette[choice].Name })
@@ -95,7 +95,8 @@ func (r *rules) gameDay() {
 	palette := at.Child("palette")
 	switch n := len(g.Palette); {
 	case n == 0 && r.Sound(palette):
-		r.Wrong(palette, "palette: is empty", "add what may go wrong, like {name: bank-fails, on: payments, for: 1m, errors: {status: 503}}")
+		r.Wrong(palette, "palette: is empty",
+			"add what may go wrong, like {name: bank-fails, on: payments, for: 1m, errors: {status: 503}}")
 	case n > mostChoices:
 		r.Wrong(palette.Item(mostChoices), fmt.Sprintf("palette: has %d faults", n), fmt.Sprintf("at most %d fit on a page", mostChoices))
 		return
@@ -106,10 +107,12 @@ func (r *rules) gameDay() {
 	}
 	r.positive(at.Child("heal_after"), g.HealAfter > 0)
 	if after := at.Child("heal_after"); r.Sound(after) && g.HealAfter > 0 && g.HealAfter < 5*time.Second {
-		r.Wrong(after, fmt.Sprintf("heal_after: %s is too short", unit.FormatDuration(g.HealAfter)), "a page that is reloaded is away for a moment: 5s at least")
+		r.Wrong(after, fmt.Sprintf("heal_after: %s is too short", unit.FormatDuration(g.HealAfter)),
+			"a page that is reloaded is away for a moment: 5s at least")
 	}
 	if list := at.Child("checklist"); len(g.Checklist) > mostChecks {
-		r.Wrong(list.Item(mostChecks), fmt.Sprintf("checklist: has %d items", len(g.Checklist)), fmt.Sprintf("at most %d fit on a page", mostChecks))
+		r.Wrong(list.Item(mostChecks), fmt.Sprintf("checklist: has %d items", len(g.Checklist)),
+			fmt.Sprintf("at most %d fit on a page", mostChecks))
 	}
 	for i, text := range g.Checklist {
 		if item := at.Child("checklist").Item(i); r.Sound(item) && (text == "" || len([]rune(text)) > longestText) {

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -25,7 +26,8 @@ type Pause struct{}
 // Kill ends a target's process with SIGKILL. A target that stormctl started is
 // started again when the fault is healed.
 type Kill struct {
-	ForGood bool `yaml:"for_good"` // It stays dead to the end of the run; for: is not used. A process from a pid_file can only be killed so.
+	// It stays dead to the end of the run; for: is not used. A process from a pid_file can only be killed so.
+	ForGood bool `yaml:"for_good"`
 }
 
 // mostCores is more than any machine has. The kernel counts what a cgroup may
@@ -182,8 +184,8 @@ func (e Event) onProcess() bool {
 	return e.RegionLoss != nil || slices.Contains(processKinds, e.hostKind())
 }
 
-// Everybody is the target that it happens to and, with a restart, the others.
-func (e Event) Everybody() []string {
+// Targets is the target that it happens to and, with a restart, the others.
+func (e Event) Targets() []string {
 	if e.Restart != nil {
 		return append([]string{e.On}, e.Restart.Others...)
 	}
@@ -199,9 +201,7 @@ func (e *Event) resolve(folder string) error {
 		return absolute(folder, &e.DiskFull.Dir)
 	}
 	if e.Exec != nil {
-		if e.Exec.Dir == "" {
-			e.Exec.Dir = "."
-		}
+		e.Exec.Dir = cmp.Or(e.Exec.Dir, ".")
 		return absolute(folder, &e.Exec.Dir)
 	}
 	return nil

@@ -54,8 +54,9 @@ type Originate struct {
 	CA         string `yaml:"ca"`
 	ServerName string `yaml:"server_name"` // Name that the certificate must be for; absent means the callee's host.
 	Insecure   bool   `yaml:"insecure"`    // Takes any certificate.
-	Cert       string `yaml:"cert"`        // Certificate that the link shows where the callee asks for one (mTLS): a PEM file, or generated.
-	Key        string `yaml:"key"`         // PEM file of its key.
+	// Certificate that the link shows where the callee asks for one (mTLS): a PEM file, or generated.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"` // PEM file of its key.
 }
 
 // Generated stands for a file that is made for the run.
@@ -98,10 +99,11 @@ func (r *rules) link(name string, l *Link) {
 	} else if t := r.x.Targets[l.To]; to && t != nil && t.settled() == load.Auto {
 		r.Missing(path,
 			"protocol",
-			fmt.Sprintf("write protocol: h2 or http1 for link %s, whichever its caller speaks: what %s chooses is known only when the run begins",
-				name, strict.Quote(l.To)))
+			fmt.Sprintf("write protocol: h2 or http1 for link %s, whichever its caller speaks: what %s chooses is known only when the "+
+				"run begins", name, strict.Quote(l.To)))
 	}
-	if at := path.Child("greeting"); r.Has(at) && r.among(at, l.Greeting, "protocols", greeting.Protocols) && l.Protocol != toxic.ProtocolTCP {
+	if at := path.Child("greeting"); r.Has(at) && r.among(at, l.Greeting, "protocols", greeting.Protocols) &&
+		l.Protocol != toxic.ProtocolTCP {
 		r.WrongKey(at, "greeting: is read on connections, and the link passes exchanges", "give the link protocol: tcp")
 	}
 	r.region(path.Child("region"), l.Region)

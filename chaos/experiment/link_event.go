@@ -36,8 +36,8 @@ var connKinds = kindsOf(reflect.TypeFor[LinkEvent]())
 // ways are the values of LinkEvent.Direction.
 var ways = []string{toxic.Both.String(), toxic.Upstream.String(), toxic.Downstream.String()}
 
-// Way is the direction that the event is about.
-func (e LinkEvent) Way() toxic.Direction {
+// ToxicDirection is Direction as its toxic has it.
+func (e LinkEvent) ToxicDirection() toxic.Direction {
 	d, _ := toxic.ParseDirection(e.Direction) // what cannot be parsed was refused, and "" is both
 	return d
 }

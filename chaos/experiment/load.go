@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -140,11 +141,11 @@ func (l Load) MaxQueue() int {
 // the times to count from the first request, each event would have to be moved
 // by hand, and with one forgotten a fault would strike a system that is cold.
 func (l Load) Warmed(s arrivals.Schedule) arrivals.Schedule {
-	return arrivals.Warmed(l.First(), l.Warmup, s)
+	return arrivals.Warmed(l.InitialRate(), l.Warmup, s)
 }
 
-// First is the rate that the load begins with, or the first above 0.
-func (l Load) First() rate.Limit {
+// InitialRate is the rate that the load begins with, or the first above 0.
+func (l Load) InitialRate() rate.Limit {
 	switch {
 	case l.Spike != nil:
 		return l.Spike.From
@@ -175,13 +176,9 @@ func (l Load) Names() []string {
 func (l *Load) resolve(folder string) error {
 	for i := range l.Routes {
 		r := &l.Routes[i]
-		if r.Timeout == 0 {
-			r.Timeout = l.Timeout
-		}
+		r.Timeout = cmp.Or(r.Timeout, l.Timeout)
 		for j := range r.Then {
-			if r.Then[j].Timeout == 0 {
-				r.Then[j].Timeout = l.Timeout
-			}
+			r.Then[j].Timeout = cmp.Or(r.Then[j].Timeout, l.Timeout)
 		}
 	}
 	return absolute(folder, &l.Replay, &l.Data)

@@ -43,8 +43,7 @@ type Options struct {
 func ReadFile(file string, opts Options) (*Experiment, error) {
 	data, file, err := input.Given(file, File)
 	if err != nil {
-		var at *fs.PathError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
 			err = at.Err // the place says the file already
 		}
 		return nil, strict.Errors{{File: file, Problem: "cannot be read: " + err.Error()}}
@@ -54,7 +53,7 @@ func ReadFile(file string, opts Options) (*Experiment, error) {
 
 // File is the kind of an experiment file. Its bytes are left to Parse, which
 // says where in them something is wrong.
-var File = input.Kind{Name: "an experiment", Most: strict.MaxSize, Binary: true}
+var File = input.Kind{Name: "an experiment", MaxSize: strict.MaxSize, Binary: true}
 
 // Parse reads an experiment from data; name stands for the file in errors, and
 // relative paths in the file start at its folder. The experiment is as resolved: what

@@ -149,7 +149,7 @@ func (x *Experiment) Injection(i int, e Event) evidence.Injection {
 	if e.RegionLoss != nil {
 		in.Others, in.Links = x.InRegion(e.RegionLoss.Region)
 	} else {
-		in.Others = e.Everybody()[1:]
+		in.Others = e.Targets()[1:]
 	}
 	in.Target = e.Toxic() == nil && !(e.Exec != nil && x.Links[e.On] != nil)
 	does := evidence.Effects(e.Effects())

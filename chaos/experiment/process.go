@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Ready is how a process shows that it is ready: one text, or a command.
@@ -83,15 +84,15 @@ func (r *rules) instances(name string, at strict.Path, kind string, t *Target) {
 	}
 	for _, link := range r.links {
 		if l := r.x.Links[link]; l.To == name && t.Instances > 1 {
-			r.Wrong(strict.Path("links").Child(link, "to"), fmt.Sprintf("to: there are %d instances of %s", t.Instances, strict.Quote(name)),
-				"a link leads to one: make it a target of its own")
+			r.Wrong(strict.Path("links").Child(link, "to"), fmt.Sprintf("to: there are %d instances of %s", t.Instances,
+				strict.Quote(name)), "a link leads to one: make it a target of its own")
 		}
 	}
 	for i := range r.x.Chaos {
 		e := &r.x.Chaos[i]
 		if kind := e.hostKind(); t.Instances > 1 && e.On == name && e.onProcess() && kind != "restart" && kind != "kill" {
-			r.Wrong(strict.Path("chaos").Item(i).Child("on"), fmt.Sprintf("on: there are %d instances of %s", t.Instances, strict.Quote(name)),
-				"what happens to all of them is restart or kill: make the one that it is about a target of its own")
+			r.Wrong(strict.Path("chaos").Item(i).Child("on"), fmt.Sprintf("on: there are %d instances of %s", t.Instances,
+				strict.Quote(name)), "what happens to all of them is restart or kill: make the one that it is about a target of its own")
 		}
 	}
 }
@@ -117,11 +118,7 @@ func (x *Experiment) OwnHosts() []string {
 
 // sides are the groups of a partition, for people.
 func sides(groups [][]string) string {
-	texts := make([]string, len(groups))
-	for i, g := range groups {
-		texts[i] = strings.Join(g, ", ")
-	}
-	return strings.Join(texts, " and ")
+	return unit.List(groups, " and ", func(g []string) string { return strings.Join(g, ", ") })
 }
 
 // between checks that a partition is one of targets that can be parted.
@@ -148,8 +145,8 @@ func (r *rules) between(event strict.Path, e *Event) {
 			case seen[name]:
 				r.Wrong(at, fmt.Sprintf("%s: %s is named already", at.Tail(), strict.Quote(name)), "a target is on one side")
 			case !slices.Contains(own, name):
-				r.Wrong(at, fmt.Sprintf("%s: %s has no host of its own: its packets cannot be told from others'", at.Tail(), strict.Quote(name)),
-					"give its process host: own")
+				r.Wrong(at, fmt.Sprintf("%s: %s has no host of its own: its packets cannot be told from others'", at.Tail(),
+					strict.Quote(name)), "give its process host: own")
 			}
 			seen[name] = true
 		}

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -57,9 +58,7 @@ func (r *rules) message(a asked) {
 // encodeMessage is what is sent for a body in JSON; none is the empty message.
 func encodeMessage(methods *requests.Methods, r *Request) ([]byte, error) {
 	body := r.Body
-	if body == "" {
-		body = "{}"
-	}
+	body = cmp.Or(body, "{}")
 	return methods.Encode(r.Post, []byte(body))
 }
 

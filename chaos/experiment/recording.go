@@ -29,7 +29,7 @@ func loadRecording(l *toxic.Latency, folder string) error {
 	if err != nil {
 		return err
 	}
-	if l.Draws = h.Drawer(); l.Draws == nil {
+	if l.Draws = h.Sampler(); l.Draws == nil {
 		return fmt.Errorf("recorded: %s holds no times", l.Recorded)
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
@@ -31,41 +30,37 @@ func (e Event) Where() string {
 	return e.On
 }
 
-// Entry is the target that a route goes to: the same for all arrivals, then it is under
+// Destination is the target that a route goes to: the same for all arrivals, then it is under
 // the empty name, or one for each region that they come from.
-type Entry map[string]string
+type Destination map[string]string
 
 // Of is the target of arrivals from a region.
-func (e Entry) Of(region string) string {
-	if all, is := e[""]; is {
+func (d Destination) Of(region string) string {
+	if all, is := d[""]; is {
 		return all
 	}
-	return e[region]
+	return d[region]
 }
 
 // Targets are those that there are, sorted and each once.
-func (e Entry) Targets() []string {
-	return slices.Compact(slices.Sorted(maps.Values(e)))
+func (d Destination) Targets() []string {
+	return slices.Compact(slices.Sorted(maps.Values(d)))
 }
 
 // One is the target that all arrivals go to; "" if there are several, or none.
-func (e Entry) One() string {
-	if all := e.Targets(); len(all) == 1 {
+func (d Destination) One() string {
+	if all := d.Targets(); len(all) == 1 {
 		return all[0]
 	}
 	return ""
 }
 
 // String is like "lb", or "lb-eu from eu, lb-us from us".
-func (e Entry) String() string {
-	if one := e.One(); one != "" {
+func (d Destination) String() string {
+	if one := d.One(); one != "" {
 		return one
 	}
-	var parts []string
-	for _, region := range slices.Sorted(maps.Keys(e)) {
-		parts = append(parts, e[region]+" from "+region)
-	}
-	return strings.Join(parts, ", ")
+	return unit.List(slices.Sorted(maps.Keys(d)), ", ", func(region string) string { return d[region] + " from " + region })
 }
 
 // Regions are those that arrivals come from, sorted; nil if it is one place.
@@ -93,7 +88,7 @@ func (l Load) Sent() []Route {
 	for _, r := range l.Routes {
 		for _, region := range l.Regions() {
 			one := r
-			one.Name, one.To = evidence.FromRegion(r.Name, region), Entry{"": r.To.Of(region)}
+			one.Name, one.To = evidence.FromRegion(r.Name, region), Destination{"": r.To.Of(region)}
 			one.Weight *= float64(l.From[region])
 			one.Then = slices.Clone(r.Then)
 			for i := range one.Then {
@@ -127,11 +122,11 @@ func (x *Experiment) InRegion(region string) (targets, links []string) {
 	return targets, links
 }
 
-// Struck lists the targets that an event happens to: if it is a region_loss, all targets
+// AffectedTargets lists the targets that an event happens to: if it is a region_loss, all targets
 // of the region.
-func (x *Experiment) Struck(e Event) []string {
+func (x *Experiment) AffectedTargets(e Event) []string {
 	if e.RegionLoss == nil {
-		return e.Everybody()
+		return e.Targets()
 	}
 	targets, _ := x.InRegion(e.RegionLoss.Region)
 	return targets
@@ -140,8 +135,8 @@ func (x *Experiment) Struck(e Event) []string {
 // Clash reports whether two events happen to one target's process, so that they must
 // not be in force together: what would be healed first is undefined.
 func (x *Experiment) Clash(e, o Event) bool {
-	others := x.Struck(o)
-	shared := slices.ContainsFunc(x.Struck(e), func(name string) bool { return slices.Contains(others, name) })
+	others := x.AffectedTargets(o)
+	shared := slices.ContainsFunc(x.AffectedTargets(e), func(name string) bool { return slices.Contains(others, name) })
 	return shared && e.onProcess() && o.onProcess()
 }
 
@@ -179,12 +174,13 @@ func (r *rules) from(l *Load) {
 		sum += float64(l.From[region])
 	}
 	if readable && math.Abs(sum-1) > 1e-9 {
-		r.Wrong(at, fmt.Sprintf("from: the shares come to %s", unit.Share(math.Round(sum*regionParts)/regionParts)), "every arrival comes from somewhere: they must come to 100%")
+		r.Wrong(at, fmt.Sprintf("from: the shares come to %s", unit.Share(math.Round(sum*regionParts)/regionParts)),
+			"every arrival comes from somewhere: they must come to 100%")
 	}
 }
 
-// entry checks where a route leads to.
-func (r *rules) entry(path strict.Path, to Entry) {
+// destination checks where a route leads to.
+func (r *rules) destination(path strict.Path, to Destination) {
 	if all, is := to[""]; is || !r.Sound(path) {
 		r.toTarget(path, all)
 		return
@@ -203,7 +199,8 @@ func (r *rules) entry(path strict.Path, to Entry) {
 	for _, region := range slices.Sorted(maps.Keys(to)) {
 		at := path.Child(region)
 		if _, known := from[region]; !known && !r.Bad("load.from") {
-			r.WrongKey(at, fmt.Sprintf("to: no arrivals come from %s", strict.Quote(region)), strict.Suggest(region, "regions", r.x.Load.Regions()))
+			r.WrongKey(at, fmt.Sprintf("to: no arrivals come from %s", strict.Quote(region)),
+				strict.Suggest(region, "regions", r.x.Load.Regions()))
 		}
 		r.toTarget(at, to[region])
 		t := r.x.Targets[to[region]]
@@ -256,8 +253,8 @@ func (r *rules) loss(event strict.Path, e *Event) {
 		switch t := r.x.Targets[name]; {
 		case t.URL == "":
 		case t.PidFile == "":
-			r.Wrong(at, fmt.Sprintf("region: target %s of it is a url: stormctl did not start it, so it cannot stop it", strict.Quote(name)),
-				"make it a process, name its process by pid_file, or label the links to it in its place")
+			r.Wrong(at, fmt.Sprintf("region: target %s of it is a url: stormctl did not start it, so it cannot stop it",
+				strict.Quote(name)), "make it a process, name its process by pid_file, or label the links to it in its place")
 		case len(r.x.Limits.Processes) == 0 && !r.Bad("limits.processes"):
 			r.Wrong(at, fmt.Sprintf("region: the process of target %s of it is not stormctl's own, and limits.processes allows none",
 				strict.Quote(name)), "name its program: limits: {processes: [/usr/sbin/nginx]}")

@@ -190,7 +190,8 @@ func (r *rules) unfilled(a asked, v variable, inHeader bool) string {
 	case ofEnv && !v.open && inHeader && isEnvName(env):
 		return ""
 	case ofEnv && !v.open && !inHeader:
-		return "${env.NAME} is replaced in headers of routes, and in what a process is given; elsewhere it would stand in records and results"
+		return "${env.NAME} is replaced in headers of routes, and in what a process is given; elsewhere it would stand in records " +
+			"and results"
 	case v.open || !ofData && !ofPrev && !wire.IsPlaceholder(v.text) || column == "" && ofData:
 		return "${id}, ${seq}, ${key}, ${rand:1-6} and ${data.COLUMN} are replaced in a route, ${env.NAME} in its headers, " +
 			"and ${prev.json:$.a} in a step; a plain ${ is written $${"

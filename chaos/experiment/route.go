@@ -10,8 +10,8 @@ import (
 
 // Route is a named kind of request.
 type Route struct {
-	Name    string `yaml:"name"` // Names it in claims and reports.
-	To      Entry  `yaml:"to"`   // The target that is called; with from, one for each region like {eu: lb-eu, us: lb-us} as well.
+	Name    string      `yaml:"name"` // Names it in claims and reports.
+	To      Destination `yaml:"to"`   // The target that is called; with from, one for each region like {eu: lb-eu, us: lb-us} as well.
 	Request `yaml:",inline"`
 	Weight  float64 `yaml:"weight"` // Share of the arrivals relative to the other routes; absent means 1.
 	Then    []Step  `yaml:"then"`   // Requests that follow a right answer, one after the other over HTTP/1.1 on the same connection.
@@ -67,7 +67,7 @@ func (r *rules) nameRoutes(routes []Route) {
 
 func (r *rules) route(i int) {
 	route, path := &r.x.Load.Routes[i], strict.Path("load.routes").Item(i)
-	r.entry(path.Child("to"), route.To)
+	r.destination(path.Child("to"), route.To)
 	first := ""
 	if all := route.To.Targets(); len(all) > 0 {
 		first = all[0] // the others speak as it does

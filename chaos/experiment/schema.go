@@ -14,7 +14,8 @@ import (
 	"github.com/stormctl/stormctl/chaos/toxic"
 )
 
-//go:embed claim.go data.go event.go experiment.go gameday.go hostfault.go limits.go link.go link_event.go load.go process.go region.go request.go route.go schedule.go soak.go target.go tls.go
+//go:embed claim.go data.go event.go experiment.go gameday.go hostfault.go limits.go link.go link_event.go
+//go:embed load.go process.go region.go request.go route.go schedule.go soak.go target.go tls.go
 var ownSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the experiment file, for editors

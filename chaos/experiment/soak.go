@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -35,18 +36,10 @@ const (
 
 // Settled is the section with what is meant where it does not say.
 func (s Soak) Settled() Soak {
-	if s.Chapter == 0 {
-		s.Chapter = chapterLength
-	}
-	if s.Keep == 0 {
-		s.Keep = chaptersKept
-	}
-	if s.MaxInconclusive == 0 {
-		s.MaxInconclusive = maxInconclusive
-	}
-	if s.Disk == 0 {
-		s.Disk = chaptersDisk
-	}
+	s.Chapter = cmp.Or(s.Chapter, chapterLength)
+	s.Keep = cmp.Or(s.Keep, chaptersKept)
+	s.MaxInconclusive = cmp.Or(s.MaxInconclusive, maxInconclusive)
+	s.Disk = cmp.Or(s.Disk, chaptersDisk)
 	return s
 }
 
@@ -61,7 +54,7 @@ func (x *Experiment) Repeats() time.Duration {
 }
 
 // What is judged at once takes some 250 bytes of memory and 75 of disk a request, and its
-// file of records has a bound (evidence.Most): a run of more than mostWhole requests is
+// file of records has a bound (evidence.MaxFileSize): a run of more than mostWhole requests is
 // cut though it is short, into chapters of about inChapter.
 const (
 	mostWhole = 10_000_000
@@ -113,7 +106,8 @@ func (r *rules) soak() {
 	r.positive("soak.keep", r.x.Soak.Keep > 0)
 	r.positive("soak.max_inconclusive", r.x.Soak.MaxInconclusive > 0)
 	if at, every := strict.Path("soak.chapter"), r.x.Repeats(); r.Sound(at) && r.Has(at) && every > 0 && r.x.Soak.Chapter != every {
-		r.Wrong(at, fmt.Sprintf("chapter: the faults repeat after %s, and a chapter is as long as that", unit.FormatDuration(every)), "leave it out")
+		r.Wrong(at, fmt.Sprintf("chapter: the faults repeat after %s, and a chapter is as long as that", unit.FormatDuration(every)),
+			"leave it out")
 	}
 	if at := strict.Path("soak.chapter"); r.Sound(at) && r.x.Load.peak()*r.x.Soak.Chapter.Seconds() > mostWhole {
 		r.Wrong(at, fmt.Sprintf("chapter: %s have more than %d requests at this rate, which are too many to be judged at once",
@@ -141,7 +135,8 @@ func (r *rules) repeats(i int) {
 		r.Wrong(at, "every: is shorter than a second", "a chapter is as long as that")
 	case r.x.Load.stateful():
 		r.Wrong(at, "every: does not go with data that requests write and read, or with an audit",
-			"a run whose faults repeat is judged chapter by chapter, and what one has written the next one reads: list each event by itself")
+			"a run whose faults repeat is judged chapter by chapter, and what one has written the next one reads: "+
+				"list each event by itself")
 	case e.Every != every:
 		r.Wrong(at, fmt.Sprintf("every: this is %s, and another event has %s", unit.FormatDuration(e.Every), unit.FormatDuration(every)),
 			"a soak is cut into chapters where its faults repeat: give all the same, and several events where one is to come more often")
@@ -151,10 +146,11 @@ func (r *rules) repeats(i int) {
 		r.Wrong(at, fmt.Sprintf("every: in %s there are more than %d requests at this rate, which are too many to be judged at once",
 			unit.FormatDuration(e.Every), mostWhole), "a chapter is as long: let the faults come more often, or offer less")
 	case over > e.Every:
-		r.Wrong(at, fmt.Sprintf("every: the fault is there until %s, and is to come again after %s", unit.FormatDuration(over), unit.FormatDuration(e.Every)),
-			"count at: from the beginning of each chapter, and let it be healed within it")
+		r.Wrong(at, fmt.Sprintf("every: the fault is there until %s, and is to come again after %s", unit.FormatDuration(over),
+			unit.FormatDuration(e.Every)), "count at: from the beginning of each chapter, and let it be healed within it")
 	case r.length > 0 && e.Every >= r.length:
-		r.Wrong(at, fmt.Sprintf("every: %s is not within the load", unit.FormatDuration(e.Every)), r.end()+"; leave it out for what comes once")
+		r.Wrong(at, fmt.Sprintf("every: %s is not within the load", unit.FormatDuration(e.Every)), r.end()+
+			"; leave it out for what comes once")
 	}
 }
 

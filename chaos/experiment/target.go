@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -78,9 +79,7 @@ func (p *Process) Defaults() {
 func (Process) Required() []string { return []string{"command"} }
 
 func (p *Process) resolve(folder string) error {
-	if p.Dir == "" {
-		p.Dir = "."
-	}
+	p.Dir = cmp.Or(p.Dir, ".")
 	return absolute(folder, &p.Dir)
 }
 

@@ -37,7 +37,7 @@ type buckets struct {
 // cell is, which is within a thousandth of it.
 func (b *buckets) plus(h *hist.Histogram) *buckets {
 	sum := *b
-	h.Cells(func(from, to time.Duration, count int64) {
+	h.Buckets(func(from, to time.Duration, count int64) {
 		n, seconds := uint64(count), to.Seconds()
 		sum.count += n
 		sum.sum += float64(n) * (from.Seconds() + seconds) / 2

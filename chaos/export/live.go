@@ -200,12 +200,12 @@ func (l *Live) Second(s watch.Second, offered uint64, links map[string]evidence.
 	defer l.mu.Unlock()
 	state := &l.state
 	state.at, state.offered, state.lost = s.At, state.offered+offered, lost
-	for row, outcomes := range s.Interval.Outcomes {
+	for row, outcomes := range s.Counts.Outcomes {
 		r := &state.routes[l.route[row]]
 		for o, n := range outcomes {
 			r.outcomes[o] += n
 		}
-		if times := s.Interval.Times.Response[row]; times.Count() > 0 {
+		if times := s.Counts.Times.Response[row]; times.Count() > 0 {
 			r.times = r.times.plus(times)
 		}
 	}
@@ -227,7 +227,7 @@ func (l *Live) Second(s watch.Second, offered uint64, links map[string]evidence.
 			state.targets = append(state.targets, targetState{name, targets[name]})
 		}
 	}
-	lag := s.Interval.Times.Lag.Summary()
+	lag := s.Counts.Times.Lag.Summary()
 	state.lagP50, state.lagP99, state.lagMax = lag.P50, lag.P99, lag.Max
 	state.healthy = l.well(s)
 	l.publish()
@@ -238,7 +238,7 @@ func (l *Live) well(s watch.Second) bool {
 	check := load.Checkup{Batch: l.start.Batch}
 	check.Add(s.Health())
 	totals := load.Totals{Closed: l.start.Closed, Due: s.Requests(), Starved: s.Loops.Starved, DialLimited: s.Loops.DialLimited}
-	if unsent := s.Interval.All()[load.Unsent]; !l.start.Skips {
+	if unsent := s.Counts.All()[load.Unsent]; !l.start.Skips {
 		totals.Unsent, totals.Due = unsent, totals.Due+unsent
 	}
 	return len(check.Problems(totals)) == 0
@@ -257,7 +257,8 @@ func (f *faultState) takes(kind string) {
 // Event is told of an event of the timeline. Lines of the timeline that sum up a stretch,
 // such as that of a second, are left out.
 func (l *Live) Event(e evidence.Event) {
-	if l == nil || e.Kind == evidence.KindTick || e.Kind == evidence.KindStart || e.Kind == evidence.KindWarmup || e.Kind == evidence.KindCPU {
+	if l == nil || e.Kind == evidence.KindTick || e.Kind == evidence.KindStart || e.Kind == evidence.KindWarmup ||
+		e.Kind == evidence.KindCPU {
 		return
 	}
 	l.mu.Lock()

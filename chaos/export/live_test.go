@@ -53,7 +53,7 @@ func (l *told) second(n int, typical time.Duration) {
 	}
 	from := l.at
 	l.at += time.Second
-	l.Second(watch.Second{From: from, At: l.at, Interval: l.tally.Interval()}, uint64(n*len(l.times)),
+	l.Second(watch.Second{From: from, At: l.at, Counts: l.tally.Delta()}, uint64(n*len(l.times)),
 		map[string]evidence.LinkTick{"bank": {Ended: 10, Errors: 3, InFlight: 4}, "unknown": {Ended: 99}},
 		map[string]evidence.TargetTick{"shop": {Pid: 1, RSS: 5 << 20, Files: 9, Threads: 4}}, 7)
 }

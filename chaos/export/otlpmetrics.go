@@ -54,7 +54,8 @@ func (l *Live) otlpMetrics(now time.Time) []*metricspb.Metric {
 			files = append(files, t.point(float64(w.Files), "target", w.name))
 		}
 	}
-	return append(all, t.sum("stormctl.link_exchanges", "{exchange}", exchanges...), t.gauge("stormctl.link_in_flight", "{exchange}", inFlight...),
+	return append(all, t.sum("stormctl.link_exchanges", "{exchange}", exchanges...),
+		t.gauge("stormctl.link_in_flight", "{exchange}", inFlight...),
 		t.gauge("stormctl.fault_active", "1", faults...), t.gauge("stormctl.claim_ruling", "1", claims...),
 		t.gauge("stormctl.target_resident", "By", memory...), t.gauge("stormctl.target_open_fds", "{descriptor}", files...),
 		t.gauge("stormctl.target_threads", "{thread}", threads...))
@@ -100,8 +101,8 @@ func (t *otlpTimes) histogram(name string, routes []routeState) *metricspb.Metri
 	h := &metricspb.ExponentialHistogram{AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE}
 	for _, r := range routes {
 		sum := r.times.sum
-		p := &metricspb.ExponentialHistogramDataPoint{StartTimeUnixNano: t.from, TimeUnixNano: t.now, Attributes: keyValues([]string{"route", r.name}),
-			Count: r.times.count, Sum: &sum, Scale: schema}
+		p := &metricspb.ExponentialHistogramDataPoint{StartTimeUnixNano: t.from, TimeUnixNano: t.now,
+			Attributes: keyValues([]string{"route", r.name}), Count: r.times.count, Sum: &sum, Scale: schema}
 		if first, last, some := r.times.span(); some {
 			p.Positive = &metricspb.ExponentialHistogramDataPoint_Buckets{Offset: int32(first - 1),
 				BucketCounts: append([]uint64(nil), r.times.exponential[first-leastBucket:last-leastBucket+1]...)}

@@ -8,6 +8,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/stormctl/stormctl/chaos/judge"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/load/input"
 )
@@ -20,7 +21,8 @@ var (
 	offeredDesc  = desc("offered_total", "Arrivals that were due.")
 	requestsDesc = desc("requests_total", "Requests that ended, by outcome; unsent are arrivals that were never sent.", "route", "outcome")
 	responseDesc = desc("response_seconds", "Response times, from when a request was due (no coordinated omission).", "route")
-	linkDesc     = desc("link_exchanges_total", "Exchanges of a link that ended; error is status 500 or more, or no response.", "link", "outcome")
+	linkDesc     = desc("link_exchanges_total", "Exchanges of a link that ended; error is status 500 or more, or no response.",
+		"link", "outcome")
 	inFlightDesc = desc("link_in_flight", "Exchanges of a link in progress when the last second ended.", "link")
 	faultDesc    = desc("fault_active", "1 while a fault is in force.", "fault", "on")
 	claimDesc    = desc("claim_ruling", "1 for the ruling that a claim has so far, 0 for the others.", "claim", "ruling")
@@ -32,14 +34,15 @@ var (
 	rssDesc      = desc("target_resident_bytes", "Memory of a target's processes.", "target")
 	filesDesc    = desc("target_open_fds", "Open descriptors of a target's processes.", "target")
 	threadsDesc  = desc("target_threads", "Threads of a target's processes.", "target")
-	droppedDesc  = desc("export_dropped_total", "What a receiver has not got: full is no room in its queue, failed is not taken after all tries.", "receiver", "why")
-	scrapesDesc  = desc("scrapes_total", "Scrapes of these metrics, by how they ended.", "end")
+	droppedDesc  = desc("export_dropped_total",
+		"What a receiver has not got: full is no room in its queue, failed is not taken after all tries.", "receiver", "why")
+	scrapesDesc = desc("scrapes_total", "Scrapes of these metrics, by how they ended.", "end")
 )
 
 // Describe is prometheus.Collector's.
 func (l *Live) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{offeredDesc, requestsDesc, responseDesc, linkDesc, inFlightDesc, faultDesc, claimDesc, lagDesc, healthyDesc,
-		lostDesc, atDesc, infoDesc, rssDesc, filesDesc, threadsDesc, droppedDesc, scrapesDesc} {
+	for _, d := range []*prometheus.Desc{offeredDesc, requestsDesc, responseDesc, linkDesc, inFlightDesc, faultDesc, claimDesc,
+		lagDesc, healthyDesc, lostDesc, atDesc, infoDesc, rssDesc, filesDesc, threadsDesc, droppedDesc, scrapesDesc} {
 		to <- d
 	}
 }
@@ -140,11 +143,7 @@ func constant(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels [
 // label is a text as the value of a label or of an attribute: UTF-8, and in its lines
 // nothing that a terminal would do instead of showing it.
 func label(name string) string {
-	lines := strings.Split(strings.ToValidUTF8(name, "\ufffd"), "\n")
-	for i := range lines {
-		lines[i] = input.Printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
+	return unit.List(strings.Split(strings.ToValidUTF8(name, "\ufffd"), "\n"), "\n", input.Printable)
 }
 
 // histogram is the response times of a route, in fixed buckets and in exponential ones:

@@ -162,7 +162,7 @@ func sameTimes(t *testing.T, l *told, route int, metrics []*dto.Metric, exponent
 	}
 	for _, b := range buckets {
 		var least, most uint64 // that are surely at most as long, and that may be
-		want.Cells(func(from, to time.Duration, n int64) {
+		want.Buckets(func(from, to time.Duration, n int64) {
 			if to.Seconds() <= b.GetUpperBound() {
 				least += uint64(n)
 			}

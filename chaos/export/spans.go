@@ -40,7 +40,8 @@ func moment(s Start, at time.Duration) uint64 { return uint64(s.Started.Add(at).
 func (p *spans) begin(s Start) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.run = &tracepb.Span{TraceId: randomBytes(16), SpanId: randomBytes(8), Name: "run " + label(s.Name), Kind: tracepb.Span_SPAN_KIND_INTERNAL,
+	p.run = &tracepb.Span{TraceId: randomBytes(16), SpanId: randomBytes(8), Name: "run " + label(s.Name),
+		Kind:              tracepb.Span_SPAN_KIND_INTERNAL,
 		StartTimeUnixNano: moment(s, 0), Attributes: keyValues([]string{"stormctl.experiment", s.Name})}
 	p.fault = map[int]*tracepb.Span{}
 }
@@ -54,8 +55,8 @@ func (p *spans) event(s Start, e evidence.Event) {
 	at := moment(s, e.At.Duration())
 	switch i := e.Fault - 1; {
 	case e.Kind == evidence.KindInject && e.Error == "" && i >= 0 && i < len(s.Faults):
-		p.fault[i] = &tracepb.Span{TraceId: p.run.TraceId, ParentSpanId: p.run.SpanId, SpanId: randomBytes(8), Name: "fault " + label(s.Faults[i].Name),
-			Kind: tracepb.Span_SPAN_KIND_INTERNAL, StartTimeUnixNano: at,
+		p.fault[i] = &tracepb.Span{TraceId: p.run.TraceId, ParentSpanId: p.run.SpanId, SpanId: randomBytes(8),
+			Name: "fault " + label(s.Faults[i].Name), Kind: tracepb.Span_SPAN_KIND_INTERNAL, StartTimeUnixNano: at,
 			Attributes: keyValues([]string{"stormctl.fault", s.Faults[i].Name, "stormctl.on", s.Faults[i].On})}
 	case e.Kind == evidence.KindHeal && e.Error == "" && p.fault[i] != nil:
 		p.fault[i].EndTimeUnixNano = at

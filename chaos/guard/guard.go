@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -11,8 +12,8 @@ import (
 	"strings"
 )
 
-// MostBody is how many bytes a request may send where nothing else is said.
-const MostBody = 64 << 10
+// MaxBody is how many bytes a request may send where nothing else is said.
+const MaxBody = 64 << 10
 
 // Config says who may ask.
 type Config struct {
@@ -29,8 +30,8 @@ type Config struct {
 	// reading too: programs have no need to look like one.
 	Pages bool
 
-	// MostBody bounds what a request may send, in bytes; 0 means MostBody.
-	MostBody int64
+	// MaxBody bounds what a request may send, in bytes; 0 means MaxBody.
+	MaxBody int64
 }
 
 // A Guard decides which requests are served. Any number of goroutines may use it at
@@ -44,9 +45,7 @@ type Guard struct {
 // New is a guard that keeps to c.
 func New(c Config) *Guard {
 	c.Hosts = slices.Clone(c.Hosts)
-	if c.MostBody == 0 {
-		c.MostBody = MostBody
-	}
+	c.MaxBody = cmp.Or(c.MaxBody, MaxBody)
 	return &Guard{config: c, token: sha256.Sum256([]byte(c.Token))}
 }
 
@@ -85,11 +84,11 @@ func (g *Guard) Page(r *http.Request) *Refusal {
 // length that it tells of; nil if it may. What is longer than it told fails as it is
 // read, with *http.MaxBytesError.
 func (g *Guard) Body(w http.ResponseWriter, r *http.Request) *Refusal {
-	if r.ContentLength > g.config.MostBody {
+	if r.ContentLength > g.config.MaxBody {
 		w.Header().Set("Connection", "close") // rather than to read the rest of it
-		return &Refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is longer than %d bytes", g.config.MostBody)}
+		return &Refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is longer than %d bytes", g.config.MaxBody)}
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, g.config.MostBody)
+	r.Body = http.MaxBytesReader(w, r.Body, g.config.MaxBody)
 	return nil
 }
 

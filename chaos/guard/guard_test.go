@@ -75,7 +75,7 @@ func TestLongBody(t *testing.T) {
 	for _, told := range []bool{true, false} {
 		var read int64
 		var failed error
-		h := New(Config{MostBody: 1000}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		h := New(Config{MaxBody: 1000}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			read, failed = io.Copy(io.Discard, r.Body)
 		}))
 		r := httptest.NewRequest("POST", "/", bytes.NewReader(make([]byte, 10<<20)))
@@ -104,7 +104,7 @@ func TestManyConnections(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	begun, release := make(chan struct{}, MostConnections), make(chan struct{})
+	begun, release := make(chan struct{}, MaxConnections), make(chan struct{})
 	go func() {
 		served <- Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -141,20 +141,20 @@ func TestManyConnections(t *testing.T) {
 		"half a body": "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
 		"an answer":   "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	} {
-		for range MostConnections + 50 {
+		for range MaxConnections + 50 {
 			_, _ = io.WriteString(dial(), begin)
 		}
 		answered(what)
 	}
 	var waiting []net.Conn
-	for range MostConnections {
+	for range MaxConnections {
 		c := dial()
 		_, _ = io.WriteString(c, "GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		<-begun
 		waiting = append(waiting, c)
 	}
 	if got := ask(dial()); strings.HasPrefix(got, "HTTP") {
-		t.Errorf("beside %d that are being answered the answer is %q", MostConnections, got)
+		t.Errorf("beside %d that are being answered the answer is %q", MaxConnections, got)
 	}
 	close(release)
 	for i, c := range waiting {

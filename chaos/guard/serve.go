@@ -24,11 +24,11 @@ const (
 	mostHead     = 16 << 10        // bytes
 )
 
-// MostConnections is how many connections are open at once. One more takes the place of
+// MaxConnections is how many connections are open at once. One more takes the place of
 // the one that has kept us waiting for longest, for a request or for the rest of one: so
 // whoever opens many and says nothing keeps nobody out. Where all of them are being
 // answered it is closed at once.
-const MostConnections = 256
+const MaxConnections = 256
 
 // Serve answers on l until ctx is done, and closes l and its connections then.
 // Whoever is still reading is not waited for longer than two seconds. It closes l
@@ -85,7 +85,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 func (b *bounded) admit(c *counted) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.open) >= MostConnections {
+	if len(b.open) >= MaxConnections {
 		var first *counted
 		for other, since := range b.open {
 			if since > 0 && (first == nil || since < b.open[first]) {

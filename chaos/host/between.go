@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/stormctl/stormctl/chaos/lease"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Between drops packets between groups of targets that have hosts of their own. The
@@ -21,11 +21,7 @@ type Between struct {
 }
 
 func (f Between) Inject(ctx context.Context) (Heal, error) {
-	table := "stormctl_" + strings.ToLower(mark())
-	undo := lease.Undo{Kind: lease.Table, Netns: f.Router, Name: table}
-	return f.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) error {
-		return m.Run(ctx, lease.Command{Argv: lease.InNetns(f.Router, "nft", "-f", "-"), Stdin: f.rules(table)})
-	})
+	return f.filter(ctx, f.Router, f.rules)
 }
 
 // rules is one transaction of nft.
@@ -44,19 +40,11 @@ func (f Between) rules(table string) string {
 }
 
 func addrList(addrs []netip.Addr) string {
-	texts := make([]string, len(addrs))
-	for i, a := range addrs {
-		texts[i] = a.String()
-	}
-	return strings.Join(texts, ", ")
+	return unit.List(addrs, ", ", netip.Addr.String)
 }
 
 func (f Between) String() string {
-	texts := make([]string, len(f.Names))
-	for i, g := range f.Names {
-		texts[i] = strings.Join(g, ", ")
-	}
-	return "net_partition between " + strings.Join(texts, " and ")
+	return "net_partition between " + unit.List(f.Names, " and ", func(g []string) string { return strings.Join(g, ", ") })
 }
 
 // Check lets nft check rules like these, in a namespace that is gone with it: the one

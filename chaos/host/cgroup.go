@@ -49,7 +49,8 @@ func (h hierarchies) find(pid int, controller string) (place, error) {
 	}
 	root := mounts[i].at
 	if !lists(filepath.Join(root, "cgroup.controllers"), controller) {
-		return place{}, fmt.Errorf("cgroup v2 at %s has no %s controller: the kernel lacks it, or keeps it from this container", root, controller)
+		return place{}, fmt.Errorf("cgroup v2 at %s has no %s controller: the kernel lacks it, or keeps it from this container",
+			root, controller)
 	}
 	home := mounts[i].folder(paths[""])
 	for parent := filepath.Dir(home); strings.HasPrefix(parent, root); parent = filepath.Dir(parent) {

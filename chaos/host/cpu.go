@@ -27,7 +27,8 @@ const period = 100 * time.Millisecond
 
 func (f CPU) Inject(ctx context.Context) (Heal, error) {
 	return f.limit(ctx, f.Subject, "cpu", func(v1 bool) ([]setting, error) {
-		quota := strconv.FormatInt(max(1000, int64(math.Round(f.Cores*float64(period.Microseconds())))), 10) // the kernel takes no less than 1 ms
+		us := max(1000, int64(math.Round(f.Cores*float64(period.Microseconds())))) // the kernel takes no less than 1 ms
+		quota := strconv.FormatInt(us, 10)
 		if v1 {
 			return []setting{{"cpu.cfs_period_us", strconv.FormatInt(period.Microseconds(), 10)}, {"cpu.cfs_quota_us", quota}}, nil
 		}

@@ -4,7 +4,7 @@
 //
 //	Fault ──Check──▶ what is missing, before anything is started
 //	      ──Plan───▶ what it would touch, and its undo
-//	      ──Inject─▶ lease.Make: journal, then break ──▶ heal
+//	      ──Inject─▶ lease.Inject: journal, then break ──▶ heal
 //
 // # Design
 //

@@ -36,7 +36,7 @@ type Leased struct {
 }
 
 func (l Leased) underLease(ctx context.Context, undo []lease.Undo, inject func(context.Context, *lease.Injection) error) (Heal, error) {
-	return l.Lease.Make(ctx, l.Name, undo, inject)
+	return l.Lease.Inject(ctx, l.Name, undo, inject)
 }
 
 // mark is part of the names of what we make, so that two runs do not share one.

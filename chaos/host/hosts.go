@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -80,12 +81,10 @@ func claimed(subnet netip.Prefix) (net.Listener, error) {
 }
 
 func overlaps(subnet netip.Prefix, taken []net.Addr) bool {
-	for _, t := range taken {
-		if p, err := netip.ParsePrefix(t.String()); err == nil && subnet.Overlaps(p.Masked()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(taken, func(t net.Addr) bool {
+		p, err := netip.ParsePrefix(t.String())
+		return err == nil && subnet.Overlaps(p.Masked())
+	})
 }
 
 // Subnet holds all addresses of the network.
@@ -159,8 +158,9 @@ func (n *Network) steps() []lease.Command {
 		middle = append(middle, fmt.Sprintf("link add name %s type veth peer name eth0 netns %s", device, n.namespace(name)),
 			fmt.Sprintf("addr add %s/32 dev %s", router, device), "link set dev "+device+" up",
 			fmt.Sprintf("route add %s/32 dev %s", addr, device))
-		ends = append(ends, batch(n.namespace(name), "link set dev lo up", fmt.Sprintf("addr add %s/32 dev eth0", addr), "link set dev eth0 up",
-			fmt.Sprintf("route add %s/32 dev eth0", router), fmt.Sprintf("route add default via %s dev eth0", router)))
+		ends = append(ends, batch(n.namespace(name), "link set dev lo up", fmt.Sprintf("addr add %s/32 dev eth0", addr),
+			"link set dev eth0 up", fmt.Sprintf("route add %s/32 dev eth0", router),
+			fmt.Sprintf("route add default via %s dev eth0", router)))
 	}
 	root = append(root, fmt.Sprintf("link add name %s type veth peer name uplink netns %s", n.Device(), n.Router()),
 		fmt.Sprintf("addr add %s/32 dev %s", ours, n.Device()), "link set dev "+n.Device()+" up",

@@ -27,10 +27,15 @@ func (f Partition) Inject(ctx context.Context) (Heal, error) {
 	if err := f.Check(ctx); err != nil { // the namespace may have gone since
 		return nil, err
 	}
+	return f.filter(ctx, f.Netns, f.rules)
+}
+
+// filter puts rules into a namespace, in a table of their own.
+func (l Leased) filter(ctx context.Context, netns string, rules func(table string) string) (Heal, error) {
 	table := "stormctl_" + strings.ToLower(mark())
-	undo := lease.Undo{Kind: lease.Table, Netns: f.Netns, Name: table}
-	return f.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) error {
-		return m.Run(ctx, lease.Command{Argv: lease.InNetns(f.Netns, "nft", "-f", "-"), Stdin: f.rules(table)})
+	undo := lease.Undo{Kind: lease.Table, Netns: netns, Name: table}
+	return l.underLease(ctx, []lease.Undo{undo}, func(ctx context.Context, m *lease.Injection) error {
+		return m.Run(ctx, lease.Command{Argv: lease.InNetns(netns, "nft", "-f", "-"), Stdin: rules(table)})
 	})
 }
 
@@ -78,11 +83,7 @@ func (f Partition) drop(address, device string) string {
 func (f Partition) String() string {
 	peers := "everybody"
 	if len(f.Peers) > 0 {
-		texts := make([]string, len(f.Peers))
-		for i, p := range f.Peers {
-			texts[i] = p.String()
-		}
-		peers = strings.Join(texts, ", ")
+		peers = unit.List(f.Peers, ", ", netip.Prefix.String)
 	}
 	direction := "from and to"
 	switch {
@@ -155,7 +156,8 @@ func (f Rate) Check(ctx context.Context) error {
 		return fmt.Errorf("device %s of network namespace %s: %w", f.Device, f.Netns, err)
 	}
 	if other := shaped(shown.String()); other != "" {
-		return fmt.Errorf("device %s of network namespace %s has a queueing discipline already (%s): it would be lost", f.Device, f.Netns, other)
+		return fmt.Errorf("device %s of network namespace %s has a queueing discipline already (%s): it would be lost", f.Device,
+			f.Netns, other)
 	}
 	if err := try(ctx, "", append([]string{"unshare", "--net", "tc"}, f.add("lo")...)); err != nil {
 		return fmt.Errorf("tc cannot bound a rate (it needs a kernel with sch_tbf, and CAP_NET_ADMIN): %w", err)
@@ -184,7 +186,7 @@ func checkNetns(netns string, tools ...string) error {
 			return fmt.Errorf("%s is not installed (of the packages iproute2, nftables and util-linux)", tool)
 		}
 	}
-	if !lease.NetnsThere(netns) {
+	if !lease.NetnsExists(netns) {
 		return fmt.Errorf("there is no network namespace %s (ip netns add %s)", netns, netns)
 	}
 	return nil

@@ -74,13 +74,13 @@ func TestPauseStopsAndContinuesWithChildren(t *testing.T) {
 	all := c.Family()
 	heal := inject(t, Pause{held(t), subject{c.Process}})
 	for _, p := range all {
-		if !p.Stands() {
+		if !p.Stopped() {
 			t.Errorf("%s does not stand", p)
 		}
 	}
 	heal()
 	for _, p := range all {
-		eventually(t, "it goes on", func() bool { return !p.Stands() })
+		eventually(t, "it goes on", func() bool { return !p.Stopped() })
 	}
 }
 
@@ -88,12 +88,12 @@ func TestSlowStandsPartOfTheTime(t *testing.T) {
 	c := spawn(t, nil, "sleep", "600")
 	heal := inject(t, DutyCycle{held(t), subject{c.Process}, 0.5})
 	for range 3 { // it changes, again and again
-		eventually(t, "it stands", c.Stands)
-		eventually(t, "it runs", func() bool { return !c.Stands() })
+		eventually(t, "it is stopped", c.Stopped)
+		eventually(t, "it runs", func() bool { return !c.Stopped() })
 	}
 	heal()
 	for range 100 {
-		if c.Stands() {
+		if c.Stopped() {
 			t.Fatal("it is stopped after the heal")
 		}
 	}

@@ -69,8 +69,8 @@ func (c Alert) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	if len(run.Alerts) >= evidence.MaxAlerts {
-		c.open(f, fmt.Sprintf("more than %d changes of alerts were heard, and those behind them not recorded: let fewer alerts be sent here",
-			evidence.MaxAlerts))
+		c.open(f, fmt.Sprintf("more than %d changes of alerts were heard, and those behind them not recorded: let fewer alerts be "+
+			"sent here", evidence.MaxAlerts))
 		return f.verdict()
 	}
 	for i, s := range spans {
@@ -164,7 +164,8 @@ func (c Alert) judgeFires(f *finding, s span, first, next time.Duration) {
 		m.says = fmt.Sprintf("an alert fired %s after the fault at %s", short(first-s.from), short(s.from))
 		f.numbers.AddTime("fired_after", first-s.from)
 	} else {
-		m.says = fmt.Sprintf("no alert fired in the %s in which the fault at %s was in force, nor until the next", short(risk), short(s.from))
+		m.says = fmt.Sprintf("no alert fired in the %s in which the fault at %s was in force, nor until the next", short(risk),
+			short(s.from))
 	}
 	m.settle = fmt.Sprintf("a fault that lasts for clearly more than %s would tell", short(c.FiresWithin))
 	noise := f.run.Noise(s.from, until)
@@ -200,9 +201,11 @@ func (c Alert) judgeResolves(f *finding, s span, fired, resolved map[alertKey]ti
 	}
 	noise := float64(f.run.Noise(s.from, until)) // the healing may have been noted late
 	m := measure{name: "resolves_within", unit: timed, allowed: atMost(c.ResolvesWithin), sample: asked,
-		seen:   Interval{max(0, seen.Low-noise), seen.High + noise},
-		says:   fmt.Sprintf("all that fired was resolved %s after the healing at %s", short(time.Duration(min(seen.High, float64(until-s.to)))), short(s.to)),
-		settle: fmt.Sprintf("load that goes on for clearly more than %s after the healing, without a fault, would tell", short(c.ResolvesWithin))}
+		seen: Interval{max(0, seen.Low-noise), seen.High + noise},
+		says: fmt.Sprintf("all that fired was resolved %s after the healing at %s",
+			short(time.Duration(min(seen.High, float64(until-s.to)))), short(s.to)),
+		settle: fmt.Sprintf("load that goes on for clearly more than %s after the healing, without a fault, would tell",
+			short(c.ResolvesWithin))}
 	if math.IsInf(seen.High, 1) {
 		m.says = fmt.Sprintf("an alert was firing still %s after the healing at %s", short(next-s.to), short(s.to))
 	} else {

@@ -96,7 +96,7 @@ func attemptedOver(run *evidence.Run, link *evidence.Link, route string, noise t
 	for _, l := range towards(run, link) {
 		records.before = of{exchanges: recordsOf(l.Exchanges), before: records.before}
 	}
-	return evidence.Beside(run, key{link.Name, route, noise}, records, func() *attempted {
+	return evidence.Memoized(run, key{link.Name, route, noise}, records, func() *attempted {
 		var a attempted
 		a.all, a.anonymous = callsOf(run, link, route, noise)
 		a.own, a.mixed = ofOne(run, link, a.all)

@@ -79,7 +79,8 @@ func (c Available) judgeRoute(f *finding, route string, spans []span) {
 	}
 	samples := every(during)
 	if samples.len() < leastLost {
-		f.open("success", "only %s of %s were due meanwhile, and at least %d are needed%s", were(samples.len(), "request", "requests"), route, leastLost, moreFail)
+		f.open("success", "only %s of %s were due meanwhile, and at least %d are needed%s", were(samples.len(), "request", "requests"),
+			route, leastLost, moreFail)
 		return
 	}
 	served := countOK(samples)
@@ -163,8 +164,8 @@ func (c Available) judgeConverges(f *finding, last span) {
 		}
 	}
 	if after < leastReads {
-		f.open("converges_within", "only %s of what had been written of %s came later than %s after the healing, and at least %d are needed: "+
-			"let the load go on for longer, or have fewer keys",
+		f.open("converges_within", "only %s of what had been written of %s came later than %s after the healing, and at least %d "+
+			"are needed: let the load go on for longer, or have fewer keys",
 			were(after, "read", "reads"), c.Data, short(c.ConvergesWithin), leastReads)
 		return
 	}
@@ -172,6 +173,6 @@ func (c Available) judgeConverges(f *finding, last span) {
 	if id != 0 {
 		says = fmt.Sprintf("the last read of %s that was surely stale began %s after the healing", c.Data, short(time.Duration(seen.Low)))
 	}
-	f.rule(measure{name: "converges_within", unit: timed, seen: seen.widened(0, float64(f.run.Noise(last.to, last.to))), allowed: atMost(c.ConvergesWithin),
-		sample: after, ids: []uint64{id}, says: says})
+	f.rule(measure{name: "converges_within", unit: timed, seen: seen.widened(0, float64(f.run.Noise(last.to, last.to))),
+		allowed: atMost(c.ConvergesWithin), sample: after, ids: []uint64{id}, says: says})
 }

@@ -215,8 +215,8 @@ func (c Backoff) judgeEarly(f *finding, byRank []waits) {
 	}
 	f.rule(measure{
 		name: "early", seen: interval(sure, possible), allowed: atMost(0), sample: sample, ids: ids, says: says,
-		settle: "a stray or two may be no wait of the policy's, and of calls that nobody answered the end is known only within the noise: " +
-			"a host with cores to spare would tell",
+		settle: "a stray or two may be no wait of the policy's, and of calls that nobody answered the end is known only within " +
+			"the noise: a host with cores to spare would tell",
 	})
 }
 

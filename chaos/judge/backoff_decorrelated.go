@@ -32,12 +32,13 @@ func (c Backoff) judgeDecorrelated(f *finding, run *evidence.Run, byRank []waits
 			timed.span(of.Interval), first.n, short(first.middle))
 	})
 	if c.Cap > 0 {
-		f.setting(measure{name: "cap", unit: timed, allowed: about(c.Cap, grain(c.Cap))}, []figure{{top, whole, 1}}, func(of figure) string {
-			if math.IsInf(of.High, 1) {
-				return fmt.Sprintf("no cap was seen: the longest of %d waits are as long as any", whole.n)
-			}
-			return fmt.Sprintf("the longest waits are all of %s", timed.span(of.Interval))
-		})
+		f.setting(measure{name: "cap", unit: timed, allowed: about(c.Cap, grain(c.Cap))}, []figure{{top, whole, 1}},
+			func(of figure) string {
+				if math.IsInf(of.High, 1) {
+					return fmt.Sprintf("no cap was seen: the longest of %d waits are as long as any", whole.n)
+				}
+				return fmt.Sprintf("the longest waits are all of %s", timed.span(of.Interval))
+			})
 	} else if !known {
 		f.open("cap", "whether the waits have a cap, though none is claimed, is hidden by %s:"+
 			" longer waits, or a machine of its own, would tell",

@@ -3,8 +3,9 @@ package judge
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // figure is what the waits of one rank, or of two, say of a setting.
@@ -116,11 +117,8 @@ func (c Backoff) judgeGrowth(f *finding, all []scatter, single bool) {
 		c.judgeCap(f, all, waits, free)
 	}
 	if len(all) > 1 {
-		words := make([]string, len(all))
-		for i, s := range all {
-			words[i] = short(s.middle)
-		}
-		f.remark("waits", "the medians of the 1st, 2nd, ... wait were %s", strings.Join(words, ", "))
+		f.remark("waits", "the medians of the 1st, 2nd, ... wait were %s",
+			unit.List(all, ", ", func(s scatter) string { return short(s.middle) }))
 	}
 }
 

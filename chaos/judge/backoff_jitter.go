@@ -83,8 +83,8 @@ func (c Backoff) judgeEvenness(f *finding, all []scatter, byRank []waits) {
 	f.numbers.Add("ks_p", kolmogorov(of.n, d))
 	f.rule(measure{
 		name: "law", unit: times, seen: best, allowed: atMost(uneven), sample: of.n, ids: of.ids,
-		says: fmt.Sprintf("the waits number %d are spread evenly but for a distance of %.2f from the even law (Kolmogorov–Smirnov, %d waits)",
-			of.rank, d, of.n),
+		says: fmt.Sprintf("the waits number %d are spread evenly but for a distance of %.2f from the even law "+
+			"(Kolmogorov–Smirnov, %d waits)", of.rank, d, of.n),
 		refutes: fmt.Sprintf("the waits number %d are not spread evenly: "+
 			"their distance from the even law is %.2f (Kolmogorov–Smirnov, %d waits)",
 			of.rank, d, of.n),

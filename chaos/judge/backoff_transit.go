@@ -86,7 +86,7 @@ func hopsOf(run *evidence.Run, all *calls, from, to time.Duration) hops {
 		hops     *calls
 		from, to time.Duration
 	}
-	return evidence.Beside(run, key{all, from, to}, recordsOf(run.Ticks), func() hops {
+	return evidence.Memoized(run, key{all, from, to}, recordsOf(run.Ticks), func() hops {
 		h := hops{there: make([]way, 0, all.len()), back: make([]way, 0, all.len())}
 		for c := range all.all() {
 			s, ok := run.Sample(c.id())

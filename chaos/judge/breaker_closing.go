@@ -94,7 +94,8 @@ func (b Breaker) closing(t *traffic, o *observed, c stayed) (Interval, string) {
 		last := t.lastAway(c.to, c.limit)
 		seen := Interval{float64(max(0, last-c.to-noise)), anything().High}
 		if c.twice > 0 {
-			return seen, fmt.Sprintf("did not close: it opened again without a fault, though calls had flowed %s after healing", short(first))
+			return seen, fmt.Sprintf("did not close: it opened again without a fault, though calls had flowed %s after healing",
+				short(first))
 		}
 		return seen, fmt.Sprintf("did not close: calls still did not flow %s after healing", short(last-c.to))
 	case c.twice > 0:

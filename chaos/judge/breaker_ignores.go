@@ -21,6 +21,8 @@ func (b Breaker) breaks(f evidence.Injection) bool {
 	return slices.ContainsFunc(f.Statuses, func(s int) bool { return s >= 500 && !slices.Contains(b.Ignores, s) })
 }
 
+// ignored reports whether a fault answers with nothing but what must not open the
+// breaker.
 func (b Breaker) ignored(f evidence.Injection) bool {
 	return f.Does().Answers && len(f.Statuses) > 0 &&
 		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })

@@ -48,8 +48,9 @@ func (b Breaker) judgeOpens(f *finding, t *traffic, traces []episodeTrace) {
 		f.open("opens_within", "%s", b.idle(traces))
 		return
 	}
-	m := measure{name: "opens_within", unit: timed, seen: seen[i], allowed: allowed, sample: len(seen), ids: ids[i], note: b.OpensWithin == 0,
-		says: fmt.Sprintf("opened %s after the fault", timed.span(seen[i])), settle: "let the fault last longer than the bound",
+	m := measure{name: "opens_within", unit: timed, seen: seen[i], allowed: allowed, sample: len(seen), ids: ids[i],
+		note: b.OpensWithin == 0, says: fmt.Sprintf("opened %s after the fault", timed.span(seen[i])),
+		settle: "let the fault last longer than the bound",
 		hidden: "the host's noise and the time between two requests"}
 	if seen[i].High == anything().High {
 		m.says = fmt.Sprintf("was not seen to open in the %s in which calls failed", short(time.Duration(seen[i].Low)))

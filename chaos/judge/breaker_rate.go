@@ -144,7 +144,8 @@ func (b Breaker) ruleRate(f *finding, t *traffic, opened int, rate, window, mini
 	}
 	settle := "let an episode begin before the window is full, so that nothing is forgotten yet when it opens"
 	if !agree {
-		settle = "its openings contradict one another, so that another window or another rule is behind them: say what window its settings have"
+		settle = "its openings contradict one another, so that another window or another rule is behind them: say what window its " +
+			"settings have"
 	}
 	f.rule(measure{name: "failure_rate", unit: shared, seen: rate, allowed: about(float64(b.FailureRate), 0), sample: opened,
 		says: says, settle: settle})
@@ -217,7 +218,8 @@ func (b Breaker) windowAt(all tallies, c episodeTrace) Interval {
 		w := length * time.Duration(i) / steps
 		for _, since := range c.forgets() {
 			share, count := all.share(w, since, c.opening.notYet, c.opening.surely)
-			if count.Low >= 1 && count.High >= float64(b.Minimum) && share.Low <= float64(b.FailureRate) && share.High >= float64(b.FailureRate) {
+			if count.Low >= 1 && count.High >= float64(b.Minimum) && share.Low <= float64(b.FailureRate) &&
+				share.High >= float64(b.FailureRate) {
 				seen.Low, seen.High = min(seen.Low, float64(w)), max(seen.High, float64(w))
 			}
 		}

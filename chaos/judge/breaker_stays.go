@@ -98,7 +98,8 @@ func (b Breaker) waited(list []stay, name, says string) (measure, bool) {
 		m.refutes = m.says + " although it should probe"
 		m.settle = "the evidence ends before its first probe, so let the load go on for longer than its wait"
 	case name == "reopens":
-		m.settle = "whether it counts from the probe or from its result cannot be told: let the probe take less than a twentieth of the wait"
+		m.settle = "whether it counts from the probe or from its result cannot be told: let the probe take less than a twentieth " +
+			"of the wait"
 	default:
 		m.hidden, m.settle = "the time between two requests", "offer more requests per second"
 	}

@@ -73,7 +73,8 @@ func (b Breaker) traces(t *traffic, o *observed) []episodeTrace {
 				break
 			}
 			i++
-			e.to, e.healed, e.faults = max(e.to, spans[i].to), e.healed && spans[i].healed, append(slices.Clone(e.faults), spans[i].faults...)
+			e.to, e.healed, e.faults = max(e.to, spans[i].to), e.healed && spans[i].healed,
+				append(slices.Clone(e.faults), spans[i].faults...)
 		}
 		all = append(all, c)
 		switch {
@@ -205,7 +206,7 @@ type observed struct {
 // the same statuses.
 func (b Breaker) observe(t *traffic) *observed {
 	type key struct{ link, route, ignores string }
-	return evidence.Beside(t.run, key{b.Link, b.Route, list(b.Ignores)}, t, func() *observed { return observedOf(t, b.Ignores) })
+	return evidence.Memoized(t.run, key{b.Link, b.Route, list(b.Ignores)}, t, func() *observed { return observedOf(t, b.Ignores) })
 }
 
 func observedOf(t *traffic, ignores []int) *observed {
@@ -275,7 +276,8 @@ func (o *observed) openingOf(t *traffic, instances int, c episodeTrace) *opening
 	noise := t.run.Noise(c.from, min(c.to, c.limit))
 	var quiet *openPeriod
 	for i, s := range o.openPeriods {
-		if s.to > c.from && s.first.Done >= c.from && s.from < c.limit && s.from <= c.to+noise && o.failuresMaybe(c.base, s.first.Done) > 0 {
+		if s.to > c.from && s.first.Done >= c.from && s.from < c.limit && s.from <= c.to+noise &&
+			o.failuresMaybe(c.base, s.first.Done) > 0 {
 			quiet = &o.openPeriods[i]
 			break
 		}

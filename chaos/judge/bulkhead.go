@@ -234,7 +234,8 @@ func (e *saturation) fill(run *evidence.Run, link *evidence.Link, own arrivals, 
 			if profile.still(x.Sent-settled, x.Done+settled) {
 				e.fullAt = append(e.fullAt, level)
 			}
-		case len(calls) > 0 && known && link.Exchanges[calls[0]].Begin > x.Sent+2*settled && profile.still(x.Sent-settled, x.Sent+2*settled):
+		case len(calls) > 0 && known && link.Exchanges[calls[0]].Begin > x.Sent+2*settled &&
+			profile.still(x.Sent-settled, x.Sent+2*settled):
 			level, _ := profile.most(x.Sent, x.Sent)
 			e.fullAt = append(e.fullAt, level)
 		}

@@ -29,8 +29,8 @@ func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own arrivals, fi
 			"The system must pass on X-Request-Id or traceparent", len(link.Exchanges), c.Link)
 		return
 	case full.len() < leastRejects:
-		f.open("rejects_within", "only %s turned away by the full bulkhead; at least %d are needed: offer more, or let the fault last for longer",
-			were(full.len(), "call was", "calls were"), leastRejects)
+		f.open("rejects_within", "only %s turned away by the full bulkhead; at least %d are needed: offer more, or let the fault last "+
+			"for longer", were(full.len(), "call was", "calls were"), leastRejects)
 		return
 	}
 	usual := responseTimes(untouched(f.run, own))
@@ -39,6 +39,7 @@ func (c Bulkhead) judgeRejects(f *finding, link *evidence.Link, own arrivals, fi
 	seen.Low = max(0, seen.Low-float64(varies))
 	f.rule(measure{name: "rejects_within",
 		unit: timed, seen: seen, allowed: atMost(c.RejectsWithin), sample: full.len(), ids: slower(c.RejectsWithin, full),
-		says:   fmt.Sprintf("of %d calls turned away by the full bulkhead, 99%% were within %s", full.len(), short(time.Duration(seen.High))),
+		says: fmt.Sprintf("of %d calls turned away by the full bulkhead, 99%% were within %s", full.len(),
+			short(time.Duration(seen.High))),
 		hidden: noiseText(f.run.Noise(full.get(0).Intended, full.get(full.len()-1).Done) + varies)})
 }

@@ -12,8 +12,9 @@ import (
 // Source is the source of the claims: the comments of their fields are the
 // manual of their keys.
 //
-//go:embed alert.go available.go backoff.go breaker.go bulkhead.go connections.go conserved.go drains.go durable.go effects.go health.go failover.go
-//go:embed fanout.go fresh.go growth.go linearizable.go ordered.go recovery.go retry.go shed.go skew.go slo.go stampede.go stands.go steady.go timeout.go
+//go:embed alert.go available.go backoff.go breaker.go bulkhead.go connections.go conserved.go drains.go durable.go
+//go:embed effects.go health.go failover.go fanout.go fresh.go growth.go linearizable.go ordered.go recovery.go retry.go shed.go
+//go:embed skew.go slo.go stampede.go stands.go steady.go timeout.go
 var Source embed.FS
 
 // What a claim means by keys that are absent, which it cannot do without, and

@@ -46,15 +46,16 @@ func (r *Ruling) UnmarshalText(text []byte) error {
 
 // Verdict is what a claim came to.
 type Verdict struct {
-	Claim   string   `json:"claim"`
-	Kind    string   `json:"kind"`           // the claim's key in the experiment file: breaker, retry, ...
-	Name    string   `json:"name,omitempty"` // the same from run to run: its name in the file, or its kind, link and route
-	Line    int      `json:"line,omitempty"` // of the claim in the experiment file, from 1; 0 if it is not known
-	Ruling  Ruling   `json:"ruling"`
-	Reason  string   `json:"reason"`            // one or two sentences with the deciding figures in them
-	Parts   []Part   `json:"parts,omitempty"`   // its sentences, in reading order: the ruling is the worst of those that were claimed
-	Void    string   `json:"void,omitempty"`    // why nothing can be told, whatever the parts came to
-	Despite string   `json:"despite,omitempty"` // of one that held although the harness was unwell, or a target ended by itself: why it stands
+	Claim  string `json:"claim"`
+	Kind   string `json:"kind"`           // the claim's key in the experiment file: breaker, retry, ...
+	Name   string `json:"name,omitempty"` // the same from run to run: its name in the file, or its kind, link and route
+	Line   int    `json:"line,omitempty"` // of the claim in the experiment file, from 1; 0 if it is not known
+	Ruling Ruling `json:"ruling"`
+	Reason string `json:"reason"`          // one or two sentences with the deciding figures in them
+	Parts  []Part `json:"parts,omitempty"` // its sentences, in reading order: the ruling is the worst of those that were claimed
+	Void   string `json:"void,omitempty"`  // why nothing can be told, whatever the parts came to
+	// of one that held although the harness was unwell, or a target ended by itself: why it stands
+	Despite string   `json:"despite,omitempty"`
 	Numbers Numbers  `json:"numbers,omitempty"` // everything measured, in reading order
 	IDs     []uint64 `json:"ids,omitempty"`     // request ids that prove it, at most MaxIDs
 

@@ -255,10 +255,7 @@ func ofThem(n, all int, one, many string) string {
 // codesText lists codes, the most frequent first.
 func codesText(codes map[string]int) string {
 	names := slices.SortedFunc(maps.Keys(codes), func(a, b string) int { return cmp.Or(codes[b]-codes[a], strings.Compare(a, b)) })
-	for i, name := range names {
-		names[i] = fmt.Sprintf("%s %s", name, often(codes[name]))
-	}
-	return strings.Join(names, ", ")
+	return unit.List(names, ", ", func(name string) string { return name + " " + often(codes[name]) })
 }
 
 // judgeSettled asks after each fault when as many were open again as had been before
@@ -268,8 +265,8 @@ func (c Connections) judgeSettled(f *finding, s storm) {
 		return
 	}
 	if len(s.spans) == 0 {
-		f.open("settled_within", "%s that ends its connections, so that nothing shows how they are opened anew: add a restart of one of its ends",
-			noEpisode(s.run, " on "+c.Link.String(), func(x evidence.Injection) bool { return c.ends(s.run, &x) }))
+		f.open("settled_within", "%s that ends its connections, so that nothing shows how they are opened anew: add a restart of one "+
+			"of its ends", noEpisode(s.run, " on "+c.Link.String(), func(x evidence.Injection) bool { return c.ends(s.run, &x) }))
 		return
 	}
 	let := make([]evidence.Exchange, 0, len(s.conns))

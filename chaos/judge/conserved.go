@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -51,11 +51,7 @@ const leastHalfway = 20
 func (c Conserved) String() string {
 	switch {
 	case len(c.Pairs) > 0:
-		var steps []string
-		for _, p := range c.Pairs {
-			steps = append(steps, p.Do)
-		}
-		return fmt.Sprintf("all of %s are done, or each is undone", strings.Join(steps, ", "))
+		return fmt.Sprintf("all of %s are done, or each is undone", unit.List(c.Pairs, ", ", func(p Pair) string { return p.Do }))
 	case c.EqualsAudit != "":
 		return fmt.Sprintf("%s finds the same as %s", c.Audit, c.EqualsAudit)
 	case c.Equals != nil:
@@ -235,11 +231,13 @@ func (c Conserved) judgeSame(f *finding) {
 		f.open("equals_audit", "neither %s nor %s has an entry: let something happen", a.name, b.name)
 		return
 	case len(times) == 0 && foreignA == foreignB:
-		f.open("equals_audit", "%s and %s have no entry of this run, and %d each of something else: is ids: where the ids are?", a.name, b.name, foreignA)
+		f.open("equals_audit", "%s and %s have no entry of this run, and %d each of something else: is ids: where the ids are?", a.name,
+			b.name, foreignA)
 		return
 	}
-	f.rule(measure{name: "equals_audit", seen: interval(differ, differ+foreignA+foreignB), allowed: atMost(0), sample: len(a.audit.IDs), ids: ids,
-		hidden:  fmt.Sprintf("%s of %s and %d of %s that are not of this run", were(foreignA, "entry", "entries"), a.name, foreignB, b.name),
+	f.rule(measure{name: "equals_audit", seen: interval(differ, differ+foreignA+foreignB), allowed: atMost(0), sample: len(a.audit.IDs),
+		ids: ids, hidden: fmt.Sprintf("%s of %s and %d of %s that are not of this run", were(foreignA, "entry", "entries"), a.name,
+			foreignB, b.name),
 		settle:  "begin with an empty store, or let both find the ids of requests",
 		says:    fmt.Sprintf("%s and %s have the same %s", a.name, b.name, were(len(a.audit.IDs), "entry", "entries")),
 		refutes: fmt.Sprintf("%d ids are not as often in %s as in %s", differ, a.name, b.name)})

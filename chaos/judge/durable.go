@@ -166,7 +166,8 @@ func (c Durable) judgeLost(f *finding, w written, found map[uint64]bool) {
 	}
 	m := measure{name: "lost", seen: exactly(len(lost)), allowed: atMost(0), sample: len(w.atRisk), ids: lost,
 		says: fmt.Sprintf("%d of %s are lost, none of %d that were at risk: the true share of those is at most %.2g%%",
-			len(lost), were(len(w.acknowledged), "acknowledged write", "acknowledged writes"), len(w.atRisk), 300/float64(max(len(w.atRisk), 3))),
+			len(lost), were(len(w.acknowledged), "acknowledged write", "acknowledged writes"), len(w.atRisk),
+			300/float64(max(len(w.atRisk), 3))),
 		refutes: fmt.Sprintf("%d of %s are lost, %d of them of the %d at risk", len(lost),
 			were(len(w.acknowledged), "acknowledged write", "acknowledged writes"), lostAtRisk, len(w.atRisk))}
 	f.rule(m)

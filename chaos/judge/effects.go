@@ -80,7 +80,8 @@ func (c Effects) Judge(run *evidence.Run) Verdict {
 	switch {
 	case seen.calls > 0 || seen.nameless == 0:
 	case c.Per == "key":
-		f.open("exactly", "no call over %q carries an Idempotency-Key: let requests have one and the system pass it on, or count per: id", c.At)
+		f.open("exactly", "no call over %q carries an Idempotency-Key: let requests have one and the system pass it on, or count per: id",
+			c.At)
 		return f.verdict()
 	default:
 		f.open("exactly", "no call over %q carries the id of a request: let the system pass on X-Request-Id or traceparent", c.At)

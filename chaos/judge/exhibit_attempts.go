@@ -24,7 +24,8 @@ func attemptCounts(all *calls, link, part string, allowed *Bound) Exhibit {
 	}
 	shown.PerCall = float64(len(all.attempts)) / float64(all.len())
 	return Exhibit{Kind: KindAttempts, Part: part, Attempts: &shown,
-		Title: fmt.Sprintf("%s on %q took %.2f attempts on average, %d at the most", were(all.len(), "call", "calls"), link, shown.PerCall, most)}
+		Title: fmt.Sprintf("%s on %q took %.2f attempts on average, %d at the most", were(all.len(), "call", "calls"), link,
+			shown.PerCall, most)}
 }
 
 // attemptCounts is about the first of the keys that bound them.

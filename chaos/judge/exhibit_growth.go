@@ -63,7 +63,7 @@ func (c Recovery) goodputOver(run *evidence.Run, all arrivals, spans []span, end
 		goodput string
 		of      stretching
 	}
-	points := evidence.Beside(run, key{c.Route, s}, recordsOf(run.Samples), func() []Point { return s.points(all, dueAt, successOf) })
+	points := evidence.Memoized(run, key{c.Route, s}, recordsOf(run.Samples), func() []Point { return s.points(all, dueAt, successOf) })
 	if len(points) == 0 || ended.len() == 0 {
 		return Exhibit{}
 	}
@@ -121,7 +121,8 @@ func (s Steady) timesOver(run *evidence.Run, samples arrivals, until time.Durati
 		q      float64
 		of     stretching
 	}
-	points := evidence.Beside(run, key{s.Route, q, of}, recordsOf(run.Samples), func() []Point { return of.points(samples, dueAt, quantile) })
+	points := evidence.Memoized(run, key{s.Route, q, of}, recordsOf(run.Samples),
+		func() []Point { return of.points(samples, dueAt, quantile) })
 	if len(points) == 0 {
 		return Exhibit{}
 	}
@@ -142,7 +143,8 @@ func (s Steady) successOver(samples arrivals, until time.Duration) Exhibit {
 	whole, _ := successOf(samples)
 	return Exhibit{Kind: KindGrowth, Part: "success",
 		Title: fmt.Sprintf("%.4g%% of %d requests succeeded, and at least %s is claimed", whole, samples.len(), s.Success),
-		Growth: &Trend{Of: "success of " + orAll(s.Route), Unit: unitNames[shared], Points: of.points(samples, dueAt, successOf), At0: whole,
+		Growth: &Trend{Of: "success of " + orAll(s.Route), Unit: unitNames[shared], Points: of.points(samples, dueAt, successOf),
+			At0:     whole,
 			Allowed: shared.inFile(atLeast(float64(s.Success)))}}
 }
 
@@ -162,6 +164,7 @@ func (c Timeout) waitsOver(t *traffic, spans []span, longest time.Duration) Exhi
 	}
 	return Exhibit{Kind: KindGrowth, Part: "within",
 		Title: fmt.Sprintf("the longest wait of a caller was %s, and at most %s is claimed", short(longest), short(c.Within)),
-		Growth: &Trend{Of: "longest wait of " + orAll(c.Route), Unit: unitNames[timed], Points: points, At0: timed.written(float64(longest)),
+		Growth: &Trend{Of: "longest wait of " + orAll(c.Route), Unit: unitNames[timed], Points: points,
+			At0:     timed.written(float64(longest)),
 			Allowed: timed.inFile(atMost(c.Within))}}
 }

@@ -129,9 +129,11 @@ func (c Failover) judgeWithin(f *finding, route string, lost []evidence.Injectio
 		if after.len() < backLeast {
 			more := "offer more"
 			if i+1 < len(lost) {
-				more = fmt.Sprintf("%s followed at %s: name by during the one that it is about, or offer more", lost[i+1].Name, short(lost[i+1].Injected))
+				more = fmt.Sprintf("%s followed at %s: name by during the one that it is about, or offer more", lost[i+1].Name,
+					short(lost[i+1].Injected))
 			}
-			f.open("within", "only %s of %s were due after %s at %s: %s", were(after.len(), "request", "requests"), route, x.Name, short(x.Injected), more)
+			f.open("within", "only %s of %s were due after %s at %s: %s", were(after.len(), "request", "requests"), route, x.Name,
+				short(x.Injected), more)
 			return
 		}
 		back := servedAgain(after, x.Injected, until)
@@ -224,7 +226,8 @@ func (c Failover) judgePrimaries(f *finding, lost []evidence.Injection) {
 		}
 	}
 	if targets < 2 {
-		f.open("primaries", "%s do not write to several targets: give each node a route of its own, with writes", strings.Join(c.Routes, ", "))
+		f.open("primaries", "%s do not write to several targets: give each node a route of its own, with writes",
+			strings.Join(c.Routes, ", "))
 		return
 	}
 	if most == 0 {

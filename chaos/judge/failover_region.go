@@ -300,8 +300,9 @@ func (c Failover) judgeSince(f *finding, all []regained) {
 	if c.Success >= 1 && ok == since.len() {
 		seen = exactly(1) // no sample: not one may fail, and none did
 	}
-	f.rule(measure{name: "success", unit: shared, seen: seen, allowed: atLeast(float64(c.Success)), sample: since.len(), ids: failures(since),
-		says:    fmt.Sprintf("%d of %d requests from %s succeeded once they were served again", ok, since.len(), c.Region),
+	f.rule(measure{name: "success", unit: shared, seen: seen, allowed: atLeast(float64(c.Success)), sample: since.len(),
+		ids: failures(since), says: fmt.Sprintf("%d of %d requests from %s succeeded once they were served again", ok,
+			since.len(), c.Region),
 		refutes: fmt.Sprintf("only %d of %d requests from %s succeeded once they were served again", ok, since.len(), c.Region)})
 }
 
@@ -321,8 +322,8 @@ func (c Failover) judgeOthers(f *finding, spans []span) {
 		}
 		within := joined(during...)
 		if before.len() < leastBaseline || within.len() < leastBaseline || countOK(before) == 0 {
-			f.open("other_regions", "%s from %s succeeded before the first fault, and %d were due during the loss; at least %d each are needed: "+
-				"let it begin later and last for longer, or offer more",
+			f.open("other_regions", "%s from %s succeeded before the first fault, and %d were due during the loss; at least %d each "+
+				"are needed: let it begin later and last for longer, or offer more",
 				were(countOK(before), "request", "requests"), region, within.len(), leastBaseline)
 			continue
 		}
@@ -360,7 +361,8 @@ func (c Failover) judgeLonger(f *finding, region string, before, within arrivals
 	m := measure{name: "latency", unit: timed, seen: Interval{max(0, p1.Low-p0.High), max(0, p1.High-usual)}, allowed: atMost(may),
 		sample: within.len(),
 		ids:    slower(time.Duration(min(p0.High, math.MaxInt64/2)+may), within),
-		says:   fmt.Sprintf("the p99 of callers from %s went from %s to %s during the loss", region, timed.print(p0.High), timed.print(p1.High)),
+		says: fmt.Sprintf("the p99 of callers from %s went from %s to %s during the loss", region, timed.print(p0.High),
+			timed.print(p1.High)),
 		hidden: noiseText(max(f.run.Noise(0, firstInjection(f.run)), f.run.Noise(within.get(0).Intended, within.get(within.len()-1).Done)))}
 	m.refutes = fmt.Sprintf("callers from %s were affected: %s", region, m.says)
 	f.rule(m)
@@ -375,7 +377,7 @@ func (c Failover) successOver(run *evidence.Run, own arrivals, spans []span) Exh
 		failover string
 		of       stretching
 	}
-	points := evidence.Beside(run, key{strings.Join(c.selects(), ","), s}, recordsOf(run.Samples),
+	points := evidence.Memoized(run, key{strings.Join(c.selects(), ","), s}, recordsOf(run.Samples),
 		func() []Point { return s.points(own, dueAt, successOf) })
 	ended := endedBy(due(own, 0, spans[0].from), spans[0].from)
 	if len(points) == 0 || ended.len() == 0 {

@@ -82,7 +82,8 @@ func (c Fanout) Judge(run *evidence.Run) Verdict {
 		c.judgeGrowth(f, run, links)
 	}
 	if one := pages.typical(); one.calls > 0 {
-		f.typical("", fmt.Sprintf("a request that made %s, %d of them one after another", were(one.calls, "call", "calls"), one.depth), one.id)
+		f.typical("", fmt.Sprintf("a request that made %s, %d of them one after another", were(one.calls, "call", "calls"), one.depth),
+			one.id)
 	}
 	return f.verdict()
 }
@@ -253,8 +254,8 @@ func (c Fanout) judgeDepth(f *finding, p pages) {
 	}
 	usual := p.usual(depth)
 	f.numbers.Add("depth", float64(usual))
-	m := measure{name: "depth", seen: interval(least, usual), allowed: atMost(c.Depth), sample: len(p.of), ids: beyond(p.of, c.Depth, depth),
-		says:   fmt.Sprintf("%s followed one another", were(usual, "call", "calls")),
+	m := measure{name: "depth", seen: interval(least, usual), allowed: atMost(c.Depth), sample: len(p.of),
+		ids: beyond(p.of, c.Depth, depth), says: fmt.Sprintf("%s followed one another", were(usual, "call", "calls")),
 		settle: "slow the links down (latency) in a run of its own, so that calls side by side are seen to be"}
 	if p.anonymous > 0 {
 		m.seen.High = math.Inf(1)

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,9 +57,7 @@ func (f *finding) over(links ...string) {
 // distrust makes the claim inconclusive whatever else was found: the harness
 // cannot tell. The first reason counts; "" is none.
 func (f *finding) distrust(reason string) {
-	if f.void == "" {
-		f.void = reason
-	}
+	f.void = cmp.Or(f.void, reason)
 }
 
 // verdict rules.

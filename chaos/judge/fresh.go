@@ -86,8 +86,8 @@ func (c Fresh) Judge(run *evidence.Run) Verdict {
 	f.numbers.Add("reads", float64(d.reads))
 	f.numbers.Add("reads_after_overwrite", float64(reads.tested))
 	if foreign > 0 {
-		f.open(c.first(), "%s found what no request of this run wrote, and whose age is not known: begin with an empty store, or other names of keys",
-			were(foreign, "read", "reads"))
+		f.open(c.first(), "%s found what no request of this run wrote, and whose age is not known: begin with an empty store, or other "+
+			"names of keys", were(foreign, "read", "reads"))
 	}
 	switch {
 	case c.Within == 0:
@@ -214,7 +214,8 @@ func (c Fresh) judgeWithin(f *finding, registers []register, reads agedReads) {
 	if stale > 0 {
 		says = fmt.Sprintf("%d of %s were stale, by up to %s", stale, were(len(reads.all), "read", "reads"), short(time.Duration(seen.Low)))
 	}
-	f.rule(measure{name: "within", unit: timed, seen: seen, allowed: atMost(c.Within), sample: len(reads.all), ids: ids[:min(len(ids), MaxIDs)],
+	f.rule(measure{name: "within", unit: timed, seen: seen, allowed: atMost(c.Within), sample: len(reads.all),
+		ids:  ids[:min(len(ids), MaxIDs)],
 		says: says, hidden: "how long reads and writes were under way", settle: "faster answers, or a bound further from the figure"})
 }
 
@@ -236,7 +237,8 @@ func (c Fresh) judgeShare(f *finding, reads agedReads) {
 	f.numbers.Add("stale_reads", float64(surely))
 	low, _ := scoreInterval(n-perhaps, n, sureToHold)
 	_, high := scoreInterval(n-surely, n, sureToRefute)
-	m := measure{name: "share", unit: shared, seen: Interval{low, high}, allowed: atLeast(c.share()), sample: n, ids: ids[:min(len(ids), MaxIDs)],
+	m := measure{name: "share", unit: shared, seen: Interval{low, high}, allowed: atLeast(c.share()), sample: n,
+		ids:  ids[:min(len(ids), MaxIDs)],
 		says: fmt.Sprintf("%d of %s were stale by more than %s", surely, were(n, "read", "reads"), short(c.Within))}
 	if reads.tested < leastReads && m.part().Ruling == Held {
 		f.open("share", untested, were(reads.tested, "read", "reads"), short(testedFor), leastReads)

@@ -21,7 +21,8 @@ import (
 // through those, as far as their ups and downs leave it open, and as far as the end lies
 // off the line. It is not refuted while the growth slows down: that may end.
 type Growth struct {
-	Target string `yaml:"target"` // The target that is weighed, which the run starts itself; rss, fds and threads need one. Absent means none.
+	// The target that is weighed, which the run starts itself; rss, fds and threads need one. Absent means none.
+	Target string `yaml:"target"`
 	// Its memory grows by at most so much, after it has warmed up; absent is not judged.
 	RSS *unit.SizeGrowth `yaml:"rss"`
 	// Its open descriptors grow by at most so many; absent is not judged.
@@ -56,10 +57,7 @@ const (
 )
 
 func (c Growth) troughs() time.Duration {
-	if c.Troughs == 0 {
-		return 30 * time.Second
-	}
-	return c.Troughs
+	return cmp.Or(c.Troughs, 30*time.Second)
 }
 
 func (c Growth) String() string {
@@ -215,8 +213,8 @@ func (c Growth) judgeFigure(f *finding, of figureOf, l life) {
 	f.numbers.Add(c.Target+"_"+of.key+"_last", of.unit.written(last))
 	f.numbers.Add(c.Target+"_"+of.key+"_"+unitNames[of.unit], of.unit.written(slope))
 	m := measure{name: of.key, unit: of.unit, seen: seen, allowed: atMost(of.bound), sample: len(used.x),
-		says: fmt.Sprintf("the %s of %s grow by %s, from %s to %s in %s", of.what, c.Target, of.unit.span(seen), of.print(first), of.print(last),
-			short(time.Duration((used.x[len(used.x)-1]-used.x[0])*float64(time.Hour)))),
+		says: fmt.Sprintf("the %s of %s grow by %s, from %s to %s in %s", of.what, c.Target, of.unit.span(seen), of.print(first),
+			of.print(last), short(time.Duration((used.x[len(used.x)-1]-used.x[0])*float64(time.Hour)))),
 		settle: "a bound further from the figure would tell, or " + longer(length, line, of.bound)}
 	if of.what == "memory" {
 		m.says = strings.Replace(m.says, " grow by", " grows by", 1)

@@ -22,8 +22,9 @@ func (c Growth) judgeDrift(f *finding) {
 		return
 	}
 	if n := len(own.x); n < leastTroughs {
-		f.open("p50", "%s and %s were both answered %d times and more in %d stretches of %s, and at least %d are needed: offer more, or let it last %s or longer",
-			named(c.Route), named(c.Control), leastTimed, n, short(width), leastTroughs, roundUp(leastTroughs*c.troughs()))
+		f.open("p50", "%s and %s were both answered %d times and more in %d stretches of %s, and at least %d are needed: offer more, or "+
+			"let it last %s or longer", named(c.Route), named(c.Control), leastTimed, n, short(width), leastTroughs,
+			roundUp(leastTroughs*c.troughs()))
 		return
 	}
 	from := len(own.x) / 4

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 )
 
@@ -36,7 +37,8 @@ const lateLoad = 100 * time.Millisecond
 // there is.
 func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 	if end := horizon(run); run.Partial && end < to {
-		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s", short(end), short(to))
+		return fmt.Sprintf("the run was cut short: its evidence is whole only up to %s, and the claim needs it up to %s",
+			short(end), short(to))
 	}
 	if why := incomplete(run); why != "" {
 		return why
@@ -50,8 +52,8 @@ func blind(run *evidence.Run, from, to time.Duration, leans leaning) string {
 		return why
 	}
 	if swamped, at := run.Swamped(from, until); leans&(onDue|onTimes|onLoad) != 0 && swamped > 0 {
-		return fmt.Sprintf("the machine was swamped for %s up to %s: so many threads wanted its cores that what ran on it had a small share of "+
-			"one, and was late by any time: end what else runs there", short(swamped), short(at))
+		return fmt.Sprintf("the machine was swamped for %s up to %s: so many threads wanted its cores that what ran on it had a small "+
+			"share of one, and was late by any time: end what else runs there", short(swamped), short(at))
 	}
 	if pause, noise := longestPause(run, from, until), run.Noise(from, to); leans != 0 && pause > noise &&
 		short(pause) != short(noise) { // as near as either is told
@@ -99,11 +101,7 @@ func lost(run *evidence.Run) uint64 {
 
 // flawText names what is wrong with which file, and since which second.
 func flawText(run *evidence.Run) string {
-	texts := make([]string, len(run.Flaws))
-	for i, f := range run.Flaws {
-		texts[i] = f.String()
-	}
-	return strings.Join(texts, "; ")
+	return unit.List(run.Flaws, "; ", evidence.Flaw.String)
 }
 
 // lostWhere names the files that lack records.
@@ -217,11 +215,7 @@ func troubles(run *evidence.Run, rested []stretch) []load.Trouble {
 
 // when prints stretches: "from 0 µs to 2 s and from 5 s to 8 s".
 func when(rested []stretch) string {
-	var texts []string
-	for _, s := range rested {
-		texts = append(texts, fmt.Sprintf("from %s to %s", short(s.from), short(s.to)))
-	}
-	return strings.Join(texts, " and ")
+	return unit.List(rested, " and ", func(s stretch) string { return fmt.Sprintf("from %s to %s", short(s.from), short(s.to)) })
 }
 
 // immune says why a trouble does not shake what held: it does not bear on it,
@@ -273,9 +267,7 @@ func goneText(run *evidence.Run) string {
 	if len(run.Gone) == 0 {
 		return ""
 	}
-	texts := make([]string, len(run.Gone))
-	for i, g := range run.Gone {
-		texts[i] = fmt.Sprintf("agent %s was lost at %s (%s)", g.Agent, short(g.At), g.Text)
-	}
-	return strings.Join(texts, ", ") + ", and its share of the load was not sent from then on: run it again"
+	return unit.List(run.Gone, ", ", func(g evidence.LostAgent) string {
+		return fmt.Sprintf("agent %s was lost at %s (%s)", g.Agent, short(g.At), g.Text)
+	}) + ", and its share of the load was not sent from then on: run it again"
 }

@@ -198,9 +198,9 @@ func (c Health) judgeOut(f *finding, losses []ejection) {
 		seen = Interval{max(seen.Low, e.out.Low), max(seen.High, e.out.High)}
 	}
 	f.numbers.AddTime("out_after", time.Duration(worst.out.Low))
-	m := measure{name: "out_within", unit: timed, seen: seen, allowed: atMost(c.OutWithin), sample: len(losses), ids: []uint64{worst.lastID},
-		says: fmt.Sprintf("%q was lost at %s and called for the last time after %s", worst.link.Name, short(worst.span.from),
-			timed.span(worst.out)),
+	m := measure{name: "out_within", unit: timed, seen: seen, allowed: atMost(c.OutWithin), sample: len(losses),
+		ids: []uint64{worst.lastID}, says: fmt.Sprintf("%q was lost at %s and called for the last time after %s", worst.link.Name,
+			short(worst.span.from), timed.span(worst.out)),
 		hidden: noiseText(f.run.Noise(worst.span.from, worst.span.to))}
 	if worst.elsewhere < leastElsewhere {
 		m.hidden = fmt.Sprintf("the healing: after that only %s went to the others, and %d would tell", were(worst.elsewhere, "call",
@@ -232,11 +232,13 @@ func (c Health) judgeBack(f *finding, losses []ejection) {
 	}
 	says := fmt.Sprintf("%q was healed at %s and called again after %s", worst.link.Name, short(worst.span.to), timed.span(worst.back))
 	if math.IsInf(worst.back.High, 1) {
-		says = fmt.Sprintf("%q was healed at %s and not called again in %s", worst.link.Name, short(worst.span.to), timed.print(worst.back.Low))
+		says = fmt.Sprintf("%q was healed at %s and not called again in %s", worst.link.Name, short(worst.span.to),
+			timed.print(worst.back.Low))
 	}
 	f.rule(measure{name: "back_within", unit: timed, seen: seen, allowed: atMost(c.BackWithin), sample: n,
 		ids: []uint64{worst.firstID}, says: says,
-		hidden: noiseText(f.run.Noise(worst.span.to, horizon(f.run))), settle: "a longer run after the healing, or a quieter host, would tell"})
+		hidden: noiseText(f.run.Noise(worst.span.to, horizon(f.run))),
+		settle: "a longer run after the healing, or a quieter host, would tell"})
 }
 
 // judgeKeeps rules on how few instances were called in any second.
@@ -262,8 +264,8 @@ func (c Health) judgeKeeps(f *finding) {
 		seen = Interval{min(seen.Low, one.Low), min(seen.High, one.High)}
 	}
 	if n == 0 {
-		f.open("keeps", "in no second since the first fault were there enough requests to tell an instance that is not called from chance: "+
-			"offer more")
+		f.open("keeps", "in no second since the first fault were there enough requests to tell an instance that is not called "+
+			"from chance: offer more")
 		return
 	}
 	f.numbers.Add("called_least", seen.High)
@@ -349,5 +351,6 @@ func (c Health) callsOver(run *evidence.Run, link *evidence.Link) Exhibit {
 		points[i] = Point{At: evidence.Seconds(time.Duration(i)*step + step/2), Y: n / step.Seconds()}
 	}
 	return Exhibit{Kind: KindGrowth, Title: fmt.Sprintf("calls of requests over %s, a second", link.Name),
-		Growth: &Trend{Of: "calls over " + link.Name, Unit: "per_s", Points: points, At0: sum / (time.Duration(len(counts)) * step).Seconds()}}
+		Growth: &Trend{Of: "calls over " + link.Name, Unit: "per_s", Points: points,
+			At0: sum / (time.Duration(len(counts)) * step).Seconds()}}
 }

@@ -41,7 +41,8 @@ func profileOver(run *evidence.Run, link *evidence.Link, trim trimming) profile 
 		link string
 		trim trimming
 	}
-	return evidence.Beside(run, key{link.Name, trim}, recordsOf(link.Exchanges), func() profile { return profileOf(link.Exchanges, trim.of) })
+	return evidence.Memoized(run, key{link.Name, trim}, recordsOf(link.Exchanges),
+		func() profile { return profileOf(link.Exchanges, trim.of) })
 }
 
 // steps are the moments after one at which some began or ended, and how many were

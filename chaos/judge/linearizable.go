@@ -67,13 +67,14 @@ func (c Linearizable) judgeOrder(f *finding, d dataSeen, registers []register, o
 	f.numbers.Add("registers", float64(len(registers)))
 	f.numbers.Add("registers_without_order", float64(without))
 	m := measure{name: "order", seen: interval(without, without+foreign), allowed: atMost(0), sample: d.reads, ids: ids,
-		says: fmt.Sprintf("%s of %s agree with one order of %s", were(d.reads, "read", "reads"), were(len(registers), "register", "registers"),
-			were(d.acknowledged, "acknowledged write", "acknowledged writes"))}
+		says: fmt.Sprintf("%s of %s agree with one order of %s", were(d.reads, "read", "reads"),
+			were(len(registers), "register", "registers"), were(d.acknowledged, "acknowledged write", "acknowledged writes"))}
 	if d.maybes > 0 {
 		m.says += fmt.Sprintf(" (of %d more it is not known whether they were done)", d.maybes)
 	}
 	if worst >= 0 {
-		m.refutes = fmt.Sprintf("%s of %d have no order: %s", were(without, "register", "registers"), len(registers), registers[worst].why(c.Data))
+		m.refutes = fmt.Sprintf("%s of %d have no order: %s", were(without, "register", "registers"), len(registers),
+			registers[worst].why(c.Data))
 		f.show(func() Exhibit { return timelineOf(f.run, c.Data, &registers[worst], ops) })
 	}
 	if foreign > 0 {
@@ -97,9 +98,11 @@ func (r *register) why(data string) string {
 	name := fmt.Sprintf("%s %d", data, r.key)
 	switch r.phantom.how {
 	case unwritten:
-		return fmt.Sprintf("request %d read of %s what request %d wrote, which is none of its writes", r.phantom.read, name, r.phantom.write)
+		return fmt.Sprintf("request %d read of %s what request %d wrote, which is none of its writes", r.phantom.read, name,
+			r.phantom.write)
 	case premature:
-		return fmt.Sprintf("request %d read of %s what request %d wrote, which was sent after the read had ended", r.phantom.read, name, r.phantom.write)
+		return fmt.Sprintf("request %d read of %s what request %d wrote, which was sent after the read had ended", r.phantom.read, name,
+			r.phantom.write)
 	case impossible:
 		return fmt.Sprintf("request %d read of %s what request %d wrote, which was refused", r.phantom.read, name, r.phantom.write)
 	}
@@ -165,11 +168,13 @@ func (d dataSeen) untold(run *evidence.Run) string {
 	case run.Brief:
 		return fmt.Sprintf("what %s is, is ruled on when the run is over", d.name)
 	case d.acknowledged == 0:
-		return fmt.Sprintf("none of %s of %s was acknowledged, so that there was nothing to read", were(d.writes, "write", "writes"), d.name)
+		return fmt.Sprintf("none of %s of %s was acknowledged, so that there was nothing to read", were(d.writes, "write", "writes"),
+			d.name)
 	case d.reads == 0:
 		return fmt.Sprintf("no read of %s was answered", d.name)
 	case d.found == 0:
-		return fmt.Sprintf("none of %s of %s found a value of this run: is it where reads: says that it is?", were(d.reads, "read", "reads"), d.name)
+		return fmt.Sprintf("none of %s of %s found a value of this run: is it where reads: says that it is?",
+			were(d.reads, "read", "reads"), d.name)
 	}
 	return ""
 }
@@ -194,7 +199,8 @@ func (f *finding) tested(d dataSeen, run *evidence.Run) {
 	reads, writes := 0, 0
 	spans := episodes(run, -1, func(evidence.Injection) bool { return true })
 	if len(spans) == 0 {
-		f.open("tested", "%s: cut the nodes of %s from one another while it is written and read", noEpisode(run, "", func(evidence.Injection) bool { return true }), d.name)
+		f.open("tested", "%s: cut the nodes of %s from one another while it is written and read",
+			noEpisode(run, "", func(evidence.Injection) bool { return true }), d.name)
 		return
 	}
 	written := map[uint64]time.Duration{} // when a write of the register was acknowledged first
@@ -223,8 +229,8 @@ func (f *finding) tested(d dataSeen, run *evidence.Run) {
 	f.numbers.Add("reads_under_fault", float64(reads))
 	f.numbers.Add("writes_under_fault", float64(writes))
 	if reads < leastReads || writes < leastWrites {
-		f.open("tested", "only %s of what had been written, and %s, were answered while a fault was in force, and at least %d and %d are needed: "+
-			"let it last longer, offer more, or have fewer keys",
+		f.open("tested", "only %s of what had been written, and %s, were answered while a fault was in force, and at least %d and %d "+
+			"are needed: let it last longer, offer more, or have fewer keys",
 			were(reads, "read", "reads"), were(writes, "write", "writes"), leastReads, leastWrites)
 	}
 }

@@ -166,7 +166,8 @@ func (r *register) add(run *evidence.Run, ops []operation, refused map[uint64]bo
 		return
 	}
 	z := zone{value: value, begun: ever, acknowledged: never, f: never, seen: ever, told: ever}
-	written := value == load.NoValue || run.Earlier(value) || run.Partial && !refused[value] // what was in flight as a run was killed has no record
+	// What was in flight as a run was killed has no record.
+	written := value == load.NoValue || run.Earlier(value) || run.Partial && !refused[value]
 	for i := range ops {
 		if o := &ops[i]; o.writes() {
 			z.begun, z.acknowledged, z.f, z.fBy, written = o.start, o.end, o.end, o.id, true

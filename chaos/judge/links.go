@@ -29,7 +29,7 @@ func (l Links) in(run *evidence.Run) *evidence.Link {
 			all = of{recordsOf(one.Exchanges), all}
 		}
 	}
-	return evidence.Beside(run, key{l.String()}, all, func() *evidence.Link { return l.merged(run) })
+	return evidence.Memoized(run, key{l.String()}, all, func() *evidence.Link { return l.merged(run) })
 }
 
 func (l Links) merged(run *evidence.Run) *evidence.Link {

@@ -68,7 +68,7 @@ func unmarked(run *evidence.Run, f evidence.Injection) bool {
 		return false // what it has hold of is recorded when that ends
 	}
 	type key struct{ link string } // of what all faults of the link share
-	return evidence.Beside(run, key{link.Name}, recordsOf(link.Exchanges), link.Hits)[f.Index] == 0
+	return evidence.Memoized(run, key{link.Name}, recordsOf(link.Exchanges), link.Hits)[f.Index] == 0
 }
 
 // passedBy counts the calls that came while a fault was in force on their link.

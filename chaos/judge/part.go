@@ -35,8 +35,10 @@ type measure struct {
 	ids     []uint64 // the requests that a refutation is shown by
 	says    string   // the clause for what was seen; the bound is added where it decides or is far away
 	refutes string   // the clause where it is refuted; "" means says
-	settle  string   // what would settle it where it cannot be told: "offer less than 100/s, or add latency"; "" is what narrows any such figure
-	hidden  string   // by what it cannot be told: "10 ms of noise"; "" is not said
+	// what would settle it where it cannot be told: "offer less than 100/s, or add latency"; "" is what narrows any
+	// such figure
+	settle string
+	hidden string // by what it cannot be told: "10 ms of noise"; "" is not said
 }
 
 // far is a share of a bound: of a figure below that the reason names the bound as well, as

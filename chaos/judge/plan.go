@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -140,10 +141,7 @@ func (p Plan) service(links Links) time.Duration {
 	for _, name := range links {
 		longest = max(longest, p.Links[name].Service)
 	}
-	if longest == 0 {
-		return quick
-	}
-	return longest
+	return cmp.Or(longest, quick)
 }
 
 // gives is when callers of the routes give up at the latest.

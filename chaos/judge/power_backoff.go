@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -23,9 +24,7 @@ func (c Backoff) pace(k int) time.Duration {
 		d = mean
 	default:
 		growth := c.Factor
-		if growth == 0 {
-			growth = 2
-		}
+		growth = cmp.Or(growth, 2)
 		d *= math.Pow(growth, float64(k-1))
 	}
 	if c.Cap > 0 {
@@ -146,7 +145,8 @@ func (c Backoff) weighJitter(w *weighing, faults []retried, patience time.Durati
 	}
 	if first < needEven {
 		w.weak("law", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, first, needEven),
-			"%s be retried, and whether waits are spread evenly shows in %d first waits", expected(first, "call would", "calls would"), needEven)
+			"%s be retried, and whether waits are spread evenly shows in %d first waits", expected(first, "call would", "calls would"),
+			needEven)
 	}
 	if c.Jitter > 0 && all < needSpread {
 		w.weak("jitter", w.at(f.PlannedFault, "for"), w.longer(f.PlannedFault, all, needSpread),
@@ -205,8 +205,8 @@ func (c Backoff) weighRank(w *weighing, part, what string, k int, faults []retri
 	}
 	length := lasts + time.Duration(1.5*need/max(f.rate*math.Pow(f.share, float64(k)), 1e-3)*float64(time.Second))
 	w.weak(part, w.at(f.PlannedFault, "for"), fmt.Sprintf("let %s last %s or longer", w.at(f.PlannedFault, ""), roundUp(length)),
-		"whether waits %s shows from wait number %d on, and the faults are healed before: %s have one, and at least %.0f are needed", what, k,
-		expected(n, "call would", "calls would"), need)
+		"whether waits %s shows from wait number %d on, and the faults are healed before: %s have one, and at least %.0f are needed",
+		what, k, expected(n, "call would", "calls would"), need)
 }
 
 // weighRetryAfter asks whether retries after a Retry-After are to be seen.

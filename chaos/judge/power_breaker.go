@@ -122,12 +122,14 @@ func (b Breaker) weighOpening(w *weighing, episodes []breaking, e breaking) {
 	}
 	if b.Failures > 1 && b.instances() > 1 {
 		w.weak("failures", "", "give each of them a link, and claim it there",
-			"which of %d instances behind one link made a call is not seen, so that failures of all together may be those of one", b.instances())
+			"which of %d instances behind one link made a call is not seen, so that failures of all together may be those of one",
+			b.instances())
 	}
 	if flying := oneByOne(episodes); b.Failures > 0 && flying >= 1 {
 		w.weak("failures",
-			"", fmt.Sprintf("let %s begin without latency beside it, at less than %.0f/s of %s", w.at(f, ""), 1/atOnce.Seconds(), named(b.Route)),
-			"calls do not fail one by one: %s in progress when it opens, of which some fail before the next request can tell",
+			"", fmt.Sprintf("let %s begin without latency beside it, at less than %.0f/s of %s", w.at(f, ""), 1/atOnce.Seconds(),
+				named(b.Route)), "calls do not fail one by one: %s in progress when it opens, of which some fail before the next "+
+				"request can tell",
 			expected(flying, "call is", "calls are"))
 	}
 	if b.Waits == 0 {
@@ -269,7 +271,7 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 		injected, shown, total := false, 0.0, 0.0
 		var late PlannedFault
 		for _, f := range w.onPath(links) {
-			if !b.spares(f) {
+			if !b.ignored(f.Injection) {
 				continue
 			}
 			calls := w.hits(f, b.undisturbed(w, f, episodes))
@@ -291,13 +293,6 @@ func (b Breaker) weighIgnored(w *weighing, episodes []breaking) {
 				expected(shown, "call", "calls"), need)
 		}
 	}
-}
-
-// spares reports whether a fault answers with nothing but what must not open the
-// breaker.
-func (b Breaker) spares(f PlannedFault) bool {
-	return f.Does().Answers && len(f.Statuses) > 0 &&
-		!slices.ContainsFunc(f.Statuses, func(s int) bool { return !slices.Contains(b.Ignores, s) })
 }
 
 // undisturbed is how many calls come during a fault while the breaker cannot be

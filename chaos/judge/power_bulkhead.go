@@ -66,7 +66,8 @@ func (c Bulkhead) weighSaturation(w *weighing, faults []PlannedFault) {
 				"offer at least "+rateUp(1.3*float64(c.Limit)/max(min(stall, length).Seconds()*f.Share, 1e-3))+" of "+named(c.Route)
 			if f.Does().Delays && stall < length {
 				key, turn = w.at(f, "delay"),
-					turn+fmt.Sprintf(", or raise the delay to %s", roundUp(time.Duration(1.3*float64(c.Limit)/max(rate, 1e-3)*float64(time.Second))))
+					turn+fmt.Sprintf(", or raise the delay to %s",
+						roundUp(time.Duration(1.3*float64(c.Limit)/max(rate, 1e-3)*float64(time.Second))))
 			}
 			w.weak("limit", key, turn, "%s holds each of %.3g calls/s up for %s, so that %s in progress, and the limit is %d",
 				w.at(f, ""), rate, short(min(stall, length)), expected(filled, "call is", "calls are"), c.Limit)
@@ -79,7 +80,8 @@ func (c Bulkhead) weighSaturation(w *weighing, faults []PlannedFault) {
 	}
 	if c.RejectsWithin > 0 && rejected < needTurnAway {
 		w.weak("rejects_within", w.RateKey, "offer more while "+w.at(last(slow), "")+" is in force, or let it last longer",
-			"%s find it full, and at least %d are needed for a 99th percentile", expected(rejected, "call would", "calls would"), needTurnAway)
+			"%s find it full, and at least %d are needed for a 99th percentile", expected(rejected, "call would", "calls would"),
+			needTurnAway)
 	}
 }
 
@@ -100,14 +102,17 @@ func (c Bulkhead) weighUnaffected(w *weighing, faults []PlannedFault) {
 		switch {
 		case before < needBaseline && i == 0:
 			c.unreturned(w, true, true, fmt.Sprintf("chaos[%d].at", index), "inject it later, or offer more",
-				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), named(route), needBaseline)
+				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), named(route),
+				needBaseline)
 		case before < needBaseline:
 			w.weak(part, fmt.Sprintf("chaos[%d].at", index), "inject it later, or offer more",
-				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), named(route), needBaseline)
+				"%s of %s due before the first fault, and at least %d are needed for a baseline", dueText(before), named(route),
+				needBaseline)
 		case during < needBaseline:
 			f := last(faults)
 			w.weak(part, w.at(f, "for"), w.longer(f, during, needBaseline),
-				"%s of %s due while a fault is in force on %q, and at least %d are needed", dueText(during), named(route), c.Link, needBaseline)
+				"%s of %s due while a fault is in force on %q, and at least %d are needed", dueText(during), named(route),
+				c.Link, needBaseline)
 		case during < c.needGoodput():
 			f := last(faults)
 			w.weak("goodput", w.at(f, "for"), w.longer(f, during, c.needGoodput()),
@@ -151,7 +156,8 @@ func (c Bulkhead) weighFreed(w *weighing, faults []PlannedFault) {
 			overlapped = overlapped || other.Injected <= f.Healed && other.Healed > f.Healed
 		}
 		if left := until - f.Healed; !overlapped && left < need {
-			c.unreturned(w, true, left < freedWindow, key, fmt.Sprintf("leave %s or more after the healing at %s", roundUp(need+100*time.Millisecond), short(f.Healed)),
+			c.unreturned(w, true, left < freedWindow, key, fmt.Sprintf("leave %s or more after the healing at %s",
+				roundUp(need+100*time.Millisecond), short(f.Healed)),
 				"%s %s after the healing, too soon to see whether places are given back within %s", what, short(left), short(c.FreedWithin))
 		}
 	}

@@ -32,7 +32,8 @@ func (c Connections) Power(p Plan) []Weakness {
 			"no fault ends the connections on %s, so that nothing shows how soon they are back", c.Link)
 	case p.End-healed < c.SettledWithin:
 		w.weak("settled_within", p.LengthKey, "let the load last "+unit.FormatDuration(c.SettledWithin-(p.End-healed))+" longer",
-			"the load ends %s after the last healing, and the bound is %s", unit.FormatDuration(p.End-healed), unit.FormatDuration(c.SettledWithin))
+			"the load ends %s after the last healing, and the bound is %s", unit.FormatDuration(p.End-healed),
+			unit.FormatDuration(c.SettledWithin))
 	}
 	return w.found
 }

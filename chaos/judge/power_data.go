@@ -24,8 +24,8 @@ func (c Linearizable) Power(p Plan) []Weakness {
 	}
 	if reads < 1.2*leastReads || writes < 1.2*leastWrites {
 		w.weak("tested", fmt.Sprintf("chaos[%d].for", last), "let it last longer, offer more, or have fewer keys",
-			"%s of what was written, and %s of %s, come while a fault is in force, and at least %d and %d are needed", expected(reads, "read", "reads"),
-			expected(writes, "write", "writes"), c.Data, leastReads, leastWrites)
+			"%s of what was written, and %s of %s, come while a fault is in force, and at least %d and %d are needed",
+			expected(reads, "read", "reads"), expected(writes, "write", "writes"), c.Data, leastReads, leastWrites)
 	}
 	return w.found
 }
@@ -56,7 +56,8 @@ func (c Fresh) Power(p Plan) []Weakness {
 	perKey := writes / float64(max(1, p.Keys)) / max(p.End.Seconds(), 1e-9)
 	if told := reads * (1 - math.Exp(-perKey*testedFor.Seconds())); told < 1.2*leastReads {
 		w.weak("within", "load.keys", "fewer keys, or offer more",
-			"%s of %s come within %s of a write of the same key, and at least %d are needed", expected(told, "read", "reads"), c.Data, short(testedFor), leastReads)
+			"%s of %s come within %s of a write of the same key, and at least %d are needed", expected(told, "read", "reads"), c.Data,
+			short(testedFor), leastReads)
 	}
 	return w.found
 }
@@ -105,7 +106,8 @@ func (c Durable) Power(p Plan) []Weakness {
 		w.weak("lost", "chaos", "add a kill of what holds the data", "nothing that holds data is killed or cut off")
 	case risk < 1.2*leastRisk:
 		w.weak("lost", p.RateKey, "offer more, or crash more often",
-			"%s of %s come within %s before a crash, and at least %d are needed", expected(risk, "write", "writes"), c.Writes, short(riskFor), leastRisk)
+			"%s of %s come within %s before a crash, and at least %d are needed", expected(risk, "write", "writes"), c.Writes,
+			short(riskFor), leastRisk)
 	}
 	return w.found
 }

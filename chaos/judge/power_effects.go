@@ -11,7 +11,8 @@ func (c Effects) Power(p Plan) []Weakness {
 	w := weighing{Plan: p}
 	if !p.ofLinks(c.At) || len(c.Delivered) > 0 { // what is delivered again, and by what, is not known before
 		if len(p.Faults) == 0 {
-			w.weak("", "chaos", "cut acknowledgements off, or kill the broker or a consumer", "nothing goes wrong, so that nothing is delivered twice")
+			w.weak("", "chaos", "cut acknowledgements off, or kill the broker or a consumer",
+				"nothing goes wrong, so that nothing is delivered twice")
 		}
 		return w.found
 	}

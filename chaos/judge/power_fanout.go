@@ -27,7 +27,8 @@ func (c Fanout) Power(p Plan) []Weakness {
 		if fault >= 0 {
 			key, turn = fmt.Sprintf("chaos[%d].at", fault), fmt.Sprintf("inject chaos[%d] later, or offer more", fault)
 		}
-		w.weak(part, key, turn, "%s of %q due before the first fault, and at least %d are needed to speak of all", dueText(n), route, leastPages)
+		w.weak(part, key, turn, "%s of %q due before the first fault, and at least %d are needed to speak of all", dueText(n),
+			route, leastPages)
 	}
 	return w.found
 }

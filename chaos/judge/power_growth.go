@@ -6,8 +6,10 @@ import "cmp"
 func (c Growth) Power(p Plan) []Weakness {
 	w := weighing{Plan: p}
 	if need := leastTroughs * c.troughs(); p.End < need {
-		w.weak("", p.LengthKey, "let the load last "+roundUp(need)+" or longer, or give a shorter troughs if garbage is collected more often",
-			"the load lasts %s, and what %s takes must be known over %d times %s", short(p.End), cmp.Or(c.Target, c.Route), leastTroughs, short(c.troughs()))
+		w.weak("", p.LengthKey, "let the load last "+roundUp(need)+
+			" or longer, or give a shorter troughs if garbage is collected more often",
+			"the load lasts %s, and what %s takes must be known over %d times %s", short(p.End), cmp.Or(c.Target, c.Route), leastTroughs,
+			short(c.troughs()))
 	}
 	return w.found
 }

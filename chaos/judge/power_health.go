@@ -31,7 +31,8 @@ func (c Health) Power(p Plan) []Weakness {
 				"%s lasts %s, and %d calls to the others must come after %s to see that it is called no more", p.at(f, ""),
 				f.Healed-f.Injected, leastElsewhere, c.OutWithin)
 		}
-		if c.BackWithin > 0 && !slices.ContainsFunc(alone, func(f PlannedFault) bool { return !f.ForGood && f.Healed+c.BackWithin <= p.End }) {
+		if c.BackWithin > 0 && !slices.ContainsFunc(alone,
+			func(f PlannedFault) bool { return !f.ForGood && f.Healed+c.BackWithin <= p.End }) {
 			w.weak("back_within", p.LengthKey, "let the load last for longer",
 				"the load ends before an instance has had %s after its healing", c.BackWithin)
 		}

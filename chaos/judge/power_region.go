@@ -76,7 +76,8 @@ func (c Failover) weighOthers(w *weighing, losses []PlannedFault, due func([]str
 		}
 		if before < 1.2*leastBaseline {
 			w.weak("other_regions", fmt.Sprintf("chaos[%d].at", index), "inject it later, or offer more",
-				"%s of callers from %s due before the first fault, and at least %d are needed for a baseline", dueText(before), region, leastBaseline)
+				"%s of callers from %s due before the first fault, and at least %d are needed for a baseline", dueText(before), region,
+				leastBaseline)
 		}
 		if need := 1.2 * neededFor(keptShare); during < need {
 			f := last(losses)

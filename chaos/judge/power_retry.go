@@ -153,7 +153,8 @@ func (c Retry) weighBudget(w *weighing, faults []retried) {
 	}
 	switch {
 	case best.share < claimed*float64(c.Budget):
-		w.weak("budget", w.at(best.PlannedFault, "share"), fmt.Sprintf("raise the share above %.2g%%", 100*min(1, claimed*float64(c.Budget))),
+		w.weak("budget", w.at(best.PlannedFault, "share"), fmt.Sprintf("raise the share above %.2g%%",
+			100*min(1, claimed*float64(c.Budget))),
 			"%.3g%% of the calls fail, and the budget has retries for %s: too few are refused theirs", 100*best.share, c.Budget)
 	case most < needFailing:
 		w.weak("budget", w.at(best.PlannedFault, "for"), w.longer(best.PlannedFault, most, needFailing),
@@ -247,8 +248,9 @@ func (c Retry) weighNever(w *weighing) {
 			}
 		}
 		if n < needIgnored {
-			w.weak(fmt.Sprintf("never[%d]", i), "", fmt.Sprintf("add one like {at: 2s, for: 1s, on: %s, errors: {status: %d}}", c.Link[0], status),
-				"faults on %q answer %s with %d, and it must be seen at least %d times", c.Link, expected(n, "call", "calls"), status, needIgnored)
+			w.weak(fmt.Sprintf("never[%d]", i), "", fmt.Sprintf("add one like {at: 2s, for: 1s, on: %s, errors: {status: %d}}",
+				c.Link[0], status), "faults on %q answer %s with %d, and it must be seen at least %d times", c.Link, expected(n, "call",
+				"calls"), status, needIgnored)
 		}
 	}
 }

@@ -28,7 +28,8 @@ func (c Shed) Power(p Plan) []Weakness {
 		return w.found
 	}
 	if c.RejectsWithin > 0 && beyond < leastShed {
-		w.weak("rejects_within", p.RateKey, "offer more", "%s more than the capacity, and at least %d are needed", dueText(beyond), leastShed)
+		w.weak("rejects_within", p.RateKey, "offer more", "%s more than the capacity, and at least %d are needed",
+			dueText(beyond), leastShed)
 	}
 	for _, route := range c.Spares {
 		n := 0.0
@@ -38,8 +39,8 @@ func (c Shed) Power(p Plan) []Weakness {
 			}
 		}
 		if n < 1.2*leastLost {
-			w.weak("spares", p.RateKey, "offer more of it, or for longer", "%s of %q due while too much is offered, and at least %d are needed",
-				dueText(n), route, leastLost)
+			w.weak("spares", p.RateKey, "offer more of it, or for longer",
+				"%s of %q due while too much is offered, and at least %d are needed", dueText(n), route, leastLost)
 		}
 	}
 	return w.found

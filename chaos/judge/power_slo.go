@@ -23,7 +23,7 @@ func (c SLO) Power(p Plan) []Weakness {
 		key, turn = p.LengthKey, fmt.Sprintf("let the load last %s, or offer %s", roundUp(time.Duration(float64(p.End)*1.05*need/n)),
 			rateUp(1.05*need/n*p.rate(nil, "", 0, p.End)))
 	}
-	w.weak("success", key, turn, "%s due, and %.0f of which none fails are needed to show %s with %s confidence", dueText(n), need, c.Success,
-		shared.print(c.confidence()))
+	w.weak("success", key, turn, "%s due, and %.0f of which none fails are needed to show %s with %s confidence", dueText(n),
+		need, c.Success, shared.print(c.confidence()))
 	return w.found
 }

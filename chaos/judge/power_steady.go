@@ -57,8 +57,8 @@ func (c Recovery) Power(p Plan) []Weakness {
 	}
 	if left, need := p.End-end.Healed, c.Within+c.For; left < need {
 		w.weak("within", p.LengthKey, "let the load last "+roundUp(end.Healed+need+quick)+" or longer",
-			"the load ends %s after the last healing, and a system that does not come back is told from one that does only after within and for, %s",
-			short(left), short(need))
+			"the load ends %s after the last healing, and a system that does not come back is told from one that does only after within "+
+				"and for, %s", short(left), short(need))
 	} else if after := p.calls(nil, c.Route, end.Healed, p.End); before > 0 {
 		ratio := after / (p.End - end.Healed).Seconds() / (before / first.Seconds())
 		if ratio < 1-0.1-4*math.Sqrt(1/before+1/max(after, 1)) {

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -40,10 +41,7 @@ func (c Recovery) goodput() float64 {
 }
 
 func (c Recovery) stays() time.Duration {
-	if c.For == 0 {
-		return time.Second
-	}
-	return c.For
+	return cmp.Or(c.For, time.Second)
 }
 
 func (c Recovery) String() string {

@@ -178,7 +178,8 @@ func (c Retry) judgeSuccesses(f *finding, t tally, quiet int, noise time.Duratio
 	switch {
 	case quiet < quietBefore:
 		m.seen.Low = 0
-		m.settle = fmt.Sprintf("only %d calls without a fault were seen, and it may be the system's normal way: start the faults later", quiet)
+		m.settle = fmt.Sprintf("only %d calls without a fault were seen, and it may be the system's normal way: start the faults later",
+			quiet)
 	case noise > gaveUpUnseen:
 		m.seen.Low, m.hidden = 0, noiseText(noise)
 		m.settle = fmt.Sprintf("the host stalled for up to %s, and the callers may have given up on the answers that the link passed on: "+
@@ -197,10 +198,11 @@ func (c Retry) judgeRetried(f *finding, t tally) {
 		f.open("on", "only %d calls failed in a way that may be retried; at least %d are needed"+moreFail, t.retryable, leastFailures)
 	case t.idle() && c.Attempts == 1:
 	case t.idle() && t.retried == 0:
-		f.open("on", "no call was retried, though %d failed in a way that may be: let callers wait for longer, or say attempts: 1", t.retryable)
+		f.open("on", "no call was retried, though %d failed in a way that may be: let callers wait for longer, or say attempts: 1",
+			t.retryable)
 	case t.idle():
-		f.open("on", "hardly any call was retried: %d of %d that failed in a way that may be: let faults last for longer, or say attempts: "+
-			"1", t.retried, t.retryable)
+		f.open("on", "hardly any call was retried: %d of %d that failed in a way that may be: let faults last for longer, or say "+
+			"attempts: 1", t.retried, t.retryable)
 	}
 	if t.retryable > 0 {
 		f.remark("retried", "%d of %d calls that failed in a way that may be retried were", t.retried+t.doubtful, t.retryable)
@@ -219,11 +221,7 @@ func reach(run *evidence.Run, spans []span) (from, to time.Duration) {
 
 // list prints numbers: 429, 503.
 func list(numbers []int) string {
-	words := make([]string, len(numbers))
-	for i, n := range numbers {
-		words[i] = strconv.Itoa(n)
-	}
-	return strings.Join(words, ", ")
+	return unit.List(numbers, ", ", strconv.Itoa)
 }
 
 // were prints a count with the form that fits it.

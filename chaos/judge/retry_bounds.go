@@ -27,7 +27,8 @@ func (c Retry) judgeBounds(f *finding, t tally) {
 		}
 		if t.most.High > t.most.Low {
 			m.settle = were(t.hidden, "repeat", "repeats") +
-				" may be the HTTP library's, on connections that broke, or the policy's: faults that answer, or that break every connection, would tell"
+				" may be the HTTP library's, on connections that broke, or the policy's: faults that answer, or that break every " +
+				"connection, would tell"
 		}
 		if spent < leastSpent {
 			m.seen.High = math.Inf(1)
@@ -153,8 +154,8 @@ func (c Retry) judgeNever(f *finding, t tally) {
 		f.rule(measure{name: "never", seen: exactly(0), allowed: atMost(0), sample: sample, says: says})
 	}
 	if len(missing) > 0 {
-		f.open("never", "the link hardly ever answered %s: each status in never must be seen at least %d times: add an errors fault with it",
-			strings.Join(missing, ", "), leastNever)
+		f.open("never", "the link hardly ever answered %s: each status in never must be seen at least %d times: add an errors "+
+			"fault with it", strings.Join(missing, ", "), leastNever)
 	}
 }
 
@@ -175,7 +176,8 @@ func (c Retry) judgeWrites(f *finding, t tally) {
 	}
 	if n := len(t.writesWrong); !c.Unkeyed && n+t.writes > 0 {
 		all := max(n, t.writes)
-		none("unkeyed", all, t.writesWrong, fmt.Sprintf("%d of %d failed POST or PATCH calls without an Idempotency-Key were repeated", n, all))
+		none("unkeyed", all, t.writesWrong, fmt.Sprintf("%d of %d failed POST or PATCH calls without an Idempotency-Key were repeated",
+			n, all))
 	}
 	repeated(t.keyChanged, "another Idempotency-Key")
 	repeated(t.payloadChange, "the same Idempotency-Key with another body")

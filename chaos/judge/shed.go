@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -214,7 +215,8 @@ func goodRate(run *evidence.Run, o overload) Interval {
 		crowded = crowded || run.Ticks[i].Pressure >= load.Crowded
 	}
 	n := float64(o.served)
-	seen := Interval{Low: o.perSecond(n * (1 - min(1, run.Noise(o.from, o.from+time.Second).Seconds()/length.Seconds()))), High: math.Inf(1)}
+	seen := Interval{Low: o.perSecond(n * (1 - min(1, run.Noise(o.from, o.from+time.Second).Seconds()/length.Seconds()))),
+		High: math.Inf(1)}
 	if stalled < length/2 {
 		seen.High = n/(length-stalled).Seconds() + 1/length.Seconds()
 	}
@@ -250,10 +252,11 @@ func (c Shed) judgeOthers(f *finding, due arrivals) {
 			excused++
 		}
 	}
-	f.rule(measure{name: "rejects", seen: interval(lost.len()-excused, lost.len()), allowed: atMost(0), sample: due.len(), ids: failures(lost),
-		says: fmt.Sprintf("%s neither served nor turned away by %s", were(lost.len(), "request was", "requests were"), statusText(c.rejects())),
-		refutes: fmt.Sprintf("%d of %d requests were neither served nor turned away by %s: %s", lost.len(), due.len(), statusText(c.rejects()),
-			outcomeText(lost)),
+	f.rule(measure{name: "rejects", seen: interval(lost.len()-excused, lost.len()), allowed: atMost(0), sample: due.len(),
+		ids: failures(lost), says: fmt.Sprintf("%s neither served nor turned away by %s", were(lost.len(), "request was", "requests were"),
+			statusText(c.rejects())),
+		refutes: fmt.Sprintf("%d of %d requests were neither served nor turned away by %s: %s", lost.len(), due.len(),
+			statusText(c.rejects()), outcomeText(lost)),
 		hidden: were(excused, "request that was", "requests that were") + " not sent, or failed while the host stood still",
 		settle: "raise load.connections, or take a host with cores to spare"})
 }
@@ -302,11 +305,7 @@ func (c Shed) judgeSpared(f *finding, route string, over []overload) {
 
 // statusText lists statuses: 429 or 503.
 func statusText(list []int) string {
-	texts := make([]string, len(list))
-	for i, status := range list {
-		texts[i] = fmt.Sprint(status)
-	}
-	return strings.Join(texts, " or ")
+	return unit.List(list, " or ", strconv.Itoa)
 }
 
 // outcomeText counts how requests ended, in the order of the outcomes.

@@ -24,10 +24,11 @@ import (
 // What it says is about a system that goes on as in the run: with its load, its mix of
 // routes, and the faults that were in force for their part of it.
 type SLO struct {
-	Route      string        `yaml:"route"`      // The route whose requests count; absent means all routes together.
-	Success    unit.Share    `yaml:"success"`    // At least this share of the requests succeeds in the long run.
-	Confidence unit.Share    `yaml:"confidence"` // How sure that must be, and how sure the contrary to refute it; absent means 95%.
-	Period     time.Duration `yaml:"period"`     // The time that has one error budget, which the cost of faults is told in; absent means 720h.
+	Route      string     `yaml:"route"`      // The route whose requests count; absent means all routes together.
+	Success    unit.Share `yaml:"success"`    // At least this share of the requests succeeds in the long run.
+	Confidence unit.Share `yaml:"confidence"` // How sure that must be, and how sure the contrary to refute it; absent means 95%.
+	// The time that has one error budget, which the cost of faults is told in; absent means 720h.
+	Period time.Duration `yaml:"period"`
 }
 
 // defaultPeriod is that of most objectives: 30 days.
@@ -55,7 +56,8 @@ func (c SLO) Judge(run *evidence.Run) Verdict {
 		f.open("", "it claims nothing: give success")
 		return f.verdict()
 	case c.allowed() <= 0:
-		f.open("", "no number of requests shows %s: give success something below that, or claim steady of the requests that there are", c.Success)
+		f.open("", "no number of requests shows %s: give success something below that, or claim steady of the requests that there are",
+			c.Success)
 		return f.verdict()
 	case run.Stopped == evidence.Killed:
 		f.distrust("the run has no end: what was under way has no record, and may have failed")
@@ -92,7 +94,8 @@ func (f *finding) restsOn(well []stretch) {
 // hold by, none to refute by.
 func (c SLO) judgeSuccess(f *finding, s service) {
 	confidence, n := c.confidence(), float64(s.counted.len())
-	most, least := s.draws(func(t tried) float64 { return t.failed + t.unsent }, confidence), s.draws(func(t tried) float64 { return t.failed }, confidence)
+	most, least := s.draws(func(t tried) float64 { return t.failed + t.unsent }, confidence),
+		s.draws(func(t tried) float64 { return t.failed }, confidence)
 	share := s.failed / n
 	low, high := least.failsAtLeast(confidence), most.failsAtMost(confidence)
 	f.numbers.Add("success_pct", 100*(1-share))
@@ -150,7 +153,8 @@ func (s service) ofAll() string {
 func (s service) uncounted() string {
 	var texts []string
 	if s.left > 0 {
-		texts = append(texts, were(s.left, "request was", "requests were")+" due or under way while the harness was not well, and count neither way")
+		texts = append(texts, were(s.left, "request was", "requests were")+
+			" due or under way while the harness was not well, and count neither way")
 	}
 	if s.unsent > 0 {
 		texts = append(texts, were(int(s.unsent), "request was", "requests were")+" never sent: a failure to hold by, none to refute by")

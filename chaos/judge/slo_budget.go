@@ -33,7 +33,8 @@ func (c SLO) budget(f *finding, s service) {
 		}
 		during := failedIn(s.counted, x.from, until)
 		if during.n == 0 {
-			f.remark("budget", "what %s cost is not known: no request counts that was due from %s to %s", namesOf(x.faults), short(x.from), short(until))
+			f.remark("budget", "what %s cost is not known: no request counts that was due from %s to %s", namesOf(x.faults), short(x.from),
+				short(until))
 			continue
 		}
 		more := max(0, during.failed-usual.share()*during.n)

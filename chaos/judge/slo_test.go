@@ -315,7 +315,7 @@ func TestSLOAlerts(t *testing.T) {
 // wrong; what is refuted stays.
 func TestLostAgentLeavesNothingHeld(t *testing.T) {
 	run := objective(31_000, nil)
-	run.Gone = []evidence.Gone{{At: 5 * time.Second, Agent: "b", Text: "it was not heard of for 3s"}}
+	run.Gone = []evidence.LostAgent{{At: 5 * time.Second, Agent: "b", Text: "it was not heard of for 3s"}}
 	late := objective(31_000, nil)
 	late.Gone = run.Gone
 	for i := range late.Ticks {

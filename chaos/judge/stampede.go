@@ -91,9 +91,10 @@ func (c Stampede) Judge(run *evidence.Run) Verdict {
 	f.numbers.Add("expiries_tested", float64(tested))
 	unvisited := ""
 	if tested < leastExpiries {
-		unvisited = fmt.Sprintf("only %s came while at least %d requests for the value did, and at least %d must (%d came during the fetch with most, "+
-			"those of a route being spread over its %s): offer more, of fewer values, slow the origin down by latency, or let the load last longer "+
-			"than %d times ttl", were(tested, "expiry", "expiries"), leastWaiting, leastExpiries, most, were(len(values), "value", "values"), leastExpiries+1)
+		unvisited = fmt.Sprintf("only %s came while at least %d requests for the value did, and at least %d must (%d came during the "+
+			"fetch with most, those of a route being spread over its %s): offer more, of fewer values, slow the origin down by latency, "+
+			"or let the load last longer than %d times ttl", were(tested, "expiry", "expiries"), leastWaiting, leastExpiries, most,
+			were(len(values), "value", "values"), leastExpiries+1)
 	}
 	c.judgeAtOnce(f, run, values, unvisited)
 	c.judgePerExpiry(f, values, unvisited)

@@ -21,9 +21,10 @@ import (
 // having waited for longer than any that was served before it, was not served without
 // the dependency; of one that had waited for less nothing is known, and it is left out.
 type Stands struct {
-	Without string     `yaml:"without"` // The link whose loss the routes survive.
-	Routes  []string   `yaml:"routes"`  // The routes that go on.
-	Success unit.Share `yaml:"success"` // At least this share of each route's requests succeeds, in each way of losing it; absent means 99%.
+	Without string   `yaml:"without"` // The link whose loss the routes survive.
+	Routes  []string `yaml:"routes"`  // The routes that go on.
+	// At least this share of each route's requests succeeds, in each way of losing it; absent means 99%.
+	Success unit.Share `yaml:"success"`
 }
 
 // leastLost is how many requests it takes to speak of a route without the link.
@@ -158,8 +159,9 @@ func (c Stands) judgeRoute(f *finding, route string, way loss, during []span) (e
 	}
 	samples := every(without)
 	if need := max(leastLost, offered/2); samples.len() < need {
-		f.open("success", "only %d of %d requests of %q can tell how it does while %q %s, the others were under way at the healing, and at least "+
-			"%d are needed: let the fault last longer, or offer more", samples.len(), offered, route, c.Without, lossTexts[way].seen, need)
+		f.open("success", "only %d of %d requests of %q can tell how it does while %q %s, the others were under way at the healing, and "+
+			"at least %d are needed: let the fault last longer, or offer more", samples.len(), offered, route, c.Without,
+			lossTexts[way].seen, need)
 		return 0
 	}
 	served := countOK(samples)
@@ -170,9 +172,10 @@ func (c Stands) judgeRoute(f *finding, route string, way loss, during []span) (e
 		seen = exactly(1) // no sample: not one may fail, and none did
 	}
 	f.rule(measure{name: "success", unit: shared, seen: seen, allowed: atLeast(c.success()), sample: samples.len(), ids: failures(samples),
-		says:    fmt.Sprintf("%d of %d requests of %q succeeded while %q %s", served, samples.len(), route, c.Without, lossTexts[way].seen),
-		refutes: fmt.Sprintf("only %d of %d requests of %q succeeded while %q %s", served, samples.len(), route, c.Without, lossTexts[way].seen),
-		settle:  "more requests while it is lost would tell: a longer fault, or a higher rate"})
+		says: fmt.Sprintf("%d of %d requests of %q succeeded while %q %s", served, samples.len(), route, c.Without, lossTexts[way].seen),
+		refutes: fmt.Sprintf("only %d of %d requests of %q succeeded while %q %s", served, samples.len(), route, c.Without,
+			lossTexts[way].seen),
+		settle: "more requests while it is lost would tell: a longer fault, or a higher rate"})
 	for _, s := range samples.all() {
 		if s.Outcome == load.OK {
 			return s.ID

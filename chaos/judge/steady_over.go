@@ -36,11 +36,13 @@ func (s Steady) judgeOver(run *evidence.Run) Verdict {
 		case samples.len() >= leastSteady:
 			rested = true
 		case offered.len() >= leastSteady:
-			f.remark("over", "from %s to %s faults left only %s that count", short(w.from), short(w.to), were(samples.len(), "request", "requests"))
+			f.remark("over", "from %s to %s faults left only %s that count", short(w.from), short(w.to),
+				were(samples.len(), "request", "requests"))
 			continue
 		default:
-			f.open("over", "only %s from %s to %s that count; at least %d are needed to speak of a steady state: offer more, or claim it over a longer stretch",
-				were(samples.len(), "request was due", "requests were due"), short(w.from), short(w.to), leastSteady)
+			f.open("over", "only %s from %s to %s that count; at least %d are needed to speak of a steady state: offer more, or claim it "+
+				"over a longer stretch", were(samples.len(), "request was due", "requests were due"), short(w.from), short(w.to),
+				leastSteady)
 			continue
 		}
 		f.rests(w.from, w.to, onDue|onTimes|onLoad)
@@ -64,7 +66,8 @@ func (s Steady) judgeOver(run *evidence.Run) Verdict {
 	}
 	f.numbers.Add("stretches", float64(len(stretches)))
 	if !rested {
-		f.open("over", "no stretch of %s has %d requests that count: claim it over a longer one, or let the faults be shorter", short(s.Over), leastSteady)
+		f.open("over", "no stretch of %s has %d requests that count: claim it over a longer one, or let the faults be shorter",
+			short(s.Over), leastSteady)
 	}
 	for _, all := range found {
 		f.ruleWorst(all)

@@ -45,7 +45,8 @@ func (c Timeout) Judge(run *evidence.Run) Verdict {
 	here := func(i evidence.Injection) bool { return onPath(t.link, i) }
 	spans := episodes(run, 0, here)
 	if len(spans) == 0 {
-		f.open("within", "%s: nothing hung: add a partition, or latency above the bound", noEpisode(run, " on "+strconv.Quote(c.Link), here))
+		f.open("within", "%s: nothing hung: add a partition, or latency above the bound",
+			noEpisode(run, " on "+strconv.Quote(c.Link), here))
 		return f.verdict()
 	}
 	f.rests(spans[0].from-time.Second, min(spans[len(spans)-1].to, t.end), onTimes)
@@ -132,7 +133,7 @@ func (t *traffic) waitedIn(spans []span) arrivals {
 		traffic *traffic
 		spans   string
 	}
-	return evidence.Beside(t.run, key{t.link.Name, t.name}, of{t, fmt.Sprint(spans)}, func() arrivals {
+	return evidence.Memoized(t.run, key{t.link.Name, t.name}, of{t, fmt.Sprint(spans)}, func() arrivals {
 		return t.requests.where(func(s *load.Sample) bool {
 			return slices.ContainsFunc(spans, func(e span) bool { return s.Sent >= e.from && s.Sent < e.to }) || hitAny(t, spans, s)
 		})

@@ -57,8 +57,8 @@ func trafficOf(run *evidence.Run, linkName, route string) (*traffic, string) {
 	}
 	type key struct{ link, route string }
 	type of struct{ samples, exchanges, ticks, end, first any }
-	t := evidence.Beside(run, key{linkName, route}, of{recordsOf(run.Samples), recordsOf(link.Exchanges), recordsOf(run.Ticks), end, first},
-		func() *traffic { return match(run, link, route, first, end) })
+	t := evidence.Memoized(run, key{linkName, route}, of{recordsOf(run.Samples), recordsOf(link.Exchanges), recordsOf(run.Ticks),
+		end, first}, func() *traffic { return match(run, link, route, first, end) })
 	switch {
 	case t.requests.len() == 0:
 		return t, "nothing was sent: give load.rate more, or let the load last for longer"

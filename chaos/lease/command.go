@@ -2,6 +2,7 @@ package lease
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,9 +36,7 @@ const keptOutput = 2 << 10
 // runCommand runs it in a process group of its own, which is killed when the
 // time is up or ctx is done. The error says how it ended and what it wrote last.
 func runCommand(ctx context.Context, c Command) error {
-	if c.Within == 0 {
-		c.Within = commandWithin
-	}
+	c.Within = cmp.Or(c.Within, commandWithin)
 	running, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	cmd := exec.CommandContext(running, c.Argv[0], c.Argv[1:]...)

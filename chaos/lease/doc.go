@@ -2,9 +2,9 @@
 // process outlives it: a process that stands still, a firewall rule, a limit, a
 // filled disk, whatever a command did.
 //
-//	run ──────────────── Make ────────────────▶ the fault
+//	run ─────────────── Inject ───────────────▶ the fault
 //	 │  ▲                 │ 1. journal the undo (fsync)
-//	 │  │ "expired"       │ 2. make the fault
+//	 │  │ "expired"       │ 2. inject the fault
 //	 ▼  │ or its end      ▼
 //	guardian ─── reads ─ journal ◀── reads ─── stormctl heal
 //	 own session          one file per run, in a folder that the machine's user has

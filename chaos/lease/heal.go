@@ -161,7 +161,8 @@ func (j *journal) heal(ctx context.Context, by string, early bool) (undone []str
 			errs = append(errs, j.append(entry{Done: s.number, By: "restart of the machine"}))
 			return true
 		case foreign(s):
-			errs = append(errs, tell(s, errors.New("its process ids are those of another container, or of another time namespace: run heal there")))
+			errs = append(errs, tell(s, errors.New("its process ids are those of another container, or of another time namespace: run "+
+				"heal there")))
 			return true
 		}
 		return false

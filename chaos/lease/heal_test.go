@@ -67,7 +67,7 @@ func TestHealAfterARestartOfTheMachine(t *testing.T) {
 	if err != nil || len(found) != 1 || len(found[0].Undone) != 1 || found[0].Left != nil || exists(file) || exists(path) {
 		t.Errorf("%+v, %v; the file is there: %v", found, err, exists(file))
 	}
-	if !p.Stands() {
+	if !p.Stopped() {
 		t.Error("a process of this boot was taken for one of another")
 	}
 }
@@ -98,7 +98,7 @@ func TestHealLeavesWhatItDoesNotUnderstand(t *testing.T) {
 			t.Error("the journal is gone, and with it what is to be done")
 		}
 	}
-	if !p.Stands() {
+	if !p.Stopped() {
 		t.Error("it was continued")
 	}
 }
@@ -118,7 +118,7 @@ func TestNothingIsMadeWithoutAJournal(t *testing.T) {
 	real := l.journal.file
 	l.journal.file = full
 	made := false
-	_, err = l.Make(t.Context(), "x", []Undo{{Kind: Remove, File: "/nonexistent"}}, func(context.Context, *Injection) error { made = true; return nil })
+	_, err = l.Inject(t.Context(), "x", []Undo{{Kind: Remove, File: "/nonexistent"}}, func(context.Context, *Injection) error { made = true; return nil })
 	if err == nil || made || !strings.Contains(err.Error(), "nothing is broken that could not be undone") {
 		t.Errorf("made: %v, %v", made, err)
 	}
@@ -290,8 +290,8 @@ func TestHealInAnotherTimeNamespace(t *testing.T) {
 	}
 	path := write(t, state, func(h *Header) { h.Clock = "time:[1]" }, Undo{Kind: Continue, Process: &p})
 	found, err := Heal(t.Context(), state, false)
-	if err != nil || len(found) != 1 || len(found[0].Left) != 1 || !exists(path) || !p.Stands() {
-		t.Errorf("%+v, %v; stands: %v", found, err, p.Stands())
+	if err != nil || len(found) != 1 || len(found[0].Left) != 1 || !exists(path) || !p.Stopped() {
+		t.Errorf("%+v, %v; stands: %v", found, err, p.Stopped())
 	}
 }
 

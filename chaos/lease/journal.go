@@ -18,13 +18,14 @@ import (
 
 // Header is the first line of a journal: whose it is.
 type Header struct {
-	Name      string    `json:"name"` // of the experiment
-	Dir       string    `json:"dir"`  // run directory
-	Process   Process   `json:"process"`
-	Boot      string    `json:"boot"`      // of the machine; after another all but commands and files has undone itself
-	Namespace string    `json:"namespace"` // of pids
-	Clock     string    `json:"clock"`     // namespace of the clock that counts from boot: starts of processes are told by it; "" in old journals
-	Began     time.Time `json:"began"`
+	Name      string  `json:"name"` // of the experiment
+	Dir       string  `json:"dir"`  // run directory
+	Process   Process `json:"process"`
+	Boot      string  `json:"boot"`      // of the machine; after another all but commands and files has undone itself
+	Namespace string  `json:"namespace"` // of pids
+	// namespace of the clock that counts from boot: starts of processes are told by it; "" in old journals
+	Clock string    `json:"clock"`
+	Began time.Time `json:"began"`
 }
 
 // here reports whether the journal was written in our view of processes, in
@@ -147,8 +148,8 @@ func (j *journal) read() (Header, []step, error) {
 		return Header{}, nil, err
 	}
 	if info.Size() > maxJournal {
-		return Header{}, nil, fmt.Errorf("journal %s: it has %d bytes, more than any that a run writes: look at what is in it, and remove it",
-			j.path, info.Size())
+		return Header{}, nil, fmt.Errorf("journal %s: it has %d bytes, more than any that a run writes: look at what is in it, and "+
+			"remove it", j.path, info.Size())
 	}
 	text, err := io.ReadAll(io.NewSectionReader(j.file, 0, info.Size()))
 	if err != nil {

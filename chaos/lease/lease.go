@@ -52,8 +52,8 @@ type Lease struct {
 
 // Open makes the run known to the machine, and starts its guardian.
 func Open(o Options) (*Lease, error) {
-	if os.Getenv(guardianEnv) != "" {
-		return nil, errors.New("this process was started as a guardian: lease.Guard must be called first in main") // or each would start the next
+	if os.Getenv(guardianEnv) != "" { // each would start the next
+		return nil, errors.New("this process was started as a guardian: lease.Guard must be called first in main")
 	}
 	if o.State == "" {
 		dir, err := StateDir()
@@ -209,13 +209,13 @@ type Injection struct {
 	why   string
 }
 
-// Make makes a fault that could outlive us. What undoes it is journalled first:
+// Inject makes a fault that could outlive us. What undoes it is journalled first:
 // undo, which is performed in reverse, the last of it first. inject then makes the
 // fault; on its error, or if the lease was lost meanwhile, all is undone at once.
 //
 // heal undoes it and may be called again after an error. It works after
 // ctx is done.
-func (l *Lease) Make(ctx context.Context, why string, undo []Undo,
+func (l *Lease) Inject(ctx context.Context, why string, undo []Undo,
 	inject func(context.Context, *Injection) error) (heal func(context.Context) error, err error) {
 	if err := l.valid(); err != nil {
 		return nil, err

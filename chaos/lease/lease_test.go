@@ -27,7 +27,7 @@ func damage(t *testing.T) (plans []plan, there func() []string) {
 		{Undo: Undo{Kind: Exec, Command: []string{"rm", "-f", made}}, Command: []string{"touch", made}},
 	}
 	return plans, func() (found []string) {
-		if stopped.Stands() {
+		if stopped.Stopped() {
 			found = append(found, "stopped")
 		}
 		if softLimit(t, limited, "nofile") == 7 {
@@ -189,7 +189,7 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	undo := Undo{Kind: Remove, File: file}
-	_, err = l.Make(t.Context(), "half", []Undo{undo}, func(context.Context, *Injection) error {
+	_, err = l.Inject(t.Context(), "half", []Undo{undo}, func(context.Context, *Injection) error {
 		_ = undo.inflict()
 		return errors.New("half way")
 	})
@@ -200,7 +200,7 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	note := func(s string) Undo {
 		return Undo{Kind: Exec, Command: []string{"sh", "-c", "printf " + s + " >> " + file}}
 	}
-	heal, err := l.Make(t.Context(), "two", []Undo{note("1"), note("2")}, func(_ context.Context, m *Injection) error {
+	heal, err := l.Inject(t.Context(), "two", []Undo{note("1"), note("2")}, func(_ context.Context, m *Injection) error {
 		_, err := m.journal(note("3")) // which is known only now
 		return err
 	})
@@ -231,7 +231,7 @@ func TestMakeUndoesWhatFails(t *testing.T) {
 	}
 	defer none.Close()
 	made := false
-	if _, err := none.Make(t.Context(), "x", nil, func(context.Context, *Injection) error { made = true; return nil }); err == nil || made {
+	if _, err := none.Inject(t.Context(), "x", nil, func(context.Context, *Injection) error { made = true; return nil }); err == nil || made {
 		t.Errorf("without a guardian: %v, made %v", err, made)
 	}
 }
@@ -246,7 +246,7 @@ func TestLeaseLostWhileMaking(t *testing.T) {
 		t.Fatal(err)
 	}
 	undo := Undo{Kind: Remove, File: filepath.Join(t.TempDir(), "file")}
-	_, err = l.Make(t.Context(), "late", []Undo{undo}, func(context.Context, *Injection) error {
+	_, err = l.Inject(t.Context(), "late", []Undo{undo}, func(context.Context, *Injection) error {
 		l.mu.Lock()
 		l.renewed = time.Now().Add(-length - time.Millisecond) // as if it had stood still
 		l.mu.Unlock()
@@ -305,37 +305,37 @@ func TestTwoRunsDoNotTakeOneProcess(t *testing.T) {
 		return []Undo{{Kind: Rlimit, Process: &p, Resource: "nofile", Was: 20, Set: 7}}
 	}
 	one, two := begin("one"), begin("two")
-	heal, err := one.Make(t.Context(), "fd 4 free", limit(p), made)
+	heal, err := one.Inject(t.Context(), "fd 4 free", limit(p), made)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range []*Lease{one, two} {
-		_, err = l.Make(t.Context(), "fd 2 free", limit(p), func(context.Context, *Injection) error { t.Error("it was made"); return nil })
+		_, err = l.Inject(t.Context(), "fd 2 free", limit(p), func(context.Context, *Injection) error { t.Error("it was made"); return nil })
 		if err == nil || !strings.Contains(err.Error(), "is under fd 4 free") {
 			t.Errorf("of %s: %v, want a refusal that names the other fault", l.options.Name, err)
 		}
 	}
-	if _, err := two.Make(t.Context(), "fd 2 free", limit(other), made); err != nil {
+	if _, err := two.Inject(t.Context(), "fd 2 free", limit(other), made); err != nil {
 		t.Errorf("another process: %v", err)
 	}
-	if _, err := two.Make(t.Context(), "pause", []Undo{{Kind: Continue, Process: &p}}, made); err != nil {
+	if _, err := two.Inject(t.Context(), "pause", []Undo{{Kind: Continue, Process: &p}}, made); err != nil {
 		t.Errorf("something else: %v", err)
 	}
 	group := func(home, made string) []Undo { return []Undo{{Kind: Regroup, Home: home, Group: made}} }
 	base := t.TempDir() // no cgroup: there is nothing to move back
-	if _, err := one.Make(t.Context(), "cpu 1", group(base, base+"/one"), made); err != nil {
+	if _, err := one.Inject(t.Context(), "cpu 1", group(base, base+"/one"), made); err != nil {
 		t.Error(err)
 	}
-	if _, err := two.Make(t.Context(), "cpu 2", group(base+"/one", base+"/two"), made); err == nil || !strings.Contains(err.Error(), "is under cpu 1 of run one") {
+	if _, err := two.Inject(t.Context(), "cpu 2", group(base+"/one", base+"/two"), made); err == nil || !strings.Contains(err.Error(), "is under cpu 1 of run one") {
 		t.Errorf("a group within that of another fault: %v", err)
 	}
-	if _, err := two.Make(t.Context(), "cpu 2", group(base, base+"/two"), made); err != nil {
+	if _, err := two.Inject(t.Context(), "cpu 2", group(base, base+"/two"), made); err != nil {
 		t.Errorf("a group beside that of another fault: %v", err)
 	}
 	if err := heal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := two.Make(t.Context(), "fd 2 free", limit(p), made); err != nil {
+	if _, err := two.Inject(t.Context(), "fd 2 free", limit(p), made); err != nil {
 		t.Errorf("after the heal: %v", err)
 	}
 }

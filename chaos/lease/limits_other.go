@@ -8,7 +8,8 @@ import (
 	"runtime"
 )
 
-var errNoLimits = fmt.Errorf("the limits of another process can be read and set only on Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
+var errNoLimits = fmt.Errorf("the limits of another process can be read and set only on Linux, this is %s: %w", runtime.GOOS,
+	errors.ErrUnsupported)
 
 // ReadLimit fails here.
 func ReadLimit(int, string) (Limit, error) { return Limit{}, errNoLimits }

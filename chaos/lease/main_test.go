@@ -48,7 +48,7 @@ func playRun(text string) {
 	}
 	fmt.Println("guardian", l.guardian.cmd.Process.Pid)
 	for i, p := range plans {
-		_, err := l.Make(context.Background(), fmt.Sprintf("fault %d", i), []Undo{p.Undo}, func(ctx context.Context, m *Injection) error {
+		_, err := l.Inject(context.Background(), fmt.Sprintf("fault %d", i), []Undo{p.Undo}, func(ctx context.Context, m *Injection) error {
 			if p.Command != nil {
 				fmt.Println("command")
 				return m.Run(ctx, Command{Argv: p.Command})
@@ -66,7 +66,7 @@ func playRun(text string) {
 		os.Exit(0)
 	}
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
-	_, err = l.Make(context.Background(), "late", []Undo{{Kind: Remove, File: "/nonexistent"}}, func(context.Context, *Injection) error { return nil })
+	_, err = l.Inject(context.Background(), "late", []Undo{{Kind: Remove, File: "/nonexistent"}}, func(context.Context, *Injection) error { return nil })
 	fmt.Println("late:", err)
 	select {}
 }

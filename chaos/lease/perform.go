@@ -138,11 +138,11 @@ func deviceDelete(name string) []string { return []string{"ip", "link", "delete"
 // deleteNetns takes the name from a network namespace. It is gone when the last of
 // its processes is, and its devices with it.
 func deleteNetns(ctx context.Context, name string) error {
-	if !NetnsThere(name) {
+	if !NetnsExists(name) {
 		return nil
 	}
 	_, err := output(ctx, netnsDelete(name))
-	return gone(err, func() bool { return !NetnsThere(name) })
+	return gone(err, func() bool { return !NetnsExists(name) })
 }
 
 func deleteDevice(ctx context.Context, name string) error {
@@ -170,7 +170,7 @@ func gone(err error, now func() bool) error {
 // same time, and goes with it. Its name is there for a moment when it is not any more.
 func goneWith(ctx context.Context, netns string, err error) error {
 	for range 10 {
-		if err == nil || !NetnsThere(netns) {
+		if err == nil || !NetnsExists(netns) {
 			return nil
 		}
 		if !pause(ctx, 10*time.Millisecond) {
@@ -180,14 +180,14 @@ func goneWith(ctx context.Context, netns string, err error) error {
 	return err
 }
 
-// NetnsThere reports whether a network namespace has this name.
-func NetnsThere(name string) bool {
+// NetnsExists reports whether a network namespace has this name.
+func NetnsExists(name string) bool {
 	_, err := os.Stat(filepath.Join("/run/netns", name))
 	return err == nil
 }
 
 func deleteTable(ctx context.Context, netns, table string) error {
-	if !NetnsThere(netns) {
+	if !NetnsExists(netns) {
 		return nil // its rules went with it
 	}
 	out, err := output(ctx, InNetns(netns, "nft", "list", "tables", "inet"))
@@ -198,7 +198,7 @@ func deleteTable(ctx context.Context, netns, table string) error {
 }
 
 func deleteQdisc(ctx context.Context, netns, device, handle string) error {
-	if !NetnsThere(netns) {
+	if !NetnsExists(netns) {
 		return nil
 	}
 	out, err := output(ctx, []string{"tc", "-n", netns, "qdisc", "show"})

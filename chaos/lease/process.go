@@ -39,8 +39,8 @@ func (p Process) there() bool {
 	return err == nil && st.Start == p.Start && st.State != 'Z' && st.State != 'X'
 }
 
-// Stands reports whether it is stopped by a signal.
-func (p Process) Stands() bool {
+// Stopped reports whether it is stopped by a signal.
+func (p Process) Stopped() bool {
 	st, err := proc.Read(p.Pid)
 	return err == nil && st.Start == p.Start && st.State == 'T'
 }
@@ -68,7 +68,7 @@ func (p Process) Stop() error {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	for end := time.Now().Add(2 * time.Second); !p.Stands(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Second); !p.Stopped(); time.Sleep(time.Millisecond) {
 		switch {
 		case !p.there():
 			return fmt.Errorf("stop %s: it ended meanwhile", p)

@@ -22,10 +22,10 @@ func TestSignalsReachOnlyTheOneMeant(t *testing.T) {
 	if err := p.Stop(); err != nil {
 		t.Fatal(err) // it would have ended
 	}
-	if err := other.Signal(unix.SIGCONT); err != nil || !p.Stands() {
+	if err := other.Signal(unix.SIGCONT); err != nil || !p.Stopped() {
 		t.Errorf("a stranger was continued, %v", err)
 	}
-	if err := (Undo{Kind: Continue, Process: &p}).perform(t.Context()); err != nil || p.Stands() {
+	if err := (Undo{Kind: Continue, Process: &p}).perform(t.Context()); err != nil || p.Stopped() {
 		t.Errorf("it stands, %v", err)
 	}
 	if err := (Process{Pid: 1 << 30}).Signal(unix.SIGKILL); err != nil {
@@ -66,7 +66,7 @@ func TestGroupWithoutItsLeader(t *testing.T) {
 	if err := leader.Signal(unix.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the rest of the group goes on", func() bool { return !child.Stands() })
+	eventually(t, "the rest of the group goes on", func() bool { return !child.Stopped() })
 	_ = cmd.Process.Kill()
 	_ = child.Signal(unix.SIGKILL)
 	_ = cmd.Wait()

@@ -201,7 +201,8 @@ func openFolder(dir string) (*os.Root, error) {
 		case !ok || uid != os.Geteuid():
 			err = fmt.Errorf("%s: %w: remove it, or give another folder by %s", dir, errForeign, StateEnv)
 		case OthersMayWrite(parent):
-			err = fmt.Errorf("%s: %w: its parent folder is another user's or open to all; give another folder by %s", dir, errForeign, StateEnv)
+			err = fmt.Errorf("%s: %w: its parent folder is another user's or open to all; give another folder by %s", dir,
+				errForeign, StateEnv)
 		case info.Mode().Perm()&0o077 != 0:
 			err = fmt.Errorf("%s may be used by other users, who could make us undo anything: chmod 700 it", dir)
 		}

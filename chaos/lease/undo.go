@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Kinds of Undo.
@@ -157,11 +159,7 @@ func limitText(v uint64) string {
 }
 
 func shellLine(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = quoteShell(w)
-	}
-	return strings.Join(quoted, " ")
+	return unit.List(words, " ", quoteShell)
 }
 
 // quoteShell writes a word so that a shell takes it as it is.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -29,7 +30,9 @@ type Config struct {
 	Protocol  string // toxic.ProtocolHTTP1, ProtocolHTTP2, ProtocolGRPC or ProtocolTCP; "" means toxic.ProtocolHTTP1
 	Seed, Run uint64 // of the experiment; the run whose request ids are recorded
 	IDHeader  string // carries the request id, before traceparent; "" means wire.DefaultIDHeader
-	Greeting  string // of toxic.ProtocolTCP: what the dependency's first words are read as, one of greeting.Protocols; "" leaves them unread
+	// of toxic.ProtocolTCP: what the dependency's first words are read as, one of greeting.Protocols; "" leaves
+	// them unread
+	Greeting string
 
 	// UnreachableFIN is for toxic.ProtocolTCP: see tcp.Config.
 	UnreachableFIN bool
@@ -51,18 +54,12 @@ type Config struct {
 
 // Listen returns a relay that is bound and serving.
 func Listen(c Config) (Relay, error) {
-	if c.Listen == "" {
-		c.Listen = "127.0.0.1:0"
-	}
-	if c.IDHeader == "" {
-		c.IDHeader = wire.DefaultIDHeader
-	}
+	c.Listen = cmp.Or(c.Listen, "127.0.0.1:0")
+	c.IDHeader = cmp.Or(c.IDHeader, wire.DefaultIDHeader)
 	if c.Allow == nil {
 		c.Allow = transport.OnlyLoopback
 	}
-	if c.Protocol == "" {
-		c.Protocol = toxic.ProtocolHTTP1
-	}
+	c.Protocol = cmp.Or(c.Protocol, toxic.ProtocolHTTP1)
 	r, err := bind(c)
 	if err != nil {
 		return nil, fmt.Errorf("listen for link %s: %w", c.Name, err)

@@ -28,8 +28,8 @@ func faults(run *evidence.Run) []Fault {
 		hits[link] = link.Hits()
 	}
 	for _, f := range run.Faults {
-		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Planned: f.At.Duration().Seconds(), For: f.For.Duration().Seconds(), Injected: seconds(f.Injected),
-			Healed: seconds(f.Healed), Times: f.Times, Overflow: f.Overflow, Error: f.Error}
+		r := Fault{Name: f.Name, Kind: f.Kind, On: f.On, Planned: f.At.Duration().Seconds(), For: f.For.Duration().Seconds(),
+			Injected: seconds(f.Injected), Healed: seconds(f.Healed), Times: f.Times, Overflow: f.Overflow, Error: f.Error}
 		if link := run.Links[f.On]; f.Does().Marks && link != nil {
 			r.Hit = max(hits[link][f.Index], f.Hit)
 		} else if f.Injected >= 0 {

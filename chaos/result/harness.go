@@ -23,8 +23,9 @@ type Harness struct {
 	HiccupMax float64  `json:"hiccup_max_ms"`          // largest of any second: a sleeping thread woke up so late
 	CPU       float64  `json:"cpu_cores"`              // mean
 	Steal     float64  `json:"steal_cores"`            // mean, taken away by the hypervisor; -1 if unknown
-	Pressure  float64  `json:"cpu_pressure"`           // largest of any second: part of it in which some thread waited for a core; -1 if unknown
-	Lost      uint64   `json:"evidence_lost"`          // records that are missing
+	// largest of any second: part of it in which some thread waited for a core; -1 if unknown
+	Pressure float64 `json:"cpu_pressure"`
+	Lost     uint64  `json:"evidence_lost"` // records that are missing
 }
 
 // harness is how the harness did, with the send lag of its samples.

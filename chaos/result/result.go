@@ -23,31 +23,35 @@ const Schema = 1
 // milliseconds under names ending in _ms, times since the start in seconds
 // under names ending in _s.
 type Result struct {
-	Schema   int             `json:"schema"`
-	Name     string          `json:"name"`
-	About    string          `json:"about,omitempty"`
-	File     string          `json:"file,omitempty"` // the experiment file: from the root of its repository, or else as it was named
-	Seed     uint64          `json:"seed"`
-	Started  time.Time       `json:"started"`
-	Seconds  float64         `json:"duration_s"`
-	Partial  bool            `json:"partial,omitempty"` // the run ended before its time
-	Stopped  string          `json:"stopped,omitempty"` // why it did; GoesOn if it has not
-	Ruling   judge.Ruling    `json:"ruling"`            // the worst of the verdicts
-	Missing  []string        `json:"missing,omitempty"` // faults that did not do their part, each a sentence: no claim has held without them
+	Schema  int          `json:"schema"`
+	Name    string       `json:"name"`
+	About   string       `json:"about,omitempty"`
+	File    string       `json:"file,omitempty"` // the experiment file: from the root of its repository, or else as it was named
+	Seed    uint64       `json:"seed"`
+	Started time.Time    `json:"started"`
+	Seconds float64      `json:"duration_s"`
+	Partial bool         `json:"partial,omitempty"` // the run ended before its time
+	Stopped string       `json:"stopped,omitempty"` // why it did; GoesOn if it has not
+	Ruling  judge.Ruling `json:"ruling"`            // the worst of the verdicts
+	// faults that did not do their part, each a sentence: no claim has held without them
+	Missing  []string        `json:"missing,omitempty"`
 	Verdicts []judge.Verdict `json:"verdicts"`
 	Routes   []Route         `json:"routes"`
-	Regions  []Route         `json:"regions,omitempty"` // the routes by where requests came from, named like that; absent if it is one place
-	Links    []Link          `json:"links"`
-	Matrix   *Matrix         `json:"matrix,omitempty"` // which routes call over which links, and how they fared without; absent if there is no link
-	Faults   []Fault         `json:"faults"`
-	Notes    []string        `json:"notes,omitempty"`  // what happened besides, each with its time: a target that died, for one
-	Events   []Event         `json:"events,omitempty"` // of the notes those that are of a moment, for who draws them
-	Harness  Harness         `json:"harness"`
-	Warmup   *Warmup         `json:"warmup,omitempty"`   // absent if there was none
-	Series   *series.View    `json:"series,omitempty"`   // the run over its length; absent of one that was killed in its first second
-	Chapters *Chapters       `json:"chapters,omitempty"` // of a soak, what its chapters came to; absent of a run that is judged whole
-	Blank    string          `json:"blank,omitempty"`    // of a chapter, why nothing can be told of it
-	Chain    []Sealed        `json:"chain,omitempty"`    // over the files of the directory, as the run left them; absent where a directory is judged again
+	// the routes by where requests came from, named like that; absent if it is one place
+	Regions []Route `json:"regions,omitempty"`
+	Links   []Link  `json:"links"`
+	// which routes call over which links, and how they fared without; absent if there is no link
+	Matrix   *Matrix      `json:"matrix,omitempty"`
+	Faults   []Fault      `json:"faults"`
+	Notes    []string     `json:"notes,omitempty"`  // what happened besides, each with its time: a target that died, for one
+	Events   []Event      `json:"events,omitempty"` // of the notes those that are of a moment, for who draws them
+	Harness  Harness      `json:"harness"`
+	Warmup   *Warmup      `json:"warmup,omitempty"`   // absent if there was none
+	Series   *series.View `json:"series,omitempty"`   // the run over its length; absent of one that was killed in its first second
+	Chapters *Chapters    `json:"chapters,omitempty"` // of a soak, what its chapters came to; absent of a run that is judged whole
+	Blank    string       `json:"blank,omitempty"`    // of a chapter, why nothing can be told of it
+	// over the files of the directory, as the run left them; absent where a directory is judged again
+	Chain []Sealed `json:"chain,omitempty"`
 
 	Dir string `json:"-"` // the run directory
 }

@@ -73,7 +73,7 @@ func rollLog(folder *os.Root, name string, started time.Time, step time.Duration
 			return err
 		}
 		m := merging{sums: map[string]*hist.Histogram{}}
-		for i, err := range hist.NewLogReader(in).Intervals() {
+		for i, err := range hist.NewLogReader(in).Lines() {
 			if err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ type merging struct {
 	any      bool
 }
 
-func (m *merging) add(i *hist.Interval) error {
+func (m *merging) add(i *hist.LogLine) error {
 	if !m.any {
 		m.any, m.from = true, i.From
 	}

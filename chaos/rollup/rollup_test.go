@@ -18,13 +18,13 @@ import (
 
 const routeSuffix = "-front.hlog"
 
-// small is a scale in which a segment is a minute.
-var small = Scale{Segment: time.Minute, Fine: 1, Middle: 3, Step: 10 * time.Second, Coarse: time.Minute}
+// small is a retention in which a segment is a minute.
+var small = Retention{Segment: time.Minute, Fine: 1, Middle: 3, Step: 10 * time.Second, Coarse: time.Minute}
 
 // record writes seconds of a soak, and returns what all of them have in them.
 func record(t *testing.T, dir string, from, to int, rng *rand.Rand) (times *hist.Histogram, ended uint64) {
 	t.Helper()
-	w, err := New(Config{Root: inputtest.Root(t, dir), Started: time.Unix(1000, 0), Logs: []string{routeSuffix}, Scale: small})
+	w, err := New(Config{Root: inputtest.Root(t, dir), Started: time.Unix(1000, 0), Logs: []string{routeSuffix}, Retention: small})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func read(t *testing.T, dir string) (ticks []evidence.Tick, times *hist.Histogra
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, err := range hist.NewLogReader(f).Intervals() {
+		for i, err := range hist.NewLogReader(f).Lines() {
 			if err == nil {
 				err = i.AddTo(times)
 			}
@@ -200,7 +200,7 @@ func TestSegmentsFollowNoLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w, err := New(Config{Root: inputtest.Root(t, other), Scale: small}); err == nil {
+	if w, err := New(Config{Root: inputtest.Root(t, other), Retention: small}); err == nil {
 		_ = w.Close()
 		t.Error("segments were put where a link leads")
 	}

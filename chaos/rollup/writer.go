@@ -12,9 +12,9 @@ import (
 	"github.com/stormctl/stormctl/load/input"
 )
 
-// Scale is how long a segment is, and how much is merged at which age. Tests have
+// Retention is how long a segment is, and how much is merged at which age. Tests have
 // smaller ones; whatever they are, a segment is whole steps.
-type Scale struct {
+type Retention struct {
 	Segment time.Duration
 	Fine    int // so many closed segments, from the latest on, have every second
 	Middle  int // and so many, those included, no more than Step merged
@@ -22,27 +22,27 @@ type Scale struct {
 	Coarse  time.Duration // what is merged before that
 }
 
-// Usual is the scale of soaks: 1 s for the last hour, 10 s for the last day, 1 min
+// DefaultRetention is that of soaks: 1 s for the last hour, 10 s for the last day, 1 min
 // before.
-var Usual = Scale{Segment: time.Hour, Fine: 1, Middle: 24, Step: 10 * time.Second, Coarse: time.Minute}
+var DefaultRetention = Retention{Segment: time.Hour, Fine: 1, Middle: 24, Step: 10 * time.Second, Coarse: time.Minute}
 
 // step is what is merged in a closed segment of such an age, in segments; 0 is nothing.
-func (s Scale) step(age int) time.Duration {
+func (r Retention) step(age int) time.Duration {
 	switch {
-	case age <= s.Fine:
+	case age <= r.Fine:
 		return 0
-	case age <= s.Middle:
-		return s.Step
+	case age <= r.Middle:
+		return r.Step
 	}
-	return s.Coarse
+	return r.Coarse
 }
 
 // Config is what a Writer needs to know.
 type Config struct {
-	Root    *os.Root // the run directory; it may be closed once the Writer is made
-	Started time.Time
-	Logs    []string // what their names end in, like -front.hlog
-	Scale   Scale
+	Root      *os.Root // the run directory; it may be closed once the Writer is made
+	Started   time.Time
+	Logs      []string // what their names end in, like -front.hlog
+	Retention Retention
 }
 
 // Writer writes the seconds of a soak. One goroutine uses it; rolling up is done in the
@@ -78,7 +78,7 @@ func (w *Writer) Second(from, at time.Duration, t *evidence.Tick, logs map[strin
 	if w.err != nil {
 		return
 	}
-	if n := int(middle(at) / w.config.Scale.Segment); n != w.number {
+	if n := int(middle(at) / w.config.Retention.Segment); n != w.number {
 		if w.err = errors.Join(w.closeFiles(), w.open(n)); w.err != nil {
 			return
 		}
@@ -117,7 +117,7 @@ func (w *Writer) roll(n int) {
 	defer w.mu.Unlock()
 	var errs []error
 	for number := range n {
-		step := w.config.Scale.step(n - number)
+		step := w.config.Retention.step(n - number)
 		if step == 0 || w.steps[number] == step {
 			continue
 		}

@@ -25,8 +25,8 @@ type Source struct {
 
 	// Intervals of the logs, gone through once. Those of routes have a route's name
 	// for a tag; others are passed over. Nil is no log.
-	RouteTimes iter.Seq2[*hist.Interval, error]
-	LinkTimes  func(link string) iter.Seq2[*hist.Interval, error]
+	RouteTimes iter.Seq2[*hist.LogLine, error]
+	LinkTimes  func(link string) iter.Seq2[*hist.LogLine, error]
 
 	Proofs []time.Duration // when the calls were that prove a refutation
 }
@@ -226,7 +226,7 @@ const slack = 2 * time.Millisecond
 // intervals goes through a log, and adds each interval that is wanted to what into
 // opens for the second that it is of. A log may reach further than the ticks, where the
 // last line of those was cut short: that is left out.
-func (b *builder) intervals(log iter.Seq2[*hist.Interval, error], want func(tag string) bool, into func(second int, tag string)) error {
+func (b *builder) intervals(log iter.Seq2[*hist.LogLine, error], want func(tag string) bool, into func(second int, tag string)) error {
 	second, last := 0, time.Duration(0)
 	for i, err := range log {
 		if err != nil {

@@ -180,12 +180,12 @@ func TestLogsThatDoNotFit(t *testing.T) {
 	}
 	r = randomRun(10, []string{"pay"}, nil)
 	s = r.source(t)
-	s.RouteTimes = hist.NewLogReader(strings.NewReader(reversed(string(r.log(t, r.routes))))).Intervals()
+	s.RouteTimes = hist.NewLogReader(strings.NewReader(reversed(string(r.log(t, r.routes))))).Lines()
 	if _, err := Build(s); err == nil || !strings.Contains(err.Error(), "disorder") {
 		t.Errorf("disorder: %v", err)
 	}
 	broken := r.source(t)
-	broken.RouteTimes = hist.NewLogReader(strings.NewReader("Tag=pay,0,1,0,HISTFAAAA\n")).Intervals()
+	broken.RouteTimes = hist.NewLogReader(strings.NewReader("Tag=pay,0,1,0,HISTFAAAA\n")).Lines()
 	if _, err := Build(broken); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("not to be decoded: %v", err)
 	}
@@ -289,9 +289,9 @@ func BenchmarkBuild(b *testing.B) {
 	s := r.source(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.RouteTimes = hist.NewLogReader(bytes.NewReader(front)).Intervals()
-		s.LinkTimes = func(string) iter.Seq2[*hist.Interval, error] {
-			return hist.NewLogReader(bytes.NewReader(behind)).Intervals()
+		s.RouteTimes = hist.NewLogReader(bytes.NewReader(front)).Lines()
+		s.LinkTimes = func(string) iter.Seq2[*hist.LogLine, error] {
+			return hist.NewLogReader(bytes.NewReader(behind)).Lines()
 		}
 		if _, err := Build(s); err != nil {
 			b.Fatal(err)

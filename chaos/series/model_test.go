@@ -87,8 +87,8 @@ func (r *run) log(t testing.TB, tags []string) []byte {
 }
 
 func (r *run) source(t testing.TB) Source {
-	intervals := func(tags []string) iter.Seq2[*hist.Interval, error] {
-		return hist.NewLogReader(bytes.NewReader(r.log(t, tags))).Intervals()
+	intervals := func(tags []string) iter.Seq2[*hist.LogLine, error] {
+		return hist.NewLogReader(bytes.NewReader(r.log(t, tags))).Lines()
 	}
 	return Source{
 		Routes: r.routes, Links: r.links, Faults: r.faults, Proofs: r.proofs, End: r.end,
@@ -101,7 +101,7 @@ func (r *run) source(t testing.TB) Source {
 		},
 		Unwell:     func(i int) bool { return i%97 == 96 },
 		RouteTimes: intervals(r.routes),
-		LinkTimes:  func(link string) iter.Seq2[*hist.Interval, error] { return intervals([]string{link}) },
+		LinkTimes:  func(link string) iter.Seq2[*hist.LogLine, error] { return intervals([]string{link}) },
 	}
 }
 

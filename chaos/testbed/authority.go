@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -83,9 +84,7 @@ func (a *authority) terminate(name string, l *experiment.Link) (*tls.Config, err
 		return nil, nil
 	}
 	cert := t.Cert
-	if cert == "" {
-		cert = experiment.Generated
-	}
+	cert = cmp.Or(cert, experiment.Generated)
 	config := &tls.Config{}
 	var err error
 	if config.Certificates, err = a.certificate(name, l, cert, t.Key); err != nil {
@@ -107,9 +106,7 @@ func (a *authority) originate(name string, l *experiment.Link, host string) (*tl
 		return nil, nil
 	}
 	config := &tls.Config{ServerName: o.ServerName, InsecureSkipVerify: o.Insecure}
-	if config.ServerName == "" {
-		config.ServerName = host
-	}
+	config.ServerName = cmp.Or(config.ServerName, host)
 	var err error
 	if config.RootCAs, err = a.pool(o.CA); err != nil {
 		return nil, fmt.Errorf("originate: ca: %w", err)

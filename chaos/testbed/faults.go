@@ -53,9 +53,9 @@ func (b *Testbed) fault(i int, e experiment.Event) timeline.Fault {
 	leased := host.Leased{Lease: b.lease, Name: e.String()}
 	switch {
 	case e.Restart != nil && e.Restart.Rolling:
-		return rolling{b.startables(e.Everybody()), b.everyInstance(e.Everybody()), e.Restart.Downtime}
+		return rolling{b.startables(e.Targets()), b.everyInstance(e.Targets()), e.Restart.Downtime}
 	case e.Restart != nil:
-		return restart{b.startables(e.Everybody()), b.everyInstance(e.Everybody())}
+		return restart{b.startables(e.Targets()), b.everyInstance(e.Targets())}
 	case e.Kill != nil && b.x.Targets[e.On].PidFile != "":
 		return host.Kill{Subject: b.pidFile(e.On)}
 	case e.Kill != nil:
@@ -87,7 +87,7 @@ func (b *Testbed) fault(i int, e experiment.Event) timeline.Fault {
 	case e.NetRate != nil:
 		return host.Rate{Leased: leased, Netns: e.NetRate.Netns, Device: e.NetRate.Device, Limit: e.NetRate.Limit}
 	}
-	return onLink{b.Relays[e.On], i, e.Toxic(), e.Way()}
+	return onLink{b.Relays[e.On], i, e.Toxic(), e.ToxicDirection()}
 }
 
 // onLink is a toxic in a link's relay.

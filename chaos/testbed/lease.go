@@ -20,7 +20,7 @@ import (
 // Close is its undo.
 func (b *Testbed) Hold(ctx context.Context, lost, say func(string)) (*lease.Lease, error) {
 	faults := append(b.Timeline(0), b.palette()...)
-	if err := errors.Join(StopFileThere(b.x.Limits.StopFile), check(ctx, b.x, faults), b.checkProcesses(ctx)); err != nil {
+	if err := errors.Join(CheckStopFile(b.x.Limits.StopFile), check(ctx, b.x, faults), b.checkProcesses(ctx)); err != nil {
 		return nil, err
 	}
 	guardian := outlives(faults) || b.network != nil

@@ -64,13 +64,13 @@ func Look(ctx context.Context, x *experiment.Experiment) Preflight {
 	}
 	refuse(check(ctx, x, faults))
 	refuse(b.checkProcesses(ctx))
-	refuse(StopFileThere(x.Limits.StopFile))
+	refuse(CheckStopFile(x.Limits.StopFile))
 	return p
 }
 
-// StopFileThere is an error if the stop file is there: a run that began
+// CheckStopFile is an error if the stop file is there: a run that began
 // nevertheless would end at once.
-func StopFileThere(file string) error {
+func CheckStopFile(file string) error {
 	if file == "" {
 		return nil
 	}

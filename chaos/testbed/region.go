@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/chaos/timeline"
 	"github.com/stormctl/stormctl/chaos/toxic"
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // regionLoss is what the loss of a region is, as event i. One without processes ends
@@ -87,12 +87,9 @@ func (f regionLoss) Check(ctx context.Context) error {
 
 // Plan implements host.Fault.
 func (f regionLoss) Plan() host.Plan {
-	var who []string
-	for _, p := range f.stops {
-		who = append(who, p.Subject.String())
-	}
+	who := unit.List(f.stops, ", ", func(p host.Pause) string { return p.Subject.String() })
 	return host.Plan{
-		Touches: fmt.Sprintf("nothing passes %d links; SIGSTOP to %s, and all descendants", len(f.links), strings.Join(who, ", ")),
+		Touches: fmt.Sprintf("nothing passes %d links; SIGSTOP to %s, and all descendants", len(f.links), who),
 		Undo:    "SIGCONT, and the links pass again",
 	}
 }

@@ -1,6 +1,7 @@
 package toxic
 
 import (
+	"cmp"
 	"math/rand/v2"
 
 	"github.com/stormctl/stormctl/chaos/unit"
@@ -38,8 +39,6 @@ func (c Corrupt) Check(report func(field, problem string)) {
 // String is like "corrupt 1% of the response's bytes to 100%".
 func (c Corrupt) String() string {
 	on := c.On
-	if on == "" {
-		on = onResponse
-	}
+	on = cmp.Or(on, onResponse)
 	return "corrupt " + c.Bytes.String() + " of the " + on + "'s bytes to " + c.Select.String()
 }

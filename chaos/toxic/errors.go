@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -106,11 +107,7 @@ type Statuses []int
 
 // String is like "502 or 503".
 func (s Statuses) String() string {
-	text := make([]string, len(s))
-	for i, v := range s {
-		text[i] = strconv.Itoa(v)
-	}
-	return strings.Join(text, " or ")
+	return unit.List(s, " or ", strconv.Itoa)
 }
 
 // WholeSeconds rounds up, so that a Retry-After is never too early.

@@ -31,7 +31,7 @@ type Latency struct {
 	On       string `yaml:"on"`  // What is delayed: request (the default) or response.
 	Select   `yaml:",inline"`
 
-	Draws *hist.Drawer `yaml:"-"` // of the recording, once that is read
+	Draws *hist.Sampler `yaml:"-"` // of the recording, once that is read
 }
 
 // DecideExchange delays what Select takes. A draw below zero delays by nothing.
@@ -61,7 +61,7 @@ func (l Latency) Waits() bool { return false }
 // amount is one draw from the distribution.
 func (l Latency) amount(rng *rand.Rand) time.Duration {
 	if l.Recorded != "" {
-		return min(l.Draws.Draw(rng.Float64()), maxDelay)
+		return min(l.Draws.Sample(rng.Float64()), maxDelay)
 	}
 	d := float64(l.Delay)
 	if l.Jitter > 0 {

@@ -82,7 +82,8 @@ func (m Match) Check(report func(field, problem string)) {
 	case m.GRPC[0] == '/':
 		report("grpc", "is written without the first /: package.Service/Method")
 	case !strings.ContainsAny(m.GRPC, "/*"):
-		report("grpc", fmt.Sprintf("%q can never match: write package.Service/Method, or %s/* for all methods of a service", m.GRPC, m.GRPC))
+		report("grpc", fmt.Sprintf("%q can never match: write package.Service/Method, or %s/* for all methods of a service",
+			m.GRPC, m.GRPC))
 	case m.Method != "" && m.Method != "POST":
 		report("method", "gRPC calls are always POST: leave it out")
 	}

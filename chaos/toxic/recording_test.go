@@ -13,7 +13,7 @@ func TestRecordedLatency(t *testing.T) {
 		h.Record(10 * time.Millisecond)
 	}
 	h.Record(time.Second)
-	l := Latency{Recorded: "runs/front.hlog", Tag: "pay", Draws: h.Drawer(), Select: All}
+	l := Latency{Recorded: "runs/front.hlog", Tag: "pay", Draws: h.Sampler(), Select: All}
 	long := 0
 	for r, n := rng(), 4000; n > 0; n-- {
 		switch d := decide(l, headOf("GET", "/", nil), r).Delay.Round(time.Millisecond); d {

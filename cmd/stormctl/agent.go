@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,9 +92,7 @@ func endOfAgent(ctx context.Context, err error) error {
 // agent is what the flags say.
 func (o *agentOptions) agent(say func(string)) (*agents.Agent, error) {
 	text := o.join
-	if text == "" {
-		text = os.Getenv(joinVariable)
-	}
+	text = cmp.Or(text, os.Getenv(joinVariable))
 	if text == "" {
 		return nil, fmt.Errorf("--join is missing, and so is %s: give what run --agents prints", joinVariable)
 	}
@@ -107,12 +106,8 @@ func (o *agentOptions) agent(say func(string)) (*agents.Agent, error) {
 	}
 	a := &agents.Agent{Join: join, Dir: o.dir, Say: say, Member: agents.Member{
 		Name: o.name, Version: ownVersion(), Labels: labels, Cores: runtime.NumCPU(), Loops: o.loops}}
-	if a.Dir == "" {
-		a.Dir = os.TempDir()
-	}
-	if a.Member.Loops == 0 {
-		a.Member.Loops = runtime.GOMAXPROCS(0)
-	}
+	a.Dir = cmp.Or(a.Dir, os.TempDir())
+	a.Member.Loops = cmp.Or(a.Member.Loops, runtime.GOMAXPROCS(0))
 	if a.Member.Loops < 0 {
 		return nil, fmt.Errorf("--loops: %d is negative", o.loops)
 	}

@@ -84,7 +84,8 @@ func (o *manifestOptions) check() error {
 	case o.cores < 1:
 		return fmt.Errorf("--cores: %d is not 1 or more", o.cores)
 	case o.join == "":
-		return errors.New("--join is missing: what run prints, or nats://HOST:PORT#TOKEN with the token that you give to run --agents-token")
+		return errors.New("--join is missing: what run prints, or nats://HOST:PORT#TOKEN with the token that you give to run " +
+			"--agents-token")
 	case len(o.allow) == 0:
 		return errors.New("--allow is missing: where agents may send, like 10.0.0.0/16")
 	case strings.ContainsAny(o.image+strings.Join(o.allow, ""), "\"'\\\n{}$ "):
@@ -112,6 +113,6 @@ func (o *manifestOptions) print(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return t.Execute(w, map[string]any{"N": max(o.kubernetes, o.nomad), "Image": o.image, "Join": o.join, "Allow": strings.Join(o.allow, ","),
-		"Cores": o.cores})
+	return t.Execute(w, map[string]any{"N": max(o.kubernetes, o.nomad), "Image": o.image, "Join": o.join,
+		"Allow": strings.Join(o.allow, ","), "Cores": o.cores})
 }

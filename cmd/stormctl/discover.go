@@ -81,7 +81,8 @@ The exit code is 0 whatever was found.`,
 			if err != nil {
 				return fmt.Errorf("find our own program, which serves reference targets: %w", err)
 			}
-			d := discoverer{options: o, self: []string{self, "target"}, getenv: os.Getenv, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
+			d := discoverer{options: o, self: []string{self, "target"}, getenv: os.Getenv, stdout: cmd.OutOrStdout(),
+				stderr: cmd.ErrOrStderr()}
 			return d.discover(cmd.Context(), args)
 		},
 	}
@@ -207,7 +208,8 @@ func (d *discoverer) trials(ctx context.Context, shown *progressQueue, x *experi
 }
 
 // trial runs one.
-func (d *discoverer) trial(ctx context.Context, shown *progressQueue, x *experiment.Experiment, t discover.Trial, s discover.Subject, dir string) (
+func (d *discoverer) trial(ctx context.Context, shown *progressQueue, x *experiment.Experiment, t discover.Trial, s discover.Subject,
+	dir string) (
 	*result.Result, error) {
 	trial, err := d.with(x, t.Set(s))
 	if err != nil {

@@ -132,7 +132,7 @@ func apart(old, now *experiment.Experiment) error {
 	}
 	for i, e := range old.Chaos {
 		foreign := func(name string) bool { return old.Targets[name].URL != "" }
-		if _, own := old.Links[e.On]; own || e.RegionLoss != nil && !slices.ContainsFunc(old.Struck(e), foreign) {
+		if _, own := old.Links[e.On]; own || e.RegionLoss != nil && !slices.ContainsFunc(old.AffectedTargets(e), foreign) {
 			continue
 		}
 		netns := e.NetPartition != nil && e.NetPartition.Netns != "" || e.NetRate != nil

@@ -35,14 +35,17 @@ type exportOptions struct {
 }
 
 func (o *exportOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at this `address` while it goes on, like 127.0.0.1:9464 (GET /metrics); other than loopback needs a token by "+tokenVariable)
-	f.StringVar(&o.otlp, "otlp", "", "push metrics and spans to the OpenTelemetry collector at this `URL`, like http://127.0.0.1:4318; with the headers in "+otlpHeadersVariable)
+	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at this `address` while it goes on, like 127.0.0.1:9464 (GET "+
+		"/metrics); other than loopback needs a token by "+tokenVariable)
+	f.StringVar(&o.otlp, "otlp", "", "push metrics and spans to the OpenTelemetry collector at this `URL`, like http://127.0.0.1:4318; "+
+		"with the headers in "+otlpHeadersVariable)
 	f.StringVar(&o.webhook, "webhook", "", "post what happens to this `URL`, as JSON; signed if "+webhookSecretVariable+" is set")
 }
 
 // open begins to tell what the flags say. The Live is nil if they say nothing. close is
 // its undo: it gives receivers two seconds, and no more.
-func (o *exportOptions) open(ctx context.Context, getenv func(string) string, say func(string)) (live *export.Live, close func(), err error) {
+func (o *exportOptions) open(ctx context.Context, getenv func(string) string, say func(string)) (live *export.Live, close func(),
+	err error) {
 	if *o == (exportOptions{}) {
 		return nil, func() {}, nil
 	}
@@ -79,7 +82,8 @@ func (o *exportOptions) open(ctx context.Context, getenv func(string) string, sa
 
 // check says what is wrong with the flags, before anything listens or starts.
 func (o *exportOptions) check(getenv func(string) string) (headers http.Header, err error) {
-	for _, f := range []struct{ flag, url, like string }{{"--otlp", o.otlp, "http://127.0.0.1:4318"}, {"--webhook", o.webhook, "https://chat.example/hooks/storm"}} {
+	for _, f := range []struct{ flag, url, like string }{{"--otlp", o.otlp, "http://127.0.0.1:4318"}, {"--webhook", o.webhook,
+		"https://chat.example/hooks/storm"}} {
 		if f.url == "" {
 			continue
 		}

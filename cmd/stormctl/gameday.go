@@ -36,14 +36,17 @@ type gamedayOptions struct {
 }
 
 func (o *gamedayOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.listen, "listen", "127.0.0.1:9474", "`address` of the page, host:port; port 0 picks a free one; other than loopback needs TLS")
-	f.StringArrayVar(&o.hosts, "host", nil, "a `name` that the page may be asked for by, beside IP addresses and localhost; may be repeated")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:9474",
+		"`address` of the page, host:port; port 0 picks a free one; other than loopback needs TLS")
+	f.StringArrayVar(&o.hosts, "host", nil, "a `name` that the page may be asked for by, beside IP addresses and localhost; may "+
+		"be repeated")
 	f.StringVar(&o.cert, "cert", "", "`file` with the certificate of the page, PEM")
 	f.StringVar(&o.key, "key", "", "`file` with its key, PEM")
 	f.BoolVar(&o.insecure, "insecure", false, "serve other machines without TLS: whoever is on the way reads the tokens, and may use them")
 	f.BoolVar(&o.stay, "stay", false, "serve the page after the end of the run too, until Ctrl-C")
 	f.StringVar(&o.run.out, "out", "", "run `directory` (default runs/NAME-TIME)")
-	f.StringSliceVar(&o.run.reports, "report", []string{"html"}, "`formats` to write into the run directory, beside those of the experiment")
+	f.StringSliceVar(&o.run.reports, "report", []string{"html"},
+		"`formats` to write into the run directory, beside those of the experiment")
 	f.StringArrayVar(&o.run.set, "set", nil, "change the experiment: `KEY=VALUE` like load.duration=1h; may be repeated")
 	f.Var(&o.run.seed, "seed", "decides every random draw, instead of the experiment's seed")
 	f.BoolVar(&o.run.json, "json", false, "print the result as JSON, instead of the summary")
@@ -104,7 +107,8 @@ func (o *gamedayOptions) hold(ctx context.Context, r *runner, file string) (exit
 	}
 	j := jobs[0]
 	if j.x.GameDay == nil {
-		return 0, fmt.Errorf("%s has no gameday: add one, like gameday: {palette: [{name: bank-fails, on: LINK, for: 1m, errors: {status: 503}}]}", file)
+		return 0, fmt.Errorf("%s has no gameday: add one, like gameday: {palette: [{name: bank-fails, on: LINK, for: 1m, errors: "+
+			"{status: 503}}]}", file)
 	}
 	l, scheme, err := o.open(ctx)
 	if err != nil {

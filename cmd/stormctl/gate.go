@@ -44,7 +44,8 @@ func (o *gateOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.new, "new", nil, "what makes the new one: `KEY=VALUE`; may be repeated")
 	f.StringArrayVar(&o.set, "set", nil, "change the experiment for both: `KEY=VALUE`; may be repeated")
 	f.IntVar(&o.rounds, "rounds", usualRounds, "runs of each, in turn: old new new old ...; at least 2")
-	f.BoolVar(&o.duet, "duet", false, "instead of rounds one run of each, both at once with the same arrivals, each at the experiment's rate")
+	f.BoolVar(&o.duet, "duet", false, "instead of rounds one run of each, both at once with the same arrivals, each at the "+
+		"experiment's rate")
 	f.Var(&o.seed, "seed", "decides every random draw, of all runs, instead of the experiment's seed")
 	f.StringVar(&o.out, "out", "", "`directory` for the runs and what they came to (default runs/gate-NAME-TIME)")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress on stderr")
@@ -87,7 +88,8 @@ Exit codes: 0 not worse, 1 worse, 3 undecided, 2 could not run, 4 stopped early.
 			}
 			g := gate{
 				options: o, tolerances: tolerances, file: args[0],
-				runner: runner{self: []string{self, "target"}, run: chaos.Run, getenv: os.Getenv, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()},
+				runner: runner{self: []string{self, "target"}, run: chaos.Run, getenv: os.Getenv, stdout: cmd.OutOrStdout(),
+					stderr: cmd.ErrOrStderr()},
 			}
 			return g.all(cmd.Context()).err()
 		},
@@ -104,7 +106,8 @@ func (o *gateOptions) check(roundsGiven bool) (compare.Tolerances, error) {
 	case o.duet && roundsGiven:
 		return nil, usageError{errors.New("--duet makes one run of each: it does not go with --rounds")}
 	case o.rounds < 2 || o.rounds > mostRounds:
-		return nil, usageError{fmt.Errorf("--rounds %d: it is from 2 to %d, as one run does not show how much runs differ", o.rounds, mostRounds)}
+		return nil, usageError{fmt.Errorf("--rounds %d: it is from 2 to %d, as one run does not show how much runs differ",
+			o.rounds, mostRounds)}
 	}
 	return o.compareOptions.check()
 }
@@ -210,8 +213,8 @@ func (g *gate) load() error {
 		return err
 	}
 	if differ := compare.Differences(old, now); len(differ) > 0 {
-		return fmt.Errorf("%s: the two sides could not be compared: %s; --old and --new are for what the systems are, --set for both", g.file,
-			strings.Join(differ, "; "))
+		return fmt.Errorf("%s: the two sides could not be compared: %s; --old and --new are for what the systems are, --set for both",
+			g.file, strings.Join(differ, "; "))
 	}
 	if g.options.duet {
 		return apart(g.sides[oldSide], g.sides[newSide])

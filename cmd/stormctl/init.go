@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -97,9 +98,7 @@ func initExperiment(stdout io.Writer, pattern string, o initOptions) error {
 		return err
 	}
 	file := o.out
-	if file == "" {
-		file = pattern + ".yaml"
-	}
+	file = cmp.Or(file, pattern+".yaml")
 	if err := writeNew(file, text); err != nil {
 		return err
 	}
@@ -175,7 +174,8 @@ func addressOf(flag, text string) (*url.URL, error) {
 	case strings.ContainsAny(text, "\"\\{}\n"):
 		return nil, fmt.Errorf("%s %s: characters that a URL writes as %%22, %%5C, %%7B and so on", flag, text)
 	case u.User != nil:
-		return nil, fmt.Errorf("%s: a password in it would stand in the file: headers: {Authorization: \"${env.NAME}\"} of a route keeps it out", flag)
+		return nil, fmt.Errorf("%s: a password in it would stand in the file: headers: {Authorization: \"${env.NAME}\"} of a route "+
+			"keeps it out", flag)
 	}
 	return u, nil
 }

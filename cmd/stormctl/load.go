@@ -82,34 +82,51 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.VarP(&o.rate, "rate", "r", "offered `rate` of the open model: 500/s, 100k/s, or a number per second (default 100/s)")
 	f.BoolVar(&o.closed, "closed", false, "closed model: each connection sends its next request when the last is answered, as wrk does")
-	f.StringVar(&o.arrivals, "arrivals", experiment.Constant, "`name` of how arrivals spread: constant, evenly, or poisson, with exponential gaps; of --rate and --stages")
-	f.Var(&o.stages, "stages", "instead of --rate and --duration: `stages` like 'to 1k/s over 10s, hold 30s, to 0/s over 5s'; the first ramp begins at 0, one without over jumps")
+	f.StringVar(&o.arrivals, "arrivals", experiment.Constant,
+		"`name` of how arrivals spread: constant, evenly, or poisson, with exponential gaps; of --rate and --stages")
+	f.Var(&o.stages, "stages", "instead of --rate and --duration: `stages` like 'to 1k/s over 10s, hold 30s, to 0/s over 5s'; the first "+
+		"ramp begins at 0, one without over jumps")
 	f.Var(&o.spike, "spike", "beside --rate: a `spike` like '2k/s at 10s for 5s', times since the load began")
-	f.Var(&o.sine, "sine", "beside --rate: a `wave` around it like '400/s every 1m': by up to 400/s more and less, up and down once a minute")
-	f.StringVar(&o.replay, "replay", "", "arrivals at the times in this `file`, one in a line: seconds or durations since the start, or RFC 3339 timestamps")
-	f.DurationVarP(&o.duration, "duration", "d", 0, "how long, such as 30s or 5m; a warm-up comes before it (default 10s, or as long as --requests take)")
+	f.Var(&o.sine, "sine", "beside --rate: a `wave` around it like '400/s every 1m': by up to 400/s more and less, up and down "+
+		"once a minute")
+	f.StringVar(&o.replay, "replay", "", "arrivals at the times in this `file`, one in a line: seconds or durations since the start, or "+
+		"RFC 3339 timestamps")
+	f.DurationVarP(&o.duration, "duration", "d", 0,
+		"how long, such as 30s or 5m; a warm-up comes before it (default 10s, or as long as --requests take)")
 	f.Uint64VarP(&o.requests, "requests", "n", 0, "end after this many `requests`")
-	f.DurationVar(&o.warmup, "warmup", 0, "before that, send for this `time` at the rate that the load begins with, and keep it out of all results but a line of its own")
+	f.DurationVar(&o.warmup, "warmup", 0, "before that, send for this `time` at the rate that the load begins with, and keep it out of "+
+		"all results but a line of its own")
 	f.IntVarP(&o.connections, "connections", "c", 0, "most `connections` at a time; in the closed model as many (default 1024; closed 64)")
-	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc (unary; the body is the encoded message, or JSON, which begins with {: see --protoset and --reflect), or auto (h2 or http1 by TLS, as the server chooses before the load begins; http1 without)")
+	f.StringVar(&o.protocol, "protocol", load.HTTP1, "`name` of what is spoken: http1, h2 (without TLS by prior knowledge) or grpc "+
+		"(unary; the body is the encoded message, or JSON, which begins with {: see --protoset and --reflect), or auto (h2 or http1 by "+
+		"TLS, as the server chooses before the load begins; http1 without)")
 	f.IntVar(&o.streams, "streams", 100, "`requests` under way on one HTTP/2 connection")
 	f.IntVar(&o.pipeline, "pipeline", 1, "`requests` under way on one HTTP/1.1 connection")
-	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time`, like 1ms, together: much cheaper at a fixed rate, and sent late by as much; response times stay true")
-	f.Var(&o.whenStalled, "when-stalled", "what becomes of arrivals when every connection is taken, a `word`: queue (they wait, and their wait counts), skip (they are not sent, and counted) or burst=N (up to N wait at a time, the rest is skipped)")
+	f.DurationVar(&o.batch, "batch", 0, "send what falls due within this `time`, like 1ms, together: much cheaper at a fixed rate, and "+
+		"sent late by as much; response times stay true")
+	f.Var(&o.whenStalled, "when-stalled", "what becomes of arrivals when every connection is taken, a `word`: queue (they wait, and "+
+		"their wait counts), skip (they are not sent, and counted) or burst=N (up to N wait at a time, the rest is skipped)")
 	f.IntVar(&o.connRequests, "conn-requests", 0, "close a connection after this many `requests` (default never)")
 	f.DurationVar(&o.connLifetime, "conn-lifetime", 0, "close a connection at about this age, like 30s, give or take half (default never)")
 	f.Var(&o.dialRate, "dial-rate", "most new connections per second, a `rate` like 200/s (default no limit)")
-	f.StringVar(&o.targets, "targets", "", "send vegeta's targets of this `file` in turn, HTTP or JSON format; a URL beside it says where to instead")
-	f.StringVar(&o.har, "har", "", "send the requests of this HAR `file`, drawn as often as they are in it; a URL beside it says where to instead")
+	f.StringVar(&o.targets, "targets", "", "send vegeta's targets of this `file` in turn, HTTP or JSON format; a URL beside it says "+
+		"where to instead")
+	f.StringVar(&o.har, "har", "", "send the requests of this HAR `file`, drawn as often as they are in it; a URL beside it says where "+
+		"to instead")
 	f.BoolVar(&o.strict, "strict", false, "refuse a --har recording with an entry that cannot be sent, instead of leaving it out")
 	f.StringVar(&o.data, "data", "", "CSV or JSON-lines `file`: its columns are ${data.COLUMN} in requests, a row for each")
 	f.StringVarP(&o.method, "method", "X", "GET", "HTTP `method`")
-	f.StringArrayVarP(&o.headers, "header", "H", nil, "`NAME:VALUE`; may be repeated; ${id} is the request's id, ${seq} its number, ${rand:1-6} one drawn")
+	f.StringArrayVarP(&o.headers, "header", "H", nil,
+		"`NAME:VALUE`; may be repeated; ${id} is the request's id, ${seq} its number, ${rand:1-6} one drawn")
 	f.StringVarP(&o.body, "body", "b", "", "request body: `TEXT`, or @FILE")
-	f.StringArrayVar(&o.checks, "check", nil, "a response is wrong unless this `holds`: status=2xx, header:X-Cache=hit, body~\"ok\", body~/REGEXP/, json:$.state=ready; may be repeated")
-	f.IntVar(&o.follow, "follow", 0, "follow up to this `number` of redirects in a row, to the same scheme, host and port alone; others are wrong (default none: a 3xx is ok as it is)")
-	f.StringVar(&o.protoset, "protoset", "", "for grpc: `file` of descriptors (protoc --include_imports --descriptor_set_out); the body is then JSON")
-	f.BoolVar(&o.reflect, "reflect", false, "for grpc: ask the server for its descriptors (gRPC server reflection); the body is then JSON. By itself if the body begins with { and there is no --protoset")
+	f.StringArrayVar(&o.checks, "check", nil, "a response is wrong unless this `holds`: status=2xx, header:X-Cache=hit, body~\"ok\", "+
+		"body~/REGEXP/, json:$.state=ready; may be repeated")
+	f.IntVar(&o.follow, "follow", 0, "follow up to this `number` of redirects in a row, to the same scheme, host and port alone; others "+
+		"are wrong (default none: a 3xx is ok as it is)")
+	f.StringVar(&o.protoset, "protoset", "", "for grpc: `file` of descriptors (protoc --include_imports --descriptor_set_out); the body "+
+		"is then JSON")
+	f.BoolVar(&o.reflect, "reflect", false, "for grpc: ask the server for its descriptors (gRPC server reflection); the body is then "+
+		"JSON. By itself if the body begins with { and there is no --protoset")
 	f.BoolVar(&o.hex, "hex", false, "the body is in hexadecimal digits")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "for one request, until its last byte")
 	f.StringVar(&o.unix, "unix", "", "connect to this unix `socket` instead of the URL's host")
@@ -121,7 +138,8 @@ func (o *loadOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.loops, "loops", 0, "event `loops` (default one per core; with --closed on this machine every other core)")
 	f.StringVar(&o.transport, "poller", "", "`name` of what tells of bytes: "+strings.Join(load.Transports(), ", ")+" (default the best)")
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random draw, a `number`")
-	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit 1 if this `holds`, like 'p99>50ms' or 'success<99.9%'; of "+adhoc.MetricNames+"; may be repeated")
+	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit 1 if this `holds`, like 'p99>50ms' or 'success<99.9%'; of "+adhoc.MetricNames+
+		"; may be repeated")
 	o.report.AddFlags(f)
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	f.StringVar(&o.hlog, "hlog", "", "write a HdrHistogram log of every second to this `file`")

@@ -43,7 +43,8 @@ func (o *loadOptions) routes(ctx context.Context, target string, p *load.Plan, j
 			return err
 		}
 		p.Routes = append(p.Routes, load.Route{
-			Name: q.Name(), Weight: q.Weight, Addr: to.Found.Addr, TLS: to.TLS, Protocol: to.Found.Protocol, Host: q.Host, Method: q.Method, Path: q.Path, Headers: q.Headers,
+			Name: q.Name(), Weight: q.Weight, Addr: to.Found.Addr, TLS: to.TLS, Protocol: to.Found.Protocol, Host: q.Host, Method: q.Method,
+			Path: q.Path, Headers: q.Headers,
 			Body: q.Body, Checks: checks, Timeout: o.timeout, Follow: o.follow,
 		})
 	}
@@ -145,9 +146,9 @@ func (o *loadOptions) fromURL(ctx context.Context, target string, j *adhoc.Job) 
 }
 
 // encoded is the body as it is sent, where the command line has it in another
-// form.
+// form. No message begins like JSON, but with a group, which nobody writes any more.
 func (o *loadOptions) encoded(ctx context.Context, q requests.Request, j *adhoc.Job) ([]byte, error) {
-	body, json := q.Body, bytes.HasPrefix(bytes.TrimSpace(q.Body), []byte("{")) // as no message begins, but with a group, which nobody writes any more
+	body, json := q.Body, bytes.HasPrefix(bytes.TrimSpace(q.Body), []byte("{"))
 	switch {
 	case o.hex:
 		out, err := hex.DecodeString(strings.Join(strings.Fields(string(body)), ""))
@@ -199,7 +200,8 @@ func literal(body []byte) []byte { return []byte(wire.Literal(string(body))) }
 
 func (o *loadOptions) fromFile(j *adhoc.Job) ([]requests.Request, error) {
 	if o.targets != "" {
-		list, err := input.ParseGiven(o.targets, input.Targets, func(r io.Reader) ([]requests.Request, error) { return requests.ReadVegeta(r, bodyFile) })
+		list, err := input.ParseGiven(o.targets, input.Targets,
+			func(r io.Reader) ([]requests.Request, error) { return requests.ReadVegeta(r, bodyFile) })
 		if err != nil {
 			return nil, fmt.Errorf("--targets: %w", err)
 		}

@@ -58,12 +58,17 @@ func (o *loadOptions) clash() error {
 		text string
 	}{
 		{o.closed && o.rate.given, "--rate and --closed exclude each other: the closed model has no rate of its own"},
-		{o.closed && (poisson || o.stages != nil || shaped), "--arrivals, --stages, --spike and --sine are about arrivals, and the closed model has none"},
+		{o.closed && (poisson || o.stages != nil || shaped),
+			"--arrivals, --stages, --spike and --sine are about arrivals, and the closed model has none"},
 		{o.closed && o.whenStalled.given, "--when-stalled is about arrivals, and the closed model has none"},
-		{o.closed && o.warmup > 0 && o.requests > 0, "--warmup with --closed takes --duration, not --requests: how many a warm-up sends is not known beforehand"},
-		{o.replay != "" && (o.closed || o.rate.given || poisson || o.stages != nil || shaped || o.duration > 0), "--replay goes with none of --rate, --closed, --arrivals, --stages, --spike, --sine and --duration: the file says when requests are due"},
+		{o.closed && o.warmup > 0 && o.requests > 0,
+			"--warmup with --closed takes --duration, not --requests: how many a warm-up sends is not known beforehand"},
+		{o.replay != "" && (o.closed || o.rate.given || poisson || o.stages != nil || shaped || o.duration > 0),
+			"--replay goes with none of --rate, --closed, --arrivals, --stages, --spike, --sine and --duration: the file says when " +
+				"requests are due"},
 		{o.replay != "" && o.warmup > 0, "--replay has no rate that a --warmup could have: begin the file with it"},
-		{o.stages != nil && (o.rate.given || o.duration > 0 || shaped), "--stages goes with none of --rate, --duration, --spike and --sine: the stages say all of it"},
+		{o.stages != nil && (o.rate.given || o.duration > 0 || shaped),
+			"--stages goes with none of --rate, --duration, --spike and --sine: the stages say all of it"},
 		{o.spike.given && o.sine.given, "--spike and --sine exclude each other"},
 		{poisson && shaped, "--arrivals poisson goes with --rate or --stages; --spike and --sine are even"},
 		{o.duration > 0 && o.requests > 0 && !o.closed, "--requests and --duration exclude each other: the rate makes one of the other"},
@@ -74,7 +79,8 @@ func (o *loadOptions) clash() error {
 		{o.protoset != "" && o.reflect, "--protoset and --reflect exclude each other: the descriptors come from one of them"},
 		{o.protoset != "" && o.hex, "--hex and --protoset exclude each other: the body is one or the other"},
 		{o.reflect && o.hex, "--hex and --reflect exclude each other: the body is one or the other"},
-		{o.reflect && (o.targets != "" || o.har != ""), "--reflect is for a URL with a --body: the requests of a file have their messages encoded"},
+		{o.reflect && (o.targets != "" || o.har != ""),
+			"--reflect is for a URL with a --body: the requests of a file have their messages encoded"},
 		{o.keyFile != "" && o.certFile == "", "--key is that of a --cert, which is missing"},
 	} {
 		if bad.is {
@@ -103,7 +109,8 @@ func (o *loadOptions) outOfRange() error {
 	for _, n := range []struct {
 		flag         string
 		value, least int
-	}{{"connections", o.connections, 0}, {"streams", o.streams, 1}, {"pipeline", o.pipeline, 1}, {"conn-requests", o.connRequests, 0}, {"loops", o.loops, 0}} {
+	}{{"connections", o.connections, 0}, {"streams", o.streams, 1}, {"pipeline", o.pipeline, 1}, {"conn-requests", o.connRequests, 0},
+		{"loops", o.loops, 0}} {
 		if n.value < n.least {
 			return fmt.Errorf("--%s %d: must be at least %d", n.flag, n.value, n.least)
 		}
@@ -119,7 +126,8 @@ func (o *loadOptions) outOfRange() error {
 	for _, w := range []struct {
 		flag, word string
 		words      []string
-	}{{"protocol", o.protocol, protocols}, {"arrivals", o.arrivals, []string{experiment.Constant, experiment.Poisson}}, {"poller", o.transport, append(load.Transports(), "")}} {
+	}{{"protocol", o.protocol, protocols}, {"arrivals", o.arrivals, []string{experiment.Constant, experiment.Poisson}},
+		{"poller", o.transport, append(load.Transports(), "")}} {
 		if !slices.Contains(w.words, w.word) {
 			return fmt.Errorf("--%s %q: there are %s", w.flag, w.word, strings.TrimSuffix(strings.Join(w.words, ", "), ", "))
 		}
@@ -212,7 +220,7 @@ func (o *loadOptions) staged(p *load.Plan, j *adhoc.Job) error {
 	if o.requests > 0 {
 		p.Schedule, j.Span = arrivals.First(o.requests, p.Schedule), 0
 	}
-	p.Schedule = arrivals.Warmed(l.First(), o.warmup, p.Schedule)
+	p.Schedule = arrivals.Warmed(l.InitialRate(), o.warmup, p.Schedule)
 	j.Words = fmt.Sprintf("open model, %s", o.stages.String())
 	if o.arrivals == experiment.Poisson {
 		j.Words += " (Poisson arrivals)"

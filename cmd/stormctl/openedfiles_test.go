@@ -34,12 +34,11 @@ var ownFiles = map[string]string{
 	"reports/browsertest/browser.go":   "what a browser wrote",
 	"targets/proc/cpu_linux.go":        "/proc",
 	"targets/proc/proc_linux.go":       "/proc",
-	"targets/proc/weigh_linux.go":      "/proc",
+	"targets/proc/resources_linux.go":  "/proc",
 	"targets/process.go":               "writes a target's output",
 	"targets/supervise.go":             "/dev/null",
 	"load/benchmarks/peers.go":         "what its peers wrote",
 	"load/benchmarks/bench/process.go": "/proc",
-	"chaos/proxy/benchmarks/meters.go": "/proc",
 }
 
 func TestOnlyInputOpensUsersFiles(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/host"
 	"github.com/stormctl/stormctl/chaos/testbed"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
 	"github.com/stormctl/stormctl/reports"
 )
@@ -71,11 +72,7 @@ func planSection(out *bytes.Buffer, title string, rows [][]string) {
 	}
 	columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		cells := make([]string, len(row))
-		for i, cell := range row {
-			cells[i] = reports.Clean(cell)
-		}
-		fmt.Fprintf(columns, "  %s\n", strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		fmt.Fprintf(columns, "  %s\n", strings.TrimRight(unit.List(row, "\t", reports.Clean), "\t"))
 	}
 	columns.Flush() // into memory: it cannot fail
 }
@@ -101,7 +98,7 @@ func targetRows(x *experiment.Experiment, addresses map[string][]string) (rows [
 			if p.Host != "" {
 				port = "an address of its own, in a network namespace that is made for it"
 			}
-			listens := fmt.Sprintf("listens on %s, ready by %s within %v", or(p.Listen, port), p.Ready, p.ReadyWithin)
+			listens := fmt.Sprintf("listens on %s, ready by %s within %v", cmp.Or(p.Listen, port), p.Ready, p.ReadyWithin)
 			if p.User != "" {
 				listens = "as user " + p.User + ", " + listens
 			}
@@ -124,7 +121,7 @@ func tlsText(t *experiment.TLS) string {
 	if t == nil {
 		t = &experiment.TLS{}
 	}
-	text := "reached by TLS, trusting " + or(t.CA, "the system's authorities")
+	text := "reached by TLS, trusting " + cmp.Or(t.CA, "the system's authorities")
 	if t.Insecure {
 		text = "reached by TLS, taking any certificate"
 	}
@@ -140,7 +137,7 @@ func tlsText(t *experiment.TLS) string {
 func linkRows(x *experiment.Experiment) (rows [][]string) {
 	for _, name := range slices.Sorted(maps.Keys(x.Links)) {
 		l := x.Links[name]
-		rows = append(rows, []string{name, l.From + " > " + l.To, "listens on " + or(l.Listen, "a free port")})
+		rows = append(rows, []string{name, l.From + " > " + l.To, "listens on " + cmp.Or(l.Listen, "a free port")})
 	}
 	return rows
 }
@@ -244,16 +241,5 @@ func limitRows(l experiment.Limits) (rows [][]string) {
 }
 
 func assignments(with map[string]string) string {
-	var parts []string
-	for _, key := range slices.Sorted(maps.Keys(with)) {
-		parts = append(parts, key+"="+with[key])
-	}
-	return strings.Join(parts, ", ")
-}
-
-func or(text, absent string) string {
-	if text == "" {
-		return absent
-	}
-	return text
+	return unit.List(slices.Sorted(maps.Keys(with)), ", ", func(key string) string { return key + "=" + with[key] })
 }

@@ -36,11 +36,8 @@ func loadRows(l experiment.Load, in *experiment.Inputs) (rows [][]string) {
 			l.Data, reports.Count(uint64(in.Data.Rows())), strings.Join(in.Data.Names, ", "))})
 	}
 	if len(l.From) > 0 {
-		var from []string
-		for _, region := range l.Regions() {
-			from = append(from, fmt.Sprintf("%s of them from %s", l.From[region], region))
-		}
-		rows = append(rows, []string{strings.Join(from, ", ")})
+		rows = append(rows, []string{unit.List(l.Regions(), ", ",
+			func(region string) string { return fmt.Sprintf("%s of them from %s", l.From[region], region) })})
 	}
 	var weights float64
 	for _, r := range l.Routes {

@@ -36,7 +36,8 @@ func (o *proxyOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.api, "api", "127.0.0.1:8474",
 		"`address` of the HTTP API, host:port; port 0 picks a free one; other than loopback needs a token")
 	f.StringVar(&o.config, "config", "", "`file` that lists proxies to begin with: toxiproxy's JSON, or the same in YAML")
-	f.StringArrayVar(&o.allow, "allow", nil, "a network that upstreams may be in and proxies may listen on, beside loopback: `CIDR` like 10.1.0.0/16; may be repeated")
+	f.StringArrayVar(&o.allow, "allow", nil, "a network that upstreams may be in and proxies may listen on, beside loopback: `CIDR` like "+
+		"10.1.0.0/16; may be repeated")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that every request must bear (default $"+tokenVariable+", or none)")
 	f.Var(&o.seed, "seed", "decides every random draw (default a new one)")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stormctl/stormctl/chaos/experiment/strict"
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -24,16 +25,14 @@ func execute(args []string, stdout, stderr io.Writer) exitCode {
 	if err == nil {
 		return exitHeld
 	}
-	var code exitCode
-	if errors.As(err, &code) {
+	if code, ok := errors.AsType[exitCode](err); ok {
 		return code
 	}
 	if cmd == root && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		err = unknownVerb(root, args[0]) // it is why its flags are unknown too
 	}
 	tell(stderr, errorText(err))
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		if cmd.Name() == "help" {
 			cmd = root
 		}
@@ -63,13 +62,9 @@ func unknownVerb(root *cobra.Command, verb string) error {
 // stands alone, FILE:LINE:COLUMN at the start of its lines, as editors expect
 // it; anything else says that it comes from us.
 func errorText(err error) string {
-	var invalid strict.Errors
-	if errors.As(err, &invalid) {
-		lines := make([]string, len(invalid))
-		for i, wrong := range invalid {
-			lines[i] = reports.Clean(wrong.Error()) // a file may have any name
-		}
-		return strings.Join(lines, "\n")
+	if invalid, ok := errors.AsType[strict.Errors](err); ok {
+		// a file may have any name
+		return unit.List(invalid, "\n", func(wrong *strict.Error) string { return reports.Clean(wrong.Error()) })
 	}
 	lines := reports.CleanLines(err.Error()) // it may quote what a target wrote
 	return "stormctl: " + strings.ReplaceAll(lines, "\n", "\n  ")

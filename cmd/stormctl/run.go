@@ -293,8 +293,7 @@ func (r *runner) load(files []string) ([]job, error) {
 	byName := map[string]string{}
 	for _, file := range files {
 		j, err := readJob(file, r.options.set)
-		var e strict.Errors
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[strict.Errors](err); ok {
 			invalid = append(invalid, e...)
 			continue
 		}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,4 +160,4 @@ func (o *targetOptions) config(service string) (reference.Config, error) {
 	return reference.Config{Name: o.called(service), Listen: o.listen, With: with, Deps: deps, Dir: o.dir}, nil
 }
 
-func (o *targetOptions) called(service string) string { return or(o.name, service) }
+func (o *targetOptions) called(service string) string { return cmp.Or(o.name, service) }

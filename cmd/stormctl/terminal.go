@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/reports"
 )
 
@@ -30,11 +31,7 @@ func toWidth(w io.Writer, text string) string {
 	if width == 0 {
 		return text
 	}
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = reports.Wrap(lines[i], width)
-	}
-	return strings.Join(lines, "\n")
+	return unit.List(strings.Split(text, "\n"), "\n", func(line string) string { return reports.Wrap(line, width) })
 }
 
 // textOptions suit the summary to where it goes: a terminal gives its width, and

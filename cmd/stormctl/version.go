@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
 
@@ -37,9 +38,7 @@ func version(info *debug.BuildInfo) string {
 		settings[s.Key] = s.Value
 	}
 	v := info.Main.Version
-	if v == "" {
-		v = "(devel)"
-	}
+	v = cmp.Or(v, "(devel)")
 	text := "stormctl " + v
 	if revision := settings["vcs.revision"]; revision != "" {
 		text += ", commit " + revision[:min(len(revision), 12)]

@@ -13,5 +13,6 @@ func (r *Run) exported() export.Start {
 	if u, err := url.Parse(name); err == nil && u.Host != "" {
 		name = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 	}
-	return export.Start{Name: name, Started: r.start, Routes: r.Groups, Batch: r.Plan.Batch, Closed: r.Plan.Closed != nil, Skips: r.Plan.MaxQueue != 0}
+	return export.Start{Name: name, Started: r.start, Routes: r.Groups, Batch: r.Plan.Batch, Closed: r.Plan.Closed != nil,
+		Skips: r.Plan.MaxQueue != 0}
 }

@@ -29,8 +29,9 @@ func (r *Run) result(seconds float64, cpu time.Duration, partial string) *report
 		Harness: reports.LoadHarness{
 			SendLag: result.NewSpread(total.Times.Lag), Late: result.NewSpread(total.Times.Late),
 			HiccupP99: unit.Millis(worst.HiccupP99), HiccupMax: unit.Millis(worst.HiccupMax), Steal: worst.Steal, Pressure: worst.Pressure,
-			CPU: cpu.Seconds() / max(seconds, 1e-9), Busy: 100 * worst.Busy, Loops: load.Shards(r.Plan), Transport: load.TransportName(r.Plan),
-			GCPause: unit.Millis(worst.Pause), Memory: meter.MaxResident(),
+			CPU: cpu.Seconds() / max(seconds, 1e-9), Busy: 100 * worst.Busy, Loops: load.Shards(r.Plan),
+			Transport: load.TransportName(r.Plan),
+			GCPause:   unit.Millis(worst.Pause), Memory: meter.MaxResident(),
 		},
 	}
 	if r.Plan.Closed != nil {
@@ -63,9 +64,10 @@ func (r *Run) result(seconds float64, cpu time.Duration, partial string) *report
 }
 
 // routes are the kinds of request that are told apart.
-func (r *Run) routes(total *load.Interval) (all []result.Route) {
+func (r *Run) routes(total *load.Counts) (all []result.Route) {
 	for i, name := range r.Groups {
-		own := result.Route{Name: name, Response: result.NewSpread(total.Times.Response[i]), Service: result.NewSpread(total.Times.Service[i])}
+		own := result.Route{Name: name, Response: result.NewSpread(total.Times.Response[i]),
+			Service: result.NewSpread(total.Times.Service[i])}
 		own.Requests, own.Outcomes = ended(total.Outcomes[i])
 		own.Success = 100 * float64(total.Outcomes[i][load.OK]) / math.Max(1, float64(own.Requests))
 		all = append(all, own)

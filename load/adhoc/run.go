@@ -70,8 +70,7 @@ func (r *Run) Drive(ctx context.Context) (result *reports.Load, err error) {
 	partial := ""
 	if runErr != nil {
 		partial = "stopped"
-		var s chaos.Stopped
-		if errors.As(context.Cause(ctx), &s) {
+		if s, ok := errors.AsType[chaos.Stopped](context.Cause(ctx)); ok {
 			partial = s.Why
 		}
 	}
@@ -109,9 +108,9 @@ func (r *Run) observer() load.Observe {
 	}
 	measured := count(r.watch.Tally)
 	if r.record == nil {
-		return load.Apart(r.Warmup, count(r.watch.Warm), measured)
+		return load.SplitWarmup(r.Warmup, count(r.watch.Warm), measured)
 	}
-	return load.Apart(r.Warmup, count(r.watch.Warm), func(shard int, s load.Sample) {
+	return load.SplitWarmup(r.Warmup, count(r.watch.Warm), func(shard int, s load.Sample) {
 		measured(shard, s)
 		r.record.Record(shard, s)
 	})
@@ -124,13 +123,13 @@ func (r *Run) second(s watch.Second) {
 	if s.From < 0 {
 		r.state.Phase = "warm-up"
 	} else {
-		writeHlog(r.hlog, s.From, s.At, s.Interval.Times)
+		writeHlog(r.hlog, s.From, s.At, s.Counts.Times)
 		r.health.Add(s)
 		r.addTo(r.live, s)
 		r.Export.Second(s, r.offered(s.From, s.At), nil, nil, r.lost)
 	}
 	p := &r.state
-	span, outcomes, requests := s.At-s.From, s.Interval.All(), s.Requests()
+	span, outcomes, requests := s.At-s.From, s.Counts.All(), s.Requests()
 	p.At = s.At
 	p.Offered, p.Achieved = r.dueRate.Next(r.due(s.From, s.At), span), r.endRate.Next(float64(requests), span)
 	all := requests + outcomes[load.Unsent]
@@ -141,7 +140,7 @@ func (r *Run) second(s watch.Second) {
 	if all > 0 {
 		p.Success = float64(outcomes[load.OK]) / float64(all)
 	}
-	response, lag := s.Interval.Times.AllResponse().Summary(), s.Interval.Times.Lag.Summary()
+	response, lag := s.Counts.Times.AllResponse().Summary(), s.Counts.Times.Lag.Summary()
 	p.P50, p.P99, p.P999, p.LagP99 = response.P50, response.P99, response.P999, lag.P99
 	r.show(*p)
 }

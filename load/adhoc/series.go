@@ -36,8 +36,8 @@ func (j *Job) grace() time.Duration {
 
 // addTo gives a second to the series.
 func (r *Run) addTo(live *series.Live, s watch.Second) {
-	unsent := s.Interval.All()[load.Unsent]
-	lag := s.Interval.Times.Lag
+	unsent := s.Counts.All()[load.Unsent]
+	lag := s.Counts.Times.Lag
 	t := evidence.Tick{
 		At: s.At, Offered: r.offered(s.From, s.At), Ended: s.Requests(), Unsent: unsent,
 		LagP99: evidence.Seconds(lag.Quantile(0.99)), LagMax: evidence.Seconds(lag.Quantile(1)),
@@ -54,7 +54,7 @@ func (r *Run) addTo(live *series.Live, s watch.Second) {
 	}
 	check := load.Checkup{Batch: r.Plan.Batch}
 	check.Add(s.Health())
-	live.Add(s.From, &t, len(check.Problems(totals)) > 0, s.Interval.Outcomes, s.Interval.Times)
+	live.Add(s.From, &t, len(check.Problems(totals)) > 0, s.Counts.Outcomes, s.Counts.Times)
 }
 
 // offered is due as a whole number.

@@ -34,14 +34,15 @@ func successOfSent(l *reports.Load) float64 {
 }
 
 var loadMetrics = map[string]metric{
-	"p50":     latencyMetric(func(l *reports.Load) float64 { return l.Response.P50 }),
-	"p90":     latencyMetric(func(l *reports.Load) float64 { return l.Response.P90 }),
-	"p99":     latencyMetric(func(l *reports.Load) float64 { return l.Response.P99 }),
-	"p99.9":   latencyMetric(func(l *reports.Load) float64 { return l.Response.P999 }),
-	"max":     latencyMetric(func(l *reports.Load) float64 { return l.Response.Max }),
-	"success": {of: func(l *reports.Load) float64 { return l.Success }, parse: parsePercent, format: reports.Percent, atBest: successOfSent},
-	"rate":    {of: func(l *reports.Load) float64 { return l.Rate }, parse: parsePerSecond, format: reports.PerSecond, latency: true},
-	"unsent":  {of: func(l *reports.Load) float64 { return float64(l.Unsent) }, parse: parseNumber, format: formatNumber, latency: true},
+	"p50":   latencyMetric(func(l *reports.Load) float64 { return l.Response.P50 }),
+	"p90":   latencyMetric(func(l *reports.Load) float64 { return l.Response.P90 }),
+	"p99":   latencyMetric(func(l *reports.Load) float64 { return l.Response.P99 }),
+	"p99.9": latencyMetric(func(l *reports.Load) float64 { return l.Response.P999 }),
+	"max":   latencyMetric(func(l *reports.Load) float64 { return l.Response.Max }),
+	"success": {of: func(l *reports.Load) float64 { return l.Success }, parse: parsePercent, format: reports.Percent,
+		atBest: successOfSent}, "rate": {of: func(l *reports.Load) float64 { return l.Rate }, parse: parsePerSecond,
+		format: reports.PerSecond, latency: true},
+	"unsent": {of: func(l *reports.Load) float64 { return float64(l.Unsent) }, parse: parseNumber, format: formatNumber, latency: true},
 }
 
 func latencyMetric(of func(*reports.Load) float64) metric {

@@ -15,7 +15,7 @@ import (
 //	  │  warmup   │     ╲
 //	  │───────────┤      ╰───
 //	  └───────────┴────────────▶ time
-//	              0 of what Apart passes on
+//	              0 of what SplitWarmup passes on
 func Warmed(limit rate.Limit, warmup time.Duration, s Schedule) Schedule {
 	if warmup <= 0 {
 		return s

@@ -30,8 +30,9 @@ func main() {
 	conns := flag.Int("connections", 64, "of each program")
 	stormctl := flag.String("stormctl", "", "the program to measure (required)")
 	modes := flag.String("modes", "closed,unix,1000,5000,20000",
-		"what to measure: closed, unix (closed over a unix socket), tls, h2, h2-tls and grpc (closed as well, HTTP/2 by 8 connections with 32 requests each),"+
-			" dependency (4 connections with 100 each at stormctl's own target), rates per second, or highest (the highest rate that holds)")
+		"what to measure: closed, unix (closed over a unix socket), tls, h2, h2-tls and grpc (closed as well, HTTP/2 by 8 connections "+
+			"with 32 requests each), dependency (4 connections with 100 each at stormctl's own target), rates per second, or highest "+
+			"(the highest rate that holds)")
 	truths := flag.Bool("truth", false, "instead: what each program says of a target whose behaviour is known")
 	only := flag.String("only", "", "programs to measure, by name; all that are installed if empty")
 	flag.Parse()
@@ -170,7 +171,8 @@ func (s *setup) setMode(mode string, server *bench.Nginx) error {
 		s.name = fmt.Sprintf("closed model, gRPC without TLS, %d connections of %d calls", s.conns, s.streams)
 	case "dependency":
 		s.ours, s.conns, s.streams = true, dependencyConns, dependencyStreams
-		s.name = fmt.Sprintf("closed model, HTTP/2 without TLS at stormctl target dependency, %d connections of %d requests", s.conns, s.streams)
+		s.name = fmt.Sprintf("closed model, HTTP/2 without TLS at stormctl target dependency, %d connections of %d requests",
+			s.conns, s.streams)
 	default:
 		if _, err := fmt.Sscanf(mode, "%d", &s.rate); err != nil || s.rate <= 0 {
 			return errors.New("no mode of that name: closed, unix, tls, h2, h2-tls, grpc, dependency, highest or a rate per second")

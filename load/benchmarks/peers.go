@@ -223,8 +223,8 @@ func bombardier() peer {
 
 func fortio() peer {
 	return peer{"fortio", "fortio", func(s setup) []string {
-		return []string{"load", "-quiet", "-c", strconv.Itoa(s.conns), "-qps", strconv.Itoa(s.rate), "-t", s.duration.String(), "-r", "0.00001",
-			"-p", "50,99,99.9", "-json", inDir(s, "fortio.json"), s.url()}
+		return []string{"load", "-quiet", "-c", strconv.Itoa(s.conns), "-qps", strconv.Itoa(s.rate), "-t", s.duration.String(),
+			"-r", "0.00001", "-p", "50,99,99.9", "-json", inDir(s, "fortio.json"), s.url()}
 	}, func(s setup, _ string) (quantiles, error) {
 		var r struct {
 			DurationHistogram struct {

@@ -12,12 +12,12 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/stormctl/stormctl/load/benchmarks/bench"
 	"github.com/stormctl/stormctl/load/hist"
+	"github.com/stormctl/stormctl/load/meter"
 	"github.com/stormctl/stormctl/load/poll"
 )
 
@@ -113,7 +113,7 @@ func serve(b behaviour) (*known, error) {
 
 func (k *known) connection(c net.Conn) {
 	runtime.LockOSThread() // for good: its timer slack is its own
-	poll.SharpenTimer()
+	poll.MinimizeTimerSlack()
 	defer c.Close()
 	in := bufio.NewReader(c)
 	for {
@@ -147,11 +147,7 @@ func (k *known) note(took time.Duration) {
 func (k *known) Requests() (int64, error) { return k.count.Load(), nil }
 
 // CPU is that of this process, which it is a part of.
-func (k *known) CPU() (time.Duration, error) {
-	var used syscall.Rusage
-	err := syscall.Getrusage(syscall.RUSAGE_SELF, &used)
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
-}
+func (k *known) CPU() (time.Duration, error) { return meter.CPUTime(), nil }
 
 // truth has each program measure each behaviour and prints the medians of what
 // it says beside what is so.

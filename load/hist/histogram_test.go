@@ -173,10 +173,10 @@ func TestRoutesTakeLittle(t *testing.T) {
 		took := time.Duration(rng.ExpFloat64() * float64(20*time.Millisecond))
 		c.Recorder(i%shards).Record(i%routes, Times{Response: took, Service: took, Lag: 1000, Late: 1000, Sent: true})
 		if i%1000 == 0 {
-			c.Interval()
+			c.Delta()
 		}
 	}
-	c.Interval()
+	c.Delta()
 	if took := heap() - before; took > most {
 		t.Errorf("%d routes of %d requests take %d MiB", routes, each, took>>20)
 	}
@@ -192,7 +192,7 @@ func TestRecordingSettles(t *testing.T) {
 	times := Times{Response: 3 * time.Millisecond, Service: 2 * time.Millisecond, Lag: 1000, Late: 1000, Sent: true}
 	for range 2 { // the two sets of trays
 		r.Record(0, times)
-		c.Interval()
+		c.Delta()
 	}
 	if n := testing.AllocsPerRun(100, func() { r.Record(0, times) }); n != 0 {
 		t.Errorf("%v allocations", n)

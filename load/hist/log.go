@@ -145,7 +145,7 @@ type Log struct {
 func ReadLog(r io.Reader) (*Log, error) {
 	log := &Log{Histograms: map[string]*Histogram{}}
 	lines := NewLogReader(r)
-	for i, err := range lines.Intervals() {
+	for i, err := range lines.Lines() {
 		if err != nil {
 			return nil, err
 		}

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// LogReader reads a histogram log interval by interval. Its memory does not grow
+// LogReader reads a histogram log line by line. Its memory does not grow
 // with the log: it holds one line. It is not safe for concurrent use.
 type LogReader struct {
 	Start time.Time // to the millisecond; zero as long as no line has said it
-	Torn  bool      // the last line was cut short, and was left out; known after the last interval
+	Torn  bool      // the last line was cut short, and was left out; known after the last line
 
 	lines   *bufio.Reader
 	line    []byte
@@ -29,9 +29,9 @@ func NewLogReader(r io.Reader) *LogReader {
 	return &LogReader{lines: bufio.NewReaderSize(r, 1<<16), clamped: map[string]int64{}}
 }
 
-// Interval is one line of a log: the times of what its tag names in [From, To) since
+// LogLine is one line of a log: the times of what its tag names in [From, To) since
 // the log's start, to the millisecond. It is valid until the next one is asked for.
-type Interval struct {
+type LogLine struct {
 	From, To time.Duration
 	Tag      string // "" of a line without one
 
@@ -40,18 +40,18 @@ type Interval struct {
 	clamped int64
 }
 
-// Intervals goes through the lines of the log in their order, from where the last
+// Lines goes through the lines of the log in their order, from where the last
 // call ended. A last line that is cut short is left out; an error is about any other
 // that cannot be read, has its number, and is the last thing yielded.
-func (l *LogReader) Intervals() iter.Seq2[*Interval, error] {
-	return func(yield func(*Interval, error) bool) {
+func (l *LogReader) Lines() iter.Seq2[*LogLine, error] {
+	return func(yield func(*LogLine, error) bool) {
 		for {
 			last, err := l.next()
 			if err != nil {
 				yield(nil, fmt.Errorf("read histogram log: %w", err))
 				return
 			}
-			i, err := l.interval(strings.TrimRight(string(l.line), "\r\n"))
+			i, err := l.parse(strings.TrimRight(string(l.line), "\r\n"))
 			if err == nil && last && i != nil {
 				err = i.decode() // now, because what cannot be decoded is left out here
 			}
@@ -93,8 +93,8 @@ func (l *LogReader) wrong(err error) error {
 	return fmt.Errorf("read histogram log: line %d: %w", l.number, err)
 }
 
-// interval takes a line; nil if it has none.
-func (l *LogReader) interval(line string) (*Interval, error) {
+// parse takes a line; nil if it has none.
+func (l *LogReader) parse(line string) (*LogLine, error) {
 	switch {
 	case strings.HasPrefix(line, startComment):
 		text, _, whole := strings.Cut(line[len(startComment):], " ")
@@ -134,12 +134,12 @@ func (l *LogReader) interval(line string) (*Interval, error) {
 	clamped := l.clamped[tag]
 	delete(l.clamped, tag)
 	l.decoder.reset(fields[3])
-	return &Interval{From: interval[0], To: interval[0] + interval[1], Tag: tagUnescaper.Replace(tag), log: l, clamped: clamped}, nil
+	return &LogLine{From: interval[0], To: interval[0] + interval[1], Tag: tagUnescaper.Replace(tag), log: l, clamped: clamped}, nil
 }
 
 // AddTo adds its histogram to others. Only the first call decodes it, and so an
 // interval that nobody adds costs little.
-func (i *Interval) AddTo(others ...*Histogram) error {
+func (i *LogLine) AddTo(others ...*Histogram) error {
 	if err := i.decode(); err != nil {
 		return i.log.wrong(err)
 	}
@@ -150,7 +150,7 @@ func (i *Interval) AddTo(others ...*Histogram) error {
 	return nil
 }
 
-func (i *Interval) decode() error {
+func (i *LogLine) decode() error {
 	if err := i.log.decoder.decode(); err != nil {
 		return fmt.Errorf("histogram: %w", err)
 	}

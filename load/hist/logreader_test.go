@@ -16,12 +16,12 @@ import (
 
 // Each line is an interval with its own times and histogram, what was clamped in it
 // included, and comes in the order of the log; one that nobody adds is not decoded.
-func TestIntervals(t *testing.T) {
+func TestEachLogLine(t *testing.T) {
 	text, want := sampleLog(t)
 	log := NewLogReader(strings.NewReader(text))
 	got := map[string]*Histogram{}
 	second, lines := 0, 0
-	for i, err := range log.Intervals() {
+	for i, err := range log.Lines() {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,16 +53,16 @@ func TestIntervals(t *testing.T) {
 }
 
 // Who has seen enough stops, and goes on behind it.
-func TestIntervalsGoOn(t *testing.T) {
+func TestLogLinesGoOn(t *testing.T) {
 	text, _ := sampleLog(t)
 	log := NewLogReader(strings.NewReader(text))
 	count := 0
-	for range log.Intervals() {
+	for range log.Lines() {
 		if count++; count == 4 {
 			break
 		}
 	}
-	for range log.Intervals() {
+	for range log.Lines() {
 		count++
 	}
 	if count != 9 {
@@ -72,12 +72,12 @@ func TestIntervalsGoOn(t *testing.T) {
 
 // A line that is not the last and cannot be decoded is told of where it is added, and
 // one that nobody adds by nobody.
-func TestIntervalThatCannotBeDecoded(t *testing.T) {
+func TestLogLineThatCannotBeDecoded(t *testing.T) {
 	text, _ := sampleLog(t)
 	lines := strings.SplitAfter(text, "\n")
 	lines[6] = "Tag=x,0.000,1.000,0.000,HISTFAAAA\n"
 	log := NewLogReader(strings.NewReader(strings.Join(lines, "")))
-	for i, err := range log.Intervals() {
+	for i, err := range log.Lines() {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,12 +196,12 @@ func benchmarkLog(b *testing.B) []byte {
 	return out.Bytes()
 }
 
-func BenchmarkIntervals(b *testing.B) {
+func BenchmarkLogLines(b *testing.B) {
 	text := benchmarkLog(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		h := New()
-		for i, err := range NewLogReader(bytes.NewReader(text)).Intervals() {
+		for i, err := range NewLogReader(bytes.NewReader(text)).Lines() {
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -213,7 +213,7 @@ func BenchmarkIntervals(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/240, "ns/line")
 }
 
-func BenchmarkIntervalsByTheLibrary(b *testing.B) {
+func BenchmarkLogLinesByTheLibrary(b *testing.B) {
 	text := benchmarkLog(b)
 	b.ReportAllocs()
 	for b.Loop() {

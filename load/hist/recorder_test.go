@@ -42,7 +42,7 @@ func TestEachCountIsInOneInterval(t *testing.T) {
 	}
 	sum, filled := NewSet(routes), 0
 	take := func() {
-		interval := c.Interval()
+		interval := c.Delta()
 		if interval.Lag.Count() > 0 {
 			filled++
 		}
@@ -85,7 +85,7 @@ func TestEachCountIsInOneInterval(t *testing.T) {
 			t.Errorf("%s: clamped %d, lost %d", name, s.Clamped(), s.Lost())
 		}
 	}
-	if again := c.Interval(); again.Lag.Count() != 0 {
+	if again := c.Delta(); again.Lag.Count() != 0 {
 		t.Errorf("%d counts came twice", again.Lag.Count())
 	}
 }
@@ -192,7 +192,7 @@ func TestTrayIsAHistogram(t *testing.T) {
 func TestUnsentHasNoServiceTime(t *testing.T) {
 	c := NewCollector(1, 1)
 	c.Recorder(0).Record(0, Times{Response: 3 * time.Second, Lag: 3 * time.Second})
-	s := c.Interval()
+	s := c.Delta()
 	if s.Response[0].Count() != 1 || s.Service[0].Count() != 0 || s.Lag.Count() != 1 {
 		t.Errorf("responses %d, services %d, lags %d; want 1, 0, 1", s.Response[0].Count(), s.Service[0].Count(), s.Lag.Count())
 	}
@@ -202,7 +202,7 @@ func TestUnsentHasNoServiceTime(t *testing.T) {
 func TestWhatFollowsHasNoLag(t *testing.T) {
 	c := NewCollector(1, 1)
 	c.Recorder(0).Record(0, Times{Response: 1, Service: 1, Lag: time.Second, Sent: true, Follows: true})
-	if s := c.Interval(); s.Lag.Count() != 0 || s.Late.Count() != 0 || s.Response[0].Count() != 1 {
+	if s := c.Delta(); s.Lag.Count() != 0 || s.Late.Count() != 0 || s.Response[0].Count() != 1 {
 		t.Errorf("lag %d, late %d, response %d, want 0, 0, 1", s.Lag.Count(), s.Late.Count(), s.Response[0].Count())
 	}
 }
@@ -212,7 +212,7 @@ func TestWhatFollowsHasNoLag(t *testing.T) {
 func TestWhatIsSkippedHasNoTimes(t *testing.T) {
 	c := NewCollector(1, 1)
 	c.Recorder(0).Record(0, Times{Response: 1, Lag: 1, Late: 1, Skipped: true})
-	if s := c.Interval(); s.Response[0].Count() != 0 || s.Service[0].Count() != 0 || s.Lag.Count() != 0 || s.Late.Count() != 1 {
+	if s := c.Delta(); s.Response[0].Count() != 0 || s.Service[0].Count() != 0 || s.Lag.Count() != 0 || s.Late.Count() != 1 {
 		t.Errorf("response %d, service %d, lag %d, late %d, want 0, 0, 0, 1", s.Response[0].Count(), s.Service[0].Count(), s.Lag.Count(), s.Late.Count())
 	}
 }
@@ -221,7 +221,7 @@ func TestAllResponse(t *testing.T) {
 	c := NewCollector(2, 1)
 	c.Recorder(0).Record(0, Times{Response: time.Second, Sent: true})
 	c.Recorder(0).Record(1, Times{Response: 2 * Highest, Sent: true})
-	interval := c.Interval()
+	interval := c.Delta()
 	interval.AllResponse()
 	all := interval.AllResponse() // the second time must not add to the first
 	if all.Count() != 2 || all.Clamped() != 1 || all.Quantile(1) != Highest {
@@ -243,7 +243,7 @@ func TestTakeDoesNotAllocate(t *testing.T) { // steady memory however long a run
 	c := NewCollector(2, 2)
 	if n := testing.AllocsPerRun(10, func() {
 		c.Recorder(1).Record(1, Times{Response: time.Second, Service: time.Millisecond, Sent: true})
-		c.Interval()
+		c.Delta()
 	}); n != 0 {
 		t.Errorf("%v allocations for each interval", n)
 	}
@@ -257,14 +257,14 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-func BenchmarkInterval(b *testing.B) {
+func BenchmarkDelta(b *testing.B) {
 	c := NewCollector(5, 2)
 	for b.Loop() {
 		for i := range 1000 {
 			d := time.Duration(i) * 10 * time.Microsecond
 			c.Recorder(i&1).Record(i%5, Times{Response: d, Service: d, Lag: d, Sent: true})
 		}
-		c.Interval()
+		c.Delta()
 	}
 }
 

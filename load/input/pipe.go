@@ -54,7 +54,7 @@ func readPipe(fd int, k Kind, within time.Duration) (data []byte, err error) {
 			return nil, err
 		case n == 0:
 			return data, nil
-		case int64(len(data)+n) > k.Most:
+		case int64(len(data)+n) > k.MaxSize:
 			return nil, k.tooLarge()
 		}
 		data = append(data, buf[:n]...)

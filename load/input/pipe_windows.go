@@ -17,12 +17,12 @@ func readPipe(_ int, k Kind, within time.Duration) ([]byte, error) {
 	}
 	read := make(chan content, 1)
 	go func() { // what it waits for may never come: it is left behind then
-		data, err := io.ReadAll(io.LimitReader(os.Stdin, k.Most+1))
+		data, err := io.ReadAll(io.LimitReader(os.Stdin, k.MaxSize+1))
 		read <- content{data, err}
 	}()
 	select {
 	case c := <-read:
-		if c.err == nil && int64(len(c.data)) > k.Most {
+		if c.err == nil && int64(len(c.data)) > k.MaxSize {
 			return nil, k.tooLarge()
 		}
 		return c.data, c.err

@@ -54,17 +54,17 @@ func readOpen(f *os.File, k Kind) ([]byte, error) {
 	if err := regular(info.Mode()); err != nil {
 		return nil, err
 	}
-	if info.Size() > k.Most {
+	if info.Size() > k.MaxSize {
 		return nil, k.tooLarge()
 	}
 	if info.Size() == 0 { // as those of /proc are, of which some wait for news
 		_ = f.SetReadDeadline(time.Now().Add(time.Second)) // others cannot, and need not
 	}
-	data, err := io.ReadAll(io.LimitReader(f, k.Most+1)) // it may grow, or not say its size
+	data, err := io.ReadAll(io.LimitReader(f, k.MaxSize+1)) // it may grow, or not say its size
 	switch {
 	case err != nil:
 		return nil, err
-	case int64(len(data)) > k.Most:
+	case int64(len(data)) > k.MaxSize:
 		return nil, k.tooLarge()
 	}
 	return data, nil
@@ -89,7 +89,7 @@ func regular(mode fs.FileMode) error {
 }
 
 func (k Kind) tooLarge() error {
-	return fmt.Errorf("it is larger than %s, the most that %s may have", size(k.Most), k.Name)
+	return fmt.Errorf("it is larger than %s, the most that %s may have", size(k.MaxSize), k.Name)
 }
 
 // size is a number of bytes in the largest unit that has a whole number of it.

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-var text, binary = Kind{Name: "a text", Most: 1 << 10}, Kind{Name: "a blob", Most: 1 << 10, Binary: true}
+var text, binary = Kind{Name: "a text", MaxSize: 1 << 10}, Kind{Name: "a blob", MaxSize: 1 << 10, Binary: true}
 
 func write(t *testing.T, name, content string) string {
 	t.Helper()

@@ -120,7 +120,7 @@ func (m *Meter) run() {
 	runtime.LockOSThread() // for good: the thread has a timer slack of its own and ends with the goroutine
 	defer poll.Spare(1)()
 	defer close(m.done)
-	poll.SharpenTimer()
+	poll.MinimizeTimerSlack()
 	at := time.Now()
 	for {
 		select {

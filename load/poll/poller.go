@@ -20,7 +20,7 @@ type Poller struct {
 	events   []unix.EpollEvent
 	timeout  unix.Timespec
 	NoPwait2 bool // the kernel is older than 5.11, or a sandbox forbids it: found out, or set before the first wait
-	Patience
+	WaitStrategy
 }
 
 // pollBatch is how many events one wait can return.
@@ -141,8 +141,7 @@ func (p *Poller) ppoll(timeout time.Duration) unix.Errno {
 		until = &p.timeout
 	}
 	_, err := unix.Ppoll(fds[:], until, nil)
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		return errno
 	}
 	return 0

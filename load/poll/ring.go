@@ -24,7 +24,7 @@ type Ring struct {
 
 	sqTail, sqHead *uint32
 	sqMask, sqSize uint32
-	sqes           []Entry
+	sqes           []SQE
 	tail           uint32 // of what is filled in; sqTail is what the kernel may take
 	submitted      uint32
 
@@ -39,8 +39,8 @@ type Ring struct {
 }
 
 type (
-	// Entry is struct io_uring_sqe: what the kernel is to do.
-	Entry struct {
+	// SQE is struct io_uring_sqe: what the kernel is to do.
+	SQE struct {
 		Opcode   uint8
 		Flags    uint8
 		Ioprio   uint16
@@ -88,7 +88,7 @@ const (
 	OpSend        = 26
 	OpRecv        = 27
 
-	FixedFile    = 1 << 0 // Flags of an Entry
+	FixedFile    = 1 << 0 // Flags of an SQE
 	BufferSelect = 1 << 5
 	SkipSuccess  = 1 << 6
 
@@ -154,12 +154,12 @@ func NewRing(sqEntries, cqEntries uint32) (u *Ring, err error) {
 		return nil, os.NewSyscallError("mmap io_uring", err)
 	}
 	u.cq = u.sq
-	if u.entries, err = unix.Mmap(u.fd, offSQEs, int(p.sqEntries)*int(unsafe.Sizeof(Entry{})), access, shared); err != nil {
+	if u.entries, err = unix.Mmap(u.fd, offSQEs, int(p.sqEntries)*int(unsafe.Sizeof(SQE{})), access, shared); err != nil {
 		return nil, os.NewSyscallError("mmap io_uring entries", err)
 	}
 	at := func(ring []byte, off uint32) *uint32 { return (*uint32)(unsafe.Pointer(&ring[off])) }
 	u.sqHead, u.sqTail, u.sqMask, u.sqSize = at(u.sq, p.sqOff.head), at(u.sq, p.sqOff.tail), *at(u.sq, p.sqOff.ringMask), p.sqEntries
-	u.sqes = unsafe.Slice((*Entry)(unsafe.Pointer(&u.entries[0])), p.sqEntries)
+	u.sqes = unsafe.Slice((*SQE)(unsafe.Pointer(&u.entries[0])), p.sqEntries)
 	for i, slot := range unsafe.Slice(at(u.sq, p.sqOff.array), p.sqEntries) {
 		_ = slot
 		*at(u.sq, p.sqOff.array+uint32(i)*4) = uint32(i)
@@ -213,12 +213,12 @@ func (u *Ring) Enable() error { return u.register(registerEnable, nil, 0) }
 
 // Next returns an empty entry to fill in. It goes to the kernel with the next
 // Enter, or now if there is no room for another.
-func (u *Ring) Next() *Entry {
+func (u *Ring) Next() *SQE {
 	for u.Full() {
 		_ = u.Enter(0, false, true)
 	}
 	e := u.At(u.tail)
-	*e = Entry{}
+	*e = SQE{}
 	u.tail++
 	return e
 }
@@ -227,7 +227,7 @@ func (u *Ring) Next() *Entry {
 func (u *Ring) Full() bool { return u.tail-atomic.LoadUint32(u.sqHead) == u.sqSize }
 
 // At is the i-th entry that Next has returned.
-func (u *Ring) At(i uint32) *Entry { return &u.sqes[i&u.sqMask] }
+func (u *Ring) At(i uint32) *SQE { return &u.sqes[i&u.sqMask] }
 
 // Last is the i of At for the entry that Next has returned last.
 func (u *Ring) Last() uint32 { return u.tail - 1 }
@@ -236,7 +236,7 @@ func (u *Ring) Last() uint32 { return u.tail - 1 }
 func (u *Ring) HandedOver(i uint32) bool { return int32(i-u.submitted) < 0 }
 
 // Holds makes p the data of a send.
-func (e *Entry) Holds(p []byte) {
+func (e *SQE) Holds(p []byte) {
 	e.Addr, e.Len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), uint32(len(p))
 }
 

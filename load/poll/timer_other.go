@@ -4,8 +4,8 @@ package poll
 
 import "time"
 
-// SharpenTimer does nothing here.
-func SharpenTimer() {}
+// MinimizeTimerSlack does nothing here.
+func MinimizeTimerSlack() {}
 
 // Sleep is time.Sleep.
 func Sleep(d time.Duration) (whole bool) { time.Sleep(d); return true }

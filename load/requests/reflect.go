@@ -197,20 +197,16 @@ func (r *conversation) take(answer []byte) error {
 			})
 			return errors.Join(fmt.Errorf("it does not know: %s", text), err)
 		case fileDescriptorResponse:
-			return fields(value, func(n protowire.Number, value []byte) error {
-				if n != 1 {
-					return nil
-				}
-				if r.size += len(value); r.size > maxDescriptors {
-					return fmt.Errorf("more than %d bytes of descriptors", maxDescriptors)
-				}
-				var file descriptorpb.FileDescriptorProto
-				if err := proto.Unmarshal(value, &file); err != nil {
-					return fmt.Errorf("a descriptor: %w", err)
-				}
-				r.files[file.GetName()] = &file
-				return nil
-			})
+			if r.size += len(value); r.size > maxDescriptors {
+				return fmt.Errorf("more than %d bytes of descriptors", maxDescriptors)
+			}
+			var set descriptorpb.FileDescriptorSet // the same on the wire: files are field 1
+			if err := proto.Unmarshal(value, &set); err != nil {
+				return fmt.Errorf("a descriptor: %w", err)
+			}
+			for _, file := range set.File {
+				r.files[file.GetName()] = file
+			}
 		}
 		return nil
 	})

@@ -37,7 +37,7 @@ func TestRate(t *testing.T) {
 // whole one, counts as well.
 func TestHealthOfPieces(t *testing.T) {
 	second := func(from, at time.Duration, dialled uint64, busy float64) Second {
-		s := Second{From: from, At: at, Interval: load.NewTally(1, 1).Interval()}
+		s := Second{From: from, At: at, Counts: load.NewTally(1, 1).Delta()}
 		s.Loops.Dialled, s.Loops.Busy, s.Host.Pressure = dialled, busy, busy
 		return s
 	}

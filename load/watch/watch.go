@@ -36,7 +36,7 @@ type Config struct {
 }
 
 // Watch is one load that is watched. Samples are observed by its tallies, best
-// by load.Apart, on the event loops: neither allocates or locks.
+// by load.SplitWarmup, on the event loops: neither allocates or locks.
 type Watch struct {
 	Tally *load.Tally // of what is measured
 	Warm  *load.Tally // of the warm-up; nil without one
@@ -127,8 +127,8 @@ func (w *Watch) close(now time.Duration) {
 	if w.at < 0 {
 		tally = w.Warm
 	}
-	interval, host, loops := tally.Interval(), w.meter.Read(), w.stats.Read()
-	s := Second{From: w.at, At: now, Interval: interval, Host: host, Loops: loops.Since(w.loops)}
+	counts, host, loops := tally.Delta(), w.meter.Read(), w.stats.Read()
+	s := Second{From: w.at, At: now, Counts: counts, Host: host, Loops: loops.Since(w.loops)}
 	if w.at < 0 && now == 0 {
 		w.zero, w.cpu = loops, meter.CPUTime()
 	}
@@ -186,10 +186,10 @@ func (w *Watch) CPU() time.Duration { return w.cpu }
 // WarmedUp is all that the warm-up has come to until now; nil without one. It
 // may be called in Second and after Stop. What came since the last second is then
 // missing from the next second of the warm-up.
-func (w *Watch) WarmedUp() *load.Interval {
+func (w *Watch) WarmedUp() *load.Counts {
 	if w.Warm == nil {
 		return nil
 	}
-	w.Warm.Interval()
+	w.Warm.Delta()
 	return w.Warm.Total()
 }

@@ -59,7 +59,7 @@ func TestSecondsOfAWarmupAndALoad(t *testing.T) {
 					edges = append(edges, s.At)
 				}})
 				w.begin(begun.Add(warmup), load.NewStats(1, begun), m)
-				observe := load.Apart(warmup, w.Warm.Observe, w.Tally.Observe)
+				observe := load.SplitWarmup(warmup, w.Warm.Observe, w.Tally.Observe)
 				for _, at := range []time.Duration{0, warmup - 1, warmup, warmup + time.Millisecond} {
 					observe(0, load.Sample{Intended: at, Sent: at, Done: at + time.Millisecond})
 				}

@@ -1,6 +1,9 @@
 package wire
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // fixed is a text whose holes are all of the request's id, so that its length is
 // always the same.
@@ -51,10 +54,5 @@ func (t *fixed) appendPart(dst []byte, seq uint64, from, n int) []byte {
 
 // has reports whether a header is given.
 func has(headers [][2]string, name string) bool {
-	for _, h := range headers {
-		if strings.EqualFold(h[0], name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(headers, func(h [2]string) bool { return strings.EqualFold(h[0], name) })
 }

@@ -269,7 +269,8 @@ func (f *Fill) dataHole(column string, where place) (hole, error) {
 		case where == inPath:
 			h.values[row] = percentEncode(v)
 		case where == inHeader && !only([]byte(v), inValue):
-			return hole{}, fmt.Errorf("placeholder ${data.%s}: row %d: %q cannot be in a header: it has a control character", column, row+1, v)
+			return hole{}, fmt.Errorf("placeholder ${data.%s}: row %d: %q cannot be in a header: it has a control character",
+				column, row+1, v)
 		case where == inHost && (v == "" || checkHost(v) != nil):
 			return hole{}, fmt.Errorf("placeholder ${data.%s}: row %d: %q is not part of a host", column, row+1, v)
 		}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -37,9 +38,7 @@ type field struct {
 // section 8.2.2). scheme is http or https.
 func EncodeStream(scheme, method, path, host string, headers [][2]string, body []byte,
 	idHeader string, fill Fill) (*StreamTemplate, error) {
-	if method == "" {
-		method = "GET"
-	}
+	method = cmp.Or(method, "GET")
 	content := draft{fill: fill}
 	content.add("body", string(body), inBody)
 	if content.err != nil {
@@ -62,12 +61,8 @@ func EncodeStream(scheme, method, path, host string, headers [][2]string, body [
 // encodeStream is told the value of content-length, nil if there is none.
 func encodeStream(scheme, method, path, host string, headers [][2]string, body draft, length []part,
 	idHeader string) (*StreamTemplate, error) {
-	if path == "" {
-		path = "/"
-	}
-	if idHeader == "" {
-		idHeader = DefaultIDHeader
-	}
+	path = cmp.Or(path, "/")
+	idHeader = cmp.Or(idHeader, DefaultIDHeader)
 	if err := check(method, path, host, headers, idHeader); err != nil {
 		return nil, err
 	}
@@ -188,8 +183,8 @@ var (
 		{":method", "GET"}: 2, {":method", "POST"}: 3, {":path", "/"}: 4, {":scheme", "http"}: 6, {":scheme", "https"}: 7,
 	}
 	staticNames = map[string]int{
-		":authority": 1, ":method": 2, ":path": 4, ":scheme": 6, "accept": 19, "accept-encoding": 16, "accept-language": 17, "authorization": 23,
-		"cache-control": 24, "content-length": 28, "content-type": 31, "cookie": 32, "user-agent": 58,
+		":authority": 1, ":method": 2, ":path": 4, ":scheme": 6, "accept": 19, "accept-encoding": 16, "accept-language": 17,
+		"authorization": 23, "cache-control": 24, "content-length": 28, "content-type": 31, "cookie": 32, "user-agent": 58,
 	}
 )
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -43,15 +44,9 @@ type part struct {
 //
 // An error says what cannot be put on the wire as one request with one meaning.
 func Encode(method, path, host string, headers [][2]string, body []byte, idHeader string, fill Fill) (*Template, error) {
-	if method == "" {
-		method = "GET"
-	}
-	if path == "" {
-		path = "/"
-	}
-	if idHeader == "" {
-		idHeader = DefaultIDHeader
-	}
+	method = cmp.Or(method, "GET")
+	path = cmp.Or(path, "/")
+	idHeader = cmp.Or(idHeader, DefaultIDHeader)
 	if err := check(method, path, host, headers, idHeader); err != nil {
 		return nil, err
 	}

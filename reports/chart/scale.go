@@ -3,6 +3,7 @@ package chart
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -96,12 +97,7 @@ func (c *Chart) ends() (low, high float64) {
 }
 
 func (c *Chart) dotted() bool {
-	for _, s := range c.Series {
-		if s.Dots {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Series, func(s Series) bool { return s.Dots })
 }
 
 // logCeil is the next 1, 2 or 5 of a power of ten.

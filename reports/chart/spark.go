@@ -11,9 +11,10 @@ import (
 const mostSpark = 110
 
 var sparkTemplate = template.Must(template.New("spark").Parse(
-	`<svg xmlns="http://www.w3.org/2000/svg" width="120" height="22" viewBox="0 0 {{.Wide}} {{.Tall}}" preserveAspectRatio="none" ` +
-		`role="img" aria-label="{{.Title}}">` +
-		`<path d="{{.D}}" fill="none" stroke="{{.Stroke}}" class="s-{{.Tone}}" stroke-width="1.5" vector-effect="non-scaling-stroke"/></svg>`))
+	`<svg xmlns="http://www.w3.org/2000/svg" width="120" height="22" viewBox="0 0 {{.Wide}} {{.Tall}}" ` +
+		`preserveAspectRatio="none" role="img" aria-label="{{.Title}}">` +
+		`<path d="{{.D}}" fill="none" stroke="{{.Stroke}}" class="s-{{.Tone}}" stroke-width="1.5" ` +
+		`vector-effect="non-scaling-stroke"/></svg>`))
 
 // Spark draws values without axes, for a cell of a table: from the least, or 0, to
 // the most. Of more than it has room for each point is the largest of several.

@@ -143,7 +143,8 @@ func (d *drawing) bands() {
 		if !ok {
 			continue
 		}
-		d.Behind = append(d.Behind, rect{X: x, W: w, Y: d.Top, H: d.Plot, Fill: Tones[b.Tone], Class: "f-" + string(b.Tone), Opacity: "0.13"})
+		d.Behind = append(d.Behind, rect{X: x, W: w, Y: d.Top, H: d.Plot, Fill: Tones[b.Tone], Class: "f-" + string(b.Tone),
+			Opacity: "0.13"})
 		for _, at := range []float64{b.From, b.To} {
 			if at >= c.X.Min && at <= c.X.Max {
 				edges.move(d.px(at), 0)
@@ -154,8 +155,8 @@ func (d *drawing) bands() {
 		switch last := len(d.Texts) - 1; {
 		case b.Label == "":
 		case begin >= occupied:
-			d.Texts = append(d.Texts, text{X: percent(begin), Y: d.Top - 3, Dx: 1, Fill: Tones[b.Tone], Class: "f-" + string(b.Tone), Weight: "600",
-				Text: b.Label})
+			d.Texts = append(d.Texts, text{X: percent(begin), Y: d.Top - 3, Dx: 1, Fill: Tones[b.Tone], Class: "f-" + string(b.Tone),
+				Weight: "600", Text: b.Label})
 			occupied = begin + labelShare*float64(len(b.Label)+1)
 		case len(d.Texts[last].Text) < 12: // there is no room but beside the one before it
 			d.Texts[last].Text += " " + b.Label
@@ -317,7 +318,8 @@ func (d *drawing) marks() {
 	for _, m := range c.Marks {
 		at := c.Y.at(m.At)
 		l := line{X1: "0", X2: "100", Stroke: Tones[m.Tone], Class: "mark s-" + string(m.Tone), Dash: "6 3"}
-		t := text{X: "99.6", Anchor: "end", Fill: Tones[m.Tone], Class: "halo f-" + string(m.Tone), Halo: true, Weight: "600", Text: m.Label}
+		t := text{X: "99.6", Anchor: "end", Fill: Tones[m.Tone], Class: "halo f-" + string(m.Tone), Halo: true, Weight: "600",
+			Text: m.Label}
 		if m.X {
 			at = c.X.at(m.At)
 			l.X1, l.X2, l.Y1, l.Y2 = percent(at), percent(at), d.Top, d.Top+d.Plot

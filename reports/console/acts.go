@@ -115,7 +115,7 @@ func (c *Console) arm(a actor, form url.Values) (e gameday.Entry, err error) {
 			return e, wrong{"for how long? write it like 30s or 2m"}
 		}
 	}
-	if _, err := choice.Taken(length); err != nil {
+	if _, err := choice.AsEvent(length); err != nil {
 		return e, err
 	}
 	e.For = evidence.Seconds(length)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -196,9 +197,7 @@ func (b *board) says(e evidence.Event) (tone, text string) {
 		if e.Kind == evidence.KindInject {
 			return "inject", "injected " + name + by
 		}
-		if by == "" {
-			by = ": its time is over"
-		}
+		by = cmp.Or(by, ": its time is over")
 		return "heal", "healed " + name + by
 	case evidence.KindPhase:
 		if e.Text == "chaos" {

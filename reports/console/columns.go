@@ -135,7 +135,8 @@ func (c *columns) charts(faults []fault, now time.Duration, links []string) []*c
 	rate := func(count func(column) uint64) chart.Values {
 		return c.values(slots, func(col column) float64 { return float64(count(col)) / float64(max(1, col.seconds)) })
 	}
-	requests := blank("requests", "Requests", "How many requests ended well and not, and how many were offered, per second.", chart.Rate, 170)
+	requests := blank("requests", "Requests", "How many requests ended well and not, and how many were offered, per second.",
+		chart.Rate, 170)
 	ok := rate(func(col column) uint64 { return col.ok })
 	bad := rate(func(col column) uint64 { return col.ok + col.failed })
 	requests.Series = []chart.Series{
@@ -143,7 +144,8 @@ func (c *columns) charts(faults []fault, now time.Duration, links []string) []*c
 		{Name: "not ok", Tone: chart.Red, Dash: "4 2", Y: bad, Low: ok, Area: true},
 		{Name: "offered", Tone: chart.Ink, Dash: "5 3", Y: rate(func(col column) uint64 { return col.offered })},
 	}
-	times := blank("times", "Response time, worst second of a column", "The response time of what ended, on an axis of powers of ten.", chart.Millis, 120)
+	times := blank("times", "Response time, worst second of a column", "The response time of what ended, on an axis of powers of ten.",
+		chart.Millis, 120)
 	took := func(of func(column) time.Duration) chart.Values {
 		return c.values(slots, func(col column) float64 {
 			if !col.hasTime {
@@ -158,14 +160,16 @@ func (c *columns) charts(faults []fault, now time.Duration, links []string) []*c
 	}
 	all := []*chart.Chart{requests, times}
 	for i, name := range links[:min(len(links), shownLinks)] {
-		calls := blank("link"+strconv.Itoa(i), "Calls over "+name, "Calls that ended at the link, and those of them that failed, per second.", chart.Rate, 100)
+		calls := blank("link"+strconv.Itoa(i), "Calls over "+name,
+			"Calls that ended at the link, and those of them that failed, per second.", chart.Rate, 100)
 		good := rate(func(col column) uint64 { return col.links[name].ended - col.links[name].errors })
 		ended := rate(func(col column) uint64 { return col.links[name].ended })
 		calls.Series = []chart.Series{
 			{Name: "without error", Tone: chart.Blue, Y: good, Area: true},
 			{Name: "errors", Tone: chart.Red, Dash: "4 2", Y: ended, Low: good, Area: true},
 		}
-		flight := blank("flight"+strconv.Itoa(i), "In flight over "+name, "The most calls that were in flight at the end of a second.", chart.Count, 60)
+		flight := blank("flight"+strconv.Itoa(i), "In flight over "+name, "The most calls that were in flight at the end of a second.",
+			chart.Count, 60)
 		flight.Series = []chart.Series{{Name: "in flight", Tone: chart.Teal,
 			Y: c.values(slots, func(col column) float64 { return float64(col.links[name].inFlight) })}}
 		all = append(all, calls, flight)
@@ -197,7 +201,8 @@ func bandsOf(faults []fault, now time.Duration) (bands []chart.Band) {
 		if until < 0 {
 			until = max(now, f.Injected)
 		}
-		bands = append(bands, chart.Band{From: f.Injected.Seconds(), To: until.Seconds(), Label: letter(i), Title: f.Name, Tone: chart.Orange})
+		bands = append(bands, chart.Band{From: f.Injected.Seconds(), To: until.Seconds(), Label: letter(i), Title: f.Name,
+			Tone: chart.Orange})
 	}
 	return bands[max(0, len(bands)-shownBands):]
 }

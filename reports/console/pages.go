@@ -180,8 +180,7 @@ func formOf(r *http.Request) (url.Values, error) {
 }
 
 func refuse(w http.ResponseWriter, err error) {
-	var long *http.MaxBytesError
-	if errors.As(err, &long) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		http.Error(w, "the form is too long", http.StatusRequestEntityTooLarge)
 		return
 	}

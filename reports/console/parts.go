@@ -156,7 +156,8 @@ func limits(x *experiment.Experiment) (all []string) {
 	if len(all) == 0 {
 		all = append(all, "Nothing halts the run by itself: limits: {stop_if: [...]} would.")
 	}
-	all = append(all, fmt.Sprintf("All faults are healed when no owner or operator is at the page for %s.", unit.FormatDuration(x.GameDay.HealAfter)))
+	all = append(all, fmt.Sprintf("All faults are healed when no owner or operator is at the page for %s.",
+		unit.FormatDuration(x.GameDay.HealAfter)))
 	for _, allow := range x.Limits.Allow {
 		all = append(all, "May touch "+allow+".")
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -72,9 +73,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 // lastSeen is the line that a browser has seen last.
 func lastSeen(r *http.Request) int {
 	id := r.Header.Get("Last-Event-ID")
-	if id == "" {
-		id = r.URL.Query().Get("after")
-	}
+	id = cmp.Or(id, r.URL.Query().Get("after"))
 	n, _ := strconv.Atoi(id) // anything else has seen nothing
 	return max(0, n)
 }

@@ -34,11 +34,7 @@ var brokerKeys = []key[brokerSettings]{
 }
 
 func parseBroker(with map[string]string) (*brokerSettings, error) {
-	s, err := parse("broker", brokerKeys, with)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return parse("broker", brokerKeys, with)
 }
 
 // mostPublished bounds what a broker keeps on disk.

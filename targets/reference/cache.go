@@ -73,10 +73,7 @@ var cacheKeys = []key[cacheSettings]{
 		func(s *cacheSettings) *float64 { return &s.beta }),
 	wait("timeout", "2s", "", "bound of a call to redis, and of one to the origin", time.Millisecond, never,
 		func(s *cacheSettings) *time.Duration { return &s.timeout }),
-	{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "lets all through that miss at once"},
-		set:     func(s *cacheSettings, v string) error { s.flaw = v; return nil }, // checked by parseCache
-	},
+	flawOf("lets all through that miss at once", func(s *cacheSettings) *string { return &s.flaw }),
 }
 
 // cacheFlaws are those of a cache.
@@ -85,10 +82,7 @@ var cacheFlaws = []Flaw{
 }
 
 func parseCache(with map[string]string) (*cacheSettings, error) {
-	s, err := parse("cache", cacheKeys, with)
-	if name, given := with["flaw"]; given && !slices.ContainsFunc(cacheFlaws, func(f Flaw) bool { return f.Name == name }) {
-		err = errors.Join(err, unknown("flaw of cache", name, []string{cacheFlaws[0].Name}))
-	}
+	s, err := parseFlawed("cache", cacheKeys, cacheFlaws, with)
 	if err != nil {
 		return nil, err
 	}

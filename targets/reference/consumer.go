@@ -84,8 +84,8 @@ type consumerSettings struct {
 
 var consumerKeys = []key[consumerSettings]{
 	oneOf("driver", "jetstream", "what its links beside ledger lead to: a NATS server with JetStream, or RabbitMQ, "+
-		"which delivers in order and, once the connection is lost, delivers again what was not acknowledged", []string{"jetstream", "rabbitmq"},
-		func(s *consumerSettings) *string { return &s.driver }),
+		"which delivers in order and, once the connection is lost, delivers again what was not acknowledged",
+		[]string{"jetstream", "rabbitmq"}, func(s *consumerSettings) *string { return &s.driver }),
 	oneOf("order", "buffer", "buffer applies events in the order in which the broker acknowledged them, and holds what comes too early; "+
 		"none applies them as they come, and leaves what fails to be delivered again", []string{"buffer", "none"},
 		func(s *consumerSettings) *string { return &s.order }),
@@ -105,7 +105,7 @@ var consumerKeys = []key[consumerSettings]{
 		func(s *consumerSettings) *int { return &s.attempts }),
 	wait("timeout", "1s", "", "bound of one call", time.Millisecond, never,
 		func(s *consumerSettings) *time.Duration { return &s.timeout }),
-	flawOf(func(s *consumerSettings) *string { return &s.flaw }),
+	flawOf("breaks it in one way", func(s *consumerSettings) *string { return &s.flaw }),
 }
 
 // consumerFlaws are those of a consumer.
@@ -119,8 +119,8 @@ var consumerFlaws = []Flaw{
 }
 
 func parseConsumer(with map[string]string) (*consumerSettings, error) {
-	s, err := parse("consumer", consumerKeys, with)
-	if err := checkedFlaw("consumer", consumerFlaws, with, err); err != nil {
+	s, err := parseFlawed("consumer", consumerKeys, consumerFlaws, with)
+	if err != nil {
 		return nil, err
 	}
 	var errs []error

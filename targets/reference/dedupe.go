@@ -95,7 +95,8 @@ func (c *dedupedCall) wait(req *http.Request) (*http.Response, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &http.Response{StatusCode: c.answer.StatusCode, Header: c.answer.Header.Clone(), Body: io.NopCloser(bytes.NewReader(c.body))}, nil
+	return &http.Response{StatusCode: c.answer.StatusCode, Header: c.answer.Header.Clone(), Body: io.NopCloser(bytes.NewReader(c.body))},
+		nil
 }
 
 // dedupeKey is the same of two requests that are one; "" of those that are never taken for one.

@@ -172,8 +172,7 @@ type keepsCalling struct {
 
 func (k *keepsCalling) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := k.guard.RoundTrip(req)
-	var rejected *Rejection
-	if errors.As(err, &rejected) && k.rejected.Add(1)%2 == 0 {
+	if _, ok := errors.AsType[*Rejection](err); ok && k.rejected.Add(1)%2 == 0 {
 		k.background.Go(func() {
 			// Its result is dropped.
 			if resp, err := k.guard.next.RoundTrip(req.WithContext(k.life)); err == nil {
@@ -238,8 +237,7 @@ func flawCompartment(flaw string, c compartment) http.RoundTripper {
 	}
 	return roundTrip(func(req *http.Request) (*http.Response, error) {
 		resp, err := c.RoundTrip(req)
-		var rejected *Rejection
-		if errors.As(err, &rejected) && rejected.By == "bulkhead" {
+		if rejected, ok := errors.AsType[*Rejection](err); ok && rejected.By == "bulkhead" {
 			timer := time.NewTimer(500 * time.Millisecond)
 			defer timer.Stop()
 			select {

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,9 +133,7 @@ func parseDep(name, raw string) (*url.URL, error) {
 	if base.Scheme != "http" || base.Host == "" {
 		return nil, fmt.Errorf("dependency %s: %q is not an http://host:port URL", name, raw)
 	}
-	if base.Path == "" {
-		base.Path = "/" // joined to an empty one, a path would become relative
-	}
+	base.Path = cmp.Or(base.Path, "/") // joined to an empty one, a path would become relative
 	return base, nil
 }
 

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -65,27 +66,11 @@ var rpcKeys = []key[rpcSettings]{
 		func(s *rpcSettings) *time.Duration { return &s.serviceTime }),
 	header("id_header", "X-Request-Id", "header passed on to the dependency; traceparent, X-Request-Id and Idempotency-Key always are",
 		func(s *rpcSettings) *string { return &s.idHeader }),
-	{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "breaks it in one way"},
-		set:     func(s *rpcSettings, v string) error { s.flaw = v; return nil }, // checked by parseRPC: a flaw that is given is not empty
-	},
+	flawOf("breaks it in one way", func(s *rpcSettings) *string { return &s.flaw }),
 }
 
 func parseRPC(with map[string]string) (*rpcSettings, error) {
-	s, err := parse("rpc", rpcKeys, with)
-	if name, given := with["flaw"]; given {
-		var names []string
-		for _, f := range rpcFlaws {
-			names = append(names, f.Name)
-		}
-		if !slices.Contains(names, name) {
-			err = errors.Join(err, unknown("flaw of rpc", name, names))
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return parseFlawed("rpc", rpcKeys, rpcFlaws, with)
 }
 
 // rpcService is the reference service rpc.
@@ -199,9 +184,7 @@ func (g *rpc) attempt(r *http.Request, message []byte) (code int, answer []byte)
 		return rpcUnknown, nil
 	}
 	text := resp.Trailer.Get("Grpc-Status")
-	if text == "" {
-		text = resp.Header.Get("Grpc-Status")
-	}
+	text = cmp.Or(text, resp.Header.Get("Grpc-Status"))
 	if code, err = strconv.Atoi(text); err != nil {
 		return rpcUnknown, nil
 	}

@@ -41,7 +41,7 @@ type ledgerSettings struct {
 var ledgerKeys = []key[ledgerSettings]{
 	wait("service_time", "0s", "", "how long a booking takes", 0, never,
 		func(s *ledgerSettings) *time.Duration { return &s.serviceTime }),
-	flawOf(func(s *ledgerSettings) *string { return &s.flaw }),
+	flawOf("breaks it in one way", func(s *ledgerSettings) *string { return &s.flaw }),
 }
 
 // ledgerFlaws are those of a ledger.
@@ -53,11 +53,7 @@ var ledgerFlaws = []Flaw{
 const skipped = 100
 
 func parseLedger(with map[string]string) (*ledgerSettings, error) {
-	s, err := parse("ledger", ledgerKeys, with)
-	if err := checkedFlaw("ledger", ledgerFlaws, with, err); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return parseFlawed("ledger", ledgerKeys, ledgerFlaws, with)
 }
 
 // ledgerService is the reference service ledger.
@@ -113,7 +109,8 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/healthz":
 		_, _ = io.WriteString(w, "ok\n")
 	default:
-		http.Error(w, "there are POST /event/KEY, GET /event/ID, PUT /parked/ID, GET /ledger, /state, /fold and /healthz", http.StatusNotFound)
+		http.Error(w, "there are POST /event/KEY, GET /event/ID, PUT /parked/ID, GET /ledger, /state, /fold and /healthz",
+			http.StatusNotFound)
 	}
 }
 

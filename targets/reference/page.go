@@ -59,27 +59,11 @@ var pageKeys = []key[pageSettings]{
 		func(s *pageSettings) *time.Duration { return &s.timeout }),
 	header("id_header", "X-Request-Id", "header passed on to the dependencies; traceparent, X-Request-Id and Idempotency-Key always are",
 		func(s *pageSettings) *string { return &s.idHeader }),
-	{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "makes it chatty, or grow, in one way"},
-		set:     func(s *pageSettings, v string) error { s.flaw = v; return nil }, // checked by parsePage: a flaw that is given is not empty
-	},
+	flawOf("makes it chatty, or grow, in one way", func(s *pageSettings) *string { return &s.flaw }),
 }
 
 func parsePage(with map[string]string) (*pageSettings, error) {
-	s, err := parse("page", pageKeys, with)
-	if name, given := with["flaw"]; given {
-		var names []string
-		for _, f := range pageFlaws {
-			names = append(names, f.Name)
-		}
-		if !slices.Contains(names, name) {
-			err = errors.Join(err, unknown("flaw of page", name, names))
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return parseFlawed("page", pageKeys, pageFlaws, with)
 }
 
 // pageService is the reference service page.

@@ -54,11 +54,7 @@ var participantKeys = []key[participantSettings]{
 }
 
 func parseParticipant(with map[string]string) (*participantSettings, error) {
-	s, err := parse("participant", participantKeys, with)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return parse("participant", participantKeys, with)
 }
 
 // participantService is the reference service participant.

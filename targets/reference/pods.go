@@ -56,10 +56,7 @@ var poolKeys = []key[poolSettings]{
 		func(s *poolSettings) *time.Duration { return &s.waits }),
 	wait("query", "0s", "", "how long a query takes in the database", 0, never,
 		func(s *poolSettings) *time.Duration { return &s.query }),
-	{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "makes it greedy in one way"},
-		set:     func(s *poolSettings, v string) error { s.flaw = v; return nil }, // checked by parsePool
-	},
+	flawOf("makes it greedy in one way", func(s *poolSettings) *string { return &s.flaw }),
 }
 
 // poolFlaws are those of a pool.
@@ -68,10 +65,7 @@ var poolFlaws = []Flaw{
 }
 
 func parsePool(with map[string]string) (*poolSettings, error) {
-	s, err := parse("pool", poolKeys, with)
-	if name, given := with["flaw"]; given && !slices.ContainsFunc(poolFlaws, func(f Flaw) bool { return f.Name == name }) {
-		err = errors.Join(err, unknown("flaw of pool", name, []string{poolFlaws[0].Name}))
-	}
+	s, err := parseFlawed("pool", poolKeys, poolFlaws, with)
 	if err == nil && s.warm > s.size {
 		err = fmt.Errorf("pool: warm %d: its size is %d", s.warm, s.size)
 	}

@@ -71,7 +71,7 @@ var publisherKeys = []key[publisherSettings]{
 		func(s *publisherSettings) *int { return &s.keep }),
 	wait("timeout", "2s", "", "how long the broker may take to acknowledge an event", time.Millisecond, never,
 		func(s *publisherSettings) *time.Duration { return &s.timeout }),
-	flawOf(func(s *publisherSettings) *string { return &s.flaw }),
+	flawOf("breaks it in one way", func(s *publisherSettings) *string { return &s.flaw }),
 }
 
 // publisherFlaws are those of a publisher.
@@ -81,33 +81,9 @@ var publisherFlaws = []Flaw{
 	{"async-persist", "persist", "durable", "has the broker acknowledge events before they are written (persist_mode: async)"},
 }
 
-// flawOf is the setting flaw; what it may be is for checkedFlaw.
-func flawOf[S any](at func(*S) *string) key[S] {
-	return key[S]{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "breaks it in one way"},
-		set:     func(s *S, v string) error { *at(s) = v; return nil },
-	}
-}
-
-// checkedFlaw adds to err what is wrong with the flaw of a service, if one is given.
-func checkedFlaw(service string, flaws []Flaw, with map[string]string, err error) error {
-	name, given := with["flaw"]
-	if !given {
-		return err
-	}
-	var names []string
-	for _, f := range flaws {
-		if f.Name == name {
-			return err
-		}
-		names = append(names, f.Name)
-	}
-	return errors.Join(err, unknown("flaw of "+service, name, names))
-}
-
 func parsePublisher(with map[string]string) (*publisherSettings, error) {
-	s, err := parse("publisher", publisherKeys, with)
-	if err := checkedFlaw("publisher", publisherFlaws, with, err); err != nil {
+	s, err := parseFlawed("publisher", publisherKeys, publisherFlaws, with)
+	if err != nil {
 		return nil, err
 	}
 	switch s.flaw {

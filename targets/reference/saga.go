@@ -48,7 +48,7 @@ var sagaKeys = []key[sagaSettings]{
 	oneOf("journal", "on", "on writes what was begun to a file, and ends it after a restart", []string{"on", "off"},
 		func(s *sagaSettings) *string { return &s.journal }),
 	wait("timeout", "500ms", "", "bound of one call", time.Millisecond, never, func(s *sagaSettings) *time.Duration { return &s.timeout }),
-	flawOf(func(s *sagaSettings) *string { return &s.flaw }),
+	flawOf("breaks it in one way", func(s *sagaSettings) *string { return &s.flaw }),
 }
 
 // sagaFlaws are those of a saga.
@@ -60,8 +60,7 @@ var sagaFlaws = []Flaw{
 }
 
 func parseSaga(with map[string]string) (*sagaSettings, error) {
-	s, err := parse("saga", sagaKeys, with)
-	err = checkedFlaw("saga", sagaFlaws, with, err)
+	s, err := parseFlawed("saga", sagaKeys, sagaFlaws, with)
 	if s.flaw == "forgets-on-crash" && s.journal == "off" {
 		err = errors.Join(err, errors.New("saga: flaw forgets-on-crash: it has no journal: set journal to on"))
 	}

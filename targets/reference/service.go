@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,9 +95,7 @@ func Check(name string, with map[string]string) error {
 // returns nil. Ready is called once, with the address it listens on, when it
 // accepts requests; it may be nil.
 func Serve(ctx context.Context, name string, c Config, ready func(addr string)) error {
-	if c.Name == "" {
-		c.Name = name
-	}
+	c.Name = cmp.Or(c.Name, name)
 	s, err := find(name)
 	if err == nil {
 		err = s.inDir(ctx, c, ready)

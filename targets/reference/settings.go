@@ -63,6 +63,27 @@ func parse[S any](service string, keys []key[S], with map[string]string) (*S, er
 	return s, errors.Join(errs...)
 }
 
+// parseFlawed is parse for a service that has flaws: one that is given must be among them.
+func parseFlawed[S any](service string, keys []key[S], flaws []Flaw, with map[string]string) (*S, error) {
+	s, err := parse(service, keys, with)
+	var names []string
+	for _, f := range flaws {
+		names = append(names, f.Name)
+	}
+	if name, given := with["flaw"]; given && !slices.Contains(names, name) {
+		err = errors.Join(err, unknown("flaw of "+service, name, names))
+	}
+	return s, err
+}
+
+// flawOf is the setting flaw. What it may be, and that it is not empty, is for parseFlawed.
+func flawOf[S any](meaning string, at func(*S) *string) key[S] {
+	return key[S]{
+		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: meaning},
+		set:     func(s *S, v string) error { *at(s) = v; return nil },
+	}
+}
+
 // frontendSettings configure the patterns in front of every dependency.
 type frontendSettings struct {
 	breaker      string
@@ -129,8 +150,8 @@ var frontendKeys = []key[frontendSettings]{
 		func(s *frontendSettings) *[]int { return &s.retryOn }),
 	wait("retry_after_max", "10s", "retry", "a longer Retry-After ends the call", 0, never,
 		func(s *frontendSettings) *time.Duration { return &s.retryAfterMax }),
-	wait("deadline", "none", "retry", "bound of a whole call; a retry that would begin after it is not waited for", time.Millisecond, orNone,
-		func(s *frontendSettings) *time.Duration { return &s.deadline }),
+	wait("deadline", "none", "retry", "bound of a whole call; a retry that would begin after it is not waited for",
+		time.Millisecond, orNone, func(s *frontendSettings) *time.Duration { return &s.deadline }),
 
 	oneOf("bulkhead", "none", "library of the bulkhead", []string{"none", "failsafe", "semaphore"},
 		func(s *frontendSettings) *string { return &s.bulkhead }),
@@ -158,10 +179,7 @@ var frontendKeys = []key[frontendSettings]{
 		func(s *frontendSettings) *string { return &s.protocol }),
 	header("id_header", "X-Request-Id", "header passed on to the dependency; traceparent, X-Request-Id and Idempotency-Key always are",
 		func(s *frontendSettings) *string { return &s.idHeader }),
-	{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "breaks one pattern in one way"},
-		set:     func(s *frontendSettings, v string) error { s.flaw = v; return nil }, // checked by checkFlaw, which knows the patterns
-	},
+	flawOf("breaks one pattern in one way", func(s *frontendSettings) *string { return &s.flaw }), // checked by checkFlaw
 }
 
 // parseFrontend checks each setting and how they go together.
@@ -227,9 +245,5 @@ var dependencyKeys = []key[dependencySettings]{
 }
 
 func parseDependency(with map[string]string) (*dependencySettings, error) {
-	s, err := parse("dependency", dependencyKeys, with)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return parse("dependency", dependencyKeys, with)
 }

@@ -77,11 +77,9 @@ var storeKeys = []key[storeSettings]{
 		func(s *storeSettings) *time.Duration { return &s.timeout }),
 	text("master", "main", "of sentinel: the name that sentinels know the primary by", func(s *storeSettings) *string { return &s.master }),
 	text("user", "postgres", "of postgres: the user", func(s *storeSettings) *string { return &s.user }),
-	text("database", "postgres", "of postgres: the database, where it makes its tables", func(s *storeSettings) *string { return &s.dbname }),
-	{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "makes it careless in one way"},
-		set:     func(s *storeSettings, v string) error { s.flaw = v; return nil }, // checked by parseStore: a flaw that is given is not empty
-	},
+	text("database", "postgres", "of postgres: the database, where it makes its tables",
+		func(s *storeSettings) *string { return &s.dbname }),
+	flawOf("makes it careless in one way", func(s *storeSettings) *string { return &s.flaw }),
 }
 
 // text is any word without white space.
@@ -99,16 +97,7 @@ func text[S any](name, def, meaning string, at func(*S) *string) key[S] {
 }
 
 func parseStore(with map[string]string) (*storeSettings, error) {
-	s, err := parse("store", storeKeys, with)
-	if name, given := with["flaw"]; given {
-		var names []string
-		for _, f := range storeFlaws {
-			names = append(names, f.Name)
-		}
-		if !slices.Contains(names, name) {
-			err = errors.Join(err, unknown("flaw of store", name, names))
-		}
-	}
+	s, err := parseFlawed("store", storeKeys, storeFlaws, with)
 	if err != nil {
 		return nil, err
 	}

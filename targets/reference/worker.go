@@ -2,7 +2,6 @@ package reference
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -38,27 +37,11 @@ var workerKeys = []key[workerSettings]{
 		func(s *workerSettings) *int { return &s.waiting }),
 	wait("service_time", "20ms", "", "how long a request is worked on", 0, never,
 		func(s *workerSettings) *time.Duration { return &s.serviceTime }),
-	{
-		Setting: Setting{Name: "flaw", Default: "", Values: "a flaw", Meaning: "breaks it in one way"},
-		set:     func(s *workerSettings, v string) error { s.flaw = v; return nil }, // checked by parseWorker: a flaw that is given is not empty
-	},
+	flawOf("breaks it in one way", func(s *workerSettings) *string { return &s.flaw }),
 }
 
 func parseWorker(with map[string]string) (*workerSettings, error) {
-	s, err := parse("worker", workerKeys, with)
-	if name, given := with["flaw"]; given {
-		var names []string
-		for _, f := range workerFlaws {
-			names = append(names, f.Name)
-		}
-		if !slices.Contains(names, name) {
-			err = errors.Join(err, unknown("flaw of worker", name, names))
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return parseFlawed("worker", workerKeys, workerFlaws, with)
 }
 
 // workerService is the reference service worker.

@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
+
+	"github.com/stormctl/stormctl/chaos/unit"
 )
 
 // Error is one thing that is wrong with a file, and where.
@@ -36,11 +37,7 @@ type Errors []*Error
 
 // Error has a line for each.
 func (e Errors) Error() string {
-	lines := make([]string, len(e))
-	for i, one := range e {
-		lines[i] = one.Error()
-	}
-	return strings.Join(lines, "\n")
+	return unit.List(e, "\n", (*Error).Error)
 }
 
 func (e Errors) Unwrap() []error {

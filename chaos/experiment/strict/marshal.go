@@ -90,15 +90,8 @@ func Empty(v reflect.Value) bool {
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.Struct:
-		if ShortText(v) != "" {
-			return false
-		}
-		for _, f := range Fields(v.Type()) {
-			if !Empty(v.FieldByIndex(f.Index)) {
-				return false
-			}
-		}
-		return true
+		return ShortText(v) == "" &&
+			!slices.ContainsFunc(Fields(v.Type()), func(f Field) bool { return !Empty(v.FieldByIndex(f.Index)) })
 	default:
 		return v.IsZero()
 	}

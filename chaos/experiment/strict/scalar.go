@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,12 +82,7 @@ func (d *Doc) boolean(text string, quoted bool, v reflect.Value, path Path) {
 }
 
 func isOneOf(text string, words ...string) bool {
-	for _, w := range words {
-		if strings.EqualFold(text, w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(text, w) })
 }
 
 // form is how a number is written, with what is said of one that is not.

@@ -39,7 +39,8 @@ type bandwidth struct {
 }
 
 func (a *bandwidth) behave(share unit.Share) (toxic.Toxic, error) {
-	return toxic.Bandwidth{Rate: unit.Bandwidth(min(a.Rate, maxRate) * 1000), Select: toxic.Select{Share: share}}, notNegative("rate", a.Rate)
+	return toxic.Bandwidth{Rate: unit.Bandwidth(min(a.Rate, maxRate) * 1000), Select: toxic.Select{Share: share}},
+		notNegative("rate", a.Rate)
 }
 
 type slowClose struct {

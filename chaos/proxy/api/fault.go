@@ -26,14 +26,14 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	if typ == "noop" {
 		return &noop{}, nil
 	}
-	bytes, exchanges := connAttributes(typ), exchangeAttributes(typ)
+	bytes, exchanges := connAttributes[typ], exchangeAttributes[typ]
 	a := bytes
 	if protocol != tcp {
 		a = exchanges
 	}
 	switch {
 	case a != nil:
-		return a, nil
+		return a(), nil
 	case exchanges != nil:
 		return nil, badRequest("toxic type %s is for exchanges, and this proxy speaks %s: create it with \"protocol\": %q",
 			typ, protocol, toxic.ProtocolHTTP1)
@@ -44,64 +44,37 @@ func newAttributes(protocol, typ string) (attributes, error) {
 	}
 }
 
-// connAttributes are those of types that work on bytes; nil if it is none.
-func connAttributes(typ string) attributes {
-	switch typ {
-	case "latency":
-		return &latency{}
-	case "bandwidth":
-		return &bandwidth{}
-	case "slow_close":
-		return &slowClose{}
-	case "timeout":
-		return &timeout{}
-	case "reset_peer":
-		return &resetPeer{}
-	case "slicer":
-		return &slicer{}
-	case "limit_data":
-		return &limitData{}
-	case "down":
-		return newKeys[toxic.Down]()
-	case "slow_connect":
-		return newKeys[toxic.SlowConnect]()
-	case "partition":
-		return newKeys[toxic.Partition]()
-	case "half_open":
-		return newKeys[toxic.HalfOpen]()
-	case "flap":
-		return newKeys[toxic.Flap]()
-	}
-	return nil
+// connAttributes make those of types that work on bytes.
+var connAttributes = map[string]func() attributes{
+	"latency":      func() attributes { return &latency{} },
+	"bandwidth":    func() attributes { return &bandwidth{} },
+	"slow_close":   func() attributes { return &slowClose{} },
+	"timeout":      func() attributes { return &timeout{} },
+	"reset_peer":   func() attributes { return &resetPeer{} },
+	"slicer":       func() attributes { return &slicer{} },
+	"limit_data":   func() attributes { return &limitData{} },
+	"down":         keysOf[toxic.Down],
+	"slow_connect": keysOf[toxic.SlowConnect],
+	"partition":    keysOf[toxic.Partition],
+	"half_open":    keysOf[toxic.HalfOpen],
+	"flap":         keysOf[toxic.Flap],
 }
 
-// exchangeAttributes are those of types that work on exchanges; nil if it is
-// none.
-func exchangeAttributes(typ string) attributes {
-	switch typ {
-	case "latency":
-		return newKeys[toxic.Latency]("latency", "delay", "jitter", "jitter")
-	case "errors":
-		return newKeys[toxic.Errors]()
-	case "reset":
-		return newKeys[toxic.Reset]()
-	case "partition":
-		return newKeys[toxic.Partition]()
-	case "hang":
-		return newKeys[toxic.Hang]()
-	case "drop_response":
-		return newKeys[toxic.DropResponse]()
-	case "truncate":
-		return newKeys[toxic.Truncate]()
-	case "corrupt":
-		return newKeys[toxic.Corrupt]()
-	case "slow_body":
-		return newKeys[toxic.SlowBody]()
-	case "duplicate":
-		return newKeys[toxic.Duplicate]()
-	}
-	return nil
+// exchangeAttributes make those of types that work on exchanges.
+var exchangeAttributes = map[string]func() attributes{
+	"latency":       func() attributes { return newKeys[toxic.Latency]("latency", "delay", "jitter", "jitter") },
+	"errors":        keysOf[toxic.Errors],
+	"reset":         keysOf[toxic.Reset],
+	"partition":     keysOf[toxic.Partition],
+	"hang":          keysOf[toxic.Hang],
+	"drop_response": keysOf[toxic.DropResponse],
+	"truncate":      keysOf[toxic.Truncate],
+	"corrupt":       keysOf[toxic.Corrupt],
+	"slow_body":     keysOf[toxic.SlowBody],
+	"duplicate":     keysOf[toxic.Duplicate],
 }
+
+func keysOf[T toxic.Toxic]() attributes { return newKeys[T]() }
 
 // keys are the keys of a fault as an experiment file has them, kept as they
 // were sent.

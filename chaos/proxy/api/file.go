@@ -22,7 +22,7 @@ var (
 )
 
 // listKind is the kind of a file of proxies.
-var listKind = input.Kind{Name: "a list of proxies", Most: 1 << 20}
+var listKind = input.Kind{Name: "a list of proxies", MaxSize: 1 << 20}
 
 // Load makes the proxies that a file lists: toxiproxy's JSON, or the same in
 // YAML. It returns how many there are. An error names the file and the line.

@@ -39,7 +39,8 @@ func (c call) read(into any) error {
 }
 
 func (s *Server) showVersion(call) (answer, error) {
-	return answer{status: http.StatusOK, raw: []byte(`{"version": "` + toxiproxyVersion + "\"}\n"), typ: "application/json;charset=utf-8"}, nil
+	return answer{status: http.StatusOK, raw: []byte(`{"version": "` + toxiproxyVersion + "\"}\n"), typ: "application/json;charset=utf-8"},
+		nil
 }
 
 func (s *Server) showMetrics(call) (answer, error) {

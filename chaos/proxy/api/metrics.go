@@ -167,8 +167,10 @@ func (s *Server) metrics() []byte {
 			x.sample(of(r), "proxy", r.name)
 		}
 	}
-	each("stormctl_proxy_connections_total", "counter", "Connections that callers have made.", func(r reading) uint64 { return r.connections })
-	each("stormctl_proxy_open_connections", "gauge", "Connections of callers that are open.", func(r reading) uint64 { return uint64(r.open) })
+	each("stormctl_proxy_connections_total", "counter",
+		"Connections that callers have made.", func(r reading) uint64 { return r.connections })
+	each("stormctl_proxy_open_connections", "gauge",
+		"Connections of callers that are open.", func(r reading) uint64 { return uint64(r.open) })
 	each("stormctl_proxy_exchanges_in_flight", "gauge", "Exchanges in progress; of tcp, connections.",
 		func(r reading) uint64 { return uint64(r.inFlight) })
 	x.family("stormctl_proxy_exchanges_total", "counter", "Exchanges that have ended, by how; of tcp, connections.")

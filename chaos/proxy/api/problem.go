@@ -42,13 +42,11 @@ const badBodyPrefix = "bad request body: "
 // badBody is for a body that cannot be read, or not as what it should be.
 func badBody(err error) *problem {
 	text := err.Error()
-	var kind *json.UnmarshalTypeError
-	var long *http.MaxBytesError
-	switch {
-	case errors.As(err, &kind):
-		text = fmt.Sprintf("%s must be %s, not %s", cmp.Or(kind.Field, "it"), jsonName(kind), article(kind.Value))
-	case errors.As(err, &long):
+	if long, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &problem{fmt.Sprintf("%sit is longer than %d bytes", badBodyPrefix, long.Limit), http.StatusRequestEntityTooLarge}
+	}
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		text = fmt.Sprintf("%s must be %s, not %s", cmp.Or(kind.Field, "it"), jsonName(kind), article(kind.Value))
 	}
 	return badRequest("%s%s", badBodyPrefix, text)
 }
@@ -74,8 +72,8 @@ func jsonName(e *json.UnmarshalTypeError) string {
 // article puts one before what encoding/json calls a value: "number 1.5",
 // "string", "array", "object", "bool".
 func article(value string) string {
-	if strings.HasPrefix(value, "number ") {
-		return strings.TrimPrefix(value, "number ")
+	if number, ok := strings.CutPrefix(value, "number "); ok {
+		return number
 	}
 	if strings.HasPrefix(value, "a") || strings.HasPrefix(value, "o") {
 		return "an " + value
@@ -87,12 +85,10 @@ func article(value string) string {
 // is one of the machine, and told in the system's words, as clients know it
 // from toxiproxy.
 func asProblem(err error) *problem {
-	var p *problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op
 	}
 	return &problem{err.Error(), http.StatusInternalServerError}

@@ -45,7 +45,7 @@ type Server struct {
 
 // New is a server without any proxy.
 func New(c Config) *Server {
-	return &Server{config: c, allow: newAllowList(c.Allow), guard: guard.New(guard.Config{Token: c.Token, MostBody: maxBody}),
+	return &Server{config: c, allow: newAllowList(c.Allow), guard: guard.New(guard.Config{Token: c.Token, MaxBody: maxBody}),
 		entries: map[string]*entry{}, listen: listen}
 }
 

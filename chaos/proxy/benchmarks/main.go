@@ -19,6 +19,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load/benchmarks/bench"
 )
 
@@ -122,11 +123,8 @@ func choose(all []peer, only string) ([]peer, error) {
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.IndexFunc(all, func(p peer) bool { return p.name == name })
 		if i < 0 {
-			var names []string
-			for _, p := range all {
-				names = append(names, p.name)
-			}
-			return nil, fmt.Errorf("-only %s: no such relay: there are %s", name, strings.Join(names, ", "))
+			names := unit.List(all, ", ", func(p peer) string { return p.name })
+			return nil, fmt.Errorf("-only %s: no such relay: there are %s", name, names)
 		}
 		chosen = append(chosen, all[i])
 	}

@@ -8,11 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/stormctl/stormctl/load/benchmarks/bench"
@@ -23,38 +21,15 @@ func (r *relay) cpuTimeOf(do func() error) (time.Duration, error) {
 	if r.Cmd == nil {
 		return 0, do()
 	}
-	before, err := cpuTime(r.Cmd.Process.Pid)
+	before, err := r.CPU()
 	if err != nil {
 		return 0, err
 	}
 	if err := do(); err != nil {
 		return 0, err
 	}
-	after, err := cpuTime(r.Cmd.Process.Pid)
+	after, err := r.CPU()
 	return after - before, err
-}
-
-// cpuTime is what the process has used so far, all its threads.
-func cpuTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The name, in parentheses, may have spaces in it.
-	_, rest, ok := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 13 {
-		return 0, fmt.Errorf("cannot read /proc/%d/stat", pid)
-	}
-	var ticks int64
-	for _, f := range fields[11:13] { // utime and stime
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / 100, nil // USER_HZ is 100 on Linux
 }
 
 var (

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -102,16 +103,10 @@ func (m *messages) next(p []byte) {
 
 // answerGRPC is the gRPC status of an answer.
 func answerGRPC(f toxic.Fate) int {
-	if f.GRPCStatus != 0 {
-		return f.GRPCStatus
-	}
-	return httpToGRPC(f.Status)
+	return cmp.Or(f.GRPCStatus, httpToGRPC(f.Status))
 }
 
 // answerHTTP is the status of HTTP of an answer.
 func answerHTTP(f toxic.Fate) int {
-	if f.Status == 0 {
-		return wire.GRPCToHTTP(f.GRPCStatus)
-	}
-	return f.Status
+	return cmp.Or(f.Status, wire.GRPCToHTTP(f.GRPCStatus))
 }

@@ -178,8 +178,7 @@ func (m *h2Conn) read(l *h2Side, in io.Reader, take func(http2.Frame) error) {
 		if err == nil {
 			err = take(f)
 		}
-		var stream http2.StreamError
-		if errors.As(err, &stream) {
+		if stream, ok := errors.AsType[http2.StreamError](err); ok {
 			m.refuse(l, stream)
 			err = nil
 		}

@@ -32,7 +32,7 @@ type fastPath struct {
 	ring    *poll.Ring // nil until a session is promoted
 	buffers *poll.Buffers
 	retry   time.Duration // there was no ring to be had: when to ask again
-	poll.Patience
+	poll.WaitStrategy
 
 	sessions int          // that are on it
 	leaving  []*session   // of these, those that are to go back to epoll
@@ -251,11 +251,11 @@ func (f *fastPath) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 }
 
 // next is an entry to fill in.
-func (f *fastPath) next() *poll.Entry {
+func (f *fastPath) next() *poll.SQE {
 	for f.ring.Full() {
 		// It hears of what could not be sent.
 		if _, err := f.enter(0, true); err != nil {
-			return &poll.Entry{} // discarded: the ring is broken, as the next wait says
+			return &poll.SQE{} // discarded: the ring is broken, as the next wait says
 		}
 	}
 	return f.ring.Next()

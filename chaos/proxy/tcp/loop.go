@@ -77,7 +77,7 @@ func (l *loop) run() {
 	defer l.fast.close()
 	defer l.abandon()
 	defer poll.Spare(1)()
-	poll.SharpenTimer()
+	poll.MinimizeTimerSlack()
 	for !l.closing.Load() {
 		if l.err = l.turn(); l.err != nil {
 			return

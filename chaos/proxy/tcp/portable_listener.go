@@ -42,8 +42,7 @@ func listenOn(addr netip.AddrPort) (*net.TCPListener, error) {
 	c := net.ListenConfig{KeepAlive: -1}
 	c.SetMultipathTCP(false)
 	l, err := c.Listen(context.Background(), "tcp", addr.String())
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return nil, op.Err // the caller says of what
 	}
 	if err != nil {

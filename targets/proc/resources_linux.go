@@ -9,26 +9,26 @@ import (
 // pageSize is the unit of memory in /proc/PID/stat.
 var pageSize = int64(os.Getpagesize())
 
-// weigh weighs one process; false if it has ended.
-func weigh(pid int) (Weight, bool) {
+// measure measures one process; false if it has ended.
+func measure(pid int) (Resources, bool) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	text, err := os.ReadFile(dir + "/stat")
 	if err != nil {
-		return Weight{}, false
+		return Resources{}, false
 	}
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // as Read does
 	if len(fields) < 22 || len(fields[0]) != 1 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
-		return Weight{}, false
+		return Resources{}, false
 	}
 	threads, err := strconv.Atoi(string(fields[17]))
 	if err != nil {
-		return Weight{}, false
+		return Resources{}, false
 	}
 	pages, err := strconv.ParseInt(string(fields[21]), 10, 64)
 	if err != nil {
-		return Weight{}, false
+		return Resources{}, false
 	}
-	return Weight{RSS: pages * pageSize, Threads: threads, Files: openFiles(dir + "/fd")}, true
+	return Resources{RSS: pages * pageSize, Threads: threads, Files: openFiles(dir + "/fd")}, true
 }
 
 // openFiles counts the descriptors of a process; -1 if they may not be seen. The size

@@ -15,7 +15,7 @@ func TestCellsHaveAllTimes(t *testing.T) {
 	}
 	var all int64
 	last := time.Duration(-1)
-	h.Cells(func(from, to time.Duration, count int64) {
+	h.Buckets(func(from, to time.Duration, count int64) {
 		var within int64
 		for _, d := range times {
 			if d = min(d, Highest); d >= from && d <= to {

@@ -11,7 +11,7 @@ func TestBeside(t *testing.T) {
 	run := &Run{}
 	worked := 0
 	ask := func(key, of any) int {
-		return Beside(run, key, of, func() int { worked++; return worked })
+		return Memoized(run, key, of, func() int { worked++; return worked })
 	}
 	var wg sync.WaitGroup
 	for range 8 {
@@ -30,7 +30,7 @@ func TestBeside(t *testing.T) {
 			t.Errorf("%v of %v: got %d, want %d", c.key, c.of, got, c.want)
 		}
 	}
-	outer := Beside(run, "outer", 1, func() int { return 10 * ask("b", 1) })
+	outer := Memoized(run, "outer", 1, func() int { return 10 * ask("b", 1) })
 	if outer != 20 {
 		t.Errorf("got %d of another that is kept, want 20", outer)
 	}

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// TestWeighCountsDescendants: what a child takes counts for its parent, and what we open
+// TestMeasureCountsDescendants: what a child takes counts for its parent, and what we open
 // and touch shows by about as much as it is.
-func TestWeighCountsDescendants(t *testing.T) {
-	var s Scale
+func TestMeasureCountsDescendants(t *testing.T) {
+	var s Monitor
 	self := os.Getpid()
-	before, ok := s.Weigh([]int{self})[self]
+	before, ok := s.Measure([]int{self})[self]
 	if !ok || before.RSS < 1<<20 || before.Files < 3 || before.Threads < 1 {
 		t.Fatalf("of this process: %+v, %v", before, ok)
 	}
@@ -28,7 +28,7 @@ func TestWeighCountsDescendants(t *testing.T) {
 	for i := 0; i < len(memory); i += 1024 {
 		memory[i] = 1
 	}
-	after := s.Weigh([]int{self})[self]
+	after := s.Measure([]int{self})[self]
 	if files, rss := after.Files-before.Files, after.RSS-before.RSS; files < opened-5 || files > opened+5 || rss < touched*9/10 || rss > touched*5 { // the race detector takes several times as much beside
 		t.Errorf("%d descriptors and %d bytes more, want about %d and %d", files, rss, opened, touched)
 	}
@@ -44,7 +44,7 @@ func TestWeighCountsDescendants(t *testing.T) {
 		t.Fatal(err)
 	}
 	shell := cmd.Process.Pid
-	if w := s.Weigh([]int{self, shell}); w[shell].Threads != 3 || w[self].Threads < 4 {
+	if w := s.Measure([]int{self, shell}); w[shell].Threads != 3 || w[self].Threads < 4 {
 		t.Errorf("a shell with two children has %+v, we have %+v", w[shell], w[self])
 	}
 	var tree []int
@@ -55,7 +55,7 @@ func TestWeighCountsDescendants(t *testing.T) {
 		}
 	}
 	_ = cmd.Wait()
-	if w, there := s.Weigh([]int{shell})[shell]; there {
+	if w, there := s.Measure([]int{shell})[shell]; there {
 		t.Errorf("of one that has ended: %+v", w)
 	}
 	if memory[0] != 1 { // it is still in use here

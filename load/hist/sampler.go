@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Drawer draws times as they were distributed in a Histogram. It does not
+// Sampler draws times as they were distributed in a Histogram. It does not
 // change, so many may draw from it at once.
-type Drawer struct {
+type Sampler struct {
 	bars []drawn
 	mean time.Duration
 }
@@ -19,12 +19,12 @@ type drawn struct {
 	count    int64
 }
 
-// Drawer returns what draws from h as it is now; nil if h is empty.
-func (h *Histogram) Drawer() *Drawer {
+// Sampler returns what draws from h as it is now; nil if h is empty.
+func (h *Histogram) Sampler() *Sampler {
 	if h.Count() == 0 {
 		return nil
 	}
-	d := &Drawer{mean: h.Summary().Mean}
+	d := &Sampler{mean: h.Summary().Mean}
 	below := int64(0)
 	for b := range h.bars {
 		d.bars = append(d.bars, drawn{b.from, min(b.to, Highest), below, b.count})
@@ -33,10 +33,10 @@ func (h *Histogram) Drawer() *Drawer {
 	return d
 }
 
-// Draw is the time at u, which is evenly distributed in [0, 1): u of all times
+// Sample is the time at u, which is evenly distributed in [0, 1): u of all times
 // are shorter. Among times that the histogram does not tell apart it is spread
-// evenly. A nil Drawer draws 0.
-func (d *Drawer) Draw(u float64) time.Duration {
+// evenly. A nil Sampler draws 0.
+func (d *Sampler) Sample(u float64) time.Duration {
 	if d == nil {
 		return 0
 	}
@@ -48,7 +48,7 @@ func (d *Drawer) Draw(u float64) time.Duration {
 }
 
 // Mean is the mean of what it draws.
-func (d *Drawer) Mean() time.Duration {
+func (d *Sampler) Mean() time.Duration {
 	if d == nil {
 		return 0
 	}

@@ -2,19 +2,19 @@ package proc
 
 import "time"
 
-// Weight is what a process and all its descendants take together. What is not known, of
+// Resources are what a process and all its descendants take together. What is not known, of
 // any of them, is -1.
-type Weight struct {
+type Resources struct {
 	RSS     int64 // bytes of memory that are resident; what they share counts for each
 	Files   int   // open descriptors
 	Threads int
 }
 
-// A Scale weighs processes with all their descendants again and again. Whose
+// A Monitor measures processes with all their descendants again and again. Whose
 // descendants there are is looked up every treeEvery, for which all processes of the
-// machine must be read; one that comes in between is weighed from then on. It is used by
+// machine must be read; one that comes in between is measured from then on. It is used by
 // one goroutine.
-type Scale struct {
+type Monitor struct {
 	of   map[int][]int // by process, itself and its descendants
 	seen time.Time     // when that was looked up; zero is never
 }
@@ -22,22 +22,22 @@ type Scale struct {
 // treeEvery is how often descendants are looked up.
 const treeEvery = 10 * time.Second
 
-// Weigh weighs each of the processes. One that has ended, or whose weight the system
+// Measure measures each of the processes. One that has ended, or whose resources the system
 // does not tell, is left out.
-func (s *Scale) Weigh(roots []int) map[int]Weight {
-	stale := time.Since(s.seen) >= treeEvery
+func (m *Monitor) Measure(roots []int) map[int]Resources {
+	stale := time.Since(m.seen) >= treeEvery
 	for _, root := range roots {
-		stale = stale || s.of[root] == nil
+		stale = stale || m.of[root] == nil
 	}
 	if stale {
-		s.of, s.seen = trees(roots), time.Now()
+		m.of, m.seen = trees(roots), time.Now()
 	}
-	all := map[int]Weight{}
+	all := map[int]Resources{}
 	for _, root := range roots {
-		var sum Weight
+		var sum Resources
 		alive := false
-		for _, pid := range s.of[root] {
-			w, ok := weigh(pid)
+		for _, pid := range m.of[root] {
+			w, ok := measure(pid)
 			if !ok {
 				continue
 			}

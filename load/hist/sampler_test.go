@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestDrawer draws from three times, each of which the histogram keeps to a
+// TestSampler draws from three times, each of which the histogram keeps to a
 // thousandth.
-func TestDrawer(t *testing.T) {
+func TestSampler(t *testing.T) {
 	h := New()
 	for range 70 {
 		h.Record(time.Millisecond)
@@ -17,7 +17,7 @@ func TestDrawer(t *testing.T) {
 		h.Record(50 * time.Millisecond)
 	}
 	h.Record(2 * time.Second)
-	d := h.Drawer()
+	d := h.Sampler()
 	near := func(got, want time.Duration) bool {
 		return got > want-want/1000-time.Microsecond && got < want+want/1000+time.Microsecond
 	}
@@ -28,7 +28,7 @@ func TestDrawer(t *testing.T) {
 		{0, time.Millisecond}, {0.699, time.Millisecond}, {0.701, 50 * time.Millisecond},
 		{0.989, 50 * time.Millisecond}, {0.991, 2 * time.Second}, {1, 2 * time.Second},
 	} {
-		if got := d.Draw(tt.u); !near(got, tt.want) {
+		if got := d.Sample(tt.u); !near(got, tt.want) {
 			t.Errorf("at %v: %v, want %v", tt.u, got, tt.want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestDrawer(t *testing.T) {
 	// What is drawn is distributed like what was recorded.
 	rng, back := rand.New(rand.NewPCG(7, 7)), New()
 	for range 100_000 {
-		back.Record(d.Draw(rng.Float64()))
+		back.Record(d.Sample(rng.Float64()))
 	}
 	for _, q := range []float64{0.5, 0.9, 0.999} {
 		if got, want := back.Quantile(q), h.Quantile(q); !near(got, want) {
@@ -48,9 +48,9 @@ func TestDrawer(t *testing.T) {
 	}
 }
 
-func TestDrawerOfNothing(t *testing.T) {
-	d := New().Drawer()
-	if d != nil || d.Draw(0.5) != 0 || d.Mean() != 0 {
-		t.Errorf("an empty histogram draws %v", d.Draw(0.5))
+func TestSamplerOfNothing(t *testing.T) {
+	d := New().Sampler()
+	if d != nil || d.Sample(0.5) != 0 || d.Mean() != 0 {
+		t.Errorf("an empty histogram draws %v", d.Sample(0.5))
 	}
 }

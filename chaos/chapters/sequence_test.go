@@ -7,7 +7,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 )
 
-func TestRow(t *testing.T) {
+func TestSequence(t *testing.T) {
 	s := func(n int) evidence.Seconds { return evidence.Seconds(time.Duration(n) * time.Second) }
 	for name, c := range map[string]struct {
 		numbers []int // each is 60 s long
@@ -25,11 +25,11 @@ func TestRow(t *testing.T) {
 		"gone over its end":         {[]int{1, 2}, 600, []evidence.Gap{{From: s(120), To: s(600)}}, ""},
 		"a gap and more":            {[]int{1, 2}, 600, []evidence.Gap{{From: s(120), To: s(300)}}, "the chapters from 5m on are missing"},
 	} {
-		var r Row
+		var chapters Sequence
 		for _, n := range c.numbers {
-			r.Add(&Entry{Number: n, From: s(60 * (n - 1)), To: s(60 * n)})
+			chapters.Add(&Entry{Number: n, From: s(60 * (n - 1)), To: s(60 * n)})
 		}
-		if got := r.Missing(time.Duration(c.end)*time.Second, c.gaps); got != c.want {
+		if got := chapters.Missing(time.Duration(c.end)*time.Second, c.gaps); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
