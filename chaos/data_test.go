@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -174,6 +175,56 @@ func TestDataOfAShopThatHasNotSettled(t *testing.T) {
 	i := slices.IndexFunc(r.Verdicts, func(v judge.Verdict) bool { return v.Kind == "durable" })
 	if v := r.Verdicts[i]; v.Ruling != judge.Inconclusive || !strings.Contains(v.Reason, "had not settled") {
 		t.Errorf("%v: %s", v.Ruling, v.Reason)
+	}
+}
+
+// An audit that is answered once, and not when it is asked again, is none that has found the same
+// twice: what it lacks may yet come, and is not ruled lost.
+func TestDataOfAShopThatAnswersOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		again http.HandlerFunc
+		says  string
+	}{
+		"fails": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "gone", http.StatusInternalServerError) }, "status 500"},
+		"hangs": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline exceeded"},
+		"closes": {func(w http.ResponseWriter, _ *http.Request) {
+			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				conn.Close()
+			}
+		}, "EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &shop{complete: true, forgets: 50, price: map[string][]string{}}
+			var asked atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/orders" && asked.Add(1) > 2 { // at first it is recovering
+					c.again(w, r)
+					return
+				}
+				s.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			text := strings.ReplaceAll(shopExperiment, `count: "json:$.count"}`, `count: "json:$.count", timeout: 2s}`)
+			r, err := runText(t, strings.ReplaceAll(text, "URL", server.URL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			run, err := evidence.Read(r.Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			audit := run.Audit("orders")
+			if audit == nil || !audit.Whole || !strings.HasPrefix(audit.Moved, "when it was asked again, ") ||
+				!strings.Contains(audit.Moved, c.says) {
+				t.Errorf("moved must say %q: %+v", c.says, audit)
+			}
+			i := slices.IndexFunc(r.Verdicts, func(v judge.Verdict) bool { return v.Kind == "durable" })
+			if v := r.Verdicts[i]; v.Ruling != judge.Inconclusive || !strings.Contains(v.Reason, "had not settled") {
+				t.Errorf("%v: %s", v.Ruling, v.Reason)
+			}
+		})
 	}
 }
 

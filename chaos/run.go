@@ -139,7 +139,7 @@ func ruleOn(dir string) (*result.Result, error) {
 	if chapters.Is(dir) {
 		return judgeSoak(dir, nil, false, false)
 	}
-	return judgeRecords(dir, nil)
+	return judgeRun(dir, nil)
 }
 
 // execute makes the evidence: it stands up the test bed, drives the load and the

@@ -112,7 +112,7 @@ func allocated(t *testing.T, dir string) float64 {
 
 // What judging takes grows as the run does: with its requests and not with its
 // seconds beside, and hardly with the number of claims, which share what they look
-// at. The records themselves are 224 bytes a request.
+// at. The records themselves are 200 bytes a request.
 func TestJudgingTakesWhatTheRunIs(t *testing.T) {
 	const n = 100_000
 	whole := allocated(t, bigDir(t, n, 4000, allClaims))

@@ -96,7 +96,7 @@ func (f *Findings) learnLimit(link *evidence.Link, during []request, begin time.
 	level := 0
 	for i := range link.Exchanges {
 		if x := &link.Exchanges[i]; x.End >= begin && (first < 0 || x.Begin < first) {
-			level = max(level, x.InFlight)
+			level = max(level, int(x.InFlight))
 		}
 	}
 	turned := 0

@@ -54,7 +54,8 @@ func (s service) run() *evidence.Run {
 				sample.Status, sample.Outcome, sample.Done = 503, load.ServerError, begin+ms
 				break
 			}
-			x := evidence.Exchange{ID: sample.ID, Begin: begin, End: begin + 2*ms, Status: 200, Method: "POST", Path: "/", Key: s.key, InFlight: len(progress) + 1}
+			x := evidence.Exchange{ID: sample.ID, Begin: begin, End: begin + 2*ms, Status: 200, Method: "POST", Path: "/", Key: s.key,
+				InFlight: int32(len(progress) + 1)}
 			broken := begin >= faultAt && begin < faultEnd
 			if broken && s.status != 0 {
 				x.Status = s.status

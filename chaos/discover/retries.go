@@ -73,7 +73,7 @@ func (f *Findings) learnKeys(attempts []*evidence.Exchange) {
 // learnRetryAfter is how long the retry of a call waited that was told to.
 func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 	for i, x := range attempts[:len(attempts)-1] {
-		if x.RetryAfter == 0 {
+		if x.Extra().RetryAfter == 0 {
 			continue
 		}
 		waited := attempts[i+1].Begin - x.End
@@ -103,7 +103,7 @@ func (f *Findings) learnWaits(all []request, noise time.Duration) {
 		}
 		attempts := r.attempts()
 		for i := range attempts[:len(attempts)-1] {
-			if _, bad := failed(attempts[i]); !bad || attempts[i].RetryAfter > 0 {
+			if _, bad := failed(attempts[i]); !bad || attempts[i].Extra().RetryAfter > 0 {
 				break
 			}
 			if i == len(byRetry) {

@@ -57,7 +57,7 @@ func bigRun(t testing.TB, n int) string {
 		took := time.Duration(2e6 + rng.ExpFloat64()*3e6)
 		s := load.Sample{ID: uint64(i + 1), Route: i % 2, Intended: at, Sent: at + 20*time.Microsecond, Done: at + took, Status: 200}
 		x := Exchange{Seq: uint64(i + 1), ID: s.ID, Conn: uint64(1 + i%40), Begin: at + took/8, End: at + 7*took/8, Method: "GET", Path: "/pay",
-			Status: 200, InFlight: 1 + rng.IntN(40), Key: rng.Uint64(), BytesUp: 120, BytesDown: 340}
+			Status: 200, InFlight: 1 + rng.Int32N(40), Key: rng.Uint64(), Extras: &Extras{BytesUp: 120, BytesDown: 340}}
 		if 3*i >= n && 3*i < 2*n {
 			s.Status, s.Outcome = 503, load.ServerError
 			x.Status, x.Ending, x.Faults = 503, Injected, 1

@@ -167,11 +167,12 @@ func (w *ExchangeWriter) Write(exchanges []Exchange) {
 		b = append(appendFaults(b, x), ',')
 		b = append(strconv.AppendUint(b, x.Key, 10), ',')
 		b = append(strconv.AppendUint(b, x.Payload, 10), ',')
-		b = append(strconv.AppendInt(b, int64(x.RetryAfter), 10), ',')
-		b = append(strconv.AppendUint(b, x.BytesUp, 10), ',')
-		b = append(strconv.AppendUint(b, x.BytesDown, 10), ',')
+		extra := x.Extra()
+		b = append(strconv.AppendInt(b, int64(extra.RetryAfter), 10), ',')
+		b = append(strconv.AppendUint(b, extra.BytesUp, 10), ',')
+		b = append(strconv.AppendUint(b, extra.BytesDown, 10), ',')
 		b = append(strconv.AppendInt(b, int64(x.Own), 10), ',')
-		w.csv.buf = append(appendPlain(b, codeText(x.Code)), '\n')
+		w.csv.buf = append(appendPlain(b, codeText(extra.Code)), '\n')
 	}
 	_ = w.csv.flush(uint64(len(exchanges))) // counted in Lost, said by Close
 }
@@ -222,8 +223,8 @@ func appendPlain(b []byte, text string) []byte {
 // further one its index behind a plus, as in 5+64+700.
 func appendFaults(b []byte, x *Exchange) []byte {
 	b = strconv.AppendUint(b, x.Faults, 10)
-	if x.Further != nil {
-		for fault := range x.Further.All() {
+	if further := x.Extra().Further; further != nil {
+		for fault := range further.All() {
 			b = strconv.AppendInt(append(b, '+'), int64(fault), 10)
 		}
 	}
@@ -323,14 +324,17 @@ func (r *fieldReader) faults() (bits uint64, further *FaultSet) {
 	return bits, further
 }
 
-func (r *fieldReader) int() int { return int(r.time()) }
+func (r *fieldReader) int() int { return int(r.within(64)) }
 
-func (r *fieldReader) time() time.Duration {
-	v, err := strconv.ParseInt(r.next(), 10, 64)
+func (r *fieldReader) time() time.Duration { return time.Duration(r.within(64)) }
+
+// within reads a number that fits into so many bits.
+func (r *fieldReader) within(bits int) int64 {
+	v, err := strconv.ParseInt(r.next(), 10, bits)
 	if r.err == nil {
 		r.err = err
 	}
-	return time.Duration(v)
+	return v
 }
 
 // indexOf tells where in a list each name is.
@@ -369,10 +373,14 @@ func exchangeOf(f []string, intern func(string) string) (Exchange, error) {
 	if err != nil {
 		return x, err
 	}
-	x.Ending, x.InFlight = ending, in.int()
-	x.Faults, x.Further = in.faults()
-	x.Key, x.Payload, x.RetryAfter = in.uint(), in.uint(), in.time()
-	x.BytesUp, x.BytesDown, x.Own = in.uint(), in.uint(), in.int()
-	x.Code = codeOf(intern(in.next()))
+	var extra Extras
+	x.Ending, x.InFlight = ending, int32(in.within(32))
+	x.Faults, extra.Further = in.faults()
+	x.Key, x.Payload, extra.RetryAfter = in.uint(), in.uint(), in.time()
+	extra.BytesUp, extra.BytesDown, x.Own = in.uint(), in.uint(), int16(in.within(16))
+	extra.Code = codeOf(intern(in.next()))
+	if extra != (Extras{}) {
+		x.Extras = &extra
+	}
 	return x, in.err
 }

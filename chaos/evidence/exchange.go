@@ -53,17 +53,22 @@ type Exchange struct {
 	Method   string
 	Path     string // without query
 	Status   int    // what the caller got; 0 if no response head reached it
+	InFlight int32  // exchanges in progress on this link at Begin, this one included
+	Own      int16  // what the dependency answered, where its caller got another status or none; 0 if it got that, or none was seen
 	Ending   Ending
-	InFlight int    // exchanges in progress on this link at Begin, this one included
-	Faults   uint64 // bit i is set if the fault with Injection.Index i hit it; Further has those that have no bit
+	Faults   uint64 // bit i is set if the fault with Injection.Index i hit it; Extras.Further has those that have no bit
 	Key      uint64 // hash of Idempotency-Key; 0 if it carried none
 	Payload  uint64 // hash of the request body; 0 if it had none
 
+	Extras *Extras // nil for one that has none, as most
+}
+
+// Extras is what few exchanges have, and all connections. It is a record of its own because a run keeps millions of
+// exchanges. Exchanges may share it, and nobody changes it.
+type Extras struct {
 	RetryAfter time.Duration // what the response asked the caller to wait; 0 if nothing
 
 	BytesUp, BytesDown uint64 // given to the dependency and to the caller; 0 where only exchanges count
-
-	Own int // what the dependency answered, where its caller got another status or none; 0 if it got that, or none was seen
 
 	// Code is what a dependency said first on a connection, where the link reads its greeting: Welcome, or a code like
 	// 53300. "" is for one that said nothing that could be read, and where no greeting is read.
@@ -72,11 +77,30 @@ type Exchange struct {
 	Further *FaultSet // the faults from number FaultBits on that hit it; nil if none did. Exchanges share it, and nobody changes it
 }
 
+// Extra is what the exchange has of Extras, all zero if it has none.
+func (x *Exchange) Extra() Extras {
+	if x.Extras == nil {
+		return Extras{}
+	}
+	return *x.Extras
+}
+
+// SetRetryAfter sets what the response asked the caller to wait.
+func (x *Exchange) SetRetryAfter(wait time.Duration) {
+	if extra := x.Extra(); extra.RetryAfter != wait {
+		extra.RetryAfter = wait
+		x.Extras = &extra
+	}
+}
+
 // Welcome is the Code of a connection that the dependency has let in.
 const Welcome = "ok"
 
 // Refused reports whether the dependency accepted the connection, and then refused it.
-func (x Exchange) Refused() bool { return x.Code != "" && x.Code != Welcome }
+func (x *Exchange) Refused() bool {
+	code := x.Extra().Code
+	return code != "" && code != Welcome
+}
 
 // Duration is how long the exchange took, as far as the link saw.
 func (x Exchange) Duration() time.Duration { return x.End - x.Begin }
@@ -85,7 +109,7 @@ func (x Exchange) Duration() time.Duration { return x.End - x.Begin }
 func (x *Exchange) OwnStatus() int {
 	switch {
 	case x.Own != 0:
-		return x.Own
+		return int(x.Own)
 	case x.Ending == Injected:
 		return 0
 	}
@@ -94,5 +118,5 @@ func (x *Exchange) OwnStatus() int {
 
 // HitBy reports whether the fault with this index touched the exchange.
 func (x *Exchange) HitBy(fault int) bool {
-	return x.Faults&(1<<uint(fault)) != 0 || x.Further != nil && x.Further.Has(fault)
+	return x.Faults&(1<<uint(fault)) != 0 || x.Extras != nil && x.Extras.Further != nil && x.Extras.Further.Has(fault)
 }

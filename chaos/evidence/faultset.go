@@ -47,8 +47,8 @@ func (x *Exchange) Hits() iter.Seq[int] {
 				return
 			}
 		}
-		if x.Further != nil {
-			x.Further.All()(yield)
+		if x.Extras != nil && x.Extras.Further != nil {
+			x.Extras.Further.All()(yield)
 		}
 	}
 }

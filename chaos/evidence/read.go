@@ -124,6 +124,7 @@ func outcomeOf(name []byte) (load.Outcome, bool) {
 type exchangeReader struct {
 	methods, paths, codes names
 	further               map[FaultSet]*FaultSet // one of each
+	extras                map[Extras]*Extras     // the same
 	fields                []string               // scratch
 }
 
@@ -134,10 +135,13 @@ func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error)
 		x.Method, x.Path = r.methods.keep(in.text()), r.paths.keep(in.text())
 		x.Status = int(in.time())
 		ending, named := endingOf(in.text())
-		x.Ending, x.InFlight, x.Faults, x.Key, x.Payload = ending, int(in.time()), in.uint(), in.uint(), in.uint()
-		x.RetryAfter, x.BytesUp, x.BytesDown, x.Own = in.time(), in.uint(), in.uint(), int(in.time())
-		x.Code = codeOf(r.codes.keep(in.text()))
-		if in.whole() && named {
+		inFlight := in.time()
+		x.Ending, x.InFlight, x.Faults, x.Key, x.Payload = ending, int32(inFlight), in.uint(), in.uint(), in.uint()
+		extra := Extras{RetryAfter: in.time(), BytesUp: in.uint(), BytesDown: in.uint()}
+		own := in.time()
+		x.Own, extra.Code = int16(own), codeOf(r.codes.keep(in.text()))
+		if in.whole() && named && inFlight == time.Duration(x.InFlight) && own == time.Duration(x.Own) {
+			x.Extras = r.shared(extra)
 			return nil
 		}
 	}
@@ -145,22 +149,33 @@ func (r *exchangeReader) read(x *Exchange, line []byte, columns int) (err error)
 	if err == nil {
 		*x, err = exchangeOf(r.fields, func(s string) string { return r.paths.keep([]byte(s)) })
 	}
-	if x.Further != nil {
-		x.Further = r.shared(x.Further)
-	}
+	x.Extras = r.shared(x.Extra())
 	return err
 }
 
-// shared is the one copy that all exchanges with a set equal to s point to.
-func (r *exchangeReader) shared(s *FaultSet) *FaultSet {
-	if kept := r.further[*s]; kept != nil {
-		return kept
+// shared is the one copy that all exchanges with such extras point to; nil for none.
+func (r *exchangeReader) shared(e Extras) *Extras {
+	if e == (Extras{}) {
+		return nil
 	}
-	if r.further == nil || len(r.further) >= manyNames {
-		r.further = map[FaultSet]*FaultSet{}
+	if e.Further != nil {
+		e.Further = only(&r.further, *e.Further)
 	}
-	r.further[*s] = s
-	return s
+	return only(&r.extras, e)
+}
+
+// only is the one copy of a thing, of those that are kept.
+func only[T comparable](kept *map[T]*T, thing T) *T {
+	if one := (*kept)[thing]; one != nil {
+		return one
+	}
+	if *kept == nil || len(*kept) >= manyNames {
+		*kept = map[T]*T{}
+	}
+	one := new(T)
+	*one = thing
+	(*kept)[thing] = one
+	return one
 }
 
 func endingOf(name []byte) (Ending, bool) {

@@ -85,6 +85,7 @@ func (a *Access) Told(s *load.Sample) bool {
 // Done. Neither is a time of the wall clock, or when it was due.
 type Operation struct {
 	Value
+	Place      int // where in Run.Samples its request is
 	Sent, Done time.Duration
 	Access     *Access
 	Certainty  Certainty // of a write
@@ -109,7 +110,7 @@ func (r *Run) Operations(data string) iter.Seq[Operation] {
 			if a == nil || s.Outcome == load.Unsent || !a.Writes && !a.Told(s) {
 				continue
 			}
-			o := Operation{Value: Value{ID: s.ID}, Sent: s.Sent, Done: s.Done, Access: a}
+			o := Operation{Value: Value{ID: s.ID}, Place: i, Sent: s.Sent, Done: s.Done, Access: a}
 			if a.Writes {
 				o.Certainty = a.Certainty(s)
 			}

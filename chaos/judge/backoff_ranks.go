@@ -84,7 +84,7 @@ func ranks(all *calls, blur, noise time.Duration, receipts answerReceipts) (byRa
 				overlaps++ // the caller went on without closing the attempt before: its end says nothing
 				continue
 			}
-			if x.RetryAfter > 0 && seenStatus(x) > 0 {
+			if x.Extra().RetryAfter > 0 && seenStatus(x) > 0 {
 				told = append(told, w)
 				break
 			}

@@ -17,7 +17,7 @@ import (
 func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, receipts answerReceipts) {
 	asked, unsure := 0, 0
 	for i := range link.Exchanges {
-		if x := &link.Exchanges[i]; x.RetryAfter > 0 && seenStatus(x) > 0 {
+		if x := &link.Exchanges[i]; x.Extra().RetryAfter > 0 && seenStatus(x) > 0 {
 			asked++
 		}
 	}
@@ -26,10 +26,10 @@ func (c Backoff) judgeRetryAfter(f *finding, link *evidence.Link, told []wait, r
 	var least time.Duration
 	for i, w := range told {
 		margin := 50 * time.Millisecond
-		if w.after.RetryAfter%time.Second != 0 {
+		if w.after.Extra().RetryAfter%time.Second != 0 {
 			margin = time.Second
 		}
-		over := w.gap() - w.after.RetryAfter
+		over := w.gap() - w.after.Extra().RetryAfter
 		if i == 0 {
 			least = over
 		}

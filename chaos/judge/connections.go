@@ -202,13 +202,14 @@ func (c Connections) judgeNew(f *finding, s storm) {
 func (c Connections) judgeRefused(f *finding, s storm) {
 	codes, read, unread := map[string]int{}, 0, 0
 	for i := range s.conns {
-		switch x := &s.conns[i]; {
+		x := &s.conns[i]
+		switch said := x.Extra(); {
 		case x.Refused():
-			codes[x.Code]++
+			codes[said.Code]++
 			read++
-		case x.Code != "":
+		case said.Code != "":
 			read++
-		case x.BytesDown > 0:
+		case said.BytesDown > 0:
 			unread++
 		}
 	}

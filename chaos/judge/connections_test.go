@@ -45,17 +45,17 @@ func (w pods) run() *evidence.Run {
 		for i := range w.pool {
 			begin := at + time.Duration(rng.IntN(int(5*ms)))
 			open = slices.DeleteFunc(open, func(end time.Duration) bool { return end <= begin })
-			x := evidence.Exchange{Begin: begin, BytesDown: 400, Code: evidence.Welcome, End: until}
+			x := evidence.Exchange{Begin: begin, End: until, Extras: &evidence.Extras{BytesDown: 400, Code: evidence.Welcome}}
 			if w.idle > 0 && i > 0 {
 				x.End = min(until, begin+w.idle)
 			}
 			if len(open) >= w.takes {
-				x.Code, x.End, x.BytesDown = "53300", begin+2*ms, 86
+				x.End, x.Extras.Code, x.Extras.BytesDown = begin+2*ms, "53300", 86
 			} else {
 				open = append(open, x.End)
 			}
 			if w.blind {
-				x.Code = ""
+				x.Extras.Code = ""
 			}
 			link.Exchanges = append(link.Exchanges, x)
 		}
@@ -81,7 +81,7 @@ func (w pods) run() *evidence.Run {
 		x := &link.Exchanges[i]
 		x.Seq, x.Conn = uint64(i+1), uint64(i+1)
 		if i < w.unread {
-			x.Code = ""
+			x.Extras.Code = ""
 		}
 	}
 	return run

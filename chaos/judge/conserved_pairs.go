@@ -65,7 +65,9 @@ func (c Conserved) sagas(run *evidence.Run) (all []saga, nameless int, missing s
 				}
 			}
 			s := &all[n].steps[i]
-			s.did, s.undid = did.by[x.ID], undid.by[x.ID]
+			if s.first == never {
+				s.did, s.undid = did.by(x.ID), undid.by(x.ID)
+			}
 			s.first, s.last = min(s.first, x.Begin), max(s.last, x.End)
 		}
 	}
@@ -122,7 +124,7 @@ func (s *saga) broken(pairs []Pair) string {
 	var texts []string
 	for i := range s.steps {
 		if x := &s.steps[i]; x.did.high > 0 || x.undid.high > 0 {
-			texts = append(texts, fmt.Sprintf("%s %s, %s %s", pairs[i].Do, often(x.did.low), pairs[i].Undo, often(x.undid.low)))
+			texts = append(texts, fmt.Sprintf("%s %s, %s %s", pairs[i].Do, often(int(x.did.low)), pairs[i].Undo, often(int(x.undid.low))))
 		} else {
 			texts = append(texts, pairs[i].Do+" never")
 		}

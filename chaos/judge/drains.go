@@ -100,7 +100,7 @@ type queue struct {
 
 func (c Drains) queueOf(run *evidence.Run, link *evidence.Link, requests arrivals) (q queue, nameless int) {
 	p := place{name: c.At.String(), link: link}
-	firsts, nameless := p.firsts(run, func(x *evidence.Exchange) effectCount {
+	first, nameless := p.firsts(run, func(x *evidence.Exchange) effectCount {
 		if readOnly(x) {
 			return effectCount{}
 		}
@@ -115,7 +115,7 @@ func (c Drains) queueOf(run *evidence.Run, link *evidence.Link, requests arrival
 	}
 	last, at := ever, ever // when the last was sent that took effect, and when the last took effect
 	for _, s := range requests.all() {
-		m := firstTimeOf(firsts, s.ID)
+		m := first(s.ID)
 		if m.to < never {
 			last, at = max(last, s.Sent), max(at, m.to)
 		}

@@ -127,7 +127,7 @@ func (c Effects) certaintyOf(s *load.Sample) certainty {
 }
 
 // effectCount is how many effects something had, at least and at most.
-type effectCount struct{ low, high int }
+type effectCount struct{ low, high int32 }
 
 func (n *effectCount) add(m effectCount) { n.low, n.high = n.low+m.low, n.high+m.high }
 
@@ -178,29 +178,44 @@ func readOnly(x *evidence.Exchange) bool {
 // ledger is the effects that were seen, by what they are counted per. It is made of a link, or of an
 // audit of what is there in the end.
 type ledger struct {
-	by       map[uint64]effectCount // by request id, or by Idempotency-Key
-	calls    int                    // that carry what is counted per
-	nameless int                    // calls of which it is not known
-	unknown  int                    // calls that may have had an effect, and the second deliveries of which no answer is recorded
-	keyed    int                    // further calls of one Idempotency-Key, which the dependency may take for the first
-	others   int                    // entries that are of no request of this run
+	by       func(what uint64) effectCount // by request id, or by Idempotency-Key; there may be millions, and none is kept
+	nameless int                           // calls of which it is not known
+	others   int                           // entries that are of no request of this run
+	called
+}
+
+// called is what calls, or entries, came to.
+type called struct {
+	effects effectCount
+	calls   int // that carry what is counted per
+	unknown int // calls that may have had an effect, and the second deliveries of which no answer is recorded
+	keyed   int // further calls of one Idempotency-Key, which the dependency may take for the first
+}
+
+func (n *called) add(m called) {
+	n.effects.add(m.effects)
+	n.calls, n.unknown, n.keyed = n.calls+m.calls, n.unknown+m.unknown, n.keyed+m.keyed
 }
 
 // effectsIn reads the effects off an audit.
 func (c Effects) effectsIn(run *evidence.Run, at place) ledger {
-	ids, others := at.entries(run)
-	l := ledger{by: make(map[uint64]effectCount, len(ids)), others: others}
-	for _, id := range ids {
-		if c.Per == "key" {
-			if id = keyOf(run, id); id == 0 {
-				l.nameless++
-				continue
+	names, others := at.entries(run)
+	l := ledger{others: others}
+	if c.Per == "key" {
+		ids := names
+		names = make([]uint64, 0, len(ids))
+		for _, id := range ids {
+			if key := keyOf(run, id); key != 0 {
+				names = append(names, key)
 			}
 		}
-		l.calls++
-		all := l.by[id]
-		all.add(effectCount{1, 1})
-		l.by[id] = all
+		l.nameless = len(ids) - len(names)
+	}
+	l.calls = len(names)
+	listed := listOf(names)
+	l.by = func(what uint64) effectCount {
+		n := int32(len(listed.of(what)))
+		return effectCount{n, n}
 	}
 	return l
 }
@@ -211,46 +226,70 @@ func (c Effects) effectsAt(run *evidence.Run, link *evidence.Link) ledger {
 }
 
 // ledgerOf reads the effects of some calls off a link.
-func (c Effects) ledgerOf(run *evidence.Run, link *evidence.Link, takes func(x *evidence.Exchange) bool) ledger {
-	l := ledger{by: map[uint64]effectCount{}}
-	type call struct{ of, key uint64 }
-	first := map[call]effectCount{} // of keys that may be taken for one
+func (c Effects) ledgerOf(run *evidence.Run, link *evidence.Link, takes func(x *evidence.Exchange) bool) (l ledger) {
+	order, callsOf, name := link.ByID(), link.CausedBy, func(x *evidence.Exchange) uint64 { return x.ID }
+	if c.Per == "key" {
+		name = func(x *evidence.Exchange) uint64 { return x.Key }
+		keys := make([]uint64, len(link.Exchanges))
+		for i := range keys {
+			keys[i] = name(&link.Exchanges[i])
+		}
+		listed := listOf(keys)
+		order, callsOf = listed.places, listed.of
+	}
+	sum := func(calls []int32) called { return c.sum(run, link, calls, takes) }
 	for i := range link.Exchanges {
-		x := &link.Exchanges[i]
+		if x := &link.Exchanges[i]; name(x) == 0 && takes(x) {
+			l.nameless++
+		}
+	}
+	for len(order) > 0 {
+		n, what := 1, name(&link.Exchanges[order[0]])
+		for n < len(order) && name(&link.Exchanges[order[n]]) == what {
+			n++
+		}
+		if what != 0 {
+			l.called.add(sum(order[:n]))
+		}
+		order = order[n:]
+	}
+	l.by = func(what uint64) effectCount { return sum(callsOf(what)).effects }
+	return l
+}
+
+// sum is what some calls came to, in their order.
+func (c Effects) sum(run *evidence.Run, link *evidence.Link, calls []int32, takes func(x *evidence.Exchange) bool) (all called) {
+	var byKey map[uint64]effectCount // of keys that may be taken for one; most requests have one call, and need none
+	if len(calls) > 1 {
+		byKey = map[uint64]effectCount{}
+	}
+	for _, at := range calls {
+		x := &link.Exchanges[at]
 		if !takes(x) {
 			continue
 		}
-		of := x.ID
-		if c.Per == "key" {
-			of = x.Key
-		}
-		if of == 0 {
-			l.nameless++
-			continue
-		}
-		l.calls++
+		all.calls++
 		n := effectOf(run, x)
 		if n.low < n.high {
-			l.unknown++
+			all.unknown++
 		}
 		if x.Key != 0 && c.Keys != "ignored" {
-			at := call{of, x.Key}
-			before, again := first[at]
+			before, again := byKey[x.Key]
 			sum := before
 			sum.add(n)
-			first[at] = sum
+			if byKey != nil {
+				byKey[x.Key] = sum
+			}
 			if again && c.Keys == "" && n.high > 0 && before.high > 0 {
-				l.keyed++
+				all.keyed++
 			}
 			now := c.asOne(sum)
 			was := c.asOne(before)
 			n = effectCount{now.low - was.low, now.high - was.high}
 		}
-		all := l.by[of]
-		all.add(n)
-		l.by[of] = all
+		all.effects.add(n)
 	}
-	return l
+	return all
 }
 
 // asOne is how many effects calls of one key have that the dependency takes, or may take, for one.
@@ -264,7 +303,7 @@ func (c Effects) asOne(n effectCount) effectCount {
 
 // of is the effects of one; calls that carry no name may be its own.
 func (l ledger) of(what uint64) effectCount {
-	n := l.by[what]
-	n.high += l.nameless
+	n := l.by(what)
+	n.high += int32(l.nameless)
 	return n
 }

@@ -86,7 +86,7 @@ func (t *effectTally) count(exactly int, id uint64, knows certainty, n effectCou
 		return
 	}
 	t.most = Interval{max(t.most.Low, seen.Low), max(t.most.High, seen.High)}
-	if n.low > exactly {
+	if int(n.low) > exactly {
 		t.mostIDs = append(t.mostIDs, id)
 	}
 	if knows == perhaps {
@@ -108,7 +108,7 @@ func (c Effects) lastApplied(l ledger, requests arrivals) time.Duration {
 	}
 	last := ever
 	for _, s := range requests.all() {
-		if s.Sent > last && l.by[s.ID].low > 0 {
+		if s.Sent > last && l.by(s.ID).low > 0 {
 			last = s.Sent
 		}
 	}
@@ -122,19 +122,20 @@ func (c Effects) deliveredTwice(run *evidence.Run, at place) func(id uint64) boo
 		return func(id uint64) bool { return c.twice(run, leads, id) }
 	}
 	p := placeOf(run, c.Delivered)
-	times := map[uint64]int{}
 	switch {
 	case p.link != nil:
-		for i := range p.link.Exchanges {
-			x := &p.link.Exchanges[i]
-			times[x.ID] += delivery(x).low
+		return func(id uint64) bool {
+			times := int32(0)
+			for _, at := range p.link.CausedBy(id) {
+				times += delivery(&p.link.Exchanges[at]).low
+			}
+			return times > 1
 		}
 	case p.untold(run) == "":
-		for _, id := range p.audit.IDs {
-			times[id]++
-		}
+		listed := listOf(p.audit.IDs)
+		return func(id uint64) bool { return len(listed.of(id)) > 1 }
 	}
-	return func(id uint64) bool { return times[id] > 1 }
+	return func(uint64) bool { return false }
 }
 
 // leadTo are the links that lead to the caller of the effects' links, or to the target of

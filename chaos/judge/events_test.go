@@ -339,13 +339,15 @@ func TestOrderOfEventsThatHaveNone(t *testing.T) {
 		"neither has taken effect": {at(1, 0, 1, never, never), at(2, 2, 3, never, never), 0, 0},
 		"the other one perhaps":    {at(1, 0, 1, 6, 7), at(2, 2, 3, 4, never), 0, 0},
 	} {
-		if o := ordersOf([]event{c.a, c.b}, nil); len(o.overtaken) != c.overtaken || len(o.gaps) != c.gaps {
+		var o ordering
+		if o.add([]event{c.a, c.b}, nil); len(o.overtaken) != c.overtaken || len(o.gaps) != c.gaps {
 			t.Errorf("%s: %d overtaken and %d left out, want %d and %d", name, len(o.overtaken), len(o.gaps), c.overtaken, c.gaps)
 		}
 	}
 	maybe := at(1, 0, 1, 6, 7)
 	maybe.acknowledged = false
-	if o := ordersOf([]event{maybe, at(2, 2, 3, 4, 5)}, nil); len(o.overtaken) != 0 {
+	var o ordering
+	if o.add([]event{maybe, at(2, 2, 3, 4, 5)}, nil); len(o.overtaken) != 0 {
 		t.Errorf("one that was not acknowledged comes before none: %+v", o)
 	}
 }
@@ -380,5 +382,19 @@ func TestNoOrderOfWhatTookNoEffect(t *testing.T) {
 		if v.Ruling != Inconclusive || !strings.Contains(v.Reason, c.says) {
 			t.Errorf("%s: %v, %s", name, v.Ruling, v.Reason)
 		}
+	}
+}
+
+// A list finds each place of an id, in order, and none of one that it does not have.
+func TestWhereInAListAnIDIs(t *testing.T) {
+	ids := []uint64{7, 3, 7, 1 << 63, 3, 7}
+	l := listOf(ids)
+	for id, want := range map[uint64][]int32{7: {0, 2, 5}, 3: {1, 4}, 1 << 63: {3}, 0: nil, 5: nil, 1<<63 + 1: nil} {
+		if got := l.of(id); !slices.Equal(got, want) {
+			t.Errorf("%d: %v, want %v", id, got, want)
+		}
+	}
+	if got := listOf(nil).of(1); len(got) > 0 {
+		t.Errorf("of none: %v", got)
 	}
 }

@@ -48,7 +48,7 @@ func stepsOf(run *evidence.Run, id uint64) (steps []Step, more int) {
 	steps = make([]Step, 0, len(all)-more)
 	for _, x := range all[:len(all)-more] {
 		s := Step{Link: x.link.Name, Begin: evidence.Seconds(x.Begin), End: evidence.Seconds(x.End), Method: x.Method, Status: x.Status,
-			Own: x.Own, Ending: x.Ending.String()}
+			Own: int(x.Own), Ending: x.Ending.String()}
 		for _, f := range run.Faults {
 			if onPath(x.link, f) && f.Touched(x.Exchange) {
 				s.Faults = append(s.Faults, f.Name)

@@ -80,8 +80,8 @@ func oddRun(rng *rand.Rand) *evidence.Run {
 		run.Links["payments"].Exchanges = append(run.Links["payments"].Exchanges, evidence.Exchange{
 			Seq: uint64(rng.IntN(50)), ID: uint64(rng.IntN(200)), Conn: uint64(rng.IntN(9)),
 			Begin: time.Duration(i) * 5 * time.Millisecond, End: at(), Method: methods[rng.IntN(4)],
-			Status: rng.IntN(700) - 50, Ending: evidence.Ending(rng.IntN(7)), InFlight: rng.IntN(9), Faults: rng.Uint64(),
-			Key: uint64(rng.IntN(3)), Payload: uint64(rng.IntN(3)), RetryAfter: at(),
+			Status: rng.IntN(700) - 50, Ending: evidence.Ending(rng.IntN(7)), InFlight: rng.Int32N(9), Faults: rng.Uint64(),
+			Key: uint64(rng.IntN(3)), Payload: uint64(rng.IntN(3)), Extras: &evidence.Extras{RetryAfter: at()},
 		})
 	}
 	kinds := []string{"errors", "latency", "partition", "reset", "hang", "drop_response", "truncate", "corrupt", "slow_body", "duplicate", "restart", "pause", "?"}

@@ -68,21 +68,21 @@ func (c Ordered) Judge(run *evidence.Run) Verdict {
 		f.open("parked", "%s", why)
 		return f.verdict()
 	}
-	firsts, nameless := at.firsts(run, func(x *evidence.Exchange) effectCount {
+	first, nameless := at.firsts(run, func(x *evidence.Exchange) effectCount {
 		if readOnly(x) {
 			return effectCount{}
 		}
 		return effectOf(run, x)
 	})
-	events := c.events(run, firsts)
-	if len(events) > 0 && !slices.ContainsFunc(events, func(e event) bool { return e.from < never || parked[e.id] }) {
+	writes := c.writes(run)
+	o := ordersOf(run, writes, first, parked)
+	if o.events > 0 && !o.effects {
 		f.open("at", "no event of %s took effect at %s, so that there was no order to keep: is it where their ids are?", c.Writes, c.At)
 		return f.verdict()
 	}
-	o := ordersOf(events, parked)
 	c.judgeOrder(f, at, o, nameless)
 	c.judgeGaps(f, at, o, nameless)
-	c.visited(f, run, func(id uint64) bool { return parked[id] || firstTimeOf(firsts, id).from < never })
+	c.visited(f, run, writes, func(id uint64) bool { return parked[id] || first(id).from < never })
 	return f.verdict()
 }
 
@@ -102,62 +102,86 @@ func (c Ordered) parked(run *evidence.Run) (ids map[uint64]bool, why string) {
 	return ids, ""
 }
 
-// events are the writes of the data by key, and those of a key by when they were sent.
-func (c Ordered) events(run *evidence.Run, firsts map[uint64]firstTime) []event {
-	var all []event
+// write is where an event is, of which there may be millions: they are put together key by key.
+type write struct {
+	key          uint64
+	place        int32 // in Run.Samples
+	acknowledged bool
+}
+
+// writes are those of the data by key.
+func (c Ordered) writes(run *evidence.Run) []write {
+	n := 0
 	for o := range run.Operations(c.Writes) {
 		if o.Access.Writes {
-			all = append(all, event{id: o.ID, key: o.Key, sent: o.Sent, done: o.Done, acknowledged: o.Certainty == evidence.Yes,
-				firstTime: firstTimeOf(firsts, o.ID)})
+			n++
 		}
 	}
-	slices.SortFunc(all, func(a, b event) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.sent, b.sent), cmp.Compare(a.id, b.id))
-	})
+	all := make([]write, 0, n)
+	for o := range run.Operations(c.Writes) {
+		if o.Access.Writes {
+			all = append(all, write{o.Key, int32(o.Place), o.Certainty == evidence.Yes})
+		}
+	}
+	slices.SortFunc(all, func(a, b write) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.place, b.place)) })
 	return all
 }
 
 // ordering is what became of the order of events.
 type ordering struct {
+	events             int
+	effects            bool // one of them took effect, or is parked
 	acknowledged, keys int
 	overtaken, gaps    []overtaking
 	parked             int // would be gaps
 	unsure             int // may be gaps: it is not known whether they took effect
 }
 
-// ordersOf compares each acknowledged event with those of its key that were sent after it was
-// acknowledged: the one of them that surely took effect first.
-func ordersOf(events []event, parked map[uint64]bool) (o ordering) {
-	var first []int // of a key, for each event the one that took effect first of it and those behind
-	for from := 0; from < len(events); {
-		to := from
-		for to < len(events) && events[to].key == events[from].key {
-			to++
+// ordersOf compares the events of each key; first is when one took effect.
+func ordersOf(run *evidence.Run, writes []write, first func(id uint64) firstTime, parked map[uint64]bool) (o ordering) {
+	var own []event // of a key, by when they were sent
+	for len(writes) > 0 {
+		n := 1
+		for n < len(writes) && writes[n].key == writes[0].key {
+			n++
 		}
-		own := events[from:to]
-		first = append(first[:0], make([]int, len(own))...)
-		for i := len(own) - 1; i >= 0; i-- {
-			first[i] = i
-			if i+1 < len(own) && own[first[i+1]].to < own[i].to {
-				first[i] = first[i+1]
-			}
+		own = slices.Grow(own[:0], n)
+		for _, w := range writes[:n] {
+			s := &run.Samples[w.place]
+			own = append(own, event{id: s.ID, key: w.key, sent: s.Sent, done: s.Done, acknowledged: w.acknowledged, firstTime: first(s.ID)})
 		}
-		o.keys++
-		for i := range own {
-			a := &own[i]
-			if !a.acknowledged {
-				continue
-			}
-			o.acknowledged++
-			later := sort.Search(len(own), func(k int) bool { return own[k].sent > a.done })
-			if later == len(own) || own[first[later]].to == never {
-				continue
-			}
-			o.compare(a, &own[first[later]], parked)
-		}
-		from = to
+		slices.SortFunc(own, func(a, b event) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.id, b.id)) })
+		o.add(own, parked)
+		writes = writes[n:]
 	}
 	return o
+}
+
+// add takes in the events of a key. It compares each acknowledged one with those that were sent after
+// it was acknowledged: the one of them that surely took effect first.
+func (o *ordering) add(own []event, parked map[uint64]bool) {
+	first := make([]int32, len(own)) // for each, the one that took effect first of it and those behind
+	for i := len(own) - 1; i >= 0; i-- {
+		first[i] = int32(i)
+		if i+1 < len(own) && own[first[i+1]].to < own[i].to {
+			first[i] = first[i+1]
+		}
+	}
+	o.keys++
+	o.events += len(own)
+	for i := range own {
+		a := &own[i]
+		o.effects = o.effects || a.from < never || parked[a.id]
+		if !a.acknowledged {
+			continue
+		}
+		o.acknowledged++
+		later := sort.Search(len(own), func(k int) bool { return own[k].sent > a.done })
+		if later == len(own) || own[first[later]].to == never {
+			continue
+		}
+		o.compare(a, &own[first[later]], parked)
+	}
 }
 
 // compare takes in an event, and one that was to come after it and has taken effect.
@@ -257,7 +281,7 @@ func anybodys(nameless int) (hidden, settle string) {
 }
 
 // visited asks whether an order was hard to keep, of events that came to something.
-func (c Ordered) visited(f *finding, run *evidence.Run, applied func(id uint64) bool) {
+func (c Ordered) visited(f *finding, run *evidence.Run, writes []write, applied func(id uint64) bool) {
 	p := placeOf(run, c.Delivered)
 	switch why := p.untold(run); {
 	case len(c.Delivered) == 0:
@@ -268,9 +292,9 @@ func (c Ordered) visited(f *finding, run *evidence.Run, applied func(id uint64) 
 		return
 	}
 	f.over(c.Delivered...)
-	firsts, _ := p.firsts(run, delivery)
+	first, _ := p.firsts(run, delivery)
 	n := 0
-	for _, x := range ordersOf(c.events(run, firsts), nil).overtaken {
+	for _, x := range ordersOf(run, writes, first, nil).overtaken {
 		if applied(x.late.id) {
 			n++
 		}

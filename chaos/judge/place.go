@@ -1,7 +1,10 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -57,16 +60,50 @@ func (p place) until(run *evidence.Run) time.Duration {
 	return horizon(run)
 }
 
-// entries are the ids of an audit that are of this run, and how many others there are.
+// entries are the ids of an audit that are of this run, and how many others there are. They may be the audit's own: they
+// must not be changed.
 func (p place) entries(run *evidence.Run) (ids []uint64, others int) {
+	foreign := func(id uint64) bool { return id == load.ForeignValue || id == load.NoValue || run.Earlier(id) }
 	for _, id := range p.audit.IDs {
-		if id == load.ForeignValue || id == load.NoValue || run.Earlier(id) {
+		if foreign(id) {
 			others++
-			continue
 		}
-		ids = append(ids, id)
+	}
+	if others == 0 {
+		return p.audit.IDs, 0
+	}
+	ids = make([]uint64, 0, len(p.audit.IDs)-others)
+	for _, id := range p.audit.IDs {
+		if !foreign(id) {
+			ids = append(ids, id)
+		}
 	}
 	return ids, others
+}
+
+// idList is some ids, and where in them each is: four bytes an id, where a map takes some thirty.
+type idList struct {
+	ids    []uint64
+	places []int32 // by id, and those of one id in order
+}
+
+func listOf(ids []uint64) idList {
+	l := idList{ids, make([]int32, len(ids))}
+	for i := range l.places {
+		l.places[i] = int32(i)
+	}
+	slices.SortFunc(l.places, func(a, b int32) int { return cmp.Or(cmp.Compare(ids[a], ids[b]), cmp.Compare(a, b)) })
+	return l
+}
+
+// of is where an id is, in order; it must not be changed.
+func (l idList) of(id uint64) []int32 {
+	from := sort.Search(len(l.places), func(i int) bool { return l.ids[l.places[i]] >= id })
+	to := from
+	for to < len(l.places) && l.ids[l.places[to]] == id {
+		to++
+	}
+	return l.places[from:to]
 }
 
 // firstTime is when something first happened: not before from, and surely by to. Both are
@@ -76,41 +113,39 @@ type firstTime struct{ from, to time.Duration }
 // notSeen is that of what did not happen.
 var notSeen = firstTime{never, never}
 
-// firsts is when the events of requests first happened at the place, by id, and how many
-// calls may be anybody's. happens is what a call counts as; see effectOf.
-func (p place) firsts(run *evidence.Run, happens func(x *evidence.Exchange) effectCount) (all map[uint64]firstTime, nameless int) {
+// firsts finds when the event of a request first happened at the place, and counts the
+// calls that may be anybody's. happens is what a call counts as; see effectOf.
+func (p place) firsts(run *evidence.Run, happens func(x *evidence.Exchange) effectCount) (first func(id uint64) firstTime, nameless int) {
 	if p.audit != nil {
 		ids, _ := p.entries(run)
-		all = make(map[uint64]firstTime, len(ids))
-		for i, id := range ids {
-			if _, again := all[id]; !again {
-				all[id] = firstTime{time.Duration(i), time.Duration(i)}
+		listed := listOf(ids)
+		return func(id uint64) firstTime {
+			at := listed.of(id)
+			if len(at) == 0 {
+				return notSeen
+			}
+			return firstTime{time.Duration(at[0]), time.Duration(at[0])}
+		}, 0
+	}
+	for i := range p.link.Exchanges {
+		if x := &p.link.Exchanges[i]; x.ID == 0 && happens(x).high > 0 {
+			nameless++
+		}
+	}
+	return func(id uint64) firstTime {
+		m := notSeen
+		for _, at := range p.link.CausedBy(id) {
+			x := &p.link.Exchanges[at]
+			n := happens(x)
+			if n.high > 0 {
+				m.from = min(m.from, x.Begin)
+			}
+			if n.low > 0 {
+				m.to = min(m.to, x.End)
 			}
 		}
-		return all, 0
-	}
-	all = make(map[uint64]firstTime, len(p.link.Exchanges))
-	for i := range p.link.Exchanges {
-		x := &p.link.Exchanges[i]
-		n := happens(x)
-		if n.high == 0 {
-			continue
-		}
-		if x.ID == 0 {
-			nameless++
-			continue
-		}
-		m, again := all[x.ID]
-		if !again {
-			m = notSeen
-		}
-		m.from = min(m.from, x.Begin)
-		if n.low > 0 {
-			m.to = min(m.to, x.End)
-		}
-		all[x.ID] = m
-	}
-	return all, nameless
+		return m
+	}, nameless
 }
 
 // delivery counts each call that came to its callee, or may have, as one.
@@ -127,12 +162,4 @@ func (p place) when(at time.Duration) string {
 		return fmt.Sprintf("as no. %d of audit %s", at+1, p.name)
 	}
 	return "at " + short(at)
-}
-
-// firstTimeOf is when an event first happened.
-func firstTimeOf(firsts map[uint64]firstTime, id uint64) firstTime {
-	if m, ok := firsts[id]; ok {
-		return m
-	}
-	return notSeen
 }

@@ -152,7 +152,7 @@ func (r *simRun) evidence() *evidence.Run {
 		for over < len(ends) && ends[over] <= x.Begin {
 			over++
 		}
-		x.Seq, x.InFlight = uint64(i+1), max(1, i+1-over)
+		x.Seq, x.InFlight = uint64(i+1), int32(max(1, i+1-over))
 	}
 	run := &evidence.Run{
 		Name: "simulated", Seed: r.seed, End: r.total, Samples: r.samples, Faults: r.injected,
@@ -363,13 +363,13 @@ func (r *simRun) attempt(id uint64, route simRoute, k, rank int, before time.Dur
 		}
 		drawn := wait
 		if r.obeys {
-			wait = max(wait, x.RetryAfter)
+			wait = max(wait, x.Extra().RetryAfter)
 		}
 		if wait > 0 {
 			wait += r.delay()
 		}
 		rank++
-		if r.obeys && x.RetryAfter > 0 {
+		if r.obeys && x.Extra().RetryAfter > 0 {
 			rank, drawn = 1, 0 // cenkalti/backoff begins its law anew
 		}
 		r.after(wait, func() {
@@ -463,7 +463,7 @@ func (r *simRun) exchange(id uint64, route simRoute, k int, reply func(evidence.
 			switch f.kind {
 			case "errors":
 				act = func() {
-					x.RetryAfter = f.after
+					x.SetRetryAfter(f.after)
 					status, ending := f.statuses[r.rng.IntN(len(f.statuses))], evidence.Injected
 					if status < 300 {
 						ending = evidence.Answered // by the dependency: what a fault makes up may say anything

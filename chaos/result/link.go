@@ -43,7 +43,7 @@ func links(run *evidence.Run) []Link {
 			x := &l.Exchanges[i]
 			endings[x.Ending]++
 			statuses[x.Status]++
-			r.InFlight = max(r.InFlight, x.InFlight)
+			r.InFlight = max(r.InFlight, int(x.InFlight))
 			durations = append(durations, x.Duration())
 		}
 		for ending, n := range endings {

@@ -78,7 +78,7 @@ chaos:
 				}
 				most = max(most, status(index)) // of several answers the one with the greatest status wins
 			}
-			if x.Further != nil {
+			if x.Extra().Further != nil {
 				further++
 			}
 			if x.Ending == evidence.Injected && x.Status != most || x.Ending == evidence.Answered && most != 0 {

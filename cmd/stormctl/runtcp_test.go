@@ -55,8 +55,8 @@ claims: [{steady: {route: pay, success: 50%%}}]
 	for _, x := range run.Links["bank"].Exchanges {
 		if x.HitBy(0) {
 			slowed++
-			if x.BytesUp == 0 || x.BytesDown == 0 {
-				t.Errorf("connection %d passed %d bytes up and %d down", x.Conn, x.BytesUp, x.BytesDown)
+			if x.Extra().BytesUp == 0 || x.Extra().BytesDown == 0 {
+				t.Errorf("connection %d passed %d bytes up and %d down", x.Conn, x.Extra().BytesUp, x.Extra().BytesDown)
 			}
 		}
 		if x.HitBy(1) {

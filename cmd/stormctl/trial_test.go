@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,6 +40,7 @@ type trial struct {
 	outcome outcome
 	detail  string    // what was not as it must be
 	lies    []toldLie // what became of the lies about it
+	lost    int       // of a case that loses something by chance, how much it was
 	taken   bool      // the harness said itself that the machine was not its own
 	took    time.Duration
 	cpu     time.Duration // of the harness and its targets
@@ -95,7 +97,15 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	if e := json.Unmarshal(out, &r); e != nil {
 		return no(fmt.Sprintf("exit code %d (%v), no result", code, err), fmt.Errorf("%w\n%s", e, stderr.String()))
 	}
-	got := c.compare(code, r)
+	lost, err := c.lost(filepath.Join(dir, "run"))
+	if err != nil {
+		return no("see what it lost", err)
+	}
+	got := c.having(lost).compare(code, r)
+	got.lost = lost
+	if c.loses != nil {
+		got.detail += fmt.Sprintf("\n    %d that were acknowledged are not in audit %s", lost, c.loses.audit)
+	}
 	got.took, got.cpu = took, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
 	if got.lies, err = c.tell(filepath.Join(dir, "run"), steps); err != nil {
 		return no("lie about it", err)
@@ -170,6 +180,51 @@ func readable(file string) error {
 	return nil
 }
 
+// records are what a route writes, and the audit of ids that finds it in the end.
+type records struct{ route, audit string }
+
+// having is the case as it is where so much was lost.
+func (c rulingCase) having(lost int) rulingCase {
+	if c.loses != nil && lost == 0 {
+		c.refutes = ""
+	}
+	return c
+}
+
+// acknowledged is how the line of a request ends that was.
+var acknowledged = regexp.MustCompile(`,2\d\d,ok$`)
+
+// lost is how many of the case's records were acknowledged in the run of a directory, and are not in its audit: read off
+// its files, without the code that rules on them. An audit that was not answered lacks all.
+func (c rulingCase) lost(dir string) (n int, err error) {
+	if c.loses == nil {
+		return 0, nil
+	}
+	audit, err := os.ReadFile(filepath.Join(dir, "evidence", "audit-"+c.loses.audit+".csv"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	front, err := os.ReadFile(filepath.Join(dir, "evidence", "front.csv"))
+	if err != nil {
+		return 0, err
+	}
+	there := map[string]bool{}
+	for _, id := range strings.Fields(string(audit)) {
+		there[id] = true
+	}
+	lines := strings.Fields(string(front))
+	if len(lines) < 2 || !strings.HasPrefix(lines[0], "id,route,") || !strings.HasSuffix(lines[0], ",status,outcome") {
+		return 0, fmt.Errorf("%d requests, of which is written: %q", len(lines), lines[:min(len(lines), 1)])
+	}
+	for _, line := range lines[1:] {
+		id, rest, _ := strings.Cut(line, ",")
+		if strings.HasPrefix(rest, c.loses.route+",") && acknowledged.MatchString(rest) && !there[id] {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // compare compares a result, and the exit code that came with it, with what the
 // case must come out as.
 func (c rulingCase) compare(code int, r result.Result) trial {
@@ -211,6 +266,10 @@ func rulingTable(cases []rulingCase, table [][]trial, jobs, busy int) (text stri
 	fmt.Fprintf(&b, "%-45s %-10s %6s %13s %6s %7s\n", "experiment", "refutes", "right", "inconclusive", "wrong", "broken")
 	ok = true
 	for i, c := range cases {
+		if c.loses != nil && busy == 0 && !slices.ContainsFunc(table[i], func(r trial) bool { return r.lost > 0 }) {
+			ok = false
+			fmt.Fprintf(&details, "%s, %d trials: none lost anything, so that they tried nothing\n", c, len(table[i]))
+		}
 		var n [4]int
 		var detail string
 		for _, r := range table[i] {
@@ -288,6 +347,56 @@ func TestCompareRulings(t *testing.T) {
 	} {
 		if got := (rulingCase{refutes: c.refutes}).compare(c.code, c.result); got.outcome != c.want {
 			t.Errorf("%s: outcome %d, want %d:%s", c.name, got.outcome, c.want, got.detail)
+		}
+	}
+}
+
+// Where nothing was lost it is true that nothing was, and where something was, and is not found, the ruling is wrong.
+func TestTrialsThatLoseByChance(t *testing.T) {
+	ruled := func(r judge.Ruling) result.Result {
+		return result.Result{Ruling: r, Verdicts: []judge.Verdict{{Kind: "steady", Ruling: judge.Held}, {Kind: "durable", Ruling: r}}}
+	}
+	c := rulingCase{file: "x.yaml", refutes: "durable", loses: &records{"sold", "booked"}}
+	const front = "id,route,intended_ns,sent_ns,done_ns,status,outcome\n1,sold,0,0,9,200,ok\n2,sold,0,0,9,0,timed_out\n3,look,0,0,9,200,ok\n" +
+		"4,sold,0,0,9,201,ok\n5,sold,0,0,9,503,5xx\n11,sold,0,0,9,200,ok\n"
+	for _, tt := range []struct {
+		audit string
+		lost  int
+		held  outcome
+		no    outcome // it is refuted
+	}{
+		{"id\n1\n4\n11\n-1\n", 0, right, wrong},
+		{"id\n11\n4\n", 1, wrong, right},
+		{"id\n", 3, wrong, right},
+		{"", 3, wrong, right}, // it was not answered
+	} {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "evidence"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		files := map[string]string{"front.csv": front, "audit-booked.csv": tt.audit}
+		for name, text := range files {
+			if text == "" {
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(dir, "evidence", name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lost, err := c.lost(dir)
+		if err != nil || lost != tt.lost {
+			t.Errorf("audit %q: %d lost, want %d: %v", tt.audit, lost, tt.lost, err)
+		}
+		if got := c.having(lost).compare(0, ruled(judge.Held)); got.outcome != tt.held {
+			t.Errorf("audit %q, held: %s, want %s", tt.audit, got.outcome, tt.held)
+		}
+		if got := c.having(lost).compare(1, ruled(judge.Refuted)); got.outcome != tt.no {
+			t.Errorf("audit %q, refuted: %s, want %s", tt.audit, got.outcome, tt.no)
+		}
+	}
+	for _, lost := range []int{0, 7} {
+		if _, ok := rulingTable([]rulingCase{c}, [][]trial{{{outcome: right, lost: lost}}}, 1, 0); ok != (lost > 0) {
+			t.Errorf("%d lost: ok is %v", lost, ok)
 		}
 	}
 }

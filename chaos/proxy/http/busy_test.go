@@ -192,7 +192,7 @@ func TestInFlightIsExact(t *testing.T) {
 			wg.Wait()
 			most := 0
 			for range calls {
-				most = max(most, l.Next().InFlight)
+				most = max(most, int(l.Next().InFlight))
 			}
 			if most > n {
 				t.Errorf("%d in flight, callers hold at most %d", most, n)

@@ -405,7 +405,7 @@ func TestCurl(t *testing.T) {
 		t.Errorf("upload: got %q, want %q", got, want)
 	}
 	for range 2 {
-		if x := l.Next(); x.Status != 503 || x.Ending != evidence.Injected || !x.HitBy(0) || x.RetryAfter != 2*time.Second {
+		if x := l.Next(); x.Status != 503 || x.Ending != evidence.Injected || !x.HitBy(0) || x.Extra().RetryAfter != 2*time.Second {
 			t.Errorf("recorded %+v", x)
 		}
 	}

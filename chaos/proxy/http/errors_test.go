@@ -56,7 +56,7 @@ func TestErrorsAnswer(t *testing.T) {
 				c.Send(tt.request)
 				c.Expect(tt.want)
 				x := l.Next()
-				if x.Status != tt.fault.Status[0] || x.Ending != evidence.Injected || x.Faults != 1<<5 || x.RetryAfter != tt.wantRetry {
+				if x.Status != tt.fault.Status[0] || x.Ending != evidence.Injected || x.Faults != 1<<5 || x.Extra().RetryAfter != tt.wantRetry {
 					t.Errorf("recorded %+v", x)
 				}
 				if (x.Payload != 0) != tt.wantPayload {

@@ -114,7 +114,7 @@ func TestGRPC(t *testing.T) {
 				t.Errorf("pushback %v, want 1000", got)
 			}
 			x := recorded(t, evidence.Injected, tt.status, 1<<3)
-			if x.RetryAfter != time.Second || x.Payload != payload {
+			if x.Extra().RetryAfter != time.Second || x.Payload != payload {
 				t.Errorf("recorded %+v", x)
 			}
 		})

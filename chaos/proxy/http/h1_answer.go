@@ -20,7 +20,7 @@ func (c *h1Conn) answer() step {
 		x.answer.Status = wire.GRPCToHTTP(x.answer.GRPCStatus)
 	}
 	x.Status = x.answer.Status
-	x.RetryAfter = time.Duration(toxic.WholeSeconds(x.answer.RetryAfter)) * time.Second
+	x.SetRetryAfter(time.Duration(toxic.WholeSeconds(x.answer.RetryAfter)) * time.Second)
 	text := appendAnswer(nil, x.answer, x.toHEAD, c.last)
 	e, ok := c.finish(evidence.Injected)
 	c.mu.Unlock()

@@ -36,7 +36,7 @@ func (u *h1Upstream) writePaced() bool {
 				return false
 			}
 			u.c.mu.Lock()
-			u.c.x.Status, u.c.x.Own = 0, u.c.x.Status
+			u.c.x.Status, u.c.x.Own = 0, int16(u.c.x.Status)
 			u.c.mu.Unlock()
 			return u.cut(f)
 		default:

@@ -328,7 +328,7 @@ func (u *h1Upstream) look(final bool) (verb toxic.Verb, until time.Time, given b
 		now = time.Now()
 	}
 	if final && u.part == body && !x.answering {
-		x.Own = u.res.Status // until its caller gets it
+		x.Own = int16(u.res.Status) // until its caller gets it
 	}
 	verb, until = x.responseGate(now, final)
 	if !until.IsZero() {
@@ -361,7 +361,8 @@ func (u *h1Upstream) look(final bool) (verb toxic.Verb, until time.Time, given b
 func (u *h1Upstream) describe(x *evidence.Exchange) {
 	x.Status, x.Own = u.res.Status, 0
 	if value, ok := u.res.Fields.Get("Retry-After"); ok {
-		x.RetryAfter, _ = wire.ParseRetryAfter(value, time.Now())
+		wait, _ := wire.ParseRetryAfter(value, time.Now())
+		x.SetRetryAfter(wait)
 	}
 }
 

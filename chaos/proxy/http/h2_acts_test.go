@@ -139,7 +139,7 @@ func TestWithheldStatus(t *testing.T) {
 		name           string
 		grpc           bool
 		head, trailers []hpack.HeaderField
-		own            int
+		own            int16
 	}{
 		{"HTTP", false, field(":status", "404"), nil, 404},
 		{"HTTP with trailers", false, field(":status", "200"), field("x-sum", "1"), 200},

@@ -45,7 +45,7 @@ func (m *h2Conn) answer(s *h2Stream) {
 	if !x.toHEAD {
 		f.data = append(f.data, body...)
 	}
-	x.RetryAfter = time.Duration(toxic.WholeSeconds(x.answer.RetryAfter)) * time.Second
+	x.SetRetryAfter(time.Duration(toxic.WholeSeconds(x.answer.RetryAfter)) * time.Second)
 }
 
 // answerHead is the head of a Respond, and its body. To gRPC it is one of

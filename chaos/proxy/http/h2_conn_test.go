@@ -232,7 +232,8 @@ func TestStreamsFaults(t *testing.T) {
 				t.Errorf("got %d %q %v", resp.StatusCode, got, resp.Header)
 			}
 			x := l.Next()
-			if x.Status != 503 || x.Ending != evidence.Injected || x.Faults != 1<<3 || x.RetryAfter != 2*time.Second || (x.Payload != 0) != (body != "") {
+			if x.Status != 503 || x.Ending != evidence.Injected || x.Faults != 1<<3 || x.Extra().RetryAfter != 2*time.Second ||
+				(x.Payload != 0) != (body != "") {
 				t.Errorf("recorded %+v", x)
 			}
 		}

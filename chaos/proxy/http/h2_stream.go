@@ -104,10 +104,11 @@ func (m *h2Conn) describe(s *h2Stream, fields []hpack.HeaderField) {
 	for _, f := range fields {
 		switch f.Name {
 		case "retry-after":
-			s.x.RetryAfter, _ = wire.ParseRetryAfter([]byte(f.Value), time.Now())
+			wait, _ := wire.ParseRetryAfter([]byte(f.Value), time.Now())
+			s.x.SetRetryAfter(wait)
 		case "grpc-retry-pushback-ms":
 			if ms, err := time.ParseDuration(f.Value + "ms"); err == nil && s.grpc && ms > 0 {
-				s.x.RetryAfter = ms
+				s.x.SetRetryAfter(ms)
 			}
 		}
 	}
@@ -142,11 +143,11 @@ func (s *h2Stream) withheld() {
 	}
 	for _, fields := range s.response.heads {
 		if status := s.statusIn(fields); status != 0 && !interim(fields) {
-			s.x.Own = status
+			s.x.Own = int16(status)
 		}
 	}
 	if trailers := s.response.trailers; trailers != nil && s.grpc {
-		s.x.Own = s.statusIn(trailers)
+		s.x.Own = int16(s.statusIn(trailers))
 	}
 }
 

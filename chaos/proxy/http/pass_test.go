@@ -124,7 +124,7 @@ func TestRecordsWhatTheRequestCarries(t *testing.T) {
 
 	x := exchange("POST /pay/1?q=2 HTTP/1.1\r\nHost: a\r\nX-Shop-Id: "+id+"\r\nIdempotency-Key: \"k1\"\r\nContent-Length: 3\r\n\r\nabc",
 		"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n")
-	if x.ID != 42 || x.Method != "POST" || x.Path != "/pay/1" || x.Seq != 1 || x.Status != 503 || x.RetryAfter != 7*time.Second {
+	if x.ID != 42 || x.Method != "POST" || x.Path != "/pay/1" || x.Seq != 1 || x.Status != 503 || x.Extra().RetryAfter != 7*time.Second {
 		t.Errorf("recorded %+v", x)
 	}
 	if x.Key == 0 || x.Payload == 0 {
@@ -132,7 +132,7 @@ func TestRecordsWhatTheRequestCarries(t *testing.T) {
 	}
 	// The payload is the body without its framing, so it is the same in chunks.
 	y := exchange("POST /pay/1 HTTP/1.1\r\nHost: a\r\ntraceparent: 00-"+id+"-00000000000000aa-01\r\nIdempotency-Key: \"k1\"\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", wiretest.OK)
-	if y.ID != 42 || y.Key != x.Key || y.Payload != x.Payload || y.Seq != 2 || y.RetryAfter != 0 {
+	if y.ID != 42 || y.Key != x.Key || y.Payload != x.Payload || y.Seq != 2 || y.Extra().RetryAfter != 0 {
 		t.Errorf("recorded %+v, want id, key and payload of %+v", y, x)
 	}
 	z := exchange("POST /pay/1 HTTP/1.1\r\nHost: a\r\nX-Shop-Id: "+foreign+"\r\nIdempotency-Key: \"k2\"\r\nContent-Length: 3\r\n\r\nabd", wiretest.OK)

@@ -33,8 +33,7 @@ func (c *Counters) Mark(index int) (*Mark, error) {
 	if m == nil {
 		m = &Mark{index: index}
 		if index >= evidence.FaultBits {
-			m.alone = &touched{}
-			m.alone.faults.Add(index)
+			m.alone = touchedBy(evidence.FaultSet{}, index)
 		}
 		if c.marks.by == nil {
 			c.marks.by = map[int]*Mark{}
@@ -83,7 +82,13 @@ func (c *Counters) Touch(x *Record, m *Mark) {
 	} else {
 		x.touched = x.touched.and(m.index, &c.marks.sets)
 	}
-	x.Further = &x.touched.faults
+	if x.Extra().RetryAfter == 0 {
+		x.Extras = &x.touched.extras
+		return
+	}
+	extra := x.Extra() // it has them alone
+	extra.Further = &x.touched.faults
+	x.Extras = &extra
 }
 
 // mostSets bounds what a link keeps of sets of faults, at some 200 bytes each. Past it
@@ -98,7 +103,16 @@ const mostSets = 4096
 //	    └──70──▶ {64 70}
 type touched struct {
 	faults evidence.FaultSet
+	extras evidence.Extras // with faults as Further, and nothing else
 	steps  atomic.Pointer[step]
+}
+
+// touchedBy is the set with one fault more.
+func touchedBy(faults evidence.FaultSet, one int) *touched {
+	t := &touched{faults: faults}
+	t.faults.Add(one)
+	t.extras.Further = &t.faults
+	return t
 }
 
 // step leads to the set that has one fault more.
@@ -116,8 +130,7 @@ func (t *touched) and(fault int, kept *atomic.Int64) *touched {
 			return s.to
 		}
 	}
-	to := &touched{faults: t.faults}
-	to.faults.Add(fault)
+	to := touchedBy(t.faults, fault)
 	if kept.Load() < mostSets && t.steps.CompareAndSwap(first, &step{fault, to, first}) { // if another was first, this one is not shared
 		kept.Add(1)
 	}

@@ -42,7 +42,7 @@ func TestTouch(t *testing.T) {
 				t.Fatalf("seed %d: hit by %d: %v, want %v", seed, index, x.HitBy(index), hit)
 			}
 		}
-		if x.Further != nil && len(hit) > 0 && hit[len(hit)-1] < evidence.FaultBits {
+		if x.Extra().Further != nil && len(hit) > 0 && hit[len(hit)-1] < evidence.FaultBits {
 			t.Fatalf("%v took a set beside its bits", hit)
 		}
 	}

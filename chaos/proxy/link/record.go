@@ -1,6 +1,7 @@
 package link
 
 import (
+	"math"
 	"time"
 
 	"github.com/stormctl/stormctl/chaos/evidence"
@@ -26,7 +27,7 @@ type Record struct {
 	evidence.Exchange
 	recorder *recorder // is told of it; nil if there was none when it began
 	began    time.Time // of a connection from before the recorder; zero otherwise
-	touched  *touched  // whose set is Further; nil if that is
+	touched  *touched  // whose set is Further of its extras; nil if that is
 }
 
 // Begin opens x: it is in flight from now on.
@@ -36,7 +37,7 @@ func (c *Counters) Begin(x *Record) {
 	for peak := c.peak.Load(); now > peak && !c.peak.CompareAndSwap(peak, now); {
 		peak = c.peak.Load()
 	}
-	x.InFlight = int(now)
+	x.InFlight = int32(min(now, math.MaxInt32))
 	x.Seq = c.seq.Add(1)
 	if x.recorder != nil {
 		x.Begin = time.Since(x.recorder.start)

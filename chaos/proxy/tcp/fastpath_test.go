@@ -143,8 +143,8 @@ func TestFastPathToxicTakesHold(t *testing.T) {
 	if err := c.End(); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the caller saw %v", err)
 	}
-	if x := l.tellsOf(evidence.Cut, 1<<1); x.BytesUp != 40+4+40 || x.BytesDown != 40+9 {
-		t.Errorf("recorded %d bytes up and %d down", x.BytesUp, x.BytesDown)
+	if x := l.tellsOf(evidence.Cut, 1<<1); x.Extra().BytesUp != 40+4+40 || x.Extra().BytesDown != 40+9 {
+		t.Errorf("recorded %d bytes up and %d down", x.Extra().BytesUp, x.Extra().BytesDown)
 	}
 }
 
@@ -155,8 +155,8 @@ func TestFastPathLimits(t *testing.T) {
 	c.Send("abcdef")
 	up.Expect("abc")
 	up.End()
-	if x := l.tellsOf(evidence.Broken, 1<<2); x.BytesUp != 40+3 {
-		t.Errorf("recorded %d bytes up", x.BytesUp)
+	if x := l.tellsOf(evidence.Broken, 1<<2); x.Extra().BytesUp != 40+3 {
+		t.Errorf("recorded %d bytes up", x.Extra().BytesUp)
 	}
 }
 
@@ -183,8 +183,8 @@ func TestFastPathBackpressure(t *testing.T) {
 	}
 	up.Close()
 	c.End()
-	if x := l.tellsOf(evidence.Answered, 0); x.BytesUp != uint64(40+sent) || l.Bytes(toxic.Upstream) != x.BytesUp {
-		t.Errorf("%d bytes were sent, recorded %d, counted %d", 40+sent, x.BytesUp, l.Bytes(toxic.Upstream))
+	if x := l.tellsOf(evidence.Answered, 0); x.Extra().BytesUp != uint64(40+sent) || l.Bytes(toxic.Upstream) != x.Extra().BytesUp {
+		t.Errorf("%d bytes were sent, recorded %d, counted %d", 40+sent, x.Extra().BytesUp, l.Bytes(toxic.Upstream))
 	}
 }
 

@@ -34,7 +34,7 @@ func TestStreamReadsGreetings(t *testing.T) {
 			up.Close()
 			_ = c.End()
 			c.Close()
-			if x := l.Next(); x.Code != tt.code || x.Refused() != (tt.code == "max_clients") || x.BytesDown != uint64(len(tt.said)) {
+			if x := l.Next(); x.Extra().Code != tt.code || x.Refused() != (tt.code == "max_clients") || x.Extra().BytesDown != uint64(len(tt.said)) {
 				t.Errorf("recorded %+v, want code %q", x, tt.code)
 			}
 		})
@@ -66,7 +66,7 @@ func TestStreamGreetingEndsBeforeTheFastPath(t *testing.T) {
 	up.Close()
 	_ = c.End()
 	c.Close()
-	if x := l.Next(); x.Code != "maximum_connections_exceeded" {
+	if x := l.Next(); x.Extra().Code != "maximum_connections_exceeded" {
 		t.Errorf("recorded %+v", x)
 	}
 }
@@ -95,7 +95,7 @@ func TestStreamTellsOfConnectionsFromBefore(t *testing.T) {
 
 	start := time.Now()
 	r.Record(start, func(x evidence.Exchange) { l.Records <- x })
-	if x := l.Next(); x.Conn != 1 || x.Code != "max_clients" || x.Begin >= 0 || x.End < x.Begin || x.End >= 0 {
+	if x := l.Next(); x.Conn != 1 || x.Extra().Code != "max_clients" || x.Begin >= 0 || x.End < x.Begin || x.End >= 0 {
 		t.Errorf("of the first: %+v", x)
 	}
 	l.closes(second, up, 0)

@@ -64,7 +64,7 @@ func TestStreamPassesBytes(t *testing.T) {
 		t.Errorf("the caller saw the end as %v, want a FIN", err)
 	}
 	x := l.tellsOf(evidence.Answered, 0)
-	if x.Conn != 1 || x.Seq != 1 || x.InFlight != 1 || x.End < x.Begin || x.BytesUp != 6 || x.BytesDown != 35 {
+	if x.Conn != 1 || x.Seq != 1 || x.InFlight != 1 || x.End < x.Begin || x.Extra().BytesUp != 6 || x.Extra().BytesDown != 35 {
 		t.Errorf("recorded %+v", x)
 	}
 	if n := l.Connections(); n != 0 {

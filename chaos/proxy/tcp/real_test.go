@@ -191,7 +191,7 @@ func (s *service) faults() {
 	if least := time.Duration(len(want)) * time.Second / 400_000 * 9 / 10; slow < least {
 		t.Errorf("%d bytes took %v, want %v at least; without the relay %v", len(want), slow, least, fast)
 	}
-	if x := s.next(); !x.HitBy(4) || x.BytesDown < uint64(len(want)) {
+	if x := s.next(); !x.HitBy(4) || x.Extra().BytesDown < uint64(len(want)) {
 		t.Errorf("recorded %+v", x)
 	}
 	remove()
@@ -471,7 +471,7 @@ func TestStreamNginx(t *testing.T) {
 		wg.Wait()
 		stop()
 		for range 3 {
-			if x := s.next(); x.Ending != evidence.Answered || x.BytesDown < uint64(len(large)) {
+			if x := s.next(); x.Ending != evidence.Answered || x.Extra().BytesDown < uint64(len(large)) {
 				t.Errorf("recorded %+v", x)
 			}
 		}
@@ -483,7 +483,7 @@ func TestStreamNginx(t *testing.T) {
 	if info, statErr := os.Stat(filepath.Join(dir, "part")); err == nil || statErr != nil || info.Size() > 1<<20 || info.Size() < 1<<20-1000 || !strings.Contains(out, "(18)") {
 		t.Errorf("curl got %v of a limit of 1 MiB, %v: %s", info, err, out)
 	}
-	if x := s.next(); x.BytesDown != 1<<20 || !x.HitBy(0) {
+	if x := s.next(); x.Extra().BytesDown != 1<<20 || !x.HitBy(0) {
 		t.Errorf("recorded %+v", x)
 	}
 	remove()

@@ -43,6 +43,7 @@ type session struct {
 
 	record link.Record
 	greet  *greeting.Reader // reads what the dependency says first; nil if that is read, or is not to be
+	code   string           // what that came to
 }
 
 // sessionState is how far a session is.
@@ -88,7 +89,7 @@ func (l *loop) admit(r *Relay, fd int) {
 	r.open.Add(1)
 	p.record = link.Record{Exchange: evidence.Exchange{Conn: p.number}}
 	r.BeginConn(&p.record)
-	if p.greet = nil; r.config.Greeting != "" {
+	if p.greet, p.code = nil, ""; r.config.Greeting != "" {
 		p.greet = greeting.New(r.config.Greeting)
 	}
 	p.attachments = p.attachments[:0]
@@ -260,7 +261,7 @@ func (p *session) event(k int, events uint32) {
 func (p *session) greeted(said []byte) {
 	code, done := p.greet.Read(said)
 	if done {
-		p.record.Code, p.greet = code, nil
+		p.code, p.greet = code, nil
 	}
 }
 
@@ -399,7 +400,9 @@ func (p *session) finish() {
 func (p *session) close(how evidence.Ending, hard bool) {
 	l := p.loop
 	p.relay.open.Add(-1)
-	p.record.BytesUp, p.record.BytesDown = p.directions[0].bytes, p.directions[1].bytes
+	extra := p.record.Extra()
+	extra.BytesUp, extra.BytesDown, extra.Code = p.directions[0].bytes, p.directions[1].bytes, p.code
+	p.record.Extras = &extra
 	p.relay.End(&p.record, how)
 	p.record.Tell()
 	for k := range p.peers {
