@@ -29,7 +29,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: soak help build check test raced-cmd cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test
+.PHONY: soak help build check test raced cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,8 +46,9 @@ check: ## format, vet, lint and the short tests: fast
 # What is tested twice or not at once is so for a reason: rulings on simulated
 # runs want many seeds, which the race detector makes slow, and are made by one
 # goroutine but for what claims share, which is tested with it; those on real runs
-# want a machine that is not slowed down by it; and what measures wants no other
-# tests beside it. Others wait for half of their time: four packages go at once.
+# want a machine that is not slowed down by it, and what measures wants few others
+# beside it: those go by themselves. Others wait for half of their time: four packages go at once, and
+# those that take longest begin first.
 MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive|TestGrowthOfProcesses)$$
 
 # What goes without the race detector is built as releases are, so that packages are
@@ -58,24 +59,30 @@ test: export GORACE ?= atexit_sleep_ms=50
 test: deps ## everything, with the race detector
 	$(AS_RELEASED) $(GO) vet ./...
 	$(AS_RELEASED) $(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
-	$(AS_RELEASED) $(GO) test -vet=off -timeout 25m -parallel 4 -run '$(MEASURED)' ./cmd/stormctl
-	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
-	$(GO) test -vet=off -race -p 4 -timeout 20m $$($(GO) list ./... | grep -v -e /cmd/ -e /chaos/judge$$)
-	$(MAKE) --no-print-directory -j2 --output-sync=target raced-cmd cross
+	$(AS_RELEASED) $(GO) test -vet=off -timeout 25m -parallel 3 -run '$(MEASURED)' ./cmd/stormctl
+	$(MAKE) --no-print-directory -j2 --output-sync=target raced cross
 
 # Its tests mostly wait, for what they run takes its time: compiling for other systems has room beside them.
-raced-cmd:
-	$(GO) test -vet=off -race -timeout 25m -parallel 4 -skip '$(MEASURED)' ./cmd/...
+raced:
+	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
+	$(GO) test -vet=off -race -p 4 -timeout 25m -parallel 4 -skip '$(MEASURED)' \
+	  $$($(GO) list ./cmd/... ./load/... ./... | grep -v /chaos/judge$$)
 
 # What stands in for Linux's own on other systems, used here.
 portable: ## the forms for other systems, tested on this one
 	$(GO) test -vet=off -short -tags portable -timeout 10m ./chaos/proxy/tcp ./chaos/proxy/transport ./targets ./chaos/lease
 
+# Types are what is looked at here, and unoptimized code of them is compiled sooner. It gives way to tests beside it.
+CROSS_VET := nice $(GO) vet '-gcflags=all=-N -l'
+
 cross: ## vet everything, tests included, for macOS on CROSS (default arm64; amd64 differs in nothing of ours), and what there is on Windows
-	@set -e; for arch in $(CROSS); do echo "vet for darwin/$$arch"; GOOS=darwin GOARCH=$$arch $(GO) vet ./...; done
-	@set -e; export GOOS=windows GOARCH=amd64; echo "vet for windows/amd64, without tests"; $(GO) build -o bin/stormctl.exe ./cmd/stormctl; \
-	  for package in $$($(GO) list -deps ./cmd/stormctl | grep ^github.com/stormctl/stormctl/); do \
-	    $(GO) vet $$($(GO) list -f '{{range .GoFiles}}{{$$.Dir}}/{{.}} {{end}}' $$package); done
+	@set -e; for arch in $(CROSS); do echo "vet for darwin/$$arch"; GOOS=darwin GOARCH=$$arch $(CROSS_VET) ./...; done
+	@set -e; export GOOS=windows GOARCH=amd64; echo "vet for windows/amd64, without tests"; mkdir -p bin; \
+	  nice $(GO) build '-gcflags=all=-N -l' -o bin/stormctl.exe ./cmd/stormctl; \
+	  packages=$$($(GO) list -deps ./cmd/stormctl | grep ^github.com/stormctl/stormctl/); \
+	  { echo '{"Replace": {'; $(GO) list -f '{{$$dir := .Dir}}{{range .TestGoFiles}}"{{$$dir}}/{{.}}": ""{{"\n"}}{{end}}{{range .XTestGoFiles}}"{{$$dir}}/{{.}}": ""{{"\n"}}{{end}}' \
+	    $$packages | grep . | paste -sd, -; echo '}}'; } >bin/no-tests.json; \
+	  $(CROSS_VET) -overlay bin/no-tests.json $$packages
 
 bench: ## the micro-benchmarks beside the hot files
 	$(GO) test -run '^$$' -bench . -benchmem ./load/... ./chaos/...

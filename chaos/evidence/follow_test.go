@@ -152,7 +152,7 @@ func TestFollowerOfAShortRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got.Run, ignoreFound, cmpopts.EquateEmpty()); diff != "" || got.Number != 1 || got.From != 0 || got.Ended {
+			if diff := differences(want, got.Run); diff != "" || got.Number != 1 || got.From != 0 || got.Ended {
 				t.Fatalf("seed %d: at %s, stretch %d from %s (-disk +followed):\n%s", seed, g.now, got.Number, got.From, diff)
 			}
 			if err := os.WriteFile(half, whole, 0o644); err != nil {
@@ -166,6 +166,19 @@ func TestFollowerOfAShortRun(t *testing.T) {
 			}
 		}
 	}
+}
+
+// differences are those of two runs. Records are many: equal ones are not gone through field by field.
+func differences(a, b *Run) string {
+	same := slices.Equal(a.Samples, b.Samples)
+	for name, l := range a.Links {
+		same = same && b.Links[name] != nil && slices.Equal(l.Exchanges, b.Links[name].Exchanges)
+	}
+	options := []cmp.Option{ignoreFound, cmpopts.EquateEmpty()}
+	if same {
+		options = append(options, cmpopts.IgnoreFields(Run{}, "Samples"), cmpopts.IgnoreFields(Link{}, "Exchanges"))
+	}
+	return cmp.Diff(a, b, options...)
 }
 
 // Whatever the rate is, a stretch is bounded and whole: it is what the whole run

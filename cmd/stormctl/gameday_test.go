@@ -237,6 +237,7 @@ func TestGameday(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load")
 	}
+	t.Parallel()
 	g := gather(t, gamedayFile)
 	reporter := g.enter("reporter", "Rui")
 	reporter.must("/predict", "claim", "1", "ruling", "held")
@@ -359,6 +360,7 @@ func TestGamedayHalt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load")
 	}
+	t.Parallel()
 	g := gather(t, gamedayFile)
 	observer := g.enter("observer", "Eve")
 	_, operator := g.begin()
@@ -379,6 +381,7 @@ func TestGamedayKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a load")
 	}
+	t.Parallel()
 	other := exec.Command("sleep", "600")
 	if err := other.Start(); err != nil {
 		t.Fatal(err)

@@ -133,6 +133,7 @@ func TestGamedayInBrowsers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
+	t.Parallel()
 	b := browsertest.Start(t)
 	g := gather(t, gamedayFile)
 	operator := g.comeIn(b, "operator", "Ana", 1400, "light")

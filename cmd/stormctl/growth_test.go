@@ -154,6 +154,7 @@ func TestGrowthOfProcesses(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {
 		t.Skip("runs a load; targets are weighed on Linux")
 	}
+	t.Parallel()
 	program, err := exec.LookPath("grower")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 // Whatever ends a load, what was seen until then is there: in the summary after
 // a signal, and in the files after a kill, but for the last second.
 func TestLoadThatIsEnded(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
 	program, err := exec.LookPath("stormctl")
@@ -73,6 +74,7 @@ func TestLoadThatIsEnded(t *testing.T) {
 
 // A signal in the warm-up leaves nothing to summarise but that.
 func TestLoadThatIsEndedInItsWarmup(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	program, err := exec.LookPath("stormctl")

@@ -363,6 +363,7 @@ func TestProvingGround(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds services and runs two experiments, of 7 s")
 	}
+	t.Parallel()
 	build := exec.Command("go", "build", "-o", "../bin/proving", ".")
 	build.Dir, build.Env = proving+"go", append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath") // as make proving-ground does
 	if out, err := build.CombinedOutput(); err != nil {

@@ -18,6 +18,7 @@ var update = flag.Bool("update", false, "write what the scripts compare with fro
 // TestScripts runs each script of testdata/script with the command line as
 // users have it.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

@@ -56,6 +56,7 @@ func numberIn(t *testing.T, v judge.Verdict, name string) float64 {
 // redis has after a kill what its log has: all that it acknowledged, or nothing.
 func TestRedisHasWhatItsLogHas(t *testing.T) {
 	needs(t, "redis-server")
+	t.Parallel()
 	const experiment = `
 name: redis-log
 targets:
