@@ -3,6 +3,7 @@ package judge
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -32,6 +33,9 @@ type Ordered struct {
 
 // leastDisordered is how many events must have been delivered out of order.
 const leastDisordered = 20
+
+// shuffled is said of an audit whose order is none.
+const shuffled = "audit %s listed the same ids in another order when it was asked again: let it list them as they were applied"
 
 func (c Ordered) String() string {
 	return fmt.Sprintf("%s of each key takes effect in order at %s", c.Writes, c.At)
@@ -63,6 +67,10 @@ func (c Ordered) Judge(run *evidence.Run) Verdict {
 		f.open("at", "%s", why)
 		return f.verdict()
 	}
+	if at.audit != nil && at.audit.Shuffled {
+		f.open("order", shuffled, c.At)
+		return f.verdict()
+	}
 	parked, why := c.parked(run)
 	if why != "" {
 		f.open("parked", "%s", why)
@@ -75,13 +83,13 @@ func (c Ordered) Judge(run *evidence.Run) Verdict {
 		return effectOf(run, x)
 	})
 	events := c.events(run, firsts)
-	if len(events) > 0 && !slices.ContainsFunc(events, func(e event) bool { return e.from < never || parked[e.id] }) {
+	if len(events) > 0 && !slices.ContainsFunc(events, func(e event) bool { return e.from < never }) {
 		f.open("at", "no event of %s took effect at %s, so that there was no order to keep: is it where their ids are?", c.Writes, c.At)
 		return f.verdict()
 	}
 	o := ordersOf(events, parked)
 	c.judgeOrder(f, at, o, nameless)
-	c.judgeGaps(f, at, o, nameless)
+	c.judgeGaps(f, at, o, nameless, moving(run.Audit(c.Parked)))
 	c.visited(f, run, func(id uint64) bool { return parked[id] || firstTimeOf(firsts, id).from < never })
 	return f.verdict()
 }
@@ -201,6 +209,9 @@ func (c Ordered) judgeOrder(f *finding, at place, o ordering, nameless int) {
 		says: fmt.Sprintf("none of %s of %s was overtaken", were(o.acknowledged, "acknowledged event", "acknowledged events"),
 			were(o.keys, "key", "keys"))}
 	m.hidden, m.settle = anybodys(nameless)
+	if why := moving(at.audit); why != "" {
+		m.seen.High, m.hidden, m.settle = math.Inf(1), why, longerSettle
+	}
 	if len(o.overtaken) > 0 {
 		x := firstOf(o.overtaken)
 		m.refutes = fmt.Sprintf("%d of %s overtaken: event %d of key %d was acknowledged at %s and took effect %s, "+
@@ -213,7 +224,8 @@ func (c Ordered) judgeOrder(f *finding, at place, o ordering, nameless int) {
 	f.rule(m)
 }
 
-func (c Ordered) judgeGaps(f *finding, at place, o ordering, nameless int) {
+// judgeGaps rules on what was left out. What comes after all leaves a gap all the same, for it was overtaken; what is parked does not.
+func (c Ordered) judgeGaps(f *finding, at place, o ordering, nameless int, parking string) {
 	f.numbers.Add("gaps", float64(len(o.gaps)))
 	if c.Parked != "" {
 		f.numbers.Add("parked", float64(o.parked))
@@ -232,6 +244,12 @@ func (c Ordered) judgeGaps(f *finding, at place, o ordering, nameless int) {
 	} else {
 		m.hidden = were(o.unsure, "event", "events") + " of which it is not known whether they took effect"
 		m.settle = "a fault that lets the dependency answer, as drop_response does, or an audit of what was applied, would tell"
+	}
+	if why := cmp.Or(parking, moving(at.audit)); why != "" {
+		m.seen.High, m.hidden, m.settle = math.Inf(1), why, longerSettle
+		if c.Parked != "" {
+			m.seen.Low = 0
+		}
 	}
 	if len(o.gaps) > 0 {
 		x := firstOf(o.gaps)
@@ -265,6 +283,9 @@ func (c Ordered) visited(f *finding, run *evidence.Run, applied func(id uint64) 
 		return
 	case why != "":
 		f.open("delivered", "%s", why)
+		return
+	case p.audit != nil && p.audit.Shuffled:
+		f.open("delivered", shuffled, c.Delivered)
 		return
 	}
 	f.over(c.Delivered...)
