@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,6 +116,7 @@ func (r *runner) askOnceMore(ctx context.Context, all []*evidence.Audit) {
 		switch _, again := r.askUntilWell(ctx, a); {
 		case again.Whole:
 			all[i].Moved = all[i].MovedTo(again)
+			all[i].Shuffled = all[i].Moved == "" && all[i].ShuffledIn(again)
 		case ctx.Err() == nil:
 			all[i].Moved = "when it was asked again, " + again.Why
 		}
@@ -181,6 +183,8 @@ func (r *runner) fetch(ctx context.Context, a experiment.Audit, found *evidence.
 		return nil, fmt.Errorf("the answer broke off: %w", err)
 	case len(body) > mostAudit:
 		return nil, fmt.Errorf("the answer has more than %d MiB", mostAudit>>20)
+	case resp.StatusCode == http.StatusPartialContent:
+		return nil, errors.New("the answer has status 206: it is a part only")
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return nil, fmt.Errorf("the answer has status %d", resp.StatusCode)
 	}
@@ -192,7 +196,7 @@ func takeAudit(found *evidence.Audit, a experiment.Audit, body []byte, run uint6
 	if a.Number != "" {
 		number, ok := numberIn(body, a.Number)
 		if !ok {
-			return errors.New("the answer has no number where it should be, or one above 2^53, up to which they are exact")
+			return errors.New("the answer has no number where it should be, or one above 2^53, or of more digits than are exact")
 		}
 		found.Number = &number
 		return nil
@@ -229,5 +233,12 @@ func numberIn(body []byte, where string) (float64, bool) {
 	}
 	text, ok := find.One(body)
 	number, err := strconv.ParseFloat(text, 64)
-	return number, ok && err == nil && math.Abs(number) < mostExact
+	return number, ok && err == nil && math.Abs(number) < mostExact && digits(text) == digits(strconv.FormatFloat(number, 'e', -1, 64))
+}
+
+// digits are those of a decimal number that count. A number that has more of them than it is read with is another one.
+func digits(text string) string {
+	text, _, _ = strings.Cut(strings.ToLower(text), "e")
+	whole, part, _ := strings.Cut(strings.TrimLeft(text, "+-"), ".")
+	return strings.Trim(whole+part, "0")
 }

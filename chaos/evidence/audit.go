@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,6 +33,8 @@ type Audit struct {
 
 	// Moved says what was found instead when it was asked again, after all others; "" if it was the same.
 	Moved string `json:"moved,omitempty"`
+	// Shuffled says that the ids were the same then, and in another order: theirs is none.
+	Shuffled bool `json:"shuffled,omitempty"`
 
 	Number *float64 `json:"number,omitempty"` // that was asked for; nil if none was, or it was not there
 
@@ -65,6 +68,12 @@ func (a *Audit) MovedTo(again *Audit) string {
 		return ""
 	}
 	return fmt.Sprintf("when it was asked again, %d of its entries were new, and %d gone", more, gone)
+}
+
+// ShuffledIn reports whether the ids that were found again, as often, are in another order.
+func (a *Audit) ShuffledIn(again *Audit) bool {
+	foreign := func(id uint64) bool { return id == load.ForeignValue }
+	return !slices.Equal(slices.DeleteFunc(slices.Clone(a.IDs), foreign), slices.DeleteFunc(slices.Clone(again.IDs), foreign))
 }
 
 func numberText(n *float64) string {

@@ -29,3 +29,21 @@ func TestAuditMoved(t *testing.T) {
 		}
 	}
 }
+
+func TestAuditShuffled(t *testing.T) {
+	other := load.ForeignValue
+	for name, c := range map[string]struct {
+		first, again []uint64
+		want         bool
+	}{
+		"the same":                 {[]uint64{1, 2, 1}, []uint64{1, 2, 1}, false},
+		"another order":            {[]uint64{1, 2, 1}, []uint64{1, 1, 2}, true},
+		"others' in another order": {[]uint64{1, other, 2}, []uint64{other, 1, 2, other}, false},
+		"nothing":                  {nil, nil, false},
+	} {
+		first := &Audit{IDs: c.first}
+		if got := first.ShuffledIn(&Audit{IDs: c.again}); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}

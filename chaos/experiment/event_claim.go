@@ -16,11 +16,31 @@ func (r *rules) auditNamed(name string) *Audit {
 	return nil
 }
 
+// auditNames are those of all audits.
+func (r *rules) auditNames() (known []string) {
+	for _, a := range r.x.Load.Audit {
+		known = append(known, a.Name)
+	}
+	return known
+}
+
+// elsewhere refuses to take what an audit lists as applied for what was delivered.
+func (r *rules) elsewhere(path strict.Path, at, delivered judge.Links) {
+	if len(at) == 1 && slices.Equal(at, delivered) && r.x.Links[at[0]] == nil && r.auditNamed(at[0]) != nil {
+		r.Wrong(path, fmt.Sprintf("delivered: audit %s is where effects are seen", strict.Quote(at[0])),
+			"name an audit that lists each delivery, once for each time that it came, or a link to the consumer")
+	}
+}
+
 // toPlace checks that a value names where events are seen: a link that knows calls, or
 // an audit of ids.
 func (r *rules) toPlace(path strict.Path, name string) bool {
 	a := r.auditNamed(name)
 	switch {
+	case a == nil && r.x.Links[name] == nil && len(r.x.Load.Audit) > 0 && r.Sound(path):
+		r.Wrong(path, fmt.Sprintf("%s: there is no link or audit %s", path.Tail(), strict.Quote(name)),
+			strict.Suggest(name, "links and audits", slices.Concat(r.links, r.auditNames())))
+		return false
 	case a == nil:
 		return r.toCalls(path, name)
 	case r.x.Links[name] != nil:
@@ -70,6 +90,7 @@ func (r *rules) eventClaim(path strict.Path, kind string, c *Claim) {
 	case "effects":
 		e := c.Effects
 		r.places(path.Child("delivered"), e.Delivered)
+		r.elsewhere(path.Child("delivered"), e.At, e.Delivered)
 		for i, name := range e.At {
 			r.alone(path.Child("at").Item(i), e.At, name)
 		}
@@ -87,6 +108,7 @@ func (r *rules) eventClaim(path strict.Path, kind string, c *Claim) {
 			r.alone(path.Child("at").Item(i), o.At, name)
 		}
 		r.places(path.Child("delivered"), o.Delivered)
+		r.elsewhere(path.Child("delivered"), o.At, o.Delivered)
 		r.toData(path.Child("writes"), o.Writes, "writes")
 		r.toAudit(path.Child("parked"), o.Parked)
 	case "conserved":
@@ -120,10 +142,7 @@ func (r *rules) anAudit(path strict.Path, name string) *Audit {
 	if a := r.auditNamed(name); a != nil {
 		return a
 	}
-	var known []string
-	for _, a := range r.x.Load.Audit {
-		known = append(known, a.Name)
-	}
+	known := r.auditNames()
 	if len(known) == 0 {
 		r.Wrong(path, fmt.Sprintf("%s: the load has no audit", path.Tail()),
 			"add load.audit: [{name: "+name+", to: TARGET, get: /total, number: \"json:$.sum\"}]")

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -45,7 +46,7 @@ func (Pair) Required() []string { return []string{"do", "undo", "at"} }
 
 func (p Pair) Check(report func(field, problem string)) {
 	for _, call := range []struct{ key, text string }{{"do", p.Do}, {"undo", p.Undo}} {
-		if _, _, ok := parsePair(call.text); call.text != "" && !ok {
+		if method, _, ok := parsePair(call.text); call.text != "" && (!ok || method != strings.ToUpper(method)) {
 			report(call.key, fmt.Sprintf("%q is no method and path: write it like POST /reserve", call.text))
 		}
 	}
@@ -71,6 +72,9 @@ func (c Conserved) Check(report func(field, problem string)) {
 	if c.EqualsAudit != "" && c.EqualsAudit == c.Audit {
 		report("equals_audit", "is the audit itself")
 	}
+	if c.Equals != nil && !(math.Abs(*c.Equals) < 1<<53) {
+		report("equals", "is above 2^53, up to which numbers are exact")
+	}
 	if c.Throughout && c.Equals == nil {
 		report("throughout", "goes with equals, which is missing")
 	}
@@ -81,10 +85,20 @@ func (c Conserved) Check(report func(field, problem string)) {
 		report("keys", fmt.Sprintf("%q is unknown: keys are %s", c.Keys, strings.Join(Keyings, " or ")))
 	}
 	for i, p := range c.Pairs {
-		if p.Do != "" && p.Do == p.Undo {
-			report(fmt.Sprintf("pairs[%d].undo", i), "is the call that it undoes")
+		switch at := fmt.Sprintf("pairs[%d].undo", i); {
+		case p.Do != "" && p.Do == p.Undo:
+			report(at, "is the call that it undoes")
+		case p.Do != "" && overlap(p.Do, p.Undo):
+			report(at, "may be the call that it undoes: a call is one of both only")
 		}
 	}
+}
+
+// overlap reports whether a call may be either of two of a pair.
+func overlap(a, b string) bool {
+	a, many := strings.CutSuffix(a, "*")
+	b, too := strings.CutSuffix(b, "*")
+	return a == b || many && strings.HasPrefix(b, a) || too && strings.HasPrefix(a, b)
 }
 
 func (c *Shed) Defaults() { c.Goodput, c.Rejects = 0.9, []int{429, 503} }

@@ -117,7 +117,7 @@ func (c Conserved) judgeEquals(f *finding) {
 		f.open("equals", "%s", why)
 		return
 	}
-	if why := moving(p.audit); why != "" {
+	if why := unsettled(p.audit); why != "" {
 		f.open("equals", "%s", why)
 		return
 	}
@@ -190,7 +190,7 @@ func foreignIn(a *evidence.Audit) (n int) {
 func (c Conserved) judgeSame(f *finding) {
 	a, b := place{name: c.Audit, audit: f.run.Audit(c.Audit)}, place{name: c.EqualsAudit, audit: f.run.Audit(c.EqualsAudit)}
 	for _, p := range []place{a, b} {
-		if why := cmp.Or(p.untold(f.run), moving(p.audit)); why != "" {
+		if why := cmp.Or(p.untold(f.run), unsettled(p.audit)); why != "" {
 			f.open("equals_audit", "%s", why)
 			return
 		}

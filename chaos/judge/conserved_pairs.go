@@ -14,6 +14,54 @@ import (
 type step struct {
 	did, undid  effectCount
 	first, last time.Duration // of the calls of both that had, or may have had, an effect; never and ever if there were none
+
+	doing   time.Duration // when the first do began, of those
+	doneBy  time.Duration // by when the last do had its effect, if it had one
+	undoing stretch       // of the last undo
+}
+
+// noCallsYet is a step that nothing was called of.
+func noCallsYet() step {
+	return step{first: never, last: ever, doing: never, doneBy: ever, undoing: stretch{ever, ever}}
+}
+
+// take takes in a call. Others of its link took so long at most until they were answered: what took effect and was
+// answered in vain, of which the link does not know when, did no later; one that was not answered at all may have
+// had its effect as much after it ended.
+func (s *step) take(x *evidence.Exchange, does bool, longest time.Duration) {
+	s.first, s.last = min(s.first, x.Begin), max(s.last, x.End)
+	if !does {
+		if x.Begin > s.undoing.from {
+			s.undoing = stretch{x.Begin, x.End}
+		}
+		return
+	}
+	by := x.End
+	switch {
+	case x.OwnStatus() == 0:
+		by += longest
+	case x.Own != 0:
+		by = min(by, x.Begin+longest)
+	}
+	s.doing, s.doneBy = min(s.doing, x.Begin), max(s.doneBy, by)
+}
+
+// inTurn reports whether what undoes came after what was done: surely, or perhaps. An undo that comes before does nothing.
+func (s *step) inTurn() (surely, perhaps bool) {
+	if s.did.high == 0 || s.undid.high == 0 {
+		return true, true
+	}
+	return s.undoing.from >= s.doneBy, s.undoing.to >= s.doing || s.did.low == 0
+}
+
+// longestAnswer is how long calls over a link took at most until they were answered.
+func longestAnswer(link *evidence.Link) (longest time.Duration) {
+	for i := range link.Exchanges {
+		if x := &link.Exchanges[i]; x.Ending == evidence.Answered {
+			longest = max(longest, x.Duration())
+		}
+	}
+	return longest
 }
 
 // saga is what became of one request.
@@ -46,7 +94,7 @@ func (c Conserved) sagas(run *evidence.Run) (all []saga, nameless int, missing s
 		if link == nil {
 			return nil, 0, p.At
 		}
-		is, undoes := callOf(p.Do), callOf(p.Undo)
+		is, undoes, longest := callOf(p.Do), callOf(p.Undo), longestAnswer(link)
 		did := Effects{Keys: c.Keys}.ledgerOf(run, link, is)
 		undid := Effects{Keys: c.Keys}.ledgerOf(run, link, undoes)
 		nameless += did.nameless + undid.nameless
@@ -61,14 +109,14 @@ func (c Conserved) sagas(run *evidence.Run) (all []saga, nameless int, missing s
 				by[x.ID] = n
 				all = append(all, saga{id: x.ID, steps: make([]step, len(c.Pairs))})
 				for j := range all[n].steps {
-					all[n].steps[j] = step{first: never, last: ever}
+					all[n].steps[j] = noCallsYet()
 				}
 			}
 			s := &all[n].steps[i]
 			if s.first == never {
 				s.did, s.undid = did.by(x.ID), undid.by(x.ID)
 			}
-			s.first, s.last = min(s.first, x.Begin), max(s.last, x.End)
+			s.take(x, is(x), longest)
 		}
 	}
 	if c.Route != "" {
@@ -92,14 +140,15 @@ func (s *saga) whole() (surely, perhaps bool) {
 	return surely, perhaps
 }
 
-// undone reports whether each step that was done was undone as often: surely, or perhaps. One that was
+// undone reports whether each step that was done was then undone as often: surely, or perhaps. One that was
 // not done may be undone once, by a caller who does not know; that does nothing.
 func (s *saga) undone() (surely, perhaps bool) {
 	surely, perhaps = true, true
 	for i := range s.steps {
 		x := &s.steps[i]
-		surely = surely && x.undid.low >= x.did.high && x.undid.high <= max(x.did.low, 1)
-		perhaps = perhaps && x.undid.high >= x.did.low && x.undid.low <= max(x.did.high, 1)
+		after, mayBe := x.inTurn()
+		surely = surely && after && x.undid.low >= x.did.high && x.undid.high <= max(x.did.low, 1)
+		perhaps = perhaps && mayBe && x.undid.high >= x.did.low && x.undid.low <= max(x.did.high, 1)
 	}
 	return surely, perhaps
 }
@@ -124,7 +173,11 @@ func (s *saga) broken(pairs []Pair) string {
 	var texts []string
 	for i := range s.steps {
 		if x := &s.steps[i]; x.did.high > 0 || x.undid.high > 0 {
-			texts = append(texts, fmt.Sprintf("%s %s, %s %s", pairs[i].Do, often(int(x.did.low)), pairs[i].Undo, often(int(x.undid.low))))
+			text := fmt.Sprintf("%s %s, %s %s", pairs[i].Do, often(int(x.did.low)), pairs[i].Undo, often(int(x.undid.low)))
+			if _, mayBe := x.inTurn(); !mayBe {
+				text += " before"
+			}
+			texts = append(texts, text)
 		} else {
 			texts = append(texts, pairs[i].Do+" never")
 		}
@@ -174,6 +227,9 @@ func (c Conserved) judgePairs(f *finding) {
 	f.numbers.Add("requests", float64(len(all)))
 	f.numbers.Add("whole", float64(done))
 	f.numbers.Add("neither", float64(len(bad)))
+	if f.run.Partial { // what was on its way may have come to its end
+		bad, unsure = nil, unsure+len(bad)
+	}
 	m := measure{name: "pairs", seen: interval(max(0, len(bad)-nameless), len(bad)+unsure+nameless), allowed: atMost(0), sample: len(all),
 		says:   fmt.Sprintf("all of %s did every step, or undid each that they did", were(len(all), "request", "requests")),
 		hidden: were(unsure+nameless, "request", "requests") + " of which it is not known which steps took effect",

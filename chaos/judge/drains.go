@@ -123,8 +123,8 @@ func (c Drains) queueOf(run *evidence.Run, link *evidence.Link, requests arrival
 			q.events = append(q.events, queued{s.ID, s.Done, m})
 		}
 	}
-	if q.end-at < flush {
-		last = ever // it was still being drained: whatever has not come may come
+	if q.end-at < flush || run.Partial || slices.ContainsFunc(run.Audits, func(a evidence.Audit) bool { return a.Moved != "" }) {
+		last = ever // it was still being drained, or nothing has settled: whatever has not come may come
 	}
 	slices.SortFunc(q.events, func(a, b queued) int { return cmp.Compare(a.since, b.since) })
 	for _, e := range q.events {
@@ -196,10 +196,11 @@ type outage struct {
 	level      int           // the most before it
 	peak       int
 	peakAt     time.Duration
+	came       int      // while it lasted
 	took       Interval // from the healing until the backlog was back
 	back       time.Duration
 	late       time.Duration // what took that may be longer by so much, for lack of a core
-	built      bool          // it left as much as it had to
+	built      bool          // it left as much as it had to, and twice as much as there was before
 	drain, fed float64
 }
 
@@ -212,8 +213,8 @@ func (q *queue) outages(run *evidence.Run, spans []span) (all []outage) {
 			o.until = spans[i+1].from
 		}
 		o.peak, o.peakAt = q.peak(s.from, o.until)
-		came := notAfter(q.in, s.to) - notAfter(q.in, s.from)
-		o.built = came > 0 && 2*o.peak >= came
+		o.came = notAfter(q.in, s.to) - notAfter(q.in, s.from)
+		o.built = o.came > 0 && 2*o.peak >= o.came && o.peak > 2*o.level
 		if s.healed {
 			q.drained(run, &o)
 		}
@@ -280,8 +281,11 @@ func (c Drains) judgeWithin(f *finding, q queue, outages []outage) {
 	if worst == nil {
 		o := slices.MaxFunc(outages, func(a, b outage) int { return a.peak - b.peak })
 		f.numbers.Add("peak_backlog", float64(o.peak))
-		f.open("within", "the backlog was %d at most, less than half of what came during the outage: "+
-			"pause, cut off or kill the consumer, and for longer", o.peak)
+		than := "less than half of what came during the outage"
+		if o.came > 0 && 2*o.peak >= o.came {
+			than = fmt.Sprintf("and had been %d before", o.level)
+		}
+		f.open("within", "the backlog was %d at most, %s: pause, cut off or kill the consumer, and for longer", o.peak, than)
 		return
 	}
 	f.numbers.Add("level_before", float64(worst.level))

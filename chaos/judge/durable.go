@@ -57,7 +57,7 @@ func (c Durable) Judge(run *evidence.Run) Verdict {
 		f.open("lost", "none of %s of audit %s is an id of this run: is ids: where they are?", were(foreign, "entry", "entries"), c.In)
 		return f.verdict()
 	}
-	if why := moving(audit); why != "" {
+	if why := unsettled(audit); why != "" {
 		f.open("lost", "%s", why)
 	} else {
 		c.judgeLost(f, w, found)

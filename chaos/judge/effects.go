@@ -78,6 +78,10 @@ func (c Effects) Judge(run *evidence.Run) Verdict {
 		seen = c.effectsAt(run, at.link)
 	}
 	switch {
+	case seen.calls == 0 && at.audit != nil && seen.nameless == 0:
+		f.open("exactly", "no entry of audit %s is a request of this run (%d are something else): is ids where their ids are, and does what it "+
+			"lists get what is sent?", c.At, seen.others)
+		return f.verdict()
 	case seen.calls > 0 || seen.nameless == 0:
 	case c.Per == "key":
 		f.open("exactly", "no call over %q carries an Idempotency-Key: let requests have one and the system pass it on, or count per: id",

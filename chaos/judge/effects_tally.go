@@ -20,14 +20,15 @@ type effectTally struct {
 	twice    int      // requests that were delivered twice, or answered in vain
 	examples []uint64 // some of them
 	keyless  int      // requests of which no link saw a key
+	moving   string   // why effects that the audit does not list may yet come, first or second ones; "" if they may not
 }
 
 // tally counts the effects of requests that ended.
 func (c Effects) tally(run *evidence.Run, at place, l ledger, requests arrivals) *effectTally {
-	t := &effectTally{least: Interval{math.Inf(1), math.Inf(1)}}
+	t := &effectTally{least: Interval{math.Inf(1), math.Inf(1)}, moving: moving(at.audit)}
 	recent := min(at.until(run)-flush, c.lastApplied(l, requests)) // what was acknowledged after that may take effect yet
-	if moving(at.audit) != "" {
-		recent = ever
+	if run.Partial {
+		recent = ever // nothing has settled
 	}
 	twice := c.deliveredTwice(run, at)
 	type keyed struct {
@@ -71,7 +72,7 @@ func (c Effects) tally(run *evidence.Run, at place, l ledger, requests arrivals)
 // count takes in one of them.
 func (t *effectTally) count(exactly int, id uint64, knows certainty, n effectCount, recent bool) {
 	seen := Interval{float64(n.low), float64(n.high)}
-	if n.high >= math.MaxInt32 || knows == surely && n.low == 0 && recent {
+	if n.high >= math.MaxInt32 || knows == surely && int(n.low) < exactly && recent || t.moving != "" {
 		seen.High = math.Inf(1)
 	}
 	if n.low > 1 {
@@ -157,11 +158,14 @@ func (c Effects) leadTo(run *evidence.Run, at place) (leads []*evidence.Link) {
 // that had an effect: it was put to the test.
 func (c Effects) twice(run *evidence.Run, leads []*evidence.Link, id uint64) bool {
 	for _, l := range leads {
-		calls := l.CausedBy(id)
-		if len(calls) > 1 {
-			return true
-		}
-		for _, at := range calls {
+		came := 0
+		for _, at := range l.CausedBy(id) {
+			if reached(&l.Exchanges[at]) {
+				came++
+			}
+			if came > 1 {
+				return true
+			}
 			for f := range run.Hits(&l.Exchanges[at]) {
 				if f.Does().Duplicates && f.On == l.Name {
 					return true
@@ -263,6 +267,8 @@ func (c Effects) judgeFailed(f *finding, t *effectTally, l ledger) {
 // hidden is what keeps counts from being known.
 func (c Effects) hidden(t *effectTally, l ledger) (hidden, settle string) {
 	switch {
+	case t.moving != "":
+		return t.moving, longerSettle
 	case t.keyless > 0:
 		return were(t.keyless, "request", "requests") + " whose Idempotency-Key no link saw", "send one with each, or count per: id"
 	case l.nameless > 0:

@@ -3,6 +3,7 @@ package judge
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -32,6 +33,9 @@ type Ordered struct {
 
 // leastDisordered is how many events must have been delivered out of order.
 const leastDisordered = 20
+
+// shuffled is said of an audit whose order is none.
+const shuffled = "audit %s listed the same ids in another order when it was asked again: let it list them as they were applied"
 
 func (c Ordered) String() string {
 	return fmt.Sprintf("%s of each key takes effect in order at %s", c.Writes, c.At)
@@ -63,6 +67,10 @@ func (c Ordered) Judge(run *evidence.Run) Verdict {
 		f.open("at", "%s", why)
 		return f.verdict()
 	}
+	if at.audit != nil && at.audit.Shuffled {
+		f.open("order", shuffled, c.At)
+		return f.verdict()
+	}
 	parked, why := c.parked(run)
 	if why != "" {
 		f.open("parked", "%s", why)
@@ -81,7 +89,7 @@ func (c Ordered) Judge(run *evidence.Run) Verdict {
 		return f.verdict()
 	}
 	c.judgeOrder(f, at, o, nameless)
-	c.judgeGaps(f, at, o, nameless)
+	c.judgeGaps(f, at, o, nameless, moving(run.Audit(c.Parked)))
 	c.visited(f, run, writes, func(id uint64) bool { return parked[id] || first(id).from < never })
 	return f.verdict()
 }
@@ -130,7 +138,7 @@ func (c Ordered) writes(run *evidence.Run) []write {
 // ordering is what became of the order of events.
 type ordering struct {
 	events             int
-	effects            bool // one of them took effect, or is parked
+	effects            bool // one of them took effect
 	acknowledged, keys int
 	overtaken, gaps    []overtaking
 	parked             int // would be gaps
@@ -171,7 +179,7 @@ func (o *ordering) add(own []event, parked map[uint64]bool) {
 	o.events += len(own)
 	for i := range own {
 		a := &own[i]
-		o.effects = o.effects || a.from < never || parked[a.id]
+		o.effects = o.effects || a.from < never
 		if !a.acknowledged {
 			continue
 		}
@@ -225,6 +233,9 @@ func (c Ordered) judgeOrder(f *finding, at place, o ordering, nameless int) {
 		says: fmt.Sprintf("none of %s of %s was overtaken", were(o.acknowledged, "acknowledged event", "acknowledged events"),
 			were(o.keys, "key", "keys"))}
 	m.hidden, m.settle = anybodys(nameless)
+	if why := moving(at.audit); why != "" {
+		m.seen.High, m.hidden, m.settle = math.Inf(1), why, longerSettle
+	}
 	if len(o.overtaken) > 0 {
 		x := firstOf(o.overtaken)
 		m.refutes = fmt.Sprintf("%d of %s overtaken: event %d of key %d was acknowledged at %s and took effect %s, "+
@@ -237,7 +248,8 @@ func (c Ordered) judgeOrder(f *finding, at place, o ordering, nameless int) {
 	f.rule(m)
 }
 
-func (c Ordered) judgeGaps(f *finding, at place, o ordering, nameless int) {
+// judgeGaps rules on what was left out. What comes after all leaves a gap all the same, for it was overtaken; what is parked does not.
+func (c Ordered) judgeGaps(f *finding, at place, o ordering, nameless int, parking string) {
 	f.numbers.Add("gaps", float64(len(o.gaps)))
 	if c.Parked != "" {
 		f.numbers.Add("parked", float64(o.parked))
@@ -256,6 +268,12 @@ func (c Ordered) judgeGaps(f *finding, at place, o ordering, nameless int) {
 	} else {
 		m.hidden = were(o.unsure, "event", "events") + " of which it is not known whether they took effect"
 		m.settle = "a fault that lets the dependency answer, as drop_response does, or an audit of what was applied, would tell"
+	}
+	if why := cmp.Or(parking, moving(at.audit)); why != "" {
+		m.seen.High, m.hidden, m.settle = math.Inf(1), why, longerSettle
+		if c.Parked != "" {
+			m.seen.Low = 0
+		}
 	}
 	if len(o.gaps) > 0 {
 		x := firstOf(o.gaps)
@@ -289,6 +307,9 @@ func (c Ordered) visited(f *finding, run *evidence.Run, writes []write, applied 
 		return
 	case why != "":
 		f.open("delivered", "%s", why)
+		return
+	case p.audit != nil && p.audit.Shuffled:
+		f.open("delivered", shuffled, c.Delivered)
 		return
 	}
 	f.over(c.Delivered...)

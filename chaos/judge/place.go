@@ -44,12 +44,23 @@ func (p place) untold(run *evidence.Run) string {
 	return ""
 }
 
+// longerSettle is what to do where things had not settled.
+const longerSettle = "let load.settle be longer"
+
 // moving says why what an audit did not find may yet come, and why it does not agree with another; "" if it does not.
 func moving(a *evidence.Audit) string {
 	if a == nil || a.Moved == "" {
 		return ""
 	}
-	return fmt.Sprintf("things had not settled at audit %s (%s): let load.settle be longer", a.Name, a.Moved)
+	return fmt.Sprintf("what had not settled at audit %s (%s)", a.Name, a.Moved)
+}
+
+// unsettled is why an audit tells nothing yet, and what to do; "" if it does.
+func unsettled(a *evidence.Audit) string {
+	if why := moving(a); why != "" {
+		return why + " is not known: " + longerSettle
+	}
+	return ""
 }
 
 // until is up to when the place shows what took effect.
@@ -150,10 +161,19 @@ func (p place) firsts(run *evidence.Run, happens func(x *evidence.Exchange) effe
 
 // delivery counts each call that came to its callee, or may have, as one.
 func delivery(x *evidence.Exchange) effectCount {
-	if readOnly(x) || x.Ending == evidence.Injected && x.OwnStatus() == 0 {
+	switch {
+	case readOnly(x) || x.Ending == evidence.Injected && x.OwnStatus() == 0:
 		return effectCount{}
+	case reached(x):
+		return effectCount{1, 1}
 	}
-	return effectCount{1, 1}
+	return effectCount{0, 1}
+}
+
+// reached reports whether a call surely came to its callee: it was answered, or its caller left
+// while nothing was in its way.
+func reached(x *evidence.Exchange) bool {
+	return x.OwnStatus() != 0 || x.Ending == evidence.CallerGone && x.Faults == 0 && x.Extra().Further == nil
 }
 
 // when prints a moment: a time, or the number of an entry.
