@@ -134,6 +134,9 @@ func TestLearnRetries(t *testing.T) {
 		t.Fatalf("law %+v", law)
 	}
 	holds(t, "base", law.Base, 100)
+	if law.Base.Low < 96.5 { // requests take 2 ms beside their calls, and 200 draws leave out 1 ms at most
+		t.Errorf("the base is %g ms at least, and what the way takes was seen in the calm", law.Base.Low)
+	}
 	holds(t, "factor", law.Factor, 2)
 	holds(t, "jitter", law.Jitter, 0.5)
 	if law.Cap != nil {
@@ -193,6 +196,31 @@ func TestLearnWaitsOnABusyHost(t *testing.T) {
 			holds(t, "a tenth", law.Jitter, 0.1)
 		}
 	}
+}
+
+// Waits go on when the fault is over, and so does what the host adds to them.
+func TestLearnWaitsAfterTheFault(t *testing.T) {
+	doubling := func(retry, n int) time.Duration {
+		d := 800 * ms << (retry - 1)
+		if n%2 > 0 { // each second one is held up
+			d += 90 * ms
+		}
+		return d
+	}
+	run := service{attempts: 3, wait: doubling, status: 503}.run()
+	for at := time.Second; at <= run.End; at += time.Second {
+		tick := evidence.Tick{At: at}
+		if at > faultEnd {
+			tick.HiccupMax = evidence.Seconds(100 * ms)
+		}
+		run.Ticks = append(run.Ticks, tick)
+	}
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Quick}, run); err != nil {
+		t.Fatal(err)
+	}
+	law, _ := LawOf(f.Waits)
+	holds(t, "no jitter, and the host was late", law.Jitter, 0)
 }
 
 // A breaker that was not seen to probe has no open time yet: it is looked for, for as

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -95,8 +96,11 @@ func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 // The host may make a wait longer, and hardly all of them: the longest may be so much
 // too long, and the shortest of many is not. Where the longest tenth lies far from the
 // others, as no even range has it, only the shorter half is known to be in the range.
-func (f *Findings) learnWaits(all []request, noise time.Duration) {
+// Each has in it the way from the link to the service and back, which is a part of what
+// requests take beside their calls. Waits go on when the fault is over: the host counts until the last of them ended.
+func (f *Findings) learnWaits(run *evidence.Run, all []request, begin time.Duration) {
 	var byRetry [][]time.Duration
+	end := begin
 	for _, r := range all {
 		if len(r.calls) < 2 {
 			continue
@@ -110,9 +114,11 @@ func (f *Findings) learnWaits(all []request, noise time.Duration) {
 				byRetry = append(byRetry, nil)
 			}
 			byRetry[i] = append(byRetry[i], attempts[i+1].Begin-attempts[i].End)
+			end = max(end, attempts[i+1].Begin)
 		}
 	}
 	f.Waits = nil
+	late, way := run.Lateness(begin, end), cmp.Or(f.way, hop)
 	for _, waits := range byRetry {
 		n := len(waits)
 		if n < leastWaits {
@@ -121,10 +127,10 @@ func (f *Findings) learnWaits(all []request, noise time.Duration) {
 		slices.Sort(waits)
 		low, usual, most, high := waits[0], waits[n/2], waits[n*9/10], waits[n-1]
 		slack := 4 * (high - low) / time.Duration(n-1)
-		reached := high - noise
+		reached := high - late
 		if most-low < (high-low)*8/10 {
 			reached = min(reached, usual)
 		}
-		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(reached-hop, high+slack, n), n, inMS(usual)})
+		f.Waits = append(f.Waits, Wait{between(low-way-slack, low, n), between(reached-way, high+slack, n), n, inMS(usual)})
 	}
 }

@@ -11,12 +11,14 @@ type Row struct {
 	Name   string  `json:"name"`
 	Text   string  `json:"text"`             // the figure, or "none seen, up to ..."
 	Figure *Figure `json:"figure,omitempty"` // nil if it is none, or was not seen; times in ms
+	Parts  []Row   `json:"parts,omitempty"`  // what it is made of: of a law its base, factor, cap, noise, jitter
 }
 
 // Rows is all that was found and looked for, in reading order.
 func (f *Findings) Rows() (rows []Row) {
-	add := func(name string, figure *Figure, format string, args ...any) {
-		rows = append(rows, Row{name, fmt.Sprintf(format, args...), figure})
+	add := func(name string, figure *Figure, format string, args ...any) *Row {
+		rows = append(rows, Row{Name: name, Text: fmt.Sprintf(format, args...), Figure: figure})
+		return &rows[len(rows)-1]
 	}
 	if f.Anonymous {
 		add("request ids", nil, "not passed on: X-Request-Id or traceparent joins a call to its request; attempts cannot be told apart without")
@@ -43,7 +45,8 @@ func (f *Findings) Rows() (rows []Row) {
 	return rows
 }
 
-type adder func(name string, figure *Figure, format string, args ...any)
+// An adder adds a row, and returns it until the next is added.
+type adder func(name string, figure *Figure, format string, args ...any) *Row
 
 func (f *Findings) timeRows(add adder) {
 	switch {
@@ -89,7 +92,7 @@ func (f *Findings) retryRows(add adder) {
 		waits = append(waits, fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low))))
 	}
 	add("waits", nil, "%s before retry 1 to %d", strings.Join(waits, ", "), len(waits))
-	add("law", nil, "%s", law.text())
+	add("law", nil, "%s", law.text()).Parts = law.parts()
 	if f.RetryAfter != nil {
 		add("Retry-After", f.RetryAfter, "waits %s when told to wait %v", f.RetryAfter.span(), RetryAfterOf)
 	}
