@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -17,7 +18,7 @@ const vague = 0.25
 // jitter: 0 to d. Where they are spread by the same time however long they are, that is
 // noise.
 type Law struct {
-	Name   string // add, full, constant
+	Name   string // add, full, constant; "" if the host hides which
 	Base   *Figure
 	Factor *Figure // nil of one wait, and of a constant
 	Cap    *Figure // nil if waits grew all along
@@ -73,6 +74,9 @@ func LawOf(waits []Wait) (Law, bool) {
 	}
 	if compared && grown == 0 {
 		l.Name = "constant"
+	}
+	if !full && l.Base.Low <= 0 && !l.atOnce() {
+		l = Law{Base: l.Base}
 	}
 	return l, true
 }
@@ -171,7 +175,7 @@ func (l Law) text() string {
 	case l.sure():
 		return strings.Join(l.keys(), ", ")
 	}
-	text := l.Name
+	text := cmp.Or(l.Name, "cannot be told")
 	for _, part := range l.parts() {
 		and := ", "
 		if l.Either && part.Name == "jitter" {

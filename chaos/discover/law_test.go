@@ -62,6 +62,10 @@ func TestLawOf(t *testing.T) {
 	if law, _ := LawOf([]Wait{{figure(0, 1), figure(55, 62), 100, 1.2}}); law.Name == "full" || !law.atOnce() {
 		t.Errorf("at once, with a few held up: %q", law.text())
 	}
+	hidden := []Wait{{figure(0, 90), figure(0, 400), 100, 250}, {figure(0, 180), figure(0, 400), 100, 250}}
+	if law, _ := LawOf(hidden); law.sure() || law.text() != "cannot be told, base 0.0 ms to 90 ms" {
+		t.Errorf("hidden by a swamped host: %q", law.text())
+	}
 	if _, ok := LawOf(nil); ok {
 		t.Error("there is a law of no waits")
 	}

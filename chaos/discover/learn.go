@@ -36,7 +36,7 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 		f.learnAttempts(all)
 		f.learnWaits(run, all, begin)
 		f.learnBreaker(run)
-		f.learnOpening(all)
+		f.learnOpening(run, all)
 	case Slow:
 		f.learnBreaker(run)
 		if f.Open == nil {
@@ -45,10 +45,10 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 	case Half:
 		opened := opens(run, f.Subject) && (f.Failures == nil || float64(inARow(all)) < f.Failures.Low)
 		f.ByShare = &opened
-		f.learnOpening(all)
+		f.learnOpening(run, all)
 	case Long:
 		f.learnLater(run)
-		f.learnOpening(all)
+		f.learnOpening(run, all)
 		f.learnShare()
 	case Hang, LongHang:
 		f.learnTimeout(run, all, begin, end)

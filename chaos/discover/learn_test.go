@@ -198,6 +198,56 @@ func TestLearnWaitsOnABusyHost(t *testing.T) {
 	}
 }
 
+// What is given up is no begin of a wait: the link knows of it late.
+func TestLearnWaitsAfterAnswersAlone(t *testing.T) {
+	run := service{attempts: 3, wait: func(int, int) time.Duration { return 300 * ms }, status: 503}.run()
+	for i, xs := 0, run.Links["bank"].Exchanges; i < len(xs); i++ {
+		x := &xs[i]
+		switch {
+		case x.Status != 503:
+		case x.ID%5 == 0: // known late to be over
+			x.Status, x.Ending, x.End = 0, evidence.CallerGone, x.End+290*ms
+		case x.ID%5 == 1: // answered when its caller had given it up
+			x.End += 280 * ms
+		case x.ID%5 == 2: // and when the next attempt was on its way
+			x.End += 310 * ms
+		}
+	}
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Quick}, run); err != nil {
+		t.Fatal(err)
+	}
+	if law, ok := LawOf(f.Waits); !ok || law.Base.Low < 290 || law.Base.High < 300 {
+		t.Errorf("the law is %q, want a base of 300 ms", law.text())
+	}
+}
+
+// A swamped machine makes waits longer by any time: a wait is at most what was seen, and
+// what comes at once or without a spread is told all the same, for it cannot make that.
+func TestLearnWaitsOnASwampedMachine(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wait time.Duration
+		says string // of the review
+	}{{"at once", ms, "retries come at once"}, {"unspread", 300 * ms, "no jitter"}} {
+		run := service{attempts: 3, wait: func(int, int) time.Duration { return c.wait }, status: 503}.run()
+		for at := time.Second; at <= run.End; at += time.Second {
+			run.Ticks = append(run.Ticks, evidence.Tick{At: at, Pressure: 1, Runnable: 20, Cores: 2})
+		}
+		f := &Findings{Subject: pay}
+		if err := f.Learn(Trial{Name: Quick}, run); err != nil {
+			t.Fatal(err)
+		}
+		law, ok := LawOf(f.Waits)
+		if !ok || law.sure() || law.Base.Low != 0 || law.Factor != nil || law.Jitter != nil && law.Jitter.Low > 0 {
+			t.Errorf("%s: the law is %q, want a first wait of at most what was seen", c.name, law.text())
+		}
+		if got := strings.Join(f.Review(), "\n"); !strings.Contains(got, c.says) {
+			t.Errorf("%s: the review is %q", c.name, got)
+		}
+	}
+}
+
 // Waits go on when the fault is over, and so does what the host adds to them.
 func TestLearnWaitsAfterTheFault(t *testing.T) {
 	doubling := func(retry, n int) time.Duration {

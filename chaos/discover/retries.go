@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	leastWaits = 5                     // of which the range of a wait is told
-	leastSpent = 3                     // calls that made as many attempts as any, to speak of the most
-	hop        = 5 * time.Millisecond  // that the way to the link and back takes at most on a machine that is not busy
-	atOnce     = 20 * time.Millisecond // a repeat that comes sooner may be the HTTP library's own
+	leastWaits = 5                      // of which the range of a wait is told
+	leastSpent = 3                      // calls that made as many attempts as any, to speak of the most
+	promptly   = 100 * time.Millisecond // an error that takes as long may have been given up by whoever asked
+	hop        = 5 * time.Millisecond   // that the way to the link and back takes at most on a machine that is not busy
+	atOnce     = 20 * time.Millisecond  // a repeat that comes sooner may be the HTTP library's own
 )
 
 // learnAttempts is how often a call is tried, after what, and with which key.
@@ -89,6 +90,14 @@ func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 	}
 }
 
+// toldOff reports whether an attempt got an error soon enough for its caller to have waited
+// for it. One that was given up may be known to be over at the link long after its caller
+// went on: with 17 threads on two cores, 4 s were seen.
+func toldOff(x *evidence.Exchange) bool {
+	_, bad := failed(x)
+	return bad && x.Status != 0 && x.Ending == evidence.Answered && x.Duration() < promptly
+}
+
 // learnWaits is how long callers wait before each retry. The range of n draws of a
 // uniform range is short of it by the (n−1)th part of itself at either end, on
 // average, and hardly ever by more than four times that.
@@ -107,7 +116,7 @@ func (f *Findings) learnWaits(run *evidence.Run, all []request, begin time.Durat
 		}
 		attempts := r.attempts()
 		for i := range attempts[:len(attempts)-1] {
-			if _, bad := failed(attempts[i]); !bad || attempts[i].RetryAfter > 0 {
+			if !toldOff(attempts[i]) || attempts[i].RetryAfter > 0 || attempts[i+1].Begin < attempts[i].End {
 				break
 			}
 			if i == len(byRetry) {
@@ -118,7 +127,10 @@ func (f *Findings) learnWaits(run *evidence.Run, all []request, begin time.Durat
 		}
 	}
 	f.Waits = nil
-	late, way := run.Lateness(begin, end), cmp.Or(f.way, hop)
+	late, way := run.Lateness(begin, end), min(hop, cmp.Or(f.way, hop))
+	if swamped, _ := run.Swamped(begin, end); swamped > 0 {
+		way = end // even the shortest may be longer than what is waited for, by any time
+	}
 	for _, waits := range byRetry {
 		n := len(waits)
 		if n < leastWaits {

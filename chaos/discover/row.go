@@ -84,7 +84,11 @@ func (f *Findings) retryRows(add adder) {
 		add("retried after a timeout", nil, "%s", word)
 	}
 	law, ok := LawOf(f.Waits)
-	if !ok {
+	switch {
+	case !ok && f.Attempts != nil && f.Attempts.High > 1:
+		add("waits", nil, "cannot be told: fewer than %d were seen after an error that was answered at once", leastWaits)
+		fallthrough
+	case !ok:
 		return
 	}
 	var waits []string
@@ -127,9 +131,16 @@ func (f *Findings) breakerRows(add adder) {
 			row = "in a row or not"
 		}
 		add("breaker opens", f.Failures, "after %s failures %s%s", f.Failures.count(), row, counts)
+	default:
+		add("breaker opens", nil, "after what cannot be told")
 	}
-	if f.Share != nil {
+	switch {
+	case f.Share != nil:
 		add("share that opens it", f.Share, "%.3g%% to %.3g%% of the calls", 100*f.Share.Low, 100*f.Share.High)
+	case f.byShare() && len(f.openings) == 0:
+		add("share that opens it", nil, "cannot be told: too few results were seen before it opened, or the machine was swamped")
+	case f.byShare() && f.did(Long):
+		add("share that opens it", nil, "cannot be told: it opened %d times, and no share of a window up to %v explains all", len(f.openings), longest)
 	}
 	switch {
 	case f.Window == nil:
@@ -143,8 +154,11 @@ func (f *Findings) breakerRows(add adder) {
 	} else if f.OpenUpTo > 0 {
 		add("open time", nil, "longer than %v", f.OpenUpTo)
 	}
-	if f.Probes != nil {
+	switch {
+	case f.Probes != nil:
 		add("probes", f.Probes, "%s at a time", f.Probes.count())
+	case f.Open != nil:
+		add("probes", nil, "how many at a time cannot be told")
 	}
 	if f.Rejects != nil && !math.IsInf(f.Rejects.High, 1) {
 		add("rejects", f.Rejects, "within %s (p99)", f.Rejects.span())
