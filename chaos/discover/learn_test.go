@@ -57,7 +57,7 @@ func (s service) run() *evidence.Run {
 			x := evidence.Exchange{ID: sample.ID, Begin: begin, End: begin + 2*ms, Status: 200, Method: "POST", Path: "/", Key: s.key, InFlight: len(progress) + 1}
 			broken := begin >= faultAt && begin < faultEnd
 			if broken && s.status != 0 {
-				x.Status = s.status
+				x.Status, x.Ending = s.status, evidence.Injected
 			} else if broken {
 				x.Status, x.Ending = 0, evidence.CallerGone
 				x.End = begin + s.timeout
@@ -195,6 +195,16 @@ func TestLearnWaitsOnABusyHost(t *testing.T) {
 		if c.name == "a tenth" {
 			holds(t, "a tenth", law.Jitter, 0.1)
 		}
+	}
+}
+
+// A timer that is a little early is no shorter wait than what it was set to.
+func TestLearnWaitsOfAnEarlyTimer(t *testing.T) {
+	f := learnt(t, Quick, service{attempts: 3, wait: func(retry, n int) time.Duration {
+		return 100*ms<<(retry-1) - time.Duration(n%7)*ms/10
+	}, status: 503})
+	if law, ok := LawOf(f.Waits); !ok || law.text() != "base: 100ms, factor: 2" {
+		t.Errorf("the law is %q, want a base of 100 ms", law.text())
 	}
 }
 

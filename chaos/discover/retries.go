@@ -13,6 +13,7 @@ const (
 	leastSpent = 3                      // calls that made as many attempts as any, to speak of the most
 	promptly   = 100 * time.Millisecond // an error that takes as long may have been given up by whoever asked
 	hop        = 5 * time.Millisecond   // that the way to the link and back takes at most on a machine that is not busy
+	early      = time.Millisecond       // that a timer may be, as a sleep in Node.js
 	atOnce     = 20 * time.Millisecond  // a repeat that comes sooner may be the HTTP library's own
 )
 
@@ -95,7 +96,8 @@ func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 // went on: with 17 threads on two cores, 4 s were seen.
 func toldOff(x *evidence.Exchange) bool {
 	_, bad := failed(x)
-	return bad && x.Status != 0 && x.Ending == evidence.Answered && x.Duration() < promptly
+	whole := x.Ending == evidence.Answered || x.Ending == evidence.Injected
+	return bad && x.Status != 0 && whole && x.Duration() < promptly
 }
 
 // learnWaits is how long callers wait before each retry. The range of n draws of a
@@ -143,6 +145,6 @@ func (f *Findings) learnWaits(run *evidence.Run, all []request, begin time.Durat
 		if most-low < (high-low)*8/10 {
 			reached = min(reached, usual)
 		}
-		f.Waits = append(f.Waits, Wait{between(low-way-slack, low, n), between(reached-way, high+slack, n), n, inMS(usual)})
+		f.Waits = append(f.Waits, Wait{between(low-way-slack, low+min(early, low/25), n), between(reached-way, high+slack, n), n, inMS(usual)})
 	}
 }

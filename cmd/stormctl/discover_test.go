@@ -148,7 +148,8 @@ func (p pasted) run(ctx context.Context, dir string, seed int) trial {
 	got := trial{outcome: right}
 	says := regexp.MustCompile(`(?m)^ *- ` + p.kind + `: \{.*\b` + p.says).MatchString(f.Claims)
 	if !says {
-		got = trial{outcome: leftOpen, detail: fmt.Sprintf("\n    no %s with %q is claimed, of %v:\n%s", p.kind, p.says, f.Found, f.Claims)}
+		law, _ := f.row("law")
+		got = trial{outcome: leftOpen, detail: fmt.Sprintf("\n    no %s with %q is claimed (law: %s):\n%s", p.kind, p.says, law.Text, f.Claims)}
 	}
 	for _, c := range []struct {
 		name  string

@@ -51,7 +51,7 @@ var implementations = []implementation{
 	{"apache", ofDebian("apache2"),
 		[]truth{setting(0, "breaker.waits", 2*time.Second)}, map[string]float64{"breaker opens": 1, "open time": 2000}, nil, noRetry},
 	{"caddy", ofProgram("caddy"),
-		breakerTruths(3, 1)[:2], map[string]float64{"breaker opens": 3, "open time": 2000, "timeout of a call": 1000}, nil, noRetry},
+		breakerTruths(3, 1)[:1], map[string]float64{"breaker opens": 3, "open time": 2000, "timeout of a call": 1000}, nil, noRetry},
 
 	{"retryablehttp", ofModule("github.com/hashicorp/go-retryablehttp"),
 		waitTruths(5, 100*time.Millisecond, 2.0, setting(1, "backoff.cap", 400*time.Millisecond)),
