@@ -160,10 +160,12 @@ func breakerFigures(failures, probes float64) map[string]float64 {
 	return map[string]float64{"breaker opens": failures, "open time": 2000, "probes": probes, "timeout of a call": 1000}
 }
 
-// rateTruths are of a breaker that opens at half of the calls within 10 s.
+// rateTruths are of a breaker that opens at half of the calls within 10 s. A window of ten
+// buckets forgets up to a tenth of itself early: one of 11 s may be no longer than 10 s.
 func rateTruths(wait time.Duration) []truth {
 	return []truth{
-		words(0, "breaker.failure_rate", "25%", "40%", "60%"), setting(0, "breaker.window", 10*time.Second), setting(0, "breaker.waits", wait),
+		words(0, "breaker.failure_rate", "25%", "40%", "60%"), words(0, "breaker.window", "5s", "8s", "12500ms", "20s"),
+		setting(0, "breaker.waits", wait),
 	}
 }
 
