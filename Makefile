@@ -142,11 +142,11 @@ gates: ## duets (GATES equal, GATES_SLOWER 10% slower, of GATES_LENGTH) and GATE
 	$(GO) test -count=1 -timeout 170m -run '^TestGates$$' -v ./cmd/stormctl -gates $(GATES) \
 	  -gates-slower $(GATES_SLOWER) -gates-length $(GATES_LENGTH) -gate-rounds $(GATE_ROUNDS) -busy $(BUSY)
 
-discover: ## reference services, sound, plain and flawed, measured by discover ROUNDS times, JOBS at once (4); on a quiet machine
-	$(GO) test -count=1 -timeout 170m -parallel $(JOBS) -run '^TestDiscover(Finds|Pasted|InventsNothing)$$' -v ./cmd/stormctl -discover $(ROUNDS)
+discover: ## reference services, sound, plain and flawed, measured by discover ROUNDS times, JOBS at once (4); Ctrl-C shows what there is
+	$(GO) test -count=1 -timeout 24h -parallel $(JOBS) -run '^TestDiscover(Finds|Pasted|InventsNothing)$$' -v ./cmd/stormctl -discover $(ROUNDS)
 
-prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures, false ones, discover; ROUNDS times, quiet and BUSY
-	$(GO) test -count=1 -timeout 175m -run '^TestProve$$' -v ./cmd/stormctl -prove $(ROUNDS) -jobs $(PROVE_JOBS) -only '$(ONLY)' \
+prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures, false ones, discover; ROUNDS times, PROVE_JOBS at once, quiet and BUSY
+	$(GO) test -count=1 -timeout 24h -run '^TestProve$$' -v ./cmd/stormctl -prove $(ROUNDS) -jobs $(PROVE_JOBS) -only '$(ONLY)' \
 	  -busy $(BUSY) -prove-page $(CURDIR)/docs/implementations.md
 
 # What make prove runs: Go's modules by their lock file, those of Node.js by theirs,

@@ -23,8 +23,8 @@ func (f *Findings) Claims() (claims []string) {
 	if f.Success > 0 {
 		line("steady", route, fmt.Sprintf("success: %g%%", math.Floor(1000*min(0.999, f.Success))/10))
 	}
-	if f.Timeout != nil && f.Longest != nil && !math.IsInf(f.Longest.High, 1) {
-		line("timeout", link, route, "within: "+upward(f.Longest.High).String())
+	if within := f.within(); within > 0 {
+		line("timeout", link, route, "within: "+within.String())
 	}
 	if law, ok := LawOf(f.Waits); ok || f.Attempts != nil {
 		line("retry", f.retryKeys(link, route)...)
@@ -145,6 +145,14 @@ func (f *Findings) recovers() time.Duration {
 		}
 	}
 	return upward(longest)
+}
+
+// within is the bound that is claimed of a caller's wait; 0 if none is.
+func (f *Findings) within() time.Duration {
+	if f.Timeout == nil || f.Longest == nil || math.IsInf(f.Longest.High, 1) {
+		return 0
+	}
+	return upward(f.Longest.High)
 }
 
 // upward is a round bound with room: half as much again, and 20 ms at least.

@@ -103,7 +103,8 @@ type Findings struct {
 
 	StillOut time.Duration // so long after the healing callers were turned away; 0 if they were not
 
-	openings []opening // of a breaker, for its share and window
+	way      time.Duration // that nine of ten requests of the calm took beside their calls; 0 is not known
+	openings []opening     // of a breaker, for its share and window
 }
 
 // RetryAfterOf is what a 429 asks callers to wait.

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -17,14 +18,14 @@ const vague = 0.25
 // jitter: 0 to d. Where they are spread by the same time however long they are, that is
 // noise.
 type Law struct {
-	Name   string // add, full, constant
+	Name   string // add, full, constant; "" if the host hides which
 	Base   *Figure
 	Factor *Figure // nil of one wait, and of a constant
 	Cap    *Figure // nil if waits grew all along
 	Jitter *Figure // of add: part of d; nil if it is noise
 	Noise  *Figure // of add: ms
 	Middle *Figure // of add: the first wait with half of its jitter
-	Either bool    // jitter and noise both fit what was seen: which it is cannot be told
+	Either bool    // whether it is jitter or noise cannot be told: both fit what was seen, or neither does
 }
 
 // LawOf is the law of waits; false if there are none.
@@ -74,13 +75,16 @@ func LawOf(waits []Wait) (Law, bool) {
 	if compared && grown == 0 {
 		l.Name = "constant"
 	}
+	if !full && l.Base.Low <= 0 && !l.atOnce() {
+		l = Law{Base: l.Base}
+	}
 	return l, true
 }
 
 // spreadOf is how far the waits are spread: as a part of the shortest, or, if they are
 // several of which no part fits all, as a time that does.
 func spreadOf(waits []Wait) (jitter, noise *Figure, either bool) {
-	fits, several := true, false
+	var parts, times []*Figure
 	for _, w := range waits {
 		if w.Low.Low <= 0 {
 			continue
@@ -88,38 +92,59 @@ func spreadOf(waits []Wait) (jitter, noise *Figure, either bool) {
 		part, by := &Figure{Sample: w.Sample}, &Figure{Sample: w.Sample}
 		part.Low, part.High = max(0, w.High.Low/w.Low.High-1), w.High.High/w.Low.Low-1
 		by.Low, by.High = max(0, w.High.Low-w.Low.High), w.High.High-w.Low.Low
-		if jitter == nil {
-			jitter, noise = part, by
-			continue
-		}
-		several = true
-		fits = meet(jitter, part) && fits
-		if noise != nil && !meet(noise, by) {
-			noise = nil
-		}
+		parts, times = append(parts, part), append(times, by)
 	}
-	if fits || noise == nil {
-		if either = fits && several && noise != nil && jitter.High > noSpread; !either {
-			noise = nil
-		}
-	} else {
+	if len(parts) == 0 {
+		return nil, nil, false
+	}
+	jitter, isPart := common(parts)
+	noise, isTime := common(times)
+	switch either = isPart == isTime && len(parts) > 1 && jitter.High > noSpread; {
+	case either:
+	case isPart || !isTime:
+		noise = nil
+	default:
 		jitter = nil
 	}
 	return jitter, noise, either
 }
 
-// meet narrows a figure to what another has in common with it. Where that is nothing, it
-// becomes the narrower one, and meet reports false.
-func meet(a, b *Figure) bool {
-	low, high := max(a.Low, b.Low), min(a.High, b.High)
-	if low <= high {
-		a.Low, a.High, a.Sample = low, high, a.Sample+b.Sample
-		return true
+// common is what figures of one thing have in common. Where that is nothing, the host held
+// up more than it seemed: it makes waits longer and none shorter, so that what they are
+// spread by is at most what each of them is.
+func common(all []*Figure) (f *Figure, is bool) {
+	f = &Figure{Sample: all[0].Sample, Interval: all[0].Interval}
+	least := f.Low
+	for _, a := range all[1:] {
+		f.Low, f.High, f.Sample = max(f.Low, a.Low), min(f.High, a.High), f.Sample+a.Sample
+		least = min(least, a.Low)
 	}
-	if width(&b.Interval) < width(&a.Interval) {
-		*a = *b
+	if f.Low <= f.High {
+		return f, true
 	}
-	return false
+	f.Low = least
+	return f, false
+}
+
+// parts are its numbers, each with what it may be.
+func (l Law) parts() (rows []Row) {
+	add := func(name string, figure *Figure, text string) {
+		rows = append(rows, Row{Name: name, Text: text, Figure: figure})
+	}
+	add("base", l.Base, l.Base.span())
+	if l.Factor != nil {
+		add("factor", l.Factor, fmt.Sprintf("%.3g to %.3g", l.Factor.Low, l.Factor.High))
+	}
+	if l.Cap != nil {
+		add("cap", l.Cap, l.Cap.span())
+	}
+	if l.Noise != nil {
+		add("noise", l.Noise, l.Noise.span())
+	}
+	if l.Jitter != nil {
+		add("jitter", l.Jitter, fmt.Sprintf("%.0f%% to %.0f%%", 100*l.Jitter.Low, 100*l.Jitter.High))
+	}
+	return rows
 }
 
 // atOnce reports whether the first retry comes without a wait, or with one too short to
@@ -151,23 +176,15 @@ func (l Law) text() string {
 	case l.sure():
 		return strings.Join(l.keys(), ", ")
 	}
-	parts := []string{l.Name + ", base " + l.Base.span()}
-	if l.Factor != nil {
-		parts = append(parts, fmt.Sprintf("factor %.3g to %.3g", l.Factor.Low, l.Factor.High))
+	text := cmp.Or(l.Name, "cannot be told")
+	for _, part := range l.parts() {
+		and := ", "
+		if l.Either && part.Name == "jitter" {
+			and = " or "
+		}
+		text += and + part.Name + " " + part.Text
 	}
-	if l.Cap != nil {
-		parts = append(parts, "cap "+l.Cap.span())
-	}
-	if l.Noise != nil {
-		parts = append(parts, "noise "+l.Noise.span())
-	}
-	if l.Either {
-		parts = append(parts, "or")
-	}
-	if l.Jitter != nil {
-		parts = append(parts, fmt.Sprintf("jitter %.0f%% to %.0f%%", 100*l.Jitter.Low, 100*l.Jitter.High))
-	}
-	return strings.ReplaceAll(strings.Join(parts, ", "), ", or, ", " or ")
+	return text
 }
 
 // either is the same law, said as a middle and a part to either side of it; "" if that

@@ -49,9 +49,22 @@ func TestLawOf(t *testing.T) {
 	if law, _ := LawOf(both); law.sure() {
 		t.Errorf("jitter and noise both fit: %q may be claimed", law.text())
 	}
+	// The host held up waits that are spread by up to 100 ms: no part and no time fits all.
+	heldUp := []Wait{
+		{figure(95, 100), figure(230, 260), 100, 180}, {figure(195, 200), figure(290, 310), 100, 250},
+		{figure(396, 400), figure(480, 505), 100, 450},
+	}
+	told := "add, base 95 ms to 100 ms, factor 1.98 to 2.05, noise 80 ms to 109 ms or jitter 20% to 28%"
+	if law, _ := LawOf(heldUp); law.sure() || !law.Either || law.text() != told {
+		t.Errorf("held up: %q", law.text())
+	}
 	// The host held up a few of what comes at once: that is no range from nothing to 60 ms.
 	if law, _ := LawOf([]Wait{{figure(0, 1), figure(55, 62), 100, 1.2}}); law.Name == "full" || !law.atOnce() {
 		t.Errorf("at once, with a few held up: %q", law.text())
+	}
+	hidden := []Wait{{figure(0, 90), figure(0, 400), 100, 250}, {figure(0, 180), figure(0, 400), 100, 250}}
+	if law, _ := LawOf(hidden); law.sure() || law.text() != "cannot be told, base 0.0 ms to 90 ms" {
+		t.Errorf("hidden by a swamped host: %q", law.text())
 	}
 	if _, ok := LawOf(nil); ok {
 		t.Error("there is a law of no waits")

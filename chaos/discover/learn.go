@@ -34,9 +34,9 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 		f.learnCalm(all, begin)
 		f.learnFallback(sentIn(all, begin, end))
 		f.learnAttempts(all)
-		f.learnWaits(all, run.Noise(begin, end))
+		f.learnWaits(run, all, begin)
 		f.learnBreaker(run)
-		f.learnOpening(all)
+		f.learnOpening(run, all)
 	case Slow:
 		f.learnBreaker(run)
 		if f.Open == nil {
@@ -45,10 +45,10 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 	case Half:
 		opened := opens(run, f.Subject) && (f.Failures == nil || float64(inARow(all)) < f.Failures.Low)
 		f.ByShare = &opened
-		f.learnOpening(all)
+		f.learnOpening(run, all)
 	case Long:
 		f.learnLater(run)
-		f.learnOpening(all)
+		f.learnOpening(run, all)
 		f.learnShare()
 	case Hang, LongHang:
 		f.learnTimeout(run, all, begin, end)
@@ -83,7 +83,7 @@ func stretch(run *evidence.Run) (begin, end time.Duration) {
 // learnCalm is how the service is before anything is broken.
 func (f *Findings) learnCalm(all []request, begin time.Duration) {
 	var ok, calls int
-	var took []time.Duration
+	var took, beside []time.Duration
 	for _, r := range all {
 		if r.Done >= begin {
 			continue // a fault may have hit it
@@ -94,6 +94,9 @@ func (f *Findings) learnCalm(all []request, begin time.Duration) {
 		calls += len(r.calls)
 		f.Depth = max(f.Depth, r.depth())
 		took = append(took, r.ResponseTime())
+		if len(r.calls) == 1 {
+			beside = append(beside, r.Done-r.Sent-r.calls[0].Duration())
+		}
 	}
 	if f.Sequences = len(took); f.Sequences == 0 {
 		return
@@ -101,6 +104,9 @@ func (f *Findings) learnCalm(all []request, begin time.Duration) {
 	f.Success = float64(ok) / float64(f.Sequences)
 	f.Calls = float64(calls) / float64(f.Sequences)
 	f.P50 = float64(median(took)) / float64(time.Millisecond)
+	if slices.Sort(beside); len(beside) >= leastWaits {
+		f.way = max(time.Millisecond, beside[len(beside)*9/10])
+	}
 }
 
 // learnFallback is what callers get of a dependency that fails: of those whose calls

@@ -58,7 +58,7 @@ func (s service) run() *evidence.Run {
 				InFlight: int32(len(progress) + 1)}
 			broken := begin >= faultAt && begin < faultEnd
 			if broken && s.status != 0 {
-				x.Status = s.status
+				x.Status, x.Ending = s.status, evidence.Injected
 			} else if broken {
 				x.Status, x.Ending = 0, evidence.CallerGone
 				x.End = begin + s.timeout
@@ -135,6 +135,9 @@ func TestLearnRetries(t *testing.T) {
 		t.Fatalf("law %+v", law)
 	}
 	holds(t, "base", law.Base, 100)
+	if law.Base.Low < 96.5 { // requests take 2 ms beside their calls, and 200 draws leave out 1 ms at most
+		t.Errorf("the base is %g ms at least, and what the way takes was seen in the calm", law.Base.Low)
+	}
 	holds(t, "factor", law.Factor, 2)
 	holds(t, "jitter", law.Jitter, 0.5)
 	if law.Cap != nil {
@@ -194,6 +197,91 @@ func TestLearnWaitsOnABusyHost(t *testing.T) {
 			holds(t, "a tenth", law.Jitter, 0.1)
 		}
 	}
+}
+
+// A timer that is a little early is no shorter wait than what it was set to.
+func TestLearnWaitsOfAnEarlyTimer(t *testing.T) {
+	f := learnt(t, Quick, service{attempts: 3, wait: func(retry, n int) time.Duration {
+		return 100*ms<<(retry-1) - time.Duration(n%7)*ms/10
+	}, status: 503})
+	if law, ok := LawOf(f.Waits); !ok || law.text() != "base: 100ms, factor: 2" {
+		t.Errorf("the law is %q, want a base of 100 ms", law.text())
+	}
+}
+
+// What is given up is no begin of a wait: the link knows of it late.
+func TestLearnWaitsAfterAnswersAlone(t *testing.T) {
+	run := service{attempts: 3, wait: func(int, int) time.Duration { return 300 * ms }, status: 503}.run()
+	for i, xs := 0, run.Links["bank"].Exchanges; i < len(xs); i++ {
+		x := &xs[i]
+		switch {
+		case x.Status != 503:
+		case x.ID%5 == 0: // known late to be over
+			x.Status, x.Ending, x.End = 0, evidence.CallerGone, x.End+290*ms
+		case x.ID%5 == 1: // answered when its caller had given it up
+			x.End += 280 * ms
+		case x.ID%5 == 2: // and when the next attempt was on its way
+			x.End += 310 * ms
+		}
+	}
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Quick}, run); err != nil {
+		t.Fatal(err)
+	}
+	if law, ok := LawOf(f.Waits); !ok || law.Base.Low < 290 || law.Base.High < 300 {
+		t.Errorf("the law is %q, want a base of 300 ms", law.text())
+	}
+}
+
+// A swamped machine makes waits longer by any time: a wait is at most what was seen, and
+// what comes at once or without a spread is told all the same, for it cannot make that.
+func TestLearnWaitsOnASwampedMachine(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wait time.Duration
+		says string // of the review
+	}{{"at once", ms, "retries come at once"}, {"unspread", 300 * ms, "no jitter"}} {
+		run := service{attempts: 3, wait: func(int, int) time.Duration { return c.wait }, status: 503}.run()
+		for at := time.Second; at <= run.End; at += time.Second {
+			run.Ticks = append(run.Ticks, evidence.Tick{At: at, Pressure: 1, Runnable: 20, Cores: 2})
+		}
+		f := &Findings{Subject: pay}
+		if err := f.Learn(Trial{Name: Quick}, run); err != nil {
+			t.Fatal(err)
+		}
+		law, ok := LawOf(f.Waits)
+		if !ok || law.sure() || law.Base.Low != 0 || law.Factor != nil || law.Jitter != nil && law.Jitter.Low > 0 {
+			t.Errorf("%s: the law is %q, want a first wait of at most what was seen", c.name, law.text())
+		}
+		if got := strings.Join(f.Review(), "\n"); !strings.Contains(got, c.says) {
+			t.Errorf("%s: the review is %q", c.name, got)
+		}
+	}
+}
+
+// Waits go on when the fault is over, and so does what the host adds to them.
+func TestLearnWaitsAfterTheFault(t *testing.T) {
+	doubling := func(retry, n int) time.Duration {
+		d := 800 * ms << (retry - 1)
+		if n%2 > 0 { // each second one is held up
+			d += 90 * ms
+		}
+		return d
+	}
+	run := service{attempts: 3, wait: doubling, status: 503}.run()
+	for at := time.Second; at <= run.End; at += time.Second {
+		tick := evidence.Tick{At: at}
+		if at > faultEnd {
+			tick.HiccupMax = evidence.Seconds(100 * ms)
+		}
+		run.Ticks = append(run.Ticks, tick)
+	}
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Quick}, run); err != nil {
+		t.Fatal(err)
+	}
+	law, _ := LawOf(f.Waits)
+	holds(t, "no jitter, and the host was late", law.Jitter, 0)
 }
 
 // A breaker that was not seen to probe has no open time yet: it is looked for, for as

@@ -48,7 +48,7 @@ func (f *Findings) Plan() (chaos []string, duration, timeout time.Duration) {
 		p.add(500*time.Millisecond, fmt.Sprintf("errors: {status: 429, retry_after: %v}", RetryAfterOf))
 	}
 	if f.Timeout != nil || f.Limit != nil {
-		p.add((p.longest() + 2*time.Second).Round(time.Second), "partition: {}")
+		p.add((max(p.longest(), p.within()) + 2*time.Second).Round(time.Second), "partition: {}")
 	}
 	duration = (p.at + f.recovers()).Round(time.Second) + time.Second
 	return p.events, duration, max(20*time.Second, 3*p.longest())

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -8,10 +9,12 @@ import (
 )
 
 const (
-	leastWaits = 5                     // of which the range of a wait is told
-	leastSpent = 3                     // calls that made as many attempts as any, to speak of the most
-	hop        = 5 * time.Millisecond  // that the way to the link and back takes at most on a machine that is not busy
-	atOnce     = 20 * time.Millisecond // a repeat that comes sooner may be the HTTP library's own
+	leastWaits = 5                      // of which the range of a wait is told
+	leastSpent = 3                      // calls that made as many attempts as any, to speak of the most
+	promptly   = 100 * time.Millisecond // an error that takes as long may have been given up by whoever asked
+	hop        = 5 * time.Millisecond   // that the way to the link and back takes at most on a machine that is not busy
+	early      = time.Millisecond       // that a timer may be, as a sleep in Node.js
+	atOnce     = 20 * time.Millisecond  // a repeat that comes sooner may be the HTTP library's own
 )
 
 // learnAttempts is how often a call is tried, after what, and with which key.
@@ -88,6 +91,15 @@ func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 	}
 }
 
+// toldOff reports whether an attempt got an error soon enough for its caller to have waited
+// for it. One that was given up may be known to be over at the link long after its caller
+// went on: with 17 threads on two cores, 4 s were seen.
+func toldOff(x *evidence.Exchange) bool {
+	_, bad := failed(x)
+	whole := x.Ending == evidence.Answered || x.Ending == evidence.Injected
+	return bad && x.Status != 0 && whole && x.Duration() < promptly
+}
+
 // learnWaits is how long callers wait before each retry. The range of n draws of a
 // uniform range is short of it by the (n−1)th part of itself at either end, on
 // average, and hardly ever by more than four times that.
@@ -95,24 +107,32 @@ func (f *Findings) learnRetryAfter(attempts []*evidence.Exchange) {
 // The host may make a wait longer, and hardly all of them: the longest may be so much
 // too long, and the shortest of many is not. Where the longest tenth lies far from the
 // others, as no even range has it, only the shorter half is known to be in the range.
-func (f *Findings) learnWaits(all []request, noise time.Duration) {
+// Each has in it the way from the link to the service and back, which is a part of what
+// requests take beside their calls. Waits go on when the fault is over: the host counts until the last of them ended.
+func (f *Findings) learnWaits(run *evidence.Run, all []request, begin time.Duration) {
 	var byRetry [][]time.Duration
+	end := begin
 	for _, r := range all {
 		if len(r.calls) < 2 {
 			continue
 		}
 		attempts := r.attempts()
 		for i := range attempts[:len(attempts)-1] {
-			if _, bad := failed(attempts[i]); !bad || attempts[i].Extra().RetryAfter > 0 {
+			if !toldOff(attempts[i]) || attempts[i].Extra().RetryAfter > 0 || attempts[i+1].Begin < attempts[i].End {
 				break
 			}
 			if i == len(byRetry) {
 				byRetry = append(byRetry, nil)
 			}
 			byRetry[i] = append(byRetry[i], attempts[i+1].Begin-attempts[i].End)
+			end = max(end, attempts[i+1].Begin)
 		}
 	}
 	f.Waits = nil
+	late, way := run.Lateness(begin, end), min(hop, cmp.Or(f.way, hop))
+	if swamped, _ := run.Swamped(begin, end); swamped > 0 {
+		way = end // even the shortest may be longer than what is waited for, by any time
+	}
 	for _, waits := range byRetry {
 		n := len(waits)
 		if n < leastWaits {
@@ -121,10 +141,10 @@ func (f *Findings) learnWaits(all []request, noise time.Duration) {
 		slices.Sort(waits)
 		low, usual, most, high := waits[0], waits[n/2], waits[n*9/10], waits[n-1]
 		slack := 4 * (high - low) / time.Duration(n-1)
-		reached := high - noise
+		reached := high - late
 		if most-low < (high-low)*8/10 {
 			reached = min(reached, usual)
 		}
-		f.Waits = append(f.Waits, Wait{between(low-hop-slack, low, n), between(reached-hop, high+slack, n), n, inMS(usual)})
+		f.Waits = append(f.Waits, Wait{between(low-way-slack, low+min(early, low/25), n), between(reached-way, high+slack, n), n, inMS(usual)})
 	}
 }

@@ -13,12 +13,14 @@ type Row struct {
 	Name   string  `json:"name"`
 	Text   string  `json:"text"`             // the figure, or "none seen, up to ..."
 	Figure *Figure `json:"figure,omitempty"` // nil if it is none, or was not seen; times in ms
+	Parts  []Row   `json:"parts,omitempty"`  // what it is made of: of a law its base, factor, cap, noise, jitter
 }
 
 // Rows is all that was found and looked for, in reading order.
 func (f *Findings) Rows() (rows []Row) {
-	add := func(name string, figure *Figure, format string, args ...any) {
-		rows = append(rows, Row{name, fmt.Sprintf(format, args...), figure})
+	add := func(name string, figure *Figure, format string, args ...any) *Row {
+		rows = append(rows, Row{Name: name, Text: fmt.Sprintf(format, args...), Figure: figure})
+		return &rows[len(rows)-1]
 	}
 	if f.Anonymous {
 		add("request ids", nil, "not passed on: X-Request-Id or traceparent joins a call to its request; attempts cannot be told "+
@@ -46,7 +48,8 @@ func (f *Findings) Rows() (rows []Row) {
 	return rows
 }
 
-type adder func(name string, figure *Figure, format string, args ...any)
+// An adder adds a row, and returns it until the next is added.
+type adder func(name string, figure *Figure, format string, args ...any) *Row
 
 func (f *Findings) timeRows(add adder) {
 	switch {
@@ -84,14 +87,18 @@ func (f *Findings) retryRows(add adder) {
 		add("retried after a timeout", nil, "%s", word)
 	}
 	law, ok := LawOf(f.Waits)
-	if !ok {
+	switch {
+	case !ok && f.Attempts != nil && f.Attempts.High > 1:
+		add("waits", nil, "cannot be told: fewer than %d were seen after an error that was answered at once", leastWaits)
+		fallthrough
+	case !ok:
 		return
 	}
 	waits := unit.List(f.Waits, ", ", func(w Wait) string {
 		return fmt.Sprintf("%s to %s", short(w.Low.High), short(max(w.Low.High, w.High.Low)))
 	})
 	add("waits", nil, "%s before retry 1 to %d", waits, len(f.Waits))
-	add("law", nil, "%s", law.text())
+	add("law", nil, "%s", law.text()).Parts = law.parts()
 	if f.RetryAfter != nil {
 		add("Retry-After", f.RetryAfter, "waits %s when told to wait %v", f.RetryAfter.span(), RetryAfterOf)
 	}
@@ -126,9 +133,16 @@ func (f *Findings) breakerRows(add adder) {
 			row = "in a row or not"
 		}
 		add("breaker opens", f.Failures, "after %s failures %s%s", f.Failures.count(), row, counts)
+	default:
+		add("breaker opens", nil, "after what cannot be told")
 	}
-	if f.Share != nil {
+	switch {
+	case f.Share != nil:
 		add("share that opens it", f.Share, "%.3g%% to %.3g%% of the calls", 100*f.Share.Low, 100*f.Share.High)
+	case f.byShare() && len(f.openings) == 0:
+		add("share that opens it", nil, "cannot be told: too few results were seen before it opened, or the machine was swamped")
+	case f.byShare() && f.did(Long):
+		add("share that opens it", nil, "cannot be told: it opened %d times, and no share of a window up to %v explains all", len(f.openings), longest)
 	}
 	switch {
 	case f.Window == nil:
@@ -142,8 +156,11 @@ func (f *Findings) breakerRows(add adder) {
 	} else if f.OpenUpTo > 0 {
 		add("open time", nil, "longer than %v", f.OpenUpTo)
 	}
-	if f.Probes != nil {
+	switch {
+	case f.Probes != nil:
 		add("probes", f.Probes, "%s at a time", f.Probes.count())
+	case f.Open != nil:
+		add("probes", nil, "how many at a time cannot be told")
 	}
 	if f.Rejects != nil && !math.IsInf(f.Rejects.High, 1) {
 		add("rejects", f.Rejects, "within %s (p99)", f.Rejects.span())

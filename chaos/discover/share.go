@@ -23,6 +23,7 @@ type opening struct {
 
 const (
 	leastOpening = 20               // results before an opening, to speak of a share
+	lateToHear   = 3 * time.Second  // before an opening, in which a swamped machine may have held up results
 	openedBy     = 10               // requests in a row that were turned away, to speak of an opening
 	bucketed     = 0.1              // windows of ten buckets forget up to so much of themselves early
 	shortest     = time.Second      // windows that are looked for
@@ -30,9 +31,15 @@ const (
 	finer        = 1.02             // from one window that is looked for to the next
 )
 
-// learnOpening keeps what a breaker had seen when it opened.
-func (f *Findings) learnOpening(all []request) {
-	if o := openingOf(all); len(o.at) >= leastOpening {
+// learnOpening keeps what a breaker had seen when it opened, unless it may have been late
+// to hear of it by any time.
+func (f *Findings) learnOpening(run *evidence.Run, all []request) {
+	o := openingOf(all)
+	if len(o.at) < leastOpening {
+		return
+	}
+	last := o.at[len(o.at)-1]
+	if swamped, _ := run.Swamped(last-lateToHear, last); swamped == 0 {
 		f.openings = append(f.openings, o)
 	}
 }

@@ -2,6 +2,8 @@ package discover
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +87,33 @@ func TestLearnShare(t *testing.T) {
 		if f.Share != nil && width(&f.Share.Interval) > 0.2*c.share+0.02 {
 			t.Errorf("%g of %v: share %+v", c.share, c.window, f.Share)
 		}
+	}
+}
+
+// Of an opening on a swamped machine nothing is learnt, for the breaker may have heard of
+// failures by any time late; and that is said.
+func TestLearnShareOnASwampedMachine(t *testing.T) {
+	f := &Findings{Subject: pay}
+	for _, trial := range []string{Quick, Long} {
+		at := calm
+		if trial == Long {
+			at = longCalm
+		}
+		run := shared(at, 10*time.Second, 0.5, 10)
+		for at := time.Second; at <= run.End; at += time.Second {
+			run.Ticks = append(run.Ticks, evidence.Tick{At: at, Pressure: 1, Runnable: 20, Cores: 2})
+		}
+		if err := f.Learn(Trial{Name: trial}, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	yes := true
+	f.Later = &yes // as a trial before may have told
+	if f.learnShare(); f.Share != nil {
+		t.Errorf("share %+v of a swamped machine", f.Share)
+	}
+	if at := slices.IndexFunc(f.Rows(), func(r Row) bool { return r.Name == "share that opens it" && strings.Contains(r.Text, "swamped") }); at < 0 {
+		t.Errorf("it does not say that the share cannot be told: %v", f.Rows())
 	}
 }
 

@@ -154,19 +154,25 @@ func TestPlanDecidesTheClaims(t *testing.T) {
 	yes := true
 	share.ByShare, share.Share, share.Window = &yes, figure(0.49, 0.51), figure(9500, 10500)
 	bulkhead.Limit = figure(40, 40)
+	many := retries // four attempts of a second and their waits
+	many.Longest = figure(4700, 4800)
 	for name, f := range map[string]Findings{
-		"a timeout": timeout, "retries": retries, "a breaker": breaker, "a bulkhead": bulkhead, "a share": share,
+		"a timeout": timeout, "retries": retries, "long retries": many, "a breaker": breaker, "a bulkhead": bulkhead, "a share": share,
 	} {
 		chaos, duration, timeout := f.Plan()
 		head, _, _ := strings.Cut(base, "load:")
 		load := fmt.Sprintf("load: {rate: 50/s, duration: %v, timeout: %v, connections: 4096, ", duration, timeout) +
 			"routes: [{name: pay, to: shop, get: /}]}\n"
 		text := head + load + section("chaos", chaos) + section("claims", f.Claims())
-		_, err := experiment.Parse("pasted", []byte(text), experiment.Options{Weak: func(w experiment.Weakness) {
+		x, err := experiment.Parse("pasted", []byte(text), experiment.Options{Weak: func(w experiment.Weakness) {
 			t.Errorf("%s: %v\n%s", name, w, text)
 		}})
 		if err != nil {
 			t.Errorf("%s: %v\n%s", name, err, text)
+			continue
+		}
+		if hangs := x.Chaos[len(x.Chaos)-1].For; hangs < f.within()+time.Second {
+			t.Errorf("%s: it hangs for %v, which does not decide a timeout of %v", name, hangs, f.within())
 		}
 	}
 }

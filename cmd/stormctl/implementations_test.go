@@ -51,54 +51,54 @@ var implementations = []implementation{
 	{"apache", ofDebian("apache2"),
 		[]truth{setting(0, "breaker.waits", 2*time.Second)}, map[string]float64{"breaker opens": 1, "open time": 2000}, nil, noRetry},
 	{"caddy", ofProgram("caddy"),
-		breakerTruths(3, 1)[:2], map[string]float64{"breaker opens": 3, "open time": 2000, "timeout of a call": 1000}, nil, noRetry},
+		breakerTruths(3, 1)[:1], map[string]float64{"breaker opens": 3, "open time": 2000, "timeout of a call": 1000}, nil, noRetry},
 
 	{"retryablehttp", ofModule("github.com/hashicorp/go-retryablehttp"),
 		waitTruths(5, 100*time.Millisecond, 2.0, setting(1, "backoff.cap", 400*time.Millisecond)),
-		attempts(5), map[string]string{"law": "base: 100ms, factor: 2, cap: 400ms", "retried": "429, 500, 502, 503, 504"}, noBreaker},
+		waitFigures(5, 100, 2, "cap", 400), map[string]string{"retried": "429, 500, 502, 503, 504"}, noBreaker},
 	{"cenkalti", ofModule("github.com/cenkalti/backoff/v5"),
 		waitTruths(5, 500*time.Millisecond, 1.5, setting(1, "backoff.jitter", 0.5)),
-		attempts(5), map[string]string{"law": "base: 500ms, law: spread, factor: 1.5, jitter: 50%", "retried": "500, 502, 503, 504"}, noBreaker},
+		waitFigures(5, 250, 1.5, "jitter", 2), map[string]string{"retried": "500, 502, 503, 504"}, noBreaker},
 	{"avast", ofModule("github.com/avast/retry-go/v4"),
 		waitTruths(5, 100*time.Millisecond, 2.0, setting(1, "backoff.noise", 100*time.Millisecond)),
-		attempts(5), map[string]string{"law": "base: 100ms, factor: 2, noise: 100ms", "retried": "500, 502, 503, 504"}, noBreaker},
+		waitFigures(5, 100, 2, "noise", 100), map[string]string{"retried": "500, 502, 503, 504"}, noBreaker},
 	{"failsafehttp", ofModule("github.com/failsafe-go/failsafe-go"),
 		retryTruths(3), attempts(3), map[string]string{"retried": "429, 500, 502, 503, 504", "law": "at once"}, noBreaker},
 	{"grpc", ofModule("google.golang.org/grpc"),
 		waitTruths(4, 100*time.Millisecond, 2.0, setting(1, "backoff.jitter", 0.2)),
-		attempts(4), map[string]string{"law": "100ms ± 20%"}, noBreaker},
+		waitFigures(4, 80, 2, "jitter", 0.5), nil, noBreaker},
 	{"axios-retry", ofPackage("axios-retry"),
 		waitTruths(4, 200*time.Millisecond, 2.0, setting(1, "backoff.jitter", 0.2)),
-		attempts(4), map[string]string{"law": "base: 200ms, factor: 2, jitter: 20%"}, noBreaker},
+		waitFigures(4, 200, 2, "jitter", 0.2), nil, noBreaker},
 	{"got", ofPackage("got"),
 		waitTruths(3, time.Second, 2.0, setting(1, "backoff.noise", 100*time.Millisecond)),
-		attempts(3), map[string]string{"law": "base: 1s, factor: 2, noise: 100ms", "retried": "429, 500, 502, 503, 504"}, noBreaker},
+		waitFigures(3, 1000, 2, "noise", 100), map[string]string{"retried": "429, 500, 502, 503, 504"}, noBreaker},
 	{"ky", ofPackage("ky"),
 		waitTruths(3, 300*time.Millisecond, 2.0),
-		attempts(3), map[string]string{"law": "base: 300ms, factor: 2", "retried": "429, 500, 502, 503, 504"}, noBreaker},
+		waitFigures(3, 300, 2, "jitter", 0), map[string]string{"retried": "429, 500, 502, 503, 504"}, noBreaker},
 	{"p-retry", ofPackage("p-retry"),
 		waitTruths(4, 100*time.Millisecond, 2.0),
-		attempts(4), map[string]string{"law": "base: 100ms, factor: 2", "retried": "500, 502, 503, 504"}, noBreaker},
+		waitFigures(4, 100, 2, "jitter", 0), map[string]string{"retried": "500, 502, 503, 504"}, noBreaker},
 	{"undici", ofPackage("undici"),
 		waitTruths(4, 500*time.Millisecond, 2.0),
-		attempts(4), map[string]string{"law": "base: 500ms, factor: 2", "retried": "429, 500, 502, 503, 504"}, noBreaker},
+		waitFigures(4, 500, 2, "jitter", 0), map[string]string{"retried": "429, 500, 502, 503, 504"}, noBreaker},
 	{"tenacity", ofDebian("python3-tenacity"),
 		waitTruths(4, 200*time.Millisecond, 2.0, setting(1, "backoff.noise", 100*time.Millisecond)),
-		attempts(4), map[string]string{"law": "base: 200ms, factor: 2, noise: 100ms"}, noBreaker},
+		waitFigures(4, 200, 2, "noise", 100), nil, noBreaker},
 	{"urllib3", ofDebian("python3-urllib3"),
 		retryTruths(4), attempts(4), map[string]string{"retried": "500, 502, 503, 504", "law": "at once"}, noBreaker},
 	{"faraday", ofDebian("ruby-faraday"),
 		waitTruths(4, 100*time.Millisecond, 2.0, setting(1, "backoff.noise", 50*time.Millisecond)),
-		attempts(4), map[string]string{"law": "base: 100ms, factor: 2, noise: 50ms"}, noBreaker},
+		waitFigures(4, 100, 2, "noise", 50), nil, noBreaker},
 	{"curl", ofDebian("curl"),
 		waitTruths(3, time.Second, 2.0),
-		attempts(3), map[string]string{"law": "base: 1s, factor: 2", "retried": "429, 500, 502, 503, 504"}, noBreaker},
+		waitFigures(3, 1000, 2, "jitter", 0), map[string]string{"retried": "429, 500, 502, 503, 504"}, noBreaker},
 	{"haproxy", ofDebian("haproxy"),
 		retryTruths(4), map[string]float64{"attempts": 4, "timeout of a call": 2000}, map[string]string{"retried": "after 503"}, noBreaker},
 	{"caddy-retry", ofProgram("caddy"),
 		append(retryTruths(3), setting(1, "backoff.base", 250*time.Millisecond)),
-		map[string]float64{"attempts": 3, "timeout of a call": 1000},
-		map[string]string{"retried": "after 502, 503", "law": "base: 250ms, law: constant"}, noBreaker},
+		map[string]float64{"attempts": 3, "timeout of a call": 1000, "law base": 250, "law jitter": 0},
+		map[string]string{"retried": "after 502, 503", "law": "constant"}, noBreaker},
 	{"varnish", ofDebian("varnish"),
 		retryTruths(5), map[string]float64{"attempts": 5, "timeout of a call": 1000}, map[string]string{"retried": "after 503"}, noBreaker},
 	{"tiers", ofModule("github.com/hashicorp/go-retryablehttp"),
@@ -135,6 +135,11 @@ var once = least(0, "retry.at_least", 1).needing("retry.attempts=20")
 
 func attempts(n float64) map[string]float64 { return map[string]float64{"attempts": n} }
 
+// waitFigures are of retries whose waits grow: their least, and by what more they differ.
+func waitFigures(attempts, base, factor float64, more string, by float64) map[string]float64 {
+	return map[string]float64{"attempts": attempts, "law base": base, "law factor": factor, "law " + more: by}
+}
+
 func retryTruths(n int) []truth {
 	return []truth{
 		most(0, "retry.attempts", n).needing("retry.at_least=1"), least(0, "retry.at_least", n).needing("retry.attempts=30"),
@@ -155,10 +160,12 @@ func breakerFigures(failures, probes float64) map[string]float64 {
 	return map[string]float64{"breaker opens": failures, "open time": 2000, "probes": probes, "timeout of a call": 1000}
 }
 
-// rateTruths are of a breaker that opens at half of the calls within 10 s.
+// rateTruths are of a breaker that opens at half of the calls within 10 s. A window of ten
+// buckets forgets up to a tenth of itself early: one of 11 s may be no longer than 10 s.
 func rateTruths(wait time.Duration) []truth {
 	return []truth{
-		words(0, "breaker.failure_rate", "25%", "40%", "60%"), setting(0, "breaker.window", 10*time.Second), setting(0, "breaker.waits", wait),
+		words(0, "breaker.failure_rate", "25%", "40%", "60%"), words(0, "breaker.window", "5s", "8s", "12500ms", "20s"),
+		setting(0, "breaker.waits", wait),
 	}
 }
 

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stormctl/stormctl/chaos/discover"
 	"github.com/stormctl/stormctl/chaos/experiment"
 	"github.com/stormctl/stormctl/chaos/judge"
 )
@@ -31,16 +27,15 @@ const proving = "../../targets/proving/"
 
 // A proof is what rounds of one implementation came to.
 type proof struct {
-	of           implementation
-	version      string
-	quiet, busy  []trial
-	found        []found // by discover, one for each quiet round
-	misses       string  // where discover and the documentation differ
-	date         string
-	busyLoops    int
-	documented   string
-	unrunnable   string // why nothing was measured; "" if it was
-	disagreement string // of discover with itself, by other seeds
+	of          implementation
+	version     string
+	discoveries []trial // by discover, one for each quiet round
+	quiet, busy []trial
+	found       []found
+	date        string
+	busyLoops   int
+	documented  string
+	unrunnable  string // why nothing was measured; "" if it was
 }
 
 func (i implementation) file() string { return proving + i.name + ".yaml" }
@@ -63,14 +58,27 @@ func TestProve(t *testing.T) {
 			proofs = append(proofs, &proof{of: i, busyLoops: *rulingBusy, date: time.Now().Format(time.DateOnly)})
 		}
 	}
+	var counted scores
 	for _, p := range proofs {
 		p.prepare()
+		for _, what := range []string{"discovered", "ruled on", "busy"} {
+			counted.announce(p.of.name + ", " + what)
+		}
 	}
-	atATime(proofs, func(p *proof) { p.discoverRounds(t.Context()) })
-	atATime(proofs, func(p *proof) { p.quiet = p.rulings(t.Context(), 0) })
+	ctx := interrupted()
+	for round := range *proveRounds { // of each as many, wherever it is interrupted
+		atATime(ctx, proofs, func(p *proof) {
+			p.discoveries = p.count(ctx, &counted, p.discoveries, "discovered", p.discover(ctx, round+1))
+			p.quiet = p.count(ctx, &counted, p.quiet, "ruled on", p.of.ruled().run(ctx, 100*round+1, allSteps))
+		})
+	}
 	if *rulingBusy > 0 {
 		stop := keepCoresBusy(t, *rulingBusy)
-		atATime(proofs, func(p *proof) { p.busy = p.rulings(t.Context(), 5000) })
+		for round := range *proveRounds {
+			atATime(ctx, proofs, func(p *proof) {
+				p.busy = p.count(ctx, &counted, p.busy, "busy", p.of.ruled().run(ctx, 5000+100*round+1, allSteps))
+			})
+		}
 		stop()
 	}
 	for _, p := range proofs {
@@ -79,6 +87,7 @@ func TestProve(t *testing.T) {
 			t.Errorf("%s is not as it must be", p.of.name)
 		}
 	}
+	fmt.Print(counted.table())
 	if *provePage != "" {
 		if err := rewritePage(*provePage, proofs); err != nil {
 			t.Fatal(err)
@@ -86,8 +95,19 @@ func TestProve(t *testing.T) {
 	}
 }
 
+// count adds a trial, and tells of it at once: the table comes when all have run. What
+// Ctrl-C has broken off is no trial.
+func (p *proof) count(ctx context.Context, counted *scores, trials []trial, what string, got trial) []trial {
+	if ctx.Err() != nil {
+		return trials
+	}
+	counted.add(p.of.name+", "+what, got.outcome)
+	fmt.Printf("%s %s, %s: %s%s\n", time.Now().Format(time.TimeOnly), p.of.name, what, got.outcome, got.detail)
+	return append(trials, got)
+}
+
 // atATime does it to all that can be run, -jobs at a time.
-func atATime(proofs []*proof, do func(*proof)) {
+func atATime(ctx context.Context, proofs []*proof, do func(*proof)) {
 	var wg sync.WaitGroup
 	gate := make(chan struct{}, *rulingJobs)
 	for _, p := range proofs {
@@ -97,7 +117,9 @@ func atATime(proofs []*proof, do func(*proof)) {
 		wg.Go(func() {
 			gate <- struct{}{}
 			defer func() { <-gate }()
-			do(p)
+			if ctx.Err() == nil {
+				do(p)
+			}
 		})
 	}
 	wg.Wait()
@@ -115,104 +137,37 @@ func (p *proof) prepare() {
 	}
 }
 
-func (p *proof) rulings(ctx context.Context, seeds int) (trials []trial) {
-	for round := range *proveRounds {
-		trials = append(trials, p.of.ruled().run(ctx, seeds+100*round+1, allSteps))
-	}
-	return trials
-}
-
-// discoverRounds lets discover measure it once a round, each time by another seed.
-func (p *proof) discoverRounds(ctx context.Context) {
-	for round := range *proveRounds {
-		f, err := p.of.discover(ctx, round+1)
+// discover lets discover measure it, as a user does.
+func (p *proof) discover(ctx context.Context, seed int) trial {
+	return inFolder(ctx, func(dir string) trial {
+		f, err := discoverBy(ctx, dir, p.of.file(), "--link", "bank", "--route", "pay", "--seed", fmt.Sprint(seed))
+		got := p.of.compare(f, err)
 		if err != nil {
-			p.misses += fmt.Sprintf("\n    seed %d: %v", round+1, err)
-			continue
-		}
-		if miss := p.of.misses(f); miss != "" {
-			p.misses += fmt.Sprintf("\n    seed %d:%s", round+1, miss)
+			return got
 		}
 		for _, before := range p.found {
-			p.disagreement += disagrees(before, f)
+			got.differs(disagrees(before, f))
 		}
 		p.found = append(p.found, f)
-	}
+		return got
+	})
 }
 
-// discover measures it as a user does.
-func (i implementation) discover(ctx context.Context, seed int) (f found, err error) {
-	dir, err := os.MkdirTemp("", "prove")
-	if err != nil {
-		return f, err
-	}
-	defer os.RemoveAll(dir)
-	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(ctx, "stormctl", "discover", i.file(), "--link", "bank", "--route", "pay", "--json", "--quiet",
-		"--out", filepath.Join(dir, "trials"), "--seed", fmt.Sprint(seed))
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil {
-		return f, fmt.Errorf("discover: %w\n%s", err, stderr.String())
-	}
-	return f, json.Unmarshal(stdout.Bytes(), &f)
-}
-
-// misses is where what was discovered is not what is documented; "" if nowhere. A
-// figure holds the documented number, or its middle is within a tenth of it.
-func (i implementation) misses(f found) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(i.figures)) {
-		want := i.figures[name]
-		row, ok := f.row(name)
-		switch {
-		case !ok || row.Figure == nil:
-			fmt.Fprintf(&b, "\n      %s: %q, and %g is documented", name, row.Text, want)
-		case row.Figure.Low > want || row.Figure.High < want:
-			if middle := (row.Figure.Low + row.Figure.High) / 2; middle < 0.9*want || middle > 1.1*want {
-				fmt.Fprintf(&b, "\n      %s: %g to %g, and %g is documented", name, row.Figure.Low, row.Figure.High, want)
-			}
+// discovery is the worst that discover came to.
+func (p *proof) discovery() (worst outcome) {
+	worst = right
+	for _, t := range p.discoveries {
+		if worst = max(worst, t.outcome); t.outcome == broken {
+			return broken
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(i.says)) {
-		if row, _ := f.row(name); !strings.Contains(row.Text, i.says[name]) {
-			fmt.Fprintf(&b, "\n      %s: %q, want %q in it", name, row.Text, i.says[name])
-		}
-	}
-	for _, name := range i.lacks {
-		if row, ok := f.row(name); ok {
-			fmt.Fprintf(&b, "\n      %s: %q is invented", name, row.Text)
-		}
-	}
-	return b.String()
-}
-
-// disagrees is where two measurements of one thing contradict each other.
-func disagrees(a, b found) string {
-	var text strings.Builder
-	for _, row := range a.Found {
-		other, ok := b.row(row.Name)
-		if !ok || (row.Figure == nil) != (other.Figure == nil) {
-			fmt.Fprintf(&text, "\n    %s: %q, and then %q", row.Name, row.Text, other.Text)
-			continue
-		}
-		if settings[row.Name] && row.Figure != nil && (row.Figure.Low > other.Figure.High || other.Figure.Low > row.Figure.High) {
-			fmt.Fprintf(&text, "\n    %s: %s, and then %s", row.Name, row.Text, other.Text)
-		}
-	}
-	return text.String()
-}
-
-// settings are the rows that are a setting of the service, and so the same each time.
-// The others are how it fared.
-var settings = map[string]bool{
-	"attempts": true, "breaker opens": true, "share that opens it": true, "window": true, "open time": true, "probes": true,
-	"timeout of a call": true, "calls in progress": true,
+	return worst
 }
 
 func (p *proof) wrong() bool {
 	bad := func(o outcome) bool { return o == wrong || o == broken }
-	return p.unrunnable != "" || p.misses != "" || p.disagreement != "" ||
-		slices.ContainsFunc(slices.Concat(p.quiet, p.busy), func(t trial) bool { return bad(t.outcome) })
+	return p.unrunnable != "" ||
+		slices.ContainsFunc(slices.Concat(p.discoveries, p.quiet, p.busy), func(t trial) bool { return bad(t.outcome) })
 }
 
 // tell is what a proof came to, for whoever runs it.
@@ -223,17 +178,14 @@ func (p *proof) tell() string {
 		fmt.Fprintf(&b, "  not run: %s\n", p.unrunnable)
 		return b.String()
 	}
+	if len(p.discoveries)+len(p.quiet) == 0 {
+		return "" // interrupted before its turn
+	}
 	fmt.Fprintf(&b, "  discovered: %s\n  ruling: %s; lies: %s\n", p.discovered(), p.ruling(), p.lies())
-	for _, t := range slices.Concat(p.quiet, p.busy) {
+	for _, t := range slices.Concat(p.discoveries, p.quiet, p.busy) {
 		if t.outcome != right {
-			fmt.Fprintf(&b, "  %s\n", strings.TrimSpace(t.detail))
+			fmt.Fprintf(&b, "  %s: %s\n", t.outcome, strings.TrimSpace(t.detail))
 		}
-	}
-	if p.misses != "" {
-		fmt.Fprintf(&b, "  not as documented:%s\n", p.misses)
-	}
-	if p.disagreement != "" {
-		fmt.Fprintf(&b, "  discover differs from itself:%s\n", p.disagreement)
 	}
 	return b.String()
 }
@@ -251,10 +203,7 @@ func (p *proof) discovered() string {
 			parts = append(parts, row.Name+" "+row.Text)
 		}
 	}
-	mark := "✓ "
-	if p.misses != "" || p.disagreement != "" {
-		mark = "✗ "
-	}
+	mark := map[outcome]string{right: "✓ ", leftOpen: "? ", wrong: "✗ ", broken: "✗ "}[p.discovery()]
 	return mark + strings.Join(parts, "; ")
 }
 
@@ -321,39 +270,6 @@ func TestImplementationsAreListed(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-// A figure that is documented otherwise, a row that is missing and one that is invented
-// are told; a figure that has the documented number, or is near it, is right.
-func TestMissesAreTold(t *testing.T) {
-	figure := func(name string, low, high float64) discover.Row {
-		f := &discover.Figure{}
-		f.Low, f.High = low, high
-		return discover.Row{Name: name, Text: "so", Figure: f}
-	}
-	f := found{Found: []discover.Row{figure("attempts", 4, 4), figure("open time", 1900, 1990), {Name: "law", Text: "base: 1s"}}}
-	for _, c := range []struct {
-		of   implementation
-		want string
-	}{
-		{implementation{
-			figures: map[string]float64{"attempts": 4, "open time": 2000}, says: map[string]string{"law": "1s"}, lacks: []string{"probes"},
-		}, ""},
-		{implementation{figures: attempts(5)}, "4 to 4, and 5 is documented"},
-		{implementation{figures: map[string]float64{"open time": 3000}}, "3000 is documented"},
-		{implementation{figures: map[string]float64{"probes": 1}}, `probes: "", and 1`},
-		{implementation{says: map[string]string{"law": "2s"}}, `want "2s"`},
-		{implementation{lacks: []string{"law"}}, `"base: 1s" is invented`},
-	} {
-		got := c.of.misses(f)
-		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
-			t.Errorf("got %q, want %q", got, c.want)
-		}
-	}
-	other := found{Found: []discover.Row{figure("attempts", 5, 5), figure("open time", 1950, 2050), {Name: "law", Text: "base: 1s"}}}
-	if got := disagrees(f, other); !strings.Contains(got, "attempts") || strings.Contains(got, "open time") {
-		t.Errorf("it differs by %q, want attempts alone", got)
 	}
 }
 

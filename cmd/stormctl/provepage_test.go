@@ -16,7 +16,7 @@ What stormctl finds of implementations that people use, set up as their own docu
 days named: nothing stands here that was not measured. One row again: ` + "`make prove ONLY='^gobreaker$'`" + `.
 
 - *discovered* is what ` + "`stormctl discover`" + ` measured with nothing claimed: ✓ within a tenth of the documented figure or an
-  interval that has it, ✗ something is not.
+  interval that has it, ✗ something is not, ? something was not found, and it says itself that the machine was not well.
 - *ruling* is how often all documented figures held, of so many runs.
 - *false figures* are the same runs ruled on again with one number off, by ×0.5 to ×2 and by 1, in each direction that makes it false.
   None may be held.

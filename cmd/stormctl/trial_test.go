@@ -64,6 +64,10 @@ func machineTaken(r result.Result) bool {
 // keeps it from running is a broken trial. A run that held is ruled on again with
 // lies that are off by these steps; one that is held is wrong.
 func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
+	return inFolder(ctx, func(dir string) trial { return c.runIn(ctx, dir, seed, steps) })
+}
+
+func (c rulingCase) runIn(ctx context.Context, dir string, seed int, steps []float64) trial {
 	no := func(what string, err error) trial {
 		return trial{outcome: broken, detail: fmt.Sprintf("\n    seed %d, %s: %v", seed, what, err)}
 	}
@@ -71,19 +75,12 @@ func (c rulingCase) run(ctx context.Context, seed int, steps []float64) trial {
 	if err != nil {
 		return no("find the program", err)
 	}
-	dir, err := os.MkdirTemp("", "rulings")
-	if err != nil {
-		return no("make a folder", err)
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o711); err != nil { // targets of other users come by
-		return no("open the way", err)
-	}
 	args := []string{"run", c.file, "--json", "--quiet", "--out", filepath.Join(dir, "run"), "--seed", fmt.Sprint(seed)}
 	for _, s := range slices.Concat(c.set, c.also) {
 		args = append(args, "--set", s)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.WaitDelay = time.Minute // where it is killed, what it started ends by itself
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	begun := time.Now()
