@@ -145,6 +145,7 @@ func (f *Findings) learnWaits(run *evidence.Run, all []request, begin time.Durat
 		if most-low < (high-low)*8/10 {
 			reached = min(reached, usual)
 		}
-		f.Waits = append(f.Waits, Wait{between(low-way-slack, low+min(early, low/25), n), between(reached-way, high+slack, n), n, inMS(usual)})
+		shortest, longest := between(low-way-slack, low+min(early, low/25), n), between(reached-way, high+slack, n)
+		f.Waits = append(f.Waits, Wait{shortest, longest, n, inMS(usual)})
 	}
 }

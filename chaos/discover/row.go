@@ -142,7 +142,8 @@ func (f *Findings) breakerRows(add adder) {
 	case f.byShare() && len(f.openings) == 0:
 		add("share that opens it", nil, "cannot be told: too few results were seen before it opened, or the machine was swamped")
 	case f.byShare() && f.did(Long):
-		add("share that opens it", nil, "cannot be told: it opened %d times, and no share of a window up to %v explains all", len(f.openings), longest)
+		add("share that opens it", nil, "cannot be told: it opened %d times, and no share of a window up to %v explains all",
+			len(f.openings), longest)
 	}
 	switch {
 	case f.Window == nil:

@@ -79,8 +79,8 @@ func (c Effects) Judge(run *evidence.Run) Verdict {
 	}
 	switch {
 	case seen.calls == 0 && at.audit != nil && seen.nameless == 0:
-		f.open("exactly", "no entry of audit %s is a request of this run (%d are something else): is ids where their ids are, and does what it "+
-			"lists get what is sent?", c.At, seen.others)
+		f.open("exactly", "no entry of audit %s is a request of this run (%d are something else): is ids where their ids are, "+
+			"and does what it lists get what is sent?", c.At, seen.others)
 		return f.verdict()
 	case seen.calls > 0 || seen.nameless == 0:
 	case c.Per == "key":
@@ -253,7 +253,7 @@ func (c Effects) ledgerOf(run *evidence.Run, link *evidence.Link, takes func(x *
 			n++
 		}
 		if what != 0 {
-			l.called.add(sum(order[:n]))
+			l.add(sum(order[:n]))
 		}
 		order = order[n:]
 	}

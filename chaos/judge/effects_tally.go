@@ -72,7 +72,7 @@ func (c Effects) tally(run *evidence.Run, at place, l ledger, requests arrivals)
 // count takes in one of them.
 func (t *effectTally) count(exactly int, id uint64, knows certainty, n effectCount, recent bool) {
 	seen := Interval{float64(n.low), float64(n.high)}
-	if n.high >= math.MaxInt32 || knows == surely && int(n.low) < exactly && recent || t.moving != "" {
+	if n.high == math.MaxInt32 || knows == surely && int(n.low) < exactly && recent || t.moving != "" {
 		seen.High = math.Inf(1)
 	}
 	if n.low > 1 {
