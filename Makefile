@@ -29,7 +29,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
-.PHONY: soak help build check test raced cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test
+.PHONY: soak help build check test raced-cmd cross portable bench bench-peers bench-truth bench-relay busy-relay notices vulnerabilities fuzz rulings power pages gates discover prove proving-ground kill-test surroundings cgroup2-test release-check man completions image deps metrics-test gameday-crowd agents-test data nomad-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,8 +47,8 @@ check: ## format, vet, lint and the short tests: fast
 # runs want many seeds, which the race detector makes slow, and are made by one
 # goroutine but for what claims share, which is tested with it; those on real runs
 # want a machine that is not slowed down by it, and what measures wants few others
-# beside it: those go by themselves. Others wait for half of their time: four packages go at once, and
-# those that take longest begin first.
+# beside it: those go by themselves. Others wait for half of their time: four packages
+# go at once, and those of the load, which take longest, begin first.
 MEASURED := ^(TestHarnessRefutes|TestNoFaultIsInconclusive|TestGrowthOfProcesses)$$
 
 # What goes without the race detector is built as releases are, so that packages are
@@ -60,13 +60,13 @@ test: deps ## everything, with the race detector
 	$(AS_RELEASED) $(GO) vet ./...
 	$(AS_RELEASED) $(GO) test -vet=off -timeout 5m ./chaos/judge ./chaos/compare
 	$(AS_RELEASED) $(GO) test -vet=off -timeout 25m -parallel 3 -run '$(MEASURED)' ./cmd/stormctl
-	$(MAKE) --no-print-directory -j2 --output-sync=target raced cross
+	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
+	$(GO) test -vet=off -race -p 4 -timeout 20m $$($(GO) list ./load/... ./... | grep -v -e /cmd/ -e /chaos/judge$$)
+	$(MAKE) --no-print-directory -j2 --output-sync=target raced-cmd cross
 
 # Its tests mostly wait, for what they run takes its time: compiling for other systems has room beside them.
-raced:
-	$(GO) test -vet=off -race -timeout 10m -run '^(TestClaimsMayBeJudgedAtOnce|TestJudgingIsPure|TestRecorded|TestAdmitted)' ./chaos/judge
-	$(GO) test -vet=off -race -p 4 -timeout 25m -parallel 4 -skip '$(MEASURED)' \
-	  $$($(GO) list ./cmd/... ./load/... ./... | grep -v /chaos/judge$$)
+raced-cmd:
+	$(GO) test -vet=off -race -timeout 25m -parallel 4 -skip '$(MEASURED)' ./cmd/...
 
 # What stands in for Linux's own on other systems, used here.
 portable: ## the forms for other systems, tested on this one
@@ -142,11 +142,11 @@ gates: ## duets (GATES equal, GATES_SLOWER 10% slower, of GATES_LENGTH) and GATE
 	$(GO) test -count=1 -timeout 170m -run '^TestGates$$' -v ./cmd/stormctl -gates $(GATES) \
 	  -gates-slower $(GATES_SLOWER) -gates-length $(GATES_LENGTH) -gate-rounds $(GATE_ROUNDS) -busy $(BUSY)
 
-discover: ## reference services, sound, plain and flawed, measured by discover ROUNDS times, JOBS at once (4); Ctrl-C shows what there is
-	$(GO) test -count=1 -timeout 24h -parallel $(JOBS) -run '^TestDiscover(Finds|Pasted|InventsNothing)$$' -v ./cmd/stormctl -discover $(ROUNDS)
+discover: ## reference services, sound, plain and flawed, measured by discover ROUNDS times, JOBS at once (4); on a quiet machine
+	$(GO) test -count=1 -timeout 170m -parallel $(JOBS) -run '^TestDiscover(Finds|Pasted|InventsNothing)$$' -v ./cmd/stormctl -discover $(ROUNDS)
 
-prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures, false ones, discover; ROUNDS times, PROVE_JOBS at once, quiet and BUSY
-	$(GO) test -count=1 -timeout 24h -run '^TestProve$$' -v ./cmd/stormctl -prove $(ROUNDS) -jobs $(PROVE_JOBS) -only '$(ONLY)' \
+prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures, false ones, discover; ROUNDS times, quiet and BUSY
+	$(GO) test -count=1 -timeout 175m -run '^TestProve$$' -v ./cmd/stormctl -prove $(ROUNDS) -jobs $(PROVE_JOBS) -only '$(ONLY)' \
 	  -busy $(BUSY) -prove-page $(CURDIR)/docs/implementations.md
 
 # What make prove runs: Go's modules by their lock file, those of Node.js by theirs,
