@@ -183,12 +183,19 @@ func (r *runner) fetch(ctx context.Context, a experiment.Audit, found *evidence.
 		return nil, fmt.Errorf("the answer broke off: %w", err)
 	case len(body) > mostAudit:
 		return nil, fmt.Errorf("the answer has more than %d MiB", mostAudit>>20)
-	case resp.StatusCode == http.StatusPartialContent:
-		return nil, errors.New("the answer has status 206: it is a part only")
-	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return nil, fmt.Errorf("the answer has status %d", resp.StatusCode)
 	}
-	return body, nil
+	return body, tellsAll(resp.StatusCode)
+}
+
+// tellsAll is why an answer of a status is not all that is there; nil if it may be.
+func tellsAll(status int) error {
+	switch {
+	case status == http.StatusPartialContent:
+		return errors.New("the answer has status 206: it is a part only")
+	case status < 200 || status > 299:
+		return fmt.Errorf("the answer has status %d", status)
+	}
+	return nil
 }
 
 // takeAudit reads what an audit asked for from the answer to it.

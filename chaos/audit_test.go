@@ -16,3 +16,11 @@ func TestNumbersOfAuditsAreExact(t *testing.T) {
 		}
 	}
 }
+
+func TestAuditsThatTellAll(t *testing.T) {
+	for status, want := range map[int]bool{200: true, 203: true, 206: false, 199: false, 302: false, 404: false, 500: false} {
+		if err := tellsAll(status); (err == nil) != want {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}

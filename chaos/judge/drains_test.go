@@ -168,3 +168,38 @@ func TestNoFalseDrainIsHeld(t *testing.T) {
 		}
 	}
 }
+
+// A backlog that is no larger than it was before the outage shows nothing about draining one.
+func TestNoBacklogThatWasThereBefore(t *testing.T) {
+	run := backlogged{seed: 1, total: 10 * time.Second, headroom: 2}.play()
+	burst := 3 * time.Second // the consumer began so late, with as many in its queue
+	l := run.Links["ledger"]
+	for i := range run.Samples {
+		s := &run.Samples[i]
+		s.ID += 5000
+		for _, at := range []*time.Duration{&s.Intended, &s.Sent, &s.Done} {
+			*at += 2 * burst
+		}
+	}
+	for i := range l.Exchanges {
+		l.Exchanges[i].ID += 5000
+		l.Exchanges[i].Begin, l.Exchanges[i].End = l.Exchanges[i].Begin+2*burst, l.Exchanges[i].End+2*burst
+	}
+	var before []load.Sample
+	var calls []evidence.Exchange
+	for i := range 1500 {
+		at := time.Duration(i) * 2 * ms
+		before = append(before, load.Sample{ID: uint64(i + 1), Intended: at, Sent: at, Done: at + ms, Status: 202})
+		calls = append(calls, evidence.Exchange{ID: uint64(i + 1), Begin: burst + time.Duration(i)*ms, End: burst + time.Duration(i)*ms + ms/2, Method: "POST", Path: "/book", Status: 200})
+	}
+	run.Samples, l.Exchanges = append(before, run.Samples...), append(calls, l.Exchanges...)
+	run.Faults[0].Injected, run.Faults[0].Healed = run.Faults[0].Injected+2*burst, run.Faults[0].Healed+2*burst
+	run.End, run.Load, run.Audits[0].At = run.End+2*burst, run.Load+2*burst, run.Audits[0].At+2*burst
+	for at := run.Ticks[len(run.Ticks)-1].At + time.Second; at <= run.End+time.Second; at += time.Second {
+		run.Ticks = append(run.Ticks, evidence.Tick{At: at})
+	}
+	v := Drains{At: Links{"ledger"}, Route: "order", Within: 500 * ms}.Judge(run) // it took 2 s
+	if v.Ruling == Held {
+		t.Errorf("%v, %s", v.Ruling, v.Reason)
+	}
+}

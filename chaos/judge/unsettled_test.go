@@ -78,22 +78,16 @@ func TestNoOrderOfAnAuditThatIsShuffled(t *testing.T) {
 
 // Of what is to take effect twice, and did once so far, the second may be on its way as the first may.
 func TestSecondEffectsMayBeOnTheirWay(t *testing.T) {
-	run := booking{n: 1000, again: true, changes: func(i int, _ *load.Sample, calls []evidence.Exchange) []evidence.Exchange {
+	run := booking{n: 1000, changes: func(i int, _ *load.Sample, calls []evidence.Exchange) []evidence.Exchange {
 		if i < 999 {
 			return append(calls, calls[0])
 		}
 		return calls
 	}}.run()
-	for i := range run.Links["ledger"].Exchanges { // but none three times, or four
-		x := &run.Links["ledger"].Exchanges[i]
-		if x.ID >= 250 && x.ID <= 501 && i%2 == 0 {
-			x.Status = 409
-		}
-	}
 	run.End = 1500 * ms
 	claim := once1
 	claim.Exactly = 2
-	if v := claim.Judge(run); v.Ruling == Refuted && slices.Contains(v.IDs, 1000) {
+	if v := claim.Judge(run); v.Ruling != Inconclusive {
 		t.Errorf("%v by %v: %s", v.Ruling, v.IDs, v.Reason)
 	}
 }
@@ -115,12 +109,12 @@ func TestNoEffectsOfAnAuditOfSomethingElse(t *testing.T) {
 func TestNothingIsLostInARunThatWasStopped(t *testing.T) {
 	m := backlogged{seed: 1, total: 10 * time.Second, headroom: 2, lost: 500}
 	stopped := func(run *evidence.Run) {
-		run.Partial, run.Stopped, run.End = true, "interrupted", 4*time.Second
-		run.Faults[0].Healed = 4 * time.Second
+		run.Partial, run.Stopped, run.End = true, "interrupted", 6*time.Second
+		run.Faults[0].Healed = run.End
 		run.Samples = slices.DeleteFunc(run.Samples, func(s load.Sample) bool { return s.Done > run.End })
-		run.Ticks = run.Ticks[:4]
+		run.Ticks = run.Ticks[:6]
 		l := run.Links["ledger"]
-		l.Exchanges = slices.DeleteFunc(l.Exchanges, func(x evidence.Exchange) bool { return x.End > run.End })
+		l.Exchanges = slices.DeleteFunc(l.Exchanges, func(x evidence.Exchange) bool { return x.End > run.Faults[0].Injected })
 		run.Audits = nil
 	}
 	for name, claim := range map[string]Claim{
@@ -133,96 +127,6 @@ func TestNothingIsLostInARunThatWasStopped(t *testing.T) {
 			t.Errorf("%s: %v, %s", name, v.Ruling, v.Reason)
 		}
 	}
-}
-
-// A saga that was on its way when the run was stopped is not left off halfway.
-func TestNoSagaIsHalfDoneInARunThatWasStopped(t *testing.T) {
-	run := selling{seed: 1, n: 1000}.play()
-	at := 1200*ms + 2500*time.Microsecond // a request has reserved then, and not paid
-	run.Partial, run.Stopped, run.End, run.Faults[0].Healed = true, "interrupted", at, at
-	run.Samples = slices.DeleteFunc(run.Samples, func(s load.Sample) bool { return s.Done > at })
-	for _, l := range run.Links {
-		l.Exchanges = slices.DeleteFunc(l.Exchanges, func(x evidence.Exchange) bool { return x.Begin > at })
-	}
-	if v := (Conserved{Pairs: sagaPairs}).Judge(run); v.Ruling != Inconclusive {
-		t.Errorf("%v, %s", v.Ruling, v.Reason)
-	}
-	twice := *at2(run.Links["bank"], 300)
-	twice.Begin, twice.End = twice.Begin+ms, twice.End+ms
-	run.Links["bank"].Exchanges = slices.Insert(run.Links["bank"].Exchanges, 300, twice)
-	if v := (Conserved{Pairs: sagaPairs}).Judge(run); v.Ruling == Held {
-		t.Errorf("%v, %s", v.Ruling, v.Reason)
-	}
-}
-
-func at2(l *evidence.Link, i int) *evidence.Exchange { return &l.Exchanges[i] }
-
-// What is undone before it is done stays: a refund that overtakes the payment whose answer did not come pays nothing back.
-func TestWhatIsUndoneFirstIsNotUndone(t *testing.T) {
-	const cut = 501
-	for name, c := range map[string]struct {
-		change func(do, undo *evidence.Exchange)
-		want   Ruling
-	}{
-		"in turn":       {func(_, _ *evidence.Exchange) {}, Held},
-		"undone before": {func(do, undo *evidence.Exchange) { do.Begin, do.End = undo.End+ms, undo.End+2*ms }, Refuted},
-		"side by side":  {func(do, undo *evidence.Exchange) { do.End = undo.End + ms }, Inconclusive},
-		"and not known": {func(do, undo *evidence.Exchange) {
-			do.Begin, do.End, do.Status, do.Ending = undo.End+ms, undo.End+2*ms, 0, evidence.CallerGone
-		}, Inconclusive},
-		"of nothing": {func(do, undo *evidence.Exchange) { do.Begin, do.End, do.Status = undo.End+ms, undo.End+2*ms, 409 }, Held},
-		"answered in vain, and not told until later": {func(do, undo *evidence.Exchange) {
-			do.End, do.Status, do.Own, do.Ending = undo.Begin+ms/10, 0, 200, evidence.CallerGone
-		}, Held},
-		"not answered, and long ago": {func(do, undo *evidence.Exchange) {
-			do.Status, do.Ending, undo.Begin, undo.End = 0, evidence.CallerGone, do.End+ms, do.End+2*ms
-		}, Held},
-		"not answered, and just now": {func(do, undo *evidence.Exchange) {
-			do.Status, do.Ending, undo.Begin, undo.End = 0, evidence.CallerGone, do.End+ms/2, do.End+2*ms
-		}, Inconclusive},
-	} {
-		run := selling{seed: 1, n: 1000, planted: cut, change: func(xs [][]*evidence.Exchange) bool { c.change(xs[0][0], xs[0][1]); return true }}.play()
-		v := (Conserved{Pairs: sagaPairs}).Judge(run)
-		if v.Ruling != c.want || c.want == Refuted && !slices.Equal(v.IDs, []uint64{cut}) {
-			t.Errorf("%s: %v by %v, %s; want %v", name, v.Ruling, v.IDs, v.Reason, c.want)
-		}
-	}
-}
-
-// A backlog that is no larger than it was before the outage shows nothing about draining one.
-func TestNoBacklogThatWasThereBefore(t *testing.T) {
-	run := backlogged{seed: 1, total: 10 * time.Second, headroom: 2}.play()
-	burst := 3 * time.Second // the consumer began so late, with as many in its queue
-	l := run.Links["ledger"]
-	for i := range run.Samples {
-		s := &run.Samples[i]
-		s.ID += 5000
-		for _, at := range []*time.Duration{&s.Intended, &s.Sent, &s.Done} {
-			*at += 2 * burst
-		}
-	}
-	for i := range l.Exchanges {
-		l.Exchanges[i].ID += 5000
-		l.Exchanges[i].Begin, l.Exchanges[i].End = l.Exchanges[i].Begin+2*burst, l.Exchanges[i].End+2*burst
-	}
-	var before []load.Sample
-	var calls []evidence.Exchange
-	for i := range 1500 {
-		at := time.Duration(i) * 2 * ms
-		before = append(before, load.Sample{ID: uint64(i + 1), Intended: at, Sent: at, Done: at + ms, Status: 202})
-		calls = append(calls, evidence.Exchange{ID: uint64(i + 1), Begin: burst + time.Duration(i)*ms, End: burst + time.Duration(i)*ms + ms/2, Method: "POST", Path: "/book", Status: 200})
-	}
-	run.Samples, l.Exchanges = append(before, run.Samples...), append(calls, l.Exchanges...)
-	run.Faults[0].Injected, run.Faults[0].Healed = run.Faults[0].Injected+2*burst, run.Faults[0].Healed+2*burst
-	run.End, run.Load, run.Audits[0].At = run.End+2*burst, run.Load+2*burst, run.Audits[0].At+2*burst
-	for at := run.Ticks[len(run.Ticks)-1].At + time.Second; at <= run.End+time.Second; at += time.Second {
-		run.Ticks = append(run.Ticks, evidence.Tick{At: at})
-	}
-	v := Drains{At: Links{"ledger"}, Route: "order", Within: 500 * ms}.Judge(run) // it took 2 s
-	if v.Ruling == Held {
-		t.Errorf("%v, %s", v.Ruling, v.Reason)
-	}
-	t.Log(v.Reason)
 }
 
 // A call that never came to the service was no delivery: one that is called again after such has been given nothing twice.
