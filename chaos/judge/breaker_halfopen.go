@@ -189,6 +189,7 @@ type stay struct {
 	probe        probe
 	probed       bool // the half-open state after it was seen
 	again        bool // it opened by a probe that failed
+	halfOpen     bool // it was none: others of so many at a time were still probing, and one that failed made room for the next
 	ids          []uint64
 
 	earliest time.Duration // of several instances, when the first may have opened
@@ -238,6 +239,7 @@ func (b Breaker) stays(t *traffic, o *observed, c episodeTrace) []stay {
 		}
 		ended := x.Begin > 0
 		st.ids = []uint64{x.ID}
+		st.halfOpen = st.again && ended && b.Probing == "concurrent" && b.Probes > 1 && x.Begin < all[i-1].probe.last
 		st.waited = t.waited(st.surely, st.from, x, ended)
 		if i > 0 && !st.again {
 			st.waited = st.waited.or(t.waitedAfter(st.surely, st.from))

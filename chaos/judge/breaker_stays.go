@@ -50,7 +50,7 @@ func staysOf(all []stayed, again bool) []stay {
 	var list []stay
 	for _, c := range all {
 		for _, s := range c.stays {
-			if s.again == again {
+			if s.again == again && !s.halfOpen {
 				list = append(list, s)
 			}
 		}

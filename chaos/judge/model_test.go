@@ -53,6 +53,7 @@ type breakerModel struct {
 	ghost    bool          // while open it answers at once and calls all the same
 	flood    bool          // half-open lets everything through
 	single   bool          // half-open lets its probes through one after the other
+	lots     bool          // half-open opens again once as many as probes failed; each that does makes room for the next
 	stuck    bool          // a successful probe does not close it
 	silent   bool          // it never probes
 	one      time.Duration // one call is let through so long after it opened; 0 means none is
@@ -308,19 +309,19 @@ func (w world) lasts(x *evidence.Exchange, now time.Duration, rng *rand.Rand) ti
 // modelled is a breaker.
 type modelled struct {
 	breakerModel
-	rng                                    *rand.Rand
-	state, generation, row, admitted, good int
-	expiry, opened, closedAt, phase        time.Duration
-	lapsed, let                            bool
-	queue                                  []func()
-	past                                   []struct {
+	rng                                            *rand.Rand
+	state, generation, row, admitted, good, failed int
+	expiry, opened, closedAt, phase                time.Duration
+	lapsed, let                                    bool
+	queue                                          []func()
+	past                                           []struct {
 		at  time.Duration
 		bad bool
 	}
 }
 
 func (m *modelled) become(s int, now time.Duration) {
-	m.state, m.row, m.admitted, m.good = s, 0, 0, 0
+	m.state, m.row, m.admitted, m.good, m.failed = s, 0, 0, 0, 0
 	m.generation++
 	switch s {
 	case open:
@@ -369,6 +370,10 @@ func (m *modelled) result(gen int, bad bool, now time.Duration) (waiting []func(
 	case m.state == closed && m.trips(bad, now):
 		m.become(open, now)
 	case m.state == halfOpen && bad:
+		m.admitted, m.failed = m.admitted-1, m.failed+1
+		if m.lots && m.failed < m.probes {
+			return nil
+		}
 		m.become(open, now)
 		m.lapsed = true
 	case m.state == halfOpen:

@@ -54,3 +54,20 @@ func TestProbesThatSucceed(t *testing.T) {
 		})
 	}
 }
+
+// One that opens again once so many probes failed, as failsafe-go's, lets the next through
+// where one has failed and others are out: it has not opened again by then.
+func TestProbesThatFailAtATime(t *testing.T) {
+	for seed := uint64(1); seed <= uint64(*modelSeeds); seed++ {
+		for _, c := range []struct {
+			waits   time.Duration
+			refuted bool
+		}{{2 * time.Second, false}, {2500 * ms, true}, {1500 * ms, true}} {
+			w := failingFor(seed, 200, 150*ms, breakerModel{failures: 5, probes: 5, lots: true})
+			v := Breaker{Link: "payments", Route: "pay", Failures: 5, Waits: c.waits, Probes: 5, Probing: "concurrent"}.Judge(w.play())
+			if (v.Ruling == Refuted) != c.refuted {
+				t.Errorf("seed %d: waits: %v is %s: %s", seed, c.waits, v.Ruling, v.Reason)
+			}
+		}
+	}
+}
