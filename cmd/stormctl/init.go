@@ -30,6 +30,7 @@ var patterns = [...]struct{ name, about string }{
 	{"breaker", "a circuit breaker opens, waits, probes and closes"},
 	{"bulkhead", "one dependency drowns, and other routes stay dry"},
 	{"retry", "retries are bounded, and never repeat what must not be repeated"},
+	{"events", "an event that is delivered twice, or whose answer is lost, takes effect once"},
 }
 
 func patternNames() []string {
