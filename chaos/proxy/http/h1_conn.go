@@ -193,10 +193,7 @@ func (c *h1Conn) finish(how evidence.Ending) (e ended, ok bool) {
 }
 
 // cut ends everything, because the relay is closed.
-func (c *h1Conn) cut() {
-	c.end(evidence.Cut)
-	c.shut(false)
-}
+func (c *h1Conn) cut() { c.close(evidence.Cut, false) }
 
 // end ends the exchange in progress, if there is one, without another byte.
 func (c *h1Conn) end(how evidence.Ending) {
@@ -213,8 +210,7 @@ func (c *h1Conn) breakOff() {
 	// The last bytes of the response before are not part of what breaks.
 	c.final.Lock()
 	defer c.final.Unlock()
-	c.end(evidence.Broken)
-	c.shut(true)
+	c.close(evidence.Broken, true)
 }
 
 func (c *h1Conn) delivered() { c.relay.delivered(c.raw) }
@@ -235,14 +231,38 @@ func (r *Relay) delivered(raw syscall.RawConn) {
 	}
 }
 
+// close ends the exchange in progress, if there is one, without another byte, and
+// closes both connections, hard by a RST. It does so at once: what the dependency
+// sends would else come between the two, and pass as a response to nothing.
+func (c *h1Conn) close(how evidence.Ending, hard bool) {
+	c.mu.Lock()
+	e, ok := c.finish(how)
+	closes := c.closeBoth(hard)
+	c.mu.Unlock()
+	if ok {
+		e.Tell()
+	}
+	if closes {
+		c.wakeCaller()
+	}
+}
+
 // shut closes both connections, hard by a RST. What is in progress has to be
 // ended before: the first to see the connection closed would tell it
 // otherwise.
 func (c *h1Conn) shut(hard bool) {
 	c.mu.Lock()
+	closes := c.closeBoth(hard)
+	c.mu.Unlock()
+	if closes {
+		c.wakeCaller()
+	}
+}
+
+// closeBoth closes both connections, and reports false if they are closed. c.mu is locked.
+func (c *h1Conn) closeBoth(hard bool) bool {
 	if c.closed {
-		c.mu.Unlock()
-		return
+		return false
 	}
 	c.closed = true
 	if hard {
@@ -251,8 +271,7 @@ func (c *h1Conn) shut(hard bool) {
 		_ = c.caller.Close()
 	}
 	c.giveUp(hard)
-	c.mu.Unlock()
-	c.wakeCaller()
+	return true
 }
 
 // giveUp closes the connection to the dependency, if there is one. c.mu is locked.

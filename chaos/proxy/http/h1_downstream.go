@@ -44,14 +44,12 @@ func (c *h1Conn) run() {
 			if err := c.read(); err != nil && !c.goneHalf(err) {
 				// The dependency sees it at once: a caller that waits for a
 				// response and closes has given up.
-				c.end(evidence.CallerGone)
-				c.shut(errors.Is(err, syscall.ECONNRESET))
+				c.close(evidence.CallerGone, errors.Is(err, syscall.ECONNRESET))
 				return
 			}
 		}
 		if s == stop {
-			c.end(evidence.Failed) // unless it has ended already
-			c.shut(false)
+			c.close(evidence.Failed, false) // unless it has ended already
 			return
 		}
 	}

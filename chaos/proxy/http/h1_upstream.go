@@ -84,8 +84,7 @@ func (u *h1Upstream) run(ctx context.Context) {
 		// The caller has connected already, so this is as near as it gets to
 		// what it would have seen without us.
 		if u.gate(false, nil) {
-			u.c.end(evidence.Failed)
-			u.c.shut(true)
+			u.c.close(evidence.Failed, true)
 		}
 		return
 	}
@@ -235,8 +234,7 @@ func (u *h1Upstream) pass(n int, final bool) bool {
 	u.in.take(n)
 	u.out = 0
 	if err != nil {
-		u.c.end(evidence.CallerGone)
-		u.c.shut(true)
+		u.c.close(evidence.CallerGone, true)
 	}
 	return err == nil
 }

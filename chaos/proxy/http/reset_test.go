@@ -190,3 +190,27 @@ func TestReset(t *testing.T) {
 		untouched(l, c, up)
 	})
 }
+
+// A response that comes while a fault breaks its exchange off does not reach the caller: it
+// sees what is recorded.
+func TestNothingPassesBehindWhatIsBrokenOff(t *testing.T) {
+	d := wiretest.NewDependency(t)
+	l := listen(t, d.Address())
+	c, up := warm(l, d)
+	saw := make(chan error, 1)
+	l.Record(time.Now(), func(x evidence.Exchange) {
+		if x.Ending == evidence.Broken {
+			_, _ = io.WriteString(up, bodied("late")) // fails if that connection is closed by now, as it may be
+			_, err := c.Read(make([]byte, 1))
+			saw <- err
+		}
+		l.Records <- x
+	})
+	c.Send(wiretest.Get)
+	up.Expect(wiretest.Get)
+	l.Add(4, toxic.Reset{Select: toxic.All})
+	if err := <-saw; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the caller saw %v, want a reset", err)
+	}
+	l.recorded(evidence.Broken, 0, true)
+}
