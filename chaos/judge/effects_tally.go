@@ -128,9 +128,12 @@ func (c Effects) deliveredTwice(run *evidence.Run, at place) func(id uint64) boo
 		return func(id uint64) bool {
 			times := int32(0)
 			for _, at := range p.link.CausedBy(id) {
-				times += delivery(&p.link.Exchanges[at]).low
+				x := &p.link.Exchanges[at]
+				if times += delivery(x).low; times > 1 || times > 0 && doubled(run, p.link, x) {
+					return true
+				}
 			}
-			return times > 1
+			return false
 		}
 	case p.untold(run) == "":
 		listed := listOf(p.audit.IDs)
@@ -154,6 +157,16 @@ func (c Effects) leadTo(run *evidence.Run, at place) (leads []*evidence.Link) {
 	return leads
 }
 
+// doubled reports whether a fault on the link has the call delivered twice.
+func doubled(run *evidence.Run, l *evidence.Link, x *evidence.Exchange) bool {
+	for f := range run.Hits(x) {
+		if f.Does().Duplicates && f.On == l.Name {
+			return true
+		}
+	}
+	return false
+}
+
 // twice reports whether a request reached the system twice, or the system had no answer to a call
 // that had an effect: it was put to the test.
 func (c Effects) twice(run *evidence.Run, leads []*evidence.Link, id uint64) bool {
@@ -163,13 +176,8 @@ func (c Effects) twice(run *evidence.Run, leads []*evidence.Link, id uint64) boo
 			if reached(&l.Exchanges[at]) {
 				came++
 			}
-			if came > 1 {
+			if came > 1 || doubled(run, l, &l.Exchanges[at]) {
 				return true
-			}
-			for f := range run.Hits(&l.Exchanges[at]) {
-				if f.Does().Duplicates && f.On == l.Name {
-					return true
-				}
 			}
 		}
 	}

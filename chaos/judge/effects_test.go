@@ -77,6 +77,8 @@ func TestEffects(t *testing.T) {
 		says  string
 	}{
 		{"each once", booking{n: 1000}, once1, Held, "none of 1000 requests had more than 1 effect, 250 of which were delivered twice, or answered in vain: at most 1.2% of such have more"},
+		{"each once, where it is named how they came", booking{n: 1000}, Effects{At: Links{"ledger"}, Route: "order", Delivered: Links{"orders"}},
+			Held, "250 of which were delivered twice"},
 		{"what is delivered twice is booked twice", booking{n: 1000, again: true}, once1, Refuted, "250 of 1000 requests had too many effects, the one with most 2"},
 		{"one of all, which no fault hit", booking{n: 1000, changes: at1(900, func(_ *load.Sample, calls []evidence.Exchange) []evidence.Exchange {
 			return append(calls, calls[0])
