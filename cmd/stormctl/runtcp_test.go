@@ -36,7 +36,7 @@ chaos:
   - {at: 1200ms, for: 500ms, on: bank, direction: downstream, latency: {delay: 20ms}}
   - {at: 2s, for: 300ms, on: bank, down: {}}
   - {at: 2500ms, for: 400ms, on: bank, latency: {delay: 1ms, max_active: 1}}
-claims: [{steady: {route: pay, success: 50%%}}]
+claims: [{recovery: {route: pay, within: 1s}}] # without a steady state, which a host that is taken would not confirm
 `, server.URL, at, at)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
