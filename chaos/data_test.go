@@ -244,3 +244,40 @@ func TestDataOfABrokenShop(t *testing.T) {
 		}
 	}
 }
+
+// An audit that lists the same when it is asked again, and in another order, is noted as one that has none.
+func TestDataOfAShopThatKeepsNoOrder(t *testing.T) {
+	t.Parallel()
+	s := &shop{complete: true, price: map[string][]string{}}
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/orders" || asked.Add(1) <= 2 { // at first it is recovering
+			s.ServeHTTP(w, r)
+			return
+		}
+		kept := httptest.NewRecorder()
+		s.ServeHTTP(kept, r)
+		var answer map[string]any
+		if err := json.Unmarshal(kept.Body.Bytes(), &answer); err != nil {
+			t.Error(err)
+		}
+		for _, list := range answer {
+			if ids, is := list.([]any); is {
+				slices.Reverse(ids)
+			}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	defer server.Close()
+	r, err := runText(t, strings.ReplaceAll(shopExperiment, "URL", server.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := evidence.Read(r.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if audit := run.Audit("orders"); audit == nil || !audit.Whole || !audit.Shuffled || audit.Moved != "" {
+		t.Errorf("%+v is not one that is whole, has not moved, and has no order", audit)
+	}
+}
