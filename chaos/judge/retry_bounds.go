@@ -26,9 +26,7 @@ func (c Retry) judgeBounds(f *finding, t tally) {
 			says: fmt.Sprintf("no call made more than %d attempts, though %d failed that often", most, spent),
 		}
 		if t.most.High > t.most.Low {
-			m.settle = were(t.hidden, "repeat", "repeats") +
-				" may be the HTTP library's, on connections that broke, or the policy's: faults that answer, or that break every " +
-				"connection, would tell"
+			m.settle = t.anyones()
 		}
 		if spent < leastSpent {
 			m.seen.High = math.Inf(1)
@@ -48,6 +46,12 @@ func (c Retry) judgeBounds(f *finding, t tally) {
 	}
 }
 
+// anyones says that it is not known who made some repeats, and how it would be.
+func (t tally) anyones() string {
+	return were(t.hidden, "repeat", "repeats") + " may be the HTTP library's, on connections that broke, or the policy's: " +
+		"faults that answer, or that break every connection, would tell"
+}
+
 // beyond lists calls with more attempts than allowed.
 func (c Retry) beyond(t tally) (ids []uint64) {
 	for _, n := range slices.Sorted(maps.Keys(t.mostIDs)) {
@@ -65,6 +69,9 @@ func (c Retry) judgeLeast(f *finding, t tally) {
 	m := measure{name: "at_least", seen: t.fewest, allowed: atLeast(c.AtLeast), ids: t.fewestIDs, settle: "longer faults would show it"}
 	for _, calls := range t.stops {
 		m.sample += calls
+	}
+	if t.hidden > 0 && !t.waits {
+		m.settle = t.anyones()
 	}
 	switch {
 	case t.retryable < leastFailures:
