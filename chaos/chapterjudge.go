@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -33,6 +34,8 @@ type chapterJudge struct {
 	log  *chapters.Log
 	keep *chapters.Keeper
 	tell func(text string, sofar []judge.Verdict)
+
+	packer evidence.Packer
 
 	mu     sync.Mutex
 	come   *sync.Cond
@@ -162,6 +165,7 @@ func (j *chapterJudge) one(c chapters.Closed, hurry bool) error {
 		err = errors.Join(err, chapters.Remove(j.root, number))
 	}
 	j.say(chapterText(&e))
+	runtime.GC() // what the chapter has left would stay as long as the load makes little garbage
 	return err
 }
 
@@ -170,7 +174,7 @@ func (j *chapterJudge) pack(number int) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(evidence.Pack(chapter), chapter.Close())
+	return errors.Join(j.packer.Pack(chapter), chapter.Close())
 }
 
 // judge rules on a chapter: in another process where there is a command for that, so

@@ -27,7 +27,7 @@ import (
 // soakGarbage is how much garbage there may be beside what is in use, in percent, while the
 // load of a soak goes on. So little comes in a second that by default what is resident
 // rises for minutes, until as much is garbage as is in use.
-const soakGarbage = 10
+const soakGarbage = 5
 
 // A runner is the part of a run in which there is load: from one start, load and
 // timeline run side by side, and what happens is recorded.

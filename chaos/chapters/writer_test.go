@@ -140,7 +140,7 @@ func TestRequestsBelongToTheirChapter(t *testing.T) {
 	seen := map[uint64]int{}
 	for k, c := range m.closed {
 		if k == 2 {
-			if err := evidence.Pack(inputtest.Root(t, c.Dir)); err != nil {
+			if err := new(evidence.Packer).Pack(inputtest.Root(t, c.Dir)); err != nil {
 				t.Fatal(err)
 			}
 		}

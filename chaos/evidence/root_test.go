@@ -39,7 +39,7 @@ func TestChaptersFollowNoLink(t *testing.T) {
 				w.Exchanges("bank", []Exchange{{Seq: 1}})
 				err = errors.Join(w.Line("evidence/more.csv", "x\n", []byte("1\n")), w.Close(time.Second))
 				chapter, openErr := root.OpenRoot("000001")
-				err = errors.Join(err, openErr, Pack(chapter), chapter.Close())
+				err = errors.Join(err, openErr, new(Packer).Pack(chapter), chapter.Close())
 			}
 			if attack == nil && err != nil || attack != nil && !errors.Is(err, fs.ErrExist) {
 				t.Errorf("%v", err)
@@ -72,7 +72,7 @@ func TestPackFollowsNoLink(t *testing.T) {
 			if err := errors.Join(os.WriteFile(theirs, []byte("secret\n"), 0o600), attack(dir, theirs)); err != nil {
 				t.Fatal(err)
 			}
-			if err := Pack(inputtest.Root(t, dir)); err == nil {
+			if err := new(Packer).Pack(inputtest.Root(t, dir)); err == nil {
 				t.Error("it was compressed")
 			}
 			if text, err := os.ReadFile(theirs); err != nil || string(text) != "secret\n" {
@@ -82,7 +82,7 @@ func TestPackFollowsNoLink(t *testing.T) {
 	}
 	dir, theirs := summed(t, 1, 3, true), filepath.Join(t.TempDir(), "theirs")
 	beside := filepath.Join(dir, SamplesFile) + packedSuffix + ".new" // left over, or planted
-	if err := errors.Join(os.WriteFile(theirs, []byte("theirs"), 0o600), os.Symlink(theirs, beside), Pack(inputtest.Root(t, dir))); err != nil {
+	if err := errors.Join(os.WriteFile(theirs, []byte("theirs"), 0o600), os.Symlink(theirs, beside), new(Packer).Pack(inputtest.Root(t, dir))); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(theirs); err != nil || string(text) != "theirs" {
