@@ -62,7 +62,7 @@ func Listen(c Config) (Relay, error) {
 	c.Protocol = cmp.Or(c.Protocol, toxic.ProtocolHTTP1)
 	r, err := bind(c)
 	if err != nil {
-		return nil, fmt.Errorf("listen for link %s: %w", c.Name, err)
+		return nil, err
 	}
 	if c.Prepare != nil {
 		c.Prepare(r)

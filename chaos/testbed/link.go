@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/stormctl/stormctl/chaos/proxy"
 )
@@ -36,7 +37,11 @@ func (b *Testbed) link(name string) (proxy.Relay, error) {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 	}
-	return proxy.Listen(c)
+	relay, err := proxy.Listen(c)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: end what listens there, or leave listen out for a port that is free", err)
+	}
+	return relay, err
 }
 
 // closeLinks ends the links, and with them every exchange in progress.
