@@ -14,6 +14,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/judge"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 var damages = flag.Int("damages", 20, "how often records of a run are removed, repeated and exchanged at random")
@@ -124,15 +125,14 @@ load:
     - {name: fewer, to: shop, get: /fewer, ids: "json:$[*]"}
 claims:%s`, rate, seconds, dataClaims), 0o600))
 	routes := []string{"reprice", "look", "order"}
-	tl, err := evidence.CreateTimeline(filepath.Join(dir, evidence.TimelineFile))
-	must(err)
+	tl := evidence.TimelineIn(inputtest.File(t, filepath.Join(dir, evidence.TimelineFile)))
 	at := func(d time.Duration) evidence.Seconds { return evidence.Seconds(d) }
 	length := time.Duration(seconds) * time.Second
 	tl.Add(evidence.Event{Kind: evidence.KindStart, Start: &evidence.Header{Name: "data", Load: at(length), Routes: routes, Keys: 3, Access: []evidence.Access{
 		{Route: "reprice", To: "shop", Data: "price", Writes: true}, {Route: "look", To: "shop", Data: "price"}, {Route: "order", To: "shop", Data: "order", Writes: true}}}})
 	sampleWriter, err := evidence.CreateSamples(filepath.Join(dir, evidence.SamplesFile), routes, 1, 0)
 	must(err)
-	values, err := evidence.CreateValues(filepath.Join(dir, evidence.ValuesFile), 1, 0)
+	values, err := evidence.ValuesIn(inputtest.File(t, filepath.Join(dir, evidence.ValuesFile)), 1, 0)
 	must(err)
 	var orders, fewer []uint64
 	var last uint64 // written to the register

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // bigDir makes the directory of a run of n requests at a rate, each with a call, in
@@ -45,8 +46,7 @@ load: {rate: %d/s, duration: %s, routes: [{name: pay, to: a, get: /}, {name: bro
 chaos: [{at: %s, for: %s, on: bank, errors: {status: 503, share: 100%%}}]
 claims:
 %s`, rate, length, length/3, length/3, claims), 0o644))
-	tl, err := evidence.CreateTimeline(filepath.Join(dir, evidence.TimelineFile))
-	must(err)
+	tl := evidence.TimelineIn(inputtest.File(t, filepath.Join(dir, evidence.TimelineFile)))
 	tl.Add(evidence.Event{Kind: evidence.KindStart, Start: &evidence.Header{Name: "big", Load: seconds(length), Routes: []string{"pay", "browse"},
 		Links:  []evidence.Link{{Name: "bank", From: "a", To: "b"}},
 		Faults: []evidence.Injection{{Name: "f", Kind: "errors", On: "bank", Statuses: []int{503}, Share: 1, At: seconds(length / 3), For: seconds(length / 3)}}}})
@@ -54,7 +54,7 @@ claims:
 	tl.Add(evidence.Event{At: seconds(2 * length / 3), Kind: evidence.KindHeal, Fault: 1, Hit: uint64(n / 3)})
 	sampleWriter, err := evidence.CreateSamples(filepath.Join(dir, evidence.SamplesFile), []string{"pay", "browse"}, 1, 0)
 	must(err)
-	link, err := evidence.CreateExchanges(filepath.Join(dir, evidence.ExchangesFile("bank")), 0)
+	link, err := evidence.ExchangesIn(inputtest.File(t, filepath.Join(dir, evidence.ExchangesFile("bank"))), 0)
 	must(err)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range n {

@@ -15,6 +15,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/lease"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // a watched run is a directory whose timeline is written by the test.
@@ -26,10 +27,7 @@ func watchedRun(t *testing.T) (dir string, timeline *evidence.TimelineWriter) {
 	}
 	t.Setenv(lease.StateEnv, state)
 	dir = t.TempDir()
-	timeline, err := evidence.CreateTimeline(filepath.Join(dir, evidence.TimelineFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	timeline = evidence.TimelineIn(inputtest.File(t, filepath.Join(dir, evidence.TimelineFile)))
 	t.Cleanup(func() { timeline.Close() })
 	timeline.Add(evidence.Event{Kind: evidence.KindStart, Start: &evidence.Header{Name: "x", Started: time.Now(),
 		Load: evidence.Seconds(10 * time.Second), Routes: []string{"pay"}, Faults: []evidence.Injection{{Name: "errors 503 on bank"}}}})
@@ -100,11 +98,12 @@ func TestWatchGoesOnWithATimelineWrittenAnew(t *testing.T) {
 		go func() {
 			time.Sleep(lookAgain + 1)
 			beside := filepath.Join(dir, "beside")
-			anew, err := evidence.CreateTimeline(beside)
+			f, err := os.OpenFile(beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 			if err != nil {
 				t.Error(err)
 				return
 			}
+			anew := evidence.TimelineIn(f)
 			anew.Add(evidence.Event{Kind: evidence.KindStart, Start: &evidence.Header{Name: "x"}})
 			for i := 3; i < 7; i++ {
 				anew.Add(second(time.Duration(i+1)*time.Second, 100, 0))

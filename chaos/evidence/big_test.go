@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // bigRun makes the directory of a run of n requests, at 4,000/s, each with a call
@@ -26,11 +27,10 @@ func bigRun(t testing.TB, n int) string {
 	const seed = 11
 	rng := rand.New(rand.NewPCG(seed, 0))
 	must(os.Mkdir(filepath.Join(dir, "evidence"), 0o755))
-	tl, err := CreateTimeline(filepath.Join(dir, TimelineFile))
-	must(err)
+	tl := TimelineIn(inputtest.File(t, filepath.Join(dir, TimelineFile)))
 	sampleWriter, err := CreateSamples(filepath.Join(dir, SamplesFile), []string{"pay", "browse"}, 2, 0)
 	must(err)
-	exchangeWriter, err := CreateExchanges(filepath.Join(dir, ExchangesFile("payments")), 0)
+	exchangeWriter, err := ExchangesIn(inputtest.File(t, filepath.Join(dir, ExchangesFile("payments"))), 0)
 	must(err)
 	gap := time.Second / 4000
 	length := time.Duration(n) * gap

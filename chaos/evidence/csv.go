@@ -127,17 +127,8 @@ func (f *csvFile) close() error {
 // writes nothing.
 type ExchangeWriter struct{ csv *csvFile }
 
-// CreateExchanges makes the file, which must not exist and will not grow past max
-// bytes; 0 means no bound.
-func CreateExchanges(path string, max int64) (*ExchangeWriter, error) {
-	f, err := createFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return ExchangesIn(f, max)
-}
-
-// ExchangesIn is CreateExchanges in an empty file.
+// ExchangesIn writes exchanges into an empty file, which will not grow past max bytes;
+// 0 means no bound.
 func ExchangesIn(f *os.File, max int64) (*ExchangeWriter, error) {
 	s, err := newCSV(f, exchangeHeader, max)
 	if err != nil {

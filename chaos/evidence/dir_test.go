@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // record makes a run directory with one fault, as a run that ended well does.
@@ -25,8 +26,7 @@ func record(t *testing.T, samples []load.Sample, exchanges []Exchange, events ..
 		}
 	}
 	must(os.Mkdir(filepath.Join(dir, "evidence"), 0o755))
-	tl, err := CreateTimeline(filepath.Join(dir, TimelineFile))
-	must(err)
+	tl := TimelineIn(inputtest.File(t, filepath.Join(dir, TimelineFile)))
 	for _, e := range events {
 		tl.Add(e)
 	}
@@ -37,7 +37,7 @@ func record(t *testing.T, samples []load.Sample, exchanges []Exchange, events ..
 		sampleWriter.Record(0, s)
 	}
 	must(sampleWriter.Close())
-	exchangeWriter, err := CreateExchanges(filepath.Join(dir, ExchangesFile("payments")), 0)
+	exchangeWriter, err := ExchangesIn(inputtest.File(t, filepath.Join(dir, ExchangesFile("payments"))), 0)
 	must(err)
 	exchangeWriter.Write(exchanges)
 	must(exchangeWriter.Close())

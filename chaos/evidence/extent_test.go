@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 var damages = flag.Int("damages", 60, "how often records are removed, repeated, exchanged and changed at random")
@@ -31,11 +32,10 @@ func summed(t *testing.T, seed uint64, seconds int, sums bool) string {
 		}
 	}
 	must(os.Mkdir(filepath.Join(dir, "evidence"), 0o755))
-	tl, err := CreateTimeline(filepath.Join(dir, TimelineFile))
-	must(err)
+	tl := TimelineIn(inputtest.File(t, filepath.Join(dir, TimelineFile)))
 	sampleWriter, err := CreateSamples(filepath.Join(dir, SamplesFile), []string{"pay", "browse"}, 1, 0)
 	must(err)
-	exchangeWriter, err := CreateExchanges(filepath.Join(dir, ExchangesFile("payments")), 0)
+	exchangeWriter, err := ExchangesIn(inputtest.File(t, filepath.Join(dir, ExchangesFile("payments"))), 0)
 	must(err)
 	tl.Add(start)
 	id := uint64(0)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 	"github.com/stormctl/stormctl/load/wire"
 )
 
@@ -91,12 +92,10 @@ func grow(t *testing.T, seed uint64, rate int, length, every time.Duration) *gro
 	if g.sampleWriter, err = CreateSamples(filepath.Join(g.dir, SamplesFile), h.Routes, 2, 0); err != nil {
 		t.Fatal(err)
 	}
-	if g.exchangeWriter, err = CreateExchanges(filepath.Join(g.dir, ExchangesFile("payments")), 0); err != nil {
+	if g.exchangeWriter, err = ExchangesIn(inputtest.File(t, filepath.Join(g.dir, ExchangesFile("payments"))), 0); err != nil {
 		t.Fatal(err)
 	}
-	if g.tl, err = CreateTimeline(filepath.Join(g.dir, TimelineFile)); err != nil {
-		t.Fatal(err)
-	}
+	g.tl = TimelineIn(inputtest.File(t, filepath.Join(g.dir, TimelineFile)))
 	t.Cleanup(func() { _, _, _ = g.sampleWriter.Close(), g.exchangeWriter.Close(), g.tl.Close() })
 	return g
 }

@@ -129,16 +129,7 @@ type TimelineWriter struct {
 	err   error
 }
 
-// CreateTimeline makes the file, which must not exist.
-func CreateTimeline(path string) (*TimelineWriter, error) {
-	f, err := createFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return TimelineIn(f), nil
-}
-
-// TimelineIn is CreateTimeline in an empty file.
+// TimelineIn writes a timeline into an empty file.
 func TimelineIn(f *os.File) *TimelineWriter { return &TimelineWriter{file: f} }
 
 // AppendTimeline opens a file of a folder to go on with, or makes it.

@@ -165,17 +165,8 @@ type valuePen struct {
 	_       [64]byte // keeps the next pen off the cache line this one writes to
 }
 
-// CreateValues makes the file for so many event loops; it must not exist and will not
+// ValuesIn writes values into an empty file for so many event loops, which will not
 // grow past max bytes; 0 means no bound.
-func CreateValues(path string, loops int, max int64) (*ValueWriter, error) {
-	f, err := createFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return ValuesIn(f, loops, max)
-}
-
-// ValuesIn is CreateValues in an empty file.
 func ValuesIn(f *os.File, loops int, max int64) (*ValueWriter, error) {
 	s, err := newCSV(f, valueHeader, max)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // dataDir is a run with two routes on data, as it is on disk: n requests, one a
@@ -19,17 +20,14 @@ func dataDir(t *testing.T, n int) string {
 		t.Fatal(err)
 	}
 	routes := []string{"reprice", "look"}
-	timeline, err := CreateTimeline(filepath.Join(dir, TimelineFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	timeline := TimelineIn(inputtest.File(t, filepath.Join(dir, TimelineFile)))
 	timeline.Add(Event{Kind: KindStart, Start: &Header{Load: Seconds(time.Duration(n) * time.Millisecond), Routes: routes, Keys: 7, Sessions: 3,
 		Access: []Access{{Route: "reprice", To: "shop", Data: "price", Writes: true}, {Route: "look", To: "shop", Data: "price"}}}})
 	sampleWriter, err := CreateSamples(filepath.Join(dir, SamplesFile), routes, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, err := CreateValues(filepath.Join(dir, ValuesFile), 1, 0)
+	values, err := ValuesIn(inputtest.File(t, filepath.Join(dir, ValuesFile)), 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

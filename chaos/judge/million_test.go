@@ -11,6 +11,7 @@ import (
 
 	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/input/inputtest"
 )
 
 // What a million events take of the command is measured of a directory that is there:
@@ -61,18 +62,17 @@ func writeRun(t *testing.T, dir, text string, run *evidence.Run) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	must(os.MkdirAll(at("evidence"), 0o755))
 	must(os.WriteFile(at("experiment.yaml"), []byte(text), 0o644))
-	timeline, err := evidence.CreateTimeline(at(evidence.TimelineFile))
-	must(err)
+	timeline := evidence.TimelineIn(inputtest.File(t, at(evidence.TimelineFile)))
 	samples, err := evidence.CreateSamples(at(evidence.SamplesFile), run.Routes, 1, 0)
 	must(err)
-	values, err := evidence.CreateValues(at(evidence.ValuesFile), 1, 0)
+	values, err := evidence.ValuesIn(inputtest.File(t, at(evidence.ValuesFile)), 1, 0)
 	must(err)
 	header := &evidence.Header{Name: run.Name, Load: evidence.Seconds(run.Load), Routes: run.Routes, Faults: run.Faults,
 		Access: run.Access, Keys: run.Keys}
 	writers, exchanges := map[string]*evidence.ExchangeWriter{}, map[string][]evidence.Exchange{}
 	for name, l := range run.Links {
 		header.Links = append(header.Links, evidence.Link{Name: l.Name, From: l.From, To: l.To})
-		writers[name], err = evidence.CreateExchanges(at(evidence.ExchangesFile(name)), 0)
+		writers[name], err = evidence.ExchangesIn(inputtest.File(t, at(evidence.ExchangesFile(name))), 0)
 		must(err)
 		for i := range l.Exchanges {
 			l.Exchanges[i].Seq = uint64(i + 1)

@@ -16,3 +16,13 @@ func Root(t *testing.T, dir string) *os.Root {
 	t.Cleanup(func() { root.Close() })
 	return root
 }
+
+// File is a file to write, which must not exist. Who gets it closes it.
+func File(t testing.TB, path string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
