@@ -114,6 +114,8 @@ func (j *chapterJudge) end() error {
 
 func (j *chapterJudge) run() {
 	defer close(j.done)
+	runtime.LockOSThread() // for good: the thread ends with it
+	lowerPriority()
 	for {
 		j.mu.Lock()
 		for len(j.queue) == 0 && !j.ending {
@@ -178,7 +180,7 @@ func (j *chapterJudge) pack(number int) error {
 }
 
 // judge rules on a chapter: in another process where there is a command for that, so
-// that neither its memory nor its garbage are the load's.
+// that neither its memory nor its garbage are the load's, nor its time.
 func (j *chapterJudge) judge(dir string) (*result.Result, error) {
 	if j.self == nil {
 		return judgeRecords(dir, nil)
@@ -188,11 +190,8 @@ func (j *chapterJudge) judge(dir string) (*result.Result, error) {
 	cmd := exec.CommandContext(ctx, j.self[0], append(j.self[1:len(j.self):len(j.self)], dir, "--json")...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	lowerPriority(cmd.Process.Pid)
-	waitErr := cmd.Wait()
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/2))) // the others are the load's
+	waitErr := cmd.Run()
 	var r result.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		return nil, fmt.Errorf("%w: %s", errors.Join(waitErr, err), bytes.TrimSpace(said.Bytes()))

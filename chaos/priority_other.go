@@ -2,5 +2,5 @@
 
 package chaos
 
-// lowerPriority lets a process of ours give way to others, where that is known how.
-func lowerPriority(int) {}
+// lowerPriority lets the calling thread give way to others, where that is known how.
+func lowerPriority() {}
