@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -167,7 +168,7 @@ func (j *chapterJudge) one(c chapters.Closed, hurry bool) error {
 		err = errors.Join(err, chapters.Remove(j.root, number))
 	}
 	j.say(chapterText(&e))
-	runtime.GC() // what the chapter has left would stay as long as the load makes little garbage
+	debug.FreeOSMemory() // what a chapter had more in flight than others would stay for minutes
 	return err
 }
 

@@ -85,14 +85,18 @@ func (r *Relay) Add(index int, t toxic.Toxic, d toxic.Direction) (remove func(),
 		return nil, fmt.Errorf("%v on link %s: it passes exchanges, which have no direction %s", t, r.config.Name, d)
 	}
 	a := newActive(e, mark, toxic.Seed(r.config.Seed, r.config.Name, index))
-	return r.life.Inject(a.selects.Cycle, func(on bool) {
+	heal := r.life.Inject(a.selects.Cycle, func(on bool) {
 		r.change(func(toxics []*active) []*active {
 			if on {
 				return append(toxics, a)
 			}
 			return slices.DeleteFunc(toxics, func(b *active) bool { return b == a })
 		})
-	}), nil
+	})
+	return func() {
+		heal()
+		a.attempts.forget() // a connection that is idle refers to what has decided of its last exchange
+	}, nil
 }
 
 // change publishes a new snapshot of the toxics and brings the exchanges in

@@ -70,3 +70,10 @@ func (a *attempts) next(id uint64) uint64 {
 	a.young[id] = n + 1
 	return n
 }
+
+// forget forgets every id.
+func (a *attempts) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.young, a.old = nil, nil
+}

@@ -25,7 +25,7 @@ func hits(t *testing.T, seed uint64, concurrency, n int) []string {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	l := listen(t, server.Listener.Addr().String(), func(c *Config) { c.Seed = seed })
-	l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 0.3}})
+	heal := l.Add(0, toxic.Errors{Status: toxic.Statuses{503}, Select: toxic.Select{Share: 0.3}})
 	ids := make(chan uint64)
 	go func() {
 		defer close(ids)
@@ -67,6 +67,14 @@ func hits(t *testing.T, seed uint64, concurrency, n int) []string {
 	}
 	if got := l.Hit(0); got != uint64(len(hit)) {
 		t.Errorf("Hit is %d, callers saw %d", got, len(hit))
+	}
+	remembered := &(*l.relay.toxics.Load())[0].attempts
+	if len(remembered.young) != n {
+		t.Errorf("the fault remembers %d requests, want %d", len(remembered.young), n)
+	}
+	heal()
+	if len(remembered.young)+len(remembered.old) > 0 {
+		t.Error("what is healed remembers requests, for as long as a connection has carried none since")
 	}
 	slices.Sort(hit)
 	return hit
