@@ -99,15 +99,15 @@ func readSample(b []byte, steps []int) (s load.Sample, rest []byte, err error) {
 	return s, b, nil
 }
 
-// readSamples reads a frame of them, without its kind.
-func readSamples(b []byte, steps []int) (list []load.Sample, err error) {
+// readSamples appends those of a frame, without its kind, to list.
+func readSamples(list []load.Sample, b []byte, steps []int) (_ []load.Sample, err error) {
 	for len(b) > 0 {
 		var s load.Sample
 		if s, b, err = readSample(b, steps); err != nil {
-			return nil, err
+			return list, err
 		}
 		if list = append(list, s); len(list) > mostSamples {
-			return nil, errFrame
+			return list, errFrame
 		}
 	}
 	return list, nil

@@ -103,7 +103,7 @@ func FuzzReadSamples(f *testing.F) {
 	f.Add(appendSample(nil, &s))
 	f.Add([]byte{0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		list, err := readSamples(frame, []int{0, 2})
+		list, err := readSamples(nil, frame, []int{0, 2})
 		if err != nil {
 			return
 		}

@@ -66,9 +66,11 @@ type unpacker struct {
 	plain  []byte
 	packed bytes.Reader
 	unzip  io.ReadCloser // a flate.Resetter; nil before the first
+	list   []load.Sample
 }
 
-// samples reads those of a block, of a plan whose routes have so many steps each.
+// samples reads those of a block, of a plan whose routes have so many steps each. They
+// are valid until the next call.
 func (u *unpacker) samples(block []byte, steps []int) ([]load.Sample, error) {
 	n, size, packed, err := blockHead(block)
 	if err != nil {
@@ -87,9 +89,12 @@ func (u *unpacker) samples(block []byte, steps []int) ([]load.Sample, error) {
 	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) || read != size || u.packed.Len() > 0 {
 		return nil, errFrame
 	}
-	list, err := readSamples(u.plain[:size], steps)
-	if err == nil && len(list) != n {
+	u.list, err = readSamples(u.list[:0], u.plain[:size], steps)
+	if err == nil && len(u.list) != n {
 		err = errFrame
 	}
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return u.list, nil
 }
