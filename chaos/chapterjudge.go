@@ -22,6 +22,7 @@ import (
 	"github.com/stormctl/stormctl/chaos/result"
 	"github.com/stormctl/stormctl/chaos/unit"
 	"github.com/stormctl/stormctl/load"
+	"github.com/stormctl/stormctl/load/poll"
 )
 
 // A chapterJudge judges closed chapters, one after the other, while the soak goes on:
@@ -191,7 +192,7 @@ func (j *chapterJudge) judge(dir string) (*result.Result, error) {
 	cmd := exec.CommandContext(ctx, j.self[0], append(j.self[1:len(j.self):len(j.self)], dir, "--json")...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/2))) // the others are the load's
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(1, poll.Cores()/2))) // the others are the load's
 	waitErr := cmd.Run()
 	var r result.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
