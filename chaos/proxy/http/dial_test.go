@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/stormctl/stormctl/chaos/evidence"
 	"github.com/stormctl/stormctl/chaos/proxy/wiretest"
 )
 
@@ -125,7 +126,8 @@ func TestNameThatMovesOutside(t *testing.T) {
 	if n := came.Load(); n != 0 {
 		t.Errorf("%d connections came to what is outside", n)
 	}
-	for len(l.Records) > 0 {
-		<-l.Records
+	l.Next()
+	if x := l.Next(); x.Ending != evidence.Failed {
+		t.Errorf("recorded %+v", x)
 	}
 }
