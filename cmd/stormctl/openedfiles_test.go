@@ -30,6 +30,7 @@ var ownFiles = map[string]string{
 	"cmd/stormctl/init.go":             "writes the file that it makes",
 	"load/input/create.go":             "writes what a user names",
 	"load/input/read.go":               "is what opens them",
+	"load/input/inputtest/root.go":     "writes the files of tests",
 	"targets/reference/journal.go":     "what a service keeps for itself",
 	"reports/browsertest/browser.go":   "what a browser wrote",
 	"targets/proc/cpu_linux.go":        "/proc",
