@@ -209,7 +209,7 @@ func (d *drawing) axes() {
 	for _, v := range c.X.ticks(about) {
 		at := c.X.at(v)
 		t := text{X: percent(at), Y: bottom + 13, Fill: "#52606d", Class: "tick", Text: c.X.text(v), Anchor: "middle"}
-		width := digitShare * float64(utf8.RuneCountInString(t.Text))
+		width := digitShare * (float64(utf8.RuneCountInString(t.Text)) + 0.6*float64(strings.Count(t.Text, "m"))) // which is wider
 		begin := at - width/2
 		switch {
 		case begin < 0:
