@@ -109,6 +109,12 @@ func runShop(t *testing.T, s *shop) (*result.Result, *evidence.Run) {
 	s.price = map[string][]string{}
 	server := httptest.NewServer(s)
 	defer server.Close()
+	return runAt(t, server)
+}
+
+// runAt runs the shop's experiment at a server.
+func runAt(t *testing.T, server *httptest.Server) (*result.Result, *evidence.Run) {
+	t.Helper()
 	r, err := runText(t, strings.ReplaceAll(shopExperiment, "URL", server.URL))
 	if err != nil {
 		t.Fatal(err)
@@ -269,14 +275,7 @@ func TestDataOfAShopThatKeepsNoOrder(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(answer)
 	}))
 	defer server.Close()
-	r, err := runText(t, strings.ReplaceAll(shopExperiment, "URL", server.URL))
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := evidence.Read(r.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, run := runAt(t, server)
 	if audit := run.Audit("orders"); audit == nil || !audit.Whole || !audit.Shuffled || audit.Moved != "" {
 		t.Errorf("%+v is not one that is whole, has not moved, and has no order", audit)
 	}

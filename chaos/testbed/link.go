@@ -38,7 +38,7 @@ func (b *Testbed) link(name string) (proxy.Relay, error) {
 		}
 	}
 	relay, err := proxy.Listen(c)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if link.Listen != "" && errors.Is(err, syscall.EADDRINUSE) { // else there is no port left at all
 		err = fmt.Errorf("%w: end what listens there, or leave listen out for a port that is free", err)
 	}
 	return relay, err
