@@ -27,15 +27,18 @@ const proving = "../../targets/proving/"
 
 // A proof is what rounds of one implementation came to.
 type proof struct {
-	of          implementation
-	version     string
-	discoveries []trial // by discover, one for each quiet round
+	of      implementation
+	version string
+	date    string
+
+	mu          sync.Mutex // over what rounds add, which may be under way at the same time
+	discoveries []trial    // by discover, one for each quiet round
 	quiet, busy []trial
 	found       []found
-	date        string
-	busyLoops   int
-	documented  string
-	unrunnable  string // why nothing was measured; "" if it was
+
+	busyLoops  int
+	documented string
+	unrunnable string // why nothing was measured; "" if it was
 }
 
 func (i implementation) file() string { return proving + i.name + ".yaml" }
@@ -66,19 +69,15 @@ func TestProve(t *testing.T) {
 		}
 	}
 	ctx := interrupted()
-	for round := range *proveRounds { // of each as many, wherever it is interrupted
-		atATime(ctx, proofs, func(p *proof) {
-			p.discoveries = p.count(ctx, &counted, p.discoveries, "discovered", p.discover(ctx, round+1))
-			p.quiet = p.count(ctx, &counted, p.quiet, "ruled on", p.of.ruled().run(ctx, 100*round+1, allSteps))
-		})
-	}
+	atATime(ctx, proofs, func(p *proof, round int) {
+		p.count(ctx, &counted, &p.discoveries, "discovered", p.discover(ctx, round+1))
+		p.count(ctx, &counted, &p.quiet, "ruled on", p.of.ruled().run(ctx, 100*round+1, allSteps))
+	})
 	if *rulingBusy > 0 {
 		stop := keepCoresBusy(t, *rulingBusy)
-		for round := range *proveRounds {
-			atATime(ctx, proofs, func(p *proof) {
-				p.busy = p.count(ctx, &counted, p.busy, "busy", p.of.ruled().run(ctx, 5000+100*round+1, allSteps))
-			})
-		}
+		atATime(ctx, proofs, func(p *proof, round int) {
+			p.count(ctx, &counted, &p.busy, "busy", p.of.ruled().run(ctx, 5000+100*round+1, allSteps))
+		})
 		stop()
 	}
 	for _, p := range proofs {
@@ -97,30 +96,36 @@ func TestProve(t *testing.T) {
 
 // count adds a trial, and tells of it at once: the table comes when all have run. What
 // Ctrl-C has broken off is no trial.
-func (p *proof) count(ctx context.Context, counted *scores, trials []trial, what string, got trial) []trial {
+func (p *proof) count(ctx context.Context, counted *scores, trials *[]trial, what string, got trial) {
 	if ctx.Err() != nil {
-		return trials
+		return
 	}
 	counted.add(p.of.name+", "+what, got.outcome)
 	fmt.Printf("%s %s, %s: %s%s\n", time.Now().Format(time.TimeOnly), p.of.name, what, got.outcome, got.detail)
-	return append(trials, got)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*trials = append(*trials, got)
 }
 
-// atATime does it to all that can be run, -jobs at a time.
-func atATime(ctx context.Context, proofs []*proof, do func(*proof)) {
+// atATime does every round of all that can be run, -jobs at a time. A round begins where
+// the one before has begun with all, so that wherever it is interrupted, each was done
+// as often.
+func atATime(ctx context.Context, proofs []*proof, do func(p *proof, round int)) {
 	var wg sync.WaitGroup
 	gate := make(chan struct{}, *rulingJobs)
-	for _, p := range proofs {
-		if p.unrunnable != "" {
-			continue
-		}
-		wg.Go(func() {
-			gate <- struct{}{}
-			defer func() { <-gate }()
-			if ctx.Err() == nil {
-				do(p)
+	for round := range *proveRounds {
+		for _, p := range proofs {
+			if p.unrunnable != "" {
+				continue
 			}
-		})
+			gate <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-gate }()
+				if ctx.Err() == nil {
+					do(p, round)
+				}
+			})
+		}
 	}
 	wg.Wait()
 }
@@ -145,6 +150,8 @@ func (p *proof) discover(ctx context.Context, seed int) trial {
 		if err != nil {
 			return got
 		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		for _, before := range p.found {
 			got.differs(disagrees(before, f))
 		}
