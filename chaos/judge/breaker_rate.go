@@ -20,7 +20,10 @@ import (
 // began are within both, it is exact: an episode that comes before the window is
 // full tells the share, one that comes after tells the window. That one is told to
 // within a bucket, because so much of it may have been forgotten: a window of 11 s
-// that is one of 10 s is not told apart if it rolls by seconds.
+// that is one of 10 s is not told apart if it rolls by seconds. Who rounds the share
+// opens just beside the one declared (hystrix to whole percents, half a percent
+// early): by how much is known from a first opening that comes before the window is
+// full, and the window is then measured with either.
 
 // tallies holds outcomes so that those in any window can be counted.
 type tallies struct{ early, late [2][]time.Duration } // good and bad, sorted
@@ -106,6 +109,7 @@ func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, traces []episode
 	opened := 0
 	rate, window, minimum := anything(), anything(), anything()
 	rate.High, minimum.Low = 1, 1
+	share := Interval{float64(b.FailureRate), float64(b.FailureRate)}
 	agree := true
 	for _, c := range traces {
 		if c.already {
@@ -124,7 +128,11 @@ func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, traces []episode
 			opened++
 			high, most := b.openAt(all, c)
 			one.High, fewest.High = max(high, one.Low), max(most, fewest.Low)
-			join(&window, b.windowAt(all, c))
+			_, exact := share.and(one)
+			if opened == 1 && !exact && c.opening.surely <= b.Window && one.against(about(float64(b.FailureRate), 0)) == Held {
+				share = share.or(one)
+			}
+			join(&window, b.windowAt(all, c, share))
 		}
 		agree = join(&rate, one) && agree
 		join(&minimum, fewest)
@@ -208,9 +216,9 @@ func (b Breaker) openAt(all tallies, c episodeTrace) (rate, count float64) {
 	return rate, count
 }
 
-// windowAt is over how long the share was the one that is declared when it opened;
-// it has no end where all calls since the run began give it.
-func (b Breaker) windowAt(all tallies, c episodeTrace) Interval {
+// windowAt is over how long the share of calls that had failed was in an interval when it
+// opened; it has no end where all calls since the run began give it.
+func (b Breaker) windowAt(all tallies, c episodeTrace, declared Interval) Interval {
 	const steps = 2000
 	seen := Interval{anything().High, 0}
 	length := c.opening.surely
@@ -218,8 +226,7 @@ func (b Breaker) windowAt(all tallies, c episodeTrace) Interval {
 		w := length * time.Duration(i) / steps
 		for _, since := range c.forgets() {
 			share, count := all.share(w, since, c.opening.notYet, c.opening.surely)
-			if count.Low >= 1 && count.High >= float64(b.Minimum) && share.Low <= float64(b.FailureRate) &&
-				share.High >= float64(b.FailureRate) {
+			if _, meet := share.and(declared); meet && count.Low >= 1 && count.High >= float64(b.Minimum) {
 				seen.Low, seen.High = min(seen.Low, float64(w)), max(seen.High, float64(w))
 			}
 		}

@@ -267,3 +267,37 @@ func TestFailureRate(t *testing.T) {
 		})
 	}
 }
+
+// A breaker that rounds the share to whole percents, as hystrix does, opens half a percent
+// early: its window is told all the same, and false ones are not held.
+func TestFailureRateThatIsRounded(t *testing.T) {
+	claim := Breaker{Link: "payments", Route: "pay", FailureRate: 0.5, Window: 10 * time.Second, Buckets: 10, Waits: 5 * time.Second}
+	held := 0
+	for seed := uint64(1); seed <= uint64(*modelSeeds); seed++ {
+		run := world{seed: seed, rate: 50, total: 32 * time.Second, ids: true, service: ms, spread: 1, timeout: time.Second,
+			breaker: breakerModel{share: 0.495, window: 10 * time.Second, buckets: 10, minimum: 20, forgets: true, open: 5 * time.Second, probes: 1},
+			faults: []evidence.Injection{fault(0, "errors", 2*time.Second, 4*time.Second, 503),
+				fault(1, "errors", 22*time.Second, 8*time.Second, 503)}}.play()
+		switch v := claim.Judge(run); v.Ruling {
+		case Refuted:
+			t.Errorf("seed %d: sound and refuted: %s", seed, v.Reason)
+		case Held:
+			held++
+		default:
+			t.Logf("seed %d: %s", seed, v.Reason)
+		}
+		for _, x := range []float64{0.5, 0.8, 0.9, 1.25, 2} {
+			window, rate := claim, claim
+			window.Window = scaled(claim.Window, x)
+			rate.FailureRate *= unit.Share(x)
+			for _, lie := range []Breaker{window, rate} {
+				if v := lie.Judge(run); lie.FailureRate < 1 && v.Ruling == Held {
+					t.Errorf("seed %d: %v over %v is held: %s", seed, lie.FailureRate, lie.Window, v.Reason)
+				}
+			}
+		}
+	}
+	if 50*held < 49**modelSeeds {
+		t.Errorf("sound and held %d times of %d", held, *modelSeeds)
+	}
+}
