@@ -112,6 +112,11 @@ const RetryAfterOf = time.Second
 
 func (f *Findings) did(trial string) bool { return slices.Contains(f.Done, trial) }
 
+// unprobed reports whether nothing was let through again while the dependency failed, for
+// as long as one waited: a breaker that stays open for longer, or a bulkhead that lost its
+// places, whose losses look like a share.
+func (f *Findings) unprobed() bool { return f.Opened && f.Open == nil && f.OpenUpTo > 0 }
+
 // byShare reports whether the breaker opens by the share of failures, as far as it is
 // known. One that opens although every second call succeeds may also count failures
 // whatever comes between, as nginx does: then a longer calm makes no difference.

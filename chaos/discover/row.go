@@ -117,6 +117,8 @@ func (f *Findings) breakerRows(add adder) {
 		return
 	}
 	switch {
+	case f.byShare() && f.unprobed():
+		add("breaker opens", nil, "not after failures in a row, but that it is one cannot be told: it was not seen to probe")
 	case f.byShare():
 		why := "it opened although every second call succeeded"
 		if f.ByShare == nil || !*f.ByShare {
@@ -137,6 +139,7 @@ func (f *Findings) breakerRows(add adder) {
 		add("breaker opens", nil, "after what cannot be told")
 	}
 	switch {
+	case f.unprobed(): // what is told of shares is told of a breaker
 	case f.Share != nil:
 		add("share that opens it", f.Share, "%.3g%% to %.3g%% of the calls", 100*f.Share.Low, 100*f.Share.High)
 	case f.byShare() && len(f.openings) == 0:
@@ -146,7 +149,7 @@ func (f *Findings) breakerRows(add adder) {
 			len(f.openings), longest)
 	}
 	switch {
-	case f.Window == nil:
+	case f.Window == nil || f.unprobed():
 	case math.IsInf(f.Window.High, 1):
 		add("window", f.Window, "%s or longer", short(f.Window.Low))
 	default:
@@ -166,7 +169,11 @@ func (f *Findings) breakerRows(add adder) {
 	if f.Rejects != nil && !math.IsInf(f.Rejects.High, 1) {
 		add("rejects", f.Rejects, "within %s (p99)", f.Rejects.span())
 	}
-	if f.Closes != nil {
+	switch {
+	case f.Closes == nil:
+	case math.IsInf(f.Closes.High, 1):
+		add("closes", f.Closes, "not seen, %s after the healing", short(f.Closes.Low))
+	default:
 		add("closes", f.Closes, "%s after the healing", f.Closes.span())
 	}
 }

@@ -2,6 +2,7 @@ package discover
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -223,6 +224,32 @@ func TestReview(t *testing.T) {
 		c.flaw(f)
 		if got := strings.Join(f.Review(), "\n"); !strings.Contains(got, c.want) {
 			t.Errorf("got %q, want %q in it", got, c.want)
+		}
+	}
+}
+
+// A bulkhead that loses its places turns callers away after some successes or others, which
+// looks like a share: without a probe no share is told, and none is claimed.
+func TestNoShareWithoutAProbe(t *testing.T) {
+	yes := true
+	f := &Findings{Subject: pay, Done: []string{Quick, Slow, Half, Long}, Calls: 1, Success: 1, Opened: true, ByShare: &yes,
+		Share: figure(0.40, 0.41), Window: figure(980, 1000), OpenUpTo: 16 * time.Second, Closes: figure(15_400, math.Inf(1))}
+	told := func() string {
+		var b strings.Builder
+		for _, r := range f.Rows() {
+			fmt.Fprintf(&b, "%s: %s\n", r.Name, r.Text)
+		}
+		return b.String() + strings.Join(f.Claims(), "\n")
+	}
+	for _, not := range []string{"share that", "window", "failure_rate", "Inf"} {
+		if got := told(); strings.Contains(got, not) {
+			t.Errorf("%q is told of a breaker that was not seen to probe:\n%s", not, got)
+		}
+	}
+	f.Open, f.OpenUpTo = figure(1990, 2010), 0
+	for _, want := range []string{"share that opens it: 40% to 41%", "failure_rate: 40"} {
+		if got := told(); !strings.Contains(got, want) {
+			t.Errorf("%q is not told of one that was:\n%s", want, got)
 		}
 	}
 }
