@@ -22,6 +22,7 @@ SOAK_KILLS ?= 3
 SCRAPED  ?= 60s
 CROSS    ?= arm64
 PROVE_JOBS ?= 2
+DISCOVERED ?= 0
 PROVING_PACKAGES := haproxy nginx-light apache2 varnish squid curl python3 python3-tenacity python3-urllib3 python3-requests \
   ruby ruby-faraday ruby-webrick
 TOXIPROXY ?= toxiproxy-server
@@ -145,8 +146,8 @@ gates: ## duets (GATES equal, GATES_SLOWER 10% slower, of GATES_LENGTH) and GATE
 discover: ## reference services, sound, plain and flawed, measured by discover ROUNDS times, JOBS at once (4); on a quiet machine
 	$(GO) test -count=1 -timeout 170m -parallel $(JOBS) -run '^TestDiscover(Finds|Pasted|InventsNothing)$$' -v ./cmd/stormctl -discover $(ROUNDS)
 
-prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures, false ones, discover; ROUNDS times, quiet and BUSY
-	$(GO) test -count=1 -timeout 175m -run '^TestProve$$' -v ./cmd/stormctl -prove $(ROUNDS) -jobs $(PROVE_JOBS) -only '$(ONLY)' \
+prove: proving-ground ## real implementations (ONLY=REGEXP): documented figures, false ones; ROUNDS times, quiet and BUSY; DISCOVERED of them (0 is all) by discover
+	$(GO) test -count=1 -timeout 175m -run '^TestProve$$' -v ./cmd/stormctl -prove $(ROUNDS) -prove-discover $(DISCOVERED) -jobs $(PROVE_JOBS) -only '$(ONLY)' \
 	  -busy $(BUSY) -prove-page $(CURDIR)/docs/implementations.md
 
 # What make prove runs: Go's modules by their lock file, those of Node.js by theirs,

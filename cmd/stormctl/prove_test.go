@@ -20,6 +20,7 @@ import (
 
 var (
 	proveRounds = flag.Int("prove", 0, "rounds of TestProve, quiet and busy; 0 leaves it out")
+	proveFound  = flag.Int("prove-discover", 0, "rounds of TestProve in which discover measures, too; 0 means all")
 	provePage   = flag.String("prove-page", "", "file of the table of implementations that TestProve brings up to date; empty writes none")
 )
 
@@ -32,7 +33,7 @@ type proof struct {
 	date    string
 
 	mu          sync.Mutex // over what rounds add, which may be under way at the same time
-	discoveries []trial    // by discover, one for each quiet round
+	discoveries []trial    // by discover, in quiet rounds
 	quiet, busy []trial
 	found       []found
 
@@ -70,7 +71,9 @@ func TestProve(t *testing.T) {
 	}
 	ctx := interrupted()
 	atATime(ctx, proofs, func(p *proof, round int) {
-		p.count(ctx, &counted, &p.discoveries, "discovered", p.discover(ctx, round+1))
+		if *proveFound == 0 || round < *proveFound {
+			p.count(ctx, &counted, &p.discoveries, "discovered", p.discover(ctx, round+1))
+		}
 		p.count(ctx, &counted, &p.quiet, "ruled on", p.of.ruled().run(ctx, 100*round+1, allSteps))
 	})
 	if *rulingBusy > 0 {
