@@ -45,9 +45,11 @@ func (f *Findings) Learn(t Trial, run *evidence.Run) error {
 	case Half:
 		opened := opens(run, f.Subject) && (f.Failures == nil || float64(inARow(all)) < f.Failures.Low)
 		f.ByShare = &opened
+		f.learnOpen(run)
 		f.learnOpening(run, all)
 	case Long:
 		f.learnLater(run)
+		f.learnOpen(run)
 		f.learnOpening(run, all)
 		f.learnShare()
 	case Hang, LongHang:
@@ -170,12 +172,35 @@ func (f *Findings) learnBreaker(run *evidence.Run) {
 	for name, into := range map[string]**Figure{
 		"failures": &f.Failures, "waits": &f.Open, "probes": &f.Probes, "rejects_within": &f.Rejects, "closes_within": &f.Closes,
 	} {
-		p := best[name]
-		if p == nil || *into != nil && !narrower(p.Seen, &(*into).Interval) {
-			continue
+		if p := best[name]; p != nil {
+			join(into, p)
 		}
-		*into = &Figure{*p.Seen, max(1, p.Sample)}
 	}
+}
+
+// learnOpen is what another trial says of how long the breaker stays open.
+func (f *Findings) learnOpen(run *evidence.Run) {
+	for _, p := range (judge.Breaker{Link: f.Link, Route: f.Route, Failures: 1}).Judge(run).Parts {
+		if p.Name == "waits" && p.Seen != nil && !math.IsInf(p.Seen.High, 1) {
+			join(&f.Open, &p)
+		}
+	}
+}
+
+// join adds what a trial says of a figure to what those before have said. Where they
+// can both be true the narrower stands. Where they cannot, the figure is not always the
+// same, and what is told has both: nginx and Caddy do not count an open time from the
+// failure that opens.
+func join(into **Figure, p *judge.Part) {
+	now := &Figure{*p.Seen, max(1, p.Sample)}
+	switch had := *into; {
+	case had == nil:
+	case had.Low > now.High || now.Low > had.High:
+		now.Low, now.High, now.Sample = min(had.Low, now.Low), max(had.High, now.High), had.Sample+now.Sample
+	case !narrower(&now.Interval, &had.Interval):
+		return
+	}
+	*into = now
 }
 
 // failuresOf is how many failures in a row it took to open in this run; nil if that is

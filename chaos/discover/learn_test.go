@@ -321,6 +321,26 @@ func TestNarrower(t *testing.T) {
 	}
 }
 
+// Of two trials that can both be right the narrower stands; two that cannot are both told.
+func TestJoin(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct{ first, then, want judge.Interval }{
+		{judge.Interval{Low: 1940, High: 1980}, judge.Interval{Low: 1960, High: 1970}, judge.Interval{Low: 1960, High: 1970}},
+		{judge.Interval{Low: 1960, High: 1970}, judge.Interval{Low: 1940, High: 1980}, judge.Interval{Low: 1960, High: 1970}},
+		{judge.Interval{Low: 1940, High: 1980}, judge.Interval{Low: 2080, High: 2120}, judge.Interval{Low: 1940, High: 2120}},
+		{judge.Interval{Low: 2080, High: 2120}, judge.Interval{Low: 1940, High: 1980}, judge.Interval{Low: 1940, High: 2120}},
+		{judge.Interval{Low: 1, High: inf}, judge.Interval{Low: 3, High: 3}, judge.Interval{Low: 3, High: 3}},
+		{judge.Interval{Low: 3, High: 3}, judge.Interval{Low: 8, High: inf}, judge.Interval{Low: 3, High: inf}},
+	} {
+		var f *Figure
+		join(&f, &judge.Part{Seen: &c.first, Sample: 2})
+		join(&f, &judge.Part{Seen: &c.then})
+		if f.Interval != c.want {
+			t.Errorf("%v and %v: %v, want %v", c.first, c.then, f.Interval, c.want)
+		}
+	}
+}
+
 func TestLearnTimeout(t *testing.T) {
 	f := learnt(t, Hang, service{attempts: 1, timeout: 700 * ms})
 	holds(t, "timeout", f.Timeout, 700)
