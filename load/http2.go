@@ -14,6 +14,7 @@ type http2 struct {
 	peer       wire.Settings
 	settled    bool   // the peer has said what its settings are
 	tableless  bool   // and knows that we use no header table, if its is small
+	inserted   bool   // and has in its header table what our requests have in common
 	next       uint32 // id of the stream that the next exchange takes
 	window     int64  // bytes of bodies that the peer takes
 	consumed   int    // bytes of bodies since the peer was last allowed more
@@ -105,7 +106,7 @@ func (d http2Codec) send(l *loop, e *exchange) bool {
 		h.tableless = true
 		c.pending = request.AppendTablelessHead(c.pending, e.stream.id, seq, e.extracted)
 	} else {
-		c.pending = request.AppendHead(c.pending, e.stream.id, seq, e.extracted)
+		c.pending = request.AppendHead(c.pending, h.form(request), e.stream.id, seq, e.extracted)
 	}
 	if e.stream.size > 0 {
 		h.waiting++
@@ -113,6 +114,19 @@ func (d http2Codec) send(l *loop, e *exchange) bool {
 	}
 	l.later(c)
 	return len(c.pending) < flushAt || l.writePending(c)
+}
+
+// form is how the next request's fields are written. Before the peer has said how large
+// its header table is, nothing is put there.
+func (h *http2) form(request *wire.StreamTemplate) wire.Form {
+	switch {
+	case !h.settled || h.tableless || !request.Shares():
+		return wire.Unindexed
+	case h.inserted:
+		return wire.Indexed
+	}
+	h.inserted = true
+	return wire.Inserted
 }
 
 // sendBody adds what the windows allow of the body to what is pending.

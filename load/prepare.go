@@ -119,6 +119,7 @@ func prepare(p Plan) (*program, error) {
 			longest = max(longest, g.timeouts[step.timeout])
 		}
 	}
+	g.shareFields()
 	if g.grace <= 0 {
 		g.grace = longest
 	}
@@ -136,6 +137,21 @@ func prepare(p Plan) (*program, error) {
 	g.coalesce = g.mayCoalesce()
 	g.ring = !g.coalesce || g.Batch <= 0 && g.everBatching()
 	return g, nil
+}
+
+// shareFields finds what the requests to each endpoint have in common.
+func (g *program) shareFields() {
+	for at := range g.endpoints {
+		var templates []*wire.StreamTemplate
+		for i := range g.routes {
+			for step := &g.routes[i]; step != nil; step = step.next {
+				if step.endpoint == at && step.streamTemplate != nil {
+					templates = append(templates, step.streamTemplate)
+				}
+			}
+		}
+		wire.ShareFields(templates)
+	}
 }
 
 func (g *program) prepare(r Route, p Plan) (preparedRequest, error) {

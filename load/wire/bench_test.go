@@ -74,12 +74,12 @@ func steady(tb testing.TB) map[string]func() (ok bool) {
 			return ok && err == nil && blockErr == nil && block.Status == 503 && okData && errData == nil && n+m == len(answer)
 		},
 		"stream": func() bool {
-			dst = streamed.AppendHead(dst[:0], 1, 42, nil)
+			dst = streamed.AppendHead(dst[:0], Unindexed, 1, 42, nil)
 			dst = streamed.AppendData(dst, 1, 42, nil, 0, streamed.BodyLen(42, nil))
 			return len(dst) > streamed.BodyLen(42, nil)
 		},
 		"varying stream": func() bool {
-			other = varyingStream.AppendHead(other[:0], 1, 42, extracted)
+			other = varyingStream.AppendHead(other[:0], Unindexed, 1, 42, extracted)
 			size := varyingStream.BodyLen(42, extracted)
 			other = varyingStream.AppendData(other, 1, 42, extracted, 0, size/2)
 			other = varyingStream.AppendData(other, 1, 42, extracted, size/2, size-size/2)

@@ -51,9 +51,9 @@
 //   - codings besides chunked, of which nothing is decoded
 //
 // Of HTTP/2 we are only ever the client, so what we send may be as simple as
-// the protocol allows: header blocks of the static table and of literals, which
-// need no state that is shared with the peer, and frames of at most 16 KiB,
-// which every peer takes. What we read is watched for what a harness has to
+// the protocol allows: header blocks of literals and of places in the static table,
+// and in the peer's own what all requests of a connection share (see ShareFields),
+// and frames of at most 16 KiB, which every peer takes. What we read is watched for what a harness has to
 // know: the framing (RFC 9113), the status, the length of the body, and that no
 // field is one that a response must not have. A block that is like the one
 // before it, as those of equal responses are, is not decoded again.

@@ -8,8 +8,8 @@ import "encoding/binary"
 type Settings struct {
 	MaxStreams int   // that may be open at once
 	Window     int64 // of a stream at its start
-	// SmallTable says that the peer's header table is or was below the default. We
-	// use none, and the peer must be told: see AppendTablelessHead.
+	// SmallTable says that the peer's header table is or was below the default. Then
+	// we use none, and the peer must be told: see AppendTablelessHead.
 	SmallTable bool
 }
 

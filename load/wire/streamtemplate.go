@@ -4,23 +4,30 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // StreamTemplate is a request encoded once as HTTP/2 frames, with holes where
-// its stream and what differs go. Its header block uses the static table alone,
-// so that one template serves all connections, and no frame of it is above
-// MaxFrame. It is read-only: many event loops may append from one at once.
+// its stream and what differs go. No frame of it is above MaxFrame. It is read-only
+// once ShareFields was called: many event loops may append from one at once.
 //
 // As with Template, mostly only ids differ, and then head and body are texts that
 // are copied and patched. The one whose length varies is written part by part.
 type StreamTemplate struct {
-	head    fixed   // HEADERS and what continues it; empty if its length varies
-	streams []int   // where in it the stream id goes
-	fields  []field // the head, if its length varies
-	body    fixed   // empty if its length varies
-	parts   []part  // the body, if its length varies
-	toHEAD  bool
+	heads  [forms]streamHead // empty if their length varies
+	fields []field           // of the head
+	varies bool              // the head's length does
+	shares bool              // some fields can be in the peer's table
+	body   fixed             // empty if its length varies
+	parts  []part            // the body, if its length varies
+	toHEAD bool
+}
+
+// streamHead is HEADERS and what continues it.
+type streamHead struct {
+	fixed
+	streams []int // where the stream id goes
 }
 
 // IsHEAD reports whether the method is HEAD: a response to it has no body.
@@ -28,8 +35,18 @@ func (t *StreamTemplate) IsHEAD() bool { return t.toHEAD }
 
 // field is a field of a header block.
 type field struct {
-	name  []byte // of a literal that is not to be remembered; or the whole field, if the static table has it
-	value []part // nil if it is in name
+	name  string
+	begin [forms][]byte // of a literal, its name; or the whole field, if a table has it
+	value []part        // nil if begin is the whole field
+	text  bool          // the value is the same in all requests, and with the name in the table
+}
+
+// in is how the field is written: what it begins with, and a value unless that is nil.
+func (f *field) in(form Form) (begin []byte, value []part) {
+	if f.text && form == Indexed {
+		return f.begin[form], nil
+	}
+	return f.begin[form], f.value
 }
 
 // EncodeStream makes a template of a request over HTTP/2. What is said of
@@ -131,34 +148,49 @@ func (b *blockDraft) value(what, text string, where place) []part {
 func (b *blockDraft) add(name string, value []part) {
 	if len(value) == 1 && value[0].kind == none {
 		if index := staticFields[[2]string{name, string(value[0].text)}]; index > 0 {
-			b.fields = append(b.fields, field{name: appendVarint(nil, 0x80, 7, index)})
+			b.fields = append(b.fields, field{name: name, begin: inAllForms(appendVarint(nil, 0x80, 7, index))})
 			return
 		}
 	}
-	b.fields = append(b.fields, field{name: appendName(nil, name), value: value})
+	b.fields = append(b.fields, field{name: name, begin: inAllForms(appendName(nil, name)), value: value})
+}
+
+func inAllForms(begin []byte) (all [forms][]byte) {
+	for form := range all {
+		all[form] = begin
+	}
+	return all
 }
 
 func newStreamTemplate(fields []field, body []part) *StreamTemplate {
-	t := &StreamTemplate{}
+	t := &StreamTemplate{fields: fields}
 	if vary(body) {
 		t.parts = body
 	} else {
 		t.body.addParts(body)
 	}
-	var block fixed
-	for _, f := range fields {
-		if vary(f.value) {
-			t.fields = fields
-			return t
-		}
-		block.text = append(block.text, f.name...)
-		if f.value != nil {
-			block.text = appendVarint(block.text, 0, 7, most(f.value, 0))
-			block.addParts(f.value)
-		}
-	}
-	t.frame(&block)
+	t.varies = slices.ContainsFunc(fields, func(f field) bool { return vary(f.value) })
+	t.lay()
 	return t
+}
+
+// lay makes the heads of the fields.
+func (t *StreamTemplate) lay() {
+	if t.varies {
+		return
+	}
+	for form := range t.heads {
+		var block fixed
+		for i := range t.fields {
+			begin, value := t.fields[i].in(Form(form))
+			block.text = append(block.text, begin...)
+			if value != nil {
+				block.text = appendVarint(block.text, 0, 7, most(value, 0))
+				block.addParts(value)
+			}
+		}
+		t.heads[form] = t.frame(&block)
+	}
 }
 
 // checkStream refuses what means nothing where connections are shared.
@@ -212,7 +244,7 @@ func appendVarint(dst []byte, prefix byte, bits, value int) []byte {
 
 // frame cuts a header block into frames. No hole is cut, so that each can be
 // filled by one copy.
-func (t *StreamTemplate) frame(block *fixed) {
+func (t *StreamTemplate) frame(block *fixed) (head streamHead) {
 	kind, flags := FrameHeaders, uint8(0)
 	if t.bodiless() {
 		flags = flagEndStream
@@ -222,17 +254,18 @@ func (t *StreamTemplate) frame(block *fixed) {
 		if end == len(block.text) {
 			flags |= flagEndHeaders
 		}
-		t.streams = append(t.streams, len(t.head.text)+5)
-		t.head.text = appendFrameHead(t.head.text, end-start, kind, flags, 0)
-		moved := len(t.head.text) - start
-		t.head.text = append(t.head.text, block.text[start:end]...)
+		head.streams = append(head.streams, len(head.text)+5)
+		head.text = appendFrameHead(head.text, end-start, kind, flags, 0)
+		moved := len(head.text) - start
+		head.text = append(head.text, block.text[start:end]...)
 		for _, hole := range block.seqs {
 			if start <= hole && hole < end {
-				t.head.seqs = append(t.head.seqs, hole+moved)
+				head.seqs = append(head.seqs, hole+moved)
 			}
 		}
 		kind, flags = frameContinuation, 0
 	}
+	return head
 }
 
 // whole is at, or the start of the hole that at is in.
@@ -250,14 +283,14 @@ func (t *StreamTemplate) bodiless() bool { return len(t.body.text) == 0 && t.par
 
 // AppendHead appends the request's head, which ends it if it has no body. extracted
 // are the values that Fill.Prev has promised, without control characters; nil if
-// it has not. It does not allocate if dst has room.
-func (t *StreamTemplate) AppendHead(dst []byte, stream uint32, seq uint64, extracted []string) []byte {
-	if t.fields != nil {
-		return t.appendFields(dst, stream, seq, extracted)
+// it has not. It does not allocate if dst has room. See Form.
+func (t *StreamTemplate) AppendHead(dst []byte, form Form, stream uint32, seq uint64, extracted []string) []byte {
+	if t.varies {
+		return t.appendFields(dst, form, stream, seq, extracted)
 	}
-	start := len(dst)
-	dst = t.head.Append(dst, seq)
-	for _, at := range t.streams {
+	start, head := len(dst), &t.heads[form]
+	dst = head.Append(dst, seq)
+	for _, at := range head.streams {
 		binary.BigEndian.PutUint32(dst[start+at:], stream)
 	}
 	return dst
@@ -272,7 +305,7 @@ func (t *StreamTemplate) AppendTablelessHead(dst []byte, stream uint32, seq uint
 	dst = append(dst, make([]byte, frameHead)...)
 	dst = append(dst, noTable)
 	rest := len(dst)
-	dst = t.AppendHead(dst, stream, seq, extracted)
+	dst = t.AppendHead(dst, Unindexed, stream, seq, extracted)
 	first := dst[rest:] // which continues a frame of that word alone now, as it may have the greatest length
 	appendFrameHead(dst[:start], 1, FrameHeaders, first[4]&flagEndStream, stream)
 	first[3], first[4] = byte(frameContinuation), first[4]&flagEndHeaders
@@ -281,7 +314,7 @@ func (t *StreamTemplate) AppendTablelessHead(dst []byte, stream uint32, seq uint
 
 // appendFields appends a head whose length varies. How long it is is known when
 // it is there, so its frames are cut then.
-func (t *StreamTemplate) appendFields(dst []byte, stream uint32, seq uint64, extracted []string) []byte {
+func (t *StreamTemplate) appendFields(dst []byte, form Form, stream uint32, seq uint64, extracted []string) []byte {
 	body := t.BodyLen(seq, extracted)
 	flags := uint8(0)
 	if t.parts != nil && body == 0 || t.bodiless() {
@@ -290,26 +323,27 @@ func (t *StreamTemplate) appendFields(dst []byte, stream uint32, seq uint64, ext
 	dst = appendFrameHead(dst, 0, FrameHeaders, flags, stream)
 	start := len(dst)
 	for i := range t.fields {
-		dst = t.fields[i].append(dst, seq, body, extracted)
+		dst = t.fields[i].append(dst, form, seq, body, extracted)
 	}
 	return cutFrames(dst, start, stream)
 }
 
 // append appends the field with its value filled in.
-func (f *field) append(dst []byte, seq uint64, body int, extracted []string) []byte {
-	dst = append(dst, f.name...)
-	if f.value == nil {
+func (f *field) append(dst []byte, form Form, seq uint64, body int, extracted []string) []byte {
+	begin, value := f.in(form)
+	dst = append(dst, begin...)
+	if value == nil {
 		return dst
 	}
 	at := len(dst)
 	dst = append(dst, 0) // a length, mostly
-	for i := range f.value {
-		dst = append(dst, f.value[i].text...)
-		dst = f.value[i].append(dst, seq, body, extracted)
+	for i := range value {
+		dst = append(dst, value[i].text...)
+		dst = value[i].append(dst, seq, body, extracted)
 	}
-	value := trim(dst[at+1:]) // RFC 9113 section 8.2.1
-	size := len(value)
-	dst = dst[:at+1+copy(dst[at+1:], value)]
+	trimmed := trim(dst[at+1:]) // RFC 9113 section 8.2.1
+	size := len(trimmed)
+	dst = dst[:at+1+copy(dst[at+1:], trimmed)]
 	if size < 0x7f {
 		dst[at] = byte(size)
 		return dst

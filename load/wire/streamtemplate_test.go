@@ -62,7 +62,7 @@ func decode(t *testing.T, wire []byte, stream uint32) (got seen) {
 
 // all are the frames of a request of which the body is sent in parts.
 func (t *StreamTemplate) all(stream uint32, seq uint64, part int, extracted ...string) []byte {
-	p, size := t.AppendHead(nil, stream, seq, extracted), t.BodyLen(seq, extracted)
+	p, size := t.AppendHead(nil, Unindexed, stream, seq, extracted), t.BodyLen(seq, extracted)
 	for from := 0; from < size; from += part {
 		p = t.AppendData(p, stream, seq, extracted, from, min(part, size-from))
 	}
@@ -156,7 +156,7 @@ func TestTablelessHead(t *testing.T) {
 			panic("unreachable")
 		}
 		const before = "before"
-		plain, said := template.AppendHead(nil, 9, 5, nil), template.AppendTablelessHead([]byte(before), 9, 5, nil)
+		plain, said := template.AppendHead(nil, Unindexed, 9, 5, nil), template.AppendTablelessHead([]byte(before), 9, 5, nil)
 		want, got := block(plain), block(said[len(before):])
 		if string(got.Payload) != "\x20"+string(want.Payload) || got.End != want.End || got.Stream != 9 || want.End != (tt.body == "") {
 			t.Errorf("%s: %q, end %v, want the same behind 0x20: %q, end %v", tt.name, got.Payload, got.End, want.Payload, want.End)
