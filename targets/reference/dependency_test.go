@@ -124,9 +124,9 @@ func TestEffectsAreBoundedAndSaySo(t *testing.T) {
 	wg.Wait()
 	kept := 0
 	for i := range e.shards {
-		kept += len(e.shards[i].times)
-		if got := cap(e.shards[i].order); got > 64 {
-			t.Errorf("shard %d holds room for %d ids, want 4", i, got)
+		kept += e.shards[i].ids
+		if got := len(e.shards[i].groups); got > 8 {
+			t.Errorf("shard %d has room for %d groups, of at most 4 ids and the one to come", i, got)
 		}
 	}
 	totals := e.totals()

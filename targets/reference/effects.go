@@ -6,10 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// effects counts how often each request was processed, in bounded memory: of
-// each id a 64-bit hash is kept, the oldest of which is forgotten when there
-// are too many. Two of a million ids share a hash with a chance of
-// 10^12/2^65, less than one in ten million. All methods may be called at once.
+// effects counts how often each request was processed, in bounded memory: the
+// oldest ids are forgotten when there are too many. Ids that differ in the last
+// three bits alone are counted in one group, because those of a load do and come
+// one after the other: a group is looked up once for eight of them. Of each group a
+// 64-bit hash is kept, and two of a million share one with a chance of 10^12/2^65,
+// less than one in ten million. All methods may be called at once.
 type effects struct {
 	seed      maphash.Seed
 	anonymous atomic.Uint64 // without an id
@@ -18,15 +20,23 @@ type effects struct {
 }
 
 type effectShard struct {
-	mu         sync.Mutex
-	times      map[uint64]uint32
-	order      []uint64 // ring of the ids in times, oldest at next once it is full
-	next       int      // negative: minus the ids that still fit; else the oldest in order
-	processed  uint64
-	duplicates uint64
-	forgotten  uint64
-	most       uint32
-	_          [24]byte // shards share no cache line's lock
+	mu           sync.Mutex
+	numbers      map[uint64]uint64 // of groups, by hash
+	groups       []effectGroup     // a ring, as long as a power of two: number n is at n modulo that
+	oldest, next uint64            // numbers of the groups that are remembered, and of the one to come
+	last         uint64            // number of the group that was counted in last
+	ids, room    int               // that are remembered, and at most
+	processed    uint64
+	duplicates   uint64
+	forgotten    uint64
+	most         uint32
+	_            [20]byte // shards share no cache line's lock
+}
+
+// effectGroup is how often each of eight ids was processed.
+type effectGroup struct {
+	hash  uint64
+	times [8]uint32
 }
 
 // effectTotals is the answer to GET /effects.
@@ -46,16 +56,63 @@ func newEffects(remember int) *effects {
 	e := &effects{seed: maphash.MakeSeed()}
 	per := max(1, remember/len(e.shards))
 	for i := range e.shards {
-		e.shards[i].times = map[uint64]uint32{}
-		e.shards[i].order = make([]uint64, 0, min(per, 64))
-		e.shards[i].next = -per
+		e.shards[i].numbers = map[uint64]uint64{}
+		e.shards[i].groups = make([]effectGroup, 1)
+		e.shards[i].room = per
 	}
 	return e
 }
 
-func (e *effects) shard(id string) (*effectShard, uint64) {
-	hash := maphash.String(e.seed, id)
-	return &e.shards[hash%uint64(len(e.shards))], hash
+// place is where an id, which is not empty, is counted: in a shard, in the group of a
+// hash, there as which of eight.
+func (e *effects) place(id string) (s *effectShard, hash uint64, at int) {
+	last := id[len(id)-1]
+	hash = maphash.String(e.seed, id[:len(id)-1]) + uint64(last>>3)*0x9e37_79b9_7f4a_7c15 // an odd number: 2^64 by the golden ratio
+	return &e.shards[hash%uint64(len(e.shards))], hash, int(last & 7)
+}
+
+// group returns the group of a hash; nil if none is remembered. mu is locked.
+func (s *effectShard) group(hash uint64) *effectGroup {
+	if g := s.at(s.last); s.last >= s.oldest && s.last < s.next && g.hash == hash {
+		return g
+	}
+	n, known := s.numbers[hash]
+	if !known {
+		return nil
+	}
+	s.last = n
+	return s.at(n)
+}
+
+func (s *effectShard) at(n uint64) *effectGroup { return &s.groups[n%uint64(len(s.groups))] }
+
+// add begins a group. mu is locked.
+func (s *effectShard) add(hash uint64) *effectGroup {
+	if s.next-s.oldest == uint64(len(s.groups)) {
+		more := make([]effectGroup, 2*len(s.groups))
+		for n := s.oldest; n < s.next; n++ {
+			more[n%uint64(len(more))] = *s.at(n)
+		}
+		s.groups = more
+	}
+	s.last, s.numbers[hash] = s.next, s.next
+	g := s.at(s.next)
+	*g = effectGroup{hash: hash}
+	s.next++
+	return g
+}
+
+// forget drops the oldest group. mu is locked.
+func (s *effectShard) forget() {
+	g := s.at(s.oldest)
+	for _, times := range g.times {
+		if times > 0 {
+			s.ids--
+			s.forgotten++
+		}
+	}
+	delete(s.numbers, g.hash)
+	s.oldest++
 }
 
 // count adds one effect; id "" means that none is known.
@@ -64,34 +121,37 @@ func (e *effects) count(id string) {
 		e.anonymous.Add(1)
 		return
 	}
-	s, hash := e.shard(id)
+	s, hash, at := e.place(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.processed++
-	times, known := s.times[hash]
-	times++
-	s.times[hash] = times
-	s.most = max(s.most, times)
-	switch {
-	case known:
+	g := s.group(hash)
+	if g == nil {
+		g = s.add(hash)
+	}
+	g.times[at]++
+	s.most = max(s.most, g.times[at])
+	if g.times[at] > 1 {
 		s.duplicates++
-	case s.next < 0:
-		s.order = append(s.order, hash)
-		s.next++
-	default:
-		delete(s.times, s.order[s.next])
-		s.forgotten++
-		s.order[s.next] = hash
-		s.next = (s.next + 1) % len(s.order)
+		return
+	}
+	for s.ids++; s.ids > s.room; {
+		s.forget()
 	}
 }
 
 // of returns how often an id was processed; 0 if it was forgotten.
 func (e *effects) of(id string) uint32 {
-	s, hash := e.shard(id)
+	if id == "" {
+		return 0
+	}
+	s, hash, at := e.place(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.times[hash]
+	if g := s.group(hash); g != nil {
+		return g.times[at]
+	}
+	return 0
 }
 
 func (e *effects) totals() effectTotals {
