@@ -147,6 +147,9 @@ type setup struct {
 // plain reports whether it is HTTP/1.1 without TLS, which all programs can do.
 func (s setup) plain() bool { return !s.tls && s.streams == 0 }
 
+// streamed reports whether it is HTTP/2.
+func (s setup) streamed() bool { return s.streams > 0 }
+
 // closed reports whether a request is sent as soon as the one before is answered.
 func (s setup) closed() bool { return s.rate == 0 }
 

@@ -43,12 +43,16 @@ func (s setup) url() string {
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
+// oneID is the same id in all requests, so that they are as alike as the peers' are.
+var oneID = []string{"-H", "x-request-id: 0", "-H", "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+
 func allPeers(stormctl string) []peer {
 	peers := []peer{wrk(1), wrk(2), h2load(1), h2load(2), ghz(1), ghz(2)}
 	for _, transport := range []string{"epoll", "io_uring"} {
 		name := "stormctl " + transport
 		peers = append(peers, ours(stormctl, name, false, "--poller", transport),
 			ours(stormctl, name+", 2 loops", false, "--poller", transport, "--loops", "2").onlyIf(setup.closed),
+			ours(stormctl, name+" +one id", false, append([]string{"--poller", transport}, oneID...)...).onlyIf(setup.streamed),
 			ours(stormctl, name+" +record", true, "--poller", transport).onlyIf(setup.plain))
 	}
 	batched := ours(stormctl, "stormctl --batch 1ms", false, "--batch", "1ms", "--loops", "1")
