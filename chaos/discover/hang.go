@@ -36,8 +36,9 @@ func (f *Findings) learnTimeout(run *evidence.Run, all []request, begin, end tim
 		f.TimeoutUpTo = (end - begin).Round(100 * time.Millisecond)
 	default:
 		middle, noise := median(lasted), run.Noise(begin, end)
-		low, high := lasted[0], lasted[n-1]+time.Millisecond // a service's clock starts before the call is here
-		if middle < low+noise+hop+low/10 {                   // all lasted as long, but for the host
+		low := lasted[n/100]                   // what ended before a hundredth of them did so for something else
+		high := lasted[n-1] + time.Millisecond // a service's clock starts before the call is here
+		if middle < low+noise+hop+low/10 {     // all lasted as long, but for the host
 			high = min(high, low+noise+hop)
 		}
 		f.Timeout = between(low-hop, high, n)

@@ -2,6 +2,7 @@ package discover
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -351,6 +352,24 @@ func TestLearnTimeout(t *testing.T) {
 	f = learnt(t, Hang, service{attempts: 1})
 	if f.Timeout != nil || f.TimeoutUpTo != faultEnd-faultAt {
 		t.Errorf("timeout %+v, up to %v; want none", f.Timeout, f.TimeoutUpTo)
+	}
+}
+
+// A call that ended early for something else does not make the timeout a wide one.
+func TestLearnTimeoutBesideOneThatEndedEarly(t *testing.T) {
+	run := service{attempts: 1, timeout: 900 * ms}.run()
+	exchanges := run.Links["bank"].Exchanges
+	early := slices.IndexFunc(exchanges, func(x evidence.Exchange) bool {
+		return x.Ending == evidence.CallerGone && x.Begin > faultAt+time.Second
+	})
+	exchanges[early].End = exchanges[early].Begin + 20*ms
+	f := &Findings{Subject: pay}
+	if err := f.Learn(Trial{Name: Hang}, run); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, "timeout", f.Timeout, 900)
+	if f.Timeout.Low < 850 {
+		t.Errorf("timeout %+v, want one of 900 ms", f.Timeout)
 	}
 }
 

@@ -152,13 +152,18 @@ func (f *Findings) learnShare() {
 	f.Share, f.Window = &Figure{share, len(f.openings)}, &Figure{window, len(f.openings)}
 }
 
-// learnLater is whether it took another number of failures to open after a longer calm:
-// then they are no number in a row.
+// learnLater is whether it took more failures to open after a longer calm: then they are
+// no number in a row. What lets several probes through may be several instances, each with
+// a count of its own, so that it is one more or less of each but the last.
 func (f *Findings) learnLater(run *evidence.Run) {
 	now := failuresOf(run, f.Subject)
 	if now == nil || f.Failures == nil {
 		return
 	}
-	later := now.Low > f.Failures.High
+	most := f.Failures.High
+	if f.Probes != nil {
+		most += max(0, f.Probes.Low-1)
+	}
+	later := now.Low > most
 	f.Later = &later
 }

@@ -117,6 +117,21 @@ func TestLearnShareOnASwampedMachine(t *testing.T) {
 	}
 }
 
+// Several instances have a count each: together they take a failure more or less, which
+// is no share.
+func TestLearnLaterOfInstances(t *testing.T) {
+	run := shared(longCalm, 400*ms, 1, 1) // 21 in a row
+	for _, c := range []struct {
+		failures, probes float64
+		want             bool
+	}{{19, 3, false}, {18, 3, true}, {20, 1, true}} {
+		f := &Findings{Subject: pay, Failures: figure(c.failures, c.failures), Probes: figure(c.probes, c.probes)}
+		if f.learnLater(run); f.Later == nil || *f.Later != c.want {
+			t.Errorf("%v failures before, %v probes: later %v, want %v", c.failures, c.probes, f.Later, c.want)
+		}
+	}
+}
+
 // A breaker that counts failures in a row has no share, however long the calm is.
 func TestLearnNoShare(t *testing.T) {
 	f := &Findings{Subject: pay}
