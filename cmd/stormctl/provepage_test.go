@@ -23,8 +23,8 @@ days named: nothing stands here that was not measured. One row again: ` + "`make
 
 Traefik is not in it: v3.7.13 does not build from its module (2026-11-30). Its go.mod has github.com/traefik/traefik/dynamic/ext
 in a folder that the module's archive lacks (*replacement directory ./pkg/config/dynamic/ext does not exist*), and of the 2,425
-packages of its middlewares circuitbreaker and retry alone, 419 are go-acme/lego's, which needs 14 modules that proxy.golang.org
-answers with *403 Forbidden: This module version is not available*. Its circuitBreaker is vulcand/oxy's, which has a row.
+packages of its middlewares circuitbreaker and retry alone, 419 are go-acme/lego's, which needs 14 modules of versions
+that are not to be had. Its circuitBreaker is vulcand/oxy's, which has a row.
 
 | implementation | version | documented | discovered | ruling | false figures | date |
 | --- | --- | --- | --- | --- | --- | --- |
