@@ -21,6 +21,9 @@ days named: nothing stands here that was not measured. One row again: ` + "`make
 - *false figures* are the same runs ruled on again with one number off, by ×0.5 to ×2 and by 1, in each direction that makes it false.
   None may be held.
 
+What is inconclusive is mostly the spread of waits, hidden by a host that has other things to do: on two cores, up to five are
+measured at a time. How long each of *replicas* waited nobody can tell who sees but the one link behind all three.
+
 Traefik is not in it: v3.7.13 does not build from its module (2026-11-30). Its go.mod has github.com/traefik/traefik/dynamic/ext
 in a folder that the module's archive lacks (*replacement directory ./pkg/config/dynamic/ext does not exist*), and of the 2,425
 packages of its middlewares circuitbreaker and retry alone, 419 are go-acme/lego's, which needs 14 modules of versions
