@@ -111,7 +111,7 @@ func (l Law) keys() []string {
 func (f *Findings) breakerKeys(link, route string) []string {
 	keys := []string{link, route}
 	switch share, window := f.Share, f.Window; {
-	case f.unprobed() && f.byShare():
+	case f.unprobed() && f.byShare(): // may be places that are lost
 	case f.byShare() && share != nil && window != nil && narrow(share, 0.1) && narrow(window, 0.2):
 		keys = append(keys, fmt.Sprintf("failure_rate: %g%%", round(100*share.Low, 100*share.High)),
 			"window: "+millis(round(window.Low, window.High)).String(), "buckets: 10")

@@ -118,7 +118,7 @@ func (f *Findings) breakerRows(add adder) {
 	}
 	switch {
 	case f.byShare() && f.unprobed():
-		add("breaker opens", nil, "not after failures in a row, but that it is one cannot be told: it was not seen to probe")
+		add("breaker opens", nil, "not by failures in a row; whether it is a breaker cannot be told: it was not seen to probe")
 	case f.byShare():
 		why := "it opened although every second call succeeded"
 		if f.ByShare == nil || !*f.ByShare {

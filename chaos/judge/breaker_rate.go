@@ -20,10 +20,10 @@ import (
 // began are within both, it is exact: an episode that comes before the window is
 // full tells the share, one that comes after tells the window. That one is told to
 // within a bucket, because so much of it may have been forgotten: a window of 11 s
-// that is one of 10 s is not told apart if it rolls by seconds. Who rounds the share
-// opens just beside the one declared (hystrix to whole percents, half a percent
-// early): by how much is known from a first opening that comes before the window is
-// full, and the window is then measured with either.
+// that is one of 10 s is not told apart if it rolls by seconds. A breaker that rounds
+// the share opens just beside the one declared (hystrix to whole percents, half a
+// percent early): by how much is known from a first opening that comes before the window is
+// full (see opensAt).
 
 // tallies holds outcomes so that those in any window can be counted.
 type tallies struct{ early, late [2][]time.Duration } // good and bad, sorted
@@ -128,9 +128,8 @@ func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, traces []episode
 			opened++
 			high, most := b.openAt(all, c)
 			one.High, fewest.High = max(high, one.Low), max(most, fewest.Low)
-			_, exact := share.and(one)
-			if opened == 1 && !exact && c.opening.surely <= b.Window && one.against(about(float64(b.FailureRate), 0)) == Held {
-				share = share.or(one)
+			if opened == 1 && c.opening.surely <= b.Window && one.against(about(float64(b.FailureRate), 0)) == Held {
+				share = opensAt(float64(b.FailureRate), one)
 			}
 			join(&window, b.windowAt(all, c, share))
 		}
@@ -142,6 +141,21 @@ func (b Breaker) judgeRate(f *finding, t *traffic, o *observed, traces []episode
 		return
 	}
 	b.ruleRate(f, t, opened, rate, window, minimum, agree)
+}
+
+// opensAt is by which share the window is to be measured, where a first opening, before
+// the window was full, came at one near that declared. One that came early tells the
+// share. One that came late may have waited for calls of which nothing is declared.
+func opensAt(declared float64, first Interval) Interval {
+	exact := Interval{declared, declared}
+	switch {
+	case first.High < declared:
+		return first
+	case first.Low > declared:
+		return exact.or(first)
+	default:
+		return exact
+	}
 }
 
 func (b Breaker) ruleRate(f *finding, t *traffic, opened int, rate, window, minimum Interval, agree bool) {

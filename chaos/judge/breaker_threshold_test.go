@@ -301,3 +301,16 @@ func TestFailureRateThatIsRounded(t *testing.T) {
 		t.Errorf("sound and held %d times of %d", held, *modelSeeds)
 	}
 }
+
+// One that opened late may have waited for calls: what is declared stays possible.
+func TestOpensAt(t *testing.T) {
+	for _, c := range []struct{ first, want Interval }{
+		{Interval{0.49, 0.51}, Interval{0.5, 0.5}},
+		{Interval{0.49, 0.497}, Interval{0.49, 0.497}},
+		{Interval{0.503, 0.51}, Interval{0.5, 0.51}},
+	} {
+		if got := opensAt(0.5, c.first); got != c.want {
+			t.Errorf("of %v: %v, want %v", c.first, got, c.want)
+		}
+	}
+}
